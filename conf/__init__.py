@@ -1,0 +1,1 @@
+"""Configuration and reference data: read by every room, reads none."""

@@ -1,0 +1,12 @@
+"""Where a table lies. A table has one name, `layer.table`, and that is also its path below the lake's root."""
+
+
+def table_path(root: str, table: str) -> str:
+    """`/lake` + `silver.prices` -> `/lake/silver/prices`; `root` may be a folder or a URL."""
+    layer, _, name = table.partition(".")
+    return f"{root.rstrip('/')}/{layer}/{name}"
+
+
+def view_name(table: str) -> str:
+    """The name under which SQL sees a table: `silver.prices` -> `silver_prices`."""
+    return table.replace(".", "_")
