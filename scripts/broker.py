@@ -1,8 +1,10 @@
 """The embedded broker: one Kafka node in KRaft mode from its published jars. Becomes the Java process (exec)."""
 
+import base64
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 from conf.settings import LOOPBACK, REPO, settings
@@ -22,9 +24,7 @@ def server_properties(data: Path) -> str:
     knobs = settings().kafka
     host, _, port = knobs.bootstrap.partition(":")
     if host not in LOOPBACK:
-        raise SystemExit(
-            f"kafka.bootstrap is {knobs.bootstrap}: the embedded broker listens on loopback only; set kafka.embedded: false"
-        )
+        raise SystemExit(f"kafka.bootstrap is {knobs.bootstrap}: the embedded broker is for loopback; set kafka.embedded: false")
     lines = {
         "process.roles": "broker,controller",
         "node.id": 1,
@@ -76,11 +76,9 @@ def main() -> None:
         os.pathsep.join(jars),
     ]
     if not (data / "meta.properties").exists():
-        cluster = subprocess.run(
-            [*java, "kafka.tools.StorageTool", "random-uuid"], capture_output=True, text=True, check=True
-        ).stdout.split()[-1]
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").lstrip("-")
         subprocess.run([*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)], check=True)
-    os.execvp("java", [*java, "kafka.Kafka", str(properties)])
+    os.execvp("java", [*java, "kafka.Kafka", str(properties)])  # noqa: S606
 
 
 if __name__ == "__main__":
