@@ -1,5 +1,6 @@
 """The only reader of the environment: conf/lumbung.yml overridden by LUMBUNG_* variables."""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -102,6 +103,7 @@ class Settings(BaseSettings):
     mqtt_tls_cert: Path | None = Field(default=None, validation_alias="MQTT_TLS_CERT")
     mqtt_tls_key: Path | None = Field(default=None, validation_alias="MQTT_TLS_KEY")
     failpoint: str | None = None  # name[:n] of a point where the process kills itself; tests only
+    called_from: Path = Path()  # where the caller of run.sh stood: relative paths in arguments are meant from there
     shared: Path = REPO.parent / "shared"  # where the tests look for published data sets
 
     @classmethod
@@ -143,6 +145,11 @@ class Settings(BaseSettings):
         return self.home / "log"
 
     @property
+    def run_dir(self) -> Path:
+        """Control socket, pid files and what `up` was started with; empty when nothing runs."""
+        return self.home / "run"
+
+    @property
     def secrets_file(self) -> Path:
         return self.home / "secrets.env"
 
@@ -160,6 +167,11 @@ def settings() -> Settings:
 def secrets() -> Secrets:
     """Tokens from the environment, else from the secrets file; empty strings when neither has them."""
     return Secrets(_env_file=settings().secrets_file)  # type: ignore[call-arg]
+
+
+def child_environment(**extra: str) -> dict[str, str]:
+    """The environment for a child process: this one's, with `extra` on top."""
+    return {**os.environ, **extra}
 
 
 def refuse_remote(host: str, door: str) -> None:

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Lumbung's one entry: finds Python and Java, sets up what is missing, hands every other verb to scripts/cli.py.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+venv="$here/.venv"
+locks=("$here/bootstrap.lock" "$here/requirements.lock" "$here/conf/jars/spark/jgo.lock.toml" "$here/conf/jars/kafka/jgo.lock.toml")
+
+say() { printf '%s\n' "$*" >&2; }
+missing() { say "lumbung: $1"; say "  remedy: $2"; exit 3; }
+
+find_python() {
+    local candidate
+    for candidate in python3.11 python3.12 python3.13 python3; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    missing "no Python 3.11 or newer on the PATH" "Debian/Ubuntu: apt install python3.11 python3.11-venv; macOS: brew install python@3.11; or https://www.python.org"
+}
+
+java_major() { "$1" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1; }
+
+find_java() { # sets JAVA_HOME and PATH to a Java that Spark runs on
+    local candidate home
+    for candidate in "${JAVA_HOME:+$JAVA_HOME/bin/java}" "$(command -v java || true)" /usr/lib/jvm/*17*/bin/java /usr/lib/jvm/*21*/bin/java \
+        /opt/homebrew/opt/openjdk@{17,21}/bin/java /Library/Java/JavaVirtualMachines/*/Contents/Home/bin/java; do
+        [ -x "$candidate" ] || continue
+        case "$(java_major "$candidate")" in
+            17 | 21)
+                home=$("$candidate" -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java.home = //p')
+                export JAVA_HOME="$home" PATH="$home/bin:$PATH"
+                return
+                ;;
+        esac
+    done
+    missing "no Java 17 or 21 found (Spark 4 runs on neither older nor newer ones)" \
+        "Debian/Ubuntu: apt install openjdk-17-jre-headless; macOS: brew install openjdk@17; or point JAVA_HOME at one"
+}
+
+fingerprint() { cat "${locks[@]}" "$here/run.sh" | (sha256sum 2>/dev/null || shasum -a 256) | cut -d ' ' -f 1; }
+
+set_up() {
+    local want home="${LUMBUNG_HOME:-$here/var}"
+    want=$(fingerprint)
+    if [ "$(cat "$venv/.lumbung-setup" 2>/dev/null)" != "$want" ]; then
+        local python
+        if ! "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            python=$(find_python)
+            say "[1/4] virtual environment with $python"
+            "$python" -m venv --clear "$venv" ||
+                missing "$python cannot make a virtual environment" "Debian/Ubuntu: apt install python3-venv python3.11-venv"
+        else
+            say "[1/4] virtual environment: there"
+        fi
+        if [ "$(cat "$venv/.uv/.lock" 2>/dev/null)" != "$(cat "$here/bootstrap.lock")" ]; then
+            say "[2/4] installer uv"
+            "$venv/bin/python" -m ensurepip >/dev/null
+            "$venv/bin/python" -m pip install --quiet --upgrade --require-hashes --target "$venv/.uv" -r "$here/bootstrap.lock" >&2 ||
+                missing "uv could not be installed from the package index" "check the network, then run ./run.sh setup again"
+            cp "$here/bootstrap.lock" "$venv/.uv/.lock"
+        else
+            say "[2/4] installer uv: there"
+        fi
+        say "[3/4] $(grep -c '^[a-z].*==' "$here/requirements.lock") Python packages by checksum (about 900 MB when nothing is cached)"
+        "$venv/.uv/bin/uv" pip sync --python "$venv/bin/python" --require-hashes "$here/requirements.lock" >&2 ||
+            missing "Python packages could not be installed" "check network and disk, then run ./run.sh setup again"
+        (cd "$here" && "$venv/bin/python" -m scripts.jars)
+        printf '%s\n' "$want" >"$venv/.lumbung-setup"
+    fi
+    [ -f "$home/secrets.env" ] || (cd "$here" && "$venv/bin/python" -m scripts.secrets_file)
+}
+
+case "${LUMBUNG_HOME:-/}" in /*) ;; *) export LUMBUNG_HOME="$PWD/$LUMBUNG_HOME" ;; esac
+verb="${1:-}"
+case "$verb" in
+    setup)
+        case "${2:-}" in "") ;; *) say "usage: ./run.sh setup   makes the environment, fetches the jars, writes secrets; repeatable"; [ "$2" = --help ] && exit 0 || exit 2 ;; esac
+        find_java
+        set_up
+        say "set-up is complete; next: ./run.sh demo"
+        exit 0
+        ;;
+    status | query | logs | down | reconcile) # no Java, and fast
+        [ -x "$venv/bin/python" ] || missing "not set up yet" "./run.sh setup"
+        ;;
+    -h | --help | help)
+        [ -x "$venv/bin/python" ] || { say "usage: ./run.sh setup | demo | test | up | down | …   (./run.sh setup first, then --help tells all)"; exit 0; }
+        set -- --help
+        ;;
+    *)
+        find_java
+        set_up
+        [ -n "$verb" ] || set -- up
+        ;;
+esac
+export LUMBUNG_CALLED_FROM="$PWD" # paths in arguments are the caller's
+cd "$here"
+exec "$venv/bin/python" -m scripts.cli "$@"
