@@ -1,0 +1,62 @@
+"""Whether each service of the stack does its work yet, asked the way its users would ask."""
+
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from conf.broker import QUIET
+from conf.settings import settings
+from scripts.ports import is_open
+
+
+def progress() -> dict[str, Any] | None:
+    """What the stream last wrote about itself, or None before its first batch ever."""
+    file = settings().state_dir / "progress.json"
+    return orjson.loads(file.read_bytes()) if file.exists() else None
+
+
+def api_url() -> str:
+    """Where this machine reaches the API."""
+    return f"http://127.0.0.1:{settings().api.port}"
+
+
+def broker_ready() -> bool:
+    """Kafka answers a metadata request."""
+    admin = AdminClient({"bootstrap.servers": settings().kafka.bootstrap, **QUIET})
+    try:
+        admin.list_topics(timeout=1)
+    except KafkaException:
+        return False
+    return True
+
+
+def stream_ready(pid: int) -> bool:
+    """The process `pid` says that its query runs."""
+    said = progress()
+    return said is not None and said["pid"] == pid and said["state"] == "running"
+
+
+def api_ready() -> bool:
+    """The API answers `GET /livez`."""
+    if not is_open("127.0.0.1", settings().api.port):
+        return False
+    try:
+        with urllib.request.urlopen(f"{api_url()}/livez", timeout=2) as answer:  # noqa: S310
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def check(name: str) -> Callable[[int], bool]:
+    """Service -> function of its pid that tells whether it is ready."""
+    return {
+        "broker": lambda pid: broker_ready(),
+        "stream": stream_ready,
+        "gateway": lambda pid: is_open("127.0.0.1", settings().mqtt.port),
+        "folder_watch": lambda pid: True,  # nothing listens: being there is all it promises
+        "api": lambda pid: api_ready(),
+    }[name]
