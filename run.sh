@@ -89,10 +89,14 @@ case "$verb" in
         [ -x "$venv/bin/python" ] || { say "usage: ./run.sh setup | demo | test | up | down | …   (./run.sh setup first, then --help tells all)"; exit 0; }
         set -- --help
         ;;
-    *)
+    "" | up | demo | test | doctor | replay | simulate | rebuild | chaos | bench | lock)
         find_java
         set_up
         [ -n "$verb" ] || set -- up
+        ;;
+    *)
+        say "lumbung: unknown verb '$verb'; ./run.sh --help lists them"
+        exit 2
         ;;
 esac
 export LUMBUNG_CALLED_FROM="$PWD" # paths in arguments are the caller's

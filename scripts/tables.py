@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 
 import duckdb
-import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from conf.settings import settings
+from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts
 from lakehouse.paths import table_path, view_name
 
@@ -27,30 +27,8 @@ def database(names: Iterable[str], versions: Mapping[str, int] | None = None) ->
     for name in names:
         table = open_table(name, (versions or {}).get(name))
         layer, _, short = name.partition(".")
-        connection.register(view_name(name), table.to_pyarrow_dataset() if table else _empty(name))
+        connection.register(
+            view_name(name), table.to_pyarrow_dataset() if table else arrow_schema(contracts()[name]).empty_table()
+        )
         connection.execute(f'create schema if not exists {layer}; create view {layer}."{short}" as from {view_name(name)}')
     return connection
-
-
-def _empty(name: str) -> pa.Table:
-    fields = [(column.name, _arrow(column.type)) for column in contracts()[name].columns]
-    return pa.schema(fields).empty_table()
-
-
-def _arrow(spark_type: str) -> pa.DataType:
-    if spark_type.startswith("array<struct"):
-        return pa.list_(pa.struct([("rule", pa.string()), ("severity", pa.string()), ("message", pa.string())]))
-    if spark_type.startswith("array<"):
-        return pa.list_(_arrow(spark_type[6:-1]))
-    if spark_type.startswith("map<"):
-        return pa.map_(pa.string(), pa.string())
-    return {
-        "string": pa.string(),
-        "int": pa.int32(),
-        "bigint": pa.int64(),
-        "double": pa.float64(),
-        "boolean": pa.bool_(),
-        "binary": pa.binary(),
-        "date": pa.date32(),
-        "timestamp": pa.timestamp("us", tz="UTC"),
-    }[spark_type]
