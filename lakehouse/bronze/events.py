@@ -1,0 +1,47 @@
+"""Kafka records -> bronze.events"""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lakehouse.contract import contracts
+from lakehouse.event import TOPIC_PREFIX
+
+ENVELOPE = ("event_id", "kind", "source", "received_at", "content_type")
+
+
+def _header(position: int, name: str) -> Column:
+    """Value of an envelope header: at its usual place first, searched for only when a stranger wrote the record."""
+    searched = F.expr(f"element_at(map_from_entries(headers), '{name}')")
+    usual = F.expr(f"get(headers, {position})")
+    return F.when(usual["key"] == name, usual["value"]).when(F.size("headers") > 0, searched).cast("string")
+
+
+def events(records: DataFrame) -> DataFrame:
+    """Rows of the Kafka source (with headers and `ingested_at`) -> rows of bronze.events.
+
+    A record without our headers is identified by topic:partition:offset, its kind by its topic, its receipt by Kafka's clock.
+    """
+    position = F.concat_ws(":", "topic", F.col("partition").cast("string"), F.col("offset").cast("string"))
+    header = {name: _header(nth, name) for nth, name in enumerate(ENVELOPE)}
+    only_ours = F.expr(f"size(headers) = {len(ENVELOPE)} and headers[0].key = 'event_id' and headers[4].key = 'content_type'")
+    others = F.expr(
+        f"transform_values(map_filter(map_from_entries(headers), (k, v) -> k not in {str(ENVELOPE)}), (k, v) -> cast(v as string))"
+    )
+    columns = {
+        "topic": F.col("topic"),
+        "partition": F.col("partition"),
+        "offset": F.col("offset"),
+        "kafka_timestamp": F.col("timestamp"),
+        "key": F.col("key").cast("string"),
+        "value": F.col("value"),
+        "event_id": F.coalesce(F.nullif(header["event_id"], F.lit("")), position),
+        "kind": F.substring("topic", len(TOPIC_PREFIX) + 1, 100),
+        "source": F.coalesce(header["source"], F.concat(F.lit("kafka:"), F.col("topic"))),
+        "received_at": F.coalesce(header["received_at"].try_cast("timestamp"), F.col("timestamp")),
+        "content_type": header["content_type"],
+        "other_headers": F.when(only_ours, None).otherwise(others),
+        "ingested_at": F.col("ingested_at"),
+        "ingest_date": F.to_date("ingested_at"),
+    }
+
+    return records.select(*(columns[name].alias(name) for name in contracts()["bronze.events"].column_names))

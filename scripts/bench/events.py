@@ -1,0 +1,81 @@
+"""Seeded events for the benches: prices of 12 markets, a share of them bad, straight into Kafka or as bytes."""
+
+import random
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import orjson
+from confluent_kafka import Producer
+
+from conf.broker import producer_config
+from lakehouse.event import Event, rfc3339
+from lakehouse.reference import commodities, markets
+
+BAD = ("price_positive", "commodity_known", "payload_json", "price_in_band", "event_time_format")
+
+
+def price_events(count: int, seed: int = 1, bad_pct: float = 1.0, prefix: str = "bench") -> Iterator[Event]:
+    """`count` events about 250 bytes long; bad ones cycle through BAD."""
+    draw = random.Random(seed)
+    goods = [good for good in commodities().values() if not good.is_group]
+    places = [market for market in markets().values() if market.market_id.startswith("PASAR")]
+    now = datetime.now(UTC)
+    time_text = rfc3339(now)
+    for number in range(count):
+        good, place = goods[number % len(goods)], places[number % len(places)]
+        payload = {
+            "event_id": f"{prefix}-{seed}-{number:09d}",
+            "event_time": time_text,
+            "market_id": place.market_id,
+            "commodity": good.name,
+            "price": round(good.typical_idr * draw.uniform(0.8, 1.25), 2),
+            "unit": good.unit,
+            "device_id": f"BENCH-{number % 200:03d}",
+            "channel": "retail",
+        }
+        value = orjson.dumps(payload)
+        if draw.random() * 100 < bad_pct:
+            value = spoiled(payload, BAD[number % len(BAD)])
+        yield Event("price", f"{place.market_id}|{good.name}", value, str(payload["event_id"]), "sim:bench", now)
+
+
+def spoiled(payload: dict[str, object], rule: str) -> bytes:
+    """The payload with the fault that `rule` finds."""
+    if rule == "payload_json":
+        return orjson.dumps(payload)[:-5]
+    change = {
+        "price_positive": {"price": -5},
+        "commodity_known": {"commodity": "unobtainium"},
+        "price_in_band": {"price": 9e9},
+        "event_time_format": {"event_time": "yesterday"},
+    }[rule]
+    return orjson.dumps(payload | change)
+
+
+def produce(events: Iterator[Event], per_second: float | None = None) -> tuple[int, float]:
+    """Send all to Kafka, paced when `per_second` is given; returns (acknowledged records, seconds). Raises on any refusal."""
+    producer = Producer(producer_config() | {"linger.ms": 20, "queue.buffering.max.messages": 500_000, "message.timeout.ms": 120_000})
+    failures: list[str] = []
+    began, count = time.monotonic(), 0
+
+    def delivered(error: object, message: object) -> None:
+        if error is not None:
+            failures.append(str(error))
+
+    for event in events:
+        while True:
+            try:
+                producer.produce(event.topic, event.value, event.key, headers=event.headers, on_delivery=delivered)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        count += 1
+        if count % 1000 == 0 or per_second:
+            producer.poll(0)
+        if per_second:
+            time.sleep(max(0.0, began + count / per_second - time.monotonic()))
+    producer.flush(120)
+    if failures:
+        raise RuntimeError(f"{len(failures)} records were refused: {failures[0]}")
+    return count, time.monotonic() - began

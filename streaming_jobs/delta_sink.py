@@ -1,0 +1,94 @@
+"""Frames and Arrow tables -> Delta tables, each commit tagged with the batch that made it."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from pyspark.sql import DataFrame
+
+from conf.settings import settings
+from lakehouse.arrow import arrow_schema
+from lakehouse.contract import Contract, contracts
+from lakehouse.paths import table_path
+
+LOOK_BACK = 30  # commits: a batch's own commit may lie below merges and checkpoints that followed it
+
+
+def path_of(table: str) -> str:
+    return table_path(settings().lake_root, table)
+
+
+def create_tables() -> None:
+    """Create every table of the contracts that is not there: reader version 1, so that every reader can read it."""
+    for name, contract in contracts().items():
+        DeltaTable.create(
+            path_of(name),
+            schema=arrow_schema(contract),
+            mode="ignore",
+            partition_by=list(contract.partition_by),
+            name=name,
+            description=contract.says,
+            configuration={
+                "delta.checkpointInterval": "50",
+                "delta.logRetentionDuration": "interval 1 hours",
+                "delta.deletedFileRetentionDuration": f"interval {contract.retention_hours} hours",
+                "delta.minReaderVersion": "1",
+            },
+        )
+
+
+def open_table(table: str) -> DeltaTable:
+    return DeltaTable(path_of(table))
+
+
+@dataclass(frozen=True)
+class BatchTag:
+    """Which batch a commit belongs to; `offsets` are the positions reached, `more` is free."""
+
+    stream_id: str
+    batch_id: int
+    offsets: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def text(self, **more: Any) -> str:
+        return json.dumps({"stream": self.stream_id, "batch": self.batch_id, "offsets": self.offsets, **more})
+
+
+def tags_of(table: str, limit: int = LOOK_BACK) -> list[dict[str, Any]]:
+    """Tags of the table's newest commits, newest first; commits of maintenance bear none and are left out."""
+    found = []
+    for commit in open_table(table).history(limit):
+        text = commit.get("userMetadata") or commit.get("lumbung")
+        if text:
+            found.append({**json.loads(text), "version": commit["version"]})
+    return found
+
+
+def append_frame(frame: DataFrame, table: str, tag: BatchTag, files: int) -> None:
+    """Append a Spark frame in `files` files per partition at most."""
+    frame.coalesce(files).write.format("delta").mode("append").option("userMetadata", tag.text()).save(path_of(table))
+
+
+def _commit(text: str) -> CommitProperties:
+    return CommitProperties(custom_metadata={"lumbung": text})
+
+
+def append_arrow(rows: pa.Table, contract: Contract, text: str) -> None:
+    """Append a small table made in the driver; `text` goes into the commit."""
+    _write(rows, contract, text, mode="append")
+
+
+def overwrite_arrow(rows: pa.Table, contract: Contract, text: str, predicate: str | None = None) -> None:
+    """Replace the table, or the rows that match `predicate`."""
+    _write(rows, contract, text, mode="overwrite", **({"predicate": predicate} if predicate else {}))
+
+
+def _write(rows: pa.Table, contract: Contract, text: str, **how: Any) -> None:
+    write_deltalake(
+        path_of(contract.table),
+        rows.select(contract.column_names).cast(arrow_schema(contract)),
+        partition_by=list(contract.partition_by) or None,
+        commit_properties=_commit(text),
+        **how,
+    )

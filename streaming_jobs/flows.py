@@ -1,0 +1,33 @@
+"""The whole pipeline on one screen: which topics, which tables, how often."""
+
+from dataclasses import dataclass
+
+from lakehouse.contract import Contract, contracts, kinds
+from lakehouse.event import TOPIC_PREFIX
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Tables that are written together; `refresh` of a gold contract says how it follows from what it reads."""
+
+    says: str
+    topics: tuple[str, ...] = ()
+    appends: tuple[str, ...] = ()
+    gold: tuple[str, ...] = ()
+
+
+HOT = Flow(
+    says="every micro-batch, one query: Kafka -> bronze -> silver or quarantine -> the gold that people watch",
+    topics=tuple(TOPIC_PREFIX + kind for kind in kinds()),
+    appends=("bronze.events", *(contract.table for contract in kinds().values()), "silver.quarantine"),
+    gold=("gold.live_prices", "gold.sensors_live", "gold.data_quality", "gold.balance"),
+)
+SLOW = Flow(
+    says="every stream.slow_trigger_seconds, beside the query: gold that may be seconds old",
+    gold=("gold.price_history", "gold.daily_prices", "gold.markets"),
+)
+
+
+def folded() -> list[Contract]:
+    """Gold tables into which the newest rows of a batch are folded."""
+    return [contract for name in HOT.gold if (contract := contracts()[name]).refresh == "fold"]

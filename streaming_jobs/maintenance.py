@@ -1,0 +1,60 @@
+"""Housekeeping inside the writer, between two batches: small files merged, old files and log entries removed. One table a batch."""
+
+import itertools
+import logging
+import time
+from datetime import timedelta
+
+from conf.settings import settings
+from lakehouse.contract import contracts
+from streaming_jobs.delta_sink import open_table
+
+log = logging.getLogger("lumbung.maintenance")
+
+
+class Maintenance:
+    """After each batch at most one table is looked at, so that no batch waits for all of them."""
+
+    def __init__(self) -> None:
+        self._turn = itertools.cycle(
+            [name for name, contract in contracts().items() if contract.refresh not in ("fold", "overwrite")]
+        )
+        self._sweep = itertools.cycle(contracts())
+        self._merged_at = {name: open_table(name).version() for name in contracts()}
+        self._swept_at = dict.fromkeys(contracts(), time.monotonic())
+
+    def after_batch(self, skip: tuple[str, ...] = ()) -> None:
+        """Merge the small files of the next table if it has gathered enough commits; sweep another if its time has come."""
+        name = next(self._turn)
+        if name not in skip:
+            self._merge(name)
+        name = next(self._sweep)
+        if name not in skip and time.monotonic() - self._swept_at[name] > 60 * settings().stream.vacuum_minutes:
+            self._sweep_table(name)
+
+    def _merge(self, name: str) -> None:
+        table = open_table(name)
+        if table.version() - self._merged_at[name] < settings().stream.compact_after_commits:
+            return
+        began = time.monotonic()
+        metrics = table.optimize.compact(target_size=settings().stream.compact_target_bytes, max_concurrent_tasks=1)
+        self._merged_at[name] = open_table(name).version()
+        log.info(
+            "%s: %s files merged into %s in %.2f s",
+            name,
+            metrics["numFilesRemoved"],
+            metrics["numFilesAdded"],
+            time.monotonic() - began,
+        )
+
+    def _sweep_table(self, name: str) -> None:
+        began = time.monotonic()
+        table = open_table(name)
+        hours = contracts()[name].retention_hours
+        gone = table.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False)
+        table.create_checkpoint()
+        table.cleanup_metadata()
+        self._swept_at[name] = time.monotonic()
+        log.info(
+            "%s: %d files older than %s removed in %.2f s", name, len(gone), timedelta(hours=hours), time.monotonic() - began
+        )

@@ -1,0 +1,157 @@
+"""The stream: Kafka -> bronze -> silver or quarantine -> gold, until it is told to stop."""
+
+import logging
+import shutil
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+
+from confluent_kafka import KafkaException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from conf.broker import create_topics
+from conf.settings import settings
+from lakehouse.event import topics
+from lakehouse.silver.verdicts import judged
+from streaming_jobs import guard, kafka_source
+from streaming_jobs.batch import BatchWriter
+from streaming_jobs.delta_sink import create_tables
+from streaming_jobs.event_ids import EventIds
+from streaming_jobs.flows import HOT
+from streaming_jobs.maintenance import Maintenance
+from streaming_jobs.progress import Progress
+from streaming_jobs.rebuild import refill_ids
+from streaming_jobs.session import session
+from streaming_jobs.slow_gold import SlowGold
+
+log = logging.getLogger("lumbung.stream")
+REFUSED = 5
+
+
+def wait_for_kafka(seconds: float = 60) -> None:
+    """Create the topics, waiting for the broker. Raises TimeoutError naming the address."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            create_topics(topics())
+            return
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no broker at {settings().kafka.bootstrap} within {seconds:.0f} s: {error}") from None
+            log.info("waiting for the broker at %s", settings().kafka.bootstrap)
+            time.sleep(1)
+
+
+def start(spark: SparkSession, once: bool = False) -> tuple[StreamingQuery, SlowGold, Progress]:
+    """Start the query and the slow gold. `once`: take up what is there, then end."""
+    box: dict[str, BatchWriter] = {}
+    maintenance = Maintenance()
+    progress = Progress(kafka_source.stream_id() or "new")
+
+    def each_batch(frame: DataFrame, batch_id: int) -> None:
+        if "writer" not in box:
+            stream_id = kafka_source.stream_id()
+            assert stream_id, "Spark notes the checkpoint's id before the first batch"
+            ids = EventIds(settings().state_dir / "event_ids")
+            refill_ids(spark, ids, stream_id, batch_id)
+            box["writer"] = BatchWriter(spark, stream_id, ids, progress)
+            progress.note(stream_id=stream_id)
+        box["writer"](frame, batch_id)
+        maintenance.after_batch()
+
+    writer = (
+        kafka_source.records(spark)
+        .writeStream.foreachBatch(each_batch)
+        .option("checkpointLocation", str(kafka_source.checkpoint_dir()))
+        .queryName("lumbung")
+    )
+    trigger = {"availableNow": True} if once else {"processingTime": f"{settings().stream.trigger_milliseconds} milliseconds"}
+    query = writer.trigger(**trigger).start()
+    slow = SlowGold(settings().stream.slow_trigger_seconds)
+    slow.start()
+    return query, slow, progress
+
+
+def warm_up(spark: SparkSession) -> None:
+    """Judge a few rows of nothing, so that the first real event does not pay for loading classes."""
+    from lakehouse.bronze.events import events
+
+    schema = (
+        "key binary, value binary, topic string, partition int, offset bigint, timestamp timestamp, "
+        "headers array<struct<key: string, value: binary>>, ingested_at timestamp"
+    )
+    for topic in HOT.topics:
+        kind = topic.rpartition(".")[2]
+        frame = spark.createDataFrame([], schema)
+        judged(events(frame), kind, settings().validation.model_dump()).toArrow()
+
+
+def supervise(query: StreamingQuery, slow: SlowGold, progress: Progress, stopping: threading.Event) -> None:
+    """Wait until told to stop or until something fails; keep the heartbeat."""
+    progress.note(state="running")
+    while query.isActive and slow.is_alive() and not stopping.is_set():
+        stopping.wait(2)
+        last = query.lastProgress
+        progress.note(lag_events=lag_of(last) if last else 0)
+    if query.isActive:
+        query.stop()
+    failure = query.exception()
+    slow.stop()
+    progress.note(state="stopped")
+    if failure and not stopping.is_set():
+        raise RuntimeError(f"the query failed: {failure}")
+    if slow.failure:
+        raise RuntimeError(f"slow gold failed: {slow.failure}")
+
+
+def lag_of(progress: object) -> int:
+    """Records in Kafka beyond those taken up, as the source last saw it."""
+    import json
+
+    sources = getattr(progress, "sources", [])
+    lag = 0
+    for source in sources:
+        end = json.loads(source.endOffset) if source.endOffset else {}
+        latest = json.loads(source.latestOffset) if source.latestOffset else {}
+        for topic, partitions in latest.items():
+            lag += sum(max(0, at - end.get(topic, {}).get(partition, 0)) for partition, at in partitions.items())
+    return lag
+
+
+def main() -> int:
+    """Exit code 0 after a clean stop, 5 when it must not start."""
+    logging.basicConfig(level=settings().log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    stopping = threading.Event()
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        log.info("stopping (signal %d)", signum)
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        held = guard.lock()
+        wait_for_kafka()
+        guard.refuse_on_disagreement()
+    except guard.Refused as refusal:
+        print(f"the stream does not start:\n{refusal}", file=sys.stderr)
+        return REFUSED
+    create_tables()
+    shutil.rmtree(settings().home / "spark", ignore_errors=True)
+    log.info("starting Spark")
+    spark = session()
+    warm_up(spark)
+    log.info("reading %s", ", ".join(HOT.topics))
+    query, slow, progress = start(spark)
+    supervise(query, slow, progress, stopping)
+    spark.stop()
+    held.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
