@@ -41,7 +41,7 @@ def first_price(begun: float, producer: subprocess.Popen[bytes], patience_second
 
 def _newest_price() -> dict[str, Any] | None:
     """Whichever series was reported last, by its name in the API's own answer."""
-    url = f"{readiness.api_url()}/api/public/price/live"
+    url = f"{readiness.api_url()}/api/public/commodity/price/live"
     commodity = _any_commodity()
     if commodity is None:
         return None
@@ -56,24 +56,16 @@ def _any_commodity() -> str | None:
 
 
 def drained(steps: Steps, patience_seconds: float = DRAIN_SECONDS) -> None:
-    """Wait until bronze holds every record of Kafka and the stream has said so. Raises StackError on the time limit."""
+    """Wait until the stream has said that it finished every record of Kafka. Raises StackError on the time limit."""
     end = time.monotonic() + patience_seconds
     while time.monotonic() < end:
-        open_records = reconcile.not_taken_up()
-        if open_records == 0 and settled():
+        waiting = reconcile.waiting(readiness.progress(), reconcile.kafka_ends())
+        if waiting == 0:
             steps.done("stream", "everything taken up")
             return
-        steps.tell("stream", f"{open_records if open_records is not None else '?'} events wait in Kafka")
+        steps.tell("stream", f"{'?' if waiting is None else waiting} events wait in Kafka")
         time.sleep(0.3)
     raise StackError(f"the stream has not drained within {patience_seconds:.0f} s; see ./run.sh status", 124)
-
-
-def settled() -> bool:
-    """The positions that the stream tells after a finished batch have reached Kafka's ends."""
-    said, ends = readiness.progress(), reconcile.kafka_ends()
-    if said is None or ends is None or said["state"] != "running":
-        return False
-    return all(said["positions"].get(topic, {}).get(str(partition), 0) >= end for (topic, partition), end in ends.items())
 
 
 def demo(replay: Path | None, speed: str, detach: bool, begun: float) -> None:
@@ -107,7 +99,7 @@ def demo(replay: Path | None, speed: str, detach: bool, begun: float) -> None:
 def _where_next(detach: bool) -> None:
     url = readiness.api_url()
     console.print(
-        f"\nlook next\n  {url}/docs\n  {url}/api/public/price/live?commodity=cabai-rawit-merah\n"
+        f"\nlook next\n  {url}/docs\n  {url}/api/public/commodity/price/live?commodity=cabai-rawit-merah\n"
         '  ./run.sh query "select commodity, region, price_idr, change_pct from gold.live_prices limit 10"\n'
         "  ./run.sh status    ./run.sh reconcile    ./run.sh logs stream\n"
         + ("the stack goes on; ./run.sh down stops it" if detach else "the stack goes on; Ctrl-C or ./run.sh down stops it"),

@@ -68,9 +68,9 @@ def line(all_kinds: Balance) -> str:
     )
 
 
-def kafka_ends() -> dict[tuple[str, int], int] | None:
+def kafka_ends(bootstrap: str | None = None) -> dict[tuple[str, int], int] | None:
     """(topic, partition) -> offset that the next record will get; None when Kafka does not answer."""
-    consumer = Consumer({"bootstrap.servers": settings().kafka.bootstrap, "group.id": "reconcile", **QUIET})
+    consumer = Consumer({"bootstrap.servers": bootstrap or settings().kafka.bootstrap, "group.id": "reconcile", **QUIET})
     try:
         known = consumer.list_topics(timeout=5).topics
         ends = {}
@@ -97,6 +97,14 @@ def not_taken_up() -> int | None:
         return None
     taken = taken_up()
     return sum(max(end - taken.get(place, 0), 0) for place, end in ends.items())
+
+
+def waiting(said: dict[str, Any] | None, ends: dict[tuple[str, int], int] | None) -> int | None:
+    """Records that no finished batch of the running stream has covered; None when stream or Kafka does not say."""
+    if said is None or ends is None or said["state"] != "running":
+        return None
+    positions = said["positions"]
+    return sum(max(end - positions.get(topic, {}).get(str(partition), 0), 0) for (topic, partition), end in ends.items())
 
 
 def reconcile() -> dict[str, Any]:

@@ -12,20 +12,22 @@ from lakehouse.contract import contracts
 from lakehouse.paths import table_path, view_name
 
 
-def open_table(name: str, version: int | None = None) -> DeltaTable | None:
+def open_table(name: str, version: int | None = None, root: str | None = None) -> DeltaTable | None:
     """The table at its newest or a given version; None before its first row."""
     try:
-        return DeltaTable(table_path(settings().lake_root, name), version=version)
+        return DeltaTable(table_path(root or settings().lake_root, name), version=version)
     except TableNotFoundError:
         return None
 
 
-def database(names: Iterable[str], versions: Mapping[str, int] | None = None) -> duckdb.DuckDBPyConnection:
+def database(
+    names: Iterable[str], versions: Mapping[str, int] | None = None, root: str | None = None
+) -> duckdb.DuckDBPyConnection:
     """An in-memory database that sees the tables as `silver_prices` and `silver.prices`; a table not there yet is empty."""
     connection = duckdb.connect()
     connection.execute("set timezone = 'UTC'; set python_enable_replacements = false")
     for name in names:
-        table = open_table(name, (versions or {}).get(name))
+        table = open_table(name, (versions or {}).get(name), root)
         layer, _, short = name.partition(".")
         connection.register(
             view_name(name), table.to_pyarrow_dataset() if table else arrow_schema(contracts()[name]).empty_table()

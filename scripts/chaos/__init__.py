@@ -1,0 +1,1 @@
+"""kill -9 under load: nothing lost, nothing doubled, gold equal to an independent recomputation."""
