@@ -135,6 +135,8 @@ def reconcile(as_json: AsJson = False) -> None:
         console.print(
             "Kafka does not answer: lag unknown" if lag is None else f"{lag} events in Kafka not taken up yet", markup=False
         )
+        if not verdict["balanced"] and verdict["batch_under_way"]:
+            console.print("the stream stopped within a batch: ./run.sh up finishes it, then reconcile again")
     raise typer.Exit(0 if verdict["balanced"] else 1)
 
 

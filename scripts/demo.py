@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from conf.settings import REPO, child_environment
-from scripts import readiness, reconcile, stack, supervision
+from scripts import positions, readiness, reconcile, stack, supervision
 from scripts.stack import StackError
 from scripts.steps import Steps, console
 
@@ -59,7 +59,7 @@ def drained(steps: Steps, patience_seconds: float = DRAIN_SECONDS) -> None:
     """Wait until the stream has said that it finished every record of Kafka. Raises StackError on the time limit."""
     end = time.monotonic() + patience_seconds
     while time.monotonic() < end:
-        waiting = reconcile.waiting(readiness.progress(), reconcile.kafka_ends())
+        waiting = positions.waiting()
         if waiting == 0:
             steps.done("stream", "everything taken up")
             return

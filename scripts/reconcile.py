@@ -1,17 +1,14 @@
 """`reconcile`: rows in = silver + quarantine + duplicates, counted in the tables themselves, and what Kafka still holds."""
 
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import psutil
-from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from conf.broker import QUIET
-from conf.settings import settings
 from lakehouse.contract import kinds
-from lakehouse.event import TOPIC_PREFIX
-from scripts import readiness
-from scripts.tables import database
+from scripts import positions, readiness
+from scripts.tables import database, open_table
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Balance:
 
 
 def balances() -> list[Balance]:
-    """One balance per kind. While the stream runs, all tables are read as of its last finished batch."""
+    """One balance per kind. All tables are read as of one finished batch."""
     silver = {kind: contract.table for kind, contract in kinds().items()}
     connection = database(["bronze.events", "silver.quarantine", "gold.balance", *silver.values()], _settled_versions())
     rows_in = _counts(connection, "select kind, count(*) from bronze.events group by kind")
@@ -47,11 +44,12 @@ def _counts(connection: Any, sql: str) -> dict[Any, int]:
 
 
 def _settled_versions() -> dict[str, int] | None:
-    """Table versions after the last finished batch: between its commits the tables cannot agree. None: nobody writes."""
-    said = readiness.progress()
-    if said is None or said["state"] != "running" or not psutil.pid_exists(said["pid"]):
+    """While a batch is under way: the versions that the last finished one left (its balance names them). Else None: newest."""
+    said, books = readiness.progress(), open_table("gold.balance")
+    if books is None or said is None or not psutil.pid_exists(said["pid"]) or not positions.under_way():
         return None
-    return said["versions"]
+    tag = next((json.loads(commit["lumbung"]) for commit in books.history(100) if "lumbung" in commit), None)
+    return {**tag["versions"], "gold.balance": books.version()} if tag else None
 
 
 def total(parts: list[Balance]) -> Balance:
@@ -68,45 +66,6 @@ def line(all_kinds: Balance) -> str:
     )
 
 
-def kafka_ends(bootstrap: str | None = None) -> dict[tuple[str, int], int] | None:
-    """(topic, partition) -> offset that the next record will get; None when Kafka does not answer."""
-    consumer = Consumer({"bootstrap.servers": bootstrap or settings().kafka.bootstrap, "group.id": "reconcile", **QUIET})
-    try:
-        known = consumer.list_topics(timeout=5).topics
-        ends = {}
-        for topic in [*(TOPIC_PREFIX + kind for kind in kinds()), *settings().kafka.legacy_topics]:
-            for partition in known[topic].partitions if topic in known else ():
-                ends[topic, partition] = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=5)[1]
-        return ends
-    except KafkaException:
-        return None
-    finally:
-        consumer.close()
-
-
-def taken_up() -> dict[tuple[str, int], int]:
-    """(topic, partition) -> offset after the last record that bronze holds."""
-    rows = database(["bronze.events"]).execute('select topic, "partition", max("offset") + 1 from bronze.events group by all')
-    return {(topic, partition): end for topic, partition, end in rows.fetchall()}
-
-
-def not_taken_up() -> int | None:
-    """Records in Kafka that bronze does not hold yet; None when Kafka does not answer."""
-    ends = kafka_ends()
-    if ends is None:
-        return None
-    taken = taken_up()
-    return sum(max(end - taken.get(place, 0), 0) for place, end in ends.items())
-
-
-def waiting(said: dict[str, Any] | None, ends: dict[tuple[str, int], int] | None) -> int | None:
-    """Records that no finished batch of the running stream has covered; None when stream or Kafka does not say."""
-    if said is None or ends is None or said["state"] != "running":
-        return None
-    positions = said["positions"]
-    return sum(max(end - positions.get(topic, {}).get(str(partition), 0), 0) for (topic, partition), end in ends.items())
-
-
 def reconcile() -> dict[str, Any]:
     """The whole verdict as one JSON-able object."""
     parts = balances()
@@ -116,5 +75,6 @@ def reconcile() -> dict[str, Any]:
         "kinds": [asdict(part) for part in parts],
         "total": asdict(whole),
         "line": line(whole),
-        "lag_events": not_taken_up(),
+        "batch_under_way": positions.under_way(),
+        "lag_events": positions.waiting(),
     }

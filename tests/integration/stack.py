@@ -13,7 +13,7 @@ import orjson
 import psutil
 
 from conf.settings import REPO, child_environment
-from scripts.reconcile import kafka_ends, waiting
+from scripts.positions import waiting
 
 MODULES = {
     "stream": "streaming_jobs.run",
@@ -146,12 +146,10 @@ class Stack:
         return orjson.loads(file.read_bytes()) if file.exists() else None
 
     def wait_drained(self, timeout: float) -> float:
-        """Until the running stream has finished every record that Kafka holds; the seconds it took."""
+        """Until the stream has finished every record that Kafka holds; the seconds it took."""
         begun, left = time.monotonic(), None
         while time.monotonic() - begun < timeout:
-            said = self.progress()
-            alive = said is not None and psutil.pid_exists(said["pid"])
-            left = waiting(said, kafka_ends(self.bootstrap)) if alive else None
+            left = waiting(self.bootstrap, self.home / "state")
             if left == 0:
                 return time.monotonic() - begun
             time.sleep(0.3)
