@@ -1,4 +1,7 @@
-"""Rules -> verdicts. A row violates a rule iff NOT coalesce(check, false); all rules are evaluated, none stops another."""
+"""Rules -> verdicts. A row violates a rule iff NOT coalesce(check, false); all rules are evaluated, none stops another.
+
+Everything is put together as SQL text and handed to Spark in one piece: building expressions call by call costs a second a batch.
+"""
 
 import re
 from collections.abc import Mapping
@@ -11,6 +14,14 @@ from lakehouse.contract import Contract, Rule
 
 MALFORMED = "malformed"  # column: the payload cannot be read, so rules that read it are not judged
 REASONS_TYPE = "array<struct<rule:string,severity:string,message:string>>"
+
+
+def sql_text(value: object) -> str:
+    """A value as a Spark SQL literal."""
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+    return f"{value}D" if isinstance(value, float) else str(value)
 
 
 def bound(contract: Contract, knobs: Mapping[str, object]) -> tuple[Rule, ...]:
@@ -34,47 +45,43 @@ def bit_of(rules: tuple[Rule, ...], name: str) -> int:
 
 def violations(rules: tuple[Rule, ...]) -> Column:
     """bigint mask of the rules that the row violates; rules that read the stream are left to the stream."""
-    mask = F.lit(0).cast("bigint")
+    bits = []
     for bit, rule in enumerate(rules):
-        if rule.reads == "stream":
-            continue
-        check = F.coalesce(F.expr(f"({rule.check})"), F.lit(False))
-        if rule.reads == "payload":
-            check = F.col(MALFORMED) | check
-        mask = mask.bitwiseOR(F.when(check, F.lit(0)).otherwise(F.lit(1 << bit)).cast("bigint"))
-    return mask
+        if rule.reads != "stream":
+            unread = f"{MALFORMED} or " if rule.reads == "payload" else ""
+            bits.append(f"if({unread}coalesce(({rule.check}), false), 0L, {1 << bit}L)")
+    return F.expr(" | ".join(bits))
 
 
-def message(rule: Rule) -> Column:
-    """The rule's sentence with every {expression} replaced by its value, long values cut at 120 characters."""
+def message_sql(rule: Rule) -> str:
+    """SQL of the rule's sentence with every {expression} replaced by its value, long values cut at 120 characters."""
     parts = re.split(r"\{([^{}]+)\}", rule.message)
     pieces = [
-        F.lit(part) if nth % 2 == 0 else F.coalesce(F.substring(F.expr(part).cast("string"), 1, 120), F.lit("null"))
+        sql_text(part) if nth % 2 == 0 else f"coalesce(substring(cast({part} as string), 1, 120), 'null')"
         for nth, part in enumerate(parts)
         if part
     ]
-    return F.concat(*pieces)
+    return f"concat({', '.join(pieces)})"
 
 
-def reasons(rules: tuple[Rule, ...], mask: Column) -> Column:
-    """array<struct<rule, severity, message>> of the rules in the mask, errors first; null when no error is in it."""
+def reason_sql(rule: Rule) -> str:
+    """SQL of one reason: struct<rule, severity, message>."""
+    named = f"'rule', '{rule.name}', 'severity', '{rule.severity}', 'message', {message_sql(rule)}"
+    return f"named_struct({named})"
+
+
+def reasons(rules: tuple[Rule, ...], mask: str) -> Column:
+    """array<struct<rule, severity, message>> of the rules in the mask column, errors first; null when no error is in it."""
     errors_first = sorted(enumerate(rules), key=lambda pair: pair[1].severity != "error")
-    found = [
-        F.when(
-            mask.bitwiseAND(F.lit(1 << bit).cast("bigint")) != 0,
-            F.struct(F.lit(rule.name).alias("rule"), F.lit(rule.severity).alias("severity"), message(rule).alias("message")),
-        )
-        for bit, rule in errors_first
-        if rule.reads != "stream"
-    ]
-    errors = F.lit(mask_of(rules, "error")).cast("bigint")
-    return F.when(mask.bitwiseAND(errors) != 0, F.array_compact(F.array(*found))).cast(REASONS_TYPE)
-
-
-def warnings(rules: tuple[Rule, ...], mask: Column) -> Column:
-    """array<string>: names of the warnings in the mask; empty when there are none."""
-    warned = [(bit, rule) for bit, rule in enumerate(rules) if rule.severity == "warn"]
-    names = F.array_compact(
-        F.array(*(F.when(mask.bitwiseAND(F.lit(1 << bit).cast("bigint")) != 0, F.lit(rule.name)) for bit, rule in warned))
+    found = ", ".join(
+        f"if({mask} & {1 << bit}L <> 0, {reason_sql(rule)}, null)" for bit, rule in errors_first if rule.reads != "stream"
     )
-    return F.when(mask == 0, F.array().cast("array<string>")).otherwise(names)
+    return F.expr(f"cast(if({mask} & {mask_of(rules, 'error')}L <> 0, array_compact(array({found})), null) as {REASONS_TYPE})")
+
+
+def warnings(rules: tuple[Rule, ...], mask: str) -> Column:
+    """array<string>: names of the warnings in the mask column; empty when there are none."""
+    names = ", ".join(
+        f"if({mask} & {1 << bit}L <> 0, '{rule.name}', null)" for bit, rule in enumerate(rules) if rule.severity == "warn"
+    )
+    return F.expr(f"if({mask} = 0, cast(array() as array<string>), array_compact(array({names})))")

@@ -2,27 +2,29 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf.failpoints import failpoint
 from conf.settings import settings
-from lakehouse.bronze.events import events
 from lakehouse.contract import Contract, Rule, contracts, kinds, rule_set
 from lakehouse.event import TOPIC_PREFIX
-from lakehouse.quality import REASONS_TYPE, bit_of, bound, mask_of
-from lakehouse.silver.verdicts import ROW, accepted_rows, judged, quarantine_rows
+from lakehouse.quality import REASONS_TYPE, bit_of, bound, mask_of, reason_sql
+from lakehouse.silver.verdicts import READINGS, ROW, accepted_rows, judged, quarantine_rows, row_columns
 from streaming_jobs.delta_sink import BatchTag, append_arrow, append_frame, open_table, tags_of
 from streaming_jobs.event_ids import CONFLICT, DUPLICATE, NEW, EventIds, batch_tag
 from streaming_jobs.hot_gold import HotGold
 from streaming_jobs.kafka_source import BatchOffsets, batch_offsets
 from streaming_jobs.progress import Progress
+from streaming_jobs.resolved_once import ResolvedOnce
 
 log = logging.getLogger("lumbung.batch")
 SEEN_TYPE = "partition int, offset bigint, conflict boolean"
@@ -59,11 +61,12 @@ class BatchWriter:
         self._gold = HotGold()
         self._knobs = settings().validation.model_dump()
         self._rules = {kind: bound(contract, self._knobs) for kind, contract in kinds().items()}
+        self._judges = {kind: ResolvedOnce(spark, partial(judge_kind, kind=kind, knobs=self._knobs)) for kind in kinds()}
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="append")
         self._first = True  # only the first batch after a start can have been written in part
 
     def __call__(self, frame: DataFrame, batch_id: int) -> None:
-        """One batch. `frame`: rows of the Kafka source."""
+        """One batch. `frame`: rows of bronze.events."""
         began = time.monotonic()
         offsets = batch_offsets(batch_id)
         rows = offsets.rows
@@ -72,15 +75,14 @@ class BatchWriter:
         tag = BatchTag(self._stream_id, batch_id, offsets.end)
         small = sum(rows.values()) <= settings().stream.small_batch_events
         self._spark.conf.set("spark.sql.codegen.wholeStage", str(not small).lower())
-        bronze = events(frame).persist()
+        bronze = frame.persist()
         results: list[KindResult] = []
         failpoint("stream.before_bronze")
         try:
             appends = [self._append(bronze, "bronze.events", tag, small)]
             present = [topic.removeprefix(TOPIC_PREFIX) for topic in rows]
             for kind in present:
-                of_kind = bronze if len(present) == 1 else bronze.filter(F.col("kind") == kind)
-                results.append(self._judge(of_kind, kind, batch_id))
+                results.append(self._judge(bronze, kind, batch_id))
             for result in results:
                 appends += self._append_silver(result, tag, small)
             appends += self._append_quarantine(results, tag, small)
@@ -103,11 +105,10 @@ class BatchWriter:
 
     # ------------------------------------------------------------------------------------------------- judging
 
-    def _judge(self, of_kind: DataFrame, kind: str, batch_id: int) -> KindResult:
+    def _judge(self, bronze: DataFrame, kind: str, batch_id: int) -> KindResult:
         contract = kinds()[kind]
-        frame = judged(of_kind, kind, self._knobs).persist()
-        have = set(frame.schema[ROW].dataType.names)  # type: ignore[attr-defined]
-        wanted = [f"{ROW}.{name}" for name in self._gold_columns(contract) if name in have]
+        frame = self._judges[kind](bronze).persist()
+        wanted = [f"{ROW}.{name}" for name in self._gold_columns(contract)]
         narrow = frame.select(
             "partition", "offset", "event_id", F.xxhash64("text").alias("payload_hash"), "mask", "received_at", *wanted
         ).toArrow()
@@ -120,9 +121,9 @@ class BatchWriter:
 
     @staticmethod
     def _gold_columns(contract: Contract) -> list[str]:
-        return [name for name in HotGold.wanted_columns(contract.table) if name not in ("event_id",)] + (
-            ["readings"] if contract.kind == "sensor" else []
-        )
+        """Columns of the silver row that the folded gold tables read; readings are taken apart later."""
+        wanted = HotGold.wanted_columns(contract.table)
+        return [name for name in row_columns(contract) if name in wanted or name == READINGS]
 
     # ------------------------------------------------------------------------------------------------- appends
 
@@ -246,12 +247,16 @@ class BatchWriter:
         log.info("batch %d: %s in %.2f s", tag.batch_id, counts, seconds)
 
 
-def with_conflict(rule: Rule) -> "F.Column":  # type: ignore[name-defined]
+def judge_kind(bronze: DataFrame, kind: str, knobs: Mapping[str, object]) -> DataFrame:
+    """The judged events of one kind in a batch."""
+    return judged(bronze.filter(F.col("kind") == kind), kind, knobs)
+
+
+def with_conflict(rule: Rule) -> Column:
     """`reasons` with the id conflict in front where there is one."""
-    text = F.concat(F.lit(rule.message.split("{")[0]), F.col("event_id"), F.lit(rule.message.split("}")[1]))
-    reason = F.array(F.struct(F.lit(rule.name).alias("rule"), F.lit(rule.severity).alias("severity"), text.alias("message")))
-    others = F.coalesce("reasons", F.array().cast(REASONS_TYPE))
-    return F.when(F.col("conflict"), F.concat(reason.cast(REASONS_TYPE), others)).otherwise(F.col("reasons"))
+    own = f"cast(array({reason_sql(rule)}) as {REASONS_TYPE})"
+    others = f"coalesce(reasons, cast(array() as {REASONS_TYPE}))"
+    return F.expr(f"if(conflict, concat({own}, {others}), reasons)")
 
 
 def explode_readings(rows: pa.Table) -> pa.Table:

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf.settings import settings
+from lakehouse.bronze.events import events
 from streaming_jobs.flows import HOT
 
 Positions = dict[str, dict[str, int]]  # topic -> partition -> next offset
@@ -24,9 +25,9 @@ def starting_offsets_file() -> Path:
 
 
 def records(spark: SparkSession) -> DataFrame:
-    """All topics of the flow with headers; `ingested_at` is the batch's own time, the same when the batch is retried."""
+    """Rows of bronze.events from all topics of the flow; `ingested_at` is the batch's own time, the same when the batch is retried."""
     start = starting_offsets_file()
-    return (
+    source = (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings().kafka.bootstrap)
         .option("subscribe", ",".join(HOT.topics))
@@ -37,6 +38,7 @@ def records(spark: SparkSession) -> DataFrame:
         .load()
         .withColumn("ingested_at", F.current_timestamp())
     )
+    return events(source)  # here, not per batch: Spark then resolves it once
 
 
 @dataclass(frozen=True)

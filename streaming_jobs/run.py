@@ -14,6 +14,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.broker import create_topics
 from conf.settings import settings
+from lakehouse.contract import contracts, kinds
 from lakehouse.event import topics
 from lakehouse.silver.verdicts import judged
 from streaming_jobs import guard, kafka_source
@@ -77,16 +78,9 @@ def start(spark: SparkSession, once: bool = False) -> tuple[StreamingQuery, Slow
 
 def warm_up(spark: SparkSession) -> None:
     """Judge a few rows of nothing, so that the first real event does not pay for loading classes."""
-    from lakehouse.bronze.events import events
-
-    schema = (
-        "key binary, value binary, topic string, partition int, offset bigint, timestamp timestamp, "
-        "headers array<struct<key: string, value: binary>>, ingested_at timestamp"
-    )
-    for topic in HOT.topics:
-        kind = topic.rpartition(".")[2]
-        frame = spark.createDataFrame([], schema)
-        judged(events(frame), kind, settings().validation.model_dump()).toArrow()
+    for kind in kinds():
+        nothing = spark.createDataFrame([], contracts()["bronze.events"].ddl)
+        judged(nothing, kind, settings().validation.model_dump()).toArrow()
 
 
 def supervise(query: StreamingQuery, slow: SlowGold, progress: Progress, stopping: threading.Event) -> None:

@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 
 from lakehouse.contract import Contract
 from lakehouse.event import BAD_ESCAPE, RFC3339
+from lakehouse.quality import sql_text
 
 SPARK_TYPE = {"string": "string", "timestamp": "string", "number": "double", "integer": "double"}
 # Spark's JSON parser stops at the end of the first object and does not mind what follows.
@@ -31,7 +32,7 @@ def parse(events: DataFrame, contract: Contract) -> DataFrame:
     """
     schema = ", ".join(f"`{field.name}` {SPARK_TYPE[field.type]}" for field in contract.payload) + ", _corrupt string"
     options = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false", "columnNameOfCorruptRecord": "_corrupt"}
-    given = sum((F.col(f"p.{field.name}").isNotNull().cast("int") for field in contract.payload), F.lit(0))
+    filled = " + ".join(f"int(p.{field.name} is not null)" for field in contract.payload)
     text = F.col("text")
     one_object = (text.endswith("}") | F.rtrim(text).endswith("}")) & ~text.rlike(TRAILING)
     # Unreadable, or readable up to a raw control character; a field of the wrong type is told apart by its pattern.
@@ -40,11 +41,11 @@ def parse(events: DataFrame, contract: Contract) -> DataFrame:
         events.withColumns({"p": F.from_json("text", schema, options), "field_names": F.expr("json_object_keys(text)")})
         .withColumns(
             {
-                "plain": F.col("p._corrupt").isNull() & (F.size("field_names") == given),
+                "plain": F.col("p._corrupt").isNull() & F.expr(f"size(field_names) = {filled}"),
                 "malformed": F.col("field_names").isNull() | F.col("p").isNull() | ~one_object | broken,
                 "given_time": F.when(F.col("p.event_time").rlike(f"^{RFC3339}$"), F.upper("p.event_time").try_cast("timestamp")),
                 "is_replay": F.col("source").startswith("file:"),
-                "known_fields": F.array(*(F.lit(field.name) for field in contract.payload)),
+                "known_fields": F.expr(f"array({', '.join(sql_text(field.name) for field in contract.payload)})"),
                 "wrong_type_pattern": F.lit(wrong_type_pattern(contract)),
                 "bad_escape": F.lit(BAD_ESCAPE),
             }

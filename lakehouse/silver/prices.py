@@ -21,34 +21,32 @@ def transform(parsed: DataFrame) -> DataFrame:
     listed = markets()
     named = parsed.withColumns(
         {
-            "commodity": lookup(commodity_aliases(), matching_key(F.col("p.commodity"))),
-            "given_unit": lookup(unit_aliases(), matching_key(F.col("p.unit"))),
-            "listed_region_code": lookup({m.market_id: m.region_code for m in listed.values()}, F.col("p.market_id")),
-            "given_region_code": lookup(region_aliases(), matching_key(F.col("p.region"))),
+            "commodity": lookup(commodity_aliases(), matching_key("p.commodity")),
+            "given_unit": lookup(unit_aliases(), matching_key("p.unit")),
+            "listed_region_code": lookup({m.market_id: m.region_code for m in listed.values()}, "p.market_id"),
+            "given_region_code": lookup(region_aliases(), matching_key("p.region")),
         }
     )
     placed = named.withColumns(
         {
             # A region that is given but unknown stays unknown: it is never replaced by the market's own.
             "region_code": F.expr("case when p.region is null then listed_region_code else given_region_code end"),
-            "commodity_unit": lookup({good.id: good.unit for good in goods.values()}, F.col("commodity")),
-            "band_low_idr": lookup({good.id: float(good.band_idr[0]) for good in goods.values()}, F.col("commodity")),
-            "band_high_idr": lookup({good.id: float(good.band_idr[1]) for good in goods.values()}, F.col("commodity")),
+            "commodity_unit": lookup({good.id: good.unit for good in goods.values()}, "commodity"),
+            "band_low_idr": lookup({good.id: float(good.band_idr[0]) for good in goods.values()}, "commodity"),
+            "band_high_idr": lookup({good.id: float(good.band_idr[1]) for good in goods.values()}, "commodity"),
             "commodity_is_group": F.col("commodity").isin([good.id for good in goods.values() if good.is_group]),
         }
     )
     timezone = F.coalesce(
-        lookup({place.code: place.timezone for place in provinces().values()}, F.col("region_code")), F.lit(DEFAULT_TIMEZONE)
+        lookup({place.code: place.timezone for place in provinces().values()}, "region_code"), F.lit(DEFAULT_TIMEZONE)
     )
     market_date = F.to_date(F.from_utc_timestamp("event_time", timezone))
     return placed.withColumns(
         {
             "market_id": F.col("p.market_id"),
-            "market_name": F.coalesce(
-                lookup({m.market_id: m.name for m in listed.values()}, F.col("p.market_id")), "p.market_id"
-            ),
+            "market_name": F.coalesce(lookup({m.market_id: m.name for m in listed.values()}, "p.market_id"), "p.market_id"),
             "level": F.when(F.col("p.market_id").startswith("PROV-"), "province").otherwise("market"),
-            "region": lookup({place.code: place.name for place in provinces().values()}, F.col("region_code")),
+            "region": lookup({place.code: place.name for place in provinces().values()}, "region_code"),
             "channel": F.coalesce("p.channel", F.lit("retail")),
             "price_idr": F.col("p.price"),
             "unit": F.coalesce("given_unit", "commodity_unit"),

@@ -7,6 +7,7 @@ from lakehouse.contract import kinds
 from lakehouse.reference import DEFAULT_TIMEZONE, markets, provinces
 from lakehouse.silver.names import lookup
 
+READ_TOGETHER = ("metric", "value")  # columns that come from `readings`
 METRICS = tuple(field.name for field in kinds()["sensor"].payload if field.one_of == "metric")
 
 
@@ -14,8 +15,8 @@ def transform(parsed: DataFrame) -> DataFrame:
     """Parsed sensor events, one row an event, with `readings`: array<struct<metric, value>>; rules judge afterwards."""
     listed = {market.market_id: market.region_code for market in markets().values()}
     zones = {place.code: place.timezone for place in provinces().values()}
-    placed = parsed.withColumn("listed_region_code", lookup(listed, F.col("p.market_id")))
-    timezone = F.coalesce(lookup(zones, F.col("listed_region_code")), F.lit(DEFAULT_TIMEZONE))
+    placed = parsed.withColumn("listed_region_code", lookup(listed, "p.market_id"))
+    timezone = F.coalesce(lookup(zones, "listed_region_code"), F.lit(DEFAULT_TIMEZONE))
     market_date = F.to_date(F.from_utc_timestamp("event_time", timezone))
     readings = [
         F.when(F.col(f"p.{metric}").isNotNull(), F.struct(F.lit(metric).alias("metric"), F.col(f"p.{metric}").alias("value")))

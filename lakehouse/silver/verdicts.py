@@ -6,7 +6,7 @@ from types import ModuleType
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.contract import kinds, rule_set
+from lakehouse.contract import Contract, kinds, rule_set
 from lakehouse.quality import bound, reasons, violations, warnings
 from lakehouse.silver import prices, sensors
 from lakehouse.silver.payload import parse
@@ -15,6 +15,16 @@ TRANSFORMS: Mapping[str, ModuleType] = {"price": prices, "sensor": sensors}
 ROW = "row"
 # What a verdict keeps of bronze.events beside the silver row; the payload travels as text, which holds any bytes unchanged.
 KEPT = ("topic", "partition", "offset", "event_id", "source", "received_at", "content_type", "ingested_at")
+
+
+READINGS = "readings"  # several silver rows in one event: array<struct<…>> of the columns that differ
+
+
+def row_columns(contract: Contract) -> list[str]:
+    """Fields of the `row` struct: the contract's columns that are not KEPT; those inside READINGS stand for themselves."""
+    inside = getattr(TRANSFORMS[contract.kind or ""], "READ_TOGETHER", ())
+    names = [name for name in contract.column_names if name not in KEPT and name not in inside]
+    return [*names, READINGS] if inside else names
 
 
 def judged(events: DataFrame, kind: str, knobs: Mapping[str, object]) -> DataFrame:
@@ -26,16 +36,14 @@ def judged(events: DataFrame, kind: str, knobs: Mapping[str, object]) -> DataFra
     rules = bound(contract, knobs)
     narrow = events.select(*KEPT, F.col("kind"), F.col("value").cast("string").alias("text"))
     transformed = TRANSFORMS[kind].transform(parse(narrow, contract)).withColumn("mask", violations(rules))
-    mask = F.col("mask")
-    made = {"_warnings": warnings(rules, mask), "rule_set": F.lit(rule_set())}
-    own = [name for name in (*contract.column_names, "readings") if name not in KEPT and name in {*transformed.columns, *made}]
+    made = {"_warnings": warnings(rules, "mask"), "rule_set": F.lit(rule_set())}
     raw_commodity = F.col("p.commodity") if kind == "price" else F.lit(None).cast("string")
     return transformed.select(
         *KEPT,
         "text",
         "mask",
-        reasons(rules, mask).alias("reasons"),
-        F.struct(*(made[name].alias(name) if name in made else F.col(name) for name in own)).alias(ROW),
+        reasons(rules, "mask").alias("reasons"),
+        F.struct(*(made[name].alias(name) if name in made else F.col(name) for name in row_columns(contract))).alias(ROW),
         F.substring("p.market_id", 1, 200).alias("raw_market"),
         F.substring(raw_commodity, 1, 200).alias("raw_commodity"),
     )

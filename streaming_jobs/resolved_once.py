@@ -1,0 +1,43 @@
+"""A transformation resolved on the first batch and reused: resolving a wide plan anew costs up to a second, every batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+
+class ResolvedOnce:
+    """`build` (a chain of selects and filters over one frame) applied to frame after frame.
+
+    Spark gives the frames of one streaming query the same column ids, so the resolved plan of the first holds for all when
+    its leaf is exchanged. A frame with other columns is resolved anew: the answer is the same, only slower.
+    """
+
+    def __init__(self, spark: SparkSession, build: Callable[[DataFrame], DataFrame]) -> None:
+        self._spark = spark
+        self._build = build
+        self._plan: Any = None
+        self._columns = ""
+
+    def __call__(self, frame: DataFrame) -> DataFrame:
+        leaf = _analyzed(frame)
+        columns = leaf.output().toString()
+        if self._plan is None or columns != self._columns:
+            made = self._build(frame)
+            self._plan, self._columns = _analyzed(made), columns
+            return made
+        plan = self._exchange(self._plan, leaf)
+        datasets = self._spark._jvm.org.apache.spark.sql.classic.Dataset
+        return DataFrame(datasets.ofRows(self._spark._jsparkSession, plan), self._spark)
+
+    def _exchange(self, node: Any, leaf: Any) -> Any:
+        """The plan with its one leaf replaced; every node above has exactly one child."""
+        below = node.children()
+        if below.isEmpty():
+            return leaf
+        child = self._exchange(below.head(), leaf)
+        return node.withNewChildren(self._spark._jvm.PythonUtils.toSeq([child]))
+
+
+def _analyzed(frame: DataFrame) -> Any:
+    return frame._jdf.queryExecution().analyzed()
