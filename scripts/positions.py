@@ -9,6 +9,7 @@ from conf.broker import QUIET
 from conf.settings import settings
 from lakehouse.contract import kinds
 from lakehouse.event import TOPIC_PREFIX
+from scripts.ports import is_open
 
 Ends = dict[tuple[str, int], int]  # (topic, partition) -> next offset
 
@@ -16,6 +17,8 @@ Ends = dict[tuple[str, int], int]  # (topic, partition) -> next offset
 def kafka_ends(bootstrap: str | None = None) -> Ends | None:
     """The offset that the next record of each partition will get; None when Kafka does not answer."""
     servers = bootstrap or settings().kafka.bootstrap
+    if not any(is_open(host, int(port)) for host, _, port in (server.partition(":") for server in servers.split(","))):
+        return None  # librdkafka would wait for its time limit
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "lumbung-positions", **QUIET})
     try:
         known = consumer.list_topics(timeout=5).topics

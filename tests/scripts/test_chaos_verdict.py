@@ -1,0 +1,83 @@
+"""The proof can fail: every sort of loss, doubling and change is found and named."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from scripts.chaos.ledger import Entry, plan
+from scripts.chaos.verify import daily_prices, differences, live_prices
+from tests.scripts.lake import NOON, Lake
+
+ENTRIES = plan(60, 2, datetime(2026, 3, 5, tzinfo=UTC))
+
+
+def rows_of(entries: list[Entry]) -> dict[str, list[dict[str, Any]]]:
+    """Tables as a stream without fault would leave them."""
+    prices = [
+        {
+            "event_id": e.event_id,
+            "price_idr": float(e.fields["price"]),
+            "market_id": e.fields["market_id"],
+            "commodity": e.fields["commodity"],
+        }
+        for e in entries
+        if e.kind == "price" and e.verdict == "silver"
+    ]
+    readings = [
+        {"event_id": e.event_id, "metric": metric, "value": e.fields[metric]}
+        for e in entries
+        if e.kind == "sensor"
+        for metric in ("temperature_c", "humidity_pct")
+        if metric in e.fields
+    ]
+    reasons = lambda e: [{"rule": e.reason, "severity": "error", "message": ""}]  # noqa: E731
+    whole = {"channel": "x", "region_code": "x", "level": "x", "unit": "x"}
+    silver = [{**whole, **_times(), **row} for row in prices]
+    return {
+        "bronze.events": [{"event_id": e.event_id, "value": e.payload.encode()} for e in entries],
+        "silver.prices": silver,
+        "silver.sensors": readings,
+        "silver.quarantine": [{"event_id": e.event_id, "reasons": reasons(e)} for e in entries if e.verdict == "quarantine"],
+        "gold.price_history": prices,
+        "gold.live_prices": live_prices(silver),
+        "gold.daily_prices": daily_prices(silver),
+    }
+
+
+def _times() -> dict[str, Any]:
+    return {"event_time": NOON, "market_date": NOON.date()}
+
+
+def write(lake: Lake, tables: dict[str, list[dict[str, Any]]]) -> str:
+    for table, rows in tables.items():
+        nulls = {"previous_price_idr": None, "previous_event_id": None, "previous_market_date": None, "change_pct": None}
+        lake.write(table, [{**nulls, **row} for row in rows] if table == "gold.live_prices" else rows)
+    return str(lake.home / "lake")
+
+
+def test_a_faultless_lake_shows_no_difference(tmp_path):
+    assert any(entry.verdict == "quarantine" for entry in ENTRIES)
+    assert differences(ENTRIES, write(Lake(tmp_path), rows_of(ENTRIES))) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "spoil", "named"),
+    [
+        ("silver.prices", lambda rows: rows.pop(0), "silver.prices: 1 missing"),
+        ("silver.prices", lambda rows: rows.append(rows[0]), "silver.prices: 1 too many"),
+        ("silver.sensors", lambda rows: rows.append(rows[0]), "silver.sensors: 1 too many"),
+        ("silver.quarantine", lambda rows: rows.pop(0), "silver.quarantine: 1 missing"),
+        ("silver.quarantine", lambda rows: rows[0]["reasons"][0].update(rule="price_positive"), "silver.quarantine: 1 too many"),
+        ("bronze.events", lambda rows: rows.pop(0), "bronze.events: 1 events missing"),
+        ("bronze.events", lambda rows: rows[0].update(value=b"{}"), "bronze.events: 1 records are not what was"),
+        ("gold.live_prices", lambda rows: rows[0].update(price_idr=1.0), "gold.live_prices: 1 rows differ"),
+        ("gold.daily_prices", lambda rows: rows[0].update(median_price_idr=1.0), "gold.daily_prices: 1 rows differ"),
+        ("gold.daily_prices", lambda rows: rows.pop(0), "gold.daily_prices: 1 missing"),
+        ("gold.price_history", lambda rows: rows.append(rows[0]), "gold.price_history: 1 too many"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named(tmp_path, table: str, spoil: Any, named: str):
+    tables = rows_of(ENTRIES)
+    spoil(tables[table])
+    assert any(said.startswith(named) for said in differences(ENTRIES, write(Lake(tmp_path), tables)))
