@@ -1,5 +1,6 @@
 """What is declared in YAML holds together: contracts say meaning and unit, knobs match their fields and give reasons."""
 
+import configparser
 import re
 from pathlib import Path
 
@@ -59,3 +60,16 @@ def test_every_knob_has_its_reason_or_unit_beside_it():
         if found and not found[1].endswith(units):
             bare.append(found[1])
     assert not bare
+
+
+def test_supervisor_and_compose_run_the_same_parts():
+    """Program -> module, in both; Kafka is an image there and a child process here."""
+    supervised = configparser.RawConfigParser()
+    supervised.read(REPO / "conf" / "supervisord.conf")
+    here = {s.removeprefix("program:"): supervised[s]["command"].split(" -m ")[1] for s in supervised if s.startswith("program:")}
+    compose = yaml.safe_load((REPO / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    there = {name: part["command"][2] for name, part in compose.items() if name not in ("kafka", "setup")}
+    here.pop("broker")
+    assert here == there
+    published = [port for part in compose.values() for port in part.get("ports", [])]
+    assert published and all(port.startswith("127.0.0.1:") for port in published)
