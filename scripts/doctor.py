@@ -110,7 +110,7 @@ def _services() -> Iterator[Finding]:
         return
     for name in supervision.services():
         info = now[name]
-        ready = info["statename"] == "RUNNING" and readiness.check(name)(info["pid"])
+        ready = readiness.ready(name, info)
         yield Finding(
             f"service {name}", ready, f"{info['statename'].lower()}, {info['description']}", f"./run.sh logs {name}; ./run.sh up"
         )

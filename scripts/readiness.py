@@ -1,7 +1,7 @@
 """Whether each service of the stack does its work yet, asked the way its users would ask."""
 
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -51,12 +51,14 @@ def api_ready() -> bool:
         return False
 
 
-def check(name: str) -> Callable[[int], bool]:
-    """Service -> function of its pid that tells whether it is ready."""
+def ready(name: str, info: Mapping[str, Any]) -> bool:
+    """Whether the service does its work; `info` is supervisor's view of it, which calls a young process STARTING."""
+    if info["statename"] not in ("RUNNING", "STARTING") or not info["pid"]:
+        return False
     return {
-        "broker": lambda pid: broker_ready(),
-        "stream": stream_ready,
-        "gateway": lambda pid: is_open("127.0.0.1", settings().mqtt.port),
-        "folder_watch": lambda pid: True,  # nothing listens: being there is all it promises
-        "api": lambda pid: api_ready(),
-    }[name]
+        "broker": lambda: broker_ready(),
+        "stream": lambda: stream_ready(info["pid"]),
+        "gateway": lambda: is_open("127.0.0.1", settings().mqtt.port),
+        "folder_watch": lambda: info["now"] - info["start"] >= 1,  # nothing listens: to stay is all it can show
+        "api": lambda: api_ready(),
+    }[name]()

@@ -78,10 +78,9 @@ def _start(names: list[str], steps: Steps) -> None:
     while waiting:
         now = supervision.processes()
         for name in list(waiting):
-            state, pid = now[name]["statename"], now[name]["pid"]
-            if state in ("BACKOFF", "FATAL", "EXITED"):
+            if now[name]["statename"] in ("BACKOFF", "FATAL", "EXITED"):
                 _give_up(name)
-            if state == "RUNNING" and readiness.check(name)(pid):
+            if readiness.ready(name, now[name]):
                 steps.done(name)
                 waiting.remove(name)
             elif steps.seconds(name) > PATIENCE_SECONDS[name]:

@@ -41,7 +41,7 @@ def services() -> list[Service]:
         if not info or not info["pid"]:
             found.append(Service(name, "down", None, None, None))
             continue
-        ready = info["statename"] == "RUNNING" and readiness.check(name)(info["pid"])
+        ready = readiness.ready(name, info)
         rss = _rss(info["pid"])
         found.append(Service(name, "ready" if ready else "starting", info["pid"], info["now"] - info["start"], rss))
     return found
