@@ -51,7 +51,7 @@ class KindResult:
 
 
 class BatchWriter:
-    """Called by Spark for every batch, in order, in one thread. An exception ends the query: the batch is run again at restart."""
+    """Called by Spark for every batch, in order, in one thread. An exception ends the query: a restart runs the batch again."""
 
     def __init__(self, spark: SparkSession, stream_id: str, ids: EventIds, progress: Progress) -> None:
         self._spark = spark
@@ -74,7 +74,6 @@ class BatchWriter:
             return
         tag = BatchTag(self._stream_id, batch_id, offsets.end)
         small = sum(rows.values()) <= settings().stream.small_batch_events
-        self._spark.conf.set("spark.sql.codegen.wholeStage", str(not small).lower())
         bronze = frame.persist()
         results: list[KindResult] = []
         failpoint("stream.before_bronze")

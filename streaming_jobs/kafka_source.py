@@ -25,7 +25,7 @@ def starting_offsets_file() -> Path:
 
 
 def records(spark: SparkSession) -> DataFrame:
-    """Rows of bronze.events from all topics of the flow; `ingested_at` is the batch's own time, the same when the batch is retried."""
+    """Rows of bronze.events from all topics of the flow; `ingested_at` is the batch's time, the same when it is retried."""
     start = starting_offsets_file()
     source = (
         spark.readStream.format("kafka")
@@ -34,6 +34,7 @@ def records(spark: SparkSession) -> DataFrame:
         .option("startingOffsets", start.read_text() if start.exists() else "earliest")
         .option("failOnDataLoss", "true")
         .option("includeHeaders", "true")
+        .option("kafka.max.poll.records", 20000)
         .option("maxOffsetsPerTrigger", settings().stream.max_events_per_batch)
         .load()
         .withColumn("ingested_at", F.current_timestamp())

@@ -1,4 +1,4 @@
-"""Housekeeping inside the writer, between two batches: small files merged, old files and log entries removed. One table a batch."""
+"""Housekeeping between two batches, one table at a time: small files merged, old files and log entries removed."""
 
 import itertools
 import logging

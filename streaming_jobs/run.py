@@ -1,5 +1,6 @@
 """The stream: Kafka -> bronze -> silver or quarantine -> gold, until it is told to stop."""
 
+import json
 import logging
 import shutil
 import signal
@@ -86,37 +87,32 @@ def warm_up(spark: SparkSession) -> None:
 def supervise(query: StreamingQuery, slow: SlowGold, progress: Progress, stopping: threading.Event) -> None:
     """Wait until told to stop or until something fails; keep the heartbeat."""
     progress.note(state="running")
-    while query.isActive and slow.is_alive() and not stopping.is_set():
-        stopping.wait(2)
-        last = query.lastProgress
-        progress.note(lag_events=lag_of(last) if last else 0)
-    if query.isActive:
+    try:
+        while query.isActive and slow.is_alive() and not stopping.is_set():
+            stopping.wait(2)
+            last = query.lastProgress
+            progress.note(lag_events=lag_of(last) if last else 0)
+    finally:
         query.stop()
-    failure = query.exception()
-    slow.stop()
-    progress.note(state="stopped")
+        slow.stop()
+    failure = query.exception() or slow.failure
     if failure and not stopping.is_set():
-        raise RuntimeError(f"the query failed: {failure}")
-    if slow.failure:
-        raise RuntimeError(f"slow gold failed: {slow.failure}")
+        raise RuntimeError(f"the stream failed: {failure}")
 
 
 def lag_of(progress: object) -> int:
     """Records in Kafka beyond those taken up, as the source last saw it."""
-    import json
-
     sources = getattr(progress, "sources", [])
     lag = 0
     for source in sources:
-        end = json.loads(source.endOffset) if source.endOffset else {}
-        latest = json.loads(source.latestOffset) if source.latestOffset else {}
+        end, latest = (json.loads(text or "null") or {} for text in (source.endOffset, source.latestOffset))
         for topic, partitions in latest.items():
             lag += sum(max(0, at - end.get(topic, {}).get(partition, 0)) for partition, at in partitions.items())
     return lag
 
 
-def main() -> int:
-    """Exit code 0 after a clean stop, 5 when it must not start."""
+def main(once: bool = False) -> int:
+    """Exit code 0 after a clean stop, 5 when it must not start. `once`: take up what Kafka holds, then stop."""
     logging.basicConfig(level=settings().log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("py4j").setLevel(logging.WARNING)
     stopping = threading.Event()
@@ -140,12 +136,15 @@ def main() -> int:
     spark = session()
     warm_up(spark)
     log.info("reading %s", ", ".join(HOT.topics))
-    query, slow, progress = start(spark)
-    supervise(query, slow, progress, stopping)
-    spark.stop()
-    held.close()
+    query, slow, progress = start(spark, once)
+    try:
+        supervise(query, slow, progress, stopping)
+    finally:
+        progress.note(state="stopped")
+        spark.stop()
+        held.close()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(once=sys.argv[1:] == ["--once"]))

@@ -32,8 +32,8 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         "spark.jars": ",".join(jars()),
         "spark.driver.memory": f"{knobs.driver_memory_mb}m",
         # A deep plan overflows the default stack when a query stops; ParallelGC costs least at this heap size.
-        "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseParallelGC -XX:-DontCompileHugeMethods -XX:MaxMetaspaceSize=400m -XX:ReservedCodeCacheSize=160m"
-        f" -Djava.io.tmpdir={scratch} -Dderby.system.home={scratch}",
+        "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseParallelGC -XX:-DontCompileHugeMethods"
+        f' -XX:MaxMetaspaceSize=400m -XX:ReservedCodeCacheSize=160m -Djava.io.tmpdir="{scratch}" -Dderby.system.home="{scratch}"',
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -50,7 +50,11 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         "spark.databricks.delta.writeChecksumFile.enabled": "false",
         "spark.databricks.delta.autoCompact.enabled": "false",  # merging is done between two batches, bounded
         "spark.databricks.delta.stats.collect": "true",
-        "spark.sql.parquet.compression.codec": "zstd",
+        "spark.sql.parquet.compression.codec": "snappy",
+        # Judging is one wide projection: as a single generated method it outgrows the JIT and runs interpreted.
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.inMemoryColumnarStorage.compressed": "false",  # a batch lives for a second
+        "spark.sql.maxConcurrentOutputFileWriters": "64",  # partitions of a batch are written without sorting it first
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.cleaner.periodicGC.interval": "10min",

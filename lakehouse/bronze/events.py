@@ -24,9 +24,8 @@ def events(records: DataFrame) -> DataFrame:
     position = F.concat_ws(":", "topic", F.col("partition").cast("string"), F.col("offset").cast("string"))
     header = {name: _header(nth, name) for nth, name in enumerate(ENVELOPE)}
     only_ours = F.expr(f"size(headers) = {len(ENVELOPE)} and headers[0].key = 'event_id' and headers[4].key = 'content_type'")
-    others = F.expr(
-        f"transform_values(map_filter(map_from_entries(headers), (k, v) -> k not in {str(ENVELOPE)}), (k, v) -> cast(v as string))"
-    )
+    foreign = f"map_filter(map_from_entries(headers), (k, v) -> k not in {ENVELOPE})"
+    others = F.expr(f"transform_values({foreign}, (k, v) -> cast(v as string))")
     columns = {
         "topic": F.col("topic"),
         "partition": F.col("partition"),

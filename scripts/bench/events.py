@@ -1,6 +1,7 @@
 """Seeded events for the benches: prices of 12 markets, a share of them bad, straight into Kafka or as bytes."""
 
 import random
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,8 +9,8 @@ from datetime import UTC, datetime
 import orjson
 from confluent_kafka import Producer
 
-from conf.broker import producer_config
-from lakehouse.event import Event, rfc3339
+from conf.broker import create_topics, producer_config
+from lakehouse.event import Event, rfc3339, topics
 from lakehouse.reference import commodities, markets
 
 BAD = ("price_positive", "commodity_known", "payload_json", "price_in_band", "event_time_format")
@@ -17,7 +18,7 @@ BAD = ("price_positive", "commodity_known", "payload_json", "price_in_band", "ev
 
 def price_events(count: int, seed: int = 1, bad_pct: float = 1.0, prefix: str = "bench") -> Iterator[Event]:
     """`count` events about 250 bytes long; bad ones cycle through BAD."""
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311
     goods = [good for good in commodities().values() if not good.is_group]
     places = [market for market in markets().values() if market.market_id.startswith("PASAR")]
     now = datetime.now(UTC)
@@ -55,7 +56,9 @@ def spoiled(payload: dict[str, object], rule: str) -> bytes:
 
 def produce(events: Iterator[Event], per_second: float | None = None) -> tuple[int, float]:
     """Send all to Kafka, paced when `per_second` is given; returns (acknowledged records, seconds). Raises on any refusal."""
-    producer = Producer(producer_config() | {"linger.ms": 20, "queue.buffering.max.messages": 500_000, "message.timeout.ms": 120_000})
+    producer = Producer(
+        producer_config() | {"linger.ms": 20, "queue.buffering.max.messages": 500_000, "message.timeout.ms": 120_000}
+    )
     failures: list[str] = []
     began, count = time.monotonic(), 0
 
@@ -79,3 +82,14 @@ def produce(events: Iterator[Event], per_second: float | None = None) -> tuple[i
     if failures:
         raise RuntimeError(f"{len(failures)} records were refused: {failures[0]}")
     return count, time.monotonic() - began
+
+
+def main(count: int) -> None:
+    """Create the topics and send `count` seeded price events."""
+    create_topics(topics())
+    sent, seconds = produce(price_events(count))
+    print(f"{sent} events acknowledged by Kafka in {seconds:.1f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
