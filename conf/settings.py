@@ -1,6 +1,7 @@
 """The only reader of the environment: conf/lumbung.yml overridden by LUMBUNG_* variables."""
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 REPO = Path(__file__).resolve().parent.parent
+MQTT_PORT, MQTTS_PORT = 1883, 8883
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -121,6 +123,8 @@ class Settings(BaseSettings):
         self.home = self.home.resolve()
         if self.api_port_short:
             self.api.port = self.api_port_short
+        if self.mqtt_tls_cert and self.mqtt.port == MQTT_PORT:
+            self.mqtt.port = MQTTS_PORT
         if self.log_level_short:
             self.log_level = self.log_level_short
         if self.cors_origins_short:
@@ -177,7 +181,9 @@ def child_environment(**extra: str) -> dict[str, str]:
 def refuse_remote(host: str, door: str) -> None:
     """Exit 5 unless `host` is loopback: no door is open to others before people and devices have identities."""
     if host not in LOOPBACK and not settings().api.allow_remote:
-        raise SystemExit(
+        print(
             f"{door}: refusing to listen on {host}: before identities exist a door opens on 127.0.0.1 only. "
-            "Put an authenticating TLS proxy in front and set LUMBUNG_API__ALLOW_REMOTE=true if you know why."
+            "Put an authenticating TLS proxy in front and set LUMBUNG_API__ALLOW_REMOTE=true if you know why.",
+            file=sys.stderr,
         )
+        raise SystemExit(5)

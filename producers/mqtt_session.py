@@ -1,0 +1,206 @@
+"""One MQTT 3.1.1 connection: amqtt's packets, our loop, because an ordinary broker acknowledges before anything is durable."""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from amqtt.adapters import BufferReader, StreamReaderAdapter, StreamWriterAdapter
+from amqtt.errors import AMQTTError, CodecError, MQTTError, NoDataError
+from amqtt.mqtt.connack import (
+    CONNECTION_ACCEPTED,
+    IDENTIFIER_REJECTED,
+    UNACCEPTABLE_PROTOCOL_VERSION,
+    ConnackPacket,
+)
+from amqtt.mqtt.connect import ConnectPacket
+from amqtt.mqtt.packet import (
+    DISCONNECT,
+    PINGREQ,
+    PUBLISH,
+    PUBREL,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    MQTTFixedHeader,
+    MQTTPacket,
+)
+from amqtt.mqtt.pingresp import PingRespPacket
+from amqtt.mqtt.puback import PubackPacket
+from amqtt.mqtt.pubcomp import PubcompPacket
+from amqtt.mqtt.publish import PublishPacket
+from amqtt.mqtt.pubrec import PubrecPacket
+from amqtt.mqtt.pubrel import PubrelPacket
+from amqtt.mqtt.suback import SubackPacket
+from amqtt.mqtt.subscribe import SubscribePacket
+from amqtt.mqtt.unsuback import UnsubackPacket
+from amqtt.mqtt.unsubscribe import UnsubscribePacket
+
+from conf.broker import NotAcknowledged
+
+log = logging.getLogger("lumbung.gateway")
+CONNECT_SECONDS = 10.0
+IN_FLIGHT = 200  # publishes of one connection that wait for Kafka at once; beyond, its socket is not read
+OTHER_PACKET_MAX_BYTES = 65_536
+PACKET_MAX_BYTES = 4 << 20  # a publish above this is not even read to its end
+REFUSED = 0x80
+RECEIPT = re.compile(r"lumbung/v1/[A-Za-z0-9._:-]{1,64}/[A-Za-z0-9._:-]{1,64}/receipt")
+MQTT_3_1_1 = 4
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a client has published; `size` is the payload's true length in bytes, `payload` its beginning when it was too long."""
+
+    topic: str
+    payload: bytes
+    size: int
+
+
+class Leave(Exception):
+    """The connection ends; the text says why."""
+
+
+class Rate:
+    """Token bucket: `burst` at once, `per_second` after that."""
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._per_second, self._burst = per_second, burst
+        self._tokens, self._at = float(burst), time.monotonic()
+
+    async def take(self) -> None:
+        """Wait for one token."""
+        now = time.monotonic()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_second) - 1
+        self._at = now
+        if self._tokens < 0:
+            await asyncio.sleep(-self._tokens / self._per_second)
+
+
+class MqttSession:
+    """From CONNECT to the end of the connection. `accept` returns when Kafka has acknowledged, or raises NotAcknowledged."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        accept: Callable[[Published], Awaitable[None]],
+        rate: Rate,
+        payload_max_bytes: int,
+    ) -> None:
+        self._raw, self._writer = reader, writer
+        self._reader, self._out = StreamReaderAdapter(reader), StreamWriterAdapter(writer)
+        self._accept, self._rate, self._max = accept, rate, payload_max_bytes
+        self._flying = asyncio.Semaphore(IN_FLIGHT)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._keep_alive: float | None = None
+        self.client_id = ""
+
+    async def connect(self) -> None:
+        """Read CONNECT and answer it. Raises Leave when it is not one that we serve."""
+        try:
+            packet = await asyncio.wait_for(ConnectPacket.from_stream(self._reader), CONNECT_SECONDS)
+        except (AMQTTError, MQTTError, CodecError, NoDataError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
+            raise Leave(f"no CONNECT: {type(error).__name__}") from None
+        if packet.proto_name != "MQTT" or packet.proto_level != MQTT_3_1_1:
+            await self._send(ConnackPacket.build(0, UNACCEPTABLE_PROTOCOL_VERSION))
+            raise Leave(f"protocol {packet.proto_name} {packet.proto_level} is not MQTT 3.1.1")
+        if not packet.clean_session_flag and packet.payload and packet.payload.client_id_is_random:
+            await self._send(ConnackPacket.build(0, IDENTIFIER_REJECTED))
+            raise Leave("a lasting session needs a client id")
+        self.client_id = packet.client_id
+        self._keep_alive = packet.keep_alive * 1.5 or None
+        await self._send(ConnackPacket.build(0, CONNECTION_ACCEPTED))
+
+    async def serve(self) -> None:
+        """Handle packets until the client leaves. Raises Leave; what is under way is finished or dropped unacknowledged."""
+        try:
+            while True:
+                try:
+                    header = await asyncio.wait_for(MQTTFixedHeader.from_stream(self._reader), self._keep_alive)
+                except TimeoutError:
+                    raise Leave("silent for longer than its keep-alive") from None
+                if header is None or header.packet_type == DISCONNECT:
+                    return
+                await self._handle(header)
+        except (AMQTTError, MQTTError, CodecError, NoDataError, ValueError) as error:
+            raise Leave(f"not MQTT: {type(error).__name__}") from None
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+
+    async def close(self) -> None:
+        """Give what Kafka still holds a moment, then end the connection."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1)
+        for task in self._tasks:
+            task.cancel()
+        self._writer.close()
+
+    def abort(self) -> None:
+        """End the connection now: another one of the same client has come, or Kafka is away."""
+        self._writer.transport.abort()
+
+    async def _handle(self, header: MQTTFixedHeader) -> None:
+        if header.packet_type == PUBLISH:
+            await self._publish(header)
+            return
+        if header.remaining_length > OTHER_PACKET_MAX_BYTES:
+            raise Leave(f"a packet of {header.remaining_length} bytes")
+        if header.packet_type == PINGREQ:
+            await self._send(PingRespPacket.build())
+        elif header.packet_type == PUBREL:
+            released = await PubrelPacket.from_stream(self._reader, fixed_header=header)
+            await self._send(PubcompPacket.build(released.packet_id))
+        elif header.packet_type == SUBSCRIBE:
+            wanted = await SubscribePacket.from_stream(self._reader, fixed_header=header)
+            codes = [0 if RECEIPT.fullmatch(topic) else REFUSED for topic, _ in wanted.payload.topics]
+            await self._send(SubackPacket.build(wanted.variable_header.packet_id, codes))
+        elif header.packet_type == UNSUBSCRIBE:
+            gone = await UnsubscribePacket.from_stream(self._reader, fixed_header=header)
+            await self._send(UnsubackPacket.build(gone.variable_header.packet_id))
+        else:
+            raise Leave(f"packet type {header.packet_type} is not for a client to send")
+
+    async def _publish(self, header: MQTTFixedHeader) -> None:
+        """Read a PUBLISH of bounded size and hand it over; the order of a connection is the order towards Kafka."""
+        await self._rate.take()
+        await self._flying.acquire()
+        if header.remaining_length > PACKET_MAX_BYTES:
+            raise Leave(f"a publish of {header.remaining_length} bytes")
+        head_length = min(header.remaining_length, self._max + 65_600)  # topic and packet id come before the payload
+        head = await self._raw.readexactly(head_length)
+        left = header.remaining_length - head_length
+        while left:
+            left -= len(await self._raw.readexactly(min(left, 65_536)))
+        cut = MQTTFixedHeader(header.packet_type, header.flags, head_length)
+        packet = await PublishPacket.from_stream(BufferReader(head), fixed_header=cut)
+        payload = bytes(packet.data or b"")
+        published = Published(packet.topic_name or "", payload, len(payload) + header.remaining_length - head_length)
+        task = asyncio.create_task(self._take(published, packet.qos or 0, packet.packet_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._flying.release()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("client %s: %s: %s", self.client_id, type(error).__name__, error)
+            self.abort()
+
+    async def _take(self, published: Published, qos: int, packet_id: int | None) -> None:
+        """Acknowledge after Kafka has; else end the connection: a client sends again when it comes back, not before."""
+        try:
+            await self._accept(published)
+        except NotAcknowledged as error:
+            log.warning("client %s: not acknowledged, connection closed: %s", self.client_id, error)
+            self.abort()
+            return
+        if qos and packet_id is not None:
+            await self._send(PubackPacket.build(packet_id) if qos == 1 else PubrecPacket.build(packet_id))
+
+    async def _send(self, packet: MQTTPacket) -> None:  # type: ignore[type-arg]
+        try:
+            await packet.to_stream(self._out)
+        except ConnectionError:
+            self.abort()
