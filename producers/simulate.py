@@ -1,0 +1,142 @@
+"""`simulate`: sample markets over MQTT, at a steady rate, each market a client of its own."""
+
+import signal
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Annotated
+
+import orjson
+import paho.mqtt.client as mqtt
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from conf.settings import settings
+from producers.sample_markets import SampleMarkets
+
+console = Console(stderr=True)
+LAST_ACKNOWLEDGEMENTS_SECONDS = 30.0
+
+
+class MarketClient:
+    """One market's connection. paho connects again by itself and sends again what was not acknowledged."""
+
+    def __init__(self, name: str) -> None:
+        self.sent = self.acknowledged = 0
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=False)
+        self._client.on_publish = self._on_publish
+        self._client.max_inflight_messages_set(100)
+        self._client.max_queued_messages_set(0)
+        self._client.reconnect_delay_set(1, 4)
+        if settings().mqtt_tls_cert:
+            self._client.tls_set(ca_certs=str(settings().mqtt_tls_cert))
+
+    def _on_publish(self, *ignored: object) -> None:
+        self.acknowledged += 1
+
+    def connect(self) -> None:
+        """Raises OSError when there is no gateway."""
+        self._client.connect(settings().mqtt.host, settings().mqtt.port, keepalive=30)
+        self._client.loop_start()
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """QoS 1."""
+        self._client.publish(topic, payload, qos=1)
+        self.sent += 1
+
+    def close(self) -> None:
+        """Say good-bye and end the network thread."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+class Run:
+    """One simulation: `go` publishes until the time is up or `stopping` is set."""
+
+    def __init__(self, sample: SampleMarkets, rate: float, seconds: float | None, stopping: threading.Event) -> None:
+        self._sample, self._rate, self._seconds, self._stopping = sample, rate, seconds, stopping
+        self._clients = {place.market_id: MarketClient(f"sim-{place.market_id}-{time.time_ns():x}") for place in sample.places}
+
+    @property
+    def sent(self) -> int:
+        """Messages published."""
+        return sum(client.sent for client in self._clients.values())
+
+    @property
+    def acknowledged(self) -> int:
+        """Messages that the gateway has acknowledged."""
+        return sum(client.acknowledged for client in self._clients.values())
+
+    def go(self, bar: Progress) -> None:
+        """Raises OSError when there is no gateway at the start."""
+        for client in self._clients.values():
+            client.connect()
+        total = None if self._seconds is None else max(1, round(self._rate * self._seconds))
+        task = bar.add_task("", total=total, acknowledged=0)
+        began, late = time.monotonic(), False
+        for number, message in enumerate(self._sample.messages()):
+            if number == total or late:
+                break
+            self._clients[message.market_id].publish(message.topic, message.payload)
+            late = self._stopping.wait(max(0.0, began + (number + 1) / self._rate - time.monotonic()))
+            if number % 20 == 0:
+                bar.update(task, completed=number + 1, acknowledged=self.acknowledged)
+        end = time.monotonic() + LAST_ACKNOWLEDGEMENTS_SECONDS
+        while self.acknowledged < self.sent and time.monotonic() < end:
+            time.sleep(0.05)
+        bar.update(task, completed=self.sent, acknowledged=self.acknowledged)
+
+    def close(self) -> None:
+        """End all connections."""
+        for client in self._clients.values():
+            client.close()
+
+
+def main(
+    what: Annotated[str, typer.Argument(help="1 = commodities (prices and sensors); all = everything there is, today 1")] = "1",
+    rate: Annotated[float, typer.Option(min=0.01, help="events per second, all markets together")] = 20.0,
+    seconds: Annotated[float | None, typer.Option(min=0, help="how long; without it until Ctrl-C")] = None,
+    bad_pct: Annotated[float, typer.Option(min=0, max=100, help="percent of events that carry a fault")] = 1.0,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same prices in the same order")] = 1,
+    markets: Annotated[int, typer.Option(min=1, max=1000, help="how many markets report; each is a client of the gateway")] = 12,
+    as_json: Annotated[bool, typer.Option("--json", help="the summary as JSON")] = False,
+) -> None:
+    """Sample markets publish prices, temperature, humidity and crowd over MQTT with QoS 1."""
+    if what not in ("1", "all"):
+        text = "shop listings (2) are not there yet" if what == "2" else f"unknown sample '{what}'"
+        console.print(f"{text}: give 1 or all", markup=False)
+        raise typer.Exit(2)
+    stopping = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    sample = SampleMarkets(seed, f"{seed}-{datetime.now(UTC):%Y%m%d%H%M%S}", markets, bad_pct / 100)
+    work, began = Run(sample, rate, seconds, stopping), time.monotonic()
+    columns = (TextColumn("simulate"), BarColumn(), TextColumn("{task.fields[acknowledged]} acknowledged"), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=console, refresh_per_second=4) as bar:
+            work.go(bar)
+    except OSError as error:
+        where = f"{settings().mqtt.host}:{settings().mqtt.port}"
+        console.print(f"no MQTT gateway at {where} ({error}): start it with ./run.sh up", markup=False)
+        raise typer.Exit(4) from None
+    finally:
+        work.close()
+    took = time.monotonic() - began
+    summary = {"sent": work.sent, "acknowledged": work.acknowledged, "markets": len(sample.places), "seconds": round(took, 1)}
+    line = f"{work.acknowledged} of {work.sent} events acknowledged, {len(sample.places)} markets, {took:.1f} s"
+    print(orjson.dumps(summary).decode() if as_json else line, flush=True)
+    if work.acknowledged < work.sent:
+        raise typer.Exit(1)
+    raise typer.Exit(130 if stopping.is_set() else 0)
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "./run.sh simulate"
+    typer.run(main)
