@@ -242,6 +242,7 @@ class BatchWriter:
             batch_seconds=round(seconds, 3),
             batch_rows=counts["in"],
             positions=tag.offsets,
+            oldest_received_at=min(pc.min(result.narrow["received_at"]).as_py() for result in results).isoformat(),
         )
         log.info("batch %d: %s in %.2f s", tag.batch_id, counts, seconds)
 

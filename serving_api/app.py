@@ -1,0 +1,97 @@
+"""The API: gold tables, quarantine and the HTTP door over one thin application."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from conf.broker import AcknowledgedProducer
+from conf.settings import settings
+from serving_api.access import Bearers
+from serving_api.gold import Gold
+from serving_api.middleware import Envelope
+from serving_api.paging import Cursors
+from serving_api.problems import Problem, of_http_exception, of_query, written
+from serving_api.routes import ingest, markets, prices, quarantine, service, short_forms
+from serving_api.routes.service import KafkaProbe, product_version
+from serving_api.shapes import PROBLEM_SCHEMA
+
+log = logging.getLogger("lumbung.api")
+
+
+@asynccontextmanager
+async def lifespan(application: FastAPI) -> AsyncIterator[None]:
+    """Open the tables and the producer; on the way out finish what is under way."""
+    state = application.state
+    state.bearers = Bearers()
+    state.cursors = Cursors(state.bearers.cursor_key)
+    state.gold = Gold()
+    state.gold.start()
+    state.producer = AcknowledgedProducer()
+    state.kafka = KafkaProbe(state.producer)
+    yield
+    state.gold.stop()
+    await state.producer.close()
+
+
+async def on_problem(request: Request, error: Exception) -> Response:
+    """Every error of ours, of the framework and of pydantic leaves as a problem."""
+    if isinstance(error, Problem):
+        return written(error, request)
+    if isinstance(error, HTTPException):
+        return written(of_http_exception(error, request), request)
+    if isinstance(error, RequestValidationError):
+        return written(of_query(error.errors()), request)
+    log.error("request %s failed", request.scope["state"]["request_id"], exc_info=error)
+    return written(Problem("internal"), request)
+
+
+def described(application: FastAPI) -> dict[str, Any]:
+    """OpenAPI 3.1 with the shape of problems and the bearer scheme."""
+    if application.openapi_schema is None:
+        schema = get_openapi(
+            title=application.title,
+            version=application.version,
+            openapi_version="3.1.0",
+            description=application.description,
+            routes=application.routes,
+        )
+        schema["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
+        schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+        for path, methods in schema["paths"].items():
+            for operation in methods.values():
+                operation["responses"].get("422", {}).get("content", {}).pop("application/json", None)
+                if path.startswith("/api/v1/quarantine"):
+                    operation["security"] = [{"bearer": []}]
+        application.openapi_schema = schema
+    return application.openapi_schema
+
+
+def create() -> FastAPI:
+    """The application; it starts nothing before its lifespan begins."""
+    application = FastAPIOffline(
+        title="Lumbung",
+        version=product_version(),
+        description="Validated prices and sensor readings, each answer with the table versions it comes from.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    for room in (service, ingest, prices, markets, quarantine, short_forms):
+        application.include_router(room.router)
+    for error in (Problem, HTTPException, RequestValidationError, Exception):
+        application.add_exception_handler(error, on_problem)
+    application.openapi = lambda: described(application)  # type: ignore[method-assign]
+    if origins := settings().api.cors_origins:
+        application.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    application.add_middleware(Envelope)
+    return application
+
+
+app = create()

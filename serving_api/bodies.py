@@ -1,0 +1,120 @@
+"""Bodies of the HTTP door: bounded while they are read, cut into events byte for byte, judged strictly."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from conf.settings import settings
+from lakehouse.contract import kinds
+from lakehouse.event import Fault, Malformed, faults, kinds_of, parse_strict
+from serving_api.problems import Problem
+
+NDJSON = "application/x-ndjson"
+MEDIA_TYPES = ("application/json", NDJSON)
+UNREADABLE = ("payload_json", "payload_utf8")  # 400; other faults of the text are 422
+
+
+@dataclass(frozen=True)
+class Element:
+    """One event of a body: its exact bytes, its kinds when it may pass, its faults when not."""
+
+    body: bytes
+    payload: Any
+    kinds: list[str]
+    faults: list[Fault]
+
+
+def too_large() -> Problem:
+    """413 with both bounds."""
+    return Problem("payload-too-large", event=settings().api.event_max_bytes, batch=settings().api.batch_max_bytes)
+
+
+async def bounded(request: Request) -> bytes:
+    """The body. Raises Problem 413 before reading when its length is told, else as soon as it is too long."""
+    most = settings().api.batch_max_bytes
+    told = request.headers.get("content-length", "")
+    if told.isdigit() and int(told) > most:
+        raise too_large()
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            raise too_large()
+    return bytes(body)
+
+
+def media_type(request: Request) -> str:
+    """Raises Problem 415 for anything but JSON."""
+    given = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if given not in MEDIA_TYPES:
+        raise Problem("unsupported-media-type")
+    return given
+
+
+def is_batch(body: bytes, given: str) -> bool:
+    """Newline JSON or an array."""
+    return given == NDJSON or body.lstrip()[:1] == b"["
+
+
+def element(body: bytes, kind: str | None) -> Element:
+    """Judge one event. `kind` by the address wins over the payload."""
+    if len(body) > settings().api.event_max_bytes:
+        return Element(
+            body, None, [], [Fault("", "payload_size", f"an event has at most {settings().api.event_max_bytes} bytes")]
+        )
+    try:
+        payload = parse_strict(body)
+    except Malformed as error:
+        return Element(body, None, [], [Fault("", error.code, str(error))])
+    wanted = [kind] if kind else kinds_of(payload) if isinstance(payload, dict) else []
+    unknown = [name for name in wanted if name not in kinds()]
+    if unknown:
+        return Element(body, payload, [], [Fault("/kind", "unknown_kind", f"no event kind is called '{unknown[0][:60]}'")])
+    return Element(body, payload, wanted, faults(payload, wanted))
+
+
+def elements(body: bytes, given: str) -> list[bytes]:
+    """The exact bytes of each event of a batch. Raises Problem 400 when it cannot be read, 422 when it is too long."""
+    found = [line for line in body.split(b"\n") if line.strip()] if given == NDJSON else array_elements(body)
+    most = settings().api.batch_max_events
+    if not found or len(found) > most:
+        message = f"a batch has 1 to {most} events, this one {len(found)}"
+        raise Problem("validation", [Fault("", "batch_size", message)], why=message)
+    return found
+
+
+def array_elements(body: bytes) -> list[bytes]:
+    """Slices of a JSON array, found by the parser's own positions. Raises Problem 400."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Problem("malformed-body", [Fault("", "payload_utf8", "the body is not UTF-8")], why="it is not UTF-8") from None
+    decoder, found = json.JSONDecoder(), []
+    try:
+        at = after_space(text, after_space(text, 0) + 1)
+        while text[at] != "]":
+            end = decoder.raw_decode(text, at)[1]
+            found.append(text[at:end].encode())
+            at = after_space(text, end)
+            if text[at] == ",":
+                at = after_space(text, at + 1)
+                if text[at] == "]":
+                    raise ValueError("a comma before the end")
+            elif text[at] != "]":
+                raise ValueError(f"no comma at character {at}")
+        if after_space(text, at + 1) != len(text):
+            raise ValueError("text after the array")
+    except (ValueError, IndexError, RecursionError) as error:
+        raise Problem(
+            "malformed-body", [Fault("", "payload_json", "not a JSON array")], why=f"not a JSON array ({error})"
+        ) from None
+    return found
+
+
+def after_space(text: str, at: int) -> int:
+    """The next position that is not JSON white space; the length at the end."""
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at

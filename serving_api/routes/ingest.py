@@ -1,0 +1,162 @@
+"""The HTTP door: 202 only when Kafka has acknowledged."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from conf.broker import AcknowledgedProducer, NotAcknowledged
+from conf.settings import settings
+from lakehouse.contract import kinds
+from lakehouse.event import DEAD_LETTERS, TOPIC_PREFIX, Event, Fault, event_id_of, series_key
+from serving_api import metrics
+from serving_api.access import sender
+from serving_api.answers import JSON, utc
+from serving_api.bodies import UNREADABLE, Element, bounded, element, elements, is_batch, media_type, too_large
+from serving_api.problems import Problem
+from serving_api.shapes import BatchReceipt, Receipt, problems
+
+log = logging.getLogger("lumbung.api")
+router = APIRouter(tags=["ingest"])
+EXAMPLE = {"market_id": "PASAR-001", "commodity": "cabai-rawit-merah", "price": 55000, "event_time": "2026-11-21T08:00:00+07:00"}
+BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "one event of at most 64 KiB, or up to 1,000 (an array, or one a line) of at most 1 MiB together",
+        "content": {
+            "application/json": {"schema": {"oneOf": [{"type": "object"}, {"type": "array"}]}, "example": EXAMPLE},
+            "application/x-ndjson": {"schema": {"type": "string"}},
+        },
+    },
+    "security": [{"bearer": []}],
+}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    202: {"model": Receipt | BatchReceipt, "description": "Kafka holds every accepted event"},
+    **problems(400, 401, 403, 413, 415, 422, 503),
+}
+
+
+@router.post(
+    "/ingest", status_code=202, responses=ANSWERS, openapi_extra=BODY, summary="Send events; the kind follows from their fields"
+)
+async def ingest(request: Request) -> Response:
+    """A payload with a price is a price event, one with a metric a sensor event, one with both is both."""
+    return await taken(request, None)
+
+
+@router.post(
+    "/api/v1/ingest/{kind}",
+    status_code=202,
+    responses=ANSWERS | problems(404),
+    openapi_extra=BODY,
+    summary="Send events of one kind",
+)
+async def ingest_kind(request: Request, kind: str) -> Response:
+    """The kind of the address wins over a `kind` in the payload."""
+    return await taken(request, kind)
+
+
+async def taken(request: Request, kind: str | None) -> Response:
+    """Checks in the contract's order: 413, 415, 401, 403, 400, 422, 404."""
+    body = await bounded(request)
+    given = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    batch = is_batch(body, given)
+    if not batch and len(body) > settings().api.event_max_bytes:
+        raise too_large()
+    given = media_type(request)
+    door = Door(request.app.state.producer, f"api:{sender(request).name.lower()}", given)
+    try:
+        if kind is not None and kind not in kinds():
+            raise Problem("unknown-kind", name=kind)
+        return await door.many(body, kind) if batch else await door.single(body, kind)
+    except Problem as problem:
+        if problem.status in (400, 422, 404) and not batch:
+            code = problem.errors[0].code if problem.errors else problem.slug
+            await door.dead_letter(body, kind, code)
+        raise
+
+
+class Door:
+    """One request's events on their way to Kafka."""
+
+    def __init__(self, producer: AcknowledgedProducer, source: str, content_type: str) -> None:
+        self._producer, self._source, self._type = producer, source, content_type
+        self._received_at = datetime.now(UTC)
+
+    async def single(self, body: bytes, kind: str | None) -> Response:
+        """202 with the receipt. Raises Problem 400, 422 or 503."""
+        one = element(body, kind)
+        if one.faults:
+            metrics.DOOR_EVENTS.labels("rejected").inc()
+            if one.faults[0].code in UNREADABLE:
+                raise Problem("malformed-body", one.faults, why=one.faults[0].message)
+            raise Problem("validation", one.faults, why="; ".join(fault.message for fault in one.faults[:5]))
+        event_id = (await self._send([one]))[0]
+        receipt = {"event_id": event_id, "kinds": one.kinds, "status": "accepted", "received_at": utc(self._received_at)}
+        return Response(orjson.dumps(receipt), 202, media_type=JSON)
+
+    async def many(self, body: bytes, kind: str | None) -> Response:
+        """202 with what became of each; 422 when none could be accepted. Raises Problem."""
+        judged = [element(piece, kind) for piece in elements(body, self._type)]
+        good = [one for one in judged if not one.faults]
+        ids = iter(await self._send(good))
+        items = [
+            {
+                "index": index,
+                "event_id": None if one.faults else next(ids),
+                "status": "rejected" if one.faults else "accepted",
+                "errors": [{"pointer": fault.pointer, "code": fault.code} for fault in one.faults],
+            }
+            for index, one in enumerate(judged)
+        ]
+        bad = [one for one in judged if one.faults]
+        metrics.DOOR_EVENTS.labels("rejected").inc(len(bad))
+        await asyncio.gather(*(self.dead_letter(one.body, kind, one.faults[0].code) for one in bad))
+        if not good:
+            found = [
+                Fault(f"/{index}{fault.pointer}", fault.code, fault.message)
+                for index, one in enumerate(judged)
+                for fault in one.faults
+            ]
+            raise Problem("validation", found[:100], why="no event of the batch could be accepted")
+        return Response(orjson.dumps({"accepted": len(good), "rejected": len(bad), "items": items}), 202, media_type=JSON)
+
+    def _event(self, one: Element, kind: str, event_id: str) -> Event:
+        key = series_key(kind, one.payload, self._source)
+        return Event(kind, key, one.body, event_id, self._source, self._received_at, "application/json")
+
+    async def _send(self, good: list[Element]) -> list[str]:
+        """Event ids, in order, when Kafka has acknowledged all. Raises Problem 503: the caller sends all of it again."""
+        ids = [event_id_of(one.payload, one.body, self._source) for one in good]
+        events = [self._event(one, kind, event_id) for one, event_id in zip(good, ids, strict=True) for kind in one.kinds]
+        sending = (self._producer.send(event.topic, event.key, event.value, event.headers) for event in events)
+        failures = [one for one in await asyncio.gather(*sending, return_exceptions=True) if isinstance(one, BaseException)]
+        for failure in failures:
+            if not isinstance(failure, NotAcknowledged):
+                raise failure
+        if failures:
+            log.warning("Kafka did not acknowledge %d of %d records: %s", len(failures), len(events), failures[0])
+            raise Problem("kafka-unavailable")
+        metrics.DOOR_EVENTS.labels("accepted").inc(len(good))
+        return ids
+
+    async def dead_letter(self, body: bytes, kind: str | None, reason: str) -> None:
+        """Keep a refused body with its reason. The caller is told of the refusal anyway, so Kafka's absence is only logged."""
+        cut = body[: settings().api.event_max_bytes]
+        event = Event(
+            kind or "unknown",
+            self._source,
+            cut,
+            event_id_of(None, cut, self._source),
+            self._source,
+            self._received_at,
+            self._type,
+        )
+        said = [("door", b"http"), ("reason", reason.encode()), ("original_topic", (TOPIC_PREFIX + event.kind).encode())]
+        try:
+            await self._producer.send(DEAD_LETTERS, event.key, event.value, event.headers + said)
+        except NotAcknowledged as error:
+            log.warning("a refused body was not kept: %s", error)
