@@ -47,6 +47,7 @@ class MqttDoor:
         self._port, self._tell = port, tell
         self._lock = threading.Lock()
         self._flying: dict[int, Entry] = {}
+        self._early: set[int] = set()  # acknowledged before `publish` had returned
 
     def publish(self, entries: Sequence[Entry], per_second: float) -> None:
         """Returns when every entry is acknowledged. Raises NeverAcknowledged."""
@@ -67,6 +68,7 @@ class MqttDoor:
             with self._lock:  # not acknowledged: again, in order
                 waiting.extendleft(reversed(self._flying.values()))
                 self._flying.clear()
+                self._early.clear()
 
     def _connect(self) -> mqtt.Client | None:
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"chaos-{id(self):x}-{time.monotonic_ns():x}")
@@ -85,6 +87,8 @@ class MqttDoor:
     def _acknowledged(self, mid: int) -> None:
         with self._lock:
             known = self._flying.pop(mid, None)
+            if known is None:
+                self._early.add(mid)
         if known:
             self._tell(1)
 
@@ -103,8 +107,14 @@ class MqttDoor:
             entry = waiting.popleft()
             fields = entry.fields
             topic = f"lumbung/v1/{fields['market_id']}/{fields.get('device_id', 'DEV-000')}/{entry.kind}"
+            # Not under the lock: paho holds a lock of its own while it tells of an acknowledgement.
+            mid = client.publish(topic, entry.payload.encode(), qos=1).mid
             with self._lock:
-                self._flying[client.publish(topic, entry.payload.encode(), qos=1).mid] = entry
+                if mid in self._early:
+                    self._early.discard(mid)
+                    self._tell(1)
+                else:
+                    self._flying[mid] = entry
 
 
 def publish_http(entries: Sequence[Entry], per_second: float, url: str, token: str, tell: Tell) -> None:

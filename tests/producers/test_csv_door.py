@@ -1,0 +1,155 @@
+"""Replay and watched folder against a real broker: every row once, in order, resumable, nothing lost when killed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+
+from conf.settings import REPO
+from lakehouse.event import DEAD_LETTERS
+from tests.conftest import Broker, headers_of
+
+LONG = "market_id,commodity,price,unit,event_time,region"
+
+
+def wide(folder: Path, days: int = 40) -> Path:
+    """Two commodities, three provinces."""
+    folder.mkdir()
+    for name, level in (("Beras_Premium", 14000), ("Garam_Konsumsi", 11500)):
+        lines = [f"2024-{1 + day // 28:02}-{1 + day % 28:02},{level + day},{level},," for day in range(days)]
+        (folder / f"{name}.csv").write_text("Date,Aceh,Papua,Bali,DKI Jakarta\n" + "\n".join(lines) + "\n")
+    (folder / "notes.txt").write_text("not a table\n")
+    return folder
+
+
+def replay(*arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "producers.csv_replay", *arguments]
+    return subprocess.run(command, cwd=REPO, env=dict(os.environ), capture_output=True, text=True, timeout=seconds)
+
+
+def test_a_folder_is_replayed_once_in_time_order(broker: Broker, home: Path, tmp_path: Path):
+    since, folder = broker.ends(), wide(tmp_path / "data")
+    done = replay(str(folder), "--json")
+    assert done.returncode == 0, done.stderr
+    said = orjson.loads(done.stdout)
+    assert (said["rows"], said["events"], said["no_event"]) == (320, 160, 160)
+    assert "skipped notes.txt" in done.stderr
+    records = broker.records(since, "lumbung.price", 160)
+    assert len({headers_of(one)["event_id"] for one in records}) == len(records) == 160
+    for partition in (0, 1):
+        times = [orjson.loads(one.value())["event_time"] for one in records if one.partition() == partition]
+        days = [time[:10] for time in times]
+        assert days == sorted(days) and times
+    sources = {headers_of(one)["source"] for one in records}
+    assert "file:Beras_Premium.csv#1:Papua" in sources
+
+    again = replay(str(folder))
+    assert again.returncode == 0 and "already replayed" in again.stderr
+    since = broker.ends()
+    assert replay(str(folder), "--restart").returncode == 0
+    repeated = {headers_of(one)["event_id"] for one in broker.records(since, "lumbung.price", 160)}
+    assert repeated == {headers_of(one)["event_id"] for one in records}
+
+
+def test_an_interrupted_replay_goes_on_where_it_stopped(broker: Broker, home: Path, tmp_path: Path):
+    since, folder = broker.ends(), wide(tmp_path / "data")
+    command = [sys.executable, "-m", "producers.csv_replay", str(folder), "--speed", "10d/s"]
+    running = subprocess.Popen(command, cwd=REPO, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(3)
+    running.send_signal(signal.SIGINT)
+    _, words = running.communicate(timeout=20)
+    assert running.returncode == 130 and "goes on from here" in words
+    first = broker.records(since, "lumbung.price", 1)
+    assert 0 < len(first) < 160
+    assert replay(str(folder), "--speed", "max").returncode == 0
+    whole = Counter(headers_of(one)["event_id"] for one in broker.records(since, "lumbung.price", 160))
+    assert len(whole) == 160 and max(whole.values()) == 1
+
+
+@pytest.mark.parametrize(("speed", "said"), [("fast", "1d/s"), ("0d/s", "1d/s"), ("-1d/s", "1d/s")])
+def test_a_wrong_speed_is_wrong_usage(home: Path, tmp_path: Path, speed: str, said: str):
+    done = replay(str(wide(tmp_path / "data")), f"--speed={speed}")
+    assert done.returncode == 2 and said in done.stderr
+
+
+def test_a_broker_that_is_away_is_named(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LUMBUNG_KAFKA__BOOTSTRAP", "127.0.0.1:9")
+    done = replay(str(wide(tmp_path / "data")))
+    assert done.returncode == 4 and "./run.sh up" in done.stderr
+
+
+@contextmanager
+def watcher() -> Iterator[subprocess.Popen[bytes]]:
+    running = subprocess.Popen([sys.executable, "-m", "producers.folder_watch"], cwd=REPO, env=dict(os.environ))
+    try:
+        yield running
+    finally:
+        running.terminate()
+        assert running.wait(10) in (0, -signal.SIGKILL)
+
+
+def appears(path: Path, seconds: float = 15) -> bool:
+    end = time.monotonic() + seconds
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    return path.exists()
+
+
+def test_the_folder_takes_known_files_and_refuses_others(broker: Broker, home: Path, tmp_path: Path):
+    since, landing = broker.ends(), home / "landing"
+    landing.mkdir()
+    (landing / "before.csv").write_text(f"{LONG}\nPASAR-001,garam,11500,,,\n")
+    with watcher():
+        assert appears(landing / "done" / "before.csv")
+        draft = tmp_path / "draft.csv"
+        draft.write_text(f"{LONG},event_id\nPASAR-001,garam,11600,,,,folder-1\n")
+        shutil.move(draft, landing / "before.csv")  # the same name again, with other content
+        (landing / "strange.csv").write_text("a,b\n1,2\n")
+        (landing / "large.csv").write_text(f"{LONG}\nPASAR-001,{'x' * 70000},1,,,\n")
+        assert appears(landing / "done" / "before.1.csv")
+        assert appears(landing / "refused" / "strange.csv.reason.txt") and appears(landing / "done" / "large.csv")
+    assert "unknown header: a,b" in (landing / "refused" / "strange.csv.reason.txt").read_text()
+    ids = [headers_of(one)["event_id"] for one in broker.records(since, "lumbung.price", 2)]
+    assert len(ids) == 2 and "folder-1" in ids
+    (dead,) = broker.records(since, DEAD_LETTERS, 1)
+    assert headers_of(dead)["reason"] == "payload_size" and len(dead.value()) == 65536
+
+
+def test_a_file_that_still_grows_is_left_alone(broker: Broker, home: Path):
+    landing = home / "landing"
+    with watcher():
+        assert appears(landing / "done")
+        with (landing / "slow.csv").open("w") as out:
+            out.write(LONG + "\n")
+            for number in range(8):
+                out.write(f"PASAR-001,garam,{11500 + number},,,\n")
+                out.flush()
+                time.sleep(0.3)
+                assert not (landing / "done" / "slow.csv").exists()
+        assert appears(landing / "done" / "slow.csv")
+
+
+def test_killed_in_the_middle_of_a_file_nothing_is_lost_and_ids_repeat(broker: Broker, home: Path, tmp_path: Path):
+    since, landing, rows = broker.ends(), home / "landing", 60_000
+    landing.mkdir()
+    draft = tmp_path / "big.csv"
+    draft.write_text(LONG + "\n" + "".join(f"PASAR-001,garam,{10000 + n},,,\n" for n in range(rows)))
+    shutil.move(draft, landing / "big.csv")
+    with watcher() as running:
+        while sum(broker.ends().values()) - sum(since.values()) < 1000:
+            time.sleep(0.05)
+        running.kill()
+    assert (landing / "big.csv").exists()
+    with watcher():
+        assert appears(landing / "done" / "big.csv", 40)
+    ids = Counter(headers_of(one)["event_id"] for one in broker.records(since, "lumbung.price", rows, 40))
+    assert len(ids) == rows
