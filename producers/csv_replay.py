@@ -15,14 +15,15 @@ from typing import Annotated
 
 import orjson
 import typer
+from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from conf.broker import create_topics
+from conf.broker import NotAcknowledged, create_topics
 from conf.settings import settings
 from lakehouse.event import rfc3339, topics
-from producers.file_events import FileEvents, Row
-from producers.kafka_sink import KafkaSink, NotAcknowledged
+from producers.file_events import FileEvents, Row, Unreadable
+from producers.kafka_sink import KafkaSink
 from producers.source_format import FormatError, Unmatched, format_of
 
 SPEED_UNITS_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -44,7 +45,7 @@ class Position:
     """How many rows of a replay are acknowledged; kept in LUMBUNG_HOME/replay so that the next run goes on from there."""
 
     def __init__(self, files: list[FileEvents]) -> None:
-        identity = "\n".join(sorted(f"{file.path.name} {file.sha256} {file.format.name}" for file in files))
+        identity = "\n".join(sorted(f"{file.name} {file.sha256} {file.format.name}" for file in files))
         self.id = hashlib.sha256(identity.encode()).hexdigest()[:16]
         self._file = settings().home / "replay" / f"{self.id}.json"
 
@@ -62,12 +63,14 @@ class Position:
 
 def found_files(path: Path, wanted: str | None) -> list[FileEvents]:
     """Files of known formats at `path` (a file, or a folder with all below it); others are named and left out."""
-    candidates = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in (".csv", ".txt"))
+    candidates = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix.lower() in (".csv", ".txt"))
     files = []
     for candidate in candidates:
         known = format_of(candidate, wanted)
         if isinstance(known, Unmatched):
-            console.print(f"skipped {candidate.name}: {known.reason.splitlines()[0]}", markup=False, highlight=False)
+            console.print(
+                f"skipped {candidate.name}: {known.reason.splitlines()[0]}", markup=False, highlight=False, soft_wrap=True
+            )
         else:
             files.append(FileEvents(candidate, known))
     return files
@@ -182,9 +185,10 @@ def replay(files: list[FileEvents], pace: float | None, restart: bool, as_json: 
         create_topics(topics())
         with Progress(*columns, console=console, refresh_per_second=4) as bar:
             complete = work.run(noted["rows"], noted["of"] or total_rows(files), bar)
-    except Exception as error:
-        if not isinstance(error, NotAcknowledged) and type(error).__name__ != "KafkaException":
-            raise
+    except Unreadable as error:
+        console.print(f"{error}\nrepair or remove the file, then run this again", markup=False)
+        return 1
+    except (NotAcknowledged, KafkaException) as error:
         console.print(f"Kafka did not acknowledge: {error}\nstart it with ./run.sh up, then run this again", markup=False)
         return 4
     seconds = time.monotonic() - began

@@ -17,6 +17,10 @@ from producers.source_format import FieldMap, SourceFormat
 Payload = dict[str, object]
 
 
+class Unreadable(ValueError):
+    """A file that cannot be read on from some row; the text names file and row."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One event to be: where it stands in the file, when it happened (epoch seconds), what it says (None: no event)."""
@@ -41,25 +45,35 @@ class FileEvents:
 
     def __init__(self, path: Path, source_format: SourceFormat) -> None:
         self.path = path
+        self.name = path.name.encode("utf-8", "replace").decode()  # a name need not be text; headers must
         self.format = source_format
-        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as content:
+            self.sha256 = hashlib.file_digest(content, "sha256").hexdigest()
         self._last = 0.0  # a row whose time cannot be read stands where it stands in the file
 
     def rows(self) -> Iterator[Row]:
-        """Every row (long) or cell (wide)."""
+        """Every row (long) or cell (wide). Raises Unreadable."""
         with self.path.open(encoding=self.format.encoding, errors="surrogateescape", newline="") as lines:
             reader = csv.reader(lines, delimiter=self.format.delimiter)
             header = next(reader, [])
             if self.format.index_column:
                 header = ["", *header]
             make = self._wide(header) if self.format.layout == "wide" else None
-            for number, cells in enumerate(filter(None, reader), start=1):
+            for number, cells in self._numbered(reader):
                 if len(cells) != len(header):
                     yield Row(str(number), self._last, {"raw_row": self.format.delimiter.join(cells)})
                 elif make:
                     yield from make(number, cells)
                 else:
                     yield self._long(number, dict(zip(header, cells, strict=True)))
+
+    def _numbered(self, reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
+        number = 0
+        try:
+            for number, cells in enumerate(filter(None, reader), start=1):
+                yield number, cells
+        except (csv.Error, UnicodeError) as error:
+            raise Unreadable(f"{self.name} cannot be read behind row {number}: {error}") from None
 
     def ordered(self) -> Iterator[Row]:
         """Rows by event time. Wide files are published by day and streamed; long ones are sorted in memory."""
@@ -69,13 +83,13 @@ class FileEvents:
         """The event of a row that has a payload. Bytes that are not UTF-8 stay as they are in the file."""
         payload = row.payload or {}
         own = payload.get("event_id")
-        made = file_event_id(self.path.name, self.sha256, row.position)
+        made = file_event_id(self.name, self.sha256, row.position)
         return Event(
             kind=self.format.kind,
-            key=series_key(self.format.kind, payload, self.path.name).encode("utf-8", "replace").decode(),
+            key=series_key(self.format.kind, payload, self.name).encode("utf-8", "replace").decode(),
             value=json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape"),
             event_id=own if isinstance(own, str) and EVENT_ID.fullmatch(own) else made,
-            source=f"file:{self.path.name}#{row.position}",
+            source=f"file:{self.name}#{row.position}",
             received_at=datetime.now(UTC),
         )
 

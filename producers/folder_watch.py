@@ -11,14 +11,17 @@ from types import FrameType
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from conf.broker import NotAcknowledged
 from conf.settings import settings
-from producers.file_events import FileEvents
-from producers.kafka_sink import KafkaSink, NotAcknowledged
+from producers.file_events import FileEvents, Unreadable
+from producers.kafka_sink import KafkaSink
 from producers.source_format import FormatError, Unmatched, format_of
 
 log = logging.getLogger("lumbung.folder")
 SCAN_SECONDS = 5.0  # a file system that tells nothing (a network share) is looked at this often
 RETRY_SECONDS = 2.0
+NAME_CHARACTERS = 200  # of a file name, so that a suffix of ours still fits
+PUT_OFF_SECONDS = 60.0  # a file that the system does not let us read or move
 
 
 class Bell(FileSystemEventHandler):
@@ -61,48 +64,87 @@ class Landing:
         """Move to done/ or refused/ under a free name; the reason lies beside it."""
         target, nth = self._folder / where / path.name, 1
         while target.exists():
-            target, nth = self._folder / where / f"{path.stem}.{nth}{path.suffix}", nth + 1
+            target, nth = self._folder / where / f"{path.stem[:NAME_CHARACTERS]}.{nth}{path.suffix}", nth + 1
         if reason:
-            target.with_name(target.name + ".reason.txt").write_text(reason + "\n", encoding="utf-8")
+            target.with_name(target.name[:NAME_CHARACTERS] + ".reason.txt").write_text(reason + "\n", encoding="utf-8")
         path.rename(target)
         self._seen.pop(path, None)
         return target
 
+    def put_off(self, path: Path) -> None:
+        """Leave the file out for a while, so that it does not hold up the others."""
+        self._seen[path] = (path.stat().st_size, time.monotonic() + PUT_OFF_SECONDS)
 
-def take(path: Path, landing: Landing) -> None:
+
+def take(path: Path, landing: Landing, sink: KafkaSink, stopping: threading.Event) -> None:
     """Send a file and move it. Raises NotAcknowledged: the file stays, its rows keep their ids when it is sent again."""
     known = format_of(path)
     if isinstance(known, Unmatched):
-        target = landing.move(path, "refused", known.reason)
-        log.warning("%s refused: %s", target.name, known.reason.splitlines()[0].encode("ascii", "replace").decode())
+        refuse(path, landing, known.reason)
         return
-    file, sink, began, silent = FileEvents(path, known), KafkaSink(), time.monotonic(), 0
-    for row in file.rows():
-        if row.payload is None:
-            silent += 1
-        else:
-            sink.send(file.event(row))
+    began, before = time.monotonic(), path.stat()
+    file, silent, sent, dead = FileEvents(path, known), 0, sink.sent, sink.dead_letters
+    try:
+        for row in file.rows():
+            if stopping.is_set():
+                return
+            if row.payload is None:
+                silent += 1
+            else:
+                sink.send(file.event(row))
+    except Unreadable as error:
+        sink.flush()
+        refuse(path, landing, f"{error}\nthe {sink.sent - sent} events before it were sent")
+        return
     sink.flush()
+    after = path.stat()
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        log.warning("%s changed while it was sent; it is sent again as a new file", file.name)
+        return
     target = landing.move(path, "done")
-    seconds = time.monotonic() - began
-    log.info("%s: %d events, %d rows without a value, in %.2f s", target.name, sink.sent, silent, seconds)
+    told = (shown(target.name), sink.sent - sent, sink.dead_letters - dead, silent, time.monotonic() - began)
+    log.info("%s: %d events, %d of them dead letters; %d rows without a value; %.2f s", *told)
+
+
+def refuse(path: Path, landing: Landing, reason: str) -> None:
+    """Move to refused/ and tell why."""
+    target = landing.move(path, "refused", reason)
+    log.warning("%s refused: %s", shown(target.name), shown(reason.splitlines()[0]))
+
+
+def shown(text: str) -> str:
+    """Text from outside as the log can bear it."""
+    return text.encode("ascii", "backslashreplace").decode()
 
 
 def watch(landing: Landing, rung: threading.Event, stopping: threading.Event) -> None:
     """Until told to stop: take what is complete, then wait for the bell."""
+    sink = KafkaSink()  # one for all files: to make its acquaintance with the broker costs half a second
     while not stopping.is_set():
         rung.clear()
         try:
-            for path in landing.complete():
-                if stopping.is_set():
-                    return
-                take(path, landing)
+            take_all(landing, sink, stopping)
         except NotAcknowledged as error:
             log.warning("Kafka did not acknowledge (%s); the file is sent again", error)
+            sink = KafkaSink()  # what the old one still holds is not this file's any more
             stopping.wait(RETRY_SECONDS)
         except FileNotFoundError as error:
-            log.info("%s went away while it was looked at", error.filename)
+            log.info("%s went away while it was looked at", shown(str(error.filename)))
         rung.wait(settings().landing.settle_seconds / 4 if landing.unsettled else SCAN_SECONDS)
+
+
+def take_all(landing: Landing, sink: KafkaSink, stopping: threading.Event) -> None:
+    """Every complete file. One that the system does not let us read or move is put off. Raises NotAcknowledged."""
+    for path in landing.complete():
+        if stopping.is_set():
+            return
+        try:
+            take(path, landing, sink, stopping)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            log.warning("%s: %s; tried again in %d s", shown(path.name), error.strerror, PUT_OFF_SECONDS)
+            landing.put_off(path)
 
 
 def main() -> int:

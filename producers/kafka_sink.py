@@ -4,17 +4,16 @@ from datetime import UTC, datetime
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from conf.broker import producer_config
+from conf.broker import NotAcknowledged, producer_config
 from conf.settings import settings
 from lakehouse.event import DEAD_LETTERS, Event, rfc3339
 
 
-class NotAcknowledged(RuntimeError):
-    """Kafka has refused or not confirmed a record; nothing sent since the last `flush` may be called safe."""
-
-
 class KafkaSink:
-    """`send` queues, `flush` returns when everything is acknowledged. Both raise NotAcknowledged."""
+    """`send` queues, `flush` returns when everything is acknowledged.
+
+    Both raise NotAcknowledged: nothing sent since the last `flush` may then be called safe.
+    """
 
     def __init__(self) -> None:
         self._producer = Producer(producer_config() | {"linger.ms": 20})
@@ -24,18 +23,21 @@ class KafkaSink:
 
     def send(self, event: Event) -> None:
         """Queue an event; waits while the queue is full. One that is too large goes to the dead letters."""
-        topic, value, headers = event.topic, event.value, event.headers
+        topic, key, value, headers = event.topic, event.key, event.value, event.headers
         if len(value) > settings().api.event_max_bytes:
             headers += [("door", b"csv"), ("reason", b"payload_size"), ("original_topic", topic.encode())]
-            topic, value = DEAD_LETTERS, value[: settings().api.event_max_bytes]
+            # The key is made of the payload, so it may be as large as the payload.
+            topic, key, value = DEAD_LETTERS, event.source, value[: settings().api.event_max_bytes]
             self.dead_letters += 1
         while True:
             try:
-                self._producer.produce(topic, value, event.key, headers=headers, on_delivery=self._delivered)
+                self._producer.produce(topic, value, key, headers=headers, on_delivery=self._delivered)
                 break
             except BufferError:
                 self._producer.poll(0.1)
                 self._raise_failure()
+            except KafkaException as error:
+                raise NotAcknowledged(str(error)) from None
         self.sent += 1
         if self.sent % 500 == 0:
             self._producer.poll(0)

@@ -1,6 +1,7 @@
 """Published file formats as data: which header, which column is which payload field. A new format is a new YAML file."""
 
 import csv
+import io
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from conf.settings import REPO
 from lakehouse.contract import kinds
 from lakehouse.reference import matching_key, region_aliases
 
+HEADER_CHARACTERS = 1 << 20  # a file without line ends is not read whole to find that its header is unknown
 FOLDER = REPO / "conf" / "sources"
 csv.field_size_limit(1 << 24)  # a row that is too long is a matter for the door, not for the reader
 
@@ -133,7 +135,7 @@ def formats() -> dict[str, SourceFormat]:
 def header_of(path: Path, encoding: str = "utf-8-sig", delimiter: str = ",") -> list[str]:
     """First row of the file; empty for an empty file."""
     with path.open(encoding=encoding, errors="surrogateescape", newline="") as lines:
-        return next(csv.reader(lines, delimiter=delimiter), [])
+        return next(csv.reader(io.StringIO(lines.read(HEADER_CHARACTERS), newline=""), delimiter=delimiter), [])
 
 
 def format_of(path: Path, wanted: str | None = None) -> SourceFormat | Unmatched:

@@ -153,3 +153,22 @@ def test_killed_in_the_middle_of_a_file_nothing_is_lost_and_ids_repeat(broker: B
         assert appears(landing / "done" / "big.csv", 40)
     ids = Counter(headers_of(one)["event_id"] for one in broker.records(since, "lumbung.price", rows, 40))
     assert len(ids) == rows
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_named(broker: Broker, home: Path, tmp_path: Path):
+    (tmp_path / "x.csv").write_text(f"{LONG}\nPASAR-001,garam,1,,,\nPASAR-001,{'x' * 17_000_000},1,,,\n")
+    done = replay(str(tmp_path / "x.csv"))
+    assert done.returncode == 1 and "x.csv cannot be read behind row 1" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_replay_that_was_ended_or_killed_loses_no_row(broker: Broker, home: Path, tmp_path: Path, number: signal.Signals):
+    since, folder = broker.ends(), wide(tmp_path / "data")
+    command = [sys.executable, "-m", "producers.csv_replay", str(folder), "--speed", "10d/s"]
+    running = subprocess.Popen(command, cwd=REPO, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while sum(broker.ends().values()) - sum(since.values()) < 20:
+        time.sleep(0.1)
+    running.send_signal(number)
+    assert running.wait(20) == (130 if number == signal.SIGTERM else -number)
+    assert replay(str(folder)).returncode == 0
+    assert len({headers_of(one)["event_id"] for one in broker.records(since, "lumbung.price", 160)}) == 160
