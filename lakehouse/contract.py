@@ -62,6 +62,7 @@ class Contract:
     grain: str
     key: tuple[str, ...]
     partition_by: tuple[str, ...]
+    skip_by: tuple[str, ...]  # columns with statistics per file, by which readers skip files; each costs the writer
     retention_hours: int
     freshness_seconds: float
     columns: tuple[Column, ...]
@@ -126,9 +127,9 @@ def read_contract(file: Path) -> Contract:
         )
     except (TypeError, KeyError) as error:
         raise ContractError(f"{where}: {error}") from None
-    strangers = [name for name in (*contract.key, *contract.partition_by) if name not in contract.column_names]
+    strangers = [name for name in (*contract.key, *contract.partition_by, *contract.skip_by) if name not in contract.column_names]
     if strangers:
-        raise ContractError(f"{where}: key or partition names no column: {strangers}")
+        raise ContractError(f"{where}: key, partition_by or skip_by names no column: {strangers}")
     return contract
 
 

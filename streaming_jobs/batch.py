@@ -17,8 +17,8 @@ from conf.failpoints import failpoint
 from conf.settings import settings
 from lakehouse.contract import Contract, Rule, contracts, kinds, rule_set
 from lakehouse.event import TOPIC_PREFIX
-from lakehouse.quality import REASONS_TYPE, bit_of, bound, mask_of, reason_sql
-from lakehouse.silver.verdicts import READINGS, ROW, accepted_rows, judged, quarantine_rows, row_columns
+from lakehouse.quality import REASONS_TYPE, bit_of, mask_of, reason_sql
+from lakehouse.silver.verdicts import READINGS, ROW, accepted_rows, judged, quarantine_rows, row_columns, rules_of
 from streaming_jobs.delta_sink import BatchTag, append_arrow, append_frame, open_table, tags_of
 from streaming_jobs.event_ids import CONFLICT, DUPLICATE, NEW, EventIds, batch_tag
 from streaming_jobs.hot_gold import HotGold
@@ -60,7 +60,7 @@ class BatchWriter:
         self._progress = progress
         self._gold = HotGold()
         self._knobs = settings().validation.model_dump()
-        self._rules = {kind: bound(contract, self._knobs) for kind, contract in kinds().items()}
+        self._rules = {kind: rules_of(kind, self._knobs) for kind in kinds()}
         self._judges = {kind: ResolvedOnce(spark, partial(judge_kind, kind=kind, knobs=self._knobs)) for kind in kinds()}
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="append")
         self._first = True  # only the first batch after a start can have been written in part

@@ -35,6 +35,7 @@ def create_tables() -> None:
                 "delta.logRetentionDuration": "interval 1 hours",
                 "delta.deletedFileRetentionDuration": f"interval {contract.retention_hours} hours",
                 "delta.minReaderVersion": "1",
+                "delta.dataSkippingStatsColumns": ",".join(contract.skip_by),
             },
         )
 

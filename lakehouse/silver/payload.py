@@ -22,13 +22,21 @@ def wrong_type_pattern(contract: Contract) -> str:
     return rf'"((?:{textual})(?="\s*+:\s*+(?!"|null))|(?:{numeric})(?="\s*+:\s*+(?!-?[0-9]|null)))"'
 
 
+def constants(contract: Contract) -> dict[str, str]:
+    """What `${…}` in the rules of every kind stands for, as SQL literals."""
+    return {
+        "known_fields": f"array({', '.join(sql_text(field.name) for field in contract.payload)})",
+        "wrong_type_pattern": sql_text(wrong_type_pattern(contract)),
+        "bad_escape": sql_text(BAD_ESCAPE),
+    }
+
+
 def parse(events: DataFrame, contract: Contract) -> DataFrame:
     """Rows with `text` (the payload as a string, any bytes) + what can be read of it.
 
     Adds: p struct (one field per payload field; null: absent or unreadable), field_names array<string>,
     plain boolean (every field known, given once and well-typed: the quick way past the costlier checks), malformed boolean,
-    given_time timestamp (null unless RFC 3339 with offset), event_time timestamp, is_replay boolean,
-    known_fields, wrong_type_pattern and bad_escape (constants that the rules of every kind read).
+    given_time timestamp (null unless RFC 3339 with offset), event_time timestamp, is_replay boolean.
     """
     schema = ", ".join(f"`{field.name}` {SPARK_TYPE[field.type]}" for field in contract.payload) + ", _corrupt string"
     options = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false", "columnNameOfCorruptRecord": "_corrupt"}
@@ -45,9 +53,6 @@ def parse(events: DataFrame, contract: Contract) -> DataFrame:
                 "malformed": F.col("field_names").isNull() | F.col("p").isNull() | ~one_object | broken,
                 "given_time": F.when(F.col("p.event_time").rlike(f"^{RFC3339}$"), F.upper("p.event_time").try_cast("timestamp")),
                 "is_replay": F.col("source").startswith("file:"),
-                "known_fields": F.expr(f"array({', '.join(sql_text(field.name) for field in contract.payload)})"),
-                "wrong_type_pattern": F.lit(wrong_type_pattern(contract)),
-                "bad_escape": F.lit(BAD_ESCAPE),
             }
         )
         .withColumn("event_time", F.coalesce("given_time", "received_at"))

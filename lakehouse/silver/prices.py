@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 
 from lakehouse.reference import (
     DEFAULT_TIMEZONE,
+    Province,
     commodities,
     commodity_aliases,
     markets,
@@ -12,46 +13,52 @@ from lakehouse.reference import (
     region_aliases,
     unit_aliases,
 )
-from lakehouse.silver.names import lookup, matching_key
+from lakehouse.silver.names import lookup, lookup_row, matching_key
+
+
+def _good(commodity_id: str) -> dict[str, object]:
+    good = commodities()[commodity_id]
+    low, high = good.band_idr
+    return {"id": good.id, "unit": good.unit, "low": float(low), "high": float(high), "is_group": good.is_group}
+
+
+def _place(province: Province) -> dict[str, object]:
+    return {"code": province.code, "name": province.name, "timezone": province.timezone}
 
 
 def transform(parsed: DataFrame) -> DataFrame:
     """Parsed price events with the columns of silver.prices and those that its rules read; rules judge afterwards."""
-    goods = commodities()
-    listed = markets()
+    places = {code: _place(province) for code, province in provinces().items()}
+    listed = {market.market_id: {"market_name": market.name, **places[market.region_code]} for market in markets().values()}
     named = parsed.withColumns(
         {
-            "commodity": lookup(commodity_aliases(), matching_key("p.commodity")),
+            "good": lookup_row({key: _good(found) for key, found in commodity_aliases().items()}, matching_key("p.commodity")),
             "given_unit": lookup(unit_aliases(), matching_key("p.unit")),
-            "listed_region_code": lookup({m.market_id: m.region_code for m in listed.values()}, "p.market_id"),
-            "given_region_code": lookup(region_aliases(), matching_key("p.region")),
+            "listed": lookup_row(listed, "p.market_id"),
+            "given": lookup_row({key: places[code] for key, code in region_aliases().items()}, matching_key("p.region")),
         }
     )
-    placed = named.withColumns(
-        {
-            # A region that is given but unknown stays unknown: it is never replaced by the market's own.
-            "region_code": F.expr("case when p.region is null then listed_region_code else given_region_code end"),
-            "commodity_unit": lookup({good.id: good.unit for good in goods.values()}, "commodity"),
-            "band_low_idr": lookup({good.id: float(good.band_idr[0]) for good in goods.values()}, "commodity"),
-            "band_high_idr": lookup({good.id: float(good.band_idr[1]) for good in goods.values()}, "commodity"),
-            "commodity_is_group": F.col("commodity").isin([good.id for good in goods.values() if good.is_group]),
-        }
-    )
-    timezone = F.coalesce(
-        lookup({place.code: place.timezone for place in provinces().values()}, "region_code"), F.lit(DEFAULT_TIMEZONE)
-    )
-    market_date = F.to_date(F.from_utc_timestamp("event_time", timezone))
+    # A region that is given but unknown stays unknown: it is never replaced by the market's own.
+    where = "if(p.region is null, listed.{0}, given.{0})".format
+    timezone = F.coalesce(F.expr(where("timezone")), F.lit(DEFAULT_TIMEZONE))
+    placed = named.withColumn("market_date", F.to_date(F.from_utc_timestamp("event_time", timezone)))
     return placed.withColumns(
         {
             "market_id": F.col("p.market_id"),
-            "market_name": F.coalesce(lookup({m.market_id: m.name for m in listed.values()}, "p.market_id"), "p.market_id"),
+            "market_name": F.coalesce("listed.market_name", "p.market_id"),
             "level": F.when(F.col("p.market_id").startswith("PROV-"), "province").otherwise("market"),
-            "region": lookup({place.code: place.name for place in provinces().values()}, "region_code"),
+            "listed_region_code": F.col("listed.code"),
+            "region_code": F.expr(where("code")),
+            "region": F.expr(where("name")),
+            "commodity": F.col("good.id"),
+            "commodity_unit": F.col("good.unit"),
+            "band_low_idr": F.col("good.low"),
+            "band_high_idr": F.col("good.high"),
+            "commodity_is_group": F.col("good.is_group"),
             "channel": F.coalesce("p.channel", F.lit("retail")),
             "price_idr": F.col("p.price"),
-            "unit": F.coalesce("given_unit", "commodity_unit"),
-            "market_date": market_date,
-            "market_month": F.date_format(market_date, "yyyy-MM"),
+            "unit": F.coalesce("given_unit", "good.unit"),
+            "market_month": F.substring(F.col("market_date").cast("string"), 1, 7),
             "device_id": F.col("p.device_id"),
         }
     )

@@ -31,7 +31,7 @@ def transform(parsed: DataFrame) -> DataFrame:
             "device_id_hash": F.substring(F.sha2(device, 256), 1, 16),
             "readings": F.array_compact(F.array(*readings)),
             "market_date": market_date,
-            "market_month": F.date_format(market_date, "yyyy-MM"),
+            "market_month": F.substring(market_date.cast("string"), 1, 7),
         }
     )
 

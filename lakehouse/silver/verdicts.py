@@ -6,10 +6,10 @@ from types import ModuleType
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.contract import Contract, kinds, rule_set
+from lakehouse.contract import Contract, Rule, kinds, rule_set
 from lakehouse.quality import bound, reasons, violations, warnings
 from lakehouse.silver import prices, sensors
-from lakehouse.silver.payload import parse
+from lakehouse.silver.payload import constants, parse
 
 TRANSFORMS: Mapping[str, ModuleType] = {"price": prices, "sensor": sensors}
 ROW = "row"
@@ -27,13 +27,19 @@ def row_columns(contract: Contract) -> list[str]:
     return [*names, READINGS] if inside else names
 
 
+def rules_of(kind: str, knobs: Mapping[str, object]) -> tuple[Rule, ...]:
+    """The rules of a kind with every `${…}` replaced; bit n of a mask is rule n."""
+    contract = kinds()[kind]
+    return bound(contract, {**knobs, **constants(contract)})
+
+
 def judged(events: DataFrame, kind: str, knobs: Mapping[str, object]) -> DataFrame:
     """One row an event: KEPT columns, text, mask bigint, reasons array<struct> (null: accepted), row struct (the silver row).
 
     `events`: rows of bronze.events of this kind. `knobs`: values of the `${…}` in rules (settings().validation).
     """
     contract = kinds()[kind]
-    rules = bound(contract, knobs)
+    rules = rules_of(kind, knobs)
     narrow = events.select(*KEPT, F.col("kind"), F.col("value").cast("string").alias("text"))
     transformed = TRANSFORMS[kind].transform(parse(narrow, contract)).withColumn("mask", violations(rules))
     made = {"_warnings": warnings(rules, "mask"), "rule_set": F.lit(rule_set())}
