@@ -1,6 +1,7 @@
 """Who is asking: one random bearer per role, made at set-up; compared in constant time."""
 
 import hmac
+import sys
 from enum import IntEnum
 
 from starlette.requests import Request
@@ -27,7 +28,7 @@ class Bearers:
         self._tokens = {role: getattr(known, f"token_{role.name.lower()}").encode() for role in Role}
         short = [role.name for role, token in self._tokens.items() if len(token) < 16]
         if short or len(known.cursor_key) < 16:
-            print(f"no token for {', '.join(short) or 'cursors'}: run ./run.sh setup")
+            print(f"no secret for {', '.join(short) or 'cursors'}: run ./run.sh setup", file=sys.stderr)
             raise SystemExit(5)
         self.cursor_key = known.cursor_key.encode()
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_api.gold import Gold, Snapshot
-from serving_api.paging import Cursors, Key, filters_of
+from serving_api.paging import Cursors, Key, Range, filters_of
 from serving_api.problems import Problem
 
 JSON = "application/json; charset=utf-8"
@@ -59,17 +59,17 @@ def meta(request: Request, snapshots: Sequence[Snapshot], rule_set: str | None, 
     }
 
 
-def etag_of(request: Request, snapshots: Sequence[Snapshot]) -> str:
-    """Weak: the same versions and the same question give the same items, not the same meta."""
+def etag_of(request: Request, snapshots: Sequence[Snapshot], asked: Range | None = None) -> str:
+    """Weak: the same versions and the same question (and range: the last 30 days move) give the same items, not the same meta."""
     versions = ",".join(f"{snapshot.table}={snapshot.version}" for snapshot in snapshots)
-    digest = hashlib.sha256(f"{versions}|{request.url.path}?{request.url.query}".encode()).hexdigest()[:24]
+    digest = hashlib.sha256(f"{versions}|{request.url.path}?{request.url.query}|{asked}".encode()).hexdigest()[:24]
     return f'W/"{digest}"'
 
 
 def unchanged(request: Request, etag: str, cache: str) -> Response | None:
     """304 when the caller holds this answer already."""
     held = [one.strip() for one in request.headers.get("if-none-match", "").split(",")]
-    return Response(status_code=304, headers={"ETag": etag, "Cache-Control": cache}) if etag in held or "*" in held else None
+    return Response(status_code=304, headers={"ETag": etag, "Cache-Control": cache}) if etag in held else None
 
 
 @dataclass(frozen=True)
@@ -99,21 +99,23 @@ def listed(
     query: BaseModel,
     read: Callable[[Key | None, int], Page],
     *,
+    asked: Range | None = None,
     rule_set: str | None = None,
     personal: bool = False,
 ) -> Response:
-    """The list answer: `read(after key, limit)` gives a page; it is kept as long as the first snapshot's version."""
+    """The list answer. `read(after key, limit)` gives a page, which is kept as long as the first snapshot's version; it also
+    looks the names up, so that a faulty cursor (422) is told before an unknown name (404)."""
     accepts(request, "application/json")
     cache = PRIVATE if personal else PUBLIC
-    etag = etag_of(request, snapshots)
+    etag = etag_of(request, snapshots, asked)
     if not personal and (same := unchanged(request, etag, cache)):
         return same
-    asked = query.model_dump()
+    question = query.model_dump()
     cursors: Cursors = request.app.state.cursors
-    filters = filters_of(request.url.path, asked)
-    key = cursors.read(asked.get("cursor"), filters)
-    limit: int = asked["limit"]
-    page: Page = snapshots[0].cached((filters, key, limit), lambda: read(key, limit))
+    filters = filters_of(request.url.path, question)
+    key = cursors.read(question.get("cursor"), filters)
+    limit: int = question["limit"]
+    page: Page = snapshots[0].cached((filters, key, limit, str(asked)), lambda: read(key, limit))
     cursor = cursors.make(page.last, filters) if page.last else None
     headers = {"Cache-Control": cache} | ({} if personal else {"ETag": etag})
     if cursor:

@@ -1,6 +1,5 @@
 """The API: gold tables, quarantine and the HTTP door over one thin application."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,8 +22,6 @@ from serving_api.routes import ingest, markets, prices, quarantine, service, sho
 from serving_api.routes.service import KafkaProbe, product_version
 from serving_api.shapes import PROBLEM_SCHEMA
 
-log = logging.getLogger("lumbung.api")
-
 
 @asynccontextmanager
 async def lifespan(application: FastAPI) -> AsyncIterator[None]:
@@ -42,15 +39,14 @@ async def lifespan(application: FastAPI) -> AsyncIterator[None]:
 
 
 async def on_problem(request: Request, error: Exception) -> Response:
-    """Every error of ours, of the framework and of pydantic leaves as a problem."""
+    """Every error of ours, of the framework and of pydantic leaves as a problem; the rest is for Envelope."""
     if isinstance(error, Problem):
         return written(error, request)
     if isinstance(error, HTTPException):
         return written(of_http_exception(error, request), request)
     if isinstance(error, RequestValidationError):
         return written(of_query(error.errors()), request)
-    log.error("request %s failed", request.scope["state"]["request_id"], exc_info=error)
-    return written(Problem("internal"), request)
+    raise error
 
 
 def described(application: FastAPI) -> dict[str, Any]:
@@ -68,6 +64,8 @@ def described(application: FastAPI) -> dict[str, Any]:
         for path, methods in schema["paths"].items():
             for operation in methods.values():
                 operation["responses"].get("422", {}).get("content", {}).pop("application/json", None)
+                if "406" in operation["responses"] and "410" in operation["responses"] and "quarantine" not in path:
+                    operation["responses"]["304"] = {"description": "If-None-Match names the version that still stands"}
                 if path.startswith("/api/v1/quarantine"):
                     operation["security"] = [{"bearer": []}]
         application.openapi_schema = schema
@@ -85,11 +83,14 @@ def create() -> FastAPI:
     )
     for room in (service, ingest, prices, markets, quarantine, short_forms):
         application.include_router(room.router)
-    for error in (Problem, HTTPException, RequestValidationError, Exception):
+    for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, on_problem)
     application.openapi = lambda: described(application)  # type: ignore[method-assign]
     if origins := settings().api.cors_origins:
-        application.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+        seen = ["ETag", "Link", "Retry-After", "X-Request-Id"]
+        application.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"], expose_headers=seen
+        )
     application.add_middleware(Envelope)
     return application
 

@@ -45,17 +45,22 @@ async def bounded(request: Request) -> bytes:
     return bytes(body)
 
 
+def content_type_of(request: Request) -> str:
+    """As told, without parameters; empty when nothing was told."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
 def media_type(request: Request) -> str:
     """Raises Problem 415 for anything but JSON."""
-    given = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    given = content_type_of(request)
     if given not in MEDIA_TYPES:
         raise Problem("unsupported-media-type")
     return given
 
 
-def is_batch(body: bytes, given: str) -> bool:
+def is_batch(body: bytes, request: Request) -> bool:
     """Newline JSON or an array."""
-    return given == NDJSON or body.lstrip()[:1] == b"["
+    return content_type_of(request) == NDJSON or body.lstrip()[:1] == b"["
 
 
 def element(body: bytes, kind: str | None) -> Element:

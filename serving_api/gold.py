@@ -149,10 +149,10 @@ class Gold:
             return None
         return round(max(0.0, (datetime.now(UTC) - self.caught_up_at).total_seconds()), 3)
 
-    def whole(self, table: str) -> pa.Table:
-        """All rows of a table that is not served but counted."""
+    def whole(self, table: str, columns: list[str]) -> pa.Table:
+        """Some columns of a table that is not served but counted."""
         try:
-            return DeltaTable(table_path(settings().lake_root, table)).to_pyarrow_table()
+            return DeltaTable(table_path(settings().lake_root, table)).to_pyarrow_table(columns=columns)
         except TableNotFoundError:
             return arrow_schema(contracts()[table]).empty_table()
 

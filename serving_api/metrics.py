@@ -36,8 +36,9 @@ class Stream(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Called at every scrape."""
-        balance = self._gold.whole("gold.balance")
-        totals = {name: pc.sum(balance[name]).as_py() or 0 for name in ("rows_in", "silver", "quarantine", "duplicates")}
+        names = ["rows_in", "silver", "quarantine", "duplicates"]
+        balance = self._gold.whole("gold.balance", names)
+        totals = {name: pc.sum(balance[name]).as_py() or 0 for name in names}
         events = CounterMetricFamily("lumbung_events", "Events by stage and outcome", labels=["stage", "outcome"])
         events.add_metric(["bronze", "landed"], totals["rows_in"])
         for outcome in ("silver", "quarantine", "duplicates"):

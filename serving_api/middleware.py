@@ -16,6 +16,7 @@ from serving_api.problems import Problem, written
 log = logging.getLogger("lumbung.api")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 CLOSED = "default-src 'none'; frame-ancestors 'none'"
 INLINE = "'self' 'unsafe-inline'"
 PAGES = f"default-src 'self'; script-src {INLINE}; style-src {INLINE}; img-src 'self' data:; worker-src blob:"
@@ -45,7 +46,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status = time.perf_counter(), 0
         own = request_id(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = own
         policy = PAGES if scope["path"] in ("/docs", "/redoc") else CLOSED
@@ -67,6 +68,12 @@ class Envelope:
             else:
                 why = "before people have identities this door is open on 127.0.0.1 only (api.allow_remote)"
                 await written(Problem("forbidden", why=why), Request(scope))(scope, receive, sending)
+        except Exception:  # the last place that can still answer as the contract says: with a problem and these headers
+            log.exception("request %s failed", own)
+            if status:
+                raise  # the answer has begun; the server closes the connection
+            await written(Problem("internal"), Request(scope))(scope, receive, sending)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            metrics.HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(time.perf_counter() - began)
+            method = scope["method"] if scope["method"] in METHODS else "other"  # labels are kept for good
+            metrics.HTTP_SECONDS.labels(method, route, str(status)).observe(time.perf_counter() - began)

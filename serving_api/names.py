@@ -42,8 +42,8 @@ def known_market(gold: Gold, market_id: str | None) -> str | None:
     raise Problem("unknown-market", name=market_id)
 
 
-def zone_of(market_id: str | None, code: str | None) -> str:
-    """The clock by which a day is read: the market's, the region's, else Jakarta's."""
+def zone_of(market_id: str | None, region: str | None) -> str:
+    """The clock by which a day is read: the market's, the region's, else (names that are not known included) Jakarta's."""
     listed = markets().get(market_id or "")
-    place = provinces().get((listed.region_code if listed else code) or "")
+    place = provinces().get(listed.region_code if listed else region_aliases().get(matching_key(region or ""), ""))
     return place.timezone if place else DEFAULT_TIMEZONE

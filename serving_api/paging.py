@@ -19,6 +19,7 @@ from serving_api.problems import Problem, invalid
 
 Key = tuple[Any, ...]
 DEFAULT_RANGE = timedelta(days=30)
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2900, 1, 1, tzinfo=UTC)  # room for arithmetic around them
 
 
 class Cursors:
@@ -66,15 +67,20 @@ class Range:
     start: datetime
     end: datetime | None
 
+    def __str__(self) -> str:
+        """To the minute: what an answer for a moving range is remembered by."""
+        return f"{self.start:%Y-%m-%dT%H:%M}/{self.end}"
+
 
 def moment(text: str, name: str, zone: str) -> datetime:
     """A time with offset, or a day read as its local midnight. Raises Problem 422."""
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            return datetime.combine(date.fromisoformat(text), datetime.min.time(), ZoneInfo(zone)).astimezone(UTC)
-        found = parse_time(text.replace(" ", "+"))  # a + that was not escaped arrives as a space
+            found = datetime.combine(date.fromisoformat(text), datetime.min.time(), ZoneInfo(zone))
+        else:
+            found = parse_time(text.replace(" ", "+"))  # a + that was not escaped arrives as a space
         if found is not None:
-            return found.astimezone(UTC)
+            return min(max(found, EARLIEST), LATEST).astimezone(UTC)
     except (ValueError, OverflowError):
         pass  # told below, like any other text that is no time
     raise invalid(f"/{name}", "time_format", f"{name} is neither an RFC 3339 time with its offset nor a date YYYY-MM-DD")

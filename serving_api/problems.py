@@ -42,6 +42,13 @@ def invalid(pointer: str, code: str, message: str) -> Problem:
     return Problem("validation", [Fault(pointer, code, message)], why=message)
 
 
+def nothing_asked(request: Request) -> None:
+    """For addresses without parameters. Raises Problem 422: what is misspelt must not be ignored in silence."""
+    if request.query_params:
+        name = next(iter(request.query_params))
+        raise invalid(f"/{name}", "unknown_parameter", f"there is no parameter '{name[:60]}' here")
+
+
 def indonesian(request: Request) -> bool:
     """Whether Indonesian comes before English in Accept-Language."""
     wanted = [part.split(";")[0].strip().lower()[:2] for part in request.headers.get("accept-language", "").split(",")]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +16,8 @@ from lakehouse.event import DEAD_LETTERS, TOPIC_PREFIX, Event, Fault, event_id_o
 from serving_api import metrics
 from serving_api.access import sender
 from serving_api.answers import JSON, utc
-from serving_api.bodies import UNREADABLE, Element, bounded, element, elements, is_batch, media_type, too_large
-from serving_api.problems import Problem
+from serving_api.bodies import UNREADABLE, Element, bounded, content_type_of, element, elements, is_batch, media_type, too_large
+from serving_api.problems import Problem, nothing_asked
 from serving_api.shapes import BatchReceipt, Receipt, problems
 
 log = logging.getLogger("lumbung.api")
@@ -62,21 +63,28 @@ async def ingest_kind(request: Request, kind: str) -> Response:
 async def taken(request: Request, kind: str | None) -> Response:
     """Checks in the contract's order: 413, 415, 401, 403, 400, 422, 404."""
     body = await bounded(request)
-    given = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    batch = is_batch(body, given)
+    batch = is_batch(body, request)
     if not batch and len(body) > settings().api.event_max_bytes:
+        await keep_oversized(request, body, kind)
         raise too_large()
-    given = media_type(request)
-    door = Door(request.app.state.producer, f"api:{sender(request).name.lower()}", given)
+    content_type = media_type(request)
+    door = Door(request.app.state.producer, f"api:{sender(request).name.lower()}", content_type)
+    nothing_asked(request)
     try:
         if kind is not None and kind not in kinds():
             raise Problem("unknown-kind", name=kind)
-        return await door.many(body, kind) if batch else await door.single(body, kind)
+        pieces = elements(body, content_type) if batch else [body]
     except Problem as problem:
-        if problem.status in (400, 422, 404) and not batch:
-            code = problem.errors[0].code if problem.errors else problem.slug
-            await door.dead_letter(body, kind, code)
+        await door.dead_letter(body, kind, problem.errors[0].code if problem.errors else problem.slug)
         raise
+    return await door.many(pieces, kind) if batch else await door.single(body, kind)
+
+
+async def keep_oversized(request: Request, body: bytes, kind: str | None) -> None:
+    """The beginning of an event that is too large, if its sender may send at all: size is told before identity is asked."""
+    with suppress(Problem):
+        door = Door(request.app.state.producer, f"api:{sender(request).name.lower()}", content_type_of(request))
+        await door.dead_letter(body, kind, "payload_size")
 
 
 class Door:
@@ -91,6 +99,7 @@ class Door:
         one = element(body, kind)
         if one.faults:
             metrics.DOOR_EVENTS.labels("rejected").inc()
+            await self.dead_letter(body, next(iter(one.kinds), kind), one.faults[0].code)
             if one.faults[0].code in UNREADABLE:
                 raise Problem("malformed-body", one.faults, why=one.faults[0].message)
             raise Problem("validation", one.faults, why="; ".join(fault.message for fault in one.faults[:5]))
@@ -98,9 +107,9 @@ class Door:
         receipt = {"event_id": event_id, "kinds": one.kinds, "status": "accepted", "received_at": utc(self._received_at)}
         return Response(orjson.dumps(receipt), 202, media_type=JSON)
 
-    async def many(self, body: bytes, kind: str | None) -> Response:
-        """202 with what became of each; 422 when none could be accepted. Raises Problem."""
-        judged = [element(piece, kind) for piece in elements(body, self._type)]
+    async def many(self, pieces: list[bytes], kind: str | None) -> Response:
+        """202 with what became of each. Raises Problem 422 when none could be accepted, or 503."""
+        judged = [element(piece, kind) for piece in pieces]
         good = [one for one in judged if not one.faults]
         ids = iter(await self._send(good))
         items = [
@@ -114,7 +123,7 @@ class Door:
         ]
         bad = [one for one in judged if one.faults]
         metrics.DOOR_EVENTS.labels("rejected").inc(len(bad))
-        await asyncio.gather(*(self.dead_letter(one.body, kind, one.faults[0].code) for one in bad))
+        await asyncio.gather(*(self.dead_letter(one.body, next(iter(one.kinds), kind), one.faults[0].code) for one in bad))
         if not good:
             found = [
                 Fault(f"/{index}{fault.pointer}", fault.code, fault.message)
@@ -146,15 +155,8 @@ class Door:
     async def dead_letter(self, body: bytes, kind: str | None, reason: str) -> None:
         """Keep a refused body with its reason. The caller is told of the refusal anyway, so Kafka's absence is only logged."""
         cut = body[: settings().api.event_max_bytes]
-        event = Event(
-            kind or "unknown",
-            self._source,
-            cut,
-            event_id_of(None, cut, self._source),
-            self._source,
-            self._received_at,
-            self._type,
-        )
+        event_id, meant = event_id_of(None, cut, self._source), kind if kind in kinds() else "unknown"
+        event = Event(meant, self._source, cut, event_id, self._source, self._received_at, self._type)
         said = [("door", b"http"), ("reason", reason.encode()), ("original_topic", (TOPIC_PREFIX + event.kind).encode())]
         try:
             await self._producer.send(DEAD_LETTERS, event.key, event.value, event.headers + said)

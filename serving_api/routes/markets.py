@@ -46,9 +46,10 @@ def reading_rows(snapshot: Snapshot) -> list[tuple[Key, dict[str, Any]]]:
 async def market_list(request: Request, query: Annotated[MarketsAsked, Query()]) -> Response:
     """Every listed market and every market that has reported, by name; `PROV-<code>` stands for a province-wide price."""
     gold: Gold = request.app.state.gold
-    snapshot, live, code = gold["gold.markets"], gold["gold.live_prices"], region_code(query.region)
+    snapshot, live = gold["gold.markets"], gold["gold.live_prices"]
 
     def read(key: Key | None, limit: int) -> Page:
+        code = region_code(query.region)
         rows = snapshot.cached("rows", lambda: market_rows(snapshot))
         wanted = [(k, item) for k, item, region in rows if code in (None, region)]
         return page_of(after(wanted, key), limit, simulated(live))
@@ -62,11 +63,12 @@ async def market_list(request: Request, query: Annotated[MarketsAsked, Query()])
 async def sensors_live(request: Request, query: Annotated[SensorsAsked, Query()]) -> Response:
     """The newest reading of each metric of each device, newest first; devices are named by a hash."""
     gold: Gold = request.app.state.gold
-    snapshot, market = gold["gold.sensors_live"], known_market(gold, query.market_id)
+    snapshot = gold["gold.sensors_live"]
 
     def read(key: Key | None, limit: int) -> Page:
+        market = known_market(gold, query.market_id)
         rows = snapshot.cached("rows", lambda: reading_rows(snapshot))
         wanted = [(k, item) for k, item in rows if market in (None, item["market_id"]) and query.metric in (None, item["metric"])]
-        return page_of(after(wanted, key), limit, simulated(gold["gold.live_prices"]))
+        return page_of(after(wanted, key), limit, simulated(snapshot))
 
     return listed(request, [snapshot], query, read)

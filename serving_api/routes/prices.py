@@ -46,11 +46,11 @@ def simulated(snapshot: Snapshot) -> bool:
 )
 async def live(request: Request, query: Annotated[LiveAsked, Query()]) -> Response:
     """The newest valid price of each market for a commodity, or for the members of a group, newest first."""
-    goods, code = commodity_ids(query.commodity), region_code(query.region)
     gold: Gold = request.app.state.gold
     snapshot = gold["gold.live_prices"]
 
     def read(key: Key | None, limit: int) -> Page:
+        goods, code = commodity_ids(query.commodity), region_code(query.region)
         rows = snapshot.cached("rows", lambda: live_rows(snapshot))
         wanted = [(k, item) for k, item, region in rows if item["commodity"] in goods and code in (None, region)]
         return page_of(after(wanted, key), limit, snapshot.cached("demo", lambda: [simulated(snapshot)])[0])
@@ -62,8 +62,6 @@ def history_rows(
     snapshot: Snapshot, query: HistoryAsked, asked: Range, key: Key | None, limit: int
 ) -> list[tuple[Key, dict[str, Any]]]:
     """Up to limit + 1 rows behind `key`, newest market day first; one month's files are read at a time."""
-    if snapshot.delta is None:
-        return []
     wanted = pc.field("commodity").isin(sorted(commodity_ids(query.commodity))) & (pc.field("event_time") >= asked.start)
     if asked.end is not None:
         wanted &= pc.field("event_time") < asked.end
@@ -71,6 +69,8 @@ def history_rows(
         wanted &= pc.field("market_id") == query.market_id
     if code := region_code(query.region):
         wanted &= pc.field("region_code") == code
+    if snapshot.delta is None:
+        return []
     found: list[tuple[Key, dict[str, Any]]] = []
     for month in months(snapshot, asked, key):
         dataset = snapshot.delta.to_pyarrow_dataset(partitions=[("market_month", "=", month)])
@@ -118,30 +118,30 @@ def months(snapshot: Snapshot, asked: Range, key: Key | None) -> list[str]:
 async def history(request: Request, query: Annotated[HistoryAsked, Query()]) -> Response:
     """Accepted prices of a commodity in [from, to), newest market day first; default: the last 30 days. `format=csv`: a file."""
     gold: Gold = request.app.state.gold
-    code = region_code(query.region)
-    asked = time_range(query.from_, query.to, zone_of(query.market_id, code))
-    commodity_ids(query.commodity)
-    known_market(gold, query.market_id)
     snapshot = gold["gold.price_history"]
+    asked = time_range(query.from_, query.to, zone_of(query.market_id, query.region))
     if query.format == "csv":
         return await run_sync(csv_answer, request, snapshot, query, asked)
 
     def read(key: Key | None, limit: int) -> Page:
+        known_market(gold, query.market_id)
         rows = history_rows(snapshot, query, asked, key, limit)
         return page_of(rows, limit, any(item["event_id"].startswith(SIMULATED) for _, item in rows[:limit]))
 
-    return await run_sync(lambda: listed(request, [snapshot], query, read))
+    return await run_sync(lambda: listed(request, [snapshot], query, read, asked=asked))
 
 
 def csv_answer(request: Request, snapshot: Snapshot, query: HistoryAsked, asked: Range) -> Response:
     """The same columns as text/csv; the next page is in the Link header."""
     accepts(request, "text/csv")
-    etag = etag_of(request, [snapshot])
+    etag = etag_of(request, [snapshot], asked)
     if same := unchanged(request, etag, PUBLIC):
         return same
     cursors: Cursors = request.app.state.cursors
     filters = filters_of(request.url.path, query.model_dump())
-    rows = history_rows(snapshot, query, asked, cursors.read(query.cursor, filters), query.limit)
+    key = cursors.read(query.cursor, filters)
+    known_market(request.app.state.gold, query.market_id)
+    rows = history_rows(snapshot, query, asked, key, query.limit)
     shown, out = rows[: query.limit], io.StringIO()
     writer = csv.DictWriter(out, HISTORY)
     writer.writeheader()

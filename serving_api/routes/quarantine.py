@@ -15,7 +15,7 @@ from serving_api.access import operator
 from serving_api.answers import Page, after, listed, one, page_of, plain
 from serving_api.gold import Gold, Snapshot
 from serving_api.paging import Key, Range, time_range
-from serving_api.problems import Problem
+from serving_api.problems import Problem, nothing_asked
 from serving_api.shapes import Many, QuarantineAsked, QuarantineItem, QuarantineRow, problems
 
 router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"], dependencies=[Depends(operator)])
@@ -91,7 +91,7 @@ async def quarantine(request: Request, query: Annotated[QuarantineAsked, Query()
     def read(key: Key | None, limit: int) -> Page:
         return page_of(quarantine_rows(snapshot, query, asked, key, limit), limit)
 
-    return await run_sync(lambda: listed(request, [snapshot], query, read, rule_set=rule_set(), personal=True))
+    return await run_sync(lambda: listed(request, [snapshot], query, read, asked=asked, rule_set=rule_set(), personal=True))
 
 
 @router.get(
@@ -99,6 +99,7 @@ async def quarantine(request: Request, query: Annotated[QuarantineAsked, Query()
     response_model=QuarantineItem,
     responses=problems(401, 403, 404),
     summary="One doubtful event with its exact bytes",
+    dependencies=[Depends(nothing_asked)],
 )
 async def quarantine_item(request: Request, event_id: Annotated[str, Path(min_length=1, max_length=600)]) -> Response:
     """The event as it came: `payload` when its bytes are UTF-8, else `payload_base64`; the newest when the id came twice."""

@@ -6,20 +6,21 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import orjson
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Request, Response
 
 from conf.broker import AcknowledgedProducer
 from conf.settings import settings
 from serving_api import metrics
 from serving_api.access import Role, at_least
+from serving_api.answers import JSON
 from serving_api.gold import Gold
 from serving_api.middleware import is_loopback
-from serving_api.problems import Problem
+from serving_api.problems import Problem, nothing_asked
 from serving_api.shapes import problems
 
-router = APIRouter(tags=["service"])
+router = APIRouter(tags=["service"], dependencies=[Depends(nothing_asked)])
 STARTED = time.monotonic()
 PIPELINE_SILENT_SECONDS = 30  # the stream notes its state every 2 s; a long batch may hold it up
 DISK_MIN_BYTES = 500_000_000
@@ -46,6 +47,11 @@ class KafkaProbe:
             self._answer = await run_sync(self._producer.reachable)
             self._at = time.monotonic()
         return self._answer
+
+
+def now(body: dict[str, Any]) -> Response:
+    """An answer about this moment only."""
+    return Response(orjson.dumps(body), headers={"Cache-Control": "no-store"}, media_type=JSON)
 
 
 def pipeline_state(gold: Gold) -> tuple[str, str | None]:
@@ -80,13 +86,13 @@ async def health(request: Request) -> Response:
         "uptime_seconds": round(time.monotonic() - STARTED, 1),
         "services": services,
     }
-    return JSONResponse(body, media_type="application/json; charset=utf-8", headers={"Cache-Control": "no-store"})
+    return now(body)
 
 
 @router.get("/livez", summary="The process answers")
-async def livez() -> dict[str, str]:
+async def livez() -> Response:
     """Always ok: a process that cannot say so is dead."""
-    return {"status": "ok"}
+    return now({"status": "ok"})
 
 
 @router.get("/readyz", summary="Ready for traffic", responses=problems(503))
@@ -105,7 +111,7 @@ async def readyz(request: Request) -> Response:
     if missing:
         slug = "warming-up" if parts["disk"]["ready"] else "storage-full"
         raise Problem(slug, why="; ".join(missing), more={"parts": parts})
-    return JSONResponse({"status": "ready", "parts": parts}, headers={"Cache-Control": "no-store"})
+    return now({"status": "ready", "parts": parts})
 
 
 @router.get("/metrics", summary="Prometheus text; from loopback or for an administrator", responses=problems(401, 403))
