@@ -61,7 +61,7 @@ def meta(request: Request, snapshots: Sequence[Snapshot], rule_set: str | None, 
 
 def etag_of(request: Request, snapshots: Sequence[Snapshot], asked: Range | None = None) -> str:
     """Weak: the same versions and the same question (and range: the last 30 days move) give the same items, not the same meta."""
-    versions = ",".join(f"{snapshot.table}={snapshot.version}" for snapshot in snapshots)
+    versions = ",".join(f"{snapshot.table}={snapshot.identity[0]}@{snapshot.version}" for snapshot in snapshots)
     digest = hashlib.sha256(f"{versions}|{request.url.path}?{request.url.query}|{asked}".encode()).hexdigest()[:24]
     return f'W/"{digest}"'
 

@@ -37,6 +37,7 @@ class Snapshot:
     rows: pa.Table | None
     newest: datetime | None
     count: int
+    identity: tuple[str, int | None] = ("", None)  # table id, and when this version's commit was written: versions may start anew
     cache: dict[Any, Any] = field(default_factory=dict)
 
     def cached(self, key: Any, make: Any) -> Any:
@@ -55,19 +56,26 @@ def empty(table: str) -> Snapshot:
     return Snapshot(table, 0, None, rows if table in SMALL else None, None, 0)
 
 
-def taken(table: str, delta: DeltaTable) -> Snapshot:
+def commit_time(path: str, version: int) -> int | None:
+    """When a commit was written, nanoseconds; None when the log no longer has it or is not on a local disk."""
+    file = Path(path) / "_delta_log" / f"{version:020}.json"
+    return file.stat().st_mtime_ns if file.exists() else None
+
+
+def taken(table: str, delta: DeltaTable, path: str) -> Snapshot:
     """The snapshot of a loaded table."""
     column = TIMES.get(table, "event_time")
+    identity = (str(delta.metadata().id), commit_time(path, delta.version()))
     if table in SMALL:
         rows = delta.to_pyarrow_table()
-        return Snapshot(table, delta.version(), delta, rows, pc.max(rows[column]).as_py(), rows.num_rows)
+        return Snapshot(table, delta.version(), delta, rows, pc.max(rows[column]).as_py(), rows.num_rows, identity)
     actions = pa.table(delta.get_add_actions(flatten=True))
     name = f"max.{column}"
     newest = pc.max(actions[name]).as_py() if name in actions.column_names and actions.num_rows else None
     count = pc.sum(actions["num_records"]).as_py() or 0
     if newest is not None and newest.tzinfo is None:
         newest = newest.replace(tzinfo=UTC)
-    return Snapshot(table, delta.version(), delta, None, newest, count)
+    return Snapshot(table, delta.version(), delta, None, newest, count, identity)
 
 
 class Gold:
@@ -119,15 +127,15 @@ class Gold:
         """The next snapshot, None when there is nothing new."""
         root = settings().lake_root
         path = table_path(root, table)
-        if held.delta is None:
-            try:
-                return taken(table, DeltaTable(path))
-            except TableNotFoundError:
-                return None
-        if "://" not in root and not (Path(path) / "_delta_log" / f"{held.version + 1:020}.json").exists():
+        stands = held.delta is not None and commit_time(path, held.version) == held.identity[1]
+        if "://" not in root and stands and commit_time(path, held.version + 1) is None:
             return None
-        delta = DeltaTable(path)
-        return taken(table, delta) if delta.version() != held.version else None
+        try:
+            delta = DeltaTable(path)
+        except TableNotFoundError:
+            return empty(table) if held.delta is not None else None
+        same = (delta.version(), str(delta.metadata().id)) == (held.version, held.identity[0])
+        return taken(table, delta, path) if not (same and stands) else None
 
     def _read_progress(self) -> None:
         """The stream's note about itself; a batch seen for the first time tells how long its first event took."""

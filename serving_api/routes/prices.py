@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from serving_api.answers import PUBLIC, Page, accepts, after, etag_of, listed, page_of, plain, unchanged
 from serving_api.gold import Gold, Snapshot
 from serving_api.names import commodity_ids, known_market, region_code, zone_of
+from serving_api.newest import next_rows
 from serving_api.paging import Cursors, Key, Range, filters_of, time_range
 from serving_api.shapes import HistoryAsked, HistoryPrice, LiveAsked, LivePrice, Many, problems
 
@@ -21,6 +22,7 @@ LIVE = (
     "market_id", "market_name", "region", "level", "commodity", "price_idr", "unit", "event_time", "market_date", "change_pct",
 )  # fmt: skip
 HISTORY = ("event_id", "market_id", "region", "commodity", "price_idr", "unit", "event_time", "market_date", "warnings")
+ORDER = (("market_date", "descending"), ("event_time", "descending"), ("event_id", "ascending"))  # months come in that order
 SIMULATED = "sim-"  # how the simulator's event ids begin
 
 
@@ -74,32 +76,11 @@ def history_rows(
     found: list[tuple[Key, dict[str, Any]]] = []
     for month in months(snapshot, asked, key):
         dataset = snapshot.delta.to_pyarrow_dataset(partitions=[("market_month", "=", month)])
-        rows = dataset.to_table(columns=list(HISTORY), filter=wanted)
-        found += after(sorted(map(history_row, newest_days(rows, key, limit))), key)[: limit + 1 - len(found)]
+        rows = next_rows(dataset.to_table(columns=list(HISTORY), filter=wanted), ORDER, key, limit + 1 - len(found))
+        found += [(place, {name: plain(value) for name, value in row.items()}) for place, row in rows]
         if len(found) > limit:
             break
     return found
-
-
-def newest_days(rows: pa.Table, key: Key | None, limit: int) -> list[dict[str, Any]]:
-    """Rows of the newest days that can fill a page: only they are taken apart."""
-    if key is not None:
-        rows = rows.filter(pc.less_equal(rows["market_date"], pa.scalar(-key[0], pa.int32()).cast(pa.date32())))
-    if rows.num_rows > limit + 1:
-        days = pc.sort_indices(rows, sort_keys=[("market_date", "descending")])
-        oldest = rows["market_date"][days[min(rows.num_rows, 2 * limit + 1) - 1].as_py()]
-        rows = rows.filter(pc.greater_equal(rows["market_date"], oldest))
-    return rows.to_pylist()
-
-
-def history_row(row: dict[str, Any]) -> tuple[Key, dict[str, Any]]:
-    """(sort key, item): newest market day first, within it newest event first."""
-    day = row["market_date"].toordinal() - EPOCH_DAY
-    key = (-day, -row["event_time"].timestamp(), row["event_id"])
-    return key, {name: plain(row[name]) for name in HISTORY}
-
-
-EPOCH_DAY = 719163  # date(1970, 1, 1).toordinal()
 
 
 def months(snapshot: Snapshot, asked: Range, key: Key | None) -> list[str]:
@@ -110,7 +91,7 @@ def months(snapshot: Snapshot, asked: Range, key: Key | None) -> list[str]:
     first = f"{asked.start - timedelta(days=1):%Y-%m}"
     last = f"{asked.end + timedelta(days=1):%Y-%m}" if asked.end else "9999-12"
     if key is not None:
-        last = min(last, f"{pa.scalar(-key[0], pa.int32()).cast(pa.date32()).as_py():%Y-%m}")
+        last = min(last, f"{pa.scalar(key[0], pa.int32()).cast(pa.date32()).as_py():%Y-%m}")
     return [month for month in there if first <= month <= last]
 
 

@@ -1,7 +1,7 @@
 """Doubtful events with their reasons, for operators."""
 
 import base64
-from datetime import UTC, date
+from datetime import date
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -12,8 +12,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from lakehouse.contract import rule_set
 from lakehouse.reference import commodity_aliases, matching_key
 from serving_api.access import operator
-from serving_api.answers import Page, after, listed, one, page_of, plain
+from serving_api.answers import Page, listed, one, page_of, plain
 from serving_api.gold import Gold, Snapshot
+from serving_api.newest import next_rows
 from serving_api.paging import Key, Range, time_range
 from serving_api.problems import Problem, nothing_asked
 from serving_api.shapes import Many, QuarantineAsked, QuarantineItem, QuarantineRow, problems
@@ -23,6 +24,7 @@ LISTED = (
     "event_id", "kind", "source", "market_id", "commodity", "reasons", "stage", "state", "generation", "rule_set",
     "received_at", "quarantined_at",
 )  # fmt: skip
+ORDER = (("quarantined_at", "descending"), ("topic", "ascending"), ("partition", "ascending"), ("offset", "ascending"))
 TEXT = ("kind", "market_id", "stage", "state")
 
 
@@ -34,7 +36,7 @@ def days(snapshot: Snapshot, asked: Range, key: Key | None) -> list[str]:
     first = asked.start.date().isoformat()
     last = asked.end.date().isoformat() if asked.end else "9999-12-31"
     if key is not None:
-        last = min(last, pa.scalar(-key[0], pa.timestamp("us")).as_py().date().isoformat())
+        last = min(last, pa.scalar(key[0], pa.timestamp("us")).as_py().date().isoformat())
     return [day for day in there if first <= day <= last]
 
 
@@ -49,10 +51,25 @@ def matching(query: QuarantineAsked, asked: Range) -> pc.Expression:
     return wanted
 
 
-def is_called(given: str | None, name: str) -> bool:
-    """Whether a commodity as an event gave it is the one that the caller means: both names may be aliases."""
-    if given is None:
-        return False
+def called(rows: pa.Table, name: str | None) -> pa.Table:
+    """The rows whose commodity, as the event gave it, is the one that the caller means."""
+    if name is None:
+        return rows
+    given = [one for one in pc.unique(rows["commodity"]).to_pylist() if one is not None and is_called(one, name)]
+    return rows.filter(pc.is_in(rows["commodity"], pa.array(given, pa.string())))
+
+
+def broke(rows: pa.Table, rule: str | None) -> pa.Table:
+    """The rows that have the rule among their reasons."""
+    if rule is None or not rows.num_rows:
+        return rows
+    reasons = rows["reasons"].combine_chunks()
+    is_it = pc.equal(pc.struct_field(pc.list_flatten(reasons), "rule"), rule)
+    return rows.take(pc.unique(pc.list_parent_indices(reasons).filter(is_it)))
+
+
+def is_called(given: str, name: str) -> bool:
+    """Both names may be aliases."""
     keys = matching_key(given), matching_key(name)
     return keys[0] == keys[1] or commodity_aliases().get(keys[0], given) == commodity_aliases().get(keys[1], name)
 
@@ -66,20 +83,13 @@ def quarantine_rows(
     found: list[tuple[Key, dict[str, Any]]] = []
     for day in days(snapshot, asked, key):
         dataset = snapshot.delta.to_pyarrow_dataset(partitions=[("ingest_date", "=", date.fromisoformat(day).isoformat())])
-        rows = dataset.to_table(columns=[*LISTED, "topic", "partition", "offset"], filter=matching(query, asked)).to_pylist()
-        kept = [row for row in rows if not query.commodity or is_called(row["commodity"], query.commodity)]
-        kept = [row for row in kept if not query.rule or any(reason["rule"] == query.rule for reason in row["reasons"])]
-        found += after(sorted(map(quarantine_row, kept)), key)[: limit + 1 - len(found)]
+        rows = dataset.to_table(columns=[*LISTED, "topic", "partition", "offset"], filter=matching(query, asked))
+        rows = broke(called(rows, query.commodity), query.rule)
+        pages = next_rows(rows, ORDER, key, limit + 1 - len(found))
+        found += [(place, {name: plain(row[name]) for name in LISTED}) for place, row in pages]
         if len(found) > limit:
             break
     return found
-
-
-def quarantine_row(row: dict[str, Any]) -> tuple[Key, dict[str, Any]]:
-    """(sort key, item), newest first; Kafka's coordinates tell rows of one moment apart."""
-    micros = round(row["quarantined_at"].astimezone(UTC).timestamp() * 1_000_000)
-    key = (-micros, row["topic"], row["partition"], row["offset"])
-    return key, {name: plain(row[name]) for name in LISTED}
 
 
 @router.get("", response_model=Many[QuarantineRow], responses=problems(401, 403, 410, 422), summary="Doubtful events and why")
