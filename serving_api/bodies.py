@@ -13,7 +13,7 @@ from serving_api.problems import Problem
 
 NDJSON = "application/x-ndjson"
 MEDIA_TYPES = ("application/json", NDJSON)
-UNREADABLE = ("payload_json", "payload_utf8")  # 400; other faults of the text are 422
+UNREADABLE = ("payload_json", "payload_utf8")  # these bytes are no JSON: 400; other faults are 422
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Element:
     payload: Any
     kinds: list[str]
     faults: list[Fault]
+    unreadable: bool = False
 
 
 def too_large() -> Problem:
@@ -72,7 +73,7 @@ def element(body: bytes, kind: str | None) -> Element:
     try:
         payload = parse_strict(body)
     except Malformed as error:
-        return Element(body, None, [], [Fault("", error.code, str(error))])
+        return Element(body, None, [], [Fault("", error.code, str(error))], error.code in UNREADABLE)
     wanted = [kind] if kind else kinds_of(payload) if isinstance(payload, dict) else []
     unknown = [name for name in wanted if name not in kinds()]
     if unknown:

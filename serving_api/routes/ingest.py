@@ -16,7 +16,7 @@ from lakehouse.event import DEAD_LETTERS, TOPIC_PREFIX, Event, Fault, event_id_o
 from serving_api import metrics
 from serving_api.access import sender
 from serving_api.answers import JSON, utc
-from serving_api.bodies import UNREADABLE, Element, bounded, content_type_of, element, elements, is_batch, media_type, too_large
+from serving_api.bodies import Element, bounded, content_type_of, element, elements, is_batch, media_type, too_large
 from serving_api.problems import Problem, nothing_asked
 from serving_api.shapes import BatchReceipt, Receipt, problems
 
@@ -100,7 +100,7 @@ class Door:
         if one.faults:
             metrics.DOOR_EVENTS.labels("rejected").inc()
             await self.dead_letter(body, next(iter(one.kinds), kind), one.faults[0].code)
-            if one.faults[0].code in UNREADABLE:
+            if one.unreadable:
                 raise Problem("malformed-body", one.faults, why=one.faults[0].message)
             raise Problem("validation", one.faults, why="; ".join(fault.message for fault in one.faults[:5]))
         event_id = (await self._send([one]))[0]
