@@ -1,7 +1,6 @@
 """Doubtful events with their reasons, for operators."""
 
 import base64
-from datetime import date
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -28,16 +27,23 @@ ORDER = (("quarantined_at", "descending"), ("topic", "ascending"), ("partition",
 TEXT = ("kind", "market_id", "stage", "state")
 
 
-def days(snapshot: Snapshot, asked: Range, key: Key | None) -> list[str]:
-    """Partitions (UTC days of quarantine) that can hold the range, newest first, from the cursor's day on."""
+def partitions(snapshot: Snapshot) -> list[str]:
+    """UTC days of quarantine, newest first."""
     assert snapshot.delta is not None
     delta = snapshot.delta
-    there = snapshot.cached("days", lambda: sorted({str(part["ingest_date"]) for part in delta.partitions()}, reverse=True))
+    found: list[str] = snapshot.cached(
+        "days", lambda: sorted({str(one["ingest_date"]) for one in delta.partitions()}, reverse=True)
+    )
+    return found
+
+
+def days(snapshot: Snapshot, asked: Range, key: Key | None) -> list[str]:
+    """Partitions that can hold the range, newest first, from the cursor's day on."""
     first = asked.start.date().isoformat()
     last = asked.end.date().isoformat() if asked.end else "9999-12-31"
     if key is not None:
         last = min(last, pa.scalar(key[0], pa.timestamp("us")).as_py().date().isoformat())
-    return [day for day in there if first <= day <= last]
+    return [day for day in partitions(snapshot) if first <= day <= last]
 
 
 def matching(query: QuarantineAsked, asked: Range) -> pc.Expression:
@@ -82,7 +88,7 @@ def quarantine_rows(
         return []
     found: list[tuple[Key, dict[str, Any]]] = []
     for day in days(snapshot, asked, key):
-        dataset = snapshot.delta.to_pyarrow_dataset(partitions=[("ingest_date", "=", date.fromisoformat(day).isoformat())])
+        dataset = snapshot.delta.to_pyarrow_dataset(partitions=[("ingest_date", "=", day)])
         rows = dataset.to_table(columns=[*LISTED, "topic", "partition", "offset"], filter=matching(query, asked))
         rows = broke(called(rows, query.commodity), query.rule)
         pages = next_rows(rows, ORDER, key, limit + 1 - len(found))
@@ -132,8 +138,12 @@ async def quarantine_item(request: Request, event_id: Annotated[str, Path(min_le
 
 
 def newest_of(snapshot: Snapshot, event_id: str) -> dict[str, Any] | None:
-    """The newest row of an event id; files whose statistics exclude it are not read."""
+    """The newest row of an event id: day by day backwards, and of the days without it only the ids are read."""
     if snapshot.delta is None:
         return None
-    rows = snapshot.delta.to_pyarrow_dataset().to_table(filter=pc.field("event_id") == event_id).to_pylist()
-    return max(rows, key=lambda row: row["quarantined_at"]) if rows else None
+    wanted = pc.field("event_id") == event_id
+    for day in partitions(snapshot):
+        dataset = snapshot.delta.to_pyarrow_dataset(partitions=[("ingest_date", "=", day)])
+        if dataset.count_rows(filter=wanted):
+            return max(dataset.to_table(filter=wanted).to_pylist(), key=lambda row: row["quarantined_at"])
+    return None

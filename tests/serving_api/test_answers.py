@@ -189,3 +189,16 @@ def test_a_table_made_anew_is_taken_up(broker: Broker, tmp_path) -> None:  # typ
         assert own.get("/readyz").status_code == 200
     finally:
         own.stop()
+
+
+def test_what_was_simulated_is_called_demo_data(broker: Broker, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    stack = stack_on(broker, tmp_path)
+    row = price("sim-7-1", "PASAR-001", "garam", timedelta(minutes=1))
+    for table in ("gold.live_prices", "gold.price_history"):
+        write(stack.lake_root, table, [row])
+    own = Api(stack)
+    try:
+        for path in (f"{PRICES}/live", f"{PRICES}/history"):
+            assert own.get(f"{path}?commodity=garam").json()["meta"]["demo_data"] is True
+    finally:
+        own.stop()
