@@ -16,7 +16,7 @@ from conf.settings import REPO
 from lakehouse.contract import kinds
 from lakehouse.event import DEAD_LETTERS, EVENT_ID, EVENT_MAX_BYTES, parse_time, topics
 from tests.conftest import Broker, headers_of
-from tests.poison import MARKET, ROW_HEADER, Case, cases, raw_cases
+from tests.producers.poison_cases import MARKET, ROW_HEADER, Case, cases, raw_cases
 from tests.producers.test_mqtt_door import Device, gateway
 
 NOW = datetime.now(UTC)
@@ -113,6 +113,8 @@ def test_mqtt_passes_on_the_exact_bytes(through_mqtt: Arrived, case: Case):
     for message, body in zip(records, case.bodies, strict=True):
         said = envelope(message, case, len(body))
         check_mqtt_id(said["event_id"], case, body)
+        if case.stream == "silver" and case.kind == "price":
+            assert (message.key() or b"").decode() == f"{MARKET}|{json.loads(body)['commodity']}"
         assert case.stream.startswith("dlq:") is (said.get("door") == "mqtt")
     assert len({one.partition() for one in records}) == 1  # a series stays in order, so the first of an id comes first
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-FILE = Path(__file__).parent / "cases" / "poison.yml"
+FILE = Path(__file__).parent.parent / "cases" / "poison.yml"
 MARKET = "PASAR-001"
 ROW_HEADER = "market_id,commodity,price,unit,event_time,region,event_id"
 
