@@ -13,6 +13,7 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contract import Contract, contracts
 from lakehouse.paths import table_path
 
+EMPTIED = {"emptied": True}
 LOOK_BACK = 30  # commits: a batch's own commit may lie below merges and checkpoints that followed it
 
 
@@ -57,13 +58,24 @@ class BatchTag:
 
 
 def tags_of(table: str, limit: int = LOOK_BACK) -> list[dict[str, Any]]:
-    """Tags of the table's newest commits, newest first; commits of maintenance bear none and are left out."""
-    found = []
+    """Tags of the table's newest commits, newest first; commits of maintenance bear none and are left out.
+
+    What lies below an emptying (`empty_table`) is gone from the table, so its tags do not count.
+    """
+    found: list[dict[str, Any]] = []
     for commit in open_table(table).history(limit):
         text = commit.get("userMetadata") or commit.get("lumbung")
-        if text:
-            found.append({**json.loads(text), "version": commit["version"]})
+        tag = json.loads(text) if text else None
+        if tag == EMPTIED:
+            break
+        if tag:
+            found.append({**tag, "version": commit["version"]})
     return found
+
+
+def empty_table(contract: Contract) -> None:
+    """Remove all rows in one commit; older versions stay readable until the next vacuum."""
+    overwrite_arrow(arrow_schema(contract).empty_table(), contract, json.dumps(EMPTIED))
 
 
 def append_frame(frame: DataFrame, table: str, tag: BatchTag, files: int) -> None:

@@ -20,7 +20,7 @@ def fold(contract: Contract, stands: pa.Table, rows: pa.Table) -> pa.Table:
         con.execute("set timezone = 'UTC'")
         con.register(view_name(contract.table), stands)
         con.register("new_rows", rows)
-        answer = con.execute(
+        answer = con.sql(
             f"with {view_name(source)} as (select {columns} from new_rows union all by name ({contract.carry})) "
             f"select * from ({contract.sql}) as answer"
         ).to_arrow_table()

@@ -24,6 +24,11 @@ def starting_offsets_file() -> Path:
     return settings().state_dir / "starting_offsets.json"
 
 
+def starting_after_file() -> Path:
+    """The version of bronze.events behind which that beginning lies."""
+    return settings().state_dir / "starting_after.txt"
+
+
 def records(spark: SparkSession) -> DataFrame:
     """Rows of bronze.events from all topics of the flow; `ingested_at` is the batch's time, the same when it is retried."""
     start = starting_offsets_file()

@@ -1,30 +1,243 @@
 """Bronze -> everything else, again: silver, quarantine, gold, the event-id index, a lost checkpoint."""
 
+import json
 import logging
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
-from pyspark.sql import SparkSession
+import pyarrow as pa
+import typer
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from rich.console import Console
+from rich.progress import track
 
-from streaming_jobs.delta_sink import path_of
+from conf.settings import settings
+from lakehouse.contract import contracts, kinds
+from streaming_jobs import guard, kafka_source
+from streaming_jobs.batch import written_versions
+from streaming_jobs.delta_sink import BatchTag, append_arrow, append_frame, create_tables, empty_table, open_table, path_of
 from streaming_jobs.event_ids import EventIds
-from streaming_jobs.kafka_source import batch_offsets
+from streaming_jobs.hot_gold import HotGold
+from streaming_jobs.judging import Judge, accepted_tables, balance_rows
+from streaming_jobs.kafka_source import Positions, batch_offsets
+from streaming_jobs.session import session
+from streaming_jobs.slow_gold import SlowGold
 
 log = logging.getLogger("lumbung.rebuild")
+console = Console(stderr=True)
+REBUILT = "rebuilt"  # stream id of batches whose own is not known any more
+REFUSED = 5
+
+
+def positions_frame(spark: SparkSession, positions: Positions) -> DataFrame:
+    """topic, partition, bound (next offset)."""
+    rows = [(topic, int(partition), bound) for topic, parts in positions.items() for partition, bound in parts.items()]
+    columns = zip(*rows, strict=True) if rows else ([], [], [])
+    types = (pa.string(), pa.int32(), pa.int64())
+    arrays = [pa.array(list(column), kind) for column, kind in zip(columns, types, strict=True)]
+    return spark.createDataFrame(pa.table(arrays, names=["topic", "partition", "bound"]))
+
+
+def bronze_until(spark: SparkSession, positions: Positions | None) -> DataFrame:
+    """Rows of bronze.events before the positions; all of them when None."""
+    rows = spark.read.format("delta").load(path_of("bronze.events"))
+    if positions is None:
+        return rows
+    bounds = F.broadcast(positions_frame(spark, positions))
+    return rows.join(bounds, ["topic", "partition"]).filter("offset < bound").select(*rows.columns)
 
 
 def refill_ids(spark: SparkSession, ids: EventIds, stream_id: str, batch_id: int) -> None:
     """Make the index again from bronze unless it stands at the batch before `batch_id` (or at it, when that is retried)."""
-    if ids.last_batch() in ((stream_id, batch_id - 1), (stream_id, batch_id)) or (ids.last_batch() is None and batch_id == 0):
+    stands = ids.last_batch()
+    if stands in ((stream_id, batch_id - 1), (stream_id, batch_id)) or (
+        stands is None and not open_table("bronze.events").count()
+    ):
         return
-    start = batch_offsets(batch_id).start
-    spark.createDataFrame(
-        [(topic, int(partition), offset) for topic, parts in start.items() for partition, offset in parts.items()],
-        "topic string, partition int, start bigint",
-    ).createOrReplaceTempView("positions")
-    spark.read.format("delta").load(path_of("bronze.events")).createOrReplaceTempView("bronze_events")
-    known = spark.sql(
-        "select kind, event_id, xxhash64(cast(value as string)) as payload_hash from bronze_events join positions "
-        "using (topic, partition) where offset < start order by ingested_at, topic, partition, offset"
+    known = (
+        bronze_until(spark, batch_offsets(batch_id).start)
+        .select(
+            "kind",
+            "event_id",
+            F.xxhash64(F.col("value").cast("string")).alias("payload_hash"),
+            "ingested_at",
+            "partition",
+            "offset",
+        )
+        .orderBy("ingested_at", "partition", "offset")
+        .select("kind", "event_id", "payload_hash")
     )
     log.warning("the event-id index stands at %s, wanted batch %d: making it again from bronze", ids.last_batch(), batch_id - 1)
     count = ids.refill(known.toArrow().to_batches(), stream_id, batch_id - 1)
     log.info("event-id index: %d ids", count)
+
+
+# --------------------------------------------------------------------------------------------------------- silver
+
+
+def finished_positions() -> tuple[Positions | None, str, int]:
+    """(where the last finished batch ended; None: take all of bronze, stream id, its number). An unfinished batch runs again."""
+    stream, planned, finished = kafka_source.stream_id(), kafka_source.planned_batches(), kafka_source.finished_batches()
+    if stream is None or not planned:
+        return None, REBUILT, -1
+    if not finished or planned[-1] > finished[-1]:
+        return batch_offsets(planned[-1]).start, stream, planned[-1] - 1
+    return batch_offsets(planned[-1]).end, stream, planned[-1]
+
+
+def known_batches() -> dict[str, list[Any]]:
+    """Batch time -> [stream id, batch number], as the balance has it, or as an unfinished rebuild noted it."""
+    noted = guard.rebuilding_file()
+    if noted.exists():
+        return dict(json.loads(noted.read_text()))
+    rows = open_table("gold.balance").to_pyarrow_table(columns=["ingested_at", "stream_id", "batch_id"]).to_pylist()
+    found = {row["ingested_at"].isoformat(): [row["stream_id"], row["batch_id"]] for row in rows}
+    fresh = noted.with_suffix(".tmp")
+    fresh.write_text(json.dumps(found))
+    fresh.replace(noted)
+    return found
+
+
+def chunks(counts: list[tuple[datetime, int]], most: int) -> Iterator[list[datetime]]:
+    """Batch times, oldest first, in groups of about `most` events; a batch is never cut."""
+    group: list[datetime] = []
+    size = 0
+    for time, count in counts:
+        if group and size + count > most:
+            yield group
+            group, size = [], 0
+        group.append(time)
+        size += count
+    if group:
+        yield group
+
+
+class Rebuild:
+    """Silver, quarantine and gold from bronze: the same rows as the stream wrote, judged by today's rules."""
+
+    def __init__(self, spark: SparkSession, ids: EventIds, batches: dict[str, list[Any]]) -> None:
+        self._judge = Judge(spark, ids)
+        self._gold = HotGold()
+        self._batches = batches
+        self._events = 0
+
+    def _tag(self, time: datetime) -> BatchTag:
+        stream, number = self._batches.get(time.isoformat(), [REBUILT, -1])
+        return BatchTag(stream, number)
+
+    def chunk(self, bronze: DataFrame, times: list[datetime]) -> int:
+        """Judge and write the batches of these times; returns the number of events."""
+        rows = bronze.filter(F.col("ingested_at").between(times[0], times[-1])).persist()
+        present = [row.kind for row in rows.select("kind").distinct().collect()]
+        results = [self._judge.judge(rows, kind, b"") for kind in kinds() if kind in present]
+        last = self._tag(times[-1])
+        for result in results:
+            if (accepted := self._judge.silver(result)) is not None:
+                append_frame(accepted, kinds()[result.kind].table, last, 2)
+        if (refused := self._judge.quarantine(results)) is not None:
+            append_frame(refused, "silver.quarantine", last, 2)
+        self._gold.update(accepted_tables(results), last)
+        quality, balance = [], []
+        for time in times:
+            parts = [part for result in results if len((part := result.taken_at(time)).verdict)]
+            quality += self._judge.quality_rows(parts, self._tag(time))
+            balance += balance_rows(parts, self._tag(time), time)
+        append_arrow(pa.Table.from_pylist(quality), contracts()["gold.data_quality"], last.text())
+        append_arrow(pa.Table.from_pylist(balance), contracts()["gold.balance"], last.text(versions=written_versions()))
+        for result in results:
+            result.frame.unpersist()
+        rows.unpersist()
+        return sum(len(result.verdict) for result in results)
+
+
+def rebuild_silver(spark: SparkSession) -> int:
+    """Returns the number of events judged. Killed in the middle, run it again: the stream refuses to start until then."""
+    until, stream_id, batch_id = finished_positions()
+    batches = known_batches()
+    bronze = bronze_until(spark, until)
+    grouped = bronze.groupBy("ingested_at").count().orderBy("ingested_at").toArrow()
+    counts = list(zip(grouped["ingested_at"].to_pylist(), grouped["count"].to_pylist(), strict=True))
+    for name, contract in contracts().items():
+        if name != "bronze.events":
+            empty_table(contract)
+    place = settings().state_dir / "event_ids"
+    shutil.rmtree(place, ignore_errors=True)
+    ids, events = EventIds(place), 0
+    work = Rebuild(spark, ids, batches)
+    groups = list(chunks(counts, settings().stream.max_events_per_batch))
+    for times in track(groups, "rebuild silver", console=console, disable=not groups):
+        events += work.chunk(bronze, times)
+        ids.commit(REBUILT, -1)
+    SlowGold(1).refresh()
+    ids.commit(stream_id, batch_id)
+    ids.close()
+    guard.rebuilding_file().unlink()
+    return events
+
+
+# ----------------------------------------------------------------------------------------------------- checkpoint
+
+
+def bronze_positions() -> Positions:
+    """Next offset per topic and partition behind the last record in bronze; those without any are left out."""
+    rows = open_table("bronze.events").to_pyarrow_table(columns=["topic", "partition", "offset", "ingested_at"])
+    newest = rows.group_by(["topic", "partition"]).aggregate([("offset", "max")]).to_pylist()
+    found: Positions = {}
+    for row in newest:
+        found.setdefault(row["topic"], {})[str(row["partition"])] = row["offset_max"] + 1
+    return found
+
+
+def rebuild_checkpoint() -> Positions:
+    """Set the checkpoint aside and note where the next one begins. Raises Refused when Kafka cannot say what it holds."""
+    bronze, positions = bronze_positions(), Positions()
+    for topic, parts in guard.kafka_bounds().items():
+        positions[topic] = {}
+        for partition, (low, high) in parts.items():
+            after = bronze.get(topic, {}).get(partition, low)
+            if not low <= after <= high:
+                text = f"{topic}/{partition}: Kafka holds {low} to {high}, bronze goes on at {after}: beginning at {low}"
+                console.print(text, markup=False)
+            positions[topic][partition] = after if low <= after <= high else low
+    checkpoint = kafka_source.checkpoint_dir()
+    if checkpoint.exists():
+        aside = checkpoint.with_name(f"checkpoint.before-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+        checkpoint.rename(aside)
+        console.print(f"the old checkpoint is kept in {aside.name}", markup=False)
+    kafka_source.starting_after_file().write_text(str(open_table("bronze.events").version()))
+    kafka_source.starting_offsets_file().write_text(json.dumps(positions))
+    return positions
+
+
+def main(what: Annotated[str, typer.Argument(help="silver: tables from bronze; checkpoint: where the stream goes on")]) -> None:
+    """Repair what the stream refuses to start with. The stack must be down (for checkpoint the broker must run)."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if what not in ("silver", "checkpoint"):
+        console.print(f"nothing is called '{what}': give silver or checkpoint", markup=False)
+        raise typer.Exit(2)
+    try:
+        held = guard.lock()
+        create_tables()
+        if what == "checkpoint":
+            positions = rebuild_checkpoint()
+            print(json.dumps(positions))
+        else:
+            spark = session("lumbung-rebuild")
+            events = rebuild_silver(spark)
+            spark.stop()
+            print(f"{events} events judged again")
+        held.close()
+    except guard.Refused as refusal:
+        console.print(str(refusal), markup=False)
+        raise typer.Exit(REFUSED) from None
+    if what == "checkpoint" and (unjudged := guard.unjudged()):
+        console.print(f"{unjudged} records of bronze were never judged: run ./run.sh rebuild silver too", markup=False)
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "./run.sh rebuild"
+    typer.run(main)

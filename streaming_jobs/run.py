@@ -15,6 +15,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.broker import create_topics
 from conf.settings import settings
+from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts, kinds
 from lakehouse.event import topics
 from lakehouse.silver.verdicts import judged
@@ -47,55 +48,75 @@ def wait_for_kafka(seconds: float = 60) -> None:
             time.sleep(1)
 
 
-def start(spark: SparkSession, once: bool = False) -> tuple[StreamingQuery, SlowGold, Progress]:
-    """Start the query and the slow gold. `once`: take up what is there, then end."""
-    box: dict[str, BatchWriter] = {}
-    maintenance = Maintenance()
-    progress = Progress(kafka_source.stream_id() or "new")
+class Stream:
+    """The query and the slow gold beside it, from start to `close`."""
 
-    def each_batch(frame: DataFrame, batch_id: int) -> None:
-        if "writer" not in box:
-            stream_id = kafka_source.stream_id()
-            assert stream_id, "Spark notes the checkpoint's id before the first batch"
-            ids = EventIds(settings().state_dir / "event_ids")
-            refill_ids(spark, ids, stream_id, batch_id)
-            box["writer"] = BatchWriter(spark, stream_id, ids, progress)
-            progress.note(stream_id=stream_id)
-        box["writer"](frame, batch_id)
-        maintenance.after_batch()
+    def __init__(self, spark: SparkSession, once: bool = False) -> None:
+        """`once`: take up what Kafka holds, then end."""
+        self._spark = spark
+        self._ids: EventIds | None = None
+        self._writer: BatchWriter | None = None
+        self._maintenance = Maintenance()
+        self.progress = Progress(kafka_source.stream_id() or "new")
+        self.slow = SlowGold(settings().stream.slow_trigger_seconds)
+        trigger = {"availableNow": True} if once else {"processingTime": f"{settings().stream.trigger_milliseconds} milliseconds"}
+        self.query: StreamingQuery = (
+            kafka_source.records(spark)
+            .writeStream.foreachBatch(self._batch)
+            .option("checkpointLocation", str(kafka_source.checkpoint_dir()))
+            .queryName("lumbung")
+            .trigger(**trigger)
+            .start()
+        )
+        self.slow.start()
 
-    writer = (
-        kafka_source.records(spark)
-        .writeStream.foreachBatch(each_batch)
-        .option("checkpointLocation", str(kafka_source.checkpoint_dir()))
-        .queryName("lumbung")
-    )
-    trigger = {"availableNow": True} if once else {"processingTime": f"{settings().stream.trigger_milliseconds} milliseconds"}
-    query = writer.trigger(**trigger).start()
-    slow = SlowGold(settings().stream.slow_trigger_seconds)
-    slow.start()
-    return query, slow, progress
+    def _batch(self, frame: DataFrame, batch_id: int) -> None:
+        writer = self._writer or self._opened(batch_id)
+        writer(frame, batch_id)
+        for noted in (kafka_source.starting_offsets_file(), kafka_source.starting_after_file()):
+            noted.unlink(missing_ok=True)  # from now on the checkpoint itself knows
+        self._maintenance.after_batch()
+
+    def _opened(self, batch_id: int) -> BatchWriter:
+        """Only now does Spark have a checkpoint with an id."""
+        stream_id = kafka_source.stream_id()
+        if stream_id is None:
+            raise RuntimeError("a batch without a checkpoint")
+        self._ids = EventIds(settings().state_dir / "event_ids")
+        refill_ids(self._spark, self._ids, stream_id, batch_id)
+        self._writer = BatchWriter(self._spark, stream_id, self._ids, self.progress)
+        self.progress.note(stream_id=stream_id)
+        return self._writer
+
+    def close(self) -> BaseException | None:
+        """Stop both; returns what either has failed with."""
+        self.query.stop()
+        if self._writer:
+            self._writer.close()
+        self.slow.stop()
+        if self._ids:
+            self._ids.close()
+        return self.query.exception() or self.slow.failure
 
 
 def warm_up(spark: SparkSession) -> None:
     """Judge a few rows of nothing, so that the first real event does not pay for loading classes."""
     for kind in kinds():
-        nothing = spark.createDataFrame([], contracts()["bronze.events"].ddl)
+        nothing = spark.createDataFrame(arrow_schema(contracts()["bronze.events"]).empty_table())
         judged(nothing, kind, settings().validation.model_dump()).toArrow()
 
 
-def supervise(query: StreamingQuery, slow: SlowGold, progress: Progress, stopping: threading.Event) -> None:
-    """Wait until told to stop or until something fails; keep the heartbeat."""
-    progress.note(state="running")
+def supervise(stream: Stream, stopping: threading.Event) -> None:
+    """Wait until told to stop or until something fails; keep the heartbeat. Raises RuntimeError with what failed."""
+    stream.progress.note(state="running")
+    failure: BaseException | None = None
     try:
-        while query.isActive and slow.is_alive() and not stopping.is_set():
+        while stream.query.isActive and stream.slow.is_alive() and not stopping.is_set():
             stopping.wait(2)
-            last = query.lastProgress
-            progress.note(lag_events=lag_of(last) if last else 0)
+            last = stream.query.lastProgress
+            stream.progress.note(lag_events=lag_of(last) if last else 0)
     finally:
-        query.stop()
-        slow.stop()
-    failure = query.exception() or slow.failure
+        failure = stream.close()
     if failure and not stopping.is_set():
         raise RuntimeError(f"the stream failed: {failure}")
 
@@ -136,11 +157,11 @@ def main(once: bool = False) -> int:
     spark = session()
     warm_up(spark)
     log.info("reading %s", ", ".join(HOT.topics))
-    query, slow, progress = start(spark, once)
+    stream = Stream(spark, once)
     try:
-        supervise(query, slow, progress, stopping)
+        supervise(stream, stopping)
     finally:
-        progress.note(state="stopped")
+        stream.progress.note(state="stopped")
         spark.stop()
         held.close()
     return 0

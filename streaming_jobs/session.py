@@ -32,7 +32,7 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         "spark.jars": ",".join(jars()),
         "spark.driver.memory": f"{knobs.driver_memory_mb}m",
         # A deep plan overflows the default stack when a query stops; ParallelGC costs least at this heap size.
-        "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseParallelGC -XX:-DontCompileHugeMethods"
+        "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseParallelGC"
         f' -XX:MaxMetaspaceSize=400m -XX:ReservedCodeCacheSize=160m -Djava.io.tmpdir="{scratch}" -Dderby.system.home="{scratch}"',
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),

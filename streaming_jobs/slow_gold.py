@@ -3,11 +3,12 @@
 import json
 import logging
 import threading
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contract import Contract, contracts
@@ -17,6 +18,12 @@ from streaming_jobs.delta_sink import append_arrow, open_table, overwrite_arrow,
 from streaming_jobs.flows import SLOW
 
 log = logging.getLogger("lumbung.slow")
+BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def marked(upto: datetime) -> str:
+    """Commit text of a table that holds every batch up to that time."""
+    return json.dumps({"upto": upto.isoformat()})
 
 
 def reference_tables() -> dict[str, pa.Table]:
@@ -36,7 +43,7 @@ def answer(contract: Contract, tables: dict[str, Any]) -> pa.Table:
         for name, table in tables.items():
             con.register(name, table)
         order = f" order by {', '.join(contract.sort_by)}" if contract.sort_by else ""
-        made = con.execute(f"select * from ({contract.sql}) as answer{order}").to_arrow_table()
+        made = con.sql(f"select * from ({contract.sql}) as answer{order}").to_arrow_table()
     return made.select(contract.column_names).cast(arrow_schema(contract))
 
 
@@ -83,25 +90,19 @@ class SlowGold(threading.Thread):
         overwrite_arrow(rows, contract, json.dumps({"versions": versions}))
 
     def _advance(self, contract: Contract) -> None:
-        """Take up the batches that are done and not yet in this table: those after its last mark in gold.balance."""
+        """Take up the batches that are done and not yet in this table: those counted after the time of its last mark."""
         done = tags_of(contract.table)
-        mark = (done[0]["stream"], done[0]["batch"]) if done else (None, -1)
-        balance = duckdb.arrow(open_table("gold.balance").to_pyarrow_table()).filter("kind = 'price'")
-        batches = balance.project("stream_id, batch_id, ingested_at, silver").order("ingested_at").fetchall()
-        fresh = [row for row in batches if row[0] != mark[0] or row[1] > mark[1]]
-        if mark[0] is not None and all(row[0] != mark[0] for row in batches):
-            fresh = batches
-        if not fresh:
+        mark = datetime.fromisoformat(done[0]["upto"]) if done else BEFORE_ALL
+        balance = open_table("gold.balance").to_pyarrow_table(columns=["kind", "ingested_at", "silver"])
+        fresh = balance.filter((pc.field("kind") == "price") & (pc.field("ingested_at") > mark))
+        if not fresh.num_rows:
             return
-        stream_id, batch_id = fresh[-1][:2]
-        times = sorted({row[2] for row in fresh if row[3]})
-        text = json.dumps({"stream": stream_id, "batch": batch_id})
+        upto = pc.max(fresh["ingested_at"]).as_py()
+        times = sorted(fresh.filter(pc.field("silver") > 0)["ingested_at"].to_pylist())
         if times:
-            self._take_up(contract, times, text)
+            self._take_up(contract, times, marked(upto))
 
     def _take_up(self, contract: Contract, times: list[datetime], text: str) -> None:
-        import pyarrow.compute as pc
-
         dataset = open_table("silver.prices").to_pyarrow_dataset()
         window = (pc.field("ingested_at") >= times[0]) & (pc.field("ingested_at") <= times[-1])
         new = dataset.to_table(filter=window & pc.field("ingested_at").isin(times))

@@ -1,0 +1,176 @@
+"""Laws of a batch: every event once, whatever is repeated, cut or broken off."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from conf.settings import settings
+from lakehouse.contract import contracts
+from streaming_jobs import batch, kafka_source
+from streaming_jobs.delta_sink import open_table
+from tests.streaming_jobs.conftest import Stream, price, reading
+
+POINTS = (
+    "stream.before_bronze",
+    "stream.after_bronze.events",
+    "stream.after_silver.prices",
+    "stream.after_silver.quarantine",
+    "stream.after_silver",
+    "stream.after_gold",
+    "stream.before_state",
+    "stream.after_state",
+)
+MIXED = (
+    price("a"),
+    price("b", 12000),
+    price("a"),  # again
+    price("b", 12500),  # the id with another payload
+    price("b", 12500),  # and that again
+    price("c", -1),
+    b"{broken",
+    price(None, commodity="unobtainium"),
+    price("d", 11800, event_time="2026-01-05T10:00:00+07:00"),
+)
+ACCEPTED = {"a": 1, "b": 1, "d": 1}
+REFUSED = ["commodity_known", "id_conflict", "payload_json", "price_positive"]
+BALANCE = {"rows_in": 9, "silver": 3, "quarantine": 4, "duplicates": 2}
+
+
+class Crash(Exception):
+    """Thrown at a fail point instead of SIGKILL."""
+
+
+def as_planned(stream: Stream) -> None:
+    assert dict(stream.silver()) == ACCEPTED
+    assert sorted(rule for _, rule in stream.quarantine()) == REFUSED
+    assert set(stream.quarantine().values()) == {1}
+    assert len(stream.rows("bronze.events")) == 9 and stream.balance() == BALANCE
+    (live,) = stream.rows("gold.live_prices")
+    assert (live["event_id"], live["previous_event_id"]) == ("b", "d") and live["price_idr"] == 12000
+    assert sorted(row["event_id"] for row in stream.rows("gold.price_history")) == ["a", "b", "d"]
+    days = {str(row["market_date"]): row["observations"] for row in stream.rows("gold.daily_prices")}
+    assert days["2026-01-05"] == 1 and sum(days.values()) == 3
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_crash_at_any_point_leaves_no_trace(stream: Stream, monkeypatch: pytest.MonkeyPatch, point: str):
+    stream.send(*MIXED)
+
+    def crash(name: str) -> None:
+        if name == point:
+            raise Crash(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "failpoint", crash)
+        with pytest.raises(Exception, match="Crash"):
+            stream.run()
+    stream.run()
+    as_planned(stream)
+    assert stream.refusal() == ""
+
+
+def test_a_batch_that_is_run_again_changes_nothing(stream: Stream):
+    stream.send(*MIXED)
+    stream.run()
+    before = {
+        table: open_table(table).version() for table in ("bronze.events", "silver.prices", "silver.quarantine", "gold.balance")
+    }
+    last = kafka_source.finished_batches()[-1]
+    for file in (kafka_source.checkpoint_dir() / "commits").glob(f"*{last}*"):
+        file.unlink()  # as if Spark had been killed before it noted the batch as done
+    stream.run()
+    as_planned(stream)
+    assert {table: open_table(table).version() for table in before} == before
+
+
+def test_verdicts_do_not_depend_on_where_batches_are_cut(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LUMBUNG_STREAM__MAX_EVENTS_PER_BATCH", "2")
+    settings.cache_clear()
+    stream.send(*MIXED)
+    stream.run()
+    assert len(kafka_source.finished_batches()) >= 4
+    as_planned(stream)
+
+
+def test_one_payload_that_is_price_and_sensor_lands_in_both(stream: Stream):
+    both = price("both", temperature_c=28.5, crowd_count=3)
+    stream.send(both)
+    stream.send(both, kind="sensor")
+    stream.send(reading("s1", humidity_pct=150), kind="sensor")
+    stream.run()
+    assert dict(stream.silver()) == {"both": 1}
+    assert {(row["event_id"], row["metric"], row["value"]) for row in stream.rows("silver.sensors")} == {
+        ("both", "temperature_c", 28.5),
+        ("both", "crowd_count", 3.0),
+    }
+    assert stream.quarantine() == {("s1", "humidity_range"): 1}
+    kinds = {row["kind"]: (row["rows_in"], row["silver"], row["quarantine"]) for row in stream.rows("gold.balance")}
+    assert kinds == {"price": (1, 1, 0), "sensor": (2, 1, 1)}
+
+
+def test_late_and_early_arrivals_give_the_same_live_price(stream: Stream):
+    days = [f"2026-02-{day:02}T09:00:00+07:00" for day in (3, 1, 4, 2)]
+    for number, day in enumerate(days):
+        stream.send(price(f"day-{number}", 10000 + number * 100, event_time=day))
+        stream.run()
+    (live,) = stream.rows("gold.live_prices")
+    assert (live["event_id"], live["previous_event_id"]) == ("day-2", "day-0")
+    assert live["change_pct"] == pytest.approx(100 * (10200 / 10000 - 1))
+
+
+def test_bytes_in_bronze_are_the_bytes_that_were_sent(stream: Stream):
+    sent = [bytes(range(256)), b"", b"\xef\xbb\xbf{}", b'{"a":1}' + b" " * 5000]
+    stream.send(*sent)
+    stream.run()
+    assert sorted(row["value"] for row in stream.rows("bronze.events")) == sorted(sent)
+    assert sorted(row["payload"] for row in stream.rows("silver.quarantine")) == sorted(sent)
+
+
+def test_records_without_our_headers_are_taken_up_too(stream: Stream):
+    from confluent_kafka import Producer
+
+    from conf.broker import producer_config
+
+    producer = Producer(producer_config())
+    producer.produce("lumbung.price", price(None), headers=[("trace", b"x"), ("trace", b"y")])
+    producer.produce("lumbung.price", None)
+    assert producer.flush(20) == 0
+    stream.run()
+    rows = {row["value"]: row for row in stream.rows("bronze.events")}
+    assert len(rows) == 2 and all(row["event_id"].startswith("lumbung.price:") for row in rows.values())
+    assert dict(rows[price(None)]["other_headers"]) == {"trace": "y"}
+    assert stream.balance() == {"rows_in": 2, "silver": 1, "quarantine": 1, "duplicates": 0}
+
+
+def test_every_rule_is_counted_in_every_batch_zeros_included(stream: Stream):
+    stream.send(*MIXED)
+    stream.run()
+    rows = {row["rule"]: row for row in stream.rows("gold.data_quality")}
+    assert set(rows) == {rule.name for rule in contracts()["silver.prices"].rules}
+    assert rows["unit_known"]["violated"] == 0 and rows["unit_known"]["evaluated"] == 7
+    assert rows["price_positive"]["violated"] == 1 and rows["id_conflict"]["violated"] == 1
+
+
+def test_every_table_can_be_read_by_the_oldest_readers(stream: Stream):
+    for table in contracts():
+        assert open_table(table).protocol().min_reader_version == 1, table
+        assert not open_table(table).protocol().reader_features
+
+
+def test_compaction_keeps_rows_and_bounds_files(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LUMBUNG_STREAM__COMPACT_AFTER_COMMITS", "4")
+    monkeypatch.setenv("LUMBUNG_STREAM__MAX_EVENTS_PER_BATCH", "2")
+    settings.cache_clear()
+    stream.send(*(price(f"n{number}", 11000 + number) for number in range(60)))
+    stream.run()
+    assert len(kafka_source.finished_batches()) >= 30
+    for table in ("bronze.events", "silver.prices", "gold.balance"):
+        assert len(open_table(table).file_uris()) < 15, table
+    assert len(stream.silver()) == 60 and stream.balance()["silver"] == 60
+
+
+def test_times_are_utc(stream: Stream):
+    stream.send(price("t", event_time="2026-02-03T00:30:00+09:00", market_id="PROV-94", region="Papua Tengah"))
+    stream.run()
+    (row,) = stream.rows("silver.prices")
+    assert row["event_time"] == datetime(2026, 2, 2, 15, 30, tzinfo=UTC) and str(row["market_date"]) == "2026-02-03"

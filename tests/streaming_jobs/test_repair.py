@@ -1,0 +1,154 @@
+"""What the stream refuses to start with, and that the named repair gives back the same rows."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conf.settings import settings
+from lakehouse.contract import contracts
+from streaming_jobs import batch, guard, kafka_source
+from streaming_jobs.delta_sink import path_of
+from streaming_jobs.rebuild import rebuild_checkpoint, rebuild_silver
+from tests.streaming_jobs.conftest import Stream, price, reading
+from tests.streaming_jobs.test_batches import MIXED, Crash, as_planned
+
+
+def digests(stream: Stream) -> dict[str, str]:
+    """Table -> hash of its sorted rows."""
+    found = {}
+    for table in contracts():
+        rows = sorted(repr(sorted(row.items())) for row in stream.rows(table))
+        found[table] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    return found
+
+
+def test_silver_rebuilt_from_bronze_is_the_same_row_for_row(stream: Stream):
+    stream.send(*MIXED)
+    stream.run()
+    stream.send(price("e", 11900), price("a"), price("b", 12500))
+    stream.send(reading("s1", temperature_c=20.5, crowd_count=4), reading("s2", temperature_c=99), kind="sensor")
+    stream.run()
+    before = digests(stream)
+    assert rebuild_silver(stream.spark) == 14
+    assert digests(stream) == before
+    assert stream.refusal() == ""
+    stream.send(price("f"), price("a"), price("b", 12500))
+    stream.run()
+    assert stream.balance() == {"rows_in": 17, "silver": 6, "quarantine": 5, "duplicates": 6}
+    assert len(stream.rows("gold.price_history")) == 5
+
+
+def test_a_rebuild_after_a_crash_leaves_the_unfinished_batch_to_the_stream(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+    stream.send(price("first"))
+    stream.run()
+    stream.send(*MIXED[:-1])
+
+    def crash(name: str) -> None:
+        if name == "stream.after_silver":
+            raise Crash(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "failpoint", crash)
+        with pytest.raises(Exception, match="Crash"):
+            stream.run()
+    assert rebuild_silver(stream.spark) == 1
+    stream.run()
+    assert dict(stream.silver()) == {"first": 1, "a": 1, "b": 1}
+    assert stream.balance() == {"rows_in": 9, "silver": 3, "quarantine": 4, "duplicates": 2}
+
+
+def test_a_rebuild_that_was_killed_is_asked_for_again(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+    stream.send(*MIXED)
+    stream.run()
+    before = digests(stream)
+    with monkeypatch.context() as patch:
+        patch.setattr("streaming_jobs.rebuild.Rebuild.chunk", lambda *ignored: (_ for _ in ()).throw(Crash()))
+        with pytest.raises(Crash):
+            rebuild_silver(stream.spark)
+    assert stream.rows("silver.prices") == [] and "./run.sh rebuild silver" in stream.refusal()
+    rebuild_silver(stream.spark)
+    assert digests(stream) == before and stream.refusal() == ""
+
+
+@pytest.mark.parametrize("damage", ["deleted", "metadata", "offsets", "commits"])
+def test_a_checkpoint_that_is_gone_or_damaged_is_refused_and_replaced(stream: Stream, damage: str):
+    stream.fill()
+    stream.send(*MIXED)
+    stream.run()
+    checkpoint = kafka_source.checkpoint_dir()
+    if damage == "deleted":
+        shutil.rmtree(checkpoint)
+    elif damage == "metadata":
+        (checkpoint / "metadata").write_text("{}garbage")
+    elif damage == "offsets":
+        (checkpoint / "offsets" / str(kafka_source.planned_batches()[-1])).write_text("v1\n")
+    else:
+        shutil.rmtree(checkpoint / "offsets")
+    assert "./run.sh rebuild checkpoint" in stream.refusal()
+    rebuild_checkpoint()
+    assert stream.refusal() == ""
+    stream.send(price("e", 11900, event_time="2026-01-04T10:00:00+07:00"), price("a"))
+    stream.run()
+    filled = 2  # of each kind
+    assert stream.balance() == {"rows_in": 11 + 2 * filled, "silver": 4 + 2 * filled, "quarantine": 4, "duplicates": 3}
+    assert len(stream.rows("bronze.events")) == 11 + 2 * filled
+    assert sorted(row["event_id"] for row in stream.rows("gold.price_history")) == ["a", "b", "d", "e", "fill-0", "fill-1"]
+    assert stream.refusal() == ""
+
+
+def newest_commit(table: str) -> Path:
+    return max((Path(path_of(table)) / "_delta_log").glob("*.json"))
+
+
+@pytest.mark.parametrize("table", ["silver.prices", "silver.quarantine"])
+def test_a_table_that_is_behind_the_checkpoint_is_refused_and_rebuilt(stream: Stream, table: str):
+    stream.send(*MIXED)
+    stream.run()
+    lost = newest_commit(table)
+    lost.unlink()
+    lost.with_name(f".{lost.name}.crc").unlink(missing_ok=True)
+    refusal = stream.refusal()
+    assert table in refusal and "./run.sh rebuild silver" in refusal
+    rebuild_silver(stream.spark)
+    as_planned(stream)
+    assert stream.refusal() == ""
+
+
+def test_a_checkpoint_lost_between_bronze_and_silver_is_told_and_repaired(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+    stream.fill()
+    stream.send(*MIXED)
+
+    def crash(name: str) -> None:
+        if name == "stream.after_bronze.events":
+            raise Crash(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "failpoint", crash)
+        with pytest.raises(Exception, match="Crash"):
+            stream.run()
+    shutil.rmtree(kafka_source.checkpoint_dir())
+    assert "rebuild checkpoint" in stream.refusal()
+    rebuild_checkpoint()
+    assert "13 records in bronze" in stream.refusal() and "rebuild silver" in stream.refusal()
+    rebuild_silver(stream.spark)
+    assert stream.refusal() == ""
+    assert stream.balance() == {"rows_in": 13, "silver": 7, "quarantine": 4, "duplicates": 2}
+
+
+def test_a_lost_index_is_made_again_from_bronze(stream: Stream):
+    stream.send(*MIXED)
+    stream.run()
+    shutil.rmtree(settings().state_dir / "event_ids")
+    stream.send(price("a"), price("b", 12500), price("b", 13000))
+    stream.run()
+    assert stream.balance() == {"rows_in": 12, "silver": 3, "quarantine": 5, "duplicates": 4}
+
+
+def test_the_second_writer_is_refused_with_the_pid_of_the_first(home: Path):
+    held = guard.lock()
+    with pytest.raises(guard.Refused, match=r"pid \d+"):
+        guard.lock()
+    held.close()
+    guard.lock().close()
