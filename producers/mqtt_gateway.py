@@ -120,8 +120,8 @@ def tls() -> ssl.SSLContext | None:
     return context
 
 
-async def run() -> None:
-    """Listen until SIGTERM or SIGINT; then finish what is under way."""
+async def run() -> int:
+    """Listen until SIGTERM or SIGINT; then finish what is under way. Returns the exit code."""
     knobs, loop, stopping = settings().mqtt, asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
@@ -136,7 +136,14 @@ async def run() -> None:
         clients.add(task)
         task.add_done_callback(clients.discard)
 
-    server = await asyncio.start_server(begin, knobs.host, knobs.port, ssl=context, backlog=512)
+    try:
+        server = await asyncio.start_server(begin, knobs.host, knobs.port, ssl=context, backlog=512)
+    except OSError as error:
+        log.error(
+            "cannot listen on %s:%d (%s): stop who holds it, or set LUMBUNG_MQTT__PORT", knobs.host, knobs.port, error.strerror
+        )
+        await producer.close()
+        return 1
     log.info("MQTT 3.1.1 on %s:%d%s", knobs.host, knobs.port, " with TLS" if context else "")
     await stopping.wait()
     log.info("stopping")
@@ -146,14 +153,14 @@ async def run() -> None:
     if clients:
         await asyncio.wait(clients, timeout=STOP_SECONDS)
     await producer.close()
+    return 0
 
 
 def main() -> int:
-    """Exit code 0 after a clean stop, 5 when the address is not loopback."""
+    """Exit code 0 after a clean stop, 1: the port is taken, 2: an unusable certificate, 5: an address that is not loopback."""
     logging.basicConfig(level=settings().log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     refuse_remote(settings().mqtt.host, "MQTT gateway")
-    asyncio.run(run())
-    return 0
+    return asyncio.run(run())
 
 
 if __name__ == "__main__":

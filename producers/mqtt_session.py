@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from amqtt.adapters import BufferReader, StreamReaderAdapter, StreamWriterAdapter
 from amqtt.errors import AMQTTError, CodecError, MQTTError, NoDataError
@@ -40,7 +41,9 @@ from amqtt.mqtt.unsubscribe import UnsubscribePacket
 from conf.broker import NotAcknowledged
 
 log = logging.getLogger("lumbung.gateway")
+T = TypeVar("T")
 CONNECT_SECONDS = 10.0
+PACKET_SECONDS = 30.0  # a packet that has begun must have come whole by then
 IN_FLIGHT = 200  # publishes of one connection that wait for Kafka at once; beyond, its socket is not read
 OTHER_PACKET_MAX_BYTES = 65_536
 PACKET_MAX_BYTES = 4 << 20  # a publish above this is not even read to its end
@@ -150,14 +153,14 @@ class MqttSession:
         if header.packet_type == PINGREQ:
             await self._send(PingRespPacket.build())
         elif header.packet_type == PUBREL:
-            released = await PubrelPacket.from_stream(self._reader, fixed_header=header)
+            released = await self._in_time(PubrelPacket.from_stream(self._reader, fixed_header=header))
             await self._send(PubcompPacket.build(released.packet_id))
         elif header.packet_type == SUBSCRIBE:
-            wanted = await SubscribePacket.from_stream(self._reader, fixed_header=header)
+            wanted = await self._in_time(SubscribePacket.from_stream(self._reader, fixed_header=header))
             codes = [0 if RECEIPT.fullmatch(topic) else REFUSED for topic, _ in wanted.payload.topics]
             await self._send(SubackPacket.build(wanted.variable_header.packet_id, codes))
         elif header.packet_type == UNSUBSCRIBE:
-            gone = await UnsubscribePacket.from_stream(self._reader, fixed_header=header)
+            gone = await self._in_time(UnsubscribePacket.from_stream(self._reader, fixed_header=header))
             await self._send(UnsubackPacket.build(gone.variable_header.packet_id))
         else:
             raise Leave(f"packet type {header.packet_type} is not for a client to send")
@@ -166,6 +169,20 @@ class MqttSession:
         """Read a PUBLISH of bounded size and hand it over; the order of a connection is the order towards Kafka."""
         await self._rate.take()
         await self._flying.acquire()
+        packet, size = await self._in_time(self._read_publish(header))
+        published = Published(packet.topic_name or "", bytes(packet.data or b""), size)
+        task = asyncio.create_task(self._take(published, packet.qos or 0, packet.packet_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def _in_time(self, reading: Awaitable[T]) -> T:
+        try:
+            return await asyncio.wait_for(reading, PACKET_SECONDS)
+        except TimeoutError:
+            raise Leave(f"a packet was not whole after {PACKET_SECONDS:.0f} s") from None
+
+    async def _read_publish(self, header: MQTTFixedHeader) -> tuple[PublishPacket, int]:
+        """The packet, its payload cut if it is too long, and the payload's true length."""
         if header.remaining_length > PACKET_MAX_BYTES:
             raise Leave(f"a publish of {header.remaining_length} bytes")
         head_length = min(header.remaining_length, self._max + 65_600)  # topic and packet id come before the payload
@@ -175,11 +192,7 @@ class MqttSession:
             left -= len(await self._raw.readexactly(min(left, 65_536)))
         cut = MQTTFixedHeader(header.packet_type, header.flags, head_length)
         packet = await PublishPacket.from_stream(BufferReader(head), fixed_header=cut)
-        payload = bytes(packet.data or b"")
-        published = Published(packet.topic_name or "", payload, len(payload) + header.remaining_length - head_length)
-        task = asyncio.create_task(self._take(published, packet.qos or 0, packet.packet_id))
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
+        return packet, len(packet.data or b"") + header.remaining_length - head_length
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -19,6 +19,7 @@ from producers.sample_markets import SampleMarkets
 
 console = Console(stderr=True)
 LAST_ACKNOWLEDGEMENTS_SECONDS = 30.0
+UNACKNOWLEDGED = 500  # of one market; beyond, the simulator waits for the gateway instead of filling memory
 
 
 class MarketClient:
@@ -76,12 +77,15 @@ class Run:
             client.connect()
         total = None if self._seconds is None else max(1, round(self._rate * self._seconds))
         task = bar.add_task("", total=total, acknowledged=0)
-        began, late = time.monotonic(), False
+        began, stopped = time.monotonic(), False
         for number, message in enumerate(self._sample.messages()):
-            if number == total or late:
+            if number == total or stopped:
                 break
-            self._clients[message.market_id].publish(message.topic, message.payload)
-            late = self._stopping.wait(max(0.0, began + (number + 1) / self._rate - time.monotonic()))
+            client = self._clients[message.market_id]
+            while client.sent - client.acknowledged >= UNACKNOWLEDGED and not self._stopping.wait(0.05):
+                bar.update(task, acknowledged=self.acknowledged)
+            client.publish(message.topic, message.payload)
+            stopped = self._stopping.wait(max(0.0, began + (number + 1) / self._rate - time.monotonic()))
             if number % 20 == 0:
                 bar.update(task, completed=number + 1, acknowledged=self.acknowledged)
         end = time.monotonic() + LAST_ACKNOWLEDGEMENTS_SECONDS
@@ -118,6 +122,10 @@ def main(
     signal.signal(signal.SIGTERM, stop)
     sample = SampleMarkets(seed, f"{seed}-{datetime.now(UTC):%Y%m%d%H%M%S}", markets, bad_pct / 100)
     work, began = Run(sample, rate, seconds, stopping), time.monotonic()
+    fastest = settings().mqtt.messages_per_second * len(sample.places)
+    if rate > fastest:
+        words = f"the gateway takes {fastest:g} events/s from {len(sample.places)} markets in the long run: give more --markets"
+        console.print(words, markup=False)
     columns = (TextColumn("simulate"), BarColumn(), TextColumn("{task.fields[acknowledged]} acknowledged"), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console, refresh_per_second=4) as bar:
