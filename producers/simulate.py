@@ -38,9 +38,9 @@ class MarketClient:
     def _on_publish(self, *ignored: object) -> None:
         self.acknowledged += 1
 
-    def connect(self) -> None:
+    def connect(self, host: str, port: int) -> None:
         """Raises OSError when there is no gateway."""
-        self._client.connect(settings().mqtt.host, settings().mqtt.port, keepalive=30)
+        self._client.connect(host, port, keepalive=30)
         self._client.loop_start()
 
     def publish(self, topic: str, payload: bytes) -> None:
@@ -74,7 +74,7 @@ class Run:
     def go(self, bar: Progress) -> None:
         """Raises OSError when there is no gateway at the start."""
         for client in self._clients.values():
-            client.connect()
+            client.connect(settings().mqtt.host, settings().mqtt.port)
         total = None if self._seconds is None else max(1, round(self._rate * self._seconds))
         task = bar.add_task("", total=total, acknowledged=0)
         began, stopped = time.monotonic(), False

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import orjson
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from conf.broker import create_topics, producer_config
 from lakehouse.event import Event, rfc3339, topics
@@ -84,12 +85,14 @@ def produce(events: Iterator[Event], per_second: float | None = None) -> tuple[i
     return count, time.monotonic() - began
 
 
-def main(count: int) -> None:
-    """Create the topics and send `count` seeded price events."""
-    create_topics(topics())
-    sent, seconds = produce(price_events(count))
+def main(count: int, seed: int = 1) -> None:
+    """Create the topics, as soon as there is a broker, and send `count` seeded price events."""
+    for attempt in Retrying(stop=stop_after_delay(60), wait=wait_fixed(0.5), retry=retry_if_exception_type(KafkaException)):
+        with attempt:
+            create_topics(topics())
+    sent, seconds = produce(price_events(count, seed))
     print(f"{sent} events acknowledged by Kafka in {seconds:.1f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(*map(int, sys.argv[1:]))

@@ -8,28 +8,32 @@ from conf.settings import settings
 from scripts.bench.place import broker_only, run_module
 from tests.integration.stack import Stack
 
-MEANS = "events/s from Kafka into validated Delta tables; steady: without the first batches, cold: with the start of Spark"
+MEANS = (
+    "events/s from Kafka into validated Delta tables; steady: behind a warm-up of as many events, cold: with the start of Spark"
+)
 
 
-def measure(events: int = 1_000_000, warm_batches: int = 4) -> dict[str, object]:
-    """Figures of both; `steady` leaves out the first batches, `cold` counts from the start of the process."""
+def measure(events: int = 1_000_000, warm_up_events: int = 1_000_000) -> dict[str, object]:
+    """Figures of both. `steady`: the events behind the warm-up; `cold`: all, from the start of the process."""
+    total = events + warm_up_events
+    warm_batches = -(-warm_up_events // settings().stream.max_events_per_batch)
     with broker_only() as stack:
-        run_module(stack, "scripts.bench.events", str(events))
+        run_module(stack, "scripts.bench.events", str(total))
         naive_seconds = timed(stack, "scripts.bench.naive", str(stack.home / "naive"))
         naive = steady(str(stack.home / "naive"), warm_batches)
         our_seconds = timed(stack, "streaming_jobs.run", "--once")
         ours = steady(f"{stack.lake_root}/gold/balance", warm_batches)
         rows = {name: rows_of(stack, name) for name in ("bronze/events", "silver/prices", "silver/quarantine")}
-    if rows["bronze/events"] != events or rows["silver/prices"] + rows["silver/quarantine"] != events:
-        raise RuntimeError(f"{events} events were sent, the tables hold {rows}")
+    if rows["bronze/events"] != total or rows["silver/prices"] + rows["silver/quarantine"] != total:
+        raise RuntimeError(f"{total} events were sent, the tables hold {rows}")
     return {
-        "events": events,
+        "events": total,
         "rows": rows,
         "steady_events_per_second": round(ours),
         "naive_steady_events_per_second": round(naive),
         "steady_ratio_to_naive": round(ours / naive, 2),
-        "cold_events_per_second": round(events / our_seconds),
-        "naive_cold_events_per_second": round(events / naive_seconds),
+        "cold_events_per_second": round(total / our_seconds),
+        "naive_cold_events_per_second": round(total / naive_seconds),
         "cold_ratio_to_naive": round(naive_seconds / our_seconds, 2),
     }
 
