@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from conf.broker import QUIET, create_topics
 from conf.settings import REPO, settings
@@ -35,11 +36,12 @@ class Broker:
                 assert time.monotonic() < end, "the broker does not answer"
 
     def ends(self) -> dict[tuple[str, int], int]:
-        """Next offset of every partition of our topics."""
+        """Next offset of every partition of our topics; a partition made a moment ago may have no leader yet."""
         reader = Consumer({"bootstrap.servers": self.stack.bootstrap, "group.id": "ends", **QUIET})
+        known = Retrying(stop=stop_after_delay(20), wait=wait_fixed(0.2), retry=retry_if_exception_type(KafkaException))
         try:
             parts = {(t, p) for t in topics() for p in self._admin.list_topics(t, timeout=5).topics[t].partitions}
-            return {part: reader.get_watermark_offsets(TopicPartition(*part), timeout=5)[1] for part in parts}
+            return {part: known(reader.get_watermark_offsets, TopicPartition(*part), timeout=5)[1] for part in parts}
         finally:
             reader.close()
 
