@@ -33,7 +33,7 @@ class BatchWriter:
         self._progress = progress
         self._judge = Judge(spark, ids)
         self._gold = HotGold()
-        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="append")
+        self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="append")
         self._first = True  # only the first batch after a start can have been written in part
 
     def __call__(self, frame: DataFrame, batch_id: int) -> None:
@@ -49,9 +49,9 @@ class BatchWriter:
         failpoint("stream.before_bronze")
         try:
             appends = [self._append(bronze, "bronze.events", tag, files)]
-            for topic in offsets.rows:
-                kind = topic.removeprefix(TOPIC_PREFIX)
-                results.append(self._judge.judge(bronze, kind, batch_tag(self._stream_id, batch_id)))
+            mark = batch_tag(self._stream_id, batch_id)
+            present = [topic.removeprefix(TOPIC_PREFIX) for topic in offsets.rows]
+            results += self._pool.map(lambda kind: self._judge.judge(bronze, kind, mark), present)
             for result in results:
                 appends.append(self._append(self._judge.silver(result), kinds()[result.kind].table, tag, files))
             appends.append(self._append(self._judge.quarantine(results), "silver.quarantine", tag, files))

@@ -79,7 +79,13 @@ def empty_table(contract: Contract) -> None:
 
 
 def append_frame(frame: DataFrame, table: str, tag: BatchTag, files: int) -> None:
-    """Append a Spark frame in `files` files per partition at most."""
+    """Append a Spark frame in `files` files per partition at most.
+
+    A small one (`files` 1) is collected and written by delta-rs: Spark's own commit costs more than such a batch's rows.
+    """
+    if files == 1:
+        append_arrow(frame.toArrow(), contracts()[table], tag.text())
+        return
     frame.coalesce(files).write.format("delta").mode("append").option("userMetadata", tag.text()).save(path_of(table))
 
 

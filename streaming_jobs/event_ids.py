@@ -41,6 +41,8 @@ class EventIds:
     def classify(self, kind: str, ids: Sequence[str], hashes: Sequence[int], tag: bytes) -> list[int]:
         """NEW, DUPLICATE or CONFLICT for each event, in Kafka order; remembers what `commit` shall write.
 
+        Kinds may be classified side by side: their keys differ.
+
         The first payload of an id is NEW; the same payload again is a DUPLICATE; another payload is a CONFLICT once.
         """
         keys = [_key(kind, event_id) for event_id in ids]
