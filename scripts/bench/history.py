@@ -12,7 +12,7 @@ from conf.settings import REPO
 from scripts.bench.place import broker_only, run_module
 from tests.integration.stack import Stack
 
-MEANS = "seconds of a batch of 500 events, median of 25, one stream process, after so many events of history"
+MEANS = "seconds of a batch of 500 events, median of 15, one stream process, after so many events of history"
 
 
 def burst(stack: Stack, count: int, seed: int) -> None:
@@ -33,7 +33,7 @@ def batches(stack: Stack, rounds: int, seed: int) -> list[float]:
     return took
 
 
-def measure(events: int = 100_000, rounds: int = 25) -> dict[str, object]:
+def measure(events: int = 100_000, rounds: int = 15) -> dict[str, object]:
     """Medians at `events` and at ten times as many, and their ratio."""
     with broker_only() as stack:
         run_module(stack, "scripts.bench.events", "1")

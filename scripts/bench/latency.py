@@ -115,8 +115,8 @@ def awaited(payload: bytes) -> str | None:
     return said["event_time"].replace("+00:00", "Z") if believable and said["event_time"] <= now else None
 
 
-def measure(per_second: float = 200, seconds: float = 120, warm_up_seconds: float = 60) -> dict[str, object]:
-    """Percentiles after a warm-up: a JVM is slow in its first minute."""
+def measure(per_second: float = 200, seconds: float = 120, warm_up_seconds: float = 120) -> dict[str, object]:
+    """Percentiles after a warm-up: a JVM is slow in its first two minutes."""
     home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
     try:
         with Stack(home / "home", LUMBUNG_MQTT__MESSAGES_PER_SECOND="100") as stack:

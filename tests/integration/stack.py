@@ -121,7 +121,10 @@ class Stack:
             below = psutil.Process(python).children(recursive=True) if python else []
             return next((p.pid for p in below if p.name() == "java"), None)
         for child in psutil.Process(daemon).children():
-            words = child.cmdline()
+            try:
+                words = child.cmdline()
+            except psutil.Error:
+                continue  # it has just died, or is dying
             if MODULES.get(name) in words or (name == "broker" and "kafka.Kafka" in words):
                 return child.pid
         return None
