@@ -100,7 +100,7 @@ class Stream:
 
 
 def warm_up(spark: SparkSession) -> None:
-    """Judge a few rows of nothing, so that the first real event does not pay for loading classes."""
+    """Judge a table of nothing, so that the first real event does not pay for loading classes."""
     for kind in kinds():
         nothing = spark.createDataFrame(arrow_schema(contracts()["bronze.events"]).empty_table())
         judged(nothing, kind, settings().validation.model_dump()).toArrow()
