@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
+from pyarrow.dataset import Dataset
 
 from serving_api.answers import PUBLIC, Page, accepts, after, etag_of, listed, page_of, plain, unchanged
 from serving_api.gold import Gold, Snapshot
@@ -75,11 +76,22 @@ def history_rows(
         return []
     found: list[tuple[Key, dict[str, Any]]] = []
     for month in months(snapshot, asked, key):
-        dataset = snapshot.delta.to_pyarrow_dataset(partitions=[("market_month", "=", month)])
-        rows = next_rows(dataset.to_table(columns=list(HISTORY), filter=wanted), ORDER, key, limit + 1 - len(found))
+        rows = next_rows(
+            files_of(snapshot, month).to_table(columns=list(HISTORY), filter=wanted), ORDER, key, limit + 1 - len(found)
+        )
         found += [(place, {name: plain(value) for name, value in row.items()}) for place, row in rows]
         if len(found) > limit:
             break
+    return found
+
+
+def files_of(snapshot: Snapshot, month: str) -> Dataset:
+    """The files of one month; finding them costs more the longer the history is, so it is done once a version."""
+    assert snapshot.delta is not None
+    delta = snapshot.delta
+    found: Dataset = snapshot.cached(
+        ("files", month), lambda: delta.to_pyarrow_dataset(partitions=[("market_month", "=", month)])
+    )
     return found
 
 
