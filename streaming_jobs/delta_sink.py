@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from pyspark.sql import DataFrame
 
 from conf.settings import settings
@@ -14,6 +15,9 @@ from lakehouse.contract import Contract, contracts
 from lakehouse.paths import table_path
 
 EMPTIED = {"emptied": True}
+# A mark of how far a table has come. An application transaction outlives the cleaning of the log; a commit's text does not.
+UPTO = "lumbung/upto"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LOOK_BACK = 30  # commits: a batch's own commit may lie below merges and checkpoints that followed it
 
 
@@ -75,7 +79,7 @@ def tags_of(table: str, limit: int = LOOK_BACK) -> list[dict[str, Any]]:
 
 def empty_table(contract: Contract) -> None:
     """Remove all rows in one commit; older versions stay readable until the next vacuum."""
-    overwrite_arrow(arrow_schema(contract).empty_table(), contract, json.dumps(EMPTIED))
+    overwrite_arrow(arrow_schema(contract).empty_table(), contract, json.dumps(EMPTIED), upto=EPOCH)
 
 
 def append_frame(frame: DataFrame, table: str, tag: BatchTag, files: int) -> None:
@@ -89,25 +93,29 @@ def append_frame(frame: DataFrame, table: str, tag: BatchTag, files: int) -> Non
     frame.coalesce(files).write.format("delta").mode("append").option("userMetadata", tag.text()).save(path_of(table))
 
 
-def _commit(text: str) -> CommitProperties:
-    return CommitProperties(custom_metadata={"lumbung": text})
+def taken_up_to(table: str) -> datetime:
+    """Time of the newest batch that the table holds, as its writer noted it; 1970 when it noted none."""
+    return EPOCH + timedelta(microseconds=open_table(table).transaction_version(UPTO) or 0)
 
 
-def append_arrow(rows: pa.Table, contract: Contract, text: str) -> None:
-    """Append a small table made in the driver; `text` goes into the commit."""
-    _write(rows, contract, text, mode="append")
+def append_arrow(rows: pa.Table, contract: Contract, text: str, upto: datetime | None = None) -> None:
+    """Append a small table made in the driver; `text` and the mark `upto` go into the commit."""
+    _write(rows, contract, text, upto, mode="append")
 
 
-def overwrite_arrow(rows: pa.Table, contract: Contract, text: str, predicate: str | None = None) -> None:
-    """Replace the table, or the rows that match `predicate`."""
-    _write(rows, contract, text, mode="overwrite", **({"predicate": predicate} if predicate else {}))
+def overwrite_arrow(
+    rows: pa.Table, contract: Contract, text: str, predicate: str | None = None, upto: datetime | None = None
+) -> None:
+    """Replace the table, or the rows that match `predicate`; `text` and the mark `upto` go into the commit."""
+    _write(rows, contract, text, upto, mode="overwrite", **({"predicate": predicate} if predicate else {}))
 
 
-def _write(rows: pa.Table, contract: Contract, text: str, **how: Any) -> None:
+def _write(rows: pa.Table, contract: Contract, text: str, upto: datetime | None, **how: Any) -> None:
+    marks = [Transaction(UPTO, (upto - EPOCH) // timedelta(microseconds=1))] if upto else None
     write_deltalake(
         path_of(contract.table),
         rows.select(contract.column_names).cast(arrow_schema(contract)),
         partition_by=list(contract.partition_by) or None,
-        commit_properties=_commit(text),
+        commit_properties=CommitProperties(custom_metadata={"lumbung": text}, app_transactions=marks),
         **how,
     )

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 from conf.settings import settings
@@ -13,23 +14,19 @@ log = logging.getLogger("lumbung.maintenance")
 
 
 class Maintenance:
-    """After each batch at most one table is looked at, so that no batch waits for all of them."""
+    """For the tables of one writer, called by that writer between two writes: two at once would undo each other's commits."""
 
-    def __init__(self) -> None:
-        self._turn = itertools.cycle(
-            [name for name, contract in contracts().items() if contract.refresh not in ("fold", "overwrite")]
-        )
-        self._sweep = itertools.cycle(contracts())
-        self._merged_at = {name: open_table(name).version() for name in contracts()}
-        self._swept_at = dict.fromkeys(contracts(), time.monotonic())
+    def __init__(self, tables: Sequence[str]) -> None:
+        growing = [name for name in tables if contracts()[name].refresh not in ("fold", "overwrite")]
+        self._turn, self._sweep = itertools.cycle(growing), itertools.cycle(tables)
+        self._merged_at = {name: open_table(name).version() for name in tables}
+        self._swept_at = dict.fromkeys(tables, time.monotonic())
 
-    def after_batch(self, skip: tuple[str, ...] = ()) -> None:
+    def take_turn(self) -> None:
         """Merge the small files of the next table if it has gathered enough commits; sweep another if its time has come."""
-        name = next(self._turn)
-        if name not in skip:
-            self._merge(name)
+        self._merge(next(self._turn))
         name = next(self._sweep)
-        if name not in skip and time.monotonic() - self._swept_at[name] > 60 * settings().stream.vacuum_minutes:
+        if time.monotonic() - self._swept_at[name] > 60 * settings().stream.vacuum_minutes:
             self._sweep_table(name)
 
     def _merge(self, name: str) -> None:

@@ -56,7 +56,7 @@ class Stream:
         self._spark = spark
         self._ids: EventIds | None = None
         self._writer: BatchWriter | None = None
-        self._maintenance = Maintenance()
+        self._maintenance = Maintenance((*HOT.appends, *HOT.gold))
         self.progress = Progress(kafka_source.stream_id() or "new")
         self.slow = SlowGold(settings().stream.slow_trigger_seconds)
         trigger = {"availableNow": True} if once else {"processingTime": f"{settings().stream.trigger_milliseconds} milliseconds"}
@@ -75,7 +75,7 @@ class Stream:
         writer(frame, batch_id)
         for noted in (kafka_source.starting_offsets_file(), kafka_source.starting_after_file()):
             noted.unlink(missing_ok=True)  # from now on the checkpoint itself knows
-        self._maintenance.after_batch()
+        self._maintenance.take_turn()
 
     def _opened(self, batch_id: int) -> BatchWriter:
         """Only now does Spark have a checkpoint with an id."""

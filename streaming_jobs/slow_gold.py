@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -14,16 +14,11 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contract import Contract, contracts
 from lakehouse.paths import view_name
 from lakehouse.reference import markets, provinces
-from streaming_jobs.delta_sink import append_arrow, open_table, overwrite_arrow, tags_of
+from streaming_jobs.delta_sink import append_arrow, open_table, overwrite_arrow, tags_of, taken_up_to
 from streaming_jobs.flows import SLOW
+from streaming_jobs.maintenance import Maintenance
 
 log = logging.getLogger("lumbung.slow")
-BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def marked(upto: datetime) -> str:
-    """Commit text of a table that holds every batch up to that time."""
-    return json.dumps({"upto": upto.isoformat()})
 
 
 def reference_tables() -> dict[str, pa.Table]:
@@ -55,6 +50,7 @@ class SlowGold(threading.Thread):
         self._every = every_seconds
         self._stopping = threading.Event()
         self.failure: BaseException | None = None
+        self._maintenance = Maintenance(SLOW.gold)
 
     def run(self) -> None:
         try:
@@ -78,6 +74,7 @@ class SlowGold(threading.Thread):
                 self._overwrite(contract)
             else:
                 self._advance(contract)
+        self._maintenance.take_turn()
 
     def _overwrite(self, contract: Contract) -> None:
         sources = {table: open_table(table) for table in contract.reads}
@@ -91,8 +88,7 @@ class SlowGold(threading.Thread):
 
     def _advance(self, contract: Contract) -> None:
         """Take up the batches that are done and not yet in this table: those counted after the time of its last mark."""
-        done = tags_of(contract.table)
-        mark = datetime.fromisoformat(done[0]["upto"]) if done else BEFORE_ALL
+        mark = taken_up_to(contract.table)
         balance = open_table("gold.balance").to_pyarrow_table(columns=["kind", "ingested_at", "silver"])
         fresh = balance.filter((pc.field("kind") == "price") & (pc.field("ingested_at") > mark))
         if not fresh.num_rows:
@@ -100,18 +96,18 @@ class SlowGold(threading.Thread):
         upto = pc.max(fresh["ingested_at"]).as_py()
         times = sorted(fresh.filter(pc.field("silver") > 0)["ingested_at"].to_pylist())
         if times:
-            self._take_up(contract, times, marked(upto))
+            self._take_up(contract, times, upto)
 
-    def _take_up(self, contract: Contract, times: list[datetime], text: str) -> None:
+    def _take_up(self, contract: Contract, times: list[datetime], upto: datetime) -> None:
         dataset = open_table("silver.prices").to_pyarrow_dataset()
         window = (pc.field("ingested_at") >= times[0]) & (pc.field("ingested_at") <= times[-1])
         new = dataset.to_table(filter=window & pc.field("ingested_at").isin(times))
         if contract.refresh == "append":
-            append_arrow(answer(contract, {"silver_prices": new}), contract, text)
+            append_arrow(answer(contract, {"silver_prices": new}), contract, "{}", upto)
             return
         days = new[contract.replace_by].unique().to_pylist()
         months = sorted({f"{day:%Y-%m}" for day in days})
         touched = dataset.to_table(filter=pc.field("market_month").isin(months) & pc.field(contract.replace_by).isin(days))
         rows = answer(contract, {"silver_prices": touched})
         listed = ", ".join(f"'{day}'" for day in days)
-        overwrite_arrow(rows, contract, text, predicate=f"{contract.replace_by} in ({listed})")
+        overwrite_arrow(rows, contract, "{}", predicate=f"{contract.replace_by} in ({listed})", upto=upto)
