@@ -6,8 +6,6 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib.util import find_spec
 
 import psutil
 
@@ -15,17 +13,11 @@ from conf.settings import secrets, settings
 from lakehouse.contract import ContractError, contracts
 from scripts import jars, ports, readiness, supervision
 from scripts.tables import open_table
+from streaming_jobs import guard
+from streaming_jobs.guard import Finding
 
 DISK_MIN_GB = 2.0
 MEMORY_MIN_GB = 4.0  # the stack stays below 3 GB RSS
-
-
-@dataclass(frozen=True)
-class Finding:
-    name: str
-    ok: bool
-    detail: str
-    remedy: str = ""
 
 
 def findings() -> list[Finding]:
@@ -126,10 +118,4 @@ def _tables() -> Iterator[Finding]:
 
 
 def _checkpoint() -> Iterator[Finding]:
-    if find_spec("streaming_jobs.guard") is None:
-        yield Finding("checkpoint", False, "streaming_jobs.guard is not part of this checkout", "use a complete checkout")
-        return
-    from streaming_jobs import guard  # here: it may bring Spark along
-
-    for name, ok, detail, remedy in guard.findings():
-        yield Finding(name, ok, detail, remedy)
+    yield from guard.findings()

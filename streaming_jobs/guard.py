@@ -31,9 +31,6 @@ class Finding:
     detail: str
     remedy: str = ""
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        return iter((self.name, self.ok, self.detail, self.remedy))
-
 
 def lock() -> IO[str]:
     """Hold the lock of the one writer until the process ends. Raises Refused with the holder's pid."""

@@ -36,14 +36,9 @@ class HotGold:
         }
 
     @staticmethod
-    def wanted_columns(silver: str) -> list[str]:
+    def wanted_columns(silver: str) -> set[str]:
         """Columns of a silver table that its folded gold tables read."""
-        names: dict[str, None] = {}
-        for contract in folded():
-            if contract.reads[0] == silver:
-                schema = set(contract.column_names)
-                names.update(dict.fromkeys(name for name in schema))
-        return list(names)
+        return {name for contract in folded() if contract.reads[0] == silver for name in contract.column_names}
 
     def update(self, accepted: Mapping[str, pa.Table], tag: BatchTag) -> None:
         """Fold the accepted rows of each silver table (those present in the batch) into its gold table and write it."""

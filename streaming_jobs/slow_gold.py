@@ -89,8 +89,10 @@ class SlowGold(threading.Thread):
     def _advance(self, contract: Contract) -> None:
         """Take up the batches that are done and not yet in this table: those counted after the time of its last mark."""
         mark = taken_up_to(contract.table)
-        balance = open_table("gold.balance").to_pyarrow_table(columns=["kind", "ingested_at", "silver"])
-        fresh = balance.filter((pc.field("kind") == "price") & (pc.field("ingested_at") > mark))
+        balance = open_table("gold.balance").to_pyarrow_dataset()  # files of earlier batches are skipped by their statistics
+        fresh = balance.to_table(
+            columns=["ingested_at", "silver"], filter=(pc.field("kind") == "price") & (pc.field("ingested_at") > mark)
+        )
         if not fresh.num_rows:
             return
         upto = pc.max(fresh["ingested_at"]).as_py()

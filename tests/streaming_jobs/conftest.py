@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from conf.broker import producer_config
 from lakehouse.event import Event, event_id_of, lenient_payload, rfc3339
-from streaming_jobs import guard, kafka_source
+from streaming_jobs import batch, guard, kafka_source
 from streaming_jobs import run as running
 from streaming_jobs.delta_sink import create_tables, open_table
 from streaming_jobs.session import session
@@ -43,6 +43,10 @@ def price(event_id: str | None, value: object = 11500, **more: object) -> bytes:
 
 def reading(event_id: str, **metrics: object) -> bytes:
     return orjson.dumps({"event_id": event_id, "market_id": "PASAR-001", "event_time": rfc3339(NOW), **metrics})
+
+
+class Crash(Exception):
+    """Thrown at a fail point instead of SIGKILL."""
 
 
 class Stream:
@@ -85,6 +89,18 @@ class Stream:
         finally:
             failure = stream.close()
         assert failure is None
+
+    def crash(self, point: str) -> None:
+        """Run until the fail point, and break off there."""
+
+        def failpoint(name: str) -> None:
+            if name == point:
+                raise Crash(name)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(batch, "failpoint", failpoint)
+            with pytest.raises(Exception, match="Crash"):
+                self.run()
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         return open_table(table).to_pyarrow_table().to_pylist()

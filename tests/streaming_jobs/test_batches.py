@@ -7,7 +7,7 @@ import pytest
 
 from conf.settings import settings
 from lakehouse.contract import contracts
-from streaming_jobs import batch, kafka_source
+from streaming_jobs import kafka_source
 from streaming_jobs.delta_sink import open_table, path_of
 from tests.streaming_jobs.conftest import Stream, price, reading
 
@@ -37,10 +37,6 @@ REFUSED = ["commodity_known", "id_conflict", "payload_json", "price_positive"]
 BALANCE = {"rows_in": 9, "silver": 3, "quarantine": 4, "duplicates": 2}
 
 
-class Crash(Exception):
-    """Thrown at a fail point instead of SIGKILL."""
-
-
 def as_planned(stream: Stream) -> None:
     assert dict(stream.silver()) == ACCEPTED
     assert sorted(rule for _, rule in stream.quarantine()) == REFUSED
@@ -54,17 +50,9 @@ def as_planned(stream: Stream) -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_crash_at_any_point_leaves_no_trace(stream: Stream, monkeypatch: pytest.MonkeyPatch, point: str):
+def test_a_crash_at_any_point_leaves_no_trace(stream: Stream, point: str):
     stream.send(*MIXED)
-
-    def crash(name: str) -> None:
-        if name == point:
-            raise Crash(name)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(batch, "failpoint", crash)
-        with pytest.raises(Exception, match="Crash"):
-            stream.run()
+    stream.crash(point)
     stream.run()
     as_planned(stream)
     assert stream.refusal() == ""

@@ -8,11 +8,11 @@ import pytest
 
 from conf.settings import settings
 from lakehouse.contract import contracts
-from streaming_jobs import batch, guard, kafka_source
+from streaming_jobs import guard, kafka_source
 from streaming_jobs.delta_sink import path_of
 from streaming_jobs.rebuild import rebuild_checkpoint, rebuild_silver
-from tests.streaming_jobs.conftest import Stream, price, reading
-from tests.streaming_jobs.test_batches import MIXED, Crash, as_planned
+from tests.streaming_jobs.conftest import Crash, Stream, price, reading
+from tests.streaming_jobs.test_batches import MIXED, as_planned
 
 
 def digests(stream: Stream) -> dict[str, str]:
@@ -40,19 +40,11 @@ def test_silver_rebuilt_from_bronze_is_the_same_row_for_row(stream: Stream):
     assert len(stream.rows("gold.price_history")) == 5
 
 
-def test_a_rebuild_after_a_crash_leaves_the_unfinished_batch_to_the_stream(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+def test_a_rebuild_after_a_crash_leaves_the_unfinished_batch_to_the_stream(stream: Stream):
     stream.send(price("first"))
     stream.run()
     stream.send(*MIXED[:-1])
-
-    def crash(name: str) -> None:
-        if name == "stream.after_silver":
-            raise Crash(name)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(batch, "failpoint", crash)
-        with pytest.raises(Exception, match="Crash"):
-            stream.run()
+    stream.crash("stream.after_silver")
     assert rebuild_silver(stream.spark) == 1
     stream.run()
     assert dict(stream.silver()) == {"first": 1, "a": 1, "b": 1}
@@ -116,18 +108,10 @@ def test_a_table_that_is_behind_the_checkpoint_is_refused_and_rebuilt(stream: St
     assert stream.refusal() == ""
 
 
-def test_a_checkpoint_lost_between_bronze_and_silver_is_told_and_repaired(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+def test_a_checkpoint_lost_between_bronze_and_silver_is_told_and_repaired(stream: Stream):
     stream.fill()
     stream.send(*MIXED)
-
-    def crash(name: str) -> None:
-        if name == "stream.after_bronze.events":
-            raise Crash(name)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(batch, "failpoint", crash)
-        with pytest.raises(Exception, match="Crash"):
-            stream.run()
+    stream.crash("stream.after_bronze.events")
     shutil.rmtree(kafka_source.checkpoint_dir())
     assert "rebuild checkpoint" in stream.refusal()
     rebuild_checkpoint()
