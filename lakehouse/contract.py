@@ -44,13 +44,17 @@ class Field:
 
 @dataclass(frozen=True)
 class Rule:
-    """Violated iff NOT coalesce(check, false). `reads`: payload (judged when readable), raw, or stream."""
+    """Violated iff NOT coalesce(check, false).
+
+    `reads`: payload (judged when readable), raw, or stream (judged by what came before: ids seen, earlier observations).
+    """
 
     name: str
     severity: Severity
     check: str
     message: str
     reads: Literal["payload", "raw", "stream"] = "payload"
+    releasable: bool = False  # an operator's release may let it pass (then it is a warning); what cannot be read never is
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "tests": ROOMS,
     **{side: {"conf", "lakehouse"} for side in SIDES},
 }
-LAKEHOUSE_LIBRARIES = {"yaml", "orjson", "pyspark", "pyarrow"}
+LAKEHOUSE_LIBRARIES = {"yaml", "orjson", "pyspark", "pyarrow", "numpy", "sklearn"}
 IMPURE_MODULES = {
     "os",
     "sys",
