@@ -1,4 +1,4 @@
-"""Isolation forest over scale-free causal features of a price, fitted once on a seeded heavy-tailed sample, evaluated in NumPy."""
+"""Isolation forest over scale-free features of a price, fitted once on a seeded heavy-tailed sample, evaluated in NumPy."""
 
 from dataclasses import dataclass
 from functools import cache

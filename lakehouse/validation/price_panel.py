@@ -1,5 +1,6 @@
 """Closings of all series of one commodity and channel: what price verdicts remember, and what follows from it day by day."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ import numpy.typing as npt
 
 from lakehouse.validation.windows import Floats, Ints, median_of
 
+UNSEEN = int(np.iinfo(np.int64).min)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FRESH_DAYS = 7  # a closing counts for the national level this long
 Series = tuple[str, str, str]  # provider, market_id, region_code
 Objects = npt.NDArray[np.object_]
@@ -30,7 +33,7 @@ class Panel:
         self._derived_rows = 0
         self._day = np.zeros(64, dtype=np.int64)
         self._ids = np.full((64, 8), "", dtype=object)
-        self._time = np.full((64, 8), np.iinfo(np.int64).min, dtype=np.int64)
+        self._time = np.full((64, 8), UNSEEN, dtype=np.int64)
         names = ("price", "log", *DERIVED)
         self._grid: dict[str, Floats] = {name: np.full((64, 8), np.nan) for name in names}
         self._national: dict[str, Floats] = {name: np.full(64, np.nan) for name in ("move", "level")}
@@ -39,7 +42,7 @@ class Panel:
         """The column of a series, made when it is new."""
         if series not in self.series:
             if len(self.series) + 1 == self.width:
-                self._grow(0, self.width)
+                self._grow(0, max(8, self.width // 4))
             self.series[series] = len(self.series)
             self.level.append(level)
             self.memo.clear()
@@ -85,6 +88,21 @@ class Panel:
         return float(self._national[name][row])
 
     @property
+    def newest_day(self) -> int:
+        """The newest market day with a closing; the panel must have one."""
+        return int(self._day[self.size - 1])
+
+    def last_time(self, provider: str, place: Series, day: int) -> datetime | None:
+        """Event time of a provider's newest closing at the region and level of `place` that a verdict on `day` may read."""
+        level = self.level[self.series[place]]
+        columns = [
+            c for (name, _, region), c in self.series.items() if (name, region, self.level[c]) == (provider, place[2], level)
+        ]
+        times = self._time[: self.closed(day), columns]
+        newest = int(times.max(initial=UNSEEN))
+        return EPOCH + timedelta(microseconds=newest) if newest > UNSEEN else None
+
+    @property
     def width(self) -> int:
         return self._ids.shape[1]
 
@@ -97,7 +115,7 @@ class Panel:
         for array in (self._day, self._ids, self._time, *self._grid.values(), *self._national.values()):
             array[row + 1 : self.size + 1] = array[row : self.size].copy()
         self._day[row] = day
-        self._ids[row], self._time[row] = "", np.iinfo(np.int64).min
+        self._ids[row], self._time[row] = "", UNSEEN
         for grid in self._grid.values():
             grid[row] = np.nan
         self.size += 1
@@ -107,7 +125,7 @@ class Panel:
     def _grow(self, rows: int, columns: int) -> None:
         more = ((0, rows), (0, columns))
         self._ids = np.pad(self._ids, more, constant_values="")
-        self._time = np.pad(self._time, more, constant_values=np.iinfo(np.int64).min)
+        self._time = np.pad(self._time, more, constant_values=UNSEEN)
         self._grid = {name: np.pad(grid, more, constant_values=np.nan) for name, grid in self._grid.items()}
         self._day = np.pad(self._day, (0, rows))
         self._national = {name: np.pad(line, (0, rows), constant_values=np.nan) for name, line in self._national.items()}
@@ -147,7 +165,7 @@ def latest(columns: Ints, times: Ints, ids: Objects) -> npt.NDArray[np.int64]:
     order = np.lexsort((times, columns))
     ends = np.flatnonzero(np.append(np.diff(columns[order]) != 0, True))
     best = order[ends]
-    newest = np.full(int(columns.max()) + 1, np.iinfo(np.int64).min)
+    newest = np.full(int(columns.max()) + 1, UNSEEN)
     newest[columns[best]] = times[best]
     tied = np.flatnonzero(times == newest[columns])
     if len(tied) == len(best):

@@ -20,7 +20,13 @@ WINDOW = ("n", "mean_idr", "sd_idr", "q1_idr", "q3_idr", "median_idr", "mad_idr"
 
 
 def score(
-    prices: Floats, day: int, of: Mapping[str, Floats], thresholds: Thresholds, good: Commodity, tolerance: float, ai: bool = False
+    prices: Floats,
+    day: int,
+    of: Mapping[str, Floats],
+    thresholds: Thresholds,
+    good: Commodity,
+    tolerance: float,
+    ai: bool = False,
 ) -> Scores:
     """Columns of silver.price_verdicts that follow from the price, one entry a row.
 
@@ -114,9 +120,7 @@ def _sources(log: Floats, of: Mapping[str, Floats], tolerance: float, thresholds
     }
 
 
-def _doubts(
-    prices: Floats, log: Floats, day: int, of: Mapping[str, Floats], warm: Flags, thresholds: Thresholds
-) -> Scores:
+def _doubts(prices: Floats, log: Floats, day: int, of: Mapping[str, Floats], warm: Flags, thresholds: Thresholds) -> Scores:
     """Far from the country's median, stale beside moving peers, far from the national level before the series is known."""
     ratio = prices / of["national_median_idr"]
     unchanged = (log == of["last_log"]) & (day - of["change_day"] > thresholds.stale_days)
@@ -152,6 +156,4 @@ def _forest(
 def _cause(of: Mapping[str, Floats], warm: Flags, carried: Flags, thresholds: Thresholds) -> npt.NDArray:
     """Why a validator had nothing to say, the weightiest first; empty when all spoke."""
     alone = ~np.isfinite(of["national_level"])
-    return np.select(
-        [~warm, carried, of["own_scale"] == 0, alone], ["warmup", "carried", "zero_scale", "no_peer"], default=""
-    )
+    return np.select([~warm, carried, of["own_scale"] == 0, alone], ["warmup", "carried", "zero_scale", "no_peer"], default="")

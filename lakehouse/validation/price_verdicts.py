@@ -14,7 +14,7 @@ from lakehouse.validation.price_scores import Scores
 from lakehouse.validation.thresholds import Thresholds
 
 TABLE = "silver.price_verdicts"
-CARRIED_OVER = ("event_id", "provider", "market_id", "region_code", "level", "commodity", "channel", "market_date", "event_time",
+CARRIED_OVER = ("event_id", "device_id", "provider", "market_id", "region_code", "level", "commodity", "channel", "market_date", "event_time",
                 "price_idr", "ingested_at")  # fmt: skip
 SHOWN = (
     "n", "mean_idr", "sd_idr", "q1_idr", "q3_idr", "median_idr", "mad_idr", "last_price_idr", "days_since_last", "move",
@@ -52,7 +52,7 @@ def verdict_rows(
     numbers = np.flatnonzero((place >= 0) & landing)
     if not len(numbers):
         return schema.empty_table()
-    chosen = rows.take(pa.array(numbers))
+    chosen = rows if len(numbers) == rows.num_rows else rows.take(pa.array(numbers))
     said = place[numbers]
     made = {
         "policy": pa.repeat(thresholds.policy, len(numbers)),

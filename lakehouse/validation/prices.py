@@ -20,7 +20,7 @@ from lakehouse.validation.price_verdicts import Gathered, readable, verdict_rows
 from lakehouse.validation.thresholds import Thresholds
 
 NEEDED = (
-    "event_id", "event_time", "provider", "market_id", "region_code", "level", "commodity", "channel", "price_idr",
+    "event_id", "event_time", "device_id", "provider", "market_id", "region_code", "level", "commodity", "channel", "price_idr",
     "market_date", "ingested_at",
 )  # fmt: skip
 DEFAULT_PROVIDER = "market"
@@ -110,6 +110,8 @@ class _Batch:
     def __init__(self, rows: pa.Table, validator: PriceValidator) -> None:
         if "provider" not in rows.column_names:
             rows = rows.append_column("provider", pa.repeat(DEFAULT_PROVIDER, rows.num_rows))
+        if "device_id" not in rows.column_names:
+            rows = rows.append_column("device_id", pa.nulls(rows.num_rows, pa.string()))
         filled = pc.fill_null(rows["provider"], DEFAULT_PROVIDER)
         self.table = rows.set_column(rows.column_names.index("provider"), "provider", filled)
         self._thresholds = validator.thresholds
@@ -125,7 +127,9 @@ class _Batch:
         self._panels = [validator.panel(one[0], one[1]) for one in known]
         order = {id(panel): nth for nth, panel in enumerate(dict.fromkeys(self._panels))}
         self._panel_of = np.array([order[id(panel)] for panel in self._panels], dtype=np.int64)
-        self._column = np.array([panel.series.get(one[2:5], -1) for panel, one in zip(self._panels, known, strict=True)], dtype=np.int64)
+        self._column = np.array(
+            [panel.series.get(one[2:5], -1) for panel, one in zip(self._panels, known, strict=True)], dtype=np.int64
+        )
         there = np.asarray(pc.and_(rows["market_date"].is_valid(), rows["event_time"].is_valid()))
         self.usable = np.flatnonzero((self.identity >= 0) & there & np.isfinite(self.price) & (self.price > 0))
 
