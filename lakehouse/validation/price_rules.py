@@ -42,7 +42,7 @@ def stream_rules() -> dict[str, Rule]:
 def refused(flags: Mapping[str, Flags]) -> Flags:
     """Rows that violate a rule of severity error."""
     errors = [name for name, rule in stream_rules().items() if rule.severity == "error"]
-    return np.logical_or.reduce([flags[name] for name in errors])
+    return np.asarray(np.logical_or.reduce([flags[name] for name in errors]), dtype=np.bool_)
 
 
 def sentence(rule: Rule, values: Mapping[str, object]) -> str:

@@ -1,6 +1,7 @@
 """Price and the statistics of its series -> scores and flags: the one code path of the stream, the day close and the API."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from lakehouse.validation.thresholds import Thresholds
 from lakehouse.validation.windows import Floats
 
 Flags = npt.NDArray[np.bool_]
-Scores = dict[str, npt.NDArray]  # columns of silver.price_verdicts
+Scores = dict[str, npt.NDArray[Any]]  # columns of silver.price_verdicts
 FLOOR_SD, FLOOR_IQR, FLOOR_MAD = 0.005, 0.01, 0.005  # shares of the median: most changes of stable goods are exactly zero
 FLOOR_RESIDUAL, FLOOR_GAP, FLOOR_PACE = 0.01, 0.02, 1e-4  # log units
 MAX_UNIT_TOLERANCE = 0.5  # log units; 10 is 2.3 away from 1
@@ -41,7 +42,7 @@ def score(
         move = log - of["last_log"]
         carried = (weekday(day) >= 5) & (of["friday_day"] == friday_before(day)) & (prices == of["friday_idr"])
         made: Scores = {name: of[name] for name in WINDOW}
-        made |= {"last_price_idr": np.exp(of["last_log"]), "days_since_last": age, "move": move, "carried": carried}
+        made |= {"last_price_idr": np.round(np.exp(of["last_log"]), 4), "days_since_last": age, "move": move, "carried": carried}
         made |= _votes(prices, of, warm, thresholds)
         made |= _calibrated(log, move, age, of, warm & ~carried, thresholds)
         made |= _unit_error(prices, move, age, of, good.daily_volatility, thresholds)
@@ -153,7 +154,7 @@ def _forest(
     return {"forest_score": values, "ai_flag": values > thresholds.forest}
 
 
-def _cause(of: Mapping[str, Floats], warm: Flags, carried: Flags, thresholds: Thresholds) -> npt.NDArray:
+def _cause(of: Mapping[str, Floats], warm: Flags, carried: Flags, thresholds: Thresholds) -> npt.NDArray[np.str_]:
     """Why a validator had nothing to say, the weightiest first; empty when all spoke."""
     alone = ~np.isfinite(of["national_level"])
     return np.select([~warm, carried, of["own_scale"] == 0, alone], ["warmup", "carried", "zero_scale", "no_peer"], default="")

@@ -14,8 +14,10 @@ from lakehouse.validation.price_scores import Scores
 from lakehouse.validation.thresholds import Thresholds
 
 TABLE = "silver.price_verdicts"
-CARRIED_OVER = ("event_id", "device_id", "provider", "market_id", "region_code", "level", "commodity", "channel", "market_date", "event_time",
-                "price_idr", "ingested_at")  # fmt: skip
+CARRIED_OVER = (
+    "event_id", "device_id", "provider", "market_id", "region_code", "level", "commodity", "channel", "market_date", "event_time",
+    "price_idr", "ingested_at",
+)  # fmt: skip
 SHOWN = (
     "n", "mean_idr", "sd_idr", "q1_idr", "q3_idr", "median_idr", "mad_idr", "last_price_idr", "days_since_last", "move",
     "national_move", "zscore", "deviation", "hampel", "score_r", "score_g", "forest_score", "source_gap", "source_tolerance",

@@ -9,7 +9,7 @@ Ints = npt.NDArray[np.int64]
 
 def count(window: Floats) -> Ints:
     """Observations a column."""
-    return np.isfinite(window).sum(axis=0)
+    return np.asarray(np.isfinite(window).sum(axis=0), dtype=np.int64)
 
 
 def ordered(window: Floats) -> Floats:
