@@ -12,7 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf.settings import settings
-from lakehouse.contract import Contract, kinds, rule_set
+from lakehouse.arrow import arrow_schema
+from lakehouse.contract import Contract, contracts, kinds, rule_set
 from lakehouse.quality import bit_of, mask_of
 from lakehouse.silver.verdicts import READINGS, ROW, accepted_rows, judged, quarantine_rows, row_columns, rules_of, settled
 from lakehouse.validation import Judgement, Validator
@@ -67,7 +68,8 @@ class KindResult:
 class Judge:
     """Judges frames of bronze rows, kind by kind; index and validators remember what has landed."""
 
-    def __init__(self, spark: SparkSession, ids: EventIds) -> None:
+    def __init__(self, spark: SparkSession, ids: EventIds | None) -> None:
+        """`ids` None: only what comes round again will be judged."""
         self._spark, self._ids = spark, ids
         knobs = settings().validation.model_dump()
         self.rules = {kind: rules_of(kind, knobs) for kind in kinds()}
@@ -81,6 +83,10 @@ class Judge:
             dataset = open_table(kinds()[kind].table).to_pyarrow_dataset()
             for batch in dataset.to_batches(columns=list(validator.columns), filter=pc.field("ingested_at") < before):
                 validator.load(pa.Table.from_batches([batch]))
+
+    def no_records(self) -> DataFrame:
+        """Bronze without a row."""
+        return self._spark.createDataFrame(arrow_schema(contracts()["bronze.events"]).empty_table())
 
     def judge(self, bronze: DataFrame, kind: str, tag: bytes, again: Sequence[Reentry] = ()) -> KindResult:
         """Verdicts of one kind. `tag`: of the batch, so that its retry judges alike; `again`: what decisions send round."""
@@ -119,7 +125,8 @@ class Judge:
         arrived = np.flatnonzero(result.arrived) if again else slice(None)
         ids, hashes = (np.array(narrow[name].to_pylist(), dtype=object)[arrived] for name in ("event_id", "payload_hash"))
         verdict = np.full(narrow.num_rows, NEW, dtype=np.int8)
-        verdict[arrived] = self._ids.classify(result.kind, list(ids), list(hashes), tag)
+        if self._ids is not None:
+            verdict[arrived] = self._ids.classify(result.kind, list(ids), list(hashes), tag)
         for row, entry in result.reentries.items():
             verdict[row] = CONFLICT if entry.conflict else NEW
         mask = narrow["mask"].to_numpy() | np.where(verdict == CONFLICT, bit_of(rules, "id_conflict"), 0)
