@@ -160,7 +160,9 @@ def doctor(as_json: AsJson = False) -> None:
 
 @app.command()
 def logs(
-    service: Annotated[str, typer.Argument(help="broker, stream, gateway, folder_watch, api or supervisord")] = "stream",
+    service: Annotated[
+        str, typer.Argument(help="broker, stream, heavy_gold, gateway, folder_watch, api or supervisord")
+    ] = "stream",
     lines: Annotated[int, typer.Option("-n", min=1)] = 50,
 ) -> None:
     """The last lines of a service's log."""

@@ -26,6 +26,10 @@ SLOW = Flow(
     says="every stream.slow_trigger_seconds, beside the query: gold that may be seconds old",
     gold=("gold.price_history", "gold.daily_prices", "gold.markets"),
 )
+HEAVY = Flow(
+    says="every stream.heavy_trigger_seconds, in a process of its own (heavy_gold.py): gold that takes its time",
+    gold=(),
+)
 
 
 def folded() -> list[Contract]:

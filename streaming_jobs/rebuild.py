@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from rich.progress import track
 
 from conf.settings import settings
 from lakehouse.contract import contracts, kinds
-from streaming_jobs import guard, kafka_source
+from streaming_jobs import guard, heavy_gold, kafka_source
 from streaming_jobs.batch import judge_all, rows_of, written_versions
 from streaming_jobs.counts import balance_row, quality_rows
 from streaming_jobs.delta_sink import BatchTag, append_arrow, append_frame, create_tables, empty_table, open_table, path_of
@@ -193,6 +194,7 @@ def rebuild_silver(spark: SparkSession) -> int:
         events += work.chunk(bronze, times)
         ids.commit(REBUILT, -1)
     SlowGold(1).refresh()
+    heavy_gold.HeavyGold([make() for make in heavy_gold.JOBS], threading.Event()).round()
     ids.commit(stream_id, batch_id)
     ids.close()
     guard.rebuilding_file().unlink()
@@ -240,7 +242,7 @@ def main(what: Annotated[str, typer.Argument(help="silver: tables from bronze; c
         console.print(f"nothing is called '{what}': give silver or checkpoint", markup=False)
         raise typer.Exit(2)
     try:
-        held = guard.lock()
+        held, held_too = guard.lock(), heavy_gold.lock()
         create_tables()
         if what == "checkpoint":
             positions = rebuild_checkpoint()
@@ -251,6 +253,7 @@ def main(what: Annotated[str, typer.Argument(help="silver: tables from bronze; c
             spark.stop()
             print(f"{events} events judged again")
         held.close()
+        held_too.close()
     except guard.Refused as refusal:
         console.print(str(refusal), markup=False)
         raise typer.Exit(REFUSED) from None
