@@ -26,7 +26,8 @@ class Balance:
 def balances() -> list[Balance]:
     """One balance per kind. All tables are read as of one finished batch."""
     silver = {kind: contract.table for kind, contract in kinds().items()}
-    connection = database(["bronze.events", "silver.quarantine", "gold.reviews", "gold.balance", *silver.values()], _settled_versions())
+    tables = ["bronze.events", "silver.quarantine", "gold.reviews", "gold.balance", *silver.values()]
+    connection = database(tables, _settled_versions())
     rows_in = _counts(connection, "select kind, count(*) from bronze.events group by kind")
     # An event that came round again stands there once more (generation 1, 2 …); one that has landed since is in silver now.
     quarantine = _counts(connection, "select kind, count(*) from silver.quarantine where generation = 0 group by kind")

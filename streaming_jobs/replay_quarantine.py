@@ -10,19 +10,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import numpy as np
 import orjson
-import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from rich.console import Console
 from rich.table import Table
 
-from conf.broker import partition_of, producer_config
+from conf.broker import producer_config
 from conf.settings import settings
 from lakehouse.contract import every_kind_rules, kinds
-from lakehouse.event import Event, partition_key, rfc3339, series_key
+from lakehouse.event import Event, rfc3339, series_key
 from streaming_jobs.delta_sink import open_table
 from streaming_jobs.judging import Judge, KindResult
 from streaming_jobs.reviews import DECISION, Reentry, Target
@@ -116,8 +114,14 @@ def decision_on(row: Row, rule: str | None, rule_set: str, now: datetime) -> Eve
         "decided_by": ACTOR,
         "quarantined_at": rfc3339(row["quarantined_at"]),
     }
-    key = series_key(DECISION, payload, record)
-    return Event(DECISION, key, orjson.dumps(payload), str(payload["event_id"]), ACTOR, now, together=partition_key(DECISION, payload))
+    return Event(
+        kind=DECISION,
+        key=series_key(DECISION, payload, record),
+        value=orjson.dumps(payload),
+        event_id=str(payload["event_id"]),
+        source=ACTOR,
+        received_at=now,
+    )
 
 
 def send(events: Sequence[Event]) -> None:
@@ -130,8 +134,7 @@ def send(events: Sequence[Event]) -> None:
 
     producer = Producer(producer_config())
     for event in events:
-        where = partition_of(event.together)
-        producer.produce(event.topic, event.value, event.key, where, delivered, headers=event.headers)
+        producer.produce(event.topic, event.value, event.key, on_delivery=delivered, headers=event.headers)
         producer.poll(0)
     producer.flush(settings().kafka.acknowledge_timeout_seconds * 2)
     if failures or len(producer):
@@ -182,7 +185,7 @@ def main(
     try:
         send([decision_on(row, rule, judge_set, now) for row in passing])
     except KafkaException as error:
-        console.print(f"the decisions were not acknowledged ({error}); start the stack with ./run.sh up and run this again", markup=False)
+        console.print(f"not all decisions were acknowledged ({error}): ./run.sh up, then run this again", markup=False)
         raise typer.Exit(NOT_RUNNING) from None
     console.print(f"{len(passing)} decisions sent; the stream lets the rows in as it takes them up", markup=False)
 
