@@ -11,6 +11,7 @@ from lakehouse.contract import Rule
 from lakehouse.quality import bit_of
 from lakehouse.silver.verdicts import MARKS
 from streaming_jobs.event_ids import CONFLICT, NEW
+from streaming_jobs.reviews import filled
 
 if TYPE_CHECKING:
     from streaming_jobs.judging import KindResult
@@ -60,9 +61,9 @@ def _reasons(result: "KindResult", rules: tuple[Rule, ...], row: int) -> tuple[R
     errors: Reasons = []
     warnings: Reasons = []
     if result.verdict[row] == CONFLICT:
-        event_id = result.narrow["event_id"][row].as_py()
         rule = next(rule for rule in rules if rule.name == "id_conflict")
-        errors.append({"rule": rule.name, "severity": rule.severity, "message": rule.message.replace("{event_id}", event_id)})
+        message = filled(rule.message, {"event_id": result.narrow["event_id"][row].as_py()})
+        errors.append({"rule": rule.name, "severity": rule.severity, "message": message})
     for name, flags in (result.judgement.violated if result.judgement else {}).items():
         rule = next(rule for rule in rules if rule.name == name)
         if flags[row] and int(result.mask[row]) & bit_of(rules, name):

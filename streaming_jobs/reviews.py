@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.arrow import arrow_schema
-from lakehouse.contract import contracts
+from lakehouse.contract import Rule, contracts
 from lakehouse.event import lenient_payload
 from lakehouse.quality import bit_of
+from lakehouse.validation import Judgement
 from streaming_jobs.delta_sink import open_table
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class Reviews:
         rows = dataset.to_table(columns=["target_record", "generation"], filter=pc.field("ingested_at") < before)
         self._decided = {target for row in rows.to_pylist() if (target := target_of(row))}
 
-    def resolve(self, result: "KindResult", rules: Sequence[Any], time: datetime) -> "list[Review]":
-        """Settle the batch's decisions in their order: sets `target_known` and `already_decided` in the result's mask.
+    def resolve(self, result: "KindResult", rules: Sequence[Rule], time: datetime) -> "list[Review]":
+        """Settle the batch's decisions in their order; those about nothing, or about what was decided before, are refused.
 
         Returns those that count, each with the row that it is about.
         """
@@ -61,16 +62,26 @@ class Reviews:
         passed = np.flatnonzero(result.accepted)
         targets = {int(row): target_of(rows[row]) for row in passed}
         found = quarantined([target for target in targets.values() if target], [rows[row] for row in passed], time)
+        refused = {name: np.zeros(len(rows), dtype=bool) for name in ("target_known", "already_decided")}
         counted = []
         for row, target in targets.items():
             if target is None or target not in found:
-                result.mask[row] |= bit_of(rules, "target_known")
+                refused["target_known"][row] = True
             elif target in self._decided:
-                result.mask[row] |= bit_of(rules, "already_decided")
+                refused["already_decided"][row] = True
             else:
                 self._decided.add(target)
                 counted.append(Review(rows[row], found[target]))
+        for name, flags in refused.items():
+            result.mask = result.mask | np.where(flags, bit_of(tuple(rules), name), 0)
+        messages = {rule.name: rule.message for rule in rules}
+        result.judgement = Judgement(refused, lambda name, row: filled(messages[name], rows[row]))
         return counted
+
+
+def filled(message: str, row: dict[str, Any]) -> str:
+    """A rule's sentence with the row's values."""
+    return re.sub(r"\{(\w+)\}", lambda found: str(row.get(found[1]))[:120], message)
 
 
 def target_of(row: dict[str, Any]) -> Target | None:
