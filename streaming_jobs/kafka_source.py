@@ -17,6 +17,11 @@ from streaming_jobs.flows import HOT
 Positions = dict[str, dict[str, int]]  # topic -> partition -> next offset
 
 
+def subscribed() -> list[str]:
+    """Topics that the stream reads: one a kind, and those of older systems."""
+    return [*HOT.topics, *settings().kafka.legacy_topics]
+
+
 def checkpoint_dir() -> Path:
     return settings().state_dir / "checkpoint"
 
@@ -37,7 +42,7 @@ def records(spark: SparkSession) -> DataFrame:
     source = (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings().kafka.bootstrap)
-        .option("subscribe", ",".join(HOT.topics))
+        .option("subscribe", ",".join(subscribed()))
         .option("startingOffsets", start.read_text() if start.exists() else "earliest")
         .option("failOnDataLoss", "true")
         .option("includeHeaders", "true")
