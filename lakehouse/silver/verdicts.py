@@ -69,28 +69,30 @@ MARKS = {
 }
 
 
-def settled(rows: DataFrame, marks: DataFrame | None, place: Sequence[str]) -> DataFrame:
-    """Judged rows with the columns of MARKS. `marks`: MARKS beside `place`, which names a row; None: nothing to add."""
-    if marks is None:
-        marked = rows.withColumns({name: F.lit(None).cast(type_) for name, type_ in MARKS.items()})
-    else:
-        marked = rows.join(F.broadcast(marks), list(place), "left")
+def settled(rows: DataFrame, marks: DataFrame, place: Sequence[str]) -> DataFrame:
+    """Judged rows with the columns of MARKS. `marks`: MARKS beside `place`, which names a row; the other rows' are null."""
     own = F.when(F.col("reasons").isNull(), "silver").otherwise("quarantine")
-    return marked.withColumn("landing", F.coalesce("landing", own))
+    return rows.join(F.broadcast(marks), list(place), "left").withColumn("landing", F.coalesce("landing", own))
 
 
 def accepted_rows(rows: DataFrame, kind: str) -> DataFrame:
-    """Settled rows that land in silver -> rows of the kind's table, in the contract's columns and order."""
+    """Judged rows, settled or not, that land in silver -> rows of the kind's table, in the contract's columns and order."""
     contract = kinds()[kind]
-    noted = F.expr(f"concat({ROW}._warnings, coalesce(noted, cast(array() as array<string>)))")
-    landed = rows.filter("landing = 'silver'").withColumn("_noted", noted)
-    flat = landed.select(*KEPT, f"{ROW}.*", "_noted").drop("_warnings").withColumnRenamed("_noted", "_warnings")
+    if "landing" in rows.columns:
+        noted = F.expr(f"concat({ROW}._warnings, coalesce(noted, array()))").alias("_warnings")
+        inside = [f"{ROW}.{name}" for name in row_columns(contract) if name != "_warnings"]
+        flat = rows.filter("landing = 'silver'").select(*KEPT, *inside, noted)
+    else:
+        flat = rows.filter("reasons is null").select(*KEPT, f"{ROW}.*")
     explode = getattr(TRANSFORMS[kind], "rows", None)
     return (explode(flat) if explode else flat).select(*contract.column_names)
 
 
 def quarantine_rows(rows: DataFrame, kind: str, rule_set: str) -> DataFrame:
-    """Settled rows that are doubtful -> rows of silver.quarantine."""
+    """Judged rows, settled or not, that are doubtful -> rows of silver.quarantine."""
+    if "landing" not in rows.columns:
+        nothing = {name: F.lit(None).cast(spark_type) for name, spark_type in MARKS.items() if name != "landing"}
+        rows = rows.filter("reasons is not null").withColumns({**nothing, "landing": F.lit("quarantine")})
     none = f"cast(array() as {REASONS_TYPE})"
     own = f"filter(coalesce(reasons, {none}), r -> waived is null or not array_contains(waived, r.rule))"
     reason = "named_struct('rule', w, 'severity', 'warn', 'message', w)"
