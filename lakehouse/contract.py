@@ -193,6 +193,12 @@ def kinds() -> dict[str, Contract]:
 
 
 @cache
+def sent_over_http() -> dict[str, Contract]:
+    """The kinds that may be posted at the ingest address; the others come from routes of their own."""
+    return {kind: contract for kind, contract in kinds().items() if contract.over_http}
+
+
+@cache
 def rule_set() -> str:
     """Fingerprint (12 hex digits) of all rules: changes with any name, severity, check or message."""
     text = repr([(kind, contract.rules) for kind, contract in sorted(kinds().items())])

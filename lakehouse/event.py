@@ -20,6 +20,7 @@ from lakehouse.times import rfc3339 as rfc3339
 
 TOPIC_PREFIX = "lumbung."
 DEAD_LETTERS = "lumbung.dlq"
+LEGACY_KIND = "listing"  # what the topics named in kafka.legacy_topics hold
 EVENT_MAX_BYTES = 65536
 EVENT_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 # Half of a surrogate pair or an escaped NUL: legal JSON to some parsers, text to nobody. Read by Python and Java alike.
@@ -63,6 +64,11 @@ class Event:
             ("received_at", rfc3339(self.received_at).encode()),
             ("content_type", self.content_type.encode()),
         ]
+
+
+def kind_of_topic(topic: str) -> str:
+    """The kind of a topic's records: told by our own topics' names; topics of others hold listings."""
+    return topic.removeprefix(TOPIC_PREFIX) if topic.startswith(TOPIC_PREFIX) else LEGACY_KIND
 
 
 def topics() -> list[str]:
