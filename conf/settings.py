@@ -56,6 +56,7 @@ class StreamKnobs(BaseModel):
     driver_memory_mb: int
     master: str
     slow_trigger_seconds: float
+    heavy_trigger_seconds: float = Field(gt=0)
     small_batch_events: int
     compact_after_commits: int
     compact_target_bytes: int
@@ -92,6 +93,10 @@ class ValidationKnobs(BaseModel):
     source_age_days: int
     shock_share: float = Field(gt=0, le=1)
     shock_part: float = Field(gt=0, le=1)
+    retail_price_min: float
+    retail_price_max: float
+    retail_rating_min: float
+    retail_rating_max: float
 
 
 class Secrets(BaseSettings):

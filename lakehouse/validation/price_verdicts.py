@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.arrow import arrow_schema
-from lakehouse.contract import contracts, rule_set
+from lakehouse.contract import contracts
 from lakehouse.validation.price_scores import Scores
 from lakehouse.validation.thresholds import Thresholds
 
@@ -47,7 +47,12 @@ class Gathered:
 
 
 def verdict_rows(
-    rows: pa.Table, place: npt.NDArray[np.int64], columns: Scores, landing: npt.NDArray[np.bool_], thresholds: Thresholds
+    rows: pa.Table,
+    place: npt.NDArray[np.int64],
+    columns: Scores,
+    landing: npt.NDArray[np.bool_],
+    thresholds: Thresholds,
+    rule_set: str,
 ) -> pa.Table:
     """Rows of silver.price_verdicts for the judged rows in `landing` (nothing else was against them), in batch order."""
     schema = arrow_schema(contracts()[TABLE])
@@ -59,7 +64,7 @@ def verdict_rows(
     made = {
         "policy": pa.repeat(thresholds.policy, len(numbers)),
         "thresholds": pa.repeat(thresholds.version, len(numbers)),
-        "rule_set": pa.repeat(rule_set(), len(numbers)),
+        "rule_set": pa.repeat(rule_set, len(numbers)),
     }
     for field in schema:
         if field.name in made:

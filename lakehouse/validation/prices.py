@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.contract import contracts
+from lakehouse.contract import contracts, rule_set
 from lakehouse.reference import commodities
 from lakehouse.validation import Flags, Judgement
 from lakehouse.validation.price_evidence import Witness, witness
@@ -38,6 +38,7 @@ class PriceValidator:
 
     def __init__(self, knobs: Mapping[str, object]) -> None:
         self.thresholds = Thresholds.of(knobs)
+        self._rule_set = rule_set(knobs)
         self.panels: dict[tuple[str, str], Panel] = {}
 
     def load(self, accepted: pa.Table) -> None:
@@ -100,7 +101,7 @@ class PriceValidator:
                 return None
             return {"price": round(float(columns["suggested_price_idr"][place[row]]), 2)}
 
-        verdicts = verdict_rows(rows, place, columns, landing, self.thresholds)
+        verdicts = verdict_rows(rows, place, columns, landing, self.thresholds, self._rule_set)
         return Judgement({name: flags for name, flags in whole.items() if flags.any()}, message, evidence, suggestion, verdicts)
 
 
