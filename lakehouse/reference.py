@@ -62,7 +62,7 @@ class Market:
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What a price is measured against, in rupiah per `unit`: consumer `high_idr` is the ceiling, producer `low_idr` the floor."""
+    """What a price is measured against, rupiah per `unit`: consumer `high_idr` is the ceiling, producer `low_idr` the floor."""
 
     commodity: str
     zone: str  # rice_zone of the province
