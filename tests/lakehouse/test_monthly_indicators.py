@@ -118,7 +118,7 @@ def test_the_trend_by_hand():
 
 
 def test_alps_is_least_squares_on_the_months_up_to_then():
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(8)
     price = 10_000 + 40 * np.arange(60) + 900 * np.sin(np.arange(60) * np.pi / 6) + rng.uniform(-300, 300, 60)
     price[[7, 20, 44]] = NAN
     real, late, reason = alps(price)
