@@ -217,6 +217,12 @@ def rebuild(context: typer.Context) -> None:
     module("streaming_jobs.rebuild", *context.args)
 
 
+@app.command("replay-quarantine", context_settings=PASS_ON)
+def replay_quarantine(context: typer.Context) -> None:
+    """Judge quarantined rows again by today's rules: replay-quarantine [--rule R] [--kind K] [--dry-run]."""
+    module("streaming_jobs.replay_quarantine", *context.args)
+
+
 @app.command(context_settings=PASS_ON)
 def chaos(context: typer.Context) -> None:
     """Kill every part with -9 under load and prove that nothing is lost or doubled: chaos [--events N] [--kills K] [--seed S]."""
