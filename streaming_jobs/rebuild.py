@@ -31,6 +31,7 @@ log = logging.getLogger("lumbung.rebuild")
 console = Console(stderr=True)
 REBUILT = "rebuilt"  # stream id of batches whose own is not known any more
 REFUSED = 5
+KEPT = ("bronze.events", "gold.ledger")  # what cannot be made again, and what must still fit when the rest has been
 
 
 def positions_frame(spark: SparkSession, positions: Positions) -> DataFrame:
@@ -162,7 +163,7 @@ def rebuild_silver(spark: SparkSession) -> int:
     grouped = bronze.groupBy("ingested_at").count().orderBy("ingested_at").toArrow()
     counts = list(zip(grouped["ingested_at"].to_pylist(), grouped["count"].to_pylist(), strict=True))
     for name, contract in contracts().items():
-        if name != "bronze.events":
+        if name not in KEPT:
             empty_table(contract)
     place = settings().state_dir / "event_ids"
     shutil.rmtree(place, ignore_errors=True)
