@@ -33,18 +33,24 @@ class Bound:
     per_event: bool = False
     columns: tuple[str, ...] = ()  # of a leaf; none: all but JUDGED
     actor: str | None = None  # column that says who; none: the stream
+    chain_column: str | None = None  # column that says which chain a row belongs to; none: all belong to this one
 
     @property
     def leaf_columns(self) -> tuple[str, ...]:
         """What says that a row was shown: the same after silver was made anew from bronze, whatever the rules are then."""
         return self.columns or tuple(name for name in contracts()[self.table].column_names if name not in JUDGED)
 
+    def among(self, wanted: Any) -> Any:
+        """The expression `wanted`, narrowed to the rows of this chain."""
+        return wanted & (pc.field(self.chain_column) == self.chain) if self.chain_column else wanted
+
 
 PRICE = ("market_id", "commodity", "channel", "price_idr", "unit", "event_time", "market_date")
 BOUND = (
     Bound("silver.prices", "price", "price_batch", columns=(*PLACE, *PRICE)),
     Bound("silver.decisions", "price", "decision", per_event=True, actor="decided_by"),
-    Bound("silver.ledger_entries", "price", "price", per_event=True, actor="source"),
+    Bound("silver.ledger_entries", "price", "price", per_event=True, actor="actor", chain_column="chain"),
+    Bound("silver.ledger_entries", "trade", "trade", per_event=True, actor="actor", chain_column="chain"),
 )
 
 

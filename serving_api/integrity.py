@@ -59,6 +59,15 @@ class Verifier:
         """Linear in what is new, or in everything when a file changed. The published head is read before the tables."""
         now, head = datetime.now(UTC), self._published(chain)
         lake = LedgerLake(self._root, chain)
+        try:
+            return self._check(lake, head, now)
+        except UNREADABLE as error:
+            self._verified.pop(chain, None)
+            fault = Fault(0, "unreadable", f"{TABLE} cannot be read: {error}")
+            return Verdict(chain, 0, None, 0, fault, now, None, lake.versions)
+
+    def _check(self, lake: LedgerLake, head: ledger_head.Head | Fault | None, now: datetime) -> Verdict:
+        chain = lake.chain
         index = lake.records(columns=["index"])["index"]
         done = self._done(chain, lake, index)
         first = done.books.length
@@ -73,7 +82,7 @@ class Verifier:
         else:
             self._verified.pop(chain, None)
         rows = sum(books.rows for books in done.books.tables.values())
-        last = lake.records(pc.field("index") == len(index) - 1, ["hash", "timestamp"]).to_pylist()[-1:] if len(index) else []
+        last = lake.records(pc.field("index") == len(index) - 1, ["hash", "timestamp"]).to_pylist()[-1:]
         known, newest = (last[0]["hash"], last[0]["timestamp"]) if last else (None, None)
         return Verdict(chain, len(index), known, rows, fault, now, newest, lake.versions)
 

@@ -11,12 +11,14 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from lakehouse.arrow import arrow_schema
+from lakehouse.contract import contracts
 from lakehouse.ledger import TABLE, Record
 from lakehouse.ledger_check import covered_columns_of
 from lakehouse.ledger_rows import PLACE, bound_tables, id_print
 from lakehouse.paths import table_path
 
-UNREADABLE = (DeltaError, OSError, pa.ArrowException, ValueError)  # a file that is gone, cut, or no Parquet any more
+UNREADABLE = (DeltaError, OSError, pa.ArrowException, UnicodeDecodeError)  # a file that is gone, cut, or no Parquet any more
 Files = frozenset[tuple[str, int, int, int]]
 TIME = "ingested_at"
 
@@ -47,26 +49,25 @@ class LedgerLake:
     chain: str
 
     def __post_init__(self) -> None:
-        names = [TABLE, *(bound.table for bound in bound_tables() if bound.chain == self.chain)]
-        self.tables = {name: opened(self.root, name) for name in names}
+        self.bound = {bound.table: bound for bound in bound_tables() if bound.chain == self.chain}
+        self.tables = {name: opened(self.root, name) for name in (TABLE, *self.bound)}
         self.files = {name: files_of(table) for name, table in self.tables.items()}
         self.versions = {name: table.version() for name, table in self.tables.items() if table}
 
-    @property
-    def bound(self) -> list[str]:
-        """The tables that the chain is bound to."""
-        return [name for name in self.tables if name != TABLE]
-
-    def records(self, wanted: pc.Expression | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-        """Records of the chain, by index."""
+    def records(self, wanted: pc.Expression | None = None, columns: Sequence[str] = ()) -> pa.Table:
+        """Records of the chain by index; all columns, or `columns` and the index."""
         ledger = self.tables[TABLE]
         if ledger is None:
-            return pa.table({name: [] for name in columns or ["index"]})
+            return arrow_schema(contracts()[TABLE]).empty_table()
         of_chain = pc.field("chain") == self.chain
-        rows = ledger.to_pyarrow_dataset().to_table(
-            columns=list(columns) if columns else None, filter=of_chain if wanted is None else of_chain & wanted
+        return (
+            ledger.to_pyarrow_dataset()
+            .to_table(
+                columns=sorted({"index", *columns}) if columns else None,
+                filter=of_chain if wanted is None else of_chain & wanted,
+            )
+            .sort_by("index")
         )
-        return rows.sort_by("index")
 
     def rows(self, table: str, after: datetime | None, upto: datetime, records: Sequence[Record]) -> pa.Table:
         """Rows of a bound table in (after, upto], from the beginning and with those without a time when `after` is None."""
@@ -77,14 +78,17 @@ class LedgerLake:
         wanted = {*PLACE, TIME, *covered_columns_of(records)}
         within = pc.field(TIME) <= upto
         within = within | pc.field(TIME).is_null() if after is None else within & (pc.field(TIME) > after)
-        return dataset.to_table(columns=[name for name in dataset.schema.names if name in wanted], filter=within)
+        return dataset.to_table(
+            columns=[name for name in dataset.schema.names if name in wanted], filter=self.bound[table].among(within)
+        )
 
     def count_upto(self, table: str, upto: datetime | None) -> int:
         """Rows of a bound table that are not later than a time, those without one included."""
         held = self.tables[table]
         if held is None or upto is None:
             return 0
-        return int(held.to_pyarrow_dataset().count_rows(filter=(pc.field(TIME) <= upto) | pc.field(TIME).is_null()))
+        wanted = self.bound[table].among((pc.field(TIME) <= upto) | pc.field(TIME).is_null())
+        return int(held.to_pyarrow_dataset().count_rows(filter=wanted))
 
     def name_of(self, missing: bytes, time: datetime) -> str | None:
         """The event id that has the print and is gone from silver, by bronze: looked for in its batch first, then everywhere."""

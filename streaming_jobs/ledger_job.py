@@ -17,9 +17,8 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.canonical import canonical
 from lakehouse.contract import contracts
 from lakehouse.ledger import CHAINS, COMPACTION, TABLE, Books, head_fault
-from lakehouse.ledger_rows import Bound, batches_of, bodies, bound_tables, fingerprints, in_order, root_of
+from lakehouse.ledger_rows import PLACE, Bound, batches_of, bodies, bound_tables, fingerprints, in_order, root_of
 from streaming_jobs.delta_sink import append_arrow, open_table, taken_up_to
-from streaming_jobs.maintenance import Maintenance
 
 log = logging.getLogger("lumbung.ledger")
 # A clock may be set back between two batches: batches this much before the mark are looked at again.
@@ -46,7 +45,6 @@ class LedgerJob:
     def __init__(self) -> None:
         self._books: dict[str, Books] = {}
         self._version: int | None = None  # of the table that the books stand for
-        self._maintenance = Maintenance([TABLE])
 
     def refresh(self) -> None:
         """Put on record what was finished since the last round. Killed anywhere, the next round goes on where it stopped."""
@@ -62,8 +60,6 @@ class LedgerJob:
             self._write([*self._drafts(group), *due], upto)
         if merges:
             self._write(merges, taken_up_to(TABLE))
-        self._maintenance.take_turn()
-        self._version = open_table(TABLE).version()
 
     def _opened(self) -> bool:
         """Books from the table. False when the published head is not in it: appending would bury what happened."""
@@ -108,7 +104,7 @@ class LedgerJob:
         for commit in commits_since(open_table(bound.table), since):
             if commit.get("operation") == "OPTIMIZE" and since < commit["version"] <= upto:
                 time = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)
-                found.append((time, merge_draft(bound.table, commit["version"])))
+                found.append((time, merge_draft(bound, commit["version"])))
         return found
 
     def _drafts(self, group: list[Batch]) -> Iterator[tuple[datetime, dict[str, Any]]]:
@@ -119,7 +115,8 @@ class LedgerJob:
         window = (at >= times[0]) & (at <= times[-1]) & at.isin(times)
         for bound in bound_tables():
             table = open_table(bound.table)
-            rows = in_order(table.to_pyarrow_dataset().to_table(filter=window))
+            wanted = list({*PLACE, *bound.leaf_columns, "ingested_at", "rule_set", *([bound.actor] if bound.actor else [])})
+            rows = in_order(table.to_pyarrow_dataset().to_table(columns=wanted, filter=bound.among(window)))
             if not rows.num_rows:
                 continue
             commits = commits_of(table, self._books[bound.chain].of(bound.table).version)
@@ -138,8 +135,11 @@ class LedgerJob:
             return
         self._version = None  # unless this ends well, the books are read again
         ordered = sorted(drafts, key=lambda item: (item[0], item[1]["table"], item[1]["event_id"] or ""))
-        chain_of = {bound.table: bound.chain for bound in bound_tables()}
-        records = [self._books[chain_of[draft["table"]]].append(draft, now) for _, draft in ordered]
+        records = []
+        for _, draft in ordered:
+            books = self._books[draft["chain"]]
+            if draft["kind"] != COMPACTION or books.of(draft["table"]).rows:  # a merge of nothing on record says nothing
+                records.append(books.append(draft, now))
         rows = pa.Table.from_pylist(records, arrow_schema(contracts()[TABLE]))
         failpoint("ledger.before_append")
         append_arrow(rows, contracts()[TABLE], "{}", upto)
@@ -147,6 +147,7 @@ class LedgerJob:
         if records:
             self._publish()
         failpoint("ledger.after_publish")
+        self._version = open_table(TABLE).version()
 
     def _heads(self) -> dict[str, ledger_head.Head]:
         return {chain: (books.length - 1, books.head_hash) for chain, books in self._books.items() if books.length}
@@ -195,6 +196,7 @@ def drafts_of(bound: Bound, rows: pa.Table, found: list[bytes], version: int) ->
     for start, end in groups:
         covered = canonical({"columns": list(bound.leaf_columns), "first": ids[start], "last": ids[end - 1]})
         yield {
+            "chain": bound.chain,
             "kind": bound.kind,
             "event_id": ids[start] if bound.per_event else None,
             "payload": (found[start] if bound.per_event else covered).decode(),
@@ -209,10 +211,9 @@ def drafts_of(bound: Bound, rows: pa.Table, found: list[bytes], version: int) ->
         }
 
 
-def merge_draft(table: str, version: int) -> dict[str, Any]:
+def merge_draft(bound: Bound, version: int) -> dict[str, Any]:
     """Record of a commit that merged files; rows and root are those of the books."""
+    empty = dict.fromkeys(("event_id", "rows", "merkle_root", "rule_set_fingerprint", "batch_time", "fingerprints"))
     said = canonical({"operation": "OPTIMIZE"}).decode()
-    return {
-        "kind": COMPACTION, "event_id": None, "payload": said, "actor": "maintenance", "table": table, "delta_version": version,
-        "rows": None, "merkle_root": None, "rule_set_fingerprint": None, "batch_time": None, "fingerprints": None,
-    }  # fmt: skip
+    made = {"chain": bound.chain, "kind": COMPACTION, "payload": said, "table": bound.table, "delta_version": version}
+    return {**empty, **made, "actor": "maintenance"}

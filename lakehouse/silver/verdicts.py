@@ -8,10 +8,10 @@ from pyspark.sql import functions as F
 
 from lakehouse.contract import Contract, Rule, kinds, rule_set
 from lakehouse.quality import REASONS_TYPE, bound, reasons, violations, warnings
-from lakehouse.silver import prices, sensors
+from lakehouse.silver import ledger_entries, prices, sensors
 from lakehouse.silver.payload import constants, parse
 
-TRANSFORMS: Mapping[str, ModuleType] = {"price": prices, "sensor": sensors}
+TRANSFORMS: Mapping[str, ModuleType] = {"price": prices, "sensor": sensors, "ledger": ledger_entries}
 ROW = "row"
 # What a verdict keeps of bronze.events beside the silver row; the payload travels as text, which holds any bytes unchanged.
 KEPT = ("topic", "partition", "offset", "event_id", "source", "received_at", "content_type", "ingested_at")
