@@ -69,11 +69,12 @@ def record_fault(record: Record, ids: Ids, found: Sequence[bytes]) -> RowFault |
     return RowFault(Fault(index, "root" if same_count else "rows", detail, altered), missing, time)
 
 
-def rows_faults(records: Sequence[Record], rows: pa.Table) -> list[RowFault]:
+def rows_faults(records: Sequence[Record], rows: pa.Table, cut: bool = False) -> list[RowFault]:
     """Every record of one table whose rows changed, and every batch of rows that no record covers.
 
     `records`: sorted by batch_time, at least one. `rows`: all rows up to the last of them, from behind the batch before the
-    first; with event_id, Kafka coordinates, ingested_at and the columns that the records cover.
+    first; with event_id, Kafka coordinates, ingested_at and the columns that the records cover. `cut`: the last batch may have
+    had more records, which cannot be trusted or are gone.
     """
     rows = in_order(rows)
     ids: Ids = rows["event_id"].to_pylist()
@@ -89,12 +90,12 @@ def rows_faults(records: Sequence[Record], rows: pa.Table) -> list[RowFault]:
             faults.append(stranger(records, time, ids[start]))
         else:
             found = canonical_rows[covered_columns(covering[0])][start:end]
-            faults += batch_faults(covering, ids[start:end], found)
+            faults += batch_faults(covering, ids[start:end], found, cut and time == records[-1]["batch_time"])
     faults += [record_fault(record, [], []) for gone in by_time.values() for record in gone]
     return [fault for fault in faults if fault]
 
 
-def batch_faults(records: Sequence[Record], ids: Ids, found: Sequence[bytes]) -> list[RowFault | None]:
+def batch_faults(records: Sequence[Record], ids: Ids, found: Sequence[bytes], cut: bool) -> list[RowFault | None]:
     """The same for one batch: a record of all its rows, or one an event."""
     if records[0]["event_id"] is None:
         return [record_fault(records[0], ids, found)]
@@ -103,7 +104,7 @@ def batch_faults(records: Sequence[Record], ids: Ids, found: Sequence[bytes]) ->
         by_id.setdefault(event_id, []).append(body)
     taken = [(record["event_id"], by_id.pop(record["event_id"], [])) for record in records]
     faults = [record_fault(record, [one] * len(its), its) for record, (one, its) in zip(records, taken, strict=True)]
-    return [*faults, *(stranger(records, records[0]["batch_time"], event_id) for event_id in by_id)]
+    return faults if cut else [*faults, *(stranger(records, records[0]["batch_time"], event_id) for event_id in by_id)]
 
 
 def stranger(records: Sequence[Record], time: datetime | None, event_id: str | None) -> RowFault:

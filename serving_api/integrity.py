@@ -74,7 +74,7 @@ class Verifier:
         faults = [fault for fault in (links(lake, done.books, index), told_by_head(lake, head, len(index))) if fault]
         trusted = min([fault.index for fault in faults], default=done.books.length)
         for table in lake.bound:
-            if fault := covered_rows(lake, table, first, trusted, done.upto):
+            if fault := covered_rows(lake, table, first, trusted, done.upto, cut=bool(faults)):
                 faults.append(fault)
         fault = min(faults, key=lambda one: one.index, default=None)
         if fault is None:
@@ -140,8 +140,11 @@ def links(lake: LedgerLake, books: Books, index: Any) -> Fault | None:
     return None
 
 
-def covered_rows(lake: LedgerLake, table: str, first: int, end: int, upto: dict[str, datetime]) -> Fault | None:
-    """The first record in [first, end) whose rows are not as recorded; `upto` is moved to the last that are."""
+def covered_rows(lake: LedgerLake, table: str, first: int, end: int, upto: dict[str, datetime], cut: bool) -> Fault | None:
+    """The first record in [first, end) whose rows are not as recorded; `upto` is moved to the last that are.
+
+    `cut`: records from `end` on cannot be trusted or are gone.
+    """
     within_chain = (pc.field("index") >= first) & (pc.field("index") < end)
     of_table = (pc.field("table") == table) & (pc.field("kind") != COMPACTION) & within_chain
     narrow = lake.records(of_table, ["index", "batch_time", "rows"]).sort_by("batch_time").to_pylist()
@@ -151,7 +154,7 @@ def covered_rows(lake: LedgerLake, table: str, first: int, end: int, upto: dict[
             lake.records(of_table & within).sort_by([("batch_time", "ascending"), ("index", "ascending")]).to_pylist()
         )
         try:
-            faults = rows_faults(records, lake.rows(table, upto.get(table), last, records))
+            faults = rows_faults(records, lake.rows(table, upto.get(table), last, records), cut)
         except UNREADABLE as error:
             return Fault(records[0]["index"], "unreadable", f"{table} cannot be read: {error}")
         if faults:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.fs as fs
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -19,6 +20,7 @@ from lakehouse.ledger_rows import PLACE, bound_tables, id_print
 from lakehouse.paths import table_path
 
 UNREADABLE = (DeltaError, OSError, pa.ArrowException, UnicodeDecodeError)  # a file that is gone, cut, or no Parquet any more
+LOCAL = fs.LocalFileSystem()
 Files = frozenset[tuple[str, int, int, int]]
 TIME = "ingested_at"
 
@@ -29,6 +31,11 @@ def opened(root: str, table: str) -> DeltaTable | None:
         return DeltaTable(table_path(root, table))
     except TableNotFoundError:
         return None
+
+
+def dataset_of(root: str, name: str, table: DeltaTable) -> Any:
+    """The table's files as they are: the log's idea of their sizes would make one that was replaced merely unreadable."""
+    return table.to_pyarrow_dataset(filesystem=None if "://" in root else fs.SubTreeFileSystem(table_path(root, name), LOCAL))
 
 
 def files_of(table: DeltaTable | None) -> Files:
@@ -61,7 +68,7 @@ class LedgerLake:
             return arrow_schema(contracts()[TABLE]).empty_table()
         of_chain = pc.field("chain") == self.chain
         return (
-            ledger.to_pyarrow_dataset()
+            dataset_of(self.root, TABLE, ledger)
             .to_table(
                 columns=sorted({"index", *columns}) if columns else None,
                 filter=of_chain if wanted is None else of_chain & wanted,
@@ -74,7 +81,7 @@ class LedgerLake:
         held = self.tables[table]
         if held is None:
             return pa.table({name: pa.array([], pa.string()) for name in (*PLACE, TIME)})
-        dataset = held.to_pyarrow_dataset()
+        dataset = dataset_of(self.root, table, held)
         wanted = {*PLACE, TIME, *covered_columns_of(records)}
         within = pc.field(TIME) <= upto
         within = within | pc.field(TIME).is_null() if after is None else within & (pc.field(TIME) > after)
@@ -88,7 +95,7 @@ class LedgerLake:
         if held is None or upto is None:
             return 0
         wanted = self.bound[table].among((pc.field(TIME) <= upto) | pc.field(TIME).is_null())
-        return int(held.to_pyarrow_dataset().count_rows(filter=wanted))
+        return int(dataset_of(self.root, table, held).count_rows(filter=wanted))
 
     def name_of(self, missing: bytes, time: datetime) -> str | None:
         """The event id that has the print and is gone from silver, by bronze: looked for in its batch first, then everywhere."""

@@ -46,8 +46,9 @@ def entry(number: int, batch: int, **more: Any) -> dict[str, Any]:
 class LedgerLake:
     """Below LUMBUNG_HOME of this process."""
 
-    def __init__(self) -> None:
-        create_tables()
+    def __init__(self, new: bool = True) -> None:
+        if new:
+            create_tables()
         settings().state_dir.mkdir(parents=True, exist_ok=True)
         self.job = LedgerJob()
 
