@@ -15,10 +15,11 @@ from conf.broker import AcknowledgedProducer
 from conf.settings import settings
 from serving_api.access import Bearers
 from serving_api.gold import Gold
+from serving_api.integrity_checks import Checks
 from serving_api.middleware import Envelope
 from serving_api.paging import Cursors
 from serving_api.problems import Problem, of_http_exception, of_query, written
-from serving_api.routes import ingest, markets, prices, quarantine, service, short_forms
+from serving_api.routes import blockchain, ingest, markets, prices, quarantine, service, short_forms
 from serving_api.routes.service import KafkaProbe, product_version
 from serving_api.shapes import PROBLEM_SCHEMA
 
@@ -31,9 +32,11 @@ async def lifespan(application: FastAPI) -> AsyncIterator[None]:
     state.cursors = Cursors(state.bearers.cursor_key)
     state.gold = Gold()
     state.gold.start()
+    state.checks = Checks()
     state.producer = AcknowledgedProducer()
     state.kafka = KafkaProbe(state.producer)
     yield
+    state.checks.stop()
     state.gold.stop()
     await state.producer.close()
 
@@ -81,7 +84,7 @@ def create() -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for room in (service, ingest, prices, markets, quarantine, short_forms):
+    for room in (service, ingest, prices, markets, quarantine, blockchain, short_forms):
         application.include_router(room.router)
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, on_problem)

@@ -22,8 +22,9 @@ from serving_api import metrics
 
 log = logging.getLogger("lumbung.api")
 SMALL = ("gold.live_prices", "gold.markets", "gold.sensors_live")  # held whole
-LARGE = ("gold.price_history", "silver.quarantine")  # read a few files at a time
-TIMES = {"gold.markets": "last_event_time", "silver.quarantine": "received_at"}  # elsewhere event_time
+LARGE = ("gold.price_history", "silver.quarantine", "gold.ledger")  # read a few files at a time
+# Columns that tell how new a table is; elsewhere event_time.
+TIMES = {"gold.markets": "last_event_time", "silver.quarantine": "received_at", "gold.ledger": "timestamp"}
 CACHED_ANSWERS = 2000
 
 
