@@ -124,6 +124,30 @@ def test_the_folder_takes_known_files_and_refuses_others(broker: Broker, home: P
     assert headers_of(dead)["reason"] == "payload_size" and len(dead.value()) == 65536
 
 
+def test_a_file_in_a_folder_of_the_folder_is_taken_and_put_into_the_same_one(broker: Broker, home: Path):
+    landing = home / "landing"
+    with watcher():
+        assert appears(landing / "done")
+        (landing / "east" / ".hidden").mkdir(parents=True)
+        (landing / "east" / ".hidden" / "draft.csv").write_text(f"{LONG}\n")
+        (landing / "east" / "known.csv").write_text(f"{LONG}\nPASAR-001,garam,11500,,,\n")
+        (landing / "east" / "strange.csv").write_text("a,b\n1,2\n")
+        assert appears(landing / "done" / "east" / "known.csv")
+        assert appears(landing / "refused" / "east" / "strange.csv.reason.txt")
+    assert (landing / "east" / ".hidden" / "draft.csv").exists()
+
+
+def test_a_file_that_runs_backwards_is_sent_by_event_time(broker: Broker, home: Path):
+    since, landing = broker.ends(), home / "landing"
+    rows = "".join(f"Garlic,1/{day}/2024,KG,Rs 1.00,Rs 3.00,Rs 2.00\n" for day in range(9, 0, -1))
+    with watcher():
+        assert appears(landing / "done")
+        (landing / "kalimati.csv").write_text("Commodity,Date,Unit,Minimum,Maximum,Average\n" + rows)
+        assert appears(landing / "done" / "kalimati.csv")
+    times = [orjson.loads(one.value())["event_time"] for one in broker.records(since, "lumbung.price", 9)]
+    assert times == sorted(times) and len(times) == 9  # one series, one partition
+
+
 def test_a_file_that_still_grows_is_left_alone(broker: Broker, home: Path):
     landing = home / "landing"
     with watcher():
