@@ -55,6 +55,7 @@ class StreamKnobs(BaseModel):
     driver_memory_mb: int
     master: str
     slow_trigger_seconds: float
+    heavy_trigger_seconds: float = Field(gt=0)
     small_batch_events: int
     compact_after_commits: int
     compact_target_bytes: int

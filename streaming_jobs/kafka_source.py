@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,15 @@ from pyspark.sql import functions as F
 
 from conf.settings import settings
 from lakehouse.bronze.events import events
+from lakehouse.event import TOPIC_PREFIX
 from streaming_jobs.flows import HOT
 
 Positions = dict[str, dict[str, int]]  # topic -> partition -> next offset
+
+
+def subscribed() -> list[str]:
+    """Topics that the stream reads: one a kind, and those of older systems."""
+    return [*HOT.topics, *settings().kafka.legacy_topics]
 
 
 def checkpoint_dir() -> Path:
@@ -35,7 +42,7 @@ def records(spark: SparkSession) -> DataFrame:
     source = (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings().kafka.bootstrap)
-        .option("subscribe", ",".join(HOT.topics))
+        .option("subscribe", ",".join(subscribed()))
         .option("startingOffsets", start.read_text() if start.exists() else "earliest")
         .option("failOnDataLoss", "true")
         .option("includeHeaders", "true")
@@ -56,6 +63,11 @@ class BatchOffsets:
     timestamp_ms: int
 
     @property
+    def time(self) -> datetime:
+        """`ingested_at` of the batch's rows."""
+        return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
+
+    @property
     def rows(self) -> dict[str, int]:
         """Records per topic; topics without any are left out."""
         counts = {
@@ -63,6 +75,11 @@ class BatchOffsets:
             for topic, partitions in self.end.items()
         }
         return {topic: count for topic, count in counts.items() if count}
+
+
+def kind_of(topic: str) -> str:
+    """The kind of a topic's events; those of a legacy topic are listings."""
+    return "listing" if topic in settings().kafka.legacy_topics else topic.removeprefix(TOPIC_PREFIX)
 
 
 def _read_offsets(batch_id: int) -> tuple[Positions, dict[str, Any]]:

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from conf.settings import settings
 from lakehouse.contract import rule_set
 from lakehouse.reference import commodity_aliases, matching_key
 from serving_api.access import operator
@@ -107,7 +108,11 @@ async def quarantine(request: Request, query: Annotated[QuarantineAsked, Query()
     def read(key: Key | None, limit: int) -> Page:
         return page_of(quarantine_rows(snapshot, query, asked, key, limit), limit)
 
-    return await run_sync(lambda: listed(request, [snapshot], query, read, asked=asked, rule_set=rule_set(), personal=True))
+    return await run_sync(
+        lambda: listed(
+            request, [snapshot], query, read, asked=asked, rule_set=rule_set(settings().validation.model_dump()), personal=True
+        )
+    )
 
 
 @router.get(
