@@ -12,6 +12,8 @@ from lakehouse.event import EVENT_ID, Event, file_event_id, series_key
 from producers.file_rows import Row, long_rows, wide_rows
 from producers.source_format import SourceFormat
 
+COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 class Unreadable(ValueError):
     """A file that cannot be read on from some row; the text names file and row."""
@@ -78,7 +80,7 @@ class FileEvents:
         return Event(
             kind=row.kind,
             key=series_key(row.kind, payload, self.name).encode("utf-8", "replace").decode(),
-            value=json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape"),
+            value=COMPACT.encode(payload).encode("utf-8", "surrogateescape"),
             event_id=own if isinstance(own, str) and EVENT_ID.fullmatch(own) else made,
             source=f"file:{self.name}#{row.position}",
             received_at=datetime.now(UTC),
