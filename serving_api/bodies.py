@@ -7,12 +7,14 @@ from typing import Any
 from starlette.requests import Request
 
 from conf.settings import settings
-from lakehouse.contract import kinds
+from lakehouse.contract import sent_over_http
 from lakehouse.event import Fault, Malformed, faults, kinds_of, parse_strict
+from serving_api.access import Role, may_send
 from serving_api.problems import Problem
 
 NDJSON = "application/x-ndjson"
 MEDIA_TYPES = ("application/json", NDJSON)
+FORBIDDEN = "kind_forbidden"
 UNREADABLE = ("payload_json", "payload_utf8")  # these bytes are no JSON: 400; other faults are 422
 
 
@@ -64,7 +66,20 @@ def is_batch(body: bytes, request: Request) -> bool:
     return content_type_of(request) == NDJSON or body.lstrip()[:1] == b"["
 
 
-def element(body: bytes, kind: str | None) -> Element:
+def refuse_kind(kind: str, role: Role) -> None:
+    """Raises Problem 403 when the role may not send events of this kind, 404 when nobody may send them here."""
+    if kind not in sent_over_http():
+        raise Problem("unknown-kind", name=kind)
+    if not may_send(role, sent_over_http()[kind]):
+        raise Problem("forbidden", why=needs(kind))
+
+
+def needs(kind: str) -> str:
+    """Who may send the kind, as a sentence."""
+    return f"sending {kind} events needs the role {sent_over_http()[kind].over_http}"
+
+
+def element(body: bytes, kind: str | None, role: Role) -> Element:
     """Judge one event. `kind` by the address wins over the payload."""
     if len(body) > settings().api.event_max_bytes:
         return Element(
@@ -75,9 +90,12 @@ def element(body: bytes, kind: str | None) -> Element:
     except Malformed as error:
         return Element(body, None, [], [Fault("", error.code, str(error))], error.code in UNREADABLE)
     wanted = [kind] if kind else kinds_of(payload) if isinstance(payload, dict) else []
-    unknown = [name for name in wanted if name not in kinds()]
+    unknown = [name for name in wanted if name not in sent_over_http()]
     if unknown:
         return Element(body, payload, [], [Fault("/kind", "unknown_kind", f"no event kind is called '{unknown[0][:60]}'")])
+    too_high = [name for name in wanted if not may_send(role, sent_over_http()[name])]
+    if too_high:
+        return Element(body, payload, [], [Fault("/kind", FORBIDDEN, needs(too_high[0]))])
     return Element(body, payload, wanted, faults(payload, wanted))
 
 

@@ -11,7 +11,6 @@ from pyspark.sql import functions as F
 
 from conf.settings import settings
 from lakehouse.bronze.events import events
-from lakehouse.event import TOPIC_PREFIX
 from streaming_jobs.flows import HOT
 
 Positions = dict[str, dict[str, int]]  # topic -> partition -> next offset
@@ -75,11 +74,6 @@ class BatchOffsets:
             for topic, partitions in self.end.items()
         }
         return {topic: count for topic, count in counts.items() if count}
-
-
-def kind_of(topic: str) -> str:
-    """The kind of a topic's events; those of a legacy topic are listings."""
-    return "listing" if topic in settings().kafka.legacy_topics else topic.removeprefix(TOPIC_PREFIX)
 
 
 def _read_offsets(batch_id: int) -> tuple[Positions, dict[str, Any]]:
