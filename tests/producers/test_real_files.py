@@ -5,48 +5,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from producers.file_events import FileEvents
 from producers.source_format import SourceFormat, format_of
 from tests.producers.real_sets import ABSENT, DATA, SETS, RealSet, Told
 
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason=ABSENT)
-FIRST = {  # format -> the first payloads that the first file tells, as read by eye
-    "panelharga_wide": [
-        # Maluku Utara stands before Maluku, against the alphabet
-        {"market_id": "PROV-82", "commodity": "Bawang_Merah", "price": 41560.0, "event_time": "2022-01-01T00:00:00+09:00"},
-        {"market_id": "PROV-81", "commodity": "Bawang_Merah", "price": 36000.0, "event_time": "2022-01-01T00:00:00+09:00"},
-    ],
-    "bandung_consumer": [
-        {
-            "market_id": "KOTA-BANDUNG",
-            "commodity": "Beras Premium",
-            "price": 16000.0,
-            "unit": "Rp./Kg",
-            "event_time": "2025-09-13T00:00:00+07:00",
-        },
-    ],
-    "room_sensor": [
-        {
-            "market_id": "LAB-001",
-            "device_id": "ROOM-1",
-            "temperature_c": 23.7,
-            "humidity_pct": 26.272,
-            "crowd_count": 1,
-            "event_time": "2015-02-02T14:19:00+07:00",
-        },
-    ],
-    "kalimati": [
-        {
-            "market_id": "KALIMATI",
-            "commodity": "Tomato Big(Nepali)",
-            "price": 43.33,
-            "unit": "KG",
-            "currency": "NPR",
-            "event_time": "2024-06-12T00:00:00+05:45",
-        },
-    ],
-}
+FIRST = yaml.safe_load((Path(__file__).parent.parent / "cases" / "real_files.yml").read_text(encoding="utf-8"))
 
 
 def reader(path: Path) -> FileEvents:
@@ -81,9 +47,24 @@ def test_every_row_of_a_published_set_is_told(real: RealSet):
 
 
 @pytest.mark.parametrize("real", SETS, ids=lambda real: real.format)
-def test_the_first_row_reads_as_by_eye(real: RealSet):
+def test_what_a_file_tells_first_reads_as_by_eye(real: RealSet):
     file = reader(real.paths()[0])
     spoken = (row for row in file.rows() if row.payload is not None)
-    for row, payload in zip(spoken, FIRST[real.format], strict=False):
-        assert row.payload == payload
-        assert json.loads(file.event(row).value) == payload
+    for row, said in zip(spoken, FIRST[real.format], strict=False):
+        assert (row.kind, row.position) == (said["kind"], str(said["position"]))
+        assert json.loads(file.event(row).value) == said["payload"]
+
+
+def test_what_is_not_measured_is_left_out_and_a_dry_day_stays():
+    weather = [
+        row.payload for row in reader(DATA / "jabar_price_weather_daily/dataset_vegenation.csv").rows() if row.kind == "weather"
+    ]
+    assert sum("temperature_c" not in day for day in weather) == 33
+    assert sum("humidity_pct" not in day for day in weather) == 35
+    assert all("rainfall_mm" in day for day in weather)
+
+
+def test_the_same_headline_bears_the_same_name():
+    posts = Counter(row.payload["post_id"] for row in reader(DATA / "cnbci_headlines/dataset.csv").rows())
+    assert len(posts) == 9_816  # of 9,819: three came twice on one day
+    assert not any("sentimen" in row.payload for row in reader(DATA / "cnbci_headlines/dataset.csv").rows())

@@ -12,7 +12,14 @@ from producers.source_format import FieldMap, SourceFormat, Unmatched, format_of
 
 DATA = settings().shared / "data"
 LONG = "market_id,commodity,price,unit,event_time,region"
-NAMES: dict[str, str] = {}  # of formats that want one
+NAMES = {  # of formats that want one
+    "us_daily": "AAPL.csv",
+    "cn_daily": "600519_SS.csv",
+    "crypto_daily": "BTCUSDT.csv",
+    "crypto_minutes": "BTCUSDT_1min.csv",
+    "futures": "US_Wheat_Futures_Historical_Data.csv",
+    "currency": "USDIDR=X.csv",
+}
 
 
 def placed(folder: Path, known: SourceFormat) -> Path:
@@ -92,6 +99,7 @@ def test_a_wide_row_wakes_up_in_the_east_first_and_an_empty_cell_is_no_event(tmp
         "market_id": "PROV-11",
         "commodity": "Beras_Premium",
         "price": 14000.0,
+        "provider": "panel-harga",
         "event_time": "2024-01-01T00:00:00+07:00",
     }
 
