@@ -158,7 +158,7 @@ class Door:
         """Event ids, in order, when Kafka has acknowledged all. Raises Problem 503: the caller sends all of it again."""
         ids = [event_id_of(one.payload, one.body, self._source) for one in good]
         events = [self._event(one, kind, event_id) for one, event_id in zip(good, ids, strict=True) for kind in one.kinds]
-        sending = (self._producer.send(event.topic, event.key, event.value, event.headers) for event in events)
+        sending = (self._producer.send(event.topic, event.key, event.value, event.headers, event.together) for event in events)
         failures = [one for one in await asyncio.gather(*sending, return_exceptions=True) if isinstance(one, BaseException)]
         for failure in failures:
             if not isinstance(failure, NotAcknowledged):
