@@ -20,6 +20,15 @@ class Role(IntEnum):
     ADMIN = 4
 
 
+CENTRAL_KINDS = {"weather", "macro", "bar"}  # nobody sees these at one market only
+OWN_ADDRESS_KINDS = {
+    "decision",
+    "ledger",
+    "order",
+    "alert",
+}  # they say who acted: not through the open door
+
+
 class Bearers:
     """The tokens of all roles. Raises SystemExit(5) when one is missing: an empty secret opens the door to everybody."""
 
@@ -71,3 +80,8 @@ def sender(request: Request) -> Role:
     """The caller's role if it may send events: a device, or an operator and above."""
     role = role_of(request)
     return role if role is Role.DEVICE else at_least(request, Role.OPERATOR)
+
+
+def may_send(role: Role, kind: str) -> bool:
+    """Reference kinds need the central role; all others whoever may send at all."""
+    return kind not in CENTRAL_KINDS or role >= Role.CENTRAL
