@@ -43,6 +43,6 @@ async def event(
         item = {"event_id": event_id, **said, "warnings": found.warnings}
     else:
         assert accepted
-        said = {"status": "pending", "kinds": list(accepted.kinds), "table": None, "received_at": accepted.received_at}
+        said = {"status": "pending", "kinds": sorted(accepted.kinds), "table": None, "received_at": accepted.received_at}
         item = {"event_id": event_id, **said, "warnings": []}
     return one(request, list(trace.read.values()), item, rule_set())
