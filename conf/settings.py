@@ -70,6 +70,10 @@ class LakeKnobs(BaseModel):
 class ValidationKnobs(BaseModel):
     future_tolerance_minutes: int
     max_age_days: int
+    retail_price_min: float
+    retail_price_max: float
+    retail_rating_min: float
+    retail_rating_max: float
 
 
 class Secrets(BaseSettings):

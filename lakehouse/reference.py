@@ -1,4 +1,4 @@
-"""Reference lists of commodities, units, provinces and markets, and the one way names are matched."""
+"""Reference lists of commodities, units, provinces, markets and shop categories, and the one way names are matched."""
 
 import re
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import yaml
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 DEFAULT_TIMEZONE = "Asia/Jakarta"
+LONGEST_CODE = len("idjk")  # matching key of an ISO code
 
 
 @dataclass(frozen=True)
@@ -111,3 +112,32 @@ def region_aliases() -> dict[str, str]:
 def unit_aliases() -> dict[str, str]:
     """matching key -> unit."""
     return {matching_key(name): unit for unit, names in _load("commodities.yml", "units").items() for name in (unit, *names)}
+
+
+@cache
+def category_aliases() -> dict[str, str]:
+    """matching key -> category of goods in a shop, upper case."""
+    listed = _load("categories.yml", "categories")
+    return {matching_key(name): shown for shown, names in listed.items() for name in (shown, *names)}
+
+
+@cache
+def place_aliases() -> dict[str, str]:
+    """matching key -> two-digit province code of a place: a province, or a listed market by id or name."""
+    listed = [place for place in markets().values() if place.level == "market"]
+    named = {matching_key(name): place.region_code for place in listed for name in (place.market_id, place.name)}
+    return named | region_aliases()
+
+
+@cache
+def spellings(list_name: str) -> tuple[tuple[str, str], ...]:
+    """(matching key, name to suggest) of every spelling in a list. Codes are left out: nobody misspells a name into one."""
+    regions = {key: provinces()[code].name for key, code in region_aliases().items() if len(key) > LONGEST_CODE}
+    found: dict[str, dict[str, str]] = {
+        "commodity": commodity_aliases(),
+        "region": regions,
+        "place": {matching_key(m.name): m.name for m in markets().values()} | regions,
+        "unit": unit_aliases(),
+        "category": category_aliases(),
+    }
+    return tuple(found[list_name].items())

@@ -42,7 +42,7 @@ def event_of(published: Published) -> tuple[Event, str | None]:
         return event, "topic_refused"
     if published.size > settings().api.event_max_bytes:
         return event, "payload_size"
-    if kind not in kinds():
+    if kind not in kinds() or not kinds()[kind].over_mqtt:
         return event, "unknown_kind"
     claims = payload if isinstance(payload, dict) else {}
     foreign = any(isinstance(said := claims.get(name), str) and said != own for name, own in identity(market, device))

@@ -7,6 +7,7 @@ from enum import IntEnum
 from starlette.requests import Request
 
 from conf.settings import Secrets, secrets
+from lakehouse.contract import Contract
 from serving_api.problems import Problem
 
 
@@ -18,15 +19,6 @@ class Role(IntEnum):
     OPERATOR = 2
     CENTRAL = 3
     ADMIN = 4
-
-
-CENTRAL_KINDS = {"weather", "macro", "bar"}  # nobody sees these at one market only
-OWN_ADDRESS_KINDS = {
-    "decision",
-    "ledger",
-    "order",
-    "alert",
-}  # they say who acted: not through the open door
 
 
 class Bearers:
@@ -76,12 +68,12 @@ def operator(request: Request) -> Role:
     return at_least(request, Role.OPERATOR)
 
 
+def may_send(role: Role, contract: Contract) -> bool:
+    """Whether the role reaches what the contract asks of a sender; a device is the least."""
+    return role >= Role[(contract.over_http or "admin").upper()]
+
+
 def sender(request: Request) -> Role:
     """The caller's role if it may send events: a device, or an operator and above."""
     role = role_of(request)
     return role if role is Role.DEVICE else at_least(request, Role.OPERATOR)
-
-
-def may_send(role: Role, kind: str) -> bool:
-    """Reference kinds need the central role; all others whoever may send at all."""
-    return kind not in CENTRAL_KINDS or role >= Role.CENTRAL

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from conf.settings import settings
-from lakehouse.contract import kinds
+from lakehouse.contract import sent_over_http
 from lakehouse.event import Fault, Malformed, faults, kinds_of, parse_strict
-from serving_api.access import OWN_ADDRESS_KINDS, Role, may_send
+from serving_api.access import Role, may_send
 from serving_api.problems import Problem, nothing_asked, of_body
 
 NDJSON = "application/x-ndjson"
@@ -68,9 +68,17 @@ def is_batch(body: bytes, request: Request) -> bool:
     return content_type_of(request) == NDJSON or body.lstrip()[:1] == b"["
 
 
-def is_sendable(kind: str) -> bool:
-    """Whether events of this kind come through the open door."""
-    return kind in kinds() and kind not in OWN_ADDRESS_KINDS
+def refuse_kind(kind: str, role: Role) -> None:
+    """Raises Problem 403 when the role may not send events of this kind, 404 when nobody may send them here."""
+    if kind not in sent_over_http():
+        raise Problem("unknown-kind", name=kind)
+    if not may_send(role, sent_over_http()[kind]):
+        raise Problem("forbidden", why=needs(kind))
+
+
+def needs(kind: str) -> str:
+    """Who may send the kind, as a sentence."""
+    return f"sending {kind} events needs the role {sent_over_http()[kind].over_http}"
 
 
 def element(body: bytes, kind: str | None, role: Role) -> Element:
@@ -84,11 +92,12 @@ def element(body: bytes, kind: str | None, role: Role) -> Element:
     except Malformed as error:
         return Element(body, None, [], [Fault("", error.code, str(error))], error.code in UNREADABLE)
     wanted = [kind] if kind else kinds_of(payload) if isinstance(payload, dict) else []
-    unknown = [name for name in wanted if not is_sendable(name)]
+    unknown = [name for name in wanted if name not in sent_over_http()]
     if unknown:
         return Element(body, payload, [], [Fault("/kind", "unknown_kind", f"no event kind is called '{unknown[0][:60]}'")])
-    if not all(may_send(role, name) for name in wanted):
-        return Element(body, payload, wanted, [Fault("/kind", FORBIDDEN, f"the kind {wanted[0]} needs the role central")])
+    too_high = [name for name in wanted if not may_send(role, sent_over_http()[name])]
+    if too_high:
+        return Element(body, payload, [], [Fault("/kind", FORBIDDEN, needs(too_high[0]))])
     return Element(body, payload, wanted, faults(payload, wanted))
 
 

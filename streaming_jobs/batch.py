@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from conf.failpoints import failpoint
 from conf.settings import settings
 from lakehouse.contract import contracts, kinds
-from lakehouse.event import TOPIC_PREFIX
+from lakehouse.event import kind_of_topic
 from streaming_jobs.delta_sink import BatchTag, append_arrow, append_frame, open_table, tags_of
 from streaming_jobs.event_ids import EventIds, batch_tag
 from streaming_jobs.flows import HOT
@@ -50,7 +50,7 @@ class BatchWriter:
         try:
             appends = [self._append(bronze, "bronze.events", tag, files)]
             mark = batch_tag(self._stream_id, batch_id)
-            present = [topic.removeprefix(TOPIC_PREFIX) for topic in offsets.rows]
+            present = list(dict.fromkeys(kind_of_topic(topic) for topic in offsets.rows))
             results += self._pool.map(lambda kind: self._judge.judge(bronze, kind, mark), present)
             for result in results:
                 appends.append(self._append(self._judge.silver(result), kinds()[result.kind].table, tag, files))

@@ -29,13 +29,18 @@ def starting_after_file() -> Path:
     return settings().state_dir / "starting_after.txt"
 
 
+def subscribed() -> list[str]:
+    """Our topics and those of others that are read too."""
+    return [*HOT.topics, *settings().kafka.legacy_topics]
+
+
 def records(spark: SparkSession) -> DataFrame:
     """Rows of bronze.events from all topics of the flow; `ingested_at` is the batch's time, the same when it is retried."""
     start = starting_offsets_file()
     source = (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings().kafka.bootstrap)
-        .option("subscribe", ",".join(HOT.topics))
+        .option("subscribe", ",".join(subscribed()))
         .option("startingOffsets", start.read_text() if start.exists() else "earliest")
         .option("failOnDataLoss", "true")
         .option("includeHeaders", "true")

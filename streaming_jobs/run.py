@@ -39,7 +39,7 @@ def wait_for_kafka(seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            create_topics(topics())
+            create_topics([*topics(), *settings().kafka.legacy_topics])
             return
         except KafkaException as error:
             if time.monotonic() > deadline:
@@ -156,7 +156,7 @@ def main(once: bool = False) -> int:
     log.info("starting Spark")
     spark = session()
     warm_up(spark)
-    log.info("reading %s", ", ".join(HOT.topics))
+    log.info("reading %s", ", ".join(kafka_source.subscribed()))
     stream = Stream(spark, once)
     try:
         supervise(stream, stopping)

@@ -1,6 +1,8 @@
 """bronze.events of one kind -> the same rows with a verdict: `mask`, `reasons`, and `row`, the silver row if accepted."""
 
 from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
 from types import ModuleType
 
 from pyspark.sql import DataFrame
@@ -8,21 +10,24 @@ from pyspark.sql import functions as F
 
 from lakehouse.contract import Contract, Rule, kinds, rule_set
 from lakehouse.quality import bound, reasons, violations, warnings
-from lakehouse.silver import prices, sensors
 from lakehouse.silver.payload import constants, parse
 
-TRANSFORMS: Mapping[str, ModuleType] = {"price": prices, "sensor": sensors}
 ROW = "row"
 # What a verdict keeps of bronze.events beside the silver row; the payload travels as text, which holds any bytes unchanged.
 KEPT = ("topic", "partition", "offset", "event_id", "source", "received_at", "content_type", "ingested_at")
-
-
+RAW = {"raw_market": "market_id", "raw_commodity": "commodity"}  # as given, for people who look through the quarantine
 READINGS = "readings"  # several silver rows in one event: array<struct<…>> of the columns that differ
+
+
+@cache
+def transform_of(kind: str) -> ModuleType:
+    """The module beside the contract that makes the kind's silver rows: silver.prices -> lakehouse/silver/prices.py."""
+    return import_module(f"lakehouse.{kinds()[kind].table}")
 
 
 def row_columns(contract: Contract) -> list[str]:
     """Fields of the `row` struct: the contract's columns that are not KEPT; those inside READINGS stand for themselves."""
-    inside = getattr(TRANSFORMS[contract.kind or ""], "READ_TOGETHER", ())
+    inside = getattr(transform_of(contract.kind or ""), "READ_TOGETHER", ())
     names = [name for name in contract.column_names if name not in KEPT and name not in inside]
     return [*names, READINGS] if inside else names
 
@@ -41,17 +46,17 @@ def judged(events: DataFrame, kind: str, knobs: Mapping[str, object]) -> DataFra
     contract = kinds()[kind]
     rules = rules_of(kind, knobs)
     narrow = events.select(*KEPT, F.col("kind"), F.col("value").cast("string").alias("text"))
-    transformed = TRANSFORMS[kind].transform(parse(narrow, contract)).withColumn("mask", violations(rules))
+    transformed = transform_of(kind).transform(parse(narrow, contract)).withColumn("mask", violations(rules))
     made = {"_warnings": warnings(rules, "mask"), "rule_set": F.lit(rule_set())}
-    raw_commodity = F.col("p.commodity") if kind == "price" else F.lit(None).cast("string")
+    fields = {field.name for field in contract.payload}
+    raw = {name: F.substring(f"p.{name}", 1, 200) if name in fields else F.lit(None).cast("string") for name in RAW.values()}
     return transformed.select(
         *KEPT,
         "text",
         "mask",
         reasons(rules, "mask").alias("reasons"),
         F.struct(*(made[name].alias(name) if name in made else F.col(name) for name in row_columns(contract))).alias(ROW),
-        F.substring("p.market_id", 1, 200).alias("raw_market"),
-        F.substring(raw_commodity, 1, 200).alias("raw_commodity"),
+        *(raw[field].alias(name) for name, field in RAW.items()),
     )
 
 
@@ -59,7 +64,7 @@ def accepted_rows(accepted: DataFrame, kind: str) -> DataFrame:
     """Accepted judged events -> rows of the kind's silver table, in the contract's columns and order."""
     contract = kinds()[kind]
     flat = accepted.select(*KEPT, f"{ROW}.*")
-    explode = getattr(TRANSFORMS[kind], "rows", None)
+    explode = getattr(transform_of(kind), "rows", None)
     return (explode(flat) if explode else flat).select(*contract.column_names)
 
 

@@ -1,5 +1,6 @@
 """An operator decides: the decision becomes an event, the first one wins, and its row stands as the stream says."""
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from lakehouse.event import faults
 from scripts.bench.api_lake import write
 from tests.conftest import Broker, headers_of
 from tests.serving_api.conftest import NOW, Api, decision, doubtful, stack_on
@@ -61,6 +63,7 @@ def test_a_decision_is_an_event_with_the_row_it_means(desk: Api, broker: Broker)
     assert answer.status_code == 202 and (receipt["kinds"], receipt["status"]) == (["decision"], "accepted")
     (record,) = broker.records(since, TOPIC, 1)
     said, row = orjson.loads(record.value()), BY_NAME["open-1"]
+    assert faults(said, ["decision"]) == [], "as the contract of decisions has it"
     assert record.key() == b"open-1" and headers_of(record)["event_id"] == said["event_id"] == receipt["decision_id"]
     assert {name: said[name] for name in said if name not in ("event_id", "event_time", "quarantined_at")} == {
         "target_event_id": "open-1", "target_kind": "price", "target_record": f"lumbung.price:0:{row['offset']}", "generation": 0,
@@ -180,8 +183,6 @@ def test_checks_come_in_the_order_of_the_contract(desk: Api) -> None:
 
 
 def test_when_kafka_is_away_nothing_is_decided(broker: Broker, tmp_path: Path) -> None:
-    import signal
-
     stack = stack_on(broker, tmp_path, LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS="1")
     write(stack.lake_root, "silver.quarantine", [doubtful(0)])
     own = Api(stack)
