@@ -22,7 +22,7 @@ from serving_api.middleware import Envelope
 from serving_api.paging import Cursors
 from serving_api.problems import Problem, of_http_exception, of_query, written
 from serving_api.reviews import Reviews
-from serving_api.routes import decisions, events, ingest, markets, prices, quality, quarantine, service, short_forms
+from serving_api.routes import decisions, events, ingest, markets, price_check, prices, quality, quarantine, service, short_forms
 from serving_api.routes.service import KafkaProbe, product_version
 from serving_api.sending import RememberingProducer
 from serving_api.shapes import PROBLEM_SCHEMA
@@ -90,7 +90,7 @@ def create() -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for room in (service, ingest, events, prices, markets, decisions, quarantine, quality, short_forms):
+    for room in (service, ingest, events, prices, markets, decisions, quarantine, quality, price_check, short_forms):
         application.include_router(room.router)
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, on_problem)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.shapes import Asked, Meta, Name, Time
+from serving_api.shapes import Asked, Meta, Name, Reason, Time
 
 
 class QualityAsked(Asked):
@@ -73,4 +73,53 @@ class EventTrace(BaseModel):
     table: str | None = Field(description="where it stands", examples=["silver.prices"])
     received_at: datetime | None
     warnings: list[str] = Field(description="rules that it broke without being kept out", examples=[["event_time_missing"]])
+    meta: Meta
+
+
+class PriceCheckBody(BaseModel):
+    """A price as a market would report it."""
+
+    market_id: str = Field(examples=["PASAR-001"])
+    commodity: str = Field(examples=["cabai-rawit-merah"])
+    price: float = Field(gt=0, description="rupiah per unit", examples=[55000])
+    region: str | None = Field(None, examples=["Jawa Barat"])
+    unit: str | None = Field(None, examples=["kg"])
+    event_time: datetime | None = Field(None, description="absent: now")
+    event_id: str | None = None
+
+
+class Flags(BaseModel):
+    """What each validator says; one that abstains says false, and `multi_source_ok` without another source is true."""
+
+    zscore: bool
+    iqr: bool
+    ai: bool
+    multi_source_ok: bool
+
+
+class Source(BaseModel):
+    """The newest price of another source."""
+
+    name: str = Field(examples=["partner_feed"])
+    price_idr: float | None
+    event_time: datetime | None
+
+
+class Policies(BaseModel):
+    """Whether each policy would quarantine the price."""
+
+    seed: bool
+    calibrated: bool
+
+
+class PriceChecked(BaseModel):
+    """The verdict on a price."""
+
+    flags: Flags
+    quarantined: bool = Field(description="under the policy in force")
+    sources: list[Source]
+    reasons: list[Reason]
+    policies: Policies
+    dry_run: bool = Field(description="nothing was sent")
+    event_id: str | None = Field(description="of the event that was sent")
     meta: Meta
