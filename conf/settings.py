@@ -34,6 +34,8 @@ class ApiKnobs(BaseModel):
     batch_max_events: int
     cursor_ttl_seconds: int
     refresh_milliseconds: int
+    idempotency_ttl_seconds: int
+    idempotency_keys: int = Field(ge=1)
 
 
 class MqttKnobs(BaseModel):
