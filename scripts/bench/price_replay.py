@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.reference import commodities
 from lakehouse.validation.day_close import LOOK_BACK_DAYS, common_shocks
 from lakehouse.validation.prices import PriceValidator
 from scripts.bench.price_faults import Prices
@@ -57,10 +58,13 @@ def replay(validator: PriceValidator, prices: Prices, idr: np.ndarray, first: in
     for day in range(first, stop):
         rows, (goods, places) = rows_of(prices, idr, day)
         every = np.ones(rows.num_rows, dtype=bool)
-        judgement = validator.judge(rows, every, ~every)
+        bounds = np.array([commodities()[prices.commodities[good]].band_idr for good in goods.tolist()]).reshape(-1, 2)
+        outside = (idr[day, goods, places] < bounds[:, 0]) | (idr[day, goods, places] > bounds[:, 1])  # rule price_in_band
+        judgement = validator.judge(rows, ~outside, ~every)
         assert judgement.verdicts is not None
         recent = [*recent[-LOOK_BACK_DAYS:], judgement.verdicts]
-        refused = np.asarray(pc.equal(judgement.verdicts["outcome"], "quarantine"))
+        refused = outside.copy()
+        refused[~outside] = np.asarray(pc.equal(judgement.verdicts["outcome"], "quarantine"))
         released = np.zeros_like(refused)
         if refused.any():
             freed = common_shocks(pa.concat_tables(recent), prices.days[day], validator.thresholds)
