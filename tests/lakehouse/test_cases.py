@@ -1,7 +1,8 @@
-"""Cases that a reader can check by eye: `tests/cases/silver.<table>/*.yml` say what goes in, what silver holds and what is refused."""
+"""Cases that a reader can check by eye: `tests/cases/silver.<table>/*.yml` say what goes in, what lands and what is refused."""
 
 import json
 from collections import defaultdict
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.lakehouse.conftest import bronze
 
 FOLDER = REPO / "tests" / "cases"
 FILES = sorted(FOLDER.glob("silver.*/*.yml"))
+RECEIVED = datetime(2026, 3, 11, tzinfo=UTC)  # all of them
 TABLES = sorted({file.parent.name for file in FILES})
 
 
@@ -39,8 +41,8 @@ def outcome(spark: SparkSession) -> dict[Path, tuple[dict[str, list[dict[str, An
         files = [file for file in FILES if file.parent.name == table]
         kind = str(contracts()[table].kind)
         events = [
-            {"event_id": row["event_id"], "value": json.dumps(row).encode(), "partition": files.index(file)}
-            for file in files
+            {"event_id": row["event_id"], "value": json.dumps(row).encode(), "partition": nth, "received_at": RECEIVED}
+            for nth, file in enumerate(files)
             for row in case_of(file)["input"]
         ]
         frame = judged(spark.createDataFrame(bronze(kind, events)), kind, settings().validation.model_dump()).persist()
@@ -48,7 +50,7 @@ def outcome(spark: SparkSession) -> dict[Path, tuple[dict[str, list[dict[str, An
         refused = frame.filter("reasons is not null").select("partition", "event_id", F.col("reasons")).toArrow().to_pylist()
         frame.unpersist()
         for nth, file in enumerate(files):
-            kept, why = defaultdict(list), {}
+            kept = defaultdict(list)
             for row in (row for row in silver if row["partition"] == nth):
                 kept[row["event_id"]].append(row)
             why = {row["event_id"]: row["reasons"] for row in refused if row["partition"] == nth}

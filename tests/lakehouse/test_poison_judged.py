@@ -57,3 +57,4 @@ def test_every_rule_of_every_kind_has_a_case():
         for word in words - {rule.name for rule in kinds()[kind].rules} - {"silver", "duplicate"}
     }
     assert not strangers, f"neither a rule nor a verdict: {sorted(strangers)}"
+    assert len({row["name"] for row in raw_cases()}) == len(raw_cases()) >= 120
