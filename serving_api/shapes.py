@@ -152,15 +152,6 @@ class QuarantineRow(BaseModel):
     quarantined_at: datetime
 
 
-class QuarantineItem(QuarantineRow):
-    """The same with its exact bytes."""
-
-    payload: str | None = Field(description="exact bytes, if UTF-8")
-    payload_base64: str | None = Field(description="exact bytes, if not UTF-8")
-    kafka: dict[str, Any] | None
-    meta: Meta
-
-
 class Block(BaseModel):
     """One record of the ledger."""
 

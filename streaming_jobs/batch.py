@@ -14,13 +14,14 @@ from conf.failpoints import failpoint
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts, kinds
+from lakehouse.event import kind_of_topic
 from streaming_jobs.counts import balance_row, quality_rows
 from streaming_jobs.delta_sink import BatchTag, append_arrow, append_frame, open_table, tags_of
 from streaming_jobs.event_ids import DUPLICATE, EventIds, batch_tag
 from streaming_jobs.flows import HOT
 from streaming_jobs.hot_gold import HotGold
 from streaming_jobs.judging import Judge, KindResult, accepted_tables
-from streaming_jobs.kafka_source import BatchOffsets, batch_offsets, kind_of
+from streaming_jobs.kafka_source import BatchOffsets, batch_offsets
 from streaming_jobs.progress import Progress
 from streaming_jobs.reviews import DECISION, Review, Reviews, review_rows
 
@@ -57,7 +58,7 @@ class BatchWriter:
         try:
             appends = [self._append(bronze, "bronze.events", tag, files)]
             mark = batch_tag(self._stream_id, batch_id)
-            present = [kind_of(topic) for topic in offsets.rows]
+            present = list(dict.fromkeys(kind_of_topic(topic) for topic in offsets.rows))
             results, reviews = judge_all(self._judge, self._reviews, bronze, present, mark, offsets.time, self._pool.map)
             appends += self._append_verdicts(results, tag, files)
             for append in appends:

@@ -156,7 +156,7 @@ def kafka_bounds() -> dict[str, dict[str, tuple[int, int]]]:
         there = reader.list_topics(timeout=5).topics
         return {
             topic: {str(p): reader.get_watermark_offsets(TopicPartition(topic, p), timeout=5) for p in there[topic].partitions}
-            for topic in kafka_source.HOT.topics
+            for topic in kafka_source.subscribed()
             if topic in there
         }
     except KafkaException as error:

@@ -39,6 +39,7 @@ class KindResult:
     errors: int  # bits of the error rules
     reentries: dict[int, Reentry]  # row number -> how it came round again
     judgement: Judgement | None = None
+    settled: DataFrame | None = None  # `frame` with where its rows land, once it has been asked for
 
     @property
     def accepted(self) -> np.ndarray:
@@ -53,7 +54,7 @@ class KindResult:
     @property
     def arrived(self) -> np.ndarray:
         """Which events came from Kafka in this batch."""
-        found = np.ones(len(self.verdict), dtype=bool)
+        found = np.ones(self.narrow.num_rows, dtype=bool)
         found[list(self.reentries)] = False
         return found
 
@@ -74,7 +75,8 @@ class Judge:
         knobs = settings().validation.model_dump()
         self.rules = {kind: rules_of(kind, knobs) for kind in kinds()}
         self.rule_set = rule_set(knobs)
-        self._judges = {kind: ResolvedOnce(spark, partial(judge_kind, kind=kind, knobs=knobs)) for kind in kinds()}
+        self._builds = {kind: partial(judge_kind, kind=kind, knobs=knobs) for kind in kinds()}
+        self._judges = {kind: ResolvedOnce(spark, build) for kind, build in self._builds.items()}
         self._validators: dict[str, Validator] = {kind: made(knobs) for kind, made in VALIDATORS.items()}
 
     def remember(self, before: datetime) -> None:
@@ -92,8 +94,10 @@ class Judge:
         """Verdicts of one kind. `tag`: of the batch, so that its retry judges alike; `again`: what decisions send round."""
         mine = [entry for entry in again if entry.kind == kind]
         if mine:
-            bronze = bronze.filter(F.col("kind") == kind).unionByName(self._spark.createDataFrame(reentered(mine)))
-        frame = self._judges[kind](bronze).persist()
+            whole = bronze.filter(F.col("kind") == kind).unionByName(self._spark.createDataFrame(reentered(mine)))
+            frame = self._builds[kind](whole).persist()
+        else:
+            frame = self._judges[kind](bronze).persist()
         wanted = [f"{ROW}.{name}" for name in self._columns(kinds()[kind])]
         narrow = frame.select(
             *PLACE,
@@ -122,11 +126,11 @@ class Judge:
         entries = {(entry.partition, entry.offset): entry for entry in again}
         coordinates = list(zip(narrow["partition"].to_pylist(), narrow["offset"].to_pylist(), strict=True)) if again else []
         result.reentries = {row: entries[place] for row, place in enumerate(coordinates) if place in entries}
-        arrived = np.flatnonzero(result.arrived) if again else slice(None)
-        ids, hashes = (np.array(narrow[name].to_pylist(), dtype=object)[arrived] for name in ("event_id", "payload_hash"))
         verdict = np.full(narrow.num_rows, NEW, dtype=np.int8)
         if self._ids is not None:
-            verdict[arrived] = self._ids.classify(result.kind, list(ids), list(hashes), tag)
+            known = narrow.filter(pa.array(result.arrived)) if again else narrow
+            ids, hashes = known["event_id"].to_pylist(), known["payload_hash"].to_pylist()
+            verdict[result.arrived if again else slice(None)] = self._ids.classify(result.kind, ids, hashes, tag)
         for row, entry in result.reentries.items():
             verdict[row] = CONFLICT if entry.conflict else NEW
         mask = narrow["mask"].to_numpy() | np.where(verdict == CONFLICT, bit_of(rules, "id_conflict"), 0)
@@ -152,20 +156,23 @@ class Judge:
             waived |= np.where(let_pass, bit, 0)
         return replace(result, mask=mask, waived=waived, judgement=judgement)
 
-    def settled(self, result: KindResult) -> DataFrame:
-        """The judged frame with where each row lands."""
-        marks = marks_of(result, self.rules[result.kind])
-        return settled(result.frame, self._spark.createDataFrame(marks) if marks is not None else None, PLACE)
+    def _settled(self, result: KindResult) -> DataFrame:
+        """The judged frame, with where rows land if the row rules alone do not tell."""
+        if result.settled is None:
+            marks = marks_of(result, self.rules[result.kind])
+            table = None if marks.table is None else self._spark.createDataFrame(marks.table)
+            result.settled = settled(result.frame, table, PLACE, marks.usual)
+        return result.settled
 
     def silver(self, result: KindResult) -> DataFrame | None:
         """Accepted rows in the columns of the kind's table, None when there are none."""
-        return accepted_rows(self.settled(result), result.kind) if result.accepted.any() else None
+        return accepted_rows(self._settled(result), result.kind) if result.accepted.any() else None
 
     def quarantine(self, results: list[KindResult]) -> DataFrame | None:
         """Refused rows of all kinds in the columns of silver.quarantine, None when there are none."""
         whole: DataFrame | None = None
         for result in (one for one in results if one.refused.any()):
-            rows = quarantine_rows(self.settled(result), result.kind, self.rule_set)
+            rows = quarantine_rows(self._settled(result), result.kind, self.rule_set)
             whole = rows if whole is None else whole.unionByName(rows)
         return whole
 

@@ -11,10 +11,14 @@ from pyspark.sql import functions as F
 
 from conf.settings import settings
 from lakehouse.bronze.events import events
-from lakehouse.event import TOPIC_PREFIX
 from streaming_jobs.flows import HOT
 
 Positions = dict[str, dict[str, int]]  # topic -> partition -> next offset
+
+
+def subscribed() -> list[str]:
+    """Topics that the stream reads: one a kind, and those of older systems."""
+    return [*HOT.topics, *settings().kafka.legacy_topics]
 
 
 def checkpoint_dir() -> Path:
@@ -37,7 +41,7 @@ def records(spark: SparkSession) -> DataFrame:
     source = (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings().kafka.bootstrap)
-        .option("subscribe", ",".join(HOT.topics))
+        .option("subscribe", ",".join(subscribed()))
         .option("startingOffsets", start.read_text() if start.exists() else "earliest")
         .option("failOnDataLoss", "true")
         .option("includeHeaders", "true")
@@ -70,11 +74,6 @@ class BatchOffsets:
             for topic, partitions in self.end.items()
         }
         return {topic: count for topic, count in counts.items() if count}
-
-
-def kind_of(topic: str) -> str:
-    """The kind of a topic's events; those of a legacy topic are listings."""
-    return "listing" if topic in settings().kafka.legacy_topics else topic.removeprefix(TOPIC_PREFIX)
 
 
 def _read_offsets(batch_id: int) -> tuple[Positions, dict[str, Any]]:

@@ -3,19 +3,18 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.reference import commodity_aliases
-from lakehouse.silver.names import lookup, matching_key
+from lakehouse.silver.names import commodity_row, month
 
 
 def transform(parsed: DataFrame) -> DataFrame:
-    """Parsed ledger events with the columns of silver.ledger_entries; rules judge afterwards."""
-    return parsed.withColumns(
+    """Parsed ledger events with the columns of silver.ledger_entries and those that its rules read."""
+    return parsed.withColumn("good", commodity_row("p.commodity")).withColumns(
         {
             "chain": F.coalesce("p.chain", F.lit("price")),
             "market_id": F.col("p.market_id"),
-            "commodity": lookup(commodity_aliases(), matching_key("p.commodity")),
+            "commodity": F.col("good.id"),
             "price_idr": F.col("p.price"),
-            "actor": F.col("source"),
-            "event_month": F.substring(F.col("event_time").cast("string"), 1, 7),
+            "actor": F.coalesce("p.decided_by", "p.source", "source"),
+            "event_month": month(F.col("event_time")),
         }
     )

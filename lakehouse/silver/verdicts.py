@@ -1,6 +1,8 @@
 """bronze.events of one kind -> the same rows with a verdict: `mask`, `reasons`, and `row`, the silver row if accepted."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
 from types import ModuleType
 
 from pyspark.sql import DataFrame
@@ -8,21 +10,24 @@ from pyspark.sql import functions as F
 
 from lakehouse.contract import Contract, Rule, kinds, rule_set
 from lakehouse.quality import REASONS_TYPE, bound, reasons, violations, warnings
-from lakehouse.silver import ledger_entries, prices, sensors
 from lakehouse.silver.payload import constants, parse
 
-TRANSFORMS: Mapping[str, ModuleType] = {"price": prices, "sensor": sensors, "ledger": ledger_entries}
 ROW = "row"
 # What a verdict keeps of bronze.events beside the silver row; the payload travels as text, which holds any bytes unchanged.
 KEPT = ("topic", "partition", "offset", "event_id", "source", "received_at", "content_type", "ingested_at")
-
-
+RAW = {"raw_market": "market_id", "raw_commodity": "commodity"}  # as given, for people who look through the quarantine
 READINGS = "readings"  # several silver rows in one event: array<struct<…>> of the columns that differ
+
+
+@cache
+def transform_of(kind: str) -> ModuleType:
+    """The module beside the contract that makes the kind's silver rows: silver.prices -> lakehouse/silver/prices.py."""
+    return import_module(f"lakehouse.{kinds()[kind].table}")
 
 
 def row_columns(contract: Contract) -> list[str]:
     """Fields of the `row` struct: the contract's columns that are not KEPT; those inside READINGS stand for themselves."""
-    inside = getattr(TRANSFORMS[contract.kind or ""], "READ_TOGETHER", ())
+    inside = getattr(transform_of(contract.kind or ""), "READ_TOGETHER", ())
     names = [name for name in contract.column_names if name not in KEPT and name not in inside]
     return [*names, READINGS] if inside else names
 
@@ -41,17 +46,17 @@ def judged(events: DataFrame, kind: str, knobs: Mapping[str, object]) -> DataFra
     contract = kinds()[kind]
     rules = rules_of(kind, knobs)
     narrow = events.select(*KEPT, F.col("kind"), F.col("value").cast("string").alias("text"))
-    transformed = TRANSFORMS[kind].transform(parse(narrow, contract)).withColumn("mask", violations(rules))
+    transformed = transform_of(kind).transform(parse(narrow, contract)).withColumn("mask", violations(rules))
     made = {"_warnings": warnings(rules, "mask"), "rule_set": F.lit(rule_set(knobs))}
-    raw_commodity = F.col("p.commodity") if kind == "price" else F.lit(None).cast("string")
+    fields = {field.name for field in contract.payload}
+    raw = {name: F.substring(f"p.{name}", 1, 200) if name in fields else F.lit(None).cast("string") for name in RAW.values()}
     return transformed.select(
         *KEPT,
         "text",
         "mask",
         reasons(rules, "mask").alias("reasons"),
         F.struct(*(made[name].alias(name) if name in made else F.col(name) for name in row_columns(contract))).alias(ROW),
-        F.substring("p.market_id", 1, 200).alias("raw_market"),
-        F.substring(raw_commodity, 1, 200).alias("raw_commodity"),
+        *(raw[field].alias(name) for name, field in RAW.items()),
     )
 
 
@@ -69,28 +74,42 @@ MARKS = {
 }
 
 
-def settled(rows: DataFrame, marks: DataFrame | None, place: Sequence[str]) -> DataFrame:
-    """Judged rows with the columns of MARKS. `marks`: MARKS beside `place`, which names a row; None: nothing to add."""
-    if marks is None:
-        marked = rows.withColumns({name: F.lit(None).cast(type_) for name, type_ in MARKS.items()})
-    else:
-        marked = rows.join(F.broadcast(marks), list(place), "left")
+def settled(rows: DataFrame, marks: DataFrame | None, place: Sequence[str], usual: Sequence[str]) -> DataFrame:
+    """Judged rows with the columns of MARKS, unchanged when there is nothing to add.
+
+    `marks`: MARKS beside `place`, which names a row; the other rows land by their reasons and bear the warnings `usual`.
+    """
+    if marks is None and not usual:
+        return rows
+    noted = F.array(*map(F.lit, usual)).cast(MARKS["noted"])
     own = F.when(F.col("reasons").isNull(), "silver").otherwise("quarantine")
-    return marked.withColumn("landing", F.coalesce("landing", own))
+    if marks is None:
+        nothing = {name: F.lit(None).cast(spark_type) for name, spark_type in MARKS.items()}
+        return rows.withColumns({**nothing, "noted": noted, "landing": own})
+    joined = rows.join(F.broadcast(marks), list(place), "left")
+    return joined.withColumns(
+        {"noted": F.when(F.col("landing").isNull(), noted).otherwise(F.col("noted")), "landing": F.coalesce("landing", own)}
+    )
 
 
 def accepted_rows(rows: DataFrame, kind: str) -> DataFrame:
-    """Settled rows that land in silver -> rows of the kind's table, in the contract's columns and order."""
+    """Judged rows, settled or not, that land in silver -> rows of the kind's table, in the contract's columns and order."""
     contract = kinds()[kind]
-    noted = F.expr(f"concat({ROW}._warnings, coalesce(noted, cast(array() as array<string>)))")
-    landed = rows.filter("landing = 'silver'").withColumn("_noted", noted)
-    flat = landed.select(*KEPT, f"{ROW}.*", "_noted").drop("_warnings").withColumnRenamed("_noted", "_warnings")
-    explode = getattr(TRANSFORMS[kind], "rows", None)
+    if "landing" in rows.columns:
+        noted = F.expr(f"concat({ROW}._warnings, coalesce(noted, array()))").alias("_warnings")
+        inside = [f"{ROW}.{name}" for name in row_columns(contract) if name != "_warnings"]
+        flat = rows.filter("landing = 'silver'").select(*KEPT, *inside, noted)
+    else:
+        flat = rows.filter("reasons is null").select(*KEPT, f"{ROW}.*")
+    explode = getattr(transform_of(kind), "rows", None)
     return (explode(flat) if explode else flat).select(*contract.column_names)
 
 
 def quarantine_rows(rows: DataFrame, kind: str, rule_set: str) -> DataFrame:
-    """Settled rows that are doubtful -> rows of silver.quarantine."""
+    """Judged rows, settled or not, that are doubtful -> rows of silver.quarantine."""
+    if "landing" not in rows.columns:
+        nothing = {name: F.lit(None).cast(spark_type) for name, spark_type in MARKS.items() if name != "landing"}
+        rows = rows.filter("reasons is not null").withColumns({**nothing, "landing": F.lit("quarantine")})
     none = f"cast(array() as {REASONS_TYPE})"
     own = f"filter(coalesce(reasons, {none}), r -> waived is null or not array_contains(waived, r.rule))"
     reason = "named_struct('rule', w, 'severity', 'warn', 'message', w)"
