@@ -3,5 +3,6 @@
 from collections.abc import Callable, Mapping
 
 from lakehouse.validation import Validator
+from lakehouse.validation.prices import PriceValidator
 
-VALIDATORS: dict[str, Callable[[Mapping[str, object]], Validator]] = {}
+VALIDATORS: dict[str, Callable[[Mapping[str, object]], Validator]] = {"price": PriceValidator}
