@@ -23,8 +23,8 @@ from scripts.bench.price_faults import (
 from scripts.bench.price_replay import Outcome, continued, warmed
 
 MEANS = (
-    "Panel Harga, last 20 % of its days, 10 seeds, mean ± sd; faults a series-day as named; thresholds were chosen on the days "
-    "before with other seeds. An alarm = flagged days of a series at most 3 apart; found = overlap with the fault or the 2 days after it"
+    "Panel Harga, last 20 % of its days, 10 seeds, mean ± sd. The limits were chosen on the days before with other seeds. "
+    "An alarm = flagged days of a series at most 3 apart; it finds a fault when it overlaps it or the 2 days after it"
 )
 SEEDS = tuple(range(10))  # 100 and above are for calibration
 RATES = (0.001, 0.002, 0.005)  # faults begun a series-day
