@@ -16,7 +16,7 @@ DECIDED_BY = "system:day-close"
 LOOK_BACK_DAYS = 14  # how old the price may be from which a refused one moved
 NEEDED = (
     "event_id", "event_time", "provider", "market_id", "region_code", "commodity", "channel", "market_date", "price_idr",
-    "policy", "last_price_idr", "days_since_last", "score_r", "confirmed", "score_g", "unit_power", "source_mismatch", 
+    "policy", "last_price_idr", "days_since_last", "score_r", "confirmed", "score_g", "unit_power", "source_mismatch",
     "outside_band", "outcome",
 )  # fmt: skip
 
