@@ -89,7 +89,7 @@ case "$verb" in
         [ -x "$venv/bin/python" ] || { say "usage: ./run.sh setup | demo | test | up | down | …   (./run.sh setup first, then --help tells all)"; exit 0; }
         set -- --help
         ;;
-    "" | up | demo | test | doctor | replay | simulate | rebuild | chaos | bench | lock)
+    "" | up | demo | test | doctor | replay | replay-quarantine | simulate | rebuild | chaos | bench | lock)
         find_java
         set_up
         [ -n "$verb" ] || set -- up

@@ -4,6 +4,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
@@ -57,6 +58,7 @@ class StreamKnobs(BaseModel):
     driver_memory_mb: int
     master: str
     slow_trigger_seconds: float
+    heavy_trigger_seconds: float = Field(gt=0)
     small_batch_events: int
     compact_after_commits: int
     compact_target_bytes: int
@@ -70,6 +72,29 @@ class LakeKnobs(BaseModel):
 class ValidationKnobs(BaseModel):
     future_tolerance_minutes: int
     max_age_days: int
+    allowed_lateness_days: int = Field(ge=0)
+    policy: Literal["calibrated", "seed"]
+    warmup_observations: int = Field(ge=2)
+    min_peers: int = Field(ge=2)
+    zscore: float = Field(gt=0)
+    iqr: float = Field(gt=0)
+    deviation: float = Field(gt=0)
+    hampel: float = Field(gt=0)
+    min_votes: int = Field(ge=1, le=3)
+    forest: float = Field(gt=0, lt=1)
+    residual: float = Field(gt=0)
+    geographic: float = Field(gt=0)
+    confirmation: float = Field(ge=0, le=1)
+    soft: float = Field(gt=0, le=1)
+    unit_tolerance: float = Field(gt=0)
+    national_gap: float = Field(gt=0)
+    range_factor: float = Field(gt=1)
+    stale_days: int
+    source_tolerance: dict[str, float]
+    source_pairs: int
+    source_age_days: int
+    shock_share: float = Field(gt=0, le=1)
+    shock_part: float = Field(gt=0, le=1)
     retail_price_min: float
     retail_price_max: float
     retail_rating_min: float

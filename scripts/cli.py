@@ -160,7 +160,9 @@ def doctor(as_json: AsJson = False) -> None:
 
 @app.command()
 def logs(
-    service: Annotated[str, typer.Argument(help="broker, stream, gateway, folder_watch, api or supervisord")] = "stream",
+    service: Annotated[
+        str, typer.Argument(help="broker, stream, heavy_gold, gateway, folder_watch, api or supervisord")
+    ] = "stream",
     lines: Annotated[int, typer.Option("-n", min=1)] = 50,
 ) -> None:
     """The last lines of a service's log."""
@@ -213,6 +215,12 @@ def simulate(context: typer.Context) -> None:
 def rebuild(context: typer.Context) -> None:
     """Make silver (or the checkpoint) anew: rebuild silver | rebuild checkpoint. The stack must be down."""
     module("streaming_jobs.rebuild", *context.args)
+
+
+@app.command("replay-quarantine", context_settings=PASS_ON)
+def replay_quarantine(context: typer.Context) -> None:
+    """Judge quarantined rows again by today's rules: replay-quarantine [--rule R] [--kind K] [--dry-run]."""
+    module("streaming_jobs.replay_quarantine", *context.args)
 
 
 @app.command(context_settings=PASS_ON)

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 import orjson
@@ -12,6 +13,8 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from conf.settings import settings
+from lakehouse.contract import rule_set
 from serving_api.gold import Gold, Snapshot
 from serving_api.paging import Cursors, Key, Range, filters_of
 from serving_api.problems import Problem
@@ -31,6 +34,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return utc(value)
     return value.isoformat() if isinstance(value, date) else value
+
+
+@cache
+def rules_in_force() -> str:
+    """Fingerprint of the rules and the thresholds that they read."""
+    return rule_set(settings().validation.model_dump())
 
 
 def accepts(request: Request, media_type: str) -> None:

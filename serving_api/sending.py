@@ -30,9 +30,11 @@ class RememberingProducer(AcknowledgedProducer):
         super().__init__()
         self._accepted: OrderedDict[str, Accepted] = OrderedDict()
 
-    async def send(self, topic: str, key: str, value: bytes, headers: Sequence[Header]) -> tuple[int, int]:
+    async def send(
+        self, topic: str, key: str, value: bytes, headers: Sequence[Header], together: str | None = None
+    ) -> tuple[int, int]:
         """As its parent; what is acknowledged is remembered, dead letters are not."""
-        place = await super().send(topic, key, value, headers)
+        place = await super().send(topic, key, value, headers, together)
         if topic != DEAD_LETTERS:
             told = {name: value.decode() for name, value in headers}
             before = self._accepted.pop(told["event_id"], None)
@@ -49,7 +51,7 @@ class RememberingProducer(AcknowledgedProducer):
 
 async def acknowledged(producer: AcknowledgedProducer, events: Sequence[Event]) -> None:
     """Returns when Kafka has acknowledged all of them. Raises Problem 503: the caller sends all of it again."""
-    sending = (producer.send(event.topic, event.key, event.value, event.headers) for event in events)
+    sending = (producer.send(event.topic, event.key, event.value, event.headers, event.together) for event in events)
     failures = [one for one in await asyncio.gather(*sending, return_exceptions=True) if isinstance(one, BaseException)]
     for failure in failures:
         if not isinstance(failure, NotAcknowledged):

@@ -56,7 +56,7 @@ class Stream:
         self.spark, self.broker = spark, broker
         self.sent = 0
         create_tables()
-        start_at: dict[str, dict[str, int]] = {topic: {} for topic in kafka_source.HOT.topics}
+        start_at: dict[str, dict[str, int]] = {topic: {} for topic in kafka_source.subscribed()}
         for (topic, partition), offset in broker.ends().items():
             if topic in start_at:
                 start_at[topic][str(partition)] = offset
