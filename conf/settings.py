@@ -101,6 +101,10 @@ class ValidationKnobs(BaseModel):
     retail_rating_max: float
 
 
+class AlertKnobs(BaseModel):
+    levels: dict[str, float]
+
+
 class Secrets(BaseSettings):
     """One random bearer per role and the cursor key, written by `setup` with mode 0600. Never logged."""
 
@@ -128,6 +132,7 @@ class Settings(BaseSettings):
     stream: StreamKnobs
     lake: LakeKnobs
     validation: ValidationKnobs
+    alerts: AlertKnobs
     # Names that callers already know, beside their LUMBUNG_ spelling.
     api_port_short: int | None = Field(default=None, validation_alias="API_PORT")
     log_level_short: str | None = Field(default=None, validation_alias="LOG_LEVEL")

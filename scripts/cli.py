@@ -230,6 +230,12 @@ def chaos(context: typer.Context) -> None:
 
 
 @app.command(context_settings=PASS_ON)
+def ledger(context: typer.Context) -> None:
+    """The chain of what was shown and decided: ledger verify [--chain C] [--json] | ledger blocks | ledger append."""
+    module("scripts.ledger", *context.args)
+
+
+@app.command(context_settings=PASS_ON)
 def bench(context: typer.Context) -> None:
     """Measure the figures of the README: bench [name]."""
     module("scripts.bench", *context.args)

@@ -36,12 +36,6 @@ def plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-@cache
-def rules_in_force() -> str:
-    """Fingerprint of the rules and the thresholds that they read."""
-    return rule_set(settings().validation.model_dump())
-
-
 def accepts(request: Request, media_type: str) -> None:
     """Raises Problem 406 when the caller takes nothing like `media_type`."""
     wanted = request.headers.get("accept")
@@ -51,6 +45,12 @@ def accepts(request: Request, media_type: str) -> None:
     taken = {part.split(";")[0].strip().lower() for part in wanted.split(",")}
     if not taken & {"*/*", f"{family}/*", media_type}:
         raise Problem("not-acceptable", name=media_type)
+
+
+@cache
+def rules_now() -> str:
+    """Fingerprint of the rules and knobs that this process was started with."""
+    return rule_set(settings().validation.model_dump())
 
 
 def meta(request: Request, snapshots: Sequence[Snapshot], rule_set: str | None, demo: bool) -> dict[str, Any]:

@@ -17,12 +17,25 @@ from serving_api.balance import Balance
 from serving_api.decisions import Decisions
 from serving_api.gold import Gold
 from serving_api.idempotency import Idempotency
+from serving_api.integrity_checks import Checks
 from serving_api.kept_answers import KeptAnswers
 from serving_api.middleware import Envelope
 from serving_api.paging import Cursors
 from serving_api.problems import Problem, of_http_exception, of_query, written
 from serving_api.reviews import Reviews
-from serving_api.routes import decisions, events, ingest, markets, price_check, prices, quality, quarantine, service, short_forms
+from serving_api.routes import (
+    blockchain,
+    decisions,
+    events,
+    ingest,
+    markets,
+    price_check,
+    prices,
+    quality,
+    quarantine,
+    service,
+    short_forms,
+)
 from serving_api.routes.service import KafkaProbe, product_version
 from serving_api.sending import RememberingProducer
 from serving_api.shapes import PROBLEM_SCHEMA
@@ -36,12 +49,14 @@ async def lifespan(application: FastAPI) -> AsyncIterator[None]:
     state.cursors = Cursors(state.bearers.cursor_key)
     state.gold = Gold()
     state.gold.start()
+    state.checks = Checks()
     state.reviews, state.balance = Reviews(state.gold), Balance(state.gold)
     state.producer = RememberingProducer()
     state.decisions = Decisions(state.gold, state.reviews, state.producer)
     state.kept_answers = KeptAnswers()
     state.kafka = KafkaProbe(state.producer)
     yield
+    state.checks.stop()
     state.gold.stop()
     await state.producer.close()
     state.kept_answers.close()
@@ -90,7 +105,8 @@ def create() -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for room in (service, ingest, events, prices, markets, decisions, quarantine, quality, price_check, short_forms):
+    rooms = (service, ingest, events, prices, markets, decisions, quarantine, quality, price_check, blockchain, short_forms)
+    for room in rooms:
         application.include_router(room.router)
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, on_problem)

@@ -22,13 +22,14 @@ from serving_api import metrics
 
 log = logging.getLogger("lumbung.api")
 SMALL = ("gold.live_prices", "gold.markets", "gold.sensors_live")  # held whole
-LARGE = ("gold.price_history", "silver.quarantine")  # read a few files at a time
+LARGE = ("gold.price_history", "silver.quarantine", "gold.ledger")  # read a few files at a time
 TIMES = {  # elsewhere event_time
     "gold.markets": "last_event_time",
     "silver.quarantine": "received_at",
     "gold.reviews": "decided_at",
     "gold.data_quality": "window_end",
     "gold.balance": "ingested_at",
+    "gold.ledger": "timestamp",
     "bronze.events": "ingested_at",
 }
 CACHED_ANSWERS = 2000

@@ -45,7 +45,10 @@ def lazily(module: str, name: str) -> Callable[[], Job]:
     return lambda: getattr(import_module(f"streaming_jobs.{module}"), name)()
 
 
-JOBS: tuple[Callable[[], Job], ...] = ()
+JOBS: tuple[Callable[[], Job], ...] = (
+    lazily("indicators_job", "Indicators"),
+    lazily("ledger_job", "LedgerJob"),
+)
 
 
 def lock() -> IO[str]:

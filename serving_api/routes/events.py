@@ -6,7 +6,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from serving_api.access import Role, sender
-from serving_api.answers import one, rules_in_force, utc
+from serving_api.answers import one, rules_now, utc
 from serving_api.problems import Problem, nothing_asked
 from serving_api.sending import RememberingProducer
 from serving_api.shapes import problems
@@ -44,4 +44,4 @@ async def event(
         assert accepted
         said = {"status": "pending", "kinds": sorted(accepted.kinds), "table": None, "received_at": accepted.received_at}
         item = {"event_id": event_id, **said, "warnings": []}
-    return one(request, list(trace.read.values()), item, rules_in_force())
+    return one(request, list(trace.read.values()), item, rules_now())

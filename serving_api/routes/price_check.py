@@ -15,7 +15,7 @@ from lakehouse.event import Fault, faults, parse_time
 from lakehouse.reference import commodities, commodity_aliases, markets, matching_key, region_aliases, unit_aliases
 from lakehouse.validation.price_check import PriceCheck, check_price
 from serving_api.access import Role, role_of
-from serving_api.answers import JSON, accepts, meta, plain, rules_in_force
+from serving_api.answers import JSON, accepts, meta, plain, rules_now
 from serving_api.bodies import Element, document
 from serving_api.gold import Gold, Snapshot
 from serving_api.names import known_market, zone_of
@@ -66,7 +66,7 @@ async def price_check(request: Request) -> Response:
         "policies": said.policies,
         "dry_run": event_id is None,
         "event_id": event_id,
-        "meta": meta(request, [snapshot], rules_in_force(), False),
+        "meta": meta(request, [snapshot], rules_now(), False),
     }
     return Response(orjson.dumps(body), headers={"Cache-Control": "private, no-store"}, media_type=JSON)
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from conf.settings import settings
 from lakehouse.contract import contracts, kinds
-from serving_api.answers import Page, after, listed, page_of, plain, rules_in_force, shown
+from serving_api.answers import Page, after, listed, page_of, plain, rules_now, shown
 from serving_api.balance import Balance, in_all
 from serving_api.gold import Gold, Snapshot
 from serving_api.newest import next_rows, slices
@@ -71,7 +71,7 @@ async def data_quality(request: Request, query: Annotated[QualityAsked, Query()]
             known_kind(query.kind)
             return page_of(quality_rows(snapshot, query, asked, key), limit)
 
-        return listed(request, [snapshot], query, read, asked=asked, rule_set=rules_in_force())
+        return listed(request, [snapshot], query, read, asked=asked, rule_set=rules_now())
 
     return await run_sync(answer)
 
@@ -103,7 +103,7 @@ async def rules(request: Request, query: Annotated[RulesAsked, Query()]) -> Resp
         wanted = [(place, item) for place, item in everything if kind in (None, item["kind"])]
         return page_of(after(wanted, key)[: limit + 1], limit)
 
-    return listed(request, [], query, read, asked=stamp, rule_set=rules_in_force())
+    return listed(request, [], query, read, asked=stamp, rule_set=rules_now())
 
 
 @router.get(

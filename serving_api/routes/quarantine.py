@@ -8,7 +8,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from serving_api.access import operator
-from serving_api.answers import Page, listed, one, page_of, rules_in_force
+from serving_api.answers import Page, listed, one, page_of, rules_now
 from serving_api.gold import Gold
 from serving_api.paging import Key, time_range
 from serving_api.problems import Problem, nothing_asked
@@ -36,7 +36,7 @@ async def quarantine(request: Request, query: Annotated[QuarantineAsked, Query()
         def read(key: Key | None, limit: int) -> Page:
             return page_of(page_rows(snapshot, index, query, asked, key), limit)
 
-        return listed(request, [snapshot, reviewed], query, read, asked=asked, rule_set=rules_in_force(), personal=True)
+        return listed(request, [snapshot, reviewed], query, read, asked=asked, rule_set=rules_now(), personal=True)
 
     return await run_sync(answer)
 
