@@ -51,16 +51,17 @@ async def append(request: Request) -> Response:
         raise too_large()
     content_type = media_type(request)
     if content_type == NDJSON:
-        raise Problem("unsupported-media-type")
-    door = Door(request.app.state.producer, f"api:{sender(request).name.lower()}", content_type)
+        raise Problem("unsupported-media-type", name="application/json")
+    role = sender(request)
+    door = Door(request.app.state.producer, role, content_type)
     nothing_asked(request)
-    payload = element(body, KIND).payload
+    payload = element(body, KIND, role, own_address=True).payload
     strange = [name for name in payload if name not in BODY] if isinstance(payload, dict) else []
     if strange:
         await door.dead_letter(body, KIND, "field_unknown")
         faults = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in strange]
         raise Problem("validation", faults, why="; ".join(fault.message for fault in faults[:5]))
-    return await door.single(body, KIND)
+    return await door.single(body, KIND, own_address=True)
 
 
 @router.get("/integrity/check", response_model=Integrity, responses=problems(422, 503), summary="Was anything altered?")
