@@ -19,7 +19,7 @@ class Flow:
 HOT = Flow(
     says="every micro-batch, one query: Kafka -> bronze -> silver or quarantine -> the gold that people watch",
     topics=tuple(TOPIC_PREFIX + kind for kind in kinds()),
-    appends=("bronze.events", *(contract.table for contract in kinds().values()), "silver.quarantine"),
+    appends=("bronze.events", *(contract.table for contract in kinds().values()), "silver.price_verdicts", "silver.quarantine"),
     gold=("gold.live_prices", "gold.sensors_live", "gold.data_quality", "gold.reviews", "gold.balance"),
 )
 SLOW = Flow(

@@ -160,7 +160,8 @@ class Judge:
         """The judged frame, with where rows land if the row rules alone do not tell."""
         if result.settled is None:
             marks = marks_of(result, self.rules[result.kind])
-            result.settled = result.frame if marks is None else settled(result.frame, self._spark.createDataFrame(marks), PLACE)
+            table = None if marks.table is None else self._spark.createDataFrame(marks.table)
+            result.settled = settled(result.frame, table, PLACE, marks.usual)
         return result.settled
 
     def silver(self, result: KindResult) -> DataFrame | None:

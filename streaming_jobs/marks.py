@@ -1,5 +1,6 @@
 """Verdicts of the stream -> what Spark cannot know when it writes: which rows land where, and the reasons that history gave."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,37 +11,59 @@ from lakehouse.arrow import arrow_type
 from lakehouse.contract import Rule
 from lakehouse.quality import bit_of
 from lakehouse.silver.verdicts import MARKS
-from streaming_jobs.event_ids import CONFLICT, NEW
+from streaming_jobs.event_ids import CONFLICT, DUPLICATE
 from streaming_jobs.reviews import filled
 
 if TYPE_CHECKING:
     from streaming_jobs.judging import KindResult
 
 PLACE = ("ingested_at", "partition", "offset")  # which record, among those of one kind; also the order of arrival
+NOTHING: dict[str, Any] = dict.fromkeys(MARKS) | {"generation": 0}
 Reasons = list[dict[str, str]]
 
 
-def marks_of(result: "KindResult", rules: tuple[Rule, ...]) -> pa.Table | None:
-    """PLACE and MARKS of the rows whose fate or warnings the row rules alone do not settle; None when there are none."""
+@dataclass(frozen=True)
+class Marks:
+    """`usual`: warnings that history gave to most accepted rows; `table`: PLACE and MARKS of the rows that differ, or None."""
+
+    usual: tuple[str, ...]
+    table: pa.Table | None
+
+
+def marks_of(result: "KindResult", rules: tuple[Rule, ...]) -> Marks:
+    """What the row rules alone do not settle. A whole batch may warn alike (a series without history): that costs no join."""
     violated = result.judgement.violated if result.judgement else {}
-    marked = result.verdict != NEW
-    for flags in violated.values():
-        marked |= flags
-    marked[list(result.reentries)] = True
-    numbers = np.flatnonzero(marked)
-    if not len(numbers):
-        return None
     accepted, refused = result.accepted, result.refused
-    rows = [_mark(result, rules, int(row), bool(accepted[row]), bool(refused[row])) for row in numbers]
-    places = result.narrow.select(PLACE).take(pa.array(numbers))
+    warned = np.zeros(len(accepted), dtype=np.int64)
+    stopped = (result.verdict == CONFLICT) | (result.verdict == DUPLICATE)
+    for rule, flags in violated.items():
+        bit = bit_of(rules, rule)
+        warned |= np.where(flags & accepted, result.mask & bit & ~result.errors, 0)
+        stopped |= flags & refused
+    stopped[list(result.reentries)] = True
+    combinations, counts = np.unique(warned[accepted], return_counts=True)
+    most = int(combinations[counts.argmax()]) if len(counts) else 0
+    others = np.flatnonzero(accepted & ~stopped & (warned != most))
+    rows = [_mark(result, rules, int(row), bool(accepted[row]), bool(refused[row])) for row in np.flatnonzero(stopped)]
+    numbers = np.concatenate([np.flatnonzero(stopped), others])
+    if not len(numbers):
+        return Marks(names_in(most, rules), None)
+    table = result.narrow.select(PLACE).take(pa.array(numbers))
+    quiet = {int(one): {**NOTHING, "landing": "silver", "noted": list(names_in(int(one), rules))} for one in combinations}
+    rows += [quiet[int(warned[row])] for row in others]
     for name, spark_type in MARKS.items():
-        places = places.append_column(name, pa.array([row[name] for row in rows], arrow_type(spark_type)))
-    return places
+        table = table.append_column(name, pa.array([row[name] for row in rows], arrow_type(spark_type)))
+    return Marks(names_in(most, rules), table)
+
+
+def names_in(mask: int, rules: tuple[Rule, ...]) -> tuple[str, ...]:
+    """Names of the rules of a mask."""
+    return tuple(rule.name for bit, rule in enumerate(rules) if mask & (1 << bit))
 
 
 def _mark(result: "KindResult", rules: tuple[Rule, ...], row: int, accepted: bool, refused: bool) -> dict[str, Any]:
     added, warned = _reasons(result, rules, row)
-    waived = [rule.name for bit, rule in enumerate(rules) if int(result.waived[row]) & (1 << bit)]
+    waived = list(names_in(int(result.waived[row]), rules))
     entry = result.reentries.get(row)
     judgement = result.judgement
     evidence = judgement.evidence(row) if judgement and refused else None

@@ -74,10 +74,22 @@ MARKS = {
 }
 
 
-def settled(rows: DataFrame, marks: DataFrame, place: Sequence[str]) -> DataFrame:
-    """Judged rows with the columns of MARKS. `marks`: MARKS beside `place`, which names a row; the other rows' are null."""
+def settled(rows: DataFrame, marks: DataFrame | None, place: Sequence[str], usual: Sequence[str]) -> DataFrame:
+    """Judged rows with the columns of MARKS, unchanged when there is nothing to add.
+
+    `marks`: MARKS beside `place`, which names a row; the other rows land by their reasons and bear the warnings `usual`.
+    """
+    if marks is None and not usual:
+        return rows
+    noted = F.array(*map(F.lit, usual)).cast(MARKS["noted"])
     own = F.when(F.col("reasons").isNull(), "silver").otherwise("quarantine")
-    return rows.join(F.broadcast(marks), list(place), "left").withColumn("landing", F.coalesce("landing", own))
+    if marks is None:
+        nothing = {name: F.lit(None).cast(spark_type) for name, spark_type in MARKS.items()}
+        return rows.withColumns({**nothing, "noted": noted, "landing": own})
+    joined = rows.join(F.broadcast(marks), list(place), "left")
+    return joined.withColumns(
+        {"noted": F.when(F.col("landing").isNull(), noted).otherwise(F.col("noted")), "landing": F.coalesce("landing", own)}
+    )
 
 
 def accepted_rows(rows: DataFrame, kind: str) -> DataFrame:
