@@ -198,9 +198,8 @@ def correct(
     correction = (api.ask("GET", address)["suggestion"] or {}) if suggested else {}
     correction |= dict(field_of(text) for text in fields or ())
     if not correction:
-        fail(
-            "nothing to correct: give --set field=value" + (", there is no suggestion" if suggested else " or --suggested"), USAGE
-        )
+        hint = "there is no suggestion" if suggested else "give --set field=value or --suggested"
+        fail(f"nothing to correct: {hint}", USAGE)
     receipt = api.ask("POST", f"{address}/decision", json={"decision": "correct", "reason": reason, "correction": correction})
     if as_json:
         emit(receipt)
