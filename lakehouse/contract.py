@@ -1,6 +1,7 @@
 """Table contracts: one YAML per table says what it is; read once into frozen dataclasses, without Spark."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -198,8 +199,7 @@ def sent_over_http() -> dict[str, Contract]:
     return {kind: contract for kind, contract in kinds().items() if contract.over_http}
 
 
-@cache
-def rule_set() -> str:
-    """Fingerprint (12 hex digits) of all rules: changes with any name, severity, check or message."""
-    text = repr([(kind, contract.rules) for kind, contract in sorted(kinds().items())])
+def rule_set(knobs: Mapping[str, object]) -> str:
+    """Fingerprint (12 hex digits) of all rules and of the knobs that they read: changes with any name, check or threshold."""
+    text = repr([(kind, contract.rules) for kind, contract in sorted(kinds().items())]) + repr(sorted(knobs.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

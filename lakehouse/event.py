@@ -6,6 +6,7 @@ import re
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -53,6 +54,14 @@ class Event:
     @property
     def topic(self) -> str:
         return TOPIC_PREFIX + self.kind
+
+    @property
+    def together(self) -> str | None:
+        """What shares a Kafka partition with the event, if its key does not say: a price's commodity, however it is spelt.
+
+        What other places report of a good is then in order too, so a verdict that compares them does not depend on chance.
+        """
+        return _good_of(self.key) if self.kind == "price" else None
 
     @property
     def headers(self) -> list[tuple[str, bytes]]:
@@ -133,11 +142,11 @@ def _key_part(value: Any) -> str | None:
     return str(value)
 
 
-def partition_key(kind: str, payload: Any, fallback: str) -> str:
-    """What decides the Kafka partition: of a price its commodity, however it is spelt, so that a commodity stays in order."""
-    if kind == "price" and isinstance(payload, dict) and isinstance(given := payload.get("commodity"), str):
-        return commodity_aliases().get(matching_key(given), given)
-    return series_key(kind, payload, fallback)
+@lru_cache(maxsize=65536)
+def _good_of(key: str) -> str | None:
+    """Commodity id of a price's key (market_id|commodity as given), None without one."""
+    given = key.rpartition("|")[2]
+    return commodity_aliases().get(matching_key(given), given) or None
 
 
 def event_id_of(payload: Any, body: bytes, source: str) -> str:

@@ -71,7 +71,7 @@ class Gateway:
         event, refused = event_of(published)
         failpoint("gateway.before_kafka")
         if refused is None:
-            await self._producer.send(event.topic, event.key, event.value, event.headers)
+            await self._producer.send(event.topic, event.key, event.value, event.headers, event.together)
         else:
             log.warning("dead letter (%s) from topic %s", refused, published.topic[:200].encode("ascii", "replace").decode())
             said = [("door", b"mqtt"), ("reason", refused.encode()), ("original_topic", (TOPIC_PREFIX + event.kind).encode())]

@@ -16,7 +16,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf.broker import create_topics
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
-from lakehouse.contract import contracts, kinds
+from lakehouse.contract import contracts
 from lakehouse.event import topics
 from lakehouse.silver.verdicts import judged
 from streaming_jobs import guard, kafka_source
@@ -32,6 +32,7 @@ from streaming_jobs.slow_gold import SlowGold
 
 log = logging.getLogger("lumbung.stream")
 REFUSED = 5
+WARM = ("price", "sensor")  # kinds that come by the second
 
 
 def wait_for_kafka(seconds: float = 60) -> None:
@@ -100,8 +101,8 @@ class Stream:
 
 
 def warm_up(spark: SparkSession) -> None:
-    """Judge a table of nothing, so that the first real event does not pay for loading classes."""
-    for kind in kinds():
+    """Judge a table of nothing, so that the first real event does not pay for loading classes; rarer kinds pay themselves."""
+    for kind in WARM:
         nothing = spark.createDataFrame(arrow_schema(contracts()["bronze.events"]).empty_table())
         judged(nothing, kind, settings().validation.model_dump()).toArrow()
 

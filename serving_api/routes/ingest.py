@@ -29,6 +29,7 @@ from serving_api.bodies import (
     too_large,
 )
 from serving_api.problems import Problem, nothing_asked
+from serving_api.sending import acknowledged
 from serving_api.shapes import BatchReceipt, Receipt, problems
 
 log = logging.getLogger("lumbung.api")
@@ -109,9 +110,9 @@ class Door:
         self._source = f"api:{role.name.lower()}"
         self._received_at = datetime.now(UTC)
 
-    async def single(self, body: bytes, kind: str | None) -> Response:
+    async def single(self, body: bytes, kind: str | None, own_address: bool = False) -> Response:
         """202 with the receipt. Raises Problem 400, 403, 422 or 503."""
-        one = element(body, kind, self._role)
+        one = element(body, kind, self._role, own_address)
         if one.faults:
             if one.faults[0].code == FORBIDDEN:
                 raise Problem("forbidden", why=one.faults[0].message)
@@ -120,7 +121,11 @@ class Door:
             if one.unreadable:
                 raise Problem("malformed-body", one.faults, why=one.faults[0].message)
             raise Problem("validation", one.faults, why="; ".join(fault.message for fault in one.faults[:5]))
-        event_id = (await self._send([one]))[0]
+        return await self.receipt(one)
+
+    async def receipt(self, one: Element) -> Response:
+        """202 for an event without faults, when Kafka has it. Raises Problem 503."""
+        event_id = (await self.send([one]))[0]
         receipt = {"event_id": event_id, "kinds": one.kinds, "status": "accepted", "received_at": utc(self._received_at)}
         return Response(orjson.dumps(receipt), 202, media_type=JSON)
 
@@ -128,7 +133,7 @@ class Door:
         """202 with what became of each. Raises Problem 422 when none could be accepted, or 503."""
         judged = [element(piece, kind, self._role) for piece in pieces]
         good = [one for one in judged if not one.faults]
-        ids = iter(await self._send(good))
+        ids = iter(await self.send(good))
         items = [
             {
                 "index": index,
@@ -154,18 +159,11 @@ class Door:
         key = series_key(kind, one.payload, self._source)
         return Event(kind, key, one.body, event_id, self._source, self._received_at, "application/json")
 
-    async def _send(self, good: list[Element]) -> list[str]:
+    async def send(self, good: list[Element]) -> list[str]:
         """Event ids, in order, when Kafka has acknowledged all. Raises Problem 503: the caller sends all of it again."""
         ids = [event_id_of(one.payload, one.body, self._source) for one in good]
         events = [self._event(one, kind, event_id) for one, event_id in zip(good, ids, strict=True) for kind in one.kinds]
-        sending = (self._producer.send(event.topic, event.key, event.value, event.headers) for event in events)
-        failures = [one for one in await asyncio.gather(*sending, return_exceptions=True) if isinstance(one, BaseException)]
-        for failure in failures:
-            if not isinstance(failure, NotAcknowledged):
-                raise failure
-        if failures:
-            log.warning("Kafka did not acknowledge %d of %d records: %s", len(failures), len(events), failures[0])
-            raise Problem("kafka-unavailable")
+        await acknowledged(self._producer, events)
         metrics.DOOR_EVENTS.labels("accepted").inc(len(good))
         return ids
 
