@@ -82,14 +82,14 @@ case "$verb" in
         say "set-up is complete; next: ./run.sh demo"
         exit 0
         ;;
-    status | query | logs | down | reconcile) # no Java, and fast
+    status | query | logs | down | reconcile | ledger) # no Java, and fast
         [ -x "$venv/bin/python" ] || missing "not set up yet" "./run.sh setup"
         ;;
     -h | --help | help)
         [ -x "$venv/bin/python" ] || { say "usage: ./run.sh setup | demo | test | up | down | …   (./run.sh setup first, then --help tells all)"; exit 0; }
         set -- --help
         ;;
-    "" | up | demo | test | doctor | replay | simulate | rebuild | chaos | bench | lock)
+    "" | up | demo | test | doctor | replay | replay-quarantine | simulate | rebuild | chaos | bench | lock)
         find_java
         set_up
         [ -n "$verb" ] || set -- up

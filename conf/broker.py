@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,6 +37,11 @@ def producer_config() -> dict[str, Any]:
     }
 
 
+def partition_of(together: str | None) -> int:
+    """The partition that holds all records with this text, the same in every process; -1 (by the record's key) without one."""
+    return zlib.crc32(together.encode("utf-8", "replace")) % settings().kafka.partitions if together else -1
+
+
 def create_topics(names: Sequence[str]) -> list[str]:
     """Create the topics that are missing; returns their names. Raises KafkaException when the broker refuses."""
     knobs = settings().kafka
@@ -67,8 +73,10 @@ class AcknowledgedProducer:
         while not self._stopping.is_set():
             self._producer.poll(0.1)
 
-    async def send(self, topic: str, key: str, value: bytes, headers: Sequence[Header]) -> tuple[int, int]:
-        """(partition, offset) of the acknowledged record."""
+    async def send(
+        self, topic: str, key: str, value: bytes, headers: Sequence[Header], together: str | None = None
+    ) -> tuple[int, int]:
+        """(partition, offset) of the acknowledged record. Records with the same text `together` share a partition."""
         future: asyncio.Future[tuple[int, int]] = self._loop.create_future()
 
         def settle(error: KafkaError | None, partition: int, offset: int) -> None:
@@ -83,7 +91,7 @@ class AcknowledgedProducer:
             self._loop.call_soon_threadsafe(settle, error, message.partition(), message.offset())
 
         try:
-            self._producer.produce(topic, value, key, on_delivery=delivered, headers=list(headers))
+            self._producer.produce(topic, value, key, partition_of(together), delivered, headers=list(headers))
         except BufferError:
             raise NotAcknowledged("too many records wait for the broker") from None
         except KafkaException as error:

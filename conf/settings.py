@@ -4,6 +4,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
@@ -34,6 +35,8 @@ class ApiKnobs(BaseModel):
     batch_max_events: int
     cursor_ttl_seconds: int
     refresh_milliseconds: int
+    idempotency_ttl_seconds: int
+    idempotency_keys: int = Field(ge=1)
 
 
 class MqttKnobs(BaseModel):
@@ -55,6 +58,7 @@ class StreamKnobs(BaseModel):
     driver_memory_mb: int
     master: str
     slow_trigger_seconds: float
+    heavy_trigger_seconds: float = Field(gt=0)
     small_batch_events: int
     compact_after_commits: int
     compact_target_bytes: int
@@ -68,6 +72,37 @@ class LakeKnobs(BaseModel):
 class ValidationKnobs(BaseModel):
     future_tolerance_minutes: int
     max_age_days: int
+    allowed_lateness_days: int = Field(ge=0)
+    policy: Literal["calibrated", "seed"]
+    warmup_observations: int = Field(ge=2)
+    min_peers: int = Field(ge=2)
+    zscore: float = Field(gt=0)
+    iqr: float = Field(gt=0)
+    deviation: float = Field(gt=0)
+    hampel: float = Field(gt=0)
+    min_votes: int = Field(ge=1, le=3)
+    forest: float = Field(gt=0, lt=1)
+    residual: float = Field(gt=0)
+    geographic: float = Field(gt=0)
+    confirmation: float = Field(ge=0, le=1)
+    soft: float = Field(gt=0, le=1)
+    unit_tolerance: float = Field(gt=0)
+    national_gap: float = Field(gt=0)
+    range_factor: float = Field(gt=1)
+    stale_days: int
+    source_tolerance: dict[str, float]
+    source_pairs: int
+    source_age_days: int
+    shock_share: float = Field(gt=0, le=1)
+    shock_part: float = Field(gt=0, le=1)
+    retail_price_min: float
+    retail_price_max: float
+    retail_rating_min: float
+    retail_rating_max: float
+
+
+class AlertKnobs(BaseModel):
+    levels: dict[str, float]
 
 
 class Secrets(BaseSettings):
@@ -97,6 +132,7 @@ class Settings(BaseSettings):
     stream: StreamKnobs
     lake: LakeKnobs
     validation: ValidationKnobs
+    alerts: AlertKnobs
     # Names that callers already know, beside their LUMBUNG_ spelling.
     api_port_short: int | None = Field(default=None, validation_alias="API_PORT")
     log_level_short: str | None = Field(default=None, validation_alias="LOG_LEVEL")

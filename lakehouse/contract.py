@@ -1,60 +1,28 @@
 """Table contracts: one YAML per table says what it is; read once into frozen dataclasses, without Spark."""
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import yaml
 
+from lakehouse import expressions
+from lakehouse.declared import Column as Column
+from lakehouse.declared import Field as Field
+from lakehouse.declared import FieldType, Severity
+from lakehouse.declared import Rule as Rule
+from lakehouse.field_rules import field_rules
+
 HERE = Path(__file__).resolve().parent
 LAYERS = ("bronze", "silver", "gold")
-Severity = Literal["error", "warn"]
+MOST_RULES = 62  # bits of the mask that a verdict travels as
 
 
 class ContractError(ValueError):
     """A contract that cannot be used; the text names file, place and remedy."""
-
-
-@dataclass(frozen=True)
-class Column:
-    name: str
-    type: str  # Spark SQL type
-    says: str
-    unit: str | None = None
-
-
-@dataclass(frozen=True)
-class Field:
-    """One field of a payload, as a door may check it: JSON type, presence and range."""
-
-    name: str
-    type: Literal["string", "number", "integer", "timestamp"]
-    says: str
-    required: bool = False
-    one_of: str | None = None  # at least one field of this group must be given
-    above: float | None = None  # exclusive lower bound
-    min: float | None = None
-    max: float | None = None
-    pattern: str | None = None
-    enum: tuple[str, ...] | None = None
-    unit: str | None = None
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Violated iff NOT coalesce(check, false).
-
-    `reads`: payload (judged when readable), raw, or stream (judged by what came before: ids seen, earlier observations).
-    """
-
-    name: str
-    severity: Severity
-    check: str
-    message: str
-    reads: Literal["payload", "raw", "stream"] = "payload"
-    releasable: bool = False  # an operator's release may let it pass (then it is a warning); what cannot be read never is
 
 
 @dataclass(frozen=True)
@@ -72,6 +40,10 @@ class Contract:
     columns: tuple[Column, ...]
     kind: str | None = None
     payload: tuple[Field, ...] = ()
+    rules_from_fields: bool = True  # false: the kind writes them out, with messages of its own
+    offers: tuple[str, ...] = ()  # what the transform adds for the rules beyond the columns
+    over_mqtt: bool = False
+    over_http: Literal["device", "central"] | None = None  # least role that may send it; None: not at /api/v1/ingest
     series_key: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     reads: tuple[str, ...] = ()
@@ -91,57 +63,111 @@ class Contract:
         return ", ".join(f"`{column.name}` {column.type}" for column in self.columns)
 
 
-def _rows(raw: dict[str, Any], cls: type, where: str) -> tuple[Any, ...]:
-    """{name: {…}} -> (cls(name=…, …), …); an unknown or missing entry is a ContractError."""
+def _rows(raw: dict[str, Any], cls: type, where: str, faults: list[str]) -> tuple[Any, ...]:
+    """{name: {…}} -> (cls(name=…, …), …); an unknown or missing entry is noted as a fault."""
     made = []
     for name, entry in raw.items():
         try:
             made.append(cls(name=name, **{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}))
         except TypeError as error:
-            raise ContractError(f"{where}, '{name}': {error}") from None
+            faults.append(f"{where}, '{name}': {error}")
     return tuple(made)
 
 
-def _rules(raw: list[dict[str, Any]], where: str) -> tuple[Rule, ...]:
-    names = [entry.get("name") for entry in raw]
-    if len(set(names)) != len(names):
-        raise ContractError(f"{where}: two rules of one name")
-    try:
-        return tuple(Rule(**entry) for entry in raw)
-    except TypeError as error:
-        raise ContractError(f"{where}: {error}") from None
+def _rules(raw: list[dict[str, Any]], where: str, faults: list[str]) -> tuple[Rule, ...]:
+    made: list[Rule] = []
+    for entry in raw:
+        name = str(entry.get("name"))
+        if name in {rule.name for rule in made}:
+            faults.append(f"{where}: two rules of one name: '{name}'")
+        try:
+            rule = Rule(**entry)
+        except TypeError as error:
+            faults.append(f"{where}, rule '{name}': {error}")
+            continue
+        for word, known in (("severity", get_args(Severity)), ("reads", get_args(get_type_hints(Rule)["reads"]))):
+            if getattr(rule, word) not in known:
+                faults.append(f"{where}, rule '{name}': {word} is '{getattr(rule, word)}', not one of {', '.join(known)}")
+        made.append(rule)
+    return tuple(made)
+
+
+def _kind_parts(contract: Contract, where: str, faults: list[str]) -> Contract:
+    """The contract of a kind with what holds for every kind, and with the rules that follow from its fields."""
+    common = every_kind()
+    first, *last = common.columns
+    own = {column.name for column in contract.columns}
+    columns = (*(c for c in (first,) if c.name not in own), *contract.columns, *(c for c in last if c.name not in own))
+    given = {field.name for field in contract.payload}
+    payload = (*(field for field in common.payload if field.name not in given), *contract.payload)
+    written = {rule.name for rule in contract.rules}
+    follow = field_rules(payload, common.payload) if contract.rules_from_fields else ()
+    derived = [rule for rule in follow if rule.name not in written]
+    whole = replace(contract, columns=columns, payload=payload, rules=(*common.rules, *derived, *contract.rules))
+    bad_types = [field.name for field in payload if field.type not in get_args(FieldType)]
+    faults += [f"{where}, field '{name}': no such type" for name in bad_types]
+    taken = [column.name for column in contract.columns if column.name in expressions.RESERVED]
+    faults += [f"{where}, column '{name}': the name stands for what every kind is judged by" for name in taken]
+    if len(whole.rules) > MOST_RULES:
+        faults.append(f"{where}: {len(whole.rules)} rules, more than {MOST_RULES}")
+    names = expressions.Names({*whole.column_names, *whole.offers}, {field.name for field in payload})
+    for rule in contract.rules:
+        faults += [f"{where}, rule '{rule.name}': {fault}" for fault in expressions.faults(rule, names)]
+    return whole
 
 
 def read_contract(file: Path) -> Contract:
-    """One contract from its YAML. Raises ContractError naming the file and the entry."""
-    raw: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    """One contract from its YAML. Raises ContractError naming the file and every entry, rule and column at fault."""
     where = f"{file.parent.name}/{file.name}"
+    try:
+        raw: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ContractError(f"{where}: {error}") from None
+    faults: list[str] = []
     expected = f"{file.parent.name}.{file.stem}"
     if raw.get("table") != expected:
-        raise ContractError(f"{where}: table is '{raw.get('table')}', its path says '{expected}'")
-    own = _rules(raw.pop("rules", []), where)
-    columns, payload = raw.pop("columns", {}), raw.pop("payload", {})
+        faults.append(f"{where}: table is '{raw.get('table')}', its path says '{expected}'")
+    rules = _rules(raw.pop("rules", []), where, faults)
+    columns = _rows(raw.pop("columns", {}), Column, where, faults)
+    payload = _rows(raw.pop("payload", {}), Field, where, faults)
     entries: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
     try:
-        contract = Contract(
-            columns=_rows(columns, Column, where),
-            payload=_rows(payload, Field, where),
-            rules=(*every_kind_rules(), *own) if raw.get("kind") else own,
-            **entries,
-        )
+        contract = Contract(columns=columns, payload=payload, rules=rules, **entries)
     except (TypeError, KeyError) as error:
-        raise ContractError(f"{where}: {error}") from None
+        raise ContractError("; ".join([*faults, f"{where}: {error}"])) from None
+    if contract.kind:
+        contract = _kind_parts(contract, where, faults)
     strangers = [name for name in (*contract.key, *contract.partition_by, *contract.skip_by) if name not in contract.column_names]
     if strangers:
-        raise ContractError(f"{where}: key, partition_by or skip_by names no column: {strangers}")
+        faults.append(f"{where}: key, partition_by or skip_by names no column: {strangers}")
+    if faults:
+        raise ContractError("; ".join(faults))
     return contract
 
 
+@dataclass(frozen=True)
+class EveryKind:
+    """What holds for every kind: its rules stand before those of the kind, its first column first, its other columns last."""
+
+    payload: tuple[Field, ...]
+    columns: tuple[Column, ...]
+    rules: tuple[Rule, ...]
+
+
 @cache
-def every_kind_rules() -> tuple[Rule, ...]:
-    """The rules that guard every kind, judged before those of the kind."""
-    file = HERE / "silver" / "every_kind.yml"
-    return _rules(yaml.safe_load(file.read_text(encoding="utf-8"))["rules"], "silver/every_kind.yml")
+def every_kind() -> EveryKind:
+    """`silver/every_kind.yml`. Raises ContractError."""
+    file, faults = HERE / "silver" / "every_kind.yml", list[str]()
+    where = "silver/every_kind.yml"
+    raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+    columns, payload = _rows(raw["columns"], Column, where, faults), _rows(raw["payload"], Field, where, faults)
+    rules = _rules(raw["rules"], where, faults)
+    names = expressions.Names({column.name for column in columns}, {field.name for field in payload})
+    for rule in rules:
+        faults += [f"{where}, rule '{rule.name}': {fault}" for fault in expressions.faults(rule, names)]
+    if faults:
+        raise ContractError("; ".join(faults))
+    return EveryKind(payload, columns, rules)
 
 
 @cache
@@ -168,7 +194,12 @@ def kinds() -> dict[str, Contract]:
 
 
 @cache
-def rule_set() -> str:
-    """Fingerprint (12 hex digits) of all rules: changes with any name, severity, check or message."""
-    text = repr([(kind, contract.rules) for kind, contract in sorted(kinds().items())])
+def sent_over_http() -> dict[str, Contract]:
+    """The kinds that may be posted at the ingest address; the others come from routes of their own."""
+    return {kind: contract for kind, contract in kinds().items() if contract.over_http}
+
+
+def rule_set(knobs: Mapping[str, object]) -> str:
+    """Fingerprint (12 hex digits) of all rules and of the knobs that they read: changes with any name, check or threshold."""
+    text = repr([(kind, contract.rules) for kind, contract in sorted(kinds().items())]) + repr(sorted(knobs.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

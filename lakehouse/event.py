@@ -5,18 +5,25 @@ import json
 import re
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from lakehouse.contract import Contract, Field, kinds
+from lakehouse.contract import kinds
+from lakehouse.reference import commodity_aliases, matching_key
+from lakehouse.strict import Fault as Fault
+from lakehouse.strict import faults as faults
+from lakehouse.times import RFC3339 as RFC3339
+from lakehouse.times import parse_time as parse_time
+from lakehouse.times import rfc3339 as rfc3339
 
 TOPIC_PREFIX = "lumbung."
 DEAD_LETTERS = "lumbung.dlq"
+LEGACY_KIND = "listing"  # what the topics named in kafka.legacy_topics hold
 EVENT_MAX_BYTES = 65536
 EVENT_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-RFC3339 = r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)"
 # Half of a surrogate pair or an escaped NUL: legal JSON to some parsers, text to nobody. Read by Python and Java alike.
 BAD_ESCAPE = (
     r"(?<!\\)(?:\\\\)*(?:\\u0000|\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
@@ -30,15 +37,6 @@ class Malformed(ValueError):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One fault of a payload: JSON pointer, rule name as in the stream, and a sentence."""
-
-    pointer: str
-    code: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,19 @@ class Event:
         return TOPIC_PREFIX + self.kind
 
     @property
+    def together(self) -> str | None:
+        """What shares a Kafka partition with the event, if its key does not say: a price's commodity, however it is spelt; the
+        devices of a market; all posts.
+
+        What is compared with each other is then in order too, so a verdict does not depend on chance.
+        """
+        if self.kind == "price":
+            return _good_of(self.key)
+        if self.kind == "sensor":
+            return self.key.partition("|")[0] or None
+        return self.kind if self.kind == "post" else None
+
+    @property
     def headers(self) -> list[tuple[str, bytes]]:
         """The five envelope headers, always in this order (the stream reads them by position first)."""
         return [
@@ -69,9 +80,9 @@ class Event:
         ]
 
 
-def rfc3339(time: datetime) -> str:
-    """UTC with microseconds and Z."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def kind_of_topic(topic: str) -> str:
+    """The kind of a topic's records: told by our own topics' names; topics of others hold listings."""
+    return topic.removeprefix(TOPIC_PREFIX) if topic.startswith(TOPIC_PREFIX) else LEGACY_KIND
 
 
 def topics() -> list[str]:
@@ -91,7 +102,7 @@ def parse_strict(body: bytes) -> Any:
         orjson.loads(body)  # the strict and fast verdict
     except orjson.JSONDecodeError as error:
         if "infinity" in error.msg:  # 1e400 is JSON, but no number that we could keep
-            raise Malformed("price_finite", f"the number at byte {error.pos} is too large") from None
+            raise Malformed("number_finite", f"the number at byte {error.pos} is too large") from None
         raise Malformed("payload_json", f"the body is not JSON: {error.msg} (byte {error.pos})") from None
 
     # orjson keeps the last of two equal keys silently; the slower parser sees both.
@@ -117,90 +128,30 @@ def kinds_of(payload: dict[str, Any]) -> list[str]:
     return found + (["sensor"] if metrics & payload.keys() else [])
 
 
-def faults(payload: Any, wanted: list[str]) -> list[Fault]:
-    """What a strict door refuses, by the payload section of the contracts: types, presence, ranges, unknown fields."""
-    if not isinstance(payload, dict):
-        return [Fault("", "payload_json", "an event is one JSON object")]
-    if not wanted:
-        return [Fault("", "kind_required", "neither a price nor a metric is given")]
-    known = {field.name for kind in wanted for field in kinds()[kind].payload}
-    found = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in payload if name not in known]
-    for kind in wanted:
-        for fault in _kind_faults(payload, kinds()[kind]):
-            if fault not in found:
-                found.append(fault)
-    return found
-
-
-def _kind_faults(payload: dict[str, Any], contract: Contract) -> list[Fault]:
-    found: list[Fault] = []
-    groups: dict[str, bool] = {}
-    for field in contract.payload:
-        value = payload.get(field.name)
-        if field.one_of:
-            groups[field.one_of] = groups.get(field.one_of, False) or value is not None
-        if value is None:
-            if field.required:
-                found.append(Fault(f"/{field.name}", f"{_stem(field.name)}_required", f"{field.name} is missing"))
-            continue
-        fault = _field_fault(field, value)
-        if fault:
-            found.append(fault)
-    found += [Fault("", f"{group}_required", f"no {group} is given") for group, given in groups.items() if not given]
-    return found
-
-
-def _stem(name: str) -> str:
-    return name.removesuffix("_id")
-
-
-def _field_fault(field: Field, value: Any) -> Fault | None:
-    where = f"/{field.name}"
-    if field.type in ("string", "timestamp"):
-        if not isinstance(value, str):
-            return Fault(where, "field_type", f"{field.name} is not a string")
-        if field.type == "timestamp" and parse_time(value) is None:
-            return Fault(where, f"{field.name}_format", f"{field.name} is not an RFC 3339 time with its offset")
-        if field.pattern and not re.fullmatch(field.pattern, value):
-            return Fault(where, f"{field.name}_format", f"{field.name} does not match {field.pattern}")
-        if field.enum and value not in field.enum:
-            return Fault(where, f"{field.name}_known", f"{field.name} is not one of {', '.join(field.enum)}")
-        if field.required and not value.strip():
-            return Fault(where, f"{_stem(field.name)}_required", f"{field.name} is empty")
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return Fault(where, "field_type", f"{field.name} is not a number")
-    if field.type == "integer" and value != int(value):
-        return Fault(where, f"{_measure(field)}_whole", f"{field.name} is not a whole number")
-    if field.above is not None and value <= field.above:
-        return Fault(where, f"{field.name}_positive", f"{field.name} is not above {field.above:g}")
-    if (field.min is not None and value < field.min) or (field.max is not None and value > field.max):
-        return Fault(where, f"{_measure(field)}_range", f"{field.name} lies outside {field.min:g} to {field.max:g}")
-    return None
-
-
-def _measure(field: Field) -> str:
-    """temperature_c -> temperature: rule names leave the unit out."""
-    return field.name.rsplit("_", 1)[0]
-
-
-def parse_time(text: str) -> datetime | None:
-    """An RFC 3339 time with its offset, or None."""
-    if not re.fullmatch(RFC3339, text):
-        return None
-    try:
-        return datetime.fromisoformat(text.upper().replace(" ", "T"))
-    except ValueError:
-        return None
-
-
 def series_key(kind: str, payload: Any, fallback: str) -> str:
     """Kafka key: the series of the event, so that one series stays in order; `fallback` when it cannot be read."""
     contract = kinds().get(kind)
     if contract is None or not isinstance(payload, dict):
         return fallback
-    parts = [payload.get(name) for name in contract.series_key]
-    return "|".join(part if isinstance(part, str) else "" for part in parts) if isinstance(parts[0], str) else fallback
+    absent = {field.name: field.default for field in contract.payload}
+    parts = [_key_part(payload.get(name, absent.get(name))) for name in contract.series_key]
+    return "|".join(part or "" for part in parts) if parts[0] is not None else fallback
+
+
+def _key_part(value: Any) -> str | None:
+    """Text as it stands, a whole number in digits (12.0 is the product 12); None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else None
+    return str(value)
+
+
+@lru_cache(maxsize=65536)
+def _good_of(key: str) -> str | None:
+    """Commodity id of a price's key (market_id|commodity as given), None without one."""
+    given = key.rpartition("|")[2]
+    return commodity_aliases().get(matching_key(given), given) or None
 
 
 def event_id_of(payload: Any, body: bytes, source: str) -> str:

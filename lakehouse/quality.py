@@ -10,7 +10,7 @@ from dataclasses import replace
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from lakehouse.contract import Contract, Rule
+from lakehouse.contract import Contract, ContractError, Rule
 
 MALFORMED = "malformed"  # column: the payload cannot be read, so rules that read it are not judged
 REASONS_TYPE = "array<struct<rule:string,severity:string,message:string>>"
@@ -25,7 +25,15 @@ def sql_text(value: object) -> str:
 
 
 def bound(contract: Contract, knobs: Mapping[str, object]) -> tuple[Rule, ...]:
-    """The contract's rules with `${knob}` replaced, in bit order: bit n of a mask is rule n. Raises KeyError for no such knob."""
+    """The contract's rules with `${knob}` replaced, in bit order: bit n of a mask is rule n. ContractError: no such knob."""
+    unknown = [
+        f"{contract.table}, rule '{rule.name}': no knob '{name}'"
+        for rule in contract.rules
+        for name in re.findall(r"\$\{(\w+)\}", rule.check + rule.message)
+        if name not in knobs
+    ]
+    if unknown:
+        raise ContractError("; ".join(unknown))
 
     def fill(text: str) -> str:
         return re.sub(r"\$\{(\w+)\}", lambda match: str(knobs[match.group(1)]), text)

@@ -1,7 +1,8 @@
-"""Reference lists of commodities, units, provinces and markets, and the one way names are matched."""
+"""Reference lists of commodities, units, provinces, markets and shop categories, and the one way names are matched."""
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import yaml
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 DEFAULT_TIMEZONE = "Asia/Jakarta"
+LONGEST_CODE = len("idjk")  # matching key of an ISO code
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Province:
     timezone: str
     latitude: float
     longitude: float
+    rice_zone: str
     aliases: tuple[str, ...] = ()
 
     @property
@@ -56,6 +59,36 @@ class Market:
     latitude: float | None
     longitude: float | None
     level: str = "market"
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What a price is measured against, rupiah per `unit`: consumer `high_idr` is the ceiling, producer `low_idr` the floor."""
+
+    commodity: str
+    zone: str  # rice_zone of the province
+    level: str  # consumer or producer
+    kind: str  # HET, HAP or HPP
+    low_idr: float | None
+    high_idr: float | None
+    unit: str
+    valid_from: date
+    valid_to: date | None  # its last day; None: until the next one
+    act: str
+    confidence: str  # press, quoted or assumed
+
+    @property
+    def bound_idr(self) -> float | None:
+        """The figure that counts at its level."""
+        return self.high_idr if self.level == "consumer" else self.low_idr
+
+
+@dataclass(frozen=True)
+class NationalWeights:
+    """How provinces make up the national price; a province that is not listed weighs 1."""
+
+    name: str
+    by_region: dict[str, float]
 
 
 def matching_key(name: str) -> str:
@@ -92,6 +125,42 @@ def markets() -> dict[str, Market]:
 
 
 @cache
+def ceilings() -> tuple[Ceiling, ...]:
+    """All of them, one per zone, oldest first."""
+    found = []
+    for row in _load("ceilings.yml", "ceilings"):
+        for zone in sorted({place.rice_zone for place in provinces().values()}):
+            low, high = (_of_zone(row.get(name), zone) for name in ("low_idr", "high_idr"))
+            rest = {key: value for key, value in row.items() if key not in ("low_idr", "high_idr")}
+            found.append(Ceiling(**{"valid_to": None, **rest, "zone": zone, "low_idr": low, "high_idr": high}))
+    return tuple(sorted(found, key=lambda one: one.valid_from))
+
+
+def _of_zone(figure: Any, zone: str) -> float | None:
+    chosen: float | None = figure[zone] if isinstance(figure, dict) else figure
+    return chosen
+
+
+@cache
+def ceilings_of(commodity: str, zone: str, level: str) -> tuple[Ceiling, ...]:
+    """Those of one good, zone and level (consumer, producer), oldest first; none for a good without."""
+    return tuple(c for c in ceilings() if (c.commodity, c.zone, c.level) == (commodity, zone, level))
+
+
+def ceiling_on(market_date: date, commodity: str, region_code: str, level: str) -> Ceiling | None:
+    """The one that held on that market day: history is measured by the ceiling of its own day."""
+    begun = [c for c in ceilings_of(commodity, provinces()[region_code].rice_zone, level) if c.valid_from <= market_date]
+    newest = begun[-1] if begun else None
+    return newest if newest and (newest.valid_to is None or market_date <= newest.valid_to) else None
+
+
+@cache
+def national_weights() -> NationalWeights:
+    """Weights of the provinces in the national price."""
+    return NationalWeights(**_load("provinces.yml", "national_weights"))
+
+
+@cache
 def commodity_aliases() -> dict[str, str]:
     """matching key -> commodity id."""
     return {matching_key(name): good.id for good in commodities().values() for name in (good.id, good.name, *good.aliases)}
@@ -111,3 +180,32 @@ def region_aliases() -> dict[str, str]:
 def unit_aliases() -> dict[str, str]:
     """matching key -> unit."""
     return {matching_key(name): unit for unit, names in _load("commodities.yml", "units").items() for name in (unit, *names)}
+
+
+@cache
+def category_aliases() -> dict[str, str]:
+    """matching key -> category of goods in a shop, upper case."""
+    listed = _load("categories.yml", "categories")
+    return {matching_key(name): shown for shown, names in listed.items() for name in (shown, *names)}
+
+
+@cache
+def place_aliases() -> dict[str, str]:
+    """matching key -> two-digit province code of a place: a province, or a listed market by id or name."""
+    listed = [place for place in markets().values() if place.level == "market"]
+    named = {matching_key(name): place.region_code for place in listed for name in (place.market_id, place.name)}
+    return named | region_aliases()
+
+
+@cache
+def spellings(list_name: str) -> tuple[tuple[str, str], ...]:
+    """(matching key, name to suggest) of every spelling in a list. Codes are left out: nobody misspells a name into one."""
+    regions = {key: provinces()[code].name for key, code in region_aliases().items() if len(key) > LONGEST_CODE}
+    found: dict[str, dict[str, str]] = {
+        "commodity": commodity_aliases(),
+        "region": regions,
+        "place": {matching_key(m.name): m.name for m in markets().values()} | regions,
+        "unit": unit_aliases(),
+        "category": category_aliases(),
+    }
+    return tuple(found[list_name].items())

@@ -68,9 +68,8 @@ def found_files(path: Path, wanted: str | None) -> list[FileEvents]:
     for candidate in candidates:
         known = format_of(candidate, wanted)
         if isinstance(known, Unmatched):
-            console.print(
-                f"skipped {candidate.name}: {known.reason.splitlines()[0]}", markup=False, highlight=False, soft_wrap=True
-            )
+            place = candidate.relative_to(path) if candidate != path else candidate.name
+            console.print(f"skipped {place}: {known.reason.splitlines()[0]}", markup=False, highlight=False, soft_wrap=True)
         else:
             files.append(FileEvents(candidate, known))
     return files
@@ -141,7 +140,7 @@ class Replay:
 
 def total_rows(files: list[FileEvents]) -> int:
     """Rows and cells of all files."""
-    return sum(sum(1 for _ in file.rows()) for file in files)
+    return sum(file.count() for file in files)
 
 
 def main(
@@ -151,7 +150,7 @@ def main(
     restart: Annotated[bool, typer.Option("--restart", help="from the first row, although rows are noted as sent")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="the summary as JSON")] = False,
 ) -> None:
-    """Replay published price and sensor files. Interrupted (exit 130), the next run goes on where this one stopped."""
+    """Replay published files. Interrupted (exit 130), the next run goes on where this one stopped."""
     pace = speed_of(speed)
     stopping = threading.Event()
 

@@ -3,41 +3,20 @@
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from lakehouse.event import EVENT_ID, Event, file_event_id, parse_time, series_key
-from lakehouse.reference import DEFAULT_TIMEZONE, Province, matching_key, provinces, region_aliases
-from producers.source_format import FieldMap, SourceFormat
+from lakehouse.event import EVENT_ID, Event, file_event_id, series_key
+from producers.file_rows import Row, long_rows, wide_rows
+from producers.source_format import SourceFormat
 
-Payload = dict[str, object]
+COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Unreadable(ValueError):
     """A file that cannot be read on from some row; the text names file and row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One event to be: where it stands in the file, when it happened (epoch seconds), what it says (None: no event)."""
-
-    position: str  # "<row>" or "<row>:<column>", rows counted from 1 below the header
-    time: float
-    payload: Payload | None
-
-
-@lru_cache(maxsize=4096)
-def local_time(text: str, pattern: str, zone: str) -> tuple[str, float] | None:
-    """(RFC 3339 with offset, epoch seconds) of a naive time in a zone; None when it does not fit the pattern."""
-    try:
-        moment = datetime.strptime(text, pattern).replace(tzinfo=ZoneInfo(zone))
-    except ValueError:
-        return None
-    return moment.isoformat(), moment.timestamp()
 
 
 class FileEvents:
@@ -49,23 +28,37 @@ class FileEvents:
         self.format = source_format
         with path.open("rb") as content:
             self.sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-        self._last = 0.0  # a row whose time cannot be read stands where it stands in the file
 
     def rows(self) -> Iterator[Row]:
-        """Every row (long) or cell (wide). Raises Unreadable."""
+        """Everything that the file tells. Raises Unreadable."""
+        layout = wide_rows if self.format.layout == "wide" else long_rows
+        with self._table() as (header, numbered):
+            if not header:
+                return
+            told, before = layout(self.format, header, self.format.origins(self.path)), 0.0
+            for number, cells in numbered:
+                if len(cells) != len(header):
+                    misfit = {"raw_row": self.format.delimiter.join(cells)}
+                    yield Row(self.format.events[0].kind, str(number), before, misfit)
+                    continue
+                found = told(number, cells, before)
+                before = found[-1].time  # a row whose time cannot be read stands where it stands in the file
+                yield from found
+
+    def count(self) -> int:
+        """How many rows `rows` tells, without making them. Raises Unreadable."""
+        with self._table() as (header, numbered):
+            wide = self.format.layout == "wide"
+            each = len(header) - len(self.format.header) if wide else len(self.format.events)
+            return sum(each if len(cells) == len(header) else 1 for _, cells in numbered)
+
+    @contextmanager
+    def _table(self) -> Iterator[tuple[list[str], Iterator[tuple[int, list[str]]]]]:
+        """Header and numbered rows; blank lines are none."""
         with self.path.open(encoding=self.format.encoding, errors="surrogateescape", newline="") as lines:
             reader = csv.reader(lines, delimiter=self.format.delimiter)
             header = next(reader, [])
-            if self.format.index_column:
-                header = ["", *header]
-            make = self._wide(header) if self.format.layout == "wide" else None
-            for number, cells in self._numbered(reader):
-                if len(cells) != len(header):
-                    yield Row(str(number), self._last, {"raw_row": self.format.delimiter.join(cells)})
-                elif make:
-                    yield from make(number, cells)
-                else:
-                    yield self._long(number, dict(zip(header, cells, strict=True)))
+            yield ["", *header] if self.format.index_column and header else header, self._numbered(reader)
 
     def _numbered(self, reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
         number = 0
@@ -85,73 +78,10 @@ class FileEvents:
         own = payload.get("event_id")
         made = file_event_id(self.name, self.sha256, row.position)
         return Event(
-            kind=self.format.kind,
-            key=series_key(self.format.kind, payload, self.name).encode("utf-8", "replace").decode(),
-            value=json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape"),
+            kind=row.kind,
+            key=series_key(row.kind, payload, self.name).encode("utf-8", "replace").decode(),
+            value=COMPACT.encode(payload).encode("utf-8", "surrogateescape"),
             event_id=own if isinstance(own, str) and EVENT_ID.fullmatch(own) else made,
             source=f"file:{self.name}#{row.position}",
             received_at=datetime.now(UTC),
         )
-
-    def _no_event(self, field: str, text: str) -> bool:
-        return text.strip() in self.format.no_event.get(field, ())
-
-    def _long(self, number: int, cells: dict[str, str]) -> Row:
-        payload: Payload = {}
-        skipped = False
-        for name, source in self.format.fields.items():
-            if source.constant is not None:
-                payload[name] = source.constant
-            elif source.origin == "file_stem":
-                payload[name] = self.path.stem
-            elif text := cells.get(source.column or "", ""):
-                payload[name] = source.value(text)
-            skipped = skipped or self._no_event(name, cells.get(source.column or "", ""))
-        self._last = self._time(payload, cells[self.format.time.column])
-        return Row(str(number), self._last, None if skipped else payload)
-
-    def _time(self, payload: Payload, text: str) -> float:
-        """Put event_time into the payload; returns epoch seconds, those of the row before when it cannot be read."""
-        pattern = self.format.time.format
-        if pattern == "rfc3339":
-            if text:
-                payload["event_time"] = text
-            moment = parse_time(text)
-            return moment.timestamp() if moment else self._last
-        zone = DEFAULT_TIMEZONE if self.format.time.zone == "region" else self.format.time.zone
-        known = local_time(text, pattern, zone)
-        payload["event_time"] = known[0] if known else text
-        return known[1] if known else self._last
-
-    def _wide(self, header: list[str]) -> Callable[[int, list[str]], Iterator[Row]]:
-        """A function (row number, cells) -> rows of its cells, by event time: provinces east of others wake up first."""
-        lead = len(self.format.header)
-        places: list[tuple[int, str, Province]] = []
-        for column, name in enumerate(header[lead:], start=lead):
-            places.append((column, name, provinces()[region_aliases()[matching_key(name)]]))
-        places.sort(key=lambda place: -datetime.now(ZoneInfo(place[2].timezone)).utcoffset().total_seconds())  # type: ignore[union-attr]
-        when = header.index(self.format.time.column)
-        fixed = {name: source for name, source in self.format.fields.items() if source.origin != "cell"}
-        cell_name, cell = next((name, source) for name, source in self.format.fields.items() if source.origin == "cell")
-
-        def cells_of(number: int, cells: list[str]) -> Iterator[Row]:
-            for column, name, place in places:
-                text = cells[column]
-                known = local_time(cells[when], self.format.time.format, place.timezone)
-                self._last = known[1] if known else self._last
-                if self._no_event(cell_name, text):
-                    yield Row(f"{number}:{name}", self._last, None)
-                    continue
-                payload: Payload = {}
-                for field, source in fixed.items():
-                    payload[field] = place.market_id if source.origin == "province_market" else self._fixed(source, cells, header)
-                payload[cell_name] = cell.value(text)
-                payload["event_time"] = known[0] if known else cells[when]
-                yield Row(f"{number}:{name}", self._last, payload)
-
-        return cells_of
-
-    def _fixed(self, source: FieldMap, cells: list[str], header: list[str]) -> object:
-        if source.origin == "file_stem":
-            return self.path.stem
-        return source.constant if source.constant is not None else source.value(cells[header.index(source.column or "")])

@@ -1,6 +1,7 @@
 """The watched folder: a complete file is sent like a replay at full speed, then moved to done/; an unknown one to refused/."""
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -46,7 +47,7 @@ class Landing:
 
     def complete(self) -> list[Path]:
         """Files whose size has not changed for the settling time."""
-        now, there = time.monotonic(), [p for p in self._folder.iterdir() if p.is_file() and not p.name.startswith(".")]
+        now, there = time.monotonic(), self._files()
         self._seen = {path: seen for path, seen in self._seen.items() if path in there}
         for path in there:
             size = path.stat().st_size
@@ -55,16 +56,27 @@ class Landing:
         settled = [path for path in there if now - self._seen[path][1] >= self._settle]
         return sorted(settled, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
+    def _files(self) -> list[Path]:
+        """Files in the folder and in the folders below it (whose names may tell a format); what begins with a dot is not ours."""
+        found = []
+        for place, folders, names in os.walk(self._folder):
+            ours = ("done", "refused") if Path(place) == self._folder else ()
+            folders[:] = [name for name in folders if name not in ours and not name.startswith(".")]
+            found += [Path(place) / name for name in names if not name.startswith(".")]
+        return [path for path in found if path.is_file()]
+
     @property
     def unsettled(self) -> bool:
         """Whether a file is still being watched."""
         return bool(self._seen)
 
     def move(self, path: Path, where: str, reason: str | None = None) -> Path:
-        """Move to done/ or refused/ under a free name; the reason lies beside it."""
-        target, nth = self._folder / where / path.name, 1
+        """Move to done/ or refused/, into the same folder there, under a free name; the reason lies beside it."""
+        place = self._folder / where / path.parent.relative_to(self._folder)
+        place.mkdir(parents=True, exist_ok=True)
+        target, nth = place / path.name, 1
         while target.exists():
-            target, nth = self._folder / where / f"{path.stem[:NAME_CHARACTERS]}.{nth}{path.suffix}", nth + 1
+            target, nth = place / f"{path.stem[:NAME_CHARACTERS]}.{nth}{path.suffix}", nth + 1
         if reason:
             target.with_name(target.name[:NAME_CHARACTERS] + ".reason.txt").write_text(reason + "\n", encoding="utf-8")
         path.rename(target)
@@ -85,7 +97,7 @@ def take(path: Path, landing: Landing, sink: KafkaSink, stopping: threading.Even
     began, before = time.monotonic(), path.stat()
     file, silent, sent, dead = FileEvents(path, known), 0, sink.sent, sink.dead_letters
     try:
-        for row in file.rows():
+        for row in file.ordered() if known.newest_first else file.rows():
             if stopping.is_set():
                 return
             if row.payload is None:
@@ -161,7 +173,7 @@ def main() -> int:
     folder = settings().landing_dir
     landing = Landing(folder, settings().landing.settle_seconds)
     observer = Observer()
-    observer.schedule(Bell(rung), str(folder))
+    observer.schedule(Bell(rung), str(folder), recursive=True)
     observer.start()
     log.info("watching %s", folder)
     try:

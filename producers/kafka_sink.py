@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from conf.broker import NotAcknowledged, producer_config
+from conf.broker import NotAcknowledged, partition_of, producer_config
 from conf.settings import settings
 from lakehouse.event import DEAD_LETTERS, Event, rfc3339
 
@@ -23,15 +23,15 @@ class KafkaSink:
 
     def send(self, event: Event) -> None:
         """Queue an event; waits while the queue is full. One that is too large goes to the dead letters."""
-        topic, key, value, headers = event.topic, event.key, event.value, event.headers
+        topic, key, value, headers, together = event.topic, event.key, event.value, event.headers, event.together
         if len(value) > settings().api.event_max_bytes:
             headers += [("door", b"csv"), ("reason", b"payload_size"), ("original_topic", topic.encode())]
             # The key is made of the payload, so it may be as large as the payload.
-            topic, key, value = DEAD_LETTERS, event.source, value[: settings().api.event_max_bytes]
+            topic, key, value, together = DEAD_LETTERS, event.source, value[: settings().api.event_max_bytes], None
             self.dead_letters += 1
         while True:
             try:
-                self._producer.produce(topic, value, key, headers=headers, on_delivery=self._delivered)
+                self._producer.produce(topic, value, key, partition_of(together), self._delivered, headers=headers)
                 break
             except BufferError:
                 self._producer.poll(0.1)

@@ -42,7 +42,7 @@ def event_of(published: Published) -> tuple[Event, str | None]:
         return event, "topic_refused"
     if published.size > settings().api.event_max_bytes:
         return event, "payload_size"
-    if kind not in kinds():
+    if kind not in kinds() or not kinds()[kind].over_mqtt:
         return event, "unknown_kind"
     claims = payload if isinstance(payload, dict) else {}
     foreign = any(isinstance(said := claims.get(name), str) and said != own for name, own in identity(market, device))
@@ -71,7 +71,7 @@ class Gateway:
         event, refused = event_of(published)
         failpoint("gateway.before_kafka")
         if refused is None:
-            await self._producer.send(event.topic, event.key, event.value, event.headers)
+            await self._producer.send(event.topic, event.key, event.value, event.headers, event.together)
         else:
             log.warning("dead letter (%s) from topic %s", refused, published.topic[:200].encode("ascii", "replace").decode())
             said = [("door", b"mqtt"), ("reason", refused.encode()), ("original_topic", (TOPIC_PREFIX + event.kind).encode())]

@@ -160,7 +160,9 @@ def doctor(as_json: AsJson = False) -> None:
 
 @app.command()
 def logs(
-    service: Annotated[str, typer.Argument(help="broker, stream, gateway, folder_watch, api or supervisord")] = "stream",
+    service: Annotated[
+        str, typer.Argument(help="broker, stream, heavy_gold, gateway, folder_watch, api or supervisord")
+    ] = "stream",
     lines: Annotated[int, typer.Option("-n", min=1)] = 50,
 ) -> None:
     """The last lines of a service's log."""
@@ -215,10 +217,22 @@ def rebuild(context: typer.Context) -> None:
     module("streaming_jobs.rebuild", *context.args)
 
 
+@app.command("replay-quarantine", context_settings=PASS_ON)
+def replay_quarantine(context: typer.Context) -> None:
+    """Judge quarantined rows again by today's rules: replay-quarantine [--rule R] [--kind K] [--dry-run]."""
+    module("streaming_jobs.replay_quarantine", *context.args)
+
+
 @app.command(context_settings=PASS_ON)
 def chaos(context: typer.Context) -> None:
     """Kill every part with -9 under load and prove that nothing is lost or doubled: chaos [--events N] [--kills K] [--seed S]."""
     module("scripts.chaos", *context.args)
+
+
+@app.command(context_settings=PASS_ON)
+def ledger(context: typer.Context) -> None:
+    """The chain of what was shown and decided: ledger verify [--chain C] [--json] | ledger blocks | ledger append."""
+    module("scripts.ledger", *context.args)
 
 
 @app.command(context_settings=PASS_ON)

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import psutil
 
@@ -17,13 +18,14 @@ from streaming_jobs import guard
 from streaming_jobs.guard import Finding
 
 DISK_MIN_GB = 2.0
+HEAVY_SILENT_ROUNDS = 10  # a round from nothing takes as long as some ordinary ones
 MEMORY_MIN_GB = 4.0  # the stack stays below 3 GB RSS
 
 
 def findings() -> list[Finding]:
     """All checks, in the order in which a new machine meets them. None stops the others."""
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
-        _python, _java, _memory, _disk, _jars, _secrets, _contracts, _services, _tables, _checkpoint,
+        _python, _java, _memory, _disk, _jars, _secrets, _contracts, _services, _heavy_gold, _tables, _checkpoint,
     )  # fmt: skip
     return [finding for check in checks for finding in check()]
 
@@ -106,6 +108,18 @@ def _services() -> Iterator[Finding]:
         yield Finding(
             f"service {name}", ready, f"{info['statename'].lower()}, {info['description']}", f"./run.sh logs {name}; ./run.sh up"
         )
+
+
+def _heavy_gold() -> Iterator[Finding]:
+    """What the process of heavier gold says of its last rounds; nothing before its first start."""
+    said = readiness.heavy_progress()
+    if said is None:
+        return
+    failing = [f"{name}: {job['failure']}" for name, job in said["jobs"].items() if job["failure"]]
+    age = (datetime.now(UTC) - datetime.fromisoformat(said["updated_at"])).total_seconds()
+    silent = said["state"] == "running" and age > HEAVY_SILENT_ROUNDS * settings().stream.heavy_trigger_seconds
+    detail = "; ".join(failing) or f"{said['state']}, {said['rounds']} rounds, told {age:.0f} s ago"
+    yield Finding("heavier gold", not failing and not silent, detail, "./run.sh logs heavy_gold; ./run.sh up")
 
 
 def _tables() -> Iterator[Finding]:

@@ -19,6 +19,12 @@ def progress() -> dict[str, Any] | None:
     return orjson.loads(file.read_bytes()) if file.exists() else None
 
 
+def heavy_progress() -> dict[str, Any] | None:
+    """What the process of heavier gold last wrote about itself, or None before its first start."""
+    file = settings().state_dir / "heavy.json"
+    return orjson.loads(file.read_bytes()) if file.exists() else None
+
+
 def api_url() -> str:
     """Where this machine reaches the API."""
     return f"http://127.0.0.1:{settings().api.port}"
@@ -40,6 +46,12 @@ def stream_ready(pid: int) -> bool:
     return said is not None and said["pid"] == pid and said["state"] == "running"
 
 
+def heavy_ready(pid: int) -> bool:
+    """The process `pid` says that it holds its lock: it makes its rounds, or waits for the stream's tables."""
+    said = heavy_progress()
+    return said is not None and said["pid"] == pid and said["state"] in ("waiting", "running")
+
+
 def api_ready() -> bool:
     """The API answers `GET /livez`."""
     if not is_open("127.0.0.1", settings().api.port):
@@ -58,6 +70,7 @@ def ready(name: str, info: Mapping[str, Any]) -> bool:
     return {
         "broker": lambda: broker_ready(),
         "stream": lambda: stream_ready(info["pid"]),
+        "heavy_gold": lambda: heavy_ready(info["pid"]),
         "gateway": lambda: is_open("127.0.0.1", settings().mqtt.port),
         "folder_watch": lambda: info["now"] - info["start"] >= 1,  # nothing listens: to stay is all it can show
         "api": lambda: api_ready(),

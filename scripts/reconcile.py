@@ -26,15 +26,18 @@ class Balance:
 def balances() -> list[Balance]:
     """One balance per kind. All tables are read as of one finished batch."""
     silver = {kind: contract.table for kind, contract in kinds().items()}
-    connection = database(["bronze.events", "silver.quarantine", "gold.balance", *silver.values()], _settled_versions())
+    tables = ["bronze.events", "silver.quarantine", "gold.reviews", "gold.balance", *silver.values()]
+    connection = database(tables, _settled_versions())
     rows_in = _counts(connection, "select kind, count(*) from bronze.events group by kind")
-    quarantine = _counts(connection, "select kind, count(*) from silver.quarantine group by kind")
+    # An event that came round again stands there once more (generation 1, 2 …); one that has landed since is in silver now.
+    quarantine = _counts(connection, "select kind, count(*) from silver.quarantine where generation = 0 group by kind")
+    landed_since = _counts(connection, "select kind, count(*) from gold.reviews where outcome = 'silver' group by kind")
     duplicates = _counts(connection, "select kind, sum(duplicates) from gold.balance group by kind")
     found = []
     for kind in sorted(rows_in.keys() | quarantine.keys() | duplicates.keys() | silver.keys()):
         taken = rows_in.get(kind, 0)
         landed = _counts(connection, f"select 1, count(distinct event_id) from {silver[kind]}")[1] if kind in silver else 0
-        parts = (landed, quarantine.get(kind, 0), duplicates.get(kind, 0))
+        parts = (landed, quarantine.get(kind, 0) - landed_since.get(kind, 0), duplicates.get(kind, 0))
         found.append(Balance(kind, taken, *parts, lost=taken - sum(parts)))
     return found
 

@@ -24,6 +24,12 @@ def show_status(found: dict[str, Any]) -> None:
             f"{stream['lag_events']} events behind, told at {stream['updated_at']}",
             markup=False,
         )
+    if heavy := found["heavy_gold"]:
+        jobs = ", ".join(f"{name} {job['failure'] or str(job['seconds']) + ' s'}" for name, job in heavy["jobs"].items())
+        out.print(
+            f"heavier gold: {heavy['state']}, {heavy['rounds']} rounds ({jobs or 'no job yet'}), told at {heavy['updated_at']}",
+            markup=False,
+        )
     tables = Table("table", "version", "rows", "files", "newest", "last commit")
     for table in found["tables"]:
         if table["version"] is None:

@@ -14,11 +14,12 @@ from scripts.steps import Steps, console
 DOING = {
     "broker": "starting Kafka",
     "stream": "starting Spark and looking at checkpoint and tables",
+    "heavy_gold": "waiting for the stream's tables",
     "gateway": "opening the MQTT door",
     "folder_watch": "watching the landing folder",
     "api": "opening the HTTP door",
 }
-PATIENCE_SECONDS = {"broker": 40, "stream": 120, "gateway": 40, "folder_watch": 20, "api": 40}
+PATIENCE_SECONDS = {"broker": 40, "stream": 120, "heavy_gold": 40, "gateway": 40, "folder_watch": 20, "api": 40}
 
 
 class StackError(RuntimeError):

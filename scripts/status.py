@@ -90,6 +90,7 @@ def status() -> dict[str, Any]:
         "api": readiness.api_url(),
         "services": [asdict(part) for part in parts],
         "stream": said,
+        "heavy_gold": readiness.heavy_progress(),
         "lag_events": said["lag_events"] if said else None,
         "ports": {what: ports.is_open(host, port) for what, (host, port) in ports.wanted().items()},
         "tables": [asdict(table) for table in tables()],

@@ -7,6 +7,7 @@ from enum import IntEnum
 from starlette.requests import Request
 
 from conf.settings import Secrets, secrets
+from lakehouse.contract import Contract
 from serving_api.problems import Problem
 
 
@@ -65,6 +66,11 @@ def at_least(request: Request, wanted: Role) -> Role:
 def operator(request: Request) -> Role:
     """Dependency: operator or above."""
     return at_least(request, Role.OPERATOR)
+
+
+def may_send(role: Role, contract: Contract) -> bool:
+    """Whether the role reaches what the contract asks of a sender; a device is the least."""
+    return role >= Role[(contract.over_http or "admin").upper()]
 
 
 def sender(request: Request) -> Role:

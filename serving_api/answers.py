@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 import orjson
@@ -12,6 +13,8 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from conf.settings import settings
+from lakehouse.contract import rule_set
 from serving_api.gold import Gold, Snapshot
 from serving_api.paging import Cursors, Key, Range, filters_of
 from serving_api.problems import Problem
@@ -44,6 +47,12 @@ def accepts(request: Request, media_type: str) -> None:
         raise Problem("not-acceptable", name=media_type)
 
 
+@cache
+def rules_now() -> str:
+    """Fingerprint of the rules and knobs that this process was started with."""
+    return rule_set(settings().validation.model_dump())
+
+
 def meta(request: Request, snapshots: Sequence[Snapshot], rule_set: str | None, demo: bool) -> dict[str, Any]:
     """The provenance block: which versions of which tables spoke, and how fresh they are."""
     gold: Gold = request.app.state.gold
@@ -59,7 +68,7 @@ def meta(request: Request, snapshots: Sequence[Snapshot], rule_set: str | None, 
     }
 
 
-def etag_of(request: Request, snapshots: Sequence[Snapshot], asked: Range | None = None) -> str:
+def etag_of(request: Request, snapshots: Sequence[Snapshot], asked: Range | str | None = None) -> str:
     """Weak: the same versions and the same question (and range: the last 30 days move) give the same items, not the same meta."""
     versions = ",".join(f"{snapshot.table}={snapshot.identity[0]}@{snapshot.version}" for snapshot in snapshots)
     digest = hashlib.sha256(f"{versions}|{request.url.path}?{request.url.query}|{asked}".encode()).hexdigest()[:24]
@@ -99,12 +108,13 @@ def listed(
     query: BaseModel,
     read: Callable[[Key | None, int], Page],
     *,
-    asked: Range | None = None,
+    asked: Range | str | None = None,
     rule_set: str | None = None,
     personal: bool = False,
+    keep: bool = True,
 ) -> Response:
-    """The list answer. `read(after key, limit)` gives a page, which is kept as long as the first snapshot's version; it also
-    looks the names up, so that a faulty cursor (422) is told before an unknown name (404)."""
+    """The list answer. `read(after key, limit)` gives a page, which is kept as long as the snapshots' versions (unless `keep` is
+    false: it depends on more); it also looks the names up, so that a faulty cursor (422) is told before an unknown name (404)."""
     accepts(request, "application/json")
     cache = PRIVATE if personal else PUBLIC
     etag = etag_of(request, snapshots, asked)
@@ -115,7 +125,9 @@ def listed(
     filters = filters_of(request.url.path, question)
     key = cursors.read(question.get("cursor"), filters)
     limit: int = question["limit"]
-    page: Page = snapshots[0].cached((filters, key, limit, str(asked)), lambda: read(key, limit))
+    others = tuple((snapshot.identity, snapshot.version) for snapshot in snapshots[1:])
+    remembered = (filters, key, limit, str(asked), others)
+    page: Page = snapshots[0].cached(remembered, lambda: read(key, limit)) if snapshots and keep else read(key, limit)
     cursor = cursors.make(page.last, filters) if page.last else None
     headers = {"Cache-Control": cache} | ({} if personal else {"ETag": etag})
     if cursor:
@@ -124,8 +136,17 @@ def listed(
     return Response(b'{"items":[' + page.items + b"]," + tail[1:], headers=headers, media_type=JSON)
 
 
-def one(request: Request, snapshot: Snapshot, item: dict[str, Any], rule_set: str | None) -> Response:
+def one(request: Request, snapshots: Sequence[Snapshot], item: dict[str, Any], rule_set: str | None) -> Response:
     """A personal answer with a single item."""
     accepts(request, "application/json")
-    body = {**item, "meta": meta(request, [snapshot], rule_set, False)}
+    body = {**item, "meta": meta(request, snapshots, rule_set, False)}
     return Response(orjson.dumps(body), headers={"Cache-Control": PRIVATE}, media_type=JSON)
+
+
+def shown(request: Request, snapshots: Sequence[Snapshot], item: dict[str, Any]) -> Response:
+    """A public answer with a single item, which follows from the snapshots alone."""
+    accepts(request, "application/json")
+    etag = etag_of(request, snapshots)
+    body = {**item, "meta": meta(request, snapshots, None, False)}
+    held = unchanged(request, etag, PUBLIC)
+    return held or Response(orjson.dumps(body), headers={"Cache-Control": PUBLIC, "ETag": etag}, media_type=JSON)

@@ -11,15 +11,33 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from conf.broker import AcknowledgedProducer
 from conf.settings import settings
 from serving_api.access import Bearers
+from serving_api.balance import Balance
+from serving_api.decisions import Decisions
 from serving_api.gold import Gold
+from serving_api.idempotency import Idempotency
+from serving_api.integrity_checks import Checks
+from serving_api.kept_answers import KeptAnswers
 from serving_api.middleware import Envelope
 from serving_api.paging import Cursors
 from serving_api.problems import Problem, of_http_exception, of_query, written
-from serving_api.routes import ingest, markets, prices, quarantine, service, short_forms
+from serving_api.reviews import Reviews
+from serving_api.routes import (
+    blockchain,
+    decisions,
+    events,
+    ingest,
+    markets,
+    price_check,
+    prices,
+    quality,
+    quarantine,
+    service,
+    short_forms,
+)
 from serving_api.routes.service import KafkaProbe, product_version
+from serving_api.sending import RememberingProducer
 from serving_api.shapes import PROBLEM_SCHEMA
 
 
@@ -31,11 +49,17 @@ async def lifespan(application: FastAPI) -> AsyncIterator[None]:
     state.cursors = Cursors(state.bearers.cursor_key)
     state.gold = Gold()
     state.gold.start()
-    state.producer = AcknowledgedProducer()
+    state.checks = Checks()
+    state.reviews, state.balance = Reviews(state.gold), Balance(state.gold)
+    state.producer = RememberingProducer()
+    state.decisions = Decisions(state.gold, state.reviews, state.producer)
+    state.kept_answers = KeptAnswers()
     state.kafka = KafkaProbe(state.producer)
     yield
+    state.checks.stop()
     state.gold.stop()
     await state.producer.close()
+    state.kept_answers.close()
 
 
 async def on_problem(request: Request, error: Exception) -> Response:
@@ -81,13 +105,15 @@ def create() -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for room in (service, ingest, prices, markets, quarantine, short_forms):
+    rooms = (service, ingest, events, prices, markets, decisions, quarantine, quality, price_check, blockchain, short_forms)
+    for room in rooms:
         application.include_router(room.router)
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, on_problem)
     application.openapi = lambda: described(application)  # type: ignore[method-assign]
+    application.add_middleware(Idempotency)
     if origins := settings().api.cors_origins:
-        seen = ["ETag", "Link", "Retry-After", "X-Request-Id"]
+        seen = ["ETag", "Idempotency-Replayed", "Link", "Retry-After", "X-Request-Id"]
         application.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"], expose_headers=seen
         )

@@ -1,18 +1,22 @@
 """Bodies of the HTTP door: bounded while they are read, cut into events byte for byte, judged strictly."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from conf.settings import settings
-from lakehouse.contract import kinds
+from lakehouse.contract import sent_over_http
 from lakehouse.event import Fault, Malformed, faults, kinds_of, parse_strict
-from serving_api.problems import Problem
+from serving_api.access import Role, may_send
+from serving_api.problems import Problem, nothing_asked, of_body
 
 NDJSON = "application/x-ndjson"
 MEDIA_TYPES = ("application/json", NDJSON)
+FORBIDDEN = "kind_forbidden"
 UNREADABLE = ("payload_json", "payload_utf8")  # these bytes are no JSON: 400; other faults are 422
 
 
@@ -32,9 +36,9 @@ def too_large() -> Problem:
     return Problem("payload-too-large", event=settings().api.event_max_bytes, batch=settings().api.batch_max_bytes)
 
 
-async def bounded(request: Request) -> bytes:
-    """The body. Raises Problem 413 before reading when its length is told, else as soon as it is too long."""
-    most = settings().api.batch_max_bytes
+async def bounded(request: Request, most: int | None = None) -> bytes:
+    """The body. Raises Problem 413 before reading when its length is told, else as soon as it is longer than a batch may be."""
+    most = most or settings().api.batch_max_bytes
     told = request.headers.get("content-length", "")
     if told.isdigit() and int(told) > most:
         raise too_large()
@@ -55,7 +59,7 @@ def media_type(request: Request) -> str:
     """Raises Problem 415 for anything but JSON."""
     given = content_type_of(request)
     if given not in MEDIA_TYPES:
-        raise Problem("unsupported-media-type")
+        raise Problem("unsupported-media-type", name=" or ".join(MEDIA_TYPES))
     return given
 
 
@@ -64,7 +68,20 @@ def is_batch(body: bytes, request: Request) -> bool:
     return content_type_of(request) == NDJSON or body.lstrip()[:1] == b"["
 
 
-def element(body: bytes, kind: str | None) -> Element:
+def refuse_kind(kind: str, role: Role) -> None:
+    """Raises Problem 403 when the role may not send events of this kind, 404 when nobody may send them here."""
+    if kind not in sent_over_http():
+        raise Problem("unknown-kind", name=kind)
+    if not may_send(role, sent_over_http()[kind]):
+        raise Problem("forbidden", why=needs(kind))
+
+
+def needs(kind: str) -> str:
+    """Who may send the kind, as a sentence."""
+    return f"sending {kind} events needs the role {sent_over_http()[kind].over_http}"
+
+
+def element(body: bytes, kind: str | None, role: Role) -> Element:
     """Judge one event. `kind` by the address wins over the payload."""
     if len(body) > settings().api.event_max_bytes:
         return Element(
@@ -75,9 +92,12 @@ def element(body: bytes, kind: str | None) -> Element:
     except Malformed as error:
         return Element(body, None, [], [Fault("", error.code, str(error))], error.code in UNREADABLE)
     wanted = [kind] if kind else kinds_of(payload) if isinstance(payload, dict) else []
-    unknown = [name for name in wanted if name not in kinds()]
+    unknown = [name for name in wanted if name not in sent_over_http()]
     if unknown:
         return Element(body, payload, [], [Fault("/kind", "unknown_kind", f"no event kind is called '{unknown[0][:60]}'")])
+    too_high = [name for name in wanted if not may_send(role, sent_over_http()[name])]
+    if too_high:
+        return Element(body, payload, [], [Fault("/kind", FORBIDDEN, needs(too_high[0]))])
     return Element(body, payload, wanted, faults(payload, wanted))
 
 
@@ -124,3 +144,38 @@ def after_space(text: str, at: int) -> int:
     while at < len(text) and text[at] in " \t\r\n":
         at += 1
     return at
+
+
+Who = TypeVar("Who", bound=Role | None)
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Document(Generic[Who]):
+    """A body that is one JSON document, its exact bytes, and who sent it."""
+
+    who: Who
+    body: bytes
+    value: Any
+
+    def shaped(self, shape: type[Shape]) -> Shape:
+        """As the model has it. Raises Problem 422 with every fault."""
+        try:
+            return shape.model_validate(self.value)
+        except ValidationError as error:
+            raise of_body(error.errors()) from None
+
+
+async def document(request: Request, identify: Callable[[Request], Who], most: int | None = None) -> Document[Who]:
+    """A JSON body of at most `most` bytes (an event's bound), checked in the contract's order: 413, 415, 401, 403, 400, 422."""
+    body = await bounded(request, most or settings().api.event_max_bytes)
+    if content_type_of(request) != MEDIA_TYPES[0]:
+        raise Problem("unsupported-media-type", name=MEDIA_TYPES[0])
+    who = identify(request)
+    try:
+        value = parse_strict(body)
+    except Malformed as error:
+        fault = Fault("", error.code, str(error))
+        raise Problem("malformed-body" if error.code in UNREADABLE else "validation", [fault], why=str(error)) from None
+    nothing_asked(request)
+    return Document(who, body, value)

@@ -22,8 +22,16 @@ from serving_api import metrics
 
 log = logging.getLogger("lumbung.api")
 SMALL = ("gold.live_prices", "gold.markets", "gold.sensors_live")  # held whole
-LARGE = ("gold.price_history", "silver.quarantine")  # read a few files at a time
-TIMES = {"gold.markets": "last_event_time", "silver.quarantine": "received_at"}  # elsewhere event_time
+LARGE = ("gold.price_history", "silver.quarantine", "gold.ledger")  # read a few files at a time
+TIMES = {  # elsewhere event_time
+    "gold.markets": "last_event_time",
+    "silver.quarantine": "received_at",
+    "gold.reviews": "decided_at",
+    "gold.data_quality": "window_end",
+    "gold.balance": "ingested_at",
+    "gold.ledger": "timestamp",
+    "bronze.events": "ingested_at",
+}
 CACHED_ANSWERS = 2000
 
 
@@ -83,6 +91,7 @@ class Gold:
 
     def __init__(self) -> None:
         self._snapshots = {table: empty(table) for table in (*SMALL, *LARGE)}
+        self._asked: dict[str, Snapshot] = {}
         self.progress: dict[str, Any] = {}
         self.caught_up_at: datetime | None = None
         self.loaded = False
@@ -157,12 +166,12 @@ class Gold:
             return None
         return round(max(0.0, (datetime.now(UTC) - self.caught_up_at).total_seconds()), 3)
 
-    def whole(self, table: str, columns: list[str]) -> pa.Table:
-        """Some columns of a table that is not served but counted."""
-        try:
-            return DeltaTable(table_path(settings().lake_root, table)).to_pyarrow_table(columns=columns)
-        except TableNotFoundError:
-            return arrow_schema(contracts()[table]).empty_table()
+    def now(self, table: str) -> Snapshot:
+        """The newest version at this moment, of a table that is asked for too rarely to be followed."""
+        held = self._asked.get(table) or empty(table)
+        fresh = self._fresh(table, held) or held
+        self._asked[table] = fresh
+        return fresh
 
     def count(self, table: str) -> int:
         """Rows of a served table."""

@@ -1,6 +1,8 @@
 """The next rows of a table in a fixed order, behind a cursor: decided in Arrow, so that only a page is taken apart."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -40,3 +42,39 @@ def behind(keys: pa.Table, order: Order, key: Key) -> pa.ChunkedArray:
         found = pc.or_(found, pc.and_(equal, later(keys[name], value)))
         equal = pc.and_(equal, pc.equal(keys[name], value))
     return found
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Rows with low < time <= high; an open end is None. `rows`: how many the files hold that end in it."""
+
+    low: datetime | None
+    high: datetime | None
+    rows: int
+
+    def holds(self, column: str) -> pc.Expression:
+        """The slice as an expression that files can be skipped by."""
+        wanted = pc.scalar(True)
+        if self.low is not None:
+            wanted &= pc.field(column) > self.low
+        if self.high is not None:
+            wanted &= pc.field(column) <= self.high
+        return wanted
+
+
+def slices(actions: pa.Table, column: str, rows: int, growth: int = 1) -> list[Slice]:
+    """The table's time cut into slices, newest first, by what its files say of `column`: each reads about `rows` rows, the next
+    `growth` times as many. `actions`: the files, as delta-rs flattens them. Files that say nothing make it one slice."""
+    name = f"max.{column}"
+    counts = actions["num_records"].to_pylist()
+    if name not in actions.column_names or actions[name].null_count or None in counts:
+        return [Slice(None, None, sum(count or 0 for count in counts))]
+    ends = [end if end.tzinfo else end.replace(tzinfo=UTC) for end in actions[name].to_pylist()]
+    found: list[Slice] = []
+    high, held = None, 0
+    for end, count in sorted(zip(ends, counts, strict=True), reverse=True):
+        if held >= rows and end != high:
+            found.append(Slice(end, high, held))
+            high, held, rows = end, 0, rows * growth
+        held += count
+    return [*found, Slice(None, high, held)]

@@ -89,3 +89,18 @@ def of_query(errors: Sequence[Mapping[str, Any]]) -> Problem:
         for one in errors
     ]
     return Problem("validation", faults, why="; ".join(f"{fault.pointer[1:]}: {fault.message}" for fault in faults[:5]))
+
+
+def of_body(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """What pydantic found wrong with a body; codes are built as the names of rules are."""
+    endings = {"missing": "required", "literal_error": "known", "value_error": "fits"}
+    lengths = ("string_too_short", "string_too_long", "too_short", "too_long")
+    faults = []
+    for one in errors:
+        name = next((part for part in reversed(one["loc"]) if isinstance(part, str)), "body")
+        ending = "length" if one["type"] in lengths else endings.get(one["type"])
+        code = "field_unknown" if one["type"] == "extra_forbidden" else f"{name}_{ending}" if ending else "field_type"
+        pointer = "".join(f"/{part}" for part in one["loc"])
+        faults.append(Fault(pointer, code, one["msg"].removeprefix("Value error, ")))
+    why = "; ".join(f"{fault.pointer[1:]}: {fault.message}".removeprefix(": ") for fault in faults[:5])
+    return Problem("validation", faults[:100], why=why)

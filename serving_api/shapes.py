@@ -52,6 +52,16 @@ class QuarantineAsked(Asked):
     to: Time | None = None
 
 
+class ChainAsked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    chain: Literal["price", "trade"] = "price"
+
+
+class BlocksAsked(Asked):
+    chain: Literal["price", "trade"] = "price"
+    event_id: Annotated[str, Field(min_length=1, max_length=600)] | None = Field(None, description="blocks about this event")
+
+
 class Meta(BaseModel):
     """Where an answer comes from."""
 
@@ -142,12 +152,33 @@ class QuarantineRow(BaseModel):
     quarantined_at: datetime
 
 
-class QuarantineItem(QuarantineRow):
-    """The same with its exact bytes."""
+class Block(BaseModel):
+    """One record of the ledger."""
 
-    payload: str | None = Field(description="exact bytes, if UTF-8")
-    payload_base64: str | None = Field(description="exact bytes, if not UTF-8")
-    kafka: dict[str, Any] | None
+    index: int = Field(ge=0)
+    hash: str = Field(pattern="^[0-9a-f]{64}$")
+    previous_hash: str = Field(pattern="^[0-9a-f]{64}$")
+    timestamp: datetime
+    kind: str
+    event_id: str | None = Field(description="null for a batch of prices and for a merge of files")
+    table: str | None
+    delta_version: int | None
+
+
+class Integrity(BaseModel):
+    """Whether a chain and the rows that it covers are as they were recorded."""
+
+    valid: bool
+    chain: Literal["price", "trade"]
+    length: int = Field(ge=0, description="records in the chain")
+    head_hash: str | None
+    first_invalid_index: int | None
+    reason: str | None = Field(
+        description="hash, gap, link, payload: a record; rows, root: the rows it covers; truncated, head: the published head; "
+        "unreadable: a file"
+    )
+    first_altered_event_id: str | None = Field(description="null when the row cannot be named")
+    checked_at: datetime = Field(description="when this was found; a long check answers with the finding before")
     meta: Meta
 
 

@@ -3,7 +3,8 @@
 import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,15 +12,18 @@ from pyspark.sql import DataFrame, SparkSession
 
 from conf.failpoints import failpoint
 from conf.settings import settings
+from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts, kinds
-from lakehouse.event import TOPIC_PREFIX
+from lakehouse.event import kind_of_topic
+from streaming_jobs.counts import balance_row, quality_rows
 from streaming_jobs.delta_sink import BatchTag, append_arrow, append_frame, open_table, tags_of
-from streaming_jobs.event_ids import EventIds, batch_tag
+from streaming_jobs.event_ids import DUPLICATE, EventIds, batch_tag
 from streaming_jobs.flows import HOT
 from streaming_jobs.hot_gold import HotGold
-from streaming_jobs.judging import DUPLICATE, Judge, KindResult, accepted_tables, balance_rows
+from streaming_jobs.judging import Judge, KindResult, accepted_tables
 from streaming_jobs.kafka_source import BatchOffsets, batch_offsets
 from streaming_jobs.progress import Progress
+from streaming_jobs.reviews import DECISION, Review, Reviews, review_rows
 
 log = logging.getLogger("lumbung.batch")
 
@@ -32,6 +36,7 @@ class BatchWriter:
         self._ids = ids
         self._progress = progress
         self._judge = Judge(spark, ids)
+        self._reviews = Reviews()
         self._gold = HotGold()
         self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="append")
         self._first = True  # only the first batch after a start can have been written in part
@@ -42,6 +47,9 @@ class BatchWriter:
         offsets = batch_offsets(batch_id)
         if not offsets.rows:
             return
+        if self._first:
+            self._judge.remember(offsets.time)
+            self._reviews.remember(offsets.time)
         tag = BatchTag(self._stream_id, batch_id, offsets.end)
         files = 1 if sum(offsets.rows.values()) <= settings().stream.small_batch_events else 2
         bronze = frame.persist()
@@ -50,18 +58,16 @@ class BatchWriter:
         try:
             appends = [self._append(bronze, "bronze.events", tag, files)]
             mark = batch_tag(self._stream_id, batch_id)
-            present = [topic.removeprefix(TOPIC_PREFIX) for topic in offsets.rows]
-            results += self._pool.map(lambda kind: self._judge.judge(bronze, kind, mark), present)
-            for result in results:
-                appends.append(self._append(self._judge.silver(result), kinds()[result.kind].table, tag, files))
-            appends.append(self._append(self._judge.quarantine(results), "silver.quarantine", tag, files))
+            present = list(dict.fromkeys(kind_of_topic(topic) for topic in offsets.rows))
+            results, reviews = judge_all(self._judge, self._reviews, bronze, present, mark, offsets.time, self._pool.map)
+            appends += self._append_verdicts(results, tag, files)
             for append in appends:
                 if append:
                     append.result()
             failpoint("stream.after_silver")
             self._gold.update(accepted_tables(results), tag)
             failpoint("stream.after_gold")
-            self._count(results, tag, offsets)
+            self._count(results, reviews, tag, offsets)
             failpoint("stream.before_state")
             self._ids.commit(self._stream_id, batch_id)
             failpoint("stream.after_state")
@@ -72,41 +78,57 @@ class BatchWriter:
         self._first = False
         self._note(results, tag, time.monotonic() - began)
 
+    def _append_verdicts(self, results: list[KindResult], tag: BatchTag, files: int) -> list[Future[None] | None]:
+        appends = []
+        for result in results:
+            appends.append(self._append(self._judge.silver(result), kinds()[result.kind].table, tag, files))
+            if result.judgement and result.judgement.verdicts is not None:
+                appends.append(self._append(result.judgement.verdicts, "silver.price_verdicts", tag, files))
+        return [*appends, self._append(self._judge.quarantine(results), "silver.quarantine", tag, files)]
+
     def close(self) -> None:
         """Wait for appends that a failed batch has left under way."""
         self._pool.shutdown()
 
-    def _append(self, frame: DataFrame | None, table: str, tag: BatchTag, files: int) -> Future[None] | None:
+    def _append(self, rows: DataFrame | pa.Table | None, table: str, tag: BatchTag, files: int) -> Future[None] | None:
         """Append in a thread of its own, unless this batch has written the table before the process was killed."""
-        if frame is None:
+        if rows is None:
             return None
         if self._written(table, tag):
             log.info("batch %d: %s was already written", tag.batch_id, table)
             return None
-        return self._pool.submit(self._write, frame, table, tag, files)
+        return self._pool.submit(self._write, rows, table, tag, files)
 
     def _written(self, table: str, tag: BatchTag) -> bool:
         return self._first and any((t["stream"], t["batch"]) == (tag.stream_id, tag.batch_id) for t in tags_of(table))
 
     @staticmethod
-    def _write(frame: DataFrame, table: str, tag: BatchTag, files: int) -> None:
-        append_frame(frame, table, tag, files)
+    def _write(rows: DataFrame | pa.Table, table: str, tag: BatchTag, files: int) -> None:
+        if isinstance(rows, pa.Table):
+            append_arrow(rows, contracts()[table], tag.text())
+        else:
+            append_frame(rows, table, tag, files)
         failpoint(f"stream.after_{table}")
 
-    def _count(self, results: list[KindResult], tag: BatchTag, offsets: BatchOffsets) -> None:
+    def _count(self, results: list[KindResult], reviews: list[Review], tag: BatchTag, offsets: BatchOffsets) -> None:
         """Counts last: a batch that is in gold.balance is done in every table."""
-        time = datetime.fromtimestamp(offsets.timestamp_ms / 1000, UTC)
-        if not self._written("gold.data_quality", tag):
-            append_arrow(
-                pa.Table.from_pylist(self._judge.quality_rows(results, tag)), contracts()["gold.data_quality"], tag.text()
-            )
-        if not self._written("gold.balance", tag):
-            rows = pa.Table.from_pylist(balance_rows(results, tag, time))
-            append_arrow(rows, contracts()["gold.balance"], tag.text(versions=written_versions()))
+        judge = self._judge
+        counted = {
+            "gold.data_quality": [
+                row for result in results for row in quality_rows(result, judge.rules[result.kind], judge.rule_set, tag)
+            ],
+            "gold.reviews": review_rows(reviews, results),
+            "gold.balance": [balance_row(result, tag, offsets.time) for result in results],
+        }
+        for table, rows in counted.items():
+            if rows and not self._written(table, tag):
+                versions = {"versions": written_versions()} if table == "gold.balance" else {}
+                append_arrow(rows_of(table, rows), contracts()[table], tag.text(**versions))
+            failpoint(f"stream.after_{table}")
 
     def _note(self, results: list[KindResult], tag: BatchTag, seconds: float) -> None:
         counts = {
-            "in": sum(len(result.verdict) for result in results),
+            "in": sum(int(result.arrived.sum()) for result in results),
             "silver": sum(int(result.accepted.sum()) for result in results),
             "quarantine": sum(int(result.refused.sum()) for result in results),
             "duplicates": sum(int((result.verdict == DUPLICATE).sum()) for result in results),
@@ -118,11 +140,40 @@ class BatchWriter:
             batch_seconds=round(seconds, 3),
             batch_rows=counts["in"],
             positions=tag.offsets,
-            oldest_received_at=min(pc.min(result.narrow["received_at"]).as_py() for result in results).isoformat(),
+            oldest_received_at=min(oldest_of(result) for result in results if result.arrived.any()).isoformat(),
         )
         log.info("batch %d: %s in %.2f s", tag.batch_id, counts, seconds)
 
 
+def judge_all(
+    judge: Judge, reviews: Reviews, bronze: DataFrame, present: list[str], mark: bytes, time: datetime, apply: Any = map
+) -> tuple[list[KindResult], list[Review]]:
+    """One result a kind, and the decisions that count. Decisions come first: what they send round goes with its kind.
+
+    `mark`: of the batch, see EventIds; `time`: the batch's; `apply`: map, or that of a thread pool.
+    """
+    results: list[KindResult] = []
+    counted: list[Review] = []
+    if DECISION in present:
+        results.append(judge.judge(bronze, DECISION, mark))
+        counted = reviews.resolve(results[0], judge.rules[DECISION], time)
+    again = [entry for review in counted if (entry := review.reentry)]
+    others = sorted({*present, *(entry.kind for entry in again)} - {DECISION})
+    results += apply(lambda kind: judge.judge(bronze, kind, mark, again), others)
+    return results, counted
+
+
+def oldest_of(result: KindResult) -> datetime:
+    """First receipt among what arrived."""
+    oldest: datetime = pc.min(result.narrow["received_at"].filter(pa.array(result.arrived))).as_py()
+    return oldest
+
+
+def rows_of(table: str, rows: list[dict[str, object]]) -> pa.Table:
+    """Rows made in Python with the table's own types: a column of nothing but nulls has none."""
+    return pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[table]))
+
+
 def written_versions() -> dict[str, int]:
     """Versions of the tables that hold events, noted with the balance so that a table set back is noticed."""
-    return {name: open_table(name).version() for name in HOT.appends}
+    return {name: open_table(name).version() for name in (*HOT.appends, "gold.reviews")}

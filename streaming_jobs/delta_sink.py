@@ -95,7 +95,12 @@ def append_frame(frame: DataFrame, table: str, tag: BatchTag, files: int) -> Non
 
 def taken_up_to(table: str) -> datetime:
     """Time of the newest batch that the table holds, as its writer noted it; 1970 when it noted none."""
-    return EPOCH + timedelta(microseconds=open_table(table).transaction_version(UPTO) or 0)
+    return mark_of(open_table(table))
+
+
+def mark_of(table: DeltaTable) -> datetime:
+    """The same of a table at the version at which it was opened."""
+    return EPOCH + timedelta(microseconds=table.transaction_version(UPTO) or 0)
 
 
 def append_arrow(rows: pa.Table, contract: Contract, text: str, upto: datetime | None = None) -> None:

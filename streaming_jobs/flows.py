@@ -19,12 +19,16 @@ class Flow:
 HOT = Flow(
     says="every micro-batch, one query: Kafka -> bronze -> silver or quarantine -> the gold that people watch",
     topics=tuple(TOPIC_PREFIX + kind for kind in kinds()),
-    appends=("bronze.events", *(contract.table for contract in kinds().values()), "silver.quarantine"),
-    gold=("gold.live_prices", "gold.sensors_live", "gold.data_quality", "gold.balance"),
+    appends=("bronze.events", *(contract.table for contract in kinds().values()), "silver.price_verdicts", "silver.quarantine"),
+    gold=("gold.live_prices", "gold.sensors_live", "gold.data_quality", "gold.reviews", "gold.balance"),
 )
 SLOW = Flow(
     says="every stream.slow_trigger_seconds, beside the query: gold that may be seconds old",
     gold=("gold.price_history", "gold.daily_prices", "gold.markets"),
+)
+HEAVY = Flow(
+    says="every stream.heavy_trigger_seconds, in a process of its own (heavy_gold.py): gold that takes its time",
+    gold=("gold.indicators", "gold.monthly_indicators", "gold.ledger"),
 )
 
 

@@ -1,8 +1,6 @@
 """One writer, and only on a checkpoint that agrees with the tables and with Kafka; every refusal names its remedy."""
 
-import fcntl
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -16,10 +14,7 @@ from conf.settings import settings
 from lakehouse.contract import contracts
 from streaming_jobs import kafka_source
 from streaming_jobs.delta_sink import open_table, path_of, tags_of
-
-
-class Refused(Exception):
-    """The stream must not start; the text says why and what to do."""
+from streaming_jobs.writer_lock import Refused, hold
 
 
 @dataclass(frozen=True)
@@ -33,20 +28,8 @@ class Finding:
 
 
 def lock() -> IO[str]:
-    """Hold the lock of the one writer until the process ends. Raises Refused with the holder's pid."""
-    file = settings().state_dir / "stream.lock"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle = file.open("a+")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.seek(0)
-        holder = handle.read().strip() or "unknown"
-        raise Refused(f"another stream writes these tables (pid {holder}); stop it with ./run.sh down") from None
-    handle.truncate(0)
-    handle.write(str(os.getpid()))
-    handle.flush()
-    return handle
+    """Hold the lock of the one stream until the process ends. Raises Refused with the holder's pid."""
+    return hold("stream", "another stream writes these tables")
 
 
 def rebuilding_file() -> Path:
@@ -173,7 +156,7 @@ def kafka_bounds() -> dict[str, dict[str, tuple[int, int]]]:
         there = reader.list_topics(timeout=5).topics
         return {
             topic: {str(p): reader.get_watermark_offsets(TopicPartition(topic, p), timeout=5) for p in there[topic].partitions}
-            for topic in kafka_source.HOT.topics
+            for topic in kafka_source.subscribed()
             if topic in there
         }
     except KafkaException as error:

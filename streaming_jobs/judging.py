@@ -1,6 +1,6 @@
-"""Events of a batch -> verdicts: rules by Spark, duplicates by the index, counts by NumPy."""
+"""Events of a batch -> verdicts: row rules by Spark, duplicates by the index, what came before by the validators."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -8,31 +8,38 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf.settings import settings
-from lakehouse.contract import Contract, Rule, kinds, rule_set
-from lakehouse.quality import REASONS_TYPE, bit_of, mask_of, reason_sql
-from lakehouse.silver.verdicts import READINGS, ROW, accepted_rows, judged, quarantine_rows, row_columns, rules_of
-from streaming_jobs.delta_sink import BatchTag
+from lakehouse.arrow import arrow_schema
+from lakehouse.contract import Contract, contracts, kinds, rule_set
+from lakehouse.quality import bit_of, mask_of
+from lakehouse.silver.verdicts import READINGS, ROW, accepted_rows, judged, quarantine_rows, row_columns, rules_of, settled
+from lakehouse.validation import Judgement, Validator
+from lakehouse.validation.registry import VALIDATORS
+from streaming_jobs.delta_sink import open_table
 from streaming_jobs.event_ids import CONFLICT, DUPLICATE, NEW, EventIds
 from streaming_jobs.hot_gold import HotGold
+from streaming_jobs.marks import PLACE, marks_of
 from streaming_jobs.resolved_once import ResolvedOnce
-
-PLACE = ("ingested_at", "partition", "offset")  # which record, among those of one kind; also the order of arrival
+from streaming_jobs.reviews import DECISION, Reentry
 
 
 @dataclass
 class KindResult:
-    """What became of the events of one kind in a batch."""
+    """What became of the events of one kind in a batch; those that a decision has sent round again are among them."""
 
     kind: str
     frame: DataFrame  # judged, persisted
-    narrow: pa.Table  # one row an event in order of arrival: PLACE, event_id, payload_hash, mask, received_at, row
+    narrow: pa.Table  # one row an event in order of arrival: PLACE, event_id, payload_hash, mask, received_at, door, row
     verdict: np.ndarray  # NEW, DUPLICATE or CONFLICT
-    mask: np.ndarray  # violated rules, conflict included
+    mask: np.ndarray  # violated rules, those of the stream included, those that a person has let pass left out
+    waived: np.ndarray  # violated rules that a person has let pass
     errors: int  # bits of the error rules
+    reentries: dict[int, Reentry]  # row number -> how it came round again
+    judgement: Judgement | None = None
+    settled: DataFrame | None = None  # `frame` with where its rows land, once it has been asked for
 
     @property
     def accepted(self) -> np.ndarray:
@@ -44,104 +51,132 @@ class KindResult:
         """Which events go to quarantine."""
         return (self.verdict != DUPLICATE) & ~self.accepted
 
+    @property
+    def arrived(self) -> np.ndarray:
+        """Which events came from Kafka in this batch."""
+        found = np.ones(self.narrow.num_rows, dtype=bool)
+        found[list(self.reentries)] = False
+        return found
+
     def taken_at(self, time: datetime) -> "KindResult":
-        """The part that was taken up in the batch of that time."""
+        """The part that was taken up in the batch of that time. Not for batches with decisions."""
         chosen = pc.equal(self.narrow["ingested_at"], pa.scalar(time, self.narrow["ingested_at"].type))
         numbers = np.asarray(chosen)
-        return replace(self, narrow=self.narrow.filter(chosen), verdict=self.verdict[numbers], mask=self.mask[numbers])
+        parts = {name: getattr(self, name)[numbers] for name in ("verdict", "mask", "waived")}
+        return replace(self, narrow=self.narrow.filter(chosen), **parts)
 
 
 class Judge:
-    """Judges frames of bronze rows, kind by kind; the index remembers which ids have landed."""
+    """Judges frames of bronze rows, kind by kind; index and validators remember what has landed."""
 
-    def __init__(self, spark: SparkSession, ids: EventIds) -> None:
+    def __init__(self, spark: SparkSession, ids: EventIds | None) -> None:
+        """`ids` None: only what comes round again will be judged."""
         self._spark, self._ids = spark, ids
         knobs = settings().validation.model_dump()
         self.rules = {kind: rules_of(kind, knobs) for kind in kinds()}
+        self.rule_set = rule_set(knobs)
         self._judges = {kind: ResolvedOnce(spark, partial(judge_kind, kind=kind, knobs=knobs)) for kind in kinds()}
+        self._validators: dict[str, Validator] = {kind: made(knobs) for kind, made in VALIDATORS.items()}
 
-    def judge(self, bronze: DataFrame, kind: str, tag: bytes) -> KindResult:
-        """Verdicts of one kind. `tag`: of the batch, so that its retry gives the same verdicts."""
+    def remember(self, before: datetime) -> None:
+        """Let the validators take up what landed in batches before that time."""
+        for kind, validator in self._validators.items():
+            dataset = open_table(kinds()[kind].table).to_pyarrow_dataset()
+            for batch in dataset.to_batches(columns=list(validator.columns), filter=pc.field("ingested_at") < before):
+                validator.load(pa.Table.from_batches([batch]))
+
+    def no_records(self) -> DataFrame:
+        """Bronze without a row."""
+        return self._spark.createDataFrame(arrow_schema(contracts()["bronze.events"]).empty_table())
+
+    def judge(self, bronze: DataFrame, kind: str, tag: bytes, again: Sequence[Reentry] = ()) -> KindResult:
+        """Verdicts of one kind. `tag`: of the batch, so that its retry judges alike; `again`: what decisions send round."""
+        mine = [entry for entry in again if entry.kind == kind]
+        if mine:
+            bronze = bronze.filter(F.col("kind") == kind).unionByName(self._spark.createDataFrame(reentered(mine)))
         frame = self._judges[kind](bronze).persist()
-        wanted = [f"{ROW}.{name}" for name in gold_columns(kinds()[kind])]
+        wanted = [f"{ROW}.{name}" for name in self._columns(kinds()[kind])]
         narrow = frame.select(
-            *PLACE, "event_id", F.xxhash64("text").alias("payload_hash"), "mask", "received_at", *wanted
+            *PLACE,
+            "event_id",
+            F.xxhash64("text").alias("payload_hash"),
+            "mask",
+            "received_at",
+            F.substring_index("source", ":", 1).alias("door"),
+            *wanted,
         ).toArrow()
         narrow = narrow.sort_by([(name, "ascending") for name in PLACE])
-        ids, hashes = narrow["event_id"].to_pylist(), narrow["payload_hash"].to_pylist()
-        verdict = np.array(self._ids.classify(kind, ids, hashes, tag), dtype=np.int8)
-        rules = self.rules[kind]
-        mask = narrow["mask"].to_numpy() | np.where(verdict == CONFLICT, bit_of(rules, "id_conflict"), 0)
-        return KindResult(kind, frame, narrow, verdict, mask, mask_of(rules, "error"))
+        result = KindResult(kind, frame, narrow, *(np.empty(0),) * 3, mask_of(self.rules[kind], "error"), {})
+        return self._by_history(self._by_index(result, mine, tag))
 
-    def _marked(self, result: KindResult) -> DataFrame:
-        """The judged frame with `conflict`: whether the id was used with another payload; duplicates are left out."""
-        seen = result.verdict != NEW
-        if not seen.any():
-            return result.frame.withColumn("conflict", F.lit(False))
-        where = result.narrow.select(PLACE).filter(pa.array(seen))
-        marks = where.append_column("seen_conflict", pa.array(result.verdict[seen] == CONFLICT))
-        joined = result.frame.join(F.broadcast(self._spark.createDataFrame(marks)), list(PLACE), "left")
-        return joined.filter("seen_conflict is null or seen_conflict").withColumn(
-            "conflict", F.coalesce("seen_conflict", F.lit(False))
-        )
+    def _columns(self, contract: Contract) -> list[str]:
+        """Columns of the silver row that folded gold tables and the validator read; readings are taken apart later."""
+        if contract.kind == DECISION:
+            return row_columns(contract)
+        validator = self._validators.get(contract.kind or "")
+        wanted = HotGold.wanted_columns(contract.table) | set(validator.columns if validator else ())
+        return [name for name in row_columns(contract) if name in wanted or name == READINGS]
+
+    def _by_index(self, result: KindResult, again: Sequence[Reentry], tag: bytes) -> KindResult:
+        """Duplicates and conflicts. What comes round again has been through the index; its conflict stays one."""
+        narrow, rules = result.narrow, self.rules[result.kind]
+        entries = {(entry.partition, entry.offset): entry for entry in again}
+        coordinates = list(zip(narrow["partition"].to_pylist(), narrow["offset"].to_pylist(), strict=True)) if again else []
+        result.reentries = {row: entries[place] for row, place in enumerate(coordinates) if place in entries}
+        verdict = np.full(narrow.num_rows, NEW, dtype=np.int8)
+        if self._ids is not None:
+            known = narrow.filter(pa.array(result.arrived)) if again else narrow
+            ids, hashes = known["event_id"].to_pylist(), known["payload_hash"].to_pylist()
+            verdict[result.arrived if again else slice(None)] = self._ids.classify(result.kind, ids, hashes, tag)
+        for row, entry in result.reentries.items():
+            verdict[row] = CONFLICT if entry.conflict else NEW
+        mask = narrow["mask"].to_numpy() | np.where(verdict == CONFLICT, bit_of(rules, "id_conflict"), 0)
+        waived = np.zeros_like(mask)
+        releasable = sum(1 << bit for bit, rule in enumerate(rules) if rule.releasable and rule.severity == "error")
+        for row in (row for row, entry in result.reentries.items() if entry.released):
+            waived[row] = mask[row] & releasable
+        return replace(result, verdict=verdict, mask=mask & ~waived, waived=waived)
+
+    def _by_history(self, result: KindResult) -> KindResult:
+        """What the kind's validator says, with the rows that pass remembered by it."""
+        validator = self._validators.get(result.kind)
+        if validator is None or not result.narrow.num_rows:
+            return result
+        released = np.zeros(len(result.verdict), dtype=bool)
+        released[[row for row, entry in result.reentries.items() if entry.released]] = True
+        judgement = validator.judge(result.narrow, result.accepted, released & result.accepted)
+        mask, waived = result.mask.copy(), result.waived.copy()
+        for rule, flags in judgement.violated.items():
+            bit = bit_of(self.rules[result.kind], rule)
+            let_pass = released & flags & bool(bit & result.errors)
+            mask |= np.where(flags & ~let_pass, bit, 0)
+            waived |= np.where(let_pass, bit, 0)
+        return replace(result, mask=mask, waived=waived, judgement=judgement)
+
+    def _settled(self, result: KindResult) -> DataFrame:
+        """The judged frame, with where rows land if the row rules alone do not tell."""
+        if result.settled is None:
+            marks = marks_of(result, self.rules[result.kind])
+            table = None if marks.table is None else self._spark.createDataFrame(marks.table)
+            result.settled = settled(result.frame, table, PLACE, marks.usual)
+        return result.settled
 
     def silver(self, result: KindResult) -> DataFrame | None:
         """Accepted rows in the columns of the kind's table, None when there are none."""
-        if not result.accepted.any():
-            return None
-        return accepted_rows(self._marked(result).filter("not conflict and reasons is null"), result.kind)
+        return accepted_rows(self._settled(result), result.kind) if result.accepted.any() else None
 
     def quarantine(self, results: list[KindResult]) -> DataFrame | None:
         """Refused rows of all kinds in the columns of silver.quarantine, None when there are none."""
         whole: DataFrame | None = None
         for result in (one for one in results if one.refused.any()):
-            refused = self._marked(result).filter("conflict or reasons is not null")
-            conflict = next(rule for rule in self.rules[result.kind] if rule.name == "id_conflict")
-            rows = quarantine_rows(refused.withColumn("reasons", with_conflict(conflict)), result.kind)
+            rows = quarantine_rows(self._settled(result), result.kind, self.rule_set)
             whole = rows if whole is None else whole.unionByName(rows)
         return whole
 
-    def quality_rows(self, results: list[KindResult], tag: BatchTag) -> list[dict[str, object]]:
-        """Rows of gold.data_quality: every rule of every kind in the batch, zeros included."""
-        rows: list[dict[str, object]] = []
-        for result in results:
-            judged_events = result.verdict != DUPLICATE
-            window = pc.min_max(result.narrow["received_at"])
-            for bit, rule in enumerate(self.rules[result.kind]):
-                rows.append(
-                    {
-                        "stream_id": tag.stream_id,
-                        "batch_id": tag.batch_id,
-                        "table": kinds()[result.kind].table,
-                        "kind": result.kind,
-                        "rule": rule.name,
-                        "severity": rule.severity,
-                        "evaluated": int(judged_events.sum()),
-                        "violated": int(((result.mask & (1 << bit)) != 0)[judged_events].sum()),
-                        "rule_set": rule_set(),
-                        "window_start": window["min"].as_py(),
-                        "window_end": window["max"].as_py(),
-                    }
-                )
-        return rows
 
-
-def balance_rows(results: list[KindResult], tag: BatchTag, time: datetime) -> list[dict[str, object]]:
-    """Rows of gold.balance: what became of the batch's events, per kind."""
-    return [
-        {
-            "stream_id": tag.stream_id,
-            "batch_id": tag.batch_id,
-            "kind": result.kind,
-            "rows_in": len(result.verdict),
-            "silver": int(result.accepted.sum()),
-            "quarantine": int(result.refused.sum()),
-            "duplicates": int((result.verdict == DUPLICATE).sum()),
-            "ingested_at": time,
-        }
-        for result in results
-    ]
+def reentered(entries: Sequence[Reentry]) -> pa.Table:
+    """What comes round again as rows of bronze.events."""
+    return pa.concat_tables([entry.record for entry in entries])
 
 
 def accepted_tables(results: list[KindResult]) -> dict[str, pa.Table]:
@@ -153,22 +188,9 @@ def accepted_tables(results: list[KindResult]) -> dict[str, pa.Table]:
     return found
 
 
-def gold_columns(contract: Contract) -> list[str]:
-    """Columns of the silver row that the folded gold tables read; readings are taken apart later."""
-    wanted = HotGold.wanted_columns(contract.table)
-    return [name for name in row_columns(contract) if name in wanted or name == READINGS]
-
-
 def judge_kind(bronze: DataFrame, kind: str, knobs: Mapping[str, object]) -> DataFrame:
     """The judged events of one kind in a batch."""
     return judged(bronze.filter(F.col("kind") == kind), kind, knobs)
-
-
-def with_conflict(rule: Rule) -> Column:
-    """`reasons` with the id conflict in front where there is one."""
-    own = f"cast(array({reason_sql(rule)}) as {REASONS_TYPE})"
-    others = f"coalesce(reasons, cast(array() as {REASONS_TYPE}))"
-    return F.expr(f"if(conflict, concat({own}, {others}), reasons)")
 
 
 def explode_readings(rows: pa.Table) -> pa.Table:

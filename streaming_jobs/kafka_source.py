@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,11 @@ from lakehouse.bronze.events import events
 from streaming_jobs.flows import HOT
 
 Positions = dict[str, dict[str, int]]  # topic -> partition -> next offset
+
+
+def subscribed() -> list[str]:
+    """Topics that the stream reads: one a kind, and those of older systems."""
+    return [*HOT.topics, *settings().kafka.legacy_topics]
 
 
 def checkpoint_dir() -> Path:
@@ -35,7 +41,7 @@ def records(spark: SparkSession) -> DataFrame:
     source = (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings().kafka.bootstrap)
-        .option("subscribe", ",".join(HOT.topics))
+        .option("subscribe", ",".join(subscribed()))
         .option("startingOffsets", start.read_text() if start.exists() else "earliest")
         .option("failOnDataLoss", "true")
         .option("includeHeaders", "true")
@@ -54,6 +60,11 @@ class BatchOffsets:
     start: Positions
     end: Positions
     timestamp_ms: int
+
+    @property
+    def time(self) -> datetime:
+        """`ingested_at` of the batch's rows."""
+        return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
 
     @property
     def rows(self) -> dict[str, int]:

@@ -24,9 +24,10 @@ class Maintenance:
 
     def take_turn(self) -> None:
         """Merge the small files of the next table if it has gathered enough commits; sweep another if its time has come."""
-        self._merge(next(self._turn))
-        name = next(self._sweep)
-        if time.monotonic() - self._swept_at[name] > 60 * settings().stream.vacuum_minutes:
+        growing, name = next(self._turn, None), next(self._sweep, None)
+        if growing:
+            self._merge(growing)
+        if name and time.monotonic() - self._swept_at[name] > 60 * settings().stream.vacuum_minutes:
             self._sweep_table(name)
 
     def _merge(self, name: str) -> None:

@@ -1,16 +1,25 @@
-"""What the stream is doing, for people and probes: state/progress.json, replaced in one step after every batch."""
+"""What a process is doing, for people and probes: a JSON file below state/, replaced in one step."""
 
 import json
 import os
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from conf.settings import settings
 
 
+def tell(file: Path, state: dict[str, Any]) -> None:
+    """Write `state` with the time of writing; a reader sees the old file or the new one, never half of it."""
+    state["updated_at"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    fresh = file.with_suffix(".tmp")
+    fresh.write_text(json.dumps(state))
+    fresh.replace(file)
+
+
 class Progress:
-    """The newest state of the stream; `beat` keeps `updated_at` moving while no events come."""
+    """state/progress.json: the newest state of the stream; a note now and then keeps `updated_at` moving while no events come."""
 
     def __init__(self, stream_id: str) -> None:
         self._file = settings().state_dir / "progress.json"
@@ -35,7 +44,4 @@ class Progress:
             self._state.update(changes)
             for name, count in (counts or {}).items():
                 self._state["rows_total"][name] += count
-            self._state["updated_at"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-            fresh = self._file.with_suffix(".tmp")
-            fresh.write_text(json.dumps(self._state))
-            fresh.replace(self._file)
+            tell(self._file, self._state)

@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -17,13 +18,15 @@ from rich.progress import track
 
 from conf.settings import settings
 from lakehouse.contract import contracts, kinds
-from streaming_jobs import guard, kafka_source
-from streaming_jobs.batch import written_versions
+from streaming_jobs import guard, heavy_gold, kafka_source
+from streaming_jobs.batch import judge_all, rows_of, written_versions
+from streaming_jobs.counts import balance_row, quality_rows
 from streaming_jobs.delta_sink import BatchTag, append_arrow, append_frame, create_tables, empty_table, open_table, path_of
 from streaming_jobs.event_ids import EventIds
 from streaming_jobs.hot_gold import HotGold
-from streaming_jobs.judging import Judge, accepted_tables, balance_rows
+from streaming_jobs.judging import Judge, KindResult, accepted_tables
 from streaming_jobs.kafka_source import Positions, batch_offsets
+from streaming_jobs.reviews import DECISION, Review, Reviews, review_rows
 from streaming_jobs.session import session
 from streaming_jobs.slow_gold import SlowGold
 
@@ -31,6 +34,7 @@ log = logging.getLogger("lumbung.rebuild")
 console = Console(stderr=True)
 REBUILT = "rebuilt"  # stream id of batches whose own is not known any more
 REFUSED = 5
+KEPT_BY_A_REBUILD = ("bronze.events", "gold.ledger")  # the source, and the record of what was shown: it is never written anew
 
 
 def positions_frame(spark: SparkSession, positions: Positions) -> DataFrame:
@@ -102,16 +106,21 @@ def known_batches() -> dict[str, list[Any]]:
     return found
 
 
-def chunks(counts: list[tuple[datetime, int]], most: int) -> Iterator[list[datetime]]:
-    """Batch times, oldest first, in groups of about `most` events; a batch is never cut."""
+def chunks(counts: list[tuple[datetime, int, int]], most: int) -> Iterator[list[datetime]]:
+    """(batch time, events, decisions), oldest first -> batch times in groups of about `most` events; a batch is never cut.
+
+    A batch with decisions stays alone: they are about what stood in quarantine before it.
+    """
     group: list[datetime] = []
     size = 0
-    for time, count in counts:
-        if group and size + count > most:
+    for time, count, decisions in counts:
+        if group and (decisions or size + count > most):
             yield group
             group, size = [], 0
         group.append(time)
         size += count
+        if decisions:
+            size = most  # the next one begins a group
     if group:
         yield group
 
@@ -121,9 +130,9 @@ class Rebuild:
 
     def __init__(self, spark: SparkSession, ids: EventIds, batches: dict[str, list[Any]]) -> None:
         self._judge = Judge(spark, ids)
+        self._reviews = Reviews()
         self._gold = HotGold()
         self._batches = batches
-        self._events = 0
 
     def _tag(self, time: datetime) -> BatchTag:
         stream, number = self._batches.get(time.isoformat(), [REBUILT, -1])
@@ -132,26 +141,37 @@ class Rebuild:
     def chunk(self, bronze: DataFrame, times: list[datetime]) -> int:
         """Judge and write the batches of these times; returns the number of events."""
         rows = bronze.filter(F.col("ingested_at").between(times[0], times[-1])).persist()
-        present = [row.kind for row in rows.select("kind").distinct().collect()]
-        results = [self._judge.judge(rows, kind, b"") for kind in kinds() if kind in present]
+        present = [row.kind for row in rows.select("kind").distinct().collect() if row.kind in kinds()]
         last = self._tag(times[-1])
+        results, reviews = judge_all(self._judge, self._reviews, rows, present, b"", times[-1])
         for result in results:
             if (accepted := self._judge.silver(result)) is not None:
                 append_frame(accepted, kinds()[result.kind].table, last, 2)
+            if result.judgement and result.judgement.verdicts is not None:
+                append_arrow(result.judgement.verdicts, contracts()["silver.price_verdicts"], last.text())
         if (refused := self._judge.quarantine(results)) is not None:
             append_frame(refused, "silver.quarantine", last, 2)
         self._gold.update(accepted_tables(results), last)
-        quality, balance = [], []
-        for time in times:
-            parts = [part for result in results if len((part := result.taken_at(time)).verdict)]
-            quality += self._judge.quality_rows(parts, self._tag(time))
-            balance += balance_rows(parts, self._tag(time), time)
-        append_arrow(pa.Table.from_pylist(quality), contracts()["gold.data_quality"], last.text())
-        append_arrow(pa.Table.from_pylist(balance), contracts()["gold.balance"], last.text(versions=written_versions()))
+        self._count(results, reviews, times)
         for result in results:
             result.frame.unpersist()
         rows.unpersist()
-        return sum(len(result.verdict) for result in results)
+        return sum(int(result.arrived.sum()) for result in results)
+
+    def _count(self, results: list[KindResult], reviews: list[Review], times: list[datetime]) -> None:
+        judge, last = self._judge, self._tag(times[-1])
+        counted: dict[str, list[dict[str, Any]]] = {"gold.data_quality": [], "gold.reviews": review_rows(reviews, results)}
+        counted["gold.balance"] = []
+        for time in times:
+            tag = self._tag(time)
+            parts = results if len(times) == 1 else [part for one in results if len((part := one.taken_at(time)).verdict)]
+            for part in parts:
+                counted["gold.data_quality"] += quality_rows(part, judge.rules[part.kind], judge.rule_set, tag)
+                counted["gold.balance"].append(balance_row(part, tag, time))
+        for table, rows in counted.items():
+            if rows:
+                versions = {"versions": written_versions()} if table == "gold.balance" else {}
+                append_arrow(rows_of(table, rows), contracts()[table], last.text(**versions))
 
 
 def rebuild_silver(spark: SparkSession) -> int:
@@ -159,10 +179,11 @@ def rebuild_silver(spark: SparkSession) -> int:
     until, stream_id, batch_id = finished_positions()
     batches = known_batches()
     bronze = bronze_until(spark, until)
-    grouped = bronze.groupBy("ingested_at").count().orderBy("ingested_at").toArrow()
-    counts = list(zip(grouped["ingested_at"].to_pylist(), grouped["count"].to_pylist(), strict=True))
+    decisions = F.sum(F.when(F.col("kind") == DECISION, 1).otherwise(0)).alias("decisions")
+    grouped = bronze.groupBy("ingested_at").agg(F.count("*").alias("events"), decisions).orderBy("ingested_at").toArrow()
+    counts = list(zip(*(grouped[name].to_pylist() for name in ("ingested_at", "events", "decisions")), strict=True))
     for name, contract in contracts().items():
-        if name != "bronze.events":
+        if name not in KEPT_BY_A_REBUILD:
             empty_table(contract)
     place = settings().state_dir / "event_ids"
     shutil.rmtree(place, ignore_errors=True)
@@ -173,6 +194,7 @@ def rebuild_silver(spark: SparkSession) -> int:
         events += work.chunk(bronze, times)
         ids.commit(REBUILT, -1)
     SlowGold(1).refresh()
+    heavy_gold.HeavyGold([make() for make in heavy_gold.JOBS], threading.Event()).round()
     ids.commit(stream_id, batch_id)
     ids.close()
     guard.rebuilding_file().unlink()
@@ -220,7 +242,7 @@ def main(what: Annotated[str, typer.Argument(help="silver: tables from bronze; c
         console.print(f"nothing is called '{what}': give silver or checkpoint", markup=False)
         raise typer.Exit(2)
     try:
-        held = guard.lock()
+        held, held_too = guard.lock(), heavy_gold.lock()
         create_tables()
         if what == "checkpoint":
             positions = rebuild_checkpoint()
@@ -231,6 +253,7 @@ def main(what: Annotated[str, typer.Argument(help="silver: tables from bronze; c
             spark.stop()
             print(f"{events} events judged again")
         held.close()
+        held_too.close()
     except guard.Refused as refusal:
         console.print(str(refusal), markup=False)
         raise typer.Exit(REFUSED) from None

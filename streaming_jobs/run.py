@@ -16,7 +16,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf.broker import create_topics
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
-from lakehouse.contract import contracts, kinds
+from lakehouse.contract import contracts
 from lakehouse.event import topics
 from lakehouse.silver.verdicts import judged
 from streaming_jobs import guard, kafka_source
@@ -32,6 +32,7 @@ from streaming_jobs.slow_gold import SlowGold
 
 log = logging.getLogger("lumbung.stream")
 REFUSED = 5
+WARM = ("price", "sensor")  # kinds that come by the second
 
 
 def wait_for_kafka(seconds: float = 60) -> None:
@@ -39,7 +40,7 @@ def wait_for_kafka(seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            create_topics(topics())
+            create_topics([*topics(), *settings().kafka.legacy_topics])
             return
         except KafkaException as error:
             if time.monotonic() > deadline:
@@ -100,8 +101,8 @@ class Stream:
 
 
 def warm_up(spark: SparkSession) -> None:
-    """Judge a table of nothing, so that the first real event does not pay for loading classes."""
-    for kind in kinds():
+    """Judge a table of nothing, so that the first real event does not pay for loading classes; rarer kinds pay themselves."""
+    for kind in WARM:
         nothing = spark.createDataFrame(arrow_schema(contracts()["bronze.events"]).empty_table())
         judged(nothing, kind, settings().validation.model_dump()).toArrow()
 
@@ -156,7 +157,7 @@ def main(once: bool = False) -> int:
     log.info("starting Spark")
     spark = session()
     warm_up(spark)
-    log.info("reading %s", ", ".join(HOT.topics))
+    log.info("reading %s", ", ".join(kafka_source.subscribed()))
     stream = Stream(spark, once)
     try:
         supervise(stream, stopping)

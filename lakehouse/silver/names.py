@@ -6,6 +6,9 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from lakehouse.quality import sql_text
+from lakehouse.reference import DEFAULT_TIMEZONE, commodities, commodity_aliases, provinces, region_aliases, spellings
+
+SUGGESTIONS = 3
 
 
 def lookup_row(table: Mapping[str, Mapping[str, object]], key: str) -> Column:
@@ -15,12 +18,50 @@ def lookup_row(table: Mapping[str, Mapping[str, object]], key: str) -> Column:
     return F.expr(f"element_at(map({literal}), {key})")
 
 
-def lookup(table: Mapping[str, object], key: str) -> Column:
-    """Value of the SQL expression `key` in a small table, null when it is not there. The table must not be empty."""
+def lookup_sql(table: Mapping[str, object], key: str) -> str:
+    """SQL of the value of the SQL expression `key` in a small table, null when it is not there. The table must not be empty."""
     literal = ", ".join(sql_text(item) for pair in table.items() for item in pair)
-    return F.expr(f"element_at(map({literal}), {key})")
+    return f"element_at(map({literal}), {key})"
+
+
+def lookup(table: Mapping[str, object], key: str) -> Column:
+    """`lookup_sql` as a column."""
+    return F.expr(lookup_sql(table, key))
 
 
 def matching_key(name: str) -> str:
     """SQL of `lakehouse.reference.matching_key`: letters and digits only, lower case."""
     return f"regexp_replace(lower({name}), '[^0-9a-z]', '')"
+
+
+def region_row(name: str) -> Column:
+    """struct<code, name, timezone> of the province that the SQL expression names; null when it is none."""
+    places = {place.code: {"code": place.code, "name": place.name, "timezone": place.timezone} for place in provinces().values()}
+    return lookup_row({key: places[code] for key, code in region_aliases().items()}, matching_key(name))
+
+
+def commodity_row(name: str) -> Column:
+    """struct<id, is_group> of the commodity that the SQL expression names; null when it is none."""
+    goods = {good.id: {"id": good.id, "is_group": good.is_group} for good in commodities().values()}
+    return lookup_row({key: goods[found] for key, found in commodity_aliases().items()}, matching_key(name))
+
+
+def local_day(time: str, timezone: Column) -> Column:
+    """The day of a time in a zone; Jakarta's where no zone is known."""
+    return F.to_date(F.from_utc_timestamp(time, F.coalesce(timezone, F.lit(DEFAULT_TIMEZONE))))
+
+
+def month(day: Column) -> Column:
+    """yyyy-mm of a day or time: the partition, so that partitions stay few."""
+    return F.substring(day.cast("string"), 1, 7)
+
+
+def nearest(list_name: str, name: str) -> str:
+    """SQL of a text: the names of a reference list that are fewest letters away from the SQL expression `name`, nearest first.
+
+    Meant for messages only: it looks at every spelling, which a rule that all rows pass could not afford.
+    """
+    rows = ", ".join(f"named_struct('key', {sql_text(key)}, 'name', {sql_text(shown)})" for key, shown in spellings(list_name))
+    far = f"levenshtein(n.key, {matching_key(f'substring({name}, 1, 64)')})"
+    ordered = f"array_sort(transform(array({rows}), n -> named_struct('far', {far}, 'name', n.name)))"
+    return f"array_join(slice(array_distinct(transform({ordered}, n -> n.name)), 1, {SUGGESTIONS}), ', ')"

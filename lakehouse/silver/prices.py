@@ -59,6 +59,7 @@ def transform(parsed: DataFrame) -> DataFrame:
             "price_idr": F.col("p.price"),
             "unit": F.coalesce("given_unit", "good.unit"),
             "market_month": F.substring(F.col("market_date").cast("string"), 1, 7),
+            "provider": F.coalesce("p.provider", F.lit("market")),
             "device_id": F.col("p.device_id"),
         }
     )

@@ -1,4 +1,4 @@
-"""Rules that need what came before: one validator a kind remembers accepted rows and judges new ones against earlier ones only."""
+"""Rules that need what came before: a validator remembers accepted rows and judges new ones against earlier ones only."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ class Judgement:
 
     `violated`: rule of the contract (`reads: stream`) -> which rows violate it; a rule that is left out is violated by none.
     `message`: (rule, row number) -> the sentence for a person, asked for violated rows only.
-    `evidence`: (row number) -> the value, its window's statistics and its neighbours as JSON-able data, asked for refused rows only.
+    `evidence`: (row number) -> the value, its window's statistics and its neighbours, as JSON holds them, for refused rows only.
     `suggestion`: (row number) -> a correction as payload fields, None when there is none to suggest.
-    `verdicts`: rows of silver.verdicts for all judged rows, where the kind keeps them (prices), else None.
+    `verdicts`: rows of silver.price_verdicts for all judged rows, where the kind keeps them (prices), else None.
     """
 
     violated: Mapping[str, Flags]

@@ -1,4 +1,4 @@
-"""Which kind is judged by what came before, and by whom."""
+"""Kind of event -> its validator."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,14 +6,15 @@ from lakehouse.validation import Validator
 from lakehouse.validation.bars import Bars
 from lakehouse.validation.listings import Listings
 from lakehouse.validation.posts import Posts
+from lakehouse.validation.prices import PriceValidator
 from lakehouse.validation.sensors import Sensors
 from lakehouse.validation.stocks import Stocks
 
-# Kind -> a validator made from the knobs of `validation`.
 VALIDATORS: dict[str, Callable[[Mapping[str, object]], Validator]] = {
     "bar": Bars,
     "listing": Listings,
     "post": Posts,
+    "price": PriceValidator,
     "sensor": Sensors,
     "stock": Stocks,
 }

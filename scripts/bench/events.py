@@ -10,7 +10,7 @@ import orjson
 from confluent_kafka import KafkaException, Producer
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from conf.broker import create_topics, producer_config
+from conf.broker import create_topics, partition_of, producer_config
 from lakehouse.event import Event, rfc3339, topics
 from lakehouse.reference import commodities, markets
 
@@ -70,7 +70,8 @@ def produce(events: Iterator[Event], per_second: float | None = None) -> tuple[i
     for event in events:
         while True:
             try:
-                producer.produce(event.topic, event.value, event.key, headers=event.headers, on_delivery=delivered)
+                where = partition_of(event.together)
+                producer.produce(event.topic, event.value, event.key, where, delivered, headers=event.headers)
                 break
             except BufferError:
                 producer.poll(0.1)

@@ -16,6 +16,7 @@ import typer
 
 from scripts.chaos import doors
 from scripts.chaos.ledger import Entry, plan, write
+from scripts.chaos.reviewer import Reviewer
 from scripts.chaos.verify import differences
 from scripts.steps import Steps, console
 from tests.integration.stack import Stack, StackFailed
@@ -50,8 +51,8 @@ class Tally:
 
 
 def publish(stack: Stack, entries: list[Entry], window: float, tally: Tally) -> list[threading.Thread]:
-    """One thread per client; each sends its share within the window, duplicates at the end of its share."""
-    token = stack.tokens["device"]
+    """One thread per client; each sends its share within the window, duplicates at the end; one decides what is doubtful."""
+    token, operator = stack.tokens["central"], stack.tokens["operator"]
     shares = {door: [e for e in entries if e.door == door] for door in ("mqtt", "http", "csv")}
     shares = {door: [*share, *(e for e in share if e.again)] for door, share in shares.items()}
 
@@ -76,6 +77,7 @@ def publish(stack: Stack, entries: list[Entry], window: float, tally: Tally) -> 
     http, csv = shares["http"], shares["csv"]
     threads.append(guarded(lambda: doors.publish_http(http, rate(http), stack.api_url, token, tally.add)))
     threads.append(guarded(lambda: doors.publish_csv(csv, rate(csv), stack.landing, tally.add)))
+    threads.append(guarded(lambda: Reviewer(stack.api_url, operator).decide(entries, window, tally.add)))
     return threads
 
 
@@ -83,7 +85,7 @@ def storm(stack: Stack, entries: list[Entry], planned: list[tuple[float, str]], 
     """Publish and kill until everything is acknowledged; returns what the doors could not do."""
     tally, begun, pending = Tally(), time.monotonic(), list(planned)
     threads = publish(stack, entries, window, tally)
-    total = len(entries) + sum(entry.again for entry in entries)
+    total = len(entries) + sum(entry.again for entry in entries) + sum(entry.decision is not None for entry in entries)
     while any(thread.is_alive() for thread in threads) or pending:
         if pending and time.monotonic() - begun >= pending[0][0]:
             victim = pending.pop(0)[1]

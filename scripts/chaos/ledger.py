@@ -11,15 +11,30 @@ from lakehouse.reference import Commodity, commodities, markets
 
 BAD_SHARE = 0.02
 AGAIN_SHARE = 0.01  # sent a second time, same id and bytes
-SENSOR_SHARE = 0.25  # of what MQTT and HTTP carry
+OTHER_SHARE = 0.35  # of what MQTT and HTTP carry: kinds other than price
 DAYS_BACK = 4
 DOORS = ("mqtt", "http", "csv")
+KINDS_OF_DOOR = {
+    "mqtt": ("sensor", "sensor", "stock", "shipment"),
+    "http": ("sensor", "sensor", "stock", "shipment", "listing", "post", "weather", "macro", "bar"),
+}
+# What a person decides about a doubtful price, by the rule that it broke; a correction names the fields that put it right.
+DECISIONS: dict[str, tuple[tuple[str | None, dict[str, Any] | None], ...]] = {
+    "commodity_known": (("correct", {"commodity": "garam", "unit": "kg", "price": 11500}), ("reject", None), (None, None)),
+    "price_in_band": (("release", None), ("correct", {"commodity": "garam", "unit": "kg", "price": 11600}), (None, None)),
+    "unit_fits": (("correct", {"commodity": "garam", "unit": "kg", "price": 11700}), (None, None)),
+    "unit_known": (("reject", None), (None, None)),
+    "event_time_future": (("release", None), ("reject", None)),
+}
 WIB = timedelta(hours=7)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """`payload` is the text of the exact bytes; for csv the row as JSON. `reason` is null for what shall reach silver."""
+    """`payload` is the text of the exact bytes; for csv the row as JSON. `reason` is null for what shall reach silver at once.
+
+    `verdict`: where it shall end, after the decision if there is one.
+    """
 
     event_id: str
     kind: str
@@ -28,10 +43,17 @@ class Entry:
     verdict: str  # silver or quarantine
     reason: str | None
     again: bool
+    decision: str | None = None
+    correction: dict[str, Any] | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
         return json.loads(self.payload)
+
+    @property
+    def landed(self) -> dict[str, Any]:
+        """The fields as silver shall hold them."""
+        return self.fields | (self.correction or {})
 
 
 def plan(events: int, seed: int, now: datetime) -> list[Entry]:
@@ -40,22 +62,115 @@ def plan(events: int, seed: int, now: datetime) -> list[Entry]:
     goods = [good for good in commodities().values() if not good.is_group]
     places = [place.market_id for place in markets().values() if place.market_id.startswith("PASAR-")]
     run = f"chaos-{seed}-{now:%H%M%S}"
-    return [_entry(dice, f"{run}-{n}", DOORS[n % 3], goods, places, now) for n in range(events)]
+    return [_entry(dice, f"{run}-{n}", n, DOORS[n % 3], goods, places, now) for n in range(events)]
 
 
-def _entry(dice: random.Random, event_id: str, door: str, goods: list[Commodity], places: list[str], now: datetime) -> Entry:
+def _entry(
+    dice: random.Random, event_id: str, number: int, door: str, goods: list[Commodity], places: list[str], now: datetime
+) -> Entry:
     time = now - timedelta(seconds=dice.randrange(60, DAYS_BACK * 86_400))
-    fields: dict[str, Any] = {"event_id": event_id, "market_id": dice.choice(places), "event_time": _local(time)}
+    fields: dict[str, Any] = {"event_id": event_id, "event_time": _local(time)}
     again = door != "csv" and dice.random() < AGAIN_SHARE
-    if door != "csv" and dice.random() < SENSOR_SHARE:
-        fields |= {"device_id": f"DEV-{dice.randrange(20):03}", "temperature_c": round(dice.uniform(22, 36), 2)}
-        fields |= {"humidity_pct": round(dice.uniform(40, 95), 1)} if dice.random() < 0.5 else {}
-        return Entry(event_id, "sensor", door, json.dumps(fields), "silver", None, again)
-    good = dice.choice(goods)
+    good, place = dice.choice(goods), dice.choice(places)
+    if door != "csv" and dice.random() < OTHER_SHARE:
+        kind = dice.choice(KINDS_OF_DOOR[door])
+        fields |= OTHERS[kind](dice, number, good, place, time)
+        return Entry(event_id, kind, door, json.dumps({"kind": kind, **fields}), "silver", None, again)
     price = round(good.typical_idr * dice.uniform(0.9, 1.1), dice.choice((0, 2)))
-    fields |= {"commodity": good.id, "price": price, "unit": good.unit}
+    fields |= {"market_id": place, "commodity": good.id, "price": price, "unit": good.unit}
     reason = _spoil(dice, fields, now) if dice.random() < BAD_SHARE else None
-    return Entry(event_id, "price", door, json.dumps(fields), "quarantine" if reason else "silver", reason, again)
+    decision, correction = dice.choice(DECISIONS[reason]) if reason else (None, None)
+    lands = reason is None or decision in ("release", "correct")
+    payload = json.dumps(fields)
+    return Entry(event_id, "price", door, payload, "silver" if lands else "quarantine", reason, again, decision, correction)
+
+
+def _sensor(dice: random.Random, number: int, good: Commodity, place: str, time: datetime) -> dict[str, Any]:
+    fields = {"market_id": place, "device_id": f"DEV-{number % 20:03}", "temperature_c": round(dice.uniform(27.5, 29), 2)}
+    return fields | ({"humidity_pct": round(dice.uniform(71, 78), 1)} if dice.random() < 0.5 else {})
+
+
+def _stock(dice: random.Random, number: int, good: Commodity, place: str, time: datetime) -> dict[str, Any]:
+    return {
+        "entity_id": f"GUDANG-{number % 9}",
+        "entity_type": "warehouse",
+        "commodity": good.id,
+        "quantity_kg": dice.randrange(900, 1100),
+    }
+
+
+def _shipment(dice: random.Random, number: int, good: Commodity, place: str, time: datetime) -> dict[str, Any]:
+    return {
+        "route_id": f"R-{number % 7}",
+        "origin": "GUDANG-1",
+        "destination": place,
+        "commodity": good.id,
+        "quantity_kg": dice.randrange(1, 900),
+        "departed_at": _local(time),
+    }
+
+
+def _listing(dice: random.Random, number: int, good: Commodity, place: str, time: datetime) -> dict[str, Any]:
+    return {
+        "ProductID": 1 + number,
+        "ProductName": f"Product {number}",
+        "Category": dice.choice(("Electronics", "Toys")),
+        "Price": round(dice.uniform(1, 499), 2),
+        "Rating": round(dice.uniform(1, 5), 1),
+        "NumReviews": dice.randrange(5000),
+        "StockQuantity": dice.randrange(1000),
+        "Discount": round(dice.uniform(0, 0.5), 2),
+        "Sales": dice.randrange(2000),
+        "DateAdded": f"{time:%Y-%m-%d}",
+    }
+
+
+def _post(dice: random.Random, number: int, good: Commodity, place: str, time: datetime) -> dict[str, Any]:
+    text = f"Harga {good.name} hari ini, laporan {number}"
+    return {"post_id": f"P-{number}", "source": "news", "text": text, "commodities": [good.id]}
+
+
+def _weather(dice: random.Random, number: int, good: Commodity, place: str, time: datetime) -> dict[str, Any]:
+    return {
+        "station_id": f"ST-{number % 30}",
+        "region": "Jawa Barat",
+        "date": f"{time:%Y-%m-%d}",
+        "temperature_c": round(dice.uniform(22, 30), 1),
+        "rainfall_mm": round(dice.uniform(0, 60), 1),
+    }
+
+
+def _macro(dice: random.Random, number: int, good: Commodity, place: str, time: datetime) -> dict[str, Any]:
+    value = round(dice.uniform(0.9, 1.1), 3)
+    return {"indicator": f"index-{number}", "period": "2026-01", "value": value, "unit": "ratio", "released_at": _local(time)}
+
+
+def _bar(dice: random.Random, number: int, good: Commodity, place: str, time: datetime) -> dict[str, Any]:
+    low = round(dice.uniform(1, 99), 2)
+    return {
+        "symbol": f"CH{number}",
+        "asset_class": "crypto",
+        "interval": "1d",
+        "bar_time": "2026-01-05T00:00:00Z",
+        "open": low,
+        "high": low + 1,
+        "low": low,
+        "close": low + 0.5,
+        "volume": dice.randrange(1, 999),
+        "currency": "USD",
+    }
+
+
+OTHERS = {
+    "sensor": _sensor,
+    "stock": _stock,
+    "shipment": _shipment,
+    "listing": _listing,
+    "post": _post,
+    "weather": _weather,
+    "macro": _macro,
+    "bar": _bar,
+}
 
 
 def _spoil(dice: random.Random, fields: dict[str, Any], now: datetime) -> str:

@@ -4,9 +4,10 @@ import json
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from lakehouse.contract import kinds
 from scripts.chaos.ledger import Entry
 from scripts.tables import database
 
@@ -15,6 +16,15 @@ TABLES = (
     "silver.prices",
     "silver.sensors",
     "silver.quarantine",
+    "silver.stocks",
+    "silver.shipments",
+    "silver.listings",
+    "silver.posts",
+    "silver.weather",
+    "silver.macro",
+    "silver.bars",
+    "silver.decisions",
+    "gold.reviews",
     "gold.live_prices",
     "gold.daily_prices",
     "gold.price_history",
@@ -34,8 +44,10 @@ def differences(entries: list[Entry], root: str) -> list[str]:
 
     prices = rows("select * from silver.prices")
     found = _landed(entries, prices, rows("select event_id, metric, value from silver.sensors"))
-    found += _quarantined(entries, rows("select event_id, reasons from silver.quarantine"))
-    found += _bytes(entries, rows("select event_id, value from bronze.events"))
+    found += _other_kinds(entries, rows)
+    found += _quarantined(entries, rows("select event_id, reasons from silver.quarantine where kind = 'price'"))
+    found += _decided(entries, rows("select event_id, state, outcome from gold.reviews"))
+    found += _bytes(entries, rows("select event_id, value from bronze.events where kind <> 'decision'"))
     found += _same(
         "gold.price_history", Counter(row["event_id"] for row in prices), _ids(rows("select event_id from gold.price_history"))
     )
@@ -59,14 +71,30 @@ def _same(what: str, planned: Counter[Any], there: Counter[Any]) -> list[str]:
 
 def _landed(entries: list[Entry], prices: list[Row], readings: list[Row]) -> list[str]:
     good = [entry for entry in entries if entry.verdict == "silver"]
-    planned = Counter((e.event_id, e.fields["price"]) for e in good if e.kind == "price")
+    planned = Counter((e.event_id, e.landed["price"]) for e in good if e.kind == "price")
     found = _same("silver.prices", planned, Counter((row["event_id"], row["price_idr"]) for row in prices))
     metrics = Counter((e.event_id, m, float(e.fields[m])) for e in good if e.kind == "sensor" for m in METRICS if m in e.fields)
     return found + _same("silver.sensors", metrics, Counter((row["event_id"], row["metric"], row["value"]) for row in readings))
 
 
+def _other_kinds(entries: list[Entry], rows: Callable[[str], list[Row]]) -> list[str]:
+    found = []
+    for kind, contract in kinds().items():
+        if kind not in ("price", "sensor") and contract.table in TABLES and kind != "decision":
+            planned = Counter(entry.event_id for entry in entries if entry.kind == kind)
+            found += _same(contract.table, planned, _ids(rows(f"select event_id from {contract.table}")))
+    return found
+
+
+def _decided(entries: list[Entry], rows: list[Row]) -> list[str]:
+    """Each planned decision counts once, with what had to become of it."""
+    states = {"release": ("released", "silver"), "correct": ("corrected", "silver"), "reject": ("rejected", "closed")}
+    planned = Counter((entry.event_id, *states[entry.decision]) for entry in entries if entry.decision)
+    return _same("gold.reviews", planned, Counter((row["event_id"], row["state"], row["outcome"]) for row in rows))
+
+
 def _quarantined(entries: list[Entry], rows: list[Row]) -> list[str]:
-    planned = Counter((e.event_id, e.reason) for e in entries if e.verdict == "quarantine")
+    planned = Counter((e.event_id, e.reason) for e in entries if e.reason)
     reasons = Counter((r["event_id"], ",".join(x["rule"] for x in r["reasons"] if x["severity"] == "error")) for r in rows)
     return _same("silver.quarantine", planned, reasons)
 

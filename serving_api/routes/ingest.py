@@ -11,13 +11,25 @@ from fastapi import APIRouter, Request, Response
 
 from conf.broker import AcknowledgedProducer, NotAcknowledged
 from conf.settings import settings
-from lakehouse.contract import kinds
+from lakehouse.contract import sent_over_http
 from lakehouse.event import DEAD_LETTERS, TOPIC_PREFIX, Event, Fault, event_id_of, series_key
 from serving_api import metrics
-from serving_api.access import sender
+from serving_api.access import Role, sender
 from serving_api.answers import JSON, utc
-from serving_api.bodies import Element, bounded, content_type_of, element, elements, is_batch, media_type, too_large
+from serving_api.bodies import (
+    FORBIDDEN,
+    Element,
+    bounded,
+    content_type_of,
+    element,
+    elements,
+    is_batch,
+    media_type,
+    refuse_kind,
+    too_large,
+)
 from serving_api.problems import Problem, nothing_asked
+from serving_api.sending import acknowledged
 from serving_api.shapes import BatchReceipt, Receipt, problems
 
 log = logging.getLogger("lumbung.api")
@@ -68,11 +80,14 @@ async def taken(request: Request, kind: str | None) -> Response:
         await keep_oversized(request, body, kind)
         raise too_large()
     content_type = media_type(request)
-    door = Door(request.app.state.producer, f"api:{sender(request).name.lower()}", content_type)
+    role = sender(request)
+    if kind in sent_over_http():
+        refuse_kind(kind, role)  # 403 comes before what is wrong with the question or the body
+    door = Door(request.app.state.producer, role, content_type)
     nothing_asked(request)
     try:
-        if kind is not None and kind not in kinds():
-            raise Problem("unknown-kind", name=kind)
+        if kind is not None:
+            refuse_kind(kind, role)
         pieces = elements(body, content_type) if batch else [body]
     except Problem as problem:
         await door.dead_letter(body, kind, problem.errors[0].code if problem.errors else problem.slug)
@@ -83,35 +98,38 @@ async def taken(request: Request, kind: str | None) -> Response:
 async def keep_oversized(request: Request, body: bytes, kind: str | None) -> None:
     """The beginning of an event that is too large, if its sender may send at all: size is told before identity is asked."""
     with suppress(Problem):
-        door = Door(request.app.state.producer, f"api:{sender(request).name.lower()}", content_type_of(request))
+        door = Door(request.app.state.producer, sender(request), content_type_of(request))
         await door.dead_letter(body, kind, "payload_size")
 
 
 class Door:
     """One request's events on their way to Kafka."""
 
-    def __init__(self, producer: AcknowledgedProducer, source: str, content_type: str) -> None:
-        self._producer, self._source, self._type = producer, source, content_type
+    def __init__(self, producer: AcknowledgedProducer, role: Role, content_type: str) -> None:
+        self._producer, self._role, self._type = producer, role, content_type
+        self._source = f"api:{role.name.lower()}"
         self._received_at = datetime.now(UTC)
 
     async def single(self, body: bytes, kind: str | None) -> Response:
-        """202 with the receipt. Raises Problem 400, 422 or 503."""
-        one = element(body, kind)
+        """202 with the receipt. Raises Problem 400, 403, 422 or 503."""
+        one = element(body, kind, self._role)
         if one.faults:
+            if one.faults[0].code == FORBIDDEN:
+                raise Problem("forbidden", why=one.faults[0].message)
             metrics.DOOR_EVENTS.labels("rejected").inc()
             await self.dead_letter(body, next(iter(one.kinds), kind), one.faults[0].code)
             if one.unreadable:
                 raise Problem("malformed-body", one.faults, why=one.faults[0].message)
             raise Problem("validation", one.faults, why="; ".join(fault.message for fault in one.faults[:5]))
-        event_id = (await self._send([one]))[0]
+        event_id = (await self.send([one]))[0]
         receipt = {"event_id": event_id, "kinds": one.kinds, "status": "accepted", "received_at": utc(self._received_at)}
         return Response(orjson.dumps(receipt), 202, media_type=JSON)
 
     async def many(self, pieces: list[bytes], kind: str | None) -> Response:
         """202 with what became of each. Raises Problem 422 when none could be accepted, or 503."""
-        judged = [element(piece, kind) for piece in pieces]
+        judged = [element(piece, kind, self._role) for piece in pieces]
         good = [one for one in judged if not one.faults]
-        ids = iter(await self._send(good))
+        ids = iter(await self.send(good))
         items = [
             {
                 "index": index,
@@ -137,25 +155,18 @@ class Door:
         key = series_key(kind, one.payload, self._source)
         return Event(kind, key, one.body, event_id, self._source, self._received_at, "application/json")
 
-    async def _send(self, good: list[Element]) -> list[str]:
+    async def send(self, good: list[Element]) -> list[str]:
         """Event ids, in order, when Kafka has acknowledged all. Raises Problem 503: the caller sends all of it again."""
         ids = [event_id_of(one.payload, one.body, self._source) for one in good]
         events = [self._event(one, kind, event_id) for one, event_id in zip(good, ids, strict=True) for kind in one.kinds]
-        sending = (self._producer.send(event.topic, event.key, event.value, event.headers) for event in events)
-        failures = [one for one in await asyncio.gather(*sending, return_exceptions=True) if isinstance(one, BaseException)]
-        for failure in failures:
-            if not isinstance(failure, NotAcknowledged):
-                raise failure
-        if failures:
-            log.warning("Kafka did not acknowledge %d of %d records: %s", len(failures), len(events), failures[0])
-            raise Problem("kafka-unavailable")
+        await acknowledged(self._producer, events)
         metrics.DOOR_EVENTS.labels("accepted").inc(len(good))
         return ids
 
     async def dead_letter(self, body: bytes, kind: str | None, reason: str) -> None:
         """Keep a refused body with its reason. The caller is told of the refusal anyway, so Kafka's absence is only logged."""
         cut = body[: settings().api.event_max_bytes]
-        event_id, meant = event_id_of(None, cut, self._source), kind if kind in kinds() else "unknown"
+        event_id, meant = event_id_of(None, cut, self._source), kind if kind in sent_over_http() else "unknown"
         event = Event(meant, self._source, cut, event_id, self._source, self._received_at, self._type)
         said = [("door", b"http"), ("reason", reason.encode()), ("original_topic", (TOPIC_PREFIX + event.kind).encode())]
         try:

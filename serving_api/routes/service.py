@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from conf.broker import AcknowledgedProducer
 from conf.settings import settings
-from serving_api import metrics
+from serving_api import scrape
 from serving_api.access import Role, at_least
 from serving_api.answers import JSON
 from serving_api.gold import Gold
@@ -119,5 +119,6 @@ async def prometheus(request: Request) -> Response:
     """Counters of this service, balance and lag of the stream."""
     if not is_loopback(request.scope.get("client")):
         at_least(request, Role.ADMIN)
-    body = await run_sync(metrics.text, request.app.state.gold)
+    state = request.app.state
+    body = await run_sync(scrape.text, state.gold, state.balance, state.reviews)
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -17,6 +17,7 @@ from scripts.positions import waiting
 
 MODULES = {
     "stream": "streaming_jobs.run",
+    "heavy_gold": "streaming_jobs.heavy_gold",
     "gateway": "producers.mqtt_gateway",
     "folder_watch": "producers.folder_watch",
     "api": "serving_api",

@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import yaml
 
-from conf.settings import REPO
 from lakehouse.contract import Rule, kinds
 from lakehouse.validation import Judgement, Validator
-from lakehouse.validation.in_order import ARRIVAL, InOrder
+from lakehouse.validation.in_order import InOrder
 from lakehouse.validation.registry import VALIDATORS
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -20,8 +17,8 @@ WHEN = pa.timestamp("us", "UTC")
 READINGS = pa.list_(pa.struct([("metric", pa.string()), ("value", pa.float64())]))
 TYPES = {"event_time": WHEN, "bar_time": WHEN, "received_at": WHEN, "ingested_at": WHEN, "readings": READINGS}
 TYPES |= dict.fromkeys(("value", "close", "quantity_kg", "rating"), pa.float64())
+TYPES["final"] = pa.bool_()
 TYPES |= dict.fromkeys(("partition", "offset", "product_id", "num_reviews"), pa.int64())
-WAITING = REPO / "lakehouse" / "validation" / "RULES_TO_MERGE.yml"  # rules whose contract has yet to take them in
 
 Verdict = tuple[dict[str, bool], dict[str, Any] | None]
 
@@ -33,14 +30,12 @@ def at(seconds: float) -> datetime:
 def validator(kind: str) -> InOrder:
     made = VALIDATORS[kind]({})
     assert isinstance(made, InOrder)
-    made.messages = {rule.name: rule.message for rule in declared(kind)}  # type: ignore[misc]  # a cached property
     return made
 
 
-def declared(kind: str, waiting: Path = WAITING) -> list[Rule]:
-    """The kind's rules by what came before, from its contract or from those that wait for it."""
-    found = [rule for rule in kinds()[kind].rules if rule.name in VALIDATORS[kind].rules] if kind in kinds() else []
-    return found or [Rule(**entry) for entry in yaml.safe_load(waiting.read_text(encoding="utf-8"))[kind]]
+def declared(kind: str) -> list[Rule]:
+    """The kind's rules by what came before; the conflict of ids is the index's, not the validator's."""
+    return [rule for rule in kinds()[kind].rules if rule.reads == "stream" and rule.name != "id_conflict"]
 
 
 def table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> pa.Table:
@@ -90,6 +85,3 @@ def numbered(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def names(verdicts: Sequence[Verdict]) -> list[set[str]]:
     return [set(violated) for violated, _ in verdicts]
-
-
-assert ARRIVAL == ("ingested_at", "partition", "offset")

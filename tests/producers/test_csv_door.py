@@ -60,6 +60,31 @@ def test_a_folder_is_replayed_once_in_time_order(broker: Broker, home: Path, tmp
     assert repeated == {headers_of(one)["event_id"] for one in records}
 
 
+BARS = "date,open,high,low,close,volume\n2024-01-02,1,3,1,2,100\n2024-01-03,2,3,2,3,100\n"
+
+
+def test_a_folder_of_mixed_formats_is_replayed_whole_and_what_is_unknown_is_named(broker: Broker, home: Path, tmp_path: Path):
+    since, folder = broker.ends(), wide(tmp_path / "data", days=2)
+    for place in ("us_daily", "unplaced"):
+        (folder / place).mkdir()
+        (folder / place / "AAPL.csv").write_text(BARS)
+    (folder / "dataset.csv").write_text("judul,tanggal,sentimen\nBeras naik,2024/01/02,negatif\n")
+    done = replay(str(folder), "--json")
+    assert done.returncode == 0, done.stderr
+    assert orjson.loads(done.stdout)["events"] == 8 + 2 + 1
+    assert "skipped notes.txt" in done.stderr and "skipped unplaced/AAPL.csv: the header alone does not tell" in done.stderr
+    assert len(broker.records(since, "lumbung.bar", 2)) == 2
+    (post,) = broker.records(since, "lumbung.post", 1)
+    assert headers_of(post)["source"] == "file:dataset.csv#1" and b"negatif" not in post.value()
+
+    again = replay(str(folder), "--json")
+    assert again.returncode == 0 and "already replayed" in again.stderr
+    asked = replay(str(folder / "unplaced" / "AAPL.csv"), "--format", "crypto_daily")
+    assert asked.returncode == 1 and "its name does not match" in asked.stderr
+    asked = replay(str(folder / "unplaced" / "AAPL.csv"), "--format", "us_daily", "--json")
+    assert asked.returncode == 0 and orjson.loads(asked.stdout)["events"] == 2
+
+
 def test_an_interrupted_replay_goes_on_where_it_stopped(broker: Broker, home: Path, tmp_path: Path):
     since, folder = broker.ends(), wide(tmp_path / "data")
     command = [sys.executable, "-m", "producers.csv_replay", str(folder), "--speed", "10d/s"]
@@ -122,6 +147,35 @@ def test_the_folder_takes_known_files_and_refuses_others(broker: Broker, home: P
     assert len(ids) == 2 and "folder-1" in ids
     (dead,) = broker.records(since, DEAD_LETTERS, 1)
     assert headers_of(dead)["reason"] == "payload_size" and len(dead.value()) == 65536
+
+
+def test_a_file_in_a_folder_of_the_folder_is_taken_and_put_into_the_same_one(broker: Broker, home: Path):
+    landing = home / "landing"
+    with watcher():
+        assert appears(landing / "done")
+        (landing / "east" / ".hidden").mkdir(parents=True)
+        (landing / "east" / ".hidden" / "draft.csv").write_text(f"{LONG}\n")
+        (landing / "east" / "known.csv").write_text(f"{LONG}\nPASAR-001,garam,11500,,,\n")
+        (landing / "east" / "strange.csv").write_text("a,b\n1,2\n")
+        (landing / "AAPL.csv").write_text(BARS)
+        (landing / "us_daily").mkdir()
+        (landing / "us_daily" / "AAPL.csv").write_text(BARS)
+        assert appears(landing / "done" / "east" / "known.csv")
+        assert appears(landing / "refused" / "east" / "strange.csv.reason.txt")
+        assert appears(landing / "done" / "us_daily" / "AAPL.csv") and appears(landing / "refused" / "AAPL.csv.reason.txt")
+    assert "its folder is not 'us_daily'" in (landing / "refused" / "AAPL.csv.reason.txt").read_text()
+    assert (landing / "east" / ".hidden" / "draft.csv").exists()
+
+
+def test_a_file_that_runs_backwards_is_sent_by_event_time(broker: Broker, home: Path):
+    since, landing = broker.ends(), home / "landing"
+    rows = "".join(f"Garlic,1/{day}/2024,KG,Rs 1.00,Rs 3.00,Rs 2.00\n" for day in range(9, 0, -1))
+    with watcher():
+        assert appears(landing / "done")
+        (landing / "kalimati.csv").write_text("Commodity,Date,Unit,Minimum,Maximum,Average\n" + rows)
+        assert appears(landing / "done" / "kalimati.csv")
+    times = [orjson.loads(one.value())["event_time"] for one in broker.records(since, "lumbung.price", 9)]
+    assert times == sorted(times) and len(times) == 9  # one series, one partition
 
 
 def test_a_file_that_still_grows_is_left_alone(broker: Broker, home: Path):

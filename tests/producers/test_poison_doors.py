@@ -22,7 +22,7 @@ from tests.producers.test_mqtt_door import Device, gateway
 NOW = datetime.now(UTC)
 MQTT, CSV = cases("mqtt", NOW), cases("csv", NOW)
 CSV_FILES = ("poison.csv", "poison_again.csv")
-UNREADABLE = {"payload_json", "payload_utf8", "price_finite"}
+UNREADABLE = {"payload_json", "payload_utf8", "number_finite"}
 Arrived = dict[str, list[Message]]  # source header -> its records, in the order of their partition
 
 

@@ -12,20 +12,32 @@ from producers.source_format import FieldMap, SourceFormat, Unmatched, format_of
 
 DATA = settings().shared / "data"
 LONG = "market_id,commodity,price,unit,event_time,region"
+NAMES = {  # of formats that want one
+    "us_daily": "AAPL.csv",
+    "cn_daily": "600519_SS.csv",
+    "crypto_daily": "BTCUSDT.csv",
+    "crypto_minutes": "BTCUSDT_1min.csv",
+    "futures": "US_Wheat_Futures_Historical_Data.csv",
+    "currency": "USDIDR=X.csv",
+}
 
 
-def test_every_format_is_recognised_by_its_header_and_by_no_other(tmp_path: Path):
-    headers = {
-        "price_long": LONG,
-        "panelharga_wide": "Date,Aceh,DI Yogyakarta,Papua Barat",
-        "bandung_consumer": ",".join(formats()["bandung_consumer"].header),
-        "room_sensor": '"date","Temperature","Humidity","Light","CO2","HumidityRatio","Occupancy"',
-    }
-    assert set(headers) == set(formats())
-    for name, header in headers.items():
-        file = tmp_path / f"{name}.csv"
-        file.write_text("\ufeff" + header + "\n", encoding="utf-8")
-        assert format_of(file).name == name
+def placed(folder: Path, known: SourceFormat) -> Path:
+    """An empty file of the format, under a name and in a folder that it wants."""
+    regions = ["Aceh", "DI Yogyakarta", "Papua Barat"] if known.across else []
+    file = folder / (known.folder or "anywhere") / NAMES.get(known.name, "x.csv")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("\ufeff" + ",".join([*known.header, *regions]) + "\n", encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("name", sorted(formats()))
+def test_every_format_is_recognised_by_its_header_and_place_and_by_no_other(tmp_path: Path, name: str):
+    file = placed(tmp_path, formats()[name])
+    found = format_of(file)
+    assert isinstance(found, SourceFormat) and found.name == name
+    others = [other for other in formats().values() if other.name != name and other.matches(list(found.header))]
+    assert all(other.folder and found.folder and other.folder != found.folder for other in others)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +99,7 @@ def test_a_wide_row_wakes_up_in_the_east_first_and_an_empty_cell_is_no_event(tmp
         "market_id": "PROV-11",
         "commodity": "Beras_Premium",
         "price": 14000.0,
+        "provider": "panel-harga",
         "event_time": "2024-01-01T00:00:00+07:00",
     }
 
@@ -100,6 +113,95 @@ def test_rows_of_the_wrong_width_and_bytes_that_are_not_text_are_passed_on(tmp_p
     assert b'"ga\xffram"' in raw.value
 
 
+TWO = {  # a row that is a price, a sensor and another price
+    "says": "x",
+    "layout": "long",
+    "header": ["day", "rice", "oil", "heat", "people"],
+    "folder": "here",
+    "file_name": r"(?P<market>[A-Z]+)-\d+\.csv",
+    "time": {"column": "day", "format": "%d/%m/%Y", "zone": "UTC"},
+    "events": [
+        {
+            "kind": "price",
+            "no_event": {"price": ["", "0"]},
+            "fields": {
+                "market_id": {"origin": "market", "values": {"A": "PASAR-001"}},
+                "price": {"column": "rice", "as": "number"},
+            },
+        },
+        {
+            "kind": "sensor",
+            "time": {"column": "day", "format": "%d/%m/%Y", "zone": "Asia/Jakarta", "lag_seconds": 86400},
+            "fields": {
+                "device_id": {"digest": ["day", "people"]},
+                "market_id": {"origin": "event_time"},
+                "temperature_c": {"column": "heat", "as": "number", "missing": ["0", "9999"]},
+                "crowd_count": {"column": "people", "as": "integer"},
+            },
+        },
+        {
+            "kind": "price",
+            "fields": {
+                "price": {"column": "oil", "as": "number", "thousands": ","},
+                "unit": {"column": "day", "as": "month", "format": "%d/%m/%Y"},
+            },
+        },
+    ],
+}
+
+
+def test_a_row_of_several_events_tells_each_by_its_own_rules(tmp_path: Path):
+    file = tmp_path / "A-1.csv"
+    file.write_text('day,rice,oil,heat,people\n31/12/2023,0,"1,250.5",9999,7\n1/1/2024,14000,,21.5,8\nx\n')
+    events = FileEvents(file, SourceFormat(name="two", **TWO))
+    rows = list(events.rows())
+    assert [row.position for row in rows] == ["1:price:1", "1:sensor:1", "1:price:2", "2:price:1", "2:sensor:1", "2:price:2", "3"]
+    assert len({events.event(row).event_id for row in rows}) == 7 == events.count()
+    assert [row.kind for row in rows] == ["price", "sensor", "price"] * 2 + ["price"]
+    nothing, sensor, oil, rice, heat, no_oil, misfit = (row.payload for row in rows)
+    assert nothing is None and misfit == {"raw_row": "x"}
+    late = "2024-01-01T00:00:00+07:00"  # the day is known when it is over
+    assert sensor == {"device_id": sensor["device_id"], "crowd_count": 7, "event_time": late, "market_id": late}
+    assert oil == {"price": 1250.5, "unit": "2023-12", "event_time": "2023-12-31T00:00:00+00:00"}
+    assert rice == {"market_id": "PASAR-001", "price": 14000.0, "event_time": "2024-01-01T00:00:00+00:00"}
+    assert heat["temperature_c"] == 21.5 and "price" not in no_oil
+    assert len(sensor["device_id"]) == 16 and sensor["device_id"] != heat["device_id"]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked_for", "said"),
+    [
+        ("here/A-1.csv", False, None),
+        ("there/A-1.csv", False, "its folder is not 'here'"),
+        ("there/A-1.csv", True, None),
+        ("here/A.csv", True, "its name does not match"),
+        ("here/B-1.csv", False, "'B' in its name is none of A"),
+    ],
+)
+def test_a_header_that_does_not_tell_is_told_by_folder_and_name(name: str, asked_for: bool, said: str | None):
+    found = SourceFormat(name="two", **TWO).misplaced(Path("/data") / name, asked_for)
+    assert found == said if said is None else said in found
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"file_name": None}, "origin market is none of event_time, file_stem"),
+        ({"layout": "wide"}, "a cell of a wide file is one event"),
+        (
+            {"events": [{"kind": "price", "no_event": {"price": [""]}, "fields": {"unit": {"column": "day"}}}]},
+            "price is not read",
+        ),
+        ({"events": [{"kind": "price", "fields": {"unit": {"column": "day", "as": "date"}}}]}, "needs its format"),
+        ({"events": [{"kind": "price", "fields": {"unit": {"digest": ["dya"]}}}]}, "column dya is not in the header"),
+        ({"time": {"column": "day", "format": "%Y", "lag_seconds": -1}}, "nothing is known before it happened"),
+    ],
+)
+def test_a_wrong_format_of_several_events_names_its_fault(change: dict, said: str):
+    with pytest.raises(ValidationError, match=said):
+        SourceFormat(name="two", **(TWO | change))
+
+
 def test_ids_repeat_for_the_same_content_and_differ_for_another(tmp_path: Path):
     def ids(text: str) -> list[str]:
         (tmp_path / "x.csv").write_text(text)
@@ -110,21 +212,6 @@ def test_ids_repeat_for_the_same_content_and_differ_for_another(tmp_path: Path):
     assert one == ids(f"{LONG}\nPASAR-001,garam,1,,,\nPASAR-001,garam,1,,,\n") and len(set(one)) == 2
     assert not set(one) & set(ids(f"{LONG}\nPASAR-001,garam,2,,,\nPASAR-001,garam,1,,,\n"))
     assert ids(f"{LONG},event_id\nPASAR-001,garam,1,,,,mine-1\n") == ["mine-1"]
-
-
-@pytest.mark.skipif(not DATA.exists(), reason="published data sets are not here (LUMBUNG_SHARED)")
-@pytest.mark.parametrize(
-    ("path", "rows", "events"),
-    [
-        ("bandung_bapanas_daily/harga_komoditas_konsumen_kota_bandung.csv", 1625, 1326),
-        ("occupancy_uci/datatest.txt", 2665, 2665),
-    ],
-)
-def test_real_long_files_are_read_whole(path: str, rows: int, events: int):
-    known = format_of(DATA / path)
-    assert not isinstance(known, Unmatched)
-    found = list(FileEvents(DATA / path, known).rows())
-    assert (len(found), sum(row.payload is not None for row in found)) == (rows, events)
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="published data sets are not here (LUMBUNG_SHARED)")

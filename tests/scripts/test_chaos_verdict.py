@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from lakehouse.contract import kinds
 from scripts.chaos.ledger import Entry, plan
 from scripts.chaos.verify import daily_prices, differences, live_prices
 from tests.scripts.lake import NOON, Lake
 
-ENTRIES = plan(60, 2, datetime(2026, 3, 5, tzinfo=UTC))
+ENTRIES = plan(600, 2, datetime(2026, 3, 5, tzinfo=UTC))
 
 
 def rows_of(entries: list[Entry]) -> dict[str, list[dict[str, Any]]]:
@@ -17,9 +18,9 @@ def rows_of(entries: list[Entry]) -> dict[str, list[dict[str, Any]]]:
     prices = [
         {
             "event_id": e.event_id,
-            "price_idr": float(e.fields["price"]),
-            "market_id": e.fields["market_id"],
-            "commodity": e.fields["commodity"],
+            "price_idr": float(e.landed["price"]),
+            "market_id": e.landed["market_id"],
+            "commodity": e.landed["commodity"],
         }
         for e in entries
         if e.kind == "price" and e.verdict == "silver"
@@ -34,11 +35,23 @@ def rows_of(entries: list[Entry]) -> dict[str, list[dict[str, Any]]]:
     reasons = lambda e: [{"rule": e.reason, "severity": "error", "message": ""}]  # noqa: E731
     whole = {"channel": "x", "region_code": "x", "level": "x", "unit": "x"}
     silver = [{**whole, **_times(), **row} for row in prices]
+    others = {
+        contract.table: [{"event_id": e.event_id} for e in entries if e.kind == kind]
+        for kind, contract in kinds().items()
+        if kind not in ("price", "sensor")
+    }
+    became = {"release": ("released", "silver"), "correct": ("corrected", "silver"), "reject": ("rejected", "closed")}
     return {
-        "bronze.events": [{"event_id": e.event_id, "value": e.payload.encode()} for e in entries],
+        **others,
+        "gold.reviews": [
+            dict(zip(("event_id", "state", "outcome"), (e.event_id, *became[e.decision]), strict=True))
+            for e in entries
+            if e.decision
+        ],
+        "bronze.events": [{"event_id": e.event_id, "kind": e.kind, "value": e.payload.encode()} for e in entries],
         "silver.prices": silver,
         "silver.sensors": readings,
-        "silver.quarantine": [{"event_id": e.event_id, "reasons": reasons(e)} for e in entries if e.verdict == "quarantine"],
+        "silver.quarantine": [{"event_id": e.event_id, "kind": e.kind, "reasons": reasons(e)} for e in entries if e.reason],
         "gold.price_history": prices,
         "gold.live_prices": live_prices(silver),
         "gold.daily_prices": daily_prices(silver),
@@ -57,7 +70,7 @@ def write(lake: Lake, tables: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def test_a_faultless_lake_shows_no_difference(tmp_path):
-    assert any(entry.verdict == "quarantine" for entry in ENTRIES)
+    assert {entry.decision for entry in ENTRIES} == {"release", "correct", "reject", None}
     assert differences(ENTRIES, write(Lake(tmp_path), rows_of(ENTRIES))) == []
 
 
@@ -69,6 +82,9 @@ def test_a_faultless_lake_shows_no_difference(tmp_path):
         ("silver.sensors", lambda rows: rows.append(rows[0]), "silver.sensors: 1 too many"),
         ("silver.quarantine", lambda rows: rows.pop(0), "silver.quarantine: 1 missing"),
         ("silver.quarantine", lambda rows: rows[0]["reasons"][0].update(rule="price_positive"), "silver.quarantine: 1 too many"),
+        ("silver.bars", lambda rows: rows.pop(0), "silver.bars: 1 missing"),
+        ("gold.reviews", lambda rows: rows.append(rows[0]), "gold.reviews: 1 too many"),
+        ("gold.reviews", lambda rows: rows[0].update(outcome="quarantine"), "gold.reviews: 1 missing"),
         ("bronze.events", lambda rows: rows.pop(0), "bronze.events: 1 events missing"),
         ("bronze.events", lambda rows: rows[0].update(value=b"{}"), "bronze.events: 1 records are not what was"),
         ("gold.live_prices", lambda rows: rows[0].update(price_idr=1.0), "gold.live_prices: 1 rows differ"),

@@ -111,6 +111,19 @@ def fill(root: str) -> None:
     write(root, "gold.markets", listed)
 
 
+def decision(number: int, row: dict[str, Any], state: str, outcome: str, **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A row of silver.decisions on a quarantined row, and the row of gold.reviews that the stream writes for it."""
+    at = row["quarantined_at"] + timedelta(minutes=number)
+    told = {
+        "target_record": f"{row['topic']}:{row['partition']}:{row['offset']}", "generation": row["generation"],
+        "decision": {"released": "release", "corrected": "correct", "rejected": "reject"}[state],
+        "reason": "because of a test", "decided_by": "operator", "ingested_at": at, **more,
+    }  # fmt: skip
+    taken = {**told, "event_id": f"d-{number}", "target_event_id": row["event_id"], "target_kind": row["kind"], "event_time": at}
+    shown = {**told, "event_id": row["event_id"], "kind": row["kind"], "decision_id": f"d-{number}", "decided_at": at}
+    return taken, {**shown, "state": state, "outcome": outcome}
+
+
 class Api:
     """The running process: `get` and `post` with a role's bearer."""
 

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 
-from conf.broker import producer_config
+from conf.broker import partition_of, producer_config
 from lakehouse.event import Event, event_id_of, lenient_payload, rfc3339
 from streaming_jobs import batch, guard, kafka_source
 from streaming_jobs import run as running
@@ -56,7 +56,7 @@ class Stream:
         self.spark, self.broker = spark, broker
         self.sent = 0
         create_tables()
-        start_at: dict[str, dict[str, int]] = {topic: {} for topic in kafka_source.HOT.topics}
+        start_at: dict[str, dict[str, int]] = {topic: {} for topic in kafka_source.subscribed()}
         for (topic, partition), offset in broker.ends().items():
             if topic in start_at:
                 start_at[topic][str(partition)] = offset
@@ -68,7 +68,7 @@ class Stream:
         for payload in payloads:
             event_id = event_id_of(lenient_payload(payload), payload, source)
             event = Event(kind, "one-series", payload, event_id, source, datetime.now(UTC))
-            producer.produce(event.topic, event.value, event.key, headers=event.headers)
+            producer.produce(event.topic, event.value, event.key, partition_of(event.together), headers=event.headers)
         assert producer.flush(20) == 0
         self.sent += len(payloads)
 

@@ -1,0 +1,88 @@
+"""silver.prices, silver.price_verdicts -> gold.series_stats"""
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.arrow import arrow_schema
+from lakehouse.contract import contracts
+from lakehouse.validation.price_evidence import sources
+from lakehouse.validation.price_panel import Panel
+from lakehouse.validation.price_stats import NUMBERS, statistics
+from lakehouse.validation.prices import PriceValidator
+
+TABLE = "gold.series_stats"
+EPOCH = date(1970, 1, 1)
+CANDIDATE_DAYS, CANDIDATE_REPORTERS = 5, 2
+Series = tuple[str, str, str, str, str]
+
+
+def series_stats(validator: PriceValidator, candidates: set[Series]) -> pa.Table:
+    """One row a series: the statistics by which the validator would judge a price of the day after the panel's newest."""
+    schema = arrow_schema(contracts()[TABLE])
+    parts = [_rows(validator, key, panel, candidates, schema) for key, panel in sorted(validator.panels.items()) if panel.series]
+    return pa.concat_tables(parts) if parts else schema.empty_table()
+
+
+def _rows(validator: PriceValidator, key: tuple[str, str], panel: Panel, candidates: set[Series], schema: pa.Schema) -> pa.Table:
+    commodity, channel = key
+    day = panel.newest_day + 1
+    of, said = statistics(panel, day, validator.thresholds)
+    names = sorted(panel.series)
+    columns = np.array([panel.series[one] for one in names])
+    made: dict[str, Any] = {
+        "commodity": [commodity] * len(names),
+        "channel": [channel] * len(names),
+        "provider": [one[0] for one in names],
+        "market_id": [one[1] for one in names],
+        "region_code": [one[2] for one in names],
+        "level": [panel.level[column] for column in columns],
+        "as_of": [EPOCH + timedelta(days=day)] * len(names),
+        "sources": [
+            [{**one, "event_time": panel.last_time(one["name"], names[nth], day)} for one in sources(said.others, int(column))]
+            for nth, column in enumerate(columns)
+        ],
+        "regime_candidate": [(commodity, channel, *one) in candidates for one in names],
+        "thresholds": [validator.thresholds.version] * len(names),
+    }
+    made |= {name: _typed(of[name][columns], schema.field(name).type) for name in NUMBERS}
+    return pa.table({name: pa.array(made[name], schema.field(name).type) for name in schema.names}, schema=schema)
+
+
+def _typed(values: npt.NDArray[np.float64], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_floating(kind):
+        return pa.array(values, kind, from_pandas=True)
+    return pa.array(values, pa.float64(), from_pandas=True).cast(pa.int32()).cast(kind)
+
+
+def regime_candidates(verdicts: pa.Table) -> set[Series]:
+    """Series whose last five judged days were all refused in one direction, by two reporters at least.
+
+    `verdicts`: rows of silver.price_verdicts of the last weeks. A series-day counts as refused when none of its prices landed.
+    """
+    names = ("commodity", "channel", "provider", "market_id", "region_code")
+    refused = verdicts.filter(pc.field("outcome") == "quarantine")
+    doubtful = {tuple(row.values()) for row in refused.select(names).to_pylist()}
+    days: dict[Series, dict[date, list[dict[str, Any]]]] = {one: {} for one in doubtful}
+    for row in verdicts.select([*names, "market_date", "outcome", "move", "device_id"]).to_pylist():
+        series = tuple(row[name] for name in names)
+        if series in days:
+            days[series].setdefault(row["market_date"], []).append(row)
+    return {series for series, judged in days.items() if _persists(judged)}
+
+
+def _persists(judged: dict[date, list[dict[str, Any]]]) -> bool:
+    newest = [judged[day] for day in sorted(judged, reverse=True)[:CANDIDATE_DAYS]]
+    rows = [row for day in newest for row in day]
+    signs = {np.sign(row["move"]) for row in rows if row["move"] is not None}
+    reporters = {row["device_id"] or row["provider"] for row in rows}
+    return (
+        len(newest) == CANDIDATE_DAYS
+        and all(row["outcome"] == "quarantine" for row in rows)
+        and len(signs) == 1
+        and len(reporters) >= CANDIDATE_REPORTERS
+    )

@@ -1,0 +1,32 @@
+"""Times and days as text: RFC 3339 with its offset, and YYYY-MM-DD."""
+
+import re
+from datetime import UTC, date, datetime
+
+RFC3339 = r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)"
+DAY = r"\d{4}-\d\d-\d\d"
+
+
+def rfc3339(time: datetime) -> str:
+    """UTC with microseconds and Z."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> datetime | None:
+    """An RFC 3339 time with its offset, or None."""
+    if not re.fullmatch(RFC3339, text):
+        return None
+    try:
+        return datetime.fromisoformat(text.upper().replace(" ", "T"))
+    except ValueError:
+        return None
+
+
+def parse_day(text: str) -> date | None:
+    """A day written YYYY-MM-DD that the calendar has, or None."""
+    if not re.fullmatch(DAY, text):
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

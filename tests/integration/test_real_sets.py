@@ -1,0 +1,157 @@
+"""Every published set through the real stack: what its files tell is in silver or in quarantine, for a reason, and never twice.
+
+By default three of the thirteen price matrices and one of the three minute series; LUMBUNG_WHOLE_SETS=1 takes all of them.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lakehouse.contract import kinds
+from scripts.tables import database
+from tests.integration.stack import Stack
+from tests.producers.real_sets import ABSENT, DATA, SETS
+
+WHOLE = bool(os.environ.get("LUMBUNG_WHOLE_SETS"))
+FEWER = {
+    "panelharga_wide": ("Beras_Premium", "Cabai_Rawit_Merah", "Minyak_Goreng_Curah"),
+    "crypto_minutes": ("BTCUSDT_1min_sample",),
+}
+STRANGERS = ("cnbci_headlines/80-20/train_data.csv", "kalimati_daily/SOURCE.txt")  # what no format knows
+pytestmark = [pytest.mark.skipif(not DATA.exists(), reason=ABSENT), pytest.mark.timeout(1800 if WHOLE else 600)]
+Place = tuple[str, str]  # format, kind
+# format and kind -> rules that every row of it violates; whatever else is refused is refused by a validator, or not at all
+ALWAYS = {
+    ("kalimati", "price"): {"currency_idr", "region_known"},
+    ("jabar_daily", "macro"): {"released_at_required"},
+}
+DOUBTED_AT_MOST = 0.01  # of the prices of a set: what a validator may call doubtful
+
+
+@dataclass
+class Landed:
+    """What stands in the tables, counted per format and kind."""
+
+    bronze: Counter[Place]
+    distinct: Counter[Place]  # events of bronze by identity
+    silver: Counter[Place]
+    quarantine: Counter[Place]
+    rules: dict[Place, Counter[str]]
+
+
+def chosen(folder: Path) -> dict[str, str]:
+    """Copies of the files, in folders as they were published; file name -> format."""
+    files = [(real.format, path) for real in SETS for path in real.paths()]
+    if not WHOLE:
+        files = [(name, path) for name, path in files if path.stem in FEWER.get(name, (path.stem,))]
+    for path in [path for _, path in files] + [DATA / name for name in STRANGERS]:
+        copy = folder / path.relative_to(DATA)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    return {path.name: name for name, path in files}
+
+
+def expected() -> Counter[Place]:
+    """Events that a plain count of the files finds."""
+    found: Counter[Place] = Counter()
+    for real in SETS:
+        for path in real.paths():
+            if WHOLE or path.stem in FEWER.get(real.format, (path.stem,)):
+                for kind, (events, _) in real.counted(path).items():
+                    found[real.format, kind] += events
+    return found
+
+
+def landed(stack: Stack, formats: dict[str, str]) -> Landed:
+    """Counts straight from the tables, by the file that each row names as its source."""
+    silver = {kind: contract.table for kind, contract in kinds().items()}
+    connection = database(["bronze.events", "silver.quarantine", *silver.values()], root=stack.lake_root)
+
+    def counts(what: str, table: str, kind: str) -> Counter[Place]:
+        found: Counter[Place] = Counter()
+        file = "regexp_extract(source, '^file:(.*)#[^#]*$', 1)"
+        for name, of_kind, count in connection.execute(f"select {file}, {kind}, {what} from {table} group by all").fetchall():
+            found[formats[name], of_kind] += count
+        return found
+
+    rules: dict[Place, Counter[str]] = {}
+    reasons = "select source, kind, unnest(reasons).rule, count(*) from silver.quarantine group by all"
+    for source, kind, rule, count in connection.execute(reasons).fetchall():
+        rules.setdefault((formats[source.removeprefix("file:").rpartition("#")[0]], kind), Counter())[rule] += count
+    return Landed(
+        bronze=counts("count(*)", "bronze.events", "kind"),
+        distinct=counts("count(distinct event_id)", "bronze.events", "kind"),
+        silver=sum((counts("count(distinct event_id)", table, f"'{kind}'") for kind, table in silver.items()), Counter()),
+        quarantine=counts("count(*)", "silver.quarantine", "kind"),
+        rules=rules,
+    )
+
+
+@dataclass
+class Replayed:
+    """The stack after one replay and after the same replay again."""
+
+    stack: Stack
+    said: dict[str, int]
+    words: str
+    once: Landed
+    twice: Landed
+    balanced: tuple[bool, bool]
+
+
+@pytest.fixture(scope="module")
+def replayed() -> Iterator[Replayed]:
+    with tempfile.TemporaryDirectory(prefix="lumbung-sets-") as place, Stack(Path(place) / "home") as stack:
+        formats, seen, balanced = chosen(Path(place) / "data"), [], []
+        for again in ([], ["--restart"]):
+            done = stack.run("replay", str(Path(place) / "data"), "--json", *again, timeout=900)
+            assert done.returncode == 0, done.stderr
+            stack.wait_drained(900)
+            seen.append(landed(stack, formats))
+            balanced.append(json.loads(stack.run("reconcile", "--json").stdout)["balanced"])
+        yield Replayed(stack, json.loads(done.stdout), done.stderr, seen[0], seen[1], (balanced[0], balanced[1]))
+
+
+def test_the_files_tell_what_a_plain_count_finds(replayed: Replayed):
+    assert replayed.once.bronze == replayed.once.distinct == expected()
+    assert replayed.said["events"] == expected().total() and replayed.said["dead_letters"] == 0
+
+
+def test_a_file_of_no_known_format_is_told_and_left_out(replayed: Replayed):
+    for name in STRANGERS:
+        assert f"skipped {name}" in replayed.words
+
+
+def test_every_event_is_in_silver_or_in_quarantine(replayed: Replayed):
+    assert replayed.once.silver + replayed.once.quarantine == expected()
+    assert replayed.balanced == (True, True)
+
+
+def test_a_second_replay_adds_nothing_but_duplicates(replayed: Replayed):
+    twice = replayed.twice
+    assert twice.bronze == Counter({place: 2 * count for place, count in expected().items()})
+    assert (twice.silver, twice.quarantine, twice.rules) == (replayed.once.silver, replayed.once.quarantine, replayed.once.rules)
+
+
+def test_nothing_in_another_currency_is_in_a_table_of_rupiah(replayed: Replayed):
+    assert replayed.once.silver["kalimati", "price"] == 0
+    asked = "select count(*) as n from silver.prices where market_id = 'KALIMATI' or source like 'file:kalimati%'"
+    assert json.loads(replayed.stack.run("query", asked, "--format", "json").stdout)[0]["n"] == 0
+
+
+@pytest.mark.parametrize("place", sorted(expected()) if DATA.exists() else [], ids="-".join)
+def test_a_set_is_refused_only_for_reasons_that_are_known(replayed: Replayed, place: Place):
+    refused, rules, whole = replayed.once.quarantine[place], replayed.once.rules.get(place, Counter()), expected()[place]
+    if place in ALWAYS:
+        assert refused == whole and {rule for rule, count in rules.items() if count == whole} >= ALWAYS[place]
+        return
+    by_validators = {rule.name for rule in kinds()[place[1]].rules if rule.reads == "stream" and rule.releasable}
+    assert set(rules) <= by_validators
+    assert refused <= DOUBTED_AT_MOST * whole

@@ -1,0 +1,255 @@
+"""What goes on record, in which order, once, whatever happens in between; and that an honest lake stays valid."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from conf import ledger_head
+from conf.settings import settings
+from lakehouse.canonical import canonical, digest
+from lakehouse.contract import contracts
+from lakehouse.ledger import GENESIS
+from lakehouse.ledger_rows import BOUND, JUDGED, bodies, bound_tables
+from lakehouse.merkle import leaf_hash, merkle_root
+from streaming_jobs import ledger_job
+from streaming_jobs.delta_sink import empty_table, open_table
+from streaming_jobs.ledger_job import LedgerJob
+from streaming_jobs.maintenance import Maintenance
+from tests.ledger_batches import BEGAN, ENTRIES, LEDGER, PRICES, LedgerLake, entry, price
+
+
+class Crash(Exception):
+    """Thrown at a fail point instead of SIGKILL."""
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LedgerLake]:
+    monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
+    settings.cache_clear()
+    yield LedgerLake()
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def valid(lake: LedgerLake, length: int) -> None:
+    verdict = lake.check()
+    assert verdict.valid, verdict.fault
+    assert verdict.length == length == len(lake.records())
+
+
+def test_one_record_a_batch_and_one_an_entry_in_order_of_batches(lake: LedgerLake):
+    lake.batch(1, 30)
+    lake.batch(2, 0)  # nothing landed in silver
+    lake.batch(3, 20, entries=2)
+    lake.job.refresh()
+    records = lake.records()
+    assert [(r["index"], r["kind"], r["event_id"], r["rows"]) for r in records] == [
+        (0, "price_batch", None, 30),
+        (1, "price", "e-0003-0", 1),
+        (2, "price", "e-0003-1", 1),
+        (3, "price_batch", None, 20),
+    ]
+    assert [r["previous_hash"] for r in records] == [GENESIS, *(r["hash"] for r in records[:-1])]
+    assert [r["delta_version"] for r in records] == [1, 1, 1, 2], "the version that brought the rows"
+    assert records[0]["batch_time"] == BEGAN + timedelta(seconds=1)
+    assert {r["rule_set_fingerprint"] for r in records} == {"f" * 12}
+    assert [r["actor"] for r in records] == ["stream", "api:operator", "api:operator", "stream"]
+    valid(lake, 4)
+
+
+def test_a_record_can_be_checked_with_nothing_but_sha_256(lake: LedgerLake):
+    """Leaf, root, payload and hash as the handbook writes them, worked out apart from the code that wrote them."""
+    lake.batch(1, 3)
+    lake.job.refresh()
+    (record,) = lake.records()
+    leaves = [
+        leaf_hash(
+            canonical(
+                {
+                    "channel": "retail", "commodity": "garam", "event_id": f"p-0001-{n:04d}",
+                    "event_time": "2026-03-01T05:00:01.000000Z",
+                    "market_date": "2026-03-01", "market_id": "PASAR-001", "offset": 1000 + n, "partition": 0,
+                    "price_idr": f"{11_000 + n}.5", "topic": "lumbung.price", "unit": "kg",
+                }
+            )
+        )
+        for n in range(3)
+    ]  # fmt: skip
+    assert record["merkle_root"] == merkle_root(leaves).hex()
+    assert record["payload_hash"] == digest(record["payload"].encode())
+    assert record["hash"] == digest(canonical({name: value for name, value in record.items() if name != "hash"}))
+
+
+def test_a_second_round_and_a_second_process_write_nothing_again(lake: LedgerLake):
+    lake.batch(1)
+    lake.job.refresh()
+    version = open_table(LEDGER).version()
+    lake.job.refresh()
+    LedgerJob().refresh()
+    assert open_table(LEDGER).version() == version
+    lake.batch(2)
+    LedgerJob().refresh()  # the first one finds that the table has moved
+    lake.batch(3)
+    lake.job.refresh()
+    valid(lake, 3)
+
+
+def test_the_cut_into_rounds_does_not_matter(lake: LedgerLake, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(settings().stream, "max_events_per_batch", 70)
+    for number in range(1, 8):
+        lake.batch(number, 30, entries=1)
+    lake.job.refresh()
+    assert open_table(LEDGER).version() == 4, "two batches of 31 events a commit"
+    assert [r["batch_time"].second for r in lake.records()] == [n for n in range(1, 8) for _ in range(2)]
+    valid(lake, 14)
+
+
+def test_an_unfinished_batch_waits(lake: LedgerLake):
+    lake.batch(1)
+    lake.append(PRICES, [price(n, 2) for n in range(5)])
+    lake.job.refresh()
+    valid(lake, 1)
+    lake.finish(2, 5)
+    lake.job.refresh()
+    valid(lake, 2)
+
+
+def test_a_batch_whose_clock_was_set_back_is_not_left_out(lake: LedgerLake):
+    lake.batch(60)
+    lake.job.refresh()
+    lake.batch(59)
+    lake.job.refresh()
+    assert [r["batch_time"] for r in lake.records()] == [BEGAN + timedelta(seconds=s) for s in (60, 59)]
+    valid(lake, 2)
+
+
+def test_an_entry_of_the_trade_chain_goes_there(lake: LedgerLake):
+    lake.append(ENTRIES, [entry(0, 1, chain="trade"), entry(1, 1)])
+    lake.batch(1, 10)
+    lake.job.refresh()
+    assert [(r["index"], r["kind"], r["event_id"]) for r in lake.records("trade")] == [(0, "trade", "e-0001-0")]
+    assert lake.check("trade").valid and lake.check("trade").length == 1
+    valid(lake, 2)
+    heads = ledger_head.published()
+    assert heads["trade"] == (0, lake.records("trade")[0]["hash"]) and heads["price"][0] == 1
+
+
+def test_merging_files_is_a_record_and_changes_nothing(lake: LedgerLake, monkeypatch: pytest.MonkeyPatch):
+    for number in range(1, 5):
+        lake.batch(number, 20)
+    open_table(PRICES).optimize.compact()
+    lake.job.refresh()
+    lake.batch(5, 20)
+    lake.job.refresh()
+    kinds = [r["kind"] for r in lake.records()]
+    assert kinds == [*["price_batch"] * 4, "compaction", "price_batch"]
+    merge = lake.records()[4]
+    roots = [leaf_hash(bytes.fromhex(r["merkle_root"])) for r in lake.records()[:4]]
+    assert (merge["rows"], merge["merkle_root"]) == (80, merkle_root(roots).hex())
+    open_table(PRICES).optimize.compact()
+    open_table(LEDGER).optimize.compact()
+    for table in (PRICES, LEDGER):
+        open_table(table).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+        open_table(table).create_checkpoint()
+    lake.job.refresh()
+    LedgerJob().refresh()
+    valid(lake, 7)
+
+
+def test_the_stack_s_own_housekeeping_leaves_it_valid(lake: LedgerLake, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(settings().stream, "compact_after_commits", 3)
+    monkeypatch.setattr(settings().stream, "vacuum_minutes", 0)
+    care = Maintenance([PRICES, LEDGER])
+    for number in range(1, 12):
+        lake.batch(number, 5)
+        lake.job.refresh()
+        care.take_turn()
+    lake.job.refresh()
+    assert {r["kind"] for r in lake.records()} == {"price_batch", "compaction"}
+    assert lake.check().valid
+
+
+def test_a_rebuild_with_other_rules_leaves_it_valid(lake: LedgerLake):
+    """The same rows with another rule set and other warnings: what was shown is what it was."""
+    for number in range(1, 4):
+        lake.batch(number, 10)
+    lake.job.refresh()
+    rows = open_table(PRICES).to_pyarrow_table().to_pylist()
+    empty_table(contracts()[PRICES])
+    lake.append(PRICES, [row | {"rule_set": "0" * 12, "_warnings": ["a_warning"], "market_name": "Pasar Baru"} for row in rows])
+    lake.job.refresh()
+    valid(lake, 3)
+
+
+@pytest.mark.parametrize("point", ["ledger.before_append", "ledger.after_append", "ledger.after_publish"])
+def test_a_crash_between_any_two_steps(lake: LedgerLake, monkeypatch: pytest.MonkeyPatch, point: str):
+    def failpoint(name: str) -> None:
+        if name == point:
+            raise Crash(name)
+
+    lake.batch(1, entries=1)
+    lake.job.refresh()
+    lake.batch(2, entries=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_job, "failpoint", failpoint)
+        with pytest.raises(Crash):
+            lake.job.refresh()
+    assert lake.check().valid, "what is half done is not wrong"
+    LedgerJob().refresh()
+    valid(lake, 4)
+    assert ledger_head.published()["price"] == (3, lake.records()[-1]["hash"])
+    lake.job.refresh()  # the process that failed may also go on
+    lake.batch(3)
+    lake.job.refresh()
+    valid(lake, 5)
+
+
+def test_a_head_that_a_crash_left_unfinished_is_passed_over(lake: LedgerLake):
+    lake.batch(1)
+    lake.job.refresh()
+    with ledger_head.head_file().open("ab") as out:
+        out.write(b'{"time":"2026')
+    assert ledger_head.published()["price"][0] == 0
+    lake.batch(2)
+    LedgerJob().refresh()
+    assert ledger_head.published()["price"][0] == 1
+    assert len(ledger_head.head_file().read_bytes().splitlines()) == 3
+    valid(lake, 2)
+
+
+def test_nothing_is_appended_to_a_chain_that_was_cut(lake: LedgerLake, caplog: pytest.LogCaptureFixture):
+    """Else the loss would lie buried under records that follow well."""
+    for number in (1, 2):
+        lake.batch(number)
+    lake.job.refresh()
+    lake.rewrite(LEDGER, lambda rows: [row for row in rows if row["index"] < 1])
+    lake.batch(3)
+    LedgerJob().refresh()
+    assert len(lake.records()) == 1 and "record 1 was published, the chain ends after 1" in caplog.text
+    verdict = lake.check()
+    assert verdict.fault and (verdict.fault.reason, verdict.fault.index) == ("truncated", 1)
+
+
+def test_what_is_bound_names_columns_that_exist_and_leaves_out_how_it_was_judged():
+    assert {bound.table for bound in bound_tables()} <= {bound.table for bound in BOUND}
+    for bound in bound_tables():
+        assert set(bound.leaf_columns) <= set(contracts()[bound.table].column_names)
+        assert not set(bound.leaf_columns) & set(JUDGED)
+        assert {"event_id", "topic", "partition", "offset"} <= set(bound.leaf_columns)
+        assert all(name is None or name in contracts()[bound.table].column_names for name in (bound.actor, bound.chain_column))
+
+
+def test_rows_are_written_as_the_canonical_form_writes_them(lake: LedgerLake):
+    """The quick way over whole columns equals the canonical form, row by row."""
+    odd = price(0, 1, event_id='"\\\n\x01é€😀', price_idr=1e21, market_id=None, event_time=BEGAN + timedelta(microseconds=7))
+    lake.append(PRICES, [odd, price(1, 1, price_idr=0.1 + 0.2), price(2, 1, price_idr=35_000.0)])
+    rows = open_table(PRICES).to_pyarrow_table().sort_by("offset")
+    columns = next(bound for bound in BOUND if bound.table == PRICES).leaf_columns
+    amounts = ["1000000000000000000000", "0.30000000000000004", "35000"]
+    expected = [
+        canonical({name: row[name] for name in columns} | {"price_idr": amount})
+        for row, amount in zip(rows.to_pylist(), amounts, strict=True)
+    ]
+    assert bodies(rows, columns) == expected
