@@ -82,9 +82,8 @@ def landed(stack: Stack, formats: dict[str, str]) -> Landed:
         return found
 
     rules: dict[Place, Counter[str]] = {}
-    reasons = (
-        "select source, kind, why.rule, count(*) from (select *, unnest(reasons) as why from silver.quarantine) group by all"
-    )
+    whys = "(select source, kind, unnest(reasons) as why from silver.quarantine)"
+    reasons = f"select source, kind, why.rule, count(*) from {whys} where why.severity = 'error' group by all"
     for source, kind, rule, count in connection.execute(reasons).fetchall():
         rules.setdefault((formats[source.removeprefix("file:").rpartition("#")[0]], kind), Counter())[rule] += count
     return Landed(
