@@ -75,8 +75,7 @@ class Judge:
         knobs = settings().validation.model_dump()
         self.rules = {kind: rules_of(kind, knobs) for kind in kinds()}
         self.rule_set = rule_set(knobs)
-        self._builds = {kind: partial(judge_kind, kind=kind, knobs=knobs) for kind in kinds()}
-        self._judges = {kind: ResolvedOnce(spark, build) for kind, build in self._builds.items()}
+        self._judges = {kind: ResolvedOnce(spark, partial(judge_kind, kind=kind, knobs=knobs)) for kind in kinds()}
         self._validators: dict[str, Validator] = {kind: made(knobs) for kind, made in VALIDATORS.items()}
 
     def remember(self, before: datetime) -> None:
@@ -94,10 +93,8 @@ class Judge:
         """Verdicts of one kind. `tag`: of the batch, so that its retry judges alike; `again`: what decisions send round."""
         mine = [entry for entry in again if entry.kind == kind]
         if mine:
-            whole = bronze.filter(F.col("kind") == kind).unionByName(self._spark.createDataFrame(reentered(mine)))
-            frame = self._builds[kind](whole).persist()
-        else:
-            frame = self._judges[kind](bronze).persist()
+            bronze = bronze.filter(F.col("kind") == kind).unionByName(self._spark.createDataFrame(reentered(mine)))
+        frame = self._judges[kind](bronze).persist()
         wanted = [f"{ROW}.{name}" for name in self._columns(kinds()[kind])]
         narrow = frame.select(
             *PLACE,

@@ -10,7 +10,7 @@ class ResolvedOnce:
     """`build` (a chain of selects and filters over one frame) applied to frame after frame.
 
     Spark gives the frames of one streaming query the same column ids, so the resolved plan of the first holds for all when
-    its leaf is exchanged. A frame with other columns is resolved anew: the answer is the same, only slower.
+    its leaf is exchanged. Any other frame is resolved anew: the answer is the same, only slower.
     """
 
     def __init__(self, spark: SparkSession, build: Callable[[DataFrame], DataFrame]) -> None:
@@ -21,6 +21,8 @@ class ResolvedOnce:
 
     def __call__(self, frame: DataFrame) -> DataFrame:
         leaf = _analyzed(frame)
+        if not leaf.children().isEmpty():  # a frame with a plan of its own, not the rows of a micro-batch
+            return self._build(frame)
         columns = leaf.output().toString()
         if self._plan is None or columns != self._columns:
             made = self._build(frame)

@@ -24,7 +24,7 @@ Series = tuple[str, str, str, str, str]
 def series_stats(validator: PriceValidator, candidates: set[Series]) -> pa.Table:
     """One row a series: the statistics by which the validator would judge a price of the day after the panel's newest."""
     schema = arrow_schema(contracts()[TABLE])
-    parts = [_rows(validator, key, panel, candidates, schema) for key, panel in sorted(validator.panels.items()) if panel.series]
+    parts = [_rows(validator, key, panel, candidates, schema) for key, panel in sorted(validator.panels.items()) if panel.size]
     return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
@@ -32,7 +32,7 @@ def _rows(validator: PriceValidator, key: tuple[str, str], panel: Panel, candida
     commodity, channel = key
     day = panel.newest_day + 1
     of, said = statistics(panel, day, validator.thresholds)
-    names = sorted(panel.series)
+    names = sorted(one for one, column in panel.series.items() if np.isfinite(of["last_day"][column]))
     columns = np.array([panel.series[one] for one in names])
     made: dict[str, Any] = {
         "commodity": [commodity] * len(names),

@@ -24,13 +24,15 @@ def digests(stream: Stream) -> dict[str, str]:
     return found
 
 
-def test_silver_rebuilt_from_bronze_is_the_same_row_for_row(stream: Stream):
+def test_silver_rebuilt_from_bronze_is_the_same_row_for_row(stream: Stream, monkeypatch: pytest.MonkeyPatch):
     stream.send(*MIXED)
     stream.run()
     stream.send(price("e", 11900), price("a"), price("b", 12500))
     stream.send(reading("s1", temperature_c=20.5, crowd_count=4), reading("s2", temperature_c=99), kind="sensor")
     stream.run()
     before = digests(stream)
+    monkeypatch.setenv("LUMBUNG_STREAM__MAX_EVENTS_PER_BATCH", "3")  # in several parts
+    settings.cache_clear()
     assert rebuild_silver(stream.spark) == 14
     assert digests(stream) == before
     assert stream.refusal() == ""
