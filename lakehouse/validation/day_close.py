@@ -16,8 +16,8 @@ DECIDED_BY = "system:day-close"
 LOOK_BACK_DAYS = 14  # how old the price may be from which a refused one moved
 NEEDED = (
     "event_id", "event_time", "provider", "market_id", "region_code", "commodity", "channel", "market_date", "price_idr",
-    "policy", "last_price_idr", "days_since_last", "score_r", "confirmed", "score_g", "unit_power", "source_mismatch", "outside_band",
-    "outcome", "ingested_at",
+    "policy", "last_price_idr", "days_since_last", "score_r", "confirmed", "score_g", "unit_power", "source_mismatch",
+    "outside_band", "outcome",
 )  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def common_shocks(verdicts: pa.Table, day: date, thresholds: Thresholds) -> list
     accepted price, with the same sign by `shock_part` of its move or more.
     """
     found: list[Release] = []
-    rows = verdicts.select([name for name in NEEDED if name in verdicts.column_names])
+    rows = verdicts.select(NEEDED)
     doubtful = rows.filter((pc.field("market_date") == pa.scalar(day)) & (pc.field("outcome") == "quarantine")).to_pylist()
     doubtful = [row for row in doubtful if _by_outlier_only(row, thresholds)]
     for commodity, channel in sorted({(row["commodity"], row["channel"]) for row in doubtful}):
