@@ -49,6 +49,8 @@ def lazily(module: str, name: str) -> Callable[[], Job]:
 JOBS: tuple[Callable[[], Job], ...] = (
     lazily("indicators_job", "Indicators"),
     lazily("ledger_job", "LedgerJob"),
+    lazily("series_stats_job", "SeriesStats"),
+    lazily("day_close_job", "DayClose"),
 )
 
 
