@@ -121,6 +121,10 @@ class Door:
             if one.unreadable:
                 raise Problem("malformed-body", one.faults, why=one.faults[0].message)
             raise Problem("validation", one.faults, why="; ".join(fault.message for fault in one.faults[:5]))
+        return await self.receipt(one)
+
+    async def receipt(self, one: Element) -> Response:
+        """202 for an event without faults, when Kafka has it. Raises Problem 503."""
         event_id = (await self.send([one]))[0]
         receipt = {"event_id": event_id, "kinds": one.kinds, "status": "accepted", "received_at": utc(self._received_at)}
         return Response(orjson.dumps(receipt), 202, media_type=JSON)
