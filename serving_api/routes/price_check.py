@@ -9,11 +9,11 @@ import orjson
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response
-from lakehouse.validation.price_check import PriceCheck, check_price
 
 from conf.settings import settings
 from lakehouse.event import Fault, faults, parse_time
 from lakehouse.reference import commodities, commodity_aliases, markets, matching_key, region_aliases, unit_aliases
+from lakehouse.validation.price_check import PriceCheck, check_price
 from serving_api.access import Role, role_of
 from serving_api.answers import JSON, accepts, meta, plain, rules_now
 from serving_api.bodies import Element, document
