@@ -110,9 +110,9 @@ class Door:
         self._source = f"api:{role.name.lower()}"
         self._received_at = datetime.now(UTC)
 
-    async def single(self, body: bytes, kind: str | None) -> Response:
+    async def single(self, body: bytes, kind: str | None, own_address: bool = False) -> Response:
         """202 with the receipt. Raises Problem 400, 403, 422 or 503."""
-        one = element(body, kind, self._role)
+        one = element(body, kind, self._role, own_address)
         if one.faults:
             if one.faults[0].code == FORBIDDEN:
                 raise Problem("forbidden", why=one.faults[0].message)

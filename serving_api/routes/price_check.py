@@ -46,9 +46,8 @@ async def price_check(request: Request) -> Response:
     given = await document(request, role_of)
     wrong = faults(given.value, ["price"])
     told = {fault.pointer for fault in wrong}
-    surplus = (
-        [name for name in given.value if name not in ASKED and f"/{name}" not in told] if isinstance(given.value, dict) else []
-    )
+    names = given.value if isinstance(given.value, dict) else {}
+    surplus = [name for name in names if name not in ASKED and f"/{name}" not in told]
     wrong += [Fault(f"/{name}", "field_unknown", f"'{name}' is not asked here") for name in surplus]
     wrong = wrong or unknown_names(given.value, request.app.state.gold)
     if wrong:
