@@ -66,7 +66,7 @@ class DayClose:
             for name, table in zip(("quarantine", "verdicts", "reviews"), opened, strict=True):
                 con.register(name, table.to_pyarrow_dataset())
             lateness = {"lateness": self._thresholds.allowed_lateness_days}
-            rows = con.execute(OPEN_SQL, lateness).to_arrow_table().to_pylist()
+            rows = con.sql(OPEN_SQL, params=lateness).to_arrow_table().to_pylist()
             fresh = [row for row in rows if (row["event_id"], row["generation"]) not in self._seen]
             decided = self._decisions(con, fresh)
         if not decided or acknowledged(decided):
@@ -86,7 +86,7 @@ class DayClose:
 def reported(con: duckdb.DuckDBPyConnection, commodity: str, channel: str, day: date) -> pa.Table:
     """Rows of silver.price_verdicts that the close of a day looks at."""
     values = {"commodity": commodity, "channel": channel, "day": day, "since": day - timedelta(days=LOOK_BACK_DAYS)}
-    return con.execute(REPORTED_SQL.format(columns=", ".join(NEEDED)), values).to_arrow_table()
+    return con.sql(REPORTED_SQL.format(columns=", ".join(NEEDED)), params=values).to_arrow_table()
 
 
 def decision(row: Mapping[str, Any], release: Release) -> Event:

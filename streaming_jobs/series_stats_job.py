@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import duckdb
+import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
@@ -32,10 +33,10 @@ class SeriesStats:
             self._begin_anew()
         if upto in (self._taken, EPOCH) and mark_of(open_table(TABLE)) == upto:
             return
-        prices = open_table("silver.prices")
-        columns = list(self._validator.columns)
+        prices = open_table("silver.prices").to_pyarrow_dataset()
         window = (pc.field("ingested_at") > self._taken) & (pc.field("ingested_at") <= upto)
-        self._validator.load(prices.to_pyarrow_dataset().to_table(columns=columns, filter=window))
+        for batch in prices.to_batches(columns=list(self._validator.columns), filter=window):
+            self._validator.load(pa.Table.from_batches([batch]))
         self._taken = upto
         overwrite_arrow(series_stats(self._validator, candidates(upto)), contracts()[TABLE], "{}", upto=upto)
 
