@@ -48,6 +48,9 @@ def lazily(module: str, name: str) -> Callable[[], Job]:
 JOBS: tuple[Callable[[], Job], ...] = (
     lazily("indicators_job", "Indicators"),
     lazily("ledger_job", "LedgerJob"),
+    lazily("silent_series_job", "SilentSeries"),
+    lazily("schema_drift_job", "SchemaDrift"),
+    lazily("quality_hourly_job", "QualityHourly"),
 )
 
 
