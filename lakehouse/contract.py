@@ -122,7 +122,7 @@ def read_contract(file: Path) -> Contract:
     try:
         raw: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise ContractError(f"{where}: {error}") from None
+        raise ContractError(f"{where}: {' '.join(str(error).split())}") from None
     faults: list[str] = []
     expected = f"{file.parent.name}.{file.stem}"
     if raw.get("table") != expected:

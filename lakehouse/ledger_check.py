@@ -10,7 +10,8 @@ import orjson
 import pyarrow as pa
 
 from lakehouse.ledger import Fault, Record
-from lakehouse.ledger_rows import FINGERPRINT_BYTES, ID_BYTES, batches_of, bodies, fingerprints, in_order, root_of
+from lakehouse.ledger_rows import FINGERPRINT_BYTES, ID_BYTES, batches_of, fingerprints, in_order, leaves
+from lakehouse.merkle import merkle_root
 
 Ids = Sequence[str | None]
 
@@ -43,7 +44,7 @@ def pieces(prints: bytes) -> list[bytes]:
 def first_altered(recorded: bytes, ids: Ids, found: Sequence[bytes]) -> tuple[str | None, bytes | None]:
     """(event_id of the first row that changed or was slipped in, None) or (None, print of the event_id of one that is gone).
 
-    `recorded`: the record's fingerprints; `ids` and `found` (canonical rows) are those of today; all in order of event_id.
+    `recorded`: the record's fingerprints; `ids` and `found` (leaves) are those of today; all in order of event_id.
     """
     before, after = pieces(recorded), pieces(fingerprints(ids, found))
     differ = (at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other)
@@ -55,10 +56,10 @@ def first_altered(recorded: bytes, ids: Ids, found: Sequence[bytes]) -> tuple[st
 
 
 def record_fault(record: Record, ids: Ids, found: Sequence[bytes]) -> RowFault | None:
-    """What is wrong with the rows that a record covers, given as canonical rows in order of event_id."""
+    """What is wrong with the rows that a record covers, given as leaves in order of event_id."""
     index, expected, time = record["index"], record["rows"], record["batch_time"]
     same_count = len(found) == expected
-    if same_count and root_of(found) == record["merkle_root"]:
+    if same_count and merkle_root(found).hex() == record["merkle_root"]:
         return None
     altered, missing = (record["event_id"], None) if record["event_id"] else first_altered(record["fingerprints"], ids, found)
     detail = (
@@ -78,7 +79,7 @@ def rows_faults(records: Sequence[Record], rows: pa.Table, cut: bool = False) ->
     """
     rows = in_order(rows)
     ids: Ids = rows["event_id"].to_pylist()
-    canonical_rows = {columns: bodies(rows, columns) for columns in {covered_columns(record) for record in records}}
+    known = {columns: leaves(rows, columns) for columns in {covered_columns(record) for record in records}}
     by_time: dict[Any, list[Record]] = {}
     for record in records:
         by_time.setdefault(record["batch_time"], []).append(record)
@@ -89,7 +90,7 @@ def rows_faults(records: Sequence[Record], rows: pa.Table, cut: bool = False) ->
         if covering is None:
             faults.append(stranger(records, time, ids[start]))
         else:
-            found = canonical_rows[covered_columns(covering[0])][start:end]
+            found = known[covered_columns(covering[0])][start:end]
             faults += batch_faults(covering, ids[start:end], found, cut and time == records[-1]["batch_time"])
     faults += [record_fault(record, [], []) for gone in by_time.values() for record in gone]
     return [fault for fault in faults if fault]
@@ -100,8 +101,8 @@ def batch_faults(records: Sequence[Record], ids: Ids, found: Sequence[bytes], cu
     if records[0]["event_id"] is None:
         return [record_fault(records[0], ids, found)]
     by_id: dict[str | None, list[bytes]] = {}
-    for event_id, body in zip(ids, found, strict=True):
-        by_id.setdefault(event_id, []).append(body)
+    for event_id, leaf in zip(ids, found, strict=True):
+        by_id.setdefault(event_id, []).append(leaf)
     taken = [(record["event_id"], by_id.pop(record["event_id"], [])) for record in records]
     faults = [record_fault(record, [one] * len(its), its) for record, (one, its) in zip(records, taken, strict=True)]
     return faults if cut else [*faults, *(stranger(records, records[0]["batch_time"], event_id) for event_id in by_id)]

@@ -14,12 +14,13 @@ import pyarrow.compute as pc
 
 from lakehouse.canonical import decimal_text, plain, utf16
 from lakehouse.contract import contracts
-from lakehouse.merkle import leaf_hash, merkle_root
+from lakehouse.merkle import leaf_hash
 
 PLACE = ("event_id", "topic", "partition", "offset")  # order of the leaves; event_id alone unless somebody doubled a row
 # How a row was judged, and when: another rule set gives other values for the same row, so they are no part of what was shown.
 JUDGED = ("rule_set", "_warnings", "ingested_at")
 ID_BYTES, LEAF_BYTES = 4, 8
+SLICE_ROWS = 10_000
 FINGERPRINT_BYTES = ID_BYTES + LEAF_BYTES
 
 
@@ -60,19 +61,21 @@ def bound_tables() -> tuple[Bound, ...]:
 
 
 def values(column: pa.ChunkedArray) -> Any:
-    """A column as a list of canonical values: amounts as decimal text, times as UTC text with microseconds, days as text."""
-    kind = column.type
+    """A column as a list of canonical values: amounts as decimal text, times as UTC text with microseconds, days as text.
+
+    Equal values share one object: a batch has few markets, goods and days.
+    """
+    if pa.types.is_nested(column.type):
+        return [plain(one) for one in column.to_pylist()]
+    coded = column.combine_chunks().dictionary_encode()
+    kind, held = coded.dictionary.type, coded.dictionary
     if pa.types.is_floating(kind):
-        coded = column.combine_chunks().dictionary_encode()
-        texts = [decimal_text(Decimal(repr(one))) if isfinite(one) else repr(one) for one in coded.dictionary.to_pylist()]
-        return [None if place is None else texts[place] for place in coded.indices.to_pylist()]
-    if pa.types.is_timestamp(kind):
-        return pc.strftime(column.cast(pa.timestamp("us", "UTC")), "%Y-%m-%dT%H:%M:%SZ").to_pylist()
-    if pa.types.is_date(kind):
-        return column.cast(pa.string()).to_pylist()
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return column.to_pylist()
-    return [plain(one) for one in column.to_pylist()]
+        known = [decimal_text(Decimal(repr(one))) if isfinite(one) else repr(one) for one in held.to_pylist()]
+    elif pa.types.is_timestamp(kind):
+        known = pc.strftime(held.cast(pa.timestamp("us", "UTC")), "%Y-%m-%dT%H:%M:%SZ").to_pylist()
+    else:
+        known = [plain(one) for one in held.to_pylist()]
+    return np.array([*known, None], dtype=object)[pc.fill_null(coded.indices, len(known)).to_numpy()].tolist()
 
 
 def bodies(rows: pa.Table, columns: Sequence[str]) -> list[bytes]:
@@ -82,19 +85,20 @@ def bodies(rows: pa.Table, columns: Sequence[str]) -> list[bytes]:
     return [orjson.dumps(dict(zip(names, row, strict=True))) for row in zip(*taken, strict=True)]
 
 
+def leaves(rows: pa.Table, columns: Sequence[str]) -> list[bytes]:
+    """Leaf hash of each row, 32 bytes; of the canonical rows only a slice is held in memory."""
+    slices = (rows.slice(start, SLICE_ROWS) for start in range(0, rows.num_rows, SLICE_ROWS))
+    return [leaf_hash(body) for part in slices for body in bodies(part, columns)]
+
+
 def in_order(rows: pa.Table) -> pa.Table:
     """Batch by batch, and within a batch in the order of its leaves."""
     return rows.sort_by([("ingested_at", "ascending"), *((name, "ascending") for name in PLACE)])
 
 
-def root_of(found: Sequence[bytes]) -> str:
-    """The Merkle root over canonical rows, 64 hexadecimal digits."""
-    return merkle_root([leaf_hash(body) for body in found]).hex()
-
-
 def fingerprints(ids: Sequence[str | None], found: Sequence[bytes]) -> bytes:
     """12 bytes a row: CRC-32 of its event_id, by which it is named, and the first 8 bytes of its leaf, which tell of a change."""
-    return b"".join(id_print(one) + leaf_hash(body)[:LEAF_BYTES] for one, body in zip(ids, found, strict=True))
+    return b"".join(id_print(one) + leaf[:LEAF_BYTES] for one, leaf in zip(ids, found, strict=True))
 
 
 def id_print(event_id: str | None) -> bytes:

@@ -217,6 +217,12 @@ def rebuild(context: typer.Context) -> None:
     module("streaming_jobs.rebuild", *context.args)
 
 
+@app.command(context_settings=PASS_ON)
+def quarantine(context: typer.Context) -> None:
+    """Doubtful events: quarantine list | show ID | release | reject [IDS, or filters] | correct ID, each with --reason."""
+    module("scripts.quarantine", *context.args)
+
+
 @app.command("replay-quarantine", context_settings=PASS_ON)
 def replay_quarantine(context: typer.Context) -> None:
     """Judge quarantined rows again by today's rules: replay-quarantine [--rule R] [--kind K] [--dry-run]."""

@@ -2,11 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -15,6 +13,7 @@ from conf.settings import settings
 from serving_api.access import Bearers
 from serving_api.balance import Balance
 from serving_api.decisions import Decisions
+from serving_api.documentation import described
 from serving_api.gold import Gold
 from serving_api.idempotency import Idempotency
 from serving_api.integrity_checks import Checks
@@ -38,7 +37,6 @@ from serving_api.routes import (
 )
 from serving_api.routes.service import KafkaProbe, product_version
 from serving_api.sending import RememberingProducer
-from serving_api.shapes import PROBLEM_SCHEMA
 
 
 @asynccontextmanager
@@ -71,29 +69,6 @@ async def on_problem(request: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
         return written(of_query(error.errors()), request)
     raise error
-
-
-def described(application: FastAPI) -> dict[str, Any]:
-    """OpenAPI 3.1 with the shape of problems and the bearer scheme."""
-    if application.openapi_schema is None:
-        schema = get_openapi(
-            title=application.title,
-            version=application.version,
-            openapi_version="3.1.0",
-            description=application.description,
-            routes=application.routes,
-        )
-        schema["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
-        schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-        for path, methods in schema["paths"].items():
-            for operation in methods.values():
-                operation["responses"].get("422", {}).get("content", {}).pop("application/json", None)
-                if "406" in operation["responses"] and "410" in operation["responses"] and "quarantine" not in path:
-                    operation["responses"]["304"] = {"description": "If-None-Match names the version that still stands"}
-                if path.startswith("/api/v1/quarantine"):
-                    operation["security"] = [{"bearer": []}]
-        application.openapi_schema = schema
-    return application.openapi_schema
 
 
 def create() -> FastAPI:

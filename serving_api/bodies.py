@@ -81,8 +81,8 @@ def needs(kind: str) -> str:
     return f"sending {kind} events needs the role {sent_over_http()[kind].over_http}"
 
 
-def element(body: bytes, kind: str | None, role: Role) -> Element:
-    """Judge one event. `kind` by the address wins over the payload."""
+def element(body: bytes, kind: str | None, role: Role, own_address: bool = False) -> Element:
+    """Judge one event. `kind` by the address wins over the payload; `own_address`: the address knows who may send its kind."""
     if len(body) > settings().api.event_max_bytes:
         return Element(
             body, None, [], [Fault("", "payload_size", f"an event has at most {settings().api.event_max_bytes} bytes")]
@@ -92,6 +92,8 @@ def element(body: bytes, kind: str | None, role: Role) -> Element:
     except Malformed as error:
         return Element(body, None, [], [Fault("", error.code, str(error))], error.code in UNREADABLE)
     wanted = [kind] if kind else kinds_of(payload) if isinstance(payload, dict) else []
+    if own_address:
+        return Element(body, payload, wanted, faults(payload, wanted))
     unknown = [name for name in wanted if name not in sent_over_http()]
     if unknown:
         return Element(body, payload, [], [Fault("/kind", "unknown_kind", f"no event kind is called '{unknown[0][:60]}'")])

@@ -13,7 +13,7 @@ from lakehouse.ledger import COMPACTION, TABLE, Books, Fault, Record, fault_of, 
 from lakehouse.ledger_check import RowFault, rows_faults
 from serving_api.ledger_lake import UNREADABLE, Files, LedgerLake
 
-WINDOW_ROWS, WINDOW_RECORDS = 200_000, 5_000  # what is held in memory at once
+WINDOW_ROWS, WINDOW_RECORDS = 100_000, 5_000  # what is held in memory at once
 
 
 @dataclass(frozen=True)

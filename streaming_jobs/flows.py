@@ -32,6 +32,7 @@ HEAVY = Flow(
         "gold.indicators",
         "gold.monthly_indicators",
         "gold.ledger",
+        "gold.series_stats",
         "gold.silent_series",
         "gold.schema_drift",
         "gold.quality_hourly",

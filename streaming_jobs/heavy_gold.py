@@ -12,6 +12,7 @@ from importlib import import_module
 from types import FrameType
 from typing import IO, Any, Protocol
 
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from conf.settings import settings
@@ -48,6 +49,8 @@ def lazily(module: str, name: str) -> Callable[[], Job]:
 JOBS: tuple[Callable[[], Job], ...] = (
     lazily("indicators_job", "Indicators"),
     lazily("ledger_job", "LedgerJob"),
+    lazily("series_stats_job", "SeriesStats"),
+    lazily("day_close_job", "DayClose"),
     lazily("silent_series_job", "SilentSeries"),
     lazily("schema_drift_job", "SchemaDrift"),
     lazily("quality_hourly_job", "QualityHourly"),
@@ -145,6 +148,7 @@ def main(once: bool = False) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     os.nice(NICENESS)
+    pa.set_cpu_count(1)  # one core at a time, and fewer buffers under way
     try:
         run(JOBS, once, stopping)
     except Refused as refusal:

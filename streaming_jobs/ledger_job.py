@@ -17,7 +17,8 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.canonical import canonical
 from lakehouse.contract import contracts
 from lakehouse.ledger import CHAINS, COMPACTION, TABLE, Books, head_fault
-from lakehouse.ledger_rows import PLACE, Bound, batches_of, bodies, bound_tables, fingerprints, in_order, root_of
+from lakehouse.ledger_rows import PLACE, Bound, batches_of, bodies, bound_tables, fingerprints, in_order, leaves
+from lakehouse.merkle import merkle_root
 from streaming_jobs.delta_sink import append_arrow, open_table, taken_up_to
 
 log = logging.getLogger("lumbung.ledger")
@@ -120,7 +121,7 @@ class LedgerJob:
             if not rows.num_rows:
                 continue
             commits = commits_of(table, self._books[bound.chain].of(bound.table).version)
-            found = bodies(rows, bound.leaf_columns)
+            found = leaves(rows, bound.leaf_columns)
             for start, end in batches_of(rows):
                 time = rows["ingested_at"][start].as_py()
                 version = commits.get(by_time[time], table.version())
@@ -187,8 +188,8 @@ def commits_of(table: Any, since: int) -> dict[tuple[str, int], int]:
 
 
 def drafts_of(bound: Bound, rows: pa.Table, found: list[bytes], version: int) -> Iterator[dict[str, Any]]:
-    """Records of one batch: one, or one an event. `found`: the canonical rows; both in order."""
-    ids = rows["event_id"].to_pylist()
+    """Records of one batch: one, or one an event. `found`: the leaves of the rows; both in order."""
+    ids, payloads = rows["event_id"].to_pylist(), bodies(rows, bound.leaf_columns) if bound.per_event else []
     rule_sets = rows["rule_set"].to_pylist()
     actors = rows[bound.actor].to_pylist() if bound.actor else []
     time = rows["ingested_at"][0].as_py()
@@ -199,12 +200,12 @@ def drafts_of(bound: Bound, rows: pa.Table, found: list[bytes], version: int) ->
             "chain": bound.chain,
             "kind": bound.kind,
             "event_id": ids[start] if bound.per_event else None,
-            "payload": (found[start] if bound.per_event else covered).decode(),
+            "payload": (payloads[start] if bound.per_event else covered).decode(),
             "actor": actors[start] if bound.actor else "stream",
             "table": bound.table,
             "delta_version": version,
             "rows": end - start,
-            "merkle_root": root_of(found[start:end]),
+            "merkle_root": merkle_root(found[start:end]).hex(),
             "rule_set_fingerprint": max((one for one in rule_sets[start:end] if one), default=None),
             "batch_time": time,
             "fingerprints": fingerprints(ids[start:end], found[start:end]),

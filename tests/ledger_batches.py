@@ -17,7 +17,7 @@ from streaming_jobs.delta_sink import BatchTag, append_arrow, create_tables, ope
 from streaming_jobs.ledger_job import LedgerJob
 
 BEGAN = datetime(2026, 3, 1, 5, tzinfo=UTC)
-PRICES, ENTRIES, LEDGER = "silver.prices", "silver.ledger_entries", "gold.ledger"
+PRICES, ENTRIES, DECISIONS, LEDGER = "silver.prices", "silver.ledger_entries", "silver.decisions", "gold.ledger"
 
 
 def price(number: int, batch: int, **more: Any) -> dict[str, Any]:
@@ -40,6 +40,18 @@ def entry(number: int, batch: int, **more: Any) -> dict[str, Any]:
         "price_idr": 15_000.0, "actor": "api:operator", "event_time": at, "event_month": "2026-03", "source": "api:operator",
         "received_at": at, "ingested_at": at, "topic": "lumbung.ledger", "partition": 0, "offset": batch * 10 + number,
         "rule_set": "f" * 12, "_warnings": [], **more,
+    }  # fmt: skip
+
+
+def decision(number: int, batch: int, **more: Any) -> dict[str, Any]:
+    """A row of silver.decisions."""
+    at = BEGAN + timedelta(seconds=batch)
+    return {
+        "event_id": f"d-{batch:04d}-{number}", "target_event_id": f"q-{number}", "target_kind": "price",
+        "target_record": f"lumbung.price:0:{number}", "generation": 0, "decision": "release", "reason": "seen at the market",
+        "correction": None, "recheck": None, "decided_by": "operator", "quarantined_at": at, "event_time": at,
+        "event_month": "2026-03", "source": "api:operator", "received_at": at, "ingested_at": at, "topic": "lumbung.decision",
+        "partition": 0, "offset": batch * 10 + number, "rule_set": "f" * 12, "_warnings": [], **more,
     }  # fmt: skip
 
 

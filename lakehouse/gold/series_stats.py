@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts
@@ -17,14 +16,30 @@ from lakehouse.validation.prices import PriceValidator
 
 TABLE = "gold.series_stats"
 EPOCH = date(1970, 1, 1)
-CANDIDATE_DAYS, CANDIDATE_REPORTERS = 5, 2
-Series = tuple[str, str, str, str, str]
+Series = tuple[str, str, str, str, str]  # commodity, channel, provider, market_id, region_code
+CANDIDATE_WINDOW_DAYS = 30
+# Series whose last five judged days were all refused in one direction, by two reporters at least; a released day is not refused.
+CANDIDATES = """
+  with doubtful as (
+    select distinct commodity, channel, provider, market_id, region_code from silver_price_verdicts where outcome = 'quarantine'
+  ), days as (
+    select commodity, channel, provider, market_id, region_code, market_date, bool_and(outcome = 'quarantine') as refused,
+      min(sign(move)) as lowest, max(sign(move)) as highest, list(distinct coalesce(device_id, provider)) as reporters
+    from silver_price_verdicts semi join doubtful using (commodity, channel, provider, market_id, region_code)
+    group by all
+  ), newest as (
+    select * from days
+    qualify row_number() over (partition by commodity, channel, provider, market_id, region_code order by market_date desc) <= 5
+  )
+  select commodity, channel, provider, market_id, region_code from newest group by all
+  having count(*) = 5 and bool_and(refused) and min(lowest) = max(highest) and len(list_distinct(flatten(list(reporters)))) >= 2
+"""
 
 
 def series_stats(validator: PriceValidator, candidates: set[Series]) -> pa.Table:
     """One row a series: the statistics by which the validator would judge a price of the day after the panel's newest."""
     schema = arrow_schema(contracts()[TABLE])
-    parts = [_rows(validator, key, panel, candidates, schema) for key, panel in sorted(validator.panels.items()) if panel.series]
+    parts = [_rows(validator, key, panel, candidates, schema) for key, panel in sorted(validator.panels.items()) if panel.size]
     return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
@@ -32,7 +47,7 @@ def _rows(validator: PriceValidator, key: tuple[str, str], panel: Panel, candida
     commodity, channel = key
     day = panel.newest_day + 1
     of, said = statistics(panel, day, validator.thresholds)
-    names = sorted(panel.series)
+    names = sorted(one for one, column in panel.series.items() if np.isfinite(of["last_day"][column]))
     columns = np.array([panel.series[one] for one in names])
     made: dict[str, Any] = {
         "commodity": [commodity] * len(names),
@@ -57,32 +72,3 @@ def _typed(values: npt.NDArray[np.float64], kind: pa.DataType) -> pa.Array:
     if pa.types.is_floating(kind):
         return pa.array(values, kind, from_pandas=True)
     return pa.array(values, pa.float64(), from_pandas=True).cast(pa.int32()).cast(kind)
-
-
-def regime_candidates(verdicts: pa.Table) -> set[Series]:
-    """Series whose last five judged days were all refused in one direction, by two reporters at least.
-
-    `verdicts`: rows of silver.price_verdicts of the last weeks. A series-day counts as refused when none of its prices landed.
-    """
-    names = ("commodity", "channel", "provider", "market_id", "region_code")
-    refused = verdicts.filter(pc.field("outcome") == "quarantine")
-    doubtful = {tuple(row.values()) for row in refused.select(names).to_pylist()}
-    days: dict[Series, dict[date, list[dict[str, Any]]]] = {one: {} for one in doubtful}
-    for row in verdicts.select([*names, "market_date", "outcome", "move", "device_id"]).to_pylist():
-        series = tuple(row[name] for name in names)
-        if series in days:
-            days[series].setdefault(row["market_date"], []).append(row)
-    return {series for series, judged in days.items() if _persists(judged)}
-
-
-def _persists(judged: dict[date, list[dict[str, Any]]]) -> bool:
-    newest = [judged[day] for day in sorted(judged, reverse=True)[:CANDIDATE_DAYS]]
-    rows = [row for day in newest for row in day]
-    signs = {np.sign(row["move"]) for row in rows if row["move"] is not None}
-    reporters = {row["device_id"] or row["provider"] for row in rows}
-    return (
-        len(newest) == CANDIDATE_DAYS
-        and all(row["outcome"] == "quarantine" for row in rows)
-        and len(signs) == 1
-        and len(reporters) >= CANDIDATE_REPORTERS
-    )

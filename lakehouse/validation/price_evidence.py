@@ -58,7 +58,7 @@ def witness(panel: Panel, series: Series, day: int, price_idr: float, thresholds
         }
         for column in fresh
     ]
-    return Witness(price_idr, _date(day), neighbours, sources(said.others, panel.series.get(series, -1)))
+    return Witness(price_idr, _date(day), neighbours, sources(said.others, panel.series[series]))
 
 
 def sources(others: dict[str, Any], column: int) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ def sources(others: dict[str, Any], column: int) -> list[dict[str, Any]]:
             "expected_price_idr": round(float(np.exp(centred[column])), 2),
         }
         for name, (now, centred) in others.items()
-        if column >= 0 and np.isfinite(now[column])
+        if np.isfinite(now[column])
     ]
 
 

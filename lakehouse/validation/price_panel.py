@@ -17,8 +17,7 @@ DERIVED = ("last_log", "last_day", "change_day", "residual", "own_move", "gap")
 
 
 class Panel:
-    """Rows are market days that have a closing, columns are series; both have spare room, which is NaN. The last column is
-    never a series': what a series not yet known finds there is nothing of its own, and what holds for all.
+    """Rows are market days that have a closing, columns are series; both have spare room, which is NaN.
 
     A closing is the accepted price of a series-day with the largest (event_time, event_id), so the panel is a function of the
     set of accepted rows. The derived arrays are a function of the closings and are made again from the first day that changed.
@@ -41,7 +40,7 @@ class Panel:
     def column(self, series: Series, level: str) -> int:
         """The column of a series, made when it is new."""
         if series not in self.series:
-            if len(self.series) + 1 == self.width:
+            if len(self.series) == self.width:
                 self._grow(0, max(8, self.width // 4))
             self.series[series] = len(self.series)
             self.level.append(level)

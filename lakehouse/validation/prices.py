@@ -128,9 +128,8 @@ class _Batch:
         self._panels = [validator.panel(one[0], one[1]) for one in known]
         order = {id(panel): nth for nth, panel in enumerate(dict.fromkeys(self._panels))}
         self._panel_of = np.array([order[id(panel)] for panel in self._panels], dtype=np.int64)
-        self._column = np.array(
-            [panel.series.get(one[2:5], -1) for panel, one in zip(self._panels, known, strict=True)], dtype=np.int64
-        )
+        columns = [panel.column(one[2:5], one[5]) for panel, one in zip(self._panels, known, strict=True)]
+        self._column = np.array(columns, dtype=np.int64)
         there = np.asarray(pc.and_(rows["market_date"].is_valid(), rows["event_time"].is_valid()))
         self.usable = np.flatnonzero((self.identity >= 0) & there & np.isfinite(self.price) & (self.price > 0))
 
@@ -165,15 +164,11 @@ class _Batch:
         return witness(self._panels[nth], self._names[nth][2:5], int(self.day[row]), float(self.price[row]), self._thresholds)
 
     def take(self, rows: npt.NDArray[np.int64]) -> None:
-        """Take up rows of one panel and day; series that are new get their columns."""
-        if not len(rows):
-            return
-        names = self.identity[rows]
-        panel = self._panels[int(names[0])]
-        for nth in np.unique(names[self._column[names] < 0]).tolist():
-            _, _, provider, market_id, region, level = self._names[nth]
-            self._column[nth] = panel.column((provider, market_id, region), level)
-        panel.take(int(self.day[rows[0]]), self._column[names], self.price[rows], self.time[rows], self.ids[rows])
+        """Take up rows of one panel and day."""
+        if len(rows):
+            names = self.identity[rows]
+            panel = self._panels[int(names[0])]
+            panel.take(int(self.day[rows[0]]), self._column[names], self.price[rows], self.time[rows], self.ids[rows])
 
 
 def _floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:

@@ -11,10 +11,16 @@ import typer
 from rich.console import Console
 
 from conf.settings import settings
-from scripts.bench import api_load, history, latency, throughput
+from scripts.bench import api_load, history, latency, throughput, validation
 from scripts.bench.figures import table
 
-BENCHES: dict[str, ModuleType] = {"throughput": throughput, "latency": latency, "api": api_load, "history": history}
+BENCHES: dict[str, ModuleType] = {
+    "throughput": throughput,
+    "latency": latency,
+    "api": api_load,
+    "history": history,
+    "validation": validation,
+}
 console = Console(stderr=True)
 
 

@@ -8,17 +8,16 @@ import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 
-from conf.settings import settings
-from lakehouse.event import Fault
+from lakehouse.event import Fault, faults
 from serving_api.access import sender
 from serving_api.answers import JSON, PUBLIC, Page, accepts, listed, meta, plain, unchanged, utc
-from serving_api.bodies import NDJSON, bounded, element, media_type, too_large
+from serving_api.bodies import Element, document
 from serving_api.gold import Gold, Snapshot
 from serving_api.integrity import Verdict
 from serving_api.integrity_checks import Checks
 from serving_api.paging import Key
-from serving_api.problems import Problem, nothing_asked
-from serving_api.routes.ingest import ANSWERS, Door, keep_oversized
+from serving_api.problems import Problem
+from serving_api.routes.ingest import ANSWERS, Door
 from serving_api.shapes import Block, BlocksAsked, ChainAsked, Integrity, Many, Receipt, problems
 
 router = APIRouter(prefix="/api/blockchain", tags=["ledger"])
@@ -45,22 +44,15 @@ ASKED = {
 )
 async def append(request: Request) -> Response:
     """The event becomes a block of chain `price`, found by its event_id; names that are not known are quarantined instead."""
-    body = await bounded(request)
-    if len(body) > settings().api.event_max_bytes:
-        await keep_oversized(request, body, KIND)
-        raise too_large()
-    content_type = media_type(request)
-    if content_type == NDJSON:
-        raise Problem("unsupported-media-type")
-    door = Door(request.app.state.producer, f"api:{sender(request).name.lower()}", content_type)
-    nothing_asked(request)
-    payload = element(body, KIND).payload
-    strange = [name for name in payload if name not in BODY] if isinstance(payload, dict) else []
-    if strange:
-        await door.dead_letter(body, KIND, "field_unknown")
-        faults = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in strange]
-        raise Problem("validation", faults, why="; ".join(fault.message for fault in faults[:5]))
-    return await door.single(body, KIND)
+    given = await document(request, sender)
+    door = Door(request.app.state.producer, given.who, "application/json")
+    surplus = [name for name in given.value if name not in BODY] if isinstance(given.value, dict) else []
+    wrong = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in surplus]
+    wrong += [fault for fault in faults(given.value, [KIND]) if fault not in wrong]
+    if wrong:
+        await door.dead_letter(given.body, KIND, wrong[0].code)
+        raise Problem("validation", wrong[:100], why="; ".join(fault.message for fault in wrong[:5]))
+    return await door.receipt(Element(given.body, given.value, [KIND], []))
 
 
 @router.get("/integrity/check", response_model=Integrity, responses=problems(422, 503), summary="Was anything altered?")

@@ -110,9 +110,9 @@ class Door:
         self._source = f"api:{role.name.lower()}"
         self._received_at = datetime.now(UTC)
 
-    async def single(self, body: bytes, kind: str | None) -> Response:
+    async def single(self, body: bytes, kind: str | None, own_address: bool = False) -> Response:
         """202 with the receipt. Raises Problem 400, 403, 422 or 503."""
-        one = element(body, kind, self._role)
+        one = element(body, kind, self._role, own_address)
         if one.faults:
             if one.faults[0].code == FORBIDDEN:
                 raise Problem("forbidden", why=one.faults[0].message)
@@ -121,6 +121,10 @@ class Door:
             if one.unreadable:
                 raise Problem("malformed-body", one.faults, why=one.faults[0].message)
             raise Problem("validation", one.faults, why="; ".join(fault.message for fault in one.faults[:5]))
+        return await self.receipt(one)
+
+    async def receipt(self, one: Element) -> Response:
+        """202 for an event without faults, when Kafka has it. Raises Problem 503."""
         event_id = (await self.send([one]))[0]
         receipt = {"event_id": event_id, "kinds": one.kinds, "status": "accepted", "received_at": utc(self._received_at)}
         return Response(orjson.dumps(receipt), 202, media_type=JSON)

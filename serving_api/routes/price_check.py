@@ -9,11 +9,11 @@ import orjson
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response
-from lakehouse.validation.price_check import PriceCheck, check_price
 
 from conf.settings import settings
 from lakehouse.event import Fault, faults, parse_time
 from lakehouse.reference import commodities, commodity_aliases, markets, matching_key, region_aliases, unit_aliases
+from lakehouse.validation.price_check import PriceCheck, check_price
 from serving_api.access import Role, role_of
 from serving_api.answers import JSON, accepts, meta, plain, rules_now
 from serving_api.bodies import Element, document
@@ -46,9 +46,8 @@ async def price_check(request: Request) -> Response:
     given = await document(request, role_of)
     wrong = faults(given.value, ["price"])
     told = {fault.pointer for fault in wrong}
-    surplus = (
-        [name for name in given.value if name not in ASKED and f"/{name}" not in told] if isinstance(given.value, dict) else []
-    )
+    names = given.value if isinstance(given.value, dict) else {}
+    surplus = [name for name in names if name not in ASKED and f"/{name}" not in told]
     wrong += [Fault(f"/{name}", "field_unknown", f"'{name}' is not asked here") for name in surplus]
     wrong = wrong or unknown_names(given.value, request.app.state.gold)
     if wrong:

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import orjson
 import pytest
+from confluent_kafka import Producer
 from deltalake import DeltaTable
 
+from conf.broker import QUIET
+from lakehouse.contract import kinds
+from lakehouse.event import Event
+from lakehouse.paths import table_path
 from tests.integration.stack import Stack
 from tests.producers.poison_cases import MARKET, ROW_HEADER, Case, cases, raw_cases
 from tests.producers.test_csv_door import appears
@@ -18,6 +23,7 @@ from tests.producers.test_mqtt_door import Device
 NOW = datetime.now(UTC)
 MQTT, CSV = cases("mqtt", NOW), cases("csv", NOW)
 HTTP = [case for case in cases("http", NOW) if "http" not in raw_cases()[case.number]]  # the others never pass the door
+KAFKA = cases("kafka", NOW)  # kinds that come from routes of their own
 Seen = dict[str, list[tuple[str, list[str]]]]  # source or event id -> (silver or quarantine, rules or warnings)
 
 
@@ -42,10 +48,22 @@ def publish_csv(stack: Stack) -> None:
 def publish_http(stack: Stack) -> None:
     for case in HTTP:
         for body in case.bodies:
-            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {stack.tokens['device']}"}
+            headers = {
+                "Content-Type": "application/json",
+                "Authorization": f"Bearer {stack.tokens[kinds()[case.kind].over_http or 'central']}",
+            }
             ask = urllib.request.Request(f"{stack.api_url}/api/v1/ingest/{case.kind}", body, headers)
             with urllib.request.urlopen(ask, timeout=15) as answer:
                 assert answer.status == 202, case.name
+
+
+def publish_kafka(stack: Stack) -> None:
+    producer = Producer({"bootstrap.servers": stack.bootstrap, **QUIET})
+    for case in KAFKA:
+        for body in case.bodies:
+            event = Event(case.kind, "one-series", body, case.event_id, "test:1", NOW)
+            producer.produce(event.topic, event.value, event.key, headers=event.headers)
+    assert producer.flush(20) == 0
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +73,15 @@ def seen() -> Iterator[Seen]:
         publish_mqtt(stack)
         publish_csv(stack)
         publish_http(stack)
+        publish_kafka(stack)
         stack.wait_drained(60)
         assert orjson.loads(stack.run("reconcile", "--json").stdout)["balanced"] is True
         found: Seen = {}
-        for table in ("prices", "sensors", "quarantine"):
-            for row in DeltaTable(f"{stack.lake_root}/silver/{table}").to_pyarrow_table().to_pylist():
-                refused = table == "quarantine"
+        wanted = ["source", "event_id"]
+        for table in ("silver.quarantine", *(contract.table for contract in kinds().values())):
+            refused = table == "silver.quarantine"
+            columns = [*wanted, "reasons" if refused else "_warnings"]
+            for row in DeltaTable(table_path(stack.lake_root, table)).to_pyarrow_table(columns=columns).to_pylist():
                 rules = [reason["rule"] for reason in row["reasons"]] if refused else list(row["_warnings"])
                 verdict = ("quarantine" if refused else "silver", rules)
                 for name in (row["source"], row["event_id"]):
@@ -107,4 +128,9 @@ def test_in_a_csv(seen: Seen, case: Case):
 
 @pytest.mark.parametrize("case", [case for case in HTTP if case.stream != "event_id_format"], ids=by_name)
 def test_over_http(seen: Seen, case: Case):
+    check(seen.get(case.event_id, []), case)
+
+
+@pytest.mark.parametrize("case", KAFKA, ids=by_name)
+def test_over_kafka(seen: Seen, case: Case):
     check(seen.get(case.event_id, []), case)

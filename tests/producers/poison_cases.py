@@ -1,15 +1,17 @@
-"""The poison cases as each door carries them: `tests/cases/poison.yml`, with ids, times and paddings filled in."""
+"""The poison cases as each door carries them: `tests/cases/poison/<kind>.yml`, with ids, times and paddings filled in."""
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-FILE = Path(__file__).parent.parent / "cases" / "poison.yml"
+from lakehouse.contract import kinds
+
+FOLDER = Path(__file__).parent.parent / "cases" / "poison"
 MARKET = "PASAR-001"
 ROW_HEADER = "market_id,commodity,price,unit,event_time,region,event_id"
 
@@ -30,56 +32,90 @@ class Case:
 
 @cache
 def raw_cases() -> list[dict[str, Any]]:
-    """The rows of the file as they stand there."""
-    rows: list[dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    """The rows of all files, each with its kind and its payload written out."""
+    rows: list[dict[str, Any]] = []
+    for file in sorted(FOLDER.glob("*.yml")):
+        said = yaml.safe_load(file.read_text(encoding="utf-8"))
+        rows += said if isinstance(said, list) else [_written_out(row, said) for row in said["cases"]]
     return rows
 
 
+def _written_out(row: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    """The payload of a row that says only how it differs from a good one, and the code that the door gives.
+
+    `cells`: the same as cells of a CSV file, where the kind has one.
+    """
+    fields = {
+        "event_id": "$id",
+        **said["good"],
+        **row.get("set", {}),
+        **{name: "x" * long for name, long in row.get("repeat", {}).items()},
+    }
+    kept = {name: value for name, value in fields.items() if name not in row.get("drop", ())}
+    made = {"payload": json.dumps(kept, ensure_ascii=False), **row, "kind": said["kind"]}
+    if "columns" in said and "payload" not in row:
+        made["cells"] = {name: str(kept.get(name, "")) for name in said["columns"]}
+    return made | ({"http": [422, row["stream"]]} if row.get("http") == 422 else {})
+
+
+def carried(door: str, kind: str) -> bool:
+    """Whether a door takes events of the kind. `kafka`: records of kinds that come from routes of their own."""
+    contract = kinds()[kind]
+    doors = {"mqtt": contract.over_mqtt, "http": contract.over_http is not None, "kafka": contract.over_http is None}
+    return doors.get(door, True)
+
+
 def cases(door: str, now: datetime) -> list[Case]:
-    """The cases that a door (mqtt, http, csv) can be given."""
+    """The cases that a door (mqtt, http, csv, kafka; judge: none in between) can be given."""
     found = []
     for number, row in enumerate(raw_cases()):
-        event_id = f"poison-{door}-{number}"
-        words = {"$id": event_id, "$market": MARKET, "$now": now.astimezone(UTC).isoformat(timespec="seconds")}
-        bodies = _rows(row, words) if door == "csv" else _payloads(row, words)
-        if bodies:
+        kind = row.get("kind", "price")
+        event_id = f"{door}-{number}-{now:%H%M%S}"
+        bodies = _rows(row, words(event_id, now)) if door == "csv" else _payloads(row, words(event_id, now))
+        if bodies and carried(door, kind):
             verdict = row.get(door, row["stream"]) if door in ("mqtt", "csv") else row["stream"]
-            found.append(
-                Case(number, row["name"], row.get("kind", "price"), event_id, bodies, verdict, row.get("warn"), row.get("again"))
-            )
+            found.append(Case(number, row["name"], kind, event_id, bodies, verdict, row.get("warn"), row.get("again")))
     return found
 
 
-def _filled(text: str, words: dict[str, str]) -> bytes:
-    for name, value in words.items():
+def words(event_id: str, now: datetime) -> dict[str, str]:
+    """What the place holders stand for."""
+    days = {"$yesterday": -1, "$today": 0, "$tomorrow": 1}
+    told = {name: f"{now.astimezone(UTC) + timedelta(days=days[name]):%Y-%m-%d}" for name in days}
+    return {"$id": event_id, "$market": MARKET, "$now": now.astimezone(UTC).isoformat(timespec="seconds"), **told}
+
+
+def filled(text: str, known: dict[str, str]) -> bytes:
+    """The text with its place holders filled."""
+    for name, value in known.items():
         text = text.replace(name, value)
     return text.encode()
 
 
-def _payloads(row: dict[str, Any], words: dict[str, str]) -> tuple[bytes, ...]:
+def _payloads(row: dict[str, Any], known: dict[str, str]) -> tuple[bytes, ...]:
     if "hex" in row:
         return (bytes.fromhex(row["hex"]),)
     if "nest" in row:
         return (b'{"a":' * row["nest"] + b"1" + b"}" * row["nest"],)
     if "size" in row:
         said = {"event_id": "$id", "market_id": "$market", "commodity": "garam", "price": 11500, "event_time": "$now", "note": ""}
-        body = _filled(json.dumps(said), words)
+        body = filled(json.dumps(said), known)
         return (body[:-2] + b"x" * (row["size"] - len(body)) + body[-2:],)
     if "payload" not in row:
         return ()
-    first = _filled(row["payload"], words)
+    first = filled(row["payload"], known)
     again = row.get("twice")
-    return (first,) if again is None else (first, first if again == "same" else _filled(again, words))
+    return (first,) if again is None else (first, first if again == "same" else filled(again, known))
 
 
-def _rows(row: dict[str, Any], words: dict[str, str]) -> tuple[bytes, ...]:
+def _rows(row: dict[str, Any], known: dict[str, str]) -> tuple[bytes, ...]:
     if "row_hex" in row:
         return (bytes.fromhex(row["row_hex"]),)
     if "row_size" in row:
-        return (_filled(f"$market,{'x' * row['row_size']},11500,,$now,,$id", words),)
+        return (filled(f"$market,{'x' * row['row_size']},11500,,$now,,$id", known),)
     if "row" not in row:
         return ()
-    first = _filled(row["row"], words)
+    first = filled(row["row"], known)
     if "twice" not in row:
         return (first,)
-    return first, first if row["twice"] == "same" else _filled(row["row_twice"], words)
+    return first, first if row["twice"] == "same" else filled(row["row_twice"], known)

@@ -24,7 +24,7 @@ LONG = "market_id,commodity,price,unit,event_time,region"
 def wide(folder: Path, days: int = 40) -> Path:
     """Two commodities, three provinces."""
     folder.mkdir()
-    for name, level in (("Beras_Premium", 14000), ("Garam_Konsumsi", 11500)):
+    for name, level in (("Beras_Premium", 14000), ("Minyak_Goreng_Curah", 11500)):
         lines = [f"2024-{1 + day // 28:02}-{1 + day % 28:02},{level + day},{level},," for day in range(days)]
         (folder / f"{name}.csv").write_text("Date,Aceh,Papua,Bali,DKI Jakarta\n" + "\n".join(lines) + "\n")
     (folder / "notes.txt").write_text("not a table\n")

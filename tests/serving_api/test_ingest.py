@@ -4,45 +4,30 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from conf.settings import REPO
-from lakehouse.event import DEAD_LETTERS, rfc3339
+from lakehouse.contract import kinds
+from lakehouse.event import DEAD_LETTERS
 from tests.conftest import Broker, headers_of
+from tests.producers.poison_cases import Case, cases, raw_cases
 from tests.serving_api.conftest import NOW, Api, stack_on
 
-CASES = yaml.safe_load((REPO / "tests/cases/poison.yml").read_text(encoding="utf-8"))
-CARRIED = [case for case in CASES if {"payload", "hex", "size", "nest"} & case.keys()]
+CASES = cases("http", NOW)
 GOOD = b'{"market_id":"PASAR-001", "commodity":"garam","price":11500.50,"event_time":"2026-03-01T08:00:00+07:00"}'
 BOTH = b'{"market_id":"PASAR-001","commodity":"garam","price":11500,"temperature_c":28.5}'
 
 
-def body_of(case: dict[str, Any], number: int) -> bytes:
-    """The case's bytes with its place holders filled."""
-    if "hex" in case:
-        return bytes.fromhex(case["hex"])
-    if "nest" in case:
-        return b'{"a":' * case["nest"] + b"1" + b"}" * case["nest"]
-    if "size" in case:
-        head = f'{{"event_id":"http-{number}","market_id":"PASAR-001","commodity":"garam","price":11500,"padding":"'
-        return head.encode() + b"x" * (case["size"] - len(head) - 2) + b'"}'
-    text = case["payload"].replace("$id", f"http-{number}").replace("$now", rfc3339(NOW)).replace("$market", "PASAR-001")
-    return text.encode()
-
-
-@pytest.mark.parametrize(("number", "case"), list(enumerate(CARRIED)), ids=[case["name"] for case in CARRIED])
-def test_poison_at_the_door(api: Api, broker: Broker, number: int, case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_poison_at_the_door(api: Api, broker: Broker, case: Case) -> None:
     """The verdict that the table plans; what passes and what is refused is kept byte for byte."""
-    since, body = broker.ends(), body_of(case, number)
-    answer = api.post("/ingest", body)
-    status, code = case.get("http", (202, None))
+    since, body = broker.ends(), case.bodies[0]
+    answer = api.post("/ingest" if case.kind in ("price", "sensor") else f"/api/v1/ingest/{case.kind}", body, "central")
+    status, code = raw_cases()[case.number].get("http", (202, None))
     assert answer.status_code == status, answer.text
     if status == 202:
-        (record,) = broker.records(since, f"lumbung.{case.get('kind', 'price')}", 1)
-        assert record.value() == (body if code is None else body[1:-1]) and headers_of(record)["source"] == "api:operator"
+        (record,) = broker.records(since, f"lumbung.{case.kind}", 1)
+        assert record.value() == (body if code is None else body[1:-1]) and headers_of(record)["source"] == "api:central"
         return
     told = answer.json()
     assert told["type"].removeprefix("/problems/") == code or code in [error["code"] for error in told["errors"]]
@@ -50,6 +35,31 @@ def test_poison_at_the_door(api: Api, broker: Broker, number: int, case: dict[st
     said = headers_of(record)
     assert (record.value() or b"") == body[:65536]
     assert said["door"] == "http" and said["reason"] in {code, told.get("errors", [{"code": "payload_size"}])[0]["code"]}
+
+
+WHO = {"price": 202, "stock": 202, "shipment": 202, "listing": 202, "post": 202, "weather": 403, "macro": 403, "bar": 403}
+
+
+@pytest.mark.parametrize("kind", sorted(kinds()))
+def test_who_may_send_which_kind(api: Api, broker: Broker, kind: str) -> None:
+    """Devices and operators send what happens at markets and shops; what the whole country goes by comes from central."""
+    since = broker.ends()
+    body = next((case.bodies[0] for case in CASES if case.kind == kind and case.stream == "silver"), b"{}")
+    central = 202 if kinds()[kind].over_http else 404
+    assert api.post(f"/api/v1/ingest/{kind}", body, "central").status_code == central
+    for role in ("device", "operator"):
+        answer = api.post(f"/api/v1/ingest/{kind}", body, role)
+        assert answer.status_code == WHO.get(kind, central), answer.text
+        named = body[:-1] + f', "kind": "{kind}"}}'.encode()
+        if answer.status_code == 403:
+            assert answer.json()["type"] == "/problems/forbidden"
+            assert api.post("/ingest", named, role).status_code == 403, "the payload's word for its kind opens no door"
+            told = api.post("/ingest", b"[" + named + b"," + GOOD + b"]", role).json()
+            assert [item["errors"] for item in told["items"]] == [[{"pointer": "/kind", "code": "kind_forbidden"}], []]
+    if central == 404:
+        named = b'{"kind": "%s"}' % kind.encode()
+        assert api.post("/ingest", named, "admin").json()["errors"][0]["code"] == "unknown_kind"
+        assert not broker.records(since, f"lumbung.{kind}", 0, 1)
 
 
 def test_one_event_arrives_with_its_exact_bytes_and_envelope(api: Api, broker: Broker) -> None:

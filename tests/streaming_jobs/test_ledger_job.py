@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import orjson
 import pytest
 
 from conf import ledger_head
@@ -17,7 +18,7 @@ from streaming_jobs import ledger_job
 from streaming_jobs.delta_sink import empty_table, open_table
 from streaming_jobs.ledger_job import LedgerJob
 from streaming_jobs.maintenance import Maintenance
-from tests.ledger_batches import BEGAN, ENTRIES, LEDGER, PRICES, LedgerLake, entry, price
+from tests.ledger_batches import BEGAN, DECISIONS, ENTRIES, LEDGER, PRICES, LedgerLake, decision, entry, price
 
 
 class Crash(Exception):
@@ -123,6 +124,25 @@ def test_a_batch_whose_clock_was_set_back_is_not_left_out(lake: LedgerLake):
     lake.job.refresh()
     assert [r["batch_time"] for r in lake.records()] == [BEGAN + timedelta(seconds=s) for s in (60, 59)]
     valid(lake, 2)
+
+
+def test_each_decision_is_a_record_that_says_who_decided_and_why(lake: LedgerLake):
+    lake.append(
+        DECISIONS, [decision(0, 1), decision(1, 1, decision="correct", correction='{"price":12000}', decided_by="central")]
+    )
+    lake.batch(1, 5)
+    lake.job.refresh()
+    first, second, _ = lake.records()
+    assert [(r["kind"], r["event_id"], r["actor"]) for r in (first, second)] == [
+        ("decision", "d-0001-0", "operator"),
+        ("decision", "d-0001-1", "central"),
+    ]
+    said = orjson.loads(second["payload"])
+    assert (said["decision"], said["correction"], said["reason"]) == ("correct", '{"price":12000}', "seen at the market")
+    valid(lake, 3)
+    lake.rewrite(DECISIONS, lambda rows: [row | {"reason": "another reason"} for row in rows])
+    fault = lake.check().fault
+    assert fault and (fault.index, fault.reason, fault.event_id) == (0, "root", "d-0001-0")
 
 
 def test_an_entry_of_the_trade_chain_goes_there(lake: LedgerLake):

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import random
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -124,6 +126,28 @@ def test_names_that_senders_make_up_do_not_fill_the_table():
     once = told()
     assert len(once) == FIELDS_PER_KIND + 1 and once["price", "x" * 100][1] == 1
     assert once["price", "*"] == (["number", "string"], 2, f"e{FIELDS_PER_KIND - 1}") and once["price", "f0"][1] == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_rounds_equal_a_recomputation(seed: int):
+    dice, kafka = random.Random(seed), Kafka()
+    events, types = Counter[str](), defaultdict[str, set[str]](set)
+    values = {"string": "a", "number": 1.5, "boolean": False, "null": None, "array": [1], "object": {"b": 2}}
+    for _ in range(12):
+        payloads = []
+        for _ in range(dice.randint(1, 6)):
+            chosen = {f"f{dice.randint(0, 5)}": dice.choice(list(values)) for _ in range(dice.randint(0, 3))}
+            payloads.append({"price": 1} | {name: values[json_type] for name, json_type in chosen.items()})
+            events.update(chosen.keys())
+            for name, json_type in chosen.items():
+                types[name].add(json_type)
+        kafka.batch(*payloads)
+        if dice.random() < 0.4:
+            SchemaDrift().refresh()
+    SchemaDrift().refresh()
+    assert {name: (found[0], found[1]) for (_, name), found in told().items()} == {
+        name: (sorted(types[name]), events[name]) for name in events
+    }
 
 
 def test_what_is_no_object_is_left_alone():

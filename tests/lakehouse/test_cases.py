@@ -1,0 +1,78 @@
+"""Cases that a reader can check by eye: `tests/cases/silver.<table>/*.yml` say what goes in, what lands and what is refused."""
+
+import json
+from collections import defaultdict
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from conf.settings import REPO, settings
+from lakehouse.contract import contracts, kinds
+from lakehouse.silver.verdicts import accepted_rows, judged
+from tests.lakehouse.conftest import bronze
+
+FOLDER = REPO / "tests" / "cases"
+FILES = sorted(FOLDER.glob("silver.*/*.yml"))
+RECEIVED = datetime(2026, 3, 11, tzinfo=UTC)  # all of them
+TABLES = sorted({file.parent.name for file in FILES})
+
+
+@cache
+def case_of(file: Path) -> dict[str, Any]:
+    case: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return case
+
+
+def name_of(file: Path) -> str:
+    return f"{file.parent.name}/{file.stem}"
+
+
+@pytest.fixture(scope="module")
+def outcome(spark: SparkSession) -> dict[Path, tuple[dict[str, list[dict[str, Any]]], dict[str, list[dict[str, Any]]]]]:
+    """Case file -> (event id -> its silver rows, event id -> its reasons); each table is judged once for all its files."""
+    found = {}
+    for table in TABLES:
+        files = [file for file in FILES if file.parent.name == table]
+        kind = str(contracts()[table].kind)
+        events = [
+            {"event_id": row["event_id"], "value": json.dumps(row).encode(), "partition": nth, "received_at": RECEIVED}
+            for nth, file in enumerate(files)
+            for row in case_of(file)["input"]
+        ]
+        frame = judged(spark.createDataFrame(bronze(kind, events)), kind, settings().validation.model_dump()).persist()
+        silver = accepted_rows(frame.filter("reasons is null"), kind).toArrow().to_pylist()
+        refused = frame.filter("reasons is not null").select("partition", "event_id", F.col("reasons")).toArrow().to_pylist()
+        frame.unpersist()
+        for nth, file in enumerate(files):
+            kept = defaultdict(list)
+            for row in (row for row in silver if row["partition"] == nth):
+                kept[row["event_id"]].append(row)
+            why = {row["event_id"]: row["reasons"] for row in refused if row["partition"] == nth}
+            found[file] = (dict(kept), why)
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_case(outcome: Any, file: Path):
+    """Each expected row is there with the values that the case names; each refused one bears exactly its errors."""
+    case, (kept, refused) = case_of(file), outcome[file]
+    assert set(kept) == {row["event_id"] for row in case["expect"]}
+    assert set(refused) == {row["event_id"] for row in case["quarantined"]}
+    for wanted in case["expect"]:
+        seen = [{name: row[name] for name in wanted} for row in kept[wanted["event_id"]]]
+        assert wanted in seen
+    assert sum(map(len, kept.values())) == len(case["expect"])
+    for wanted in case["quarantined"]:
+        reasons = refused[wanted["event_id"]]
+        assert [reason["rule"] for reason in reasons if reason["severity"] == "error"] == wanted["reasons"]
+        assert wanted.get("message", "") in " | ".join(reason["message"] for reason in reasons)
+
+
+def test_every_silver_table_has_a_case():
+    assert {contract.table for contract in kinds().values()} == set(TABLES)
