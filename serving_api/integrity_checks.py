@@ -19,6 +19,7 @@ from serving_api.problems import Problem
 log = logging.getLogger("lumbung.api")
 FRESH_SECONDS = 1.0  # a verdict this young is given again
 WAIT_SECONDS = 5.0  # then the verdict before is given, with the time at which it was found
+FIRST_WAIT_SECONDS = 25.0  # the first time there is none before: its process has to start and read the whole chain
 FIRST_WAIT_SECONDS = 12.0  # the same while there is none before: the process has to start
 NICENESS = 10
 
