@@ -73,7 +73,7 @@ def cases(door: str, now: datetime) -> list[Case]:
         event_id = f"{door}-{number}-{now:%H%M%S}"
         bodies = _rows(row, words(event_id, now)) if door == "csv" else _payloads(row, words(event_id, now))
         if bodies and carried(door, kind):
-            verdict = row.get(door, row["stream"]) if door in ("mqtt", "csv") else row["stream"]
+            verdict = row.get(door, row["stream"]) if door in ("mqtt", "csv", "kafka") else row["stream"]
             found.append(Case(number, row["name"], kind, event_id, bodies, verdict, row.get("warn"), row.get("again")))
     return found
 
