@@ -37,6 +37,7 @@ class ApiKnobs(BaseModel):
     refresh_milliseconds: int
     idempotency_ttl_seconds: int
     idempotency_keys: int = Field(ge=1)
+    trace_events: int = Field(ge=1)
 
 
 class MqttKnobs(BaseModel):

@@ -57,11 +57,16 @@ class Event:
 
     @property
     def together(self) -> str | None:
-        """What shares a Kafka partition with the event, if its key does not say: a price's commodity, however it is spelt.
+        """What shares a Kafka partition with the event, if its key does not say: a price's commodity, however it is spelt; the
+        devices of a market; all posts.
 
-        What other places report of a good is then in order too, so a verdict that compares them does not depend on chance.
+        What is compared with each other is then in order too, so a verdict does not depend on chance.
         """
-        return _good_of(self.key) if self.kind == "price" else None
+        if self.kind == "price":
+            return _good_of(self.key)
+        if self.kind == "sensor":
+            return self.key.partition("|")[0] or None
+        return self.kind if self.kind == "post" else None
 
     @property
     def headers(self) -> list[tuple[str, bytes]]:

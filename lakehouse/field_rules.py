@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from lakehouse.declared import Field, Rule
 
-UNITS = ("_c", "_pct", "_mm", "_kg", "_km", "_count")
+UNITS = ("_c", "_pct", "_mm", "_m", "_kg", "_km", "_count")
 
 
 def snake(name: str) -> str:

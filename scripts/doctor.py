@@ -117,7 +117,8 @@ def _heavy_gold() -> Iterator[Finding]:
         return
     failing = [f"{name}: {job['failure']}" for name, job in said["jobs"].items() if job["failure"]]
     age = (datetime.now(UTC) - datetime.fromisoformat(said["updated_at"])).total_seconds()
-    silent = said["state"] == "running" and age > HEAVY_SILENT_ROUNDS * settings().stream.heavy_trigger_seconds
+    runs = said["state"] == "running" and psutil.pid_exists(said["pid"])
+    silent = runs and age > HEAVY_SILENT_ROUNDS * settings().stream.heavy_trigger_seconds
     detail = "; ".join(failing) or f"{said['state']}, {said['rounds']} rounds, told {age:.0f} s ago"
     yield Finding("heavier gold", not failing and not silent, detail, "./run.sh logs heavy_gold; ./run.sh up")
 

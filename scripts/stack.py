@@ -19,7 +19,7 @@ DOING = {
     "folder_watch": "watching the landing folder",
     "api": "opening the HTTP door",
 }
-PATIENCE_SECONDS = {"broker": 40, "stream": 120, "heavy_gold": 40, "gateway": 40, "folder_watch": 20, "api": 40}
+PATIENCE_SECONDS = {"broker": 40, "stream": 120, "heavy_gold": 120, "gateway": 40, "folder_watch": 20, "api": 40}
 
 
 class StackError(RuntimeError):

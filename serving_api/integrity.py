@@ -1,7 +1,7 @@
 """Verifying a chain: every link, then the rows that each record covers, against the tables as they are now."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -111,15 +111,15 @@ def told_by_head(lake: LedgerLake, head: ledger_head.Head | Fault | None, length
     return head_fault(head, length, there[0] if there else None)
 
 
-def windows(weights: list[tuple[Any, int]]) -> Iterator[tuple[Any, Any]]:
+def windows(weights: Iterable[tuple[Any, int | None]]) -> Iterator[tuple[Any, Any]]:
     """(first, last) key of runs of (key, rows) that fit into memory; equal keys stay together."""
     first, rows, records, before = None, 0, 0, None
     for key, weight in weights:
-        if records and key != before and (rows + weight > WINDOW_ROWS or records >= WINDOW_RECORDS):
+        if records and key != before and (rows + (weight or 0) > WINDOW_ROWS or records >= WINDOW_RECORDS):
             yield first, before
             first, rows, records = None, 0, 0
         first = key if first is None else first
-        rows, records, before = rows + weight, records + 1, key
+        rows, records, before = rows + (weight or 0), records + 1, key
     if records:
         yield first, before
 
@@ -130,7 +130,7 @@ def links(lake: LedgerLake, books: Books, index: Any) -> Fault | None:
         return Fault(len(index) - index.null_count, "gap", "a record has lost its index")
     try:
         narrow = lake.records(pc.field("index") >= books.length, ["index", "rows"])
-        for first, last in windows([(row["index"], row["rows"] or 0) for row in narrow.to_pylist()]):
+        for first, last in windows(zip(narrow["index"].to_pylist(), narrow["rows"].to_pylist(), strict=True)):
             for record in lake.records((pc.field("index") >= first) & (pc.field("index") <= last)).to_pylist():
                 if fault := fault_of(record, books):
                     return fault
@@ -147,8 +147,8 @@ def covered_rows(lake: LedgerLake, table: str, first: int, end: int, upto: dict[
     """
     within_chain = (pc.field("index") >= first) & (pc.field("index") < end)
     of_table = (pc.field("table") == table) & (pc.field("kind") != COMPACTION) & within_chain
-    narrow = lake.records(of_table, ["index", "batch_time", "rows"]).sort_by("batch_time").to_pylist()
-    for begin, last in windows([(row["batch_time"], row["rows"]) for row in narrow]):
+    narrow = lake.records(of_table, ["batch_time", "rows"]).sort_by("batch_time")
+    for begin, last in windows(zip(narrow["batch_time"].to_pylist(), narrow["rows"].to_pylist(), strict=True)):
         within = (pc.field("batch_time") >= begin) & (pc.field("batch_time") <= last)
         records: list[Record] = (
             lake.records(of_table & within).sort_by([("batch_time", "ascending"), ("index", "ascending")]).to_pylist()

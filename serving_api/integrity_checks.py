@@ -19,6 +19,8 @@ from serving_api.problems import Problem
 log = logging.getLogger("lumbung.api")
 FRESH_SECONDS = 1.0  # a verdict this young is given again
 WAIT_SECONDS = 5.0  # then the verdict before is given, with the time at which it was found
+FIRST_WAIT_SECONDS = 25.0  # the first time there is none before: its process has to start and read the whole chain
+FIRST_WAIT_SECONDS = 12.0  # the same while there is none before: the process has to start
 NICENESS = 10
 
 
@@ -37,7 +39,7 @@ def serve(calls: Connection) -> None:
 
 
 class Checks:
-    """`verdict` is never slower than WAIT_SECONDS; the process begins with the first question and goes on from what it knows."""
+    """`verdict` keeps nobody waiting for long; the process begins with the first question and goes on from what it knows."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -55,7 +57,7 @@ class Checks:
         if task is None:
             task = self._under_way[chain] = asyncio.create_task(run_sync(self._ask, chain))
             task.add_done_callback(lambda done: self._under_way.pop(chain))
-        done, _ = await asyncio.wait({task}, timeout=WAIT_SECONDS)
+        done, _ = await asyncio.wait({task}, timeout=WAIT_SECONDS if last else FIRST_WAIT_SECONDS)
         if done:
             return task.result()
         if last:
@@ -71,18 +73,27 @@ class Checks:
         return answer
 
     def _answer(self, chain: str) -> Verdict | Exception:
-        if self._process is None or not self._process.is_alive() or self._calls is None:
+        """Asked once more when the process has died since the last question."""
+        for calls in (self._opened(), None):
+            calls = calls or self._opened(anew=True)
+            try:
+                calls.send(chain)
+                answer: Verdict | Exception = calls.recv()
+                return answer
+            except (EOFError, OSError) as error:
+                log.warning("the process that checks the chains has ended: %r", error)
+        return RuntimeError("the process that checks the chains ends again and again")
+
+    def _opened(self, anew: bool = False) -> Connection:
+        """A line to the process, which is started when there is none."""
+        if anew or self._calls is None:
+            self.stop()
             context = multiprocessing.get_context("spawn")
             self._calls, theirs = context.Pipe()
             self._process = context.Process(target=serve, args=(theirs,), name="integrity", daemon=True)
             self._process.start()
             theirs.close()
-        try:
-            self._calls.send(chain)
-            answer: Verdict | Exception = self._calls.recv()
-        except (EOFError, OSError) as error:
-            return RuntimeError(f"the process that checks the chains has ended: {error!r}")
-        return answer
+        return self._calls
 
     def stop(self) -> None:
         """End the process, whatever it is doing."""

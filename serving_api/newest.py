@@ -14,7 +14,9 @@ Order = Sequence[tuple[str, str]]  # (column, "ascending" | "descending"); toget
 
 
 def comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Times as microseconds, days as days since 1970: what a cursor can carry."""
+    """Times as microseconds, days as days since 1970, no text as an empty one: what a cursor can carry and compare."""
+    if pa.types.is_string(column.type):
+        return pc.fill_null(column, "")
     if pa.types.is_timestamp(column.type):
         return column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
     return column.cast(pa.int32()) if pa.types.is_date(column.type) else column

@@ -19,6 +19,7 @@ class QualityRow(BaseModel):
     """How often a rule was evaluated and violated in a window, zeros included."""
 
     table: str = Field(examples=["silver.prices"])
+    source: str | None = Field(description="door that the events came through", examples=["mqtt"])
     rule: str = Field(examples=["price_positive"])
     severity: Literal["error", "warn"]
     evaluated: int = Field(ge=0, description="events judged", examples=[200])

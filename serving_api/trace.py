@@ -1,16 +1,17 @@
 """What became of one event: its arrivals in bronze.events, newest first, and where each of them stands.
 
-Bound: of bronze only ids are read, the newest 100,000 records first, then four times as many each time, TRACED_EVENTS at most;
+Bound: of bronze only ids are read, the newest 100,000 records first, then four times as many each time, up to `api.trace_events`;
 an id that came earlier is not found. The outcome then costs the files of the batches in which it arrived, not the tables.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow.compute as pc
 
+from conf.settings import settings
 from lakehouse.contract import kinds
 from serving_api.gold import Gold, Snapshot
 from serving_api.newest import slices
@@ -18,7 +19,7 @@ from serving_api.quarantined import PLACE, read_day
 from serving_api.reviews import Index, Reviews, record_of
 
 FIRST_EVENTS, GROWTH = 100_000, 4
-TRACED_EVENTS = 20_000_000  # a day at 200 events a second; measured: about 5 s when the id is not among them
+TOLD = timedelta(milliseconds=1)  # files tell their newest time cut to milliseconds
 ARRIVAL = ("kind", *PLACE, "source", "received_at", "ingested_at")
 SEVERITY = ("pending", "quarantine", "duplicate", "silver")  # of an event of two kinds the first of these is told
 
@@ -85,7 +86,7 @@ class Trace:
         dataset = bronze.delta.to_pyarrow_dataset()
         wanted = pc.field("event_id") == event_id
         for part in slices(bronze.delta.get_add_actions(flatten=True), "ingested_at", FIRST_EVENTS, GROWTH):
-            if self.searched_events and self.searched_events + part.rows > TRACED_EVENTS:
+            if self.searched_events and self.searched_events + part.rows > settings().api.trace_events:
                 return
             self.searched_events += part.rows
             rows = dataset.to_table(columns=list(ARRIVAL), filter=wanted & part.holds("ingested_at")).to_pylist()
@@ -94,7 +95,7 @@ class Trace:
     def _became(self, event_id: str, arrival: dict[str, Any]) -> Traced:
         """Where one arrival stands. A batch is done in every table once gold.balance counts it, so that is looked at first."""
         counted = self._now("gold.balance").newest
-        if counted is None or counted < arrival["ingested_at"]:
+        if counted is None or counted <= arrival["ingested_at"] - TOLD:
             return Traced("pending")
         reviews: Index
         self.read["gold.reviews"], reviews = self._reviews.now()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from pyspark.sql import DataFrame
 
 from conf.settings import settings
@@ -26,7 +26,7 @@ def path_of(table: str) -> str:
 
 
 def create_tables() -> None:
-    """Create every table of the contracts that is not there: reader version 1, so that every reader can read it."""
+    """Create every table of the contracts that is not there, and every column: reader version 1, for every reader to read."""
     for name, contract in contracts().items():
         DeltaTable.create(
             path_of(name),
@@ -43,6 +43,16 @@ def create_tables() -> None:
                 "delta.dataSkippingStatsColumns": ",".join(contract.skip_by),
             },
         )
+        add_columns(contract)
+
+
+def add_columns(contract: Contract) -> None:
+    """Give a table of an earlier version the columns that its contract has gained; older rows are null there."""
+    table = open_table(contract.table)
+    there = {field.name for field in table.schema().fields}
+    missing = [field for field in arrow_schema(contract) if field.name not in there]
+    if missing:
+        table.alter.add_columns(Schema.from_arrow(pa.schema(missing)).fields)
 
 
 def open_table(table: str) -> DeltaTable:

@@ -28,7 +28,15 @@ SLOW = Flow(
 )
 HEAVY = Flow(
     says="every stream.heavy_trigger_seconds, in a process of its own (heavy_gold.py): gold that takes its time",
-    gold=("gold.indicators", "gold.monthly_indicators", "gold.ledger"),
+    gold=(
+        "gold.indicators",
+        "gold.monthly_indicators",
+        "gold.ledger",
+        "gold.series_stats",
+        "gold.silent_series",
+        "gold.schema_drift",
+        "gold.quality_hourly",
+    ),
 )
 
 

@@ -49,6 +49,11 @@ def lazily(module: str, name: str) -> Callable[[], Job]:
 JOBS: tuple[Callable[[], Job], ...] = (
     lazily("indicators_job", "Indicators"),
     lazily("ledger_job", "LedgerJob"),
+    lazily("series_stats_job", "SeriesStats"),
+    lazily("day_close_job", "DayClose"),
+    lazily("silent_series_job", "SilentSeries"),
+    lazily("schema_drift_job", "SchemaDrift"),
+    lazily("quality_hourly_job", "QualityHourly"),
 )
 
 

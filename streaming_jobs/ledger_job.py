@@ -24,6 +24,7 @@ from streaming_jobs.delta_sink import append_arrow, open_table, taken_up_to
 log = logging.getLogger("lumbung.ledger")
 # A clock may be set back between two batches: batches this much before the mark are looked at again.
 LOOK_BACK = timedelta(minutes=10)
+MOST_BATCHES = 50_000  # taken up at once
 ANSWER = "Look with ./run.sh ledger verify; to begin again from what is there, set ledger_head.json aside"
 BOOKKEPT = ("chain", "index", "event_id", "timestamp", "kind", "table", "delta_version", "rows", "merkle_root", "hash")
 
@@ -52,34 +53,37 @@ class LedgerJob:
         if self._version != open_table(TABLE).version() and not self._opened():
             return
         versions = {bound.table: open_table(bound.table).version() for bound in bound_tables()}
-        finished = self._finished()  # after the versions: a merge that they hold came after batches that are finished here
         merges = [merge for bound in bound_tables() for merge in self._merges(bound, versions[bound.table])]
-        for group in chunks(finished, settings().stream.max_events_per_batch):
-            upto = group[-1].time
-            due = [merge for merge in merges if merge[0] <= upto or group[-1] is finished[-1]]
-            merges = [merge for merge in merges if merge not in due]
-            self._write([*self._drafts(group), *due], upto)
-        if merges:
-            self._write(merges, taken_up_to(TABLE))
+        while (
+            finished := self._finished()
+        ):  # after the versions: a merge that they hold came after batches that are finished here
+            for group in chunks(finished, settings().stream.max_events_per_batch):
+                upto = group[-1].time
+                due = [merge for merge in merges if merge[0] <= upto]
+                merges = merges[len(due) :]
+                self._write([*self._drafts(group), *due], upto)
+            if len(finished) < MOST_BATCHES:
+                break
+        self._write(merges, taken_up_to(TABLE))
 
     def _opened(self) -> bool:
         """Books from the table. False when the published head is not in it: appending would bury what happened."""
         ledger = open_table(TABLE)
         rows = ledger.to_pyarrow_table(columns=list(BOOKKEPT)).sort_by([("chain", "ascending"), ("index", "ascending")])
         self._books = {chain: Books(chain) for chain in CHAINS}
-        hashes: dict[str, list[str]] = {chain: [] for chain in CHAINS}
+        there: dict[str, str] = {}  # chain -> hash of the record at the published index
         try:
-            for record in rows.to_pylist():
-                self._books[record["chain"]].take(record)
-                hashes[record["chain"]].append(record["hash"])
             heads = ledger_head.published()
+            for part in rows.to_batches(max_chunksize=10_000):
+                for record in part.to_pylist():
+                    self._books[record["chain"]].take(record)
+                    if record["index"] == heads.get(record["chain"], (None,))[0]:
+                        there[record["chain"]] = record["hash"]
         except (KeyError, TypeError, ValueError) as error:
             log.error("%s or its published head was altered (%r): nothing is put on record. %s", TABLE, error, ANSWER)
             return False
-        for chain, known in hashes.items():
-            head = heads.get(chain)
-            there = known[head[0]] if head and head[0] < len(known) else None
-            if fault := head_fault(head, len(known), there):
+        for chain, books in self._books.items():
+            if fault := head_fault(heads.get(chain), books.length, there.get(chain)):
                 log.error("chain %s: %s: nothing is put on record. %s", chain, fault.detail, ANSWER)
                 return False
         self._version = ledger.version()
@@ -88,15 +92,15 @@ class LedgerJob:
         return True
 
     def _finished(self) -> list[Batch]:
-        """Batches that are done in every table and not on record, oldest first."""
+        """Batches that are done in every table and not on record, oldest first, at most MOST_BATCHES."""
         since = max(taken_up_to(TABLE) - LOOK_BACK, datetime(1970, 1, 1, tzinfo=UTC))
         columns = ["ingested_at", "stream_id", "batch_id", "rows_in"]
         books, ledger = (open_table(table).to_pyarrow_dataset() for table in ("gold.balance", TABLE))
         balance = books.to_table(columns=columns, filter=pc.field("ingested_at") > since)
-        known = set(ledger.to_table(columns=["batch_time"], filter=pc.field("batch_time") > since)["batch_time"].to_pylist())
-        grouped = balance.group_by(columns[:3]).aggregate([("rows_in", "sum")]).sort_by("ingested_at").to_pylist()
-        found = (Batch(row["ingested_at"], row["stream_id"], row["batch_id"], row["rows_in_sum"]) for row in grouped)
-        return [batch for batch in found if batch.time not in known]
+        known = ledger.to_table(columns=["batch_time"], filter=pc.field("batch_time") > since)["batch_time"].combine_chunks()
+        fresh = balance.filter(pc.invert(pc.is_in(balance["ingested_at"], known)))
+        grouped = fresh.group_by(columns[:3]).aggregate([("rows_in", "sum")]).sort_by("ingested_at").slice(0, MOST_BATCHES)
+        return [Batch(row["ingested_at"], row["stream_id"], row["batch_id"], row["rows_in_sum"]) for row in grouped.to_pylist()]
 
     def _merges(self, bound: Bound, upto: int) -> list[tuple[datetime, dict[str, Any]]]:
         """(time, draft) of each commit that merged files of the table and is not on record."""

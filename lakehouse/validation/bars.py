@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from math import log, sqrt
 from typing import NamedTuple
 
+import pyarrow as pa
+
 from lakehouse.validation.in_order import DAY, SECOND, InOrder, utc
 
 STEP = {"1m": 60 * SECOND, "1d": DAY}
@@ -18,6 +20,7 @@ class Bar(NamedTuple):
     asset_class: str | None
     bar_time: int | None
     close: float | None
+    final: bool | None
 
 
 class Seen(NamedTuple):
@@ -32,7 +35,10 @@ class Seen(NamedTuple):
 
 
 class Bars(InOrder[Bar, Seen]):
-    """State: the newest bar of each symbol × interval, so the memory it takes is bounded by their number."""
+    """State: the newest final bar of each symbol × interval, so the memory it takes is bounded by their number.
+
+    A bar that is not final yet may be told again and again, as long as it is newer than the last final one.
+    """
 
     kind = "bar"
     reads = Bar._fields
@@ -48,8 +54,11 @@ class Bars(InOrder[Bar, Seen]):
         super().__init__(knobs)
         self._newest: dict[tuple[str, str], tuple[int, float]] = {}
 
+    def remembered(self, accepted: pa.Table) -> pa.Table:
+        return super().remembered(accepted.filter(accepted["final"]))
+
     def compare(self, row: Bar) -> Seen:
-        symbol, interval, asset_class, time, close = row
+        symbol, interval, asset_class, time, close, _ = row
         previous = self._newest.get((symbol, interval))  # type: ignore[arg-type]  # None is no key that was taken up
         if previous is None or time is None:
             return Seen(utc(time), None, True, close, None, None, None, None)
@@ -63,8 +72,8 @@ class Bars(InOrder[Bar, Seen]):
         return Seen(utc(time), utc(before), True, close, old, moved, limit, gap(asset_class, time - before, steps))
 
     def take_up(self, row: Bar) -> None:
-        symbol, interval, asset_class, time, close = row
-        if symbol is None or interval is None or asset_class is None or time is None or close is None:
+        symbol, interval, asset_class, time, close, final = row
+        if symbol is None or interval is None or asset_class is None or time is None or close is None or not final:
             return
         previous = self._newest.get((symbol, interval))
         if previous is None or time >= previous[0]:  # a released older bar changes nothing for those to come

@@ -16,6 +16,7 @@ from lakehouse.validation import Flags, Judgement
 
 ARRIVAL = ("ingested_at", "partition", "offset")  # the order in which the stream judges; within a series that of Kafka
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FEW_PIECES = 64  # of silver that wait to be taken up, before they are put together and thinned out
 SECOND = 1_000_000  # times in here are microseconds since 1970, as Arrow keeps them
 DAY = 86_400 * SECOND
 Row = TypeVar("Row", bound=tuple[Any, ...])
@@ -64,11 +65,12 @@ class InOrder(ABC, Generic[Row, Seen]):
     reads: ClassVar[tuple[str, ...]]  # columns that make a row, in the order of its fields
     rules: ClassVar[Mapping[str, Callable[[Any], bool]]]  # rule -> is it violated, by the evidence
     errors: ClassVar[frozenset[str]] = frozenset()  # those that keep a row out of silver
-    looks_back_days: ClassVar[int | None] = None  # `load` needs the rows that arrived within so many days; None: all
+    looks_back_days: ClassVar[int | None] = None  # the state depends on rows that arrived within so many days; None: on all
     newest_by: ClassVar[tuple[str, ...]] = ()  # (…series, time) when only the newest row of a series is remembered
 
     def __init__(self, knobs: Mapping[str, object]) -> None:
         self.columns = (*self.reads, *ARRIVAL)
+        self._loaded: list[pa.Table] = []  # waits for the first call of `judge`, when the last of it has come
 
     @abstractmethod
     def compare(self, row: Row) -> Seen:
@@ -84,14 +86,30 @@ class InOrder(ABC, Generic[Row, Seen]):
         return zip(*columns, strict=True)  # type: ignore[return-value]  # plain tuples with the fields of Row
 
     def load(self, accepted: pa.Table) -> None:
-        """Take up rows of the silver table, in any order, all in one call (several will do where only the newest count)."""
+        """Take up rows of the silver table, in any order, before the first call of `judge`."""
+        self._loaded.append(self.remembered(accepted.select(self.columns)))
+        if len(self._loaded) > FEW_PIECES:
+            self._loaded = [self.remembered(pa.concat_tables(self._loaded))]
+
+    def remembered(self, accepted: pa.Table) -> pa.Table:
+        """The rows on which the state depends."""
         if self.newest_by:
-            accepted = newest(accepted.select(self.columns).drop_null(), self.newest_by)
-        for row in self.rows(accepted.sort_by([(name, "ascending") for name in ARRIVAL])):
-            self.take_up(row)
+            return newest(accepted.drop_null(), self.newest_by)
+        if self.looks_back_days is None or not accepted.num_rows:
+            return accepted
+        since = pc.max(accepted["ingested_at"]).as_py() - timedelta(days=self.looks_back_days)
+        return accepted.filter(pc.field("ingested_at") >= since)
+
+    def _take_up_loaded(self) -> None:
+        if self._loaded:
+            loaded = pa.concat_tables(self._loaded).sort_by([(name, "ascending") for name in ARRIVAL])
+            self._loaded = []
+            for row in self.rows(loaded):
+                self.take_up(row)
 
     def judge(self, rows: pa.Table, passed: Flags, released: Flags) -> Judgement:
         """Judge rows in order of arrival; those that land are what later rows are compared with."""
+        self._take_up_loaded()
         violated = {rule: np.zeros(rows.num_rows, dtype=np.bool_) for rule in self.rules}
         seen = list(self._walk(self.rows(rows), passed.tolist(), released.tolist(), violated))
         return Judgement(

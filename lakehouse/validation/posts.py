@@ -13,7 +13,7 @@ REMEMBERED_DAYS = 30  # by receipt: a replay brings old posts, which must still 
 
 class Post(NamedTuple):
     event_id: str
-    text: str | None
+    content: str | None
     event_time: int | None
     received_at: int
 
@@ -31,7 +31,7 @@ def fingerprint(text: str) -> bytes:
 class Posts(InOrder[Post, Seen]):
     """State: for each text the posts that were first with it (no two within a week), if received within 30 days.
 
-    A text has no partition of its own: of two equal posts in different partitions the one that is read second bears the warning.
+    Any two posts may be the same, so all share a Kafka partition.
     """
 
     kind = "post"

@@ -1,4 +1,4 @@
-"""Which kind is judged by what came before, and by whom."""
+"""Kind of event -> its validator."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,7 +10,6 @@ from lakehouse.validation.prices import PriceValidator
 from lakehouse.validation.sensors import Sensors
 from lakehouse.validation.stocks import Stocks
 
-# Kind -> a validator made from the knobs of `validation`.
 VALIDATORS: dict[str, Callable[[Mapping[str, object]], Validator]] = {
     "bar": Bars,
     "listing": Listings,

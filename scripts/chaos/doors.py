@@ -106,7 +106,7 @@ class MqttDoor:
             pace.wait()
             entry = waiting.popleft()
             fields = entry.fields
-            topic = f"lumbung/v1/{fields['market_id']}/{fields.get('device_id', 'DEV-000')}/{entry.kind}"
+            topic = f"lumbung/v1/{fields.get('market_id', 'PASAR-001')}/{fields.get('device_id', 'DEV-000')}/{entry.kind}"
             # Not under the lock: paho holds a lock of its own while it tells of an acknowledgement.
             mid = client.publish(topic, entry.payload.encode(), qos=1).mid
             with self._lock:

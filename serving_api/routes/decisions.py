@@ -80,7 +80,7 @@ async def decide_many(request: Request) -> Response:
     openapi_extra=body_of(DecisionBody),
     summary="Release, correct or reject a quarantined event",
 )
-async def decide(request: Request, event_id: EventPath) -> Response:
+async def decide(request: Request, event_id: str) -> Response:
     """202 once Kafka holds the decision. The stream judges the row again: what passes lands in silver once. The first decision on
     a row wins; here a second one is 409, and between API processes the stream quarantines it."""
     accepts(request, "application/json")

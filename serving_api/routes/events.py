@@ -11,7 +11,7 @@ from serving_api.problems import Problem, nothing_asked
 from serving_api.sending import RememberingProducer
 from serving_api.shapes import problems
 from serving_api.shapes_quality import EventTrace
-from serving_api.trace import TRACED_EVENTS, Trace
+from serving_api.trace import Trace
 
 router = APIRouter(prefix="/api/v1", tags=["ingest"])
 DEVICE_SOURCES = ("mqtt:", "api:device")
@@ -22,7 +22,7 @@ DEVICE_SOURCES = ("mqtt:", "api:device")
     response_model=EventTrace,
     responses=problems(401, 403, 404, 422),
     summary="What became of an event",
-    description=f"Looked for among the newest {TRACED_EVENTS:,} events; an id that is not there, or that a door refused, is 404. "
+    description="Looked for among the newest 10 million events (`api.trace_events`); an id that is not there is 404. "
     "A device sees what devices sent. `pending`: this service took it in, or its batch is under way.",
     dependencies=[Depends(nothing_asked)],
 )

@@ -20,7 +20,7 @@ from serving_api.shapes import Many, problems
 from serving_api.shapes_quality import QualityAsked, QualityRow, ReconcileAnswer, RuleRow, RulesAsked
 
 router = APIRouter(prefix="/api/v1", tags=["quality"])
-LISTED = ("table", "rule", "severity", "evaluated", "violated", "rule_set", "window_start", "window_end")
+LISTED = ("table", "source", "rule", "severity", "evaluated", "violated", "rule_set", "window_start", "window_end")
 READ_ROWS = 20_000  # rows of gold.data_quality read at a time: a page without filters needs one reading
 
 

@@ -47,7 +47,7 @@ def test_a_sound_contract_has_what_holds_for_every_kind_and_what_follows_from_it
     read = read_contract(tides(tmp_path))
     assert read.column_names[0] == "event_id" and read.column_names[-1] == "_warnings"
     names = [rule.name for rule in read.rules]
-    assert names[0] == "payload_size" and names[-3:] == ["harbour_required", "height_m_range", "calm"]
+    assert names[0] == "payload_size" and names[-3:] == ["harbour_required", "height_range", "calm"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Every poison case judged by the rules alone, without a door or a broker in between."""
 
+import csv
 from collections import defaultdict
 from typing import Any
 
@@ -7,10 +8,13 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lakehouse.contract import Rule, every_kind, kinds
+from producers.file_events import FileEvents
+from producers.source_format import SourceFormat, format_of
 from tests.lakehouse.conftest import NOW, bronze, verdict_rows
 from tests.producers.poison_cases import Case, cases, raw_cases
 
 CASES = cases("judge", NOW)
+IN_FILES = [row for row in raw_cases() if "cells" in row]
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +27,35 @@ def verdicts(spark: SparkSession) -> dict[str, dict[str, Any]]:
         rows = verdict_rows(spark, kind, table)
         found |= {case.name: row for case, row in zip(mine, rows, strict=True)}
     return found
+
+
+@pytest.fixture(scope="module")
+def of_files(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Case name -> judged row of the same told by a CSV file."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind in sorted({row["kind"] for row in IN_FILES}):
+        mine = [row for row in IN_FILES if row["kind"] == kind]
+        file = tmp_path_factory.mktemp("csv") / f"{kind}.csv"
+        with file.open("w", newline="") as lines:
+            written = csv.DictWriter(lines, list(mine[0]["cells"]))
+            written.writeheader()
+            written.writerows(row["cells"] for row in mine)
+        known = format_of(file)
+        assert isinstance(known, SourceFormat), known
+        told = FileEvents(file, known)
+        events = [told.event(row) for row in told.rows()]
+        table = bronze(kind, [{"event_id": one.event_id, "value": one.value, "source": one.source} for one in events])
+        found |= {row["name"]: verdict for row, verdict in zip(mine, verdict_rows(spark, kind, table), strict=True)}
+    return found
+
+
+@pytest.mark.parametrize("row", IN_FILES, ids=lambda row: row["name"])
+def test_verdict_on_the_same_in_a_file(of_files: dict[str, dict[str, Any]], row: dict[str, Any]):
+    reasons, wanted = of_files[row["name"]]["reasons"], row.get("csv", row["stream"])
+    if wanted == "silver":
+        assert reasons is None and row.get("warn", "event_time_replayed") in of_files[row["name"]]["_warnings"]
+    else:
+        assert wanted in [reason["rule"] for reason in reasons if reason["severity"] == "error"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -14,7 +14,7 @@ from tests.lakehouse.walks import START, judged, landed, names, numbered, valida
 
 def bar(after: timedelta, close: float = 100.0, asset_class: str = "crypto", interval: str = "1d") -> dict[str, Any]:
     symbol = {"symbol": "X", "interval": interval, "asset_class": asset_class}
-    return {**symbol, "bar_time": START + after, "close": close}
+    return {**symbol, "bar_time": START + after, "close": close, "final": True}
 
 
 def days(number: float) -> timedelta:
@@ -53,6 +53,13 @@ def test_a_bar_against_the_one_before(asset_class: str, interval: str, after: ti
     assert names(judged("bar", rows)) == [set(), expected]
 
 
+def test_a_bar_may_be_told_until_it_is_final():
+    open_bar = bar(days(1), 105) | {"final": False}
+    assert names(judged("bar", [bar(days(0)), open_bar, open_bar, bar(days(1), 106), open_bar])) == [
+        set(), set(), set(), set(), {"bar_time_increasing"},
+    ]  # fmt: skip
+
+
 def test_the_gap_is_counted():
     evidence = judged("bar", [bar(days(0)), bar(days(4))])[1][1]
     assert evidence is not None and evidence["gap_before"] == 3
@@ -85,6 +92,7 @@ def file_bars(file: Path, asset_class: str, interval: str) -> list[dict[str, Any
                 "asset_class": asset_class,
                 "bar_time": datetime.fromisoformat(line.get("date") or line["datetime"]).replace(tzinfo=UTC),
                 "close": float(line["close"]),
+                "final": True,
             }
             for line in csv.DictReader(lines)
         ]
@@ -154,7 +162,7 @@ def test_reviews_fall_and_ratings_leap():
 
 def post(event_id: str, day: float, text: str = "Harga cabai naik", received: float | None = None) -> dict[str, Any]:
     received_at = START + days(day if received is None else received)
-    return {"event_id": event_id, "text": text, "event_time": START + days(day), "received_at": received_at}
+    return {"event_id": event_id, "content": text, "event_time": START + days(day), "received_at": received_at}
 
 
 def test_the_same_text_within_a_week_is_told_whatever_its_spelling():

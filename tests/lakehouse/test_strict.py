@@ -92,15 +92,14 @@ def test_series_key(kind: str, payload: object, key: str):
 
 
 @pytest.mark.parametrize(
-    ("kind", "payload", "good"),
+    ("kind", "key", "together"),
     [
-        ("price", {"market_id": "M|1", "commodity": "Cabe_RAWIT"}, "cabai-rawit-merah"),
-        ("price", {"market_id": "M2", "commodity": "cabai rawit merah"}, "cabai-rawit-merah"),
-        ("price", {"market_id": "M2", "commodity": "batu kali"}, "batu kali"),
-        ("price", {"market_id": "M2"}, None),
-        ("sensor", {"market_id": "M2", "device_id": "garam"}, None),
+        ("price", "M|Cabe RAWIT", "cabai-rawit-merah"),
+        ("price", "N|cabai-rawit-merah", "cabai-rawit-merah"),
+        ("price", "M|unobtainium", "unobtainium"),
+        ("price", "M|", None),
+        ("stock", "G|Garam", None),
     ],
 )
-def test_all_spellings_of_a_commodity_share_a_partition(kind: str, payload: object, good: str | None):
-    event = Event(kind, series_key(kind, payload, "door"), b"", "id", "test:1", datetime.now(UTC))
-    assert event.together == good
+def test_all_spellings_of_a_commodity_share_a_partition(kind: str, key: str, together: str | None):
+    assert Event(kind, key, b"", "e", "test:1", datetime.now(UTC)).together == together

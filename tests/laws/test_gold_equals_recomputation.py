@@ -21,7 +21,12 @@ from tests.laws.recomputed import RECOMPUTED
 # Tables that do not follow from accepted rows: the stream counts and notes them while it judges.
 NOTED_BY_THE_STREAM = {"gold.balance", "gold.data_quality", "gold.reviews"}
 # Tables whose law is written beside their job.
-LAW_OF_ITS_OWN = {"gold.ledger": "tests/streaming_jobs/test_ledger_job.py"}
+LAW_OF_ITS_OWN = {
+    "gold.ledger": "tests/streaming_jobs/test_ledger_job.py",
+    "gold.silent_series": "tests/streaming_jobs/test_silent_series.py",
+    "gold.schema_drift": "tests/streaming_jobs/test_schema_drift.py",
+    "gold.quality_hourly": "tests/streaming_jobs/test_quality_hourly.py",
+}
 SILVER = ("silver.prices", "silver.sensors")
 
 

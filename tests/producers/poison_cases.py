@@ -36,20 +36,25 @@ def raw_cases() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for file in sorted(FOLDER.glob("*.yml")):
         said = yaml.safe_load(file.read_text(encoding="utf-8"))
-        rows += said if isinstance(said, list) else [_written_out(row, said["kind"], said["good"]) for row in said["cases"]]
+        rows += said if isinstance(said, list) else [_written_out(row, said) for row in said["cases"]]
     return rows
 
 
-def _written_out(row: dict[str, Any], kind: str, good: dict[str, Any]) -> dict[str, Any]:
-    """The payload of a row that says only how it differs from a good one, and the code that the door gives."""
+def _written_out(row: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    """The payload of a row that says only how it differs from a good one, and the code that the door gives.
+
+    `cells`: the same as cells of a CSV file, where the kind has one.
+    """
     fields = {
         "event_id": "$id",
-        **good,
+        **said["good"],
         **row.get("set", {}),
         **{name: "x" * long for name, long in row.get("repeat", {}).items()},
     }
     kept = {name: value for name, value in fields.items() if name not in row.get("drop", ())}
-    made = {"payload": json.dumps(kept, ensure_ascii=False), **row, "kind": kind}
+    made = {"payload": json.dumps(kept, ensure_ascii=False), **row, "kind": said["kind"]}
+    if "columns" in said and "payload" not in row:
+        made["cells"] = {name: str(kept.get(name, "")) for name in said["columns"]}
     return made | ({"http": [422, row["stream"]]} if row.get("http") == 422 else {})
 
 
@@ -68,7 +73,7 @@ def cases(door: str, now: datetime) -> list[Case]:
         event_id = f"{door}-{number}-{now:%H%M%S}"
         bodies = _rows(row, words(event_id, now)) if door == "csv" else _payloads(row, words(event_id, now))
         if bodies and carried(door, kind):
-            verdict = row.get(door, row["stream"]) if door in ("mqtt", "csv") else row["stream"]
+            verdict = row.get(door, row["stream"]) if door in ("mqtt", "csv", "kafka") else row["stream"]
             found.append(Case(number, row["name"], kind, event_id, bodies, verdict, row.get("warn"), row.get("again")))
     return found
 

@@ -89,7 +89,8 @@ def test_an_interrupted_replay_goes_on_where_it_stopped(broker: Broker, home: Pa
     since, folder = broker.ends(), wide(tmp_path / "data")
     command = [sys.executable, "-m", "producers.csv_replay", str(folder), "--speed", "10d/s"]
     running = subprocess.Popen(command, cwd=REPO, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(3)
+    while sum(broker.ends().values()) - sum(since.values()) < 20 and running.poll() is None:
+        time.sleep(0.1)
     running.send_signal(signal.SIGINT)
     _, words = running.communicate(timeout=20)
     assert running.returncode == 130 and "goes on from here" in words

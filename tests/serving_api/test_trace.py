@@ -123,7 +123,7 @@ def test_a_recent_event_costs_the_newest_files_and_an_unknown_one_no_more_than_t
 ) -> None:
     """Older files are gone: nobody who asks for a new event notices."""
     monkeypatch.setattr(trace, "FIRST_EVENTS", 2)
-    monkeypatch.setattr(trace, "TRACED_EVENTS", 6)
+    monkeypatch.setattr(settings().api, "trace_events", 6)
     root = settings().lake_root
     for number in range(40, 0, -1):
         write(root, "bronze.events", [arrived(f"e{number}", number, ago=number)])

@@ -1,14 +1,18 @@
 """Laws of a batch: every event once, whatever is repeated, cut or broken off."""
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from conf.settings import settings
+from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts
 from streaming_jobs import kafka_source
-from streaming_jobs.delta_sink import open_table, path_of
+from streaming_jobs.delta_sink import create_tables, open_table, path_of
 from tests.streaming_jobs.conftest import Stream, price, reading
 
 POINTS = (
@@ -176,3 +180,15 @@ def test_history_is_not_taken_up_again_when_its_log_has_been_cleaned(stream: Str
     stream.send(price("next", 12100))
     stream.run()
     assert sorted(row["event_id"] for row in stream.rows("gold.price_history")) == ["a", "b", "d", "next"]
+
+
+def test_a_lake_of_an_earlier_version_gains_the_columns_that_are_new(stream: Stream):
+    contract = contracts()["silver.quarantine"]
+    later = ("evidence", "suggestion")
+    older = pa.schema([field for field in arrow_schema(contract) if field.name not in later])
+    shutil.rmtree(path_of("silver.quarantine"))
+    DeltaTable.create(path_of("silver.quarantine"), older, partition_by=list(contract.partition_by))
+    create_tables()
+    stream.send(price("bad", -5), price("good"))
+    stream.run()
+    assert dict(stream.quarantine()) == {("bad", "price_positive"): 1} and stream.silver() == {"good": 1}
