@@ -135,12 +135,26 @@ def _named(unit_error: np.ndarray, faults: list[Fault]) -> float:
 
 
 def _untouched(trial: Trial) -> Figures:
-    """Alarms of the panel as published: real errors of its reporters are among them."""
+    """Alarms of the panel as published. Those whose price is back within 2 days look like real errors of its reporters."""
     judged, closed = trial.judged(trial.prices.idr), trial.background.closed
+    raised = alarms(closed)
     return {
-        "alarms_per_1000": round(1000 * len(alarms(closed)) / judged, 3),
+        "alarms": len(raised),
+        "alarms_per_1000": round(1000 * len(raised) / judged, 3),
+        "of_them_back_within_2_days": sum(_back(one, trial.prices.idr) for one in raised),
         "rows_refused_pct": round(100 * float(closed.sum()) / judged, 3),
     }
+
+
+def _back(alarm: Fault, idr: np.ndarray) -> bool:
+    """Whether a short alarm's price returned, within 2 days of its end, to within a fifth of the jump from the week before."""
+    series = idr[:, alarm.commodity, alarm.provinces[0]]
+    before, after = series[alarm.first - 5 : alarm.first], series[alarm.last + 1 : alarm.last + 3]
+    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    if not len(before) or not len(after) or alarm.last - alarm.first > 3:
+        return False
+    level = np.median(before)
+    return bool(np.abs(np.log(after / level)).min() <= 0.2 * abs(np.log(series[alarm.first] / level)))
 
 
 def _random(trial: Trial, seed: int) -> Figures:
