@@ -6,7 +6,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from lakehouse.contract import contracts
@@ -14,7 +14,7 @@ from lakehouse.validation.price_rules import stream_rules
 from lakehouse.validation.prices import PriceValidator
 from tests.validation.price_rows import CODES, judge, knobs, row, table, verdicts, walk
 
-DAYS = 70
+DAYS = 50
 POLICIES = ("calibrated", "seed")
 
 
@@ -31,8 +31,8 @@ def whole(rows: list[dict], **changes: object) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@given(seed=st.integers(0, 50), cuts=st.lists(st.integers(0, 1300), max_size=12), reload_at=st.integers(0, 12))
-@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 50), cuts=st.lists(st.integers(0, 650), max_size=12), reload_at=st.integers(0, 12))
+@settings(max_examples=4, phases=(Phase.explicit, Phase.reuse, Phase.generate), deadline=None)
 def test_cuts_and_restarts_change_no_verdict(policy: str, seed: int, cuts: list[int], reload_at: int):
     rows = two_sources(seed)
     expected = whole(rows, policy=policy)
@@ -53,7 +53,7 @@ def test_cuts_and_restarts_change_no_verdict(policy: str, seed: int, cuts: list[
 
 
 @given(seed=st.integers(0, 1000), lateness=st.integers(0, 2))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, phases=(Phase.explicit, Phase.reuse, Phase.generate), deadline=None)
 def test_any_order_within_the_allowed_lateness_gives_the_same_verdicts(seed: int, lateness: int):
     rows = two_sources(seed % 7)
     random = np.random.default_rng(seed)
@@ -65,7 +65,7 @@ def test_any_order_within_the_allowed_lateness_gives_the_same_verdicts(seed: int
 
 
 @given(cut=st.integers(40, DAYS - 1))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, phases=(Phase.explicit, Phase.reuse, Phase.generate), deadline=None)
 def test_later_rows_never_change_an_earlier_verdict(cut: int):
     rows = two_sources(3)
     early = [one for one in rows if (one["market_date"] - rows[0]["market_date"]).days <= cut]
@@ -76,12 +76,12 @@ def test_later_rows_never_change_an_earlier_verdict(cut: int):
 def test_a_retry_gives_the_same_verdicts():
     rows = two_sources(4)
     validator = PriceValidator(knobs())
-    first, _ = judge(validator, rows[:900])
+    first, _ = judge(validator, rows[:560])
     landed = verdicts(first.verdicts)
     again = PriceValidator(knobs())
-    again.load(table([one for one in rows[:600] if landed[one["event_id"]]["outcome"] == "silver"]))
-    retried, _ = judge(again, rows[600:900])
-    assert verdicts(retried.verdicts) == {one["event_id"]: landed[one["event_id"]] for one in rows[600:900]}
+    again.load(table([one for one in rows[:420] if landed[one["event_id"]]["outcome"] == "silver"]))
+    retried, _ = judge(again, rows[420:560])
+    assert verdicts(retried.verdicts) == {one["event_id"]: landed[one["event_id"]] for one in rows[420:560]}
 
 
 def test_the_closing_of_a_day_is_its_newest_event_whatever_the_order():
