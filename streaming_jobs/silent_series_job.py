@@ -21,6 +21,7 @@ from streaming_jobs.slow_gold import answer
 
 TABLE = "gold.silent_series"
 WINDOW = timedelta(days=28)
+EVENTS_AT_ONCE = 500_000  # rows that are learned from together, about: bounds memory
 Key = tuple[str, bool]  # (series id, replayed)
 
 
@@ -40,7 +41,8 @@ class Source:
 SOURCES = (Source("silver.sensors", "device", "device_id_hash"), Source("silver.prices", "market", "market_id"))
 # What new rows say of each series; the last event as the contract's SQL has it.
 NEWS = """
-  select {series_id} as series_id, starts_with(source, 'file:') as replayed, min(event_time) as first_event_time,
+  select {series_id} as series_id, starts_with(source, 'file:') as replayed, count(*) as events,
+    min(event_time) as first_event_time,
     max({{'last_event_time': event_time,
           'clock_of': case when starts_with(source, 'file:') then regexp_replace(source, '#[^#]*$', '') else 'live' end,
           'region_code': region_code}}) as newest
@@ -60,17 +62,44 @@ class SilentSeries:
         upto = pc.max(finished.to_table(columns=["ingested_at"], filter=pc.field("ingested_at") > mark)["ingested_at"]).as_py()
         if upto is None:
             return
-        contract = contracts()[TABLE]
         standing = open_table(TABLE).to_pyarrow_table().to_pylist()
         kept: list[dict[str, Any]] = []
-        views: dict[str, Any] = {"clock": pa.table({"newest_batch": pa.array([upto], pa.timestamp("us", "UTC"))})}
         for source in SOURCES:
             of_kind = {(row["series_id"], row["replayed"]): row for row in standing if row["series_kind"] == source.series_kind}
-            changed = _advance(of_kind, _news(source, mark, upto))
-            views[view_name(source.table)] = _history(source, changed, upto)
+            news = _news(source, mark, upto)
+            changed = _advance(of_kind, news)
             kept += [row for key, row in of_kind.items() if key not in changed]
-        views[view_name(TABLE)] = pa.Table.from_pylist(kept, schema=arrow_schema(contract))
-        overwrite_arrow(answer(contract, views), contract, "{}", upto=upto)
+            events = {key: row["events_28d"] for key, row in of_kind.items()}
+            for row in news:
+                key = (row["series_id"], row["replayed"])
+                events[key] = events.get(key, 0) + row["events"]
+            for part in parts(changed, events):
+                kept += judged({source.table: _history(source, part, upto)}, [], upto).to_pylist()
+        overwrite_arrow(judged({}, kept, upto), contracts()[TABLE], "{}", upto=upto)
+
+
+def judged(history: dict[str, pa.Table], standing: list[dict[str, Any]], upto: datetime) -> pa.Table:
+    """The contract's SQL: rhythms learned from the history, beside those that stand, all against the clocks."""
+    contract = contracts()[TABLE]
+    views: dict[str, Any] = {"clock": pa.table({"newest_batch": pa.array([upto], pa.timestamp("us", "UTC"))})}
+    for source in SOURCES:
+        empty = arrow_schema(contracts()[source.table]).empty_table()
+        views[view_name(source.table)] = history.get(source.table, empty)
+    views[view_name(TABLE)] = pa.Table.from_pylist(standing, schema=arrow_schema(contract))
+    return answer(contract, views)
+
+
+def parts(changed: dict[Key, datetime], events: dict[Key, int]) -> list[dict[Key, datetime]]:
+    """The series in groups with about EVENTS_AT_ONCE events each."""
+    groups: list[dict[Key, datetime]] = []
+    room = 0
+    for key, last in changed.items():
+        if room <= 0:
+            groups.append({})
+            room = EVENTS_AT_ONCE
+        groups[-1][key] = last
+        room -= events[key]
+    return groups
 
 
 def _news(source: Source, after: datetime, upto: datetime) -> list[dict[str, Any]]:
@@ -114,8 +143,6 @@ def order(last: dict[str, Any]) -> tuple[Any, ...]:
 def _history(source: Source, changed: dict[Key, datetime], upto: datetime) -> pa.Table:
     """Rows of the changed series within their 28 days and the last event's own, out of the months that hold them."""
     dataset = open_table(source.table).to_pyarrow_dataset()
-    if not changed:
-        return dataset.schema.empty_table()
     ids = sorted({series_id for series_id, _ in changed})
     since = min(start_of_day(last) - WINDOW for last in changed.values())
     span = (pc.field("event_time") >= since) & (pc.field("event_time") <= max(changed.values()))

@@ -62,6 +62,7 @@ def nearest(list_name: str, name: str) -> str:
     Meant for messages only: it looks at every spelling, which a rule that all rows pass could not afford.
     """
     rows = ", ".join(f"named_struct('key', {sql_text(key)}, 'name', {sql_text(shown)})" for key, shown in spellings(list_name))
-    far = f"levenshtein(n.key, {matching_key(f'substring({name}, 1, 64)')})"
-    ordered = f"array_sort(transform(array({rows}), n -> named_struct('far', {far}, 'name', n.name)))"
-    return f"array_join(slice(array_distinct(transform({ordered}, n -> n.name)), 1, {SUGGESTIONS}), ', ')"
+    ordered = f"array_sort(transform(array({rows}), n -> named_struct('far', levenshtein(n.key, k), 'name', n.name)))"
+    first = f"array_join(slice(array_distinct(transform({ordered}, n -> n.name)), 1, {SUGGESTIONS}), ', ')"
+    key = matching_key(f"substring({name}, 1, 64)")
+    return f"get(transform(array({key}), k -> {first}), 0)"  # a lambda, so that the key is made once and not once a spelling

@@ -94,9 +94,14 @@ def _decided(entries: list[Entry], rows: list[Row]) -> list[str]:
 
 
 def _quarantined(entries: list[Entry], rows: list[Row]) -> list[str]:
-    planned = Counter((e.event_id, e.reason) for e in entries if e.reason)
-    reasons = Counter((r["event_id"], ",".join(x["rule"] for x in r["reasons"] if x["severity"] == "error")) for r in rows)
-    return _same("silver.quarantine", planned, reasons)
+    """The planned rule is among the errors; a price that absurd may break others too, by what history it meets."""
+    planned = {e.event_id: e.reason for e in entries if e.reason}
+    told: Counter[tuple[str, str | None]] = Counter()
+    for row in rows:
+        errors = [reason["rule"] for reason in row["reasons"] if reason["severity"] == "error"]
+        reason = planned.get(row["event_id"])
+        told[row["event_id"], reason if reason in errors else ",".join(errors)] += 1
+    return _same("silver.quarantine", Counter(planned.items()), told)
 
 
 def _bytes(entries: list[Entry], rows: list[Row]) -> list[str]:

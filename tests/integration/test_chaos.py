@@ -8,7 +8,7 @@ import pytest
 
 from conf.settings import REPO, child_environment
 from scripts.chaos.__main__ import kills
-from scripts.chaos.ledger import plan
+from scripts.chaos.ledger import OTHERS, plan
 
 
 def test_the_plan_is_seeded_and_touches_every_door_and_verdict():
@@ -17,7 +17,8 @@ def test_the_plan_is_seeded_and_touches_every_door_and_verdict():
     assert entries == plan(3000, 7, now) != plan(3000, 8, now)
     assert len({entry.event_id for entry in entries}) == 3000
     assert {(e.door, e.verdict) for e in entries} == {(d, v) for d in ("mqtt", "http", "csv") for v in ("silver", "quarantine")}
-    assert any(entry.again for entry in entries) and {entry.kind for entry in entries} == {"price", "sensor"}
+    assert any(entry.again for entry in entries) and {entry.kind for entry in entries} == {"price", *OTHERS}
+    assert {entry.decision for entry in entries} == {"release", "correct", "reject", None}
 
 
 def test_every_part_is_killed_once_before_any_is_killed_twice():

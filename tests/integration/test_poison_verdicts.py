@@ -74,7 +74,7 @@ def seen() -> Iterator[Seen]:
         publish_csv(stack)
         publish_http(stack)
         publish_kafka(stack)
-        stack.wait_drained(60)
+        stack.wait_drained(180)  # the first batch holds every kind, and each plan is made for it
         assert orjson.loads(stack.run("reconcile", "--json").stdout)["balanced"] is True
         found: Seen = {}
         wanted = ["source", "event_id"]

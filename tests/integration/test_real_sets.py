@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.contract import kinds
+from lakehouse.contract import contracts, kinds
 from scripts.tables import database
 from tests.integration.stack import Stack
 from tests.producers.real_sets import ABSENT, DATA, SETS
@@ -32,6 +32,8 @@ ALWAYS = {
     ("kalimati", "price"): {"currency_idr", "region_known"},
     ("jabar_daily", "macro"): {"released_at_required"},
 }
+# The job that looks at closed days may release a price meanwhile: it then stands in silver, and its old row stays.
+STILL_REFUSED = "generation = 0 and (kind, event_id) not in (select (kind, event_id) from gold.reviews where outcome = 'silver')"
 DOUBTED_AT_MOST = 0.01  # of the prices of a set: what a validator may call doubtful
 
 
@@ -44,6 +46,7 @@ class Landed:
     silver: Counter[Place]
     quarantine: Counter[Place]
     rules: dict[Place, Counter[str]]
+    doubles: dict[str, int]  # silver table -> rows beyond one a key
 
 
 def chosen(folder: Path) -> dict[str, str]:
@@ -72,17 +75,20 @@ def expected() -> Counter[Place]:
 def landed(stack: Stack, formats: dict[str, str]) -> Landed:
     """Counts straight from the tables, by the file that each row names as its source."""
     silver = {kind: contract.table for kind, contract in kinds().items()}
-    connection = database(["bronze.events", "silver.quarantine", *silver.values()], root=stack.lake_root)
+    connection = database(["bronze.events", "silver.quarantine", "gold.reviews", *silver.values()], root=stack.lake_root)
+    connection.execute(f"create table refused as from silver.quarantine where {STILL_REFUSED}")
+    doubles = {t: f"select count(*) - count(distinct ({','.join(contracts()[t].key)})) from {t}" for t in silver.values()}
 
     def counts(what: str, table: str, kind: str) -> Counter[Place]:
         found: Counter[Place] = Counter()
-        file = "regexp_extract(source, '^file:(.*)#[^#]*$', 1)"
-        for name, of_kind, count in connection.execute(f"select {file}, {kind}, {what} from {table} group by all").fetchall():
+        file = "regexp_extract(source, '^file:(.*)#[^#]*$', 1)"  # what the stack itself decides has another source
+        asked = f"select {file}, {kind}, {what} from {table} where source like 'file:%' group by all"
+        for name, of_kind, count in connection.execute(asked).fetchall():
             found[formats[name], of_kind] += count
         return found
 
     rules: dict[Place, Counter[str]] = {}
-    whys = "(select source, kind, unnest(reasons) as why from silver.quarantine)"
+    whys = "(select source, kind, unnest(reasons) as why from refused)"
     reasons = f"select source, kind, why.rule, count(*) from {whys} where why.severity = 'error' group by all"
     for source, kind, rule, count in connection.execute(reasons).fetchall():
         rules.setdefault((formats[source.removeprefix("file:").rpartition("#")[0]], kind), Counter())[rule] += count
@@ -90,8 +96,9 @@ def landed(stack: Stack, formats: dict[str, str]) -> Landed:
         bronze=counts("count(*)", "bronze.events", "kind"),
         distinct=counts("count(distinct event_id)", "bronze.events", "kind"),
         silver=sum((counts("count(distinct event_id)", table, f"'{kind}'") for kind, table in silver.items()), Counter()),
-        quarantine=counts("count(*)", "silver.quarantine", "kind"),
+        quarantine=counts("count(*)", "refused", "kind"),
         rules=rules,
+        doubles={table: connection.execute(sql).fetchall()[0][0] for table, sql in doubles.items()},
     )
 
 
@@ -136,9 +143,10 @@ def test_every_event_is_in_silver_or_in_quarantine(replayed: Replayed):
 
 
 def test_a_second_replay_adds_nothing_but_duplicates(replayed: Replayed):
-    twice = replayed.twice
-    assert twice.bronze == Counter({place: 2 * count for place, count in expected().items()})
-    assert (twice.silver, twice.quarantine, twice.rules) == (replayed.once.silver, replayed.once.quarantine, replayed.once.rules)
+    assert replayed.twice.bronze == Counter({place: 2 * count for place, count in expected().items()})
+    assert replayed.twice.silver + replayed.twice.quarantine == expected()
+    assert all(replayed.twice.silver[place] >= count for place, count in replayed.once.silver.items())
+    assert set(replayed.once.doubles.values()) == set(replayed.twice.doubles.values()) == {0}
 
 
 def test_nothing_in_another_currency_is_in_a_table_of_rupiah(replayed: Replayed):

@@ -67,3 +67,8 @@ def test_events_of_the_new_kind_are_accepted_and_refused(answered: dict[str, Any
 
 def test_topic_and_key_follow_from_the_contract(answered: dict[str, Any]):
     assert answered["topic"] and answered["key"] == "Benoa" and answered["kinds"] == 13
+
+
+def test_the_readme_shows_the_example_as_it_runs():
+    readme = (REPO / "README.md").read_text(encoding="utf-8")
+    assert all((EXAMPLE / name).read_text(encoding="utf-8") in readme for name in ("tides.yml", "tides.py"))

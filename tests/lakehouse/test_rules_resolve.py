@@ -12,6 +12,7 @@ from lakehouse.contract import kinds
 from lakehouse.quality import message_sql
 from lakehouse.silver.payload import parse
 from lakehouse.silver.verdicts import KEPT, READINGS, row_columns, rules_of, transform_of
+from lakehouse.validation.registry import VALIDATORS
 from tests.lakehouse.conftest import bronze
 
 
@@ -44,3 +45,9 @@ def test_the_transform_gives_the_columns_in_their_types_and_what_it_offers(spark
         if column.name in row_columns(contract) and column.name not in made and types.get(column.name) != column.type
     }
     assert not wrong
+
+
+@pytest.mark.parametrize("kind", sorted(VALIDATORS))
+def test_what_a_validator_remembers_is_in_the_silver_table(kind: str):
+    """A column that is not there would end the stream at its first batch."""
+    assert set(VALIDATORS[kind](settings().validation.model_dump()).columns) <= set(kinds()[kind].column_names)

@@ -10,7 +10,7 @@ from scripts.chaos.ledger import Entry, plan
 from scripts.chaos.verify import daily_prices, differences, live_prices
 from tests.scripts.lake import NOON, Lake
 
-ENTRIES = plan(600, 2, datetime(2026, 3, 5, tzinfo=UTC))
+ENTRIES = plan(1500, 2, datetime(2026, 3, 5, tzinfo=UTC))
 
 
 def rows_of(entries: list[Entry]) -> dict[str, list[dict[str, Any]]]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from conf.settings import settings
+from streaming_jobs import silent_series_job
 from streaming_jobs.delta_sink import create_tables, open_table
 from streaming_jobs.silent_series_job import SilentSeries
 from tests.streaming_jobs.written_lake import finish, write
@@ -135,8 +136,9 @@ def recomputed(events: list[dict[str, Any]], clock: datetime) -> dict[tuple[str,
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_any_cutting_equals_a_recomputation(seed: int):
+def test_any_cutting_equals_a_recomputation(seed: int, monkeypatch: pytest.MonkeyPatch):
     """Devices and markets, live and replayed, some of them late by days; rounds after any of the batches."""
+    monkeypatch.setattr(silent_series_job, "EVENTS_AT_ONCE", 50)
     dice = random.Random(seed)
     events: list[dict[str, Any]] = []
     for number in range(6):
