@@ -37,7 +37,7 @@ def votes(panel: Panel, day: int, min_pairs: int, age_days: int) -> Votes:
     start = panel.since(day - PAIR_DAYS, rows)
     own = panel.grid("log", start, rows)
     days = panel.days(start, rows)
-    known = np.array([panel.closed(int(one)) for one in days]) - 1
+    known = np.array([panel.closed(int(one)) for one in days], dtype=np.int64) - 1  # of no day at all too
     centred, counts, others = [], [], {}
     for provider in providers:
         peers = _peers(panel, provider)
