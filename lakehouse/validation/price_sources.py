@@ -83,4 +83,4 @@ def _said(panel: Panel, peers: np.ndarray, rows: np.ndarray, days: np.ndarray, a
     if peers.shape[1] == 1:
         return np.asarray(gathered[:, :, 0])
     flat = gathered.reshape(-1, peers.shape[1]).T
-    return median(flat).reshape(len(rows), -1)
+    return median(flat).reshape(len(rows), panel.width)

@@ -159,3 +159,16 @@ def test_any_schema_of_times_and_texts_will_do():
     flags = np.ones(rows.num_rows, dtype=bool)
     found = PriceValidator(knobs()).judge(cast, flags, ~flags)
     assert verdicts(found.verdicts) == whole(walk(40, 9))
+
+
+@pytest.mark.parametrize("silence", [1, 40, 179, 181, 400, 3000])
+def test_any_number_of_sources_may_come_back_after_any_silence(silence: int):
+    providers = ("market", "pihps", "panel-harga")
+    rows = [
+        row(day, code, 30000.0 + day, provider=one)
+        for day in (0, silence)
+        for code in CODES[:3]
+        for one in providers[: 2 + day % 2]
+    ]
+    rows += [row(silence + 1, code, 30500.0, nth=n, provider=one) for n in range(2) for code in CODES[:3] for one in providers]
+    assert len(whole(rows)) == len(rows)
