@@ -12,7 +12,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.canonical import decimal_text, plain, utf16
+from lakehouse.canonical import LARGEST_INTEGER, decimal_text, plain, utf16
 from lakehouse.contract import contracts
 from lakehouse.merkle import leaf_hash
 
@@ -63,7 +63,8 @@ def bound_tables() -> tuple[Bound, ...]:
 def values(column: pa.ChunkedArray) -> Any:
     """A column as a list of canonical values: amounts as decimal text, times as UTC text with microseconds, days as text.
 
-    Equal values share one object: a batch has few markets, goods and days.
+    Integers that JSON cannot tell apart are text too: a file that was tampered with may hold any. Equal values share one object:
+    a batch has few markets, goods and days.
     """
     if pa.types.is_nested(column.type):
         return [plain(one) for one in column.to_pylist()]
@@ -73,6 +74,8 @@ def values(column: pa.ChunkedArray) -> Any:
         known = [decimal_text(Decimal(repr(one))) if isfinite(one) else repr(one) for one in held.to_pylist()]
     elif pa.types.is_timestamp(kind):
         known = pc.strftime(held.cast(pa.timestamp("us", "UTC")), "%Y-%m-%dT%H:%M:%SZ").to_pylist()
+    elif pa.types.is_integer(kind):
+        known = [one if abs(one) <= LARGEST_INTEGER else str(one) for one in held.to_pylist()]
     else:
         known = [plain(one) for one in held.to_pylist()]
     return np.array([*known, None], dtype=object)[pc.fill_null(coded.indices, len(known)).to_numpy()].tolist()

@@ -26,6 +26,7 @@ LAW_OF_ITS_OWN = {
     "gold.silent_series": "tests/streaming_jobs/test_silent_series.py",
     "gold.schema_drift": "tests/streaming_jobs/test_schema_drift.py",
     "gold.quality_hourly": "tests/streaming_jobs/test_quality_hourly.py",
+    "gold.series_stats": "tests/streaming_jobs/test_price_jobs.py",
 }
 SILVER = ("silver.prices", "silver.sensors")
 
