@@ -1,0 +1,1 @@
+"""Jobs that learn from gold and silver tables and write gold tables of their own."""
