@@ -2,8 +2,10 @@
 
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +18,7 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts, kinds
 from lakehouse.event import kind_of_topic
 from streaming_jobs.counts import balance_row, quality_rows
-from streaming_jobs.delta_sink import BatchTag, append_arrow, append_frame, open_table, tags_of
+from streaming_jobs.delta_sink import BatchTag, append_arrow, append_frame, as_it_stands, tags_of
 from streaming_jobs.event_ids import DUPLICATE, EventIds, batch_tag
 from streaming_jobs.flows import HOT
 from streaming_jobs.hot_gold import HotGold
@@ -26,6 +28,7 @@ from streaming_jobs.progress import Progress
 from streaming_jobs.reviews import DECISION, Review, Reviews, review_rows
 
 log = logging.getLogger("lumbung.batch")
+Rows = DataFrame | pa.Table | Callable[[], DataFrame]  # making a Spark plan takes as long as running a small one
 
 
 class BatchWriter:
@@ -79,21 +82,23 @@ class BatchWriter:
         self._note(results, tag, time.monotonic() - began)
 
     def _append_verdicts(self, results: list[KindResult], tag: BatchTag, files: int) -> list[Future[None] | None]:
+        list(self._pool.map(self._judge.settle, results))
         appends = []
         for result in results:
-            appends.append(self._append(self._judge.silver(result), kinds()[result.kind].table, tag, files))
+            if result.accepted.any():
+                appends.append(self._append(partial(self._judge.silver, result), kinds()[result.kind].table, tag, files))
             if result.judgement and result.judgement.verdicts is not None:
                 appends.append(self._append(result.judgement.verdicts, "silver.price_verdicts", tag, files))
-        return [*appends, self._append(self._judge.quarantine(results), "silver.quarantine", tag, files)]
+        if any(result.refused.any() for result in results):
+            appends.append(self._append(partial(self._judge.quarantine, results), "silver.quarantine", tag, files))
+        return appends
 
     def close(self) -> None:
         """Wait for appends that a failed batch has left under way."""
         self._pool.shutdown()
 
-    def _append(self, rows: DataFrame | pa.Table | None, table: str, tag: BatchTag, files: int) -> Future[None] | None:
+    def _append(self, rows: Rows, table: str, tag: BatchTag, files: int) -> Future[None] | None:
         """Append in a thread of its own, unless this batch has written the table before the process was killed."""
-        if rows is None:
-            return None
         if self._written(table, tag):
             log.info("batch %d: %s was already written", tag.batch_id, table)
             return None
@@ -103,11 +108,12 @@ class BatchWriter:
         return self._first and any((t["stream"], t["batch"]) == (tag.stream_id, tag.batch_id) for t in tags_of(table))
 
     @staticmethod
-    def _write(rows: DataFrame | pa.Table, table: str, tag: BatchTag, files: int) -> None:
-        if isinstance(rows, pa.Table):
-            append_arrow(rows, contracts()[table], tag.text())
+    def _write(rows: Rows, table: str, tag: BatchTag, files: int) -> None:
+        made = rows() if callable(rows) else rows
+        if isinstance(made, pa.Table):
+            append_arrow(made, contracts()[table], tag.text())
         else:
-            append_frame(rows, table, tag, files)
+            append_frame(made, table, tag, files)
         failpoint(f"stream.after_{table}")
 
     def _count(self, results: list[KindResult], reviews: list[Review], tag: BatchTag, offsets: BatchOffsets) -> None:
@@ -176,4 +182,4 @@ def rows_of(table: str, rows: list[dict[str, object]]) -> pa.Table:
 
 def written_versions() -> dict[str, int]:
     """Versions of the tables that hold events, noted with the balance so that a table set back is noticed."""
-    return {name: open_table(name).version() for name in (*HOT.appends, "gold.reviews")}
+    return {name: as_it_stands(name).version() for name in (*HOT.appends, "gold.reviews")}

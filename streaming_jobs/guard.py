@@ -13,7 +13,7 @@ from conf.broker import QUIET
 from conf.settings import settings
 from lakehouse.contract import contracts
 from streaming_jobs import kafka_source
-from streaming_jobs.delta_sink import open_table, path_of, tags_of
+from streaming_jobs.delta_sink import forget_tables, open_table, path_of, tags_of
 from streaming_jobs.writer_lock import Refused, hold
 
 
@@ -49,6 +49,7 @@ def findings() -> list[Finding]:
 
 def refuse_on_disagreement() -> None:
     """Raises Refused with every finding that is not well."""
+    forget_tables()
     bad = [f"{found.name}: {found.detail}. Remedy: {found.remedy}" for found in findings() if not found.ok]
     if bad:
         raise Refused("\n".join(bad))

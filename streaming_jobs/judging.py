@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import partial, reduce
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf.settings import settings
@@ -76,6 +76,7 @@ class Judge:
         self.rules = {kind: rules_of(kind, knobs) for kind in kinds()}
         self.rule_set = rule_set(knobs)
         self._judges = {kind: ResolvedOnce(spark, partial(judge_kind, kind=kind, knobs=knobs)) for kind in kinds()}
+        self._selected: dict[str, list[Column]] = {}
         self._validators: dict[str, Validator] = {kind: made(knobs) for kind, made in VALIDATORS.items()}
 
     def remember(self, before: datetime) -> None:
@@ -95,19 +96,18 @@ class Judge:
         if mine:
             bronze = bronze.filter(F.col("kind") == kind).unionByName(self._spark.createDataFrame(reentered(mine)))
         frame = self._judges[kind](bronze).persist()
-        wanted = [f"{ROW}.{name}" for name in self._columns(kinds()[kind])]
-        narrow = frame.select(
-            *PLACE,
-            "event_id",
-            F.xxhash64("text").alias("payload_hash"),
-            "mask",
-            "received_at",
-            F.substring_index("source", ":", 1).alias("door"),
-            *wanted,
-        ).toArrow()
+        narrow = frame.select(*self._narrow(kind)).toArrow()
         narrow = narrow.sort_by([(name, "ascending") for name in PLACE])
         result = KindResult(kind, frame, narrow, *(np.empty(0),) * 3, mask_of(self.rules[kind], "error"), {})
         return self._by_history(self._by_index(result, mine, tag))
+
+    def _narrow(self, kind: str) -> list[Column]:
+        """What the driver reads of a judged frame; made once, for each column costs a few calls into the JVM."""
+        if kind not in self._selected:
+            names = [*PLACE, "event_id", "mask", "received_at", *(f"{ROW}.{name}" for name in self._columns(kinds()[kind]))]
+            made = (F.xxhash64("text").alias("payload_hash"), F.substring_index("source", ":", 1).alias("door"))
+            self._selected[kind] = [*map(F.col, names), *made]
+        return self._selected[kind]
 
     def _columns(self, contract: Contract) -> list[str]:
         """Columns of the silver row that folded gold tables and the validator read; readings are taken apart later."""
@@ -161,17 +161,20 @@ class Judge:
             result.settled = settled(result.frame, table, PLACE, marks.usual)
         return result.settled
 
-    def silver(self, result: KindResult) -> DataFrame | None:
-        """Accepted rows in the columns of the kind's table, None when there are none."""
-        return accepted_rows(self._settled(result), result.kind) if result.accepted.any() else None
+    def settle(self, result: KindResult) -> None:
+        """Do before what `silver` and `quarantine` share, so that they can be called side by side."""
+        self._settled(result)
 
-    def quarantine(self, results: list[KindResult]) -> DataFrame | None:
-        """Refused rows of all kinds in the columns of silver.quarantine, None when there are none."""
-        whole: DataFrame | None = None
-        for result in (one for one in results if one.refused.any()):
-            rows = quarantine_rows(self._settled(result), result.kind, self.rule_set)
-            whole = rows if whole is None else whole.unionByName(rows)
-        return whole
+    def silver(self, result: KindResult) -> DataFrame:
+        """Accepted rows in the columns of the kind's table."""
+        return accepted_rows(self._settled(result), result.kind)
+
+    def quarantine(self, results: list[KindResult]) -> DataFrame:
+        """Refused rows of all kinds in the columns of silver.quarantine. Raises ValueError when there are none."""
+        parts = [quarantine_rows(self._settled(one), one.kind, self.rule_set) for one in results if one.refused.any()]
+        if not parts:
+            raise ValueError("nothing was refused")
+        return reduce(DataFrame.unionByName, parts)
 
 
 def reentered(entries: Sequence[Reentry]) -> pa.Table:

@@ -145,12 +145,12 @@ class Rebuild:
         last = self._tag(times[-1])
         results, reviews = judge_all(self._judge, self._reviews, rows, present, b"", times[-1])
         for result in results:
-            if (accepted := self._judge.silver(result)) is not None:
-                append_frame(accepted, kinds()[result.kind].table, last, 2)
+            if result.accepted.any():
+                append_frame(self._judge.silver(result), kinds()[result.kind].table, last, 2)
             if result.judgement and result.judgement.verdicts is not None:
                 append_arrow(result.judgement.verdicts, contracts()["silver.price_verdicts"], last.text())
-        if (refused := self._judge.quarantine(results)) is not None:
-            append_frame(refused, "silver.quarantine", last, 2)
+        if any(result.refused.any() for result in results):
+            append_frame(self._judge.quarantine(results), "silver.quarantine", last, 2)
         self._gold.update(accepted_tables(results), last)
         self._count(results, reviews, times)
         for result in results:

@@ -32,7 +32,9 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         "spark.jars": ",".join(jars()),
         "spark.driver.memory": f"{knobs.driver_memory_mb}m",
         # A deep plan overflows the default stack when a query stops; ParallelGC costs least at this heap size.
-        "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseParallelGC"
+        # The optimising compiler is asked for five times later: in its first minutes it took more of two cores than the batches.
+        "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseParallelGC -XX:Tier4InvocationThreshold=25000"
+        " -XX:Tier4MinInvocationThreshold=3000 -XX:Tier4CompileThreshold=75000 -XX:Tier4BackEdgeThreshold=200000"
         f' -XX:MaxMetaspaceSize=400m -XX:ReservedCodeCacheSize=160m -Djava.io.tmpdir="{scratch}" -Dderby.system.home="{scratch}"',
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
@@ -53,6 +55,7 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         "spark.sql.parquet.compression.codec": "snappy",
         # Judging is one wide projection: as a single generated method it outgrows the JIT and runs interpreted.
         "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.cache.maxEntries": "1000",  # a batch of all kinds has more than the usual 100 generated classes
         "spark.sql.inMemoryColumnarStorage.compressed": "false",  # a batch lives for a second
         "spark.sql.maxConcurrentOutputFileWriters": "64",  # partitions of a batch are written without sorting it first
         "spark.ui.enabled": "false",

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import IsolationForest
 
 from lakehouse.validation.windows import Floats
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import IsolationForest
 
 FEATURES = ("score_r", "score_g", "pace", "drift", "days_since_change")
 MODEL = "forest-1"  # changes with the sample, the features or the trees
@@ -46,8 +49,10 @@ class Trees:
 
 
 @cache
-def fitted() -> IsolationForest:
+def fitted() -> "IsolationForest":
     """The forest; no `contamination`: what counts as an anomaly is a threshold on the score."""
+    from sklearn.ensemble import IsolationForest  # a second or two, which those who only read rules need not wait for
+
     return IsolationForest(n_estimators=TREES, max_samples=SAMPLES, random_state=SEED).fit(reference_sample())
 
 

@@ -1,4 +1,4 @@
-"""What goes on record, in which order, once, whatever happens in between; and that an honest lake stays valid."""
+"""What goes on record in gold.ledger, in which order, once, whatever happens in between; an honest lake stays valid."""
 
 from collections.abc import Iterator
 from datetime import timedelta
