@@ -106,6 +106,13 @@ class AlertKnobs(BaseModel):
     levels: dict[str, float]
 
 
+class AnomalyKnobs(BaseModel):
+    residual: float = Field(gt=0)
+    geographic: float = Field(gt=0)
+    days: int = Field(ge=30)
+    history_days: int = Field(ge=180)
+
+
 class Secrets(BaseSettings):
     """One random bearer per role and the cursor key, written by `setup` with mode 0600. Never logged."""
 
@@ -134,6 +141,7 @@ class Settings(BaseSettings):
     lake: LakeKnobs
     validation: ValidationKnobs
     alerts: AlertKnobs
+    anomalies: AnomalyKnobs
     # Names that callers already know, beside their LUMBUNG_ spelling.
     api_port_short: int | None = Field(default=None, validation_alias="API_PORT")
     log_level_short: str | None = Field(default=None, validation_alias="LOG_LEVEL")
