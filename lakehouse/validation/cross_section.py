@@ -13,6 +13,7 @@ from lakehouse.validation.windows import Floats
 
 MIN_SAMPLES = 4  # with the point itself
 EPS_SHARE = 0.95  # quantile of the distances to the fourth neighbour
+LEAST_EPS = 1.0  # one spread: on a day on which hardly a price moved all points fall together
 LEAST = 8  # provinces below which there is no shape to lie outside of
 
 
@@ -56,6 +57,6 @@ def cross_section(rows: Sequence[Mapping[str, Any]], apart: str | None) -> Cross
     spread = np.median(np.abs(plain - np.median(plain, axis=0)), axis=0) + np.array([FLOOR_GAP, FLOOR_RESIDUAL])
     points = plain / spread
     between = np.sort(np.hypot(points[:, None, 0] - points[None, :, 0], points[:, None, 1] - points[None, :, 1]), axis=1)
-    eps = float(np.quantile(between[:, MIN_SAMPLES], EPS_SHARE)) or 1.0
+    eps = max(float(np.quantile(between[:, MIN_SAMPLES], EPS_SHARE)), LEAST_EPS)
     usual = np.sort([reach(np.delete(points, nth, axis=0), points[nth], eps) for nth in range(len(points))])
     return CrossSection(points, spread, eps, usual)
