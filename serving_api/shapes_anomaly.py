@@ -53,8 +53,10 @@ class AnomalyBody(BaseModel):
 class JudgedPrice(BaseModel):
     date: date
     price_idr: float
-    is_anomaly: bool = Field(description="at least one method's limit is passed")
-    score: float = Field(ge=0, le=1, description="1 - p of the method that finds it strangest; 0 when none could say anything")
+    is_anomaly: bool = Field(description="residual or isolation forest passes its limit, or DBSCAN when it is asked for alone")
+    score: float = Field(
+        ge=0, le=1, description="1 - p of the deciding method that finds it strangest; 0 when none could say anything"
+    )
     severity: Literal["none", "low", "medium", "high", "critical"]
     methods: list[Method] = Field(description="those whose limit is passed")
 

@@ -37,7 +37,7 @@ def reach(points: Floats, one: Floats, eps: float) -> float:
     if (away <= eps).sum() + 1 >= MIN_SAMPLES:
         return 0.0
     between = np.hypot(points[:, None, 0] - points[None, :, 0], points[:, None, 1] - points[None, :, 1])
-    core = (between <= eps).sum(axis=1) >= MIN_SAMPLES
+    core = (between <= eps).sum(axis=1) + (away <= eps) >= MIN_SAMPLES
     return float(away[core].min() / eps) if core.any() else np.inf
 
 

@@ -27,8 +27,10 @@ MODEL = f"series-1+{forest.MODEL}"
 
 @dataclass(frozen=True)
 class Finding:
-    """`score` = 1 - p, p the conformal share of ordinary prices that are as strange to the method that finds it strangest.
-    `methods`: those whose limit it passes; `severity` is none without one."""
+    """`methods`: those whose limit the price passes. Residual and forest decide; DBSCAN, which sets one province-day in twenty
+    apart by its very rule, only stands beside them, unless it is asked for alone. `score` = 1 - p, p the conformal share of
+    ordinary prices that are as strange to the deciding method that finds it strangest; `severity` is none without an anomaly.
+    """
 
     is_anomaly: bool
     score: float
@@ -161,7 +163,7 @@ def _hard(price_idr: float, move: float, known: Mapping[str, float], good: Commo
 
 def found(judged: Sequence[Judged], methods: Sequence[str], thresholds: Thresholds, space: CrossSection | None) -> list[Finding]:
     """Limits and conformal p of every method that was asked for."""
-    strange = forest_scores(judged) if "isolation_forest" in methods else np.full(len(judged), nan)
+    trees = forest_scores(judged) if "isolation_forest" in methods else np.full(len(judged), nan)
     usual_r, usual_both, usual_forest = calibration(thresholds.residual, thresholds.geographic)
     findings = []
     for nth, one in enumerate(judged):
@@ -170,14 +172,16 @@ def found(judged: Sequence[Judged], methods: Sequence[str], thresholds: Threshol
             usual = usual_both if isfinite(one.features[1]) else usual_r
             p = conformal(usual, np.inf if one.gate else one.strangest)
             said["residual"] = (one.gate or one.strangest > 1, p)
-        if isfinite(strange[nth]):
-            said["isolation_forest"] = (bool(strange[nth] > thresholds.forest), conformal(usual_forest, strange[nth]))
+        if isfinite(trees[nth]):
+            said["isolation_forest"] = (bool(trees[nth] > thresholds.forest), conformal(usual_forest, trees[nth]))
         if "dbscan" in methods and space is not None and not np.isnan(one.space):
             said["dbscan"] = (one.space > 1, conformal(space.usual, one.space))
         voted = tuple(name for name in METHODS if said.get(name, (False, 1.0))[0])
-        p = min((p for _, p in said.values()), default=1.0)
-        severity = next(name for most, name in SEVERITIES if p <= most) if voted else "none"
-        findings.append(Finding(bool(voted), round(1 - p, 6), severity, voted))
+        deciding = [said[name] for name in said if name != "dbscan" or set(methods) == {"dbscan"}]
+        p = min((p for _, p in deciding), default=1.0)
+        strange = any(passed for passed, _ in deciding)
+        severity = next(name for most, name in SEVERITIES if p <= most) if strange else "none"
+        findings.append(Finding(strange, round(1 - p, 6), severity, voted))
     return findings
 
 
