@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ def reach(points: Floats, one: Floats, eps: float) -> float:
 def cross_section(rows: Sequence[Mapping[str, Any]], apart: str | None) -> CrossSection | None:
     """Of rows of gold.series_stats of one commodity and channel, without region `apart`; a province counts once, by its
     province-wide figure if it has one. None when too few provinces are known."""
-    newest = max((row["last_day"] for row in rows if row["last_day"]), default=None)
+    newest = max((row["last_day"] for row in rows if row["last_day"]), default=date.max)
     found: dict[str, tuple[float, float]] = {}
     for row in sorted(rows, key=lambda row: (row["level"] != "province", -(row["n"] or 0))):
         known = all(row[name] is not None for name in ("last_log", "level_7", "national_level", "gap_median", "last_day"))

@@ -1,26 +1,23 @@
-"""Prices of one series judged day by day, each by what came before it: the scores of the stream without the stream."""
+"""Prices of one series given to be judged: scores day by day -> votes of the methods, conformal p, severity."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from math import isfinite, log, nan, sqrt
+from math import isfinite, nan
 from typing import Any
 
 import numpy as np
 
-from lakehouse.reference import Commodity, commodities
+from lakehouse.reference import commodities
 from lakehouse.validation import forest
 from lakehouse.validation.cross_section import CrossSection, cross_section
-from lakehouse.validation.price_panel import FRESH_DAYS
-from lakehouse.validation.price_scores import FLOOR_GAP, MAX_UNIT_TOLERANCE
-from lakehouse.validation.series_past import Past, epoch_day
+from lakehouse.validation.series_verdicts import Judged, judge, series_of
 from lakehouse.validation.thresholds import Thresholds
 from lakehouse.validation.windows import Floats
 
 METHODS = ("isolation_forest", "dbscan", "residual")
 SEVERITIES = ((1e-4, "critical"), (1e-3, "high"), (1e-2, "medium"), (1.0, "low"))  # conformal p at most; only of anomalies
-NEW_LEVEL = 3  # anomalies in a row to one side after which their level is the series' own
 FOREST_CALIBRATION = 5_000  # rows: a forest's p cannot fall below 1 / 5,001
 MODEL = f"series-1+{forest.MODEL}"
 
@@ -36,16 +33,6 @@ class Finding:
     score: float
     severity: str
     methods: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One price before the forest: `strangest` 1 is the limit of the residual scores, `space` 1 that of DBSCAN; NaN: none."""
-
-    strangest: float
-    gate: bool  # off by a power of ten, or outside what is believable at all
-    space: float
-    features: tuple[float, ...]  # forest.FEATURES
 
 
 def check_series(
@@ -68,97 +55,6 @@ def check_series(
     space = cross_section(rows, region_code) if own and "dbscan" in methods else None
     judged = judge(own, good, thresholds, space, observations)
     return found(judged, methods, thresholds, space)
-
-
-def series_of(rows: Sequence[Mapping[str, Any]], region_code: str | None) -> Mapping[str, Any] | None:
-    """The row that stands for the region: its province-wide series, else its best known market; the nation has its level."""
-    known = [row for row in rows if row["last_log"] is not None and row["last_day"] is not None]
-    if region_code is None:
-        newest = max(known, key=lambda row: row["last_day"], default=None)
-        if newest is None or newest["national_level"] is None:
-            return None
-        level = dict.fromkeys(("last_log", "level_7", "average_28"), newest["national_level"])
-        return {**newest, **level, "own_scale": None, "residual_scale": None, "gap_median": None, "change_day": None}
-    here = [row for row in known if row["region_code"] == region_code]
-    return max(here, key=lambda row: (row["level"] == "province", row["n"] or 0), default=None)
-
-
-def judge(
-    own: Mapping[str, Any] | None,
-    good: Commodity,
-    thresholds: Thresholds,
-    space: CrossSection | None,
-    observations: Sequence[tuple[date, float]],
-) -> list[Judged]:
-    """Day by day. What is refused does not become the past, until it has come three times in a row to one side."""
-    past, table = Past.unknown(good), None
-    last_day = epoch_day(own["last_day"]) if own else None
-    judged: list[Judged | None] = [None] * len(observations)
-    refused: list[tuple[int, float]] = []
-    days: dict[int, list[int]] = {}
-    for place, (day, _) in enumerate(observations):
-        days.setdefault(epoch_day(day) or 0, []).append(place)
-    for day in sorted(days):
-        if own is not None and table is None and last_day is not None and day > last_day:
-            past, table, refused = Past.of_table(own, good), own, []
-        for place in days[day]:
-            judged[place] = verdict(day, observations[place][1], past, table, good, thresholds, space)
-        closing = days[day][-1]  # the last given of a day is its closing
-        level, said = log(observations[closing][1]), judged[closing]
-        assert said is not None
-        if not (said.gate or said.strangest > 1):
-            refused = []
-            past.take(day, level)
-            continue
-        last = past.logs[-1] if past.logs else level
-        alike = [one for one in refused if (one[1] > last) == (level > last)]
-        refused = [*alike, (day, level)] if len(alike) == len(refused) else [(day, level)]
-        if len(refused) >= NEW_LEVEL:
-            for one in refused:
-                past.take(*one)
-            refused = []
-    return [one for one in judged if one is not None]
-
-
-def verdict(
-    day: int,
-    price_idr: float,
-    past: Past,
-    table: Mapping[str, Any] | None,
-    good: Commodity,
-    thresholds: Thresholds,
-    space: CrossSection | None,
-) -> Judged:
-    """The scores of lakehouse.validation.price_scores for one price, by its past; moves grow with the root of its age."""
-    level, known = log(price_idr), past.before(day)
-    move = level - known["last"]
-    daily = move / sqrt(known["age"]) if isfinite(move) else nan
-    away = level - known["level"]
-    confirmed = away * move > 0 and abs(away) >= thresholds.confirmation * abs(move)
-    score_r = abs(daily) / known["residual_scale"]
-    score_g, gap = nan, nan
-    if table is not None and day - (epoch_day(table["as_of"]) or day) < FRESH_DAYS:  # after a week the national level is another
-        gap = level - _number(table["national_level"]) - _number(table["gap_median"])
-        score_g = abs(gap) / (_number(table["gap_scale"]) + FLOOR_GAP)
-    counted = (score_r / thresholds.residual if confirmed else 0.0 if isfinite(move) else nan, score_g / thresholds.geographic)
-    drift = abs(level - known["average"]) / (known["pace"] * sqrt(28))
-    return Judged(
-        strangest=float(np.fmax(*counted)),
-        gate=_hard(price_idr, move, known, good, thresholds),
-        space=space.distance(gap, away) if space is not None and isfinite(gap) and isfinite(away) else nan,
-        features=(score_r, score_g, abs(daily) / known["pace"], drift, known["unchanged"]),
-    )
-
-
-def _hard(price_idr: float, move: float, known: Mapping[str, float], good: Commodity, thresholds: Thresholds) -> bool:
-    """Outside the believable band, or at a power of ten of the last price."""
-    if not good.band_idr[0] <= price_idr <= good.band_idr[1]:
-        return True
-    if not isfinite(move):
-        return False
-    power = round(move / log(10))
-    wide = max(2 * known["pace"] * sqrt(known["age"]), thresholds.unit_tolerance)
-    return power != 0 and abs(move - power * log(10)) <= min(wide, MAX_UNIT_TOLERANCE)
 
 
 def found(judged: Sequence[Judged], methods: Sequence[str], thresholds: Thresholds, space: CrossSection | None) -> list[Finding]:
@@ -208,7 +104,3 @@ def conformal(usual: Floats, score: float) -> float:
     """p = (1 + how many of n ordinary scores are as large) / (n + 1)."""
     as_large = len(usual) - int(np.searchsorted(usual, score, side="left"))
     return (1 + as_large) / (len(usual) + 1)
-
-
-def _number(value: Any) -> float:
-    return nan if value is None else float(value)

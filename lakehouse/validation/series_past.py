@@ -41,9 +41,9 @@ class Past:
         """Of a series of gold.series_stats that has a closing."""
         pace = row["own_scale"] or MEAN_OF_SD * good.daily_volatility
         spread = (row["residual_scale"] or 0) / row["own_scale"] if row["own_scale"] else ROBUST
-        made = cls(pace, max(spread, ROBUST / 2), changed=epoch_day(row["change_day"]))
+        made = cls(pace, max(spread, ROBUST / 2), changed=epoch_day(row["change_day"] or row["last_day"]))
         made.level, made.average = (nan if row[name] is None else row[name] for name in ("level_7", "average_28"))
-        made.days, made.logs, made.sizes = [epoch_day(row["last_day"]) or 0], [row["last_log"]], [nan]
+        made.days, made.logs, made.sizes = [epoch_day(row["last_day"])], [row["last_log"]], [nan]
         return made
 
     def take(self, day: int, closing: float) -> None:
@@ -74,5 +74,6 @@ class Past:
         }
 
 
-def epoch_day(day: date | None) -> int | None:
-    return None if day is None else (day - EPOCH).days
+def epoch_day(day: date) -> int:
+    """Days since 1970."""
+    return (day - EPOCH).days
