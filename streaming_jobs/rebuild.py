@@ -35,7 +35,10 @@ console = Console(stderr=True)
 REBUILT = "rebuilt"  # stream id of batches whose own is not known any more
 REFUSED = 5
 # The source; the record of what was shown; what was issued and measured, which does not follow from silver alone.
-KEPT_BY_A_REBUILD = ("bronze.events", "gold.ledger", "gold.forecasts", "gold.model_accuracy", "gold.feature_importance")
+KEPT_BY_A_REBUILD = (
+    "bronze.events", "gold.ledger", "gold.forecasts", "gold.model_accuracy", "gold.feature_importance", "gold.weather_prices",
+    "gold.sales_model",
+)  # fmt: skip
 
 
 def positions_frame(spark: SparkSession, positions: Positions) -> DataFrame:
