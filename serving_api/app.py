@@ -37,11 +37,13 @@ from serving_api.routes import (
     prices,
     quality,
     quarantine,
+    sales,
     service,
     short_forms,
     statistics,
 )
 from serving_api.routes.service import KafkaProbe, product_version
+from serving_api.sales_model import SalesModel
 from serving_api.sending import RememberingProducer
 
 
@@ -55,7 +57,7 @@ async def lifespan(application: FastAPI) -> AsyncIterator[None]:
     state.gold.start()
     state.checks = Checks()
     state.reviews, state.balance = Reviews(state.gold), Balance(state.gold)
-    state.symbols = statistics.symbols(state.gold)
+    state.symbols, state.sales = statistics.symbols(state.gold), SalesModel()
     state.producer = RememberingProducer()
     state.decisions = Decisions(state.gold, state.reviews, state.producer)
     state.kept_answers = KeptAnswers()
@@ -89,7 +91,7 @@ def create() -> FastAPI:
     )
     rooms = (
         service, statistics, ingest, events, prices, markets, decisions, quarantine, quality, price_check, blockchain,
-        forecasts, predictions, anomalies, models, short_forms,
+        forecasts, predictions, anomalies, models, sales, short_forms,
     )  # fmt: skip
     for room in rooms:
         application.include_router(room.router)

@@ -99,7 +99,7 @@ class Stats(BaseModel):
     predictions_total: int = Field(ge=0)
     cache_hit_ratio: Share = Field(description="share of the predictions that were remembered; 0 before the first")
     latency_ms: Latency = Field(description="of the newest 5,000 requests")
-    models_loaded: int = Field(ge=0, description="models whose forecasts are served")
+    models_loaded: int = Field(ge=0, description="models whose forecasts are served, and the sales model once it was asked")
     meta: Meta
 
 

@@ -14,6 +14,7 @@ from serving_api.forecasts import served
 from serving_api.gold import Gold
 from serving_api.problems import nothing_asked
 from serving_api.routes.service import uptime_seconds
+from serving_api.sales_model import SalesModel
 from serving_api.shapes import problems
 from serving_api.shapes_models import Stats, Supported
 
@@ -37,6 +38,7 @@ def traded(rows: pa.Table) -> frozenset[tuple[str, str]]:
 async def stats(request: Request) -> Response:
     """Counters of this process; a second process has its own."""
     gold: Gold = request.app.state.gold
+    sales: SalesModel = request.app.state.sales
     counts = metrics.predictions()
     predictions = sum(counts.values())
     said = {
@@ -45,7 +47,7 @@ async def stats(request: Request) -> Response:
         "predictions_total": predictions,
         "cache_hit_ratio": round(counts["true"] / predictions, 4) if predictions else 0.0,
         "latency_ms": metrics.REQUESTS.latency_ms(),
-        "models_loaded": len(served(gold["gold.forecasts"]).models()),
+        "models_loaded": len(served(gold["gold.forecasts"]).models()) + sales.loaded,
     }
     snapshots = [gold["gold.model_accuracy"], gold["gold.forecasts"]]
     return shown(request, snapshots, said, asked=str(said["requests_total"]))
