@@ -66,18 +66,18 @@ def note(what: str, **said: Any) -> None:
     fresh.replace(file)
 
 
-def config_of(**parts: Any) -> str:
-    """Fingerprint of what else a round depends on: models, profile, knobs."""
-    knobs = settings().training.model_dump() | {"horizon_days": settings().forecast.horizon_days}
-    return f"{fingerprint(json.dumps([parts, knobs], sort_keys=True, default=str)):016x}"
+def config() -> str:
+    """Fingerprint of the knobs that a round depends on."""
+    knobs = settings().training.model_dump() | settings().forecast.model_dump()
+    return f"{fingerprint(json.dumps(knobs, sort_keys=True, default=str)):016x}"
 
 
-def training_due(stands: Prices, config: str) -> str | None:
+def training_due(stands: Prices) -> str | None:
     """Why models should be trained again; None when nothing speaks for it."""
     last = noted("price")
     if not last:
         return "no model was judged yet"
-    if last["config"] != config:
+    if last["config"] != config():
         return "models or knobs have changed"
     fresh = abs(stands.days - last["days"])
     if fresh >= settings().training.new_days:
