@@ -10,8 +10,8 @@ import pyarrow as pa
 from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts
 from lakehouse.reference import provinces
-from ml.bands import Bands
 from ml.eras import Era, eras, only
+from ml.margins import Margins
 from ml.panel import Floats, Panel
 from ml.speakers import NAIVE, Speaker
 
@@ -48,12 +48,12 @@ def _of_era(panel: Panel, era: Era, issue: Issue, horizons: Sequence[int], issue
             continue
         price = speaker.forecaster.forecast(panel, horizons)
         price = np.where(np.isfinite(price) & (price > 0), price, naive)  # as it was judged
-        bands = speaker.law(panel, horizons)
-        served = _with_nation(only(panel, rows), price[rows], bands.of(rows))
+        margins = speaker.law(panel, horizons)
+        served = _with_nation(only(panel, rows), price[rows], margins.of(rows))
         yield _table(*served, speaker, issue, horizons, issued_at)
 
 
-def _with_nation(panel: Panel, price: Floats, bands: Bands) -> tuple[Panel, Floats, Bands]:
+def _with_nation(panel: Panel, price: Floats, margins: Margins) -> tuple[Panel, Floats, Margins]:
     """The series and, behind them, each commodity's median over its provinces, where the source has no figure of its own.
 
     The nation's interval is that of its middle province: wider than a median over provinces needs, never too narrow.
@@ -64,7 +64,7 @@ def _with_nation(panel: Panel, price: Floats, bands: Bands) -> tuple[Panel, Floa
     whole = only(panel, np.concatenate([np.arange(len(price)), first]))
     whole = _renamed(whole, panel.regions + (NATION,) * len(members))
     medians = [np.median(price[rows], axis=0) for rows in members.values()]
-    return whole, np.vstack([price, *medians]), bands.with_medians(list(members.values()))
+    return whole, np.vstack([price, *medians]), margins.with_medians(list(members.values()))
 
 
 def _renamed(panel: Panel, regions: tuple[str, ...]) -> Panel:
@@ -72,7 +72,7 @@ def _renamed(panel: Panel, regions: tuple[str, ...]) -> Panel:
 
 
 def _table(
-    panel: Panel, price: Floats, bands: Bands, speaker: Speaker, issue: Issue, horizons: Sequence[int], issued_at: datetime
+    panel: Panel, price: Floats, margins: Margins, speaker: Speaker, issue: Issue, horizons: Sequence[int], issued_at: datetime
 ) -> pa.Table:
     goods, ahead, origin = panel.commodities, len(horizons), panel.days[-1]
     n, version = len(goods) * ahead, panel.source.get("version")
@@ -89,12 +89,12 @@ def _table(
             "model": pa.array([speaker.name] * n),
             "champion": _each([issue.champions.get(good, NAIVE) == speaker.name for good in goods], ahead),
             "price_idr": price.ravel(),
-            "lower_80_idr": (price * np.exp(-bands.half_80)).ravel(),
-            "upper_80_idr": (price * np.exp(bands.half_80)).ravel(),
-            "lower_95_idr": (price * np.exp(-bands.half_95)).ravel(),
-            "upper_95_idr": (price * np.exp(bands.half_95)).ravel(),
-            "confidence": np.clip(bands.near, 0.0, 1.0).ravel(),
-            "interval_basis": pa.array(bands.basis.ravel().tolist(), pa.string()),
+            "lower_80_idr": (price * np.exp(-margins.half_80)).ravel(),
+            "upper_80_idr": (price * np.exp(margins.half_80)).ravel(),
+            "lower_95_idr": (price * np.exp(-margins.half_95)).ravel(),
+            "upper_95_idr": (price * np.exp(margins.half_95)).ravel(),
+            "confidence": np.clip(margins.near, 0.0, 1.0).ravel(),
+            "interval_basis": pa.array(margins.basis.ravel().tolist(), pa.string()),
             "model_version": _each([speaker.versions.get(good, "0") for good in goods], ahead),
             "run_id": pa.array([speaker.run_id] * n, pa.string()),
             "data_version": pa.array([version if isinstance(version, int) else None] * n, pa.int64()),

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ml.bands import Bands, reference_bands
 from ml.forecaster import Forecaster
+from ml.margins import Margins, reference_margins
 from ml.naive import Naive
 from ml.panel import Panel
 
 NAIVE = "naive"
 NOT_TRIED = "no model was judged yet: naive is served"
-Law = Callable[[Panel, Sequence[int]], Bands]  # how far prices lie from the model's forecasts
+Law = Callable[[Panel, Sequence[int]], Margins]  # how far prices lie from the model's forecasts
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Speaker:
     """Speaks for the commodities of `goods`; None: for every one that nobody else of its name speaks for."""
 
     forecaster: Forecaster
-    law: Law = reference_bands
+    law: Law = reference_margins
     judged: Mapping[str, Judged] = field(default_factory=dict)  # by commodity
     run_id: str | None = None
     goods: frozenset[str] | None = None

@@ -13,8 +13,8 @@ from conf.settings import settings
 from lakehouse.contract import contracts
 from lakehouse.reference import commodities
 from ml import issuing, rounds
-from ml.bands import Z_80, reference_bands
 from ml.eras import eras, judged_panel
+from ml.margins import Z_80, reference_margins
 from ml.materialise import Issue, issue_rows
 from ml.naive import Drift, Naive
 from ml.panel import Panel
@@ -132,8 +132,8 @@ def test_an_issue_is_written_once_and_again_when_a_price_comes(home: Path):
     assert len({row["issued_at"] for row in table.to_pyarrow_table(columns=["issued_at"]).to_pylist()}) == 2
 
 
-def test_reference_bands_take_the_wider_of_list_and_history():
+def test_reference_margins_take_the_wider_of_list_and_history():
     calm, wild = walks(1, 200, volatility=0.001, goods=["bawang-merah"]), walks(1, 200, volatility=0.2, goods=["bawang-merah"])
     listed = Z_80 * commodities()["bawang-merah"].daily_volatility
-    assert np.allclose(reference_bands(calm, [1]).half_80, listed)
-    assert (reference_bands(wild, [1]).half_80 > 4 * listed).all()
+    assert np.allclose(reference_margins(calm, [1]).half_80, listed)
+    assert (reference_margins(wild, [1]).half_80 > 4 * listed).all()

@@ -17,7 +17,7 @@ VOLATILITY = 0.03  # sd of the daily log change of a good that no list knows: th
 
 
 @dataclass(frozen=True)
-class Bands:
+class Margins:
     """(series, horizons) each: half-widths of log price, probability of landing within 10 %, and the basis of all three."""
 
     half_80: Floats
@@ -25,21 +25,21 @@ class Bands:
     near: Floats
     basis: npt.NDArray[np.str_]
 
-    def of(self, rows: npt.NDArray[np.int64]) -> "Bands":
+    def of(self, rows: npt.NDArray[np.int64]) -> "Margins":
         """Those of these series."""
-        return Bands(*(getattr(self, one.name)[rows] for one in fields(self)))
+        return Margins(*(getattr(self, one.name)[rows] for one in fields(self)))
 
-    def with_medians(self, groups: Sequence[npt.NDArray[np.int64]]) -> "Bands":
+    def with_medians(self, groups: Sequence[npt.NDArray[np.int64]]) -> "Margins":
         """A row more for each group of series: the median over them; its basis is that of their first."""
         middles = ([np.median(part[rows], axis=0) for rows in groups] for part in (self.half_80, self.half_95, self.near))
         wide = (np.vstack([part, *more]) for part, more in zip((self.half_80, self.half_95, self.near), middles, strict=True))
-        return Bands(*wide, np.vstack([self.basis, *(self.basis[rows[0]] for rows in groups)]))
+        return Margins(*wide, np.vstack([self.basis, *(self.basis[rows[0]] for rows in groups)]))
 
 
-def reference_bands(panel: Panel, horizons: Sequence[int]) -> Bands:
+def reference_margins(panel: Panel, horizons: Sequence[int]) -> Margins:
     """A log price that walks at random with a known daily volatility: sd grows with the root of the horizon."""
     sd = volatility(panel)[:, None] * np.sqrt(np.asarray(horizons, dtype=float))[None, :]
-    return Bands(Z_80 * sd, Z_95 * sd, 2 * ndtr(NEAR / sd) - 1, np.full(sd.shape, "reference"))
+    return Margins(Z_80 * sd, Z_95 * sd, 2 * ndtr(NEAR / sd) - 1, np.full(sd.shape, "reference"))
 
 
 def volatility(panel: Panel) -> Floats:
