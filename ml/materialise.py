@@ -41,12 +41,12 @@ def issue_rows(panel: Panel, issue: Issue, horizons: Sequence[int], issued_at: d
 
 
 def _of_era(panel: Panel, era: Era, issue: Issue, horizons: Sequence[int], issued_at: datetime) -> Iterator[pa.Table]:
-    naive = next(one for one in issue.speakers if one.name == NAIVE).forecaster.forecast(panel, horizons)
+    naive = next(one for one in issue.speakers if one.name == NAIVE).answer(panel, horizons)
     for speaker in issue.speakers:
         rows = np.array([row for row in era.rows if issue.speaks(speaker, panel.commodities[row])], dtype=int)
         if not len(rows):
             continue
-        price = speaker.forecaster.forecast(panel, horizons)
+        price = speaker.answer(panel, horizons)
         price = np.where(np.isfinite(price) & (price > 0), price, naive)  # as it was judged
         margins = speaker.law(panel, horizons)
         served = _with_nation(only(panel, rows), price[rows], margins.of(rows))
