@@ -4,6 +4,7 @@ import ast
 import hashlib
 import importlib.util
 import json
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -76,8 +77,11 @@ def _imported(start: set[str]) -> dict[str, Path]:
 
 def _file(module: str) -> Path | None:
     """The source of a module; None for a name that is no module, or one without Python source."""
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        return None
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+    if module in sys.modules:
+        origin = getattr(sys.modules[module], "__file__", None)
+    else:
+        try:
+            origin = getattr(importlib.util.find_spec(module), "origin", None)
+        except ModuleNotFoundError:
+            return None
+    return Path(origin) if origin and origin.endswith(".py") else None
