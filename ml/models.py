@@ -1,6 +1,7 @@
 """The models by name. Libraries are imported when a model is made, so that naming one costs nothing."""
 
 from collections.abc import Callable
+from functools import partial
 
 from ml.forecaster import Forecaster
 
@@ -25,10 +26,20 @@ def _seasonal_naive(seed: int, quick: bool) -> Forecaster:
     return SeasonalNaive()
 
 
+def _statistical(name: str, seed: int, quick: bool) -> Forecaster:
+    from ml.statistical import Statistical
+
+    return Statistical(name, window_days=120 if quick else 365)
+
+
 MODELS: dict[str, Maker] = {
     "naive": _naive,
     "drift": _drift,
     "seasonal_naive": _seasonal_naive,
+    "ses": partial(_statistical, "ses"),
+    "ets": partial(_statistical, "ets"),
+    "theta": partial(_statistical, "theta"),
+    "arima": partial(_statistical, "arima"),
 }
 
 SLOW = frozenset({"prophet", "lstm"})  # fitted on the national series, and only when asked for
