@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ml.panel import Floats, Panel
+from ml.panel import Days, Floats, Panel
 
 FROZEN = 0.9  # a source is frozen at weekends when that share of its weekend days repeats or lacks a price
 RECENT_DAYS = 365
@@ -17,6 +17,7 @@ class History:
     """What one series has observed on its own grid, oldest first; gaps are closed up, nothing is invented to fill them."""
 
     values: Floats  # (observed,) natural logarithm of the price
+    days: Days  # (observed,)
     density: float  # observations per grid day, 0–1: a weekly reporter makes one step while others make five
     business: bool  # the grid is Monday to Friday
 
@@ -39,13 +40,13 @@ def histories(panel: Panel, since: np.datetime64) -> list[History]:
     late = panel.days >= since
     business = frozen_at_weekends(panel)
     on_grid = late & np.is_busday(panel.days) if business else late
-    return [_history(series, business) for series in panel.log_price[:, on_grid]]
+    return [_history(series, panel.days[on_grid], business) for series in panel.log_price[:, on_grid]]
 
 
-def _history(on_grid: Floats, business: bool) -> History:
+def _history(on_grid: Floats, days: Days, business: bool) -> History:
     seen = np.flatnonzero(np.isfinite(on_grid))
     span = seen[-1] - seen[0] + 1 if seen.size else 1
-    return History(on_grid[seen], max(seen.size, 1) / span, business)
+    return History(on_grid[seen], days[seen], max(seen.size, 1) / span, business)
 
 
 def steps(history: History, origin: np.datetime64, horizons: Sequence[int]) -> npt.NDArray[np.int64]:

@@ -32,6 +32,13 @@ def _statistical(name: str, seed: int, quick: bool) -> Forecaster:
     return Statistical(name, window_days=120 if quick else 365)
 
 
+def _prophet(seed: int, quick: bool) -> Forecaster:
+    from ml.national import National
+    from ml.prophet_model import Prophet
+
+    return National(Prophet(seed, quick))
+
+
 MODELS: dict[str, Maker] = {
     "naive": _naive,
     "drift": _drift,
@@ -40,6 +47,7 @@ MODELS: dict[str, Maker] = {
     "ets": partial(_statistical, "ets"),
     "theta": partial(_statistical, "theta"),
     "arima": partial(_statistical, "arima"),
+    "prophet": _prophet,
 }
 
 SLOW = frozenset({"prophet", "lstm"})  # fitted on the national series, and only when asked for
