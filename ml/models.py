@@ -39,6 +39,12 @@ def _prophet(seed: int, quick: bool) -> Forecaster:
     return National(Prophet(seed, quick))
 
 
+def _lstm(seed: int, quick: bool) -> Forecaster:
+    from ml.lstm import Lstm
+
+    return Lstm(seed, units=8, samples=4_000, epochs=2) if quick else Lstm(seed)
+
+
 MODELS: dict[str, Maker] = {
     "naive": _naive,
     "drift": _drift,
@@ -48,6 +54,7 @@ MODELS: dict[str, Maker] = {
     "theta": partial(_statistical, "theta"),
     "arima": partial(_statistical, "arima"),
     "prophet": _prophet,
+    "lstm": _lstm,
 }
 
 SLOW = frozenset({"prophet", "lstm"})  # fitted on the national series, and only when asked for
