@@ -86,6 +86,7 @@ def _net(length: int, units: int, seed: int) -> Any:  # noqa: ANN401 Keras ships
         units,
         kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
         recurrent_initializer=keras.initializers.Orthogonal(seed=next(seeds)),
+        seed=next(seeds),
     )(window * 0.2)
     hidden = keras.layers.Dense(32, activation="gelu", kernel_initializer=keras.initializers.GlorotUniform(next(seeds)))(state)
     return keras.Model(window, keras.layers.Dense(len(KNOTS), kernel_initializer="zeros")(hidden))

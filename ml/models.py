@@ -33,10 +33,9 @@ def _statistical(name: str, seed: int, quick: bool) -> Forecaster:
 
 
 def _prophet(seed: int, quick: bool) -> Forecaster:
-    from ml.national import National
-    from ml.prophet_model import Prophet
+    from ml.prophet_model import NationalProphet
 
-    return National(Prophet(seed, quick))
+    return NationalProphet(seed, quick)
 
 
 def _lstm(seed: int, quick: bool) -> Forecaster:

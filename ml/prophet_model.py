@@ -13,6 +13,7 @@ import pandas as pd
 from ml.fan_out import each
 from ml.forecaster import HORIZONS
 from ml.grid import History, histories
+from ml.national import National
 from ml.panel import Days, Floats, Panel
 
 COUNTRY = "ID"
@@ -24,7 +25,7 @@ Key = tuple[str, str]  # commodity, region
 
 
 @dataclass
-class Prophet:
+class ProphetBySeries:
     """Trend, week, year and feasts by penalised regression (Taylor & Letham 2018), on the logarithm of the price.
 
     The fitted curve gives the growth from origin to target, put on the last price: the curve's own level lags behind it.
@@ -65,6 +66,13 @@ class Prophet:
         return nothing
 
 
+class NationalProphet(National):
+    """The same on the national series of each commodity: a fit takes a third of a second, and a panel has hundreds."""
+
+    def __init__(self, seed: int = 0, quick: bool = False) -> None:
+        super().__init__(ProphetBySeries(seed, quick))
+
+
 def _feasts(days: Days) -> pd.DataFrame:
     """Prophet's table of holidays, from the first day's year to the year after the last: dates are known ahead."""
     first, last = (int(str(day)[:4]) for day in (days[0], days[-1]))
@@ -81,11 +89,11 @@ def _fit(past: History, feasts: pd.DataFrame, seed: int, changes: int) -> str | 
     if past.values.size < FEWEST or np.ptp(past.values) == 0:
         return None
     logging.getLogger("prophet.plot").setLevel(logging.CRITICAL)  # it complains that plotly is absent
-    from prophet import Prophet as Library
+    from prophet import Prophet
     from prophet.serialize import model_to_json
 
     logging.getLogger("cmdstanpy").setLevel(logging.ERROR)  # after the import, which sets it
-    model = Library(
+    model = Prophet(
         holidays=feasts,
         holidays_prior_scale=PRIOR,
         n_changepoints=changes,

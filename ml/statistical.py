@@ -71,7 +71,7 @@ def _fit(name: str, values: Floats) -> Any:  # noqa: ANN401 as above
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # optimisers that stop at a bound: judged by their forecasts, as all are
         try:
-            return model.fit(values)
+            return model.fit(_relative(values))
         except (ValueError, ArithmeticError, np.linalg.LinAlgError):
             return None  # the library found no model for this series: NaN, which is counted as naive
 
@@ -84,7 +84,13 @@ def _forecast(one: tuple[Any, History], origin: np.datetime64, horizons: tuple[i
     ahead = steps(history, origin, horizons)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        path = np.asarray(model.forward(history.values, max(int(ahead.max()), 1))["mean"])
-    path = np.concatenate(([history.values[-1]], path))[ahead]
-    sane = np.isfinite(path) & (np.abs(path - history.values[-1]) <= BOUND)
-    return np.where(sane, np.exp(np.where(sane, path, 0.0)), np.nan)
+        path = np.asarray(model.forward(_relative(history.values), max(int(ahead.max()), 1))["mean"])
+    last = _relative(history.values)[-1]
+    path = np.concatenate(([last], path))[ahead]
+    sane = np.isfinite(path) & (np.abs(path - last) <= BOUND)
+    return np.where(sane, np.exp(np.where(sane, path, 0.0) + history.values[0]), np.nan)
+
+
+def _relative(values: Floats) -> Floats:
+    """Against the window's first price: optimisers start from the level, and the unit of money must not matter."""
+    return values - values[0]

@@ -40,9 +40,9 @@ def scales(panel: Panel) -> Floats:
 def cells(panel: Panel, length: int) -> tuple[Whole, Whole]:
     """(series, origin) of every window of `length` days that lies within its series' life."""
     begun = np.isfinite(panel.price)
-    begins = np.where(begun.any(axis=1), begun.argmax(axis=1), begun.shape[1])
-    series, origin = np.nonzero(np.arange(begun.shape[1])[None, :] - length + 1 >= begins[:, None])
-    return series, origin
+    full = np.cumsum(begun, axis=1)[:, : max(begun.shape[1] - length + 1, 0)] > 0  # begun on the window's first day
+    series, first = np.nonzero(full)
+    return series, first + length - 1
 
 
 def windows(panel: Panel, length: int, knots: Sequence[int], series: Whole, origin: Whole) -> Windows:
