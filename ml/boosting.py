@@ -33,7 +33,7 @@ class Knobs:
 
 @dataclass
 class Boosting:
-    """Forecaster (ml.forecaster). Target (y[t+h] − y[t]) / v, loss L1 with weight v, which is the absolute error of log prices."""
+    """Forecaster (ml.forecaster). Target (y[t+h] − y[t]) / v; loss L1 with weight v, which is the error of log prices."""
 
     seed: int = 0
     horizons: Sequence[int] = HORIZONS
