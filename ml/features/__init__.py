@@ -15,6 +15,7 @@ Rows = npt.NDArray[np.int64]
 FEATURES: tuple[Feature, ...] = own.FEATURES + national.FEATURES + goods.FEATURES + ahead.FEATURES + outside.FEATURES
 DECIMALS = 5  # rounding of sums taken in another order stays below
 LARGEST = 1e4
+REACH_DAYS = 500  # no feature but those of the weather looks further back
 
 
 def columns(base: Base, features: Sequence[Feature], series: Rows, days: Rows) -> npt.NDArray[np.float32]:
@@ -28,9 +29,17 @@ def columns(base: Base, features: Sequence[Feature], series: Rows, days: Rows) -
     return found
 
 
+def latest(panel: Panel, selection: Selection, features: Sequence[Feature]) -> tuple[Base, npt.NDArray[np.float32]]:
+    """(what they are made of, (series, features) of the panel's last day), from no more days than they reach back."""
+    weather = any(one.value.ndim == 2 for one in panel.outside)  # compared with all the years before
+    base = Base(panel if weather else panel.since(max(len(panel.days) - REACH_DAYS, 0)), selection)
+    rows = np.arange(len(panel.commodities))
+    return base, columns(base, features, rows, np.full(len(rows), base.y.shape[1] - 1))
+
+
 def described() -> list[dict[str, str]]:
     """Name, group, definition and availability of every feature, for the record."""
     return [{"name": f.name, "group": f.group, "says": f.says, "available": f.available} for f in FEATURES]
 
 
-__all__ = ["FEATURES", "Base", "Feature", "Panel", "Selection", "chosen", "columns", "described"]
+__all__ = ["FEATURES", "Base", "Feature", "Panel", "Selection", "chosen", "columns", "described", "latest"]
