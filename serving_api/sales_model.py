@@ -5,8 +5,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import skops.io
-
 from conf.settings import settings
 from lakehouse.sales import TRUSTED
 
@@ -46,6 +44,8 @@ class SalesModel:
         return about.st_ino, about.st_mtime_ns, about.st_size
 
     def _read(self) -> dict[str, Any] | None:
+        import skops.io  # a second of a core, which a service without a sales model need not spend
+
         try:
             found: dict[str, Any] = skops.io.load(self._file, trusted=TRUSTED)
         except Exception:  # noqa: BLE001  # whatever is wrong with the file, the service goes on without it
