@@ -24,6 +24,7 @@ from serving_api.paging import Cursors
 from serving_api.problems import Problem, of_http_exception, of_query, written
 from serving_api.reviews import Reviews
 from serving_api.routes import (
+    analytics,
     anomalies,
     blockchain,
     decisions,
@@ -91,7 +92,7 @@ def create() -> FastAPI:
     )
     rooms = (
         service, statistics, ingest, events, prices, markets, decisions, quarantine, quality, price_check, blockchain,
-        forecasts, predictions, anomalies, models, sales, short_forms,
+        forecasts, predictions, anomalies, models, analytics, sales, short_forms,
     )  # fmt: skip
     for room in rooms:
         application.include_router(room.router)

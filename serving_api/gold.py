@@ -36,6 +36,7 @@ TIMES = {  # elsewhere event_time
     "gold.forecasts": "issued_at",
     "gold.model_accuracy": "measured_at",
     "gold.feature_importance": "measured_at",
+    "gold.weather_prices": "measured_at",
 }
 CACHED_ANSWERS = 2000
 

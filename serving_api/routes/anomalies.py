@@ -9,7 +9,6 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 
 from conf.settings import settings
-from lakehouse.reference import commodities, commodity_aliases, matching_key
 from lakehouse.validation.series_check import MODEL, check_series
 from lakehouse.validation.thresholds import Thresholds
 from serving_api.access import role_of
@@ -19,9 +18,8 @@ from serving_api.gold import Gold, Snapshot
 from serving_api.names import NATION, area, commodity_ids
 from serving_api.newest import next_rows
 from serving_api.paging import Key, Range, time_range
-from serving_api.problems import invalid
 from serving_api.routes.decisions import body_of
-from serving_api.routes.predictions import area_of_body
+from serving_api.routes.predictions import area_of_body, good_of_body
 from serving_api.routes.price_check import statistics_of
 from serving_api.shapes import Many, problems
 from serving_api.shapes_anomaly import AnomaliesAsked, AnomalyAnswer, AnomalyBody, AnomalyRow
@@ -45,10 +43,7 @@ async def judge(request: Request) -> Response:
     asked = (await document(request, role_of)).shaped(AnomalyBody)
     gold: Gold = request.app.state.gold
     code, name = area_of_body(gold, asked.region)
-    found = commodity_aliases().get(matching_key(asked.commodity))
-    if found is None:
-        raise invalid("/commodity", "unknown_commodity", f"no commodity is called '{asked.commodity[:60]}'")
-    good = commodities()[found].representative or found
+    good = good_of_body(asked.commodity)
     snapshot, entries = await run_sync(judged, gold, good, None if code == NATION[0] else code, asked)
     model = {
         "name": "series-check",

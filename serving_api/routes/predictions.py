@@ -56,6 +56,14 @@ def area_of_body(gold: Gold, region: str | None, market_id: str | None = None) -
     return code, provinces()[code].name
 
 
+def good_of_body(name: str) -> str:
+    """The commodity that a body names; a group's representative. Raises Problem 422: it is no address."""
+    try:
+        return single_good(name)
+    except Problem:
+        raise invalid("/commodity", "unknown_commodity", f"no commodity is called '{name[:60]}'") from None
+
+
 def code_of_market(gold: Gold, market_id: str) -> str:
     """The province of a market that is listed or has reported. Raises Problem 422."""
     try:

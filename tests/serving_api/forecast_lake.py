@@ -1,6 +1,6 @@
 """A small lake of everything that models leave behind, for the API to serve."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from lakehouse.reference import provinces
@@ -139,6 +139,20 @@ def series(region_code: str, nth: int = 0, **more: Any) -> dict[str, Any]:
 STATISTICS = [series(code, nth) for nth, code in enumerate(provinces())]
 
 
+def lag(days: int, p_value: float, **more: Any) -> dict[str, Any]:
+    """A row of gold.weather_prices."""
+    return {
+        "commodity": "bawang-merah", "region_code": "32", "region": "Jawa Barat", "variable": "rainfall_mm", "lag_days": days,
+        "correlation": 0.1 + days / 1000, "n": 1300, "n_eff": 240.0, "ci_low": 0.01, "ci_high": 0.2, "p_value": p_value,
+        "p_value_adjusted": 2 * p_value, "placebo_p_value": 0.04, "significant": p_value < 0.01, "strongest": days == 30,
+        "text": f"{days} hari", "method": "Pearson", "from_date": date(2020, 1, 1), "to_date": date(2025, 3, 31),
+        "measured_at": MEASURED, **more,
+    }  # fmt: skip
+
+
+WEATHER = [lag(0, 0.4), lag(7, 0.03), lag(14, 0.02), lag(30, 0.001), lag(7, 0.5, variable="humidity_pct")]
+
+
 def fill_models(root: str) -> None:
     """Every table that models write, and the statistics that prices are judged by."""
     write(root, "gold.forecasts", FORECASTS)
@@ -146,3 +160,4 @@ def fill_models(root: str) -> None:
     write(root, "gold.feature_importance", IMPORTANCE)
     write(root, "gold.anomalies", ANOMALIES)
     write(root, "gold.series_stats", STATISTICS)
+    write(root, "gold.weather_prices", WEATHER)
