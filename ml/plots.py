@@ -41,7 +41,7 @@ def _skill_by_commodity(axes: Axes, cells: Cells, models: Sequence[str]) -> None
     for nth, model in enumerate(models):
         own, other = (np.bincount(cells.good, np.abs(cells.actual - made)) for made in (cells.forecasts[model], cells.naive))
         axes.barh(place + nth * height, 100 * (1 - own / np.maximum(other, 1e-9)), height, label=model)
-    axes.set_yticks(place + 0.4, cells.goods)
+    axes.set_yticks(place + height * (len(models) - 1) / 2, cells.goods)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("skill over naive, % of its error")
     axes.set_xlim(left=max(axes.get_xlim()[0], -40))
