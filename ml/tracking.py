@@ -27,7 +27,7 @@ from ml.forecaster import HORIZONS  # noqa: E402
 from ml.speakers import Speaker  # noqa: E402
 
 CHAMPION = "champion"
-LATEST = "latest"
+LATEST = "newest"  # MLflow keeps "latest" for itself
 PRICE = "price-"  # registered model of a commodity: price-<commodity>
 MODEL = "model-"  # registered model of a name: model-<name>
 EXPERIMENT = "prices"

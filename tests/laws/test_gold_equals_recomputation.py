@@ -28,8 +28,8 @@ LAW_OF_ITS_OWN = {
     "gold.quality_hourly": "tests/streaming_jobs/test_quality_hourly.py",
     "gold.series_stats": "tests/streaming_jobs/test_price_jobs.py",
     "gold.forecasts": "tests/ml/test_materialise.py",
-    "gold.model_accuracy": "tests/ml/test_materialise.py",
-    "gold.feature_importance": "tests/ml/test_materialise.py",
+    "gold.model_accuracy": "tests/ml/test_issued.py",
+    "gold.feature_importance": "tests/ml/test_price_round.py",
 }
 SILVER = ("silver.prices", "silver.sensors")
 

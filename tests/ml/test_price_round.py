@@ -26,6 +26,7 @@ DAYS = 1010  # a year, 78 origins of 8 days, and a week
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
     monkeypatch.setenv("LUMBUNG_TRAINING__PROCESSES", "1")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it for its children
     settings.cache_clear()
     yield tmp_path
     monkeypatch.undo()
