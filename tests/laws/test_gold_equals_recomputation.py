@@ -30,6 +30,9 @@ LAW_OF_ITS_OWN = {
     "gold.forecasts": "tests/ml/test_materialise.py",
     "gold.model_accuracy": "tests/ml/test_issued.py",
     "gold.feature_importance": "tests/ml/test_price_round.py",
+    "gold.weather_prices": "tests/ml/test_weather_prices.py",
+    "gold.sales_model": "tests/ml/test_sales.py",
+    "gold.sales_leaks": "tests/ml/test_sales.py",
 }
 SILVER = ("silver.prices", "silver.sensors")
 
