@@ -19,7 +19,7 @@ class Move:
     """One alarm's move, measured from the median of the week before, beside everybody's."""
 
     size: float  # log ratio
-    others: Floats  # (series,) log ratio; NaN: did not report, unit error, too young
+    moves: Floats  # (days after + 1, series) log ratio since the week before; NaN: did not report, unit error, too young
     regions: dict[str, float]  # median move of each province, the own series left out
     remaining: Floats  # (days after,) share of the move, less the country's, that is left on each later market day
     prices: Floats  # (days after + 1, series) rupiah from the day on
@@ -74,7 +74,7 @@ def move_of(reports: Reports, found: Scores, series: int, row: int) -> Move:
         if np.isfinite(other):
             of_region.setdefault(code, []).append(other)
     medians = {code: float(np.median(every)) for code, every in of_region.items()}
-    return Move(size, others, medians, remaining, prices)
+    return Move(size, moves, medians, remaining, prices)
 
 
 def _median(values: Floats) -> float:

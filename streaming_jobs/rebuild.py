@@ -34,8 +34,11 @@ log = logging.getLogger("lumbung.rebuild")
 console = Console(stderr=True)
 REBUILT = "rebuilt"  # stream id of batches whose own is not known any more
 REFUSED = 5
-# The source; the record of what was shown; what was issued and measured, which does not follow from silver alone.
-KEPT_BY_A_REBUILD = ("bronze.events", "gold.ledger", "gold.forecasts", "gold.model_accuracy", "gold.feature_importance")
+# The source; the record of what was shown; what was issued and measured, which does not follow from silver alone; and what
+# another process writes anew when silver has changed.
+KEPT_BY_A_REBUILD = (
+    "bronze.events", "gold.ledger", "gold.forecasts", "gold.model_accuracy", "gold.feature_importance", "gold.anomalies",
+)  # fmt: skip
 
 
 def positions_frame(spark: SparkSession, positions: Positions) -> DataFrame:

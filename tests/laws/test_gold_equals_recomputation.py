@@ -30,6 +30,7 @@ LAW_OF_ITS_OWN = {
     "gold.forecasts": "tests/ml/test_issue.py",
     "gold.model_accuracy": "tests/ml/test_issue.py",
     "gold.feature_importance": "tests/ml/test_issue.py",
+    "gold.anomalies": "tests/ml/test_anomaly_job.py",
 }
 SILVER = ("silver.prices", "silver.sensors")
 
