@@ -137,15 +137,18 @@ def _row(
         "score": 1 - rare.p, "severity": rare.severity(hard), "label": label.label, "final": label.final,
         "kind": "temporal" if hard or np.nan_to_num(ratios[0]) >= np.nan_to_num(ratios[1]) else "geographic",
         "methods": [name for name, vote in votes.items() if vote],
-        "evidence": orjson.dumps(evidence, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
+        "evidence": orjson.dumps(_shown(evidence)).decode(),
         "model_version": model_version(thresholds),
     }  # fmt: skip
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(type(value).__name__)
+def _shown(value: Any) -> Any:
+    """JSON-able: figures with six significant digits, NaN as None."""
+    if isinstance(value, Mapping):
+        return {name: _shown(one) for name, one in value.items()}
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def refresh(lake: str | None = None) -> None:

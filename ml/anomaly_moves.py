@@ -56,7 +56,8 @@ class Move:
 
 def move_of(reports: Reports, found: Scores, series: int, row: int) -> Move:
     """Of the series at day number `row`; later market days as far as the reports go, FINAL_DAYS at most."""
-    prices = np.where(found.hard, np.nan, reports.price)[row : row + FINAL_DAYS + 1]
+    prices = reports.price[row : row + FINAL_DAYS + 1]
+    prices = np.where(np.nan_to_num(found.unit_power[row : row + len(prices)]) != 0, np.nan, prices)
     prices[0, series] = reports.price[row, series]
     with np.errstate(invalid="ignore", divide="ignore"):
         moves = np.log(prices) - found.level[row]

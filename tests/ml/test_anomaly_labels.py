@@ -10,6 +10,7 @@ import pytest
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts
+from ml.anomalies import anomalies
 from ml.anomaly_context import TABLES, context
 from ml.anomaly_labels import Label, label_of
 from ml.anomaly_reports import Reports
@@ -163,3 +164,15 @@ def at(year: int, month: int, day: int) -> datetime:
 def _table(name: str, rows: list[dict]) -> pa.Table:
     schema = arrow_schema(contracts()[name])
     return pa.Table.from_pylist([{column: row.get(column) for column in schema.names} for row in rows], schema=schema)
+
+
+def test_a_final_row_does_not_change_when_more_days_come():
+    given = made(second=False)
+    price = given.price.copy()
+    price[DAY, SERIES] *= 1.4
+    price[DAY + 3 :, 7] *= 0.6
+    given = replace(given, price=price)
+    short, long = (anomalies([given.until(stop)], limits(), 0, lambda places: {}, {}) for stop in (DAY + 5, DAY + 30))
+    assert short and [row["final"] for row in short if row["region_code"] == CODES[SERIES]] == [True]
+    assert [row for row in short if row["final"]] == [row for row in long if row["market_date"] <= short[0]["market_date"]]
+    assert [row["final"] for row in short if row["region_code"] == CODES[7]] == [False]
