@@ -19,7 +19,9 @@ NUMBERS = ("price", "time", "accepted", "reporters", "newcomer", "trust")
 # report is looked at: one that is still refused, else the newest. T = (1 + accepted) / (2 + accepted + refused) over 90 days.
 REPORTS_SQL = """
   with newest as (
-    select *, coalesce(device_id, '') as device, outcome = 'quarantine' as refused from verdicts
+    select commodity, channel, provider, market_id, region_code, level, market_date, event_time, event_id, price_idr,
+      coalesce(device_id, '') as device, outcome = 'quarantine' as refused
+    from verdicts
     where market_date > $since
     qualify row_number() over (partition by event_id order by ingested_at desc, released desc) = 1
   ), device_days as (

@@ -34,24 +34,24 @@ class Tests:
     manipulation: dict[str, Value]
 
 
-def reporters(reports: Reports, series: int, row: int) -> dict[str, Value]:
-    """Fewer reporters than usual, or one whom nobody knows."""
+def reporters(reports: Reports, move: Move, series: int, row: int) -> dict[str, Value]:
+    """Fewer reporters than usual, or one whom nobody knows; a move that lasts is no noise, whoever saw it first."""
     start = int(np.searchsorted(reports.days, reports.days[row] - REPORTERS_DAYS))
     before = reports.reporters[start:row, series]
     before = before[np.isfinite(before)]
     usual = float(np.median(before)) if len(before) else None
     today = float(reports.reporters[row, series])
     few = None if usual is None else bool(today < REPORTERS_SHARE * usual)
-    newcomer = bool(reports.newcomer[row, series])
+    newcomer, brief = bool(reports.newcomer[row, series]), not move.persisted
     return {
-        "few_reporters": {"reporters": today, "usual": usual, "passed": few},
-        "new_reporter_alone": {"passed": newcomer},
+        "few_reporters": {"reporters": today, "usual": usual, "passed": few and brief if few else few},
+        "new_reporter_alone": {"new": newcomer, "passed": newcomer and brief},
     }
 
 
 def shared(move: Move, region: str, thresholds: Thresholds) -> dict[str, Value]:
     """Provinces, the own one among them, and its nearest ones, that moved the same way by at least half."""
-    alike = {**move.alike(thresholds.shock_part), region: True}
+    alike = {**move.alike(thresholds.shock_part), region: not move.stayed}
     enough = len(alike) >= thresholds.min_peers
     share = sum(alike.values()) / len(alike)
     near = move.neighbours(region)

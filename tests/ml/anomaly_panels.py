@@ -9,7 +9,7 @@ from ml.anomalies import thresholds_of_day
 from ml.anomaly_reports import Reports
 
 CODES = ("11", "12", "13", "14", "15", "16", "31", "32", "33", "34", "35", "36")
-DAYS = 240
+DAYS = 150
 FIRST_DAY = 19_723  # 2024-01-01, a Monday
 GOOD = "bawang-merah"
 

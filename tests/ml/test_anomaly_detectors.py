@@ -23,25 +23,25 @@ def with_factor(given, rows, columns, factor: float):
 
 def test_a_jump_of_one_is_strange_a_jump_of_all_is_not():
     quiet = made(second=False)
-    alone = scores(with_factor(quiet, [200], [3], 1.4), limits())
-    assert alone.strength[200, 3] > 1 and np.nanmax(np.delete(alone.strength[200], 3)) < 1
-    together = scores(with_factor(quiet, range(200, DAYS), range(len(CODES)), 1.4), limits())
-    assert np.nanmax(together.strength[200:]) < 1
+    alone = scores(with_factor(quiet, [110], [3], 1.4), limits())
+    assert alone.strength[110, 3] > 1 and np.nanmax(np.delete(alone.strength[110], 3)) < 1
+    together = scores(with_factor(quiet, range(110, DAYS), range(len(CODES)), 1.4), limits())
+    assert np.nanmax(together.strength[110:]) < 1
 
 
 @pytest.mark.parametrize("factor", [0.01, 0.1, 10.0, 1000.0])
 def test_a_slip_of_the_unit_is_hard_and_is_no_closing(factor: float):
-    found = scores(with_factor(made(second=False), [200], [3], factor), limits())
-    assert found.hard[200, 3] and found.hard.sum() == 1 and np.isnan(found.closing[200, 3])
+    found = scores(with_factor(made(second=False), [110], [3], factor), limits())
+    assert found.hard[110, 3] and found.hard.sum() == 1 and np.isnan(found.closing[110, 3])
 
 
 def test_a_day_is_judged_by_itself_and_by_earlier_days_alone():
     whole = made()
-    early, late = scores(whole.until(180), limits()), scores(whole, limits())
+    early, late = scores(whole.until(100), limits()), scores(whole, limits())
     for name in vars(early):
-        assert np.array_equal(getattr(early, name), getattr(late, name)[:180], equal_nan=True), name
-    assert np.array_equal(forest_scores(early), forest_scores(late)[:180], equal_nan=True)
-    assert np.array_equal(outliers(early, whole.days[:180]), outliers(late, whole.days)[:180])
+        assert np.array_equal(getattr(early, name), getattr(late, name)[:100], equal_nan=True), name
+    assert np.array_equal(forest_scores(early), forest_scores(late)[:100], equal_nan=True)
+    assert np.array_equal(outliers(early, whole.days[:100]), outliers(late, whole.days)[:100])
 
 
 def test_noise_is_what_scikit_learn_labels_so():
@@ -53,9 +53,9 @@ def test_noise_is_what_scikit_learn_labels_so():
 
 
 def test_dbscan_sees_a_province_apart():
-    found = scores(with_factor(made(second=False), [220], [3], 1.3), limits())
+    found = scores(with_factor(made(second=False), [120], [3], 1.3), limits())
     apart = outliers(found, made().days)
-    assert apart[220, 3] and apart[190:].mean() < 0.15
+    assert apart[120, 3] and apart[100:].mean() < 0.15
 
 
 def test_rarity_is_a_rank_that_cannot_claim_more_than_it_has_seen():
@@ -93,7 +93,7 @@ def test_p_of_a_forecast_falls_with_distance_and_meets_its_intervals():
 def test_naive_p_values_are_uniform_on_quiet_days():
     given = made(second=False)
     p = naive_p_values(np.vstack([np.full(len(CODES), np.nan), given.price[:-1]]), given.price)
-    late = p[100:][np.isfinite(p[100:])]
+    late = p[60:][np.isfinite(p[60:])]
     assert abs((late <= 0.1).mean() - 0.1) < 0.03
 
 

@@ -17,7 +17,7 @@ from ml.anomaly_reports import Reports
 from ml.anomaly_scores import scores
 from tests.ml.anomaly_panels import CODES, limits, made
 
-DAY, SERIES = 200, 3  # of the first source, province 14
+DAY, SERIES = 100, 3  # of the first source, province 14
 SECOND = len(CODES) + SERIES  # the same province in the second
 Change = Callable[[np.ndarray], None]
 
@@ -66,6 +66,15 @@ def test_few_or_unknown_reporters_make_a_spike_noise_before_anything_else():
     stranger = np.zeros(few.shape, dtype=bool)
     stranger[DAY, SERIES] = True
     assert label(jump(2), newcomer=stranger).label == "sample_noise"
+    assert label(jump(20), newcomer=stranger).label != "sample_noise"
+
+
+def test_who_stays_while_the_country_moves_has_no_company():
+    def others(price: np.ndarray) -> None:
+        price[DAY:, [nth for nth in range(price.shape[1]) if nth != SERIES]] *= 1.4
+
+    found = label(others, second=False)
+    assert found.label == "unknown" and found.tests.shock["provinces"]["share"] == 0 and found.move.excess < -0.25
 
 
 @pytest.mark.parametrize(("provinces", "called"), [(1, "unknown"), (3, "unknown"), (4, "shock"), (11, "shock")])
