@@ -30,12 +30,14 @@ def panel_of(rows: pd.DataFrame, source: dict[str, Any], lag_days: int = 0) -> P
     carried = carried_weekends(price, days, regions)
     price[carried] = np.nan
     doubtful = unsettled(price)
+    cells_after_outage = int(np.isfinite(price[:, doubtful]).sum())
     price[:, doubtful] = np.nan
     told = {
         "rows": len(kept),
         "rows_dropped": int((~good).sum()),
         "weekend_cells_carried": int(carried.sum()),
         "days_after_outage": [str(day) for day in days[doubtful]],
+        "cells_after_outage": cells_after_outage,
         "lag_days": lag_days,
     }
     commodities = tuple(str(good) for good, _ in wide.index)

@@ -1,1 +1,1 @@
-"""Tests of the models, of those who judge them and of the jobs that train."""
+"""Tests of the models and of those that judge them."""

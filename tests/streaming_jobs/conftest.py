@@ -88,7 +88,9 @@ class Stream:
             stream.query.awaitTermination()
         finally:
             failure = stream.close()
-            vars(stream).clear()  # Spark holds its callback and the callback the query: a circle through both languages, never freed
+            vars(
+                stream
+            ).clear()  # Spark holds its callback and the callback the query: a circle through both languages, never freed
         assert failure is None
 
     def crash(self, point: str) -> None:

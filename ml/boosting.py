@@ -1,0 +1,96 @@
+"""Pooled gradient boosting: one model per horizon over all series, of the move to come in units of the usual daily move."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import xgboost as xgb
+
+from ml.features import FEATURES, Base, Feature, Selection, chosen, columns, latest
+from ml.forecaster import HORIZONS
+from ml.learned import LEAST_ROWS, features_named, labels, learned_cells, prices
+from ml.panel import Floats, Panel
+
+BINS = 128
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """Of one fit. Chosen on Panel Harga, on origins before the final holdout."""
+
+    rounds: int = 300
+    depth: int = 6
+    learning_rate: float = 0.05
+    rows: int = 120_000  # most cells to learn from; with more, every second day, every third …
+    seen_share: float = 0.5  # of rows a tree sees
+    feature_share: float = 0.4  # of features a split sees
+    least_weight: float = 40.0  # in a leaf
+
+
+@dataclass
+class Boosting:
+    """Forecaster (ml.forecaster). Target (y[t+h] − y[t]) / v; loss L1 with weight v, which is the error of log prices."""
+
+    seed: int = 0
+    horizons: Sequence[int] = HORIZONS
+    knobs: Knobs = field(default_factory=Knobs)
+    features: Sequence[str] = tuple(one.name for one in FEATURES)
+    threads: int = 2
+    name: str = "boosting"
+
+    def __post_init__(self) -> None:
+        self._models: dict[int, xgb.Booster] = {}
+        self._selection: Selection | None = None
+
+    @property
+    def _features(self) -> list[Feature]:
+        return features_named(self.features)
+
+    def fit(self, panel: Panel) -> None:
+        """Learn from every cell whose target day is not after the panel's end."""
+        self._models, self._selection = {}, chosen(panel)
+        base = Base(panel, self._selection)
+        series, days = learned_cells(base, self.knobs.rows)
+        if len(series) < LEAST_ROWS:
+            return
+        matrix = xgb.QuantileDMatrix(columns(base, self._features, series, days), max_bin=BINS, nthread=self.threads)
+        for horizon in self.horizons:
+            move, weight = labels(base, series, days, horizon)
+            if (weight > 0).sum() < LEAST_ROWS:
+                continue
+            matrix.set_label(move)
+            matrix.set_weight(weight / np.mean(weight[weight > 0]))
+            self._models[horizon] = xgb.train(self._told(horizon), matrix, num_boost_round=self.knobs.rounds)
+
+    def _told(self, horizon: int) -> dict[str, object]:
+        return {
+            "objective": "reg:absoluteerror",
+            "tree_method": "hist",
+            "max_bin": BINS,
+            "max_depth": self.knobs.depth,
+            "eta": self.knobs.learning_rate,
+            "subsample": self.knobs.seen_share,
+            "colsample_bynode": self.knobs.feature_share,
+            "min_child_weight": self.knobs.least_weight,
+            "base_score": 0.0,
+            "nthread": self.threads,
+            "seed": self.seed * 1000 + horizon,
+        }
+
+    def forecast(self, panel: Panel, horizons: Sequence[int] = HORIZONS) -> Floats:
+        """Horizons that were not learned: ml.learned.prices."""
+        if not self._models or self._selection is None or len(self._selection.leaders) != len(panel.commodities):
+            return np.full((len(panel.commodities), len(horizons)), np.nan)
+        base, cells = latest(panel, self._selection, self._features)
+        matrix = xgb.DMatrix(cells, nthread=self.threads)
+        known = sorted(self._models)
+        return prices(base, np.array([self._models[h].predict(matrix) for h in known], dtype=np.float64), known, horizons)
+
+    def importance(self) -> dict[str, float]:
+        """Mean share of the gain per feature, over the horizons; together 1. Empty before a fit."""
+        gains = np.zeros(len(self._features))
+        for model in self._models.values():
+            gain = model.get_score(importance_type="total_gain")
+            of = np.array([float(gain.get(f"f{place}", 0.0)) for place in range(len(gains))])
+            gains += of / max(of.sum(), 1e-12) / len(self._models)
+        return {one.name: float(gain) for one, gain in zip(self._features, gains, strict=True)} if self._models else {}

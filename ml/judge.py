@@ -1,0 +1,71 @@
+"""From models to decisions in one go: backtest, intervals, gate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ml.backtest import Factory, Plan, Progress, run
+from ml.cells import NAIVE, Cells
+from ml.checks import Checks
+from ml.figures import Figures, by_commodity
+from ml.gate import Bar, Decision, champions, decide
+from ml.intervals import Bands, Calibration, replay
+from ml.panel import Panel
+from ml.significance import Verdict
+from ml.volatility import classes
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All that follows from the cells of a backtest. Naive has bands and a calibration but no decisions: it needs none."""
+
+    cells: Cells
+    bands: dict[str, Bands]  # by model
+    calibrations: dict[str, Calibration]  # by model; as they stand after the last cell, for intervals to be served
+    decisions: dict[str, dict[str, Decision]]  # by model, then commodity
+    champions: dict[str, Decision | None]  # by commodity; None = naive
+
+
+def judge(
+    panel: Panel,
+    cells: Cells,
+    checks: Mapping[str, Checks],
+    nulls: Mapping[str, Verdict] | None = None,
+    bar: Bar | None = None,
+) -> Judgement:
+    """Judge every model of the cells. One without checks is judged as one that failed them all."""
+    replayed = {model: replay(cells, model) for model in cells.models}
+    bands = {model: found[0] for model, found in replayed.items()}
+    # volatility as it was when the first forecast was made: classes are chosen before, not after
+    volatility = classes(panel.until(int(cells.origin.min()))) if len(cells) else {}
+    unchecked = Checks(truncation=False, rerun=False, unchanged=False, leakage=False)
+    decisions = {
+        model: decide(cells, model, bands, volatility, checks.get(model, unchecked), (nulls or {}).get(model), bar)
+        for model in cells.models
+        if model != NAIVE
+    }
+    best = dict.fromkeys(cells.goods) | champions(decisions.values())
+    return Judgement(cells, bands, {model: found[1] for model, found in replayed.items()}, decisions, best)
+
+
+def on_holdout(before: Cells, later: Cells) -> dict[str, dict[str, Figures]]:
+    """Model → commodity → figures on the opened holdout alone; its intervals go on learning from where the others ended."""
+    cells = before.then(later)
+    late = np.isin(cells.origin, later.origin)
+    return {model: by_commodity(cells.where(late), model, replay(cells, model)[0].where(late)) for model in cells.models}
+
+
+def judged(
+    panel: Panel,
+    models: Mapping[str, Factory],
+    plan: Plan,
+    state: Path,
+    checks: Mapping[str, Checks],
+    config: Mapping[str, object] | None = None,
+    workers: int = 1,
+    progress: Progress = lambda done, total, what: None,
+) -> Judgement:
+    """Backtest on the origins before the holdout, and judge."""
+    return judge(panel, run(panel, models, plan.part(opened=False), state, config, workers, progress), checks)
