@@ -107,6 +107,13 @@ class AlertKnobs(BaseModel):
     levels: dict[str, float]
 
 
+class AnomalyKnobs(BaseModel):
+    residual: float = Field(gt=0)
+    geographic: float = Field(gt=0)
+    days: int = Field(ge=30)
+    history_days: int = Field(ge=180)
+
+
 class ForecastKnobs(BaseModel):
     horizon_days: int = Field(ge=1, le=30)
     cut_local_time: time
@@ -160,6 +167,7 @@ class Settings(BaseSettings):
     lake: LakeKnobs
     validation: ValidationKnobs
     alerts: AlertKnobs
+    anomalies: AnomalyKnobs
     forecast: ForecastKnobs
     training: TrainingKnobs
     cv: CvKnobs

@@ -33,6 +33,7 @@ LAW_OF_ITS_OWN = {
     "gold.weather_prices": "tests/ml/test_weather_prices.py",
     "gold.sales_model": "tests/ml/test_sales.py",
     "gold.sales_leaks": "tests/ml/test_sales.py",
+    "gold.anomalies": "tests/ml/test_anomaly_job.py",
 }
 SILVER = ("silver.prices", "silver.sensors")
 
