@@ -11,15 +11,15 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import DeltaTable
 
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts
-from lakehouse.paths import table_path
 from lakehouse.reference import provinces
 from lakehouse.validation import forest
 from lakehouse.validation.thresholds import Thresholds
+from ml import tables
 from ml.anomaly_context import TABLES, Place, context
 from ml.anomaly_events import Event, events
 from ml.anomaly_forecast import VOTE, Issued, issued
@@ -30,7 +30,7 @@ from ml.anomaly_severity import Past, rarity
 from ml.anomaly_space import outliers
 
 log = logging.getLogger("lumbung.anomalies")
-TABLE = "gold.anomalies"
+TABLE, SOURCE = "gold.anomalies", "silver.price_verdicts"
 FORMULAS = "anomalies-1"  # changes with any formula of ml/anomaly_*.py
 EPOCH = date(1970, 1, 1)
 Contexts = Callable[[Sequence[Place]], Mapping[Place, Mapping[str, Any]]]
@@ -80,7 +80,7 @@ def anomalies(
         goods = {one.reports.commodity: (one.reports, one.scores) for one in mine}
         every = [one.past for one in mine]
         for one in mine:
-            found = [event for event in events(one.alarms, one.scores.strength, one.reports.days)]
+            found = events(one.alarms, one.scores.strength, one.reports.days)
             found = [event for event in found if one.reports.days[event.first] >= since]
             places = {_place(one.reports, event) for event in found}
             known = contexts(sorted(places)) if places else {}
@@ -137,57 +137,58 @@ def _row(
         "score": 1 - rare.p, "severity": rare.severity(hard), "label": label.label, "final": label.final,
         "kind": "temporal" if hard or np.nan_to_num(ratios[0]) >= np.nan_to_num(ratios[1]) else "geographic",
         "methods": [name for name, vote in votes.items() if vote],
-        "evidence": orjson.dumps(evidence, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
+        "evidence": orjson.dumps(_shown(evidence)).decode(),
         "model_version": model_version(thresholds),
     }  # fmt: skip
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(type(value).__name__)
+def _shown(value: Any) -> Any:
+    """JSON-able: figures with six significant digits, NaN as None."""
+    if isinstance(value, Mapping):
+        return {name: _shown(one) for name, one in value.items()}
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def refresh(lake: str | None = None) -> None:
     """Bring gold.anomalies up to silver.price_verdicts; nothing is written when nothing that it rests on has changed.
 
-    `lake`: root of the lake, that of the settings when None. Events older than knob anomalies.days stay as they are.
+    `lake`: must be the root of the settings when given. Events that began before knob anomalies.days stay as they are.
     """
-    root = lake or settings().lake_root
-    verdicts = DeltaTable(table_path(root, "silver.price_verdicts"))
+    if lake not in (None, settings().lake_root):
+        raise ValueError(f"ml writes the lake of the settings, {settings().lake_root}, not {lake}")
+    if not tables.is_there(SOURCE):
+        return
+    verdicts, thresholds = DeltaTable(tables.path_of(SOURCE)), thresholds_of_day()
+    forecasts = DeltaTable(tables.path_of("gold.forecasts")) if tables.is_there("gold.forecasts") else None
+    versions = f"{SOURCE} {verdicts.version()}, gold.forecasts {forecasts.version() if forecasts else None}"
+    made_from = f"{model_version(thresholds)} of {versions}"
+    if tables.last_made_from(TABLE) == tables.fingerprint(made_from):
+        return
     dataset = verdicts.to_pyarrow_dataset()
     marks = dataset.to_table(columns=["market_date", "ingested_at"])
     newest, measured_at = pc.max(marks["market_date"]).as_py(), pc.max(marks["ingested_at"]).as_py()
     if newest is None:
         return
-    thresholds, knobs = thresholds_of_day(), settings().anomalies
-    forecasts = _opened(root, "gold.forecasts")
-    versions = {"verdicts": verdicts.version(), "forecasts": forecasts.version() if forecasts else None}
-    tag = orjson.dumps({"model": model_version(thresholds), **versions}).decode()
-    held = _opened(root, TABLE)
-    if held and any(commit.get("lumbung") == tag for commit in held.history(1)):
-        return
-    since = newest - timedelta(days=knobs.days)
-    given = list(reports(dataset, newest - timedelta(days=knobs.history_days)))
-    tables = {name: _opened_or_empty(root, name) for name in TABLES}
+    since = newest - timedelta(days=settings().anomalies.days)
+    given = list(reports(dataset, newest - timedelta(days=settings().anomalies.history_days)))
+    around = {name: _opened_or_empty(name) for name in TABLES}
     served = issued(forecasts.to_pyarrow_dataset() if forecasts else None)
-    found = anomalies(given, thresholds, (since - EPOCH).days, lambda places: context(tables, places), served)
+    found = anomalies(given, thresholds, (since - EPOCH).days, lambda places: context(around, places), served)
     schema = arrow_schema(contracts()[TABLE])
     rows = pa.Table.from_pylist([{**row, "measured_at": measured_at} for row in found], schema=schema)
-    if held:
-        older = held.to_pyarrow_dataset().to_table(filter=pc.field("market_date") < pa.scalar(since))
-        rows = pa.concat_tables([older.select(schema.names).cast(schema), rows])
-    write_deltalake(
-        table_path(root, TABLE), rows, mode="overwrite", commit_properties=CommitProperties(custom_metadata={"lumbung": tag})
-    )
+    tables.replace(TABLE, pa.concat_tables([_older(since), rows]), made_from)
     log.info("%d anomalies since %s, %d of them not yet final", len(found), since, sum(not row["final"] for row in found))
 
 
-def _opened(root: str, table: str) -> DeltaTable | None:
-    path = table_path(root, table)
-    return DeltaTable(path) if DeltaTable.is_deltatable(path) else None
+def _older(since: date) -> pa.Table:
+    """Events that are not looked at again."""
+    held = tables.ensure(TABLE).to_pyarrow_dataset().to_table(filter=pc.field("market_date") < pa.scalar(since))
+    return tables.shaped(held, contracts()[TABLE])
 
 
-def _opened_or_empty(root: str, table: str) -> object:
-    opened = _opened(root, table)
-    return opened.to_pyarrow_dataset() if opened else arrow_schema(contracts()[table]).empty_table()
+def _opened_or_empty(table: str) -> object:
+    if tables.is_there(table):
+        return DeltaTable(tables.path_of(table)).to_pyarrow_dataset()
+    return arrow_schema(contracts()[table]).empty_table()

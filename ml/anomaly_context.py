@@ -60,5 +60,5 @@ def context(tables: Mapping[str, object], places: Sequence[Place]) -> dict[Place
         con.register("places", given)
         for name in TABLES:
             con.register(name.removeprefix("silver."), tables[name])
-        rows = con.execute(CONTEXT_SQL, {"scarcity": SCARCITY}).to_arrow_table().to_pylist()
+        rows = con.sql(CONTEXT_SQL, params={"scarcity": SCARCITY}).to_arrow_table().to_pylist()
     return {(row.pop("commodity"), row.pop("region_code"), row.pop("day")): row for row in rows}

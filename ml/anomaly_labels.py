@@ -27,7 +27,7 @@ class Label:
 
     def told(self) -> dict[str, Any]:
         """JSON-able."""
-        return {"move": self.move.size, "reason": self.reason, **asdict(self.tests)}
+        return {"move": self.move.size, "less_country": self.move.excess, "reason": self.reason, **asdict(self.tests)}
 
 
 def label_of(goods: Goods, commodity: str, series: int, row: int, thresholds: Thresholds, outside: Mapping[str, Any]) -> Label:
@@ -41,7 +41,7 @@ def label_of(goods: Goods, commodity: str, series: int, row: int, thresholds: Th
     agreement, mismatch = tests.sources(reports, found, move, series, row, thresholds)
     made = tests.Tests(
         entry_error=tests.entry_error(reports, found, goods, series, row, thresholds),
-        noise=tests.reporters(reports, series, row),
+        noise=tests.reporters(reports, move, series, row),
         shock={**tests.shared(move, region, thresholds), "sources": agreement, "causes": causes(outside, move)},
         isolated=tests.isolated(move, region),
         manipulation={

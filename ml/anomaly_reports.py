@@ -7,20 +7,23 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Series = tuple[str, str, str]  # provider, market_id, region_code
-NEW_DAYS = TRUST_DAYS = 90
+TRUST_DAYS = 90
 NUMBERS = ("price", "time", "accepted", "reporters", "newcomer", "trust")
 # An event is judged again when it was released or corrected: its newest verdict counts. Of a series-day the most doubtful
 # report is looked at: one that is still refused, else the newest. T = (1 + accepted) / (2 + accepted + refused) over 90 days.
 REPORTS_SQL = """
   with newest as (
-    select *, coalesce(device_id, '') as device, outcome = 'quarantine' as refused from verdicts
+    select commodity, channel, provider, market_id, region_code, level, market_date, event_time, event_id, price_idr,
+      coalesce(device_id, '') as device, outcome = 'quarantine' as refused
+    from verdicts
     where market_date > $since
-    qualify row_number() over (partition by event_id order by ingested_at desc, generation_order desc) = 1
+    qualify row_number() over (partition by event_id order by ingested_at desc, released desc) = 1
   ), device_days as (
     select device, market_date, count(*) filter (not refused) as accepted, count(*) filter (refused) as refused
     from newest where device <> '' group by all
@@ -46,9 +49,11 @@ REPORTS_SQL = """
     (d.device <> '' and d.reporters = 1 and f.first_day = d.market_date and o.opened < d.market_date)::int as newcomer
   from days d
   left join trusted t on t.device = d.device and t.market_date = d.market_date
-  left join firsts f using (commodity, channel, provider, market_id, region_code, device)
-  left join openings o using (commodity, channel, provider, market_id, region_code)
-  order by commodity, channel, market_date
+  join firsts f on (f.commodity, f.channel, f.provider, f.market_id, f.region_code, f.device)
+    = (d.commodity, d.channel, d.provider, d.market_id, d.region_code, d.device)
+  join openings o on (o.commodity, o.channel, o.provider, o.market_id, o.region_code)
+    = (d.commodity, d.channel, d.provider, d.market_id, d.region_code)
+  order by d.commodity, d.channel, d.market_date
 """
 
 
@@ -93,17 +98,14 @@ def reports(verdicts: object, since: object) -> Iterator[Reports]:
     """Each commodity and channel of silver.price_verdicts (a dataset or table) after the day `since`."""
     with duckdb.connect(config={"threads": 2}) as con:
         con.execute("set timezone = 'UTC'")
-        con.register("given", verdicts)
-        con.execute("create view verdicts as select *, released as generation_order from given")
-        found = con.execute(REPORTS_SQL.format(trust_days=TRUST_DAYS), {"since": since}).to_arrow_table()
+        con.register("verdicts", verdicts)
+        found = con.sql(REPORTS_SQL.format(trust_days=TRUST_DAYS), params={"since": since}).to_arrow_table()
     goods = found.select(["commodity", "channel"]).group_by(["commodity", "channel"]).aggregate([]).to_pylist()
     for good in sorted(goods, key=lambda one: (one["commodity"], one["channel"])):
         yield _pivoted(good["commodity"], good["channel"], found)
 
 
 def _pivoted(commodity: str, channel: str, found: pa.Table) -> Reports:
-    import pyarrow.compute as pc
-
     rows = found.filter((pc.field("commodity") == commodity) & (pc.field("channel") == channel))
     names = list(zip(*(rows[name].to_pylist() for name in ("provider", "market_id", "region_code")), strict=True))
     level_of = dict(zip(names, rows["level"].to_pylist(), strict=True))
@@ -117,7 +119,5 @@ def _pivoted(commodity: str, channel: str, found: pa.Table) -> Reports:
         grid[name][down, across] = rows[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
     time = np.where(np.isfinite(grid["time"]), grid["time"], 0).astype(np.int64)
     newcomer = np.nan_to_num(grid["newcomer"]) > 0
-    levels = tuple(level_of[one] for one in series)
-    return Reports(
-        commodity, channel, series, levels, days, grid["price"], time, grid["accepted"], grid["reporters"], newcomer, grid["trust"]
-    )
+    levels, accepted, trust = tuple(level_of[one] for one in series), grid["accepted"], grid["trust"]
+    return Reports(commodity, channel, series, levels, days, grid["price"], time, accepted, grid["reporters"], newcomer, trust)

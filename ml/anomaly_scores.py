@@ -41,7 +41,7 @@ class Scores:
 
 
 def scores(reports: Reports, thresholds: Thresholds) -> Scores:
-    """Judge day by day; a day's statistics read closings of earlier days only, its cross-section the reports of the day itself."""
+    """Judge day by day: statistics read closings of earlier days only, the cross-section reads the reports of the day itself."""
     panel = Panel(thresholds.allowed_lateness_days, thresholds.min_peers)
     columns = np.array([panel.column(one, level) for one, level in zip(reports.series, reports.levels, strict=True)])
     shape = reports.price.shape
@@ -59,7 +59,13 @@ def scores(reports: Reports, thresholds: Thresholds) -> Scores:
 
 
 def _judge_day(
-    panel: Panel, columns: np.ndarray, reports: Reports, row: int, there: np.ndarray, thresholds: Thresholds, made: dict[str, Floats]
+    panel: Panel,
+    columns: np.ndarray,
+    reports: Reports,
+    row: int,
+    there: np.ndarray,
+    thresholds: Thresholds,
+    made: dict[str, Floats],
 ) -> None:
     day, good = int(reports.days[row]), commodities()[reports.commodity]
     known, _ = statistics(panel, day, thresholds)
@@ -101,7 +107,7 @@ def _judge_day(
 def cross_section(now: Floats, known: Statistics, day: int, thresholds: Thresholds) -> dict[str, float]:
     """National move and level as the day itself shows them; nothing, so those of the last closed day, when too few report.
 
-    `now`: log price of every series of the panel, NaN where it did not report. A closing of the last week stands in for the level.
+    `now`: log price of every series of the panel, NaN where it did not report; a closing of the last week then stands in.
     """
     age = day - known["last_day"]
     move = median_of(np.where(age <= FRESH_DAYS, now - known["last_log"], np.nan), thresholds.min_peers)

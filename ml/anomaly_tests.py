@@ -34,26 +34,26 @@ class Tests:
     manipulation: dict[str, Value]
 
 
-def reporters(reports: Reports, series: int, row: int) -> dict[str, Value]:
-    """Fewer reporters than usual, or one whom nobody knows."""
+def reporters(reports: Reports, move: Move, series: int, row: int) -> dict[str, Value]:
+    """Fewer reporters than usual, or one whom nobody knows; a move that lasts is no noise, whoever saw it first."""
     start = int(np.searchsorted(reports.days, reports.days[row] - REPORTERS_DAYS))
     before = reports.reporters[start:row, series]
     before = before[np.isfinite(before)]
     usual = float(np.median(before)) if len(before) else None
     today = float(reports.reporters[row, series])
     few = None if usual is None else bool(today < REPORTERS_SHARE * usual)
-    newcomer = bool(reports.newcomer[row, series])
+    newcomer, brief = bool(reports.newcomer[row, series]), not move.persisted
     return {
-        "few_reporters": {"reporters": today, "usual": usual, "passed": few},
-        "new_reporter_alone": {"passed": newcomer},
+        "few_reporters": {"reporters": today, "usual": usual, "passed": few and brief if few else few},
+        "new_reporter_alone": {"new": newcomer, "passed": newcomer and brief},
     }
 
 
 def shared(move: Move, region: str, thresholds: Thresholds) -> dict[str, Value]:
-    """Provinces, and the nearest ones, that moved the same way by at least half."""
-    alike = move.alike(thresholds.shock_part)
+    """Provinces, the own one among them, and its nearest ones, that moved the same way by at least half."""
+    alike = {**move.alike(thresholds.shock_part), region: not move.stayed}
     enough = len(alike) >= thresholds.min_peers
-    share = sum(alike.values()) / max(len(alike), 1)
+    share = sum(alike.values()) / len(alike)
     near = move.neighbours(region)
     near_share = float((near >= thresholds.shock_part).mean()) if len(near) else None
     return {
@@ -70,33 +70,33 @@ def isolated(move: Move, region: str) -> Value:
 
 
 def sources(reports: Reports, found: Scores, move: Move, series: int, row: int, thresholds: Thresholds) -> tuple[Value, Value]:
-    """(agreement, mismatch) with other sources of the region and level on that day, centred on their usual distance.
+    """(agreement, mismatch) with other sources of the region and level, centred on their usual distance of 180 days.
 
-    They agree when within the tolerance and when the other moved the same way by half: standing still near it is no agreement.
+    Another agrees when on the day, or while the move lasts on the next ones, it is within the tolerance and has itself moved the
+    same way by half: standing still near it is no agreement. The mismatch is that of the day itself.
     """
     provider, _, region = reports.series[series]
-    level = reports.levels[series]
-    tolerance = thresholds.tolerance_of(reports.commodity)
+    tolerance, level = thresholds.tolerance_of(reports.commodity), reports.levels[series]
     start = int(np.searchsorted(reports.days, reports.days[row] - SOURCE_DAYS))
-    own = np.log(found.closing[start:row, series])
+    own, half = np.log(found.closing[start:row, series]), thresholds.shock_part * abs(move.size)
     gaps, agreeing, pairs = {}, [], 0
     for other in sorted({name for name, _, _ in reports.series} - {provider}):
         where = [n for n, one in enumerate(reports.series) if (one[0], one[2], reports.levels[n]) == (other, region, level)]
         distance = own - _row_median(np.log(found.closing[start:row][:, where]))
         distance = distance[np.isfinite(distance)]
-        now = np.log(reports.price[row, where])[~found.hard[row, where]]
-        now, others = now[np.isfinite(now)], move.others[where]
-        others = others[np.isfinite(others)]
-        if len(distance) < thresholds.source_pairs or not len(now):
+        if len(distance) < thresholds.source_pairs:
             continue
         pairs = max(pairs, len(distance))
-        gaps[other] = float(np.log(reports.price[row, series]) - np.median(now) - np.median(distance))
-        moved = len(others) and np.median(others) * np.sign(move.size) >= thresholds.shock_part * abs(move.size)
-        agreeing += [other] if moved and abs(gaps[other]) <= tolerance else []
+        gap = np.log(move.prices[:, series]) - _row_median(np.log(move.prices[:, where])) - np.median(distance)
+        both = np.fmin(_row_median(move.moves[:, where]) * np.sign(move.size), move.moves[:, series] * np.sign(move.size))
+        if np.isfinite(gap[0]):
+            gaps[other] = float(gap[0])
+        if ((np.abs(gap) <= tolerance) & (both >= half)).any():
+            agreeing.append(other)
     told = {"gaps": gaps, "tolerance": tolerance, "pairs": pairs}
     nearest_gap = min((abs(gap) for gap in gaps.values()), default=None)
     return (
-        {**told, "agreeing": agreeing, "passed": bool(agreeing) if gaps else None},
+        {**told, "agreeing": agreeing, "passed": bool(agreeing) if pairs else None},
         {**told, "passed": None if nearest_gap is None else nearest_gap > tolerance},
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import xgboost as xgb
 
-from ml.features import FEATURES, Base, Selection, chosen, columns, latest
+from ml.features import FEATURES, Base, Feature, Selection, chosen, columns, latest
 from ml.forecaster import HORIZONS
 from ml.learned import LEAST_ROWS, features_named, labels, learned_cells, prices
 from ml.panel import Floats, Panel
@@ -39,9 +39,12 @@ class Boosting:
     name: str = "boosting"
 
     def __post_init__(self) -> None:
-        self._features = features_named(self.features)
         self._models: dict[int, xgb.Booster] = {}
         self._selection: Selection | None = None
+
+    @property
+    def _features(self) -> list[Feature]:
+        return features_named(self.features)
 
     def fit(self, panel: Panel) -> None:
         """Learn from every cell whose target day is not after the panel's end."""

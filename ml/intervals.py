@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import ceil, sqrt
 from statistics import NormalDist
 
@@ -101,7 +102,7 @@ class Bands:
     confidence: Floats
     basis: npt.NDArray[np.str_]
 
-    @property
+    @cached_property
     def calibrated(self) -> npt.NDArray[np.bool_]:
         """Cells whose interval rests on scores; the first origins have none."""
         return self.basis != BASES[-1]
@@ -164,7 +165,7 @@ def _fill(bands: Bands, cells: Cells, model: str, rows: slice, calibration: Cali
 
 
 def _adapt(alpha: dict[tuple[str, float], float], cells: Cells, bands: Bands, rows: slice, gamma: float) -> None:
-    actual, good, judged = cells.actual[rows], cells.good[rows], bands.calibrated[rows]
+    actual, good, judged = cells.actual[rows], cells.good[rows], bands.basis[rows] != BASES[-1]
     for level in bands.lower:
         missed = (actual < bands.lower[level][rows]) | (actual > bands.upper[level][rows])
         for number in np.unique(good[judged]):

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ml.backtest import Factory, Plan, Progress, run
 from ml.cells import NAIVE, Cells
 from ml.checks import Checks
+from ml.figures import Figures, by_commodity
 from ml.gate import Bar, Decision, champions, decide
 from ml.intervals import Bands, Calibration, replay
 from ml.panel import Panel
@@ -45,6 +48,13 @@ def judge(
     }
     best = dict.fromkeys(cells.goods) | champions(decisions.values())
     return Judgement(cells, bands, {model: found[1] for model, found in replayed.items()}, decisions, best)
+
+
+def on_holdout(before: Cells, later: Cells) -> dict[str, dict[str, Figures]]:
+    """Model → commodity → figures on the opened holdout alone; its intervals go on learning from where the others ended."""
+    cells = before.then(later)
+    late = np.isin(cells.origin, later.origin)
+    return {model: by_commodity(cells.where(late), model, replay(cells, model)[0].where(late)) for model in cells.models}
 
 
 def judged(

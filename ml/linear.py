@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ml.features import FEATURES, Base, Selection, chosen, columns, latest
+from ml.features import FEATURES, Base, Feature, Selection, chosen, columns, latest
 from ml.forecaster import HORIZONS
 from ml.learned import LEAST_ROWS, features_named, labels, learned_cells, prices
 from ml.panel import Floats, Panel
@@ -30,10 +30,11 @@ class Linear:
     good_ridge: float = 500.0  # pull of a good's weights towards its class's, in rows
     name: str = "linear"
     _weights: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict, init=False)  # horizon → (series, features)
+    _selection: Selection | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        self._features = features_named(self.features)
-        self._selection: Selection | None = None
+    @property
+    def _features(self) -> list[Feature]:
+        return features_named(self.features)
 
     def fit(self, panel: Panel) -> None:
         """Learn from cells whose target day is not after the panel's end."""

@@ -32,6 +32,18 @@ def _statistical(name: str, seed: int, quick: bool) -> Forecaster:
     return Statistical(name, window_days=120 if quick else 365)
 
 
+def _boosting(seed: int, quick: bool) -> Forecaster:
+    from ml.boosting import Boosting, Knobs
+
+    return Boosting(seed, knobs=Knobs(rounds=60, depth=5, learning_rate=0.1, rows=25_000)) if quick else Boosting(seed)
+
+
+def _linear(seed: int, quick: bool) -> Forecaster:
+    from ml.linear import Linear
+
+    return Linear(rows=20_000) if quick else Linear()
+
+
 def _prophet(seed: int, quick: bool) -> Forecaster:
     from ml.prophet_model import NationalProphet
 
@@ -52,6 +64,8 @@ MODELS: dict[str, Maker] = {
     "ets": partial(_statistical, "ets"),
     "theta": partial(_statistical, "theta"),
     "arima": partial(_statistical, "arima"),
+    "linear": _linear,
+    "boosting": _boosting,
     "prophet": _prophet,
     "lstm": _lstm,
 }

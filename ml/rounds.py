@@ -82,7 +82,15 @@ def training_due(stands: Prices) -> str | None:
     fresh = abs(stands.days - last["days"])
     if fresh >= settings().training.new_days:
         return f"{fresh} newly observed market days"
+    if noted("drift").get("drifting"):
+        return "prices drift away from the law that forecasts were judged by"
     return None
+
+
+def drift_answered() -> None:
+    """Looks begin anew after a training."""
+    if noted("drift"):
+        note("drift", **{**{k: v for k, v in noted("drift").items() if k != "at"}, "drifting": False, "against": 0})
 
 
 def issue_due(stands: Prices, now: datetime) -> str | None:

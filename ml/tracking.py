@@ -20,14 +20,16 @@ os.environ["DO_NOT_TRACK"] = "true"
 warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
 
 import mlflow  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.pyfunc import PythonModel  # noqa: E402
 from mlflow.utils.logging_utils import disable_logging  # noqa: E402
 
-from ml.forecaster import HORIZONS, Forecaster  # noqa: E402
+from ml.forecaster import HORIZONS  # noqa: E402
+from ml.speakers import Speaker  # noqa: E402
 
 CHAMPION = "champion"
-PREFIX = "price-"  # registered model of a commodity: price-<commodity>
+LATEST = "newest"  # MLflow keeps "latest" for itself
+PRICE = "price-"  # registered model of a commodity: price-<commodity>
+MODEL = "model-"  # registered model of a name: model-<name>
 EXPERIMENT = "prices"
 
 
@@ -47,8 +49,8 @@ class Champion:
 class Served(PythonModel):  # type: ignore[misc]
     """A fitted forecaster as MLflow keeps it. Through MLflow's own server: rows commodity, region, unit, date, price in."""
 
-    def __init__(self, forecaster: Forecaster) -> None:
-        self.forecaster = forecaster
+    def __init__(self, speaker: Speaker) -> None:
+        self.speaker = speaker
 
     def predict(self, context, model_input, params=None):  # noqa: ANN001, ANN201  (MLflow reads hints as a schema)
         """A frame commodity, region, horizon_days, price_idr from a frame of past prices."""
@@ -57,7 +59,7 @@ class Served(PythonModel):  # type: ignore[misc]
         from ml.panel_rows import panel_of
 
         panel = panel_of(model_input, {})
-        price = self.forecaster.forecast(panel, HORIZONS)
+        price = self.speaker.answer(panel, HORIZONS)
         rows = [
             {"commodity": good, "region": region, "horizon_days": ahead, "price_idr": price[row, nth]}
             for row, (good, region) in enumerate(zip(panel.commodities, panel.regions, strict=True))
@@ -124,23 +126,33 @@ def files(folder: Path, under: str) -> None:
     mlflow.log_artifacts(str(folder), under)
 
 
-def keep(forecaster: Forecaster) -> str:
-    """Log a fitted model with the running run; its address."""
+def keep(speaker: Speaker) -> str:
+    """Log a fitted model with the running run, as the latest of its name; its address."""
     needs = [f"{name}=={importlib.metadata.version(name)}" for name in ("numpy", "xgboost-cpu", "statsforecast")]
-    kept = mlflow.pyfunc.log_model(name=forecaster.name, python_model=Served(forecaster), pip_requirements=needs)
+    kept = mlflow.pyfunc.log_model(name=speaker.name, python_model=Served(speaker), pip_requirements=needs)
+    made = mlflow.register_model(kept.model_uri, MODEL + speaker.name)
+    mlflow.MlflowClient().set_registered_model_alias(MODEL + speaker.name, LATEST, made.version)
     return str(kept.model_uri)
 
 
-def load(uri: str) -> Forecaster:
+def load(uri: str) -> Speaker:
     """A fitted model by its address."""
-    found: Forecaster = mlflow.pyfunc.load_model(uri).unwrap_python_model().forecaster
+    found: Speaker = mlflow.pyfunc.load_model(uri).unwrap_python_model().speaker
+    return found
+
+
+def latest() -> dict[str, str]:
+    """Model -> address of its newest fit, worthy or not: what is shown beside the champion."""
+    client, found = mlflow.MlflowClient(), {}
+    for registered in client.search_registered_models(filter_string=f"name LIKE '{MODEL}%'", max_results=1000):
+        found[registered.name.removeprefix(MODEL)] = f"models:/{registered.name}@{LATEST}"
     return found
 
 
 def promote(commodity: str, model: str, uri: str, run_id: str, reason: str, skill: float | None) -> Champion:
     """Register the fitted model for a commodity and give it the alias; the one before keeps its version."""
-    client, name = mlflow.MlflowClient(), PREFIX + commodity
-    told = {"model": model, "uri": uri, "reason": reason, **({} if skill is None else {"skill": repr(skill)})}
+    client, name = mlflow.MlflowClient(), PRICE + commodity
+    told = {"model": model, "uri": uri, "reason": reason, "run_id": run_id, **({} if skill is None else {"skill": repr(skill)})}
     made = mlflow.register_model(uri, name, tags=told)
     client.set_registered_model_alias(name, CHAMPION, made.version)
     return Champion(commodity, model, str(made.version), run_id, uri, reason, skill)
@@ -148,20 +160,17 @@ def promote(commodity: str, model: str, uri: str, run_id: str, reason: str, skil
 
 def demote(commodity: str) -> None:
     """Take the alias away: naive is served until a model is worthy again."""
-    mlflow.MlflowClient().delete_registered_model_alias(PREFIX + commodity, CHAMPION)
+    mlflow.MlflowClient().delete_registered_model_alias(PRICE + commodity, CHAMPION)
 
 
 def champions() -> dict[str, Champion]:
     """Commodity -> who has the alias; commodities without one are left out."""
     client, found = mlflow.MlflowClient(), {}
-    for registered in client.search_registered_models(filter_string=f"name LIKE '{PREFIX}%'", max_results=1000):
-        try:
-            version = client.get_model_version_by_alias(registered.name, CHAMPION)
-        except MlflowException:
+    for registered in client.search_registered_models(filter_string=f"name LIKE '{PRICE}%'", max_results=1000):
+        if CHAMPION not in registered.aliases:
             continue
-        told, good = version.tags, registered.name.removeprefix(PREFIX)
+        version = client.get_model_version_by_alias(registered.name, CHAMPION)
+        told, good = version.tags, registered.name.removeprefix(PRICE)
         skill = float(told["skill"]) if "skill" in told else None
-        found[good] = Champion(
-            good, told["model"], str(version.version), version.run_id or "", told["uri"], told["reason"], skill
-        )
+        found[good] = Champion(good, told["model"], str(version.version), told["run_id"], told["uri"], told["reason"], skill)
     return found

@@ -139,7 +139,7 @@ def test_a_law_is_found(signal: SalesRound):
 
 def test_memory_of_products_looks_like_skill_until_products_are_held_apart():
     """Noise again, twenty states a product: rows dealt at random give the R² near 1 that is so often announced."""
-    rows = listings(made(4, 40, states=20))
+    rows = listings(made(4, 60, states=20))
     models = {split: answers(rows, split, FOLDS, 1, lambda part: fitted(part, FOLDS, 1, True)) for split in ("random", "grouped")}
     assert figures(models["random"], "forest")["r2"] > 0.85
     assert figures(models["grouped"], "forest")["r2"] < 0.05
