@@ -113,7 +113,7 @@ def test_degenerate_series_are_judged_too() -> None:
 
 def test_the_label_is_that_of_scikit_learn() -> None:
     draw, labels = np.random.default_rng(1), set()
-    for _ in range(200):
+    for _ in range(60):
         points = draw.standard_t(3, (draw.integers(5, 30), 2))
         one, eps = draw.standard_t(2, 2) * 2, draw.uniform(0.3, 1.5)
         label = DBSCAN(eps=eps, min_samples=MIN_SAMPLES).fit(np.vstack([points, one])).labels_[-1]
