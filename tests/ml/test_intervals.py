@@ -39,7 +39,7 @@ def test_few_scores_borrow_from_others_and_say_so():
     assert some.quantile("b", 1, 0.8)[1] == "commodity_horizon"
     assert some.quantile("b", 1, 0.95)[1] == "horizon"  # 30 of its own < 39, 40 of the horizon
     assert some.quantile("a", 1, 0.8)[1] == "horizon"
-    assert some.quantile("a", 3, 0.8)[1] == "pooled"
+    assert some.quantile("a", 9, 0.8)[1] == "pooled"
     assert some.quantile("new", 7, 0.8)[1] == "horizon"
     one_day = calibration(np.linspace(-2, 2, 70), origins=[1] * 70)
     assert one_day.quantile("a", 1, 0.8)[1] == "reference"  # seventy scores of one day are one sample
