@@ -31,6 +31,7 @@ class Calibration:
 
     The scores are pooled over regions: of the commodity at this horizon; when those are few, of all commodities at it, then of
     all; with none, a normal law takes their place (`reference`: v must then be the commodity's reference daily volatility).
+    A horizon between two that were scored takes the nearer one's scores; one beyond them is pooled.
     """
 
     score: Floats
@@ -73,11 +74,17 @@ class Calibration:
 
     def _scores(self, commodity: str, horizon: int, least: int) -> tuple[tuple[Floats, Floats], str]:
         good = self.goods.index(commodity) if commodity in self.goods else -1
+        if self._horizons and self._horizons[0] < horizon < self._horizons[-1]:  # one between those that were scored
+            horizon = min(self._horizons, key=lambda scored: abs(scored - horizon))
         for basis, key in zip(BASES, ((good, horizon), (None, horizon), (None, None)), strict=False):
             signed, size, origins = self._pool(*key)
             if len(signed) >= least and origins >= LEAST_ORIGINS:
                 return (signed, size), basis
         return (np.empty(0), np.empty(0)), BASES[-1]
+
+    @cached_property
+    def _horizons(self) -> list[int]:
+        return [int(horizon) for horizon in np.unique(self.horizon)]
 
     def _pool(self, good: int | None, horizon: int | None) -> tuple[Floats, Floats, int]:
         """(scores in order, their absolute values in order, how many origins they come from)."""

@@ -27,6 +27,14 @@ class Judgement:
     decisions: dict[str, dict[str, Decision]]  # by model, then commodity
     champions: dict[str, Decision | None]  # by commodity; None = naive
 
+    def says(self, commodity: str) -> str:
+        """Why the champion of a commodity serves: its figures, or why the best challenger does not."""
+        if champion := self.champions.get(commodity):
+            return champion.says
+        judged = [found[commodity] for found in self.decisions.values() if commodity in found]
+        best = max(judged, key=lambda one: np.nan_to_num(one.figures.skill, nan=-np.inf), default=None)
+        return f"naive: no model is better; the best was {best.says}" if best else "naive: no model was judged"
+
 
 def judge(
     panel: Panel,

@@ -110,6 +110,7 @@ def test_the_highest_lower_bound_serves(cells):
     assert {one.model for one in judgement.champions.values()} == {"better"}
     rows = table(judgement.decisions.values())
     assert len(rows) == 6 and all(row["passed"] for row in rows) and {"skill", "coverage_80", "p_holm"} <= set(rows[0])
+    assert judgement.says("a").startswith("better: skill +30.0%")
     assert set(judge_of(better, {"model": GOOD}).champions) == {"a", "b", "c"}
     assert {one.model for one in judge_of(better, {"model": GOOD}).champions.values()} == {"model"}  # unchecked does not serve
 
@@ -120,4 +121,7 @@ def judge_of(cells, checks):
 
 def test_no_cells_no_champion():
     judgement = judge_of(made_cells({"a": 0.2}).where(np.zeros(0, dtype=int)), {"model": GOOD})
-    assert judgement.champions == {"a": None}
+    assert judgement.champions == {"a": None} and judgement.says("a") == "naive: no model was judged"
+    refused = judge_of(made_cells({"a": 0.2, "b": 0.1}), {})
+    assert refused.says("b").startswith("naive: no model is better; the best was model: skill +10.0%")
+    assert "truncation" in refused.says("b")
