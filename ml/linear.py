@@ -15,6 +15,12 @@ from ml.volatility import classes
 GROUPS = ("own", "provinces", "lead-lag", "goods")
 AGES = {"days_since_change", "days_since_report", "reports28", "v180", "last_year7", "last_year28"}  # nothing straight about them
 LINEAR = tuple(one.name for one in FEATURES if one.group in GROUPS and one.name not in AGES)
+# How much of a move comes back depends on how noisy, how national and how scattered a series is: (what bends, around, what is bent).
+PRODUCTS = (
+    ("noise90", -0.3, ("r1", "r3", "own1", "own3", "gap_ma3", "gap_gap7")),
+    ("same_share", 0.5, ("n3", "n7", "lead3", "own7")),
+    ("spread", 1.0, ("n7", "own7", "gap_unusual")),
+)
 LARGEST_FEATURE, LARGEST_LABEL = 25.0, 15.0  # in v: one wild day must not tilt the line
 PASSES = 3  # of reweighting towards the absolute error
 
@@ -29,7 +35,7 @@ class Linear:
     ridge: float = 1000.0  # pull of a class's weights towards 0, in rows
     good_ridge: float = 500.0  # pull of a good's weights towards its class's, in rows
     name: str = "linear"
-    _weights: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict, init=False)  # horizon → (series, features)
+    _weights: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict, init=False)  # horizon → (series, terms)
     _selection: Selection | None = field(default=None, init=False)
 
     @property
@@ -43,14 +49,14 @@ class Linear:
         series, days = learned_cells(base, self.rows)
         if len(series) < LEAST_ROWS:
             return
-        cells = _bounded(columns(base, self._features, series, days))
+        cells = self._terms(columns(base, self._features, series, days))
         for horizon in self.horizons:
             move, weight = labels(base, series, days, horizon)
             there = weight > 0
             if there.sum() < LEAST_ROWS:
                 continue
             move = np.clip(move[there], -LARGEST_LABEL, LARGEST_LABEL)
-            self._weights[horizon] = np.zeros((len(panel.commodities), len(self._features)))
+            self._weights[horizon] = np.zeros((len(panel.commodities), cells.shape[1]))
             for rows, weights in self._fitted(panel, series[there], cells[there], move):
                 self._weights[horizon][rows] = weights
 
@@ -81,12 +87,9 @@ class Linear:
         base, cells = latest(panel, self._selection, self._features)
         known = sorted(self._weights)
         # Summed by numpy itself, not by BLAS, whose order depends on the number of threads.
-        moves = np.array([(self._weights[h] * _bounded(cells)).sum(axis=1) for h in known])
+        terms = self._terms(cells)
+        moves = np.array([(self._weights[h] * terms).sum(axis=1) for h in known])
         return prices(base, moves, known, horizons)
-
-
-def _bounded(cells: npt.NDArray[np.float32]) -> Floats:
-    return np.clip(np.nan_to_num(cells.astype(np.float64)), -LARGEST_FEATURE, LARGEST_FEATURE)
 
 
 def _robust(x: Floats, z: Floats, ridge: float) -> tuple[Floats, Floats]:
