@@ -15,7 +15,7 @@ from ml.volatility import classes
 GROUPS = ("own", "provinces", "lead-lag", "goods")
 AGES = {"days_since_change", "days_since_report", "reports28", "v180", "last_year7", "last_year28"}  # nothing straight about them
 LINEAR = tuple(one.name for one in FEATURES if one.group in GROUPS and one.name not in AGES)
-# How much of a move comes back depends on how noisy, how national and how scattered a series is: (what bends, around, what is bent).
+# How much of a move comes back depends on how noisy, national, scattered a series is: (what bends, around, what is bent).
 PRODUCTS = (
     ("noise90", -0.3, ("r1", "r3", "own1", "own3", "gap_ma3", "gap_gap7")),
     ("same_share", 0.5, ("n3", "n7", "lead3", "own7")),
@@ -59,6 +59,18 @@ class Linear:
             self._weights[horizon] = np.zeros((len(panel.commodities), cells.shape[1]))
             for rows, weights in self._fitted(panel, series[there], cells[there], move):
                 self._weights[horizon][rows] = weights
+
+    def _terms(self, cells: npt.NDArray[np.float32]) -> Floats:
+        """(cells, terms): the features, bounded, and those products whose factors are among them."""
+        bounded = np.clip(np.nan_to_num(cells.astype(np.float64)), -LARGEST_FEATURE, LARGEST_FEATURE)
+        place = {one.name: at for at, one in enumerate(self._features)}
+        made = [
+            (bounded[:, place[bend]] - around) * bounded[:, place[name]]
+            for bend, around, bent in PRODUCTS
+            for name in bent
+            if {bend, name} <= place.keys()
+        ]
+        return np.column_stack([bounded, *made])
 
     def _fitted(
         self, panel: Panel, series: npt.NDArray[np.int64], cells: Floats, move: Floats
