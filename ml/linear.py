@@ -31,7 +31,7 @@ class Linear:
 
     horizons: Sequence[int] = HORIZONS
     features: Sequence[str] = LINEAR
-    rows: int = 80_000  # most cells to learn from
+    rows: int = 50_000  # most cells to learn from
     ridge: float = 1000.0  # pull of a class's weights towards 0, in rows
     good_ridge: float = 500.0  # pull of a good's weights towards its class's, in rows
     name: str = "linear"
