@@ -15,6 +15,12 @@ from ml.volatility import classes
 GROUPS = ("own", "provinces", "lead-lag", "goods")
 AGES = {"days_since_change", "days_since_report", "reports28", "v180", "last_year7", "last_year28"}  # nothing straight about them
 LINEAR = tuple(one.name for one in FEATURES if one.group in GROUPS and one.name not in AGES)
+# How much of a move comes back depends on how noisy, national, scattered a series is: (what bends, around, what is bent).
+PRODUCTS = (
+    ("noise90", -0.3, ("r1", "r3", "own1", "own3", "gap_ma3", "gap_gap7")),
+    ("same_share", 0.5, ("n3", "n7", "lead3", "own7")),
+    ("spread", 1.0, ("n7", "own7", "gap_unusual")),
+)
 LARGEST_FEATURE, LARGEST_LABEL = 25.0, 15.0  # in v: one wild day must not tilt the line
 PASSES = 3  # of reweighting towards the absolute error
 
@@ -25,11 +31,11 @@ class Linear:
 
     horizons: Sequence[int] = HORIZONS
     features: Sequence[str] = LINEAR
-    rows: int = 80_000  # most cells to learn from
+    rows: int = 50_000  # most cells to learn from
     ridge: float = 1000.0  # pull of a class's weights towards 0, in rows
     good_ridge: float = 500.0  # pull of a good's weights towards its class's, in rows
     name: str = "linear"
-    _weights: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict, init=False)  # horizon → (series, features)
+    _weights: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict, init=False)  # horizon → (series, terms)
     _selection: Selection | None = field(default=None, init=False)
 
     @property
@@ -43,16 +49,28 @@ class Linear:
         series, days = learned_cells(base, self.rows)
         if len(series) < LEAST_ROWS:
             return
-        cells = _bounded(columns(base, self._features, series, days))
+        cells = self._terms(columns(base, self._features, series, days))
         for horizon in self.horizons:
             move, weight = labels(base, series, days, horizon)
             there = weight > 0
             if there.sum() < LEAST_ROWS:
                 continue
             move = np.clip(move[there], -LARGEST_LABEL, LARGEST_LABEL)
-            self._weights[horizon] = np.zeros((len(panel.commodities), len(self._features)))
+            self._weights[horizon] = np.zeros((len(panel.commodities), cells.shape[1]))
             for rows, weights in self._fitted(panel, series[there], cells[there], move):
                 self._weights[horizon][rows] = weights
+
+    def _terms(self, cells: npt.NDArray[np.float32]) -> Floats:
+        """(cells, terms): the features, bounded, and those products whose factors are among them."""
+        bounded = np.clip(np.nan_to_num(cells.astype(np.float64)), -LARGEST_FEATURE, LARGEST_FEATURE)
+        place = {one.name: at for at, one in enumerate(self._features)}
+        made = [
+            (bounded[:, place[bend]] - around) * bounded[:, place[name]]
+            for bend, around, bent in PRODUCTS
+            for name in bent
+            if {bend, name} <= place.keys()
+        ]
+        return np.column_stack([bounded, *made])
 
     def _fitted(
         self, panel: Panel, series: npt.NDArray[np.int64], cells: Floats, move: Floats
@@ -81,12 +99,9 @@ class Linear:
         base, cells = latest(panel, self._selection, self._features)
         known = sorted(self._weights)
         # Summed by numpy itself, not by BLAS, whose order depends on the number of threads.
-        moves = np.array([(self._weights[h] * _bounded(cells)).sum(axis=1) for h in known])
+        terms = self._terms(cells)
+        moves = np.array([(self._weights[h] * terms).sum(axis=1) for h in known])
         return prices(base, moves, known, horizons)
-
-
-def _bounded(cells: npt.NDArray[np.float32]) -> Floats:
-    return np.clip(np.nan_to_num(cells.astype(np.float64)), -LARGEST_FEATURE, LARGEST_FEATURE)
 
 
 def _robust(x: Floats, z: Floats, ridge: float) -> tuple[Floats, Floats]:
