@@ -25,7 +25,6 @@ from mlflow.utils.logging_utils import disable_logging  # noqa: E402
 from ml.forecaster import HORIZONS  # noqa: E402
 from ml.speakers import Speaker  # noqa: E402
 
-
 CHAMPION = "champion"
 LATEST = "newest"  # MLflow keeps "latest" for itself
 PRICE = "price-"  # registered model of a commodity: price-<commodity>
