@@ -167,15 +167,21 @@ def _fill(bands: Bands, cells: Cells, model: str, rows: slice, calibration: Cali
         for level in bands.lower:
             bands.lower[level][at], bands.upper[level][at], basis = calibration.bounds(good, horizon, forecast, scale, level)
             bands.basis[at] = basis  # of the last, highest level: the most demanding
+        inner, outer = min(bands.lower), max(bands.lower)  # bases may differ, so one could lie within the other
+        bands.lower[outer][at] = np.minimum(bands.lower[outer][at], bands.lower[inner][at])
+        bands.upper[outer][at] = np.maximum(bands.upper[outer][at], bands.upper[inner][at])
         bands.quantiles[at] = calibration.quantiles(good, horizon, forecast, scale)
         bands.confidence[at] = calibration.confidence(good, horizon, scale)
 
 
 def _adapt(alpha: dict[tuple[str, float], float], cells: Cells, bands: Bands, rows: slice, gamma: float) -> None:
     actual, good, judged = cells.actual[rows], cells.good[rows], bands.basis[rows] != BASES[-1]
-    for level in bands.lower:
+    narrower: dict[str, float] = {}
+    for level in sorted(bands.lower):
         missed = (actual < bands.lower[level][rows]) | (actual > bands.upper[level][rows])
         for number in np.unique(good[judged]):
             key = cells.goods[number], level
             share = missed[judged & (good == number)].mean()
-            alpha[key] = float(np.clip(alpha[key] + gamma * (1 - level - share), *ALPHA_BOUNDS))
+            moved = float(np.clip(alpha[key] + gamma * (1 - level - share), *ALPHA_BOUNDS))
+            # a wider interval never misses more than a narrower one may
+            alpha[key] = narrower[key[0]] = min(moved, narrower.get(key[0], 1.0))
