@@ -128,6 +128,7 @@ class TrainingKnobs(BaseModel):
     niceness: int = Field(ge=0, le=19)
     watch_seconds: float = Field(gt=0)
     new_days: int = Field(ge=1)
+    new_listings: int = Field(ge=1)
     issue_minutes: float = Field(ge=0)
     retry_minutes: float = Field(gt=0)
     drift_psi: float = Field(gt=0)

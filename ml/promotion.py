@@ -117,14 +117,7 @@ def _judged(contest: Contest, name: str) -> dict[str, Judged]:
     decisions = contest.judgement.decisions
     if name != NAIVE:
         return {good: Judged(one.figures.skill, one.says) for good, one in decisions[name].items()}
-    found = {}
-    for good in contest.judgement.cells.goods:
-        asked = [by_good[good] for by_good in decisions.values() if good in by_good]
-        nearest = max(asked, key=lambda one: one.figures.skill_low, default=None)
-        found[good] = Judged(
-            0.0, f"naive: no model was worthy; the nearest: {nearest.says}" if nearest else "naive: nobody else was tried"
-        )
-    return found
+    return {good: Judged(0.0, contest.judgement.says(good)) for good in contest.judgement.cells.goods}
 
 
 def _parameters(contest: Contest, names: Sequence[str]) -> dict[str, object]:
