@@ -8,20 +8,20 @@ import numpy as np
 
 from conf.settings import settings
 from ml import challengers
-from ml.backtest import Factory, Plan, open_holdout, plan, run
+from ml.backtest import Factory, Plan, open_holdout, run
 from ml.cells import NAIVE, Cells
 from ml.checks import Checks
 from ml.ensemble import Ensemble, Weights, learned, walked
 from ml.intervals import Calibration, replay
 from ml.judge import Judgement, judge
 from ml.models import SLOW
+from ml.origins import planned
 from ml.panel import Panel
 from ml.progress import Progress
 from ml.significance import Verdict
 from ml.volatility import classes
 
 ENSEMBLE = "ensemble"
-QUICK_ORIGINS = 16
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,6 @@ class Contest:
     def weights(self) -> Weights:
         """Of the ensemble, from all cells; what serves next is blended by what is known now."""
         return learned(self.judgement.cells, self.members, classes(self.panel))
-
-
-def planned(panel: Panel, quick: bool) -> Plan:
-    """The origins of a round. The gate asks for a year of them, so a quick round promotes nobody where there is more history."""
-    horizons = tuple(range(1, settings().forecast.horizon_days + 1))
-    return plan(panel, QUICK_ORIGINS, 0, horizons=horizons) if quick else plan(panel, horizons=horizons)
 
 
 def try_all(panel: Panel, names: Sequence[str], quick: bool, state: Path, told: Progress) -> Contest:
