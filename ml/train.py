@@ -69,11 +69,35 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _rounds(asked: argparse.Namespace) -> int:
-    from ml import price_round
-
-    if asked.kind in (None, "price"):
-        price_round.run(price_round.Request.of(asked))
+    """What one sort finds nothing to learn from keeps no other from it. Raises FileNotFoundError when none finds anything."""
+    missing = []
+    kinds = (
+        (asked.kind,) if asked.kind else ("price",) if asked.issue or asked.models or asked.commodities else ("price", "sales")
+    )
+    for kind in kinds:
+        try:
+            _price(asked) if kind == "price" else _sales(asked)
+        except FileNotFoundError as nothing:
+            missing.append(str(nothing))
+    if len(missing) == len(kinds):
+        raise FileNotFoundError("; ".join(missing))
+    for nothing in missing:
+        print(f"nothing to learn from yet: {nothing}", file=sys.stderr)
     return 0
+
+
+def _price(asked: argparse.Namespace) -> None:
+    from ml import price_round, weather_prices
+
+    price_round.run(price_round.Request.of(asked))
+    if not asked.issue:
+        weather_prices.refresh(settings().lake_root)
+
+
+def _sales(asked: argparse.Namespace) -> None:
+    from ml import sales_round
+
+    sales_round.run(asked.quick, asked.if_changed, asked.job)
 
 
 def _tell(job: str | None, failure: str) -> None:
