@@ -107,6 +107,13 @@ class AlertKnobs(BaseModel):
     levels: dict[str, float]
 
 
+class AnomalyKnobs(BaseModel):
+    residual: float = Field(gt=0)
+    geographic: float = Field(gt=0)
+    days: int = Field(ge=30)
+    history_days: int = Field(ge=180)
+
+
 class ForecastKnobs(BaseModel):
     horizon_days: int = Field(ge=1, le=30)
     cut_local_time: time
@@ -121,6 +128,7 @@ class TrainingKnobs(BaseModel):
     niceness: int = Field(ge=0, le=19)
     watch_seconds: float = Field(gt=0)
     new_days: int = Field(ge=1)
+    new_listings: int = Field(ge=1)
     issue_minutes: float = Field(ge=0)
     retry_minutes: float = Field(gt=0)
     drift_psi: float = Field(gt=0)
@@ -160,6 +168,7 @@ class Settings(BaseSettings):
     lake: LakeKnobs
     validation: ValidationKnobs
     alerts: AlertKnobs
+    anomalies: AnomalyKnobs
     forecast: ForecastKnobs
     training: TrainingKnobs
     cv: CvKnobs

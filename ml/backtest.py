@@ -80,8 +80,9 @@ def run(
 ) -> Cells:
     """Backtest the models on the plan's origins. A block that `state` already holds is read, so an interrupted run resumes.
 
-    `models` are picklable factories without arguments (`partial(make, seed=1)`); `config` is whatever else an answer depends on.
-    With `workers` > 1 blocks run in processes of their own.
+    `models` are factories without arguments (`partial(make, seed=1)`) of picklable models; `config` is whatever their answers
+    depend on besides what a fresh model holds, its code and the panel. With `workers` > 1 blocks run in processes of their own,
+    and the factories must be picklable too.
     """
     state.mkdir(parents=True, exist_ok=True)
     # naive is the measure itself and made here

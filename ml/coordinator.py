@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Any
@@ -44,28 +45,31 @@ class Trainer:
         order = training_jobs.take()
         if order is not None:
             self._order(order)
-            return
-        now = datetime.now(UTC)
+        elif datetime.now(UTC) >= self._rest_until:
+            self._watch(datetime.now(UTC))
+
+    def _watch(self, now: datetime) -> None:
+        """Forecasts first, then what takes longer."""
         stands = rounds.prices(now)
-        if stands is None or now < self._rest_until:
-            return
-        why = rounds.issue_due(stands, now)
-        if why:
-            self._round(["price", "--issue"], why)
-            return
-        settled = self._settled is not None and self._settled.days == stands.days
+        settled = stands is not None and self._settled is not None and self._settled.days == stands.days
         self._settled = stands  # a history that is being replayed is still growing: nothing is trained on half of it
-        why = rounds.training_due(stands) if settled else None
-        if why:
-            self._round(["price", "--if-changed"], why)
+        if stands and (why := rounds.issue_due(stands, now)):
+            self._rest_after(self._round(["price", "--issue"], why))
+        elif stands and settled and (why := rounds.training_due(stands)):
+            self._rest_after(self._round(["price", "--if-changed"], why))
+        elif why := rounds.sales_due():
+            self._rest_after(self._round(["sales", "--if-changed"], why))
+
+    def _rest_after(self, failure: str | None) -> None:
+        """What failed would fail again at once; orders are taken meanwhile."""
+        if failure:
+            self._rest_until = datetime.now(UTC) + timedelta(minutes=settings().training.retry_minutes)
 
     def _order(self, order: training_jobs.Job) -> None:
-        wanted = [*order.models] or ["price", "sales"]
+        kinds, models = parts_of(order.models)
         failure = None
-        kinds = sorted({kind for kind in ("sales", "signal") if kind in wanted} | ({"price"} if _of_price(wanted) else set()))
-        models = [name for name in wanted if name not in ("price", "sales", "signal")]
         for kind in kinds:
-            arguments = [kind, "--job", order.job_id]
+            arguments = [kind, *(["--job", order.job_id] * (kind == kinds[-1]))]
             if kind == "price":
                 arguments += ["--models", ",".join(models)] * bool(models)
                 arguments += ["--commodities", ",".join(order.commodities)] * bool(order.commodities)
@@ -82,26 +86,34 @@ class Trainer:
             ["nice", "-n", str(settings().training.niceness), sys.executable, "-m", "ml.train", *arguments],
             cwd=REPO,
             env=child_environment(),
+            start_new_session=True,  # with its workers it is one group, and ends as one
         )
         while child.poll() is None and not self._stopping.wait(0.2):
             pass
         if child.poll() is None:
-            child.terminate()
-            try:
-                child.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-        failure = None if child.returncode == 0 else f"the round ended with exit code {child.returncode}"
-        if failure and not self._stopping.is_set():
-            self._rest_until = datetime.now(UTC) + timedelta(minutes=settings().training.retry_minutes)
-            log.warning("%s; next one in %.0f minutes", failure, settings().training.retry_minutes)
+            _end(child)
+        failed = child.returncode != 0 and not self._stopping.is_set()
+        failure = f"the round ended with exit code {child.returncode}" if failed else None
+        if failure:
+            log.warning(failure)
         self.note(state="waiting", round=None, rounds=self.state["rounds"] + 1, failure=failure)
         return failure
 
 
-def _of_price(wanted: list[str]) -> bool:
-    return any(name not in ("sales", "signal") for name in wanted)
+def _end(child: subprocess.Popen[bytes]) -> None:
+    os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def parts_of(models: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(kinds of rounds, models of the round of prices) of an order. The last kind speaks for the order."""
+    others = [kind for kind in ("signal", "sales") if kind in models or (kind == "sales" and not models)]
+    of_price = [name for name in models if name not in ("sales", "signal")]
+    return [*others, *(["price"] if of_price or not models else [])], of_price
 
 
 def run(stopping: threading.Event) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Work = Callable[[Any], Any]  # importable by name, of one argument; argument and answer survive pickling
 
+SLOW_IMPORTS = ["statsforecast.models"]  # once for all workers of a pool
+
 
 class Spread(Protocol):
     """How a function is applied to many items. An error of one item ends the whole."""
@@ -28,11 +30,13 @@ def here(work: Work, items: Sequence[Any]) -> list[Any]:
 
 
 class Processes:
-    """A pool of processes, kept between calls. They are not forked: JAX and Spark's gateway do not survive a fork."""
+    """A pool of processes, kept between calls; not forked from this one: JAX and Spark's gateway do not survive that."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        self._pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver"))
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(SLOW_IMPORTS)
+        self._pool = ProcessPoolExecutor(workers, mp_context=context)
 
     def __call__(self, work: Work, items: Sequence[Any]) -> list[Any]:
         """Four chunks a worker, so that a slow one does not hold up the rest."""

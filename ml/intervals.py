@@ -31,6 +31,7 @@ class Calibration:
 
     The scores are pooled over regions: of the commodity at this horizon; when those are few, of all commodities at it, then of
     all; with none, a normal law takes their place (`reference`: v must then be the commodity's reference daily volatility).
+    A horizon between two that were scored takes the nearer one's scores; one beyond them is pooled.
     """
 
     score: Floats
@@ -73,11 +74,17 @@ class Calibration:
 
     def _scores(self, commodity: str, horizon: int, least: int) -> tuple[tuple[Floats, Floats], str]:
         good = self.goods.index(commodity) if commodity in self.goods else -1
+        if self._horizons and self._horizons[0] < horizon < self._horizons[-1]:  # one between those that were scored
+            horizon = min(self._horizons, key=lambda scored: abs(scored - horizon))
         for basis, key in zip(BASES, ((good, horizon), (None, horizon), (None, None)), strict=False):
             signed, size, origins = self._pool(*key)
             if len(signed) >= least and origins >= LEAST_ORIGINS:
                 return (signed, size), basis
         return (np.empty(0), np.empty(0)), BASES[-1]
+
+    @cached_property
+    def _horizons(self) -> list[int]:
+        return [int(horizon) for horizon in np.unique(self.horizon)]
 
     def _pool(self, good: int | None, horizon: int | None) -> tuple[Floats, Floats, int]:
         """(scores in order, their absolute values in order, how many origins they come from)."""
@@ -160,15 +167,21 @@ def _fill(bands: Bands, cells: Cells, model: str, rows: slice, calibration: Cali
         for level in bands.lower:
             bands.lower[level][at], bands.upper[level][at], basis = calibration.bounds(good, horizon, forecast, scale, level)
             bands.basis[at] = basis  # of the last, highest level: the most demanding
+        inner, outer = min(bands.lower), max(bands.lower)  # bases may differ, so one could lie within the other
+        bands.lower[outer][at] = np.minimum(bands.lower[outer][at], bands.lower[inner][at])
+        bands.upper[outer][at] = np.maximum(bands.upper[outer][at], bands.upper[inner][at])
         bands.quantiles[at] = calibration.quantiles(good, horizon, forecast, scale)
         bands.confidence[at] = calibration.confidence(good, horizon, scale)
 
 
 def _adapt(alpha: dict[tuple[str, float], float], cells: Cells, bands: Bands, rows: slice, gamma: float) -> None:
     actual, good, judged = cells.actual[rows], cells.good[rows], bands.basis[rows] != BASES[-1]
-    for level in bands.lower:
+    narrower: dict[str, float] = {}
+    for level in sorted(bands.lower):
         missed = (actual < bands.lower[level][rows]) | (actual > bands.upper[level][rows])
         for number in np.unique(good[judged]):
             key = cells.goods[number], level
             share = missed[judged & (good == number)].mean()
-            alpha[key] = float(np.clip(alpha[key] + gamma * (1 - level - share), *ALPHA_BOUNDS))
+            moved = float(np.clip(alpha[key] + gamma * (1 - level - share), *ALPHA_BOUNDS))
+            # a wider interval never misses more than a narrower one may
+            alpha[key] = narrower[key[0]] = min(moved, narrower.get(key[0], 1.0))

@@ -71,7 +71,7 @@ def issue_now(issue: Issue, panel: Panel, now: datetime) -> int:
 def standing(panel: Panel, reason: str = NOT_TRIED) -> Issue:
     """Who speaks now, by the registry: the newest fit of every model, and champions, each for its commodities."""
     alone = Speaker(Naive(), judged={good: Judged(None, reason) for good in panel.goods})
-    if not settings().mlflow_tracking_uri and not (settings().mlflow_dir / "mlflow.db").exists():
+    if not has_registry():
         return Issue([alone])
     from ml import tracking
 
@@ -89,6 +89,21 @@ def standing(panel: Panel, reason: str = NOT_TRIED) -> Issue:
         else:
             older.append(replace(_crowned(tracking.load(uri), of), goods=frozenset(one.commodity for one in of)))
     return Issue([*speakers.values(), *older], champions)
+
+
+def has_registry() -> bool:
+    """Whether a run was ever kept; asked without MLflow, which takes seconds to load."""
+    return bool(settings().mlflow_tracking_uri) or (settings().mlflow_dir / "mlflow.db").exists()
+
+
+def standing_champions() -> dict[str, str]:
+    """Commodity -> model that has the alias."""
+    if not has_registry():
+        return {}
+    from ml import tracking
+
+    tracking.connect()
+    return {good: one.model for good, one in tracking.champions().items()}
 
 
 def _crowned(speaker: Speaker, of: "list[Champion]") -> Speaker:

@@ -12,7 +12,7 @@ from ml.checks import Checks
 from ml.figures import Figures, by_commodity
 from ml.gate import Bar, Decision, champions, decide
 from ml.intervals import Bands, Calibration, replay
-from ml.panel import Panel
+from ml.panel import Floats, Panel
 from ml.significance import Verdict
 from ml.volatility import classes
 
@@ -26,6 +26,14 @@ class Judgement:
     calibrations: dict[str, Calibration]  # by model; as they stand after the last cell, for intervals to be served
     decisions: dict[str, dict[str, Decision]]  # by model, then commodity
     champions: dict[str, Decision | None]  # by commodity; None = naive
+
+    def says(self, commodity: str) -> str:
+        """Why the champion of a commodity serves: its figures, or why the best challenger does not."""
+        if champion := self.champions.get(commodity):
+            return champion.says
+        judged = [found[commodity] for found in self.decisions.values() if commodity in found]
+        best = max(judged, key=lambda one: np.nan_to_num(one.figures.skill, nan=-np.inf), default=None)
+        return f"naive: no model is better; the best was {best.says}" if best else "naive: no model was judged"
 
 
 def judge(
@@ -48,6 +56,15 @@ def judge(
     }
     best = dict.fromkeys(cells.goods) | champions(decisions.values())
     return Judgement(cells, bands, {model: found[1] for model, found in replayed.items()}, decisions, best)
+
+
+def served(cells: Cells, champions: Mapping[str, Decision | None]) -> Floats:
+    """The forecast of each cell that its commodity's champion gives, naive where there is none.
+
+    On the cells by which champions were chosen it flatters a little; on a holdout it is what the choice is worth.
+    """
+    columns = [cells.forecasts[one.model if (one := champions.get(good)) else NAIVE] for good in cells.goods]
+    return np.select([cells.good == nth for nth in range(len(columns))], columns, np.nan) if columns else cells.naive
 
 
 def on_holdout(before: Cells, later: Cells) -> dict[str, dict[str, Figures]]:

@@ -13,9 +13,16 @@ from ml.panel import Floats, Panel
 from ml.volatility import classes
 
 GROUPS = ("own", "provinces", "lead-lag", "goods")
-AGES = {"days_since_change", "days_since_report", "reports28", "v180", "last_year7", "last_year28"}  # nothing straight about them
-LINEAR = tuple(one.name for one in FEATURES if one.group in GROUPS and one.name not in AGES)
+CROOKED = {"days_since_change", "days_since_report", "reports28", "v180", "rsi14", "last_year7", "last_year28"}
+LINEAR = tuple(one.name for one in FEATURES if one.group in GROUPS and one.name not in CROOKED)
+# How much of a move comes back depends on how noisy, national, scattered a series is: (what bends, around, what is bent).
+PRODUCTS = (
+    ("noise90", -0.3, ("r1", "r3", "own1", "own3", "gap_ma3", "gap_gap7")),
+    ("same_share", 0.5, ("n3", "n7", "lead3", "own7")),
+    ("spread", 1.0, ("n7", "own7", "gap_unusual")),
+)
 LARGEST_FEATURE, LARGEST_LABEL = 25.0, 15.0  # in v: one wild day must not tilt the line
+LEAST_SPREAD = 0.01  # of a term: one that hardly varies must not be blown up
 PASSES = 3  # of reweighting towards the absolute error
 
 
@@ -25,34 +32,56 @@ class Linear:
 
     horizons: Sequence[int] = HORIZONS
     features: Sequence[str] = LINEAR
-    rows: int = 80_000  # most cells to learn from
+    rows: int = 50_000  # most cells to learn from
     ridge: float = 1000.0  # pull of a class's weights towards 0, in rows
     good_ridge: float = 500.0  # pull of a good's weights towards its class's, in rows
     name: str = "linear"
-    _weights: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict, init=False)  # horizon → (series, features)
-    _selection: Selection | None = field(default=None, init=False)
+    _weights: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict, init=False)  # by horizon: (series, terms)
+    selection: Selection | None = field(default=None, init=False)
 
     @property
-    def _features(self) -> list[Feature]:
+    def own_features(self) -> list[Feature]:
+        """Those that `moves` is given the values of."""
         return features_named(self.features)
 
     def fit(self, panel: Panel) -> None:
         """Learn from cells whose target day is not after the panel's end."""
-        self._weights, self._selection = {}, chosen(panel)
-        base = Base(panel, self._selection)
+        self.learn(Base(panel, chosen(panel)))
+
+    def learn(self, base: Base) -> None:
+        """`fit` on what the features of a panel are made of."""
+        self._weights, self.selection = {}, base.selection
         series, days = learned_cells(base, self.rows)
         if len(series) < LEAST_ROWS:
             return
-        cells = _bounded(columns(base, self._features, series, days))
+        terms = self._terms(columns(base, self.own_features, series, days))
         for horizon in self.horizons:
             move, weight = labels(base, series, days, horizon)
             there = weight > 0
             if there.sum() < LEAST_ROWS:
                 continue
             move = np.clip(move[there], -LARGEST_LABEL, LARGEST_LABEL)
-            self._weights[horizon] = np.zeros((len(panel.commodities), len(self._features)))
-            for rows, weights in self._fitted(panel, series[there], cells[there], move):
-                self._weights[horizon][rows] = weights
+            self._weights[horizon] = np.zeros((len(base.panel.commodities), terms.shape[1]))
+            for rows, weights in self._fitted(base.panel, series[there], terms[there], move):
+                self._weights[horizon][rows] = np.round(weights, 7)  # sums may be taken in another order elsewhere
+
+    def moves(self, cells: npt.NDArray[np.float32], series: npt.NDArray[np.int64]) -> dict[int, Floats]:
+        """Horizon → (cells,) moves in v, from the values of `features` in cells of these series. Empty before a fit."""
+        terms = self._terms(cells)
+        # Summed by numpy itself, not by BLAS, whose order depends on the number of threads.
+        return {horizon: np.einsum("ct,ct->c", weights[series], terms) for horizon, weights in sorted(self._weights.items())}
+
+    def _terms(self, cells: npt.NDArray[np.float32]) -> Floats:
+        """(cells, terms): the features, bounded, and those products whose factors are among them."""
+        bounded = np.clip(np.nan_to_num(cells.astype(np.float64)), -LARGEST_FEATURE, LARGEST_FEATURE)
+        place = {one.name: at for at, one in enumerate(self.own_features)}
+        made = [
+            (bounded[:, place[bend]] - around) * bounded[:, place[name]]
+            for bend, around, bent in PRODUCTS
+            for name in bent
+            if {bend, name} <= place.keys()
+        ]
+        return np.column_stack([bounded, *made])
 
     def _fitted(
         self, panel: Panel, series: npt.NDArray[np.int64], cells: Floats, move: Floats
@@ -64,7 +93,7 @@ class Linear:
             here = label[series] == one
             if here.sum() < LEAST_ROWS:
                 continue
-            spread = cells[here].std(axis=0) + 1e-6
+            spread = np.maximum(cells[here].std(axis=0), LEAST_SPREAD)
             x, z = cells[here] / spread, move[here]
             pooled, trust = _robust(x, z, self.ridge)
             left = z - x @ pooled
@@ -76,17 +105,11 @@ class Linear:
 
     def forecast(self, panel: Panel, horizons: Sequence[int] = HORIZONS) -> Floats:
         """Horizons that were not learned: ml.learned.prices."""
-        if not self._weights or self._selection is None or len(self._selection.leaders) != len(panel.commodities):
+        if not self._weights or self.selection is None or len(self.selection.leaders) != len(panel.commodities):
             return np.full((len(panel.commodities), len(horizons)), np.nan)
-        base, cells = latest(panel, self._selection, self._features)
-        known = sorted(self._weights)
-        # Summed by numpy itself, not by BLAS, whose order depends on the number of threads.
-        moves = np.array([(self._weights[h] * _bounded(cells)).sum(axis=1) for h in known])
-        return prices(base, moves, known, horizons)
-
-
-def _bounded(cells: npt.NDArray[np.float32]) -> Floats:
-    return np.clip(np.nan_to_num(cells.astype(np.float64)), -LARGEST_FEATURE, LARGEST_FEATURE)
+        base, cells = latest(panel, self.selection, self.own_features)
+        moves = self.moves(cells, np.arange(len(cells)))
+        return prices(base, np.array(list(moves.values())), list(moves), horizons)
 
 
 def _robust(x: Floats, z: Floats, ridge: float) -> tuple[Floats, Floats]:

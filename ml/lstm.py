@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ml.forecaster import HORIZONS
 from ml.panel import Floats, Panel
-from ml.windows import Windows, cells, windows
+from ml.windows import CHANNELS, Windows, cells, windows
 
 KNOTS = (1, 2, 3, 4, 5, 6, 7, 10, 14, 21, 30)  # days ahead that are learnt; others lie between two, in log price
 BATCH = 256
@@ -81,7 +81,7 @@ def _net(length: int, units: int, seed: int) -> Any:  # noqa: ANN401 Keras ships
     import keras
 
     seeds = iter(range(seed * 10, seed * 10 + 10))
-    window = keras.Input((length, 3))
+    window = keras.Input((length, CHANNELS))
     state = keras.layers.LSTM(
         units,
         kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),

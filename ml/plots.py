@@ -1,6 +1,7 @@
 """Plots of a backtest, for the record of a run."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,20 @@ from ml.judge import Judgement
 
 
 def plots(judgement: Judgement, folder: Path) -> list[Path]:
-    """PNG files: skill by commodity, error by horizon, skill over time, coverage by commodity, reliability of confidence."""
+    """PNG files: skill by commodity (and horizon, of each model), error by horizon, skill over time, coverage, reliability."""
     cells, bands = judgement.cells, judgement.bands
     if not len(cells):
         return []
     folder.mkdir(parents=True, exist_ok=True)
     models = [model for model in cells.models if model != NAIVE]
     drawn: dict[str, Callable[[Axes], None]] = {
-        "skill_by_commodity": lambda axes: _skill_by_commodity(axes, cells, models),
-        "wape_by_horizon": lambda axes: _wape_by_horizon(axes, cells),
-        "skill_over_time": lambda axes: _skill_over_time(axes, cells, models),
-        "coverage_by_commodity": lambda axes: _coverage(axes, cells, bands),
-        "reliability": lambda axes: _reliability(axes, cells, bands),
+        "skill_by_commodity": partial(_skill_by_commodity, cells=cells, models=models),
+        "wape_by_horizon": partial(_wape_by_horizon, cells=cells),
+        "skill_over_time": partial(_skill_over_time, cells=cells, models=models),
+        "coverage_by_commodity": partial(_coverage, cells=cells, bands=bands),
+        "reliability": partial(_reliability, cells=cells, bands=bands),
     }
+    drawn |= {f"skill_{model}": partial(_skill_by_horizon, cells=cells, model=model) for model in models}
     files = []
     for name, draw in drawn.items():
         figure = Figure(figsize=(9, 5), layout="constrained")  # no pyplot: no window, no global state
@@ -46,6 +48,22 @@ def _skill_by_commodity(axes: Axes, cells: Cells, models: Sequence[str]) -> None
     axes.set_xlabel("skill over naive, % of its error")
     axes.set_xlim(left=max(axes.get_xlim()[0], -40))
     _legend(axes)
+
+
+def _skill_by_horizon(axes: Axes, cells: Cells, model: str) -> None:
+    horizons, column = np.unique(cells.horizon, return_inverse=True)
+    group, shape = cells.good * len(horizons) + column, (len(cells.goods), len(horizons))
+    own, other = (
+        np.bincount(group, np.abs(cells.actual - made), shape[0] * shape[1]).reshape(shape)
+        for made in (cells.forecasts[model], cells.naive)
+    )
+    skill = 100 * (1 - own / np.maximum(other, 1e-9))
+    axes.imshow(skill, cmap="RdYlGn", vmin=-20, vmax=20, aspect="auto")
+    for (row, nth), value in np.ndenumerate(skill):
+        axes.text(nth, row, f"{value:+.1f}", ha="center", va="center", fontsize="small")
+    axes.set_xticks(range(len(horizons)), [str(horizon) for horizon in horizons])
+    axes.set_yticks(range(len(cells.goods)), cells.goods)
+    axes.set_xlabel(f"days ahead; skill of {model} over naive, %")
 
 
 def _wape_by_horizon(axes: Axes, cells: Cells) -> None:

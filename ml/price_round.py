@@ -49,7 +49,7 @@ def run(request: Request) -> None:
         issuing.issue(panel, now, told)
         return
     tried = tried_panel(panel, request)
-    from ml.trial import planned, try_all
+    from ml.contest import planned, try_all
 
     origins = len(planned(tried, request.quick).part(opened=False).origins)
     if origins < LEAST_ORIGINS:

@@ -1,4 +1,4 @@
-"""From a trial to the registry: all on record in one run, models fitted to the newest prices, aliases for who is worthy."""
+"""From a contest to the registry: all on record in one run, models fitted to the newest prices, aliases for who is worthy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +12,7 @@ from conf.settings import settings
 from ml import tracking
 from ml.accuracy import write_accuracy, write_importance
 from ml.cells import NAIVE, Cells
+from ml.contest import ENSEMBLE, Contest, confirmed, ensemble_of
 from ml.figures import by_commodity, errors
 from ml.fingerprint import data_fingerprint
 from ml.gate import Decision, table
@@ -19,10 +20,9 @@ from ml.intervals import Calibration
 from ml.margins import Calibrated
 from ml.metrics import skill
 from ml.naive import Naive
+from ml.plots import plots
 from ml.progress import Progress
-from ml.report import plots
 from ml.speakers import Judged, Speaker
-from ml.trial import ENSEMBLE, Trial, confirmed, ensemble_of
 
 
 @dataclass(frozen=True)
@@ -46,27 +46,27 @@ class Outcome:
         return "; ".join(told) or "no model was worthy: naive is served"
 
 
-def promote(trial: Trial, names: Sequence[str], why: str, told: Progress, goods: Sequence[str] = ()) -> Outcome:
-    """Log the trial as one run and give aliases (for `goods` alone, if any are named). A failure leaves champions as they are."""
+def promote(contest: Contest, names: Sequence[str], why: str, told: Progress, goods: Sequence[str] = ()) -> Outcome:
+    """Log the contest as one run and give aliases, for `goods` alone if any are named. A failure leaves champions as they are."""
     tracking.connect()
     standing = tracking.champions()
-    best = {good: one for good, one in trial.judgement.champions.items() if one is not None}
-    with tracking.run(f"prices {datetime.now(UTC):%Y-%m-%d %H:%M}", _parameters(trial, names), {"why": why}) as run_id:
-        calibrations = dict(trial.judgement.calibrations)
-        if best and trial.plan.holdout:
+    best = {good: one for good, one in contest.judgement.champions.items() if one is not None}
+    with tracking.run(f"prices {datetime.now(UTC):%Y-%m-%d %H:%M}", _parameters(contest, names), {"why": why}) as run_id:
+        calibrations = dict(contest.judgement.calibrations)
+        if best and contest.plan.holdout:
             models = sorted({one.model for one in best.values()})
-            cells, newest = confirmed(trial, models, f"{why}, run {run_id}", told)
+            cells, newest = confirmed(contest, models, f"{why}, run {run_id}", told)
             calibrations |= newest
             tracking.metrics(_holdout(cells, models))
-        speakers = fitted(trial, calibrations, run_id, told)
-        _record(trial)
+        speakers = fitted(contest, calibrations, run_id, told)
+        _record(contest)
         addresses = {name: tracking.keep(speaker) for name, speaker in speakers.items()}
         outcome = Outcome(run_id)
-        for good in goods or trial.judgement.cells.goods:
-            _decide(good, best.get(good), standing.get(good), trial, addresses, outcome)
+        for good in goods or contest.judgement.cells.goods:
+            _decide(good, best.get(good), standing.get(good), contest, addresses, outcome)
         tracking.tags({"outcome": outcome.says[:5000], "status": outcome.status})
     serving = {good: one.model for good, one in tracking.champions().items()}
-    write_accuracy(trial.judgement, serving, run_id)
+    write_accuracy(contest.judgement, serving, run_id)
     write_importance(speakers, run_id)
     return outcome
 
@@ -75,18 +75,18 @@ def _decide(
     good: str,
     best: Decision | None,
     standing: tracking.Champion | None,
-    trial: Trial,
+    contest: Contest,
     addresses: Mapping[str, str],
     outcome: Outcome,
 ) -> None:
     """One commodity: who passed is champion; else the old one stays, unless it is now worse than naive beyond doubt."""
-    absent = standing is not None and standing.model not in trial.judgement.decisions
+    absent = standing is not None and standing.model not in contest.judgement.decisions
     if best is not None and not (absent and (standing.skill or 0) >= best.figures.skill):
         found = best.figures.skill
         tracking.promote(good, best.model, addresses[best.model], outcome.run_id, best.says, found)
         outcome.promoted[good] = best.model
     elif standing is not None:
-        again = trial.judgement.decisions.get(standing.model, {}).get(good)
+        again = contest.judgement.decisions.get(standing.model, {}).get(good)
         if again is not None and again.figures.skill_high < 0:
             tracking.demote(good)
             outcome.demoted[good] = standing.model
@@ -94,51 +94,44 @@ def _decide(
             outcome.kept[good] = standing.model
 
 
-def fitted(trial: Trial, calibrations: Mapping[str, Calibration], run_id: str, told: Progress) -> dict[str, Speaker]:
-    """Every model of the trial, fitted on the whole panel, with its errors and what the gate said."""
+def fitted(contest: Contest, calibrations: Mapping[str, Calibration], run_id: str, told: Progress) -> dict[str, Speaker]:
+    """Every model of the contest, fitted on the whole panel, with its errors and what the gate said."""
     models = {NAIVE: Naive()}
     with told.stage("fit", "fitting on all prices") as progress:
-        for nth, (name, make) in enumerate(trial.factories.items()):
-            progress(nth, len(trial.factories), name)
+        for nth, (name, make) in enumerate(contest.factories.items()):
+            progress(nth, len(contest.factories), name)
             models[name] = make()
-            models[name].fit(trial.panel)
-        progress(len(trial.factories), len(trial.factories), "")
-    if trial.members:
-        models[ENSEMBLE] = ensemble_of(trial, models)
-    series = tuple(zip(trial.panel.commodities, trial.panel.regions, strict=True))
-    judged = {name: _judged(trial, name) for name in models}
+            models[name].fit(contest.panel)
+        progress(len(contest.factories), len(contest.factories), "")
+    if contest.members:
+        models[ENSEMBLE] = ensemble_of(contest, models)
+    series = tuple(zip(contest.panel.commodities, contest.panel.regions, strict=True))
+    judged = {name: _judged(contest, name) for name in models}
     return {
         name: Speaker(model, Calibrated(calibrations[name]), judged[name], run_id, series=None if name == NAIVE else series)
         for name, model in models.items()
     }
 
 
-def _judged(trial: Trial, name: str) -> dict[str, Judged]:
-    decisions = trial.judgement.decisions
+def _judged(contest: Contest, name: str) -> dict[str, Judged]:
+    decisions = contest.judgement.decisions
     if name != NAIVE:
         return {good: Judged(one.figures.skill, one.says) for good, one in decisions[name].items()}
-    found = {}
-    for good in trial.judgement.cells.goods:
-        asked = [by_good[good] for by_good in decisions.values() if good in by_good]
-        nearest = max(asked, key=lambda one: one.figures.skill_low, default=None)
-        found[good] = Judged(
-            0.0, f"naive: no model was worthy; the nearest: {nearest.says}" if nearest else "naive: nobody else was tried"
-        )
-    return found
+    return {good: Judged(0.0, contest.judgement.says(good)) for good in contest.judgement.cells.goods}
 
 
-def _parameters(trial: Trial, names: Sequence[str]) -> dict[str, object]:
+def _parameters(contest: Contest, names: Sequence[str]) -> dict[str, object]:
     """All that the figures depend on."""
-    panel, origins = trial.panel, trial.judgement.cells.origin
-    features = next((model.features for make in trial.factories.values() if hasattr(model := make(), "features")), ())
+    panel, origins = contest.panel, contest.judgement.cells.origin
+    features = next((model.features for make in contest.factories.values() if hasattr(model := make(), "features")), ())
     return {
         "models": ", ".join(names),
         "seed": settings().training.seed,
         "origins": len(np.unique(origins)),
         "first_origin": panel.days[origins.min()] if len(origins) else None,
         "last_origin": panel.days[origins.max()] if len(origins) else None,
-        "holdout_origins": trial.plan.holdout,
-        "horizons": list(trial.plan.horizons),
+        "holdout_origins": contest.plan.holdout,
+        "horizons": list(contest.plan.horizons),
         "series": len(panel.commodities),
         "commodities": ", ".join(panel.goods),
         "first_day": panel.days[0],
@@ -148,19 +141,19 @@ def _parameters(trial: Trial, names: Sequence[str]) -> dict[str, object]:
         "data_fingerprint": data_fingerprint(panel),
         "features_count": len(features),
         "features": ", ".join(map(str, features)),
-        "ensemble_members": ", ".join(trial.members),
+        "ensemble_members": ", ".join(contest.members),
     }
 
 
-def _record(trial: Trial) -> None:
+def _record(contest: Contest) -> None:
     """Figures, the gate's table, what was checked, plots: what a person needs to believe or refuse the decision."""
-    judgement = trial.judgement
+    judgement = contest.judgement
     tracking.table("gate", table(judgement.decisions.values()))
-    tracking.table("checks", [{"model": name, **asdict(one)} for name, one in trial.checks.items()])
-    tracking.table("null_check", [{"model": name, **asdict(one)} for name, one in trial.nulls.items()])
-    tracking.table("source", [dict(trial.panel.source)])
-    if trial.members:
-        tracking.table("ensemble_weights", [{"class": one, **dict(shares)} for one, shares in trial.weights.items()])
+    tracking.table("checks", [{"model": name, **asdict(one)} for name, one in contest.checks.items()])
+    tracking.table("null_check", [{"model": name, **asdict(one)} for name, one in contest.nulls.items()])
+    tracking.table("source", [dict(contest.panel.source)])
+    if contest.members:
+        tracking.table("ensemble_weights", [{"class": one, **dict(shares)} for one, shares in contest.weights.items()])
     for name in judgement.cells.models:
         found = by_commodity(judgement.cells, name, judgement.bands[name])
         for good, figures in found.items():

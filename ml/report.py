@@ -27,7 +27,20 @@ def table(found: Mapping[str, Mapping[str, Figures]], title: str, champions: Map
     shown = Table(title=title, title_justify="left")
     shown.add_column("commodity")
     shown.add_column("model")
-    heads = ("WAPE %", "MAPE %", "MASE", "WQL %", "cover 80", "cover 95", "skill %", "90 % interval", "t", "p", "origins won")
+    heads = (
+        "WAPE %",
+        "MAPE %",
+        "MASE",
+        "pinball Rp",
+        "WQL %",
+        "cover 80",
+        "cover 95",
+        "skill %",
+        "90 % interval",
+        "t",
+        "p",
+        "origins won",
+    )
     for head in heads:
         shown.add_column(head, justify="right")
     goods = sorted({good for by_good in found.values() for good in by_good})
@@ -46,7 +59,7 @@ def table(found: Mapping[str, Mapping[str, Figures]], title: str, champions: Map
 
 
 def _texts(one: Figures, model: str) -> list[str]:
-    errors = [f"{one.wape_pct:.2f}", f"{one.mape_pct:.2f}", f"{one.mase:.3f}", f"{100 * one.wql:.2f}"]
+    errors = [f"{one.wape_pct:.2f}", f"{one.mape_pct:.2f}", f"{one.mase:.3f}", f"{one.pinball_idr:,.0f}", f"{100 * one.wql:.2f}"]
     covered = [f"{100 * one.coverage_80:.1f}", f"{100 * one.coverage_95:.1f}"]
     if model == NAIVE:
         return [*errors, *covered, "", "", "", "", ""]

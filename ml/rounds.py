@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from conf.settings import settings
 from ml.tables import fingerprint, is_there, path_of
 
-SOURCE = "gold.daily_prices"
+SOURCE, LISTINGS = "gold.daily_prices", "silver.listings"
 CUT_ZONE = ZoneInfo("Asia/Jakarta")
 
 
@@ -85,6 +86,19 @@ def training_due(stands: Prices) -> str | None:
     if noted("drift").get("drifting"):
         return "prices drift away from the law that forecasts were judged by"
     return None
+
+
+def sales_due() -> str | None:
+    """Why the sales model should be trained again; None when too few listings are new since the last look that said so."""
+    if not is_there(LISTINGS):
+        return None
+    counts = pa.table(DeltaTable(path_of(LISTINGS)).get_add_actions(flatten=True))["num_records"]
+    rows = pc.sum(counts).as_py() or 0
+    seen = noted("listings").get("rows", 0)
+    if abs(rows - seen) < settings().training.new_listings:
+        return None
+    note("listings", rows=rows)
+    return f"{abs(rows - seen)} new states of products"
 
 
 def drift_answered() -> None:

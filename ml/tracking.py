@@ -6,7 +6,6 @@ import logging
 import os
 import platform
 import subprocess
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from conf.settings import REPO, settings
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"
-warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
 
 import mlflow  # noqa: E402
+import pandas as pd  # noqa: E402
 from mlflow.pyfunc import PythonModel  # noqa: E402
 from mlflow.utils.logging_utils import disable_logging  # noqa: E402
 
@@ -27,7 +26,7 @@ from ml.forecaster import HORIZONS  # noqa: E402
 from ml.speakers import Speaker  # noqa: E402
 
 CHAMPION = "champion"
-LATEST = "latest"
+LATEST = "newest"  # MLflow keeps "latest" for itself
 PRICE = "price-"  # registered model of a commodity: price-<commodity>
 MODEL = "model-"  # registered model of a name: model-<name>
 EXPERIMENT = "prices"
@@ -52,10 +51,8 @@ class Served(PythonModel):  # type: ignore[misc]
     def __init__(self, speaker: Speaker) -> None:
         self.speaker = speaker
 
-    def predict(self, context, model_input, params=None):  # noqa: ANN001, ANN201  (MLflow reads hints as a schema)
+    def predict(self, context: object, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """A frame commodity, region, horizon_days, price_idr from a frame of past prices."""
-        import pandas as pd
-
         from ml.panel_rows import panel_of
 
         panel = panel_of(model_input, {})

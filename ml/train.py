@@ -3,8 +3,10 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 from conf import training_jobs
 from conf.settings import settings
@@ -12,6 +14,7 @@ from ml.lock import Held, hold
 
 log = logging.getLogger("lumbung.training")
 FAILED, MISSING, REFUSED = 1, 3, 5
+NO_SIGNAL = "no signals yet: their model learns from bars of a market, and no signal is computed from them"
 KINDS = ("price", "sales", "signal")
 
 
@@ -37,12 +40,14 @@ def main(arguments: Sequence[str]) -> int:
     asked = parsed(arguments)
     logging.basicConfig(level=settings().log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if asked.kind == "signal":
-        print("no signals yet: their model learns from bars of a market, and no signal is computed from them", file=sys.stderr)
+        print(NO_SIGNAL, file=sys.stderr)
+        _tell(asked.job, NO_SIGNAL)
         return MISSING
     if asked.continuous:
         from ml.coordinator import main as stay
 
         return stay()
+    signal.signal(signal.SIGTERM, _stop)
     try:
         held = hold("training", "another training round runs")
     except Held as refusal:
@@ -50,6 +55,11 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if asked.if_changed else REFUSED
     with held:
         return _run(asked)
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    """A round that is told to stop ends like one that fails: its run says so, what it has computed is kept."""
+    raise SystemExit(128 + signum)
 
 
 def _run(asked: argparse.Namespace) -> int:
@@ -69,35 +79,33 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _rounds(asked: argparse.Namespace) -> int:
-    """What one sort finds nothing to learn from keeps no other from it. Raises FileNotFoundError when none finds anything."""
-    missing = []
-    kinds = (
-        (asked.kind,) if asked.kind else ("price",) if asked.issue or asked.models or asked.commodities else ("price", "sales")
-    )
-    for kind in kinds:
-        try:
-            _price(asked) if kind == "price" else _sales(asked)
-        except FileNotFoundError as nothing:
-            missing.append(str(nothing))
-    if len(missing) == len(kinds):
-        raise FileNotFoundError("; ".join(missing))
-    for nothing in missing:
-        print(f"nothing to learn from yet: {nothing}", file=sys.stderr)
+    if asked.kind == "sales" or (asked.kind is None and not asked.issue):
+        _sales(asked)
+    if asked.kind in (None, "price"):
+        from ml import price_round
+
+        price_round.run(price_round.Request.of(asked))
+        _what_follows()
     return 0
-
-
-def _price(asked: argparse.Namespace) -> None:
-    from ml import price_round, weather_prices
-
-    price_round.run(price_round.Request.of(asked))
-    if not asked.issue:
-        weather_prices.refresh(settings().lake_root)
 
 
 def _sales(asked: argparse.Namespace) -> None:
     from ml import sales_round
 
-    sales_round.run(asked.quick, asked.if_changed, asked.job)
+    try:
+        sales_round.run(asked.quick, asked.if_changed, asked.job if asked.kind else None)
+    except FileNotFoundError as nothing:
+        if asked.kind:
+            raise
+        print(f"sales: {nothing}", file=sys.stderr)  # prices are learnt all the same
+
+
+def _what_follows() -> None:
+    """Tables that rest on prices and their forecasts and are written by this process alone."""
+    from ml import anomalies, weather_prices
+
+    anomalies.refresh(settings().lake_root)
+    weather_prices.refresh(settings().lake_root)
 
 
 def _tell(job: str | None, failure: str) -> None:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ml.national import national
 from ml.panel import Floats, Panel
 
 Whole = npt.NDArray[np.int64]
 
+CHANNELS = 5
 SCALE_DAYS = 180
 CLIP = 30.0  # usual daily changes; a unit error must not drown the rest
 
@@ -37,6 +39,14 @@ def scales(panel: Panel) -> Floats:
     return np.maximum(total, 0.0) / np.maximum(count, 1) + 1e-4
 
 
+def _country(panel: Panel) -> Floats:
+    """(series, days) log of the national price of each series' commodity; its own where nobody else has one yet."""
+    country = national(panel)
+    nth = {good: row for row, good in enumerate(country.commodities)}
+    carried = np.log(country.filled)[[nth[good] for good in panel.commodities]]
+    return np.where(np.isfinite(carried), carried, np.log(panel.filled))
+
+
 def cells(panel: Panel, length: int) -> tuple[Whole, Whole]:
     """(series, origin) of every window of `length` days that lies within its series' life."""
     begun = np.isfinite(panel.price)
@@ -51,8 +61,15 @@ def windows(panel: Panel, length: int, knots: Sequence[int], series: Whole, orig
     here, last = log[series, origin][:, None], log.shape[1] - 1
     days = origin[:, None] + np.arange(1 - length, 1)[None, :]
     path = (log[series[:, None], days] - here) / unit
-    seen = np.isfinite(panel.price[series[:, None], days])
-    channels = [path, np.diff(path, axis=1, prepend=path[:, :1]), seen.astype(float)]
+    country = _country(panel)[series[:, None], days]
+    gap = (log[series[:, None], days] - country) / unit
+    channels = [
+        path,
+        np.diff(path, axis=1, prepend=path[:, :1]),
+        np.isfinite(panel.price[series[:, None], days]).astype(float),
+        (country - country[:, -1:]) / unit,
+        gap - gap.mean(axis=1, keepdims=True),  # dear or cheap against its own habit
+    ]
     later = origin[:, None] + np.asarray(knots)[None, :]
     target = np.where(later <= last, panel.log_price[series[:, None], np.minimum(later, last)], np.nan)
     change = (target - here) / (unit * np.sqrt(np.asarray(knots)))

@@ -38,7 +38,7 @@ REFUSED = 5
 # does not repeat.
 KEPT_BY_A_REBUILD = (
     "bronze.events", "gold.ledger", "gold.forecasts", "gold.model_accuracy", "gold.feature_importance", "gold.weather_prices",
-    "gold.sales_model", "gold.sales_leaks",
+    "gold.sales_model", "gold.sales_leaks", "gold.anomalies",
 )  # fmt: skip
 
 

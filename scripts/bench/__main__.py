@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from conf.settings import settings
-from scripts.bench import api_load, history, latency, throughput, validation, weather_prices
+from scripts.bench import anomalies, api_load, history, latency, throughput, validation, weather_prices
 from scripts.bench.figures import table
 
 BENCHES: dict[str, ModuleType] = {
@@ -21,6 +21,7 @@ BENCHES: dict[str, ModuleType] = {
     "history": history,
     "validation": validation,
     "weather": weather_prices,
+    "anomalies": anomalies,
 }
 console = Console(stderr=True)
 

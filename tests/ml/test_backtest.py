@@ -36,6 +36,13 @@ class Last:
         return answer
 
 
+class Crooked(Last):
+    name = "crooked"
+
+    def forecast(self, panel, horizons=backtest.HORIZONS):
+        return np.ones((3, 3))
+
+
 def planned(panel, **how):
     return backtest.plan(panel, **{"first_days": 200, "origins": 24, "holdout": 6, **how})
 
@@ -91,12 +98,6 @@ def test_what_is_not_a_price_becomes_naive_and_is_counted(tmp_path):
 
 
 def test_a_wrong_shape_is_an_error_that_names_the_model(tmp_path):
-    class Crooked(Last):
-        name = "crooked"
-
-        def forecast(self, panel, horizons=backtest.HORIZONS):
-            return np.ones((3, 3))
-
     with pytest.raises(ValueError, match="crooked"):
         backtest.run(walks(5), {"crooked": Crooked}, planned(walks(5)), tmp_path)
 

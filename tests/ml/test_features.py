@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from ml import calendar_days
-from ml.features import FEATURES, Base, chosen, columns, described
+from ml.features import FEATURES, Base, chosen, columns, described, latest
+from ml.forecaster import scale
 from ml.panel import Outside, Panel
 from tests.ml.made_panels import gappy, walks
 
@@ -139,6 +140,17 @@ def test_an_independent_sql_finds_the_same_values(panel):
         feature = [one for one in FEATURES if one.name == name]
         ours = columns(base, feature, told["series"].to_numpy()[sample], told["day"].to_numpy()[sample])[:, 0]
         assert np.allclose(ours, formula(told).to_numpy(dtype=float)[sample], rtol=1e-4, atol=2e-5), name
+
+
+def test_the_usual_move_is_the_one_that_judges_use(panel):
+    assert np.allclose(Base(panel, chosen(panel)).v[:, -1], scale(panel))
+
+
+def test_the_last_day_needs_no_more_days_than_it_is_given():
+    long = gappy(walks(8, days=900, goods=GOODS[:2], regions=REGIONS), 9)
+    selection = chosen(long)
+    _, cells = latest(long, selection, FEATURES)
+    assert np.allclose(cells, every(long, Base(long, selection), 899), atol=1e-4, equal_nan=True)
 
 
 def test_the_calendar_knows_the_feasts():

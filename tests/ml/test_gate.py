@@ -8,7 +8,7 @@ import pytest
 from ml.checks import Checks
 from ml.gate import Bar, champions, decide, table
 from ml.intervals import replay
-from ml.judge import judge
+from ml.judge import judge, on_holdout, served
 from ml.significance import Verdict
 from tests.ml.made_cells import made_cells
 from tests.ml.made_panels import walks
@@ -108,8 +108,10 @@ def test_the_highest_lower_bound_serves(cells):
     better = cells.with_forecasts(better=cells.naive + 0.3 * (cells.actual - cells.naive))
     judgement = judge_of(better, {"model": GOOD, "better": GOOD})
     assert {one.model for one in judgement.champions.values()} == {"better"}
+    assert np.array_equal(served(better, judgement.champions), better.forecasts["better"])
     rows = table(judgement.decisions.values())
     assert len(rows) == 6 and all(row["passed"] for row in rows) and {"skill", "coverage_80", "p_holm"} <= set(rows[0])
+    assert judgement.says("a").startswith("better: skill +30.0%")
     assert set(judge_of(better, {"model": GOOD}).champions) == {"a", "b", "c"}
     assert {one.model for one in judge_of(better, {"model": GOOD}).champions.values()} == {"model"}  # unchecked does not serve
 
@@ -118,6 +120,24 @@ def judge_of(cells, checks):
     return judge(walks(1, goods=("a", "b", "c"), days=500), cells, checks)
 
 
+def test_each_commodity_is_served_by_its_champion(cells):
+    judgement = judge_of(made_cells({"a": 0.25, "b": -0.05, "c": 0.2}), {"model": GOOD})
+    mixed, given = judgement.cells, served(judgement.cells, judgement.champions)
+    for good, model in (("a", "model"), ("b", "naive"), ("c", "model")):
+        here = mixed.good == mixed.goods.index(good)
+        assert np.array_equal(given[here], mixed.forecasts[model][here])
+
+
+def test_the_holdout_is_judged_alone_with_intervals_that_know_what_came_before(cells):
+    cut = 400 + 8 * 52
+    found = on_holdout(cells.where(cells.origin < cut), cells.where(cells.origin >= cut))
+    assert found["model"]["a"].origins == 13 and found["model"][""].cells == (cells.origin >= cut).sum()
+    assert found["model"]["a"].skill == pytest.approx(0.2) and 0.6 < found["naive"]["a"].coverage_80 < 0.95
+
+
 def test_no_cells_no_champion():
     judgement = judge_of(made_cells({"a": 0.2}).where(np.zeros(0, dtype=int)), {"model": GOOD})
-    assert judgement.champions == {"a": None}
+    assert judgement.champions == {"a": None} and judgement.says("a") == "naive: no model was judged"
+    refused = judge_of(made_cells({"a": 0.2, "b": 0.1}), {})
+    assert refused.says("b").startswith("naive: no model is better; the best was model: skill +10.0%")
+    assert "truncation" in refused.says("b")

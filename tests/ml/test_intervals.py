@@ -39,10 +39,18 @@ def test_few_scores_borrow_from_others_and_say_so():
     assert some.quantile("b", 1, 0.8)[1] == "commodity_horizon"
     assert some.quantile("b", 1, 0.95)[1] == "horizon"  # 30 of its own < 39, 40 of the horizon
     assert some.quantile("a", 1, 0.8)[1] == "horizon"
-    assert some.quantile("a", 3, 0.8)[1] == "pooled"
+    assert some.quantile("a", 9, 0.8)[1] == "pooled"
     assert some.quantile("new", 7, 0.8)[1] == "horizon"
     one_day = calibration(np.linspace(-2, 2, 70), origins=[1] * 70)
     assert one_day.quantile("a", 1, 0.8)[1] == "reference"  # seventy scores of one day are one sample
+
+
+def test_a_horizon_between_two_borrows_from_the_nearer_one():
+    scores = np.r_[np.linspace(0, 1, 40), np.linspace(0, 9, 40)]
+    known = calibration(scores, good=[0] * 80, horizon=[10] * 40 + [14] * 40)
+    assert known.quantile("a", 11, 0.8) == known.quantile("a", 10, 0.8) != known.quantile("a", 13, 0.8)
+    assert known.quantile("a", 13, 0.8) == known.quantile("a", 14, 0.8)
+    assert known.quantile("a", 20, 0.8)[1] == "pooled"
 
 
 def test_without_scores_a_normal_law_on_the_reference_volatility():
@@ -103,7 +111,10 @@ def test_misses_widen_and_hits_narrow():
     late = broken & (cells.origin >= 400 + 8 * 34)
     covered = [metrics.coverage(wild.actual[late], bands.lower[0.8][late], bands.upper[0.8][late]) for bands in (fixed, adaptive)]
     assert covered[1] > covered[0] + 0.02
-    assert ALPHA_BOUNDS[0] <= known.alpha["a", 0.8] < 0.2 and known.alpha["calm", 0.8] == pytest.approx(0.2, abs=0.1)
+    assert np.all(adaptive.lower[0.95] <= adaptive.lower[0.8]) and np.all(adaptive.upper[0.95] >= adaptive.upper[0.8])
+    assert ALPHA_BOUNDS[0] <= known.alpha["a", 0.95] <= known.alpha["a", 0.8] < 0.2 and known.alpha["calm", 0.8] == pytest.approx(
+        0.2, abs=0.1
+    )
 
 
 def test_no_cells_no_bands():

@@ -62,6 +62,16 @@ def test_broken_series_break_nothing(name):
     assert np.isnan(found[panel.commodities.index("empty")]).all()
 
 
+@pytest.mark.parametrize("shape", [(("only",), ("here",)), (("only",), REGIONS), (("one", "two"), ("here",))])
+def test_one_good_or_one_region_is_panel_enough(shape):
+    panel = gappy(walks(2, days=800, goods=shape[0], regions=shape[1]), 3)
+    for make in MODELS.values():
+        model = make()
+        model.fit(panel)
+        found = model.forecast(panel) / panel.filled[:, -1:]
+        assert ((found > 0.7) & (found < 1.4)).all()
+
+
 def test_too_little_history_gives_no_forecast():
     for make in MODELS.values():
         model = make()

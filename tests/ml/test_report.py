@@ -33,7 +33,7 @@ def test_table_shows_wins_and_losses(judgement):
 
 def test_plots_are_the_same_twice(judgement, tmp_path):
     files, again = plots(judgement, tmp_path / "one"), plots(judgement, tmp_path / "two")
-    assert len(files) == 5 and all(file.stat().st_size > 5_000 for file in files)
+    assert len(files) == 6 and all(file.stat().st_size > 5_000 for file in files)
     assert [file.read_bytes() for file in files] == [file.read_bytes() for file in again]
 
 

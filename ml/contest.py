@@ -25,7 +25,7 @@ QUICK_ORIGINS = 16
 
 
 @dataclass(frozen=True)
-class Trial:
+class Contest:
     """What was tried, and what came out. `members` of the ensemble, empty without one."""
 
     panel: Panel
@@ -49,7 +49,7 @@ def planned(panel: Panel, quick: bool) -> Plan:
     return plan(panel, QUICK_ORIGINS, 0, horizons=horizons) if quick else plan(panel, horizons=horizons)
 
 
-def try_all(panel: Panel, names: Sequence[str], quick: bool, state: Path, told: Progress) -> Trial:
+def try_all(panel: Panel, names: Sequence[str], quick: bool, state: Path, told: Progress) -> Contest:
     """Backtest, check and judge. `names` may hold `ensemble`: it blends all others that are not slow."""
     seed, how = settings().training.seed, {"workers": settings().training.processes}
     where = planned(panel, quick)
@@ -70,7 +70,7 @@ def try_all(panel: Panel, names: Sequence[str], quick: bool, state: Path, told: 
         checks[ENSEMBLE] = _weakest([checks[name] for name in members])
         found = [nulls[name] for name in members if name in nulls]
         nulls |= {ENSEMBLE: max(found, key=lambda verdict: verdict.t)} if found else {}
-    return Trial(panel, where, made, members, judge(panel, cells, checks, nulls), checks, nulls, state)
+    return Contest(panel, where, made, members, judge(panel, cells, checks, nulls), checks, nulls, state)
 
 
 def _weakest(checks: Sequence[Checks]) -> Checks:
@@ -79,19 +79,19 @@ def _weakest(checks: Sequence[Checks]) -> Checks:
     return Checks(**told, seconds=sum(one.seconds for one in checks))
 
 
-def confirmed(trial: Trial, models: Sequence[str], reason: str, told: Progress) -> tuple[Cells, dict[str, Calibration]]:
+def confirmed(contest: Contest, models: Sequence[str], reason: str, told: Progress) -> tuple[Cells, dict[str, Calibration]]:
     """(cells of the holdout, calibrations up to its end) of models that the gate has let through, and of naive.
 
     Nothing is decided by it: it says what the choice is worth, and gives the intervals the newest errors to learn from.
     """
-    wanted = set(models) - {ENSEMBLE} | (set(trial.members) if ENSEMBLE in models else set())
-    made = {name: trial.factories[name] for name in trial.factories if name in wanted}
+    wanted = set(models) - {ENSEMBLE} | (set(contest.members) if ENSEMBLE in models else set())
+    made = {name: contest.factories[name] for name in contest.factories if name in wanted}
     with told.stage("checks", "final holdout") as progress:
         how = {"workers": settings().training.processes, "progress": progress}
-        later = open_holdout(trial.panel, made, trial.plan, trial.state, reason, **how)
-    both = joined(trial.judgement.cells, later, [NAIVE, *made])
+        later = open_holdout(contest.panel, made, contest.plan, contest.state, reason, **how)
+    both = joined(contest.judgement.cells, later, [NAIVE, *made])
     if ENSEMBLE in models:
-        both = both.with_forecasts(**{ENSEMBLE: walked(both, trial.members, trial.panel)})
+        both = both.with_forecasts(**{ENSEMBLE: walked(both, contest.members, contest.panel)})
     calibrations = {name: replay(both, name)[1] for name in both.models if name in {NAIVE, *models}}
     return both.where(np.isin(both.origin, np.unique(later.origin))), calibrations
 
@@ -104,10 +104,10 @@ def joined(first: Cells, then: Cells, models: Sequence[str]) -> Cells:
     return replace(first, **columns, forecasts=forecasts, replaced={})
 
 
-def ensemble_of(trial: Trial, fitted: Mapping[str, object]) -> Ensemble:
+def ensemble_of(contest: Contest, fitted: Mapping[str, object]) -> Ensemble:
     """The ensemble over members that are fitted already."""
-    blend = Ensemble({name: Fitted(fitted[name]) for name in trial.members}, trial.weights)
-    blend.fit(trial.panel)
+    blend = Ensemble({name: Fitted(fitted[name]) for name in contest.members}, contest.weights)
+    blend.fit(contest.panel)
     return blend
 
 
