@@ -1,29 +1,23 @@
 """Rolling-origin backtest: every model forecasts from the same origins, seeing nothing later, and is kept block by block."""
 
-import json
-import multiprocessing
-import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from ml.blocks import Factory, Task, answered, forget, kept
 from ml.cells import NAIVE, Cells
 from ml.fingerprint import data_fingerprint, model_fingerprint, short
-from ml.forecaster import HORIZONS, Forecaster, scale
+from ml.forecaster import HORIZONS, scale
 from ml.metrics import usual_step
 from ml.panel import Floats, Panel
+from ml.trials import note_opening, note_variants
 
-Factory = Callable[[], Forecaster]
 Progress = Callable[[int, int, str], None]  # done, total, what was just done
 STEP_DAYS = 8  # a week and a day: weekly, and the weekdays take turns; targets up to a week ahead never overlap
 FIRST_DAYS = 365  # history before the first origin
 SATURDAY = 5
-HOLDOUT_LOG = "holdout.jsonl"
 REFIT_ORIGINS = 4  # a model is fitted at the first origin of a block and forecasts from all of it
 
 
@@ -75,34 +69,6 @@ def plan(
     return Plan(tuple(map(tuple, blocks.values())), kept_back, horizons)
 
 
-def forecast_block(panel: Panel, factory: Factory, block: tuple[int, ...], horizons: tuple[int, ...]) -> Floats:
-    """(origins, series, horizons) rupiah of one model: fitted at the first origin of the block, asked at each."""
-    model = factory()
-    model.fit(panel.until(block[0]))
-    shape = (len(panel.commodities), len(horizons))
-    answers = []
-    for origin in block:
-        answer = np.asarray(model.forecast(panel.until(origin), horizons), dtype=np.float64)
-        if answer.shape != shape:
-            raise ValueError(f"{model.name} answered {answer.shape} for {shape} series × horizons")
-        answers.append(answer)
-    return np.array(answers)
-
-
-@dataclass(frozen=True)
-class Task:
-    """One model on one block. `key` names everything that its answer depends on."""
-
-    model: str
-    factory: Factory
-    block: tuple[int, ...]
-    horizons: tuple[int, ...]
-    key: str
-
-    def stored(self, state: Path) -> Path:
-        return state / f"{self.model}-{self.key}.npz"
-
-
 def run(
     panel: Panel,
     models: Mapping[str, Factory],
@@ -114,22 +80,28 @@ def run(
 ) -> Cells:
     """Backtest the models on the plan's origins. A block that `state` already holds is read, so an interrupted run resumes.
 
-    `models` are picklable factories without arguments (`partial(make, seed=1)`); `config` is whatever else an answer depends on.
-    With `workers` > 1 blocks run in processes of their own.
+    `models` are factories without arguments (`partial(make, seed=1)`) of picklable models; `config` is whatever their answers
+    depend on besides what a fresh model holds, its code and the panel. With `workers` > 1 blocks run in processes of their own,
+    and the factories must be picklable too.
     """
     state.mkdir(parents=True, exist_ok=True)
-    tasks = list(_tasks(panel, models, plan, config or {}))
+    # naive is the measure itself and made here
+    made = {name: model_fingerprint(factory) for name, factory in models.items() if name != NAIVE}
+    note_variants(state, {name: short({"made": one, "config": config or {}}) for name, one in made.items()}, config or {})
+    tasks = list(_tasks(panel, models, made, plan, config or {}))
     missing = [task for task in tasks if not task.stored(state).exists()]
     done = len(tasks) - len(missing)
     progress(done, len(tasks), "kept from before")
-    for nth, task in enumerate(_answered(panel, missing, state, workers), done + 1):
+    for nth, task in enumerate(answered(panel, missing, state, workers), done + 1):
         progress(nth, len(tasks), f"{task.model} {panel.days[task.block[0]]}")
+    forget(state, {task.stored(state) for task in tasks})
     return _cells(panel, plan, tasks, state)
 
 
-def _tasks(panel: Panel, models: Mapping[str, Factory], plan: Plan, config: Mapping[str, object]) -> Iterator[Task]:
+def _tasks(
+    panel: Panel, models: Mapping[str, Factory], made: Mapping[str, str], plan: Plan, config: Mapping[str, object]
+) -> Iterator[Task]:
     """Models in turn on each block. Days after a block's last origin do not enter its key: they cannot matter."""
-    made = {name: model_fingerprint(factory) for name, factory in models.items()}
     for block in plan.blocks:
         asked = {
             "data": data_fingerprint(panel.until(block[-1])),
@@ -137,74 +109,24 @@ def _tasks(panel: Panel, models: Mapping[str, Factory], plan: Plan, config: Mapp
             "horizons": plan.horizons,
             "config": config,
         }
-        for name, factory in models.items():
-            yield Task(name, factory, block, plan.horizons, short({**asked, "model": made[name]}))
+        for name in made:
+            yield Task(name, models[name], block, plan.horizons, short({**asked, "model": made[name]}))
 
 
 def open_holdout(panel: Panel, models: Mapping[str, Factory], plan: Plan, state: Path, reason: str, **how: object) -> Cells:
-    """The cells of the final holdout; the opening goes on record in `state`/holdout.jsonl before anything is computed."""
+    """The cells of the final holdout; the opening goes on record before anything is computed."""
     part = plan.part(opened=True)
     state.mkdir(parents=True, exist_ok=True)
-    opened = {
-        "opened_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "reason": reason,
-        "models": list(models),
-        "origins": [str(panel.days[origin]) for origin in part.origins],
-        "source": panel.source,
-    }
-    with (state / HOLDOUT_LOG).open("a", encoding="utf-8") as log:
-        log.write(json.dumps(opened, default=str) + "\n")
+    days = [str(panel.days[origin]) for origin in part.origins]
+    note_opening(state, reason=reason, models=list(models), origins=days, source=panel.source)
     return run(panel, models, part, state, **how)  # type: ignore[arg-type]
-
-
-def _answered(panel: Panel, tasks: Sequence[Task], state: Path, workers: int) -> Iterator[Task]:
-    """Each task when its answer is stored, in the order in which they end."""
-    if workers == 1 or len(tasks) < 2:
-        for task in tasks:
-            _store(panel, task, state)
-            yield task
-        return
-    # spawn: a fork of a process that has run jax, xgboost or Arrow threads may hang
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(panel, max(1, (os.cpu_count() or 1) // workers)))
-    try:
-        for future in as_completed(pool.submit(_store_there, task, state) for task in tasks):
-            yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_panel: Panel | None = None  # of a worker process, handed over once instead of with each task
-
-
-def _begin(panel: Panel, threads: int) -> None:
-    global _panel
-    _panel = panel
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-
-
-def _store_there(task: Task, state: Path) -> Task:
-    assert _panel is not None, "a worker begins with a panel"
-    _store(_panel, task, state)
-    return task
-
-
-def _store(panel: Panel, task: Task, state: Path) -> None:
-    began = time.perf_counter()
-    forecast = forecast_block(panel, task.factory, task.block, task.horizons)
-    file = task.stored(state)
-    part = file.with_suffix(f".{os.getpid()}.part")  # renamed when whole: a file that exists is complete
-    with part.open("wb") as out:
-        np.savez_compressed(out, forecast=forecast, seconds=time.perf_counter() - began)
-    part.replace(file)
 
 
 def _cells(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -> Cells:
     """Read the answers back, origin by origin, for the targets that count: observed, Monday to Friday, after a first price."""
     answers: dict[str, dict[int, Floats]] = {task.model: {} for task in tasks}
     for task in tasks:
-        with np.load(task.stored(state)) as kept:
-            answers[task.model].update(zip(task.block, kept["forecast"], strict=True))
+        answers[task.model].update(zip(task.block, kept(task, state), strict=True))
     weekday = (panel.days.astype(np.int64) + 3) % 7
     columns: dict[str, list[Floats]] = {name: [] for name in ("series", "origin", "horizon", "actual", "scale", "step", NAIVE)}
     forecasts: dict[str, list[Floats]] = {model: [] for model in answers}

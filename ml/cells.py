@@ -54,10 +54,22 @@ class Cells:
     def models(self) -> tuple[str, ...]:
         return tuple(self.forecasts)
 
-    def where(self, mask: npt.NDArray[np.bool_]) -> "Cells":
-        """The cells that the mask lets through."""
-        cut = {one.name: getattr(self, one.name)[mask] for one in fields(self)[:6]}
-        return replace(self, **cut, forecasts={model: forecast[mask] for model, forecast in self.forecasts.items()})
+    def where(self, rows: npt.NDArray[np.generic]) -> "Cells":
+        """Some of the cells, by mask or by number. `replaced` stays that of all."""
+        cut = {one.name: getattr(self, one.name)[rows] for one in fields(self)[:6]}
+        return replace(self, **cut, forecasts={model: forecast[rows] for model, forecast in self.forecasts.items()})
+
+    def then(self, later: "Cells") -> "Cells":
+        """These cells and those of later origins of the same panel and models."""
+        if len(self) and len(later) and self.origin.max() >= later.origin.min():
+            raise ValueError("the other cells are not later")
+        joined = {one.name: np.concatenate([getattr(self, one.name), getattr(later, one.name)]) for one in fields(self)[:6]}
+        return replace(
+            self,
+            **joined,
+            forecasts={model: np.concatenate([made, later.forecasts[model]]) for model, made in self.forecasts.items()},
+            replaced={model: count + later.replaced[model] for model, count in self.replaced.items()},
+        )
 
     def of(self, commodity: str) -> "Cells":
         """The cells of one commodity."""

@@ -37,9 +37,11 @@ def checked(panel: Panel, factory: Factory, origin: int, horizons: tuple[int, ..
     answer = model.forecast(given, horizons)
     seconds = time.perf_counter() - began
     kept: Floats = pickle.loads(pickle.dumps(model)).forecast(given, horizons)  # noqa: S301 - what we pickled a moment ago
+    truncation = _same(answer, _ask(factory, other_future(panel, origin).until(origin), horizons))
     return Checks(
-        truncation=_same(answer, _ask(factory, other_future(panel, origin).until(origin), horizons)),
-        rerun=_same(answer, _ask(factory, panel.until(origin), horizons)) and _same(answer, kept),
+        truncation=truncation,
+        # the same answer to another future is also a rerun; one that differs may be a fault of either kind
+        rerun=(truncation or _same(answer, _ask(factory, panel.until(origin), horizons))) and _same(answer, kept),
         unchanged=_bytes(given) == before,
         leakage=leakage,
         seconds=seconds,

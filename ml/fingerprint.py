@@ -1,11 +1,14 @@
-"""What an answer of a model depends on, as one short key: the data up to it, the code that made it, its settings and versions."""
+"""What an answer of a model depends on, as short keys: the data up to it, the model's settings and code, the libraries."""
 
 import ast
 import hashlib
 import importlib.util
 import json
+import pickle
+import pickletools
+import sys
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from conf.settings import REPO
@@ -20,9 +23,13 @@ def short(parts: Mapping[str, object]) -> str:
 
 
 def model_fingerprint(factory: Callable[[], object]) -> str:
-    """Key of what a factory makes: its name and arguments, the code of the model, the versions of the libraries."""
-    parts = {"made_by": made_by(factory), "code": code_fingerprint(type(factory()).__module__), "versions": versions()}
-    return short(parts)
+    """Key of what a factory makes: all that the fresh model holds, the code of its classes, the versions of the libraries."""
+    model = factory()
+    held = pickle.dumps(model, protocol=5)
+    rooms = {type(model).__module__.split(".")[0], "ml"}
+    named = {word for _, word, _ in pickletools.genops(held) if isinstance(word, str) and word.split(".")[0] in rooms}
+    code = code_fingerprint(frozenset({type(model).__module__, *named}))
+    return short({"held": hashlib.sha256(held).hexdigest(), "code": code, "versions": versions()})
 
 
 def data_fingerprint(panel: Panel) -> str:
@@ -34,18 +41,11 @@ def data_fingerprint(panel: Panel) -> str:
     return digest.hexdigest()
 
 
-def made_by(factory: Callable[[], object]) -> str:
-    """A factory's name and, of a partial, its arguments."""
-    if isinstance(factory, partial):
-        return f"{made_by(factory.func)} {factory.args!r} {sorted(factory.keywords.items())!r}"
-    return f"{factory.__module__}.{factory.__qualname__}"
-
-
 @cache
-def code_fingerprint(module: str) -> str:
-    """sha256 over the source of a module and of all modules of its room that it imports, directly or not."""
+def code_fingerprint(modules: frozenset[str]) -> str:
+    """sha256 over the source of modules and of all modules of their rooms that they import, directly or not."""
     digest = hashlib.sha256()
-    for name, file in sorted(_imported({module, *ALWAYS}).items()):
+    for name, file in sorted(_imported({*modules, *ALWAYS}).items()):
         digest.update(f"{name}\n".encode() + file.read_bytes())
     return digest.hexdigest()
 
@@ -76,8 +76,11 @@ def _imported(start: set[str]) -> dict[str, Path]:
 
 def _file(module: str) -> Path | None:
     """The source of a module; None for a name that is no module, or one without Python source."""
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        return None
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+    if module in sys.modules:
+        origin = getattr(sys.modules[module], "__file__", None)
+    else:
+        try:
+            origin = getattr(importlib.util.find_spec(module), "origin", None)
+        except ModuleNotFoundError:
+            return None
+    return Path(origin) if origin and origin.endswith(".py") else None

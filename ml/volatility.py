@@ -5,7 +5,7 @@ import numpy as np
 from ml.panel import Panel
 
 STABLE, MEDIUM, VOLATILE = "stable", "medium", "volatile"
-BOUNDS = (0.015, 0.04)  # mean absolute log change in 7 days; rice, sugar, beef and oil lie below, chillies and shallot above
+BOUNDS = (0.015, 0.035)  # mean absolute log change in 7 days; rice, sugar and beef lie below both, chillies and shallot above
 WEEK, YEAR = 7, 365
 
 

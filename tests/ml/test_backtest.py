@@ -1,6 +1,6 @@
 """Origins, identical cells, resuming, parallel blocks, and the holdout that opens on record."""
 
-import json
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ import pytest
 
 from ml import backtest
 from ml.panel import Panel
+from ml.trials import openings, variants
 from tests.ml.made_panels import degenerate, gappy, walks, weekdays
 
 
@@ -33,6 +34,13 @@ class Last:
         if self.spoilt:
             answer[0] = [np.nan, -1.0, 0.0, np.inf, np.nan, np.nan, np.nan]
         return answer
+
+
+class Crooked(Last):
+    name = "crooked"
+
+    def forecast(self, panel, horizons=backtest.HORIZONS):
+        return np.ones((3, 3))
 
 
 def planned(panel, **how):
@@ -90,12 +98,6 @@ def test_what_is_not_a_price_becomes_naive_and_is_counted(tmp_path):
 
 
 def test_a_wrong_shape_is_an_error_that_names_the_model(tmp_path):
-    class Crooked(Last):
-        name = "crooked"
-
-        def forecast(self, panel, horizons=backtest.HORIZONS):
-            return np.ones((3, 3))
-
     with pytest.raises(ValueError, match="crooked"):
         backtest.run(walks(5), {"crooked": Crooked}, planned(walks(5)), tmp_path)
 
@@ -139,8 +141,35 @@ def test_opening_the_holdout_goes_on_record(tmp_path):
     plan = planned(panel)
     cells = backtest.open_holdout(panel, {"last": Last}, plan, tmp_path, reason="a release")
     assert set(cells.origin) <= set(plan.origins[-6:])
-    (line,) = (tmp_path / backtest.HOLDOUT_LOG).read_text().splitlines()
-    assert json.loads(line)["reason"] == "a release" and len(json.loads(line)["origins"]) == 6
+    (opening,) = openings(tmp_path)
+    assert opening["reason"] == "a release" and len(opening["origins"]) == 6 and opening["models"] == ["last"]
+    before = backtest.run(panel, {"last": Last}, plan.part(opened=False), tmp_path)
+    whole = backtest.run(panel, {"last": Last}, plan, tmp_path)
+    joined = before.then(cells)
+    assert np.array_equal(joined.actual, whole.actual) and np.array_equal(joined.forecasts["last"], whole.forecasts["last"])
+    with pytest.raises(ValueError, match="later"):
+        cells.then(before)
+
+
+def test_variants_are_counted(tmp_path):
+    panel = walks(9)
+    for models in ({"last": Last}, {"last": Last}, {"last": partial(Last, spoilt=True), "other": Last}):
+        backtest.run(panel, models, planned(panel), tmp_path)
+    assert variants(tmp_path) == {"last": 2, "other": 1}
+
+
+def test_naive_is_the_measure_and_cannot_be_replaced(tmp_path):
+    panel = walks(10)
+    cells = backtest.run(panel, {"naive": partial(Last, spoilt=True)}, planned(panel), tmp_path)
+    assert cells.models == ("naive",) and np.array_equal(cells.naive, panel.filled[cells.series, cells.origin])
+
+
+def test_answers_long_unused_are_forgotten(tmp_path):
+    panel, old = walks(11), tmp_path / "last-old.npz"
+    old.touch()
+    os.utime(old, (0, 0))
+    backtest.run(panel, {"last": Last}, planned(panel), tmp_path)
+    assert not old.exists() and len(list(tmp_path.glob("*.npz"))) == len(planned(panel).blocks)
 
 
 def test_series_that_are_not_quite_one_do_no_harm(tmp_path):
