@@ -69,10 +69,11 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _rounds(asked: argparse.Namespace) -> int:
-    from ml import price_round
+    from ml import anomalies, price_round
 
     if asked.kind in (None, "price"):
         price_round.run(price_round.Request.of(asked))
+        anomalies.refresh()
     return 0
 
 

@@ -76,7 +76,7 @@ def detectors(
     since = max(first - WARM_DAYS, 0)
     flags: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(idr.shape, dtype=bool))
     for nth, given in enumerate(panel_reports(prices, idr, since, stop)):
-        judged = Judged.of(given, thresholds)
+        judged = Judged.of(given, thresholds, everywhere=True)
         forest = np.nan_to_num(judged.forest) > thresholds.forest
         rare = np.nan_to_num(naive_p_values(judged.scores.last_price_idr, given.price), nan=1.0) <= RARE
         every = {
