@@ -18,7 +18,7 @@ from ml.anomaly_labels import label_of
 from ml.anomaly_reports import Reports, plain
 from scripts.bench.anomaly_cases import EPOCH, FIRST, LABELS, SPREAD, World, worlds
 from scripts.bench.price_faults import FOUND_BY_POLICY, Fault, Prices, alarms, inject, panel_harga, score
-from scripts.bench.validation import HEADLINE_RATE, SEEDS, TEST_SHARE, Figures, _spread
+from scripts.bench.validation import HEADLINE_RATE, TEST_SHARE, Figures, _spread
 
 MEANS = (
     "Panel Harga, last 20 % of its days. Detectors: the faults of `bench validation`, counted as events. Labels: two sources "
@@ -26,7 +26,8 @@ MEANS = (
     "chosen on earlier days with other seeds"
 )
 WARM_DAYS = 220  # of history before the first judged day
-CASE_SEEDS = tuple(range(5))
+SEEDS = tuple(range(5))  # 100 served to choose the limits
+CASE_SEEDS = tuple(range(4))  # 100 to 102 served to write the tests down
 WORDS = ("shock", "manipulation", "sample_noise", "unknown")
 RARE = 0.001  # p from which the naive forecast alone would call a price strange
 GOALS = {"macro_f1": 0.75, "residual.precision": 0.92, "residual.recall": 0.85}
