@@ -1,6 +1,7 @@
 """Every challenger against naive on the same past: backtest, checks, gate; the holdout is opened only for who has passed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ml.backtest import Factory, Plan, open_holdout, run
 from ml.cells import NAIVE, Cells
 from ml.checks import Checks
 from ml.ensemble import Ensemble, Weights, learned, walked
+from ml.fan_out import Processes, spread_over
 from ml.intervals import Calibration, replay
 from ml.judge import Judgement, judge
 from ml.models import SLOW
@@ -96,6 +98,17 @@ def joined(first: Cells, then: Cells, models: Sequence[str]) -> Cells:
     columns = {name: np.concatenate([getattr(first, name), getattr(then, name)]) for name in arrays}
     forecasts = {name: np.concatenate([first.forecasts[name], then.forecasts[name]]) for name in models}
     return replace(first, **columns, forecasts=forecasts, replaced={})
+
+
+@contextmanager
+def over_processes() -> Iterator[None]:
+    """What is fitted a series at a time is spread over training.processes; one of them is this one."""
+    workers = settings().training.processes
+    if workers == 1:
+        yield
+        return
+    with Processes(workers) as pool, spread_over(pool):
+        yield
 
 
 def ensemble_of(contest: Contest, fitted: Mapping[str, object]) -> Ensemble:

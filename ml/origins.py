@@ -4,8 +4,8 @@ from conf.settings import settings
 from ml.backtest import Plan, plan
 from ml.panel import Panel
 
-LEAST_ORIGINS = 16  # below it nothing is tried
-QUICK_ORIGINS = 16
+LEAST_ORIGINS = 12  # below it nothing is tried
+QUICK_ORIGINS = 12
 
 
 def planned(panel: Panel, quick: bool) -> Plan:
