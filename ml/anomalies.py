@@ -53,20 +53,26 @@ class Judged:
 
     reports: Reports
     scores: Scores
-    forest: np.ndarray
+    forest: np.ndarray  # NaN where it was not asked
     apart: np.ndarray  # DBSCAN's -1
     past: Past
 
     @classmethod
-    def of(cls, given: Reports, thresholds: Thresholds) -> "Judged":
+    def of(cls, given: Reports, thresholds: Thresholds, everywhere: bool = False) -> "Judged":
+        """The forest is asked about alarms only, unless `everywhere`."""
         made = scores(given, thresholds)
+        asked = None if everywhere else _alarms(made)
         past = Past.of(given.days, made.strength, made.hard)
-        return cls(given, made, forest_scores(made), outliers(made, given.days), past)
+        return cls(given, made, forest_scores(made, asked), outliers(made, given.days), past)
 
     @property
     def alarms(self) -> np.ndarray:
-        """The residual and geographic score decides; the other detectors are heard, see README for why."""
-        return (np.nan_to_num(self.scores.strength) > 1) | self.scores.hard
+        """Residual and geographic score decide; the others are heard but raise no alarm: `bench anomalies` shows why."""
+        return _alarms(self.scores)
+
+
+def _alarms(made: Scores) -> np.ndarray:
+    return (np.nan_to_num(made.strength) > 1) | made.hard
 
 
 def anomalies(

@@ -41,13 +41,17 @@ class Move:
             return dict.fromkeys(self.regions, False)
         return {code: bool(other * np.sign(self.size) >= part * abs(self.size)) for code, other in self.regions.items()}
 
-    def neighbours(self, region: str) -> Floats:
-        """Moves of the nearest provinces that reported, as shares of this one; the own province's other series come first."""
+    def neighbours(self, region: str, less_country: bool = False) -> Floats:
+        """Moves of the nearest provinces that reported, as shares of this one; the own province's other series come first.
+
+        `less_country`: of both the country's median is taken out, so that a trend of all is no company.
+        """
         if self.stayed:
             return np.empty(0)
         order = nearest(region)
         near = sorted(self.regions, key=lambda code: order.get(code, len(order)))[:NEIGHBOURS]
-        return np.array([self.regions[code] / self.size for code in near])
+        country, size = (self.size - self.excess, self.excess) if less_country else (0.0, self.size)
+        return np.array([(self.regions[code] - country) / size for code in near])
 
     @property
     def reverted(self) -> float | None:

@@ -117,9 +117,11 @@ def cross_section(now: Floats, known: Statistics, day: int, thresholds: Threshol
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
-def forest_scores(found: Scores) -> Floats:
-    """[days, series] isolation-forest score 0..1, all days at once."""
+def forest_scores(found: Scores, where: Flags | None = None) -> Floats:
+    """[days, series] isolation-forest score 0..1, all days at once; only at `where` when given, which is what costs."""
     judged = np.isfinite(found.features).all(axis=2)
+    if where is not None:
+        judged &= where
     values = np.full(judged.shape, np.nan)
     if judged.any():
         values[judged] = forest.score(found.features[judged])

@@ -63,8 +63,8 @@ def shared(move: Move, region: str, thresholds: Thresholds) -> dict[str, Value]:
 
 
 def isolated(move: Move, region: str) -> Value:
-    """No neighbour moved the same way by a quarter of it."""
-    near = move.neighbours(region)
+    """No neighbour moved the same way by a quarter of it, the country's move taken out of both."""
+    near = move.neighbours(region, less_country=True)
     most = float(near.max()) if len(near) else None
     return {"largest_neighbour_share": most, "passed": None if most is None else most < ISOLATED_PART}
 
@@ -146,7 +146,7 @@ def trust(reports: Reports, series: int, row: int) -> Value:
 def entry_error(
     reports: Reports, found: Scores, goods: Mapping[str, tuple[Reports, Scores]], series: int, row: int, thresholds: Thresholds
 ) -> Value:
-    """A power of ten, or the price of another good of the same series on the same day: slips of who typed, no market event."""
+    """A power of ten, a multiple that no market moves by, or the price of another good of the series: slips of the pen."""
     power = int(np.nan_to_num(found.unit_power[row, series]))
     swapped = None
     day, price = reports.days[row], reports.price[row, series]
@@ -162,7 +162,9 @@ def entry_error(
         named = (other.price[at, column], scored.last_price_idr[at, column])
         near = [abs(np.log(price / one)) for one in named if np.isfinite(one)]
         swapped = name if near and min(near) <= reach else swapped
-    return {"unit_power": power, "price_of": swapped, "passed": bool(power or swapped)}
+    ratio = float(np.exp(np.log(price) - found.level[row, series]))
+    beyond = bool(max(ratio, 1 / ratio) > thresholds.range_factor) if np.isfinite(ratio) else False
+    return {"unit_power": power, "ratio_to_week": ratio, "price_of": swapped, "passed": bool(power or beyond or swapped)}
 
 
 def _row_median(values: Floats) -> Floats:

@@ -63,8 +63,9 @@ def _panel(asked: argparse.Namespace) -> Panel:
 
 def _run(asked: argparse.Namespace, told: Progress) -> int:
     from ml.contest import confirmed, try_all
+    from ml.origins import LEAST_ORIGINS
     from ml.plots import plots
-    from ml.price_round import LEAST_ORIGINS, STATE
+    from ml.price_round import STATE
     from ml.rounds import folder
 
     panel = _panel(asked)

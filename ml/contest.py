@@ -1,6 +1,7 @@
 """Every challenger against naive on the same past: backtest, checks, gate; the holdout is opened only for who has passed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -8,20 +9,21 @@ import numpy as np
 
 from conf.settings import settings
 from ml import challengers
-from ml.backtest import Factory, Plan, open_holdout, plan, run
+from ml.backtest import Factory, Plan, open_holdout, run
 from ml.cells import NAIVE, Cells
 from ml.checks import Checks
 from ml.ensemble import Ensemble, Weights, learned, walked
+from ml.fan_out import Processes, spread_over
 from ml.intervals import Calibration, replay
 from ml.judge import Judgement, judge
 from ml.models import SLOW
+from ml.origins import planned
 from ml.panel import Panel
 from ml.progress import Progress
 from ml.significance import Verdict
 from ml.volatility import classes
 
 ENSEMBLE = "ensemble"
-QUICK_ORIGINS = 16
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,6 @@ class Contest:
     def weights(self) -> Weights:
         """Of the ensemble, from all cells; what serves next is blended by what is known now."""
         return learned(self.judgement.cells, self.members, classes(self.panel))
-
-
-def planned(panel: Panel, quick: bool) -> Plan:
-    """The origins of a round. The gate asks for a year of them, so a quick round promotes nobody where there is more history."""
-    horizons = tuple(range(1, settings().forecast.horizon_days + 1))
-    return plan(panel, QUICK_ORIGINS, 0, horizons=horizons) if quick else plan(panel, horizons=horizons)
 
 
 def try_all(panel: Panel, names: Sequence[str], quick: bool, state: Path, told: Progress) -> Contest:
@@ -102,6 +98,17 @@ def joined(first: Cells, then: Cells, models: Sequence[str]) -> Cells:
     columns = {name: np.concatenate([getattr(first, name), getattr(then, name)]) for name in arrays}
     forecasts = {name: np.concatenate([first.forecasts[name], then.forecasts[name]]) for name in models}
     return replace(first, **columns, forecasts=forecasts, replaced={})
+
+
+@contextmanager
+def over_processes() -> Iterator[None]:
+    """What is fitted a series at a time is spread over training.processes; one of them is this one."""
+    workers = settings().training.processes
+    if workers == 1:
+        yield
+        return
+    with Processes(workers) as pool, spread_over(pool):
+        yield
 
 
 def ensemble_of(contest: Contest, fitted: Mapping[str, object]) -> Ensemble:

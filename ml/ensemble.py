@@ -13,14 +13,9 @@ from ml.volatility import classes
 Weights = Mapping[str, Mapping[str, float]]  # volatility class → model → share; together 1
 STEPS = 15  # one model is taken in at each, the same one perhaps again (greedy selection with replacement)
 LEAST_NAIVE = 0.25  # models err together when a market turns; naive never errs by more than the turn itself
-LEAST_ORIGINS = 8  # below it nothing is known about the models: equal shares
+LEAST_ORIGINS = 4  # below it nothing is known about the models, and naive speaks alone
+ALONE: Mapping[str, float] = {NAIVE: 1.0}
 REFIT_ORIGINS = 4
-
-
-def equal(members: Sequence[str]) -> dict[str, float]:
-    """Naive its least share, the members the rest."""
-    others = [name for name in members if name != NAIVE]
-    return {NAIVE: LEAST_NAIVE if others else 1.0, **{name: (1 - LEAST_NAIVE) / len(others) for name in others}}
 
 
 def greedy(actual: Floats, naive: Floats, members: Mapping[str, Floats]) -> dict[str, float]:
@@ -49,7 +44,7 @@ def learned(cells: Cells, members: Sequence[str], of: Mapping[str, str]) -> dict
         there = label == one
         enough = len(np.unique(cells.origin[there])) >= LEAST_ORIGINS
         tried = {name: cells.forecasts[name][there] for name in others}
-        found[one] = greedy(cells.actual[there], cells.naive[there], tried) if enough else equal(members)
+        found[one] = greedy(cells.actual[there], cells.naive[there], tried) if enough else dict(ALONE)
     return found
 
 
@@ -74,7 +69,7 @@ class Ensemble:
     """Forecaster (ml.forecaster): its members are fitted with it. A member that gives nothing for a series is naive there."""
 
     members: Mapping[str, Forecaster]
-    weights: Weights  # as `learned` from a backtest of the members; a class without: equal shares
+    weights: Weights  # as `learned` from a backtest of the members; a class without: naive
     name: str = "ensemble"
     _of: dict[str, str] = field(default_factory=dict, init=False)
 
@@ -82,13 +77,13 @@ class Ensemble:
         """Fit every member that has a weight."""
         self._of = classes(panel)
         for name, member in self.members.items():
-            if any(shares.get(name, 0.0) > 0 for shares in self.weights.values()) or not self.weights:
+            if any(shares.get(name, 0.0) > 0 for shares in self.weights.values()):
                 member.fit(panel)
 
     def forecast(self, panel: Panel, horizons: Sequence[int] = HORIZONS) -> Floats:
         """Rupiah; NaN for a series that was never seen."""
         naive = np.repeat(panel.filled[:, -1:], len(horizons), axis=1)
-        shares = [self.weights.get(self._of.get(good, ""), equal(list(self.members))) for good in panel.commodities]
+        shares = [self.weights.get(self._of.get(good, ""), ALONE) for good in panel.commodities]
         total = np.zeros_like(naive)
         for name in sorted({*self.members, NAIVE}):
             share = np.array([one.get(name, 0.0) for one in shares])

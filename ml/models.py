@@ -35,7 +35,7 @@ def _statistical(name: str, seed: int, quick: bool) -> Forecaster:
 def _boosting(seed: int, quick: bool) -> Forecaster:
     from ml.boosting import Boosting, Knobs
 
-    return Boosting(seed, knobs=Knobs(rounds=60, depth=5, learning_rate=0.1, rows=25_000)) if quick else Boosting(seed)
+    return Boosting(seed, knobs=Knobs(rounds=40, depth=4, learning_rate=0.15, rows=15_000)) if quick else Boosting(seed)
 
 
 def _linear(seed: int, quick: bool) -> Forecaster:

@@ -11,10 +11,10 @@ from conf.settings import settings
 from ml import issuing, rounds
 from ml.eras import judged_panel, only
 from ml.models import SLOW
+from ml.origins import LEAST_ORIGINS, planned
 from ml.panel import Panel
 from ml.progress import Progress
 
-LEAST_ORIGINS = 16  # below it nothing is tried
 STATE = "backtest"  # answers of models on past origins, below rounds.folder()
 
 
@@ -49,8 +49,6 @@ def run(request: Request) -> None:
         issuing.issue(panel, now, told)
         return
     tried = tried_panel(panel, request)
-    from ml.contest import planned, try_all
-
     origins = len(planned(tried, request.quick).part(opened=False).origins)
     if origins < LEAST_ORIGINS:
         reason = (
@@ -60,6 +58,7 @@ def run(request: Request) -> None:
         issuing.issue(panel, now, told, reason)
         _end(request, stands, "rejected", None, False, reason)
         return
+    from ml.contest import try_all
     from ml.promotion import promote
 
     names = wanted(request)

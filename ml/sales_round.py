@@ -1,22 +1,21 @@
 """One round of sales: learn, judge, put on record, publish; skipped when the listings are those of the last round."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-import matplotlib
 from deltalake import DeltaTable
+from matplotlib.figure import Figure
 
-matplotlib.use("Agg")
-from matplotlib.figure import Figure  # noqa: E402
-
-from conf.settings import settings  # noqa: E402
-from lakehouse.paths import table_path  # noqa: E402
-from ml import rounds, tracking  # noqa: E402
-from ml.sales import SalesRound, train_sales  # noqa: E402
-from ml.sales_judging import SPLITS  # noqa: E402
-from ml.sales_publish import publish  # noqa: E402
-from ml.sales_rows import SOURCE  # noqa: E402
+from conf import training_jobs
+from conf.settings import settings
+from lakehouse.paths import table_path
+from ml import rounds, tracking
+from ml.progress import Progress
+from ml.sales import SalesRound, train_sales
+from ml.sales_judging import SPLITS
+from ml.sales_publish import publish
+from ml.sales_rows import SOURCE
 
 EXPERIMENT = "sales"
 
@@ -30,25 +29,36 @@ class Told:
     detail: str
 
 
-def run(quick: bool = False, if_changed: bool = False, tell: Callable[[str], None] = print) -> Told:
-    """Raises FileNotFoundError while there are too few listings to learn from."""
+def run(quick: bool = False, if_changed: bool = False, job: str | None = None) -> Told:
+    """Raises FileNotFoundError while there are too few listings to learn from. `job`: the order that this round answers."""
+    progress = Progress(job)
     made_from = {"version": version(), "config": rounds.config(), "folds": settings().cv.folds, "quick": quick}
     last = rounds.noted("sales")
     if if_changed and made_from.items() <= last.items():
-        return Told(False, None, "the sales model has seen these listings")
-    done = train_sales(
-        settings().lake_root,
-        settings().training.seed,
-        settings().cv.folds,
-        quick,
-        lambda done, what: tell(f"sales {done:3.0f} %  {what}"),
-    )
+        told = Told(last["promoted"], last["run_id"], "the sales model has seen these listings")
+    else:
+        told = learned(quick, made_from, progress, job)
+    if job:
+        training_jobs.finish(job, "succeeded" if told.promoted else "rejected", told.promoted, told.run_id, told.detail[:1000])
+    return told
+
+
+def learned(quick: bool, made_from: dict[str, Any], progress: Progress, job: str | None) -> Told:
+    """The round itself."""
+
+    def tell(done: float, what: str) -> None:
+        progress.say(f"sales {done:3.0f} %: {what}")
+        if job:
+            training_jobs.progress(job, done)
+
+    done = train_sales(settings().lake_root, settings().training.seed, settings().cv.folds, quick, tell)
     run_id = recorded(done)
     publish(done, run_id)
-    rounds.note("sales", **made_from | {"version": done.data_version}, champion=done.champion, run_id=run_id)
+    promoted = bool(done.model and done.model["members"])
+    rounds.note("sales", **made_from | {"version": done.data_version}, champion=done.champion, promoted=promoted, run_id=run_id)
     for line in summary(done):
-        tell(line)
-    return Told(bool(done.model and done.model["members"]), run_id, done.reason)
+        progress.say(line)
+    return Told(promoted, run_id, done.reason)
 
 
 def version() -> int | None:

@@ -18,7 +18,7 @@ from ml.anomaly_labels import label_of
 from ml.anomaly_reports import Reports, plain
 from scripts.bench.anomaly_cases import EPOCH, FIRST, LABELS, SPREAD, World, worlds
 from scripts.bench.price_faults import FOUND_BY_POLICY, Fault, Prices, alarms, inject, panel_harga, score
-from scripts.bench.validation import RATES, SEEDS, TEST_SHARE, Figures, _spread
+from scripts.bench.validation import HEADLINE_RATE, TEST_SHARE, Figures, _spread
 
 MEANS = (
     "Panel Harga, last 20 % of its days. Detectors: the faults of `bench validation`, counted as events. Labels: two sources "
@@ -26,7 +26,8 @@ MEANS = (
     "chosen on earlier days with other seeds"
 )
 WARM_DAYS = 220  # of history before the first judged day
-CASE_SEEDS = tuple(range(5))
+SEEDS = tuple(range(5))  # 100 served to choose the limits
+CASE_SEEDS = tuple(range(4))  # 100 to 102 served to write the tests down
 WORDS = ("shock", "manipulation", "sample_noise", "unknown")
 RARE = 0.001  # p from which the naive forecast alone would call a price strange
 GOALS = {"macro_f1": 0.75, "residual.precision": 0.92, "residual.recall": 0.85}
@@ -42,11 +43,11 @@ def measure(seeds: tuple[int, ...] = SEEDS, case_seeds: tuple[int, ...] = CASE_S
     first = round(stop * (1 - TEST_SHARE))
     thresholds = thresholds_of_day()
     with ProcessPoolExecutor(min(psutil.cpu_count() or 1, 2), mp_context=get_context("fork")) as pool:
-        runs = {rate: pool.map(_detected, *_same(seeds, prices, thresholds, first, stop, rate)) for rate in RATES}
+        runs = pool.map(_detected, *_same(seeds, prices, thresholds, first, stop))
         cases = pool.map(_labelled, *_same(case_seeds, prices, thresholds, first))
         found: dict[str, Any] = {
             "days": f"{prices.days[first]} to {prices.days[-1]}", "seeds": len(seeds), "goals": GOALS,
-            "detectors": {f"faults_per_1000_{1000 * rate:g}": _nested(list(made)) for rate, made in runs.items()},
+            "detectors": _nested(list(runs)),
             "labels": confusion([case for made in cases for case in made]),
         }  # fmt: skip
     found["real_shocks"] = real_shocks(prices, thresholds)
@@ -64,8 +65,8 @@ def panel_reports(prices: Prices, idr: np.ndarray, since: int, stop: int) -> lis
     return [plain(good, names, days, idr[since:stop, nth]) for nth, good in enumerate(prices.commodities)]
 
 
-def _detected(seed: int, prices: Prices, thresholds: Thresholds, first: int, stop: int, rate: float) -> dict[str, Figures]:
-    idr, faults = inject(prices, rate, FOUND_BY_POLICY, first, stop, seed)
+def _detected(seed: int, prices: Prices, thresholds: Thresholds, first: int, stop: int) -> dict[str, Figures]:
+    idr, faults = inject(prices, HEADLINE_RATE, FOUND_BY_POLICY, first, stop, seed)
     return detectors(prices, idr, faults, thresholds, first, stop)
 
 
@@ -76,7 +77,7 @@ def detectors(
     since = max(first - WARM_DAYS, 0)
     flags: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(idr.shape, dtype=bool))
     for nth, given in enumerate(panel_reports(prices, idr, since, stop)):
-        judged = Judged.of(given, thresholds)
+        judged = Judged.of(given, thresholds, everywhere=True)
         forest = np.nan_to_num(judged.forest) > thresholds.forest
         rare = np.nan_to_num(naive_p_values(judged.scores.last_price_idr, given.price), nan=1.0) <= RARE
         every = {

@@ -9,6 +9,7 @@ import numpy as np
 from lakehouse.reference import ceiling_on
 from lakehouse.validation.price_evidence import nearest
 from lakehouse.validation.thresholds import Thresholds
+from lakehouse.validation.windows import median
 from ml.anomaly_reports import Reports
 from scripts.bench.price_faults import Prices
 
@@ -88,7 +89,7 @@ def _quiet(commodity: str, prices: Prices, idr: np.ndarray, since: int, toleranc
     """The second source: the same week's level with a bias and slow noise of its own, in some provinces."""
     shape, width = idr.shape, idr.shape[1]
     log = np.log(idr)
-    smooth = np.stack([np.nanmedian(log[max(row - 3, 0) : row + 4], axis=0) for row in range(len(log))])
+    smooth = np.stack([median(log[max(row - 3, 0) : row + 4]) for row in range(len(log))])
     noise = np.zeros(shape)
     for row in range(1, len(noise)):
         noise[row] = 0.9 * noise[row - 1] + 0.1 * tolerance * random.standard_normal(width)

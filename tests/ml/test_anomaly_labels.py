@@ -127,6 +127,7 @@ def test_a_price_pushed_to_the_ceiling_is_a_sign():
 def test_slips_are_entry_errors_and_no_suspicion():
     found = label(jump(factor=10.0))
     assert (found.label, found.reason) == ("unknown", "entry error") and found.tests.entry_error["unit_power"] == 1
+    assert label(jump(factor=6.5)).reason == "entry error" and label(jump(factor=4.0)).reason != "entry error"
     beef, shallot = made("daging-sapi", idr=135_000.0, seed=6), made()
     price = shallot.price.copy()
     price[DAY, SERIES] = beef.price[DAY, SERIES]

@@ -6,15 +6,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
 from conf import training_jobs
 from conf.settings import settings
+from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts
 from ml import promotion, rounds
+from ml.accuracy import write_importance
+from ml.naive import Naive
 from ml.price_round import Request, run
-from ml.tables import path_of
+from ml.speakers import Speaker
+from ml.tables import path_of, replace
 from ml.train import main
 from tests.ml.lake import of_panel, write_daily
 from tests.ml.made_panels import noisy, walks
@@ -118,6 +123,39 @@ def test_a_short_history_is_served_by_naive_and_says_so(home: Path):
     assert main(["price", "--if-changed"]) == 0 and DeltaTable(path_of("gold.forecasts")).version() == version
     write_daily(of_panel(walks(1, 110))[-12 * 10 :])
     assert "newly observed" in rounds.training_due(rounds.prices(datetime.now(UTC)))
+
+
+class Weighed(Naive):
+    """A model that says what its features are worth."""
+
+    name = "boosting"
+
+    def __init__(self, shares: dict[str, float]) -> None:
+        self.shares = shares
+
+    def importance(self) -> dict[str, float]:
+        return self.shares
+
+
+def test_the_newest_importance_stands_beside_other_models(home: Path):
+    """gold.feature_importance: ranks by share, all rows of a model at once."""
+    table, now = "gold.feature_importance", datetime(2026, 1, 1, tzinfo=UTC)
+    other = {
+        "model": "sales",
+        "commodity": None,
+        "feature": "price",
+        "importance": 1.0,
+        "rank": 1,
+        "run_id": "x",
+        "measured_at": now,
+    }
+    replace(table, pa.Table.from_pylist([other], schema=arrow_schema(contracts()[table])), "other")
+    assert write_importance({"naive": Speaker(Naive())}, "run-0") == 0
+    assert write_importance({"boosting": Speaker(Weighed({"r_1": 0.2, "gone": 0.8}))}, "run-1") == 2
+    assert write_importance({"boosting": Speaker(Weighed({"r_1": 0.3, "r_7": 0.6, "sd14": 0.1}))}, "run-2") == 3
+    told = {(row["model"], row["feature"], row["importance"], row["rank"], row["run_id"]) for row in rows_of(table)}
+    of_price = {("price", "r_7", 0.6, 1, "run-2"), ("price", "r_1", 0.3, 2, "run-2"), ("price", "sd14", 0.1, 3, "run-2")}
+    assert told == {("sales", "price", 1.0, 1, "x")} | of_price
 
 
 def test_words_and_codes(home: Path, capsys: pytest.CaptureFixture):
