@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import time
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -106,6 +107,39 @@ class AlertKnobs(BaseModel):
     levels: dict[str, float]
 
 
+class AnomalyKnobs(BaseModel):
+    residual: float = Field(gt=0)
+    geographic: float = Field(gt=0)
+    days: int = Field(ge=30)
+    history_days: int = Field(ge=180)
+
+
+class ForecastKnobs(BaseModel):
+    horizon_days: int = Field(ge=1, le=30)
+    cut_local_time: time
+    publishing_lag_days: int = Field(ge=0)
+
+
+class TrainingKnobs(BaseModel):
+    models: list[str] = Field(min_length=1)
+    quick_models: list[str] = Field(min_length=1)
+    seed: int
+    processes: int = Field(ge=1)
+    niceness: int = Field(ge=0, le=19)
+    watch_seconds: float = Field(gt=0)
+    new_days: int = Field(ge=1)
+    new_listings: int = Field(ge=1)
+    issue_minutes: float = Field(ge=0)
+    retry_minutes: float = Field(gt=0)
+    drift_psi: float = Field(gt=0)
+    drift_coverage: tuple[float, float]
+    drift_looks: int = Field(ge=1)
+
+
+class CvKnobs(BaseModel):
+    folds: int = Field(ge=2)
+
+
 class Secrets(BaseSettings):
     """One random bearer per role and the cursor key, written by `setup` with mode 0600. Never logged."""
 
@@ -134,6 +168,10 @@ class Settings(BaseSettings):
     lake: LakeKnobs
     validation: ValidationKnobs
     alerts: AlertKnobs
+    anomalies: AnomalyKnobs
+    forecast: ForecastKnobs
+    training: TrainingKnobs
+    cv: CvKnobs
     # Names that callers already know, beside their LUMBUNG_ spelling.
     api_port_short: int | None = Field(default=None, validation_alias="API_PORT")
     log_level_short: str | None = Field(default=None, validation_alias="LOG_LEVEL")
@@ -141,6 +179,7 @@ class Settings(BaseSettings):
     http_endpoint: str | None = Field(default=None, validation_alias="HTTP_ENDPOINT")
     mqtt_tls_cert: Path | None = Field(default=None, validation_alias="MQTT_TLS_CERT")
     mqtt_tls_key: Path | None = Field(default=None, validation_alias="MQTT_TLS_KEY")
+    mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
     failpoint: str | None = None  # name[:n] of a point where the process kills itself; tests only
     called_from: Path = Path()  # where the caller of run.sh stood: relative paths in arguments are meant from there
     shared: Path = REPO.parent / "shared"  # where the tests look for published data sets
@@ -193,6 +232,16 @@ class Settings(BaseSettings):
     @property
     def secrets_file(self) -> Path:
         return self.home / "secrets.env"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """Where runs and registry are kept: MLFLOW_TRACKING_URI, else a SQLite file of this home."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.mlflow_dir / 'mlflow.db'}"
+
+    @property
+    def mlflow_dir(self) -> Path:
+        """Runs and artifacts, unless a server keeps them."""
+        return self.home / "mlflow"
 
     @property
     def ingest_url(self) -> str:

@@ -28,6 +28,7 @@ class Commodity:
     aliases: tuple[str, ...] = ()
     is_group: bool = False
     members: tuple[str, ...] = ()
+    representative: str | None = None  # of a group: the member that stands for it where a single good is needed
 
 
 @dataclass(frozen=True)

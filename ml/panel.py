@@ -41,6 +41,15 @@ class Panel:
         outside = tuple(replace(one, value=one.value[..., :stop]) for one in self.outside)
         return replace(self, days=self.days[:stop], price=self.price[:, :stop], outside=outside)
 
+    def since(self, first: int) -> "Panel":
+        """The same without the days before column `first`."""
+        outside = tuple(replace(one, value=one.value[..., first:]) for one in self.outside)
+        return replace(self, days=self.days[first:], price=self.price[:, first:], outside=outside)
+
+    def beside(self, outside: tuple[Outside, ...]) -> "Panel":
+        """The same prices with what stands beside them."""
+        return replace(self, outside=outside)
+
     @cached_property
     def log_price(self) -> Floats:
         """(series, days) natural logarithm of the price."""

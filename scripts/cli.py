@@ -161,7 +161,7 @@ def doctor(as_json: AsJson = False) -> None:
 @app.command()
 def logs(
     service: Annotated[
-        str, typer.Argument(help="broker, stream, heavy_gold, gateway, folder_watch, api or supervisord")
+        str, typer.Argument(help="broker, stream, heavy_gold, gateway, folder_watch, trainer, api or supervisord")
     ] = "stream",
     lines: Annotated[int, typer.Option("-n", min=1)] = 50,
 ) -> None:
@@ -239,6 +239,25 @@ def chaos(context: typer.Context) -> None:
 def ledger(context: typer.Context) -> None:
     """The chain of what was shown and decided: ledger verify [--chain C] [--json] | ledger blocks | ledger append."""
     module("scripts.ledger", *context.args)
+
+
+@app.command(context_settings=PASS_ON)
+def train(context: typer.Context) -> None:
+    """Learn, judge, promote who is worthy, forecast: train [sales|price|signal] [--quick] [--continuous|--if-changed]."""
+    module("ml.train", *context.args)
+
+
+@app.command(context_settings=PASS_ON)
+def backtest(context: typer.Context) -> None:
+    """Every model against naive from past origins, as a table and plots: backtest [model] [--quick] [--data FILE|FOLDER]."""
+    arguments = [str(path(a)) if not a.startswith("-") and path(a).exists() else a for a in context.args]
+    module("ml.backtest_job", *arguments)
+
+
+@app.command("mlflow")
+def runs(port: Annotated[int, typer.Option(min=1, max=65535, help="on 127.0.0.1")] = 5000) -> None:
+    """MLflow's own page on runs, models and champions, on loopback."""
+    module("ml.mlflow_page", str(port))
 
 
 @app.command(context_settings=PASS_ON)

@@ -52,6 +52,18 @@ def heavy_ready(pid: int) -> bool:
     return said is not None and said["pid"] == pid and said["state"] in ("waiting", "running")
 
 
+def trainer_progress() -> dict[str, Any] | None:
+    """What the trainer last wrote about itself, or None before its first start."""
+    file = settings().state_dir / "trainer.json"
+    return orjson.loads(file.read_bytes()) if file.exists() else None
+
+
+def trainer_ready(pid: int) -> bool:
+    """The process `pid` says that it holds its lock: it waits for something to do, or a round runs."""
+    said = trainer_progress()
+    return said is not None and said["pid"] == pid and said["state"] in ("waiting", "running")
+
+
 def api_ready() -> bool:
     """The API answers `GET /livez`."""
     if not is_open("127.0.0.1", settings().api.port):
@@ -73,5 +85,6 @@ def ready(name: str, info: Mapping[str, Any]) -> bool:
         "heavy_gold": lambda: heavy_ready(info["pid"]),
         "gateway": lambda: is_open("127.0.0.1", settings().mqtt.port),
         "folder_watch": lambda: info["now"] - info["start"] >= 1,  # nothing listens: to stay is all it can show
+        "trainer": lambda: trainer_ready(info["pid"]),
         "api": lambda: api_ready(),
     }[name]()

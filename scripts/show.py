@@ -30,6 +30,10 @@ def show_status(found: dict[str, Any]) -> None:
             f"heavier gold: {heavy['state']}, {heavy['rounds']} rounds ({jobs or 'no job yet'}), told at {heavy['updated_at']}",
             markup=False,
         )
+    if trainer := found["trainer"]:
+        doing = f"{' '.join(trainer['round']['arguments'])} ({trainer['round']['why']})" if trainer["round"] else "nothing"
+        failed = f", last one failed: {trainer['failure']}" if trainer["failure"] else ""
+        out.print(f"trainer: {trainer['state']}, {trainer['rounds']} rounds, doing {doing}{failed}", markup=False)
     tables = Table("table", "version", "rows", "files", "newest", "last commit")
     for table in found["tables"]:
         if table["version"] is None:

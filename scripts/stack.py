@@ -17,9 +17,10 @@ DOING = {
     "heavy_gold": "waiting for the stream's tables",
     "gateway": "opening the MQTT door",
     "folder_watch": "watching the landing folder",
+    "trainer": "waiting for prices and orders",
     "api": "opening the HTTP door",
 }
-PATIENCE_SECONDS = {"broker": 40, "stream": 120, "heavy_gold": 120, "gateway": 40, "folder_watch": 20, "api": 40}
+PATIENCE_SECONDS = {"broker": 40, "stream": 120, "heavy_gold": 120, "gateway": 40, "folder_watch": 20, "trainer": 40, "api": 40}
 
 
 class StackError(RuntimeError):

@@ -91,6 +91,7 @@ def status() -> dict[str, Any]:
         "services": [asdict(part) for part in parts],
         "stream": said,
         "heavy_gold": readiness.heavy_progress(),
+        "trainer": readiness.trainer_progress(),
         "lag_events": said["lag_events"] if said else None,
         "ports": {what: ports.is_open(host, port) for what, (host, port) in ports.wanted().items()},
         "tables": [asdict(table) for table in tables()],

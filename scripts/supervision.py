@@ -18,7 +18,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from conf.settings import REPO, child_environment, settings
 
-SERVICES = ("broker", "stream", "heavy_gold", "gateway", "folder_watch", "api")
+SERVICES = ("broker", "stream", "heavy_gold", "gateway", "folder_watch", "trainer", "api")
 MARK = "STACK_HOME"  # every process of a stack bears its home here, also the JVMs
 SOCKET_MAX_BYTES = 100  # AF_UNIX allows 107 with the suffix that supervisor adds while it binds
 

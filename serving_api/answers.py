@@ -53,15 +53,17 @@ def rules_now() -> str:
     return rule_set(settings().validation.model_dump())
 
 
-def meta(request: Request, snapshots: Sequence[Snapshot], rule_set: str | None, demo: bool) -> dict[str, Any]:
-    """The provenance block: which versions of which tables spoke, and how fresh they are."""
+def meta(
+    request: Request, snapshots: Sequence[Snapshot], rule_set: str | None, demo: bool, model: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The provenance block: which versions of which tables spoke, which model did, and how fresh they are."""
     gold: Gold = request.app.state.gold
     newest = [snapshot.newest for snapshot in snapshots if snapshot.newest]
     return {
         "as_of": utc(max(newest)) if newest else None,
         "delta_version": {snapshot.table: snapshot.version for snapshot in snapshots},
         "rule_set": rule_set,
-        "model": None,
+        "model": model,
         "lag_seconds": gold.lag_seconds,
         "demo_data": demo,
         "request_id": request.scope["state"]["request_id"],
@@ -88,6 +90,7 @@ class Page:
     items: bytes  # the inside of a JSON array
     last: Key | None
     demo: bool = False
+    model: dict[str, Any] | None = None  # which made the items
 
 
 def page_of(rows: Sequence[tuple[Key, dict[str, Any]]], limit: int, demo: bool = False) -> Page:
@@ -132,7 +135,7 @@ def listed(
     headers = {"Cache-Control": cache} | ({} if personal else {"ETag": etag})
     if cursor:
         headers["Link"] = f'<{request.url.include_query_params(cursor=cursor)}>; rel="next"'
-    tail = orjson.dumps({"next_cursor": cursor, "meta": meta(request, snapshots, rule_set, page.demo)})
+    tail = orjson.dumps({"next_cursor": cursor, "meta": meta(request, snapshots, rule_set, page.demo, page.model)})
     return Response(b'{"items":[' + page.items + b"]," + tail[1:], headers=headers, media_type=JSON)
 
 
@@ -143,10 +146,18 @@ def one(request: Request, snapshots: Sequence[Snapshot], item: dict[str, Any], r
     return Response(orjson.dumps(body), headers={"Cache-Control": PRIVATE}, media_type=JSON)
 
 
-def shown(request: Request, snapshots: Sequence[Snapshot], item: dict[str, Any]) -> Response:
-    """A public answer with a single item, which follows from the snapshots alone."""
+def shown(
+    request: Request,
+    snapshots: Sequence[Snapshot],
+    item: dict[str, Any],
+    *,
+    asked: str | None = None,
+    demo: bool = False,
+    model: dict[str, Any] | None = None,
+) -> Response:
+    """A public answer with a single item, which follows from the snapshots alone (and from what `asked` says beside them)."""
     accepts(request, "application/json")
-    etag = etag_of(request, snapshots)
-    body = {**item, "meta": meta(request, snapshots, None, False)}
+    etag = etag_of(request, snapshots, asked)
+    body = {**item, "meta": meta(request, snapshots, None, demo, model)}
     held = unchanged(request, etag, PUBLIC)
     return held or Response(orjson.dumps(body), headers={"Cache-Control": PUBLIC, "ETag": etag}, media_type=JSON)

@@ -14,6 +14,7 @@ from serving_api.access import Bearers
 from serving_api.balance import Balance
 from serving_api.decisions import Decisions
 from serving_api.documentation import described
+from serving_api.forecasts import served
 from serving_api.gold import Gold
 from serving_api.idempotency import Idempotency
 from serving_api.integrity_checks import Checks
@@ -23,19 +24,27 @@ from serving_api.paging import Cursors
 from serving_api.problems import Problem, of_http_exception, of_query, written
 from serving_api.reviews import Reviews
 from serving_api.routes import (
+    analytics,
+    anomalies,
     blockchain,
     decisions,
     events,
+    forecasts,
     ingest,
     markets,
+    models,
+    predictions,
     price_check,
     prices,
     quality,
     quarantine,
+    sales,
     service,
     short_forms,
+    statistics,
 )
 from serving_api.routes.service import KafkaProbe, product_version
+from serving_api.sales_model import SalesModel
 from serving_api.sending import RememberingProducer
 
 
@@ -45,10 +54,11 @@ async def lifespan(application: FastAPI) -> AsyncIterator[None]:
     state = application.state
     state.bearers = Bearers()
     state.cursors = Cursors(state.bearers.cursor_key)
-    state.gold = Gold()
+    state.gold = Gold({"gold.forecasts": served})
     state.gold.start()
     state.checks = Checks()
     state.reviews, state.balance = Reviews(state.gold), Balance(state.gold)
+    state.symbols, state.sales = statistics.symbols(state.gold), SalesModel()
     state.producer = RememberingProducer()
     state.decisions = Decisions(state.gold, state.reviews, state.producer)
     state.kept_answers = KeptAnswers()
@@ -76,11 +86,14 @@ def create() -> FastAPI:
     application = FastAPIOffline(
         title="Lumbung",
         version=product_version(),
-        description="Validated prices and sensor readings, each answer with the table versions it comes from.",
+        description="Validated prices, sensor readings and forecasts, each answer with the table versions it comes from.",
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    rooms = (service, ingest, events, prices, markets, decisions, quarantine, quality, price_check, blockchain, short_forms)
+    rooms = (
+        service, statistics, ingest, events, prices, markets, decisions, quarantine, quality, price_check, blockchain,
+        forecasts, predictions, anomalies, models, analytics, sales, short_forms,
+    )  # fmt: skip
     for room in rooms:
         application.include_router(room.router)
     for error in (Problem, HTTPException, RequestValidationError):

@@ -162,10 +162,15 @@ class Document(Generic[Who]):
 
     def shaped(self, shape: type[Shape]) -> Shape:
         """As the model has it. Raises Problem 422 with every fault."""
-        try:
-            return shape.model_validate(self.value)
-        except ValidationError as error:
-            raise of_body(error.errors()) from None
+        return shaped(self.value, shape)
+
+
+def shaped(value: Any, shape: type[Shape]) -> Shape:
+    """A parsed value as the model has it. Raises Problem 422 with every fault."""
+    try:
+        return shape.model_validate(value)
+    except ValidationError as error:
+        raise of_body(error.errors()) from None
 
 
 async def document(request: Request, identify: Callable[[Request], Who], most: int | None = None) -> Document[Who]:

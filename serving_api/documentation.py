@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from serving_api.shapes import PROBLEM_SCHEMA, problems
 
 EXAMPLES: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("examples.yml").read_text(encoding="utf-8"))
-PERSONAL = ("/api/v1/quarantine", "/api/v1/events")
+PERSONAL = ("/api/v1/quarantine", "/api/v1/events", "/api/v1/models/retrain", "/api/v1/models/jobs")
 UNCHANGED = {"description": "If-None-Match names the version that still stands"}
 KEY = {
     "name": "Idempotency-Key",

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +22,9 @@ from lakehouse.paths import table_path
 from serving_api import metrics
 
 log = logging.getLogger("lumbung.api")
-SMALL = ("gold.live_prices", "gold.markets", "gold.sensors_live")  # held whole
-LARGE = ("gold.price_history", "silver.quarantine", "gold.ledger")  # read a few files at a time
+SMALL = ("gold.live_prices", "gold.markets", "gold.sensors_live", "gold.model_accuracy", "gold.feature_importance")  # held whole
+# read a few files at a time
+LARGE = ("gold.price_history", "silver.quarantine", "gold.ledger", "gold.forecasts", "gold.anomalies")
 TIMES = {  # elsewhere event_time
     "gold.markets": "last_event_time",
     "silver.quarantine": "received_at",
@@ -31,6 +33,10 @@ TIMES = {  # elsewhere event_time
     "gold.balance": "ingested_at",
     "gold.ledger": "timestamp",
     "bronze.events": "ingested_at",
+    "gold.forecasts": "issued_at",
+    "gold.model_accuracy": "measured_at",
+    "gold.feature_importance": "measured_at",
+    "gold.weather_prices": "measured_at",
 }
 CACHED_ANSWERS = 2000
 
@@ -60,8 +66,8 @@ class Snapshot:
 
 def empty(table: str) -> Snapshot:
     """A table that is not there yet."""
-    rows = arrow_schema(contracts()[table]).empty_table()
-    return Snapshot(table, 0, None, rows if table in SMALL else None, None, 0)
+    rows = arrow_schema(contracts()[table]).empty_table() if table in SMALL else None
+    return Snapshot(table, 0, None, rows, None, 0)
 
 
 def commit_time(path: str, version: int) -> int | None:
@@ -87,9 +93,13 @@ def taken(table: str, delta: DeltaTable, path: str) -> Snapshot:
 
 
 class Gold:
-    """`self[table]` is the newest snapshot. Start it once; it refreshes itself until `stop`."""
+    """`self[table]` is the newest snapshot. Start it once; it refreshes itself until `stop`.
 
-    def __init__(self) -> None:
+    `prepare`: what is made of a table's new version before anybody is answered from it (it remembers that by `cached`).
+    """
+
+    def __init__(self, prepare: Mapping[str, Callable[[Snapshot], object]] | None = None) -> None:
+        self._prepare = prepare or {}
         self._snapshots = {table: empty(table) for table in (*SMALL, *LARGE)}
         self._asked: dict[str, Snapshot] = {}
         self.progress: dict[str, Any] = {}
@@ -124,6 +134,8 @@ class Gold:
             try:
                 fresh = self._fresh(table, held)
                 if fresh is not None:
+                    if table in self._prepare:
+                        self._prepare[table](fresh)
                     self._snapshots[table] = fresh
             except (DeltaError, OSError, pa.ArrowException) as error:
                 failures.append(f"{table}: {type(error).__name__}")

@@ -76,4 +76,6 @@ class Envelope:
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in METHODS else "other"  # labels are kept for good
-            metrics.HTTP_SECONDS.labels(method, route, str(status)).observe(time.perf_counter() - began)
+            took = time.perf_counter() - began
+            metrics.HTTP_SECONDS.labels(method, route, str(status)).observe(took)
+            metrics.REQUESTS.add(took)

@@ -12,6 +12,8 @@ from lakehouse.reference import (
 from serving_api.gold import Gold
 from serving_api.problems import Problem
 
+NATION = ("ID", "Indonesia")  # code and name of the national series
+
 
 def commodity_ids(name: str) -> frozenset[str]:
     """The commodity, and for a group its members too. Raises Problem 404."""
@@ -19,6 +21,23 @@ def commodity_ids(name: str) -> frozenset[str]:
     if found is None:
         raise Problem("unknown-commodity", name=name)
     return frozenset({found, *commodities()[found].members})
+
+
+def single_good(name: str) -> str:
+    """The commodity that a forecast or a check is about: a group's representative. Raises Problem 404."""
+    found = commodity_aliases().get(matching_key(name))
+    if found is None:
+        raise Problem("unknown-commodity", name=name)
+    return commodities()[found].representative or found
+
+
+def area(name: str | None) -> tuple[str, str]:
+    """(code, name) of the province; of the nation when none or "Indonesia" is named. Raises Problem 404."""
+    if name is None or matching_key(name) in map(matching_key, NATION):
+        return NATION
+    code = region_code(name)
+    assert code is not None
+    return code, provinces()[code].name
 
 
 def region_code(name: str | None) -> str | None:

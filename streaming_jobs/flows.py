@@ -38,6 +38,10 @@ HEAVY = Flow(
         "gold.quality_hourly",
     ),
 )
+LEARNED = Flow(
+    says="after training and with new prices, by the trainer: gold that is judged or forecast",
+    gold=("gold.forecasts", "gold.model_accuracy", "gold.feature_importance", "gold.anomalies"),
+)
 
 
 def folded() -> list[Contract]:

@@ -34,7 +34,12 @@ log = logging.getLogger("lumbung.rebuild")
 console = Console(stderr=True)
 REBUILT = "rebuilt"  # stream id of batches whose own is not known any more
 REFUSED = 5
-KEPT_BY_A_REBUILD = ("bronze.events", "gold.ledger")  # the source, and the record of what was shown: it is never written anew
+# The source; the record of what was shown; what was issued, measured or judged by training, which a rebuild
+# does not repeat.
+KEPT_BY_A_REBUILD = (
+    "bronze.events", "gold.ledger", "gold.forecasts", "gold.model_accuracy", "gold.feature_importance", "gold.weather_prices",
+    "gold.sales_model", "gold.sales_leaks", "gold.anomalies",
+)  # fmt: skip
 
 
 def positions_frame(spark: SparkSession, positions: Positions) -> DataFrame:

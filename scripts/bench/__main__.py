@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from conf.settings import settings
-from scripts.bench import api_load, history, latency, throughput, validation
+from scripts.bench import anomalies, api_load, history, latency, predictions, throughput, validation, weather_prices
 from scripts.bench.figures import table
 
 BENCHES: dict[str, ModuleType] = {
@@ -20,6 +20,9 @@ BENCHES: dict[str, ModuleType] = {
     "api": api_load,
     "history": history,
     "validation": validation,
+    "predictions": predictions,
+    "weather": weather_prices,
+    "anomalies": anomalies,
 }
 console = Console(stderr=True)
 

@@ -28,10 +28,12 @@ class Unexpected(RuntimeError):
     """The server answered something else than 200, or closed the connection."""
 
 
-async def client(address: tuple[str, int], path: str, until: float, took: list[float]) -> None:
-    """One connection that asks again as soon as it is answered. Raises Unexpected."""
+async def client(address: tuple[str, int], path: str, until: float, took: list[float], body: bytes | None = None) -> None:
+    """One connection that asks again as soon as it is answered: GET, or POST with a JSON body. Raises Unexpected."""
     reader, writer = await asyncio.open_connection(*address)
-    ask = f"GET {path} HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\nAccept: application/json\r\n\r\n".encode()
+    told = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body is not None else ""
+    head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\n"
+    ask = f"{head}Accept: application/json\r\n{told}\r\n".encode() + (body or b"")
     try:
         while (began := time.perf_counter()) < until:
             writer.write(ask)
@@ -45,13 +47,13 @@ async def client(address: tuple[str, int], path: str, until: float, took: list[f
         writer.close()
 
 
-async def load(url: str, path: str, connections: int, seconds: float) -> dict[str, float]:
+async def load(url: str, path: str, connections: int, seconds: float, body: bytes | None = None) -> dict[str, float]:
     """Requests per second and percentiles of one path, after a short warm-up."""
     address = (urlsplit(url).hostname or "127.0.0.1", urlsplit(url).port or 80)
-    await client(address, path, time.perf_counter() + 0.5, [])
+    await client(address, path, time.perf_counter() + 0.5, [], body)
     took: list[float] = []
     began = time.perf_counter()
-    await asyncio.gather(*(client(address, path, began + seconds, took) for _ in range(connections)))
+    await asyncio.gather(*(client(address, path, began + seconds, took, body) for _ in range(connections)))
     elapsed = time.perf_counter() - began
     took.sort()
     figures = {f"p{part}_ms": round(took[min(len(took) - 1, len(took) * part // 100)] * 1000, 2) for part in (50, 95, 99)}

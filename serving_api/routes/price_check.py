@@ -95,8 +95,7 @@ def judged(gold: Gold, payload: dict[str, Any]) -> tuple[Snapshot, PriceCheck]:
     commodity = commodity_aliases()[matching_key(payload["commodity"])]
     at = parse_time(payload["event_time"]) if payload.get("event_time") else None
     zone = ZoneInfo(zone_of(payload["market_id"], payload.get("region")))
-    snapshot = gold.now(STATS)
-    rows = snapshot.cached((commodity, "rows"), lambda: series_of(snapshot, commodity))
+    snapshot, rows = statistics_of(gold, commodity)
     said = check_price(
         rows,
         market_id=payload["market_id"],
@@ -105,9 +104,15 @@ def judged(gold: Gold, payload: dict[str, Any]) -> tuple[Snapshot, PriceCheck]:
         market_date=(at or datetime.now(UTC)).astimezone(zone).date(),
         knobs=settings().validation.model_dump(),
     )
+    return snapshot, with_gates(said, gates(payload, commodity, at))
+
+
+def statistics_of(gold: Gold, commodity: str) -> tuple[Snapshot, list[dict[str, Any]]]:
+    """The statistics of every retail series of a commodity, and the version they stand in, as of its newest closing."""
+    snapshot = gold.now(STATS)
+    rows: list[dict[str, Any]] = snapshot.cached((commodity, "rows"), lambda: series_of(snapshot, commodity))
     days = [row["last_day"] for row in rows if row["last_day"]]
-    newest = datetime.combine(max(days), datetime.min.time(), UTC) if days else None
-    return replace(snapshot, newest=newest), with_gates(said, gates(payload, commodity, at))
+    return replace(snapshot, newest=datetime.combine(max(days), datetime.min.time(), UTC) if days else None), rows
 
 
 def series_of(snapshot: Snapshot, commodity: str) -> list[dict[str, Any]]:

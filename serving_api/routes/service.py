@@ -54,6 +54,11 @@ def now(body: dict[str, Any]) -> Response:
     return Response(orjson.dumps(body), headers={"Cache-Control": "no-store"}, media_type=JSON)
 
 
+def uptime_seconds() -> float:
+    """Since this process began to serve."""
+    return round(time.monotonic() - STARTED, 1)
+
+
 def pipeline_state(gold: Gold) -> tuple[str, str | None]:
     """("ok" | "degraded" | "down", what is wrong)."""
     said = gold.progress
@@ -67,14 +72,14 @@ def pipeline_state(gold: Gold) -> tuple[str, str | None]:
 
 @router.get("/health", summary="How each part is", responses=problems(503))
 async def health(request: Request) -> Response:
-    """`down` (503) only when this service cannot answer from its tables."""
+    """`down` (503) only when this service cannot answer from its tables. `models` is off until something has been forecast."""
     gold: Gold = request.app.state.gold
     probe: KafkaProbe = request.app.state.kafka
     services = {
         "kafka": "ok" if await probe.ok() else "down",
         "pipeline": pipeline_state(gold)[0],
         "tables": "ok" if gold.loaded else "down",
-        "models": "off",
+        "models": "ok" if gold.count("gold.forecasts") else "off",
         "identity": "off",
     }
     if services["tables"] == "down":
@@ -83,7 +88,7 @@ async def health(request: Request) -> Response:
     body = {
         "status": overall,
         "version": product_version(),
-        "uptime_seconds": round(time.monotonic() - STARTED, 1),
+        "uptime_seconds": uptime_seconds(),
         "services": services,
     }
     return now(body)

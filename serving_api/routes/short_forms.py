@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 router = APIRouter(tags=["short forms"])
-SHORT = ("/commodity/price/live", "/commodity/price/history", "/market/list")
+SHORT = ("/commodity/price/live", "/commodity/price/history", "/market/list", "/forecast")
 
 
 async def moved(request: Request) -> Response:

@@ -18,6 +18,7 @@ from scripts.positions import waiting
 MODULES = {
     "stream": "streaming_jobs.run",
     "heavy_gold": "streaming_jobs.heavy_gold",
+    "trainer": "ml.coordinator",
     "gateway": "producers.mqtt_gateway",
     "folder_watch": "producers.folder_watch",
     "api": "serving_api",

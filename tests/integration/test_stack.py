@@ -19,7 +19,7 @@ from conf.settings import REPO
 from scripts.ports import is_open
 from tests.integration.stack import Stack
 
-SERVICES = ("broker", "stream", "heavy_gold", "gateway", "folder_watch", "api")
+SERVICES = ("broker", "stream", "heavy_gold", "gateway", "folder_watch", "trainer", "api")
 pytestmark = pytest.mark.timeout(300)
 
 

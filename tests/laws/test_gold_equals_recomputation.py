@@ -27,6 +27,13 @@ LAW_OF_ITS_OWN = {
     "gold.schema_drift": "tests/streaming_jobs/test_schema_drift.py",
     "gold.quality_hourly": "tests/streaming_jobs/test_quality_hourly.py",
     "gold.series_stats": "tests/streaming_jobs/test_price_jobs.py",
+    "gold.forecasts": "tests/ml/test_materialise.py",
+    "gold.model_accuracy": "tests/ml/test_issued.py",
+    "gold.feature_importance": "tests/ml/test_price_round.py",
+    "gold.weather_prices": "tests/ml/test_weather_prices.py",
+    "gold.sales_model": "tests/ml/test_sales.py",
+    "gold.sales_leaks": "tests/ml/test_sales.py",
+    "gold.anomalies": "tests/ml/test_anomaly_job.py",
 }
 SILVER = ("silver.prices", "silver.sensors")
 

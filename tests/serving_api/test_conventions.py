@@ -90,7 +90,7 @@ def test_public_reads_may_be_cached_personal_ones_not(api: Api) -> None:
 
 
 def test_short_forms_keep_the_question(api: Api) -> None:
-    for short in ("/commodity/price/live", "/commodity/price/history", "/market/list"):
+    for short in ("/commodity/price/live", "/commodity/price/history", "/market/list", "/forecast"):
         answer = api.get(f"{short}?region=32&limit=2")
         assert (answer.status_code, answer.headers["location"]) == (308, f"/api/public{short}?region=32&limit=2")
 

@@ -16,7 +16,7 @@ from conf.settings import REPO, child_environment, settings
 from lakehouse.contract import contracts
 from streaming_jobs import heavy_gold
 from streaming_jobs.delta_sink import create_tables
-from streaming_jobs.flows import HEAVY, HOT, SLOW
+from streaming_jobs.flows import HEAVY, HOT, LEARNED, SLOW
 from streaming_jobs.writer_lock import Refused
 from tests.scripts.lake import Lake
 
@@ -119,5 +119,6 @@ def test_doctor_and_status_tell_of_a_failing_job(tmp_path: Path):
 
 
 def test_every_gold_table_has_one_writer():
-    """The stream's query, its slow thread, or the process of heavier gold: two would undo each other's commits."""
-    assert sorted((*HOT.gold, *SLOW.gold, *HEAVY.gold)) == sorted(name for name in contracts() if name.startswith("gold."))
+    """The stream's query, its slow thread, the process of heavier gold, or the trainer: two would undo each other's commits."""
+    written = (*HOT.gold, *SLOW.gold, *HEAVY.gold, *LEARNED.gold)
+    assert sorted(written) == sorted(name for name in contracts() if name.startswith("gold."))

@@ -1,0 +1,158 @@
+"""Rolling-origin backtest: every model forecasts from the same origins, seeing nothing later, and is kept block by block."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ml.blocks import Factory, Task, answered, forget, kept
+from ml.cells import NAIVE, Cells
+from ml.fingerprint import data_fingerprint, model_fingerprint, short
+from ml.forecaster import HORIZONS, scale
+from ml.metrics import usual_step
+from ml.panel import Floats, Panel
+from ml.trials import note_opening, note_variants
+
+Progress = Callable[[int, int, str], None]  # done, total, what was just done
+STEP_DAYS = 8  # a week and a day: weekly, and the weekdays take turns; targets up to a week ahead never overlap
+FIRST_DAYS = 365  # history before the first origin
+SATURDAY = 5
+REFIT_ORIGINS = 4  # a model is fitted at the first origin of a block and forecasts from all of it
+
+
+@dataclass(frozen=True)
+class Plan:
+    """From which days forecasts are made. The last `holdout` origins are opened once, at the end, and that goes on record."""
+
+    blocks: tuple[tuple[int, ...], ...]  # origins (columns of the panel) that share one fit
+    holdout: int
+    horizons: tuple[int, ...] = HORIZONS
+
+    @property
+    def origins(self) -> tuple[int, ...]:
+        return tuple(origin for block in self.blocks for origin in block)
+
+    def part(self, opened: bool) -> "Plan":
+        """Only the origins before the holdout, or only those of the holdout."""
+        first = len(self.origins) - self.holdout
+        cut, seen = [], 0
+        for block in self.blocks:
+            kept = block[max(first - seen, 0) :] if opened else block[: max(first - seen, 0)]
+            seen += len(block)
+            if kept:
+                cut.append(kept)
+        return Plan(tuple(cut), self.holdout if opened else 0, self.horizons)
+
+
+def plan(
+    panel: Panel,
+    origins: int = 78,
+    holdout: int = 13,
+    first_days: int = FIRST_DAYS,
+    step_days: int = STEP_DAYS,
+    horizons: tuple[int, ...] = HORIZONS,
+) -> Plan:
+    """The newest `origins` origins whose horizons have passed; fewer when history is short (holdout then a sixth of them).
+
+    Origins lie on a grid fixed to the calendar, and so do refit blocks: a day more of data adds origins and moves none, so that
+    what was computed yesterday still holds.
+    """
+    number = panel.days.astype(np.int64)
+    columns = np.arange(len(number))
+    usable = (columns >= first_days - 1) & (columns + max(horizons) < len(number)) & (number % step_days == 0)
+    chosen = columns[usable][-origins:]
+    blocks: dict[int, list[int]] = {}
+    for column in chosen:
+        blocks.setdefault(int(number[column]) // step_days // REFIT_ORIGINS, []).append(int(column))
+    kept_back = holdout if len(chosen) == origins else min(holdout, len(chosen) // 6)
+    return Plan(tuple(map(tuple, blocks.values())), kept_back, horizons)
+
+
+def run(
+    panel: Panel,
+    models: Mapping[str, Factory],
+    plan: Plan,
+    state: Path,
+    config: Mapping[str, object] | None = None,
+    workers: int = 1,
+    progress: Progress = lambda done, total, what: None,
+) -> Cells:
+    """Backtest the models on the plan's origins. A block that `state` already holds is read, so an interrupted run resumes.
+
+    `models` are factories without arguments (`partial(make, seed=1)`) of picklable models; `config` is whatever their answers
+    depend on besides what a fresh model holds, its code and the panel. With `workers` > 1 blocks run in processes of their own,
+    and the factories must be picklable too.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    # naive is the measure itself and made here
+    made = {name: model_fingerprint(factory) for name, factory in models.items() if name != NAIVE}
+    note_variants(state, {name: short({"made": one, "config": config or {}}) for name, one in made.items()}, config or {})
+    tasks = list(_tasks(panel, models, made, plan, config or {}))
+    missing = [task for task in tasks if not task.stored(state).exists()]
+    done = len(tasks) - len(missing)
+    progress(done, len(tasks), "kept from before")
+    for nth, task in enumerate(answered(panel, missing, state, workers), done + 1):
+        progress(nth, len(tasks), f"{task.model} {panel.days[task.block[0]]}")
+    forget(state, {task.stored(state) for task in tasks})
+    return _cells(panel, plan, tasks, state)
+
+
+def _tasks(
+    panel: Panel, models: Mapping[str, Factory], made: Mapping[str, str], plan: Plan, config: Mapping[str, object]
+) -> Iterator[Task]:
+    """Models in turn on each block. Days after a block's last origin do not enter its key: they cannot matter."""
+    for block in plan.blocks:
+        asked = {
+            "data": data_fingerprint(panel.until(block[-1])),
+            "origins": [str(panel.days[origin]) for origin in block],
+            "horizons": plan.horizons,
+            "config": config,
+        }
+        for name in made:
+            yield Task(name, models[name], block, plan.horizons, short({**asked, "model": made[name]}))
+
+
+def open_holdout(panel: Panel, models: Mapping[str, Factory], plan: Plan, state: Path, reason: str, **how: object) -> Cells:
+    """The cells of the final holdout; the opening goes on record before anything is computed."""
+    part = plan.part(opened=True)
+    state.mkdir(parents=True, exist_ok=True)
+    days = [str(panel.days[origin]) for origin in part.origins]
+    note_opening(state, reason=reason, models=list(models), origins=days, source=panel.source)
+    return run(panel, models, part, state, **how)  # type: ignore[arg-type]
+
+
+def _cells(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -> Cells:
+    """Read the answers back, origin by origin, for the targets that count: observed, Monday to Friday, after a first price."""
+    answers: dict[str, dict[int, Floats]] = {task.model: {} for task in tasks}
+    for task in tasks:
+        answers[task.model].update(zip(task.block, kept(task, state), strict=True))
+    weekday = (panel.days.astype(np.int64) + 3) % 7
+    columns: dict[str, list[Floats]] = {name: [] for name in ("series", "origin", "horizon", "actual", "scale", "step", NAIVE)}
+    forecasts: dict[str, list[Floats]] = {model: [] for model in answers}
+    for origin in plan.origins:
+        known = panel.until(origin)
+        last, size, step = known.filled[:, -1], scale(known), usual_step(known.price)
+        for nth, horizon in enumerate(plan.horizons):
+            actual = panel.price[:, origin + horizon]
+            rows = np.flatnonzero(np.isfinite(actual) & np.isfinite(last) & (weekday[origin + horizon] < SATURDAY))
+            values = (
+                rows,
+                np.full(rows.size, origin),
+                np.full(rows.size, horizon),
+                actual[rows],
+                size[rows],
+                step[rows],
+                last[rows],
+            )
+            for column, value in zip(columns.values(), values, strict=True):
+                column.append(value)
+            for model, answer in answers.items():
+                forecasts[model].append(answer[origin][rows, nth])
+    joined = {name: np.concatenate(parts) if parts else np.empty(0) for name, parts in columns.items()}
+    naive = joined.pop(NAIVE)
+    whole = {name: joined[name].astype(np.int64) for name in ("series", "origin", "horizon")}
+    cells = Cells(
+        **{**joined, **whole}, forecasts={NAIVE: naive}, commodities=panel.commodities, regions=panel.regions, days=panel.days
+    )
+    return cells.with_forecasts(**{model: np.concatenate(parts) for model, parts in forecasts.items() if parts})

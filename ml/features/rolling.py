@@ -1,0 +1,68 @@
+"""Trailing statistics along the days of (series, days) matrices. None of them looks to the right."""
+
+import numpy as np
+import pandas as pd
+
+from ml.panel import Floats
+
+
+def lagged(values: Floats, days: int) -> Floats:
+    """The value so many days before; NaN in the first columns."""
+    moved = np.full_like(values, np.nan)
+    if days < values.shape[-1]:
+        moved[..., days:] = values[..., : values.shape[-1] - days]
+    return moved
+
+
+def total(values: Floats, window: int) -> Floats:
+    """Sum of the last `window` days, NaN counted as 0; shorter at the begin."""
+    running = np.cumsum(np.nan_to_num(values), axis=-1)
+    before = np.zeros_like(running)
+    before[..., window:] = running[..., :-window]
+    return running - before
+
+
+def mean(values: Floats, window: int, least: int | None = None) -> Floats:
+    """Mean of what is there of the last `window` days; NaN with fewer than `least` (default: half of them)."""
+    count = total(np.isfinite(values).astype(np.float64), window)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(count >= (least or max(window // 2, 1)), total(values, window) / count, np.nan)
+
+
+def deviation(values: Floats, window: int) -> Floats:
+    """Standard deviation (ddof 0) of what is there of the last `window` days; NaN with fewer than half of them."""
+    centre = mean(values, window)
+    return np.sqrt(np.maximum(mean(values**2, window) - centre**2, 0.0))
+
+
+def highest(values: Floats, window: int) -> Floats:
+    """Largest of what is there of the last `window` days."""
+    return _frame(values).rolling(window, min_periods=1).max().to_numpy().T
+
+
+def median(values: Floats, window: int) -> Floats:
+    """Median of what is there of the last `window` days; NaN with fewer than a third of them."""
+    return _frame(values).rolling(window, min_periods=max(window // 3, 1)).median().to_numpy().T
+
+
+def smoothed(values: Floats, share: float) -> Floats:
+    """Exponential mean: `share` of the new value, the rest of the old mean; begins with the first value."""
+    level = np.full(values.shape, np.nan)
+    last = np.full(values.shape[0], np.nan)
+    for day in range(values.shape[1]):
+        new = values[:, day]
+        moved = np.where(np.isnan(last), new, last + share * (new - last))
+        last = np.where(np.isnan(new), last, moved)
+        level[:, day] = last
+    return level
+
+
+def days_since(happened: np.ndarray, most: int = 365) -> Floats:
+    """Days since the last day on which it happened, at most `most`; `most` before the first."""
+    day = np.arange(happened.shape[1], dtype=np.float64)
+    last = np.maximum.accumulate(np.where(happened, day, -np.inf), axis=1)
+    return np.minimum(day - last, most)
+
+
+def _frame(values: Floats) -> pd.DataFrame:
+    return pd.DataFrame(values.T)

@@ -1,0 +1,73 @@
+"""The models by name. Libraries are imported when a model is made, so that naming one costs nothing."""
+
+from collections.abc import Callable
+from functools import partial
+
+from ml.forecaster import Forecaster
+
+Maker = Callable[[int, bool], Forecaster]  # (seed, quick): quick = smaller and worse, for tests and demonstrations
+
+
+def _naive(seed: int, quick: bool) -> Forecaster:
+    from ml.naive import Naive
+
+    return Naive()
+
+
+def _drift(seed: int, quick: bool) -> Forecaster:
+    from ml.naive import Drift
+
+    return Drift()
+
+
+def _seasonal_naive(seed: int, quick: bool) -> Forecaster:
+    from ml.naive import SeasonalNaive
+
+    return SeasonalNaive()
+
+
+def _statistical(name: str, seed: int, quick: bool) -> Forecaster:
+    from ml.statistical import Statistical
+
+    return Statistical(name, window_days=120 if quick else 365)
+
+
+def _boosting(seed: int, quick: bool) -> Forecaster:
+    from ml.boosting import Boosting, Knobs
+
+    return Boosting(seed, knobs=Knobs(rounds=40, depth=4, learning_rate=0.15, rows=15_000)) if quick else Boosting(seed)
+
+
+def _linear(seed: int, quick: bool) -> Forecaster:
+    from ml.linear import Linear
+
+    return Linear(rows=20_000) if quick else Linear()
+
+
+def _prophet(seed: int, quick: bool) -> Forecaster:
+    from ml.prophet_model import NationalProphet
+
+    return NationalProphet(seed, quick)
+
+
+def _lstm(seed: int, quick: bool) -> Forecaster:
+    from ml.lstm import Lstm
+
+    return Lstm(seed, units=8, samples=4_000, epochs=2) if quick else Lstm(seed)
+
+
+MODELS: dict[str, Maker] = {
+    "naive": _naive,
+    "drift": _drift,
+    "seasonal_naive": _seasonal_naive,
+    "ses": partial(_statistical, "ses"),
+    "ets": partial(_statistical, "ets"),
+    "theta": partial(_statistical, "theta"),
+    "arima": partial(_statistical, "arima"),
+    "linear": _linear,
+    "boosting": _boosting,
+    "prophet": _prophet,
+    "lstm": _lstm,
+}
+
+SLOW = frozenset({"prophet", "lstm"})  # fitted on the national series, and only when asked for

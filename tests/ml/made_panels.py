@@ -1,0 +1,104 @@
+"""Price panels made from a seed: walks that nobody can forecast, panels with something to learn, and broken series."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ml.panel import Floats, Panel
+
+GOODS = ("kentang", "teh", "kol")
+REGIONS = ("11", "32", "51", "94")
+TYPICAL_IDR = (18_000.0, 9_500.0, 42_000.0)
+
+
+def made(
+    price: Floats, goods: Sequence[str] = GOODS, regions: Sequence[str] = REGIONS, first: str = "2022-01-03", seed: int = 0
+) -> Panel:
+    """A panel of goods × regions (rows in that order) around `price`, (series, days) rupiah."""
+    start = np.datetime64(first, "D")
+    return Panel(
+        commodities=tuple(good for good in goods for _ in regions),
+        regions=tuple(region for _ in goods for region in regions),
+        units=("kg",) * (len(goods) * len(regions)),
+        days=np.arange(start, start + price.shape[1]),
+        price=price,
+        source={"made": seed},
+    )
+
+
+def walks(
+    seed: int,
+    days: int = 500,
+    goods: Sequence[str] = GOODS,
+    regions: Sequence[str] = REGIONS,
+    volatility: float = 0.03,
+    national: float = 0.0,
+    first: str = "2022-01-03",
+) -> Panel:
+    """Driftless random walks of log prices: no model can beat naive. `national` = share of variance common to all regions."""
+    random = np.random.default_rng(seed)
+    own = random.standard_normal((len(goods), len(regions), days))
+    shared = random.standard_normal((len(goods), 1, days))
+    typical = np.resize(TYPICAL_IDR, len(goods))[:, None, None]
+    change = volatility * (np.sqrt(1 - national) * own + np.sqrt(national) * shared)
+    return made((typical * np.exp(change.cumsum(axis=2))).reshape(-1, days), goods, regions, first, seed)
+
+
+def noisy(seed: int, days: int = 500, noise: float = 0.04, volatility: float = 0.01, **shape: object) -> Panel:
+    """Walks under a surveyor's daily error: smoothing beats naive at every horizon."""
+    walk = walks(seed, days, volatility=volatility, **shape)  # type: ignore[arg-type]
+    error = noise * np.random.default_rng(seed + 1_000_003).standard_normal(walk.price.shape)
+    return replace(walk, price=walk.price * np.exp(error))
+
+
+def led(seed: int, days: int = 500, lag: int = 3, volatility: float = 0.03, own: float = 0.005, **shape: object) -> Panel:
+    """The first region of each good walks; the others follow `lag` days later with a little noise of their own."""
+    leader = walks(seed, days + lag, volatility=volatility, **shape)  # type: ignore[arg-type]
+    random = np.random.default_rng(seed + 2_000_003)
+    price = np.empty((leader.price.shape[0], days))
+    for rows in map(leader.of, leader.goods):
+        first, followers = np.log(leader.price[rows[0]]), rows[1:]
+        price[rows[0]] = np.exp(first[lag:])
+        price[followers] = np.exp(first[:days] + own * random.standard_normal((len(followers), days)))
+    return replace(leader, days=leader.days[:days], price=price)
+
+
+def gappy(panel: Panel, seed: int, share: float = 0.1, frozen_weekends: bool = False) -> Panel:
+    """The same panel with cells missing at random, one long gap, and on request weekends that repeat Friday."""
+    random = np.random.default_rng(seed)
+    price = panel.price.copy()
+    if frozen_weekends:
+        for day in np.flatnonzero(weekdays(panel.days)[1:] >= 5) + 1:
+            price[:, day] = price[:, day - 1]
+    price[random.random(price.shape) < share] = np.nan
+    middle = price.shape[1] // 2
+    price[0, middle : middle + 20] = np.nan
+    return replace(panel, price=price)
+
+
+def degenerate(days: int = 120) -> Panel:
+    """One series of each kind that breaks careless models; the good is named after it."""
+    nothing = np.full(days, np.nan)
+    one, last_only, late = nothing.copy(), nothing.copy(), nothing.copy()
+    one[days // 2], last_only[-1] = 5_000.0, 5_000.0
+    late[-5:] = [9_000.0, 9_100.0, 9_050.0, 9_000.0, 9_200.0]
+    constant = np.full(days, 12_000.0)
+    jumps = np.where(np.arange(days) % 2 == 0, 1.0, 1e7)
+    ended = np.r_[np.full(days // 2, 8_000.0), np.full(days - days // 2, np.nan)]
+    named = {
+        "empty": nothing,
+        "one": one,
+        "last": last_only,
+        "late": late,
+        "constant": constant,
+        "jumps": jumps,
+        "ended": ended,
+        "tiny": constant * 1e-6,
+    }
+    return made(np.array(list(named.values())), tuple(named), ("31",))
+
+
+def weekdays(days: np.ndarray) -> np.ndarray:
+    """0 = Monday … 6 = Sunday."""
+    return (days.astype("datetime64[D]").astype(np.int64) + 3) % 7

@@ -1,0 +1,153 @@
+"""gold.model_accuracy of issued forecasts equals its recomputation in plain Python; drift needs several looks to be believed."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pytest
+from deltalake import DeltaTable
+
+from conf.settings import settings
+from lakehouse.contract import contracts
+from ml import drift, issued
+from ml.drift import Look, psi, take_note
+from ml.materialise import Issue, issue_rows
+from ml.naive import Drift
+from ml.panel import Panel
+from ml.speakers import Speaker, naive_alone
+from ml.tables import append, path_of
+from tests.ml.made_panels import walks
+
+Row = dict[str, Any]
+TABLE = "gold.model_accuracy"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
+    settings.cache_clear()
+    yield tmp_path
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def issue_from(panel: Panel, origins: list[int], twice: int) -> list[Row]:
+    """Issues from each origin; from `twice` a first one that a second one overrules."""
+    rows = []
+    issue = Issue([*naive_alone(), Speaker(Drift())], {"teh": "drift"})
+    for number, origin in enumerate([twice, *origins]):
+        known = panel.until(origin)
+        if number == 0:
+            known = replace(known, price=3 * known.price)
+        made = issue_rows(known, issue, range(1, 8), datetime(2023, 6, 1, number, tzinfo=UTC))
+        append("gold.forecasts", made, f"issue {number}")
+        if number:
+            rows += made.to_pylist()
+    return rows
+
+
+def recomputed(panel: Panel, forecasts: list[Row]) -> dict[tuple, Row]:
+    """The table by key, cell by cell."""
+    actual, step = {}, {}
+    for nth, (good, region) in enumerate(zip(panel.commodities, panel.regions, strict=True)):
+        series = panel.price[nth]
+        for day in range(len(series)):
+            if math.isfinite(series[day]):
+                actual[good, region, panel.days[day].item()] = series[day]
+        for origin in {row["origin_date"] for row in forecasts}:
+            known = series[: (origin - panel.days[0].item()).days + 1]
+            moves = [abs(b - a) for a, b in zip(known, known[1:], strict=False) if math.isfinite(a) and math.isfinite(b)]
+            step[good, region, origin] = max(fmean(moves), 0.001 * fmean(p for p in known if math.isfinite(p)))
+    naive = {_place(row): row["price_idr"] for row in forecasts if row["model"] == "naive"}
+    groups: dict[tuple, list[Row]] = defaultdict(list)
+    for row in forecasts:
+        price = actual.get((row["commodity"], row["region_code"], row["target_date"]))
+        if price is None or row["target_date"].weekday() > 4 or row["region_code"] == "ID":
+            continue
+        cell = row | {"actual": price, "naive": naive[_place(row)], "step": step[_place(row)[:3]]}
+        for region in (row["region_code"], "ID"):
+            groups[row["model"], row["commodity"], region, row["horizon_days"], "issued"].append(cell)
+    return {key: _figures(cells) for key, cells in groups.items()}
+
+
+def _place(row: Row) -> tuple:
+    return row["commodity"], row["region_code"], row["origin_date"], row["horizon_days"]
+
+
+def _figures(cells: list[Row]) -> Row:
+    error = [abs(c["actual"] - c["price_idr"]) for c in cells]
+    other = [abs(c["actual"] - c["naive"]) for c in cells]
+    low = [max(0.1 * (c["actual"] - c["lower_80_idr"]), -0.9 * (c["actual"] - c["lower_80_idr"])) for c in cells]
+    high = [max(0.9 * (c["actual"] - c["upper_80_idr"]), -0.1 * (c["actual"] - c["upper_80_idr"])) for c in cells]
+    return {
+        "mape_pct": 100 * fmean(e / c["actual"] for e, c in zip(error, cells, strict=True)),
+        "wape_pct": 100 * sum(error) / sum(c["actual"] for c in cells),
+        "mae_idr": fmean(error),
+        "rmse_idr": math.sqrt(fmean(e * e for e in error)),
+        "mase": fmean(e / c["step"] for e, c in zip(error, cells, strict=True)),
+        "pinball": (fmean(low) + fmean(high)) / 2,
+        "skill_vs_naive": 1 - sum(error) / sum(other),
+        "coverage_80": fmean(c["lower_80_idr"] <= c["actual"] <= c["upper_80_idr"] for c in cells),
+        "coverage_95": fmean(c["lower_95_idr"] <= c["actual"] <= c["upper_95_idr"] for c in cells),
+        "origins": len({c["origin_date"] for c in cells}),
+        "cells": len(cells),
+        "from_date": min(c["target_date"] for c in cells),
+        "to_date": max(c["target_date"] for c in cells),
+    }
+
+
+def test_issued_accuracy_equals_its_recomputation():
+    panel = walks(5, 120)
+    panel.price[np.random.default_rng(1).random(panel.price.shape) < 0.1] = np.nan
+    forecasts = issue_from(panel, [90, 97, 98, 110], twice=98)
+    assert issued.measure(panel) > 2 * 3 * (4 + 1) * 6
+    stands = DeltaTable(path_of(TABLE)).to_pyarrow_table().to_pylist()
+    wanted = recomputed(panel, forecasts)
+    key = contracts()[TABLE].key
+    assert {tuple(row[name] for name in key) for row in stands} == set(wanted) and len(stands) == len(wanted)
+    for row in stands:
+        for name, value in wanted[tuple(row[name] for name in key)].items():
+            assert row[name] == (pytest.approx(value, rel=1e-9) if isinstance(value, float) else value), name
+        assert row["alias"] == ("champion" if row["model"] == ("drift" if row["commodity"] == "teh" else "naive") else None)
+    issued.measure(panel)
+    assert DeltaTable(path_of(TABLE)).version() == 1  # made, written once
+
+
+def test_nothing_is_measured_before_a_price_comes():
+    panel = walks(5, 60)
+    assert issued.measure(panel) == 0 and drift.look(panel) is None
+    issue_from(panel, [59], twice=59)
+    assert issued.measure(panel) == 0
+
+
+def test_calm_prices_are_no_drift_and_a_jump_is():
+    panel = walks(2, 220, goods=["bawang-merah"], regions=[f"{n}" for n in range(11, 31)], volatility=0.03)
+    issue_from(panel, list(range(190, 213, 3)), twice=190)
+    calm = drift.look(panel)
+    assert not calm.strange and calm.coverage_80 == pytest.approx(0.8, abs=0.06)
+    panel.price[:, 200:] *= 1.5
+    assert drift.look(panel).strange
+
+
+def test_drift_needs_looks_in_a_row_to_begin_and_to_end():
+    strange, calm = Look(500, 0.5, 1.0), Look(500, 0.8, 0.0)
+    day = date(2026, 1, 1)
+    told = []
+    for nth, seen in enumerate(
+        [strange, strange, calm, strange, strange, strange, strange, calm, strange, calm, calm, calm, strange]
+    ):
+        told.append(take_note(seen, str(day + timedelta(nth))))
+        assert not take_note(strange, str(day + timedelta(nth)))  # one look a day
+    assert [nth for nth, begun in enumerate(told) if begun] == [5]
+
+
+def test_the_index_by_hand():
+    assert psi([0.025, 0.075, 0.8, 0.075, 0.025]) == 0
+    assert psi([0.1, 0.9], [0.5, 0.5]) == pytest.approx(0.4 * math.log(1.8) - 0.4 * math.log(0.2))
+    assert math.isfinite(psi([0, 0, 1, 0, 0]))

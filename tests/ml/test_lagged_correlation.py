@@ -1,0 +1,114 @@
+"""The formulas of lagged correlation against their textbook form, worked cases and what chance does."""
+
+import numpy as np
+import pytest
+from scipy.stats import pearsonr
+from scipy.stats import t as student
+
+from ml.lagged_correlation import (
+    BLOCK_DAYS,
+    autocorrelation,
+    block_bootstrap,
+    circular,
+    deseasonalised,
+    effective,
+    false_discovery,
+    lagged,
+    moments_of,
+    resampled_days,
+    shifted,
+)
+from scripts.bench.weather_prices import run_in
+
+
+def two_series(seed: int, days: int = 600, gaps: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    x, y = run_in(rng, 0.9, days), run_in(rng, 0.8, days)
+    if gaps:
+        x[rng.random(days) < 0.1] = np.nan
+        y[np.arange(days) % 7 >= 5] = np.nan
+    return x, y
+
+
+@pytest.mark.parametrize("lag", [0, 1, 17, 60])
+def test_r_is_pearsons_over_the_days_that_both_know(lag: int):
+    x, y = two_series(1)
+    found = lagged(x, y, np.array([lag]), resampled_days(600, 1, 50))
+    pairs = [(x[t - lag], y[t]) for t in range(lag, 600) if np.isfinite(x[t - lag]) and np.isfinite(y[t])]
+    assert found.n[0] == len(pairs)
+    assert found.r[0] == pytest.approx(pearsonr(*zip(*pairs, strict=True))[0], abs=1e-12)
+    t = abs(found.r[0]) * np.sqrt((found.n_eff[0] - 2) / (1 - found.r[0] ** 2))
+    assert found.p[0] == pytest.approx(2 * student.sf(t, found.n_eff[0] - 2), rel=1e-9)
+
+
+def test_the_effective_sample_is_the_textbooks_on_a_calendar_without_gaps():
+    x, y = two_series(2, 400, gaps=False)
+
+    def rho(z: np.ndarray, k: int) -> float:
+        z = z - z.mean()
+        return float(np.mean(z[: len(z) - k] * z[k:]) / np.mean(z * z))
+
+    inflation = 1 + 2 * sum((1 - k / 400) * rho(x, k) * rho(y, k) for k in range(1, 101))
+    found = effective(np.ones((1, 400), dtype=bool), autocorrelation(x), autocorrelation(y))
+    assert found[0] == pytest.approx(np.clip(400 / inflation, 4, 400), rel=1e-9)
+    assert 20 < found[0] < 200  # far fewer than 400 days
+
+
+def test_pairs_of_days_in_a_calendar_with_gaps_are_counted():
+    x, y = two_series(3)
+    both = np.isfinite(x) & np.isfinite(y)
+    rho_x, rho_y, n = autocorrelation(x), autocorrelation(y), both.sum()
+    inflation = 1 + 2 * sum((both[:-k] & both[k:]).sum() / n * rho_x[k] * rho_y[k] for k in range(1, 151))
+    assert effective(both[None], rho_x, rho_y)[0] == pytest.approx(n / inflation, rel=1e-9)
+
+
+def test_a_resample_consists_of_whole_blocks():
+    taken = resampled_days(100, 5, 20)
+    assert taken.shape == (20, 100) and (taken >= 0).all()
+    assert (taken.sum(axis=1) == 4 * BLOCK_DAYS).all()  # 100 days need four blocks
+    edges = (np.diff(np.hstack([taken, taken[:, :1]])) != 0).sum(axis=1)
+    assert (edges <= 8).all()
+
+
+def test_the_interval_covers_the_truth():
+    covered = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        x = run_in(rng, 0.5, 900)
+        y = 0.3 * x + np.sqrt(1 - 0.09) * run_in(rng, 0.5, 900)
+        low, high = block_bootstrap(moments_of(x[None], y, np.ones((1, 900), dtype=bool)), resampled_days(900, seed, 300))
+        covered.append(low[0] <= 0.3 <= high[0])
+    assert 0.87 <= np.mean(covered) <= 1.0  # 95 % nominal, 60 draws
+
+
+def test_circular_displacement_is_np_roll():
+    x, y = two_series(4, 200)
+    for shift in (0, 1, 90, 199):
+        moved = np.roll(x, shift)
+        both = np.isfinite(moved) & np.isfinite(y)
+        assert circular(x, y)[shift] == pytest.approx(np.corrcoef(moved[both], y[both])[0, 1], abs=1e-9)
+
+
+def test_false_discovery_worked_by_hand():
+    p = np.array([0.01, 0.04, 0.03, np.nan, 0.20])
+    assert false_discovery(p) == pytest.approx([0.04, 0.04 * 4 / 3, 0.04 * 4 / 3, np.nan, 0.20], nan_ok=True)
+
+
+def test_the_season_goes_and_the_rest_stays():
+    day = np.arange(3 * 365)
+    rest = np.random.default_rng(1).standard_normal(len(day))
+    season = 5 * np.sin(2 * np.pi * day / 365.2425 + 1) + 2 * np.cos(4 * np.pi * day / 365.2425)
+    season[100:120] = np.nan
+    left = deseasonalised(season + rest, day)
+    assert np.isnan(left[100:120]).all()
+    known = np.isfinite(left)
+    assert np.corrcoef(left[known], rest[known])[0, 1] > 0.99
+
+
+def test_a_short_or_constant_series_gives_no_number_and_no_error():
+    nothing = np.full(300, np.nan)
+    constant = np.ones(300)
+    assert np.isnan(deseasonalised(nothing, np.arange(300))).all()
+    found = lagged(constant, run_in(np.random.default_rng(1), 0.5, 300), np.arange(3), resampled_days(300, 1, 20))
+    assert np.isnan(found.r).all() and np.isnan(found.p).all()
+    assert np.isnan(shifted(constant, 2)[:2]).all()

@@ -1,0 +1,166 @@
+"""From prices to served forecasts: who beats naive is promoted, who does not is not; what stands is kept when a round fails."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from conf import training_jobs
+from conf.settings import settings
+from lakehouse.arrow import arrow_schema
+from lakehouse.contract import contracts
+from ml import promotion, rounds
+from ml.accuracy import write_importance
+from ml.naive import Naive
+from ml.price_round import Request, run
+from ml.speakers import Speaker
+from ml.tables import path_of, replace
+from ml.train import main
+from tests.ml.lake import of_panel, write_daily
+from tests.ml.made_panels import noisy, walks
+
+DAYS = 1010  # a year, 78 origins of 8 days, and a week
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
+    monkeypatch.setenv("LUMBUNG_TRAINING__PROCESSES", "1")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it for its children
+    settings.cache_clear()
+    yield tmp_path
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def rows_of(table: str) -> list[dict[str, Any]]:
+    rows = DeltaTable(path_of(table)).to_pyarrow_table().to_pylist()
+    key = contracts()[table].key
+    assert len({tuple(row[name] for name in key) for row in rows}) == len(rows)
+    return rows
+
+
+def served() -> dict[str, set[tuple[str, str]]]:
+    """Commodity -> (model, version) of the newest issue's champions."""
+    rows = rows_of("gold.forecasts")
+    newest = max(row["issued_at"] for row in rows)
+    found: dict[str, set[tuple[str, str]]] = {}
+    for row in rows:
+        if row["champion"] and row["issued_at"] == newest:
+            found.setdefault(row["commodity"], set()).add((row["model"], row["model_version"]))
+    return found
+
+
+def test_from_prices_to_a_champion_and_back(home: Path, monkeypatch: pytest.MonkeyPatch):
+    write_daily(of_panel(noisy(1, DAYS, goods=["teh"], regions=["11", "32", "51"])))
+    write_daily(of_panel(walks(2, DAYS, goods=["kol"], regions=["11", "32", "51"])))
+    order = training_jobs.submit(["ses", "drift"], [], "first", "central")
+    training_jobs.take()
+    run(Request(models=("ses", "drift"), job=order.job_id))
+    done = training_jobs.job(order.job_id)
+    assert (done.status, done.promoted, done.progress_pct) == ("succeeded", True, 100) and "teh ses" in done.detail
+    assert served() == {"teh": {("ses", "1")}, "kol": {("naive", "0")}}
+    rows = [row for row in rows_of("gold.forecasts") if row["model"] == "ses" and row["commodity"] == "teh"]
+    assert {row["run_id"] for row in rows} == {done.run_id} and {row["interval_basis"] for row in rows} == {"commodity_horizon"}
+    assert all(row["skill_vs_naive"] > 0.05 and row["lower_80_idr"] < row["price_idr"] < row["upper_80_idr"] for row in rows)
+    naive = [row for row in rows_of("gold.forecasts") if row["model"] == "naive" and row["commodity"] == "kol"]
+    assert all(row["gate_reason"].startswith("naive: ") for row in naive)
+    accuracy = rows_of("gold.model_accuracy")
+    assert {row["kind"] for row in accuracy} == {"backtest"} and len(accuracy) == 3 * 2 * (3 + 1) * 7
+    assert {(row["model"], row["commodity"]) for row in accuracy if row["alias"]} == {("ses", "teh"), ("naive", "kol")}
+    assert all(row["skill_vs_naive"] == 0 for row in accuracy if row["model"] == "naive")
+    _on_record(done.run_id)
+    _a_failure_changes_nothing(monkeypatch)
+    _worse_prices_bring_naive_back()
+
+
+def _on_record(run_id: str) -> None:
+    """The run has all that its decision rests on."""
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    found = client.get_run(run_id)
+    assert {"seed", "data_version", "data_fingerprint", "origins", "features"} <= set(found.data.params)
+    assert found.data.metrics["ses/teh/skill"] > 0.05 and found.data.metrics["holdout/ses/teh/skill"] > 0
+    names = {file.path for file in client.list_artifacts(run_id)}
+    assert {"gate.json", "checks.json", "environment.json", "source.json", "plots"} <= names
+    gate = json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/gate.json"))
+    assert {(row["model"], row["commodity"], row["passed"]) for row in gate} >= {("ses", "teh", True), ("drift", "kol", False)}
+    assert (rounds.folder() / "backtest" / "holdout.jsonl").read_text().count("\n") == 1
+
+
+def _a_failure_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = served(), rows_of("gold.model_accuracy")
+    with monkeypatch.context() as broken:
+        broken.setattr(promotion, "fitted", lambda *_: 1 / 0)
+        order = training_jobs.submit(["ses"], [], "again", "central")
+        training_jobs.take()
+        assert main(["price", "--models", "ses", "--job", order.job_id]) == 1
+    assert training_jobs.job(order.job_id).status == "failed" and "division" in training_jobs.job(order.job_id).detail
+    assert (served(), rows_of("gold.model_accuracy")) == before
+
+
+def _worse_prices_bring_naive_back() -> None:
+    """The champion's good turns into a walk that runs away from smoothing: demoted, because it is now beyond doubt worse."""
+    write_daily(of_panel(walks(8, DAYS, goods=["teh", "kol"], regions=["11", "32", "51"], volatility=0.05)), "overwrite")
+    run(Request(models=("ses",)))
+    stands = served()["teh"]
+    assert stands in ({("naive", "0")}, {("ses", "1")})
+
+
+def test_a_short_history_is_served_by_naive_and_says_so(home: Path):
+    write_daily(of_panel(walks(1, 100)))
+    assert main(["price"]) == 0
+    assert {model for of in served().values() for model, _ in of} == {"naive"}
+    assert all("history is too short" in row["gate_reason"] for row in rows_of("gold.forecasts"))
+    assert rounds.training_due(rounds.prices(datetime.now(UTC))) is None
+    version = DeltaTable(path_of("gold.forecasts")).version()
+    assert main(["price", "--if-changed"]) == 0 and DeltaTable(path_of("gold.forecasts")).version() == version
+    write_daily(of_panel(walks(1, 110))[-12 * 10 :])
+    assert "newly observed" in rounds.training_due(rounds.prices(datetime.now(UTC)))
+
+
+class Weighed(Naive):
+    """A model that says what its features are worth."""
+
+    name = "boosting"
+
+    def __init__(self, shares: dict[str, float]) -> None:
+        self.shares = shares
+
+    def importance(self) -> dict[str, float]:
+        return self.shares
+
+
+def test_the_newest_importance_stands_beside_other_models(home: Path):
+    """gold.feature_importance: ranks by share, all rows of a model at once."""
+    table, now = "gold.feature_importance", datetime(2026, 1, 1, tzinfo=UTC)
+    other = {
+        "model": "sales",
+        "commodity": None,
+        "feature": "price",
+        "importance": 1.0,
+        "rank": 1,
+        "run_id": "x",
+        "measured_at": now,
+    }
+    replace(table, pa.Table.from_pylist([other], schema=arrow_schema(contracts()[table])), "other")
+    assert write_importance({"naive": Speaker(Naive())}, "run-0") == 0
+    assert write_importance({"boosting": Speaker(Weighed({"r_1": 0.2, "gone": 0.8}))}, "run-1") == 2
+    assert write_importance({"boosting": Speaker(Weighed({"r_1": 0.3, "r_7": 0.6, "sd14": 0.1}))}, "run-2") == 3
+    told = {(row["model"], row["feature"], row["importance"], row["rank"], row["run_id"]) for row in rows_of(table)}
+    of_price = {("price", "r_7", 0.6, 1, "run-2"), ("price", "r_1", 0.3, 2, "run-2"), ("price", "sd14", 0.1, 3, "run-2")}
+    assert told == {("sales", "price", 1.0, 1, "x")} | of_price
+
+
+def test_words_and_codes(home: Path, capsys: pytest.CaptureFixture):
+    assert main(["signal"]) == 3 and "no signals yet" in capsys.readouterr().err
+    assert main(["price"]) == 3
+    with pytest.raises(SystemExit) as refusal:
+        main(["weather"])
+    assert refusal.value.code == 2
