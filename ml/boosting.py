@@ -25,7 +25,7 @@ class Knobs:
     rounds: int = 80
     depth: int = 4
     learning_rate: float = 0.1
-    rows: int = 50_000  # most cells to learn from; with more, every second day, every third …
+    rows: int = 90_000  # most cells to learn from; with more, every second day, every third …
     seen_share: float = 0.5  # of rows a tree sees
     feature_share: float = 0.4  # of features a split sees
     least_weight: float = 40.0  # in a leaf

@@ -16,6 +16,7 @@ from ml.significance import Verdict
 
 SAMPLE_GOODS, SAMPLE_REGIONS = 3, 6  # of the part on which models are checked
 NULL_ORIGINS = 24  # six fits
+PER_SERIES = frozenset({"ses", "ets", "theta", "arima"})  # fitted a series at a time
 NOT_ASKED = frozenset(
     {"drift", "seasonal_naive", *SLOW}
 )  # models without learning find nothing; slow ones are checked once a release

@@ -1,6 +1,6 @@
 """Every challenger against naive on the same past: backtest, checks, gate; the holdout is opened only for who has passed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -101,10 +101,10 @@ def joined(first: Cells, then: Cells, models: Sequence[str]) -> Cells:
 
 
 @contextmanager
-def over_processes() -> Iterator[None]:
-    """What is fitted a series at a time is spread over training.processes; one of them is this one."""
+def over_processes(names: Iterable[str]) -> Iterator[None]:
+    """What is fitted a series at a time is spread over training.processes; a pool for nothing would cost seconds."""
     workers = settings().training.processes
-    if workers == 1:
+    if workers == 1 or not challengers.PER_SERIES & set(names):
         yield
         return
     with Processes(workers) as pool, spread_over(pool):

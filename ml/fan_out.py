@@ -1,7 +1,9 @@
 """One function over many series: here, over processes, or over a Spark cluster, with the same answers in the same order."""
 
 import multiprocessing
+import os
 import pickle
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -88,3 +90,17 @@ def spread_over(spread: Spread) -> Iterator[None]:
 def each(work: Work, items: Sequence[Any]) -> list[Any]:
     """The answers of `work` for all items, in their order, over whatever the caller has chosen."""
     return _SPREAD.get()(work, items)
+
+
+@contextmanager
+def spread_over_cluster(master: str) -> Iterator[None]:
+    """Within the block, a Spark session of its own at `master` does the work; its executors run the image of this process."""
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    session = SparkSession.builder.master(master).appName("lumbung-models").config("spark.ui.enabled", "false").getOrCreate()
+    try:
+        with spread_over(OverSpark(session)):
+            yield
+    finally:
+        session.stop()

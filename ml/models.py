@@ -70,4 +70,4 @@ MODELS: dict[str, Maker] = {
     "lstm": _lstm,
 }
 
-SLOW = frozenset({"prophet", "lstm"})  # fitted on the national series, and only when asked for
+SLOW = frozenset({"prophet", "lstm"})  # tried only when asked for: a fit takes longer than all others together

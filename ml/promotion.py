@@ -97,7 +97,7 @@ def _decide(
 def fitted(contest: Contest, calibrations: Mapping[str, Calibration], run_id: str, told: Progress) -> dict[str, Speaker]:
     """Every model of the contest, fitted on the whole panel, with its errors and what the gate said."""
     models = {NAIVE: Naive()}
-    with told.stage("fit", "fitting on all prices") as progress, over_processes():
+    with told.stage("fit", "fitting on all prices") as progress, over_processes(contest.factories):
         for nth, (name, make) in enumerate(contest.factories.items()):
             progress(nth, len(contest.factories), name)
             models[name] = make()

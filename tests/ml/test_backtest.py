@@ -121,11 +121,16 @@ def test_an_interrupted_run_resumes_and_new_days_recompute_nothing_old(tmp_path)
     changed[:, -1] *= 3  # later than every origin
     backtest.run(replace(panel, price=changed), models, planned(panel), tmp_path)
     assert len(log.read_text().split()) == blocks
+    within = planned(panel).blocks[1][1]  # after the fit of its block: only that block and the later ones have seen it
+    inside = panel.price.copy()
+    inside[:, within] *= 3
+    backtest.run(replace(panel, price=inside), models, planned(panel), tmp_path)
+    assert len(log.read_text().split()) == 2 * blocks - 1
     changed[:, 10] *= 3
     backtest.run(replace(panel, price=changed), models, planned(panel), tmp_path)
-    assert len(log.read_text().split()) == 2 * blocks
+    assert len(log.read_text().split()) == 3 * blocks - 1
     backtest.run(panel, models, planned(panel), tmp_path, config={"other": 1})
-    assert len(log.read_text().split()) == 3 * blocks
+    assert len(log.read_text().split()) == 4 * blocks - 1
 
 
 def test_processes_answer_as_one_does(tmp_path):

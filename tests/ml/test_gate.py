@@ -49,6 +49,12 @@ def test_each_commodity_is_judged_for_itself():
     assert champions([found])["b"] is None
 
 
+def test_naive_under_another_name_passes_nowhere_but_where_nothing_is_to_gain():
+    found = decided(made_cells({"a": 0.25, "b": 0.0, "c": 0.0}))
+    assert found["b"].figures.skill_low == 0 and not found["b"].passed
+    assert found["c"].passed and champions([found])["c"] is None
+
+
 def test_a_stable_commodity_may_lose_a_little_but_naive_is_kept_for_it():
     found = decided(made_cells({"a": 0.25, "b": 0.2, "c": -0.005}))
     assert found["c"].passed and champions([found])["c"] is None
@@ -102,6 +108,15 @@ def test_intervals_must_cover(cells):
 
 def test_quantiles_must_be_better_too(cells, bands):
     assert all("quantile loss" in said for said in reasons(decided(cells, bands=bands, bar=Bar(wql=0.5, own_wql=0.5))).values())
+
+
+def test_quantiles_worse_than_naives_refuse_a_commodity_even_when_the_others_gain(cells):
+    bands = {model: replay(cells, model)[0] for model in cells.models}
+    here = cells.good == 2
+    middle = cells.forecasts["model"][here, None]
+    bands["model"].quantiles[here] = middle * (bands["model"].quantiles[here] / middle) ** 4
+    found = decide(cells, "model", bands, CLASSES, GOOD, bar=Bar(wql=0.95))
+    assert found["a"].passed and "quantile loss" in reasons(found)["c"]
 
 
 def test_the_highest_lower_bound_serves(cells):
