@@ -5,7 +5,6 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -24,29 +23,9 @@ from ml.sales_publish import model_file, publish
 from ml.sales_rows import Listings, listings, read_listings, together
 from ml.sales_stack import MEMBERS, fitted, out_of_fold, regressors
 from streaming_jobs.delta_sink import create_tables, open_table
-from tests.streaming_jobs.written_lake import write
+from tests.ml.made_listings import CATEGORIES, made, shop
 
 FOLDS = 3
-CATEGORIES = np.array(["BOOKS", "TOYS & GAMES", "WINE"])
-
-
-def made(seed: int, products: int = 160, states: int = 1, signal: bool = False) -> dict[str, np.ndarray]:
-    """Columns as the query gives them: a shop's products in `states` states a day apart, sales noise or a law of the inputs."""
-    rng = np.random.default_rng(seed)
-    kind, price = rng.integers(0, 3, products), rng.uniform(5, 500, products)
-    discount, rating, reviews = rng.uniform(0, 50, products), rng.uniform(1, 5, products), rng.integers(0, 5000, products)
-    sales = rng.integers(1, 2000, products).astype(float)
-    if signal:
-        logs = 8 - 0.006 * price * (1 - discount / 100) + np.array([0, 0.8, 1.6])[kind] + 0.2 * rating
-        sales = np.round(np.exp(logs + 0.2 * rng.standard_normal(products)))
-    number, state = np.repeat(np.arange(products), states), np.tile(np.arange(states), products)
-    day = 19000.0 + rng.integers(0, 300, products)[number] + state
-    return {
-        "product_id": number + 1, "product_name": np.array([f"product {n}" for n in number]),
-        "category": CATEGORIES[kind][number], "price": price[number], "discount_pct": discount[number], "rating": rating[number],
-        "num_reviews": reviews[number].astype(float), "stock_quantity": rng.integers(0, 900, len(number)).astype(float),
-        "sales": sales[number] + state, "day": day, "day_added": day - state,
-    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -203,24 +182,6 @@ print(json.dumps({{k: float(v[0]) for k, v in told.items()}} | {{"run_id": model
     assert told.pop("run_id") == "run-2"
     assert told == pytest.approx({name: float(values[0]) for name, values in here.items()}, rel=1e-6)
     assert 0 < told["lower"] < told["units"] < told["upper"] and 0 < told["confidence"] < 1
-
-
-def shop(columns: dict[str, np.ndarray]) -> None:
-    """The columns as silver.listings, two states a day: the later one counts."""
-    noon = datetime(1970, 1, 1, tzinfo=UTC)
-    rows = pd.DataFrame(columns)
-    told = [
-        {
-            "event_id": f"{nth}-{late}", "product_id": int(one.product_id), "product_name": one.product_name,
-            "category": one.category, "price": one.price, "rating": one.rating, "num_reviews": int(one.num_reviews),
-            "stock_quantity": int(one.stock_quantity),
-            "discount_pct": one.discount_pct, "sales": int(one.sales) * late, "event_month": "2022-01",
-            "date_added": date(1970, 1, 1) + timedelta(days=int(one.day_added)),
-            "event_time": noon + timedelta(days=one.day, hours=late),
-        }
-        for nth, one in enumerate(rows.itertuples()) for late in (0, 1)
-    ]  # fmt: skip
-    write("silver.listings", told)
 
 
 def test_published_figures_equal_a_recomputation_from_silver(lake: str):

@@ -8,7 +8,8 @@ from conf.settings import settings
 from ml import sales_round, tracking
 from ml.sales_publish import model_file
 from streaming_jobs.delta_sink import open_table
-from tests.ml.test_sales import lake, made, shop  # noqa: F401  (lake is a fixture)
+from tests.ml.made_listings import made, shop
+from tests.ml.test_sales import lake  # noqa: F401  (a fixture)
 
 QUICK = {"quick": True, "if_changed": True}
 

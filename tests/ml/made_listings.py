@@ -1,0 +1,47 @@
+"""A made shop: columns as the trainer reads them, and the same as rows of silver.listings."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from tests.streaming_jobs.written_lake import write
+
+CATEGORIES = np.array(["BOOKS", "TOYS & GAMES", "WINE"])
+
+
+def made(seed: int, products: int = 160, states: int = 1, signal: bool = False) -> dict[str, np.ndarray]:
+    """Columns as the query gives them: a shop's products in `states` states a day apart, sales noise or a law of the inputs."""
+    rng = np.random.default_rng(seed)
+    kind, price = rng.integers(0, 3, products), rng.uniform(5, 500, products)
+    discount, rating, reviews = rng.uniform(0, 50, products), rng.uniform(1, 5, products), rng.integers(0, 5000, products)
+    sales = rng.integers(1, 2000, products).astype(float)
+    if signal:
+        logs = 8 - 0.006 * price * (1 - discount / 100) + np.array([0, 0.8, 1.6])[kind] + 0.2 * rating
+        sales = np.round(np.exp(logs + 0.2 * rng.standard_normal(products)))
+    number, state = np.repeat(np.arange(products), states), np.tile(np.arange(states), products)
+    day = 19000.0 + rng.integers(0, 300, products)[number] + state
+    return {
+        "product_id": number + 1, "product_name": np.array([f"product {n}" for n in number]),
+        "category": CATEGORIES[kind][number], "price": price[number], "discount_pct": discount[number], "rating": rating[number],
+        "num_reviews": reviews[number].astype(float), "stock_quantity": rng.integers(0, 900, len(number)).astype(float),
+        "sales": sales[number] + state, "day": day, "day_added": day - state,
+    }  # fmt: skip
+
+
+def shop(columns: dict[str, np.ndarray]) -> None:
+    """The columns as silver.listings, two states a day: the later one counts."""
+    noon = datetime(1970, 1, 1, tzinfo=UTC)
+    rows = pd.DataFrame(columns)
+    told = [
+        {
+            "event_id": f"{nth}-{late}", "product_id": int(one.product_id), "product_name": one.product_name,
+            "category": one.category, "price": one.price, "rating": one.rating, "num_reviews": int(one.num_reviews),
+            "stock_quantity": int(one.stock_quantity),
+            "discount_pct": one.discount_pct, "sales": int(one.sales) * late, "event_month": "2022-01",
+            "date_added": date(1970, 1, 1) + timedelta(days=int(one.day_added)),
+            "event_time": noon + timedelta(days=one.day, hours=late),
+        }
+        for nth, one in enumerate(rows.itertuples()) for late in (0, 1)
+    ]  # fmt: skip
+    write("silver.listings", told)
