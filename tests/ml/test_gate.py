@@ -114,8 +114,8 @@ def test_quantiles_worse_than_naives_refuse_a_commodity_even_when_the_others_gai
     bands = {model: replay(cells, model)[0] for model in cells.models}
     here = cells.good == 2
     middle = cells.forecasts["model"][here, None]
-    bands["model"].quantiles[here] = middle * (bands["model"].quantiles[here] / middle) ** 4
-    found = decide(cells, "model", bands, CLASSES, GOOD, bar=Bar(wql=0.95))
+    bands["model"].quantiles[here] = middle * (bands["model"].quantiles[here] / middle) ** 2
+    found = decide(cells, "model", bands, CLASSES, GOOD)  # 0.886 of naive's over all, 1.012 of it here
     assert found["a"].passed and "quantile loss" in reasons(found)["c"]
 
 
