@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 
 from lakehouse.validation.thresholds import Thresholds
+from lakehouse.validation.windows import median
 from ml.anomalies import Judged, anomalies, thresholds_of_day
 from ml.anomaly_forecast import naive_p_values
 from ml.anomaly_labels import label_of
@@ -197,9 +198,9 @@ def real_shocks(prices: Prices, thresholds: Thresholds) -> dict[str, Any]:
     weeks = []
     for nth, good in enumerate(prices.commodities):
         log = np.log(prices.idr[:, nth])
-        move = np.nanmedian(log[7:] - log[:-7], axis=1)
+        move = np.nan_to_num(median((log[7:] - log[:-7]).T))
         for _ in range(3):
-            peak = int(np.nanargmax(np.abs(move)))
+            peak = int(np.argmax(np.abs(move)))
             if abs(move[peak]) < 0.08:
                 break
             weeks.append((good, prices.days[peak], prices.days[peak + 7], float(move[peak])))
