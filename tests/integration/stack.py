@@ -51,7 +51,7 @@ class Stack:
             LUMBUNG_KAFKA__CONTROLLER_PORT=str(controller),
             LUMBUNG_API__PORT=str(self.api_port),
             LUMBUNG_MQTT__PORT=str(self.mqtt_port),
-            **knobs,
+            **{"LUMBUNG_TRAINING__WATCH_SECONDS": "3600"} | knobs,  # models are trained where that is what a test is about
         )
         self.env.pop("API_PORT", None)
 
