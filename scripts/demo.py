@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from conf.settings import REPO, child_environment
+from conf.settings import REPO, child_environment, settings
 from scripts import positions, readiness, reconcile, stack, supervision
 from scripts.stack import StackError
 from scripts.steps import Steps, console
@@ -24,6 +24,15 @@ def feed(replay: Path | None, speed: str) -> subprocess.Popen[bytes]:
     """Start the producer: a replay of published files, or the seeded simulator over MQTT."""
     arguments = ["-m", "producers.csv_replay", str(replay), "--speed", speed] if replay else SAMPLE
     return subprocess.Popen([sys.executable, *arguments], cwd=REPO, stdout=sys.stderr, env=child_environment())
+
+
+def feed_history() -> None:
+    """Two years of the sample markets through the file door, for models to learn from; known rows are not sent again."""
+    file = settings().home / "sample" / "sample-history.csv"
+    for arguments in (["producers.sample_history", str(file)], ["producers.csv_replay", str(file)]):
+        command = [sys.executable, "-m", *arguments]
+        if subprocess.run(command, cwd=REPO, stdout=sys.stderr, env=child_environment()).returncode:
+            raise StackError("the sample history was not taken up; see ./run.sh logs stream", 1)
 
 
 def first_price(begun: float, producer: subprocess.Popen[bytes], patience_seconds: float) -> dict[str, Any]:
@@ -71,6 +80,8 @@ def drained(steps: Steps, patience_seconds: float = DRAIN_SECONDS) -> None:
 def demo(replay: Path | None, speed: str, detach: bool, begun: float) -> None:
     """Up, feed, first price, drain, balance, and then stay until Ctrl-C unless `detach`. Raises StackError."""
     stack.up()
+    if replay is None:
+        feed_history()
     producer = feed(replay, speed)
     try:
         price = first_price(begun, producer, 120)
