@@ -82,10 +82,7 @@ def _run(asked: argparse.Namespace, told: Progress) -> int:
     plots(contest.judgement, place)
     told.say(f"plots: {place}")
     if asked.holdout:
-        from ml.intervals import replay
-
-        cells, _ = confirmed(contest, list(contest.judgement.cells.models), asked.holdout, told)
-        bands = {name: replay(cells, name)[0] for name in cells.models}
+        cells, bands, _ = confirmed(contest, list(contest.judgement.cells.models), asked.holdout, told)
         _show(cells, bands, champions, asked, "Final holdout, opened now")
     if asked.data is None and not asked.quick:
         from ml.accuracy import write_accuracy
@@ -111,7 +108,7 @@ def _show(cells: Any, bands: Any, champions: dict[str, str], asked: argparse.Nam
     from ml.report import table
 
     horizons = tuple(asked.horizon)
-    found = {name: by_commodity(cells, name, bands[name], horizons) for name in cells.models}
+    found = {name: by_commodity(cells, name, bands[name], horizons) for name in bands}
     title += f", {'days ' + ', '.join(map(str, horizons)) if horizons else 'all horizons'}"
     if asked.json:
         flat = {name: {good or "all": asdict(one) for good, one in of.items()} for name, of in found.items()}

@@ -14,7 +14,7 @@ from ml.cells import NAIVE, Cells
 from ml.checks import Checks
 from ml.ensemble import Ensemble, Weights, learned, walked
 from ml.fan_out import Processes, spread_over
-from ml.intervals import Calibration, replay
+from ml.intervals import Bands, Calibration, replay
 from ml.judge import Judgement, judge
 from ml.models import SLOW
 from ml.origins import planned
@@ -75,8 +75,10 @@ def _weakest(checks: Sequence[Checks]) -> Checks:
     return Checks(**told, seconds=sum(one.seconds for one in checks))
 
 
-def confirmed(contest: Contest, models: Sequence[str], reason: str, told: Progress) -> tuple[Cells, dict[str, Calibration]]:
-    """(cells of the holdout, calibrations up to its end) of models that the gate has let through, and of naive.
+def confirmed(
+    contest: Contest, models: Sequence[str], reason: str, told: Progress
+) -> tuple[Cells, dict[str, Bands], dict[str, Calibration]]:
+    """(cells of the holdout, their bands, calibrations up to its end) of models that the gate has let through, and of naive.
 
     Nothing is decided by it: it says what the choice is worth, and gives the intervals the newest errors to learn from.
     """
@@ -88,8 +90,10 @@ def confirmed(contest: Contest, models: Sequence[str], reason: str, told: Progre
     both = joined(contest.judgement.cells, later, [NAIVE, *made])
     if ENSEMBLE in models:
         both = both.with_forecasts(**{ENSEMBLE: walked(both, contest.members, contest.panel)})
-    calibrations = {name: replay(both, name)[1] for name in both.models if name in {NAIVE, *models}}
-    return both.where(np.isin(both.origin, np.unique(later.origin))), calibrations
+    replayed = {name: replay(both, name) for name in both.models if name in {NAIVE, *models}}
+    opened = np.isin(both.origin, np.unique(later.origin))
+    bands = {name: found[0].where(opened) for name, found in replayed.items()}
+    return both.where(opened), bands, {name: found[1] for name, found in replayed.items()}
 
 
 def joined(first: Cells, then: Cells, models: Sequence[str]) -> Cells:

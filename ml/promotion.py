@@ -55,7 +55,7 @@ def promote(contest: Contest, names: Sequence[str], why: str, told: Progress, go
         calibrations = dict(contest.judgement.calibrations)
         if best and contest.plan.holdout:
             models = sorted({one.model for one in best.values()})
-            cells, newest = confirmed(contest, models, f"{why}, run {run_id}", told)
+            cells, _, newest = confirmed(contest, models, f"{why}, run {run_id}", told)
             calibrations |= newest
             tracking.metrics(_holdout(cells, models))
         speakers = fitted(contest, calibrations, run_id, told)
