@@ -85,7 +85,7 @@ def _rounds(asked: argparse.Namespace) -> int:
         from ml import price_round
 
         price_round.run(price_round.Request.of(asked))
-        _what_follows()
+        _what_follows(asked.issue)
     return 0
 
 
@@ -100,12 +100,13 @@ def _sales(asked: argparse.Namespace) -> None:
         print(f"sales: {nothing}", file=sys.stderr)  # prices are learnt all the same
 
 
-def _what_follows() -> None:
-    """Tables that rest on prices and their forecasts and are written by this process alone."""
+def _what_follows(issue_only: bool) -> None:
+    """Tables that rest on prices and their forecasts and are written by this process alone. Weather waits for a whole round."""
     from ml import anomalies, weather_prices
 
     anomalies.refresh(settings().lake_root)
-    weather_prices.refresh(settings().lake_root)
+    if not issue_only:
+        weather_prices.refresh(settings().lake_root)
 
 
 def _tell(job: str | None, failure: str) -> None:
