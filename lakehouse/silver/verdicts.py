@@ -5,10 +5,10 @@ from functools import cache
 from importlib import import_module
 from types import ModuleType
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.contract import Contract, Rule, kinds, rule_set
+from lakehouse.contract import Contract, Rule, contracts, kinds, rule_set
 from lakehouse.quality import REASONS_TYPE, bound, reasons, violations, warnings
 from lakehouse.silver.payload import constants, parse
 
@@ -96,13 +96,24 @@ def accepted_rows(rows: DataFrame, kind: str) -> DataFrame:
     """Judged rows, settled or not, that land in silver -> rows of the kind's table, in the contract's columns and order."""
     contract = kinds()[kind]
     if "landing" in rows.columns:
-        noted = F.expr(f"concat({ROW}._warnings, coalesce(noted, array()))").alias("_warnings")
-        inside = [f"{ROW}.{name}" for name in row_columns(contract) if name != "_warnings"]
-        flat = rows.filter("landing = 'silver'").select(*KEPT, *inside, noted)
+        flat = rows.filter("landing = 'silver'").select(*_accepted_columns(kind))
     else:
         flat = rows.filter("reasons is null").select(*KEPT, f"{ROW}.*")
     explode = getattr(transform_of(kind), "rows", None)
-    return (explode(flat) if explode else flat).select(*contract.column_names)
+    return (explode(flat) if explode else flat).select(*_columns_of(contract.table))
+
+
+@cache
+def _accepted_columns(kind: str) -> tuple[Column, ...]:
+    """What a settled row becomes, before readings are taken apart."""
+    noted = F.expr(f"concat({ROW}._warnings, coalesce(noted, array()))").alias("_warnings")
+    inside = (F.col(f"{ROW}.{name}") for name in row_columns(kinds()[kind]) if name != "_warnings")
+    return (*map(F.col, KEPT), *inside, noted)
+
+
+@cache
+def _columns_of(table: str) -> tuple[Column, ...]:
+    return tuple(map(F.col, contracts()[table].column_names))
 
 
 def quarantine_rows(rows: DataFrame, kind: str, rule_set: str) -> DataFrame:
@@ -110,14 +121,20 @@ def quarantine_rows(rows: DataFrame, kind: str, rule_set: str) -> DataFrame:
     if "landing" not in rows.columns:
         nothing = {name: F.lit(None).cast(spark_type) for name, spark_type in MARKS.items() if name != "landing"}
         rows = rows.filter("reasons is not null").withColumns({**nothing, "landing": F.lit("quarantine")})
+    return rows.filter("landing = 'quarantine'").select(*_quarantine_columns(kind, rule_set))
+
+
+@cache
+def _quarantine_columns(kind: str, rule_set: str) -> tuple[Column, ...]:
+    """Made once: each costs some calls into the JVM, every batch."""
     none = f"cast(array() as {REASONS_TYPE})"
     own = f"filter(coalesce(reasons, {none}), r -> waived is null or not array_contains(waived, r.rule))"
     reason = "named_struct('rule', w, 'severity', 'warn', 'message', w)"
     warned = f"transform(if(reasons is null, {ROW}._warnings, array()), w -> {reason})"
-    return rows.filter("landing = 'quarantine'").select(
-        "event_id",
+    return (
+        F.col("event_id"),
         F.lit(kind).alias("kind"),
-        "source",
+        F.col("source"),
         F.col("raw_market").alias("market_id"),
         F.col("raw_commodity").alias("commodity"),
         F.expr(f"cast(concat(coalesce(added, {none}), {own}, {warned}) as {REASONS_TYPE})").alias("reasons"),
@@ -125,14 +142,14 @@ def quarantine_rows(rows: DataFrame, kind: str, rule_set: str) -> DataFrame:
         F.lit("open").alias("state"),
         F.coalesce("generation", F.lit(0)).alias("generation"),
         F.lit(rule_set).alias("rule_set"),
-        "evidence",
-        "suggestion",
+        F.col("evidence"),
+        F.col("suggestion"),
         F.col("text").cast("binary").alias("payload"),
-        "content_type",
-        "received_at",
+        F.col("content_type"),
+        F.col("received_at"),
         F.col("ingested_at").alias("quarantined_at"),
-        "topic",
-        "partition",
-        "offset",
+        F.col("topic"),
+        F.col("partition"),
+        F.col("offset"),
         F.to_date("ingested_at").alias("ingest_date"),
     )
