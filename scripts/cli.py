@@ -243,7 +243,7 @@ def ledger(context: typer.Context) -> None:
 
 @app.command(context_settings=PASS_ON)
 def bench(context: typer.Context) -> None:
-    """Measure the figures of the README: bench [name]."""
+    """Measure the figures of the README: bench [NAMES]."""
     module("scripts.bench", *context.args)
 
 

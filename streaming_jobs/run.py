@@ -21,12 +21,12 @@ from lakehouse.event import topics
 from lakehouse.silver.verdicts import judged
 from streaming_jobs import guard, kafka_source
 from streaming_jobs.batch import BatchWriter
+from streaming_jobs.bronze_ids import refill_ids
 from streaming_jobs.delta_sink import create_tables
 from streaming_jobs.event_ids import EventIds
 from streaming_jobs.flows import HOT
 from streaming_jobs.maintenance import Maintenance
 from streaming_jobs.progress import Progress
-from streaming_jobs.rebuild import refill_ids
 from streaming_jobs.session import session
 from streaming_jobs.slow_gold import SlowGold
 
