@@ -262,7 +262,7 @@ def runs(port: Annotated[int, typer.Option(min=1, max=65535, help="on 127.0.0.1"
 
 @app.command(context_settings=PASS_ON)
 def bench(context: typer.Context) -> None:
-    """Measure the figures of the README: bench [name]."""
+    """Measure the figures of the README: bench [NAMES]."""
     module("scripts.bench", *context.args)
 
 

@@ -1,5 +1,6 @@
 """The API: gold tables, quarantine and the HTTP door over one thin application."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from conf.settings import settings
+from lakehouse.validation import forest
 from serving_api.access import Bearers
 from serving_api.balance import Balance
 from serving_api.decisions import Decisions
@@ -63,6 +65,7 @@ async def lifespan(application: FastAPI) -> AsyncIterator[None]:
     state.decisions = Decisions(state.gold, state.reviews, state.producer)
     state.kept_answers = KeptAnswers()
     state.kafka = KafkaProbe(state.producer)
+    threading.Thread(target=forest.trees, name="forest", daemon=True).start()  # else the first price check waits seconds for it
     yield
     state.checks.stop()
     state.gold.stop()

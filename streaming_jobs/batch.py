@@ -82,7 +82,7 @@ class BatchWriter:
         self._note(results, tag, time.monotonic() - began)
 
     def _append_verdicts(self, results: list[KindResult], tag: BatchTag, files: int) -> list[Future[None] | None]:
-        list(self._pool.map(self._judge.settle, results))
+        list(self._pool.map(self._judge.settled, results))
         appends = []
         for result in results:
             if result.accepted.any():

@@ -153,25 +153,22 @@ class Judge:
             waived |= np.where(let_pass, bit, 0)
         return replace(result, mask=mask, waived=waived, judgement=judgement)
 
-    def _settled(self, result: KindResult) -> DataFrame:
-        """The judged frame, with where rows land if the row rules alone do not tell."""
+    def settled(self, result: KindResult) -> DataFrame:
+        """The judged frame, with where rows land if the row rules alone do not tell. Made once: then `silver` and `quarantine`,
+        which share it, can be called side by side."""
         if result.settled is None:
             marks = marks_of(result, self.rules[result.kind])
             table = None if marks.table is None else self._spark.createDataFrame(marks.table)
             result.settled = settled(result.frame, table, PLACE, marks.usual)
         return result.settled
 
-    def settle(self, result: KindResult) -> None:
-        """Do before what `silver` and `quarantine` share, so that they can be called side by side."""
-        self._settled(result)
-
     def silver(self, result: KindResult) -> DataFrame:
         """Accepted rows in the columns of the kind's table."""
-        return accepted_rows(self._settled(result), result.kind)
+        return accepted_rows(self.settled(result), result.kind)
 
     def quarantine(self, results: list[KindResult]) -> DataFrame:
         """Refused rows of all kinds in the columns of silver.quarantine. Raises ValueError when there are none."""
-        parts = [quarantine_rows(self._settled(one), one.kind, self.rule_set) for one in results if one.refused.any()]
+        parts = [quarantine_rows(self.settled(one), one.kind, self.rule_set) for one in results if one.refused.any()]
         if not parts:
             raise ValueError("nothing was refused")
         return reduce(DataFrame.unionByName, parts)

@@ -1,4 +1,4 @@
-"""Bronze -> everything else, again: silver, quarantine, gold, the event-id index, a lost checkpoint."""
+"""Bronze -> everything else, again: silver, quarantine, gold; and a lost checkpoint from what bronze holds."""
 
 import json
 import logging
@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import pyarrow as pa
 import typer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -20,8 +19,9 @@ from conf.settings import settings
 from lakehouse.contract import contracts, kinds
 from streaming_jobs import guard, heavy_gold, kafka_source
 from streaming_jobs.batch import judge_all, rows_of, written_versions
+from streaming_jobs.bronze_ids import bronze_until
 from streaming_jobs.counts import balance_row, quality_rows
-from streaming_jobs.delta_sink import BatchTag, append_arrow, append_frame, create_tables, empty_table, open_table, path_of
+from streaming_jobs.delta_sink import BatchTag, append_arrow, append_frame, create_tables, empty_table, open_table
 from streaming_jobs.event_ids import EventIds
 from streaming_jobs.hot_gold import HotGold
 from streaming_jobs.judging import Judge, KindResult, accepted_tables
@@ -40,52 +40,6 @@ KEPT_BY_A_REBUILD = (
     "bronze.events", "gold.ledger", "gold.forecasts", "gold.model_accuracy", "gold.feature_importance", "gold.weather_prices",
     "gold.sales_model", "gold.sales_leaks", "gold.anomalies",
 )  # fmt: skip
-
-
-def positions_frame(spark: SparkSession, positions: Positions) -> DataFrame:
-    """topic, partition, bound (next offset)."""
-    rows = [(topic, int(partition), bound) for topic, parts in positions.items() for partition, bound in parts.items()]
-    columns = zip(*rows, strict=True) if rows else ([], [], [])
-    types = (pa.string(), pa.int32(), pa.int64())
-    arrays = [pa.array(list(column), kind) for column, kind in zip(columns, types, strict=True)]
-    return spark.createDataFrame(pa.table(arrays, names=["topic", "partition", "bound"]))
-
-
-def bronze_until(spark: SparkSession, positions: Positions | None) -> DataFrame:
-    """Rows of bronze.events before the positions; all of them when None."""
-    rows = spark.read.format("delta").load(path_of("bronze.events"))
-    if positions is None:
-        return rows
-    bounds = F.broadcast(positions_frame(spark, positions))
-    return rows.join(bounds, ["topic", "partition"]).filter("offset < bound").select(*rows.columns)
-
-
-def refill_ids(spark: SparkSession, ids: EventIds, stream_id: str, batch_id: int) -> None:
-    """Make the index again from bronze unless it stands at the batch before `batch_id` (or at it, when that is retried)."""
-    stands = ids.last_batch()
-    if stands in ((stream_id, batch_id - 1), (stream_id, batch_id)) or (
-        stands is None and not open_table("bronze.events").count()
-    ):
-        return
-    known = (
-        bronze_until(spark, batch_offsets(batch_id).start)
-        .select(
-            "kind",
-            "event_id",
-            F.xxhash64(F.col("value").cast("string")).alias("payload_hash"),
-            "ingested_at",
-            "partition",
-            "offset",
-        )
-        .orderBy("ingested_at", "partition", "offset")
-        .select("kind", "event_id", "payload_hash")
-    )
-    log.warning("the event-id index stands at %s, wanted batch %d: making it again from bronze", ids.last_batch(), batch_id - 1)
-    count = ids.refill(known.toArrow().to_batches(), stream_id, batch_id - 1)
-    log.info("event-id index: %d ids", count)
-
-
-# --------------------------------------------------------------------------------------------------------- silver
 
 
 def finished_positions() -> tuple[Positions | None, str, int]:

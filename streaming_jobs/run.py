@@ -19,14 +19,14 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts
 from lakehouse.event import topics
 from lakehouse.silver.verdicts import judged
-from streaming_jobs import grown_forest, guard, kafka_source
+from streaming_jobs import guard, kafka_source
 from streaming_jobs.batch import BatchWriter
+from streaming_jobs.bronze_ids import refill_ids
 from streaming_jobs.delta_sink import create_tables
 from streaming_jobs.event_ids import EventIds
 from streaming_jobs.flows import HOT
 from streaming_jobs.maintenance import Maintenance
 from streaming_jobs.progress import Progress
-from streaming_jobs.rebuild import refill_ids
 from streaming_jobs.session import session
 from streaming_jobs.slow_gold import SlowGold
 
@@ -155,7 +155,6 @@ def main(once: bool = False) -> int:
     create_tables()
     shutil.rmtree(settings().home / "spark", ignore_errors=True)
     log.info("starting Spark")
-    threading.Thread(target=grown_forest.adopt, name="forest").start()  # ready before the first price, while the JVM starts
     spark = session()
     warm_up(spark)
     log.info("reading %s", ", ".join(kafka_source.subscribed()))

@@ -55,7 +55,6 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         "spark.sql.parquet.compression.codec": "snappy",
         # Judging is one wide projection: as a single generated method it outgrows the JIT and runs interpreted.
         "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.cache.maxEntries": "1000",  # a batch of all kinds has more than the usual 100 generated classes
         "spark.sql.inMemoryColumnarStorage.compressed": "false",  # a batch lives for a second
         "spark.sql.maxConcurrentOutputFileWriters": "64",  # partitions of a batch are written without sorting it first
         "spark.ui.enabled": "false",

@@ -51,26 +51,13 @@ class Trees:
 @cache
 def fitted() -> "IsolationForest":
     """The forest; no `contamination`: what counts as an anomaly is a threshold on the score."""
-    from sklearn.ensemble import IsolationForest  # a second or two, which those who only read rules need not wait for
+    from sklearn.ensemble import IsolationForest  # 95 MB and a second or two; only the seed policy scores with it in the stream
 
     return IsolationForest(n_estimators=TREES, max_samples=SAMPLES, random_state=SEED).fit(reference_sample())
 
 
-_adopted: list[Trees] = []  # at most one
-
-
-def adopt(grown: Trees) -> None:
-    """Score with trees that `trees` has made elsewhere; they are the same everywhere."""
-    _adopted[:] = [grown]
-
-
-def trees() -> Trees:
-    """The forest as arrays."""
-    return _adopted[0] if _adopted else _own_trees()
-
-
 @cache
-def _own_trees() -> Trees:
+def trees() -> Trees:
     grown = [one.tree_ for one in fitted().estimators_]
     most = max(tree.node_count for tree in grown)
     feature, left, right = (np.zeros((TREES, most), dtype=np.int64) for _ in range(3))

@@ -94,13 +94,14 @@ def _decided(entries: list[Entry], rows: list[Row]) -> list[str]:
 
 
 def _quarantined(entries: list[Entry], rows: list[Row]) -> list[str]:
-    """The planned rule is among the errors; a price that absurd may break others too, by what history it meets."""
+    """One row an event with its planned rule alone; beside it only rules by history, which depend on what had landed before."""
+    by_history = {rule.name for rule in kinds()["price"].rules if rule.reads == "stream"}
     planned = {e.event_id: e.reason for e in entries if e.reason}
     told: Counter[tuple[str, str | None]] = Counter()
     for row in rows:
         errors = [reason["rule"] for reason in row["reasons"] if reason["severity"] == "error"]
-        reason = planned.get(row["event_id"])
-        told[row["event_id"], reason if reason in errors else ",".join(errors)] += 1
+        own = [rule for rule in errors if rule not in by_history or rule == planned.get(row["event_id"])]
+        told[row["event_id"], ",".join(own)] += 1
     return _same("silver.quarantine", Counter(planned.items()), told)
 
 

@@ -65,7 +65,7 @@ def test_a_second_stream_refuses_with_the_pid_of_the_first(stack: Stack):
     done = subprocess.run(command, cwd=REPO, env=stack.env, capture_output=True, text=True, timeout=30)
     assert done.returncode == 5
     assert str(stack.pid("stream")) in done.stderr + done.stdout
-    assert time.monotonic() - begun < 10  # before Spark is started, which alone takes longer on a busy machine
+    assert time.monotonic() - begun < 5
 
 
 def test_a_killed_service_comes_back(stack: Stack):

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from conf.settings import settings as app_settings
-from lakehouse.contract import kinds
 from lakehouse.validation.in_order import InOrder
 from lakehouse.validation.registry import VALIDATORS
 from tests.lakehouse.walks import START, at, declared, judged, judgement_of, landed, names, numbered, validator
@@ -146,8 +144,3 @@ def test_the_laws_meet_every_rule(kind: str):
     walk()
     long_memory = {"flat_line", "crowd_unusual"}  # need more rows than a strategy draws: test_sensor_sequences has them
     assert met >= set(VALIDATORS[kind].rules) - long_memory
-
-
-@pytest.mark.parametrize("kind", sorted(VALIDATORS))
-def test_a_validator_reads_columns_of_its_silver_table(kind: str):
-    assert set(VALIDATORS[kind](app_settings().validation.model_dump()).columns) <= set(kinds()[kind].column_names)

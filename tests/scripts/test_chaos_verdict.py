@@ -13,6 +13,10 @@ from tests.scripts.lake import NOON, Lake
 ENTRIES = plan(1500, 2, datetime(2026, 3, 5, tzinfo=UTC))
 
 
+def because(rule: str | None) -> dict[str, Any]:
+    return {"rule": rule, "severity": "error", "message": ""}
+
+
 def rows_of(entries: list[Entry]) -> dict[str, list[dict[str, Any]]]:
     """Tables as a stream without fault would leave them."""
     prices = [
@@ -32,7 +36,6 @@ def rows_of(entries: list[Entry]) -> dict[str, list[dict[str, Any]]]:
         for metric in ("temperature_c", "humidity_pct")
         if metric in e.fields
     ]
-    reasons = lambda e: [{"rule": e.reason, "severity": "error", "message": ""}]  # noqa: E731
     whole = {"channel": "x", "region_code": "x", "level": "x", "unit": "x"}
     silver = [{**whole, **_times(), **row} for row in prices]
     others = {
@@ -51,7 +54,9 @@ def rows_of(entries: list[Entry]) -> dict[str, list[dict[str, Any]]]:
         "bronze.events": [{"event_id": e.event_id, "kind": e.kind, "value": e.payload.encode()} for e in entries],
         "silver.prices": silver,
         "silver.sensors": readings,
-        "silver.quarantine": [{"event_id": e.event_id, "kind": e.kind, "reasons": reasons(e)} for e in entries if e.reason],
+        "silver.quarantine": [
+            {"event_id": e.event_id, "kind": e.kind, "reasons": [because(e.reason)]} for e in entries if e.reason
+        ],
         "gold.price_history": prices,
         "gold.live_prices": live_prices(silver),
         "gold.daily_prices": daily_prices(silver),
@@ -82,6 +87,7 @@ def test_a_faultless_lake_shows_no_difference(tmp_path):
         ("silver.sensors", lambda rows: rows.append(rows[0]), "silver.sensors: 1 too many"),
         ("silver.quarantine", lambda rows: rows.pop(0), "silver.quarantine: 1 missing"),
         ("silver.quarantine", lambda rows: rows[0]["reasons"][0].update(rule="price_positive"), "silver.quarantine: 1 too many"),
+        ("silver.quarantine", lambda rows: rows[0]["reasons"].append(because("unit_known")), "silver.quarantine: 1 too many"),
         ("silver.bars", lambda rows: rows.pop(0), "silver.bars: 1 missing"),
         ("gold.reviews", lambda rows: rows.append(rows[0]), "gold.reviews: 1 too many"),
         ("gold.reviews", lambda rows: rows[0].update(outcome="quarantine"), "gold.reviews: 1 missing"),
@@ -97,3 +103,10 @@ def test_a_fault_is_named(tmp_path, table: str, spoil: Any, named: str):
     tables = rows_of(ENTRIES)
     spoil(tables[table])
     assert any(said.startswith(named) for said in differences(ENTRIES, write(Lake(tmp_path), tables)))
+
+
+def test_what_history_adds_to_the_planned_rule_is_no_difference(tmp_path):
+    tables = rows_of(ENTRIES)
+    tables["silver.quarantine"][0]["reasons"].append(because("outlier_residual"))
+    assert "outlier_residual" in {rule.name for rule in kinds()["price"].rules if rule.reads == "stream"}
+    assert differences(ENTRIES, write(Lake(tmp_path), tables)) == []
