@@ -12,8 +12,6 @@ Rows = npt.NDArray[np.int64]
 WARM_UP_DAYS = 90  # of a series before it is learned from
 STALE_DAYS = 7  # a last price older than this is no place to learn from
 LEAST_ROWS = 500  # below it there is nothing to learn: the forecasts are NaN, and naive stands in
-LEAST_STRIDE = 5  # days between cells of a series, where there are enough: weekly moves overlap, and count as if they did not
-ENOUGH_ROWS = 5_000
 LARGEST_MOVE = 30.0  # usual daily moves times the root of the days; a label beyond is an error of the source, not a price
 
 
@@ -31,8 +29,7 @@ def learned_cells(base: Base, most: int) -> tuple[Rows, Rows]:
     last = np.maximum.accumulate(np.where(base.seen, day, -1000), axis=1)
     first = np.where(base.seen.any(axis=1), base.seen.argmax(axis=1), count)
     fresh = (day - last < STALE_DAYS) & (day[None, :] >= first[:, None] + WARM_UP_DAYS) & (day < count - 1)
-    enough = int(fresh.sum()) // ENOUGH_ROWS
-    every = max(int(np.ceil(fresh.sum() / most)), min(LEAST_STRIDE, enough), 1)
+    every = max(int(np.ceil(fresh.sum() / most)), 1)
     every += every % 7 == 0  # a stride of seven would see one weekday only
     series, days = np.nonzero(fresh & ((count - 1 - day) % every == 0)[None, :])
     return series, days
