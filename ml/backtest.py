@@ -15,7 +15,8 @@ from ml.panel import Floats, Panel
 from ml.trials import note_opening, note_variants
 
 Progress = Callable[[int, int, str], None]  # done, total, what was just done
-STEP_DAYS = 8  # a week and a day: weekly, and the weekdays take turns; targets up to a week ahead never overlap
+# A week and a day from one origin to the next: Monday to Friday take turns, and targets up to a week ahead never overlap.
+TURN_DAYS, TURN = 42, (0, 8, 16, 24, 32)  # days from a Monday on
 FIRST_DAYS = 365  # history before the first origin
 SATURDAY = 5
 REFIT_ORIGINS = 4  # a model is fitted at the first origin of a block and forecasts from all of it
@@ -50,22 +51,23 @@ def plan(
     origins: int = 78,
     holdout: int = 13,
     first_days: int = FIRST_DAYS,
-    step_days: int = STEP_DAYS,
     horizons: tuple[int, ...] = HORIZONS,
 ) -> Plan:
-    """The newest `origins` origins whose horizons have passed; fewer when history is short (holdout then a sixth of them).
+    """The newest `origins` origins whose horizons have passed; fewer when history is short: the holdout is a
+    sixth of them then, if it was more than a fifth.
 
     Origins lie on a grid fixed to the calendar, and so do refit blocks: a day more of data adds origins and moves none, so that
     what was computed yesterday still holds.
     """
-    number = panel.days.astype(np.int64)
+    number = panel.days.astype(np.int64) + 3  # 1970-01-01 was a Thursday: Mondays are multiples of 7
     columns = np.arange(len(number))
-    usable = (columns >= first_days - 1) & (columns + max(horizons) < len(number)) & (number % step_days == 0)
+    usable = (columns >= first_days - 1) & (columns + max(horizons) < len(number)) & np.isin(number % TURN_DAYS, TURN)
     chosen = columns[usable][-origins:]
     blocks: dict[int, list[int]] = {}
     for column in chosen:
-        blocks.setdefault(int(number[column]) // step_days // REFIT_ORIGINS, []).append(int(column))
-    kept_back = holdout if len(chosen) == origins else min(holdout, len(chosen) // 6)
+        turn, day = divmod(int(number[column]), TURN_DAYS)
+        blocks.setdefault((turn * len(TURN) + TURN.index(day)) // REFIT_ORIGINS, []).append(int(column))
+    kept_back = holdout if len(chosen) >= min(origins, 5 * holdout) else len(chosen) // 6
     return Plan(tuple(map(tuple, blocks.values())), kept_back, horizons)
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import xgboost as xgb
 
 from ml.features import FEATURES, Base, Feature, chosen, columns, latest
 from ml.forecaster import HORIZONS
-from ml.learned import LEAST_ROWS, features_named, labels, learned_cells, prices
+from ml.learned import LEAST_ROWS, features_named, labels, learned_cells, of_learned, prices
 from ml.linear import Linear
 from ml.panel import Floats, Panel
 
@@ -87,11 +88,13 @@ class Boosting:
 
     def forecast(self, panel: Panel, horizons: Sequence[int] = HORIZONS) -> Floats:
         """Horizons that were not learned: ml.learned.prices."""
-        selection = self._linear.selection
-        if not self._models or selection is None or len(selection.leaders) != len(panel.commodities):
+        if not self._models:
             return np.full((len(panel.commodities), len(horizons)), np.nan)
+        return of_learned(self._linear.series, panel, partial(self._forecast, horizons=horizons))
+
+    def _forecast(self, panel: Panel, horizons: Sequence[int]) -> Floats:
         rows = np.arange(len(panel.commodities))
-        base, cells = latest(panel, selection, self._features)
+        base, cells = latest(panel, self._linear.selection, self._features)
         straight = self._linear.moves(
             columns(base, self._linear.own_features, rows, np.full(len(rows), base.y.shape[1] - 1)), rows
         )

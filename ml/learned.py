@@ -1,12 +1,12 @@
 """What pooled models learn from: which cells of a panel, and the move that followed each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from ml.features import FEATURES, Base, Feature
-from ml.panel import Floats
+from ml.panel import Floats, Panel
 
 Rows = npt.NDArray[np.int64]
 WARM_UP_DAYS = 90  # of a series before it is learned from
@@ -27,7 +27,7 @@ def learned_cells(base: Base, most: int) -> tuple[Rows, Rows]:
     count = base.y.shape[1]
     day = np.arange(count)
     last = np.maximum.accumulate(np.where(base.seen, day, -1000), axis=1)
-    first = np.where(base.seen.any(axis=1), base.seen.argmax(axis=1), count)
+    first = np.where(base.seen, day, count).min(axis=1, initial=count)
     fresh = (day - last < STALE_DAYS) & (day[None, :] >= first[:, None] + WARM_UP_DAYS) & (day < count - 1)
     every = max(int(np.ceil(fresh.sum() / most)), 1)
     every += every % 7 == 0  # a stride of seven would see one weekday only
@@ -42,6 +42,18 @@ def labels(base: Base, series: Rows, days: Rows, horizon: int) -> tuple[Floats, 
     move = (base.y[series, later] - base.y[series, days]) / v
     there = (days + horizon < base.y.shape[1]) & base.seen[series, later] & (np.abs(move) < LARGEST_MOVE * np.sqrt(horizon))
     return np.where(there, move, 0.0), np.where(there, v, 0.0)
+
+
+def of_learned(series: Sequence[tuple[str, str]], panel: Panel, answer: Callable[[Panel], Floats]) -> Floats:
+    """What a model that knows these series alone says of a panel: `answer` is asked in the order of the fit, others are NaN."""
+    if tuple(series) == panel.series:
+        return answer(panel)
+    given, place = answer(panel.arranged(series)), {key: row for row, key in enumerate(series)}
+    found = np.full((len(panel.series), given.shape[1]), np.nan)
+    for row, key in enumerate(panel.series):
+        if key in place:
+            found[row] = given[place[key]]
+    return found
 
 
 def prices(base: Base, moves: Floats, known: Sequence[int], horizons: Sequence[int]) -> Floats:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from ml.features import FEATURES, Base, Feature, Selection, chosen, columns, latest
 from ml.forecaster import HORIZONS
-from ml.learned import LEAST_ROWS, features_named, labels, learned_cells, prices
+from ml.learned import LEAST_ROWS, features_named, labels, learned_cells, of_learned, prices
 from ml.panel import Floats, Panel
 from ml.volatility import classes
 
@@ -37,7 +38,8 @@ class Linear:
     good_ridge: float = 500.0  # pull of a good's weights towards its class's, in rows
     name: str = "linear"
     _weights: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict, init=False)  # by horizon: (series, terms)
-    selection: Selection | None = field(default=None, init=False)
+    series: tuple[tuple[str, str], ...] = field(default=(), init=False)  # of the fit, in its order
+    selection: Selection = field(init=False, repr=False)
 
     @property
     def own_features(self) -> list[Feature]:
@@ -50,7 +52,7 @@ class Linear:
 
     def learn(self, base: Base) -> None:
         """`fit` on what the features of a panel are made of."""
-        self._weights, self.selection = {}, base.selection
+        self._weights, self.series, self.selection = {}, base.panel.series, base.selection
         series, days = learned_cells(base, self.rows)
         if len(series) < LEAST_ROWS:
             return
@@ -105,8 +107,11 @@ class Linear:
 
     def forecast(self, panel: Panel, horizons: Sequence[int] = HORIZONS) -> Floats:
         """Horizons that were not learned: ml.learned.prices."""
-        if not self._weights or self.selection is None or len(self.selection.leaders) != len(panel.commodities):
+        if not self._weights:
             return np.full((len(panel.commodities), len(horizons)), np.nan)
+        return of_learned(self.series, panel, partial(self._forecast, horizons=horizons))
+
+    def _forecast(self, panel: Panel, horizons: Sequence[int]) -> Floats:
         base, cells = latest(panel, self.selection, self.own_features)
         moves = self.moves(cells, np.arange(len(cells)))
         return prices(base, np.array(list(moves.values())), list(moves), horizons)

@@ -3,9 +3,16 @@
 from collections.abc import Callable
 from functools import partial
 
+from conf.settings import settings
 from ml.forecaster import Forecaster
 
 Maker = Callable[[int, bool], Forecaster]  # (seed, quick): quick = smaller and worse, for tests and demonstrations
+
+
+def learned_horizons() -> tuple[int, ...]:
+    """Every day of a week, then every seventh up to knob forecast.horizon_days: what lies between lies between them."""
+    last = settings().forecast.horizon_days
+    return tuple(sorted({*range(1, min(last, 7) + 1), *range(14, last + 1, 7), last}))
 
 
 def _naive(seed: int, quick: bool) -> Forecaster:
@@ -35,13 +42,15 @@ def _statistical(name: str, seed: int, quick: bool) -> Forecaster:
 def _boosting(seed: int, quick: bool) -> Forecaster:
     from ml.boosting import Boosting, Knobs
 
-    return Boosting(seed, knobs=Knobs(rounds=40, depth=4, learning_rate=0.15, rows=15_000)) if quick else Boosting(seed)
+    if quick:
+        return Boosting(seed, learned_horizons(), Knobs(rounds=40, depth=4, learning_rate=0.15, rows=15_000))
+    return Boosting(seed, learned_horizons())
 
 
 def _linear(seed: int, quick: bool) -> Forecaster:
     from ml.linear import Linear
 
-    return Linear(rows=20_000) if quick else Linear()
+    return Linear(learned_horizons(), rows=20_000) if quick else Linear(learned_horizons())
 
 
 def _prophet(seed: int, quick: bool) -> Forecaster:

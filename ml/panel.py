@@ -1,5 +1,6 @@
 """Daily prices as one matrix, series down and calendar days across: what every model is fitted on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -46,6 +47,20 @@ class Panel:
         outside = tuple(replace(one, value=one.value[..., first:]) for one in self.outside)
         return replace(self, days=self.days[first:], price=self.price[:, first:], outside=outside)
 
+    def arranged(self, series: Sequence[tuple[str, str]]) -> "Panel":
+        """Exactly these (commodity, region) in this order; one that is not in the panel has no price."""
+        place = {key: row for row, key in enumerate(self.series)}
+        rows = np.array([place.get(key, -1) for key in series], dtype=np.int64)
+        gone = (rows < 0)[:, None]
+
+        def taken(values: Floats) -> Floats:
+            return np.where(gone, np.nan, np.vstack([values, np.full(values.shape[1], np.nan)])[rows])
+
+        outside = tuple(replace(one, value=taken(one.value)) if one.value.ndim == 2 else one for one in self.outside)
+        goods, regions = tuple(good for good, _ in series), tuple(region for _, region in series)
+        units = tuple(self.units[row] if row >= 0 else "" for row in rows)
+        return replace(self, commodities=goods, regions=regions, units=units, price=taken(self.price), outside=outside)
+
     def beside(self, outside: tuple[Outside, ...]) -> "Panel":
         """The same prices with what stands beside them."""
         return replace(self, outside=outside)
@@ -62,6 +77,11 @@ class Panel:
         last = np.maximum.accumulate(np.where(seen, np.arange(self.price.shape[1]), -1), axis=1)
         carried = np.take_along_axis(self.price, np.maximum(last, 0), axis=1)
         return np.where(last >= 0, carried, np.nan)
+
+    @cached_property
+    def series(self) -> tuple[tuple[str, str], ...]:
+        """(commodity, region) of each row."""
+        return tuple(zip(self.commodities, self.regions, strict=True))
 
     @cached_property
     def goods(self) -> tuple[str, ...]:

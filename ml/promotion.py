@@ -105,12 +105,8 @@ def fitted(contest: Contest, calibrations: Mapping[str, Calibration], run_id: st
         progress(len(contest.factories), len(contest.factories), "")
     if contest.members:
         models[ENSEMBLE] = ensemble_of(contest, models)
-    series = tuple(zip(contest.panel.commodities, contest.panel.regions, strict=True))
     judged = {name: _judged(contest, name) for name in models}
-    return {
-        name: Speaker(model, Calibrated(calibrations[name]), judged[name], run_id, series=None if name == NAIVE else series)
-        for name, model in models.items()
-    }
+    return {name: Speaker(model, Calibrated(calibrations[name]), judged[name], run_id) for name, model in models.items()}
 
 
 def _judged(contest: Contest, name: str) -> dict[str, Judged]:
