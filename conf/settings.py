@@ -125,6 +125,7 @@ class TrainingKnobs(BaseModel):
     quick_models: list[str] = Field(min_length=1)
     seed: int
     processes: int = Field(ge=1)
+    spark_master: str
     niceness: int = Field(ge=0, le=19)
     watch_seconds: float = Field(gt=0)
     new_days: int = Field(ge=1)

@@ -2,12 +2,15 @@
 
 import pickle
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ml.backtest import Factory
+from ml.features import Base, chosen, columns
 from ml.forecaster import HORIZONS
+from ml.learned import features_named
 from ml.panel import Floats, Panel
 
 
@@ -18,7 +21,7 @@ class Checks:
     truncation: bool  # whatever happens after the origin, the answer is bit for bit the same
     rerun: bool  # a second model made and fitted alike answers bit for bit the same, also after a pickle
     unchanged: bool  # the panel that it was given is as before
-    leakage: bool = True  # the law over its features holds; True for models without features
+    leakage: bool  # none of its features changes with what comes later; holds for models without features
     seconds: float = 0.0  # of one forecast of the whole panel
 
     @property
@@ -27,7 +30,7 @@ class Checks:
         return tuple(name for name in ("truncation", "rerun", "unchanged", "leakage") if not getattr(self, name))
 
 
-def checked(panel: Panel, factory: Factory, origin: int, horizons: tuple[int, ...] = HORIZONS, leakage: bool = True) -> Checks:
+def checked(panel: Panel, factory: Factory, origin: int, horizons: tuple[int, ...] = HORIZONS) -> Checks:
     """Fit and ask the model at one origin of a panel, of the panel with another future, and once more."""
     given = panel.until(origin)
     before = _bytes(given)
@@ -43,9 +46,21 @@ def checked(panel: Panel, factory: Factory, origin: int, horizons: tuple[int, ..
         # the same answer to another future is also a rerun; one that differs may be a fault of either kind
         rerun=(truncation or _same(answer, _ask(factory, panel.until(origin), horizons))) and _same(answer, kept),
         unchanged=_bytes(given) == before,
-        leakage=leakage,
+        leakage=not leaking(panel, getattr(model, "features", ()), origin),
         seconds=seconds,
     )
+
+
+def leaking(panel: Panel, features: Sequence[str], origin: int) -> list[str]:
+    """Names of the features whose values up to the origin change with what comes after it; empty is as it should be."""
+    asked, rows = features_named(features), np.arange(len(panel.series))
+    selection = chosen(panel.until(origin))
+    whole, cut = Base(other_future(panel, origin), selection), Base(panel.until(origin), selection)
+    found = set()
+    for day in (origin, origin - 1, origin // 2):
+        one, other = (columns(base, asked, rows, np.full(len(rows), day)) for base in (whole, cut))
+        found |= {feature.name for place, feature in enumerate(asked) if one[:, place].tobytes() != other[:, place].tobytes()}
+    return sorted(found)
 
 
 def other_future(panel: Panel, origin: int) -> Panel:

@@ -11,9 +11,10 @@ from conf.settings import settings
 from ml import challengers
 from ml.backtest import Factory, Plan, open_holdout, run
 from ml.cells import NAIVE, Cells
+from ml.challengers import PER_SERIES
 from ml.checks import Checks
 from ml.ensemble import Ensemble, Weights, learned, walked
-from ml.fan_out import Processes, spread_over
+from ml.fan_out import Processes, spread_over, spread_over_cluster
 from ml.intervals import Bands, Calibration, replay
 from ml.judge import Judgement, judge
 from ml.models import SLOW
@@ -53,6 +54,10 @@ def try_all(panel: Panel, names: Sequence[str], quick: bool, state: Path, told: 
     made = challengers.factories(single, seed, quick)
     members = tuple(name for name in made if name not in SLOW) if ENSEMBLE in names else ()
     with told.stage("backtest", f"backtest, {len(where.part(opened=False).origins)} origins") as progress:
+        if settings().training.spark_master:  # what it answers is kept, and found by the run over all models
+            alone = {name: made[name] for name in PER_SERIES & set(made)}
+            with over_workers(alone):
+                run(panel, alone, where.part(opened=False), state, progress=progress)
         cells = run(panel, made, where.part(opened=False), state, progress=progress, **how)
     if members:
         cells = cells.with_forecasts(**{ENSEMBLE: walked(cells, members, panel)})
@@ -105,14 +110,17 @@ def joined(first: Cells, then: Cells, models: Sequence[str]) -> Cells:
 
 
 @contextmanager
-def over_processes(names: Iterable[str]) -> Iterator[None]:
-    """What is fitted a series at a time is spread over training.processes; a pool for nothing would cost seconds."""
-    workers = settings().training.processes
-    if workers == 1 or not challengers.PER_SERIES & set(names):
-        yield
-        return
-    with Processes(workers) as pool, spread_over(pool):
-        yield
+def over_workers(names: Iterable[str]) -> Iterator[None]:
+    """What is fitted a series at a time is spread over the cluster training.spark_master, else over training.processes."""
+    knobs = settings().training
+    if not PER_SERIES & set(names) or (knobs.processes == 1 and not knobs.spark_master):
+        yield  # a pool for nothing would cost seconds
+    elif knobs.spark_master:
+        with spread_over_cluster(knobs.spark_master):
+            yield
+    else:
+        with Processes(knobs.processes) as pool, spread_over(pool):
+            yield
 
 
 def ensemble_of(contest: Contest, fitted: Mapping[str, object]) -> Ensemble:

@@ -12,7 +12,7 @@ from conf.settings import settings
 from ml import tracking
 from ml.accuracy import write_accuracy, write_importance
 from ml.cells import NAIVE, Cells
-from ml.contest import ENSEMBLE, Contest, confirmed, ensemble_of, over_processes
+from ml.contest import ENSEMBLE, Contest, confirmed, ensemble_of, over_workers
 from ml.figures import by_commodity, errors
 from ml.fingerprint import data_fingerprint
 from ml.gate import Decision, table
@@ -97,7 +97,7 @@ def _decide(
 def fitted(contest: Contest, calibrations: Mapping[str, Calibration], run_id: str, told: Progress) -> dict[str, Speaker]:
     """Every model of the contest, fitted on the whole panel, with its errors and what the gate said."""
     models = {NAIVE: Naive()}
-    with told.stage("fit", "fitting on all prices") as progress, over_processes(contest.factories):
+    with told.stage("fit", "fitting on all prices") as progress, over_workers(contest.factories):
         for nth, (name, make) in enumerate(contest.factories.items()):
             progress(nth, len(contest.factories), name)
             models[name] = make()

@@ -1,11 +1,15 @@
 """Models that peek, forget their seed or change their input are found out; classes and null panels come from data alone."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from ml.backtest import plan
-from ml.checks import checked
+from ml.checks import checked, leaking
+from ml.features import FEATURES
+from ml.features.feature import Feature
+from ml.linear import LINEAR, Linear
 from ml.null_check import driftless, null_check
 from ml.volatility import classes
 from tests.ml.made_panels import degenerate, gappy, led, walks
@@ -39,7 +43,16 @@ def test_each_fault_is_found():
     assert "truncation" in checked(panel, Peeking, origin=300).faults
     assert "rerun" in checked(panel, Unseeded, origin=300).faults
     assert "unchanged" in checked(walks(1), Meddling, origin=300).faults
-    assert checked(panel, Smoothed, origin=300, leakage=False).faults == ("leakage",)
+
+
+def test_a_feature_that_knows_what_comes_is_found_and_stands_against_its_model(monkeypatch):
+    peek = Feature("peek", "own", "tomorrow's price", "never", lambda base: np.roll(base.y, -1, axis=1))
+    monkeypatch.setattr("ml.learned.FEATURES", (*FEATURES, peek))
+    panel = gappy(walks(1), 2)
+    assert leaking(panel, [one.name for one in FEATURES], 300) == []
+    assert leaking(panel, ["r1", "peek"], 300) == ["peek"]
+    assert checked(panel, partial(Linear, features=(*LINEAR, "peek")), origin=300).faults == ("leakage",)
+    assert checked(panel, Linear, origin=300).faults == ()
 
 
 def test_driftless_walks_keep_names_gaps_and_usual_moves():

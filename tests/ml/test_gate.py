@@ -13,7 +13,7 @@ from ml.significance import Verdict
 from tests.ml.made_cells import made_cells
 from tests.ml.made_panels import walks
 
-GOOD = Checks(truncation=True, rerun=True, unchanged=True)
+GOOD = Checks(truncation=True, rerun=True, unchanged=True, leakage=True)
 CLASSES = {"a": "volatile", "b": "medium", "c": "stable"}
 
 
