@@ -16,10 +16,10 @@ from ml.trials import note_opening, note_variants
 
 Progress = Callable[[int, int, str], None]  # done, total, what was just done
 # A week and a day from one origin to the next: Monday to Friday take turns, and targets up to a week ahead never overlap.
+# A model is fitted at the first origin of such a turn and forecasts from all of it.
 TURN_DAYS, TURN = 42, (0, 8, 16, 24, 32)  # days from a Monday on
 FIRST_DAYS = 365  # history before the first origin
 SATURDAY = 5
-REFIT_ORIGINS = 4  # a model is fitted at the first origin of a block and forecasts from all of it
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,7 @@ def plan(
     chosen = columns[usable][-origins:]
     blocks: dict[int, list[int]] = {}
     for column in chosen:
-        turn, day = divmod(int(number[column]), TURN_DAYS)
-        blocks.setdefault((turn * len(TURN) + TURN.index(day)) // REFIT_ORIGINS, []).append(int(column))
+        blocks.setdefault(int(number[column]) // TURN_DAYS, []).append(int(column))
     kept_back = holdout if len(chosen) >= min(origins, 5 * holdout) else len(chosen) // 6
     return Plan(tuple(map(tuple, blocks.values())), kept_back, horizons)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import xgboost as xgb
 
 from ml.features import FEATURES, Base, Feature, chosen, columns, latest
@@ -54,6 +55,18 @@ class Boosting:
     def _features(self) -> list[Feature]:
         return features_named(self.features)
 
+    @property
+    def _all_features(self) -> list[Feature]:
+        return features_named({*self.features, *self._linear.features})
+
+    def _own(self, cells: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """What the trees learn from, out of all features."""
+        return cells[:, [one.name in set(self.features) for one in self._all_features]]
+
+    def _straight(self, cells: npt.NDArray[np.float32], series: npt.NDArray[np.int64]) -> dict[int, Floats]:
+        """What the linear model says, by horizon."""
+        return self._linear.moves(cells[:, [one.name in set(self._linear.features) for one in self._all_features]], series)
+
     def fit(self, panel: Panel) -> None:
         """Learn from every cell whose target day is not after the panel's end."""
         self._models = {}
@@ -62,8 +75,9 @@ class Boosting:
         series, days = learned_cells(base, self.knobs.rows)
         if len(series) < LEAST_ROWS:
             return
-        straight = self._linear.moves(columns(base, self._linear.own_features, series, days), series)
-        matrix = xgb.QuantileDMatrix(columns(base, self._features, series, days), max_bin=BINS, nthread=self.threads)
+        cells = columns(base, self._all_features, series, days)
+        straight = self._straight(cells, series)
+        matrix = xgb.QuantileDMatrix(self._own(cells), max_bin=BINS, nthread=self.threads)
         for horizon in straight:
             move, weight = labels(base, series, days, horizon)
             matrix.set_label(move)
@@ -94,13 +108,11 @@ class Boosting:
 
     def _forecast(self, panel: Panel, horizons: Sequence[int]) -> Floats:
         rows = np.arange(len(panel.commodities))
-        base, cells = latest(panel, self._linear.selection, self._features)
-        straight = self._linear.moves(
-            columns(base, self._linear.own_features, rows, np.full(len(rows), base.y.shape[1] - 1)), rows
-        )
+        base, cells = latest(panel, self._linear.selection, self._all_features)
+        straight, own = self._straight(cells, rows), self._own(cells)
         moves = []
         for horizon, model in self._models.items():
-            matrix = xgb.DMatrix(cells, base_margin=straight[horizon], nthread=self.threads)
+            matrix = xgb.DMatrix(own, base_margin=straight[horizon], nthread=self.threads)
             moves.append(model.predict(matrix).astype(np.float64))
         return prices(base, np.array(moves), list(self._models), horizons)
 

@@ -1,6 +1,6 @@
 """What pooled models learn from: which cells of a panel, and the move that followed each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ LEAST_ROWS = 500  # below it there is nothing to learn: the forecasts are NaN, a
 LARGEST_MOVE = 30.0  # usual daily moves times the root of the days; a label beyond is an error of the source, not a price
 
 
-def features_named(names: Sequence[str]) -> list[Feature]:
+def features_named(names: Iterable[str]) -> list[Feature]:
     """Those features, in the order of the list of all. Raises ValueError for an unknown name."""
     if unknown := set(names) - {one.name for one in FEATURES}:
         raise ValueError(f"no such feature: {', '.join(sorted(unknown))}")

@@ -53,7 +53,7 @@ def test_origins_take_weekdays_in_turn_and_stay_where_they_are_when_a_day_is_add
     assert len(plan.origins) == 64 and plan.holdout == 10  # too few for 13: a sixth is kept back
     turns = weekdays(panel.days[list(plan.origins)])
     assert set(turns) == set(range(5)) and set(np.diff(turns)) == {1, -4} and set(np.diff(plan.origins)) == {8, 10}
-    assert all(len(block) <= 4 for block in plan.blocks) and sum(len(block) < 4 for block in plan.blocks) <= 2
+    assert all(len(block) == 5 for block in plan.blocks[1:-1])
     less = backtest.plan(panel.until(898))
     assert {*less.origins} <= {*plan.origins} and less.blocks[1:-1] == plan.blocks[1 : len(less.blocks) - 1]
     assert min(plan.origins) >= 364 and max(plan.origins) + 7 <= 899
