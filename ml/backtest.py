@@ -9,14 +9,13 @@ import numpy as np
 from ml.blocks import Factory, Task, answered, forget, kept
 from ml.cells import NAIVE, Cells
 from ml.fingerprint import data_fingerprint, model_fingerprint, short
-from ml.forecaster import HORIZONS, scale
+from ml.forecaster import HORIZONS, REFIT_ORIGINS, scale
 from ml.metrics import usual_step
 from ml.panel import Floats, Panel
 from ml.trials import note_opening, note_variants
 
 Progress = Callable[[int, int, str], None]  # done, total, what was just done
 # A week and a day from one origin to the next: Monday to Friday take turns, and targets up to a week ahead never overlap.
-# A model is fitted at the first origin of such a turn and forecasts from all of it.
 TURN_DAYS, TURN = 42, (0, 8, 16, 24, 32)  # days from a Monday on
 FIRST_DAYS = 365  # history before the first origin
 SATURDAY = 5
@@ -26,24 +25,23 @@ SATURDAY = 5
 class Plan:
     """From which days forecasts are made. The last `holdout` origins are opened once, at the end, and that goes on record."""
 
-    blocks: tuple[tuple[int, ...], ...]  # origins (columns of the panel) that share one fit
+    origins: tuple[int, ...]  # columns of the panel
+    places: tuple[int, ...]  # of each on the grid, which does not move with the panel
     holdout: int
     horizons: tuple[int, ...] = HORIZONS
-
-    @property
-    def origins(self) -> tuple[int, ...]:
-        return tuple(origin for block in self.blocks for origin in block)
 
     def part(self, opened: bool) -> "Plan":
         """Only the origins before the holdout, or only those of the holdout."""
         first = len(self.origins) - self.holdout
-        cut, seen = [], 0
-        for block in self.blocks:
-            kept = block[max(first - seen, 0) :] if opened else block[: max(first - seen, 0)]
-            seen += len(block)
-            if kept:
-                cut.append(kept)
-        return Plan(tuple(cut), self.holdout if opened else 0, self.horizons)
+        kept = slice(first, None) if opened else slice(first)
+        return Plan(self.origins[kept], self.places[kept], self.holdout if opened else 0, self.horizons)
+
+    def blocks(self, refit_origins: int = REFIT_ORIGINS) -> tuple[tuple[int, ...], ...]:
+        """Origins that share one fit."""
+        found: dict[int, list[int]] = {}
+        for origin, place in zip(self.origins, self.places, strict=True):
+            found.setdefault(place // refit_origins, []).append(origin)
+        return tuple(map(tuple, found.values()))
 
 
 def plan(
@@ -63,11 +61,10 @@ def plan(
     columns = np.arange(len(number))
     usable = (columns >= first_days - 1) & (columns + max(horizons) < len(number)) & np.isin(number % TURN_DAYS, TURN)
     chosen = columns[usable][-origins:]
-    blocks: dict[int, list[int]] = {}
-    for column in chosen:
-        blocks.setdefault(int(number[column]) // TURN_DAYS, []).append(int(column))
+    turn, day = np.divmod(number[chosen], TURN_DAYS)
+    places = turn * len(TURN) + np.searchsorted(TURN, day)
     kept_back = holdout if len(chosen) >= min(origins, 5 * holdout) else len(chosen) // 6
-    return Plan(tuple(map(tuple, blocks.values())), kept_back, horizons)
+    return Plan(tuple(chosen.tolist()), tuple(places.tolist()), kept_back, horizons)
 
 
 def run(
@@ -102,16 +99,16 @@ def run(
 def _tasks(
     panel: Panel, models: Mapping[str, Factory], made: Mapping[str, str], plan: Plan, config: Mapping[str, object]
 ) -> Iterator[Task]:
-    """Models in turn on each block. Days after a block's last origin do not enter its key: they cannot matter."""
-    for block in plan.blocks:
+    """Blocks from the oldest on, models in turn. Days after a block's last origin do not enter its key: they cannot matter."""
+    blocks = [(block, name) for name in made for block in plan.blocks(getattr(models[name](), "refit_origins", REFIT_ORIGINS))]
+    for block, name in sorted(blocks, key=lambda one: one[0][0]):
         asked = {
             "data": data_fingerprint(panel.until(block[-1])),
             "origins": [str(panel.days[origin]) for origin in block],
             "horizons": plan.horizons,
             "config": config,
         }
-        for name in made:
-            yield Task(name, models[name], block, plan.horizons, short({**asked, "model": made[name]}))
+        yield Task(name, models[name], block, plan.horizons, short({**asked, "model": made[name]}))
 
 
 def open_holdout(panel: Panel, models: Mapping[str, Factory], plan: Plan, state: Path, reason: str, **how: object) -> Cells:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ml.cells import NAIVE, Cells
-from ml.forecaster import HORIZONS, Forecaster
+from ml.forecaster import HORIZONS, REFIT_ORIGINS, Forecaster
 from ml.panel import Floats, Panel
 from ml.volatility import classes
 
@@ -15,7 +15,6 @@ STEPS = 15  # one model is taken in at each, the same one perhaps again (greedy 
 LEAST_NAIVE = 0.25  # models err together when a market turns; naive never errs by more than the turn itself
 LEAST_ORIGINS = 4  # below it nothing is known about the models, and naive speaks alone
 ALONE: Mapping[str, float] = {NAIVE: 1.0}
-REFIT_ORIGINS = 4
 
 
 def greedy(actual: Floats, naive: Floats, members: Mapping[str, Floats]) -> dict[str, float]:

@@ -8,6 +8,7 @@ import numpy as np
 from ml.panel import Floats, Panel
 
 HORIZONS = tuple(range(1, 8))
+REFIT_ORIGINS = 4  # in a backtest a model is fitted at the first of so many and forecasts from all of them
 
 
 class Forecaster(Protocol):
@@ -15,7 +16,8 @@ class Forecaster(Protocol):
 
     Both methods are given a panel that ends at the origin, so that nothing later can be seen. They change neither panel nor
     global state, and give the same answer for the same panel and seed. A series that a model cannot forecast is NaN; it never
-    raises for a short, constant or empty one: those that judge put naive in its place and count it.
+    raises for a short, constant or empty one: those that judge put naive in its place and count it. One with an attribute
+    `refit_origins` is fitted anew after so many origins of a backtest, REFIT_ORIGINS without it.
     """
 
     name: str

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ml.fan_out import each
-from ml.forecaster import HORIZONS
+from ml.forecaster import HORIZONS, REFIT_ORIGINS
 from ml.grid import History, histories, steps
 from ml.panel import Floats, Panel
 
@@ -25,6 +25,7 @@ class Statistical:
 
     name: str
     window_days: int = 365
+    refit_origins: int = 2 * REFIT_ORIGINS  # parameters of smoothing age slowly, and fitting them is most of the work
     fitted: dict[Key, Any] = field(default_factory=dict)
     since: np.datetime64 | None = None  # the first day of the window at the fit: initial states belong to it
 

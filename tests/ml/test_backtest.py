@@ -53,9 +53,9 @@ def test_origins_take_weekdays_in_turn_and_stay_where_they_are_when_a_day_is_add
     assert len(plan.origins) == 64 and plan.holdout == 10  # too few for 13: a sixth is kept back
     turns = weekdays(panel.days[list(plan.origins)])
     assert set(turns) == set(range(5)) and set(np.diff(turns)) == {1, -4} and set(np.diff(plan.origins)) == {8, 10}
-    assert all(len(block) == 5 for block in plan.blocks[1:-1])
+    assert all(len(block) == 4 for block in plan.blocks()[1:-1]) and {len(block) for block in plan.blocks(8)[1:-1]} == {8}
     less = backtest.plan(panel.until(898))
-    assert {*less.origins} <= {*plan.origins} and less.blocks[1:-1] == plan.blocks[1 : len(less.blocks) - 1]
+    assert {*less.origins} <= {*plan.origins} and less.blocks()[1:-1] == plan.blocks()[1 : len(less.blocks()) - 1]
     assert min(plan.origins) >= 364 and max(plan.origins) + 7 <= 899
 
 
@@ -115,13 +115,13 @@ def test_an_interrupted_run_resumes_and_new_days_recompute_nothing_old(tmp_path)
     assert len(log.read_text().split()) == 2
     seen = []
     backtest.run(panel, models, planned(panel), tmp_path, progress=lambda done, total, what: seen.append((done, total)))
-    blocks = len(planned(panel).blocks)
+    blocks = len(planned(panel).blocks())
     assert seen[0] == (2, blocks) and seen[-1] == (blocks, blocks) and len(log.read_text().split()) == blocks
     changed = panel.price.copy()
     changed[:, -1] *= 3  # later than every origin
     backtest.run(replace(panel, price=changed), models, planned(panel), tmp_path)
     assert len(log.read_text().split()) == blocks
-    within = planned(panel).blocks[1][1]  # after the fit of its block: only that block and the later ones have seen it
+    within = planned(panel).blocks()[1][1]  # after the fit of its block: only that block and the later ones have seen it
     inside = panel.price.copy()
     inside[:, within] *= 3
     backtest.run(replace(panel, price=inside), models, planned(panel), tmp_path)
@@ -174,7 +174,7 @@ def test_answers_long_unused_are_forgotten(tmp_path):
     old.touch()
     os.utime(old, (0, 0))
     backtest.run(panel, {"last": Last}, planned(panel), tmp_path)
-    assert not old.exists() and len(list(tmp_path.glob("*.npz"))) == len(planned(panel).blocks)
+    assert not old.exists() and len(list(tmp_path.glob("*.npz"))) == len(planned(panel).blocks())
 
 
 def test_series_that_are_not_quite_one_do_no_harm(tmp_path):
