@@ -65,12 +65,11 @@ def _run(asked: argparse.Namespace, told: Progress) -> int:
     from ml.contest import confirmed, try_all
     from ml.origins import LEAST_ORIGINS
     from ml.plots import plots
-    from ml.price_round import STATE
+    from ml.price_round import STATE, Request, wanted
     from ml.rounds import folder
 
     panel = _panel(asked)
-    knobs = settings().training
-    names = tuple(asked.models) or tuple(knobs.quick_models if asked.quick else knobs.models)
+    names = wanted(Request(models=tuple(asked.models), quick=asked.quick))
     contest = try_all(panel, [name for name in names if name != "naive"], asked.quick, folder() / STATE, told)
     origins = len(set(contest.judgement.cells.origin.tolist()))
     if origins < LEAST_ORIGINS:

@@ -69,9 +69,12 @@ def run(request: Request) -> None:
 
 
 def wanted(request: Request) -> tuple[str, ...]:
-    """The models of a round: those asked for, else those of the knob."""
+    """The models of a round: those asked for, else those of the knob; an ensemble alone is one of the knob's models."""
     knobs = settings().training
-    return request.models or tuple(knobs.quick_models if request.quick else knobs.models)
+    usual = tuple(knobs.quick_models if request.quick else knobs.models)
+    if "ensemble" in request.models and not set(request.models) - {"ensemble"} - SLOW:
+        return tuple(dict.fromkeys((*usual, *request.models)))
+    return request.models or usual
 
 
 def tried_panel(panel: Panel, request: Request) -> Panel:

@@ -19,7 +19,7 @@ from lakehouse.contract import contracts
 from ml import promotion, rounds, tracking
 from ml.accuracy import write_importance
 from ml.naive import Naive
-from ml.price_round import Request, run
+from ml.price_round import Request, run, wanted
 from ml.speakers import Speaker
 from ml.tables import path_of, replace
 from ml.train import main
@@ -163,6 +163,14 @@ def test_the_newest_importance_stands_beside_other_models(home: Path):
     told = {(row["model"], row["feature"], row["importance"], row["rank"], row["run_id"]) for row in rows_of(table)}
     of_price = {("price", "r_7", 0.6, 1, "run-2"), ("price", "r_1", 0.3, 2, "run-2"), ("price", "sd14", 0.1, 3, "run-2")}
     assert told == {("sales", "price", 1.0, 1, "x")} | of_price
+
+
+def test_an_ensemble_alone_has_the_usual_members():
+    usual = tuple(settings().training.models)
+    assert wanted(Request()) == wanted(Request(models=("ensemble",))) == usual
+    assert wanted(Request(models=("lstm", "ensemble"))) == (*usual, "lstm")
+    assert wanted(Request(models=("ses", "ensemble"))) == ("ses", "ensemble")
+    assert wanted(Request(quick=True)) == tuple(settings().training.quick_models)
 
 
 def test_words_and_codes(home: Path, capsys: pytest.CaptureFixture):
