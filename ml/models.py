@@ -4,15 +4,15 @@ from collections.abc import Callable
 from functools import partial
 
 from conf.settings import settings
-from ml.forecaster import Forecaster
+from ml.forecaster import HORIZONS, Forecaster
 
 Maker = Callable[[int, bool], Forecaster]  # (seed, quick): quick = smaller and worse, for tests and demonstrations
 
 
 def learned_horizons() -> tuple[int, ...]:
-    """Every day of a week, then every seventh up to knob forecast.horizon_days: what lies between lies between them."""
+    """Every day of a week and a few beyond, up to knob forecast.horizon_days: forecasts between them lie between them in log."""
     last = settings().forecast.horizon_days
-    return tuple(sorted({*range(1, min(last, 7) + 1), *range(14, last + 1, 7), last}))
+    return (*(day for day in (*HORIZONS, 10, 14, 21) if day < last), last)
 
 
 def _naive(seed: int, quick: bool) -> Forecaster:

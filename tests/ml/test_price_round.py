@@ -18,6 +18,7 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts
 from ml import promotion, rounds, tracking
 from ml.accuracy import write_importance
+from ml.models import learned_horizons
 from ml.naive import Naive
 from ml.price_round import Request, run, wanted
 from ml.speakers import Speaker
@@ -163,6 +164,19 @@ def test_the_newest_importance_stands_beside_other_models(home: Path):
     told = {(row["model"], row["feature"], row["importance"], row["rank"], row["run_id"]) for row in rows_of(table)}
     of_price = {("price", "r_7", 0.6, 1, "run-2"), ("price", "r_1", 0.3, 2, "run-2"), ("price", "sd14", 0.1, 3, "run-2")}
     assert told == {("sales", "price", 1.0, 1, "x")} | of_price
+
+
+def test_forecasts_reach_as_far_as_the_knob_says(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LUMBUNG_FORECAST__HORIZON_DAYS", "28")
+    settings.cache_clear()
+    assert learned_horizons() == (1, 2, 3, 4, 5, 6, 7, 10, 14, 21, 28)
+    write_daily(of_panel(noisy(3, DAYS, goods=["teh", "kol"], regions=["11", "32"])))
+    run(Request(models=("linear", "drift"), quick=True))
+    for name in ("naive", "linear", "drift"):
+        rows = [row for row in rows_of("gold.forecasts") if row["model"] == name and row["region_code"] == "32"]
+        assert sorted({row["horizon_days"] for row in rows}) == list(range(1, 29)), name
+        wide = {(row["commodity"], row["horizon_days"]): row["upper_80_idr"] / row["lower_80_idr"] for row in rows}
+        assert all(wide[good, 28] > wide[good, 1] > 1 for good in ("teh", "kol"))
 
 
 def test_an_ensemble_alone_has_the_usual_members():
