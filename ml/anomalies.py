@@ -169,7 +169,9 @@ def refresh(lake: str | None = None) -> None:
     verdicts, thresholds = DeltaTable(tables.path_of(SOURCE)), thresholds_of_day()
     forecasts = DeltaTable(tables.path_of("gold.forecasts")) if tables.is_there("gold.forecasts") else None
     versions = f"{SOURCE} {verdicts.version()}, gold.forecasts {forecasts.version() if forecasts else None}"
-    made_from = f"{model_version(thresholds)} of {versions}"
+    context_of = [f"{name} {DeltaTable(tables.path_of(name)).version()}" for name in TABLES if tables.is_there(name)]
+    knobs = settings().anomalies
+    made_from = f"{model_version(thresholds)} of {versions}, {', '.join(context_of)}, {knobs.days} {knobs.history_days}"
     if tables.last_made_from(TABLE) == tables.fingerprint(made_from):
         return
     dataset = verdicts.to_pyarrow_dataset()

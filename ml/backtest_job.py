@@ -13,7 +13,7 @@ from rich.console import Console
 
 from conf.settings import settings
 from ml.lock import Held, hold
-from ml.panel import Panel
+from ml.panel import NothingToLearn, Panel
 from ml.progress import Progress
 
 FAILED, USAGE, MISSING, REFUSED = 1, 2, 3, 5
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     except Held as refusal:
         told.say(str(refusal))
         return REFUSED
-    except FileNotFoundError as nothing:
+    except NothingToLearn as nothing:
         told.say(f"nothing to learn from: {nothing}")
         return MISSING
     except ValueError as wrong:
@@ -57,23 +57,23 @@ def _panel(asked: argparse.Namespace) -> Panel:
     whole = read(asked.data, settings().forecast.publishing_lag_days) if asked.data else known_panel(datetime.now(UTC))
     panel = judged_panel(whole)
     if panel is None:
-        raise FileNotFoundError("there is no price")
+        raise NothingToLearn("there is no price")
     return panel
 
 
 def _run(asked: argparse.Namespace, told: Progress) -> int:
     from ml.contest import confirmed, try_all
-    from ml.origins import LEAST_ORIGINS
+    from ml.origins import LEAST_ORIGINS, planned
     from ml.plots import plots
     from ml.price_round import STATE, Request, wanted
     from ml.rounds import folder
 
     panel = _panel(asked)
     names = wanted(Request(models=tuple(asked.models), quick=asked.quick))
-    contest = try_all(panel, [name for name in names if name != "naive"], asked.quick, folder() / STATE, told)
-    origins = len(set(contest.judgement.cells.origin.tolist()))
+    origins = len(planned(panel, asked.quick).part(opened=False).origins)
     if origins < LEAST_ORIGINS:
-        raise FileNotFoundError(f"history gives {origins} origins after a first year, {LEAST_ORIGINS} are needed")
+        raise NothingToLearn(f"history gives {origins} origins after a first year, {LEAST_ORIGINS} are needed")
+    contest = try_all(panel, [name for name in names if name != "naive"], asked.quick, folder() / STATE, told)
     champions = _champions(contest.judgement, serving=asked.data is None)
     said = f"{len(panel.goods)} commodities, {len(panel.commodities)} series, {origins} origins"
     _show(contest.judgement.cells, contest.judgement.bands, champions, asked, f"Backtest: {said}, holdout closed")

@@ -1,6 +1,7 @@
 """Who is tried in a round, and what is checked of each on a part of the panel before its accuracy counts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -42,7 +43,9 @@ def checks(panel: Panel, tried: Mapping[str, Factory], horizons: tuple[int, ...]
     """Truncation, rerun, input: by running each model on the part."""
     sample = part(panel)
     origin = sample.price.shape[1] - 1 - max(horizons)
-    return {name: checked(sample, factory, origin, horizons) for name, factory in tried.items()}
+    times = len(panel.series) / len(sample.series)
+    found = {name: checked(sample, factory, origin, horizons) for name, factory in tried.items()}
+    return {name: replace(one, seconds=one.seconds * times) for name, one in found.items()}
 
 
 def nulls(panel: Panel, tried: Mapping[str, Factory], horizons: tuple[int, ...], state: Path, seed: int) -> dict[str, Verdict]:

@@ -22,7 +22,7 @@ class Checks:
     rerun: bool  # a second model made and fitted alike answers bit for bit the same, also after a pickle
     unchanged: bool  # the panel that it was given is as before
     leakage: bool  # none of its features changes with what comes later; holds for models without features
-    seconds: float = 0.0  # of one forecast of the whole panel
+    seconds: float = 0.0  # of one forecast of the panel
 
     @property
     def faults(self) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ STOP_SECONDS = 4.0  # a round that does not end by then is killed: what it had c
 class Trainer:
     """Decides and starts; learns nothing itself, so that it stays small."""
 
-    def __init__(self, stopping: threading.Event) -> None:
-        self._stopping = stopping
+    def __init__(self, stopping: threading.Event, kinds: Sequence[str] = ("price", "sales")) -> None:
+        self._stopping, self._kinds = stopping, kinds
         self._file = settings().state_dir / "trainer.json"
         self._settled: rounds.Prices | None = None
         self._rest_until = datetime.min.replace(tzinfo=UTC)
@@ -44,20 +44,20 @@ class Trainer:
         """One look: the order that waits, else what the prices ask for. Returns when its round has ended."""
         order = training_jobs.take()
         if order is not None:
-            self._order(order)
+            self.answer(order)
         elif datetime.now(UTC) >= self._rest_until:
             self._watch(datetime.now(UTC))
 
     def _watch(self, now: datetime) -> None:
         """Forecasts first, then what takes longer."""
-        stands = rounds.prices(now)
+        stands = rounds.prices(now) if "price" in self._kinds else None
         settled = stands is not None and self._settled is not None and self._settled.days == stands.days
         self._settled = stands  # a history that is being replayed is still growing: nothing is trained on half of it
         if stands and (why := rounds.issue_due(stands, now)):
             self._rest_after(self._round(["price", "--issue"], why))
         elif stands and settled and (why := rounds.training_due(stands)):
             self._rest_after(self._round(["price", "--if-changed"], why))
-        elif why := rounds.sales_due():
+        elif "sales" in self._kinds and (why := rounds.sales_due()):
             self._rest_after(self._round(["sales", "--if-changed"], why))
 
     def _rest_after(self, failure: str | None) -> None:
@@ -65,18 +65,20 @@ class Trainer:
         if failure:
             self._rest_until = datetime.now(UTC) + timedelta(minutes=settings().training.retry_minutes)
 
-    def _order(self, order: training_jobs.Job) -> None:
+    def answer(self, order: training_jobs.Job) -> None:
+        """Run all that the order asks for, and end it."""
         kinds, models = parts_of(order.models)
-        failure = None
+        failures: list[str] = []
         for kind in kinds:
-            arguments = [kind, *(["--job", order.job_id] * (kind == kinds[-1]))]
+            arguments = [kind, *(["--job", order.job_id] if kind == kinds[-1] and not failures else [])]  # the last one ends it
             if kind == "price":
                 arguments += ["--models", ",".join(models)] * bool(models)
                 arguments += ["--commodities", ",".join(order.commodities)] * bool(order.commodities)
             failure = self._round(arguments, f"order {order.job_id}: {order.reason}")
             if self._stopping.is_set():
-                return  # still running in the store: the next trainer queues it again
-        training_jobs.finish(order.job_id, "failed", False, None, failure or "the round ended without a word")
+                return  # still running in the store: it is queued again
+            failures += [f"{kind}: {failure}"] if failure else []
+        training_jobs.finish(order.job_id, "failed", False, None, "; ".join(failures) or "the round ended without a word")
 
     def _round(self, arguments: list[str], why: str) -> str | None:
         """Run one round to its end; returns why it failed."""
@@ -92,7 +94,7 @@ class Trainer:
             pass
         if child.poll() is None:
             _end(child)
-        failed = child.returncode != 0 and not self._stopping.is_set()
+        failed = child.returncode not in (0, REFUSED) and not self._stopping.is_set()  # refused: another round runs, so not yet
         failure = f"the round ended with exit code {child.returncode}" if failed else None
         if failure:
             log.warning(failure)
@@ -116,10 +118,26 @@ def parts_of(models: Sequence[str]) -> tuple[list[str], list[str]]:
     return [*others, *(["price"] if of_price or not models else [])], of_price
 
 
-def run(stopping: threading.Event) -> None:
+def answer_orders() -> None:
+    """Orders that wait while no trainer runs: cron's round takes them."""
+    try:
+        held = hold("trainer", "a trainer runs")
+    except Held:
+        return  # it takes them itself
+    with held:
+        training_jobs.requeue()
+        trainer = Trainer(threading.Event())
+        try:
+            while order := training_jobs.take():
+                trainer.answer(order)
+        finally:
+            trainer.note(state="stopped")
+
+
+def run(stopping: threading.Event, kinds: Sequence[str]) -> None:
     """Look every training.watch_seconds until told to stop. Raises Held when another trainer runs on this home."""
     with hold("trainer", "another trainer runs; stop it with ./run.sh down"):
-        trainer = Trainer(stopping)
+        trainer = Trainer(stopping, kinds)
         left = training_jobs.requeue()
         if left:
             log.info("orders of a trainer that is gone are queued again: %s", ", ".join(left))
@@ -128,10 +146,11 @@ def run(stopping: threading.Event) -> None:
             while not stopping.wait(settings().training.watch_seconds):
                 trainer.look()
         finally:
+            training_jobs.requeue()
             trainer.note(state="stopped")
 
 
-def main() -> int:
+def main(kinds: Sequence[str] = ("price", "sales")) -> int:
     """Exit code 0 after a clean stop, 5 when another trainer runs."""
     logging.basicConfig(level=settings().log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stopping = threading.Event()
@@ -143,7 +162,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     try:
-        run(stopping)
+        run(stopping, kinds)
     except Held as refusal:
         print(f"the trainer does not start: {refusal}", file=sys.stderr)
         return REFUSED

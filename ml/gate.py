@@ -77,8 +77,6 @@ def decide(
 def _of_model(cells: Cells, model: str, pooled: Figures, checks: Checks, null: Verdict | None, bar: Bar) -> list[str]:
     """What stands against the model whatever the commodity. `not (x > y)` also refuses a figure that is not a number."""
     reasons = [f"the check of {name} failed" for name in checks.faults]
-    if pooled.origins < bar.origins:
-        reasons.append(f"only {pooled.origins} of {bar.origins} origins")
     if not (pooled.t > 0 and pooled.p < bar.p):
         reasons.append(f"not significantly better over all commodities (t = {pooled.t:.2f}, p = {pooled.p:.3g})")
     answered = 1 - cells.replaced.get(model, 0) / max(len(cells), 1)
@@ -93,6 +91,8 @@ def _of_model(cells: Cells, model: str, pooled: Figures, checks: Checks, null: V
 
 def _of_commodity(found: Figures, volatility: str, own_wql: float, pooled_wql: float, bar: Bar) -> list[str]:
     reasons = []
+    if found.origins < bar.origins:
+        reasons.append(f"only {found.origins} of {bar.origins} origins here")
     least = dict(bar.skill_low)[volatility]
     enough = found.skill_low >= least if volatility == STABLE else found.skill_low > least
     if not enough:

@@ -86,16 +86,24 @@ class Calibration:
     def _horizons(self) -> list[int]:
         return [int(horizon) for horizon in np.unique(self.horizon)]
 
+    @cached_property
+    def _rows(self) -> dict[tuple[int | None, int | None], npt.NDArray[np.int64]]:
+        """Scores of each commodity at each horizon, found once for all."""
+        key = self.good * 1_000 + self.horizon
+        order = np.argsort(key, kind="stable")
+        keys, first = np.unique(key[order], return_index=True)
+        parts = np.split(order, first[1:]) if len(keys) else []
+        return {(int(one) // 1_000, int(one) % 1_000): part for one, part in zip(keys, parts, strict=True)}
+
     def _pool(self, good: int | None, horizon: int | None) -> tuple[Floats, Floats, int]:
         """(scores in order, their absolute values in order, how many origins they come from)."""
         if (good, horizon) not in self._pools:
-            mask = np.ones(len(self.score), dtype=bool)
             if good is not None:
-                mask &= self.good == good
-            if horizon is not None:
-                mask &= self.horizon == horizon
-            score = self.score[mask]
-            self._pools[good, horizon] = (np.sort(score), np.sort(np.abs(score)), len(np.unique(self.origin[mask])))
+                rows = self._rows.get((good, horizon), np.empty(0, dtype=np.int64))
+            else:
+                rows = np.flatnonzero(self.horizon == horizon) if horizon is not None else np.arange(len(self.score))
+            score = self.score[rows]
+            self._pools[good, horizon] = (np.sort(score), np.sort(np.abs(score)), len(np.unique(self.origin[rows])))
         return self._pools[good, horizon]
 
 

@@ -16,10 +16,12 @@ from ml.panel import Panel
 from ml.tables import is_there, path_of, replace
 
 TABLE = "gold.model_accuracy"
+READ = ("commodity", "region_code", "region", "model", "champion", "issued_at", "origin_date", "target_date", "horizon_days")
+READ += ("price_idr", "lower_80_idr", "upper_80_idr", "lower_95_idr", "upper_95_idr")
 # Of several issues from one origin the newest counts. Weekends are left out: many sources repeat Friday there.
 CELLS = f"""
     with newest as (
-        select * from forecasts where region_code <> '{NATION}'
+        select {", ".join(READ)} from forecasts where region_code <> '{NATION}'
         qualify row_number() over (
             partition by commodity, region_code, model, origin_date, horizon_days order by issued_at desc) = 1
     )

@@ -1,6 +1,7 @@
 """Forecasts of all models -> gold.forecasts, one issue in one commit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -35,12 +36,29 @@ class Issue:
 
 def issue_rows(panel: Panel, issue: Issue, horizons: Sequence[int], issued_at: datetime) -> pa.Table:
     """Rows of gold.forecasts. Each series is forecast from the end of its era, so an archive is not silent but dated."""
-    parts = [part for era in eras(panel) for part in _of_era(panel.until(era.end), era, issue, horizons, issued_at)]
+    found = eras(panel)
+    home = national_era(panel, found)
+    parts = []
+    for nth, era in enumerate(found):
+        nation = {good for good, at in home.items() if at == nth}
+        parts += _of_era(panel.until(era.end), era, nation, issue, horizons, issued_at)
     schema = arrow_schema(contracts()[TABLE])
     return pa.concat_tables(parts).select(schema.names).cast(schema) if parts else schema.empty_table()
 
 
-def _of_era(panel: Panel, era: Era, issue: Issue, horizons: Sequence[int], issued_at: datetime) -> Iterator[pa.Table]:
+def national_era(panel: Panel, found: Sequence[Era]) -> dict[str, int]:
+    """Commodity -> number of the era in which most of its provinces end, the newer of two alike: it speaks for the nation."""
+    counted = Counter((panel.commodities[row], nth) for nth, era in enumerate(found) for row in era.rows)
+    home: dict[str, int] = {}
+    for (good, nth), provinces_there in counted.items():
+        if good not in home or provinces_there > counted[good, home[good]]:
+            home[good] = nth
+    return home
+
+
+def _of_era(
+    panel: Panel, era: Era, nation: Set[str], issue: Issue, horizons: Sequence[int], issued_at: datetime
+) -> Iterator[pa.Table]:
     naive = next(one for one in issue.speakers if one.name == NAIVE).answer(panel, horizons)
     for speaker in issue.speakers:
         rows = np.array([row for row in era.rows if issue.speaks(speaker, panel.commodities[row])], dtype=int)
@@ -49,17 +67,19 @@ def _of_era(panel: Panel, era: Era, issue: Issue, horizons: Sequence[int], issue
         price = speaker.answer(panel, horizons)
         price = np.where(np.isfinite(price) & (price > 0), price, naive)  # as it was judged
         margins = speaker.law(panel, horizons)
-        served = _with_nation(only(panel, rows), price[rows], margins.of(rows))
+        served = _with_nation(only(panel, rows), price[rows], margins.of(rows), nation)
         yield _table(*served, speaker, issue, horizons, issued_at)
 
 
-def _with_nation(panel: Panel, price: Floats, margins: Margins) -> tuple[Panel, Floats, Margins]:
-    """The series and, behind them, each commodity's median over its provinces, where the source has no figure of its own.
+def _with_nation(panel: Panel, price: Floats, margins: Margins, nation: Set[str]) -> tuple[Panel, Floats, Margins]:
+    """The series and, behind them, the median over its provinces of each commodity of `nation` that has no such figure itself.
 
     The nation's interval is that of its middle province: wider than a median over provinces needs, never too narrow.
     """
-    members = {good: panel.of(good) for good in panel.goods}
+    members = {good: panel.of(good) for good in panel.goods if good in nation}
     members = {good: rows for good, rows in members.items() if NATION not in {panel.regions[row] for row in rows}}
+    if not members:
+        return panel, price, margins
     first = np.array([rows[0] for rows in members.values()], dtype=int)
     whole = only(panel, np.concatenate([np.arange(len(price)), first]))
     whole = _renamed(whole, panel.regions + (NATION,) * len(members))

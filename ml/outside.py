@@ -10,10 +10,11 @@ import pyarrow.dataset as ds
 import yaml
 from deltalake import DeltaTable
 
+from conf.settings import settings
 from lakehouse.paths import table_path
 from ml.panel import Days, Outside
 
-CUT_UTC_HOUR = 7  # 14:00 in Jakarta: what is released later is known on the next day only
+JAKARTA_HOURS = 7  # ahead of UTC, all year
 FORMATS = Path(__file__).resolve().parent.parent / "conf" / "sources"
 MEASURES = {"rainfall_mm": "mm a day", "temperature_c": "°C", "humidity_pct": "percent"}
 
@@ -55,7 +56,7 @@ def _macro(root: str, days: Days) -> list[Outside]:
 
 def _weather(root: str, days: Days, regions: tuple[str, ...]) -> list[Outside]:
     rows = _rows(root, "silver.weather", ["region_code", "date", *MEASURES])
-    if rows is None:
+    if rows is None or rows.empty:
         return []
     known = pd.to_datetime(rows["date"]) + pd.Timedelta(days=1)
     means = rows.assign(known=known).groupby(["region_code", "known"])[list(MEASURES)].mean()
@@ -78,8 +79,10 @@ def _rows(root: str, table: str, columns: list[str]) -> pd.DataFrame | None:
 
 
 def _known_on(moment: pd.Series) -> pd.Series:
-    """The first day at whose cut a moment (UTC) lies in the past."""
-    return (moment + pd.Timedelta(hours=24 - CUT_UTC_HOUR) - pd.Timedelta(1)).dt.normalize()
+    """The first day at whose cut (knob forecast.cut_local_time, Jakarta) a moment (UTC) lies in the past."""
+    cut = settings().forecast.cut_local_time
+    after_cut = pd.Timedelta(hours=24 + JAKARTA_HOURS - cut.hour, minutes=-cut.minute)
+    return (moment + after_cut - pd.Timedelta(1)).dt.normalize()
 
 
 def _placed(known: pd.Series, value: pd.Series, days: Days) -> np.ndarray:

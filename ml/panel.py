@@ -11,6 +11,10 @@ Floats = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
 
 
+class NothingToLearn(Exception):
+    """There are no prices or listings yet, or too few; the text says which."""
+
+
 @dataclass(frozen=True)
 class Outside:
     """Something that is not a price: rain, an exchange rate. `value` at the day on which it was known, NaN elsewhere."""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from lakehouse.reference import commodities, commodity_aliases, matching_key, region_aliases
 from ml.outside import of_folder
-from ml.panel import Panel
+from ml.panel import NothingToLearn, Panel
 from ml.panel_rows import panel_of
 
 LONG = ("date", "commodity", "region", "price")
@@ -16,7 +16,7 @@ LONG = ("date", "commodity", "region", "price")
 def wide_folder(folder: Path, lag_days: int = 0) -> Panel:
     """Every CSV below `folder` with a Date column first and regions across; files of world prices and rates become `outside`.
 
-    Raises FileNotFoundError when there is none.
+    Raises NothingToLearn when there is none.
     """
     frames = []
     for file in sorted(folder.rglob("*.csv")):
@@ -27,14 +27,14 @@ def wide_folder(folder: Path, lag_days: int = 0) -> Panel:
         long = wide.melt(id_vars=wide.columns[0], var_name="region", value_name="price").rename(columns={wide.columns[0]: "date"})
         frames.append(long.assign(commodity=file.stem))
     if not frames:
-        raise FileNotFoundError(f"no file with a column Date and regions across below {folder}")
+        raise NothingToLearn(f"no file with a column Date and regions across below {folder}")
     panel = panel_of(_named(pd.concat(frames)), {"folder": str(folder)}, lag_days)
     return panel.beside(of_folder(folder, panel.days))
 
 
 def long_csv(file: Path, lag_days: int = 0) -> Panel:
     """A CSV with the columns date, commodity, region, price and perhaps unit, in any order. Raises ValueError for another."""
-    rows = pd.read_csv(file, dtype={"region": str, "commodity": str})
+    rows = pd.read_csv(file, dtype=str)
     rows.columns = [name.strip().lower() for name in rows.columns]
     if missing := set(LONG) - set(rows.columns):
         raise ValueError(f"{file} lacks the columns {', '.join(sorted(missing))}")

@@ -32,7 +32,10 @@ def unsettled(price: Floats) -> npt.NDArray[np.bool_]:
 
 
 def carried_weekends(price: Floats, days: Days, regions: tuple[str, ...]) -> npt.NDArray[np.bool_]:
-    """(series, days) Saturdays and Sundays that repeat the day before, where the source of a region does so as a rule."""
+    """(series, days) Saturdays and Sundays that repeat the day before, where the source of a region does so as a rule.
+
+    The rule is what the days so far show: what comes later never changes the verdict on a day.
+    """
     weekend = np.isin((days.astype(np.int64) + 3) % 7, (5, 6))  # 1970-01-01 was a Thursday
     both = np.isfinite(price[:, 1:]) & np.isfinite(price[:, :-1])
     moved = both & (price[:, 1:] != price[:, :-1])
@@ -40,8 +43,8 @@ def carried_weekends(price: Floats, days: Days, regions: tuple[str, ...]) -> npt
     same[:, 1:] = both & ~moved & weekend[1:]
     for region in sorted(set(regions)):
         rows = np.flatnonzero(np.array(regions) == region)
-        pairs = [both[rows][:, weekend[1:] == which].sum() for which in (True, False)]
-        moves = [moved[rows][:, weekend[1:] == which].sum() for which in (True, False)]
-        if min(pairs) < ENOUGH_PAIRS or moves[0] / pairs[0] > FROZEN * moves[1] / pairs[1]:
-            same[rows] = False
+        pairs = [np.cumsum((both[rows] & (weekend[1:] == which)).sum(axis=0)) for which in (True, False)]
+        moves = [np.cumsum((moved[rows] & (weekend[1:] == which)).sum(axis=0)) for which in (True, False)]
+        frozen = (np.minimum(*pairs) >= ENOUGH_PAIRS) & (moves[0] * pairs[1] <= FROZEN * moves[1] * pairs[0])
+        same[np.ix_(rows, np.flatnonzero(np.r_[True, ~frozen]))] = False
     return same

@@ -12,7 +12,7 @@ from ml import issuing, rounds
 from ml.eras import judged_panel, only
 from ml.models import SLOW
 from ml.origins import LEAST_ORIGINS, planned
-from ml.panel import Panel
+from ml.panel import NothingToLearn, Panel
 from ml.progress import Progress
 
 STATE = "backtest"  # answers of models on past origins, below rounds.folder()
@@ -39,15 +39,17 @@ class Request:
         return not (self.models or self.commodities or self.quick)
 
 
-def run(request: Request) -> None:
-    """Raises FileNotFoundError while there is no price, ValueError for a model or commodity that is not there."""
+def run(request: Request) -> bool:
+    """Whether it trained. Raises NothingToLearn without prices, ValueError for a model or commodity that is not there."""
     told, now = Progress(request.job), datetime.now(UTC)
-    panel, stands = issuing.known_panel(now), rounds.prices(now)
+    stands = rounds.prices(now)  # first: what arrives meanwhile is then seen as new
+    panel = issuing.known_panel(now)
     why = rounds.training_due(stands) if stands and request.if_changed else "asked for"
     if request.issue_only or why is None:
         told.say("nothing asks for training" if why is None else "forecasts alone")
-        issuing.issue(panel, now, told)
-        return
+        if request.issue_only or (stands and rounds.issue_due(stands, now)):
+            issuing.issue(panel, stands, told)
+        return False
     tried = tried_panel(panel, request)
     origins = len(planned(tried, request.quick).part(opened=False).origins)
     if origins < LEAST_ORIGINS:
@@ -55,17 +57,26 @@ def run(request: Request) -> None:
             f"naive is served: history is too short to judge a model ({origins} of {LEAST_ORIGINS} origins after a first year)"
         )
         told.say(reason)
-        issuing.issue(panel, now, told, reason)
+        issuing.issue(panel, stands, told, reason)
         _end(request, stands, "rejected", None, False, reason)
-        return
+        return True
     from ml.contest import try_all
     from ml.promotion import promote
 
     names = wanted(request)
-    outcome = promote(try_all(tried, names, request.quick, rounds.folder() / STATE, told), names, why, told, request.commodities)
+    goods = tuple(good for good in request.commodities if good in panel.goods)
+    if left := set(request.commodities) - set(goods):
+        told.say(f"there is no price of {', '.join(sorted(left))}")
+    outcome = promote(try_all(tried, names, request.quick, rounds.folder() / STATE, told), names, why, told, goods, request.quick)
     told.say(outcome.says)
-    issuing.issue(panel, now, told)
+    try:
+        issuing.issue(panel, stands, told)
+    except Exception:
+        says = f"{outcome.says}; forecasts could not be issued, the trainer's log says why"
+        _end(request, stands, outcome.status, outcome.run_id, bool(outcome.promoted), says)
+        raise
     _end(request, stands, outcome.status, outcome.run_id, bool(outcome.promoted), outcome.says)
+    return True
 
 
 def wanted(request: Request) -> tuple[str, ...]:
@@ -79,14 +90,15 @@ def wanted(request: Request) -> tuple[str, ...]:
 
 def tried_panel(panel: Panel, request: Request) -> Panel:
     """What models are judged on: the main era; when only slow models of some commodities are asked for, those alone."""
-    unknown = sorted(set(request.commodities) - set(panel.goods))
-    if unknown:
-        raise ValueError(f"no price of {', '.join(unknown)}")
+    if request.commodities and not set(request.commodities) & set(panel.goods):
+        raise ValueError(f"no price of {', '.join(sorted(request.commodities))}")
     tried = judged_panel(panel)
     if tried is None:
-        raise FileNotFoundError("no price of a day that counts as known")
+        raise NothingToLearn("no price of a day that counts as known")
     if request.commodities and set(request.models) and set(request.models) <= SLOW:
         rows = np.flatnonzero(np.isin(np.array(tried.commodities), request.commodities))
+        if not len(rows):
+            raise ValueError(f"no price of {', '.join(request.commodities)} until {tried.days[-1]}, where models are judged")
         return only(tried, rows)
     return tried
 

@@ -1,7 +1,7 @@
 """From a contest to the registry: all on record in one run, models fitted to the newest prices, aliases for who is worthy."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,7 @@ from ml.cells import NAIVE, Cells
 from ml.contest import ENSEMBLE, Contest, confirmed, ensemble_of, over_workers
 from ml.figures import by_commodity, errors
 from ml.fingerprint import data_fingerprint
-from ml.gate import Decision, table
+from ml.gate import Bar, Decision, table
 from ml.intervals import Calibration
 from ml.margins import Calibrated
 from ml.metrics import skill
@@ -23,6 +23,7 @@ from ml.naive import Naive
 from ml.plots import plots
 from ml.progress import Progress
 from ml.speakers import Judged, Speaker
+from ml.trials import openings, variants
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,13 @@ class Outcome:
         return "; ".join(told) or "no model was worthy: naive is served"
 
 
-def promote(contest: Contest, names: Sequence[str], why: str, told: Progress, goods: Sequence[str] = ()) -> Outcome:
-    """Log the contest as one run and give aliases, for `goods` alone if any are named. A failure leaves champions as they are."""
+def promote(
+    contest: Contest, names: Sequence[str], why: str, told: Progress, goods: Sequence[str] = (), quick: bool = False
+) -> Outcome:
+    """Log the contest as one run and give aliases, for `goods` alone if any are named. A failure leaves champions as they are.
+
+    Fits of a quick round, or one of some goods, do not take the place of a whole one's.
+    """
     tracking.connect()
     standing = tracking.champions()
     best = {good: one for good, one in contest.judgement.champions.items() if one is not None}
@@ -60,14 +66,22 @@ def promote(contest: Contest, names: Sequence[str], why: str, told: Progress, go
             tracking.metrics(_holdout(cells, models))
         speakers = fitted(contest, calibrations, run_id, told)
         _record(contest)
-        addresses = {name: tracking.keep(speaker) for name, speaker in speakers.items()}
+        if goods:  # it speaks for what was tried, and naive as before for all else
+            tried = frozenset(contest.panel.goods)
+            speakers = {name: replace(one, goods=tried) for name, one in speakers.items() if name != NAIVE}
+        addresses = {name: tracking.keep(speaker, replaces=not (goods or quick)) for name, speaker in speakers.items()}
         outcome = Outcome(run_id)
-        for good in goods or contest.judgement.cells.goods:
-            _decide(good, best.get(good), standing.get(good), contest, addresses, outcome)
+        try:
+            for good in goods or contest.judgement.cells.goods:
+                _decide(good, best.get(good), standing.get(good), contest, addresses, outcome)
+            serving = {good: one.model for good, one in tracking.champions().items()}
+            write_importance(speakers, run_id)
+            write_accuracy(contest.judgement, serving, run_id)
+        except BaseException:
+            for good in tracking.champions().keys() | standing.keys():
+                tracking.put_back(good, standing.get(good))
+            raise
         tracking.tags({"outcome": outcome.says[:5000], "status": outcome.status})
-    serving = {good: one.model for good, one in tracking.champions().items()}
-    write_accuracy(contest.judgement, serving, run_id)
-    write_importance(speakers, run_id)
     return outcome
 
 
@@ -87,7 +101,7 @@ def _decide(
         outcome.promoted[good] = best.model
     elif standing is not None:
         again = contest.judgement.decisions.get(standing.model, {}).get(good)
-        if again is not None and again.figures.skill_high < 0:
+        if again is not None and again.figures.origins >= Bar().origins and again.figures.skill_high < 0:
             tracking.demote(good)
             outcome.demoted[good] = standing.model
         else:
@@ -138,6 +152,8 @@ def _parameters(contest: Contest, names: Sequence[str]) -> dict[str, object]:
         "features_count": len(features),
         "features": ", ".join(map(str, features)),
         "ensemble_members": ", ".join(contest.members),
+        "variants_tried": ", ".join(f"{name} {count}" for name, count in sorted(variants(contest.state).items())),
+        "holdout_openings": len(openings(contest.state)),
     }
 
 

@@ -7,7 +7,7 @@ from deltalake import DeltaTable
 
 from lakehouse.paths import table_path
 from ml.outside import of_lake
-from ml.panel import Panel
+from ml.panel import NothingToLearn, Panel
 from ml.panel_files import long_csv, wide_folder
 from ml.panel_rows import panel_of
 
@@ -18,16 +18,16 @@ def daily_prices(root: str, lag_days: int = 0) -> Panel:
     """Retail prices of gold.daily_prices below the lake `root`, with silver.macro and silver.weather where they stand.
 
     A commodity in a province is one series: of its levels (markets, province) the one with more days, never both mixed.
-    `lag_days`: publishing lag of the source. Raises FileNotFoundError while there is no such table or no retail price in it.
+    `lag_days`: publishing lag of the source. Raises NothingToLearn while there is no such table or no retail price in it.
     """
     path = table_path(root, "gold.daily_prices")
     if not DeltaTable.is_deltatable(path):
-        raise FileNotFoundError(f"no table gold.daily_prices in {root}")
+        raise NothingToLearn(f"no table gold.daily_prices in {root}")
     table = DeltaTable(path)
     retail = table.to_pyarrow_dataset().to_table(columns=[*COLUMNS, "level"], filter=pc.field("channel") == "retail")
     rows = retail.to_pandas().rename(columns=COLUMNS)
     if rows.empty:
-        raise FileNotFoundError(f"gold.daily_prices in {root} holds no retail price")
+        raise NothingToLearn(f"gold.daily_prices in {root} holds no retail price")
     count = rows.groupby(["commodity", "region", "level"]).size().reset_index(name="days_reported")
     longest = count.sort_values(["days_reported", "level"], ascending=[False, True]).drop_duplicates(["commodity", "region"])
     rows = rows.merge(longest, on=["commodity", "region", "level"])
@@ -37,7 +37,7 @@ def daily_prices(root: str, lag_days: int = 0) -> Panel:
 
 
 def read(place: str | Path, lag_days: int = 0) -> Panel:
-    """A lake's root, a folder of wide files or a long CSV, told apart by what is there. Raises FileNotFoundError, ValueError."""
+    """A lake's root, a folder of wide files or a long CSV, told apart by what is there. Raises NothingToLearn, ValueError."""
     path = Path(place)
     if "://" in str(place) or (path / "gold").is_dir():
         return daily_prices(str(place), lag_days)

@@ -15,6 +15,9 @@ from conf.settings import settings
 from ml.tables import fingerprint, is_there, path_of
 
 SOURCE, LISTINGS = "gold.daily_prices", "silver.listings"
+# Knobs of training that say when and where, not what: no model changes with them.
+IDLE = {"processes", "spark_master", "niceness", "watch_seconds", "new_days", "new_listings", "issue_minutes", "retry_minutes"}
+IDLE |= {"drift_psi", "drift_coverage", "drift_looks"}
 CUT_ZONE = ZoneInfo("Asia/Jakarta")
 
 
@@ -69,7 +72,7 @@ def note(what: str, **said: Any) -> None:
 
 def config() -> str:
     """Fingerprint of the knobs that a round depends on."""
-    knobs = settings().training.model_dump() | settings().forecast.model_dump()
+    knobs = settings().training.model_dump(exclude=IDLE) | settings().forecast.model_dump()
     return f"{fingerprint(json.dumps(knobs, sort_keys=True, default=str)):016x}"
 
 
@@ -88,17 +91,29 @@ def training_due(stands: Prices) -> str | None:
     return None
 
 
-def sales_due() -> str | None:
-    """Why the sales model should be trained again; None when too few listings are new since the last look that said so."""
+def listings() -> int:
+    """Rows of silver.listings, without reading them."""
     if not is_there(LISTINGS):
-        return None
+        return 0
     counts = pa.table(DeltaTable(path_of(LISTINGS)).get_add_actions(flatten=True))["num_records"]
-    rows = pc.sum(counts).as_py() or 0
-    seen = noted("listings").get("rows", 0)
-    if abs(rows - seen) < settings().training.new_listings:
-        return None
-    note("listings", rows=rows)
-    return f"{abs(rows - seen)} new states of products"
+    return int(pc.sum(counts).as_py() or 0)
+
+
+def sales_due() -> str | None:
+    """Why the sales model should be trained again; None when too few listings are new since the last round that saw them."""
+    fresh = abs(listings() - noted("listings").get("rows", 0))
+    return f"{fresh} new states of products" if fresh >= settings().training.new_listings else None
+
+
+def resting(kind: str, now: datetime) -> bool:
+    """Whether a round of prices or sales has failed so recently that another one would fail alike."""
+    last = noted(f"failure-{kind}")
+    return bool(last) and now - datetime.fromisoformat(last["at"]) < timedelta(minutes=settings().training.retry_minutes)
+
+
+def recovered(kind: str) -> None:
+    """A round has ended well."""
+    (folder() / f"failure-{kind}.json").unlink(missing_ok=True)
 
 
 def drift_answered() -> None:
@@ -115,4 +130,4 @@ def issue_due(stands: Prices, now: datetime) -> str | None:
     if date.fromisoformat(last["last_day"]) != stands.last_day:
         return f"prices of {stands.last_day} are known"
     old = now - datetime.fromisoformat(last["at"]) > timedelta(minutes=settings().training.issue_minutes)
-    return "prices were corrected or added" if old and last["rows"] != stands.rows else None
+    return "prices were corrected or added" if old and last["version"] != stands.version else None

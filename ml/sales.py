@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lakehouse.sales import INPUTS, predicted
+from ml.panel import NothingToLearn
 from ml.sales_gate import by_chance, choice
 from ml.sales_judging import SPLITS, Answers, answers, figures, permuted_r2, split_rows
 from ml.sales_leaks import audit, stops
@@ -44,11 +45,11 @@ class SalesRound:
 def train_sales(root: str, seed: int, folds: int, quick: bool = False, tell: Tell = lambda done, what: None) -> SalesRound:
     """Judge all candidates on the listings of the lake `root`. Writes nothing: see `publish`.
 
-    Raises FileNotFoundError, with the reason, while there are too few listings to learn from.
+    Raises NothingToLearn, with the reason, while there are too few listings to learn from.
     """
     rows, version = read_listings(root)
     if rows is None or len(rows) < LEAST_ROWS:
-        raise FileNotFoundError(f"silver.listings holds {len(rows or ())} products and days; the sales model needs {LEAST_ROWS}")
+        raise NothingToLearn(f"silver.listings holds {len(rows or ())} products and days; the sales model needs {LEAST_ROWS}")
     return judged(rows, version, seed, folds, quick, tell)
 
 
@@ -81,7 +82,7 @@ def apart(rows: Listings, least: int) -> Listings:
     if len(np.unique(rows.group)) < least:
         rows = replace(rows, group=np.unique(rows.product, return_inverse=True)[1].ravel())
     if (products := len(np.unique(rows.group))) < least:
-        raise FileNotFoundError(f"silver.listings holds {products} products; the sales model needs {least}")
+        raise NothingToLearn(f"silver.listings holds {products} products; the sales model needs {least}")
     return rows
 
 

@@ -30,7 +30,7 @@ class Told:
 
 
 def run(quick: bool = False, if_changed: bool = False, job: str | None = None) -> Told:
-    """Raises FileNotFoundError while there are too few listings to learn from. `job`: the order that this round answers."""
+    """Raises NothingToLearn while there are too few listings to learn from. `job`: the order that this round answers."""
     progress = Progress(job)
     made_from = {"version": version(), "config": rounds.config(), "folds": settings().cv.folds, "quick": quick}
     last = rounds.noted("sales")

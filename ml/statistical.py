@@ -74,14 +74,14 @@ def _fit(name: str, values: Floats) -> Any:  # noqa: ANN401 as above
         warnings.simplefilter("ignore")  # optimisers that stop at a bound: judged by their forecasts, as all are
         try:
             return model.fit(_relative(values))
-        except (ValueError, ArithmeticError, np.linalg.LinAlgError):
-            return None  # the library found no model for this series: NaN, which is counted as naive
+        except Exception:  # noqa: BLE001  (the library raises bare ones where it finds no model: NaN, which is counted as naive)
+            return None
 
 
 def _forecast(one: tuple[Any, History], origin: np.datetime64, horizons: tuple[int, ...]) -> Floats:
     model, history = one
     nothing = np.full(len(horizons), np.nan)
-    if model is None or history.values.size < 2:
+    if model is None or history.values.size < FEWEST:
         return nothing
     ahead = steps(history, origin, horizons)
     with warnings.catch_warnings():

@@ -96,7 +96,10 @@ def run(name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Iterat
 def environment() -> dict[str, Any]:
     """What the run ran on: interpreter, commit, version of every installed package."""
     packages = sorted(f"{d.name}=={d.version}" for d in importlib.metadata.distributions() if d.name)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=REPO, capture_output=True, text=True).stdout.strip() or None
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=REPO, capture_output=True, text=True).stdout.strip() or None
+    except OSError:
+        commit = None  # an image without git
     return {"python": platform.python_version(), "platform": platform.platform(), "commit": commit, "packages": packages}
 
 
@@ -123,12 +126,13 @@ def files(folder: Path, under: str) -> None:
     mlflow.log_artifacts(str(folder), under)
 
 
-def keep(speaker: Speaker) -> str:
-    """Log a fitted model with the running run, as the latest of its name; its address."""
+def keep(speaker: Speaker, replaces: bool = True) -> str:
+    """Log a fitted model with the running run, as the latest of its name if there is none or it `replaces` it; its address."""
     needs = [f"{name}=={importlib.metadata.version(name)}" for name in ("numpy", "xgboost-cpu", "statsforecast")]
     kept = mlflow.pyfunc.log_model(name=speaker.name, python_model=Served(speaker), pip_requirements=needs)
     made = mlflow.register_model(kept.model_uri, MODEL + speaker.name)
-    mlflow.MlflowClient().set_registered_model_alias(MODEL + speaker.name, LATEST, made.version)
+    if replaces or speaker.name not in latest():
+        mlflow.MlflowClient().set_registered_model_alias(MODEL + speaker.name, LATEST, made.version)
     return str(kept.model_uri)
 
 
@@ -142,7 +146,8 @@ def latest() -> dict[str, str]:
     """Model -> address of its newest fit, worthy or not: what is shown beside the champion."""
     client, found = mlflow.MlflowClient(), {}
     for registered in client.search_registered_models(filter_string=f"name LIKE '{MODEL}%'", max_results=1000):
-        found[registered.name.removeprefix(MODEL)] = f"models:/{registered.name}@{LATEST}"
+        if LATEST in registered.aliases:
+            found[registered.name.removeprefix(MODEL)] = f"models:/{registered.name}@{LATEST}"
     return found
 
 
@@ -158,6 +163,14 @@ def promote(commodity: str, model: str, uri: str, run_id: str, reason: str, skil
 def demote(commodity: str) -> None:
     """Take the alias away: naive is served until a model is worthy again."""
     mlflow.MlflowClient().delete_registered_model_alias(PRICE + commodity, CHAMPION)
+
+
+def put_back(commodity: str, champion: Champion | None) -> None:
+    """The alias as it stood; None: nobody had it."""
+    if champion is None:
+        demote(commodity)
+    else:
+        mlflow.MlflowClient().set_registered_model_alias(PRICE + commodity, CHAMPION, champion.version)
 
 
 def champions() -> dict[str, Champion]:

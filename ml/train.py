@@ -5,15 +5,21 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from types import FrameType
+from typing import IO
 
 from conf import training_jobs
 from conf.settings import settings
+from ml import coordinator, rounds
 from ml.lock import Held, hold
+from ml.panel import NothingToLearn
 
 log = logging.getLogger("lumbung.training")
 FAILED, MISSING, REFUSED = 1, 3, 5
+ORDER_WAIT_SECONDS = 1.0  # between two looks at a lock that another round holds
 NO_SIGNAL = "no signals yet: their model learns from bars of a market, and no signal is computed from them"
 KINDS = ("price", "sales", "signal")
 
@@ -28,7 +34,10 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--models", type=_listed, default=(), help="comma-separated; else knob training.models")
     parser.add_argument("--commodities", type=_listed, default=(), help="comma-separated; else all")
     parser.add_argument("--job", help=argparse.SUPPRESS)  # the order that this round answers
-    return parser.parse_args(arguments)
+    asked = parser.parse_args(arguments)
+    if asked.continuous and (asked.quick or asked.if_changed or asked.issue or asked.models or asked.commodities):
+        parser.error("--continuous decides by itself what is due; only price or sales may be named with it")
+    return asked
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -44,17 +53,29 @@ def main(arguments: Sequence[str]) -> int:
         _tell(asked.job, NO_SIGNAL)
         return MISSING
     if asked.continuous:
-        from ml.coordinator import main as stay
-
-        return stay()
+        return coordinator.main([asked.kind] if asked.kind else ["price", "sales"])
+    if asked.if_changed and not asked.kind:
+        coordinator.answer_orders()
     signal.signal(signal.SIGTERM, _stop)
     try:
-        held = hold("training", "another training round runs")
+        held = _alone(asked)
     except Held as refusal:
         print(f"{refusal}; nothing to do" if asked.if_changed else str(refusal), file=sys.stderr)
         return 0 if asked.if_changed else REFUSED
     with held:
-        return _run(asked)
+        order = training_jobs.job(asked.job) if asked.job else None
+        return 0 if order and order.status != "running" else _run(asked)  # a round of a trainer that is gone has answered it
+
+
+def _alone(asked: argparse.Namespace) -> IO[str]:
+    """The lock of training. An order waits for it; who is not waited for is refused (Held)."""
+    while True:
+        try:
+            return hold("training", "another training round runs")
+        except Held:
+            if not asked.job:
+                raise
+            time.sleep(ORDER_WAIT_SECONDS)
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
@@ -68,44 +89,62 @@ def _run(asked: argparse.Namespace) -> int:
     os.environ["KERAS_BACKEND"] = "jax"
     try:
         return _rounds(asked)
-    except FileNotFoundError as nothing:
+    except NothingToLearn as nothing:
         print(f"nothing to learn from yet: {nothing}", file=sys.stderr)
         _tell(asked.job, f"nothing to learn from yet: {nothing}")
         return 0 if asked.if_changed else MISSING
-    except Exception as failure:  # noqa: BLE001  (told to whoever asked; champions stand)
-        log.exception("the round failed; champions stay as they are")
-        _tell(asked.job, f"{type(failure).__name__}: {failure}")
-        return FAILED
 
 
 def _rounds(asked: argparse.Namespace) -> int:
-    if asked.kind == "sales" or (asked.kind is None and not asked.issue):
-        _sales(asked)
-    if asked.kind in (None, "price"):
-        from ml import price_round
-
-        price_round.run(price_round.Request.of(asked))
-        _what_follows(asked.issue)
-    return 0
+    """Sales, then prices. One that fails keeps the other from nothing."""
+    code = 0
+    for kind, run in (("sales", _sales), ("price", _prices)):
+        if asked.kind not in (None, kind) or (kind == "sales" and asked.issue):
+            continue
+        if asked.if_changed and rounds.resting(kind, datetime.now(UTC)):
+            print(f"the last round of {kind} failed; it rests for {settings().training.retry_minutes:g} min", file=sys.stderr)
+            continue
+        try:
+            run(asked)
+        except NothingToLearn as nothing:
+            if asked.kind or kind == "price":
+                raise
+            print(f"sales: {nothing}", file=sys.stderr)  # prices are learnt all the same
+        except Exception as failure:  # noqa: BLE001  (told to whoever asked; champions stand)
+            log.exception("the round of %s failed; champions stay as they are", kind)
+            rounds.note(f"failure-{kind}")
+            known = f": {failure}" if isinstance(failure, ValueError) else "; the trainer's log says why"
+            _tell(asked.job, f"the round failed ({type(failure).__name__}){known}")
+            code = FAILED
+        else:
+            rounds.recovered(kind)
+    return code
 
 
 def _sales(asked: argparse.Namespace) -> None:
     from ml import sales_round
 
+    seen = rounds.listings()
     try:
         sales_round.run(asked.quick, asked.if_changed, asked.job if asked.kind else None)
-    except FileNotFoundError as nothing:
-        if asked.kind:
-            raise
-        print(f"sales: {nothing}", file=sys.stderr)  # prices are learnt all the same
+    except NothingToLearn:
+        rounds.note("listings", rows=seen)
+        raise
+    rounds.note("listings", rows=seen)
 
 
-def _what_follows(issue_only: bool) -> None:
-    """Tables that rest on prices and their forecasts and are written by this process alone. Weather waits for a whole round."""
+def _prices(asked: argparse.Namespace) -> None:
+    from ml import price_round
+
+    _what_follows(trained=price_round.run(price_round.Request.of(asked)))
+
+
+def _what_follows(trained: bool) -> None:
+    """Tables that rest on prices and their forecasts and are written by this process alone. Weather waits for a training."""
     from ml import anomalies, weather_prices
 
     anomalies.refresh(settings().lake_root)
-    if not issue_only:
+    if trained:
         weather_prices.refresh(settings().lake_root)
 
 

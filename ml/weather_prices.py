@@ -13,7 +13,7 @@ from lakehouse.contract import contracts
 from lakehouse.paths import table_path
 from lakehouse.reference import provinces
 from ml.lagged_correlation import Floats, Lagged, deseasonalised, false_discovery, lagged, resampled_days
-from ml.panel import Panel
+from ml.panel import NothingToLearn, Panel
 from ml.read_panel import daily_prices
 from ml.tables import fingerprint, last_made_from, replace
 
@@ -144,7 +144,7 @@ def refresh(root: str) -> bool:
     weather_version = DeltaTable(path).version()
     try:
         panel = daily_prices(root)
-    except FileNotFoundError:
+    except NothingToLearn:
         return False
     made_from = f"{METHOD}: gold.daily_prices {panel.source['version']}, silver.weather {weather_version}"
     if last_made_from(TABLE) == fingerprint(made_from):

@@ -40,7 +40,15 @@ HEAVY = Flow(
 )
 LEARNED = Flow(
     says="after training and with new prices, by the trainer: gold that is judged or forecast",
-    gold=("gold.forecasts", "gold.model_accuracy", "gold.feature_importance", "gold.anomalies"),
+    gold=(
+        "gold.forecasts",
+        "gold.model_accuracy",
+        "gold.feature_importance",
+        "gold.anomalies",
+        "gold.weather_prices",
+        "gold.sales_model",
+        "gold.sales_leaks",
+    ),
 )
 
 

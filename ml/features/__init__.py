@@ -31,7 +31,7 @@ def columns(base: Base, features: Sequence[Feature], series: Rows, days: Rows) -
 
 def latest(panel: Panel, selection: Selection, features: Sequence[Feature]) -> tuple[Base, npt.NDArray[np.float32]]:
     """(what they are made of, (series, features) of the panel's last day), from no more days than they reach back."""
-    weather = any(one.value.ndim == 2 for one in panel.outside)  # compared with all the years before
+    weather = any(one.group == "weather" for one in features)  # compared with all the years before
     base = Base(panel if weather else panel.since(max(len(panel.days) - REACH_DAYS, 0)), selection)
     rows = np.arange(len(panel.commodities))
     return base, columns(base, features, rows, np.full(len(rows), base.y.shape[1] - 1))

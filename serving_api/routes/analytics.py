@@ -14,6 +14,7 @@ from serving_api.gold import Gold, Snapshot
 from serving_api.names import NATION
 from serving_api.problems import Problem, invalid
 from serving_api.routes.decisions import body_of
+from serving_api.routes.forecasts import made_from_simulated
 from serving_api.routes.predictions import area_of_body, good_of_body
 from serving_api.shapes import problems
 from serving_api.shapes_analytics import CorrelationAnswer, CorrelationBody
@@ -54,7 +55,7 @@ async def correlation(request: Request) -> Response:
         "variable": asked.variable,
         **{field: strongest[field] for field in SAID},
         "by_lag": [{field: row[field] for field in ("lag_days", "correlation", "p_value")} for row in rows],
-        "meta": meta(request, [snapshot], None, False),
+        "meta": meta(request, [snapshot], None, made_from_simulated(gold)),
     }
     return Response(orjson.dumps(said), headers={"Cache-Control": PRIVATE}, media_type=JSON)
 

@@ -15,10 +15,11 @@ from serving_api.access import role_of
 from serving_api.answers import JSON, PRIVATE, Page, accepts, listed, meta, page_of, plain, rules_now
 from serving_api.bodies import document
 from serving_api.gold import Gold, Snapshot
-from serving_api.names import NATION, area, commodity_ids
+from serving_api.names import NATION, area, commodity_ids, zone_of
 from serving_api.newest import next_rows
 from serving_api.paging import Key, Range, time_range
 from serving_api.routes.decisions import body_of
+from serving_api.routes.forecasts import made_from_simulated
 from serving_api.routes.predictions import area_of_body, good_of_body
 from serving_api.routes.price_check import statistics_of
 from serving_api.shapes import Many, problems
@@ -26,7 +27,7 @@ from serving_api.shapes_anomaly import AnomaliesAsked, AnomalyAnswer, AnomalyBod
 
 router = APIRouter(prefix="/api/v1/predict/anomaly", tags=["anomalies"])
 LISTED = ("region", "commodity", "market_id", "event_time", "price_idr", "score", "severity", "kind", "label")
-KEY = ("commodity", "region_code", "market_id", "channel", "market_date")
+KEY = ("commodity", "region_code", "market_id", "channel", "provider", "market_date")
 ORDER = (("event_time", "descending"), *((name, "ascending") for name in KEY))
 
 
@@ -40,7 +41,7 @@ async def judge(request: Request) -> Response:
     """Nothing later than an observation judges it: the tables' statistics speak of days after their newest one, the observations
     themselves of all others. A method that lacks what it needs (a past, other provinces) does not vote."""
     accepts(request, "application/json")
-    asked = (await document(request, role_of)).shaped(AnomalyBody)
+    asked = (await document(request, role_of, settings().api.batch_max_bytes)).shaped(AnomalyBody)
     gold: Gold = request.app.state.gold
     code, name = area_of_body(gold, asked.region)
     good = good_of_body(asked.commodity)
@@ -57,7 +58,7 @@ async def judge(request: Request) -> Response:
         "region": name,
         "anomalies": entries,
         "count": sum(entry["is_anomaly"] for entry in entries),
-        "meta": meta(request, [snapshot], rules_now(), False, model),
+        "meta": meta(request, [snapshot], rules_now(), made_from_simulated(gold), model),
     }
     return Response(orjson.dumps(said), headers={"Cache-Control": PRIVATE}, media_type=JSON)
 
@@ -89,11 +90,11 @@ async def of_region(request: Request, region: str, query: Annotated[AnomaliesAsk
     """Prices of a province that the anomaly job found strange; default: of the last 30 days."""
     gold: Gold = request.app.state.gold
     snapshot = gold["gold.anomalies"]
-    asked = time_range(query.from_, query.to)
+    asked = time_range(query.from_, query.to, zone_of(None, region))
 
     def read(key: Key | None, limit: int) -> Page:
         code = area(region)[0]
-        return page_of(anomaly_rows(snapshot, code, query, asked, key, limit), limit)
+        return page_of(anomaly_rows(snapshot, code, query, asked, key, limit), limit, made_from_simulated(gold))
 
     return await run_sync(lambda: listed(request, [snapshot], query, read, asked=asked))
 

@@ -21,6 +21,7 @@ from serving_api.newest import next_rows
 from serving_api.paging import Key
 from serving_api.problems import Problem, nothing_asked
 from serving_api.routes.decisions import body_of
+from serving_api.routes.forecasts import made_from_simulated
 from serving_api.shapes import Many, problems
 from serving_api.shapes_models import (
     AccuracyAsked,
@@ -53,7 +54,7 @@ async def accuracy(request: Request, query: Annotated[AccuracyAsked, Query()]) -
     snapshot = gold["gold.model_accuracy"]
 
     def read(key: Key | None, limit: int) -> Page:
-        return page_of(accuracy_rows(snapshot, query, key, limit), limit)
+        return page_of(accuracy_rows(snapshot, query, key, limit), limit, made_from_simulated(gold))
 
     return listed(request, [snapshot], query, read)
 
@@ -100,9 +101,9 @@ async def importance(request: Request, query: Annotated[ImportanceAsked, Query()
     def read(key: Key | None, limit: int) -> Page:
         rows, model = features(gold, snapshot, query)
         page = page_of(after(rows, key)[: limit + 1], limit)
-        return Page(page.items, page.last, model=model)
+        return Page(page.items, page.last, made_from_simulated(gold), model=model)
 
-    return listed(request, [snapshot], query, read)
+    return listed(request, [snapshot, gold["gold.forecasts"]], query, read)
 
 
 def features(gold: Gold, snapshot: Snapshot, query: ImportanceAsked) -> tuple[list[tuple[Key, dict[str, Any]]], dict[str, Any]]:

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from conf.settings import settings
 from lakehouse.reference import markets, provinces
 from serving_api.access import role_of
 from serving_api.answers import JSON, PRIVATE, accepts, meta
@@ -91,7 +92,7 @@ async def predict_batch(request: Request) -> Response:
     """Each member is answered as it would be alone; what is wrong with one stands in its `problem`. `meta.model` names the model
     when one spoke for all."""
     accepts(request, "application/json")
-    given = await document(request, role_of)
+    given = await document(request, role_of, settings().api.batch_max_bytes)
     asked = given.shaped(BatchBody)
     gold: Gold = request.app.state.gold
     snapshot = gold["gold.forecasts"]

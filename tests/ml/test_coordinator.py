@@ -21,7 +21,8 @@ from ml.coordinator import Trainer, parts_of
 from ml.lock import Held, hold
 from ml.tables import is_there, path_of
 from ml.train import main
-from tests.ml.lake import daily_rows, write_daily
+from tests.ml.lake import daily_rows, of_panel, write_daily
+from tests.ml.made_panels import noisy
 
 
 @pytest.fixture
@@ -76,6 +77,28 @@ def test_an_order_goes_first_and_a_round_without_a_word_has_failed(started: list
     ]
     done = training_jobs.job(order.job_id)
     assert (done.status, done.detail) == ("failed", "the round ended without a word")
+
+
+def test_an_order_is_trained_while_another_round_holds_the_lock_and_cron_answers_what_no_trainer_takes(home: Path):
+    write_daily(of_panel(noisy(1, 1010, goods=["teh"], regions=["11", "32", "51"])))
+    order = training_jobs.submit(["drift"], [], "prices moved", "central")
+    lock = hold("training", "x")
+    threading.Timer(3, lock.close).start()
+    Trainer(threading.Event()).look()
+    done = training_jobs.job(order.job_id)
+    assert (done.status, done.promoted, done.progress_pct) == ("rejected", False, 100) and "naive is served" in done.detail
+    assert DeltaTable(path_of("gold.forecasts")).count() > 0
+    order = training_jobs.submit(["drift"], ["teh"], "again", "central")
+    coordinator.answer_orders()
+    assert training_jobs.job(order.job_id).status == "rejected"
+    assert json.loads((settings().state_dir / "trainer.json").read_text())["state"] == "stopped"
+
+
+def test_a_part_of_an_order_that_fails_is_not_forgotten(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Trainer, "_round", lambda self, arguments, why: "exit code 1" if arguments[0] == "sales" else None)
+    order = training_jobs.submit([], [], "all of it", "central")
+    Trainer(threading.Event()).look()
+    assert training_jobs.job(order.job_id).detail == "sales: exit code 1"
 
 
 def test_what_an_order_asks_for():

@@ -158,7 +158,7 @@ def test_the_calendar_knows_the_feasts():
     at = {str(day): place for place, day in enumerate(days)}
     fitri = calendar_days.distance(days, "fitri")
     assert [fitri[at[day]] for day in ("2023-04-20", "2023-04-22", "2023-05-02", "2024-04-10")] == [-2, 0, 10, 0]
-    assert fitri[at["2023-10-01"]] in (-45, 45)
+    assert fitri[at["2023-10-01"]] == 45  # nearer to the one before
     assert calendar_days.distance(days, "adha")[at["2023-06-29"]] == 0
     assert calendar_days.ramadan(days)[[at["2024-03-20"], at["2024-04-10"]]].tolist() == [True, False]
     assert calendar_days.holidays_within(days, 3)[[at["2024-04-07"], at["2024-04-12"]]].tolist() == [3, 1]

@@ -54,13 +54,14 @@ def test_it_sees_no_future_and_answers_twice_alike(name):
 
 @pytest.mark.parametrize("name", [*MODELS, "ensemble"])
 def test_broken_series_break_nothing(name):
-    panel = degenerate(150)
+    panel = degenerate(400)
     model = Ensemble({one: make() for one, make in MODELS.items()}, HALVES) if name == "ensemble" else MODELS[name]()
     model.fit(panel)
     found = model.forecast(panel)
     assert found.shape == (len(panel.commodities), 7)
     assert (found[np.isfinite(found)] > 0).all()
     assert np.isnan(found[panel.commodities.index("empty")]).all()
+    assert found[panel.commodities.index("constant")] == pytest.approx(12_000.0, rel=0.05)
 
 
 @pytest.mark.parametrize("shape", [(("only",), ("here",)), (("only",), REGIONS), (("one", "two"), ("here",))])

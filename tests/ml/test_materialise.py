@@ -17,7 +17,7 @@ from ml.eras import eras, judged_panel
 from ml.margins import Z_80, reference_margins
 from ml.materialise import Issue, issue_rows
 from ml.naive import Drift, Naive
-from ml.panel import Panel
+from ml.panel import NothingToLearn, Panel
 from ml.speakers import Judged, Speaker, naive_alone
 from ml.tables import path_of
 from tests.ml.lake import daily_rows, write_daily
@@ -74,11 +74,11 @@ def test_each_source_is_forecast_from_its_own_end():
     panel.price[1, 90:] = np.nan  # of the same one
     panel.price[2, :399] = np.nan  # one price of today
     assert [len(era) for era in eras(panel)] == [1, 2]
-    origins = {
-        row["region_code"]: row["origin_date"] for row in rows_of(panel, Issue(naive_alone())) if row["region_code"] != "ID"
-    }
+    origins = {(row["region_code"], row["horizon_days"]): row["origin_date"] for row in rows_of(panel, Issue(naive_alone()))}
     first = panel.days[0].item()
-    assert origins == {"51": first + timedelta(399), "11": first + timedelta(99), "32": first + timedelta(99)}
+    ends = {"51": first + timedelta(399), "11": first + timedelta(99), "32": first + timedelta(99), "ID": first + timedelta(99)}
+    assert origins == {(region, day): end for region, end in ends.items() for day in range(1, 8)}
+    assert len(rows_of(panel, Issue(naive_alone()))) == len(origins)  # the nation once, by where most of its provinces are
     assert judged_panel(panel).price.shape == (2, 100)
     assert eras(made(np.full((1, 3), np.nan), ["teh"], ["11"])) == []
 
@@ -112,7 +112,7 @@ def test_a_champion_speaks_for_its_goods_and_the_newer_fit_for_the_rest():
 
 def test_an_issue_is_written_once_and_again_when_a_price_comes(home: Path):
     now = datetime(2026, 3, 10, 8, tzinfo=UTC)  # 15:00 in Jakarta: the tenth is known
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(NothingToLearn):
         issuing.known_panel(now)
     assert rounds.prices(now) is None
     write_daily(daily_rows(date(2026, 3, 1), 11))
@@ -121,12 +121,12 @@ def test_an_issue_is_written_once_and_again_when_a_price_comes(home: Path):
     stands = rounds.prices(now)
     assert (stands.last_day, stands.days) == (date(2026, 3, 10), 10)
     assert rounds.issue_due(stands, now) == "no forecast was issued yet"
-    assert issuing.issue_now(Issue(naive_alone()), panel, now) == 3 * 7 * 2
+    assert issuing.issue_now(Issue(naive_alone()), panel, stands) == 3 * 7 * 2
     assert rounds.issue_due(rounds.prices(now), now) is None
-    assert issuing.issue_now(Issue(naive_alone()), panel, now) == 0
+    assert issuing.issue_now(Issue(naive_alone()), panel, stands) == 0
     later = datetime(2026, 3, 11, 8, tzinfo=UTC)
     assert "2026-03-11" in rounds.issue_due(rounds.prices(later), later)
-    assert issuing.issue_now(Issue(naive_alone()), issuing.known_panel(later), later) == 3 * 7 * 2
+    assert issuing.issue_now(Issue(naive_alone()), issuing.known_panel(later), rounds.prices(later)) == 3 * 7 * 2
     table = DeltaTable(path_of(TABLE))
     assert (table.count(), table.protocol().min_reader_version) == (3 * 7 * 4, 1)
     assert len({row["issued_at"] for row in table.to_pyarrow_table(columns=["issued_at"]).to_pylist()}) == 2

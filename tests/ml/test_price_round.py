@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts
 from ml import promotion, rounds, tracking
 from ml.accuracy import write_importance
+from ml.issuing import known_panel, standing
 from ml.models import learned_horizons
 from ml.naive import Naive
 from ml.price_round import Request, run, wanted
@@ -79,6 +81,7 @@ def test_from_prices_to_a_champion(home: Path, monkeypatch: pytest.MonkeyPatch):
     assert all(row["skill_vs_naive"] == 0 for row in accuracy if row["model"] == "naive")
     _on_record(done.run_id)
     _a_failure_changes_nothing(monkeypatch)
+    _an_order_for_one_good_leaves_the_others_as_they_are()
 
 
 def _on_record(run_id: str) -> None:
@@ -98,13 +101,31 @@ def _on_record(run_id: str) -> None:
 
 def _a_failure_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     before = served(), rows_of("gold.model_accuracy")
-    with monkeypatch.context() as broken:
-        broken.setattr(promotion, "fitted", lambda *_: 1 / 0)
-        order = training_jobs.submit(["ses"], [], "again", "central")
-        training_jobs.take()
-        assert main(["price", "--models", "ses", "--job", order.job_id]) == 1
-    assert training_jobs.job(order.job_id).status == "failed" and "division" in training_jobs.job(order.job_id).detail
-    assert (served(), rows_of("gold.model_accuracy")) == before
+    for place in ("fitted", "write_accuracy"):  # before and after aliases are given
+        with monkeypatch.context() as broken:
+            broken.setattr(promotion, place, lambda *_: 1 / 0)
+            order = training_jobs.submit(["ses"], [], "again", "central")
+            training_jobs.take()
+            assert main(["price", "--models", "ses", "--job", order.job_id]) == 1
+        assert (
+            training_jobs.job(order.job_id).status == "failed" and "ZeroDivisionError" in training_jobs.job(order.job_id).detail
+        )
+        assert (served(), rows_of("gold.model_accuracy")) == before
+        assert {good: (one.model, one.version) for good, one in tracking.champions().items()} == {"teh": ("ses", "1")}
+    assert main(["price", "--if-changed"]) == 0  # it rests: nothing is tried again at once
+    rounds.recovered("price")
+
+
+def _an_order_for_one_good_leaves_the_others_as_they_are() -> None:
+    """Nor is a model that cannot be loaded the end of all others."""
+    before = [row for row in rows_of("gold.forecasts") if row["model"] == "naive" and row["commodity"] == "teh"]
+    run(Request(models=("drift",), commodities=("kol",)))
+    speakers = {one.name: one for one in standing(known_panel(datetime.now(UTC))).speakers}
+    assert speakers["drift"].goods == {"teh", "kol"} and speakers["naive"].run_id == before[0]["run_id"]
+    champion = tracking.champions()["teh"]
+    shutil.rmtree(settings().mlflow_dir / "artifacts" / "prices" / "models" / champion.uri.split("/")[-1])
+    now = standing(known_panel(datetime.now(UTC)))
+    assert "teh" not in now.champions and {"naive", "drift"} <= {one.name for one in now.speakers}
 
 
 def test_a_champion_that_is_worse_than_naive_beyond_doubt_is_replaced_by_it(home: Path):

@@ -9,6 +9,7 @@ import pytest
 from deltalake import write_deltalake
 
 from conf.settings import settings
+from ml.panel import NothingToLearn
 from ml.panel_rules import carried_weekends, unsettled
 from ml.read_panel import daily_prices, described, read
 
@@ -58,7 +59,7 @@ def test_a_file_without_what_is_needed_is_refused(tmp_path, text):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(NothingToLearn):
         read(tmp_path)
 
 
@@ -114,7 +115,7 @@ def test_gold_gives_the_level_with_more_days_retail_only_and_what_stands_beside(
 
 
 def test_no_gold_yet(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no table"):
+    with pytest.raises(NothingToLearn, match="no table"):
         daily_prices(str(tmp_path))
 
 

@@ -16,7 +16,7 @@ from tests.ml.made_panels import walks
 @pytest.fixture(scope="module")
 def judgement():
     cells = made_cells({"a": 0.2, "b": -0.1}, regions=8)
-    return judge(walks(1, goods=("a", "b")), cells, {"model": Checks(truncation=True, rerun=True, unchanged=True)})
+    return judge(walks(1, goods=("a", "b")), cells, {"model": Checks(truncation=True, rerun=True, unchanged=True, leakage=True)})
 
 
 def test_table_shows_wins_and_losses(judgement):

@@ -15,6 +15,7 @@ from sklearn.model_selection import GroupKFold
 
 from conf.settings import REPO, child_environment, settings
 from lakehouse.sales import INPUTS, TRUSTED, design, interval, predicted
+from ml.panel import NothingToLearn
 from ml.sales import SalesRound, judged, train_sales
 from ml.sales_gate import choice
 from ml.sales_judging import answers, figures, r2
@@ -225,10 +226,10 @@ def test_published_figures_equal_a_recomputation_from_silver(lake: str):
 
 def test_too_little_is_said(lake: str, tmp_path: Path):
     assert read_listings(str(tmp_path / "nowhere")) == (None, -1)
-    with pytest.raises(FileNotFoundError, match="holds 0 products"):
+    with pytest.raises(NothingToLearn, match="holds 0 products"):
         train_sales(lake, 1, FOLDS)
     shop(made(8, 4, states=40))
-    with pytest.raises(FileNotFoundError, match="4 products"):
+    with pytest.raises(NothingToLearn, match="4 products"):
         train_sales(lake, 1, FOLDS)
 
 

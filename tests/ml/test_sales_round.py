@@ -6,6 +6,7 @@ import pytest
 from conf import training_jobs
 from conf.settings import settings
 from ml import sales_round, tracking
+from ml.panel import NothingToLearn
 from ml.sales_publish import model_file
 from streaming_jobs.delta_sink import open_table
 from tests.ml.made_listings import made, shop
@@ -21,7 +22,7 @@ def test_a_round_is_on_record_and_not_repeated(
 ):
     monkeypatch.setenv("LUMBUNG_CV__FOLDS", "3")
     settings.cache_clear()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(NothingToLearn):
         sales_round.run(**QUICK)
     shop(made(2, 110, signal=True))
     order = training_jobs.submit(["sales"], [], "new listings", "central")

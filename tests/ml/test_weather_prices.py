@@ -182,5 +182,4 @@ def test_jawa_barat_as_published():
     assert set(found) == set(names)
     assert found["cabai-rawit-merah"]["correlation"] == pytest.approx(-0.175, abs=0.01)
     assert found["cabai-rawit-merah"]["n_eff"] < found["cabai-rawit-merah"]["n"] / 3
-    naive_t = abs(-0.175) * np.sqrt(1360 / (1 - 0.175**2))
-    assert naive_t > 6  # what a test that takes 1,360 overlapping days for 1,360 samples would have announced
+    assert all(not row["significant"] and row["text"] == NOTHING for row in found.values())
