@@ -69,7 +69,8 @@ def promote(
         if goods:  # it speaks for what was tried, and naive as before for all else
             tried = frozenset(contest.panel.goods)
             speakers = {name: replace(one, goods=tried) for name, one in speakers.items() if name != NAIVE}
-        addresses = {name: tracking.keep(speaker, replaces=not (goods or quick)) for name, speaker in speakers.items()}
+        kept = {name: tracking.keep(speaker) for name, speaker in speakers.items()}
+        addresses = {name: address for name, (address, _) in kept.items()}
         outcome = Outcome(run_id)
         try:
             for good in goods or contest.judgement.cells.goods:
@@ -77,6 +78,7 @@ def promote(
             serving = {good: one.model for good, one in tracking.champions().items()}
             write_importance(speakers, run_id)
             write_accuracy(contest.judgement, serving, run_id)
+            tracking.show({name: version for name, (_, version) in kept.items()}, replaces=not (goods or quick))
         except BaseException:
             for good in tracking.champions().keys() | standing.keys():
                 tracking.put_back(good, standing.get(good))

@@ -126,14 +126,20 @@ def files(folder: Path, under: str) -> None:
     mlflow.log_artifacts(str(folder), under)
 
 
-def keep(speaker: Speaker, replaces: bool = True) -> str:
-    """Log a fitted model with the running run, as the latest of its name if there is none or it `replaces` it; its address."""
+def keep(speaker: Speaker) -> tuple[str, str]:
+    """Log a fitted model with the running run; (its address, its version among all fits of its name)."""
     needs = [f"{name}=={importlib.metadata.version(name)}" for name in ("numpy", "xgboost-cpu", "statsforecast")]
     kept = mlflow.pyfunc.log_model(name=speaker.name, python_model=Served(speaker), pip_requirements=needs)
     made = mlflow.register_model(kept.model_uri, MODEL + speaker.name)
-    if replaces or speaker.name not in latest():
-        mlflow.MlflowClient().set_registered_model_alias(MODEL + speaker.name, LATEST, made.version)
-    return str(kept.model_uri)
+    return str(kept.model_uri), str(made.version)
+
+
+def show(versions: Mapping[str, str], replaces: bool) -> None:
+    """Make these fits the newest of their names; those names that have one already only if it `replaces` them."""
+    held = latest()
+    for name, version in versions.items():
+        if replaces or name not in held:
+            mlflow.MlflowClient().set_registered_model_alias(MODEL + name, LATEST, version)
 
 
 def load(uri: str) -> Speaker:

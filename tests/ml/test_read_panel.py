@@ -71,11 +71,14 @@ def test_a_source_frozen_at_weekends_has_none_and_one_that_moves_keeps_them():
     for day in np.flatnonzero(weekend):
         price[:4, day] = price[:4, day - 1]
     price[0, 5] += 50  # a weekend price that differs was observed
-    carried = carried_weekends(price, days, ("a",) * 4 + ("b",) * 4)
+    regions = ("a",) * 4 + ("b",) * 4
+    carried = carried_weekends(price, days, regions)
     assert not carried[4:].any()
     assert not carried[0, 5]
-    assert carried[1:4, weekend].all()
-    assert not carried[:, ~weekend].any()
+    known = np.arange(200) >= 12 * 7 + 5  # 100 pairs of four series: twelve and a half weekends
+    assert carried[:4, weekend & known].all()
+    assert not carried[:, ~weekend].any() and not carried[:, ~known].any()
+    assert all((carried_weekends(price[:, :day], days[:day], regions) == carried[:, :day]).all() for day in range(1, 200, 7))
 
 
 def test_days_after_an_outage_are_doubtful_and_the_verdict_never_looks_ahead():
