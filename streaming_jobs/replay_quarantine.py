@@ -19,7 +19,7 @@ from rich.table import Table
 
 from conf.broker import producer_config
 from conf.settings import settings
-from lakehouse.contract import every_kind_rules, kinds
+from lakehouse.contract import kinds
 from lakehouse.event import Event, rfc3339, series_key
 from streaming_jobs.delta_sink import open_table
 from streaming_jobs.judging import Judge, KindResult
@@ -43,7 +43,7 @@ class Outlook:
 
 def known_rules() -> set[str]:
     """Names of all rules of all kinds."""
-    return {rule.name for rule in every_kind_rules()} | {rule.name for contract in kinds().values() for rule in contract.rules}
+    return {rule.name for contract in kinds().values() for rule in contract.rules}
 
 
 def open_rows(rule: str | None, kind: str | None) -> list[Row]:

@@ -199,3 +199,13 @@ def test_locks_pin_everything_by_checksum():
     for lock in ("requirements.lock", "bootstrap.lock"):
         pins = re.split(r"\n(?=[a-zA-Z])", (REPO / lock).read_text(encoding="utf-8").strip())
         assert pins and not [pin.split()[0] for pin in pins if "==" not in pin or "--hash=sha256:" not in pin]
+
+
+def test_every_module_can_be_imported():
+    """What no other test runs must at least find the names that it asks for."""
+    rooms = sorted(ROOMS - {"tests"})
+    files = [file.relative_to(REPO) for room in rooms for file in sorted((REPO / room).rglob("*.py")) if file.stem != "__main__"]
+    names = [".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files]
+    program = "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)"
+    done = subprocess.run([sys.executable, "-c", program, *names], cwd=REPO, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
