@@ -70,7 +70,7 @@ def connect(experiment: str = EXPERIMENT) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     disable_logging()  # it tells of each registered version on stderr
     uri = settings().mlflow_uri
-    own = settings().mlflow_tracking_uri is None
+    own = not uri.startswith(("http://", "https://"))  # a server keeps artifacts itself
     if own:
         settings().mlflow_dir.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(uri)
