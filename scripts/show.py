@@ -20,8 +20,8 @@ def show_status(found: dict[str, Any]) -> None:
     if stream:
         out.print(
             f"stream: {stream['state']}, batch {stream['batch_id']} "
-            f"({stream['batch_rows']} rows in {stream['batch_seconds']} s), "
-            f"{stream['lag_events']} events behind, told at {stream['updated_at']}",
+            f"({stream['batch_rows']} rows in {stream['batch_seconds']} s), told at {stream['updated_at']}; "
+            f"{'unknown' if found['lag_events'] is None else found['lag_events']} events wait in Kafka",
             markup=False,
         )
     if heavy := found["heavy_gold"]:

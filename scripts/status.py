@@ -9,6 +9,7 @@ import psutil
 from conf.settings import settings
 from lakehouse.contract import contracts
 from scripts import ports, readiness, supervision
+from scripts.positions import waiting
 from scripts.tables import open_table
 
 TIME_COLUMNS = ("ingested_at", "quarantined_at", "window_end", "event_time", "last_event_time")
@@ -92,7 +93,7 @@ def status() -> dict[str, Any]:
         "stream": said,
         "heavy_gold": readiness.heavy_progress(),
         "trainer": readiness.trainer_progress(),
-        "lag_events": said["lag_events"] if said else None,
+        "lag_events": waiting(),  # by Kafka: what the stream says of itself is as old as its last batch
         "ports": {what: ports.is_open(host, port) for what, (host, port) in ports.wanted().items()},
         "tables": [asdict(table) for table in tables()],
     }
