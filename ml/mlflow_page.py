@@ -21,7 +21,8 @@ def main(port: str) -> int:
     print(f"MLflow: http://127.0.0.1:{port}   (Ctrl-C ends it)", file=sys.stderr)
     command = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", port, "--workers", "1"]
     settings().mlflow_dir.mkdir(parents=True, exist_ok=True)
-    environment = child_environment(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true")
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = child_environment(**quiet)  # the page only shows: no jobs, and none of their processes
     os.chdir(settings().mlflow_dir)
     return subprocess.run([sys.executable, *command], env=environment).returncode
 
