@@ -1,6 +1,8 @@
 """A contract's columns as an Arrow schema: what delta-rs creates tables from and DuckDB answers in."""
 
 import re
+from collections.abc import Collection
+from typing import Any
 
 import pyarrow as pa
 
@@ -29,6 +31,29 @@ def arrow_type(spark_type: str) -> pa.DataType:
         pairs = (entry.split(":") for entry in fields.group(1).split(","))
         return pa.struct([(name, arrow_type(kind)) for name, kind in pairs])
     return SIMPLE[spark_type]
+
+
+def creation(contract: Contract) -> dict[str, Any]:
+    """What DeltaTable.create makes the contract's table from, where there is none: reader version 1, for every reader to read."""
+    return {
+        "schema": arrow_schema(contract),
+        "mode": "ignore",
+        "partition_by": list(contract.partition_by),
+        "name": contract.table,
+        "description": contract.says,
+        "configuration": {
+            "delta.checkpointInterval": "50",
+            "delta.logRetentionDuration": "interval 1 hours",
+            "delta.deletedFileRetentionDuration": f"interval {contract.retention_hours} hours",
+            "delta.minReaderVersion": "1",
+            "delta.dataSkippingStatsColumns": ",".join(contract.skip_by),
+        },
+    }
+
+
+def missing_columns(contract: Contract, there: Collection[str]) -> list[pa.Field]:
+    """Columns that the contract has gained since a table with the columns `there` was made; older rows are null there."""
+    return [field for field in arrow_schema(contract) if field.name not in there]
 
 
 def arrow_schema(contract: Contract) -> pa.Schema:

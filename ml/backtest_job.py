@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 from rich.console import Console
 
+from conf.process import Refused, hold
 from conf.settings import settings
-from ml.lock import Held, hold
 from ml.panel import NothingToLearn, Panel
 from ml.progress import Progress
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with hold("training", "a training round runs"):
             return _run(asked, told)
-    except Held as refusal:
+    except Refused as refusal:
         told.say(str(refusal))
         return REFUSED
     except NothingToLearn as nothing:

@@ -9,13 +9,12 @@ import sys
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from types import FrameType
 from typing import Any
 
 from conf import training_jobs
+from conf.process import Refused, hold, stopped_by_signals
 from conf.settings import REPO, child_environment, settings
 from ml import rounds
-from ml.lock import Held, hold
 
 log = logging.getLogger("lumbung.trainer")
 REFUSED = 5
@@ -122,7 +121,7 @@ def answer_orders() -> None:
     """Orders that wait while no trainer runs: cron's round takes them."""
     try:
         held = hold("trainer", "a trainer runs")
-    except Held:
+    except Refused:
         return  # it takes them itself
     with held:
         training_jobs.requeue()
@@ -135,7 +134,7 @@ def answer_orders() -> None:
 
 
 def run(stopping: threading.Event, kinds: Sequence[str]) -> None:
-    """Look every training.watch_seconds until told to stop. Raises Held when another trainer runs on this home."""
+    """Look every training.watch_seconds until told to stop. Raises Refused when another trainer runs on this home."""
     with hold("trainer", "another trainer runs; stop it with ./run.sh down"):
         trainer = Trainer(stopping, kinds)
         left = training_jobs.requeue()
@@ -153,17 +152,10 @@ def run(stopping: threading.Event, kinds: Sequence[str]) -> None:
 def main(kinds: Sequence[str] = ("price", "sales")) -> int:
     """Exit code 0 after a clean stop, 5 when another trainer runs."""
     logging.basicConfig(level=settings().log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    stopping = threading.Event()
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        log.info("stopping (signal %d)", signum)
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stopping = stopped_by_signals(log)
     try:
         run(stopping, kinds)
-    except Held as refusal:
+    except Refused as refusal:
         print(f"the trainer does not start: {refusal}", file=sys.stderr)
         return REFUSED
     return 0

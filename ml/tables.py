@@ -7,7 +7,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
+from lakehouse.arrow import arrow_schema, creation, missing_columns
 from lakehouse.contract import Contract, contracts
 from lakehouse.paths import table_path
 
@@ -28,24 +28,8 @@ def is_there(table: str) -> bool:
 def ensure(table: str) -> DeltaTable:
     """The table, made when it is not there, with every column that its contract has gained; reader version 1."""
     contract = contracts()[table]
-    there = DeltaTable.create(
-        path_of(table),
-        schema=arrow_schema(contract),
-        mode="ignore",
-        partition_by=list(contract.partition_by),
-        name=table,
-        description=contract.says,
-        configuration={
-            "delta.checkpointInterval": "50",
-            "delta.logRetentionDuration": "interval 1 hours",
-            "delta.deletedFileRetentionDuration": f"interval {contract.retention_hours} hours",
-            "delta.minReaderVersion": "1",
-            "delta.dataSkippingStatsColumns": ",".join(contract.skip_by or contract.key[:1]),
-        },
-    )
-    known = {field.name for field in there.schema().fields}
-    missing = [field for field in arrow_schema(contract) if field.name not in known]
-    if missing:
+    there = DeltaTable.create(path_of(table), **creation(contract))
+    if missing := missing_columns(contract, {field.name for field in there.schema().fields}):
         there.alter.add_columns(Schema.from_arrow(pa.schema(missing)).fields)
     return DeltaTable(path_of(table))
 

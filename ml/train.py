@@ -12,9 +12,9 @@ from types import FrameType
 from typing import IO
 
 from conf import training_jobs
+from conf.process import Refused, hold
 from conf.settings import settings
 from ml import coordinator, rounds
-from ml.lock import Held, hold
 from ml.panel import NothingToLearn
 
 log = logging.getLogger("lumbung.training")
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         held = _alone(asked)
-    except Held as refusal:
+    except Refused as refusal:
         print(f"{refusal}; nothing to do" if asked.if_changed else str(refusal), file=sys.stderr)
         return 0 if asked.if_changed else REFUSED
     with held:
@@ -68,11 +68,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _alone(asked: argparse.Namespace) -> IO[str]:
-    """The lock of training. An order waits for it; who is not waited for is refused (Held)."""
+    """The lock of training. An order waits for it; who is not waited for is refused (Refused)."""
     while True:
         try:
             return hold("training", "another training round runs")
-        except Held:
+        except Refused:
             if not asked.job:
                 raise
             time.sleep(ORDER_WAIT_SECONDS)

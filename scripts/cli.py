@@ -11,27 +11,17 @@ import typer
 from rich.table import Table
 
 from conf.settings import REPO, child_environment, settings
+from scripts.handed_on import path, register, run_module
 from scripts.steps import console
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 AsJson = Annotated[bool, typer.Option("--json", help="data as JSON on stdout")]
-PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
 def fail(text: str, code: int) -> NoReturn:
     """Say why, and leave with `code`."""
     console.print(text, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(code)
-
-
-def module(name: str, *arguments: str) -> NoReturn:
-    """Run a module of another room in the foreground and leave with its exit code."""
-    raise typer.Exit(subprocess.run([sys.executable, "-m", name, *arguments], cwd=REPO, env=child_environment()).returncode)
-
-
-def path(given: str | Path) -> Path:
-    """A path as the caller of run.sh meant it."""
-    return settings().called_from / given
 
 
 def emit(data: object) -> None:
@@ -198,77 +188,18 @@ def lock() -> None:
     main()
 
 
-@app.command(context_settings=PASS_ON)
-def replay(context: typer.Context) -> None:
-    """Push published files through the CSV door: replay <file|dir> [--format F] [--speed 1d/s|max]."""
-    arguments = [str(path(a)) if path(a).exists() and not a.startswith("-") else a for a in context.args]
-    module("producers.csv_replay", *arguments)
-
-
-@app.command(context_settings=PASS_ON)
-def simulate(context: typer.Context) -> None:
-    """Sample devices over MQTT: simulate [1|2|all] [--rate N] [--seconds N] [--bad-pct P]."""
-    module("producers.simulate", *context.args)
-
-
-@app.command(context_settings=PASS_ON)
-def rebuild(context: typer.Context) -> None:
-    """Make silver (or the checkpoint) anew: rebuild silver | rebuild checkpoint. The stack must be down."""
-    module("streaming_jobs.rebuild", *context.args)
-
-
-@app.command(context_settings=PASS_ON)
-def quarantine(context: typer.Context) -> None:
-    """Doubtful events: quarantine list | show ID | release | reject [IDS, or filters] | correct ID, each with --reason."""
-    module("scripts.quarantine", *context.args)
-
-
-@app.command("replay-quarantine", context_settings=PASS_ON)
-def replay_quarantine(context: typer.Context) -> None:
-    """Judge quarantined rows again by today's rules: replay-quarantine [--rule R] [--kind K] [--dry-run]."""
-    module("streaming_jobs.replay_quarantine", *context.args)
-
-
-@app.command(context_settings=PASS_ON)
-def chaos(context: typer.Context) -> None:
-    """Kill every part with -9 under load and prove that nothing is lost or doubled: chaos [--events N] [--kills K] [--seed S]."""
-    module("scripts.chaos", *context.args)
-
-
-@app.command(context_settings=PASS_ON)
-def ledger(context: typer.Context) -> None:
-    """The chain of what was shown and decided: ledger verify [--chain C] [--json] | ledger blocks | ledger append."""
-    module("scripts.ledger", *context.args)
-
-
-@app.command(context_settings=PASS_ON)
-def train(context: typer.Context) -> None:
-    """Learn, judge, promote who is worthy, forecast: train [sales|price|signal] [--quick] [--continuous|--if-changed]."""
-    module("ml.train", *context.args)
-
-
-@app.command(context_settings=PASS_ON)
-def backtest(context: typer.Context) -> None:
-    """Every model against naive from past origins, as a table and plots: backtest [model] [--quick] [--data FILE|FOLDER]."""
-    arguments = [str(path(a)) if not a.startswith("-") and path(a).exists() else a for a in context.args]
-    module("ml.backtest_job", *arguments)
-
-
 @app.command("mlflow")
 def runs(port: Annotated[int, typer.Option(min=1, max=65535, help="on 127.0.0.1")] = 5000) -> None:
     """MLflow's own page on runs, models and champions, on loopback."""
-    module("ml.mlflow_page", str(port))
-
-
-@app.command(context_settings=PASS_ON)
-def bench(context: typer.Context) -> None:
-    """Measure the figures of the README: bench [NAMES]."""
-    module("scripts.bench", *context.args)
+    run_module("ml.mlflow_page", str(port))
 
 
 @app.command()
 def setup() -> None:
     """Environment, jars, secrets, folders; run.sh itself does it."""
+
+
+register(app)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_d
 from pyspark.sql import DataFrame
 
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
+from lakehouse.arrow import arrow_schema, creation, missing_columns
 from lakehouse.contract import Contract, contracts
 from lakehouse.paths import table_path
 
@@ -28,30 +28,14 @@ def path_of(table: str) -> str:
 def create_tables() -> None:
     """Create every table of the contracts that is not there, and every column: reader version 1, for every reader to read."""
     for name, contract in contracts().items():
-        DeltaTable.create(
-            path_of(name),
-            schema=arrow_schema(contract),
-            mode="ignore",
-            partition_by=list(contract.partition_by),
-            name=name,
-            description=contract.says,
-            configuration={
-                "delta.checkpointInterval": "50",
-                "delta.logRetentionDuration": "interval 1 hours",
-                "delta.deletedFileRetentionDuration": f"interval {contract.retention_hours} hours",
-                "delta.minReaderVersion": "1",
-                "delta.dataSkippingStatsColumns": ",".join(contract.skip_by),
-            },
-        )
+        DeltaTable.create(path_of(name), **creation(contract))
         add_columns(contract)
 
 
 def add_columns(contract: Contract) -> None:
     """Give a table of an earlier version the columns that its contract has gained; older rows are null there."""
     table = open_table(contract.table)
-    there = {field.name for field in table.schema().fields}
-    missing = [field for field in arrow_schema(contract) if field.name not in there]
-    if missing:
+    if missing := missing_columns(contract, {field.name for field in table.schema().fields}):
         table.alter.add_columns(Schema.from_arrow(pa.schema(missing)).fields)
 
 

@@ -10,11 +10,11 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from deltalake import DeltaTable
 
 from conf.broker import QUIET
+from conf.process import Refused, hold
 from conf.settings import settings
 from lakehouse.contract import contracts
 from streaming_jobs import kafka_source
 from streaming_jobs.delta_sink import forget_tables, open_table, path_of, tags_of
-from streaming_jobs.writer_lock import Refused, hold
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Finding:
 
 def lock() -> IO[str]:
     """Hold the lock of the one stream until the process ends. Raises Refused with the holder's pid."""
-    return hold("stream", "another stream writes these tables")
+    return hold("stream", "another stream writes these tables; stop it with ./run.sh down")
 
 
 def rebuilding_file() -> Path:

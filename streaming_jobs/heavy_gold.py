@@ -2,26 +2,24 @@
 
 import logging
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
-from types import FrameType
 from typing import IO, Any, Protocol
 
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from conf.process import Refused, hold, stopped_by_signals
 from conf.settings import settings
 from lakehouse.contract import contracts
 from streaming_jobs.delta_sink import path_of
 from streaming_jobs.flows import HEAVY
 from streaming_jobs.maintenance import Maintenance
 from streaming_jobs.progress import tell
-from streaming_jobs.writer_lock import Refused, hold
 
 log = logging.getLogger("lumbung.heavy")
 REFUSED = 5
@@ -59,7 +57,7 @@ JOBS: tuple[Callable[[], Job], ...] = (
 
 def lock() -> IO[str]:
     """Hold the lock of the one process that runs the jobs. Raises Refused with the holder's pid."""
-    return hold("heavy", "another process writes the heavier gold")
+    return hold("heavy", "another process writes the heavier gold; stop it with ./run.sh down")
 
 
 class HeavyGold:
@@ -139,14 +137,7 @@ def run(jobs: Sequence[Callable[[], Job]], once: bool, stopping: threading.Event
 def main(once: bool = False) -> int:
     """Exit code 0 after a clean stop or, with `once`, one round; 1 when a job failed; 5 when another one runs."""
     logging.basicConfig(level=settings().log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    stopping = threading.Event()
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        log.info("stopping (signal %d)", signum)
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stopping = stopped_by_signals(log)
     os.nice(NICENESS)
     pa.set_cpu_count(1)  # one core at a time, and fewer buffers under way
     try:

@@ -3,17 +3,16 @@
 import json
 import logging
 import shutil
-import signal
 import sys
 import threading
 import time
-from types import FrameType
 
 from confluent_kafka import KafkaException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.broker import create_topics
+from conf.process import stopped_by_signals
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contract import contracts
@@ -137,14 +136,7 @@ def main(once: bool = False) -> int:
     """Exit code 0 after a clean stop, 5 when it must not start. `once`: take up what Kafka holds, then stop."""
     logging.basicConfig(level=settings().log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("py4j").setLevel(logging.WARNING)
-    stopping = threading.Event()
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        log.info("stopping (signal %d)", signum)
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stopping = stopped_by_signals(log)
     try:
         held = guard.lock()
         wait_for_kafka()

@@ -94,6 +94,17 @@ def home(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     settings.cache_clear()
 
 
+@pytest.fixture
+def lone_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A fresh LUMBUNG_HOME without a broker."""
+    monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it for its children
+    settings.cache_clear()
+    yield tmp_path
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
 def headers_of(message: Message) -> dict[str, str]:
     """Headers of a record as text."""
     return {name: value.decode() for name, value in message.headers() or []}

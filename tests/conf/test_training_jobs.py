@@ -1,22 +1,12 @@
 """The store of training orders: one at a time whatever races, states only forwards, an order outlives its trainer."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from conf import training_jobs as jobs
-from conf.settings import settings
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
-    settings.cache_clear()
-    yield tmp_path
-    monkeypatch.undo()
-    settings.cache_clear()
+pytestmark = pytest.mark.usefixtures("lone_home")
 
 
 def order(reason: str = "prices moved") -> jobs.Job:

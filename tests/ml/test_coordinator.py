@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -15,25 +14,14 @@ import pytest
 from deltalake import DeltaTable
 
 from conf import training_jobs
+from conf.process import Refused, hold
 from conf.settings import REPO, child_environment, settings
 from ml import coordinator, rounds
 from ml.coordinator import Trainer, parts_of
-from ml.lock import Held, hold
 from ml.tables import is_there, path_of
 from ml.train import main
 from tests.ml.lake import daily_rows, of_panel, write_daily
 from tests.ml.made_panels import noisy
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    settings.cache_clear()
-    settings().state_dir.mkdir()
-    yield tmp_path
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 @pytest.fixture
@@ -121,7 +109,7 @@ def test_a_failed_round_rests_and_is_told(home: Path, monkeypatch: pytest.Monkey
 
 def test_one_round_and_one_trainer_at_a_time(home: Path, capsys: pytest.CaptureFixture):
     with hold("training", "x"):
-        with pytest.raises(Held, match=str(os.getpid())):
+        with pytest.raises(Refused, match=str(os.getpid())):
             hold("training", "x")
         assert main(["price", "--if-changed"]) == 0 and "nothing to do" in capsys.readouterr().err
         assert main(["price"]) == 5

@@ -2,10 +2,8 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -13,7 +11,6 @@ import numpy as np
 import pytest
 from deltalake import DeltaTable
 
-from conf.settings import settings
 from lakehouse.contract import contracts
 from ml import drift, issued
 from ml.drift import Look, psi, take_note
@@ -28,13 +25,7 @@ Row = dict[str, Any]
 TABLE = "gold.model_accuracy"
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
-    settings.cache_clear()
-    yield tmp_path
-    monkeypatch.undo()
-    settings.cache_clear()
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def issue_from(panel: Panel, origins: list[int], twice: int) -> list[Row]:

@@ -1,7 +1,6 @@
 """gold.forecasts: one row a series, model and day; naive says what it says; an archive is dated, not silent; issued once."""
 
 import math
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 from deltalake import DeltaTable
 
-from conf.settings import settings
 from lakehouse.contract import contracts
 from lakehouse.reference import commodities
 from ml import issuing, rounds
@@ -25,15 +23,6 @@ from tests.ml.made_panels import made, walks
 
 AT = datetime(2026, 3, 1, 8, tzinfo=UTC)
 TABLE = "gold.forecasts"
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
-    settings.cache_clear()
-    yield tmp_path
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 def rows_of(panel: Panel, issue: Issue, horizons: range = range(1, 8)) -> list[dict]:

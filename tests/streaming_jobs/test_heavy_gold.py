@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from conf.process import Refused
 from conf.settings import REPO, child_environment, settings
 from lakehouse.contract import contracts
 from streaming_jobs import heavy_gold
 from streaming_jobs.delta_sink import create_tables
 from streaming_jobs.flows import HEAVY, HOT, LEARNED, SLOW
-from streaming_jobs.writer_lock import Refused
 from tests.scripts.lake import Lake
 
 

@@ -1,0 +1,133 @@
+"""Types and bounds of the knobs in conf/lumbung.yml, where each stands with its meaning, unit and reason."""
+
+from datetime import time
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class KafkaKnobs(BaseModel):
+    bootstrap: str
+    embedded: bool
+    controller_port: int
+    partitions: int = Field(ge=1)
+    retention_hours: int
+    heap_mb: int
+    acknowledge_timeout_seconds: float
+    legacy_topics: list[str]
+
+
+class ApiKnobs(BaseModel):
+    host: str
+    port: int
+    allow_remote: bool
+    cors_origins: list[str]
+    event_max_bytes: int
+    batch_max_bytes: int
+    batch_max_events: int
+    cursor_ttl_seconds: int
+    refresh_milliseconds: int
+    idempotency_ttl_seconds: int
+    idempotency_keys: int = Field(ge=1)
+    trace_events: int = Field(ge=1)
+
+
+class MqttKnobs(BaseModel):
+    host: str
+    port: int
+    max_connections: int
+    messages_per_second: float
+    burst: int
+
+
+class LandingKnobs(BaseModel):
+    dir: Path
+    settle_seconds: float
+
+
+class StreamKnobs(BaseModel):
+    trigger_milliseconds: int
+    max_events_per_batch: int
+    driver_memory_mb: int
+    master: str
+    slow_trigger_seconds: float
+    heavy_trigger_seconds: float = Field(gt=0)
+    small_batch_events: int
+    compact_after_commits: int
+    compact_target_bytes: int
+    vacuum_minutes: int
+
+
+class LakeKnobs(BaseModel):
+    root: str
+
+
+class ValidationKnobs(BaseModel):
+    future_tolerance_minutes: int
+    max_age_days: int
+    allowed_lateness_days: int = Field(ge=0)
+    policy: Literal["calibrated", "seed"]
+    warmup_observations: int = Field(ge=2)
+    min_peers: int = Field(ge=2)
+    zscore: float = Field(gt=0)
+    iqr: float = Field(gt=0)
+    deviation: float = Field(gt=0)
+    hampel: float = Field(gt=0)
+    min_votes: int = Field(ge=1, le=3)
+    forest: float = Field(gt=0, lt=1)
+    residual: float = Field(gt=0)
+    geographic: float = Field(gt=0)
+    confirmation: float = Field(ge=0, le=1)
+    soft: float = Field(gt=0, le=1)
+    unit_tolerance: float = Field(gt=0)
+    national_gap: float = Field(gt=0)
+    range_factor: float = Field(gt=1)
+    stale_days: int
+    source_tolerance: dict[str, float]
+    source_pairs: int
+    source_age_days: int
+    shock_share: float = Field(gt=0, le=1)
+    shock_part: float = Field(gt=0, le=1)
+    retail_price_min: float
+    retail_price_max: float
+    retail_rating_min: float
+    retail_rating_max: float
+
+
+class AlertKnobs(BaseModel):
+    levels: dict[str, float]
+
+
+class AnomalyKnobs(BaseModel):
+    residual: float = Field(gt=0)
+    geographic: float = Field(gt=0)
+    days: int = Field(ge=30)
+    history_days: int = Field(ge=180)
+
+
+class ForecastKnobs(BaseModel):
+    horizon_days: int = Field(ge=1, le=30)
+    cut_local_time: time
+    publishing_lag_days: int = Field(ge=0)
+
+
+class TrainingKnobs(BaseModel):
+    models: list[str] = Field(min_length=1)
+    quick_models: list[str] = Field(min_length=1)
+    seed: int
+    processes: int = Field(ge=1)
+    spark_master: str
+    niceness: int = Field(ge=0, le=19)
+    watch_seconds: float = Field(gt=0)
+    new_days: int = Field(ge=1)
+    new_listings: int = Field(ge=1)
+    issue_minutes: float = Field(ge=0)
+    retry_minutes: float = Field(gt=0)
+    drift_psi: float = Field(gt=0)
+    drift_coverage: tuple[float, float]
+    drift_looks: int = Field(ge=1)
+
+
+class CvKnobs(BaseModel):
+    folds: int = Field(ge=2)
