@@ -1,4 +1,4 @@
-# One image for stream, doors and API: Python and Java 17, packages and jars by checksum.
+# One image for all services: Python and Java 17, packages and jars by checksum.
 FROM python:3.11-slim-bookworm
 
 RUN apt-get update \
@@ -7,10 +7,10 @@ RUN apt-get update \
 
 WORKDIR /lumbung
 COPY bootstrap.lock requirements.lock run.sh ./
-COPY conf/jars conf/jars
-COPY conf/__init__.py conf/settings.py conf/lumbung.yml conf/
-COPY scripts/__init__.py scripts/jars.py scripts/secrets_file.py scripts/
-# Before the code, so that a change of code fetches nothing again. The secrets are the volume's, not the image's.
+COPY conf conf
+COPY scripts/__init__.py scripts/
+COPY scripts/stack/__init__.py scripts/stack/jars.py scripts/stack/secrets_file.py scripts/stack/
+# Set up before the code is copied, so that a change of code downloads nothing. The volume holds the secrets, not the image.
 RUN LUMBUNG_HOME=/tmp/unused ./run.sh setup && rm -rf /tmp/unused
 COPY . .
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lumbung's one entry: finds Python and Java, sets up what is missing, hands every other verb to scripts/cli.py.
+# The entry point of Lumbung: finds Python and Java, sets up what is missing, passes all other verbs to scripts/cli.py.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -52,7 +52,7 @@ set_up() {
             "$python" -m venv --clear "$venv" ||
                 missing "$python cannot make a virtual environment" "Debian/Ubuntu: apt install python3-venv python3.11-venv"
         else
-            say "[1/4] virtual environment: there"
+            say "[1/4] virtual environment: exists"
         fi
         if [ "$(cat "$venv/.uv/.lock" 2>/dev/null)" != "$(cat "$here/bootstrap.lock")" ]; then
             say "[2/4] installer uv"
@@ -61,32 +61,32 @@ set_up() {
                 missing "uv could not be installed from the package index" "check the network, then run ./run.sh setup again"
             cp "$here/bootstrap.lock" "$venv/.uv/.lock"
         else
-            say "[2/4] installer uv: there"
+            say "[2/4] installer uv: exists"
         fi
         say "[3/4] $(grep -c '^[a-z].*==' "$here/requirements.lock") Python packages by checksum (about 900 MB when nothing is cached)"
         "$venv/.uv/bin/uv" pip sync --python "$venv/bin/python" --require-hashes "$here/requirements.lock" >&2 ||
             missing "Python packages could not be installed" "check network and disk, then run ./run.sh setup again"
-        (cd "$here" && "$venv/bin/python" -m scripts.jars)
+        (cd "$here" && "$venv/bin/python" -m scripts.stack.jars)
         printf '%s\n' "$want" >"$venv/.lumbung-setup"
     fi
-    [ -f "$home/secrets.env" ] || (cd "$here" && "$venv/bin/python" -m scripts.secrets_file)
+    [ -f "$home/secrets.env" ] || (cd "$here" && "$venv/bin/python" -m scripts.stack.secrets_file)
 }
 
 case "${LUMBUNG_HOME:-/}" in /*) ;; *) export LUMBUNG_HOME="$PWD/$LUMBUNG_HOME" ;; esac
 verb="${1:-}"
 case "$verb" in
     setup)
-        case "${2:-}" in "") ;; *) say "usage: ./run.sh setup   makes the environment, fetches the jars, writes secrets; repeatable"; [ "$2" = --help ] && exit 0 || exit 2 ;; esac
+        case "${2:-}" in "") ;; *) say "usage: ./run.sh setup   installs packages, fetches the jars, writes secrets; can be repeated"; [ "$2" = --help ] && exit 0 || exit 2 ;; esac
         find_java
         set_up
         say "set-up is complete; next: ./run.sh demo"
         exit 0
         ;;
-    status | query | logs | down | reconcile | ledger | quarantine | train | backtest | mlflow) # no Java, and fast
+    status | query | logs | down | reconcile | ledger | quarantine | train | backtest | mlflow | docs) # no Java, and fast
         [ -x "$venv/bin/python" ] || missing "not set up yet" "./run.sh setup"
         ;;
     -h | --help | help)
-        [ -x "$venv/bin/python" ] || { say "usage: ./run.sh setup | demo | test | up | down | …   (./run.sh setup first, then --help tells all)"; exit 0; }
+        [ -x "$venv/bin/python" ] || { say "usage: ./run.sh setup | demo | test | up | down | …   (./run.sh setup first, then --help lists all)"; exit 0; }
         set -- --help
         ;;
     "" | up | demo | test | doctor | replay | replay-quarantine | simulate | rebuild | chaos | bench | lock)
@@ -99,6 +99,9 @@ case "$verb" in
         exit 2
         ;;
 esac
-export LUMBUNG_CALLED_FROM="$PWD" # paths in arguments are the caller's
+# Without bytecode files every process compiles pandas, scikit-learn and Spark's Python again: 6 s of CPU instead of 2.5 s
+# to import the API. Container images often switch them off.
+unset PYTHONDONTWRITEBYTECODE
+export LUMBUNG_CALLED_FROM="$PWD" # paths in arguments are relative to the caller's folder
 cd "$here"
 exec "$venv/bin/python" -m scripts.cli "$@"

@@ -1,1 +1,1 @@
-"""Configuration and reference data: read by every room, reads none."""
+"""Configuration and reference data. Imported by every other package, imports none of them."""

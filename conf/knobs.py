@@ -1,4 +1,4 @@
-"""Types and bounds of the knobs in conf/lumbung.yml, where each stands with its meaning, unit and reason."""
+"""Types and bounds of the knobs. Their meanings, units and reasons are in conf/lumbung.yml."""
 
 from datetime import time
 from pathlib import Path
@@ -51,16 +51,16 @@ class StreamKnobs(BaseModel):
     max_events_per_batch: int
     driver_memory_mb: int
     master: str
-    slow_trigger_seconds: float
-    heavy_trigger_seconds: float = Field(gt=0)
+    incremental_gold_seconds: float
+    background_gold_seconds: float = Field(gt=0)
     small_batch_events: int
-    compact_after_commits: int
-    compact_target_bytes: int
-    vacuum_minutes: int
 
 
 class LakeKnobs(BaseModel):
     root: str
+    compact_after_commits: int = Field(ge=2)
+    compact_target_bytes: int = Field(ge=1)
+    vacuum_minutes: int = Field(ge=1)
 
 
 class ValidationKnobs(BaseModel):
@@ -113,8 +113,8 @@ class ForecastKnobs(BaseModel):
 
 
 class TrainingKnobs(BaseModel):
-    models: list[str] = Field(min_length=1)
-    quick_models: list[str] = Field(min_length=1)
+    models: list[str]
+    quick_models: list[str]
     seed: int
     processes: int = Field(ge=1)
     spark_master: str

@@ -6,7 +6,12 @@ from functools import cache
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
 
 from conf.knobs import (
     AlertKnobs,
@@ -22,9 +27,11 @@ from conf.knobs import (
     TrainingKnobs,
     ValidationKnobs,
 )
+from conf.runtime.exit_codes import ExitCode
 
 REPO = Path(__file__).resolve().parent.parent
-MQTT_PORT, MQTTS_PORT = 1883, 8883
+MQTT_PORT = 1883
+MQTTS_PORT = 8883
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -44,10 +51,16 @@ class Settings(BaseSettings):
     """All knobs. Field meanings and units: conf/lumbung.yml."""
 
     model_config = SettingsConfigDict(
-        env_prefix="LUMBUNG_", env_nested_delimiter="__", yaml_file=REPO / "conf" / "lumbung.yml", extra="ignore"
+        env_prefix="LUMBUNG_",
+        env_nested_delimiter="__",
+        yaml_file=REPO / "conf" / "lumbung.yml",
+        extra="ignore",
     )
-    home: Path = REPO / "var"
-    log_level: str
+    home: Path = Field(
+        default=REPO / "var",
+        description="folder of everything that is not code: broker, tables, logs, secrets",
+    )
+    log_level: str = Field(description="DEBUG, INFO, WARNING or ERROR")
     kafka: KafkaKnobs
     api: ApiKnobs
     mqtt: MqttKnobs
@@ -60,17 +73,43 @@ class Settings(BaseSettings):
     forecast: ForecastKnobs
     training: TrainingKnobs
     cv: CvKnobs
-    # Names that callers already know, beside their LUMBUNG_ spelling.
-    api_port_short: int | None = Field(default=None, validation_alias="API_PORT")
-    log_level_short: str | None = Field(default=None, validation_alias="LOG_LEVEL")
-    cors_origins_short: str | None = Field(default=None, validation_alias="CORS_ORIGINS")
-    http_endpoint: str | None = Field(default=None, validation_alias="HTTP_ENDPOINT")
-    mqtt_tls_cert: Path | None = Field(default=None, validation_alias="MQTT_TLS_CERT")
-    mqtt_tls_key: Path | None = Field(default=None, validation_alias="MQTT_TLS_KEY")
-    mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
-    failpoint: str | None = None  # name[:n] of a point where the process kills itself; tests only
-    called_from: Path = Path()  # where the caller of run.sh stood: relative paths in arguments are meant from there
-    shared: Path = REPO.parent / "shared"  # where the tests look for published data sets
+    # Common names of variables, accepted besides their LUMBUNG_ spelling.
+    api_port_short: int | None = Field(
+        default=None, validation_alias="API_PORT", description="the same as LUMBUNG_API__PORT"
+    )
+    log_level_short: str | None = Field(
+        default=None, validation_alias="LOG_LEVEL", description="the same as LUMBUNG_LOG_LEVEL"
+    )
+    cors_origins_short: str | None = Field(
+        default=None, validation_alias="CORS_ORIGINS", description="allowed origins, comma-separated"
+    )
+    http_endpoint: str | None = Field(
+        default=None,
+        validation_alias="HTTP_ENDPOINT",
+        description="URL to which events are posted instead of this machine's /ingest",
+    )
+    mqtt_tls_cert: Path | None = Field(
+        default=None,
+        validation_alias="MQTT_TLS_CERT",
+        description="PEM certificate of the MQTT listener, which then uses TLS on port 8883",
+    )
+    mqtt_tls_key: Path | None = Field(
+        default=None, validation_alias="MQTT_TLS_KEY", description="PEM private key of that certificate"
+    )
+    mlflow_tracking_uri: str | None = Field(
+        default=None,
+        validation_alias="MLFLOW_TRACKING_URI",
+        description="MLflow server of runs and models instead of a SQLite file below LUMBUNG_HOME",
+    )
+    failpoint: str | None = Field(
+        default=None, description="tests only: name[:n] of a point at which the process kills itself"
+    )
+    called_from: Path = Field(
+        default=Path(), description="set by run.sh: the caller's folder, in which arguments are resolved"
+    )
+    shared: Path = Field(
+        default=REPO.parent / "shared", description="folder of published data sets, for tests and benches"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -92,7 +131,9 @@ class Settings(BaseSettings):
         if self.log_level_short:
             self.log_level = self.log_level_short
         if self.cors_origins_short:
-            self.api.cors_origins = [origin.strip() for origin in self.cors_origins_short.split(",") if origin.strip()]
+            self.api.cors_origins = [
+                origin.strip() for origin in self.cors_origins_short.split(",") if origin.strip()
+            ]
 
     @property
     def lake_root(self) -> str:
@@ -101,38 +142,42 @@ class Settings(BaseSettings):
 
     @property
     def landing_dir(self) -> Path:
+        """The watched folder for files."""
         return self.home / self.landing.dir
 
     @property
     def state_dir(self) -> Path:
-        """Checkpoint, locks and the event-id index: state of the one stream, always on a local disk."""
+        """Checkpoint, locks, status files and the event-id index, always on a local disk."""
         return self.home / "state"
 
     @property
     def log_dir(self) -> Path:
+        """Logs of the services."""
         return self.home / "log"
 
     @property
     def run_dir(self) -> Path:
-        """Control socket, pid files and what `up` was started with; empty when nothing runs."""
+        """Control socket and pid files; empty when nothing runs."""
         return self.home / "run"
 
     @property
     def secrets_file(self) -> Path:
+        """Tokens and the cursor key, mode 0600."""
         return self.home / "secrets.env"
 
     @property
     def mlflow_uri(self) -> str:
-        """Where runs and registry are kept: MLFLOW_TRACKING_URI, else a SQLite file of this home."""
+        """URI of MLflow's runs and registry: MLFLOW_TRACKING_URI, else a SQLite file of this home."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.mlflow_dir / 'mlflow.db'}"
 
     @property
     def mlflow_dir(self) -> Path:
-        """Runs and artifacts, unless a server keeps them."""
+        """Folder of runs and artifacts, unless a server stores them."""
         return self.home / "mlflow"
 
     @property
     def ingest_url(self) -> str:
+        """Where events are posted by HTTP."""
         return self.http_endpoint or f"http://127.0.0.1:{self.api.port}/ingest"
 
 
@@ -143,7 +188,7 @@ def settings() -> Settings:
 
 
 def secrets() -> Secrets:
-    """Tokens from the environment, else from the secrets file; empty strings when neither has them."""
+    """Tokens from the environment, else from the secrets file; empty strings when neither has one."""
     return Secrets(_env_file=settings().secrets_file)  # type: ignore[call-arg]
 
 
@@ -152,12 +197,12 @@ def child_environment(**extra: str) -> dict[str, str]:
     return {**os.environ, **extra}
 
 
-def refuse_remote(host: str, door: str) -> None:
-    """Exit 5 unless `host` is loopback: no door is open to others before people and devices have identities."""
+def refuse_remote(host: str, listener: str) -> None:
+    """Exit 5 unless `host` is loopback or remote access is allowed: there are no identities yet."""
     if host not in LOOPBACK and not settings().api.allow_remote:
         print(
-            f"{door}: refusing to listen on {host}: before identities exist a door opens on 127.0.0.1 only. "
-            "Put an authenticating TLS proxy in front and set LUMBUNG_API__ALLOW_REMOTE=true if you know why.",
+            f"{listener}: refusing to listen on {host}: without identities it listens on 127.0.0.1 only\n"
+            "  remedy: put an authenticating TLS proxy in front, then set LUMBUNG_API__ALLOW_REMOTE=true",
             file=sys.stderr,
         )
-        raise SystemExit(5)
+        raise SystemExit(ExitCode.REFUSED)

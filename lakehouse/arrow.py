@@ -6,7 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse.contract import Contract
+from lakehouse.contracts.contract import Contract
+from lakehouse.contracts.schema import Column
 
 SIMPLE: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -34,13 +35,17 @@ def arrow_type(spark_type: str) -> pa.DataType:
 
 
 def creation(contract: Contract) -> dict[str, Any]:
-    """What DeltaTable.create makes the contract's table from, where there is none: reader version 1, for every reader to read."""
+    """Arguments of DeltaTable.create for the contract's table: reader version 1, comments on every column."""
+    commented = [
+        field.with_metadata({"comment": column_comment(column)})
+        for field, column in zip(arrow_schema(contract), contract.columns, strict=True)
+    ]
     return {
-        "schema": arrow_schema(contract),
+        "schema": pa.schema(commented),
         "mode": "ignore",
         "partition_by": list(contract.partition_by),
         "name": contract.table,
-        "description": contract.says,
+        "description": contract.description,
         "configuration": {
             "delta.checkpointInterval": "50",
             "delta.logRetentionDuration": "interval 1 hours",
@@ -51,8 +56,13 @@ def creation(contract: Contract) -> dict[str, Any]:
     }
 
 
+def column_comment(column: Column) -> str:
+    """Meaning and unit of a column, as other tools show it: `price as reported [rupiah per unit]`."""
+    return f"{column.description} [{column.unit}]" if column.unit else column.description
+
+
 def missing_columns(contract: Contract, there: Collection[str]) -> list[pa.Field]:
-    """Columns that the contract has gained since a table with the columns `there` was made; older rows are null there."""
+    """Columns of the contract that a table with the columns `there` lacks; older rows are null there."""
     return [field for field in arrow_schema(contract) if field.name not in there]
 
 

@@ -1,4 +1,4 @@
-"""The event of every door: exact bytes plus an envelope of headers. Pure functions; the door does the I/O."""
+"""The event of every door: exact bytes and an envelope of headers. Pure functions; the door does the I/O."""
 
 import hashlib
 import json
@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
-from lakehouse.contract import kinds
+from lakehouse.contracts.contract import kinds
+from lakehouse.contracts.payload_check import Fault as Fault
+from lakehouse.contracts.payload_check import faults as faults
 from lakehouse.reference import commodity_aliases, matching_key
-from lakehouse.strict import Fault as Fault
-from lakehouse.strict import faults as faults
 from lakehouse.times import RFC3339 as RFC3339
 from lakehouse.times import parse_time as parse_time
 from lakehouse.times import rfc3339 as rfc3339
@@ -24,7 +24,7 @@ DEAD_LETTERS = "lumbung.dlq"
 LEGACY_KIND = "listing"  # what the topics named in kafka.legacy_topics hold
 EVENT_MAX_BYTES = 65536
 EVENT_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-# Half of a surrogate pair or an escaped NUL: legal JSON to some parsers, text to nobody. Read by Python and Java alike.
+# A lone surrogate or an escaped NUL: some parsers accept it. The pattern means the same in Python and Java.
 BAD_ESCAPE = (
     r"(?<!\\)(?:\\\\)*(?:\\u0000|\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
     r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
@@ -32,7 +32,7 @@ BAD_ESCAPE = (
 
 
 class Malformed(ValueError):
-    """Bytes that are not one JSON value; `code` is the name of the rule that the stream would use."""
+    """Bytes that are not one JSON value; `code` is the name of the stream's rule for it."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -57,20 +57,20 @@ class Event:
 
     @property
     def together(self) -> str | None:
-        """What shares a Kafka partition with the event, if its key does not say: a price's commodity, however it is spelt; the
-        devices of a market; all posts.
+        """Events with this text share a Kafka partition; None: those with the same key.
 
-        What is compared with each other is then in order too, so a verdict does not depend on chance.
+        A price's commodity, in any spelling; the market of a sensor; all posts. Events that a validator
+        compares are then in order, so verdicts are deterministic.
         """
         if self.kind == "price":
-            return _good_of(self.key)
+            return _commodity_of(self.key)
         if self.kind == "sensor":
             return self.key.partition("|")[0] or None
         return self.kind if self.kind == "post" else None
 
     @property
     def headers(self) -> list[tuple[str, bytes]]:
-        """The five envelope headers, always in this order (the stream reads them by position first)."""
+        """The five envelope headers in this order: the stream reads them by position."""
         return [
             ("event_id", self.event_id.encode()),
             ("kind", self.kind.encode()),
@@ -81,17 +81,20 @@ class Event:
 
 
 def kind_of_topic(topic: str) -> str:
-    """The kind of a topic's records: told by our own topics' names; topics of others hold listings."""
+    """Kind of a topic's records: from the name of our own topics; foreign topics hold listings."""
     return topic.removeprefix(TOPIC_PREFIX) if topic.startswith(TOPIC_PREFIX) else LEGACY_KIND
 
 
 def topics() -> list[str]:
-    """Every topic that exists today: one per kind, and the dead letters."""
+    """Every topic: one per kind, and the dead letters."""
     return [*(TOPIC_PREFIX + kind for kind in kinds()), DEAD_LETTERS]
 
 
 def parse_strict(body: bytes) -> Any:
-    """JSON value of `body`. Raises Malformed for what is not UTF-8 JSON, NaN, Infinity, 1e400, doubled keys, lone surrogates."""
+    """JSON value of `body`. Raises Malformed unless it is UTF-8 JSON.
+
+    NaN, Infinity, 1e400, repeated keys and lone surrogates are malformed too.
+    """
     try:
         body.decode("utf-8")
     except UnicodeDecodeError:
@@ -99,37 +102,37 @@ def parse_strict(body: bytes) -> Any:
     if re.search(BAD_ESCAPE.encode(), body):
         raise Malformed("text_whole", "text holds a NUL or half a surrogate pair")
     try:
-        orjson.loads(body)  # the strict and fast verdict
+        orjson.loads(body)  # strict and fast
     except orjson.JSONDecodeError as error:
-        if "infinity" in error.msg:  # 1e400 is JSON, but no number that we could keep
+        if "infinity" in error.msg:  # 1e400 is JSON, but no double
             raise Malformed("number_finite", f"the number at byte {error.pos} is too large") from None
         raise Malformed("payload_json", f"the body is not JSON: {error.msg} (byte {error.pos})") from None
 
-    # orjson keeps the last of two equal keys silently; the slower parser sees both.
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(items)
-        if len(found) != len(items):
+    # orjson silently keeps the last of two equal keys; the slower parser reports both.
+    def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        fields = dict(pairs)
+        if len(fields) != len(pairs):
             raise Malformed("field_twice", "a field is given twice")
-        return found
+        return fields
 
     try:
-        return json.loads(body, object_pairs_hook=pairs)
+        return json.loads(body, object_pairs_hook=as_object)
     except RecursionError:
         raise Malformed("payload_json", "the body is nested too deeply") from None
 
 
 def kinds_of(payload: dict[str, Any]) -> list[str]:
-    """Kinds that a payload carries when its door does not say: `kind`, else price and/or sensor by their fields."""
+    """Kinds of a payload whose door gives none: its `kind`, else price and/or sensor by its fields."""
     named = payload.get("kind")
     if isinstance(named, str):
         return [named]
-    found = ["price"] if "price" in payload else []
+    by_fields = ["price"] if "price" in payload else []
     metrics = {field.name for field in kinds()["sensor"].payload if field.one_of}
-    return found + (["sensor"] if metrics & payload.keys() else [])
+    return by_fields + (["sensor"] if metrics & payload.keys() else [])
 
 
 def series_key(kind: str, payload: Any, fallback: str) -> str:
-    """Kafka key: the series of the event, so that one series stays in order; `fallback` when it cannot be read."""
+    """Kafka key: the series of the event, which keeps it in order; `fallback` when it cannot be read."""
     contract = kinds().get(kind)
     if contract is None or not isinstance(payload, dict):
         return fallback
@@ -139,7 +142,7 @@ def series_key(kind: str, payload: Any, fallback: str) -> str:
 
 
 def _key_part(value: Any) -> str | None:
-    """Text as it stands, a whole number in digits (12.0 is the product 12); None for anything else."""
+    """Text as given, a whole number as digits (12.0 is the product 12); None for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     if isinstance(value, float):
@@ -148,14 +151,17 @@ def _key_part(value: Any) -> str | None:
 
 
 @lru_cache(maxsize=65536)
-def _good_of(key: str) -> str | None:
+def _commodity_of(key: str) -> str | None:
     """Commodity id of a price's key (market_id|commodity as given), None without one."""
     given = key.rpartition("|")[2]
     return commodity_aliases().get(matching_key(given), given) or None
 
 
 def event_id_of(payload: Any, body: bytes, source: str) -> str:
-    """The payload's own id; else from source and bytes when it bears its own time (a redelivery is recognised); else random."""
+    """The payload's own id; else a hash of source and bytes if it has its own time; else random.
+
+    The hash makes a redelivery recognisable.
+    """
     if isinstance(payload, dict):
         own = payload.get("event_id")
         if isinstance(own, str) and EVENT_ID.fullmatch(own):
@@ -166,12 +172,12 @@ def event_id_of(payload: Any, body: bytes, source: str) -> str:
 
 
 def file_event_id(name: str, content_sha256: str, position: str) -> str:
-    """Identity of a file's row (or cell): name, content and position, so a replay is recognised."""
+    """Id of a file's row or cell from name, content and position: a second replay is recognised."""
     return "f-" + hashlib.sha256(f"{name}\0{content_sha256}\0{position}".encode()).hexdigest()[:32]
 
 
 def lenient_payload(body: bytes) -> Any:
-    """The JSON value if there is one, else None: for doors that must pass on what they cannot read."""
+    """The JSON value, else None: for doors that must pass on what they cannot read."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Where a table lies. A table has one name, `layer.table`, and that is also its path below the lake's root."""
+"""Where a table is stored: its name `layer.table` is also its path below the root of the lake."""
 
 
 def table_path(root: str, table: str) -> str:

@@ -1,4 +1,4 @@
-"""Reference lists of commodities, units, provinces, markets and shop categories, and the one way names are matched."""
+"""Reference lists (commodities, units, provinces, markets, ceilings, shop categories) and name matching."""
 
 import re
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from typing import Any
 
 import yaml
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
+FOLDER = Path(__file__).resolve().parent.parent / "conf" / "reference"
 DEFAULT_TIMEZONE = "Asia/Jakarta"
 LONGEST_CODE = len("idjk")  # matching key of an ISO code
 
 
 @dataclass(frozen=True)
 class Commodity:
-    """A good with its unit; `band_idr` bounds a believable price in rupiah per unit."""
+    """A commodity with its unit; `band_idr` bounds a plausible price in rupiah per unit."""
 
     id: str
     name: str
@@ -28,7 +28,7 @@ class Commodity:
     aliases: tuple[str, ...] = ()
     is_group: bool = False
     members: tuple[str, ...] = ()
-    representative: str | None = None  # of a group: the member that stands for it where a single good is needed
+    representative: str | None = None  # of a group: the member used where a single commodity is needed
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Market:
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What a price is measured against, rupiah per `unit`: consumer `high_idr` is the ceiling, producer `low_idr` the floor."""
+    """A reference price in rupiah per `unit`: a consumer `high_idr` ceiling, a producer `low_idr` floor."""
 
     commodity: str
     zone: str  # rice_zone of the province
@@ -74,19 +74,19 @@ class Ceiling:
     high_idr: float | None
     unit: str
     valid_from: date
-    valid_to: date | None  # its last day; None: until the next one
+    valid_to: date | None  # its last day; None: until the next one begins
     act: str
     confidence: str  # press, quoted or assumed
 
     @property
     def bound_idr(self) -> float | None:
-        """The figure that counts at its level."""
+        """The bound that applies at its level."""
         return self.high_idr if self.level == "consumer" else self.low_idr
 
 
 @dataclass(frozen=True)
 class NationalWeights:
-    """How provinces make up the national price; a province that is not listed weighs 1."""
+    """Weights of provinces in the national price; a province that is not listed weighs 1."""
 
     name: str
     by_region: dict[str, float]
@@ -98,7 +98,7 @@ def matching_key(name: str) -> str:
 
 
 def _load(file: str, section: str) -> Any:
-    return yaml.safe_load((CONF / file).read_text(encoding="utf-8"))[section]
+    return yaml.safe_load((FOLDER / file).read_text(encoding="utf-8"))[section]
 
 
 def _frozen(row: dict[str, Any]) -> dict[str, Any]:
@@ -121,20 +121,24 @@ def provinces() -> dict[str, Province]:
 def markets() -> dict[str, Market]:
     """Listed markets and one province-wide market per province, by market id."""
     listed = [Market(region_code=row.pop("region"), **row) for row in _load("markets.yml", "markets")]
-    wide = [Market(p.market_id, p.name, p.code, p.latitude, p.longitude, "province") for p in provinces().values()]
+    wide = [
+        Market(p.market_id, p.name, p.code, p.latitude, p.longitude, "province") for p in provinces().values()
+    ]
     return {market.market_id: market for market in listed + wide}
 
 
 @cache
 def ceilings() -> tuple[Ceiling, ...]:
-    """All of them, one per zone, oldest first."""
-    found = []
+    """All ceilings, one per zone, oldest first."""
+    by_zone = []
     for row in _load("ceilings.yml", "ceilings"):
         for zone in sorted({place.rice_zone for place in provinces().values()}):
             low, high = (_of_zone(row.get(name), zone) for name in ("low_idr", "high_idr"))
             rest = {key: value for key, value in row.items() if key not in ("low_idr", "high_idr")}
-            found.append(Ceiling(**{"valid_to": None, **rest, "zone": zone, "low_idr": low, "high_idr": high}))
-    return tuple(sorted(found, key=lambda one: one.valid_from))
+            by_zone.append(
+                Ceiling(**{"valid_to": None, **rest, "zone": zone, "low_idr": low, "high_idr": high})
+            )
+    return tuple(sorted(by_zone, key=lambda ceiling: ceiling.valid_from))
 
 
 def _of_zone(figure: Any, zone: str) -> float | None:
@@ -144,13 +148,17 @@ def _of_zone(figure: Any, zone: str) -> float | None:
 
 @cache
 def ceilings_of(commodity: str, zone: str, level: str) -> tuple[Ceiling, ...]:
-    """Those of one good, zone and level (consumer, producer), oldest first; none for a good without."""
+    """Ceilings of one commodity, zone and level (consumer or producer), oldest first."""
     return tuple(c for c in ceilings() if (c.commodity, c.zone, c.level) == (commodity, zone, level))
 
 
 def ceiling_on(market_date: date, commodity: str, region_code: str, level: str) -> Ceiling | None:
-    """The one that held on that market day: history is measured by the ceiling of its own day."""
-    begun = [c for c in ceilings_of(commodity, provinces()[region_code].rice_zone, level) if c.valid_from <= market_date]
+    """The ceiling that applied on that market day; None without one."""
+    begun = [
+        c
+        for c in ceilings_of(commodity, provinces()[region_code].rice_zone, level)
+        if c.valid_from <= market_date
+    ]
     newest = begun[-1] if begun else None
     return newest if newest and (newest.valid_to is None or market_date <= newest.valid_to) else None
 
@@ -164,7 +172,11 @@ def national_weights() -> NationalWeights:
 @cache
 def commodity_aliases() -> dict[str, str]:
     """matching key -> commodity id."""
-    return {matching_key(name): good.id for good in commodities().values() for name in (good.id, good.name, *good.aliases)}
+    return {
+        matching_key(name): commodity.id
+        for commodity in commodities().values()
+        for name in (commodity.id, commodity.name, *commodity.aliases)
+    }
 
 
 @cache
@@ -180,12 +192,16 @@ def region_aliases() -> dict[str, str]:
 @cache
 def unit_aliases() -> dict[str, str]:
     """matching key -> unit."""
-    return {matching_key(name): unit for unit, names in _load("commodities.yml", "units").items() for name in (unit, *names)}
+    return {
+        matching_key(name): unit
+        for unit, names in _load("commodities.yml", "units").items()
+        for name in (unit, *names)
+    }
 
 
 @cache
 def category_aliases() -> dict[str, str]:
-    """matching key -> category of goods in a shop, upper case."""
+    """matching key -> category of products in a shop, upper case."""
     listed = _load("categories.yml", "categories")
     return {matching_key(name): shown for shown, names in listed.items() for name in (shown, *names)}
 
@@ -194,19 +210,26 @@ def category_aliases() -> dict[str, str]:
 def place_aliases() -> dict[str, str]:
     """matching key -> two-digit province code of a place: a province, or a listed market by id or name."""
     listed = [place for place in markets().values() if place.level == "market"]
-    named = {matching_key(name): place.region_code for place in listed for name in (place.market_id, place.name)}
+    named = {
+        matching_key(name): place.region_code for place in listed for name in (place.market_id, place.name)
+    }
     return named | region_aliases()
 
 
 @cache
 def spellings(list_name: str) -> tuple[tuple[str, str], ...]:
-    """(matching key, name to suggest) of every spelling in a list. Codes are left out: nobody misspells a name into one."""
-    regions = {key: provinces()[code].name for key, code in region_aliases().items() if len(key) > LONGEST_CODE}
-    found: dict[str, dict[str, str]] = {
+    """Matching key and name to suggest of every spelling in a list.
+
+    Codes are left out: a misspelt name is never meant as a code.
+    """
+    regions = {
+        key: provinces()[code].name for key, code in region_aliases().items() if len(key) > LONGEST_CODE
+    }
+    lists: dict[str, dict[str, str]] = {
         "commodity": commodity_aliases(),
         "region": regions,
         "place": {matching_key(m.name): m.name for m in markets().values()} | regions,
         "unit": unit_aliases(),
         "category": category_aliases(),
     }
-    return tuple(found[list_name].items())
+    return tuple(lists[list_name].items())

@@ -12,6 +12,11 @@ def rfc3339(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def utc_text(time: datetime) -> str:
+    """UTC with Z; microseconds only where there are any."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def parse_time(text: str) -> datetime | None:
     """An RFC 3339 time with its offset, or None."""
     if not re.fullmatch(RFC3339, text):

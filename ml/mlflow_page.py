@@ -1,30 +1,36 @@
-"""MLflow's own page over the runs of this home, on loopback; or where the page of a server is."""
+"""MLflow's own page over the runs of this home, on loopback; or the address of the server that has it."""
 
 import os
 import subprocess
 import sys
 
+from conf.runtime.exit_codes import ExitCode
 from conf.settings import child_environment, settings
 
-NO_STORE = 3
+# The page only shows: no jobs, and none of their processes.
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
 
 
 def main(port: str) -> int:
     """Serve until Ctrl-C. Exit code 3 before the first run."""
     uri = settings().mlflow_uri
     if uri.startswith(("http://", "https://")):
-        print(f"runs are kept by a server: open {uri}", file=sys.stderr)
-        return 0
+        print(f"a server keeps the runs: open {uri}", file=sys.stderr)
+        return ExitCode.DONE
     if settings().mlflow_tracking_uri is None and not (settings().mlflow_dir / "mlflow.db").exists():
-        print("no run yet; the first is made by ./run.sh train", file=sys.stderr)
-        return NO_STORE
-    print(f"MLflow: http://127.0.0.1:{port}   (Ctrl-C ends it)", file=sys.stderr)
-    command = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", port, "--workers", "1"]
+        print("no run yet; ./run.sh train makes the first", file=sys.stderr)
+        return ExitCode.MISSING
+    print(f"MLflow: http://127.0.0.1:{port}   (stop with Ctrl-C)", file=sys.stderr)
+    options = {"backend-store-uri": uri, "host": "127.0.0.1", "port": port, "workers": "1"}
+    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     settings().mlflow_dir.mkdir(parents=True, exist_ok=True)
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    environment = child_environment(**quiet)  # the page only shows: no jobs, and none of their processes
     os.chdir(settings().mlflow_dir)
-    return subprocess.run([sys.executable, *command], env=environment).returncode
+    command = [sys.executable, "-m", "mlflow", "ui", *arguments]
+    return subprocess.run(command, env=child_environment(**QUIET)).returncode
 
 
 if __name__ == "__main__":

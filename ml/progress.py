@@ -1,4 +1,4 @@
-"""How far a round is: a bar with the time left on a terminal, a line now and then elsewhere, and a percentage for the order."""
+"""Progress of a round: a bar on a terminal, lines elsewhere, and a percentage for the training job."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,49 +6,60 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from conf import training_jobs
-from ml.report import shown
+from lakehouse.io import training_jobs
+from ml.evaluation.report import progress_bar
 
 console = Console(stderr=True, highlight=False)
-SAY_SECONDS = 15.0
-STAGES = {"backtest": (2, 75), "checks": (75, 82), "fit": (82, 95), "issue": (95, 99)}  # of the order's percentage
+LINE_SECONDS = 15.0  # between two lines where there is no terminal
+# Stage -> percentage of the job at its begin and at its end.
+STAGES = {
+    "backtest": (2, 75),
+    "checks": (75, 82),
+    "fit": (82, 95),
+    "issue": (95, 99),
+}
 
-Told = Callable[[int, int, str], None]  # done, total, what was just done
+ReportStep = Callable[[int, int, str], None]  # steps done, steps in all, name of the newest step
 
 
-class Progress:
-    """Tells people and, when the round answers an order, the order."""
+class TrainingProgress:
+    """Reports to people and, when the round answers a training job, to the job."""
 
     def __init__(self, job: str | None = None) -> None:
         self._job = job
 
-    def say(self, words: str) -> None:
-        """A line for people."""
-        console.print(words, markup=False, soft_wrap=True)
+    def print(self, line: str) -> None:
+        """A line on stderr."""
+        console.print(line, markup=False, soft_wrap=True)
+
+    def percent(self, done: float) -> None:
+        """Set the job's percentage; nothing without a job."""
+        if self._job:
+            training_jobs.progress(self._job, done)
 
     @contextmanager
-    def stage(self, name: str, title: str) -> Iterator[Told]:
-        """Yields what to call with (done, total, what)."""
+    def stage(self, name: str, title: str) -> Iterator[ReportStep]:
+        """Yields the function to call after every step of the stage."""
         low, high = STAGES[name]
-        began, said = time.monotonic(), [time.monotonic()]
+        began = time.monotonic()
+        last_line = began
 
-        def pass_on(done: int, total: int, what: str) -> None:
-            share = done / total if total else 1.0
-            if self._job:
-                training_jobs.progress(self._job, low + (high - low) * share)
+        def report(done: int, total: int, step: str) -> None:
+            nonlocal last_line
+            self.percent(low + (high - low) * (done / total if total else 1.0))
             now = time.monotonic()
-            if not console.is_terminal and now - said[0] > SAY_SECONDS and done:
-                said[0] = now
-                left = (now - began) / done * (total - done)
-                self.say(f"{title}: {done} of {total} ({what}), about {left:.0f} s left")
+            if not console.is_terminal and now - last_line > LINE_SECONDS and done:
+                last_line = now
+                seconds_left = (now - began) / done * (total - done)
+                self.print(f"{title}: {done} of {total} ({step}), about {seconds_left:.0f} s left")
 
         if not console.is_terminal:
-            yield pass_on
+            yield report
             return
-        with shown(console, title) as drawn:
+        with progress_bar(console, title) as draw:
 
-            def both(done: int, total: int, what: str) -> None:
-                drawn(done, total, what)
-                pass_on(done, total, what)
+            def draw_and_report(done: int, total: int, step: str) -> None:
+                draw(done, total, step)
+                report(done, total, step)
 
-            yield both
+            yield draw_and_report

@@ -1,4 +1,4 @@
-"""The job that trains: one round of prices, sales or both, or rounds for ever; one at a time on a home."""
+"""Train the price or sales models, or both: one round, or a round whenever it is due, one at a time."""
 
 import argparse
 import logging
@@ -11,33 +11,55 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import IO
 
-from conf import training_jobs
-from conf.process import Refused, hold
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.logs import configure_logging
+from conf.runtime.process import Refused, hold
 from conf.settings import settings
-from ml import coordinator, rounds
-from ml.panel import NothingToLearn
+from lakehouse.io import training_jobs
+from ml import schedule, trainer
+from ml.data.panel import NothingToLearn
 
 log = logging.getLogger("lumbung.training")
-FAILED, MISSING, REFUSED = 1, 3, 5
-ORDER_WAIT_SECONDS = 1.0  # between two looks at a lock that another round holds
-NO_SIGNAL = "no signals yet: their model learns from bars of a market, and no signal is computed from them"
+LOCK_RETRY_SECONDS = 1.0
+NO_SIGNAL = "no signals yet: their model would learn from market bars, and no signal is computed from them"
 KINDS = ("price", "sales", "signal")
 
 
-def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+def argument_parser() -> argparse.ArgumentParser:
+    """The arguments of `train`."""
     parser = argparse.ArgumentParser(prog="./run.sh train", description=__doc__)
     parser.add_argument("kind", nargs="?", choices=KINDS, help="price and sales unless one is named")
-    parser.add_argument("--quick", action="store_true", help="few models and origins: a minute, for tests and demonstrations")
-    parser.add_argument("--if-changed", action="store_true", help="only when new prices, drift or other knobs ask for it")
-    parser.add_argument("--continuous", action="store_true", help="stay, take orders, and train whenever it is due")
-    parser.add_argument("--issue", action="store_true", help="forecast from the newest prices without training")
-    parser.add_argument("--models", type=_listed, default=(), help="comma-separated; else knob training.models")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="few models and origins: a minute, for tests and demonstrations",
+    )
+    parser.add_argument(
+        "--if-changed", action="store_true", help="only when new prices, drift or changed knobs require it"
+    )
+    parser.add_argument(
+        "--continuous",
+        action="store_true",
+        help="keep running: take training jobs, and train when it is due",
+    )
+    parser.add_argument(
+        "--issue", action="store_true", help="issue forecasts from the newest prices without training"
+    )
+    parser.add_argument(
+        "--models", type=_listed, default=(), help="comma-separated; else knob training.models"
+    )
     parser.add_argument("--commodities", type=_listed, default=(), help="comma-separated; else all")
-    parser.add_argument("--job", help=argparse.SUPPRESS)  # the order that this round answers
-    asked = parser.parse_args(arguments)
-    if asked.continuous and (asked.quick or asked.if_changed or asked.issue or asked.models or asked.commodities):
-        parser.error("--continuous decides by itself what is due; only price or sales may be named with it")
-    return asked
+    parser.add_argument("--job", help=argparse.SUPPRESS)  # the training job that this round answers
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argument_parser()
+    options = parser.parse_args(arguments)
+    choices = (options.quick, options.if_changed, options.issue, options.models, options.commodities)
+    if options.continuous and any(choices):
+        parser.error("--continuous decides what is due; only price or sales may be given with it")
+    return options
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -45,112 +67,115 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code: 0 done or nothing due, 1 failed, 2 wrong usage, 3 no data, 5 another one trains."""
-    asked = parsed(arguments)
-    logging.basicConfig(level=settings().log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if asked.kind == "signal":
+    """Exit code: 0 done or nothing due, 1 failed, 2 wrong usage, 3 no data, 5 another round runs."""
+    options = parse(arguments)
+    configure_logging()
+    if options.kind == "signal":
         print(NO_SIGNAL, file=sys.stderr)
-        _tell(asked.job, NO_SIGNAL)
-        return MISSING
-    if asked.continuous:
-        return coordinator.main([asked.kind] if asked.kind else ["price", "sales"])
-    if asked.if_changed and not asked.kind:
-        coordinator.answer_orders()
-    signal.signal(signal.SIGTERM, _stop)
+        _fail_job(options.job, NO_SIGNAL)
+        return ExitCode.MISSING
+    if options.continuous:
+        return trainer.main([options.kind] if options.kind else ["price", "sales"])
+    if options.if_changed and not options.kind:
+        trainer.run_queued_jobs()
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
-        held = _alone(asked)
+        lock = _acquire_lock(wait=bool(options.job))
     except Refused as refusal:
-        print(f"{refusal}; nothing to do" if asked.if_changed else str(refusal), file=sys.stderr)
-        return 0 if asked.if_changed else REFUSED
-    with held:
-        order = training_jobs.job(asked.job) if asked.job else None
-        return 0 if order and order.status != "running" else _run(asked)  # a round of a trainer that is gone has answered it
+        if options.if_changed:
+            print(f"{refusal}; nothing to do", file=sys.stderr)
+            return ExitCode.DONE
+        print(refusal, file=sys.stderr)
+        return ExitCode.REFUSED
+    with lock:
+        job = training_jobs.job(options.job) if options.job else None
+        if job and job.status != "running":  # a round that a stopped trainer had started has ended it
+            return ExitCode.DONE
+        return _run(options)
 
 
-def _alone(asked: argparse.Namespace) -> IO[str]:
-    """The lock of training. An order waits for it; who is not waited for is refused (Refused)."""
+def _acquire_lock(wait: bool) -> IO[str]:
+    """The lock of training. Raises Refused when another round holds it and this one does not `wait`."""
     while True:
         try:
             return hold("training", "another training round runs")
         except Refused:
-            if not asked.job:
+            if not wait:
                 raise
-            time.sleep(ORDER_WAIT_SECONDS)
+            time.sleep(LOCK_RETRY_SECONDS)
 
 
-def _stop(signum: int, frame: FrameType | None) -> None:
-    """A round that is told to stop ends like one that fails: its run says so, what it has computed is kept."""
+def _exit_on_signal(signum: int, frame: FrameType | None) -> None:
+    """End as a failing round does: its run is marked as failed, and what it has computed is kept."""
     raise SystemExit(128 + signum)
 
 
-def _run(asked: argparse.Namespace) -> int:
-    """All rounds that were asked for; a failure is told to the order, leaves champions as they are, and ends as 1."""
+def _run(options: argparse.Namespace) -> int:
+    """Run the rounds. A failure is reported to the job, changes no champion, and gives exit code 1."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes, not threads
     os.environ["KERAS_BACKEND"] = "jax"
     try:
-        return _rounds(asked)
+        return _rounds(options)
     except NothingToLearn as nothing:
         print(f"nothing to learn from yet: {nothing}", file=sys.stderr)
-        _tell(asked.job, f"nothing to learn from yet: {nothing}")
-        return 0 if asked.if_changed else MISSING
+        _fail_job(options.job, f"nothing to learn from yet: {nothing}")
+        return ExitCode.DONE if options.if_changed else ExitCode.MISSING
 
 
-def _rounds(asked: argparse.Namespace) -> int:
-    """Sales, then prices. One that fails keeps the other from nothing."""
-    code = 0
-    for kind, run in (("sales", _sales), ("price", _prices)):
-        if asked.kind not in (None, kind) or (kind == "sales" and asked.issue):
+def _rounds(options: argparse.Namespace) -> int:
+    """Sales, then prices. When one fails, the other runs all the same."""
+    code = ExitCode.DONE
+    for kind, run in (("sales", _train_sales), ("price", _train_prices)):
+        if options.kind not in (None, kind) or (kind == "sales" and options.issue):
             continue
-        if asked.if_changed and rounds.resting(kind, datetime.now(UTC)):
-            print(f"the last round of {kind} failed; it rests for {settings().training.retry_minutes:g} min", file=sys.stderr)
+        if options.if_changed and schedule.waits_after_failure(kind, datetime.now(UTC)):
+            minutes = f"{settings().training.retry_minutes:g} min"
+            print(f"the last {kind} round failed; the next one starts {minutes} after it", file=sys.stderr)
             continue
         try:
-            run(asked)
+            run(options)
         except NothingToLearn as nothing:
-            if asked.kind or kind == "price":
+            if options.kind or kind == "price":
                 raise
-            print(f"sales: {nothing}", file=sys.stderr)  # prices are learnt all the same
-        except Exception as failure:  # noqa: BLE001  (told to whoever asked; champions stand)
-            log.exception("the round of %s failed; champions stay as they are", kind)
-            rounds.note(f"failure-{kind}")
-            known = f": {failure}" if isinstance(failure, ValueError) else "; the trainer's log says why"
-            _tell(asked.job, f"the round failed ({type(failure).__name__}){known}")
-            code = FAILED
+            print(f"sales: {nothing}", file=sys.stderr)
+        except Exception as failure:  # noqa: BLE001  (reported to the training job; champions are unchanged)
+            log.exception("the %s round failed; champions are unchanged", kind)
+            schedule.note_failure(kind)
+            reason = f": {failure}" if isinstance(failure, ValueError) else "; see the trainer's log"
+            _fail_job(options.job, f"the round failed ({type(failure).__name__}){reason}")
+            code = ExitCode.FAILED
         else:
-            rounds.recovered(kind)
+            schedule.clear_failure(kind)
     return code
 
 
-def _sales(asked: argparse.Namespace) -> None:
-    from ml import sales_round
+def _train_sales(options: argparse.Namespace) -> None:
+    from ml.sales import training_round
 
-    seen = rounds.listings()
+    listings = schedule.listing_count()
     try:
-        sales_round.run(asked.quick, asked.if_changed, asked.job if asked.kind else None)
+        training_round.run(options.quick, options.if_changed, options.job if options.kind else None)
     except NothingToLearn:
-        rounds.note("listings", rows=seen)
+        schedule.write_note("listings", rows=listings)
         raise
-    rounds.note("listings", rows=seen)
+    schedule.write_note("listings", rows=listings)
 
 
-def _prices(asked: argparse.Namespace) -> None:
-    from ml import price_round
+def _train_prices(options: argparse.Namespace) -> None:
+    """Train or issue; then refresh the tables that depend on prices and forecasts."""
+    from ml.anomalies import job as anomalies
+    from ml.forecasts import training_round
+    from ml.weather import job as weather
 
-    _what_follows(trained=price_round.run(price_round.Request.of(asked)))
-
-
-def _what_follows(trained: bool) -> None:
-    """Tables that rest on prices and their forecasts and are written by this process alone. Weather waits for a training."""
-    from ml import anomalies, weather_prices
-
+    trained = training_round.run(training_round.Request.of(options))
     anomalies.refresh(settings().lake_root)
     if trained:
-        weather_prices.refresh(settings().lake_root)
+        weather.refresh(settings().lake_root)
 
 
-def _tell(job: str | None, failure: str) -> None:
+def _fail_job(job: str | None, reason: str) -> None:
     if job:
-        training_jobs.finish(job, "failed", False, None, failure[:1000])
+        training_jobs.finish(job, "failed", False, None, reason[:1000])
 
 
 if __name__ == "__main__":

@@ -1,21 +1,21 @@
 """`python -m serving_api`: the API on the configured address."""
 
-import logging
 import sys
 
 import uvicorn
 
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.logs import configure_logging
 from conf.settings import refuse_remote, settings
+from serving_api.http.auth import Bearers
 
 
 def main() -> int:
     """Serve until SIGTERM. Exit code 5 when the address is not loopback or a secret is missing."""
-    logging.basicConfig(level=settings().log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging()
     knobs = settings().api
     refuse_remote(knobs.host, "API")
-    from serving_api.access import Bearers  # before the server: a refusal must be an exit code, not a failed lifespan
-
-    Bearers()
+    Bearers()  # before the server starts: a missing secret must be an exit code, not a failed lifespan
     uvicorn.run(
         "serving_api.app:app",
         host=knobs.host,
@@ -26,7 +26,7 @@ def main() -> int:
         timeout_graceful_shutdown=4,
         backlog=512,
     )
-    return 0
+    return ExitCode.DONE
 
 
 if __name__ == "__main__":

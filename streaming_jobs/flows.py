@@ -1,57 +1,47 @@
-"""The whole pipeline on one screen: which topics, which tables, how often."""
+"""The whole pipeline on one screen: which topics, which tables, how often. The facts stand in the contracts.
 
-from dataclasses import dataclass
+Kafka -> bronze.events -> silver.<kind> or silver.quarantine -> gold. A gold contract's `refreshed` says who
+writes it:
 
-from lakehouse.contract import Contract, contracts, kinds
+batch       the stream's one query, in every micro-batch (streaming_jobs/batch/writer.py)
+seconds     a thread of the stream, every stream.incremental_gold_seconds (streaming_jobs/gold/incremental.py)
+background  a process of its own, every stream.background_gold_seconds (streaming_jobs/gold/runner.py)
+training    the trainer, after training and with new prices (ml/trainer.py)
+"""
+
+from graphlib import TopologicalSorter
+from typing import Literal
+
+from lakehouse.contracts.contract import Contract, contracts, kinds
 from lakehouse.event import TOPIC_PREFIX
 
-
-@dataclass(frozen=True)
-class Flow:
-    """Tables that are written together; `refresh` of a gold contract says how it follows from what it reads."""
-
-    says: str
-    topics: tuple[str, ...] = ()
-    appends: tuple[str, ...] = ()
-    gold: tuple[str, ...] = ()
+Refreshed = Literal["batch", "seconds", "background", "training"]
+JOBS_WITHOUT_TABLE = ("day_close",)  # publishes decisions, which the stream applies
 
 
-HOT = Flow(
-    says="every micro-batch, one query: Kafka -> bronze -> silver or quarantine -> the gold that people watch",
-    topics=tuple(TOPIC_PREFIX + kind for kind in kinds()),
-    appends=("bronze.events", *(contract.table for contract in kinds().values()), "silver.price_verdicts", "silver.quarantine"),
-    gold=("gold.live_prices", "gold.sensors_live", "gold.data_quality", "gold.reviews", "gold.balance"),
-)
-SLOW = Flow(
-    says="every stream.slow_trigger_seconds, beside the query: gold that may be seconds old",
-    gold=("gold.price_history", "gold.daily_prices", "gold.markets"),
-)
-HEAVY = Flow(
-    says="every stream.heavy_trigger_seconds, in a process of its own (heavy_gold.py): gold that takes its time",
-    gold=(
-        "gold.indicators",
-        "gold.monthly_indicators",
-        "gold.ledger",
-        "gold.series_stats",
-        "gold.silent_series",
-        "gold.schema_drift",
-        "gold.quality_hourly",
-    ),
-)
-LEARNED = Flow(
-    says="after training and with new prices, by the trainer: gold that is judged or forecast",
-    gold=(
-        "gold.forecasts",
-        "gold.model_accuracy",
-        "gold.feature_importance",
-        "gold.anomalies",
-        "gold.weather_prices",
-        "gold.sales_model",
-        "gold.sales_leaks",
-    ),
-)
+def stream_topics() -> tuple[str, ...]:
+    """Topics that the query reads: one per kind of event."""
+    return tuple(TOPIC_PREFIX + kind for kind in kinds())
+
+
+def appended() -> tuple[str, ...]:
+    """Bronze and silver tables: every micro-batch appends to them."""
+    return tuple(table for table in contracts() if not table.startswith("gold."))
+
+
+def refreshed(when: Refreshed) -> tuple[str, ...]:
+    """Gold tables written then; a table comes after those that it reads."""
+    gold = {table: contract for table, contract in contracts().items() if table.startswith("gold.")}
+    order = TopologicalSorter({table: contract.reads for table, contract in gold.items()}).static_order()
+    return tuple(table for table in order if table in gold and gold[table].refreshed == when)
+
+
+def background_jobs() -> tuple[str, ...]:
+    """Modules of streaming_jobs/gold that the background process runs; one may write several tables."""
+    jobs = (contracts()[table].job or table.partition(".")[2] for table in refreshed("background"))
+    return tuple(dict.fromkeys((*jobs, *JOBS_WITHOUT_TABLE)))
 
 
 def folded() -> list[Contract]:
     """Gold tables into which the newest rows of a batch are folded."""
-    return [contract for name in HOT.gold if (contract := contracts()[name]).refresh == "fold"]
+    return [contracts()[table] for table in refreshed("batch") if contracts()[table].refresh == "fold"]

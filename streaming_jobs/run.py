@@ -1,4 +1,4 @@
-"""The stream: Kafka -> bronze -> silver or quarantine -> gold, until it is told to stop."""
+"""The stream: Kafka -> bronze -> silver or quarantine -> gold, until a signal stops it."""
 
 import json
 import logging
@@ -11,27 +11,30 @@ from confluent_kafka import KafkaException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from conf.broker import create_topics
-from conf.process import stopped_by_signals
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.logs import configure_logging
+from conf.runtime.process import Refused, stopped_by_signals
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
-from lakehouse.contract import contracts
+from lakehouse.contracts.contract import contracts
 from lakehouse.event import topics
-from lakehouse.silver.verdicts import judged
-from streaming_jobs import guard, kafka_source
-from streaming_jobs.batch import BatchWriter
-from streaming_jobs.bronze_ids import refill_ids
-from streaming_jobs.delta_sink import create_tables
-from streaming_jobs.event_ids import EventIds
-from streaming_jobs.flows import HOT
-from streaming_jobs.maintenance import Maintenance
-from streaming_jobs.progress import Progress
+from lakehouse.io.checkpoint import checkpoint_dir, stream_id
+from lakehouse.io.delta import create_tables
+from lakehouse.io.kafka import create_topics
+from lakehouse.io.maintenance import Maintenance
+from lakehouse.silver.verdicts import with_verdicts
+from streaming_jobs.batch import kafka_source
+from streaming_jobs.batch.event_index import EventIds
+from streaming_jobs.batch.writer import BatchWriter
+from streaming_jobs.flows import appended, refreshed
+from streaming_jobs.gold.incremental import IncrementalGold
+from streaming_jobs.progress import StreamProgress
+from streaming_jobs.repair import startup_checks
+from streaming_jobs.repair.refill_index import refill_ids
 from streaming_jobs.session import session
-from streaming_jobs.slow_gold import SlowGold
 
 log = logging.getLogger("lumbung.stream")
-REFUSED = 5
-WARM = ("price", "sensor")  # kinds that come by the second
+WARM_KINDS = ("price", "sensor")  # kinds that arrive every second
 
 
 def wait_for_kafka(seconds: float = 60) -> None:
@@ -43,78 +46,86 @@ def wait_for_kafka(seconds: float = 60) -> None:
             return
         except KafkaException as error:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"no broker at {settings().kafka.bootstrap} within {seconds:.0f} s: {error}") from None
+                raise TimeoutError(
+                    f"no broker at {settings().kafka.bootstrap} within {seconds:.0f} s: {error}"
+                ) from None
             log.info("waiting for the broker at %s", settings().kafka.bootstrap)
             time.sleep(1)
 
 
 class Stream:
-    """The query and the slow gold beside it, from start to `close`."""
+    """The query and the thread of incremental gold, from start to `close`."""
 
     def __init__(self, spark: SparkSession, once: bool = False) -> None:
-        """`once`: take up what Kafka holds, then end."""
+        """`once`: process what Kafka holds, then end."""
         self._spark = spark
         self._ids: EventIds | None = None
         self._writer: BatchWriter | None = None
-        self._maintenance = Maintenance((*HOT.appends, *HOT.gold))
-        self.progress = Progress(kafka_source.stream_id() or "new")
-        self.slow = SlowGold(settings().stream.slow_trigger_seconds)
-        trigger = {"availableNow": True} if once else {"processingTime": f"{settings().stream.trigger_milliseconds} milliseconds"}
+        # The balance is written last in a batch and has its turn last.
+        gold = sorted(refreshed("batch"), key=lambda table: table == "gold.balance")
+        self._maintenance = Maintenance((*appended(), *gold))
+        self.progress = StreamProgress(stream_id() or "new")
+        self.incremental = IncrementalGold(settings().stream.incremental_gold_seconds)
+        trigger = (
+            {"availableNow": True}
+            if once
+            else {"processingTime": f"{settings().stream.trigger_milliseconds} milliseconds"}
+        )
         self.query: StreamingQuery = (
             kafka_source.records(spark)
             .writeStream.foreachBatch(self._batch)
-            .option("checkpointLocation", str(kafka_source.checkpoint_dir()))
+            .option("checkpointLocation", str(checkpoint_dir()))
             .queryName("lumbung")
             .trigger(**trigger)
             .start()
         )
-        self.slow.start()
+        self.incremental.start()
 
     def _batch(self, frame: DataFrame, batch_id: int) -> None:
-        writer = self._writer or self._opened(batch_id)
+        writer = self._writer or self._open_writer(batch_id)
         writer(frame, batch_id)
-        for noted in (kafka_source.starting_offsets_file(), kafka_source.starting_after_file()):
-            noted.unlink(missing_ok=True)  # from now on the checkpoint itself knows
+        for file in (kafka_source.starting_offsets_file(), kafka_source.starting_after_file()):
+            file.unlink(missing_ok=True)  # from now on the checkpoint holds the position
         self._maintenance.take_turn()
 
-    def _opened(self, batch_id: int) -> BatchWriter:
-        """Only now does Spark have a checkpoint with an id."""
-        stream_id = kafka_source.stream_id()
-        if stream_id is None:
+    def _open_writer(self, batch_id: int) -> BatchWriter:
+        """Called in the first batch: only now has Spark written a checkpoint with an id."""
+        checkpoint_id = stream_id()
+        if checkpoint_id is None:
             raise RuntimeError("a batch without a checkpoint")
         self._ids = EventIds(settings().state_dir / "event_ids")
-        refill_ids(self._spark, self._ids, stream_id, batch_id)
-        self._writer = BatchWriter(self._spark, stream_id, self._ids, self.progress)
-        self.progress.note(stream_id=stream_id)
+        refill_ids(self._spark, self._ids, checkpoint_id, batch_id)
+        self._writer = BatchWriter(self._spark, checkpoint_id, self._ids, self.progress)
+        self.progress.update(stream_id=checkpoint_id)
         return self._writer
 
     def close(self) -> BaseException | None:
-        """Stop both; returns what either has failed with."""
+        """Stop query and thread; returns the failure of either."""
         self.query.stop()
         if self._writer:
             self._writer.close()
-        self.slow.stop()
+        self.incremental.stop()
         if self._ids:
             self._ids.close()
-        return self.query.exception() or self.slow.failure
+        return self.query.exception() or self.incremental.failure
 
 
 def warm_up(spark: SparkSession) -> None:
-    """Judge a table of nothing, so that the first real event does not pay for loading classes; rarer kinds pay themselves."""
-    for kind in WARM:
-        nothing = spark.createDataFrame(arrow_schema(contracts()["bronze.events"]).empty_table())
-        judged(nothing, kind, settings().validation.model_dump()).toArrow()
+    """Judge an empty table of each frequent kind, so that its first event does not wait for class loading."""
+    for kind in WARM_KINDS:
+        empty = spark.createDataFrame(arrow_schema(contracts()["bronze.events"]).empty_table())
+        with_verdicts(empty, kind, settings().validation.model_dump()).toArrow()
 
 
 def supervise(stream: Stream, stopping: threading.Event) -> None:
-    """Wait until told to stop or until something fails; keep the heartbeat. Raises RuntimeError with what failed."""
-    stream.progress.note(state="running")
+    """Update the status until `stopping` is set or something fails. Raises RuntimeError with the failure."""
+    stream.progress.update(state="running")
     failure: BaseException | None = None
     try:
-        while stream.query.isActive and stream.slow.is_alive() and not stopping.is_set():
+        while stream.query.isActive and stream.incremental.is_alive() and not stopping.is_set():
             stopping.wait(2)
             last = stream.query.lastProgress
-            stream.progress.note(lag_events=lag_of(last) if last else 0)
+            stream.progress.update(lag_events=lag_of(last) if last else 0)
     finally:
         failure = stream.close()
     if failure and not stopping.is_set():
@@ -122,28 +133,37 @@ def supervise(stream: Stream, stopping: threading.Event) -> None:
 
 
 def lag_of(progress: object) -> int:
-    """Records in Kafka beyond those taken up, as the source last saw it."""
-    sources = getattr(progress, "sources", [])
+    """Records in Kafka after the last batch, as the source last saw it.
+
+    `progress`: of the streaming query.
+    """
     lag = 0
-    for source in sources:
-        end, latest = (json.loads(text or "null") or {} for text in (source.endOffset, source.latestOffset))
+    for source in getattr(progress, "sources", []):
+        end = json.loads(source.endOffset or "null") or {}
+        latest = json.loads(source.latestOffset or "null") or {}
         for topic, partitions in latest.items():
-            lag += sum(max(0, at - end.get(topic, {}).get(partition, 0)) for partition, at in partitions.items())
+            positions = end.get(topic, {})
+            lag += sum(
+                max(0, offset - positions.get(partition, 0)) for partition, offset in partitions.items()
+            )
     return lag
 
 
 def main(once: bool = False) -> int:
-    """Exit code 0 after a clean stop, 5 when it must not start. `once`: take up what Kafka holds, then stop."""
-    logging.basicConfig(level=settings().log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    """Exit code 0 after a clean stop, 5 when the stream must not start.
+
+    `once`: process what Kafka holds, then stop.
+    """
+    configure_logging()
     logging.getLogger("py4j").setLevel(logging.WARNING)
     stopping = stopped_by_signals(log)
     try:
-        held = guard.lock()
+        lock = startup_checks.lock()
         wait_for_kafka()
-        guard.refuse_on_disagreement()
-    except guard.Refused as refusal:
+        startup_checks.refuse_on_disagreement()
+    except Refused as refusal:
         print(f"the stream does not start:\n{refusal}", file=sys.stderr)
-        return REFUSED
+        return ExitCode.REFUSED
     create_tables()
     shutil.rmtree(settings().home / "spark", ignore_errors=True)
     log.info("starting Spark")
@@ -154,10 +174,10 @@ def main(once: bool = False) -> int:
     try:
         supervise(stream, stopping)
     finally:
-        stream.progress.note(state="stopped")
+        stream.progress.update(state="stopped")
         spark.stop()
-        held.close()
-    return 0
+        lock.close()
+    return ExitCode.DONE
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The Spark session of the stream: local by default, a cluster by `stream.master`; every setting has its reason."""
+"""The Spark session, local or on a cluster (knob `stream.master`); each setting with its reason."""
 
 import os
 import sys
@@ -13,16 +13,19 @@ JARS = REPO / "conf" / "jars" / "spark" / ".jgo"
 
 
 def jars() -> list[str]:
-    """Connector and Delta jars that pyspark does not bring along (a second copy of a library would clash)."""
-    own = {jar.name for jar in (Path(pyspark.__file__).parent / "jars").glob("*.jar")}
-    extra = sorted(str(jar) for jar in JARS.rglob("*.jar") if jar.name not in own)
+    """Connector and Delta jars that pyspark does not contain: a second copy of a library would clash."""
+    bundled = {jar.name for jar in (Path(pyspark.__file__).parent / "jars").glob("*.jar")}
+    extra = sorted(str(jar) for jar in JARS.rglob("*.jar") if jar.name not in bundled)
     if not extra:
         raise SystemExit("no Spark jars: run ./run.sh setup")
     return extra
 
 
 def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle: int = 2) -> SparkSession:
-    """A session with Delta and Kafka. Times are UTC; one shuffle partition per core of the smallest machine."""
+    """A session with Delta and Kafka.
+
+    Times are UTC; one shuffle partition per core of the smallest machine.
+    """
     knobs = settings().stream
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -31,39 +34,45 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
     options = {
         "spark.jars": ",".join(jars()),
         "spark.driver.memory": f"{knobs.driver_memory_mb}m",
-        # A deep plan overflows the default stack when a query stops; ParallelGC costs least at this heap size.
-        # The optimising compiler is asked for five times later: in its first minutes it took more of two cores than the batches.
+        # A deep plan overflows the default stack when a query stops; ParallelGC costs least at this heap
+        # size. The optimising compiler starts five times later: in its first minutes it used more of two
+        # cores than the batches did.
         "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseParallelGC -XX:Tier4InvocationThreshold=25000"
-        " -XX:Tier4MinInvocationThreshold=3000 -XX:Tier4CompileThreshold=75000 -XX:Tier4BackEdgeThreshold=200000"
-        f' -XX:MaxMetaspaceSize=400m -XX:ReservedCodeCacheSize=160m -Djava.io.tmpdir="{scratch}" -Dderby.system.home="{scratch}"',
+        " -XX:Tier4MinInvocationThreshold=3000 -XX:Tier4CompileThreshold=75000"
+        " -XX:Tier4BackEdgeThreshold=200000"
+        " -XX:MaxMetaspaceSize=400m -XX:ReservedCodeCacheSize=160m"
+        f' -Djava.io.tmpdir="{scratch}" -Dderby.system.home="{scratch}"',
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.ansi.enabled": "false",  # a cast that fails is a null that a rule sees, never a dead stream
+        "spark.sql.ansi.enabled": "false",  # a failing cast is a null that a rule sees, not an exception
         "spark.sql.shuffle.partitions": str(cores_shuffle),
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         "spark.sql.streaming.metricsEnabled": "false",
-        "spark.sql.mapKeyDedupPolicy": "LAST_WIN",  # a header given twice must not end the stream
+        "spark.sql.mapKeyDedupPolicy": "LAST_WIN",  # a repeated header must not end the stream
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.databricks.delta.writeChecksumFile.enabled": "false",
-        "spark.databricks.delta.autoCompact.enabled": "false",  # merging is done between two batches, bounded
+        "spark.databricks.delta.autoCompact.enabled": "false",  # files are merged between batches
         "spark.databricks.delta.stats.collect": "true",
         "spark.sql.parquet.compression.codec": "snappy",
-        # Judging is one wide projection: as a single generated method it outgrows the JIT and runs interpreted.
+        # Row rules are one wide projection: as a single generated method it is too large for the JIT and runs
+        # interpreted.
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.inMemoryColumnarStorage.compressed": "false",  # a batch lives for a second
-        "spark.sql.maxConcurrentOutputFileWriters": "64",  # partitions of a batch are written without sorting it first
+        # Partitions of a batch are written without sorting it first.
+        "spark.sql.maxConcurrentOutputFileWriters": "64",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.cleaner.periodicGC.interval": "10min",
         "spark.log.level": "WARN",
     }
     if "://" not in settings().lake_root:
-        # One writer process per table (held by our lock) on a local disk: no copy-and-rename protocol is needed.
+        # One writer process per table (held by our lock) on a local disk: no copy-and-rename protocol is
+        # needed.
         options["spark.delta.logStore.file.impl"] = "io.delta.storage.LocalLogStore"
     builder = SparkSession.builder.appName(app_name).master(master or knobs.master)
     for key, value in options.items():

@@ -1,5 +1,6 @@
-"""A broker of the tests' own, and a home whose settings this process sees."""
+"""One broker and one Spark session a worker, and homes whose settings this process sees."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,12 +12,27 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from pyspark.sql import SparkSession
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from conf.broker import QUIET, create_topics
 from conf.settings import REPO, settings
 from lakehouse.event import topics
-from tests.integration.stack import Stack
+from lakehouse.io.kafka import QUIET, create_topics
+from scripts.stack.throwaway import Stack
+from streaming_jobs.session import session
+from tests.support.empty_lake import copy_empty_tables
+
+# Every process that a test starts would compile its libraries again, which more than doubles its CPU time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+pytest_plugins = ["tests.support.schedule"]
+# Two workers share the cores: how fast an example is drawn says nothing about the code.
+hypothesis_settings.register_profile(
+    "shared_cores", suppress_health_check=[HealthCheck.too_slow], deadline=None
+)
+hypothesis_settings.load_profile("shared_cores")
 
 
 class Broker:
@@ -24,8 +40,10 @@ class Broker:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        command = [sys.executable, "-m", "scripts.broker"]
-        self.process = subprocess.Popen(command, cwd=REPO, env=stack.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "scripts.stack.broker"]
+        self.process = subprocess.Popen(
+            command, cwd=REPO, env=stack.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         self._admin = AdminClient({"bootstrap.servers": stack.bootstrap, **QUIET})
         end = time.monotonic() + 60
         while True:
@@ -36,31 +54,59 @@ class Broker:
                 assert time.monotonic() < end, "the broker does not answer"
 
     def ends(self) -> dict[tuple[str, int], int]:
-        """Next offset of every partition of our topics; a partition made a moment ago may have no leader yet."""
+        """Next offset of every partition of our topics. A new partition may have no leader yet."""
         reader = Consumer({"bootstrap.servers": self.stack.bootstrap, "group.id": "ends", **QUIET})
-        known = Retrying(stop=stop_after_delay(20), wait=wait_fixed(0.2), retry=retry_if_exception_type(KafkaException))
+        known = Retrying(
+            stop=stop_after_delay(20), wait=wait_fixed(0.2), retry=retry_if_exception_type(KafkaException)
+        )
         try:
-            parts = {(t, p) for t in topics() for p in self._admin.list_topics(t, timeout=5).topics[t].partitions}
-            return {part: known(reader.get_watermark_offsets, TopicPartition(*part), timeout=5)[1] for part in parts}
+            parts = {
+                (t, p) for t in topics() for p in self._admin.list_topics(t, timeout=5).topics[t].partitions
+            }
+            return {
+                part: known(reader.get_watermark_offsets, TopicPartition(*part), timeout=5)[1]
+                for part in parts
+            }
         finally:
             reader.close()
 
-    def records(self, since: dict[tuple[str, int], int], topic: str, count: int, seconds: float = 15) -> list[Message]:
-        """Records of a topic behind `since`; waits until there are `count`, then for a surplus."""
-        reader = Consumer({"bootstrap.servers": self.stack.bootstrap, "group.id": "tests", "enable.auto.commit": False, **QUIET})
+    def records(
+        self, since: dict[tuple[str, int], int], topic: str, count: int, seconds: float = 15
+    ) -> list[Message]:
+        """Records of a topic from the offsets `since` on. Waits for `count`, then briefly for more."""
+        reader = Consumer(
+            {
+                "bootstrap.servers": self.stack.bootstrap,
+                "group.id": "tests",
+                "enable.auto.commit": False,
+                **QUIET,
+            }
+        )
         reader.assign([TopicPartition(t, p, at) for (t, p), at in since.items() if t == topic])
-        found: list[Message] = []
+        records: list[Message] = []
         end = time.monotonic() + seconds
         try:
             while time.monotonic() < end:
                 message = reader.poll(0.2)
                 if message is not None and message.error() is None:
-                    found.append(message)
-                elif len(found) >= count:
-                    return found
+                    records.append(message)
+                elif len(records) >= count:
+                    return records
         finally:
             reader.close()
-        return found
+        return records
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """One session for all tests of a worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LUMBUNG_HOME", str(tmp_path_factory.mktemp("spark")))
+        settings.cache_clear()
+        running = session("tests")
+    settings.cache_clear()
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +149,13 @@ def lone_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     yield tmp_path
     monkeypatch.undo()
     settings.cache_clear()
+
+
+@pytest.fixture
+def lake(lone_home: Path) -> Path:
+    """A fresh LUMBUNG_HOME without a broker, whose lake holds every table, empty."""
+    copy_empty_tables()
+    return lone_home
 
 
 def headers_of(message: Message) -> dict[str, str]:

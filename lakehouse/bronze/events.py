@@ -3,35 +3,38 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.contract import contracts
+from lakehouse.contracts.contract import contracts
 from lakehouse.event import EVENT_ID, LEGACY_KIND, TOPIC_PREFIX
 
 ENVELOPE = ("event_id", "kind", "source", "received_at", "content_type")
 
 
 def _header(position: int, name: str) -> Column:
-    """Value of an envelope header: at its usual place first, searched for only when a stranger wrote the record."""
+    """Value of an envelope header: at its usual position, else searched for among foreign headers."""
     searched = F.expr(f"element_at(map_from_entries(headers), '{name}')")
     usual = F.expr(f"get(headers, {position})")
     return F.when(usual["key"] == name, usual["value"]).when(F.size("headers") > 0, searched).cast("string")
 
 
 def own_id(value: str) -> Column:
-    """The event_id in a payload, null when there is none or none that can be one."""
-    said = F.get_json_object(F.col(value).cast("string"), "$.event_id")
-    return F.when(said.rlike(rf"\A{EVENT_ID.pattern}\z"), said)
+    """The event_id in a payload; null when there is none or its format is not allowed."""
+    event_id = F.get_json_object(F.col(value).cast("string"), "$.event_id")
+    return F.when(event_id.rlike(rf"\A{EVENT_ID.pattern}\z"), event_id)
 
 
 def events(records: DataFrame) -> DataFrame:
     """Rows of the Kafka source (with headers and `ingested_at`) -> rows of bronze.events.
 
-    A record without our headers is identified by topic:partition:offset, its kind by its topic, its receipt by Kafka's clock.
-    A topic of others (kafka.legacy_topics) holds listings; an id that such a payload bears is its own.
+    A record without our headers gets topic:partition:offset as id, its kind from its topic and its time of
+    receipt from Kafka. A foreign topic (kafka.legacy_topics) holds listings; the event_id of such a payload
+    is used.
     """
     ours = F.col("topic").startswith(TOPIC_PREFIX)
     position = F.concat_ws(":", "topic", F.col("partition").cast("string"), F.col("offset").cast("string"))
     header = {name: _header(nth, name) for nth, name in enumerate(ENVELOPE)}
-    only_ours = F.expr(f"size(headers) = {len(ENVELOPE)} and headers[0].key = 'event_id' and headers[4].key = 'content_type'")
+    only_ours = F.expr(
+        f"size(headers) = {len(ENVELOPE)} and headers[0].key = 'event_id' and headers[4].key = 'content_type'"
+    )
     foreign = f"map_filter(map_from_entries(headers), (k, v) -> k not in {ENVELOPE})"
     others = F.expr(f"transform_values({foreign}, (k, v) -> cast(v as string))")
     columns = {
@@ -41,7 +44,9 @@ def events(records: DataFrame) -> DataFrame:
         "kafka_timestamp": F.col("timestamp"),
         "key": F.col("key").cast("string"),
         "value": F.col("value"),
-        "event_id": F.coalesce(F.nullif(header["event_id"], F.lit("")), F.when(~ours, own_id("value")), position),
+        "event_id": F.coalesce(
+            F.nullif(header["event_id"], F.lit("")), F.when(~ours, own_id("value")), position
+        ),
         "kind": F.when(ours, F.substring("topic", len(TOPIC_PREFIX) + 1, 100)).otherwise(LEGACY_KIND),
         "source": F.coalesce(header["source"], F.concat(F.lit("kafka:"), F.col("topic"))),
         "received_at": F.coalesce(header["received_at"].try_cast("timestamp"), F.col("timestamp")),

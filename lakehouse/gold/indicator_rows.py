@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lakehouse.arrow import arrow_schema
-from lakehouse.contract import Contract
+from lakehouse.contracts.contract import Contract
 from lakehouse.gold.indicators import (
     CHANGE_DAYS,
     Texts,
@@ -23,42 +23,54 @@ from lakehouse.gold.indicators import (
     volatility_pct,
 )
 from lakehouse.gold.monthly_indicators import IFPA_YEARS, Ifpa, alps, alps_class, ifpa, ifpa_class, monthly
-from lakehouse.gold.price_panel import Floats, Ints, Panel, lagged, panels
+from lakehouse.gold.price_panel import Floats, Ints, PricePanel, lagged, panels
 from lakehouse.reference import ceilings_of, national_weights, provinces
 
-CEILING_LEVEL = {"retail": "consumer", "modern": "consumer", "producer": "producer"}  # wholesale is bound by none
+# Wholesale prices have no reference price.
+CEILING_LEVEL = {"retail": "consumer", "modern": "consumer", "producer": "producer"}
 
 
 def indicator_rows(
     daily: pa.Table, since: int, rises_pct: Mapping[str, float], of_day: Contract, of_month: Contract
 ) -> tuple[pa.Table, pa.Table]:
-    """(rows of gold.indicators from day `since` on, all rows of gold.monthly_indicators).
+    """Rows of gold.indicators from day `since` on, and all rows of gold.monthly_indicators.
 
-    daily: the whole of one commodity in gold.daily_prices; since: day since 1970; rises_pct: change levels over 7 days.
+    `daily`: all rows of one commodity in gold.daily_prices; `since`: days since 1970; `rises_pct`: change
+    levels over 7 days.
     """
     commodity = daily["commodity"][0].as_py()
     groups = panels(daily)
     days, months = [], []
     for panel in groups:
         warning = MonthlyRows(panel)
-        months.append(_table(of_month, commodity, panel, warning.columns(), np.nonzero(warning.days), warning.months, "M"))
+        months.append(
+            _table(
+                of_month, commodity, panel, warning.columns(), np.nonzero(warning.days), warning.months, "M"
+            )
+        )
         rows = np.nonzero(np.isfinite(panel.price) & (panel.days >= since))
-        columns = _daily_columns(panel, groups, commodity, rises_pct) | warning.of_the_month_before(panel.months)
+        columns = _daily_columns(panel, groups, commodity, rises_pct) | warning.of_the_month_before(
+            panel.months
+        )
         days.append(_table(of_day, commodity, panel, columns, rows, panel.days, "D"))
     return pa.concat_tables(days), pa.concat_tables(months)
 
 
-def _daily_columns(panel: Panel, groups: Sequence[Panel], commodity: str, rises_pct: Mapping[str, float]) -> dict[str, Any]:
+def _daily_columns(
+    panel: PricePanel, groups: Sequence[PricePanel], commodity: str, rises_pct: Mapping[str, float]
+) -> dict[str, Any]:
     """Column -> (regions, days) or one value for all."""
     price = panel.price
     changes = {days: 100 * (price / lagged(panel, days) - 1) for days in CHANGE_DAYS}
     weights = national_weights()
-    national, count = national_price(price, np.array([weights.by_region.get(code, 1.0) for code in panel.regions]))
+    national, count = national_price(
+        price, np.array([weights.by_region.get(code, 1.0) for code in panel.regions])
+    )
     level = CEILING_LEVEL.get(panel.channel, "")
     zones = [provinces()[code].rice_zone for code in panel.regions]
     bound, kind = bounds(panel.days, [ceilings_of(commodity, zone, level) for zone in zones])
     gap = gap_pct(price, bound, producer=level == "producer")
-    made = producer_of(panel, groups) if panel.channel == "retail" else None
+    producer = producer_of(panel, groups) if panel.channel == "retail" else None
     return {
         "median_price_idr": price,
         "observations": panel.observations,
@@ -75,24 +87,29 @@ def _daily_columns(panel: Panel, groups: Sequence[Panel], commodity: str, rises_
         "reference_price_idr": bound,
         "gap_pct": gap,
         "days_above": days_in_a_row(gap),
-        "producer_margin_pct": np.nan if made is None else margin_pct(price, made),
+        "producer_margin_pct": np.nan if producer is None else margin_pct(price, producer),
     }
 
 
 class MonthlyRows:
-    """What a panel's months tell, (regions, months) each."""
+    """The monthly figures of a panel, (regions, months) each."""
 
-    def __init__(self, panel: Panel) -> None:
+    def __init__(self, panel: PricePanel) -> None:
         self.months, self.price, self.days = monthly(panel)
         self._ifpa = ifpa(self.price)
         self._ifpa_class = ifpa_class(self._ifpa.value)
         self._ifpa_reason = ifpa_reason(self._ifpa, self.price)
-        real, late, reason = zip(*(alps(row) for row in self.price), strict=True)
-        self._alps, self._alps_late, self._alps_reason = np.array(real), np.array(late), np.array(reason, dtype=object)
+        series = [alps(row) for row in self.price]
+        self._alps = np.array([real_time for real_time, _, _ in series])
+        self._alps_ex_post = np.array([ex_post for _, ex_post, _ in series])
+        self._alps_reason = np.array([reason for _, _, reason in series], dtype=object)
         self._alps_class = alps_class(self._alps)
 
     def columns(self) -> dict[str, Any]:
-        vintage = [_month_text(self.months[np.flatnonzero(row)[-1]]) if row.any() else None for row in self.days]
+        """Columns of gold.monthly_indicators, (regions, months) each or one value for all."""
+        vintage = [
+            _month_text(self.months[np.flatnonzero(row)[-1]]) if row.any() else None for row in self.days
+        ]
         return {
             "mean_price_idr": self.price,
             "days": self.days,
@@ -107,13 +124,16 @@ class MonthlyRows:
             "alps": self._alps,
             "alps_class": self._alps_class,
             "alps_reason": self._alps_reason,
-            "alps_ex_post": self._alps_late,
-            "alps_ex_post_class": alps_class(self._alps_late),
+            "alps_ex_post": self._alps_ex_post,
+            "alps_ex_post_class": alps_class(self._alps_ex_post),
             "vintage_month": np.repeat(np.array(vintage, dtype=object)[:, None], len(self.months), axis=1),
         }
 
     def of_the_month_before(self, month: Ints) -> dict[str, Any]:
-        """What was known on each day: the real-time figures of the last month that was over. month: (days,) since 1970."""
+        """Known on each day: the real-time figures of the last completed month.
+
+        `month`: (days,), since 1970.
+        """
         at = month - self.months[0] - 1
         early = np.broadcast_to(at < 0, (len(self.days), len(at)))
         known = {
@@ -124,33 +144,34 @@ class MonthlyRows:
             "alps_class": (self._alps_class, None),
             "alps_reason": (self._alps_reason, "no price in the month"),
         }
-        found = {name: value[:, at] for name, (value, _) in known.items()}
+        columns = {name: value[:, at] for name, (value, _) in known.items()}
         for name, (_, before) in known.items():
-            found[name][early] = before
-        return found
+            columns[name][early] = before
+        return columns
 
 
-def ifpa_reason(found: Ifpa, price: Floats) -> Texts:
-    """Why there is no IFPA; None where there is one. (regions, months)."""
+def ifpa_reason(figures: Ifpa, price: Floats) -> Texts:
+    """Why there is no IFPA, (regions, months); None where there is one."""
     reason = np.full(price.shape, None, dtype=object)
-    reason[np.isnan(found.value)] = "no variation"
-    reason[np.isnan(found.cqgr) | np.isnan(found.cagr)] = "no price 3 or 12 months before"
-    few = found.years < IFPA_YEARS
-    reason[few] = [f"insufficient: {n} years of this month, {IFPA_YEARS} needed" for n in found.years[few]]
+    reason[np.isnan(figures.value)] = "no variation"
+    reason[np.isnan(figures.cqgr) | np.isnan(figures.cagr)] = "no price 3 or 12 months before"
+    few = figures.years < IFPA_YEARS
+    reason[few] = [f"insufficient: {n} years of this month, {IFPA_YEARS} needed" for n in figures.years[few]]
     reason[np.isnan(price)] = "no price in the month"
     return reason
 
 
 def _trailing_mean(values: Floats, months: int = 12) -> Floats:
-    """Mean of the last 12 months; NaN unless all of them are there."""
-    found = np.full(values.shape, np.nan)
+    """Mean of the last 12 months; NaN unless all of them are known."""
+    means = np.full(values.shape, np.nan)
     if values.shape[1] >= months:
-        found[:, months - 1 :] = np.lib.stride_tricks.sliding_window_view(values, months, axis=1).mean(axis=2)
-    return found
+        windows = np.lib.stride_tricks.sliding_window_view(values, months, axis=1)
+        means[:, months - 1 :] = windows.mean(axis=2)
+    return means
 
 
-def _down(row: npt.NDArray[Any], panel: Panel) -> npt.NDArray[Any]:
-    """One value a day, the same for every province."""
+def _down(row: npt.NDArray[Any], panel: PricePanel) -> npt.NDArray[Any]:
+    """One value per day, the same for every province."""
     return np.broadcast_to(row, panel.price.shape)
 
 
@@ -161,33 +182,35 @@ def _month_text(month: int) -> str:
 def _table(
     contract: Contract,
     commodity: str,
-    panel: Panel,
+    panel: PricePanel,
     columns: Mapping[str, Any],
     rows: tuple[npt.NDArray[np.intp], ...],
     times: Ints,
     step: str,
 ) -> pa.Table:
     """The cells `rows` of the matrices as rows of the contract; NaN becomes null."""
-    where, when = rows
-    date = times[when].astype(f"datetime64[{step}]")
+    region, time = rows
+    date = times[time].astype(f"datetime64[{step}]")
     month, texts = np.unique(date.astype("datetime64[M]"), return_inverse=True)
-    every = {
+    common = {
         "commodity": commodity,
-        "region_code": np.array(panel.regions, dtype=object)[where],
-        "region": np.array(panel.names, dtype=object)[where],
+        "region_code": np.array(panel.regions, dtype=object)[region],
+        "region": np.array(panel.names, dtype=object)[region],
         "channel": panel.channel,
         "level": panel.level,
         "unit": panel.unit,
         "market_date": date,
         "market_month": month.astype(str).astype(object)[texts],
     }
-    made = []
+    arrays = []
     for field in arrow_schema(contract):
-        value = every[field.name] if field.name in every else columns[field.name]
+        value = common[field.name] if field.name in common else columns[field.name]
         if isinstance(value, np.ndarray):
-            value = value[where, when] if value.ndim == 2 else value
+            value = value[region, time] if value.ndim == 2 else value
         else:
-            value = np.full(len(where), value, dtype=None if isinstance(value, float) else object)
+            value = np.full(len(region), value, dtype=None if isinstance(value, float) else object)
         whole = isinstance(value, np.ndarray) and value.dtype.kind == "f"
-        made.append(pa.array(value, from_pandas=whole).cast(field.type) if len(value) else pa.array([], field.type))
-    return pa.Table.from_arrays(made, schema=arrow_schema(contract))
+        arrays.append(
+            pa.array(value, from_pandas=whole).cast(field.type) if len(value) else pa.array([], field.type)
+        )
+    return pa.Table.from_arrays(arrays, schema=arrow_schema(contract))

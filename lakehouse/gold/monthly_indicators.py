@@ -1,22 +1,23 @@
-"""gold.daily_prices -> gold.monthly_indicators: IFPA (FAO, SDG indicator 2.c.1) and ALPS (WFP) of each series."""
+"""Formulas of gold.monthly_indicators: IFPA (FAO, SDG indicator 2.c.1) and ALPS (WFP) of each series."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from lakehouse.gold.price_panel import Floats, Ints, Panel
+from lakehouse.gold.price_panel import Floats, Ints, PricePanel
 
 IFPA_YEARS = 5  # with fewer the largest possible |z| is below 1.27: it could never alarm
-ALPS_MONTHS, ALPS_OBSERVED = 36, 0.7
+ALPS_MONTHS = 36
+ALPS_OBSERVED = 0.7  # share of months
 IFPA_CLASSES = ((1.0, "abnormally high"), (0.5, "moderately high"))
 ALPS_CLASSES = ((2.0, "crisis"), (1.0, "alert"), (0.25, "stress"))
 NO_SPREAD = 1e-9  # of the mean: a residual this small is rounding, not variation
 Texts = npt.NDArray[np.object_]
 
 
-def monthly(panel: Panel) -> tuple[Ints, Floats, Ints]:
-    """(months since 1970 without a gap, (regions, months) mean of the daily prices, (regions, months) days observed)."""
+def monthly(panel: PricePanel) -> tuple[Ints, Floats, Ints]:
+    """Months since 1970 without a gap; mean of the daily prices and observed days, (regions, months) each."""
     month = panel.months
     months = np.arange(month[0], month[-1] + 1)
     starts = np.searchsorted(month, np.unique(month))
@@ -24,27 +25,30 @@ def monthly(panel: Panel) -> tuple[Ints, Floats, Ints]:
     days = np.zeros((len(panel.regions), len(months)), dtype=np.int64)
     total = np.zeros(days.shape)
     days[:, np.unique(month) - months[0]] = np.add.reduceat(observed, starts, axis=1, dtype=np.int64)
-    total[:, np.unique(month) - months[0]] = np.add.reduceat(np.where(observed, panel.price, 0.0), starts, axis=1)
+    total[:, np.unique(month) - months[0]] = np.add.reduceat(
+        np.where(observed, panel.price, 0.0), starts, axis=1
+    )
     with np.errstate(invalid="ignore"):
         return months, total / np.where(days, days, np.nan), days
 
 
 def growth(price: Floats, months: int) -> Floats:
-    """Compound monthly growth over so many months, as a ratio: (P_t / P_{t-k})^(1/k) - 1; NaN without both."""
-    found = np.full(price.shape, np.nan)
-    found[:, months:] = (price[:, months:] / price[:, :-months]) ** (1 / months) - 1
-    return found
+    """Compound monthly growth over k months, (P_t / P_{t-k})^(1/k) - 1; NaN without both prices."""
+    ratio = np.full(price.shape, np.nan)
+    ratio[:, months:] = (price[:, months:] / price[:, :-months]) ** (1 / months) - 1
+    return ratio
 
 
 def weighted_z(values: Floats) -> tuple[Floats, Ints]:
-    """(z of the last column against all columns, n): weights 1..n from the oldest; NaN where the last is missing or s is 0.
+    """Weighted z-score of the last column against all columns, and n, the number of values; (regions,) each.
 
-    values: (regions, years) of one calendar month, NaN where missing. m = Σwx/Σw; s² = Σw(x-m)² / (Σw·(n-1)/n).
+    `values`: (regions, years) of one calendar month, NaN where missing. Weights w are 1..n from the oldest;
+    m = Σwx/Σw; s² = Σw(x-m)² / (Σw·(n-1)/n). NaN where the last value is missing or s is 0.
     """
-    there = np.isfinite(values)
-    n = there.sum(axis=1)
-    weight = np.where(there, there.cumsum(axis=1), 0)
-    x = np.where(there, values, 0.0)
+    observed = np.isfinite(values)
+    n = observed.sum(axis=1)
+    weight = np.where(observed, observed.cumsum(axis=1), 0)
+    x = np.where(observed, values, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         total = weight.sum(axis=1)
         mean = (weight * x).sum(axis=1) / total
@@ -55,7 +59,10 @@ def weighted_z(values: Floats) -> tuple[Floats, Ints]:
 
 @dataclass(frozen=True)
 class Ifpa:
-    """(regions, months) each; `years`: values of the calendar month at hand, the fewer of both growth rates."""
+    """(regions, months) each.
+
+    `years`: values of the same calendar month, the lower count of both growth rates.
+    """
 
     cqgr: Floats
     cagr: Floats
@@ -64,9 +71,11 @@ class Ifpa:
 
 
 def ifpa(price: Floats) -> Ifpa:
-    """0.4·z(quarterly growth) + 0.6·z(yearly growth), only years up to the current one; NaN below IFPA_YEARS values."""
-    cqgr, cagr = growth(price, 3), growth(price, 12)
-    value, years = np.full(price.shape, np.nan), np.zeros(price.shape, dtype=np.int64)
+    """0.4·z(quarterly growth) + 0.6·z(yearly growth) over the years so far; NaN below IFPA_YEARS."""
+    cqgr = growth(price, 3)
+    cagr = growth(price, 12)
+    value = np.full(price.shape, np.nan)
+    years = np.zeros(price.shape, dtype=np.int64)
     for t in range(price.shape[1]):
         quarter, n_quarter = weighted_z(cqgr[:, t % 12 : t + 1 : 12])
         year, n_year = weighted_z(cagr[:, t % 12 : t + 1 : 12])
@@ -80,22 +89,25 @@ class SeasonalTrend:
     """P_t = a·t + b_m: least squares without a constant, one level per calendar month."""
 
     slope: float
-    level: Floats  # (12,) NaN for a calendar month never seen
+    level: Floats  # (12,), NaN for a calendar month without a price
     spread: float  # sd of the residuals, ddof 1
 
     @staticmethod
     def fit(t: Ints, price: Floats) -> "SeasonalTrend":
-        """Closed form: slope of what is left when each calendar month's own means are taken away (Frisch-Waugh)."""
+        """Closed form: the slope of the residuals from each calendar month's own means (Frisch-Waugh)."""
         season = t % 12
         count = np.bincount(season, minlength=12)
         with np.errstate(invalid="ignore"):
             mean_t = np.bincount(season, t, 12) / count
             mean_price = np.bincount(season, price, 12) / count
-        dt, dp = t - mean_t[season], price - mean_price[season]
+        dt = t - mean_t[season]
+        dp = price - mean_price[season]
         slope = float(dt @ dp / (dt @ dt)) if dt.any() else 0.0
         residual = dp - slope * dt
         spread = float(residual.std(ddof=1)) if len(t) > 1 else 0.0
-        return SeasonalTrend(slope, mean_price - slope * mean_t, spread if spread > NO_SPREAD * price.mean() else np.nan)
+        return SeasonalTrend(
+            slope, mean_price - slope * mean_t, spread if spread > NO_SPREAD * price.mean() else np.nan
+        )
 
     def gap(self, t: int | Ints, price: float | Floats) -> Floats:
         """How many sd the price lies above the trend; NaN when the residuals do not vary."""
@@ -103,34 +115,40 @@ class SeasonalTrend:
 
 
 def alps(price: Floats) -> tuple[Floats, Floats, Texts]:
-    """(real time, ex post, reason where there is none) of one series, (months,) each, NaN where a month has no price.
+    """ALPS of one series in real time and ex post, and the reason where there is none; (months,) each.
 
-    Real time: fitted on the months up to t; within a crisis the fit that found it is kept. Ex post: fitted on all months.
-    Eligible from 36 months on, of which 70 % are observed (a price in the month itself implies one in the last six).
+    Real time: fitted on the months up to t; within a crisis the fit that found it is kept. Ex post: fitted on
+    all months. Eligible from 36 months on, of which 70 % are observed (a price in the month itself implies
+    one in the last six). NaN where a month has no price.
     """
-    real, late = np.full(len(price), np.nan), np.full(len(price), np.nan)
+    real = np.full(len(price), np.nan)
+    late = np.full(len(price), np.nan)
     reason = np.full(len(price), "no price in the month", dtype=object)
-    seen = np.flatnonzero(np.isfinite(price))
-    fitted, in_crisis = None, False
-    for nth, t in enumerate(seen):
-        reason[t] = _why_not(int(t - seen[0] + 1), nth + 1)
+    observed = np.flatnonzero(np.isfinite(price))
+    fitted = None
+    in_crisis = False
+    for nth, t in enumerate(observed):
+        reason[t] = _ineligible(int(t - observed[0] + 1), nth + 1)
         if reason[t]:
             continue
         if fitted is None or not in_crisis:
-            fitted = SeasonalTrend.fit(seen[: nth + 1], price[seen[: nth + 1]])
+            fitted = SeasonalTrend.fit(observed[: nth + 1], price[observed[: nth + 1]])
         real[t] = fitted.gap(int(t), price[t])
         reason[t] = None if np.isfinite(real[t]) else "no variation"
         in_crisis = bool(real[t] >= ALPS_CLASSES[0][0])
-    if len(seen) and _why_not(int(seen[-1] - seen[0] + 1), len(seen)) is None:
-        late[seen] = SeasonalTrend.fit(seen, price[seen]).gap(seen, price[seen])
+    if len(observed) and _ineligible(int(observed[-1] - observed[0] + 1), len(observed)) is None:
+        trend = SeasonalTrend.fit(observed, price[observed])
+        late[observed] = trend.gap(observed, price[observed])
     return real, late, reason
 
 
-def _why_not(months: int, observed: int) -> str | None:
+def _ineligible(months: int, observed: int) -> str | None:
+    """Why a series with so many months is not eligible; None when it is."""
     if months < ALPS_MONTHS:
         return f"insufficient: {months} months, {ALPS_MONTHS} needed"
     if observed < ALPS_OBSERVED * months:
-        return f"insufficient: {100 * observed / months:.0f} % of months observed, {100 * ALPS_OBSERVED:.0f} % needed"
+        share = f"{100 * observed / months:.0f} % of months observed"
+        return f"insufficient: {share}, {100 * ALPS_OBSERVED:.0f} % needed"
     return None
 
 

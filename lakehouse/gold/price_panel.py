@@ -1,4 +1,4 @@
-"""Daily prices of one good as matrices: provinces down, days across, NaN where nobody reported."""
+"""Daily prices of one commodity as matrices, (provinces, days), NaN where none was reported."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,18 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Prices of one commodity, channel and level. Provinces and days are those of all its channels and levels."""
+class PricePanel:
+    """Prices of one commodity, channel and level.
+
+    Provinces and days are those of all its channels and levels.
+    """
 
     channel: str
     level: str
     unit: str
     regions: tuple[str, ...]  # codes
     names: tuple[str, ...]
-    days: Ints  # (days,) since 1970, ascending, only days on which something was reported
+    days: Ints  # (days,) since 1970, ascending, only days with a report
     price: Floats  # (regions, days) rupiah per unit
     observations: Ints  # (regions, days) accepted prices behind it
     markets: Ints  # (regions, days) distinct markets behind it
@@ -31,8 +34,8 @@ class Panel:
         return self.days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
 
 
-def panels(daily: pa.Table) -> list[Panel]:
-    """Rows of gold.daily_prices of one commodity -> a panel per channel and level, all on the same provinces and days."""
+def panels(daily: pa.Table) -> list[PricePanel]:
+    """A panel per channel and level from the rows of one commodity, all with the same provinces and days."""
     code, named = _numbered(daily["region_code"])
     day = daily["market_date"].cast(pa.int32()).to_numpy().astype(np.int64)
     days, column = np.unique(day, return_inverse=True)
@@ -40,7 +43,7 @@ def panels(daily: pa.Table) -> list[Panel]:
     names = tuple(daily["region"][first[number]].as_py() for number in range(len(named)))
     channel, channels = _numbered(daily["channel"])
     level, levels = _numbered(daily["level"])
-    found = []
+    groups = []
     for pair in np.unique(channel * len(levels) + level):
         rows = np.flatnonzero(channel * len(levels) + level == pair)
         place = (code[rows], column[rows])
@@ -51,12 +54,14 @@ def panels(daily: pa.Table) -> list[Panel]:
             counts.append(np.zeros(price.shape, dtype=np.int64))
             counts[-1][place] = daily[name].to_numpy()[rows]
         of = (channels[pair // len(levels)], levels[pair % len(levels)])
-        found.append(Panel(*of, daily["unit"][int(rows[0])].as_py(), tuple(named), names, days, price, *counts))
-    return found
+        groups.append(
+            PricePanel(*of, daily["unit"][int(rows[0])].as_py(), tuple(named), names, days, price, *counts)
+        )
+    return groups
 
 
 def _numbered(texts: pa.ChunkedArray) -> tuple[Ints, list[str]]:
-    """(place of each text in the sorted list of distinct ones, that list)."""
+    """Index of each text in the sorted list of distinct texts, and that list."""
     coded = pc.dictionary_encode(pc.cast(texts, pa.string())).combine_chunks()
     names = coded.dictionary.to_pylist()
     order = sorted(range(len(names)), key=names.__getitem__)
@@ -65,8 +70,8 @@ def _numbered(texts: pa.ChunkedArray) -> tuple[Ints, list[str]]:
     return rank[coded.indices.to_numpy()], [names[i] for i in order]
 
 
-def lagged(panel: Panel, days: int) -> Floats:
-    """(regions, days) the price so many calendar days before; NaN when nobody reported on that very day."""
+def lagged(panel: PricePanel, days: int) -> Floats:
+    """The price so many calendar days before, (regions, days); NaN without a report on that very day."""
     at = np.searchsorted(panel.days, panel.days - days)
-    there = panel.days[at] == panel.days - days
-    return np.where(there, panel.price[:, at], np.nan)
+    reported = panel.days[at] == panel.days - days
+    return np.where(reported, panel.price[:, at], np.nan)

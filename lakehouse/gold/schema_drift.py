@@ -1,5 +1,6 @@
-"""Payloads with fields that no contract names -> gold.schema_drift: names, types and counts, never a value."""
+"""Unknown fields of payloads -> rows of gold.schema_drift: names, types and counts, never a value."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,17 +8,27 @@ from typing import Any
 
 import orjson
 
-from lakehouse.contract import kinds
+from lakehouse.contracts.contract import kinds
 
+Row = dict[str, Any]
+Key = tuple[str, str]  # kind, field
 RULE = "field_unknown"
 NAME_LENGTH = 100
 FIELDS_PER_KIND = 200  # senders choose the names: they must not fill the table
 OTHERS = "*"
-TYPES = {str: "string", bool: "boolean", int: "number", float: "number", dict: "object", list: "array", type(None): "null"}
+TYPES = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    dict: "object",
+    list: "array",
+    type(None): "null",
+}
 
 
 @dataclass(frozen=True)
-class Bearer:
+class EventWithUnknownField:
     """An accepted event with fields that no contract names."""
 
     kind: str
@@ -28,7 +39,7 @@ class Bearer:
 
 
 def unknown_fields(kind: str, payload: bytes) -> dict[str, str]:
-    """Name -> JSON type of the fields that the kind's contract does not name; none when the bytes are not one JSON object."""
+    """Name -> JSON type of the fields that the contract does not name; empty unless it is one JSON object."""
     try:
         fields = orjson.loads(payload)
     except orjson.JSONDecodeError:  # what Spark reads and orjson does not, such as numbers beyond 1e308
@@ -38,40 +49,53 @@ def unknown_fields(kind: str, payload: bytes) -> dict[str, str]:
     return {name[:NAME_LENGTH]: TYPES[type(value)] for name, value in pairs if name not in known}
 
 
-def add(rows: Mapping[tuple[str, str], dict[str, Any]], bearers: Iterable[Bearer]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Rows by (kind, field), with the events added, which are in order of arrival and not counted yet."""
-    found = dict(rows)
-    named: dict[str, int] = {}
-    for kind, _ in found:
-        named[kind] = named.get(kind, 0) + 1
-    for one in bearers:
-        fields = unknown_fields(one.kind, one.payload)
-        for name, types in _places(one.kind, fields, found, named).items():
-            known = found.get((one.kind, name))
+def add(current: Mapping[Key, Row], events: Iterable[EventWithUnknownField]) -> dict[Key, Row]:
+    """The rows with the events counted. `events`: in order of arrival, none of them counted before."""
+    rows = dict(current)
+    field_counts = Counter(kind for kind, _ in rows)
+    for event in events:
+        fields = unknown_fields(event.kind, event.payload)
+        for name, types in _counted_names(event.kind, fields, rows, field_counts[event.kind]).items():
+            known = rows.get((event.kind, name))
             if known is None:
-                named[one.kind] = named.get(one.kind, 0) + 1
-                known = _first(one, name)
-            found[one.kind, name] = known | {
+                field_counts[event.kind] += 1
+                known = _new_row(event, name)
+            rows[event.kind, name] = known | {
                 "json_types": sorted({*known["json_types"], *types}),
                 "events": known["events"] + 1,
-                "last_seen_at": max(known["last_seen_at"], one.ingested_at),
+                "last_seen_at": max(known["last_seen_at"], event.ingested_at),
             }
-    return found
+    return rows
 
 
-def _places(
-    kind: str, fields: Mapping[str, str], found: Mapping[tuple[str, str], Any], named: Mapping[str, int]
+def _counted_names(
+    kind: str, fields: Mapping[str, str], rows: Mapping[Key, Row], field_count: int
 ) -> dict[str, set[str]]:
-    """Name under which each field is counted -> its types; an event counts once for all that have no row of their own."""
-    places: dict[str, set[str]] = {}
-    room = FIELDS_PER_KIND - named.get(kind, 0)
-    for name, json_type in fields.items():
-        if (kind, name) not in found:
-            name, room = (name, room - 1) if room > 0 else (OTHERS, room)
-        places.setdefault(name, set()).add(json_type)
-    return places
+    """Name under which each field is counted -> its types.
+
+    An event counts once for all of its fields that get no row of their own.
+    """
+    names: dict[str, set[str]] = {}
+    available = FIELDS_PER_KIND - field_count
+    for field, json_type in fields.items():
+        name = field
+        if (kind, field) not in rows:
+            if available > 0:
+                available -= 1
+            else:
+                name = OTHERS
+        names.setdefault(name, set()).add(json_type)
+    return names
 
 
-def _first(one: Bearer, name: str) -> dict[str, Any]:
-    seen = {"first_event_id": one.event_id, "first_source": one.source, "first_seen_at": one.ingested_at}
-    return {"kind": one.kind, "field": name, "json_types": [], "events": 0, **seen, "last_seen_at": one.ingested_at}
+def _new_row(event: EventWithUnknownField, field: str) -> Row:
+    return {
+        "kind": event.kind,
+        "field": field,
+        "json_types": [],
+        "events": 0,
+        "first_event_id": event.event_id,
+        "first_source": event.source,
+        "first_seen_at": event.ingested_at,
+        "last_seen_at": event.ingested_at,
+    }

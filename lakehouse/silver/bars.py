@@ -16,7 +16,10 @@ def transform(parsed: DataFrame) -> DataFrame:
             "asset_class": F.col("p.asset_class"),
             "interval": F.col("p.interval"),
             "bar_time": F.col("given_bar_time"),
-            "bar_date": F.when(F.col("given_bar_time").isNotNull(), F.substring("p.bar_time", 1, DAY_WRITTEN).try_cast("date")),
+            "bar_date": F.when(
+                F.col("given_bar_time").isNotNull(),
+                F.substring("p.bar_time", 1, DAY_WRITTEN).try_cast("date"),
+            ),
             "open": F.nullif("p.open", F.lit(0.0)),
             "high": F.col("p.high"),
             "low": F.col("p.low"),

@@ -5,22 +5,39 @@ from collections.abc import Mapping
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from lakehouse.quality import sql_text
-from lakehouse.reference import DEFAULT_TIMEZONE, commodities, commodity_aliases, provinces, region_aliases, spellings
+from lakehouse.contracts.rule_messages import sql_literal
+from lakehouse.reference import (
+    DEFAULT_TIMEZONE,
+    commodities,
+    commodity_aliases,
+    provinces,
+    region_aliases,
+    spellings,
+)
 
 SUGGESTIONS = 3
 
 
 def lookup_row(table: Mapping[str, Mapping[str, object]], key: str) -> Column:
-    """The row (a struct) of the SQL expression `key` in a small table, null when it is not there: one search for all columns."""
-    rows = (", ".join(f"'{name}', {sql_text(value)}" for name, value in row.items()) for row in table.values())
-    literal = ", ".join(f"{sql_text(name)}, named_struct({row})" for name, row in zip(table, rows, strict=True))
+    """The row (a struct) of the SQL expression `key` in a small table, null when it is not there.
+
+    One search finds all columns.
+    """
+    rows = (
+        ", ".join(f"'{name}', {sql_literal(value)}" for name, value in row.items()) for row in table.values()
+    )
+    literal = ", ".join(
+        f"{sql_literal(name)}, named_struct({row})" for name, row in zip(table, rows, strict=True)
+    )
     return F.expr(f"element_at(map({literal}), {key})")
 
 
 def lookup_sql(table: Mapping[str, object], key: str) -> str:
-    """SQL of the value of the SQL expression `key` in a small table, null when it is not there. The table must not be empty."""
-    literal = ", ".join(sql_text(item) for pair in table.items() for item in pair)
+    """SQL of the value of the SQL expression `key` in a small table, null when it is not there.
+
+    The table must not be empty.
+    """
+    literal = ", ".join(sql_literal(item) for pair in table.items() for item in pair)
     return f"element_at(map({literal}), {key})"
 
 
@@ -36,14 +53,21 @@ def matching_key(name: str) -> str:
 
 def region_row(name: str) -> Column:
     """struct<code, name, timezone> of the province that the SQL expression names; null when it is none."""
-    places = {place.code: {"code": place.code, "name": place.name, "timezone": place.timezone} for place in provinces().values()}
+    places = {
+        place.code: {"code": place.code, "name": place.name, "timezone": place.timezone}
+        for place in provinces().values()
+    }
     return lookup_row({key: places[code] for key, code in region_aliases().items()}, matching_key(name))
 
 
 def commodity_row(name: str) -> Column:
     """struct<id, is_group> of the commodity that the SQL expression names; null when it is none."""
-    goods = {good.id: {"id": good.id, "is_group": good.is_group} for good in commodities().values()}
-    return lookup_row({key: goods[found] for key, found in commodity_aliases().items()}, matching_key(name))
+    rows = {
+        commodity.id: {"id": commodity.id, "is_group": commodity.is_group}
+        for commodity in commodities().values()
+    }
+    by_alias = {alias: rows[commodity_id] for alias, commodity_id in commodity_aliases().items()}
+    return lookup_row(by_alias, matching_key(name))
 
 
 def local_day(time: str, timezone: Column) -> Column:
@@ -57,12 +81,17 @@ def month(day: Column) -> Column:
 
 
 def nearest(list_name: str, name: str) -> str:
-    """SQL of a text: the names of a reference list that are fewest letters away from the SQL expression `name`, nearest first.
+    """SQL of a text: the names of a reference list nearest to `name`, by the number of letters that differ.
 
-    Meant for messages only: it looks at every spelling, which a rule that all rows pass could not afford.
+    `name` is an SQL expression. For messages only: every spelling is compared, which is too slow for a check.
     """
-    rows = ", ".join(f"named_struct('key', {sql_text(key)}, 'name', {sql_text(shown)})" for key, shown in spellings(list_name))
-    ordered = f"array_sort(transform(array({rows}), n -> named_struct('far', levenshtein(n.key, k), 'name', n.name)))"
+    rows = ", ".join(
+        f"named_struct('key', {sql_literal(key)}, 'name', {sql_literal(shown)})"
+        for key, shown in spellings(list_name)
+    )
+    distance = "named_struct('far', levenshtein(n.key, k), 'name', n.name)"
+    ordered = f"array_sort(transform(array({rows}), n -> {distance}))"
     first = f"array_join(slice(array_distinct(transform({ordered}, n -> n.name)), 1, {SUGGESTIONS}), ', ')"
     key = matching_key(f"substring({name}, 1, 64)")
-    return f"get(transform(array({key}), k -> {first}), 0)"  # a lambda, so that the key is made once and not once a spelling
+    # A lambda, so that the key is made once and not once a spelling.
+    return f"get(transform(array({key}), k -> {first}), 0)"

@@ -3,12 +3,21 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.contract import kinds
+from lakehouse.contracts.contract import kinds
 from lakehouse.silver.names import month
 
-MADE = {"event_id", "symbol", "decided_at", "executed_at", "event_time"}  # columns that are not a payload field as it stands
+# Columns that are not copied from a payload field.
+COMPUTED_COLUMNS = {
+    "event_id",
+    "symbol",
+    "decided_at",
+    "executed_at",
+    "event_time",
+}
 FIELDS = [
-    field.name for field in kinds()["order"].payload if field.name in kinds()["order"].column_names and field.name not in MADE
+    field.name
+    for field in kinds()["order"].payload
+    if field.name in kinds()["order"].column_names and field.name not in COMPUTED_COLUMNS
 ]
 
 

@@ -20,7 +20,9 @@ def transform(parsed: DataFrame) -> DataFrame:
             "title": F.col("p.title"),
             "lang": F.lower("p.lang"),
             "symbols": F.expr(f"array_distinct(transform(coalesce(p.symbols, {NONE}), s -> upper(trim(s))))"),
-            "commodities": F.expr("array_distinct(transform(filter(named, n -> n.id is not null), n -> n.id))"),
+            "commodities": F.expr(
+                "array_distinct(transform(filter(named, n -> n.id is not null), n -> n.id))"
+            ),
             "unknown_commodities": F.expr("transform(filter(named, n -> n.id is null), n -> n.given)"),
             "market_date": market_date,
             "event_month": month(market_date),

@@ -3,23 +3,27 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.contract import kinds
+from lakehouse.contracts.contract import kinds
 from lakehouse.reference import DEFAULT_TIMEZONE, markets, provinces
 from lakehouse.silver.names import lookup
 
-READ_TOGETHER = ("metric", "value")  # columns that come from `readings`
+# Columns that come from `readings`.
+READ_TOGETHER = ("metric", "value")
 METRICS = tuple(field.name for field in kinds()["sensor"].payload if field.one_of == "metric")
 
 
 def transform(parsed: DataFrame) -> DataFrame:
-    """Parsed sensor events, one row an event, with `readings`: array<struct<metric, value>>; rules judge afterwards."""
+    """Parsed sensor events, one row an event, with `readings`: array<struct<metric, value>>."""
     listed = {market.market_id: market.region_code for market in markets().values()}
     zones = {place.code: place.timezone for place in provinces().values()}
     placed = parsed.withColumn("listed_region_code", lookup(listed, "p.market_id"))
     timezone = F.coalesce(lookup(zones, "listed_region_code"), F.lit(DEFAULT_TIMEZONE))
     market_date = F.to_date(F.from_utc_timestamp("event_time", timezone))
     readings = [
-        F.when(F.col(f"p.{metric}").isNotNull(), F.struct(F.lit(metric).alias("metric"), F.col(f"p.{metric}").alias("value")))
+        F.when(
+            F.col(f"p.{metric}").isNotNull(),
+            F.struct(F.lit(metric).alias("metric"), F.col(f"p.{metric}").alias("value")),
+        )
         for metric in METRICS
     ]
     device = F.concat_ws("|", "p.market_id", F.coalesce("p.device_id", F.lit("")))

@@ -8,14 +8,16 @@ from lakehouse.silver.names import commodity_row, local_day, month, region_row
 
 def transform(parsed: DataFrame) -> DataFrame:
     """Parsed stock events with the columns of silver.stocks and those that its rules read."""
-    named = parsed.withColumns({"good": commodity_row("p.commodity"), "place": region_row("p.region")})
+    named = parsed.withColumns(
+        {"listed_commodity": commodity_row("p.commodity"), "place": region_row("p.region")}
+    )
     market_date = local_day("event_time", F.col("place.timezone"))
     return named.withColumns(
         {
             "entity_id": F.col("p.entity_id"),
             "entity_type": F.col("p.entity_type"),
-            "commodity": F.col("good.id"),
-            "commodity_is_group": F.col("good.is_group"),
+            "commodity": F.col("listed_commodity.id"),
+            "commodity_is_group": F.col("listed_commodity.is_group"),
             "quantity_kg": F.col("p.quantity_kg"),
             "capacity_kg": F.col("p.capacity_kg"),
             "region_code": F.col("place.code"),

@@ -1,4 +1,4 @@
-"""bronze.events of one kind -> the same rows with a verdict: `mask`, `reasons`, and `row`, the silver row if accepted."""
+"""Rows of bronze.events of one kind with their verdict: `mask`, `reasons`, and `row`, the silver row."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -8,25 +8,29 @@ from types import ModuleType
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.contract import Contract, Rule, contracts, kinds, rule_set
-from lakehouse.quality import REASONS_TYPE, bound, reasons, violations, warnings
+from lakehouse.contracts.contract import Contract, Rule, contracts, kinds, rule_set
+from lakehouse.contracts.history_rules import with_knobs
+from lakehouse.contracts.rule_masks import REASONS_TYPE, reasons, violations, warnings
 from lakehouse.silver.payload import constants, parse
 
 ROW = "row"
-# What a verdict keeps of bronze.events beside the silver row; the payload travels as text, which holds any bytes unchanged.
+# Columns of bronze.events that a verdict keeps with the silver row. The payload travels as text, which
+# holds any bytes unchanged.
 KEPT = ("topic", "partition", "offset", "event_id", "source", "received_at", "content_type", "ingested_at")
-RAW = {"raw_market": "market_id", "raw_commodity": "commodity"}  # as given, for people who look through the quarantine
-READINGS = "readings"  # several silver rows in one event: array<struct<…>> of the columns that differ
+# Values as given, for people who look through the quarantine.
+RAW = {"raw_market": "market_id", "raw_commodity": "commodity"}
+# Several silver rows in one event: array<struct<…>> of the columns that differ.
+READINGS = "readings"
 
 
 @cache
 def transform_of(kind: str) -> ModuleType:
-    """The module beside the contract that makes the kind's silver rows: silver.prices -> lakehouse/silver/prices.py."""
+    """The module that makes the kind's silver rows: silver.prices -> lakehouse/silver/prices.py."""
     return import_module(f"lakehouse.{kinds()[kind].table}")
 
 
 def row_columns(contract: Contract) -> list[str]:
-    """Fields of the `row` struct: the contract's columns that are not KEPT; those inside READINGS stand for themselves."""
+    """Fields of the `row` struct: the contract's columns that are neither KEPT nor inside READINGS."""
     inside = getattr(transform_of(contract.kind or ""), "READ_TOGETHER", ())
     names = [name for name in contract.column_names if name not in KEPT and name not in inside]
     return [*names, READINGS] if inside else names
@@ -35,35 +39,41 @@ def row_columns(contract: Contract) -> list[str]:
 def rules_of(kind: str, knobs: Mapping[str, object]) -> tuple[Rule, ...]:
     """The rules of a kind with every `${…}` replaced; bit n of a mask is rule n."""
     contract = kinds()[kind]
-    return bound(contract, {**knobs, **constants(contract)})
+    return with_knobs(contract.table, contract.rules, {**knobs, **constants(contract)})
 
 
-def judged(events: DataFrame, kind: str, knobs: Mapping[str, object]) -> DataFrame:
-    """One row an event: KEPT columns, text, mask bigint, reasons array<struct> (null: accepted), row struct (the silver row).
+def with_verdicts(events: DataFrame, kind: str, knobs: Mapping[str, object]) -> DataFrame:
+    """One row an event with its verdict by the row rules.
 
-    `events`: rows of bronze.events of this kind. `knobs`: values of the `${…}` in rules (settings().validation).
+    Columns: KEPT, text, mask bigint, reasons array<struct> (null: accepted), row struct (silver), RAW.
+    `events`: rows of bronze.events of this kind. `knobs`: of settings().validation.
     """
     contract = kinds()[kind]
     rules = rules_of(kind, knobs)
     narrow = events.select(*KEPT, F.col("kind"), F.col("value").cast("string").alias("text"))
     transformed = transform_of(kind).transform(parse(narrow, contract)).withColumn("mask", violations(rules))
-    made = {"_warnings": warnings(rules, "mask"), "rule_set": F.lit(rule_set(knobs))}
+    derived = {"_warnings": warnings(rules, "mask"), "rule_set": F.lit(rule_set(knobs))}
     fields = {field.name for field in contract.payload}
-    raw = {name: F.substring(f"p.{name}", 1, 200) if name in fields else F.lit(None).cast("string") for name in RAW.values()}
+    raw = {
+        name: F.substring(f"p.{name}", 1, 200) if name in fields else F.lit(None).cast("string")
+        for name in RAW.values()
+    }
     return transformed.select(
         *KEPT,
         "text",
         "mask",
         reasons(rules, "mask").alias("reasons"),
-        F.struct(*(made[name].alias(name) if name in made else F.col(name) for name in row_columns(contract))).alias(ROW),
+        F.struct(
+            *(derived[name].alias(name) if name in derived else F.col(name) for name in row_columns(contract))
+        ).alias(ROW),
         *(raw[field].alias(name) for name, field in RAW.items()),
     )
 
 
-# What the stream adds to the judged rows whose fate the row rules alone do not settle; one row an event.
-# landing: silver, quarantine or nowhere; added: reasons beside the row's own; waived: rules that a person let pass;
-# noted: names for _warnings; evidence, suggestion: JSON text; generation: how often it went round the review loop.
-MARKS = {
+# What the stream adds to rows whose landing the row rules alone do not decide; one row an event.
+# landing: silver, quarantine or nowhere; added: reasons besides the row's own; waived: rules that an operator
+# waived; noted: names for _warnings; evidence, suggestion: JSON text; generation: number of reviews before.
+ROW_OUTCOME = {
     "landing": "string",
     "added": REASONS_TYPE,
     "waived": "array<string>",
@@ -74,26 +84,35 @@ MARKS = {
 }
 
 
-def settled(rows: DataFrame, marks: DataFrame | None, place: Sequence[str], usual: Sequence[str]) -> DataFrame:
-    """Judged rows with the columns of MARKS, unchanged when there is nothing to add.
+def with_outcomes(
+    rows: DataFrame, outcomes: DataFrame | None, place: Sequence[str], usual: Sequence[str]
+) -> DataFrame:
+    """Rows of `with_verdicts` with the columns of ROW_OUTCOME, unchanged when there is nothing to add.
 
-    `marks`: MARKS beside `place`, which names a row; the other rows land by their reasons and bear the warnings `usual`.
+    `outcomes`: ROW_OUTCOME and `place`, the columns that identify a row. All other rows land by their reasons
+    and have the warnings `usual`.
     """
-    if marks is None and not usual:
+    if outcomes is None and not usual:
         return rows
-    noted = F.array(*map(F.lit, usual)).cast(MARKS["noted"])
+    noted = F.array(*map(F.lit, usual)).cast(ROW_OUTCOME["noted"])
     own = F.when(F.col("reasons").isNull(), "silver").otherwise("quarantine")
-    if marks is None:
-        nothing = {name: F.lit(None).cast(spark_type) for name, spark_type in MARKS.items()}
+    if outcomes is None:
+        nothing = {name: F.lit(None).cast(spark_type) for name, spark_type in ROW_OUTCOME.items()}
         return rows.withColumns({**nothing, "noted": noted, "landing": own})
-    joined = rows.join(F.broadcast(marks), list(place), "left")
+    joined = rows.join(F.broadcast(outcomes), list(place), "left")
     return joined.withColumns(
-        {"noted": F.when(F.col("landing").isNull(), noted).otherwise(F.col("noted")), "landing": F.coalesce("landing", own)}
+        {
+            "noted": F.when(F.col("landing").isNull(), noted).otherwise(F.col("noted")),
+            "landing": F.coalesce("landing", own),
+        }
     )
 
 
 def accepted_rows(rows: DataFrame, kind: str) -> DataFrame:
-    """Judged rows, settled or not, that land in silver -> rows of the kind's table, in the contract's columns and order."""
+    """Rows of the kind's table, in the contract's columns: those of `with_verdicts` that land in silver.
+
+    The outcomes may have been added or not.
+    """
     contract = kinds()[kind]
     if "landing" in rows.columns:
         flat = rows.filter("landing = 'silver'").select(*_accepted_columns(kind))
@@ -105,7 +124,7 @@ def accepted_rows(rows: DataFrame, kind: str) -> DataFrame:
 
 @cache
 def _accepted_columns(kind: str) -> tuple[Column, ...]:
-    """What a settled row becomes, before readings are taken apart."""
+    """Columns of an accepted row with an outcome, before its readings become rows."""
     noted = F.expr(f"concat({ROW}._warnings, coalesce(noted, array()))").alias("_warnings")
     inside = (F.col(f"{ROW}.{name}") for name in row_columns(kinds()[kind]) if name != "_warnings")
     return (*map(F.col, KEPT), *inside, noted)
@@ -117,16 +136,20 @@ def _columns_of(table: str) -> tuple[Column, ...]:
 
 
 def quarantine_rows(rows: DataFrame, kind: str, rule_set: str) -> DataFrame:
-    """Judged rows, settled or not, that are doubtful -> rows of silver.quarantine."""
+    """Rows of silver.quarantine: those of `with_verdicts` that are refused, with or without outcomes."""
     if "landing" not in rows.columns:
-        nothing = {name: F.lit(None).cast(spark_type) for name, spark_type in MARKS.items() if name != "landing"}
+        nothing = {
+            name: F.lit(None).cast(spark_type)
+            for name, spark_type in ROW_OUTCOME.items()
+            if name != "landing"
+        }
         rows = rows.filter("reasons is not null").withColumns({**nothing, "landing": F.lit("quarantine")})
     return rows.filter("landing = 'quarantine'").select(*_quarantine_columns(kind, rule_set))
 
 
 @cache
 def _quarantine_columns(kind: str, rule_set: str) -> tuple[Column, ...]:
-    """Made once: each costs some calls into the JVM, every batch."""
+    """Columns of silver.quarantine, built once: each costs calls into the JVM in every batch."""
     none = f"cast(array() as {REASONS_TYPE})"
     own = f"filter(coalesce(reasons, {none}), r -> waived is null or not array_contains(waived, r.rule))"
     reason = "named_struct('rule', w, 'severity', 'warn', 'message', w)"

@@ -1,31 +1,39 @@
-"""Judging row after row: each is compared with what landed before it, then takes its place there if it lands itself."""
+"""Validators that judge row by row: each row is compared with the rows that landed before it."""
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.contract import kinds
+from lakehouse.contracts.contract import kinds
+from lakehouse.contracts.history_rules import compile_checks, history_rules
+from lakehouse.contracts.rule_functions import row_violation
+from lakehouse.contracts.rule_messages import render_message
 from lakehouse.validation import Flags, Judgement
 
-ARRIVAL = ("ingested_at", "partition", "offset")  # the order in which the stream judges; within a series that of Kafka
+# The order in which the stream judges; within a series that of Kafka.
+ARRIVAL = ("ingested_at", "partition", "offset")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FEW_PIECES = 64  # of silver that wait to be taken up, before they are put together and thinned out
-SECOND = 1_000_000  # times in here are microseconds since 1970, as Arrow keeps them
+# Pieces of silver that wait to be remembered, before they are put together and thinned out.
+FEW_PIECES = 64
+# Times in here are microseconds since 1970, as Arrow keeps them.
+SECOND = 1_000_000
 DAY = 86_400 * SECOND
 Row = TypeVar("Row", bound=tuple[Any, ...])
-Seen = TypeVar("Seen", bound=NamedTuple)
+Evidence = TypeVar("Evidence", bound=NamedTuple)
 
 
 def utc(microseconds: int | None) -> str | None:
     """2024-01-01T00:00:00Z, None for none."""
-    return None if microseconds is None else (EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")
+    return (
+        None
+        if microseconds is None
+        else (EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")
+    )
 
 
 def listed(column: pa.ChunkedArray) -> list[Any]:
@@ -37,48 +45,57 @@ def listed(column: pa.ChunkedArray) -> list[Any]:
 
 
 def newest(table: pa.Table, by: tuple[str, ...]) -> pa.Table:
-    """Of each series (all of `by` but the last, which is a time) the newest row; of equal times the last that arrived."""
+    """The newest row of each series; of equal times the last that arrived.
+
+    `by`: the columns of the series, then the one of the time.
+    """
     ordered = table.sort_by([(name, "ascending") for name in (*by, *ARRIVAL)])
     numbered = ordered.append_column("nth", pa.array(np.arange(ordered.num_rows)))
     return ordered.take(numbered.group_by(list(by[:-1])).aggregate([("nth", "max")])["nth_max"])
 
 
-def sentence(template: str, seen: Mapping[str, Any]) -> str:
-    """A rule's message with every {name} replaced by the evidence of that name."""
+class InOrder(ABC, Generic[Row, Evidence]):
+    """A validator that judges rows one by one, so that cutting the stream into calls cannot change a verdict.
 
-    def shown(match: re.Match[str]) -> str:
-        value = seen[match.group(1)]
-        return f"{value:.6g}" if isinstance(value, float) else str(value)
+    A row is compared with accepted rows that came before it in Kafka's order of its series, and becomes part
+    of the state only if it lands. `load` walks the same way through the rows of silver, in their order of
+    arrival, and so ends in the same state. The rows of one series must therefore share a Kafka partition;
+    between partitions no order is promised.
 
-    return re.sub(r"\{(\w+)\}", shown, template)
-
-
-class InOrder(ABC, Generic[Row, Seen]):
-    """A validator that walks through the rows one by one, so that cutting the stream into calls cannot change a verdict.
-
-    A row is compared with accepted rows that came before it in Kafka's order of its series, and takes part in the state only if
-    it lands: `load` walks the same way through the rows of silver, in their order of arrival, and so ends in the same state.
-    The rows of one series must therefore share a Kafka partition; between partitions no order is promised.
+    A subclass computes the evidence. What violates a rule, and which rules keep a row out of silver, is read
+    from the kind's contract.
     """
 
     kind: ClassVar[str]
-    reads: ClassVar[tuple[str, ...]]  # columns that make a row, in the order of its fields
-    rules: ClassVar[Mapping[str, Callable[[Any], bool]]]  # rule -> is it violated, by the evidence
-    errors: ClassVar[frozenset[str]] = frozenset()  # those that keep a row out of silver
-    looks_back_days: ClassVar[int | None] = None  # the state depends on rows that arrived within so many days; None: on all
-    newest_by: ClassVar[tuple[str, ...]] = ()  # (…series, time) when only the newest row of a series is remembered
+    # Columns that make a row, in the order of its fields.
+    reads: ClassVar[tuple[str, ...]]
+    # Names of the evidence, which the checks of the kind's rules may use.
+    evidence: ClassVar[tuple[str, ...]]
+    # The state depends on rows that arrived within so many days; None: on all.
+    looks_back_days: ClassVar[int | None] = None
+    # (…series, time) when only the newest row of a series is remembered.
+    newest_by: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, knobs: Mapping[str, object]) -> None:
+        """Raises ContractError when a rule's check reads evidence that there is not."""
         self.columns = (*self.reads, *ARRIVAL)
-        self._loaded: list[pa.Table] = []  # waits for the first call of `judge`, when the last of it has come
+        self.rules = {rule.name: rule for rule in history_rules(self.kind, knobs)}
+        table = kinds()[self.kind].table
+        self._violated = compile_checks(table, self.rules.values(), row_violation, self.evidence)
+        # Most rows violate nothing: one call finds that out.
+        all_checks = " and ".join(f"({rule.check})" for rule in self.rules.values()) or "true"
+        self._violates_any = row_violation(all_checks, self.evidence)
+        self._errors = frozenset(name for name, rule in self.rules.items() if rule.severity == "error")
+        # Waits for the first call of `judge`, when all of it has come.
+        self._loaded: list[pa.Table] = []
 
     @abstractmethod
-    def compare(self, row: Row) -> Seen:
-        """What the row is judged by: itself and what came before it. Unreadable values are None and compare with nothing."""
+    def compare(self, row: Row) -> Evidence:
+        """What the row is judged by: itself and what came before. Unreadable values are None."""
 
     @abstractmethod
-    def take_up(self, row: Row) -> None:
-        """The row landed."""
+    def remember(self, row: Row) -> None:
+        """Make a row that landed part of the state."""
 
     def rows(self, table: pa.Table) -> Iterable[Row]:
         """The table's rows, each a tuple of `reads`; those of an event stay one row."""
@@ -86,7 +103,7 @@ class InOrder(ABC, Generic[Row, Seen]):
         return zip(*columns, strict=True)  # type: ignore[return-value]  # plain tuples with the fields of Row
 
     def load(self, accepted: pa.Table) -> None:
-        """Take up rows of the silver table, in any order, before the first call of `judge`."""
+        """Remember rows of the silver table, given in any order, before the first call of `judge`."""
         self._loaded.append(self.remembered(accepted.select(self.columns)))
         if len(self._loaded) > FEW_PIECES:
             self._loaded = [self.remembered(pa.concat_tables(self._loaded))]
@@ -100,40 +117,36 @@ class InOrder(ABC, Generic[Row, Seen]):
         since = pc.max(accepted["ingested_at"]).as_py() - timedelta(days=self.looks_back_days)
         return accepted.filter(pc.field("ingested_at") >= since)
 
-    def _take_up_loaded(self) -> None:
+    def _remember_loaded(self) -> None:
         if self._loaded:
             loaded = pa.concat_tables(self._loaded).sort_by([(name, "ascending") for name in ARRIVAL])
             self._loaded = []
             for row in self.rows(loaded):
-                self.take_up(row)
+                self.remember(row)
 
     def judge(self, rows: pa.Table, passed: Flags, released: Flags) -> Judgement:
         """Judge rows in order of arrival; those that land are what later rows are compared with."""
-        self._take_up_loaded()
+        self._remember_loaded()
         violated = {rule: np.zeros(rows.num_rows, dtype=np.bool_) for rule in self.rules}
-        seen = list(self._walk(self.rows(rows), passed.tolist(), released.tolist(), violated))
+        evidence = list(self._walk(self.rows(rows), passed.tolist(), released.tolist(), violated))
         return Judgement(
             violated={rule: flags for rule, flags in violated.items() if flags.any()},
-            message=lambda rule, row: sentence(self.messages[rule], seen[row]._asdict()),
-            evidence=lambda row: seen[row]._asdict(),
+            message=lambda rule, row: render_message(self.rules[rule].message, evidence[row]._asdict()),
+            evidence=lambda row: evidence[row]._asdict(),
         )
 
     def _walk(
         self, rows: Iterable[Row], passed: list[bool], released: list[bool], violated: Mapping[str, Flags]
-    ) -> Iterator[Seen]:
-        for nth, row in enumerate(rows):
-            seen = self.compare(row)
-            lands = passed[nth]
-            for rule, breaks in self.rules.items():
-                if breaks(seen):
-                    violated[rule][nth] = True
-                    if rule in self.errors and not released[nth]:
-                        lands = False
+    ) -> Iterator[Evidence]:
+        for number, row in enumerate(rows):
+            evidence = self.compare(row)
+            lands = passed[number]
+            if self._violates_any(evidence):
+                for rule, is_violated in self._violated.items():
+                    if is_violated(evidence):
+                        violated[rule][number] = True
+                        if rule in self._errors and not released[number]:
+                            lands = False
             if lands:
-                self.take_up(row)
-            yield seen
-
-    @cached_property
-    def messages(self) -> Mapping[str, str]:
-        """Rule -> its sentence, as the contract has it."""
-        return {rule.name: rule.message for rule in kinds()[self.kind].rules}
+                self.remember(row)
+            yield evidence

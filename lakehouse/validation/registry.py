@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from lakehouse.validation import Validator
-from lakehouse.validation.bars import Bars
-from lakehouse.validation.listings import Listings
-from lakehouse.validation.posts import Posts
-from lakehouse.validation.prices import PriceValidator
-from lakehouse.validation.sensors import Sensors
-from lakehouse.validation.stocks import Stocks
+from lakehouse.validation.kinds.bars import Bars
+from lakehouse.validation.kinds.listings import Listings
+from lakehouse.validation.kinds.posts import Posts
+from lakehouse.validation.kinds.sensors import Sensors
+from lakehouse.validation.kinds.stocks import Stocks
+from lakehouse.validation.prices.validator import PriceValidator
 
 VALIDATORS: dict[str, Callable[[Mapping[str, object]], Validator]] = {
     "bar": Bars,

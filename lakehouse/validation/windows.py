@@ -52,4 +52,6 @@ def median_of(values: Floats, at_least: int) -> float:
     """Median of the finite values; NaN when there are fewer than `at_least`."""
     finite = np.sort(values[np.isfinite(values)])
     size = len(finite)
-    return float((finite[(size - 1) // 2] + finite[size // 2]) / 2) if size >= max(at_least, 1) else float("nan")
+    return (
+        float((finite[(size - 1) // 2] + finite[size // 2]) / 2) if size >= max(at_least, 1) else float("nan")
+    )

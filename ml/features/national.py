@@ -1,61 +1,98 @@
-"""Features of where a series stands among the other provinces of its good, and of where they go."""
+"""Features of a series' place among the provinces of its commodity, and of the moves of those provinces."""
+
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
+from ml.data.panel import Floats
 from ml.features import rolling
-from ml.features.base import Base
-from ml.features.feature import CHOSEN, CUT, Told, named
-from ml.panel import Floats
+from ml.features.feature import CHOSEN, CUT, Definitions, define_features
+from ml.features.inputs import FeatureInputs
 
-NATIONAL = (1, 3, 7, 14, 28, 90)
+NATIONAL_DAYS = (1, 3, 7, 14, 28, 90)
+# Prefix of a feature -> (field of RelatedSeries, its meaning).
+RELATED = {
+    "lead": ("leaders", "5 provinces whose weekly moves foretold best"),
+    "near": ("neighbours", "other provinces of the island, or those most alike"),
+    "cheap": ("cheapest", "5 cheapest provinces, where it is mostly grown"),
+}
 
 
-def pull(base: Base) -> Floats:
-    """Part of the unusual gap that is still there a week later: regression of g − usual on itself 7 days before, 180 days."""
-    away = base.g - base.g_usual
+def national_move(inputs: FeatureInputs, days: int) -> Floats:
+    """n(days) / v."""
+    return inputs.n(days) / inputs.v
+
+
+def related_move(inputs: FeatureInputs, field: str, days: int) -> Floats:
+    """Mean r(days) of the related series / v."""
+    return inputs.mean_over(getattr(inputs.related, field), inputs.r(days)) / inputs.v
+
+
+def unusual_gap(inputs: FeatureInputs, field: str) -> Floats:
+    """(gap of y to the mean of the related series − its median of 90 days) / v."""
+    gap = inputs.y - inputs.mean_over(getattr(inputs.related, field), inputs.y)
+    return (gap - rolling.median(gap, 90)) / inputs.v
+
+
+def pull(inputs: FeatureInputs) -> Floats:
+    """Share of an unusual gap that is still there a week later.
+
+    Regression of g − its usual value on itself 7 days before, over 180 days.
+    """
+    away = inputs.g - inputs.g_usual
     past = rolling.lagged(away, 7)
     return rolling.mean(away * past, 180, 60) / (rolling.mean(past**2, 180, 60) + 1e-12)
 
 
-def rank(base: Base) -> Floats:
-    """Rank of the price among the provinces of its good, 0 lowest to 1 highest."""
+def rank(inputs: FeatureInputs) -> Floats:
+    """Rank of the price among the provinces of its commodity, 0 lowest to 1 highest."""
 
     def within(part: Floats) -> Floats:
-        ranked = pd.DataFrame(part).rank(method="average").to_numpy()
-        return (ranked - 1) / np.maximum(np.isfinite(part).sum(axis=0) - 1, 1)
+        place: Floats = pd.DataFrame(part).rank(method="average").to_numpy() - 1
+        share: Floats = place / np.maximum(np.isfinite(part).sum(axis=0) - 1, 1)
+        return share
 
-    return base.by_good(base.y, within)
+    return inputs.per_commodity(inputs.y, within)
 
 
-def breadth(base: Base, sign: int) -> Floats:
-    """Share of the good's provinces whose price moved by more than 1 % in 7 days, upwards (1) or downwards (-1)."""
-    week = base.r(7)
+def breadth(inputs: FeatureInputs, sign: int) -> Floats:
+    """Share of the provinces whose price moved by more than 1 % in 7 days, up (sign 1) or down (-1)."""
+    week = inputs.r(7)
     beyond = np.where(np.isfinite(week), (sign * week > 0.01).astype(float), np.nan)
-    return base.by_good(beyond, lambda part: np.nanmean(part, axis=0))
+    return inputs.per_commodity(beyond, lambda part: np.nanmean(part, axis=0))
 
 
-def spread(base: Base) -> Floats:
+def spread(inputs: FeatureInputs) -> Floats:
     """Standard deviation of y over the provinces, relative to its own mean of 90 days."""
-    wide = base.keep("spread", lambda: base.by_good(base.y, lambda part: np.nanstd(part, axis=0)))
-    return wide / (rolling.mean(wide, 90) + 1e-6)
+    deviation = inputs.cached(
+        "spread", lambda: inputs.per_commodity(inputs.y, lambda part: np.nanstd(part, axis=0))
+    )
+    return deviation / (rolling.mean(deviation, 90) + 1e-6)
 
 
-def same_share(base: Base) -> Floats:
-    """Share of the variance of own weekly moves over 180 days that goes with the national ones (squared correlation, signed)."""
-    own, all_others = base.r(7), base.n(7)
-    joint = rolling.mean(own * all_others, 180, 60)
-    return joint / np.sqrt(rolling.mean(own**2, 180, 60) * rolling.mean(all_others**2, 180, 60) + 1e-16)
+def same_share(inputs: FeatureInputs) -> Floats:
+    """Correlation of own and national weekly moves over 180 days, without subtracting means."""
+    own = inputs.r(7)
+    others = inputs.n(7)
+    joint = rolling.mean(own * others, 180, 60)
+    return joint / np.sqrt(rolling.mean(own**2, 180, 60) * rolling.mean(others**2, 180, 60) + 1e-16)
 
 
-def last_year(base: Base, days: int) -> Floats:
-    """What the good's national level did in the `days` days that followed the same weekday 52 weeks before."""
-    nation = base.by_good(np.clip(base.r(days), -0.5, 0.5), lambda part: np.nanmean(part, axis=0))
-    return rolling.lagged(nation, 364 - days)
+def last_year(inputs: FeatureInputs, days: int) -> Floats:
+    """Mean national change / v over the `days` days that followed the same weekday 52 weeks before."""
+    nation = inputs.per_commodity(np.clip(inputs.r(days), -0.5, 0.5), lambda part: np.nanmean(part, axis=0))
+    return rolling.lagged(nation, 364 - days) / inputs.v
 
 
-PLACE: Told = {
-    **{f"n{k}": (f"mean {k}-day log change of the other provinces / v", lambda b, k=k: b.n(k) / b.v) for k in NATIONAL},
+PLACE: Definitions = {
+    **{
+        f"n{days}": (
+            f"mean {days}-day log change of the other provinces / v",
+            partial(national_move, days=days),
+        )
+        for days in NATIONAL_DAYS
+    },
     "n7_lag7": ("n7 as it was 7 days before / v", lambda b: rolling.lagged(b.n(7), 7) / b.v),
     "own1": ("(r1 − n1) / v: the move of a day that others did not make", lambda b: (b.r(1) - b.n(1)) / b.v),
     "own3": ("(r3 − n3) / v", lambda b: (b.r(3) - b.n(3)) / b.v),
@@ -67,37 +104,41 @@ PLACE: Told = {
     "gap_gap28": ("(g − mean of g over 28 days) / v", lambda b: (b.g - rolling.mean(b.g, 28)) / b.v),
     "gap_rank": ("rank among the provinces, 0 lowest to 1 highest", rank),
     "gap_pull": ("part of an unusual gap still there after 7 days, over 180 days", pull),
-    "level_gap14": ("(national level − its mean of 14 days) / v", lambda b: (b.level - rolling.mean(b.level, 14)) / b.v),
-    "level_gap90": ("(national level − its mean of 90 days) / v", lambda b: (b.level - rolling.mean(b.level, 90)) / b.v),
+    "level_gap14": (
+        "(national level − its mean of 14 days) / v",
+        lambda b: (b.level - rolling.mean(b.level, 14)) / b.v,
+    ),
+    "level_gap90": (
+        "(national level − its mean of 90 days) / v",
+        lambda b: (b.level - rolling.mean(b.level, 90)) / b.v,
+    ),
     "breadth_up7": ("share of provinces with r7 > 1 %", lambda b: breadth(b, 1)),
     "breadth_down7": ("share of provinces with r7 < −1 %", lambda b: breadth(b, -1)),
     "spread": ("sd of y over provinces / its mean of 90 days", spread),
     "same_share": ("correlation of own and national weekly moves over 180 days", same_share),
     **{
-        f"last_year{k}": (f"national change in the {k} days after the same weekday 52 weeks before / v",
-                          lambda b, k=k: last_year(b, k) / b.v)
-        for k in (7, 28)
-    },
-}  # fmt: skip
-
-LED: Told = {
-    **{
-        f"{short}{k}": (f"mean {k}-day log change of the {says} / v", lambda b, k=k, name=name: b.over(name, b.r(k)) / b.v)
-        for short, name, says in (
-            ("lead", "leaders", "5 provinces whose weekly moves foretold best"),
-            ("near", "neighbours", "other provinces of the island, or those most alike"),
-            ("cheap", "cheapest", "5 cheapest provinces, where it is mostly grown"),
+        f"last_year{days}": (
+            f"national change in the {days} days after the same weekday 52 weeks before / v",
+            partial(last_year, days=days),
         )
-        for k in (1, 3, 7)
+        for days in (7, 28)
     },
-    "near_gap": ("(gap to the neighbours − its median of 90 days) / v",
-                 lambda b: _unusual(b, b.y - b.over("neighbours", b.y)) / b.v),
-    "lead_gap": ("(gap to the leaders − its median of 90 days) / v", lambda b: _unusual(b, b.y - b.over("leaders", b.y)) / b.v),
-}  # fmt: skip
+}
 
+RELATED_MOVES: Definitions = {
+    **{
+        f"{prefix}{days}": (
+            f"mean {days}-day log change of the {meaning} / v",
+            partial(related_move, field=field, days=days),
+        )
+        for prefix, (field, meaning) in RELATED.items()
+        for days in (1, 3, 7)
+    },
+    "near_gap": (
+        "(gap to the neighbours − its median of 90 days) / v",
+        partial(unusual_gap, field="neighbours"),
+    ),
+    "lead_gap": ("(gap to the leaders − its median of 90 days) / v", partial(unusual_gap, field="leaders")),
+}
 
-def _unusual(base: Base, gap: Floats) -> Floats:
-    return gap - rolling.median(gap, 90)
-
-
-FEATURES = named("provinces", CUT, PLACE) + named("lead-lag", CHOSEN, LED)
+FEATURES = define_features("provinces", CUT, PLACE) + define_features("lead-lag", CHOSEN, RELATED_MOVES)

@@ -1,9 +1,13 @@
-"""Trailing statistics along the days of (series, days) matrices. None of them looks to the right."""
+"""Trailing statistics along the days of (series, days) matrices; NaN values are left out.
+
+None uses a later day.
+"""
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from ml.panel import Floats
+from ml.data.panel import Floats
 
 
 def lagged(values: Floats, days: int) -> Floats:
@@ -15,7 +19,7 @@ def lagged(values: Floats, days: int) -> Floats:
 
 
 def total(values: Floats, window: int) -> Floats:
-    """Sum of the last `window` days, NaN counted as 0; shorter at the begin."""
+    """Sum of the last `window` days, NaN counted as 0; of fewer days at the start."""
     running = np.cumsum(np.nan_to_num(values), axis=-1)
     before = np.zeros_like(running)
     before[..., window:] = running[..., :-window]
@@ -23,30 +27,32 @@ def total(values: Floats, window: int) -> Floats:
 
 
 def mean(values: Floats, window: int, least: int | None = None) -> Floats:
-    """Mean of what is there of the last `window` days; NaN with fewer than `least` (default: half of them)."""
+    """Mean of the last `window` days; NaN with fewer than `least` values (default: half of the days)."""
     count = total(np.isfinite(values).astype(np.float64), window)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(count >= (least or max(window // 2, 1)), total(values, window) / count, np.nan)
 
 
 def deviation(values: Floats, window: int) -> Floats:
-    """Standard deviation (ddof 0) of what is there of the last `window` days; NaN with fewer than half of them."""
+    """Standard deviation (ddof 0) of the last `window` days; NaN with fewer values than half of the days."""
     centre = mean(values, window)
     return np.sqrt(np.maximum(mean(values**2, window) - centre**2, 0.0))
 
 
 def highest(values: Floats, window: int) -> Floats:
-    """Largest of what is there of the last `window` days."""
-    return _frame(values).rolling(window, min_periods=1).max().to_numpy().T
+    """Largest value of the last `window` days."""
+    largest: Floats = _frame(values).rolling(window, min_periods=1).max().to_numpy().T
+    return largest
 
 
 def median(values: Floats, window: int) -> Floats:
-    """Median of what is there of the last `window` days; NaN with fewer than a third of them."""
-    return _frame(values).rolling(window, min_periods=max(window // 3, 1)).median().to_numpy().T
+    """Median of the last `window` days; NaN with fewer values than a third of the days."""
+    medians: Floats = _frame(values).rolling(window, min_periods=max(window // 3, 1)).median().to_numpy().T
+    return medians
 
 
 def smoothed(values: Floats, share: float) -> Floats:
-    """Exponential mean: `share` of the new value, the rest of the old mean; begins with the first value."""
+    """Exponential mean: `share` of the new value, the rest of the old mean; starts at the first value."""
     level = np.full(values.shape, np.nan)
     last = np.full(values.shape[0], np.nan)
     for day in range(values.shape[1]):
@@ -57,7 +63,7 @@ def smoothed(values: Floats, share: float) -> Floats:
     return level
 
 
-def days_since(happened: np.ndarray, most: int = 365) -> Floats:
+def days_since(happened: npt.NDArray[np.bool_], most: int = 365) -> Floats:
     """Days since the last day on which it happened, at most `most`; `most` before the first."""
     day = np.arange(happened.shape[1], dtype=np.float64)
     last = np.maximum.accumulate(np.where(happened, day, -np.inf), axis=1)
@@ -65,4 +71,5 @@ def days_since(happened: np.ndarray, most: int = 365) -> Floats:
 
 
 def _frame(values: Floats) -> pd.DataFrame:
+    """A column per series, as pandas rolls over rows."""
     return pd.DataFrame(values.T)

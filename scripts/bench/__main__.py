@@ -1,6 +1,5 @@
-"""`./run.sh bench [name …]`: the figures of the README, as JSON in LUMBUNG_HOME/bench and as tables."""
+"""`./run.sh bench [name …]`: measures the published figures; writes JSON to LUMBUNG_HOME/bench and tables."""
 
-import sys
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Annotated
@@ -11,9 +10,19 @@ import typer
 from rich.console import Console
 
 from conf.settings import settings
-from scripts.bench import anomalies, api_load, history, latency, predictions, throughput, validation, weather_prices
+from scripts.bench import (
+    anomalies,
+    api_load,
+    history,
+    latency,
+    predictions,
+    throughput,
+    validation,
+    weather_prices,
+)
 from scripts.bench.figures import table
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 BENCHES: dict[str, ModuleType] = {
     "throughput": throughput,
     "latency": latency,
@@ -27,31 +36,36 @@ BENCHES: dict[str, ModuleType] = {
 console = Console(stderr=True)
 
 
+@app.command()
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help=f"{', '.join(BENCHES)}; without a name all of them")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="the figures as JSON on standard output")] = False,
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"{', '.join(BENCHES)}; all of them without a name")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print the figures as JSON on standard output")
+    ] = False,
 ) -> None:
-    """Measure on this machine, each bench on a broker, ports and a folder of its own. A figure never fails."""
-    wanted = names or list(BENCHES)
-    unknown = [name for name in wanted if name not in BENCHES]
+    """Measure on this machine. Each bench has its own broker, ports and folder. No figure makes it fail."""
+    selected = names or list(BENCHES)
+    unknown = [name for name in selected if name not in BENCHES]
     if unknown:
-        console.print(f"no bench is called {unknown[0]}; there are {', '.join(BENCHES)}", markup=False)
+        console.print(f"unknown bench {unknown[0]}; choose from {', '.join(BENCHES)}", markup=False)
         raise typer.Exit(2)
-    found: dict[str, object] = {
+    report: dict[str, object] = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": psutil.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
     }
-    for name in wanted:
+    for name in selected:
         bench = BENCHES[name]
         console.print(f"{name}: {bench.__doc__}", markup=False)
         figures = bench.measure()
-        found[name] = figures
+        report[name] = figures
         if not as_json:
             Console().print(table(name, bench.MEANS, figures))
     file = settings().home / "bench" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    text = orjson.dumps(found, option=orjson.OPT_INDENT_2)
+    text = orjson.dumps(report, option=orjson.OPT_INDENT_2)
     file.write_bytes(text)
     console.print(f"written to {file.name} in {file.parent}", markup=False)
     if as_json:
@@ -59,5 +73,4 @@ def main(
 
 
 if __name__ == "__main__":
-    sys.argv[0] = "./run.sh bench"
-    typer.run(main)
+    app(prog_name="./run.sh bench")

@@ -1,4 +1,4 @@
-"""What the anomaly detectors find among injected faults, what each find is called, and what real shocks are called."""
+"""Scores of the anomaly detectors on injected faults, and labels of synthetic cases and of real shocks."""
 
 import json
 from collections import Counter, defaultdict
@@ -11,31 +11,48 @@ from typing import Any
 import numpy as np
 import psutil
 
-from lakehouse.validation.thresholds import Thresholds
+from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.windows import median
-from ml.anomalies import Judged, anomalies, thresholds_of_day
-from ml.anomaly_forecast import naive_p_values
-from ml.anomaly_labels import label_of
-from ml.anomaly_reports import Reports, plain
-from scripts.bench.anomaly_cases import EPOCH, FIRST, LABELS, SPREAD, World, worlds
-from scripts.bench.price_faults import FOUND_BY_POLICY, Fault, Prices, alarms, inject, panel_harga, score
-from scripts.bench.validation import HEADLINE_RATE, TEST_SHARE, Figures, _spread
+from ml.anomalies.detection import detect
+from ml.anomalies.forecast_vote import naive_p_values
+from ml.anomalies.job import thresholds_of_day
+from ml.anomalies.labels import label_of
+from ml.anomalies.observations import Reports, reports_of_panel
+from ml.anomalies.rows import anomaly_rows
+from scripts.bench.anomaly_cases import (
+    EPOCH,
+    FIRST_SOURCE,
+    LABEL_OF_KIND,
+    WIDE_SHOCKS,
+    SyntheticPrices,
+    synthetic_prices,
+)
+from scripts.bench.price_faults import (
+    DETECTABLE_KINDS,
+    PriceFault,
+    Prices,
+    alarms,
+    inject,
+    panel_harga,
+    score,
+)
+from scripts.bench.validation import HEADLINE_RATE, TEST_SHARE, Figures, spread_over_seeds
 
 MEANS = (
-    "Panel Harga, last 20 % of its days. Detectors: the faults of `bench validation`, counted as events. Labels: two sources "
-    "made from the panel, cases whose cause is known; rows are what was put in, columns what it was called. Limits were "
-    "chosen on earlier days with other seeds"
+    "Panel Harga, last 20 % of its days. Detectors: the faults of `bench validation`, counted as events. "
+    "Labels: two synthetic sources made from the panel, with cases of known cause; rows are true labels, "
+    "columns are assigned labels. The limits were chosen on earlier days with other seeds"
 )
 WARM_DAYS = 220  # of history before the first judged day
-SEEDS = tuple(range(5))  # 100 served to choose the limits
-CASE_SEEDS = tuple(range(4))  # 100 to 102 served to write the tests down
-WORDS = ("shock", "manipulation", "sample_noise", "unknown")
-RARE = 0.001  # p from which the naive forecast alone would call a price strange
+SEEDS = tuple(range(5))  # the limits were chosen with seed 100
+CASE_SEEDS = tuple(range(4))  # the label tests were written with seeds 100 to 102
+ANOMALY_LABELS = ("shock", "manipulation", "sample_noise", "unknown")
+RARE = 0.001  # largest p at which the naive forecast alone would flag a price
 GOALS = {"macro_f1": 0.75, "residual.precision": 0.92, "residual.recall": 0.85}
 
 
 def measure(seeds: tuple[int, ...] = SEEDS, case_seeds: tuple[int, ...] = CASE_SEEDS) -> dict[str, Any]:
-    """Detectors, labels and real shocks. A missing data set is told."""
+    """Figures of detectors, labels and real shocks. A missing data set is reported as `not_measured`."""
     try:
         prices = panel_harga()
     except FileNotFoundError as missing:
@@ -44,179 +61,236 @@ def measure(seeds: tuple[int, ...] = SEEDS, case_seeds: tuple[int, ...] = CASE_S
     first = round(stop * (1 - TEST_SHARE))
     thresholds = thresholds_of_day()
     with ProcessPoolExecutor(min(psutil.cpu_count() or 1, 2), mp_context=get_context("fork")) as pool:
-        runs = pool.map(_detected, *_same(seeds, prices, thresholds, first, stop))
-        cases = pool.map(_labelled, *_same(case_seeds, prices, thresholds, first))
-        found: dict[str, Any] = {
-            "days": f"{prices.days[first]} to {prices.days[-1]}", "seeds": len(seeds), "goals": GOALS,
-            "detectors": _nested(list(runs)),
-            "labels": confusion([case for made in cases for case in made]),
-        }  # fmt: skip
-    found["real_shocks"] = real_shocks(prices, thresholds)
-    return found
+        runs = pool.map(_detect_seed, *_repeated(seeds, prices, thresholds, first, stop))
+        cases = pool.map(_label_seed, *_repeated(case_seeds, prices, thresholds, first))
+        figures: dict[str, Any] = {
+            "days": f"{prices.days[first]} to {prices.days[-1]}",
+            "seeds": len(seeds),
+            "goals": GOALS,
+            "detectors": _spread_by_detector(list(runs)),
+            "labels": confusion([case for of_seed in cases for case in of_seed]),
+        }
+    figures["real_shocks"] = real_shocks(prices, thresholds)
+    return figures
 
 
-def _same(seeds: tuple[int, ...], *more: object) -> list[list[object]]:
-    return [list(seeds), *([one] * len(seeds) for one in more)]
+def _repeated(seeds: tuple[int, ...], *arguments: object) -> list[list[object]]:
+    return [list(seeds), *([argument] * len(seeds) for argument in arguments)]
 
 
 def panel_reports(prices: Prices, idr: np.ndarray, since: int, stop: int) -> list[Reports]:
-    """The panel as the job would read it, from day number `since` to `stop`."""
+    """The reports of days `since` to `stop` of a panel, by commodity, as the job reads them."""
     days = np.array([(day - EPOCH).days for day in prices.days[since:stop]])
-    names = tuple((FIRST, f"PROV-{code}", code) for code in prices.provinces)
-    return [plain(good, names, days, idr[since:stop, nth]) for nth, good in enumerate(prices.commodities)]
+    names = tuple((FIRST_SOURCE, f"PROV-{code}", code) for code in prices.provinces)
+    return [
+        reports_of_panel(commodity, names, days, idr[since:stop, nth])
+        for nth, commodity in enumerate(prices.commodities)
+    ]
 
 
-def _detected(seed: int, prices: Prices, thresholds: Thresholds, first: int, stop: int) -> dict[str, Figures]:
-    idr, faults = inject(prices, HEADLINE_RATE, FOUND_BY_POLICY, first, stop, seed)
+def _detect_seed(
+    seed: int, prices: Prices, thresholds: Thresholds, first: int, stop: int
+) -> dict[str, Figures]:
+    idr, faults = inject(prices, HEADLINE_RATE, DETECTABLE_KINDS, first, stop, seed)
     return detectors(prices, idr, faults, thresholds, first, stop)
 
 
 def detectors(
-    prices: Prices, idr: np.ndarray, faults: list[Fault], thresholds: Thresholds, first: int, stop: int
+    prices: Prices, idr: np.ndarray, faults: list[PriceFault], thresholds: Thresholds, first: int, stop: int
 ) -> dict[str, Figures]:
-    """Detector, or several together -> its figures on one panel."""
+    """Detector or combination of detectors -> its figures on one panel."""
     since = max(first - WARM_DAYS, 0)
     flags: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(idr.shape, dtype=bool))
-    for nth, given in enumerate(panel_reports(prices, idr, since, stop)):
-        judged = Judged.of(given, thresholds, everywhere=True)
-        forest = np.nan_to_num(judged.forest) > thresholds.forest
-        rare = np.nan_to_num(naive_p_values(judged.scores.last_price_idr, given.price), nan=1.0) <= RARE
-        every = {
-            "residual": judged.alarms, "isolation_forest": forest, "dbscan": judged.apart, "naive_forecast": rare,
-            "residual_or_forest": judged.alarms | forest, "residual_or_dbscan": judged.alarms | judged.apart,
-            "residual_and_another": judged.alarms & (forest | judged.apart | rare | judged.scores.hard),
-        }  # fmt: skip
-        for name, flag in every.items():
+    for nth, reports in enumerate(panel_reports(prices, idr, since, stop)):
+        detection = detect(reports, thresholds, everywhere=True)
+        forest = np.nan_to_num(detection.forest) > thresholds.forest
+        rare = np.nan_to_num(naive_p_values(detection.scores.last_price_idr, reports.price), nan=1.0) <= RARE
+        detected = {
+            "residual": detection.alarms,
+            "isolation_forest": forest,
+            "dbscan": detection.dbscan,
+            "naive_forecast": rare,
+            "residual_or_forest": detection.alarms | forest,
+            "residual_or_dbscan": detection.alarms | detection.dbscan,
+            "residual_and_another": detection.alarms
+            & (forest | detection.dbscan | rare | detection.scores.hard),
+        }
+        for name, flag in detected.items():
             flags[name][since:stop, nth] = flag
     judged_rows = int(np.isfinite(idr[first:stop]).sum())
-    made = {}
+    figures: dict[str, Figures] = {}
     for name, flag in flags.items():
         flag[:first] = False
-        found = score(alarms(flag), faults)
-        delays = {f"delay_days.{kind}": float(np.median(days)) for kind, days in found.delays.items() if days}
-        made[name] = {
-            "precision": found.precision, "recall": found.recall, "f1": found.f1,
-            "false_alarms_per_1000": 1000 * len(found.false_alarms) / judged_rows,
-            **({f"found.{kind}": share for kind, share in found.recall_by_kind.items()} | delays if name == "residual" else {}),
-        }  # fmt: skip
-    return made
+        event_score = score(alarms(flag), faults)
+        delays = {
+            f"delay_days.{kind}": float(np.median(days)) for kind, days in event_score.delays.items() if days
+        }
+        figures[name] = {
+            "precision": event_score.precision,
+            "recall": event_score.recall,
+            "f1": event_score.f1,
+            "false_alarms_per_1000": 1000 * len(event_score.false_alarms) / judged_rows,
+        }
+        if name == "residual":
+            figures[name] |= {f"found.{kind}": share for kind, share in event_score.recall_by_kind.items()}
+            figures[name] |= delays
+    return figures
 
 
-def _nested(runs: list[dict[str, Figures]]) -> dict[str, dict[str, str]]:
-    return {name: _spread([run[name] for run in runs]) for name in runs[0]}
+def _spread_by_detector(runs: list[dict[str, Figures]]) -> dict[str, dict[str, str]]:
+    return {name: spread_over_seeds([run[name] for run in runs]) for name in runs[0]}
 
 
 @dataclass(frozen=True)
-class Called:
-    """What one case was called on its day and four market days later; None: no alarm."""
+class LabelledCase:
+    """Label of one case on its day and four market days later; None without an alarm."""
 
     kind: str
-    at_once: str | None
+    on_the_day: str | None
     final: str | None
 
 
-def _labelled(seed: int, prices: Prices, thresholds: Thresholds, first: int) -> list[Called]:
+def _label_seed(seed: int, prices: Prices, thresholds: Thresholds, first: int) -> list[LabelledCase]:
     since = max(first - WARM_DAYS, 0)
-    return labelled(worlds(prices, since, first, thresholds, seed), thresholds)
+    return label_cases(synthetic_prices(prices, since, first, thresholds, seed), thresholds)
 
 
-def labelled(made: list[World], thresholds: Thresholds) -> list[Called]:
-    """Every case of the worlds; one of several provinces is called what most of its alarms are."""
-    judged = {world.commodity: Judged.of(world.reports(), thresholds) for world in made}
-    goods = {name: (one.reports, one.scores) for name, one in judged.items()}
-    called = []
-    for world in made:
-        one = judged[world.commodity]
-        for case in world.cases:
-            words = []
+def label_cases(panels: list[SyntheticPrices], thresholds: Thresholds) -> list[LabelledCase]:
+    """All cases of the panels with their labels; a case in several provinces gets the most frequent label."""
+    detections = {panel.commodity: detect(panel.reports(), thresholds) for panel in panels}
+    final = {name: (detection.reports, detection.scores) for name, detection in detections.items()}
+    labelled_cases = []
+    for panel in panels:
+        detection = detections[panel.commodity]
+        for case in panel.cases:
+            labels = []
             for series in case.series:
-                rows = np.flatnonzero(one.alarms[case.first : case.last + 3, series])
+                rows = np.flatnonzero(detection.alarms[case.first : case.last + 3, series])
                 if not len(rows):
                     continue
                 row = case.first + int(rows[0])
-                outside = _outside(world, series, row)
-                early = {name: (given.until(row + 1), found) for name, (given, found) in goods.items()}
-                words.append(
-                    [label_of(known, case.commodity, series, row, thresholds, outside).label for known in (early, goods)]
+                context = _context(panel, series, row)
+                early = {name: (reports.until(row + 1), scores) for name, (reports, scores) in final.items()}
+                labels.append(
+                    [
+                        label_of(known, case.commodity, series, row, thresholds, context).label
+                        for known in (early, final)
+                    ]
                 )
-            most = [Counter(column).most_common(1)[0][0] for column in zip(*words, strict=True)] if words else [None, None]
-            called.append(Called(case.kind, *most))
-    return called
+            most = (
+                [Counter(column).most_common(1)[0][0] for column in zip(*labels, strict=True)]
+                if labels
+                else [None, None]
+            )
+            labelled_cases.append(LabelledCase(case.kind, *most))
+    return labelled_cases
 
 
-def _outside(world: World, series: int, row: int) -> dict[str, Any]:
-    known = (world.codes[series], world.days[row]) in world.causes
-    return {"stock_cover_days": 1.5 if known else None, "rainfall_mm": None, "scarcity_posts": None, "arrivals_stopped": None}
+def _context(panel: SyntheticPrices, series: int, row: int) -> dict[str, Any]:
+    known = (panel.codes[series], panel.days[row]) in panel.causes
+    return {
+        "stock_cover_days": 1.5 if known else None,
+        "rainfall_mm": None,
+        "scarcity_posts": None,
+        "arrivals_stopped": None,
+    }
 
 
-def confusion(called: list[Called]) -> dict[str, Any]:
-    """{matrix, macro-F1, found by kind} of the final labels, and the macro-F1 at once; cases without an alarm stand apart.
+def confusion(labelled_cases: list[LabelledCase]) -> dict[str, Any]:
+    """Confusion matrix, counts by kind and macro-F1 of the final labels; macro-F1 of the labels on the day.
 
-    National and regional shocks are no anomalies by construction: few raise an alarm.
+    Cases without an alarm are counted as `no_alarm`. National and regional shocks are no anomalies by
+    construction, so few of them raise an alarm.
     """
-    kinds = list(dict.fromkeys(one.kind for one in called))
+    kinds = list(dict.fromkeys(case.kind for case in labelled_cases))
     matrix = {
-        word: " ".join(f"{name} {count}" for name, count in _counts(called, word).items()) for word in WORDS
-    }  # fmt: skip
+        label: " ".join(f"{name} {count}" for name, count in _count_labels(labelled_cases, label).items())
+        for label in ANOMALY_LABELS
+    }
     by_kind = {
         kind: " ".join(
-            f"{name or 'no_alarm'} {n}" for name, n in Counter(c.final for c in called if c.kind == kind).most_common()
+            f"{name or 'no_alarm'} {count}"
+            for name, count in Counter(
+                case.final for case in labelled_cases if case.kind == kind
+            ).most_common()
         )
         for kind in kinds
     }
+    final_pairs = [(LABEL_OF_KIND[case.kind], case.final) for case in labelled_cases if case.final]
+    day_pairs = [(LABEL_OF_KIND[case.kind], case.on_the_day) for case in labelled_cases if case.on_the_day]
+    wide = [case for case in labelled_cases if case.kind in WIDE_SHOCKS]
     return {
-        "cases": len(called), "macro_f1": round(macro_f1([(LABELS[c.kind], c.final) for c in called if c.final]), 3),
-        "macro_f1_on_the_day": round(macro_f1([(LABELS[c.kind], c.at_once) for c in called if c.at_once]), 3),
-        "shocks_called_manipulation": sum(LABELS[c.kind] == "shock" and c.final == "manipulation" for c in called),
-        "spread_shocks_that_raise_an_alarm": f"{sum(c.kind in SPREAD and c.final is not None for c in called)} of "
-        f"{sum(c.kind in SPREAD for c in called)}",
-        "put_in": matrix, "by_kind": by_kind,
-    }  # fmt: skip
+        "cases": len(labelled_cases),
+        "macro_f1": round(macro_f1(final_pairs), 3),
+        "macro_f1_on_the_day": round(macro_f1(day_pairs), 3),
+        "shocks_called_manipulation": final_pairs.count(("shock", "manipulation")),
+        "spread_shocks_that_raise_an_alarm": f"{sum(case.final is not None for case in wide)} of {len(wide)}",
+        "put_in": matrix,
+        "by_kind": by_kind,
+    }
 
 
-def _counts(called: list[Called], word: str) -> dict[str, int]:
-    mine = Counter(one.final or "no_alarm" for one in called if LABELS[one.kind] == word)
-    return {name: mine[name] for name in (*WORDS, "no_alarm")}
+def _count_labels(labelled_cases: list[LabelledCase], true_label: str) -> dict[str, int]:
+    counts = Counter(
+        case.final or "no_alarm" for case in labelled_cases if LABEL_OF_KIND[case.kind] == true_label
+    )
+    return {name: counts[name] for name in (*ANOMALY_LABELS, "no_alarm")}
 
 
 def macro_f1(pairs: list[tuple[str, str]]) -> float:
-    """Mean over WORDS of 2·hits / (put in + called); a word that was neither put in nor called is left out."""
-    each = []
-    for word in WORDS:
-        hits = sum(put == said == word for put, said in pairs)
-        total = sum(put == word for put, _ in pairs) + sum(said == word for _, said in pairs)
-        each += [2 * hits / total] if total else []
-    return float(np.mean(each)) if each else 0.0
+    """Mean over the labels of 2·hits / (true + assigned), from (true label, assigned label) pairs.
+
+    A label that is neither true nor assigned in any pair is left out.
+    """
+    f1_scores = []
+    for label in ANOMALY_LABELS:
+        hits = pairs.count((label, label))
+        total = sum((true == label) + (assigned == label) for true, assigned in pairs)
+        if total:
+            f1_scores.append(2 * hits / total)
+    return float(np.mean(f1_scores)) if f1_scores else 0.0
 
 
 def real_shocks(prices: Prices, thresholds: Thresholds) -> dict[str, Any]:
-    """The published panel untouched: what its alarms are called, and those of the weeks in which the country moved most.
+    """Labels of the alarms of the published panel, and of the weeks with the largest national moves.
 
-    Of each commodity the three weeks with the largest national median move, at least 8 % and 28 days apart.
+    For each commodity: up to three weeks with a national median move of at least 8 %, 28 days apart.
     """
-    rows = anomalies(panel_reports(prices, prices.idr, 0, len(prices.days)), thresholds, 0, lambda places: {}, {})
+    rows = anomaly_rows(
+        panel_reports(prices, prices.idr, 0, len(prices.days)), thresholds, 0, lambda places: {}, {}
+    )
     weeks = []
-    for nth, good in enumerate(prices.commodities):
+    for nth, commodity in enumerate(prices.commodities):
         log = np.log(prices.idr[:, nth])
         move = np.nan_to_num(median((log[7:] - log[:-7]).T))
         for _ in range(3):
             peak = int(np.argmax(np.abs(move)))
             if abs(move[peak]) < 0.08:
                 break
-            weeks.append((good, prices.days[peak], prices.days[peak + 7], float(move[peak])))
+            weeks.append((commodity, prices.days[peak], prices.days[peak + 7], float(move[peak])))
             move[max(peak - 28, 0) : peak + 29] = 0
     inside = [
-        row for row in rows if any(good == row["commodity"] and a <= row["market_date"] <= b for good, a, b, _ in weeks)
-    ]  # fmt: skip
+        row
+        for row in rows
+        if any(
+            commodity == row["commodity"] and begin <= row["market_date"] <= end
+            for commodity, begin, end, _ in weeks
+        )
+    ]
     series_days = 8 * len(prices.provinces) * len(weeks)
     return {
-        "alarms_of_the_panel_as_published": len(rows), "called": dict(Counter(row["label"] for row in rows)),
+        "alarms_of_the_panel_as_published": len(rows),
+        "called": dict(Counter(row["label"] for row in rows)),
         "severity": dict(Counter(row["severity"] for row in rows)),
         "weeks": len(weeks),
-        "largest": [f"{good} {b - timedelta(7)} {100 * (np.exp(m) - 1):+.0f} %" for good, _, b, m in weeks[:6]],
-        "alarms_in_them": len(inside), "alarms_in_them_per_1000": round(1000 * len(inside) / max(series_days, 1), 2),
+        "largest": [
+            f"{commodity} {end - timedelta(7)} {100 * (np.exp(move) - 1):+.0f} %"
+            for commodity, _, end, move in weeks[:6]
+        ],
+        "alarms_in_them": len(inside),
+        "alarms_in_them_per_1000": round(1000 * len(inside) / max(series_days, 1), 2),
         "called_in_them": dict(Counter(row["label"] for row in inside)),
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

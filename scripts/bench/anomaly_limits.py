@@ -1,4 +1,7 @@
-"""`python -m scripts.bench.anomaly_limits`: how the two limits of the anomaly job were chosen, on days before the bench's."""
+"""`python -m scripts.bench.anomaly_limits`: precision and recall for pairs of the anomaly job's two limits.
+
+The limits were chosen with it, on days before those of the bench.
+"""
 
 import itertools
 from concurrent.futures import ProcessPoolExecutor
@@ -7,42 +10,50 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from ml.anomalies import thresholds_of_day
-from ml.anomaly_scores import scores
+from ml.anomalies.job import thresholds_of_day
+from ml.anomalies.scores import score_reports
 from scripts.bench.anomalies import WARM_DAYS, panel_reports
-from scripts.bench.price_faults import FOUND_BY_POLICY, Prices, alarms, inject, panel_harga, score
+from scripts.bench.price_faults import DETECTABLE_KINDS, Prices, alarms, inject, panel_harga, score
 from scripts.bench.validation import HEADLINE_RATE, TEST_SHARE
 
-FIRST = 243  # 2022-09-01, after the days that the source lost
+FIRST = 243  # 2022-09-01, after the days that are missing in the source
 SEEDS = (100,)
-RESIDUAL, GEOGRAPHIC = (6.0, 7.0, 8.0), (4.5, 5.5)
+RESIDUAL = (6.0, 7.0, 8.0)
+GEOGRAPHIC = (4.5, 5.5)
 
 
-def found(prices: Prices, residual: float, geographic: float, seed: int) -> tuple[float, float, float]:
-    """(precision, recall, F1) of the alarms on days FIRST to the bench's first."""
+def evaluate_limits(
+    prices: Prices, residual: float, geographic: float, seed: int
+) -> tuple[float, float, float]:
+    """(precision, recall, F1) of the alarms from day FIRST to the day before the bench's first."""
     stop = round(len(prices.days) * (1 - TEST_SHARE))
     thresholds = replace(thresholds_of_day(), residual=residual, geographic=geographic)
-    idr, faults = inject(prices, HEADLINE_RATE, FOUND_BY_POLICY, FIRST, stop, seed)
+    idr, faults = inject(prices, HEADLINE_RATE, DETECTABLE_KINDS, FIRST, stop, seed)
     flags = np.zeros(idr.shape, dtype=bool)
     since = max(FIRST - WARM_DAYS, 0)
-    for nth, given in enumerate(panel_reports(prices, idr, since, stop)):
-        made = scores(given, thresholds)
-        flags[since:stop, nth] = (np.nan_to_num(made.strength) > 1) | made.hard
+    for nth, reports in enumerate(panel_reports(prices, idr, since, stop)):
+        scores = score_reports(reports, thresholds)
+        flags[since:stop, nth] = (np.nan_to_num(scores.strength) > 1) | scores.hard
     flags[:FIRST] = False
     figures = score(alarms(flags), faults)
     return figures.precision, figures.recall, figures.f1
 
 
 def main() -> None:
-    """A line a pair of limits, means over the seeds."""
+    """Print one line for each pair of limits, means over the seeds."""
     prices = panel_harga()
     pairs = list(itertools.product(RESIDUAL, GEOGRAPHIC))
     with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
-        jobs = {(*pair, seed): pool.submit(found, prices, *pair, seed) for pair in pairs for seed in SEEDS}
+        jobs = {
+            (*pair, seed): pool.submit(evaluate_limits, prices, *pair, seed)
+            for pair in pairs
+            for seed in SEEDS
+        }
         for pair in pairs:
             precision, recall, f1 = np.mean([jobs[(*pair, seed)].result() for seed in SEEDS], axis=0)
             print(
-                f"residual {pair[0]:4.1f}  geographic {pair[1]:4.1f}  precision {precision:.3f}  recall {recall:.3f}  F1 {f1:.3f}"
+                f"residual {pair[0]:4.1f}  geographic {pair[1]:4.1f}  "
+                f"precision {precision:.3f}  recall {recall:.3f}  F1 {f1:.3f}"
             )
 
 

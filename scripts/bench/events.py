@@ -1,4 +1,4 @@
-"""Seeded events for the benches: prices of 12 markets, a share of them bad, straight into Kafka or as bytes."""
+"""Seeded price events of 12 markets for the benches, some of them invalid, sent to Kafka or as bytes."""
 
 import random
 import sys
@@ -10,67 +10,78 @@ import orjson
 from confluent_kafka import KafkaException, Producer
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from conf.broker import create_topics, partition_of, producer_config
 from lakehouse.event import Event, rfc3339, topics
+from lakehouse.io.kafka import create_topics, partition_of, producer_config
 from lakehouse.reference import commodities, markets
 
-BAD = ("price_positive", "commodity_known", "payload_json", "price_in_band", "event_time_format")
+BROKEN_RULES = ("price_positive", "commodity_known", "payload_json", "price_in_band", "event_time_format")
 
 
-def price_events(count: int, seed: int = 1, bad_pct: float = 1.0, prefix: str = "bench") -> Iterator[Event]:
-    """`count` events about 250 bytes long; bad ones cycle through BAD."""
+def price_events(
+    count: int, seed: int = 1, invalid_pct: float = 1.0, prefix: str = "bench"
+) -> Iterator[Event]:
+    """`count` events of about 250 bytes; the invalid ones break the rules of BROKEN_RULES in turn."""
     draw = random.Random(seed)  # noqa: S311
-    goods = [good for good in commodities().values() if not good.is_group]
+    products = [commodity for commodity in commodities().values() if not commodity.is_group]
     places = [market for market in markets().values() if market.market_id.startswith("PASAR")]
     now = datetime.now(UTC)
     time_text = rfc3339(last_noon(now))
     for number in range(count):
-        good, place = goods[number % len(goods)], places[number % len(places)]
+        commodity = products[number % len(products)]
+        place = places[number % len(places)]
         payload = {
             "event_id": f"{prefix}-{seed}-{number:09d}",
             "event_time": time_text,
             "market_id": place.market_id,
-            "commodity": good.name,
-            "price": round(good.typical_idr * draw.uniform(0.8, 1.25), 2),
-            "unit": good.unit,
+            "commodity": commodity.name,
+            "price": round(commodity.typical_idr * draw.uniform(0.8, 1.25), 2),
+            "unit": commodity.unit,
             "device_id": f"BENCH-{number % 200:03d}",
             "channel": "retail",
         }
         value = orjson.dumps(payload)
-        if draw.random() * 100 < bad_pct:
-            value = spoiled(payload, BAD[number % len(BAD)])
-        yield Event("price", f"{place.market_id}|{good.name}", value, str(payload["event_id"]), "sim:bench", now)
+        if draw.random() * 100 < invalid_pct:
+            value = broken_payload(payload, BROKEN_RULES[number % len(BROKEN_RULES)])
+        yield Event(
+            "price", f"{place.market_id}|{commodity.name}", value, str(payload["event_id"]), "sim:bench", now
+        )
 
 
 def last_noon(now: datetime) -> datetime:
-    """Noon in Jakarta that has passed last: one market day everywhere.
+    """The last noon in Jakarta before `now`: the same market day in every time zone of the country.
 
-    Around midnight rows of two market days take turns, and each turn is judged by itself: then the validators do 5,000 a second.
+    Around midnight, rows of two market days alternate. Each alternation is judged separately, and the
+    validators then reach only 5,000 events a second.
     """
     noon = now.replace(hour=5, minute=0, second=0, microsecond=0)
     return noon if noon <= now else noon - timedelta(days=1)
 
 
-def spoiled(payload: dict[str, object], rule: str) -> bytes:
-    """The payload with the fault that `rule` finds."""
+def broken_payload(payload: dict[str, object], rule: str) -> bytes:
+    """The payload, changed so that it breaks `rule`."""
     if rule == "payload_json":
         return orjson.dumps(payload)[:-5]
-    change = {
+    changes: dict[str, dict[str, object]] = {
         "price_positive": {"price": -5},
         "commodity_known": {"commodity": "unobtainium"},
         "price_in_band": {"price": 9e9},
         "event_time_format": {"event_time": "yesterday"},
-    }[rule]
-    return orjson.dumps(payload | change)
+    }
+    return orjson.dumps(payload | changes[rule])
 
 
 def produce(events: Iterator[Event], per_second: float | None = None) -> tuple[int, float]:
-    """Send all to Kafka, paced when `per_second` is given; returns (acknowledged records, seconds). Raises on any refusal."""
+    """Send all events to Kafka, paced when `per_second` is given; returns (acknowledged records, seconds).
+
+    Raises RuntimeError when Kafka refused a record.
+    """
     producer = Producer(
-        producer_config() | {"linger.ms": 20, "queue.buffering.max.messages": 500_000, "message.timeout.ms": 120_000}
+        producer_config()
+        | {"linger.ms": 20, "queue.buffering.max.messages": 500_000, "message.timeout.ms": 120_000}
     )
     failures: list[str] = []
-    began, count = time.monotonic(), 0
+    started = time.monotonic()
+    count = 0
 
     def delivered(error: object, message: object) -> None:
         if error is not None:
@@ -79,8 +90,10 @@ def produce(events: Iterator[Event], per_second: float | None = None) -> tuple[i
     for event in events:
         while True:
             try:
-                where = partition_of(event.together)
-                producer.produce(event.topic, event.value, event.key, where, delivered, headers=event.headers)
+                partition = partition_of(event.together)
+                producer.produce(
+                    event.topic, event.value, event.key, partition, delivered, headers=event.headers
+                )
                 break
             except BufferError:
                 producer.poll(0.1)
@@ -88,16 +101,18 @@ def produce(events: Iterator[Event], per_second: float | None = None) -> tuple[i
         if count % 1000 == 0 or per_second:
             producer.poll(0)
         if per_second:
-            time.sleep(max(0.0, began + count / per_second - time.monotonic()))
+            time.sleep(max(0.0, started + count / per_second - time.monotonic()))
     producer.flush(120)
     if failures:
         raise RuntimeError(f"{len(failures)} records were refused: {failures[0]}")
-    return count, time.monotonic() - began
+    return count, time.monotonic() - started
 
 
 def main(count: int, seed: int = 1) -> None:
-    """Create the topics, as soon as there is a broker, and send `count` seeded price events."""
-    for attempt in Retrying(stop=stop_after_delay(60), wait=wait_fixed(0.5), retry=retry_if_exception_type(KafkaException)):
+    """Wait for the broker, create the topics and send `count` seeded price events."""
+    for attempt in Retrying(
+        stop=stop_after_delay(60), wait=wait_fixed(0.5), retry=retry_if_exception_type(KafkaException)
+    ):
         with attempt:
             create_topics(topics())
     sent, seconds = produce(price_events(count, seed))

@@ -1,4 +1,4 @@
-"""Publish -> visible in the API, at a steady rate through the MQTT door of the real stack; and its memory meanwhile."""
+"""Seconds from an MQTT publish to the API at a steady rate on the whole stack, and the stack's memory."""
 
 import http.client
 import json
@@ -13,91 +13,105 @@ import psutil
 
 from lakehouse.event import lenient_payload
 from lakehouse.reference import commodities
-from producers.sample_markets import SampleMarkets
-from producers.simulate import MarketClient
+from producers.simulate.markets import SampleMarkets
+from producers.simulate.simulator import MarketClient
 from scripts.bench.figures import percentiles
-from tests.integration.stack import Stack
+from scripts.stack.throwaway import Stack
 
-MEANS = "seconds from an event's MQTT publish to its price in GET /api/public/commodity/price/live, polled every 20 ms"
+MEANS = (
+    "seconds from an event's MQTT publish to its price in GET /api/public/commodity/price/live, "
+    "polled every 20 ms"
+)
 WATCHED = "bawang-merah"
 POLL_SECONDS = 0.02
 
 
 class Watch:
-    """Events of one commodity that were published and not yet seen; what the API shows settles them."""
+    """Published events of one commodity, each waiting until the API shows its price."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack, self._lock = stack, threading.Lock()
         self._waiting: dict[str, list[tuple[str, float]]] = {}  # market -> (event time, published at)
-        self.took: list[float] = []
+        self.durations: list[float] = []
         self.batch_seconds: dict[int, float] = {}
         self.rss_mb = 0.0
         self.stopping = threading.Event()
 
     def published(self, market_id: str, event_time: str) -> None:
-        """To be called right before the publish."""
+        """Record an event; call this right before the publish."""
         with self._lock:
             self._waiting.setdefault(market_id, []).append((event_time, time.monotonic()))
 
     @property
     def waiting(self) -> int:
-        """Events not yet seen."""
+        """Number of events that the API has not shown yet."""
         with self._lock:
             return sum(map(len, self._waiting.values()))
 
     def run(self) -> None:
-        """Poll until told to stop; an unchanged answer is a 304 and costs next to nothing."""
-        wire = http.client.HTTPConnection("127.0.0.1", self._stack.api_port, timeout=10)
-        path, tag = f"/api/public/commodity/price/live?commodity={WATCHED}&limit=1000", ""
+        """Poll the API until `stopping` is set. An unchanged answer is a 304, which costs almost nothing."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._stack.api_port, timeout=10)
+        path = f"/api/public/commodity/price/live?commodity={WATCHED}&limit=1000"
+        tag = ""
         while not self.stopping.wait(POLL_SECONDS):
-            wire.request("GET", path, headers={"If-None-Match": tag} if tag else {})
-            answer = wire.getresponse()
-            body = answer.read()
-            if answer.status == 200:
-                tag = answer.headers["ETag"]
-                self._settle({item["market_id"]: item["event_time"] for item in json.loads(body)["items"]})
-            said = self._stack.progress()
-            if said and said["batch_id"] is not None:
-                self.batch_seconds[said["batch_id"]] = said["batch_seconds"]
+            connection.request("GET", path, headers={"If-None-Match": tag} if tag else {})
+            response = connection.getresponse()
+            body = response.read()
+            if response.status == 200:
+                tag = response.headers["ETag"]
+                self._record_shown(
+                    {item["market_id"]: item["event_time"] for item in json.loads(body)["items"]}
+                )
+            progress = self._stack.progress()
+            if progress and progress["batch_id"] is not None and progress["batch_seconds"] is not None:
+                self.batch_seconds[progress["batch_id"]] = progress["batch_seconds"]
 
-    def _settle(self, shown: dict[str, str]) -> None:
+    def _record_shown(self, shown: dict[str, str]) -> None:
         now = time.monotonic()
         with self._lock:
             for market_id, event_time in shown.items():
-                left = []
-                for waiting in self._waiting.get(market_id, ()):
-                    if waiting[0] <= event_time:
-                        self.took.append(now - waiting[1])
+                still_waiting = []
+                for awaited_time, published_at in self._waiting.get(market_id, ()):
+                    if awaited_time <= event_time:
+                        self.durations.append(now - published_at)
                     else:
-                        left.append(waiting)
-                self._waiting[market_id] = left
+                        still_waiting.append((awaited_time, published_at))
+                self._waiting[market_id] = still_waiting
 
-    def weigh(self) -> None:
-        """Memory of every process of the stack, sampled until told to stop."""
+    def sample_memory(self) -> None:
+        """Sample the memory of every process of the stack until `stopping` is set."""
         daemon = psutil.Process(self._stack.pid("supervisord"))
         while not self.stopping.wait(2):
-            rss = [process.memory_info().rss for process in (daemon, *daemon.children(recursive=True)) if process.is_running()]
+            rss = [
+                process.memory_info().rss
+                for process in (daemon, *daemon.children(recursive=True))
+                if process.is_running()
+            ]
             self.rss_mb = max(self.rss_mb, sum(rss) / 1e6)
 
 
 def publish(stack: Stack, watch: Watch | None, per_second: float, seconds: float, run: str) -> int:
-    """The simulator's messages, each market a client; returns how many were sent. Raises when some were not acknowledged."""
+    """Publish the simulator's messages with one client for each market; returns the number sent.
+
+    Raises RuntimeError when some are not acknowledged within 30 seconds.
+    """
     sample = SampleMarkets(1, run, 12, 0.01)
     clients = {place.market_id: MarketClient(f"{run}-{place.market_id}") for place in sample.places}
     for client in clients.values():
         client.connect("127.0.0.1", stack.mqtt_port)
-    began, sent = time.monotonic(), 0
+    started = time.monotonic()
+    sent = 0
     for message in sample.messages():
         if sent >= per_second * seconds:
             break
-        if watch and (event_time := awaited(message.payload)):
+        if watch and (event_time := expected_event_time(message.payload)):
             watch.published(message.market_id, event_time)
         clients[message.market_id].publish(message.topic, message.payload)
         sent += 1
-        time.sleep(max(0.0, began + sent / per_second - time.monotonic()))
-    end = time.monotonic() + 30
+        time.sleep(max(0.0, started + sent / per_second - time.monotonic()))
+    deadline = time.monotonic() + 30
     while sum(client.acknowledged for client in clients.values()) < sent:
-        if time.monotonic() > end:
+        if time.monotonic() > deadline:
             raise RuntimeError("the gateway has not acknowledged every event")
         time.sleep(0.05)
     for client in clients.values():
@@ -105,29 +119,38 @@ def publish(stack: Stack, watch: Watch | None, per_second: float, seconds: float
     return sent
 
 
-def awaited(payload: bytes) -> str | None:
-    """Event time, as the API writes it, of a message that shall become a live price of the watched commodity."""
-    said = lenient_payload(payload)
-    if not isinstance(said, dict) or said.get("commodity") != commodities()[WATCHED].name:
+def expected_event_time(payload: bytes) -> str | None:
+    """Event time, as the API writes it, of a message that must become a live price of the watched commodity.
+
+    None for every other message.
+    """
+    event = lenient_payload(payload)
+    commodity = commodities()[WATCHED]
+    if not isinstance(event, dict) or event.get("commodity") != commodity.name:
         return None
-    good, now = commodities()[WATCHED], datetime.now(UTC).isoformat()
-    believable = isinstance(said["price"], int) and good.band_idr[0] <= said["price"] <= good.band_idr[1]
-    return said["event_time"].replace("+00:00", "Z") if believable and said["event_time"] <= now else None
+    price = event["price"]
+    event_time = str(event.get("event_time"))
+    valid = isinstance(price, int) and commodity.band_idr[0] <= price <= commodity.band_idr[1]
+    if not valid or event_time > datetime.now(UTC).isoformat():
+        return None
+    return event_time.replace("+00:00", "Z")
 
 
 def measure(per_second: float = 200, seconds: float = 120, warm_up_seconds: float = 120) -> dict[str, object]:
-    """Percentiles after a warm-up: a JVM is slow in its first two minutes."""
+    """Percentiles after a warm-up, because a JVM is slow in its first two minutes."""
     home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
     try:
         with Stack(home / "home", LUMBUNG_MQTT__MESSAGES_PER_SECOND="100") as stack:
             publish(stack, None, per_second, warm_up_seconds, "warm")
             watch = Watch(stack)
-            threads = [threading.Thread(target=work, daemon=True) for work in (watch.run, watch.weigh)]
+            threads = [
+                threading.Thread(target=target, daemon=True) for target in (watch.run, watch.sample_memory)
+            ]
             for thread in threads:
                 thread.start()
             sent = publish(stack, watch, per_second, seconds, "timed")
-            end = time.monotonic() + 30
-            while watch.waiting and time.monotonic() < end:
+            deadline = time.monotonic() + 30
+            while watch.waiting and time.monotonic() < deadline:
                 time.sleep(0.1)
             watch.stopping.set()
             for thread in threads:
@@ -135,9 +158,9 @@ def measure(per_second: float = 200, seconds: float = 120, warm_up_seconds: floa
             return {
                 "events": sent,
                 "events_per_second": per_second,
-                "samples": len(watch.took),
+                "samples": len(watch.durations),
                 "never_seen": watch.waiting,
-                "seconds": percentiles(watch.took),
+                "seconds": percentiles(watch.durations),
                 "batch_seconds": percentiles(list(watch.batch_seconds.values())),
                 "stack_rss_mb_max": round(watch.rss_mb),
             }

@@ -1,4 +1,7 @@
-"""The yardstick: what a first Spark script does. Parse, append, no rules, no duplicates, no recovery, stock settings."""
+"""The baseline: a first Spark script that only parses and appends.
+
+It has no rules, no removal of duplicates, no recovery, and Spark's default settings.
+"""
 
 import sys
 
@@ -16,7 +19,7 @@ SCHEMA = (
 
 
 def main(target: str) -> None:
-    """Append every price event in Kafka to one Delta table at `target`, then end."""
+    """Append every price event in Kafka to one Delta table at `target`, then stop."""
     spark = (
         SparkSession.builder.appName("naive")
         .master("local[2]")

@@ -1,4 +1,4 @@
-"""A home and a broker of its own for a bench, gone afterwards."""
+"""A temporary home and broker for one bench."""
 
 import shutil
 import subprocess
@@ -9,16 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from conf.settings import REPO
-from tests.integration.stack import Stack
+from scripts.stack.throwaway import Stack
 
 
 @contextmanager
 def broker_only() -> Iterator[Stack]:
-    """A stack of which only the broker runs."""
+    """Yield a stack of which only the broker runs; its folder is deleted afterwards."""
     home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
     stack = Stack(home)
-    command = [sys.executable, "-m", "scripts.broker"]
-    broker = subprocess.Popen(command, cwd=REPO, env=stack.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "scripts.stack.broker"]
+    broker = subprocess.Popen(
+        command, cwd=REPO, env=stack.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         yield stack
     finally:
@@ -28,6 +30,9 @@ def broker_only() -> Iterator[Stack]:
 
 
 def run_module(stack: Stack, module: str, *arguments: str, timeout: float = 900) -> None:
-    """Run a module of the product against the stack, its words to stderr. Raises CalledProcessError when it fails."""
+    """Run a module of the product against the stack; its output goes to stderr.
+
+    Raises CalledProcessError when the module fails, TimeoutExpired after `timeout` seconds.
+    """
     command = [sys.executable, "-m", module, *arguments]
     subprocess.run(command, cwd=REPO, env=stack.env, stdout=sys.stderr, check=True, timeout=timeout)

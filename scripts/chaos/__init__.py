@@ -1,1 +1,1 @@
-"""kill -9 under load: nothing lost, nothing doubled, gold equal to an independent recomputation."""
+"""SIGKILL under load: no event is lost or doubled, and gold equals an independent recomputation."""

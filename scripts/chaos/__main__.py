@@ -1,8 +1,7 @@
-"""`./run.sh chaos`: a stack of its own, a ledger, three doors, seeded SIGKILLs, and a verdict."""
+"""`chaos`: a stack of its own, planned events, seeded SIGKILLs, and a comparison with the tables."""
 
 import random
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -14,22 +13,25 @@ from typing import Annotated
 import orjson
 import typer
 
+from conf.runtime.exit_codes import ExitCode
 from scripts.chaos import doors
-from scripts.chaos.ledger import Entry, plan, write
+from scripts.chaos.plan import Entry, plan, write
 from scripts.chaos.reviewer import Reviewer
 from scripts.chaos.verify import differences
-from scripts.steps import Steps, console
-from tests.integration.stack import Stack, StackFailed
+from scripts.console import Steps, console
+from scripts.stack.throwaway import Stack, StackFailed
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 VICTIMS = ("gateway", "broker", "jvm", "stream", "api", "folder_watch")
 MQTT_CLIENTS = 3
-SECONDS_PER_KILL = 9.0  # time for the part to come back, so that the next kill meets a working stack
+SECONDS_PER_KILL = 9.0  # time for the part to restart, so that the next kill meets a working stack
 EVENTS_PER_SECOND = 400.0
-KNOBS = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "100000", "LUMBUNG_MQTT__BURST": "100000"}  # its clients send for many devices
+# A client sends for many devices.
+KNOBS = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "100000", "LUMBUNG_MQTT__BURST": "100000"}
 
 
 def kills(count: int, seed: int, window: float) -> list[tuple[float, str]]:
-    """(second, victim): every part in turn in seeded order, JVM before Python, spread over the window with jitter."""
+    """(second, victim): parts take turns in seeded order, JVM before Python, spread over the window."""
     dice = random.Random(seed)  # noqa: S311
     order = list(VICTIMS)
     dice.shuffle(order)
@@ -40,27 +42,29 @@ def kills(count: int, seed: int, window: float) -> list[tuple[float, str]]:
 
 
 class Tally:
-    """How many events each door has had acknowledged."""
+    """How many events are acknowledged, and what the doors could not do."""
 
     def __init__(self) -> None:
-        self.lock, self.acknowledged, self.failures = threading.Lock(), 0, list[str]()
+        self._lock = threading.Lock()
+        self.acknowledged = 0
+        self.failures: list[str] = []
 
     def add(self, events: int) -> None:
-        with self.lock:
+        """Count acknowledged events."""
+        with self._lock:
             self.acknowledged += events
 
 
 def publish(stack: Stack, entries: list[Entry], window: float, tally: Tally) -> list[threading.Thread]:
-    """One thread per client; each sends its share within the window, duplicates at the end; one decides what is doubtful."""
-    token, operator = stack.tokens["central"], stack.tokens["operator"]
-    shares = {door: [e for e in entries if e.door == door] for door in ("mqtt", "http", "csv")}
-    shares = {door: [*share, *(e for e in share if e.again)] for door, share in shares.items()}
+    """Start a thread per client and one for the reviewer; each sends its share in time, duplicates last."""
+    tokens = stack.tokens
+    mqtt, http, csv = (share_of(entries, door) for door in ("mqtt", "http", "csv"))
 
-    def guarded(work: Callable[[], None]) -> threading.Thread:
+    def start(work: Callable[[], None]) -> threading.Thread:
         def run() -> None:
             try:
                 work()
-            except Exception as error:  # noqa: BLE001  (told by the main thread, which then fails)
+            except Exception as error:  # noqa: BLE001  (the main thread reports it and fails)
                 tally.failures.append(f"{type(error).__name__}: {error}")
 
         thread = threading.Thread(target=run, daemon=True)
@@ -70,30 +74,44 @@ def publish(stack: Stack, entries: list[Entry], window: float, tally: Tally) -> 
     def rate(share: list[Entry]) -> float:
         return max(len(share) / window, 0.1)
 
-    def mqtt(share: list[Entry]) -> Callable[[], None]:
+    def mqtt_client(share: list[Entry]) -> Callable[[], None]:
         return lambda: doors.MqttDoor(stack.mqtt_port, tally.add).publish(share, rate(share))
 
-    threads = [guarded(mqtt(shares["mqtt"][n::MQTT_CLIENTS])) for n in range(MQTT_CLIENTS)]
-    http, csv = shares["http"], shares["csv"]
-    threads.append(guarded(lambda: doors.publish_http(http, rate(http), stack.api_url, token, tally.add)))
-    threads.append(guarded(lambda: doors.publish_csv(csv, rate(csv), stack.landing, tally.add)))
-    threads.append(guarded(lambda: Reviewer(stack.api_url, operator).decide(entries, window, tally.add)))
-    return threads
+    reviewer = Reviewer(stack.api_url, tokens["operator"])
+    return [
+        *(start(mqtt_client(mqtt[n::MQTT_CLIENTS])) for n in range(MQTT_CLIENTS)),
+        start(lambda: doors.publish_http(http, rate(http), stack.api_url, tokens["central"], tally.add)),
+        start(lambda: doors.publish_csv(csv, rate(csv), stack.landing, tally.add)),
+        start(lambda: reviewer.decide(entries, window, tally.add)),
+    ]
 
 
-def storm(stack: Stack, entries: list[Entry], planned: list[tuple[float, str]], window: float, steps: Steps) -> list[str]:
+def share_of(entries: list[Entry], door: str) -> list[Entry]:
+    """The entries of a door in order, then those that are sent a second time."""
+    share = [entry for entry in entries if entry.door == door]
+    return [*share, *(entry for entry in share if entry.again)]
+
+
+def publish_under_kills(
+    stack: Stack, entries: list[Entry], planned: list[tuple[float, str]], window: float, steps: Steps
+) -> list[str]:
     """Publish and kill until everything is acknowledged; returns what the doors could not do."""
-    tally, begun, pending = Tally(), time.monotonic(), list(planned)
+    tally = Tally()
+    begun = time.monotonic()
+    pending = list(planned)
     threads = publish(stack, entries, window, tally)
-    total = len(entries) + sum(entry.again for entry in entries) + sum(entry.decision is not None for entry in entries)
+    total = (
+        len(entries)
+        + sum(entry.again for entry in entries)
+        + sum(entry.decision is not None for entry in entries)
+    )
     while any(thread.is_alive() for thread in threads) or pending:
         if pending and time.monotonic() - begun >= pending[0][0]:
             victim = pending.pop(0)[1]
             pid = stack.kill(victim)
             console.print(f"  {time.monotonic() - begun:5.1f} s  kill -9 {victim} (pid {pid})", markup=False)
-        steps.tell(
-            "publish", f"{tally.acknowledged} of {total} acknowledged, {len(planned) - len(pending)} of {len(planned)} kills"
-        )
+        done = f"{len(planned) - len(pending)} of {len(planned)} kills"
+        steps.update("publish", f"{tally.acknowledged} of {total} acknowledged, {done}")
         if tally.failures:
             return tally.failures
         time.sleep(0.1)
@@ -101,67 +119,71 @@ def storm(stack: Stack, entries: list[Entry], planned: list[tuple[float, str]], 
     return tally.failures
 
 
-def settle(entries: list[Entry], root: str, patience_seconds: float) -> list[str]:
-    """Differences after the slow aggregates have had their turn."""
-    end = time.monotonic() + patience_seconds
+def settled_differences(entries: list[Entry], root: str, limit_seconds: float) -> list[str]:
+    """Differences that remain after incremental gold was refreshed."""
+    end = time.monotonic() + limit_seconds
     while True:
-        found = differences(entries, root)
-        if not found or time.monotonic() > end:
-            return found
+        remaining = differences(entries, root)
+        if not remaining or time.monotonic() > end:
+            return remaining
         time.sleep(2)
 
 
 def run(events: int, kill_count: int, seed: int, home: Path) -> list[str]:
-    """The whole proof in `home`; returns the differences."""
+    """Plan, publish, kill and compare in `home`; returns the differences."""
     entries = plan(events, seed, datetime.now(UTC))
-    write(entries, home.parent / "ledger.jsonl")
+    write(entries, home.parent / "plan.jsonl")
     window = max(events / EVENTS_PER_SECOND, kill_count * SECONDS_PER_KILL, 1)
     planned = kills(kill_count, seed, window)
     console.print(
-        f"{events} events over {window:.0f} s, kills: {', '.join(f'{v} at {s:.0f} s' for s, v in planned)}", markup=False
+        f"{events} events over {window:.0f} s, kills: {', '.join(f'{v} at {s:.0f} s' for s, v in planned)}",
+        markup=False,
     )
     stack = Stack(home, **KNOBS)
     with Steps() as steps:
-        steps.tell("stack", f"starting in {home}")
+        steps.update("stack", f"starting in {home}")
         try:
             stack.start()
             steps.done("stack")
-            found = storm(stack, entries, planned, window, steps)
-            if not found:
-                steps.tell("drain", "waiting for the stream to take up the rest")
+            remaining = publish_under_kills(stack, entries, planned, window, steps)
+            if not remaining:
+                steps.update("drain", "waiting for the stream to process the rest")
                 steps.done("drain", f"{stack.wait_drained(120):.1f} s")
-                steps.tell("verdict", "comparing ledger and tables")
-                found = settle(entries, stack.lake_root, 30)
-                books = orjson.loads(stack.run("reconcile", "--json").stdout)
-                console.print(f"  {books['line']}", markup=False)
-                found += [] if books["balanced"] else ["reconcile: the balance does not close"]
-                steps.done("verdict", "all equal" if not found else "different")
+                steps.update("verdict", "comparing plan and tables")
+                remaining = settled_differences(entries, stack.lake_root, 30)
+                balance = orjson.loads(stack.run("reconcile", "--json").stdout)
+                console.print(f"  {balance['line']}", markup=False)
+                remaining += [] if balance["balanced"] else ["reconcile: events are missing in the balance"]
+                steps.done("verdict", "all equal" if not remaining else "different")
         except StackFailed as error:
-            found = [str(error)]
+            remaining = [str(error)]
         finally:
             stack.stop()
-    return found
+    return remaining
 
 
+@app.command()
 def main(
-    events: Annotated[int, typer.Option(min=1)] = 20_000,
-    kill_count: Annotated[int, typer.Option("--kills", min=0)] = 6,
-    seed: Annotated[int, typer.Option()] = 1,
-    keep: Annotated[bool, typer.Option(help="leave tables and logs for a look, also after success")] = False,
+    events: Annotated[int, typer.Option(min=1, help="how many events are sent")] = 20_000,
+    kill_count: Annotated[int, typer.Option("--kills", min=0, help="how many SIGKILLs")] = 6,
+    seed: Annotated[int, typer.Option(help="of events and kills")] = 1,
+    keep: Annotated[bool, typer.Option(help="keep tables and logs, also after success")] = False,
 ) -> None:
-    """Kill every part with -9 under load and prove that nothing is lost or doubled; 1 on any difference."""
-    begun, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="lumbung-chaos-"))
-    found = run(events, kill_count, seed, folder / "home")
-    for difference in found:
+    """Kill every part with SIGKILL under load and compare plan and tables; exit 1 on any difference."""
+    begun = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="lumbung-chaos-"))
+    remaining = run(events, kill_count, seed, folder / "home")
+    for difference in remaining:
         print(difference)
     seconds = time.monotonic() - begun
-    print(f"{'DIFFERENT' if found else 'PROVEN'} events={events} kills={kill_count} seed={seed} seconds={seconds:.0f}")
-    if found or keep:
-        console.print(f"ledger, tables and logs: {folder}", markup=False)
+    verdict = "DIFFERENT" if remaining else "PROVEN"
+    print(f"{verdict} events={events} kills={kill_count} seed={seed} seconds={seconds:.0f}")
+    if remaining or keep:
+        console.print(f"plan, tables and logs: {folder}", markup=False)
     else:
         shutil.rmtree(folder)
-    sys.exit(1 if found else 0)
+    raise typer.Exit(ExitCode.FAILED if remaining else ExitCode.DONE)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app(prog_name="./run.sh chaos")

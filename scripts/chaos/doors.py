@@ -1,4 +1,4 @@
-"""Publish ledger entries through one door each, at a steady pace, again and again until acknowledged."""
+"""Publish planned entries by MQTT, HTTP or CSV at a steady pace, again and again until acknowledged."""
 
 import csv
 import json
@@ -11,25 +11,28 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
-from scripts.chaos.ledger import Entry
+from scripts.chaos.plan import Entry
 
-GIVE_UP_SECONDS = 240
+LIMIT_SECONDS = 240
 STALLED_SECONDS = 8
 BATCH = 50
 CSV_COLUMNS = ("market_id", "commodity", "price", "unit", "event_time", "region", "event_id")
-Tell = Callable[[int], None]
+OnAcknowledged = Callable[[int], None]
 
 
 class NeverAcknowledged(RuntimeError):
-    """A door has not acknowledged an event although its service had time to come back."""
+    """An event was not acknowledged although the service had time to restart."""
 
 
 class Pace:
-    """Lets `per_second` events through, counted from its making."""
+    """A pace of `per_second` events, counted from its creation."""
 
     def __init__(self, per_second: float) -> None:
-        self._begun, self._per_second, self._sent = time.monotonic(), per_second, 0
+        self._begun = time.monotonic()
+        self._per_second = per_second
+        self._sent = 0
 
     def wait(self, events: int = 1) -> None:
         """Sleep until the next `events` are due."""
@@ -39,20 +42,22 @@ class Pace:
 
 
 class MqttDoor:
-    """One client of one device: QoS 1, a new connection whenever acknowledgements stop; what was not acknowledged goes again."""
+    """A client with QoS 1. It reconnects when acknowledgements stop and repeats what was not acknowledged."""
 
     WINDOW = 50
 
-    def __init__(self, port: int, tell: Tell) -> None:
-        self._port, self._tell = port, tell
+    def __init__(self, port: int, on_acknowledged: OnAcknowledged) -> None:
+        self._port = port
+        self._on_acknowledged = on_acknowledged
         self._lock = threading.Lock()
-        self._flying: dict[int, Entry] = {}
-        self._early: set[int] = set()  # acknowledged before `publish` had returned
+        self._in_flight: dict[int, Entry] = {}
+        self._early: set[int] = set()  # acknowledged before paho's `publish` returned
 
     def publish(self, entries: Sequence[Entry], per_second: float) -> None:
-        """Returns when every entry is acknowledged. Raises NeverAcknowledged."""
-        waiting, pace = deque(entries), Pace(per_second)
-        deadline = time.monotonic() + len(entries) / per_second + GIVE_UP_SECONDS
+        """Publish until every entry is acknowledged. Raises NeverAcknowledged."""
+        waiting = deque(entries)
+        pace = Pace(per_second)
+        deadline = time.monotonic() + len(entries) / per_second + LIMIT_SECONDS
         while waiting:
             if time.monotonic() > deadline:
                 raise NeverAcknowledged(f"MQTT: {waiting[0].event_id} and {len(waiting) - 1} more")
@@ -65,13 +70,15 @@ class MqttDoor:
             finally:
                 client.disconnect()
                 client.loop_stop()
-            with self._lock:  # not acknowledged: again, in order
-                waiting.extendleft(reversed(self._flying.values()))
-                self._flying.clear()
+            with self._lock:  # send again what was not acknowledged, in order
+                waiting.extendleft(reversed(self._in_flight.values()))
+                self._in_flight.clear()
                 self._early.clear()
 
     def _connect(self) -> mqtt.Client | None:
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"chaos-{id(self):x}-{time.monotonic_ns():x}")
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=f"chaos-{id(self):x}-{time.monotonic_ns():x}"
+        )
         client.on_publish = lambda c, data, mid, code, properties: self._acknowledged(mid)
         client.max_inflight_messages_set(self.WINDOW)
         try:
@@ -86,70 +93,89 @@ class MqttDoor:
 
     def _acknowledged(self, mid: int) -> None:
         with self._lock:
-            known = self._flying.pop(mid, None)
+            known = self._in_flight.pop(mid, None)
             if known is None:
                 self._early.add(mid)
         if known:
-            self._tell(1)
+            self._on_acknowledged(1)
 
     def _pump(self, client: mqtt.Client, waiting: deque[Entry], pace: Pace) -> None:
         """Send until all is acknowledged, or the connection is lost or silent."""
-        progress, before = time.monotonic(), -1
-        while client.is_connected() and (waiting or self._flying):
-            if len(self._flying) != before:
-                progress, before = time.monotonic(), len(self._flying)
+        progress = time.monotonic()
+        before = -1
+        while client.is_connected() and (waiting or self._in_flight):
+            if len(self._in_flight) != before:
+                progress = time.monotonic()
+                before = len(self._in_flight)
             if time.monotonic() - progress > STALLED_SECONDS:
                 return
-            if not waiting or len(self._flying) >= self.WINDOW:
+            if not waiting or len(self._in_flight) >= self.WINDOW:
                 time.sleep(0.01)
                 continue
             pace.wait()
             entry = waiting.popleft()
             fields = entry.fields
-            topic = f"lumbung/v1/{fields.get('market_id', 'PASAR-001')}/{fields.get('device_id', 'DEV-000')}/{entry.kind}"
-            # Not under the lock: paho holds a lock of its own while it tells of an acknowledgement.
+            market = fields.get("market_id", "PASAR-001")
+            topic = f"lumbung/v1/{market}/{fields.get('device_id', 'DEV-000')}/{entry.kind}"
+            # Without our lock: paho holds its own while it reports an acknowledgement.
             mid = client.publish(topic, entry.payload.encode(), qos=1).mid
             with self._lock:
                 if mid in self._early:
                     self._early.discard(mid)
-                    self._tell(1)
+                    self._on_acknowledged(1)
                 else:
-                    self._flying[mid] = entry
+                    self._in_flight[mid] = entry
 
 
-def publish_http(entries: Sequence[Entry], per_second: float, url: str, token: str, tell: Tell) -> None:
-    """Batches as JSON arrays of the exact payloads; 503 and broken connections are tried again."""
+def publish_http(
+    entries: Sequence[Entry], per_second: float, url: str, token: str, on_acknowledged: OnAcknowledged
+) -> None:
+    """Post batches as JSON arrays of the exact payloads, again after 503 and broken connections."""
     pace = Pace(per_second)
     for start in range(0, len(entries), BATCH):
         batch = entries[start : start + BATCH]
         pace.wait(len(batch))
-        _post(f"{url}/ingest", ("[" + ",".join(entry.payload for entry in batch) + "]").encode(), token, len(batch))
-        tell(len(batch))
+        _post(
+            f"{url}/ingest",
+            ("[" + ",".join(entry.payload for entry in batch) + "]").encode(),
+            token,
+            len(batch),
+        )
+        on_acknowledged(len(batch))
 
 
 def _post(url: str, body: bytes, token: str, events: int) -> None:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-    deadline = time.monotonic() + GIVE_UP_SECONDS
+    deadline = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:  # noqa: S310
-                said = json.loads(answer.read())
-            if said["accepted"] != events:
-                raise NeverAcknowledged(f"HTTP accepted {said['accepted']} of {events}: {str(said)[:500]}")
+            with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as response:  # noqa: S310
+                receipt = json.loads(response.read())
+            if receipt["accepted"] != events:
+                raise NeverAcknowledged(
+                    f"HTTP accepted {receipt['accepted']} of {events}: {str(receipt)[:500]}"
+                )
             return
         except urllib.error.HTTPError as error:
             if error.code != 503:
                 raise NeverAcknowledged(f"HTTP {error.code}: {error.read()[:500]!r}") from None
         except OSError:
-            pass  # the API or the connection is away: that is what the test does to it
+            pass  # the API is killed or restarting
         time.sleep(0.3)
     raise NeverAcknowledged(f"HTTP: a batch of {events}")
 
 
-def publish_csv(entries: Sequence[Entry], per_second: float, landing: Path, tell: Tell, rows: int = 200) -> None:
-    """Files in the long format, moved into the folder whole; acknowledged when the watcher has moved them to done/."""
+def publish_csv(
+    entries: Sequence[Entry],
+    per_second: float,
+    landing: Path,
+    on_acknowledged: OnAcknowledged,
+    rows: int = 200,
+) -> None:
+    """Move complete files in the long format into the folder; acknowledged when they are in done/."""
     landing.mkdir(parents=True, exist_ok=True)
-    pace, names = Pace(per_second), []
+    pace = Pace(per_second)
+    names: list[tuple[str, int]] = []
     for start in range(0, len(entries), rows):
         batch = entries[start : start + rows]
         pace.wait(len(batch))
@@ -160,12 +186,12 @@ def publish_csv(entries: Sequence[Entry], per_second: float, landing: Path, tell
             writer.writeheader()
             writer.writerows(entry.fields for entry in batch)
         draft.rename(landing / draft.name)
-    deadline = time.monotonic() + GIVE_UP_SECONDS
+    deadline = time.monotonic() + LIMIT_SECONDS
     while names:
         if time.monotonic() > deadline:
             raise NeverAcknowledged(f"CSV: {names[0][0]} is not in done/")
         done = [(name, count) for name, count in names if (landing / "done" / name).exists()]
         for name, count in done:
             names.remove((name, count))
-            tell(count)
+            on_acknowledged(count)
         time.sleep(0.2)

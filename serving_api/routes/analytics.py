@@ -1,75 +1,95 @@
-"""What weather has to do with prices, as the training job measured it."""
+"""Correlation of weather and prices, as the training job measured it."""
 
-from typing import Any
+from typing import Annotated, Any
 
-import orjson
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
-from serving_api.access import role_of
-from serving_api.answers import JSON, PRIVATE, accepts, meta
-from serving_api.bodies import document
-from serving_api.gold import Gold, Snapshot
-from serving_api.names import NATION
-from serving_api.problems import Problem, invalid
-from serving_api.routes.decisions import body_of
-from serving_api.routes.forecasts import made_from_simulated
-from serving_api.routes.predictions import area_of_body, good_of_body
-from serving_api.shapes import problems
-from serving_api.shapes_analytics import CorrelationAnswer, CorrelationBody
+from serving_api.http.auth import Role
+from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, role_of
+from serving_api.http.openapi import request_body
+from serving_api.http.problems import Problem, invalid
+from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.reads.names import NATION, commodity_in_body, region_in_body
+from serving_api.reads.provenance import forecasts_from_simulated
+from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.schemas.analytics import CorrelationBody, CorrelationReport
+from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/v1/analytics", tags=["analytics"])
 TABLE = "gold.weather_prices"
-SAID = (
-    "correlation", "lag_days", "n", "n_eff", "ci_low", "ci_high", "p_value", "p_value_adjusted", "significant", "text", "method",
-)  # fmt: skip
+REPORTED = (
+    "correlation",
+    "lag_days",
+    "n",
+    "n_eff",
+    "ci_low",
+    "ci_high",
+    "p_value",
+    "p_value_adjusted",
+    "significant",
+    "text",
+    "method",
+)
 
 
 @router.post(
     "/correlation",
-    responses={200: {"model": CorrelationAnswer}, **problems(400, 401, 413, 415, 422, 503)},
-    openapi_extra=body_of(CorrelationBody),
-    summary="Does weather go before prices?",
+    response_model=CorrelationReport,
+    responses=problems(400, 401, 413, 415, 422, 503),
+    openapi_extra=request_body(CorrelationBody),
+    summary="Correlation of weather and prices",
 )
-async def correlation(request: Request) -> Response:
-    """The lag with the smallest p-value among those asked for. Where nothing more than chance stands behind it `significant` is
-    false and `text` says so."""
-    accepts(request, "application/json")
-    asked = (await document(request, role_of)).shaped(CorrelationBody)
-    gold: Gold = request.app.state.gold
-    (code, name), good = area_of_body(gold, asked.region), good_of_body(asked.commodity)
+async def correlation(
+    body: Annotated[JsonBody[Role | None, CorrelationBody], json_body(CorrelationBody, role_of)],
+    snapshots: CurrentSnapshots,
+    responses: CurrentResponses,
+) -> Response:
+    """Returns the lag with the smallest p-value up to `max_lag_days`.
+
+    When it is not significant, `significant` is false and `text` says so.
+    """
+    query = body.value
+    code, name = region_in_body(snapshots, query.region)
+    commodity = commodity_in_body(query.commodity)
     if code == NATION[0]:
-        raise invalid("/region", "unknown_region", "weather belongs to a province")
-    snapshot, rows = await run_sync(measured, gold, good, code, asked.variable)
-    rows = [row for row in rows if row["lag_days"] <= asked.max_lag_days]
+        raise invalid("/region", "unknown_region", "weather is measured per province")
+    snapshot, rows = await run_sync(read_lags, snapshots, commodity, code, query.variable)
+    rows = [row for row in rows if row["lag_days"] <= query.max_lag_days]
     if not rows:
-        raise Problem("insufficient-data", why=f"prices of '{good}' and weather in {name} have too few days in common")
+        reason = f"prices of '{commodity}' and weather in {name} have too few days in common"
+        raise Problem("insufficient-data", reason=reason)
     strongest = min(rows, key=lambda row: (row["p_value"], row["lag_days"]))
-    first, last = strongest["from_date"], strongest["to_date"]
-    if (asked.from_ is not None and asked.from_ > first) or (asked.to is not None and asked.to <= last):
-        raise Problem("insufficient-data", why=f"it is measured over {first} to {last} as a whole")
-    said = {
-        "commodity": good,
+    first = strongest["from_date"]
+    last = strongest["to_date"]
+    if (query.from_ is not None and query.from_ > first) or (query.to is not None and query.to <= last):
+        raise Problem("insufficient-data", reason=f"it is measured over {first} to {last} as a whole")
+    item = {
+        "commodity": commodity,
         "region": name,
-        "variable": asked.variable,
-        **{field: strongest[field] for field in SAID},
+        "variable": query.variable,
+        **{field: strongest[field] for field in REPORTED},
         "by_lag": [{field: row[field] for field in ("lag_days", "correlation", "p_value")} for row in rows],
-        "meta": meta(request, [snapshot], None, made_from_simulated(gold)),
     }
-    return Response(orjson.dumps(said), headers={"Cache-Control": PRIVATE}, media_type=JSON)
+    return responses.computed([snapshot], item, demo=forecasts_from_simulated(snapshots))
 
 
-def measured(gold: Gold, commodity: str, region_code: str, variable: str) -> tuple[Snapshot, list[dict[str, Any]]]:
-    """The rows of a good, a province and a variable, by lag."""
-    snapshot = gold.now(TABLE)
+def read_lags(
+    snapshots: Snapshots, commodity: str, region_code: str, variable: str
+) -> tuple[Snapshot, list[dict[str, Any]]]:
+    """The rows of a commodity, a province and a variable, by lag."""
+    snapshot = snapshots.open_newest(TABLE)
+    delta = snapshot.delta
+    if delta is None:
+        return snapshot, []
 
     def read() -> list[dict[str, Any]]:
-        assert snapshot.delta is not None
-        wanted = (pc.field("commodity") == commodity) & (pc.field("region_code") == region_code)
-        wanted &= pc.field("variable") == variable
-        found = snapshot.delta.to_pyarrow_dataset().to_table(filter=wanted, columns=[*SAID, "from_date", "to_date"])
-        rows: list[dict[str, Any]] = found.sort_by("lag_days").to_pylist()
+        condition = (pc.field("commodity") == commodity) & (pc.field("region_code") == region_code)
+        condition &= pc.field("variable") == variable
+        columns = [*REPORTED, "from_date", "to_date"]
+        table = delta.to_pyarrow_dataset().to_table(filter=condition, columns=columns)
+        rows: list[dict[str, Any]] = table.sort_by("lag_days").to_pylist()
         return rows
 
-    return snapshot, [] if snapshot.delta is None else snapshot.cached((commodity, region_code, variable), read)
+    return snapshot, snapshot.cached((commodity, region_code, variable), read)

@@ -1,29 +1,36 @@
-"""Anomalies: prices judged on request, and those found in the tables."""
+"""Anomalies: prices that are sent for a check, and those that the anomaly job detected in the tables."""
 
 from typing import Annotated, Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from conf.settings import settings
-from lakehouse.validation.series_check import MODEL, check_series
-from lakehouse.validation.thresholds import Thresholds
-from serving_api.access import role_of
-from serving_api.answers import JSON, PRIVATE, Page, accepts, listed, meta, page_of, plain, rules_now
-from serving_api.bodies import document
-from serving_api.gold import Gold, Snapshot
-from serving_api.names import NATION, area, commodity_ids, zone_of
-from serving_api.newest import next_rows
-from serving_api.paging import Key, Range, time_range
-from serving_api.routes.decisions import body_of
-from serving_api.routes.forecasts import made_from_simulated
-from serving_api.routes.predictions import area_of_body, good_of_body
-from serving_api.routes.price_check import statistics_of
-from serving_api.shapes import Many, problems
-from serving_api.shapes_anomaly import AnomaliesAsked, AnomalyAnswer, AnomalyBody, AnomalyRow
+from lakehouse.validation.prices.series_check import MODEL, check_series
+from lakehouse.validation.prices.thresholds import Thresholds
+from serving_api.http.auth import Role
+from serving_api.http.cursors import Key, TimeRange, time_range
+from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, role_of
+from serving_api.http.openapi import request_body
+from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.reads.keyset import next_rows
+from serving_api.reads.names import (
+    NATION,
+    commodity_ids,
+    commodity_in_body,
+    region_in_body,
+    region_of,
+    timezone_of,
+)
+from serving_api.reads.provenance import current_rule_set, forecasts_from_simulated
+from serving_api.reads.responses import EncodedPage, KeyedItem, encode_page, to_json_value
+from serving_api.reads.series_statistics import series_statistics
+from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.schemas.anomalies import AnomaliesQuery, AnomalyBody, AnomalyReport, AnomalyRow
+from serving_api.schemas.envelope import Page
+from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/v1/predict/anomaly", tags=["anomalies"])
 LISTED = ("region", "commodity", "market_id", "event_time", "price_idr", "score", "severity", "kind", "label")
@@ -33,19 +40,25 @@ ORDER = (("event_time", "descending"), *((name, "ascending") for name in KEY))
 
 @router.post(
     "",
-    responses={200: {"model": AnomalyAnswer}, **problems(400, 401, 413, 415, 422, 503)},
-    openapi_extra=body_of(AnomalyBody),
-    summary="Which of these prices are strange?",
+    response_model=AnomalyReport,
+    responses=problems(400, 401, 413, 415, 422, 503),
+    openapi_extra=request_body(AnomalyBody),
+    summary="Check prices for anomalies",
 )
-async def judge(request: Request) -> Response:
-    """Nothing later than an observation judges it: the tables' statistics speak of days after their newest one, the observations
-    themselves of all others. A method that lacks what it needs (a past, other provinces) does not vote."""
-    accepts(request, "application/json")
-    asked = (await document(request, role_of, settings().api.batch_max_bytes)).shaped(AnomalyBody)
-    gold: Gold = request.app.state.gold
-    code, name = area_of_body(gold, asked.region)
-    good = good_of_body(asked.commodity)
-    snapshot, entries = await run_sync(judged, gold, good, None if code == NATION[0] else code, asked)
+async def check_prices(
+    body: Annotated[JsonBody[Role | None, AnomalyBody], json_body(AnomalyBody, role_of, large=True)],
+    snapshots: CurrentSnapshots,
+    responses: CurrentResponses,
+) -> Response:
+    """An observation is compared with earlier prices only.
+
+    When it is later than the newest day of the tables, it is compared with their statistics, else with the
+    other observations. A method that lacks its input (earlier prices, other provinces) is left out.
+    """
+    code, name = region_in_body(snapshots, body.value.region)
+    commodity = commodity_in_body(body.value.commodity)
+    region_code = None if code == NATION[0] else code
+    snapshot, entries = await run_sync(check_observations, snapshots, commodity, region_code, body.value)
     model = {
         "name": "series-check",
         "version": f"{MODEL}+{Thresholds.of(settings().validation.model_dump()).version}",
@@ -53,67 +66,73 @@ async def judge(request: Request) -> Response:
         "alias": "champion",
         "trained_on": {snapshot.table: snapshot.version},
     }
-    said = {
-        "commodity": good,
+    item = {
+        "commodity": commodity,
         "region": name,
         "anomalies": entries,
         "count": sum(entry["is_anomaly"] for entry in entries),
-        "meta": meta(request, [snapshot], rules_now(), made_from_simulated(gold), model),
     }
-    return Response(orjson.dumps(said), headers={"Cache-Control": PRIVATE}, media_type=JSON)
+    demo = forecasts_from_simulated(snapshots)
+    return responses.computed([snapshot], item, rule_set=current_rule_set(), demo=demo, model=model)
 
 
-def judged(gold: Gold, commodity: str, region_code: str | None, asked: AnomalyBody) -> tuple[Snapshot, list[dict[str, Any]]]:
-    """The version of the statistics that spoke and an entry for every observation."""
-    snapshot, rows = statistics_of(gold, commodity)
-    said = check_series(
+def check_observations(
+    snapshots: Snapshots, commodity: str, region_code: str | None, body: AnomalyBody
+) -> tuple[Snapshot, list[dict[str, Any]]]:
+    """The version of the statistics that were used, and an entry for every observation."""
+    snapshot, rows = series_statistics(snapshots, commodity)
+    findings = check_series(
         rows,
         commodity=commodity,
         region_code=region_code,
-        observations=[(one.date, one.price_idr) for one in asked.observations],
-        methods=asked.methods,
+        observations=[(observation.date, observation.price_idr) for observation in body.observations],
+        methods=body.methods,
         knobs=settings().validation.model_dump(),
     )
     return snapshot, [
-        {"date": one.date, "price_idr": one.price_idr, **vars(finding)}
-        for one, finding in zip(asked.observations, said, strict=True)
+        {"date": observation.date, "price_idr": observation.price_idr, **vars(finding)}
+        for observation, finding in zip(body.observations, findings, strict=True)
     ]
 
 
 @router.get(
     "/{region}",
-    response_model=Many[AnomalyRow],
+    response_model=Page[AnomalyRow],
     responses=problems(404, 410, 422),
-    summary="Anomalies found in a region, newest first",
+    summary="Anomalies detected in a region, newest first",
 )
-async def of_region(request: Request, region: str, query: Annotated[AnomaliesAsked, Query()]) -> Response:
-    """Prices of a province that the anomaly job found strange; default: of the last 30 days."""
-    gold: Gold = request.app.state.gold
-    snapshot = gold["gold.anomalies"]
-    asked = time_range(query.from_, query.to, zone_of(None, region))
+async def anomalies_of_region(
+    region: str,
+    query: Annotated[AnomaliesQuery, Query()],
+    snapshots: CurrentSnapshots,
+    responses: CurrentResponses,
+) -> Response:
+    """Prices of a province that the anomaly job marked as unusual; default: of the last 30 days."""
+    snapshot = snapshots["gold.anomalies"]
+    times = time_range(query.from_, query.to, timezone_of(None, region))
 
-    def read(key: Key | None, limit: int) -> Page:
-        code = area(region)[0]
-        return page_of(anomaly_rows(snapshot, code, query, asked, key, limit), limit, made_from_simulated(gold))
+    def read(key: Key | None, limit: int) -> EncodedPage:
+        rows = anomaly_rows(snapshot, region_of(region)[0], query, times, key, limit)
+        return encode_page(rows, limit, forecasts_from_simulated(snapshots))
 
-    return await run_sync(lambda: listed(request, [snapshot], query, read, asked=asked))
+    return await run_sync(lambda: responses.page([snapshot], query, read, variant=times))
 
 
 def anomaly_rows(
-    snapshot: Snapshot, code: str, query: AnomaliesAsked, asked: Range, key: Key | None, limit: int
-) -> list[tuple[Key, dict[str, Any]]]:
-    """Up to limit + 1 (sort key, item) behind `key`."""
-    if snapshot.delta is None:
+    snapshot: Snapshot, code: str, query: AnomaliesQuery, times: TimeRange, key: Key | None, limit: int
+) -> list[KeyedItem]:
+    """Up to limit + 1 (sort key, item) after `key`."""
+    delta = snapshot.delta
+    if delta is None:
         return []
-    wanted = (pc.field("region_code") == code) & (pc.field("event_time") >= asked.start)
-    if asked.end is not None:
-        wanted &= pc.field("event_time") < asked.end
+    condition = (pc.field("region_code") == code) & (pc.field("event_time") >= times.start)
+    if times.end is not None:
+        condition &= pc.field("event_time") < times.end
     if query.commodity is not None:
-        wanted &= pc.field("commodity").isin(sorted(commodity_ids(query.commodity)))
+        condition &= pc.field("commodity").isin(sorted(commodity_ids(query.commodity)))
     if query.severity is not None:
-        wanted &= pc.field("severity") == query.severity
-    dataset = snapshot.delta.to_pyarrow_dataset()
+        condition &= pc.field("severity") == query.severity
     columns = list(dict.fromkeys((*LISTED, *KEY)))
-    whole: pa.Table = snapshot.cached("listed", lambda: dataset.to_table(columns=columns))
-    rows = next_rows(whole.filter(wanted), ORDER, key, limit + 1)
-    return [(place, {name: plain(row[name]) for name in LISTED}) for place, row in rows]
+    table: pa.Table = snapshot.cached("listed", lambda: delta.to_pyarrow_dataset().to_table(columns=columns))
+    rows = next_rows(table.filter(condition), ORDER, key, limit + 1)
+    return [(sort_key, {name: to_json_value(row[name]) for name in LISTED}) for sort_key, row in rows]

@@ -1,4 +1,4 @@
-"""The ledger: put something on record, read the blocks, check that nothing was altered since."""
+"""The ledger: append a price, list the blocks, check that nothing was altered."""
 
 import hashlib
 from typing import Annotated, Any
@@ -6,30 +6,46 @@ from typing import Annotated, Any
 import orjson
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from lakehouse.event import Fault, faults
-from serving_api.access import sender
-from serving_api.answers import JSON, PUBLIC, Page, accepts, listed, meta, plain, unchanged, utc
-from serving_api.bodies import Element, document
-from serving_api.gold import Gold, Snapshot
-from serving_api.integrity import Verdict
-from serving_api.integrity_checks import Checks
-from serving_api.paging import Key
-from serving_api.problems import Problem
-from serving_api.routes.ingest import ANSWERS, Door
-from serving_api.shapes import Block, BlocksAsked, ChainAsked, Integrity, Many, Receipt, problems
+from lakehouse.times import utc_text
+from serving_api.http.auth import Role
+from serving_api.http.cursors import Key
+from serving_api.http.dependencies import (
+    CurrentIntegrityChecker,
+    CurrentProducer,
+    CurrentResponses,
+    CurrentSnapshots,
+    sender,
+)
+from serving_api.http.event_bodies import SubmittedEvent
+from serving_api.http.problems import invalid_fields
+from serving_api.http.request_bodies import JsonBody, json_document
+from serving_api.http.request_checks import require_acceptable
+from serving_api.reads.integrity import ChainVerdict
+from serving_api.reads.responses import PUBLIC, EncodedPage, json_response, not_modified, to_json_value
+from serving_api.reads.snapshots import Snapshot
+from serving_api.schemas.blockchain import Block, BlocksQuery, ChainQuery, IntegrityReport
+from serving_api.schemas.envelope import Page
+from serving_api.schemas.ingest import Receipt
+from serving_api.schemas.problem import problems
+from serving_api.writes.intake import EventIntake
 
 router = APIRouter(prefix="/api/blockchain", tags=["ledger"])
 KIND = "ledger"
-BODY = ("market_id", "commodity", "price", "event_time", "event_id")
-EXAMPLE = {"market_id": "PASAR-001", "commodity": "cabai-rawit-merah", "price": 55000}
+FIELDS = ("market_id", "commodity", "price", "event_time", "event_id")
 LISTED = ("index", "hash", "previous_hash", "timestamp", "kind", "event_id", "table", "delta_version")
-ASKED = {
+BODY = {
     "requestBody": {
         "required": True,
-        "description": "one price to be put on record, at most 64 KiB",
-        "content": {"application/json": {"schema": {"type": "object"}, "example": EXAMPLE}},
+        "description": "one price, at most 64 KiB",
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "example": {"market_id": "PASAR-001", "commodity": "cabai-rawit-merah", "price": 55000},
+            }
+        },
     },
     "security": [{"bearer": []}],
 }
@@ -38,35 +54,64 @@ ASKED = {
 @router.post(
     "/append",
     status_code=202,
-    responses={**ANSWERS, 202: {"model": Receipt, "description": "Kafka holds the event"}},
-    openapi_extra=ASKED,
-    summary="Put a price on record",
+    response_model=Receipt,
+    responses=problems(400, 401, 403, 413, 415, 422, 503),
+    openapi_extra=BODY,
+    summary="Append a price to the ledger",
 )
-async def append(request: Request) -> Response:
-    """The event becomes a block of chain `price`, found by its event_id; names that are not known are quarantined instead."""
-    given = await document(request, sender)
-    door = Door(request.app.state.producer, given.who, "application/json")
-    surplus = [name for name in given.value if name not in BODY] if isinstance(given.value, dict) else []
-    wrong = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in surplus]
-    wrong += [fault for fault in faults(given.value, [KIND]) if fault not in wrong]
-    if wrong:
-        await door.dead_letter(given.body, KIND, wrong[0].code)
-        raise Problem("validation", wrong[:100], why="; ".join(fault.message for fault in wrong[:5]))
-    return await door.receipt(Element(given.body, given.value, [KIND], []))
+async def append(
+    body: Annotated[JsonBody[Role, Any], json_document(sender)], producer: CurrentProducer
+) -> Response:
+    """The event becomes a block of chain `price`, listed under its event_id.
 
-
-@router.get("/integrity/check", response_model=Integrity, responses=problems(422, 503), summary="Was anything altered?")
-async def check(request: Request, query: Annotated[ChainAsked, Query()]) -> Response:
-    """Every link of the chain, its published head, and every row that it covers, as they were at `checked_at`.
-
-    It shows alteration after recording, not that what was recorded was true. A second process that holds tables, logs and the
-    published head in its hands could forge all of them: keep copies of the head elsewhere.
+    With unknown names it is quarantined instead.
     """
-    accepts(request, "application/json")
-    checks: Checks = request.app.state.checks
-    verdict = await checks.verdict(query.chain)
+    intake = EventIntake(producer, body.role, "application/json")
+    names = body.value if isinstance(body.value, dict) else {}
+    unknown = [name for name in names if name not in FIELDS]
+    invalid = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in unknown]
+    invalid += [fault for fault in faults(body.value, [KIND]) if fault not in invalid]
+    if invalid:
+        await intake.dead_letter(body.raw, KIND, invalid[0].code)
+        raise invalid_fields(invalid)
+    return await intake.receipt(SubmittedEvent(body.raw, body.value, [KIND], []))
+
+
+@router.get(
+    "/integrity/check",
+    response_model=IntegrityReport,
+    responses=problems(422, 503),
+    summary="Check the integrity of a chain",
+)
+async def check_integrity(
+    query: Annotated[ChainQuery, Query()], checker: CurrentIntegrityChecker, responses: CurrentResponses
+) -> Response:
+    """Checks every link of the chain, its published head and every row that it covers.
+
+    `checked_at` is the time of the check. It detects changes after recording, not whether a recorded value
+    was true. Somebody who can write the tables, their logs and the published head could forge all of them:
+    keep copies of the head elsewhere.
+    """
+    request = responses.request
+    require_acceptable(request)
+    verdict = await checker.verdict(query.chain)
+    report = report_of(verdict)
+    identity = orjson.dumps([report, verdict.versions, request.url.path, request.url.query])
+    etag = f'W/"{hashlib.sha256(identity).hexdigest()[:24]}"'
+    if unchanged := not_modified(request, etag):
+        return unchanged
+    body = {
+        **report,
+        "checked_at": utc_text(verdict.checked_at),
+        "meta": responses.meta(checked_tables(verdict)),
+    }
+    return json_response(body, cache=PUBLIC, ETag=etag)
+
+
+def report_of(verdict: ChainVerdict) -> dict[str, Any]:
+    """The verdict without the time of the check."""
     fault = verdict.fault
-    said = {
+    return {
         "valid": verdict.valid,
         "chain": verdict.chain,
         "length": verdict.length,
@@ -75,15 +120,9 @@ async def check(request: Request, query: Annotated[ChainAsked, Query()]) -> Resp
         "reason": fault.reason if fault else None,
         "first_altered_event_id": fault.event_id if fault else None,
     }
-    known = orjson.dumps([said, verdict.versions, request.url.path, request.url.query])
-    etag = f'W/"{hashlib.sha256(known).hexdigest()[:24]}"'
-    if same := unchanged(request, etag, PUBLIC):
-        return same
-    body = {**said, "checked_at": utc(verdict.checked_at), "meta": meta(request, tables_of(verdict), None, False)}
-    return Response(orjson.dumps(body), headers={"ETag": etag, "Cache-Control": PUBLIC}, media_type=JSON)
 
 
-def tables_of(verdict: Verdict) -> list[Snapshot]:
+def checked_tables(verdict: ChainVerdict) -> list[Snapshot]:
     """The table versions that were checked, as provenance."""
     return [
         Snapshot(table, version, None, None, verdict.newest if table == "gold.ledger" else None, 0)
@@ -91,36 +130,48 @@ def tables_of(verdict: Verdict) -> list[Snapshot]:
     ]
 
 
-@router.get("/blocks", response_model=Many[Block], responses=problems(410, 422), summary="The blocks, newest first")
-async def blocks(request: Request, query: Annotated[BlocksAsked, Query()]) -> Response:
-    """Records of a chain; with `event_id` those about that event."""
-    gold: Gold = request.app.state.gold
-    snapshot = gold["gold.ledger"]
+@router.get(
+    "/blocks", response_model=Page[Block], responses=problems(410, 422), summary="Blocks, newest first"
+)
+async def blocks(
+    query: Annotated[BlocksQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """Records of a chain; with `event_id`, those about that event."""
+    snapshot = snapshots["gold.ledger"]
 
-    def read(key: Key | None, limit: int) -> Page:
-        return page(snapshot, query.chain, query.event_id, key, limit)
+    def read(key: Key | None, limit: int) -> EncodedPage:
+        return block_page(snapshot, query, key, limit)
 
-    return await run_sync(lambda: listed(request, [snapshot], query, read))
+    return await run_sync(lambda: responses.page([snapshot], query, read))
 
 
-def page(snapshot: Snapshot, chain: str, event_id: str | None, key: Key | None, limit: int) -> Page:
-    """One page. Without an event id a page is a range of indexes, so that a chain with gaps is shown to its end too."""
+def block_page(snapshot: Snapshot, query: BlocksQuery, key: Key | None, limit: int) -> EncodedPage:
+    """One page.
+
+    Without an event id it is a range of indexes, so that a chain with gaps is listed to its end too.
+    """
     if snapshot.delta is None:
-        return Page(b"", None)
-    below = key[0] if key else 1 + snapshot.cached(("top", chain), lambda: top_of(snapshot, chain))
-    wanted = (pc.field("chain") == chain) & (pc.field("index") < below)
-    if event_id is None:
-        wanted &= pc.field("index") >= below - limit
+        return EncodedPage(b"", None)
+    chain = query.chain
+    below = key[0] if key else 1 + snapshot.cached(("top", chain), lambda: newest_index(snapshot, chain))
+    condition = (pc.field("chain") == chain) & (pc.field("index") < below)
+    if query.event_id is None:
+        condition &= pc.field("index") >= below - limit
     else:
-        wanted &= pc.field("event_id") == event_id
-    rows = snapshot.delta.to_pyarrow_dataset().to_table(columns=list(LISTED), filter=wanted).sort_by([("index", "descending")])
+        condition &= pc.field("event_id") == query.event_id
+    table = snapshot.delta.to_pyarrow_dataset().to_table(columns=list(LISTED), filter=condition)
+    rows = table.sort_by([("index", "descending")])
     shown: list[dict[str, Any]] = rows.slice(0, limit).to_pylist()
-    last = below - limit if event_id is None else shown[-1]["index"] if rows.num_rows > limit else 0
-    items = b",".join(orjson.dumps({name: plain(value) for name, value in row.items()}) for row in shown)
-    return Page(items, (last,) if last > 0 else None)
+    last = below - limit
+    if query.event_id is not None:
+        last = shown[-1]["index"] if rows.num_rows > limit else 0
+    items = b",".join(
+        orjson.dumps({name: to_json_value(value) for name, value in row.items()}) for row in shown
+    )
+    return EncodedPage(items, (last,) if last > 0 else None)
 
 
-def top_of(snapshot: Snapshot, chain: str) -> int:
+def newest_index(snapshot: Snapshot, chain: str) -> int:
     """Index of the newest record; -1 when there is none."""
     assert snapshot.delta is not None
     rows = snapshot.delta.to_pyarrow_dataset().to_table(columns=["index"], filter=pc.field("chain") == chain)

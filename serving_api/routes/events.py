@@ -1,17 +1,26 @@
-"""What became of an event, for those who sent it."""
+"""The trace of an event, for its sender."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Response
 
-from serving_api.access import Role, sender
-from serving_api.answers import one, rules_now, utc
-from serving_api.problems import Problem, nothing_asked
-from serving_api.sending import RememberingProducer
-from serving_api.shapes import problems
-from serving_api.shapes_quality import EventTrace
-from serving_api.trace import Trace
+from lakehouse.times import utc_text
+from serving_api.http.auth import Role
+from serving_api.http.dependencies import (
+    SENDER,
+    CurrentProducer,
+    CurrentResponses,
+    CurrentReviews,
+    CurrentSnapshots,
+)
+from serving_api.http.problems import Problem
+from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.reads.event_trace import EventLookup, EventStatus
+from serving_api.reads.provenance import current_rule_set
+from serving_api.schemas.events import EventTrace
+from serving_api.schemas.problem import problems
+from serving_api.writes.publish import AcceptedEvent
 
 router = APIRouter(prefix="/api/v1", tags=["ingest"])
 DEVICE_SOURCES = ("mqtt:", "api:device")
@@ -21,27 +30,49 @@ DEVICE_SOURCES = ("mqtt:", "api:device")
     "/events/{event_id}",
     response_model=EventTrace,
     responses=problems(401, 403, 404, 422),
-    summary="What became of an event",
-    description="Looked for among the newest 10 million events (`api.trace_events`); an id that is not there is 404. "
-    "A device sees what devices sent. `pending`: this service took it in, or its batch is under way.",
-    dependencies=[Depends(nothing_asked)],
+    summary="Status of an event",
+    dependencies=[NO_QUERY_PARAMETERS],
 )
-async def event(
-    request: Request, role: Annotated[Role, Depends(sender)], event_id: Annotated[str, Path(min_length=1, max_length=600)]
+async def trace_event(
+    role: Annotated[Role, SENDER],
+    event_id: Annotated[str, Path(min_length=1, max_length=600)],
+    producer: CurrentProducer,
+    snapshots: CurrentSnapshots,
+    reviews: CurrentReviews,
+    responses: CurrentResponses,
 ) -> Response:
-    """The outcome of the newest arrival."""
-    producer: RememberingProducer = request.app.state.producer
-    trace = Trace(request.app.state.gold, request.app.state.reviews)
-    found = await run_sync(trace.find, event_id)
+    """The status of the newest arrival of an event.
+
+    It is searched among the newest 10 million events (`api.trace_events`); an id that is not among them is
+    404. A device sees only events of devices. `pending`: received by this service, or its batch is in
+    progress.
+    """
+    lookup = EventLookup(snapshots, reviews)
+    status = await run_sync(lookup.find, event_id)
     accepted = producer.accepted(event_id)
-    sources = found.sources if found else {accepted.source} if accepted else set()
-    if not sources or (role is Role.DEVICE and not any(source.startswith(DEVICE_SOURCES) for source in sources)):
-        raise Problem("not-found", more={"searched_events": trace.searched_events})
-    if found:
-        said = {"status": found.status, "kinds": found.kinds, "table": found.table, "received_at": utc(found.received_at)}
-        item = {"event_id": event_id, **said, "warnings": found.warnings}
-    else:
-        assert accepted
-        said = {"status": "pending", "kinds": sorted(accepted.kinds), "table": None, "received_at": accepted.received_at}
-        item = {"event_id": event_id, **said, "warnings": []}
-    return one(request, list(trace.read.values()), item, rules_now())
+    sources = status.sources if status else {accepted.source} if accepted else set()
+    visible = role is not Role.DEVICE or any(source.startswith(DEVICE_SOURCES) for source in sources)
+    if not sources or not visible:
+        raise Problem("not-found", extensions={"searched_events": lookup.searched_events})
+    item = {"event_id": event_id, **trace_of(status, accepted)}
+    return responses.personal(list(lookup.read.values()), item, current_rule_set())
+
+
+def trace_of(status: EventStatus | None, accepted: AcceptedEvent | None) -> dict[str, Any]:
+    """The status in the tables, else that of an event which this process has sent."""
+    if status is not None:
+        return {
+            "status": status.status,
+            "kinds": status.kinds,
+            "table": status.table,
+            "received_at": utc_text(status.received_at),
+            "warnings": status.warnings,
+        }
+    assert accepted is not None
+    return {
+        "status": "pending",
+        "kinds": sorted(accepted.kinds),
+        "table": None,
+        "received_at": accepted.received_at,
+        "warnings": [],
+    }

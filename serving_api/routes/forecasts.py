@@ -1,99 +1,130 @@
-"""Forecasts of the next seven days by the champion, and how far they can be trusted."""
+"""The champion's forecast of the next seven days, and its confidence."""
 
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
-from serving_api.answers import accepts, shown
-from serving_api.forecasts import served
-from serving_api.gold import Gold, Snapshot
-from serving_api.names import area, single_good
-from serving_api.predictions import DAYS, LEVEL, Question, predicted
-from serving_api.routes.prices import simulated
-from serving_api.shapes import problems
-from serving_api.shapes_forecast import Confidence, Forecast, ForecastAsked, ForecastOfPath
+from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
+from serving_api.http.request_checks import require_acceptable
+from serving_api.reads.forecasts import served_forecasts
+from serving_api.reads.names import region_of, single_commodity
+from serving_api.reads.predictions import HORIZON_DAYS, LEVEL, PredictionRequest, predict
+from serving_api.reads.provenance import forecasts_from_simulated
+from serving_api.reads.responses import Responses
+from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.schemas.forecasts import Confidence, Forecast, ForecastQuery, RegionQuery
+from serving_api.schemas.problem import problems
 
 router = APIRouter(tags=["forecasts"])
 MEASURED = ("coverage_80", "wape_pct", "origins")
 
 
-def made_from_simulated(gold: Gold) -> bool:
-    """Whether simulated prices are among those that are forecast."""
-    live = gold["gold.live_prices"]
-    return bool(live.cached("demo", lambda: [simulated(live)])[0])
+@router.get(
+    "/api/public/forecast",
+    response_model=Forecast,
+    responses=problems(404, 422, 503),
+    summary="Forecast of the next seven days",
+)
+async def forecast(
+    query: Annotated[ForecastQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """The champion's forecast for a province or the nation.
 
-
-def champions(request: Request, commodity: str, region: str | None) -> tuple[dict[str, Any], dict[str, Any], Question]:
-    """(prediction, model, what was asked). Raises Problem 404 or 503."""
-    gold: Gold = request.app.state.gold
-    good, (code, name) = single_good(commodity), area(region)
-    asked = Question(good, code, name)
-    item, model, _ = predicted(served(gold["gold.forecasts"]), asked)
-    return item, model, asked
-
-
-def forecast_answer(request: Request, commodity: str, region: str | None) -> Response:
-    """The one object of both addresses."""
-    accepts(request, "application/json")
-    gold: Gold = request.app.state.gold
-    item, model, _ = champions(request, commodity, region)
-    days = [{name: value for name, value in day.items() if name != "confidence"} for day in item["predictions"]]
-    said = {name: item[name] for name in ("commodity", "region", "unit", "horizon_days")}
-    said |= {"forecast": days, "interval_level": LEVEL, "confidence": item["confidence"]}
-    return shown(request, [gold["gold.forecasts"]], said, demo=made_from_simulated(gold), model=model)
+    Where no model has passed the gate, the champion is naive (the last price), and `meta.model.reason` says
+    why. Days are counted from the last day with known prices.
+    """
+    return forecast_response(responses, snapshots, query.commodity, query.region)
 
 
 @router.get(
-    "/api/public/forecast", response_model=Forecast, responses=problems(404, 422, 503), summary="Prices of the next seven days"
+    "/api/forecast/confidence",
+    response_model=Confidence,
+    responses=problems(404, 422, 503),
+    summary="Confidence of the forecast",
 )
-async def forecast(request: Request, query: Annotated[ForecastAsked, Query()]) -> Response:
-    """The champion's forecast for a province or the nation. Where no model has proved itself, the champion is naive (the last
-    price stays), and `meta.model.reason` says why. Days count from the last one with known prices."""
-    return forecast_answer(request, query.commodity, query.region)
+async def confidence(
+    query: Annotated[ForecastQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """The champion's confidence for the seventh day, with the figures of its backtest.
 
-
-@router.get(
-    "/api/forecast/confidence", response_model=Confidence, responses=problems(404, 422, 503), summary="How sure the forecast is"
-)
-async def confidence(request: Request, query: Annotated[ForecastAsked, Query()]) -> Response:
-    """The champion's chance to land within 10 % a week ahead, beside what its backtest measured at that distance."""
-    accepts(request, "application/json")
-    gold: Gold = request.app.state.gold
-    item, model, asked = champions(request, query.commodity, query.region)
-    snapshots = [gold["gold.forecasts"], gold["gold.model_accuracy"]]
-    row = measured(snapshots[1], asked, model["name"])
-    said = {
+    Confidence is the probability that the price is within 10 % of its forecast.
+    """
+    require_acceptable(responses.request)
+    item, model, request = champion_forecast(snapshots, query.commodity, query.region)
+    accuracy = snapshots["gold.model_accuracy"]
+    measured = backtest_figures(accuracy, request, model["name"])
+    body = {
         **{name: item[name] for name in ("commodity", "region", "confidence")},
         "interval_level": LEVEL,
-        "coverage": row["coverage_80"],
-        "wape_pct": row["wape_pct"],
-        "origins": row["origins"] or 0,
+        "coverage": measured["coverage_80"],
+        "wape_pct": measured["wape_pct"],
+        "origins": measured["origins"] or 0,
     }
-    return shown(request, snapshots, said, demo=made_from_simulated(gold), model=model)
-
-
-def measured(snapshot: Snapshot, asked: Question, model: str) -> dict[str, Any]:
-    """The backtest's figures of a model a week ahead; nulls before there are any."""
-    assert snapshot.rows is not None
-    wanted = (pc.field("commodity") == asked.commodity) & (pc.field("region_code") == asked.region_code)
-    wanted &= (pc.field("model") == model) & (pc.field("horizon_days") == DAYS) & (pc.field("kind") == "backtest")
-    rows = snapshot.rows
-
-    def find() -> dict[str, Any]:
-        found = rows.filter(wanted).select(list(MEASURED)).to_pylist()
-        return found[0] if found else dict.fromkeys(MEASURED)
-
-    row: dict[str, Any] = snapshot.cached(("measured", asked, model), find)
-    return row
+    demo = forecasts_from_simulated(snapshots)
+    return responses.item([snapshots["gold.forecasts"], accuracy], body, demo=demo, model=model)
 
 
 @router.get(
     "/api/forecast/{commodity}",
     response_model=Forecast,
     responses=problems(404, 422, 503),
-    summary="Prices of the next seven days of one commodity",
+    summary="Forecast of the next seven days for one commodity",
 )
-async def forecast_of(request: Request, commodity: str, query: Annotated[ForecastOfPath, Query()]) -> Response:
-    """The same object as /api/public/forecast."""
-    return forecast_answer(request, commodity, query.region)
+async def forecast_of_commodity(
+    commodity: str,
+    query: Annotated[RegionQuery, Query()],
+    snapshots: CurrentSnapshots,
+    responses: CurrentResponses,
+) -> Response:
+    """The same response as /api/public/forecast."""
+    return forecast_response(responses, snapshots, commodity, query.region)
+
+
+def champion_forecast(
+    snapshots: Snapshots, commodity: str, region: str | None
+) -> tuple[dict[str, Any], dict[str, Any], PredictionRequest]:
+    """(prediction, model, request with resolved names). Raises Problem 404 or 503."""
+    commodity_id = single_commodity(commodity)
+    code, name = region_of(region)
+    request = PredictionRequest(commodity_id, code, name)
+    item, model, _ = predict(served_forecasts(snapshots["gold.forecasts"]), request)
+    return item, model, request
+
+
+def forecast_response(
+    responses: Responses, snapshots: Snapshots, commodity: str, region: str | None
+) -> Response:
+    """The response of both addresses. Raises Problem 404, 406 or 503."""
+    require_acceptable(responses.request)
+    item, model, _ = champion_forecast(snapshots, commodity, region)
+    days = [
+        {name: value for name, value in day.items() if name != "confidence"} for day in item["predictions"]
+    ]
+    body = {
+        **{name: item[name] for name in ("commodity", "region", "unit", "horizon_days")},
+        "forecast": days,
+        "interval_level": LEVEL,
+        "confidence": item["confidence"],
+    }
+    demo = forecasts_from_simulated(snapshots)
+    return responses.item([snapshots["gold.forecasts"]], body, demo=demo, model=model)
+
+
+def backtest_figures(snapshot: Snapshot, request: PredictionRequest, model: str) -> dict[str, Any]:
+    """The figures of a model at a horizon of seven days; nulls before it is measured."""
+    assert snapshot.rows is not None
+    table = snapshot.rows
+
+    def read() -> dict[str, Any]:
+        condition = (
+            (pc.field("commodity") == request.commodity)
+            & (pc.field("region_code") == request.region_code)
+            & (pc.field("model") == model)
+            & (pc.field("horizon_days") == HORIZON_DAYS)
+            & (pc.field("kind") == "backtest")
+        )
+        rows: list[dict[str, Any]] = table.filter(condition).select(list(MEASURED)).to_pylist()
+        return rows[0] if rows else dict.fromkeys(MEASURED)
+
+    return snapshot.cached(("measured", request, model), read)

@@ -1,37 +1,53 @@
-"""Models: how well they forecast, what they look at, and orders to train them."""
+"""Models: forecast accuracy, feature importance, training jobs."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
-import orjson
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from conf import training_jobs
-from conf.training_jobs import Job, JobRunning
 from lakehouse.event import Fault
+from lakehouse.io import training_jobs
+from lakehouse.io.training_jobs import JobRunning
 from lakehouse.reference import commodities, commodity_aliases, matching_key
-from serving_api.access import Role, at_least
-from serving_api.answers import JSON, PRIVATE, Page, accepts, after, listed, page_of, utc
-from serving_api.bodies import document
-from serving_api.forecasts import served
-from serving_api.gold import Gold, Snapshot
-from serving_api.names import area, commodity_ids, single_good
-from serving_api.newest import next_rows
-from serving_api.paging import Key
-from serving_api.problems import Problem, nothing_asked
-from serving_api.routes.decisions import body_of
-from serving_api.routes.forecasts import made_from_simulated
-from serving_api.shapes import Many, problems
-from serving_api.shapes_models import (
-    AccuracyAsked,
+from lakehouse.times import utc_text
+from serving_api.http.auth import Role
+from serving_api.http.cursors import Key
+from serving_api.http.dependencies import (
+    CENTRAL,
+    CurrentResponses,
+    CurrentSnapshots,
+    central,
+)
+from serving_api.http.openapi import request_body
+from serving_api.http.problems import Problem, invalid_fields
+from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.request_checks import NO_QUERY_PARAMETERS, require_acceptable
+from serving_api.reads.forecasts import served_forecasts
+from serving_api.reads.keyset import next_rows
+from serving_api.reads.names import commodity_ids, region_of, single_commodity
+from serving_api.reads.provenance import forecasts_from_simulated
+from serving_api.reads.responses import (
+    PRIVATE,
+    EncodedPage,
+    KeyedItem,
+    encode_page,
+    json_response,
+    rows_after,
+    to_json_value,
+)
+from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.schemas.envelope import Page
+from serving_api.schemas.models import (
+    AccuracyQuery,
     AccuracyRow,
-    ImportanceAsked,
+    ImportanceQuery,
     ImportanceRow,
     JobReceipt,
     JobState,
     RetrainBody,
 )
+from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
 FIGURES = ("model", "commodity", "region", "horizon_days", "mape_pct", "wape_pct", "mae_idr", "rmse_idr")
@@ -39,44 +55,46 @@ KEY = ("model", "commodity", "region_code", "horizon_days")
 ORDER = (("measured_at", "descending"), *((name, "ascending") for name in KEY))
 
 
-def central(request: Request) -> Role:
-    """Dependency: central or above."""
-    return at_least(request, Role.CENTRAL)
-
-
 @router.get(
-    "/accuracy", response_model=Many[AccuracyRow], responses=problems(404, 410, 422), summary="How far forecasts lay from prices"
+    "/accuracy",
+    response_model=Page[AccuracyRow],
+    responses=problems(404, 410, 422),
+    summary="Accuracy of forecasts",
 )
-async def accuracy(request: Request, query: Annotated[AccuracyAsked, Query()]) -> Response:
-    """Every model on the same forecasts, measured in a rolling-origin backtest or (`kind=issued`) as they were served; the newest
-    figures first."""
-    gold: Gold = request.app.state.gold
-    snapshot = gold["gold.model_accuracy"]
+async def accuracy(
+    query: Annotated[AccuracyQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """The accuracy of every model on the same forecasts, newest figures first.
 
-    def read(key: Key | None, limit: int) -> Page:
-        return page_of(accuracy_rows(snapshot, query, key, limit), limit, made_from_simulated(gold))
+    Measured in a rolling-origin backtest or, with `kind=issued`, on the forecasts that were served.
+    """
+    snapshot = snapshots["gold.model_accuracy"]
 
-    return listed(request, [snapshot], query, read)
+    def read(key: Key | None, limit: int) -> EncodedPage:
+        rows = accuracy_rows(snapshot, query, key, limit)
+        return encode_page(rows, limit, forecasts_from_simulated(snapshots))
+
+    return responses.page([snapshot], query, read)
 
 
-def accuracy_rows(snapshot: Snapshot, query: AccuracyAsked, key: Key | None, limit: int) -> list[tuple[Key, dict[str, Any]]]:
-    """Up to limit + 1 (sort key, item) behind `key`. Raises Problem 404 for names that nobody knows."""
+def accuracy_rows(snapshot: Snapshot, query: AccuracyQuery, key: Key | None, limit: int) -> list[KeyedItem]:
+    """Up to limit + 1 (sort key, item) after `key`. Raises Problem 404 for unknown names."""
     assert snapshot.rows is not None
-    wanted = (pc.field("kind") == query.kind) & (pc.field("origins") >= 1)
+    condition = (pc.field("kind") == query.kind) & (pc.field("origins") >= 1)
     if query.commodity is not None:
-        wanted &= pc.field("commodity").isin(sorted(commodity_ids(query.commodity)))
+        condition &= pc.field("commodity").isin(sorted(commodity_ids(query.commodity)))
     if query.region is not None:
-        wanted &= pc.field("region_code") == area(query.region)[0]
+        condition &= pc.field("region_code") == region_of(query.region)[0]
     if query.model is not None:
-        wanted &= pc.field("model") == query.model
+        condition &= pc.field("model") == query.model
     if query.horizon_days is not None:
-        wanted &= pc.field("horizon_days") == query.horizon_days
-    rows = next_rows(snapshot.rows.filter(wanted), ORDER, key, limit + 1)
-    return [(place, told(row)) for place, row in rows]
+        condition &= pc.field("horizon_days") == query.horizon_days
+    rows = next_rows(snapshot.rows.filter(condition), ORDER, key, limit + 1)
+    return [(sort_key, accuracy_item(row)) for sort_key, row in rows]
 
 
-def told(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as it is listed."""
+def accuracy_item(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as an item of the list."""
     return {
         **{name: row[name] for name in FIGURES},
         "accuracy_pct": 100 - row["mape_pct"],
@@ -89,46 +107,56 @@ def told(row: dict[str, Any]) -> dict[str, Any]:
 
 @router.get(
     "/importance",
-    response_model=Many[ImportanceRow],
+    response_model=Page[ImportanceRow],
     responses=problems(404, 410, 422),
-    summary="What a model looks at, weightiest first",
+    summary="Feature importance of a model, most important first",
 )
-async def importance(request: Request, query: Annotated[ImportanceAsked, Query()]) -> Response:
-    """Features of the model that was trained last, by rank; 404 before one was."""
-    gold: Gold = request.app.state.gold
-    snapshot = gold["gold.feature_importance"]
+async def importance(
+    query: Annotated[ImportanceQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """Features of the model that was trained last, by rank; 404 before the first training."""
+    snapshot = snapshots["gold.feature_importance"]
 
-    def read(key: Key | None, limit: int) -> Page:
-        rows, model = features(gold, snapshot, query)
-        page = page_of(after(rows, key)[: limit + 1], limit)
-        return Page(page.items, page.last, made_from_simulated(gold), model=model)
+    def read(key: Key | None, limit: int) -> EncodedPage:
+        rows, model = importance_rows(snapshots, snapshot, query)
+        demo = forecasts_from_simulated(snapshots)
+        return encode_page(rows_after(rows, key)[: limit + 1], limit, demo, model)
 
-    return listed(request, [snapshot, gold["gold.forecasts"]], query, read)
+    return responses.page([snapshot, snapshots["gold.forecasts"]], query, read)
 
 
-def features(gold: Gold, snapshot: Snapshot, query: ImportanceAsked) -> tuple[list[tuple[Key, dict[str, Any]]], dict[str, Any]]:
+def importance_rows(
+    snapshots: Snapshots, snapshot: Snapshot, query: ImportanceQuery
+) -> tuple[list[KeyedItem], dict[str, Any]]:
     """((rank, feature), item) of the newest run, and its model. Raises Problem 404."""
     assert snapshot.rows is not None
-    good = None if query.commodity is None else single_good(query.commodity)
+    commodity = None if query.commodity is None else single_commodity(query.commodity)
     rows = snapshot.rows.filter(pc.field("model") == query.model).to_pylist()
-    own = [row for row in rows if row["commodity"] == good] or [row for row in rows if row["commodity"] is None]
-    if not own:
+    of_commodity = [row for row in rows if row["commodity"] == commodity]
+    of_model = of_commodity or [row for row in rows if row["commodity"] is None]
+    if not of_model:
         raise Problem("no-model", name=query.model)
-    newest = max(own, key=lambda row: row["measured_at"])
-    items = [{name: row[name] for name in ("feature", "importance", "rank")} for row in own if row["run_id"] == newest["run_id"]]
-    keyed: list[tuple[Key, dict[str, Any]]] = sorted(((item["rank"], item["feature"]), item) for item in items)
-    return keyed, model_of(gold, query.model, newest)
+    newest = max(of_model, key=lambda row: row["measured_at"])
+    items = [
+        {name: row[name] for name in ("feature", "importance", "rank")}
+        for row in of_model
+        if row["run_id"] == newest["run_id"]
+    ]
+    keyed: list[KeyedItem] = [((item["rank"], item["feature"]), item) for item in items]
+    return sorted(keyed, key=lambda pair: pair[0]), run_of(snapshots, query.model, newest)
 
 
-def model_of(gold: Gold, name: str, row: dict[str, Any]) -> dict[str, Any]:
-    """The run behind importances as provenance; what it was trained on as far as its forecasts say."""
-    known = served(gold["gold.forecasts"])
-    same = known.rows.filter(pc.field("run_id") == row["run_id"]) if known.issues and row["run_id"] else None
-    told = same.slice(0, 1).to_pylist()[0] if same is not None and same.num_rows else {}
-    version = told.get("data_version")
+def run_of(snapshots: Snapshots, name: str, row: dict[str, Any]) -> dict[str, Any]:
+    """The run that the importances come from, with its training data if its forecasts name them."""
+    served = served_forecasts(snapshots["gold.forecasts"])
+    forecasts: list[dict[str, Any]] = []
+    if served.issues and row["run_id"]:
+        forecasts = served.rows.filter(pc.field("run_id") == row["run_id"]).slice(0, 1).to_pylist()
+    forecast = forecasts[0] if forecasts else {}
+    version = forecast.get("data_version")
     return {
         "name": name,
-        "version": told.get("model_version") or "0",
+        "version": forecast.get("model_version") or "0",
         "run_id": row["run_id"] or "none",
         "alias": "latest",
         "trained_on": {} if version is None else {"gold.daily_prices": version},
@@ -138,51 +166,54 @@ def model_of(gold: Gold, name: str, row: dict[str, Any]) -> dict[str, Any]:
 @router.post(
     "/retrain",
     status_code=202,
-    responses={202: {"model": JobReceipt}, **problems(400, 401, 403, 409, 413, 415, 422, 503)},
-    openapi_extra=body_of(RetrainBody),
-    summary="Order a training",
+    response_model=JobReceipt,
+    responses=problems(400, 401, 403, 409, 413, 415, 422, 503),
+    openapi_extra=request_body(RetrainBody),
+    summary="Start a training",
 )
-async def retrain(request: Request) -> Response:
-    """202 with an order; the trainer takes it. One at a time: while one is queued or running another is 409."""
-    accepts(request, "application/json")
-    given = await document(request, central)
-    asked = given.shaped(RetrainBody)
-    goods = goods_of(asked.commodities)
+async def retrain(
+    request: Request, body: Annotated[JsonBody[Role, RetrainBody], json_body(RetrainBody, central)]
+) -> Response:
+    """202 when the job is queued for the trainer.
+
+    Only one job at a time: 409 while another is queued or running.
+    """
+    ids = commodities_to_train(body.value.commodities)
+    requested_by = body.role.name.lower()
     try:
-        job = await run_sync(training_jobs.submit, asked.models, goods, asked.reason, given.who.name.lower())
+        job = await run_sync(training_jobs.submit, body.value.models, ids, body.value.reason, requested_by)
     except JobRunning as running:
         raise Problem("job-running", name=running.job_id) from None
-    receipt = {"job_id": job.job_id, "status": job.status, "created_at": utc(job.created_at)}
-    where = f"{request.url.path.removesuffix('retrain')}jobs/{job.job_id}"
-    return Response(orjson.dumps(receipt), 202, headers={"Location": where, "Cache-Control": PRIVATE}, media_type=JSON)
+    receipt = {"job_id": job.job_id, "status": job.status, "created_at": utc_text(job.created_at)}
+    location = f"{request.url.path.removesuffix('retrain')}jobs/{job.job_id}"
+    return json_response(receipt, 202, cache=PRIVATE, Location=location)
 
 
-def goods_of(names: list[str]) -> list[str]:
-    """Ids, each once; a group stands for its members. Raises Problem 422 with every name that is in no list."""
-    wrong = [
-        Fault(f"/commodities/{number}", "unknown_commodity", f"no commodity is called '{name[:60]}'")
+def commodities_to_train(names: list[str]) -> list[str]:
+    """Ids, each once; for a group, its members. Raises Problem 422 with every unknown name."""
+    unknown = [
+        Fault(f"/commodities/{number}", "unknown_commodity", f"there is no commodity '{name[:60]}'")
         for number, name in enumerate(names)
         if matching_key(name) not in commodity_aliases()
     ]
-    if wrong:
-        raise Problem("validation", wrong, why="; ".join(fault.message for fault in wrong[:5]))
-    found = [commodity_aliases()[matching_key(name)] for name in names]
-    return list(dict.fromkeys(good for one in found for good in (commodities()[one].members or (one,))))
+    if unknown:
+        raise invalid_fields(unknown, listed=None)
+    ids = [commodity_aliases()[matching_key(name)] for name in names]
+    return list(dict.fromkeys(member for name in ids for member in (commodities()[name].members or (name,))))
 
 
 @router.get(
     "/jobs/{job_id}",
     response_model=JobState,
     responses=problems(401, 403, 404, 422),
-    summary="How far a training is",
-    dependencies=[Depends(central), Depends(nothing_asked)],
+    summary="State of a training job",
+    dependencies=[CENTRAL, NO_QUERY_PARAMETERS],
 )
 async def job_state(request: Request, job_id: str) -> Response:
-    """The order as it stands."""
-    accepts(request, "application/json")
-    job = cast(Job | None, await run_sync(training_jobs.job, job_id))
+    """Progress and outcome of the job."""
+    require_acceptable(request)
+    job = await run_sync(training_jobs.job, job_id)
     if job is None:
         raise Problem("not-found")
-    said = {name: getattr(job, name) for name in ("job_id", "status", "progress_pct", "run_id", "promoted", "detail")}
-    said |= {"created_at": utc(job.created_at), "finished_at": utc(job.finished_at)}
-    return Response(orjson.dumps(said), headers={"Cache-Control": PRIVATE}, media_type=JSON)
+    state = {name: to_json_value(getattr(job, name)) for name in JobState.model_fields}
+    return json_response(state, cache=PRIVATE)

@@ -1,149 +1,163 @@
-"""Would this price pass? Judged by the statistics of its series as they stand; with a token it is also sent."""
+"""The check of a single price by the statistics of its series; with a token, it is also sent as an event."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-import orjson
-import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from conf.settings import settings
 from lakehouse.event import Fault, faults, parse_time
-from lakehouse.reference import commodities, commodity_aliases, markets, matching_key, region_aliases, unit_aliases
-from lakehouse.validation.price_check import PriceCheck, check_price
-from serving_api.access import Role, role_of
-from serving_api.answers import JSON, accepts, meta, plain, rules_now
-from serving_api.bodies import Element, document
-from serving_api.gold import Gold, Snapshot
-from serving_api.names import known_market, zone_of
-from serving_api.problems import Problem
-from serving_api.routes.ingest import Door
-from serving_api.shapes import problems
-from serving_api.shapes_quality import PriceCheckBody, PriceChecked
+from lakehouse.reference import (
+    commodities,
+    commodity_aliases,
+    markets,
+    matching_key,
+    region_aliases,
+    unit_aliases,
+)
+from lakehouse.validation.prices.single_check import PriceCheck, check_price
+from serving_api.http.auth import Role
+from serving_api.http.dependencies import CurrentProducer, CurrentResponses, CurrentSnapshots, role_of
+from serving_api.http.event_bodies import SubmittedEvent
+from serving_api.http.openapi import request_body
+from serving_api.http.problems import Problem, invalid_fields
+from serving_api.http.request_bodies import JsonBody, json_document
+from serving_api.http.request_checks import ACCEPTS_JSON
+from serving_api.reads.names import known_market, timezone_of
+from serving_api.reads.provenance import current_rule_set
+from serving_api.reads.responses import to_json_value
+from serving_api.reads.series_statistics import series_statistics
+from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.schemas.price_check import PriceCheckBody, PriceCheckReport
+from serving_api.schemas.problem import problems
+from serving_api.writes.intake import EventIntake
 
-router = APIRouter(tags=["validation"])
-STATS = "gold.series_stats"
-ASKED = frozenset(PriceCheckBody.model_fields)
-BODY = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": PriceCheckBody.model_json_schema()}}},
-    "security": [{}, {"bearer": []}],
-}
+router = APIRouter(prefix="/api/validation/price", tags=["validation"])
+FIELDS = frozenset(PriceCheckBody.model_fields)
 
 
 @router.post(
-    "/api/validation/price/check",
-    responses={200: {"model": PriceChecked}, **problems(400, 401, 413, 415, 422, 503)},
-    openapi_extra=BODY,
-    summary="Would this price be quarantined?",
+    "/check",
+    response_model=PriceCheckReport,
+    responses=problems(400, 401, 413, 415, 422, 503),
+    openapi_extra={**request_body(PriceCheckBody), "security": [{}, {"bearer": []}]},
+    summary="Check whether a price would be quarantined",
+    dependencies=[ACCEPTS_JSON],
 )
-async def price_check(request: Request) -> Response:
-    """Without a token, and for a plain user, a dry run. With the token of a device or an operator the price is also sent as an
-    event: then the stream's verdict is final, and `event_id` finds it. A series without a past raises no flag."""
-    accepts(request, "application/json")
-    given = await document(request, role_of)
-    wrong = faults(given.value, ["price"])
-    told = {fault.pointer for fault in wrong}
-    names = given.value if isinstance(given.value, dict) else {}
-    surplus = [name for name in names if name not in ASKED and f"/{name}" not in told]
-    wrong += [Fault(f"/{name}", "field_unknown", f"'{name}' is not asked here") for name in surplus]
-    wrong = wrong or unknown_names(given.value, request.app.state.gold)
-    if wrong:
-        raise Problem("validation", wrong[:100], why="; ".join(fault.message for fault in wrong[:5]))
-    snapshot, said = await run_sync(judged, request.app.state.gold, given.value)
+async def price_check(
+    body: Annotated[JsonBody[Role | None, Any], json_document(role_of)],
+    snapshots: CurrentSnapshots,
+    producer: CurrentProducer,
+    responses: CurrentResponses,
+) -> Response:
+    """Without a token, and for a plain user, a dry run.
+
+    With the token of a device or an operator the price is also sent as an event: then the verdict of the
+    stream is final, and `event_id` identifies it. A series without a past has no flags.
+    """
+    invalid = faults_of(body.value) or unknown_names(body.value, snapshots)
+    if invalid:
+        raise invalid_fields(invalid)
+    snapshot, report = await run_sync(check, snapshots, body.value)
     event_id = None
-    if given.who is not None and given.who is not Role.USER:
-        door = Door(request.app.state.producer, given.who, "application/json")
-        (event_id,) = await door.send([Element(given.body, given.value, ["price"], [])])
-    sources = [{name: plain(value) for name, value in source.items()} for source in said.sources]
-    body = {
-        "flags": said.flags,
-        "quarantined": said.quarantined,
-        "sources": sources,
-        "reasons": said.reasons,
-        "policies": said.policies,
+    if body.role is not None and body.role is not Role.USER:
+        intake = EventIntake(producer, body.role, "application/json")
+        (event_id,) = await intake.send([SubmittedEvent(body.raw, body.value, ["price"], [])])
+    item = {
+        "flags": report.flags,
+        "quarantined": report.quarantined,
+        "sources": [
+            {name: to_json_value(value) for name, value in source.items()} for source in report.sources
+        ],
+        "reasons": report.reasons,
+        "policies": report.policies,
         "dry_run": event_id is None,
         "event_id": event_id,
-        "meta": meta(request, [snapshot], rules_now(), False),
     }
-    return Response(orjson.dumps(body), headers={"Cache-Control": "private, no-store"}, media_type=JSON)
+    return responses.computed([snapshot], item, rule_set=current_rule_set())
 
 
-def unknown_names(payload: dict[str, Any], gold: Gold) -> list[Fault]:
-    """Names that are in no list; a market that is in none may be asked about when its region is given."""
-    found = []
+def faults_of(payload: Any) -> list[Fault]:
+    """Faults of a price event, and fields that a check does not have."""
+    invalid = faults(payload, ["price"])
+    reported = {fault.pointer for fault in invalid}
+    names = payload if isinstance(payload, dict) else {}
+    unknown = [name for name in names if name not in FIELDS and f"/{name}" not in reported]
+    return invalid + [Fault(f"/{name}", "field_unknown", f"unknown field '{name}'") for name in unknown]
+
+
+def unknown_names(payload: dict[str, Any], snapshots: Snapshots) -> list[Fault]:
+    """Names that are in no reference list. A market may be unknown when its region is given."""
+    unknown = []
+    commodity = payload["commodity"]
     region = payload.get("region")
-    if matching_key(payload["commodity"]) not in commodity_aliases():
-        found.append(Fault("/commodity", "unknown_commodity", f"no commodity is called '{payload['commodity'][:60]}'"))
+    unit = payload.get("unit")
+    if matching_key(commodity) not in commodity_aliases():
+        message = f"there is no commodity '{commodity[:60]}'"
+        unknown.append(Fault("/commodity", "unknown_commodity", message))
     if region is not None and matching_key(region) not in region_aliases():
-        found.append(Fault("/region", "unknown_region", f"no province has the name or code '{region[:60]}'"))
-    if (unit := payload.get("unit")) is not None and matching_key(unit) not in unit_aliases():
-        found.append(Fault("/unit", "unknown_unit", f"no unit is called '{unit[:60]}'"))
+        message = f"there is no province with the name or code '{region[:60]}'"
+        unknown.append(Fault("/region", "unknown_region", message))
+    if unit is not None and matching_key(unit) not in unit_aliases():
+        unknown.append(Fault("/unit", "unknown_unit", f"there is no unit '{unit[:60]}'"))
     if region is None:
         try:
-            known_market(gold, payload["market_id"])
+            known_market(snapshots, payload["market_id"])
         except Problem:
-            message = f"no market has the id '{payload['market_id'][:64]}'; give its region"
-            found.append(Fault("/market_id", "unknown_market", message))
-    return found
+            message = f"there is no market with the id '{payload['market_id'][:64]}'; give its region"
+            unknown.append(Fault("/market_id", "unknown_market", message))
+    return unknown
 
 
-def judged(gold: Gold, payload: dict[str, Any]) -> tuple[Snapshot, PriceCheck]:
-    """The verdict of the validators on the series' statistics, and of those row rules that look beyond the payload."""
+def check(snapshots: Snapshots, payload: dict[str, Any]) -> tuple[Snapshot, PriceCheck]:
+    """The verdict of the validators, and of the row rules that a well-formed payload can violate."""
     commodity = commodity_aliases()[matching_key(payload["commodity"])]
-    at = parse_time(payload["event_time"]) if payload.get("event_time") else None
-    zone = ZoneInfo(zone_of(payload["market_id"], payload.get("region")))
-    snapshot, rows = statistics_of(gold, commodity)
-    said = check_price(
+    event_time = parse_time(payload["event_time"]) if payload.get("event_time") else None
+    zone = ZoneInfo(timezone_of(payload["market_id"], payload.get("region")))
+    snapshot, rows = series_statistics(snapshots, commodity)
+    report = check_price(
         rows,
         market_id=payload["market_id"],
         commodity=commodity,
         price_idr=float(payload["price"]),
-        market_date=(at or datetime.now(UTC)).astimezone(zone).date(),
+        market_date=(event_time or datetime.now(UTC)).astimezone(zone).date(),
         knobs=settings().validation.model_dump(),
     )
-    return snapshot, with_gates(said, gates(payload, commodity, at))
+    return snapshot, with_row_rules(report, violated_row_rules(payload, commodity, event_time))
 
 
-def statistics_of(gold: Gold, commodity: str) -> tuple[Snapshot, list[dict[str, Any]]]:
-    """The statistics of every retail series of a commodity, and the version they stand in, as of its newest closing."""
-    snapshot = gold.now(STATS)
-    rows: list[dict[str, Any]] = snapshot.cached((commodity, "rows"), lambda: series_of(snapshot, commodity))
-    days = [row["last_day"] for row in rows if row["last_day"]]
-    return replace(snapshot, newest=datetime.combine(max(days), datetime.min.time(), UTC) if days else None), rows
-
-
-def series_of(snapshot: Snapshot, commodity: str) -> list[dict[str, Any]]:
-    """The statistics of every retail series of a commodity."""
-    if snapshot.delta is None:
-        return []
-    wanted = (pc.field("commodity") == commodity) & (pc.field("channel") == "retail")
-    rows: list[dict[str, Any]] = snapshot.delta.to_pyarrow_dataset().to_table(filter=wanted).to_pylist()
-    return rows
-
-
-def gates(payload: dict[str, Any], commodity: str, at: datetime | None) -> list[dict[str, str]]:
-    """Rules of silver.prices that a well-formed price with known names can still break, as reasons."""
-    found = []
-    unit, wanted = unit_aliases().get(matching_key(payload.get("unit") or "")), commodities()[commodity].unit
-    if unit is not None and unit != wanted:
-        found.append(("unit_fits", f"unit '{payload['unit']}' is not how '{commodity}' is priced ({wanted})"))
-    listed = markets().get(payload["market_id"])
+def violated_row_rules(
+    payload: dict[str, Any], commodity: str, event_time: datetime | None
+) -> list[dict[str, str]]:
+    """Rules of silver.prices that a well-formed price with known names can still violate, as reasons."""
+    violated = []
+    unit = unit_aliases().get(matching_key(payload.get("unit") or ""))
+    expected = commodities()[commodity].unit
+    if unit is not None and unit != expected:
+        message = f"unit '{payload['unit']}' is not the unit of '{commodity}' ({expected})"
+        violated.append(("unit_fits", message))
+    market = markets().get(payload["market_id"])
     region = region_aliases().get(matching_key(payload.get("region") or ""))
-    if listed and region and listed.region_code != region:
-        found.append(("region_agrees", f"region '{payload['region']}' is not where market '{payload['market_id']}' lies"))
-    now, knobs = datetime.now(UTC), settings().validation
-    if at is not None and at > now + timedelta(minutes=knobs.future_tolerance_minutes):
-        found.append(("event_time_future", f"event_time {payload['event_time']} lies after its receipt"))
-    if at is not None and at < now - timedelta(days=knobs.max_age_days):
-        found.append(("event_time_old", f"event_time {payload['event_time']} is more than {knobs.max_age_days} days old"))
-    return [{"rule": rule, "severity": "error", "message": message} for rule, message in found]
+    if market and region and market.region_code != region:
+        message = f"region '{payload['region']}' is not the region of market '{payload['market_id']}'"
+        violated.append(("region_agrees", message))
+    now = datetime.now(UTC)
+    knobs = settings().validation
+    if event_time is not None and event_time > now + timedelta(minutes=knobs.future_tolerance_minutes):
+        message = f"event_time {payload['event_time']} is after its receipt"
+        violated.append(("event_time_future", message))
+    if event_time is not None and event_time < now - timedelta(days=knobs.max_age_days):
+        message = f"event_time {payload['event_time']} is more than {knobs.max_age_days} days old"
+        violated.append(("event_time_old", message))
+    return [{"rule": rule, "severity": "error", "message": message} for rule, message in violated]
 
 
-def with_gates(said: PriceCheck, broken: list[dict[str, str]]) -> PriceCheck:
-    """A broken row rule quarantines under every policy."""
-    if not broken:
-        return said
-    return replace(said, quarantined=True, reasons=broken + said.reasons, policies=dict.fromkeys(said.policies, True))
+def with_row_rules(report: PriceCheck, violated: list[dict[str, str]]) -> PriceCheck:
+    """The report with violated row rules, which quarantine under every policy."""
+    if not violated:
+        return report
+    policies = dict.fromkeys(report.policies, True)
+    return replace(report, quarantined=True, reasons=violated + report.reasons, policies=policies)

@@ -8,23 +8,73 @@ from typing import Annotated, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pyarrow.dataset import Dataset
 
-from serving_api.answers import PUBLIC, Page, accepts, after, etag_of, listed, page_of, plain, unchanged
-from serving_api.gold import Gold, Snapshot
-from serving_api.names import commodity_ids, known_market, region_code, zone_of
-from serving_api.newest import next_rows
-from serving_api.paging import Cursors, Key, Range, filters_of, time_range
-from serving_api.shapes import HistoryAsked, HistoryPrice, LiveAsked, LivePrice, Many, problems
+from serving_api.http.cursors import Key, TimeRange, filters_of, time_range
+from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
+from serving_api.http.request_checks import require_acceptable
+from serving_api.reads.keyset import next_rows
+from serving_api.reads.names import commodity_ids, known_market, region_code, timezone_of
+from serving_api.reads.provenance import SIMULATED, has_simulated_rows
+from serving_api.reads.responses import (
+    PUBLIC,
+    EncodedPage,
+    KeyedItem,
+    Responses,
+    encode_page,
+    etag_of,
+    not_modified,
+    rows_after,
+    to_json_value,
+)
+from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.schemas.envelope import Page
+from serving_api.schemas.prices import HistoryPrice, LivePrice, LivePricesQuery, PriceHistoryQuery
+from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/public/commodity/price", tags=["prices"])
 LIVE = (
-    "market_id", "market_name", "region", "level", "commodity", "price_idr", "unit", "event_time", "market_date", "change_pct",
-)  # fmt: skip
-HISTORY = ("event_id", "market_id", "region", "commodity", "price_idr", "unit", "event_time", "market_date", "warnings")
-ORDER = (("market_date", "descending"), ("event_time", "descending"), ("event_id", "ascending"))  # months come in that order
-SIMULATED = "sim-"  # how the simulator's event ids begin
+    "market_id",
+    "market_name",
+    "region",
+    "level",
+    "commodity",
+    "price_idr",
+    "unit",
+    "event_time",
+    "market_date",
+    "change_pct",
+)
+HISTORY = tuple(HistoryPrice.model_fields)
+# Months come in this order too.
+ORDER = (("market_date", "descending"), ("event_time", "descending"), ("event_id", "ascending"))
+
+
+@router.get(
+    "/live",
+    response_model=Page[LivePrice],
+    responses=problems(404, 410, 422),
+    summary="Newest valid price of each market",
+)
+async def live_prices(
+    query: Annotated[LivePricesQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """The newest valid price of each market for a commodity, or for the members of a group, newest first."""
+    snapshot = snapshots["gold.live_prices"]
+
+    def read(key: Key | None, limit: int) -> EncodedPage:
+        ids = commodity_ids(query.commodity)
+        code = region_code(query.region)
+        rows = snapshot.cached("rows", lambda: live_rows(snapshot))
+        matches = [
+            (sort_key, item)
+            for sort_key, item, region in rows
+            if item["commodity"] in ids and code in (None, region)
+        ]
+        return encode_page(rows_after(matches, key), limit, has_simulated_rows(snapshot))
+
+    return responses.page([snapshot], query, read)
 
 
 def live_rows(snapshot: Snapshot) -> list[tuple[Key, dict[str, Any], str]]:
@@ -32,115 +82,115 @@ def live_rows(snapshot: Snapshot) -> list[tuple[Key, dict[str, Any], str]]:
     assert snapshot.rows is not None
     rows = []
     for row in snapshot.rows.filter(pc.field("channel") == "retail").to_pylist():
-        item = {name: plain(row[name]) for name in LIVE} | {"status": "validated", "impact_score": None}
+        item = {name: to_json_value(row[name]) for name in LIVE}
+        item |= {"status": "validated", "impact_score": None}
         key = (-row["event_time"].timestamp(), row["market_id"], row["commodity"])
         rows.append((key, item, row["region_code"]))
     return sorted(rows, key=lambda row: row[0])
 
 
-def simulated(snapshot: Snapshot) -> bool:
-    """Whether any live price was reported by the simulator."""
-    assert snapshot.rows is not None
-    return pc.any(pc.starts_with(snapshot.rows["event_id"], SIMULATED)).as_py() or False
-
-
 @router.get(
-    "/live", response_model=Many[LivePrice], responses=problems(404, 410, 422), summary="Newest valid price of each market"
+    "/history",
+    response_model=Page[HistoryPrice],
+    responses=problems(404, 410, 422),
+    summary="Accepted prices over time",
 )
-async def live(request: Request, query: Annotated[LiveAsked, Query()]) -> Response:
-    """The newest valid price of each market for a commodity, or for the members of a group, newest first."""
-    gold: Gold = request.app.state.gold
-    snapshot = gold["gold.live_prices"]
+async def price_history(
+    query: Annotated[PriceHistoryQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """Accepted prices of a commodity in [from, to), newest market day first; default: the last 30 days.
 
-    def read(key: Key | None, limit: int) -> Page:
-        goods, code = commodity_ids(query.commodity), region_code(query.region)
-        rows = snapshot.cached("rows", lambda: live_rows(snapshot))
-        wanted = [(k, item) for k, item, region in rows if item["commodity"] in goods and code in (None, region)]
-        return page_of(after(wanted, key), limit, snapshot.cached("demo", lambda: [simulated(snapshot)])[0])
-
-    return listed(request, [snapshot], query, read)
-
-
-def history_rows(
-    snapshot: Snapshot, query: HistoryAsked, asked: Range, key: Key | None, limit: int
-) -> list[tuple[Key, dict[str, Any]]]:
-    """Up to limit + 1 rows behind `key`, newest market day first; one month's files are read at a time."""
-    wanted = pc.field("commodity").isin(sorted(commodity_ids(query.commodity))) & (pc.field("event_time") >= asked.start)
-    if asked.end is not None:
-        wanted &= pc.field("event_time") < asked.end
-    if query.market_id:
-        wanted &= pc.field("market_id") == query.market_id
-    if code := region_code(query.region):
-        wanted &= pc.field("region_code") == code
-    if snapshot.delta is None:
-        return []
-    found: list[tuple[Key, dict[str, Any]]] = []
-    for month in months(snapshot, asked, key):
-        rows = next_rows(
-            files_of(snapshot, month).to_table(columns=list(HISTORY), filter=wanted), ORDER, key, limit + 1 - len(found)
-        )
-        found += [(place, {name: plain(value) for name, value in row.items()}) for place, row in rows]
-        if len(found) > limit:
-            break
-    return found
-
-
-def files_of(snapshot: Snapshot, month: str) -> Dataset:
-    """The files of one month; finding them costs more the longer the history is, so it is done once a version."""
-    assert snapshot.delta is not None
-    delta = snapshot.delta
-    found: Dataset = snapshot.cached(
-        ("files", month), lambda: delta.to_pyarrow_dataset(partitions=[("market_month", "=", month)])
-    )
-    return found
-
-
-def months(snapshot: Snapshot, asked: Range, key: Key | None) -> list[str]:
-    """Partitions that can hold the range (a day wider: zones differ), newest first, from the cursor's month on."""
-    assert snapshot.delta is not None
-    delta = snapshot.delta
-    there = snapshot.cached("months", lambda: sorted({part["market_month"] for part in delta.partitions()}, reverse=True))
-    first = f"{asked.start - timedelta(days=1):%Y-%m}"
-    last = f"{asked.end + timedelta(days=1):%Y-%m}" if asked.end else "9999-12"
-    if key is not None:
-        last = min(last, f"{pa.scalar(key[0], pa.int32()).cast(pa.date32()).as_py():%Y-%m}")
-    return [month for month in there if first <= month <= last]
-
-
-@router.get("/history", response_model=Many[HistoryPrice], responses=problems(404, 410, 422), summary="Accepted prices over time")
-async def history(request: Request, query: Annotated[HistoryAsked, Query()]) -> Response:
-    """Accepted prices of a commodity in [from, to), newest market day first; default: the last 30 days. `format=csv`: a file."""
-    gold: Gold = request.app.state.gold
-    snapshot = gold["gold.price_history"]
-    asked = time_range(query.from_, query.to, zone_of(query.market_id, query.region))
+    `format=csv` returns a file.
+    """
+    snapshot = snapshots["gold.price_history"]
+    times = time_range(query.from_, query.to, timezone_of(query.market_id, query.region))
     if query.format == "csv":
-        return await run_sync(csv_answer, request, snapshot, query, asked)
+        return await run_sync(csv_response, responses, snapshots, query, times)
 
-    def read(key: Key | None, limit: int) -> Page:
-        known_market(gold, query.market_id)
-        rows = history_rows(snapshot, query, asked, key, limit)
-        return page_of(rows, limit, any(item["event_id"].startswith(SIMULATED) for _, item in rows[:limit]))
+    def read(key: Key | None, limit: int) -> EncodedPage:
+        known_market(snapshots, query.market_id)
+        rows = history_rows(snapshot, query, times, key, limit)
+        demo = any(item["event_id"].startswith(SIMULATED) for _, item in rows[:limit])
+        return encode_page(rows, limit, demo)
 
-    return await run_sync(lambda: listed(request, [snapshot], query, read, asked=asked))
+    return await run_sync(lambda: responses.page([snapshot], query, read, variant=times))
 
 
-def csv_answer(request: Request, snapshot: Snapshot, query: HistoryAsked, asked: Range) -> Response:
-    """The same columns as text/csv; the next page is in the Link header."""
-    accepts(request, "text/csv")
-    etag = etag_of(request, [snapshot], asked)
-    if same := unchanged(request, etag, PUBLIC):
-        return same
-    cursors: Cursors = request.app.state.cursors
+def csv_response(
+    responses: Responses, snapshots: Snapshots, query: PriceHistoryQuery, times: TimeRange
+) -> Response:
+    """The same columns as text/csv; the Link header names the next page."""
+    request = responses.request
+    snapshot = snapshots["gold.price_history"]
+    require_acceptable(request, "text/csv")
+    etag = etag_of(request, [snapshot], times)
+    if unchanged := not_modified(request, etag):
+        return unchanged
     filters = filters_of(request.url.path, query.model_dump())
-    key = cursors.read(query.cursor, filters)
-    known_market(request.app.state.gold, query.market_id)
-    rows = history_rows(snapshot, query, asked, key, query.limit)
-    shown, out = rows[: query.limit], io.StringIO()
+    key = responses.cursors.decode(query.cursor, filters)
+    known_market(snapshots, query.market_id)
+    rows = history_rows(snapshot, query, times, key, query.limit)
+    shown = rows[: query.limit]
+    out = io.StringIO()
     writer = csv.DictWriter(out, HISTORY)
     writer.writeheader()
     writer.writerows(item | {"warnings": ";".join(item["warnings"] or ())} for _, item in shown)
     headers = {"ETag": etag, "Cache-Control": PUBLIC}
     if len(rows) > query.limit:
-        address = request.url.include_query_params(cursor=cursors.make(shown[-1][0], filters))
-        headers["Link"] = f'<{address}>; rel="next"'
+        headers["Link"] = responses.link_to(responses.cursors.encode(shown[-1][0], filters))
     return Response(out.getvalue(), headers=headers, media_type="text/csv; charset=utf-8")
+
+
+def history_rows(
+    snapshot: Snapshot, query: PriceHistoryQuery, times: TimeRange, key: Key | None, limit: int
+) -> list[KeyedItem]:
+    """Up to limit + 1 rows after `key`, newest market day first; reads the files of one month at a time."""
+    condition = pc.field("commodity").isin(sorted(commodity_ids(query.commodity)))
+    condition &= pc.field("event_time") >= times.start
+    if times.end is not None:
+        condition &= pc.field("event_time") < times.end
+    if query.market_id:
+        condition &= pc.field("market_id") == query.market_id
+    if code := region_code(query.region):
+        condition &= pc.field("region_code") == code
+    if snapshot.delta is None:
+        return []
+    page: list[KeyedItem] = []
+    for month in months_within(snapshot, times, key):
+        table = files_of_month(snapshot, month).to_table(columns=list(HISTORY), filter=condition)
+        rows = next_rows(table, ORDER, key, limit + 1 - len(page))
+        page += [
+            (sort_key, {name: to_json_value(value) for name, value in row.items()}) for sort_key, row in rows
+        ]
+        if len(page) > limit:
+            break
+    return page
+
+
+def files_of_month(snapshot: Snapshot, month: str) -> Dataset:
+    """The files of one month.
+
+    Finding them costs more the longer the history is, so it is done once per version.
+    """
+    delta = snapshot.delta
+    assert delta is not None
+    return snapshot.cached(
+        ("files", month), lambda: delta.to_pyarrow_dataset(partitions=[("market_month", "=", month)])
+    )
+
+
+def months_within(snapshot: Snapshot, times: TimeRange, key: Key | None) -> list[str]:
+    """Months that can hold the range, newest first, from the cursor's month on.
+
+    The range is extended by a day on both sides: time zones differ.
+    """
+    delta = snapshot.delta
+    assert delta is not None
+    months = snapshot.cached(
+        "months", lambda: sorted({part["market_month"] for part in delta.partitions()}, reverse=True)
+    )
+    first = f"{times.start - timedelta(days=1):%Y-%m}"
+    last = f"{times.end + timedelta(days=1):%Y-%m}" if times.end else "9999-12"
+    if key is not None:
+        last = min(last, f"{pa.scalar(key[0], pa.int32()).cast(pa.date32()).as_py():%Y-%m}")
+    return [month for month in months if first <= month <= last]

@@ -1,78 +1,105 @@
-"""Doubtful events with their reasons, for operators."""
+"""Quarantined events with their reasons, for operators."""
 
 import base64
 from typing import Annotated, Any
 
 import orjson
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Response
 
-from serving_api.access import operator
-from serving_api.answers import Page, listed, one, page_of, rules_now
-from serving_api.gold import Gold
-from serving_api.paging import Key, time_range
-from serving_api.problems import Problem, nothing_asked
-from serving_api.quarantined import PLACE, by_id, listed_item, page_rows
-from serving_api.reviews import Reviews
-from serving_api.routes.decisions import decided
-from serving_api.shapes import Many, QuarantineAsked, QuarantineRow, problems
-from serving_api.shapes_review import QuarantineItem
+from serving_api.http.cursors import Key, time_range
+from serving_api.http.dependencies import (
+    OPERATOR,
+    CurrentDecisions,
+    CurrentResponses,
+    CurrentReviews,
+    CurrentSnapshots,
+)
+from serving_api.http.problems import Problem
+from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.reads.decisions import decisions_on
+from serving_api.reads.provenance import current_rule_set
+from serving_api.reads.quarantine import COORDINATES, listed_item, page_rows, rows_by_id
+from serving_api.reads.responses import EncodedPage, encode_page
+from serving_api.schemas.envelope import Page
+from serving_api.schemas.problem import problems
+from serving_api.schemas.quarantine import QuarantineItem, QuarantineQuery, QuarantineRow
 
-router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"], dependencies=[Depends(operator)])
-EventPath = Annotated[str, Path(min_length=1, max_length=600)]
+router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"], dependencies=[OPERATOR])
+LISTED_DECISIONS = 100
 
 
-@router.get("", response_model=Many[QuarantineRow], responses=problems(401, 403, 410, 422), summary="Doubtful events and why")
-async def quarantine(request: Request, query: Annotated[QuarantineAsked, Query()]) -> Response:
-    """Events that broke a rule, newest first, with how they stand by now; `from` and `to` are times of quarantine, default the
-    last 30 days."""
-    gold: Gold = request.app.state.gold
-    reviews: Reviews = request.app.state.reviews
-    asked = time_range(query.from_, query.to)
+@router.get(
+    "",
+    response_model=Page[QuarantineRow],
+    responses=problems(401, 403, 410, 422),
+    summary="Quarantined events and their reasons",
+)
+async def list_quarantine(
+    query: Annotated[QuarantineQuery, Query()],
+    snapshots: CurrentSnapshots,
+    reviews: CurrentReviews,
+    responses: CurrentResponses,
+) -> Response:
+    """Events that violate a rule, newest first, with their current state.
 
-    def answer() -> Response:
-        snapshot, (reviewed, index) = gold["silver.quarantine"], reviews.now()
+    `from` and `to` are times of quarantine; default: the last 30 days.
+    """
+    times = time_range(query.from_, query.to)
 
-        def read(key: Key | None, limit: int) -> Page:
-            return page_of(page_rows(snapshot, index, query, asked, key), limit)
+    def respond() -> Response:
+        snapshot = snapshots["silver.quarantine"]
+        reviewed, index = reviews.read()
 
-        return listed(request, [snapshot, reviewed], query, read, asked=asked, rule_set=rules_now(), personal=True)
+        def read(key: Key | None, limit: int) -> EncodedPage:
+            return encode_page(page_rows(snapshot, index, query, times, key), limit)
 
-    return await run_sync(answer)
+        return responses.page(
+            [snapshot, reviewed], query, read, variant=times, rule_set=current_rule_set(), personal=True
+        )
+
+    return await run_sync(respond)
 
 
 @router.get(
     "/{event_id}",
     response_model=QuarantineItem,
     responses=problems(401, 403, 404),
-    summary="One doubtful event with its exact bytes",
-    dependencies=[Depends(nothing_asked)],
+    summary="A quarantined event with its exact bytes",
+    dependencies=[NO_QUERY_PARAMETERS],
 )
-async def quarantine_item(request: Request, event_id: EventPath) -> Response:
-    """As it came: `payload` when its bytes are UTF-8, else `payload_base64`; of an id that came twice the newest open row."""
-    return await run_sync(item_answer, request, event_id)
+async def quarantine_item(
+    event_id: Annotated[str, Path(min_length=1, max_length=600)],
+    snapshots: CurrentSnapshots,
+    reviews: CurrentReviews,
+    decisions: CurrentDecisions,
+    responses: CurrentResponses,
+) -> Response:
+    """The event as it was received: `payload` when its bytes are UTF-8, else `payload_base64`.
 
+    Of an id that was quarantined more than once, the newest open row.
+    """
 
-def item_answer(request: Request, event_id: str) -> Response:
-    """The row, what the validators saw, and its decisions. Raises Problem 404."""
-    gold: Gold = request.app.state.gold
-    reviewed, index = request.app.state.reviews.now()
-    snapshot = gold.now("silver.quarantine")
-    row = by_id(snapshot, index, [event_id]).get(event_id)
-    if row is None:
-        raise Problem("not-found")
-    decisions, versions = decided(request, event_id, index)
-    item = listed_item(row, index) | {
-        **as_text(row["payload"] or b""),
-        "kafka": {name: row[name] for name in PLACE},
-        **{name: orjson.loads(row[name]) if row[name] else None for name in ("evidence", "suggestion")},
-        "decisions": [entry for _, entry in decisions[:100]],
-    }
-    return one(request, [snapshot, reviewed, versions], item, row["rule_set"])
+    def respond() -> Response:
+        reviewed, index = reviews.read()
+        snapshot = snapshots.open_newest("silver.quarantine")
+        row = rows_by_id(snapshot, index, [event_id]).get(event_id)
+        if row is None:
+            raise Problem("not-found")
+        decided, stored = decisions_on(event_id, snapshots, index, decisions.pending(event_id))
+        item = listed_item(row, index) | {
+            **as_text(row["payload"] or b""),
+            "kafka": {name: row[name] for name in COORDINATES},
+            **{name: orjson.loads(row[name]) if row[name] else None for name in ("evidence", "suggestion")},
+            "decisions": [entry for _, entry in decided[:LISTED_DECISIONS]],
+        }
+        return responses.personal([snapshot, reviewed, stored], item, row["rule_set"])
+
+    return await run_sync(respond)
 
 
 def as_text(body: bytes) -> dict[str, Any]:
-    """The exact bytes: as they are when they are UTF-8, else in base64."""
+    """The exact bytes: as text when they are UTF-8, else in base64."""
     try:
         return {"payload": body.decode(), "payload_base64": None}
     except UnicodeDecodeError:

@@ -1,47 +1,47 @@
-"""How much of a product is likely to be sold: the champion among the sales models, loaded from its file."""
+"""Likely sales of a product, by the champion among the sales models."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-import orjson
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from conf.settings import settings
 from lakehouse.event import Fault
 from lakehouse.reference import category_aliases, matching_key
-from lakehouse.sales import INPUTS, predicted
-from serving_api import metrics
-from serving_api.access import role_of
-from serving_api.answers import JSON, PRIVATE, accepts, meta
-from serving_api.bodies import document
-from serving_api.problems import Problem, invalid
-from serving_api.routes.decisions import body_of
-from serving_api.sales_model import SalesModel
-from serving_api.shapes import problems
-from serving_api.shapes_sales import SalesBody, SalesPredicted
+from lakehouse.sales import INPUTS, predict
+from serving_api.http import metrics
+from serving_api.http.auth import Role
+from serving_api.http.dependencies import CurrentResponses, CurrentSalesModel, role_of
+from serving_api.http.openapi import request_body
+from serving_api.http.problems import Problem, invalid, invalid_fields
+from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.schemas.problem import problems
+from serving_api.schemas.sales import SalesBody, SalesPrediction
 
 router = APIRouter(prefix="/predict", tags=["retail"])
-NAME = "sales"
+MODEL_NAME = "sales"
 
 
 @router.post(
     "/sales",
-    responses={200: {"model": SalesPredicted}, **problems(400, 401, 413, 415, 422, 503)},
-    openapi_extra=body_of(SalesBody),
+    response_model=SalesPrediction,
+    responses=problems(400, 401, 413, 415, 422, 503),
+    openapi_extra=request_body(SalesBody),
     summary="Likely sales of a product",
 )
-async def sales(request: Request) -> Response:
-    """`meta.model` names what speaks, which may be a plain median where no model has proved better."""
-    accepts(request, "application/json")
-    asked = (await document(request, role_of)).shaped(SalesBody)
-    within_knobs(asked)
-    known: SalesModel = request.app.state.sales
-    model = await run_sync(known.now)
-    category = category_of(asked.category, model)
+async def predict_sales(
+    body: Annotated[JsonBody[Role | None, SalesBody], json_body(SalesBody, role_of)],
+    sales_model: CurrentSalesModel,
+    responses: CurrentResponses,
+) -> Response:
+    """`meta.model` names the model, which may be a plain median where no other model has passed the gate."""
+    require_within_settings(body.value)
+    model = await run_sync(sales_model.load)
+    category = category_of(body.value.category, model)
     if model is None:
-        raise Problem("model-unavailable", name=NAME, why="it has not been trained yet")
-    said = await run_sync(answer, model, asked, category)
+        raise Problem("model-unavailable", name=MODEL_NAME, reason="it has not been trained yet")
+    prediction = await run_sync(predict_product, model, body.value, category)
     metrics.PREDICTIONS.labels("false").inc()
     provenance = {
         "name": model["kind"],
@@ -51,43 +51,47 @@ async def sales(request: Request) -> Response:
         "trained_on": {"silver.listings": model["data_version"]} if "data_version" in model else {},
         "reason": model.get("reason"),
     }
-    body = {**said, "category": category, "meta": meta(request, [], None, False, provenance)}
-    return Response(orjson.dumps(body), headers={"Cache-Control": PRIVATE}, media_type=JSON)
+    return responses.computed([], {**prediction, "category": category}, model=provenance)
 
 
-def within_knobs(asked: SalesBody) -> None:
-    """The same bounds as the stream's rules for listings. Raises Problem 422."""
+def require_within_settings(body: SalesBody) -> None:
+    """The same bounds as in the stream's rules for listings. Raises Problem 422."""
     knobs = settings().validation
     bounds = {
-        "price": (asked.price, knobs.retail_price_min, knobs.retail_price_max),
-        "rating": (asked.rating, knobs.retail_rating_min, knobs.retail_rating_max),
+        "price": (body.price, knobs.retail_price_min, knobs.retail_price_max),
+        "rating": (body.rating, knobs.retail_rating_min, knobs.retail_rating_max),
     }
-    wrong = [
-        Fault(f"/{name}", f"{name}_range", f"{name} {given:g} lies outside {low:g} to {high:g}")
+    faults = [
+        Fault(f"/{name}", f"{name}_range", f"{name} {given:g} is outside {low:g} to {high:g}")
         for name, (given, low, high) in bounds.items()
         if not low <= given <= high
     ]
-    if wrong:
-        raise Problem("validation", wrong, why="; ".join(fault.message for fault in wrong))
+    if faults:
+        raise invalid_fields(faults)
 
 
 def category_of(given: str, model: dict[str, Any] | None) -> str:
-    """The category's name in the reference list, else as the model has learned it. Raises Problem 422."""
-    found = category_aliases().get(matching_key(given))
-    learned = {matching_key(name): name for name in (*model["categories"], *model["levels"])} if model else {}
-    name = found or learned.get(matching_key(given))
+    """The category's name in the reference list, else in the model. Raises Problem 422."""
+    in_model = (
+        {matching_key(name): name for name in (*model["categories"], *model["levels"])} if model else {}
+    )
+    name = category_aliases().get(matching_key(given)) or in_model.get(matching_key(given))
     if name is None:
-        raise invalid("/category", "unknown_category", f"no category is called '{given[:60]}'")
+        raise invalid("/category", "unknown_category", f"there is no category '{given[:60]}'")
     return name
 
 
-def answer(model: dict[str, Any], asked: SalesBody, category: str) -> dict[str, float]:
-    """The prediction. Raises Problem 503 when the model's past errors are too few for an interval."""
-    given = (asked.price, asked.discount_percentage, asked.rating, float(asked.num_reviews))
-    said = predicted(model, {name: np.array([value]) for name, value in zip(INPUTS, given, strict=True)}, [category])
-    units, lower, upper, confidence = (float(said[name][0]) for name in ("units", "lower", "upper", "confidence"))
+def predict_product(model: dict[str, Any], body: SalesBody, category: str) -> dict[str, float]:
+    """The prediction. Raises Problem 503 when the model has too few past errors for an interval."""
+    values = (body.price, body.discount_percentage, body.rating, float(body.num_reviews))
+    inputs = {name: np.array([value]) for name, value in zip(INPUTS, values, strict=True)}
+    predictions = predict(model, inputs, [category])
+    units, lower, upper, confidence = (
+        float(predictions[name][0]) for name in ("units", "lower", "upper", "confidence")
+    )
     if not np.isfinite([units, lower, upper]).all():
-        raise Problem("model-unavailable", name=NAME, why="its past errors are too few for an interval")
+        reason = "its past errors are too few for an interval"
+        raise Problem("model-unavailable", name=MODEL_NAME, reason=reason)
     return {
         "predicted_sales": round(units, 2),
         "lower": round(lower, 2),

@@ -1,129 +1,148 @@
-"""Health, readiness, metrics."""
+"""Health, readiness, metrics and statistics of this service, and the names that requests may use."""
 
 import shutil
-import time
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import orjson
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 
-from conf.broker import AcknowledgedProducer
 from conf.settings import settings
-from serving_api import scrape
-from serving_api.access import Role, at_least
-from serving_api.answers import JSON
-from serving_api.gold import Gold
-from serving_api.middleware import is_loopback
-from serving_api.problems import Problem, nothing_asked
-from serving_api.shapes import problems
+from serving_api.http import metrics
+from serving_api.http.auth import Role
+from serving_api.http.dependencies import (
+    CurrentBalance,
+    CurrentKafkaProbe,
+    CurrentResponses,
+    CurrentReviews,
+    CurrentSalesModel,
+    CurrentSnapshots,
+    CurrentSymbols,
+    at_least,
+)
+from serving_api.http.problems import Problem
+from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.request_envelope import is_loopback
+from serving_api.reads.forecasts import served_forecasts
+from serving_api.reads.health import pipeline_state, product_version
+from serving_api.reads.prometheus import prometheus_text
+from serving_api.reads.responses import json_response
+from serving_api.reads.supported import supported_names
+from serving_api.schemas.problem import problems
+from serving_api.schemas.service import Health, Liveness, Readiness, Stats, Supported
 
-router = APIRouter(tags=["service"], dependencies=[Depends(nothing_asked)])
-STARTED = time.monotonic()
-PIPELINE_SILENT_SECONDS = 30  # the stream notes its state every 2 s; a long batch may hold it up
+router = APIRouter(tags=["service"], dependencies=[NO_QUERY_PARAMETERS])
 DISK_MIN_BYTES = 500_000_000
-KAFKA_ANSWER_GOOD_SECONDS = 5.0
+UNCACHED = "no-store"
+BASELINE = "naive"  # needs no training
 
 
-def product_version() -> str:
-    """Of the installed package, or of the checkout."""
-    try:
-        return version("lumbung")
-    except PackageNotFoundError:
-        return "0.1.0"
+@router.get("/health", response_model=Health, responses=problems(503), summary="State of each part")
+async def health(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Response:
+    """503 only when this service cannot read its tables.
 
-
-class KafkaProbe:
-    """Whether the broker answers; asked at most every few seconds, whoever asks."""
-
-    def __init__(self, producer: AcknowledgedProducer) -> None:
-        self._producer, self._at, self._answer = producer, -1e9, False
-
-    async def ok(self) -> bool:
-        """The newest answer."""
-        if time.monotonic() - self._at > KAFKA_ANSWER_GOOD_SECONDS or not self._answer:
-            self._answer = await run_sync(self._producer.reachable)
-            self._at = time.monotonic()
-        return self._answer
-
-
-def now(body: dict[str, Any]) -> Response:
-    """An answer about this moment only."""
-    return Response(orjson.dumps(body), headers={"Cache-Control": "no-store"}, media_type=JSON)
-
-
-def uptime_seconds() -> float:
-    """Since this process began to serve."""
-    return round(time.monotonic() - STARTED, 1)
-
-
-def pipeline_state(gold: Gold) -> tuple[str, str | None]:
-    """("ok" | "degraded" | "down", what is wrong)."""
-    said = gold.progress
-    if not said:
-        return "down", "the stream has never run here"
-    silent = (datetime.now(UTC) - datetime.fromisoformat(said["updated_at"])).total_seconds()
-    if said["state"] == "stopped" or silent > PIPELINE_SILENT_SECONDS:
-        return "down", f"the stream is {said['state']}, last heard of {silent:.0f} s ago"
-    return ("ok", None) if said["state"] == "running" else ("degraded", f"the stream is {said['state']}")
-
-
-@router.get("/health", summary="How each part is", responses=problems(503))
-async def health(request: Request) -> Response:
-    """`down` (503) only when this service cannot answer from its tables. `models` is off until something has been forecast."""
-    gold: Gold = request.app.state.gold
-    probe: KafkaProbe = request.app.state.kafka
+    `models` is `off` until something has been forecast.
+    """
     services = {
-        "kafka": "ok" if await probe.ok() else "down",
-        "pipeline": pipeline_state(gold)[0],
-        "tables": "ok" if gold.loaded else "down",
-        "models": "ok" if gold.count("gold.forecasts") else "off",
+        "kafka": "ok" if await kafka.reachable() else "down",
+        "pipeline": pipeline_state(snapshots),
+        "tables": "ok" if snapshots.loaded else "down",
+        "models": "ok" if snapshots.count("gold.forecasts") else "off",
         "identity": "off",
     }
     if services["tables"] == "down":
-        raise Problem("warming-up", why=gold.failure or "tables are being opened", more={"services": services})
-    overall = "ok" if set(services.values()) <= {"ok", "off"} else "degraded"
+        reason = snapshots.failure or "tables are being opened"
+        raise Problem("warming-up", reason=reason, extensions={"services": services})
     body = {
-        "status": overall,
+        "status": "ok" if set(services.values()) <= {"ok", "off"} else "degraded",
         "version": product_version(),
-        "uptime_seconds": uptime_seconds(),
+        "uptime_seconds": metrics.uptime_seconds(),
         "services": services,
     }
-    return now(body)
+    return json_response(body, cache=UNCACHED)
 
 
-@router.get("/livez", summary="The process answers")
+@router.get("/livez", response_model=Liveness, summary="The process responds")
 async def livez() -> Response:
-    """Always ok: a process that cannot say so is dead."""
-    return now({"status": "ok"})
+    """Always ok."""
+    return json_response({"status": "ok"}, cache=UNCACHED)
 
 
-@router.get("/readyz", summary="Ready for traffic", responses=problems(503))
-async def readyz(request: Request) -> Response:
-    """Tables open, Kafka answers, disk not full. What is missing is named."""
-    gold: Gold = request.app.state.gold
-    probe: KafkaProbe = request.app.state.kafka
+@router.get("/readyz", response_model=Readiness, responses=problems(503), summary="Ready for traffic")
+async def readyz(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Response:
+    """Tables are open, Kafka responds, the disk is not full. Otherwise 503 with what is missing."""
     free = shutil.disk_usage(settings().home).free
-    kafka = await probe.ok()
+    kafka_ready = await kafka.reachable()
+    disk_ready = free > DISK_MIN_BYTES
+    kafka_detail = None if kafka_ready else f"no response from {settings().kafka.bootstrap}"
     parts: dict[str, dict[str, Any]] = {
-        "tables": {"ready": gold.loaded, "detail": gold.failure},
-        "kafka": {"ready": kafka, "detail": None if kafka else f"no answer from {settings().kafka.bootstrap}"},
-        "disk": {"ready": free > DISK_MIN_BYTES, "detail": None if free > DISK_MIN_BYTES else f"{free >> 20} MiB free"},
+        "tables": {"ready": snapshots.loaded, "detail": snapshots.failure},
+        "kafka": {"ready": kafka_ready, "detail": kafka_detail},
+        "disk": {"ready": disk_ready, "detail": None if disk_ready else f"{free >> 20} MiB free"},
     }
     missing = [f"{name}: {part['detail'] or 'not yet'}" for name, part in parts.items() if not part["ready"]]
     if missing:
-        slug = "warming-up" if parts["disk"]["ready"] else "storage-full"
-        raise Problem(slug, why="; ".join(missing), more={"parts": parts})
-    return now({"status": "ready", "parts": parts})
+        slug = "warming-up" if disk_ready else "storage-full"
+        raise Problem(slug, reason="; ".join(missing), extensions={"parts": parts})
+    return json_response({"status": "ready", "parts": parts}, cache=UNCACHED)
 
 
-@router.get("/metrics", summary="Prometheus text; from loopback or for an administrator", responses=problems(401, 403))
-async def prometheus(request: Request) -> Response:
+@router.get(
+    "/metrics",
+    summary="Prometheus text; from loopback or for an administrator",
+    response_class=PlainTextResponse,
+    responses={
+        200: {"content": {"text/plain": {"example": "lumbung_kafka_lag 0.0\n"}}},
+        **problems(401, 403),
+    },
+    openapi_extra={"security": [{}, {"bearer": []}]},
+)
+async def prometheus(
+    request: Request, snapshots: CurrentSnapshots, balance: CurrentBalance, reviews: CurrentReviews
+) -> Response:
     """Counters of this service, balance and lag of the stream."""
     if not is_loopback(request.scope.get("client")):
         at_least(request, Role.ADMIN)
-    state = request.app.state
-    body = await run_sync(scrape.text, state.gold, state.balance, state.reviews)
+    body = await run_sync(prometheus_text, snapshots, balance, reviews)
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@router.get(
+    "/api/v1/stats",
+    response_model=Stats,
+    responses=problems(422),
+    summary="Counters of this process since it started",
+)
+async def stats(
+    snapshots: CurrentSnapshots, sales_model: CurrentSalesModel, responses: CurrentResponses
+) -> Response:
+    """Every process has its own counters."""
+    counts = metrics.predictions()
+    predictions = sum(counts.values())
+    total = metrics.REQUESTS.total
+    item = {
+        "uptime_seconds": metrics.uptime_seconds(),
+        "requests_total": total,
+        "predictions_total": predictions,
+        "cache_hit_ratio": round(counts["true"] / predictions, 4) if predictions else 0.0,
+        "latency_ms": metrics.REQUESTS.latency_ms(),
+        "models_loaded": len(served_forecasts(snapshots["gold.forecasts"]).models()) + sales_model.loaded,
+    }
+    tables = [snapshots["gold.model_accuracy"], snapshots["gold.forecasts"]]
+    return responses.item(tables, item, variant=str(total))
+
+
+@router.get(
+    "/api/v1/supported",
+    response_model=Supported,
+    responses=problems(422),
+    summary="Names that requests may use",
+)
+async def supported(
+    snapshots: CurrentSnapshots, symbols: CurrentSymbols, responses: CurrentResponses
+) -> Response:
+    """Commodities and provinces of the reference lists, symbols with bars, models with current forecasts."""
+    bars, symbols_by_file = await run_sync(symbols.read)
+    forecasts = snapshots["gold.forecasts"]
+    models = sorted({BASELINE, *served_forecasts(forecasts).models()})
+    return responses.item([forecasts, bars], supported_names(symbols_by_file, models))

@@ -1,4 +1,4 @@
-"""RFC 8785 for the values that we put on record, and Merkle roots worked out by hand."""
+"""RFC 8785 for the values kept in the ledger, and Merkle roots computed by hand."""
 
 import json
 from datetime import date, datetime, timedelta, timezone
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.canonical import LARGEST_INTEGER, canonical, decimal_text
-from lakehouse.merkle import EMPTY_ROOT, Frontier, leaf_hash, merkle_root, node_hash
+from lakehouse.ledger.canonical import LARGEST_INTEGER, canonical, decimal_text
+from lakehouse.ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash, merkle_root, node_hash
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
@@ -24,12 +24,13 @@ VALUES = st.recursive(
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        # RFC 8785, 3.2.2: the sample's string and literals (its numbers are floats, which never go on record)
+        # RFC 8785, 3.2.2: string and literals of the sample (its numbers are floats: refused)
         ({"string": '€$\u000f\nA\'B"\\\\"/'}, '{"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'),
         ({"literals": [None, True, False]}, '{"literals":[null,true,false]}'),
         # RFC 8785, 3.2.3: keys in the order of their UTF-16 code units
         (
-            {"€": "Euro Sign", "\r": "Carriage Return", "\ufb33": "Hebrew Letter Dalet With Dagesh", "1": "One",
+            {"€": "Euro Sign", "\r": "Carriage Return",
+             "\ufb33": "Hebrew Letter Dalet With Dagesh", "1": "One",
              "😀": "Emoji: Grinning Face", "\u0080": "Control", "ö": "Latin Small Letter O With Diaeresis"},
             '{"\\r":"Carriage Return","1":"One","\u0080":"Control","ö":"Latin Small Letter O With Diaeresis",'
             '"€":"Euro Sign","😀":"Emoji: Grinning Face","\ufb33":"Hebrew Letter Dalet With Dagesh"}',
@@ -43,7 +44,7 @@ VALUES = st.recursive(
         (b"\x00\xff", '"00ff"'),
     ],
 )  # fmt: skip
-def test_canonical_form(value: object, expected: str):
+def test_value_has_the_expected_canonical_form(value: object, expected: str):
     assert canonical(value) == expected.encode()
 
 
@@ -63,20 +64,20 @@ def test_canonical_form(value: object, expected: str):
         {"a"},
     ],
 )
-def test_what_has_no_canonical_form_is_refused(value: object):
+def test_value_without_canonical_form_is_refused(value: object):
     with pytest.raises((TypeError, ValueError)):
         canonical([value])
 
 
 @given(VALUES)
-def test_canonical_is_json_that_says_the_same_and_is_its_own_canonical_form(value: object):
+def test_canonical_form_is_equivalent_json_and_idempotent(value: object):
     body = canonical(value)
     assert json.loads(body) == value
     assert canonical(orjson.loads(body)) == body
 
 
 @given(st.dictionaries(TEXT, st.integers(0, 9)), st.randoms())
-def test_the_order_in_which_keys_were_set_does_not_matter(value: dict[str, int], chance):
+def test_insertion_order_of_keys_does_not_matter(value: dict[str, int], chance):
     items = list(value.items())
     chance.shuffle(items)
     assert canonical(dict(items)) == canonical(value)
@@ -92,7 +93,7 @@ def hashed(*parts: bytes) -> bytes:
     return sha256(b"".join(parts)).digest()
 
 
-def test_roots_by_hand():
+def test_root_equals_the_one_computed_by_hand():
     a, b, c = (hashed(b"\x00", name) for name in (b"a", b"b", b"c"))
     assert merkle_root([]) == hashed(b"") == EMPTY_ROOT
     assert merkle_root([leaf_hash(b"a")]) == a
@@ -103,11 +104,20 @@ def test_roots_by_hand():
     assert merkle_root(five) == hashed(b"\x01", left, b)
 
 
-def test_the_root_of_the_published_certificate_log_vectors():
-    """Test vectors of the Certificate Transparency reference log (RFC 6962), which promotes the odd node as we do."""
+def test_root_equals_published_certificate_log_vectors():
+    """Vectors of the Certificate Transparency reference log (RFC 6962), which promotes the odd node too."""
     bodies = [
         bytes.fromhex(text)
-        for text in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
+        for text in (
+            "",
+            "00",
+            "10",
+            "2021",
+            "3031",
+            "40414243",
+            "5051525354555657",
+            "606162636465666768696a6b6c6d6e6f",
+        )
     ]
     known = {
         1: "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
@@ -121,7 +131,7 @@ def test_the_root_of_the_published_certificate_log_vectors():
 
 
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=70))
-def test_the_frontier_grows_the_same_root(leaves: list[bytes]):
+def test_frontier_has_the_root_of_all_leaves(leaves: list[bytes]):
     frontier = Frontier()
     for leaf in leaves:
         frontier.add(leaf)
@@ -130,7 +140,7 @@ def test_the_frontier_grows_the_same_root(leaves: list[bytes]):
 
 
 @given(st.lists(st.binary(max_size=4), min_size=1, max_size=20), st.data())
-def test_any_change_of_the_leaves_changes_the_root(bodies: list[bytes], data: st.DataObject):
+def test_change_of_any_leaf_changes_the_root(bodies: list[bytes], data: st.DataObject):
     before = merkle_root([leaf_hash(body) for body in bodies])
     at = data.draw(st.integers(0, len(bodies) - 1))
     changed = [*bodies[:at], bodies[at] + b"!", *bodies[at + 1 :]]

@@ -1,4 +1,7 @@
-"""Cases that a reader can check by eye: `tests/cases/silver.<table>/*.yml` say what goes in, what lands and what is refused."""
+"""Cases that a reader can check by eye, in `tests/cases/silver.<table>/*.yml`.
+
+Each lists its input events, the rows expected in silver and the events expected in quarantine.
+"""
 
 import json
 from collections import defaultdict
@@ -13,8 +16,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from conf.settings import REPO, settings
-from lakehouse.contract import contracts, kinds
-from lakehouse.silver.verdicts import accepted_rows, judged
+from lakehouse.contracts.contract import contracts, kinds
+from lakehouse.silver.verdicts import accepted_rows, with_verdicts
 from tests.lakehouse.conftest import bronze
 
 FOLDER = REPO / "tests" / "cases"
@@ -34,33 +37,50 @@ def name_of(file: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def outcome(spark: SparkSession) -> dict[Path, tuple[dict[str, list[dict[str, Any]]], dict[str, list[dict[str, Any]]]]]:
-    """Case file -> (event id -> its silver rows, event id -> its reasons); each table is judged once for all its files."""
-    found = {}
+def outcome(
+    spark: SparkSession,
+) -> dict[Path, tuple[dict[str, list[dict[str, Any]]], dict[str, list[dict[str, Any]]]]]:
+    """Case file -> (event id -> its silver rows, event id -> its reasons).
+
+    Each table is judged once for all its files.
+    """
+    outcomes = {}
     for table in TABLES:
         files = [file for file in FILES if file.parent.name == table]
         kind = str(contracts()[table].kind)
         events = [
-            {"event_id": row["event_id"], "value": json.dumps(row).encode(), "partition": nth, "received_at": RECEIVED}
+            {
+                "event_id": row["event_id"],
+                "value": json.dumps(row).encode(),
+                "partition": nth,
+                "received_at": RECEIVED,
+            }
             for nth, file in enumerate(files)
             for row in case_of(file)["input"]
         ]
-        frame = judged(spark.createDataFrame(bronze(kind, events)), kind, settings().validation.model_dump()).persist()
+        frame = with_verdicts(
+            spark.createDataFrame(bronze(kind, events)), kind, settings().validation.model_dump()
+        ).persist()
         silver = accepted_rows(frame.filter("reasons is null"), kind).toArrow().to_pylist()
-        refused = frame.filter("reasons is not null").select("partition", "event_id", F.col("reasons")).toArrow().to_pylist()
+        refused = (
+            frame.filter("reasons is not null")
+            .select("partition", "event_id", F.col("reasons"))
+            .toArrow()
+            .to_pylist()
+        )
         frame.unpersist()
         for nth, file in enumerate(files):
             kept = defaultdict(list)
             for row in (row for row in silver if row["partition"] == nth):
                 kept[row["event_id"]].append(row)
-            why = {row["event_id"]: row["reasons"] for row in refused if row["partition"] == nth}
-            found[file] = (dict(kept), why)
-    return found
+            reasons = {row["event_id"]: row["reasons"] for row in refused if row["partition"] == nth}
+            outcomes[file] = (dict(kept), reasons)
+    return outcomes
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_case(outcome: Any, file: Path):
-    """Each expected row is there with the values that the case names; each refused one bears exactly its errors."""
+def test_case_lands_and_is_refused_as_expected(outcome: Any, file: Path):
+    """Each expected row has the values of the case; each refused event has exactly the expected errors."""
     case, (kept, refused) = case_of(file), outcome[file]
     assert set(kept) == {row["event_id"] for row in case["expect"]}
     assert set(refused) == {row["event_id"] for row in case["quarantined"]}

@@ -1,4 +1,4 @@
-"""Ceilings and zones: the rows of the acts, looked up by the market day they are asked for."""
+"""Ceilings and zones: the rows of the acts, looked up by market day."""
 
 from datetime import date
 
@@ -6,7 +6,10 @@ import pytest
 
 from lakehouse.reference import Ceiling, ceiling_on, ceilings, commodities, national_weights, provinces
 
-JAWA_BARAT, ACEH, PAPUA = "32", "11", "91"  # zones 1, 2, 3
+# Provinces of the zones 1, 2 and 3.
+JAWA_BARAT = "32"
+ACEH = "11"
+PAPUA = "91"
 
 
 @pytest.mark.parametrize(
@@ -18,7 +21,7 @@ JAWA_BARAT, ACEH, PAPUA = "32", "11", "91"  # zones 1, 2, 3
         ("2023-03-15", "beras-medium", 10900, 11500, 11800),
         ("2023-03-15", "beras-premium", 13900, 14400, 14800),
         ("2024-03-10", "beras-premium", 14900, 15400, 15800),
-        ("2024-03-10", "beras-medium", 10900, 11500, 11800),  # the relaxation spoke of premium alone
+        ("2024-03-10", "beras-medium", 10900, 11500, 11800),  # the relaxation covered premium only
         ("2024-06-10", "beras-medium", 12500, 13100, 13500),
         ("2024-06-10", "beras-premium", 14900, 15400, 15800),
         ("2025-08-22", "beras-medium", 13500, 14000, 15500),
@@ -44,9 +47,12 @@ JAWA_BARAT, ACEH, PAPUA = "32", "11", "91"  # zones 1, 2, 3
         ("2025-06-01", "jagung-peternak", 5800, 5800, 5800),
     ],
 )
-def test_the_ceiling_of_its_own_day(day: str, commodity: str, z1: float, z2: float, z3: float):
-    found = [ceiling_on(date.fromisoformat(day), commodity, region, "consumer") for region in (JAWA_BARAT, ACEH, PAPUA)]
-    assert [one and one.high_idr for one in found] == [z1, z2, z3]
+def test_ceiling_is_that_of_the_day_and_zone(day: str, commodity: str, z1: float, z2: float, z3: float):
+    bounds = [
+        ceiling_on(date.fromisoformat(day), commodity, region, "consumer")
+        for region in (JAWA_BARAT, ACEH, PAPUA)
+    ]
+    assert [bound and bound.high_idr for bound in bounds] == [z1, z2, z3]
 
 
 @pytest.mark.parametrize(
@@ -61,34 +67,45 @@ def test_the_ceiling_of_its_own_day(day: str, commodity: str, z1: float, z2: flo
         ("2025-01-15", "gabah-kering-panen", 6500),
     ],
 )
-def test_the_floor_of_its_own_day(day: str, commodity: str, low: float):
-    found = ceiling_on(date.fromisoformat(day), commodity, JAWA_BARAT, "producer")
-    assert found and (found.low_idr, found.bound_idr) == (low, low)
+def test_floor_is_that_of_the_day(day: str, commodity: str, low: float):
+    bound = ceiling_on(date.fromisoformat(day), commodity, JAWA_BARAT, "producer")
+    assert bound and (bound.low_idr, bound.bound_idr) == (low, low)
 
 
-def test_before_the_first_act_and_for_a_good_without_one_there_is_none():
+def test_no_ceiling_before_the_first_act_or_without_an_act():
     assert ceiling_on(date(2017, 8, 31), "beras-medium", JAWA_BARAT, "consumer") is None
     assert ceiling_on(date(2024, 1, 1), "garam", JAWA_BARAT, "consumer") is None
     assert ceiling_on(date(2024, 1, 1), "beras-medium", JAWA_BARAT, "producer") is None
 
 
 def test_zones_are_those_of_the_acts():
-    zones = {zone: {p.code for p in provinces().values() if p.rice_zone == zone} for zone in ("Z1", "Z2", "Z3")}
+    zones = {
+        zone: {p.code for p in provinces().values() if p.rice_zone == zone} for zone in ("Z1", "Z2", "Z3")
+    }
     java, sulawesi = {"31", "32", "33", "34", "35", "36"}, {"71", "72", "73", "74", "75", "76"}
-    assert zones["Z1"] == java | sulawesi | {"16", "18", "51", "52"}  # and Sumatera Selatan, Lampung, Bali, NTB
+    assert zones["Z1"] == java | sulawesi | {
+        "16",
+        "18",
+        "51",
+        "52",
+    }  # and Sumatera Selatan, Lampung, Bali, NTB
     assert zones["Z2"] == {"11", "12", "13", "14", "15", "17", "19", "21", "53", "61", "62", "63", "64", "65"}
     assert zones["Z3"] == {"81", "82", "91", "92", "93", "94", "95", "96"}
 
 
-def test_the_table_names_known_goods_in_their_own_unit():
-    beside_the_list = {"gabah-kering-panen"}
-    for one in ceilings():
-        assert isinstance(one, Ceiling) and one.confidence in ("press", "quoted", "assumed") and one.kind in ("HET", "HAP", "HPP")
-        assert one.bound_idr and one.act
-        assert one.commodity in beside_the_list or commodities()[one.commodity].unit == one.unit
-    starts = [(one.commodity, one.zone, one.level, one.valid_from) for one in ceilings()]
+def test_ceilings_name_known_commodities_in_their_own_unit():
+    not_listed = {"gabah-kering-panen"}
+    for ceiling in ceilings():
+        assert (
+            isinstance(ceiling, Ceiling)
+            and ceiling.confidence in ("press", "quoted", "assumed")
+            and ceiling.kind in ("HET", "HAP", "HPP")
+        )
+        assert ceiling.bound_idr and ceiling.act
+        assert ceiling.commodity in not_listed or commodities()[ceiling.commodity].unit == ceiling.unit
+    starts = [(ceiling.commodity, ceiling.zone, ceiling.level, ceiling.valid_from) for ceiling in ceilings()]
     assert len(starts) == len(set(starts))
 
 
-def test_provinces_weigh_alike_unless_told_otherwise():
+def test_default_weights_of_provinces_are_equal():
     assert national_weights().name == "equal" and not national_weights().by_region

@@ -1,18 +1,18 @@
-"""Contracts that cannot be used: every fault of every file is told at once, with file, rule and column."""
+"""Contracts that cannot be used: every fault of every file is reported, with file, rule and column."""
 
 from pathlib import Path
 
 import pytest
 
 from conf.settings import settings
-from lakehouse import contract as contract_module
-from lakehouse import expressions
-from lakehouse.contract import Contract, ContractError, Rule, contracts, kinds, read_contract
-from lakehouse.quality import bound
+from lakehouse.contracts import contract as contract_module
+from lakehouse.contracts.contract import Contract, ContractError, Rule, contracts, kinds, read_contract
+from lakehouse.contracts.history_rules import with_knobs
+from lakehouse.contracts.sql_names import Names, rule_faults
 
 TIDES = """
 table: silver.tides
-says: Height of the tide.
+description: Height of the tide.
 grain: event
 key: [event_id]
 kind: tide
@@ -21,14 +21,15 @@ skip_by: [event_time]
 retention_hours: 168
 freshness_seconds: 5
 payload:
-  harbour:  {type: string, required: true, says: where}
-  height_m: {type: number, min: -5, max: 15, unit: m, says: how high}
+  harbour:  {type: string, required: true, description: where}
+  height_m: {type: number, min: -5, max: 15, unit: m, description: how high}
 offers: [is_high]
 columns:
-  harbour:     {type: string, says: where}
-  event_month: {type: string, says: month}
+  harbour:     {type: string, description: where}
+  event_month: {type: string, description: month}
 rules:
-  - {name: calm, severity: warn, check: "p.height_m is null or not is_high", message: "{p.height_m} m is high"}
+  - {name: calm, severity: warn, check: "p.height_m is null or not is_high",
+     message: "{p.height_m} m is high"}
 """
 
 
@@ -43,7 +44,7 @@ def tides(tmp_path: Path, *changes: tuple[str, str]) -> Path:
     return file
 
 
-def test_a_sound_contract_has_what_holds_for_every_kind_and_what_follows_from_its_fields(tmp_path: Path):
+def test_valid_contract_gets_common_columns_and_derived_rules(tmp_path: Path):
     read = read_contract(tides(tmp_path))
     assert read.column_names[0] == "event_id" and read.column_names[-1] == "_warnings"
     names = [rule.name for rule in read.rules]
@@ -51,9 +52,13 @@ def test_a_sound_contract_has_what_holds_for_every_kind_and_what_follows_from_it
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
-        ("p.height_m is null or", "p.heigth_m is null or", r"silver/tides\.yml, rule 'calm': no column 'p\.heigth_m'"),
+        (
+            "p.height_m is null or",
+            "p.heigth_m is null or",
+            r"silver/tides\.yml, rule 'calm': no column 'p\.heigth_m'",
+        ),
         ("not is_high", "not is_hihg", r"silver/tides\.yml, rule 'calm': no column 'is_hihg'"),
         ("{p.height_m} m", "{hieght} m", r"rule 'calm': no column 'hieght' in: hieght"),
         ("{p.height_m} m", "{p.height_m m", r"rule 'calm': the braces do not match"),
@@ -63,56 +68,92 @@ def test_a_sound_contract_has_what_holds_for_every_kind_and_what_follows_from_it
         ("severity: warn", "severity: warn, reads: mind", r"rule 'calm': reads is 'mind'"),
         ("severity: warn", "severty: warn", r"rule 'calm': .*'severty'"),
         ("type: number", "type: numeric", r"field 'height_m': no such type"),
-        ("says: how high", "sais: how high", r"'height_m': .*'sais'"),
-        ("says: month}", "unit: month}", r"'event_month': .*'says'"),
-        ("columns:\n", "columns:\n  text: {type: string, says: x}\n", r"column 'text': the name stands for"),
+        ("description: how high", "descripton: how high", r"'height_m': .*'descripton'"),
+        ("description: month}", "unit: month}", r"'event_month': .*'description'"),
+        (
+            "columns:\n",
+            "columns:\n  text: {type: string, description: x}\n",
+            r"column 'text': the name is reserved for",
+        ),
         ("key: [event_id]", "key: [harbor]", r"names no column: \['harbor'\]"),
         ("grain: event", "grian: event", r"silver/tides\.yml: .*'grian'"),
     ],
 )
-def test_a_fault_is_named(tmp_path: Path, old: str, new: str, told: str):
-    with pytest.raises(ContractError, match=told):
+def test_fault_is_reported_with_file_and_rule(tmp_path: Path, old: str, new: str, message: str):
+    with pytest.raises(ContractError, match=message):
         read_contract(tides(tmp_path, (old, new)))
 
 
-def test_a_file_that_is_no_yaml_is_named(tmp_path: Path):
+def test_file_that_is_not_yaml_is_reported(tmp_path: Path):
     with pytest.raises(ContractError, match=r"silver/tides\.yml: .*line"):
         read_contract(tides(tmp_path, ("grain: event", "grain: [event")))
 
 
-def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    contracts()  # what every kind has is known before the folder is exchanged
-    tides(tmp_path, ("not is_high", "not is_hihg and wind > 3"), ("says: how high", "sais: how high"))
+def test_all_faults_of_all_files_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    contracts()  # the common columns are read before the folder is replaced
+    tides(
+        tmp_path,
+        ("not is_high", "not is_hihg and wind > 3"),
+        ("description: how high", "descripton: how high"),
+    )
     (tmp_path / "gold").mkdir()
     (tmp_path / "gold" / "winds.yml").write_text("table: gold.wind\n")
-    monkeypatch.setattr(contract_module, "HERE", tmp_path)
+    monkeypatch.setattr(contract_module, "LAKEHOUSE", tmp_path)
     with pytest.raises(ContractError) as raised:
         contracts.__wrapped__()
-    told = str(raised.value)
-    for part in ("'is_hihg'", "'wind'", "'sais'", "gold/winds.yml: table is 'gold.wind'"):
-        assert part in told
+    message = str(raised.value)
+    for part in ("'is_hihg'", "'wind'", "'descripton'", "gold/winds.yml: table is 'gold.wind'"):
+        assert part in message
 
 
-def test_an_unknown_knob_is_named():
-    rule = Rule("late", "warn", "p.price > ${no_such_knob}", "beyond ${nor_this}")
-    made = Contract("silver.x", "x", "x", (), (), (), 1, 1.0, (), rules=(rule,))
-    with pytest.raises(ContractError, match=r"silver\.x, rule 'late': no knob 'no_such_knob'; .*no knob 'nor_this'"):
-        bound(made, settings().validation.model_dump())
+def test_unknown_knob_is_reported():
+    rule = Rule(name="late", severity="warn", check="p.price > ${no_such_knob}", message="beyond ${nor_this}")
+    contract = Contract(
+        table="silver.x",
+        description="x",
+        grain="x",
+        key=(),
+        partition_by=(),
+        skip_by=(),
+        retention_hours=1,
+        freshness_seconds=1.0,
+        columns=(),
+        rules=(rule,),
+    )
+    with pytest.raises(
+        ContractError, match=r"silver\.x, rule 'late': no knob 'no_such_knob'; .*no knob 'nor_this'"
+    ):
+        with_knobs(contract.table, contract.rules, settings().validation.model_dump())
 
 
-def test_rules_that_read_the_stream_are_checked_for_their_form_only():
-    names = expressions.Names(set(), set())
-    assert not expressions.faults(Rule("z", "error", "abs(z) <= 3.0", "z is {z}", reads="stream"), names)
-    assert expressions.faults(Rule("z", "error", "abs(z <= 3.0", "z is {z}", reads="stream"), names)
+def rule_of(check: str, **changes: str) -> Rule:
+    return Rule(**{"name": "z", "severity": "error", "check": check, "message": "z"} | changes)
 
 
-@pytest.mark.parametrize("sql", ["exists(field_names, f -> f like 'x%')", "aggregate(field_names, 0, (a, f) -> a + 1) < 9L"])
-def test_parameters_of_a_lambda_are_no_columns(sql: str):
-    assert not expressions.faults(Rule("x", "warn", sql, "x"), expressions.Names(set(), set()))
+NO_NAMES = Names(frozenset(), frozenset())
 
 
-def test_only_doubt_can_be_let_pass():
-    """What cannot be read, what names nothing that is known and what guards identity stays out whatever a person says."""
+def test_names_of_a_rule_that_reads_the_stream_are_not_checked():
+    assert not rule_faults(rule_of("abs(z) <= 3.0", message="z is {z}", reads="stream"), NO_NAMES)
+    assert rule_faults(rule_of("abs(z <= 3.0", message="z is {z}", reads="stream"), NO_NAMES)
+
+
+@pytest.mark.parametrize(
+    "sql", ["exists(field_names, f -> f like 'x%')", "aggregate(field_names, 0, (a, f) -> a + 1) < 9L"]
+)
+def test_parameters_of_a_lambda_are_not_taken_for_columns(sql: str):
+    assert not rule_faults(rule_of(sql), NO_NAMES)
+
+
+def test_column_named_like_a_type_is_a_column():
+    """`date` is a word of SQL; a misspelt one next to it is still reported."""
+    assert rule_faults(rule_of("date is null or dat <= date"), Names(frozenset({"date"}), frozenset())) == [
+        "no column 'dat' in: date is null or dat <= date"
+    ]
+
+
+def test_rules_of_readability_and_identity_are_not_releasable():
+    """An operator cannot release what is unreadable, names nothing known or breaks identity."""
     never = {
         "payload_utf8",
         "payload_json",
@@ -124,9 +165,11 @@ def test_only_doubt_can_be_let_pass():
         "kind_agrees",
     }
     for contract in kinds().values():
-        loose = {rule.name for rule in contract.rules if rule.releasable}
-        assert not loose & never
+        releasable = {rule.name for rule in contract.rules if rule.releasable}
+        assert not releasable & never
         assert not {
-            name for name in loose if name.endswith(("_required", "_format")) or name in ("commodity_known", "region_known")
+            name
+            for name in releasable
+            if name.endswith(("_required", "_format")) or name in ("commodity_known", "region_known")
         }
         assert all(rule.severity == "error" for rule in contract.rules if rule.releasable)

@@ -34,19 +34,19 @@ def test_growth_is_compound_by_month():
     assert np.isnan(growth(price, 12)).all()
 
 
-def test_weighted_z_by_hand():
+def test_weighted_z_equals_the_one_computed_by_hand():
     # x 1, 2, 4 with weights 1, 2, 3: m = 17/6; Σw(x-m)² = 121/36 + 2·25/36 + 3·49/36 = 318/36;
     # s² = (318/36) / (6·2/3) = 318/144; z = (4 - 17/6) / s = (7/6) / √(318/144) = 14/√318
     z, n = weighted_z(np.array([[1.0, 2.0, 4.0]]))
     assert z[0] == pytest.approx(14 / np.sqrt(318)) and n[0] == 3
     missing, count = weighted_z(np.array([[1.0, NAN, 2.0, 4.0], [1.0, 2.0, 4.0, NAN], [3.0, 3.0, 3.0, 3.0]]))
     assert missing[0] == pytest.approx(z[0]) and count.tolist() == [3, 3, 4]  # a missing year has no weight
-    assert np.isnan(missing[1]) and np.isnan(missing[2])  # nothing at hand; no spread
+    assert np.isnan(missing[1]) and np.isnan(missing[2])  # no current value; no spread
 
 
 @pytest.mark.parametrize(("years", "largest"), [(3, 0.82), (5, 1.26), (8, 1.75)])
 def test_the_largest_possible_z_is_that_of_the_handbook(years: int, largest: float):
-    """Reached when the year at hand alone differs; no draw passes it."""
+    """Reached when only the current year differs; no draw exceeds it."""
     alone = np.zeros((1, years))
     alone[0, -1] = 1.0
     reached = weighted_z(alone)[0][0]
@@ -55,42 +55,57 @@ def test_the_largest_possible_z_is_that_of_the_handbook(years: int, largest: flo
     assert np.abs(weighted_z(drawn)[0]).max() <= reached + 1e-9
 
 
-def test_ifpa_is_the_weighted_sum_and_looks_only_back():
+def test_ifpa_is_the_weighted_sum_of_past_months():
     rng = np.random.default_rng(3)
     price = 10_000 * np.exp(rng.normal(0, 0.1, (2, 76)).cumsum(axis=1))
-    found = ifpa(price)
+    warning = ifpa(price)
     for region, t in ((0, 75), (1, 72)):
         # an independent reading: the same calendar month, year by year, oldest first
         parts = []
         for k in (3, 12):
-            x = [(price[region, s] / price[region, s - k]) ** (1 / k) - 1 for s in range(t % 12, t + 1, 12) if s >= k]
+            x = [
+                (price[region, s] / price[region, s - k]) ** (1 / k) - 1
+                for s in range(t % 12, t + 1, 12)
+                if s >= k
+            ]
             w = range(1, len(x) + 1)
             m = sum(a * b for a, b in zip(w, x, strict=True)) / sum(w)
             squares = sum(a * (b - m) ** 2 for a, b in zip(w, x, strict=True))
             parts.append((x[-1] - m) / (squares / (sum(w) * (len(x) - 1) / len(x))) ** 0.5)
-        assert found.value[region, t] == pytest.approx(0.4 * parts[0] + 0.6 * parts[1])
+        assert warning.value[region, t] == pytest.approx(0.4 * parts[0] + 0.6 * parts[1])
     cut = ifpa(price[:, :73])
-    assert np.array_equal(cut.value, found.value[:, :73], equal_nan=True)
+    assert np.array_equal(cut.value, warning.value[:, :73], equal_nan=True)
 
 
-def test_ifpa_says_why_it_is_silent():
+def test_missing_ifpa_has_a_reason():
     price = np.full((1, 73), 100.0)
     price[0, 70] = NAN
-    found = ifpa(price)
-    reasons = ifpa_reason(found, price)[0]
-    assert reasons[59] == "insufficient: 4 years of this month, 5 needed"  # the fifth December: 4 yearly changes
+    warning = ifpa(price)
+    reasons = ifpa_reason(warning, price)[0]
+    assert (
+        reasons[59] == "insufficient: 4 years of this month, 5 needed"
+    )  # the fifth December: 4 yearly changes
     assert reasons[72] == "no variation"  # the seventh January, 6 yearly changes, all equal
     assert reasons[70] == "no price in the month"
     longer = 100.0 + np.random.default_rng(4).normal(0, 1, (1, 97))
     longer[0, 93] = NAN
-    assert ifpa_reason(ifpa(longer), longer)[0][96] == "no price 3 or 12 months before"  # October of a January
+    assert (
+        ifpa_reason(ifpa(longer), longer)[0][96] == "no price 3 or 12 months before"
+    )  # October of a January
 
 
 def test_classes_begin_at_their_bounds():
     assert ifpa_class(np.array([NAN, -1, -0.99, 0.49, 0.5, 1])).tolist() == [
         None, "abnormally low", "normal", "normal", "moderately high", "abnormally high",
     ]  # fmt: skip
-    assert alps_class(np.array([NAN, -3, 0.24, 0.25, 1, 2])).tolist() == [None, "normal", "normal", "stress", "alert", "crisis"]
+    assert alps_class(np.array([NAN, -3, 0.24, 0.25, 1, 2])).tolist() == [
+        None,
+        "normal",
+        "normal",
+        "stress",
+        "alert",
+        "crisis",
+    ]
 
 
 def trend_by_least_squares(price: np.ndarray) -> tuple[np.ndarray, float]:
@@ -103,8 +118,9 @@ def trend_by_least_squares(price: np.ndarray) -> tuple[np.ndarray, float]:
     return fitted, float((price[t] - fitted[t]).std(ddof=1))
 
 
-def test_the_trend_by_hand():
-    # two years, every calendar month alike but for the last: 12 months apart prices rise by 12 → slope 1, levels 100
+def test_trend_equals_the_one_computed_by_hand():
+    # two years, every calendar month alike except the last:
+    # 12 months apart prices rise by 12 → slope 1, levels 100
     t = np.arange(24)
     price = 100.0 + t
     price[23] += 24.0
@@ -122,14 +138,20 @@ def test_alps_is_least_squares_on_the_months_up_to_then():
     price = 10_000 + 40 * np.arange(60) + 900 * np.sin(np.arange(60) * np.pi / 6) + rng.uniform(-300, 300, 60)
     price[[7, 20, 44]] = NAN
     real, late, reason = alps(price)
-    assert reason[34] == "insufficient: 35 months, 36 needed" and reason[44] == "no price in the month" and reason[35] is None
+    assert (
+        reason[34] == "insufficient: 35 months, 36 needed"
+        and reason[44] == "no price in the month"
+        and reason[35] is None
+    )
     assert not (real >= 2).any()  # no crisis here, so each month has its own fit
     for t in (35, 43, 59):
         fitted, sd = trend_by_least_squares(price[: t + 1])
         assert real[t] == pytest.approx((price[t] - fitted[t]) / sd, rel=1e-8)
     fitted, sd = trend_by_least_squares(price)
     assert late[50] == pytest.approx((price[50] - fitted[50]) / sd, rel=1e-8)
-    assert np.array_equal(alps(price[:50])[0], real[:50], equal_nan=True)  # later months change nothing in real time
+    assert np.array_equal(
+        alps(price[:50])[0], real[:50], equal_nan=True
+    )  # later months change nothing in real time
 
 
 def test_within_a_crisis_the_fit_is_kept():
@@ -140,7 +162,11 @@ def test_within_a_crisis_the_fit_is_kept():
     assert (real[44:47] >= 2).all()
     kept = SeasonalTrend.fit(np.arange(45), price[:45])
     refitted = SeasonalTrend.fit(np.arange(47), price[:47])
-    assert real[46] == pytest.approx(float(kept.gap(46, price[46]))) != pytest.approx(float(refitted.gap(46, price[46])))
+    assert (
+        real[46]
+        == pytest.approx(float(kept.gap(46, price[46])))
+        != pytest.approx(float(refitted.gap(46, price[46])))
+    )
     # the month after the crisis is still measured by the kept fit, and ends it
     assert real[47] == pytest.approx(float(kept.gap(47, price[47]))) and real[47] < 2
 
@@ -153,12 +179,12 @@ def test_within_a_crisis_the_fit_is_kept():
         (36, 10, None),
     ],
 )
-def test_alps_wants_36_months_of_which_70_percent_are_observed(months: int, holes: int, reason: str | None):
+def test_alps_needs_36_months_of_which_70_percent_are_observed(months: int, holes: int, reason: str | None):
     price = 10_000 + np.random.default_rng(7).normal(0, 100, months)
     price[1 : 1 + holes] = NAN
     assert alps(price)[2][-1] == reason
 
 
-def test_a_price_that_never_moves_has_no_alps():
+def test_constant_price_has_no_alps():
     real, _, reason = alps(np.full(40, 11_000.0))
     assert np.isnan(real).all() and reason[-1] == "no variation"

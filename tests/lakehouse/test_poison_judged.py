@@ -1,4 +1,4 @@
-"""Every poison case judged by the rules alone, without a door or a broker in between."""
+"""Every poison case judged by the rules alone, without an intake or a broker."""
 
 import csv
 from collections import defaultdict
@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from lakehouse.contract import Rule, every_kind, kinds
-from producers.file_events import FileEvents
-from producers.source_format import SourceFormat, format_of
+from lakehouse.contracts.contract import Rule, every_kind, kinds
+from producers.csv.file_events import FileEvents
+from producers.csv.source_format import SourceFormat, format_of
 from tests.lakehouse.conftest import NOW, bronze, verdict_rows
-from tests.producers.poison_cases import Case, cases, raw_cases
+from tests.support.poison_cases import Case, cases, raw_cases
 
 CASES = cases("judge", NOW)
 IN_FILES = [row for row in raw_cases() if "cells" in row]
@@ -20,19 +20,19 @@ IN_FILES = [row for row in raw_cases() if "cells" in row]
 @pytest.fixture(scope="module")
 def verdicts(spark: SparkSession) -> dict[str, dict[str, Any]]:
     """Case name -> judged row of its first body."""
-    found: dict[str, dict[str, Any]] = {}
+    rows_by_name: dict[str, dict[str, Any]] = {}
     for kind in kinds():
         mine = [case for case in CASES if case.kind == kind]
         table = bronze(kind, [{"event_id": case.event_id, "value": case.bodies[0]} for case in mine])
         rows = verdict_rows(spark, kind, table)
-        found |= {case.name: row for case, row in zip(mine, rows, strict=True)}
-    return found
+        rows_by_name |= {case.name: row for case, row in zip(mine, rows, strict=True)}
+    return rows_by_name
 
 
 @pytest.fixture(scope="module")
 def of_files(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Case name -> judged row of the same told by a CSV file."""
-    found: dict[str, dict[str, Any]] = {}
+    """Case name -> judged row of the same event read from a CSV file."""
+    rows_by_name: dict[str, dict[str, Any]] = {}
     for kind in sorted({row["kind"] for row in IN_FILES}):
         mine = [row for row in IN_FILES if row["kind"] == kind]
         file = tmp_path_factory.mktemp("csv") / f"{kind}.csv"
@@ -42,24 +42,33 @@ def of_files(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> d
             written.writerows(row["cells"] for row in mine)
         known = format_of(file)
         assert isinstance(known, SourceFormat), known
-        told = FileEvents(file, known)
-        events = [told.event(row) for row in told.rows()]
-        table = bronze(kind, [{"event_id": one.event_id, "value": one.value, "source": one.source} for one in events])
-        found |= {row["name"]: verdict for row, verdict in zip(mine, verdict_rows(spark, kind, table), strict=True)}
-    return found
+        file_events = FileEvents(file, known)
+        events = [file_events.event(row) for row in file_events.rows()]
+        table = bronze(
+            kind,
+            [{"event_id": event.event_id, "value": event.value, "source": event.source} for event in events],
+        )
+        rows_by_name |= {
+            row["name"]: verdict for row, verdict in zip(mine, verdict_rows(spark, kind, table), strict=True)
+        }
+    return rows_by_name
 
 
 @pytest.mark.parametrize("row", IN_FILES, ids=lambda row: row["name"])
-def test_verdict_on_the_same_in_a_file(of_files: dict[str, dict[str, Any]], row: dict[str, Any]):
+def test_event_from_a_file_gets_the_expected_verdict(
+    of_files: dict[str, dict[str, Any]], row: dict[str, Any]
+):
     reasons, wanted = of_files[row["name"]]["reasons"], row.get("csv", row["stream"])
     if wanted == "silver":
-        assert reasons is None and row.get("warn", "event_time_replayed") in of_files[row["name"]]["_warnings"]
+        assert (
+            reasons is None and row.get("warn", "event_time_replayed") in of_files[row["name"]]["_warnings"]
+        )
     else:
         assert wanted in [reason["rule"] for reason in reasons if reason["severity"] == "error"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_verdict(verdicts: dict[str, dict[str, Any]], case: Case):
+def test_event_gets_the_expected_verdict(verdicts: dict[str, dict[str, Any]], case: Case):
     reasons, warnings = verdicts[case.name]["reasons"], verdicts[case.name]["_warnings"]
     if case.stream == "silver":
         assert reasons is None
@@ -70,10 +79,15 @@ def test_verdict(verdicts: dict[str, dict[str, Any]], case: Case):
 
 
 def test_every_rule_of_every_kind_has_a_case():
-    """Rules of every kind once, those of a kind for that kind; what needs earlier events has tests of its own."""
+    """Common rules need one case, rules of a kind a case of that kind.
+
+    Rules that read earlier events have tests of their own.
+    """
     named: dict[str, set[str]] = defaultdict(set)
     for row in raw_cases():
-        named[row.get("kind", "price")] |= {str(row[word]) for word in ("stream", "warn", "again") if row.get(word)}
+        named[row.get("kind", "price")] |= {
+            str(row[word]) for word in ("stream", "warn", "again") if row.get(word)
+        }
     anywhere = set().union(*named.values())
     common: set[Rule] = set(every_kind().rules)
     missing = {rule.name for rule in common if rule.name not in anywhere}
@@ -84,10 +98,10 @@ def test_every_rule_of_every_kind_has_a_case():
         if rule not in common and rule.reads != "stream" and rule.name not in named[kind]
     }
     assert not missing
-    strangers = {
+    unknown = {
         f"{kind}: {word}"
         for kind, words in named.items()
         for word in words - {rule.name for rule in kinds()[kind].rules} - {"silver", "duplicate"}
     }
-    assert not strangers, f"neither a rule nor a verdict: {sorted(strangers)}"
+    assert not unknown, f"neither a rule nor a verdict: {sorted(unknown)}"
     assert len({row["name"] for row in raw_cases()}) == len(raw_cases()) >= 120

@@ -1,4 +1,4 @@
-"""Rules by what came before for bars, stocks, listings and posts: cases to check by eye, and real bars."""
+"""Rules of bars, stocks, listings and posts that read earlier events: hand-checked cases and real bars."""
 
 import csv
 from collections import Counter
@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from conf.settings import settings
-from tests.lakehouse.walks import START, judged, landed, names, numbered, validator
+from tests.support.walks import START, judged, landed, names, numbered, validator
 
 
-def bar(after: timedelta, close: float = 100.0, asset_class: str = "crypto", interval: str = "1d") -> dict[str, Any]:
+def bar(
+    after: timedelta, close: float = 100.0, asset_class: str = "crypto", interval: str = "1d"
+) -> dict[str, Any]:
     symbol = {"symbol": "X", "interval": interval, "asset_class": asset_class}
     return {**symbol, "bar_time": START + after, "close": close, "final": True}
 
@@ -48,19 +50,21 @@ def test_a_late_or_repeated_bar_is_refused_unless_released(late: int):
         ("equity", "1d", days(12), 100.0, {"bar_gap"}),
     ],
 )
-def test_a_bar_against_the_one_before(asset_class: str, interval: str, after: timedelta, close: float, expected: set[str]):
+def test_bar_is_compared_with_the_one_before(
+    asset_class: str, interval: str, after: timedelta, close: float, expected: set[str]
+):
     rows = [bar(days(0), 100.0, asset_class, interval), bar(after, close, asset_class, interval)]
     assert names(judged("bar", rows)) == [set(), expected]
 
 
-def test_a_bar_may_be_told_until_it_is_final():
+def test_bar_may_be_sent_again_until_it_is_final():
     open_bar = bar(days(1), 105) | {"final": False}
     assert names(judged("bar", [bar(days(0)), open_bar, open_bar, bar(days(1), 106), open_bar])) == [
         set(), set(), set(), set(), {"bar_time_increasing"},
     ]  # fmt: skip
 
 
-def test_the_gap_is_counted():
+def test_missing_bars_are_counted():
     evidence = judged("bar", [bar(days(0)), bar(days(4))])[1][1]
     assert evidence is not None and evidence["gap_before"] == 3
 
@@ -99,7 +103,7 @@ def file_bars(file: Path, asset_class: str, interval: str) -> list[dict[str, Any
 
 
 def test_real_bars_have_no_error():
-    """Published bars are clean: no error and no gap; what moved farther than usual did so in truth."""
+    """Published bars are clean: no error, no gap and no unusual return."""
     rows = numbered(real_bars())
     verdicts = judged("bar", rows)
     assert len(rows) > 130_000
@@ -111,11 +115,23 @@ def test_real_bars_have_no_error():
 
 
 def test_injected_faults_are_found():
-    """The set is too clean to test rules: one bar repeated, one dropped, one moved by a factor, each at a known place."""
+    """One bar is repeated, one dropped and one doubled, each at a known place."""
     rows = [row for row in real_bars() if row["symbol"] == "BTCUSDT"]
-    spoiled = [*rows[:100], rows[99], *rows[100:200], *rows[201:300], rows[300] | {"close": rows[300]["close"] * 2}, *rows[301:]]
-    found = {nth: violated for nth, violated in enumerate(names(judged("bar", spoiled))) if violated}
-    assert found == {100: {"bar_time_increasing"}, 201: {"bar_gap"}, 300: {"bar_return"}, 301: {"bar_return"}}
+    spoiled = [
+        *rows[:100],
+        rows[99],
+        *rows[100:200],
+        *rows[201:300],
+        rows[300] | {"close": rows[300]["close"] * 2},
+        *rows[301:],
+    ]
+    violations = {nth: violated for nth, violated in enumerate(names(judged("bar", spoiled))) if violated}
+    assert violations == {
+        100: {"bar_time_increasing"},
+        201: {"bar_gap"},
+        300: {"bar_return"},
+        301: {"bar_return"},
+    }
 
 
 def stock(day: float, kg: float, entity: str = "W1") -> dict[str, Any]:
@@ -135,7 +151,7 @@ def stock(day: float, kg: float, entity: str = "W1") -> dict[str, Any]:
         (-1, 900, False),
     ],
 )
-def test_a_stock_jumps_by_more_than_half_a_day(day: float, kg: float, jumps: bool):
+def test_stock_that_changes_by_more_than_half_a_day_jumps(day: float, kg: float, jumps: bool):
     """From 100 kg; within a day counts as a day, an older report is compared with nothing."""
     assert names(judged("stock", [stock(0, 100), stock(day, kg)]))[1] == ({"stock_jump"} if jumps else set())
 
@@ -153,32 +169,59 @@ def listing(day: int, rating: float, reviews: int, product: int = 7) -> dict[str
     return {"product_id": product, "event_time": START + days(day), "rating": rating, "num_reviews": reviews}
 
 
-def test_reviews_fall_and_ratings_leap():
-    rows = [listing(0, 3.0, 10), listing(1, 3.0, 9), listing(2, 4.1, 13), listing(3, 3.0, 18), listing(4, 4.0, 18)]
+def test_falling_reviews_and_leaping_ratings_are_warned():
+    rows = [
+        listing(0, 3.0, 10),
+        listing(1, 3.0, 9),
+        listing(2, 4.1, 13),
+        listing(3, 3.0, 18),
+        listing(4, 4.0, 18),
+    ]
     # 9 < 10; +1.1 with 4 new reviews; -1.1 with 5 new; +1.0 is not more than 1
     assert names(judged("listing", rows)) == [set(), {"reviews_fall"}, {"rating_leap"}, set(), set()]
     assert names(judged("listing", [listing(0, 1.0, 10), listing(1, 5.0, 1, product=8)])) == [set(), set()]
 
 
-def post(event_id: str, day: float, text: str = "Harga cabai naik", received: float | None = None) -> dict[str, Any]:
+def post(
+    event_id: str, day: float, text: str = "Harga cabai naik", received: float | None = None
+) -> dict[str, Any]:
     received_at = START + days(day if received is None else received)
-    return {"event_id": event_id, "content": text, "event_time": START + days(day), "received_at": received_at}
+    return {
+        "event_id": event_id,
+        "content": text,
+        "event_time": START + days(day),
+        "received_at": received_at,
+    }
 
 
-def test_the_same_text_within_a_week_is_told_whatever_its_spelling():
-    rows = [post("a", 0), post("b", 7, "  harga CABAI\nnaik "), post("c", 7.01), post("d", 3, "Harga cabai turun")]
+def test_text_repeated_within_a_week_is_warned_in_any_spelling():
+    rows = [
+        post("a", 0),
+        post("b", 7, "  harga CABAI\nnaik "),
+        post("c", 7.01),
+        post("d", 3, "Harga cabai turun"),
+    ]
     verdicts = judged("post", rows)
     assert names(verdicts) == [set(), {"text_repeated"}, set(), set()]
     evidence = verdicts[1][1]
     assert evidence == {"first_event_id": "a", "days_apart": 7.0}
 
 
-def test_a_replay_is_told_by_the_times_of_its_posts():
-    """Old posts are received within minutes: a year apart they are two, newest first or last."""
-    assert names(judged("post", [post("a", 0, received=400), post("b", -365, received=400)])) == [set(), set()]
-    assert names(judged("post", [post("a", 3, received=400), post("b", 0, received=400)])) == [set(), {"text_repeated"}]
+def test_replayed_posts_are_compared_by_event_time():
+    """Old posts are received within minutes: posts a year apart are different, in either order."""
+    assert names(judged("post", [post("a", 0, received=400), post("b", -365, received=400)])) == [
+        set(),
+        set(),
+    ]
+    assert names(judged("post", [post("a", 3, received=400), post("b", 0, received=400)])) == [
+        set(),
+        {"text_repeated"},
+    ]
 
 
-def test_a_text_is_forgotten_a_month_after_its_receipt():
-    assert names(judged("post", [post("a", 0, received=0), post("b", 1, received=30)])) == [set(), {"text_repeated"}]
+def test_text_is_forgotten_a_month_after_its_receipt():
+    assert names(judged("post", [post("a", 0, received=0), post("b", 1, received=30)])) == [
+        set(),
+        {"text_repeated"},
+    ]
     assert names(judged("post", [post("a", 0, received=0), post("b", 1, received=31)])) == [set(), set()]

@@ -1,64 +1,80 @@
-"""The strict door and the stream: one declaration, the same names; keys of every kind."""
+"""The HTTP intake and the stream refuse by the same rule names; series keys of every kind."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from lakehouse.contract import Field, kinds
+from lakehouse.contracts.contract import Field, kinds
+from lakehouse.contracts.payload_check import faults
 from lakehouse.event import Event, series_key
-from lakehouse.strict import faults
 
 WRONG_TYPE = {
-    "string": 7, "number": "7", "integer": True, "timestamp": 20260310, "date": 20260310, "boolean": "true", "strings": "a",
+    "string": 7,
+    "number": "7",
+    "integer": True,
+    "timestamp": 20260310,
+    "date": 20260310,
+    "boolean": "true",
+    "strings": "a",
     "object": [],
-}  # fmt: skip
-OTHER_NAMES = {"currency_known"}  # the stream tells it as currency_idr: only the rupiah is known
+}
+OTHER_NAMES = {"currency_known"}  # the stream's rule is currency_idr: only the rupiah is known
 
 
 def bad_values(field: Field) -> list[object]:
     """Values of the right type that the field's declaration forbids."""
-    found: list[object] = []
+    values: list[object] = []
     if field.type in ("timestamp", "date"):
-        found += ["2026-02-30", "2026-02-30T10:00:00Z", "yesterday", "2026-03-01T10:00:00"]
+        values += ["2026-02-30", "2026-02-30T10:00:00Z", "yesterday", "2026-03-01T10:00:00"]
     if field.pattern or field.enum:
-        found += ["not / of $ this form", "x\n"]
+        values += ["not / of $ this form", "x\n"]
     if field.required and field.type == "string":
-        found.append("  ")
+        values.append("  ")
     if field.max_length is not None:
-        found.append("x" * (field.max_length + 1))
+        values.append("x" * (field.max_length + 1))
     if field.min_length is not None:
-        found.append("x" * (field.min_length - 1))
+        values.append("x" * (field.min_length - 1))
     if field.type == "integer":
-        found.append(1.5)
-    found += [bound for bound in (field.above, field.min - 1 if field.min is not None else None) if bound is not None]
-    return found + ([field.max * 2] if field.max is not None else [])
+        values.append(1.5)
+    values += [
+        bound
+        for bound in (field.above, field.min - 1 if field.min is not None else None)
+        if bound is not None
+    ]
+    return values + ([field.max * 2] if field.max is not None else [])
 
 
 @pytest.mark.parametrize("kind", sorted(kinds()))
-def test_what_the_door_refuses_is_a_rule_of_the_stream(kind: str):
+def test_value_refused_by_the_intake_breaks_a_rule_of_the_stream(kind: str):
     rules = {rule.name for rule in kinds()[kind].rules} | OTHER_NAMES
     for field in kinds()[kind].payload:
         typed = [
-            fault.code for fault in faults({field.name: WRONG_TYPE[field.type]}, [kind]) if fault.pointer == f"/{field.name}"
+            fault.code
+            for fault in faults({field.name: WRONG_TYPE[field.type]}, [kind])
+            if fault.pointer == f"/{field.name}"
         ]
         assert typed == ["field_type"]
         for value in bad_values(field):
-            codes = {fault.code for fault in faults({field.name: value}, [kind]) if fault.pointer == f"/{field.name}"}
+            codes = {
+                fault.code
+                for fault in faults({field.name: value}, [kind])
+                if fault.pointer == f"/{field.name}"
+            }
             assert len(codes) == 1, (field.name, value)
             assert kind in ("price", "sensor") or codes <= rules, (field.name, value)
 
 
 @pytest.mark.parametrize("kind", sorted(kinds()))
-def test_what_is_missing_is_told_by_the_rule_of_the_stream(kind: str):
+def test_missing_field_is_refused_by_a_rule_of_the_stream(kind: str):
     codes = {fault.code for fault in faults({}, [kind])}
     assert codes and codes <= {rule.name for rule in kinds()[kind].rules}
 
 
 @pytest.mark.parametrize(
-    ("field", "good"),
+    ("field", "value"),
     [("date", "2026-02-28"), ("boolean", False), ("strings", []), ("strings", ["a"]), ("object", {})],
 )
-def test_good_values_of_the_newer_types_pass(field: str, good: object):
+def test_valid_values_pass(field: str, value: object):
     names = {
         "date": ("weather", "date"),
         "boolean": ("bar", "final"),
@@ -66,7 +82,7 @@ def test_good_values_of_the_newer_types_pass(field: str, good: object):
         "object": ("order", "validation"),
     }
     kind, name = names[field]
-    assert not [fault for fault in faults({name: good}, [kind]) if fault.pointer == f"/{name}"]
+    assert not [fault for fault in faults({name: value}, [kind]) if fault.pointer == f"/{name}"]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +103,7 @@ def test_good_values_of_the_newer_types_pass(field: str, good: object):
         ("fish", {}, "door"),
     ],
 )
-def test_series_key(kind: str, payload: object, key: str):
+def test_series_key_follows_from_kind_and_payload(kind: str, payload: object, key: str):
     assert series_key(kind, payload, "door") == key
 
 

@@ -1,13 +1,24 @@
-"""What tests of the models share: a home without a broker, and the Spark session of the lakehouse's tests."""
+"""What tests of the models share: a home without a broker, and a lake in it."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.lakehouse.conftest import spark  # noqa: F401 a fixture is found by its name
+from conf.settings import settings
+from tests.support.empty_lake import copy_empty_tables
 
 
 @pytest.fixture
-def home(lone_home: Path) -> Path:
+def home(lone_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without a broker, whose rounds of training run at normal priority: others would starve them."""
+    monkeypatch.setenv("LUMBUNG_TRAINING__NICENESS", "0")
+    settings.cache_clear()
     (lone_home / "state").mkdir()
     return lone_home
+
+
+@pytest.fixture
+def lake(home: Path) -> str:
+    """Root of a lake whose tables exist and are empty."""
+    copy_empty_tables()
+    return settings().lake_root

@@ -1,4 +1,4 @@
-"""What the tables hold is what is answered, page by page, with its provenance."""
+"""Lists return what the tables hold, page by page, with their provenance."""
 
 import csv
 import io
@@ -9,28 +9,20 @@ from zoneinfo import ZoneInfo
 
 from scripts.bench.api_lake import write
 from tests.conftest import Broker
-from tests.serving_api.conftest import HISTORY, LIVE, NOW, QUARANTINE, Api, price, stack_on
+from tests.support.api import Api, new_stack, pages
+from tests.support.served_lake import HISTORY, LIVE, NOW, QUARANTINE, price
 
 PRICES = "/api/public/commodity/price"
 
 
 def ids(api: Api, path: str, role: str | None = None) -> list[str]:
-    """event_id of every item, all pages followed by their cursors."""
-    found, cursor = [], ""
-    while True:
-        answer = api.get(path + cursor, role)
-        assert answer.status_code == 200, answer.text
-        found += [item["event_id"] for item in answer.json()["items"]]
-        if answer.json()["next_cursor"] is None:
-            assert "link" not in answer.headers
-            return found
-        assert 'rel="next"' in answer.headers["link"]
-        cursor = f"&cursor={answer.json()['next_cursor']}"
+    """event_id of every item of all pages."""
+    return [item["event_id"] for item in pages(api, path, role)]
 
 
 def test_live_prices_are_retail_newest_first_with_provenance(api: Api) -> None:
-    answer = api.get(f"{PRICES}/live?commodity=Cabe Rawit")
-    items, meta = answer.json()["items"], answer.json()["meta"]
+    response = api.get(f"{PRICES}/live?commodity=Cabe Rawit")
+    items, meta = response.json()["items"], response.json()["meta"]
     assert [(item["market_id"], item["price_idr"]) for item in items] == [
         ("PASAR-001", 55_000),
         ("PASAR-002", 56_000),
@@ -38,19 +30,32 @@ def test_live_prices_are_retail_newest_first_with_provenance(api: Api) -> None:
     ]
     assert items[0]["change_pct"] == 10.0 and items[1]["change_pct"] is None
     assert items[0]["event_time"] == f"{LIVE[0]['event_time']:%Y-%m-%dT%H:%M:%SZ}"
-    assert (items[2]["level"], items[2]["status"], items[2]["impact_score"]) == ("province", "validated", None)
-    assert meta["delta_version"] == {"gold.live_prices": 0} and meta["model"] is None and meta["demo_data"] is False
-    assert meta["as_of"] == f"{NOW - timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}", "the newest event of the table, wholesale too"
-    assert meta["request_id"] == answer.headers["x-request-id"]
+    assert (items[2]["level"], items[2]["status"], items[2]["impact_score"]) == (
+        "province",
+        "validated",
+        None,
+    )
+    assert (
+        meta["delta_version"] == {"gold.live_prices": 0}
+        and meta["model"] is None
+        and meta["demo_data"] is False
+    )
+    assert meta["as_of"] == f"{NOW - timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}", (
+        "the newest event of the table, wholesale too"
+    )
+    assert meta["request_id"] == response.headers["x-request-id"]
 
 
-def test_a_group_answers_with_its_own_rows_and_its_members(api: Api) -> None:
+def test_group_returns_its_own_rows_and_its_members(api: Api) -> None:
     items = api.get(f"{PRICES}/live?commodity=cabai").json()["items"]
-    assert [item["commodity"] for item in items] == ["cabai-rawit-merah"] * 3 + ["cabai-merah-keriting", "cabai"]
+    assert [item["commodity"] for item in items] == ["cabai-rawit-merah"] * 3 + [
+        "cabai-merah-keriting",
+        "cabai",
+    ]
     assert ids(api, f"{PRICES}/history?commodity=cabai") == ["g1"]
 
 
-def test_a_region_goes_by_name_and_by_code(api: Api) -> None:
+def test_region_is_accepted_by_name_and_by_code(api: Api) -> None:
     for name in ("32", "jawa-barat", "JAWA BARAT"):
         items = api.get(f"{PRICES}/live?commodity=cabai-rawit-merah&region={name}").json()["items"]
         assert [item["market_id"] for item in items] == ["PASAR-001", "PROV-32"]
@@ -59,14 +64,23 @@ def test_a_region_goes_by_name_and_by_code(api: Api) -> None:
 def test_history_pages_hold_every_row_once_newest_first(api: Api) -> None:
     begin = f"{NOW - timedelta(days=365):%Y-%m-%d}"
     garam = [row for row in HISTORY if row["commodity"] == "garam"]
-    expected = [row["event_id"] for row in sorted(garam, key=lambda row: (row["market_date"], row["event_time"]), reverse=True)]
+    expected = [
+        row["event_id"]
+        for row in sorted(garam, key=lambda row: (row["market_date"], row["event_time"]), reverse=True)
+    ]
     for limit in (1, 7, 1000):
         assert ids(api, f"{PRICES}/history?commodity=garam&from={begin}&limit={limit}") == expected
 
 
-def test_history_is_of_the_last_30_days_unless_asked(api: Api) -> None:
+def test_history_without_range_covers_the_last_30_days(api: Api) -> None:
     assert len(ids(api, f"{PRICES}/history?commodity=garam")) == 25
-    assert ids(api, f"{PRICES}/history?commodity=garam&market_id=PASAR-002&from=2000-01-01") == ["m1", "m2", "m3", "m4", "m5"]
+    assert ids(api, f"{PRICES}/history?commodity=garam&market_id=PASAR-002&from=2000-01-01") == [
+        "m1",
+        "m2",
+        "m3",
+        "m4",
+        "m5",
+    ]
 
 
 def test_from_is_inclusive_to_is_exclusive(api: Api) -> None:
@@ -74,9 +88,9 @@ def test_from_is_inclusive_to_is_exclusive(api: Api) -> None:
     assert set(ids(api, f"{PRICES}/history?commodity=garam&from={begin}&to={end}")) == {"h05", "h04", "h03"}
 
 
-def test_a_date_is_midnight_on_the_clock_of_the_market(broker: Broker, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """PASAR-001 keeps WIB (UTC+7), PASAR-009 WITA (UTC+8): 16:30 UTC is still the day before there, already the next here."""
-    stack = stack_on(broker, tmp_path)
+def test_date_is_midnight_in_the_time_zone_of_the_market(broker: Broker, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """PASAR-001 is in UTC+7, PASAR-009 in UTC+8: at 16:30 UTC the next day has begun in the second only."""
+    stack = new_stack(tmp_path, broker)
     day = (NOW - timedelta(days=3)).date()
     edge = NOW.replace(year=day.year, month=day.month, day=day.day, hour=16, minute=30, second=0)
     rows = [price(f"edge-{market}", market, "garam", NOW - edge) for market in ("PASAR-001", "PASAR-009")]
@@ -85,7 +99,9 @@ def test_a_date_is_midnight_on_the_clock_of_the_market(broker: Broker, tmp_path)
     try:
         following = day + timedelta(days=1)
         for market, expected in (("PASAR-001", []), ("PASAR-009", ["edge-PASAR-009"])):
-            assert ids(own, f"{PRICES}/history?commodity=garam&market_id={market}&from={following}") == expected
+            assert (
+                ids(own, f"{PRICES}/history?commodity=garam&market_id={market}&from={following}") == expected
+            )
     finally:
         own.stop()
     assert rows[1]["market_date"] == date(following.year, following.month, following.day)
@@ -94,25 +110,33 @@ def test_a_date_is_midnight_on_the_clock_of_the_market(broker: Broker, tmp_path)
 
 def test_csv_has_the_columns_and_rows_of_json(api: Api) -> None:
     path = f"{PRICES}/history?commodity=garam&limit=5"
-    answer = api.get(f"{path}&format=csv", headers={"Accept": "text/csv"})
-    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    response = api.get(f"{path}&format=csv", headers={"Accept": "text/csv"})
+    rows = list(csv.DictReader(io.StringIO(response.text)))
     items = api.get(path).json()["items"]
-    assert answer.headers["content-type"].startswith("text/csv") and 'rel="next"' in answer.headers["link"]
+    assert (
+        response.headers["content-type"].startswith("text/csv") and 'rel="next"' in response.headers["link"]
+    )
     assert list(rows[0]) == list(items[0])
     assert [row["event_id"] for row in rows] == [item["event_id"] for item in items]
     assert rows[0]["warnings"] == "a_warning" and float(rows[0]["price_idr"]) == items[0]["price_idr"]
 
 
-def test_markets_come_by_name(api: Api) -> None:
+def test_markets_are_sorted_by_name(api: Api) -> None:
     items = api.get("/api/public/market/list?limit=1000").json()["items"]
     assert len(items) >= 38 and [item["name"] for item in items] == sorted(item["name"] for item in items)
-    assert {item["region"] for item in api.get("/api/public/market/list?region=32").json()["items"]} == {"Jawa Barat"}
+    assert {item["region"] for item in api.get("/api/public/market/list?region=32").json()["items"]} == {
+        "Jawa Barat"
+    }
 
 
-def test_sensors_by_market_and_metric(api: Api) -> None:
+def test_sensors_are_filtered_by_market_and_metric(api: Api) -> None:
     assert [item["value"] for item in api.get("/api/v1/sensors/live").json()["items"]] == [28.5, 12.0, 70.0]
-    assert [item["value"] for item in api.get("/api/v1/sensors/live?metric=crowd_count").json()["items"]] == [12.0]
-    assert len(api.get("/api/v1/sensors/live?market_id=PASAR-900").json()["items"]) == 1, "a market that only reported"
+    assert [item["value"] for item in api.get("/api/v1/sensors/live?metric=crowd_count").json()["items"]] == [
+        12.0
+    ]
+    assert len(api.get("/api/v1/sensors/live?market_id=PASAR-900").json()["items"]) == 1, (
+        "a market that is not listed"
+    )
 
 
 def test_quarantine_pages_and_filters(api: Api) -> None:
@@ -120,7 +144,7 @@ def test_quarantine_pages_and_filters(api: Api) -> None:
     everything = [row["event_id"] for row in QUARANTINE]
     for limit in (1, 3, 100):
         assert ids(api, f"{path}&limit={limit}", "operator") == everything
-    for asked, expected in (
+    for filters, expected in (
         ("kind=sensor", ["q8"]),
         ("rule=temperature_range", ["q8"]),
         ("state=rejected", ["q9"]),
@@ -129,10 +153,10 @@ def test_quarantine_pages_and_filters(api: Api) -> None:
         ("market_id=PASAR-001&stage=stream&kind=price", [*everything[:8], "q9"]),
         (f"to={NOW - timedelta(hours=49):%Y-%m-%dT%H:%M:%SZ}", ["q8", "q9"]),
     ):
-        assert ids(api, f"{path}&{asked}", "central") == expected, asked
+        assert ids(api, f"{path}&{filters}", "central") == expected, filters
 
 
-def test_a_doubtful_event_shows_its_exact_bytes(api: Api) -> None:
+def test_quarantined_event_has_its_exact_bytes(api: Api) -> None:
     text, raw = (api.get(f"/api/v1/quarantine/{name}", "admin").json() for name in ("q0", "q8"))
     assert (text["payload"], text["payload_base64"]) == ('{"price": -5}', None)
     assert (raw["payload"], raw["payload_base64"]) == (None, "//57")
@@ -143,9 +167,9 @@ def test_a_doubtful_event_shows_its_exact_bytes(api: Api) -> None:
     assert text["meta"]["rule_set"] == "f" * 16 and text["meta"]["delta_version"]["silver.quarantine"] == 0
 
 
-def test_a_new_version_is_served_soon_and_changes_the_etag(broker: Broker, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """From no table at all, through two versions; what has not changed is 304."""
-    own = Api(stack_on(broker, tmp_path))
+def test_new_version_is_served_within_seconds_and_changes_the_etag(broker: Broker, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """From no table through two versions; an unchanged version is 304."""
+    own = Api(new_stack(tmp_path, broker))
     try:
         path = f"{PRICES}/live?commodity=garam"
         empty = own.get(path)
@@ -158,24 +182,28 @@ def test_a_new_version_is_served_soon_and_changes_the_etag(broker: Broker, tmp_p
                 [price(f"n{number}", f"PASAR-00{number}", "garam", timedelta(minutes=number))],
             )
             end = time.monotonic() + 10
-            while len((answer := own.get(path)).json()["items"]) < number:
+            while len((response := own.get(path)).json()["items"]) < number:
                 assert time.monotonic() < end, "the new version is not served"
                 time.sleep(0.05)
-            assert answer.headers["etag"] not in seen
-            again = own.get(path, headers={"If-None-Match": answer.headers["etag"]})
+            assert response.headers["etag"] not in seen
+            again = own.get(path, headers={"If-None-Match": response.headers["etag"]})
             assert (again.status_code, again.content) == (304, b"")
             assert own.get(path, headers={"If-None-Match": seen[-1]}).status_code == 200
-            seen.append(answer.headers["etag"])
+            seen.append(response.headers["etag"])
     finally:
         own.stop()
 
 
-def test_a_table_made_anew_is_taken_up(broker: Broker, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """Its versions start at 0 again; what was held of the old one must not be served for good."""
-    stack = stack_on(broker, tmp_path)
+def test_table_that_is_created_again_is_served(broker: Broker, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Its versions start at 0 again; the snapshot of the old table must be replaced."""
+    stack = new_stack(tmp_path, broker)
     table = tmp_path / "lake" / "gold" / "live_prices"
     for number in range(3):
-        write(stack.lake_root, "gold.live_prices", [price(f"o{number}", f"PASAR-00{number + 1}", "garam", timedelta(0))])
+        write(
+            stack.lake_root,
+            "gold.live_prices",
+            [price(f"o{number}", f"PASAR-00{number + 1}", "garam", timedelta(0))],
+        )
     own = Api(stack)
     try:
         path = f"{PRICES}/live?commodity=garam"
@@ -191,8 +219,8 @@ def test_a_table_made_anew_is_taken_up(broker: Broker, tmp_path) -> None:  # typ
         own.stop()
 
 
-def test_what_was_simulated_is_called_demo_data(broker: Broker, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    stack = stack_on(broker, tmp_path)
+def test_simulated_rows_are_reported_as_demo_data(broker: Broker, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    stack = new_stack(tmp_path, broker)
     row = price("sim-7-1", "PASAR-001", "garam", timedelta(minutes=1))
     for table in ("gold.live_prices", "gold.price_history"):
         write(stack.lake_root, table, [row])

@@ -1,4 +1,4 @@
-"""One key, one request, one answer: again after a restart, never for another request, never sent twice."""
+"""A key belongs to one request: its response is repeated, also after a restart."""
 
 import signal
 import time
@@ -8,19 +8,22 @@ from typing import Any
 
 import pytest
 
-from serving_api.kept_answers import KeptAnswers
+from serving_api.http.idempotency_store import KeptResponses
 from tests.conftest import Broker
-from tests.serving_api.conftest import Api, stack_on
+from tests.support.api import Api, ApiProcess, new_stack
 
-BODY = b'{"market_id":"PASAR-001","commodity":"garam","price":11500}'  # without id and time: each sending would be an event
+# Has no id and time, so each sending is a new event.
+BODY = b'{"market_id":"PASAR-001","commodity":"garam","price":11500}'
 OTHER = b'{"market_id":"PASAR-001","commodity":"garam","price":11501}'
 
 
 def send(api: Api, key: str, body: bytes = BODY, role: str | None = "operator", path: str = "/ingest") -> Any:
-    return api.ask("POST", path, role, content=body, headers={"Content-Type": "application/json", "Idempotency-Key": key})
+    return api.request(
+        "POST", path, role, content=body, headers={"Content-Type": "application/json", "Idempotency-Key": key}
+    )
 
 
-def test_the_same_request_gets_its_first_answer_and_is_sent_once(api: Api, broker: Broker) -> None:
+def test_repeated_request_gets_its_first_response_and_is_sent_once(api: Api, broker: Broker) -> None:
     since = broker.ends()
     first, second = send(api, "k1"), send(api, "k1")
     assert first.status_code == second.status_code == 202 and first.content == second.content
@@ -30,7 +33,7 @@ def test_the_same_request_gets_its_first_answer_and_is_sent_once(api: Api, broke
     assert len(broker.records(since, "lumbung.price", 1, 3)) == 1
 
 
-def test_another_request_under_the_key_is_refused(api: Api, broker: Broker) -> None:
+def test_other_request_under_the_same_key_is_refused(api: Api, broker: Broker) -> None:
     since = broker.ends()
     assert send(api, "k2").status_code == 202
     for again in (send(api, "k2", OTHER), send(api, "k2", path="/api/v1/ingest/price")):
@@ -40,34 +43,44 @@ def test_another_request_under_the_key_is_refused(api: Api, broker: Broker) -> N
     assert len(broker.records(since, "lumbung.price", 2, 3)) == 2
 
 
-def test_many_at_once_are_sent_once(api: Api, broker: Broker) -> None:
+def test_concurrent_requests_under_one_key_are_sent_once(api: Api, broker: Broker) -> None:
     since = broker.ends()
     with ThreadPoolExecutor(8) as pool:
-        answers = [one.result() for one in [pool.submit(send, api, "k3") for _ in range(8)]]
-    assert {one.status_code for one in answers} == {202} and len({one.content for one in answers}) == 1
-    assert sorted(one.headers.get("idempotency-replayed", "") for one in answers) == ["", *["true"] * 7]
+        responses = [future.result() for future in [pool.submit(send, api, "k3") for _ in range(8)]]
+    assert {response.status_code for response in responses} == {202} and len(
+        {response.content for response in responses}
+    ) == 1
+    assert sorted(response.headers.get("idempotency-replayed", "") for response in responses) == [
+        "",
+        *["true"] * 7,
+    ]
     assert len(broker.records(since, "lumbung.price", 1, 3)) == 1
 
 
-def test_refusals_are_answers_too_but_not_those_about_the_caller(api: Api) -> None:
+def test_refusals_are_repeated_except_those_about_the_caller(api: Api) -> None:
     first, second = send(api, "k4", b"{}"), send(api, "k4", b"{}")
-    assert (first.status_code, second.status_code) == (422, 422) and second.headers["idempotency-replayed"] == "true"
+    assert (first.status_code, second.status_code) == (422, 422) and second.headers[
+        "idempotency-replayed"
+    ] == "true"
     assert second.headers["content-type"] == "application/problem+json"
     for _ in range(2):
         assert "idempotency-replayed" not in send(api, "k5", role="user").headers
-    assert send(api, "k6", b"[" + b" " * 1_100_000).status_code == 413, "larger than is read"
+    assert send(api, "k6", b"[" + b" " * 1_100_000).status_code == 413, "larger than any body that is read"
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, "with space", "tab\there"])
-def test_keys_that_are_none(api: Api, key: str) -> None:
-    answer = send(api, key)
-    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/Idempotency-Key")
+def test_invalid_key_is_refused(api: Api, key: str) -> None:
+    response = send(api, key)
+    assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/Idempotency-Key")
 
 
-def test_a_killed_service_gives_the_same_answers_and_does_not_guess(broker: Broker, tmp_path: Path) -> None:
-    """What was answered before kill -9 is answered again; what was under way is neither repeated nor invented."""
-    stack = stack_on(broker, tmp_path, LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS="30")
-    own, since = Api(stack), broker.ends()
+def test_killed_service_repeats_responses_and_refuses_unknown_outcomes(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """Responses before kill -9 are repeated; a request in progress is neither repeated nor answered."""
+    stack = new_stack(tmp_path, broker, LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS="30")
+    own = ApiProcess(stack)
+    since = broker.ends()
     first = send(own, "before")
     broker.process.send_signal(signal.SIGSTOP)
     try:
@@ -79,21 +92,21 @@ def test_a_killed_service_gives_the_same_answers_and_does_not_guess(broker: Brok
             assert cut_off.exception(10) is not None
     finally:
         broker.process.send_signal(signal.SIGCONT)
-    own = Api(stack)
+    own = ApiProcess(stack)
     try:
         again = send(own, "before")
         assert again.content == first.content and again.headers["idempotency-replayed"] == "true"
         unknown = send(own, "cut-off")
         assert (unknown.status_code, unknown.json()["type"]) == (409, "/problems/idempotency-conflict")
-        assert "not known" in unknown.json()["detail"] and "idempotency-replayed" not in unknown.headers
+        assert "unknown" in unknown.json()["detail"] and "idempotency-replayed" not in unknown.headers
         assert len(broker.records(since, "lumbung.price", 1, 3)) <= 2
     finally:
         own.stop()
     assert (tmp_path / "state" / "answers.sqlite").stat().st_mode & 0o077 == 0
 
 
-def test_what_kafka_did_not_take_may_be_sent_again(broker: Broker, tmp_path: Path) -> None:
-    own = Api(stack_on(broker, tmp_path, LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS="1"))
+def test_key_of_a_503_may_be_used_again(broker: Broker, tmp_path: Path) -> None:
+    own = Api(new_stack(tmp_path, broker, LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS="1"))
     try:
         assert send(own, "warm").status_code == 202
         broker.process.send_signal(signal.SIGSTOP)
@@ -101,26 +114,26 @@ def test_what_kafka_did_not_take_may_be_sent_again(broker: Broker, tmp_path: Pat
             assert send(own, "k").status_code == 503
         finally:
             broker.process.send_signal(signal.SIGCONT)
-        answer = send(own, "k")
-        assert answer.status_code == 202 and "idempotency-replayed" not in answer.headers
+        response = send(own, "k")
+        assert response.status_code == 202 and "idempotency-replayed" not in response.headers
     finally:
         own.stop()
 
 
 def test_keys_are_kept_for_a_day_and_bounded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from conf.settings import settings
-    from serving_api import kept_answers
+    from serving_api.http import idempotency_store
 
     monkeypatch.setattr(settings().api, "idempotency_keys", 3)
-    monkeypatch.setattr(kept_answers, "TIDY_EVERY", 1)
-    kept = KeptAnswers()
+    monkeypatch.setattr(idempotency_store, "TIDY_EVERY", 1)
+    kept = KeptResponses()
     now = time.time()
     clock = [now - 86_400 - 1]
-    monkeypatch.setattr(kept_answers.time, "time", lambda: clock[0])
+    monkeypatch.setattr(idempotency_store.time, "time", lambda: clock[0])
     assert kept.reserve("a", "old", b"1") is None
     clock[0] = now - 86_000
     known = kept.reserve("a", "old", b"2")
-    assert known is not None and known.request == b"1" and known.answer is None
+    assert known is not None and known.request == b"1" and known.response is None
     clock[0] = now
     assert kept.reserve("a", "old", b"2") is None, "a day is over"
     for number in range(6):

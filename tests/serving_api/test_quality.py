@@ -1,4 +1,4 @@
-"""Counts per rule, the rules, and the balance: what the tables hold, page by page, without reading them whole."""
+"""Counts per rule, the rules, and the balance, read by page and without reading whole tables."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -8,68 +8,80 @@ import pytest
 from deltalake import DeltaTable
 
 from conf.settings import settings
-from lakehouse.contract import kinds
+from lakehouse.contracts.contract import kinds
 from lakehouse.paths import table_path
 from scripts.bench.api_lake import write
-from serving_api.answers import rules_now
-from serving_api.balance import Balance
-from serving_api.gold import Gold
-from serving_api.paging import time_range
+from serving_api.http.cursors import time_range
+from serving_api.reads.balance import BalanceReader
+from serving_api.reads.provenance import current_rule_set
+from serving_api.reads.snapshots import Snapshots
 from serving_api.routes import quality
-from serving_api.shapes_quality import QualityAsked
+from serving_api.schemas.quality import QualityQuery
 from tests.conftest import Broker
-from tests.serving_api.conftest import NOW, Api, stack_on
+from tests.support.api import Api, new_stack, pages
+from tests.support.served_lake import NOW
 
 QUALITY = "/api/v1/data-quality"
 COUNTS = ("rows_in", "silver", "quarantine", "duplicates")
 
 
-def counted(batch: int, kind: str, rule: str, violated: int = 0) -> dict[str, Any]:
-    """A row of gold.data_quality: batch n ended n minutes ago; what came before doors were told apart has no source."""
+def rule_counts(batch: int, kind: str, rule: str, violated: int = 0) -> dict[str, Any]:
+    """A row of gold.data_quality: batch n ended n minutes ago; every second one has no source."""
     end = NOW - timedelta(minutes=batch)
     return {
-        "stream_id": "s", "batch_id": 1000 - batch, "table": kinds()[kind].table, "kind": kind, "rule": rule, "severity": "error",
+        "stream_id": "s",
+        "batch_id": 1000 - batch,
+        "table": kinds()[kind].table,
+        "kind": kind,
+        "rule": rule,
+        "severity": "error",
         "source": None if batch % 2 else "mqtt",
-        "evaluated": 10, "violated": violated, "rule_set": "f" * 12,
-        "window_start": end - timedelta(seconds=5), "window_end": end,
-    }  # fmt: skip
+        "evaluated": 10,
+        "violated": violated,
+        "rule_set": "f" * 12,
+        "window_start": end - timedelta(seconds=5),
+        "window_end": end,
+    }
 
 
-def balanced(batch: int, kind: str, *counts: int) -> dict[str, Any]:
+def balance_row(batch: int, kind: str, *counts: int) -> dict[str, Any]:
     """A row of gold.balance."""
     at = NOW - timedelta(minutes=batch)
-    return {"stream_id": "s", "batch_id": batch, "kind": kind, "ingested_at": at, **dict(zip(COUNTS, counts, strict=True))}
+    return {
+        "stream_id": "s",
+        "batch_id": batch,
+        "kind": kind,
+        "ingested_at": at,
+        **dict(zip(COUNTS, counts, strict=True)),
+    }
 
 
 @pytest.fixture(scope="module")
 def watched(broker: Broker, tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
     """40 batches in as many files, oldest first, one more from last year."""
-    stack = stack_on(broker, tmp_path_factory.mktemp("watched"))
+    stack = new_stack(tmp_path_factory.mktemp("watched"), broker)
     for batch in (500_000, *range(39, -1, -1)):
-        rows = [counted(batch, kind, rule, batch) for kind, rule in (("price", "a"), ("price", "b"), ("sensor", "a"))]
+        rows = [
+            rule_counts(batch, kind, rule, batch)
+            for kind, rule in (("price", "a"), ("price", "b"), ("sensor", "a"))
+        ]
         write(stack.lake_root, "gold.data_quality", rows)
-    write(stack.lake_root, "gold.balance", [balanced(2, "price", 100, 90, 6, 4), balanced(2, "sensor", 5, 5, 0, 0)])
-    write(stack.lake_root, "gold.balance", [balanced(1, "price", 10, 10, 0, 0)])
+    write(
+        stack.lake_root,
+        "gold.balance",
+        [balance_row(2, "price", 100, 90, 6, 4), balance_row(2, "sensor", 5, 5, 0, 0)],
+    )
+    write(stack.lake_root, "gold.balance", [balance_row(1, "price", 10, 10, 0, 0)])
     running = Api(stack)
     yield running
     running.stop()
 
 
-def pages(api: Api, path: str) -> list[dict[str, Any]]:
-    """All items, pages followed by their cursors."""
-    found, cursor = [], ""
-    while True:
-        answer = api.get(path + cursor)
-        assert answer.status_code == 200, answer.text
-        found += answer.json()["items"]
-        if answer.json()["next_cursor"] is None:
-            return found
-        cursor = f"&cursor={answer.json()['next_cursor']}"
-
-
-def test_counts_come_newest_first_each_once_by_pages(watched: Api) -> None:
+def test_pages_of_counts_hold_every_row_once_newest_first(watched: Api) -> None:
     whole = pages(watched, f"{QUALITY}?from=2000-01-01&limit=1000")
-    assert [item["violated"] for item in whole] == [batch for batch in (*range(40), 500_000) for _ in range(3)]
+    assert [item["violated"] for item in whole] == [
+        batch for batch in (*range(40), 500_000) for _ in range(3)
+    ]
     for limit in (1, 7):
         assert pages(watched, f"{QUALITY}?from=2000-01-01&limit={limit}") == whole
     assert len(pages(watched, f"{QUALITY}?limit=50")) == 120, "the last 30 days"
@@ -79,27 +91,36 @@ def test_counts_come_newest_first_each_once_by_pages(watched: Api) -> None:
     assert {item["violated"] for item in pages(watched, f"{QUALITY}?from={begin}&to={end}")} == {5, 4, 3}
 
 
-def test_a_page_of_counts_reads_the_newest_files_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest file is gone: pages that do not reach it do not notice."""
+def test_page_of_counts_reads_the_newest_files_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest file is missing; only the page that reaches it fails."""
     monkeypatch.setattr(quality, "READ_ROWS", 5)
     oldest: list[Path] = []
     for batch in range(20, -1, -1):
-        write(settings().lake_root, "gold.data_quality", [counted(batch, "price", rule, batch) for rule in ("a", "b", "c")])
+        write(
+            settings().lake_root,
+            "gold.data_quality",
+            [rule_counts(batch, "price", rule, batch) for rule in ("a", "b", "c")],
+        )
         oldest = oldest or list((home / "lake" / "gold" / "data_quality").glob("*.parquet"))
     oldest[0].unlink()
-    snapshot, asked = Gold().now("gold.data_quality"), time_range("2000-01-01", None)
-    first = quality.quality_rows(snapshot, QualityAsked(limit=50), asked, None)
+    snapshot = Snapshots().open_newest("gold.data_quality")
+    times = time_range("2000-01-01", None)
+    first = quality.quality_rows(snapshot, QualityQuery(limit=50), times, None)
     assert [item["violated"] for _, item in first] == [batch for batch in range(17) for _ in range(3)][:51]
     with pytest.raises(OSError):
-        quality.quality_rows(snapshot, QualityAsked(limit=60), asked, None)
+        quality.quality_rows(snapshot, QualityQuery(limit=60), times, None)
 
 
 def test_rules_are_those_of_the_contracts(watched: Api) -> None:
-    answer = watched.get("/api/v1/rules?kind=price&limit=1000").json()
+    rules = watched.get("/api/v1/rules?kind=price&limit=1000").json()
     names = [rule.name for rule in kinds()["price"].rules]
-    assert [item["rule"] for item in answer["items"]] == names and answer["meta"]["rule_set"] == rules_now()
-    old = next(item for item in answer["items"] if item["rule"] == "event_time_old")
-    assert "400" in old["expression"] and "${" not in old["expression"] + old["message"], "with the knob's value"
+    assert [item["rule"] for item in rules["items"]] == names and rules["meta"][
+        "rule_set"
+    ] == current_rule_set()
+    old = next(item for item in rules["items"] if item["rule"] == "event_time_old")
+    assert "400" in old["expression"] and "${" not in old["expression"] + old["message"], (
+        "with the value of the setting"
+    )
     everything = pages(watched, "/api/v1/rules?limit=13")
     assert len(everything) == sum(len(contract.rules) for contract in kinds().values())
     assert len({item["fingerprint"] for item in everything}) > len(names), "each rule has its own"
@@ -107,33 +128,60 @@ def test_rules_are_those_of_the_contracts(watched: Api) -> None:
     assert watched.get("/api/v1/rules", headers={"If-None-Match": etag}).status_code == 304
 
 
-def test_the_balance_per_kind_and_in_all(watched: Api) -> None:
-    answer = watched.get("/api/v1/reconcile")
-    told = answer.json()
-    assert told["per_kind"]["price"] == {"rows_in": 110, "silver": 100, "quarantine": 6, "duplicates": 4, "difference": 0}
-    assert (told["rows_in"], told["silver"], told["difference"], told["balanced"]) == (115, 105, 0, True)
-    assert set(told["per_kind"]) >= set(kinds()) and told["meta"]["delta_version"] == {"gold.balance": 1}
-    assert watched.get("/api/v1/reconcile", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
-    write(watched.stack.lake_root, "gold.balance", [balanced(0, "sensor", 3, 1, 0, 0)])
-    told = watched.get("/api/v1/reconcile").json()
-    assert (told["per_kind"]["sensor"]["difference"], told["difference"], told["balanced"]) == (2, 2, False)
+def test_balance_per_kind_and_in_total(watched: Api) -> None:
+    response = watched.get("/api/v1/reconcile")
+    result = response.json()
+    assert result["per_kind"]["price"] == {
+        "rows_in": 110,
+        "silver": 100,
+        "quarantine": 6,
+        "duplicates": 4,
+        "difference": 0,
+    }
+    assert (result["rows_in"], result["silver"], result["difference"], result["balanced"]) == (
+        115,
+        105,
+        0,
+        True,
+    )
+    assert set(result["per_kind"]) >= set(kinds()) and result["meta"]["delta_version"] == {"gold.balance": 1}
+    assert (
+        watched.get("/api/v1/reconcile", headers={"If-None-Match": response.headers["etag"]}).status_code
+        == 304
+    )
+    write(watched.stack.lake_root, "gold.balance", [balance_row(0, "sensor", 3, 1, 0, 0)])
+    result = watched.get("/api/v1/reconcile").json()
+    assert (result["per_kind"]["sensor"]["difference"], result["difference"], result["balanced"]) == (
+        2,
+        2,
+        False,
+    )
     text = watched.get("/metrics").text
-    assert "lumbung_reconcile_difference 2.0" in text and 'events_total{outcome="landed",stage="bronze"} 118.0' in text
+    assert (
+        "lumbung_reconcile_difference 2.0" in text
+        and 'events_total{outcome="landed",stage="bronze"} 118.0' in text
+    )
 
 
-def test_a_file_of_the_balance_is_read_once_and_merging_counts_nothing_twice(home: Path) -> None:
+def test_balance_file_is_read_once_and_compaction_counts_nothing_twice(home: Path) -> None:
     root = settings().lake_root
     for batch in range(5):
-        write(root, "gold.balance", [balanced(batch, "price", 10, 8, 1, 1)])
-    books = Balance(Gold())
-    assert books.now()[1]["price"] == {"rows_in": 50, "silver": 40, "quarantine": 5, "duplicates": 5, "difference": 0}
+        write(root, "gold.balance", [balance_row(batch, "price", 10, 8, 1, 1)])
+    reader = BalanceReader(Snapshots())
+    assert reader.read()[1]["price"] == {
+        "rows_in": 50,
+        "silver": 40,
+        "quarantine": 5,
+        "duplicates": 5,
+        "difference": 0,
+    }
     read: list[int] = []
-    tell = books._files._tell
-    books._files._tell = lambda rows: (read.append(rows.num_rows), tell(rows))[1]  # type: ignore[func-returns-value]
-    write(root, "gold.balance", [balanced(9, "price", 1, 0, 0, 0)])
-    assert books.now()[1]["price"]["rows_in"] == 51 and read == [1]
+    aggregate = reader._files._aggregate
+    reader._files._aggregate = lambda rows: (read.append(rows.num_rows), aggregate(rows))[1]  # type: ignore[func-returns-value]
+    write(root, "gold.balance", [balance_row(9, "price", 1, 0, 0, 0)])
+    assert reader.read()[1]["price"]["rows_in"] == 51 and read == [1]
     DeltaTable(table_path(root, "gold.balance")).optimize.compact()
-    snapshot, per_kind = books.now()
+    snapshot, per_kind = reader.read()
     assert snapshot.version == 6 and per_kind["price"]["rows_in"] == 51 and read == [1, 6]
 
 
@@ -149,18 +197,18 @@ def test_a_file_of_the_balance_is_read_once_and_merging_counts_nothing_twice(hom
         ("/api/v1/reconcile?kind=price", 422, "validation"),
     ],
 )
-def test_questions_that_are_refused(watched: Api, path: str, status: int, problem: str) -> None:
-    answer = watched.get(path)
-    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{problem}")
-    assert watched.ask("POST", path.split("?")[0]).status_code == 405
+def test_invalid_quality_query_is_refused(watched: Api, path: str, status: int, problem: str) -> None:
+    response = watched.get(path)
+    assert (response.status_code, response.json()["type"]) == (status, f"/problems/{problem}")
+    assert watched.request("POST", path.split("?")[0]).status_code == 405
 
 
-def test_before_anything_has_run_all_are_empty(broker: Broker, tmp_path: Path) -> None:
-    own = Api(stack_on(broker, tmp_path))
+def test_responses_are_empty_before_the_first_batch(broker: Broker, tmp_path: Path) -> None:
+    own = Api(new_stack(tmp_path, broker))
     try:
         assert own.get(QUALITY).json()["items"] == []
-        told = own.get("/api/v1/reconcile").json()
-        assert (told["rows_in"], told["balanced"], told["meta"]["as_of"]) == (0, True, None)
+        result = own.get("/api/v1/reconcile").json()
+        assert (result["rows_in"], result["balanced"], result["meta"]["as_of"]) == (0, True, None)
         assert own.get("/metrics").status_code == 200
     finally:
         own.stop()

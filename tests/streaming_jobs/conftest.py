@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,37 +11,32 @@ import pytest
 from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 
-from conf.broker import partition_of, producer_config
 from lakehouse.event import TOPIC_PREFIX, Event, event_id_of, lenient_payload, rfc3339
-from streaming_jobs import batch, guard, kafka_source
+from lakehouse.io.delta import open_table
+from lakehouse.io.kafka import partition_of, producer_config
 from streaming_jobs import run as running
-from streaming_jobs.delta_sink import create_tables, open_table
-from streaming_jobs.session import session
+from streaming_jobs.batch import kafka_source, writer
+from streaming_jobs.repair import startup_checks
 from tests.conftest import Broker
+from tests.support.empty_lake import copy_empty_tables
 
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
 
 
-@pytest.fixture(scope="session")
-def spark(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LUMBUNG_HOME", str(tmp_path_factory.mktemp("spark")))
-        from conf.settings import settings
-
-        settings.cache_clear()
-        made = session("tests")
-    settings.cache_clear()
-    yield made
-    made.stop()
-
-
 def price(event_id: str | None, value: object = 11500, **more: object) -> bytes:
-    fields: dict[str, object] = {"market_id": "PASAR-001", "commodity": "garam", "price": value, "event_time": rfc3339(NOW)}
+    fields: dict[str, object] = {
+        "market_id": "PASAR-001",
+        "commodity": "garam",
+        "price": value,
+        "event_time": rfc3339(NOW),
+    }
     return orjson.dumps(({"event_id": event_id} if event_id else {}) | fields | more)
 
 
 def reading(event_id: str, **metrics: object) -> bytes:
-    return orjson.dumps({"event_id": event_id, "market_id": "PASAR-001", "event_time": rfc3339(NOW), **metrics})
+    return orjson.dumps(
+        {"event_id": event_id, "market_id": "PASAR-001", "event_time": rfc3339(NOW), **metrics}
+    )
 
 
 class Crash(Exception):
@@ -50,12 +44,12 @@ class Crash(Exception):
 
 
 class Stream:
-    """What Kafka holds from now on, and the stream that takes it up."""
+    """What Kafka holds from now on, and the stream that reads it."""
 
     def __init__(self, spark: SparkSession, broker: Broker) -> None:
         self.spark, self.broker = spark, broker
         self.sent = 0
-        create_tables()
+        copy_empty_tables()
         start_at: dict[str, dict[str, int]] = {topic: {} for topic in kafka_source.subscribed()}
         for (topic, partition), offset in broker.ends().items():
             if topic in start_at:
@@ -68,14 +62,17 @@ class Stream:
         for payload in payloads:
             event_id = event_id_of(lenient_payload(payload), payload, source)
             event = Event(kind, "one-series", payload, event_id, source, datetime.now(UTC))
-            producer.produce(event.topic, event.value, event.key, partition_of(event.together), headers=event.headers)
+            producer.produce(
+                event.topic, event.value, event.key, partition_of(event.together), headers=event.headers
+            )
         assert producer.flush(20) == 0
         self.sent += len(payloads)
 
     def fill(self) -> int:
-        """One event into each partition that holds records of other tests, so that a lost checkpoint does not take those up.
+        """Send an event to each partition with records of other tests, so that a lost checkpoint skips those.
 
-        Prices and sensors get a good one in both partitions, other kinds one that is refused. Returns the number of the latter.
+        Prices and sensors get an accepted event in both partitions, other kinds a refused one. Returns the
+        number of refused events.
         """
         producer, refused = Producer(producer_config()), 0
         for (topic, partition), end in self.broker.ends().items():
@@ -83,34 +80,35 @@ class Stream:
             if topic not in kafka_source.subscribed() or not (end or kind in ("price", "sensor")):
                 continue
             name = f"fill-{partition}"
-            good = {"price": price(name), "sensor": reading(name, crowd_count=1)}
-            named = name if kind in good else f"{kind}-{name}"
-            event = Event(kind, "", good.get(kind, b"{}"), named, "test:1", datetime.now(UTC))
+            accepted = {"price": price(name), "sensor": reading(name, crowd_count=1)}
+            named = name if kind in accepted else f"{kind}-{name}"
+            event = Event(kind, "", accepted.get(kind, b"{}"), named, "test:1", datetime.now(UTC))
             producer.produce(event.topic, event.value, partition=partition, headers=event.headers)
-            refused += kind not in good
+            refused += kind not in accepted
         assert producer.flush(20) == 0
         return refused
 
     def run(self) -> None:
-        """Take up all that is there. Raises what the query raised."""
+        """Process all that Kafka holds. Raises what the query raised."""
         stream = running.Stream(self.spark, once=True)
         try:
             stream.query.awaitTermination()
         finally:
             failure = stream.close()
-            # Spark holds its callback and the callback the query: a circle through both languages, which nobody would free.
+            # Spark references its callback and the callback the query: a cycle through both languages that
+            # no garbage collector frees.
             vars(stream).clear()
         assert failure is None
 
     def crash(self, point: str) -> None:
-        """Run until the fail point, and break off there."""
+        """Run until the fail point and crash there."""
 
         def failpoint(name: str) -> None:
             if name == point:
                 raise Crash(name)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(batch, "failpoint", failpoint)
+            patch.setattr(writer, "failpoint", failpoint)
             with pytest.raises(Exception, match="Crash"):
                 self.run()
 
@@ -129,10 +127,10 @@ class Stream:
         return {name: sum(row[name] for row in self.rows("gold.balance")) for name in names}
 
     def refusal(self) -> str:
-        """What the stream would say instead of starting; empty when it would start."""
+        """The message with which the stream refuses to start; empty when it would start."""
         try:
-            guard.refuse_on_disagreement()
-        except guard.Refused as refusal:
+            startup_checks.refuse_on_disagreement()
+        except startup_checks.Refused as refusal:
             return str(refusal)
         return ""
 

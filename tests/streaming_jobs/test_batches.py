@@ -1,4 +1,4 @@
-"""Laws of a batch: every event once, whatever is repeated, cut or broken off."""
+"""Laws of a batch: every event lands once, also after repetitions, crashes and other cuts into batches."""
 
 import shutil
 from datetime import UTC, datetime
@@ -10,9 +10,9 @@ from deltalake import DeltaTable
 
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
-from lakehouse.contract import contracts
-from streaming_jobs import kafka_source
-from streaming_jobs.delta_sink import create_tables, open_table, path_of
+from lakehouse.contracts.contract import contracts
+from lakehouse.io import checkpoint
+from lakehouse.io.delta import create_tables, open_table, table_uri
 from tests.streaming_jobs.conftest import Stream, price, reading
 
 POINTS = (
@@ -28,9 +28,9 @@ POINTS = (
 MIXED = (
     price("a"),
     price("b", 12000),
-    price("a"),  # again
+    price("a"),  # repeated
     price("b", 12500),  # the id with another payload
-    price("b", 12500),  # and that again
+    price("b", 12500),  # repeated
     price("c", -1),
     b"{broken",
     price(None, commodity="unobtainium"),
@@ -41,7 +41,7 @@ REFUSED = ["commodity_known", "id_conflict", "payload_json", "price_positive"]
 BALANCE = {"rows_in": 9, "silver": 3, "quarantine": 4, "duplicates": 2}
 
 
-def as_planned(stream: Stream) -> None:
+def assert_as_planned(stream: Stream) -> None:
     assert dict(stream.silver()) == ACCEPTED
     assert sorted(rule for _, rule in stream.quarantine()) == REFUSED
     assert set(stream.quarantine().values()) == {1}
@@ -54,38 +54,39 @@ def as_planned(stream: Stream) -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_crash_at_any_point_leaves_no_trace(stream: Stream, point: str):
+def test_tables_are_the_same_after_a_crash_at_any_point(stream: Stream, point: str):
     stream.send(*MIXED)
     stream.crash(point)
     stream.run()
-    as_planned(stream)
+    assert_as_planned(stream)
     assert stream.refusal() == ""
 
 
-def test_a_batch_that_is_run_again_changes_nothing(stream: Stream):
+def test_batch_that_runs_again_writes_nothing(stream: Stream):
     stream.send(*MIXED)
     stream.run()
     before = {
-        table: open_table(table).version() for table in ("bronze.events", "silver.prices", "silver.quarantine", "gold.balance")
+        table: open_table(table).version()
+        for table in ("bronze.events", "silver.prices", "silver.quarantine", "gold.balance")
     }
-    last = kafka_source.finished_batches()[-1]
-    for file in (kafka_source.checkpoint_dir() / "commits").glob(f"*{last}*"):
-        file.unlink()  # as if Spark had been killed before it noted the batch as done
+    last = checkpoint.finished_batches()[-1]
+    for file in (checkpoint.checkpoint_dir() / "commits").glob(f"*{last}*"):
+        file.unlink()  # as if Spark was killed before it committed the batch
     stream.run()
-    as_planned(stream)
+    assert_as_planned(stream)
     assert {table: open_table(table).version() for table in before} == before
 
 
-def test_verdicts_do_not_depend_on_where_batches_are_cut(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+def test_verdicts_do_not_depend_on_the_cut_into_batches(stream: Stream, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LUMBUNG_STREAM__MAX_EVENTS_PER_BATCH", "2")
     settings.cache_clear()
     stream.send(*MIXED)
     stream.run()
-    assert len(kafka_source.finished_batches()) >= 4
-    as_planned(stream)
+    assert len(checkpoint.finished_batches()) >= 4
+    assert_as_planned(stream)
 
 
-def test_one_payload_that_is_price_and_sensor_lands_in_both(stream: Stream):
+def test_payload_of_a_price_and_a_reading_lands_in_both_tables(stream: Stream):
     both = price("both", temperature_c=28.5, crowd_count=3)
     stream.send(both)
     stream.send(both, kind="sensor")
@@ -97,7 +98,9 @@ def test_one_payload_that_is_price_and_sensor_lands_in_both(stream: Stream):
         ("both", "crowd_count", 3.0),
     }
     assert stream.quarantine() == {("s1", "humidity_range"): 1}
-    kinds = {row["kind"]: (row["rows_in"], row["silver"], row["quarantine"]) for row in stream.rows("gold.balance")}
+    kinds = {
+        row["kind"]: (row["rows_in"], row["silver"], row["quarantine"]) for row in stream.rows("gold.balance")
+    }
     assert kinds == {"price": (1, 1, 0), "sensor": (2, 1, 1)}
 
 
@@ -111,7 +114,7 @@ def test_late_and_early_arrivals_give_the_same_live_price(stream: Stream):
     assert live["change_pct"] == pytest.approx(100 * (10200 / 10000 - 1))
 
 
-def test_bytes_in_bronze_are_the_bytes_that_were_sent(stream: Stream):
+def test_bronze_holds_the_exact_bytes(stream: Stream):
     sent = [bytes(range(256)), b"", b"\xef\xbb\xbf{}", b'{"a":1}' + b" " * 5000]
     stream.send(*sent)
     stream.run()
@@ -119,10 +122,10 @@ def test_bytes_in_bronze_are_the_bytes_that_were_sent(stream: Stream):
     assert sorted(row["payload"] for row in stream.rows("silver.quarantine")) == sorted(sent)
 
 
-def test_records_without_our_headers_are_taken_up_too(stream: Stream):
+def test_record_without_headers_gets_an_id_from_its_position(stream: Stream):
     from confluent_kafka import Producer
 
-    from conf.broker import producer_config
+    from lakehouse.io.kafka import producer_config
 
     producer = Producer(producer_config())
     producer.produce("lumbung.price", price(None), headers=[("trace", b"x"), ("trace", b"y")])
@@ -135,7 +138,7 @@ def test_records_without_our_headers_are_taken_up_too(stream: Stream):
     assert stream.balance() == {"rows_in": 2, "silver": 1, "quarantine": 1, "duplicates": 0}
 
 
-def test_every_rule_is_counted_in_every_batch_zeros_included(stream: Stream):
+def test_every_rule_is_counted_in_every_batch_also_with_zero(stream: Stream):
     stream.send(*MIXED)
     stream.run()
     rows = {row["rule"]: row for row in stream.rows("gold.data_quality")}
@@ -144,51 +147,58 @@ def test_every_rule_is_counted_in_every_batch_zeros_included(stream: Stream):
     assert rows["price_positive"]["violated"] == 1 and rows["id_conflict"]["violated"] == 1
 
 
-def test_every_table_can_be_read_by_the_oldest_readers(stream: Stream):
+def test_every_table_needs_reader_version_1_only(stream: Stream):
     for table in contracts():
         assert open_table(table).protocol().min_reader_version == 1, table
         assert not open_table(table).protocol().reader_features
 
 
 def test_compaction_keeps_rows_and_bounds_files(stream: Stream, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("LUMBUNG_STREAM__COMPACT_AFTER_COMMITS", "4")
+    monkeypatch.setenv("LUMBUNG_LAKE__COMPACT_AFTER_COMMITS", "4")
     monkeypatch.setenv("LUMBUNG_STREAM__MAX_EVENTS_PER_BATCH", "2")
     settings.cache_clear()
     stream.send(*(price(f"n{number}", 11000 + number) for number in range(60)))
     stream.run()
-    assert len(kafka_source.finished_batches()) >= 30
+    assert len(checkpoint.finished_batches()) >= 30
     for table in ("bronze.events", "silver.prices", "gold.balance"):
         assert len(open_table(table).file_uris()) < 15, table
     assert len(stream.silver()) == 60 and stream.balance()["silver"] == 60
 
 
-def test_times_are_utc(stream: Stream):
-    stream.send(price("t", event_time="2026-02-03T00:30:00+09:00", market_id="PROV-94", region="Papua Tengah"))
+def test_event_time_is_utc_and_market_date_local(stream: Stream):
+    stream.send(
+        price("t", event_time="2026-02-03T00:30:00+09:00", market_id="PROV-94", region="Papua Tengah")
+    )
     stream.run()
     (row,) = stream.rows("silver.prices")
-    assert row["event_time"] == datetime(2026, 2, 2, 15, 30, tzinfo=UTC) and str(row["market_date"]) == "2026-02-03"
+    assert (
+        row["event_time"] == datetime(2026, 2, 2, 15, 30, tzinfo=UTC)
+        and str(row["market_date"]) == "2026-02-03"
+    )
 
 
-def test_history_is_not_taken_up_again_when_its_log_has_been_cleaned(stream: Stream):
+def test_price_history_repeats_no_row_after_its_log_was_cleaned(stream: Stream):
     stream.send(*MIXED)
     stream.run()
-    open_table("gold.price_history").alter.set_table_description("a commit of maintenance, which bears no mark")
+    open_table("gold.price_history").alter.set_table_description(
+        "a commit of maintenance, without a batch tag"
+    )
     open_table("gold.price_history").create_checkpoint()
-    commits = sorted((Path(path_of("gold.price_history")) / "_delta_log").glob("*.json"))
+    commits = sorted((Path(table_uri("gold.price_history")) / "_delta_log").glob("*.json"))
     for file in commits[:-1]:
-        file.unlink()  # what cleaning does to commits older than log retention, e.g. after a night without prices
+        file.unlink()  # as log cleaning does after its retention, e.g. after a night without prices
     stream.send(price("next", 12100))
     stream.run()
     assert sorted(row["event_id"] for row in stream.rows("gold.price_history")) == ["a", "b", "d", "next"]
 
 
-def test_a_lake_of_an_earlier_version_gains_the_columns_that_are_new(stream: Stream):
+def test_table_of_an_earlier_version_gains_new_columns(stream: Stream):
     contract = contracts()["silver.quarantine"]
     later = ("evidence", "suggestion")
     older = pa.schema([field for field in arrow_schema(contract) if field.name not in later])
-    shutil.rmtree(path_of("silver.quarantine"))
-    DeltaTable.create(path_of("silver.quarantine"), older, partition_by=list(contract.partition_by))
+    shutil.rmtree(table_uri("silver.quarantine"))
+    DeltaTable.create(table_uri("silver.quarantine"), older, partition_by=list(contract.partition_by))
     create_tables()
-    stream.send(price("bad", -5), price("good"))
+    stream.send(price("bad", -5), price("valid"))
     stream.run()
-    assert dict(stream.quarantine()) == {("bad", "price_positive"): 1} and stream.silver() == {"good": 1}
+    assert dict(stream.quarantine()) == {("bad", "price_positive"): 1} and stream.silver() == {"valid": 1}

@@ -1,4 +1,4 @@
-"""What goes on record in gold.ledger, in which order, once, whatever happens in between; an honest lake stays valid."""
+"""Records of gold.ledger: each once and in order, also after crashes; an unaltered lake stays valid."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,18 +7,28 @@ from pathlib import Path
 import orjson
 import pytest
 
-from conf import ledger_head
 from conf.settings import settings
-from lakehouse.canonical import canonical, digest
-from lakehouse.contract import contracts
-from lakehouse.ledger import GENESIS
-from lakehouse.ledger_rows import BOUND, JUDGED, bodies, bound_tables
-from lakehouse.merkle import leaf_hash, merkle_root
-from streaming_jobs import ledger_job
-from streaming_jobs.delta_sink import empty_table, open_table
-from streaming_jobs.ledger_job import LedgerJob
-from streaming_jobs.maintenance import Maintenance
-from tests.ledger_batches import BEGAN, DECISIONS, ENTRIES, LEDGER, PRICES, LedgerLake, decision, entry, price
+from lakehouse.contracts.contract import contracts
+from lakehouse.io import ledger_head
+from lakehouse.io.delta import empty_table, open_table
+from lakehouse.io.maintenance import Maintenance
+from lakehouse.ledger.canonical import canonical, digest
+from lakehouse.ledger.chain import GENESIS
+from lakehouse.ledger.leaves import BOUND_TABLES, VERDICT_COLUMNS, bound_tables, canonical_rows
+from lakehouse.ledger.merkle import leaf_hash, merkle_root
+from streaming_jobs.gold import ledger
+from streaming_jobs.gold.ledger import LedgerJob
+from tests.support.ledger_batches import (
+    BEGAN,
+    DECISIONS,
+    ENTRIES,
+    LEDGER,
+    PRICES,
+    LedgerLake,
+    decision,
+    entry,
+    price,
+)
 
 
 class Crash(Exception):
@@ -40,7 +50,7 @@ def valid(lake: LedgerLake, length: int) -> None:
     assert verdict.length == length == len(lake.records())
 
 
-def test_one_record_a_batch_and_one_an_entry_in_order_of_batches(lake: LedgerLake):
+def test_each_batch_and_each_entry_is_a_record_in_order_of_batches(lake: LedgerLake):
     lake.batch(1, 30)
     lake.batch(2, 0)  # nothing landed in silver
     lake.batch(3, 20, entries=2)
@@ -60,8 +70,8 @@ def test_one_record_a_batch_and_one_an_entry_in_order_of_batches(lake: LedgerLak
     valid(lake, 4)
 
 
-def test_a_record_can_be_checked_with_nothing_but_sha_256(lake: LedgerLake):
-    """Leaf, root, payload and hash as the handbook writes them, worked out apart from the code that wrote them."""
+def test_record_equals_its_definition_computed_with_sha_256(lake: LedgerLake):
+    """Leaf, root, payload and hash by their definitions, computed without the code under test."""
     lake.batch(1, 3)
     lake.job.refresh()
     (record,) = lake.records()
@@ -80,10 +90,12 @@ def test_a_record_can_be_checked_with_nothing_but_sha_256(lake: LedgerLake):
     ]  # fmt: skip
     assert record["merkle_root"] == merkle_root(leaves).hex()
     assert record["payload_hash"] == digest(record["payload"].encode())
-    assert record["hash"] == digest(canonical({name: value for name, value in record.items() if name != "hash"}))
+    assert record["hash"] == digest(
+        canonical({name: value for name, value in record.items() if name != "hash"})
+    )
 
 
-def test_a_second_round_and_a_second_process_write_nothing_again(lake: LedgerLake):
+def test_second_round_and_second_process_repeat_no_record(lake: LedgerLake):
     lake.batch(1)
     lake.job.refresh()
     version = open_table(LEDGER).version()
@@ -91,13 +103,13 @@ def test_a_second_round_and_a_second_process_write_nothing_again(lake: LedgerLak
     LedgerJob().refresh()
     assert open_table(LEDGER).version() == version
     lake.batch(2)
-    LedgerJob().refresh()  # the first one finds that the table has moved
+    LedgerJob().refresh()  # the first process then sees a newer version
     lake.batch(3)
     lake.job.refresh()
     valid(lake, 3)
 
 
-def test_the_cut_into_rounds_does_not_matter(lake: LedgerLake, monkeypatch: pytest.MonkeyPatch):
+def test_records_do_not_depend_on_the_cut_into_rounds(lake: LedgerLake, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(settings().stream, "max_events_per_batch", 70)
     for number in range(1, 8):
         lake.batch(number, 30, entries=1)
@@ -107,7 +119,7 @@ def test_the_cut_into_rounds_does_not_matter(lake: LedgerLake, monkeypatch: pyte
     valid(lake, 14)
 
 
-def test_an_unfinished_batch_waits(lake: LedgerLake):
+def test_unfinished_batch_is_not_recorded_yet(lake: LedgerLake):
     lake.batch(1)
     lake.append(PRICES, [price(n, 2) for n in range(5)])
     lake.job.refresh()
@@ -117,7 +129,7 @@ def test_an_unfinished_batch_waits(lake: LedgerLake):
     valid(lake, 2)
 
 
-def test_a_batch_whose_clock_was_set_back_is_not_left_out(lake: LedgerLake):
+def test_batch_of_a_clock_that_was_set_back_is_recorded(lake: LedgerLake):
     lake.batch(60)
     lake.job.refresh()
     lake.batch(59)
@@ -126,9 +138,13 @@ def test_a_batch_whose_clock_was_set_back_is_not_left_out(lake: LedgerLake):
     valid(lake, 2)
 
 
-def test_each_decision_is_a_record_that_says_who_decided_and_why(lake: LedgerLake):
+def test_each_decision_is_a_record_with_its_actor_and_reason(lake: LedgerLake):
     lake.append(
-        DECISIONS, [decision(0, 1), decision(1, 1, decision="correct", correction='{"price":12000}', decided_by="central")]
+        DECISIONS,
+        [
+            decision(0, 1),
+            decision(1, 1, decision="correct", correction='{"price":12000}', decided_by="central"),
+        ],
     )
     lake.batch(1, 5)
     lake.job.refresh()
@@ -137,26 +153,32 @@ def test_each_decision_is_a_record_that_says_who_decided_and_why(lake: LedgerLak
         ("decision", "d-0001-0", "operator"),
         ("decision", "d-0001-1", "central"),
     ]
-    said = orjson.loads(second["payload"])
-    assert (said["decision"], said["correction"], said["reason"]) == ("correct", '{"price":12000}', "seen at the market")
+    payload = orjson.loads(second["payload"])
+    assert (payload["decision"], payload["correction"], payload["reason"]) == (
+        "correct",
+        '{"price":12000}',
+        "seen at the market",
+    )
     valid(lake, 3)
     lake.rewrite(DECISIONS, lambda rows: [row | {"reason": "another reason"} for row in rows])
     fault = lake.check().fault
     assert fault and (fault.index, fault.reason, fault.event_id) == (0, "root", "d-0001-0")
 
 
-def test_an_entry_of_the_trade_chain_goes_there(lake: LedgerLake):
+def test_entry_of_the_trade_chain_is_recorded_there(lake: LedgerLake):
     lake.append(ENTRIES, [entry(0, 1, chain="trade"), entry(1, 1)])
     lake.batch(1, 10)
     lake.job.refresh()
-    assert [(r["index"], r["kind"], r["event_id"]) for r in lake.records("trade")] == [(0, "trade", "e-0001-0")]
+    assert [(r["index"], r["kind"], r["event_id"]) for r in lake.records("trade")] == [
+        (0, "trade", "e-0001-0")
+    ]
     assert lake.check("trade").valid and lake.check("trade").length == 1
     valid(lake, 2)
     heads = ledger_head.published()
     assert heads["trade"] == (0, lake.records("trade")[0]["hash"]) and heads["price"][0] == 1
 
 
-def test_merging_files_is_a_record_and_changes_nothing(lake: LedgerLake, monkeypatch: pytest.MonkeyPatch):
+def test_compaction_is_a_record_and_the_ledger_stays_valid(lake: LedgerLake, monkeypatch: pytest.MonkeyPatch):
     for number in range(1, 5):
         lake.batch(number, 20)
     open_table(PRICES).optimize.compact()
@@ -178,33 +200,41 @@ def test_merging_files_is_a_record_and_changes_nothing(lake: LedgerLake, monkeyp
     valid(lake, 7)
 
 
-def test_the_stack_s_own_housekeeping_leaves_it_valid(lake: LedgerLake, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(settings().stream, "compact_after_commits", 3)
-    monkeypatch.setattr(settings().stream, "vacuum_minutes", 0)
-    care = Maintenance([PRICES, LEDGER])
+def test_ledger_stays_valid_after_maintenance(lake: LedgerLake, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(settings().lake, "compact_after_commits", 3)
+    monkeypatch.setattr(settings().lake, "vacuum_minutes", 0)
+    maintenance = Maintenance([PRICES, LEDGER])
     for number in range(1, 12):
         lake.batch(number, 5)
         lake.job.refresh()
-        care.take_turn()
+        maintenance.take_turn()
     lake.job.refresh()
     assert {r["kind"] for r in lake.records()} == {"price_batch", "compaction"}
     assert lake.check().valid
 
 
-def test_a_rebuild_with_other_rules_leaves_it_valid(lake: LedgerLake):
-    """The same rows with another rule set and other warnings: what was shown is what it was."""
+def test_ledger_stays_valid_after_a_rebuild_with_other_rules(lake: LedgerLake):
+    """Rule set, warnings and names are not part of a leaf."""
     for number in range(1, 4):
         lake.batch(number, 10)
     lake.job.refresh()
     rows = open_table(PRICES).to_pyarrow_table().to_pylist()
-    empty_table(contracts()[PRICES])
-    lake.append(PRICES, [row | {"rule_set": "0" * 12, "_warnings": ["a_warning"], "market_name": "Pasar Baru"} for row in rows])
+    empty_table(PRICES)
+    lake.append(
+        PRICES,
+        [
+            row | {"rule_set": "0" * 12, "_warnings": ["a_warning"], "market_name": "Pasar Baru"}
+            for row in rows
+        ],
+    )
     lake.job.refresh()
     valid(lake, 3)
 
 
 @pytest.mark.parametrize("point", ["ledger.before_append", "ledger.after_append", "ledger.after_publish"])
-def test_a_crash_between_any_two_steps(lake: LedgerLake, monkeypatch: pytest.MonkeyPatch, point: str):
+def test_records_are_complete_after_a_crash_between_any_two_steps(
+    lake: LedgerLake, monkeypatch: pytest.MonkeyPatch, point: str
+):
     def failpoint(name: str) -> None:
         if name == point:
             raise Crash(name)
@@ -213,20 +243,20 @@ def test_a_crash_between_any_two_steps(lake: LedgerLake, monkeypatch: pytest.Mon
     lake.job.refresh()
     lake.batch(2, entries=1)
     with monkeypatch.context() as patch:
-        patch.setattr(ledger_job, "failpoint", failpoint)
+        patch.setattr(ledger, "failpoint", failpoint)
         with pytest.raises(Crash):
             lake.job.refresh()
-    assert lake.check().valid, "what is half done is not wrong"
+    assert lake.check().valid, "an unfinished round is no fault"
     LedgerJob().refresh()
     valid(lake, 4)
     assert ledger_head.published()["price"] == (3, lake.records()[-1]["hash"])
-    lake.job.refresh()  # the process that failed may also go on
+    lake.job.refresh()  # the process that failed may also continue
     lake.batch(3)
     lake.job.refresh()
     valid(lake, 5)
 
 
-def test_a_head_that_a_crash_left_unfinished_is_passed_over(lake: LedgerLake):
+def test_incomplete_line_of_the_published_heads_is_skipped(lake: LedgerLake):
     lake.batch(1)
     lake.job.refresh()
     with ledger_head.head_file().open("ab") as out:
@@ -239,8 +269,8 @@ def test_a_head_that_a_crash_left_unfinished_is_passed_over(lake: LedgerLake):
     valid(lake, 2)
 
 
-def test_nothing_is_appended_to_a_chain_that_was_cut(lake: LedgerLake, caplog: pytest.LogCaptureFixture):
-    """Else the loss would lie buried under records that follow well."""
+def test_nothing_is_appended_to_a_truncated_chain(lake: LedgerLake, caplog: pytest.LogCaptureFixture):
+    """Later valid records would hide the loss."""
     for number in (1, 2):
         lake.batch(number)
     lake.job.refresh()
@@ -252,24 +282,34 @@ def test_nothing_is_appended_to_a_chain_that_was_cut(lake: LedgerLake, caplog: p
     assert verdict.fault and (verdict.fault.reason, verdict.fault.index) == ("truncated", 1)
 
 
-def test_what_is_bound_names_columns_that_exist_and_leaves_out_how_it_was_judged():
-    assert {bound.table for bound in bound_tables()} <= {bound.table for bound in BOUND}
+def test_leaf_columns_exist_and_hold_no_verdict():
+    assert {bound.table for bound in bound_tables()} <= {bound.table for bound in BOUND_TABLES}
     for bound in bound_tables():
         assert set(bound.leaf_columns) <= set(contracts()[bound.table].column_names)
-        assert not set(bound.leaf_columns) & set(JUDGED)
+        assert not set(bound.leaf_columns) & set(VERDICT_COLUMNS)
         assert {"event_id", "topic", "partition", "offset"} <= set(bound.leaf_columns)
-        assert all(name is None or name in contracts()[bound.table].column_names for name in (bound.actor, bound.chain_column))
+        assert all(
+            name is None or name in contracts()[bound.table].column_names
+            for name in (bound.actor, bound.chain_column)
+        )
 
 
-def test_rows_are_written_as_the_canonical_form_writes_them(lake: LedgerLake):
-    """The quick way over whole columns equals the canonical form, row by row."""
-    odd = price(0, 1, event_id='"\\\n\x01é€😀', price_idr=1e21, market_id=None, event_time=BEGAN + timedelta(microseconds=7))
+def test_canonical_rows_equal_the_canonical_form_of_each_row(lake: LedgerLake):
+    """The fast form over whole columns equals the canonical form of single rows."""
+    odd = price(
+        0,
+        1,
+        event_id='"\\\n\x01é€😀',
+        price_idr=1e21,
+        market_id=None,
+        event_time=BEGAN + timedelta(microseconds=7),
+    )
     lake.append(PRICES, [odd, price(1, 1, price_idr=0.1 + 0.2), price(2, 1, price_idr=35_000.0)])
     rows = open_table(PRICES).to_pyarrow_table().sort_by("offset")
-    columns = next(bound for bound in BOUND if bound.table == PRICES).leaf_columns
+    columns = next(bound for bound in BOUND_TABLES if bound.table == PRICES).leaf_columns
     amounts = ["1000000000000000000000", "0.30000000000000004", "35000"]
     expected = [
         canonical({name: row[name] for name in columns} | {"price_idr": amount})
         for row, amount in zip(rows.to_pylist(), amounts, strict=True)
     ]
-    assert bodies(rows, columns) == expected
+    assert canonical_rows(rows, columns) == expected

@@ -1,12 +1,12 @@
-"""What the real stream shows and what people decide goes on record, and still fits after silver was made anew from bronze."""
+"""Accepted prices and decisions of a real stream are recorded, and stay valid after silver was rebuilt."""
 
 import pytest
 
 from conf.settings import settings
-from serving_api.integrity import Verifier
-from streaming_jobs.delta_sink import open_table
-from streaming_jobs.ledger_job import LedgerJob
-from streaming_jobs.rebuild import rebuild_silver
+from lakehouse.io.delta import open_table
+from serving_api.reads.integrity import Verifier
+from streaming_jobs.gold.ledger import LedgerJob
+from streaming_jobs.repair.rebuild import rebuild_silver
 from tests.streaming_jobs.conftest import Stream, price
 
 
@@ -18,13 +18,17 @@ def check() -> tuple[bool, int, int, object]:
 @pytest.mark.timeout(300)
 def test_it_fits_before_and_after_a_rebuild(stream: Stream):
     stream.send(price("a"), price("b", 12_000), price("c", -5))
-    stream.send(b'{"event_id":"mine","market_id":"PASAR-001","commodity":"Garam","price":15000}', kind="ledger")
+    stream.send(
+        b'{"event_id":"mine","market_id":"PASAR-001","commodity":"Garam","price":15000}', kind="ledger"
+    )
     stream.run()
     stream.send(price("d", 13_000))
     stream.run()
     LedgerJob().refresh()
     records = [
-        row for row in open_table("gold.ledger").to_pyarrow_table().sort_by("index").to_pylist() if row["chain"] == "price"
+        row
+        for row in open_table("gold.ledger").to_pyarrow_table().sort_by("index").to_pylist()
+        if row["chain"] == "price"
     ]
     assert [(r["kind"], r["event_id"], r["rows"]) for r in records] == [
         ("price", "mine", 1),

@@ -1,4 +1,4 @@
-"""What the stream refuses to start with, and that the named repair gives back the same rows."""
+"""Faults with which the stream refuses to start, and repairs that restore the same rows."""
 
 import hashlib
 import shutil
@@ -8,29 +8,33 @@ from pathlib import Path
 import pytest
 
 from conf.settings import settings
-from lakehouse.contract import contracts
-from streaming_jobs import guard, heavy_gold, kafka_source
-from streaming_jobs.delta_sink import path_of
-from streaming_jobs.rebuild import rebuild_checkpoint, rebuild_silver
+from lakehouse.contracts.contract import contracts
+from lakehouse.io import checkpoint
+from lakehouse.io.delta import table_uri
+from streaming_jobs.gold import runner
+from streaming_jobs.repair import startup_checks
+from streaming_jobs.repair.rebuild import rebuild_checkpoint, rebuild_silver
 from tests.streaming_jobs.conftest import Crash, Stream, price, reading
-from tests.streaming_jobs.test_batches import MIXED, as_planned
+from tests.streaming_jobs.test_batches import MIXED, assert_as_planned
 
 
 def digests(stream: Stream) -> dict[str, str]:
-    """Table -> hash of its sorted rows, heavier gold brought up to date as a rebuild does."""
-    heavy_gold.HeavyGold([make() for make in heavy_gold.JOBS], threading.Event()).round()
-    found = {}
+    """Table -> hash of its sorted rows, background gold refreshed as a rebuild does."""
+    runner.BackgroundJobs(runner.make_jobs(), threading.Event()).round()
+    hashes = {}
     for table in contracts():
         rows = sorted(repr(sorted(row.items())) for row in stream.rows(table))
-        found[table] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
-    return found
+        hashes[table] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    return hashes
 
 
-def test_silver_rebuilt_from_bronze_is_the_same_row_for_row(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+def test_silver_rebuilt_from_bronze_has_the_same_rows(stream: Stream, monkeypatch: pytest.MonkeyPatch):
     stream.send(*MIXED)
     stream.run()
     stream.send(price("e", 11900), price("a"), price("b", 12500))
-    stream.send(reading("s1", temperature_c=20.5, crowd_count=4), reading("s2", temperature_c=99), kind="sensor")
+    stream.send(
+        reading("s1", temperature_c=20.5, crowd_count=4), reading("s2", temperature_c=99), kind="sensor"
+    )
     stream.run()
     before = digests(stream)
     monkeypatch.setenv("LUMBUNG_STREAM__MAX_EVENTS_PER_BATCH", "3")  # in several parts
@@ -44,7 +48,7 @@ def test_silver_rebuilt_from_bronze_is_the_same_row_for_row(stream: Stream, monk
     assert len(stream.rows("gold.price_history")) == 5
 
 
-def test_a_rebuild_after_a_crash_leaves_the_unfinished_batch_to_the_stream(stream: Stream):
+def test_rebuild_after_a_crash_leaves_the_unfinished_batch_to_the_stream(stream: Stream):
     stream.send(price("first"))
     stream.run()
     stream.send(*MIXED[:-1])
@@ -55,12 +59,14 @@ def test_a_rebuild_after_a_crash_leaves_the_unfinished_batch_to_the_stream(strea
     assert stream.balance() == {"rows_in": 9, "silver": 3, "quarantine": 4, "duplicates": 2}
 
 
-def test_a_rebuild_that_was_killed_is_asked_for_again(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+def test_killed_rebuild_is_requested_again(stream: Stream, monkeypatch: pytest.MonkeyPatch):
     stream.send(*MIXED)
     stream.run()
     before = digests(stream)
     with monkeypatch.context() as patch:
-        patch.setattr("streaming_jobs.rebuild.Rebuild.chunk", lambda *ignored: (_ for _ in ()).throw(Crash()))
+        patch.setattr(
+            "streaming_jobs.repair.rebuild.Rebuild.chunk", lambda *ignored: (_ for _ in ()).throw(Crash())
+        )
         with pytest.raises(Crash):
             rebuild_silver(stream.spark)
     assert stream.rows("silver.prices") == [] and "./run.sh rebuild silver" in stream.refusal()
@@ -69,25 +75,25 @@ def test_a_rebuild_that_was_killed_is_asked_for_again(stream: Stream, monkeypatc
 
 
 @pytest.mark.parametrize("damage", ["deleted", "metadata", "offsets", "commits"])
-def test_a_checkpoint_that_is_gone_or_damaged_is_refused_and_replaced(stream: Stream, damage: str):
+def test_missing_or_damaged_checkpoint_is_refused_and_replaced(stream: Stream, damage: str):
     others = stream.fill()
     stream.send(*MIXED)
     stream.run()
-    checkpoint = kafka_source.checkpoint_dir()
+    folder = checkpoint.checkpoint_dir()
     if damage == "deleted":
-        shutil.rmtree(checkpoint)
+        shutil.rmtree(folder)
     elif damage == "metadata":
-        (checkpoint / "metadata").write_text("{}garbage")
+        (folder / "metadata").write_text("{}garbage")
     elif damage == "offsets":
-        (checkpoint / "offsets" / str(kafka_source.planned_batches()[-1])).write_text("v1\n")
+        (folder / "offsets" / str(checkpoint.planned_batches()[-1])).write_text("v1\n")
     else:
-        shutil.rmtree(checkpoint / "offsets")
+        shutil.rmtree(folder / "offsets")
     assert "./run.sh rebuild checkpoint" in stream.refusal()
     rebuild_checkpoint()
     assert stream.refusal() == ""
     stream.send(price("e", 11900, event_time="2026-01-04T10:00:00+07:00"), price("a"))
     stream.run()
-    filled = 2  # good ones of each kind
+    filled = 2  # accepted ones of each kind
     assert stream.balance() == {
         "rows_in": 11 + 2 * filled + others,
         "silver": 4 + 2 * filled,
@@ -95,16 +101,23 @@ def test_a_checkpoint_that_is_gone_or_damaged_is_refused_and_replaced(stream: St
         "duplicates": 3,
     }
     assert len(stream.rows("bronze.events")) == 11 + 2 * filled + others
-    assert sorted(row["event_id"] for row in stream.rows("gold.price_history")) == ["a", "b", "d", "e", "fill-0", "fill-1"]
+    assert sorted(row["event_id"] for row in stream.rows("gold.price_history")) == [
+        "a",
+        "b",
+        "d",
+        "e",
+        "fill-0",
+        "fill-1",
+    ]
     assert stream.refusal() == ""
 
 
 def newest_commit(table: str) -> Path:
-    return max((Path(path_of(table)) / "_delta_log").glob("*.json"))
+    return max((Path(table_uri(table)) / "_delta_log").glob("*.json"))
 
 
 @pytest.mark.parametrize("table", ["silver.prices", "silver.quarantine"])
-def test_a_table_that_is_behind_the_checkpoint_is_refused_and_rebuilt(stream: Stream, table: str):
+def test_table_behind_the_checkpoint_is_refused_and_rebuilt(stream: Stream, table: str):
     stream.send(*MIXED)
     stream.run()
     lost = newest_commit(table)
@@ -113,24 +126,29 @@ def test_a_table_that_is_behind_the_checkpoint_is_refused_and_rebuilt(stream: St
     refusal = stream.refusal()
     assert table in refusal and "./run.sh rebuild silver" in refusal
     rebuild_silver(stream.spark)
-    as_planned(stream)
+    assert_as_planned(stream)
     assert stream.refusal() == ""
 
 
-def test_a_checkpoint_lost_between_bronze_and_silver_is_told_and_repaired(stream: Stream):
+def test_checkpoint_lost_between_bronze_and_silver_is_reported_and_repaired(stream: Stream):
     others = stream.fill()
     stream.send(*MIXED)
     stream.crash("stream.after_bronze.events")
-    shutil.rmtree(kafka_source.checkpoint_dir())
+    shutil.rmtree(checkpoint.checkpoint_dir())
     assert "rebuild checkpoint" in stream.refusal()
     rebuild_checkpoint()
     assert f"{13 + others} records in bronze" in stream.refusal() and "rebuild silver" in stream.refusal()
     rebuild_silver(stream.spark)
     assert stream.refusal() == ""
-    assert stream.balance() == {"rows_in": 13 + others, "silver": 7, "quarantine": 4 + others, "duplicates": 2}
+    assert stream.balance() == {
+        "rows_in": 13 + others,
+        "silver": 7,
+        "quarantine": 4 + others,
+        "duplicates": 2,
+    }
 
 
-def test_a_lost_index_is_made_again_from_bronze(stream: Stream):
+def test_missing_index_of_event_ids_is_refilled_from_bronze(stream: Stream):
     stream.send(*MIXED)
     stream.run()
     shutil.rmtree(settings().state_dir / "event_ids")
@@ -139,9 +157,9 @@ def test_a_lost_index_is_made_again_from_bronze(stream: Stream):
     assert stream.balance() == {"rows_in": 12, "silver": 3, "quarantine": 5, "duplicates": 4}
 
 
-def test_the_second_writer_is_refused_with_the_pid_of_the_first(home: Path):
-    held = guard.lock()
-    with pytest.raises(guard.Refused, match=r"pid \d+"):
-        guard.lock()
+def test_second_writer_is_refused_with_the_pid_of_the_first(home: Path):
+    held = startup_checks.lock()
+    with pytest.raises(startup_checks.Refused, match=r"pid \d+"):
+        startup_checks.lock()
     held.close()
-    guard.lock().close()
+    startup_checks.lock().close()

@@ -1,4 +1,4 @@
-"""What a person decides flows back: a doubtful event lands exactly once, or stays out, whatever is repeated or broken off."""
+"""Decisions: a quarantined event lands exactly once or stays out, also after repetitions and crashes."""
 
 from collections import Counter
 from typing import Any
@@ -7,18 +7,21 @@ import orjson
 import pytest
 
 from lakehouse.event import rfc3339
-from streaming_jobs.rebuild import rebuild_silver
+from streaming_jobs.repair.rebuild import rebuild_silver
 from tests.streaming_jobs.conftest import NOW, Stream, price
 
-ABSURD = 99_000_000  # garam outside its band: a doubt that a person may let pass
+ABSURD = 99_000_000  # garam outside its band: quarantined, may be released
 Row = dict[str, Any]
 
 
-def doubtful(stream: Stream, *payloads: bytes) -> dict[str, Row]:
-    """Send, take up, and return the quarantined rows by event id (the newest generation)."""
+def quarantined_rows(stream: Stream, *payloads: bytes) -> dict[str, Row]:
+    """Send and process events; return the quarantined rows of the newest generation by event id."""
     stream.send(*payloads)
     stream.run()
-    return {row["event_id"]: row for row in sorted(stream.rows("silver.quarantine"), key=lambda row: row["generation"])}
+    return {
+        row["event_id"]: row
+        for row in sorted(stream.rows("silver.quarantine"), key=lambda row: row["generation"])
+    }
 
 
 def decide(row: Row, verdict: str, decision_id: str | None = None, **more: Any) -> bytes:
@@ -42,18 +45,18 @@ def reviews(stream: Stream) -> list[tuple[str, int, str, str]]:
     return sorted((row["event_id"], row["generation"], row["state"], row["outcome"]) for row in rows)
 
 
-def balanced(stream: Stream) -> dict[str, tuple[int, int, int, int]]:
+def balance_counts(stream: Stream) -> dict[str, tuple[int, int, int, int]]:
     sums: dict[str, Counter[str]] = {}
     names = ("rows_in", "silver", "quarantine", "duplicates")
     for row in stream.rows("gold.balance"):
         sums.setdefault(row["kind"], Counter()).update({name: row[name] for name in names})
-    found = {kind: tuple(counts[name] for name in names) for kind, counts in sums.items()}
-    assert all(counts[0] == sum(counts[1:]) for counts in found.values()), found
-    return found
+    rows = {kind: tuple(counts[name] for name in names) for kind, counts in sums.items()}
+    assert all(counts[0] == sum(counts[1:]) for counts in rows.values()), rows
+    return rows
 
 
-def test_release_correct_and_reject(stream: Stream):
-    rows = doubtful(
+def test_released_and_corrected_events_land_and_a_rejected_one_does_not(stream: Stream):
+    rows = quarantined_rows(
         stream,
         price("good"),
         price("high", ABSURD),
@@ -69,23 +72,25 @@ def test_release_correct_and_reject(stream: Stream):
     stream.run()
     silver = {row["event_id"]: row for row in stream.rows("silver.prices")}
     assert set(silver) == {"good", "high", "odd"} and stream.silver()["high"] == 1
-    assert {"released", "price_in_band"} <= set(silver["high"]["_warnings"]) and silver["high"]["price_idr"] == ABSURD
+    assert {"released", "price_in_band"} <= set(silver["high"]["_warnings"]) and silver["high"][
+        "price_idr"
+    ] == ABSURD
     assert "corrected" in silver["odd"]["_warnings"] and silver["odd"]["commodity"] == "garam"
     assert reviews(stream) == [
         ("bad", 0, "rejected", "closed"),
         ("high", 0, "released", "silver"),
         ("odd", 0, "corrected", "silver"),
     ]
-    assert balanced(stream) == {"price": (4, 3, 1, 0), "decision": (3, 3, 0, 0)}
+    assert balance_counts(stream) == {"price": (4, 3, 1, 0), "decision": (3, 3, 0, 0)}
     assert {row["event_id"] for row in stream.rows("gold.price_history")} == {"good", "high", "odd"}
     days = [row for row in stream.rows("gold.daily_prices") if row["max_price_idr"] == ABSURD]
     assert len(days) == 1 and days[0]["observations"] == 3
     kept = {row["event_id"]: row["payload"] for row in stream.rows("silver.quarantine")}
-    assert kept["odd"] == price("odd", commodity="unobtainium")  # the original stays as it came
+    assert kept["odd"] == price("odd", commodity="unobtainium")  # the original bytes are kept
 
 
-def test_the_first_decision_counts(stream: Stream):
-    rows = doubtful(stream, price("high", ABSURD))
+def test_first_decision_counts_and_later_ones_are_quarantined(stream: Stream):
+    rows = quarantined_rows(stream, price("high", ABSURD))
     release = decide(rows["high"], "release", "d-first")
     stream.send(release, release, decide(rows["high"], "reject", "d-second"), kind="decision")
     stream.run()
@@ -93,73 +98,96 @@ def test_the_first_decision_counts(stream: Stream):
     stream.run()
     assert stream.silver() == {"high": 1} and reviews(stream) == [("high", 0, "released", "silver")]
     refused = {
-        row["event_id"]: row["reasons"][0]["rule"] for row in stream.rows("silver.quarantine") if row["kind"] == "decision"
+        row["event_id"]: row["reasons"][0]["rule"]
+        for row in stream.rows("silver.quarantine")
+        if row["kind"] == "decision"
     }
     assert refused == {"d-second": "already_decided", "d-third": "already_decided"}
-    assert balanced(stream) == {"price": (1, 1, 0, 0), "decision": (4, 1, 2, 1)}
+    assert balance_counts(stream) == {"price": (1, 1, 0, 0), "decision": (4, 1, 2, 1)}
 
 
-def test_what_cannot_be_read_is_not_let_pass(stream: Stream):
-    rows = doubtful(stream, b'{"event_id":"broken"', price("odd", commodity="unobtainium"))
+def test_release_of_an_unreadable_event_is_quarantined_again(stream: Stream):
+    rows = quarantined_rows(stream, b'{"event_id":"broken"', price("odd", commodity="unobtainium"))
     odd, broken = rows["odd"], next(row for name, row in rows.items() if name != "odd")
     stream.send(decide(odd, "release"), decide(broken, "release", "d-broken"), kind="decision")
     stream.run()
     assert not stream.silver()
     again = {row["event_id"]: row for row in stream.rows("silver.quarantine") if row["generation"] == 1}
-    assert set(again) == {"odd", broken["event_id"]} and again["odd"]["reasons"][0]["rule"] == "commodity_known"
-    assert balanced(stream)["price"] == (2, 0, 2, 0)
+    assert (
+        set(again) == {"odd", broken["event_id"]} and again["odd"]["reasons"][0]["rule"] == "commodity_known"
+    )
+    assert balance_counts(stream)["price"] == (2, 0, 2, 0)
     stream.send(decide(again["odd"], "correct", correction={"commodity": "garam"}), kind="decision")
     stream.run()
-    assert stream.silver() == {"odd": 1} and balanced(stream)["price"] == (2, 1, 1, 0)
+    assert stream.silver() == {"odd": 1} and balance_counts(stream)["price"] == (2, 1, 1, 0)
 
 
-def test_a_decision_about_nothing_is_refused(stream: Stream):
-    rows = doubtful(stream, price("high", ABSURD))
-    elsewhere = {**rows["high"], "offset": 10**12}
+def test_decision_without_its_target_is_quarantined(stream: Stream):
+    rows = quarantined_rows(stream, price("high", ABSURD))
+    absent = {**rows["high"], "offset": 10**12}
     stream.send(
-        decide(elsewhere, "release", "d-lost"), decide(rows["high"], "release", "d-x", target_record="x"), kind="decision"
+        decide(absent, "release", "d-lost"),
+        decide(rows["high"], "release", "d-x", target_record="x"),
+        kind="decision",
     )
     stream.run()
     refused = {
-        row["event_id"]: row["reasons"][0]["rule"] for row in stream.rows("silver.quarantine") if row["kind"] == "decision"
+        row["event_id"]: row["reasons"][0]["rule"]
+        for row in stream.rows("silver.quarantine")
+        if row["kind"] == "decision"
     }
     assert refused["d-lost"] == "target_known" and "d-x" in refused and not stream.silver()
 
 
-def test_an_id_that_is_taken_stays_taken(stream: Stream):
-    rows = doubtful(stream, price("a", 11000), price("a", 12000))
+def test_release_of_an_event_whose_id_is_in_silver_is_quarantined_again(stream: Stream):
+    rows = quarantined_rows(stream, price("a", 11000), price("a", 12000))
     stream.send(decide(rows["a"], "release"), kind="decision")
     stream.run()
     assert stream.silver() == {"a": 1}
-    assert [row["reasons"][0]["rule"] for row in stream.rows("silver.quarantine") if row["generation"] == 1] == ["id_conflict"]
+    assert [
+        row["reasons"][0]["rule"] for row in stream.rows("silver.quarantine") if row["generation"] == 1
+    ] == ["id_conflict"]
 
 
 @pytest.mark.parametrize(
     "point",
-    ["stream.after_silver.prices", "stream.after_gold", "stream.after_gold.reviews", "stream.before_state", "stream.after_state"],
+    [
+        "stream.after_silver.prices",
+        "stream.after_gold",
+        "stream.after_gold.reviews",
+        "stream.before_state",
+        "stream.after_state",
+    ],
 )
-def test_a_crash_while_a_decision_is_applied_leaves_no_trace(stream: Stream, point: str):
-    rows = doubtful(stream, price("high", ABSURD), price("odd", commodity="unobtainium"))
+def test_decision_is_applied_once_after_a_crash_at_any_point(stream: Stream, point: str):
+    rows = quarantined_rows(stream, price("high", ABSURD), price("odd", commodity="unobtainium"))
     stream.send(decide(rows["high"], "release"), decide(rows["odd"], "reject"), kind="decision")
     stream.send(price("next"))
     stream.crash(point)
     stream.run()
     assert stream.silver() == {"high": 1, "next": 1}
     assert reviews(stream) == [("high", 0, "released", "silver"), ("odd", 0, "rejected", "closed")]
-    assert balanced(stream) == {"price": (3, 2, 1, 0), "decision": (2, 2, 0, 0)}
+    assert balance_counts(stream) == {"price": (3, 2, 1, 0), "decision": (2, 2, 0, 0)}
 
 
-def test_a_rebuild_comes_to_the_same_decisions(stream: Stream):
-    rows = doubtful(stream, price("high", ABSURD), price("odd", commodity="unobtainium"), price("bad", -5))
+def test_rebuild_applies_the_same_decisions(stream: Stream):
+    rows = quarantined_rows(
+        stream, price("high", ABSURD), price("odd", commodity="unobtainium"), price("bad", -5)
+    )
     stream.send(
-        decide(rows["high"], "release"), decide(rows["odd"], "correct", correction={"commodity": "garam"}), kind="decision"
+        decide(rows["high"], "release"),
+        decide(rows["odd"], "correct", correction={"commodity": "garam"}),
+        kind="decision",
     )
     stream.run()
     stream.send(decide(rows["bad"], "reject"), decide(rows["high"], "reject", "d-late"), kind="decision")
     stream.send(price("next"))
     stream.run()
-    before = {table: sorted(map(str, stream.rows(table))) for table in ("silver.prices", "silver.quarantine", "gold.reviews")}
-    counts = balanced(stream)
+    before = {
+        table: sorted(map(str, stream.rows(table)))
+        for table in ("silver.prices", "silver.quarantine", "gold.reviews")
+    }
+    counts = balance_counts(stream)
     rebuild_silver(stream.spark)
     assert {table: sorted(map(str, stream.rows(table))) for table in before} == before
-    assert balanced(stream) == counts
+    assert balance_counts(stream) == counts

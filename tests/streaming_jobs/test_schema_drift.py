@@ -1,44 +1,36 @@
-"""gold.schema_drift: names and types of unknown fields out of bronze, counted once, told once, never a value."""
+"""gold.schema_drift: names and types of unknown fields, counted once, logged once, never a value."""
 
 import json
 import logging
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conf.settings import settings
 from lakehouse.gold.schema_drift import FIELDS_PER_KIND, unknown_fields
-from streaming_jobs.delta_sink import create_tables, open_table
-from streaming_jobs.schema_drift_job import SchemaDrift
-from tests.streaming_jobs.written_lake import finish, write
+from lakehouse.io.delta import open_table
+from streaming_jobs.gold.schema_drift import SchemaDrift
+from tests.support.written_lake import finish, write
 
 START = datetime(2026, 3, 1, 23, 59, tzinfo=UTC)
 SILVER = {"price": "silver.prices", "sensor": "silver.sensors"}
 
 
-@pytest.fixture(autouse=True)
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
-    settings.cache_clear()
-    create_tables()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
+pytestmark = pytest.mark.usefixtures("lake")
 
 
 class Kafka:
-    """Batches of events, each with its place; what is accepted lands in silver with its warning."""
+    """Batches of events with their positions; accepted events are in silver with their warnings."""
 
     def __init__(self) -> None:
         self.offset = 0
         self.time = START
 
-    def batch(self, *payloads: dict[str, Any] | bytes, kind: str = "price", rows: int = 1, done: bool = True) -> None:
+    def batch(
+        self, *payloads: dict[str, Any] | bytes, kind: str = "price", rows: int = 1, done: bool = True
+    ) -> None:
         self.time += timedelta(minutes=1)
         bronze, silver = [], []
         for payload in payloads:
@@ -53,7 +45,9 @@ class Kafka:
             }
             bronze.append({**event, "kind": kind, "value": value, "ingest_date": self.time.date()})
             known = isinstance(payload, dict) and not unknown_fields(kind, value)
-            silver += [{**event, "_warnings": [] if known else ["event_time_missing", "field_unknown"]}] * rows
+            silver += [
+                {**event, "_warnings": [] if known else ["event_time_missing", "field_unknown"]}
+            ] * rows
             self.offset += 1
         write("bronze.events", bronze)
         write(SILVER[kind], silver)
@@ -61,21 +55,21 @@ class Kafka:
             finish(self.time)
 
 
-def told() -> dict[tuple[str, str], tuple[list[str], int, str]]:
+def drift_rows() -> dict[tuple[str, str], tuple[list[str], int, str]]:
     rows = open_table("gold.schema_drift").to_pyarrow_table().to_pylist()
     return {(r["kind"], r["field"]): (r["json_types"], r["events"], r["first_event_id"]) for r in rows}
 
 
-def test_fields_are_counted_once_and_told_once(caplog: pytest.LogCaptureFixture):
-    """Over midnight, so bronze has two days; readings of an event are several rows of silver, one event."""
+def test_fields_are_counted_once_and_logged_once(caplog: pytest.LogCaptureFixture):
+    """Batches span midnight, so bronze has two days. Several readings of an event are one event."""
     kafka = Kafka()
-    kafka.batch({"price": 1}, {"price": 2, "humour": "good", "mood": {"a": 1}})
+    kafka.batch({"price": 1}, {"price": 2, "humour": "cheerful", "mood": {"a": 1}})
     kafka.batch({"price": 3, "humour": None})
     kafka.batch({"crowd_count": 3, "light": 4.5}, kind="sensor", rows=3)
     with caplog.at_level(logging.WARNING):
         SchemaDrift().refresh()
         SchemaDrift().refresh()
-    assert told() == {
+    assert drift_rows() == {
         ("price", "humour"): (["null", "string"], 2, "e1"),
         ("price", "mood"): (["object"], 1, "e1"),
         ("sensor", "light"): (["number"], 1, "e3"),
@@ -86,70 +80,86 @@ def test_fields_are_counted_once_and_told_once(caplog: pytest.LogCaptureFixture)
     caplog.clear()
     kafka.batch({"price": 3, "humour": True, "light\n": []})
     SchemaDrift().refresh()
-    assert told()["price", "humour"] == (["boolean", "null", "string"], 3, "e1")
-    assert [record.getMessage() for record in caplog.records] == ["price: unknown field 'light\\n', first in event e4"]
+    assert drift_rows()["price", "humour"] == (["boolean", "null", "string"], 3, "e1")
+    assert [record.getMessage() for record in caplog.records] == [
+        "price: unknown field 'light\\n', first in event e4"
+    ]
     whole = open_table("gold.schema_drift").to_pyarrow_table().to_pylist()
-    assert "good" not in str(whole)
+    assert "cheerful" not in str(whole)
 
 
-def test_a_batch_that_is_not_done_waits():
+def test_unfinished_batch_is_not_counted_yet():
     kafka = Kafka()
     kafka.batch({"price": 1, "humour": 1})
     kafka.batch({"price": 1, "humour": 1}, done=False)
     SchemaDrift().refresh()
-    assert told()["price", "humour"][1] == 1
+    assert drift_rows()["price", "humour"][1] == 1
     finish(kafka.time)
     SchemaDrift().refresh()
-    assert told()["price", "humour"][1] == 2
+    assert drift_rows()["price", "humour"][1] == 2
 
 
-def test_a_released_event_is_found_in_the_day_of_its_receipt():
+def test_released_event_is_read_from_the_day_of_its_receipt():
     kafka = Kafka()
     kafka.batch({"price": 1})
     value = json.dumps({"price": 2, "humour": "x"}).encode()
     place = {"topic": "lumbung.price", "partition": 0, "offset": 77, "event_id": "late", "source": "api:u"}
-    write("bronze.events", [{**place, "kind": "price", "value": value, "ingest_date": date(2026, 3, 1), "ingested_at": START}])
+    write(
+        "bronze.events",
+        [{**place, "kind": "price", "value": value, "ingest_date": date(2026, 3, 1), "ingested_at": START}],
+    )
     released = START + timedelta(days=9)
-    write("silver.prices", [{**place, "received_at": START, "ingested_at": released, "_warnings": ["field_unknown"]}])
+    write(
+        "silver.prices",
+        [{**place, "received_at": START, "ingested_at": released, "_warnings": ["field_unknown"]}],
+    )
     finish(released)
     SchemaDrift().refresh()
-    assert told() == {("price", "humour"): (["string"], 1, "late")}
+    assert drift_rows() == {("price", "humour"): (["string"], 1, "late")}
 
 
-def test_names_that_senders_make_up_do_not_fill_the_table():
-    """The same rows whether they come in one round or in two."""
+def test_fields_beyond_the_limit_are_counted_together():
+    """Names longer than 100 characters are cut."""
     kafka = Kafka()
     kafka.batch(*({"price": 1, f"f{nth}": nth} for nth in range(FIELDS_PER_KIND - 1)))
     kafka.batch({"price": 1, "x" * 5000: 1, "one": 1, "two": 1})
     kafka.batch({"price": 1, "three": "1", "f0": 1})
     SchemaDrift().refresh()
-    once = told()
+    once = drift_rows()
     assert len(once) == FIELDS_PER_KIND + 1 and once["price", "x" * 100][1] == 1
-    assert once["price", "*"] == (["number", "string"], 2, f"e{FIELDS_PER_KIND - 1}") and once["price", "f0"][1] == 2
+    assert (
+        once["price", "*"] == (["number", "string"], 2, f"e{FIELDS_PER_KIND - 1}")
+        and once["price", "f0"][1] == 2
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_any_rounds_equal_a_recomputation(seed: int):
-    dice, kafka = random.Random(seed), Kafka()
+    rng, kafka = random.Random(seed), Kafka()
     events, types = Counter[str](), defaultdict[str, set[str]](set)
     values = {"string": "a", "number": 1.5, "boolean": False, "null": None, "array": [1], "object": {"b": 2}}
     for _ in range(12):
         payloads = []
-        for _ in range(dice.randint(1, 6)):
-            chosen = {f"f{dice.randint(0, 5)}": dice.choice(list(values)) for _ in range(dice.randint(0, 3))}
+        for _ in range(rng.randint(1, 6)):
+            chosen = {f"f{rng.randint(0, 5)}": rng.choice(list(values)) for _ in range(rng.randint(0, 3))}
             payloads.append({"price": 1} | {name: values[json_type] for name, json_type in chosen.items()})
             events.update(chosen.keys())
             for name, json_type in chosen.items():
                 types[name].add(json_type)
         kafka.batch(*payloads)
-        if dice.random() < 0.4:
+        if rng.random() < 0.4:
             SchemaDrift().refresh()
     SchemaDrift().refresh()
-    assert {name: (found[0], found[1]) for (_, name), found in told().items()} == {
+    assert {name: (names[0], names[1]) for (_, name), names in drift_rows().items()} == {
         name: (sorted(types[name]), events[name]) for name in events
     }
 
 
-def test_what_is_no_object_is_left_alone():
-    assert unknown_fields("price", b"[1]") == {} == unknown_fields("price", b"\xff{") == unknown_fields("price", b"")
+def test_payload_that_is_no_object_has_no_unknown_fields():
+    assert (
+        unknown_fields("price", b"[1]")
+        == {}
+        == unknown_fields("price", b"\xff{")
+        == unknown_fields("price", b"")
+    )
     assert unknown_fields("price", b'{"price": 1, "x": [1], "y": true}') == {"x": "array", "y": "boolean"}

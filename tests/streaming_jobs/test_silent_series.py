@@ -1,49 +1,53 @@
-"""gold.silent_series against a recomputation in plain Python, over any cutting into batches, and cases to check by eye."""
+"""gold.silent_series against a recomputation in plain Python, for any cut into batches, and simple cases."""
 
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytest
 
-from conf.settings import settings
-from streaming_jobs import silent_series_job
-from streaming_jobs.delta_sink import create_tables, open_table
-from streaming_jobs.silent_series_job import SilentSeries
-from tests.streaming_jobs.written_lake import finish, write
+from lakehouse.io.delta import open_table
+from streaming_jobs.gold import silent_series
+from streaming_jobs.gold.silent_series import SilentSeries
+from tests.support.written_lake import finish, write
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
-@pytest.fixture(autouse=True)
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
-    settings.cache_clear()
-    create_tables()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
+pytestmark = pytest.mark.usefixtures("lake")
 
 
 def event(series: str, time: datetime, source: str = "mqtt:D", kind: str = "device") -> dict[str, Any]:
     names = {"device": "device_id_hash", "market": "market_id"}
-    return {"series_kind": kind, names[kind]: series, "event_time": time, "source": source, "region_code": "31"}
+    return {
+        "series_kind": kind,
+        names[kind]: series,
+        "event_time": time,
+        "source": source,
+        "region_code": "31",
+    }
 
 
 def batch(time: datetime, events: list[dict[str, Any]]) -> None:
     for kind, table in (("device", "silver.sensors"), ("market", "silver.prices")):
-        rows = [one for one in events if one["series_kind"] == kind]
+        rows = [record for record in events if record["series_kind"] == kind]
         if rows:
-            local = {id(one): one["event_time"] + 7 * HOUR for one in rows}
-            write(table, [{**one, "ingested_at": time, "market_month": f"{local[id(one)]:%Y-%m}"} for one in rows])
+            local = {id(record): record["event_time"] + 7 * HOUR for record in rows}
+            write(
+                table,
+                [
+                    {**record, "ingested_at": time, "market_month": f"{local[id(record)]:%Y-%m}"}
+                    for record in rows
+                ],
+            )
     finish(time)
 
 
-def told() -> dict[tuple[str, bool], dict[str, Any]]:
+def series_rows() -> dict[tuple[str, bool], dict[str, Any]]:
     rows = open_table("gold.silent_series").to_pyarrow_table().to_pylist()
     assert len(rows) == len({(row["series_kind"], row["series_id"], row["replayed"]) for row in rows})
     return {(row["series_id"], row["replayed"]): row for row in rows}
@@ -53,36 +57,42 @@ def regular(series: str, last: datetime, every: timedelta, number: int, **more: 
     return [event(series, last - nth * every, **more) for nth in range(number)]
 
 
-@pytest.mark.parametrize(("waited", "silent"), [(timedelta(minutes=45), False), (timedelta(minutes=46), True)])
-def test_a_fast_device_is_silent_after_three_quarters_of_an_hour(waited: timedelta, silent: bool):
-    """A reading a minute: the cadence is 15 minutes at least, three of them are 45."""
+@pytest.mark.parametrize(
+    ("waited", "silent"), [(timedelta(minutes=45), False), (timedelta(minutes=46), True)]
+)
+def test_device_of_a_reading_a_minute_is_silent_after_45_minutes(waited: timedelta, silent: bool):
+    """The cadence is at least 15 minutes; a series is silent after three of them."""
     last = NOW - waited
     batch(NOW, regular("d", last, MINUTE, 3 * 1440))
     SilentSeries().refresh()
-    row = told()["d", False]
+    row = series_rows()["d", False]
     assert (row["cadence_seconds"], row["silent"], row["provisional"]) == (900, silent, False)
     assert row["silent_seconds"] == waited.total_seconds()
     assert row["since"] == (last + timedelta(minutes=45) if silent else None)
 
 
-def test_a_market_has_its_own_rhythm():
-    """A price a day: silent after three days, though the device beside it is after three quarters of an hour."""
-    batch(NOW, regular("m", NOW - 3 * DAY, DAY, 20, kind="market") + regular("n", NOW - 4 * DAY, DAY, 20, kind="market"))
+def test_market_of_a_price_a_day_is_silent_after_three_days():
+    """After three days without a price it is not yet silent, after four it is."""
+    batch(
+        NOW,
+        regular("m", NOW - 3 * DAY, DAY, 20, kind="market")
+        + regular("n", NOW - 4 * DAY, DAY, 20, kind="market"),
+    )
     SilentSeries().refresh()
-    assert {key[0]: (row["cadence_seconds"], row["silent"]) for key, row in told().items()} == {
+    assert {key[0]: (row["cadence_seconds"], row["silent"]) for key, row in series_rows().items()} == {
         "m": (86400, False), "n": (86400, True),
     }  # fmt: skip
 
 
-def test_two_events_have_no_rhythm():
+def test_two_events_give_no_cadence():
     batch(NOW, regular("d", NOW - 5 * DAY, HOUR, 2))
     SilentSeries().refresh()
-    row = told()["d", False]
+    row = series_rows()["d", False]
     assert row["cadence_seconds"] is None and row["silent"] is False and row["provisional"]
 
 
-def test_when_nothing_arrives_no_one_is_accused():
-    """The wall clock goes on, the lake's does not: a stopped pipeline silences no device."""
+def test_no_device_is_silent_while_nothing_arrives():
+    """The clock is that of the lake: a stopped pipeline makes no device silent."""
     batch(NOW, regular("d", NOW - MINUTE, MINUTE, 100))
     SilentSeries().refresh()
     version = open_table("gold.silent_series").version()
@@ -90,42 +100,48 @@ def test_when_nothing_arrives_no_one_is_accused():
     assert open_table("gold.silent_series").version() == version
     batch(NOW + DAY, [event("e", NOW + DAY)])
     SilentSeries().refresh()
-    assert told()["d", False]["silent"] and not told()["e", False]["silent"]
+    assert series_rows()["d", False]["silent"] and not series_rows()["e", False]["silent"]
 
 
-def test_replayed_history_is_held_against_its_own_end():
-    """Two files of 2024 and 2025: of the first, one market stops ten days before the others; nobody is late by years."""
+def test_replayed_history_is_compared_with_its_own_end():
+    """Two files of 2024 and 2025. In the first, one market stops ten days before the others."""
     end = datetime(2024, 9, 30, tzinfo=UTC)
     old = [*regular("a", end, DAY, 40, source="file:rice.csv#1", kind="market")]
     old += regular("b", end - 10 * DAY, DAY, 40, source="file:rice.csv#2", kind="market")
     newer = regular("c", end + 365 * DAY, DAY, 40, source="file:egg.csv#1", kind="market")
     batch(NOW, old + newer + regular("a", NOW - HOUR, HOUR, 100, kind="market"))
     SilentSeries().refresh()
-    assert {key: row["silent"] for key, row in told().items()} == {
+    assert {key: row["silent"] for key, row in series_rows().items()} == {
         ("a", True): False, ("b", True): True, ("c", True): False, ("a", False): False,
     }  # fmt: skip
-    assert told()["b", True]["clock"] == end and told()["b", True]["clock_of"] == "file:rice.csv"
+    assert (
+        series_rows()["b", True]["clock"] == end and series_rows()["b", True]["clock_of"] == "file:rice.csv"
+    )
 
 
 def recomputed(events: list[dict[str, Any]], clock: datetime) -> dict[tuple[str, bool], dict[str, Any]]:
     """The contract in plain Python, from all events at once."""
     series: dict[tuple[str, bool], list[tuple[datetime, str]]] = {}
-    for one in events:
-        replayed = one["source"].startswith("file:")
-        clock_of = one["source"].rpartition("#")[0] if replayed else "live"
-        name = one["device_id_hash"] if one["series_kind"] == "device" else one["market_id"]
-        series.setdefault((name, replayed), []).append((one["event_time"], clock_of))
-    ends = {key: max(found) for key, found in series.items()}
+    for record in events:
+        replayed = record["source"].startswith("file:")
+        clock_of = record["source"].rpartition("#")[0] if replayed else "live"
+        name = record["device_id_hash"] if record["series_kind"] == "device" else record["market_id"]
+        series.setdefault((name, replayed), []).append((record["event_time"], clock_of))
+    ends = {key: max(seen) for key, seen in series.items()}
     rows = {}
-    for key, found in series.items():
+    for key, seen in series.items():
         last, clock_of = ends[key]
         midnight = last.replace(hour=0, minute=0, second=0, microsecond=0)
-        times = sorted({time for time, _ in found if time >= midnight - 28 * DAY})
+        times = sorted({time for time, _ in seen if time >= midnight - 28 * DAY})
         closed = [time for time in times if time < midnight]
         used = closed if len(closed) >= 3 else times
         gaps = [(later - earlier).total_seconds() for earlier, later in zip(used, used[1:], strict=False)]
         cadence = max(median(gaps), 900.0) if len(used) >= 3 else None
-        of_clock = max(end for (_, replayed), (end, whose) in ends.items() if replayed and whose == clock_of) if key[1] else clock
+        of_clock = (
+            max(end for (_, replayed), (end, whose) in ends.items() if replayed and whose == clock_of)
+            if key[1]
+            else clock
+        )
         waited = max((of_clock - last).total_seconds(), 0.0)
         rows[key] = {
             "last_event_time": last, "clock_of": clock_of, "clock": of_clock, "events_28d": len(used),
@@ -136,30 +152,32 @@ def recomputed(events: list[dict[str, Any]], clock: datetime) -> dict[tuple[str,
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_any_cutting_equals_a_recomputation(seed: int, monkeypatch: pytest.MonkeyPatch):
+def test_any_cut_into_batches_equals_a_recomputation(seed: int, monkeypatch: pytest.MonkeyPatch):
     """Devices and markets, live and replayed, some of them late by days; rounds after any of the batches."""
-    monkeypatch.setattr(silent_series_job, "EVENTS_AT_ONCE", 50)
-    dice = random.Random(seed)
+    monkeypatch.setattr(silent_series, "EVENTS_AT_ONCE", 50)
+    rng = random.Random(seed)
     events: list[dict[str, Any]] = []
     for number in range(6):
-        kind = dice.choice(["device", "market"])
-        every = dice.choice([7 * MINUTE, 50 * MINUTE, 8 * HOUR, DAY])
-        source = dice.choice(["mqtt:D", "api:U", "file:a.csv#{}", "file:b.csv#{}"])
-        for nth in range(dice.randint(1, 120)):
-            time = NOW - dice.randint(0, 3) * HOUR - nth * every - dice.randint(0, 300) * timedelta(seconds=1)
+        kind = rng.choice(["device", "market"])
+        every = rng.choice([7 * MINUTE, 50 * MINUTE, 8 * HOUR, DAY])
+        source = rng.choice(["mqtt:D", "api:U", "file:a.csv#{}", "file:b.csv#{}"])
+        for nth in range(rng.randint(1, 120)):
+            time = NOW - rng.randint(0, 3) * HOUR - nth * every - rng.randint(0, 300) * timedelta(seconds=1)
             events.append(event(f"{kind}{number % 4}", time, source.format(nth), kind))
-    if dice.random() < 0.5:
-        events.sort(key=lambda one: one["event_time"] + dice.randint(0, 3) * DAY)
+    if rng.random() < 0.5:
+        events.sort(key=lambda record: record["event_time"] + rng.randint(0, 3) * DAY)
     else:
-        dice.shuffle(events)
-    job, done, at = SilentSeries(), 0, NOW
+        rng.shuffle(events)
+    job = SilentSeries()
+    done = 0
+    at = NOW
     while done < len(events):
-        size = dice.choice([1, 5, 40, 200])
+        size = rng.choice([1, 5, 40, 200])
         at += MINUTE
         batch(at, events[done : done + size])
         done += size
-        if dice.random() < 0.6 or done >= len(events):
-            (job if dice.random() < 0.5 else SilentSeries()).refresh()
+        if rng.random() < 0.6 or done >= len(events):
+            (job if rng.random() < 0.5 else SilentSeries()).refresh()
             expected = recomputed(events[:done], at)
-            found = {key: {name: row[name] for name in expected[key]} for key, row in told().items()}
-            assert found == expected
+            actual = {key: {name: row[name] for name in expected[key]} for key, row in series_rows().items()}
+            assert actual == expected

@@ -1,4 +1,4 @@
-"""A lake with four batches of prices and entries on record, a copy for every test."""
+"""A lake with four recorded batches of prices and entries, and a copy of it for every test."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,31 +7,31 @@ from pathlib import Path
 import pytest
 
 from conf.settings import settings
-from tests.ledger_batches import LedgerLake
+from tests.support.ledger_batches import LedgerLake
 
 BATCHES, EACH = 4, 100
-# Records: 0, 1 the entries of batch 1 · 2 its prices · 3, 4 entries · 5 prices of batch 2 · … · 11 prices of batch 4.
+# Records 0 and 1 are the entries of batch 1, record 2 its prices; then those of batch 2, and so on.
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four batches of 100 prices and 2 entries, on record and valid."""
+    """Four batches of 100 prices and 2 entries, recorded and valid."""
     home = tmp_path_factory.mktemp("written")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LUMBUNG_HOME", str(home))
         settings.cache_clear()
-        made = LedgerLake()
+        lake = LedgerLake()
         for number in range(1, BATCHES + 1):
-            made.batch(number, EACH, entries=2)
-        made.job.refresh()
-        assert made.check().valid and made.check().length == 12 and made.check().rows == 408
+            lake.batch(number, EACH, entries=2)
+        lake.job.refresh()
+        assert lake.check().valid and lake.check().length == 12 and lake.check().rows == 408
     settings.cache_clear()
     return home
 
 
 @pytest.fixture
 def lake(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LedgerLake]:
-    """A copy of it."""
+    """A copy of the written lake."""
     monkeypatch.setenv("LUMBUNG_HOME", str(shutil.copytree(written, tmp_path / "home")))
     settings.cache_clear()
     yield LedgerLake(new=False)
@@ -39,12 +39,15 @@ def lake(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     settings.cache_clear()
 
 
-def found(lake: LedgerLake, index: int, reason: str, event_id: str | None) -> None:
+def assert_fault(lake: LedgerLake, index: int, reason: str, event_id: str | None) -> None:
+    """The check reports this fault."""
     verdict = lake.check()
-    assert verdict.fault is not None, "it was not found"
-    assert (verdict.fault.index, verdict.fault.reason, verdict.fault.event_id) == (index, reason, event_id), verdict.fault
+    assert verdict.fault is not None, "no fault was reported"
+    assert (verdict.fault.index, verdict.fault.reason, verdict.fault.event_id) == (index, reason, event_id), (
+        verdict.fault
+    )
 
 
 def index_of(batch: int) -> int:
-    """Record of a batch of prices: its two entries come first, by the name of their table."""
+    """Index of the record of a batch of prices. Its two entries come first, by the name of their table."""
     return 3 * batch - 1

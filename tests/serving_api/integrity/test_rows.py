@@ -1,4 +1,4 @@
-"""Every way to alter, drop or add a row behind the ledger's back is found, with the record that covers it and the row's name."""
+"""Altered, missing and added rows are found, with the record that covers them and their event id."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from lakehouse.ledger_rows import BOUND
-from streaming_jobs.delta_sink import open_table, path_of
-from tests.ledger_batches import BEGAN, ENTRIES, PRICES, LedgerLake, price
-from tests.serving_api.integrity.conftest import BATCHES, found, index_of
+from lakehouse.io.delta import open_table, table_uri
+from lakehouse.ledger.leaves import BOUND_TABLES
+from tests.serving_api.integrity.conftest import BATCHES, assert_fault, index_of
+from tests.support.ledger_batches import BEGAN, ENTRIES, PRICES, LedgerLake, price
 
 
 @pytest.mark.parametrize(
@@ -32,76 +32,85 @@ from tests.serving_api.integrity.conftest import BATCHES, found, index_of
         ("price_idr", float("nan")),
     ],
 )
-def test_one_value_of_one_row_altered_in_its_parquet_file(lake: LedgerLake, column: str, value: object):
+def test_altered_value_in_a_parquet_file_is_found(lake: LedgerLake, column: str, value: object):
     altered: list[Any] = []
 
     def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         row = sorted(rows, key=lambda row: row["event_id"])[17]
         altered.append((row["event_id"], row["ingested_at"].second))
-        return [one | {column: value} if one is row else one for one in rows]
+        return [other | {column: value} if other is row else other for other in rows]
 
     lake.edit_file(PRICES, change)
     event_id, batch = altered[0]
-    found(lake, index_of(batch), "root", event_id)
+    assert_fault(lake, index_of(batch), "root", event_id)
 
 
-def test_another_event_id_is_a_row_gone(lake: LedgerLake):
-    lake.rewrite(PRICES, lambda rows: [r | {"event_id": "x"} if r["event_id"] == "p-0002-0005" else r for r in rows])
-    found(lake, index_of(2), "root", "p-0002-0005")
+def test_changed_event_id_is_found_as_a_missing_row(lake: LedgerLake):
+    lake.rewrite(
+        PRICES, lambda rows: [r | {"event_id": "x"} if r["event_id"] == "p-0002-0005" else r for r in rows]
+    )
+    assert_fault(lake, index_of(2), "root", "p-0002-0005")
 
 
 @pytest.mark.parametrize("victim", [0, 41, 99])
-def test_a_row_that_is_gone_is_named_by_bronze(lake: LedgerLake, victim: int):
+def test_missing_row_is_identified_from_bronze(lake: LedgerLake, victim: int):
     name = f"p-0003-{victim:04d}"
     lake.rewrite(PRICES, lambda rows: [row for row in rows if row["event_id"] != name])
-    found(lake, index_of(3), "rows", name)
+    assert_fault(lake, index_of(3), "rows", name)
 
 
-def test_a_row_that_is_gone_from_bronze_too_has_no_name(lake: LedgerLake):
-    DeltaTable(path_of("bronze.events")).delete("event_id = 'p-0003-0041'")
-    DeltaTable(path_of(PRICES)).delete("event_id = 'p-0003-0041'")
-    found(lake, index_of(3), "rows", None)
+def test_row_missing_from_bronze_too_is_found_without_its_id(lake: LedgerLake):
+    DeltaTable(table_uri("bronze.events")).delete("event_id = 'p-0003-0041'")
+    DeltaTable(table_uri(PRICES)).delete("event_id = 'p-0003-0041'")
+    assert_fault(lake, index_of(3), "rows", None)
 
 
 @pytest.mark.parametrize("name", ["a-first", "p-0002-0050x", "z-last"])
-def test_a_row_slipped_into_a_batch(lake: LedgerLake, name: str):
+def test_row_inserted_into_a_batch_is_found(lake: LedgerLake, name: str):
     lake.append(PRICES, [price(50, 2, event_id=name)])
-    found(lake, index_of(2), "rows", name)
+    assert_fault(lake, index_of(2), "rows", name)
 
 
-def test_a_row_doubled(lake: LedgerLake):
+def test_duplicated_row_is_found(lake: LedgerLake):
     lake.append(PRICES, [price(50, 2)])
-    found(lake, index_of(2), "rows", "p-0002-0050")
+    assert_fault(lake, index_of(2), "rows", "p-0002-0050")
 
 
-def test_a_row_exchanged_for_another(lake: LedgerLake):
-    """The count is right; both the stranger and the one that is gone differ: the first by name is told."""
-    lake.rewrite(PRICES, lambda rows: [r | {"event_id": "zz"} if r["event_id"] == "p-0001-0099" else r for r in rows])
-    found(lake, index_of(1), "root", "p-0001-0099")
+def test_replaced_row_is_found(lake: LedgerLake):
+    """The count is right; the inserted and the missing row differ, and the first by event id is reported."""
+    lake.rewrite(
+        PRICES, lambda rows: [r | {"event_id": "zz"} if r["event_id"] == "p-0001-0099" else r for r in rows]
+    )
+    assert_fault(lake, index_of(1), "root", "p-0001-0099")
 
 
 @pytest.mark.parametrize("seconds", [-100, 2.5])
-def test_rows_between_the_batches_are_strangers(lake: LedgerLake, seconds: float):
-    lake.append(PRICES, [price(0, 2, event_id="stranger", ingested_at=BEGAN + timedelta(seconds=seconds))])
-    found(lake, index_of(3 if seconds > 0 else 1), "rows", "stranger")
+def test_row_between_batches_is_found(lake: LedgerLake, seconds: float):
+    lake.append(PRICES, [price(0, 2, event_id="inserted", ingested_at=BEGAN + timedelta(seconds=seconds))])
+    assert_fault(lake, index_of(3 if seconds > 0 else 1), "rows", "inserted")
 
 
-def test_a_row_without_a_batch_is_a_stranger(lake: LedgerLake):
-    lake.append(PRICES, [price(0, 2, event_id="stranger", ingested_at=None)])
-    found(lake, index_of(1), "rows", "stranger")
+def test_row_without_a_batch_is_found(lake: LedgerLake):
+    lake.append(PRICES, [price(0, 2, event_id="inserted", ingested_at=None)])
+    assert_fault(lake, index_of(1), "rows", "inserted")
 
 
-def test_rows_of_a_batch_that_is_not_on_record_yet_are_nobody_s_fault(lake: LedgerLake):
+def test_rows_of_an_unrecorded_batch_are_no_fault(lake: LedgerLake):
     lake.batch(BATCHES + 1, 10)
     assert lake.check().valid
     lake.job.refresh()
     assert lake.check().length == 13 and lake.check().valid
 
 
-def test_an_entry_altered_gone_slipped_in(lake: LedgerLake):
+def test_altered_missing_and_inserted_entries_are_found(lake: LedgerLake):
     rows = open_table(ENTRIES).to_pyarrow_table().to_pylist()
     for change, index, reason, name in (
-        (lambda r: [x | {"price_idr": 1.0} if x["event_id"] == "e-0002-1" else x for x in r], 4, "root", "e-0002-1"),
+        (
+            lambda r: [x | {"price_idr": 1.0} if x["event_id"] == "e-0002-1" else x for x in r],
+            4,
+            "root",
+            "e-0002-1",
+        ),
         (lambda r: [x for x in r if x["event_id"] != "e-0003-0"], 6, "rows", "e-0003-0"),
         (lambda r: [*r, r[0] | {"event_id": "e-new"}], None, "rows", "e-new"),
     ):
@@ -113,18 +122,18 @@ def test_an_entry_altered_gone_slipped_in(lake: LedgerLake):
         assert lake.check().valid
 
 
-def test_a_table_or_a_file_that_is_gone(lake: LedgerLake):
+def test_missing_file_is_found(lake: LedgerLake):
     files = sorted(open_table(PRICES).file_uris())
     Path(files[0]).unlink()
     fault = lake.check().fault
     assert fault and fault.reason == "unreadable" and fault.event_id is None
 
 
-def test_whatever_byte_of_a_file_is_flipped_what_it_shows_is_not_altered_unseen(lake: LedgerLake):
-    """A byte may lie in a column that no leaf covers; then nothing that was shown has changed."""
+def test_any_flipped_byte_of_a_file_that_changes_covered_values_is_found(lake: LedgerLake):
+    """A byte may belong to a column that no leaf covers; then no covered value has changed."""
     file = Path(sorted(open_table(PRICES).file_uris())[0])
     whole = file.read_bytes()
-    columns = list(next(bound for bound in BOUND if bound.table == PRICES).leaf_columns)
+    columns = list(next(bound for bound in BOUND_TABLES if bound.table == PRICES).leaf_columns)
     shown, seen = pq.read_table(file, columns=columns), set()
     for at in range(5, len(whole), len(whole) // 60):
         file.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])

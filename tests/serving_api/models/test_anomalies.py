@@ -1,4 +1,4 @@
-"""Prices are judged on request by what came before them; what the job found is listed."""
+"""Prices are checked on request against earlier prices; anomalies that the job detected are listed."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
-from serving_api.answers import plain
-from tests.serving_api.conftest import NOW, Api
-from tests.serving_api.forecast_lake import GOOD
+from lakehouse.times import utc_text
+from tests.support.api import Api
+from tests.support.forecast_lake import COMMODITY
+from tests.support.served_lake import NOW
 
 PATH = "/api/v1/predict/anomaly"
 LONG_AGO = [
@@ -18,7 +19,7 @@ LONG_AGO = [
 ]
 
 
-def judged(api: Api, **body: Any) -> Any:
+def check(api: Api, **body: Any) -> Any:
     return api.post(PATH, orjson.dumps({"commodity": "bawang-merah", "observations": LONG_AGO, **body}), None)
 
 
@@ -26,32 +27,34 @@ def today(price_idr: float) -> list[dict[str, Any]]:
     return [{"date": f"{NOW.date()}", "price_idr": price_idr}]
 
 
-def test_a_zero_too_many_is_found_by_the_prices_before_it(models: Api) -> None:
-    answer = judged(models, region="Jawa Barat")
-    told = answer.json()
-    assert answer.status_code == 200 and answer.headers["cache-control"] == "private, no-store"
-    assert (told["commodity"], told["region"], told["count"]) == ("bawang-merah", "Jawa Barat", 1)
-    assert [one["date"] for one in told["anomalies"]] == [one["date"] for one in LONG_AGO]
-    assert [one["severity"] for one in told["anomalies"]] == ["none", "none", "critical"]
-    assert told["anomalies"][2]["is_anomaly"] and "residual" in told["anomalies"][2]["methods"]
-    assert told["meta"]["model"]["trained_on"] == {"gold.series_stats": 0} and told["meta"]["rule_set"]
+def test_price_with_an_extra_zero_is_found_from_the_prices_before_it(models: Api) -> None:
+    response = check(models, region="Jawa Barat")
+    result = response.json()
+    assert response.status_code == 200 and response.headers["cache-control"] == "private, no-store"
+    assert (result["commodity"], result["region"], result["count"]) == ("bawang-merah", "Jawa Barat", 1)
+    assert [entry["date"] for entry in result["anomalies"]] == [entry["date"] for entry in LONG_AGO]
+    assert [entry["severity"] for entry in result["anomalies"]] == ["none", "none", "critical"]
+    assert result["anomalies"][2]["is_anomaly"] and "residual" in result["anomalies"][2]["methods"]
+    assert result["meta"]["model"]["trained_on"] == {"gold.series_stats": 0} and result["meta"]["rule_set"]
 
 
-def test_a_price_of_today_is_judged_by_the_tables(models: Api) -> None:
-    usual = judged(models, region="32", observations=today(35_500)).json()["anomalies"][0]
+def test_price_of_today_is_compared_with_the_tables(models: Api) -> None:
+    usual = check(models, region="32", observations=today(35_500)).json()["anomalies"][0]
     assert (usual["is_anomaly"], usual["methods"]) == (False, [])
-    strange = judged(models, region="32", observations=today(50_000)).json()["anomalies"][0]
+    strange = check(models, region="32", observations=today(50_000)).json()["anomalies"][0]
     assert strange["is_anomaly"] and set(strange["methods"]) == {"isolation_forest", "dbscan", "residual"}
-    alone = judged(models, region="32", observations=today(50_000), methods=["dbscan"]).json()["anomalies"][0]
-    assert alone["methods"] == ["dbscan"] and alone["severity"] == "low", "some 30 provinces cannot say more"
-    nation = judged(models, observations=today(50_000)).json()
+    alone = check(models, region="32", observations=today(50_000), methods=["dbscan"]).json()["anomalies"][0]
+    assert alone["methods"] == ["dbscan"] and alone["severity"] == "low", (
+        "about 30 provinces allow no higher severity"
+    )
+    nation = check(models, observations=today(50_000)).json()
     assert nation["region"] == "Indonesia" and nation["count"] == 1
 
 
-def test_a_group_is_judged_as_its_representative_and_without_tables(bare: Api) -> None:
-    told = judged(bare, commodity="cabai").json()
-    assert told["commodity"] == GOOD and told["count"] == 1
-    assert told["meta"]["delta_version"] == {"gold.series_stats": 0} and told["meta"]["as_of"] is None
+def test_group_is_checked_as_its_representative_without_tables(bare: Api) -> None:
+    result = check(bare, commodity="cabai").json()
+    assert result["commodity"] == COMMODITY and result["count"] == 1
+    assert result["meta"]["delta_version"] == {"gold.series_stats": 0} and result["meta"]["as_of"] is None
 
 
 @pytest.mark.parametrize(
@@ -70,32 +73,44 @@ def test_a_group_is_judged_as_its_representative_and_without_tables(bare: Api) -
         ({"region": "Atlantis"}, "unknown_region"),
     ],
 )
-def test_series_that_are_none(models: Api, body: dict[str, Any], code: str) -> None:
-    answer = judged(models, **body)
-    assert answer.status_code == 422 and code in [error["code"] for error in answer.json()["errors"]], answer.text
+def test_invalid_series_is_refused(models: Api, body: dict[str, Any], code: str) -> None:
+    response = check(models, **body)
+    assert response.status_code == 422 and code in [error["code"] for error in response.json()["errors"]], (
+        response.text
+    )
 
 
-def test_a_thousand_prices_are_judged(models: Api) -> None:
-    days = [{"date": f"{date(2020, 1, 1) + timedelta(days=day)}", "price_idr": 40_000 + 100 * (day % 7)} for day in range(1000)]
-    told = judged(models, observations=days).json()
-    assert len(told["anomalies"]) == 1000 and told["count"] == 0
+def test_thousand_prices_are_checked(models: Api) -> None:
+    days = [
+        {"date": f"{date(2020, 1, 1) + timedelta(days=day)}", "price_idr": 40_000 + 100 * (day % 7)}
+        for day in range(1000)
+    ]
+    result = check(models, observations=days).json()
+    assert len(result["anomalies"]) == 1000 and result["count"] == 0
 
 
-def test_anomalies_of_a_region_newest_first(models: Api) -> None:
-    told = models.get(f"{PATH}/Jawa Barat").json()
-    times = [item["event_time"] for item in told["items"]]
+def test_anomalies_of_a_region_are_listed_newest_first(models: Api) -> None:
+    result = models.get(f"{PATH}/Jawa Barat").json()
+    times = [item["event_time"] for item in result["items"]]
     assert len(times) == 6 and times == sorted(times, reverse=True), "one is older than 30 days, one in Bali"
-    assert told["items"][0] == {
-        "region": "Jawa Barat", "commodity": GOOD, "market_id": None, "event_time": plain(NOW - timedelta(days=1)),
-        "price_idr": 60_000.0, "score": 0.995, "severity": "medium", "kind": "temporal", "label": "unknown",
-    }  # fmt: skip
-    assert told["meta"]["delta_version"] == {"gold.anomalies": 0}
+    assert result["items"][0] == {
+        "region": "Jawa Barat",
+        "commodity": COMMODITY,
+        "market_id": None,
+        "event_time": utc_text(NOW - timedelta(days=1)),
+        "price_idr": 60_000.0,
+        "score": 0.995,
+        "severity": "medium",
+        "kind": "temporal",
+        "label": "unknown",
+    }
+    assert result["meta"]["delta_version"] == {"gold.anomalies": 0}
     assert len(models.get(f"{PATH}/32?from=2000-01-01").json()["items"]) == 7
     assert len(models.get(f"{PATH}/32?commodity=cabai").json()["items"]) == 6
-    assert [one["severity"] for one in models.get(f"{PATH}/32?severity=high").json()["items"]] == ["high"]
+    assert [entry["severity"] for entry in models.get(f"{PATH}/32?severity=high").json()["items"]] == ["high"]
     page = models.get(f"{PATH}/32?limit=4").json()
     rest = models.get(f"{PATH}/32?limit=4&cursor={page['next_cursor']}").json()
-    assert page["items"] + rest["items"] == told["items"] and rest["next_cursor"] is None
+    assert page["items"] + rest["items"] == result["items"] and rest["next_cursor"] is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +123,7 @@ def test_anomalies_of_a_region_newest_first(models: Api) -> None:
         ("Atlantis?cursor=x", 422, "validation"),
     ],
 )
-def test_lists_that_are_none(models: Api, bare: Api, path: str, status: int, slug: str) -> None:
-    answer = models.get(f"{PATH}/{path}")
-    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{slug}"), answer.text
+def test_invalid_anomaly_query_is_refused(models: Api, bare: Api, path: str, status: int, slug: str) -> None:
+    response = models.get(f"{PATH}/{path}")
+    assert (response.status_code, response.json()["type"]) == (status, f"/problems/{slug}"), response.text
     assert bare.get(f"{PATH}/32").json()["items"] == []

@@ -1,4 +1,4 @@
-"""Accuracy, importance, orders to train, and what the service says of itself."""
+"""Accuracy, feature importance, training jobs, and statistics of the service."""
 
 from typing import Any
 
@@ -6,53 +6,79 @@ import orjson
 import pytest
 
 from lakehouse.reference import provinces
-from tests.serving_api.conftest import Api
-from tests.serving_api.forecast_lake import ACCURACY, GOOD
+from tests.support.api import Api
+from tests.support.forecast_lake import ACCURACY, COMMODITY
 
 ACCURACY_PATH = "/api/v1/models/accuracy"
 IMPORTANCE_PATH = "/api/v1/models/importance"
 RETRAIN = "/api/v1/models/retrain"
 
 
-def order(api: Api, role: str | None = "central", **body: Any) -> Any:
+def request_training(api: Api, role: str | None = "central", **body: Any) -> Any:
     return api.post(RETRAIN, orjson.dumps(body), role)
 
 
-def test_accuracy_is_that_of_the_backtest(models: Api) -> None:
-    told = models.get(f"{ACCURACY_PATH}?commodity=cabai&region=32&model=ensemble&horizon_days=7").json()
-    assert told["items"] == [
+def test_accuracy_defaults_to_the_backtest(models: Api) -> None:
+    result = models.get(f"{ACCURACY_PATH}?commodity=cabai&region=32&model=ensemble&horizon_days=7").json()
+    assert result["items"] == [
         {
-            "model": "ensemble", "commodity": GOOD, "region": "Jawa Barat", "horizon_days": 7, "mape_pct": 8.0, "wape_pct": 7.5,
-            "mae_idr": 3000.0, "rmse_idr": 4500.0, "accuracy_pct": 92.0, "skill_vs_naive": 0.1, "coverage": 0.81, "origins": 52,
+            "model": "ensemble",
+            "commodity": COMMODITY,
+            "region": "Jawa Barat",
+            "horizon_days": 7,
+            "mape_pct": 8.0,
+            "wape_pct": 7.5,
+            "mae_idr": 3000.0,
+            "rmse_idr": 4500.0,
+            "accuracy_pct": 92.0,
+            "skill_vs_naive": 0.1,
+            "coverage": 0.81,
+            "origins": 52,
             "alias": "champion",
         }
-    ]  # fmt: skip
-    assert told["meta"]["model"] is None and told["meta"]["delta_version"] == {"gold.model_accuracy": 0}
+    ]
+    assert result["meta"]["model"] is None and result["meta"]["delta_version"] == {"gold.model_accuracy": 0}
     (issued,) = models.get(f"{ACCURACY_PATH}?kind=issued").json()["items"]
     assert (issued["wape_pct"], issued["coverage"], issued["alias"]) == (9.0, None, None)
 
 
 def test_pages_of_accuracy_hold_every_row_once(models: Api) -> None:
-    found, cursor = [], ""
+    keys = []
+    cursor = ""
     while cursor is not None:
-        told = models.get(f"{ACCURACY_PATH}?limit=4{cursor}").json()
-        found += [tuple(item[name] for name in ("model", "commodity", "region", "horizon_days")) for item in told["items"]]
-        cursor = f"&cursor={told['next_cursor']}" if told["next_cursor"] else None
-    assert len(found) == len(set(found)) == sum(row["kind"] == "backtest" for row in ACCURACY)
-    assert [one[2] for one in found if one[0] == "ensemble"] == ["Jawa Barat"] * 7 + ["Indonesia"] * 7
+        result = models.get(f"{ACCURACY_PATH}?limit=4{cursor}").json()
+        keys += [
+            tuple(item[name] for name in ("model", "commodity", "region", "horizon_days"))
+            for item in result["items"]
+        ]
+        cursor = f"&cursor={result['next_cursor']}" if result["next_cursor"] else None
+    assert len(keys) == len(set(keys)) == sum(row["kind"] == "backtest" for row in ACCURACY)
+    assert [region for model, _, region, _ in keys if model == "ensemble"] == ["Jawa Barat"] * 7 + [
+        "Indonesia"
+    ] * 7
     nation = models.get(f"{ACCURACY_PATH}?region=Indonesia").json()["items"]
     assert {item["region"] for item in nation} == {"Indonesia"} and len(nation) == 14
 
 
-def test_importance_is_that_of_the_last_run(models: Api) -> None:
-    told = models.get(f"{IMPORTANCE_PATH}?model=price").json()
-    assert [(item["rank"], item["feature"]) for item in told["items"]] == [(1, "own_r_7"), (2, "national_r_7"), (3, "month")]
-    assert told["meta"]["model"] == {
-        "name": "price", "version": "3", "run_id": "run-new", "alias": "latest", "trained_on": {"gold.daily_prices": 17},
-    }  # fmt: skip
+def test_importance_is_that_of_the_newest_run(models: Api) -> None:
+    result = models.get(f"{IMPORTANCE_PATH}?model=price").json()
+    assert [(item["rank"], item["feature"]) for item in result["items"]] == [
+        (1, "own_r_7"),
+        (2, "national_r_7"),
+        (3, "month"),
+    ]
+    assert result["meta"]["model"] == {
+        "name": "price",
+        "version": "3",
+        "run_id": "run-new",
+        "alias": "latest",
+        "trained_on": {"gold.daily_prices": 17},
+    }
     page = models.get(f"{IMPORTANCE_PATH}?model=price&limit=2").json()
     rest = models.get(f"{IMPORTANCE_PATH}?model=price&limit=2&cursor={page['next_cursor']}").json()
-    assert [item["rank"] for item in page["items"] + rest["items"]] == [1, 2, 3] and rest["next_cursor"] is None
+    assert [item["rank"] for item in page["items"] + rest["items"]] == [1, 2, 3] and rest[
+        "next_cursor"
+    ] is None
     own = models.get(f"{IMPORTANCE_PATH}?model=price&commodity=bawang-merah").json()["items"]
     assert [item["feature"] for item in own] == ["own_r_1"]
     pooled = models.get(f"{IMPORTANCE_PATH}?model=price&commodity=garam").json()["items"]
@@ -76,12 +102,12 @@ def test_importance_is_that_of_the_last_run(models: Api) -> None:
         ("/api/v1/supported?full=1", 422, "validation"),
     ],
 )
-def test_questions_about_models_that_are_none(models: Api, path: str, status: int, slug: str) -> None:
-    answer = models.get(path)
-    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{slug}"), answer.text
+def test_invalid_query_about_models_is_refused(models: Api, path: str, status: int, slug: str) -> None:
+    response = models.get(path)
+    assert (response.status_code, response.json()["type"]) == (status, f"/problems/{slug}"), response.text
 
 
-def test_before_anything_was_trained(bare: Api) -> None:
+def test_responses_before_the_first_training(bare: Api) -> None:
     empty = bare.get(ACCURACY_PATH).json()
     assert empty["items"] == [] and empty["next_cursor"] is None
     assert bare.get(f"{IMPORTANCE_PATH}?model=price").json()["type"] == "/problems/no-model"
@@ -89,19 +115,27 @@ def test_before_anything_was_trained(bare: Api) -> None:
     assert bare.get("/api/v1/stats").json()["models_loaded"] == 0
 
 
-def test_an_order_to_train_is_filed_once(bare: Api) -> None:
-    """The store is the one that the trainer reads; nothing here takes the order."""
-    answer = order(bare, reason="prices were corrected", models=["prophet"], commodities=["Cabai", "Cabe Rawit", "garam"])
-    told = answer.json()
-    assert (answer.status_code, told["status"]) == (202, "queued"), answer.text
-    assert answer.headers["location"] == f"/api/v1/models/jobs/{told['job_id']}"
-    assert order(bare, reason="once more").json()["type"] == "/problems/job-running"
-    state = bare.get(answer.headers["location"], "admin")
+def test_training_job_is_queued_once(bare: Api) -> None:
+    """In the store that the trainer reads; nothing here runs the job."""
+    response = request_training(
+        bare, reason="prices were corrected", models=["prophet"], commodities=["Cabai", "Cabe Rawit", "garam"]
+    )
+    result = response.json()
+    assert (response.status_code, result["status"]) == (202, "queued"), response.text
+    assert response.headers["location"] == f"/api/v1/models/jobs/{result['job_id']}"
+    assert request_training(bare, reason="once more").json()["type"] == "/problems/job-running"
+    state = bare.get(response.headers["location"], "admin")
     assert state.headers["cache-control"] == "private, no-store"
     assert state.json() == {
-        "job_id": told["job_id"], "status": "queued", "progress_pct": 0.0, "run_id": None, "promoted": False, "detail": None,
-        "created_at": told["created_at"], "finished_at": None,
-    }  # fmt: skip
+        "job_id": result["job_id"],
+        "status": "queued",
+        "progress_pct": 0.0,
+        "run_id": None,
+        "promoted": False,
+        "detail": None,
+        "created_at": result["created_at"],
+        "finished_at": None,
+    }
     assert bare.get("/api/v1/models/jobs/none", "central").json()["type"] == "/problems/not-found"
 
 
@@ -119,31 +153,44 @@ def test_an_order_to_train_is_filed_once(bare: Api) -> None:
         ("central", {"reason": "for a test", "commodities": "garam"}, 422, "validation"),
     ],
 )
-def test_orders_that_are_none(models: Api, role: str | None, body: dict[str, Any], status: int, slug: str) -> None:
-    answer = order(models, role, **body)
-    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{slug}"), answer.text
+def test_invalid_training_request_is_refused(
+    models: Api, role: str | None, body: dict[str, Any], status: int, slug: str
+) -> None:
+    response = request_training(models, role, **body)
+    assert (response.status_code, response.json()["type"]) == (status, f"/problems/{slug}"), response.text
 
 
-def test_jobs_are_shown_to_the_centre_only(models: Api) -> None:
-    assert [models.get("/api/v1/models/jobs/none", role).status_code for role in (None, "operator", "central")] == [401, 403, 404]
+def test_job_state_requires_the_role_central(models: Api) -> None:
+    assert [
+        models.get("/api/v1/models/jobs/none", role).status_code for role in (None, "operator", "central")
+    ] == [401, 403, 404]
 
 
-def test_the_service_counts_what_it_does(models: Api) -> None:
+def test_statistics_count_requests(models: Api) -> None:
     first = models.get("/api/v1/stats").json()
     models.get("/livez")
-    answer = models.get("/api/v1/stats")
-    told = answer.json()
-    assert told["requests_total"] == first["requests_total"] + 2 and told["uptime_seconds"] >= first["uptime_seconds"]
-    assert told["models_loaded"] == 3, "naive, ensemble, lstm"
-    assert 0 < told["latency_ms"]["p50"] <= told["latency_ms"]["p95"] <= told["latency_ms"]["p99"]
-    assert told["meta"]["delta_version"]["gold.model_accuracy"] == 0
-    tag = {"If-None-Match": answer.headers["etag"]}
-    assert models.get("/api/v1/stats", headers=tag).status_code == 200, "it is another answer by then"
+    response = models.get("/api/v1/stats")
+    result = response.json()
+    assert (
+        result["requests_total"] == first["requests_total"] + 2
+        and result["uptime_seconds"] >= first["uptime_seconds"]
+    )
+    assert result["models_loaded"] == 3, "naive, ensemble, lstm"
+    assert 0 < result["latency_ms"]["p50"] <= result["latency_ms"]["p95"] <= result["latency_ms"]["p99"]
+    assert result["meta"]["delta_version"]["gold.model_accuracy"] == 0
+    tag = {"If-None-Match": response.headers["etag"]}
+    assert models.get("/api/v1/stats", headers=tag).status_code == 200, "the counters have changed by then"
 
 
-def test_supported_names_are_those_of_the_lists(models: Api) -> None:
-    told = models.get("/api/v1/supported").json()
-    goods = {one["commodity"]: one for one in told["commodities"]}
-    assert goods["cabai"]["is_group"] and "Cabe" in goods["cabai"]["aliases"] and goods["garam"]["unit"] == "kg"
-    assert [one["code"] for one in told["regions"]] == list(provinces()) and len(told["regions"]) >= 34
-    assert told["models"] == ["ensemble", "lstm", "naive"] and told["symbols"] == []
+def test_supported_names_are_those_of_the_reference_lists(models: Api) -> None:
+    result = models.get("/api/v1/supported").json()
+    listed = {row["commodity"]: row for row in result["commodities"]}
+    assert (
+        listed["cabai"]["is_group"]
+        and "Cabe" in listed["cabai"]["aliases"]
+        and listed["garam"]["unit"] == "kg"
+    )
+    assert [region["code"] for region in result["regions"]] == list(provinces()) and len(
+        result["regions"]
+    ) >= 34
+    assert result["models"] == ["ensemble", "lstm", "naive"] and result["symbols"] == []

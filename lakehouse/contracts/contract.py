@@ -1,0 +1,227 @@
+"""Table contracts: one YAML per table, read once into frozen pydantic models, without Spark."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from lakehouse.contracts.check_source import evidence_faults
+from lakehouse.contracts.derived_rules import field_rules
+from lakehouse.contracts.schema import Column as Column
+from lakehouse.contracts.schema import Contract as Contract
+from lakehouse.contracts.schema import EveryKind
+from lakehouse.contracts.schema import Field as Field
+from lakehouse.contracts.schema import Rule as Rule
+from lakehouse.contracts.sql_names import RESERVED, Names, rule_faults
+
+LAKEHOUSE = Path(__file__).resolve().parent.parent
+LAYERS = ("bronze", "silver", "gold")
+EVERY_KIND = "silver/every_kind.yml"
+# Bits of the mask that a verdict travels as.
+MOST_RULES = 62
+# libyaml's parser reads all contracts in 0.1 s, the one written in Python takes 1.0 s.
+YAML_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ContractError(ValueError):
+    """A contract that cannot be used; the text names file, place and remedy."""
+
+
+def _validated(model: type[Model], entry: object, place: str, faults: list[str]) -> Model | None:
+    """The model of one YAML entry, or None with every fault of it noted."""
+    try:
+        return model.model_validate(entry)
+    except ValidationError as error:
+        faults += [f"{place}{_fault_text(fault)}" for fault in error.errors()]
+        return None
+
+
+def _fault_text(fault: ErrorDetails) -> str:
+    key = ".".join(map(str, fault["loc"]))
+    match fault["type"]:
+        case "literal_error" if key == "type":
+            return f": no such type '{fault['input']}'"
+        case "literal_error":
+            return f": {key} is '{fault['input']}', not one of {_choices(fault)}"
+        case "extra_forbidden":
+            return f": there is no key '{key}'"
+        case "missing":
+            return f": the key '{key}' is missing"
+        case _:
+            return f": '{key}': {fault['msg']}" if key else f": {fault['msg']}"
+
+
+def _choices(fault: ErrorDetails) -> str:
+    return str(fault["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
+
+
+def _named_parts(
+    model: type[Model], raw: Mapping[str, Any], what: str, place: str, faults: list[str]
+) -> tuple[Model, ...]:
+    """{name: {…}} -> models with their name. An entry at fault is noted and left out."""
+    parts = []
+    for name, entry in raw.items():
+        named = {"name": name, **entry} if isinstance(entry, dict) else entry
+        part = _validated(model, named, f"{place}, {what} '{name}'", faults)
+        if part is not None:
+            parts.append(part)
+    return tuple(parts)
+
+
+def _rules(raw: list[dict[str, Any]], place: str, faults: list[str]) -> tuple[Rule, ...]:
+    rules = []
+    names: set[str] = set()
+    for entry in raw:
+        name = str(entry.get("name"))
+        if name in names:
+            faults.append(f"{place}: two rules of one name: '{name}'")
+        names.add(name)
+        rule = _validated(Rule, entry, f"{place}, rule '{name}'", faults)
+        if rule is not None:
+            rules.append(rule)
+    return tuple(rules)
+
+
+def _sql_faults(rules: tuple[Rule, ...], names: Names, place: str) -> list[str]:
+    return [
+        f"{place}, rule '{rule.name}': {fault}"
+        for rule in rules
+        for fault in rule_faults(rule, names) or evidence_faults(rule)
+    ]
+
+
+def _kind_parts(contract: Contract, place: str, faults: list[str]) -> Contract:
+    """The contract of a kind with what holds for every kind and the rules that follow from its fields."""
+    common = every_kind()
+    first, *last = common.columns
+    own = {column.name for column in contract.columns}
+    columns = (
+        *(column for column in (first,) if column.name not in own),
+        *contract.columns,
+        *(column for column in last if column.name not in own),
+    )
+    declared = {field.name for field in contract.payload}
+    payload = (*(field for field in common.payload if field.name not in declared), *contract.payload)
+    written = {rule.name for rule in contract.rules}
+    from_fields = field_rules(payload, common.payload) if contract.rules_from_fields else ()
+    derived = [rule for rule in from_fields if rule.name not in written]
+    rules = (*common.rules, *derived, *contract.rules)
+    reserved = [column.name for column in contract.columns if column.name in RESERVED]
+    faults += [
+        f"{place}, column '{name}': the name is reserved for the rules of every kind" for name in reserved
+    ]
+    if len(rules) > MOST_RULES:
+        faults.append(f"{place}: {len(rules)} rules, more than {MOST_RULES}")
+    whole = contract.model_copy(update={"columns": columns, "payload": payload, "rules": rules})
+    names = Names(
+        frozenset(column.name for column in columns) | set(contract.offers),
+        frozenset(field.name for field in payload),
+    )
+    faults += _sql_faults(contract.rules, names, place)
+    return whole
+
+
+def read_contract(file: Path) -> Contract:
+    """One contract from its YAML.
+
+    Raises ContractError naming the file and every entry, rule and column at fault.
+    """
+    place = f"{file.parent.name}/{file.name}"
+    raw = _read_yaml(file, place)
+    faults: list[str] = []
+    expected = f"{file.parent.name}.{file.stem}"
+    if raw.get("table") != expected:
+        faults.append(f"{place}: table is '{raw.get('table')}', its path means '{expected}'")
+    entries = {
+        **raw,
+        "rules": _rules(raw.get("rules", []), place, faults),
+        "columns": _named_parts(Column, raw.get("columns", {}), "column", place, faults),
+        "payload": _named_parts(Field, raw.get("payload", {}), "field", place, faults),
+    }
+    contract = _validated(Contract, entries, place, faults)
+    if contract is None:
+        raise ContractError("; ".join(faults))
+    if contract.kind:
+        contract = _kind_parts(contract, place, faults)
+    given_time = (contract.time_column,) if "time_column" in raw else ()
+    unknown = [
+        name
+        for name in (*contract.key, *contract.partition_by, *contract.skip_by, *given_time)
+        if name not in contract.column_names
+    ]
+    if unknown:
+        faults.append(f"{place}: key, partition_by, skip_by or time_column names no column: {unknown}")
+    if faults:
+        raise ContractError("; ".join(faults))
+    return contract
+
+
+def _read_yaml(file: Path, place: str) -> dict[str, Any]:
+    try:
+        raw = yaml.load(file.read_text(encoding="utf-8"), YAML_LOADER)  # noqa: S506 (both are safe loaders)
+    except yaml.YAMLError as error:
+        raise ContractError(f"{place}: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise ContractError(f"{place}: not a mapping of keys to values")
+    return raw
+
+
+@cache
+def every_kind() -> EveryKind:
+    """`silver/every_kind.yml`. Raises ContractError."""
+    raw = _read_yaml(LAKEHOUSE / EVERY_KIND, EVERY_KIND)
+    faults: list[str] = []
+    columns = _named_parts(Column, raw["columns"], "column", EVERY_KIND, faults)
+    payload = _named_parts(Field, raw["payload"], "field", EVERY_KIND, faults)
+    rules = _rules(raw["rules"], EVERY_KIND, faults)
+    names = Names(frozenset(column.name for column in columns), frozenset(field.name for field in payload))
+    faults += _sql_faults(rules, names, EVERY_KIND)
+    if faults:
+        raise ContractError("; ".join(faults))
+    return EveryKind(payload=payload, columns=columns, rules=rules)
+
+
+@cache
+def contracts() -> dict[str, Contract]:
+    """All contracts by table name, bronze first. Collects every fault before it raises."""
+    tables: dict[str, Contract] = {}
+    faults = []
+    for layer in LAYERS:
+        for file in sorted((LAKEHOUSE / layer).glob("*.yml")):
+            if f"{layer}/{file.name}" == EVERY_KIND:
+                continue
+            try:
+                tables[f"{layer}.{file.stem}"] = read_contract(file)
+            except ContractError as fault:
+                faults.append(str(fault))
+    if faults:
+        raise ContractError("; ".join(faults))
+    return tables
+
+
+@cache
+def kinds() -> dict[str, Contract]:
+    """Kind of event -> contract of the silver table that its accepted events land in."""
+    return {contract.kind: contract for contract in contracts().values() if contract.kind}
+
+
+@cache
+def sent_over_http() -> dict[str, Contract]:
+    """The kinds that may be posted at the ingest address; the others come from routes of their own."""
+    return {kind: contract for kind, contract in kinds().items() if contract.over_http}
+
+
+def rule_set(knobs: Mapping[str, object]) -> str:
+    """Fingerprint (12 hex digits) of all rules and of the knobs that they read.
+
+    It changes with any name, check, message or threshold.
+    """
+    rules = [(kind, contract.rules) for kind, contract in sorted(kinds().items())]
+    text = repr(rules) + repr(sorted(knobs.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

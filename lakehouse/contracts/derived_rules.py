@@ -1,0 +1,124 @@
+"""A payload field's declaration -> its rules: the strict door and the stream refuse by the same names."""
+
+import re
+from collections.abc import Iterator
+
+from lakehouse.contracts.schema import Field, Rule
+
+UNITS = ("_c", "_pct", "_mm", "_m", "_kg", "_km", "_count")
+
+
+def snake(name: str) -> str:
+    """`NumReviews` -> `num_reviews`: rule names are lower case whatever a payload's author preferred."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def required_rule(name: str) -> str:
+    """`market_id` -> `market_required`, `quantity_kg` -> `quantity_required`; `event_id` keeps its name."""
+    return (
+        "event_id_required"
+        if name == "event_id"
+        else measure_rule(name.removesuffix("_id").removesuffix("ID"), "required")
+    )
+
+
+def measure_rule(name: str, what: str) -> str:
+    """`temperature_c`, `range` -> `temperature_range`: rule names leave the unit out."""
+    plain = snake(name)
+    return f"{next((plain.removesuffix(unit) for unit in UNITS if plain.endswith(unit)), plain)}_{what}"
+
+
+def value_rule(name: str, what: str) -> str:
+    """`market_id`, `format` -> `market_id_format`."""
+    return f"{snake(name)}_{what}"
+
+
+def bounds(field: Field) -> str:
+    """The range of a number in words."""
+    if field.min is None:
+        return f"above {field.max:.15g}"
+    return (
+        f"outside {field.min:.15g} to {field.max:.15g}"
+        if field.max is not None
+        else f"below {field.min:.15g}"
+    )
+
+
+def field_rules(payload: tuple[Field, ...], guarded: tuple[Field, ...] = ()) -> tuple[Rule, ...]:
+    """The error rules that the fields state.
+
+    Of `guarded` fields, which have rules in every kind, only `required` becomes a rule.
+    """
+    known = {field.name for field in guarded}
+    rules: list[Rule] = []
+    for field in payload:
+        if field.required and not field.one_of:
+            rules.append(_required(field))
+        if field.name not in known:
+            rules += _value_rules(field)
+    for group in dict.fromkeys(field.one_of for field in payload if field.one_of):
+        members = [field.name for field in payload if field.one_of == group]
+        given = " or ".join(f"p.{name} is not null" for name in members)
+        message = f"none of {', '.join(members)} is given"
+        rules.append(Rule(name=f"{group}_required", severity="error", check=given, message=message))
+    return tuple(rules)
+
+
+def _required(field: Field) -> Rule:
+    blank = f" and trim(p.{field.name}) <> ''" if field.type in ("string", "timestamp", "date") else ""
+    return Rule(
+        name=required_rule(field.name),
+        severity="error",
+        check=f"p.{field.name} is not null{blank}",
+        message=f"{field.name} is missing",
+    )
+
+
+def _value_rules(field: Field) -> Iterator[Rule]:
+    def rule(name: str, check: str, message: str) -> Rule:
+        return Rule(
+            name=name,
+            severity="error",
+            check=f"p.{field.name} is null or {check}",
+            message=f"{field.name} {message}",
+        )
+
+    value = f"p.{field.name}"
+    shown = f"{{p.{field.name}}}"
+    if field.type in ("timestamp", "date"):
+        form = "an RFC 3339 time with its offset" if field.type == "timestamp" else "a day, YYYY-MM-DD"
+        yield rule(
+            value_rule(field.name, "format"), f"given_{field.name} is not null", f"'{shown}' is not {form}"
+        )
+    if field.pattern:
+        text = field.pattern.removeprefix("^").removesuffix("$").replace("\\", "\\\\").replace("'", "\\'")
+        whole = rf"'\\A(?:{text})\\z'"  # $ would let a line end pass
+        yield rule(
+            value_rule(field.name, "format"),
+            f"{value} rlike {whole}",
+            f"'{shown}' has not the form of one ({field.description})",
+        )
+    if field.enum:
+        listed = ", ".join(f"'{word}'" for word in field.enum)
+        yield rule(
+            value_rule(field.name, "known"),
+            f"{value} in ({listed})",
+            f"'{shown}' is not one of {', '.join(field.enum)}",
+        )
+    if field.min_length is not None or field.max_length is not None:
+        low = field.min_length or 0
+        high = field.max_length or 2**31 - 1
+        length = f"char_length({value})"
+        message = f"has {{{length}}} characters, not {low} to {high}"
+        yield rule(value_rule(field.name, "length"), f"{length} between {low} and {high}", message)
+    if field.type == "integer":
+        yield rule(
+            measure_rule(field.name, "whole"), f"{value} = floor({value})", f"{shown} is not a whole number"
+        )
+    if field.above is not None:
+        name = measure_rule(field.name, "positive")
+        yield rule(name, f"{value} > {field.above}", f"{shown} is not above {field.above:g}")
+    if field.min is not None or field.max is not None:
+        ends = ((">=", field.min), ("<=", field.max))
+        check = " and ".join(f"{value} {sign} {end}" for sign, end in ends if end is not None)
+        yield rule(measure_rule(field.name, "range"), f"({check})", f"{shown} lies {bounds(field)}")

@@ -1,0 +1,68 @@
+"""Rules of a kind with the values of their knobs, and those among them that look at earlier events."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from lakehouse.contracts.check_source import UnsupportedSqlError
+from lakehouse.contracts.contract import ContractError, every_kind, kinds
+from lakehouse.contracts.schema import Rule
+
+Check = TypeVar("Check")
+KNOB = re.compile(r"\$\{(\w+)\}")
+
+
+def with_knobs(table: str, rules: Iterable[Rule], knobs: Mapping[str, object]) -> tuple[Rule, ...]:
+    """The rules with every `${knob}` replaced.
+
+    Raises ContractError naming table, rule and knob when there is no such knob.
+    """
+    rules = tuple(rules)
+    unknown = [
+        f"{table}, rule '{rule.name}': no knob '{name}'"
+        for rule in rules
+        for name in KNOB.findall(rule.check + rule.message)
+        if name not in knobs
+    ]
+    if unknown:
+        raise ContractError("; ".join(unknown))
+    fill = partial(KNOB.sub, lambda match: str(knobs[match[1]]))
+    return tuple(
+        rule.model_copy(update={"check": fill(rule.check), "message": fill(rule.message)}) for rule in rules
+    )
+
+
+def history_rules(kind: str, knobs: Mapping[str, object]) -> tuple[Rule, ...]:
+    """The kind's own rules that read the stream, with their knobs: those that its validator judges.
+
+    The rules of every kind that read the stream are left out: the index of event ids judges them.
+    """
+    common = {rule.name for rule in identity_rules()}
+    contract = kinds()[kind]
+    own = (rule for rule in contract.rules if rule.reads == "stream" and rule.name not in common)
+    return with_knobs(contract.table, own, knobs)
+
+
+def identity_rules() -> tuple[Rule, ...]:
+    """The rules of every kind that read the stream: those that the index of event ids judges."""
+    return tuple(rule for rule in every_kind().rules if rule.reads == "stream")
+
+
+def compile_checks(
+    table: str,
+    rules: Iterable[Rule],
+    compile_check: Callable[[str, tuple[str, ...]], Check],
+    names: tuple[str, ...],
+) -> dict[str, Check]:
+    """Rule -> its check compiled over the evidence `names`, by `row_violation` or `column_violation`.
+
+    Raises ContractError naming table and rule for a check that the evidence does not allow.
+    """
+    checks = {}
+    for rule in rules:
+        try:
+            checks[rule.name] = compile_check(rule.check, names)
+        except UnsupportedSqlError as error:
+            raise ContractError(f"{table}, rule '{rule.name}': {error}") from None
+    return checks

@@ -1,0 +1,100 @@
+"""Names that the SQL of a rule reads, so that a misspelt column is reported when contracts load."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from sqlglot import exp
+from sqlglot.dialects.spark import Spark
+from sqlglot.errors import ParseError, TokenError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from lakehouse.contracts.schema import Rule
+
+# What the rules of every kind may read besides columns, payload fields and offers
+# (lakehouse/silver/payload.py and verdicts.py make them).
+KAFKA_COLUMNS = {"topic", "partition", "offset", "event_id", "source", "received_at", "content_type"}
+PAYLOAD_COLUMNS = {"text", "field_names", "plain", "malformed", "given_time", "is_replay", "kind"}
+ALWAYS = KAFKA_COLUMNS | PAYLOAD_COLUMNS | {"ingested_at", "event_time"}
+# Names that no column of a kind may take.
+RESERVED = PAYLOAD_COLUMNS | {"p", "mask", "reasons", "content_type"}
+PLACEHOLDER = re.compile(r"\$\{\w+\}")
+EXPRESSION = re.compile(r"\{([^{}]+)\}")
+DIALECT = Spark()
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a rule may read: columns (offers included) and payload fields."""
+
+    columns: frozenset[str]
+    fields: frozenset[str]
+
+
+@cache
+def parse_sql(sql: str) -> exp.Expr:
+    """The syntax tree of one Spark SQL expression. Raises ValueError with the reason when it is none."""
+    try:
+        tokens = DIALECT.tokenize(sql)
+    except TokenError:
+        raise ValueError(f"a quote is not closed in: {sql}") from None
+    if not _brackets_match(tokens):
+        raise ValueError(f"the brackets do not match in: {sql}")
+    try:
+        trees = DIALECT.parser().parse(tokens, sql)
+    except ParseError as error:
+        reason = error.errors[0]["description"] if error.errors else str(error)
+        raise ValueError(f"no SQL expression ({reason}): {sql}") from None
+    if len(trees) != 1 or trees[0] is None:
+        raise ValueError(f"not one SQL expression: {sql}")
+    return trees[0]
+
+
+def rule_faults(rule: Rule, names: Names) -> list[str]:
+    """What is wrong with the SQL of a rule's check and message.
+
+    Of a rule that reads the stream only the form is checked: its names are evidence, which its validator
+    knows.
+    """
+    any_name = rule.reads == "stream"
+    faults = list(_sql_faults(rule.check, names, any_name))
+    message = PLACEHOLDER.sub("0", rule.message)
+    words = EXPRESSION.sub("", message)
+    if "{" in words or "}" in words:
+        faults.append(f"the braces do not match in: {rule.message}")
+    for expression in EXPRESSION.findall(message):
+        faults += _sql_faults(expression, names, any_name)
+    return list(dict.fromkeys(faults))
+
+
+def _sql_faults(sql: str, names: Names, any_name: bool) -> Iterator[str]:
+    try:
+        tree = parse_sql(PLACEHOLDER.sub("0", sql))
+    except ValueError as error:
+        yield str(error)
+        return
+    if not any_name:
+        unknown = (name for name in column_names(tree) if not _is_known(name, names))
+        yield from (f"no column '{name}' in: {sql}" for name in dict.fromkeys(unknown))
+
+
+def column_names(tree: exp.Expr) -> list[str]:
+    """Names of the columns that an expression reads, without parameters of lambdas; fields as `p.name`."""
+    return [".".join(part.name for part in column.parts) for column in tree.find_all(exp.Column)]
+
+
+def _is_known(name: str, names: Names) -> bool:
+    head, *rest = name.split(".")
+    if head == "p":
+        return bool(rest) and (rest[0] in names.fields or rest[0] == "_corrupt")
+    return head in names.columns or head in ALWAYS
+
+
+def _brackets_match(tokens: list[Token]) -> bool:
+    depth = 0
+    for token in tokens:
+        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
+        if depth < 0:
+            return False
+    return depth == 0

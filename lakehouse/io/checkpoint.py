@@ -1,0 +1,124 @@
+"""Spark's checkpoint, read without Spark: planned and finished batches, and the offsets of each."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import KafkaException
+
+from conf.settings import settings
+from lakehouse.contracts.contract import kinds
+from lakehouse.event import TOPIC_PREFIX
+from lakehouse.io.kafka import any_is_open, partition_bounds
+
+Positions = dict[str, dict[str, int]]  # topic -> partition -> next offset
+
+
+@dataclass(frozen=True)
+class BatchOffsets:
+    """Offsets of one micro-batch, [start, end) per topic and partition, and its time in milliseconds."""
+
+    start: Positions
+    end: Positions
+    timestamp_ms: int
+
+    @property
+    def time(self) -> datetime:
+        """`ingested_at` of the batch's rows."""
+        return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Records per topic; topics without any are left out."""
+        counts = {
+            topic: sum(
+                end - self.start.get(topic, {}).get(partition, end) for partition, end in partitions.items()
+            )
+            for topic, partitions in self.end.items()
+        }
+        return {topic: count for topic, count in counts.items() if count}
+
+
+def checkpoint_dir(state_dir: Path | None = None) -> Path:
+    """The folder that Spark writes; `state_dir`: of another home."""
+    return (state_dir or settings().state_dir) / "checkpoint"
+
+
+def stream_id() -> str | None:
+    """The checkpoint's uuid; None when there is no checkpoint. Raises ValueError when it cannot be read."""
+    file = checkpoint_dir() / "metadata"
+    return str(json.loads(file.read_text())["id"]) if file.exists() else None
+
+
+def planned_batches(state_dir: Path | None = None) -> list[int]:
+    """Numbers of the batches whose offsets are noted, ascending."""
+    return _batch_numbers(checkpoint_dir(state_dir) / "offsets")
+
+
+def finished_batches(state_dir: Path | None = None) -> list[int]:
+    """Numbers of the batches that are done, ascending."""
+    return _batch_numbers(checkpoint_dir(state_dir) / "commits")
+
+
+def batch_under_way() -> bool:
+    """Whether a batch is planned and not finished: between its commits the tables cannot agree."""
+    return planned_batches()[-1:] != finished_batches()[-1:]
+
+
+def source_has_begun() -> bool:
+    """Whether the source has noted the offsets at which it begins."""
+    return _source_file().exists()
+
+
+def first_offsets() -> Positions:
+    """Offsets at which the source began. Raises OSError before its first batch."""
+    text = _source_file().read_text()
+    positions: Positions = json.loads(text[text.index("{") :])
+    return positions
+
+
+def batch_offsets(batch_id: int) -> BatchOffsets:
+    """What the checkpoint notes of a batch before it runs.
+
+    Raises OSError, ValueError, IndexError or KeyError when the checkpoint is damaged.
+    """
+    end, metadata = _read_offsets(batch_id)
+    start = _read_offsets(batch_id - 1)[0] if batch_id > 0 else first_offsets()
+    return BatchOffsets(start, end, int(metadata["batchTimestampMs"]))
+
+
+def count_waiting(bootstrap: str | None = None, state_dir: Path | None = None) -> int | None:
+    """Records in Kafka that no finished batch has covered; None when Kafka does not answer.
+
+    Unlike the stream's own status it is right after the stream was killed.
+    """
+    finished = finished_batches(state_dir)  # first: records that arrive meanwhile then count as waiting
+    positions = _read_offsets(finished[-1], state_dir)[0] if finished else {}
+    if not any_is_open(bootstrap):
+        return None  # librdkafka would wait for its time limit
+    topics = [*(TOPIC_PREFIX + kind for kind in kinds()), *settings().kafka.legacy_topics]
+    try:
+        bounds = partition_bounds(topics, bootstrap)
+    except KafkaException:
+        return None
+    return sum(
+        max(end - positions.get(topic, {}).get(partition, 0), 0)
+        for topic, partitions in bounds.items()
+        for partition, (_, end) in partitions.items()
+    )
+
+
+def _read_offsets(batch_id: int, state_dir: Path | None = None) -> tuple[Positions, dict[str, Any]]:
+    """(end offsets, metadata) of a planned batch. The file: version, metadata, then one line per source."""
+    lines = (checkpoint_dir(state_dir) / "offsets" / str(batch_id)).read_text().splitlines()
+    return json.loads(lines[2]), json.loads(lines[1])
+
+
+def _source_file() -> Path:
+    return checkpoint_dir() / "sources" / "0" / "0"
+
+
+def _batch_numbers(log: Path) -> list[int]:
+    return sorted(int(file.name) for file in log.glob("[0-9]*") if file.name.isdigit())

@@ -1,0 +1,201 @@
+"""Kafka: client settings, topics, offsets, and producers that report when the broker has acknowledged."""
+
+import asyncio
+import socket
+import threading
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from conf.settings import settings
+from lakehouse.event import Event
+
+Header = tuple[str, bytes]
+# The doors report an absent broker in their responses; librdkafka would log it ten times a second.
+QUIET = {"log_level": 0, "error_cb": lambda error: None}
+
+
+class NotAcknowledged(RuntimeError):
+    """Kafka has not confirmed a record in time: it may be lost."""
+
+
+def is_open(host: str, port: int, timeout_seconds: float = 1.0) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        socket.create_connection((host, port), timeout_seconds).close()
+    except OSError:
+        return False
+    return True
+
+
+def any_is_open(bootstrap: str | None = None) -> bool:
+    """Whether one of the brokers (knob `kafka.bootstrap` unless given) accepts connections."""
+    servers = (server.partition(":") for server in (bootstrap or settings().kafka.bootstrap).split(","))
+    return any(is_open(host, int(port)) for host, _, port in servers)
+
+
+def client_config(bootstrap: str | None = None) -> dict[str, Any]:
+    """Settings of every Kafka client; the brokers are those of the knob `kafka.bootstrap` unless given."""
+    return {"bootstrap.servers": bootstrap or settings().kafka.bootstrap, **QUIET}
+
+
+def broker_answers(timeout_seconds: float = 1.0) -> bool:
+    """Whether Kafka answers a metadata request."""
+    admin = AdminClient(client_config())
+    try:
+        admin.list_topics(timeout=timeout_seconds)
+    except KafkaException:
+        return False
+    return True
+
+
+def producer_config(linger_ms: int = 5) -> dict[str, Any]:
+    """acks=all and idempotent; a record not confirmed in time fails instead of waiting in memory."""
+    return {
+        **client_config(),
+        "enable.idempotence": True,
+        "acks": "all",
+        "compression.type": "lz4",
+        "linger.ms": linger_ms,
+        "partitioner": "murmur2_random",
+        "message.max.bytes": 2_000_000,
+        "message.timeout.ms": int(settings().kafka.acknowledge_timeout_seconds * 1000),
+        "socket.keepalive.enable": True,
+        "reconnect.backoff.max.ms": 1000,
+    }
+
+
+def partition_of(together: str | None) -> int:
+    """Partition of all records with this text, the same in every process; -1 (by key) without one."""
+    return zlib.crc32(together.encode("utf-8", "replace")) % settings().kafka.partitions if together else -1
+
+
+def dead_letter_headers(door: str, reason: str, topic: str) -> list[Header]:
+    """Headers added to a dead-letter record: who refused it, why, and its topic."""
+    return [("door", door.encode()), ("reason", reason.encode()), ("original_topic", topic.encode())]
+
+
+def create_topics(names: Sequence[str]) -> list[str]:
+    """Create the missing topics; returns their names. Raises KafkaException when the broker refuses."""
+    knobs = settings().kafka
+    admin = AdminClient(client_config())
+    existing = admin.list_topics(timeout=10).topics
+    missing = [name for name in names if name not in existing]
+    config = {"retention.ms": str(knobs.retention_hours * 3_600_000), "max.message.bytes": "2097152"}
+    futures = (
+        admin.create_topics([NewTopic(name, knobs.partitions, 1, config=config) for name in missing])
+        if missing
+        else {}
+    )
+    for name, future in futures.items():
+        try:
+            future.result(timeout=15)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise RuntimeError(f"topic {name} could not be created: {error}") from error
+    return missing
+
+
+def partition_bounds(
+    topics: Sequence[str], bootstrap: str | None = None
+) -> dict[str, dict[str, tuple[int, int]]]:
+    """First and next offset that Kafka holds, per topic and partition. Topics that do not exist are left out.
+
+    Raises KafkaException when the broker does not answer within 5 s.
+    """
+    consumer = Consumer({**client_config(bootstrap), "group.id": "lumbung-offsets"})
+    try:
+        existing = consumer.list_topics(timeout=5).topics
+        return {
+            topic: {
+                str(number): consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=5)
+                for number in existing[topic].partitions
+            }
+            for topic in topics
+            if topic in existing
+        }
+    finally:
+        consumer.close()
+
+
+def publish(events: Sequence[Event]) -> None:
+    """Publish the events and wait for Kafka. Raises NotAcknowledged when one is not acknowledged in time."""
+    failures: list[str] = []
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            failures.append(error.str())
+
+    producer = Producer(producer_config())
+    try:
+        for event in events:
+            producer.produce(
+                event.topic, event.value, event.key, headers=event.headers, on_delivery=delivered
+            )
+            producer.poll(0)
+        waiting = producer.flush(settings().kafka.acknowledge_timeout_seconds * 2)
+    except (KafkaException, BufferError) as error:
+        raise NotAcknowledged(str(error)) from None
+    if failures or waiting:
+        raise NotAcknowledged(failures[0] if failures else f"{waiting} records wait")
+
+
+class AcknowledgedProducer:
+    """For asyncio: `await send(…)` returns after Kafka has acknowledged, or raises NotAcknowledged."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._producer = Producer(producer_config())
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name="kafka-poll", daemon=True)
+        self._thread.start()
+
+    def _poll(self) -> None:
+        while not self._stopping.is_set():
+            self._producer.poll(0.1)
+
+    async def send(
+        self, topic: str, key: str, value: bytes, headers: Sequence[Header], together: str | None = None
+    ) -> tuple[int, int]:
+        """Partition and offset of the acknowledged record. Records of one `together` share a partition."""
+        future: asyncio.Future[tuple[int, int]] = self._loop.create_future()
+
+        def settle(error: KafkaError | None, partition: int, offset: int) -> None:
+            if future.done():  # the caller no longer waits
+                return
+            if error is None:
+                future.set_result((partition, offset))
+            else:
+                future.set_exception(NotAcknowledged(error.str()))
+
+        def delivered(error: KafkaError | None, message: Any) -> None:
+            self._loop.call_soon_threadsafe(settle, error, message.partition(), message.offset())
+
+        try:
+            self._producer.produce(
+                topic, value, key, partition_of(together), delivered, headers=list(headers)
+            )
+        except BufferError:
+            raise NotAcknowledged("too many records wait for the broker") from None
+        except KafkaException as error:
+            raise NotAcknowledged(str(error)) from None
+        return await future
+
+    def reachable(self, timeout_seconds: float = 1.0) -> bool:
+        """Whether the broker answers a metadata request."""
+        try:
+            self._producer.list_topics(timeout=timeout_seconds)
+        except KafkaException:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Wait for what is under way, then stop the poll thread."""
+        await self._loop.run_in_executor(
+            None, self._producer.flush, settings().kafka.acknowledge_timeout_seconds
+        )
+        self._stopping.set()
+        self._thread.join(timeout=2)

@@ -1,0 +1,52 @@
+"""Maintenance between two batches: merge small files, remove old files and log entries."""
+
+import itertools
+import logging
+import time
+from collections.abc import Sequence
+
+from conf.settings import settings
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.delta import compact, open_table, vacuum
+
+log = logging.getLogger("lumbung.maintenance")
+
+
+class Maintenance:
+    """For the tables of one writer, which calls it between two writes: concurrent commits would conflict."""
+
+    def __init__(self, tables: Sequence[str]) -> None:
+        growing = [name for name in tables if contracts()[name].refresh not in ("fold", "overwrite")]
+        self._compact_next = itertools.cycle(growing)
+        self._vacuum_next = itertools.cycle(tables)
+        self._compacted_at = {name: open_table(name).version() for name in tables}
+        self._vacuumed_at = dict.fromkeys(tables, time.monotonic())
+
+    def take_turn(self) -> None:
+        """Compact the next table if it has enough new commits; vacuum another if it is due."""
+        if table := next(self._compact_next, None):
+            self._compact(table)
+        table = next(self._vacuum_next, None)
+        if table and time.monotonic() - self._vacuumed_at[table] > 60 * settings().lake.vacuum_minutes:
+            self._vacuum(table)
+
+    def _compact(self, name: str) -> None:
+        table = open_table(name)
+        if table.version() - self._compacted_at[name] < settings().lake.compact_after_commits:
+            return
+        began = time.monotonic()
+        metrics = compact(name)
+        self._compacted_at[name] = open_table(name).version()
+        log.info(
+            "%s: %s files merged into %s in %.2f s",
+            name,
+            metrics["numFilesRemoved"],
+            metrics["numFilesAdded"],
+            time.monotonic() - began,
+        )
+
+    def _vacuum(self, name: str) -> None:
+        began = time.monotonic()
+        removed = vacuum(name)
+        self._vacuumed_at[name] = time.monotonic()
+        log.info("%s: %d unreferenced files removed in %.2f s", name, removed, time.monotonic() - began)

@@ -1,0 +1,77 @@
+"""Status files of the long-running processes: each is written by its process and read by the others."""
+
+from pathlib import Path
+from typing import Any, Literal, NotRequired, TypedDict, cast
+
+from conf.runtime.status_files import read_json
+from conf.settings import settings
+
+STREAM = "progress.json"
+BACKGROUND_GOLD = "background_gold.json"
+TRAINER = "trainer.json"
+
+
+class StreamStatus(TypedDict):
+    """The stream after its newest batch. Times are UTC, RFC 3339."""
+
+    pid: int
+    stream_id: str
+    batch_id: int | None
+    state: Literal["starting", "running", "stopped"]
+    batch_seconds: float | None
+    batch_rows: int
+    lag_events: int
+    positions: dict[str, dict[str, int]]  # topic -> partition -> next offset
+    rows_total: dict[str, int]  # in, silver, quarantine, duplicates; since the process started
+    oldest_received_at: NotRequired[str]  # first receipt among the newest batch's events
+    updated_at: str
+
+
+class JobStatus(TypedDict):
+    """One background job after its newest run."""
+
+    seconds: float
+    failure: str | None
+    done_at: str | None  # end of the newest run that did not fail
+
+
+class BackgroundGoldStatus(TypedDict):
+    """The process that refreshes gold in the background."""
+
+    pid: int
+    state: Literal["waiting", "running", "stopped"]
+    rounds: int
+    round_seconds: float | None
+    jobs: dict[str, JobStatus]
+    updated_at: str
+
+
+class TrainerStatus(TypedDict):
+    """The process that starts training."""
+
+    pid: int
+    state: Literal["waiting", "running", "stopped"]
+    rounds: int
+    round: dict[str, Any] | None  # arguments and reason of the round under way
+    failure: str | None
+    updated_at: str
+
+
+def status_file(name: str, state_dir: Path | None = None) -> Path:
+    """Path of one of the files above; `state_dir`: of another home."""
+    return (state_dir or settings().state_dir) / name
+
+
+def stream_status(state_dir: Path | None = None) -> StreamStatus | None:
+    """The last status of the stream; None before its first start."""
+    return cast(StreamStatus | None, read_json(status_file(STREAM, state_dir)))
+
+
+def background_gold_status(state_dir: Path | None = None) -> BackgroundGoldStatus | None:
+    """The last status of the background gold process; None before its first start."""
+    return cast(BackgroundGoldStatus | None, read_json(status_file(BACKGROUND_GOLD, state_dir)))
+
+
+def trainer_status(state_dir: Path | None = None) -> TrainerStatus | None:
+    """The last status of the trainer; None before its first start."""
+    return cast(TrainerStatus | None, read_json(status_file(TRAINER, state_dir)))

@@ -1,0 +1,57 @@
+"""DuckDB over tables: in UTC, over Arrow, with external access only where a caller hands a table in."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import Contract, contracts
+from lakehouse.io.delta import open_if_exists
+from lakehouse.paths import view_name
+
+
+def connect(threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """An in-memory database in UTC that sees no Python variables. `threads`: cores it may use; None: all."""
+    connection = duckdb.connect(config={"threads": threads} if threads else {})
+    connection.execute("set timezone = 'UTC'; set python_enable_replacements = false")
+    return connection
+
+
+def run_sql(
+    sql: str, tables: Mapping[str, Any], parameters: Mapping[str, Any] | None = None, threads: int = 1
+) -> pa.Table:
+    """Rows of one statement over Arrow tables, datasets or readers, each known by its key in `tables`."""
+    with connect(threads) as connection:
+        for name, table in tables.items():
+            connection.register(name, table)
+        return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+
+
+def run_contract_sql(contract: Contract, tables: Mapping[str, Any]) -> pa.Table:
+    """A gold table's own `sql` over `tables`, in the contract's columns, types and sort order."""
+    order = f" order by {', '.join(contract.sort_by)}" if contract.sort_by else ""
+    rows = run_sql(f"select * from ({contract.sql}) as answer{order}", tables)
+    return rows.select(contract.column_names).cast(arrow_schema(contract))
+
+
+def lake_database(
+    names: Iterable[str], versions: Mapping[str, int] | None = None, root: str | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A database with the tables as `silver_prices` and `silver.prices`.
+
+    A table without a commit is empty.
+    """
+    connection = connect()
+    for name in names:
+        table = open_if_exists(name, (versions or {}).get(name), root)
+        layer, _, short = name.partition(".")
+        connection.register(
+            view_name(name),
+            table.to_pyarrow_dataset() if table else arrow_schema(contracts()[name]).empty_table(),
+        )
+        connection.execute(
+            f'create schema if not exists {layer}; create view {layer}."{short}" as from {view_name(name)}'
+        )
+    return connection

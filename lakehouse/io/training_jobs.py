@@ -1,0 +1,167 @@
+"""The queue of training jobs: the API submits, the trainer runs them. One SQLite file on a local disk."""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from conf.settings import settings
+
+Status = Literal["queued", "running", "succeeded", "failed", "rejected"]  # rejected: trained, failed the gate
+OPEN = ("queued", "running")
+BUSY_SECONDS = 5.0  # a writer holds the file for milliseconds
+TABLE = """create table if not exists jobs (
+    job_id text primary key, status text not null, progress_pct real not null, run_id text,
+    promoted integer not null, detail text, created_at text not null, finished_at text, models text not null,
+    commodities text not null, reason text not null, by text not null)"""
+COLUMNS = (
+    "job_id, status, progress_pct, run_id, promoted, detail, created_at, finished_at, models, commodities, "
+    "reason, by"
+)
+
+
+class JobRunning(Exception):
+    """Another job is queued or running; its id is `job_id`."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"training job {job_id} is not finished yet")
+        self.job_id = job_id
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training job. Empty `models` or `commodities` means all of them; times are UTC."""
+
+    job_id: str
+    status: Status
+    progress_pct: float  # 0-100
+    run_id: str | None  # of MLflow
+    promoted: bool  # at least one commodity has a new champion
+    detail: str | None
+    created_at: datetime
+    finished_at: datetime | None
+    models: tuple[str, ...]
+    commodities: tuple[str, ...]
+    reason: str
+    by: str
+
+
+def submit(models: Sequence[str], commodities: Sequence[str], reason: str, by: str) -> Job:
+    """Queue a job. Raises JobRunning when one is queued or running."""
+    with _store() as store:
+        waiting = store.execute(f"select job_id from jobs where status in {OPEN}").fetchone()
+        if waiting:
+            raise JobRunning(waiting[0])
+        job_id = f"train-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+        row = {
+            "job_id": job_id,
+            "status": "queued",
+            "progress_pct": 0.0,
+            "promoted": 0,
+            "created_at": _now(),
+            "models": json.dumps([*models]),
+            "commodities": json.dumps([*commodities]),
+            "reason": reason,
+            "by": by,
+        }
+        names = ", ".join(row)
+        store.execute(f"insert into jobs ({names}) values ({', '.join('?' * len(row))})", tuple(row.values()))
+        return _read(store, job_id)
+
+
+def job(job_id: str) -> Job | None:
+    """The job of that id; None when there is none."""
+    if not _file_exists():
+        return None
+    with _store() as store:
+        row = store.execute(f"select {COLUMNS} from jobs where job_id = ?", (job_id,)).fetchone()
+    return _job(row) if row else None
+
+
+def take() -> Job | None:
+    """Start the oldest queued job and return it; None when there is none or one is running."""
+    with _store() as store:
+        row = store.execute(
+            f"select job_id, status from jobs where status in {OPEN} order by created_at, rowid"
+        ).fetchone()
+        if row is None or row[1] == "running":
+            return None
+        store.execute("update jobs set status = 'running' where job_id = ?", (row[0],))
+        return _read(store, row[0])
+
+
+def progress(job_id: str, pct: float) -> None:
+    """Record the progress of a running job; it never decreases."""
+    with _store() as store:
+        store.execute(
+            "update jobs set progress_pct = max(progress_pct, min(?, 100.0))"
+            " where job_id = ? and status = 'running'",
+            (pct, job_id),
+        )
+
+
+def finish(job_id: str, status: Status, promoted: bool, run_id: str | None, detail: str | None) -> None:
+    """End a job that is queued or running; one that has ended stays as it is."""
+    with _store() as store:
+        store.execute(
+            "update jobs set status = ?, promoted = ?, run_id = ?, detail = ?, finished_at = ?,"
+            " progress_pct = case when ? = 'failed' then progress_pct else 100.0 end"
+            f" where job_id = ? and status in {OPEN}",
+            (status, int(promoted), run_id, detail, _now(), status, job_id),
+        )
+
+
+def requeue() -> list[str]:
+    """Queue the jobs again that a stopped trainer left running; returns their ids.
+
+    Only the lock holder calls it.
+    """
+    with _store() as store:
+        job_ids = [row[0] for row in store.execute("select job_id from jobs where status = 'running'")]
+        store.execute("update jobs set status = 'queued' where status = 'running'")
+    return job_ids
+
+
+@contextmanager
+def _store() -> Iterator[sqlite3.Connection]:
+    """One exclusive transaction: a read and the write that follows are one step for all processes."""
+    file = settings().state_dir / "training.sqlite"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)) as store:
+        store.execute("begin immediate")
+        try:
+            store.execute(TABLE)
+            yield store
+        except BaseException:
+            store.execute("rollback")
+            raise
+        store.execute("commit")
+
+
+def _file_exists() -> bool:
+    return (settings().state_dir / "training.sqlite").exists()
+
+
+def _read(store: sqlite3.Connection, job_id: str) -> Job:
+    return _job(store.execute(f"select {COLUMNS} from jobs where job_id = ?", (job_id,)).fetchone())
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    fields = dict(zip(COLUMNS.split(", "), row, strict=True))
+    finished_at = fields["finished_at"]
+    fields |= {
+        "promoted": bool(fields["promoted"]),
+        "created_at": datetime.fromisoformat(fields["created_at"]),
+        "finished_at": datetime.fromisoformat(finished_at) if finished_at else None,
+        "models": tuple(json.loads(fields["models"])),
+        "commodities": tuple(json.loads(fields["commodities"])),
+    }
+    return Job(**fields)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

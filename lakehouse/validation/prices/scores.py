@@ -1,0 +1,204 @@
+"""Scores and flags of a price by the statistics of its series, for the stream, the day close and the API."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lakehouse.reference import Commodity
+from lakehouse.validation.prices import isolation_forest
+from lakehouse.validation.prices.statistics import friday_before, weekday
+from lakehouse.validation.prices.thresholds import Thresholds
+from lakehouse.validation.windows import Floats
+
+Flags = npt.NDArray[np.bool_]
+# Columns of silver.price_verdicts.
+Scores = dict[str, npt.NDArray[Any]]
+# Shares of the median: most changes of stable commodities are exactly zero.
+FLOOR_SD = 0.005
+FLOOR_IQR = 0.01
+FLOOR_MAD = 0.005
+# Log units.
+FLOOR_RESIDUAL = 0.01
+FLOOR_GAP = 0.02
+FLOOR_PACE = 1e-4
+# Log units; 10 is 2.3 away from 1.
+MAX_UNIT_TOLERANCE = 0.5
+WINDOW = ("n", "mean_idr", "sd_idr", "q1_idr", "q3_idr", "median_idr", "mad_idr", "national_move")
+
+
+def score(
+    prices: Floats,
+    day: int,
+    of: Mapping[str, Floats],
+    thresholds: Thresholds,
+    commodity: Commodity,
+    tolerance: float,
+    ai: bool = False,
+) -> Scores:
+    """Columns of silver.price_verdicts that follow from the price, one entry a row.
+
+    `prices`: rupiah, finite and above 0, all of the epoch day `day`. `of`: statistics of each row's series
+    (`statistics.NUMBERS`). `commodity`: its daily volatility is used until a series has its own. `tolerance`:
+    between two sources, as a log ratio. `ai`: evaluate the isolation forest for all rows, not only where its
+    vote decides.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log = np.log(prices)
+        warm = of["n"] >= thresholds.warmup_observations
+        age = day - of["last_day"]
+        move = log - of["last_log"]
+        carried = (
+            (weekday(day) >= 5) & (of["friday_day"] == friday_before(day)) & (prices == of["friday_idr"])
+        )
+        scores: Scores = {name: of[name] for name in WINDOW}
+        scores |= {
+            "last_price_idr": np.round(np.exp(of["last_log"]), 4),
+            "days_since_last": age,
+            "move": move,
+            "carried": carried,
+        }
+        scores |= _votes(prices, of, warm, thresholds)
+        scores |= _calibrated(log, move, age, of, warm & ~carried, thresholds)
+        scores |= _unit_error(prices, move, age, of, commodity.daily_volatility, thresholds)
+        scores |= _sources(log, of, tolerance, thresholds)
+        scores |= _plausibility(prices, log, day, of, warm, thresholds)
+        scores |= _forest(log, day, of, scores, warm, thresholds, ai)
+        scores["outside_band"] = (prices < commodity.band_idr[0]) | (prices > commodity.band_idr[1])
+        scores["votes"] = scores["zscore_flag"].astype(np.int32) + scores["iqr_flag"] + scores["ai_flag"]
+    scores["cause"] = _cause(of, warm, carried, thresholds)
+    return scores
+
+
+def _votes(prices: Floats, of: Mapping[str, Floats], warm: Flags, thresholds: Thresholds) -> Scores:
+    """z-score, IQR fence, deviation and Hampel over the 60-day window, every scale with its floor."""
+    middle = of["median_idr"]
+    zscore = np.abs(prices - of["mean_idr"]) / np.fmax(of["sd_idr"], FLOOR_SD * middle)
+    reach = thresholds.iqr * np.fmax(of["q3_idr"] - of["q1_idr"], FLOOR_IQR * middle)
+    deviation = np.abs(prices / middle - 1)
+    hampel = np.abs(prices - middle) / np.fmax(1.4826 * of["mad_idr"], FLOOR_MAD * middle)
+    by_name = {"zscore": zscore, "deviation": deviation, "hampel": hampel}
+    return {
+        **{name: np.where(warm, value, np.nan) for name, value in by_name.items()},
+        "zscore_flag": warm & (zscore > thresholds.zscore),
+        "iqr_flag": warm & ((prices < of["q1_idr"] - reach) | (prices > of["q3_idr"] + reach)),
+        "deviation_flag": warm & (deviation > thresholds.deviation),
+        "hampel_flag": warm & (hampel > thresholds.hampel),
+    }
+
+
+def _calibrated(
+    log: Floats, move: Floats, age: Floats, of: Mapping[str, Floats], judged: Flags, thresholds: Thresholds
+) -> Scores:
+    """Residual and geographic scores.
+
+    score_r: the move less the national move of the last closed day. score_g: the gap to the national level
+    less the usual gap. A move grows with the root of the days since the last price. It is `confirmed` when it
+    also leads away from the level of the last week: else it is the way back from a price that should not have
+    been accepted.
+    """
+    expected = np.where(np.isfinite(of["national_move"]), of["national_move"], 0.0)
+    residual = (move - expected) / np.sqrt(age)
+    score_r = np.abs(residual) / (of["residual_scale"] + FLOOR_RESIDUAL)
+    away = log - of["level_7"]
+    led_away = (np.sign(away) == np.sign(move)) & (np.abs(away) >= thresholds.confirmation * np.abs(move))
+    score_g = np.abs(log - of["national_level"] - of["gap_median"]) / (of["gap_scale"] + FLOOR_GAP)
+    return {
+        "score_r": np.where(judged, score_r, np.nan),
+        "confirmed": judged & (led_away | ~np.isfinite(away)),
+        "score_g": np.where(judged, score_g, np.nan),
+    }
+
+
+def _unit_error(
+    prices: Floats,
+    move: Floats,
+    age: Floats,
+    of: Mapping[str, Floats],
+    volatility: float,
+    thresholds: Thresholds,
+) -> Scores:
+    """`unit_power`: k in -3..3 when the ratio to the last accepted price is near 10^k, else 0."""
+    pace = np.fmax(
+        of["own_scale"] + FLOOR_PACE, np.where(of["n"] >= thresholds.warmup_observations, 0.0, volatility)
+    )
+    tolerance = np.clip(2 * pace * np.sqrt(age), thresholds.unit_tolerance, MAX_UNIT_TOLERANCE)
+    power = np.clip(np.rint(move / np.log(10)), -3, 3)
+    is_unit_error = (power != 0) & (np.abs(move - power * np.log(10)) <= tolerance)
+    power = np.where(is_unit_error, power, 0).astype(np.int32)
+    return {"unit_power": power, "suggested_price_idr": np.where(is_unit_error, prices / 10.0**power, np.nan)}
+
+
+def _sources(log: Floats, of: Mapping[str, Floats], tolerance: float, thresholds: Thresholds) -> Scores:
+    """Distance to the price that other sources lead to expect.
+
+    With too few pairs the tolerance is doubled, and there is never an error.
+    """
+    gap = log - of["source_log"]
+    paired = of["source_pairs"] >= thresholds.source_pairs
+    limit = np.where(np.isfinite(gap), np.where(paired, tolerance, 2 * tolerance), np.nan)
+    differs = np.abs(gap) > limit
+    return {
+        "source_gap": gap,
+        "source_tolerance": limit,
+        "source_pairs": np.where(np.isfinite(gap), of["source_pairs"], np.nan),
+        "source_differs": differs,
+        "source_mismatch": paired & (np.abs(gap) > 2 * tolerance),
+        "multi_source_ok": ~(differs & paired),
+    }
+
+
+def _plausibility(
+    prices: Floats, log: Floats, day: int, of: Mapping[str, Floats], warm: Flags, thresholds: Thresholds
+) -> Scores:
+    """Ratio to the national median, staleness among moving peers, national gap without own history."""
+    ratio = prices / of["national_median_idr"]
+    unchanged = (log == of["last_log"]) & (day - of["change_day"] > thresholds.stale_days)
+    return {
+        "national_ratio": ratio,
+        "stale": unchanged & (of["peers"] >= thresholds.min_peers) & (of["peers_moved"] >= 0.5),
+        "national_gap": ~warm & (np.abs(log - of["national_level"]) > thresholds.national_gap),
+    }
+
+
+def _forest(
+    log: Floats,
+    day: int,
+    of: Mapping[str, Floats],
+    scores: Scores,
+    warm: Flags,
+    thresholds: Thresholds,
+    everywhere: bool,
+) -> Scores:
+    """Isolation-forest score 0..1 where it can matter: under the seed policy with one other vote."""
+    one_vote = scores["zscore_flag"] ^ scores["iqr_flag"]
+    wanted = warm & (of["own_scale"] > 0) & ~scores["carried"]
+    if not everywhere:
+        wanted = wanted & one_vote & (thresholds.policy == "seed")
+    values = np.full(len(log), np.nan)
+    if wanted.any():
+        pace = of["own_scale"] + FLOOR_PACE
+        features = {
+            "score_r": scores["score_r"],
+            "score_g": scores["score_g"],
+            "pace": np.abs(scores["move"]) / pace,
+            "drift": np.abs(log - of["average_28"]) / (pace * np.sqrt(28)),
+            "days_since_change": day - of["change_day"],
+        }
+        values[wanted] = isolation_forest.score(
+            np.stack([features[name][wanted] for name in isolation_forest.FEATURES], axis=1)
+        )
+    return {"forest_score": values, "ai_flag": values > thresholds.forest}
+
+
+def _cause(
+    of: Mapping[str, Floats], warm: Flags, carried: Flags, thresholds: Thresholds
+) -> npt.NDArray[np.str_]:
+    """Why a validator abstained, the most important reason first; empty when none did."""
+    alone = ~np.isfinite(of["national_level"])
+    return np.select(
+        [~warm, carried, of["own_scale"] == 0, alone],
+        ["warmup", "carried", "zero_scale", "no_peer"],
+        default="",
+    )

@@ -1,0 +1,146 @@
+"""silver.price_verdicts -> the reports of one commodity in one channel, as [days, series] arrays."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.io.query import run_sql
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Series = tuple[str, str, str]  # provider, market_id, region_code
+TRUST_DAYS = 90
+NUMBERS = ("price", "time", "accepted", "reporters", "newcomer", "trust")
+# An event that was released or corrected has several verdicts: the newest counts. Of a series-day, one report
+# is
+# taken: one that is still refused, else the newest. T = (1 + accepted) / (2 + accepted + refused) over 90
+# days.
+REPORTS_SQL = """
+  with newest as (
+    select commodity, channel, provider, market_id, region_code, level, market_date, event_time, event_id,
+      price_idr, coalesce(device_id, '') as device, outcome = 'quarantine' as refused
+    from verdicts
+    where market_date > $since
+    qualify row_number() over (partition by event_id order by ingested_at desc, released desc) = 1
+  ), device_days as (
+    select device, market_date, count(*) filter (not refused) as accepted, count(*) filter (refused) as
+    refused from newest where device <> '' group by all ), trusted as ( select device, market_date, (1 +
+    sum(accepted) over past) / (2 + sum(accepted) over past + sum(refused) over past) as trust from
+    device_days window past as (partition by device order by market_date range between interval {trust_days}
+    days preceding and current row exclude current row) ), firsts as ( select commodity, channel, provider,
+    market_id, region_code, device, min(market_date) as first_day from newest group by all ), openings as (
+    select commodity, channel, provider, market_id, region_code, min(market_date) as opened from newest group
+    by all ), days as ( select commodity, channel, provider, market_id, region_code, level, market_date,
+    arg_max(price_idr, row(refused, event_time, event_id)) as price, arg_max(device, row(refused, event_time,
+    event_id)) as device, arg_max(epoch_us(event_time), row(refused, event_time, event_id)) as time,
+    arg_max(price_idr, row(event_time, event_id)) filter (not refused) as accepted, count(distinct device) as
+    reporters from newest group by all ) select d.* exclude (device), coalesce(t.trust, case when d.device <>
+    '' then 0.5 end) as trust, (d.device <> '' and d.reporters = 1 and f.first_day = d.market_date and
+    o.opened < d.market_date)::int as newcomer from days d left join trusted t on t.device = d.device and
+    t.market_date = d.market_date join firsts f on (f.commodity, f.channel, f.provider, f.market_id,
+    f.region_code, f.device) = (d.commodity, d.channel, d.provider, d.market_id, d.region_code, d.device) join
+    openings o on (o.commodity, o.channel, o.provider, o.market_id, o.region_code) = (d.commodity, d.channel,
+    d.provider, d.market_id, d.region_code) order by d.commodity, d.channel, d.market_date
+"""
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Reports of one commodity in one channel; arrays are [days, series].
+
+    `accepted` is None for prices without verdicts: then the alarms of the job itself decide.
+    """
+
+    commodity: str
+    channel: str
+    series: tuple[Series, ...]
+    levels: tuple[str, ...]  # market or province, of each series
+    days: Ints  # epoch days with a report, ascending
+    price: Floats  # rupiah; NaN where nobody reported
+    time: Ints  # event time, microseconds since 1970
+    accepted: Floats | None  # closing price that silver accepted
+    reporters: Floats = field(repr=False)  # distinct devices, 1 for a source without; NaN without a report
+    newcomer: Flags = field(repr=False)  # the only reporter had never reported the series before
+    trust: Floats = field(repr=False)  # 0..1, of the reporting device; NaN without a device
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Province code of each series."""
+        return tuple(region for _, _, region in self.series)
+
+    def until(self, rows: int) -> "Reports":
+        """The first `rows` days: what was known at the close of the last of them."""
+        return replace(
+            self,
+            days=self.days[:rows],
+            price=self.price[:rows],
+            time=self.time[:rows],
+            accepted=None if self.accepted is None else self.accepted[:rows],
+            reporters=self.reporters[:rows],
+            newcomer=self.newcomer[:rows],
+            trust=self.trust[:rows],
+        )
+
+
+def reports_of_panel(
+    commodity: str, series: tuple[Series, ...], days: Ints, price: Floats, channel: str = "retail"
+) -> Reports:
+    """Reports made from prices alone, one reporter each: a published panel."""
+    reported = np.isfinite(price)
+    return Reports(
+        commodity=commodity,
+        channel=channel,
+        series=series,
+        levels=("province",) * len(series),
+        days=days,
+        price=price,
+        time=np.repeat(days[:, None] * 86_400_000_000, price.shape[1], axis=1),
+        accepted=None,
+        reporters=np.where(reported, 1.0, np.nan),
+        newcomer=np.zeros_like(reported),
+        trust=np.full(price.shape, np.nan),
+    )
+
+
+def read_reports(verdicts: object, since: object) -> Iterator[Reports]:
+    """Reports of each commodity and channel of silver.price_verdicts (dataset or table) after `since`."""
+    sql = REPORTS_SQL.format(trust_days=TRUST_DAYS)
+    rows = run_sql(sql, {"verdicts": verdicts}, {"since": since}, threads=2)
+    pairs = {(row["commodity"], row["channel"]) for row in rows.select(["commodity", "channel"]).to_pylist()}
+    for commodity, channel in sorted(pairs):
+        own = (pc.field("commodity") == commodity) & (pc.field("channel") == channel)
+        yield _pivot(commodity, channel, rows.filter(own))
+
+
+def _pivot(commodity: str, channel: str, rows: pa.Table) -> Reports:
+    """One row per series-day -> [days, series] arrays."""
+    keys = (rows[name].to_pylist() for name in ("provider", "market_id", "region_code"))
+    names: list[Series] = list(zip(*keys, strict=True))
+    level_of = dict(zip(names, rows["level"].to_pylist(), strict=True))
+    series = tuple(sorted(level_of))
+    column_of = {name: number for number, name in enumerate(series)}
+    column = np.array([column_of[name] for name in names])
+    epoch_days = rows["market_date"].cast(pa.int32()).to_numpy().astype(np.int64)
+    days, row = np.unique(epoch_days, return_inverse=True)
+    grid: dict[str, Floats] = {}
+    for name in NUMBERS:
+        grid[name] = np.full((len(days), len(series)), np.nan)
+        grid[name][row, column] = rows[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return Reports(
+        commodity=commodity,
+        channel=channel,
+        series=series,
+        levels=tuple(level_of[name] for name in series),
+        days=days,
+        price=grid["price"],
+        time=np.where(np.isfinite(grid["time"]), grid["time"], 0).astype(np.int64),
+        accepted=grid["accepted"],
+        reporters=grid["reporters"],
+        newcomer=np.nan_to_num(grid["newcomer"]) > 0,
+        trust=grid["trust"],
+    )

@@ -1,0 +1,108 @@
+"""Exogenous series: world prices, exchange rates, inflation and weather, each on the day it became known."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from conf.settings import REPO, settings
+from lakehouse.io.delta import open_if_exists
+from ml.data.panel import Days, ExogenousSeries, Floats
+
+JAKARTA_HOURS = 7  # ahead of UTC, all year
+FORMATS = REPO / "conf" / "sources"
+WEATHER_UNITS = {"rainfall_mm": "mm a day", "temperature_c": "°C", "humidity_pct": "percent"}
+
+
+def read_folder(folder: Path, days: Days) -> tuple[ExogenousSeries, ...]:
+    """Quotes in the files below `folder` that match conf/sources/futures.yml or currency.yml.
+
+    A quote is known on the day after its own.
+    """
+    quotes = []
+    for name in ("futures", "currency"):
+        source = yaml.safe_load((FORMATS / f"{name}.yml").read_text(encoding="utf-8"))
+        fields = source["fields"]
+        indicators = fields["indicator"]["values"]
+        for file in sorted(folder.rglob("*.csv")):
+            match = re.fullmatch(source["file_name"], file.name)
+            if match is None or match[1] not in indicators:
+                continue
+            rows = pd.read_csv(file, thousands=fields["value"].get("thousands"))
+            lag = pd.Timedelta(seconds=source["time"]["lag_seconds"])
+            released = pd.to_datetime(rows[source["time"]["column"]]) + lag
+            values = pd.to_numeric(rows[fields["value"]["column"]], errors="coerce")
+            unit = fields["unit"]["values"][match[1]]
+            quotes.append(
+                ExogenousSeries(indicators[match[1]], unit, _on_days(_known_on(released), values, days))
+            )
+    return tuple(quotes)
+
+
+def read_lake(root: str, days: Days, regions: Iterable[str]) -> tuple[ExogenousSeries, ...]:
+    """silver.macro by day of release, silver.weather by the day after the measurement.
+
+    Empty where a table is absent.
+    """
+    return (*_macro(root, days), *_weather(root, days, tuple(regions)))
+
+
+def _macro(root: str, days: Days) -> list[ExogenousSeries]:
+    rows = _rows(root, "silver.macro", ["indicator", "value", "unit", "released_at"])
+    if rows is None:
+        return []
+    rows = rows.dropna(subset=["value"]).sort_values(["indicator", "released_at"])
+    known = _known_on(rows["released_at"].dt.tz_convert("UTC").dt.tz_localize(None))
+    return [
+        ExogenousSeries(
+            str(name), str(part["unit"].iloc[-1]), _on_days(known[part.index], part["value"], days)
+        )
+        for name, part in rows.groupby("indicator")
+    ]
+
+
+def _weather(root: str, days: Days, regions: tuple[str, ...]) -> list[ExogenousSeries]:
+    rows = _rows(root, "silver.weather", ["region_code", "date", *WEATHER_UNITS])
+    if rows is None or rows.empty:
+        return []
+    known = pd.to_datetime(rows["date"]) + pd.Timedelta(days=1)
+    means = rows.assign(known=known).groupby(["region_code", "known"])[list(WEATHER_UNITS)].mean()
+    series = []
+    for measure, unit in WEATHER_UNITS.items():
+        value = np.full((len(regions), len(days)), np.nan)
+        for region, part in means[measure].groupby(level="region_code"):
+            in_region = [row for row, code in enumerate(regions) if code == region]
+            value[in_region] = _on_days(part.index.get_level_values("known").to_series(), part, days)
+        series.append(ExogenousSeries(measure, unit, value))
+    return series
+
+
+def _rows(root: str, table: str, columns: list[str]) -> pd.DataFrame | None:
+    """Those columns of a table of the lake `root`; None before its first commit."""
+    opened = open_if_exists(table, root=root)
+    return None if opened is None else opened.to_pyarrow_dataset().to_table(columns=columns).to_pandas()
+
+
+def _known_on(moment: pd.Series) -> pd.Series:
+    """The first day whose cut (knob forecast.cut_local_time, Jakarta) is not before a moment (UTC)."""
+    cut = settings().forecast.cut_local_time
+    after_cut = pd.Timedelta(hours=24 + JAKARTA_HOURS - cut.hour, minutes=-cut.minute)
+    return (moment + after_cut - pd.Timedelta(1)).dt.normalize()
+
+
+def _on_days(known: pd.Series, values: pd.Series, days: Days) -> Floats:
+    """(days,) each value on the day it became known, the last one of a day.
+
+    Earlier values count on the first day.
+    """
+    moved = np.maximum(known.to_numpy().astype("datetime64[D]"), days[0])
+    order = np.argsort(known.to_numpy(), kind="stable")
+    columns = (moved - days[0]).astype(int)[order]
+    on_days = np.full(len(days), np.nan)
+    for column, value in zip(columns, values.to_numpy(dtype=np.float64)[order], strict=True):
+        if column < len(days) and np.isfinite(value):
+            on_days[column] = value
+    return on_days

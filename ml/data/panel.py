@@ -1,0 +1,130 @@
+"""Daily prices as one matrix, a row per series and a column per calendar day.
+
+What every model is fitted on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Days = npt.NDArray[np.datetime64]
+
+
+class NothingToLearn(Exception):
+    """There are no prices or listings yet, or too few; the message says which."""
+
+
+@dataclass(frozen=True)
+class ExogenousSeries:
+    """A daily series that is not a price of the panel, such as rain or an exchange rate.
+
+    `value` is at the day on which it became known, NaN elsewhere.
+    """
+
+    name: str
+    unit: str
+    value: Floats  # (days,) or (series, days)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Prices of each series (commodity × region) on every calendar day from the first to the last.
+
+    A price is NaN where nobody reported. A column holds what was known at the cut of its day (knob
+    forecast.cut_local_time); prices of a source that publishes later are moved to the right by its lag. So
+    the columns up to an origin are all that a model may see at that origin.
+    """
+
+    commodities: tuple[str, ...]  # (series,) commodity id of each
+    regions: tuple[str, ...]  # (series,) two-digit province code of each
+    units: tuple[str, ...]  # (series,) of quantity
+    days: Days  # (days,) datetime64[D], without gaps
+    price: Floats  # (series, days) rupiah per unit, > 0 or NaN
+    exogenous: tuple[ExogenousSeries, ...] = ()
+    source: dict[str, object] = field(
+        default_factory=dict
+    )  # origin of the prices: Delta version, fingerprint
+
+    def until(self, origin: int) -> "Panel":
+        """What is known at the cut of day number `origin`, that day included; later columns are removed."""
+        stop = origin + 1
+        exogenous = tuple(replace(series, value=series.value[..., :stop]) for series in self.exogenous)
+        return replace(self, days=self.days[:stop], price=self.price[:, :stop], exogenous=exogenous)
+
+    def since(self, first: int) -> "Panel":
+        """The same without the days before column `first`."""
+        exogenous = tuple(replace(series, value=series.value[..., first:]) for series in self.exogenous)
+        return replace(self, days=self.days[first:], price=self.price[:, first:], exogenous=exogenous)
+
+    def reindex(self, series: Sequence[tuple[str, str]]) -> "Panel":
+        """Exactly these (commodity, region) in this order.
+
+        One that the panel does not have is NaN throughout.
+        """
+        row_of = {key: row for row, key in enumerate(self.series)}
+        rows = np.array([row_of.get(key, -1) for key in series], dtype=np.int64)
+        missing = (rows < 0)[:, None]
+
+        def reordered(values: Floats) -> Floats:
+            return np.where(missing, np.nan, np.vstack([values, np.full(values.shape[1], np.nan)])[rows])
+
+        return replace(
+            self,
+            commodities=tuple(commodity for commodity, _ in series),
+            regions=tuple(region for _, region in series),
+            units=tuple(self.units[row] if row >= 0 else "" for row in rows),
+            price=reordered(self.price),
+            exogenous=tuple(
+                replace(external, value=reordered(external.value)) if external.value.ndim == 2 else external
+                for external in self.exogenous
+            ),
+        )
+
+    def select(self, rows: npt.NDArray[np.integer]) -> "Panel":
+        """The series with these row numbers, in this order."""
+        return replace(
+            self,
+            commodities=tuple(self.commodities[row] for row in rows),
+            regions=tuple(self.regions[row] for row in rows),
+            units=tuple(self.units[row] for row in rows),
+            price=self.price[rows],
+            exogenous=tuple(
+                replace(external, value=external.value[rows]) if external.value.ndim == 2 else external
+                for external in self.exogenous
+            ),
+        )
+
+    def with_exogenous(self, exogenous: tuple[ExogenousSeries, ...]) -> "Panel":
+        """The same prices with these exogenous series instead of the panel's own."""
+        return replace(self, exogenous=exogenous)
+
+    @cached_property
+    def log_price(self) -> Floats:
+        """(series, days) natural logarithm of the price."""
+        return np.log(self.price)
+
+    @cached_property
+    def filled(self) -> Floats:
+        """(series, days) last observed price on or before each day; NaN before the first."""
+        seen = np.isfinite(self.price)
+        last = np.maximum.accumulate(np.where(seen, np.arange(self.price.shape[1]), -1), axis=1)
+        carried = np.take_along_axis(self.price, np.maximum(last, 0), axis=1)
+        return np.where(last >= 0, carried, np.nan)
+
+    @cached_property
+    def series(self) -> tuple[tuple[str, str], ...]:
+        """(commodity, region) of each row."""
+        return tuple(zip(self.commodities, self.regions, strict=True))
+
+    @cached_property
+    def distinct_commodities(self) -> tuple[str, ...]:
+        """Commodity ids of the panel, each once, sorted."""
+        return tuple(sorted(set(self.commodities)))
+
+    def rows_of(self, commodity: str) -> npt.NDArray[np.int64]:
+        """Row numbers of the series of one commodity."""
+        return np.flatnonzero(np.array(self.commodities) == commodity)

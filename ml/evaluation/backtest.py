@@ -1,0 +1,201 @@
+"""Rolling-origin backtest: every model forecasts from the same origins and sees nothing later."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.data.panel import Floats, Panel
+from ml.evaluation.block_cache import Factory, Task, compute_blocks, load_block, remove_unused
+from ml.evaluation.fingerprint import data_fingerprint, model_fingerprint, short
+from ml.evaluation.holdout_log import record_opening, record_variants
+from ml.evaluation.metrics import usual_step
+from ml.evaluation.predictions import NAIVE, Ints, Predictions
+from ml.models.forecaster import HORIZONS, REFIT_ORIGINS, scale
+
+Report = Callable[[int, int, str], None]  # steps done, steps in all, name of the newest step
+# Origins are eight days apart: Monday to Friday take turns, and targets up to a week ahead never overlap.
+TURN_DAYS = 42
+TURN = (0, 8, 16, 24, 32)  # days from a Monday on
+FIRST_DAYS = 365  # history before the first origin
+SATURDAY = 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The origins of a backtest.
+
+    The last `holdout` of them are opened once, at the end, and that goes on record.
+    """
+
+    origins: tuple[int, ...]  # columns of the panel
+    positions: tuple[int, ...]  # of each on the grid of all origins, which does not move with the panel
+    holdout: int
+    horizons: tuple[int, ...] = HORIZONS
+
+    def part(self, opened: bool) -> "Plan":
+        """Only the origins before the holdout, or only those of the holdout."""
+        first = len(self.origins) - self.holdout
+        kept = slice(first, None) if opened else slice(first)
+        return Plan(self.origins[kept], self.positions[kept], self.holdout if opened else 0, self.horizons)
+
+    def blocks(self, refit_origins: int = REFIT_ORIGINS) -> tuple[tuple[int, ...], ...]:
+        """Origins in groups that share one fit."""
+        blocks: dict[int, list[int]] = {}
+        for origin, position in zip(self.origins, self.positions, strict=True):
+            blocks.setdefault(position // refit_origins, []).append(origin)
+        return tuple(map(tuple, blocks.values()))
+
+
+def plan(
+    panel: Panel,
+    origins: int = 78,
+    holdout: int = 13,
+    first_days: int = FIRST_DAYS,
+    horizons: tuple[int, ...] = HORIZONS,
+) -> Plan:
+    """The newest `origins` origins whose horizons have passed; fewer when history is short.
+
+    The holdout of a short history is a sixth of the origins, if `holdout` is more than a fifth of them.
+    Origins lie on a grid fixed to the calendar, and so do blocks: a day more of data adds origins and moves
+    none, so that stored forecasts stay valid.
+    """
+    number = panel.days.astype(np.int64) + 3  # 1970-01-01 was a Thursday: Mondays are multiples of 7
+    columns = np.arange(len(number))
+    usable = (
+        (columns >= first_days - 1)
+        & (columns + max(horizons) < len(number))
+        & np.isin(number % TURN_DAYS, TURN)
+    )
+    chosen = columns[usable][-origins:]
+    turn, day = np.divmod(number[chosen], TURN_DAYS)
+    positions = turn * len(TURN) + np.searchsorted(TURN, day)
+    size = holdout if len(chosen) >= min(origins, 5 * holdout) else len(chosen) // 6
+    return Plan(tuple(chosen.tolist()), tuple(positions.tolist()), size, horizons)
+
+
+def run(
+    panel: Panel,
+    models: Mapping[str, Factory],
+    plan: Plan,
+    state: Path,
+    config: Mapping[str, object] | None = None,
+    workers: int = 1,
+    progress: Report = lambda done, total, step: None,
+) -> Predictions:
+    """Backtest the models on the plan's origins.
+
+    Forecasts of each block of origins are stored in the folder `state`; a stored block is read, so that an
+    interrupted run resumes. `models`: factories without arguments (`partial(make, seed=1)`) of picklable
+    models. `config`: what the forecasts depend on besides a new model, its code and the panel. With `workers`
+    > 1 blocks run in processes of their own, and the factories must be picklable too.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    config = config or {}
+    # naive is not a model to fit: its forecasts are the baseline and made below
+    fingerprints = {name: model_fingerprint(factory) for name, factory in models.items() if name != NAIVE}
+    variants = {name: short({"made": key, "config": config}) for name, key in fingerprints.items()}
+    record_variants(state, variants, config)
+    tasks = list(_tasks(panel, models, fingerprints, plan, config))
+    missing = [task for task in tasks if not task.path(state).exists()]
+    stored = len(tasks) - len(missing)
+    progress(stored, len(tasks), "stored before")
+    for done, task in enumerate(compute_blocks(panel, missing, state, workers), stored + 1):
+        progress(done, len(tasks), f"{task.model} {panel.days[task.block[0]]}")
+    remove_unused(state, {task.path(state) for task in tasks})
+    return _predictions(panel, plan, tasks, state)
+
+
+def _tasks(
+    panel: Panel,
+    models: Mapping[str, Factory],
+    fingerprints: Mapping[str, str],
+    plan: Plan,
+    config: Mapping[str, object],
+) -> Iterator[Task]:
+    """Blocks from the oldest on, models in turn. Days after a block's last origin are no part of its key."""
+    blocks = [
+        (block, name)
+        for name in fingerprints
+        for block in plan.blocks(getattr(models[name](), "refit_origins", REFIT_ORIGINS))
+    ]
+    for block, name in sorted(blocks, key=lambda entry: entry[0][0]):
+        parts = {
+            "data": data_fingerprint(panel.until(block[-1])),
+            "origins": [str(panel.days[origin]) for origin in block],
+            "horizons": plan.horizons,
+            "config": config,
+            "model": fingerprints[name],
+        }
+        yield Task(name, models[name], block, plan.horizons, short(parts))
+
+
+def open_holdout(
+    panel: Panel,
+    models: Mapping[str, Factory],
+    plan: Plan,
+    state: Path,
+    reason: str,
+    workers: int = 1,
+    progress: Report = lambda done, total, step: None,
+) -> Predictions:
+    """The predictions of the final holdout; the opening goes on record before anything is computed."""
+    holdout = plan.part(opened=True)
+    state.mkdir(parents=True, exist_ok=True)
+    days = [str(panel.days[origin]) for origin in holdout.origins]
+    record_opening(state, reason=reason, models=list(models), origins=days, source=panel.source)
+    return run(panel, models, holdout, state, workers=workers, progress=progress)
+
+
+def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -> Predictions:
+    """The stored forecasts of the targets that count.
+
+    Observed, Monday to Friday, after the series' first price.
+    """
+    stored: dict[str, dict[int, Floats]] = {task.model: {} for task in tasks}
+    for task in tasks:
+        stored[task.model].update(zip(task.block, load_block(task, state), strict=True))
+    weekday = (panel.days.astype(np.int64) + 3) % 7
+    columns: dict[str, list[Floats]] = {name: [] for name in ("actual", "scale", "step", NAIVE)}
+    keys: dict[str, list[Ints]] = {name: [] for name in ("series", "origin", "horizon")}
+    forecasts: dict[str, list[Floats]] = {model: [] for model in stored}
+    for origin in plan.origins:
+        known = panel.until(origin)
+        last = known.filled[:, -1]
+        scales = scale(known)
+        steps = usual_step(known.price)
+        for number, horizon in enumerate(plan.horizons):
+            actual = panel.price[:, origin + horizon]
+            counts = np.isfinite(actual) & np.isfinite(last) & (weekday[origin + horizon] < SATURDAY)
+            rows = np.flatnonzero(counts)
+            keys["series"].append(rows)
+            keys["origin"].append(np.full(rows.size, origin))
+            keys["horizon"].append(np.full(rows.size, horizon))
+            columns["actual"].append(actual[rows])
+            columns["scale"].append(scales[rows])
+            columns["step"].append(steps[rows])
+            columns[NAIVE].append(last[rows])
+            for model, by_origin in stored.items():
+                forecasts[model].append(by_origin[origin][rows, number])
+    predictions = Predictions(
+        series=_joined(keys["series"]).astype(np.int64),
+        origin=_joined(keys["origin"]).astype(np.int64),
+        horizon=_joined(keys["horizon"]).astype(np.int64),
+        actual=_joined(columns["actual"]),
+        scale=_joined(columns["scale"]),
+        step=_joined(columns["step"]),
+        forecasts={NAIVE: _joined(columns[NAIVE])},
+        commodities=panel.commodities,
+        regions=panel.regions,
+        days=panel.days,
+    )
+    return predictions.with_forecasts(
+        **{model: np.concatenate(parts) for model, parts in forecasts.items() if parts}
+    )
+
+
+def _joined(parts: Sequence[Floats | Ints]) -> npt.NDArray[Any]:
+    return np.concatenate(parts) if parts else np.empty(0)

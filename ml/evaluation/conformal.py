@@ -1,0 +1,278 @@
+"""Prediction intervals: split conformal, adapted to the share of prices that they have missed since."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import ceil, sqrt
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import norm
+
+from ml.data.panel import Floats
+from ml.evaluation.metrics import DECILES
+from ml.evaluation.predictions import Ints, Predictions, Selector
+
+LEVELS = (0.8, 0.95)
+WINDOW_ORIGINS = 26
+LEAST_ORIGINS = (
+    8  # scores of one day are alike: a pool from fewer days is not used, however many scores it has
+)
+LEAST_SCORES = {0.8: 20, 0.95: 39}
+GAMMA = 0.02
+ALPHA_BOUNDS = (0.01, 0.5)
+WITHIN = 0.10  # confidence = probability of landing this near to the forecast
+BASES = ("commodity_horizon", "horizon", "pooled", "reference")
+# Standard deviation of a normal score whose mean absolute value is 1, as that of a daily change over v is.
+REFERENCE_SD = sqrt(np.pi / 2)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scores s = log(y/f) / (v·√h) of past forecasts of a model, and the share that intervals may miss.
+
+    The scores are pooled over regions: of the commodity at this horizon; when those are few, of all
+    commodities at it; then of all. With none, a normal law takes their place (`reference`); v must then be
+    the commodity's reference daily volatility. A horizon between two that were scored takes the nearer one's
+    scores; one beyond them is pooled.
+    """
+
+    score: Floats
+    origin: Ints
+    commodity_index: Ints  # position in `commodities`
+    horizon: Ints
+    commodities: tuple[str, ...]
+    alpha: dict[tuple[str, float], float]  # (commodity, level) -> share that may miss; 1 − level when absent
+    # (commodity, horizon) -> scores in order, absolute scores in order, origins; filled when first needed
+    _pools: dict[tuple[int | None, int | None], tuple[Floats, Floats, int]] = field(
+        default_factory=dict, repr=False
+    )
+
+    def bounds(
+        self, commodity: str, horizon: int, forecast: Floats, scale: Floats, level: float
+    ) -> tuple[Floats, Floats, str]:
+        """(lower, upper, basis) of forecasts in rupiah with scale v: forecast · exp(∓q·v·√h)."""
+        q, basis = self.quantile(commodity, horizon, level, self.alpha.get((commodity, level)))
+        factor: Floats = np.exp(q * scale * sqrt(horizon))
+        return forecast / factor, forecast * factor, basis
+
+    def quantile(
+        self, commodity: str, horizon: int, level: float, alpha: float | None = None
+    ) -> tuple[float, str]:
+        """(the ⌈(n + 1)(1 − α)⌉-th smallest |s|, or the largest when n is less; basis).
+
+        `alpha` is 1 − level if not given.
+        """
+        alpha = 1 - level if alpha is None else alpha
+        (_, size), basis = self._scores(commodity, horizon, LEAST_SCORES.get(level, LEAST_SCORES[0.8]))
+        if basis == "reference":
+            return REFERENCE_SD * NormalDist().inv_cdf(1 - alpha / 2), basis
+        # rounding guards against (n + 1)(1 − α) = 17.000000000000004
+        return float(size[min(len(size), max(1, ceil(round((len(size) + 1) * (1 - alpha), 9)))) - 1]), basis
+
+    def quantiles(
+        self,
+        commodity: str,
+        horizon: int,
+        forecast: Floats,
+        scale: Floats,
+        probabilities: Sequence[float] = DECILES,
+    ) -> Floats:
+        """(predictions, probabilities) rupiah, symmetric in log around the forecast, which is the median."""
+        # rounded, as .9 and .1 need the same score
+        levels = [round(abs(2 * p - 1), 9) for p in probabilities]
+        sizes = {level: self.quantile(commodity, horizon, level)[0] for level in set(levels) - {0.0}}
+        q = [np.sign(p - 0.5) * sizes.get(level, 0.0) for p, level in zip(probabilities, levels, strict=True)]
+        quantiles: Floats = forecast[:, None] * np.exp(np.outer(scale * sqrt(horizon), q))
+        return quantiles
+
+    def confidence(self, commodity: str, horizon: int, scale: Floats, within: float = WITHIN) -> Floats:
+        """Probability (0–1) that the price lands within ±`within` of the forecast, from the same scores."""
+        (signed, _), basis = self._scores(commodity, horizon, LEAST_SCORES[0.8])
+        low, high = (np.log(1 + side * within) / (scale * sqrt(horizon)) for side in (-1, 1))
+        if basis == "reference":
+            probability: Floats = norm.cdf(high / REFERENCE_SD) - norm.cdf(low / REFERENCE_SD)
+            return probability
+        inside = np.searchsorted(signed, high, "right") - np.searchsorted(signed, low, "left")
+        share: Floats = inside / (len(signed) + 1)
+        return share
+
+    def _scores(self, commodity: str, horizon: int, least: int) -> tuple[tuple[Floats, Floats], str]:
+        """((scores, absolute scores), basis) of the first pool with enough scores and origins."""
+        index = self.commodities.index(commodity) if commodity in self.commodities else -1
+        if self._horizons and self._horizons[0] < horizon < self._horizons[-1]:
+            horizon = min(self._horizons, key=lambda scored: abs(scored - horizon))
+        for basis, key in zip(BASES, ((index, horizon), (None, horizon), (None, None)), strict=False):
+            signed, size, origins = self._pool(*key)
+            if len(signed) >= least and origins >= LEAST_ORIGINS:
+                return (signed, size), basis
+        return (np.empty(0), np.empty(0)), BASES[-1]
+
+    @cached_property
+    def _horizons(self) -> list[int]:
+        return [int(horizon) for horizon in np.unique(self.horizon)]
+
+    @cached_property
+    def _rows(self) -> dict[tuple[int | None, int | None], Ints]:
+        """(commodity, horizon) -> row numbers of its scores."""
+        key = self.commodity_index * 1_000 + self.horizon
+        order = np.argsort(key, kind="stable")
+        keys, first = np.unique(key[order], return_index=True)
+        parts = np.split(order, first[1:]) if len(keys) else []
+        return {
+            (int(number) // 1_000, int(number) % 1_000): part
+            for number, part in zip(keys, parts, strict=True)
+        }
+
+    def _pool(self, index: int | None, horizon: int | None) -> tuple[Floats, Floats, int]:
+        """(scores in order, their absolute values in order, number of origins); None: of all."""
+        if (index, horizon) not in self._pools:
+            if index is not None:
+                rows = self._rows.get((index, horizon), np.empty(0, dtype=np.int64))
+            elif horizon is not None:
+                rows = np.flatnonzero(self.horizon == horizon)
+            else:
+                rows = np.arange(len(self.score))
+            score = self.score[rows]
+            origins = len(np.unique(self.origin[rows]))
+            self._pools[index, horizon] = (np.sort(score), np.sort(np.abs(score)), origins)
+        return self._pools[index, horizon]
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The intervals that would have been served with each prediction, from what was known at its origin."""
+
+    lower: dict[float, Floats]  # level -> rupiah
+    upper: dict[float, Floats]
+    quantiles: Floats  # (predictions, DECILES) rupiah, without adaptation
+    confidence: Floats
+    basis: npt.NDArray[np.str_]
+
+    @cached_property
+    def calibrated(self) -> npt.NDArray[np.bool_]:
+        """Predictions whose interval is based on scores; the first origins have none."""
+        based: npt.NDArray[np.bool_] = self.basis != BASES[-1]
+        return based
+
+    def select(self, rows: Selector) -> "Intervals":
+        """Those of some predictions, by mask or by number."""
+        return Intervals(
+            {level: bound[rows] for level, bound in self.lower.items()},
+            {level: bound[rows] for level, bound in self.upper.items()},
+            self.quantiles[rows],
+            self.confidence[rows],
+            self.basis[rows],
+        )
+
+
+def calibrate(
+    predictions: Predictions,
+    model: str,
+    levels: Sequence[float] = LEVELS,
+    gamma: float = GAMMA,
+    window: int = WINDOW_ORIGINS,
+) -> tuple[Intervals, Calibration]:
+    """(intervals of each origin from the origins before it, the calibration after the last one).
+
+    An origin counts once its whole horizon has passed. After it, α of each commodity moves by
+    γ·(1 − level − share missed) (adaptive conformal inference, Gibbs & Candès 2021), within ALPHA_BOUNDS.
+    """
+    alpha = {
+        (commodity, level): 1 - level for commodity in predictions.distinct_commodities for level in levels
+    }
+    ratio = np.log(predictions.actual / predictions.forecasts[model])
+    score = ratio / (predictions.scale * np.sqrt(predictions.horizon))
+    intervals = _empty_intervals(len(predictions), levels)
+    origins, first = np.unique(predictions.origin, return_index=True)
+    ends = np.r_[first[1:], len(predictions)][: len(first)]
+    rows = [slice(begin, end) for begin, end in zip(first, ends, strict=True)]
+    longest = int(predictions.horizon.max()) if len(predictions) else 0
+    known = 0
+    for number, origin in enumerate(origins):
+        while origins[known] + longest <= origin:
+            _adapt(alpha, predictions, intervals, rows[known], gamma)
+            known += 1
+        calibration = _calibration(predictions, score, rows[max(0, known - window) : known], alpha)
+        _fill(intervals, predictions, model, rows[number], calibration)
+    for remaining in rows[known:]:
+        _adapt(alpha, predictions, intervals, remaining, gamma)
+    return intervals, _calibration(predictions, score, rows[-window:], alpha)
+
+
+def _calibration(
+    predictions: Predictions, score: Floats, rows: Sequence[slice], alpha: dict[tuple[str, float], float]
+) -> Calibration:
+    """From the scores of consecutive origins."""
+    scored = slice(rows[0].start, rows[-1].stop) if rows else slice(0, 0)
+    return Calibration(
+        score[scored],
+        predictions.origin[scored],
+        predictions.commodity_index[scored],
+        predictions.horizon[scored],
+        predictions.distinct_commodities,
+        dict(alpha),
+    )
+
+
+def _empty_intervals(size: int, levels: Sequence[float]) -> Intervals:
+    return Intervals(
+        {level: np.full(size, np.nan) for level in levels},
+        {level: np.full(size, np.nan) for level in levels},
+        np.full((size, len(DECILES)), np.nan),
+        np.full(size, np.nan),
+        np.full(size, BASES[-1], dtype=f"U{max(map(len, BASES))}"),
+    )
+
+
+def _fill(
+    intervals: Intervals, predictions: Predictions, model: str, rows: slice, calibration: Calibration
+) -> None:
+    """Fill in the intervals of one origin, group by group of commodity × horizon."""
+    groups = predictions.commodity_index[rows] * 1_000 + predictions.horizon[rows]
+    for group in np.unique(groups):
+        numbers = rows.start + np.flatnonzero(groups == group)
+        commodity = predictions.distinct_commodities[group // 1_000]
+        horizon = int(group % 1_000)
+        forecast = predictions.forecasts[model][numbers]
+        scale = predictions.scale[numbers]
+        for level in intervals.lower:
+            lower, upper, basis = calibration.bounds(commodity, horizon, forecast, scale, level)
+            intervals.lower[level][numbers] = lower
+            intervals.upper[level][numbers] = upper
+            intervals.basis[numbers] = basis  # of the last, highest level, which needs most scores
+        # bases may differ by level, so the wider interval could lie within the narrower one
+        inner = min(intervals.lower)
+        outer = max(intervals.lower)
+        intervals.lower[outer][numbers] = np.minimum(
+            intervals.lower[outer][numbers], intervals.lower[inner][numbers]
+        )
+        intervals.upper[outer][numbers] = np.maximum(
+            intervals.upper[outer][numbers], intervals.upper[inner][numbers]
+        )
+        intervals.quantiles[numbers] = calibration.quantiles(commodity, horizon, forecast, scale)
+        intervals.confidence[numbers] = calibration.confidence(commodity, horizon, scale)
+
+
+def _adapt(
+    alpha: dict[tuple[str, float], float],
+    predictions: Predictions,
+    intervals: Intervals,
+    rows: slice,
+    gamma: float,
+) -> None:
+    """Move α of each commodity by what the intervals of one origin missed."""
+    actual = predictions.actual[rows]
+    index = predictions.commodity_index[rows]
+    scored = intervals.basis[rows] != BASES[-1]
+    narrower: dict[str, float] = {}
+    for level in sorted(intervals.lower):
+        missed = (actual < intervals.lower[level][rows]) | (actual > intervals.upper[level][rows])
+        for number in np.unique(index[scored]):
+            commodity = predictions.distinct_commodities[number]
+            share = missed[scored & (index == number)].mean()
+            moved = float(np.clip(alpha[commodity, level] + gamma * (1 - level - share), *ALPHA_BOUNDS))
+            # a wider interval never misses more than a narrower one may
+            narrower[commodity] = min(moved, narrower.get(commodity, 1.0))
+            alpha[commodity, level] = narrower[commodity]

@@ -1,0 +1,172 @@
+"""Every challenger against naive on the same past: backtest, checks, gate.
+
+The holdout is opened only for models that pass.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from conf.settings import settings
+from ml.data.panel import Floats, Panel
+from ml.evaluation import candidates
+from ml.evaluation.assessment import Assessment, assess
+from ml.evaluation.backtest import Plan, open_holdout, run
+from ml.evaluation.block_cache import Factory
+from ml.evaluation.conformal import Calibration, Intervals, calibrate
+from ml.evaluation.ensemble import Ensemble, Weights, fit_weights, walk_forward
+from ml.evaluation.leakage_checks import ModelChecks
+from ml.evaluation.origins import plan_round
+from ml.evaluation.predictions import NAIVE, Predictions
+from ml.evaluation.significance import SkillTest
+from ml.models.forecaster import HORIZONS, Forecaster
+from ml.models.parallel import ProcessBackend, cluster_backend, parallel_backend
+from ml.models.registry import ON_DEMAND, PER_SERIES
+from ml.models.volatility import volatility_classes
+from ml.progress import TrainingProgress
+
+ENSEMBLE = "ensemble"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The models that were compared, and the results. `members` of the ensemble; empty without one."""
+
+    panel: Panel
+    plan: Plan
+    factories: Mapping[str, Factory]
+    members: tuple[str, ...]
+    assessment: Assessment
+    checks: Mapping[str, ModelChecks]
+    random_walk_tests: Mapping[str, SkillTest]
+    state: Path
+
+    @property
+    def weights(self) -> Weights:
+        """Weights of the ensemble from all predictions, for the next forecast."""
+        return fit_weights(self.assessment.predictions, self.members, volatility_classes(self.panel))
+
+
+def compare_models(
+    panel: Panel, names: Sequence[str], quick: bool, state: Path, progress: TrainingProgress
+) -> Comparison:
+    """Backtest, check and assess models.
+
+    `names` may hold `ensemble`: it blends all others that are not on demand.
+    """
+    knobs = settings().training
+    plan = plan_round(panel, quick)
+    before_holdout = plan.part(opened=False)
+    factories = candidates.factories([name for name in names if name != ENSEMBLE], knobs.seed, quick)
+    members = tuple(name for name in factories if name not in ON_DEMAND) if ENSEMBLE in names else ()
+    with progress.stage("backtest", f"backtest, {len(before_holdout.origins)} origins") as report:
+        if knobs.spark_master:  # these forecasts are kept, and found by the run over all models
+            per_series = {name: factories[name] for name in PER_SERIES & set(factories)}
+            with parallel_for(per_series):
+                run(panel, per_series, before_holdout, state, progress=report)
+        predictions = run(panel, factories, before_holdout, state, workers=knobs.processes, progress=report)
+    if members:
+        predictions = predictions.with_forecasts(**{ENSEMBLE: walk_forward(predictions, members, panel)})
+    with progress.stage("checks", "checks on a part of the panel") as report:
+        report(0, 2, "")
+        checks = candidates.check_candidates(panel, factories, plan.horizons)
+        report(1, 2, "leakage and reruns")
+        tests: dict[str, SkillTest] = {}
+        if not quick:
+            tests = candidates.random_walk_tests(panel, factories, plan.horizons, state, knobs.seed)
+        report(2, 2, "random walks")
+    if members:
+        checks[ENSEMBLE] = _weakest([checks[name] for name in members])
+        of_members = [tests[name] for name in members if name in tests]
+        if of_members:
+            tests[ENSEMBLE] = max(of_members, key=lambda test: test.t)
+    assessment = assess(panel, predictions, checks, tests)
+    return Comparison(panel, plan, factories, members, assessment, checks, tests, state)
+
+
+def _weakest(checks: Sequence[ModelChecks]) -> ModelChecks:
+    """The checks of a blend: it passes what all its members pass."""
+    return ModelChecks(
+        truncation=all(check.truncation for check in checks),
+        rerun=all(check.rerun for check in checks),
+        unchanged=all(check.unchanged for check in checks),
+        leakage=all(check.leakage for check in checks),
+        seconds=sum(check.seconds for check in checks),
+    )
+
+
+def evaluate_holdout(
+    comparison: Comparison, models: Sequence[str], reason: str, progress: TrainingProgress
+) -> tuple[Predictions, dict[str, Intervals], dict[str, Calibration]]:
+    """(predictions of the holdout, their intervals, calibrations up to its end) of naive and of `models`.
+
+    `models` have passed the gate. Nothing is decided here. It measures what the choice is worth, and gives
+    the intervals the newest errors. `reason` goes on record.
+    """
+    needed = set(models) - {ENSEMBLE} | (set(comparison.members) if ENSEMBLE in models else set())
+    factories = {name: factory for name, factory in comparison.factories.items() if name in needed}
+    with progress.stage("checks", "final holdout") as report:
+        later = open_holdout(
+            comparison.panel,
+            factories,
+            comparison.plan,
+            comparison.state,
+            reason,
+            workers=settings().training.processes,
+            progress=report,
+        )
+    both = comparison.assessment.predictions.concatenate(later, (NAIVE, *factories))
+    both = replace(both, replaced={})
+    if ENSEMBLE in models:
+        blend = walk_forward(both, comparison.members, comparison.panel)
+        both = both.with_forecasts(**{ENSEMBLE: blend})
+    calibrated = {name: calibrate(both, name) for name in both.models if name in {NAIVE, *models}}
+    opened = np.isin(both.origin, np.unique(later.origin))
+    intervals = {name: of_model.select(opened) for name, (of_model, _) in calibrated.items()}
+    calibrations = {name: calibration for name, (_, calibration) in calibrated.items()}
+    return both.select(opened), intervals, calibrations
+
+
+@contextmanager
+def parallel_for(names: Iterable[str]) -> Iterator[None]:
+    """Within the block, fits per series run on a cluster or in several processes, as the knobs say."""
+    knobs = settings().training
+    if not PER_SERIES & set(names) or (knobs.processes == 1 and not knobs.spark_master):
+        yield  # a pool that nobody uses would cost seconds
+    elif knobs.spark_master:
+        with cluster_backend(knobs.spark_master):
+            yield
+    else:
+        with ProcessBackend(knobs.processes) as pool, parallel_backend(pool):
+            yield
+
+
+def fitted_ensemble(comparison: Comparison, models: Mapping[str, Forecaster]) -> Ensemble:
+    """The ensemble over members that are fitted already."""
+    ensemble = Ensemble(
+        {name: AlreadyFitted(models[name]) for name in comparison.members}, comparison.weights
+    )
+    ensemble.fit(comparison.panel)
+    return ensemble
+
+
+@dataclass(frozen=True)
+class AlreadyFitted:
+    """Forecaster around a fitted one, which it does not fit again."""
+
+    inner: Forecaster
+
+    @property
+    def name(self) -> str:
+        """The inner model's name."""
+        return self.inner.name
+
+    def fit(self, panel: Panel) -> None:
+        """Nothing: the inner model is fitted."""
+
+    def predict(self, panel: Panel, horizons: Sequence[int] = HORIZONS) -> Floats:
+        """(series, horizons) rupiah of the inner model."""
+        return self.inner.predict(panel, horizons)

@@ -1,0 +1,106 @@
+"""A backtest at a terminal: a progress bar while it runs, then a table of scores, losses as well as wins."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from ml.evaluation.predictions import NAIVE
+from ml.evaluation.scores import ModelScores
+
+ALL_COMMODITIES = "all together"
+SIGNIFICANT = 0.01
+HEADINGS = (
+    "WAPE %",
+    "MAPE %",
+    "MASE",
+    "pinball Rp",
+    "WQL %",
+    "cover 80",
+    "cover 95",
+    "skill %",
+    "90 % interval",
+    "t",
+    "p",
+    "origins won",
+)
+
+
+@contextmanager
+def progress_bar(console: Console, title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar with the time left; yields the function to call after every step."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, TextColumn("{task.fields[what]}"), console=console) as bar:
+        task = bar.add_task(title, total=None, what="")
+        yield lambda done, total, step: bar.update(task, completed=done, total=total, what=step)
+
+
+def scores_table(
+    scores: Mapping[str, Mapping[str, ModelScores]], title: str, champions: Mapping[str, str] | None = None
+) -> Table:
+    """A row for each commodity and model.
+
+    `scores`: model -> commodity -> scores; `champions`: commodity -> model.
+    """
+    table = Table(title=title, title_justify="left")
+    table.add_column("commodity")
+    table.add_column("model")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right")
+    for commodity in sorted({commodity for by_commodity in scores.values() for commodity in by_commodity}):
+        for model, by_commodity in scores.items():
+            if commodity in by_commodity:
+                serves = (champions or {}).get(commodity) == model
+                table.add_row(
+                    commodity or ALL_COMMODITIES,
+                    f"{model} ◄" if serves else model,
+                    *_texts(by_commodity[commodity], model),
+                    style=_style(by_commodity[commodity]),
+                )
+        table.add_section()
+    return table
+
+
+def _texts(scores: ModelScores, model: str) -> list[str]:
+    """The columns of HEADINGS; those of a comparison with naive are empty for naive itself."""
+    own = [
+        f"{scores.wape_pct:.2f}",
+        f"{scores.mape_pct:.2f}",
+        f"{scores.mase:.3f}",
+        f"{scores.pinball_idr:,.0f}",
+        f"{100 * scores.wql:.2f}",
+        f"{100 * scores.coverage_80:.1f}",
+        f"{100 * scores.coverage_95:.1f}",
+    ]
+    if model == NAIVE:
+        return [*own, "", "", "", "", ""]
+    return [
+        *own,
+        f"{100 * scores.skill:+.2f}",
+        f"{100 * scores.skill_low:+.1f} … {100 * scores.skill_high:+.1f}",
+        f"{scores.t:+.2f}",
+        f"{scores.p:.2g}",
+        f"{100 * scores.better:.0f} %",
+    ]
+
+
+def _style(scores: ModelScores) -> str:
+    """Green for significantly better than naive, red for significantly worse."""
+    if scores.p < SIGNIFICANT:
+        return "green" if scores.t > 0 else "red"
+    return ""

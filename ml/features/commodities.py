@@ -1,0 +1,122 @@
+"""Features of other commodities.
+
+The one that moves most alike, all others in the province, and the legal price ceiling.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from lakehouse.reference import ceilings_of, commodities, provinces
+from ml.data.panel import Floats
+from ml.features import rolling
+from ml.features.feature import CHOSEN, CUT, ENACTED, Definitions, define_features
+from ml.features.inputs import FeatureInputs, mean_without_own
+
+LONG_AGO = 365.0
+LARGEST_MOVE = 30  # in v
+
+
+def basket(inputs: FeatureInputs, days: int) -> Floats:
+    """Mean r(days) / v of the other commodities in the same province."""
+    scaled = np.clip(inputs.r(days) / inputs.v, -LARGEST_MOVE, LARGEST_MOVE)
+    means = np.full(scaled.shape, np.nan)
+    regions = np.array(inputs.panel.regions)
+    for region in sorted(set(inputs.panel.regions)):
+        rows = np.flatnonzero(regions == region)
+        means[rows] = mean_without_own(scaled[rows])
+    return means
+
+
+def group_move(inputs: FeatureInputs) -> Floats:
+    """Mean r7 of the commodities of the same group in the same province, the series itself included.
+
+    Groups are those of the reference list; a commodity that is not in it is a group of its own.
+    """
+    reference = commodities()
+    groups = [
+        (reference[commodity].group if commodity in reference else commodity, region)
+        for commodity, region in zip(inputs.panel.commodities, inputs.panel.regions, strict=True)
+    ]
+    means = np.full(inputs.y.shape, np.nan)
+    for group in sorted(set(groups)):
+        rows = [row for row, other in enumerate(groups) if other == group]
+        present = np.isfinite(inputs.r(7)[rows])
+        total = np.where(present, inputs.r(7)[rows], 0.0).sum(axis=0)
+        means[rows] = np.where(present.any(axis=0), total / np.maximum(present.sum(axis=0), 1), np.nan)
+    return means
+
+
+def ratio(inputs: FeatureInputs) -> Floats:
+    """Log ratio to the most similar commodity in the same province."""
+    return inputs.cached("ratio", lambda: inputs.y - inputs.mean_over(inputs.related.siblings, inputs.y))
+
+
+def ratio_z(inputs: FeatureInputs) -> Floats:
+    """The ratio minus its mean of 90 days, over its standard deviation of 90 days + v/10."""
+    deviation = rolling.deviation(ratio(inputs), 90)
+    return (ratio(inputs) - rolling.mean(ratio(inputs), 90)) / (deviation + inputs.v / 10)
+
+
+def ceiling(inputs: FeatureInputs, formula: Callable[[float, Floats, Floats], Floats]) -> Floats:
+    """`formula(ceiling in rupiah, its age in days, y)` where a consumer ceiling is in force, else NaN."""
+    values = np.full(inputs.y.shape, np.nan)
+    known_provinces = provinces()
+    days = inputs.panel.days
+    for row, (commodity, region) in enumerate(inputs.panel.series):
+        if region not in known_provinces:
+            continue
+        # oldest first: a later ceiling overwrites an earlier one
+        for entry in ceilings_of(commodity, known_provinces[region].rice_zone, "consumer"):
+            first = np.datetime64(entry.valid_from)
+            last = np.datetime64("9999-12-31") if entry.valid_to is None else np.datetime64(entry.valid_to)
+            in_force = (days >= first) & (days <= last)
+            if entry.bound_idr:
+                age = (days[in_force] - first).astype(float)
+                values[row, in_force] = formula(entry.bound_idr, age, inputs.y[row, in_force])
+    return values
+
+
+def ceiling_gap(inputs: FeatureInputs) -> Floats:
+    """y minus the logarithm of the ceiling."""
+    return ceiling(inputs, lambda idr, age, y: y - np.log(idr))
+
+
+def ceiling_age(inputs: FeatureInputs) -> Floats:
+    """Days since the ceiling came into force, at most LONG_AGO."""
+    return ceiling(inputs, lambda idr, age, y: np.minimum(age, LONG_AGO))
+
+
+PROVINCE: Definitions = {
+    "basket1": ("mean r1/v of the other commodities in the province", lambda b: basket(b, 1)),
+    "basket7": ("mean r7/v of the other commodities in the province", lambda b: basket(b, 7)),
+    "group7": (
+        "mean r7 of the commodities of the same group in the province / v",
+        lambda b: group_move(b) / b.v,
+    ),
+}
+SIBLING: Definitions = {
+    "sibling7": (
+        "r7 of the most similar commodity, same province / v",
+        lambda b: b.mean_over(b.related.siblings, b.r(7)) / b.v,
+    ),
+    "sibling_n7": (
+        "n7 of the most similar commodity / v",
+        lambda b: b.mean_over(b.related.siblings, b.n(7)) / b.v,
+    ),
+    "sibling_ratio": (
+        "log ratio to the most similar commodity − its mean of 90 days",
+        lambda b: ratio(b) - rolling.mean(ratio(b), 90),
+    ),
+    "sibling_z90": ("the same in standard deviations of 90 days", ratio_z),
+}
+CEILING: Definitions = {
+    "ceiling_gap": ("y − log of the consumer ceiling (HET, HAP) of the day", ceiling_gap),
+    "ceiling_age": ("days since that ceiling came into force, at most 365", ceiling_age),
+}
+
+FEATURES = (
+    define_features("commodities", CUT, PROVINCE)
+    + define_features("commodities", CHOSEN, SIBLING)
+    + define_features("law", ENACTED, CEILING)
+)

@@ -1,0 +1,81 @@
+"""Features of exogenous series: world prices, exchange rate, inflation, weather.
+
+NaN where a panel lacks them.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from ml.data import holidays
+from ml.data.panel import Floats
+from ml.features import rolling
+from ml.features.feature import RELEASE, Definitions, define_features
+from ml.features.inputs import FeatureInputs
+
+WORLD = {
+    "dollar": ("fx-usd-idr", "rupiah per US dollar"),
+    "palm_oil": ("futures-palm-oil", "palm oil"),
+    "wheat": ("futures-wheat-us", "US wheat"),
+    "sugar": ("futures-sugar-11", "sugar No. 11"),
+    "crude": ("futures-crude-oil-wti", "crude oil"),
+}
+
+
+def change(inputs: FeatureInputs, name: str, days: int) -> Floats:
+    """Log change of an exogenous series over so many days."""
+    value = np.log(inputs.exogenous(name))
+    return value - rolling.lagged(value, days)
+
+
+def seasonal_score(inputs: FeatureInputs, name: str, window: int) -> Floats:
+    """Mean of the window as a z-score against the same season of past years.
+
+    Compared with its values at least 180 days before, within 15 days of the same day of the year; NaN with
+    fewer than 20 of them.
+    """
+    value = rolling.mean(inputs.exogenous(name), window)
+    if not np.isfinite(value).any():
+        return value
+    day = holidays.day_of_year(inputs.panel.days).astype(int)
+    score = np.full(value.shape, np.nan)
+    for column in range(len(day)):
+        distance = np.abs(day[: max(column - 180, 0)] - day[column])
+        same_season = np.flatnonzero(np.minimum(distance, 365 - distance) <= 15)
+        if len(same_season) >= 20:
+            past = value[:, same_season]
+            difference = value[:, column] - np.nanmean(past, axis=1)
+            score[:, column] = difference / (np.nanstd(past, axis=1) + 1e-6)
+    return score
+
+
+MACRO: Definitions = {
+    **{
+        f"{short}28": (f"28-day log change of {meaning}", partial(change, name=indicator, days=28))
+        for short, (indicator, meaning) in WORLD.items()
+    },
+    "dollar7": ("7-day log change of rupiah per US dollar", lambda b: change(b, "fx-usd-idr", 7)),
+    "palm_oil7": ("7-day log change of palm oil", lambda b: change(b, "futures-palm-oil", 7)),
+    "inflation": ("inflation over a year, percent, as released", lambda b: b.exogenous("inflation")),
+}
+WEATHER: Definitions = {
+    "rain7": ("mean rain of 7 days, mm a day", lambda b: rolling.mean(b.exogenous("rainfall_mm"), 7)),
+    "rain30_z": (
+        "rain of 30 days against the same season of past years",
+        lambda b: seasonal_score(b, "rainfall_mm", 30),
+    ),
+    "rain30_z_lag30": (
+        "the same 30 days before",
+        lambda b: rolling.lagged(seasonal_score(b, "rainfall_mm", 30), 30),
+    ),
+    "temperature7_z": (
+        "temperature of 7 days against the same season of past years",
+        lambda b: seasonal_score(b, "temperature_c", 7),
+    ),
+    "humidity7_z": (
+        "humidity of 7 days against the same season of past years",
+        lambda b: seasonal_score(b, "humidity_pct", 7),
+    ),
+}
+
+FEATURES = define_features("world", RELEASE, MACRO) + define_features("weather", RELEASE, WEATHER)

@@ -1,0 +1,164 @@
+"""One round of the sales model: column audit, evaluation under three splits, choice of a champion."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lakehouse.sales import INPUTS, predict
+from ml.data.panel import NothingToLearn
+from ml.sales.gate import choose_champion, leak_by_chance
+from ml.sales.leak_audit import audit, leak_found
+from ml.sales.load import SalesRows, read_listings
+from ml.sales.splits import SPLITS, SplitPredictions, permuted_r2, predict_split, split_rows, split_scores
+from ml.sales.stack import Model, fit_candidates
+
+FEATURES = (*INPUTS, "category")
+LEAST_ROWS = 100
+PERMUTATIONS = 5  # per feature
+METRICS = ("r2", "r2_within", "r2_log", "wape_pct", "rmse", "mae", "skill", "coverage_90")
+ReportProgress = Callable[[float, str], None]  # percent done, and the step that begins
+
+
+def _report_nothing(percent: float, step: str) -> None:
+    """The default of those who do not follow the progress."""
+
+
+@dataclass(frozen=True)
+class SalesRound:
+    """One round of training.
+
+    `model` is None when the round was stopped; `reason` is why, or why it was chosen.
+    """
+
+    champion: str
+    reason: str
+    model: Model | None
+    scores: list[dict[str, Any]]  # rows of gold.sales_model
+    leaks: list[dict[str, Any]]  # rows of gold.sales_leaks
+    importance: dict[str, float]  # share of the loss that a feature removes
+    parameters: dict[str, Any]
+    data_version: int
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """For MLflow: `<split>.<model>.<metric>`."""
+        every = (
+            (f"{row['split']}.{row['model']}.{name}", row[name]) for row in self.scores for name in METRICS
+        )
+        return {name: value for name, value in every if value is not None}
+
+
+def train_sales(
+    root: str, seed: int, folds: int, quick: bool = False, report: ReportProgress = _report_nothing
+) -> SalesRound:
+    """Evaluate all candidates on the listings of the lake `root`. Writes nothing: see `publish`.
+
+    Raises NothingToLearn, with the reason, while there are too few listings.
+    """
+    rows, version = read_listings(root)
+    if rows is None or len(rows) < LEAST_ROWS:
+        raise NothingToLearn(
+            f"silver.listings holds {len(rows or ())} products and days; the sales model needs {LEAST_ROWS}"
+        )
+    return evaluate(rows, version, seed, folds, quick, report)
+
+
+def evaluate(
+    rows: SalesRows,
+    version: int,
+    seed: int,
+    folds: int,
+    quick: bool,
+    report: ReportProgress = _report_nothing,
+) -> SalesRound:
+    """`train_sales` on given rows; `version`: of silver.listings."""
+    rows = with_enough_groups(rows, 2 * folds)
+    fit = partial(fit_candidates, folds=folds, seed=seed, quick=quick)
+    parameters = {
+        "seed": seed,
+        "folds": folds,
+        "quick": quick,
+        "rows": len(rows),
+        "groups": len(np.unique(rows.group)),
+    }
+    report(0, "audit of the columns")
+    leaks = audit(rows, seed)
+    leak = leak_found(leaks)
+    chance = None if leak else permuted_r2(rows, folds, seed, quick)
+    leak = leak or leak_by_chance(chance)
+    if leak:
+        return SalesRound("", leak, None, [], leaks, {}, parameters, version)
+    scores: list[dict[str, Any]] = []
+    for number, split in enumerate(SPLITS):
+        report(20 + 23 * number, f"{split} split")
+        predictions = predict_split(rows, split, folds, seed, fit)
+        if predictions:
+            scores += [score_row(predictions, name, chance) for name in predictions.units]
+    champion, reason = choose_champion(scores)
+    report(90, "fit of the champion")
+    model = fit(rows)[champion]
+    if model["members"]:
+        importance = permutation_importance(rows, fit, folds, seed, champion)
+    else:
+        importance = dict.fromkeys(FEATURES, 0.0)
+    scores = [row | {"champion": row["model"] == champion, "reason": reason} for row in scores]
+    return SalesRound(champion, reason, model, scores, leaks, importance, parameters, version)
+
+
+def with_enough_groups(rows: SalesRows, least: int) -> SalesRows:
+    """Rows in at least `least` groups.
+
+    Where names are shared too widely for that, each product number is a group. Raises NothingToLearn when
+    there are fewer products than `least`.
+    """
+    if len(np.unique(rows.group)) < least:
+        rows = replace(rows, group=np.unique(rows.product, return_inverse=True)[1].ravel())
+    products = len(np.unique(rows.group))
+    if products < least:
+        raise NothingToLearn(f"silver.listings holds {products} products; the sales model needs {least}")
+    return rows
+
+
+def score_row(predictions: SplitPredictions, name: str, chance: float | None) -> dict[str, Any]:
+    """A row of gold.sales_model, without the columns that the whole round decides."""
+    return {
+        "model": name,
+        "split": predictions.split,
+        **split_scores(predictions, name),
+        "rows_learned": predictions.rows_trained,
+        "rows_judged": len(predictions.rows),
+        "duplicates": predictions.duplicates,
+        "permuted_r2": chance,
+    }
+
+
+def permutation_importance(
+    rows: SalesRows, fit: Callable[[SalesRows], dict[str, Model]], folds: int, seed: int, name: str
+) -> dict[str, float]:
+    """Feature -> share of the error that permuting its values adds, on products not seen.
+
+    Sums to 1, or to 0.
+    """
+    train, test = split_rows(rows, "grouped", folds, seed)[0]
+    model = fit(rows.at(train))[name]
+    after = rows.at(test)
+    random = np.random.default_rng(seed)
+
+    def error(inputs: dict[str, Any], category: npt.NDArray[np.str_]) -> float:
+        return float(np.abs(after.sales - predict(model, inputs, category)["units"]).mean())
+
+    inputs = dict(after.inputs)
+    plain = error(inputs, after.category)
+    added = dict.fromkeys(FEATURES, 0.0)
+    for _ in range(PERMUTATIONS):
+        order = random.permutation(len(after))
+        for feature in INPUTS:
+            added[feature] += error(inputs | {feature: inputs[feature][order]}, after.category) - plain
+        added["category"] += error(inputs, after.category[order]) - plain
+    positive = {feature: max(value, 0.0) for feature, value in added.items()}
+    total = sum(positive.values())
+    return {feature: value / total if total else 0.0 for feature, value in positive.items()}

@@ -1,0 +1,56 @@
+"""A sales round -> its gold tables, and the model file that the API loads."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import skops.io
+
+from conf.runtime.status_files import write_bytes
+from conf.settings import settings
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.delta import replace_once
+from ml.sales.evaluate import SalesRound
+
+SCORES = "gold.sales_model"
+LEAKS = "gold.sales_leaks"
+IMPORTANCE = "gold.feature_importance"
+
+
+def model_file() -> Path:
+    """Where the champion is kept for those that serve it."""
+    return settings().state_dir / "models" / "sales.skops"
+
+
+def publish(outcome: SalesRound, run_id: str) -> None:
+    """Write the round's tables and its model. A round that was stopped writes only what stopped it."""
+    now = datetime.now(UTC)
+    origin = {"run_id": run_id, "data_version": outcome.data_version, "measured_at": now}
+    _replace_rows(LEAKS, [row | origin for row in outcome.leaks], run_id)
+    if outcome.model is None:
+        return
+    # The file comes first: the tables must not describe a model that does not serve yet.
+    model = outcome.model | {
+        "run_id": run_id,
+        "data_version": outcome.data_version,
+        "trained_at": now.isoformat(),
+        "reason": outcome.reason,
+    }
+    write_bytes(model_file(), skops.io.dumps(model))
+    _replace_rows(SCORES, [row | origin for row in outcome.scores], run_id)
+    ranked = sorted(outcome.importance.items(), key=lambda entry: (-entry[1], entry[0]))
+    shares = [
+        {"model": "sales", "commodity": None, "feature": name, "importance": share, "rank": rank, **origin}
+        for rank, (name, share) in enumerate(ranked, 1)
+    ]
+    _replace_rows(IMPORTANCE, shares, run_id, "model = 'sales'")
+
+
+def _replace_rows(table: str, rows: list[dict[str, Any]], run_id: str, predicate: str | None = None) -> None:
+    contract = contracts()[table]
+    columns = [{name: row[name] for name in contract.column_names} for row in rows]
+    replace_once(
+        table, pa.Table.from_pylist(columns, schema=arrow_schema(contract)), f"sales {run_id}", predicate
+    )

@@ -1,0 +1,138 @@
+"""One sales round: train, record, publish.
+
+It is skipped when the last round was trained on the same listings.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from conf.settings import settings
+from lakehouse.io import training_jobs
+from lakehouse.io.delta import open_if_exists
+from ml import schedule
+from ml.forecasts import mlflow_store
+from ml.progress import TrainingProgress
+from ml.sales.evaluate import SalesRound, train_sales
+from ml.sales.leak_audit import LEAKS
+from ml.sales.load import LISTINGS
+from ml.sales.publish import publish
+from ml.sales.splits import SPLITS
+
+EXPERIMENT = "sales"
+
+
+@dataclass(frozen=True)
+class SalesOutcome:
+    """Result of a round. `promoted`: a trained model serves now, not a median."""
+
+    promoted: bool
+    run_id: str | None
+    detail: str
+
+
+def run(quick: bool = False, if_changed: bool = False, job: str | None = None) -> SalesOutcome:
+    """Run one round.
+
+    `job`: the training job that it answers. Raises NothingToLearn while listings are too few.
+    """
+    made_from = {
+        "version": listings_version(),
+        "config": schedule.knobs_fingerprint(),
+        "folds": settings().cv.folds,
+        "quick": quick,
+    }
+    last = schedule.read_note("sales")
+    if if_changed and made_from.items() <= last.items():
+        detail = "the sales model was already trained on these listings"
+        outcome = SalesOutcome(last["promoted"], last["run_id"], detail)
+    else:
+        outcome = _train(quick, made_from, TrainingProgress(job))
+    if job:
+        status: training_jobs.Status = "succeeded" if outcome.promoted else "rejected"
+        training_jobs.finish(job, status, outcome.promoted, outcome.run_id, outcome.detail[:1000])
+    return outcome
+
+
+def _train(quick: bool, made_from: dict[str, Any], progress: TrainingProgress) -> SalesOutcome:
+    def report(percent: float, step: str) -> None:
+        progress.print(f"sales {percent:3.0f} %: {step}")
+        progress.percent(percent)
+
+    trained = train_sales(settings().lake_root, settings().training.seed, settings().cv.folds, quick, report)
+    run_id = _record(trained)
+    publish(trained, run_id)
+    promoted = bool(trained.model and trained.model["members"])
+    note = made_from | {"version": trained.data_version}
+    schedule.write_note("sales", **note, champion=trained.champion, promoted=promoted, run_id=run_id)
+    for line in summary(trained):
+        progress.print(line)
+    return SalesOutcome(promoted, run_id, trained.reason)
+
+
+def listings_version() -> int | None:
+    """Version of silver.listings; None while there is no such table."""
+    table = open_if_exists(LISTINGS)
+    return table.version() if table else None
+
+
+def _record(trained: SalesRound) -> str:
+    """Log the round as one MLflow run; returns the run's id."""
+    mlflow_store.connect(EXPERIMENT)
+    tags = {
+        "data_version": str(trained.data_version),
+        "champion": trained.champion or "none",
+        "reason": trained.reason,
+    }
+    name = f"sales {datetime.now(UTC):%Y-%m-%d %H:%M}"
+    with mlflow_store.start_run(name, trained.parameters, tags) as run_id:
+        mlflow_store.log_metrics(trained.metrics)
+        mlflow_store.log_table("splits", trained.scores)
+        mlflow_store.log_table("leaks", trained.leaks)
+        importance = [{"feature": name, "share": share} for name, share in trained.importance.items()]
+        mlflow_store.log_table("importance", importance)
+        if trained.scores:
+            _save_plot(trained)
+    return str(run_id)
+
+
+def _save_plot(trained: SalesRound) -> None:
+    folder = schedule.state_folder() / "sales_plots"
+    folder.mkdir(exist_ok=True)
+    plot(trained).savefig(folder / "three_splits.png", dpi=120)
+    mlflow_store.log_files(folder, "plots")
+
+
+def summary(trained: SalesRound) -> list[str]:
+    """Lines with R² of each model under the three splits, the leaking columns, and the champion."""
+    if not trained.scores:
+        return [f"no sales model was trained: {trained.reason}; the model that serves is unchanged"]
+    heads = "".join(f"{split:>10}" for split in SPLITS)
+    lines = [f"{'model':<16}{heads}   R² of units; grouped: products not seen, time: days not seen"]
+    for name in dict.fromkeys(row["model"] for row in trained.scores):
+        by_split = {row["split"]: row["r2"] for row in trained.scores if row["model"] == name}
+        values = (by_split.get(split) for split in SPLITS)
+        columns = "".join(f"{'-':>10}" if value is None else f"{value:>10.3f}" for value in values)
+        lines.append(f"{name:<16}{columns}")
+    leaking = ", ".join(row["column_name"] for row in trained.leaks if row["verdict"] == LEAKS)
+    lines.append(f"columns that give the sales away, never used as inputs: {leaking or 'none'}")
+    lines.append(f"{trained.champion} serves: {trained.reason}")
+    return lines
+
+
+def plot(trained: SalesRound) -> Figure:
+    """R² of every model under the three splits."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    names = list(dict.fromkeys(row["model"] for row in trained.scores))
+    for number, split in enumerate(SPLITS):
+        values = {row["model"]: row["r2"] or 0.0 for row in trained.scores if row["split"] == split}
+        positions = [position + 0.27 * number for position in range(len(names))]
+        axes.bar(positions, [values.get(name, 0.0) for name in names], 0.25, label=split)
+    axes.set_xticks([position + 0.27 for position in range(len(names))], names, rotation=20)
+    axes.set_ylabel("R² of units")
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.legend()
+    return figure

@@ -1,0 +1,165 @@
+"""When a training round is due, from the notes of the last rounds and one column of gold.daily_prices."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.runtime.status_files import read_json, write_json
+from conf.settings import settings
+from lakehouse.io.delta import inputs_fingerprint, open_if_exists
+
+DAILY_PRICES = "gold.daily_prices"
+LISTINGS = "silver.listings"
+# Knobs of training that say when and where a round runs. No model changes with them.
+SCHEDULE_KNOBS = {
+    "processes",
+    "spark_master",
+    "niceness",
+    "watch_seconds",
+    "new_days",
+    "new_listings",
+    "issue_minutes",
+    "retry_minutes",
+    "drift_psi",
+    "drift_coverage",
+    "drift_looks",
+}
+CUT_ZONE = ZoneInfo("Asia/Jakarta")
+
+
+@dataclass(frozen=True)
+class PriceState:
+    """gold.daily_prices as the trainer sees it."""
+
+    version: int
+    days: int  # distinct market days with a retail price
+    last_day: date  # the newest of them whose cut has passed
+    rows: int  # of those days
+
+
+def price_state(now: datetime) -> PriceState | None:
+    """The current state; None while there is no retail price of a day that counts as known at `now`."""
+    table = open_if_exists(DAILY_PRICES)
+    if table is None:
+        return None
+    column = table.to_pyarrow_dataset().to_table(
+        columns=["market_date"], filter=pc.field("channel") == "retail"
+    )["market_date"]
+    last_known = last_known_day(now)
+    rows_by_day = {
+        entry["values"]: entry["counts"]
+        for entry in pc.value_counts(column).to_pylist()
+        if entry["values"] <= last_known
+    }
+    if not rows_by_day:
+        return None
+    return PriceState(table.version(), len(rows_by_day), max(rows_by_day), sum(rows_by_day.values()))
+
+
+def last_known_day(now: datetime) -> date:
+    """The newest known market day: today from the knob forecast.cut_local_time on, else yesterday."""
+    local = now.astimezone(CUT_ZONE)
+    if local.time() >= settings().forecast.cut_local_time:
+        return local.date()
+    return local.date() - timedelta(days=1)
+
+
+def state_folder() -> Path:
+    """Folder of the notes of the last rounds and of the forecasts of interrupted backtests."""
+    folder = settings().state_dir / "training"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def read_note(kind: str) -> dict[str, Any]:
+    """The note of the last round of a kind (price, issue, sales, ...); empty before the first."""
+    note: dict[str, Any] | None = read_json(_note_file(kind))
+    return note or {}
+
+
+def write_note(kind: str, **content: Any) -> None:
+    """Replace the note of a kind; `at`, the time of writing, is added."""
+    write_json(_note_file(kind), {**content, "at": datetime.now(UTC).isoformat()})
+
+
+def _note_file(kind: str) -> Path:
+    return state_folder() / f"{kind}.json"
+
+
+def knobs_fingerprint() -> str:
+    """16 hex digits that change with every knob that a model depends on."""
+    knobs = settings().training.model_dump(exclude=SCHEDULE_KNOBS) | settings().forecast.model_dump()
+    return f"{inputs_fingerprint(json.dumps(knobs, sort_keys=True, default=str)):016x}"
+
+
+def training_due(prices: PriceState) -> str | None:
+    """Why models should be trained again; None when they need not."""
+    last = read_note("price")
+    if not last:
+        return "no model has been evaluated yet"
+    if last["config"] != knobs_fingerprint():
+        return "models or knobs have changed"
+    new_days = abs(prices.days - last["days"])
+    if new_days >= settings().training.new_days:
+        return f"{new_days} newly observed market days"
+    if read_note("drift").get("drifting"):
+        return "prices have drifted from the distribution that the intervals were calibrated on"
+    return None
+
+
+def listing_count() -> int:
+    """Rows of silver.listings, counted in the table's log."""
+    table = open_if_exists(LISTINGS)
+    if table is None:
+        return 0
+    counts = pa.table(table.get_add_actions(flatten=True))["num_records"]
+    return int(pc.sum(counts).as_py() or 0)
+
+
+def sales_due() -> str | None:
+    """Why the sales model should be trained again; None when too few listings are new."""
+    new_rows = abs(listing_count() - read_note("listings").get("rows", 0))
+    return f"{new_rows} new product states" if new_rows >= settings().training.new_listings else None
+
+
+def waits_after_failure(kind: str, now: datetime) -> bool:
+    """Whether the last round of this kind failed less than training.retry_minutes ago."""
+    failure = read_note(f"failure-{kind}")
+    pause = timedelta(minutes=settings().training.retry_minutes)
+    return bool(failure) and now - datetime.fromisoformat(failure["at"]) < pause
+
+
+def note_failure(kind: str) -> None:
+    """Note that a round of this kind has failed now."""
+    write_note(f"failure-{kind}")
+
+
+def clear_failure(kind: str) -> None:
+    """Forget the failure: a round of this kind has succeeded."""
+    _note_file(f"failure-{kind}").unlink(missing_ok=True)
+
+
+def reset_drift() -> None:
+    """Start counting drift from zero: models were just trained."""
+    drift = read_note("drift")
+    if drift:
+        del drift["at"]
+        write_note("drift", **{**drift, "drifting": False, "against": 0})
+
+
+def issue_due(prices: PriceState, now: datetime) -> str | None:
+    """Why forecasts should be issued again; None when the last issue covers what is known."""
+    last = read_note("issue")
+    if not last:
+        return "no forecast was issued yet"
+    if date.fromisoformat(last["last_day"]) != prices.last_day:
+        return f"prices of {prices.last_day} are known"
+    pause = timedelta(minutes=settings().training.issue_minutes)
+    pause_is_over = now - datetime.fromisoformat(last["at"]) > pause
+    return "prices were corrected or added" if pause_is_over and last["version"] != prices.version else None

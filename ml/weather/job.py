@@ -1,0 +1,188 @@
+"""gold.daily_prices and silver.weather -> gold.weather_prices: lagged correlations, significant or not."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_if_exists, replace_once
+from lakehouse.reference import provinces
+from ml.data.load import daily_prices
+from ml.data.panel import NothingToLearn, Panel
+from ml.weather.lagged_correlation import (
+    Floats,
+    Ints,
+    LaggedCorrelation,
+    deseasonalised,
+    false_discovery,
+    lagged_correlation,
+    resampled_days,
+)
+
+TABLE = "gold.weather_prices"
+VARIABLES = {"rainfall_mm": "curah hujan", "temperature_c": "suhu", "humidity_pct": "kelembapan"}
+LAGS = np.arange(61)
+WINDOW_DAYS = 7  # of the price's change, and of the weather's mean
+LEAST_IN_WINDOW = 5  # measured days of it
+LEAST_DAYS = 200  # weekdays with both a price change and weather
+LEAST_SPAN_DAYS = 365  # a season cannot be estimated from less than a year
+FALSE_DISCOVERY_RATE = 0.10
+PLACEBO_LEVEL = 0.05
+SEED = 7
+NOTHING = "tidak ada hubungan bermakna"
+METHOD = (
+    "Pearson, 7-day change of log price v 7-day mean weather, two harmonics of the year taken out of both; "
+    "t-test on the effective sample size, Benjamini-Hochberg q <= 0.10 over all rows, "
+    "95 % moving-block bootstrap (30 days), placebo by displaced weather <= 0.05"
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One price series with one weather variable of its province."""
+
+    commodity: str
+    region_code: str
+    variable: str
+    correlation: LaggedCorrelation
+
+
+def correlate(panel: Panel, lags: Ints = LAGS, seed: int = SEED) -> list[Pair]:
+    """Correlations of every pair with enough days in common. The panel's weather must be per series."""
+    if len(panel.days) < LEAST_SPAN_DAYS:
+        return []
+    day = panel.days.astype(np.int64)
+    resamples = resampled_days(len(day), seed)
+    weather = {
+        series.name: weather_of_own_day(series.value)
+        for series in panel.exogenous
+        if series.name in VARIABLES
+    }
+    pairs: list[Pair] = []
+    for row, (commodity, region) in enumerate(panel.series):
+        change = weekly_change(panel.log_price[row], day)
+        for variable, values in weather.items():
+            mean = trailing_mean(values[row])
+            common_days = np.sum(np.isfinite(mean) & np.isfinite(change))
+            if common_days >= LEAST_DAYS and np.nanstd(values[row]) * np.nanstd(change) > 0:
+                x = deseasonalised(mean, day)
+                y = deseasonalised(change, day)
+                pairs.append(Pair(commodity, region, variable, lagged_correlation(x, y, lags, resamples)))
+    return pairs
+
+
+def weather_of_own_day(known: Floats) -> Floats:
+    """(series, days) weather on the day that it describes; a panel has it on the next, when it is known."""
+    own = np.full(known.shape, np.nan)
+    own[:, :-1] = known[:, 1:]
+    return own
+
+
+def weekly_change(log_price: Floats, day: Ints) -> Floats:
+    """(days,) change of log price over a week, on weekdays with a price on both ends.
+
+    Weekends are left out, because surveys repeat Friday's prices there.
+    """
+    change = np.full(len(log_price), np.nan)
+    change[WINDOW_DAYS:] = log_price[WINDOW_DAYS:] - log_price[:-WINDOW_DAYS]
+    return np.where((day + 3) % 7 < 5, change, np.nan)
+
+
+def trailing_mean(values: Floats) -> Floats:
+    """(days,) mean of the week that ends on the day, with at least five of its days measured."""
+    known = np.isfinite(values)
+    window = np.ones(WINDOW_DAYS)
+    count = np.convolve(known, window)[: len(values)]
+    total = np.convolve(np.where(known, values, 0.0), window)[: len(values)]
+    mean = np.full(len(values), np.nan)
+    np.divide(total, count, out=mean, where=count >= LEAST_IN_WINDOW)
+    return mean
+
+
+def correlation_rows(pairs: list[Pair]) -> list[dict[str, Any]]:
+    """One row per pair and lag; the false-discovery rate is controlled over all of them."""
+    if not pairs:
+        return []
+    q = false_discovery(np.concatenate([pair.correlation.p for pair in pairs]))
+    ends = np.cumsum([len(pair.correlation.lags) for pair in pairs])
+    parts = zip(pairs, np.split(q, ends[:-1]), strict=True)
+    return [row for pair, own in parts for row in _rows_of_pair(pair, own)]
+
+
+def _rows_of_pair(pair: Pair, q: Floats) -> list[dict[str, Any]]:
+    result = pair.correlation
+    province = provinces().get(pair.region_code)
+    excludes_zero = (result.low > 0) | (result.high < 0)
+    significant = (q <= FALSE_DISCOVERY_RATE) & excludes_zero & (result.placebo_p <= PLACEBO_LEVEL)
+    strongest = int(np.nanargmin(result.p))
+    rows = []
+    for nth, lag in enumerate(result.lags.tolist()):
+        text = sentence(pair.variable, lag, float(result.r[nth])) if significant[nth] else NOTHING
+        rows.append(
+            {
+                "commodity": pair.commodity,
+                "region_code": pair.region_code,
+                "region": province.name if province else pair.region_code,
+                "variable": pair.variable,
+                "lag_days": lag,
+                "correlation": _finite(result.r[nth]),
+                "n": int(result.n[nth]),
+                "n_eff": _finite(result.n_eff[nth]),
+                "ci_low": _finite(result.low[nth]),
+                "ci_high": _finite(result.high[nth]),
+                "p_value": _finite(result.p[nth]),
+                "p_value_adjusted": _finite(q[nth]),
+                "placebo_p_value": _finite(result.placebo_p),
+                "significant": bool(significant[nth]),
+                "strongest": nth == strongest,
+                "text": text,
+                "method": METHOD,
+            }
+        )
+    return rows
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def sentence(variable: str, lag: int, r: float) -> str:
+    """The text of a significant row, in Indonesian: an association, not a cause."""
+    when = f"{lag} hari kemudian" if lag else "pada minggu yang sama"
+    direction = "naik" if r > 0 else "turun"
+    return (
+        f"hubungan bermakna: {VARIABLES[variable]} di atas normal, "
+        f"harga cenderung {direction} {when} (r = {r:+.2f})"
+    )
+
+
+def refresh(root: str) -> bool:
+    """Bring the table of the lake `root` up to date.
+
+    False, and nothing computed, when its inputs have not changed or there are no prices or no weather.
+    """
+    weather = open_if_exists("silver.weather", root=root)
+    if weather is None:
+        return False
+    weather_version = weather.version()
+    try:
+        panel = daily_prices(root)
+    except NothingToLearn:
+        return False
+    prices_version = panel.source["version"]
+    made_from = f"{METHOD}: gold.daily_prices {prices_version}, silver.weather {weather_version}"
+    if last_made_from(TABLE) == inputs_fingerprint(made_from):
+        return False
+    inputs = {
+        "from_date": panel.days[0].astype(date),
+        "to_date": panel.days[-1].astype(date),
+        "prices_version": prices_version,
+        "weather_version": weather_version,
+        "measured_at": datetime.now(UTC),
+    }
+    rows = [row | inputs for row in correlation_rows(correlate(panel))]
+    return replace_once(TABLE, pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[TABLE])), made_from)

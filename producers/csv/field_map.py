@@ -1,0 +1,177 @@
+"""One payload field of a published file: where its text is read and how it becomes a value."""
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from lakehouse.event import parse_time
+from lakehouse.reference import DEFAULT_TIMEZONE
+
+Value = str | float | int
+DIGEST_DIGITS = 16  # hex: 64 bits are enough for a billion different texts
+ISO_PATTERNS = {  # read by fromisoformat, in a tenth of strptime's time
+    "%Y-%m-%d": re.compile(r"\d{4}-\d\d-\d\d", re.ASCII),
+    "%Y-%m-%d %H:%M:%S": re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII),
+}
+KEPT_CHARACTERS = {"month": 7, "date": 10, "time": None}  # of an RFC 3339 time; None: all
+
+
+@lru_cache(maxsize=4096)
+def moment_of(text: str, pattern: str, zone: str) -> datetime | None:
+    """The time in its zone; None when the text does not fit the strptime pattern."""
+    is_iso = pattern in ISO_PATTERNS and ISO_PATTERNS[pattern].fullmatch(text)
+    try:
+        naive = datetime.fromisoformat(text) if is_iso else datetime.strptime(text, pattern)
+        return naive.replace(tzinfo=ZoneInfo(zone))
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def local_time(text: str, pattern: str, zone: str, lag_seconds: int = 0) -> tuple[str, float] | None:
+    """(RFC 3339 with offset, epoch seconds) of a time in its zone plus `lag_seconds`.
+
+    None when the text does not fit the strptime pattern.
+    """
+    moment = moment_of(text, pattern, zone)
+    try:
+        later = moment + timedelta(seconds=lag_seconds) if moment and lag_seconds else moment
+    except OverflowError:  # after the year 9999
+        return None
+    return (later.isoformat(), later.timestamp()) if later else None
+
+
+def number(text: str, whole: bool = False) -> Value:
+    """The number in the text, an int if `whole`. A text that is no JSON number is returned as it is."""
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    if not math.isfinite(value) or "_" in text:  # 1_000 is a number to Python alone
+        return text
+    return int(value) if whole and value == int(value) else value
+
+
+class FieldMap(BaseModel):
+    """Where a payload field comes from and how its text becomes a value.
+
+    Exactly one of column, constant, origin and digest is given.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    column: str | None = None
+    constant: str | float | None = None
+    # file_stem, event_time, cell, province_market, or a named group of the format's file_name
+    origin: str | None = None
+    digest: tuple[str, ...] = ()  # hash of these columns: an id where the file has none
+    as_: Literal["text", "number", "integer", "month", "date", "time"] = Field(default="text", alias="as")
+    strip: tuple[str, ...] = ()
+    thousands: str = ""
+    decimal: str = "."
+    format: str | None = None  # strptime pattern of a date or time
+    zone: str = DEFAULT_TIMEZONE  # of a time
+    missing: tuple[str, ...] = ()  # texts that mean "not measured": the field is left out
+    values: dict[str, str | float] = {}  # text in the file -> value; a group of a file name must be listed
+
+    @model_validator(mode="after")
+    def one_source(self) -> "FieldMap":
+        sources = (self.column, self.constant, self.origin, self.digest or None)
+        if sum(source is not None for source in sources) != 1:
+            raise ValueError("exactly one of column, constant, origin and digest must be given")
+        if (self.as_ in KEPT_CHARACTERS) != (self.format is not None):
+            raise ValueError("a month, date or time needs its format, and nothing else has one")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the field is read from."""
+        return (self.column,) if self.column else self.digest
+
+    def value(self, text: str) -> Value:
+        """The value of a text; one that does not fit stays text: the stream validates it."""
+        return self.converter()(text)
+
+    def converter(self) -> Callable[[str], Value]:
+        """A function text -> value, prepared once for many texts."""
+        if self.values:
+            return lambda text: self.values.get(text, text)
+        if self.as_ == "text":
+            return lambda text: text
+        if self.format:
+            return self._time
+        if self.strip or self.thousands or self.decimal != ".":
+            return self._formatted_number
+        whole = self.as_ == "integer"
+        return lambda text: number(text, whole)
+
+    def _time(self, text: str) -> Value:
+        assert self.format is not None
+        moment = local_time(text, self.format, self.zone)
+        return moment[0][: KEPT_CHARACTERS[self.as_]] if moment else text
+
+    def _formatted_number(self, text: str) -> Value:
+        """The number in a text with currency signs, separators of thousands or a decimal comma."""
+        plain = text
+        for sign in (*self.strip, self.thousands):
+            plain = plain.replace(sign, "") if sign else plain
+        value = number(plain.strip().replace(self.decimal, "."), self.as_ == "integer")
+        return text if isinstance(value, str) else value
+
+    def reader(self, header: list[str], origins: Mapping[str, str]) -> Callable[[list[str]], Value | None]:
+        """A function cells -> value; None leaves the field out. `origins`: values from the file's name."""
+        if self.constant is not None or self.origin is not None:
+            fixed = self.constant if self.origin is None else self.value(origins[self.origin])
+            return lambda cells: fixed
+        if self.digest:
+            positions = [header.index(column) for column in self.digest]
+            return lambda cells: _digest(cells[position] for position in positions)
+        if self.column not in header:
+            return lambda cells: None
+        position = header.index(self.column)
+        convert = self.converter()
+        missing = frozenset(self.missing)
+
+        def read(cells: list[str]) -> Value | None:
+            text = cells[position]
+            return convert(text) if text and not (missing and text.strip() in missing) else None
+
+        return read
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogateescape")).hexdigest()[:DIGEST_DIGITS]
+
+
+class TimeMap(BaseModel):
+    """The column of the event time. `format`: rfc3339 (passed on) or a strptime pattern, read in `zone`."""
+
+    model_config = ConfigDict(extra="forbid")
+    column: str
+    format: str
+    zone: str = "region"
+    lag_seconds: int = 0  # the row is known this long after the time in its column
+
+    @field_validator("lag_seconds")
+    @classmethod
+    def lag_is_not_negative(cls, seconds: int) -> int:
+        if seconds < 0:
+            raise ValueError("a row cannot be known before its time: give 0 or more")
+        return seconds
+
+    def read(self, text: str, before: float, zone: str = DEFAULT_TIMEZONE) -> tuple[str, float]:
+        """(event_time of the payload, epoch seconds). `zone`: time zone of the region.
+
+        An unreadable time is passed on; its seconds are those of the previous row, `before`.
+        """
+        if self.format == "rfc3339":
+            moment = parse_time(text)
+            return text, moment.timestamp() if moment else before
+        own_zone = zone if self.zone == "region" else self.zone
+        return local_time(text, self.format, own_zone, self.lag_seconds) or (text, before)

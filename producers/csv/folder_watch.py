@@ -1,0 +1,213 @@
+"""The watched folder: a complete file is sent and moved to done/, one of an unknown format to refused/."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.logs import configure_logging
+from conf.settings import settings
+from lakehouse.io.kafka import NotAcknowledged
+from producers.csv.file_events import FileEvents, Unreadable
+from producers.csv.source_format import FormatError, Unmatched, format_of
+from producers.publish import KafkaSink
+
+log = logging.getLogger("lumbung.folder")
+SCAN_SECONDS = 5.0  # a file system without change events (a network share) is scanned this often
+RETRY_SECONDS = 2.0
+NAME_CHARACTERS = 200  # of a file name, so that a suffix still fits
+PUT_OFF_SECONDS = 60.0  # for a file that the system does not let us read or move
+
+
+class ChangeHandler(FileSystemEventHandler):
+    """Sets `changed` when a file in the folder changes."""
+
+    def __init__(self, changed: threading.Event) -> None:
+        self._changed = changed
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if not event.is_directory:
+            self._changed.set()
+
+
+class Landing:
+    """The files of the folder, oldest first."""
+
+    def __init__(self, folder: Path, settle_seconds: float) -> None:
+        self._folder = folder
+        self._settle_seconds = settle_seconds
+        self._seen: dict[Path, tuple[int, float]] = {}  # size, and since when the file has it
+        for place in (folder, folder / "done", folder / "refused"):
+            place.mkdir(parents=True, exist_ok=True)
+
+    def complete(self) -> list[Path]:
+        """Files whose size has not changed for the settling time."""
+        now = time.monotonic()
+        files = self._files()
+        self._seen = {path: seen for path, seen in self._seen.items() if path in files}
+        for path in files:
+            size = path.stat().st_size
+            if self._seen.get(path, (-1, 0.0))[0] != size:
+                self._seen[path] = (size, now)
+        settled = [path for path in files if now - self._seen[path][1] >= self._settle_seconds]
+        return sorted(settled, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+    def _files(self) -> list[Path]:
+        """Files in the folder and below it (a folder's name may identify a format), except hidden ones."""
+        files = []
+        for folder, subfolders, names in os.walk(self._folder):
+            results = ("done", "refused") if Path(folder) == self._folder else ()
+            subfolders[:] = [name for name in subfolders if name not in results and not name.startswith(".")]
+            files += [Path(folder) / name for name in names if not name.startswith(".")]
+        return [path for path in files if path.is_file()]
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether files wait until their size has settled."""
+        return bool(self._seen)
+
+    def move(self, path: Path, subfolder: str, reason: str | None = None) -> Path:
+        """Move to the same relative folder of done/ or refused/, under a free name, next to the reason."""
+        folder = self._folder / subfolder / path.parent.relative_to(self._folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / path.name
+        nth = 1
+        while target.exists():
+            target = folder / f"{path.stem[:NAME_CHARACTERS]}.{nth}{path.suffix}"
+            nth += 1
+        if reason:
+            target.with_name(target.name[:NAME_CHARACTERS] + ".reason.txt").write_text(
+                reason + "\n", encoding="utf-8"
+            )
+        path.rename(target)
+        self._seen.pop(path, None)
+        return target
+
+    def put_off(self, path: Path) -> None:
+        """Skip the file for a while, so that it does not block the others."""
+        self._seen[path] = (path.stat().st_size, time.monotonic() + PUT_OFF_SECONDS)
+
+
+def send_file(path: Path, landing: Landing, sink: KafkaSink, stopping: threading.Event) -> None:
+    """Send a file and move it.
+
+    Raises NotAcknowledged: the file stays, and its rows keep their ids when it is sent again.
+    """
+    file_format = format_of(path)
+    if isinstance(file_format, Unmatched):
+        refuse(path, landing, file_format.reason)
+        return
+    began = time.monotonic()
+    before = path.stat()
+    file = FileEvents(path, file_format)
+    sent_before = sink.sent
+    dead_letters_before = sink.dead_letters
+    no_event = 0
+    try:
+        for row in file.ordered() if file_format.newest_first else file.rows():
+            if stopping.is_set():
+                return
+            if row.payload is None:
+                no_event += 1
+            else:
+                sink.send(file.event(row))
+    except Unreadable as error:
+        sink.flush()
+        refuse(path, landing, f"{error}\nthe {sink.sent - sent_before} events before it were sent")
+        return
+    sink.flush()
+    after = path.stat()
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        log.warning("%s changed while it was sent; it is sent again as a new file", file.name)
+        return
+    target = landing.move(path, "done")
+    log.info(
+        "%s: %d events, %d of them dead letters; %d rows without a value; %.2f s",
+        printable(target.name),
+        sink.sent - sent_before,
+        sink.dead_letters - dead_letters_before,
+        no_event,
+        time.monotonic() - began,
+    )
+
+
+def refuse(path: Path, landing: Landing, reason: str) -> None:
+    """Move to refused/ and log the reason."""
+    target = landing.move(path, "refused", reason)
+    log.warning("%s refused: %s", printable(target.name), printable(reason.splitlines()[0]))
+
+
+def printable(text: str) -> str:
+    """Text from outside, escaped for the log."""
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def watch(landing: Landing, changed: threading.Event, stopping: threading.Event) -> None:
+    """Send complete files and wait for changes, until `stopping` is set."""
+    sink = KafkaSink()  # one for all files: connecting to the broker takes half a second
+    while not stopping.is_set():
+        changed.clear()
+        try:
+            send_complete(landing, sink, stopping)
+        except NotAcknowledged as error:
+            log.warning("Kafka did not acknowledge (%s); the file is sent again", error)
+            sink = KafkaSink()  # the old one may still hold records of this file
+            stopping.wait(RETRY_SECONDS)
+        except FileNotFoundError as error:
+            log.info("%s disappeared before it was sent", printable(str(error.filename)))
+        changed.wait(settings().landing.settle_seconds / 4 if landing.unsettled else SCAN_SECONDS)
+
+
+def send_complete(landing: Landing, sink: KafkaSink, stopping: threading.Event) -> None:
+    """Send every complete file. One that cannot be read or moved is put off. Raises NotAcknowledged."""
+    for path in landing.complete():
+        if stopping.is_set():
+            return
+        try:
+            send_file(path, landing, sink, stopping)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            log.warning("%s: %s; tried again in %d s", printable(path.name), error.strerror, PUT_OFF_SECONDS)
+            landing.put_off(path)
+
+
+def main() -> ExitCode:
+    """DONE after a clean stop, USAGE when a format file is wrong."""
+    configure_logging()
+    changed = threading.Event()
+    stopping = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopping.set()
+        changed.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    folder = settings().landing_dir
+    landing = Landing(folder, settings().landing.settle_seconds)
+    observer = Observer()
+    observer.schedule(ChangeHandler(changed), str(folder), recursive=True)
+    observer.start()
+    log.info("watching %s", folder)
+    try:
+        watch(landing, changed, stopping)
+    except FormatError as error:
+        log.error("%s", error)
+        return ExitCode.USAGE
+    finally:
+        observer.stop()
+        observer.join(5)
+    return ExitCode.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""`replay`: send the rows of published files in event-time order, at a chosen speed, resumable."""
+
+import hashlib
+import heapq
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from confluent_kafka import KafkaException
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.process import stopped_by_signals
+from conf.runtime.status_files import read_json, write_json
+from conf.settings import settings
+from lakehouse.event import rfc3339, topics
+from lakehouse.io.kafka import NotAcknowledged, create_topics
+from producers.csv.file_events import FileEvents, Unreadable
+from producers.csv.file_rows import Row
+from producers.csv.source_format import FormatError, SourceFormat, format_of
+from producers.publish import KafkaSink
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+SPEED_UNITS_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+SAVE_SECONDS = 2.0
+console = Console(stderr=True)
+log = logging.getLogger("lumbung.replay")
+
+
+def speed_of(text: str) -> float | None:
+    """Seconds of event time per second: `1d/s` -> 86400, `max` -> None. Raises typer.BadParameter."""
+    if text == "max":
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])/s", text)
+    if not match or float(match[1]) == 0:
+        raise typer.BadParameter("give max, or event time per second: 1d/s, 12h/s, 90m/s")
+    return float(match[1]) * SPEED_UNITS_SECONDS[match[2]]
+
+
+class Position:
+    """How many rows of a replay are acknowledged, stored in LUMBUNG_HOME/replay for the next run."""
+
+    def __init__(self, files: list[FileEvents]) -> None:
+        identity = "\n".join(sorted(f"{file.name} {file.sha256} {file.format.name}" for file in files))
+        self.id = hashlib.sha256(identity.encode()).hexdigest()[:16]
+        self._file = settings().home / "replay" / f"{self.id}.json"
+
+    def load(self) -> dict[str, int]:
+        """Rows acknowledged and rows in all; both 0 before the first run."""
+        position: dict[str, int] | None = read_json(self._file)
+        return position or {"rows": 0, "of": 0}
+
+    def save(self, rows: int, of: int) -> None:
+        """Replace the stored position in one step."""
+        write_json(self._file, {"rows": rows, "of": of})
+
+
+def files_at(path: Path, wanted: str | None) -> list[FileEvents]:
+    """Files of known formats at `path`, a file or a folder; others are reported and skipped."""
+    candidates = [path]
+    if not path.is_file():
+        candidates = sorted(file for file in path.rglob("*") if file.suffix.lower() in (".csv", ".txt"))
+    files = []
+    for candidate in candidates:
+        file_format = format_of(candidate, wanted)
+        if isinstance(file_format, SourceFormat):
+            files.append(FileEvents(candidate, file_format))
+            continue
+        name = candidate.relative_to(path) if candidate != path else candidate.name
+        reason = file_format.reason.splitlines()[0]
+        console.print(f"skipped {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    return files
+
+
+def in_time_order(files: list[FileEvents]) -> Iterator[tuple[FileEvents, Row]]:
+    """Rows of all files merged by event time; the same order on every run."""
+
+    def tagged(number: int, file: FileEvents) -> Iterator[tuple[float, int, Row]]:
+        return ((row.time, number, row) for row in file.ordered())
+
+    streams = [tagged(number, file) for number, file in enumerate(files)]
+    return ((files[number], row) for _, number, row in heapq.merge(*streams, key=lambda item: item[:2]))
+
+
+class Replay:
+    """One run. Every row before the stored position is acknowledged."""
+
+    def __init__(self, files: list[FileEvents], speed: float | None, stopping: threading.Event) -> None:
+        self._files = files
+        self._speed = speed
+        self._stopping = stopping
+        self.position = Position(files)
+        self.rows = 0  # of this run
+        self.events = 0
+        self.no_event = 0
+        self.done = 0  # rows acknowledged, those of earlier runs included
+        self._sink = KafkaSink()
+
+    @property
+    def dead_letters(self) -> int:
+        """Rows that were too large for an event."""
+        return self._sink.dead_letters
+
+    def run(self, start: int, total: int, bar: Progress) -> bool:
+        """Send the rows from number `start`; False when interrupted. Raises NotAcknowledged."""
+        task = bar.add_task("", total=total, completed=start, day="")
+        began = time.monotonic()
+        saved = began
+        first: float | None = None
+        self.done = start
+        for number, (file, row) in enumerate(in_time_order(self._files)):
+            if number < start:
+                continue
+            first = row.time if first is None else first
+            if self._stopping.is_set() or not self._wait_for(row.time - first, began):
+                break
+            self.rows += 1
+            if row.payload is None:
+                self.no_event += 1
+            else:
+                self._sink.send(file.event(row))
+                self.events += 1
+            if self.rows % 200 == 0 and time.monotonic() - saved > SAVE_SECONDS:
+                self._save(start, total)
+                saved = time.monotonic()
+            if self.rows % 200 == 0 or self._speed:
+                day = datetime.fromtimestamp(row.time, UTC).date().isoformat()
+                bar.update(task, completed=start + self.rows, day=day)
+        self._save(start, total)
+        bar.update(task, completed=self.done)
+        return self.done == total
+
+    def _save(self, start: int, total: int) -> None:
+        self._sink.flush()
+        self.done = start + self.rows
+        self.position.save(self.done, total)
+
+    def _wait_for(self, event_seconds: float, began: float) -> bool:
+        """Sleep until the event is due at the chosen speed; False when stopped meanwhile."""
+        if self._speed is None:
+            return True
+        return not self._stopping.wait(max(0.0, event_seconds / self._speed - (time.monotonic() - began)))
+
+
+def total_rows(files: list[FileEvents]) -> int:
+    """Rows and cells of all files."""
+    return sum(file.count() for file in files)
+
+
+@app.command()
+def main(
+    path: Annotated[Path, typer.Argument(help="a published file, or a folder of such files", exists=True)],
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="read only files of this format of conf/sources")
+    ] = None,
+    speed: Annotated[str, typer.Option(help="max, or event time per second: 1d/s, 12h/s")] = "max",
+    restart: Annotated[
+        bool, typer.Option("--restart", help="start from the first row, also when rows were sent before")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
+) -> None:
+    """Replay published files. After an interruption (exit 130) the next run resumes."""
+    pace = speed_of(speed)
+    stopping = stopped_by_signals(log)
+    try:
+        files = files_at(path, format_name)
+    except FormatError as error:
+        console.print(str(error), markup=False)
+        raise typer.Exit(ExitCode.USAGE) from None
+    if not files:
+        console.print("no file of a known format; conf/sources lists the formats", markup=False)
+        raise typer.Exit(ExitCode.FAILED)
+    raise typer.Exit(replay(files, pace, restart, as_json, stopping))
+
+
+def replay(
+    files: list[FileEvents], pace: float | None, restart: bool, as_json: bool, stopping: threading.Event
+) -> ExitCode:
+    """Run and print the summary; returns the exit code."""
+    position = {"rows": 0, "of": 0} if restart else Position(files).load()
+    if position["of"] and position["rows"] == position["of"]:
+        console.print(f"already replayed ({position['rows']} rows); --restart sends them again", markup=False)
+        return ExitCode.DONE
+    began = time.monotonic()
+    work = Replay(files, pace, stopping)
+    columns = (
+        TextColumn("replay {task.fields[day]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    try:
+        create_topics(topics())
+        with Progress(*columns, console=console, refresh_per_second=4) as bar:
+            complete = work.run(position["rows"], position["of"] or total_rows(files), bar)
+    except Unreadable as error:
+        console.print(f"{error}\n  remedy: repair or remove the file, then run this again", markup=False)
+        return ExitCode.FAILED
+    except (NotAcknowledged, KafkaException) as error:
+        remedy = "start it with ./run.sh up, then run this again"
+        console.print(f"Kafka did not acknowledge: {error}\n  remedy: {remedy}", markup=False)
+        return ExitCode.NOT_RUNNING
+    seconds = time.monotonic() - began
+    summary = {
+        "files": len(files),
+        "rows": work.rows,
+        "events": work.events,
+        "no_event": work.no_event,
+        "dead_letters": work.dead_letters,
+        "position": work.done,
+        "seconds": round(seconds, 2),
+        "finished_at": rfc3339(datetime.now(UTC)),
+    }
+    line = (
+        f"replayed {work.events} events of {work.rows} rows ({work.no_event} without a value) "
+        f"in {seconds:.1f} s"
+    )
+    print(orjson.dumps(summary).decode() if as_json else line, flush=True)
+    if not complete:
+        console.print("interrupted; the same command resumes from here", markup=False)
+    return ExitCode.DONE if complete else ExitCode.INTERRUPTED
+
+
+if __name__ == "__main__":
+    app(prog_name="./run.sh replay")

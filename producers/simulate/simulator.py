@@ -1,0 +1,179 @@
+"""`simulate`: events of simulated markets over MQTT at a steady rate; each market is a client of its own."""
+
+import logging
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+import orjson
+import paho.mqtt.client as mqtt
+import typer
+from paho.mqtt.enums import CallbackAPIVersion
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.process import stopped_by_signals
+from conf.settings import settings
+from producers.simulate.markets import SampleMarkets
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+console = Console(stderr=True)
+log = logging.getLogger("lumbung.simulate")
+LAST_ACKNOWLEDGEMENTS_SECONDS = 30.0
+UNACKNOWLEDGED = 500  # of one market; then the simulator waits for the gateway instead of filling memory
+
+
+class MarketClient:
+    """One market's connection. paho reconnects by itself and sends again what was not acknowledged."""
+
+    def __init__(self, name: str) -> None:
+        self.sent = 0
+        self.acknowledged = 0
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=False)
+        self._client.on_publish = self._on_publish
+        self._client.max_inflight_messages_set(100)
+        self._client.max_queued_messages_set(0)
+        self._client.reconnect_delay_set(1, 4)
+        if settings().mqtt_tls_cert:
+            self._client.tls_set(ca_certs=str(settings().mqtt_tls_cert))
+
+    def _on_publish(self, *ignored: object) -> None:
+        self.acknowledged += 1
+
+    def connect(self, host: str, port: int) -> None:
+        """Raises OSError when there is no gateway."""
+        self._client.connect(host, port, keepalive=30)
+        self._client.loop_start()
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish with QoS 1."""
+        self._client.publish(topic, payload, qos=1)
+        self.sent += 1
+
+    def close(self) -> None:
+        """Disconnect and end the network thread."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+class Simulation:
+    """`run` publishes until the time is over or `stopping` is set."""
+
+    def __init__(
+        self, sample: SampleMarkets, rate: float, seconds: float | None, stopping: threading.Event
+    ) -> None:
+        self._sample = sample
+        self._rate = rate
+        self._seconds = seconds
+        self._stopping = stopping
+        self._clients = {
+            place.market_id: MarketClient(f"sim-{place.market_id}-{time.time_ns():x}")
+            for place in sample.places
+        }
+
+    @property
+    def sent(self) -> int:
+        """Messages published."""
+        return sum(client.sent for client in self._clients.values())
+
+    @property
+    def acknowledged(self) -> int:
+        """Messages that the gateway has acknowledged."""
+        return sum(client.acknowledged for client in self._clients.values())
+
+    def run(self, bar: Progress) -> None:
+        """Publish. Raises OSError when there is no gateway at the start."""
+        for client in self._clients.values():
+            client.connect(settings().mqtt.host, settings().mqtt.port)
+        total = None if self._seconds is None else max(1, round(self._rate * self._seconds))
+        task = bar.add_task("", total=total, acknowledged=0)
+        began = time.monotonic()
+        stopped = False
+        for number, message in enumerate(self._sample.messages()):
+            if number == total or stopped:
+                break
+            client = self._clients[message.market_id]
+            while client.sent - client.acknowledged >= UNACKNOWLEDGED and not self._stopping.wait(0.05):
+                bar.update(task, acknowledged=self.acknowledged)
+            client.publish(message.topic, message.payload)
+            stopped = self._stopping.wait(max(0.0, began + (number + 1) / self._rate - time.monotonic()))
+            if number % 20 == 0:
+                bar.update(task, completed=number + 1, acknowledged=self.acknowledged)
+        end = time.monotonic() + LAST_ACKNOWLEDGEMENTS_SECONDS
+        while self.acknowledged < self.sent and time.monotonic() < end:
+            time.sleep(0.05)
+        bar.update(task, completed=self.sent, acknowledged=self.acknowledged)
+
+    def close(self) -> None:
+        """End all connections."""
+        for client in self._clients.values():
+            client.close()
+
+
+@app.command()
+def main(
+    what: Annotated[
+        str, typer.Argument(help="1: prices and sensors of markets; all: every sample, today the same as 1")
+    ] = "1",
+    rate: Annotated[float, typer.Option(min=0.01, help="events per second, all markets together")] = 20.0,
+    seconds: Annotated[float | None, typer.Option(min=0, help="how long; without it until Ctrl-C")] = None,
+    bad_pct: Annotated[
+        float, typer.Option(min=0, max=100, help="percent of events that carry a fault")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same prices in the same order")] = 1,
+    markets: Annotated[
+        int, typer.Option(min=1, max=1000, help="how many markets publish; each is a client of the gateway")
+    ] = 12,
+    as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
+) -> None:
+    """Publish prices, temperature, humidity and crowd of simulated markets over MQTT with QoS 1."""
+    if what not in ("1", "all"):
+        text = "shop listings (2) do not exist yet" if what == "2" else f"unknown sample '{what}'"
+        console.print(f"{text}: give 1 or all", markup=False)
+        raise typer.Exit(ExitCode.USAGE)
+    stopping = stopped_by_signals(log)
+    sample = SampleMarkets(seed, f"{seed}-{datetime.now(UTC):%Y%m%d%H%M%S}", markets, bad_pct / 100)
+    simulation = Simulation(sample, rate, seconds, stopping)
+    began = time.monotonic()
+    fastest = settings().mqtt.messages_per_second * len(sample.places)
+    if rate > fastest:
+        text = (
+            f"the gateway accepts {fastest:g} events/s from {len(sample.places)} markets: give more --markets"
+        )
+        console.print(text, markup=False)
+    columns = (
+        TextColumn("simulate"),
+        BarColumn(),
+        TextColumn("{task.fields[acknowledged]} acknowledged"),
+        TimeRemainingColumn(),
+    )
+    try:
+        with Progress(*columns, console=console, refresh_per_second=4) as bar:
+            simulation.run(bar)
+    except OSError as error:
+        address = f"{settings().mqtt.host}:{settings().mqtt.port}"
+        console.print(f"no MQTT gateway at {address} ({error}); remedy: ./run.sh up", markup=False)
+        raise typer.Exit(ExitCode.NOT_RUNNING) from None
+    finally:
+        simulation.close()
+    took = time.monotonic() - began
+    summary = {
+        "sent": simulation.sent,
+        "acknowledged": simulation.acknowledged,
+        "markets": len(sample.places),
+        "seconds": round(took, 1),
+    }
+    line = (
+        f"{simulation.acknowledged} of {simulation.sent} events acknowledged, "
+        f"{len(sample.places)} markets, {took:.1f} s"
+    )
+    print(orjson.dumps(summary).decode() if as_json else line, flush=True)
+    if simulation.acknowledged < simulation.sent:
+        raise typer.Exit(ExitCode.FAILED)
+    raise typer.Exit(ExitCode.INTERRUPTED if stopping.is_set() else ExitCode.DONE)
+
+
+if __name__ == "__main__":
+    app(prog_name="./run.sh simulate")

@@ -1,0 +1,179 @@
+"""`demo`: from nothing to a live price, the balance of every event, and what to try next."""
+
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from conf.runtime.exit_codes import ExitCode
+from conf.settings import REPO, child_environment, settings
+from lakehouse.io import checkpoint
+from lakehouse.io.query import lake_database
+from scripts.commands.reconcile import balance_report
+from scripts.console import Steps, console, fail, new_app
+from scripts.stack import lifecycle, readiness, supervision
+from scripts.stack.lifecycle import StackError
+
+app = new_app(None)
+SAMPLE = ("1", "--seconds", "20", "--rate", "100", "--seed", "1", "--bad-pct", "1")
+FIRST_PRICE_SECONDS = 120
+DRAIN_SECONDS = 600
+
+
+@app.command()
+def demo(
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="file or folder of published prices instead of simulated ones"),
+    ] = None,
+    speed: Annotated[str, typer.Option(help="event time per second (1d/s, 12h/s) or max")] = "max",
+    detach: Annotated[bool, typer.Option(help="return and leave the stack running")] = False,
+) -> None:
+    """Start the stack, feed sample data, show the first price and the balance. Ctrl-C stops the stack."""
+    started = time.monotonic()
+    source = settings().called_from / replay if replay else None
+    if source and not source.exists():
+        fail(f"{source} does not exist", ExitCode.USAGE)
+    try:
+        run(source, speed, detach, started)
+    except StackError as error:
+        fail(str(error), error.code)
+
+
+def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
+    """Start, feed, wait for the first price, drain and reconcile; then wait for Ctrl-C unless `detach`.
+
+    Raises StackError.
+    """
+    lifecycle.up()
+    if replay is None:
+        feed_history()
+    producer = start_producer(replay, speed)
+    try:
+        price = first_price(producer, FIRST_PRICE_SECONDS)
+        console.print(
+            f"first live price: {price['commodity']} at {price['market_id']}: {price['price_idr']:,.0f} IDR "
+            f"({price['event_time']}), {time.monotonic() - started:.1f} s after the start"
+        )
+        if producer.wait():
+            raise producer_failure(producer)
+    except BaseException:
+        producer.send_signal(signal.SIGINT)
+        producer.wait(10)
+        raise
+    with Steps() as steps:
+        wait_drained(steps, DRAIN_SECONDS)
+    balance = balance_report()
+    print(balance["line"], flush=True)
+    if not balance["balanced"]:
+        text = "events are missing in the balance; ./run.sh reconcile shows of which kind"
+        raise StackError(text, ExitCode.FAILED)
+    show_next(detach)
+    if not detach:
+        wait_until_stopped()
+
+
+def start_producer(replay: Path | None, speed: str) -> subprocess.Popen[bytes]:
+    """Start a replay of published files, or the seeded simulator over MQTT."""
+    replaying = ["producers.csv.replay", str(replay), "--speed", speed]
+    arguments = replaying if replay else ["producers.simulate.simulator", *SAMPLE]
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.Popen(command, cwd=REPO, stdout=sys.stderr, env=child_environment())
+
+
+def producer_failure(producer: subprocess.Popen[bytes]) -> StackError:
+    """The error for a producer that has ended with a failure."""
+    return StackError(f"the producer ended with exit code {producer.returncode}", ExitCode.FAILED)
+
+
+def feed_history() -> None:
+    """Send two years of the sample markets' prices, which models train on. Rows already sent are skipped."""
+    file = settings().home / "sample" / "sample-history.csv"
+    for module in ("producers.simulate.history", "producers.csv.replay"):
+        command = [sys.executable, "-m", module, str(file)]
+        if subprocess.run(command, cwd=REPO, stdout=sys.stderr, env=child_environment()).returncode:
+            text = "the sample history could not be sent; see ./run.sh logs stream"
+            raise StackError(text, ExitCode.FAILED)
+
+
+def first_price(producer: subprocess.Popen[bytes], limit_seconds: float) -> dict[str, Any]:
+    """The newest live price that the API serves. Raises StackError when there is none in time."""
+    end = time.monotonic() + limit_seconds
+    while time.monotonic() < end:
+        price = _newest_price()
+        if price:
+            return price
+        if producer.poll() not in (None, 0):
+            raise producer_failure(producer)
+        time.sleep(0.2)
+    text = f"no price within {limit_seconds:.0f} s; see ./run.sh status and ./run.sh logs stream"
+    raise StackError(text, ExitCode.TIME_LIMIT)
+
+
+def _newest_price() -> dict[str, Any] | None:
+    """The newest price of any commodity that gold holds, as the API serves it; None before there is one."""
+    commodity = _any_commodity()
+    if commodity is None:
+        return None
+    url = f"{readiness.api_url()}/api/public/commodity/price/live?commodity={commodity}&limit=1"
+    with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310
+        items: list[dict[str, Any]] = orjson.loads(response.read())["items"]
+    return items[0] if items else None
+
+
+def _any_commodity() -> str | None:
+    lake = lake_database(["gold.live_prices"])
+    row = lake.execute("select commodity from gold.live_prices limit 1").fetchone()
+    return row[0] if row else None
+
+
+def wait_drained(steps: Steps, limit_seconds: float) -> None:
+    """Wait until the stream has finished every record in Kafka. Raises StackError on the time limit."""
+    end = time.monotonic() + limit_seconds
+    while time.monotonic() < end:
+        waiting = checkpoint.count_waiting()
+        if waiting == 0:
+            steps.done("stream", "everything processed")
+            return
+        steps.update("stream", f"{'?' if waiting is None else waiting} events wait in Kafka")
+        time.sleep(0.3)
+    text = f"the stream has not drained within {limit_seconds:.0f} s; see ./run.sh status"
+    raise StackError(text, ExitCode.TIME_LIMIT)
+
+
+def show_next(detach: bool) -> None:
+    """Print what to try next."""
+    url = readiness.api_url()
+    stopping = "./run.sh down" if detach else "Ctrl-C or ./run.sh down"
+    console.print(
+        f"\nwhat to try next\n  {url}/docs\n"
+        f"  {url}/api/public/commodity/price/live?commodity=cabai-rawit-merah\n"
+        '  ./run.sh query "select commodity, region, price_idr, change_pct from gold.live_prices limit 10"\n'
+        "  ./run.sh status    ./run.sh reconcile    ./run.sh logs stream\n"
+        f"the stack keeps running; {stopping} stops it",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def wait_until_stopped() -> None:
+    """Wait for Ctrl-C, SIGTERM, or another process's `down`; then stop the stack."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        while supervision.processes():
+            time.sleep(1)
+    except KeyboardInterrupt:
+        console.print("stopping …")
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        lifecycle.down()

@@ -1,0 +1,180 @@
+"""`doctor`: what is wrong with machine, settings and tables; every finding with its remedy."""
+
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import psutil
+import typer
+
+from conf.runtime.exit_codes import ExitCode
+from conf.settings import secrets, settings
+from lakehouse.contracts.contract import ContractError, contracts
+from lakehouse.io.delta import open_if_exists
+from lakehouse.io.kafka import is_open
+from lakehouse.io.process_status import background_gold_status
+from scripts.console import AsJson, emit, new_app
+from scripts.stack import jars, ports, readiness, supervision
+from scripts.stack.services import service_names
+from streaming_jobs.repair import startup_checks
+from streaming_jobs.repair.startup_checks import Finding
+
+app = new_app(None)
+DISK_MIN_GB = 2.0
+MEMORY_MIN_GB = 4.0  # the stack stays below 3 GB RSS
+SILENT_ROUNDS = 10  # a round that starts from nothing takes as long as some ordinary ones
+SECRET_CHARACTERS = 32
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check machine, ports, jars, secrets, tables and checkpoint; exit 1 when something is wrong.
+
+    Every fault is printed with its remedy.
+    """
+    checked = findings()
+    if as_json:
+        emit([asdict(finding) for finding in checked])
+    else:
+        for finding in checked:
+            print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.detail}")
+            if not finding.ok:
+                print(f"     remedy: {finding.remedy}")
+    raise typer.Exit(ExitCode.DONE if all(finding.ok for finding in checked) else ExitCode.FAILED)
+
+
+def findings() -> list[Finding]:
+    """All checks, in the order in which a new machine meets them. None stops the others."""
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        _python,
+        _java,
+        _memory,
+        _disk,
+        _jars,
+        _secrets,
+        _contracts,
+        _services,
+        _background_gold,
+        _tables,
+        _checkpoint,
+    )
+    return [finding for check in checks for finding in check()]
+
+
+def _python() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    remedy = "install Python 3.11 or newer, then ./run.sh setup"
+    yield Finding("python", sys.version_info >= (3, 11), version, remedy)
+
+
+def _java() -> Iterator[Finding]:
+    remedy = "install OpenJDK 17 or 21 (apt install openjdk-17-jre-headless), or point JAVA_HOME at one"
+    java = shutil.which("java")
+    if java is None:
+        yield Finding("java", False, "no java on the PATH", remedy)
+        return
+    output = subprocess.run([java, "-version"], capture_output=True, text=True).stderr
+    match = re.search(r'version "((\d+)[^"]*)"', output)
+    version = match[1] if match else output
+    yield Finding("java", bool(match and match[2] in ("17", "21")), f"{version} at {java}", remedy)
+
+
+def _memory() -> Iterator[Finding]:
+    total = psutil.virtual_memory().total / 2**30
+    free = psutil.virtual_memory().available / 2**30
+    detail = f"{free:.1f} of {total:.1f} GB free"
+    remedy = "lower stream.driver_memory_mb and kafka.heap_mb"
+    yield Finding("memory", total >= MEMORY_MIN_GB, detail, remedy)
+
+
+def _disk() -> Iterator[Finding]:
+    free = psutil.disk_usage(str(settings().home)).free / 2**30
+    detail = f"{free:.1f} GB free below {settings().home}"
+    yield Finding("disk", free >= DISK_MIN_GB, detail, "make room, or move LUMBUNG_HOME")
+
+
+def _jars() -> Iterator[Finding]:
+    for folder in jars.SETS:
+        differences = jars.faults(folder)
+        detail = "; ".join(differences) or f"{len(jars.wanted(folder))} agree with the lock file"
+        remedy = f"delete {folder / '.jgo'} and run ./run.sh setup"
+        yield Finding(f"jars/{folder.name}", not differences, detail, remedy)
+
+
+def _secrets() -> Iterator[Finding]:
+    file = settings().secrets_file
+    if not file.exists():
+        yield Finding("secrets", False, f"{file} is missing", "./run.sh setup")
+        return
+    mode = stat.S_IMODE(file.stat().st_mode)
+    yield Finding("secrets mode", mode == 0o600, f"{mode:04o} {file}", f"chmod 600 {file}")
+    short = [name for name, value in secrets().model_dump().items() if len(value) < SECRET_CHARACTERS]
+    detail = f"too short or missing: {', '.join(short)}" if short else "one per role"
+    yield Finding("secrets", not short, detail, f"delete {file}, ./run.sh setup")
+
+
+def _contracts() -> Iterator[Finding]:
+    try:
+        yield Finding("contracts", True, f"{len(contracts())} tables")
+    except ContractError as error:
+        yield Finding("contracts", False, str(error), "correct the YAML file named there")
+
+
+def _services() -> Iterator[Finding]:
+    """Every service of a running stack; for a stopped one its orphans and its ports."""
+    processes = supervision.processes()
+    if not any(info["pid"] for info in processes.values()):
+        yield from _orphans()
+        yield from _ports()
+        return
+    for name in service_names():
+        info = processes[name]
+        detail = f"{info['statename'].lower()}, {info['description']}"
+        remedy = f"./run.sh logs {name}; ./run.sh up"
+        yield Finding(f"service {name}", readiness.ready(name, info), detail, remedy)
+
+
+def _orphans() -> Iterator[Finding]:
+    if pids := [process.pid for process in supervision.members()]:
+        yield Finding("orphans", False, f"processes of a killed stack: {pids}", "./run.sh down")
+
+
+def _ports() -> Iterator[Finding]:
+    remedy = "stop the holder, or choose another port in conf/lumbung.yml"
+    for use, (host, port) in ports.wanted().items():
+        is_free = not is_open(host, port)
+        detail = f"{use}: {'free' if is_free else f'held by {ports.holder(port)}'}"
+        yield Finding(f"port {port}", is_free, detail, remedy)
+
+
+def _background_gold() -> Iterator[Finding]:
+    """The last rounds of the background gold process; nothing before its first start."""
+    status = background_gold_status()
+    if status is None:
+        return
+    failures = [f"{name}: {job['failure']}" for name, job in status["jobs"].items() if job["failure"]]
+    age = (datetime.now(UTC) - datetime.fromisoformat(status["updated_at"])).total_seconds()
+    is_running = status["state"] == "running" and psutil.pid_exists(status["pid"])
+    is_silent = is_running and age > SILENT_ROUNDS * settings().stream.background_gold_seconds
+    detail = "; ".join(failures) or f"{status['state']}, {status['rounds']} rounds, updated {age:.0f} s ago"
+    remedy = "./run.sh logs background_gold; ./run.sh up"
+    yield Finding("background gold", not failures and not is_silent, detail, remedy)
+
+
+def _tables() -> Iterator[Finding]:
+    remedy = "a newer reader version was switched on by hand; ./run.sh rebuild silver writes the table again"
+    for name in contracts():
+        table = open_if_exists(name)
+        if table is not None:
+            reader = table.protocol().min_reader_version
+            detail = f"version {table.version()}, reader version {reader}"
+            yield Finding(f"table {name}", reader == 1, detail, remedy)
+
+
+def _checkpoint() -> Iterator[Finding]:
+    yield from startup_checks.findings()

@@ -1,0 +1,150 @@
+"""Verify the hash chains of prices and trades, list their blocks, append a price."""
+
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+import httpx2
+import pyarrow.compute as pc
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from conf.runtime.exit_codes import ExitCode
+from conf.settings import secrets, settings
+from lakehouse.io.delta import open_if_exists
+from lakehouse.ledger.chain import CHAINS, TABLE
+from scripts.console import AsJson, emit, fail, new_app
+from scripts.stack.readiness import api_url
+from serving_api.reads.integrity import ChainVerdict, Verifier
+
+app = new_app(__doc__)
+SHOWN = ("index", "hash", "timestamp", "kind", "event_id", "table", "delta_version", "rows", "actor")
+HASH_CHARACTERS = 16  # of a hash, when shown to a person
+CELL_CHARACTERS = 24
+WIDTH_OFF_TERMINAL = 200
+
+
+def known_chain(chain: str) -> str:
+    """The chain's name. Exits 2 when there is no such chain."""
+    if chain not in CHAINS:
+        fail(f"there is no chain '{chain}'; choose {' or '.join(CHAINS)}", ExitCode.USAGE)
+    return chain
+
+
+def as_json(verdict: ChainVerdict) -> dict[str, Any]:
+    """The verdict as one flat JSON object."""
+    fault = asdict(verdict.fault) if verdict.fault else {}
+    return {
+        "valid": verdict.valid,
+        "chain": verdict.chain,
+        "length": verdict.length,
+        "rows": verdict.rows,
+        "head_hash": verdict.head_hash,
+        "first_invalid_index": fault.get("index"),
+        "reason": fault.get("reason"),
+        "first_altered_event_id": fault.get("event_id"),
+        "detail": fault.get("detail"),
+        "checked_at": verdict.checked_at,
+        "delta_version": verdict.versions,
+    }
+
+
+@app.command()
+def verify(
+    chain: Annotated[str | None, typer.Option(help="price or trade; without it both")] = None,
+    json: AsJson = False,
+) -> None:
+    """Check every link, the published head and every recorded row; exit 1 when anything was altered."""
+    verifier = Verifier(settings().lake_root)
+    verdicts = [verifier.check(name) for name in ([known_chain(chain)] if chain else CHAINS)]
+    if json:
+        emit([as_json(verdict) for verdict in verdicts])
+    else:
+        for verdict in verdicts:
+            show(verdict)
+    raise typer.Exit(ExitCode.DONE if all(verdict.valid for verdict in verdicts) else ExitCode.FAILED)
+
+
+def show(verdict: ChainVerdict) -> None:
+    """Print one line, and for an altered chain what is wrong."""
+    head = (verdict.head_hash or "-")[:HASH_CHARACTERS]
+    fault = verdict.fault
+    if fault is None:
+        print(f"{verdict.chain}: valid, {verdict.length} records over {verdict.rows} rows, head {head}")
+        return
+    print(f"{verdict.chain}: NOT VALID from record {fault.index} of {verdict.length}: {fault.reason}")
+    print(f"  {fault.detail}")
+    print(f"  first altered event: {fault.event_id or 'unknown'}")
+
+
+@app.command()
+def blocks(
+    chain: Annotated[str, typer.Option(help="price or trade")] = "price",
+    event_id: Annotated[str | None, typer.Option(help="only blocks of this event")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="how many, newest first")] = 20,
+    json: AsJson = False,
+) -> None:
+    """List the newest records of a chain."""
+    rows = newest_blocks(known_chain(chain), event_id, limit)
+    if json:
+        emit(rows)
+        return
+    shown = Table(*SHOWN)
+    for row in rows:
+        shown.add_row(*(plain(row[name])[:CELL_CHARACTERS] for name in SHOWN))
+    width = None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL
+    Console(highlight=False, width=width).print(shown)
+
+
+def newest_blocks(chain: str, event_id: str | None, limit: int) -> list[dict[str, Any]]:
+    """Records of a chain, newest first; none before the ledger exists."""
+    ledger = open_if_exists(TABLE)
+    if ledger is None:
+        return []
+    wanted = pc.field("chain") == chain
+    if event_id:
+        wanted &= pc.field("event_id") == event_id
+    columns = [*SHOWN, "previous_hash", "merkle_root"]
+    blocks_found = ledger.to_pyarrow_dataset().to_table(columns=columns, filter=wanted)
+    rows: list[dict[str, Any]] = blocks_found.sort_by([("index", "descending")]).slice(0, limit).to_pylist()
+    return rows
+
+
+def plain(value: object) -> str:
+    """The value as text for a person."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return "" if value is None else str(value)
+
+
+@app.command()
+def append(
+    market_id: Annotated[str, typer.Option(help="id of the market")],
+    commodity: Annotated[str, typer.Option(help="id or alias of the commodity")],
+    price: Annotated[float, typer.Option(help="rupiah per unit of the commodity")],
+    event_time: Annotated[str | None, typer.Option(help="RFC 3339 with offset; without it now")] = None,
+    event_id: Annotated[str | None, typer.Option(help="an id is recorded once")] = None,
+) -> None:
+    """Append a price through the API, as operator, and print the receipt."""
+    fields = {
+        "market_id": market_id,
+        "commodity": commodity,
+        "price": price,
+        "event_time": event_time,
+        "event_id": event_id,
+    }
+    body = {name: value for name, value in fields.items() if value is not None}
+    try:
+        response = httpx2.post(
+            f"{api_url()}/api/blockchain/append",
+            json=body,
+            headers={"Authorization": f"Bearer {secrets().token_operator}"},
+        )
+    except httpx2.TransportError as error:
+        text = f"the API at {api_url()} does not answer ({error}); remedy: ./run.sh up"
+        fail(text, ExitCode.NOT_RUNNING)
+    print(response.text)
+    codes = {202: ExitCode.DONE, 422: ExitCode.USAGE}
+    raise typer.Exit(codes.get(response.status_code, ExitCode.FAILED))

@@ -1,0 +1,252 @@
+"""List quarantined events and decide about them through the API, one by one or many at once."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import httpx2
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from conf.runtime.exit_codes import ExitCode
+from conf.settings import secrets
+from scripts.console import AsJson, console, emit, fail, new_app
+from scripts.stack.readiness import api_url
+
+app = new_app(__doc__)
+ROWS = "/api/v1/quarantine"
+PAGE_ROWS = 1000
+BULK_IDS = 500  # in one request
+WIDTH_OFF_TERMINAL = 200
+Reason = Annotated[
+    str, typer.Option("--reason", help="why, 5 to 500 characters; it is stored with the decision")
+]
+Ids = Annotated[list[str] | None, typer.Argument(help="event ids; without them give filters")]
+EventId = Annotated[str, typer.Argument(help="id of the event")]
+Rule = Annotated[str | None, typer.Option(help="rows that violate this rule")]
+Kind = Annotated[str | None, typer.Option(help="price, sensor, …")]
+Commodity = Annotated[str | None, typer.Option(help="id or alias")]
+Market = Annotated[str | None, typer.Option(help="market id as given in the event")]
+Since = Annotated[
+    str | None,
+    typer.Option("--from", help="quarantined since: YYYY-MM-DD or RFC 3339; without it the last 30 days"),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="decide without confirmation")]
+
+
+class Api:
+    """The API, called as operator. Exits 4 when it does not run, 3 without a bearer, 1 when it refuses."""
+
+    def __init__(self) -> None:
+        token = secrets().token_operator
+        if not token:
+            fail("the operator's bearer is missing; remedy: ./run.sh setup", ExitCode.MISSING)
+        headers = {"Authorization": f"Bearer {token}"}
+        self._http = httpx2.Client(base_url=api_url(), headers=headers, timeout=60)
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """The JSON of the response."""
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx2.TransportError:
+            fail(f"the API at {api_url()} does not answer; remedy: ./run.sh up", ExitCode.NOT_RUNNING)
+        if response.status_code >= 400:
+            problem = response.json()
+            code = ExitCode.USAGE if response.status_code == 422 else ExitCode.FAILED
+            fail(f"{problem['title']}: {problem['detail']}", code)
+        return response.json()
+
+    def rows(self, filters: dict[str, Any], limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Quarantined rows, newest first, page by page; at most `limit`."""
+        parameters = {name: value for name, value in filters.items() if value is not None}
+        parameters["limit"] = min(limit or PAGE_ROWS, PAGE_ROWS)
+        seen = 0
+        while limit is None or seen < limit:
+            page = self.request("GET", ROWS, params=parameters)
+            yield from page["items"][: None if limit is None else limit - seen]
+            seen += len(page["items"])
+            parameters["cursor"] = page["next_cursor"]
+            if page["next_cursor"] is None:
+                return
+
+    def decide_many(self, ids: list[str], decision: str, reason: str) -> list[dict[str, Any]]:
+        """The outcome of each id. An id that is given twice names two rows, decided in two requests."""
+        outcomes: list[dict[str, Any]] = []
+        rounds: dict[int, list[str]] = {}
+        for event_id, times in Counter(ids).items():
+            for nth in range(times):
+                rounds.setdefault(nth, []).append(event_id)
+        for unique_ids in rounds.values():
+            for start in range(0, len(unique_ids), BULK_IDS):
+                batch = unique_ids[start : start + BULK_IDS]
+                body = {"event_ids": batch, "decision": decision, "reason": reason}
+                outcomes += self.request("POST", f"{ROWS}/decisions", json=body)["items"]
+        return outcomes
+
+
+def show_rows(rows: list[dict[str, Any]]) -> None:
+    """Print the rows as a table on stdout."""
+    shown = Table("event", "kind", "state", "quarantined", "market", "commodity", "rules")
+    for row in rows:
+        rules = ", ".join(reason["rule"] for reason in row["reasons"])
+        place = (row["market_id"] or "–", row["commodity"] or "–")
+        shown.add_row(row["event_id"], row["kind"], row["state"], row["quarantined_at"][:19], *place, rules)
+    width = None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL
+    Console(highlight=False, markup=False, width=width).print(shown)
+
+
+@app.command("list")
+def list_rows(
+    rule: Rule = None,
+    kind: Kind = None,
+    commodity: Commodity = None,
+    market: Market = None,
+    since: Since = None,
+    state: Annotated[str, typer.Option(help="open, released, corrected, rejected or all")] = "open",
+    limit: Annotated[int, typer.Option(min=1, help="rows at most")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List quarantined events, newest first."""
+    filters = {"rule": rule, "kind": kind, "commodity": commodity, "market_id": market, "from": since}
+    rows = list(Api().rows(filters | {"state": None if state == "all" else state}, limit))
+    if as_json:
+        emit(rows)
+    else:
+        show_rows(rows)
+
+
+@app.command()
+def show(event_id: EventId, as_json: AsJson = False) -> None:
+    """Show one event: its violations, evidence, suggestion, exact bytes and decisions."""
+    item = Api().request("GET", f"{ROWS}/{quote(event_id, safe='')}")
+    if as_json:
+        emit(item)
+        return
+    show_rows([item])
+    for reason in item["reasons"]:
+        print(f"{reason['severity']:<6}{reason['rule']}: {reason['message']}")
+    for name in ("evidence", "suggestion", "kafka"):
+        if item[name] is not None:
+            print(f"{name}: {orjson.dumps(item[name]).decode()}")
+    payload = item["payload"] if item["payload"] is not None else f"base64 {item['payload_base64']}"
+    print(f"payload: {payload}")
+    for decision in item["decisions"]:
+        print(
+            f"{decision['decided_at'][:19]} {decision['decision']} by {decision['decided_by']}: "
+            f"{decision['reason']} -> {decision['outcome']}"
+        )
+
+
+def decide(
+    decision: str, ids: list[str] | None, filters: dict[str, Any], reason: str, yes: bool, as_json: bool
+) -> None:
+    """Decide on the given rows, or on all open rows that match the filters."""
+    named = {name: value for name, value in filters.items() if value is not None}
+    if bool(ids) == bool(named):
+        fail(
+            "give event ids or filters (--rule, --kind, --commodity, --market, --from), not both",
+            ExitCode.USAGE,
+        )
+    api = Api()
+    wanted = ids or [row["event_id"] for row in api.rows(named | {"state": "open"})]
+    if not ids:
+        console.print(f"{decision}: {len(wanted)} open rows match", markup=False)
+        if wanted and not yes and not confirmed(decision, len(wanted)):
+            fail("nothing was decided", ExitCode.USAGE)
+    outcomes = api.decide_many(wanted, decision, reason)
+    if as_json:
+        emit(outcomes)
+    counts = Counter(item["status"] for item in outcomes)
+    console.print(
+        ", ".join(f"{count} {status}" for status, count in counts.items()) or "nothing to decide",
+        markup=False,
+    )
+    for item in outcomes:
+        if item["status"] != "accepted":
+            console.print(f"  {item['event_id']}: {item['status']}", markup=False)
+    raise typer.Exit(ExitCode.DONE if counts.total() == counts["accepted"] else ExitCode.FAILED)
+
+
+def confirmed(decision: str, count: int) -> bool:
+    """The answer of the person at the terminal. Exits 2 when there is no terminal."""
+    if not sys.stdin.isatty():
+        fail(f"{count} rows would be decided; add --yes to confirm", ExitCode.USAGE)
+    return typer.confirm(f"{decision} {count} rows?", err=True)
+
+
+@app.command()
+def release(
+    ids: Ids = None,
+    *,
+    reason: Reason,
+    rule: Rule = None,
+    kind: Kind = None,
+    commodity: Commodity = None,
+    market: Market = None,
+    since: Since = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Release events: they are validated again, and violations become warnings."""
+    filters = {"rule": rule, "kind": kind, "commodity": commodity, "market_id": market, "from": since}
+    decide("release", ids, filters, reason, yes, as_json)
+
+
+@app.command()
+def reject(
+    ids: Ids = None,
+    *,
+    reason: Reason,
+    rule: Rule = None,
+    kind: Kind = None,
+    commodity: Commodity = None,
+    market: Market = None,
+    since: Since = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Reject events for good: they stay in quarantine, closed."""
+    filters = {"rule": rule, "kind": kind, "commodity": commodity, "market_id": market, "from": since}
+    decide("reject", ids, filters, reason, yes, as_json)
+
+
+@app.command()
+def correct(
+    event_id: EventId,
+    reason: Reason,
+    fields: Annotated[
+        list[str] | None, typer.Option("--set", help="field=value; repeat it for each field")
+    ] = None,
+    suggested: Annotated[
+        bool, typer.Option("--suggested", help="use the suggestion that `show` prints")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Correct fields of the payload and validate it again. The original is kept."""
+    api = Api()
+    address = f"{ROWS}/{quote(event_id, safe='')}"
+    correction = (api.request("GET", address)["suggestion"] or {}) if suggested else {}
+    correction |= dict(field_of(text) for text in fields or ())
+    if not correction:
+        hint = "there is no suggestion" if suggested else "give --set field=value or --suggested"
+        fail(f"nothing to correct: {hint}", ExitCode.USAGE)
+    body = {"decision": "correct", "reason": reason, "correction": correction}
+    receipt = api.request("POST", f"{address}/decision", json=body)
+    if as_json:
+        emit(receipt)
+    console.print(f"accepted: {receipt['decision_id']}", markup=False)
+
+
+def field_of(text: str) -> tuple[str, Any]:
+    """`price=55000` -> ("price", 55000); a value that is no JSON is text."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        fail(f"--set {text}: write field=value", ExitCode.USAGE)
+    try:
+        return name, orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return name, value

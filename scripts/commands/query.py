@@ -1,0 +1,156 @@
+"""`query`: one read-only SELECT over silver and gold, as table, CSV, JSON or Parquet."""
+
+import csv
+import json
+import sys
+import threading
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from conf.runtime.exit_codes import ExitCode
+from conf.settings import settings
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.query import lake_database
+from scripts.console import fail, new_app
+
+app = new_app(None)
+READABLE_LAYERS = ("silver", "gold")
+TABLE_ROWS = 100  # of a table on the terminal, unless --limit is given
+CELL_CHARACTERS = 60
+WIDTH_OFF_TERMINAL = 200
+
+
+class QueryRefused(ValueError):
+    """The text is not one SELECT over silver and gold; the message names the fault."""
+
+
+class Format(StrEnum):
+    """How the rows are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+@app.command()
+def query(
+    sql: Annotated[
+        str, typer.Argument(help='e.g. "select * from gold.live_prices" (gold_live_prices works too)')
+    ],
+    form: Annotated[Format, typer.Option("--format", help="table, csv, json or parquet")] = Format.TABLE,
+    output: Annotated[Path | None, typer.Option(help="write to this file instead of stdout")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help=f"rows at most (table: {TABLE_ROWS} unless given)")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="time limit in seconds; then exit 124")] = 60,
+) -> None:
+    """Run one read-only SELECT over silver and gold; exit 2 for any other statement."""
+    try:
+        rows = run(sql, limit or (TABLE_ROWS if form == Format.TABLE else None), timeout)
+        write(rows, form, settings().called_from / output if output else None)
+    except QueryRefused as error:
+        fail(str(error), ExitCode.USAGE)
+    except TimeoutError as error:
+        fail(str(error), ExitCode.TIME_LIMIT)
+
+
+def run(sql: str, limit: int | None, timeout_seconds: float, root: str | None = None) -> pa.Table:
+    """The rows as an Arrow table, at most `limit`. Raises QueryRefused, or TimeoutError."""
+    readable = (name for name in contracts() if name.split(".")[0] in READABLE_LAYERS)
+    connection = lake_database(readable, root=root)
+    connection.execute("set enable_external_access = false; set lock_configuration = true")
+    try:
+        statements = connection.extract_statements(sql)
+    except duckdb.Error as error:
+        raise QueryRefused(str(error)) from None
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise QueryRefused("query takes exactly one SELECT statement; it reads and never writes")
+    expired = threading.Event()
+
+    def interrupt() -> None:
+        expired.set()
+        connection.interrupt()
+
+    timer = threading.Timer(timeout_seconds, interrupt)
+    timer.start()
+    try:
+        reader = connection.sql(statements[0].query).to_arrow_reader(10_000)
+        return _first_rows(reader, limit)
+    except (duckdb.Error, pa.ArrowInvalid) as error:
+        if expired.is_set() or isinstance(error, duckdb.InterruptException):
+            text = f"stopped after {timeout_seconds:g} s; read fewer rows or raise --timeout"
+            raise TimeoutError(text) from None
+        raise QueryRefused(str(error)) from None
+    finally:
+        timer.cancel()
+
+
+def _first_rows(reader: pa.RecordBatchReader, limit: int | None) -> pa.Table:
+    batches: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in reader:
+        batches.append(batch if limit is None else batch.slice(0, limit - rows))
+        rows += batches[-1].num_rows
+        if limit is not None and rows >= limit:
+            break
+    return pa.Table.from_batches(batches, schema=reader.schema)
+
+
+def write(rows: pa.Table, form: Format, output: Path | None) -> None:
+    """Write the rows to a file or stdout. Raises QueryRefused for Parquet without a file."""
+    if form == Format.PARQUET:
+        if output is None:
+            raise QueryRefused("--format parquet needs --output FILE")
+        pq.write_table(rows, output)
+        return
+    with output.open("w", encoding="utf-8", newline="") if output else _Stdout() as out:
+        if form == Format.CSV:
+            writer = csv.writer(out, lineterminator="\n")
+            writer.writerow(rows.column_names)
+            writer.writerows([_plain(value) for value in row.values()] for row in rows.to_pylist())
+        elif form == Format.JSON:
+            json.dump(rows.to_pylist(), out, default=_plain, ensure_ascii=False, indent=1)
+            out.write("\n")
+        else:
+            _print_table(rows, Console(file=out, width=None if out.isatty() else WIDTH_OFF_TERMINAL))
+
+
+class _Stdout:
+    """stdout that a `with` does not close."""
+
+    def __enter__(self) -> Any:
+        return sys.stdout
+
+    def __exit__(self, *error: object) -> None:
+        sys.stdout.flush()
+
+
+def _plain(value: Any) -> Any:
+    """ISO times, bytes as text, exact decimals (sums of integers) as numbers."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
+
+
+def _print_table(rows: pa.Table, console: Console) -> None:
+    shown = Table(*rows.column_names)
+    for row in rows.to_pylist():
+        texts = ("" if value is None else str(_plain(value)) for value in row.values())
+        shown.add_row(
+            *(text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…" for text in texts)
+        )
+    if rows.num_columns:
+        console.print(shown, markup=False)
+    console.print(f"{rows.num_rows} rows", style="dim")

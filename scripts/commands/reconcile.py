@@ -1,0 +1,145 @@
+"""`reconcile`: events in = silver + quarantine + duplicates, counted in the tables, and the lag in Kafka."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import duckdb
+import psutil
+import typer
+from rich.table import Table
+
+from conf.runtime.exit_codes import ExitCode
+from lakehouse.contracts.contract import kinds
+from lakehouse.io import checkpoint
+from lakehouse.io.delta import open_if_exists
+from lakehouse.io.process_status import stream_status
+from lakehouse.io.query import lake_database
+from scripts.console import AsJson, console, emit, new_app
+
+app = new_app(None)
+Counts = dict[str, int]  # kind -> events
+
+
+@dataclass(frozen=True)
+class KindBalance:
+    """Counts in events. `rows_in` = records in bronze; `lost` is what no other column accounts for."""
+
+    kind: str
+    rows_in: int
+    silver: int
+    quarantine: int
+    duplicates: int
+    lost: int
+
+
+@app.command()
+def reconcile(as_json: AsJson = False) -> None:
+    """Check that events in = silver + quarantine + duplicates; exit 1 on any difference."""
+    report = balance_report()
+    if as_json:
+        emit(report)
+    else:
+        show(report)
+    raise typer.Exit(ExitCode.DONE if report["balanced"] else ExitCode.FAILED)
+
+
+def show(report: dict[str, Any]) -> None:
+    """Print the summary line on stdout, everything else on stderr."""
+    shown = Table("kind", "in", "silver", "quarantine", "duplicates", "lost")
+    for row in (*report["kinds"], report["total"]):
+        shown.add_row(*(str(value) for value in row.values()))
+    console.print(shown)
+    print(report["line"])
+    lag = report["lag_events"]
+    waiting = "unknown: Kafka does not answer" if lag is None else lag
+    console.print(f"events in Kafka not processed yet: {waiting}", markup=False)
+    if not report["balanced"] and report["batch_under_way"]:
+        console.print("the stream stopped within a batch: ./run.sh up finishes it, then run reconcile again")
+
+
+def balance_report() -> dict[str, Any]:
+    """The balance of every kind and of all together, as one JSON-able object."""
+    balances = kind_balances()
+    whole = total(balances)
+    return {
+        "balanced": all(balance.lost == 0 for balance in balances),
+        "kinds": [asdict(balance) for balance in balances],
+        "total": asdict(whole),
+        "line": summary_line(whole),
+        "batch_under_way": checkpoint.batch_under_way(),
+        "lag_events": checkpoint.count_waiting(),
+    }
+
+
+def kind_balances() -> list[KindBalance]:
+    """One balance per kind. All tables are read as of one finished batch."""
+    tables = {kind: contract.table for kind, contract in kinds().items()}
+    names = ["bronze.events", "silver.quarantine", "gold.reviews", "gold.balance", *tables.values()]
+    lake = lake_database(names, _settled_versions())
+    rows_in = _counts(lake, "select kind, count(*) from bronze.events group by kind")
+    # An event that was evaluated again has one more row per round (generation 1, 2, …).
+    quarantined = _counts(
+        lake, "select kind, count(*) from silver.quarantine where generation = 0 group by kind"
+    )
+    # A quarantined event that was let through since is counted in silver.
+    released = _counts(lake, "select kind, count(*) from gold.reviews where outcome = 'silver' group by kind")
+    duplicates = _counts(lake, "select kind, sum(duplicates) from gold.balance group by kind")
+    silver = {
+        kind: _counts(lake, f"select '{kind}', count(distinct event_id) from {table}")[kind]
+        for kind, table in tables.items()
+    }
+    return [
+        _balance(
+            kind,
+            rows_in.get(kind, 0),
+            silver.get(kind, 0),
+            quarantined.get(kind, 0) - released.get(kind, 0),
+            duplicates.get(kind, 0),
+        )
+        for kind in sorted(rows_in.keys() | quarantined.keys() | duplicates.keys() | silver.keys())
+    ]
+
+
+def _balance(kind: str, rows_in: int, silver: int, quarantine: int, duplicates: int) -> KindBalance:
+    lost = rows_in - silver - quarantine - duplicates
+    return KindBalance(kind, rows_in, silver, quarantine, duplicates, lost)
+
+
+def _counts(lake: duckdb.DuckDBPyConnection, sql: str) -> Counts:
+    return {kind: int(count) for kind, count in lake.execute(sql).fetchall()}
+
+
+def _settled_versions() -> dict[str, int] | None:
+    """Table versions after the last finished batch while another one is under way, else None (newest).
+
+    gold.balance names the versions in the tag of its commits.
+    """
+    status = stream_status()
+    balance = open_if_exists("gold.balance")
+    if (
+        balance is None
+        or status is None
+        or not psutil.pid_exists(status["pid"])
+        or not checkpoint.batch_under_way()
+    ):
+        return None
+    commits = balance.history(100)
+    tag = next((json.loads(commit["lumbung"]) for commit in commits if "lumbung" in commit), None)
+    return {**tag["versions"], "gold.balance": balance.version()} if tag else None
+
+
+def total(balances: list[KindBalance]) -> KindBalance:
+    """The sum over all kinds."""
+    counts = [field.name for field in fields(KindBalance) if field.name != "kind"]
+    return KindBalance(
+        "total", **{name: sum(getattr(balance, name) for balance in balances) for name in counts}
+    )
+
+
+def summary_line(whole: KindBalance) -> str:
+    """The line that `demo` ends with."""
+    return (
+        f"IN={whole.rows_in} SILVER={whole.silver} QUARANTINE={whole.quarantine} "
+        f"DUP={whole.duplicates} LOST={whole.lost}"
+    )

@@ -1,0 +1,180 @@
+"""`status`: processes, lag, rows and freshness per table."""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from conf.runtime.exit_codes import ExitCode
+from conf.settings import settings
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.checkpoint import count_waiting
+from lakehouse.io.delta import open_if_exists
+from lakehouse.io.kafka import is_open
+from lakehouse.io.process_status import background_gold_status, stream_status, trainer_status
+from scripts.console import AsJson, emit, new_app
+from scripts.stack import ports, readiness, supervision
+from scripts.stack.services import service_names
+
+app = new_app(None)
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service of this home."""
+
+    name: str
+    state: str  # "ready", "starting" or "down"
+    pid: int | None
+    uptime_seconds: float | None
+    rss_mb: float | None  # with its children
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """One table of the contracts."""
+
+    table: str
+    version: int | None  # None: no row yet
+    rows: int
+    files: int
+    newest: str | None  # newest event or batch time, UTC
+    age_seconds: float | None  # since the last commit
+
+
+def services() -> list[ServiceStatus]:
+    """Every service of this home; all are down when supervisord does not run."""
+    processes = supervision.processes()
+    return [_service(name, processes.get(name)) for name in service_names()]
+
+
+def _service(name: str, info: dict[str, Any] | None) -> ServiceStatus:
+    if not info or not info["pid"]:
+        return ServiceStatus(name, "down", None, None, None)
+    state = "ready" if readiness.ready(name, info) else "starting"
+    return ServiceStatus(name, state, info["pid"], info["now"] - info["start"], _rss_mb(info["pid"]))
+
+
+def _rss_mb(pid: int) -> float | None:
+    try:
+        parent = psutil.Process(pid)
+        return round(sum(p.memory_info().rss for p in (parent, *parent.children(recursive=True))) / 2**20, 1)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def tables() -> list[TableStatus]:
+    """Every table of the contracts, read from its log alone (rows by file statistics)."""
+    return [_table(name, contract.time_column) for name, contract in contracts().items()]
+
+
+def _table(name: str, time_column: str) -> TableStatus:
+    table = open_if_exists(name)
+    if table is None:
+        return TableStatus(name, None, 0, 0, None, None)
+    files = table.get_add_actions(flatten=True)
+    rows = sum(value or 0 for value in files["num_records"].to_pylist())
+    commit = datetime.fromtimestamp(table.history(1)[0]["timestamp"] / 1000, UTC)
+    age = (datetime.now(UTC) - commit).total_seconds()
+    return TableStatus(
+        name, table.version(), rows, files.num_rows, _newest(files, time_column), round(age, 1)
+    )
+
+
+def _newest(files: Any, time_column: str) -> str | None:
+    """The newest time of the batch, for a table without one the newest `time_column`, by file statistics."""
+    for column in ("ingested_at", time_column):
+        if f"max.{column}" in files.schema.names:
+            times = [time for time in files[f"max.{column}"].to_pylist() if time is not None]
+            return max(times).isoformat() if times else None
+    return None
+
+
+def read_status() -> dict[str, Any]:
+    """Everything as one JSON-able object; `ok` is false when a service is down."""
+    services_now = services()
+    return {
+        "ok": all(service.state == "ready" for service in services_now),
+        "home": str(settings().home),
+        "api": readiness.api_url(),
+        "services": [asdict(service) for service in services_now],
+        "stream": stream_status(),
+        "background_gold": background_gold_status(),
+        "trainer": trainer_status(),
+        "lag_events": count_waiting(),  # from Kafka: the stream's own figure is as old as its last batch
+        "ports": {use: is_open(host, port) for use, (host, port) in ports.wanted().items()},
+        "tables": [asdict(table) for table in tables()],
+    }
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show processes, lag, rows and freshness per table; exit 4 when a service is down."""
+    report = read_status()
+    if as_json:
+        emit(report)
+    else:
+        show(report, Console(highlight=False))
+    raise typer.Exit(ExitCode.DONE if report["ok"] else ExitCode.NOT_RUNNING)
+
+
+def show(report: dict[str, Any], out: Console) -> None:
+    """Print the report for a person."""
+    out.print(_services_shown(report["services"]))
+    for line in _process_lines(report):
+        out.print(line, markup=False)
+    out.print(_tables_shown(report["tables"]))
+    out.print(f"API {report['api']}   home {report['home']}", markup=False)
+
+
+def _services_shown(services_now: list[dict[str, Any]]) -> Table:
+    shown = Table("service", "state", "pid", "up", "memory")
+    for service in services_now:
+        pid = str(service["pid"]) if service["pid"] else NONE
+        uptime = f"{service['uptime_seconds']} s" if service["pid"] else NONE
+        memory = f"{service['rss_mb']} MB" if service["rss_mb"] else NONE
+        shown.add_row(service["name"], service["state"], pid, uptime, memory)
+    return shown
+
+
+def _process_lines(report: dict[str, Any]) -> list[str]:
+    """A line per process that has written a status: stream, background gold, trainer."""
+    lines = []
+    if stream := report["stream"]:
+        lag = "unknown" if report["lag_events"] is None else report["lag_events"]
+        lines.append(
+            f"stream: {stream['state']}, batch {stream['batch_id']} "
+            f"({stream['batch_rows']} rows in {stream['batch_seconds']} s), updated {stream['updated_at']}; "
+            f"events waiting in Kafka: {lag}"
+        )
+    if gold := report["background_gold"]:
+        jobs = ", ".join(
+            f"{name} {job['failure'] or str(job['seconds']) + ' s'}" for name, job in gold["jobs"].items()
+        )
+        lines.append(
+            f"background gold: {gold['state']}, {gold['rounds']} rounds ({jobs or 'no job yet'}), "
+            f"updated {gold['updated_at']}"
+        )
+    if trainer := report["trainer"]:
+        training = trainer["round"]
+        current = f"{' '.join(training['arguments'])} ({training['why']})" if training else "idle"
+        failure = f", the last round failed: {trainer['failure']}" if trainer["failure"] else ""
+        lines.append(f"trainer: {trainer['state']}, {trainer['rounds']} rounds, now {current}{failure}")
+    return lines
+
+
+def _tables_shown(tables_now: list[dict[str, Any]]) -> Table:
+    shown = Table("table", "version", "rows", "files", "newest", "last commit")
+    for table in tables_now:
+        if table["version"] is None:
+            shown.add_row(table["table"], NONE, "0", "0", NONE, "no row yet")
+            continue
+        numbers = (str(table["version"]), f"{table['rows']:,}", str(table["files"]))
+        age = f"{table['age_seconds']:.0f} s ago"
+        shown.add_row(table["table"], *numbers, table["newest"] or NONE, age)
+    return shown

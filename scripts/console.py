@@ -1,0 +1,92 @@
+"""What the commands share: messages and progress on stderr, data on stdout."""
+
+import time
+from types import TracebackType
+from typing import Annotated, NoReturn
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from conf.runtime.exit_codes import ExitCode
+
+AsJson = Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")]
+REPEAT_SECONDS = 5  # on a stream that is no terminal, a running step is repeated this often
+
+console = Console(stderr=True, highlight=False)
+
+
+def new_app(help_text: str | None) -> typer.Typer:
+    """The command line of one verb; `help_text` is shown above its subcommands."""
+    return typer.Typer(
+        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=help_text
+    )
+
+
+def fail(text: str, code: ExitCode | int) -> NoReturn:
+    """Print the message on stderr and exit with `code`."""
+    console.print(text, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def emit(data: object) -> None:
+    """Print one JSON document on stdout."""
+    print(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+
+
+class Steps:
+    """Progress of named steps: `update` reports how far a step is, `done` ends it.
+
+    A terminal shows one live line a step, any other stream gets plain lines.
+    """
+
+    def __init__(self) -> None:
+        self._live = console.is_terminal
+        self._started: dict[str, float] = {}
+        self._last_line: dict[str, tuple[float, str]] = {}  # step -> when it was printed, its text
+        columns = (
+            SpinnerColumn(finished_text="✓"),
+            TextColumn("{task.fields[name]:<13}{task.description}"),
+            TimeElapsedColumn(),
+        )
+        self._progress = Progress(*columns, console=console)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "Steps":
+        if self._live:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._progress.stop()
+
+    def update(self, name: str, text: str) -> None:
+        """Show the text for the step; the first call starts its clock."""
+        now = time.monotonic()
+        started = self._started.setdefault(name, now)
+        if self._live:
+            if name not in self._tasks:
+                self._tasks[name] = self._progress.add_task(text, total=1, name=name)
+            self._progress.update(self._tasks[name], description=text)
+            return
+        printed_at, printed = self._last_line.get(name, (0.0, ""))
+        if now - printed_at >= REPEAT_SECONDS or not printed:
+            self._last_line[name] = (now, text)
+            console.print(f"  {name:<13}{text} … {now - started:.0f} s", markup=False)
+
+    def done(self, name: str, text: str = "ready") -> None:
+        """End the step."""
+        if self._live:
+            self.update(name, text)
+            self._progress.update(self._tasks[name], completed=1)
+        else:
+            console.print(f"  {name:<13}{text} ({self.seconds(name):.1f} s)", markup=False)
+
+    def seconds(self, name: str) -> float:
+        """Seconds since the step began, 0 before it has."""
+        now = time.monotonic()
+        return now - self._started.get(name, now)

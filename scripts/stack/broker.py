@@ -1,0 +1,91 @@
+"""The embedded broker: one Kafka node in KRaft mode. This process is replaced by the Java process (exec)."""
+
+import base64
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+from conf.runtime.exit_codes import ExitCode
+from conf.settings import LOOPBACK, REPO, settings
+
+JARS = REPO / "conf" / "jars" / "kafka" / ".jgo"
+LOG4J = """
+<Configuration status="warn">
+  <Appenders><Console name="out"><PatternLayout pattern="%d{ISO8601} %p %c{1}: %m%n"/></Console></Appenders>
+  <Loggers><Root level="warn"><AppenderRef ref="out"/></Root>
+  <Logger name="kafka.server.KafkaRaftServer" level="info"/></Loggers>
+</Configuration>
+"""
+
+
+def server_properties(data: Path) -> str:
+    """Settings of a single node on loopback: one replica of everything, few threads."""
+    knobs = settings().kafka
+    host, _, port = knobs.bootstrap.partition(":")
+    if host not in LOOPBACK:
+        raise SystemExit(
+            f"kafka.bootstrap is {knobs.bootstrap}, but the embedded broker listens on loopback only\n"
+            "  remedy: set kafka.embedded: false to use another broker"
+        )
+    lines = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{host}:{knobs.controller_port}",
+        "listeners": f"PLAINTEXT://{host}:{port},CONTROLLER://{host}:{knobs.controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{host}:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "log.dirs": data,
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 1,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.num.partitions": 1,
+        "transaction.state.log.min.isr": 1,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "min.insync.replicas": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        "log.cleaner.dedupe.buffer.size": 4194304,
+        "message.max.bytes": 2097152,
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+        "log.segment.bytes": 268435456,
+    }
+    return "".join(f"{key}={value}\n" for key, value in lines.items())
+
+
+def main() -> None:
+    """Format the storage once, then replace this process by the broker. Exits 3 without jars."""
+    home = settings().home / "kafka"
+    data = home / "data"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "log4j2.xml").write_text(LOG4J)
+    properties = home / "server.properties"
+    properties.write_text(server_properties(data))
+    jars = sorted(str(jar) for jar in JARS.rglob("*.jar"))
+    if not jars:
+        print("the broker's jars are missing\n  remedy: ./run.sh setup", file=sys.stderr)
+        raise SystemExit(ExitCode.MISSING)
+    java = [
+        "java",
+        f"-Xmx{settings().kafka.heap_mb}m",
+        "-XX:+UseSerialGC",
+        "-XX:+ExitOnOutOfMemoryError",
+        f"-Dlog4j2.configurationFile={home / 'log4j2.xml'}",
+        "-cp",
+        os.pathsep.join(jars),
+    ]
+    if not (data / "meta.properties").exists():
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").lstrip("-")
+        subprocess.run(
+            [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)], check=True
+        )
+    os.execvp("java", [*java, "kafka.Kafka", str(properties)])  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""`up` and `down`: start the whole stack of one LUMBUNG_HOME in order, and stop it completely."""
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from conf.runtime.exit_codes import ExitCode
+from conf.settings import settings
+from lakehouse.event import topics
+from lakehouse.io.kafka import broker_answers, create_topics
+from scripts.console import Steps, console
+from scripts.stack import ports, readiness, secrets_file, supervision
+from scripts.stack.services import BY_NAME, service_names
+
+ENDED = ("BACKOFF", "FATAL", "EXITED")  # supervisor's names of states
+
+
+class StackError(RuntimeError):
+    """The stack could not be started or stopped; `code` is the exit code for the reason."""
+
+    def __init__(self, text: str, code: ExitCode | int) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """Allow one `up` or `down` per home at a time; the second waits."""
+    settings().run_dir.mkdir(parents=True, exist_ok=True)
+    with (settings().run_dir / "up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def up() -> None:
+    """Start what is not running and wait until it is ready. Idempotent. Raises StackError."""
+    secrets_file.main()
+    with exclusive(), Steps() as steps:
+        _start_daemon()
+        _start(["broker"] if settings().kafka.embedded else [], steps)
+        _create_topics(steps)
+        _start([name for name in service_names() if name != "broker"], steps)
+
+
+def _start_daemon() -> None:
+    """Start supervisord unless it runs, on free ports, after ending what a killed one left running."""
+    try:
+        supervision.rpc()
+        return
+    except supervision.NotRunning:
+        pass
+    orphans = supervision.kill_members()
+    if orphans:
+        console.print(f"  ended {len(orphans)} processes that a killed supervisor left running", markup=False)
+    faults = ports.faults()
+    if faults:
+        raise StackError("; ".join(faults), ExitCode.MISSING)
+    try:
+        supervision.start_daemon()
+    except RuntimeError as error:
+        raise StackError(str(error), ExitCode.FAILED) from None
+
+
+def _start(names: list[str], steps: Steps) -> None:
+    """Start the services in parallel and wait until all are ready."""
+    for name in names:
+        if supervision.processes()[name]["statename"] in ENDED:
+            supervision.stop((name,), 1)
+        supervision.start(name)
+        steps.update(name, BY_NAME[name].starting)
+    waiting = list(names)
+    while waiting:
+        now = supervision.processes()
+        for name in list(waiting):
+            limit = BY_NAME[name].start_limit_seconds
+            if now[name]["statename"] in ENDED:
+                _give_up(name)
+            if readiness.ready(name, now[name]):
+                steps.done(name)
+                waiting.remove(name)
+            elif steps.seconds(name) > limit:
+                text = f"{name} is not ready after {limit:.0f} s; see ./run.sh logs {name}"
+                raise StackError(text, ExitCode.TIME_LIMIT)
+            else:
+                steps.update(name, BY_NAME[name].starting)
+        time.sleep(0.1)
+
+
+def _give_up(name: str) -> None:
+    """Stop a service that ended while starting. Raises StackError with its last log lines."""
+    code = supervision.last_exit(name)
+    supervision.stop((name,), 2)
+    lines = "\n".join(tail(name, 12))
+    text = f"{name} ended while starting (exit code {code}). Its last log lines:\n{lines}"
+    raise StackError(text, code or ExitCode.FAILED)
+
+
+def _create_topics(steps: Steps) -> None:
+    if not broker_answers():
+        raise StackError(f"Kafka at {settings().kafka.bootstrap} does not answer", ExitCode.NOT_RUNNING)
+    steps.update("topics", "creating missing topics")
+    created = create_topics(topics())
+    steps.done("topics", f"{len(created)} created" if created else "all exist")
+
+
+def tail(name: str, lines: int) -> list[str]:
+    """The last lines of a service's log; none when it has no log."""
+    log = settings().log_dir / f"{name}.log"
+    return log.read_text(errors="replace").splitlines()[-lines:] if log.exists() else []
+
+
+def down() -> list[int]:
+    """Stop everything within 15 s: first what uses Kafka, then Kafka. Returns pids that had to be killed."""
+    with exclusive():
+        try:
+            control = supervision.rpc()
+        except supervision.NotRunning:
+            killed = supervision.kill_members()
+        else:
+            supervision.stop(tuple(name for name in service_names() if name != "broker"), 9)
+            if settings().kafka.embedded:
+                supervision.stop(("broker",), 3)
+            control.shutdown()
+            _wait_for_shutdown(2)
+            killed = supervision.kill_members(1)
+        supervision.forget_socket()
+        return killed
+
+
+def _wait_for_shutdown(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and supervision.members():
+        time.sleep(0.05)

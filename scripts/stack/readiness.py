@@ -1,0 +1,58 @@
+"""Whether each service of the stack does its work yet, checked the way its users would."""
+
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from conf.settings import settings
+from lakehouse.io.kafka import broker_answers, is_open
+from lakehouse.io.process_status import background_gold_status, stream_status, trainer_status
+
+FOLDER_WATCH_SECONDS = 1  # it opens no port: to stay up this long is all that it can show
+
+
+def _is_in(status: Mapping[str, Any] | None, pid: int, *states: str) -> bool:
+    """Whether the process `pid` wrote the status and is in one of the states."""
+    return status is not None and status["pid"] == pid and status["state"] in states
+
+
+def api_url() -> str:
+    """Base URL of the API on this machine."""
+    return f"http://127.0.0.1:{settings().api.port}"
+
+
+def api_ready() -> bool:
+    """Whether the API answers `GET /livez`."""
+    if not is_open("127.0.0.1", settings().api.port):
+        return False
+    try:
+        with urllib.request.urlopen(f"{api_url()}/livez", timeout=2) as response:  # noqa: S310
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def ready(name: str, info: Mapping[str, Any]) -> bool:
+    """Whether the service does its work.
+
+    `info` is supervisor's view of it, which calls a process STARTING for its first seconds.
+    """
+    if info["statename"] not in ("RUNNING", "STARTING") or not info["pid"]:
+        return False
+    pid: int = info["pid"]
+    match name:
+        case "broker":
+            return broker_answers()
+        case "stream":
+            return _is_in(stream_status(), pid, "running")
+        case "background_gold":  # it holds its lock, and works or waits for the stream's tables
+            return _is_in(background_gold_status(), pid, "waiting", "running")
+        case "gateway":
+            return is_open("127.0.0.1", settings().mqtt.port)
+        case "folder_watch":
+            return bool(info["now"] - info["start"] >= FOLDER_WATCH_SECONDS)
+        case "trainer":  # it holds its lock, and trains or waits for something to do
+            return _is_in(trainer_status(), pid, "waiting", "running")
+        case "api":
+            return api_ready()
+    raise ValueError(f"no service is named {name}")

@@ -1,0 +1,47 @@
+"""The services of a stack in the order in which they start: the one table of their names."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from conf.settings import settings
+
+SUPERVISOR_FILE = Path(__file__).with_name("supervisord.conf")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A program of supervisord.conf. `start_limit_seconds`: how long `up` waits until it is ready."""
+
+    name: str
+    starting: str  # what `up` shows while it waits
+    start_limit_seconds: float
+
+
+SERVICES = (
+    Service("broker", "starting Kafka", 40),
+    Service("stream", "starting Spark, checking checkpoint and tables", 120),
+    Service("background_gold", "waiting for the stream's tables", 120),
+    Service("gateway", "opening the MQTT listener", 40),
+    Service("folder_watch", "watching the landing folder", 20),
+    Service("trainer", "waiting for prices and jobs", 40),
+    Service("api", "opening the HTTP listener", 40),
+)
+BY_NAME = {service.name: service for service in SERVICES}
+
+
+def service_names() -> tuple[str, ...]:
+    """Services of this home: without the broker when kafka.bootstrap is a cluster."""
+    return tuple(
+        service.name for service in SERVICES if service.name != "broker" or settings().kafka.embedded
+    )
+
+
+@cache
+def modules() -> dict[str, str]:
+    """Service -> Python module that supervisord.conf starts it with."""
+    programs = re.findall(
+        r"^\[program:(\w+)\]\ncommand=.* -m (\S+)$", SUPERVISOR_FILE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return dict(programs)

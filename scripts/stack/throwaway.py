@@ -1,0 +1,178 @@
+"""A stack in a folder of its own on free ports: for integration tests, chaos and benches."""
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from conf.settings import REPO, child_environment
+from lakehouse.io.checkpoint import count_waiting
+from lakehouse.io.process_status import StreamStatus, stream_status
+from scripts.stack.services import modules
+
+CLI = (sys.executable, "-m", "scripts.cli")
+# Models are trained only where a test or bench sets another value.
+DEFAULT_KNOBS = {"LUMBUNG_TRAINING__WATCH_SECONDS": "3600"}
+
+
+class StackFailed(RuntimeError):
+    """The stack did not do what was requested in time; the message holds its output."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Random ports that no process listens on now.
+
+    They lie below 32768, where Linux takes the ports of outgoing connections from: one of those could hold a
+    port between this call and the start of its server.
+    """
+    candidates = iter(secrets.SystemRandom().sample(range(20_000, 32_000), 100))
+    ports: list[int] = []
+    while len(ports) < count:
+        port = next(candidates)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
+    return ports
+
+
+class Stack:
+    """`start` and `stop` run the verbs `up` and `down`; as a context manager it does both.
+
+    `knobs` are environment variables, e.g. LUMBUNG_LOG_LEVEL="DEBUG".
+    """
+
+    def __init__(self, home: Path, **knobs: str) -> None:
+        kafka_port, controller_port, self.api_port, self.mqtt_port = free_ports(4)
+        self.home = home
+        self.bootstrap = f"127.0.0.1:{kafka_port}"
+        own = {
+            "LUMBUNG_HOME": str(home),
+            "LUMBUNG_KAFKA__BOOTSTRAP": self.bootstrap,
+            "LUMBUNG_KAFKA__CONTROLLER_PORT": str(controller_port),
+            "LUMBUNG_API__PORT": str(self.api_port),
+            "LUMBUNG_MQTT__PORT": str(self.mqtt_port),
+        }
+        self.env = child_environment(**own | DEFAULT_KNOBS | knobs)
+        self.env.pop("API_PORT", None)  # it would win over the free port
+
+    @property
+    def api_url(self) -> str:
+        """Base URL of the API."""
+        return f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def lake_root(self) -> str:
+        """Folder that holds bronze/, silver/ and gold/."""
+        return str(self.home / "lake")
+
+    @property
+    def landing(self) -> Path:
+        """The watched folder."""
+        return self.home / "landing"
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        """Role -> bearer, as `setup` wrote them."""
+        prefix = "LUMBUNG_TOKEN_"
+        lines = (self.home / "secrets.env").read_text(encoding="utf-8").splitlines()
+        values = dict(line.split("=", 1) for line in lines)
+        return {
+            name.removeprefix(prefix).lower(): value
+            for name, value in values.items()
+            if name.startswith(prefix)
+        }
+
+    def run(self, *verb: str, timeout: float = 240, quiet: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run one verb of run.sh on this stack; stderr is captured when `quiet`."""
+        return subprocess.run(
+            [*CLI, *verb],
+            cwd=REPO,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if quiet else None,
+            text=True,
+            timeout=timeout,
+        )
+
+    def start(self, wait: bool = True, quiet: bool = True) -> None:
+        """Start and return when everything is ready; without `wait` return at once. Raises StackFailed."""
+        if not wait:
+            subprocess.Popen([*CLI, "up"], cwd=REPO, env=self.env)
+            return
+        done = self.run("up", quiet=quiet)
+        if done.returncode:
+            raise StackFailed(f"up ended with {done.returncode}: {done.stderr}")
+
+    def stop(self) -> None:
+        """Stop; afterwards no process of this home runs. Raises StackFailed."""
+        done = self.run("down", timeout=30)
+        if done.returncode:
+            raise StackFailed(f"down ended with {done.returncode}: {done.stderr}")
+
+    def __enter__(self) -> "Stack":
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def pid(self, name: str) -> int | None:
+        """Process id of a service, of "jvm" (Spark of the stream) or "supervisord"; None if not running."""
+        supervisor = self._supervisor()
+        if supervisor is None or name == "supervisord":
+            return supervisor
+        if name == "jvm":
+            stream = self.pid("stream")
+            children = psutil.Process(stream).children(recursive=True) if stream else []
+            return next((child.pid for child in children if child.name() == "java"), None)
+        argument = "kafka.Kafka" if name == "broker" else modules()[name]  # the broker becomes a Java process
+        for child in psutil.Process(supervisor).children():
+            try:
+                if argument in child.cmdline():
+                    return child.pid
+            except psutil.Error:
+                continue  # it has just ended
+        return None
+
+    def _supervisor(self) -> int | None:
+        file = self.home / "run" / "supervisord.pid"
+        pid = int(file.read_text()) if file.exists() else None
+        return pid if pid and psutil.pid_exists(pid) else None
+
+    def kill(self, name: str, limit_seconds: float = 40) -> int:
+        """Send SIGKILL as soon as the process runs; returns its pid. Raises StackFailed."""
+        end = time.monotonic() + limit_seconds
+        while time.monotonic() < end:
+            try:
+                pid = self.pid(name)
+                if pid is not None:
+                    os.kill(pid, signal.SIGKILL)
+                    return pid
+            except (psutil.NoSuchProcess, ProcessLookupError):
+                pass  # it ended between the look-up and the signal
+            time.sleep(0.1)
+        raise StackFailed(f"{name} is not running after {limit_seconds:.0f} s, so it cannot be killed")
+
+    def progress(self) -> StreamStatus | None:
+        """The last status that the stream wrote; None before its first start."""
+        return stream_status(self.home / "state")
+
+    def wait_drained(self, timeout: float) -> float:
+        """Wait until the stream has finished every record in Kafka; returns seconds. Raises StackFailed."""
+        started = time.monotonic()
+        events = None
+        while time.monotonic() - started < timeout:
+            events = count_waiting(self.bootstrap, self.home / "state")
+            if events == 0:
+                return time.monotonic() - started
+            time.sleep(0.3)
+        raise StackFailed(
+            f"not drained after {timeout:.0f} s: {events} events wait; progress: {self.progress()}"
+        )

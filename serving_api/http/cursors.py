@@ -1,0 +1,107 @@
+"""Signed page cursors that hold the sort key of the last row, and the time ranges of queries."""
+
+import base64
+import hashlib
+import hmac
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from conf.settings import settings
+from lakehouse.event import parse_time
+from lakehouse.reference import DEFAULT_TIMEZONE
+from serving_api.http.problems import Problem, invalid
+
+Key = tuple[Any, ...]
+DEFAULT_RANGE = timedelta(days=30)
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # both leave room for time arithmetic
+LATEST = datetime(2900, 1, 1, tzinfo=UTC)
+
+
+class Cursors:
+    """Opaque signed cursors. One is valid for a day and for the filters that it was made with."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def _signature(self, body: bytes) -> bytes:
+        return hmac.new(self._secret, body, hashlib.sha256).digest()[:16]
+
+    def encode(self, last: Key, filters: str) -> str:
+        """The cursor of the page after the row with sort key `last`."""
+        expires = int(time.time()) + settings().api.cursor_ttl_seconds
+        body = orjson.dumps([list(last), filters, expires])
+        return base64.urlsafe_b64encode(self._signature(body) + body).decode().rstrip("=")
+
+    def decode(self, cursor: str | None, filters: str) -> Key | None:
+        """The sort key in the cursor; None for the first page.
+
+        Raises Problem 422 (forged) or 410 (expired).
+        """
+        if cursor is None:
+            return None
+        forged = invalid("/cursor", "cursor_format", "this cursor was not issued by this service")
+        try:
+            signed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        except ValueError:
+            raise forged from None
+        signature, body = signed[:16], signed[16:]
+        if not hmac.compare_digest(signature, self._signature(body)):
+            raise forged
+        last, valid_for, expires = orjson.loads(body)
+        if valid_for != filters or expires < time.time():
+            raise Problem("cursor-expired")
+        return tuple(last)
+
+
+def filters_of(path: str, parameters: dict[str, Any]) -> str:
+    """Fingerprint of a list's address and filters; which page and how large is not part of it."""
+    filters = {
+        name: str(value)
+        for name, value in parameters.items()
+        if name not in ("cursor", "limit") and value is not None
+    }
+    return hashlib.sha256(orjson.dumps([path, filters], option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """[start, end) in UTC; `end` None is open."""
+
+    start: datetime
+    end: datetime | None
+
+    def __str__(self) -> str:
+        """To the minute: the key under which the response for a moving range is cached."""
+        return f"{self.start:%Y-%m-%dT%H:%M}/{self.end}"
+
+
+def parse_bound(text: str, name: str, zone: str) -> datetime:
+    """A time with offset, or a date as midnight in `zone`; in UTC. Raises Problem 422."""
+    bound: datetime | None = None
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            bound = datetime.combine(date.fromisoformat(text), datetime.min.time(), ZoneInfo(zone))
+        else:
+            bound = parse_time(text.replace(" ", "+"))  # a + that was not escaped arrives as a space
+        if bound is not None:
+            return min(max(bound, EARLIEST), LATEST).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass  # refused below, like any other text that is not a time
+    raise invalid(
+        f"/{name}", "time_format", f"{name} is neither an RFC 3339 time with its offset nor a date YYYY-MM-DD"
+    )
+
+
+def time_range(start: str | None, end: str | None, zone: str = DEFAULT_TIMEZONE) -> TimeRange:
+    """The requested range; without a start, the 30 days before the end. Raises Problem 422."""
+    until = parse_bound(end, "to", zone) if end else None
+    since = parse_bound(start, "from", zone) if start else (until or datetime.now(UTC)) - DEFAULT_RANGE
+    if until is not None and since >= until:
+        raise invalid("/from", "range_order", "from is not before to")
+    return TimeRange(since, until)

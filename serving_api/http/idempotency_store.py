@@ -1,0 +1,110 @@
+"""Responses to requests with an Idempotency-Key, on disk, so that a restarted service can repeat them.
+
+A key is reserved before the request is carried out and gets its response afterwards. A key that was reserved
+by a process that died has no response: the outcome of the request is unknown, so it is neither repeated nor
+answered. After a power cut the newest keys may be lost: the file is not synced to disk for each response.
+"""
+
+import json
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from conf.settings import settings
+
+SCHEMA = """
+create table if not exists answers (
+  caller text not null, key text not null, request blob not null, at real not null,
+  status integer, headers text, body blob,
+  primary key (caller, key)
+) without rowid;
+create index if not exists by_age on answers (caller, at);
+"""
+TIDY_EVERY = 500  # reservations between two clean-ups
+
+
+class KeptResponse(NamedTuple):
+    """What is stored for a key.
+
+    `request`: digest of the first request. `response`: status, headers and body; None while it is in
+    progress.
+    """
+
+    request: bytes
+    response: tuple[int, list[tuple[str, str]], bytes] | None
+
+
+class KeptResponses:
+    """A bounded file in the state folder.
+
+    It holds the newest `api.idempotency_keys` keys of each caller, each for `api.idempotency_ttl_seconds`.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
+        file = file or settings().state_dir / "answers.sqlite"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        self._lock = threading.Lock()
+        self._reservations = 0
+        self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=5)
+        self._db.executescript(f"pragma journal_mode=wal; pragma synchronous=normal; {SCHEMA}")
+        self._tidy()
+
+    def reserve(self, caller: str, key: str, request: bytes) -> KeptResponse | None:
+        """Reserve the key; None on success, else what is known of it. Of several processes, one succeeds."""
+        with self._lock:
+            self._reservations += 1
+            if self._reservations % TIDY_EVERY == 0:
+                self._tidy()
+            now = time.time()
+            self._db.execute(
+                "delete from answers where caller = ? and key = ? and at < ?",
+                (caller, key, now - self._kept_seconds),
+            )
+            insert = (
+                "insert into answers (caller, key, request, at) values (?, ?, ?, ?) on conflict do nothing"
+            )
+            inserted = self._db.execute(insert, (caller, key, request, now)).rowcount
+            if inserted == 1:
+                return None
+            select = "select request, status, headers, body from answers where caller = ? and key = ?"
+            first_request, status, headers, body = self._db.execute(select, (caller, key)).fetchone()
+        if status is None:
+            return KeptResponse(first_request, None)
+        pairs = [(name, value) for name, value in json.loads(headers)]
+        return KeptResponse(first_request, (status, pairs, body))
+
+    def keep(self, caller: str, key: str, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Store the response of a reserved key."""
+        with self._lock:
+            self._db.execute(
+                "update answers set status = ?, headers = ?, body = ? where caller = ? and key = ?",
+                (status, json.dumps(headers), body, caller, key),
+            )
+
+    def release(self, caller: str, key: str) -> None:
+        """Free a reserved key: nothing was done under it, so it may be used again."""
+        with self._lock:
+            self._db.execute(
+                "delete from answers where caller = ? and key = ? and status is null", (caller, key)
+            )
+
+    def _tidy(self) -> None:
+        self._db.execute("delete from answers where at < ?", (time.time() - self._kept_seconds,))
+        for (caller,) in self._db.execute("select distinct caller from answers").fetchall():
+            self._db.execute(
+                "delete from answers where caller = ?1 and at <= "
+                "(select at from answers where caller = ?1 order by at desc limit 1 offset ?2)",
+                (caller, settings().api.idempotency_keys),
+            )
+
+    @property
+    def _kept_seconds(self) -> int:
+        return settings().api.idempotency_ttl_seconds
+
+    def close(self) -> None:
+        """Close the file, which removes its journal. Nothing is lost without it."""
+        with self._lock:
+            self._db.close()

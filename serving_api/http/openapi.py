@@ -1,0 +1,91 @@
+"""OpenAPI 3.1 of the application: the parts that all endpoints share, and the example of each response."""
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from serving_api.schemas.envelope import example_of
+from serving_api.schemas.problem import PROBLEM_SCHEMA, problems
+
+UNCHANGED = {"description": "the version in If-None-Match is current"}
+KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+    "description": "for a day, the same request under the same key gets its first response again, "
+    "with `Idempotency-Replayed: true`",
+    "example": "order-4711",
+}
+REPLAYED = {
+    "Idempotency-Replayed": {
+        "schema": {"type": "string", "enum": ["true"]},
+        "description": "the response to an earlier request, repeated",
+    }
+}
+BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
+
+
+def request_body(model: type[BaseModel]) -> dict[str, Any]:
+    """`openapi_extra` of a route whose JSON body is read by `json_body`."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def response_models(routers: Sequence[APIRouter]) -> dict[str, type[BaseModel]]:
+    """`METHOD path` -> the model of the response; of several models, the first."""
+    models: dict[str, type[BaseModel]] = {}
+    for route in (route for router in routers for route in router.routes):
+        if isinstance(route, APIRoute) and route.response_model is not None:
+            model = next(iter(get_args(route.response_model)), route.response_model)
+            models |= {f"{method} {route.path}": model for method in route.methods or ()}
+    return models
+
+
+def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
+    """The OpenAPI document, created once."""
+    if application.openapi_schema is None:
+        schema = get_openapi(
+            title=application.title,
+            version=application.version,
+            openapi_version="3.1.0",
+            description=application.description,
+            routes=application.routes,
+        )
+        schema["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
+        schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+        models = response_models(routers)
+        for path, methods in schema["paths"].items():
+            for method, operation in methods.items():
+                complete(method.upper(), operation, models.get(f"{method.upper()} {path}"))
+        application.openapi_schema = schema
+    return application.openapi_schema
+
+
+def complete(method: str, operation: dict[str, Any], model: type[BaseModel] | None) -> None:
+    """Add what all operations of a kind share: errors, bearer, caching, Idempotency-Key; and the example."""
+    common = problems(422, 409) if method == "POST" else problems(422)
+    responses: dict[str, Any] = operation["responses"]
+    responses |= {str(status): documented for status, documented in common.items()}  # also FastAPI's own 422
+    success = next(responses[status] for status in sorted(responses) if status < "400")
+    personal = "403" in responses
+    if personal:
+        operation.setdefault("security", BEARER)
+    if method == "GET" and model is not None and "meta" in model.model_fields and not personal:
+        responses["304"] = UNCHANGED
+    if method == "POST":
+        operation["parameters"] = [*operation.get("parameters", ()), KEY]
+        success["headers"] = REPLAYED
+    if "308" in responses:
+        success.pop("content", None)
+        success["headers"] = {
+            "Location": {"schema": {"type": "string"}, "description": "the full address with the query"}
+        }
+    elif model is not None:
+        media = success["content"]["application/json"]
+        media["example"] = example_of(model)
+    operation["responses"] = dict(sorted(responses.items()))

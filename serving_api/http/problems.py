@@ -1,0 +1,171 @@
+"""Problems (RFC 9457): the catalogue in two languages, the exception that carries one, and its response."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from conf.settings import settings
+from lakehouse.event import Fault
+
+Language = Literal["en", "id"]
+RETRY_AFTER_SECONDS = 2
+SHOWN_FAULTS = 5  # in the text of a problem; `errors` lists up to LISTED_FAULTS
+LISTED_FAULTS = 100
+
+
+class ProblemText(BaseModel):
+    """Title and detail in one language; the code that raises the problem fills {name} in the detail."""
+
+    model_config = ConfigDict(extra="forbid")
+    title: str
+    detail: str
+
+
+class CatalogueEntry(BaseModel):
+    """One problem of problems.yml."""
+
+    model_config = ConfigDict(extra="forbid")
+    status: int
+    en: ProblemText
+    id: ProblemText
+
+    def text(self, language: Language) -> ProblemText:
+        """The texts in a language."""
+        return self.en if language == "en" else self.id
+
+
+CATALOGUE = TypeAdapter(dict[str, CatalogueEntry]).validate_python(
+    yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8"))
+)
+
+
+class Problem(Exception):
+    """An error response. `parameters` fill the catalogue's text; `extensions` are additional members."""
+
+    def __init__(
+        self,
+        slug: str,
+        errors: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, Any] | None = None,
+        **parameters: object,
+    ) -> None:
+        super().__init__(slug)
+        self.slug = slug
+        self.errors = errors
+        self.parameters = parameters
+        self.extensions = extensions or {}
+        self.status = CATALOGUE[slug].status
+        self.headers = dict(headers or {})
+        if self.status == 503:
+            self.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+        if self.status == 401:
+            self.headers.setdefault("WWW-Authenticate", "Bearer")
+
+
+def invalid(pointer: str, code: str, message: str) -> Problem:
+    """422 with one fault."""
+    return Problem("validation", [Fault(pointer, code, message)], reason=message)
+
+
+def invalid_fields(faults: Sequence[Fault], listed: int | None = LISTED_FAULTS) -> Problem:
+    """422 with the first `listed` faults, None for all of them."""
+    messages = "; ".join(fault.message for fault in faults[:SHOWN_FAULTS])
+    return Problem("validation", faults[:listed], reason=messages)
+
+
+def payload_too_large() -> Problem:
+    """413 with both limits."""
+    knobs = settings().api
+    return Problem("payload-too-large", event=knobs.event_max_bytes, batch=knobs.batch_max_bytes)
+
+
+def language_of(request: Request) -> Language:
+    """`id` when Accept-Language names Indonesian before English, else `en`."""
+    header = request.headers.get("accept-language", "")
+    accepted = [part.split(";")[0].strip().lower()[:2] for part in header.split(",")]
+    return "id" if next((name for name in accepted if name in ("id", "en")), "en") == "id" else "en"
+
+
+def problem_response(problem: Problem, request: Request) -> Response:
+    """The problem as application/problem+json."""
+    text = CATALOGUE[problem.slug].text(language_of(request))
+    parameters = {name: str(value)[:200] for name, value in problem.parameters.items()}
+    body: dict[str, Any] = {
+        "type": f"/problems/{problem.slug}",
+        "title": text.title,
+        "status": problem.status,
+        "detail": text.detail.format(**parameters),
+        "instance": request.url.path,
+        "trace_id": request.scope["state"]["request_id"],
+        **problem.extensions,
+    }
+    if problem.errors:
+        body["errors"] = [
+            {"pointer": fault.pointer, "code": fault.code, "message": fault.message}
+            for fault in problem.errors
+        ]
+    return Response(orjson.dumps(body), problem.status, problem.headers, "application/problem+json")
+
+
+def from_http_exception(error: HTTPException, request: Request) -> Problem:
+    """The problem for an error of the framework: unknown address, unknown method."""
+    if error.status_code == 405:
+        return Problem("method-not-allowed", headers=error.headers, name=request.method)
+    slugs = {404: "not-found", 400: "malformed-body"}
+    return Problem(slugs.get(error.status_code, "internal"), reason=error.detail)
+
+
+def from_query_errors(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """The problem for pydantic's errors in path or query."""
+    codes = {"missing": "required", "extra_forbidden": "unknown_parameter"}
+    faults = [
+        Fault(
+            "/" + "/".join(str(part) for part in error["loc"][1:]),
+            codes.get(error["type"], error["type"]),
+            error["msg"],
+        )
+        for error in errors
+    ]
+    return Problem("validation", faults, reason=_described(faults))
+
+
+def from_body_errors(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """The problem for pydantic's errors in a body; codes follow the pattern of rule names."""
+    faults = [
+        Fault(
+            "".join(f"/{part}" for part in error["loc"]),
+            _code_of(error),
+            error["msg"].removeprefix("Value error, "),
+        )
+        for error in errors
+    ]
+    return Problem("validation", faults[:LISTED_FAULTS], reason=_described(faults))
+
+
+def _code_of(error: Mapping[str, Any]) -> str:
+    """`field_unknown`, `field_type`, or the field's name with what is wrong, as `reason_required`."""
+    if error["type"] == "extra_forbidden":
+        return "field_unknown"
+    endings = {
+        "missing": "required",
+        "literal_error": "known",
+        "value_error": "fits",
+        **dict.fromkeys(("string_too_short", "string_too_long", "too_short", "too_long"), "length"),
+    }
+    field = next((part for part in reversed(error["loc"]) if isinstance(part, str)), "body")
+    ending = endings.get(error["type"])
+    return f"{field}_{ending}" if ending else "field_type"
+
+
+def _described(faults: Sequence[Fault]) -> str:
+    return "; ".join(
+        f"{fault.pointer[1:]}: {fault.message}".removeprefix(": ") for fault in faults[:SHOWN_FAULTS]
+    )

@@ -1,0 +1,43 @@
+"""Checks of a request's headers and query string, as functions and as dependencies."""
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from serving_api.http.problems import Problem, invalid
+
+JSON_MEDIA_TYPE = "application/json"
+
+
+def require_acceptable(request: Request, media_type: str = JSON_MEDIA_TYPE) -> None:
+    """Raises Problem 406 when the caller's Accept header excludes `media_type`."""
+    header = request.headers.get("accept")
+    if not header:
+        return
+    family = media_type.split("/")[0]
+    accepted = {part.split(";")[0].strip().lower() for part in header.split(",")}
+    if not accepted & {"*/*", f"{family}/*", media_type}:
+        raise Problem("not-acceptable", name=media_type)
+
+
+def refuse_query_parameters(request: Request) -> None:
+    """For addresses without parameters. Raises Problem 422, so that a misspelt parameter is noticed."""
+    if request.query_params:
+        name = next(iter(request.query_params))
+        raise invalid(f"/{name}", "unknown_parameter", f"there is no parameter '{name[:60]}' here")
+
+
+def content_type_of(request: Request) -> str:
+    """The media type without parameters; empty without a Content-Type."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+async def _accepts_json(request: Request) -> None:
+    require_acceptable(request)
+
+
+async def _no_query_parameters(request: Request) -> None:
+    refuse_query_parameters(request)
+
+
+ACCEPTS_JSON = Depends(_accepts_json)
+NO_QUERY_PARAMETERS = Depends(_no_query_parameters)

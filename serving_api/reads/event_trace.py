@@ -1,0 +1,153 @@
+"""The trace of one event: its arrivals in bronze.events, newest first, and the status of each.
+
+Cost: of bronze, only ids are read: of the newest 100,000 records first, then of four times as many each time,
+up to `api.trace_events`; an id that arrived earlier is not found. The status then costs the files of the
+batches in which the event arrived, not the tables.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow.compute as pc
+
+from conf.settings import settings
+from lakehouse.contracts.contract import kinds
+from serving_api.reads.keyset import time_slices
+from serving_api.reads.quarantine import COORDINATES, read_day
+from serving_api.reads.reviews import ReviewIndex, ReviewReader, record_of
+from serving_api.reads.snapshots import Snapshot, Snapshots
+
+FIRST_EVENTS = 100_000
+GROWTH = 4
+STATISTICS_PRECISION = timedelta(milliseconds=1)  # file statistics cut the newest time to milliseconds
+ARRIVAL = ("kind", *COORDINATES, "source", "received_at", "ingested_at")
+# Of an event of two kinds, the first of these is its status.
+PRECEDENCE = ("pending", "quarantine", "duplicate", "silver")
+
+
+@dataclass(frozen=True)
+class ArrivalStatus:
+    """The status of the newest arrival of one kind."""
+
+    status: str
+    table: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class EventStatus:
+    """The status of all kinds of an event together."""
+
+    status: str
+    kinds: list[str]
+    table: str | None
+    received_at: datetime
+    warnings: list[str]
+    sources: frozenset[str]
+
+
+class EventLookup:
+    """One look-up of an event; the snapshots that it has read are its provenance."""
+
+    def __init__(self, snapshots: Snapshots, reviews: ReviewReader) -> None:
+        self._snapshots = snapshots
+        self._reviews = reviews
+        self.read: dict[str, Snapshot] = {}
+        self.searched_events = 0
+
+    def find(self, event_id: str) -> EventStatus | None:
+        """The status; None when no arrival is found. Blocks: call it from a thread."""
+        seen: list[dict[str, Any]] = []
+        by_kind: dict[str, ArrivalStatus] = {}
+        for arrivals in self._arrivals(event_id):
+            seen += arrivals
+            for arrival in arrivals:
+                kind = arrival["kind"]
+                newest = by_kind.get(kind)
+                if newest is None:
+                    by_kind[kind] = self._status_of(event_id, arrival)
+                elif newest.status == "duplicate" and newest.table is None:  # look for the first arrival
+                    by_kind[kind] = replace(self._status_of(event_id, arrival), status="duplicate")
+            if seen and all(status.table or status.status == "pending" for status in by_kind.values()):
+                break
+        if not seen:
+            return None
+        worst = min(by_kind.values(), key=lambda status: PRECEDENCE.index(status.status))
+        warnings = list(dict.fromkeys(name for status in by_kind.values() for name in status.warnings))
+        sources = frozenset(arrival["source"] for arrival in seen)
+        received_at = seen[0]["received_at"]
+        return EventStatus(worst.status, sorted(by_kind), worst.table, received_at, warnings, sources)
+
+    def _open(self, table: str) -> Snapshot:
+        self.read[table] = self._snapshots.open_newest(table)
+        return self.read[table]
+
+    def _arrivals(self, event_id: str) -> Iterator[list[dict[str, Any]]]:
+        """Records of bronze with this id, newest first, one time slice at a time."""
+        bronze = self._open("bronze.events")
+        if bronze.delta is None:
+            return
+        dataset = bronze.delta.to_pyarrow_dataset()
+        actions = bronze.delta.get_add_actions(flatten=True)
+        with_id = pc.field("event_id") == event_id
+        for part in time_slices(actions, "ingested_at", FIRST_EVENTS, GROWTH):
+            if self.searched_events and self.searched_events + part.rows > settings().api.trace_events:
+                return
+            self.searched_events += part.rows
+            rows = dataset.to_table(columns=list(ARRIVAL), filter=with_id & part.contains("ingested_at"))
+            yield sorted(
+                rows.to_pylist(),
+                key=lambda row: (row["ingested_at"], row["received_at"], row["offset"]),
+                reverse=True,
+            )
+
+    def _status_of(self, event_id: str, arrival: dict[str, Any]) -> ArrivalStatus:
+        """The status of one arrival.
+
+        A batch is in every table once gold.balance counts it, so that is read first.
+        """
+        counted = self._open("gold.balance").newest
+        if counted is None or counted <= arrival["ingested_at"] - STATISTICS_PRECISION:
+            return ArrivalStatus("pending")
+        reviews: ReviewIndex
+        self.read["gold.reviews"], reviews = self._reviews.read()
+        if not self._is_quarantined(event_id, arrival):
+            in_silver = self._in_silver(event_id, arrival["kind"], arrival["ingested_at"], record_of(arrival))
+            return in_silver or ArrivalStatus("duplicate")
+        generation = 0
+        while (review := reviews.get((record_of(arrival), generation))) and review.outcome == "quarantine":
+            generation += 1
+        if review is None or review.outcome != "silver":
+            return ArrivalStatus("quarantine", "silver.quarantine")
+        released = self._in_silver(event_id, arrival["kind"], review.ingested_at)
+        return released or ArrivalStatus("silver", kinds()[arrival["kind"]].table)
+
+    def _is_quarantined(self, event_id: str, arrival: dict[str, Any]) -> bool:
+        quarantine = self._open("silver.quarantine")
+        if quarantine.delta is None:
+            return False
+        ingested_at = arrival["ingested_at"]
+        condition = (pc.field("event_id") == event_id) & (pc.field("quarantined_at") == ingested_at)
+        rows = read_day(quarantine, f"{ingested_at:%Y-%m-%d}", condition, COORDINATES).to_pylist()
+        return record_of(arrival) in {record_of(row) for row in rows}
+
+    def _in_silver(
+        self, event_id: str, kind: str, ingested_at: datetime, record: str | None = None
+    ) -> ArrivalStatus | None:
+        """The status in silver, of the rows that one batch wrote; files of other batches are skipped."""
+        if kind not in kinds():
+            return None
+        table = kinds()[kind].table
+        silver = self._open(table)
+        if silver.delta is None:
+            return None
+        condition = (pc.field("event_id") == event_id) & (pc.field("ingested_at") == ingested_at)
+        dataset = silver.delta.to_pyarrow_dataset()
+        rows = dataset.to_table(columns=[*COORDINATES, "_warnings"], filter=condition).to_pylist()
+        matches = [row for row in rows if record in (None, record_of(row))]
+        if not matches:
+            return None
+        warnings = list(dict.fromkeys(name for row in matches for name in row["_warnings"] or ()))
+        return ArrivalStatus("silver", table, warnings)

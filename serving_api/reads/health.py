@@ -1,0 +1,49 @@
+"""The state of this service and of what it depends on: version, Kafka, the stream."""
+
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from anyio.to_thread import run_sync
+
+from lakehouse.io.kafka import AcknowledgedProducer
+from serving_api.reads.snapshots import Snapshots
+
+PIPELINE_SILENT_SECONDS = 30  # the stream reports its state every 2 s; a long batch may delay it
+KAFKA_PROBE_VALID_SECONDS = 5.0
+
+
+def product_version() -> str:
+    """Version of the installed package, or of the checkout."""
+    try:
+        return version("lumbung")
+    except PackageNotFoundError:
+        return "0.1.0"
+
+
+class KafkaProbe:
+    """Whether the broker responds; a positive result is valid for some seconds."""
+
+    def __init__(self, producer: AcknowledgedProducer) -> None:
+        self._producer = producer
+        self._probed_at = -1e9
+        self._reachable = False
+
+    async def reachable(self) -> bool:
+        """The newest result."""
+        if not self._reachable or time.monotonic() - self._probed_at > KAFKA_PROBE_VALID_SECONDS:
+            self._reachable = await run_sync(self._producer.reachable)
+            self._probed_at = time.monotonic()
+        return self._reachable
+
+
+def pipeline_state(snapshots: Snapshots) -> Literal["ok", "degraded", "down"]:
+    """The state of the stream, from its status file."""
+    stream = snapshots.stream
+    if stream is None:
+        return "down"
+    silent = (datetime.now(UTC) - datetime.fromisoformat(stream["updated_at"])).total_seconds()
+    if stream["state"] == "stopped" or silent > PIPELINE_SILENT_SECONDS:
+        return "down"
+    return "ok" if stream["state"] == "running" else "degraded"

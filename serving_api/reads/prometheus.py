@@ -1,0 +1,55 @@
+"""The Prometheus text: the counters of this process, and figures of the stream read at each scrape."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from serving_api.http.metrics import REGISTRY
+from serving_api.reads.balance import BalanceReader, total_of
+from serving_api.reads.reviews import ReviewReader
+from serving_api.reads.snapshots import Snapshots
+
+
+class StreamCollector(Collector):
+    """Balance, lag and open quarantine, from the tables and the stream's status file."""
+
+    def __init__(self, snapshots: Snapshots, balance: BalanceReader, reviews: ReviewReader) -> None:
+        self._snapshots = snapshots
+        self._balance = balance
+        self._reviews = reviews
+
+    def collect(self) -> Iterator[Metric]:
+        """Called at every scrape."""
+        totals = total_of(self._balance.read()[1])
+        events = CounterMetricFamily(
+            "lumbung_events", "Events by stage and outcome", labels=["stage", "outcome"]
+        )
+        events.add_metric(["bronze", "landed"], totals["rows_in"])
+        for outcome in ("silver", "quarantine", "duplicates"):
+            events.add_metric(["stream", outcome], totals[outcome])
+        yield events
+        yield GaugeMetricFamily(
+            "lumbung_reconcile_difference",
+            "Events in minus events accounted for",
+            value=totals["difference"],
+        )
+        rows = self._snapshots.count("silver.quarantine")
+        decided = self._reviews.read()[0].count
+        yield GaugeMetricFamily(
+            "lumbung_quarantine_open", "Rows of silver.quarantine without a decision", value=rows - decided
+        )
+        stream = self._snapshots.stream
+        yield GaugeMetricFamily(
+            "lumbung_kafka_lag",
+            "Events in Kafka that the stream has not processed",
+            value=stream["lag_events"] if stream else 0,
+        )
+
+
+def prometheus_text(snapshots: Snapshots, balance: BalanceReader, reviews: ReviewReader) -> bytes:
+    """Prometheus text format 0.0.4."""
+    scraped = CollectorRegistry()
+    scraped.register(StreamCollector(snapshots, balance, reviews))
+    return generate_latest(REGISTRY) + generate_latest(scraped)

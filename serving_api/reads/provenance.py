@@ -1,0 +1,57 @@
+"""Where the data of a response come from: table versions, rules in force, simulated data."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import pyarrow.compute as pc
+
+from conf.settings import settings
+from lakehouse.contracts.contract import rule_set
+from lakehouse.times import utc_text
+from serving_api.reads.snapshots import Snapshot, Snapshots
+
+SIMULATED = "sim-"  # prefix of the simulator's event ids
+
+
+@cache
+def current_rule_set() -> str:
+    """Fingerprint of the rules and settings that this process was started with."""
+    return rule_set(settings().validation.model_dump())
+
+
+def provenance(
+    snapshots: Sequence[Snapshot],
+    *,
+    lag_seconds: float | None,
+    request_id: str,
+    rule_set: str | None = None,
+    demo: bool = False,
+    model: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The `meta` block: table versions, rules in force, model, and how fresh the tables are."""
+    newest = [snapshot.newest for snapshot in snapshots if snapshot.newest]
+    return {
+        "as_of": utc_text(max(newest)) if newest else None,
+        "delta_version": {snapshot.table: snapshot.version for snapshot in snapshots},
+        "rule_set": rule_set,
+        "model": model,
+        "lag_seconds": lag_seconds,
+        "demo_data": demo,
+        "request_id": request_id,
+    }
+
+
+def has_simulated_rows(snapshot: Snapshot) -> bool:
+    """Whether any row of a table held in memory was reported by the simulator."""
+
+    def search() -> bool:
+        assert snapshot.rows is not None
+        return pc.any(pc.starts_with(snapshot.rows["event_id"], SIMULATED)).as_py() or False
+
+    return snapshot.cached("simulated", search)
+
+
+def forecasts_from_simulated(snapshots: Snapshots) -> bool:
+    """Whether simulated prices are among those that forecasts are made from."""
+    return has_simulated_rows(snapshots["gold.live_prices"])

@@ -1,0 +1,189 @@
+"""Responses that read tables: provenance, ETag, caching, pages. Items are encoded once per table version."""
+
+import bisect
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lakehouse.times import utc_text
+from serving_api.http.cursors import Cursors, Key, TimeRange, filters_of
+from serving_api.http.request_checks import require_acceptable
+from serving_api.reads.provenance import provenance
+from serving_api.reads.snapshots import Snapshot, Snapshots
+
+JSON = "application/json; charset=utf-8"
+PUBLIC = "public, max-age=5, stale-while-revalidate=30"
+PRIVATE = "private, no-store"
+KeyedItem = tuple[Key, dict[str, Any]]
+
+
+def to_json_value(value: Any) -> Any:
+    """A table's value as JSON holds it."""
+    if isinstance(value, datetime):
+        return utc_text(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def json_response(
+    body: dict[str, Any], status: int = 200, cache: str | None = None, **headers: str
+) -> Response:
+    """The body as JSON. `cache`: value of Cache-Control."""
+    sent = {**headers, "Cache-Control": cache} if cache else headers
+    return Response(orjson.dumps(body), status, sent, JSON)
+
+
+@dataclass(frozen=True)
+class EncodedPage:
+    """Encoded items, and the sort key of the last one when more follow."""
+
+    items: bytes  # the inside of a JSON array
+    last: Key | None
+    demo: bool = False
+    model: dict[str, Any] | None = None  # that the items come from
+
+
+def encode_page(
+    rows: Sequence[KeyedItem], limit: int, demo: bool = False, model: dict[str, Any] | None = None
+) -> EncodedPage:
+    """A page of sorted rows; there are more than `limit` when a further page follows."""
+    shown = rows[:limit]
+    items = b",".join(orjson.dumps(item) for _, item in shown)
+    return EncodedPage(items, shown[-1][0] if len(rows) > limit else None, demo, model)
+
+
+def rows_after(rows: Sequence[KeyedItem], key: Key | None) -> Sequence[KeyedItem]:
+    """The rows after a sort key, of rows sorted ascending by key."""
+    return rows if key is None else rows[bisect.bisect_right(rows, key, key=lambda row: row[0]) :]
+
+
+def etag_of(request: Request, snapshots: Sequence[Snapshot], variant: TimeRange | str | None = None) -> str:
+    """A weak ETag: equal versions, addresses and variants give equal items, but not equal `meta`.
+
+    `variant`: what else the items depend on, such as a time range that moves with the clock.
+    """
+    versions = ",".join(
+        f"{snapshot.table}={snapshot.identity[0]}@{snapshot.version}" for snapshot in snapshots
+    )
+    text = f"{versions}|{request.url.path}?{request.url.query}|{variant}"
+    return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:24]}"'
+
+
+def not_modified(request: Request, etag: str) -> Response | None:
+    """304 when the caller has this version already, else None."""
+    known = [part.strip() for part in request.headers.get("if-none-match", "").split(",")]
+    if etag not in known:
+        return None
+    return Response(status_code=304, headers={"ETag": etag, "Cache-Control": PUBLIC})
+
+
+class Responses:
+    """Responses to one request."""
+
+    def __init__(self, request: Request, snapshots: Snapshots, cursors: Cursors) -> None:
+        self.request = request
+        self.cursors = cursors
+        self._snapshots = snapshots
+
+    def meta(
+        self,
+        snapshots: Sequence[Snapshot],
+        *,
+        rule_set: str | None = None,
+        demo: bool = False,
+        model: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The provenance block of a response."""
+        return provenance(
+            snapshots,
+            lag_seconds=self._snapshots.lag_seconds,
+            request_id=self.request.scope["state"]["request_id"],
+            rule_set=rule_set,
+            demo=demo,
+            model=model,
+        )
+
+    def page(
+        self,
+        snapshots: Sequence[Snapshot],
+        query: BaseModel,
+        read: Callable[[Key | None, int], EncodedPage],
+        *,
+        variant: TimeRange | str | None = None,
+        rule_set: str | None = None,
+        personal: bool = False,
+        cached: bool = True,
+    ) -> Response:
+        """One page of a list.
+
+        `read(after key, limit)` returns the page. It also looks names up, so that an invalid cursor (422) is
+        reported before an unknown name (404). The page is cached as long as the versions of the snapshots are
+        current, unless `cached` is false: then it depends on more than them.
+        """
+        require_acceptable(self.request)
+        etag = etag_of(self.request, snapshots, variant)
+        if not personal and (unchanged := not_modified(self.request, etag)):
+            return unchanged
+        parameters = query.model_dump()
+        filters = filters_of(self.request.url.path, parameters)
+        key = self.cursors.decode(parameters.get("cursor"), filters)
+        limit: int = parameters["limit"]
+        if snapshots and cached:
+            others = tuple((snapshot.identity, snapshot.version) for snapshot in snapshots[1:])
+            cache_key = (filters, key, limit, str(variant), others)
+            page = snapshots[0].cached(cache_key, lambda: read(key, limit))
+        else:
+            page = read(key, limit)
+        cursor = self.cursors.encode(page.last, filters) if page.last else None
+        headers = {"Cache-Control": PRIVATE} if personal else {"Cache-Control": PUBLIC, "ETag": etag}
+        if cursor:
+            headers["Link"] = self.link_to(cursor)
+        meta = self.meta(snapshots, rule_set=rule_set, demo=page.demo, model=page.model)
+        end = orjson.dumps({"next_cursor": cursor, "meta": meta})
+        return Response(b'{"items":[' + page.items + b"]," + end[1:], headers=headers, media_type=JSON)
+
+    def link_to(self, cursor: str) -> str:
+        """The Link header that names the next page."""
+        return f'<{self.request.url.include_query_params(cursor=cursor)}>; rel="next"'
+
+    def item(
+        self,
+        snapshots: Sequence[Snapshot],
+        item: dict[str, Any],
+        *,
+        variant: str | None = None,
+        demo: bool = False,
+        model: dict[str, Any] | None = None,
+    ) -> Response:
+        """A public response with one item, which depends on the snapshots (and `variant`) alone."""
+        require_acceptable(self.request)
+        etag = etag_of(self.request, snapshots, variant)
+        if unchanged := not_modified(self.request, etag):
+            return unchanged
+        body = {**item, "meta": self.meta(snapshots, demo=demo, model=model)}
+        return json_response(body, cache=PUBLIC, ETag=etag)
+
+    def personal(self, snapshots: Sequence[Snapshot], item: dict[str, Any], rule_set: str | None) -> Response:
+        """A response with one item that no cache may keep."""
+        require_acceptable(self.request)
+        body = {**item, "meta": self.meta(snapshots, rule_set=rule_set)}
+        return json_response(body, cache=PRIVATE)
+
+    def computed(
+        self,
+        snapshots: Sequence[Snapshot],
+        item: dict[str, Any],
+        *,
+        rule_set: str | None = None,
+        demo: bool = False,
+        model: dict[str, Any] | None = None,
+    ) -> Response:
+        """The response to a POST that computes a result; no cache may keep it."""
+        body = {**item, "meta": self.meta(snapshots, rule_set=rule_set, demo=demo, model=model)}
+        return json_response(body, cache=PRIVATE)

@@ -1,0 +1,57 @@
+"""The champion among the sales models: loaded from the file of the training, again when it is replaced."""
+
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+from conf.settings import settings
+from lakehouse.sales import TRUSTED
+
+log = logging.getLogger("lumbung.api")
+FileVersion = tuple[int, int, int]  # inode, modification time, size
+
+
+class SalesModel:
+    """Loads the champion; one per process. Only plain library types are loaded from the file."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file or settings().state_dir / "models" / "sales.skops"
+        self._version: FileVersion | None = None
+        self._model: dict[str, Any] | None = None
+        self._lock = threading.Lock()
+
+    def load(self) -> dict[str, Any] | None:
+        """The champion in the form of lakehouse/sales.py; None while there is none.
+
+        Blocks while a new file is read (it may hold megabytes of trees): call it from a thread. If the file
+        cannot be read, the previous model stays.
+        """
+        with self._lock:
+            version = self._file_version()
+            if version != self._version:
+                self._model = None if version is None else self._read()
+                self._version = version
+            return self._model
+
+    @property
+    def loaded(self) -> bool:
+        """Whether a model is in memory."""
+        return self._model is not None
+
+    def _file_version(self) -> FileVersion | None:
+        try:
+            stat = self._file.stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+    def _read(self) -> dict[str, Any] | None:
+        import skops.io  # takes a second, which a service without a sales model need not spend
+
+        try:
+            model: dict[str, Any] = skops.io.load(self._file, trusted=TRUSTED)
+        except Exception:  # noqa: BLE001  # whatever is wrong with the file, the service continues without it
+            log.exception("%s cannot be loaded", self._file.name)
+            return self._model
+        return model

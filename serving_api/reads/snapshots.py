@@ -1,0 +1,187 @@
+"""Snapshots of the served tables: a thread keeps them in step with the lake and replaces them whole."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from conf.settings import settings
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.delta import open_if_exists
+from lakehouse.io.process_status import StreamStatus, stream_status
+from lakehouse.paths import table_path
+from serving_api.http import metrics
+
+log = logging.getLogger("lumbung.api")
+CACHED_VALUES = 2000
+Value = TypeVar("Value")
+# Table id, and when the commit of the version was written: a table that is created again starts at version 0.
+Identity = tuple[str, int | None]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table.
+
+    `rows`: the whole table when it is small, else None. `cache` lives as long as the version.
+    """
+
+    table: str
+    version: int
+    delta: DeltaTable | None
+    rows: pa.Table | None
+    newest: datetime | None
+    count: int
+    identity: Identity = ("", None)
+    cache: dict[Hashable, Any] = field(default_factory=dict)
+
+    def cached(self, key: Hashable, compute: Callable[[], Value]) -> Value:
+        """`compute()` of this version, cached under `key`."""
+        value = self.cache.get(key)
+        if value is None:
+            if len(self.cache) > CACHED_VALUES:
+                self.cache.clear()
+            value = self.cache[key] = compute()
+        return cast(Value, value)
+
+
+def empty_snapshot(table: str) -> Snapshot:
+    """The snapshot of a table that does not exist yet."""
+    contract = contracts()[table]
+    rows = arrow_schema(contract).empty_table() if contract.served == "whole" else None
+    return Snapshot(table, 0, None, rows, None, 0)
+
+
+def commit_time(path: str, version: int) -> int | None:
+    """When a commit was written, nanoseconds; None when its log file is gone or not on a local disk."""
+    file = Path(path) / "_delta_log" / f"{version:020}.json"
+    return file.stat().st_mtime_ns if file.exists() else None
+
+
+def snapshot_of(table: str, delta: DeltaTable, path: str) -> Snapshot:
+    """The snapshot of an opened table."""
+    contract = contracts()[table]
+    identity = (str(delta.metadata().id), commit_time(path, delta.version()))
+    if contract.served == "whole":
+        rows = delta.to_pyarrow_table()
+        newest = pc.max(rows[contract.time_column]).as_py()
+        return Snapshot(table, delta.version(), delta, rows, newest, rows.num_rows, identity)
+    actions = pa.table(delta.get_add_actions(flatten=True))
+    name = f"max.{contract.time_column}"
+    newest = pc.max(actions[name]).as_py() if name in actions.column_names and actions.num_rows else None
+    count = pc.sum(actions["num_records"]).as_py() or 0
+    if newest is not None and newest.tzinfo is None:
+        newest = newest.replace(tzinfo=UTC)
+    return Snapshot(table, delta.version(), delta, None, newest, count, identity)
+
+
+class Snapshots:
+    """`self[table]` is the newest snapshot. After `start`, a thread refreshes it until `stop`.
+
+    `prepare`: table -> what to compute (and cache) of a new version before requests see it.
+    """
+
+    def __init__(self, prepare: Mapping[str, Callable[[Snapshot], object]] | None = None) -> None:
+        self._prepare = prepare or {}
+        self._root = settings().lake_root
+        self._state_dir = settings().state_dir
+        self._pause_seconds = settings().api.refresh_milliseconds / 1000
+        self._followed = {
+            table: empty_snapshot(table) for table, contract in contracts().items() if contract.served
+        }
+        self._on_request: dict[str, Snapshot] = {}
+        self.stream: StreamStatus | None = None
+        self.caught_up_at: datetime | None = None
+        self.loaded = False
+        self.failure: str | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
+
+    def __getitem__(self, table: str) -> Snapshot:
+        return self._followed[table]
+
+    def start(self) -> None:
+        """Load all tables once, then refresh them in a thread."""
+        self.refresh()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._pause_seconds):
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Load new versions. A table that cannot be read keeps its last snapshot, and `failure` names it."""
+        failures = []
+        for table, current in self._followed.items():
+            try:
+                newer = self._newer(table, current)
+                if newer is not None:
+                    if table in self._prepare:
+                        self._prepare[table](newer)
+                    self._followed[table] = newer
+            except (DeltaError, OSError, pa.ArrowException) as error:
+                failures.append(f"{table}: {type(error).__name__}")
+                log.warning("%s cannot be read: %s", table, error)
+        self.failure = "; ".join(failures) or None
+        self.loaded = not failures
+        self._read_stream_status()
+
+    def _newer(self, table: str, current: Snapshot) -> Snapshot | None:
+        """The snapshot of a version newer than `current`, None when there is none."""
+        path = table_path(self._root, table)
+        unchanged = current.delta is not None and commit_time(path, current.version) == current.identity[1]
+        if "://" not in self._root and unchanged and commit_time(path, current.version + 1) is None:
+            return None
+        delta = open_if_exists(table, root=self._root)
+        if delta is None:
+            return empty_snapshot(table) if current.delta is not None else None
+        same = (delta.version(), str(delta.metadata().id)) == (current.version, current.identity[0])
+        return None if same and unchanged else snapshot_of(table, delta, path)
+
+    def _read_stream_status(self) -> None:
+        """Read the stream's status; a new batch adds the latency of its first event to the histogram."""
+        status = stream_status(self._state_dir)
+        if status is None:
+            return
+        previous = self.stream
+        self.stream = status
+        if status["lag_events"] == 0:
+            self.caught_up_at = datetime.fromisoformat(status["updated_at"])
+        oldest = status.get("oldest_received_at")
+        if oldest and previous and status["batch_id"] != previous["batch_id"]:
+            metrics.END_TO_END_SECONDS.observe(
+                max(0.0, time.time() - datetime.fromisoformat(oldest).timestamp())
+            )
+
+    @property
+    def lag_seconds(self) -> float | None:
+        """Seconds since the tables last held every event of Kafka; None before the stream has reported."""
+        if self.caught_up_at is None:
+            return None
+        return round(max(0.0, (datetime.now(UTC) - self.caught_up_at).total_seconds()), 3)
+
+    def open_newest(self, table: str) -> Snapshot:
+        """The newest version at this moment, of a table that is requested too rarely to be followed."""
+        current = self._on_request.get(table) or empty_snapshot(table)
+        newest = self._newer(table, current) or current
+        self._on_request[table] = newest
+        return newest
+
+    def count(self, table: str) -> int:
+        """Number of rows of a followed table."""
+        return self._followed[table].count

@@ -1,0 +1,79 @@
+"""Schemas of the correlation of weather and prices."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from serving_api.schemas.anomalies import strict_date
+from serving_api.schemas.envelope import STRICT, Meta, Name, Share, with_examples
+
+Variable = Literal["temperature_c", "rainfall_mm", "humidity_pct"]
+OptionalDate = Annotated[
+    date | None, BeforeValidator(lambda given: None if given is None else strict_date(given))
+]
+Correlation = Annotated[float, Field(ge=-1, le=1)]
+
+
+class CorrelationBody(BaseModel):
+    """`from` and `to` must enclose the whole measured period; a part of it has too few independent weeks."""
+
+    model_config = (
+        STRICT
+        | ConfigDict(populate_by_name=True)
+        | with_examples({"commodity": "bawang-merah", "region": "Jawa Barat", "variable": "rainfall_mm"})
+    )
+    commodity: Name
+    region: Name
+    variable: Variable
+    from_: OptionalDate = Field(None, alias="from")
+    to: OptionalDate = None
+    max_lag_days: int = Field(14, ge=0, le=60)
+
+
+class LagRow(BaseModel):
+    lag_days: int = Field(ge=0)
+    correlation: Correlation
+    p_value: Share
+
+
+class CorrelationReport(BaseModel):
+    """The lag with the smallest p-value, and all lags."""
+
+    model_config = with_examples(
+        {
+            "commodity": "bawang-merah",
+            "region": "Jawa Barat",
+            "variable": "rainfall_mm",
+            "correlation": -0.08,
+            "lag_days": 21,
+            "n": 1300,
+            "n_eff": 240.5,
+            "ci_low": -0.21,
+            "ci_high": 0.05,
+            "p_value": 0.21,
+            "p_value_adjusted": 0.63,
+            "significant": False,
+            "text": "tidak ada hubungan bermakna",
+            "method": "Pearson, 7-day change of log price v 7-day mean weather",
+            "by_lag": [{"lag_days": 21, "correlation": -0.08, "p_value": 0.21}],
+        }
+    )
+    commodity: str
+    region: str
+    variable: Variable
+    correlation: Correlation
+    lag_days: int = Field(ge=0, description="days by which the weather precedes the price")
+    n: int = Field(ge=0, description="number of days")
+    n_eff: float = Field(ge=0, description="effective number of independent days, given autocorrelation")
+    ci_low: float
+    ci_high: float
+    p_value: Share
+    p_value_adjusted: Share = Field(
+        description="false-discovery rate over all commodities, regions, variables and lags"
+    )
+    significant: bool = Field(description="significant, also against time-shifted weather")
+    text: str = Field(description="the result in Indonesian")
+    method: str
+    by_lag: list[LagRow]
+    meta: Meta

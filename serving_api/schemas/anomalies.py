@@ -1,0 +1,128 @@
+"""Schemas of anomalies: of prices sent for a check, and of those detected in the tables."""
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from serving_api.schemas.envelope import STRICT, Meta, Name, TimeRangeQuery, with_examples
+
+Method = Literal["isolation_forest", "dbscan", "residual"]
+Severity = Literal["low", "medium", "high", "critical"]
+
+
+def strict_date(given: Any) -> date:
+    """The date of a text YYYY-MM-DD. Raises ValueError for anything else that could be read as a date."""
+    if not isinstance(given, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", given):
+        raise ValueError("a date is written YYYY-MM-DD")
+    return date.fromisoformat(given)
+
+
+class Observation(BaseModel):
+    model_config = STRICT
+    date: Annotated[date, BeforeValidator(strict_date)]
+    price_idr: float = Field(gt=0, le=1e12, description="rupiah per unit of the commodity")
+
+
+class AnomalyBody(BaseModel):
+    """Prices of one series, in any order. Each is compared with the prices before its date."""
+
+    model_config = STRICT | with_examples(
+        {
+            "commodity": "bawang-merah",
+            "region": "Jawa Barat",
+            "observations": [
+                {"date": "2024-01-01", "price_idr": 40000},
+                {"date": "2024-01-02", "price_idr": 40500},
+                {"date": "2024-01-03", "price_idr": 400000},
+            ],
+        }
+    )
+    commodity: Name
+    region: Name | None = Field(
+        None, description="province name or two-digit code; default: the whole country"
+    )
+    observations: list[Observation] = Field(min_length=1, max_length=1000)
+    methods: list[Method] = Field(["isolation_forest", "dbscan", "residual"], min_length=1, max_length=3)
+
+
+class CheckedPrice(BaseModel):
+    date: date
+    price_idr: float
+    is_anomaly: bool = Field(
+        description="the limit of `residual` or `isolation_forest` is exceeded, or that of `dbscan` "
+        "when it is the only method requested"
+    )
+    score: float = Field(
+        ge=0,
+        le=1,
+        description="1 - p of the method that finds the price most unusual; 0 when no method applies",
+    )
+    severity: Literal["none", "low", "medium", "high", "critical"]
+    methods: list[Method] = Field(description="methods whose limit is exceeded")
+
+
+class AnomalyReport(BaseModel):
+    """One entry per observation, in the order of the request."""
+
+    model_config = with_examples(
+        {
+            "commodity": "bawang-merah",
+            "region": "Jawa Barat",
+            "anomalies": [
+                {
+                    "date": "2026-11-21",
+                    "price_idr": 355000,
+                    "is_anomaly": True,
+                    "score": 0.99995,
+                    "severity": "critical",
+                    "methods": ["isolation_forest", "residual"],
+                }
+            ],
+            "count": 1,
+        }
+    )
+    commodity: str
+    region: str
+    anomalies: list[CheckedPrice]
+    count: int = Field(ge=0, description="number of anomalies")
+    meta: Meta
+
+
+class AnomaliesQuery(TimeRangeQuery):
+    """Parameters of the list of detected anomalies."""
+
+    commodity: Name | None = Field(
+        None, description="id or alias; a group returns its members too", examples=["cabai"]
+    )
+    severity: Severity | None = None
+
+
+class AnomalyRow(BaseModel):
+    """An anomaly detected in the accepted prices of a region."""
+
+    model_config = with_examples(
+        {
+            "region": "Jawa Barat",
+            "commodity": "bawang-merah",
+            "market_id": None,
+            "event_time": "2026-11-20T05:00:00Z",
+            "price_idr": 61000,
+            "score": 0.996,
+            "severity": "medium",
+            "kind": "temporal",
+            "label": "shock",
+        }
+    )
+    region: str
+    commodity: str
+    market_id: str | None = Field(description="null: the daily price of the province")
+    event_time: datetime
+    price_idr: float = Field(gt=0)
+    score: float = Field(ge=0, le=1)
+    severity: Severity
+    kind: Literal["temporal", "geographic"]
+    label: Literal["shock", "manipulation", "sample_noise", "unknown"] = Field(
+        description="the cause that the evidence suggests; provisional until four market days have passed"
+    )

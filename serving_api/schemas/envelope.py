@@ -1,0 +1,90 @@
+"""What the schemas of all resources share: field types, page parameters, provenance and pages."""
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)  # of request bodies
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+Time = Annotated[
+    str,
+    Field(
+        max_length=40,
+        description="RFC 3339 time with offset, or YYYY-MM-DD for midnight in the time zone of the market",
+    ),
+]
+Share = Annotated[float, Field(ge=0, le=1)]
+Item = TypeVar("Item", bound=BaseModel)
+
+
+def with_examples(*examples: dict[str, Any]) -> ConfigDict:
+    """Model configuration with examples; the first one is shown as the response of an endpoint."""
+    return ConfigDict(json_schema_extra={"examples": list(examples)})
+
+
+class PageQuery(BaseModel):
+    """Parameters of every list. Unknown parameters are refused."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    limit: int = Field(100, ge=1, le=1000, description="items per page")
+    cursor: str | None = Field(None, max_length=1000, description="`next_cursor` of the previous page")
+
+
+class TimeRangeQuery(PageQuery):
+    """Parameters of a list that covers the times [from, to)."""
+
+    from_: Time | None = Field(None, alias="from")
+    to: Time | None = None
+
+
+class Meta(BaseModel):
+    """Provenance of a response: the table versions and the model that it was made from."""
+
+    model_config = with_examples(
+        {
+            "as_of": "2026-11-21T01:00:00Z",
+            "delta_version": {"gold.live_prices": 812},
+            "rule_set": None,
+            "model": None,
+            "lag_seconds": 0.4,
+            "demo_data": False,
+            "request_id": "7f3c9a0e5b8d4f21",
+        }
+    )
+    as_of: datetime | None = Field(description="newest event time in the tables that were read")
+    delta_version: dict[str, int] = Field(description="version of each table that was read")
+    rule_set: str | None = Field(description="fingerprint of the validation rules in force")
+    model: dict[str, Any] | None
+    lag_seconds: float | None = Field(
+        description="seconds since the tables last held every event that Kafka held"
+    )
+    demo_data: bool = Field(description="true when simulated events are among the items")
+    request_id: str
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list."""
+
+    items: list[Item]
+    next_cursor: str | None
+    meta: Meta
+
+
+def example_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The first example of a model, with `meta` where the model has one; of a page, one with a single item.
+
+    Raises KeyError for a model without an example.
+    """
+    item = model.__pydantic_generic_metadata__["args"]
+    if item:
+        example: dict[str, Any] = {"items": [example_of(item[0])], "next_cursor": None}
+    else:
+        extra = model.model_config.get("json_schema_extra")
+        if not isinstance(extra, dict) or "examples" not in extra:
+            raise KeyError(f"{model.__name__} has no example")
+        examples: Any = extra["examples"]
+        example = dict(examples[0])
+    if "meta" in model.model_fields and "meta" not in example:
+        example["meta"] = example_of(Meta)
+    return example

@@ -1,0 +1,111 @@
+"""Schemas of the seven-day forecast and of its confidence."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from serving_api.schemas.envelope import Meta, Name, Share, with_examples
+
+Rupiah = Annotated[float, Field(gt=0, description="rupiah per unit")]
+OptionalRegion = Annotated[
+    Name | None,
+    Field(description="province name or two-digit code; default: the whole country", examples=["Jawa Barat"]),
+]
+DAY_EXAMPLE = {"date": "2026-11-22", "price_idr": 55200, "lower_idr": 51900, "upper_idr": 58700}
+FORECAST_META_EXAMPLE: dict[str, Any] = {
+    "as_of": "2026-11-21T01:00:00Z",
+    "delta_version": {"gold.forecasts": 12},
+    "rule_set": None,
+    "model": {
+        "name": "ensemble",
+        "version": "3",
+        "run_id": "0c9d8e7f6a5b4c3d",
+        "alias": "champion",
+        "trained_on": {"gold.daily_prices": 812},
+        "reason": "skill 9.1 % over naive, p 0.002, coverage 0.80",
+    },
+    "lag_seconds": 0.4,
+    "demo_data": False,
+    "request_id": "7f3c9a0e5b8d4f21",
+}
+
+
+class RegionQuery(BaseModel):
+    """Parameters of a forecast whose commodity is in the path."""
+
+    model_config = ConfigDict(extra="forbid")
+    region: OptionalRegion = None
+
+
+class ForecastQuery(RegionQuery):
+    """Parameters of a forecast."""
+
+    commodity: Name = Field(
+        description="id or alias; for a group, its representative is forecast", examples=["cabai-rawit-merah"]
+    )
+
+
+class ForecastDay(BaseModel):
+    date: date
+    price_idr: Rupiah
+    lower_idr: Rupiah
+    upper_idr: Rupiah
+
+
+class Forecast(BaseModel):
+    """The champion's forecast of the next seven days."""
+
+    model_config = with_examples(
+        {
+            "commodity": "cabai-rawit-merah",
+            "region": "Jawa Barat",
+            "unit": "kg",
+            "horizon_days": 7,
+            "forecast": [DAY_EXAMPLE] * 7,
+            "interval_level": 0.8,
+            "confidence": 0.71,
+            "meta": FORECAST_META_EXAMPLE,
+        }
+    )
+    commodity: str = Field(description="the commodity that was forecast; for a group, its representative")
+    region: str = Field(description="a province, or Indonesia")
+    unit: str
+    horizon_days: Literal[7]
+    forecast: list[ForecastDay] = Field(min_length=7, max_length=7)
+    interval_level: Share = Field(description="share of prices that the intervals are calibrated to cover")
+    confidence: Share = Field(
+        description="probability that the price of the last day is within 10 % of its forecast"
+    )
+    meta: Meta
+
+
+class Confidence(BaseModel):
+    """How accurate the champion's forecast is at a horizon of seven days."""
+
+    model_config = with_examples(
+        {
+            "commodity": "cabai-rawit-merah",
+            "region": "Jawa Barat",
+            "confidence": 0.71,
+            "interval_level": 0.8,
+            "coverage": 0.79,
+            "wape_pct": 8.4,
+            "origins": 52,
+            "meta": FORECAST_META_EXAMPLE,
+        }
+    )
+    commodity: str
+    region: str
+    confidence: Share = Field(
+        description="probability that the price of the seventh day is within 10 % of its forecast"
+    )
+    interval_level: Share
+    coverage: Share | None = Field(
+        description="share of past prices inside the intervals; null: not yet measured"
+    )
+    wape_pct: float | None = Field(
+        ge=0, description="100 * sum of |error| / sum of prices; null: not yet measured"
+    )
+    origins: int = Field(ge=0, description="number of forecast origins in the measurement")
+    meta: Meta

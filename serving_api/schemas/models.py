@@ -1,0 +1,134 @@
+"""Schemas of models: accuracy, feature importance and training jobs."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from serving_api.schemas.envelope import STRICT, Name, PageQuery, Share, with_examples
+
+TrainedModel = Literal["price", "sales", "signal"]
+JobStatus = Literal["queued", "running", "succeeded", "failed", "rejected"]
+JobReason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=3, max_length=200),
+    Field(description="why the training is requested"),
+]
+
+
+class AccuracyQuery(PageQuery):
+    """Parameters of the list of accuracies."""
+
+    commodity: Name | None = Field(
+        None, description="id or alias; a group returns its members too", examples=["cabai"]
+    )
+    region: Name | None = Field(
+        None, description="province name or two-digit code; Indonesia: all provinces together"
+    )
+    model: Name | None = Field(None, examples=["ensemble"])
+    horizon_days: int | None = Field(None, ge=1, le=30)
+    kind: Literal["backtest", "issued"] = Field(
+        "backtest", description="issued: forecasts that were served, measured afterwards"
+    )
+
+
+class AccuracyRow(BaseModel):
+    """How far the forecasts of a model were from the actual prices."""
+
+    model_config = with_examples(
+        {
+            "model": "ensemble",
+            "commodity": "cabai-rawit-merah",
+            "region": "Jawa Barat",
+            "horizon_days": 7,
+            "mape_pct": 9.1,
+            "wape_pct": 8.4,
+            "mae_idr": 4600,
+            "rmse_idr": 6900,
+            "accuracy_pct": 90.9,
+            "skill_vs_naive": 0.13,
+            "coverage": 0.79,
+            "origins": 52,
+            "alias": "champion",
+        }
+    )
+    model: str = Field(examples=["ensemble"])
+    commodity: str
+    region: str = Field(description="a province, or Indonesia: all provinces together")
+    horizon_days: int = Field(ge=1)
+    mape_pct: float = Field(ge=0)
+    wape_pct: float = Field(ge=0)
+    mae_idr: float = Field(ge=0)
+    rmse_idr: float = Field(ge=0)
+    accuracy_pct: float = Field(description="100 - mape_pct; compare it with that of naive")
+    skill_vs_naive: float = Field(description="1 - mae / mae of naive on the same forecasts")
+    coverage: Share | None = Field(description="share of prices inside the 80 % interval")
+    origins: int = Field(ge=1, description="number of forecast origins")
+    alias: str | None = Field(description="champion, or null")
+
+
+class ImportanceQuery(PageQuery):
+    """Parameters of the list of feature importances."""
+
+    model: TrainedModel
+    commodity: Name | None = Field(
+        None, description="a commodity without a model of its own has that of all commodities"
+    )
+
+
+class ImportanceRow(BaseModel):
+    """How much a feature contributes to a model."""
+
+    model_config = with_examples({"feature": "own_r_7", "importance": 0.12, "rank": 1})
+    feature: str
+    importance: float = Field(ge=0, description="share; the features of a model sum to 1")
+    rank: int = Field(ge=1)
+
+
+class RetrainBody(BaseModel):
+    """What to train. An empty or absent list means everything."""
+
+    model_config = STRICT
+    models: list[Literal["prophet", "lstm", "ensemble", "sales", "signal"]] = Field([], max_length=5)
+    commodities: list[Name] = Field([], max_length=100)
+    reason: JobReason = Field(examples=["two weeks of prices were corrected"])
+
+
+class JobReceipt(BaseModel):
+    """The training job is queued."""
+
+    model_config = with_examples(
+        {
+            "job_id": "train-20261121T010000-0b1c2d3e",
+            "status": "queued",
+            "created_at": "2026-11-21T01:00:00Z",
+        }
+    )
+    job_id: str = Field(examples=["train-20261121T010000-0b1c2d3e"])
+    status: Literal["queued"]
+    created_at: datetime
+
+
+class JobState(BaseModel):
+    """The state of a training job. `rejected`: trained, but did not pass the gate."""
+
+    model_config = with_examples(
+        {
+            "job_id": "train-20261121T010000-0b1c2d3e",
+            "status": "rejected",
+            "progress_pct": 100,
+            "run_id": "0c9d8e7f6a5b4c3d",
+            "promoted": False,
+            "detail": "no commodity passed the gate; the champions stay",
+            "created_at": "2026-11-21T01:00:00Z",
+            "finished_at": "2026-11-21T01:09:30Z",
+        }
+    )
+    job_id: str
+    status: JobStatus
+    progress_pct: float = Field(ge=0, le=100)
+    run_id: str | None = Field(description="run id in MLflow")
+    promoted: bool = Field(description="true when at least one commodity has a new champion")
+    detail: str | None
+    created_at: datetime
+    finished_at: datetime | None

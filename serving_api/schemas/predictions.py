@@ -1,0 +1,120 @@
+"""Schemas of predictions with options, one or many."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from serving_api.schemas.envelope import STRICT, Meta, Name, Share, example_of, with_examples
+from serving_api.schemas.forecasts import DAY_EXAMPLE, FORECAST_META_EXAMPLE, ForecastDay, OptionalRegion
+
+PredictionModel = Literal["champion", "prophet", "lstm", "ensemble"]
+
+
+class PredictionBody(BaseModel):
+    """Options of one prediction. `market_id` selects the province of the market."""
+
+    model_config = STRICT | with_examples({"region": "Jawa Barat", "horizon_days": 7})
+    region: OptionalRegion = None
+    market_id: Name | None = Field(None, examples=["PASAR-001"])
+    horizon_days: int = Field(7, ge=1, le=30)
+    model: PredictionModel = "champion"
+    interval_level: float = Field(0.8, ge=0.5, le=0.99)
+
+
+class BatchMember(BaseModel):
+    """One prediction of a batch."""
+
+    model_config = STRICT
+    commodity: Name
+    region: OptionalRegion = None
+    horizon_days: int = Field(7, ge=1, le=30)
+    model: PredictionModel = "champion"
+
+
+class BatchBody(BaseModel):
+    """Members are checked one by one: an invalid member does not fail the others."""
+
+    model_config = STRICT | with_examples(
+        {"requests": [{"commodity": "cabai-rawit-merah"}, {"commodity": "bawang-merah"}]}
+    )
+    requests: list[Any] = Field(
+        min_length=1, max_length=100, description="each {commodity, region?, horizon_days?, model?}"
+    )
+
+
+class PredictedDay(ForecastDay):
+    confidence: Share
+
+
+class PredictedPrices(BaseModel):
+    """A prediction read from the materialised forecasts."""
+
+    model_config = with_examples(
+        {
+            "commodity": "cabai-rawit-merah",
+            "region": "Jawa Barat",
+            "unit": "kg",
+            "horizon_days": 1,
+            "predictions": [{**DAY_EXAMPLE, "confidence": 0.97}],
+            "confidence": 0.97,
+            "cached": False,
+        }
+    )
+    commodity: str
+    region: str
+    unit: str
+    horizon_days: int = Field(ge=1, le=30)
+    predictions: list[PredictedDay]
+    confidence: Share = Field(
+        description="the smallest confidence of the days: that a price is within 10 % of its forecast"
+    )
+    cached: bool = Field(description="the same request was answered before from this version of the table")
+
+
+class Prediction(PredictedPrices):
+    """A prediction with its provenance."""
+
+    model_config = with_examples({**example_of(PredictedPrices), "meta": FORECAST_META_EXAMPLE})
+    meta: Meta
+
+
+class MemberProblem(BaseModel):
+    type: str = Field(examples=["/problems/unknown-commodity"])
+    title: str
+    status: int
+
+
+class MemberResult(BaseModel):
+    index: int = Field(ge=0)
+    ok: bool
+    prediction: PredictedPrices | None
+    problem: MemberProblem | None
+
+
+class BatchPrediction(BaseModel):
+    """One result per member, in the order of the request."""
+
+    model_config = with_examples(
+        {
+            "results": [
+                {"index": 0, "ok": True, "prediction": example_of(PredictedPrices), "problem": None},
+                {
+                    "index": 1,
+                    "ok": False,
+                    "prediction": None,
+                    "problem": {
+                        "type": "/problems/unknown-commodity",
+                        "title": "Unknown commodity",
+                        "status": 404,
+                    },
+                },
+            ],
+            "succeeded": 1,
+            "failed": 1,
+            "meta": FORECAST_META_EXAMPLE,
+        }
+    )
+    results: list[MemberResult]
+    succeeded: int = Field(ge=0)
+    failed: int = Field(ge=0)
+    meta: Meta

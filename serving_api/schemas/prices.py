@@ -1,0 +1,77 @@
+"""Schemas of live prices and price history."""
+
+from datetime import date, datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from serving_api.schemas.envelope import Name, PageQuery, TimeRangeQuery, with_examples
+
+PRICE_EXAMPLE = {
+    "event_id": "PASAR-001-17",
+    "market_id": "PASAR-001",
+    "region": "Jawa Barat",
+    "commodity": "cabai-rawit-merah",
+    "price_idr": 55000,
+    "unit": "kg",
+    "event_time": "2026-11-21T01:00:00Z",
+    "market_date": "2026-11-21",
+}
+
+
+class LivePricesQuery(PageQuery):
+    """Parameters of the list of live prices."""
+
+    commodity: Name = Field(
+        description="id or alias; a group returns its members too", examples=["cabai-rawit-merah"]
+    )
+    region: Name | None = Field(None, description="province name or two-digit code", examples=["Jawa Barat"])
+
+
+class PriceHistoryQuery(LivePricesQuery, TimeRangeQuery):
+    """Parameters of the price history."""
+
+    market_id: Name | None = Field(None, examples=["PASAR-001"])
+    format: Literal["json", "csv"] = "json"
+
+
+class LivePrice(BaseModel):
+    """The newest valid price of a commodity at a market."""
+
+    model_config = with_examples(
+        {
+            **{name: value for name, value in PRICE_EXAMPLE.items() if name != "event_id"},
+            "market_name": "Pasar Baru",
+            "level": "market",
+            "change_pct": 1.8,
+            "status": "validated",
+            "impact_score": None,
+        }
+    )
+    market_id: str
+    market_name: str
+    region: str
+    level: Literal["market", "province"]
+    commodity: str
+    price_idr: float = Field(gt=0, description="rupiah per unit")
+    unit: str
+    event_time: datetime
+    market_date: date
+    change_pct: float | None
+    status: Literal["validated", "provisional"]
+    impact_score: float | None
+
+
+class HistoryPrice(BaseModel):
+    """One accepted price."""
+
+    model_config = with_examples({**PRICE_EXAMPLE, "warnings": []})
+    event_id: str
+    market_id: str
+    region: str
+    commodity: str
+    price_idr: float = Field(gt=0, description="rupiah per unit")
+    unit: str
+    event_time: datetime
+    market_date: date
+    warnings: list[str]

@@ -1,0 +1,93 @@
+"""Schemas of data quality: counts per rule, the rules, and the balance of all events."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from serving_api.schemas.envelope import Meta, Name, PageQuery, TimeRangeQuery, example_of, with_examples
+
+
+class QualityQuery(TimeRangeQuery):
+    """Parameters of the counts per rule and window."""
+
+    kind: Name | None = Field(None, description="kind of event", examples=["price"])
+    rule: Name | None = Field(None, description="name of a rule", examples=["price_positive"])
+
+
+class QualityRow(BaseModel):
+    """How often a rule was evaluated and violated in a window, zeros included."""
+
+    model_config = with_examples(
+        {
+            "table": "silver.prices",
+            "source": "mqtt",
+            "rule": "price_positive",
+            "severity": "error",
+            "evaluated": 200,
+            "violated": 2,
+            "rule_set": "3fa4b1c09d2e",
+            "window_start": "2026-11-21T00:59:58Z",
+            "window_end": "2026-11-21T00:59:59Z",
+        }
+    )
+    table: str = Field(examples=["silver.prices"])
+    source: str | None = Field(description="interface that received the events", examples=["mqtt"])
+    rule: str = Field(examples=["price_positive"])
+    severity: Literal["error", "warn"]
+    evaluated: int = Field(ge=0, description="events checked", examples=[200])
+    violated: int = Field(ge=0, description="events that violate the rule", examples=[2])
+    rule_set: str = Field(description="fingerprint of the rules that were applied")
+    window_start: datetime
+    window_end: datetime
+
+
+class RulesQuery(PageQuery):
+    """Parameters of the list of rules."""
+
+    kind: Name | None = Field(None, description="kind of event", examples=["price"])
+
+
+class RuleRow(BaseModel):
+    """A rule as its contract declares it. A row violates it iff NOT coalesce(expression, false)."""
+
+    model_config = with_examples(
+        {
+            "kind": "price",
+            "rule": "price_positive",
+            "severity": "error",
+            "expression": "p.price is null or p.price > 0",
+            "message": "price {p.price} is not above zero",
+            "fingerprint": "0c9d8e7f6a5b",
+        }
+    )
+    kind: str = Field(examples=["price"])
+    rule: str = Field(examples=["price_positive"])
+    severity: Literal["error", "warn"]
+    expression: str = Field(examples=["p.price is null or p.price > 0"])
+    message: str = Field(examples=["price {p.price} is not above zero"])
+    fingerprint: str = Field(description="changes when any of the other fields changes")
+
+
+class EventCounts(BaseModel):
+    """Numbers of events."""
+
+    model_config = with_examples(
+        {"rows_in": 1000, "silver": 985, "quarantine": 10, "duplicates": 5, "difference": 0}
+    )
+    rows_in: int = Field(ge=0, examples=[1000])
+    silver: int = Field(ge=0, examples=[985])
+    quarantine: int = Field(ge=0, examples=[10])
+    duplicates: int = Field(ge=0, examples=[5])
+    difference: int = Field(description="rows_in - silver - quarantine - duplicates", examples=[0])
+
+
+class BalanceReport(EventCounts):
+    """The balance of all events read from Kafka."""
+
+    model_config = with_examples(
+        {**example_of(EventCounts), "balanced": True, "per_kind": {"price": example_of(EventCounts)}}
+    )
+    balanced: bool = Field(description="true when every kind has difference 0")
+    per_kind: dict[str, EventCounts]
+    meta: Meta

@@ -1,0 +1,98 @@
+"""Schemas of quarantined events."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from lakehouse.contracts.contract import kinds
+from serving_api.schemas.decisions import DecisionRow
+from serving_api.schemas.envelope import Meta, Name, TimeRangeQuery, example_of, with_examples
+
+if TYPE_CHECKING:
+    EventKind = str
+else:
+    EventKind = Literal[tuple(kinds())]
+Stage = Literal["stream", "door"]
+State = Literal["open", "released", "corrected", "rejected"]
+
+
+class QuarantineQuery(TimeRangeQuery):
+    """Parameters of the quarantine list."""
+
+    kind: EventKind | None = None
+    rule: Name | None = Field(None, description="rows that violate this rule")
+    market_id: Name | None = Field(None, description="as given in the event")
+    commodity: Name | None = Field(None, description="as given in the event, or a name of the reference list")
+    stage: Stage | None = None
+    state: State | None = None
+
+
+class ViolatedRule(BaseModel):
+    """A rule that an event violates."""
+
+    model_config = with_examples(
+        {"rule": "price_positive", "severity": "error", "message": "price -5 is not above zero"}
+    )
+    rule: str
+    severity: Literal["error", "warn"]
+    message: str
+
+
+class QuarantineRow(BaseModel):
+    """A quarantined event and the rules that it violates."""
+
+    model_config = with_examples(
+        {
+            "event_id": "PASAR-001-17",
+            "kind": "price",
+            "source": "mqtt:DEV-123",
+            "market_id": "PASAR-001",
+            "commodity": "Cabai Rawit",
+            "reasons": [example_of(ViolatedRule)],
+            "stage": "stream",
+            "state": "open",
+            "generation": 0,
+            "rule_set": "3fa4b1c09d2e",
+            "received_at": "2026-11-21T01:00:00.125Z",
+            "quarantined_at": "2026-11-21T01:00:01.480Z",
+        }
+    )
+    event_id: str
+    kind: str
+    source: str
+    market_id: str | None
+    commodity: str | None
+    reasons: list[ViolatedRule] = Field(min_length=1)
+    stage: Stage
+    state: State
+    generation: int
+    rule_set: str
+    received_at: datetime
+    quarantined_at: datetime
+
+
+class QuarantineItem(QuarantineRow):
+    """A quarantined event with its exact bytes, the evidence of the validators and its decisions."""
+
+    model_config = with_examples(
+        {
+            **example_of(QuarantineRow),
+            "state": "corrected",
+            "payload": '{"market_id":"PASAR-001","commodity":"Cabai Rawit","price":-5}',
+            "payload_base64": None,
+            "kafka": {"topic": "lumbung.price", "partition": 0, "offset": 4711},
+            "evidence": {"price_idr": -5, "median_idr": 55000, "n": 60},
+            "suggestion": None,
+            "decisions": [example_of(DecisionRow)],
+        }
+    )
+    payload: str | None = Field(description="exact bytes, if they are UTF-8")
+    payload_base64: str | None = Field(description="exact bytes, if they are not UTF-8")
+    kafka: dict[str, Any] | None
+    evidence: dict[str, Any] | None = Field(
+        description="the value, the statistics of its window and its neighbours"
+    )
+    suggestion: dict[str, Any] | None = Field(description="payload fields that would probably be correct")
+    decisions: list[DecisionRow] = Field(description="newest first, at most 100")
+    meta: Meta

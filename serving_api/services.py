@@ -1,0 +1,69 @@
+"""The objects that the application opens at its start and that requests share."""
+
+import threading
+from dataclasses import dataclass
+
+from lakehouse.validation.prices import isolation_forest
+from serving_api.http.auth import Bearers
+from serving_api.http.cursors import Cursors
+from serving_api.http.idempotency_store import KeptResponses
+from serving_api.reads.balance import BalanceReader
+from serving_api.reads.forecasts import served_forecasts
+from serving_api.reads.health import KafkaProbe
+from serving_api.reads.integrity_checks import IntegrityChecker
+from serving_api.reads.reviews import ReviewReader
+from serving_api.reads.sales_model import SalesModel
+from serving_api.reads.snapshots import Snapshots
+from serving_api.reads.supported import Symbols, traded_symbols
+from serving_api.writes.decisions import Decisions
+from serving_api.writes.publish import RememberingProducer
+
+
+@dataclass(frozen=True)
+class Services:
+    """One of each per application; routes get them as dependencies (http/dependencies.py)."""
+
+    bearers: Bearers
+    cursors: Cursors
+    snapshots: Snapshots
+    integrity: IntegrityChecker
+    reviews: ReviewReader
+    balance: BalanceReader
+    symbols: Symbols
+    sales_model: SalesModel
+    producer: RememberingProducer
+    decisions: Decisions
+    kept_responses: KeptResponses
+    kafka: KafkaProbe
+
+    async def close(self) -> None:
+        """Finish what is in progress."""
+        self.integrity.stop()
+        self.snapshots.stop()
+        await self.producer.close()
+        self.kept_responses.close()
+
+
+def open_services() -> Services:
+    """Open the tables and the producer; call it in the event loop that serves the requests."""
+    bearers = Bearers()
+    snapshots = Snapshots({"gold.forecasts": served_forecasts})
+    snapshots.start()
+    reviews = ReviewReader(snapshots)
+    producer = RememberingProducer()
+    # Trained in the background: otherwise the first price check waits seconds for it.
+    threading.Thread(target=isolation_forest.trees, name="forest", daemon=True).start()
+    return Services(
+        bearers=bearers,
+        cursors=Cursors(bearers.cursor_key),
+        snapshots=snapshots,
+        integrity=IntegrityChecker(),
+        reviews=reviews,
+        balance=BalanceReader(snapshots),
+        symbols=traded_symbols(snapshots),
+        sales_model=SalesModel(),
+        producer=producer,
+        decisions=Decisions(snapshots, reviews, producer),
+        kept_responses=KeptResponses(),
+        kafka=KafkaProbe(producer),
+    )

@@ -1,0 +1,145 @@
+"""A decision on a quarantined row becomes an event; the first decision on a row wins.
+
+Within this process that holds at once: a decided row is remembered until gold.reviews shows it. Between
+processes, and across a restart while the stream is behind, the stream resolves it: the first in Kafka wins, a
+later one is quarantined.
+"""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from weakref import WeakValueDictionary
+
+from anyio.to_thread import run_sync
+
+from conf.settings import settings
+from lakehouse.event import Event, Fault, faults, rfc3339
+from lakehouse.io.kafka import AcknowledgedProducer
+from serving_api.http.problems import Problem, payload_too_large
+from serving_api.reads.quarantine import COORDINATES, rows_by_id
+from serving_api.reads.reviews import ReviewReader, RowKey, key_of, record_of
+from serving_api.reads.snapshots import Snapshots
+from serving_api.writes.publish import publish
+
+# A decision that gold.reviews does not show by then was not processed: the row may be decided again.
+REMEMBERED_SECONDS = 3600
+TARGET = ("event_id", "kind", "generation", "state", "quarantined_at", *COORDINATES)
+NOT_CORRECTABLE = ("event_id", "kind")  # the identity of an event: with another one it is another event
+
+
+@dataclass(frozen=True)
+class DecisionRequest:
+    """A requested decision, and the role that requests it."""
+
+    decision: str
+    reason: str
+    decided_by: str
+    correction: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class SentDecision:
+    """A decision that Kafka has acknowledged."""
+
+    decision_id: str
+    event_id: str
+    request: DecisionRequest
+    decided_at: datetime
+    sent_at: float = field(default_factory=time.monotonic)
+
+
+def correction_faults(kind: str, correction: Mapping[str, Any]) -> list[Fault]:
+    """Faults of corrected fields by the kind's contract; pointers begin at /correction."""
+    fixed = [
+        Fault(f"/{name}", "field_fixed", f"{name} cannot be corrected")
+        for name in NOT_CORRECTABLE
+        if name in correction
+    ]
+    given = {f"/{name}" for name in correction}  # faults of fields that are not corrected do not count
+    of_given = [
+        fault
+        for fault in faults(dict(correction), [kind])
+        if f"/{fault.pointer[1:].partition('/')[0]}" in given
+    ]
+    return [Fault(f"/correction{fault.pointer}", fault.code, fault.message) for fault in (*fixed, *of_given)]
+
+
+class Decisions:
+    """Sends decisions and remembers them; one per process."""
+
+    def __init__(self, snapshots: Snapshots, reviews: ReviewReader, producer: AcknowledgedProducer) -> None:
+        self._snapshots = snapshots
+        self._reviews = reviews
+        self._producer = producer
+        self._sent: dict[RowKey, SentDecision] = {}
+        self._locks: WeakValueDictionary[RowKey, asyncio.Lock] = WeakValueDictionary()
+
+    async def targets(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """event id -> the row that a decision on it applies to, without ids that were never quarantined."""
+        return await run_sync(self._targets, ids)
+
+    def _targets(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        reviews = self._reviews.read()[1]
+        oldest = time.monotonic() - REMEMBERED_SECONDS
+        for key, sent in list(self._sent.items()):
+            if key in reviews or sent.sent_at < oldest:
+                self._sent.pop(key, None)
+        quarantine = self._snapshots.open_newest("silver.quarantine")
+        return rows_by_id(quarantine, reviews, ids, TARGET, self._sent.keys())
+
+    async def decide(self, row: Mapping[str, Any], request: DecisionRequest) -> SentDecision:
+        """Send the decision; returns after Kafka's acknowledgement.
+
+        Raises Problem 409 when the row is decided, 413 when the event is too large, 503 when Kafka is
+        unavailable.
+        """
+        key = key_of(row)
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with (
+            lock
+        ):  # a second decision waits for the first: if that fails, the second one may be the first
+            if row["state"] != "open" or key in self._sent or key in self._reviews.index:
+                raise Problem("already-decided", name=row["event_id"])
+            sent = SentDecision(f"d-{uuid.uuid4().hex}", row["event_id"], request, datetime.now(UTC))
+            await publish(self._producer, [event_of(row, sent)])
+            self._sent[key] = sent
+        return sent
+
+    def pending(self, event_id: str) -> list[SentDecision]:
+        """Decisions on an event that gold.reviews did not show when it was last read, newest first."""
+        return sorted(
+            (sent for sent in self._sent.values() if sent.event_id == event_id),
+            key=lambda sent: sent.sent_at,
+            reverse=True,
+        )
+
+
+def event_of(row: Mapping[str, Any], sent: SentDecision) -> Event:
+    """The decision as an event, with the decided event as its key.
+
+    Raises Problem 413 when it is too large.
+    """
+    payload: dict[str, Any] = {
+        "event_id": sent.decision_id,
+        "event_time": rfc3339(sent.decided_at),
+        "target_event_id": row["event_id"],
+        "target_kind": row["kind"],
+        "target_record": record_of(row),
+        "generation": row["generation"],
+        "decision": sent.request.decision,
+        "reason": sent.request.reason,
+        "decided_by": sent.request.decided_by,
+        "quarantined_at": rfc3339(row["quarantined_at"]),
+    }
+    if sent.request.correction is not None:
+        payload["correction"] = sent.request.correction
+    body = json.dumps(payload, ensure_ascii=False).encode()  # json: integers of any length
+    if len(body) > settings().api.event_max_bytes:
+        raise payload_too_large()
+    source = f"api:{sent.request.decided_by}"
+    return Event("decision", row["event_id"], body, sent.decision_id, source, sent.decided_at)

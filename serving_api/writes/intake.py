@@ -1,0 +1,128 @@
+"""Events received over HTTP: accepted ones go to their topic, refused ones to the dead letters."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+from starlette.responses import Response
+
+from conf.settings import settings
+from lakehouse.contracts.contract import sent_over_http
+from lakehouse.event import DEAD_LETTERS, Event, Fault, event_id_of, series_key
+from lakehouse.io.kafka import AcknowledgedProducer, NotAcknowledged, dead_letter_headers
+from lakehouse.times import utc_text
+from serving_api.http import metrics
+from serving_api.http.auth import Role
+from serving_api.http.event_bodies import FORBIDDEN, SubmittedEvent, parse_event
+from serving_api.http.problems import LISTED_FAULTS, Problem, invalid_fields
+from serving_api.reads.responses import json_response
+from serving_api.writes.publish import publish
+
+log = logging.getLogger("lumbung.api")
+
+
+class EventIntake:
+    """The events of one request."""
+
+    def __init__(self, producer: AcknowledgedProducer, role: Role, content_type: str) -> None:
+        self._producer = producer
+        self._role = role
+        self._content_type = content_type
+        self._source = f"api:{role.name.lower()}"
+        self._received_at = datetime.now(UTC)
+
+    async def accept_event(self, body: bytes, kind: str | None) -> Response:
+        """202 with the receipt. Raises Problem 400, 403, 422 or 503."""
+        event = parse_event(body, kind, self._role)
+        if not event.faults:
+            return await self.receipt(event)
+        first = event.faults[0]
+        if first.code == FORBIDDEN:
+            raise Problem("forbidden", reason=first.message)
+        metrics.DOOR_EVENTS.labels("rejected").inc()
+        await self.dead_letter(body, next(iter(event.kinds), kind), first.code)
+        if event.unreadable:
+            raise Problem("malformed-body", event.faults, reason=first.message)
+        raise invalid_fields(event.faults, listed=None)
+
+    async def receipt(self, event: SubmittedEvent) -> Response:
+        """202 for a valid event, when Kafka has acknowledged it. Raises Problem 503."""
+        event_id = (await self.send([event]))[0]
+        receipt = {
+            "event_id": event_id,
+            "kinds": event.kinds,
+            "status": "accepted",
+            "received_at": utc_text(self._received_at),
+        }
+        return json_response(receipt, 202)
+
+    async def accept_batch(self, bodies: list[bytes], kind: str | None) -> Response:
+        """202 with the status of each event. Raises Problem 422 when none could be accepted, or 503."""
+        events = [parse_event(body, kind, self._role) for body in bodies]
+        valid = [event for event in events if not event.faults]
+        refused = [event for event in events if event.faults]
+        ids = iter(await self.send(valid))
+        items = [
+            {
+                "index": index,
+                "event_id": None if event.faults else next(ids),
+                "status": "rejected" if event.faults else "accepted",
+                "errors": [{"pointer": fault.pointer, "code": fault.code} for fault in event.faults],
+            }
+            for index, event in enumerate(events)
+        ]
+        metrics.DOOR_EVENTS.labels("rejected").inc(len(refused))
+        await asyncio.gather(
+            *(
+                self.dead_letter(event.body, next(iter(event.kinds), kind), event.faults[0].code)
+                for event in refused
+            )
+        )
+        if not valid:
+            faults = [
+                Fault(f"/{index}{fault.pointer}", fault.code, fault.message)
+                for index, event in enumerate(events)
+                for fault in event.faults
+            ]
+            reason = "no event of the batch could be accepted"
+            raise Problem("validation", faults[:LISTED_FAULTS], reason=reason)
+        return json_response({"accepted": len(valid), "rejected": len(refused), "items": items}, 202)
+
+    async def send(self, events: list[SubmittedEvent]) -> list[str]:
+        """Event ids, in order, when Kafka has acknowledged all events.
+
+        Raises Problem 503: send all of them again.
+        """
+        ids = [event_id_of(event.payload, event.body, self._source) for event in events]
+        await publish(
+            self._producer,
+            [
+                self._event(event, kind, event_id)
+                for event, event_id in zip(events, ids, strict=True)
+                for kind in event.kinds
+            ],
+        )
+        metrics.DOOR_EVENTS.labels("accepted").inc(len(events))
+        return ids
+
+    def _event(self, event: SubmittedEvent, kind: str, event_id: str) -> Event:
+        key = series_key(kind, event.payload, self._source)
+        return Event(kind, key, event.body, event_id, self._source, self._received_at, "application/json")
+
+    async def dead_letter(self, body: bytes, kind: str | None, reason: str) -> None:
+        """Store a refused body with the reason.
+
+        The caller gets its refusal in any case, so a failure is only logged.
+        """
+        cut = body[: settings().api.event_max_bytes]
+        event_id = event_id_of(None, cut, self._source)
+        known_kind = kind if kind in sent_over_http() else "unknown"
+        assert known_kind is not None
+        event = Event(
+            known_kind, self._source, cut, event_id, self._source, self._received_at, self._content_type
+        )
+        headers = event.headers + dead_letter_headers("http", reason, event.topic)
+        try:
+            await self._producer.send(DEAD_LETTERS, event.key, event.value, headers)
+        except NotAcknowledged as error:
+            log.warning("a refused body was not stored: %s", error)

@@ -1,0 +1,51 @@
+"""Accepted rows of a batch -> gold tables that are small: folded in memory and written whole."""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import Contract
+from lakehouse.io.delta import BatchTag, open_table, replace_rows, shaped
+from lakehouse.io.query import run_sql
+from lakehouse.paths import view_name
+from streaming_jobs.flows import folded
+
+
+def fold(contract: Contract, current: pa.Table, rows: pa.Table) -> pa.Table:
+    """The contract's `sql` over new rows and the current ones (by `carry`), in any order of arrival."""
+    source = view_name(contract.reads[0])
+    columns = ", ".join(f'"{name}"' for name in rows.column_names)
+    sql = (
+        f"with {source} as (select {columns} from new_rows union all by name ({contract.carry})) "
+        f"select * from ({contract.sql}) as answer"
+    )
+    return shaped(run_sql(sql, {view_name(contract.table): current, "new_rows": rows}), contract)
+
+
+class FoldedGold:
+    """The folded tables in memory: read once, then kept in step with what is written."""
+
+    def __init__(self) -> None:
+        self._contracts = folded()
+        self._current = {
+            contract.table: open_table(contract.table).to_pyarrow_table().cast(arrow_schema(contract))
+            for contract in self._contracts
+        }
+
+    @staticmethod
+    def wanted_columns(silver: str) -> set[str]:
+        """Columns of a silver table that its folded gold tables read."""
+        return {
+            name for contract in folded() if contract.reads[0] == silver for name in contract.column_names
+        }
+
+    def update(self, accepted: Mapping[str, pa.Table], tag: BatchTag) -> None:
+        """Fold the accepted rows, by silver table, into the gold tables that read them, and write those."""
+        for contract in self._contracts:
+            rows = accepted.get(contract.reads[0])
+            if rows is None or not rows.num_rows:
+                continue
+            updated = fold(contract, self._current[contract.table], rows)
+            replace_rows(contract.table, updated, tag.text())
+            self._current[contract.table] = updated

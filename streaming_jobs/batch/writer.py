@@ -1,0 +1,219 @@
+"""One micro-batch: judge, append bronze, silver and quarantine, fold gold, count, write the status."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, SparkSession
+
+from conf.runtime.failpoints import failpoint
+from conf.settings import settings
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts, kinds
+from lakehouse.event import kind_of_topic
+from lakehouse.io.checkpoint import BatchOffsets, batch_offsets
+from lakehouse.io.delta import BatchTag, append_frame, append_rows, cached_table, tags_of
+from lakehouse.times import rfc3339
+from streaming_jobs.batch.counts import balance_row, quality_rows
+from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
+from streaming_jobs.batch.event_index import DUPLICATE, EventIds, batch_tag
+from streaming_jobs.batch.folded_gold import FoldedGold
+from streaming_jobs.batch.judge import Judge, accepted_tables
+from streaming_jobs.batch.kind_result import KindResult
+from streaming_jobs.flows import appended
+from streaming_jobs.progress import StreamProgress
+
+log = logging.getLogger("lumbung.batch")
+
+
+class BatchWriter:
+    """Called by Spark for each batch, in order, in one thread.
+
+    An exception ends the query; a restart retries it.
+    """
+
+    def __init__(self, spark: SparkSession, stream_id: str, ids: EventIds, progress: StreamProgress) -> None:
+        self._stream_id = stream_id
+        self._ids = ids
+        self._progress = progress
+        self._judge = Judge(spark, ids)
+        self._decisions = DecisionResolver()
+        self._gold = FoldedGold()
+        self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="append")
+        self._first = True  # only the first batch after a start may have been written in part
+
+    def __call__(self, frame: DataFrame, batch_id: int) -> None:
+        """One batch. `frame`: rows of bronze.events."""
+        began = time.monotonic()
+        offsets = batch_offsets(batch_id)
+        if not offsets.rows:
+            return
+        if self._first:
+            self._judge.load(offsets.time)
+            self._decisions.load(offsets.time)
+        tag = BatchTag(self._stream_id, batch_id, offsets.end)
+        files = 1 if sum(offsets.rows.values()) <= settings().stream.small_batch_events else 2
+        bronze = frame.persist()
+        results: list[KindResult] = []
+        failpoint("stream.before_bronze")
+        try:
+            appends = [self._append_frame(lambda: bronze, "bronze.events", tag, files)]
+            index_tag = batch_tag(self._stream_id, batch_id)
+            present = list(dict.fromkeys(kind_of_topic(topic) for topic in offsets.rows))
+            results, applied = judge_all(
+                self._judge, self._decisions, bronze, present, index_tag, offsets.time, self._pool.map
+            )
+            appends += self._append_verdicts(results, tag, files)
+            for append in appends:
+                if append:
+                    append.result()
+            failpoint("stream.after_silver")
+            self._gold.update(accepted_tables(results), tag)
+            failpoint("stream.after_gold")
+            self._count(results, applied, tag, offsets)
+            failpoint("stream.before_state")
+            self._ids.commit(self._stream_id, batch_id)
+            failpoint("stream.after_state")
+        finally:
+            for result in results:
+                result.frame.unpersist()
+            bronze.unpersist()
+        self._first = False
+        self._report(results, tag, time.monotonic() - began)
+
+    def _append_verdicts(
+        self, results: list[KindResult], tag: BatchTag, files: int
+    ) -> list[Future[None] | None]:
+        list(self._pool.map(self._judge.settled, results))
+        appends = []
+        for result in results:
+            if result.accepted.any():
+                silver = partial(self._judge.silver, result)
+                appends.append(self._append_frame(silver, kinds()[result.kind].table, tag, files))
+            if result.judgement and result.judgement.verdicts is not None:
+                appends.append(self._append_table(result.judgement.verdicts, "silver.price_verdicts", tag))
+        if any(result.refused.any() for result in results):
+            quarantine = partial(self._judge.quarantine, results)
+            appends.append(self._append_frame(quarantine, "silver.quarantine", tag, files))
+        return appends
+
+    def close(self) -> None:
+        """Wait for appends that a failed batch has left under way."""
+        self._pool.shutdown()
+
+    def _append_frame(
+        self, make_rows: Callable[[], DataFrame], table: str, tag: BatchTag, files: int
+    ) -> Future[None] | None:
+        """Append in a thread, which also makes the plan: that takes as long as running a small one."""
+        return self._append(lambda: append_frame(make_rows(), table, tag, files), table, tag)
+
+    def _append_table(self, rows: pa.Table, table: str, tag: BatchTag) -> Future[None] | None:
+        return self._append(lambda: append_rows(table, rows, tag.text()), table, tag)
+
+    def _append(self, write: Callable[[], None], table: str, tag: BatchTag) -> Future[None] | None:
+        """None, and nothing written, when this batch wrote the table before the process was killed."""
+
+        def run() -> None:
+            write()
+            failpoint(f"stream.after_{table}")
+
+        if self._written(table, tag):
+            log.info("batch %d: %s was already written", tag.batch_id, table)
+            return None
+        return self._pool.submit(run)
+
+    def _written(self, table: str, tag: BatchTag) -> bool:
+        return self._first and any(
+            (other["stream"], other["batch"]) == (tag.stream_id, tag.batch_id) for other in tags_of(table)
+        )
+
+    def _count(
+        self,
+        results: list[KindResult],
+        applied: list[AppliedDecision],
+        tag: BatchTag,
+        offsets: BatchOffsets,
+    ) -> None:
+        """Counts are written last: a batch that is in gold.balance is done in every table."""
+        judge = self._judge
+        counted = {
+            "gold.data_quality": [
+                row
+                for result in results
+                for row in quality_rows(result, judge.rules[result.kind], judge.rule_set, tag)
+            ],
+            "gold.reviews": review_rows(applied, results),
+            "gold.balance": [balance_row(result, tag, offsets.time) for result in results],
+        }
+        for table, rows in counted.items():
+            if rows and not self._written(table, tag):
+                versions = {"versions": written_versions()} if table == "gold.balance" else {}
+                append_rows(table, rows_of(table, rows), tag.text(**versions))
+            failpoint(f"stream.after_{table}")
+
+    def _report(self, results: list[KindResult], tag: BatchTag, seconds: float) -> None:
+        counts = {
+            "in": sum(int(result.arrived.sum()) for result in results),
+            "silver": sum(int(result.accepted.sum()) for result in results),
+            "quarantine": sum(int(result.refused.sum()) for result in results),
+            "duplicates": sum(int((result.verdict == DUPLICATE).sum()) for result in results),
+        }
+        self._progress.update(
+            counts,
+            state="running",
+            batch_id=tag.batch_id,
+            batch_seconds=round(seconds, 3),
+            batch_rows=counts["in"],
+            positions=tag.offsets,
+            oldest_received_at=rfc3339(
+                min(first_receipt(result) for result in results if result.arrived.any())
+            ),
+        )
+        log.info("batch %d: %s in %.2f s", tag.batch_id, counts, seconds)
+
+
+def judge_all(
+    judge: Judge,
+    decisions: DecisionResolver,
+    bronze: DataFrame,
+    present: Sequence[str],
+    index_tag: bytes,
+    time: datetime,
+    apply: Any = map,
+) -> tuple[list[KindResult], list[AppliedDecision]]:
+    """One result per kind, and the decisions that count. What these resubmit joins its kind.
+
+    `present`: kinds with events in `bronze`; `index_tag`: see `event_index.batch_tag`; `time`: of the batch;
+    `apply`: map, or that of a thread pool.
+    """
+    results: list[KindResult] = []
+    applied: list[AppliedDecision] = []
+    if DECISION in present:
+        results.append(judge.judge(bronze, DECISION, index_tag))
+        applied = decisions.resolve(results[0], judge.rules[DECISION], time)
+    resubmissions = [event for decision in applied if (event := decision.resubmission)]
+    others = sorted({*present, *(event.kind for event in resubmissions)} - {DECISION})
+    results += apply(lambda kind: judge.judge(bronze, kind, index_tag, resubmissions), others)
+    return results, applied
+
+
+def first_receipt(result: KindResult) -> datetime:
+    """Earliest `received_at` of the events that arrived."""
+    oldest: datetime = pc.min(result.narrow["received_at"].filter(pa.array(result.arrived))).as_py()
+    return oldest
+
+
+def rows_of(table: str, rows: list[dict[str, object]]) -> pa.Table:
+    """Python rows with the types of the table: a column of nulls has none of its own."""
+    return pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[table]))
+
+
+def written_versions() -> dict[str, int]:
+    """Versions of the tables that hold events: kept with the balance, so that a table set back is noticed."""
+    return {name: cached_table(name).version() for name in (*appended(), "gold.reviews")}

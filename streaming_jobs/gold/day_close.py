@@ -1,0 +1,148 @@
+"""Closed market days: refused prices whose move most provinces share -> decisions that release them."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from conf.settings import settings
+from lakehouse.event import Event
+from lakehouse.io.delta import open_table
+from lakehouse.io.kafka import NotAcknowledged, publish
+from lakehouse.io.query import run_sql
+from lakehouse.times import rfc3339
+from lakehouse.validation.prices.day_close import DECIDED_BY, LOOK_BACK_DAYS, NEEDED, Release, common_shocks
+from lakehouse.validation.prices.thresholds import Thresholds
+
+log = logging.getLogger("lumbung.day_close")
+TABLES = ("silver.quarantine", "silver.price_verdicts", "gold.reviews")
+# Undecided prices refused as outliers, with their market day. A day is closed once a price of the commodity
+# has been judged on a later one.
+OPEN_SQL = """
+  with open as (
+    select event_id, topic, "partition", "offset", generation, quarantined_at from quarantine
+    where kind = 'price'
+      and list_has_any(list_transform(reasons, lambda r: r.rule), ['outlier_residual', 'outlier_geographic'])
+  ), ends as (select commodity, channel, max(market_date) as newest from verdicts group by all)
+  select o.*, v.commodity, v.channel, v.market_date
+  from open o
+  join (select event_id, commodity, channel, market_date from verdicts where outcome = 'quarantine'
+        qualify row_number() over (partition by event_id order by ingested_at desc) = 1) v using (event_id)
+  join ends using (commodity, channel)
+  anti join reviews r
+    on r.target_record = o.topic || ':' || o."partition" || ':' || o."offset" and r.generation = o.generation
+  where v.market_date + $lateness::int < ends.newest
+  order by v.market_date, o.event_id
+"""
+# Reports of the day and before: the newest price of each series and day, and every refused price of the day.
+REPORTED_SQL = """
+  select {columns} from verdicts
+  where commodity = $commodity and channel = $channel and market_date between $since and $day
+  qualify (outcome = 'quarantine' and market_date = $day) or row_number() over (
+    partition by provider, market_id, region_code, market_date
+    order by unit_power <> 0, event_time desc, event_id desc) = 1
+"""
+
+
+class DayClose:
+    """Checks each refused price once its day is closed.
+
+    A decision's id follows from its target: it counts once.
+    """
+
+    name = "day_close"
+
+    def __init__(self) -> None:
+        self._thresholds = Thresholds.of(settings().validation.model_dump())
+        self._checked: set[tuple[str, int]] = set()  # event id, generation
+        self._versions: tuple[int, ...] = ()
+
+    def refresh(self) -> None:
+        """Release prices that follow a common shock.
+
+        When Kafka does not acknowledge, the next round tries again.
+        """
+        opened = [open_table(table) for table in TABLES]
+        versions = tuple(table.version() for table in opened)
+        if versions == self._versions:
+            return
+        names = ("quarantine", "verdicts", "reviews")
+        tables = {name: table.to_pyarrow_dataset() for name, table in zip(names, opened, strict=True)}
+        lateness = {"lateness": self._thresholds.allowed_lateness_days}
+        rows = run_sql(OPEN_SQL, tables, lateness).to_pylist()
+        unchecked = [row for row in rows if (row["event_id"], row["generation"]) not in self._checked]
+        decisions = self._decisions(tables["verdicts"], unchecked)
+        if not decisions or acknowledged(decisions):
+            self._checked |= {(row["event_id"], row["generation"]) for row in unchecked}
+            self._versions = versions
+
+    def _decisions(self, verdicts: Any, rows: Sequence[Mapping[str, Any]]) -> list[Event]:
+        by_event = {row["event_id"]: row for row in rows}
+        days = sorted({(row["commodity"], row["channel"], row["market_date"]) for row in rows})
+        decisions = []
+        for commodity, channel, day in days:
+            prices = reported(verdicts, commodity, channel, day)
+            for release in common_shocks(prices, day, self._thresholds):
+                if release.event_id in by_event:
+                    decisions.append(decision(by_event[release.event_id], release))
+        return decisions
+
+
+def reported(verdicts: Any, commodity: str, channel: str, day: date) -> pa.Table:
+    """Rows of silver.price_verdicts, an Arrow dataset, that decide about a closed day."""
+    parameters = {
+        "commodity": commodity,
+        "channel": channel,
+        "day": day,
+        "since": day - timedelta(days=LOOK_BACK_DAYS),
+    }
+    return run_sql(REPORTED_SQL.format(columns=", ".join(NEEDED)), {"verdicts": verdicts}, parameters)
+
+
+def decision(row: Mapping[str, Any], release: Release) -> Event:
+    """The release as an event.
+
+    Its id and time follow from the quarantined row: a second one is a duplicate.
+    """
+    record = f"{row['topic']}:{row['partition']}:{row['offset']}"
+    identity = hashlib.sha256(f"{record}|{row['generation']}|{DECIDED_BY}".encode()).hexdigest()[:32]
+    payload = {
+        "event_id": f"d-{identity}",
+        "event_time": rfc3339(row["quarantined_at"]),
+        "target_event_id": row["event_id"],
+        "target_kind": "price",
+        "target_record": record,
+        "generation": row["generation"],
+        "decision": "release",
+        "reason": release.reason,
+        "decided_by": DECIDED_BY,
+        "quarantined_at": rfc3339(row["quarantined_at"]),
+    }
+    return Event(
+        "decision",
+        row["event_id"],
+        json.dumps(payload).encode(),
+        f"d-{identity}",
+        DECIDED_BY,
+        row["quarantined_at"],
+    )
+
+
+def acknowledged(decisions: Sequence[Event]) -> bool:
+    """Publish the decisions; False when Kafka did not acknowledge all of them."""
+    try:
+        publish(decisions)
+    except NotAcknowledged as error:
+        log.warning(
+            "%d releases were not acknowledged, the next round tries again: %s", len(decisions), error
+        )
+        return False
+    log.info("%d prices released: their move is common to the country", len(decisions))
+    return True
+
+
+JOB = DayClose

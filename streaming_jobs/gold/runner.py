@@ -1,0 +1,169 @@
+"""Gold that is refreshed in background: a process that runs one job after the other, in rounds."""
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import IO, Any, Literal, Protocol
+
+import pyarrow as pa
+
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.logs import configure_logging
+from conf.runtime.process import Refused, hold, stopped_by_signals
+from conf.runtime.status_files import write_status
+from conf.settings import settings
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.delta import table_exists
+from lakehouse.io.maintenance import Maintenance
+from lakehouse.io.process_status import BACKGROUND_GOLD, JobStatus, status_file
+from lakehouse.times import rfc3339
+from streaming_jobs.flows import background_jobs, refreshed
+
+log = logging.getLogger("lumbung.background_gold")
+State = Literal["waiting", "running", "stopped"]
+LOGGED_SECONDS = 1.0  # a job that takes longer is logged
+NICENESS = 10  # the stream's batches go first on a machine with few cores
+
+
+class BackgroundJob(Protocol):
+    """Brings the gold tables that it alone writes up to what their sources hold.
+
+    It may be killed at any point: rows and high-water mark go into one commit. When a source was emptied
+    (`./run.sh rebuild silver` empties the job's tables too) it starts from the beginning.
+    """
+
+    name: str
+
+    def refresh(self) -> None:
+        """Take up what finished batches have brought since the last call."""
+
+
+def make_jobs() -> list[BackgroundJob]:
+    """One job per module of `flows.background_jobs`; each module names its class `JOB`."""
+    return [import_module(f"streaming_jobs.gold.{module}").JOB() for module in background_jobs()]
+
+
+def lock() -> IO[str]:
+    """Hold the lock of the one process that runs the jobs. Raises Refused with the holder's pid."""
+    return hold("background_gold", "another process refreshes gold in background; stop it with ./run.sh down")
+
+
+class BackgroundJobs:
+    """Runs the jobs and writes their status."""
+
+    def __init__(self, jobs: Sequence[BackgroundJob], stopping: threading.Event) -> None:
+        self._jobs = jobs
+        self._stopping = stopping
+        self._maintenance: Maintenance | None = None
+        self._file = status_file(BACKGROUND_GOLD)
+        self._rounds = 0
+        self._round_seconds: float | None = None
+        self._job_status: dict[str, JobStatus] = {}
+        self._state: State = "waiting"
+        self.report(self._state)
+
+    def report(self, state: State) -> None:
+        """Write the status file."""
+        self._state = state
+        status: dict[str, Any] = {
+            "pid": os.getpid(),
+            "state": state,
+            "rounds": self._rounds,
+            "round_seconds": self._round_seconds,
+            "jobs": self._job_status,
+        }
+        write_status(self._file, status)
+
+    def wait_for_tables(self) -> bool:
+        """Wait until the stream has created every table; False when stopped before."""
+        while not all(table_exists(table) for table in contracts()):
+            if self._stopping.wait(0.5):
+                return False
+        self.report("running")
+        return True
+
+    def round(self) -> None:
+        """Run each job once; after a failure the others still run.
+
+        Raises ExceptionGroup with the failures.
+        """
+        began = time.monotonic()
+        failures: list[Exception] = []
+        for job in self._jobs:
+            if self._stopping.is_set():
+                return
+            try:
+                self._run(job)
+            except Exception as failure:  # noqa: BLE001  (raised below, after the others)
+                failures.append(failure)
+        if failures:
+            raise ExceptionGroup(f"{len(failures)} of {len(self._jobs)} jobs failed", failures)
+        if self._maintenance is None:
+            self._maintenance = Maintenance(refreshed("background"))
+        self._maintenance.take_turn()
+        self._rounds += 1
+        self._round_seconds = round(time.monotonic() - began, 3)
+        self.report(self._state)
+
+    def _run(self, job: BackgroundJob) -> None:
+        began = time.monotonic()
+        failure: str | None = None
+        try:
+            job.refresh()
+        except Exception as error:
+            failure = f"{type(error).__name__}: {error}"
+            log.exception("%s failed", job.name)
+            raise
+        finally:
+            seconds = round(time.monotonic() - began, 3)
+            last = self._job_status.get(job.name)
+            done_at = rfc3339(datetime.now(UTC)) if failure is None else last["done_at"] if last else None
+            self._job_status[job.name] = {"seconds": seconds, "failure": failure, "done_at": done_at}
+            self.report(self._state)
+            if seconds > LOGGED_SECONDS:
+                log.info("%s: %.2f s", job.name, seconds)
+
+
+def run(jobs: Callable[[], Sequence[BackgroundJob]], once: bool, stopping: threading.Event) -> None:
+    """Run rounds until `stopping` is set. Raises Refused when another process holds the lock.
+
+    Raises ExceptionGroup when a job failed. `jobs` is called once the lock is held.
+    """
+    held = lock()
+    work = BackgroundJobs(jobs(), stopping)
+    try:
+        if not work.wait_for_tables():
+            return
+        work.round()
+        while not once and not stopping.wait(settings().stream.background_gold_seconds):
+            work.round()
+    finally:
+        work.report("stopped")
+        held.close()
+
+
+def main(once: bool = False) -> int:
+    """Exit code 0 after a clean stop (`once`: a round), 1 when a job failed, 5 when another process runs."""
+    configure_logging()
+    stopping = stopped_by_signals(log)
+    os.nice(NICENESS)
+    pa.set_cpu_count(1)  # one core at a time, and fewer buffers in memory
+    try:
+        run(make_jobs, once, stopping)
+    except Refused as refusal:
+        print(f"background gold does not start: {refusal}", file=sys.stderr)
+        return ExitCode.REFUSED
+    except ExceptionGroup as failure:
+        causes = "; ".join(f"{type(error).__name__}: {error}" for error in failure.exceptions)
+        print(f"background gold stops: {causes}", file=sys.stderr)
+        return ExitCode.FAILED
+    return ExitCode.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main(once=sys.argv[1:] == ["--once"]))

@@ -1,0 +1,112 @@
+"""Accepted events with unknown fields -> gold.schema_drift; a new field is logged once."""
+
+import logging
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts, kinds
+from lakehouse.gold.schema_drift import RULE, EventWithUnknownField, add
+from lakehouse.io.delta import high_water_mark, open_table, replace_rows
+from streaming_jobs.gold.finished_batches import newest_finished
+
+log = logging.getLogger("lumbung.schema_drift")
+TABLE = "gold.schema_drift"
+PLACE = ["topic", "partition", "offset"]
+EVENT = [*PLACE, "event_id", "source", "received_at", "ingested_at"]
+EVENTS_AT_ONCE = 20_000  # bounds memory: their payloads are read together
+
+
+class SchemaDrift:
+    """Reads silver rows that carry the warning, and the payloads of their events in bronze."""
+
+    name = "schema_drift"
+
+    def refresh(self) -> None:
+        """Count what finished batches brought. Rows and high-water mark are one commit."""
+        mark = high_water_mark(TABLE)
+        upto = newest_finished(mark)
+        if upto is None:
+            return
+        current = {
+            (row["kind"], row["field"]): row for row in open_table(TABLE).to_pyarrow_table().to_pylist()
+        }
+        rows = add(current, events_with_unknown_fields(mark, upto))
+        schema = arrow_schema(contracts()[TABLE])
+        replace_rows(TABLE, pa.Table.from_pylist(list(rows.values()), schema=schema), upto=upto)
+        for kind, field in rows.keys() - current.keys():
+            log.warning(
+                "%s: unknown field %s, first in event %s",
+                kind,
+                ascii(field),  # a name may hold line breaks
+                rows[kind, field]["first_event_id"],
+            )
+
+
+def events_with_unknown_fields(after: datetime, upto: datetime) -> Iterator[EventWithUnknownField]:
+    """Events with the warning from batches after `after`, up to `upto`.
+
+    Within a kind they are in order of arrival.
+    """
+    window = (pc.field("ingested_at") > after) & (pc.field("ingested_at") <= upto)
+    for kind, contract in kinds().items():
+        dataset = open_table(contract.table).to_pyarrow_dataset()
+        warned = [
+            pa.table(batch.drop_columns(["_warnings"]).filter(has_warning(batch["_warnings"])))
+            for batch in dataset.to_batches(columns=[*EVENT, "_warnings"], filter=window)
+        ]
+        if not any(part.num_rows for part in warned):
+            continue
+        rows = pa.concat_tables(warned).group_by(EVENT).aggregate([])  # several rows may be one event
+        rows = rows.sort_by([(name, "ascending") for name in ("ingested_at", *PLACE)])
+        for first in range(0, rows.num_rows, EVENTS_AT_ONCE):
+            yield from _with_payloads(kind, rows.slice(first, EVENTS_AT_ONCE))
+
+
+def has_warning(warnings: pa.Array) -> pa.Array:
+    """Which rows carry the warning."""
+    named = pc.equal(pc.list_flatten(warnings), RULE)
+    return pc.is_in(pa.array(range(len(warnings))), pc.list_parent_indices(warnings).filter(named))
+
+
+def _with_payloads(kind: str, rows: pa.Table) -> Iterator[EventWithUnknownField]:
+    """The events with the payloads of their records, from the days of bronze between receipt and landing."""
+    days = days_of(rows["received_at"].to_pylist(), rows["ingested_at"].to_pylist())
+    first, last = pc.min_max(rows["offset"]).as_py().values()
+    near = (
+        (pc.field("offset") >= first)
+        & (pc.field("offset") <= last)
+        & pc.field("topic").isin(pc.unique(rows["topic"]))
+    )
+    records = (
+        open_table("bronze.events")
+        .to_pyarrow_dataset()
+        .to_table(columns=[*PLACE, "value"], filter=pc.field("ingest_date").isin(days) & near)
+    )
+    joined = rows.join(records, PLACE, join_type="left outer").sort_by(
+        [(name, "ascending") for name in ("ingested_at", *PLACE)]
+    )
+    for row in joined.select(["event_id", "source", "ingested_at", "value"]).to_pylist():
+        yield EventWithUnknownField(
+            kind, row["event_id"], row["source"], row["ingested_at"], row["value"] or b""
+        )
+
+
+def days_of(received: list[datetime], ingested: list[datetime]) -> list[date]:
+    """Days on which bronze may have taken the records up.
+
+    The day of landing; for an event released later, every day since its receipt.
+    """
+    spans = {
+        (min(early.date(), late.date()), late.date()) for early, late in zip(received, ingested, strict=True)
+    }
+    days: set[date] = set()
+    for first, last in spans:
+        days |= {first + timedelta(days=number) for number in range((last - first).days + 1)}
+    return sorted(days)
+
+
+JOB = SchemaDrift

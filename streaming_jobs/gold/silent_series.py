@@ -1,0 +1,195 @@
+"""silver.sensors, silver.prices -> gold.silent_series: series that fell silent against their own rhythm.
+
+The clock is the newest batch of the lake, not the wall clock. When nothing at all arrives, the pipeline is
+silent, which `status` shows, and no device is blamed; and the same lake gives the same rows tomorrow. Series
+that a file replays are compared with the end of the same file.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.delta import high_water_mark, open_table, replace_rows
+from lakehouse.io.query import run_contract_sql, run_sql
+from lakehouse.paths import view_name
+from streaming_jobs.gold.finished_batches import newest_finished
+
+TABLE = "gold.silent_series"
+WINDOW = timedelta(days=28)
+EVENTS_AT_ONCE = 500_000  # rows that rhythms are learned from together, about: bounds memory
+Key = tuple[str, bool]  # series id, replayed
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SeriesTable:
+    """A silver table, the kind of its series, and the column with the series' id."""
+
+    table: str
+    series_kind: str
+    series_id: str
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are read."""
+        return [self.series_id, "region_code", "source", "event_time"]
+
+
+SOURCES = (
+    SeriesTable("silver.sensors", "device", "device_id_hash"),
+    SeriesTable("silver.prices", "market", "market_id"),
+)
+# New rows by series; the last event is chosen as the contract's SQL chooses it.
+NEWS_SQL = """
+  select {series_id} as series_id, starts_with(source, 'file:') as replayed, count(*) as events,
+    min(event_time) as first_event_time,
+    max({{'last_event_time': event_time,
+          'clock_of': case when starts_with(source, 'file:') then regexp_replace(source, '#[^#]*$', '')
+                      else 'live' end,
+          'region_code': region_code}}) as newest
+  from new_rows group by all
+"""
+
+
+class SilentSeries:
+    """Reads new rows in each round, and the 28 days before only of series whose rhythm they can change.
+
+    That is about once a day for each series.
+    """
+
+    name = "silent_series"
+
+    def refresh(self) -> None:
+        """Bring the table to the newest finished batch."""
+        mark = high_water_mark(TABLE)
+        upto = newest_finished(mark)
+        if upto is None:
+            return
+        current = open_table(TABLE).to_pyarrow_table().to_pylist()
+        rows: list[Row] = []
+        for source in SOURCES:
+            rows += self._refreshed(source, current, mark, upto)
+        replace_rows(TABLE, with_clocks({}, rows, upto), upto=upto)
+
+    @staticmethod
+    def _refreshed(source: SeriesTable, current: list[Row], mark: datetime, upto: datetime) -> list[Row]:
+        """The rows of the table's series: those that changed are learned again, the others kept."""
+        known = {
+            (row["series_id"], row["replayed"]): row
+            for row in current
+            if row["series_kind"] == source.series_kind
+        }
+        events = {key: row["events_28d"] for key, row in known.items()}
+        news = _news(source, mark, upto)
+        changed = _advance(known, news)
+        for row in news:
+            key = (row["series_id"], row["replayed"])
+            events[key] = events.get(key, 0) + row["events"]
+        rows = [row for key, row in known.items() if key not in changed]
+        for group in groups(changed, events):
+            rows += with_clocks({source.table: _history(source, group, upto)}, [], upto).to_pylist()
+        return rows
+
+
+def with_clocks(history: dict[str, pa.Table], current: list[Row], upto: datetime) -> pa.Table:
+    """The contract's SQL: rhythms learned from the history, and the current ones, all against the clocks."""
+    contract = contracts()[TABLE]
+    views: dict[str, Any] = {"clock": pa.table({"newest_batch": pa.array([upto], pa.timestamp("us", "UTC"))})}
+    for source in SOURCES:
+        empty = arrow_schema(contracts()[source.table]).empty_table()
+        views[view_name(source.table)] = history.get(source.table, empty)
+    views[view_name(TABLE)] = pa.Table.from_pylist(current, schema=arrow_schema(contract))
+    return run_contract_sql(contract, views)
+
+
+def groups(changed: dict[Key, datetime], events: dict[Key, int]) -> list[dict[Key, datetime]]:
+    """The series in groups with about EVENTS_AT_ONCE events each."""
+    grouped: list[dict[Key, datetime]] = []
+    available = 0
+    for key, last in changed.items():
+        if available <= 0:
+            grouped.append({})
+            available = EVENTS_AT_ONCE
+        grouped[-1][key] = last
+        available -= events[key]
+    return grouped
+
+
+def _news(source: SeriesTable, after: datetime, upto: datetime) -> list[Row]:
+    """Events, first event time and newest event of each series in batches after `after`, up to `upto`."""
+    window = (pc.field("ingested_at") > after) & (pc.field("ingested_at") <= upto)
+    scanner = open_table(source.table).to_pyarrow_dataset().scanner(columns=source.columns, filter=window)
+    sql = NEWS_SQL.format(series_id=source.series_id)
+    rows: list[Row] = run_sql(sql, {"new_rows": scanner.to_reader()}).to_pylist()
+    return rows
+
+
+def _advance(current: dict[Key, Row], news: list[Row]) -> dict[Key, datetime]:
+    """Series to learn again -> their last event time; the last event of the others is moved on in `current`.
+
+    A rhythm holds while its closed days do: until an event of another day arrives, or a late one of an
+    earlier day. A rhythm that counts the last event's own day is learned again with every event.
+    """
+    changed = {}
+    for row in news:
+        key = (row["series_id"], row["replayed"])
+        newest = row["newest"]
+        known = current.get(key)
+        if known is None:
+            changed[key] = newest["last_event_time"]
+            continue
+        last = max(known["last_event_time"], newest["last_event_time"])
+        day = start_of_day(known["last_event_time"])
+        if known["provisional"] or start_of_day(last) != day or row["first_event_time"] < day:
+            changed[key] = last
+        else:
+            current[key] = known | max(known, newest, key=order)
+    return changed
+
+
+def order(last: Row) -> tuple[Any, ...]:
+    """The order by which the contract's SQL chooses the last event; an unknown region sorts last."""
+    return last["last_event_time"], last["clock_of"], last["region_code"] is None, last["region_code"] or ""
+
+
+def _history(source: SeriesTable, changed: dict[Key, datetime], upto: datetime) -> pa.Table:
+    """Rows of the changed series, in their 28 days and on the day of the last event."""
+    dataset = open_table(source.table).to_pyarrow_dataset()
+    ids = sorted({series_id for series_id, _ in changed})
+    since = min(start_of_day(last) - WINDOW for last in changed.values())
+    span = (pc.field("event_time") >= since) & (pc.field("event_time") <= max(changed.values()))
+    wanted = pc.field("market_month").isin(months(list(changed.values()))) & pc.field(source.series_id).isin(
+        ids
+    )
+    rows = dataset.to_table(columns=source.columns, filter=wanted & span & (pc.field("ingested_at") <= upto))
+    replayed = pc.starts_with(rows["source"], "file:")
+    both = pc.binary_join_element_wise(rows[source.series_id], replayed.cast(pa.string()), "|")
+    return rows.filter(
+        pc.is_in(both, pa.array([f"{series_id}|{str(replay).lower()}" for series_id, replay in changed]))
+    )
+
+
+def months(lasts: list[datetime]) -> list[str]:
+    """Partitions with the windows that end with these events. A market day may differ from UTC by one."""
+    days = {start_of_day(last) for last in lasts}
+    spans = ((day - WINDOW - timedelta(days=1), day + timedelta(days=1)) for day in days)
+    return sorted(
+        {
+            f"{first + timedelta(days=n):%Y-%m}"
+            for first, last in spans
+            for n in range((last - first).days + 1)
+        }
+    )
+
+
+def start_of_day(time: datetime) -> datetime:
+    """Midnight UTC of the day."""
+    return time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+JOB = SilentSeries

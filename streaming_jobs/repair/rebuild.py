@@ -1,0 +1,277 @@
+"""Rebuild after damage: silver, quarantine and gold from bronze, or a new checkpoint."""
+
+import json
+import logging
+import shutil
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from rich.console import Console
+from rich.progress import track
+
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.logs import configure_logging
+from conf.runtime.process import Refused
+from conf.runtime.status_files import read_json, write_json, write_text
+from conf.settings import settings
+from lakehouse.contracts.contract import contracts, kinds
+from lakehouse.io import checkpoint
+from lakehouse.io.checkpoint import Positions
+from lakehouse.io.delta import BatchTag, append_frame, append_rows, create_tables, empty_table, open_table
+from streaming_jobs.batch import kafka_source
+from streaming_jobs.batch.counts import balance_row, quality_rows
+from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
+from streaming_jobs.batch.event_index import EventIds
+from streaming_jobs.batch.folded_gold import FoldedGold
+from streaming_jobs.batch.judge import Judge, accepted_tables
+from streaming_jobs.batch.kind_result import KindResult
+from streaming_jobs.batch.writer import judge_all, rows_of, written_versions
+from streaming_jobs.gold import runner
+from streaming_jobs.gold.incremental import IncrementalGold
+from streaming_jobs.repair import startup_checks
+from streaming_jobs.repair.refill_index import bronze_until
+from streaming_jobs.session import session
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+log = logging.getLogger("lumbung.rebuild")
+console = Console(stderr=True)
+REBUILT = "rebuilt"  # stream id of batches whose own is no longer known
+
+
+def finished_positions() -> tuple[Positions | None, str, int]:
+    """End offsets of the last finished batch (None: take all of bronze), its stream id and its number.
+
+    An unfinished batch will run again.
+    """
+    stream = checkpoint.stream_id()
+    planned = checkpoint.planned_batches()
+    finished = checkpoint.finished_batches()
+    if stream is None or not planned:
+        return None, REBUILT, -1
+    offsets = checkpoint.batch_offsets(planned[-1])
+    if not finished or planned[-1] > finished[-1]:
+        return offsets.start, stream, planned[-1] - 1
+    return offsets.end, stream, planned[-1]
+
+
+def known_batches() -> dict[str, list[Any]]:
+    """Batch time -> [stream id, batch number], from the balance, or as an unfinished rebuild noted it."""
+    file = startup_checks.rebuilding_file()
+    noted: dict[str, list[Any]] | None = read_json(file)
+    if noted is not None:
+        return noted
+    rows = (
+        open_table("gold.balance")
+        .to_pyarrow_table(columns=["ingested_at", "stream_id", "batch_id"])
+        .to_pylist()
+    )
+    batches = {row["ingested_at"].isoformat(): [row["stream_id"], row["batch_id"]] for row in rows}
+    write_json(file, batches)
+    return batches
+
+
+def chunks(counts: list[tuple[datetime, int, int]], most: int) -> Iterator[list[datetime]]:
+    """Batch times in groups of about `most` events; a batch is never cut.
+
+    `counts`: (batch time, events, decisions), oldest first. A batch with decisions is a group of its own:
+    they are about what was in quarantine before it.
+    """
+    group: list[datetime] = []
+    size = 0
+    for time, count, decisions in counts:
+        if group and (decisions or size + count > most):
+            yield group
+            group = []
+            size = 0
+        group.append(time)
+        size += count
+        if decisions:
+            size = most  # the next batch begins a group
+    if group:
+        yield group
+
+
+class Rebuild:
+    """Silver, quarantine and gold from bronze: the rows that the stream wrote, judged by today's rules."""
+
+    def __init__(self, spark: SparkSession, ids: EventIds, batches: dict[str, list[Any]]) -> None:
+        self._judge = Judge(spark, ids)
+        self._decisions = DecisionResolver()
+        self._gold = FoldedGold()
+        self._batches = batches
+
+    def _tag(self, time: datetime) -> BatchTag:
+        stream, number = self._batches.get(time.isoformat(), [REBUILT, -1])
+        return BatchTag(stream, number)
+
+    def chunk(self, bronze: DataFrame, times: list[datetime]) -> int:
+        """Judge and write the batches of these times; returns the number of events."""
+        rows = bronze.filter(F.col("ingested_at").between(times[0], times[-1])).persist()
+        present = [row.kind for row in rows.select("kind").distinct().collect() if row.kind in kinds()]
+        last = self._tag(times[-1])
+        results, applied = judge_all(self._judge, self._decisions, rows, present, b"", times[-1])
+        for result in results:
+            if result.accepted.any():
+                append_frame(self._judge.silver(result), kinds()[result.kind].table, last, 2)
+            if result.judgement and result.judgement.verdicts is not None:
+                append_rows("silver.price_verdicts", result.judgement.verdicts, last.text())
+        if any(result.refused.any() for result in results):
+            append_frame(self._judge.quarantine(results), "silver.quarantine", last, 2)
+        self._gold.update(accepted_tables(results), last)
+        self._count(results, applied, times)
+        for result in results:
+            result.frame.unpersist()
+        rows.unpersist()
+        return sum(int(result.arrived.sum()) for result in results)
+
+    def _count(
+        self, results: list[KindResult], applied: list[AppliedDecision], times: list[datetime]
+    ) -> None:
+        """Counts per batch, as the stream writes them."""
+        judge = self._judge
+        last = self._tag(times[-1])
+        quality: list[dict[str, Any]] = []
+        balance: list[dict[str, Any]] = []
+        for time in times:
+            tag = self._tag(time)
+            for part in results if len(times) == 1 else _parts_of_batch(results, time):
+                quality += quality_rows(part, judge.rules[part.kind], judge.rule_set, tag)
+                balance.append(balance_row(part, tag, time))
+        counted = {
+            "gold.data_quality": quality,
+            "gold.reviews": review_rows(applied, results),
+            "gold.balance": balance,
+        }
+        for table, rows in counted.items():
+            if rows:
+                versions = {"versions": written_versions()} if table == "gold.balance" else {}
+                append_rows(table, rows_of(table, rows), last.text(**versions))
+
+
+def _parts_of_batch(results: list[KindResult], time: datetime) -> list[KindResult]:
+    parts = (result.of_batch(time) for result in results)
+    return [part for part in parts if len(part.verdict)]
+
+
+def rebuild_silver(spark: SparkSession) -> int:
+    """Returns the number of events judged.
+
+    When it is killed, the stream does not start until it has run again.
+    """
+    until, stream_id, batch_id = finished_positions()
+    batches = known_batches()
+    bronze = bronze_until(spark, until)
+    counts = _counts_by_batch(bronze)
+    for contract in contracts().values():
+        if not contract.kept_by_rebuild:
+            empty_table(contract.table)
+    folder = settings().state_dir / "event_ids"
+    shutil.rmtree(folder, ignore_errors=True)
+    ids = EventIds(folder)
+    events = 0
+    rebuild = Rebuild(spark, ids, batches)
+    groups = list(chunks(counts, settings().stream.max_events_per_batch))
+    for times in track(groups, "rebuild silver", console=console, disable=not groups):
+        events += rebuild.chunk(bronze, times)
+        ids.commit(REBUILT, -1)
+    IncrementalGold(1).refresh()
+    runner.BackgroundJobs(runner.make_jobs(), threading.Event()).round()
+    ids.commit(stream_id, batch_id)
+    ids.close()
+    startup_checks.rebuilding_file().unlink()
+    return events
+
+
+def _counts_by_batch(bronze: DataFrame) -> list[tuple[datetime, int, int]]:
+    """Batch time, events and decisions of each batch, oldest first."""
+    decisions = F.sum(F.when(F.col("kind") == DECISION, 1).otherwise(0)).alias("decisions")
+    rows = (
+        bronze.groupBy("ingested_at")
+        .agg(F.count("*").alias("events"), decisions)
+        .orderBy("ingested_at")
+        .toArrow()
+        .to_pylist()
+    )
+    return [(row["ingested_at"], row["events"], row["decisions"]) for row in rows]
+
+
+def bronze_positions() -> Positions:
+    """Next offset per topic and partition after the last record in bronze; those without any are left out."""
+    rows = open_table("bronze.events").to_pyarrow_table(columns=["topic", "partition", "offset"])
+    newest = rows.group_by(["topic", "partition"]).aggregate([("offset", "max")]).to_pylist()
+    positions: Positions = {}
+    for row in newest:
+        positions.setdefault(row["topic"], {})[str(row["partition"])] = row["offset_max"] + 1
+    return positions
+
+
+def rebuild_checkpoint() -> Positions:
+    """Move the checkpoint away and note where the next one begins.
+
+    Raises Refused when Kafka does not answer.
+    """
+    bronze = bronze_positions()
+    positions: Positions = {}
+    for topic, parts in startup_checks.kafka_bounds().items():
+        positions[topic] = {}
+        for partition, (low, high) in parts.items():
+            after = bronze.get(topic, {}).get(partition, low)
+            if not low <= after <= high:
+                console.print(
+                    f"{topic}/{partition}: Kafka holds {low} to {high}, bronze continues at {after}: "
+                    f"beginning at {low}",
+                    markup=False,
+                )
+            positions[topic][partition] = after if low <= after <= high else low
+    folder = checkpoint.checkpoint_dir()
+    if folder.exists():
+        kept = folder.with_name(f"checkpoint.before-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+        folder.rename(kept)
+        console.print(f"the old checkpoint is kept in {kept.name}", markup=False)
+    write_text(kafka_source.starting_after_file(), str(open_table("bronze.events").version()))
+    write_json(kafka_source.starting_offsets_file(), positions)
+    return positions
+
+
+@app.command()
+def main(
+    what: Annotated[
+        str, typer.Argument(help="silver: tables from bronze; checkpoint: where the stream continues")
+    ],
+) -> None:
+    """Repair what keeps the stream from starting.
+
+    The stack must be down; for checkpoint the broker must run.
+    """
+    configure_logging(logging.WARNING)
+    if what not in ("silver", "checkpoint"):
+        console.print(f"'{what}' cannot be rebuilt: give silver or checkpoint", markup=False)
+        raise typer.Exit(ExitCode.USAGE)
+    try:
+        locks = [startup_checks.lock(), runner.lock()]
+        create_tables()
+        if what == "checkpoint":
+            print(json.dumps(rebuild_checkpoint()))
+        else:
+            spark = session("lumbung-rebuild")
+            events = rebuild_silver(spark)
+            spark.stop()
+            print(f"{events} events judged again")
+        for lock in locks:
+            lock.close()
+    except Refused as refusal:
+        console.print(str(refusal), markup=False)
+        raise typer.Exit(ExitCode.REFUSED) from None
+    if what == "checkpoint" and (unjudged := startup_checks.count_unjudged()):
+        console.print(
+            f"{unjudged} records of bronze were never judged: run ./run.sh rebuild silver too", markup=False
+        )
+
+
+if __name__ == "__main__":
+    app(prog_name="./run.sh rebuild")

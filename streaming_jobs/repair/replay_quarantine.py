@@ -1,0 +1,196 @@
+"""Judge quarantined rows again by today's rules, and publish decisions that resubmit those that pass."""
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+import pyarrow.compute as pc
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.logs import configure_logging
+from lakehouse.contracts.contract import kinds
+from lakehouse.event import Event, series_key
+from lakehouse.io.delta import open_table
+from lakehouse.io.kafka import NotAcknowledged, publish
+from lakehouse.times import rfc3339
+from streaming_jobs.batch.decisions import DECISION, AppliedDecision
+from streaming_jobs.batch.judge import Judge
+from streaming_jobs.batch.kind_result import KindResult, Resubmission
+from streaming_jobs.session import session
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+console = Console(stderr=True)
+ACTOR = "system:replay"
+Row = dict[str, Any]
+RowKey = tuple[int, int, int]  # partition, offset, generation
+
+
+@dataclass(frozen=True)
+class ReplayedRow:
+    """A quarantined row with the error rules that it violates today; without any it would land."""
+
+    row: Row
+    violated: tuple[str, ...]
+
+
+def known_rules() -> set[str]:
+    """Names of all rules of all kinds."""
+    return {rule.name for contract in kinds().values() for rule in contract.rules}
+
+
+def open_rows(rule: str | None, kind: str | None) -> list[Row]:
+    """Undecided rows of silver.quarantine that violated the rule, or any rule when None."""
+    reviews = open_table("gold.reviews").to_pyarrow_table(columns=["target_record", "generation"]).to_pylist()
+    decided = {(row["target_record"], row["generation"]) for row in reviews}
+    dataset = open_table("silver.quarantine").to_pyarrow_dataset()
+    rows = dataset.to_table(filter=pc.field("kind") == kind if kind else None).to_pylist()
+    return [
+        row
+        for row in rows
+        if (record_of(row), row["generation"]) not in decided
+        and (rule is None or any(reason["rule"] == rule for reason in row["reasons"]))
+    ]
+
+
+def record_of(row: Row) -> str:
+    """topic:partition:offset of a quarantined row."""
+    return f"{row['topic']}:{row['partition']}:{row['offset']}"
+
+
+def resubmission_of(row: Row, now: datetime) -> Resubmission:
+    """The row as a decision would resubmit it with no rule waived."""
+    decision = {"decision": "release", "recheck": True, "ingested_at": now, "correction": None}
+    resubmission = AppliedDecision(decision, row).resubmission
+    assert resubmission is not None
+    return resubmission
+
+
+def replay(judge: Judge, rows: Sequence[Row], now: datetime) -> Iterator[ReplayedRow]:
+    """Today's verdict on each row."""
+    no_records = judge.no_records()
+    for kind in sorted({row["kind"] for row in rows}):
+        by_key = {row_key(row): row for row in rows if row["kind"] == kind}
+        events = [resubmission_of(row, now) for row in by_key.values()]
+        result = judge.judge(no_records, kind, b"", events)
+        for number, event in result.resubmitted.items():
+            row = by_key[event.partition, event.offset, event.generation]
+            yield ReplayedRow(row, tuple(violated_errors(judge, result, number)))
+        result.frame.unpersist()
+
+
+def row_key(row: Row) -> RowKey:
+    """What identifies a quarantined row within its kind."""
+    return row["partition"], row["offset"], row["generation"]
+
+
+def violated_errors(judge: Judge, result: KindResult, number: int) -> Iterator[str]:
+    """Names of the error rules that a row violates."""
+    for bit, rule in enumerate(judge.rules[result.kind]):
+        if int(result.mask[number]) & result.errors & (1 << bit):
+            yield rule.name
+
+
+def decision_on(row: Row, rule: str | None, rule_set: str, now: datetime) -> Event:
+    """The event that resubmits a row. Its id depends on row and rules only: sent twice, it counts once."""
+    record = record_of(row)
+    identity = hashlib.sha256(f"{record}#{row['generation']}@{rule_set}".encode()).hexdigest()[:24]
+    payload = {
+        "event_id": f"d-replay-{identity}",
+        "event_time": rfc3339(now),
+        "target_event_id": row["event_id"],
+        "target_kind": row["kind"],
+        "target_record": record,
+        "generation": row["generation"],
+        "decision": "release",
+        "recheck": True,
+        "reason": f"judged again by rule set {rule_set}, before by {row['rule_set']}"
+        + (f": {rule}" if rule else ""),
+        "decided_by": ACTOR,
+        "quarantined_at": rfc3339(row["quarantined_at"]),
+    }
+    return Event(
+        kind=DECISION,
+        key=series_key(DECISION, payload, record),
+        value=orjson.dumps(payload),
+        event_id=str(payload["event_id"]),
+        source=ACTOR,
+        received_at=now,
+    )
+
+
+def summary_table(replayed: Sequence[ReplayedRow]) -> Table:
+    """How many rows would land, and which rules keep the others in quarantine."""
+    table = Table("verdict today", "rows", title=f"{len(replayed)} open rows")
+    table.add_row("would land in silver", str(sum(not row.violated for row in replayed)))
+    for rule, count in _violations(replayed).most_common():
+        table.add_row(f"stays: {rule}", str(count))
+    return table
+
+
+def _violations(replayed: Sequence[ReplayedRow]) -> Counter[str]:
+    return Counter(rule for row in replayed for rule in row.violated)
+
+
+@app.command()
+def main(
+    rule: Annotated[str | None, typer.Option(help="only rows that violated this rule")] = None,
+    kind: Annotated[str | None, typer.Option(help="only events of this kind")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show what would change, and change nothing")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the verdicts as JSON on stdout")] = False,
+) -> None:
+    """Judge quarantined rows again by today's rules; resubmit those that pass to the stream's own checks."""
+    configure_logging(logging.ERROR)
+    for name, known, word in ((rule, known_rules(), "rule"), (kind, set(kinds()), "kind")):
+        if name is not None and name not in known:
+            console.print(f"no {word} is called '{name}'; known: {', '.join(sorted(known))}", markup=False)
+            raise typer.Exit(ExitCode.USAGE)
+    rows = open_rows(rule, kind)
+    now = datetime.now(UTC)
+    console.print(f"{len(rows)} open rows to judge again; starting Spark", markup=False)
+    replayed: list[ReplayedRow] = []
+    rule_set = ""
+    if rows:
+        spark = session("lumbung-replay-quarantine")
+        judge = Judge(spark, None)
+        judge.load(now)
+        replayed = list(replay(judge, rows, now))
+        rule_set = judge.rule_set
+        spark.stop()
+    passing = [row.row for row in replayed if not row.violated]
+    if as_json:
+        report = {
+            "open": len(replayed),
+            "would_land": len(passing),
+            "stays": dict(_violations(replayed)),
+            "dry_run": dry_run,
+        }
+        print(json.dumps(report))
+    else:
+        console.print(summary_table(replayed))
+    if dry_run or not passing:
+        return
+    try:
+        publish([decision_on(row, rule, rule_set, now) for row in passing])
+    except NotAcknowledged as error:
+        console.print(
+            f"not all decisions were acknowledged ({error}): ./run.sh up, then run this again", markup=False
+        )
+        raise typer.Exit(ExitCode.NOT_RUNNING) from None
+    console.print(
+        f"{len(passing)} decisions published; the stream applies them with its next batches", markup=False
+    )
+
+
+if __name__ == "__main__":
+    app(prog_name="./run.sh replay-quarantine")

@@ -1,0 +1,211 @@
+"""Checks before the stream starts: one writer, and a checkpoint that agrees with tables and Kafka."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pyarrow.compute as pc
+from confluent_kafka import KafkaException
+
+from conf.runtime.process import Refused, hold
+from conf.settings import settings
+from lakehouse.contracts.contract import contracts
+from lakehouse.io import checkpoint
+from lakehouse.io.delta import clear_cache, open_table, table_exists, tags_of
+from lakehouse.io.kafka import partition_bounds
+from streaming_jobs.batch import kafka_source
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check: its name, whether it passed, the details, and the remedy if it did not."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def lock() -> IO[str]:
+    """Hold the lock of the one stream until the process ends. Raises Refused with the holder's pid."""
+    return hold("stream", "another stream writes these tables; stop it with ./run.sh down")
+
+
+def rebuilding_file() -> Path:
+    """Exists while a rebuild is under way: tables are incomplete."""
+    return settings().state_dir / "rebuilding.json"
+
+
+def findings() -> list[Finding]:
+    """Checkpoint against tables against Kafka, up to the first check that fails. An empty lake passes."""
+    outcomes: list[Finding] = []
+    for check in (_check_checkpoint, _check_tables, _check_kafka):
+        outcomes.append(check())
+        if not outcomes[-1].ok:
+            break
+    return outcomes
+
+
+def refuse_on_disagreement() -> None:
+    """Raises Refused with every finding that failed."""
+    clear_cache()
+    failed = [
+        f"{finding.name}: {finding.detail}. Remedy: {finding.remedy}"
+        for finding in findings()
+        if not finding.ok
+    ]
+    if failed:
+        raise Refused("\n".join(failed))
+
+
+def _last_bronze_tag() -> dict[str, object] | None:
+    tags = tags_of("bronze.events") if table_exists("bronze.events") else []
+    return tags[0] if tags else None
+
+
+def _check_checkpoint() -> Finding:
+    """The checkpoint exists, is complete, and is the one that wrote the tables."""
+    remedy = "./run.sh rebuild checkpoint (continues after the last record in bronze)"
+    name = "checkpoint"
+    last = _last_bronze_tag()
+    try:
+        stream = checkpoint.stream_id()
+    except ValueError:
+        return Finding(name, False, "its metadata file cannot be read", remedy)
+    planned = checkpoint.planned_batches()
+    finished = checkpoint.finished_batches()
+    if stream is None:
+        if continues_bronze() and not planned:
+            return Finding(name, True, "new, continues after the last record in bronze")
+        if last or planned:
+            return Finding(
+                name, False, "it is missing or lost its metadata, but the tables hold rows", remedy
+            )
+        return Finding(name, True, "none yet, and no rows")
+    if last and last["stream"] != stream and not (continues_bronze() and not finished):
+        return Finding(
+            name, False, f"its id is {stream}, the tables were written by {last['stream']}", remedy
+        )
+    if last and last["stream"] == stream and (not planned or int(str(last["batch"])) > planned[-1]):
+        return Finding(
+            name,
+            False,
+            f"bronze holds batch {last['batch']}, the checkpoint plans none after {planned[-1:]}",
+            remedy,
+        )
+    if planned and (
+        finished and finished[-1] > planned[-1] or planned[-1] - (finished[-1] if finished else -1) > 1
+    ):
+        return Finding(
+            name, False, f"batches planned up to {planned[-1]}, done up to {finished[-1:]}", remedy
+        )
+    try:
+        if planned:
+            checkpoint.batch_offsets(planned[-1])
+    except (OSError, ValueError, IndexError, KeyError) as error:
+        return Finding(
+            name, False, f"the offsets of batch {planned[-1]} cannot be read ({type(error).__name__})", remedy
+        )
+    return Finding(name, True, f"{stream}, batch {planned[-1] if planned else 'none'}")
+
+
+def continues_bronze() -> bool:
+    """Whether `rebuild checkpoint` noted where the new checkpoint begins: right after the current bronze.
+
+    Once the source has begun: whether it began there.
+    """
+    start = kafka_source.starting_offsets_file()
+    after = kafka_source.starting_after_file()
+    if not start.exists() or not after.exists():
+        return False
+    if checkpoint.source_has_begun():
+        return bool(checkpoint.first_offsets() == json.loads(start.read_text()))
+    return int(after.read_text()) == open_table("bronze.events").version()
+
+
+def count_unjudged() -> int:
+    """Records in bronze that no finished batch has counted, when no batch is under way."""
+    planned = checkpoint.planned_batches()
+    finished = checkpoint.finished_batches()
+    if planned and (not finished or planned[-1] > finished[-1]):
+        return 0  # the batch is run again and counts them
+    counted = pc.sum(open_table("gold.balance").to_pyarrow_table(columns=["rows_in"])["rows_in"]).as_py() or 0
+    return int(open_table("bronze.events").count()) - counted
+
+
+def _check_tables() -> Finding:
+    """No table is behind the last batch, and bronze holds every batch that the checkpoint calls done."""
+    name = "tables"
+    if rebuilding_file().exists():
+        return Finding(name, False, "a rebuild was not finished", "./run.sh rebuild silver")
+    missing = [table for table in contracts() if not table_exists(table)]
+    if len(missing) == len(contracts()):
+        if checkpoint.finished_batches():
+            return Finding(
+                name,
+                False,
+                "all tables are gone, the checkpoint is not",
+                "restore the lake from a backup, or delete the state folder to start again from Kafka",
+            )
+        return Finding(name, True, "none yet")
+    if "gold.balance" in missing or "bronze.events" in missing:
+        return Finding(name, False, f"missing: {', '.join(missing)}", "./run.sh rebuild silver")
+    tags = tags_of("gold.balance")
+    versions = tags[0].get("versions", {}) if tags else {}
+    behind = [
+        f"{table} (version {open_table(table).version() if table not in missing else 'none'}, was {was})"
+        for table, was in versions.items()
+        if table in missing or open_table(table).version() < was
+    ]
+    if behind:
+        return Finding(name, False, f"behind the last batch: {', '.join(behind)}", "./run.sh rebuild silver")
+    if _finished_records() and _last_bronze_tag() is None:
+        return Finding(
+            name, False, "bronze holds no batch, the checkpoint does", "./run.sh rebuild checkpoint"
+        )
+    if unjudged := count_unjudged():
+        return Finding(
+            name, False, f"{unjudged} records in bronze are not in the balance", "./run.sh rebuild silver"
+        )
+    return Finding(name, True, f"{len(contracts()) - len(missing)} tables agree with the last batch")
+
+
+def _finished_records() -> bool:
+    """Whether a finished batch has read any record."""
+    finished = checkpoint.finished_batches()
+    return bool(finished) and checkpoint.batch_offsets(finished[-1]).end != checkpoint.first_offsets()
+
+
+def kafka_bounds() -> dict[str, dict[str, tuple[int, int]]]:
+    """First and next offset that Kafka holds, per topic and partition.
+
+    Raises Refused when it does not answer.
+    """
+    try:
+        return partition_bounds(kafka_source.subscribed())
+    except KafkaException as error:
+        raise Refused(
+            f"no answer from Kafka at {settings().kafka.bootstrap} ({error.args[0].str()}): "
+            "start it with ./run.sh up"
+        ) from None
+
+
+def _check_kafka() -> Finding:
+    """Kafka still holds the records that the checkpoint continues with."""
+    name = "kafka"
+    planned = checkpoint.planned_batches()
+    if not planned:
+        return Finding(name, True, "nothing read yet")
+    remedy = "if the broker was wiped on purpose: ./run.sh rebuild checkpoint; else restore the broker's data"
+    try:
+        bounds = kafka_bounds()
+    except Refused as refusal:
+        return Finding(name, False, str(refusal), "./run.sh up")
+    for topic, partitions in checkpoint.batch_offsets(planned[-1]).end.items():
+        for partition, position in partitions.items():
+            low, high = bounds.get(topic, {}).get(partition, (0, 0))
+            if not low <= position <= high:
+                held = f"{topic}/{partition} holds {low} to {high}"
+                return Finding(name, False, f"the checkpoint is at {position}, {held}", remedy)
+    return Finding(name, True, "holds every record that the checkpoint continues with")

@@ -1,1 +1,0 @@
-"""Tests of settings and of what rooms share."""

@@ -1,0 +1,47 @@
+"""Every docs/how-to/add-*.md page works as written on a copy of the repository, in few files."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.how_to_pages import HOW_TO, Edit, apply_edit, copy_repository, read_page, run_test
+
+# Most files that a page may touch; those of a kind are contract, transform and cases.
+MOST_FILES = {
+    "add-a-kind": 3,
+    "add-a-file-format": 1,
+    "add-a-gold-table": 5,
+    "add-a-model": 2,
+    "add-an-endpoint": 3,
+    "add-a-history-rule": 2,
+    "add-a-row-rule": 1,
+}
+PAGES = sorted(path.stem for path in HOW_TO.glob("add-*.md"))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_touches_no_more_files_than_stated(name: str):
+    page = read_page(HOW_TO / f"{name}.md")
+    assert len(page.files) == page.files_stated <= MOST_FILES[name]
+    assert page.tests, "a page ends with a test block"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_works_as_written(name: str, tmp_path: Path):
+    page = read_page(HOW_TO / f"{name}.md")
+    copy_repository(tmp_path)
+    for edit in page.edits:
+        apply_edit(edit, tmp_path)
+    for source in page.tests:
+        done = run_test(source, tmp_path)
+        assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+
+
+def test_edit_whose_anchor_is_not_unique_fails(tmp_path: Path):
+    (tmp_path / "x.py").write_text("a = 1\na = 2\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match="2 lines contain"):
+        apply_edit(Edit("x.py", "b = 3\n", "a ="), tmp_path)
+
+
+def test_failing_test_block_is_reported(tmp_path: Path):
+    assert run_test("raise SystemExit(1)", tmp_path).returncode == 1

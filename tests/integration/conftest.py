@@ -1,0 +1,25 @@
+"""One stack for all tests of this folder: published sets first, then poison, then tests that kill parts."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.stack.throwaway import Stack
+
+# Poison comes from one MQTT connection within a second, and in files that are complete when they appear.
+KNOBS = {"LUMBUNG_MQTT__BURST": "1000", "LUMBUNG_LANDING__SETTLE_SECONDS": "0.3"}
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A running stack below a path with a space in it."""
+    running = Stack(Path(tempfile.mkdtemp(prefix="lumbung ")) / "home", **KNOBS)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+        shutil.rmtree(running.home.parent)

@@ -1,0 +1,160 @@
+"""Panels from files and from a lake: names, gaps, carried weekends, outages, and when a price is known."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from conf.settings import settings
+from ml.data.cleaning import carried_weekends, days_after_outage
+from ml.data.load import daily_prices, read_panel
+from ml.data.panel import NothingToLearn
+
+PANEL = settings().shared / "data" / "panelharga_prov_daily"
+
+
+def random_walk_rows(commodities: int, regions: int, days: int, seed: int = 1) -> pd.DataFrame:
+    """Long rows of random walks of commodities and regions that are in no reference list."""
+    random = np.random.default_rng(seed)
+    dates = pd.date_range("2023-01-02", periods=days, freq="D")
+    walk = np.round(
+        10_000 * np.exp(np.cumsum(0.02 * random.standard_normal((commodities, regions, days)), axis=2))
+    )
+    index = pd.MultiIndex.from_product(
+        [[f"Crop {g}" for g in range(commodities)], [f"Land {r}" for r in range(regions)], dates]
+    )
+    return (
+        pd.Series(walk.ravel(), index=index.set_names(["commodity", "region", "date"]))
+        .rename("price")
+        .reset_index()
+    )
+
+
+def test_long_file_with_unknown_names_gaps_and_invalid_prices_is_read(tmp_path):
+    rows = random_walk_rows(2, 3, 40)
+    rows["price"] = rows["price"].astype(object)
+    rows.loc[[5, 6, 7, 50], "price"] = ["-", 0, -5, None]
+    rows = rows[~((rows["commodity"] == "Crop 1") & (rows["date"] == "2023-01-20"))]
+    file = tmp_path / "long.csv"
+    rows.sample(frac=1, random_state=1)[["region", "price", "date", "commodity"]].to_csv(file, index=False)
+    panel = read_panel(file)
+    assert panel.distinct_commodities == ("crop-0", "crop-1")
+    assert panel.regions[:3] == ("land-0", "land-1", "land-2")
+    assert panel.price.shape == (6, 40)
+    assert np.isnan(panel.price[0, 5:8]).all()
+    assert np.isnan(panel.price[3:, 18]).all()
+    assert np.isfinite(panel.price[:3, 18]).all()
+    assert panel.source["rows_dropped"] == 4
+
+
+def test_known_names_become_ids_and_several_prices_their_median(tmp_path):
+    file = tmp_path / "long.csv"
+    lines = ["Cabe  rawit,JAWA BARAT,50000", "Cabai Rawit,Jabar,52000", "CABAI RAWIT,32,60000"]
+    file.write_text("commodity,region,price,date\n" + "".join(f"{line},2024-01-01\n" for line in lines))
+    panel = read_panel(file)
+    assert (panel.commodities, panel.regions, panel.units) == (("cabai-rawit-merah",), ("32",), ("kg",))
+    assert panel.price.tolist() == [[52000.0]]
+
+
+@pytest.mark.parametrize(
+    "text", ["date,price\n2024-01-01,5\n", "date,commodity,region,price\nyesterday,a,b,1\n"]
+)
+def test_file_without_a_needed_column_or_a_usable_row_is_rejected(tmp_path, text):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(ValueError, match="lacks the columns|no row"):
+        read_panel(tmp_path / "a.csv")
+
+
+def test_empty_folder_is_rejected(tmp_path):
+    with pytest.raises(NothingToLearn):
+        read_panel(tmp_path)
+
+
+def test_weekends_are_removed_only_where_the_source_is_frozen():
+    days = np.datetime64("2023-01-02") + np.arange(200)  # a Monday
+    random = np.random.default_rng(2)
+    price = np.round(1000 * np.exp(np.cumsum(0.02 * random.standard_normal((8, 200)), axis=1)))
+    weekend = np.arange(200) % 7 >= 5
+    for day in np.flatnonzero(weekend):
+        price[:4, day] = price[:4, day - 1]
+    price[0, 5] += 50  # a weekend price that differs was observed
+    regions = ("a",) * 4 + ("b",) * 4
+    carried = carried_weekends(price, days, regions)
+    assert not carried[4:].any()
+    assert not carried[0, 5]
+    known = np.arange(200) >= 12 * 7 + 5  # 100 pairs of four series: twelve and a half weekends
+    assert carried[:4, weekend & known].all()
+    assert not carried[:, ~weekend].any() and not carried[:, ~known].any()
+    assert all(
+        (carried_weekends(price[:, :day], days[:day], regions) == carried[:, :day]).all()
+        for day in range(1, 200, 7)
+    )
+
+
+def test_days_after_an_outage_are_found_without_looking_ahead():
+    price = np.full((10, 300), 100.0)
+    price[:, 150:180] = np.nan
+    price[:, 220:225] = np.nan  # a holiday
+    affected = days_after_outage(price)
+    assert np.flatnonzero(affected).tolist() == list(range(180, 195))
+    assert all((days_after_outage(price[:, :stop]) == affected[:stop]).all() for stop in range(1, 300, 7))
+
+
+def test_publishing_lag_moves_prices_to_the_day_they_are_known(tmp_path):
+    random_walk_rows(1, 2, 30).to_csv(tmp_path / "a.csv", index=False)
+    there, late = read_panel(tmp_path / "a.csv"), read_panel(tmp_path / "a.csv", lag_days=2)
+    assert (late.days == there.days + 2).all()
+    assert np.array_equal(late.price, there.price)
+    assert late.source["fingerprint"] != there.source["fingerprint"]
+
+
+def test_gold_gives_retail_prices_of_the_level_with_more_days_and_exogenous_series(tmp_path):
+    def row(day: int, level: str, price: float, channel: str = "retail", region: str = "32") -> dict:
+        of = {
+            "commodity": "bawang-merah",
+            "region_code": region,
+            "channel": channel,
+            "level": level,
+            "unit": "kg",
+        }
+        return of | {"market_date": date(2024, 1, day), "median_price_idr": price}
+
+    rows = [row(day, "province", 100.0 + day) for day in range(1, 9)] + [
+        row(3, "market", 900.0),
+        row(9, "market", 901.0),
+    ]
+    rows += [row(4, "province", 5.0, "wholesale"), row(2, "market", 70.0, region="31")]
+    write_deltalake(str(tmp_path / "gold" / "daily_prices"), pa.Table.from_pylist(rows))
+    stamps = pd.to_datetime(["2023-12-01T00:00:00Z", "2024-01-03T06:59:00Z", "2024-01-05T07:00:01Z"])
+    macro = pd.DataFrame(
+        {"indicator": "fx-usd-idr", "value": [1.0, 2.0, 3.0], "unit": "IDR per USD", "released_at": stamps}
+    )
+    write_deltalake(str(tmp_path / "silver" / "macro"), pa.Table.from_pandas(macro))
+    panel = read_panel(tmp_path)
+    assert panel.regions == ("31", "32")
+    assert panel.price[1].tolist() == [101.0 + day for day in range(8)]
+    assert panel.source["version"] == 0
+    (rate,) = panel.exogenous
+    assert {int(day): rate.value[day] for day in np.flatnonzero(np.isfinite(rate.value))} == {
+        0: 1.0,
+        2: 2.0,
+        5: 3.0,
+    }
+
+
+def test_missing_gold_table_is_reported(tmp_path):
+    with pytest.raises(NothingToLearn, match="no table"):
+        daily_prices(str(tmp_path))
+
+
+@pytest.mark.skipif(not PANEL.exists(), reason=f"the Panel Harga files are not below {settings().shared}")
+def test_panel_harga_is_read_as_published():
+    panel = read_panel(PANEL)
+    assert panel.price.shape == (13 * 34, 1004)
+    assert int(np.isfinite(panel.price).sum()) == 422_589 - int(panel.source["cells_after_outage"])
+    assert {"fx-usd-idr", "futures-palm-oil"} <= {series.name for series in panel.exogenous}
+    assert panel.source["days_after_outage"][0] == "2022-07-14"
+    assert panel.source["weekend_cells_carried"] == 0

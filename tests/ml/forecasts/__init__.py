@@ -1,0 +1,1 @@
+"""Tests of forecasts: issue, rounds of training, live accuracy."""

@@ -1,0 +1,150 @@
+"""The trainer starts what is due, one round at a time, runs training jobs, and survives rounds that fail."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.process import Refused, hold
+from conf.settings import REPO, child_environment
+from lakehouse.io import training_jobs
+from lakehouse.io.delta import table_exists, table_uri
+from lakehouse.io.process_status import trainer_status
+from ml import schedule
+from ml import trainer as trainer_module
+from ml.train import main
+from ml.trainer import Trainer, rounds_of
+from tests.support.daily_prices_lake import daily_rows, of_panel, write_daily
+from tests.support.panels import noisy
+
+
+@pytest.fixture
+def started(home: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Arguments of the rounds that a trainer starts; each succeeds at once."""
+    calls: list[list[str]] = []
+    monkeypatch.setattr(Trainer, "_round", lambda self, arguments, reason: calls.append(arguments))
+    return calls
+
+
+def test_due_rounds_start_in_order(started: list[list[str]]):
+    trainer = Trainer(threading.Event())
+    trainer.run_next()
+    assert started == []
+    write_daily(daily_rows(date(2026, 3, 1), 3))
+    trainer.run_next()
+    assert started == [["price", "--issue"]]
+    schedule.write_note("issue", last_day="2026-03-03", rows=12, version=0)
+    trainer.run_next()
+    assert started[1:] == [["price", "--if-changed"]]  # the history was the same in two checks
+    write_daily(daily_rows(date(2026, 3, 4), 3))
+    schedule.write_note("issue", last_day="2026-03-06", rows=24, version=1)
+    trainer.run_next()
+    assert started[2:] == []  # the history is growing
+    knobs = schedule.knobs_fingerprint()
+    schedule.write_note("price", config=knobs, days=6, last_day="2026-03-06", run_id=None, status="rejected")
+    trainer.run_next()
+    trainer.run_next()
+    assert started[2:] == []
+    schedule.write_note("drift", drifting=True, against=0, day="x")
+    trainer.run_next()
+    assert started[2:] == [["price", "--if-changed"]]
+
+
+def test_job_goes_first_and_fails_when_its_round_reports_nothing(started: list[list[str]]):
+    write_daily(daily_rows(date(2026, 3, 1), 3))
+    job = training_jobs.submit(["prophet", "sales"], ["bawang-merah"], "prices moved", "central")
+    Trainer(threading.Event()).run_next()
+    assert started == [
+        ["sales"],
+        ["price", "--job", job.job_id, "--models", "prophet", "--commodities", "bawang-merah"],
+    ]
+    ended = training_jobs.job(job.job_id)
+    assert ended.status == "failed"
+    assert ended.detail == "the round ended without reporting an outcome"
+
+
+def test_job_waits_for_the_lock_and_cron_runs_jobs_that_no_trainer_takes(home: Path):
+    write_daily(of_panel(noisy(1, 1010, commodities=["teh"], regions=["11", "32", "51"])))
+    job = training_jobs.submit(["drift"], [], "prices moved", "central")
+    lock = hold("training", "x")
+    threading.Timer(3, lock.close).start()
+    Trainer(threading.Event()).run_next()
+    ended = training_jobs.job(job.job_id)
+    assert (ended.status, ended.promoted, ended.progress_pct) == ("rejected", False, 100)
+    assert "naive is served" in ended.detail
+    assert DeltaTable(table_uri("gold.forecasts")).count() > 0
+    job = training_jobs.submit(["drift"], ["teh"], "again", "central")
+    trainer_module.run_queued_jobs()
+    assert training_jobs.job(job.job_id).status == "rejected"
+    assert trainer_status()["state"] == "stopped"
+
+
+def test_failed_round_of_a_job_is_reported_in_its_detail(home: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail_sales(self: Trainer, arguments: list[str], reason: str) -> str | None:
+        return "exit code 1" if arguments[0] == "sales" else None
+
+    monkeypatch.setattr(Trainer, "_round", fail_sales)
+    job = training_jobs.submit([], [], "all of it", "central")
+    Trainer(threading.Event()).run_next()
+    assert training_jobs.job(job.job_id).detail == "sales: exit code 1"
+
+
+def test_models_of_a_job_decide_its_rounds():
+    assert rounds_of([]) == (["sales", "price"], [])
+    assert rounds_of(["sales"]) == (["sales"], [])
+    assert rounds_of(["ensemble", "lstm"]) == (["price"], ["ensemble", "lstm"])
+
+
+def test_failed_round_pauses_the_trainer_and_is_in_its_status(home: Path, monkeypatch: pytest.MonkeyPatch):
+    trainer = Trainer(threading.Event())
+    failure = trainer._round(["weather"], "a test")
+    assert failure == "the round ended with exit code 2"
+    trainer._pause_after(failure)
+    status = trainer_status()
+    assert (status["state"], status["rounds"], status["failure"]) == ("waiting", 1, failure)
+    write_daily(daily_rows(date(2026, 3, 1), 3))
+    monkeypatch.setattr(Trainer, "_round", lambda *_: pytest.fail("a round started during the pause"))
+    trainer.run_next()
+
+
+def test_second_round_and_second_trainer_are_refused(home: Path, capsys: pytest.CaptureFixture):
+    with hold("training", "x"):
+        with pytest.raises(Refused, match=str(os.getpid())):
+            hold("training", "x")
+        assert main(["price", "--if-changed"]) == ExitCode.DONE
+        assert "nothing to do" in capsys.readouterr().err
+        assert main(["price"]) == ExitCode.REFUSED
+    with hold("trainer", "x"):
+        assert trainer_module.main() == ExitCode.REFUSED
+
+
+def test_trainer_process_serves_naive_from_the_first_price_and_stops_on_sigterm(home: Path):
+    write_daily(daily_rows(date(2026, 3, 1), 3))
+    job = training_jobs.submit(["signal"], [], "cannot be trained", "central")
+    training_jobs.take()  # by a trainer that has stopped
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ml.trainer"],
+        cwd=REPO,
+        env=child_environment(LUMBUNG_TRAINING__WATCH_SECONDS="0.2"),
+    )
+    try:
+        end = time.monotonic() + 60
+        while not (table_exists("gold.forecasts") and schedule.read_note("issue")):
+            if time.monotonic() > end:
+                break
+            time.sleep(0.2)
+        assert DeltaTable(table_uri("gold.forecasts")).count() == 3 * 7 * 2
+        ended = training_jobs.job(job.job_id)
+        assert ended.status == "failed" and "no signals yet" in ended.detail
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    assert trainer_status()["state"] == "stopped"

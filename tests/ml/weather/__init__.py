@@ -1,0 +1,1 @@
+"""Tests of the correlation of weather and prices."""

@@ -1,0 +1,129 @@
+"""Odd files in the watched folder and a broker that stops: no file blocks another, no row is lost."""
+
+import os
+import signal
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from lakehouse.event import DEAD_LETTERS, Event, parse_time
+from lakehouse.io.kafka import NotAcknowledged
+from producers.csv import folder_watch
+from producers.csv.folder_watch import Landing, send_file
+from producers.publish import KafkaSink
+from tests.conftest import Broker, headers_of
+from tests.producers.csv.test_replay import LONG, appears, watcher
+
+ONE_ROW = f"{LONG}\nPASAR-001,garam,1,,,\n".encode()
+ODD = {  # file name -> content, folder it is moved to, events; files are sent in this order
+    b"a_name\xff.csv": (ONE_ROW, "done", 1),
+    b"b_key.csv": (LONG.encode() + b"\nPASAR-001," + b"x" * 3_000_000 + b",1,,,\n", "done", 0),
+    b"c_field.csv": (ONE_ROW + b"PASAR-001," + b"x" * 17_000_000 + b",1,,,\n", "refused", 1),
+    b"d_quote.csv": (LONG.encode() + b'\nPASAR-001,"garam,1,,,\nPASAR-001,garam,2,,,\n', "done", 1),
+    b"e_nul.csv": (LONG.encode() + b"\nPASAR-001,ga\0ram,1,,,\n", "done", 1),
+    b"f_cr.csv": (ONE_ROW.replace(b"\n", b"\r"), "done", 1),
+    b"g_one_line.csv": (b"x" * 17_000_000, "refused", 0),
+    b"h_utf16.csv": (ONE_ROW.decode().encode("utf-16"), "refused", 0),
+    b"i_header.csv": (LONG.encode() + b"\n", "done", 0),
+    b"j_empty.csv": (b"", "refused", 0),
+    b"k" * 240 + b".csv": (ONE_ROW, "done", 1),
+    b"l_long" + b"n" * 240 + b".csv": (b"a,b\n", "refused", 0),
+    b"z_good.csv": (ONE_ROW, "done", 1),
+}
+
+
+def test_odd_file_does_not_block_the_others(broker: Broker, home: Path):
+    since, landing = broker.ends(), home / "landing"
+    landing.mkdir()
+    for name, (content, _, _) in ODD.items():
+        (landing / os.fsdecode(name)).write_bytes(content)
+    (landing / "dangling.csv").symlink_to("/nowhere")
+    with watcher():
+        assert appears(landing / "done" / "z_good.csv", 30)
+    for name, (_, subfolder, _) in ODD.items():
+        assert (landing / subfolder / os.fsdecode(name)).exists(), name
+    assert "the 1 events before it were sent" in (landing / "refused" / "c_field.csv.reason.txt").read_text()
+    wanted = sum(events for _, _, events in ODD.values())
+    sources = Counter(
+        headers_of(record)["source"].split("#")[0]
+        for record in broker.records(since, "lumbung.price", wanted)
+    )
+    assert sum(sources.values()) == wanted and sources["file:a_name?.csv"] == 1
+    (dead,) = broker.records(since, DEAD_LETTERS, 1)
+    assert dead.key() == b"file:b_key.csv#1" and headers_of(dead)["reason"] == "payload_size"
+
+
+def test_file_stays_until_a_stopped_broker_has_acknowledged_every_row(
+    broker: Broker, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS", "1")
+    since, landing = broker.ends(), home / "landing"
+    with watcher():
+        assert appears(landing / "refused")
+        broker.process.send_signal(signal.SIGSTOP)
+        try:
+            (landing / "patient.csv").write_bytes(LONG.encode() + b"\n" + b"PASAR-001,garam,1,,,\n" * 50)
+            assert not appears(landing / "done" / "patient.csv", 6)
+            assert (landing / "patient.csv").exists()
+        finally:
+            broker.process.send_signal(signal.SIGCONT)
+        assert appears(landing / "done" / "patient.csv", 30)
+    assert (
+        len({headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", 50)}) == 50
+    )
+
+
+class GrowingUnderUs(KafkaSink):
+    """A sink that appends a row to the file while it is being sent."""
+
+    path: Path
+
+    def flush(self) -> None:
+        super().flush()
+        with self.path.open("ab") as out:
+            out.write(b"PASAR-001,garam,2,,,\n")
+
+
+def test_rows_added_while_a_file_is_sent_are_sent_too(broker: Broker, home: Path):
+    since, landing = broker.ends(), Landing(home / "landing", 0.0)
+    path = home / "landing" / "late.csv"
+    path.write_bytes(ONE_ROW)
+    sink = GrowingUnderUs()
+    sink.path = path
+    send_file(path, landing, sink, threading.Event())
+    assert path.exists()
+    send_file(path, landing, KafkaSink(), threading.Event())
+    assert not path.exists()
+    assert (
+        len(broker.records(since, "lumbung.price", 3)) == 3
+    )  # the first row twice: the file is a different one now
+
+
+def test_unreadable_file_is_put_off_and_the_next_is_sent(
+    broker: Broker, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    landing = Landing(home / "landing", 0.0)
+    for name in ("a.csv", "b.csv"):
+        (home / "landing" / name).write_bytes(ONE_ROW)
+    known = folder_watch.format_of
+
+    def withheld(path: Path):
+        if path.name == "a.csv":
+            raise PermissionError(13, "Permission denied")
+        return known(path)
+
+    monkeypatch.setattr(folder_watch, "format_of", withheld)
+    folder_watch.send_complete(landing, KafkaSink(), threading.Event())
+    assert (home / "landing" / "a.csv").exists() and (home / "landing" / "done" / "b.csv").exists()
+    assert landing.complete() == []
+
+
+def test_sink_reports_a_refused_record(broker: Broker, home: Path):
+    now = parse_time("2024-01-01T00:00:00Z")
+    assert now is not None
+    with pytest.raises(NotAcknowledged):
+        sink = KafkaSink()
+        sink.send(Event("price", "k" * 3_000_000, b"{}", "x", "file:x#1", now))
+        sink.flush()

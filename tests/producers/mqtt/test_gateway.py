@@ -1,0 +1,139 @@
+"""The gateway's listener: TLS, a port in use, a client that stops in the middle of a packet."""
+
+import asyncio
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+
+from conf.settings import REPO
+from producers.mqtt import session as mqtt_session
+from producers.mqtt.session import ConnectionEnded, MqttSession, Published, TokenBucket
+from tests.conftest import Broker, headers_of
+from tests.producers.mqtt.test_session import TOPIC, Device, gateway, price
+
+CONNECT = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x02\x00\x01a"
+HALF_A_PUBLISH = b"\x30\x50\x00"
+
+
+def start(**knobs: str) -> subprocess.CompletedProcess[str]:
+    """A gateway that is expected to end by itself."""
+    command = [sys.executable, "-m", "producers.mqtt.gateway"]
+    return subprocess.run(
+        command, cwd=REPO, env={**os.environ, **knobs}, capture_output=True, text=True, timeout=20
+    )
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    files = folder / "cert.pem", folder / "key.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    names = [
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-out",
+        str(files[0]),
+        "-keyout",
+        str(files[1]),
+    ]
+    try:
+        subprocess.run([*command, *names], check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("openssl is not installed: no certificate to test TLS with")
+    return files
+
+
+def test_listener_with_a_certificate_accepts_only_tls(
+    broker: Broker, home: Path, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+):
+    since = broker.ends()
+    with gateway(MQTT_TLS_CERT=str(certificate[0]), MQTT_TLS_KEY=str(certificate[1])) as (_, port):
+        context = ssl.create_default_context(cafile=str(certificate[0]))
+        with (
+            socket.create_connection(("127.0.0.1", port), 5) as wire,
+            context.wrap_socket(wire, server_hostname="127.0.0.1") as sure,
+        ):
+            sure.sendall(CONNECT)
+            assert sure.recv(4) == b"\x20\x02\x00\x00"
+        with socket.create_connection(("127.0.0.1", port), 5) as plain:
+            plain.sendall(CONNECT)
+            assert b"\x20\x02\x00\x00" not in plain.recv(100)
+        secured = mqtt.Client.connect
+        monkeypatch.setattr(
+            mqtt.Client,
+            "connect",
+            lambda self, *a, **k: (self.tls_set_context(context), secured(self, *a, **k))[1],
+        )
+        device = Device(port)
+        assert device.publish(TOPIC, price("over-tls"))
+        device.close()
+    (record,) = broker.records(since, "lumbung.price", 1)
+    assert headers_of(record)["event_id"] == "over-tls"
+
+
+def test_unusable_certificate_is_wrong_usage(home: Path, tmp_path: Path):
+    (tmp_path / "not.pem").write_text("no certificate")
+    done = start(MQTT_TLS_CERT=str(tmp_path / "not.pem"), MQTT_TLS_KEY=str(tmp_path / "not.pem"))
+    assert done.returncode == 2 and "MQTT_TLS_CERT" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_tls_alone_does_not_allow_other_addresses(home: Path, certificate: tuple[Path, Path]):
+    done = start(
+        MQTT_TLS_CERT=str(certificate[0]), MQTT_TLS_KEY=str(certificate[1]), LUMBUNG_MQTT__HOST="0.0.0.0"
+    )
+    assert done.returncode == 5
+
+
+def test_port_in_use_is_named_with_its_remedy(home: Path):
+    with gateway() as (_, port):
+        done = start(LUMBUNG_MQTT__PORT=str(port))
+    assert done.returncode == 1
+    assert str(port) in done.stderr and "LUMBUNG_MQTT__PORT" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_client_that_stops_within_a_packet_is_disconnected(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(mqtt_session, "PACKET_SECONDS", 0.3)
+    ended: list[str] = []
+
+    async def accept(published: Published) -> None:
+        ended.append(f"accepted {published.topic}")
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = MqttSession(reader, writer, accept, TokenBucket(20, 100), 65536)
+        try:
+            await session.connect()
+            await session.serve()
+        except ConnectionEnded as reason:
+            ended.append(str(reason))
+        await session.close()
+
+    async def stall() -> bytes:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(CONNECT + HALF_A_PUBLISH)
+        answer = await asyncio.wait_for(reader.read(), 5)  # until the gateway ends the connection
+        writer.close()
+        server.close()
+        return answer
+
+    assert asyncio.run(stall()) == b"\x20\x02\x00\x00"
+    assert len(ended) == 1 and "not whole" in ended[0]

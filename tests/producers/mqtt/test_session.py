@@ -1,0 +1,224 @@
+"""The MQTT gateway with a real broker: it acknowledges after Kafka and delivers nothing to devices."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import paho.mqtt.client as mqtt
+import pytest
+
+from conf.settings import REPO
+from lakehouse.event import DEAD_LETTERS
+from lakehouse.io.kafka import is_open
+from scripts.stack.throwaway import free_ports
+from tests.conftest import Broker, headers_of
+
+
+@contextmanager
+def gateway(**knobs: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    (port,) = free_ports(1)
+    environment = {**os.environ, "LUMBUNG_MQTT__PORT": str(port), **knobs}
+    running = subprocess.Popen([sys.executable, "-m", "producers.mqtt.gateway"], cwd=REPO, env=environment)
+    end = time.monotonic() + 20
+    while not is_open("127.0.0.1", port):
+        assert time.monotonic() < end and running.poll() is None
+        time.sleep(0.1)
+    try:
+        yield running, port
+    finally:
+        running.terminate()
+        assert running.wait(15) in (0, -signal.SIGKILL)
+
+
+class Device:
+    """A client that records the packets of the gateway."""
+
+    def __init__(self, port: int, name: str = "device", **options: object) -> None:
+        self.acknowledged: list[int] = []
+        self.granted: list[str] = []
+        self.received: list[str] = []
+        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, **options)  # type: ignore[arg-type]
+        self.client.on_publish = lambda c, u, mid, code, p: self.acknowledged.append(mid)
+        self.client.on_subscribe = lambda c, u, mid, codes, p: self.granted.extend(
+            str(code) for code in codes
+        )
+        self.client.on_message = lambda c, u, message: self.received.append(message.topic)
+        self.client.max_inflight_messages_set(200)
+        self.client.connect("127.0.0.1", port, keepalive=20)
+        self.client.loop_start()
+        self.until(self.client.is_connected)
+
+    def until(self, what, seconds: float = 15) -> bool:  # type: ignore[no-untyped-def]
+        end = time.monotonic() + seconds
+        while not what() and time.monotonic() < end:
+            time.sleep(0.02)
+        return bool(what())
+
+    def publish(self, topic: str, payload: bytes, qos: int = 1) -> bool:
+        before = len(self.acknowledged)
+        self.client.publish(topic, payload, qos=qos)
+        return self.until(lambda: len(self.acknowledged) > before)
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+TOPIC = "lumbung/v1/PASAR-001/DEV-1/price"
+
+
+def price(event_id: str, **more: object) -> bytes:
+    return orjson.dumps(
+        {"event_id": event_id, "market_id": "PASAR-001", "commodity": "garam", "price": 11500, **more}
+    )
+
+
+def test_bytes_arrive_unchanged_and_refused_messages_are_dead_letters(broker: Broker, home: Path):
+    since = broker.ends()
+    with gateway() as (_, port):
+        device = Device(port)
+        assert device.publish(TOPIC, b'{ "price" : 1e2 , broken')
+        assert device.publish(TOPIC, price("qos-2"), qos=2)
+        assert device.publish("lumbung/v1/PASAR-001/DEV-1/sensor", price("by-topic"))
+        assert device.publish(TOPIC, price("foreign", market_id="PASAR-002"))
+        assert device.publish(TOPIC, price("foreign", device_id="DEV-2"))
+        assert device.publish("lumbung/v1/PASAR-001/DEV-1/gossip", price("gossip"))
+        assert device.publish("$SYS/broker", b"1") and device.publish("elsewhere", b"1")
+        assert (
+            device.publish(TOPIC, b"x" * 65536)
+            and device.publish(TOPIC, b"x" * 65537)
+            and device.publish(TOPIC, b"")
+        )
+        assert device.publish("lumbung/v1/PASAR-001/DEV-1/status", b"online")
+        device.close()
+    values = [
+        (record.value(), headers_of(record)["source"]) for record in broker.records(since, "lumbung.price", 4)
+    ]
+    assert sorted(len(value) for value, _ in values) == sorted([0, 24, len(price("qos-2")), 65536])
+    assert (b'{ "price" : 1e2 , broken', "mqtt:DEV-1") in values
+    (by_topic,) = broker.records(since, "lumbung.sensor", 1)
+    assert headers_of(by_topic)["kind"] == "sensor" and headers_of(by_topic)["event_id"] == "by-topic"
+    dead = [headers_of(record) for record in broker.records(since, DEAD_LETTERS, 6)]
+    reasons = sorted(record["reason"] for record in dead)
+    assert reasons == ["foreign_device"] * 2 + ["payload_size"] + ["topic_refused"] * 2 + ["unknown_kind"]
+    assert {record["door"] for record in dead} == {"mqtt"}
+
+
+def test_only_receipt_topics_can_be_subscribed_and_nothing_is_delivered(home: Path):
+    with gateway() as (_, port):
+        listener, talker = Device(port, "listener"), Device(port, "talker")
+        listener.client.subscribe(
+            [("#", 1), ("lumbung/v1/+/+/price", 0), ("$SYS/#", 0), ("lumbung/v1/PASAR-001/DEV-1/receipt", 1)]
+        )
+        assert listener.until(lambda: len(listener.granted) == 4)
+        assert [grant.startswith("Granted") for grant in listener.granted] == [False, False, False, True]
+        assert talker.publish(TOPIC, price("unheard"))
+        assert talker.publish("lumbung/v1/PASAR-001/DEV-1/receipt", b"forged")
+        time.sleep(0.5)
+        assert listener.received == []
+        listener.close()
+        talker.close()
+
+
+def test_device_gets_no_acknowledgement_while_kafka_does_not_answer(broker: Broker, home: Path):
+    since = broker.ends()
+    with gateway(LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS="30") as (_, port):
+        device = Device(port)
+        assert device.publish(TOPIC, price("before"))
+        broker.process.send_signal(signal.SIGSTOP)
+        try:
+            device.client.publish(TOPIC, price("held"), qos=1)
+            assert not device.until(lambda: len(device.acknowledged) > 1, 3)
+        finally:
+            broker.process.send_signal(signal.SIGCONT)
+        assert device.until(lambda: len(device.acknowledged) > 1)
+        device.close()
+    assert {headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", 2)} == {
+        "before",
+        "held",
+    }
+
+
+@pytest.mark.parametrize(("point", "copies"), [("gateway.before_kafka", 1), ("gateway.after_kafka", 2)])
+def test_after_a_kill_before_kafka_the_device_sends_again_with_the_same_id(
+    broker: Broker, home: Path, point: str, copies: int
+):
+    since, event_id = broker.ends(), f"again-{point}"
+    with gateway(LUMBUNG_FAILPOINT=point) as (running, port):
+        device = Device(port)
+        device.client.publish(TOPIC, price(event_id), qos=1)
+        assert running.wait(10) == -signal.SIGKILL and device.acknowledged == []
+        device.close()
+    with gateway() as (_, port):
+        device = Device(port)
+        assert device.publish(TOPIC, price(event_id))
+        device.close()
+    ids = [headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", copies)]
+    assert ids == [event_id] * copies
+
+
+def test_connection_above_its_rate_is_throttled_in_order_and_not_dropped(broker: Broker, home: Path):
+    since, events = broker.ends(), 260
+    with gateway(LUMBUNG_MQTT__BURST="100", LUMBUNG_MQTT__MESSAGES_PER_SECOND="80") as (_, port):
+        device, began = Device(port), time.monotonic()
+        for number in range(events):
+            device.client.publish(TOPIC, price(f"order-{number:04}"), qos=1)
+        assert device.until(lambda: len(device.acknowledged) == events)
+        assert time.monotonic() - began > 1.8  # 160 after the burst at 80 a second
+        device.close()
+    ids = [headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", events)]
+    assert ids == [f"order-{number:04}" for number in range(events)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x10\xff\xff\xff\xff\x7f",
+        b"\x00" * 50,
+        b"\x10\x0c\x00\x04MQTT\x05\x02\x00\x3c\x00\x00",
+    ],
+)
+def test_connection_that_is_not_mqtt_3_1_1_ends_and_others_stay(home: Path, words: bytes):
+    with gateway() as (_, port):
+        with socket.create_connection(("127.0.0.1", port), 5) as wire:
+            wire.settimeout(12)
+            wire.sendall(words)
+            wire.shutdown(socket.SHUT_WR)
+            while wire.recv(100):
+                pass
+        device = Device(port)
+        assert device.publish(TOPIC, price("after"))
+        device.close()
+
+
+def test_newer_connection_of_a_client_ends_the_older(home: Path):
+    with gateway() as (_, port):
+        gone = threading.Event()
+        older = Device(port, "same", reconnect_on_failure=False)
+        older.client.on_disconnect = lambda *ignored: gone.set()
+        newer = Device(port, "same", reconnect_on_failure=False)
+        assert gone.wait(5) and newer.publish(TOPIC, price("newer"))
+        newer.close()
+        older.close()
+
+
+def test_address_other_than_loopback_is_refused(home: Path):
+    environment = {**os.environ, "LUMBUNG_MQTT__HOST": "0.0.0.0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "producers.mqtt.gateway"],
+        cwd=REPO,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode == 5 and "127.0.0.1 only" in done.stderr

@@ -1,0 +1,185 @@
+"""The simulator: seeded, plausible, recognisable, and every message is acknowledged by the real gateway."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from datetime import UTC, date, datetime
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+import orjson
+import pytest
+from rich.progress import Progress
+
+from conf.settings import REPO, settings
+from lakehouse.event import DEAD_LETTERS, faults, lenient_payload
+from lakehouse.reference import commodities, commodity_aliases, matching_key
+from producers.simulate import simulator as simulate_module
+from producers.simulate.markets import HOLIDAY_PEAK, Message, SampleMarkets, holiday_share, idul_fitri
+from producers.simulate.simulator import Simulation
+from scripts.stack.throwaway import free_ports
+from tests.conftest import Broker, headers_of
+from tests.producers.mqtt.test_session import gateway
+
+COUNT = 4000
+
+
+def sample(seed: int = 1, bad_share: float = 0.0, count: int = COUNT) -> list[Message]:
+    return list(islice(SampleMarkets(seed, "test", 12, bad_share).messages(), count))
+
+
+def prices(messages: list[Message]) -> list[tuple[str, float]]:
+    payloads = [orjson.loads(message.payload) for message in messages]
+    return [(payload["commodity"], payload["price"]) for payload in payloads if "price" in payload]
+
+
+def simulate(*arguments: str, **knobs: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "producers.simulate.simulator", *arguments]
+    return subprocess.run(
+        command, cwd=REPO, env={**os.environ, **knobs}, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_same_seed_gives_the_same_prices_and_another_seed_others():
+    assert prices(sample(7, count=300)) == prices(sample(7, count=300)) != prices(sample(8, count=300))
+
+
+def test_every_message_is_valid_and_recognisable_as_simulated():
+    for message in sample():
+        market, device, kind = message.topic.split("/")[2:]
+        payload = orjson.loads(message.payload)
+        assert faults(payload, [kind]) == []
+        assert payload["market_id"] == market == message.market_id
+        assert (
+            payload["device_id"] == device
+            and device.startswith("SIM-")
+            and payload["event_id"].startswith("sim-")
+        )
+
+
+def test_prices_stay_near_their_published_level_and_within_bounds():
+    by_commodity: dict[str, list[float]] = {}
+    for name, price in prices(sample()):
+        by_commodity.setdefault(name, []).append(price)
+    listed = [commodity for commodity in commodities().values() if not commodity.is_group]
+    assert by_commodity.keys() == {commodity.name for commodity in listed}
+    for commodity in listed:
+        low, high = commodity.band_idr
+        assert all(low <= price <= high for price in by_commodity[commodity.name]), commodity.name
+        assert 0.55 < median(by_commodity[commodity.name]) / commodity.typical_idr < 1.8, commodity.name
+
+
+def test_prices_peak_at_idul_fitri_and_fall_back():
+    feast = idul_fitri(2024)
+    assert feast == date(2024, 4, 10)
+    for group, peak in HOLIDAY_PEAK.items():
+        path = [
+            holiday_share(group, date.fromordinal(feast.toordinal() + days)) for days in (-20, -7, 0, 3, 10)
+        ]
+        assert path[0] == 0 < path[1] < path[2] == peak > path[3] > path[4] == 0
+    assert holiday_share("oil", feast) == 0
+
+
+def test_requested_share_is_bad_and_a_rule_or_the_gateway_finds_each_fault():
+    messages = sample(bad_share=0.1)
+    wrong, now = Counter[str](), datetime.now(UTC)
+    for message in messages:
+        payload, kind = lenient_payload(message.payload), message.topic.rsplit("/", 1)[1]
+        if payload is None:
+            wrong["unreadable"] += 1
+        elif violations := faults(payload, [kind]):
+            wrong[violations[0].code] += 1
+        elif (datetime.fromisoformat(payload["event_time"]) - now).total_seconds() > 3600:
+            wrong["event_time_future"] += 1
+        elif kind == "price" and not _believable(payload):
+            wrong["commodity or band"] += 1
+    assert 0.08 < sum(wrong.values()) / len(messages) < 0.12
+    assert wrong.keys() == {
+        "unreadable",
+        "price_positive",
+        "price_required",
+        "temperature_range",
+        "event_time_future",
+        "commodity or band",
+    }
+
+
+def _believable(payload: dict[str, object]) -> bool:
+    known = commodity_aliases().get(matching_key(str(payload["commodity"])))
+    commodity = commodities().get(known) if known else None
+    return (
+        commodity is not None
+        and commodity.band_idr[0] <= float(str(payload["price"])) <= commodity.band_idr[1]
+    )
+
+
+def test_acknowledged_events_are_in_kafka_once(broker: Broker, home: Path):
+    since = broker.ends()
+    with gateway() as (_, port):
+        done = simulate(
+            "all",
+            "--rate",
+            "100",
+            "--seconds",
+            "2",
+            "--bad-pct",
+            "10",
+            "--json",
+            LUMBUNG_MQTT__PORT=str(port),
+        )
+    assert done.returncode == 0, done.stderr
+    summary = orjson.loads(done.stdout)
+    assert (summary["sent"], summary["acknowledged"]) == (200, 200)
+    records = [
+        record for topic in ("lumbung.price", "lumbung.sensor") for record in broker.records(since, topic, 1)
+    ]
+    assert len(records) == 200 and broker.records(since, DEAD_LETTERS, 0, 1) == []
+    assert {headers_of(record)["source"].split("-")[0] for record in records} == {"mqtt:SIM"}
+
+
+def test_throttled_gateway_loses_nothing(broker: Broker, home: Path):
+    since = broker.ends()
+    limits = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "40", "LUMBUNG_MQTT__BURST": "10"}
+    with gateway(**limits) as (_, port):
+        arguments = ("1", "--rate", "200", "--seconds", "1", "--markets", "2", "--bad-pct", "0")
+        done = simulate(*arguments, LUMBUNG_MQTT__PORT=str(port), **limits)
+    assert done.returncode == 0 and "200 of 200" in done.stdout and "--markets" in done.stderr
+    assert sum(len(broker.records(since, topic, 1)) for topic in ("lumbung.price", "lumbung.sensor")) == 200
+
+
+def test_simulator_waits_for_the_gateway_instead_of_filling_memory(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(simulate_module, "UNACKNOWLEDGED", 20)
+    most = 0
+
+    class Watched(Simulation):
+        @property
+        def acknowledged(self) -> int:
+            nonlocal most
+            most = max(most, self.sent - super().acknowledged)
+            return super().acknowledged
+
+    with gateway(LUMBUNG_MQTT__MESSAGES_PER_SECOND="60", LUMBUNG_MQTT__BURST="5") as (_, port):
+        monkeypatch.setenv("LUMBUNG_MQTT__PORT", str(port))
+        settings.cache_clear()
+        simulation = Watched(SampleMarkets(1, "test", 1, 0.0), 1000, 0.15, threading.Event())
+        with Progress(disable=True) as bar:
+            simulation.run(bar)
+        simulation.close()
+    assert simulation.sent == simulation.acknowledged == 150 and 10 < most <= 20
+
+
+@pytest.mark.parametrize(("what", "words"), [("2", "do not exist yet"), ("weather", "unknown sample")])
+def test_unknown_sample_is_wrong_usage(what: str, words: str):
+    done = simulate(what)
+    assert done.returncode == 2 and words in done.stderr
+
+
+def test_missing_gateway_is_named_with_its_remedy(home: Path):
+    (port,) = free_ports(1)
+    done = simulate("1", "--seconds", "1", LUMBUNG_MQTT__PORT=str(port))
+    assert done.returncode == 4 and "run.sh up" in done.stderr.replace("\n", " ")

@@ -1,0 +1,101 @@
+"""`quarantine` with a running API, and its exit codes."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from conf.settings import REPO
+from scripts.bench.api_lake import write
+from scripts.stack.throwaway import Stack
+from tests.conftest import Broker
+from tests.support.api import ApiProcess, new_stack
+from tests.support.served_lake import OTHER_RULE, quarantined
+
+ROWS = [
+    *(quarantined(number, event_id=f"salt-{number}") for number in range(3)),
+    *(
+        quarantined(number, event_id=f"warm-{number}", kind="sensor", commodity=None, reasons=OTHER_RULE)
+        for number in range(3, 6)
+    ),
+    quarantined(6, event_id="odd:id-1", suggestion='{"price": 11500}', evidence='{"n": 40}'),
+    quarantined(7, event_id="last"),
+]
+REASON = ("--reason", "a test of the command")
+
+
+@pytest.fixture(scope="module")
+def desk(broker: Broker, tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    stack = new_stack(tmp_path_factory.mktemp("cli"), broker)
+    write(stack.lake_root, "silver.quarantine", ROWS)
+    running = ApiProcess(stack)
+    yield stack
+    assert running.stop() in (0, -signal.SIGTERM)
+
+
+def run(stack: Stack, *words: str) -> tuple[int, Any, str]:
+    """(exit code, JSON on stdout or its text, stderr)."""
+    command = [sys.executable, "-m", "scripts.cli", "quarantine", *words]
+    done = subprocess.run(
+        command, cwd=REPO, env=stack.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+    )
+    return (
+        done.returncode,
+        orjson.loads(done.stdout) if done.stdout[:1] in "[{" and done.stdout else done.stdout,
+        done.stderr,
+    )
+
+
+def test_list_and_show(desk: Stack) -> None:
+    code, rows, _ = run(desk, "list", "--json", "--kind", "sensor")
+    assert code == 0 and [row["event_id"] for row in rows] == ["warm-3", "warm-4", "warm-5"]
+    assert len(run(desk, "list", "--limit", "2", "--json")[1]) == 2
+    code, text, _ = run(desk, "list", "--rule", "temperature_range")
+    assert code == 0 and "warm-4" in text and "salt" not in text
+    code, text, _ = run(desk, "show", "odd:id-1")
+    assert (
+        code == 0
+        and 'suggestion: {"price":11500}' in text
+        and "price_positive" in text
+        and '{"price": -5}' in text
+    )
+    assert run(desk, "show", "none")[0] == 1
+    assert run(desk, "list", "--kind", "gossip")[0] == 2
+
+
+def test_second_decision_on_an_event_fails(desk: Stack) -> None:
+    code, items, _ = run(desk, "release", "last", *REASON, "--json")
+    assert code == 0 and items[0]["status"] == "accepted"
+    code, _, messages = run(desk, "reject", "last", "none", *REASON)
+    assert code == 1 and "last: already-decided" in messages and "none: not-found" in messages
+
+
+def test_decision_by_filter_needs_yes(desk: Stack) -> None:
+    code, _, messages = run(desk, "reject", "--kind", "sensor", *REASON)
+    assert code == 2 and "3 open rows match" in messages and "--yes" in messages
+    code, items, messages = run(desk, "reject", "--kind", "sensor", "--yes", "--json", *REASON)
+    assert code == 0 and {item["status"] for item in items} == {"accepted"} and len(items) == 3
+
+
+def test_correct_by_hand_and_by_suggestion(desk: Stack) -> None:
+    assert run(desk, "correct", "salt-0", *REASON)[0] == 2
+    assert run(desk, "correct", "salt-0", "--suggested", *REASON)[0] == 2, "there is none"
+    assert run(desk, "correct", "salt-0", "--set", "prise=1", *REASON)[0] == 2
+    code, receipt, _ = run(
+        desk, "correct", "salt-0", "--set", "price=11500", "--set", "unit=kg", "--json", *REASON
+    )
+    assert code == 0 and receipt["decision"] == "correct"
+    assert run(desk, "correct", "salt-0", "--set", "price=11500", *REASON)[0] == 1, "already decided"
+    assert run(desk, "correct", "odd:id-1", "--suggested", *REASON)[0] == 0
+
+
+def test_wrong_usage_and_no_service(desk: Stack, broker: Broker, tmp_path: Path) -> None:
+    assert run(desk, "release", "salt-1")[0] == 2, "a reason is needed"
+    assert run(desk, "release", "salt-1", "--reason", "no")[0] == 2, "a reason has five characters"
+    assert run(desk, "release", *REASON)[0] == 2 and run(desk, "release", "x", "--rule", "y", *REASON)[0] == 2
+    done = new_stack(tmp_path, broker).run("quarantine", "list")
+    assert done.returncode == 4 and "./run.sh up" in done.stderr

@@ -1,0 +1,101 @@
+"""`query` runs one SELECT over silver and gold and refuses everything else."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from scripts.commands.query import QueryRefused, run
+from tests.support.query_lake import Lake
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = Lake(tmp_path_factory.mktemp("query"))
+    lake.write(
+        "silver.prices",
+        [{"event_id": f"e{n}", "commodity": "garam", "price_idr": 1000.0 + n} for n in range(3)],
+    )
+    lake.write("bronze.events", [{"event_id": "e0", "value": b"\xff"}])
+    return lake
+
+
+@pytest.mark.parametrize("name", ["silver.prices", "silver_prices"])
+def test_table_has_two_spellings(lake: Lake, name: str):
+    done = lake.run(
+        "query",
+        f"select event_id, price_idr, event_time from {name} order by 1 desc limit 1",
+        "--format",
+        "json",
+    )
+    assert (done.returncode, json.loads(done.stdout)) == (
+        0,
+        [{"event_id": "e2", "price_idr": 1002.0, "event_time": "2026-03-01T05:00:00Z"}],
+    )
+
+
+def test_csv_has_plain_values_and_sums(lake: Lake):
+    done = lake.run(
+        "query",
+        "select commodity, count(*) as n, sum(partition) as s from silver.prices group by all",
+        "--format",
+        "csv",
+    )
+    assert done.stdout == "commodity,n,s\ngaram,3,0\n"
+
+
+def test_parquet_is_written_to_a_file(lake: Lake, tmp_path: Path):
+    file = tmp_path / "out.parquet"
+    assert (
+        lake.run(
+            "query", "select price_idr from silver.prices", "--format", "parquet", "--output", str(file)
+        ).returncode
+        == 0
+    )
+    assert pq.read_table(file).num_rows == 3
+
+
+def test_limit_applies_and_an_empty_table_has_columns(lake: Lake):
+    assert (
+        lake.run("query", "select 1 from silver.prices", "--format", "csv", "--limit", "2").stdout
+        == "1\n1\n1\n"
+    )
+    assert lake.run("query", "select count(*) as n from gold.markets", "--format", "csv").stdout == "n\n0\n"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "delete from silver.prices",
+        "drop view silver.prices",
+        "create table t as select 1",
+        "select 1; select 2",
+        "",
+        "selec 1",
+        "select * from bronze.events",
+        "select nothing from silver.prices",
+        "copy (select 1) to 'stolen.csv'",
+        "select * from read_csv('/etc/passwd')",
+        "select * from read_text('conf/lumbung.yml')",
+        "attach 'x.db'",
+        "install httpfs",
+        "pragma version",
+        "set enable_external_access = true",
+        "explain select 1",
+    ],
+)
+def test_other_statements_are_refused(lake: Lake, sql: str):
+    with pytest.raises(QueryRefused, match="."):
+        run(sql, None, 10, root=str(lake.home / "lake"))
+
+
+def test_wrong_usage_exits_with_2_and_a_message_on_stderr(lake: Lake):
+    done = lake.run("query", "delete from silver.prices", "--format", "csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "exactly one SELECT" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_endless_query_is_stopped(lake: Lake):
+    done = lake.run("query", "select count(*) from range(10000000) a, range(10000000) b", "--timeout", "0.5")
+    assert (done.returncode, done.stdout) == (124, "")

@@ -1,0 +1,73 @@
+"""`reconcile` counts in the tables: in = silver + quarantine + duplicates, per kind."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from lakehouse.paths import table_path
+from tests.support.query_lake import Lake
+
+NOBODY = {"reasons": []}
+
+
+def balanced(home: Path) -> Lake:
+    """4 prices in: 2 to silver, 1 to quarantine, 1 duplicate; 1 sensor event with two readings."""
+    lake = Lake(home)
+    events = [("price", "a"), ("price", "b"), ("price", "a"), ("price", "bad"), ("sensor", "s")]
+    lake.write(
+        "bronze.events",
+        [{"kind": kind, "event_id": name, "offset": n} for n, (kind, name) in enumerate(events)],
+    )
+    lake.write("silver.prices", [{"event_id": "a"}, {"event_id": "b"}])
+    lake.write(
+        "silver.sensors",
+        [{"event_id": "s", "metric": "temperature_c"}, {"event_id": "s", "metric": "humidity_pct"}],
+    )
+    lake.write("silver.quarantine", [{"kind": "price", "event_id": "bad", **NOBODY}])
+    lake.write("gold.balance", [{"kind": "price", "duplicates": 1}, {"kind": "sensor", "duplicates": 0}])
+    return lake
+
+
+def verdict(lake: Lake) -> tuple[int, dict[str, Any]]:
+    done = lake.run("reconcile", "--json")
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_complete_balance(tmp_path: Path):
+    code, report = verdict(balanced(tmp_path))
+    assert (code, report["line"]) == (0, "IN=5 SILVER=3 QUARANTINE=1 DUP=1 LOST=0")
+    assert report["lag_events"] is None  # no broker runs, which is not reported as zero
+
+
+def test_empty_lake_is_balanced(tmp_path: Path):
+    code, report = verdict(Lake(tmp_path))
+    assert (code, report["line"]) == (0, "IN=0 SILVER=0 QUARANTINE=0 DUP=0 LOST=0")
+
+
+@pytest.mark.parametrize(
+    ("table", "predicate", "kind", "lost"),
+    [
+        ("silver.prices", "event_id = 'b'", "price", 1),
+        ("silver.sensors", "event_id = 's'", "sensor", 1),
+        ("bronze.events", "kind = 'sensor'", "sensor", -1),
+    ],
+)
+def test_missing_row_is_counted_for_its_kind(
+    tmp_path: Path, table: str, predicate: str, kind: str, lost: int
+):
+    lake = balanced(tmp_path)
+    DeltaTable(table_path(str(tmp_path / "lake"), table)).delete(predicate)
+    code, report = verdict(lake)
+    assert code == 1
+    assert {row["kind"]: row["lost"] for row in report["kinds"] if row["lost"]} == {kind: lost}
+
+
+def test_losses_of_two_kinds_do_not_cancel_out(tmp_path: Path):
+    lake = balanced(tmp_path)
+    lake.write("bronze.events", [{"kind": "price", "event_id": "lost", "offset": 9}])
+    lake.write("silver.sensors", [{"event_id": "from nowhere", "metric": "temperature_c"}])
+    code, report = verdict(lake)
+    assert (code, report["total"]["lost"]) == (1, 0)

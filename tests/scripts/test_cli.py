@@ -1,0 +1,114 @@
+"""The verbs of run.sh: help, wrong usage, and what is checked before anything is set up."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from conf.runtime.exit_codes import ExitCode
+from conf.settings import REPO, child_environment, settings
+from scripts.cli import VERBS, Verb
+from scripts.commands import test as test_verb
+
+LARGE_MODULES = ("pyspark", "mlflow", "pandas", "duckdb", "deltalake", "pyarrow", "confluent_kafka")
+
+
+def run_sh(*verb: str, cwd: Path = REPO, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(REPO / "run.sh"), *verb],
+        cwd=cwd,
+        env=child_environment(**env),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_unknown_verb_is_wrong_usage(tmp_path: Path):
+    done = run_sh("frobnicate", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "frobnicate" in done.stderr
+
+
+def test_help_lists_every_verb() -> None:
+    shown = run_sh("--help").stdout
+    verbs = ["setup", *(verb.name for verb in VERBS)]
+    assert [verb for verb in verbs if f" {verb} " not in shown] == []
+
+
+def test_every_verb_that_the_help_lists_is_known_to_run_sh() -> None:
+    script = (REPO / "run.sh").read_text(encoding="utf-8")
+    words = script[script.index('case "$verb" in') :].replace("|", " ").replace(")", " ").split()
+    assert [verb.name for verb in VERBS if verb.name not in words] == []
+
+
+def test_help_imports_no_large_module() -> None:
+    """Measured on 2 cores: the list of verbs takes 0.5 s, an import of pyspark alone 0.6 s."""
+    code = (
+        "import sys, scripts.cli\n"
+        "try: scripts.cli.app(['--help'])\n"
+        "except SystemExit:\n"
+        f"    print([name for name in {LARGE_MODULES} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, timeout=60)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_every_verb_has_its_own_help(verb: Verb) -> None:
+    module = importlib.import_module(verb.module)
+    if verb.own_process:
+        shown = module.argument_parser().format_help()
+    else:
+        result = CliRunner().invoke(module.app, ["--help"], prog_name=f"./run.sh {verb.name}")
+        assert result.exit_code == 0
+        shown = result.stdout
+    assert f"./run.sh {verb.name}" in shown
+    assert "--help" in shown
+
+
+def test_relative_path_is_resolved_in_the_callers_folder(tmp_path: Path):
+    done = run_sh(
+        "query",
+        "select 1 as a",
+        "--format",
+        "parquet",
+        "--output",
+        "out.parquet",
+        cwd=tmp_path,
+        LUMBUNG_HOME=str(tmp_path),
+    )
+    assert (done.returncode, (tmp_path / "out.parquet").exists()) == (0, True)
+
+
+def test_set_up_without_python_or_java_names_what_is_missing(tmp_path: Path):
+    """A copy of run.sh with a PATH that has only the tools of a shell."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("bash", "env", "dirname", "sed", "head", "cat", "cut", "sha256sum", "grep", "uname"):
+        program = next(
+            (Path(folder) / name for folder in ("/usr/bin", "/bin") if (Path(folder) / name).exists()), None
+        )
+        if program:
+            (tools / name).symlink_to(program)
+    (tmp_path / "run.sh").write_text((REPO / "run.sh").read_text().replace("/usr/lib/jvm/", "/nowhere/"))
+    (tmp_path / "run.sh").chmod(0o755)
+    command = [str(tools / "bash"), str(tmp_path / "run.sh"), "setup"]
+    done = subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 3
+    assert "Java 17 or 21" in done.stderr and "remedy" in done.stderr
+
+
+def test_fast_and_long_runs_exclude_each_other() -> None:
+    refused = CliRunner().invoke(test_verb.app, ["--fast", "--slow"])
+    assert refused.exit_code == ExitCode.USAGE
+
+
+def test_paths_names_and_options_are_passed_to_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(test_verb, "run", lambda command: commands.append(command) or [])
+    assert CliRunner().invoke(test_verb.app, ["tests/ml", "-k", "naive", "--slow"]).exit_code == 0
+    assert commands[0][2:] == ["pytest", "--slow", "-k", "naive", str(settings().called_from / "tests/ml")]

@@ -1,0 +1,115 @@
+"""Rules that the stream evaluates (identity of events, decisions) follow the checks in their YAML."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from lakehouse.contracts import history_rules as history_rules_module
+from lakehouse.contracts.contract import every_kind, kinds
+from lakehouse.contracts.rule_masks import mask_of
+from streaming_jobs.batch import decisions, judge
+from streaming_jobs.batch.decisions import DecisionResolver
+from streaming_jobs.batch.event_index import CONFLICT, NEW
+from streaming_jobs.batch.judge import Judge
+from streaming_jobs.batch.kind_result import KindResult
+from streaming_jobs.batch.row_outcomes import rule_names
+
+TIME = datetime(2026, 3, 1, tzinfo=UTC)
+QUARANTINED = ("lumbung.price", 0, 17, 0)
+
+
+class TwoPayloads:
+    """An index in which the second event has the id of the first and another payload."""
+
+    def classify(self, kind: str, ids: list[str], hashes: list[int], tag: bytes) -> np.ndarray:
+        return np.array([NEW, CONFLICT], dtype=np.int8)
+
+
+def result_of(kind: str, narrow: pa.Table, stream: Judge) -> KindResult:
+    empty = np.zeros(narrow.num_rows, dtype=np.int64)
+    new = np.full(narrow.num_rows, NEW, dtype=np.int8)
+    errors = mask_of(stream.rules[kind], "error")
+    return KindResult(kind, None, narrow, new, empty, empty, errors, {})
+
+
+def replace_check(monkeypatch: pytest.MonkeyPatch, kind: str, rule_name: str, check: str) -> None:
+    """Replace the text of a check; the rules of a mask stay the same."""
+    replace = {rule_name: {"check": check}}
+
+    def changed(rules: tuple) -> tuple:
+        return tuple(rule.model_copy(update=replace.get(rule.name, {})) for rule in rules)
+
+    common = every_kind().model_copy(update={"rules": changed(every_kind().rules)})
+    contracts = {**kinds(), kind: kinds()[kind].model_copy(update={"rules": changed(kinds()[kind].rules)})}
+    monkeypatch.setattr(history_rules_module, "every_kind", lambda: common)
+    monkeypatch.setattr(history_rules_module, "kinds", lambda: contracts)
+
+
+def violated(result: KindResult, stream: Judge) -> list[set[str]]:
+    return [set(rule_names(int(mask), stream.rules[result.kind])) for mask in result.mask]
+
+
+def identity_verdicts() -> list[set[str]]:
+    stream = Judge(None, TwoPayloads())
+    narrow = pa.table({"event_id": ["a", "a"], "payload_hash": [1, 2], "mask": pa.array([0, 0], pa.int64())})
+    return violated(stream._by_index(result_of("price", narrow, stream), [], b""), stream)
+
+
+def test_id_with_another_payload_violates_id_conflict():
+    assert identity_verdicts() == [set(), {"id_conflict"}]
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"), [("true", [set(), set()]), ("id_conflict", [{"id_conflict"}, set()])]
+)
+def test_id_conflict_follows_its_check(check: str, expected: list[set[str]], monkeypatch: pytest.MonkeyPatch):
+    replace_check(monkeypatch, "price", "id_conflict", check)
+    assert identity_verdicts() == expected
+
+
+def decision_verdicts(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """A decision on a quarantined event, a second one on it, and one without a target."""
+    monkeypatch.setattr(decisions, "quarantined_rows", lambda *_: {QUARANTINED: {"event_id": "e"}})
+    stream = Judge(None, TwoPayloads())
+    rows: list[dict[str, Any]] = [
+        {"target_record": record, "target_event_id": "e", "generation": 0, "quarantined_at": TIME, "mask": 0}
+        for record in ("lumbung.price:0:17", "lumbung.price:0:17", "lumbung.price:0:18")
+    ]
+    result = result_of("decision", pa.Table.from_pylist(rows), stream)
+    counted = DecisionResolver().resolve(result, stream.rules["decision"], TIME)
+    assert len(counted) >= 1
+    return violated(result, stream)
+
+
+def test_decision_without_target_and_second_decision_violate_their_rules(monkeypatch: pytest.MonkeyPatch):
+    assert decision_verdicts(monkeypatch) == [set(), {"already_decided"}, {"target_known"}]
+
+
+@pytest.mark.parametrize(
+    ("rule_name", "expected"),
+    [
+        ("target_known", [set(), {"already_decided"}, set()]),
+        ("already_decided", [set(), set(), {"target_known"}]),
+    ],
+)
+def test_decision_rules_follow_their_checks(
+    rule_name: str, expected: list[set[str]], monkeypatch: pytest.MonkeyPatch
+):
+    replace_check(monkeypatch, "decision", rule_name, "true")
+    assert decision_verdicts(monkeypatch) == expected
+
+
+def test_every_rule_that_reads_the_stream_is_evaluated_from_its_check():
+    """Each belongs to a validator, to the index of ids, or to the decisions."""
+    evaluated = {judge.DECISION, *judge.VALIDATORS}
+    identity = {rule.name for rule in history_rules_module.identity_rules()}
+    own = {
+        kind
+        for kind, contract in kinds().items()
+        for rule in contract.rules
+        if rule.reads == "stream" and rule.name not in identity
+    }
+    assert identity == {"id_conflict"} and own <= evaluated

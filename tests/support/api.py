@@ -1,0 +1,199 @@
+"""The API under test: in this process behind a test client, or as a process of its own."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import TypeAdapter
+from starlette.routing import Match
+from starlette.testclient import TestClient
+
+from conf.settings import REPO, Settings, settings
+from scripts.stack import secrets_file
+from scripts.stack.throwaway import Stack
+from serving_api.app import create, routers
+from tests.conftest import Broker
+
+LOOPBACK = "127.0.0.1"
+
+
+class Environment:
+    """The variables and settings of one home, in effect while it is entered; threads may enter together."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._variables = {key: value for key, value in stack.env.items() if key.isupper()}
+        self._lock = threading.Lock()
+        self._entered = 0
+        self._patch: pytest.MonkeyPatch | None = None
+        self._settings: Settings | None = None
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        with self._lock:
+            if self._entered == 0:
+                self._enter()
+            self._entered += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._entered -= 1
+                if self._entered == 0:
+                    self._leave()
+
+    def _enter(self) -> None:
+        self._patch = pytest.MonkeyPatch()
+        for name, value in self._variables.items():
+            self._patch.setenv(name, value)
+        settings.cache_clear()
+        if self._settings is not None:  # reading them again would take 70 ms a request
+            self._patch.setattr("conf.settings.Settings", lambda: self._settings)
+        self._settings = settings()
+
+    def _leave(self) -> None:
+        assert self._patch is not None
+        self._patch.undo()
+        settings.cache_clear()
+
+
+class Api:
+    """The application in this process; `get` and `post` with the bearer of a role.
+
+    Every successful JSON response is validated against the model that its route declares.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self._environment = Environment(stack)
+        with self._environment.entered():
+            client = TestClient(
+                create(),
+                base_url=f"http://{LOOPBACK}",
+                raise_server_exceptions=False,
+                follow_redirects=False,
+                client=(LOOPBACK, 50_000),
+            )
+            self.http = client.__enter__()
+
+    def request(self, method: str, path: str, role: str | None = None, **more: Any) -> httpx2.Response:
+        headers = dict(more.pop("headers", {}))
+        if role:
+            headers["Authorization"] = f"Bearer {self.stack.tokens[role]}"
+        with self._environment.entered():
+            response = self.http.request(method, path, headers=headers, **more)
+        require_declared_model(response)
+        return response
+
+    def get(self, path: str, role: str | None = None, **more: Any) -> httpx2.Response:
+        return self.request("GET", path, role, **more)
+
+    def post(
+        self, path: str, body: bytes, role: str | None = "operator", content_type: str = "application/json"
+    ) -> httpx2.Response:
+        return self.request("POST", path, role, content=body, headers={"Content-Type": content_type})
+
+    def stop(self) -> None:
+        with self._environment.entered():
+            self.http.__exit__(None, None, None)
+
+
+class ApiProcess(Api):
+    """The API as a process on its port: for tests of signals, crashes, sockets and commands that call it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.process = subprocess.Popen([sys.executable, "-m", "serving_api"], cwd=REPO, env=stack.env)
+        self.http = httpx2.Client(base_url=stack.api_url, timeout=30)
+        end = time.monotonic() + 60
+        while True:
+            try:
+                self.http.get("/livez")
+                return
+            except httpx2.TransportError:
+                assert self.process.poll() is None and time.monotonic() < end, "the API does not start"
+                time.sleep(0.1)
+
+    def request(self, method: str, path: str, role: str | None = None, **more: Any) -> httpx2.Response:
+        headers = dict(more.pop("headers", {}))
+        if role:
+            headers["Authorization"] = f"Bearer {self.stack.tokens[role]}"
+        return self.http.request(method, path, headers=headers, **more)
+
+    def stop(self) -> int:  # type: ignore[override]
+        self.http.close()
+        self.process.terminate()
+        return self.process.wait(20)
+
+
+def new_stack(home: Path, broker: Broker | None = None, **knobs: str) -> Stack:
+    """A home with secrets; on the tests' broker, or without one."""
+    stack = Stack(home, **knobs)
+    if broker is not None:
+        stack.bootstrap = stack.env["LUMBUNG_KAFKA__BOOTSTRAP"] = broker.stack.bootstrap
+    with Environment(stack).entered():
+        secrets_file.main()
+    return stack
+
+
+def require_declared_model(response: httpx2.Response) -> None:
+    """Fails for a successful JSON response that is not exactly of the model that its route declares."""
+    is_json = response.headers.get("content-type", "").startswith("application/json")
+    model = declared_model(response.request.method, response.request.url.path)
+    if model is None or response.status_code >= 300 or not is_json:
+        return
+    adapter = adapter_of(model)
+    value = adapter.validate_json(response.content, strict=True)
+    undeclared = undeclared_fields(response.json(), adapter.dump_python(value, mode="json", by_alias=True))
+    assert not undeclared, f"{response.request.url.path} returns fields that its model lacks: {undeclared}"
+
+
+@cache
+def adapter_of(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)
+
+
+def declared_model(method: str, path: str) -> Any:
+    scope = {"type": "http", "method": method, "path": path, "headers": [], "root_path": ""}
+    for route in (route for router in routers() for route in router.routes):
+        if route.matches(scope)[0] is Match.FULL:
+            return getattr(route, "response_model", None)
+    return None
+
+
+def undeclared_fields(body: Any, declared: Any, path: str = "") -> list[str]:
+    """Paths of object members of `body` that `declared` does not have."""
+    if isinstance(body, dict):
+        own = [f"{path}/{name}" for name in body if name not in declared]
+        return own + [
+            field
+            for name, value in body.items()
+            if name in declared
+            for field in undeclared_fields(value, declared[name], f"{path}/{name}")
+        ]
+    if isinstance(body, list):
+        pairs = zip(body, declared, strict=True)
+        return [field for value, known in pairs for field in undeclared_fields(value, known, path)]
+    return []
+
+
+def pages(api: Api, path: str, role: str | None = None) -> list[dict[str, Any]]:
+    """The items of all pages, followed by their cursors. `path` has a query string."""
+    items: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        response = api.get(path + cursor, role)
+        assert response.status_code == 200, response.text
+        items += response.json()["items"]
+        if response.json()["next_cursor"] is None:
+            assert "link" not in response.headers
+            return items
+        assert 'rel="next"' in response.headers["link"]
+        cursor = f"&cursor={response.json()['next_cursor']}"

@@ -1,0 +1,238 @@
+"""Gold in plain Python from all rows of silver at once, which the product's gold is compared with."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from itertools import groupby
+from statistics import fmean, median, stdev
+from typing import Any
+
+from lakehouse.reference import ceiling_on, markets, provinces
+from tests.support.early_warning import alps_of, ifpa_of, month_before, months_between
+
+Row = dict[str, Any]
+Silver = dict[str, list[Row]]
+LEVELS = {"naik": 5.0, "waspada": 8.0, "siaga": 12.0, "kritis": 20.0}
+
+
+def grouped(rows: Iterable[Row], *names: str) -> dict[tuple, list[Row]]:
+    groups: dict[tuple, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[name] for name in names)].append(row)
+    return groups
+
+
+def newest(rows: Iterable[Row]) -> Row:
+    return max(rows, key=lambda row: (row["event_time"], row["event_id"]))
+
+
+def live_prices(silver: Silver) -> list[Row]:
+    result_rows = []
+    for rows in grouped(silver["silver.prices"], "market_id", "commodity", "channel").values():
+        by_day = sorted(grouped(rows, "market_date").items())
+        last, before = newest(by_day[-1][1]), newest(by_day[-2][1]) if len(by_day) > 1 else None
+        names = ("price_idr", "event_time", "market_date", "event_id")
+        previous = {f"previous_{name}": before[name] if before else None for name in names}
+        change = 100 * (last["price_idr"] / before["price_idr"] - 1) if before else None
+        result_rows.append(last | previous | {"change_pct": change})
+    return result_rows
+
+
+def price_history(silver: Silver) -> list[Row]:
+    return [row | {"warnings": row["_warnings"]} for row in silver["silver.prices"]]
+
+
+def sensors_live(silver: Silver) -> list[Row]:
+    return [
+        newest(rows)
+        for rows in grouped(silver["silver.sensors"], "market_id", "device_id_hash", "metric").values()
+    ]
+
+
+def markets_seen(silver: Silver) -> list[Row]:
+    result_rows = []
+    prices, readings = (
+        grouped(silver["silver.prices"], "market_id"),
+        grouped(silver["silver.sensors"], "market_id"),
+    )
+    for market_id in {*markets(), *(key for (key,) in prices)}:
+        rows, sensed = prices.get((market_id,), []), readings.get((market_id,), [])
+        listed = markets().get(market_id)
+        code = listed.region_code if listed else rows[0]["region_code"]
+        times = [row["event_time"] for row in rows + sensed]
+        result_rows.append(
+            {
+                "market_id": market_id,
+                "name": listed.name if listed else rows[0]["market_name"],
+                "level": listed.level if listed else rows[0]["level"],
+                "region_code": code,
+                "region": provinces()[code].name,
+                "latitude": listed.latitude if listed else None,
+                "longitude": listed.longitude if listed else None,
+                "timezone": provinces()[code].timezone,
+                "commodities": len({row["commodity"] for row in rows}),
+                "last_event_time": max(times) if times else None,
+            }
+        )
+    return result_rows
+
+
+def daily_prices(silver: Silver) -> list[Row]:
+    result_rows = []
+    key = ("commodity", "region_code", "channel", "level", "market_date")
+    for rows in grouped(silver["silver.prices"], *key).values():
+        prices = [row["price_idr"] for row in rows]
+        result_rows.append(
+            rows[0]
+            | {
+                "min_price_idr": min(prices),
+                "median_price_idr": median(prices),
+                "mean_price_idr": fmean(prices),
+                "max_price_idr": max(prices),
+                "observations": len(rows),
+                "markets": len({row["market_id"] for row in rows}),
+            }
+        )
+    return result_rows
+
+
+def monthly_indicators(silver: Silver) -> list[Row]:
+    result_rows = []
+    series = grouped(daily_prices(silver), "commodity", "channel", "level", "region_code")
+    for rows in series.values():
+        by_month = {
+            month: list(of)
+            for month, of in groupby(
+                sorted(rows, key=lambda r: r["market_date"]), key=lambda r: r["market_month"]
+            )
+        }
+        months = months_between(min(by_month), max(by_month))
+        means = [
+            fmean(row["median_price_idr"] for row in by_month[m]) if m in by_month else None for m in months
+        ]
+        for t, month in enumerate(months):
+            if month in by_month:
+                of = {
+                    "days": len(by_month[month]),
+                    "mean_price_idr": means[t],
+                    "prices": "nominal",
+                    "vintage_month": months[-1],
+                }
+                result_rows.append(
+                    rows[0]
+                    | {"market_month": month}
+                    | of
+                    | ifpa_of(means, months, t)
+                    | alps_of(means, months, t)
+                )
+    return result_rows
+
+
+def indicators(silver: Silver) -> list[Row]:
+    days = daily_prices(silver)
+    at = {
+        tuple(row[n] for n in ("commodity", "channel", "level", "region_code", "market_date")): row
+        for row in days
+    }
+    warned = {
+        tuple(row[n] for n in ("commodity", "channel", "level", "region_code", "market_month")): row
+        for row in monthly_indicators(silver)
+    }
+    nation = grouped(days, "commodity", "channel", "level", "market_date")
+    result_rows = []
+    for series, rows in grouped(days, "commodity", "channel", "level", "region_code").items():
+        ordered = sorted(rows, key=lambda row: row["market_date"])
+        for nth, row in enumerate(ordered):
+            peers = [peer["median_price_idr"] for peer in nation[*series[:3], row["market_date"]]]
+            warning = warned.get((*series, month_before(row["market_month"])), {})
+            result_rows.append(
+                row
+                | _changes(at, series, row)
+                | _volatility([day["median_price_idr"] for day in ordered[: nth + 1]])
+                | _nation(row, peers)
+                | _reference(ordered[: nth + 1])
+                | _margin(at, row)
+                | {name: warning.get(name) for name in ("ifpa", "ifpa_class", "alps", "alps_class")}
+                | {
+                    name: warning.get(name) if warning else "no price in the month"
+                    for name in ("ifpa_reason", "alps_reason")
+                }
+            )
+    return result_rows
+
+
+def _changes(at: dict[tuple, Row], series: tuple, row: Row) -> Row:
+    changes: Row = {}
+    for days in (1, 7, 28, 30, 365):
+        before = at.get((*series, row["market_date"] - timedelta(days)))
+        changes[f"change_{days}d_pct"] = (
+            100 * (row["median_price_idr"] / before["median_price_idr"] - 1) if before else None
+        )
+    rise = changes["change_7d_pct"]
+    passed = [name for name, above in LEVELS.items() if rise is not None and rise > above]
+    return changes | {"change_level": None if rise is None else passed[-1] if passed else "normal"}
+
+
+def _volatility(prices: list[float]) -> Row:
+    steps = [math.log(b / a) for a, b in zip(prices, prices[1:], strict=False)]
+    return {"volatility_pct": 100 * stdev(steps[-30:]) if len(steps) >= 30 else None}
+
+
+def _nation(row: Row, peers: list[float]) -> Row:
+    return {
+        "national_price_idr": fmean(peers),
+        "national_gap_pct": 100 * (row["median_price_idr"] / fmean(peers) - 1),
+        "national_weights": "equal",
+        "provinces": len(peers),
+        "dispersion_pct": 100 * stdev(peers) / fmean(peers) if len(peers) > 1 else None,
+    }
+
+
+def _gap(row: Row) -> tuple[str, float, float] | None:
+    """(kind, figure, percent beyond it)."""
+    level = {"retail": "consumer", "modern": "consumer", "producer": "producer"}.get(row["channel"])
+    ceiling = ceiling_on(row["market_date"], row["commodity"], row["region_code"], level) if level else None
+    if ceiling is None or ceiling.bound_idr is None:
+        return None
+    bound = ceiling.bound_idr
+    beyond = row["median_price_idr"] - bound
+    return ceiling.kind, bound, 100 * (beyond if level == "consumer" else -beyond) / bound
+
+
+def _reference(until: list[Row]) -> Row:
+    """Of the last of these days; the others are its past."""
+    here = _gap(until[-1])
+    if here is None:
+        return {"reference_kind": None, "reference_price_idr": None, "gap_pct": None, "days_above": None}
+    run = 0
+    for row in reversed(until):
+        gap = _gap(row)
+        if gap is None:
+            continue
+        if gap[2] <= 0:
+            break
+        run += 1
+    return {"reference_kind": here[0], "reference_price_idr": here[1], "gap_pct": here[2], "days_above": run}
+
+
+def _margin(at: dict[tuple, Row], row: Row) -> Row:
+    producer = at.get((row["commodity"], "producer", row["level"], row["region_code"], row["market_date"]))
+    if row["channel"] != "retail" or producer is None:
+        return {"producer_margin_pct": None}
+    return {
+        "producer_margin_pct": 100
+        * (row["median_price_idr"] - producer["median_price_idr"])
+        / row["median_price_idr"]
+    }
+
+
+RECOMPUTED: dict[str, Callable[[Silver], list[Row]]] = {
+    "gold.live_prices": live_prices,
+    "gold.price_history": price_history,
+    "gold.daily_prices": daily_prices,
+    "gold.markets": markets_seen,
+    "gold.sensors_live": sensors_live,
+    "gold.indicators": indicators,
+    "gold.monthly_indicators": monthly_indicators,
+}

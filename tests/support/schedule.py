@@ -1,0 +1,114 @@
+"""Plugin of pytest: which tests run by default, and which of them share a worker.
+
+The default leaves out tests marked `slow` (on-demand models, the long chaos run); `--slow` runs everything;
+`--fast` runs what needs no broker, no JVM and no trained model. With `-n 2` a group stays on one worker, so
+that a worker has at most one Spark session, one broker and one stack.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+BEGAN = time.monotonic()
+TESTS = Path(__file__).parents[1]
+GOAL_SECONDS = {"default": 14 * 60, "fast": 90, "slow": 25 * 60}
+RUN_ID = "LUMBUNG_TEST_RUN"  # in the environment of every process that a run starts
+# Groups in the order in which they start, the longest first, and the paths below tests/ that belong to them.
+# Tests that use the Spark session are the group "spark" in whatever file. A file that is not named here is a
+# group of its own and starts after these; with `--fast` only such files run.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "stack": ("integration/test_real_sets", "integration/test_poison_verdicts", "integration/test_stack"),
+    "spark": (),
+    "chaos": ("integration/test_chaos",),
+    "how-to": ("docs/test_how_to",),
+    "training": ("ml/test_trainer", "ml/forecasts/test_training_round", "ml/sales"),
+    "fan-out": ("ml/models/test_parallel",),
+    "models": ("ml/models",),
+    "api models": ("serving_api/models",),
+    "api": ("serving_api",),
+    "doors": ("producers",),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lumbung")
+    group.addoption("--fast", action="store_true", help="no broker, no JVM, no training")
+    group.addoption("--slow", action="store_true", help="also what is marked slow")
+
+
+def group_of(item: pytest.Item) -> str:
+    if "spark" in getattr(item, "fixturenames", ()):
+        return "spark"
+    path = item.path.relative_to(TESTS).as_posix()
+    return next((name for name, paths in GROUPS.items() if path.startswith(paths)), path)
+
+
+def is_selected(item: pytest.Item, group: str) -> bool:
+    if item.get_closest_marker("slow") and not item.config.option.slow:
+        return False
+    return not item.config.option.fast or (group not in GROUPS and "broker" not in item.fixturenames)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not requested, group the rest, put groups in the order in which they start."""
+    groups = {item: group_of(item) for item in items}
+    selected = [item for item in items if is_selected(item, groups[item])]
+    if len(selected) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(selected)])
+    places = {name: place for place, name in enumerate(GROUPS)}
+    selected.sort(key=lambda item: places.get(groups[item], len(places)))
+    for item in selected:
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
+    items[:] = selected
+
+
+def is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not is_worker(config):
+        os.environ[RUN_ID] = uuid.uuid4().hex
+
+
+def left_behind(run_id: str) -> Iterator[psutil.Process]:
+    """Processes that the run has started and that are still there."""
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(RUN_ID) == run_id and process.status() != psutil.STATUS_ZOMBIE:
+                yield process
+        except psutil.Error:
+            continue
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what a test or a worker that was killed has left: no process and no port outlives the run."""
+    if is_worker(config):
+        return
+    for process in left_behind(os.environ.pop(RUN_ID, "")):
+        print(f"left behind and ended: pid {process.pid} {' '.join(process.cmdline())[:120]}")
+        process.kill()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The time of a whole run against its goal: information, never a failure."""
+    options = config.option
+    if options.file_or_dir or options.keyword or options.markexpr or options.collectonly:
+        return
+    kind = "fast" if options.fast else "slow" if options.slow else "default"
+    terminalreporter.write_line(
+        f"suite: {minutes(time.monotonic() - BEGAN)}, goal {minutes(GOAL_SECONDS[kind])}"
+    )
+
+
+def minutes(seconds: float) -> str:
+    """As text, e.g. 12 min 40 s."""
+    whole, rest = divmod(round(seconds), 60)
+    return f"{whole} min {rest} s" if whole else f"{rest} s"

@@ -1,0 +1,25 @@
+"""The plugin that groups tests: its paths exist, and processes that a run leaves behind are found."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.schedule import GROUPS, RUN_ID, TESTS, left_behind
+
+
+@pytest.mark.parametrize("group", [name for name, paths in GROUPS.items() if paths])
+def test_every_path_of_a_group_exists(group: str) -> None:
+    for path in GROUPS[group]:
+        assert list(TESTS.glob(f"{path}*")), f"{path}: renamed? its tests would lose their group"
+
+
+def test_process_with_the_mark_of_a_run_is_found() -> None:
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen(sleeper, env={**os.environ, RUN_ID: "another run"}) as process:
+        try:
+            assert [survivor.pid for survivor in left_behind("another run")] == [process.pid]
+        finally:
+            process.kill()
+    assert list(left_behind("another run")) == []
