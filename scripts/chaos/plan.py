@@ -97,6 +97,10 @@ def _entry(
     fields |= {"market_id": place, "commodity": commodity.id, "price": price, "unit": commodity.unit}
     reason = _add_fault(dice, fields, now) if dice.random() < BAD_SHARE else None
     decision, correction = dice.choice(DECISIONS[reason]) if reason else (None, None)
+    if reason == "price_in_band" and decision == "release":
+        # On the newest market day: on an earlier one it would be the last accepted price of its series, and
+        # later prices would rightly be refused as errors of the unit.
+        fields["event_time"] = _local(now - timedelta(seconds=60))
     lands = reason is None or decision in ("release", "correct")
     payload = json.dumps(fields)
     verdict = "silver" if lands else "quarantine"

@@ -136,4 +136,4 @@ def test_client_that_stops_within_a_packet_is_disconnected(monkeypatch: pytest.M
         return answer
 
     assert asyncio.run(stall()) == b"\x20\x02\x00\x00"
-    assert len(ended) == 1 and "not whole" in ended[0]
+    assert len(ended) == 1 and "not complete" in ended[0]
