@@ -97,7 +97,7 @@ class Contract(ContractModel):
     # The module of streaming_jobs/gold that writes a background table; None: the one of the table's name.
     job: str | None = None
     kept_by_rebuild: bool = False
-    # Its newest value tells how new the rows are. A table may have no such column.
+    # Its newest value is how new the rows are. A table may have no such column.
     time_column: str = "event_time"
     # How the API holds the table; None: it is opened when it is requested.
     served: Literal["whole", "by_file"] | None = None

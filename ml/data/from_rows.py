@@ -14,7 +14,7 @@ def panel_from_rows(rows: pd.DataFrame, source: dict[str, Any], lag_days: int = 
     """Panel of rows commodity, region, unit, date, price (rupiah).
 
     Several prices of a series on one day become their median. Carried weekend prices and the days after an
-    outage are removed (ml.data.cleaning). `source` says where the rows came from and is kept with the panel,
+    outage are removed (ml.data.cleaning). `source` is where the rows came from and is kept with the panel,
     with counts of what was removed. `lag_days`: days from a market day to its publication; a price is in the
     column of the day it is known. Raises ValueError when no row holds a date and a price above 0.
     """

@@ -15,7 +15,7 @@ Days = npt.NDArray[np.datetime64]
 
 
 class NothingToLearn(Exception):
-    """There are no prices or listings yet, or too few; the message says which."""
+    """There are no prices or listings yet, or too few; the message names which."""
 
 
 @dataclass(frozen=True)

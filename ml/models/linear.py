@@ -150,7 +150,7 @@ class Linear:
                 yield rows, (pooled + adapted) / spread
 
     def predict(self, panel: Panel, horizons: Sequence[int] = HORIZONS) -> Floats:
-        """(series, horizons) rupiah; other horizons than those of the fit as `prices_from_moves` says."""
+        """(series, horizons) rupiah; other horizons than those of the fit as in `prices_from_moves`."""
         if not self._weights:
             return np.full((len(panel.commodities), len(horizons)), np.nan)
         return predict_known_series(self.series, panel, partial(self._predict, horizons=horizons))

@@ -209,7 +209,7 @@ def reject(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Reject events for good: they stay in quarantine, closed."""
+    """Reject events permanently: they stay in quarantine, closed."""
     filters = {"rule": rule, "kind": kind, "commodity": commodity, "market_id": market, "from": since}
     decide("reject", ids, filters, reason, yes, as_json)
 

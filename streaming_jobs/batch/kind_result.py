@@ -1,4 +1,4 @@
-"""What became of the events of one kind in a batch: the verdict on each, and what decisions resubmitted."""
+"""Outcomes of the events of one kind in a batch: the verdict on each, and what decisions resubmitted."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

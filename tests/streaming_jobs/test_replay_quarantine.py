@@ -34,8 +34,8 @@ def replay_in_process(stream: Stream, *options: str) -> Result:
 
 def test_event_that_passes_a_changed_rule_lands_once(stream: Stream, monkeypatch: pytest.MonkeyPatch):
     old = [price(f"old-{days}", event_time=rfc3339(NOW - timedelta(days=days))) for days in (500, 2000)]
-    quarantined_rows(stream, *old, price("absurd", ABSURD), price("good"))
-    assert stream.silver() == {"good": 1}
+    quarantined_rows(stream, *old, price("absurd", ABSURD), price("valid"))
+    assert stream.silver() == {"valid": 1}
     monkeypatch.setenv("LUMBUNG_VALIDATION__MAX_AGE_DAYS", "1000")
     settings.cache_clear()
     before = stream.rows("gold.reviews"), stream.silver()
@@ -52,13 +52,13 @@ def test_event_that_passes_a_changed_rule_lands_once(stream: Stream, monkeypatch
     done = replay("--rule", "event_time_old")
     assert done.returncode == 0 and "1 decisions published" in done.stderr, done.stderr
     stream.run()
-    assert stream.silver() == {"good": 1, "old-500": 1}
+    assert stream.silver() == {"valid": 1, "old-500": 1}
     assert reviews(stream) == [("old-500", 0, "released", "silver")]
     assert {name for name, _ in stream.quarantine()} == {"old-500", "old-2000", "absurd"}
     again = replay_in_process(stream, "--rule", "event_time_old", "--json")
     assert json.loads(again.stdout)["would_land"] == 0
     stream.run()
-    assert stream.silver() == {"good": 1, "old-500": 1}
+    assert stream.silver() == {"valid": 1, "old-500": 1}
     assert balance_counts(stream) == {"price": (4, 2, 2, 0), "decision": (1, 1, 0, 0)}
 
 

@@ -58,7 +58,7 @@ def balance_counts(stream: Stream) -> dict[str, tuple[int, int, int, int]]:
 def test_released_and_corrected_events_land_and_a_rejected_one_does_not(stream: Stream):
     rows = quarantined_rows(
         stream,
-        price("good"),
+        price("valid"),
         price("high", ABSURD),
         price("odd", commodity="unobtainium"),
         price("bad", -5),
@@ -71,7 +71,7 @@ def test_released_and_corrected_events_land_and_a_rejected_one_does_not(stream: 
     )
     stream.run()
     silver = {row["event_id"]: row for row in stream.rows("silver.prices")}
-    assert set(silver) == {"good", "high", "odd"} and stream.silver()["high"] == 1
+    assert set(silver) == {"valid", "high", "odd"} and stream.silver()["high"] == 1
     assert {"released", "price_in_band"} <= set(silver["high"]["_warnings"]) and silver["high"][
         "price_idr"
     ] == ABSURD
@@ -82,7 +82,7 @@ def test_released_and_corrected_events_land_and_a_rejected_one_does_not(stream: 
         ("odd", 0, "corrected", "silver"),
     ]
     assert balance_counts(stream) == {"price": (4, 3, 1, 0), "decision": (3, 3, 0, 0)}
-    assert {row["event_id"] for row in stream.rows("gold.price_history")} == {"good", "high", "odd"}
+    assert {row["event_id"] for row in stream.rows("gold.price_history")} == {"valid", "high", "odd"}
     days = [row for row in stream.rows("gold.daily_prices") if row["max_price_idr"] == ABSURD]
     assert len(days) == 1 and days[0]["observations"] == 3
     kept = {row["event_id"]: row["payload"] for row in stream.rows("silver.quarantine")}

@@ -51,7 +51,7 @@ def _written_out(row: dict[str, Any], document: dict[str, Any]) -> dict[str, Any
     """
     fields = {
         "event_id": "$id",
-        **document["good"],
+        **document["valid"],
         **row.get("set", {}),
         **{name: "x" * long for name, long in row.get("repeat", {}).items()},
     }

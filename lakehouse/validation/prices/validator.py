@@ -124,7 +124,7 @@ class PriceValidator:
 
 
 class _Batch:
-    """The rows of one call as arrays; each usable row knows its panel and its series."""
+    """The rows of one call as arrays; each usable row has its panel and its series."""
 
     def __init__(self, rows: pa.Table, validator: PriceValidator) -> None:
         if "provider" not in rows.column_names:
