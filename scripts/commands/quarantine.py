@@ -178,40 +178,28 @@ def confirmed(decision: str, count: int) -> bool:
     return typer.confirm(f"{decision} {count} rows?", err=True)
 
 
-@app.command()
-def release(
-    ids: Ids = None,
-    *,
-    reason: Reason,
-    rule: Rule = None,
-    kind: Kind = None,
-    commodity: Commodity = None,
-    market: Market = None,
-    since: Since = None,
-    yes: Yes = False,
-    as_json: AsJson = False,
-) -> None:
-    """Release events: they are validated again, and violations become warnings."""
-    filters = {"rule": rule, "kind": kind, "commodity": commodity, "market_id": market, "from": since}
-    decide("release", ids, filters, reason, yes, as_json)
+def add_decision(decision: str, summary: str) -> None:
+    """Add the command that decides many events alike: by id, or all open rows that match the filters."""
+
+    @app.command(decision, help=summary)
+    def decide_alike(
+        ids: Ids = None,
+        *,
+        reason: Reason,
+        rule: Rule = None,
+        kind: Kind = None,
+        commodity: Commodity = None,
+        market: Market = None,
+        since: Since = None,
+        yes: Yes = False,
+        as_json: AsJson = False,
+    ) -> None:
+        filters = {"rule": rule, "kind": kind, "commodity": commodity, "market_id": market, "from": since}
+        decide(decision, ids, filters, reason, yes, as_json)
 
 
-@app.command()
-def reject(
-    ids: Ids = None,
-    *,
-    reason: Reason,
-    rule: Rule = None,
-    kind: Kind = None,
-    commodity: Commodity = None,
-    market: Market = None,
-    since: Since = None,
-    yes: Yes = False,
-    as_json: AsJson = False,
-) -> None:
-    """Reject events permanently: they stay in quarantine, closed."""
-    filters = {"rule": rule, "kind": kind, "commodity": commodity, "market_id": market, "from": since}
-    decide("reject", ids, filters, reason, yes, as_json)
+add_decision("release", "Release events: they are validated again, and violations become warnings.")
+add_decision("reject", "Reject events permanently: they stay in quarantine, closed.")
 
 
 @app.command()

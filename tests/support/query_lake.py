@@ -2,28 +2,15 @@
 
 import json
 import subprocess
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from deltalake import CommitProperties, write_deltalake
 
-from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.paths import table_path
 from scripts.stack.throwaway import Stack
-
-NOON = datetime(2026, 3, 1, 5, tzinfo=UTC)
-SAMPLES = {
-    "string": "x",
-    "double": 1.0,
-    "int": 0,
-    "bigint": 0,
-    "timestamp": NOON,
-    "date": date(2026, 3, 1),
-    "binary": b"{}",
-}
+from tests.support.written_lake import complete
 
 
 class Lake:
@@ -37,10 +24,9 @@ class Lake:
     def write(self, table: str, rows: list[dict[str, Any]]) -> None:
         """Append rows to a table."""
         contract = contracts()[table]
-        complete = [{c.name: row.get(c.name, SAMPLES.get(c.type)) for c in contract.columns} for row in rows]
         write_deltalake(
             table_path(str(self.home / "lake"), table),
-            pa.Table.from_pylist(complete, schema=arrow_schema(contract)),
+            complete(contract, rows),
             mode="append",
             partition_by=list(contract.partition_by) or None,
             commit_properties=CommitProperties(custom_metadata={"lumbung": json.dumps({"versions": {}})}),

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts
+from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.delta import append_rows
 
 NOON = datetime(2026, 3, 1, 5, tzinfo=UTC)
@@ -19,15 +19,21 @@ SAMPLES = {
     "timestamp": NOON,
     "date": date(2026, 3, 1),
     "binary": b"{}",
+    "array<string>": [],
+    "boolean": True,
 }
-SAMPLES |= {"array<string>": [], "boolean": True}
+
+
+def complete(contract: Contract, rows: Iterable[dict[str, Any]]) -> pa.Table:
+    """Rows of a table; columns not given take a value of their type."""
+    values = [{c.name: row.get(c.name, SAMPLES.get(c.type)) for c in contract.columns} for row in rows]
+    return pa.Table.from_pylist(values, schema=arrow_schema(contract))
 
 
 def write(table: str, rows: Iterable[dict[str, Any]]) -> None:
     """Append rows; columns not given take a value of their type."""
     contract = contracts()[table]
-    whole = [{c.name: row.get(c.name, SAMPLES.get(c.type)) for c in contract.columns} for row in rows]
-    append_rows(contract.table, pa.Table.from_pylist(whole, schema=arrow_schema(contract)), "{}")
+    append_rows(contract.table, complete(contract, rows), "{}")
 
 
 def finish(time: datetime, **more: Any) -> None:

@@ -8,7 +8,8 @@ import pytest
 from lakehouse.contracts.contract import kinds
 from scripts.chaos.plan import Entry, plan
 from scripts.chaos.verify import daily_prices, differences, live_prices
-from tests.support.query_lake import NOON, Lake
+from tests.support.query_lake import Lake
+from tests.support.written_lake import NOON
 
 ENTRIES = plan(1500, 2, datetime(2026, 3, 5, tzinfo=UTC))
 
