@@ -19,6 +19,11 @@ END_TO_END_SECONDS = Histogram(
     buckets=(0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
     registry=REGISTRY,
 )
+REFRESH_FAILURES = Counter(
+    "lumbung_snapshot_refresh_failures",
+    "Rounds of refreshes that could not read everything",
+    registry=REGISTRY,
+)
 DOOR_EVENTS = Counter("lumbung_door_events", "Events received over HTTP", ["outcome"], registry=REGISTRY)
 PREDICTIONS = Counter("lumbung_predictions", "Predictions returned", ["cached"], registry=REGISTRY)
 RECENT_REQUESTS = 5000  # percentiles are of the newest

@@ -35,6 +35,11 @@ class StreamCollector(Collector):
             "Events in minus events accounted for",
             value=totals["difference"],
         )
+        yield GaugeMetricFamily(
+            "lumbung_snapshot_age_seconds",
+            "Seconds since all served tables were last read without an error",
+            value=self._snapshots.age_seconds,
+        )
         rows = self._snapshots.count("silver.quarantine")
         decided = self._reviews.read()[0].count
         yield GaugeMetricFamily(

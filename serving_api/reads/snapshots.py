@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
@@ -24,6 +24,7 @@ from serving_api.http import metrics
 
 log = logging.getLogger("lumbung.api")
 CACHED_VALUES = 2000
+STALE_SECONDS = 30.0  # without one complete round of refreshes; a round that loads large tables takes seconds
 Value = TypeVar("Value")
 # Table id, and when the commit of the version was written: a table that is created again starts at version 0.
 Identity = tuple[str, int | None]
@@ -102,8 +103,8 @@ class Snapshots:
         self._on_request: dict[str, Snapshot] = {}
         self.stream: StreamStatus | None = None
         self.caught_up_at: datetime | None = None
-        self.loaded = False
-        self.failure: str | None = None
+        self.failure: str | None = "tables are being opened"
+        self._refreshed_at = time.monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
 
@@ -122,24 +123,58 @@ class Snapshots:
 
     def _run(self) -> None:
         while not self._stopping.wait(self._pause_seconds):
-            self.refresh()
+            try:
+                self.refresh()
+            except BaseException as error:  # a panic of delta-rs is no Exception; this thread must not end
+                self._report([f"round: {type(error).__name__}"])
+                log.exception("a round of refreshes failed")
 
     def refresh(self) -> None:
-        """Load new versions. A table that cannot be read keeps its last snapshot, and `failure` names it."""
+        """Load new versions. What cannot be read keeps its last state, and `failure` names it.
+
+        Any error is possible here: no free file descriptor, a table in the midst of being replaced.
+        """
+        steps: dict[str, Callable[[], None]] = {
+            table: partial(self._refresh_table, table) for table in self._followed
+        }
+        steps["status of the stream"] = self._read_stream_status
         failures = []
-        for table, current in self._followed.items():
+        for name, step in steps.items():
             try:
-                newer = self._newer(table, current)
-                if newer is not None:
-                    if table in self._prepare:
-                        self._prepare[table](newer)
-                    self._followed[table] = newer
-            except (DeltaError, OSError, pa.ArrowException) as error:
-                failures.append(f"{table}: {type(error).__name__}")
-                log.warning("%s cannot be read: %s", table, error)
+                step()
+            except Exception as error:
+                failures.append(f"{name}: {type(error).__name__}")
+                known = self.failure is not None and failures[-1] in self.failure
+                log.log(logging.DEBUG if known else logging.WARNING, "%s cannot be read", name, exc_info=True)
+        self._report(failures)
+
+    def _report(self, failures: list[str]) -> None:
+        """Keep the outcome of a round for health, readiness and metrics."""
         self.failure = "; ".join(failures) or None
-        self.loaded = not failures
-        self._read_stream_status()
+        if failures:
+            metrics.REFRESH_FAILURES.inc()
+        else:
+            self._refreshed_at = time.monotonic()
+
+    @property
+    def age_seconds(self) -> float:
+        """Seconds since the end of the last round that read everything."""
+        return round(time.monotonic() - self._refreshed_at, 3)
+
+    @property
+    def staleness(self) -> str | None:
+        """Why the snapshots are not current, with their age; None when they are."""
+        if self.failure is None and self.age_seconds < STALE_SECONDS:
+            return None
+        reason = self.failure or "a round of refreshes does not end"
+        return f"snapshots are {self.age_seconds:.1f} s old: {reason}"
+
+    def _refresh_table(self, table: str) -> None:
+        newer = self._newer(table, self._followed[table])
+        if newer is not None:
+            if table in self._prepare:
+                self._prepare[table](newer)
+            self._followed[table] = newer
 
     def _newer(self, table: str, current: Snapshot) -> Snapshot | None:
         """The snapshot of a version newer than `current`, None when there is none."""

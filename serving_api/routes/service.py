@@ -39,25 +39,27 @@ BASELINE = "naive"  # needs no training
 
 @router.get("/health", response_model=Health, responses=problems(503), summary="State of each part")
 async def health(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Response:
-    """503 only when this service cannot read its tables.
+    """503 only when this service cannot read its tables; it then serves what it read last, and names its age.
 
     `models` is `off` until something has been forecast.
     """
+    stale = snapshots.staleness
+    age = {"snapshot_age_seconds": snapshots.age_seconds}
     services = {
         "kafka": "ok" if await kafka.reachable() else "down",
         "pipeline": pipeline_state(snapshots),
-        "tables": "ok" if snapshots.loaded else "down",
+        "tables": "down" if stale else "ok",
         "models": "ok" if snapshots.count("gold.forecasts") else "off",
         "identity": "off",
     }
-    if services["tables"] == "down":
-        reason = snapshots.failure or "tables are being opened"
-        raise Problem("warming-up", reason=reason, extensions={"services": services})
+    if stale:
+        raise Problem("warming-up", reason=stale, extensions={"services": services, **age})
     body = {
         "status": "ok" if set(services.values()) <= {"ok", "off"} else "degraded",
         "version": product_version(),
         "uptime_seconds": metrics.uptime_seconds(),
         "services": services,
+        **age,
     }
     return json_response(body, cache=UNCACHED)
 
@@ -75,8 +77,9 @@ async def readyz(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Respo
     kafka_ready = await kafka.reachable()
     disk_ready = free > DISK_MIN_BYTES
     kafka_detail = None if kafka_ready else f"no response from {settings().kafka.bootstrap}"
+    stale = snapshots.staleness
     parts: dict[str, dict[str, Any]] = {
-        "tables": {"ready": snapshots.loaded, "detail": snapshots.failure},
+        "tables": {"ready": stale is None, "detail": stale},
         "kafka": {"ready": kafka_ready, "detail": kafka_detail},
         "disk": {"ready": disk_ready, "detail": None if disk_ready else f"{free >> 20} MiB free"},
     }

@@ -22,12 +22,16 @@ class Health(BaseModel):
                 "models": "ok",
                 "identity": "off",
             },
+            "snapshot_age_seconds": 0.1,
         }
     )
     status: Literal["ok", "degraded"]
     version: str
     uptime_seconds: float = Field(ge=0)
     services: dict[str, Literal["ok", "degraded", "down", "off"]]
+    snapshot_age_seconds: float = Field(
+        ge=0, description="since all served tables were last read without an error"
+    )
 
 
 class Liveness(BaseModel):
