@@ -26,7 +26,7 @@ class BatchOffsets:
 
     @property
     def time(self) -> datetime:
-        """`ingested_at` of the batch's rows."""
+        """When the batch was planned, by the clock of then; the same when it is retried."""
         return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
 
     @property

@@ -28,7 +28,8 @@ def starting_after_file() -> Path:
 def records(spark: SparkSession) -> DataFrame:
     """Rows of bronze.events from all topics.
 
-    `ingested_at` is the batch's time, the same when it is retried.
+    `ingested_at` is when the batch was planned, the same when it is retried; the writer corrects it after a
+    step back of the clock.
     """
     start = starting_offsets_file()
     source = (

@@ -17,9 +17,10 @@ from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.event import kind_of_topic
-from lakehouse.io.checkpoint import BatchOffsets, batch_offsets
+from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.delta import BatchTag, append_frame, append_rows, cached_table, tags_of
 from lakehouse.times import rfc3339
+from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, with_batch_time
 from streaming_jobs.batch.counts import balance_row, quality_rows
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
 from streaming_jobs.batch.event_index import DUPLICATE, EventIds, batch_tag
@@ -47,6 +48,7 @@ class BatchWriter:
         self._gold = FoldedGold()
         self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="append")
         self._first = True  # only the first batch after a start may have been written in part
+        self._last_time: datetime | None = None
 
     def __call__(self, frame: DataFrame, batch_id: int) -> None:
         """One batch. `frame`: rows of bronze.events."""
@@ -55,8 +57,14 @@ class BatchWriter:
         if not offsets.rows:
             return
         if self._first:
-            self._judge.load(offsets.time)
-            self._decisions.load(offsets.time)
+            self._last_time = newest_other_batch(self._stream_id, batch_id)
+        time_of_batch = batch_time(offsets.time, self._last_time)
+        if time_of_batch != offsets.time:
+            log.warning("the clock went back to %s: batch %d gets %s", offsets.time, batch_id, time_of_batch)
+            frame = with_batch_time(frame, time_of_batch)  # not always: it costs a plan a batch
+        if self._first:
+            self._judge.load(time_of_batch)
+            self._decisions.load(time_of_batch)
         tag = BatchTag(self._stream_id, batch_id, offsets.end)
         files = 1 if sum(offsets.rows.values()) <= settings().stream.small_batch_events else 2
         bronze = frame.persist()
@@ -67,7 +75,7 @@ class BatchWriter:
             index_tag = batch_tag(self._stream_id, batch_id)
             present = list(dict.fromkeys(kind_of_topic(topic) for topic in offsets.rows))
             results, applied = judge_all(
-                self._judge, self._decisions, bronze, present, index_tag, offsets.time, self._pool.map
+                self._judge, self._decisions, bronze, present, index_tag, time_of_batch, self._pool.map
             )
             appends += self._append_verdicts(results, tag, files)
             for append in appends:
@@ -76,7 +84,7 @@ class BatchWriter:
             failpoint("stream.after_silver")
             self._gold.update(accepted_tables(results), tag)
             failpoint("stream.after_gold")
-            self._count(results, applied, tag, offsets)
+            self._count(results, applied, tag, time_of_batch)
             failpoint("stream.before_state")
             self._ids.commit(self._stream_id, batch_id)
             failpoint("stream.after_state")
@@ -85,6 +93,7 @@ class BatchWriter:
                 result.frame.unpersist()
             bronze.unpersist()
         self._first = False
+        self._last_time = time_of_batch
         self._report(results, tag, time.monotonic() - began)
 
     def _append_verdicts(
@@ -138,7 +147,7 @@ class BatchWriter:
         results: list[KindResult],
         applied: list[AppliedDecision],
         tag: BatchTag,
-        offsets: BatchOffsets,
+        time_of_batch: datetime,
     ) -> None:
         """Counts are written last: a batch that is in gold.balance is done in every table."""
         judge = self._judge
@@ -149,7 +158,7 @@ class BatchWriter:
                 for row in quality_rows(result, judge.rules[result.kind], judge.rule_set, tag)
             ],
             "gold.reviews": review_rows(applied, results),
-            "gold.balance": [balance_row(result, tag, offsets.time) for result in results],
+            "gold.balance": [balance_row(result, tag, time_of_batch) for result in results],
         }
         for table, rows in counted.items():
             if rows and not self._written(table, tag):

@@ -1,0 +1,66 @@
+"""The clock goes back between two batches: every batch still reaches every table."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from lakehouse.io import checkpoint
+from lakehouse.times import rfc3339
+from streaming_jobs.batch.batch_time import STEP, batch_time
+from streaming_jobs.gold.quality_hourly import QualityHourly
+from streaming_jobs.gold.silent_series import SilentSeries
+from tests.streaming_jobs.conftest import NOW, Stream, price, reading
+
+BACK = timedelta(minutes=6)
+NOON = datetime(2026, 3, 1, 5, tzinfo=UTC)
+
+
+def test_batch_time_follows_the_clock_forward_and_never_goes_back():
+    assert batch_time(NOON, None) == NOON
+    assert batch_time(NOON, NOON - BACK) == NOON
+    assert batch_time(NOON - BACK, NOON) == NOON + STEP
+    assert batch_time(NOON, NOON) == NOON + STEP
+
+
+def run_with_clock_set_back(stream: Stream) -> None:
+    """Plan the next batch by a clock 6 minutes behind, crash after its first table, and run it again."""
+    stream.crash("stream.before_bronze")  # now the batch is planned, with its time in the checkpoint
+    file = checkpoint.checkpoint_dir() / "offsets" / str(checkpoint.planned_batches()[-1])
+    version, metadata_line, *sources = file.read_text().splitlines()
+    metadata = json.loads(metadata_line)
+    metadata["batchTimestampMs"] -= BACK // timedelta(milliseconds=1)
+    file.write_text("\n".join([version, json.dumps(metadata), *sources]))
+    (file.parent / f".{file.name}.crc").unlink(missing_ok=True)
+    stream.crash("stream.after_bronze.events")
+    stream.run()
+
+
+def refresh_background_gold() -> None:
+    SilentSeries().refresh()
+    QualityHourly().refresh()
+
+
+def test_batches_after_a_step_back_of_the_clock_reach_every_table(stream: Stream):
+    stream.send(price("a"), price("a2", 11600))
+    stream.send(reading("s1", crowd_count=1), kind="sensor")
+    stream.run()
+    refresh_background_gold()
+    stream.send(price("b", 11700), price("c", -1))
+    later = NOW + timedelta(seconds=30)
+    stream.send(reading("s2", crowd_count=2, event_time=rfc3339(later)), kind="sensor")
+    run_with_clock_set_back(stream)
+    refresh_background_gold()
+
+    balance = sorted(stream.rows("gold.balance"), key=lambda row: row["batch_id"])
+    first, second = dict.fromkeys(row["ingested_at"] for row in balance)
+    assert second == first + STEP  # what validators, decisions and a rebuild load is in order of arrival
+    in_bronze = {row["event_id"]: row["ingested_at"] for row in stream.rows("bronze.events")}
+    assert in_bronze == {"a": first, "a2": first, "s1": first, "b": second, "c": second, "s2": second}
+    assert {row["quarantined_at"] for row in stream.rows("silver.quarantine")} == {second}
+    assert set(stream.silver()) == {"a", "a2", "b"}
+    assert {row["event_id"] for row in stream.rows("gold.price_history")} == {"a", "a2", "b"}
+    (day,) = stream.rows("gold.daily_prices")
+    assert day["observations"] == 3
+    hours = [row for row in stream.rows("gold.quality_hourly") if row["rule"] == "price_positive"]
+    assert (sum(row["batches"] for row in hours), sum(row["evaluated"] for row in hours)) == (2, 4)
+    (device,) = [row for row in stream.rows("gold.silent_series") if row["series_kind"] == "device"]
+    assert (device["last_event_time"], device["clock"]) == (later, second)
