@@ -44,6 +44,7 @@ class MqttKnobs(BaseModel):
 class LandingKnobs(BaseModel):
     dir: Path
     settle_seconds: float
+    watch_done_seconds: float = Field(ge=0)
 
 
 class StreamKnobs(BaseModel):

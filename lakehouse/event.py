@@ -171,9 +171,14 @@ def event_id_of(payload: Any, body: bytes, source: str) -> str:
     return f"u-{uuid.uuid4().hex}"
 
 
-def file_event_id(name: str, content_sha256: str, position: str) -> str:
-    """Id of a file's row or cell from name, content and position: a second replay is recognised."""
-    return "f-" + hashlib.sha256(f"{name}\0{content_sha256}\0{position}".encode()).hexdigest()[:32]
+def file_event_id(name: str, position: str, row: bytes, above: bytes = b"") -> str:
+    """Id of a file's row or cell: the same when the file is sent again or has grown.
+
+    `above`: digest of the rows up to this one, for a row without a time of its own. Without it, the same
+    price in tomorrow's file of the same name would be taken for today's.
+    """
+    digest = hashlib.sha256(f"{name}\0{position}\0".encode() + above + row)
+    return "f-" + digest.hexdigest()[:32]
 
 
 def lenient_payload(body: bytes) -> Any:

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,12 @@ class Unreadable(ValueError):
     """A file that cannot be read past some row; the message names file and row."""
 
 
+def digest_of(path: Path) -> str:
+    """SHA-256 of the file's bytes."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 class FileEvents:
     """The events of one file, in its order (wide: by time within a row)."""
 
@@ -26,8 +33,7 @@ class FileEvents:
         self.path = path
         self.name = path.name.encode("utf-8", "replace").decode()  # a name need not be text; headers must
         self.format = source_format
-        with path.open("rb") as content:
-            self.sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        self.sha256 = digest_of(path)
 
     def rows(self) -> Iterator[Row]:
         """Every row or cell of the file. Raises Unreadable."""
@@ -37,14 +43,18 @@ class FileEvents:
                 return
             rows_of = reader(self.format, header, self.format.origins(self.path))
             before = 0.0
+            above = hashlib.sha256()
             for number, cells in numbered:
+                above.update("\0".join((*cells, "\n")).encode("utf-8", "surrogateescape"))
                 if len(cells) != len(header):
                     payload: Payload = {"raw_row": self.format.delimiter.join(cells)}
-                    yield Row(self.format.events[0].kind, str(number), before, payload)
+                    yield Row(self.format.events[0].kind, str(number), before, payload, above.digest())
                     continue
                 rows = rows_of(number, cells, before)
                 before = rows[-1].time  # a row whose time is unreadable keeps its place in the file
-                yield from rows
+                for row in rows:
+                    has_time = row.payload is None or "event_time" in row.payload
+                    yield row if has_time else replace(row, above=above.digest())
 
     def count(self) -> int:
         """How many rows `rows` yields, without converting them. Raises Unreadable."""
@@ -78,13 +88,14 @@ class FileEvents:
     def event(self, row: Row) -> Event:
         """The event of a row with a payload. Bytes that are not UTF-8 are kept as they are in the file."""
         payload = row.payload or {}
+        value = COMPACT.encode(payload).encode("utf-8", "surrogateescape")
         own_id = payload.get("event_id")
         has_id = isinstance(own_id, str) and EVENT_ID.fullmatch(own_id)
         return Event(
             kind=row.kind,
             key=series_key(row.kind, payload, self.name).encode("utf-8", "replace").decode(),
-            value=COMPACT.encode(payload).encode("utf-8", "surrogateescape"),
-            event_id=str(own_id) if has_id else file_event_id(self.name, self.sha256, row.position),
+            value=value,
+            event_id=str(own_id) if has_id else file_event_id(self.name, row.position, value, row.above),
             source=f"file:{self.name}#{row.position}",
             received_at=datetime.now(UTC),
         )

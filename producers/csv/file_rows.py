@@ -20,6 +20,7 @@ class Row:
     position: str  # "<row>", "<row>:<column>" or "<row>:<kind>:<n>", rows counted from 1 below the header
     time: float
     payload: Payload | None
+    above: bytes = b""  # digest of the file's rows up to this one, when the payload has no time of its own
 
 
 # (number of the row, its cells, time of the previous row) -> rows

@@ -1,7 +1,6 @@
 """The watched folder: a complete file is sent and moved to done/, one of an unknown format to refused/."""
 
 import logging
-import os
 import signal
 import sys
 import threading
@@ -17,14 +16,13 @@ from conf.runtime.logs import configure_logging
 from conf.settings import settings
 from lakehouse.io.kafka import NotAcknowledged
 from producers.csv.file_events import FileEvents, Unreadable
+from producers.csv.landing import PUT_OFF_SECONDS, Landing
 from producers.csv.source_format import FormatError, Unmatched, format_of
 from producers.publish import KafkaSink
 
 log = logging.getLogger("lumbung.folder")
 SCAN_SECONDS = 5.0  # a file system without change events (a network share) is scanned this often
 RETRY_SECONDS = 2.0
-NAME_CHARACTERS = 200  # of a file name, so that a suffix still fits
-PUT_OFF_SECONDS = 60.0  # for a file that the system does not let us read or move
 
 
 class ChangeHandler(FileSystemEventHandler):
@@ -38,64 +36,6 @@ class ChangeHandler(FileSystemEventHandler):
             self._changed.set()
 
 
-class Landing:
-    """The files of the folder, oldest first."""
-
-    def __init__(self, folder: Path, settle_seconds: float) -> None:
-        self._folder = folder
-        self._settle_seconds = settle_seconds
-        self._seen: dict[Path, tuple[int, float]] = {}  # size, and since when the file has it
-        for place in (folder, folder / "done", folder / "refused"):
-            place.mkdir(parents=True, exist_ok=True)
-
-    def complete(self) -> list[Path]:
-        """Files whose size has not changed for the settling time."""
-        now = time.monotonic()
-        files = self._files()
-        self._seen = {path: seen for path, seen in self._seen.items() if path in files}
-        for path in files:
-            size = path.stat().st_size
-            if self._seen.get(path, (-1, 0.0))[0] != size:
-                self._seen[path] = (size, now)
-        settled = [path for path in files if now - self._seen[path][1] >= self._settle_seconds]
-        return sorted(settled, key=lambda path: (path.stat().st_mtime_ns, path.name))
-
-    def _files(self) -> list[Path]:
-        """Files in the folder and below it (a folder's name may identify a format), except hidden ones."""
-        files = []
-        for folder, subfolders, names in os.walk(self._folder):
-            results = ("done", "refused") if Path(folder) == self._folder else ()
-            subfolders[:] = [name for name in subfolders if name not in results and not name.startswith(".")]
-            files += [Path(folder) / name for name in names if not name.startswith(".")]
-        return [path for path in files if path.is_file()]
-
-    @property
-    def unsettled(self) -> bool:
-        """Whether files wait until their size has settled."""
-        return bool(self._seen)
-
-    def move(self, path: Path, subfolder: str, reason: str | None = None) -> Path:
-        """Move to the same relative folder of done/ or refused/, under a free name, next to the reason."""
-        folder = self._folder / subfolder / path.parent.relative_to(self._folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / path.name
-        nth = 1
-        while target.exists():
-            target = folder / f"{path.stem[:NAME_CHARACTERS]}.{nth}{path.suffix}"
-            nth += 1
-        if reason:
-            target.with_name(target.name[:NAME_CHARACTERS] + ".reason.txt").write_text(
-                reason + "\n", encoding="utf-8"
-            )
-        path.rename(target)
-        self._seen.pop(path, None)
-        return target
-
-    def put_off(self, path: Path) -> None:
-        """Skip the file for a while, so that it does not block the others."""
-        self._seen[path] = (path.stat().st_size, time.monotonic() + PUT_OFF_SECONDS)
-
-
 def send_file(path: Path, landing: Landing, sink: KafkaSink, stopping: threading.Event) -> None:
     """Send a file and move it.
 
@@ -106,7 +46,6 @@ def send_file(path: Path, landing: Landing, sink: KafkaSink, stopping: threading
         refuse(path, landing, file_format.reason)
         return
     began = time.monotonic()
-    before = path.stat()
     file = FileEvents(path, file_format)
     sent_before = sink.sent
     dead_letters_before = sink.dead_letters
@@ -124,11 +63,9 @@ def send_file(path: Path, landing: Landing, sink: KafkaSink, stopping: threading
         refuse(path, landing, f"{error}\nthe {sink.sent - sent_before} events before it were sent")
         return
     sink.flush()
-    after = path.stat()
-    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        log.warning("%s changed while it was sent; it is sent again as a new file", file.name)
+    target = landing.finish(path, file.sha256)
+    if target is None:
         return
-    target = landing.move(path, "done")
     log.info(
         "%s: %d events, %d of them dead letters; %d rows without a value; %.2f s",
         printable(target.name),
@@ -156,6 +93,7 @@ def watch(landing: Landing, changed: threading.Event, stopping: threading.Event)
     while not stopping.is_set():
         changed.clear()
         try:
+            landing.take_back()
             send_complete(landing, sink, stopping)
         except NotAcknowledged as error:
             log.warning("Kafka did not acknowledge (%s); the file is sent again", error)

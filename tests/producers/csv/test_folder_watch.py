@@ -11,7 +11,10 @@ import pytest
 from lakehouse.event import DEAD_LETTERS, Event, parse_time
 from lakehouse.io.kafka import NotAcknowledged
 from producers.csv import folder_watch
-from producers.csv.folder_watch import Landing, send_file
+from producers.csv.file_events import FileEvents
+from producers.csv.folder_watch import send_file
+from producers.csv.landing import Landing
+from producers.csv.source_format import SourceFormat, format_of
 from producers.publish import KafkaSink
 from tests.conftest import Broker, headers_of
 from tests.producers.csv.test_replay import LONG, appears, watcher
@@ -96,9 +99,78 @@ def test_rows_added_while_a_file_is_sent_are_sent_too(broker: Broker, home: Path
     assert path.exists()
     send_file(path, landing, KafkaSink(), threading.Event())
     assert not path.exists()
-    assert (
-        len(broker.records(since, "lumbung.price", 3)) == 3
-    )  # the first row twice: the file is a different one now
+    records = broker.records(since, "lumbung.price", 3)
+    assert len(records) == 3
+    assert len({headers_of(record)["event_id"] for record in records}) == 2, "a row that is sent again"
+
+
+def ids_of(path: Path, content: str) -> list[str]:
+    path.write_text(content)
+    file_format = format_of(path)
+    assert isinstance(file_format, SourceFormat)
+    file = FileEvents(path, file_format)
+    return [file.event(row).event_id for row in file.rows()]
+
+
+TIMED = (
+    f"{LONG}\nPASAR-001,garam,1,,2024-01-01T08:00:00+07:00,\nPASAR-001,garam,2,,2024-01-02T08:00:00+07:00,\n"
+)
+UNTIMED = f"{LONG}\nPASAR-001,garam,1,,,\nPASAR-001,garam,1,,,\n"
+
+
+@pytest.mark.parametrize("content", [TIMED, UNTIMED], ids=["with times", "without times"])
+def test_ids_of_rows_stay_when_a_file_grows_or_is_sent_again(tmp_path: Path, content: str):
+    path = tmp_path / "prices.csv"
+    first = ids_of(path, content)
+    assert len(set(first)) == 2, "equal rows of one file are two events"
+    assert ids_of(path, content) == first
+    grown = ids_of(path, content + "PASAR-001,garam,3,,,\n")
+    assert grown[:2] == first and len(set(grown)) == 3
+    assert set(ids_of(tmp_path / "other.csv", content)).isdisjoint(first)
+
+
+def test_other_rows_under_the_same_file_name_have_other_ids(tmp_path: Path):
+    path = tmp_path / "prices.csv"
+    timed = ids_of(path, TIMED)
+    corrected = ids_of(path, TIMED.replace("garam,1,", "garam,9,"))
+    assert corrected[0] != timed[0] and corrected[1] == timed[1], "only the corrected row is another event"
+    monday = ids_of(path, f"{LONG}\nPASAR-001,garam,1,,,\nPASAR-002,garam,5,,,\n")
+    tuesday = ids_of(path, f"{LONG}\nPASAR-001,garam,2,,,\nPASAR-002,garam,5,,,\n")
+    assert set(monday).isdisjoint(tuesday), "without a time, the same price on another day is another event"
+
+
+def test_file_that_is_open_for_writing_is_not_complete(lone_home: Path):
+    landing = Landing(lone_home / "landing", 0.0)
+    path = lone_home / "landing" / "paused.csv"
+    with path.open("ab") as out:
+        out.write(ONE_ROW)
+        out.flush()
+        assert landing.complete() == []
+    with path.open("rb"):
+        assert landing.complete() == [path], "a reader does not matter"
+
+
+def test_rows_written_after_the_move_are_sent_under_the_first_ids(
+    broker: Broker, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A writer that cannot be seen, in another container or on a network share, keeps its descriptor."""
+    monkeypatch.setattr("producers.csv.landing.open_for_writing", lambda paths: {})
+    since, sink = broker.ends(), KafkaSink()
+    landing = Landing(home / "landing", 0.0)
+    path = home / "landing" / "late.csv"
+    with path.open("ab") as out:
+        out.write(ONE_ROW)
+        out.flush()
+        folder_watch.send_complete(landing, sink, threading.Event())
+        assert (home / "landing" / "done" / "late.csv").exists() and not path.exists()
+        landing.take_back()
+        assert not path.exists(), "nothing was written since"
+        out.write(b"PASAR-001,garam,2,,,\n")
+    landing.take_back()
+    assert path.exists() and not (home / "landing" / "done" / "late.csv").exists()
+    folder_watch.send_complete(landing, sink, threading.Event())
+    records = broker.records(since, "lumbung.price", 3)
+    assert len(records) == 3 and len({headers_of(record)["event_id"] for record in records}) == 2
 
 
 def test_unreadable_file_is_put_off_and_the_next_is_sent(
