@@ -1,4 +1,4 @@
-"""The time of a batch, `ingested_at` of its rows: later than that of every batch before, whatever the clock."""
+"""The time of a batch, `ingested_at` of its rows: later than that of every batch before it."""
 
 from datetime import datetime, timedelta
 
