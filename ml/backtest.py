@@ -16,6 +16,7 @@ from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import Refused, hold
 from conf.settings import settings
 from ml.data.panel import NothingToLearn, Panel
+from ml.models.parallel import WorkerDied, end_on_sigterm
 from ml.progress import TrainingProgress
 
 if TYPE_CHECKING:  # evaluation is imported when a backtest runs: a refusal or a usage error answers at once
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     """Exit code: 0 done, 1 a champion loses to naive, 2 wrong usage, 3 no data, 5 a training round runs."""
     options = argument_parser().parse_args(arguments)
     progress = TrainingProgress()
+    end_on_sigterm()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ["KERAS_BACKEND"] = "jax"
     try:
@@ -70,6 +72,9 @@ def main(arguments: Sequence[str]) -> int:
     except NothingToLearn as nothing:
         progress.print(f"nothing to learn from: {nothing}")
         return ExitCode.MISSING
+    except WorkerDied as death:
+        progress.print(str(death))
+        return ExitCode.FAILED
     except ValueError as error:
         progress.print(str(error))
         return ExitCode.USAGE

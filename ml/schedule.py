@@ -1,6 +1,7 @@
 """When a training round is due, from the notes of the last rounds and one column of gold.daily_prices."""
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,10 +11,12 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.runtime.status_files import read_json, write_json
+from conf.runtime.status_files import read_json, write_json, write_status
 from conf.settings import settings
 from lakehouse.io.delta import inputs_fingerprint, open_if_exists
+from lakehouse.io.process_status import TRAINING_FAULTS, status_file, training_faults
 
+log = logging.getLogger("lumbung.training")
 DAILY_PRICES = "gold.daily_prices"
 LISTINGS = "silver.listings"
 # Knobs of training that say when and where a round runs. No model changes with them.
@@ -136,13 +139,30 @@ def waits_after_failure(kind: str, now: datetime) -> bool:
 
 
 def note_failure(kind: str) -> None:
-    """Note that a round of this kind has failed now."""
+    """Note that a round of this kind has failed now, and count it."""
     write_note(f"failure-{kind}")
+    _count(failed_rounds=1, open=[*training_faults()["open"], kind])
+
+
+def note_dead_worker() -> None:
+    """Count a worker process that died; /health is degraded until a round succeeds."""
+    log.warning("a worker process of training died; its blocks are computed again in a new pool")
+    _count(dead_workers=1, open=[*training_faults()["open"], "worker"])
 
 
 def clear_failure(kind: str) -> None:
     """Forget the failure: a round of this kind has succeeded."""
     _note_file(f"failure-{kind}").unlink(missing_ok=True)
+    if training_faults()["open"]:
+        _count(open=[fault for fault in training_faults()["open"] if fault not in (kind, "worker")])
+
+
+def _count(open: list[str], failed_rounds: int = 0, dead_workers: int = 0) -> None:
+    """Add to the counts that /metrics shows, and set what is not made good yet."""
+    faults = training_faults()
+    faults["failed_rounds"] += failed_rounds
+    faults["dead_workers"] += dead_workers
+    write_status(status_file(TRAINING_FAULTS), {**faults, "open": sorted(set(open))})
 
 
 def reset_drift() -> None:

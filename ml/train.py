@@ -3,12 +3,10 @@
 import argparse
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from types import FrameType
 from typing import IO
 
 from conf.runtime.exit_codes import ExitCode
@@ -18,6 +16,7 @@ from conf.settings import settings
 from lakehouse.io import training_jobs
 from ml import schedule, trainer
 from ml.data.panel import NothingToLearn
+from ml.models.parallel import WorkerDied, end_on_sigterm
 
 log = logging.getLogger("lumbung.training")
 LOCK_RETRY_SECONDS = 1.0
@@ -78,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
         return trainer.main([options.kind] if options.kind else ["price", "sales"])
     if options.if_changed and not options.kind:
         trainer.run_queued_jobs()
-    signal.signal(signal.SIGTERM, _exit_on_signal)
+    end_on_sigterm()
     try:
         lock = _acquire_lock(wait=bool(options.job))
     except Refused as refusal:
@@ -103,11 +102,6 @@ def _acquire_lock(wait: bool) -> IO[str]:
             if not wait:
                 raise
             time.sleep(LOCK_RETRY_SECONDS)
-
-
-def _exit_on_signal(signum: int, frame: FrameType | None) -> None:
-    """End as a failing round does: its run is marked as failed, and what it has computed is kept."""
-    raise SystemExit(128 + signum)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -140,8 +134,9 @@ def _rounds(options: argparse.Namespace) -> int:
             print(f"sales: {nothing}", file=sys.stderr)
         except Exception as failure:  # noqa: BLE001  (reported to the training job; champions are unchanged)
             log.exception("the %s round failed; champions are unchanged", kind)
+            readable = isinstance(failure, ValueError | WorkerDied)
+            reason = f": {failure}" if readable else "; see the trainer's log"
             schedule.note_failure(kind)
-            reason = f": {failure}" if isinstance(failure, ValueError) else "; see the trainer's log"
             _fail_job(options.job, f"the round failed ({type(failure).__name__}){reason}")
             code = ExitCode.FAILED
         else:

@@ -116,6 +116,8 @@ class Trainer:
         failure = None if ended_well else f"the round ended with exit code {child.returncode}"
         if failure:
             log.warning(failure)
+            if child.returncode < 0:  # killed: it could not note its failure itself
+                schedule.note_failure(arguments[0])
         rounds = self._status["rounds"] + 1
         self.update_status(state="waiting", round=None, rounds=rounds, failure=failure)
         return failure

@@ -9,6 +9,7 @@ from conf.settings import settings
 STREAM = "progress.json"
 BACKGROUND_GOLD = "background_gold.json"
 TRAINER = "trainer.json"
+TRAINING_FAULTS = "training_faults.json"
 
 
 class StreamStatus(TypedDict):
@@ -57,6 +58,14 @@ class TrainerStatus(TypedDict):
     updated_at: str
 
 
+class TrainingFaults(TypedDict):
+    """What went wrong in training rounds since the home was made."""
+
+    failed_rounds: int
+    dead_workers: int  # worker processes that were killed, mostly for want of memory
+    open: list[str]  # price, sales, worker: no later round has succeeded yet
+
+
 def status_file(name: str, state_dir: Path | None = None) -> Path:
     """Path of one of the files above; `state_dir`: of another home."""
     return (state_dir or settings().state_dir) / name
@@ -75,3 +84,9 @@ def background_gold_status(state_dir: Path | None = None) -> BackgroundGoldStatu
 def trainer_status(state_dir: Path | None = None) -> TrainerStatus | None:
     """The last status of the trainer; None before its first start."""
     return cast(TrainerStatus | None, read_json(status_file(TRAINER, state_dir)))
+
+
+def training_faults(state_dir: Path | None = None) -> TrainingFaults:
+    """Faults of training so far; zeros before the first."""
+    found = read_json(status_file(TRAINING_FAULTS, state_dir))
+    return cast(TrainingFaults, found or {"failed_rounds": 0, "dead_workers": 0, "open": []})

@@ -3,7 +3,7 @@
 What every model is fitted on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -101,6 +101,10 @@ class Panel:
     def with_exogenous(self, exogenous: tuple[ExogenousSeries, ...]) -> "Panel":
         """The same prices with these exogenous series instead of the panel's own."""
         return replace(self, exogenous=exogenous)
+
+    def only_exogenous(self, names: Collection[str]) -> "Panel":
+        """The same prices with no other exogenous series than those named."""
+        return self.with_exogenous(tuple(series for series in self.exogenous if series.name in names))
 
     @cached_property
     def log_price(self) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.data.panel import Floats, Panel
-from ml.evaluation.block_cache import Factory, Task, compute_blocks, load_block, remove_unused
+from ml.evaluation.block_cache import Factory, Task, compute_blocks, load_block, read_by, remove_unused
 from ml.evaluation.fingerprint import data_fingerprint, model_fingerprint, short
 from ml.evaluation.holdout_log import record_opening, record_variants
 from ml.evaluation.metrics import usual_step
@@ -85,13 +85,15 @@ def run(
     config: Mapping[str, object] | None = None,
     workers: int = 1,
     progress: Report = lambda done, total, step: None,
+    report_death: Callable[[], None] = lambda: None,
 ) -> Predictions:
     """Backtest the models on the plan's origins.
 
     Forecasts of each block of origins are stored in the folder `state`; a stored block is read, so that an
     interrupted run resumes. `models`: factories without arguments (`partial(make, seed=1)`) of picklable
     models. `config`: what the forecasts depend on besides a new model, its code and the panel. With `workers`
-    > 1 blocks run in processes of their own, and the factories must be picklable too.
+    > 1 blocks run in processes of their own, and the factories must be picklable too; `report_death` is
+    called when one of these dies.
     """
     state.mkdir(parents=True, exist_ok=True)
     config = config or {}
@@ -103,7 +105,7 @@ def run(
     missing = [task for task in tasks if not task.path(state).exists()]
     stored = len(tasks) - len(missing)
     progress(stored, len(tasks), "stored before")
-    for done, task in enumerate(compute_blocks(panel, missing, state, workers), stored + 1):
+    for done, task in enumerate(compute_blocks(panel, missing, state, workers, report_death), stored + 1):
         progress(done, len(tasks), f"{task.model} {panel.days[task.block[0]]}")
     remove_unused(state, {task.path(state) for task in tasks})
     return _predictions(panel, plan, tasks, state)
@@ -123,8 +125,9 @@ def _tasks(
         for block in plan.blocks(getattr(models[name](), "refit_origins", REFIT_ORIGINS))
     ]
     for block, name in sorted(blocks, key=lambda entry: entry[0][0]):
+        read = read_by(models[name](), panel)
         parts = {
-            "data": data_fingerprint(panel.until(block[-1])),
+            "data": data_fingerprint(read.until(block[-1])),
             "origins": [str(panel.days[origin]) for origin in block],
             "horizons": plan.horizons,
             "config": config,
@@ -141,13 +144,14 @@ def open_holdout(
     reason: str,
     workers: int = 1,
     progress: Report = lambda done, total, step: None,
+    report_death: Callable[[], None] = lambda: None,
 ) -> Predictions:
     """The predictions of the final holdout; the opening goes on record before anything is computed."""
     holdout = plan.part(opened=True)
     state.mkdir(parents=True, exist_ok=True)
     days = [str(panel.days[origin]) for origin in holdout.origins]
     record_opening(state, reason=reason, models=list(models), origins=days, source=panel.source)
-    return run(panel, models, holdout, state, workers=workers, progress=progress)
+    return run(panel, models, holdout, state, None, workers, progress, report_death)
 
 
 def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -> Predictions:

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from ml.data.panel import Floats, Panel
 from ml.models.forecaster import Forecaster
+from ml.models.parallel import WorkerDied, end_with_parent
 
 Factory = Callable[[], Forecaster]
 KEPT_DAYS = 30  # a file that no backtest has used for so long is removed
@@ -40,6 +42,7 @@ def forecast_block(
     Raises ValueError when the model returns another shape.
     """
     model = factory()
+    panel = read_by(model, panel)
     model.fit(panel.until(block[0]))
     shape = (len(panel.commodities), len(horizons))
     forecasts = []
@@ -51,22 +54,48 @@ def forecast_block(
     return np.array(forecasts)
 
 
-def compute_blocks(panel: Panel, tasks: Sequence[Task], state: Path, workers: int) -> Iterator[Task]:
+def read_by(model: Forecaster, panel: Panel) -> Panel:
+    """The panel without exogenous series that the model does not name in an attribute `exogenous`."""
+    return panel.only_exogenous(getattr(model, "exogenous", ()))
+
+
+def compute_blocks(
+    panel: Panel, tasks: Sequence[Task], state: Path, workers: int, report_death: Callable[[], None]
+) -> Iterator[Task]:
     """Compute and store each task's forecasts.
 
-    Yields the task when its file is written, in the order of completion.
+    Yields the task when its file is written, in the order of completion. When a worker process dies, a new
+    pool of half as many goes on: mostly memory was short. Raises WorkerDied when one dies again before
+    another block is finished.
     """
     if workers == 1 or len(tasks) < 2:
         for task in tasks:
             _compute(panel, task, state)
             yield task
         return
+    missing = {task.path(state): task for task in tasks}
+    died = False
+    while missing:
+        try:
+            for task in _computed_in_pool(panel, list(missing.values()), state, workers):
+                del missing[task.path(state)]
+                died = False
+                yield task
+        except BrokenProcessPool:
+            report_death()
+            if died:
+                raise WorkerDied from None
+            died = True
+            workers = max(1, workers // 2)
+
+
+def _computed_in_pool(panel: Panel, tasks: Sequence[Task], state: Path, workers: int) -> Iterator[Task]:
     # spawn: a fork of a process that has run jax, xgboost or Arrow threads may hang
     context = multiprocessing.get_context("spawn")
     threads = max(1, (os.cpu_count() or 1) // workers)
     pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(panel, threads))
     try:
-        for future in as_completed(pool.submit(_compute_in_worker, task, state) for task in tasks):
+        for future in as_completed([pool.submit(_compute_in_worker, task, state) for task in tasks]):
             yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
@@ -92,6 +121,7 @@ _panel: Panel | None = None  # of a worker process; sent once instead of with ea
 
 def _start_worker(panel: Panel, threads: int) -> None:
     global _panel
+    end_with_parent()
     _panel = panel
     os.environ["OMP_NUM_THREADS"] = str(threads)
 

@@ -27,6 +27,7 @@ from ml.models.parallel import ProcessBackend, cluster_backend, parallel_backend
 from ml.models.registry import ON_DEMAND, PER_SERIES
 from ml.models.volatility import volatility_classes
 from ml.progress import TrainingProgress
+from ml.schedule import note_dead_worker
 
 ENSEMBLE = "ensemble"
 
@@ -67,7 +68,15 @@ def compare_models(
             per_series = {name: factories[name] for name in PER_SERIES & set(factories)}
             with parallel_for(per_series):
                 run(panel, per_series, before_holdout, state, progress=report)
-        predictions = run(panel, factories, before_holdout, state, workers=knobs.processes, progress=report)
+        predictions = run(
+            panel,
+            factories,
+            before_holdout,
+            state,
+            workers=knobs.processes,
+            progress=report,
+            report_death=note_dead_worker,
+        )
     if members:
         predictions = predictions.with_forecasts(**{ENSEMBLE: walk_forward(predictions, members, panel)})
     with progress.stage("checks", "checks on a part of the panel") as report:
@@ -117,6 +126,7 @@ def evaluate_holdout(
             reason,
             workers=settings().training.processes,
             progress=report,
+            report_death=note_dead_worker,
         )
     both = comparison.assessment.predictions.concatenate(later, (NAIVE, *factories))
     both = replace(both, replaced={})
@@ -140,7 +150,7 @@ def parallel_for(names: Iterable[str]) -> Iterator[None]:
         with cluster_backend(knobs.spark_master):
             yield
     else:
-        with ProcessBackend(knobs.processes) as pool, parallel_backend(pool):
+        with ProcessBackend(knobs.processes, note_dead_worker) as pool, parallel_backend(pool):
             yield
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from conf.settings import REPO
 from ml.data.panel import Panel
 
@@ -40,11 +42,16 @@ def model_fingerprint(factory: Callable[[], object]) -> str:
 
 
 def data_fingerprint(panel: Panel) -> str:
-    """sha256 over names, days, prices and exogenous values; not over their source."""
+    """sha256 over names, days, prices and exogenous values; not over their source.
+
+    An exogenous series without a value counts as absent: features see no difference.
+    """
     names = (panel.commodities, panel.regions, panel.units, str(panel.days[0]))
     digest = hashlib.sha256(repr(names).encode())
     digest.update(panel.price.tobytes())
     for series in panel.exogenous:
+        if not np.isfinite(series.value).any():
+            continue
         digest.update(f"{series.name} {series.unit} {series.value.shape}".encode() + series.value.tobytes())
     return digest.hexdigest()
 

@@ -77,5 +77,9 @@ WEATHER: Definitions = {
         lambda b: seasonal_score(b, "humidity_pct", 7),
     ),
 }
+READ: dict[str, tuple[str, ...]] = {  # group of features -> exogenous series that they read
+    "world": (*(indicator for indicator, _ in WORLD.values()), "inflation"),
+    "weather": ("rainfall_mm", "temperature_c", "humidity_pct"),
+}
 
 FEATURES = define_features("world", RELEASE, MACRO) + define_features("weather", RELEASE, WEATHER)

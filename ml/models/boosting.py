@@ -25,6 +25,7 @@ from ml.models.forecaster import HORIZONS, Forecaster, training_horizons
 from ml.models.linear import Linear
 from ml.models.training_rows import (
     LEAST_ROWS,
+    exogenous_read,
     features_by_name,
     labels,
     predict_known_series,
@@ -83,6 +84,11 @@ class Boosting:
     @property
     def _all_features(self) -> list[Feature]:
         return features_by_name({*self.features, *self._linear.features})
+
+    @property
+    def exogenous(self) -> tuple[str, ...]:
+        """Names of the exogenous series that its features read."""
+        return exogenous_read(self._all_features)
 
     def _tree_columns(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """(samples, tree features) out of all features."""

@@ -24,6 +24,7 @@ from ml.features.related_series import Rows
 from ml.models.forecaster import HORIZONS, Forecaster, training_horizons
 from ml.models.training_rows import (
     LEAST_ROWS,
+    exogenous_read,
     features_by_name,
     labels,
     predict_known_series,
@@ -79,6 +80,11 @@ class Linear:
     def own_features(self) -> list[Feature]:
         """The features that `moves` is given the values of."""
         return features_by_name(self.features)
+
+    @property
+    def exogenous(self) -> tuple[str, ...]:
+        """Names of the exogenous series that its features read."""
+        return exogenous_read(self.own_features)
 
     def fit(self, panel: Panel) -> None:
         """Learn from samples whose target day is not after the panel's end."""

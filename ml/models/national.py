@@ -60,6 +60,11 @@ class NationalForecaster:
         """The inner model's name."""
         return self.inner.name
 
+    @property
+    def exogenous(self) -> tuple[str, ...]:
+        """Names of the exogenous series that the inner model reads."""
+        return tuple(getattr(self.inner, "exogenous", ()))
+
     def fit(self, panel: Panel) -> None:
         """Fit the inner model on the national series."""
         self.inner.fit(national_panel(panel))

@@ -6,11 +6,15 @@ In this process, over processes or over a Spark cluster, with the same results.
 import multiprocessing
 import os
 import pickle
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import pyarrow as pa
@@ -21,6 +25,42 @@ if TYPE_CHECKING:
 Work = Callable[[Any], Any]  # importable by name, of one argument; argument and result survive pickling
 
 PRELOADED_MODULES = ["statsforecast.models"]  # imported once for all workers of a pool
+
+
+class WorkerDied(RuntimeError):
+    """A worker process died twice in a row."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a worker process died twice, mostly because memory is short: lower the knob training.processes; "
+            "finished blocks are kept, and the next round goes on from there"
+        )
+
+
+def end_with_parent() -> None:
+    """End this worker process when its parent is gone: one that waits for tasks would not see it."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def end_on_sigterm() -> None:
+    """From now on SIGTERM ends the workers at once and this process as an error would.
+
+    So its run is marked as failed, and what was computed is kept.
+    """
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        raise SystemExit(128 + signum)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 class Backend(Protocol):
@@ -40,13 +80,29 @@ class ProcessBackend:
     They are not forked from this one: JAX and Spark do not survive that.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, report_death: Callable[[], None] = lambda: None) -> None:
         self.workers = workers
+        self._report_death = report_death
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED_MODULES)
-        self._pool = ProcessPoolExecutor(workers, mp_context=context)
+        return ProcessPoolExecutor(self.workers, mp_context=context, initializer=end_with_parent)
 
     def __call__(self, work: Work, items: Sequence[Any]) -> list[Any]:
+        """When a worker dies, the items are computed once more in a new pool; then WorkerDied."""
+        try:
+            return self._map(work, items)
+        except BrokenProcessPool:
+            self._report_death()
+            self._pool = self._new_pool()
+        try:
+            return self._map(work, items)
+        except BrokenProcessPool:
+            raise WorkerDied from None
+
+    def _map(self, work: Work, items: Sequence[Any]) -> list[Any]:
         """Four chunks a worker, so that a slow chunk does not hold up the rest."""
         return list(self._pool.map(work, items, chunksize=max(1, len(items) // (4 * self.workers))))
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ml.data.panel import Floats, Panel
 from ml.features import FEATURES, Feature, FeatureInputs
+from ml.features.exogenous import READ
 from ml.features.related_series import Rows
 
 WARM_UP_DAYS = 90  # of a series before it is learned from
@@ -23,6 +24,12 @@ def features_by_name(names: Iterable[str]) -> list[Feature]:
     if unknown := requested - {feature.name for feature in FEATURES}:
         raise ValueError(f"no such feature: {', '.join(sorted(unknown))}")
     return [feature for feature in FEATURES if feature.name in requested]
+
+
+def exogenous_read(features: Iterable[Feature]) -> tuple[str, ...]:
+    """Names of the exogenous series that these features are computed from."""
+    groups = sorted({feature.group for feature in features})
+    return tuple(name for group in groups for name in READ.get(group, ()))
 
 
 def training_samples(inputs: FeatureInputs, most: int) -> tuple[Rows, Rows]:

@@ -8,6 +8,7 @@ from typing import Literal
 from anyio.to_thread import run_sync
 
 from lakehouse.io.kafka import AcknowledgedProducer
+from lakehouse.io.process_status import training_faults
 from serving_api.reads.snapshots import Snapshots
 
 PIPELINE_SILENT_SECONDS = 30  # the stream reports its state every 2 s; a long batch may delay it
@@ -47,3 +48,10 @@ def pipeline_state(snapshots: Snapshots) -> Literal["ok", "degraded", "down"]:
     if stream["state"] == "stopped" or silent > PIPELINE_SILENT_SECONDS:
         return "down"
     return "ok" if stream["state"] == "running" else "degraded"
+
+
+def models_state(snapshots: Snapshots) -> Literal["ok", "degraded", "off"]:
+    """Off before the first forecast; degraded while a fault of training is not made good by a later round."""
+    if training_faults()["open"]:
+        return "degraded"
+    return "ok" if snapshots.count("gold.forecasts") else "off"

@@ -1,4 +1,4 @@
-"""The Prometheus text: the counters of this process, and figures of the stream read at each scrape."""
+"""The Prometheus text: counters of this process; figures of stream and training, read at each scrape."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from lakehouse.io.process_status import training_faults
 from serving_api.http.metrics import REGISTRY
 from serving_api.reads.balance import BalanceReader, total_of
 from serving_api.reads.reviews import ReviewReader
@@ -50,6 +51,15 @@ class StreamCollector(Collector):
             "lumbung_kafka_lag",
             "Events in Kafka that the stream has not processed",
             value=stream["lag_events"] if stream else 0,
+        )
+        faults = training_faults()
+        yield CounterMetricFamily(
+            "lumbung_training_failed_rounds", "Training rounds that failed", value=faults["failed_rounds"]
+        )
+        yield CounterMetricFamily(
+            "lumbung_training_dead_workers",
+            "Worker processes of training that died",
+            value=faults["dead_workers"],
         )
 
 

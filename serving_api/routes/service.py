@@ -24,7 +24,7 @@ from serving_api.http.problems import Problem
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
 from serving_api.http.request_envelope import is_loopback
 from serving_api.reads.forecasts import served_forecasts
-from serving_api.reads.health import pipeline_state, product_version
+from serving_api.reads.health import models_state, pipeline_state, product_version
 from serving_api.reads.prometheus import prometheus_text
 from serving_api.reads.responses import json_response
 from serving_api.reads.supported import supported_names
@@ -41,7 +41,8 @@ BASELINE = "naive"  # needs no training
 async def health(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Response:
     """503 only when this service cannot read its tables; it then serves what it read last, and names its age.
 
-    `models` is `off` until something has been forecast.
+    `models` is `off` until something has been forecast, and `degraded` from a failed training round, or a
+    worker of one that died, until a round succeeds.
     """
     stale = snapshots.staleness
     age = {"snapshot_age_seconds": snapshots.age_seconds}
@@ -49,7 +50,7 @@ async def health(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Respo
         "kafka": "ok" if await kafka.reachable() else "down",
         "pipeline": pipeline_state(snapshots),
         "tables": "down" if stale else "ok",
-        "models": "ok" if snapshots.count("gold.forecasts") else "off",
+        "models": models_state(snapshots),
         "identity": "off",
     }
     if stale:

@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
+from conf.runtime.status_files import write_status
+from lakehouse.io.process_status import TRAINING_FAULTS, status_file
 from scripts.bench.api_lake import write
 from serving_api.http import metrics
 from tests.serving_api.models.conftest import start_api
@@ -123,6 +125,18 @@ def test_missing_forecast_has_a_reason(models: Api, bare: Api) -> None:
     assert "no model has been run" in problem(bare.get(f"{PUBLIC}?commodity=garam"), 404, "no-forecast")
     assert bare.get("/health").json()["services"]["models"] == "off"
     assert models.get("/health").json()["services"]["models"] == "ok"
+
+
+def test_fault_of_training_degrades_health_and_is_counted_in_metrics(models: Api) -> None:
+    file = status_file(TRAINING_FAULTS, models.stack.home / "state")
+    write_status(file, {"failed_rounds": 2, "dead_workers": 3, "open": ["worker"]})
+    try:
+        assert models.get("/health").json()["services"]["models"] == "degraded"
+        figures = models.get("/metrics").text
+        assert "lumbung_training_failed_rounds_total 2.0" in figures
+        assert "lumbung_training_dead_workers_total 3.0" in figures
+    finally:
+        file.unlink()
 
 
 def test_prediction_uses_its_options(models: Api) -> None:
