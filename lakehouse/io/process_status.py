@@ -88,5 +88,5 @@ def trainer_status(state_dir: Path | None = None) -> TrainerStatus | None:
 
 def training_faults(state_dir: Path | None = None) -> TrainingFaults:
     """Faults of training so far; zeros before the first."""
-    found = read_json(status_file(TRAINING_FAULTS, state_dir))
-    return cast(TrainingFaults, found or {"failed_rounds": 0, "dead_workers": 0, "open": []})
+    faults = read_json(status_file(TRAINING_FAULTS, state_dir))
+    return cast(TrainingFaults, faults or {"failed_rounds": 0, "dead_workers": 0, "open": []})

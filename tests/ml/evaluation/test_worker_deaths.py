@@ -28,29 +28,29 @@ from tests.support.panels import walks
 class Killed(Last):
     """Is killed as the system kills a process for want of memory: in its first fits, `times` in all."""
 
-    def __init__(self, marks: str, times: int) -> None:
+    def __init__(self, folder: str, times: int) -> None:
         super().__init__()
-        self.marks, self.times = marks, times
+        self.folder, self.times = folder, times
 
     def fit(self, panel) -> None:
-        if not _marked(self.marks, self.times):
+        if not _marked(self.folder, self.times):
             os.kill(os.getpid(), signal.SIGKILL)
         super().fit(panel)
 
 
-def _marked(marks: str, times: int) -> bool:
+def _marked(folder: str, times: int) -> bool:
     """Whether `times` callers came before; else this one counts as one of them."""
     for number in range(times):
         try:
-            (Path(marks) / str(number)).touch(exist_ok=False)
+            (Path(folder) / str(number)).touch(exist_ok=False)
         except FileExistsError:
             continue
         return False
     return True
 
 
-def killed_once(marks: str) -> int:
-    if not _marked(marks, 1):
+def killed_once(folder: str) -> int:
+    if not _marked(folder, 1):
         os.kill(os.getpid(), signal.SIGKILL)
     return 7
 
@@ -60,9 +60,9 @@ def run(panel, models, state, **options):
 
 
 def test_worker_that_is_killed_costs_no_round_and_is_counted(lone_home: Path, tmp_path: Path):
-    marks, panel = tmp_path / "marks", walks(7)
-    marks.mkdir()
-    models = {"last": partial(Killed, str(marks), 1)}
+    folder, panel = tmp_path / "folder", walks(7)
+    folder.mkdir()
+    models = {"last": partial(Killed, str(folder), 1)}
     killed = run(panel, models, tmp_path / "a", workers=2, report_death=schedule.note_dead_worker)
     assert np.array_equal(
         killed.forecasts["last"], run(panel, {"last": Last}, tmp_path / "b").forecasts["last"]
