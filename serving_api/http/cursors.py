@@ -15,6 +15,7 @@ import orjson
 from conf.settings import settings
 from lakehouse.event import parse_time
 from lakehouse.reference import DEFAULT_TIMEZONE
+from lakehouse.times import utc_text
 from serving_api.http.problems import Problem, invalid
 
 Key = tuple[Any, ...]
@@ -77,8 +78,12 @@ class TimeRange:
     end: datetime | None
 
     def __str__(self) -> str:
-        """To the minute: the key under which the response for a moving range is cached."""
-        return f"{self.start:%Y-%m-%dT%H:%M}/{self.end}"
+        """The key under which a response is cached."""
+        return f"{self.start}/{self.end}"
+
+    def as_meta(self) -> dict[str, str | None]:
+        """The range as `meta.range` shows it."""
+        return {"from": utc_text(self.start), "to": utc_text(self.end) if self.end else None}
 
 
 def parse_bound(text: str, name: str, zone: str) -> datetime:
@@ -98,10 +103,25 @@ def parse_bound(text: str, name: str, zone: str) -> datetime:
     )
 
 
-def time_range(start: str | None, end: str | None, zone: str = DEFAULT_TIMEZONE) -> TimeRange:
-    """The requested range; without a start, the 30 days before the end. Raises Problem 422."""
+def end_of_day(newest: date, zone: str) -> datetime:
+    """The midnight (UTC) that ends a local day, or the local day of a time."""
+    day = newest.astimezone(ZoneInfo(zone)).date() if isinstance(newest, datetime) else newest
+    midnight = datetime.combine(min(day, LATEST.date()), datetime.min.time(), ZoneInfo(zone))
+    return (midnight + timedelta(days=1)).astimezone(UTC)
+
+
+def time_range(
+    start: str | None, end: str | None, newest: date | None = None, zone: str = DEFAULT_TIMEZONE
+) -> TimeRange:
+    """The requested range. Without a start, the 30 days before the end. Raises Problem 422.
+
+    Without both, the 30 days that end with `newest`, the newest day or time of the table: its data may end
+    years before today. An empty table has no `newest`; then they end with today.
+    """
     until = parse_bound(end, "to", zone) if end else None
-    since = parse_bound(start, "from", zone) if start else (until or datetime.now(UTC)) - DEFAULT_RANGE
+    if not start and not end:
+        until = end_of_day(newest or datetime.now(UTC), zone)
+    since = parse_bound(start, "from", zone) if start else (until or LATEST) - DEFAULT_RANGE
     if until is not None and since >= until:
         raise invalid("/from", "range_order", "from is not before to")
     return TimeRange(since, until)

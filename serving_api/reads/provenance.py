@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from conf.settings import settings
 from lakehouse.contracts.contract import rule_set
 from lakehouse.times import utc_text
+from serving_api.http.cursors import TimeRange
 from serving_api.reads.snapshots import Snapshot, Snapshots
 
 SIMULATED = "sim-"  # prefix of the simulator's event ids
@@ -28,6 +29,7 @@ def provenance(
     rule_set: str | None = None,
     demo: bool = False,
     model: dict[str, Any] | None = None,
+    times: TimeRange | None = None,
 ) -> dict[str, Any]:
     """The `meta` block: table versions, rules in force, model, and how fresh the tables are."""
     newest = [snapshot.newest for snapshot in snapshots if snapshot.newest]
@@ -38,6 +40,7 @@ def provenance(
         "model": model,
         "lag_seconds": lag_seconds,
         "demo_data": demo,
+        "range": times.as_meta() if times else None,
         "request_id": request_id,
     }
 

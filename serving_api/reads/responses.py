@@ -63,10 +63,10 @@ def rows_after(rows: Sequence[KeyedItem], key: Key | None) -> Sequence[KeyedItem
     return rows if key is None else rows[bisect.bisect_right(rows, key, key=lambda row: row[0]) :]
 
 
-def etag_of(request: Request, snapshots: Sequence[Snapshot], variant: TimeRange | str | None = None) -> str:
+def etag_of(request: Request, snapshots: Sequence[Snapshot], variant: str | None = None) -> str:
     """A weak ETag: equal versions, addresses and variants give equal items, but not equal `meta`.
 
-    `variant`: what else the items depend on, such as a time range that moves with the clock.
+    `variant`: what else the items depend on, such as a time range that ends with the newest day.
     """
     versions = ",".join(
         f"{snapshot.table}={snapshot.identity[0]}@{snapshot.version}" for snapshot in snapshots
@@ -98,6 +98,7 @@ class Responses:
         rule_set: str | None = None,
         demo: bool = False,
         model: dict[str, Any] | None = None,
+        times: TimeRange | None = None,
     ) -> dict[str, Any]:
         """The provenance block of a response."""
         return provenance(
@@ -107,6 +108,7 @@ class Responses:
             rule_set=rule_set,
             demo=demo,
             model=model,
+            times=times,
         )
 
     def page(
@@ -115,7 +117,8 @@ class Responses:
         query: BaseModel,
         read: Callable[[Key | None, int], EncodedPage],
         *,
-        variant: TimeRange | str | None = None,
+        times: TimeRange | None = None,
+        variant: str | None = None,
         rule_set: str | None = None,
         personal: bool = False,
         cached: bool = True,
@@ -124,10 +127,12 @@ class Responses:
 
         `read(after key, limit)` returns the page. It also looks names up, so that an invalid cursor (422) is
         reported before an unknown name (404). The page is cached as long as the versions of the snapshots are
-        current, unless `cached` is false: then it depends on more than them.
+        current, unless `cached` is false: then it depends on more than them. `times`: the range that the list
+        covers.
         """
         require_acceptable(self.request)
-        etag = etag_of(self.request, snapshots, variant)
+        part = f"{times}|{variant}"
+        etag = etag_of(self.request, snapshots, part)
         if not personal and (unchanged := not_modified(self.request, etag)):
             return unchanged
         parameters = query.model_dump()
@@ -136,7 +141,7 @@ class Responses:
         limit: int = parameters["limit"]
         if snapshots and cached:
             others = tuple((snapshot.identity, snapshot.version) for snapshot in snapshots[1:])
-            cache_key = (filters, key, limit, str(variant), others)
+            cache_key = (filters, key, limit, part, others)
             page = snapshots[0].cached(cache_key, lambda: read(key, limit))
         else:
             page = read(key, limit)
@@ -144,7 +149,7 @@ class Responses:
         headers = {"Cache-Control": PRIVATE} if personal else {"Cache-Control": PUBLIC, "ETag": etag}
         if cursor:
             headers["Link"] = self.link_to(cursor)
-        meta = self.meta(snapshots, rule_set=rule_set, demo=page.demo, model=page.model)
+        meta = self.meta(snapshots, rule_set=rule_set, demo=page.demo, model=page.model, times=times)
         end = orjson.dumps({"next_cursor": cursor, "meta": meta})
         return Response(b'{"items":[' + page.items + b"]," + end[1:], headers=headers, media_type=JSON)
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -69,6 +69,28 @@ def commit_time(path: str, version: int) -> int | None:
     return file.stat().st_mtime_ns if file.exists() else None
 
 
+def newest_in_files(actions: pa.Table, column: str) -> date | None:
+    """The newest value of a date or time column by the files' statistics; None without any.
+
+    `actions`: the files, as delta-rs flattens them.
+    """
+    name = f"max.{column}"
+    newest: date | None = pc.max(actions[name]).as_py() if name in actions.column_names else None
+    return newest.replace(tzinfo=UTC) if isinstance(newest, datetime) and newest.tzinfo is None else newest
+
+
+def newest_of(snapshot: Snapshot, column: str) -> date | None:
+    """The newest value of a column that the table's contract lists in `skip_by`; None for an empty table."""
+    delta = snapshot.delta
+    if delta is None:
+        return None
+
+    def read() -> date | None:
+        return newest_in_files(pa.table(delta.get_add_actions(flatten=True)), column)
+
+    return snapshot.cached(("newest", column), read)
+
+
 def snapshot_of(table: str, delta: DeltaTable, path: str) -> Snapshot:
     """The snapshot of an opened table."""
     contract = contracts()[table]
@@ -78,11 +100,8 @@ def snapshot_of(table: str, delta: DeltaTable, path: str) -> Snapshot:
         newest = pc.max(rows[contract.time_column]).as_py()
         return Snapshot(table, delta.version(), delta, rows, newest, rows.num_rows, identity)
     actions = pa.table(delta.get_add_actions(flatten=True))
-    name = f"max.{contract.time_column}"
-    newest = pc.max(actions[name]).as_py() if name in actions.column_names and actions.num_rows else None
+    newest = cast(datetime | None, newest_in_files(actions, contract.time_column))
     count = pc.sum(actions["num_records"]).as_py() or 0
-    if newest is not None and newest.tzinfo is None:
-        newest = newest.replace(tzinfo=UTC)
     return Snapshot(table, delta.version(), delta, None, newest, count, identity)
 
 

@@ -27,7 +27,7 @@ from serving_api.reads.names import (
 from serving_api.reads.provenance import current_rule_set, forecasts_from_simulated
 from serving_api.reads.responses import EncodedPage, KeyedItem, encode_page, to_json_value
 from serving_api.reads.series_statistics import series_statistics
-from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
 from serving_api.schemas.anomalies import AnomaliesQuery, AnomalyBody, AnomalyReport, AnomalyRow
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
@@ -107,15 +107,18 @@ async def anomalies_of_region(
     snapshots: CurrentSnapshots,
     responses: CurrentResponses,
 ) -> Response:
-    """Prices of a province that the anomaly job marked as unusual; default: of the last 30 days."""
+    """Prices of a province that the anomaly job marked as unusual.
+
+    Default: the 30 days that end with the newest market day of the table; `meta.range` names them.
+    """
     snapshot = snapshots["gold.anomalies"]
-    times = time_range(query.from_, query.to, timezone_of(None, region))
+    times = time_range(query.from_, query.to, newest_of(snapshot, "market_date"), timezone_of(None, region))
 
     def read(key: Key | None, limit: int) -> EncodedPage:
         rows = anomaly_rows(snapshot, region_of(region)[0], query, times, key, limit)
         return encode_page(rows, limit, forecasts_from_simulated(snapshots))
 
-    return await run_sync(lambda: responses.page([snapshot], query, read, variant=times))
+    return await run_sync(lambda: responses.page([snapshot], query, read, times=times))
 
 
 def anomaly_rows(

@@ -28,7 +28,7 @@ from serving_api.reads.responses import (
     rows_after,
     to_json_value,
 )
-from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.prices import HistoryPrice, LivePrice, LivePricesQuery, PriceHistoryQuery
 from serving_api.schemas.problem import problems
@@ -98,12 +98,14 @@ def live_rows(snapshot: Snapshot) -> list[tuple[Key, dict[str, Any], str]]:
 async def price_history(
     query: Annotated[PriceHistoryQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
 ) -> Response:
-    """Accepted prices of a commodity in [from, to), newest market day first; default: the last 30 days.
+    """Accepted prices of a commodity in [from, to), newest market day first.
 
+    Default: the 30 days that end with the newest market day of the table; `meta.range` names them.
     `format=csv` returns a file.
     """
     snapshot = snapshots["gold.price_history"]
-    times = time_range(query.from_, query.to, timezone_of(query.market_id, query.region))
+    zone = timezone_of(query.market_id, query.region)
+    times = time_range(query.from_, query.to, newest_of(snapshot, "market_date"), zone)
     if query.format == "csv":
         return await run_sync(csv_response, responses, snapshots, query, times)
 
@@ -113,7 +115,7 @@ async def price_history(
         demo = any(item["event_id"].startswith(SIMULATED) for _, item in rows[:limit])
         return encode_page(rows, limit, demo)
 
-    return await run_sync(lambda: responses.page([snapshot], query, read, variant=times))
+    return await run_sync(lambda: responses.page([snapshot], query, read, times=times))
 
 
 def csv_response(
@@ -123,7 +125,7 @@ def csv_response(
     request = responses.request
     snapshot = snapshots["gold.price_history"]
     require_acceptable(request, "text/csv")
-    etag = etag_of(request, [snapshot], times)
+    etag = etag_of(request, [snapshot], str(times))
     if unchanged := not_modified(request, etag):
         return unchanged
     filters = filters_of(request.url.path, query.model_dump())

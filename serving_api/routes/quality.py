@@ -22,7 +22,7 @@ from serving_api.reads.balance import total_of
 from serving_api.reads.keyset import next_rows, time_slices
 from serving_api.reads.provenance import current_rule_set
 from serving_api.reads.responses import EncodedPage, KeyedItem, encode_page, rows_after, to_json_value
-from serving_api.reads.snapshots import Snapshot
+from serving_api.reads.snapshots import Snapshot, newest_of
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
 from serving_api.schemas.quality import BalanceReport, QualityQuery, QualityRow, RuleRow, RulesQuery
@@ -50,18 +50,18 @@ async def data_quality(
 ) -> Response:
     """How often each rule was evaluated and violated, newest window first.
 
-    Windows that ended in [from, to); default: the last 30 days.
+    Windows that ended in [from, to); default: the 30 days that end with the newest window.
     """
-    times = time_range(query.from_, query.to)
 
     def respond() -> Response:
         snapshot = snapshots.open_newest("gold.data_quality")
+        times = time_range(query.from_, query.to, newest_of(snapshot, "window_end"))
 
         def read(key: Key | None, limit: int) -> EncodedPage:
             known_kind(query.kind)
             return encode_page(quality_rows(snapshot, query, times, key), limit)
 
-        return responses.page([snapshot], query, read, variant=times, rule_set=current_rule_set())
+        return responses.page([snapshot], query, read, times=times, rule_set=current_rule_set())
 
     return await run_sync(respond)
 

@@ -21,6 +21,7 @@ from serving_api.reads.decisions import decisions_on
 from serving_api.reads.provenance import current_rule_set
 from serving_api.reads.quarantine import COORDINATES, listed_item, page_rows, rows_by_id
 from serving_api.reads.responses import EncodedPage, encode_page
+from serving_api.reads.snapshots import newest_of
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
 from serving_api.schemas.quarantine import QuarantineItem, QuarantineQuery, QuarantineRow
@@ -43,19 +44,19 @@ async def list_quarantine(
 ) -> Response:
     """Events that violate a rule, newest first, with their current state.
 
-    `from` and `to` are times of quarantine; default: the last 30 days.
+    `from` and `to` are times of quarantine; default: the 30 days that end with the newest of them.
     """
-    times = time_range(query.from_, query.to)
 
     def respond() -> Response:
         snapshot = snapshots["silver.quarantine"]
+        times = time_range(query.from_, query.to, newest_of(snapshot, "quarantined_at"))
         reviewed, index = reviews.read()
 
         def read(key: Key | None, limit: int) -> EncodedPage:
             return encode_page(page_rows(snapshot, index, query, times, key), limit)
 
         return responses.page(
-            [snapshot, reviewed], query, read, variant=times, rule_set=current_rule_set(), personal=True
+            [snapshot, reviewed], query, read, times=times, rule_set=current_rule_set(), personal=True
         )
 
     return await run_sync(respond)

@@ -38,6 +38,13 @@ class TimeRangeQuery(PageQuery):
     to: Time | None = None
 
 
+class ReadRange(BaseModel):
+    """The times [from, to) that a list covers."""
+
+    from_: datetime = Field(alias="from")
+    to: datetime | None = Field(description="null: without an end")
+
+
 class Meta(BaseModel):
     """Provenance of a response: the table versions and the model that it was made from."""
 
@@ -48,6 +55,7 @@ class Meta(BaseModel):
             "rule_set": None,
             "model": None,
             "lag_seconds": 0.4,
+            "range": None,
             "demo_data": False,
             "request_id": "7f3c9a0e5b8d4f21",
         }
@@ -59,6 +67,7 @@ class Meta(BaseModel):
     lag_seconds: float | None = Field(
         description="seconds since the tables last held every event that Kafka held"
     )
+    range: ReadRange | None = Field(description="the times that a list covers, where it has `from` and `to`")
     demo_data: bool = Field(description="true when simulated events are among the items")
     request_id: str
 

@@ -26,6 +26,7 @@ FORECAST_META_EXAMPLE: dict[str, Any] = {
         "reason": "skill 9.1 % over naive, p 0.002, coverage 0.80",
     },
     "lag_seconds": 0.4,
+    "range": None,
     "demo_data": False,
     "request_id": "7f3c9a0e5b8d4f21",
 }
