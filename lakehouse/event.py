@@ -157,10 +157,11 @@ def _commodity_of(key: str) -> str | None:
     return commodity_aliases().get(matching_key(given), given) or None
 
 
-def event_id_of(payload: Any, body: bytes, source: str) -> str:
+def event_id_of(payload: Any, body: bytes, source: str, request: str | None = None) -> str:
     """The payload's own id; else a hash of source and bytes if it has its own time; else random.
 
-    The hash makes a redelivery recognisable.
+    The hash makes a redelivery recognisable. `request`: what a repeated request and the event's place in it
+    are recognised by; with it, the id follows from it and the bytes instead of being random.
     """
     if isinstance(payload, dict):
         own = payload.get("event_id")
@@ -168,6 +169,8 @@ def event_id_of(payload: Any, body: bytes, source: str) -> str:
             return own
         if isinstance(payload.get("event_time"), str):
             return "h-" + hashlib.sha256(source.encode() + b"\0" + body).hexdigest()[:32]
+    if request is not None:
+        return "k-" + hashlib.sha256(request.encode() + b"\0" + body).hexdigest()[:32]
     return f"u-{uuid.uuid4().hex}"
 
 

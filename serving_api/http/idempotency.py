@@ -36,6 +36,12 @@ def caller_of(scope: Scope) -> str:
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
+def identity_of(request: Request) -> str | None:
+    """What identifies the request and its repetitions: caller and Idempotency-Key; None without a key."""
+    key = request.headers.get("idempotency-key")
+    return None if key is None else f"{caller_of(request.scope)} {key}"
+
+
 class CapturedResponse:
     """A response that is held back until it is stored."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import orjson
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from lakehouse.event import Fault, faults
 from lakehouse.times import utc_text
@@ -60,13 +60,13 @@ BODY = {
     summary="Append a price to the ledger",
 )
 async def append(
-    body: Annotated[JsonBody[Role, Any], json_document(sender)], producer: CurrentProducer
+    request: Request, body: Annotated[JsonBody[Role, Any], json_document(sender)], producer: CurrentProducer
 ) -> Response:
     """The event becomes a block of chain `price`, listed under its event_id.
 
     With unknown names it is quarantined instead.
     """
-    intake = EventIntake(producer, body.role, "application/json")
+    intake = EventIntake(request, producer, body.role, "application/json")
     names = body.value if isinstance(body.value, dict) else {}
     unknown = [name for name in names if name not in FIELDS]
     invalid = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in unknown]

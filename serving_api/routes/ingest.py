@@ -77,7 +77,7 @@ async def accept(request: Request, producer: AcknowledgedProducer, kind: str | N
     role = sender(request)
     if kind in sent_over_http():
         require_sendable(kind, role)  # 403 comes before the faults of query and body
-    intake = EventIntake(producer, role, media_type)
+    intake = EventIntake(request, producer, role, media_type)
     refuse_query_parameters(request)
     try:
         if kind is not None:
@@ -98,5 +98,5 @@ async def keep_oversized(
     The size is checked before the identity, so a caller that may not send gets 413 too.
     """
     with suppress(Problem):
-        intake = EventIntake(producer, sender(request), content_type_of(request))
+        intake = EventIntake(request, producer, sender(request), content_type_of(request))
         await intake.dead_letter(body, kind, "payload_size")

@@ -64,7 +64,7 @@ async def price_check(
     snapshot, report = await run_sync(check, snapshots, body.value)
     event_id = None
     if body.role is not None and body.role is not Role.USER:
-        intake = EventIntake(producer, body.role, "application/json")
+        intake = EventIntake(responses.request, producer, body.role, "application/json")
         (event_id,) = await intake.send([SubmittedEvent(body.raw, body.value, ["price"], [])])
     item = {
         "flags": report.flags,

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from datetime import UTC, datetime
+from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from conf.settings import settings
@@ -14,6 +16,7 @@ from lakehouse.times import utc_text
 from serving_api.http import metrics
 from serving_api.http.auth import Role
 from serving_api.http.event_bodies import FORBIDDEN, SubmittedEvent, parse_event
+from serving_api.http.idempotency import identity_of
 from serving_api.http.problems import LISTED_FAULTS, Problem, invalid_fields
 from serving_api.reads.responses import json_response
 from serving_api.writes.publish import publish
@@ -24,7 +27,10 @@ log = logging.getLogger("lumbung.api")
 class EventIntake:
     """The events of one request."""
 
-    def __init__(self, producer: AcknowledgedProducer, role: Role, content_type: str) -> None:
+    def __init__(
+        self, request: Request, producer: AcknowledgedProducer, role: Role, content_type: str
+    ) -> None:
+        self._request = identity_of(request)
         self._producer = producer
         self._role = role
         self._content_type = content_type
@@ -91,9 +97,9 @@ class EventIntake:
     async def send(self, events: list[SubmittedEvent]) -> list[str]:
         """Event ids, in order, when Kafka has acknowledged all events.
 
-        Raises Problem 503: send all of them again.
+        Raises Problem 503: send all of them again. Under the same Idempotency-Key they keep their ids.
         """
-        ids = [event_id_of(event.payload, event.body, self._source) for event in events]
+        ids = [self._id(event.payload, event.body, index) for index, event in enumerate(events)]
         await publish(
             self._producer,
             [
@@ -104,6 +110,10 @@ class EventIntake:
         )
         metrics.DOOR_EVENTS.labels("accepted").inc(len(events))
         return ids
+
+    def _id(self, payload: Any, body: bytes, index: int) -> str:
+        request = None if self._request is None else f"{self._request} {index}"
+        return event_id_of(payload, body, self._source, request)
 
     def _event(self, event: SubmittedEvent, kind: str, event_id: str) -> Event:
         key = series_key(kind, event.payload, self._source)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from serving_api.http.idempotency_store import KeptResponses
-from tests.conftest import Broker
+from tests.conftest import Broker, headers_of
 from tests.support.api import Api, ApiProcess, new_stack
 
 # Has no id and time, so each sending is a new event.
@@ -116,6 +116,31 @@ def test_key_of_a_503_may_be_used_again(broker: Broker, tmp_path: Path) -> None:
             broker.process.send_signal(signal.SIGCONT)
         response = send(own, "k")
         assert response.status_code == 202 and "idempotency-replayed" not in response.headers
+    finally:
+        own.stop()
+
+
+@pytest.mark.parametrize("body", [BODY, b"[%s,%s]" % (BODY, BODY)], ids=["one event", "batch"])
+def test_events_of_a_503_keep_their_ids_when_the_request_is_repeated(
+    broker: Broker, tmp_path: Path, body: bytes
+) -> None:
+    """The records reached Kafka although the answer was 503."""
+    own = Api(new_stack(tmp_path, broker, LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS="1"))
+    try:
+        assert send(own, "warm").status_code == 202
+        since = broker.ends()
+        broker.process.send_signal(signal.SIGSTOP)
+        try:
+            refused = send(own, "k", body)
+        finally:
+            broker.process.send_signal(signal.SIGCONT)
+        detail = refused.json()["detail"]
+        assert refused.status_code == 503 and "not known" in detail and "Idempotency-Key" in detail
+        accepted = send(own, "k", body).json()
+        ids = {item["event_id"] for item in accepted.get("items", [accepted])}
+        assert len(ids) == body.count(b"garam"), "equal events of one batch are two events"
+        records = broker.records(since, "lumbung.price", 2 * len(ids), 5)
+        assert {headers_of(record)["event_id"] for record in records} == ids
     finally:
         own.stop()
 
