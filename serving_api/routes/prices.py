@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -30,7 +31,13 @@ from serving_api.reads.responses import (
 )
 from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
 from serving_api.schemas.envelope import Page
-from serving_api.schemas.prices import HistoryPrice, LivePrice, LivePricesQuery, PriceHistoryQuery
+from serving_api.schemas.prices import (
+    HistoryPrice,
+    LiveOrder,
+    LivePrice,
+    LivePricesQuery,
+    PriceHistoryQuery,
+)
 from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/public/commodity/price", tags=["prices"])
@@ -46,6 +53,15 @@ LIVE = (
     "market_date",
     "change_pct",
 )
+CURRENT_DAYS = 7  # a market that reports once a week is current, and so are all of them after a holiday
+# What comes before the time in each order of the live prices.
+LIVE_ORDERS: Mapping[LiveOrder, Callable[[dict[str, Any]], Key]] = {
+    "newest": lambda item: (),
+    "price": lambda item: (not item["is_current"], item["price_idr"]),
+    "age": lambda item: (item["age_days"],),
+    "change": lambda item: (item["change_pct"] is None, -(item["change_pct"] or 0.0)),
+    "name": lambda item: (item["market_name"],),
+}
 HISTORY = tuple(HistoryPrice.model_fields)
 # Months come in this order too.
 ORDER = (("market_date", "descending"), ("event_time", "descending"), ("event_id", "ascending"))
@@ -55,37 +71,40 @@ ORDER = (("market_date", "descending"), ("event_time", "descending"), ("event_id
     "/live",
     response_model=Page[LivePrice],
     responses=problems(404, 410, 422),
-    summary="Newest valid price of each market",
+    summary="Newest valid prices",
 )
 async def live_prices(
     query: Annotated[LivePricesQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
 ) -> Response:
-    """The newest valid price of each market for a commodity, or for the members of a group, newest first."""
+    """The newest valid price of each market and commodity; for a group, of its members."""
     snapshot = snapshots["gold.live_prices"]
 
     def read(key: Key | None, limit: int) -> EncodedPage:
-        ids = commodity_ids(query.commodity)
+        ids = commodity_ids(query.commodity) if query.commodity else None
         code = region_code(query.region)
-        rows = snapshot.cached("rows", lambda: live_rows(snapshot))
+        rows = snapshot.cached(("rows", query.sort), lambda: live_rows(snapshot, query.sort))
         matches = [
             (sort_key, item)
             for sort_key, item, region in rows
-            if item["commodity"] in ids and code in (None, region)
+            if (ids is None or item["commodity"] in ids) and code in (None, region)
         ]
         return encode_page(rows_after(matches, key), limit, has_simulated_rows(snapshot))
 
     return responses.page([snapshot], query, read)
 
 
-def live_rows(snapshot: Snapshot) -> list[tuple[Key, dict[str, Any], str]]:
-    """(sort key, item, region code) of every retail series, newest first."""
+def live_rows(snapshot: Snapshot, order: LiveOrder) -> list[tuple[Key, dict[str, Any], str]]:
+    """(sort key, item, region code) of every retail series in an order."""
     assert snapshot.rows is not None
+    newest = pc.max(snapshot.rows["market_date"]).as_py()
     rows = []
     for row in snapshot.rows.filter(pc.field("channel") == "retail").to_pylist():
         item = {name: to_json_value(row[name]) for name in LIVE}
-        item |= {"status": "validated", "impact_score": None}
-        key = (-row["event_time"].timestamp(), row["market_id"], row["commodity"])
-        rows.append((key, item, row["region_code"]))
+        age = (newest - row["market_date"]).days
+        item |= {"status": row["status"] or "validated", "age_days": age, "is_current": age <= CURRENT_DAYS}
+        item["impact_score"] = None
+        newest_first = (-row["event_time"].timestamp(), row["market_id"], row["commodity"])
+        rows.append(((*LIVE_ORDERS[order](item), *newest_first), item, row["region_code"]))
     return sorted(rows, key=lambda row: row[0])
 
 

@@ -1,7 +1,7 @@
 """Schemas of live prices and price history."""
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -19,18 +19,30 @@ PRICE_EXAMPLE = {
 }
 
 
+LiveOrder = Literal["newest", "price", "age", "change", "name"]
+COMMODITY = "id or alias; a group returns its members too"
+Region = Annotated[Name | None, Field(description="province name or two-digit code", examples=["Jawa Barat"])]
+
+
 class LivePricesQuery(PageQuery):
     """Parameters of the list of live prices."""
 
-    commodity: Name = Field(
-        description="id or alias; a group returns its members too", examples=["cabai-rawit-merah"]
+    commodity: Name | None = Field(
+        None, description=f"{COMMODITY}; default: every commodity", examples=["cabai-rawit-merah"]
     )
-    region: Name | None = Field(None, description="province name or two-digit code", examples=["Jawa Barat"])
+    region: Region = None
+    sort: LiveOrder = Field(
+        "newest",
+        description="newest: by time; price: cheapest first, current prices before old ones; "
+        "age: newest market day first; change: largest rise first; name: by name of the market",
+    )
 
 
-class PriceHistoryQuery(LivePricesQuery, TimeRangeQuery):
+class PriceHistoryQuery(TimeRangeQuery):
     """Parameters of the price history."""
 
+    commodity: Name = Field(description=COMMODITY, examples=["cabai-rawit-merah"])
+    region: Region = None
     market_id: Name | None = Field(None, examples=["PASAR-001"])
     format: Literal["json", "csv"] = "json"
 
@@ -45,6 +57,8 @@ class LivePrice(BaseModel):
             "level": "market",
             "change_pct": 1.8,
             "status": "validated",
+            "age_days": 0,
+            "is_current": True,
             "impact_score": None,
         }
     )
@@ -58,7 +72,11 @@ class LivePrice(BaseModel):
     event_time: datetime
     market_date: date
     change_pct: float | None
-    status: Literal["validated", "provisional"]
+    status: Literal["validated", "provisional", "released", "corrected"] = Field(
+        description="released or corrected: a decision let the price pass"
+    )
+    age_days: int = Field(ge=0, description="days between its market day and the newest of all live prices")
+    is_current: bool = Field(description="at most 7 days old by `age_days`")
     impact_score: float | None
 
 

@@ -200,9 +200,19 @@ def accepted_tables(results: list[KindResult]) -> dict[str, pa.Table]:
     """Silver table -> accepted rows with the columns that folded gold reads."""
     tables = {}
     for result in results:
-        rows = result.narrow.filter(pa.array(result.accepted))
+        narrow = result.narrow.append_column("_warnings", decision_warnings(result))
+        rows = narrow.filter(pa.array(result.accepted))
         tables[kinds()[result.kind].table] = explode_readings(rows) if READINGS in rows.column_names else rows
     return tables
+
+
+def decision_warnings(result: KindResult) -> pa.ListArray:
+    """The warning that a decision gave to each row: `released`, `corrected` or `rechecked`; else none."""
+    decided = sorted(result.resubmitted.items())
+    offsets = np.zeros(result.narrow.num_rows + 1, dtype=np.int32)
+    offsets[[row + 1 for row, _ in decided]] = 1
+    values = pa.array([event.warning for _, event in decided], pa.string())
+    return pa.ListArray.from_arrays(pa.array(np.cumsum(offsets, dtype=np.int32)), values)
 
 
 def explode_readings(rows: pa.Table) -> pa.Table:

@@ -46,6 +46,43 @@ def test_live_prices_are_retail_newest_first_with_provenance(api: Api) -> None:
     assert meta["request_id"] == response.headers["x-request-id"]
 
 
+def test_live_prices_without_a_commodity_are_sorted_and_carry_age_and_status(
+    broker: Broker, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    """A price that is ten days older than the rest is cheap, but not the cheapest current one."""
+    stack = new_stack(tmp_path, broker)
+    rows = [
+        price("old", "PASAR-001", "garam", timedelta(days=10), 9_000.0, status="validated", change_pct=3.0),
+        price("let", "PASAR-002", "garam", timedelta(0), 11_000.0, status="released", change_pct=8.0),
+        price("now", "PASAR-003", "garam", timedelta(0), 10_000.0, status="corrected"),
+        price("any", "PASAR-003", "bawang-merah", timedelta(0), 35_000.0),
+    ]
+    write(stack.lake_root, "gold.live_prices", rows)
+    own = Api(stack)
+    try:
+        path = f"{PRICES}/live?commodity=garam&sort="
+        cheapest = own.get(f"{path}price").json()["items"]
+        facts = [
+            (item["price_idr"], item["status"], item["age_days"], item["is_current"]) for item in cheapest
+        ]
+        assert facts == [
+            (10_000.0, "corrected", 0, True),
+            (11_000.0, "released", 0, True),
+            (9_000.0, "validated", 10, False),
+        ]
+        assert [item["price_idr"] for item in own.get(f"{path}age").json()["items"]][-1] == 9_000.0
+        changes = [item["change_pct"] for item in own.get(f"{path}change").json()["items"]]
+        assert changes == [8.0, 3.0, None]
+        every = own.get(f"{PRICES}/live").json()["items"]
+        assert len(every) == 4 and every[-1]["price_idr"] == 9_000.0, "newest first"
+        for order in ("newest", "price", "age", "change", "name"):
+            whole = own.get(f"{PRICES}/live?sort={order}").json()["items"]
+            assert len(whole) == 4 and pages(own, f"{PRICES}/live?sort={order}&limit=1") == whole
+        assert own.get(f"{path}colour").status_code == 422
+    finally:
+        own.stop()
+
+
 def test_group_returns_its_own_rows_and_its_members(api: Api) -> None:
     items = api.get(f"{PRICES}/live?commodity=cabai").json()["items"]
     assert [item["commodity"] for item in items] == ["cabai-rawit-merah"] * 3 + [

@@ -89,6 +89,29 @@ def test_released_and_corrected_events_land_and_a_rejected_one_does_not(stream: 
     assert kept["odd"] == price("odd", commodity="unobtainium")  # the original bytes are kept
 
 
+def test_no_decision_lets_a_price_below_one_rupiah_pass(stream: Stream):
+    """A released 5e-324 would be the cheapest price of all; the live price names what was decided."""
+    rows = quarantined_rows(stream, price("tiny", 5e-324), price("half", -1), price("high", ABSURD))
+    assert {reason["rule"] for reason in rows["tiny"]["reasons"]} >= {"price_floor"}
+    stream.send(
+        decide(rows["tiny"], "release"),
+        decide(rows["half"], "correct", correction={"price": 0.5}),
+        decide(rows["high"], "release"),
+        kind="decision",
+    )
+    stream.run()
+    assert reviews(stream) == [
+        ("half", 0, "corrected", "quarantine"),
+        ("high", 0, "released", "silver"),
+        ("tiny", 0, "released", "quarantine"),
+    ]
+    again = [row for row in stream.rows("silver.quarantine") if row["generation"] == 1]
+    assert {row["event_id"] for row in again} == {"tiny", "half"}
+    assert all("price_floor" in {reason["rule"] for reason in row["reasons"]} for row in again)
+    (live,) = stream.rows("gold.live_prices")
+    assert (live["price_idr"], live["status"]) == (ABSURD, "released")
+
+
 def test_first_decision_counts_and_later_ones_are_quarantined(stream: Stream):
     rows = quarantined_rows(stream, price("high", ABSURD))
     release = decide(rows["high"], "release", "d-first")

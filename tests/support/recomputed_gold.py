@@ -35,7 +35,9 @@ def live_prices(silver: Silver) -> list[Row]:
         names = ("price_idr", "event_time", "market_date", "event_id")
         previous = {f"previous_{name}": before[name] if before else None for name in names}
         change = 100 * (last["price_idr"] / before["price_idr"] - 1) if before else None
-        result_rows.append(last | previous | {"change_pct": change})
+        decided = {"corrected", "released"} & set(last["_warnings"] or ())
+        status = min(decided, default="validated")
+        result_rows.append(last | previous | {"change_pct": change, "status": status})
     return result_rows
 
 
