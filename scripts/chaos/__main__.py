@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
@@ -15,10 +16,12 @@ import typer
 
 from conf.runtime.exit_codes import ExitCode
 from scripts.chaos import doors
+from scripts.chaos.doors import DoorRefused
 from scripts.chaos.plan import Entry, plan, write
 from scripts.chaos.reviewer import Reviewer
 from scripts.chaos.verify import differences
 from scripts.console import Steps, console
+from scripts.stack.patience import Patience, TimedOut
 from scripts.stack.throwaway import Stack, StackFailed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -26,6 +29,7 @@ VICTIMS = ("gateway", "broker", "jvm", "stream", "api", "folder_watch")
 MQTT_CLIENTS = 3
 SECONDS_PER_KILL = 9.0  # time for the part to restart, so that the next kill meets a working stack
 EVENTS_PER_SECOND = 400.0
+SETTLED_SECONDS = 60.0  # differences that stay the same for so long are real
 # A client sends for many devices.
 KNOBS = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "100000", "LUMBUNG_MQTT__BURST": "100000"}
 
@@ -47,7 +51,7 @@ class Tally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.acknowledged = 0
-        self.failures: list[str] = []
+        self.failures: list[Exception] = []
 
     def add(self, events: int) -> None:
         """Count acknowledged events."""
@@ -65,7 +69,7 @@ def publish(stack: Stack, entries: list[Entry], window: float, tally: Tally) -> 
             try:
                 work()
             except Exception as error:  # noqa: BLE001  (the main thread reports it and fails)
-                tally.failures.append(f"{type(error).__name__}: {error}")
+                tally.failures.append(error)
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
@@ -94,8 +98,8 @@ def share_of(entries: list[Entry], door: str) -> list[Entry]:
 
 def publish_under_kills(
     stack: Stack, entries: list[Entry], planned: list[tuple[float, str]], window: float, steps: Steps
-) -> list[str]:
-    """Publish and kill until everything is acknowledged; returns what the doors could not do."""
+) -> None:
+    """Publish and kill until everything is acknowledged. Raises what a door could not do."""
     tally = Tally()
     begun = time.monotonic()
     pending = list(planned)
@@ -113,18 +117,18 @@ def publish_under_kills(
         done = f"{len(planned) - len(pending)} of {len(planned)} kills"
         steps.update("publish", f"{tally.acknowledged} of {total} acknowledged, {done}")
         if tally.failures:
-            return tally.failures
+            raise tally.failures[0]
         time.sleep(0.1)
     steps.done("publish", f"{tally.acknowledged} of {total} acknowledged, {len(planned)} kills")
-    return tally.failures
+    if tally.failures:
+        raise tally.failures[0]
 
 
-def settled_differences(entries: list[Entry], root: str, limit_seconds: float) -> list[str]:
-    """Differences that remain after incremental gold was refreshed."""
-    end = time.monotonic() + limit_seconds
+def settled_differences(compare: Callable[[], list[str]], patience: Patience) -> list[str]:
+    """Differences that remain when incremental gold is refreshed: none, or the same until patience ends."""
     while True:
-        remaining = differences(entries, root)
-        if not remaining or time.monotonic() > end:
+        remaining = compare()
+        if not remaining or patience.spent(tuple(remaining)):
             return remaining
         time.sleep(2)
 
@@ -145,21 +149,37 @@ def run(events: int, kill_count: int, seed: int, home: Path) -> list[str]:
         try:
             stack.start()
             steps.done("stack")
-            remaining = publish_under_kills(stack, entries, planned, window, steps)
-            if not remaining:
-                steps.update("drain", "waiting for the stream to process the rest")
-                steps.done("drain", f"{stack.wait_drained(120):.1f} s")
-                steps.update("verdict", "comparing plan and tables")
-                remaining = settled_differences(entries, stack.lake_root, 30)
-                balance = orjson.loads(stack.run("reconcile", "--json").stdout)
-                console.print(f"  {balance['line']}", markup=False)
-                remaining += [] if balance["balanced"] else ["reconcile: events are missing in the balance"]
-                steps.done("verdict", "all equal" if not remaining else "different")
-        except StackFailed as error:
-            remaining = [str(error)]
+            publish_under_kills(stack, entries, planned, window, steps)
+            steps.update("drain", "waiting for the stream to process the rest")
+            steps.done("drain", f"{stack.wait_drained(120):.1f} s")
+            steps.update("verdict", "comparing plan and tables")
+            remaining = settled_differences(
+                lambda: differences(entries, stack.lake_root), Patience(SETTLED_SECONDS)
+            )
+            balance = orjson.loads(stack.run("reconcile", "--json").stdout)
+            console.print(f"  {balance['line']}", markup=False)
+            remaining += [] if balance["balanced"] else ["reconcile: events are missing in the balance"]
+            steps.done("verdict", "all equal" if not remaining else "different")
         finally:
             stack.stop()
     return remaining
+
+
+def verdict(prove: Callable[[], list[str]]) -> tuple[str, list[str], ExitCode]:
+    """(word, what to print, exit code). A stack that is slow or does not run says nothing about the data."""
+    try:
+        remaining = prove()
+    except (TimedOut, subprocess.TimeoutExpired) as error:
+        return (
+            "TIMED_OUT",
+            [f"{error}; no difference was found: run it again when less runs"],
+            ExitCode.TIME_LIMIT,
+        )
+    except StackFailed as error:
+        return "NOT_RUN", [str(error)], ExitCode.NOT_RUNNING
+    except DoorRefused as error:
+        return "DIFFERENT", [str(error)], ExitCode.FAILED
+    return ("DIFFERENT", remaining, ExitCode.FAILED) if remaining else ("PROVEN", [], ExitCode.DONE)
 
 
 @app.command()
@@ -169,20 +189,21 @@ def main(
     seed: Annotated[int, typer.Option(help="of events and kills")] = 1,
     keep: Annotated[bool, typer.Option(help="keep tables and logs, also after success")] = False,
 ) -> None:
-    """Kill every part with SIGKILL under load and compare plan and tables; exit 1 on any difference."""
+    """Kill every part with SIGKILL under load and compare plan and tables.
+
+    Exit 1 on any difference, 124 when something took too long, 4 when the stack does not run.
+    """
     begun = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="lumbung-chaos-"))
-    remaining = run(events, kill_count, seed, folder / "home")
-    for difference in remaining:
-        print(difference)
-    seconds = time.monotonic() - begun
-    verdict = "DIFFERENT" if remaining else "PROVEN"
-    print(f"{verdict} events={events} kills={kill_count} seed={seed} seconds={seconds:.0f}")
-    if remaining or keep:
+    word, lines, code = verdict(lambda: run(events, kill_count, seed, folder / "home"))
+    for line in lines:
+        print(line)
+    print(f"{word} events={events} kills={kill_count} seed={seed} seconds={time.monotonic() - begun:.0f}")
+    if code or keep:
         console.print(f"plan, tables and logs: {folder}", markup=False)
     else:
         shutil.rmtree(folder)
-    raise typer.Exit(ExitCode.FAILED if remaining else ExitCode.DONE)
+    raise typer.Exit(code)
 
 
 if __name__ == "__main__":

@@ -14,16 +14,17 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from scripts.chaos.plan import Entry
+from scripts.stack.patience import Patience, TimedOut
 
-LIMIT_SECONDS = 240
+STUCK_SECONDS = 240.0  # without one acknowledgement
 STALLED_SECONDS = 8
 BATCH = 50
 CSV_COLUMNS = ("market_id", "commodity", "price", "unit", "event_time", "region", "event_id")
 OnAcknowledged = Callable[[int], None]
 
 
-class NeverAcknowledged(RuntimeError):
-    """An event was not acknowledged although the service had time to restart."""
+class DoorRefused(RuntimeError):
+    """A service answered that it does not take an event that it must take."""
 
 
 class Pace:
@@ -54,13 +55,13 @@ class MqttDoor:
         self._early: set[int] = set()  # acknowledged before paho's `publish` returned
 
     def publish(self, entries: Sequence[Entry], per_second: float) -> None:
-        """Publish until every entry is acknowledged. Raises NeverAcknowledged."""
+        """Publish until every entry is acknowledged. Raises TimedOut."""
         waiting = deque(entries)
         pace = Pace(per_second)
-        deadline = time.monotonic() + len(entries) / per_second + LIMIT_SECONDS
+        patience = Patience(STUCK_SECONDS)
         while waiting:
-            if time.monotonic() > deadline:
-                raise NeverAcknowledged(f"MQTT: {waiting[0].event_id} and {len(waiting) - 1} more")
+            if patience.spent(len(waiting)):
+                raise TimedOut(f"MQTT: {waiting[0].event_id} and {len(waiting) - 1} more not acknowledged")
             client = self._connect()
             if client is None:
                 time.sleep(0.5)
@@ -146,23 +147,21 @@ def publish_http(
 
 def _post(url: str, body: bytes, token: str, events: int) -> None:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while time.monotonic() < deadline:
+    patience = Patience(STUCK_SECONDS)
+    while not patience.spent(None):
         try:
             with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as response:  # noqa: S310
                 receipt = json.loads(response.read())
             if receipt["accepted"] != events:
-                raise NeverAcknowledged(
-                    f"HTTP accepted {receipt['accepted']} of {events}: {str(receipt)[:500]}"
-                )
+                raise DoorRefused(f"HTTP accepted {receipt['accepted']} of {events}: {str(receipt)[:500]}")
             return
         except urllib.error.HTTPError as error:
             if error.code != 503:
-                raise NeverAcknowledged(f"HTTP {error.code}: {error.read()[:500]!r}") from None
+                raise DoorRefused(f"HTTP {error.code}: {error.read()[:500]!r}") from None
         except OSError:
             pass  # the API is killed or restarting
         time.sleep(0.3)
-    raise NeverAcknowledged(f"HTTP: a batch of {events}")
+    raise TimedOut(f"HTTP: a batch of {events} not acknowledged")
 
 
 def publish_csv(
@@ -186,10 +185,10 @@ def publish_csv(
             writer.writeheader()
             writer.writerows(entry.fields for entry in batch)
         draft.rename(landing / draft.name)
-    deadline = time.monotonic() + LIMIT_SECONDS
+    patience = Patience(STUCK_SECONDS)
     while names:
-        if time.monotonic() > deadline:
-            raise NeverAcknowledged(f"CSV: {names[0][0]} is not in done/")
+        if patience.spent(len(names)):
+            raise TimedOut(f"CSV: {names[0][0]} is not in done/")
         done = [(name, count) for name, count in names if (landing / "done" / name).exists()]
         for name, count in done:
             names.remove((name, count))

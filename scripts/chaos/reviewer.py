@@ -7,8 +7,9 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
-from scripts.chaos.doors import LIMIT_SECONDS, NeverAcknowledged, OnAcknowledged
+from scripts.chaos.doors import STUCK_SECONDS, DoorRefused, OnAcknowledged
 from scripts.chaos.plan import Entry
+from scripts.stack.patience import Patience, TimedOut
 
 PAUSE_SECONDS = 0.5
 
@@ -21,12 +22,14 @@ class Reviewer:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     def decide(self, entries: Sequence[Entry], seconds: float, on_acknowledged: OnAcknowledged) -> None:
-        """Decide until every planned decision is acknowledged. Raises NeverAcknowledged."""
+        """Decide until every planned decision is acknowledged. Raises TimedOut and DoorRefused."""
         waiting = {entry.event_id: entry for entry in entries if entry.decision}
-        deadline = time.monotonic() + seconds + LIMIT_SECONDS
+        patience = Patience(seconds + STUCK_SECONDS)
         while waiting:
-            if time.monotonic() > deadline:
-                raise NeverAcknowledged(f"decisions: {next(iter(waiting))} and {len(waiting) - 1} more")
+            if patience.spent(len(waiting)):
+                raise TimedOut(
+                    f"decisions: {next(iter(waiting))} and {len(waiting) - 1} more not acknowledged"
+                )
             for event_id in self._open() & waiting.keys():
                 if self._post(waiting[event_id]):
                     del waiting[event_id]
@@ -52,7 +55,7 @@ class Reviewer:
         body |= {"correction": entry.correction} if entry.correction else {}
         status, response = self._request(f"/api/v1/quarantine/{entry.event_id}/decision", body)
         if status not in (202, 409, 0, 500, 503):
-            raise NeverAcknowledged(f"decision on {entry.event_id}: HTTP {status} {str(response)[:300]}")
+            raise DoorRefused(f"decision on {entry.event_id}: HTTP {status} {str(response)[:300]}")
         return status in (202, 409)
 
     def _request(self, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:

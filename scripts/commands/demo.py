@@ -20,11 +20,12 @@ from scripts.commands.reconcile import balance_report
 from scripts.console import Steps, console, fail, new_app
 from scripts.stack import lifecycle, readiness, supervision
 from scripts.stack.lifecycle import StackError
+from scripts.stack.patience import Patience
 
 app = new_app(None)
 SAMPLE = ("1", "--seconds", "20", "--rate", "100", "--seed", "1", "--bad-pct", "1")
 FIRST_PRICE_SECONDS = 120
-DRAIN_SECONDS = 600
+DRAIN_SECONDS = 120
 
 
 @app.command()
@@ -103,18 +104,17 @@ def feed_history() -> None:
             raise StackError(text, ExitCode.FAILED)
 
 
-def first_price(producer: subprocess.Popen[bytes], limit_seconds: float) -> dict[str, Any]:
-    """The newest live price that the API serves. Raises StackError when there is none in time."""
-    end = time.monotonic() + limit_seconds
-    while time.monotonic() < end:
-        price = _newest_price()
-        if price:
-            return price
+def first_price(producer: subprocess.Popen[bytes], stalled_seconds: float) -> dict[str, Any]:
+    """The newest live price that the API serves. Raises StackError when nothing moves."""
+    patience = Patience(stalled_seconds)
+    while not (price := _newest_price()):
         if producer.poll() not in (None, 0):
             raise producer_failure(producer)
+        if patience.spent(checkpoint.count_waiting()):
+            text = f"no price, and nothing moved for {stalled_seconds:.0f} s; see ./run.sh logs stream"
+            raise StackError(text, ExitCode.TIME_LIMIT)
         time.sleep(0.2)
-    text = f"no price within {limit_seconds:.0f} s; see ./run.sh status and ./run.sh logs stream"
-    raise StackError(text, ExitCode.TIME_LIMIT)
+    return price
 
 
 def _newest_price() -> dict[str, Any] | None:
@@ -134,18 +134,16 @@ def _any_commodity() -> str | None:
     return row[0] if row else None
 
 
-def wait_drained(steps: Steps, limit_seconds: float) -> None:
-    """Wait until the stream has finished every record in Kafka. Raises StackError on the time limit."""
-    end = time.monotonic() + limit_seconds
-    while time.monotonic() < end:
-        waiting = checkpoint.count_waiting()
-        if waiting == 0:
-            steps.done("stream", "everything processed")
-            return
+def wait_drained(steps: Steps, stalled_seconds: float) -> None:
+    """Wait until the stream has finished every record in Kafka. Raises StackError when nothing moves."""
+    patience = Patience(stalled_seconds)
+    while (waiting := checkpoint.count_waiting()) != 0:
+        if patience.spent(waiting):
+            text = f"{waiting} events wait for the stream, unchanged for {stalled_seconds:.0f} s"
+            raise StackError(f"{text}; see ./run.sh logs stream", ExitCode.TIME_LIMIT)
         steps.update("stream", f"{'?' if waiting is None else waiting} events wait in Kafka")
         time.sleep(0.3)
-    text = f"the stream has not drained within {limit_seconds:.0f} s; see ./run.sh status"
-    raise StackError(text, ExitCode.TIME_LIMIT)
+    steps.done("stream", "everything processed")
 
 
 def show_next(detach: bool) -> None:

@@ -11,6 +11,7 @@ from lakehouse.event import topics
 from lakehouse.io.kafka import broker_answers, create_topics
 from scripts.console import Steps, console
 from scripts.stack import ports, readiness, secrets_file, supervision
+from scripts.stack.patience import Patience, service_signs
 from scripts.stack.services import BY_NAME, service_names
 
 ENDED = ("BACKOFF", "FATAL", "EXITED")  # supervisor's names of states
@@ -63,27 +64,31 @@ def _start_daemon() -> None:
 
 
 def _start(names: list[str], steps: Steps) -> None:
-    """Start the services in parallel and wait until all are ready."""
+    """Start the services in parallel and wait until all are ready, as long as one of them makes progress."""
     for name in names:
         if supervision.processes()[name]["statename"] in ENDED:
             supervision.stop((name,), 1)
         supervision.start(name)
         steps.update(name, BY_NAME[name].starting)
     waiting = list(names)
+    stalled_seconds = max((BY_NAME[name].stalled_seconds for name in names), default=0.0)
+    patience = Patience(stalled_seconds)
     while waiting:
         now = supervision.processes()
         for name in list(waiting):
-            limit = BY_NAME[name].start_limit_seconds
             if now[name]["statename"] in ENDED:
                 _give_up(name)
             if readiness.ready(name, now[name]):
                 steps.done(name)
                 waiting.remove(name)
-            elif steps.seconds(name) > limit:
-                text = f"{name} is not ready after {limit:.0f} s; see ./run.sh logs {name}"
-                raise StackError(text, ExitCode.TIME_LIMIT)
             else:
                 steps.update(name, BY_NAME[name].starting)
+        if patience.spent(tuple(service_signs(name, now[name]["pid"]) for name in waiting)):
+            text = (
+                f"not ready, and without progress for {stalled_seconds:.0f} s: {', '.join(waiting)}; "
+                f"see ./run.sh logs {waiting[0]}; then ./run.sh up again goes on waiting"
+            )
+            raise StackError(text, ExitCode.TIME_LIMIT)
         time.sleep(0.1)
 
 

@@ -12,11 +12,11 @@ SUPERVISOR_FILE = Path(__file__).with_name("supervisord.conf")
 
 @dataclass(frozen=True)
 class Service:
-    """A program of supervisord.conf. `start_limit_seconds`: how long `up` waits until it is ready."""
+    """A program of supervisord.conf. `stalled_seconds`: how long `up` waits for it without any progress."""
 
     name: str
     starting: str  # what `up` shows while it waits
-    start_limit_seconds: float
+    stalled_seconds: float
 
 
 SERVICES = (

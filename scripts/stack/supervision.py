@@ -83,7 +83,7 @@ def start_daemon() -> None:
     )
     if done.returncode:
         raise RuntimeError(f"supervisord did not start: {done.stdout}{done.stderr}".strip())
-    for _ in range(100):
+    for _ in range(600):
         with suppress(NotRunning):
             rpc()
             return

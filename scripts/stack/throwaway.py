@@ -12,9 +12,11 @@ from pathlib import Path
 
 import psutil
 
+from conf.runtime.exit_codes import ExitCode
 from conf.settings import REPO, child_environment
 from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.process_status import StreamStatus, stream_status
+from scripts.stack.patience import LONGEST_SECONDS, Patience, TimedOut, cpu_seconds
 from scripts.stack.services import modules
 
 CLI = (sys.executable, "-m", "scripts.cli")
@@ -23,7 +25,7 @@ DEFAULT_KNOBS = {"LUMBUNG_TRAINING__WATCH_SECONDS": "3600"}
 
 
 class StackFailed(RuntimeError):
-    """The stack did not do what was requested in time; the message holds its output."""
+    """The stack did not do what was requested; the message holds its output."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -102,17 +104,22 @@ class Stack:
         )
 
     def start(self, wait: bool = True, quiet: bool = True) -> None:
-        """Start and return when everything is ready; without `wait` return at once. Raises StackFailed."""
+        """Start and return when everything is ready; without `wait` return at once.
+
+        Raises TimedOut when it made no progress, StackFailed when it failed.
+        """
         if not wait:
             subprocess.Popen([*CLI, "up"], cwd=REPO, env=self.env)
             return
-        done = self.run("up", quiet=quiet)
+        done = self.run("up", timeout=LONGEST_SECONDS, quiet=quiet)
+        if done.returncode == ExitCode.TIME_LIMIT:
+            raise TimedOut(f"up: {done.stderr}")
         if done.returncode:
             raise StackFailed(f"up ended with {done.returncode}: {done.stderr}")
 
     def stop(self) -> None:
         """Stop; afterwards no process of this home runs. Raises StackFailed."""
-        done = self.run("down", timeout=30)
+        done = self.run("down", timeout=120)
         if done.returncode:
             raise StackFailed(f"down ended with {done.returncode}: {done.stderr}")
 
@@ -146,10 +153,10 @@ class Stack:
         pid = int(file.read_text()) if file.exists() else None
         return pid if pid and psutil.pid_exists(pid) else None
 
-    def kill(self, name: str, limit_seconds: float = 40) -> int:
-        """Send SIGKILL as soon as the process runs; returns its pid. Raises StackFailed."""
-        end = time.monotonic() + limit_seconds
-        while time.monotonic() < end:
+    def kill(self, name: str, stalled_seconds: float = 40) -> int:
+        """Send SIGKILL as soon as the process runs; returns its pid. Raises TimedOut."""
+        patience = Patience(stalled_seconds)
+        while not patience.spent(cpu_seconds(self.pid("supervisord") or 0)):
             try:
                 pid = self.pid(name)
                 if pid is not None:
@@ -158,21 +165,24 @@ class Stack:
             except (psutil.NoSuchProcess, ProcessLookupError):
                 pass  # it ended between the look-up and the signal
             time.sleep(0.1)
-        raise StackFailed(f"{name} is not running after {limit_seconds:.0f} s, so it cannot be killed")
+        raise TimedOut(f"{name} does not run, and the stack makes no progress, so it cannot be killed")
 
     def progress(self) -> StreamStatus | None:
         """The last status that the stream wrote; None before its first start."""
         return stream_status(self.home / "state")
 
-    def wait_drained(self, timeout: float) -> float:
-        """Wait until the stream has finished every record in Kafka; returns seconds. Raises StackFailed."""
+    def wait_drained(self, stalled_seconds: float) -> float:
+        """Wait until the stream has finished every record in Kafka; returns seconds.
+
+        Raises TimedOut when the number of waiting records does not change for so long.
+        """
         started = time.monotonic()
-        events = None
-        while time.monotonic() - started < timeout:
-            events = count_waiting(self.bootstrap, self.home / "state")
-            if events == 0:
-                return time.monotonic() - started
+        patience = Patience(stalled_seconds)
+        while (events := count_waiting(self.bootstrap, self.home / "state")) != 0:
+            if patience.spent(events):
+                raise TimedOut(
+                    f"not drained: {events} events wait, unchanged for {stalled_seconds:.0f} s; "
+                    f"progress: {self.progress()}"
+                )
             time.sleep(0.3)
-        raise StackFailed(
-            f"not drained after {timeout:.0f} s: {events} events wait; progress: {self.progress()}"
-        )
+        return time.monotonic() - started

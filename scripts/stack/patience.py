@@ -1,0 +1,55 @@
+"""How long to wait for what may be slow: as long as it makes progress."""
+
+import time
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+
+import psutil
+
+from conf.settings import settings
+
+LONGEST_SECONDS = 1200.0  # a process may also spin for ever
+
+
+class TimedOut(RuntimeError):
+    """Nothing moved for too long. It says nothing about right or wrong: the machine may be busy."""
+
+
+class Patience:
+    """Notes when the signs of progress last changed."""
+
+    def __init__(
+        self,
+        stalled_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        longest: float = LONGEST_SECONDS,
+    ) -> None:
+        self._stalled_seconds = stalled_seconds
+        self._longest = longest
+        self._clock = clock
+        self._began = self._moved = clock()
+        self._signs: Hashable = None
+
+    def spent(self, signs: Hashable) -> bool:
+        """Whether the signs have not changed for `stalled_seconds`, or the wait is longer than `longest`."""
+        now = self._clock()
+        if signs != self._signs:
+            self._signs, self._moved = signs, now
+        return now - self._moved > self._stalled_seconds or now - self._began > self._longest
+
+
+def cpu_seconds(pid: int) -> int:
+    """Whole seconds of CPU time of a process and its descendants; a process that only polls uses few."""
+    total = 0.0
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for each in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error):
+                total += sum(each.cpu_times()[:2])
+    return int(total)
+
+
+def service_signs(name: str, pid: int) -> Hashable:
+    """Process id, CPU time and length of the log of a service of this home."""
+    log = settings().log_dir / f"{name}.log"
+    return (name, pid, cpu_seconds(pid), log.stat().st_size if log.exists() else 0)

@@ -1,0 +1,82 @@
+"""A slow start is waited for while it makes progress; what stands still ends the wait."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from conf.runtime.exit_codes import ExitCode
+from scripts.console import Steps
+from scripts.stack import lifecycle
+from scripts.stack.patience import Patience, cpu_seconds
+
+
+class Clock:
+    """Advances by ten seconds a look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 10.0
+        return self.now
+
+
+@pytest.fixture
+def starting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """A service that is ready after 20 looks, 200 s; the test says when its log grows."""
+    looks = [0]
+    info = {"api": {"statename": "STARTING", "pid": 7}}
+
+    def ready(name: str, info: Any) -> bool:
+        looks[0] += 1
+        return looks[0] > 20
+
+    monkeypatch.setattr(lifecycle.readiness, "ready", ready)
+    monkeypatch.setattr(lifecycle.supervision, "processes", lambda: info)
+    monkeypatch.setattr(lifecycle.supervision, "start", lambda name: None)
+    monkeypatch.setattr(lifecycle.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(lifecycle, "Patience", lambda seconds: Patience(seconds, Clock()))
+    yield looks
+
+
+def test_start_of_200_s_is_no_failure_while_it_makes_progress(
+    starting: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "service_signs", lambda name, pid: starting[0] // 3)
+    with Steps() as steps:
+        lifecycle._start(["api"], steps)
+
+
+def test_start_without_progress_ends_with_the_exit_code_of_a_time_limit(
+    starting: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "service_signs", lambda name, pid: None)
+    with (
+        Steps() as steps,
+        pytest.raises(lifecycle.StackError, match="without progress for 40 s: api") as error,
+    ):
+        lifecycle._start(["api"], steps)
+    assert error.value.code == ExitCode.TIME_LIMIT and starting[0] < 10
+
+
+def test_process_that_works_for_ever_is_not_waited_for_for_ever() -> None:
+    patience = Patience(40, Clock(), longest=300)
+    assert next(look for look in range(100) if patience.spent(look)) == 30
+
+
+def test_cpu_time_of_children_is_a_sign_of_progress() -> None:
+    child = "subprocess.Popen([sys.executable, '-c', 'while True: pass'])"
+    spin = f"import subprocess, sys, time; {child}; time.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", spin], start_new_session=True)
+    try:
+        patience = Patience(30)
+        while cpu_seconds(parent.pid) == 0:
+            assert not patience.spent(0)
+    finally:
+        os.killpg(parent.pid, 9)
+        parent.wait()
+    assert cpu_seconds(parent.pid) == 0
