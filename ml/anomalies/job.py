@@ -1,7 +1,9 @@
 """silver.price_verdicts -> gold.anomalies"""
 
 import logging
-from datetime import date, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,6 +12,7 @@ from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io import delta
+from lakehouse.io.query import run_sql
 from lakehouse.validation.prices.thresholds import Thresholds
 from ml.anomalies.context import TABLES, read_context
 from ml.anomalies.forecast_vote import day_ahead_forecasts
@@ -20,6 +23,14 @@ log = logging.getLogger("lumbung.anomalies")
 TABLE = "gold.anomalies"
 VERDICTS = "silver.price_verdicts"
 FORECASTS = "gold.forecasts"
+LABELLED_DAYS = 14  # before prices that arrive late: labels of events there may change with them
+Series = tuple[str | None, ...]  # commodity, channel, provider, market, province
+SINCE_SQL = """
+  select commodity, channel, provider, if(level = 'market', market_id, null) as market_id, region_code,
+    least(coalesce(min(market_date) filter ($judged_at is null or ingested_at > $judged_at) - $labelled,
+      $recent), $recent) as since
+  from verdicts group by all
+"""
 
 
 def thresholds_of_day() -> Thresholds:
@@ -32,8 +43,9 @@ def thresholds_of_day() -> Thresholds:
 def refresh(lake: str | None = None) -> None:
     """Bring gold.anomalies up to date; nothing is written when none of its inputs has changed.
 
-    Events that began before the last anomalies.days stay as they are. Raises ValueError when `lake` is given
-    and is not the root of the settings.
+    Events that began before the last anomalies.days stay as they are, unless verdicts of such days of their
+    series have arrived since the last run, as in a replay. Raises ValueError when `lake` is given and is not
+    the root of the settings.
     """
     if lake not in (None, settings().lake_root):
         raise ValueError(f"ml writes the lake of the settings, {settings().lake_root}, not {lake}")
@@ -56,8 +68,12 @@ def refresh(lake: str | None = None) -> None:
     if newest is None:
         return
     measured_at = pc.max(dates["ingested_at"]).as_py()
-    since = newest - timedelta(days=knobs.days)
-    reports = list(read_reports(dataset, newest - timedelta(days=knobs.history_days)))
+    before = delta.ensure_table(TABLE).to_pyarrow_dataset().to_table()
+    since = _days_to_judge(
+        dataset, pc.max(before["measured_at"]).as_py(), newest - timedelta(days=knobs.days)
+    )
+    first = min(since.values())
+    reports = list(read_reports(dataset, first - timedelta(days=knobs.history_days - knobs.days)))
     sources = {
         name: table.to_pyarrow_dataset() if table else arrow_schema(contracts()[name]).empty_table()
         for name, table in context.items()
@@ -65,19 +81,35 @@ def refresh(lake: str | None = None) -> None:
     anomalies = anomaly_rows(
         reports,
         thresholds,
-        (since - EPOCH).days,
+        (first - EPOCH).days,
         lambda places: read_context(sources, places),
         day_ahead_forecasts(forecasts.to_pyarrow_dataset() if forecasts else None),
     )
+    rows = [
+        *(row for row in before.to_pylist() if row["market_date"] < since.get(_series_of(row), first)),
+        *(
+            row | {"measured_at": measured_at}
+            for row in anomalies
+            if row["market_date"] >= since[_series_of(row)]
+        ),
+    ]
     schema = arrow_schema(contracts()[TABLE])
-    rows = pa.Table.from_pylist([{**row, "measured_at": measured_at} for row in anomalies], schema=schema)
-    delta.replace_once(TABLE, pa.concat_tables([_older_rows(since), rows]), made_from)
-    open_labels = sum(not row["final"] for row in anomalies)
-    log.info("%d anomalies since %s, %d of them not yet final", len(anomalies), since, open_labels)
+    delta.replace_once(
+        TABLE, delta.shaped(pa.Table.from_pylist(rows, schema=schema), contracts()[TABLE]), made_from
+    )
+    open_labels = sum(not row["final"] for row in rows)
+    log.info("%d anomalies, judged since %s, %d of them not yet final", len(rows), first, open_labels)
 
 
-def _older_rows(since: date) -> pa.Table:
-    """Rows of events before `since`, which are not computed again."""
-    dataset = delta.ensure_table(TABLE).to_pyarrow_dataset()
-    rows = dataset.to_table(filter=pc.field("market_date") < pa.scalar(since))
-    return delta.shaped(rows, contracts()[TABLE])
+def _days_to_judge(verdicts: object, judged_at: datetime | None, recent: date) -> dict[Series, date]:
+    """Series -> first day to judge: `recent`, or LABELLED_DAYS before the first verdict since `judged_at`."""
+    rows = run_sql(
+        SINCE_SQL,
+        {"verdicts": verdicts},
+        {"judged_at": judged_at, "recent": recent, "labelled": LABELLED_DAYS},
+    )
+    return {_series_of(row): row["since"] for row in rows.to_pylist()}
+
+
+def _series_of(row: Mapping[str, Any]) -> Series:
+    return tuple(row[name] for name in ("commodity", "channel", "provider", "market_id", "region_code"))

@@ -10,23 +10,27 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import open_if_exists, open_table, replace_once
 from lakehouse.io.query import run_sql
+from ml.data.exogenous import JAKARTA_HOURS
 from ml.data.panel import Floats, Panel
 from ml.evaluation.metrics import usual_step
 from ml.forecasts.rows import NATION, NATION_NAME
 from ml.forecasts.rows import TABLE as FORECASTS
 
 TABLE = "gold.model_accuracy"
-# Of several issues from one origin the newest counts. Weekends are left out: many sources repeat Friday
-# there.
+# Only what was issued before the cut of its target day counts: a forecast made in the middle of a replay was
+# served for a day that had passed. Of several issues from one origin the newest counts. Weekends are left out:
+# many sources repeat Friday there.
 CELLS = f"""
     with newest as (
         select commodity, region_code, region, model, champion, issued_at, origin_date, target_date,
         horizon_days, price_idr, lower_80_idr, upper_80_idr, lower_95_idr, upper_95_idr from forecasts where
-        region_code <> '{NATION}' qualify row_number() over ( partition by commodity, region_code, model,
+        region_code <> '{NATION}' and epoch(issued_at) < epoch(target_date::timestamp) + $cut
+        qualify row_number() over ( partition by commodity, region_code, model,
         origin_date, horizon_days order by issued_at desc) = 1 ) select f.*, a.price_idr as actual,
         s.step_idr, n.price_idr as naive from newest f join actuals a on (a.commodity, a.region_code,
         a.market_date) = (f.commodity, f.region_code, f.target_date) join steps s on (s.commodity,
@@ -71,15 +75,24 @@ INTERVAL_SHARES = f"""
     from ({CELLS}) where champion and target_date > $since"""
 
 
+def _cut_seconds() -> float:
+    """From midnight UTC to the cut of the day in Jakarta."""
+    cut = settings().forecast.cut_local_time
+    return float((cut.hour - JAKARTA_HOURS) * 3600 + cut.minute * 60)
+
+
 def measure(panel: Panel) -> int:
-    """Measure every issued forecast whose price is known; returns the rows computed, 0 without forecasts."""
+    """Measure every forecast that was issued before its target and whose price is known.
+
+    Returns the rows computed, 0 without forecasts.
+    """
     forecasts = open_if_exists(FORECASTS)
     if forecasts is None:
         return 0
-    rows = run_sql(ACCURACY, _inputs(panel), {"now": datetime.now(UTC)})
+    rows = run_sql(ACCURACY, _inputs(panel), {"now": datetime.now(UTC), "cut": _cut_seconds()})
     schema = arrow_schema(contracts()[TABLE])
-    made_from = f"issued {forecasts.version()} {panel.source.get('fingerprint')}"
-    if rows.num_rows:
+    made_from = f"issued before the target {forecasts.version()} {panel.source.get('fingerprint')}"
+    if rows.num_rows or open_if_exists(TABLE) is not None:
         replace_once(TABLE, rows.select(schema.names).cast(schema), made_from, "kind = 'issued'")
     return int(rows.num_rows)
 
@@ -88,7 +101,7 @@ def interval_shares(panel: Panel, since: date) -> tuple[int, list[float]]:
     """(cells, five shares) of the champions' forecasts for days after `since`; no shares without cells."""
     if open_if_exists(FORECASTS) is None:
         return 0, []
-    row = run_sql(INTERVAL_SHARES, _inputs(panel), {"since": since}).to_pylist()[0]
+    row = run_sql(INTERVAL_SHARES, _inputs(panel), {"since": since, "cut": _cut_seconds()}).to_pylist()[0]
     cells = int(row.pop("cells"))
     return cells, [float(share) for share in row.values()] if cells else []
 

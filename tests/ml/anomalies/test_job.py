@@ -1,5 +1,7 @@
 """The job over a small lake with verdicts of the validator; its alarms and ranks as pandas computes them."""
 
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +162,35 @@ def strengths(rows: pd.DataFrame) -> tuple[pd.DataFrame, set[tuple[int, str]]]:
             score_r.where(led, 0.0) / limits.residual, score_g / limits.geographic
         ).where(warm)
     return strength, hard
+
+
+def test_one_price_of_today_leaves_no_older_day_unjudged(home: Path, verdicts: list[pa.Table]):
+    """A price two years ahead arrives in the middle of a replay, then the rest, then all of another one."""
+    add(verdicts[0])
+    job.refresh()
+    assert not anomalies()[SHIFT]["final"]
+    ahead = row(900, "16", 36_000.0)
+    add(arrived(judge(PriceValidator(knobs()), [ahead])[0].verdicts, 2025))
+    job.refresh()
+    assert not anomalies()[SHIFT]["final"]
+    add(arrived(verdicts[1], 2026))
+    job.refresh()
+    assert anomalies()[SHIFT]["final"]
+    of_another = pa.concat_tables(verdicts)
+    for name in ("channel", "event_id"):
+        column = [
+            f"x-{value}" if name == "event_id" else "wholesale" for value in of_another[name].to_pylist()
+        ]
+        of_another = of_another.set_column(of_another.column_names.index(name), name, pa.array(column))
+    add(arrived(of_another, 2027))
+    job.refresh()
+    rows = DeltaTable(delta.table_uri("gold.anomalies")).to_pyarrow_table().to_pylist()
+    events = Counter((each["market_date"], each["region_code"]) for each in rows)
+    first = row(0, "11", 1.0)["market_date"]
+    assert [events[first + timedelta(days=day), code] for day, code in (SPIKE, UNIT, SHIFT)] == [2, 2, 2]
+
+
+def arrived(part: pa.Table, year: int) -> pa.Table:
+    """The same verdicts, ingested on the first day of a year."""
+    at = pa.array([datetime(year, 1, 1, tzinfo=UTC)] * len(part), pa.timestamp("us", "UTC"))
+    return part.set_column(part.column_names.index("ingested_at"), "ingested_at", at)

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from statistics import fmean
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from deltalake import DeltaTable
 
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import append_once, table_uri
+from lakehouse.io.delta import append_once, table_exists, table_uri
 from ml.data.panel import Panel
 from ml.forecasts import drift, live_accuracy
 from ml.forecasts.drift import DriftCheck, psi, record_check
@@ -36,11 +36,38 @@ def issue_from(panel: Panel, origins: list[int], twice: int) -> list[Row]:
         known = panel.until(origin)
         if number == 0:
             known = replace(known, price=3 * known.price)
-        issued = forecast_rows(known, served, range(1, 8), datetime(2023, 6, 1, number, tzinfo=UTC))
+        issued = forecast_rows(known, served, range(1, 8), issued_at(known, number))
         append_once("gold.forecasts", issued, f"issue {number}")
         if number:
             rows += issued.to_pylist()
     return rows
+
+
+def issued_at(known: Panel, number: int) -> datetime:
+    """At the cut of the panel's last day."""
+    return datetime.combine(known.days[-1].item(), time(7, number), tzinfo=UTC)
+
+
+def test_forecast_that_was_made_after_its_target_does_not_count():
+    """In a replay the origin lies years before the issue; only days whose cut is still to come count."""
+    panel = walks(5, 120)
+    late = panel.days[90].item() + timedelta(days=4)
+    for at, counts in (
+        (datetime(2026, 6, 1, tzinfo=UTC), False),
+        (datetime.combine(late, time(7), UTC), True),
+    ):
+        append_once(
+            "gold.forecasts",
+            forecast_rows(panel.until(90), ServedModels(naive_only()), range(1, 8), at),
+            f"issue {at}",
+        )
+        live_accuracy.measure(panel)
+        assert table_exists(TABLE) == counts
+        if counts:
+            rows = DeltaTable(table_uri(TABLE)).to_pyarrow_table().to_pylist()
+            assert min(row["from_date"] for row in rows) > late and {row["kind"] for row in rows} == {
+                "issued"
+            }
 
 
 def recomputed(panel: Panel, forecasts: list[Row]) -> dict[tuple, Row]:
