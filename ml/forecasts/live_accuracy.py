@@ -23,8 +23,8 @@ from ml.forecasts.rows import TABLE as FORECASTS
 
 TABLE = "gold.model_accuracy"
 # Only what was issued before the cut of its target day counts: a forecast made in the middle of a replay was
-# served for a day that had passed. Of several issues from one origin the newest counts. Weekends are left out:
-# many sources repeat Friday there.
+# served for a day that had passed. Of several issues from one origin the newest counts. Weekends are left
+# out: many sources repeat Friday there.
 CELLS = f"""
     with newest as (
         select commodity, region_code, region, model, champion, issued_at, origin_date, target_date,
