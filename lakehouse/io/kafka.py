@@ -7,7 +7,15 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from conf.settings import settings
@@ -119,6 +127,23 @@ def partition_bounds(
         }
     finally:
         consumer.close()
+
+
+def broker_ids(topics: Sequence[str]) -> dict[str, str]:
+    """Ids that Kafka gave the cluster (key: cluster) and each topic; topics that do not exist are left out.
+
+    A topic that is created again gets another id, a wiped broker other ids throughout. Raises KafkaException
+    when the broker does not answer within 5 s.
+    """
+    admin = AdminClient(client_config())
+    cluster = admin.describe_cluster(request_timeout=5).result(10)
+    existing = admin.list_topics(timeout=5).topics
+    described = admin.describe_topics(
+        TopicCollection([topic for topic in topics if topic in existing]), request_timeout=5
+    )
+    return {"cluster": cluster.cluster_id} | {
+        topic: str(future.result(10).topic_id) for topic, future in described.items()
+    }
 
 
 def publish(events: Sequence[Event]) -> None:

@@ -5,8 +5,11 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from conf.runtime.process import Refused
+from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
 from lakehouse.bronze.events import events
+from lakehouse.io.kafka import broker_ids
 from streaming_jobs.flows import stream_topics
 
 
@@ -23,6 +26,35 @@ def starting_offsets_file() -> Path:
 def starting_after_file() -> Path:
     """The version of bronze.events after which those offsets follow."""
     return settings().state_dir / "starting_after.txt"
+
+
+def noted_ids_file() -> Path:
+    """Ids of cluster and topics that the checkpoint's positions belong to, with the id of the checkpoint."""
+    return settings().state_dir / "kafka_ids.json"
+
+
+def changed_ids(ids: dict[str, str]) -> dict[str, str]:
+    """Of `ids` (see `broker_ids`), those that differ from the noted ones; one not noted does not differ."""
+    noted = (read_json(noted_ids_file()) or {}).get("ids", {})
+    return {name: known for name, known in ids.items() if noted.get(name, known) != known}
+
+
+def replaced(stream_id: str, ids: dict[str, str]) -> str:
+    """How Kafka is another one than the checkpoint was read from; empty when it is the same."""
+    noted = read_json(noted_ids_file())
+    changed = changed_ids(ids)
+    if not changed or noted["stream"] != stream_id:
+        return ""
+    listed = ", ".join(f"{name} {noted['ids'][name]} -> {known}" for name, known in changed.items())
+    return f"Kafka was wiped or replaced, positions of the checkpoint mean other records (ids: {listed})"
+
+
+def note_ids(stream_id: str) -> None:
+    """Note which Kafka the checkpoint reads. Raises Refused when another one was noted for it."""
+    ids = broker_ids(subscribed())
+    if message := replaced(stream_id, ids):
+        raise Refused(message)
+    write_json(noted_ids_file(), {"stream": stream_id, "ids": ids})
 
 
 def records(spark: SparkSession) -> DataFrame:

@@ -23,7 +23,9 @@ from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import Positions
 from lakehouse.io.delta import BatchTag, append_frame, append_rows, create_tables, empty_table, open_table
+from lakehouse.io.kafka import broker_ids
 from streaming_jobs.batch import kafka_source
+from streaming_jobs.batch.batch_time import batch_time
 from streaming_jobs.batch.counts import balance_row, quality_rows
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
 from streaming_jobs.batch.event_index import EventIds
@@ -34,7 +36,7 @@ from streaming_jobs.batch.writer import judge_all, rows_of, written_versions
 from streaming_jobs.gold import runner
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.repair import startup_checks
-from streaming_jobs.repair.refill_index import bronze_until
+from streaming_jobs.repair.refill_index import bronze_without
 from streaming_jobs.session import session
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -43,20 +45,22 @@ console = Console(stderr=True)
 REBUILT = "rebuilt"  # stream id of batches whose own is no longer known
 
 
-def finished_positions() -> tuple[Positions | None, str, int]:
-    """End offsets of the last finished batch (None: take all of bronze), its stream id and its number.
+def last_batch(batches: dict[str, list[Any]]) -> tuple[datetime | None, str, int]:
+    """Time of the unfinished batch, which will run again (None without one); stream id and number of the last
+    finished one.
 
-    An unfinished batch will run again.
+    `batches`: of `known_batches`.
     """
     stream = checkpoint.stream_id()
     planned = checkpoint.planned_batches()
     finished = checkpoint.finished_batches()
     if stream is None or not planned:
         return None, REBUILT, -1
-    offsets = checkpoint.batch_offsets(planned[-1])
-    if not finished or planned[-1] > finished[-1]:
-        return offsets.start, stream, planned[-1] - 1
-    return offsets.end, stream, planned[-1]
+    if finished and planned[-1] <= finished[-1]:
+        return None, stream, planned[-1]
+    others = [datetime.fromisoformat(time) for time, of in batches.items() if of != [stream, planned[-1]]]
+    time = batch_time(checkpoint.batch_offsets(planned[-1]).time, max(others, default=None))
+    return time, stream, planned[-1] - 1
 
 
 def known_batches() -> dict[str, list[Any]]:
@@ -163,9 +167,9 @@ def rebuild_silver(spark: SparkSession) -> int:
 
     When it is killed, the stream does not start until it has run again.
     """
-    until, stream_id, batch_id = finished_positions()
     batches = known_batches()
-    bronze = bronze_until(spark, until)
+    unfinished, stream_id, batch_id = last_batch(batches)
+    bronze = bronze_without(spark, unfinished)
     counts = _counts_by_batch(bronze)
     for contract in contracts().values():
         if not contract.kept_by_rebuild:
@@ -213,15 +217,20 @@ def bronze_positions() -> Positions:
 def rebuild_checkpoint() -> Positions:
     """Move the checkpoint away and note where the next one begins.
 
-    Raises Refused when Kafka does not answer.
+    A topic that was created anew since begins at its first record. Raises Refused when Kafka does not answer.
     """
     bronze = bronze_positions()
+    bounds = startup_checks.kafka_bounds()
+    changed = kafka_source.changed_ids(broker_ids(list(bounds)))
     positions: Positions = {}
-    for topic, parts in startup_checks.kafka_bounds().items():
+    for topic, parts in bounds.items():
         positions[topic] = {}
         for partition, (low, high) in parts.items():
             after = bronze.get(topic, {}).get(partition, low)
-            if not low <= after <= high:
+            if topic in changed:
+                console.print(f"{topic}/{partition} was created anew: beginning at {low}", markup=False)
+                after = low
+            elif not low <= after <= high:
                 console.print(
                     f"{topic}/{partition}: Kafka holds {low} to {high}, bronze continues at {after}: "
                     f"beginning at {low}",

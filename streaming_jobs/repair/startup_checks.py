@@ -13,7 +13,7 @@ from conf.settings import settings
 from lakehouse.contracts.contract import contracts
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import clear_cache, open_table, table_exists, tags_of
-from lakehouse.io.kafka import partition_bounds
+from lakehouse.io.kafka import broker_ids, partition_bounds
 from streaming_jobs.batch import kafka_source
 
 
@@ -192,7 +192,7 @@ def kafka_bounds() -> dict[str, dict[str, tuple[int, int]]]:
 
 
 def _check_kafka() -> Finding:
-    """Kafka still holds the records that the checkpoint continues with."""
+    """Kafka is the one that was read, and still holds the records that the checkpoint continues with."""
     name = "kafka"
     planned = checkpoint.planned_batches()
     if not planned:
@@ -200,8 +200,11 @@ def _check_kafka() -> Finding:
     remedy = "if the broker was wiped on purpose: ./run.sh rebuild checkpoint; else restore the broker's data"
     try:
         bounds = kafka_bounds()
+        message = kafka_source.replaced(checkpoint.stream_id() or "", broker_ids(kafka_source.subscribed()))
     except Refused as refusal:
         return Finding(name, False, str(refusal), "./run.sh up")
+    if message:
+        return Finding(name, False, message, remedy)
     for topic, partitions in checkpoint.batch_offsets(planned[-1]).end.items():
         for partition, position in partitions.items():
             low, high = bounds.get(topic, {}).get(partition, (0, 0))
