@@ -30,7 +30,7 @@ from streaming_jobs.flows import appended, refreshed
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.progress import StreamProgress
 from streaming_jobs.repair import startup_checks
-from streaming_jobs.repair.refill_index import refill_ids
+from streaming_jobs.repair.refill_index import drop_damaged_ids, refill_ids
 from streaming_jobs.session import session
 
 log = logging.getLogger("lumbung.stream")
@@ -93,6 +93,7 @@ class Stream:
         checkpoint_id = stream_id()
         if checkpoint_id is None:
             raise RuntimeError("a batch without a checkpoint")
+        kafka_source.note_ids(checkpoint_id)
         self._ids = EventIds(settings().state_dir / "event_ids")
         refill_ids(self._spark, self._ids, checkpoint_id, batch_id)
         self._writer = BatchWriter(self._spark, checkpoint_id, self._ids, self.progress)
@@ -165,6 +166,7 @@ def main(once: bool = False) -> int:
         print(f"the stream does not start:\n{refusal}", file=sys.stderr)
         return ExitCode.REFUSED
     create_tables()
+    drop_damaged_ids()
     shutil.rmtree(settings().home / "spark", ignore_errors=True)
     log.info("starting Spark")
     spark = session()

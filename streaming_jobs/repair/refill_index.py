@@ -1,38 +1,38 @@
 """bronze.events -> the event-id index, after it was lost or set back by a crash."""
 
 import logging
+import shutil
+from datetime import datetime
 
-import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakehouse.io.checkpoint import Positions, batch_offsets
+from conf.settings import settings
+from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.delta import open_table, table_uri
-from streaming_jobs.batch.event_index import EventIds
+from streaming_jobs.batch.batch_time import batch_time, newest_other_batch
+from streaming_jobs.batch.event_index import EventIds, damage
 
 log = logging.getLogger("lumbung.rebuild")
 
 
-def positions_frame(spark: SparkSession, positions: Positions) -> DataFrame:
-    """A frame of topic, partition and bound, the next offset."""
-    rows = [
-        (topic, int(partition), bound)
-        for topic, parts in positions.items()
-        for partition, bound in parts.items()
-    ]
-    columns = zip(*rows, strict=True) if rows else ([], [], [])
-    types = (pa.string(), pa.int32(), pa.int64())
-    arrays = [pa.array(list(column), type_) for column, type_ in zip(columns, types, strict=True)]
-    return spark.createDataFrame(pa.table(arrays, names=["topic", "partition", "bound"]))
+def bronze_without(spark: SparkSession, time: datetime | None) -> DataFrame:
+    """Rows of bronze.events but those of the batch of that time, which will run again; all when None.
 
-
-def bronze_until(spark: SparkSession, positions: Positions | None) -> DataFrame:
-    """Rows of bronze.events before the positions; all of them when None."""
+    Not by Kafka's positions: records of a broker that was wiped since have any.
+    """
     rows = spark.read.format("delta").load(table_uri("bronze.events"))
-    if positions is None:
-        return rows
-    bounds = F.broadcast(positions_frame(spark, positions))
-    return rows.join(bounds, ["topic", "partition"]).filter("offset < bound").select(*rows.columns)
+    return rows if time is None else rows.filter(F.col("ingested_at") != F.lit(time))
+
+
+def drop_damaged_ids() -> bool:
+    """Whether the index was damaged; then it is deleted, and `refill_ids` fills it from bronze."""
+    folder = settings().state_dir / "event_ids"
+    reason = damage(folder)
+    if reason:
+        log.warning("the event-id index is damaged (%s): it is deleted and filled from bronze", reason)
+        shutil.rmtree(folder)
+    return bool(reason)
 
 
 def refill_ids(spark: SparkSession, ids: EventIds, stream_id: str, batch_id: int) -> None:
@@ -42,8 +42,9 @@ def refill_ids(spark: SparkSession, ids: EventIds, stream_id: str, batch_id: int
         last is None and not open_table("bronze.events").count()
     ):
         return
+    time = batch_time(batch_offsets(batch_id).time, newest_other_batch(stream_id, batch_id))
     hashes = (
-        bronze_until(spark, batch_offsets(batch_id).start)
+        bronze_without(spark, time)
         .select(
             "kind",
             "event_id",
