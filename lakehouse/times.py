@@ -3,8 +3,11 @@
 import re
 from datetime import UTC, date, datetime
 
-RFC3339 = r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)"
-DAY = r"\d{4}-\d\d-\d\d"
+# Without the first year and the last: a time zone can move such a time out of the calendar. Means the same in
+# Python and Java.
+YEAR = r"(?!000[01]|9999)\d{4}"
+RFC3339 = YEAR + r"-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)"
+DAY = YEAR + r"-\d\d-\d\d"
 
 
 def rfc3339(time: datetime) -> str:

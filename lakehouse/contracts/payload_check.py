@@ -96,7 +96,8 @@ def _text_fault(field: Field, value: str) -> tuple[str, str] | None:
     if field.required and not value.strip():
         return required_rule(field.name), f"{field.name} is empty"
     if field.type == "timestamp" and parse_time(value) is None:
-        return value_rule(field.name, "format"), f"{field.name} is not an RFC 3339 time with its offset"
+        form = "an RFC 3339 time with its offset (years 0002 to 9998)"
+        return value_rule(field.name, "format"), f"{field.name} is not {form}"
     if field.type == "date" and parse_day(value) is None:
         return value_rule(field.name, "format"), f"{field.name} is not a day, YYYY-MM-DD"
     if field.pattern and not re.fullmatch(field.pattern, value):
