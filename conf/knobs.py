@@ -62,6 +62,7 @@ class LakeKnobs(BaseModel):
     compact_after_commits: int = Field(ge=2)
     compact_target_bytes: int = Field(ge=1)
     vacuum_minutes: int = Field(ge=1)
+    query_memory_mb: int = Field(ge=16)
 
 
 class ValidationKnobs(BaseModel):

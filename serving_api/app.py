@@ -65,7 +65,11 @@ def create() -> FastAPI:
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, handle_error)
     application.openapi = lambda: describe(application, collected)  # type: ignore[method-assign]
-    application.add_middleware(Idempotency, store=lambda: application.state.services.kept_responses)
+    application.add_middleware(
+        Idempotency,
+        store=lambda: application.state.services.kept_responses,
+        role_of=lambda request: application.state.services.bearers.role_of(request),
+    )
     if origins := settings().api.cors_origins:
         application.add_middleware(
             CORSMiddleware,

@@ -6,6 +6,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.delta import open_if_exists
@@ -13,8 +14,15 @@ from lakehouse.paths import view_name
 
 
 def connect(threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """An in-memory database in UTC that sees no Python variables. `threads`: cores it may use; None: all."""
-    connection = duckdb.connect(config={"threads": threads} if threads else {})
+    """An in-memory database in UTC that sees no Python variables. `threads`: cores it may use; None: all.
+
+    It holds at most `lake.query_memory_mb`; what is more goes to the state folder, or is refused.
+    """
+    limits = {
+        "memory_limit": f"{settings().lake.query_memory_mb}MB",
+        "temp_directory": str(settings().state_dir / "duckdb"),
+    }
+    connection = duckdb.connect(config=limits | ({"threads": threads} if threads else {}))
     connection.execute("set timezone = 'UTC'; set python_enable_replacements = false")
     return connection
 

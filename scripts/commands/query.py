@@ -90,7 +90,8 @@ def run(sql: str, limit: int | None, timeout_seconds: float, root: str | None = 
         if expired.is_set() or isinstance(error, duckdb.InterruptException):
             text = f"stopped after {timeout_seconds:g} s; read fewer rows or raise --timeout"
             raise TimeoutError(text) from None
-        raise QueryRefused(str(error)) from None
+        advice = "; raise lake.query_memory_mb" if "Out of Memory" in str(error) else ""
+        raise QueryRefused(f"{error}{advice}") from None
     finally:
         timer.cancel()
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conf.settings import settings
+from serving_api.http.auth import Role
 from serving_api.http.idempotency_store import KeptResponse, KeptResponses
 from serving_api.http.problems import Problem, invalid, problem_response
 
@@ -76,12 +77,19 @@ class Idempotency:
     """ASGI middleware inside RequestEnvelope.
 
     Requests with the same key wait for each other within this process; between processes the later one gets
-    409. `store`: returns where responses are kept, once the application has started.
+    409. `store`: returns where responses are kept, once the application has started. `role_of`: the caller's
+    role, as in Bearers. Callers without one have no keys: each text of theirs would be a caller of its own.
     """
 
-    def __init__(self, app: ASGIApp, store: Callable[[], KeptResponses]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        store: Callable[[], KeptResponses],
+        role_of: Callable[[Request], Role | None],
+    ) -> None:
         self._app = app
         self._store = store
+        self._role_of = role_of
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +107,9 @@ class Idempotency:
             )
             await problem_response(problem, Request(scope))(scope, receive, send)
             return
+        if not self._is_known(Request(scope)):
+            await self._app(scope, receive, send)
+            return
         body, complete, replay = await read_body(receive)
         if not complete:  # larger than any body may be: it will be refused with 413
             await self._app(scope, replay, send)
@@ -107,6 +118,12 @@ class Idempotency:
         lock = self._locks.setdefault((caller, key), asyncio.Lock())
         async with lock:
             await self._once(scope, replay, send, (caller, key), digest_of(scope, body))
+
+    def _is_known(self, request: Request) -> bool:
+        try:
+            return self._role_of(request) is not None
+        except Problem:
+            return False
 
     async def _once(
         self, scope: Scope, receive: Receive, send: Send, reservation: tuple[str, str], digest: bytes

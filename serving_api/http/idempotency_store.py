@@ -40,6 +40,7 @@ class KeptResponses:
     """A bounded file in the state folder.
 
     It holds the newest `api.idempotency_keys` keys of each caller, each for `api.idempotency_ttl_seconds`.
+    Callers are the tokens that the service knows, so the whole file is bounded.
     """
 
     def __init__(self, file: Path | None = None) -> None:

@@ -17,8 +17,8 @@ KEY = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 128},
-    "description": "for a day, the same request under the same key gets its first response again, "
-    "with `Idempotency-Replayed: true`",
+    "description": "for a day, the same request of a known caller under the same key gets its first response "
+    "again, with `Idempotency-Replayed: true`",
     "example": "order-4711",
 }
 REPLAYED = {

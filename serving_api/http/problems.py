@@ -1,5 +1,7 @@
 """Problems (RFC 9457): the catalogue in two languages, the exception that carries one, and its response."""
 
+import errno
+import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -121,6 +123,17 @@ def from_http_exception(error: HTTPException, request: Request) -> Problem:
         return Problem("method-not-allowed", headers=error.headers, name=request.method)
     slugs = {404: "not-found", 400: "malformed-body"}
     return Problem(slugs.get(error.status_code, "internal"), reason=error.detail)
+
+
+def from_exception(error: BaseException) -> Problem:
+    """The problem for an error that no route expects: 503 when storage is full, else 500."""
+    cause: BaseException | None = error
+    while cause is not None:
+        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full or getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return Problem("storage-full", reason="free some space on the disk and send the request again")
+        cause = cause.__cause__ or cause.__context__
+    return Problem("internal")
 
 
 def from_query_errors(errors: Sequence[Mapping[str, Any]]) -> Problem:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conf.settings import LOOPBACK, settings
 from serving_api.http import metrics
-from serving_api.http.problems import Problem, problem_response
+from serving_api.http.problems import Problem, from_exception, problem_response
 
 log = logging.getLogger("lumbung.api")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -72,11 +72,11 @@ class RequestEnvelope:
                 reason = "this service is open on 127.0.0.1 only, unless api.allow_remote is set"
                 refusal = problem_response(Problem("forbidden", reason=reason), Request(scope))
                 await refusal(scope, receive, send_with_headers)
-        except Exception:  # the last place that can still return a problem with these headers
+        except Exception as error:  # the last place that can still return a problem with these headers
             log.exception("request %s failed", request_id)
             if status:
                 raise  # the response has begun; the server closes the connection
-            failure = problem_response(Problem("internal"), Request(scope))
+            failure = problem_response(from_exception(error), Request(scope))
             await failure(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "none")

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from serving_api.http.idempotency_store import KeptResponses
+from serving_api.http.problems import from_exception
 from tests.conftest import Broker, headers_of
 from tests.support.api import Api, ApiProcess, new_stack
 
 # Has no id and time, so each sending is a new event.
 BODY = b'{"market_id":"PASAR-001","commodity":"garam","price":11500}'
+JSON = "application/json"
 OTHER = b'{"market_id":"PASAR-001","commodity":"garam","price":11501}'
 
 
@@ -170,3 +172,49 @@ def test_keys_are_kept_for_a_day_and_bounded(home: Path, monkeypatch: pytest.Mon
     assert kept.reserve("b", "other", b"x") is not None, "one caller's keys do not drive out another's"
     assert kept.reserve("a", "n0", b"x") is None, "the oldest was forgotten"
     kept.close()
+
+
+def kept(api: Api) -> int:
+    store = api.http.app.state.services.kept_responses  # type: ignore[attr-defined]
+    return int(store._db.execute("select count(*) from answers").fetchone()[0])
+
+
+def test_nothing_is_kept_for_callers_without_a_known_token(api: Api) -> None:
+    """Each new text in Authorization was a caller of its own, with keys of its own."""
+    before = kept(api)
+    for number in range(3):
+        headers = {"Authorization": f"Bearer {number}", "Idempotency-Key": "k", "Content-Type": JSON}
+        assert api.request("POST", "/ingest", content=b"{}", headers=headers).status_code == 401
+        predicted = "/api/v1/predict/price/garam"
+        assert api.request("POST", predicted, content=b"{}", headers=headers).status_code == 401
+    assert send(api, "k", b"{}", None, "/api/v1/predict/price/garam").status_code == 404
+    assert kept(api) == before
+    assert send(api, "k-known").status_code == 202 and kept(api) == before + 1
+
+
+def test_full_disk_is_503_storage_full(broker: Broker, tmp_path: Path) -> None:
+    """SQLite reports a full disk when its file may not grow."""
+    own = Api(new_stack(tmp_path, broker))
+    try:
+        store = own.http.app.state.services.kept_responses  # type: ignore[attr-defined]
+        pages = store._db.execute("pragma page_count").fetchone()[0]
+        store._db.execute(f"pragma max_page_count = {pages}")
+        for number in range(200):
+            response = send(own, f"{number:0128}", b"{}")
+            if response.status_code != 422:
+                break
+        assert (response.status_code, response.json()["type"]) == (503, "/problems/storage-full")
+        assert response.headers["retry-after"] and own.get("/livez").status_code == 200
+    finally:
+        own.stop()
+
+
+def test_write_to_a_full_device_is_storage_full() -> None:
+    """Also as the cause of another error."""
+    with pytest.raises(RuntimeError) as failure:
+        try:
+            Path("/dev/full").write_bytes(b"x" * 10_000)
+        except OSError as error:
+            raise RuntimeError("the job was not queued") from error
+    assert from_exception(failure.value).slug == "storage-full"
+    assert from_exception(OSError(13, "denied")).slug == "internal"

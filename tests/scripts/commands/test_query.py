@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from conf.settings import settings
 from scripts.commands.query import QueryRefused, run
 from tests.support.query_lake import Lake
 
@@ -99,3 +100,16 @@ def test_wrong_usage_exits_with_2_and_a_message_on_stderr(lake: Lake):
 def test_endless_query_is_stopped(lake: Lake):
     done = lake.run("query", "select count(*) from range(10000000) a, range(10000000) b", "--timeout", "0.5")
     assert (done.returncode, done.stdout) == (124, "")
+
+
+def test_query_beyond_its_memory_is_refused_with_the_knob(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMBUNG_LAKE__QUERY_MEMORY_MB", "64")
+    settings.cache_clear()
+    try:
+        with pytest.raises(QueryRefused, match="lake.query_memory_mb"):
+            run("select len(list(range)) from range(30000000)", None, 30, str(lake.home / "lake"))
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
