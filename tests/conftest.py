@@ -27,6 +27,8 @@ from tests.support.empty_lake import copy_empty_tables
 # Every process that a test starts would compile its libraries again, which more than doubles its CPU time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# A JVM of a test lives for minutes: the optimising compiler would cost more CPU time than it saves.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 pytest_plugins = ["tests.support.schedule"]
 # Two workers share the cores: how fast an example is drawn says nothing about the code.
 hypothesis_settings.register_profile(
