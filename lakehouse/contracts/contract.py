@@ -222,6 +222,9 @@ def rule_set(knobs: Mapping[str, object]) -> str:
 
     It changes with any name, check, message or threshold.
     """
-    rules = [(kind, contract.rules) for kind, contract in sorted(kinds().items())]
+    rules = [
+        (kind, [rule.model_dump(exclude={"message_id"}) for rule in contract.rules])
+        for kind, contract in sorted(kinds().items())
+    ]
     text = repr(rules) + repr(sorted(knobs.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -33,15 +33,14 @@ def value_rule(name: str, what: str) -> str:
     return f"{snake(name)}_{what}"
 
 
-def bounds(field: Field) -> str:
-    """The range of a number in words."""
+def bounds(field: Field) -> tuple[str, str]:
+    """The range of a number in words, in English and Indonesian."""
     if field.min is None:
-        return f"above {field.max:.15g}"
-    return (
-        f"outside {field.min:.15g} to {field.max:.15g}"
-        if field.max is not None
-        else f"below {field.min:.15g}"
-    )
+        return f"above {field.max:.15g}", f"di atas {field.max:.15g}"
+    if field.max is None:
+        return f"below {field.min:.15g}", f"di bawah {field.min:.15g}"
+    ends = f"{field.min:.15g}", f"{field.max:.15g}"
+    return f"outside {' to '.join(ends)}", f"di luar {' sampai '.join(ends)}"
 
 
 def field_rules(payload: tuple[Field, ...], guarded: tuple[Field, ...] = ()) -> tuple[Rule, ...]:
@@ -59,8 +58,15 @@ def field_rules(payload: tuple[Field, ...], guarded: tuple[Field, ...] = ()) -> 
     for group in dict.fromkeys(field.one_of for field in payload if field.one_of):
         members = [field.name for field in payload if field.one_of == group]
         given = " or ".join(f"p.{name} is not null" for name in members)
-        message = f"none of {', '.join(members)} is given"
-        rules.append(Rule(name=f"{group}_required", severity="error", check=given, message=message))
+        rules.append(
+            Rule(
+                name=f"{group}_required",
+                severity="error",
+                check=given,
+                message=f"none of {', '.join(members)} is given",
+                message_id=f"tidak ada satu pun dari {', '.join(members)}",
+            )
+        )
     return tuple(rules)
 
 
@@ -71,24 +77,31 @@ def _required(field: Field) -> Rule:
         severity="error",
         check=f"p.{field.name} is not null{blank}",
         message=f"{field.name} is missing",
+        message_id=f"{field.name} tidak ada",
     )
 
 
 def _value_rules(field: Field) -> Iterator[Rule]:
-    def rule(name: str, check: str, message: str) -> Rule:
+    def rule(name: str, check: str, message: str, message_id: str) -> Rule:
         return Rule(
             name=name,
             severity="error",
             check=f"p.{field.name} is null or {check}",
             message=f"{field.name} {message}",
+            message_id=f"{field.name} {message_id}",
         )
 
     value = f"p.{field.name}"
     shown = f"{{p.{field.name}}}"
     if field.type in ("timestamp", "date"):
-        form = "an RFC 3339 time with its offset" if field.type == "timestamp" else "a day, YYYY-MM-DD"
+        is_time = field.type == "timestamp"
+        form = "an RFC 3339 time with its offset" if is_time else "a day, YYYY-MM-DD"
+        form_id = "waktu RFC 3339 dengan zona waktu" if is_time else "tanggal, YYYY-MM-DD"
         yield rule(
-            value_rule(field.name, "format"), f"given_{field.name} is not null", f"'{shown}' is not {form}"
+            value_rule(field.name, "format"),
+            f"given_{field.name} is not null",
+            f"'{shown}' is not {form}",
+            f"'{shown}' bukan {form_id}",
         )
     if field.pattern:
         text = field.pattern.removeprefix("^").removesuffix("$").replace("\\", "\\\\").replace("'", "\\'")
@@ -97,6 +110,7 @@ def _value_rules(field: Field) -> Iterator[Rule]:
             value_rule(field.name, "format"),
             f"{value} rlike {whole}",
             f"'{shown}' has not the form of one ({field.description})",
+            f"'{shown}' tidak sesuai dengan bentuknya ({field.description})",
         )
     if field.enum:
         listed = ", ".join(f"'{word}'" for word in field.enum)
@@ -104,21 +118,40 @@ def _value_rules(field: Field) -> Iterator[Rule]:
             value_rule(field.name, "known"),
             f"{value} in ({listed})",
             f"'{shown}' is not one of {', '.join(field.enum)}",
+            f"'{shown}' bukan salah satu dari {', '.join(field.enum)}",
         )
     if field.min_length is not None or field.max_length is not None:
         low = field.min_length or 0
         high = field.max_length or 2**31 - 1
         length = f"char_length({value})"
-        message = f"has {{{length}}} characters, not {low} to {high}"
-        yield rule(value_rule(field.name, "length"), f"{length} between {low} and {high}", message)
+        yield rule(
+            value_rule(field.name, "length"),
+            f"{length} between {low} and {high}",
+            f"has {{{length}}} characters, not {low} to {high}",
+            f"terdiri dari {{{length}}} karakter, bukan {low} sampai {high}",
+        )
     if field.type == "integer":
         yield rule(
-            measure_rule(field.name, "whole"), f"{value} = floor({value})", f"{shown} is not a whole number"
+            measure_rule(field.name, "whole"),
+            f"{value} = floor({value})",
+            f"{shown} is not a whole number",
+            f"{shown} bukan bilangan bulat",
         )
     if field.above is not None:
         name = measure_rule(field.name, "positive")
-        yield rule(name, f"{value} > {field.above}", f"{shown} is not above {field.above:g}")
+        yield rule(
+            name,
+            f"{value} > {field.above}",
+            f"{shown} is not above {field.above:g}",
+            f"{shown} tidak di atas {field.above:g}",
+        )
     if field.min is not None or field.max is not None:
         ends = ((">=", field.min), ("<=", field.max))
         check = " and ".join(f"{value} {sign} {end}" for sign, end in ends if end is not None)
-        yield rule(measure_rule(field.name, "range"), f"({check})", f"{shown} lies {bounds(field)}")
+        english, indonesian = bounds(field)
+        yield rule(
+            measure_rule(field.name, "range"),
+            f"({check})",
+            f"{shown} lies {english}",
+            f"{shown} {indonesian}",
+        )

@@ -115,5 +115,5 @@ def _number_fault(field: Field, value: float) -> tuple[str, str] | None:
     if field.above is not None and value <= field.above:
         return measure_rule(field.name, "positive"), f"{field.name} is not above {field.above:g}"
     if (field.min is not None and value < field.min) or (field.max is not None and value > field.max):
-        return measure_rule(field.name, "range"), f"{field.name} lies {bounds(field)}"
+        return measure_rule(field.name, "range"), f"{field.name} lies {bounds(field)[0]}"
     return None

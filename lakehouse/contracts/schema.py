@@ -62,6 +62,8 @@ class Rule(ContractModel):
     severity: Severity
     check: str
     message: str
+    # The same in Indonesian, with the same placeholders in the same order.
+    message_id: str | None = None
     reads: Literal["payload", "raw", "stream"] = "payload"
     # An operator's release turns the error into a warning. Never true for what cannot be read.
     releasable: bool = False

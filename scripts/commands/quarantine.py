@@ -1,5 +1,6 @@
 """List quarantined events and decide about them through the API, one by one or many at once."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -45,7 +46,9 @@ class Api:
         token = secrets().token_operator
         if not token:
             fail("the operator's bearer is missing; remedy: ./run.sh setup", ExitCode.MISSING)
-        headers = {"Authorization": f"Bearer {token}"}
+        # Messages of rules are in the language of the terminal where that is Indonesian.
+        language = os.environ.get("LC_ALL") or os.environ.get("LANG") or "en"
+        headers = {"Authorization": f"Bearer {token}", "Accept-Language": language[:2]}
         self._http = httpx2.Client(base_url=api_url(), headers=headers, timeout=60)
 
     def request(self, method: str, path: str, **options: Any) -> Any:

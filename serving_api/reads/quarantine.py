@@ -6,8 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.contracts.rule_translations import in_indonesian
 from lakehouse.reference import commodity_aliases, matching_key
 from serving_api.http.cursors import Key, TimeRange
+from serving_api.http.problems import Language
 from serving_api.reads.keyset import next_rows
 from serving_api.reads.responses import to_json_value
 from serving_api.reads.reviews import ReviewIndex, RowKey, key_of, state_of
@@ -129,6 +131,20 @@ def page_rows(
 def listed_item(row: dict[str, Any], reviews: ReviewIndex) -> dict[str, Any]:
     """A row as an item of the list."""
     return {name: to_json_value(row[name]) for name in LISTED} | {"state": state_of(row, reviews)}
+
+
+def in_language(item: dict[str, Any], language: Language) -> dict[str, Any]:
+    """The item with the messages of its reasons in a language."""
+    if language == "en":
+        return item
+    return item | {"reasons": reasons_in_indonesian(item["kind"], item["reasons"])}
+
+
+def reasons_in_indonesian(kind: str, reasons: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The reasons with Indonesian messages."""
+    return [
+        reason | {"message": in_indonesian(kind, reason["rule"], reason["message"])} for reason in reasons
+    ]
 
 
 def rows_by_id(

@@ -23,11 +23,12 @@ from serving_api.http.auth import Role
 from serving_api.http.dependencies import CurrentProducer, CurrentResponses, CurrentSnapshots, role_of
 from serving_api.http.event_bodies import SubmittedEvent
 from serving_api.http.openapi import request_body
-from serving_api.http.problems import Problem, invalid_fields
+from serving_api.http.problems import Problem, invalid_fields, language_of
 from serving_api.http.request_bodies import JsonBody, json_document
 from serving_api.http.request_checks import ACCEPTS_JSON
 from serving_api.reads.names import known_market, timezone_of
 from serving_api.reads.provenance import current_rule_set
+from serving_api.reads.quarantine import reasons_in_indonesian
 from serving_api.reads.responses import to_json_value
 from serving_api.reads.series_statistics import series_statistics
 from serving_api.reads.snapshots import Snapshot, Snapshots
@@ -61,6 +62,7 @@ async def price_check(
     invalid = faults_of(body.value) or unknown_names(body.value, snapshots)
     if invalid:
         raise invalid_fields(invalid)
+    language = language_of(responses.request)
     snapshot, report = await run_sync(check, snapshots, body.value)
     event_id = None
     if body.role is not None and body.role is not Role.USER:
@@ -72,7 +74,7 @@ async def price_check(
         "sources": [
             {name: to_json_value(value) for name, value in source.items()} for source in report.sources
         ],
-        "reasons": report.reasons,
+        "reasons": report.reasons if language == "en" else reasons_in_indonesian("price", report.reasons),
         "policies": report.policies,
         "dry_run": event_id is None,
         "event_id": event_id,

@@ -15,11 +15,11 @@ from serving_api.http.dependencies import (
     CurrentReviews,
     CurrentSnapshots,
 )
-from serving_api.http.problems import Problem
+from serving_api.http.problems import Problem, language_of
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
 from serving_api.reads.decisions import decisions_on
 from serving_api.reads.provenance import current_rule_set
-from serving_api.reads.quarantine import COORDINATES, listed_item, page_rows, rows_by_id
+from serving_api.reads.quarantine import COORDINATES, in_language, listed_item, page_rows, rows_by_id
 from serving_api.reads.responses import EncodedPage, encode_page
 from serving_api.reads.snapshots import newest_of
 from serving_api.schemas.envelope import Page
@@ -44,19 +44,28 @@ async def list_quarantine(
 ) -> Response:
     """Events that violate a rule, newest first, with their current state.
 
-    `from` and `to` are times of quarantine; default: the 30 days that end with the newest of them.
+    `from` and `to` are times of quarantine; default: the 30 days that end with the newest of them. Messages
+    are in Indonesian when Accept-Language names `id`.
     """
 
     def respond() -> Response:
+        language = language_of(responses.request)
         snapshot = snapshots["silver.quarantine"]
         times = time_range(query.from_, query.to, newest_of(snapshot, "quarantined_at"))
         reviewed, index = reviews.read()
 
         def read(key: Key | None, limit: int) -> EncodedPage:
-            return encode_page(page_rows(snapshot, index, query, times, key), limit)
+            rows = page_rows(snapshot, index, query, times, key)
+            return encode_page([(sort_key, in_language(item, language)) for sort_key, item in rows], limit)
 
         return responses.page(
-            [snapshot, reviewed], query, read, times=times, rule_set=current_rule_set(), personal=True
+            [snapshot, reviewed],
+            query,
+            read,
+            times=times,
+            variant=language,
+            rule_set=current_rule_set(),
+            personal=True,
         )
 
     return await run_sync(respond)
@@ -88,7 +97,7 @@ async def quarantine_item(
         if row is None:
             raise Problem("not-found")
         decided, stored = decisions_on(event_id, snapshots, index, decisions.pending(event_id))
-        item = listed_item(row, index) | {
+        item = in_language(listed_item(row, index), language_of(responses.request)) | {
             **as_text(row["payload"] or b""),
             "kafka": {name: row[name] for name in COORDINATES},
             **{name: orjson.loads(row[name]) if row[name] else None for name in ("evidence", "suggestion")},

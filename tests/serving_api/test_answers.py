@@ -193,6 +193,17 @@ def test_quarantine_pages_and_filters(api: Api) -> None:
         assert ids(api, f"{path}&{filters}", "central") == expected, filters
 
 
+def test_reasons_are_in_indonesian_for_those_who_accept_it(api: Api) -> None:
+    for path in ("/api/v1/quarantine?from=2000-01-01&limit=1", "/api/v1/quarantine/q0"):
+        for language, message in (
+            ("id-ID, en", "harga -5 tidak di atas nol"),
+            ("en", "price -5 is not above zero"),
+        ):
+            document = api.get(path, "operator", headers={"Accept-Language": language}).json()
+            item = document["items"][0] if "items" in document else document
+            assert item["reasons"][0]["message"] == message
+
+
 def test_quarantined_event_has_its_exact_bytes(api: Api) -> None:
     text, raw = (api.get(f"/api/v1/quarantine/{name}", "admin").json() for name in ("q0", "q8"))
     assert (text["payload"], text["payload_base64"]) == ('{"price": -5}', None)

@@ -62,7 +62,7 @@ HISTORY = [
 def quarantined(number: int, **more: Any) -> dict[str, Any]:
     """A row of silver.quarantine."""
     at = NOW - timedelta(hours=7 * number)
-    reasons = [{"rule": "price_positive", "severity": "error", "message": "the price -5 is not above zero"}]
+    reasons = [{"rule": "price_positive", "severity": "error", "message": "price -5 is not above zero"}]
     return {
         "event_id": f"q{number}",
         "kind": "price",
