@@ -4,6 +4,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import (
@@ -61,6 +62,9 @@ class Settings(BaseSettings):
         description="folder of everything that is not code: broker, tables, logs, secrets",
     )
     log_level: str = Field(description="DEBUG, INFO, WARNING or ERROR")
+    language: Literal["en", "id"] = Field(
+        description="language in which `quarantine` prints why events are refused: en or id"
+    )
     kafka: KafkaKnobs
     api: ApiKnobs
     mqtt: MqttKnobs

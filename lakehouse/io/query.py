@@ -18,7 +18,7 @@ def connect(threads: int | None = None) -> duckdb.DuckDBPyConnection:
 
     It holds at most `lake.query_memory_mb`; what is more goes to the state folder, or is refused.
     """
-    limits = {
+    limits: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{settings().lake.query_memory_mb}MB",
         "temp_directory": str(settings().state_dir / "duckdb"),
     }

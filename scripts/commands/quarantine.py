@@ -1,6 +1,5 @@
 """List quarantined events and decide about them through the API, one by one or many at once."""
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
-from conf.settings import secrets
+from conf.settings import secrets, settings
 from scripts.console import AsJson, console, emit, fail, new_app
 from scripts.stack.readiness import api_url
 
@@ -46,9 +45,7 @@ class Api:
         token = secrets().token_operator
         if not token:
             fail("the operator's bearer is missing; remedy: ./run.sh setup", ExitCode.MISSING)
-        # Messages of rules are in the language of the terminal where that is Indonesian.
-        language = os.environ.get("LC_ALL") or os.environ.get("LANG") or "en"
-        headers = {"Authorization": f"Bearer {token}", "Accept-Language": language[:2]}
+        headers = {"Authorization": f"Bearer {token}", "Accept-Language": settings().language}
         self._http = httpx2.Client(base_url=api_url(), headers=headers, timeout=60)
 
     def request(self, method: str, path: str, **options: Any) -> Any:
