@@ -20,7 +20,8 @@ from lakehouse.times import parse_time as parse_time
 from lakehouse.times import rfc3339 as rfc3339
 
 TOPIC_PREFIX = "lumbung."
-DEAD_LETTERS = "lumbung.dlq"
+DEAD_LETTER = "dlq"  # kind of what an intake refused
+DEAD_LETTERS = TOPIC_PREFIX + DEAD_LETTER
 LEGACY_KIND = "listing"  # what the topics named in kafka.legacy_topics hold
 EVENT_MAX_BYTES = 65536
 EVENT_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -86,8 +87,8 @@ def kind_of_topic(topic: str) -> str:
 
 
 def topics() -> list[str]:
-    """Every topic: one per kind, and the dead letters."""
-    return [*(TOPIC_PREFIX + kind for kind in kinds()), DEAD_LETTERS]
+    """Every topic: one per kind, that of the dead letters among them."""
+    return [TOPIC_PREFIX + kind for kind in kinds()]
 
 
 def parse_strict(body: bytes) -> Any:

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from lakehouse.contracts.contract import Contract, Rule, contracts, kinds, rule_set
 from lakehouse.contracts.history_rules import with_knobs
 from lakehouse.contracts.rule_masks import REASONS_TYPE, reasons, violations, warnings
+from lakehouse.event import DEAD_LETTER
 from lakehouse.silver.payload import constants, parse
 
 ROW = "row"
@@ -50,7 +51,8 @@ def with_verdicts(events: DataFrame, kind: str, knobs: Mapping[str, object]) -> 
     """
     contract = kinds()[kind]
     rules = rules_of(kind, knobs)
-    narrow = events.select(*KEPT, F.col("kind"), F.col("value").cast("string").alias("text"))
+    also = getattr(transform_of(kind), "RECORD_COLUMNS", ())
+    narrow = events.select(*KEPT, *also, F.col("kind"), F.col("value").cast("string").alias("text"))
     transformed = transform_of(kind).transform(parse(narrow, contract)).withColumn("mask", violations(rules))
     derived = {"_warnings": warnings(rules, "mask"), "rule_set": F.lit(rule_set(knobs))}
     fields = {field.name for field in contract.payload}
@@ -161,7 +163,7 @@ def _quarantine_columns(kind: str, rule_set: str) -> tuple[Column, ...]:
         F.col("raw_market").alias("market_id"),
         F.col("raw_commodity").alias("commodity"),
         F.expr(f"cast(concat(coalesce(added, {none}), {own}, {warned}) as {REASONS_TYPE})").alias("reasons"),
-        F.lit("stream").alias("stage"),
+        F.lit("door" if kind == DEAD_LETTER else "stream").alias("stage"),
         F.lit("open").alias("state"),
         F.coalesce("generation", F.lit(0)).alias("generation"),
         F.lit(rule_set).alias("rule_set"),

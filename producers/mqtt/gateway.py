@@ -6,7 +6,10 @@ import re
 import signal
 import ssl
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
+
+import orjson
 
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.failpoints import failpoint
@@ -26,36 +29,59 @@ STOP_SECONDS = 4.0
 def event_of(published: Published) -> tuple[Event, str | None]:
     """The event, and the reason why it goes to the dead letters instead of its topic (None: it does not).
 
-    The MQTT topic names kind, market and device. The payload is passed on byte for byte.
+    The MQTT topic names kind, market and device. A JSON object that lacks its market or device gets them in
+    front; everything else is passed on byte for byte.
     """
     match = TOPIC.fullmatch(published.topic)
     market, device, kind = match.group("market", "device", "kind") if match else ("", "", "unknown")
     source = f"mqtt:{device}"
     payload = lenient_payload(published.payload)
+    given = payload if isinstance(payload, dict) else {}
+    event_id = event_id_of(payload, published.payload, source)
+    named = {"market_id": market, "device_id": device}
+    fault = fault_of(published, kind, given, named)
+    body = published.payload
+    if fault is None and isinstance(payload, dict):
+        absent = {name: value for name, value in named.items() if name not in given}
+        body = with_fields(published.payload, absent, is_empty=not given)
+        payload = {**absent, **given}
     event = Event(
         kind=kind,
         key=series_key(kind, payload, f"{market}|{device}"),
-        value=published.payload,
-        event_id=event_id_of(payload, published.payload, source),
+        value=body,
+        event_id=event_id,
         source=source,
         received_at=datetime.now(UTC),
     )
-    if not match:
-        return event, "topic_refused"
+    return event, fault
+
+
+def fault_of(
+    published: Published, kind: str, given: Mapping[str, object], named: Mapping[str, str]
+) -> str | None:
+    """Why a message is refused. `given`: fields of its payload; `named`: market and device of its topic."""
+    if not named["market_id"]:
+        return "topic_refused"
     if published.size > settings().api.event_max_bytes:
-        return event, "payload_size"
+        return "payload_size"
     if kind not in kinds() or not kinds()[kind].over_mqtt:
-        return event, "unknown_kind"
-    return event, None if agrees_with_topic(payload, market, device) else "foreign_device"
+        return "unknown_kind"
+    for name, fault in (("market_id", "foreign_market"), ("device_id", "foreign_device")):
+        if isinstance(given.get(name), str) and given[name] != named[name]:
+            return fault
+    return None
 
 
-def agrees_with_topic(payload: object, market: str, device: str) -> bool:
-    """Whether the payload's market and device, where it has them, are those of the topic."""
-    fields = payload if isinstance(payload, dict) else {}
-    return all(
-        not isinstance(fields.get(name), str) or fields[name] == expected
-        for name, expected in (("market_id", market), ("device_id", device))
-    )
+def with_fields(body: bytes, fields: Mapping[str, str], is_empty: bool) -> bytes:
+    """A JSON object with more fields in front, all other bytes unchanged; unchanged when it gets too large.
+
+    `is_empty`: the object has no field yet.
+    """
+    inserted = orjson.dumps(fields)[1:-1]
+    if not inserted or len(body) + len(inserted) + 1 > settings().api.event_max_bytes:
+        return body
+    head, _, rest = body.partition(b"{")
+    return head + b"{" + inserted + (b"" if is_empty else b",") + rest
 
 
 class Gateway:
@@ -80,7 +106,8 @@ class Gateway:
         else:
             topic = published.topic[:200].encode("ascii", "replace").decode()
             log.warning("dead letter (%s) from topic %s", fault, topic)
-            headers = [*event.headers, *dead_letter_headers("mqtt", fault, event.topic)]
+            intended = event.topic if match else topic
+            headers = [*event.headers, *dead_letter_headers("mqtt", fault, intended)]
             body = event.value[: settings().api.event_max_bytes]
             await self._producer.send(DEAD_LETTERS, event.key, body, headers)
         failpoint("gateway.after_kafka")

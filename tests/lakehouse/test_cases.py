@@ -54,6 +54,7 @@ def outcome(
                 "value": json.dumps(row).encode(),
                 "partition": nth,
                 "received_at": RECEIVED,
+                "other_headers": list(row.get("headers", {}).items()),
             }
             for nth, file in enumerate(files)
             for row in case_of(file)["input"]

@@ -20,7 +20,8 @@ from tests.lakehouse.conftest import bronze
 def transformed(spark: SparkSession, kind: str) -> DataFrame:
     """No rows, all columns."""
     events = spark.createDataFrame(bronze(kind, []))
-    narrow = events.select(*KEPT, "kind", F.col("value").cast("string").alias("text"))
+    also = getattr(transform_of(kind), "RECORD_COLUMNS", ())
+    narrow = events.select(*KEPT, *also, "kind", F.col("value").cast("string").alias("text"))
     return transform_of(kind).transform(parse(narrow, kinds()[kind]))
 
 

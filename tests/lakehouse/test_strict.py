@@ -6,7 +6,7 @@ import pytest
 
 from lakehouse.contracts.contract import Field, kinds
 from lakehouse.contracts.payload_check import faults
-from lakehouse.event import Event, series_key
+from lakehouse.event import DEAD_LETTER, Event, series_key
 
 WRONG_TYPE = {
     "string": 7,
@@ -64,7 +64,7 @@ def test_value_refused_by_the_intake_breaks_a_rule_of_the_stream(kind: str):
             assert kind in ("price", "sensor") or codes <= rules, (field.name, value)
 
 
-@pytest.mark.parametrize("kind", sorted(kinds()))
+@pytest.mark.parametrize("kind", sorted(kinds().keys() - {DEAD_LETTER}))  # which may hold anything
 def test_missing_field_is_refused_by_a_rule_of_the_stream(kind: str):
     codes = {fault.code for fault in faults({}, [kind])}
     assert codes and codes <= {rule.name for rule in kinds()[kind].rules}
