@@ -23,6 +23,9 @@ class ApiKnobs(BaseModel):
     port: int
     allow_remote: bool
     cors_origins: list[str]
+    max_connections: int = Field(ge=1)
+    request_seconds: float = Field(gt=0)
+    keep_alive_seconds: int = Field(ge=1)
     event_max_bytes: int
     batch_max_bytes: int
     batch_max_events: int
@@ -36,7 +39,9 @@ class ApiKnobs(BaseModel):
 class MqttKnobs(BaseModel):
     host: str
     port: int
-    max_connections: int
+    max_connections: int = Field(ge=1)
+    idle_seconds: float = Field(gt=0)
+    unacknowledged_bytes: int = Field(ge=131072)
     messages_per_second: float
     burst: int
 

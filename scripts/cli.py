@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from conf.runtime.exit_codes import ExitCode
+from conf.runtime.process import keep_files_private
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -114,6 +115,7 @@ for _verb in VERBS:
 
 def main() -> None:
     """Run the verb. Ctrl-C exits with 130."""
+    keep_files_private()
     try:
         app(prog_name="./run.sh")
     except KeyboardInterrupt:

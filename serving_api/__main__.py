@@ -8,6 +8,7 @@ from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.settings import refuse_remote, settings
 from serving_api.http.auth import Bearers
+from serving_api.http.connections import BoundedConnection
 
 
 def main() -> int:
@@ -23,6 +24,9 @@ def main() -> int:
         log_level=settings().log_level.lower(),
         access_log=False,
         server_header=False,
+        log_config=None,  # the format of every process
+        http=BoundedConnection,
+        timeout_keep_alive=knobs.keep_alive_seconds,
         timeout_graceful_shutdown=4,
         backlog=512,
     )

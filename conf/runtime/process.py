@@ -15,6 +15,11 @@ class Refused(Exception):
     """The process must not start; the message holds the reason and the remedy."""
 
 
+def keep_files_private() -> None:
+    """Files and folders that this process and its children create can be read by this user only."""
+    os.umask(0o077)
+
+
 def hold(name: str, message: str) -> IO[str]:
     """Hold state/`name`.lock of this home as long as the file stays open.
 

@@ -68,7 +68,7 @@ def send_file(path: Path, landing: Landing, sink: KafkaSink, stopping: threading
         return
     log.info(
         "%s: %d events, %d of them dead letters; %d rows without a value; %.2f s",
-        printable(target.name),
+        target.name,
         sink.sent - sent_before,
         sink.dead_letters - dead_letters_before,
         no_event,
@@ -79,12 +79,7 @@ def send_file(path: Path, landing: Landing, sink: KafkaSink, stopping: threading
 def refuse(path: Path, landing: Landing, reason: str) -> None:
     """Move to refused/ and log the reason."""
     target = landing.move(path, "refused", reason)
-    log.warning("%s refused: %s", printable(target.name), printable(reason.splitlines()[0]))
-
-
-def printable(text: str) -> str:
-    """Text from outside, escaped for the log."""
-    return text.encode("ascii", "backslashreplace").decode()
+    log.warning("%s refused: %s", target.name, reason.splitlines()[0])
 
 
 def watch(landing: Landing, changed: threading.Event, stopping: threading.Event) -> None:
@@ -100,7 +95,7 @@ def watch(landing: Landing, changed: threading.Event, stopping: threading.Event)
             sink = KafkaSink()  # the old one may still hold records of this file
             stopping.wait(RETRY_SECONDS)
         except FileNotFoundError as error:
-            log.info("%s disappeared before it was sent", printable(str(error.filename)))
+            log.info("%s disappeared before it was sent", error.filename)
         changed.wait(settings().landing.settle_seconds / 4 if landing.unsettled else SCAN_SECONDS)
 
 
@@ -114,7 +109,7 @@ def send_complete(landing: Landing, sink: KafkaSink, stopping: threading.Event) 
         except FileNotFoundError:
             raise
         except OSError as error:
-            log.warning("%s: %s; tried again in %d s", printable(path.name), error.strerror, PUT_OFF_SECONDS)
+            log.warning("%s: %s; tried again in %d s", path.name, error.strerror, PUT_OFF_SECONDS)
             landing.put_off(path)
 
 

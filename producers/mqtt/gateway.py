@@ -18,7 +18,8 @@ from conf.settings import refuse_remote, settings
 from lakehouse.contracts.contract import kinds
 from lakehouse.event import DEAD_LETTERS, Event, event_id_of, lenient_payload, series_key
 from lakehouse.io.kafka import AcknowledgedProducer, dead_letter_headers
-from producers.mqtt.session import ConnectionEnded, MqttSession, Published, TokenBucket
+from producers.mqtt.limits import ByteBudget, TokenBucket
+from producers.mqtt.session import ConnectionEnded, MqttSession, Published
 
 log = logging.getLogger("lumbung.gateway")
 NAME = r"[A-Za-z0-9._:-]{1,64}"
@@ -90,7 +91,8 @@ class Gateway:
     def __init__(self, producer: AcknowledgedProducer) -> None:
         self._producer = producer
         self._sessions: dict[str, MqttSession] = {}
-        self._connections = 0
+        self._open: set[MqttSession] = set()
+        self._memory = ByteBudget(settings().mqtt.unacknowledged_bytes)
 
     async def accept(self, published: Published) -> None:
         """Returns when Kafka has acknowledged. Raises NotAcknowledged."""
@@ -104,7 +106,7 @@ class Gateway:
         if fault is None:
             await self._producer.send(event.topic, event.key, event.value, event.headers, event.together)
         else:
-            topic = published.topic[:200].encode("ascii", "replace").decode()
+            topic = published.topic[:200].encode("utf-8", "replace").decode()
             log.warning("dead letter (%s) from topic %s", fault, topic)
             intended = event.topic if match else topic
             headers = [*event.headers, *dead_letter_headers("mqtt", fault, intended)]
@@ -112,16 +114,28 @@ class Gateway:
             await self._producer.send(DEAD_LETTERS, event.key, body, headers)
         failpoint("gateway.after_kafka")
 
+    def _end_longest_idle(self) -> bool:
+        """End the connection that was idle for longest, without a CONNECT first; False when all are busy."""
+        idle = [session for session in self._open if not session.is_waiting]
+        if not idle:
+            return False
+        longest = min(idle, key=lambda session: (bool(session.client_id), session.last_packet))
+        log.warning("client %s disconnected: too many connections", longest.client_id or "?")
+        self._open.discard(longest)
+        longest.abort()
+        return True
+
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until its connection ends."""
         knobs = settings().mqtt
-        if self._connections >= knobs.max_connections:
-            log.warning("refused a connection: %d are open (mqtt.max_connections)", self._connections)
+        if len(self._open) >= knobs.max_connections and not self._end_longest_idle():
+            log.warning("refused a connection: %d are busy (mqtt.max_connections)", len(self._open))
             writer.close()
             return
         rate = TokenBucket(knobs.messages_per_second, knobs.burst)
-        session = MqttSession(reader, writer, self.accept, rate, settings().api.event_max_bytes)
-        self._connections += 1
+        limit = settings().api.event_max_bytes
+        session = MqttSession(reader, writer, self.accept, rate, self._memory, limit, knobs.idle_seconds)
+        self._open.add(session)
         try:
             await session.connect()
             if session.client_id in self._sessions:  # MQTT-3.1.4-2: the older connection of a client ends
@@ -133,7 +147,7 @@ class Gateway:
         except asyncio.CancelledError:
             pass  # the gateway is stopping
         finally:
-            self._connections -= 1
+            self._open.discard(session)
             if self._sessions.get(session.client_id) is session:
                 del self._sessions[session.client_id]
             await session.close()

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from amqtt.adapters import BufferReader, StreamReaderAdapter, StreamWriterAdapter
@@ -42,6 +43,7 @@ from amqtt.mqtt.unsuback import UnsubackPacket
 from amqtt.mqtt.unsubscribe import UnsubscribePacket
 
 from lakehouse.io.kafka import NotAcknowledged
+from producers.mqtt.limits import ByteBudget, TokenBucket
 
 log = logging.getLogger("lumbung.gateway")
 T = TypeVar("T")
@@ -68,26 +70,11 @@ class ConnectionEnded(Exception):
     """The connection ends; the message is the reason."""
 
 
-class TokenBucket:
-    """A rate limit: `burst` tokens at once, then `per_second`."""
-
-    def __init__(self, per_second: float, burst: int) -> None:
-        self._per_second = per_second
-        self._burst = burst
-        self._tokens = float(burst)
-        self._updated = time.monotonic()
-
-    async def acquire(self) -> None:
-        """Wait for one token."""
-        now = time.monotonic()
-        self._tokens = min(self._burst, self._tokens + (now - self._updated) * self._per_second) - 1
-        self._updated = now
-        if self._tokens < 0:
-            await asyncio.sleep(-self._tokens / self._per_second)
-
-
 class MqttSession:
-    """A connection. `accept` returns when Kafka has acknowledged, or raises NotAcknowledged."""
+    """A connection. `accept` returns when Kafka has acknowledged, or raises NotAcknowledged.
+
+    `memory`: shared by all connections; without room in it for the next publish, the socket is not read.
+    """
 
     def __init__(
         self,
@@ -95,7 +82,9 @@ class MqttSession:
         writer: asyncio.StreamWriter,
         accept: Callable[[Published], Awaitable[None]],
         rate: TokenBucket,
+        memory: ByteBudget,
         payload_max_bytes: int,
+        idle_seconds: float,
     ) -> None:
         self._raw_reader = reader
         self._raw_writer = writer
@@ -103,11 +92,18 @@ class MqttSession:
         self._writer = StreamWriterAdapter(writer)
         self._accept = accept
         self._rate = rate
+        self._memory = memory
         self._payload_max_bytes = payload_max_bytes
         self._in_flight = asyncio.Semaphore(IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._keep_alive: float | None = None
+        self._idle_seconds = idle_seconds
         self.client_id = ""
+        self.last_packet = time.monotonic()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has messages that Kafka has not acknowledged."""
+        return bool(self._tasks)
 
     async def connect(self) -> None:
         """Read CONNECT and answer it. Raises ConnectionEnded when it is refused."""
@@ -130,7 +126,8 @@ class MqttSession:
             await self._send(ConnackPacket.build(0, IDENTIFIER_REJECTED))
             raise ConnectionEnded("a persistent session needs a client id")
         self.client_id = packet.client_id
-        self._keep_alive = packet.keep_alive * 1.5 or None
+        if packet.keep_alive:
+            self._idle_seconds = min(self._idle_seconds, packet.keep_alive * 1.5)
         await self._send(ConnackPacket.build(0, CONNECTION_ACCEPTED))
 
     async def serve(self) -> None:
@@ -139,12 +136,13 @@ class MqttSession:
             while True:
                 try:
                     header = await asyncio.wait_for(
-                        MQTTFixedHeader.from_stream(self._reader), self._keep_alive
+                        MQTTFixedHeader.from_stream(self._reader), self._idle_seconds
                     )
                 except TimeoutError:
                     raise ConnectionEnded("no packet within its keep-alive time") from None
                 if header is None or header.packet_type == DISCONNECT:
                     return
+                self.last_packet = time.monotonic()
                 await self._handle(header)
         except (AMQTTError, MQTTError, CodecError, NoDataError, ValueError) as error:
             raise ConnectionEnded(f"not MQTT: {type(error).__name__}") from None
@@ -188,11 +186,21 @@ class MqttSession:
         """Read a PUBLISH of bounded size and forward it. The order of a connection is the order in Kafka."""
         await self._rate.acquire()
         await self._in_flight.acquire()
-        packet, size = await self._in_time(self._read_publish(header))
+        reserved = await self._memory.acquire(self._kept_bytes(header))
+        try:
+            packet, size = await self._in_time(self._read_publish(header))
+        except BaseException:
+            self._memory.release(reserved)
+            raise
         published = Published(packet.topic_name or "", bytes(packet.data or b""), size)
         task = asyncio.create_task(self._forward(published, packet.qos or 0, packet.packet_id))
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(partial(self._done, reserved))
+
+    def _kept_bytes(self, header: MQTTFixedHeader) -> int:
+        """How much of a publish is kept: topic and packet id come before the payload."""
+        length: int = header.remaining_length
+        return min(length, self._payload_max_bytes + 65_600)
 
     async def _in_time(self, reading: Awaitable[T]) -> T:
         try:
@@ -204,9 +212,7 @@ class MqttSession:
         """The packet, its payload cut if it is too long, and the payload's true length."""
         if header.remaining_length > PACKET_MAX_BYTES:
             raise ConnectionEnded(f"a publish of {header.remaining_length} bytes")
-        head_length = min(
-            header.remaining_length, self._payload_max_bytes + 65_600
-        )  # topic and packet id come before the payload
+        head_length = self._kept_bytes(header)
         head = await self._raw_reader.readexactly(head_length)
         unread = header.remaining_length - head_length
         while unread:
@@ -215,8 +221,9 @@ class MqttSession:
         packet = await PublishPacket.from_stream(BufferReader(head), fixed_header=cut)
         return packet, len(packet.data or b"") + header.remaining_length - head_length
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, reserved: int, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._memory.release(reserved)
         self._in_flight.release()
         if not task.cancelled() and (error := task.exception()):
             log.error("client %s: %s: %s", self.client_id, type(error).__name__, error)

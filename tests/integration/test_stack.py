@@ -42,6 +42,13 @@ def test_every_service_is_ready(stack: Stack):
     assert {part["name"]: part["state"] for part in status["services"]} == dict.fromkeys(SERVICES, "ready")
 
 
+def test_files_of_the_home_are_readable_by_their_user_only(stack: Stack):
+    copied = stack.home / "spark"  # jars, which are public
+    files = [path for path in stack.home.rglob("*") if copied not in path.parents and not path.is_symlink()]
+    assert {path.name for path in files} >= {"lake", "state", "log", "broker.log", "_delta_log", "checkpoint"}
+    assert [str(path) for path in files if path.lstat().st_mode & 0o077 and not path.is_socket()] == []
+
+
 def test_second_up_changes_nothing(stack: Stack):
     before = {name: stack.pid(name) for name in SERVICES}
     stack.start()

@@ -34,7 +34,7 @@ def test_acknowledged_refusals_are_quarantined_with_their_reason_and_counted(str
     stream.run()
     rows = {row["event_id"]: row for row in stream.rows("silver.quarantine")}
     rules = {name: [reason["rule"] for reason in row["reasons"]] for name, row in rows.items()}
-    assert {name: found[0] for name, found in rules.items()} == {
+    assert {name: names[0] for name, names in rules.items()} == {
         name: message[3] for name, message in REFUSED.items()
     }
     assert {(row["stage"], row["kind"], row["state"]) for row in rows.values()} == {("door", "dlq", "open")}

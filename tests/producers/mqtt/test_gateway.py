@@ -11,9 +11,11 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 
-from conf.settings import REPO
+from conf.settings import REPO, settings
 from producers.mqtt import session as mqtt_session
-from producers.mqtt.session import ConnectionEnded, MqttSession, Published, TokenBucket
+from producers.mqtt.gateway import Gateway
+from producers.mqtt.limits import ByteBudget, TokenBucket
+from producers.mqtt.session import ConnectionEnded, MqttSession, Published
 from tests.conftest import Broker, headers_of
 from tests.producers.mqtt.test_session import TOPIC, Device, gateway, price
 
@@ -118,7 +120,7 @@ def test_client_that_stops_within_a_packet_is_disconnected(monkeypatch: pytest.M
         ended.append(f"accepted {published.topic}")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = MqttSession(reader, writer, accept, TokenBucket(20, 100), 65536)
+        session = MqttSession(reader, writer, accept, TokenBucket(20, 100), ByteBudget(1 << 20), 65536, 60)
         try:
             await session.connect()
             await session.serve()
@@ -137,3 +139,95 @@ def test_client_that_stops_within_a_packet_is_disconnected(monkeypatch: pytest.M
 
     assert asyncio.run(stall()) == b"\x20\x02\x00\x00"
     assert len(ended) == 1 and "not complete" in ended[0]
+
+
+async def answered(reader: asyncio.StreamReader, count: int) -> bytes:
+    return await asyncio.wait_for(reader.readexactly(count), 5)
+
+
+def publish_packet(size: int) -> bytes:
+    """QoS 1 to `elsewhere`; `size` payload bytes, below 16 KiB."""
+    body = b"\x00\x09elsewhere" + b"\x00\x01" + b"x" * size
+    return bytes([0x32, len(body) % 128 | 0x80, len(body) // 128]) + body
+
+
+def test_sockets_are_not_read_while_too_many_bytes_wait_for_kafka(lone_home: Path):
+    """Ten clients send 10 kB each while Kafka stalls; the gateway may hold 25 kB."""
+    waiting: list[asyncio.Event] = []
+
+    async def accept(published: Published) -> None:
+        waiting.append(asyncio.Event())
+        await waiting[-1].wait()
+
+    async def stalled() -> list[int]:
+        memory = ByteBudget(25_000)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            session = MqttSession(reader, writer, accept, TokenBucket(20, 100), memory, 65536, 60)
+            await session.connect()
+            await session.serve()
+            await session.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        clients = [await asyncio.open_connection(*server.sockets[0].getsockname()) for _ in range(10)]
+        for _, writer in clients:
+            writer.write(CONNECT + publish_packet(10_000))
+        await asyncio.sleep(0.5)
+        held = [len(waiting)]
+        released = 0
+        while released < 10:  # each acknowledgement makes room for the next message
+            await asyncio.sleep(0.02)
+            for event in waiting[released:]:
+                event.set()
+                released += 1
+        for reader, writer in clients:
+            assert await answered(reader, 8) == b"\x20\x02\x00\x00" + b"\x40\x02\x00\x01"
+            writer.close()
+        server.close()
+        return [*held, released]
+
+    assert asyncio.run(stalled()) == [2, 10]
+
+
+def test_one_connection_too_many_ends_the_longest_idle_one(
+    lone_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(settings().mqtt, "max_connections", 2)
+
+    async def crowd() -> None:
+        server = await asyncio.start_server(Gateway(None).connected, "127.0.0.1", 0)  # type: ignore[arg-type]
+        address = server.sockets[0].getsockname()
+        clients = []
+        for name in b"abc":
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(CONNECT[:-1] + bytes([name]))
+            assert await answered(reader, 4) == b"\x20\x02\x00\x00", "the newest client is served"
+            clients.append((reader, writer))
+        first, second, third = clients
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await answered(first[0], 1)
+        for reader, writer in (second, third):
+            writer.write(b"\xc0\x00")
+            assert await answered(reader, 2) == b"\xd0\x00", "the others stay"
+            writer.close()
+        server.close()
+
+    asyncio.run(crowd())
+    assert "client a disconnected: too many connections" in caplog.text
+
+
+def test_idle_client_is_disconnected_whatever_its_keep_alive(
+    lone_home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(settings().mqtt, "idle_seconds", 0.3)
+
+    async def silent() -> bytes:
+        server = await asyncio.start_server(Gateway(None).connected, "127.0.0.1", 0)  # type: ignore[arg-type]
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(CONNECT[:10] + b"\x00\x00" + CONNECT[12:])  # keep-alive 0: never
+        answer = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        server.close()
+        return answer
+
+    assert asyncio.run(silent()) == b"\x20\x02\x00\x00"
