@@ -17,6 +17,7 @@ from ml.data.panel import NothingToLearn, Panel
 from ml.evaluation.fingerprint import data_fingerprint
 from ml.forecasts import drift, live_accuracy
 from ml.forecasts.fitted_model import NAIVE, NOT_EVALUATED, Champion, FittedModel, GateResult
+from ml.forecasts.model_files import UnknownFiles
 from ml.forecasts.rows import TABLE, ServedModels, forecast_rows
 from ml.models.naive import Naive
 from ml.progress import TrainingProgress
@@ -128,6 +129,14 @@ def _load(name: str, uri: str) -> FittedModel | None:
 
     try:
         return mlflow_store.load_model(uri)
+    except UnknownFiles as refusal:
+        log.error(
+            "model %s (%s) is not loaded: %s. Its commodities are served by the naive forecast until a model "
+            "is trained again: ./run.sh train",
+            name,
+            uri,
+            refusal,
+        )
     except (ImportError, AttributeError) as error:  # a module or class that its pickle names is gone
         log.warning(
             "model %s (%s) was saved by an earlier version and cannot be loaded (%s). Its commodities are "

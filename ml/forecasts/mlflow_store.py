@@ -21,6 +21,7 @@ import pandas as pd  # noqa: E402
 from mlflow.pyfunc.model import PythonModel  # noqa: E402
 from mlflow.utils.logging_utils import disable_logging  # noqa: E402
 
+from ml.forecasts import model_files  # noqa: E402
 from ml.forecasts.fitted_model import Champion, FittedModel  # noqa: E402
 from ml.models.forecaster import HORIZONS  # noqa: E402
 
@@ -132,14 +133,22 @@ def save_model(fitted: FittedModel) -> tuple[str, str]:
     logged = mlflow.pyfunc.log_model(
         name=fitted.name, python_model=ServedForecaster(fitted), pip_requirements=needs
     )
+    model_files.note(fitted.name, _files(logged.model_uri))
     version = mlflow.register_model(logged.model_uri, MODEL + fitted.name)
     return str(logged.model_uri), str(version.version)
 
 
 def load_model(uri: str) -> FittedModel:
-    """A fitted model by its URI."""
-    fitted: FittedModel = mlflow.pyfunc.load_model(uri).unwrap_python_model().fitted
+    """A fitted model by its URI. Raises UnknownFiles, before it is unpickled, when it is not as saved."""
+    files = _files(uri)
+    model_files.check(files)
+    fitted: FittedModel = mlflow.pyfunc.load_model(str(files)).unwrap_python_model().fitted
     return fitted
+
+
+def _files(uri: str) -> Path:
+    """The folder of a saved model; from a remote store it is downloaded."""
+    return Path(mlflow.artifacts.download_artifacts(uri))
 
 
 def set_newest(versions: Mapping[str, str], replaces: bool) -> None:

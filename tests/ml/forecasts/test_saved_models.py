@@ -1,5 +1,6 @@
 """Models that an earlier version has saved: they are skipped with a message, and naive serves."""
 
+import pickle
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +11,7 @@ from ml.data.panel import Panel
 from ml.forecasts import mlflow_store
 from ml.forecasts.fitted_model import NAIVE, FittedModel
 from ml.forecasts.issue import append_forecasts, served_models
-from ml.models.naive import Naive
+from ml.models.naive import Drift, Naive
 from tests.support.panels import walks
 
 MODULE = "ml_module_of_an_earlier_version"
@@ -45,3 +46,37 @@ def test_champion_whose_module_is_gone_is_reported_and_naive_serves(
     assert all(part in text for text in messages for part in ("model renamed", MODULE, "./run.sh train"))
     assert [model.name for model in served.models] == [NAIVE] and served.champions == {}
     assert append_forecasts(served, panel, None) > 0
+
+
+class Payload:
+    """Its pickle runs code when it is loaded: it creates a file."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.trace,)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["changed file", "hash not noted"])
+def test_changed_model_file_is_refused_unloaded_and_naive_serves(
+    lake: str, home: Path, known: bool, caplog: pytest.LogCaptureFixture
+):
+    mlflow_store.connect()
+    with mlflow_store.start_run("a run", {}, {}) as run_id:
+        uri, version = mlflow_store.save_model(FittedModel(Drift(), run_id=run_id))
+    mlflow_store.set_newest({"drift": version}, replaces=True)
+    mlflow_store.promote("teh", "drift", uri, run_id, "it was better", 0.1)
+    panel: Panel = walks(1, 400, commodities=("teh", "kol"), regions=("11", "32"))
+    assert served_models(panel).champions == {"teh": "drift"}
+    trace = home / "code was run"
+    if known:
+        (pickled,) = (home / "mlflow").rglob("python_model.pkl")
+        pickled.write_bytes(pickle.dumps(Payload(trace)))
+    else:
+        (home / "state" / "models" / "hashes.json").unlink()
+    served = served_models(panel)
+    assert [model.name for model in served.models] == [NAIVE] and served.champions == {}
+    assert not trace.exists()
+    messages = [record.getMessage() for record in caplog.records if "is not loaded" in record.getMessage()]
+    assert messages and all("hashes.json" in text and "./run.sh train" in text for text in messages)
