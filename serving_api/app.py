@@ -7,6 +7,7 @@ from importlib import import_module
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -50,6 +51,11 @@ def routers() -> list[APIRouter]:
     return [module.router for module in modules if hasattr(module, "router")]
 
 
+def operation_id(route: APIRoute) -> str:
+    """The name of the function behind a route, by which generated clients call it."""
+    return route.name
+
+
 def create() -> FastAPI:
     """The application; it opens nothing before its lifespan begins."""
     application = FastAPIOffline(
@@ -58,6 +64,7 @@ def create() -> FastAPI:
         description="Validated prices, sensor readings and forecasts, each with its table versions.",
         lifespan=lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     collected = routers()
     for router in collected:

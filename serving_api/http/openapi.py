@@ -8,6 +8,8 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from lakehouse.contracts.contract import sent_over_http
+from lakehouse.contracts.json_schema import event_name, payload_schema
 from serving_api.schemas.envelope import example_of
 from serving_api.schemas.problem import PROBLEM_SCHEMA, problems
 
@@ -30,10 +32,40 @@ REPLAYED = {
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 
 
+def reference(name: str) -> dict[str, str]:
+    """A reference to a component schema."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
 def request_body(model: type[BaseModel]) -> dict[str, Any]:
-    """`openapi_extra` of a route whose JSON body is read by `json_body`."""
-    content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
+    """`openapi_extra` of a route whose JSON body is read by `json_body`.
+
+    `describe` moves the schema of the model, and those that it refers to, to the components.
+    """
+    schema = model.model_json_schema(ref_template=reference("{model}")["$ref"])
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def event_schemas() -> dict[str, Any]:
+    """The payload of each kind by its contract, `Event` for any of them, and `EventBatch`."""
+    payloads = {event_name(contract): payload_schema(contract) for contract in sent_over_http().values()}
+    event = {
+        "title": "Event",
+        "description": "An event of any kind that is sent over HTTP.",
+        "anyOf": [reference(name) for name in payloads],
+    }
+    batch = {"title": "EventBatch", "type": "array", "items": reference("Event"), "minItems": 1}
+    return payloads | {"Event": event, "EventBatch": batch}
+
+
+def share_schemas(operation: dict[str, Any], components: dict[str, Any]) -> None:
+    """Move the schemas of the body to the components, in place."""
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        schema = dict(media["schema"])
+        components |= schema.pop("$defs", {})
+        if "title" in schema and "properties" in schema:
+            components[schema["title"]] = schema
+            media["schema"] = reference(schema["title"])
 
 
 def response_models(routers: Sequence[APIRouter]) -> dict[str, type[BaseModel]]:
@@ -56,11 +88,13 @@ def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
             description=application.description,
             routes=application.routes,
         )
-        schema["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
+        components: dict[str, Any] = schema["components"]["schemas"]
+        components |= {"Problem": PROBLEM_SCHEMA} | event_schemas()
         schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
         models = response_models(routers)
         for path, methods in schema["paths"].items():
             for method, operation in methods.items():
+                share_schemas(operation, components)
                 complete(method.upper(), operation, models.get(f"{method.upper()} {path}"))
         application.openapi_schema = schema
     return application.openapi_schema

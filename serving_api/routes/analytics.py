@@ -41,7 +41,7 @@ REPORTED = (
     openapi_extra=request_body(CorrelationBody),
     summary="Correlation of weather and prices",
 )
-async def correlation(
+async def correlate(
     body: Annotated[JsonBody[Role | None, CorrelationBody], json_body(CorrelationBody, role_of)],
     snapshots: CurrentSnapshots,
     responses: CurrentResponses,

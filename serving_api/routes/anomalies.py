@@ -14,6 +14,7 @@ from serving_api.http.auth import Role
 from serving_api.http.cursors import Key, TimeRange, time_range
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, role_of
 from serving_api.http.openapi import request_body
+from serving_api.http.path_parameters import RegionInPath
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.reads.keyset import next_rows
 from serving_api.reads.names import (
@@ -101,8 +102,8 @@ def check_observations(
     responses=problems(404, 410, 422),
     summary="Anomalies detected in a region, newest first",
 )
-async def anomalies_of_region(
-    region: str,
+async def list_anomalies(
+    region: RegionInPath,
     query: Annotated[AnomaliesQuery, Query()],
     snapshots: CurrentSnapshots,
     responses: CurrentResponses,

@@ -8,6 +8,8 @@ import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 
+from lakehouse.contracts.contract import kinds
+from lakehouse.contracts.json_schema import payload_schema
 from lakehouse.event import Fault, faults
 from lakehouse.times import utc_text
 from serving_api.http.auth import Role
@@ -42,7 +44,7 @@ BODY = {
         "description": "one price, at most 64 KiB",
         "content": {
             "application/json": {
-                "schema": {"type": "object"},
+                "schema": payload_schema(kinds()[KIND], FIELDS),
                 "example": {"market_id": "PASAR-001", "commodity": "cabai-rawit-merah", "price": 55000},
             }
         },
@@ -59,7 +61,7 @@ BODY = {
     openapi_extra=BODY,
     summary="Append a price to the ledger",
 )
-async def append(
+async def append_block(
     request: Request, body: Annotated[JsonBody[Role, Any], json_document(sender)], producer: CurrentProducer
 ) -> Response:
     """The event becomes a block of chain `price`, listed under its event_id.
@@ -133,7 +135,7 @@ def checked_tables(verdict: ChainVerdict) -> list[Snapshot]:
 @router.get(
     "/blocks", response_model=Page[Block], responses=problems(410, 422), summary="Blocks, newest first"
 )
-async def blocks(
+async def list_blocks(
     query: Annotated[BlocksQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
 ) -> Response:
     """Records of a chain; with `event_id`, those about that event."""

@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from lakehouse.contracts.contract import kinds
 from lakehouse.times import utc_text
@@ -19,6 +19,7 @@ from serving_api.http.dependencies import (
     operator,
 )
 from serving_api.http.openapi import request_body
+from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.reads.decisions import decisions_on
@@ -46,7 +47,7 @@ router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
     openapi_extra=request_body(BulkDecisionBody),
     summary="Decide many events",
 )
-async def decide_many(
+async def decide_events(
     body: Annotated[JsonBody[Role, BulkDecisionBody], json_body(BulkDecisionBody, operator, large=True)],
     decisions: CurrentDecisions,
 ) -> Response:
@@ -91,8 +92,8 @@ async def decide_one(
     openapi_extra=request_body(DecisionBody),
     summary="Release, correct or reject a quarantined event",
 )
-async def decide(
-    event_id: str,
+async def decide_event(
+    event_id: EventIdInPath,
     body: Annotated[JsonBody[Role, DecisionBody], json_body(DecisionBody, operator)],
     decisions: CurrentDecisions,
 ) -> Response:
@@ -134,7 +135,7 @@ async def decide(
     dependencies=[OPERATOR],
 )
 async def list_decisions(
-    event_id: Annotated[str, Path(min_length=1, max_length=600)],
+    event_id: EventIdInPath,
     query: Annotated[DecisionsQuery, Query()],
     decisions: CurrentDecisions,
     reviews: CurrentReviews,

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Response
 
 from lakehouse.times import utc_text
 from serving_api.http.auth import Role
@@ -14,6 +14,7 @@ from serving_api.http.dependencies import (
     CurrentReviews,
     CurrentSnapshots,
 )
+from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
 from serving_api.reads.event_trace import EventLookup, EventStatus
@@ -35,7 +36,7 @@ DEVICE_SOURCES = ("mqtt:", "api:device")
 )
 async def trace_event(
     role: Annotated[Role, SENDER],
-    event_id: Annotated[str, Path(min_length=1, max_length=600)],
+    event_id: EventIdInPath,
     producer: CurrentProducer,
     snapshots: CurrentSnapshots,
     reviews: CurrentReviews,

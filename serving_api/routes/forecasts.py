@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 from fastapi import APIRouter, Query, Response
 
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
+from serving_api.http.path_parameters import CommodityInPath
 from serving_api.http.request_checks import require_acceptable
 from serving_api.reads.forecasts import served_forecasts
 from serving_api.reads.names import region_of, single_commodity
@@ -26,7 +27,7 @@ MEASURED = ("coverage_80", "wape_pct", "origins")
     responses=problems(404, 422, 503),
     summary="Forecast of the next seven days",
 )
-async def forecast(
+async def get_forecast(
     query: Annotated[ForecastQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
 ) -> Response:
     """The champion's forecast for a province or the nation.
@@ -43,7 +44,7 @@ async def forecast(
     responses=problems(404, 422, 503),
     summary="Confidence of the forecast",
 )
-async def confidence(
+async def get_forecast_confidence(
     query: Annotated[ForecastQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
 ) -> Response:
     """The champion's confidence for the seventh day, with the figures of its backtest.
@@ -71,8 +72,8 @@ async def confidence(
     responses=problems(404, 422, 503),
     summary="Forecast of the next seven days for one commodity",
 )
-async def forecast_of_commodity(
-    commodity: str,
+async def get_commodity_forecast(
+    commodity: CommodityInPath,
     query: Annotated[RegionQuery, Query()],
     snapshots: CurrentSnapshots,
     responses: CurrentResponses,

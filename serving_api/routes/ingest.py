@@ -10,6 +10,8 @@ from lakehouse.contracts.contract import sent_over_http
 from lakehouse.io.kafka import AcknowledgedProducer
 from serving_api.http.dependencies import CurrentProducer, sender
 from serving_api.http.event_bodies import is_batch, media_type_of, require_sendable, split_batch
+from serving_api.http.openapi import reference
+from serving_api.http.path_parameters import KindInPath
 from serving_api.http.problems import Problem, payload_too_large
 from serving_api.http.request_bodies import read_limited
 from serving_api.http.request_checks import content_type_of, refuse_query_parameters
@@ -21,11 +23,11 @@ router = APIRouter(tags=["ingest"])
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "one event of at most 64 KiB, or up to 1,000 events (an array, or one per line) "
-        "of at most 1 MiB together",
+        "description": "one event of at most 64 KiB, or up to 1,000 events of at most 1 MiB "
+        "together: an array, or one per line with the content type application/x-ndjson",
         "content": {
             "application/json": {
-                "schema": {"oneOf": [{"type": "object"}, {"type": "array"}]},
+                "schema": {"anyOf": [reference("Event"), reference("EventBatch")]},
                 "example": {
                     "market_id": "PASAR-001",
                     "commodity": "cabai-rawit-merah",
@@ -33,7 +35,6 @@ BODY: dict[str, Any] = {
                     "event_time": "2026-11-21T08:00:00+07:00",
                 },
             },
-            "application/x-ndjson": {"schema": {"type": "string"}},
         },
     },
     "security": [{"bearer": []}],
@@ -48,7 +49,7 @@ BODY: dict[str, Any] = {
     openapi_extra=BODY,
     summary="Send events; their fields determine the kind",
 )
-async def ingest(request: Request, producer: CurrentProducer) -> Response:
+async def ingest_events(request: Request, producer: CurrentProducer) -> Response:
     """A payload with a price is a price event, one with a metric a sensor event, one with both is both."""
     return await accept(request, producer, None)
 
@@ -61,7 +62,7 @@ async def ingest(request: Request, producer: CurrentProducer) -> Response:
     openapi_extra=BODY,
     summary="Send events of one kind",
 )
-async def ingest_kind(request: Request, kind: str, producer: CurrentProducer) -> Response:
+async def ingest_events_of_kind(request: Request, kind: KindInPath, producer: CurrentProducer) -> Response:
     """The kind in the address takes precedence over a `kind` in the payload."""
     return await accept(request, producer, kind)
 

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/public/market", tags=["markets"])
     responses=problems(404, 410, 422),
     summary="Markets and how much they report",
 )
-async def market_list(
+async def list_markets(
     query: Annotated[MarketsQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
 ) -> Response:
     """Every listed market and every market that has reported, by name.

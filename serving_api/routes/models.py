@@ -20,6 +20,7 @@ from serving_api.http.dependencies import (
     central,
 )
 from serving_api.http.openapi import request_body
+from serving_api.http.path_parameters import JobIdInPath
 from serving_api.http.problems import Problem, invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS, require_acceptable
@@ -61,7 +62,7 @@ ORDER = (("measured_at", "descending"), *((name, "ascending") for name in KEY))
     responses=problems(404, 410, 422),
     summary="Accuracy of forecasts",
 )
-async def accuracy(
+async def list_model_accuracy(
     query: Annotated[AccuracyQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
 ) -> Response:
     """The accuracy of every model on the same forecasts, newest figures first.
@@ -111,7 +112,7 @@ def accuracy_item(row: dict[str, Any]) -> dict[str, Any]:
     responses=problems(404, 410, 422),
     summary="Feature importance of a model, most important first",
 )
-async def importance(
+async def list_feature_importance(
     query: Annotated[ImportanceQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
 ) -> Response:
     """Features of the model that was trained last, by rank; 404 before the first training."""
@@ -209,7 +210,7 @@ def commodities_to_train(names: list[str]) -> list[str]:
     summary="State of a training job",
     dependencies=[CENTRAL, NO_QUERY_PARAMETERS],
 )
-async def job_state(request: Request, job_id: str) -> Response:
+async def get_training_job(request: Request, job_id: JobIdInPath) -> Response:
     """Progress and outcome of the job."""
     require_acceptable(request)
     job = await run_sync(training_jobs.job, job_id)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from serving_api.http.auth import Role
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, role_of
 from serving_api.http.openapi import request_body
+from serving_api.http.path_parameters import CommodityInPath
 from serving_api.http.problems import CATALOGUE, Language, Problem, language_of
 from serving_api.http.request_bodies import JsonBody, json_body, parse_model
 from serving_api.reads.forecasts import ServedForecasts, served_forecasts
@@ -34,7 +35,7 @@ router = APIRouter(prefix="/api/v1/predict", tags=["predictions"])
     summary="Predicted prices of a commodity",
 )
 async def predict_price(
-    commodity: str,
+    commodity: CommodityInPath,
     body: Annotated[JsonBody[Role | None, PredictionBody], json_body(PredictionBody, role_of)],
     snapshots: CurrentSnapshots,
     responses: CurrentResponses,

@@ -48,7 +48,7 @@ FIELDS = frozenset(PriceCheckBody.model_fields)
     summary="Check whether a price would be quarantined",
     dependencies=[ACCEPTS_JSON],
 )
-async def price_check(
+async def validate_price(
     body: Annotated[JsonBody[Role | None, Any], json_document(role_of)],
     snapshots: CurrentSnapshots,
     producer: CurrentProducer,

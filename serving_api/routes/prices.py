@@ -73,7 +73,7 @@ ORDER = (("market_date", "descending"), ("event_time", "descending"), ("event_id
     responses=problems(404, 410, 422),
     summary="Newest valid prices",
 )
-async def live_prices(
+async def list_live_prices(
     query: Annotated[LivePricesQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
 ) -> Response:
     """The newest valid price of each market and commodity; for a group, of its members."""
@@ -114,7 +114,7 @@ def live_rows(snapshot: Snapshot, order: LiveOrder) -> list[tuple[Key, dict[str,
     responses=problems(404, 410, 422),
     summary="Accepted prices over time",
 )
-async def price_history(
+async def list_price_history(
     query: Annotated[PriceHistoryQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
 ) -> Response:
     """Accepted prices of a commodity in [from, to), newest market day first.

@@ -45,7 +45,7 @@ def known_kind(kind: str | None) -> str | None:
     responses=problems(404, 410, 422),
     summary="Counts per rule and window",
 )
-async def data_quality(
+async def list_data_quality(
     query: Annotated[QualityQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
 ) -> Response:
     """How often each rule was evaluated and violated, newest window first.
@@ -102,7 +102,7 @@ def quality_rows(
     responses=problems(404, 410, 422),
     summary="Validation rules",
 )
-async def rules(query: Annotated[RulesQuery, Query()], responses: CurrentResponses) -> Response:
+async def list_rules(query: Annotated[RulesQuery, Query()], responses: CurrentResponses) -> Response:
     """By kind, in the order of evaluation; `meta.rule_set` is the fingerprint of all rules."""
     rows = rule_rows()
     fingerprint = hashlib.sha256(repr(rows).encode()).hexdigest()

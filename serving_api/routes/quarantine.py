@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import orjson
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from serving_api.http.cursors import Key, time_range
 from serving_api.http.dependencies import (
@@ -15,6 +15,7 @@ from serving_api.http.dependencies import (
     CurrentReviews,
     CurrentSnapshots,
 )
+from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, language_of
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
 from serving_api.reads.decisions import decisions_on
@@ -78,8 +79,8 @@ async def list_quarantine(
     summary="A quarantined event with its exact bytes",
     dependencies=[NO_QUERY_PARAMETERS],
 )
-async def quarantine_item(
-    event_id: Annotated[str, Path(min_length=1, max_length=600)],
+async def get_quarantined_event(
+    event_id: EventIdInPath,
     snapshots: CurrentSnapshots,
     reviews: CurrentReviews,
     decisions: CurrentDecisions,

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/v1/sensors", tags=["markets"])
     responses=problems(404, 410, 422),
     summary="Newest sensor readings",
 )
-async def sensors_live(
+async def list_live_sensors(
     query: Annotated[SensorsQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
 ) -> Response:
     """The newest reading of each metric of each device, newest first. Devices are identified by a hash."""

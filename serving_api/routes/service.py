@@ -38,7 +38,7 @@ BASELINE = "naive"  # needs no training
 
 
 @router.get("/health", response_model=Health, responses=problems(503), summary="State of each part")
-async def health(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Response:
+async def get_health(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Response:
     """503 only when this service cannot read its tables; it then serves what it read last, and names its age.
 
     `models` is `off` until something has been forecast, and `degraded` from a failed training round, or a
@@ -66,13 +66,13 @@ async def health(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Respo
 
 
 @router.get("/livez", response_model=Liveness, summary="The process responds")
-async def livez() -> Response:
+async def get_liveness() -> Response:
     """Always ok."""
     return json_response({"status": "ok"}, cache=UNCACHED)
 
 
 @router.get("/readyz", response_model=Readiness, responses=problems(503), summary="Ready for traffic")
-async def readyz(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Response:
+async def get_readiness(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Response:
     """Tables are open, Kafka responds, the disk is not full. Otherwise 503 with what is missing."""
     free = shutil.disk_usage(settings().home).free
     kafka_ready = await kafka.reachable()
@@ -101,7 +101,7 @@ async def readyz(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Respo
     },
     openapi_extra={"security": [{}, {"bearer": []}]},
 )
-async def prometheus(
+async def get_metrics(
     request: Request, snapshots: CurrentSnapshots, balance: CurrentBalance, reviews: CurrentReviews
 ) -> Response:
     """Counters of this service, balance and lag of the stream."""
@@ -117,7 +117,7 @@ async def prometheus(
     responses=problems(422),
     summary="Counters of this process since it started",
 )
-async def stats(
+async def get_stats(
     snapshots: CurrentSnapshots, sales_model: CurrentSalesModel, responses: CurrentResponses
 ) -> Response:
     """Every process has its own counters."""
@@ -142,7 +142,7 @@ async def stats(
     responses=problems(422),
     summary="Names that requests may use",
 )
-async def supported(
+async def list_supported_names(
     snapshots: CurrentSnapshots, symbols: CurrentSymbols, responses: CurrentResponses
 ) -> Response:
     """Commodities and provinces of the reference lists, symbols with bars, models with current forecasts."""

@@ -14,5 +14,10 @@ async def redirect(request: Request) -> Response:
 
 for path in SHORT_PATHS:
     router.add_api_route(
-        path, redirect, methods=["GET"], status_code=308, summary=f"Moved to /api/public{path}", name=path
+        path,
+        redirect,
+        methods=["GET"],
+        status_code=308,
+        summary=f"Moved to /api/public{path}",
+        name=f"redirect{path.replace('/', '_')}",
     )

@@ -96,7 +96,7 @@ class AnomaliesQuery(TimeRangeQuery):
     commodity: Name | None = Field(
         None, description="id or alias; a group returns its members too", examples=["cabai"]
     )
-    severity: Severity | None = None
+    severity: Severity | None = Field(None, description="only anomalies of this severity")
 
 
 class AnomalyRow(BaseModel):

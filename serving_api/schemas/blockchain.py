@@ -15,13 +15,13 @@ class ChainQuery(BaseModel):
     """Parameters of the integrity check."""
 
     model_config = ConfigDict(extra="forbid")
-    chain: Chain = "price"
+    chain: Chain = Field("price", description="which of the two hash chains")
 
 
 class BlocksQuery(PageQuery):
     """Parameters of the list of blocks."""
 
-    chain: Chain = "price"
+    chain: Chain = Field("price", description="which of the two hash chains")
     event_id: Annotated[str, Field(min_length=1, max_length=600)] | None = Field(
         None, description="blocks about this event"
     )

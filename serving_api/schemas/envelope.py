@@ -7,13 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)  # of request bodies
 Name = Annotated[str, Field(min_length=1, max_length=100)]
-Time = Annotated[
-    str,
-    Field(
-        max_length=40,
-        description="RFC 3339 time with offset, or YYYY-MM-DD for midnight in the time zone of the market",
-    ),
-]
+TIME_FORMS = "RFC 3339 time with offset, or YYYY-MM-DD for midnight in the time zone of the market"
+Time = Annotated[str, Field(max_length=40)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -34,8 +29,8 @@ class PageQuery(BaseModel):
 class TimeRangeQuery(PageQuery):
     """Parameters of a list that covers the times [from, to)."""
 
-    from_: Time | None = Field(None, alias="from")
-    to: Time | None = None
+    from_: Time | None = Field(None, alias="from", description=f"first time; {TIME_FORMS}")
+    to: Time | None = Field(None, description=f"time after the last; {TIME_FORMS}")
 
 
 class ReadRange(BaseModel):

@@ -25,8 +25,8 @@ class AccuracyQuery(PageQuery):
     region: Name | None = Field(
         None, description="province name or two-digit code; Indonesia: all provinces together"
     )
-    model: Name | None = Field(None, examples=["ensemble"])
-    horizon_days: int | None = Field(None, ge=1, le=30)
+    model: Name | None = Field(None, description="name of the model", examples=["ensemble"])
+    horizon_days: int | None = Field(None, ge=1, le=30, description="days ahead")
     kind: Literal["backtest", "issued"] = Field(
         "backtest", description="issued: forecasts that were served, measured afterwards"
     )
@@ -70,7 +70,7 @@ class AccuracyRow(BaseModel):
 class ImportanceQuery(PageQuery):
     """Parameters of the list of feature importances."""
 
-    model: TrainedModel
+    model: TrainedModel = Field(description="what the model predicts")
     commodity: Name | None = Field(
         None, description="a commodity without a model of its own has that of all commodities"
     )

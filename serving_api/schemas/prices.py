@@ -43,8 +43,8 @@ class PriceHistoryQuery(TimeRangeQuery):
 
     commodity: Name = Field(description=COMMODITY, examples=["cabai-rawit-merah"])
     region: Region = None
-    market_id: Name | None = Field(None, examples=["PASAR-001"])
-    format: Literal["json", "csv"] = "json"
+    market_id: Name | None = Field(None, description="prices of this market", examples=["PASAR-001"])
+    format: Literal["json", "csv"] = Field("json", description="csv: a file with the same columns")
 
 
 class LivePrice(BaseModel):

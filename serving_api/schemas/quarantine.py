@@ -20,12 +20,12 @@ State = Literal["open", "released", "corrected", "rejected"]
 class QuarantineQuery(TimeRangeQuery):
     """Parameters of the quarantine list."""
 
-    kind: EventKind | None = None
+    kind: EventKind | None = Field(None, description="kind of the event")
     rule: Name | None = Field(None, description="rows that violate this rule")
     market_id: Name | None = Field(None, description="as given in the event")
     commodity: Name | None = Field(None, description="as given in the event, or a name of the reference list")
-    stage: Stage | None = None
-    state: State | None = None
+    stage: Stage | None = Field(None, description="where it was refused: by the stream or at a door")
+    state: State | None = Field(None, description="current state; open: not decided yet")
 
 
 class ViolatedRule(BaseModel):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from serving_api.schemas.envelope import Name, PageQuery, with_examples
 
@@ -13,8 +13,8 @@ Metric = Literal["temperature_c", "humidity_pct", "crowd_count"]
 class SensorsQuery(PageQuery):
     """Parameters of the list of live readings."""
 
-    market_id: Name | None = None
-    metric: Metric | None = None
+    market_id: Name | None = Field(None, description="the market of the sensor", examples=["PASAR-001"])
+    metric: Metric | None = Field(None, description="what was measured")
 
 
 class SensorReading(BaseModel):

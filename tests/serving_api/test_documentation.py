@@ -1,16 +1,20 @@
 """OpenAPI documents every endpoint: an example that fits its model, and every status."""
 
+import re
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
-from serving_api.app import create, routers
-from serving_api.http.openapi import response_models
+from lakehouse.contracts.contract import sent_over_http
+from lakehouse.contracts.json_schema import event_name
+from serving_api.app import routers
+from serving_api.http.openapi import reference, response_models
 from serving_api.schemas.envelope import example_of
 from tests.support.api import undeclared_fields
+from tests.support.openapi import OPERATIONS as ALL
+from tests.support.openapi import SCHEMA, dangling_references
 
-SCHEMA = create().openapi()
 OPERATIONS = [(method.upper(), path) for path, methods in SCHEMA["paths"].items() for method in methods]
 
 
@@ -43,3 +47,27 @@ def test_example_is_exactly_of_the_declared_model(operation: str, model: Any) ->
     adapter = TypeAdapter(model)
     dumped = adapter.dump_python(adapter.validate_python(example), mode="json")
     assert not undeclared_fields(example, dumped) and dumped.keys() == example.keys()
+
+
+def test_no_reference_dangles_and_every_event_has_a_schema_from_its_contract() -> None:
+    assert not dangling_references()
+    schemas = SCHEMA["components"]["schemas"]
+    for contract in sent_over_http().values():
+        assert schemas[event_name(contract)]["properties"].keys() == {
+            field.name for field in contract.payload
+        }
+    media = SCHEMA["paths"]["/ingest"]["post"]["requestBody"]["content"]["application/json"]
+    assert media["schema"] == {"anyOf": [reference("Event"), reference("EventBatch")]}
+    assert schemas["PriceEvent"]["required"] == ["market_id", "commodity", "price"]
+
+
+@pytest.mark.parametrize("operation", ALL, ids=lambda operation: operation["operationId"])
+def test_operation_has_a_readable_id_and_describes_its_parameters(operation: dict[str, Any]) -> None:
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", operation["operationId"])
+    for parameter in operation.get("parameters", ()):
+        assert parameter.get("description"), parameter["name"]
+
+
+def test_operation_ids_are_unique() -> None:
+    assert len({operation["operationId"] for operation in ALL}) == len(ALL)
+    assert "list_live_prices" in {operation["operationId"] for operation in ALL}

@@ -1,0 +1,21 @@
+"""Parameters in the path of several addresses."""
+
+from typing import Annotated
+
+from fastapi import Path
+
+from lakehouse.contracts.contract import sent_over_http
+
+CommodityInPath = Annotated[
+    str, Path(description="id or alias; for a group, its representative", examples=["cabai-rawit-merah"])
+]
+RegionInPath = Annotated[
+    str, Path(description="province name or two-digit code; Indonesia: the nation", examples=["Jawa Barat"])
+]
+EventIdInPath = Annotated[
+    str, Path(min_length=1, max_length=600, description="id of the event", examples=["PASAR-001-17"])
+]
+JobIdInPath = Annotated[
+    str, Path(description="`job_id` of the receipt", examples=["train-20261121T010000-0b1c2d3e"])
+]
+KindInPath = Annotated[str, Path(description=f"one of {', '.join(sent_over_http())}", examples=["price"])]
