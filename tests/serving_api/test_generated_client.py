@@ -98,8 +98,8 @@ def own(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ap
 @pytest.fixture(scope="module")
 def client(package: str, own: Api) -> Any:
     token = own.stack.tokens["admin"]
-    made = import_module(package).AuthenticatedClient(base_url="http://127.0.0.1", token=token)
-    return made.set_httpx_client(
+    unconnected = import_module(package).AuthenticatedClient(base_url="http://127.0.0.1", token=token)
+    return unconnected.set_httpx_client(
         httpx.Client(
             transport=InProcess(own),
             base_url="http://127.0.0.1",
