@@ -14,6 +14,7 @@ class KafkaKnobs(BaseModel):
     partitions: int = Field(ge=1)
     retention_hours: int
     heap_mb: int
+    flush_before_acknowledge: bool
     acknowledge_timeout_seconds: float
     legacy_topics: list[str]
 
@@ -64,6 +65,7 @@ class StreamKnobs(BaseModel):
 
 class LakeKnobs(BaseModel):
     root: str
+    flush_batches: bool
     compact_after_commits: int = Field(ge=2)
     compact_target_bytes: int = Field(ge=1)
     vacuum_minutes: int = Field(ge=1)

@@ -55,6 +55,8 @@ def server_properties(data: Path) -> str:
         "num.io.threads": 4,
         "log.segment.bytes": 268435456,
     }
+    if knobs.flush_before_acknowledge:
+        lines["log.flush.interval.messages"] = 1  # the broker flushes within an append, before it answers
     return "".join(f"{key}={value}\n" for key, value in lines.items())
 
 

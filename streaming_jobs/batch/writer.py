@@ -19,6 +19,7 @@ from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.event import kind_of_topic
 from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.delta import BatchTag, append_frame, append_rows, cached_table, tags_of
+from lakehouse.io.disk import flush_to_disk
 from lakehouse.times import rfc3339
 from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, with_batch_time
 from streaming_jobs.batch.counts import balance_row, quality_rows
@@ -85,6 +86,8 @@ class BatchWriter:
             self._gold.update(accepted_tables(results), tag)
             failpoint("stream.after_gold")
             self._count(results, applied, tag, time_of_batch)
+            if settings().lake.flush_batches:
+                flush_to_disk(settings().lake_root)
             failpoint("stream.before_state")
             self._ids.commit(self._stream_id, batch_id)
             failpoint("stream.after_state")
