@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import RedirectResponse
 
 from conf.settings import settings
 from serving_api import routes
@@ -69,6 +70,7 @@ def create() -> FastAPI:
     collected = routers()
     for router in collected:
         application.include_router(router)
+    application.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, handle_error)
     application.openapi = lambda: describe(application, collected)  # type: ignore[method-assign]

@@ -27,6 +27,10 @@ READABLE_LAYERS = ("silver", "gold")
 TABLE_ROWS = 100  # of a table on the terminal, unless --limit is given
 CELL_CHARACTERS = 60
 WIDTH_OFF_TERMINAL = 200
+# DuckDB's own `show tables` does not print the names that the documentation uses.
+SHOW_TABLES = """
+  select schema || '.' || name as "table", list_aggregate(column_names, 'string_agg', ', ') as columns
+  from (show all tables) where schema in ('silver', 'gold') order by 1"""
 
 
 class QueryRefused(ValueError):
@@ -69,6 +73,8 @@ def run(sql: str, limit: int | None, timeout_seconds: float, root: str | None = 
     readable = (name for name in contracts() if name.split(".")[0] in READABLE_LAYERS)
     connection = lake_database(readable, root=root)
     connection.execute("set enable_external_access = false; set lock_configuration = true")
+    if sql.lower().rstrip(" ;").split() == ["show", "tables"]:
+        sql = SHOW_TABLES
     try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:

@@ -20,6 +20,12 @@ def ids(api: Api, path: str, role: str | None = None) -> list[str]:
     return [item["event_id"] for item in pages(api, path, role)]
 
 
+def test_root_leads_to_the_documentation(api: Api) -> None:
+    response = api.get("/")
+    assert (response.status_code, response.headers["location"]) == (307, "/docs")
+    assert api.get("/docs").status_code == 200
+
+
 def test_live_prices_are_retail_newest_first_with_provenance(api: Api) -> None:
     response = api.get(f"{PRICES}/live?commodity=Cabe Rawit")
     items, meta = response.json()["items"], response.json()["meta"]

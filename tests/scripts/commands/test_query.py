@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.settings import settings
+from lakehouse.contracts.contract import contracts
 from scripts.commands.query import QueryRefused, run
 from tests.support.query_lake import Lake
 
@@ -34,6 +35,17 @@ def test_table_has_two_spellings(lake: Lake, name: str):
         0,
         [{"event_id": "e2", "price_idr": 1002.0, "event_time": "2026-03-01T05:00:00Z"}],
     )
+
+
+def test_show_tables_prints_names_that_a_query_takes(lake: Lake):
+    done = lake.run("query", "SHOW TABLES;", "--format", "json")
+    tables = {row["table"]: tuple(row["columns"].split(", ")) for row in json.loads(done.stdout)}
+    readable = {
+        name: each.column_names for name, each in contracts().items() if not name.startswith("bronze")
+    }
+    assert tables == readable
+    for name in ("silver.prices", "gold.live_prices"):
+        assert name in tables and lake.run("query", f"select * from {name}").returncode == 0
 
 
 def test_csv_has_plain_values_and_sums(lake: Lake):

@@ -1,0 +1,29 @@
+"""Every address that README and docs print as a request without a body is answered."""
+
+import re
+from pathlib import Path
+
+from scripts.bench.api_lake import write
+from tests.docs.test_snippets import PAGES
+from tests.support import doc_pages
+from tests.support.api import Api, new_stack
+from tests.support.forecast_lake import fill_models, issue
+from tests.support.served_lake import fill
+
+ADDRESS = re.compile(r"http://127\.0\.0\.1:8000(/[^\s\"'`)]*)")
+WITH_BODY = {"/ingest"}
+
+
+def test_printed_addresses_are_answered(tmp_path: Path) -> None:
+    stack = new_stack(tmp_path)
+    fill(stack.lake_root)
+    fill_models(stack.lake_root)
+    write(stack.lake_root, "gold.forecasts", issue("naive", "cabai-rawit-merah", champion=True))
+    api = Api(stack)
+    try:
+        paths = {path for page in PAGES for path in ADDRESS.findall(doc_pages.text_of(page))} - WITH_BODY
+        assert {"/docs", "/api/public/commodity/price/live?commodity=cabai-rawit-merah"} <= paths
+        answers = {path: api.get(path).status_code for path in sorted(paths)}
+        assert set(answers.values()) == {200}, answers
+    finally:
+        api.stop()
