@@ -11,6 +11,7 @@ class KafkaKnobs(BaseModel):
     bootstrap: str
     embedded: bool
     controller_port: int
+    replication_factor: int = Field(ge=1)
     partitions: int = Field(ge=1)
     retention_hours: int
     heap_mb: int

@@ -93,11 +93,8 @@ def create_topics(names: Sequence[str]) -> list[str]:
     existing = admin.list_topics(timeout=10).topics
     missing = [name for name in names if name not in existing]
     config = {"retention.ms": str(knobs.retention_hours * 3_600_000), "max.message.bytes": "2097152"}
-    futures = (
-        admin.create_topics([NewTopic(name, knobs.partitions, 1, config=config) for name in missing])
-        if missing
-        else {}
-    )
+    topics = [NewTopic(name, knobs.partitions, knobs.replication_factor, config=config) for name in missing]
+    futures = admin.create_topics(topics) if topics else {}
     for name, future in futures.items():
         try:
             future.result(timeout=15)
