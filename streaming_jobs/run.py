@@ -22,6 +22,7 @@ from lakehouse.io.checkpoint import checkpoint_dir, stream_id
 from lakehouse.io.delta import create_tables
 from lakehouse.io.kafka import create_topics
 from lakehouse.io.maintenance import Maintenance
+from lakehouse.io.torn_commits import take_back_torn_commits
 from lakehouse.silver.verdicts import with_verdicts
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.event_index import EventIds
@@ -161,6 +162,7 @@ def main(once: bool = False) -> int:
     try:
         lock = startup_checks.lock()
         wait_for_kafka()
+        take_back_torn_commits()
         startup_checks.refuse_on_disagreement()
     except Refused as refusal:
         print(f"the stream does not start:\n{refusal}", file=sys.stderr)

@@ -85,9 +85,9 @@ class BatchWriter:
             failpoint("stream.after_silver")
             self._gold.update(accepted_tables(results), tag)
             failpoint("stream.after_gold")
+            self._flush()  # what the balance counts is on the disk before it
             self._count(results, applied, tag, time_of_batch)
-            if settings().lake.flush_batches:
-                flush_to_disk(settings().lake_root)
+            self._flush()
             failpoint("stream.before_state")
             self._ids.commit(self._stream_id, batch_id)
             failpoint("stream.after_state")
@@ -114,6 +114,10 @@ class BatchWriter:
             quarantine = partial(self._judge.quarantine, results)
             appends.append(self._append_frame(quarantine, "silver.quarantine", tag, files))
         return appends
+
+    def _flush(self) -> None:
+        if settings().lake.flush_batches:
+            flush_to_disk(settings().lake_root)
 
     def close(self) -> None:
         """Wait for appends that a failed batch has left under way."""
