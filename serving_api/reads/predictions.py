@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from math import exp, log
 from statistics import NormalDist
 from typing import Any, cast
 
+from lakehouse.times import utc_text
 from serving_api.http import metrics
 from serving_api.http.problems import Problem
 from serving_api.reads.forecasts import ForecastIssue, ServedForecasts
@@ -14,6 +16,7 @@ from serving_api.reads.names import NATION
 HORIZON_DAYS = 7  # of the plain forecast
 LEVEL = 0.8
 CHAMPION = "champion"
+UNREGISTERED = "0"  # model_version of a model without a version in the registry
 Z80, Z95 = (NormalDist().inv_cdf((1 + level) / 2) for level in (0.80, 0.95))
 
 
@@ -51,6 +54,8 @@ def compute_prediction(
         "commodity": request.commodity,
         "region": NATION[1] if request.region_code == NATION[0] else request.region,
         "unit": rows[0]["unit"],
+        "origin_date": rows[0]["origin_date"].isoformat(),
+        "issued_at": utc_text(issue.issued_at),
         "horizon_days": request.days,
         "predictions": days,
         "confidence": min(day["confidence"] for day in days),
@@ -115,14 +120,26 @@ def interval(row: Mapping[str, Any], level: float) -> tuple[float, float]:
     return end("lower"), end("upper")
 
 
+def as_of(item: Mapping[str, Any]) -> datetime:
+    """The last day whose prices a prediction was made from, as a time within it."""
+    return datetime.fromisoformat(item["origin_date"]).replace(tzinfo=UTC)
+
+
+def alias_of(issue: ForecastIssue, row: Mapping[str, Any]) -> str:
+    """`champion` for a registered model that passed the gate, `baseline` for what serves where none has."""
+    if not issue.champion:
+        return "candidate"
+    return CHAMPION if row["model_version"] not in (None, UNREGISTERED) else "baseline"
+
+
 def model_of(issue: ForecastIssue, row: Mapping[str, Any]) -> dict[str, Any]:
     """The model as provenance; `reason`: why it is the champion or is not."""
     trained_on = {} if row["data_version"] is None else {"gold.daily_prices": cast(int, row["data_version"])}
     return {
         "name": issue.model,
-        "version": row["model_version"] or "0",
+        "version": row["model_version"] or UNREGISTERED,
         "run_id": row["run_id"] or "none",
-        "alias": CHAMPION if issue.champion else "candidate",
+        "alias": alias_of(issue, row),
         "trained_on": trained_on,
         "reason": row["gate_reason"],
     }

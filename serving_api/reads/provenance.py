@@ -1,6 +1,7 @@
 """Where the data of a response come from: table versions, rules in force, simulated data."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -30,9 +31,13 @@ def provenance(
     demo: bool = False,
     model: dict[str, Any] | None = None,
     times: TimeRange | None = None,
+    as_of: datetime | None = None,
 ) -> dict[str, Any]:
-    """The `meta` block: table versions, rules in force, model, and how fresh the tables are."""
-    newest = [snapshot.newest for snapshot in snapshots if snapshot.newest]
+    """The `meta` block: table versions, rules in force, model, and how fresh the tables are.
+
+    `as_of`: the newest data behind the response, where that is not the newest time of the tables.
+    """
+    newest = [as_of] if as_of else [snapshot.newest for snapshot in snapshots if snapshot.newest]
     return {
         "as_of": utc_text(max(newest)) if newest else None,
         "delta_version": {snapshot.table: snapshot.version for snapshot in snapshots},

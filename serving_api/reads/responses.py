@@ -99,6 +99,7 @@ class Responses:
         demo: bool = False,
         model: dict[str, Any] | None = None,
         times: TimeRange | None = None,
+        as_of: datetime | None = None,
     ) -> dict[str, Any]:
         """The provenance block of a response."""
         return provenance(
@@ -109,6 +110,7 @@ class Responses:
             demo=demo,
             model=model,
             times=times,
+            as_of=as_of,
         )
 
     def page(
@@ -165,13 +167,14 @@ class Responses:
         variant: str | None = None,
         demo: bool = False,
         model: dict[str, Any] | None = None,
+        as_of: datetime | None = None,
     ) -> Response:
         """A public response with one item, which depends on the snapshots (and `variant`) alone."""
         require_acceptable(self.request)
         etag = etag_of(self.request, snapshots, variant)
         if unchanged := not_modified(self.request, etag):
             return unchanged
-        body = {**item, "meta": self.meta(snapshots, demo=demo, model=model)}
+        body = {**item, "meta": self.meta(snapshots, demo=demo, model=model, as_of=as_of)}
         return json_response(body, cache=PUBLIC, ETag=etag)
 
     def personal(self, snapshots: Sequence[Snapshot], item: dict[str, Any], rule_set: str | None) -> Response:
@@ -188,7 +191,8 @@ class Responses:
         rule_set: str | None = None,
         demo: bool = False,
         model: dict[str, Any] | None = None,
+        as_of: datetime | None = None,
     ) -> Response:
         """The response to a POST that computes a result; no cache may keep it."""
-        body = {**item, "meta": self.meta(snapshots, rule_set=rule_set, demo=demo, model=model)}
+        body = {**item, "meta": self.meta(snapshots, rule_set=rule_set, demo=demo, model=model, as_of=as_of)}
         return json_response(body, cache=PRIVATE)

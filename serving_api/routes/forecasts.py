@@ -10,7 +10,7 @@ from serving_api.http.path_parameters import CommodityInPath
 from serving_api.http.request_checks import require_acceptable
 from serving_api.reads.forecasts import served_forecasts
 from serving_api.reads.names import region_of, single_commodity
-from serving_api.reads.predictions import HORIZON_DAYS, LEVEL, PredictionRequest, predict
+from serving_api.reads.predictions import HORIZON_DAYS, LEVEL, PredictionRequest, as_of, predict
 from serving_api.reads.provenance import forecasts_from_simulated
 from serving_api.reads.responses import Responses
 from serving_api.reads.snapshots import Snapshot, Snapshots
@@ -18,6 +18,7 @@ from serving_api.schemas.forecasts import Confidence, Forecast, ForecastQuery, R
 from serving_api.schemas.problem import problems
 
 router = APIRouter(tags=["forecasts"])
+FORECAST = ("commodity", "region", "unit", "origin_date", "issued_at", "horizon_days")
 MEASURED = ("coverage_80", "wape_pct", "origins")
 
 
@@ -56,14 +57,15 @@ async def get_forecast_confidence(
     accuracy = snapshots["gold.model_accuracy"]
     measured = backtest_figures(accuracy, request, model["name"])
     body = {
-        **{name: item[name] for name in ("commodity", "region", "confidence")},
+        **{name: item[name] for name in ("commodity", "region", "origin_date", "issued_at", "confidence")},
         "interval_level": LEVEL,
         "coverage": measured["coverage_80"],
         "wape_pct": measured["wape_pct"],
         "origins": measured["origins"] or 0,
     }
     demo = forecasts_from_simulated(snapshots)
-    return responses.item([snapshots["gold.forecasts"], accuracy], body, demo=demo, model=model)
+    tables = [snapshots["gold.forecasts"], accuracy]
+    return responses.item(tables, body, demo=demo, model=model, as_of=as_of(item))
 
 
 @router.get(
@@ -103,13 +105,13 @@ def forecast_response(
         {name: value for name, value in day.items() if name != "confidence"} for day in item["predictions"]
     ]
     body = {
-        **{name: item[name] for name in ("commodity", "region", "unit", "horizon_days")},
+        **{name: item[name] for name in FORECAST},
         "forecast": days,
         "interval_level": LEVEL,
         "confidence": item["confidence"],
     }
     demo = forecasts_from_simulated(snapshots)
-    return responses.item([snapshots["gold.forecasts"]], body, demo=demo, model=model)
+    return responses.item([snapshots["gold.forecasts"]], body, demo=demo, model=model, as_of=as_of(item))
 
 
 def backtest_figures(snapshot: Snapshot, request: PredictionRequest, model: str) -> dict[str, Any]:

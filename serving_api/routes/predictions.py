@@ -12,7 +12,7 @@ from serving_api.http.problems import CATALOGUE, Language, Problem, language_of
 from serving_api.http.request_bodies import JsonBody, json_body, parse_model
 from serving_api.reads.forecasts import ServedForecasts, served_forecasts
 from serving_api.reads.names import region_in_body, single_commodity
-from serving_api.reads.predictions import PredictionRequest, predict
+from serving_api.reads.predictions import PredictionRequest, as_of, predict
 from serving_api.reads.provenance import forecasts_from_simulated
 from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.predictions import (
@@ -52,7 +52,8 @@ async def predict_price(
     snapshot = snapshots["gold.forecasts"]
     item, model, cached = predict(served_forecasts(snapshot), request)
     demo = forecasts_from_simulated(snapshots)
-    return responses.computed([snapshot], {**item, "cached": cached}, demo=demo, model=model)
+    prediction = {**item, "cached": cached}
+    return responses.computed([snapshot], prediction, demo=demo, model=model, as_of=as_of(item))
 
 
 @router.post(
@@ -82,7 +83,9 @@ async def predict_batch(
     succeeded = sum(result["ok"] for result in results)
     item = {"results": results, "succeeded": succeeded, "failed": len(results) - succeeded}
     model = next(iter(models.values())) if len(models) == 1 else None
-    return responses.computed([snapshot], item, demo=forecasts_from_simulated(snapshots), model=model)
+    demo = forecasts_from_simulated(snapshots)
+    newest = max((as_of(result["prediction"]) for result in results if result["ok"]), default=None)
+    return responses.computed([snapshot], item, demo=demo, model=model, as_of=newest)
 
 
 def predict_member(

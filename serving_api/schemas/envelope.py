@@ -55,7 +55,9 @@ class Meta(BaseModel):
             "request_id": "7f3c9a0e5b8d4f21",
         }
     )
-    as_of: datetime | None = Field(description="newest event time in the tables that were read")
+    as_of: datetime | None = Field(
+        description="newest event time in the tables that were read; of a forecast, the day its prices end"
+    )
     delta_version: dict[str, int] = Field(description="version of each table that was read")
     rule_set: str | None = Field(description="fingerprint of the validation rules in force")
     model: dict[str, Any] | None

@@ -1,6 +1,6 @@
 """Schemas of the seven-day forecast and of its confidence."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,7 @@ OptionalRegion = Annotated[
     Field(description="province name or two-digit code; default: the whole country", examples=["Jawa Barat"]),
 ]
 DAY_EXAMPLE = {"date": "2026-11-22", "price_idr": 55200, "lower_idr": 51900, "upper_idr": 58700}
+ORIGIN_EXAMPLE = {"origin_date": "2026-11-21", "issued_at": "2026-11-21T07:10:00Z"}
 FORECAST_META_EXAMPLE: dict[str, Any] = {
     "as_of": "2026-11-21T01:00:00Z",
     "delta_version": {"gold.forecasts": 12},
@@ -62,6 +63,7 @@ class Forecast(BaseModel):
             "commodity": "cabai-rawit-merah",
             "region": "Jawa Barat",
             "unit": "kg",
+            **ORIGIN_EXAMPLE,
             "horizon_days": 7,
             "forecast": [DAY_EXAMPLE] * 7,
             "interval_level": 0.8,
@@ -72,6 +74,8 @@ class Forecast(BaseModel):
     commodity: str = Field(description="the commodity that was forecast; for a group, its representative")
     region: str = Field(description="a province, or Indonesia")
     unit: str
+    origin_date: date = Field(description="last day whose prices were known")
+    issued_at: datetime = Field(description="when the forecast was made")
     horizon_days: Literal[7]
     forecast: list[ForecastDay] = Field(min_length=7, max_length=7)
     interval_level: Share = Field(description="share of prices that the intervals are calibrated to cover")
@@ -88,6 +92,7 @@ class Confidence(BaseModel):
         {
             "commodity": "cabai-rawit-merah",
             "region": "Jawa Barat",
+            **ORIGIN_EXAMPLE,
             "confidence": 0.71,
             "interval_level": 0.8,
             "coverage": 0.79,
@@ -98,6 +103,8 @@ class Confidence(BaseModel):
     )
     commodity: str
     region: str
+    origin_date: date = Field(description="last day whose prices were known")
+    issued_at: datetime = Field(description="when the forecast was made")
     confidence: Share = Field(
         description="probability that the price of the seventh day is within 10 % of its forecast"
     )

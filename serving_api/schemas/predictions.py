@@ -1,11 +1,18 @@
 """Schemas of predictions with options, one or many."""
 
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from serving_api.schemas.envelope import STRICT, Meta, Name, Share, example_of, with_examples
-from serving_api.schemas.forecasts import DAY_EXAMPLE, FORECAST_META_EXAMPLE, ForecastDay, OptionalRegion
+from serving_api.schemas.forecasts import (
+    DAY_EXAMPLE,
+    FORECAST_META_EXAMPLE,
+    ORIGIN_EXAMPLE,
+    ForecastDay,
+    OptionalRegion,
+)
 
 PredictionModel = Literal["champion", "prophet", "lstm", "ensemble"]
 
@@ -54,6 +61,7 @@ class PredictedPrices(BaseModel):
             "commodity": "cabai-rawit-merah",
             "region": "Jawa Barat",
             "unit": "kg",
+            **ORIGIN_EXAMPLE,
             "horizon_days": 1,
             "predictions": [{**DAY_EXAMPLE, "confidence": 0.97}],
             "confidence": 0.97,
@@ -63,6 +71,8 @@ class PredictedPrices(BaseModel):
     commodity: str
     region: str
     unit: str
+    origin_date: date = Field(description="last day whose prices were known")
+    issued_at: datetime = Field(description="when the forecast was made")
     horizon_days: int = Field(ge=1, le=30)
     predictions: list[PredictedDay]
     confidence: Share = Field(

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,38 @@ def test_champion_of_the_newest_issue_is_served(models: Api) -> None:
         "reason": "ensemble was evaluated",
     }
     assert result["meta"]["delta_version"] == {"gold.forecasts": 0}
-    assert result["meta"]["as_of"] == f"{ISSUED:%Y-%m-%dT%H:%M:%SZ}"
+    assert (result["origin_date"], result["issued_at"]) == (f"{ORIGIN}", f"{ISSUED:%Y-%m-%dT%H:%M:%SZ}")
+    assert result["meta"]["as_of"] == f"{ORIGIN}T00:00:00Z"
+
+
+def test_forecast_made_today_from_prices_of_2024_is_as_of_2024_and_naive_is_no_champion(
+    tmp_path: Path,
+) -> None:
+    """No model has passed the gate: naive serves, with the version 0 of what is not registered."""
+    own = start_api(tmp_path, filled=False)
+    try:
+        days = [
+            row | {"origin_date": date(2024, 3, 20), "target_date": date(2024, 3, 20 + row["horizon_days"])}
+            for row in issue("naive", champion=True, model_version="0")
+        ]
+        write(own.stack.lake_root, "gold.forecasts", days)
+        end = time.monotonic() + 10
+        while own.get(f"{PUBLIC}?commodity={COMMODITY}&region=32").status_code == 404:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        bodies = [
+            own.get(f"{PUBLIC}?commodity={COMMODITY}&region=32").json(),
+            own.get(f"/api/forecast/confidence?commodity={COMMODITY}&region=32").json(),
+            predict(own, f"{PREDICT}/{COMMODITY}", region="32").json(),
+            predict(own, BATCH, requests=[{"commodity": COMMODITY, "region": "32"}]).json(),
+        ]
+        for body in bodies:
+            assert body["meta"]["as_of"] == "2024-03-20T00:00:00Z"
+            assert body["meta"]["model"]["alias"] == "baseline"
+        for body in (*bodies[:3], bodies[3]["results"][0]["prediction"]):
+            assert (body["origin_date"], body["issued_at"]) == ("2024-03-20", f"{ISSUED:%Y-%m-%dT%H:%M:%SZ}")
+    finally:
+        own.stop()
 
 
 def test_group_nation_and_second_address_return_the_same_forecast(models: Api) -> None:
