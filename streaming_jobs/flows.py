@@ -16,7 +16,7 @@ from lakehouse.contracts.contract import Contract, contracts, kinds
 from lakehouse.event import TOPIC_PREFIX
 
 Refreshed = Literal["batch", "seconds", "background", "training"]
-JOBS_WITHOUT_TABLE = ("day_close",)  # publishes decisions, which the stream applies
+JOBS_WITHOUT_TABLE = ("day_close", "table_files")  # publishes decisions; notes checksums
 
 
 def stream_topics() -> tuple[str, ...]:

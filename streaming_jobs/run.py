@@ -26,11 +26,13 @@ from lakehouse.io.torn_commits import take_back_torn_commits
 from lakehouse.silver.verdicts import with_verdicts
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.event_index import EventIds
+from streaming_jobs.batch.folded_gold import fold_again
 from streaming_jobs.batch.writer import BatchWriter
 from streaming_jobs.flows import appended, refreshed
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.progress import StreamProgress
 from streaming_jobs.repair import startup_checks
+from streaming_jobs.repair.heal import gold_of_the_stream, heal
 from streaming_jobs.repair.refill_index import drop_damaged_ids, refill_ids
 from streaming_jobs.session import session
 
@@ -163,12 +165,15 @@ def main(once: bool = False) -> int:
         lock = startup_checks.lock()
         wait_for_kafka()
         take_back_torn_commits()
+        heal(gold_of_the_stream())
         startup_checks.refuse_on_disagreement()
     except Refused as refusal:
         print(f"the stream does not start:\n{refusal}", file=sys.stderr)
         return ExitCode.REFUSED
     create_tables()
     drop_damaged_ids()
+    for table in fold_again():
+        log.warning("%s lacked the last batch: folded again from silver", table)
     shutil.rmtree(settings().home / "spark", ignore_errors=True)
     log.info("starting Spark")
     spark = session()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema, column_comment, creation, missing_columns
@@ -72,9 +72,18 @@ _cache: dict[str, DeltaTable] = {}  # by URI
 
 
 def create_tables() -> None:
-    """Create every table of the contracts that does not exist, and every column that is new in a contract."""
-    for table in contracts():
-        ensure_table(table)
+    """Create every table of the contracts that does not exist, and every column that is new in a contract.
+
+    Damage to a table of another process keeps only that process from its work: it is logged.
+    """
+    for table, contract in contracts().items():
+        try:
+            ensure_table(table)
+        except DeltaError as error:
+            if contract.refreshed not in ("background", "training"):
+                raise
+            cause = str(error).partition("\n")[0]
+            log.error("%s cannot be opened (%s): ./run.sh doctor names the remedy", table, cause)
 
 
 def ensure_table(table: str) -> DeltaTable:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Annotated
 
 import psutil
 import typer
@@ -18,10 +19,12 @@ from lakehouse.contracts.contract import ContractError, contracts
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
 from lakehouse.io.process_status import background_gold_status
+from lakehouse.io.table_files import faults
 from scripts.console import AsJson, emit, new_app
 from scripts.stack import jars, ports, readiness, supervision
 from scripts.stack.services import service_names
 from streaming_jobs.repair import startup_checks
+from streaming_jobs.repair.heal import remedy_of
 from streaming_jobs.repair.startup_checks import Finding
 
 app = new_app(None)
@@ -32,12 +35,15 @@ SECRET_CHARACTERS = 32
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    as_json: AsJson = False,
+    deep: Annotated[bool, typer.Option("--deep", help="also read every data file of every table")] = False,
+) -> None:
     """Check machine, ports, jars, secrets, tables and checkpoint; exit 1 when something is wrong.
 
     Every fault is printed with its remedy.
     """
-    checked = findings()
+    checked = findings(deep)
     if as_json:
         emit([asdict(finding) for finding in checked])
     else:
@@ -48,7 +54,7 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(ExitCode.DONE if all(finding.ok for finding in checked) else ExitCode.FAILED)
 
 
-def findings() -> list[Finding]:
+def findings(deep: bool = False) -> list[Finding]:
     """All checks, in the order in which a new machine meets them. None stops the others."""
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         _python,
@@ -60,7 +66,7 @@ def findings() -> list[Finding]:
         _contracts,
         _services,
         _background_gold,
-        _tables,
+        _table_files if deep else _tables,
         _checkpoint,
     )
     return [finding for check in checks for finding in check()]
@@ -167,10 +173,21 @@ def _background_gold() -> Iterator[Finding]:
 
 
 def _tables() -> Iterator[Finding]:
+    yield from table_findings(deep=False)
+
+
+def _table_files() -> Iterator[Finding]:
+    yield from table_findings(deep=True)
+
+
+def table_findings(deep: bool) -> Iterator[Finding]:
+    """Each table that exists. `deep`: every data file is read."""
     remedy = "a newer reader version was switched on by hand; ./run.sh rebuild silver writes the table again"
     for name in contracts():
-        table = open_if_exists(name)
-        if table is not None:
+        if problems := faults(name, deep):
+            for fault in problems:
+                yield Finding(f"table {name}", False, fault, remedy_of(name))
+        elif table := open_if_exists(name):
             reader = table.protocol().min_reader_version
             detail = f"version {table.version()}, reader version {reader}"
             yield Finding(f"table {name}", reader == 1, detail, remedy)

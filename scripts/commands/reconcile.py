@@ -1,4 +1,4 @@
-"""`reconcile`: events in = silver + quarantine + duplicates, counted in the tables, and the lag in Kafka."""
+"""`reconcile`: events in = silver + quarantine + duplicates, gold as silver gives it, the lag in Kafka."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -10,12 +10,15 @@ import typer
 from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
-from lakehouse.contracts.contract import kinds
+from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.process_status import stream_status
 from lakehouse.io.query import lake_database
+from lakehouse.io.table_files import faults
+from scripts.commands.gold_differences import gold_differences
 from scripts.console import AsJson, console, emit, new_app
+from streaming_jobs.repair.heal import remedy_of
 
 app = new_app(None)
 Counts = dict[str, int]  # kind -> events
@@ -35,13 +38,47 @@ class KindBalance:
 
 @app.command()
 def reconcile(as_json: AsJson = False) -> None:
-    """Check that events in = silver + quarantine + duplicates; exit 1 on any difference."""
-    report = balance_report()
+    """Check that events in = silver + quarantine + duplicates, and that gold follows from silver.
+
+    Exit 1 on any difference.
+    """
+    refuse_damaged_tables()
+    try:
+        differences = gold_differences()
+        report = balance_report() | {"gold_differences": differences}
+    except (duckdb.Error, OSError, ValueError) as error:
+        message = str(error).partition("\n")[0]
+        console.print(
+            f"a table cannot be read ({message}): ./run.sh doctor --deep names the file", markup=False
+        )
+        raise typer.Exit(ExitCode.FAILED) from None
     if as_json:
         emit(report)
     else:
         show(report)
-    raise typer.Exit(ExitCode.DONE if report["balanced"] else ExitCode.FAILED)
+        show_differences(differences)
+    raise typer.Exit(ExitCode.DONE if report["balanced"] and not differences else ExitCode.FAILED)
+
+
+def refuse_damaged_tables() -> None:
+    """Exit 1 naming the tables that cannot be counted."""
+    broken = {table: problems for table in contracts() if (problems := faults(table))}
+    for table, problems in broken.items():
+        console.print(f"{table}: {problems[0]}; remedy: {remedy_of(table)}", markup=False)
+    if broken:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def show_differences(differences: list[dict[str, Any]] | None) -> None:
+    """Print on stderr how gold differs from silver."""
+    if differences is None:
+        console.print("gold was not compared with silver: the stream writes all the time", markup=False)
+        return
+    for row in differences:
+        counts = f"{row['missing']} rows of silver are missing, {row['surplus']} do not follow from silver"
+        console.print(f"{row['table']}: {counts}", markup=False)
+    if differences:
+        console.print("./run.sh doctor --deep names damaged files; ./run.sh rebuild silver repairs gold")
 
 
 def show(report: dict[str, Any]) -> None:

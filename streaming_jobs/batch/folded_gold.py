@@ -6,7 +6,8 @@ import pyarrow as pa
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract
-from lakehouse.io.delta import BatchTag, open_table, replace_rows, shaped
+from lakehouse.io import checkpoint
+from lakehouse.io.delta import BatchTag, open_table, replace_rows, shaped, tags_of
 from lakehouse.io.query import run_sql
 from lakehouse.paths import view_name
 from streaming_jobs.flows import folded
@@ -21,6 +22,26 @@ def fold(contract: Contract, current: pa.Table, rows: pa.Table) -> pa.Table:
         f"select * from ({contract.sql}) as answer"
     )
     return shaped(run_sql(sql, {view_name(contract.table): current, "new_rows": rows}), contract)
+
+
+def fold_again() -> list[str]:
+    """Fold tables without the newest finished batch of silver again from all of it; returns their names."""
+    under_way = checkpoint.planned_batches()[-1:] if checkpoint.batch_under_way() else []
+    again = []
+    for contract in folded():
+        source = contract.reads[0]
+        batches = [(tag["stream"], tag["batch"]) for tag in tags_of(source) if "stream" in tag]
+        finished = [batch for batch in batches if [batch[1]] != under_way]  # the other will run again
+        own = [(tag.get("stream"), tag.get("batch")) for tag in tags_of(contract.table)]
+        if finished and finished[0] not in own:
+            opened = open_table(source)
+            wanted = FoldedGold.wanted_columns(source) | {"_warnings"}
+            columns = [field.name for field in opened.schema().fields if field.name in wanted]
+            rows = opened.to_pyarrow_dataset().to_table(columns=columns)
+            updated = fold(contract, arrow_schema(contract).empty_table(), rows)
+            replace_rows(contract.table, updated, BatchTag(*finished[0]).text())
+            again.append(contract.table)
+    return again
 
 
 class FoldedGold:

@@ -231,5 +231,5 @@ def rows_of(table: str, rows: list[dict[str, object]]) -> pa.Table:
 
 
 def written_versions() -> dict[str, int]:
-    """Versions of the tables that hold events: kept with the balance, so that a table set back is noticed."""
-    return {name: cached_table(name).version() for name in (*appended(), "gold.reviews")}
+    """Versions of what a batch writes before the balance, kept with it: a table set back is noticed."""
+    return {name: cached_table(name).version() for name in (*appended(), "gold.reviews", "gold.data_quality")}

@@ -23,6 +23,7 @@ from lakehouse.io.maintenance import Maintenance
 from lakehouse.io.process_status import BACKGROUND_GOLD, JobStatus, status_file
 from lakehouse.times import rfc3339
 from streaming_jobs.flows import background_jobs, refreshed
+from streaming_jobs.repair.heal import heal
 
 log = logging.getLogger("lumbung.background_gold")
 State = Literal["waiting", "running", "stopped"]
@@ -135,6 +136,7 @@ def run(jobs: Callable[[], Sequence[BackgroundJob]], once: bool, stopping: threa
     Raises ExceptionGroup when a job failed. `jobs` is called once the lock is held.
     """
     held = lock()
+    heal(refreshed("background"))
     work = BackgroundJobs(jobs(), stopping)
     try:
         if not work.wait_for_tables():

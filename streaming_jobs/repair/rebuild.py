@@ -22,8 +22,17 @@ from conf.settings import settings
 from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import Positions
-from lakehouse.io.delta import BatchTag, append_frame, append_rows, create_tables, empty_table, open_table
+from lakehouse.io.delta import (
+    BatchTag,
+    append_frame,
+    append_rows,
+    create_tables,
+    empty_table,
+    open_table,
+    table_exists,
+)
 from lakehouse.io.kafka import broker_ids
+from lakehouse.io.table_files import faults
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.batch_time import batch_time
 from streaming_jobs.batch.counts import balance_row, quality_rows
@@ -36,6 +45,7 @@ from streaming_jobs.batch.writer import judge_all, rows_of, written_versions
 from streaming_jobs.gold import runner
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.repair import startup_checks
+from streaming_jobs.repair.heal import remedy_of, start_over
 from streaming_jobs.repair.refill_index import bronze_without
 from streaming_jobs.session import session
 
@@ -69,14 +79,25 @@ def known_batches() -> dict[str, list[Any]]:
     noted: dict[str, list[Any]] | None = read_json(file)
     if noted is not None:
         return noted
-    rows = (
-        open_table("gold.balance")
-        .to_pyarrow_table(columns=["ingested_at", "stream_id", "batch_id"])
-        .to_pylist()
-    )
-    batches = {row["ingested_at"].isoformat(): [row["stream_id"], row["batch_id"]] for row in rows}
+    batches: dict[str, list[Any]] = {}
+    if table_exists("gold.balance") and not faults("gold.balance", deep=True):
+        balance = open_table("gold.balance").to_pyarrow_table(
+            columns=["ingested_at", "stream_id", "batch_id"]
+        )
+        rows = balance.to_pylist()
+        batches = {row["ingested_at"].isoformat(): [row["stream_id"], row["batch_id"]] for row in rows}
     write_json(file, batches)
     return batches
+
+
+def start_over_damaged() -> None:
+    """Make every table that is rebuilt writable again. Raises Refused when bronze is damaged."""
+    if problems := faults("bronze.events"):
+        raise Refused(f"bronze.events: {'; '.join(problems[:3])}. Remedy: {remedy_of('bronze.events')}")
+    known_batches()  # noted now: the balance may be one of them
+    for contract in contracts().values():
+        if not contract.kept_by_rebuild and faults(contract.table):
+            start_over(contract.table)
 
 
 def chunks(counts: list[tuple[datetime, int, int]], most: int) -> Iterator[list[datetime]]:
@@ -263,6 +284,8 @@ def main(
         raise typer.Exit(ExitCode.USAGE)
     try:
         locks = [startup_checks.lock(), runner.lock()]
+        if what == "silver":
+            start_over_damaged()
         create_tables()
         if what == "checkpoint":
             print(json.dumps(rebuild_checkpoint()))

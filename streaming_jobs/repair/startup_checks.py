@@ -7,6 +7,7 @@ from typing import IO
 
 import pyarrow.compute as pc
 from confluent_kafka import KafkaException
+from deltalake.exceptions import DeltaError
 
 from conf.runtime.process import Refused, hold
 from conf.settings import settings
@@ -14,7 +15,10 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import clear_cache, open_table, table_exists, tags_of
 from lakehouse.io.kafka import broker_ids, partition_bounds
+from lakehouse.io.table_files import faults
 from streaming_jobs.batch import kafka_source
+from streaming_jobs.flows import appended, refreshed
+from streaming_jobs.repair.heal import remedy_of
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,18 @@ def rebuilding_file() -> Path:
 
 
 def findings() -> list[Finding]:
-    """Checkpoint against tables against Kafka, up to the first check that fails. An empty lake passes."""
+    """Files of the tables, then checkpoint against tables against Kafka, up to the first check that fails.
+
+    An empty lake passes.
+    """
     outcomes: list[Finding] = []
-    for check in (_check_checkpoint, _check_tables, _check_kafka):
-        outcomes.append(check())
+    for check in (_check_files, _check_checkpoint, _check_tables, _check_kafka):
+        try:
+            outcomes.append(check())
+        except (DeltaError, OSError, ValueError) as error:
+            detail = f"a table cannot be read ({str(error).partition(chr(10))[0][:200]})"
+            remedy = "./run.sh doctor --deep names the file and its remedy"
+            outcomes.append(Finding("files", False, detail, remedy))
         if not outcomes[-1].ok:
             break
     return outcomes
@@ -62,6 +74,16 @@ def refuse_on_disagreement() -> None:
 def _last_bronze_tag() -> dict[str, object] | None:
     tags = tags_of("bronze.events") if table_exists("bronze.events") else []
     return tags[0] if tags else None
+
+
+def _check_files() -> Finding:
+    """The log of every table that a batch writes can be read, and no data file is missing or cut."""
+    name = "files"
+    finished = not checkpoint.batch_under_way()  # else a power cut may have taken its commits: it runs again
+    for table in (*appended(), *refreshed("batch")):
+        if problems := faults(table, lag=finished):
+            return Finding(name, False, f"{table}: {'; '.join(problems[:3])}", remedy_of(table))
+    return Finding(name, True, "complete")
 
 
 def _check_checkpoint() -> Finding:

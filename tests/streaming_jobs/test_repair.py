@@ -10,10 +10,10 @@ import pytest
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
 from lakehouse.io import checkpoint
-from lakehouse.io.delta import table_uri
+from lakehouse.io.delta import open_table, table_uri
 from streaming_jobs.gold import runner
 from streaming_jobs.repair import startup_checks
-from streaming_jobs.repair.rebuild import rebuild_checkpoint, rebuild_silver
+from streaming_jobs.repair.rebuild import rebuild_checkpoint, rebuild_silver, start_over_damaged
 from tests.streaming_jobs.conftest import Crash, Stream, price, reading
 from tests.streaming_jobs.test_batches import MIXED, assert_as_planned
 
@@ -128,6 +128,23 @@ def test_table_behind_the_checkpoint_is_refused_and_rebuilt(stream: Stream, tabl
     rebuild_silver(stream.spark)
     assert_as_planned(stream)
     assert stream.refusal() == ""
+
+
+def test_tables_with_damaged_files_are_refused_and_rebuilt(stream: Stream):
+    stream.send(*MIXED)
+    stream.run()
+    newest_commit("silver.prices").write_text('{"add":')
+    newest_commit("silver.quarantine").write_text("")
+    Path(open_table("gold.balance").file_uris()[0]).unlink()
+    refusal = stream.refusal()
+    assert "silver.prices: its log cannot be read" in refusal and "./run.sh rebuild silver" in refusal
+    start_over_damaged()
+    rebuild_silver(stream.spark)
+    assert_as_planned(stream)
+    assert stream.refusal() == ""
+    stream.send(price("e", 11900), price("a"))
+    stream.run()
+    assert stream.balance() == {"rows_in": 11, "silver": 4, "quarantine": 4, "duplicates": 3}
 
 
 def test_checkpoint_lost_between_bronze_and_silver_is_reported_and_repaired(stream: Stream):

@@ -1,0 +1,164 @@
+"""Whether a table's files are those that were written: its log, its data files, their checksums.
+
+Parquet as delta-rs writes it has no checksums: a flipped bit may change a value unseen. So a background job
+notes the checksum of every new file, and `doctor --deep` compares.
+"""
+
+import logging
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+from deltalake.fs import DeltaStorageHandler
+from pyarrow import fs
+
+from conf.runtime.status_files import read_json, write_json
+from conf.settings import settings
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.delta import open_if_exists, table_uri
+
+log = logging.getLogger("lumbung.table_files")
+CHUNK_BYTES = 1 << 22
+UNREADABLE = "its log cannot be read"
+Notes = dict[str, Any]  # table_id, version, checksums: path -> CRC-32
+
+
+def notes_file() -> Path:
+    """What `Notebook` notes of each table."""
+    return settings().state_dir / "table_files.json"
+
+
+def faults(table: str, deep: bool = False, lag: bool = True) -> list[str]:
+    """What is wrong with the files of a table; empty for a table without any file.
+
+    `deep`: also reads every data file. A file that was not noted yet is decoded instead of compared.
+    `lag`: an older version than was noted counts as a fault.
+    """
+    try:
+        opened = open_if_exists(table)
+        if opened is None:
+            folder = Path(table_uri(table))
+            return [f"{UNREADABLE} (it is missing)"] if folder.exists() and any(folder.iterdir()) else []
+        sizes = _data_files(opened)
+    except (DeltaError, OSError, ValueError) as error:
+        return [f"{UNREADABLE} ({_first_line(error)})"]
+    noted: Notes = (read_json(notes_file()) or {}).get(table, {})
+    if noted.get("table_id") != str(opened.metadata().id):
+        noted = {}
+    storage = _storage(table)
+    return [
+        *_faults_of_log(opened, storage, noted.get("version", 0) if lag else 0),
+        *(
+            f"{path} {fault}"
+            for path, (size, rows) in sizes.items()
+            if (fault := _fault_of_file(storage, path, size, rows, noted.get("checksums", {}), deep))
+        ),
+    ]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _storage(table: str) -> fs.FileSystem:
+    return fs.PyFileSystem(DeltaStorageHandler(table_uri(table)))
+
+
+def _data_files(opened: DeltaTable) -> dict[str, tuple[int, int | None]]:
+    """Path below the table -> bytes and rows, of the files of its version."""
+    actions = pa.table(opened.get_add_actions(flatten=True)).select(["path", "size_bytes", "num_records"])
+    return {unquote(row["path"]): (row["size_bytes"], row["num_records"]) for row in actions.to_pylist()}
+
+
+def _faults_of_log(opened: DeltaTable, storage: fs.FileSystem, noted_version: int) -> Iterator[str]:
+    """Commits that are missing or empty. delta-rs reads an empty commit as one without rows."""
+    version = opened.version()
+    if version < noted_version:
+        yield f"it is at version {version}, it was at {noted_version}: its newest commits are missing"
+    files = {file.base_name: file.size for file in storage.get_file_info(fs.FileSelector("_delta_log"))}
+    since = max(
+        (int(name[:20]) for name in files if ".checkpoint" in name and name[:20].isdigit()), default=-1
+    )
+    for name, size in sorted(files.items()):
+        number, _, suffix = name.partition(".")
+        if suffix == "json" and number.isdigit() and int(number) > since and not size:
+            yield f"commit {int(number)} is empty"
+
+
+def _fault_of_file(
+    storage: fs.FileSystem, path: str, size: int, rows: int | None, checksums: dict[str, int], deep: bool
+) -> str:
+    info = storage.get_file_info(path)
+    if info.type is not fs.FileType.File:
+        return "is missing"
+    if info.size != size:
+        return f"has {info.size} bytes, it had {size}"
+    if not deep:
+        return ""
+    if path in checksums:
+        return "" if checksum(storage, path) == checksums[path] else "is not what was written (checksum)"
+    try:
+        with storage.open_input_file(path) as file:
+            decoded = sum(batch.num_rows for batch in pq.ParquetFile(file).iter_batches())
+    except (OSError, ValueError) as error:
+        return f"cannot be read ({_first_line(error)})"
+    return "" if rows in (None, decoded) else f"holds {decoded} rows, its commit says {rows}"
+
+
+def checksum(storage: fs.FileSystem, path: str) -> int:
+    """CRC-32 of the file."""
+    value = 0
+    with storage.open_input_stream(path) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            value = zlib.crc32(chunk, value)
+    return value
+
+
+class Notebook:
+    """Notes version and checksums of every table. What was noted of a file never changes."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[str, int]] = {}  # table -> its id and version at the last look
+        self._notes: dict[str, Notes] = read_json(notes_file()) or {}
+
+    def update(self) -> None:
+        """Look at the tables with new commits. A table that cannot be read keeps its notes."""
+        changed = [table for table in contracts() if self._note(table)]
+        if changed:
+            write_json(notes_file(), self._notes)
+
+    def _note(self, table: str) -> bool:
+        try:
+            opened = open_if_exists(table)
+        except (DeltaError, OSError) as error:
+            log.warning("%s cannot be read (%s): ./run.sh doctor names the remedy", table, _first_line(error))
+            return False
+        if opened is None:
+            return False
+        seen = (str(opened.metadata().id), opened.version())
+        if self._seen.get(table) == seen:
+            return False
+        noted = self._notes.get(table, {})
+        if noted.get("table_id") != seen[0]:
+            noted = {"version": 0, "checksums": {}}
+        storage = _storage(table)
+        known: dict[str, int] = noted["checksums"]
+        checksums = {}
+        for path, (size, _) in _data_files(opened).items():
+            if path in known:
+                checksums[path] = known[path]
+            elif storage.get_file_info(path).size == size:  # else missing or cut: nothing to rely on
+                checksums[path] = checksum(storage, path)
+        self._notes[table] = {
+            "table_id": seen[0],
+            "version": max(seen[1], noted["version"]),
+            "checksums": checksums,
+        }
+        self._seen[table] = seen
+        return True
