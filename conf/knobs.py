@@ -67,6 +67,8 @@ class StreamKnobs(BaseModel):
 class LakeKnobs(BaseModel):
     root: str
     flush_batches: bool
+    live_readings_per_market: int = Field(ge=1)
+    live_readings: int = Field(ge=1)
     compact_after_commits: int = Field(ge=2)
     compact_target_bytes: int = Field(ge=1)
     vacuum_minutes: int = Field(ge=1)

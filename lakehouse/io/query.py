@@ -1,6 +1,7 @@
 """DuckDB over tables: in UTC, over Arrow, with external access only where a caller hands a table in."""
 
 from collections.abc import Iterable, Mapping
+from string import Template
 from typing import Any
 
 import duckdb
@@ -37,10 +38,15 @@ def run_sql(
         return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
 
 
+def sql_of(contract: Contract) -> str:
+    """The contract's `sql` with the knobs of `lake` in place of `${…}`."""
+    return Template(contract.sql or "").safe_substitute(settings().lake.model_dump())
+
+
 def run_contract_sql(contract: Contract, tables: Mapping[str, Any]) -> pa.Table:
     """A gold table's own `sql` over `tables`, in the contract's columns, types and sort order."""
     order = f" order by {', '.join(contract.sort_by)}" if contract.sort_by else ""
-    rows = run_sql(f"select * from ({contract.sql}) as answer{order}", tables)
+    rows = run_sql(f"select * from ({sql_of(contract)}) as answer{order}", tables)
     return rows.select(contract.column_names).cast(arrow_schema(contract))
 
 

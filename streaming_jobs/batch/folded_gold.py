@@ -8,7 +8,7 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import BatchTag, open_table, replace_rows, shaped, tags_of
-from lakehouse.io.query import run_sql
+from lakehouse.io.query import run_sql, sql_of
 from lakehouse.paths import view_name
 from streaming_jobs.flows import folded
 
@@ -19,7 +19,7 @@ def fold(contract: Contract, current: pa.Table, rows: pa.Table) -> pa.Table:
     columns = ", ".join(f'"{name}"' for name in rows.column_names)
     sql = (
         f"with {source} as (select {columns} from new_rows union all by name ({contract.carry})) "
-        f"select * from ({contract.sql}) as answer"
+        f"select * from ({sql_of(contract)}) as answer"
     )
     return shaped(run_sql(sql, {view_name(contract.table): current, "new_rows": rows}), contract)
 
