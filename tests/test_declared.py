@@ -43,14 +43,14 @@ def test_broken_contract_is_named(tmp_path: Path):
 
 
 def test_knobs_and_fields_of_settings_agree():
-    """Besides sections only log_level is a knob; other settings are folders and common names of variables."""
+    """Besides sections only log_level and language are knobs; other settings are folders and common names of variables."""
     knobs = yaml.safe_load((REPO / "conf" / "lumbung.yml").read_text(encoding="utf-8"))
     sections = {
         name: field.annotation
         for name, field in Settings.model_fields.items()
         if _is_section(field.annotation)
     }
-    assert set(knobs) == {"log_level", *sections}
+    assert set(knobs) == {"log_level", "language", *sections}
     for name, model in sections.items():
         assert set(knobs[name]) == set(model.model_fields), name
 
