@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Hashable
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -15,17 +16,22 @@ import typer
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import REPO, child_environment, settings
 from lakehouse.io import checkpoint
+from lakehouse.io.delta import open_if_exists
+from lakehouse.io.process_status import stream_status, trainer_status
 from lakehouse.io.query import lake_database
 from scripts.commands.reconcile import balance_report
 from scripts.console import Steps, console, fail, new_app
 from scripts.stack import lifecycle, readiness, supervision
 from scripts.stack.lifecycle import StackError
-from scripts.stack.patience import Patience
+from scripts.stack.patience import Patience, cpu_seconds, stream_signs
 
 app = new_app(None)
 SAMPLE = ("1", "--seconds", "20", "--rate", "100", "--seed", "1", "--bad-pct", "1")
 FIRST_PRICE_SECONDS = 120
 DRAIN_SECONDS = 120
+STALLED_SECONDS = 60.0  # of a trainer
+TRAINING_SECONDS = 300.0
+PUBLISHED = Path("data") / "jabar_price_weather_daily" / "dataset_vegenation.csv"
 
 
 @app.command()
@@ -56,6 +62,7 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
     lifecycle.up()
     if replay is None:
         feed_history()
+        feed_published()
     producer = start_producer(replay, speed)
     try:
         price = first_price(producer, FIRST_PRICE_SECONDS)
@@ -76,6 +83,8 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
     if not balance["balanced"]:
         text = "events are missing in the balance; ./run.sh reconcile shows of which kind"
         raise StackError(text, ExitCode.FAILED)
+    with Steps() as steps:
+        wait_for_figures(steps)
     show_next(detach)
     if not detach:
         wait_until_stopped()
@@ -97,11 +106,36 @@ def producer_failure(producer: subprocess.Popen[bytes]) -> StackError:
 def feed_history() -> None:
     """Send two years of the sample markets' prices, which models train on. Rows already sent are skipped."""
     file = settings().home / "sample" / "sample-history.csv"
-    for module in ("producers.simulate.history", "producers.csv.replay"):
-        command = [sys.executable, "-m", module, str(file)]
-        if subprocess.run(command, cwd=REPO, stdout=sys.stderr, env=child_environment()).returncode:
-            text = "the sample history could not be sent; see ./run.sh logs stream"
-            raise StackError(text, ExitCode.FAILED)
+    run_module("producers.simulate.history", file)
+    run_module("producers.csv.replay", file)
+
+
+def feed_published() -> None:
+    """Send six years of weather and prices of Jawa Barat where the published set is; nothing without it."""
+    file = settings().shared / PUBLISHED
+    if file.exists():
+        run_module("producers.csv.replay", file)
+
+
+def run_module(module: str, file: Path) -> None:
+    """Run a producer on a file to its end. Raises StackError."""
+    command = [sys.executable, "-m", module, str(file)]
+    if subprocess.run(command, cwd=REPO, stdout=sys.stderr, env=child_environment()).returncode:
+        raise StackError(f"{file} could not be sent; see ./run.sh logs stream", ExitCode.FAILED)
+
+
+def wait_for_figures(steps: Steps) -> None:
+    """Wait for the first quick training, whose figures the API then serves; at most as long as it works."""
+    patience = Patience(STALLED_SECONDS, longest=TRAINING_SECONDS)
+    steps.update("models", "a first, quick training")
+    while (table := open_if_exists("gold.model_accuracy")) is None or not table.count():
+        status = trainer_status()
+        trainer = status["pid"] if status else 0
+        if (status and status["failure"]) or patience.spent(cpu_seconds(trainer)):
+            steps.done("models", "not ready yet; forecasts are those of the naive model until then")
+            return
+        time.sleep(0.5)
+    steps.done("models", "compared with the naive forecast: gold.model_accuracy")
 
 
 def first_price(producer: subprocess.Popen[bytes], stalled_seconds: float) -> dict[str, Any]:
@@ -110,11 +144,16 @@ def first_price(producer: subprocess.Popen[bytes], stalled_seconds: float) -> di
     while not (price := _newest_price()):
         if producer.poll() not in (None, 0):
             raise producer_failure(producer)
-        if patience.spent(checkpoint.count_waiting()):
+        if patience.spent(_stream_signs(checkpoint.count_waiting())):
             text = f"no price, and nothing moved for {stalled_seconds:.0f} s; see ./run.sh logs stream"
             raise StackError(text, ExitCode.TIME_LIMIT)
         time.sleep(0.2)
     return price
+
+
+def _stream_signs(waiting: int | None) -> Hashable:
+    status = stream_status()
+    return stream_signs(waiting, status["pid"] if status else None)
 
 
 def _newest_price() -> dict[str, Any] | None:
@@ -138,7 +177,7 @@ def wait_drained(steps: Steps, stalled_seconds: float) -> None:
     """Wait until the stream has finished every record in Kafka. Raises StackError when nothing moves."""
     patience = Patience(stalled_seconds)
     while (waiting := checkpoint.count_waiting()) != 0:
-        if patience.spent(waiting):
+        if patience.spent(_stream_signs(waiting)):
             text = f"{waiting} events wait for the stream, unchanged for {stalled_seconds:.0f} s"
             raise StackError(f"{text}; see ./run.sh logs stream", ExitCode.TIME_LIMIT)
         steps.update("stream", f"{'?' if waiting is None else waiting} events wait in Kafka")
@@ -153,6 +192,7 @@ def show_next(detach: bool) -> None:
     console.print(
         f"\nwhat to try next\n  {url}/docs\n"
         f"  {url}/api/public/commodity/price/live?commodity=cabai-rawit-merah\n"
+        f"  {url}/api/public/forecast?commodity=cabai-rawit-merah&region=Jawa%20Barat\n"
         '  ./run.sh query "select commodity, region, price_idr, change_pct from gold.live_prices limit 10"\n'
         "  ./run.sh status    ./run.sh reconcile    ./run.sh logs stream\n"
         f"the stack keeps running; {stopping} stops it",

@@ -16,7 +16,7 @@ from conf.runtime.exit_codes import ExitCode
 from conf.settings import REPO, child_environment
 from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.process_status import StreamStatus, stream_status
-from scripts.stack.patience import LONGEST_SECONDS, Patience, TimedOut, cpu_seconds
+from scripts.stack.patience import LONGEST_SECONDS, Patience, TimedOut, cpu_seconds, stream_signs
 from scripts.stack.services import modules
 
 CLI = (sys.executable, "-m", "scripts.cli")
@@ -174,12 +174,12 @@ class Stack:
     def wait_drained(self, stalled_seconds: float) -> float:
         """Wait until the stream has finished every record in Kafka; returns seconds.
 
-        Raises TimedOut when the number of waiting records does not change for so long.
+        Raises TimedOut when their number does not change and the stream does not work for so long.
         """
         started = time.monotonic()
         patience = Patience(stalled_seconds)
         while (events := count_waiting(self.bootstrap, self.home / "state")) != 0:
-            if patience.spent(events):
+            if patience.spent(stream_signs(events, self.pid("stream"))):
                 raise TimedOut(
                     f"not drained: {events} events wait, unchanged for {stalled_seconds:.0f} s; "
                     f"progress: {self.progress()}"

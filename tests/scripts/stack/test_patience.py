@@ -11,7 +11,7 @@ import pytest
 from conf.runtime.exit_codes import ExitCode
 from scripts.console import Steps
 from scripts.stack import lifecycle
-from scripts.stack.patience import Patience, cpu_seconds
+from scripts.stack.patience import Patience, cpu_seconds, stream_signs
 
 
 class Clock:
@@ -80,3 +80,14 @@ def test_cpu_time_of_children_is_a_sign_of_progress() -> None:
         os.killpg(parent.pid, 9)
         parent.wait()
     assert cpu_seconds(parent.pid) == 0
+
+
+def test_long_batch_of_a_working_stream_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, used = Clock(), [0]
+    monkeypatch.setattr("scripts.stack.patience.cpu_seconds", lambda pid: used[0])
+    patience = Patience(120, clock)
+    for _ in range(60):  # 600 s, in which the number of waiting events does not change
+        used[0] += 5
+        assert not patience.spent(stream_signs(76_882, 7))
+    idle = (patience.spent(stream_signs(76_882, 7)) for _ in range(100))
+    assert next(look for look, spent in enumerate(idle) if spent) <= 13
