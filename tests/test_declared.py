@@ -43,7 +43,7 @@ def test_broken_contract_is_named(tmp_path: Path):
 
 
 def test_knobs_and_fields_of_settings_agree():
-    """Besides sections only log_level and language are knobs; other settings are folders and common names of variables."""
+    """Besides sections only log_level and language are knobs; other settings are folders or variables."""
     knobs = yaml.safe_load((REPO / "conf" / "lumbung.yml").read_text(encoding="utf-8"))
     sections = {
         name: field.annotation
