@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import Broker
 from tests.support import forecast_lake, served_lake
 from tests.support.api import Api, new_stack
-from tests.support.openapi import OPERATIONS, SCHEMA
+from tests.support.openapi import OPERATIONS, SCHEMA, InProcess
 
 EVENT = {"market_id": "PASAR-001", "commodity": "garam", "price": 11500.0}
 DECISION = {"decision": "reject", "reason": "not what was sent"}
@@ -52,19 +52,6 @@ ACCEPTED = dict.fromkeys(
 )
 ABSENT = {"get_training_job": 404, "trace_event": 404, "predict_sales": 503}
 STATUSES = ACCEPTED | ABSENT
-
-
-class InProcess(httpx.BaseTransport):
-    """Requests of the generated client, carried out by the application in this process."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        path = request.url.raw_path.decode()
-        headers = dict(request.headers)
-        response = self._api.request(request.method, path, content=request.read(), headers=headers)
-        return httpx.Response(response.status_code, headers=response.headers, content=response.content)
 
 
 @pytest.fixture(scope="module")
