@@ -63,6 +63,7 @@ LIVE_ORDERS: Mapping[LiveOrder, Callable[[dict[str, Any]], Key]] = {
     "name": lambda item: (item["market_name"],),
 }
 HISTORY = tuple(HistoryPrice.model_fields)
+CSV_CONTENT = {"text/csv": {"schema": {"type": "string"}, "example": ",".join(HISTORY) + "\r\n"}}
 # Months come in this order too.
 ORDER = (("market_date", "descending"), ("event_time", "descending"), ("event_id", "ascending"))
 
@@ -111,7 +112,7 @@ def live_rows(snapshot: Snapshot, order: LiveOrder) -> list[tuple[Key, dict[str,
 @router.get(
     "/history",
     response_model=Page[HistoryPrice],
-    responses=problems(404, 410, 422),
+    responses={200: {"content": CSV_CONTENT}, **problems(404, 410, 422)},
     summary="Accepted prices over time",
 )
 async def list_price_history(
