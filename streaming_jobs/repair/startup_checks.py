@@ -181,7 +181,8 @@ def _check_tables() -> Finding:
         if table in missing or open_table(table).version() < was
     ]
     if behind:
-        return Finding(name, False, f"behind the last batch: {', '.join(behind)}", "./run.sh rebuild silver")
+        remedy = remedy_of("bronze.events" if behind[0].startswith("bronze.events") else "silver.quarantine")
+        return Finding(name, False, f"behind the last batch: {', '.join(behind)}", remedy)
     if _finished_records() and _last_bronze_tag() is None:
         return Finding(
             name, False, "bronze holds no batch, the checkpoint does", "./run.sh rebuild checkpoint"

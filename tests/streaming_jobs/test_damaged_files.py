@@ -175,6 +175,18 @@ def test_damaged_table_of_another_process_does_not_keep_the_stream_from_starting
         assert "./run.sh train writes it again" in finding.remedy
 
 
+@pytest.mark.parametrize(
+    ("table", "remedy"), [("bronze.events", "from a backup"), ("silver.prices", "./run.sh rebuild silver")]
+)
+def test_table_behind_the_last_batch_has_the_remedy_that_brings_its_rows_back(
+    copied: Path, table: str, remedy: str
+):
+    tag = BatchTag(STREAM, 3).text(versions={table: 99})
+    append_rows("gold.balance", open_table("gold.balance").to_pyarrow_table().slice(0, 0), tag)
+    with pytest.raises(Refused, match=f"behind the last batch: {table}.*{remedy}"):
+        startup_checks.refuse_on_disagreement()
+
+
 def test_live_prices_that_lack_the_last_batch_are_folded_again(copied: Path):
     settings().state_dir.joinpath("table_files.json").unlink()  # nothing was noted yet
     before = rows_of("gold.live_prices")
