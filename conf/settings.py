@@ -108,6 +108,10 @@ class Settings(BaseSettings):
     failpoint: str | None = Field(
         default=None, description="tests only: name[:n] of a point at which the process kills itself"
     )
+    clock_steps: Path | None = Field(
+        default=None,
+        description="tests only: file with the steps of the clock that dates batches",
+    )
     called_from: Path = Field(
         default=Path(), description="set by run.sh: the caller's folder, in which arguments are resolved"
     )

@@ -1,12 +1,12 @@
-"""`chaos`: a stack of its own, planned events, seeded SIGKILLs, and a comparison with the tables."""
+"""`chaos`: a stack of its own, planned events, seeded faults, and a comparison with the tables."""
 
-import random
 import shutil
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,7 @@ import typer
 from conf.runtime.exit_codes import ExitCode
 from scripts.chaos import doors
 from scripts.chaos.doors import DoorRefused
+from scripts.chaos.faults import PAUSE_SECONDS, SECONDS_PER_KILL, Fault, faults
 from scripts.chaos.plan import Entry, plan, write
 from scripts.chaos.reviewer import Reviewer
 from scripts.chaos.verify import differences
@@ -25,24 +26,11 @@ from scripts.stack.patience import Patience, TimedOut
 from scripts.stack.throwaway import Stack, StackFailed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-VICTIMS = ("gateway", "broker", "jvm", "stream", "api", "folder_watch")
 MQTT_CLIENTS = 3
-SECONDS_PER_KILL = 9.0  # time for the part to restart, so that the next kill meets a working stack
 EVENTS_PER_SECOND = 400.0
 SETTLED_SECONDS = 60.0  # differences that stay the same for so long are real
 # A client sends for many devices.
 KNOBS = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "100000", "LUMBUNG_MQTT__BURST": "100000"}
-
-
-def kills(count: int, seed: int, window: float) -> list[tuple[float, str]]:
-    """(second, victim): parts take turns in seeded order, JVM before Python, spread over the window."""
-    dice = random.Random(seed)  # noqa: S311
-    order = list(VICTIMS)
-    dice.shuffle(order)
-    jvm, python = sorted((order.index("jvm"), order.index("stream")))
-    order[jvm], order[python] = "jvm", "stream"
-    slot = window / count if count else 0
-    return [(slot * (n + dice.uniform(0.1, 0.9)), order[n % len(order)]) for n in range(count)]
 
 
 class Tally:
@@ -96,10 +84,10 @@ def share_of(entries: list[Entry], door: str) -> list[Entry]:
     return [*share, *(entry for entry in share if entry.again)]
 
 
-def publish_under_kills(
-    stack: Stack, entries: list[Entry], planned: list[tuple[float, str]], window: float, steps: Steps
+def publish_under_faults(
+    stack: Stack, entries: list[Entry], planned: list[Fault], window: float, steps: Steps
 ) -> None:
-    """Publish and kill until everything is acknowledged. Raises what a door could not do."""
+    """Publish under faults until everything is acknowledged. Raises what a door could not do."""
     tally = Tally()
     begun = time.monotonic()
     pending = list(planned)
@@ -110,16 +98,15 @@ def publish_under_kills(
         + sum(entry.decision is not None for entry in entries)
     )
     while any(thread.is_alive() for thread in threads) or pending:
-        if pending and time.monotonic() - begun >= pending[0][0]:
-            victim = pending.pop(0)[1]
-            pid = stack.kill(victim)
-            console.print(f"  {time.monotonic() - begun:5.1f} s  kill -9 {victim} (pid {pid})", markup=False)
-        done = f"{len(planned) - len(pending)} of {len(planned)} kills"
+        if pending and time.monotonic() - begun >= pending[0].second:
+            done = pending.pop(0).apply(stack, clock_file(stack.home))
+            console.print(f"  {time.monotonic() - begun:5.1f} s  {done}", markup=False)
+        done = f"{len(planned) - len(pending)} of {len(planned)} faults"
         steps.update("publish", f"{tally.acknowledged} of {total} acknowledged, {done}")
         if tally.failures:
             raise tally.failures[0]
         time.sleep(0.1)
-    steps.done("publish", f"{tally.acknowledged} of {total} acknowledged, {len(planned)} kills")
+    steps.done("publish", f"{tally.acknowledged} of {total} acknowledged, {len(planned)} faults")
     if tally.failures:
         raise tally.failures[0]
 
@@ -133,23 +120,43 @@ def settled_differences(compare: Callable[[], list[str]], patience: Patience) ->
         time.sleep(2)
 
 
-def run(events: int, kill_count: int, seed: int, home: Path) -> list[str]:
-    """Plan, publish, kill and compare in `home`; returns the differences."""
+def clock_file(home: Path) -> Path:
+    """The steps of the clock that dates batches."""
+    return home.parent / "clock-steps"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many events are sent, and how many faults of each sort meet them."""
+
+    events: int
+    kills: int
+    pauses: int
+    clock_steps: int
+
+    @property
+    def window_seconds(self) -> float:
+        """For how long events are sent."""
+        faults_seconds = self.kills * SECONDS_PER_KILL + self.pauses * PAUSE_SECONDS
+        return max(self.events / EVENTS_PER_SECOND, faults_seconds, 1)
+
+
+def run(counts: Counts, seed: int, home: Path) -> list[str]:
+    """Plan, publish under faults and compare in `home`; returns the differences."""
+    events = counts.events
     entries = plan(events, seed, datetime.now(UTC))
     write(entries, home.parent / "plan.jsonl")
-    window = max(events / EVENTS_PER_SECOND, kill_count * SECONDS_PER_KILL, 1)
-    planned = kills(kill_count, seed, window)
-    console.print(
-        f"{events} events over {window:.0f} s, kills: {', '.join(f'{v} at {s:.0f} s' for s, v in planned)}",
-        markup=False,
-    )
-    stack = Stack(home, **KNOBS)
+    window = counts.window_seconds
+    planned = faults(counts.kills, counts.pauses, counts.clock_steps, seed, window)
+    listed = ", ".join(f"{fault.action} {fault.part} at {fault.second:.0f} s" for fault in planned)
+    console.print(f"{events} events over {window:.0f} s, faults: {listed}", markup=False)
+    stack = Stack(home, **KNOBS, LUMBUNG_CLOCK_STEPS=str(clock_file(home)))
     with Steps() as steps:
         steps.update("stack", f"starting in {home}")
         try:
             stack.start()
             steps.done("stack")
-            publish_under_kills(stack, entries, planned, window, steps)
+            publish_under_faults(stack, entries, planned, window, steps)
             steps.update("drain", "waiting for the stream to process the rest")
             steps.done("drain", f"{stack.wait_drained(120):.1f} s")
             steps.update("verdict", "comparing plan and tables")
@@ -186,24 +193,41 @@ def verdict(prove: Callable[[], list[str]]) -> tuple[str, list[str], ExitCode]:
 def main(
     events: Annotated[int, typer.Option(min=1, help="how many events are sent")] = 20_000,
     kill_count: Annotated[int, typer.Option("--kills", min=0, help="how many SIGKILLs")] = 6,
-    seed: Annotated[int, typer.Option(help="of events and kills")] = 1,
+    pauses: Annotated[int, typer.Option(min=0, help="how many SIGSTOPs of 30 s")] = 0,
+    clock_steps: Annotated[
+        int,
+        typer.Option(min=0, help="steps of the clock that dates batches: 6 min back, 4 min forward"),
+    ] = 0,
+    rounds: Annotated[int, typer.Option(min=1, help="how many runs, each with the next seed")] = 1,
+    seed: Annotated[int, typer.Option(help="of events and faults")] = 1,
     keep: Annotated[bool, typer.Option(help="keep tables and logs, also after success")] = False,
 ) -> None:
-    """Kill every part with SIGKILL under load and compare plan and tables.
+    """Kill and pause every part under load, set the clock, and compare plan and tables.
 
-    Exit 1 on any difference, 124 when something took too long, 4 when the stack does not run.
+    Exit 1 on any difference, 124 when something took too long, 4 when the stack does not run. A failed round
+    ends the run.
     """
+    counts = Counts(events, kill_count, pauses, clock_steps)
+    for number in range(seed, seed + rounds):
+        code = one_round(counts, number, keep)
+        if code:
+            raise typer.Exit(code)
+
+
+def one_round(counts: Counts, seed: int, keep: bool) -> ExitCode:
+    """Run once and print the verdict; returns the exit code."""
     begun = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="lumbung-chaos-"))
-    word, lines, code = verdict(lambda: run(events, kill_count, seed, folder / "home"))
+    word, lines, code = verdict(lambda: run(counts, seed, folder / "home"))
     for line in lines:
         print(line)
-    print(f"{word} events={events} kills={kill_count} seed={seed} seconds={time.monotonic() - begun:.0f}")
+    sizes = " ".join(f"{name}={value}" for name, value in asdict(counts).items())
+    print(f"{word} {sizes} seed={seed} seconds={time.monotonic() - begun:.0f}", flush=True)
     if code or keep:
         console.print(f"plan, tables and logs: {folder}", markup=False)
     else:
         shutil.rmtree(folder)
-    raise typer.Exit(code)
+    return code
 
 
 if __name__ == "__main__":

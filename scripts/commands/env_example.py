@@ -13,7 +13,7 @@ HEADER = (
     "Environment variables of Lumbung, each with its default. Written by ./run.sh docs; do not edit.",
     "Copy to .env, remove the # before a variable to set it, then: set -a; . ./.env; set +a; ./run.sh up",
 )
-NOT_SET_BY_USERS = ("failpoint", "called_from", "shared")
+NOT_SET_BY_USERS = ("failpoint", "clock_steps", "called_from", "shared")
 JAVA_HOME = "a Java 17 or 21; without it run.sh searches the usual folders"
 FROM_SETUP = "random, written by ./run.sh setup to LUMBUNG_HOME/secrets.env; set it to use your own"
 

@@ -153,19 +153,23 @@ class Stack:
         pid = int(file.read_text()) if file.exists() else None
         return pid if pid and psutil.pid_exists(pid) else None
 
-    def kill(self, name: str, stalled_seconds: float = 40) -> int:
+    def kill(self, name: str) -> int:
         """Send SIGKILL as soon as the process runs; returns its pid. Raises TimedOut."""
+        return self.signal(name, signal.SIGKILL)
+
+    def signal(self, name: str, number: signal.Signals, stalled_seconds: float = 40) -> int:
+        """Send a signal as soon as the process runs; returns its pid. Raises TimedOut."""
         patience = Patience(stalled_seconds)
         while not patience.spent(cpu_seconds(self.pid("supervisord") or 0)):
             try:
                 pid = self.pid(name)
                 if pid is not None:
-                    os.kill(pid, signal.SIGKILL)
+                    os.kill(pid, number)
                     return pid
             except (psutil.NoSuchProcess, ProcessLookupError):
                 pass  # it ended between the look-up and the signal
             time.sleep(0.1)
-        raise TimedOut(f"{name} does not run, and the stack makes no progress, so it cannot be killed")
+        raise TimedOut(f"{name} does not run, and the stack makes no progress, so it gets no signal")
 
     def progress(self) -> StreamStatus | None:
         """The last status that the stream wrote; None before its first start."""

@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from conf.settings import settings
 from lakehouse.io.delta import open_table
 
 STEP = timedelta(milliseconds=1)  # Spark's statistics of a file have this precision
@@ -17,6 +18,19 @@ def batch_time(clock: datetime, last: datetime | None) -> datetime:
     Gold is brought up to date, and bronze judged again, by the order of these times.
     """
     return max(clock, last + STEP) if last else clock
+
+
+def stepped_clock(time: datetime) -> datetime:
+    """The time of the checkpoint by a clock with the steps of a test (LUMBUNG_CLOCK_STEPS).
+
+    A function of that time alone, so that a retried batch gets the same.
+    """
+    file = settings().clock_steps
+    if file is None or not file.exists():
+        return time
+    steps = (line.split() for line in file.read_text(encoding="utf-8").splitlines())
+    seconds = sum(float(step) for at, step in steps if float(at) <= time.timestamp())
+    return time + timedelta(seconds=seconds)
 
 
 def newest_other_batch(stream_id: str, batch_id: int) -> datetime | None:

@@ -21,7 +21,7 @@ from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.delta import BatchTag, append_frame, append_rows, cached_table, tags_of
 from lakehouse.io.disk import flush_to_disk
 from lakehouse.times import rfc3339
-from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, with_batch_time
+from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, stepped_clock, with_batch_time
 from streaming_jobs.batch.counts import balance_row, quality_rows
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
 from streaming_jobs.batch.event_index import DUPLICATE, EventIds, batch_tag
@@ -59,7 +59,7 @@ class BatchWriter:
             return
         if self._first:
             self._last_time = newest_other_batch(self._stream_id, batch_id)
-        time_of_batch = batch_time(offsets.time, self._last_time)
+        time_of_batch = batch_time(stepped_clock(offsets.time), self._last_time)
         if time_of_batch != offsets.time:
             log.warning("the clock went back to %s: batch %d gets %s", offsets.time, batch_id, time_of_batch)
             frame = with_batch_time(frame, time_of_batch)  # not always: it costs a plan a batch

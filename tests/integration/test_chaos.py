@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from conf.settings import REPO, child_environment
-from scripts.chaos.__main__ import kills
+from scripts.chaos.faults import VICTIMS, faults
 from scripts.chaos.plan import PAYLOADS, Entry, plan
 
 
@@ -31,15 +31,16 @@ def market_day(entry: Entry) -> str:
 
 
 def test_every_part_is_killed_once_before_any_is_killed_twice():
-    planned = kills(6, 3, 60)
-    victims = [victim for _, victim in planned]
-    assert sorted(victims) == sorted({"gateway", "broker", "jvm", "stream", "api", "folder_watch"})
+    planned = faults(6, 2, 2, 3, 60)
+    victims = [fault.part for fault in planned if fault.action == "kill"]
+    assert sorted(victims) == sorted(VICTIMS)
     assert victims.index("jvm") < victims.index("stream")
-    assert [second for second, _ in planned] == sorted(second for second, _ in planned)
+    assert [fault.second for fault in planned] == sorted(fault.second for fault in planned)
+    assert len({fault.part for fault in planned if fault.action == "pause"}) == 2
+    assert [fault.part for fault in planned if fault.action == "clock"] == ["-360", "240"]
 
 
-def prove(events: int, kill_count: int, seed: int) -> None:
-    options = ["--events", str(events), "--kills", str(kill_count), "--seed", str(seed)]
+def prove(*options: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "scripts.chaos", *options],
         cwd=REPO,
@@ -53,11 +54,12 @@ def prove(events: int, kill_count: int, seed: int) -> None:
 
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_or_doubled_when_broker_gateway_and_jvm_are_killed():
-    assert [victim for _, victim in kills(3, 5, 27)] == ["broker", "gateway", "jvm"]
-    prove(4000, 3, 5)
+    assert [fault.part for fault in faults(3, 0, 0, 5, 27)] == ["broker", "gateway", "jvm"]
+    prove("--events", "4000", "--kills", "3", "--seed", "5")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_nothing_is_lost_or_doubled_when_every_part_is_killed():
-    prove(20_000, 6, 1)
+def test_nothing_is_lost_or_doubled_when_every_part_is_killed_paused_or_sees_the_clock_step():
+    options = ("--kills", "6", "--pauses", "1", "--clock-steps", "2")
+    prove("--events", "20000", "--seed", "1", *options)
