@@ -51,6 +51,7 @@ class Event:
     source: str
     received_at: datetime  # with zone
     content_type: str = "application/json"
+    market_id: str | None = None  # of the MQTT topic, where the payload has none
 
     @property
     def topic(self) -> str:
@@ -71,14 +72,15 @@ class Event:
 
     @property
     def headers(self) -> list[tuple[str, bytes]]:
-        """The five envelope headers in this order: the stream reads them by position."""
-        return [
+        """The five envelope headers, in the order in which the stream reads them, and `market_id` if any."""
+        envelope = [
             ("event_id", self.event_id.encode()),
             ("kind", self.kind.encode()),
             ("source", self.source.encode()),
             ("received_at", rfc3339(self.received_at).encode()),
             ("content_type", self.content_type.encode()),
         ]
+        return envelope + ([("market_id", self.market_id.encode())] if self.market_id else [])
 
 
 def kind_of_topic(topic: str) -> str:

@@ -5,9 +5,6 @@ from pyspark.sql import functions as F
 
 from lakehouse.silver.names import month
 
-# Columns of bronze.events that only this kind reads.
-RECORD_COLUMNS = ("other_headers",)
-
 
 def transform(parsed: DataFrame) -> DataFrame:
     """Refused messages with the columns of silver.dead_letters and those that its rules read.

@@ -28,6 +28,7 @@ BEGINS = {
     "strings": r"\[",
     "object": r"\x7B",
 }
+MQTT_SOURCE = "mqtt:"  # and the device of the topic
 # How weather services and statistics offices write a gap.
 NOT_MEASURED = (8888, 9999, -999)
 # Spark's JSON parser stops at the end of the first object and accepts any text after it.
@@ -157,4 +158,18 @@ def parse(events: DataFrame, contract: Contract) -> DataFrame:
             }
         )
         .withColumn("event_time", F.coalesce("given_time", "received_at"))
+        .withColumn("p", with_topic(contract))
     )
+
+
+def with_topic(contract: Contract) -> Column:
+    """`p` with market and device of the MQTT topic where the payload has none: from header and source."""
+    of_topic = {
+        "market_id": F.element_at("other_headers", "market_id"),
+        "device_id": F.when(F.col("source").startswith(MQTT_SOURCE), F.substring("source", 6, 64)),
+    }
+    payload = F.col("p")
+    for field in contract.payload if contract.over_mqtt else ():
+        if field.name in of_topic:
+            payload = payload.withField(field.name, F.coalesce(f"p.{field.name}", of_topic[field.name]))
+    return payload

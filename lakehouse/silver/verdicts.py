@@ -51,8 +51,7 @@ def with_verdicts(events: DataFrame, kind: str, knobs: Mapping[str, object]) -> 
     """
     contract = kinds()[kind]
     rules = rules_of(kind, knobs)
-    also = getattr(transform_of(kind), "RECORD_COLUMNS", ())
-    narrow = events.select(*KEPT, *also, F.col("kind"), F.col("value").cast("string").alias("text"))
+    narrow = events.select(*KEPT, "other_headers", F.col("kind"), F.col("value").cast("string").alias("text"))
     transformed = transform_of(kind).transform(parse(narrow, contract)).withColumn("mask", violations(rules))
     derived = {"_warnings": warnings(rules, "mask"), "rule_set": F.lit(rule_set(knobs))}
     fields = {field.name for field in contract.payload}

@@ -9,8 +9,6 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-import orjson
-
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.failpoints import failpoint
 from conf.runtime.logs import configure_logging
@@ -30,8 +28,8 @@ STOP_SECONDS = 4.0
 def event_of(published: Published) -> tuple[Event, str | None]:
     """The event, and the reason why it goes to the dead letters instead of its topic (None: it does not).
 
-    The MQTT topic names kind, market and device. A JSON object that lacks its market or device gets them in
-    front; everything else is passed on byte for byte.
+    The MQTT topic names kind, market and device. The payload is passed on byte for byte; the market of the
+    topic goes into a header where the payload has none.
     """
     match = TOPIC.fullmatch(published.topic)
     market, device, kind = match.group("market", "device", "kind") if match else ("", "", "unknown")
@@ -41,18 +39,17 @@ def event_of(published: Published) -> tuple[Event, str | None]:
     event_id = event_id_of(payload, published.payload, source)
     named = {"market_id": market, "device_id": device}
     fault = fault_of(published, kind, given, named)
-    body = published.payload
+    has_no_market = isinstance(payload, dict) and payload.get("market_id") is None
     if fault is None and isinstance(payload, dict):
-        absent = {name: value for name, value in named.items() if name not in given}
-        body = with_fields(published.payload, absent, is_empty=not given)
-        payload = {**absent, **given}
+        payload = {**named, **{name: value for name, value in payload.items() if value is not None}}
     event = Event(
         kind=kind,
         key=series_key(kind, payload, f"{market}|{device}"),
-        value=body,
+        value=published.payload,
         event_id=event_id,
         source=source,
         received_at=datetime.now(UTC),
+        market_id=market if has_no_market and fault is None else None,
     )
     return event, fault
 
@@ -71,18 +68,6 @@ def fault_of(
         if isinstance(given.get(name), str) and given[name] != named[name]:
             return fault
     return None
-
-
-def with_fields(body: bytes, fields: Mapping[str, str], is_empty: bool) -> bytes:
-    """A JSON object with more fields in front, all other bytes unchanged; unchanged when it gets too large.
-
-    `is_empty`: the object has no field yet.
-    """
-    inserted = orjson.dumps(fields)[1:-1]
-    if not inserted or len(body) + len(inserted) + 1 > settings().api.event_max_bytes:
-        return body
-    head, _, rest = body.partition(b"{")
-    return head + b"{" + inserted + (b"" if is_empty else b",") + rest
 
 
 class Gateway:

@@ -138,7 +138,8 @@ class AppliedDecision:
             "value": self._payload(),
             "kafka_timestamp": self.about["received_at"],
             "key": None,
-            "other_headers": None,
+            # What the MQTT topic gave; a market in the payload is used instead of it.
+            "other_headers": [("market_id", self.about["market_id"])] if self.about["market_id"] else None,
             "ingested_at": time,
             "ingest_date": time.date(),
         }
