@@ -8,6 +8,7 @@ from producers.mqtt.gateway import event_of
 from producers.mqtt.session import Published
 from scripts.commands.reconcile import balance_report
 from tests.streaming_jobs.conftest import Stream, price
+from tests.streaming_jobs.test_reviews import decide
 
 OWN = "lumbung/v1/PASAR-001/DEV-1/price"
 REFUSED = {  # event id -> MQTT topic, payload, size, rule
@@ -54,3 +55,14 @@ def test_market_and_device_of_the_mqtt_topic_are_those_of_the_row(stream: Stream
     assert (row["event_id"], row["market_id"], row["device_id"]) == ("topic-1", "PASAR-001", "DEV-1")
     (record,) = stream.rows("bronze.events")
     assert record["value"] == payload, "the bytes of the device are unchanged"
+
+
+def test_released_event_keeps_the_market_of_its_mqtt_topic(stream: Stream):
+    payload = b'{"event_id": "topic-2", "commodity": "garam", "price": 99000000}'
+    send_as_the_gateway_does((OWN, payload, 0))
+    stream.run()
+    (refused,) = stream.rows("silver.quarantine")
+    stream.send(decide(refused, "release"), kind="decision")
+    stream.run()
+    (row,) = stream.rows("silver.prices")
+    assert (row["event_id"], row["market_id"], row["device_id"]) == ("topic-2", "PASAR-001", "DEV-1")
