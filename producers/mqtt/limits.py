@@ -40,8 +40,7 @@ class ByteBudget:
             try:
                 await turn
             except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self.release(size)
+                self.release(0 if turn.cancelled() else size)  # the next one in the queue may have its turn
                 raise
         else:
             self._free -= size

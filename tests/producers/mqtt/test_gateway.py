@@ -189,6 +189,23 @@ def test_sockets_are_not_read_while_too_many_bytes_wait_for_kafka(lone_home: Pat
     assert asyncio.run(stalled()) == [2, 10]
 
 
+def test_client_that_stops_waiting_for_memory_blocks_no_other():
+    async def queue() -> bool:
+        memory = ByteBudget(10)
+        held = await memory.acquire(8)
+        large = asyncio.create_task(memory.acquire(9))
+        small = asyncio.create_task(memory.acquire(2))
+        await asyncio.sleep(0)
+        large.cancel()
+        await asyncio.wait([large, small], timeout=1)
+        if small.done():
+            memory.release(held)
+            assert await asyncio.wait_for(memory.acquire(8), 1) == 8
+        return small.done()
+
+    assert asyncio.run(queue()), "it has room since the first one left the queue"
+
+
 def test_one_connection_too_many_ends_the_longest_idle_one(
     lone_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
