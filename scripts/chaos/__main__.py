@@ -17,7 +17,7 @@ import typer
 from conf.runtime.exit_codes import ExitCode
 from scripts.chaos import doors
 from scripts.chaos.doors import DoorRefused
-from scripts.chaos.faults import PAUSE_SECONDS, SECONDS_PER_KILL, Fault, faults
+from scripts.chaos.faults import PAUSE_SECONDS, SECONDS_PER_KILL, PlannedFault, faults
 from scripts.chaos.plan import Entry, plan, write
 from scripts.chaos.reviewer import Reviewer
 from scripts.chaos.verify import differences
@@ -85,7 +85,7 @@ def share_of(entries: list[Entry], door: str) -> list[Entry]:
 
 
 def publish_under_faults(
-    stack: Stack, entries: list[Entry], planned: list[Fault], window: float, steps: Steps
+    stack: Stack, entries: list[Entry], planned: list[PlannedFault], window: float, steps: Steps
 ) -> None:
     """Publish under faults until everything is acknowledged. Raises what a door could not do."""
     tally = Tally()

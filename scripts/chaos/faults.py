@@ -17,7 +17,7 @@ CLOCK_STEP_SECONDS = (-360, 240)  # back beyond the tolerance of 5 min for times
 
 
 @dataclass(frozen=True)
-class Fault:
+class PlannedFault:
     """`second`: after the first event is sent. `part`: the process; for "clock" the step in seconds."""
 
     second: float
@@ -45,7 +45,7 @@ def resume(pid: int) -> None:
         return
 
 
-def faults(kills: int, pauses: int, clock_steps: int, seed: int, window: float) -> list[Fault]:
+def faults(kills: int, pauses: int, clock_steps: int, seed: int, window: float) -> list[PlannedFault]:
     """By time, spread over `window` seconds. Parts take turns in seeded order, the JVM before its Python."""
     dice = random.Random(seed)  # noqa: S311
     order = list(VICTIMS)
@@ -57,10 +57,10 @@ def faults(kills: int, pauses: int, clock_steps: int, seed: int, window: float) 
         slot = window / count if count else 0
         return [slot * (n + dice.uniform(0.1, 0.9)) for n in range(count)]
 
-    planned = [Fault(at, "kill", order[n % len(order)]) for n, at in enumerate(seconds(kills))]
-    planned += [Fault(at, "pause", order[-1 - n % len(order)]) for n, at in enumerate(seconds(pauses))]
+    planned = [PlannedFault(at, "kill", order[n % len(order)]) for n, at in enumerate(seconds(kills))]
+    planned += [PlannedFault(at, "pause", order[-1 - n % len(order)]) for n, at in enumerate(seconds(pauses))]
     planned += [
-        Fault(at, "clock", str(CLOCK_STEP_SECONDS[n % len(CLOCK_STEP_SECONDS)]))
+        PlannedFault(at, "clock", str(CLOCK_STEP_SECONDS[n % len(CLOCK_STEP_SECONDS)]))
         for n, at in enumerate(seconds(clock_steps))
     ]
     return sorted(planned, key=lambda fault: fault.second)
