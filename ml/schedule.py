@@ -19,6 +19,7 @@ from lakehouse.io.process_status import TRAINING_FAULTS, status_file, training_f
 log = logging.getLogger("lumbung.training")
 DAILY_PRICES = "gold.daily_prices"
 LISTINGS = "silver.listings"
+FIRST_LOOK = "first_look"  # note of the quick round that precedes the first whole one
 # Knobs of training that say when and where a round runs. No model changes with them.
 SCHEDULE_KNOBS = {
     "processes",
@@ -114,6 +115,11 @@ def training_due(prices: PriceState) -> str | None:
     if read_note("drift").get("drifting"):
         return "prices have drifted from the distribution that the intervals were calibrated on"
     return None
+
+
+def first_look_due() -> bool:
+    """Whether neither a whole round nor a quick one before it was ever started in this home."""
+    return not (read_note("price") or read_note(FIRST_LOOK))
 
 
 def listing_count() -> int:

@@ -16,12 +16,15 @@ from conf.runtime.process import Refused, hold, stopped_by_signals
 from conf.runtime.status_files import write_status
 from conf.settings import REPO, child_environment, settings
 from lakehouse.io import training_jobs
+from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.process_status import TRAINER, status_file
 from ml import schedule
 
 log = logging.getLogger("lumbung.trainer")
 # Then a round is killed: what it has computed is kept, and the next round goes on from there.
 STOP_SECONDS = 4.0
+BACKLOG_EVENTS = 5000  # of a history that is being loaded; the first training waits for its end
+MOST_LOOKS = 90  # then it is no history, but a load that does not end
 ALL_KINDS = ("price", "sales")
 
 
@@ -32,6 +35,7 @@ class Trainer:
         self._stopping = stopping
         self._kinds = kinds
         self._previous_prices: schedule.PriceState | None = None
+        self._looks_in_vain = 0
         self._resume_at = datetime.min.replace(tzinfo=UTC)
         self._status: dict[str, Any] = {
             "pid": os.getpid(),
@@ -67,9 +71,20 @@ class Trainer:
         if prices and (reason := schedule.issue_due(prices, now)):
             self._pause_after(self._round(["price", "--issue"], reason))
         elif prices and unchanged and (reason := schedule.training_due(prices)):
+            if schedule.first_look_due():  # minutes before the first whole round has figures
+                if self._history_arrives():
+                    return
+                schedule.write_note(schedule.FIRST_LOOK)
+                self._round(["price", "--quick"], "figures of a few models, before the first whole round")
+                return
             self._pause_after(self._round(["price", "--if-changed"], reason))
         elif "sales" in self._kinds and (reason := schedule.sales_due()):
             self._pause_after(self._round(["sales", "--if-changed"], reason))
+
+    def _history_arrives(self) -> bool:
+        """Whether many events wait for the stream: within one long batch a history looks complete."""
+        self._looks_in_vain += 1
+        return self._looks_in_vain <= MOST_LOOKS and (count_waiting() or 0) > BACKLOG_EVENTS
 
     def _pause_after(self, failure: str | None) -> None:
         """After a failure no due round starts for training.retry_minutes. Jobs are run meanwhile."""

@@ -16,18 +16,22 @@ import typer
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import REPO, child_environment, settings
 from lakehouse.io import checkpoint
-from lakehouse.io.process_status import stream_status
+from lakehouse.io.delta import open_if_exists
+from lakehouse.io.process_status import stream_status, trainer_status
 from lakehouse.io.query import lake_database
 from scripts.commands.reconcile import balance_report
 from scripts.console import Steps, console, fail, new_app
 from scripts.stack import lifecycle, readiness, supervision
 from scripts.stack.lifecycle import StackError
-from scripts.stack.patience import Patience, stream_signs
+from scripts.stack.patience import Patience, cpu_seconds, stream_signs
 
 app = new_app(None)
 SAMPLE = ("1", "--seconds", "20", "--rate", "100", "--seed", "1", "--bad-pct", "1")
 FIRST_PRICE_SECONDS = 120
 DRAIN_SECONDS = 120
+STALLED_SECONDS = 60.0  # of a trainer
+TRAINING_SECONDS = 300.0
+PUBLISHED = Path("data") / "jabar_price_weather_daily" / "dataset_vegenation.csv"
 
 
 @app.command()
@@ -58,6 +62,7 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
     lifecycle.up()
     if replay is None:
         feed_history()
+        feed_published()
     producer = start_producer(replay, speed)
     try:
         price = first_price(producer, FIRST_PRICE_SECONDS)
@@ -78,6 +83,8 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
     if not balance["balanced"]:
         text = "events are missing in the balance; ./run.sh reconcile shows of which kind"
         raise StackError(text, ExitCode.FAILED)
+    with Steps() as steps:
+        wait_for_figures(steps)
     show_next(detach)
     if not detach:
         wait_until_stopped()
@@ -103,11 +110,32 @@ def feed_history() -> None:
     run_module("producers.csv.replay", file)
 
 
+def feed_published() -> None:
+    """Send six years of weather and prices of Jawa Barat where the published set is; nothing without it."""
+    file = settings().shared / PUBLISHED
+    if file.exists():
+        run_module("producers.csv.replay", file)
+
+
 def run_module(module: str, file: Path) -> None:
     """Run a producer on a file to its end. Raises StackError."""
     command = [sys.executable, "-m", module, str(file)]
     if subprocess.run(command, cwd=REPO, stdout=sys.stderr, env=child_environment()).returncode:
         raise StackError(f"{file} could not be sent; see ./run.sh logs stream", ExitCode.FAILED)
+
+
+def wait_for_figures(steps: Steps) -> None:
+    """Wait for the first quick training, whose figures the API then serves; at most as long as it works."""
+    patience = Patience(STALLED_SECONDS, longest=TRAINING_SECONDS)
+    steps.update("models", "a first, quick training")
+    while (table := open_if_exists("gold.model_accuracy")) is None or not table.count():
+        status = trainer_status()
+        trainer = status["pid"] if status else 0
+        if (status and status["failure"]) or patience.spent(cpu_seconds(trainer)):
+            steps.done("models", "not ready yet; forecasts are those of the naive model until then")
+            return
+        time.sleep(0.5)
+    steps.done("models", "compared with the naive forecast: gold.model_accuracy")
 
 
 def first_price(producer: subprocess.Popen[bytes], stalled_seconds: float) -> dict[str, Any]:

@@ -43,19 +43,35 @@ def test_due_rounds_start_in_order(started: list[list[str]]):
     assert started == [["price", "--issue"]]
     schedule.write_note("issue", last_day="2026-03-03", rows=12, version=0)
     trainer.run_next()
-    assert started[1:] == [["price", "--if-changed"]]  # the history was the same in two checks
+    assert started[1:] == [["price", "--quick"]]  # the history was the same in two checks
+    trainer.run_next()
+    assert started[2:] == [["price", "--if-changed"]]
     write_daily(daily_rows(date(2026, 3, 4), 3))
     schedule.write_note("issue", last_day="2026-03-06", rows=24, version=1)
     trainer.run_next()
-    assert started[2:] == []  # the history is growing
+    assert started[3:] == []  # the history is growing
     knobs = schedule.knobs_fingerprint()
     schedule.write_note("price", config=knobs, days=6, last_day="2026-03-06", run_id=None, status="rejected")
     trainer.run_next()
     trainer.run_next()
-    assert started[2:] == []
+    assert started[3:] == []
     schedule.write_note("drift", drifting=True, against=0, day="x")
     trainer.run_next()
-    assert started[2:] == [["price", "--if-changed"]]
+    assert started[3:] == [["price", "--if-changed"]]
+
+
+def test_first_training_waits_for_a_history_that_is_being_loaded(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+):
+    write_daily(daily_rows(date(2026, 3, 1), 3))
+    schedule.write_note("issue", last_day="2026-03-03", rows=12, version=0)
+    monkeypatch.setattr(trainer_module, "count_waiting", lambda: 76_882)
+    trainer = Trainer(threading.Event())
+    for _ in range(trainer_module.MOST_LOOKS + 1):
+        trainer.run_next()
+    assert started == []
+    trainer.run_next()
+    assert started == [["price", "--quick"]]
 
 
 def test_job_goes_first_and_fails_when_its_round_reports_nothing(started: list[list[str]]):
