@@ -48,11 +48,14 @@ def save_plots(assessment: Assessment, folder: Path) -> list[Path]:
 
 def _skill_by_commodity(axes: Axes, predictions: Predictions, models: Sequence[str]) -> None:
     height = 0.8 / max(len(models), 1)
-    place = np.arange(len(predictions.distinct_commodities))
-    naive_error = np.bincount(predictions.commodity_index, np.abs(predictions.actual - predictions.naive))
+    count = len(predictions.distinct_commodities)  # also of those without a prediction
+    place = np.arange(count)
+    naive_error = np.bincount(
+        predictions.commodity_index, np.abs(predictions.actual - predictions.naive), minlength=count
+    )
     for number, model in enumerate(models):
         error = np.abs(predictions.actual - predictions.forecasts[model])
-        own_error = np.bincount(predictions.commodity_index, error)
+        own_error = np.bincount(predictions.commodity_index, error, minlength=count)
         skill = 100 * (1 - own_error / np.maximum(naive_error, 1e-9))
         axes.barh(place + number * height, skill, height, label=model)
     axes.set_yticks(place + height * (len(models) - 1) / 2, predictions.distinct_commodities)

@@ -1,12 +1,15 @@
 """The table of scores, the plots, the reliability of confidences and the progress bar."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from ml.evaluation.assessment import assess
 from ml.evaluation.leakage_checks import ModelChecks
-from ml.evaluation.plots import reliability, save_plots
+from ml.evaluation.plots import _skill_by_commodity, reliability, save_plots
 from ml.evaluation.report import progress_bar, scores_table
 from ml.evaluation.scores import scores_by_commodity
 from tests.support.panels import walks
@@ -54,3 +57,16 @@ def test_progress_bar_shows_done_and_total(capsys):
         report(3, 12, "naive")
         report(12, 12, "ses")
     assert "12/12" in capsys.readouterr().out
+
+
+def test_plot_of_skill_has_a_place_for_commodities_without_a_prediction(assessment):
+    """A commodity that was first reported after the last origin has none; it ended the whole round."""
+    predictions = assessment.predictions
+    wider = replace(
+        predictions,
+        commodities=(*predictions.commodities, "young"),
+        regions=(*predictions.regions, predictions.regions[0]),
+    )
+    axes = Figure().subplots()
+    _skill_by_commodity(axes, wider, wider.models)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "young"]
