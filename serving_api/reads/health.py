@@ -52,6 +52,10 @@ def pipeline_state(snapshots: Snapshots) -> Literal["ok", "degraded", "down"]:
 
 def models_state(snapshots: Snapshots) -> Literal["ok", "degraded", "off"]:
     """Off before the first forecast; degraded while a fault of training is not made good by a later round."""
-    if training_faults()["open"]:
+    try:
+        is_degraded = bool(training_faults()["open"])
+    except OSError:  # no free file descriptor, for example; health must still answer
+        is_degraded = True
+    if is_degraded:
         return "degraded"
     return "ok" if snapshots.count("gold.forecasts") else "off"
