@@ -10,7 +10,7 @@ from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.process_status import stream_status
-from lakehouse.io.query import lake_database
+from lakehouse.io.query import lake_database, sql_of
 from lakehouse.paths import view_name
 from streaming_jobs.flows import folded, refreshed
 
@@ -48,7 +48,7 @@ def gold_differences() -> list[dict[str, Any]] | None:
 
 def differences_now() -> list[Difference]:
     """As the tables are now. Tables without a commit are left out."""
-    plans = [(contract, contract.sql or "", _columns(contract)) for contract in _compared_contracts()]
+    plans = [(contract, sql_of(contract), _columns(contract)) for contract in _compared_contracts()]
     plans.append((contracts()["gold.reviews"], REVIEWS_SQL, ["decision_id"]))
     outcomes = [_difference(contract, sql, columns) for contract, sql, columns in plans]
     return [outcome for outcome in outcomes if outcome.missing or outcome.surplus]

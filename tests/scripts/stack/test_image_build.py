@@ -8,7 +8,7 @@ import pytest
 
 from conf.settings import REPO
 
-BASE = "docker.io/library/python:3.11-slim-bookworm"
+BASE = "python:3.11-slim-bookworm"  # as the Dockerfile names it
 # Also in a container without cgroups and network bridges of its own.
 ISOLATION = ("--isolation=chroot", "--network=host")
 
