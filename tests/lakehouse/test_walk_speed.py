@@ -11,7 +11,7 @@ from tests.lakehouse.test_sensor_sequences import room_events
 from tests.lakehouse.test_series_sequences import real_bars
 from tests.support.walks import stream_columns, table, validator
 
-LOOPS = 400_000  # half a second; the large call takes four to five times as long
+LOOPS = 400_000  # .27 to .33 s of an idle core, where the large call takes 1.1 s: the bound is 1.9 s
 SMALL = 200
 
 
@@ -27,7 +27,7 @@ def test_large_and_small_calls_take_bounded_time(kind: str):
     seconds_small = processor_seconds(lambda: judge_all(judge, small))
     unit = (unit + processor_seconds(fixed_loop)) / 2
     print(f"{rows.num_rows} rows: {seconds_large:.3f} s, {SMALL}: {seconds_small:.4f} s, loop: {unit:.3f} s")
-    assert seconds_large < 8 * unit
+    assert seconds_large < 7 * unit
     assert seconds_small < 0.04 * unit
 
 
