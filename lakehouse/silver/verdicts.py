@@ -43,6 +43,11 @@ def rules_of(kind: str, knobs: Mapping[str, object]) -> tuple[Rule, ...]:
     return with_knobs(contract.table, contract.rules, {**knobs, **constants(contract)})
 
 
+def as_text(events: DataFrame) -> DataFrame:
+    """What a verdict reads of rows of bronze.events, the payload as `text`."""
+    return events.select(*KEPT, "other_headers", "kind", F.col("value").cast("string").alias("text"))
+
+
 def with_verdicts(events: DataFrame, kind: str, knobs: Mapping[str, object]) -> DataFrame:
     """One row an event with its verdict by the row rules.
 
@@ -51,8 +56,8 @@ def with_verdicts(events: DataFrame, kind: str, knobs: Mapping[str, object]) -> 
     """
     contract = kinds()[kind]
     rules = rules_of(kind, knobs)
-    narrow = events.select(*KEPT, "other_headers", F.col("kind"), F.col("value").cast("string").alias("text"))
-    transformed = transform_of(kind).transform(parse(narrow, contract)).withColumn("mask", violations(rules))
+    transformed = transform_of(kind).transform(parse(as_text(events), contract))
+    transformed = transformed.withColumn("mask", violations(rules))
     derived = {"_warnings": warnings(rules, "mask"), "rule_set": F.lit(rule_set(knobs))}
     fields = {field.name for field in contract.payload}
     raw = {

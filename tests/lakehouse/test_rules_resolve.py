@@ -11,7 +11,7 @@ from conf.settings import settings
 from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.rule_messages import message_sql
 from lakehouse.silver.payload import parse
-from lakehouse.silver.verdicts import KEPT, READINGS, row_columns, rules_of, transform_of
+from lakehouse.silver.verdicts import READINGS, as_text, row_columns, rules_of, transform_of
 from lakehouse.validation.registry import VALIDATORS
 from tests.lakehouse.conftest import bronze
 
@@ -20,9 +20,7 @@ from tests.lakehouse.conftest import bronze
 def transformed(spark: SparkSession, kind: str) -> DataFrame:
     """No rows, all columns."""
     events = spark.createDataFrame(bronze(kind, []))
-    also = getattr(transform_of(kind), "RECORD_COLUMNS", ())
-    narrow = events.select(*KEPT, *also, "kind", F.col("value").cast("string").alias("text"))
-    return transform_of(kind).transform(parse(narrow, kinds()[kind]))
+    return transform_of(kind).transform(parse(as_text(events), kinds()[kind]))
 
 
 @pytest.mark.parametrize("kind", sorted(kinds()))
