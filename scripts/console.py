@@ -47,7 +47,7 @@ class Steps:
         self._last_line: dict[str, tuple[float, str]] = {}  # step -> when it was printed, its text
         columns = (
             SpinnerColumn(finished_text="✓"),
-            TextColumn("{task.fields[name]:<13}{task.description}"),
+            TextColumn("{task.fields[name]:<17}{task.description}"),
             TimeElapsedColumn(),
         )
         self._progress = Progress(*columns, console=console)
@@ -76,7 +76,7 @@ class Steps:
         printed_at, printed = self._last_line.get(name, (0.0, ""))
         if now - printed_at >= REPEAT_SECONDS or not printed:
             self._last_line[name] = (now, text)
-            console.print(f"  {name:<13}{text} … {now - started:.0f} s", markup=False)
+            console.print(f"  {name:<17}{text} … {now - started:.0f} s", markup=False)
 
     def done(self, name: str, text: str = "ready") -> None:
         """End the step."""
@@ -84,7 +84,7 @@ class Steps:
             self.update(name, text)
             self._progress.update(self._tasks[name], completed=1)
         else:
-            console.print(f"  {name:<13}{text} ({self.seconds(name):.1f} s)", markup=False)
+            console.print(f"  {name:<17}{text} ({self.seconds(name):.1f} s)", markup=False)
 
     def seconds(self, name: str) -> float:
         """Seconds since the step began, 0 before it has."""

@@ -48,7 +48,7 @@ def save_plots(assessment: Assessment, folder: Path) -> list[Path]:
 
 def _skill_by_commodity(axes: Axes, predictions: Predictions, models: Sequence[str]) -> None:
     height = 0.8 / max(len(models), 1)
-    count = len(predictions.distinct_commodities)  # also of those without a prediction
+    count = len(predictions.distinct_commodities)  # also those without a prediction
     place = np.arange(count)
     naive_error = np.bincount(
         predictions.commodity_index, np.abs(predictions.actual - predictions.naive), minlength=count
@@ -110,12 +110,14 @@ def _skill_over_time(axes: Axes, predictions: Predictions, models: Sequence[str]
 
 
 def _coverage(axes: Axes, predictions: Predictions, intervals: Mapping[str, Intervals]) -> None:
-    place = np.arange(len(predictions.distinct_commodities))
+    commodities = len(predictions.distinct_commodities)  # also those without a prediction
+    place = np.arange(commodities)
     for model, of_model in intervals.items():
         scored = of_model.calibrated
         inside = (of_model.lower[0.8] <= predictions.actual) & (predictions.actual <= of_model.upper[0.8])
-        count = np.maximum(np.bincount(predictions.commodity_index, scored), 1)
-        share = np.bincount(predictions.commodity_index, inside & scored) / count
+        count = np.bincount(predictions.commodity_index, scored, minlength=commodities)
+        covered = np.bincount(predictions.commodity_index, inside & scored, minlength=commodities)
+        share = covered / np.maximum(count, 1)
         axes.plot(100 * share, place, marker="o", linestyle="", label=model)
     axes.axvspan(75, 85, alpha=0.15, color="green")
     axes.axvline(80, color="black", linewidth=0.8)

@@ -59,7 +59,7 @@ def test_progress_bar_shows_done_and_total(capsys):
     assert "12/12" in capsys.readouterr().out
 
 
-def test_plot_of_skill_has_a_place_for_commodities_without_a_prediction(assessment):
+def test_plots_have_a_place_for_commodities_without_a_prediction(assessment, tmp_path):
     """A commodity that was first reported after the last origin has none; it ended the whole round."""
     predictions = assessment.predictions
     wider = replace(
@@ -67,6 +67,7 @@ def test_plot_of_skill_has_a_place_for_commodities_without_a_prediction(assessme
         commodities=(*predictions.commodities, "young"),
         regions=(*predictions.regions, predictions.regions[0]),
     )
+    assert len(save_plots(replace(assessment, predictions=wider), tmp_path)) == 6
     axes = Figure().subplots()
     _skill_by_commodity(axes, wider, wider.models)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "young"]
