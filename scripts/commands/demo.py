@@ -61,8 +61,8 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
     """
     lifecycle.up()
     if replay is None:
+        feed_published()  # older prices first: a late price costs the validators more
         feed_history()
-        feed_published()
     producer = start_producer(replay, speed)
     try:
         price = first_price(producer, FIRST_PRICE_SECONDS)
