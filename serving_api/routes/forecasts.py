@@ -1,5 +1,6 @@
 """The champion's forecast of the next seven days, and its confidence."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
@@ -19,6 +20,7 @@ from serving_api.schemas.problem import problems
 
 router = APIRouter(tags=["forecasts"])
 FORECAST = ("commodity", "region", "unit", "origin_date", "issued_at", "horizon_days")
+LEVELS = (0.8, 0.95)
 MEASURED = ("coverage_80", "wape_pct", "origins")
 
 
@@ -100,18 +102,26 @@ def forecast_response(
 ) -> Response:
     """The response of both addresses. Raises Problem 404, 406 or 503."""
     require_acceptable(responses.request)
-    item, model, _ = champion_forecast(snapshots, commodity, region)
+    item, model, request = champion_forecast(snapshots, commodity, region)
+    served = served_forecasts(snapshots["gold.forecasts"])
     days = [
         {name: value for name, value in day.items() if name != "confidence"} for day in item["predictions"]
     ]
     body = {
         **{name: item[name] for name in FORECAST},
+        "levels": [level_of(predict(served, replace(request, level=level))[0], level) for level in LEVELS],
         "forecast": days,
         "interval_level": LEVEL,
         "confidence": item["confidence"],
     }
     demo = forecasts_from_simulated(snapshots)
     return responses.item([snapshots["gold.forecasts"]], body, demo=demo, model=model, as_of=as_of(item))
+
+
+def level_of(item: dict[str, Any], level: float) -> dict[str, Any]:
+    """The interval of a level, an element per day."""
+    ends = {side: [day[f"{side}_idr"] for day in item["predictions"]] for side in ("lower", "upper")}
+    return {"level": level, **ends}
 
 
 def backtest_figures(snapshot: Snapshot, request: PredictionRequest, model: str) -> dict[str, Any]:

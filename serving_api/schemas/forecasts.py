@@ -55,6 +55,14 @@ class ForecastDay(BaseModel):
     upper_idr: Rupiah
 
 
+class ForecastLevel(BaseModel):
+    """The interval of a level: its ends, an element per day of the forecast."""
+
+    level: Share
+    lower: list[Rupiah] = Field(min_length=7, max_length=7)
+    upper: list[Rupiah] = Field(min_length=7, max_length=7)
+
+
 class Forecast(BaseModel):
     """The champion's forecast of the next seven days."""
 
@@ -65,6 +73,10 @@ class Forecast(BaseModel):
             "unit": "kg",
             **ORIGIN_EXAMPLE,
             "horizon_days": 7,
+            "levels": [
+                {"level": 0.8, "lower": [51900] * 7, "upper": [58700] * 7},
+                {"level": 0.95, "lower": [49800] * 7, "upper": [61100] * 7},
+            ],
             "forecast": [DAY_EXAMPLE] * 7,
             "interval_level": 0.8,
             "confidence": 0.71,
@@ -77,6 +89,7 @@ class Forecast(BaseModel):
     origin_date: date = Field(description="last day whose prices were known")
     issued_at: datetime = Field(description="when the forecast was made")
     horizon_days: Literal[7]
+    levels: list[ForecastLevel] = Field(description="intervals of 80 and 95 %")
     forecast: list[ForecastDay] = Field(min_length=7, max_length=7)
     interval_level: Share = Field(description="share of prices that the intervals are calibrated to cover")
     confidence: Share = Field(

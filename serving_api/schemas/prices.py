@@ -1,9 +1,9 @@
 """Schemas of live prices and price history."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from serving_api.schemas.envelope import Name, PageQuery, TimeRangeQuery, with_examples
 
@@ -28,7 +28,7 @@ class LivePricesQuery(PageQuery):
     """Parameters of the list of live prices."""
 
     commodity: Name | None = Field(
-        None, description=f"{COMMODITY}; default: every commodity", examples=["cabai-rawit-merah"]
+        None, description=f"{COMMODITY}; required without a region", examples=["cabai-rawit-merah"]
     )
     region: Region = None
     sort: LiveOrder = Field(
@@ -36,6 +36,12 @@ class LivePricesQuery(PageQuery):
         description="newest: by time; price: cheapest first, current prices before old ones; "
         "age: newest market day first; change: largest rise first; name: by name of the market",
     )
+
+    @model_validator(mode="after")
+    def _is_limited(self) -> Self:
+        if self.commodity is None and self.region is None:
+            raise ValueError("give commodity, region or both")
+        return self
 
 
 class PriceHistoryQuery(TimeRangeQuery):

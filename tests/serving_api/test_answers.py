@@ -59,9 +59,9 @@ def test_live_prices_without_a_commodity_are_sorted_and_carry_age_and_status(
     stack = new_stack(tmp_path, broker)
     rows = [
         price("old", "PASAR-001", "garam", timedelta(days=10), 9_000.0, status="validated", change_pct=3.0),
-        price("let", "PASAR-002", "garam", timedelta(0), 11_000.0, status="released", change_pct=8.0),
-        price("now", "PASAR-003", "garam", timedelta(0), 10_000.0, status="corrected"),
-        price("any", "PASAR-003", "bawang-merah", timedelta(0), 35_000.0),
+        price("let", "KOTA-BANDUNG", "garam", timedelta(0), 11_000.0, status="released", change_pct=8.0),
+        price("now", "LAB-001", "garam", timedelta(0), 10_000.0, status="corrected"),
+        price("any", "LAB-001", "bawang-merah", timedelta(0), 35_000.0),
     ]
     write(stack.lake_root, "gold.live_prices", rows)
     own = Api(stack)
@@ -79,11 +79,14 @@ def test_live_prices_without_a_commodity_are_sorted_and_carry_age_and_status(
         assert [item["price_idr"] for item in own.get(f"{path}age").json()["items"]][-1] == 9_000.0
         changes = [item["change_pct"] for item in own.get(f"{path}change").json()["items"]]
         assert changes == [8.0, 3.0, None]
-        every = own.get(f"{PRICES}/live").json()["items"]
+        region = f"{PRICES}/live?region=Jawa%20Barat"
+        every = own.get(region).json()["items"]
         assert len(every) == 4 and every[-1]["price_idr"] == 9_000.0, "newest first"
         for order in ("newest", "price", "age", "change", "name"):
-            whole = own.get(f"{PRICES}/live?sort={order}").json()["items"]
-            assert len(whole) == 4 and pages(own, f"{PRICES}/live?sort={order}&limit=1") == whole
+            whole = own.get(f"{region}&sort={order}").json()["items"]
+            assert len(whole) == 4 and pages(own, f"{region}&sort={order}&limit=1") == whole
+        unlimited = own.get(f"{PRICES}/live")
+        assert (unlimited.status_code, unlimited.json()["type"]) == (422, "/problems/validation")
         assert own.get(f"{path}colour").status_code == 422
     finally:
         own.stop()

@@ -51,6 +51,10 @@ def test_champion_of_the_newest_issue_is_served(models: Api) -> None:
     assert [day["date"] for day in result["forecast"]] == dates
     day = result["forecast"][0]
     assert day == {"date": dates[0], "price_idr": 40_000.0, "lower_idr": 36_363.64, "upper_idr": 44_000.0}
+    inner, outer = result["levels"]
+    assert (inner["level"], outer["level"]) == (0.8, 0.95)
+    assert inner["lower"] == [day["lower_idr"] for day in result["forecast"]]
+    assert all(wide > narrow for wide, narrow in zip(outer["upper"], inner["upper"], strict=True))
     assert result["confidence"] == 0.83, "the last day's, the least"
     assert result["meta"]["model"] == {
         "name": "ensemble",
