@@ -33,6 +33,16 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "api": ("serving_api",),
     "doors": ("producers",),
 }
+# They need no broker, no JVM and no training, but start processes or recompute whole tables: seconds each.
+NOT_FAST = (
+    "docs/test_snippets",
+    "laws",
+    "ml/evaluation/test_worker_deaths",
+    "ml/forecasts",
+    "ml/weather",
+    "scripts/commands",
+    "streaming_jobs",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,7 +61,10 @@ def group_of(item: pytest.Item) -> str:
 def is_selected(item: pytest.Item, group: str) -> bool:
     if item.get_closest_marker("slow") and not item.config.option.slow:
         return False
-    return not item.config.option.fast or (group not in GROUPS and "broker" not in item.fixturenames)
+    if not item.config.option.fast:
+        return True
+    path = item.path.relative_to(TESTS).as_posix()
+    return group not in GROUPS and "broker" not in item.fixturenames and not path.startswith(NOT_FAST)
 
 
 @pytest.hookimpl(tryfirst=True)
