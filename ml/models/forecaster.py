@@ -22,7 +22,7 @@ class Forecaster(Protocol):
     the model cannot forecast is NaN; a short, constant or empty series raises no error. The backtest then
     takes the naive forecast and counts it. A model with an attribute `refit_origins` is fitted again after so
     many origins of a backtest, one without it after REFIT_ORIGINS. A model that reads exogenous series names
-    them in an attribute `exogenous`: a backtest gives it no others, so that others start nothing anew.
+    them in an attribute `exogenous`: a backtest gives it no others, so that others start nothing again.
     Fitted models are pickled.
     """
 

@@ -238,7 +238,8 @@ def bronze_positions() -> Positions:
 def rebuild_checkpoint() -> Positions:
     """Move the checkpoint away and note where the next one begins.
 
-    A topic that was created anew since begins at its first record. Raises Refused when Kafka does not answer.
+    A topic that was created again since then begins at its first record. Raises Refused when Kafka does not
+    answer.
     """
     bronze = bronze_positions()
     bounds = startup_checks.kafka_bounds()
@@ -249,7 +250,7 @@ def rebuild_checkpoint() -> Positions:
         for partition, (low, high) in parts.items():
             after = bronze.get(topic, {}).get(partition, low)
             if topic in changed:
-                console.print(f"{topic}/{partition} was created anew: beginning at {low}", markup=False)
+                console.print(f"{topic}/{partition} was created again: beginning at {low}", markup=False)
                 after = low
             elif not low <= after <= high:
                 console.print(

@@ -1,4 +1,4 @@
-"""The verdict of chaos tells what is different from what took too long."""
+"""The verdict of chaos separates what is different from what took too long."""
 
 import subprocess
 from collections.abc import Callable
