@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from lakehouse.reference import provinces
 from scripts.bench.api_lake import write
@@ -134,13 +135,14 @@ IMPORTANCE = [
 def anomaly(number: int, commodity: str = COMMODITY, region_code: str = "32", **more: Any) -> dict[str, Any]:
     """A row of gold.anomalies, `number` days old."""
     at = NOW - timedelta(days=number)
+    province = provinces()[region_code]
     return {
         "commodity": commodity,
         "region_code": region_code,
-        "region": provinces()[region_code].name,
+        "region": province.name,
         "market_id": None,
         "channel": "retail",
-        "market_date": at.date(),
+        "market_date": at.astimezone(ZoneInfo(province.timezone)).date(),
         "event_time": at,
         "price_idr": 60_000.0,
         "score": 0.995,
