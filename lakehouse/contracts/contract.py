@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from lakehouse.contracts.check_source import evidence_faults
 from lakehouse.contracts.derived_rules import field_rules
@@ -18,6 +17,7 @@ from lakehouse.contracts.schema import EveryKind
 from lakehouse.contracts.schema import Field as Field
 from lakehouse.contracts.schema import Rule as Rule
 from lakehouse.contracts.sql_names import RESERVED, Names, rule_faults
+from lakehouse.yaml_text import fault_text
 
 LAKEHOUSE = Path(__file__).resolve().parent.parent
 LAYERS = ("bronze", "silver", "gold")
@@ -38,27 +38,8 @@ def _validated(model: type[Model], entry: object, place: str, faults: list[str])
     try:
         return model.model_validate(entry)
     except ValidationError as error:
-        faults += [f"{place}{_fault_text(fault)}" for fault in error.errors()]
+        faults += [f"{place}{fault_text(fault)}" for fault in error.errors()]
         return None
-
-
-def _fault_text(fault: ErrorDetails) -> str:
-    key = ".".join(map(str, fault["loc"]))
-    match fault["type"]:
-        case "literal_error" if key == "type":
-            return f": no such type '{fault['input']}'"
-        case "literal_error":
-            return f": {key} is '{fault['input']}', not one of {_choices(fault)}"
-        case "extra_forbidden":
-            return f": there is no key '{key}'"
-        case "missing":
-            return f": the key '{key}' is missing"
-        case _:
-            return f": '{key}': {fault['msg']}" if key else f": {fault['msg']}"
-
-
-def _choices(fault: ErrorDetails) -> str:
-    return str(fault["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
 
 
 def _named_parts(

@@ -1,19 +1,18 @@
 """Exogenous series: world prices, exchange rates, inflation and weather, each on the day it became known."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from conf.settings import REPO, settings
+from conf.settings import settings
 from lakehouse.io.delta import open_if_exists
+from lakehouse.io.source_files.formats import formats
+from lakehouse.io.source_files.source_format import SourceFormat
 from ml.data.panel import Days, ExogenousSeries, Floats
 
 JAKARTA_HOURS = 7  # ahead of UTC, all year
-FORMATS = REPO / "conf" / "sources"
 WEATHER_UNITS = {"rainfall_mm": "mm a day", "temperature_c": "°C", "humidity_pct": "percent"}
 
 
@@ -22,24 +21,25 @@ def read_folder(folder: Path, days: Days) -> tuple[ExogenousSeries, ...]:
 
     A quote is known on the day after its own.
     """
-    quotes = []
-    for name in ("futures", "currency"):
-        source = yaml.safe_load((FORMATS / f"{name}.yml").read_text(encoding="utf-8"))
-        fields = source["fields"]
-        indicators = fields["indicator"]["values"]
-        for file in sorted(folder.rglob("*.csv")):
-            match = re.fullmatch(source["file_name"], file.name)
-            if match is None or match[1] not in indicators:
-                continue
-            rows = pd.read_csv(file, thousands=fields["value"].get("thousands"))
-            lag = pd.Timedelta(seconds=source["time"]["lag_seconds"])
-            released = pd.to_datetime(rows[source["time"]["column"]]) + lag
-            values = pd.to_numeric(rows[fields["value"]["column"]], errors="coerce")
-            unit = fields["unit"]["values"][match[1]]
-            quotes.append(
-                ExogenousSeries(indicators[match[1]], unit, _on_days(_known_on(released), values, days))
-            )
-    return tuple(quotes)
+    known = formats()
+    return tuple(
+        _quotes(file, known[name], days)
+        for name in ("futures", "currency")
+        for file in sorted(folder.rglob("*.csv"))
+        if name in known and known[name].misplaced(file, is_requested=True) is None
+    )
+
+
+def _quotes(file: Path, source: SourceFormat, days: Days) -> ExogenousSeries:
+    """The quotes of one file; its name is that of an instrument in the format."""
+    (event,) = source.events
+    origins = source.origins(file)
+    rows = pd.read_csv(file, thousands=event.fields["value"].thousands or None)
+    released = pd.to_datetime(rows[event.time.column]) + pd.Timedelta(seconds=event.time.lag_seconds)
+    values = pd.to_numeric(rows[event.fields["value"].column], errors="coerce")
+    of_file = event.fields["indicator"], event.fields["unit"]
+    name, unit = (str(field.value(origins[field.origin or ""])) for field in of_file)
+    return ExogenousSeries(name, unit, _on_days(_known_on(released), values, days))
 
 
 def read_lake(root: str, days: Days, regions: Iterable[str]) -> tuple[ExogenousSeries, ...]:

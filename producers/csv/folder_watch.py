@@ -15,9 +15,9 @@ from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.settings import settings
 from lakehouse.io.kafka import NotAcknowledged
-from producers.csv.file_events import FileEvents, Unreadable
+from lakehouse.io.source_files.file_events import FileEvents, Unreadable
+from lakehouse.io.source_files.formats import Unmatched, format_of, source_formats
 from producers.csv.landing import PUT_OFF_SECONDS, Landing
-from producers.csv.source_format import FormatError, Unmatched, format_of
 from producers.publish import KafkaSink
 
 log = logging.getLogger("lumbung.folder")
@@ -114,7 +114,7 @@ def send_complete(landing: Landing, sink: KafkaSink, stopping: threading.Event) 
 
 
 def main() -> ExitCode:
-    """DONE after a clean stop, USAGE when a format file is wrong."""
+    """DONE after a clean stop. Formats that are not usable are logged; the others are."""
     configure_logging()
     changed = threading.Event()
     stopping = threading.Event()
@@ -131,11 +131,10 @@ def main() -> ExitCode:
     observer.schedule(ChangeHandler(changed), str(folder), recursive=True)
     observer.start()
     log.info("watching %s", folder)
+    for fault in source_formats().faults.values():
+        log.warning("a format is not usable: %s", fault)
     try:
         watch(landing, changed, stopping)
-    except FormatError as error:
-        log.error("%s", error)
-        return ExitCode.USAGE
     finally:
         observer.stop()
         observer.join(5)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from conf.settings import settings
-from producers.csv.file_events import digest_of
+from lakehouse.io.source_files.file_events import digest_of
 
 log = logging.getLogger("lumbung.folder")
 NAME_CHARACTERS = 200  # of a file name, so that a suffix still fits

@@ -23,9 +23,10 @@ from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
 from lakehouse.event import rfc3339, topics
 from lakehouse.io.kafka import NotAcknowledged, create_topics
-from producers.csv.file_events import FileEvents, Unreadable
-from producers.csv.file_rows import Row
-from producers.csv.source_format import FormatError, SourceFormat, format_of
+from lakehouse.io.source_files.file_events import FileEvents, Unreadable
+from lakehouse.io.source_files.file_rows import Row
+from lakehouse.io.source_files.formats import FormatError, format_of, source_formats
+from lakehouse.io.source_files.source_format import SourceFormat
 from producers.publish import KafkaSink
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -170,6 +171,8 @@ def main(
     """Replay published files. After an interruption (exit 130) the next run resumes."""
     pace = speed_of(speed)
     stopping = stopped_by_signals(log)
+    for fault in source_formats().faults.values():
+        console.print(f"a format is not usable: {fault}", markup=False, soft_wrap=True)
     try:
         files = files_at(path, format_name)
     except FormatError as error:

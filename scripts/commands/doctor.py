@@ -19,6 +19,7 @@ from lakehouse.contracts.contract import ContractError, contracts
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
 from lakehouse.io.process_status import background_gold_status
+from lakehouse.io.source_files.formats import own_folder, source_formats
 from lakehouse.io.table_files import faults
 from scripts.console import AsJson, emit, new_app
 from scripts.stack import jars, ports, readiness, supervision
@@ -64,6 +65,7 @@ def findings(deep: bool = False) -> list[Finding]:
         _jars,
         _secrets,
         _contracts,
+        _file_formats,
         _services,
         _background_gold,
         _table_files if deep else _tables,
@@ -129,6 +131,17 @@ def _contracts() -> Iterator[Finding]:
         yield Finding("contracts", True, f"{len(contracts())} tables")
     except ContractError as error:
         yield Finding("contracts", False, str(error), "correct the YAML file named there")
+
+
+def _file_formats() -> Iterator[Finding]:
+    """The files of formats that are not part of the repository, and every file that is not usable."""
+    known = source_formats()
+    own = [str(file) for file in known.files.values() if file.is_relative_to(own_folder())]
+    detail = f"{len(known.formats)} usable; of {own_folder()}: {', '.join(own) or 'none'}"
+    yield Finding("file formats", True, detail)
+    for fault in known.faults.values():
+        text, _, remedy = fault.rpartition("; remedy: ")
+        yield Finding("file formats", False, text, remedy)
 
 
 def _services() -> Iterator[Finding]:

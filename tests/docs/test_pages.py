@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from conf.settings import REPO
 from lakehouse.contracts.contract import contracts
-from producers.csv.field_map import FieldMap, TimeMap
-from producers.csv.source_format import EventMap, SourceFormat
+from lakehouse.io.source_files.field_map import FieldMap, TimeMap
+from lakehouse.io.source_files.source_format import EventMap, SourceFormat
 from tests.support import doc_pages
 from tests.support.how_to_pages import HOW_TO, read_page
 from tests.support.source_rules import PRODUCT, WORDS_NOT_IN_NAMES, modules

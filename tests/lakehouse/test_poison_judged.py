@@ -9,8 +9,9 @@ from pyspark.sql import SparkSession
 
 from lakehouse.contracts.contract import Rule, every_kind, kinds
 from lakehouse.event import DEAD_LETTER
-from producers.csv.file_events import FileEvents
-from producers.csv.source_format import SourceFormat, format_of
+from lakehouse.io.source_files.file_events import FileEvents
+from lakehouse.io.source_files.formats import format_of
+from lakehouse.io.source_files.source_format import SourceFormat
 from tests.lakehouse.conftest import NOW, bronze, verdict_rows
 from tests.support.poison_cases import Case, cases, raw_cases
 

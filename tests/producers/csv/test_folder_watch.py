@@ -10,11 +10,12 @@ import pytest
 
 from lakehouse.event import DEAD_LETTERS, Event, parse_time
 from lakehouse.io.kafka import NotAcknowledged
+from lakehouse.io.source_files.file_events import FileEvents
+from lakehouse.io.source_files.formats import format_of
+from lakehouse.io.source_files.source_format import SourceFormat
 from producers.csv import folder_watch
-from producers.csv.file_events import FileEvents
 from producers.csv.folder_watch import send_file
 from producers.csv.landing import Landing
-from producers.csv.source_format import SourceFormat, format_of
 from producers.publish import KafkaSink
 from tests.conftest import Broker, headers_of
 from tests.producers.csv.test_replay import LONG, appears, watcher

@@ -3,7 +3,7 @@
 from datetime import date
 from pathlib import Path
 
-from producers.csv.source_format import formats
+from lakehouse.io.source_files.formats import formats
 from producers.simulate.history import HEADER, write
 from producers.simulate.history import rows as history
 

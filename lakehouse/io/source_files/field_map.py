@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -59,13 +59,32 @@ def number(text: str, whole: bool = False) -> Value:
     return int(value) if whole and value == int(value) else value
 
 
+def checked_pattern(pattern: str) -> str:
+    """The strptime pattern. Raises ValueError for one that strptime cannot read."""
+    a_day = datetime(2024, 12, 31)
+    try:
+        datetime.strptime(a_day.strftime(pattern), pattern)
+    except (ValueError, re.error) as error:
+        raise ValueError(f"'{pattern}' is no strptime pattern: {error}") from None
+    return pattern
+
+
+def checked_zone(name: str) -> str:
+    """The name of a time zone. Raises ValueError for an unknown one."""
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        raise ValueError(f"there is no time zone '{name}'; one is Asia/Jakarta") from None
+    return name
+
+
 class FieldMap(BaseModel):
     """Where a payload field comes from and how its text becomes a value.
 
     Exactly one of column, constant, origin and digest is given.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
     column: str | None = None
     constant: str | float | None = None
     # file_stem, event_time, cell, province_market, or a named group of the format's file_name
@@ -79,6 +98,16 @@ class FieldMap(BaseModel):
     zone: str = DEFAULT_TIMEZONE  # of a time
     missing: tuple[str, ...] = ()  # texts that mean "not measured": the field is left out
     values: dict[str, str | float] = {}  # text in the file -> value; a group of a file name must be listed
+
+    @field_validator("format")
+    @classmethod
+    def format_is_readable(cls, pattern: str | None) -> str | None:
+        return None if pattern is None else checked_pattern(pattern)
+
+    @field_validator("zone")
+    @classmethod
+    def zone_exists(cls, name: str) -> str:
+        return checked_zone(name)
 
     @model_validator(mode="after")
     def one_source(self) -> "FieldMap":
@@ -152,11 +181,21 @@ def _digest(texts: Iterable[str]) -> str:
 class TimeMap(BaseModel):
     """The column of the event time. `format`: rfc3339 (passed on) or a strptime pattern, read in `zone`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
     column: str
     format: str
     zone: str = "region"
     lag_seconds: int = 0  # the row is known this long after the time in its column
+
+    @field_validator("format")
+    @classmethod
+    def format_is_readable(cls, pattern: str) -> str:
+        return pattern if pattern == "rfc3339" else checked_pattern(pattern)
+
+    @field_validator("zone")
+    @classmethod
+    def zone_exists(cls, name: str) -> str:
+        return name if name == "region" else checked_zone(name)
 
     @field_validator("lag_seconds")
     @classmethod

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from lakehouse.io.source_files.source_format import EventMap, SourceFormat
 from lakehouse.reference import Province, matching_key, provinces, region_aliases
-from producers.csv.source_format import EventMap, SourceFormat
 
 Payload = dict[str, object]
 A_DAY = datetime(2024, 1, 1, tzinfo=UTC)  # any day: no province has daylight saving time

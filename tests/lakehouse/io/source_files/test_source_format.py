@@ -1,5 +1,6 @@
 """Source formats: which files are recognised, the value of a cell, the errors of a wrong format file."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ import yaml
 from pydantic import ValidationError
 
 from conf.settings import settings
-from producers.csv.file_events import FileEvents
-from producers.csv.source_format import FieldMap, SourceFormat, Unmatched, format_of, formats
+from lakehouse.io.source_files.field_map import FieldMap
+from lakehouse.io.source_files.file_events import FileEvents
+from lakehouse.io.source_files.formats import FormatError, Unmatched, format_of, formats, source_formats
+from lakehouse.io.source_files.source_format import SourceFormat
 
 DATA = settings().shared / "data"
 LONG = "market_id,commodity,price,unit,event_time,region"
@@ -262,3 +265,93 @@ def test_every_filled_cell_of_a_published_matrix_is_an_event_in_time_order():
     assert len(actual) == len(cells) > 30_000
     assert sum(row.payload is not None for row in actual) == sum(bool(cell.strip()) for cell in cells)
     assert [row.time for row in actual] == sorted(row.time for row in actual)
+
+
+SOURCE = """
+description: x
+kind: price
+layout: long
+header: [No, Yes, On, 2024, 007, Off]
+optional: [No., null]
+time: {column: On, format: "%Y-%m-%d", zone: Asia/Jakarta}
+no_event: {price: [No, 0]}
+fields:
+  market_id: {column: Yes, values: {No: PASAR-001, 2: PASAR-002}}
+  commodity: {column: No}
+  price: {column: 2024, as: number}
+  unit: {constant: off}
+"""
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """LUMBUNG_HOME/sources, empty."""
+    monkeypatch.setattr(settings(), "home", tmp_path / "home")
+    folder = tmp_path / "home" / "sources"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_words_that_yaml_takes_for_booleans_and_numbers_stay_text(sources: Path, tmp_path: Path):
+    (sources / "mine.yml").write_text(SOURCE)
+    mine = formats()["mine"]
+    assert mine.header == ("No", "Yes", "On", "2024", "007", "Off") and mine.optional == ("No.", "null")
+    (event,) = mine.events
+    assert event.no_event == {"price": ("No", "0")}
+    (tmp_path / "x.csv").write_text(
+        "No,Yes,On,2024,007,Off\ngaram,No,2024-01-01,5000,,\ngaram,2,2024-01-02,No,,\n"
+    )
+    assert format_of(tmp_path / "x.csv") == mine
+    rows = [row.payload for row in FileEvents(tmp_path / "x.csv", mine).rows()]
+    assert rows == [
+        {
+            "market_id": "PASAR-001",
+            "commodity": "garam",
+            "price": 5000.0,
+            "unit": "off",
+            "event_time": "2024-01-01T00:00:00+07:00",
+        },
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("header:", "haeder:", "there is no key 'haeder'"),
+        ("layout: long", "layout: tall", "layout is 'tall', not one of long, wide"),
+        ("as: number", "as: nmber", "fields.price.as is 'nmber', not one of"),
+        ("Asia/Jakarta", "Asia/Jakrta", "'time.zone': there is no time zone 'Asia/Jakrta'"),
+        ("%Y-%m-%d", "%Y-%Q", "'time.format': '%Y-%Q' is no strptime pattern"),
+        ("kind: price", "encoding: utf-nine\nkind: price", "'encoding': there is no encoding 'utf-nine'"),
+        ("kind: price", "delimiter: tab\nkind: price", "'delimiter': one character is needed"),
+        ("kind: price", "kind: price\nkind: price", "the key 'kind' is given twice"),
+        ("fields:", "fields: [", "line 11: "),
+        (SOURCE, "", "not a mapping of keys to values"),
+    ],
+)
+def test_faulty_file_is_reported_and_the_other_formats_work(
+    sources: Path, tmp_path: Path, old: str, new: str, message: str
+):
+    (sources / "mine.yml").write_text(SOURCE.replace(old, new))
+    known = source_formats()
+    assert message in known.faults["mine"] and str(sources / "mine.yml") in known.faults["mine"]
+    assert "remedy: correct it; every key is in docs/how-to/add-a-file-format.md" in known.faults["mine"]
+    (tmp_path / "x.csv").write_text(f"{LONG}\n")
+    assert format_of(tmp_path / "x.csv") == known.formats["price_long"]
+    (tmp_path / "y.csv").write_text("a,b\n")
+    unmatched = format_of(tmp_path / "y.csv")
+    assert isinstance(unmatched, Unmatched) and known.faults["mine"] in unmatched.reason
+    with pytest.raises(FormatError, match=re.escape(message)):
+        format_of(tmp_path / "x.csv", "mine")
+
+
+def test_own_format_takes_the_place_of_the_one_of_its_name_as_soon_as_it_is_there(
+    sources: Path, tmp_path: Path
+):
+    (tmp_path / "x.csv").write_text(f"{LONG}\n")
+    assert isinstance(format_of(tmp_path / "x.csv"), SourceFormat)
+    (sources / "price_long.yml").write_text(SOURCE)
+    assert formats()["price_long"].header[0] == "No"
+    assert source_formats().files["price_long"] == sources / "price_long.yml"
+    assert isinstance(format_of(tmp_path / "x.csv"), Unmatched)

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from producers.csv.file_events import FileEvents
-from producers.csv.source_format import SourceFormat, format_of
+from lakehouse.io.source_files.file_events import FileEvents
+from lakehouse.io.source_files.formats import format_of
+from lakehouse.io.source_files.source_format import SourceFormat
 from tests.support.real_sets import ABSENT, DATA, SETS, RealSet, Summary
 
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason=ABSENT)
-FIRST = yaml.safe_load((Path(__file__).parents[2] / "cases" / "real_files.yml").read_text(encoding="utf-8"))
+FIRST = yaml.safe_load((Path(__file__).parents[3] / "cases" / "real_files.yml").read_text(encoding="utf-8"))
 
 
 def reader(path: Path) -> FileEvents:

@@ -1,36 +1,24 @@
-"""Published file formats as data (conf/sources/*.yml): header, and payload field of each column."""
+"""A published file format as data: its header, and where each payload field is read."""
 
-import csv
-import io
+import codecs
 import re
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from conf.settings import REPO
 from lakehouse.contracts.contract import kinds
+from lakehouse.io.source_files.field_map import FieldMap, TimeMap
 from lakehouse.reference import matching_key, region_aliases
-from producers.csv.field_map import FieldMap, TimeMap
 
-HEADER_CHARACTERS = 1 << 20  # a file without line ends is not read whole to see that its header is unknown
-FOLDER = REPO / "conf" / "sources"
 FILE_ORIGINS = {"file_stem", "event_time"}
 CELL_ORIGINS = {"cell", "province_market"}
-csv.field_size_limit(1 << 24)  # a field that is too long for an event is refused later, as a dead letter
-
-
-class FormatError(ValueError):
-    """A format file that cannot be used; the message names the file and the field."""
 
 
 class EventMap(BaseModel):
     """One event of a row. `no_event`: field -> texts that mean "not reported"; then there is no event."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
     kind: str
     time: TimeMap
     no_event: dict[str, tuple[str, ...]] = {}
@@ -56,7 +44,7 @@ class SourceFormat(BaseModel):
     A row is one event (kind, time and fields at the top level) or several (`events`).
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
     name: str
     description: str
     layout: Literal["long", "wide"]
@@ -75,15 +63,34 @@ class SourceFormat(BaseModel):
     @classmethod
     def events_of_one(cls, raw: dict[str, Any]) -> dict[str, Any]:
         """Top-level keys describe the only event; with `events`, a top-level time applies to each."""
-        if "events" not in raw:
+        events = raw.get("events")
+        if not isinstance(events, list | tuple | None) or not all(isinstance(e, dict) for e in events or ()):
+            raise ValueError("events: a list of mappings is needed")
+        if events is None:
             keys = {"kind", "time", "no_event", "fields"} & raw.keys()
             return {key: raw[key] for key in raw.keys() - keys} | {
                 "events": ({key: raw[key] for key in keys},)
             }
         shared = {"time": raw["time"]} if "time" in raw else {}
         return {key: raw[key] for key in raw if key != "time"} | {
-            "events": tuple(shared | event for event in raw["events"])
+            "events": tuple(shared | event for event in events)
         }
+
+    @field_validator("encoding")
+    @classmethod
+    def encoding_exists(cls, name: str) -> str:
+        try:
+            codecs.lookup(name)
+        except LookupError:
+            raise ValueError(f"there is no encoding '{name}'; common ones: utf-8-sig, cp1252") from None
+        return name
+
+    @field_validator("delimiter")
+    @classmethod
+    def delimiter_is_one_character(cls, text: str) -> str:
+        if len(text) != 1:
+            raise ValueError('one character is needed, such as ";" or "\\t"')
+        return text
 
     @model_validator(mode="after")
     def agrees_with_itself(self) -> "SourceFormat":
@@ -151,71 +158,3 @@ class SourceFormat(BaseModel):
                 if field.origin in self.parts and field.values and origins[field.origin] not in field.values:
                     return f"'{origins[field.origin]}' in its name is none of {', '.join(field.values)}"
         return None
-
-
-@dataclass(frozen=True)
-class Unmatched:
-    """The reason why a file is of no known format."""
-
-    reason: str
-
-
-@cache
-def formats() -> dict[str, SourceFormat]:
-    """Every format by its file's stem. Raises FormatError."""
-    return {file.stem: read_format(file) for file in sorted(FOLDER.glob("*.yml"))}
-
-
-def read_format(file: Path) -> SourceFormat:
-    """The format of one YAML file. Raises FormatError naming the file and the field."""
-    try:
-        return SourceFormat.model_validate(
-            {"name": file.stem, **yaml.safe_load(file.read_text(encoding="utf-8"))}
-        )
-    except (ValidationError, TypeError, yaml.YAMLError) as error:
-        raise FormatError(f"{file.name}: {error}") from None
-
-
-def header_of(path: Path, encoding: str = "utf-8-sig", delimiter: str = ",") -> list[str]:
-    """The first row of the file; empty for an empty file."""
-    with path.open(encoding=encoding, errors="surrogateescape", newline="") as lines:
-        beginning = io.StringIO(lines.read(HEADER_CHARACTERS), newline="")
-    return next(csv.reader(beginning, delimiter=delimiter), [])
-
-
-def format_of(path: Path, wanted: str | None = None) -> SourceFormat | Unmatched:
-    """The format that fits the file's header, name and folder; `wanted` allows only that one.
-
-    Raises FormatError for an unknown `wanted`.
-    """
-    if wanted and wanted not in formats():
-        raise FormatError(f"no format '{wanted}'; known: {', '.join(formats())}")
-    candidates = [formats()[wanted]] if wanted else list(formats().values())
-    faults = {}
-    for candidate in candidates:
-        header = header_of(path, candidate.encoding, candidate.delimiter)
-        if candidate.matches(header):
-            fault = candidate.misplaced(path, wanted is not None)
-            if fault is None:
-                return candidate
-            faults[candidate.name] = fault
-    if faults:
-        return Unmatched(misplaced_reason(faults))
-    header = header_of(path)
-    if not header:
-        return Unmatched("the file is empty")
-    shown = ",".join(header)[:300].encode("utf-8", "replace").decode()
-    known = "; ".join(
-        f"{candidate.name}: {','.join(candidate.header)}{',<province>…' if candidate.across else ''}"
-        for candidate in candidates
-    )
-    return Unmatched(f"unknown header: {shown}\nknown formats are {known}")
-
-
-def misplaced_reason(faults: dict[str, str]) -> str:
-    """Every format that the header fits, why the file is not of it, and the remedy."""
-    reasons = "; ".join(f"not {name}: {fault}" for name, fault in faults.items())
-    return (
-        f"the header alone does not identify the format: {reasons}. "
-        "Put the file into that folder under such a name, or replay it with --format"
-    )

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lakehouse.event import EVENT_ID, Event, file_event_id, series_key
-from producers.csv.file_rows import Payload, Row, long_rows, wide_rows
-from producers.csv.source_format import SourceFormat
+from lakehouse.io.source_files.file_rows import Payload, Row, long_rows, wide_rows
+from lakehouse.io.source_files.source_format import SourceFormat
 
 COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
