@@ -44,6 +44,10 @@ def main(
     as_json: Annotated[
         bool, typer.Option("--json", help="print the figures as JSON on standard output")
     ] = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="of benches that inject faults: how many seeds; fewer are faster"),
+    ] = None,
 ) -> None:
     """Measure on this machine. Each bench has its own broker, ports and folder. No figure makes it fail."""
     selected = names or list(BENCHES)
@@ -59,7 +63,8 @@ def main(
     for name in selected:
         bench = BENCHES[name]
         console.print(f"{name}: {bench.__doc__}", markup=False)
-        figures = bench.measure()
+        few = {"seeds": tuple(range(seeds))} if seeds and hasattr(bench, "SEEDS") else {}
+        figures = bench.measure(**few)
         report[name] = figures
         if not as_json:
             Console().print(table(name, bench.MEANS, figures))

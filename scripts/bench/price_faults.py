@@ -13,19 +13,35 @@ from conf.settings import settings
 from lakehouse.reference import commodity_aliases, matching_key, region_aliases
 
 DETECTABLE_KINDS = ("spike", "unit", "shift", "ramp", "swap", "coordinated")  # kinds that change a price
+GROSS_KINDS = ("unit", "gross")  # errors of a single report that no step of a market reaches
 # The smallest injected spike. A swap with a commodity of a similar price is no fault of the price.
 LEAST_CHANGE = 1.15
 MERGE_DAYS, GRACE_DAYS = 3, 2
+LEAST_SAMPLE = 5
 
 
 @dataclass(frozen=True)
 class Prices:
-    """Prices in rupiah, [days, commodities, provinces]; NaN without a report."""
+    """Prices in rupiah, [days, commodities, series]; NaN without a report.
+
+    A series is a province, or with `markets` (their ids) a market of the province at its place.
+    """
 
     idr: np.ndarray
     days: list[date]
     commodities: list[str]
     provinces: list[str]
+    markets: tuple[str, ...] = ()
+
+    @property
+    def market_ids(self) -> list[str]:
+        """The market id of each series; of a province PROV-<code>."""
+        return list(self.markets) or [f"PROV-{code}" for code in self.provinces]
+
+    @property
+    def level(self) -> str:
+        """`market` or `province`."""
+        return "market" if self.markets else "province"
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,34 @@ def panel_harga(folder: Path | None = None) -> Prices:
         commodities.append(commodity_aliases()[matching_key(file.stem)])
         days = [date.fromisoformat(row[0]) for row in rows]
     return Prices(np.array(grids).transpose(1, 0, 2), days, commodities, codes)
+
+
+def jabar(folder: Path | None = None) -> Prices:
+    """PIHPS prices of Jawa Barat, one series a commodity. Raises FileNotFoundError when it is missing."""
+    folder = folder or settings().shared / "data" / "jabar_price_weather_daily"
+    rows = list(csv.DictReader((folder / "dataset_vegenation.csv").read_text(encoding="utf-8").splitlines()))
+    names = [name for name in rows[0] if matching_key(name) in commodity_aliases()]
+    grid = [[[float(row[name]) if row[name] else np.nan] for name in names] for row in rows]
+    days = [date.fromisoformat(row["Date"]) for row in rows]
+    return Prices(np.array(grid), days, [commodity_aliases()[matching_key(name)] for name in names], ["32"])
+
+
+def thin_days(prices: Prices) -> np.ndarray:
+    """Days on which the sample is thin, by the panel as a whole.
+
+    Fewer than 90 % of the usual reports, or a share of multiples of 500 rupiah above 3 times the usual one
+    (and at least 5 of them); usual is the median of the 28 days before. A panel of fewer than 5 series has
+    no thin day.
+    """
+    reports = np.isfinite(prices.idr).sum(axis=(1, 2))
+    round_prices = (prices.idr % 500 == 0).sum(axis=(1, 2))
+    share = round_prices / np.maximum(reports, 1)
+    thin = np.zeros(len(reports), dtype=bool)
+    for day in range(28, len(reports)):
+        usual, usual_share = (np.median(values[day - 28 : day]) for values in (reports, share))
+        heaped = round_prices[day] >= LEAST_SAMPLE and share[day] > 3 * usual_share
+        thin[day] = usual >= LEAST_SAMPLE and (reports[day] < 0.9 * usual or heaped)
+    return thin
 
 
 def inject(
@@ -96,9 +140,13 @@ def inject(
 def _draw(
     kind: str, random: np.random.Generator, shape: tuple[int, ...], first: int, stop: int
 ) -> PriceFault:
-    durations = {"shift": (7, 22), "ramp": (8, 15), "coordinated": (1, 4), "frozen": (14, 29)}.get(
-        kind, (1, 2)
-    )
+    durations = {
+        "shift": (7, 22),
+        "ramp": (8, 15),
+        "coordinated": (1, 4),
+        "frozen": (14, 29),
+        "lasting": (30, 31),
+    }.get(kind, (1, 2))
     begin = int(random.integers(first, stop))
     days = int(random.integers(*durations))
     chosen = random.choice(shape[2], 3 if kind == "coordinated" else 1, replace=False)
@@ -114,6 +162,8 @@ def _factors(fault: PriceFault, random: np.random.Generator, clean: np.ndarray) 
     series = clean[fault.first : fault.last + 1, fault.commodity, fault.provinces[0]]
     if fault.kind == "unit":
         return np.array([random.choice([0.01, 0.1, 10.0, 1000.0])])
+    if fault.kind == "gross":
+        return np.array([random.uniform(2.5, 6.0) ** sign])
     if fault.kind == "ramp":
         ramp: np.ndarray = (1 + random.uniform(0.015, 0.04)) ** (sign * np.arange(1, days + 1))
         return ramp
@@ -123,7 +173,8 @@ def _factors(fault: PriceFault, random: np.random.Generator, clean: np.ndarray) 
     if fault.kind == "swap":
         other = clean[fault.first, random.integers(clean.shape[1]), fault.provinces[0]] / series
         return other if abs(np.log(other[0])) >= np.log(LEAST_CHANGE) else None
-    return np.full(days, 1 + sign * random.uniform(0.15, 0.5 if fault.kind == "shift" else 0.6))
+    most = 0.6 if fault.kind in ("spike", "coordinated") else 0.5
+    return np.full(days, 1 + sign * random.uniform(0.15, most))
 
 
 def national_shock(prices: Prices, first: int, stop: int, seed: int) -> tuple[np.ndarray, list[PriceFault]]:

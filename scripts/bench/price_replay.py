@@ -16,39 +16,39 @@ from scripts.bench.price_faults import Prices
 
 @dataclass(frozen=True)
 class Outcome:
-    """Refused prices, [days, commodities, provinces].
+    """Refused prices, [days, commodities, series].
 
-    `on_arrival`: refused on arrival. `closed`: still refused after the close of the day.
-    `unit_error`: refused as a unit error.
+    `on_arrival`: refused on arrival. `closed`: still refused after the close of their day. `final`: after all
+    days, when later days have released some. `unit_error`: refused as a unit error.
     """
 
     on_arrival: np.ndarray
     closed: np.ndarray
+    final: np.ndarray
     unit_error: np.ndarray
 
 
 def day_rows(prices: Prices, idr: np.ndarray, day: int) -> tuple[pa.Table, tuple[np.ndarray, np.ndarray]]:
-    """(rows of silver.prices of one day, (commodity index, province index) of each row)."""
-    commodity_index, province_index = np.nonzero(np.isfinite(idr[day]))
+    """(rows of silver.prices of one day, (commodity index, series index) of each row)."""
+    commodity_index, series_index = np.nonzero(np.isfinite(idr[day]))
     when = datetime.combine(prices.days[day], time(3), UTC)
-    codes = np.array(prices.provinces)[province_index]
     size = len(commodity_index)
     columns = {
         "event_id": [
-            f"{day}-{commodity}-{province}"
-            for commodity, province in zip(commodity_index.tolist(), province_index.tolist(), strict=True)
+            f"{day}-{commodity}-{series}"
+            for commodity, series in zip(commodity_index.tolist(), series_index.tolist(), strict=True)
         ],
         "event_time": pa.repeat(pa.scalar(when, pa.timestamp("us", "UTC")), size),
-        "market_id": np.char.add("PROV-", codes),
-        "region_code": codes,
-        "level": pa.repeat("province", size),
+        "market_id": np.array(prices.market_ids)[series_index],
+        "region_code": np.array(prices.provinces)[series_index],
+        "level": pa.repeat(prices.level, size),
         "commodity": np.array(prices.commodities)[commodity_index],
         "channel": pa.repeat("retail", size),
-        "price_idr": idr[day, commodity_index, province_index],
+        "price_idr": idr[day, commodity_index, series_index],
         "market_date": pa.repeat(pa.scalar(prices.days[day], pa.date32()), size),
         "ingested_at": pa.repeat(pa.scalar(when, pa.timestamp("us", "UTC")), size),
     }
-    return pa.table(columns), (commodity_index, province_index)
+    return pa.table(columns), (commodity_index, series_index)
 
 
 def warmed_validator(prices: Prices, knobs: dict[str, object], until: int) -> PriceValidator:
@@ -66,12 +66,14 @@ def replay(validator: PriceValidator, prices: Prices, idr: np.ndarray, first: in
     on_arrival, closed, unit_error = (np.zeros(idr.shape, dtype=bool) for _ in range(3))
     recent: list[pa.Table] = []
     for day in range(first, stop):
-        rows, (commodity_index, province_index) = day_rows(prices, idr, day)
+        rows, (commodity_index, series_index) = day_rows(prices, idr, day)
+        if not rows.num_rows:
+            continue
         all_rows = np.ones(rows.num_rows, dtype=bool)
         bounds = np.array(
             [commodities()[prices.commodities[commodity]].band_idr for commodity in commodity_index.tolist()]
         ).reshape(-1, 2)
-        price = idr[day, commodity_index, province_index]
+        price = idr[day, commodity_index, series_index]
         outside = (price < bounds[:, 0]) | (price > bounds[:, 1])  # rule price_in_band
         judgement = validator.judge(rows, ~outside, ~all_rows)
         assert judgement.verdicts is not None
@@ -84,11 +86,11 @@ def replay(validator: PriceValidator, prices: Prices, idr: np.ndarray, first: in
             released = np.isin(rows["event_id"].to_numpy(), [release.event_id for release in releases])
         if released.any():
             validator.judge(rows.filter(pa.array(released)), all_rows[released], all_rows[released])
-        on_arrival[day, commodity_index, province_index] = refused
-        closed[day, commodity_index, province_index] = refused & ~released
+        on_arrival[day, commodity_index, series_index] = refused
+        closed[day, commodity_index, series_index] = refused & ~released
         if "unit_error" in judgement.violated:
-            unit_error[day, commodity_index, province_index] = judgement.violated["unit_error"]
-    return Outcome(on_arrival, closed, unit_error)
+            unit_error[day, commodity_index, series_index] = judgement.violated["unit_error"]
+    return Outcome(on_arrival, closed, closed.copy(), unit_error)
 
 
 def replay_on_copy(

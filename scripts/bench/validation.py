@@ -1,4 +1,4 @@
-"""Recall and false alarms of the two validation policies on published prices with injected faults."""
+"""False alarms, recall and refused levels of the validation of prices, on three panels."""
 
 import json
 import statistics
@@ -14,138 +14,186 @@ import psutil
 
 from conf.settings import settings
 from lakehouse.validation.prices.validator import PriceValidator
+from scripts.bench.market_panel import market_panel
 from scripts.bench.price_faults import (
     DETECTABLE_KINDS,
+    GROSS_KINDS,
     PriceFault,
     Prices,
     Score,
     alarms,
     inject,
+    jabar,
     national_shock,
     panel_harga,
     score,
+    thin_days,
 )
 from scripts.bench.price_replay import Outcome, replay_on_copy, warmed_validator
 
 MEANS = (
-    "Panel Harga, last 20 % of its days, 10 seeds, mean ± sd. The limits were chosen on the days before with "
-    "other seeds. An alarm is a run of flagged days of a series, at most 3 days apart. It detects a fault "
-    "when it overlaps the fault or the 2 days after it"
+    "Three panels, last 20 % of the days, mean ± sd over seeds. panel_harga: published prices of provinces; "
+    "jabar: one province alone; markets: 18 simulated markets of one province, a panel a seed. Limits were "
+    "chosen on the days before with other seeds. An alarm is a run of days of a series, at most 3 days "
+    "apart, that are refused after the close of their day. It detects a fault when it overlaps the fault or "
+    "the 2 days after it. Thin days (few reports, or many round prices) are counted apart"
 )
-SEEDS = tuple(range(10))  # the limits were chosen with seeds from 100
-RATES = (0.001, 0.002, 0.005)  # faults a series-day
-HEADLINE_RATE = 0.002
+SEEDS = tuple(range(5))  # the limits were chosen with seeds from 100
+HEADLINE_RATE = 0.002  # faults a series-day
+SINGLE_RATE = 0.02  # three series only
+GROSS_RATE = 0.001
+LEVELS_PER_SERIES = 0.1
 TEST_SHARE = 0.2
-POLICIES = ("calibrated", "seed")
-GOALS = {"precision": 0.92, "recall": 0.85, "found.unit": 1.0, "false_alarms_per_1000": 1.0}
+SINGLE_KINDS = ("spike", "unit", "shift", "ramp")  # faults of a series without neighbours
+GOALS = {
+    "panel_harga.false_alarms_per_1000": 0.1,
+    "panel_harga.recall": 0.85,
+    "markets.false_alarms_per_1000": 0.5,
+    "found.unit": 1.0,
+    "longest_refusal_of_a_level_days": 3,
+    "shared_shock_refused_after_close_pct": 0.0,
+}
 Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A policy's validator and its outcome on the published test days.
-
-    The validator has judged the published panel up to the test days.
-    """
+    """A validator that has judged the published panel up to its test days, first..stop-1."""
 
     prices: Prices
     validator: PriceValidator
-    background: Outcome
     first: int
     stop: int
+    thin: np.ndarray
 
-    def count_judged(self, idr: np.ndarray) -> int:
-        """Number of prices in the test days."""
-        return int(np.isfinite(idr[self.first : self.stop]).sum())
+    @classmethod
+    def of(cls, prices: Prices, knobs: Mapping[str, object], share: float = TEST_SHARE) -> "Trial":
+        """Judge the days before the last `share` of the panel."""
+        stop = len(prices.days)
+        first = round(stop * (1 - share))
+        return cls(prices, warmed_validator(prices, dict(knobs), first), first, stop, thin_days(prices))
 
     def replay(self, idr: np.ndarray) -> Outcome:
         """Outcome of the test days of a panel."""
         return replay_on_copy(self.validator, self.prices, idr, self.first, self.stop)
 
     def inject_faults(
-        self, rate: float, seed: int, kinds: tuple[str, ...] = DETECTABLE_KINDS
+        self, rate: float, seed: int, kinds: tuple[str, ...]
     ) -> tuple[np.ndarray, list[PriceFault]]:
         """(the panel with faults in the test days, the faults)."""
         return inject(self.prices, rate, kinds, self.first, self.stop, seed)
 
 
 def measure(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
-    """Figures of both policies: fault rates, a national shock, frozen prices, rows flagged at random.
-
-    A missing data set is reported as `not_measured`.
-    """
-    try:
-        prices = panel_harga()
-    except FileNotFoundError as missing:
-        return {"not_measured": str(missing)}
-    stop = len(prices.days)
-    first = round(stop * (1 - TEST_SHARE))
-    figures: dict[str, Any] = {
-        "days": f"{prices.days[first]} to {prices.days[-1]}",
-        "seeds": len(seeds),
-        "goals": GOALS,
-    }
-    for policy in POLICIES:
-        knobs = {**settings().validation.model_dump(), "policy": policy}
-        validator = warmed_validator(prices, knobs, first)
-        background = replay_on_copy(validator, prices, prices.idr, first, stop)
-        trial = Trial(prices, validator, background, first, stop)
-        rates = RATES if policy == "calibrated" else (HEADLINE_RATE,)
-        of_policy: dict[str, Any] = {
-            f"faults_per_1000_{1000 * rate:g}": _run_seeds(measure_faults, trial, seeds, rate)
-            for rate in rates
+    """Figures of each panel. A missing data set is reported as `not_measured`."""
+    knobs = settings().validation.model_dump()
+    figures: dict[str, Any] = {"seeds": len(seeds), "goals": GOALS}
+    published = (
+        ("panel_harga", panel_harga, HEADLINE_RATE, DETECTABLE_KINDS),
+        ("jabar", jabar, SINGLE_RATE, SINGLE_KINDS),
+    )
+    for name, load, rate, kinds in published:
+        try:
+            trial = Trial.of(load(), knobs)
+        except FileNotFoundError as missing:
+            figures[name] = {"not_measured": str(missing)}
+            continue
+        figures[name] = _panel_figures(trial) | {
+            "as_published": measure_published(trial),
+            **_run_seeds(measure_faults, trial, seeds, rate, kinds),
+            **_run_seeds(measure_lasting, trial, seeds[:2]),
         }
-        of_policy |= {
-            "as_published": _measure_published(trial),
-            "national_shock": _run_seeds(measure_shock, trial, seeds),
-        }
-        if policy == "calibrated":
-            of_policy["frozen_events"] = _run_seeds(measure_frozen, trial, seeds[:2])
-            figures["rows_at_random"] = spread_over_seeds([_measure_random(trial, seed) for seed in seeds])
-        figures[policy] = of_policy
+        if name == "panel_harga":
+            figures[name] |= _run_seeds(measure_shock, trial, seeds[:2])
+            figures[name]["frozen_events"] = _run_seeds(measure_frozen, trial, seeds[:1])
+            seed_policy = Trial.of(trial.prices, {**knobs, "policy": "seed"})
+            figures[name]["seed_policy"] = _run_seeds(
+                measure_faults, seed_policy, seeds[:1], HEADLINE_RATE, kinds
+            )
+    figures["markets"] = _in_processes(_measure_markets, [(seed, knobs) for seed in seeds])
     return figures
 
 
-def measure_faults(trial: Trial, seed: int, rate: float) -> Figures:
-    """Figures of one seed on arrival of the prices (`hot`) and after the close of their day."""
-    idr, faults = trial.inject_faults(rate, seed)
-    started = time.process_time()
-    outcome = trial.replay(idr)
-    seconds = time.process_time() - started
-    judged = trial.count_judged(idr)
-    closed = score(alarms(outcome.closed), faults)
-    known = alarms(trial.background.closed)
-    changed = (idr != trial.prices.idr)[trial.first : trial.stop][np.isfinite(idr[trial.first : trial.stop])]
+def _panel_figures(trial: Trial) -> dict[str, Any]:
+    judged = np.isfinite(trial.prices.idr[trial.first :])
     return {
-        **_figures(closed, judged),
-        "precision_alarms_as_published_left_out": score(alarms(outcome.closed), faults, known).precision,
-        **{
-            f"hot.{name}": value
-            for name, value in _figures(score(alarms(outcome.on_arrival), faults), judged).items()
-        },
-        **{f"found.{kind}": share for kind, share in closed.recall_by_kind.items()},
-        **{f"delay_days.{kind}": statistics.median(days) for kind, days in closed.delays.items() if days},
-        "unit_errors_named": _share_named(outcome.unit_error, faults),
-        "cpu_milliseconds_a_row": 1000 * seconds / judged,
-        "faults": len(faults),
-        "faulty_rows_pct": 100 * float(changed.mean()),
+        "days": f"{trial.prices.days[trial.first]} to {trial.prices.days[-1]}",
+        "series_days": int(judged.sum()),
+        "series_days_on_thin_days": int(judged[trial.thin[trial.first :]].sum()),
     }
 
 
-def measure_shock(trial: Trial, seed: int) -> Figures:
-    """A national move of every commodity: percent of its rows refused on arrival, and after the day close."""
-    idr, faults = national_shock(trial.prices, trial.first, trial.stop, seed)
+def measure_faults(trial: Trial, seed: int, rate: float, kinds: tuple[str, ...]) -> Figures:
+    """Figures of one seed on arrival of the prices (`hot`) and after the close of their day."""
+    idr, faults = trial.inject_faults(rate, seed, kinds)
+    started = time.process_time()
     outcome = trial.replay(idr)
+    seconds = time.process_time() - started
+    judged = int(np.isfinite(idr[trial.first :]).sum())
+    closed = score(alarms(outcome.closed), faults)
+    hot = score(alarms(outcome.on_arrival), faults)
+    return {
+        **_false_alarms(trial, closed),
+        "precision": closed.precision,
+        "recall": closed.recall,
+        **{f"found.{kind}": share for kind, share in closed.recall_by_kind.items()},
+        **{f"delay_days.{kind}": statistics.median(days) for kind, days in closed.delays.items() if days},
+        "unit_errors_named": _share_named(outcome.unit_error, faults),
+        **{f"hot.{name}": value for name, value in _false_alarms(trial, hot).items()},
+        "hot.recall": hot.recall,
+        "cpu_milliseconds_a_row": 1000 * seconds / judged,
+        "faults": len(faults),
+    }
+
+
+def _false_alarms(trial: Trial, of: Score) -> Figures:
+    """False alarms per 1,000 series-days; those that begin on a thin day per 1,000 of its series-days."""
+    reports = np.isfinite(trial.prices.idr[trial.first :]).sum(axis=(1, 2))
+    thin = trial.thin[trial.first :]
+    on_thin = sum(bool(trial.thin[alarm.first]) for alarm in of.false_alarms)
+    figures = {
+        "false_alarms_per_1000": 1000 * (len(of.false_alarms) - on_thin) / max(int(reports[~thin].sum()), 1)
+    }
+    if thin.any():
+        figures["false_alarms_per_1000_on_thin_days"] = 1000 * on_thin / max(int(reports[thin].sum()), 1)
+    return figures
+
+
+def measure_shock(trial: Trial, seed: int) -> Figures:
+    """A national move of every commodity: percent of its prices refused."""
+    idr, faults = national_shock(trial.prices, trial.first, trial.stop, seed)
     within = np.zeros(idr.shape, dtype=bool)
     for fault in faults:
         within[fault.first : fault.last + 1, fault.commodity, list(fault.provinces)] = True
-    opening = within & ~np.roll(within, 1, axis=0) & np.isfinite(idr)
-    within &= np.isfinite(idr)
+    opening = within & ~np.roll(within, 1, axis=0)
+    return _shock_figures(trial.replay(idr), opening & np.isfinite(idr), within & np.isfinite(idr))
+
+
+def _shock_figures(outcome: Outcome, opening: np.ndarray, within: np.ndarray) -> Figures:
     return {
-        "first_day_refused_hot_pct": 100 * float(outcome.on_arrival[opening].mean()),
-        "first_day_refused_after_close_pct": 100 * float(outcome.closed[opening].mean()),
-        "30_days_refused_hot_pct": 100 * float(outcome.on_arrival[within].mean()),
-        "30_days_refused_after_close_pct": 100 * float(outcome.closed[within].mean()),
+        "shared_shock_refused_on_arrival_pct": 100 * float(outcome.on_arrival[opening].mean()),
+        "shared_shock_refused_after_close_pct": 100 * float(outcome.closed[opening].mean()),
+        "shared_shock_whole_refused_after_close_pct": 100 * float(outcome.closed[within].mean()),
+    }
+
+
+def measure_lasting(trial: Trial, seed: int) -> Figures:
+    """Steps of 15 to 50 % that last 30 days: the longest run of refused reports."""
+    levels = max(LEVELS_PER_SERIES * trial.prices.idr[0].size, 2)
+    rate = levels / trial.prices.idr[trial.first : trial.stop].size
+    idr, steps = trial.inject_faults(rate, seed, ("lasting",))
+    outcome = trial.replay(idr)
+    runs = []
+    left = 0
+    for step in steps:
+        days = slice(step.first, step.last + 1)
+        own = (days, step.commodity, step.provinces[0])
+        runs.append(longest_run(outcome.closed[own][np.isfinite(idr[own])]))
+        left += int(outcome.final[own].sum())
+    return {
+        "longest_refusal_of_a_level_days": max(runs, default=0),
+        "refusals_of_a_level_never_released": left,
+        "levels": len(steps),
     }
 
 
@@ -158,13 +206,46 @@ def measure_frozen(trial: Trial, seed: int) -> Figures:
     return {"refused": score(alarms(trial.replay(idr).closed), faults).recall}
 
 
-def _figures(event_score: Score, judged: int) -> Figures:
+def measure_published(trial: Trial) -> Figures:
+    """Alarms of the panel as published, refusals that no later day released, the longest run of refusals."""
+    outcome = trial.replay(trial.prices.idr)
+    reported = np.isfinite(trial.prices.idr[trial.first :])
+    closed, final = outcome.closed[trial.first :], outcome.final[trial.first :]
+    series = [
+        closed[reported[:, commodity, place], commodity, place]
+        for commodity, place in np.argwhere(closed.any(axis=0)).tolist()
+    ]
     return {
-        "precision": event_score.precision,
-        "recall": event_score.recall,
-        "f1": event_score.f1,
-        "false_alarms_per_1000": 1000 * len(event_score.false_alarms) / judged,
+        "alarms": len(alarms(closed)),
+        "refused_per_1000": round(1000 * float(closed.sum() / reported.sum()), 3),
+        "never_released_per_1000": round(1000 * float(final.sum() / reported.sum()), 3),
+        "longest_run_of_refusals_days": max((longest_run(flags) for flags in series), default=0),
     }
+
+
+def _measure_markets(seed: int, knobs: Mapping[str, object]) -> Figures:
+    """Figures of the simulated markets of one seed."""
+    panel = market_panel(seed)
+    trial = Trial.of(panel.prices, knobs)
+    within = panel.shock.copy()
+    within[: trial.first] = False
+    published = measure_published(trial)
+    return {
+        **measure_faults(trial, seed, GROSS_RATE, GROSS_KINDS),
+        **measure_lasting(trial, seed),
+        **_shock_figures(trial.replay(panel.prices.idr), within, within),
+        **{f"as_simulated.{name}": value for name, value in published.items()},
+        "series_days": float(np.isfinite(panel.prices.idr[trial.first :]).sum()),
+    }
+
+
+def longest_run(flags: np.ndarray) -> int:
+    """The largest number of true flags in a row."""
+    longest = run = 0
+    for flag in flags.tolist():
+        run = run + 1 if flag else 0
+        longest = max(longest, run)
+    return longest
 
 
 def _share_named(unit_error: np.ndarray, faults: list[PriceFault]) -> float:
@@ -174,67 +255,25 @@ def _share_named(unit_error: np.ndarray, faults: list[PriceFault]) -> float:
     return named / max(len(unit_faults), 1)
 
 
-def _measure_published(trial: Trial) -> Figures:
-    """Alarms of the panel as published.
-
-    Alarms whose price returns within 2 days look like real errors of the reporters.
-    """
-    judged = trial.count_judged(trial.prices.idr)
-    closed = trial.background.closed
-    raised = alarms(closed)
-    return {
-        "alarms": len(raised),
-        "alarms_per_1000": round(1000 * len(raised) / judged, 3),
-        "of_them_back_within_2_days": sum(_returns(alarm, trial.prices.idr) for alarm in raised),
-        "rows_refused_pct": round(100 * float(closed.sum()) / judged, 3),
-    }
-
-
-def _returns(alarm: PriceFault, idr: np.ndarray) -> bool:
-    """Whether the price of a short alarm returns to its earlier level.
-
-    It returns when, within 2 days of the alarm's end, it is within a fifth of the jump from the median of the
-    5 days before the alarm.
-    """
-    series = idr[:, alarm.commodity, alarm.provinces[0]]
-    before = series[alarm.first - 5 : alarm.first]
-    before = before[np.isfinite(before)]
-    after = series[alarm.last + 1 : alarm.last + 3]
-    after = after[np.isfinite(after)]
-    if not len(before) or not len(after) or alarm.last - alarm.first > 3:
-        return False
-    level = np.median(before)
-    return bool(np.abs(np.log(after / level)).min() <= 0.2 * abs(np.log(series[alarm.first] / level)))
-
-
-def _measure_random(trial: Trial, seed: int) -> Figures:
-    """Figures of as many randomly flagged rows as the policy refuses: the result of chance."""
-    idr, faults = trial.inject_faults(HEADLINE_RATE, seed)
-    reported = np.isfinite(idr)
-    reported[: trial.first] = False
-    flags = np.zeros(reported.shape, dtype=bool)
-    share = (trial.background.closed.sum() + len(faults)) / reported.sum()
-    flags[reported] = np.random.default_rng(1000 + seed).random(int(reported.sum())) < share
-    return _figures(score(alarms(flags), faults), int(reported.sum()))
-
-
 _trial: Trial  # read by the processes of the pool, which are forks
 
 
-def _run_seed(run: Callable[..., Figures], seed: int, arguments: tuple[float, ...]) -> Figures:
+def _run_seed(run: Callable[..., Figures], seed: int, arguments: tuple[Any, ...]) -> Figures:
     return run(_trial, seed, *arguments)
 
 
 def _run_seeds(
-    run: Callable[..., Figures], trial: Trial, seeds: tuple[int, ...], *arguments: float
+    run: Callable[..., Figures], trial: Trial, seeds: tuple[int, ...], *arguments: Any
 ) -> dict[str, str]:
     """Spread of the figures over the seeds, run in parallel."""
     global _trial
     _trial = trial
+    return _in_processes(_run_seed, [(run, seed, arguments) for seed in seeds])
+
+
+def _in_processes(run: Callable[..., Figures], calls: list[tuple[Any, ...]]) -> dict[str, str]:
     with ProcessPoolExecutor(psutil.cpu_count() or 1, mp_context=get_context("fork")) as pool:
-        return spread_over_seeds(
-            list(pool.map(_run_seed, [run] * len(seeds), seeds, [arguments] * len(seeds)))
-        )
+        return spread_over_seeds(list(pool.map(run, *zip(*calls, strict=True))))
 
 
 def spread_over_seeds(runs: list[Mapping[str, float]]) -> dict[str, str]:
