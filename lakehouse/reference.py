@@ -1,20 +1,26 @@
 """Reference lists (commodities, units, provinces, markets, ceilings, shop categories) and name matching."""
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterable
 from datetime import date
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
-FOLDER = Path(__file__).resolve().parent.parent / "conf" / "reference"
+from lakehouse.reference_files import fault_at, merged, own_files
+from lakehouse.yaml_text import fault_text
+
+STRICT = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+Entry = TypeVar("Entry")
+MARKET_ID_CHARACTERS = 64
 DEFAULT_TIMEZONE = "Asia/Jakarta"
 LONGEST_CODE = len("idjk")  # matching key of an ISO code
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Commodity:
     """A commodity with its unit; `band_idr` bounds a plausible price in rupiah per unit."""
 
@@ -31,7 +37,7 @@ class Commodity:
     representative: str | None = None  # of a group: the member used where a single commodity is needed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Province:
     """A province by its two-digit code; coordinates in degrees, rough."""
 
@@ -50,19 +56,20 @@ class Province:
         return f"PROV-{self.code}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Market:
     """A place that prices come from: a market, or a whole province (`level` "province")."""
 
     market_id: str
     name: str
     region_code: str
-    latitude: float | None
-    longitude: float | None
+    latitude: float | None = None
+    longitude: float | None = None
     level: str = "market"
+    aliases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Ceiling:
     """A reference price in rupiah per `unit`: a consumer `high_idr` ceiling, a producer `low_idr` floor."""
 
@@ -84,7 +91,7 @@ class Ceiling:
         return self.high_idr if self.level == "consumer" else self.low_idr
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class NationalWeights:
     """Weights of provinces in the national price; a province that is not listed weighs 1."""
 
@@ -97,30 +104,51 @@ def matching_key(name: str) -> str:
     return re.sub(r"[^0-9a-z]", "", name.lower())
 
 
-def _load(file: str, section: str) -> Any:
-    return yaml.safe_load((FOLDER / file).read_text(encoding="utf-8"))[section]
+def _entries(file: str, section: str, model: type[Entry], **renamed: str) -> list[Entry]:
+    """The entries of a list. `renamed`: key in the YAML -> field of the model. Raises ReferenceListError."""
+    adapter = TypeAdapter(model)
+    entries = []
+    for row in merged(file, section):
+        try:
+            entries.append(adapter.validate_python({renamed.get(key, key): row[key] for key in row}))
+        except ValidationError as error:
+            text = "; ".join(fault_text(fault).removeprefix(": ") for fault in error.errors())
+            raise fault_at(file, section, row, text) from None
+    return entries
 
 
-def _frozen(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+def _aliases(file: str, section: str, entries: Iterable[tuple[str, Iterable[str]]]) -> dict[str, str]:
+    """matching key -> id, of (id, its names). Raises ReferenceListError when a name is that of two ids."""
+    known: dict[str, str] = {}
+    for identity, names in entries:
+        for name in names:
+            other = known.setdefault(matching_key(name), identity)
+            if other != identity:
+                text = f"the name '{name}' is that of '{other}' too"
+                raise fault_at(file, section, {"id": identity, "code": identity}, text)
+    return known
 
 
 @cache
 def commodities() -> dict[str, Commodity]:
     """Commodities by id, in the order of the list."""
-    return {row["id"]: Commodity(**_frozen(row)) for row in _load("commodities.yml", "commodities")}
+    return {entry.id: entry for entry in _entries("commodities.yml", "commodities", Commodity)}
 
 
 @cache
 def provinces() -> dict[str, Province]:
     """Provinces by two-digit code, in the order of the list."""
-    return {row["code"]: Province(**_frozen(row)) for row in _load("provinces.yml", "provinces")}
+    return {entry.code: entry for entry in _entries("provinces.yml", "provinces", Province)}
 
 
 @cache
 def markets() -> dict[str, Market]:
     """Listed markets and one province-wide market per province, by market id."""
-    listed = [Market(region_code=row.pop("region"), **row) for row in _load("markets.yml", "markets")]
+    listed = _entries("markets.yml", "markets", Market, region="region_code")
+    for market in listed:
+        if market.region_code not in provinces():
+            text = f"'region': there is no province '{market.region_code}'"
+            raise fault_at("markets.yml", "markets", {"market_id": market.market_id}, text)
     wide = [
         Market(p.market_id, p.name, p.code, p.latitude, p.longitude, "province") for p in provinces().values()
     ]
@@ -131,13 +159,15 @@ def markets() -> dict[str, Market]:
 def ceilings() -> tuple[Ceiling, ...]:
     """All ceilings, one per zone, oldest first."""
     by_zone = []
-    for row in _load("ceilings.yml", "ceilings"):
+    for row in merged("ceilings.yml", "ceilings"):
         for zone in sorted({place.rice_zone for place in provinces().values()}):
             low, high = (_of_zone(row.get(name), zone) for name in ("low_idr", "high_idr"))
             rest = {key: value for key, value in row.items() if key not in ("low_idr", "high_idr")}
-            by_zone.append(
-                Ceiling(**{"valid_to": None, **rest, "zone": zone, "low_idr": low, "high_idr": high})
-            )
+            try:
+                entry = Ceiling(**{"valid_to": None, **rest, "zone": zone, "low_idr": low, "high_idr": high})
+            except ValidationError as error:
+                raise fault_at("ceilings.yml", "ceilings", row, fault_text(error.errors()[0])[2:]) from None
+            by_zone.append(entry)
     return tuple(sorted(by_zone, key=lambda ceiling: ceiling.valid_from))
 
 
@@ -166,27 +196,21 @@ def ceiling_on(market_date: date, commodity: str, region_code: str, level: str) 
 @cache
 def national_weights() -> NationalWeights:
     """Weights of the provinces in the national price."""
-    return NationalWeights(**_load("provinces.yml", "national_weights"))
+    return NationalWeights(**merged("provinces.yml", "national_weights"))
 
 
 @cache
 def commodity_aliases() -> dict[str, str]:
     """matching key -> commodity id."""
-    return {
-        matching_key(name): commodity.id
-        for commodity in commodities().values()
-        for name in (commodity.id, commodity.name, *commodity.aliases)
-    }
+    listed = ((entry.id, (entry.id, entry.name, *entry.aliases)) for entry in commodities().values())
+    return _aliases("commodities.yml", "commodities", listed)
 
 
 @cache
 def region_aliases() -> dict[str, str]:
     """matching key -> two-digit province code; the code and the ISO code are names too."""
-    return {
-        matching_key(name): place.code
-        for place in provinces().values()
-        for name in (place.code, place.iso, place.name, *place.aliases)
-    }
+    listed = ((at.code, (at.code, at.iso, at.name, *at.aliases)) for at in provinces().values())
+    return _aliases("provinces.yml", "provinces", listed)
 
 
 @cache
@@ -194,7 +218,7 @@ def unit_aliases() -> dict[str, str]:
     """matching key -> unit."""
     return {
         matching_key(name): unit
-        for unit, names in _load("commodities.yml", "units").items()
+        for unit, names in merged("commodities.yml", "units").items()
         for name in (unit, *names)
     }
 
@@ -202,7 +226,7 @@ def unit_aliases() -> dict[str, str]:
 @cache
 def category_aliases() -> dict[str, str]:
     """matching key -> category of products in a shop, upper case."""
-    listed = _load("categories.yml", "categories")
+    listed = merged("categories.yml", "categories")
     return {matching_key(name): shown for shown, names in listed.items() for name in (shown, *names)}
 
 
@@ -211,9 +235,53 @@ def place_aliases() -> dict[str, str]:
     """matching key -> two-digit province code of a place: a province, or a listed market by id or name."""
     listed = [place for place in markets().values() if place.level == "market"]
     named = {
-        matching_key(name): place.region_code for place in listed for name in (place.market_id, place.name)
+        matching_key(name): place.region_code
+        for place in listed
+        for name in (place.market_id, place.name, *place.aliases)
     }
     return named | region_aliases()
+
+
+@cache
+def _market_names() -> dict[tuple[str, str], str]:
+    """(matching key, province code) -> market id of the listed markets."""
+    return {
+        (matching_key(name), market.region_code): market.market_id
+        for market in markets().values()
+        if market.level == "market"
+        for name in (market.market_id, market.name, *market.aliases)
+    }
+
+
+@cache
+def market_id_of(name: str, region_code: str | None = None) -> str:
+    """The id of a market by its name: the listed one, else letters and digits of the name, joined by `-`.
+
+    With a region the listed market must lie in it, and the id of another begins with its code: two provinces
+    may have a market of one name.
+    """
+    key = matching_key(name)
+    regions = [region_code] if region_code else list(provinces())
+    listed = [_market_names()[key, code] for code in regions if (key, code) in _market_names()]
+    if len(listed) == 1:
+        return listed[0]
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
+    parts = [region_code] if region_code else []
+    return "-".join([*parts, *re.findall(r"[0-9A-Z]+", plain)])[:MARKET_ID_CHARACTERS]
+
+
+def check_lists() -> None:
+    """Read every list. Raises ReferenceListError for the first one that cannot be used."""
+    own_files()
+    for read in (markets, ceilings, national_weights, commodity_aliases, region_aliases, place_aliases):
+        read()
+    unit_aliases()
+    category_aliases()
+    for entry in commodities().values():
+        for other in (*entry.members, *([entry.representative] if entry.representative else [])):
+            if other not in commodities():
+                text = f"'members': there is no commodity '{other}'"
+                raise fault_at("commodities.yml", "commodities", {"id": entry.id}, text)
 
 
 @cache

@@ -66,7 +66,7 @@ def fault_text(fault: ErrorDetails) -> str:
             return f": no such type '{fault['input']}'"
         case "literal_error":
             return f": {key} is '{fault['input']}', not one of {_choices(fault)}"
-        case "extra_forbidden":
+        case "extra_forbidden" | "unexpected_keyword_argument":
             return f": there is no key '{key}'"
         case "missing":
             return f": the key '{key}' is missing"

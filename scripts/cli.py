@@ -11,6 +11,7 @@ import typer
 
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import keep_files_private
+from lakehouse.reference_files import ReferenceListError
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -120,6 +121,9 @@ def main() -> None:
         app(prog_name="./run.sh")
     except KeyboardInterrupt:
         raise SystemExit(ExitCode.INTERRUPTED) from None
+    except ReferenceListError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(ExitCode.USAGE) from None
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from conf.settings import settings
 from lakehouse.io.kafka import NotAcknowledged
 from lakehouse.io.source_files.file_events import FileEvents, Unreadable
 from lakehouse.io.source_files.formats import Unmatched, format_of, source_formats
-from producers.csv.landing import PUT_OFF_SECONDS, Landing
+from lakehouse.io.source_files.unknown_names import UnknownNames
+from producers.csv.landing import NAME_CHARACTERS, PUT_OFF_SECONDS, Landing
 from producers.publish import KafkaSink
 
 log = logging.getLogger("lumbung.folder")
@@ -50,6 +51,7 @@ def send_file(path: Path, landing: Landing, sink: KafkaSink, stopping: threading
     sent_before = sink.sent
     dead_letters_before = sink.dead_letters
     no_event = 0
+    names = UnknownNames()
     try:
         for row in file.ordered() if file_format.newest_first else file.rows():
             if stopping.is_set():
@@ -58,6 +60,7 @@ def send_file(path: Path, landing: Landing, sink: KafkaSink, stopping: threading
                 no_event += 1
             else:
                 sink.send(file.event(row))
+                names.note(row.kind, row.payload)
     except Unreadable as error:
         sink.flush()
         refuse(path, landing, f"{error}\nthe {sink.sent - sent_before} events before it were sent")
@@ -66,6 +69,10 @@ def send_file(path: Path, landing: Landing, sink: KafkaSink, stopping: threading
     target = landing.finish(path, file.sha256)
     if target is None:
         return
+    if names:
+        listed = target.with_name(f"{target.name[:NAME_CHARACTERS]}.unknown-names.yml")
+        listed.write_text(names.yaml() + "\n", encoding="utf-8")
+        log.warning("%s has names that no reference list has: %s lists them", target.name, listed)
     log.info(
         "%s: %d events, %d of them dead letters; %d rows without a value; %.2f s",
         target.name,

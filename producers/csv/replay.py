@@ -27,6 +27,7 @@ from lakehouse.io.source_files.file_events import FileEvents, Unreadable
 from lakehouse.io.source_files.file_rows import Row
 from lakehouse.io.source_files.formats import FormatError, format_of, source_formats
 from lakehouse.io.source_files.source_format import SourceFormat
+from lakehouse.io.source_files.unknown_names import UnknownNames
 from producers.publish import KafkaSink
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -76,9 +77,44 @@ def files_at(path: Path, wanted: str | None) -> list[FileEvents]:
             files.append(FileEvents(candidate, file_format))
             continue
         name = candidate.relative_to(path) if candidate != path else candidate.name
-        reason = file_format.reason.splitlines()[0]
-        console.print(f"skipped {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"skipped {name}: {shown_reason(file_format.reason)}", markup=False, soft_wrap=True)
     return files
+
+
+def shown_reason(reason: str) -> str:
+    """The first line of the reason, and the names to copy if any."""
+    first, _, rest = reason.partition("\n")
+    return reason if rest.startswith("# ") else first
+
+
+def check(files: list[FileEvents], as_json: bool) -> ExitCode:
+    """Read all files and print what would be sent. FAILED when a name is in no reference list."""
+    names = UnknownNames()
+    reports = []
+    for file in files:
+        events = 0
+        sample: dict[str, object] = {}
+        for row in file.rows():
+            if row.payload is not None:
+                events += 1
+                sample = sample or row.payload
+                names.note(row.kind, row.payload)
+        reports.append({"file": file.name, "format": file.format.name, "events": events, "first": sample})
+    for report in reports:
+        line = "{file}: format {format}, {events} events, the first {first}".format(**report)
+        print(orjson.dumps(report).decode() if as_json else line, flush=True)
+    report_names(names)
+    return ExitCode.FAILED if names else ExitCode.DONE
+
+
+def report_names(names: UnknownNames) -> None:
+    """Print on stderr the entries that the reference lists lack, if any."""
+    if names:
+        hint = (
+            "names that no reference list has; complete the entries and copy them, then start the stack "
+            "again. Events that were sent: ./run.sh replay-quarantine"
+        )
+        console.print(f"{hint}\n{names.yaml()}", markup=False, soft_wrap=True)
 
 
 def in_time_order(files: list[FileEvents]) -> Iterator[tuple[FileEvents, Row]]:
@@ -103,6 +139,7 @@ class Replay:
         self.events = 0
         self.no_event = 0
         self.done = 0  # rows acknowledged, those of earlier runs included
+        self.unknown_names = UnknownNames()
         self._sink = KafkaSink()
 
     @property
@@ -128,6 +165,7 @@ class Replay:
                 self.no_event += 1
             else:
                 self._sink.send(file.event(row))
+                self.unknown_names.note(row.kind, row.payload)
                 self.events += 1
             if self.rows % 200 == 0 and time.monotonic() - saved > SAVE_SECONDS:
                 self._save(start, total)
@@ -167,6 +205,9 @@ def main(
         bool, typer.Option("--restart", help="start from the first row, also when rows were sent before")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
+    only_check: Annotated[
+        bool, typer.Option("--check", help="send nothing: show formats, events and unknown names")
+    ] = False,
 ) -> None:
     """Replay published files. After an interruption (exit 130) the next run resumes."""
     pace = speed_of(speed)
@@ -181,6 +222,8 @@ def main(
     if not files:
         console.print("no file of a known format; conf/sources lists the formats", markup=False)
         raise typer.Exit(ExitCode.FAILED)
+    if only_check:
+        raise typer.Exit(check(files, as_json))
     raise typer.Exit(replay(files, pace, restart, as_json, stopping))
 
 
@@ -227,6 +270,7 @@ def replay(
         f"in {seconds:.1f} s"
     )
     print(orjson.dumps(summary).decode() if as_json else line, flush=True)
+    report_names(work.unknown_names)
     if not complete:
         console.print("interrupted; the same command resumes from here", markup=False)
     return ExitCode.DONE if complete else ExitCode.INTERRUPTED

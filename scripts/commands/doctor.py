@@ -21,6 +21,9 @@ from lakehouse.io.kafka import is_open
 from lakehouse.io.process_status import background_gold_status
 from lakehouse.io.source_files.formats import own_folder, source_formats
 from lakehouse.io.table_files import faults
+from lakehouse.reference import check_lists
+from lakehouse.reference_files import ReferenceListError, own_files
+from lakehouse.reference_files import own_folder as own_lists
 from scripts.console import AsJson, emit, new_app
 from scripts.stack import jars, ports, readiness, supervision
 from scripts.stack.services import service_names
@@ -65,6 +68,7 @@ def findings(deep: bool = False) -> list[Finding]:
         _jars,
         _secrets,
         _contracts,
+        _reference_lists,
         _file_formats,
         _services,
         _background_gold,
@@ -131,6 +135,16 @@ def _contracts() -> Iterator[Finding]:
         yield Finding("contracts", True, f"{len(contracts())} tables")
     except ContractError as error:
         yield Finding("contracts", False, str(error), "correct the YAML file named there")
+
+
+def _reference_lists() -> Iterator[Finding]:
+    try:
+        check_lists()
+        own = ", ".join(map(str, own_files())) or "none"
+        yield Finding("reference lists", True, f"of {own_lists()}: {own}")
+    except ReferenceListError as error:
+        text, _, remedy = str(error).rpartition("; remedy: ")
+        yield Finding("reference lists", False, text, remedy)
 
 
 def _file_formats() -> Iterator[Finding]:

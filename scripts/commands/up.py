@@ -1,5 +1,8 @@
 """`up`: start the stack."""
 
+from conf.runtime.exit_codes import ExitCode
+from lakehouse.reference import check_lists
+from lakehouse.reference_files import ReferenceListError
 from scripts.console import console, fail, new_app
 from scripts.stack import lifecycle, readiness
 
@@ -10,7 +13,10 @@ app = new_app(None)
 def up() -> None:
     """Start everything and wait until it is ready. Services that already run are left alone."""
     try:
+        check_lists()  # a service would end with the same message, but only in its log
         lifecycle.up()
+    except ReferenceListError as error:
+        fail(str(error), ExitCode.USAGE)
     except lifecycle.StackError as error:
         fail(str(error), error.code)
     console.print(f"ready: {readiness.api_url()}/docs", markup=False)

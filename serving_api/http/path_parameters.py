@@ -7,7 +7,11 @@ from fastapi import Path
 from lakehouse.contracts.contract import sent_over_http
 
 CommodityInPath = Annotated[
-    str, Path(description="id or alias; for a group, its representative", examples=["cabai-rawit-merah"])
+    str,
+    Path(
+        description="id or alias; for a group without own series, its representative",
+        examples=["cabai-rawit-merah"],
+    ),
 ]
 RegionInPath = Annotated[
     str, Path(description="province name or two-digit code; Indonesia: the nation", examples=["Jawa Barat"])

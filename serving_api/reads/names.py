@@ -10,6 +10,7 @@ from lakehouse.reference import (
     region_aliases,
 )
 from serving_api.http.problems import Problem, invalid
+from serving_api.reads.forecasts import ServedForecasts
 from serving_api.reads.snapshots import Snapshot, Snapshots
 
 NATION = ("ID", "Indonesia")  # code and name of the national series
@@ -33,6 +34,16 @@ def single_commodity(name: str) -> str:
     if commodity is None:
         raise Problem("unknown-commodity", name=name)
     return commodities()[commodity].representative or commodity
+
+
+def forecast_commodity(name: str, served: ServedForecasts, region_code: str) -> str:
+    """The commodity that is forecast: the group itself where it has a series of its own in that region.
+
+    Else `single_commodity`. Raises Problem 404.
+    """
+    single = single_commodity(name)
+    own = commodity_aliases()[matching_key(name)]
+    return own if served.issues.get((own, region_code)) else single
 
 
 def region_of(name: str | None) -> Region:

@@ -10,7 +10,7 @@ from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.path_parameters import CommodityInPath
 from serving_api.http.request_checks import require_acceptable
 from serving_api.reads.forecasts import served_forecasts
-from serving_api.reads.names import region_of, single_commodity
+from serving_api.reads.names import forecast_commodity, region_of
 from serving_api.reads.predictions import HORIZON_DAYS, LEVEL, PredictionRequest, as_of, predict
 from serving_api.reads.provenance import forecasts_from_simulated
 from serving_api.reads.responses import Responses
@@ -90,10 +90,10 @@ def champion_forecast(
     snapshots: Snapshots, commodity: str, region: str | None
 ) -> tuple[dict[str, Any], dict[str, Any], PredictionRequest]:
     """(prediction, model, request with resolved names). Raises Problem 404 or 503."""
-    commodity_id = single_commodity(commodity)
     code, name = region_of(region)
-    request = PredictionRequest(commodity_id, code, name)
-    item, model, _ = predict(served_forecasts(snapshots["gold.forecasts"]), request)
+    served = served_forecasts(snapshots["gold.forecasts"])
+    request = PredictionRequest(forecast_commodity(commodity, served, code), code, name)
+    item, model, _ = predict(served, request)
     return item, model, request
 
 

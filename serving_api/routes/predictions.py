@@ -11,7 +11,7 @@ from serving_api.http.path_parameters import CommodityInPath
 from serving_api.http.problems import CATALOGUE, Language, Problem, language_of
 from serving_api.http.request_bodies import JsonBody, json_body, parse_model
 from serving_api.reads.forecasts import ServedForecasts, served_forecasts
-from serving_api.reads.names import region_in_body, single_commodity
+from serving_api.reads.names import forecast_commodity, region_in_body
 from serving_api.reads.predictions import PredictionRequest, as_of, predict
 from serving_api.reads.provenance import forecasts_from_simulated
 from serving_api.reads.snapshots import Snapshots
@@ -46,11 +46,13 @@ async def predict_price(
     """
     options = body.value
     code, name = region_in_body(snapshots, options.region, options.market_id)
-    request = PredictionRequest(
-        single_commodity(commodity), code, name, options.horizon_days, options.model, options.interval_level
-    )
     snapshot = snapshots["gold.forecasts"]
-    item, model, cached = predict(served_forecasts(snapshot), request)
+    served = served_forecasts(snapshot)
+    commodity_id = forecast_commodity(commodity, served, code)
+    request = PredictionRequest(
+        commodity_id, code, name, options.horizon_days, options.model, options.interval_level
+    )
+    item, model, cached = predict(served, request)
     demo = forecasts_from_simulated(snapshots)
     prediction = {**item, "cached": cached}
     return responses.computed([snapshot], prediction, demo=demo, model=model, as_of=as_of(item))
@@ -99,7 +101,7 @@ def predict_member(
     try:
         member = parse_model(given, BatchMember)
         code, name = region_in_body(snapshots, member.region)
-        commodity = single_commodity(member.commodity)
+        commodity = forecast_commodity(member.commodity, served, code)
         request = PredictionRequest(commodity, code, name, member.horizon_days, member.model)
         item, model, cached = predict(served, request)
     except Problem as problem:

@@ -44,7 +44,8 @@ class ForecastQuery(RegionQuery):
     """Parameters of a forecast."""
 
     commodity: Name = Field(
-        description="id or alias; for a group, its representative is forecast", examples=["cabai-rawit-merah"]
+        description="id or alias; for a group without own series, its representative",
+        examples=["cabai-rawit-merah"],
     )
 
 
@@ -83,7 +84,9 @@ class Forecast(BaseModel):
             "meta": FORECAST_META_EXAMPLE,
         }
     )
-    commodity: str = Field(description="the commodity that was forecast; for a group, its representative")
+    commodity: str = Field(
+        description="the commodity that was forecast; for a group without own series, its representative"
+    )
     region: str = Field(description="a province, or Indonesia")
     unit: str
     origin_date: date = Field(description="last day whose prices were known")

@@ -17,12 +17,15 @@ from lakehouse.reference import markets, provinces
 from streaming_jobs.flows import refreshed
 
 log = logging.getLogger("lumbung.incremental_gold")
+MARKET_COLUMNS = ("market_id", "name", "region_code", "latitude", "longitude", "level")
 
 
 def reference_tables() -> dict[str, pa.Table]:
     """The reference lists as tables for SQL."""
     return {
-        "reference_markets": pa.Table.from_pylist([vars(market) for market in markets().values()]),
+        "reference_markets": pa.Table.from_pylist(
+            [{name: getattr(market, name) for name in MARKET_COLUMNS} for market in markets().values()]
+        ),
         "reference_provinces": pa.Table.from_pylist(
             [{"code": p.code, "name": p.name, "timezone": p.timezone} for p in provinces().values()]
         ),

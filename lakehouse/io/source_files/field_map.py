@@ -12,9 +12,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lakehouse.event import parse_time
-from lakehouse.reference import DEFAULT_TIMEZONE
+from lakehouse.reference import (
+    DEFAULT_TIMEZONE,
+    market_id_of,
+    matching_key,
+    provinces,
+    region_aliases,
+)
 
 Value = str | float | int
+ValueType = Literal["text", "number", "integer", "month", "date", "time", "market", "province"]
 DIGEST_DIGITS = 16  # hex: 64 bits are enough for a billion different texts
 ISO_PATTERNS = {  # read by fromisoformat, in a tenth of strptime's time
     "%Y-%m-%d": re.compile(r"\d{4}-\d\d-\d\d", re.ASCII),
@@ -59,6 +66,15 @@ def number(text: str, whole: bool = False) -> Value:
     return int(value) if whole and value == int(value) else value
 
 
+def province_market(name: str) -> str:
+    """The id under which the prices of a whole province are kept; an unknown name stays as it is."""
+    code = region_aliases().get(matching_key(name))
+    return provinces()[code].market_id if code else name
+
+
+NAMES: dict[str, Callable[[str], Value]] = {"market": market_id_of, "province": province_market}
+
+
 def checked_pattern(pattern: str) -> str:
     """The strptime pattern. Raises ValueError for one that strptime cannot read."""
     a_day = datetime(2024, 12, 31)
@@ -90,7 +106,7 @@ class FieldMap(BaseModel):
     # file_stem, event_time, cell, province_market, or a named group of the format's file_name
     origin: str | None = None
     digest: tuple[str, ...] = ()  # hash of these columns: an id where the file has none
-    as_: Literal["text", "number", "integer", "month", "date", "time"] = Field(default="text", alias="as")
+    as_: ValueType = Field(default="text", alias="as")
     strip: tuple[str, ...] = ()
     thousands: str = ""
     decimal: str = "."
@@ -131,6 +147,8 @@ class FieldMap(BaseModel):
         """A function text -> value, prepared once for many texts."""
         if self.values:
             return lambda text: self.values.get(text, text)
+        if self.as_ in NAMES:
+            return NAMES[self.as_]
         if self.as_ == "text":
             return lambda text: text
         if self.format:

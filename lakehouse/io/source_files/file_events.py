@@ -60,7 +60,7 @@ class FileEvents:
         """How many rows `rows` yields, without converting them. Raises Unreadable."""
         with self._table() as (header, numbered):
             is_wide = self.format.layout == "wide"
-            per_line = len(header) - len(self.format.header) if is_wide else len(self.format.events)
+            per_line = len(self.format.across_columns(header)) if is_wide else len(self.format.events)
             return sum(per_line if len(cells) == len(header) else 1 for _, cells in numbered)
 
     @contextmanager

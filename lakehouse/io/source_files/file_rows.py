@@ -6,7 +6,15 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from lakehouse.io.source_files.source_format import EventMap, SourceFormat
-from lakehouse.reference import Province, matching_key, provinces, region_aliases
+from lakehouse.reference import (
+    DEFAULT_TIMEZONE,
+    Province,
+    market_id_of,
+    markets,
+    matching_key,
+    provinces,
+    region_aliases,
+)
 
 Payload = dict[str, object]
 A_DAY = datetime(2024, 1, 1, tzinfo=UTC)  # any day: no province has daylight saving time
@@ -48,9 +56,11 @@ def long_rows(source_format: SourceFormat, header: list[str], origins: Mapping[s
 def event_reader(event: EventMap, header: list[str], origins: Mapping[str, str]) -> EventReader:
     """A reader of one event of a row."""
     named_by_time = [name for name, field in event.fields.items() if field.origin == "event_time"]
+    named_markets = [name for name, field in event.fields.items() if field.as_ == "market"]
+    as_text = {name: event.fields[name].model_copy(update={"as_": "text"}) for name in named_markets}
     readers = [
         (name, field.reader(header, origins))
-        for name, field in event.fields.items()
+        for name, field in {**event.fields, **as_text}.items()
         if name not in named_by_time
     ]
     empty_texts = [
@@ -62,18 +72,35 @@ def event_reader(event: EventMap, header: list[str], origins: Mapping[str, str])
     time_position = header.index(event.time.column)
     # An event of a format with full times may leave its time out: then the time of receipt is used.
     may_lack_time = event.time.format == "rfc3339"
+    in_local_time = event.time.zone == "region" and not may_lack_time
 
     def read(cells: list[str], before: float) -> tuple[float, Payload | None]:
-        text, seconds = event.time.read(cells[time_position], before)
+        payload: Payload = {name: value for name, reader in readers if (value := reader(cells)) is not None}
+        for name in named_markets:
+            if isinstance(market := payload.get(name), str):
+                payload[name] = market_id_of(market, region_code_of(payload.get("region")))
+        zone = zone_of(payload) if in_local_time else DEFAULT_TIMEZONE
+        text, seconds = event.time.read(cells[time_position], before, zone)
         if any(cells[position].strip() in texts for position, texts in empty_texts):
             return seconds, None
-        payload: Payload = {name: value for name, reader in readers if (value := reader(cells)) is not None}
         if text or not may_lack_time:
             payload["event_time"] = text
             payload |= dict.fromkeys(named_by_time, text)
         return seconds, payload
 
     return read
+
+
+def region_code_of(name: object) -> str | None:
+    """The code of the province that a payload names; None for an unknown one."""
+    return region_aliases().get(matching_key(name)) if isinstance(name, str) else None
+
+
+def zone_of(payload: Payload) -> str:
+    """The time zone of the payload's region, else of its listed market, else Jakarta's."""
+    market = markets().get(str(payload.get("market_id")))
+    code = region_code_of(payload.get("region")) or (market.region_code if market else None)
+    return provinces()[code].timezone if code else DEFAULT_TIMEZONE
 
 
 def wide_rows(source_format: SourceFormat, header: list[str], origins: Mapping[str, str]) -> RowReader:
@@ -111,10 +138,9 @@ def wide_rows(source_format: SourceFormat, header: list[str], origins: Mapping[s
 
 def province_columns(source_format: SourceFormat, header: list[str]) -> list[tuple[int, str, Province]]:
     """(position, name in the header, province) of the columns after the leading ones, from east to west."""
-    start = len(source_format.header)
     columns = [
         (position, name, provinces()[region_aliases()[matching_key(name)]])
-        for position, name in enumerate(header[start:], start)
+        for position, name in source_format.across_columns(header)
     ]
 
     def local_clock(column: tuple[int, str, Province]) -> datetime:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from conf.settings import REPO, settings
 from lakehouse.io.source_files.source_format import SourceFormat
+from lakehouse.io.source_files.unknown_names import UnknownNames
 from lakehouse.yaml_text import fault_text, read_mapping
 
 HEADER_CHARACTERS = 1 << 20  # a file without line ends is not read whole to see that its header is unknown
@@ -112,7 +113,19 @@ def format_of(path: Path, wanted: str | None = None) -> SourceFormat | Unmatched
             faults[candidate.name] = fault
     if faults:
         return Unmatched(misplaced_reason(faults))
+    for candidate in candidates:
+        header = header_of(path, candidate.encoding, candidate.delimiter)
+        if candidate.nearly_matches(header):
+            return Unmatched(unknown_regions(candidate, candidate.unknown_regions(header)))
     return Unmatched(unknown_header(header_of(path), candidates, known.faults))
+
+
+def unknown_regions(nearest: SourceFormat, names: list[str]) -> str:
+    """Which columns of a wide file are no provinces, and what to do."""
+    return (
+        f"a file of {nearest.name}, but no provinces: {', '.join(names)}. Add the names to the reference "
+        f"list, and to `optional` of the format what is no region\n{UnknownNames(names).yaml()}"
+    )
 
 
 def unknown_header(header: list[str], candidates: list[SourceFormat], faults: dict[str, str]) -> str:

@@ -38,7 +38,7 @@ class EventMap(BaseModel):
 class SourceFormat(BaseModel):
     """One published format.
 
-    `header`: the exact columns (long), or the leading ones (wide; all others are regions).
+    `header`: the exact columns (long), or the leading ones (wide; all others are regions, except `optional`).
     Formats with the same header are distinguished by the `folder` of the file.
     `file_name` is a pattern whose named groups are origins of fields.
     A row is one event (kind, time and fields at the top level) or several (`events`).
@@ -131,12 +131,30 @@ class SourceFormat(BaseModel):
     def matches(self, header: list[str]) -> bool:
         """Whether a file with this header is of this format."""
         if self.layout == "wide":
-            leading = tuple(header[: len(self.header)])
-            regions = header[len(self.header) :]
-            are_known = all(matching_key(region) in region_aliases() for region in regions)
-            return leading == self.header and bool(regions) and are_known
+            regions = self.across_columns(header)
+            return self.leads(header) and bool(regions) and not self.unknown_regions(header)
         is_complete = set(self.header) <= set(header) <= {*self.header, *self.optional}
         return is_complete and len(set(header)) == len(header)
+
+    def leads(self, header: list[str]) -> bool:
+        """Whether the first columns are those of the format."""
+        return tuple(header[: len(self.header)]) == self.header
+
+    def across_columns(self, header: list[str]) -> list[tuple[int, str]]:
+        """(position, name) of the columns of a wide file whose cells are events."""
+        start = len(self.header)
+        columns = enumerate(header[start:], start)
+        return [(position, name) for position, name in columns if name not in self.optional]
+
+    def unknown_regions(self, header: list[str]) -> list[str]:
+        """Names of columns of a wide file that no province has."""
+        names = (name for _, name in self.across_columns(header))
+        return [name for name in names if matching_key(name) not in region_aliases()]
+
+    def nearly_matches(self, header: list[str]) -> bool:
+        """Whether it is a wide file of this format, but for columns that are no provinces."""
+        count = len(self.across_columns(header)) if self.layout == "wide" and self.leads(header) else 0
+        return count > 0 and len(self.unknown_regions(header)) <= count / 2
 
     def origins(self, path: Path) -> dict[str, str]:
         """Values from the file's name: its stem and the named groups."""

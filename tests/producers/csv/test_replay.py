@@ -120,6 +120,21 @@ def test_invalid_speed_is_wrong_usage(home: Path, tmp_path: Path, speed: str, me
     assert done.returncode == 2 and message in done.stderr
 
 
+def test_check_sends_nothing_and_lists_unknown_names(home: Path, tmp_path: Path):
+    """Without a broker."""
+    file = tmp_path / "x.csv"
+    file.write_text(f"{LONG}\nPASAR-001,Bawang Merahh,30000,kg,2024-01-01T00:00:00Z,Jawa Barat\n")
+    done = replay(str(file), "--check")
+    assert done.returncode == 1 and "x.csv: format price_long, 1 events, the first {" in done.stdout
+    assert str(home / "reference" / "commodities.yml") in done.stderr
+    assert "  - {id: bawang-merah, aliases: [Bawang Merahh]}" in done.stderr
+    (home / "reference").mkdir()
+    (home / "reference" / "commodities.yml").write_text(
+        "commodities:\n  - {id: bawang-merah, aliases: [Bawang Merahh]}\n"
+    )
+    assert replay(str(file), "--check").returncode == 0
+
+
 def test_missing_broker_is_named(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LUMBUNG_KAFKA__BOOTSTRAP", "127.0.0.1:9")
     done = replay(str(wide(tmp_path / "data")))

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
 import pytest
 
 from conf.runtime.status_files import write_status
 from lakehouse.io.process_status import TRAINING_FAULTS, status_file
 from scripts.bench.api_lake import write
 from serving_api.http import metrics
+from serving_api.reads.forecasts import ForecastIssue, ServedForecasts
+from serving_api.reads.names import forecast_commodity
 from tests.serving_api.models.conftest import start_api
 from tests.support.api import Api
 from tests.support.forecast_lake import COMMODITY, ISSUED, ORIGIN, issue
@@ -344,3 +347,11 @@ def test_member_has_the_result_of_a_single_prediction(models: Api) -> None:
 )
 def test_invalid_batch_is_refused(models: Api, body: dict[str, Any]) -> None:
     problem(predict(models, BATCH, **body), 422, "validation")
+
+
+def test_group_with_a_series_of_its_own_is_forecast_itself() -> None:
+    issued = ForecastIssue("naive", ISSUED, True, 0, 7)
+    served = ServedForecasts(pa.table({}), {("cabai-merah", "32"): (issued,)})
+    assert forecast_commodity("Cabai Merah", served, "32") == "cabai-merah"
+    assert forecast_commodity("Cabai Merah", served, "31") == "cabai-merah-keriting"
+    assert forecast_commodity("garam", served, "32") == "garam"
