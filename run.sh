@@ -69,7 +69,7 @@ set_up() {
         (cd "$here" && "$venv/bin/python" -m scripts.stack.jars)
         printf '%s\n' "$want" >"$venv/.lumbung-setup"
     fi
-    [ -f "$home/secrets.env" ] || (cd "$here" && "$venv/bin/python" -m scripts.stack.secrets_file)
+    grep -qs '^LUMBUNG_DECISION_KEYS=' "$home/secrets.env" || (cd "$here" && "$venv/bin/python" -m scripts.stack.secrets_file)
 }
 
 case "${LUMBUNG_HOME:-/}" in /*) ;; *) export LUMBUNG_HOME="$PWD/$LUMBUNG_HOME" ;; esac

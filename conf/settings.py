@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -37,7 +38,7 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Secrets(BaseSettings):
-    """One random bearer per role and the cursor key, written by `setup` with mode 0600. Never logged."""
+    """One random bearer per role and the keys, written by `setup` with mode 0600. Never logged."""
 
     model_config = SettingsConfigDict(env_prefix="LUMBUNG_", extra="ignore")
     token_device: str = Field(default="", repr=False)
@@ -46,6 +47,14 @@ class Secrets(BaseSettings):
     token_admin: str = Field(default="", repr=False)
     token_user: str = Field(default="", repr=False)
     cursor_key: str = Field(default="", repr=False)
+    decision_keys: str = Field(
+        default="",
+        repr=False,
+        description="keys that sign decisions, comma-separated, the newest first; setup writes one",
+    )
+    decisions_signed_since: datetime | None = Field(
+        default=None, description="set by setup in a home older than signatures: no older decision needs one"
+    )
 
 
 class Settings(BaseSettings):

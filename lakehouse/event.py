@@ -52,6 +52,7 @@ class Event:
     received_at: datetime  # with zone
     content_type: str = "application/json"
     market_id: str | None = None  # of the MQTT topic, where the payload has none
+    signature: str | None = None  # of a decision, see lakehouse/signatures.py
 
     @property
     def topic(self) -> str:
@@ -72,7 +73,7 @@ class Event:
 
     @property
     def headers(self) -> list[tuple[str, bytes]]:
-        """The five envelope headers, in the order in which the stream reads them, and `market_id` if any."""
+        """The five envelope headers, in the order in which the stream reads them, and the others if any."""
         envelope = [
             ("event_id", self.event_id.encode()),
             ("kind", self.kind.encode()),
@@ -80,7 +81,8 @@ class Event:
             ("received_at", rfc3339(self.received_at).encode()),
             ("content_type", self.content_type.encode()),
         ]
-        return envelope + ([("market_id", self.market_id.encode())] if self.market_id else [])
+        others = {"market_id": self.market_id, "signature": self.signature}
+        return envelope + [(name, value.encode()) for name, value in others.items() if value]
 
 
 def kind_of_topic(topic: str) -> str:

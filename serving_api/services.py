@@ -1,8 +1,13 @@
 """The objects that the application opens at its start and that requests share."""
 
+import sys
 import threading
 from dataclasses import dataclass
 
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.process import Refused
+from lakehouse.io.decision_keys import decision_keys
+from lakehouse.signatures import DecisionKeys
 from lakehouse.validation.prices import isolation_forest
 from serving_api.http.auth import Bearers
 from serving_api.http.cursors import Cursors
@@ -44,9 +49,19 @@ class Services:
         self.kept_responses.close()
 
 
+def keys_of_decisions() -> DecisionKeys:
+    """The keys that sign decisions. Exits 5 without one."""
+    try:
+        return decision_keys()
+    except Refused as refusal:
+        print(str(refusal), file=sys.stderr)
+        raise SystemExit(ExitCode.REFUSED) from None
+
+
 def open_services() -> Services:
     """Open the tables and the producer; call it in the event loop that serves the requests."""
     bearers = Bearers()
+    keys = keys_of_decisions()
     snapshots = Snapshots({"gold.forecasts": served_forecasts})
     snapshots.start()
     reviews = ReviewReader(snapshots)
@@ -63,7 +78,7 @@ def open_services() -> Services:
         symbols=traded_symbols(snapshots),
         sales_model=SalesModel(),
         producer=producer,
-        decisions=Decisions(snapshots, reviews, producer),
+        decisions=Decisions(snapshots, reviews, producer, keys),
         kept_responses=KeptResponses(),
         kafka=KafkaProbe(producer),
     )

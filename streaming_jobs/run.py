@@ -19,6 +19,7 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.event import topics
 from lakehouse.io.checkpoint import checkpoint_dir, stream_id
+from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import create_tables
 from lakehouse.io.kafka import create_topics
 from lakehouse.io.maintenance import Maintenance
@@ -167,6 +168,7 @@ def main(once: bool = False) -> int:
         take_back_torn_commits()
         heal(gold_of_the_stream())
         startup_checks.refuse_on_disagreement()
+        decision_keys()
     except Refused as refusal:
         print(f"the stream does not start:\n{refusal}", file=sys.stderr)
         return ExitCode.REFUSED

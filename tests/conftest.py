@@ -29,6 +29,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # A JVM of a test lives for minutes: the optimising compiler would cost more CPU time than it saves.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+DECISION_KEY = "0123456789abcdef" * 4  # of every home in a test
 pytest_plugins = ["tests.support.schedule"]
 # Two workers share the cores: how fast an example is drawn says nothing about the code.
 hypothesis_settings.register_profile(
@@ -136,7 +137,7 @@ def _see(patch: pytest.MonkeyPatch, stack: Stack, **more: str) -> None:
 @pytest.fixture
 def home(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A fresh LUMBUNG_HOME on the tests' broker, for this process and its children."""
-    _see(monkeypatch, broker.stack, LUMBUNG_HOME=str(tmp_path))
+    _see(monkeypatch, broker.stack, LUMBUNG_HOME=str(tmp_path), LUMBUNG_DECISION_KEYS=DECISION_KEY)
     yield tmp_path
     monkeypatch.undo()
     settings.cache_clear()
@@ -146,6 +147,7 @@ def home(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 def lone_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A fresh LUMBUNG_HOME without a broker."""
     monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
+    monkeypatch.setenv("LUMBUNG_DECISION_KEYS", DECISION_KEY)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it for its children
     settings.cache_clear()
     yield tmp_path

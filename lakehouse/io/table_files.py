@@ -120,6 +120,24 @@ def checksum(storage: fs.FileSystem, path: str) -> int:
     return value
 
 
+def remedy_of(table: str) -> str:
+    """How a table with broken files is repaired."""
+    contract = contracts()[table]
+    if not contract.kept_by_rebuild:
+        return "./run.sh rebuild silver writes it again from bronze"
+    if contract.refreshed == "training":
+        return f"restore it from a backup, or move {table_uri(table)} away: ./run.sh train writes it again"
+    return "restore lake and state from a backup: no other table holds its rows"
+
+
+def damage_of_tables() -> str:
+    """The first table with damaged files, with its remedy; empty without any. Reads every file."""
+    for table in contracts():
+        if problems := faults(table, deep=True):
+            return f"{table}: {problems[0]}; remedy: {remedy_of(table)}"
+    return ""
+
+
 class Notebook:
     """Notes version and checksums of every table. What was noted of a file never changes."""
 

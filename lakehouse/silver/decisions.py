@@ -5,6 +5,9 @@ from pyspark.sql import functions as F
 
 from lakehouse.silver.names import month
 
+# Columns that the stream reads and that silver does not keep: `proof`, what a signature covers, and itself.
+NOT_KEPT = ("proof",)
+
 
 def transform(parsed: DataFrame) -> DataFrame:
     """Parsed decisions with the columns of silver.decisions and those that its rules read."""
@@ -22,5 +25,10 @@ def transform(parsed: DataFrame) -> DataFrame:
             "decided_by": F.col("p.decided_by"),
             "quarantined_at": F.col("given_quarantined_at"),
             "event_month": month(F.col("event_time")),
+            "proof": F.struct(
+                F.col("source"),
+                F.col("text").cast("binary").alias("value"),
+                F.element_at("other_headers", "signature").alias("signature"),
+            ),
         }
     )

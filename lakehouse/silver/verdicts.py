@@ -31,10 +31,14 @@ def transform_of(kind: str) -> ModuleType:
 
 
 def row_columns(contract: Contract) -> list[str]:
-    """Fields of the `row` struct: the contract's columns that are neither KEPT nor inside READINGS."""
-    inside = getattr(transform_of(contract.kind or ""), "READ_TOGETHER", ())
+    """Fields of the `row` struct: the contract's columns that are neither KEPT nor inside READINGS.
+
+    Then what the transform adds for the stream alone.
+    """
+    transform = transform_of(contract.kind or "")
+    inside = getattr(transform, "READ_TOGETHER", ())
     names = [name for name in contract.column_names if name not in KEPT and name not in inside]
-    return [*names, READINGS] if inside else names
+    return [*names, *([READINGS] if inside else []), *getattr(transform, "NOT_KEPT", ())]
 
 
 def rules_of(kind: str, knobs: Mapping[str, object]) -> tuple[Rule, ...]:

@@ -22,6 +22,7 @@ def broker_only() -> Iterator[Stack]:
         command, cwd=REPO, env=stack.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
+        run_module(stack, "scripts.stack.secrets_file")
         yield stack
     finally:
         broker.terminate()

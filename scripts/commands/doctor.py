@@ -20,7 +20,7 @@ from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
 from lakehouse.io.process_status import background_gold_status
 from lakehouse.io.source_files.formats import own_folder, source_formats
-from lakehouse.io.table_files import faults
+from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.reference import check_lists
 from lakehouse.reference_files import ReferenceListError, own_files
 from lakehouse.reference_files import own_folder as own_lists
@@ -28,7 +28,6 @@ from scripts.console import AsJson, emit, new_app
 from scripts.stack import jars, ports, readiness, supervision
 from scripts.stack.services import service_names
 from streaming_jobs.repair import startup_checks
-from streaming_jobs.repair.heal import remedy_of
 from streaming_jobs.repair.startup_checks import Finding
 
 app = new_app(None)
@@ -125,9 +124,11 @@ def _secrets() -> Iterator[Finding]:
         return
     mode = stat.S_IMODE(file.stat().st_mode)
     yield Finding("secrets mode", mode == 0o600, f"{mode:04o} {file}", f"chmod 600 {file}")
-    short = [name for name, value in secrets().model_dump().items() if len(value) < SECRET_CHARACTERS]
-    detail = f"too short or missing: {', '.join(short)}" if short else "one per role"
-    yield Finding("secrets", not short, detail, f"delete {file}, ./run.sh setup")
+    values = secrets().model_dump(exclude={"decisions_signed_since"})
+    short = [name for name, value in values.items() if len(value) < SECRET_CHARACTERS]
+    detail = f"too short or missing: {', '.join(short)}" if short else "one per role, and the keys"
+    variables = ", ".join(f"LUMBUNG_{name.upper()}" for name in short)
+    yield Finding("secrets", not short, detail, f"delete {variables} from {file}, ./run.sh setup")
 
 
 def _contracts() -> Iterator[Finding]:

@@ -32,8 +32,8 @@ def env_example() -> str:
                 lines += _entry(variable, _text(value), comments[section, name])
             blocks.append("\n".join(lines))
     lines = ["# --- secrets"]
-    for name in Secrets.model_fields:
-        lines += _entry(f"LUMBUNG_{name.upper()}", "", FROM_SETUP)
+    for name, secret in Secrets.model_fields.items():
+        lines += _entry(f"LUMBUNG_{name.upper()}", "", secret.description or FROM_SETUP)
     blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 

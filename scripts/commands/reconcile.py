@@ -15,10 +15,9 @@ from lakehouse.io import checkpoint
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.process_status import stream_status
 from lakehouse.io.query import lake_database
-from lakehouse.io.table_files import faults
+from lakehouse.io.table_files import faults, remedy_of
 from scripts.commands.gold_differences import gold_differences
 from scripts.console import AsJson, console, emit, new_app
-from streaming_jobs.repair.heal import remedy_of
 
 app = new_app(None)
 Counts = dict[str, int]  # kind -> events
@@ -75,7 +74,7 @@ def show_differences(differences: list[dict[str, Any]] | None) -> None:
         console.print("gold was not compared with silver: the stream writes all the time", markup=False)
         return
     for row in differences:
-        counts = f"{row['missing']} rows of silver are missing, {row['surplus']} do not follow from silver"
+        counts = f"{row['missing']} rows are missing, {row['surplus']} do not follow from what it reads"
         console.print(f"{row['table']}: {counts}", markup=False)
     if differences:
         console.print("./run.sh doctor --deep names damaged files; ./run.sh rebuild silver repairs gold")

@@ -1,8 +1,10 @@
-"""Create the folders of LUMBUNG_HOME and the secrets file: one random bearer per role, and the cursor key."""
+"""Create the folders of LUMBUNG_HOME and the secrets file: one random bearer per role, and two keys."""
 
+import fcntl
 import os
 import secrets as random
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from conf.settings import settings
@@ -10,10 +12,36 @@ from conf.settings import settings
 ROLES = ("DEVICE", "OPERATOR", "CENTRAL", "ADMIN", "USER")
 
 
+def random_secrets() -> dict[str, str]:
+    """A random value for every variable of the file."""
+    return {
+        **{f"LUMBUNG_TOKEN_{role}": random.token_urlsafe(32) for role in ROLES},
+        "LUMBUNG_CURSOR_KEY": random.token_hex(32),
+        "LUMBUNG_DECISION_KEYS": random.token_hex(32),
+    }
+
+
+def complete(file: Path) -> list[str]:
+    """Add the variables that an existing file lacks; returns their names. None is replaced.
+
+    A file without keys of decisions is older than signatures: the time is noted until which decisions need
+    none.
+    """
+    with file.open("r+", encoding="utf-8") as out:
+        fcntl.flock(out, fcntl.LOCK_EX)
+        text = out.read()
+        present = {line.partition("=")[0].strip() for line in text.splitlines()}
+        missing = {name: value for name, value in random_secrets().items() if name not in present}
+        if "LUMBUNG_DECISION_KEYS" in missing and "LUMBUNG_DECISIONS_SIGNED_SINCE" not in present:
+            missing["LUMBUNG_DECISIONS_SIGNED_SINCE"] = datetime.now(UTC).isoformat()
+        lines = "".join(f"{name}={value}\n" for name, value in missing.items())
+        out.write(lines if text.endswith("\n") or not lines else f"\n{lines}")
+    return list(missing)
+
+
 def write(file: Path) -> bool:
     """Write the file with mode 0600 unless it exists; True when it was written. Values are never shown."""
-    lines = [f"LUMBUNG_TOKEN_{role}={random.token_urlsafe(32)}\n" for role in ROLES]
-    lines.append(f"LUMBUNG_CURSOR_KEY={random.token_hex(32)}\n")
+    lines = [f"{name}={value}\n" for name, value in random_secrets().items()]
     draft = file.with_suffix(f".{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
         out.writelines(lines)
@@ -33,6 +61,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     if write(here.secrets_file):
         print(f"secrets written to {here.secrets_file} (mode 0600)", file=sys.stderr)
+    elif added := complete(here.secrets_file):
+        print(f"added to {here.secrets_file}: {', '.join(added)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from anyio.to_thread import run_sync
 from conf.settings import settings
 from lakehouse.event import Event, Fault, faults, rfc3339
 from lakehouse.io.kafka import AcknowledgedProducer
+from lakehouse.signatures import DecisionKeys
 from serving_api.http.problems import Problem, payload_too_large
 from serving_api.reads.quarantine import COORDINATES, rows_by_id
 from serving_api.reads.reviews import ReviewReader, RowKey, key_of, record_of
@@ -72,7 +73,14 @@ def correction_faults(kind: str, correction: Mapping[str, Any]) -> list[Fault]:
 class Decisions:
     """Sends decisions and remembers them; one per process."""
 
-    def __init__(self, snapshots: Snapshots, reviews: ReviewReader, producer: AcknowledgedProducer) -> None:
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        reviews: ReviewReader,
+        producer: AcknowledgedProducer,
+        keys: DecisionKeys,
+    ) -> None:
+        self._keys = keys
         self._snapshots = snapshots
         self._reviews = reviews
         self._producer = producer
@@ -106,7 +114,7 @@ class Decisions:
             if row["state"] != "open" or key in self._sent or key in self._reviews.index:
                 raise Problem("already-decided", name=row["event_id"])
             sent = SentDecision(f"d-{uuid.uuid4().hex}", row["event_id"], request, datetime.now(UTC))
-            await publish(self._producer, [event_of(row, sent)])
+            await publish(self._producer, [self._keys.sign(event_of(row, sent))])
             self._sent[key] = sent
         return sent
 

@@ -19,6 +19,7 @@ from lakehouse.contracts.rule_masks import bit_of
 from lakehouse.contracts.rule_messages import render_message
 from lakehouse.event import lenient_payload
 from lakehouse.io.delta import open_table
+from lakehouse.signatures import DecisionKeys
 from lakehouse.validation import Judgement
 from streaming_jobs.batch.kind_result import KindResult, Resubmission
 
@@ -26,7 +27,7 @@ DECISION = "decision"
 STATES = {"release": "released", "correct": "corrected", "reject": "rejected"}
 RECORD = re.compile(r"([\w.-]{1,200}):(\d{1,9}):(\d{1,18})")
 # Names that the checks of the decision kind's history rules read.
-EVIDENCE = ("target_found", "decided_before")
+EVIDENCE = ("target_found", "decided_before", "signature_valid")
 COPIED = ("topic", "partition", "offset", "event_id", "kind", "source", "received_at", "content_type")
 Target = tuple[str, int, int, int]  # topic, partition, offset, generation of the quarantined row
 
@@ -37,7 +38,8 @@ class DecisionResolver:
     Its state is a function of gold.reviews.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keys: DecisionKeys) -> None:
+        self._keys = keys
         self._decided: set[Target] = set()
 
     def load(self, before: datetime) -> None:
@@ -51,7 +53,8 @@ class DecisionResolver:
     def resolve(self, result: KindResult, rules: Sequence[Rule], time: datetime) -> "list[AppliedDecision]":
         """The decisions of a batch that count, in their order, each with the row that it is about.
 
-        Marks in `result` the decisions about an unknown row or one that was decided before as refused.
+        Marks in `result` the decisions without a valid signature, about an unknown row or about one that was
+        decided before as refused.
         """
         rows = result.narrow.to_pylist()
         passed = np.flatnonzero(result.accepted)
@@ -65,7 +68,11 @@ class DecisionResolver:
         applied = []
         for row, target in targets.items():
             about = quarantined.get(target) if target else None
-            evidence = (about is not None, about is not None and target in self._decided)
+            evidence = (
+                about is not None,
+                about is not None and target in self._decided,
+                is_signed(rows[row], self._keys),
+            )
             violated = [name for name, is_violated in violations.items() if is_violated(evidence)]
             for name in violated:
                 refused[name][row] = True
@@ -78,6 +85,12 @@ class DecisionResolver:
             refused, lambda name, row: render_message(checks[name].message, rows[row])
         )
         return applied
+
+
+def is_signed(row: dict[str, Any], keys: DecisionKeys) -> bool:
+    """Whether the row of the decision kind has a valid signature, or needs none."""
+    event = {"kind": DECISION, **{name: row[name] for name in ("event_id", "received_at")}, **row["proof"]}
+    return keys.verify(event, row["proof"]["signature"], row["ingested_at"])
 
 
 def target_of(row: dict[str, Any]) -> Target | None:

@@ -18,6 +18,7 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.event import kind_of_topic
 from lakehouse.io.checkpoint import batch_offsets
+from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import BatchTag, append_frame, append_rows, cached_table, tags_of
 from lakehouse.io.disk import flush_to_disk
 from lakehouse.times import rfc3339
@@ -45,7 +46,7 @@ class BatchWriter:
         self._ids = ids
         self._progress = progress
         self._judge = Judge(spark, ids)
-        self._decisions = DecisionResolver()
+        self._decisions = DecisionResolver(decision_keys())
         self._gold = FoldedGold()
         self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="append")
         self._first = True  # only the first batch after a start may have been written in part

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from conf.settings import settings
 from lakehouse.event import Event
+from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.query import run_sql
@@ -57,6 +58,7 @@ class DayClose:
     name = "day_close"
 
     def __init__(self) -> None:
+        self._keys = decision_keys()
         self._thresholds = Thresholds.of(settings().validation.model_dump())
         self._checked: set[tuple[str, int]] = set()  # event id, generation
         self._versions: tuple[int, ...] = ()
@@ -88,7 +90,7 @@ class DayClose:
             prices = reported(verdicts, commodity, channel, day)
             for release in common_shocks(prices, day, self._thresholds):
                 if release.event_id in by_event:
-                    decisions.append(decision(by_event[release.event_id], release))
+                    decisions.append(self._keys.sign(decision(by_event[release.event_id], release)))
         return decisions
 
 

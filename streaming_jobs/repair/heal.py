@@ -8,7 +8,7 @@ from pathlib import Path
 from conf.runtime.process import Refused
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import empty_table, ensure_table, open_table, table_uri
-from lakehouse.io.table_files import UNREADABLE, faults
+from lakehouse.io.table_files import UNREADABLE, faults, remedy_of
 from streaming_jobs.flows import folded, refreshed
 
 log = logging.getLogger("lumbung.repair")
@@ -47,13 +47,3 @@ def start_over(table: str) -> None:
         return
     empty_table(table)
     open_table(table).create_checkpoint()  # readers begin there: a damaged commit before it does not count
-
-
-def remedy_of(table: str) -> str:
-    """How a table with broken files is repaired."""
-    contract = contracts()[table]
-    if not contract.kept_by_rebuild:
-        return "./run.sh rebuild silver writes it again from bronze"
-    if contract.refreshed == "training":
-        return f"restore it from a backup, or move {table_uri(table)} away: ./run.sh train writes it again"
-    return "restore lake and state from a backup: no other table holds its rows"

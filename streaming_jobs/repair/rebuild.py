@@ -22,6 +22,7 @@ from conf.settings import settings
 from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import Positions
+from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import (
     BatchTag,
     append_frame,
@@ -32,7 +33,8 @@ from lakehouse.io.delta import (
     table_exists,
 )
 from lakehouse.io.kafka import broker_ids
-from lakehouse.io.table_files import faults
+from lakehouse.io.table_files import faults, remedy_of
+from lakehouse.signatures import DecisionKeys
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.batch_time import batch_time
 from streaming_jobs.batch.counts import balance_row, quality_rows
@@ -45,7 +47,7 @@ from streaming_jobs.batch.writer import judge_all, rows_of, written_versions
 from streaming_jobs.gold import runner
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.repair import startup_checks
-from streaming_jobs.repair.heal import remedy_of, start_over
+from streaming_jobs.repair.heal import start_over
 from streaming_jobs.repair.refill_index import bronze_without
 from streaming_jobs.session import session
 
@@ -124,9 +126,11 @@ def chunks(counts: list[tuple[datetime, int, int]], most: int) -> Iterator[list[
 class Rebuild:
     """Silver, quarantine and gold from bronze: the rows that the stream wrote, judged by today's rules."""
 
-    def __init__(self, spark: SparkSession, ids: EventIds, batches: dict[str, list[Any]]) -> None:
+    def __init__(
+        self, spark: SparkSession, ids: EventIds, batches: dict[str, list[Any]], keys: DecisionKeys
+    ) -> None:
         self._judge = Judge(spark, ids)
-        self._decisions = DecisionResolver()
+        self._decisions = DecisionResolver(keys)
         self._gold = FoldedGold()
         self._batches = batches
 
@@ -186,8 +190,10 @@ def _parts_of_batch(results: list[KindResult], time: datetime) -> list[KindResul
 def rebuild_silver(spark: SparkSession) -> int:
     """Returns the number of events judged.
 
-    When it is killed, the stream does not start until it has run again.
+    When it is killed, the stream does not start until it has run again. Raises Refused when decisions cannot
+    be verified.
     """
+    keys = decision_keys()
     batches = known_batches()
     unfinished, stream_id, batch_id = last_batch(batches)
     bronze = bronze_without(spark, unfinished)
@@ -199,7 +205,7 @@ def rebuild_silver(spark: SparkSession) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     ids = EventIds(folder)
     events = 0
-    rebuild = Rebuild(spark, ids, batches)
+    rebuild = Rebuild(spark, ids, batches, keys)
     groups = list(chunks(counts, settings().stream.max_events_per_batch))
     for times in track(groups, "rebuild silver", console=console, disable=not groups):
         events += rebuild.chunk(bronze, times)

@@ -17,8 +17,10 @@ from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
+from conf.runtime.process import Refused
 from lakehouse.contracts.contract import kinds
 from lakehouse.event import Event, series_key
+from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.times import rfc3339
@@ -48,11 +50,15 @@ def known_rules() -> set[str]:
 
 
 def open_rows(rule: str | None, kind: str | None) -> list[Row]:
-    """Undecided rows of silver.quarantine that violated the rule, or any rule when None."""
+    """Undecided rows of silver.quarantine that violated the rule, or any rule when None.
+
+    Without decisions: these are not carried out later, their row can be decided again.
+    """
     reviews = open_table("gold.reviews").to_pyarrow_table(columns=["target_record", "generation"]).to_pylist()
     decided = {(row["target_record"], row["generation"]) for row in reviews}
     dataset = open_table("silver.quarantine").to_pyarrow_dataset()
-    rows = dataset.to_table(filter=pc.field("kind") == kind if kind else None).to_pylist()
+    wanted = pc.field("kind") != DECISION
+    rows = dataset.to_table(filter=wanted & (pc.field("kind") == kind) if kind else wanted).to_pylist()
     return [
         row
         for row in rows
@@ -155,6 +161,11 @@ def main(
         if name is not None and name not in known:
             console.print(f"no {word} is called '{name}'; known: {', '.join(sorted(known))}", markup=False)
             raise typer.Exit(ExitCode.USAGE)
+    try:
+        keys = decision_keys()
+    except Refused as refusal:
+        console.print(str(refusal), markup=False)
+        raise typer.Exit(ExitCode.REFUSED) from None
     rows = open_rows(rule, kind)
     now = datetime.now(UTC)
     console.print(f"{len(rows)} open rows to judge again; starting Spark", markup=False)
@@ -181,7 +192,7 @@ def main(
     if dry_run or not passing:
         return
     try:
-        publish([decision_on(row, rule, rule_set, now) for row in passing])
+        publish([keys.sign(decision_on(row, rule, rule_set, now)) for row in passing])
     except NotAcknowledged as error:
         console.print(
             f"not all decisions were acknowledged ({error}): ./run.sh up, then run this again", markup=False

@@ -15,10 +15,9 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import clear_cache, open_table, table_exists, tags_of
 from lakehouse.io.kafka import broker_ids, partition_bounds
-from lakehouse.io.table_files import faults
+from lakehouse.io.table_files import faults, remedy_of
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.flows import appended, refreshed
-from streaming_jobs.repair.heal import remedy_of
 
 
 @dataclass(frozen=True)

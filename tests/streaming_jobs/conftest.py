@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 
 from lakehouse.event import TOPIC_PREFIX, Event, event_id_of, lenient_payload, rfc3339
+from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import partition_of, producer_config
 from streaming_jobs import run as running
@@ -57,11 +59,20 @@ class Stream:
         kafka_source.starting_offsets_file().parent.mkdir(parents=True, exist_ok=True)
         kafka_source.starting_offsets_file().write_text(json.dumps(start_at))
 
-    def send(self, *payloads: bytes, kind: str = "price", source: str = "test:1") -> None:
+    def send(
+        self,
+        *payloads: bytes,
+        kind: str = "price",
+        source: str = "test:1",
+        sign: Callable[[Event], Event] | None = None,
+    ) -> None:
+        """Decisions are signed by `sign`, or with the key of the home."""
         producer = Producer(producer_config())
         for payload in payloads:
             event_id = event_id_of(lenient_payload(payload), payload, source)
             event = Event(kind, "one-series", payload, event_id, source, datetime.now(UTC))
+            if kind == "decision":
+                event = (sign or decision_keys().sign)(event)
             producer.produce(
                 event.topic, event.value, event.key, partition_of(event.together), headers=event.headers
             )

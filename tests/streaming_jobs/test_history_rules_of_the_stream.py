@@ -10,6 +10,7 @@ import pytest
 from lakehouse.contracts import history_rules as history_rules_module
 from lakehouse.contracts.contract import every_kind, kinds
 from lakehouse.contracts.rule_masks import mask_of
+from lakehouse.signatures import DecisionKeys, signature_of
 from streaming_jobs.batch import decisions, judge
 from streaming_jobs.batch.decisions import DecisionResolver
 from streaming_jobs.batch.event_index import CONFLICT, NEW
@@ -17,6 +18,7 @@ from streaming_jobs.batch.judge import Judge
 from streaming_jobs.batch.kind_result import KindResult
 from streaming_jobs.batch.row_outcomes import rule_names
 
+KEY = "k" * 32
 TIME = datetime(2026, 3, 1, tzinfo=UTC)
 QUARANTINED = ("lumbung.price", 0, 17, 0)
 
@@ -70,29 +72,49 @@ def test_id_conflict_follows_its_check(check: str, expected: list[set[str]], mon
     assert identity_verdicts() == expected
 
 
+def decision_on(offset: int, signature: str | None = None) -> dict[str, Any]:
+    """A row of the decision kind, signed unless a signature is given."""
+    event = {"event_id": "d", "kind": "decision", "source": "test:1", "received_at": TIME, "value": b"{}"}
+    proof = {"source": "test:1", "value": b"{}", "signature": signature or signature_of(event, KEY)}
+    return {
+        "event_id": "d",
+        "received_at": TIME,
+        "ingested_at": TIME,
+        "target_record": f"lumbung.price:0:{offset}",
+        "target_event_id": "e",
+        "generation": 0,
+        "quarantined_at": TIME,
+        "mask": 0,
+        "proof": proof,
+    }
+
+
 def decision_verdicts(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
-    """A decision on a quarantined event, a second one on it, and one without a target."""
+    """A forged decision on a quarantined event, a signed one, a second one on it, one without a target."""
     monkeypatch.setattr(decisions, "quarantined_rows", lambda *_: {QUARANTINED: {"event_id": "e"}})
     stream = Judge(None, TwoPayloads())
-    rows: list[dict[str, Any]] = [
-        {"target_record": record, "target_event_id": "e", "generation": 0, "quarantined_at": TIME, "mask": 0}
-        for record in ("lumbung.price:0:17", "lumbung.price:0:17", "lumbung.price:0:18")
-    ]
+    rows = [decision_on(17, signature="0" * 64), decision_on(17), decision_on(17), decision_on(18)]
     result = result_of("decision", pa.Table.from_pylist(rows), stream)
-    counted = DecisionResolver().resolve(result, stream.rules["decision"], TIME)
+    counted = DecisionResolver(DecisionKeys((KEY,))).resolve(result, stream.rules["decision"], TIME)
     assert len(counted) >= 1
     return violated(result, stream)
 
 
-def test_decision_without_target_and_second_decision_violate_their_rules(monkeypatch: pytest.MonkeyPatch):
-    assert decision_verdicts(monkeypatch) == [set(), {"already_decided"}, {"target_known"}]
+def test_forged_second_and_aimless_decisions_violate_their_rules(monkeypatch: pytest.MonkeyPatch):
+    assert decision_verdicts(monkeypatch) == [
+        {"decision_signed"},
+        set(),
+        {"already_decided"},
+        {"target_known"},
+    ]
 
 
 @pytest.mark.parametrize(
     ("rule_name", "expected"),
     [
-        ("target_known", [set(), {"already_decided"}, set()]),
-        ("already_decided", [set(), set(), {"target_known"}]),
+        ("decision_signed", [set(), {"already_decided"}, {"already_decided"}, {"target_known"}]),
+        ("target_known", [{"decision_signed"}, set(), {"already_decided"}, set()]),
+        ("already_decided", [{"decision_signed"}, set(), set(), {"target_known"}]),
     ],
 )
 def test_decision_rules_follow_their_checks(
