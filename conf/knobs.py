@@ -35,6 +35,7 @@ class ApiKnobs(BaseModel):
     refresh_milliseconds: int
     idempotency_ttl_seconds: int
     idempotency_keys: int = Field(ge=1)
+    idempotency_bytes: int = Field(ge=8388608)
     trace_events: int = Field(ge=1)
 
 
@@ -46,6 +47,7 @@ class MqttKnobs(BaseModel):
     unacknowledged_bytes: int = Field(ge=131072)
     messages_per_second: float
     burst: int
+    listed_refusals_per_hour: int = Field(ge=1)
 
 
 class LandingKnobs(BaseModel):

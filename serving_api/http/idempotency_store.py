@@ -22,6 +22,15 @@ create table if not exists answers (
 ) without rowid;
 create index if not exists by_age on answers (caller, at);
 """
+# The oldest responses of a caller beyond a number of bytes.
+OVER_BYTES = """
+delete from answers where caller = ?1 and key in (
+  select key from (
+    select key, sum(length(headers) + length(body)) over (order by at desc, key) as total
+    from answers where caller = ?1 and status is not null
+  ) where total > ?2
+)
+"""
 TIDY_EVERY = 500  # reservations between two clean-ups
 
 
@@ -39,8 +48,9 @@ class KeptResponse(NamedTuple):
 class KeptResponses:
     """A bounded file in the state folder.
 
-    It holds the newest `api.idempotency_keys` keys of each caller, each for `api.idempotency_ttl_seconds`.
-    Callers are the tokens that the service knows, so the whole file is bounded.
+    It holds the newest `api.idempotency_keys` keys of each caller, each for `api.idempotency_ttl_seconds`,
+    and at most `api.idempotency_bytes` of responses. Callers are the tokens that the service knows, so the
+    whole file is bounded.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -49,6 +59,7 @@ class KeptResponses:
         file.touch(mode=0o600)
         self._lock = threading.Lock()
         self._reservations = 0
+        self._untidied_bytes = 0
         self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=5)
         self._db.executescript(f"pragma journal_mode=wal; pragma synchronous=normal; {SCHEMA}")
         self._tidy()
@@ -79,10 +90,15 @@ class KeptResponses:
 
     def keep(self, caller: str, key: str, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Store the response of a reserved key."""
+        named = json.dumps(headers)
         with self._lock:
+            self._untidied_bytes += len(named) + len(body)
+            if self._untidied_bytes > self._untidied_most:
+                self._tidy()
+                self._untidied_bytes = len(named) + len(body)
             self._db.execute(
                 "update answers set status = ?, headers = ?, body = ? where caller = ? and key = ?",
-                (status, json.dumps(headers), body, caller, key),
+                (status, named, body, caller, key),
             )
 
     def release(self, caller: str, key: str) -> None:
@@ -100,6 +116,12 @@ class KeptResponses:
                 "(select at from answers where caller = ?1 order by at desc limit 1 offset ?2)",
                 (caller, settings().api.idempotency_keys),
             )
+            self._db.execute(OVER_BYTES, (caller, settings().api.idempotency_bytes - self._untidied_most))
+
+    @property
+    def _untidied_most(self) -> int:
+        """Bytes of responses that are stored between two clean-ups, at most."""
+        return settings().api.idempotency_bytes // 8
 
     @property
     def _kept_seconds(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conf.settings import settings
 from serving_api.http.idempotency_store import KeptResponses
 from serving_api.http.problems import from_exception
 from tests.conftest import Broker, headers_of
@@ -148,7 +149,6 @@ def test_events_of_a_503_keep_their_ids_when_the_request_is_repeated(
 
 
 def test_keys_are_kept_for_a_day_and_bounded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from conf.settings import settings
     from serving_api.http import idempotency_store
 
     monkeypatch.setattr(settings().api, "idempotency_keys", 3)
@@ -171,6 +171,26 @@ def test_keys_are_kept_for_a_day_and_bounded(home: Path, monkeypatch: pytest.Mon
     assert kept.reserve("a", "n5", b"x") == (b"x", (202, [("content-type", "text/plain")], b"hi"))
     assert kept.reserve("b", "other", b"x") is not None, "one caller's keys do not drive out another's"
     assert kept.reserve("a", "n0", b"x") is None, "the oldest was forgotten"
+    kept.close()
+
+
+def test_kept_responses_are_bounded_by_bytes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Responses to batches have up to 100 KB: the bound of keys alone allowed 2 GB a caller."""
+    monkeypatch.setattr(settings().api, "idempotency_bytes", 80_000)
+    kept = KeptResponses()
+    assert kept.reserve("b", "other", b"x") is None
+    kept.keep("b", "other", 202, [], b"hi")
+    assert kept.reserve("a", "in progress", b"x") is None
+    sizes = "select sum(length(headers) + length(body)) from answers where caller = 'a'"
+    for number in range(100):
+        assert kept.reserve("a", f"n{number}", b"x") is None
+        kept.keep("a", f"n{number}", 202, [], b"y" * 3000)
+        assert kept._db.execute(sizes).fetchone()[0] <= 80_000
+    newest = kept.reserve("a", "n99", b"x")
+    assert newest is not None and newest.response == (202, [], b"y" * 3000)
+    for caller, key in (("b", "other"), ("a", "in progress"), ("a", "n80")):
+        assert kept.reserve(caller, key, b"x") is not None, f"{key} is still known"
+    assert kept.reserve("a", "n70", b"x") is None, "the oldest were forgotten"
     kept.close()
 
 
