@@ -14,6 +14,7 @@ from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused, hold
 from conf.settings import settings
 from lakehouse.io import training_jobs
+from lakehouse.io.table_files import damage_of_tables
 from ml import schedule, trainer
 from ml.data.panel import NothingToLearn
 from ml.models.parallel import WorkerDied, end_on_sigterm
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.if_changed:
             print(f"{refusal}; nothing to do", file=sys.stderr)
             return ExitCode.DONE
-        print(refusal, file=sys.stderr)
+        print(f"{refusal}: wait for its end (./run.sh status shows it), then try again", file=sys.stderr)
         return ExitCode.REFUSED
     with lock:
         job = training_jobs.job(options.job) if options.job else None
@@ -133,9 +134,13 @@ def _rounds(options: argparse.Namespace) -> int:
                 raise
             print(f"sales: {nothing}", file=sys.stderr)
         except Exception as failure:  # noqa: BLE001  (reported to the training job; champions are unchanged)
-            log.exception("the %s round failed; champions are unchanged", kind)
-            readable = isinstance(failure, ValueError | WorkerDied)
-            reason = f": {failure}" if readable else "; see the trainer's log"
+            damage = damage_of_tables()
+            if damage:
+                log.error("the %s round failed; champions are unchanged: %s", kind, damage)
+            else:
+                log.exception("the %s round failed; champions are unchanged", kind)
+            readable = damage or (str(failure) if isinstance(failure, ValueError | WorkerDied) else "")
+            reason = f": {readable}" if readable else "; see the trainer's log"
             schedule.note_failure(kind)
             _fail_job(options.job, f"the round failed ({type(failure).__name__}){reason}")
             code = ExitCode.FAILED

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from deltalake.exceptions import DeltaError
+
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused, hold, stopped_by_signals
@@ -18,6 +20,7 @@ from conf.settings import REPO, child_environment, settings
 from lakehouse.io import training_jobs
 from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.process_status import TRAINER, status_file
+from lakehouse.io.table_files import damage_of_tables
 from ml import schedule
 
 log = logging.getLogger("lumbung.trainer")
@@ -57,7 +60,15 @@ class Trainer:
         if job is not None:
             self.run_job(job)
         elif datetime.now(UTC) >= self._resume_at:
-            self._run_due_round(datetime.now(UTC))
+            try:
+                self._run_due_round(datetime.now(UTC))
+            except (DeltaError, OSError, ValueError) as error:
+                damage = damage_of_tables()
+                if not damage:
+                    raise
+                log.warning("nothing is trained: %s (%s)", damage, type(error).__name__)
+                self.update_status(failure=damage)
+                self._pause_after(damage)
 
     def _run_due_round(self, now: datetime) -> None:
         """Forecasts come first, then what takes longer.

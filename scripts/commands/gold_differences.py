@@ -1,4 +1,4 @@
-"""Gold against silver: rows that gold lacks or has too many, by computing it again from all of silver."""
+"""Gold against what it follows from: rows that it lacks or has too many, by computing it again as a whole."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 import psutil
 
+from conf.settings import settings
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import open_if_exists
@@ -13,17 +14,17 @@ from lakehouse.io.process_status import stream_status
 from lakehouse.io.query import lake_database, sql_of
 from lakehouse.paths import view_name
 from streaming_jobs.flows import folded, refreshed
+from streaming_jobs.gold.incremental import reference_tables
 
 # Beside the key; what is summed up from many rows may differ in its last digit.
-COMPARED = ("event_id", "event_time", "price_idr", "value", "observations", "last_event_time")
+COMPARED = ("event_id", "event_time", "price_idr", "value", "observations", "last_event_time", "commodities")
 REVIEWS_SQL = "select event_id as decision_id from silver_decisions"
 LOOKS = 10
-PAUSE_SECONDS = 3.0  # gold that is refreshed within seconds has followed by then
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Rows of a gold table: `missing` ones follow from silver only, `surplus` ones do not follow from it."""
+    """Rows of a gold table: it lacks the `missing` ones; the `surplus` ones follow from nothing."""
 
     table: str
     missing: int
@@ -40,7 +41,7 @@ def gold_differences() -> list[dict[str, Any]] | None:
         differences = differences_now()
         if not _stream_runs() or not differences:
             return [asdict(difference) for difference in differences]
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(settings().stream.incremental_gold_seconds + 1)  # gold has followed by then
         if _versions() == before and not checkpoint.batch_under_way():
             return [asdict(difference) for difference in differences]
     return None
@@ -55,9 +56,8 @@ def differences_now() -> list[Difference]:
 
 
 def _compared_contracts() -> list[Contract]:
-    """Gold that one statement computes from silver alone."""
-    tables = [*folded(), *(contracts()[table] for table in refreshed("seconds"))]
-    return [contract for contract in tables if contract.refresh != "overwrite"]
+    """Gold that one statement computes from silver, from other gold and from the reference lists."""
+    return [*folded(), *(contracts()[table] for table in refreshed("seconds"))]
 
 
 def _columns(contract: Contract) -> list[str]:
@@ -72,12 +72,14 @@ def _difference(contract: Contract, sql: str, columns: list[str]) -> Difference:
         return Difference(contract.table, 0, 0)
     reads = ["silver.decisions"] if contract.table == "gold.reviews" else list(contract.reads)
     lake = lake_database([contract.table, *reads])
+    for name, rows in reference_tables().items():
+        lake.register(name, rows)
     listed = ", ".join(columns)
     expected = f"select {listed} from ({sql}) as computed"
     actual = f"select {listed} from {view_name(contract.table)}"
     missing, surplus = (
-        lake.execute(f"select count(*) from ({rows} except all {others})").fetchall()[0][0]
-        for rows, others in ((expected, actual), (actual, expected))
+        lake.execute(f"select count(*) from ({first} except all {second})").fetchall()[0][0]
+        for first, second in ((expected, actual), (actual, expected))
     )
     return Difference(contract.table, missing, surplus)
 

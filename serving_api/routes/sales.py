@@ -47,7 +47,7 @@ async def predict_sales(
         "name": model["kind"],
         "version": model.get("trained_at", "0"),
         "run_id": model.get("run_id", "none"),
-        "alias": "champion",
+        "alias": "champion" if model["members"] else "baseline",  # a median serves where none passed
         "trained_on": {"silver.listings": model["data_version"]} if "data_version" in model else {},
         "reason": model.get("reason"),
     }

@@ -131,13 +131,32 @@ def test_failed_round_pauses_the_trainer_and_is_in_its_status(home: Path, monkey
     trainer.run_next()
 
 
+def test_damaged_table_of_training_is_named_with_its_remedy(
+    home: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    write_daily(daily_rows(date(2026, 3, 1), 3))
+    for uri in DeltaTable(table_uri("gold.daily_prices")).file_uris():
+        Path(uri).unlink()
+    assert main(["price", "--quick"]) == ExitCode.FAILED
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert "gold.daily_prices" in record.message and "remedy: ./run.sh rebuild silver" in record.message
+    assert record.exc_info is None, "no stack trace"
+    trainer = Trainer(threading.Event())
+    monkeypatch.setattr(Trainer, "_round", lambda *_: pytest.fail("a round started on damaged prices"))
+    trainer.run_next()
+    assert "remedy: ./run.sh rebuild silver" in trainer_status()["failure"]
+
+
 def test_second_round_and_second_trainer_are_refused(home: Path, capsys: pytest.CaptureFixture):
     with hold("training", "x"):
         with pytest.raises(Refused, match=str(os.getpid())):
             hold("training", "x")
         assert main(["price", "--if-changed"]) == ExitCode.DONE
         assert "nothing to do" in capsys.readouterr().err
-        assert main(["price"]) == ExitCode.REFUSED
+        assert main(["price", "--quick"]) == ExitCode.REFUSED
+        refusal = capsys.readouterr().err
+        assert f"another training round runs (pid {os.getpid()})" in refusal
+        assert "then try again" in refusal and "./run.sh status" in refusal
     with hold("trainer", "x"):
         assert trainer_module.main() == ExitCode.REFUSED
 

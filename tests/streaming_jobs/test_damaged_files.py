@@ -16,11 +16,13 @@ from conf.runtime.process import Refused
 from conf.settings import settings
 from lakehouse.io.delta import BatchTag, append_rows, clear_cache, create_tables, open_table, table_uri
 from lakehouse.io.table_files import Notebook, faults
+from lakehouse.reference import Market, markets
 from scripts.commands import doctor
 from scripts.commands.gold_differences import differences_now, gold_differences
 from scripts.commands.reconcile import reconcile
 from streaming_jobs.batch.folded_gold import FoldedGold, fold_again
 from streaming_jobs.flows import refreshed
+from streaming_jobs.gold import incremental
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.repair import startup_checks
 from streaming_jobs.repair.heal import gold_of_the_stream, heal
@@ -237,14 +239,17 @@ def rows_of(table: str) -> list[str]:
     return sorted(map(repr, open_table(table).to_pyarrow_table().to_pylist()))
 
 
-@pytest.mark.parametrize("table", ["gold.live_prices", "gold.price_history", "gold.daily_prices"])
-def test_reconcile_names_gold_that_lacks_rows_of_silver(copied: Path, table: str):
+@pytest.mark.parametrize(
+    "table", ["gold.live_prices", "gold.price_history", "gold.daily_prices", "gold.markets"]
+)
+def test_reconcile_names_gold_that_lacks_rows(copied: Path, table: str):
     assert differences_now() == []
     newest_commit(table).unlink()
     clear_cache()
-    (difference,) = differences_now()
-    assert difference.table == table and difference.missing
-    assert gold_differences() == [asdict(difference)]
+    differences = differences_now()
+    missing = {difference.table: difference.missing for difference in differences}
+    assert missing.pop(table) and set(missing) <= {"gold.markets"}, "made from the rows that are lost"
+    assert gold_differences() == [asdict(difference) for difference in differences]
 
 
 def test_reconcile_names_rows_of_gold_that_silver_lacks(copied: Path):
@@ -255,3 +260,16 @@ def test_reconcile_names_rows_of_gold_that_silver_lacks(copied: Path):
     }
     assert differences.pop("gold.reviews") == (0, 1) and differences.pop("gold.price_history") == (0, 1)
     assert set(differences) == {"gold.daily_prices"}
+
+
+def test_markets_follow_a_changed_reference_list(copied: Path, monkeypatch: pytest.MonkeyPatch):
+    """A market that is listed after the last event was not in the table before the next one."""
+    version = open_table("gold.markets").version()
+    IncrementalGold(1).refresh()
+    assert open_table("gold.markets").version() == version, "nothing has changed"
+    listed = {**markets(), "PASAR-NEW": Market("PASAR-NEW", "Pasar Baru", "31", None, None)}
+    monkeypatch.setattr(incremental, "markets", lambda: listed)
+    assert [difference.table for difference in differences_now()] == ["gold.markets"]
+    IncrementalGold(1).refresh()
+    assert differences_now() == []
+    assert "PASAR-NEW" in open_table("gold.markets").to_pyarrow_table()["market_id"].to_pylist()

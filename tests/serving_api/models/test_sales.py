@@ -89,8 +89,9 @@ def test_prediction_is_that_of_the_model_in_the_file(models: Api) -> None:
     assert post_product(models, category="kites").json()["category"] == "KITES", (
         "known to the model, though in no list"
     )
-    write_model(models, model(2, "median"))
-    assert post_product(models).json()["meta"]["model"]["name"] == "median"
+    write_model(models, model(2, "median") | {"members": {}, "weights": []})
+    served = post_product(models).json()["meta"]["model"]
+    assert (served["name"], served["alias"]) == ("median", "baseline"), "no model has passed the gate"
     file.write_bytes(b"no model")
     assert post_product(models).json()["meta"]["model"]["name"] == "median", "the previous model stays"
     write_model(models, model(3, residuals=5))
