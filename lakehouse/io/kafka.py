@@ -81,9 +81,13 @@ def partition_of(together: str | None) -> int:
     return zlib.crc32(together.encode("utf-8", "replace")) % settings().kafka.partitions if together else -1
 
 
-def dead_letter_headers(door: str, reason: str, topic: str) -> list[Header]:
-    """Headers added to a dead-letter record: who refused it, why, and its topic."""
-    return [("door", door.encode()), ("reason", reason.encode()), ("original_topic", topic.encode())]
+def dead_letter_headers(door: str, reason: str, topic: str, listed: bool = True) -> list[Header]:
+    """Headers added to a dead-letter record: who refused it, why, and its topic.
+
+    Not `listed`: it is kept and counted, and waits for no decision.
+    """
+    headers = [("door", door.encode()), ("reason", reason.encode()), ("original_topic", topic.encode())]
+    return headers if listed else [*headers, ("listed", b"no")]
 
 
 def create_topics(names: Sequence[str]) -> list[str]:

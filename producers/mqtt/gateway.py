@@ -16,7 +16,7 @@ from conf.settings import refuse_remote, settings
 from lakehouse.contracts.contract import kinds
 from lakehouse.event import DEAD_LETTERS, Event, event_id_of, lenient_payload, series_key
 from lakehouse.io.kafka import AcknowledgedProducer, dead_letter_headers
-from producers.mqtt.limits import ByteBudget, TokenBucket
+from producers.mqtt.limits import ByteBudget, ListedRefusals, TokenBucket
 from producers.mqtt.session import ConnectionEnded, MqttSession, Published
 
 log = logging.getLogger("lumbung.gateway")
@@ -78,6 +78,7 @@ class Gateway:
         self._sessions: dict[str, MqttSession] = {}
         self._open: set[MqttSession] = set()
         self._memory = ByteBudget(settings().mqtt.unacknowledged_bytes)
+        self._listed = ListedRefusals(settings().mqtt.listed_refusals_per_hour)
 
     async def accept(self, published: Published) -> None:
         """Returns when Kafka has acknowledged. Raises NotAcknowledged."""
@@ -94,7 +95,8 @@ class Gateway:
             topic = published.topic[:200].encode("utf-8", "replace").decode()
             log.warning("dead letter (%s) from topic %s", fault, topic)
             intended = event.topic if match else topic
-            headers = [*event.headers, *dead_letter_headers("mqtt", fault, intended)]
+            listed = self._listed.take(event.source, event.received_at.timestamp())
+            headers = [*event.headers, *dead_letter_headers("mqtt", fault, intended, listed)]
             body = event.value[: settings().api.event_max_bytes]
             await self._producer.send(DEAD_LETTERS, event.key, body, headers)
         failpoint("gateway.after_kafka")

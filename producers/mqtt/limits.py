@@ -1,8 +1,8 @@
-"""What one gateway lets its clients use: messages per second of each, bytes in memory of all."""
+"""What one gateway lets its clients use: messages a second, bytes in memory, places in the quarantine."""
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 
 
 class TokenBucket:
@@ -54,3 +54,27 @@ class ByteBudget:
             if not turn.cancelled():
                 self._free -= wanted
                 turn.set_result(None)
+
+
+class ListedRefusals:
+    """How many refused messages of an hour wait for a decision: at most `per_device`, in all 100 times that.
+
+    The rest is kept too, but a broken device, or one with invented ids, does not fill the quarantine.
+    """
+
+    def __init__(self, per_device: int) -> None:
+        self._per_device = per_device
+        self._hour = -1
+        self._listed: Counter[str] = Counter()
+
+    def take(self, device: str, now_seconds: float) -> bool:
+        """Whether one more message is listed."""
+        hour = int(now_seconds // 3600)
+        if hour != self._hour:
+            self._hour = hour
+            self._listed.clear()
+        full = self._listed[device] >= self._per_device
+        if full or self._listed.total() >= 100 * self._per_device:
+            return False
+        self._listed[device] += 1
+        return True

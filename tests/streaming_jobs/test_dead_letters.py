@@ -2,12 +2,12 @@
 
 from confluent_kafka import Producer
 
-from lakehouse.event import DEAD_LETTERS
+from lakehouse.event import DEAD_LETTERS, Event
 from lakehouse.io.kafka import dead_letter_headers, producer_config
 from producers.mqtt.gateway import event_of
 from producers.mqtt.session import Published
 from scripts.commands.reconcile import balance_report
-from tests.streaming_jobs.conftest import Stream, price
+from tests.streaming_jobs.conftest import NOW, Stream, price
 from tests.streaming_jobs.test_reviews import decide
 
 OWN = "lumbung/v1/PASAR-001/DEV-1/price"
@@ -45,6 +45,26 @@ def test_acknowledged_refusals_are_quarantined_with_their_reason_and_counted(str
     assert report["balanced"]
     counts = {row["kind"]: row for row in report["kinds"]}["dlq"]
     assert (counts["rows_in"], counts["quarantine"], counts["duplicates"]) == (6, 5, 1)
+
+
+def test_refusals_that_http_answered_fill_no_queue_and_are_counted(stream: Stream):
+    """Whatever a caller sends: an event that another rule would refuse, bytes that are no text."""
+    bodies = [price("bad", -5, event_time="1999-01-01T00:00:00Z", market_id=7), b"\xff\xfe", b"[1", b""]
+    producer = Producer(producer_config())
+    for number, body in enumerate(bodies):
+        event = Event("price", "api:device", body, f"u-{number}", "api:device", NOW)
+        headers = [*event.headers, *dead_letter_headers("http", "payload_json", event.topic)]
+        producer.produce(DEAD_LETTERS, body, event.key, headers=headers)
+    assert producer.flush(20) == 0
+    stream.run()
+    assert not stream.rows("silver.quarantine")
+    kept = {(row["event_id"], row["refusal"], row["intended"]) for row in stream.rows("silver.dead_letters")}
+    assert kept == {(f"u-{number}", "payload_json", "lumbung.price") for number in range(len(bodies))}
+    assert {row["value"] for row in stream.rows("bronze.events")} == set(bodies)
+    report = balance_report()
+    assert report["balanced"]
+    counts = {row["kind"]: row for row in report["kinds"]}["dlq"]
+    assert (counts["rows_in"], counts["silver"], counts["quarantine"]) == (4, 4, 0)
 
 
 def test_market_and_device_of_the_mqtt_topic_are_those_of_the_row(stream: Stream):

@@ -112,6 +112,23 @@ def test_bytes_arrive_unchanged_and_refused_messages_are_dead_letters(broker: Br
     assert {record["door"] for record in dead} == {"mqtt"}
 
 
+def test_refused_messages_beyond_the_bound_of_an_hour_are_kept_but_not_listed(
+    broker: Broker, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LUMBUNG_MQTT__LISTED_REFUSALS_PER_HOUR", "2")
+    since = broker.ends()
+    with gateway() as (_, port):
+        device = Device(port)
+        for number in range(4):
+            assert device.publish(TOPIC, price(f"foreign-{number}", market_id="PASAR-002"))
+        assert device.publish(TOPIC.replace("DEV-1", "DEV-2"), price("other", device_id="DEV-3"))
+        device.close()
+    dead = [headers_of(record) for record in broker.records(since, DEAD_LETTERS, 5)]
+    surplus = {record["event_id"] for record in dead if record.get("listed") == "no"}
+    # Two of them, unless the hour ends in between.
+    assert len(dead) == 5 and surplus <= {"foreign-2", "foreign-3"} and "foreign-3" in surplus
+
+
 def test_only_receipt_topics_can_be_subscribed_and_nothing_is_delivered(home: Path):
     with gateway() as (_, port):
         listener, talker = Device(port, "listener"), Device(port, "talker")
