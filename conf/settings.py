@@ -198,6 +198,11 @@ class Settings(BaseSettings):
         return self.http_endpoint or f"http://127.0.0.1:{self.api.port}/ingest"
 
 
+def variable_of(knob: str) -> str:
+    """The environment variable of a knob: kafka.bootstrap -> LUMBUNG_KAFKA__BOOTSTRAP."""
+    return f"LUMBUNG_{knob.replace('.', '__').upper()}"
+
+
 @cache
 def settings() -> Settings:
     """The settings of this process, read once."""

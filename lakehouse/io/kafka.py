@@ -50,14 +50,18 @@ def client_config(bootstrap: str | None = None) -> dict[str, Any]:
     return {"bootstrap.servers": bootstrap or settings().kafka.bootstrap, **QUIET}
 
 
+def cluster_id(timeout_seconds: float = 1.0) -> str | None:
+    """The id of the cluster that answers at `kafka.bootstrap`; None when Kafka does not answer."""
+    try:
+        answer = AdminClient(client_config()).list_topics(timeout=timeout_seconds)
+    except KafkaException:
+        return None
+    return str(answer.cluster_id)
+
+
 def broker_answers(timeout_seconds: float = 1.0) -> bool:
     """Whether Kafka answers a metadata request."""
-    admin = AdminClient(client_config())
-    try:
-        admin.list_topics(timeout=timeout_seconds)
-    except KafkaException:
-        return False
-    return True
+    return cluster_id(timeout_seconds) is not None
 
 
 def producer_config(linger_ms: int = 5) -> dict[str, Any]:

@@ -170,7 +170,15 @@ def _services() -> Iterator[Finding]:
         info = processes[name]
         detail = f"{info['statename'].lower()}, {info['description']}"
         remedy = f"./run.sh logs {name}; ./run.sh up"
-        yield Finding(f"service {name}", readiness.ready(name, info), detail, remedy)
+        restarts = supervision.restarts(name)
+        if restarts.count:
+            detail += f", restarted {restarts.count} times"
+        is_ready = readiness.ready(name, info) and not restarts.again_and_again
+        yield Finding(f"service {name}", is_ready, detail, remedy)
+    for port in ports.wanted():
+        if (pid := processes[port.service]["pid"]) and ports.is_foreign(port, pid):
+            detail = f"{port.use}: held by {ports.holder(port.number)}, which is of no service of this home"
+            yield Finding(f"port {port.number}", False, detail, f"stop it, or {port.remedy}")
 
 
 def _orphans() -> Iterator[Finding]:
@@ -179,11 +187,10 @@ def _orphans() -> Iterator[Finding]:
 
 
 def _ports() -> Iterator[Finding]:
-    remedy = "stop the holder, or choose another port in conf/lumbung.yml"
-    for use, (host, port) in ports.wanted().items():
-        is_free = not is_open(host, port)
-        detail = f"{use}: {'free' if is_free else f'held by {ports.holder(port)}'}"
-        yield Finding(f"port {port}", is_free, detail, remedy)
+    for port in ports.wanted():
+        is_free = not is_open(port.host, port.number)
+        detail = f"{port.use}: {'free' if is_free else f'held by {ports.holder(port.number)}'}"
+        yield Finding(f"port {port.number}", is_free, detail, f"stop the holder, or {port.remedy}")
 
 
 def _background_gold() -> Iterator[Finding]:

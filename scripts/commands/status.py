@@ -29,10 +29,11 @@ class ServiceStatus:
     """One service of this home."""
 
     name: str
-    state: str  # "ready", "starting" or "down"
+    state: str  # "ready", "starting", "restarting" (again and again) or "down"
     pid: int | None
     uptime_seconds: float | None
     rss_mb: float | None  # with its children
+    restarts: int  # after ends by a fault, since the stack was started
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,14 @@ def services() -> list[ServiceStatus]:
 
 
 def _service(name: str, info: dict[str, Any] | None) -> ServiceStatus:
+    restarts = supervision.restarts(name)
     if not info or not info["pid"]:
-        return ServiceStatus(name, "down", None, None, None)
+        state = "restarting" if restarts.again_and_again else "down"
+        return ServiceStatus(name, state, None, None, None, restarts.count)
     state = "ready" if readiness.ready(name, info) else "starting"
-    return ServiceStatus(name, state, info["pid"], info["now"] - info["start"], _rss_mb(info["pid"]))
+    state = "restarting" if restarts.again_and_again else state
+    uptime = info["now"] - info["start"]
+    return ServiceStatus(name, state, info["pid"], uptime, _rss_mb(info["pid"]), restarts.count)
 
 
 def _rss_mb(pid: int) -> float | None:
@@ -107,7 +112,7 @@ def read_status() -> dict[str, Any]:
         "background_gold": background_gold_status(),
         "trainer": trainer_status(),
         "lag_events": count_waiting(),  # from Kafka: the stream's own figure is as old as its last batch
-        "ports": {use: is_open(host, port) for use, (host, port) in ports.wanted().items()},
+        "ports": {port.use: is_open(port.host, port.number) for port in ports.wanted()},
         "tables": [asdict(table) for table in tables()],
     }
 
@@ -133,12 +138,12 @@ def show(report: dict[str, Any], out: Console) -> None:
 
 
 def _services_shown(services_now: list[dict[str, Any]]) -> Table:
-    shown = Table("service", "state", "pid", "up", "memory")
+    shown = Table("service", "state", "pid", "up", "memory", "restarts")
     for service in services_now:
         pid = str(service["pid"]) if service["pid"] else NONE
         uptime = f"{service['uptime_seconds']} s" if service["pid"] else NONE
         memory = f"{service['rss_mb']} MB" if service["rss_mb"] else NONE
-        shown.add_row(service["name"], service["state"], pid, uptime, memory)
+        shown.add_row(service["name"], service["state"], pid, uptime, memory, str(service["restarts"]))
     return shown
 
 

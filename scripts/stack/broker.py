@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -61,10 +62,23 @@ def server_properties(data: Path) -> str:
     return "".join(f"{key}={value}\n" for key, value in lines.items())
 
 
+def data_folder() -> Path:
+    """Where the embedded broker stores records and its identity."""
+    return settings().home / "kafka" / "data"
+
+
+def own_cluster_id() -> str | None:
+    """The cluster id that this home's storage was formatted with; None before that."""
+    file = data_folder() / "meta.properties"
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    match = re.search(r"^cluster\.id=(.+)$", text, re.MULTILINE)
+    return match[1].strip() if match else None
+
+
 def main() -> None:
     """Format the storage once, then replace this process by the broker. Exits 3 without jars."""
     home = settings().home / "kafka"
-    data = home / "data"
+    data = data_folder()
     home.mkdir(parents=True, exist_ok=True)
     (home / "log4j2.xml").write_text(LOG4J)
     properties = home / "server.properties"

@@ -25,6 +25,13 @@ class StackError(RuntimeError):
         self.code = code
 
 
+class PortHeld(StackError):
+    """A process of another stack or program has a port of a service."""
+
+    def __init__(self, port: ports.Port) -> None:
+        super().__init__(ports.fault_of(port), ExitCode.MISSING)
+
+
 @contextmanager
 def exclusive() -> Iterator[None]:
     """Allow one `up` or `down` per home at a time; the second waits."""
@@ -36,19 +43,26 @@ def exclusive() -> Iterator[None]:
 
 def up() -> None:
     """Start what is not running and wait until it is ready. Idempotent. Raises StackError."""
+    if equal := ports.equal_ports():
+        raise StackError("; ".join(equal), ExitCode.USAGE)
     secrets_file.main()
     with exclusive(), Steps() as steps:
-        _start_daemon()
-        _start(["broker"] if settings().kafka.embedded else [], steps)
-        _create_topics(steps)
-        _start([name for name in service_names() if name != "broker"], steps)
+        is_new = _start_daemon()
+        try:
+            _start(["broker"] if settings().kafka.embedded else [], steps)
+            _create_topics(steps)
+            _start([name for name in service_names() if name != "broker"], steps)
+        except PortHeld:
+            if is_new:
+                _stop_everything()
+            raise
 
 
-def _start_daemon() -> None:
-    """Start supervisord unless it runs, on free ports, after ending what a killed one left running."""
+def _start_daemon() -> bool:
+    """Start supervisord, on free ports, after ending what a killed one left running; False when it runs."""
     try:
         supervision.rpc()
-        return
+        return False
     except supervision.NotRunning:
         pass
     orphans = supervision.kill_members()
@@ -61,6 +75,7 @@ def _start_daemon() -> None:
         supervision.start_daemon()
     except RuntimeError as error:
         raise StackError(str(error), ExitCode.FAILED) from None
+    return True
 
 
 def _start(names: list[str], steps: Steps) -> None:
@@ -76,6 +91,7 @@ def _start(names: list[str], steps: Steps) -> None:
     while waiting:
         now = supervision.processes()
         for name in list(waiting):
+            _check_ports(name, now[name]["pid"])
             if now[name]["statename"] in ENDED:
                 _give_up(name)
             if readiness.ready(name, now[name]):
@@ -90,6 +106,14 @@ def _start(names: list[str], steps: Steps) -> None:
             )
             raise StackError(text, ExitCode.TIME_LIMIT)
         time.sleep(0.1)
+
+
+def _check_ports(name: str, pid: int) -> None:
+    """Stop a service whose port another stack has taken since the start of `up`. Raises PortHeld."""
+    for port in ports.wanted():
+        if port.service == name and ports.is_foreign(port, pid):
+            supervision.stop((name,), 2)
+            raise PortHeld(port)
 
 
 def _give_up(name: str) -> None:
@@ -118,19 +142,23 @@ def tail(name: str, lines: int) -> list[str]:
 def down() -> list[int]:
     """Stop everything within 15 s: first what uses Kafka, then Kafka. Returns pids that had to be killed."""
     with exclusive():
-        try:
-            control = supervision.rpc()
-        except supervision.NotRunning:
-            killed = supervision.kill_members()
-        else:
-            supervision.stop(tuple(name for name in service_names() if name != "broker"), 9)
-            if settings().kafka.embedded:
-                supervision.stop(("broker",), 3)
-            control.shutdown()
-            _wait_for_shutdown(2)
-            killed = supervision.kill_members(1)
-        supervision.forget_socket()
-        return killed
+        return _stop_everything()
+
+
+def _stop_everything() -> list[int]:
+    try:
+        control = supervision.rpc()
+    except supervision.NotRunning:
+        killed = supervision.kill_members()
+    else:
+        supervision.stop(tuple(name for name in service_names() if name != "broker"), 9)
+        if settings().kafka.embedded:
+            supervision.stop(("broker",), 3)
+        control.shutdown()
+        _wait_for_shutdown(2)
+        killed = supervision.kill_members(1)
+    supervision.forget_socket()
+    return killed
 
 
 def _wait_for_shutdown(seconds: float) -> None:

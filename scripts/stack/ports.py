@@ -1,42 +1,109 @@
 """The TCP ports of a stack: which they are, whether they are free, and which process holds them."""
 
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
 import psutil
 
-from conf.settings import settings
+from conf.settings import settings, variable_of
 from lakehouse.io.kafka import is_open
+from scripts.stack import supervision
 
 
-def wanted() -> dict[str, tuple[str, int]]:
-    """Use -> (host, port) of every port that this stack opens."""
+@dataclass(frozen=True)
+class Port:
+    """A port, the service that opens it, and the knob that names it."""
+
+    use: str
+    service: str
+    host: str
+    number: int
+    knob: str
+
+    @property
+    def remedy(self) -> str:
+        """How to choose another port."""
+        return f"choose another port: {self.knob} in conf/lumbung.yml, or {variable_of(self.knob)}"
+
+
+def wanted() -> list[Port]:
+    """Every port that this stack opens."""
     here = settings()
-    ports = {"API": (here.api.host, here.api.port), "MQTT gateway": (here.mqtt.host, here.mqtt.port)}
+    ports = [
+        Port("API", "api", here.api.host, here.api.port, "api.port"),
+        Port("MQTT gateway", "gateway", here.mqtt.host, here.mqtt.port, "mqtt.port"),
+    ]
     if here.kafka.embedded:
         host, _, port = here.kafka.bootstrap.partition(":")
-        ports |= {"Kafka": (host, int(port)), "Kafka controller": (host, here.kafka.controller_port)}
+        ports += [
+            Port("Kafka", "broker", host, int(port), "kafka.bootstrap"),
+            Port("Kafka controller", "broker", host, here.kafka.controller_port, "kafka.controller_port"),
+        ]
     return ports
+
+
+def equal_ports() -> list[str]:
+    """A sentence per pair of uses that have the same port; empty when all differ."""
+    return [
+        f"port {one.number} is given twice, for {one.use} and for {two.use}: set {variable_of(one.knob)} or "
+        f"{variable_of(two.knob)} to another port"
+        for one, two in combinations(wanted(), 2)
+        if one.number == two.number
+    ]
+
+
+def _is_listener(connection: Any, port: int) -> bool:
+    return bool(connection.status == psutil.CONN_LISTEN and connection.laddr.port == port)
+
+
+def holders(port: int) -> list[psutil.Process]:
+    """The processes that listen on the port, as far as this user may see them."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return []
+    found = []
+    for connection in connections:
+        if _is_listener(connection, port) and connection.pid:
+            with suppress(psutil.NoSuchProcess):
+                found.append(psutil.Process(connection.pid))
+    return found
 
 
 def holder(port: int) -> str:
     """`pid 123 (java)` of the listener, as far as this user may see it."""
-    try:
-        connections = psutil.net_connections("inet")
-    except psutil.AccessDenied:
-        return "a process of another user"
-    pids = [
-        connection.pid
-        for connection in connections
-        if connection.status == psutil.CONN_LISTEN
-        and connection.laddr
-        and connection.laddr.port == port
-        and connection.pid
-    ]
-    return f"pid {pids[0]} ({psutil.Process(pids[0]).name()})" if pids else "a process of another user"
+    for process in holders(port):
+        with suppress(psutil.Error):
+            return f"pid {process.pid} ({process.name()})"
+    return "a process of another user"
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether the process or one of its descendants listens on the port."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for each in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error):
+                if any(_is_listener(connection, port) for connection in each.net_connections("tcp")):
+                    return True
+    return False
+
+
+def is_foreign(port: Port, pid: int) -> bool:
+    """Whether the port that the service `pid` is to open is held by a process that is not of this home."""
+    if not is_open(port.host, port.number) or listens(pid, port.number):
+        return False
+    own = {member.pid for member in supervision.members()}
+    return not any(process.pid in own for process in holders(port.number))
+
+
+def fault_of(port: Port) -> str:
+    """The sentence for a port that another process holds."""
+    return f"port {port.number} for {port.use} is held by {holder(port.number)}: stop it, or {port.remedy}"
 
 
 def faults() -> list[str]:
     """A sentence per port that is in use; empty when all are free."""
-    return [
-        f"port {port} for {use} is held by {holder(port)}: stop it or choose another port in conf/lumbung.yml"
-        for use, (host, port) in wanted().items()
-        if is_open(host, port)
-    ]
+    return [fault_of(port) for port in wanted() if is_open(port.host, port.number)]

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from conf.settings import settings
-from lakehouse.io.kafka import broker_answers, is_open
+from lakehouse.io.kafka import cluster_id, is_open
 from lakehouse.io.process_status import background_gold_status, stream_status, trainer_status
+from scripts.stack import ports
+from scripts.stack.broker import own_cluster_id
 
 FOLDER_WATCH_SECONDS = 1  # it opens no port: to stay up this long is all that it can show
 
@@ -14,6 +16,12 @@ FOLDER_WATCH_SECONDS = 1  # it opens no port: to stay up this long is all that i
 def _is_in(status: Mapping[str, Any] | None, pid: int, *states: str) -> bool:
     """Whether the process `pid` wrote the status and is in one of the states."""
     return status is not None and status["pid"] == pid and status["state"] in states
+
+
+def _listens(service: str, pid: int) -> bool:
+    """Whether every port of the service is open, and by its own process: not by one of another stack."""
+    own = (port.number for port in ports.wanted() if port.service == service)
+    return all(ports.listens(pid, number) for number in own)
 
 
 def api_url() -> str:
@@ -42,17 +50,17 @@ def ready(name: str, info: Mapping[str, Any]) -> bool:
     pid: int = info["pid"]
     match name:
         case "broker":
-            return broker_answers()
+            return _listens("broker", pid) and cluster_id() == own_cluster_id()
         case "stream":
             return _is_in(stream_status(), pid, "running")
         case "background_gold":  # it holds its lock, and works or waits for the stream's tables
             return _is_in(background_gold_status(), pid, "waiting", "running")
         case "gateway":
-            return is_open("127.0.0.1", settings().mqtt.port)
+            return _listens("gateway", pid)
         case "folder_watch":
             return bool(info["now"] - info["start"] >= FOLDER_WATCH_SECONDS)
         case "trainer":  # it holds its lock, and trains or waits for something to do
             return _is_in(trainer_status(), pid, "waiting", "running")
         case "api":
-            return api_ready()
+            return _listens("api", pid) and api_ready()
     raise ValueError(f"no service is named {name}")

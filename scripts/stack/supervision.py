@@ -9,6 +9,8 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy  # noqa: S411  (a private socket of this user)
@@ -20,6 +22,8 @@ from conf.settings import REPO, child_environment, settings
 from scripts.stack.services import SUPERVISOR_FILE, service_names
 
 HOME_VARIABLE = "STACK_HOME"  # holds the home in the environment of every process of a stack, JVMs included
+RECENT_MINUTES = 5
+MANY_RESTARTS = 3  # within these minutes
 SOCKET_MAX_BYTES = 100  # AF_UNIX allows 107 with the suffix that supervisor adds while it binds
 
 
@@ -111,17 +115,39 @@ def stop(names: tuple[str, ...], within_seconds: float) -> None:
         time.sleep(0.1)
 
 
-def last_exit(name: str) -> int | None:
-    """Exit code of the service's last unrequested end; None when it was killed or never ended.
-
-    Read from supervisord's log, since its interface does not keep short-lived processes.
-    """
+def _log() -> str:
+    """supervisord's log: its interface does not keep short-lived processes."""
     log = settings().log_dir / "supervisord.log"
-    if not log.exists():
-        return None
+    return log.read_text(errors="replace") if log.exists() else ""
+
+
+def last_exit(name: str) -> int | None:
+    """Exit code of the service's last unrequested end; None when it was killed or never ended."""
     pattern = rf"exited: {name} \((?:exit status (\d+)|terminated by SIG\w+)"
-    codes = re.findall(pattern, log.read_text(errors="replace"))
+    codes = re.findall(pattern, _log())
     return int(codes[-1]) if codes and codes[-1] else None
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """How often a service ended by a fault since supervisord was started, and how often of late."""
+
+    count: int
+    recent: int
+
+    @property
+    def again_and_again(self) -> bool:
+        """Whether it ends so often that it does no work, although it may run at this moment."""
+        return self.recent >= MANY_RESTARTS
+
+
+def restarts(name: str) -> Restarts:
+    """The restarts of a service, from supervisord's log."""
+    _, _, since_start = _log().rpartition("supervisord started with pid")
+    ends = re.findall(rf"^(\S+ \S+),\d+ \w+ exited: {name} \(.*; not expected\)", since_start, re.MULTILINE)
+    latest = datetime.now() - timedelta(minutes=RECENT_MINUTES)  # noqa: DTZ005  (the log has local times)
+    recent = [end for end in ends if datetime.strptime(end, "%Y-%m-%d %H:%M:%S") > latest]  # noqa: DTZ007
+    return Restarts(len(ends), len(recent))
 
 
 def members() -> list[psutil.Process]:
