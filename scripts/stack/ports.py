@@ -47,10 +47,10 @@ def wanted() -> list[Port]:
 def equal_ports() -> list[str]:
     """A sentence per pair of uses that have the same port; empty when all differ."""
     return [
-        f"port {one.number} is given twice, for {one.use} and for {two.use}: set {variable_of(one.knob)} or "
-        f"{variable_of(two.knob)} to another port"
-        for one, two in combinations(wanted(), 2)
-        if one.number == two.number
+        f"port {first.number} is given twice, for {first.use} and for {second.use}: "
+        f"set {variable_of(first.knob)} or {variable_of(second.knob)} to another port"
+        for first, second in combinations(wanted(), 2)
+        if first.number == second.number
     ]
 
 
@@ -64,12 +64,12 @@ def holders(port: int) -> list[psutil.Process]:
         connections = psutil.net_connections("tcp")
     except psutil.AccessDenied:
         return []
-    found = []
+    processes = []
     for connection in connections:
         if _is_listener(connection, port) and connection.pid:
             with suppress(psutil.NoSuchProcess):
-                found.append(psutil.Process(connection.pid))
-    return found
+                processes.append(psutil.Process(connection.pid))
+    return processes
 
 
 def holder(port: int) -> str:
