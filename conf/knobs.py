@@ -92,6 +92,7 @@ class ValidationKnobs(BaseModel):
     forest: float = Field(gt=0, lt=1)
     residual: float = Field(gt=0)
     geographic: float = Field(gt=0)
+    step_share: float = Field(ge=0, le=1)
     confirmation: float = Field(ge=0, le=1)
     soft: float = Field(gt=0, le=1)
     unit_tolerance: float = Field(gt=0)
@@ -103,6 +104,11 @@ class ValidationKnobs(BaseModel):
     source_age_days: int
     shock_share: float = Field(gt=0, le=1)
     shock_part: float = Field(gt=0, le=1)
+    shock_days: int = Field(ge=1, le=28)
+    thin_coverage: float = Field(ge=0, le=1)
+    thin_heaping: float = Field(ge=1)
+    thin_limit: float = Field(ge=1)
+    level_days: int = Field(ge=2, le=14)
     retail_price_min: float
     retail_price_max: float
     retail_rating_min: float

@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.reference import commodities
-from lakehouse.validation.prices.day_close import LOOK_BACK_DAYS, common_shocks
+from lakehouse.validation.prices.day_close import LOOK_BACK_DAYS, Release, lasting_levels, releases
 from lakehouse.validation.prices.validator import PriceValidator
 from scripts.bench.price_faults import Prices
+
+WAIT_DAYS = 5
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,9 @@ def replay(validator: PriceValidator, prices: Prices, idr: np.ndarray, first: in
 
     Rows that a day close releases are judged again, as released, before the next day.
     """
-    on_arrival, closed, unit_error = (np.zeros(idr.shape, dtype=bool) for _ in range(3))
+    on_arrival, closed, final, unit_error = (np.zeros(idr.shape, dtype=bool) for _ in range(4))
     recent: list[pa.Table] = []
+    waiting: dict[int, pa.Table] = {}
     for day in range(first, stop):
         rows, (commodity_index, series_index) = day_rows(prices, idr, day)
         if not rows.num_rows:
@@ -80,17 +83,45 @@ def replay(validator: PriceValidator, prices: Prices, idr: np.ndarray, first: in
         recent = [*recent[-LOOK_BACK_DAYS:], judgement.verdicts]
         refused = outside.copy()
         refused[~outside] = np.asarray(pc.equal(judgement.verdicts["outcome"], "quarantine"))
-        released = np.zeros_like(refused)
-        if refused.any():
-            releases = common_shocks(pa.concat_tables(recent), prices.days[day], validator.thresholds)
-            released = np.isin(rows["event_id"].to_numpy(), [release.event_id for release in releases])
-        if released.any():
-            validator.judge(rows.filter(pa.array(released)), all_rows[released], all_rows[released])
         on_arrival[day, commodity_index, series_index] = refused
-        closed[day, commodity_index, series_index] = refused & ~released
+        final[day, commodity_index, series_index] = refused
+        waiting = {nth: held for nth, held in waiting.items() if nth >= day - WAIT_DAYS and held.num_rows}
+        if refused.any():
+            waiting[day] = rows.filter(pa.array(refused))
+        for nth in _release(validator, prices, recent, waiting, day):
+            final[nth] = False
+        closed[day] = final[day]
         if "unit_error" in judgement.violated:
             unit_error[day, commodity_index, series_index] = judgement.violated["unit_error"]
-    return Outcome(on_arrival, closed, closed.copy(), unit_error)
+    return Outcome(on_arrival, closed, final, unit_error)
+
+
+def _release(
+    validator: PriceValidator,
+    prices: Prices,
+    recent: list[pa.Table],
+    waiting: dict[int, pa.Table],
+    today: int,
+) -> list[tuple[int, int, int]]:
+    """Release what the closed days allow; the places of the released prices. `waiting` loses their rows."""
+    chosen: list[Release] = []
+    if today in waiting:
+        verdicts = pa.concat_tables(recent[-LOOK_BACK_DAYS - 1 :])
+        chosen += releases(verdicts, [prices.days[today]], validator.thresholds)
+    # A level holds by the third report; the bench waits no longer for a series with gaps.
+    earlier = [prices.days[nth] for nth in waiting if today - WAIT_DAYS <= nth < today]
+    if earlier:
+        chosen += lasting_levels(pa.concat_tables(recent[-2 * WAIT_DAYS :]), earlier, validator.thresholds)
+    ids = pa.array([release.event_id for release in chosen], pa.string())
+    for nth, held in waiting.items():
+        released = pc.is_in(held["event_id"], ids)
+        again = held.filter(released)
+        if again.num_rows:
+            every = np.ones(again.num_rows, dtype=bool)
+            validator.judge(again, every, every)
+            waiting[nth] = held.filter(pc.invert(released))
+    places = (release.event_id.split("-") for release in chosen)
+    return [(int(day), int(commodity), int(series)) for day, commodity, series in places]
 
 
 def replay_on_copy(

@@ -124,14 +124,14 @@ def _panel_figures(trial: Trial) -> dict[str, Any]:
 
 
 def measure_faults(trial: Trial, seed: int, rate: float, kinds: tuple[str, ...]) -> Figures:
-    """Figures of one seed on arrival of the prices (`hot`) and after the close of their day."""
+    """Figures of one seed on arrival of the prices (`on_arrival`) and after the close of their day."""
     idr, faults = trial.inject_faults(rate, seed, kinds)
     started = time.process_time()
     outcome = trial.replay(idr)
     seconds = time.process_time() - started
     judged = int(np.isfinite(idr[trial.first :]).sum())
     closed = score(alarms(outcome.closed), faults)
-    hot = score(alarms(outcome.on_arrival), faults)
+    on_arrival = score(alarms(outcome.on_arrival), faults)
     return {
         **_false_alarms(trial, closed),
         "precision": closed.precision,
@@ -139,8 +139,8 @@ def measure_faults(trial: Trial, seed: int, rate: float, kinds: tuple[str, ...])
         **{f"found.{kind}": share for kind, share in closed.recall_by_kind.items()},
         **{f"delay_days.{kind}": statistics.median(days) for kind, days in closed.delays.items() if days},
         "unit_errors_named": _share_named(outcome.unit_error, faults),
-        **{f"hot.{name}": value for name, value in _false_alarms(trial, hot).items()},
-        "hot.recall": hot.recall,
+        **{f"on_arrival.{name}": value for name, value in _false_alarms(trial, on_arrival).items()},
+        "on_arrival.recall": on_arrival.recall,
         "cpu_milliseconds_a_row": 1000 * seconds / judged,
         "faults": len(faults),
     }

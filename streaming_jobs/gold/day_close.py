@@ -1,4 +1,4 @@
-"""Closed market days: refused prices whose move most provinces share -> decisions that release them."""
+"""Closed market days: refused prices that the day as a whole, or a lasting level, explains -> releases."""
 
 import hashlib
 import json
@@ -16,41 +16,63 @@ from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.query import run_sql
 from lakehouse.times import rfc3339
-from lakehouse.validation.prices.day_close import DECIDED_BY, LOOK_BACK_DAYS, NEEDED, Release, common_shocks
+from lakehouse.validation.prices.day_close import (
+    DECIDED_BY,
+    FOLLOW_DAYS,
+    LOOK_BACK_DAYS,
+    NEEDED,
+    Release,
+    releases,
+)
 from lakehouse.validation.prices.thresholds import Thresholds
 
 log = logging.getLogger("lumbung.day_close")
 TABLES = ("silver.quarantine", "silver.price_verdicts", "gold.reviews")
+# Days that are read in one query.
+SPAN_DAYS = 90
 # Undecided prices refused as outliers, with their market day. A day is closed once a price of the commodity
-# has been judged on a later one.
+# has been judged on a later one. `through`: the newest day that can matter for it; `closed`: the newest
+# closed one of them; `later`: how many days after its own the series reports, as a level may last.
 OPEN_SQL = """
   with open as (
     select event_id, topic, "partition", "offset", generation, quarantined_at from quarantine
     where kind = 'price'
       and list_has_any(list_transform(reasons, lambda r: r.rule), ['outlier_residual', 'outlier_geographic'])
-  ), ends as (select commodity, channel, max(market_date) as newest from verdicts group by all)
-  select o.*, v.commodity, v.channel, v.market_date
-  from open o
-  join (select event_id, commodity, channel, market_date from verdicts where outcome = 'quarantine'
-        qualify row_number() over (partition by event_id order by ingested_at desc) = 1) v using (event_id)
-  join ends using (commodity, channel)
-  anti join reviews r
-    on r.target_record = o.topic || ':' || o."partition" || ':' || o."offset" and r.generation = o.generation
-  where v.market_date + $lateness::int < ends.newest
-  order by v.market_date, o.event_id
+  ), ends as (select commodity, channel, max(market_date) as newest from verdicts group by all
+  ), candidates as (
+    select o.*, v.commodity, v.channel, v.provider, v.market_id, v.region_code, v.market_date,
+      least(ends.newest, v.market_date + $follow::int) as through,
+      least(ends.newest - $lateness::int - 1, v.market_date + $follow::int) as closed
+    from open o
+    join (select event_id, commodity, channel, provider, market_id, region_code, market_date from verdicts
+          where outcome = 'quarantine'
+          qualify row_number() over (partition by event_id order by ingested_at desc) = 1) v using (event_id)
+    join ends using (commodity, channel)
+    anti join reviews r
+      on r.target_record = o.topic || ':' || o."partition" || ':' || o."offset"
+        and r.generation = o.generation
+    where v.market_date + $lateness::int < ends.newest
+  )
+  select c.* exclude (provider, market_id, region_code), count(distinct w.market_date) as later
+  from candidates c
+  left join verdicts w
+    on (w.commodity, w.channel, w.provider, w.market_id, w.region_code)
+      = (c.commodity, c.channel, c.provider, c.market_id, c.region_code)
+    and w.market_date > c.market_date and w.market_date <= c.through
+  group by all order by c.market_date, c.event_id
 """
-# Reports of the day and before: the newest price of each series and day, and every refused price of the day.
+# Reports up to the newest day that matters: the newest price of each series and day, and every refused price.
 REPORTED_SQL = """
   select {columns} from verdicts
-  where commodity = $commodity and channel = $channel and market_date between $since and $day
-  qualify (outcome = 'quarantine' and market_date = $day) or row_number() over (
+  where commodity = $commodity and channel = $channel and market_date between $since and $through
+  qualify outcome = 'quarantine' or row_number() over (
     partition by provider, market_id, region_code, market_date
-    order by unit_power <> 0, event_time desc, event_id desc) = 1
+    order by unit_power <> 0, event_time desc, event_id desc, ingested_at desc) = 1
 """
 
 
 class DayClose:
-    """Checks each refused price once its day is closed.
+    """Checks each refused price once its day is closed, and when a later day is that can matter for it.
 
     A decision's id follows from its target: it counts once.
     """
@@ -60,11 +82,11 @@ class DayClose:
     def __init__(self) -> None:
         self._keys = decision_keys()
         self._thresholds = Thresholds.of(settings().validation.model_dump())
-        self._checked: set[tuple[str, int]] = set()  # event id, generation
+        self._checked: set[tuple[Any, ...]] = set()
         self._versions: tuple[int, ...] = ()
 
     def refresh(self) -> None:
-        """Release prices that follow a common shock.
+        """Release prices that follow a common shock, of a thin sample, or at a level that lasts.
 
         When Kafka does not acknowledge, the next round tries again.
         """
@@ -74,32 +96,41 @@ class DayClose:
             return
         names = ("quarantine", "verdicts", "reviews")
         tables = {name: table.to_pyarrow_dataset() for name, table in zip(names, opened, strict=True)}
-        lateness = {"lateness": self._thresholds.allowed_lateness_days}
-        rows = run_sql(OPEN_SQL, tables, lateness).to_pylist()
-        unchecked = [row for row in rows if (row["event_id"], row["generation"]) not in self._checked]
+        days = {"lateness": self._thresholds.allowed_lateness_days, "follow": FOLLOW_DAYS}
+        rows = run_sql(OPEN_SQL, tables, days).to_pylist()
+        unchecked = [row for row in rows if _state(row) not in self._checked]
         decisions = self._decisions(tables["verdicts"], unchecked)
         if not decisions or acknowledged(decisions):
-            self._checked |= {(row["event_id"], row["generation"]) for row in unchecked}
+            self._checked |= {_state(row) for row in unchecked}
             self._versions = versions
 
     def _decisions(self, verdicts: Any, rows: Sequence[Mapping[str, Any]]) -> list[Event]:
         by_event = {row["event_id"]: row for row in rows}
-        days = sorted({(row["commodity"], row["channel"], row["market_date"]) for row in rows})
+        spans: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
+        for row in rows:
+            span = row["market_date"].toordinal() // SPAN_DAYS
+            spans.setdefault((row["commodity"], row["channel"], span), []).append(row)
         decisions = []
-        for commodity, channel, day in days:
-            prices = reported(verdicts, commodity, channel, day)
-            for release in common_shocks(prices, day, self._thresholds):
+        for (commodity, channel, _), own in sorted(spans.items()):
+            days = {row["market_date"] for row in own}
+            prices = reported(verdicts, commodity, channel, min(days), max(row["through"] for row in own))
+            for release in releases(prices, days, self._thresholds):
                 if release.event_id in by_event:
                     decisions.append(self._keys.sign(decision(by_event[release.event_id], release)))
         return decisions
 
 
-def reported(verdicts: Any, commodity: str, channel: str, day: date) -> pa.Table:
-    """Rows of silver.price_verdicts, an Arrow dataset, that decide about a closed day."""
+def _state(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """An open price and what is known about it: it is checked again when that changes."""
+    return tuple(row[name] for name in ("event_id", "generation", "closed", "later"))
+
+
+def reported(verdicts: Any, commodity: str, channel: str, day: date, through: date) -> pa.Table:
+    """Rows of silver.price_verdicts, an Arrow dataset, that decide about the closed days from `day` on."""
     parameters = {
         "commodity": commodity,
         "channel": channel,
-        "day": day,
+        "through": through,
         "since": day - timedelta(days=LOOK_BACK_DAYS),
     }
     return run_sql(REPORTED_SQL.format(columns=", ".join(NEEDED)), {"verdicts": verdicts}, parameters)
@@ -143,7 +174,7 @@ def acknowledged(decisions: Sequence[Event]) -> bool:
             "%d releases were not acknowledged, the next round tries again: %s", len(decisions), error
         )
         return False
-    log.info("%d prices released: their move is common to the country", len(decisions))
+    log.info("%d prices released at the close of their day or of a later one", len(decisions))
     return True
 
 

@@ -195,3 +195,32 @@ def test_isolated_error_is_not_released(lake: PriceValidator, monkeypatch: pytes
     alone = [row(DAYS, CODES[0], 45_000.0), row(DAYS, CODES[1], 300_000.0), *shock(DAYS, 1, ())[2:]]
     assert len(batch(lake, alone + [row(DAYS + 1, CODES[-1], 30_000.0)], 2)) == 2
     DayClose().refresh()
+
+
+def test_level_that_lasts_is_released_with_its_third_report(
+    lake: PriceValidator, monkeypatch: pytest.MonkeyPatch
+):
+    sent: list[str] = []
+    monkeypatch.setattr(
+        day_close, "acknowledged", lambda events: sent.extend(event.key for event in events) or True
+    )
+    batch(lake, quiet(0, DAYS), 1)
+    job = DayClose()
+    refused = []
+    for nth in range(3):
+        step = [*quiet(DAYS + nth, DAYS + nth + 1, CODES[1:]), row(DAYS + nth, CODES[0], 40_000.0 + nth)]
+        # The others report first: the job sees the day before the report that counts.
+        batch(lake, step[:-1], 2 + 2 * nth)
+        job.refresh()
+        assert not sent
+        refused += batch(lake, step[-1:], 3 + 2 * nth)
+        job.refresh()
+    assert len(refused) == 3
+    assert sorted(sent) == sorted(price_row["event_id"] for price_row in refused[:2])  # the third day is open
+    sent.clear()
+    batch(lake, quiet(DAYS + 3, DAYS + 4, CODES[1:]), 9)
+    job.refresh()
+    assert refused[2]["event_id"] in sent
+    sent.clear()
+    job.refresh()
+    assert not sent

@@ -1,26 +1,37 @@
-"""A closed market day as a whole: outliers that most provinces share are a common shock and are released."""
+"""A closed market day as a whole: which of its outliers are released, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.validation import Flags
+from lakehouse.validation.prices.thin_sample import USUAL_DAYS, thin_sample
 from lakehouse.validation.prices.thresholds import Thresholds
-from lakehouse.validation.windows import Floats, median
+from lakehouse.validation.windows import Floats, Ints, median, median_of
 
 DECIDED_BY = "system:day-close"
-# How old the price may be from which a refused one moved.
-LOOK_BACK_DAYS = 14
+# Days before a refused price that are read: for the usual sample, and for the price from which it moved.
+LOOK_BACK_DAYS = USUAL_DAYS
+# Days after it on which its level may turn out to hold.
+FOLLOW_DAYS = 14
+# Log units: a level that holds may vary as much.
+LEVEL_FLOOR = 0.04
+# Of fewer than `min_peers` markets of a province, the share that confirms a move; at least two.
+FEW_SHARE = 0.5
+FEWEST_WITNESSES = 2
 NEEDED = (
     "event_id",
     "event_time",
     "provider",
     "market_id",
     "region_code",
+    "level",
     "commodity",
     "channel",
     "market_date",
@@ -35,101 +46,232 @@ NEEDED = (
     "source_mismatch",
     "outside_band",
     "outcome",
+    "ingested_at",
 )
+SERIES = ("provider", "market_id", "region_code", "level")
 
 
 @dataclass(frozen=True)
 class Release:
-    """A refused price that moved with the country: `share` of `regions` provinces moved alike."""
+    """A refused price that is released, its log ratio to the last accepted price, and the reason."""
 
     event_id: str
-    move: float  # log ratio to the last accepted price
-    share: float
-    regions: int
-
-    @property
-    def reason(self) -> str:
-        return (
-            f"common shock: {self.share:.0%} of {self.regions} provinces moved the same way by at least "
-            f"half of {100 * (np.exp(self.move) - 1):+.0f} %"
-        )
+    move: float
+    reason: str
 
 
-def common_shocks(verdicts: pa.Table, day: date, thresholds: Thresholds) -> list[Release]:
-    """Prices of a closed day to release: refused by score_r or score_g alone, and shared by most provinces.
+def releases(verdicts: pa.Table, days: Collection[date], thresholds: Thresholds) -> list[Release]:
+    """Prices of closed days to release: refused by score_r or score_g alone, and one of these holds.
 
-    `verdicts`: rows of silver.price_verdicts of that day and the LOOK_BACK_DAYS before it, refused ones
-    included: what was refused is a reported move too. A province moved alike when its price changed, since
-    the day of the last accepted price of the refused row, with the same sign by `shock_part` of its move or
-    more. The share of such provinces is at least `shock_share`.
+    - Common shock: enough peers moved alike, see `_shared`.
+    - Thin sample: the day's sample is thin, and no score exceeds `thin_limit` times its limit.
+    - Lasting level: it holds on `level_days` days with a report of the series in a row, its own among them.
+
+    `verdicts`: rows of silver.price_verdicts of `days`, of the LOOK_BACK_DAYS before and of days up to
+    FOLLOW_DAYS after, refused ones included: what was refused is a reported move too. Only the third reason
+    reads days after the price's own.
     """
-    releases: list[Release] = []
+    return _chosen(verdicts, days, thresholds, (_shared, _thin, _lasting))
+
+
+def lasting_levels(verdicts: pa.Table, days: Collection[date], thresholds: Thresholds) -> list[Release]:
+    """`releases` for the third reason alone: no other can arise after the close of the day."""
+    return _chosen(verdicts, days, thresholds, (_lasting,))
+
+
+def _chosen(
+    verdicts: pa.Table, days: Collection[date], thresholds: Thresholds, reasons: Sequence["Reason"]
+) -> list[Release]:
     rows = verdicts.select(NEEDED)
-    refused = rows.filter(
-        (pc.field("market_date") == pa.scalar(day)) & (pc.field("outcome") == "quarantine")
-    ).to_pylist()
-    refused = [row for row in refused if _by_outlier_only(row, thresholds)]
-    for commodity, channel in sorted({(row["commodity"], row["channel"]) for row in refused}):
-        panel = rows.filter((pc.field("commodity") == commodity) & (pc.field("channel") == channel))
-        reported = _reported(panel)
-        own = [row for row in refused if (row["commodity"], row["channel"]) == (commodity, channel)]
-        releases += [release for row in own if (release := _release(row, reported, day, thresholds))]
-    return releases
+    on_days = pc.field("market_date").isin(pa.array(sorted(days), pa.date32()))
+    refused = rows.filter(on_days & (pc.field("outcome") == "quarantine")).to_pylist()
+    by_event = {row["event_id"]: row for row in refused if _by_outlier_only(row, thresholds)}
+    chosen: list[Release] = []
+    for commodity, channel in sorted({(row["commodity"], row["channel"]) for row in by_event.values()}):
+        reported = Reported.of(
+            rows.filter((pc.field("commodity") == commodity) & (pc.field("channel") == channel))
+        )
+        for row in by_event.values():
+            if (row["commodity"], row["channel"]) == (commodity, channel):
+                texts = (reason(row, reported, thresholds) for reason in reasons)
+                if text := next(filter(None, texts), None):
+                    chosen.append(Release(row["event_id"], _move(row), text))
+    return chosen
 
 
 def _by_outlier_only(row: Mapping[str, Any], thresholds: Thresholds) -> bool:
-    residual = row["confirmed"] and (row["score_r"] or 0) > thresholds.residual
-    outlier = residual or (row["score_g"] or 0) > thresholds.geographic
     other = row["unit_power"] or row["source_mismatch"] or row["outside_band"]
-    return row["policy"] == "calibrated" and bool(outlier) and not other and row["last_price_idr"] is not None
+    return (
+        row["policy"] == "calibrated"
+        and _strength(row, thresholds) > 1
+        and not other
+        and row["last_price_idr"] is not None
+    )
+
+
+def _strength(row: Mapping[str, Any], thresholds: Thresholds) -> float:
+    """The larger of the two scores, each as a share of its limit."""
+    residual = (row["score_r"] or 0) if row["confirmed"] else 0
+    return float(max(residual / thresholds.residual, (row["score_g"] or 0) / thresholds.geographic))
+
+
+def _move(row: Mapping[str, Any]) -> float:
+    return float(np.log(row["price_idr"] / row["last_price_idr"]))
 
 
 @dataclass(frozen=True)
 class Reported:
-    """Log prices [days, series] as reported, the newest of each series-day; `region`: their provinces."""
+    """Log prices [days, series] as reported, the newest of each series-day without unit errors.
+
+    `days`: ascending epoch days. `series`: provider, market, province and level of each column.
+    """
 
     log: Floats
-    days: list[date]
-    region: list[str]
+    days: Ints
+    series: list[tuple[str, ...]]
 
-
-def _reported(panel: pa.Table) -> Reported:
-    """Unit errors are left out: they are no moves."""
-    newest: dict[tuple[date, tuple[str, str, str]], tuple[Any, str, float]] = {}
-    for row in panel.filter(pc.field("unit_power") == 0).to_pylist():
-        key = (row["market_date"], (row["provider"], row["market_id"], row["region_code"]))
-        newest[key] = max(
-            newest.get(key, (row["event_time"], "", 0.0)),
-            (row["event_time"], row["event_id"], row["price_idr"]),
+    @classmethod
+    def of(cls, panel: pa.Table) -> "Reported":
+        """From verdicts of one commodity and channel. Unit errors are left out: they are no moves."""
+        ordered = panel.filter(pc.field("unit_power") == 0).sort_by(
+            [(name, "ascending") for name in ("event_time", "event_id", "ingested_at")]
         )
-    days = sorted({day for day, _ in newest})
-    series = sorted({key for _, key in newest})
-    log = np.full((len(days), len(series)), np.nan)
-    place = {key: column for column, key in enumerate(series)}
-    row_of = {day: row for row, day in enumerate(days)}
-    for (day, one_series), (_, _, price) in newest.items():
-        log[row_of[day], place[one_series]] = np.log(price)
-    return Reported(log, days, [region for _, _, region in series])
+        names = pa.chunked_array(
+            pc.binary_join_element_wise(*(ordered[name].cast(pa.string()) for name in SERIES), "\x1f")
+        )
+        encoded = names.combine_chunks().dictionary_encode()
+        day = ordered["market_date"].cast(pa.int32()).to_numpy()
+        days, row = np.unique(day, return_inverse=True)
+        series = [tuple(name.split("\x1f")) for name in encoded.dictionary.to_pylist()]
+        log = np.full((len(days), len(series)), np.nan)
+        # Of equal places the last assignment counts: the newest.
+        log[row, encoded.indices.to_numpy()] = np.log(ordered["price_idr"].to_numpy())
+        return cls(log, days.astype(np.int64), series)
+
+    @cached_property
+    def _place(self) -> dict[tuple[str, ...], int]:
+        return {series: column for column, series in enumerate(self.series)}
+
+    @cached_property
+    def region(self) -> np.ndarray:
+        """Province of each series."""
+        return np.array([region for _, _, region, _ in self.series])
+
+    @cached_property
+    def is_market(self) -> Flags:
+        """Whether a series is a single market."""
+        return np.array([level == "market" for *_, level in self.series])
+
+    def column(self, row: Mapping[str, Any]) -> int:
+        """The column of a verdict's series."""
+        return self._place[tuple(row[name] for name in SERIES)]
+
+    def row(self, day: int) -> int:
+        """The number of a reported day."""
+        return int(np.searchsorted(self.days, day))
+
+    def moves(self, day: int, base: int) -> Floats:
+        """Log move of each series since its last report up to day `base`, at most LOOK_BACK_DAYS ago."""
+        start, stop = np.searchsorted(self.days, [day - LOOK_BACK_DAYS, base + 1])
+        moves: Floats = self.log[self.row(day)] - _newest(self.log[start:stop])
+        return moves
+
+    def by_region(self, values: Floats) -> Floats:
+        """Median of the values of each province."""
+        regions = np.unique(self.region)
+        if len(regions) == len(self.series):
+            return values
+        return np.array([median(values[self.region == region][:, None])[0] for region in regions])
 
 
-def _release(row: Mapping[str, Any], reported: Reported, day: date, thresholds: Thresholds) -> Release | None:
-    move = float(np.log(row["price_idr"] / row["last_price_idr"]))
-    base = day.toordinal() - row["days_since_last"]
-    before = np.array([reported_day.toordinal() <= base for reported_day in reported.days])
-    moves = reported.log[reported.days.index(day)] - _newest(reported.log[before])
-    regions = sorted(set(reported.region))
-    of_series = np.array(reported.region)
-    of_region = np.array([median(moves[of_series == region][:, None])[0] for region in regions])
-    there = np.isfinite(of_region)
-    alike = (
-        there
-        & (np.sign(of_region) == np.sign(move))
-        & (np.abs(of_region) >= thresholds.shock_part * abs(move))
-    )
-    share = float(alike.sum() / max(there.sum(), 1))
-    if there.sum() < thresholds.min_peers or share < thresholds.shock_share:
+Reason = Callable[[Mapping[str, Any], Reported, Thresholds], str | None]
+
+
+def _shared(row: Mapping[str, Any], reported: Reported, thresholds: Thresholds) -> str | None:
+    """Why the move is a common shock: enough peers moved the same way by `shock_part` of it or more.
+
+    Peers of a single market are the markets of its province, which may have moved within `shock_days`. With
+    fewer than `min_peers` of them two others that are half of them suffice; else, and for provinces, the
+    provinces are counted, by moves since the day of the last accepted price. The share of peers is at least
+    `shock_share`.
+    """
+    day, move = _epoch_day(row["market_date"]), _move(row)
+    base = day - int(row["days_since_last"])
+    moves = reported.moves(day, base) * np.sign(move)
+    least = thresholds.shock_part * abs(move)
+    if row["level"] == "market":
+        here = (reported.region == row["region_code"]) & reported.is_market
+        of_week = reported.moves(day, min(base, day - thresholds.shock_days)) * np.sign(move)
+        of_markets = np.fmax(moves, of_week)[here]
+        known = int(np.isfinite(of_markets).sum())
+        alike = int((of_markets >= least).sum())
+        text = f"{alike} of {known} markets of the province moved the same way by at least half of it"
+        if known >= thresholds.min_peers:
+            if alike >= thresholds.shock_share * known:
+                return _as_shock(move, text)
+            return _among_markets(row, reported, here, thresholds)
+        # Without the market itself.
+        if alike - 1 >= max(FEWEST_WITNESSES, FEW_SHARE * (known - 1)):
+            return _as_shock(move, text)
+    of_region = reported.by_region(moves)
+    known, alike = int(np.isfinite(of_region).sum()), int((of_region >= least).sum())
+    if known < thresholds.min_peers or alike < thresholds.shock_share * known:
         return None
-    return Release(row["event_id"], move, share, int(there.sum()))
+    return _as_shock(
+        move, f"{alike / known:.0%} of {known} provinces moved the same way by at least half of it"
+    )
+
+
+def _among_markets(
+    row: Mapping[str, Any], reported: Reported, here: Flags, thresholds: Thresholds
+) -> str | None:
+    """Why the step only follows the others: it ends near the median of the markets `here` on that day.
+
+    Near is within `shock_part` of the move.
+    """
+    today = reported.log[reported.row(_epoch_day(row["market_date"]))].copy()
+    today[reported.column(row)] = np.nan
+    others = median_of(today[here], thresholds.min_peers)
+    if not abs(np.log(row["price_idr"]) - others) <= thresholds.shock_part * abs(_move(row)):
+        return None
+    return f"follows its peers: the median of the markets of the province is {np.exp(others):,.0f} rupiah"
+
+
+def _as_shock(move: float, peers: str) -> str:
+    return f"common shock of {100 * (np.exp(move) - 1):+.0f} %: {peers}"
+
+
+def _thin(row: Mapping[str, Any], reported: Reported, thresholds: Thresholds) -> str | None:
+    """Why the price is not held against its day: the sample of its provider and level is thin on it."""
+    if _strength(row, thresholds) > thresholds.thin_limit:
+        return None
+    same = np.array([(series[0], series[3]) == (row["provider"], row["level"]) for series in reported.series])
+    prices = np.asarray(np.exp(reported.log[:, same]).round(4), dtype=np.float64)
+    at = reported.row(_epoch_day(row["market_date"]))
+    sample = thin_sample(prices, reported.days, at, thresholds)
+    return sample.reason if sample else None
+
+
+def _lasting(row: Mapping[str, Any], reported: Reported, thresholds: Thresholds) -> str | None:
+    """Why the price is a new level: `level_days` reports in a row, its own among them, lie near it.
+
+    Near is within `shock_part` of its move, or LEVEL_FLOOR.
+    """
+    day = _epoch_day(row["market_date"])
+    own = reported.log[:, reported.column(row)]
+    level = float(np.log(row["price_idr"]))
+    near = np.abs(own - level) <= max(thresholds.shock_part * abs(_move(row)), LEVEL_FLOOR)
+    there = np.isfinite(own) & (np.abs(reported.days - day) <= FOLLOW_DAYS)
+    run = _run_around(near[there], int(np.searchsorted(reported.days[there], day)))
+    if run < thresholds.level_days:
+        return None
+    return f"lasting level: {run} reports in a row of the series lie near it"
+
+
+def _run_around(flags: Flags, at: int) -> int:
+    """Length of the run of true flags that contains place `at`; 0 when that flag is false."""
+    runs = np.split(np.arange(len(flags)), np.flatnonzero(~flags))
+    return next((int(flags[run].sum()) for run in runs if at in run and flags[at]), 0)
 
 
 def _newest(log: Floats) -> Floats:
@@ -139,3 +281,7 @@ def _newest(log: Floats) -> Floats:
     known = np.isfinite(log)
     last = len(log) - 1 - np.argmax(known[::-1], axis=0)
     return np.where(known.any(axis=0), log[last, np.arange(log.shape[1])], np.nan)
+
+
+def _epoch_day(day: date) -> int:
+    return (day - date(1970, 1, 1)).days

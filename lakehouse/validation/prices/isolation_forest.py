@@ -107,5 +107,6 @@ def score(features: Floats) -> Floats:
     for _ in range(grown.levels):
         goes_left = values[rows, grown.feature[each, node]] <= grown.threshold[each, node]
         node = np.where(goes_left, grown.left[each, node], grown.right[each, node])
-    mean_depth = grown.depth[each, node].mean(axis=0)
+    # Row by row in memory: NumPy adds a lone column in another order, so that the last digit would differ.
+    mean_depth = np.ascontiguousarray(grown.depth[each, node].T).mean(axis=1)
     return np.asarray(2.0 ** (-mean_depth / average_path(SAMPLES)))

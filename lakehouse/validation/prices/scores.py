@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from lakehouse.reference import Commodity
 from lakehouse.validation.prices import isolation_forest
-from lakehouse.validation.prices.statistics import friday_before, weekday
+from lakehouse.validation.prices.statistics import LEVEL_DAYS, friday_before, weekday
 from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.windows import Floats
 
@@ -60,7 +60,7 @@ def score(
             "carried": carried,
         }
         scores |= _votes(prices, of, warm, thresholds)
-        scores |= _calibrated(log, move, age, of, warm & ~carried, thresholds)
+        scores |= _calibrated(log, move, age, day, of, warm & ~carried, thresholds)
         scores |= _unit_error(prices, move, age, of, commodity.daily_volatility, thresholds)
         scores |= _sources(log, of, tolerance, thresholds)
         scores |= _plausibility(prices, log, day, of, warm, thresholds)
@@ -89,21 +89,38 @@ def _votes(prices: Floats, of: Mapping[str, Floats], warm: Flags, thresholds: Th
 
 
 def _calibrated(
-    log: Floats, move: Floats, age: Floats, of: Mapping[str, Floats], judged: Flags, thresholds: Thresholds
+    log: Floats,
+    move: Floats,
+    age: Floats,
+    day: int,
+    of: Mapping[str, Floats],
+    judged: Flags,
+    thresholds: Thresholds,
 ) -> Scores:
     """Residual and geographic scores.
 
-    score_r: the move less the national move of the last closed day. score_g: the gap to the national level
-    less the usual gap. A move grows with the root of the days since the last price. It is `confirmed` when it
-    also leads away from the level of the last week: else it is the way back from a price that should not have
-    been accepted.
+    score_r: the move less the national move of the last closed day, or the move itself where that is
+    smaller: a price that stands still is no outlier, whatever the country did the day before. After a week
+    without a change it is the distance to the usual gap where that is smaller: the price has caught up.
+    A move grows with the root of the days since the last price. It is `confirmed` when it also leads away
+    from the level of the last week: else it is the way back from a price that should not have been accepted.
+    score_g: the gap to the national level less the usual gap; 0 for a move towards it, and for no move. When
+    the last accepted price already exceeds the limit, its level was released, and only what the move adds
+    counts.
     """
     expected = np.where(np.isfinite(of["national_move"]), of["national_move"], 0.0)
-    residual = (move - expected) / np.sqrt(age)
-    score_r = np.abs(residual) / (of["residual_scale"] + FLOOR_RESIDUAL)
     away = log - of["level_7"]
     led_away = (np.sign(away) == np.sign(move)) & (np.abs(away) >= thresholds.confirmation * np.abs(move))
-    score_g = np.abs(log - of["national_level"] - of["gap_median"]) / (of["gap_scale"] + FLOOR_GAP)
+    gap = log - of["national_level"] - of["gap_median"]
+    residual = np.fmin(np.abs(move - expected), np.abs(move))
+    stood_still = day - of["change_day"] > LEVEL_DAYS
+    residual = np.where(stood_still, np.fmin(residual, np.abs(gap)), residual) / np.sqrt(age)
+    score_r = residual / (of["residual_scale"] + FLOOR_RESIDUAL)
+    gap_scale = of["gap_scale"] + FLOOR_GAP
+    before = np.abs(gap - move)
+    known_level = before > thresholds.geographic * gap_scale
+    widened = np.maximum(np.abs(gap) - np.where(known_level, before, 0.0), 0.0)
+    score_g = np.where(np.abs(gap) <= before, 0.0 * gap, widened) / gap_scale
     return {
         "score_r": np.where(judged, score_r, np.nan),
         "confirmed": judged & (led_away | ~np.isfinite(away)),

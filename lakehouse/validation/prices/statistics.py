@@ -1,17 +1,22 @@
 """Statistics of every series of a panel as a verdict on one market day may read them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from lakehouse.validation import Flags
 from lakehouse.validation.prices.closings import ClosingPanel
 from lakehouse.validation.prices.source_votes import Votes, votes
 from lakehouse.validation.prices.thresholds import Thresholds
-from lakehouse.validation.windows import Floats, count, deviation, mean, median, ordered, quantile
+from lakehouse.validation.windows import Floats, count, deviation, mean, median, median_of, ordered, quantile
 
 WINDOW_DAYS = 60
 GEOGRAPHIC_DAYS = 90
 SCALE_DAYS = 180
 LEVEL_DAYS = 7
 AVERAGE_DAYS = 28
+# How many steps of its own weigh as much as the usual step of its peers.
+PRIOR_STEPS = 3
 # Mean |x| to standard deviation under normality, 1.2533.
 ROBUST = 1.25
 NUMBERS = (
@@ -66,7 +71,11 @@ def statistics(panel: ClosingPanel, day: int, thresholds: Thresholds) -> tuple[S
         source = votes(panel, day, thresholds.source_pairs, thresholds.source_age_days)
         if rows:
             own = _own(panel, day, rows)
-            values = {**own, **_scales(panel, day, rows), **_peers(panel, day, rows, thresholds)}
+            values = {
+                **own,
+                **_scales(panel, day, rows, thresholds.step_share),
+                **_peers(panel, day, rows, thresholds),
+            }
         else:
             values = _nothing(panel.width)
         values |= {"source_log": source.expected_log, "source_pairs": source.pairs}
@@ -106,16 +115,35 @@ def _own(panel: ClosingPanel, day: int, rows: int) -> Statistics:
     }
 
 
-def _scales(panel: ClosingPanel, day: int, rows: int) -> Statistics:
+def _scales(panel: ClosingPanel, day: int, rows: int, share: float) -> Statistics:
     start = panel.since(day - SCALE_DAYS, rows)
     gap = panel.grid("gap", start, rows)
+    own = np.abs(panel.grid("own_move", start, rows))
+    residual = np.abs(panel.grid("residual", start, rows))
+    steps = own > 0
     usual = median(panel.grid("gap", panel.since(day - GEOGRAPHIC_DAYS, rows), rows))
     return {
-        "own_scale": mean(np.abs(panel.grid("own_move", start, rows))),
-        "residual_scale": ROBUST * mean(np.abs(panel.grid("residual", start, rows))),
+        "own_scale": _scale(own, steps, panel.level, share),
+        "residual_scale": ROBUST * _scale(residual, steps, panel.level, share),
         "gap_median": usual,
         "gap_scale": ROBUST * mean(np.abs(gap - usual)),
     }
+
+
+def _scale(sizes: Floats, steps: Flags, level: Sequence[str], share: float) -> Floats:
+    """Mean size down each column; at least `share` of the usual size where the price changed (`steps`).
+
+    A price that stands still for weeks averages zeros, so that every step would be an outlier. The usual size
+    of a column is a mean over its steps and PRIOR_STEPS of its level: the median column's mean.
+    """
+    happened = np.where(steps, sizes, np.nan)
+    number, own = count(happened), mean(happened)
+    prior = np.full(len(own), np.nan)
+    for name in sorted(set(level)):
+        same = np.flatnonzero(np.array(level) == name)
+        prior[same] = median_of(own[same], 1)
+    usual = (np.nan_to_num(own) * number + prior * PRIOR_STEPS) / (number + PRIOR_STEPS)
+    return np.asarray(np.fmax(mean(sizes), share * usual))
 
 
 def _peers(panel: ClosingPanel, day: int, rows: int, thresholds: Thresholds) -> Statistics:

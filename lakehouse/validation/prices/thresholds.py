@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 # Changes with any formula of statistics, scores or isolation_forest.
-FORMULAS = "prices-1"
+FORMULAS = "prices-2"
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Thresholds:
     residual: float
     geographic: float
     confirmation: float
+    step_share: float
     soft: float
     unit_tolerance: float
     national_gap: float
@@ -36,6 +37,11 @@ class Thresholds:
     source_age_days: int
     shock_share: float
     shock_part: float
+    shock_days: int
+    thin_coverage: float
+    thin_heaping: float
+    thin_limit: float
+    level_days: int
 
     @classmethod
     def of(cls, knobs: Mapping[str, Any]) -> "Thresholds":

@@ -116,6 +116,79 @@ def test_score_g_is_the_gap_less_the_usual_gap():
     assert np.isnan(alone["score_g"]) and alone["cause"] == "no_peer"
 
 
+def test_unchanged_price_is_no_outlier_whatever_the_country_did():
+    assert verdict_on(100.0, national_move=0.4)["score_r"] == 0
+    far = {"national_level": np.log(160.0), "gap_median": 0.0}
+    assert verdict_on(100.0, **far)["score_g"] == 0
+    assert verdict_on(104.0, **far)["score_g"] == 0  # towards its usual gap
+    assert verdict_on(96.0, national_level=np.log(103.0))["score_g"] > 0
+
+
+def test_move_with_the_country_or_without_it_counts_by_the_smaller():
+    assert verdict_on(100 * np.exp(0.10), national_move=-0.3)["score_r"] == pytest.approx(0.10 / 0.0225)
+    assert verdict_on(100 * np.exp(0.10), national_move=0.08)["score_r"] == pytest.approx(0.02 / 0.0225)
+
+
+def test_price_that_stood_still_for_a_week_may_catch_up_with_the_others():
+    others = {"national_level": np.log(129.0)}
+    assert verdict_on(130.0, change_day=2.0, **others)["score_r"] == pytest.approx(np.log(130 / 129) / 0.0225)
+    assert verdict_on(130.0, change_day=3.0, **others)["score_r"] > 8
+    assert verdict_on(130.0, change_day=2.0)["score_r"] > 8  # nobody else moved
+    assert verdict_on(130.0, change_day=2.0, national_level=np.nan)["score_r"] > 8
+
+
+def test_level_that_was_released_counts_only_by_what_a_move_adds():
+    # The last accepted price lies 0.26 from the usual gap; the limit is 5.5 * 0.04 = 0.22.
+    released = {"last_log": np.log(130.0), "level_7": np.log(130.0)}
+    assert verdict_on(131.0, **released)["score_g"] == pytest.approx(np.log(131 / 130) / 0.04)
+    assert verdict_on(180.0, **released)["score_g"] > 5.5
+    below = {"last_log": np.log(120.0)}
+    assert verdict_on(131.0, **below)["score_g"] == pytest.approx(np.log(1.31) / 0.04)
+
+
+def test_scale_of_a_standing_price_is_that_of_its_steps():
+    """Of 60 days two bring a step; the others' steps weigh as three of its own."""
+    steps = {"11": (20, 40), "12": (15, 30, 45), "13": (), "14": (10,), "15": (50,)}
+    prices = dict.fromkeys(steps, 30_000.0)
+    rows = []
+    for day in range(60):
+        prices |= {code: prices[code] * 1.1 for code, days in steps.items() if day in days}
+        rows += [row(day, code, price) for code, price in prices.items()]
+    validator = PriceValidator(knobs())
+    validator.load(table(rows))
+    panel = validator.panels["bawang-merah", "retail"]
+    of, _ = statistics(panel, (START - START.fromordinal(719163)).days + 60, validator.thresholds)
+    usual = 0.4 * np.log(1.1)
+    for code in ("11", "13"):
+        at = panel.series["market", f"PROV-{code}", code]
+        assert of["own_scale"][at] == pytest.approx(usual)
+    # Prices that move every day have the mean of all moves, as before.
+    validator = PriceValidator(knobs())
+    validator.load(table([row(day, "11", 30_000.0 * 1.01 ** (day % 2)) for day in range(60)]))
+    panel = validator.panels["bawang-merah", "retail"]
+    of, _ = statistics(panel, (START - START.fromordinal(719163)).days + 60, validator.thresholds)
+    assert of["own_scale"][0] == pytest.approx(np.log(1.01))
+
+
+def test_step_after_weeks_is_accepted_and_a_gross_error_refused():
+    def board(day: int, nth: int) -> float:
+        return 30_000.0 + 1_500.0 * (((day + 3 * nth) // 20) % 3)
+
+    rows = [
+        row(day, "32", board(day, nth), nth, market_id=f"PASAR-{nth:03}", level="market")
+        for day in range(150)
+        for nth in range(8)
+    ]
+    validator = PriceValidator(knobs())
+    judgement, _ = judge(validator, rows)
+    assert set(judgement.verdicts["outcome"].to_pylist()) == {"silver"}
+    wrong = [
+        row(150, "32", board(149, nth) * factor, nth, market_id=f"PASAR-{nth:03}", level="market")
+        for nth, factor in enumerate((10.0, 0.1, 2.0, 0.5))
+    ]
+    assert set(judge(validator, wrong)[0].verdicts["outcome"].to_pylist()) == {"quarantine"}
+
+
 @pytest.mark.parametrize(
     ("price", "power"),
     [(1000.0, 1), (10.05, -1), (0.1, -3), (100_000.0, 3), (1.0, -2), (130.0, 0), (1060.0, 0), (2_000.0, 0)],
@@ -187,6 +260,8 @@ def test_forest_score_is_that_of_scikit_learn():
     assert isolation_forest.score(sample) == pytest.approx(
         -isolation_forest.fitted().score_samples(sample), abs=1e-12
     )
+    lone = [isolation_forest.score(sample[nth : nth + 1])[0] for nth in range(len(sample))]
+    assert lone == isolation_forest.score(sample).tolist()  # a cut changes not even the last digit
     assert np.isnan(verdict_on(106.5)["forest_score"])  # the calibrated policy does not use the forest
     strange, usual = verdict_on(200.0, ai=True), verdict_on(100.5, ai=True)
     assert strange["forest_score"] > usual["forest_score"] and strange["ai_flag"] and not usual["ai_flag"]

@@ -34,5 +34,5 @@ def test_day_is_thin_with_few_reports_or_many_round_prices(day: str, thin: bool)
     if day == "round_prices":
         idr[35, 0, :6] = 12_500.0
     days = [date(2024, 1, 1) + timedelta(nth) for nth in range(40)]
-    found = thin_days(Prices(idr, days, ["beras-medium"], ["32"] * 20))
-    assert found[35] == thin and found.sum() == thin
+    flags = thin_days(Prices(idr, days, ["beras-medium"], ["32"] * 20))
+    assert flags[35] == thin and flags.sum() == thin
