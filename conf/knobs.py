@@ -2,15 +2,27 @@
 
 from datetime import time
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
+
+LARGEST_PORT = 65535
+PortNumber = Annotated[int, Field(ge=1, le=LARGEST_PORT)]
+
+
+def _servers(text: str) -> str:
+    """The text itself. Raises ValueError unless it is host:port[,host:port]."""
+    for server in text.split(","):
+        host, _, port = server.rpartition(":")
+        if not host or not port.isdecimal() or not 1 <= int(port) <= LARGEST_PORT:
+            raise ValueError(f"must be host:port[,host:port], with ports from 1 to {LARGEST_PORT}")
+    return text
 
 
 class KafkaKnobs(BaseModel):
-    bootstrap: str
+    bootstrap: Annotated[str, AfterValidator(_servers)]
     embedded: bool
-    controller_port: int
+    controller_port: PortNumber
     replication_factor: int = Field(ge=1)
     partitions: int = Field(ge=1)
     retention_hours: int
@@ -22,7 +34,7 @@ class KafkaKnobs(BaseModel):
 
 class ApiKnobs(BaseModel):
     host: str
-    port: int
+    port: PortNumber
     allow_remote: bool
     cors_origins: list[str]
     max_connections: int = Field(ge=1)
@@ -41,7 +53,7 @@ class ApiKnobs(BaseModel):
 
 class MqttKnobs(BaseModel):
     host: str
-    port: int
+    port: PortNumber
     max_connections: int = Field(ge=1)
     idle_seconds: float = Field(gt=0)
     unacknowledged_bytes: int = Field(ge=131072)

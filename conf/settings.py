@@ -7,14 +7,16 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     YamlConfigSettingsSource,
 )
 
+from conf.knob_faults import sentences
 from conf.knobs import (
     AlertKnobs,
     AnomalyKnobs,
@@ -25,6 +27,7 @@ from conf.knobs import (
     LakeKnobs,
     LandingKnobs,
     MqttKnobs,
+    PortNumber,
     StreamKnobs,
     TrainingKnobs,
     ValidationKnobs,
@@ -87,7 +90,7 @@ class Settings(BaseSettings):
     training: TrainingKnobs
     cv: CvKnobs
     # Common names of variables, accepted besides their LUMBUNG_ spelling.
-    api_port_short: int | None = Field(
+    api_port_short: PortNumber | None = Field(
         default=None, validation_alias="API_PORT", description="the same as LUMBUNG_API__PORT"
     )
     log_level_short: str | None = Field(
@@ -198,15 +201,14 @@ class Settings(BaseSettings):
         return self.http_endpoint or f"http://127.0.0.1:{self.api.port}/ingest"
 
 
-def variable_of(knob: str) -> str:
-    """The environment variable of a knob: kafka.bootstrap -> LUMBUNG_KAFKA__BOOTSTRAP."""
-    return f"LUMBUNG_{knob.replace('.', '__').upper()}"
-
-
 @cache
 def settings() -> Settings:
-    """The settings of this process, read once."""
-    return Settings()  # type: ignore[call-arg]  # the fields come from YAML and the environment
+    """The settings of this process, read once. Exit 2 with a sentence per value that cannot be used."""
+    try:
+        return Settings()  # type: ignore[call-arg]  # the fields come from YAML and the environment
+    except (ValidationError, SettingsError) as error:
+        print("\n".join(sentences(error)), file=sys.stderr)
+        raise SystemExit(ExitCode.USAGE) from None
 
 
 def secrets() -> Secrets:

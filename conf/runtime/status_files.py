@@ -34,7 +34,7 @@ def read_json(file: Path) -> Any:
     """The document; None when the file does not exist. Raises ValueError naming a file that is no JSON."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
         raise ValueError(f"{file} is not readable as JSON: {error}") from None

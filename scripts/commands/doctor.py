@@ -25,7 +25,7 @@ from lakehouse.reference import check_lists
 from lakehouse.reference_files import ReferenceListError, own_files
 from lakehouse.reference_files import own_folder as own_lists
 from scripts.console import AsJson, emit, new_app
-from scripts.stack import jars, ports, readiness, supervision
+from scripts.stack import jars, ports, readiness, secrets_file, supervision
 from scripts.stack.services import service_names
 from streaming_jobs.repair import startup_checks
 from streaming_jobs.repair.startup_checks import Finding
@@ -63,6 +63,7 @@ def findings(deep: bool = False) -> list[Finding]:
         _python,
         _java,
         _memory,
+        _home,
         _disk,
         _jars,
         _secrets,
@@ -103,8 +104,15 @@ def _memory() -> Iterator[Finding]:
     yield Finding("memory", total >= MEMORY_MIN_GB, detail, remedy)
 
 
+def _home() -> Iterator[Finding]:
+    fault = secrets_file.home_fault()
+    yield Finding("home", fault is None, fault or f"{settings().home}", secrets_file.HOME_REMEDY)
+
+
 def _disk() -> Iterator[Finding]:
-    free = psutil.disk_usage(str(settings().home)).free / 2**30
+    home = settings().home
+    folder = next(folder for folder in (home, *home.parents) if folder.is_dir())
+    free = psutil.disk_usage(str(folder)).free / 2**30
     detail = f"{free:.1f} GB free below {settings().home}"
     yield Finding("disk", free >= DISK_MIN_GB, detail, "make room, or move LUMBUNG_HOME")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import psutil
 
-from conf.settings import settings, variable_of
+from conf.knob_faults import variable_of
+from conf.settings import settings
 from lakehouse.io.kafka import is_open
 from scripts.stack import supervision
 

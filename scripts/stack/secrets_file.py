@@ -4,12 +4,26 @@ import fcntl
 import os
 import secrets as random
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 
 ROLES = ("DEVICE", "OPERATOR", "CENTRAL", "ADMIN", "USER")
+HOME_REMEDY = "choose another folder for LUMBUNG_HOME"
+
+
+def home_fault() -> str | None:
+    """Why nothing can be written below LUMBUNG_HOME; None when it can."""
+    home = settings().home
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            return None
+    except OSError as error:
+        return f"LUMBUNG_HOME {home} cannot be written ({error.strerror})"
 
 
 def random_secrets() -> dict[str, str]:
@@ -55,7 +69,10 @@ def write(file: Path) -> bool:
 
 
 def main() -> None:
-    """Create what is missing. Idempotent."""
+    """Create what is missing. Idempotent. Exits 3 when LUMBUNG_HOME cannot be written."""
+    if fault := home_fault():
+        print(f"{fault}\n  remedy: {HOME_REMEDY}", file=sys.stderr)
+        raise SystemExit(ExitCode.MISSING)
     here = settings()
     for folder in (here.home, here.state_dir, here.log_dir, here.landing_dir, here.run_dir):
         folder.mkdir(parents=True, exist_ok=True)
