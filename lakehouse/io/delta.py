@@ -195,9 +195,31 @@ def inputs_fingerprint(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 2
 
 
+def _rows_for(table: DeltaTable, rows: pa.Table, contract: Contract) -> pa.Table:
+    """The rows as the stored table takes them: null in columns that the contract no longer names."""
+    written = shaped(rows, contract)
+    for column in pa.schema(table.schema().to_arrow()):
+        if column.name not in contract.column_names:
+            written = written.append_column(column.name, pa.nulls(written.num_rows, column.type))
+    return written
+
+
 def shaped(rows: pa.Table, contract: Contract) -> pa.Table:
     """The contract's columns in its order and types. Raises KeyError when one is missing."""
     return rows.select(contract.column_names).cast(arrow_schema(contract))
+
+
+def read_rows(table: str) -> pa.Table:
+    """All rows in the contract's columns, order and types, whatever an earlier version created.
+
+    A column that the stored table lacks is null; one that the contract does not name is left out.
+    """
+    contract = contracts()[table]
+    schema = arrow_schema(contract)
+    stored = open_table(table)
+    known = [column.name for column in stored.schema().fields if column.name in schema.names]
+    rows = stored.to_pyarrow_table(columns=known)
+    return pa.concat_tables([schema.empty_table(), rows], promote_options="permissive").cast(schema)
 
 
 def compact(table: str) -> dict[str, Any]:
@@ -223,9 +245,10 @@ def _write(table: str, rows: pa.Table, tag: str, upto: datetime | None, **option
     transactions = (
         [Transaction(HIGH_WATER_MARK, (upto - EPOCH) // timedelta(microseconds=1))] if upto else None
     )
+    existing = cached_table(table)
     write_deltalake(
-        cached_table(table),
-        shaped(rows, contract),
+        existing,
+        _rows_for(existing, rows, contract),
         partition_by=list(contract.partition_by) or None,
         commit_properties=CommitProperties(custom_metadata={"lumbung": tag}, app_transactions=transactions),
         **options,
@@ -240,7 +263,7 @@ def _write_once(table: str, rows: pa.Table, made_from: str, **options: Any) -> b
         return False
     write_deltalake(
         existing,
-        shaped(rows, contract),
+        _rows_for(existing, rows, contract),
         partition_by=list(contract.partition_by) or None,
         commit_properties=CommitProperties(
             custom_metadata={"lumbung": json.dumps({"made_from": made_from})},

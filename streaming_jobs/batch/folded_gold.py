@@ -7,7 +7,7 @@ import pyarrow as pa
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract
 from lakehouse.io import checkpoint
-from lakehouse.io.delta import BatchTag, open_table, replace_rows, shaped, tags_of
+from lakehouse.io.delta import BatchTag, open_table, read_rows, replace_rows, shaped, tags_of
 from lakehouse.io.query import run_sql, sql_of
 from lakehouse.paths import view_name
 from streaming_jobs.flows import folded
@@ -49,10 +49,7 @@ class FoldedGold:
 
     def __init__(self) -> None:
         self._contracts = folded()
-        self._current = {
-            contract.table: open_table(contract.table).to_pyarrow_table().cast(arrow_schema(contract))
-            for contract in self._contracts
-        }
+        self._current = {contract.table: read_rows(contract.table) for contract in self._contracts}
 
     @staticmethod
     def wanted_columns(silver: str) -> set[str]:

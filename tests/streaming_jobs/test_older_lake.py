@@ -1,0 +1,53 @@
+"""A lake that an earlier version wrote: other columns, in another order. It is read and written by name."""
+
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.delta import create_tables, high_water_mark, open_table, read_rows
+from scripts.commands.gold_differences import differences_now
+from streaming_jobs.batch.folded_gold import fold_again
+from streaming_jobs.gold.runner import make_jobs
+from tests.streaming_jobs.conftest import Stream, price, reading
+from tests.streaming_jobs.test_reviews import ABSURD, balance_counts, decide, quarantined_rows
+from tests.support.older_lake import REMOVED, make_older
+
+LACKING = {
+    "gold.live_prices": {"status"},
+    "gold.sensors_live": {"event_id"},
+    "gold.silent_series": {"provisional"},
+    "silver.prices": {"provider"},
+}
+
+
+def test_stream_and_background_jobs_continue_with_an_older_lake(stream: Stream):
+    high = quarantined_rows(stream, price("first"), price("high", ABSURD))["high"]
+    stream.send(reading("r-1", temperature_c=27.5, crowd_count=3), kind="sensor")
+    stream.run()
+    for job in make_jobs():
+        job.refresh()
+    make_older(LACKING)
+    create_tables()
+    fold_again()
+    stream.send(price("second", 11600), price("bad", -5))
+    stream.send(reading("r-2", temperature_c=28.0), kind="sensor")
+    stream.send(decide(high, "release"), kind="decision")
+    stream.run()
+    for job in make_jobs():
+        job.refresh()
+    assert set(stream.silver()) == {"first", "second", "high"}
+    assert [row["event_id"] for row in stream.rows("gold.reviews")] == ["high"]
+    assert {row["metric"]: row["event_id"] for row in stream.rows("gold.sensors_live")}["temperature_c"] == "r-2"
+    assert differences_now() == []
+    assert sum(counts[0] for counts in balance_counts(stream).values()) == stream.sent
+    assert high_water_mark("gold.silent_series") == max(r["ingested_at"] for r in stream.rows("gold.balance"))
+    assert stream.refusal() == ""
+
+
+def test_rows_have_the_contracts_columns_whatever_is_stored(stream: Stream):
+    stream.send(price("first"))
+    stream.run()
+    before = read_rows("gold.live_prices")
+    make_older(LACKING)
+    assert REMOVED in [field.name for field in open_table("gold.live_prices").schema().fields]
+    rows = read_rows("gold.live_prices")
+    assert rows.column_names == contracts()["gold.live_prices"].column_names
+    assert rows["status"].to_pylist() == [None]
+    assert rows.drop(["status"]).equals(before.drop(["status"]))
