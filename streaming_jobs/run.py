@@ -175,7 +175,7 @@ def main(once: bool = False) -> int:
     create_tables()
     drop_damaged_ids()
     for table in fold_again():
-        log.warning("%s lacked the last batch: folded again from silver", table)
+        log.warning("%s lacked the last batch or a column: folded again from silver", table)
     shutil.rmtree(settings().home / "spark", ignore_errors=True)
     log.info("starting Spark")
     spark = session()

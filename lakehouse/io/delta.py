@@ -128,6 +128,16 @@ def tags_of(table: str, limit: int = LOOK_BACK_COMMITS) -> list[dict[str, Any]]:
     return tags
 
 
+def has_new_columns(table: str) -> bool:
+    """Whether columns were added after the newest commit with a batch tag: its rows are null there."""
+    for commit in open_table(table).history(LOOK_BACK_COMMITS):
+        if commit["operation"] == "ADD COLUMN":
+            return True
+        if tag_of_commit(commit):
+            return False
+    return False
+
+
 def tag_of_commit(commit: dict[str, Any]) -> dict[str, Any] | None:
     """The tag of an entry of a table's history, written by Spark or delta-rs; None without one."""
     text = commit.get("userMetadata") or commit.get("lumbung")

@@ -7,7 +7,7 @@ import pyarrow as pa
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract
 from lakehouse.io import checkpoint
-from lakehouse.io.delta import BatchTag, open_table, read_rows, replace_rows, shaped, tags_of
+from lakehouse.io.delta import BatchTag, has_new_columns, open_table, read_rows, replace_rows, shaped, tags_of
 from lakehouse.io.query import run_sql, sql_of
 from lakehouse.paths import view_name
 from streaming_jobs.flows import folded
@@ -25,7 +25,10 @@ def fold(contract: Contract, current: pa.Table, rows: pa.Table) -> pa.Table:
 
 
 def fold_again() -> list[str]:
-    """Fold tables without the newest finished batch of silver again from all of it; returns their names."""
+    """Fold tables without the newest finished batch of silver again from all of it; returns their names.
+
+    Also those that have gained a column since.
+    """
     under_way = checkpoint.planned_batches()[-1:] if checkpoint.batch_under_way() else []
     again = []
     for contract in folded():
@@ -33,7 +36,7 @@ def fold_again() -> list[str]:
         batches = [(tag["stream"], tag["batch"]) for tag in tags_of(source) if "stream" in tag]
         finished = [batch for batch in batches if [batch[1]] != under_way]  # the other will run again
         own = [(tag.get("stream"), tag.get("batch")) for tag in tags_of(contract.table)]
-        if finished and finished[0] not in own:
+        if finished and (finished[0] not in own or has_new_columns(contract.table)):
             opened = open_table(source)
             wanted = FoldedGold.wanted_columns(source) | {"_warnings"}
             columns = [field.name for field in opened.schema().fields if field.name in wanted]
