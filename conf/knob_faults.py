@@ -1,6 +1,5 @@
 """A value that no knob can have, in a sentence that names its variable or its place in conf/lumbung.yml."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,16 +26,16 @@ def variable_of(knob: str) -> str:
     return f"LUMBUNG_{knob.replace('.', '__').upper()}"
 
 
-def sentences(error: ValidationError | SettingsError) -> list[str]:
-    """A sentence per value that cannot be used."""
+def sentences(error: ValidationError | SettingsError, environment: Mapping[str, str]) -> list[str]:
+    """A sentence per value that cannot be used. `environment`: variables and their values."""
     if isinstance(error, ValidationError):
-        return [_sentence(fault) for fault in error.errors()]
+        return [_sentence(fault, environment) for fault in error.errors()]
     section = str(error).partition('"')[2].partition('"')[0]
-    variables = [name for name in os.environ if name.upper().startswith(variable_of(section))]
+    variables = [name for name in environment if name.upper().startswith(variable_of(section))]
     return [f"{', '.join(variables)}: not readable; a list or a mapping is written as JSON"]
 
 
-def _sentence(fault: Mapping[str, Any]) -> str:
+def _sentence(fault: Mapping[str, Any], environment: Mapping[str, str]) -> str:
     knob = ".".join(map(str, fault["loc"]))
     variable = knob if knob.isupper() else variable_of(knob)
     needed = NEEDED.get(fault["type"])
@@ -45,5 +44,5 @@ def _sentence(fault: Mapping[str, Any]) -> str:
         if needed
         else fault["msg"].removeprefix("Value error, ")
     )
-    place = variable if variable in os.environ else f"{knob} in conf/lumbung.yml"
+    place = variable if variable in environment else f"{knob} in conf/lumbung.yml"
     return f"{place} is {fault['input']!r}: {text}"

@@ -207,7 +207,7 @@ def settings() -> Settings:
     try:
         return Settings()  # type: ignore[call-arg]  # the fields come from YAML and the environment
     except (ValidationError, SettingsError) as error:
-        print("\n".join(sentences(error)), file=sys.stderr)
+        print("\n".join(sentences(error, os.environ)), file=sys.stderr)
         raise SystemExit(ExitCode.USAGE) from None
 
 

@@ -1,9 +1,11 @@
 """`up` and `down`: start the whole stack of one LUMBUNG_HOME in order, and stop it completely."""
 
 import fcntl
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
@@ -14,6 +16,7 @@ from scripts.stack import ports, readiness, secrets_file, supervision
 from scripts.stack.patience import Patience, service_signs
 from scripts.stack.services import BY_NAME, service_names
 
+WAIT_SECONDS = 0.2  # between two attempts to get a lock
 ENDED = ("BACKOFF", "FATAL", "EXITED")  # supervisor's names of states
 
 
@@ -33,12 +36,40 @@ class PortHeld(StackError):
 
 
 @contextmanager
-def exclusive() -> Iterator[None]:
-    """Allow one `up` or `down` per home at a time; the second waits."""
+def _holding(name: str, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold run/`name`.lock of this home. Who waits for it prints which process has it."""
     settings().run_dir.mkdir(parents=True, exist_ok=True)
-    with (settings().run_dir / "up.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (settings().run_dir / f"{name}.lock").open("a+") as lock:
+        holder = None
+        while not _is_ours(lock):
+            lock.seek(0)
+            text = lock.read()
+            if text != holder:
+                holder = text
+                console.print(
+                    f"  another ./run.sh {holder or name} is under way; waiting for it", markup=False
+                )
+            while_waiting()
+            time.sleep(WAIT_SECONDS)
+        lock.truncate(0)
+        lock.write(f"{name} (pid {os.getpid()})")
+        lock.flush()
         yield
+
+
+def _is_ours(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _end_for_down() -> None:
+    """Raises StackError while a `down` waits: it ends an `up` that is under way."""
+    with (settings().run_dir / "down.lock").open("a+") as lock:
+        if not _is_ours(lock):
+            raise StackError("ended, because ./run.sh down stops the stack", ExitCode.NOT_RUNNING)
 
 
 def up() -> None:
@@ -46,7 +77,9 @@ def up() -> None:
     if equal := ports.equal_ports():
         raise StackError("; ".join(equal), ExitCode.USAGE)
     secrets_file.main()
-    with exclusive(), Steps() as steps:
+    with _holding("down"):
+        pass  # a `down` that began before ends first; a later one ends this `up`
+    with _holding("up", _end_for_down), Steps() as steps:
         is_new = _start_daemon()
         try:
             _start(["broker"] if settings().kafka.embedded else [], steps)
@@ -62,6 +95,8 @@ def _start_daemon() -> bool:
     """Start supervisord, on free ports, after ending what a killed one left running; False when it runs."""
     try:
         supervision.rpc()
+        if changed := ports.changes():
+            raise StackError("; ".join(changed), ExitCode.REFUSED)
         return False
     except supervision.NotRunning:
         pass
@@ -73,6 +108,7 @@ def _start_daemon() -> bool:
         raise StackError("; ".join(faults), ExitCode.MISSING)
     try:
         supervision.start_daemon()
+        ports.note()
     except RuntimeError as error:
         raise StackError(str(error), ExitCode.FAILED) from None
     return True
@@ -89,6 +125,7 @@ def _start(names: list[str], steps: Steps) -> None:
     stalled_seconds = max((BY_NAME[name].stalled_seconds for name in names), default=0.0)
     patience = Patience(stalled_seconds)
     while waiting:
+        _end_for_down()
         now = supervision.processes()
         for name in list(waiting):
             _check_ports(name, now[name]["pid"])
@@ -140,8 +177,11 @@ def tail(name: str, lines: int) -> list[str]:
 
 
 def down() -> list[int]:
-    """Stop everything within 15 s: first what uses Kafka, then Kafka. Returns pids that had to be killed."""
-    with exclusive():
+    """Stop everything within 15 s: first what uses Kafka, then Kafka. Returns pids that had to be killed.
+
+    An `up` that is under way is ended.
+    """
+    with _holding("down"), _holding("up"):
         return _stop_everything()
 
 
@@ -158,6 +198,7 @@ def _stop_everything() -> list[int]:
         _wait_for_shutdown(2)
         killed = supervision.kill_members(1)
     supervision.forget_socket()
+    ports.forget()
     return killed
 
 

@@ -3,11 +3,13 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from conf.knob_faults import variable_of
+from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
 from lakehouse.io.kafka import is_open
 from scripts.stack import supervision
@@ -43,6 +45,31 @@ def wanted() -> list[Port]:
             Port("Kafka controller", "broker", host, here.kafka.controller_port, "kafka.controller_port"),
         ]
     return ports
+
+
+def _record() -> Path:
+    return settings().run_dir / "ports.json"
+
+
+def note() -> None:
+    """Note the ports with which this stack is started."""
+    write_json(_record(), {port.knob: port.number for port in wanted()})
+
+
+def forget() -> None:
+    """Remove the note of a stack that is down."""
+    _record().unlink(missing_ok=True)
+
+
+def changes() -> list[str]:
+    """A sentence per port whose knob has changed since the running stack was started."""
+    noted = read_json(_record()) or {}
+    return [
+        f"this stack runs with port {noted[port.knob]} for {port.use}, but {port.knob} is now {port.number}: "
+        f"run ./run.sh down first, or set {variable_of(port.knob)} as before"
+        for port in wanted()
+        if noted.get(port.knob, port.number) != port.number
+    ]
 
 
 def equal_ports() -> list[str]:
