@@ -101,6 +101,7 @@ def write_history(root: str, months: int, rows_a_month: int, seed: int = 1) -> i
             ),
             "commodity": pa.array(np.array([commodity.id for commodity in products])[commodity_index]),
             "channel": pa.repeat("retail", rows_a_month),
+            "provider": pa.repeat("market", rows_a_month),
             "price_idr": pa.array(draw.uniform(10_000, 60_000, rows_a_month).round()),
             "unit": pa.array(np.array([commodity.unit for commodity in products])[commodity_index]),
             "event_time": event_times,

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
+import pyarrow.compute as pc
 
 from conf.settings import settings
 from lakehouse.event import parse_time
@@ -72,30 +73,49 @@ def filters_of(path: str, parameters: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class TimeRange:
-    """[start, end) in UTC; `end` None is open."""
+    """[start, end) in UTC; `end` None is open.
+
+    `first_day` and `end_day`: of an end that is a market day, which begins at another time in each time zone.
+    """
 
     start: datetime
     end: datetime | None
+    first_day: date | None = None
+    end_day: date | None = None
 
     def __str__(self) -> str:
         """The key under which a response is cached."""
-        return f"{self.start}/{self.end}"
+        return f"{self.start}/{self.end}/{self.first_day}/{self.end_day}"
+
+    def of_prices(self) -> pc.Expression:
+        """The rows of a table with `event_time` and `market_date`: days by the date, times by the time."""
+        if self.first_day is not None:
+            condition = pc.field("market_date") >= self.first_day
+        else:
+            condition = pc.field("event_time") >= self.start
+        if self.end_day is not None:
+            condition &= pc.field("market_date") < self.end_day
+        elif self.end is not None:
+            condition &= pc.field("event_time") < self.end
+        return condition
 
     def as_meta(self) -> dict[str, str | None]:
         """The range as `meta.range` shows it."""
         return {"from": utc_text(self.start), "to": utc_text(self.end) if self.end else None}
 
 
-def parse_bound(text: str, name: str, zone: str) -> datetime:
-    """A time with offset, or a date as midnight in `zone`; in UTC. Raises Problem 422."""
+def parse_bound(text: str, name: str, zone: str) -> tuple[datetime, date | None]:
+    """(a time with offset, or a date as midnight in `zone`, in UTC; the date). Raises Problem 422."""
+    day: date | None = None
     bound: datetime | None = None
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            bound = datetime.combine(date.fromisoformat(text), datetime.min.time(), ZoneInfo(zone))
+            day = min(max(date.fromisoformat(text), EARLIEST.date()), LATEST.date())
+            bound = datetime.combine(day, datetime.min.time(), ZoneInfo(zone))
         else:
             bound = parse_time(text.replace(" ", "+"))  # a + that was not escaped arrives as a space
         if bound is not None:
-            return min(max(bound, EARLIEST), LATEST).astimezone(UTC)
+            return min(max(bound, EARLIEST), LATEST).astimezone(UTC), day
     except (ValueError, OverflowError):
         pass  # refused below, like any other text that is not a time
     raise invalid(
@@ -103,11 +123,10 @@ def parse_bound(text: str, name: str, zone: str) -> datetime:
     )
 
 
-def end_of_day(newest: date, zone: str) -> datetime:
-    """The midnight (UTC) that ends a local day, or the local day of a time."""
+def day_after(newest: date, zone: str) -> date:
+    """The day that follows a local day, or the local day of a time."""
     day = newest.astimezone(ZoneInfo(zone)).date() if isinstance(newest, datetime) else newest
-    midnight = datetime.combine(min(day, LATEST.date()), datetime.min.time(), ZoneInfo(zone))
-    return (midnight + timedelta(days=1)).astimezone(UTC)
+    return min(day, LATEST.date()) + timedelta(days=1)
 
 
 def time_range(
@@ -118,10 +137,14 @@ def time_range(
     Without both, the 30 days that end with `newest`, the newest day or time of the table: its data may end
     years before today. An empty table has no `newest`; then they end with today.
     """
-    until = parse_bound(end, "to", zone) if end else None
     if not start and not end:
-        until = end_of_day(newest or datetime.now(UTC), zone)
-    since = parse_bound(start, "from", zone) if start else (until or LATEST) - DEFAULT_RANGE
+        end = day_after(newest or datetime.now(UTC), zone).isoformat()
+    until, end_day = parse_bound(end, "to", zone) if end else (None, None)
+    if start:
+        since, first_day = parse_bound(start, "from", zone)
+    else:
+        since = (until or LATEST) - DEFAULT_RANGE
+        first_day = end_day - DEFAULT_RANGE if end_day else None
     if until is not None and since >= until:
         raise invalid("/from", "range_order", "from is not before to")
-    return TimeRange(since, until)
+    return TimeRange(since, until, first_day, end_day)

@@ -1,6 +1,6 @@
 """Where the data of a response come from: table versions, rules in force, simulated data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -50,16 +50,18 @@ def provenance(
     }
 
 
-def has_simulated_rows(snapshot: Snapshot) -> bool:
-    """Whether any row of a table held in memory was reported by the simulator."""
+def simulated_rows(snapshot: Snapshot, columns: Sequence[str]) -> frozenset[tuple[str, ...]]:
+    """`columns` of the rows that the simulator reported, of a table held in memory."""
 
-    def search() -> bool:
+    def search() -> frozenset[tuple[str, ...]]:
         assert snapshot.rows is not None
-        return pc.any(pc.starts_with(snapshot.rows["event_id"], SIMULATED)).as_py() or False
+        rows = snapshot.rows.filter(pc.starts_with(snapshot.rows["event_id"], SIMULATED))
+        return frozenset(zip(*(rows[name].to_pylist() for name in columns), strict=True))
 
-    return snapshot.cached("simulated", search)
+    return snapshot.cached(("simulated", *columns), search)
 
 
-def forecasts_from_simulated(snapshots: Snapshots) -> bool:
-    """Whether simulated prices are among those that forecasts are made from."""
-    return has_simulated_rows(snapshots["gold.live_prices"])
+def from_simulated(snapshots: Snapshots, commodities: Iterable[str]) -> bool:
+    """Whether simulated prices are among those of these commodities, which forecasts are made from."""
+    simulated = simulated_rows(snapshots["gold.live_prices"], ["commodity"])
+    return any((commodity,) in simulated for commodity in commodities)

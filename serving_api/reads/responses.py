@@ -50,10 +50,14 @@ class EncodedPage:
 
 
 def encode_page(
-    rows: Sequence[KeyedItem], limit: int, demo: bool = False, model: dict[str, Any] | None = None
+    rows: Sequence[KeyedItem],
+    limit: int,
+    is_simulated: Callable[[dict[str, Any]], bool] = lambda item: False,
+    model: dict[str, Any] | None = None,
 ) -> EncodedPage:
     """A page of sorted rows; there are more than `limit` when a further page follows."""
     shown = rows[:limit]
+    demo = any(is_simulated(item) for _, item in shown)
     items = b",".join(orjson.dumps(item) for _, item in shown)
     return EncodedPage(items, shown[-1][0] if len(rows) > limit else None, demo, model)
 

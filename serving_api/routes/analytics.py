@@ -12,7 +12,7 @@ from serving_api.http.openapi import request_body
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.reads.names import NATION, commodity_in_body, region_in_body
-from serving_api.reads.provenance import forecasts_from_simulated
+from serving_api.reads.provenance import from_simulated
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.analytics import CorrelationBody, CorrelationReport
 from serving_api.schemas.problem import problems
@@ -72,7 +72,7 @@ async def correlate(
         **{field: strongest[field] for field in REPORTED},
         "by_lag": [{field: row[field] for field in ("lag_days", "correlation", "p_value")} for row in rows],
     }
-    return responses.computed([snapshot], item, demo=forecasts_from_simulated(snapshots))
+    return responses.computed([snapshot], item, demo=from_simulated(snapshots, [commodity]))
 
 
 def read_lags(

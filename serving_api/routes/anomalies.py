@@ -25,7 +25,7 @@ from serving_api.reads.names import (
     region_of,
     timezone_of,
 )
-from serving_api.reads.provenance import current_rule_set, forecasts_from_simulated
+from serving_api.reads.provenance import current_rule_set, from_simulated
 from serving_api.reads.responses import EncodedPage, KeyedItem, encode_page, to_json_value
 from serving_api.reads.series_statistics import series_statistics
 from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
@@ -73,7 +73,7 @@ async def check_prices(
         "anomalies": entries,
         "count": sum(entry["is_anomaly"] for entry in entries),
     }
-    demo = forecasts_from_simulated(snapshots)
+    demo = from_simulated(snapshots, [commodity])
     return responses.computed([snapshot], item, rule_set=current_rule_set(), demo=demo, model=model)
 
 
@@ -117,7 +117,7 @@ async def list_anomalies(
 
     def read(key: Key | None, limit: int) -> EncodedPage:
         rows = anomaly_rows(snapshot, region_of(region)[0], query, times, key, limit)
-        return encode_page(rows, limit, forecasts_from_simulated(snapshots))
+        return encode_page(rows, limit, lambda item: from_simulated(snapshots, [item["commodity"]]))
 
     return await run_sync(lambda: responses.page([snapshot], query, read, times=times))
 
@@ -129,9 +129,7 @@ def anomaly_rows(
     delta = snapshot.delta
     if delta is None:
         return []
-    condition = (pc.field("region_code") == code) & (pc.field("event_time") >= times.start)
-    if times.end is not None:
-        condition &= pc.field("event_time") < times.end
+    condition = (pc.field("region_code") == code) & times.of_prices()
     if query.commodity is not None:
         condition &= pc.field("commodity").isin(sorted(commodity_ids(query.commodity)))
     if query.severity is not None:

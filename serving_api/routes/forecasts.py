@@ -12,7 +12,7 @@ from serving_api.http.request_checks import require_acceptable
 from serving_api.reads.forecasts import served_forecasts
 from serving_api.reads.names import forecast_commodity, region_of
 from serving_api.reads.predictions import HORIZON_DAYS, LEVEL, PredictionRequest, as_of, predict
-from serving_api.reads.provenance import forecasts_from_simulated
+from serving_api.reads.provenance import from_simulated
 from serving_api.reads.responses import Responses
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.forecasts import Confidence, Forecast, ForecastQuery, RegionQuery
@@ -65,7 +65,7 @@ async def get_forecast_confidence(
         "wape_pct": measured["wape_pct"],
         "origins": measured["origins"] or 0,
     }
-    demo = forecasts_from_simulated(snapshots)
+    demo = from_simulated(snapshots, [item["commodity"]])
     tables = [snapshots["gold.forecasts"], accuracy]
     return responses.item(tables, body, demo=demo, model=model, as_of=as_of(item))
 
@@ -114,7 +114,7 @@ def forecast_response(
         "interval_level": LEVEL,
         "confidence": item["confidence"],
     }
-    demo = forecasts_from_simulated(snapshots)
+    demo = from_simulated(snapshots, [item["commodity"]])
     return responses.item([snapshots["gold.forecasts"]], body, demo=demo, model=model, as_of=as_of(item))
 
 

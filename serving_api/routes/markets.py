@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.reads.names import region_code
-from serving_api.reads.provenance import has_simulated_rows
+from serving_api.reads.provenance import simulated_rows
 from serving_api.reads.responses import EncodedPage, encode_page, rows_after, to_json_value
 from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.envelope import Page
@@ -36,8 +36,8 @@ async def list_markets(
         code = region_code(query.region)
         rows = snapshot.cached("rows", lambda: market_rows(snapshot))
         matches = [(sort_key, item) for sort_key, item, region in rows if code in (None, region)]
-        demo = has_simulated_rows(snapshots["gold.live_prices"])
-        return encode_page(rows_after(matches, key), limit, demo)
+        simulated = simulated_rows(snapshots["gold.live_prices"], ["market_id"])
+        return encode_page(rows_after(matches, key), limit, lambda item: (item["market_id"],) in simulated)
 
     return responses.page([snapshot], query, read)
 

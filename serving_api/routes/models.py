@@ -27,7 +27,7 @@ from serving_api.http.request_checks import NO_QUERY_PARAMETERS, require_accepta
 from serving_api.reads.forecasts import served_forecasts
 from serving_api.reads.keyset import next_rows
 from serving_api.reads.names import commodity_ids, region_of, single_commodity
-from serving_api.reads.provenance import forecasts_from_simulated
+from serving_api.reads.provenance import from_simulated, simulated_rows
 from serving_api.reads.responses import (
     PRIVATE,
     EncodedPage,
@@ -73,7 +73,7 @@ async def list_model_accuracy(
 
     def read(key: Key | None, limit: int) -> EncodedPage:
         rows = accuracy_rows(snapshot, query, key, limit)
-        return encode_page(rows, limit, forecasts_from_simulated(snapshots))
+        return encode_page(rows, limit, lambda item: from_simulated(snapshots, [item["commodity"]]))
 
     return responses.page([snapshot], query, read)
 
@@ -120,8 +120,8 @@ async def list_feature_importance(
 
     def read(key: Key | None, limit: int) -> EncodedPage:
         rows, model = importance_rows(snapshots, snapshot, query)
-        demo = forecasts_from_simulated(snapshots)
-        return encode_page(rows_after(rows, key)[: limit + 1], limit, demo, model)
+        demo = any(simulated_rows(snapshots["gold.live_prices"], ["commodity"]))  # a model learns from all
+        return encode_page(rows_after(rows, key)[: limit + 1], limit, lambda item: demo, model)
 
     return responses.page([snapshot, snapshots["gold.forecasts"]], query, read)
 

@@ -13,7 +13,7 @@ from serving_api.http.request_bodies import JsonBody, json_body, parse_model
 from serving_api.reads.forecasts import ServedForecasts, served_forecasts
 from serving_api.reads.names import forecast_commodity, region_in_body
 from serving_api.reads.predictions import PredictionRequest, as_of, predict
-from serving_api.reads.provenance import forecasts_from_simulated
+from serving_api.reads.provenance import from_simulated
 from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.predictions import (
     BatchBody,
@@ -53,7 +53,7 @@ async def predict_price(
         commodity_id, code, name, options.horizon_days, options.model, options.interval_level
     )
     item, model, cached = predict(served, request)
-    demo = forecasts_from_simulated(snapshots)
+    demo = from_simulated(snapshots, [item["commodity"]])
     prediction = {**item, "cached": cached}
     return responses.computed([snapshot], prediction, demo=demo, model=model, as_of=as_of(item))
 
@@ -85,8 +85,9 @@ async def predict_batch(
     succeeded = sum(result["ok"] for result in results)
     item = {"results": results, "succeeded": succeeded, "failed": len(results) - succeeded}
     model = next(iter(models.values())) if len(models) == 1 else None
-    demo = forecasts_from_simulated(snapshots)
-    newest = max((as_of(result["prediction"]) for result in results if result["ok"]), default=None)
+    predictions = [result["prediction"] for result in results if result["ok"]]
+    demo = from_simulated(snapshots, (prediction["commodity"] for prediction in predictions))
+    newest = max((as_of(prediction) for prediction in predictions), default=None)
     return responses.computed([snapshot], item, demo=demo, model=model, as_of=newest)
 
 

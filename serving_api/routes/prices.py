@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -14,10 +14,11 @@ from pyarrow.dataset import Dataset
 
 from serving_api.http.cursors import Key, TimeRange, filters_of, time_range
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
+from serving_api.http.problems import Problem
 from serving_api.http.request_checks import require_acceptable
 from serving_api.reads.keyset import next_rows
 from serving_api.reads.names import commodity_ids, known_market, region_code, timezone_of
-from serving_api.reads.provenance import SIMULATED, has_simulated_rows
+from serving_api.reads.provenance import SIMULATED, simulated_rows
 from serving_api.reads.responses import (
     PUBLIC,
     EncodedPage,
@@ -53,6 +54,7 @@ LIVE = (
     "market_date",
     "change_pct",
 )
+RETAIL = "retail"
 CURRENT_DAYS = 7  # a market that reports once a week is current, and so are all of them after a holiday
 # What comes before the time in each order of the live prices.
 LIVE_ORDERS: Mapping[LiveOrder, Callable[[dict[str, Any]], Key]] = {
@@ -62,7 +64,10 @@ LIVE_ORDERS: Mapping[LiveOrder, Callable[[dict[str, Any]], Key]] = {
     "change": lambda item: (item["change_pct"] is None, -(item["change_pct"] or 0.0)),
     "name": lambda item: (item["market_name"],),
 }
+SERIES = ("market_id", "commodity", "channel")
 HISTORY = tuple(HistoryPrice.model_fields)
+STORED = tuple(name for name in HISTORY if name != "level")  # the market id tells the level
+PROVINCE_WIDE = "PROV-"
 CSV_CONTENT = {"text/csv": {"schema": {"type": "string"}, "example": ",".join(HISTORY) + "\r\n"}}
 # Months come in this order too.
 ORDER = (("market_date", "descending"), ("event_time", "descending"), ("event_id", "ascending"))
@@ -89,9 +94,15 @@ async def list_live_prices(
             for sort_key, item, region in rows
             if (ids is None or item["commodity"] in ids) and code in (None, region)
         ]
-        return encode_page(rows_after(matches, key), limit, has_simulated_rows(snapshot))
+        simulated = simulated_rows(snapshot, SERIES)
+        return encode_page(rows_after(matches, key), limit, lambda item: series_of(item) in simulated)
 
     return responses.page([snapshot], query, read)
+
+
+def series_of(item: dict[str, Any]) -> tuple[str, str, str]:
+    """The series of a live price; only retail prices are served."""
+    return item["market_id"], item["commodity"], RETAIL
 
 
 def live_rows(snapshot: Snapshot, order: LiveOrder) -> list[tuple[Key, dict[str, Any], str]]:
@@ -99,7 +110,7 @@ def live_rows(snapshot: Snapshot, order: LiveOrder) -> list[tuple[Key, dict[str,
     assert snapshot.rows is not None
     newest = pc.max(snapshot.rows["market_date"]).as_py()
     rows = []
-    for row in snapshot.rows.filter(pc.field("channel") == "retail").to_pylist():
+    for row in snapshot.rows.filter(pc.field("channel") == RETAIL).to_pylist():
         item = {name: to_json_value(row[name]) for name in LIVE}
         age = (newest - row["market_date"]).days
         item |= {"status": row["status"] or "validated", "age_days": age, "is_current": age <= CURRENT_DAYS}
@@ -120,20 +131,21 @@ async def list_price_history(
 ) -> Response:
     """Accepted prices of a commodity in [from, to), newest market day first.
 
-    Default: the 30 days that end with the newest market day of the table; `meta.range` names them.
-    `format=csv` returns a file.
+    A date is a market day in the time zone of each market, a time the same moment everywhere. Default: the 30
+    days that end with the newest market day of these prices; `meta.range` names them. `format=csv` returns a
+    file.
     """
     snapshot = snapshots["gold.price_history"]
     zone = timezone_of(query.market_id, query.region)
-    times = time_range(query.from_, query.to, newest_of(snapshot, "market_date"), zone)
+    newest = None if query.from_ or query.to else newest_day(snapshots, query)
+    times = time_range(query.from_, query.to, newest, zone)
     if query.format == "csv":
         return await run_sync(csv_response, responses, snapshots, query, times)
 
     def read(key: Key | None, limit: int) -> EncodedPage:
         known_market(snapshots, query.market_id)
         rows = history_rows(snapshot, query, times, key, limit)
-        demo = any(item["event_id"].startswith(SIMULATED) for _, item in rows[:limit])
-        return encode_page(rows, limit, demo)
+        return encode_page(rows, limit, lambda item: item["event_id"].startswith(SIMULATED))
 
     return await run_sync(lambda: responses.page([snapshot], query, read, times=times))
 
@@ -167,26 +179,47 @@ def history_rows(
     snapshot: Snapshot, query: PriceHistoryQuery, times: TimeRange, key: Key | None, limit: int
 ) -> list[KeyedItem]:
     """Up to limit + 1 rows after `key`, newest market day first; reads the files of one month at a time."""
+    condition = requested_series(query) & times.of_prices()
+    if snapshot.delta is None:
+        return []
+    # A table from before a column was added lacks it until the stream starts.
+    columns = [name for name in STORED if name in snapshot.delta.schema().to_arrow().names]
+    page: list[KeyedItem] = []
+    for month in months_within(snapshot, times, key):
+        table = files_of_month(snapshot, month).to_table(columns=columns, filter=condition)
+        rows = next_rows(table, ORDER, key, limit + 1 - len(page))
+        page += [(sort_key, history_item(row)) for sort_key, row in rows]
+        if len(page) > limit:
+            break
+    return page
+
+
+def requested_series(query: PriceHistoryQuery) -> pc.Expression:
+    """The commodity, region and market of a query. Raises Problem 404 for unknown names."""
     condition = pc.field("commodity").isin(sorted(commodity_ids(query.commodity)))
-    condition &= pc.field("event_time") >= times.start
-    if times.end is not None:
-        condition &= pc.field("event_time") < times.end
     if query.market_id:
         condition &= pc.field("market_id") == query.market_id
     if code := region_code(query.region):
         condition &= pc.field("region_code") == code
-    if snapshot.delta is None:
-        return []
-    page: list[KeyedItem] = []
-    for month in months_within(snapshot, times, key):
-        table = files_of_month(snapshot, month).to_table(columns=list(HISTORY), filter=condition)
-        rows = next_rows(table, ORDER, key, limit + 1 - len(page))
-        page += [
-            (sort_key, {name: to_json_value(value) for name, value in row.items()}) for sort_key, row in rows
-        ]
-        if len(page) > limit:
-            break
-    return page
+    return condition
+
+
+def newest_day(snapshots: Snapshots, query: PriceHistoryQuery) -> date | None:
+    """The newest market day of the requested series, by the live prices; of the table when they have none."""
+    of_table = newest_of(snapshots["gold.price_history"], "market_date")
+    live = snapshots["gold.live_prices"].rows
+    assert live is not None
+    try:
+        of_series: date | None = pc.max(live.filter(requested_series(query))["market_date"]).as_py()
+    except Problem:  # an unknown name, which is reported after a faulty cursor
+        return of_table
+    return of_series or of_table
+
+
+def history_item(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as an item of the list."""
+    level = "province" if row["market_id"].startswith(PROVINCE_WIDE) else "market"
+    return {name: to_json_value(({"level": level} | row).get(name)) for name in HISTORY}
 
 
 def files_of_month(snapshot: Snapshot, month: str) -> Dataset:

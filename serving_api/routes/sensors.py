@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.reads.names import known_market
-from serving_api.reads.provenance import has_simulated_rows
+from serving_api.reads.provenance import simulated_rows
 from serving_api.reads.responses import EncodedPage, KeyedItem, encode_page, rows_after, to_json_value
 from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.envelope import Page
@@ -15,6 +15,7 @@ from serving_api.schemas.problem import problems
 from serving_api.schemas.sensors import SensorReading, SensorsQuery
 
 router = APIRouter(prefix="/api/v1/sensors", tags=["markets"])
+SERIES = ("market_id", "device_id_hash", "metric")
 
 
 @router.get(
@@ -37,7 +38,10 @@ async def list_live_sensors(
             for sort_key, item in rows
             if market in (None, item["market_id"]) and query.metric in (None, item["metric"])
         ]
-        return encode_page(rows_after(matches, key), limit, has_simulated_rows(snapshot))
+        simulated = simulated_rows(snapshot, SERIES)
+        return encode_page(
+            rows_after(matches, key), limit, lambda item: tuple(item[name] for name in SERIES) in simulated
+        )
 
     return responses.page([snapshot], query, read)
 

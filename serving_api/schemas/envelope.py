@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)  # of request bodies
 Name = Annotated[str, Field(min_length=1, max_length=100)]
-TIME_FORMS = "RFC 3339 time with offset, or YYYY-MM-DD for midnight in the time zone of the market"
+TIME_FORMS = "RFC 3339 time with offset, or YYYY-MM-DD for midnight in the time zone of each market"
 Time = Annotated[str, Field(max_length=40)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Item = TypeVar("Item", bound=BaseModel)
@@ -36,8 +36,10 @@ class TimeRangeQuery(PageQuery):
 class ReadRange(BaseModel):
     """The times [from, to) that a list covers."""
 
-    from_: datetime = Field(alias="from")
-    to: datetime | None = Field(description="null: without an end")
+    from_: datetime = Field(
+        alias="from", description="of a date: midnight of the market or region, in Jakarta without one"
+    )
+    to: datetime | None = Field(description="as `from`; null: without an end")
 
 
 class Meta(BaseModel):

@@ -89,11 +89,16 @@ class LivePrice(BaseModel):
 class HistoryPrice(BaseModel):
     """One accepted price."""
 
-    model_config = with_examples({**PRICE_EXAMPLE, "warnings": []})
+    model_config = with_examples(
+        {**PRICE_EXAMPLE, "level": "market", "channel": "retail", "provider": "market", "warnings": []}
+    )
     event_id: str
     market_id: str
     region: str
     commodity: str
+    level: Literal["market", "province"]
+    channel: str = Field(description="retail, modern, wholesale or producer")
+    provider: str | None = Field(description="who published it; null: stored before this was kept")
     price_idr: float = Field(gt=0, description="rupiah per unit")
     unit: str
     event_time: datetime

@@ -7,6 +7,10 @@ import time
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
 from scripts.bench.api_lake import write
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack, pages
@@ -276,14 +280,75 @@ def test_table_that_is_created_again_is_served(broker: Broker, tmp_path) -> None
         own.stop()
 
 
-def test_simulated_rows_are_reported_as_demo_data(broker: Broker, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_demo_data_is_reported_of_the_items_alone(broker: Broker, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Simulated prices elsewhere in the tables make no answer a demo."""
     stack = new_stack(tmp_path, broker)
-    row = price("sim-7-1", "PASAR-001", "garam", timedelta(minutes=1))
+    rows = [
+        price("sim-7-1", "PASAR-001", "garam", timedelta(minutes=1)),
+        price("real-1", "PASAR-001", "bawang-merah", timedelta(minutes=1)),
+        price("real-2", "PASAR-009", "garam", timedelta(minutes=1)),
+    ]
     for table in ("gold.live_prices", "gold.price_history"):
-        write(stack.lake_root, table, [row])
+        write(stack.lake_root, table, rows)
+    reading = {"metric": "temperature_c", "value": 28.5, "event_time": NOW}
+    readings = [
+        reading | {"event_id": "sim-7-2", "market_id": "PASAR-001", "device_id_hash": "aa"},
+        reading | {"event_id": "real-3", "market_id": "PASAR-009", "device_id_hash": "bb"},
+    ]
+    write(stack.lake_root, "gold.sensors_live", readings)
     own = Api(stack)
     try:
-        for path in (f"{PRICES}/live", f"{PRICES}/history"):
-            assert own.get(f"{path}?commodity=garam").json()["meta"]["demo_data"] is True
+        for path, is_demo in (
+            (f"{PRICES}/live?commodity=garam", True),
+            (f"{PRICES}/live?commodity=garam&region=Bali", False),
+            (f"{PRICES}/live?commodity=bawang-merah", False),
+            (f"{PRICES}/live?commodity=beras-medium", False),
+            (f"{PRICES}/history?commodity=garam", True),
+            (f"{PRICES}/history?commodity=bawang-merah", False),
+            ("/api/v1/sensors/live", True),
+            ("/api/v1/sensors/live?market_id=PASAR-009", False),
+            ("/api/public/market/list", False),
+            ("/api/v1/models/accuracy", False),
+            ("/api/v1/predict/anomaly/32", False),
+        ):
+            assert own.get(path).json()["meta"]["demo_data"] is is_demo, path
+    finally:
+        own.stop()
+
+
+def test_history_names_level_channel_and_provider(broker: Broker, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    stack = new_stack(tmp_path, broker)
+    rows = [
+        price("m", "PASAR-001", "garam", timedelta(minutes=1), provider="pihps", channel="wholesale"),
+        price("p", "PROV-32", "garam", timedelta(minutes=2), provider="panel-harga"),
+        price("o", "PROV-32", "garam", timedelta(minutes=3)),
+    ]
+    write(stack.lake_root, "gold.price_history", rows)
+    own = Api(stack)
+    try:
+        path = f"{PRICES}/history?commodity=garam"
+        columns = ("level", "channel", "provider")
+        expected = [
+            ("market", "wholesale", "pihps"),
+            ("province", "retail", "panel-harga"),
+            ("province", "retail", None),
+        ]
+        assert [tuple(item[name] for name in columns) for item in own.get(path).json()["items"]] == expected
+        lines = list(csv.DictReader(io.StringIO(own.get(f"{path}&format=csv").text)))
+        assert [tuple(line[name] or None for name in columns) for line in lines] == expected
+    finally:
+        own.stop()
+
+
+def test_history_of_a_table_from_before_the_provider_is_served(broker: Broker, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    stack = new_stack(tmp_path, broker)
+    schema = arrow_schema(contracts()["gold.price_history"])
+    names = [name for name in schema.names if name != "provider"]
+    rows = [price("old", "PASAR-001", "garam", timedelta(minutes=1))]
+    write(stack.lake_root, "gold.price_history", pa.Table.from_pylist(rows, schema=schema).select(names))
+    own = Api(stack)
+    try:
+        (item,) = own.get(f"{PRICES}/history?commodity=garam").json()["items"]
+        assert item["provider"] is None and item["level"] == "market"
     finally:
         own.stop()
