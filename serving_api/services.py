@@ -16,6 +16,7 @@ from serving_api.reads.balance import BalanceReader
 from serving_api.reads.forecasts import served_forecasts
 from serving_api.reads.health import KafkaProbe
 from serving_api.reads.integrity_checks import IntegrityChecker
+from serving_api.reads.lag import KafkaLag
 from serving_api.reads.reviews import ReviewReader
 from serving_api.reads.sales_model import SalesModel
 from serving_api.reads.snapshots import Snapshots
@@ -40,11 +41,13 @@ class Services:
     decisions: Decisions
     kept_responses: KeptResponses
     kafka: KafkaProbe
+    lag: KafkaLag
 
     async def close(self) -> None:
         """Finish what is in progress."""
         self.integrity.stop()
         self.snapshots.stop()
+        self.lag.stop()
         await self.producer.close()
         self.kept_responses.close()
 
@@ -64,6 +67,8 @@ def open_services() -> Services:
     keys = keys_of_decisions()
     snapshots = Snapshots({"gold.forecasts": served_forecasts})
     snapshots.start()
+    lag = KafkaLag()
+    lag.start()
     reviews = ReviewReader(snapshots)
     producer = RememberingProducer()
     # Trained in the background: otherwise the first price check waits seconds for it.
@@ -81,4 +86,5 @@ def open_services() -> Services:
         decisions=Decisions(snapshots, reviews, producer, keys),
         kept_responses=KeptResponses(),
         kafka=KafkaProbe(producer),
+        lag=lag,
     )

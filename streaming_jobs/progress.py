@@ -24,7 +24,6 @@ class StreamProgress:
             "state": "starting",
             "batch_seconds": None,
             "batch_rows": 0,
-            "lag_events": 0,
             "positions": {},
             "rows_total": {"in": 0, "silver": 0, "quarantine": 0, "duplicates": 0},
         }

@@ -1,6 +1,5 @@
 """The stream: Kafka -> bronze -> silver or quarantine -> gold, until a signal stops it."""
 
-import json
 import logging
 import shutil
 import sys
@@ -129,29 +128,11 @@ def supervise(stream: Stream, stopping: threading.Event) -> None:
     try:
         while stream.query.isActive and stream.incremental.is_alive() and not stopping.is_set():
             stopping.wait(2)
-            last = stream.query.lastProgress
-            stream.progress.update(lag_events=lag_of(last) if last else 0)
+            stream.progress.update()
     finally:
         failure = stream.close()
     if failure and not stopping.is_set():
         raise RuntimeError(f"the stream failed: {failure}")
-
-
-def lag_of(progress: object) -> int:
-    """Records in Kafka after the last batch, as the source last saw it.
-
-    `progress`: of the streaming query.
-    """
-    lag = 0
-    for source in getattr(progress, "sources", []):
-        end = json.loads(source.endOffset or "null") or {}
-        latest = json.loads(source.latestOffset or "null") or {}
-        for topic, partitions in latest.items():
-            positions = end.get(topic, {})
-            lag += sum(
-                max(0, offset - positions.get(partition, 0)) for partition, offset in partitions.items()
-            )
-    return lag
 
 
 def main(once: bool = False) -> int:

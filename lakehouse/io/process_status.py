@@ -21,7 +21,6 @@ class StreamStatus(TypedDict):
     state: Literal["starting", "running", "stopped"]
     batch_seconds: float | None
     batch_rows: int
-    lag_events: int
     positions: dict[str, dict[str, int]]  # topic -> partition -> next offset
     rows_total: dict[str, int]  # in, silver, quarantine, duplicates; since the process started
     oldest_received_at: NotRequired[str]  # first receipt among the newest batch's events

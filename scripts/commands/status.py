@@ -111,7 +111,7 @@ def read_status() -> dict[str, Any]:
         "stream": stream_status(),
         "background_gold": background_gold_status(),
         "trainer": trainer_status(),
-        "lag_events": count_waiting(),  # from Kafka: the stream's own figure is as old as its last batch
+        "lag_events": count_waiting(),
         "ports": {port.use: is_open(port.host, port.number) for port in ports.wanted()},
         "tables": [asdict(table) for table in tables()],
     }

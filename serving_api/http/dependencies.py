@@ -14,6 +14,7 @@ from serving_api.http.problems import Problem
 from serving_api.reads.balance import BalanceReader
 from serving_api.reads.health import KafkaProbe
 from serving_api.reads.integrity_checks import IntegrityChecker
+from serving_api.reads.lag import KafkaLag
 from serving_api.reads.responses import Responses
 from serving_api.reads.reviews import ReviewReader
 from serving_api.reads.sales_model import SalesModel
@@ -41,7 +42,7 @@ def _service(name: str) -> Any:
 
 async def _responses(request: Request) -> Responses:
     services = services_of(request)
-    return Responses(request, services.snapshots, services.cursors)
+    return Responses(request, services.lag, services.cursors)
 
 
 CurrentSnapshots = Annotated[Snapshots, _service("snapshots")]
@@ -53,6 +54,7 @@ CurrentSalesModel = Annotated[SalesModel, _service("sales_model")]
 CurrentIntegrityChecker = Annotated[IntegrityChecker, _service("integrity")]
 CurrentProducer = Annotated[RememberingProducer, _service("producer")]
 CurrentDecisions = Annotated[Decisions, _service("decisions")]
+CurrentKafkaLag = Annotated[KafkaLag, _service("lag")]
 CurrentKafkaProbe = Annotated[KafkaProbe, _service("kafka")]
 
 

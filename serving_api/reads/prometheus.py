@@ -1,6 +1,7 @@
 """The Prometheus text: counters of this process; figures of stream and training, read at each scrape."""
 
 from collections.abc import Iterator
+from math import nan
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -9,15 +10,19 @@ from prometheus_client.registry import Collector
 from lakehouse.io.process_status import training_faults
 from serving_api.http.metrics import REGISTRY
 from serving_api.reads.balance import BalanceReader, total_of
+from serving_api.reads.lag import KafkaLag
 from serving_api.reads.reviews import ReviewReader
 from serving_api.reads.snapshots import Snapshots
 
 
 class StreamCollector(Collector):
-    """Balance, lag and open quarantine, from the tables and the stream's status file."""
+    """Balance, lag and open quarantine, from the tables and Kafka."""
 
-    def __init__(self, snapshots: Snapshots, balance: BalanceReader, reviews: ReviewReader) -> None:
+    def __init__(
+        self, snapshots: Snapshots, lag: KafkaLag, balance: BalanceReader, reviews: ReviewReader
+    ) -> None:
         self._snapshots = snapshots
+        self._lag = lag
         self._balance = balance
         self._reviews = reviews
 
@@ -46,11 +51,11 @@ class StreamCollector(Collector):
         yield GaugeMetricFamily(
             "lumbung_quarantine_open", "Rows of silver.quarantine without a decision", value=rows - decided
         )
-        stream = self._snapshots.stream
+        waiting = self._lag.events
         yield GaugeMetricFamily(
             "lumbung_kafka_lag",
-            "Events in Kafka that the stream has not processed",
-            value=stream["lag_events"] if stream else 0,
+            "Events in Kafka that no finished batch covers; NaN while Kafka does not answer",
+            value=nan if waiting is None else waiting,
         )
         faults = training_faults()
         yield CounterMetricFamily(
@@ -63,8 +68,10 @@ class StreamCollector(Collector):
         )
 
 
-def prometheus_text(snapshots: Snapshots, balance: BalanceReader, reviews: ReviewReader) -> bytes:
+def prometheus_text(
+    snapshots: Snapshots, lag: KafkaLag, balance: BalanceReader, reviews: ReviewReader
+) -> bytes:
     """Prometheus text format 0.0.4."""
     scraped = CollectorRegistry()
-    scraped.register(StreamCollector(snapshots, balance, reviews))
+    scraped.register(StreamCollector(snapshots, lag, balance, reviews))
     return generate_latest(REGISTRY) + generate_latest(scraped)

@@ -15,8 +15,9 @@ from starlette.responses import Response
 from lakehouse.times import utc_text
 from serving_api.http.cursors import Cursors, Key, TimeRange, filters_of
 from serving_api.http.request_checks import require_acceptable
+from serving_api.reads.lag import KafkaLag
 from serving_api.reads.provenance import provenance
-from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.reads.snapshots import Snapshot
 
 JSON = "application/json; charset=utf-8"
 PUBLIC = "public, max-age=5, stale-while-revalidate=30"
@@ -90,10 +91,10 @@ def not_modified(request: Request, etag: str) -> Response | None:
 class Responses:
     """Responses to one request."""
 
-    def __init__(self, request: Request, snapshots: Snapshots, cursors: Cursors) -> None:
+    def __init__(self, request: Request, lag: KafkaLag, cursors: Cursors) -> None:
         self.request = request
         self.cursors = cursors
-        self._snapshots = snapshots
+        self._lag = lag
 
     def meta(
         self,
@@ -108,7 +109,7 @@ class Responses:
         """The provenance block of a response."""
         return provenance(
             snapshots,
-            lag_seconds=self._snapshots.lag_seconds,
+            lag_seconds=self._lag.seconds,
             request_id=self.request.scope["state"]["request_id"],
             rule_set=rule_set,
             demo=demo,

@@ -124,7 +124,6 @@ class Snapshots:
         }
         self._on_request: dict[str, Snapshot] = {}
         self.stream: StreamStatus | None = None
-        self.caught_up_at: datetime | None = None
         self.failure: str | None = "tables are being opened"
         self._refreshed_at = time.monotonic()
         self._stopping = threading.Event()
@@ -217,20 +216,11 @@ class Snapshots:
             return
         previous = self.stream
         self.stream = status
-        if status["lag_events"] == 0:
-            self.caught_up_at = datetime.fromisoformat(status["updated_at"])
         oldest = status.get("oldest_received_at")
         if oldest and previous and status["batch_id"] != previous["batch_id"]:
             metrics.END_TO_END_SECONDS.observe(
                 max(0.0, time.time() - datetime.fromisoformat(oldest).timestamp())
             )
-
-    @property
-    def lag_seconds(self) -> float | None:
-        """Seconds since the tables last held every event of Kafka; None before the stream has reported."""
-        if self.caught_up_at is None:
-            return None
-        return round(max(0.0, (datetime.now(UTC) - self.caught_up_at).total_seconds()), 3)
 
     def open_newest(self, table: str) -> Snapshot:
         """The newest version at this moment, of a table that is requested too rarely to be followed."""

@@ -12,6 +12,7 @@ from serving_api.http import metrics
 from serving_api.http.auth import Role
 from serving_api.http.dependencies import (
     CurrentBalance,
+    CurrentKafkaLag,
     CurrentKafkaProbe,
     CurrentResponses,
     CurrentReviews,
@@ -102,12 +103,16 @@ async def get_readiness(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -
     openapi_extra={"security": [{}, {"bearer": []}]},
 )
 async def get_metrics(
-    request: Request, snapshots: CurrentSnapshots, balance: CurrentBalance, reviews: CurrentReviews
+    request: Request,
+    snapshots: CurrentSnapshots,
+    lag: CurrentKafkaLag,
+    balance: CurrentBalance,
+    reviews: CurrentReviews,
 ) -> Response:
     """Counters of this service, balance and lag of the stream."""
     if not is_loopback(request.scope.get("client")):
         at_least(request, Role.ADMIN)
-    body = await run_sync(prometheus_text, snapshots, balance, reviews)
+    body = await run_sync(prometheus_text, snapshots, lag, balance, reviews)
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
