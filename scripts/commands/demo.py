@@ -1,11 +1,14 @@
 """`demo`: from nothing to a live price, the balance of every event, and what to try next."""
 
+import re
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -29,6 +32,10 @@ app = new_app(None)
 SAMPLE = ("1", "--seconds", "20", "--rate", "100", "--seed", "1", "--bad-pct", "1")
 FIRST_PRICE_SECONDS = 120
 DRAIN_SECONDS = 120
+POLL_SECONDS = 0.3
+STOPPED = ("STOPPING", "STOPPED")  # supervisor's names of states
+TRAINING_LINE = re.compile(r"(\w[^:]*: \d+ of \d+) .*, (about \d+ s left)")
+TRAINING_LINES = 20  # of the trainer's log
 STALLED_SECONDS = 60.0  # of a trainer
 TRAINING_SECONDS = 300.0
 PUBLISHED = Path("data") / "jabar_price_weather_daily" / "dataset_vegenation.csv"
@@ -48,34 +55,35 @@ def demo(
     source = settings().called_from / replay if replay else None
     if source and not source.exists():
         fail(f"{source} does not exist", ExitCode.USAGE)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         run(source, speed, detach, started)
     except StackError as error:
         fail(str(error), error.code)
+    except KeyboardInterrupt:
+        stop_stack()
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
     """Start, feed, wait for the first price, drain and reconcile; then wait for Ctrl-C unless `detach`.
 
-    Raises StackError.
+    Raises StackError, and KeyboardInterrupt at Ctrl-C and SIGTERM before the end.
     """
     lifecycle.up()
     if replay is None:
         feed_published()  # older prices first: a late price costs the validators more
         feed_history()
     producer = start_producer(replay, speed)
-    try:
-        price = first_price(producer, FIRST_PRICE_SECONDS)
+    with ending(producer):
+        with Steps() as steps:
+            price = first_price(steps, producer, FIRST_PRICE_SECONDS)
         console.print(
             f"first live price: {price['commodity']} at {price['market_id']}: {price['price_idr']:,.0f} IDR "
             f"({price['event_time']}), {time.monotonic() - started:.1f} s after the start"
         )
-        if producer.wait():
+        if finish(producer):
             raise producer_failure(producer)
-    except BaseException:
-        producer.send_signal(signal.SIGINT)
-        producer.wait(10)
-        raise
     with Steps() as steps:
         wait_drained(steps, DRAIN_SECONDS)
     balance = balance_report()
@@ -94,8 +102,40 @@ def start_producer(replay: Path | None, speed: str) -> subprocess.Popen[bytes]:
     """Start a replay of published files, or the seeded simulator over MQTT."""
     replaying = ["producers.csv.replay", str(replay), "--speed", speed]
     arguments = replaying if replay else ["producers.simulate.simulator", *SAMPLE]
+    return start_module(*arguments)
+
+
+def start_module(*arguments: str) -> subprocess.Popen[bytes]:
+    """Start a producer in a process group of its own: Ctrl-C reaches this command alone, which ends it."""
     command = [sys.executable, "-m", *arguments]
-    return subprocess.Popen(command, cwd=REPO, stdout=sys.stderr, env=child_environment())
+    return subprocess.Popen(command, cwd=REPO, stdout=sys.stderr, env=child_environment(), process_group=0)
+
+
+@contextmanager
+def ending(producer: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End the producer when the body fails or is interrupted."""
+    try:
+        yield
+    except BaseException:
+        producer.terminate()
+        producer.wait()
+        raise
+
+
+def finish(producer: subprocess.Popen[bytes]) -> int:
+    """Exit code of the producer when it has ended. Raises StackError when the stack is stopped before."""
+    while (code := producer.poll()) is None:
+        check_running()
+        time.sleep(POLL_SECONDS)
+    return code
+
+
+def check_running() -> None:
+    """Raises StackError when another command has stopped the stack."""
+    processes = supervision.processes()
+    if not processes or any(info["statename"] in STOPPED for info in processes.values()):
+        text = "another command has stopped the stack; ./run.sh demo starts it again"
+        raise StackError(text, ExitCode.NOT_RUNNING)
 
 
 def producer_failure(producer: subprocess.Popen[bytes]) -> StackError:
@@ -119,36 +159,55 @@ def feed_published() -> None:
 
 def run_module(module: str, file: Path) -> None:
     """Run a producer on a file to its end. Raises StackError."""
-    command = [sys.executable, "-m", module, str(file)]
-    if subprocess.run(command, cwd=REPO, stdout=sys.stderr, env=child_environment()).returncode:
-        raise StackError(f"{file} could not be sent; see ./run.sh logs stream", ExitCode.FAILED)
+    producer = start_module(module, str(file))
+    with ending(producer):
+        if finish(producer):
+            raise StackError(f"{file} could not be sent; see ./run.sh logs stream", ExitCode.FAILED)
 
 
 def wait_for_figures(steps: Steps) -> None:
     """Wait for the first quick training, whose figures the API then serves; at most as long as it works."""
     patience = Patience(STALLED_SECONDS, longest=TRAINING_SECONDS)
-    steps.update("models", "a first, quick training")
     while (table := open_if_exists("gold.model_accuracy")) is None or not table.count():
         status = trainer_status()
         trainer = status["pid"] if status else 0
         if (status and status["failure"]) or patience.spent(cpu_seconds(trainer)):
             steps.done("models", "not ready yet; forecasts are those of the naive model until then")
             return
-        time.sleep(0.5)
+        check_running()
+        steps.update("models", training_progress() or "a first, quick training")
+        time.sleep(POLL_SECONDS)
     steps.done("models", "compared with the naive forecast: gold.model_accuracy")
 
 
-def first_price(producer: subprocess.Popen[bytes], stalled_seconds: float) -> dict[str, Any]:
-    """The newest live price that the API serves. Raises StackError when nothing moves."""
+def training_progress() -> str | None:
+    """The step of the training under way and the seconds left, as the trainer's log has them."""
+    lines = (TRAINING_LINE.search(line) for line in lifecycle.tail("trainer", TRAINING_LINES))
+    newest = [match for match in lines if match]
+    return f"{newest[-1][1]}, {newest[-1][2]}" if newest else None
+
+
+def first_price(steps: Steps, producer: subprocess.Popen[bytes], stalled_seconds: float) -> dict[str, Any]:
+    """The newest live price that the API serves.
+
+    Raises StackError when nothing moves, or the stack or the producer has ended.
+    """
     patience = Patience(stalled_seconds)
     while not (price := _newest_price()):
+        check_running()
         if producer.poll() not in (None, 0):
             raise producer_failure(producer)
-        if patience.spent(_stream_signs(checkpoint.count_waiting())):
+        waiting = checkpoint.count_waiting()
+        steps.update("first price", _waiting_events(waiting))
+        if patience.spent(_stream_signs(waiting)):
             text = f"no price, and nothing moved for {stalled_seconds:.0f} s; see ./run.sh logs stream"
             raise StackError(text, ExitCode.TIME_LIMIT)
-        time.sleep(0.2)
+        time.sleep(POLL_SECONDS)
     return price
+
+
+def _waiting_events(count: int | None) -> str:
+    return f"{'?' if count is None else count} events wait in Kafka"
 
 
 def _stream_signs(waiting: int | None) -> Hashable:
@@ -157,13 +216,16 @@ def _stream_signs(waiting: int | None) -> Hashable:
 
 
 def _newest_price() -> dict[str, Any] | None:
-    """The newest price of any commodity that gold holds, as the API serves it; None before there is one."""
+    """The newest price of any commodity that gold holds, as the API serves it; None before it answers."""
     commodity = _any_commodity()
     if commodity is None:
         return None
     url = f"{readiness.api_url()}/api/public/commodity/price/live?commodity={commodity}&limit=1"
-    with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310
-        items: list[dict[str, Any]] = orjson.loads(response.read())["items"]
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310
+            items: list[dict[str, Any]] = orjson.loads(response.read())["items"]
+    except (OSError, HTTPException):  # on a busy machine; how long to wait is up to the caller
+        return None
     return items[0] if items else None
 
 
@@ -177,11 +239,12 @@ def wait_drained(steps: Steps, stalled_seconds: float) -> None:
     """Wait until the stream has finished every record in Kafka. Raises StackError when nothing moves."""
     patience = Patience(stalled_seconds)
     while (waiting := checkpoint.count_waiting()) != 0:
+        check_running()
         if patience.spent(_stream_signs(waiting)):
             text = f"{waiting} events wait for the stream, unchanged for {stalled_seconds:.0f} s"
             raise StackError(f"{text}; see ./run.sh logs stream", ExitCode.TIME_LIMIT)
-        steps.update("stream", f"{'?' if waiting is None else waiting} events wait in Kafka")
-        time.sleep(0.3)
+        steps.update("stream", _waiting_events(waiting))
+        time.sleep(POLL_SECONDS)
     steps.done("stream", "everything processed")
 
 
@@ -203,15 +266,21 @@ def show_next(detach: bool) -> None:
 
 def wait_until_stopped() -> None:
     """Wait for Ctrl-C, SIGTERM, or another process's `down`; then stop the stack."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
     try:
         while supervision.processes():
             time.sleep(1)
     except KeyboardInterrupt:
-        console.print("stopping …")
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        lifecycle.down()
+        stop_stack()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def stop_stack() -> None:
+    """Stop everything, whatever signal follows."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    console.print("stopping …")
+    lifecycle.down()
+    console.print("stopped")

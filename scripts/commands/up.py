@@ -19,4 +19,6 @@ def up() -> None:
         fail(str(error), ExitCode.USAGE)
     except lifecycle.StackError as error:
         fail(str(error), error.code)
+    except KeyboardInterrupt:
+        fail("interrupted; what was started keeps running, ./run.sh down stops it", ExitCode.INTERRUPTED)
     console.print(f"ready: {readiness.api_url()}/docs", markup=False)

@@ -1,0 +1,80 @@
+"""`demo`: it waits for a busy machine, and ends with the stack; Ctrl-C stops what it has started."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conf.settings import REPO, settings
+from ml import progress
+from scripts.commands import demo
+from scripts.console import Steps
+from scripts.stack.lifecycle import StackError
+from scripts.stack.throwaway import Stack, free_ports
+
+
+@pytest.fixture
+def producer() -> Iterator["subprocess.Popen[bytes]"]:
+    with subprocess.Popen(["sleep", "600"]) as process:  # noqa: S607
+        yield process
+        process.kill()
+
+
+def test_api_that_does_not_answer_is_no_price_yet(lone_home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LUMBUNG_API__PORT", str(free_ports(1)[0]))
+    settings.cache_clear()
+    monkeypatch.setattr(demo, "_any_commodity", lambda: "garam")
+    assert demo._newest_price() is None
+
+
+def test_every_wait_ends_when_the_stack_is_stopped(lone_home: Path, producer: "subprocess.Popen[bytes]"):
+    with Steps() as steps:
+        for wait in (
+            lambda: demo.first_price(steps, producer, 600),
+            lambda: demo.wait_drained(steps, 600),
+            lambda: demo.wait_for_figures(steps),
+            lambda: demo.finish(producer),
+        ):
+            with pytest.raises(StackError, match="another command has stopped the stack"):
+                wait()
+
+
+def test_producer_is_ended_with_the_demo(producer: "subprocess.Popen[bytes]"):
+    with pytest.raises(KeyboardInterrupt), demo.ending(producer):
+        raise KeyboardInterrupt
+    assert producer.poll() == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_demo_stops_the_stack(tmp_path: Path, number: signal.Signals):
+    stack = Stack(tmp_path / "home")
+    command = [sys.executable, "-m", "scripts.cli", "demo", "--detach"]
+    running = subprocess.Popen(command, cwd=REPO, env=stack.env, stderr=subprocess.PIPE, text=True)
+    try:
+        end = time.monotonic() + 60
+        while not stack.pid("broker"):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        running.send_signal(number)
+        printed = running.communicate(timeout=60)[1]
+        assert (running.returncode, printed.splitlines()[-2:]) == (130, ["stopping …", "stopped"])
+        assert stack.pid("supervisord") is None
+    finally:
+        stack.stop()
+
+
+def test_progress_of_the_training_comes_from_its_log(
+    lone_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert demo.training_progress() is None
+    monkeypatch.setattr(progress, "LINE_SECONDS", -1.0)
+    with progress.TrainingProgress().stage("backtest", "backtest, 12 origins") as report:
+        report(66, 104, "naive, garam")
+    log = lone_home / "log" / "trainer.log"
+    log.parent.mkdir()
+    log.write_text(f"2026-11-22 INFO\n{capsys.readouterr().err}later\n")
+    assert demo.training_progress() == "backtest, 12 origins: 66 of 104, about 0 s left"
