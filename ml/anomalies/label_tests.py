@@ -1,7 +1,7 @@
 """The tests that separate a shock from a suspected manipulation and from noise, each with its value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -57,6 +57,12 @@ def reporters(reports: Reports, move: Move, series: int, row: int) -> dict[str, 
         "few_reporters": {"reporters": today, "usual": usual, "passed": few and brief if few else few},
         "new_reporter_alone": {"new": newcomer, "passed": newcomer and brief},
     }
+
+
+def thin_day(reports: Reports, series: int, row: int, thresholds: Thresholds) -> Outcome:
+    """The sample of the day is thin: few places reported, or many prices are round."""
+    sample = reports.thin_sample(series, row, thresholds)
+    return {**(asdict(sample) if sample else {}), "passed": sample is not None}
 
 
 def shared(move: Move, region: str, thresholds: Thresholds) -> dict[str, Outcome]:

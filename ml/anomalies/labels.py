@@ -57,7 +57,10 @@ def label_of(
     agreement, mismatch = label_tests.sources(reports, scores, move, series, row, thresholds)
     tests = LabelTests(
         entry_error=label_tests.entry_error(reports, scores, by_commodity, series, row, thresholds),
-        noise=label_tests.reporters(reports, move, series, row),
+        noise={
+            **label_tests.reporters(reports, move, series, row),
+            "thin_day": label_tests.thin_day(reports, series, row, thresholds),
+        },
         shock={
             **label_tests.shared(move, region, thresholds),
             "sources": agreement,

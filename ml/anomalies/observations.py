@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.io.query import run_sql
+from lakehouse.validation.prices.thin_sample import ThinSample, thin_sample
+from lakehouse.validation.prices.thresholds import Thresholds
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -67,6 +69,15 @@ class Reports:
     reporters: Floats = field(repr=False)  # distinct devices, 1 for a source without; NaN without a report
     newcomer: Flags = field(repr=False)  # the only reporter had never reported the series before
     trust: Floats = field(repr=False)  # 0..1, of the reporting device; NaN without a device
+
+    def thin_sample(self, series: int, row: int, thresholds: Thresholds) -> ThinSample | None:
+        """The sample of a series' provider and level on a day, if it is thin; later days are not read."""
+        same = [
+            number
+            for number, ((provider, _, _), level) in enumerate(zip(self.series, self.levels, strict=True))
+            if (provider, level) == (self.series[series][0], self.levels[series])
+        ]
+        return thin_sample(self.price[: row + 1, same], self.days[: row + 1], row, thresholds)
 
     @property
     def regions(self) -> tuple[str, ...]:

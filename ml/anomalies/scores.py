@@ -7,6 +7,7 @@ import numpy as np
 from lakehouse.reference import commodities
 from lakehouse.validation.prices import isolation_forest
 from lakehouse.validation.prices.closings import FRESH_DAYS, ClosingPanel
+from lakehouse.validation.prices.day_close import FOLLOW_DAYS, LEVEL_FLOOR
 from lakehouse.validation.prices.scores import FLOOR_PACE, score
 from lakehouse.validation.prices.statistics import Statistics, statistics
 from lakehouse.validation.prices.thresholds import Thresholds
@@ -25,7 +26,7 @@ class Scores:
         Floats  # move less the national move of the day, in usual moves; 0 for a return to the week's level
     )
     score_g: Floats  # gap to the national level of the day less the usual gap, in usual gaps
-    strength: Floats  # max(score_r / its limit, score_g / its limit): above 1 is an alarm
+    strength: Floats  # max(score_r / its limit, score_g / its limit): above 1 is an alarm; wider on thin days
     unit_power: Floats  # k when the price is 10^k times the last one, else 0
     source_gap: Floats  # log distance to the price that other sources imply
     last_price_idr: Floats  # last accepted closing
@@ -95,6 +96,7 @@ def _score_day(
     with np.errstate(divide="ignore", invalid="ignore"):
         log = np.log(prices)
         strength = np.fmax(confirmed_r / thresholds.residual, score_g / thresholds.geographic)
+        strength /= widening(reports, row, reported, strength, thresholds)
         pace = own["own_scale"] + FLOOR_PACE
         features = {
             "score_r": score_r,
@@ -119,9 +121,40 @@ def _score_day(
         scores[name][row, reported] = value
     if reports.accepted is None:
         refused = (strength > 1) | (columns_of_score["unit_power"] != 0)
-        scores["closing"][row, reported] = np.where(refused, np.nan, prices)
+        lasts = (columns_of_score["unit_power"] == 0) & held(
+            reports, row, reported, columns_of_score["move"], thresholds
+        )
+        scores["closing"][row, reported] = np.where(refused & ~lasts, np.nan, prices)
     else:
         scores["closing"][row, reported] = reports.accepted[row, reported]
+
+
+def widening(reports: Reports, row: int, reported: Ints, strength: Floats, thresholds: Thresholds) -> Floats:
+    """By how much limits are wider: `thin_limit` for an alarm on a day whose sample is thin, else 1."""
+    by_panel: dict[tuple[str, str], float] = {}
+    factors = np.ones(len(reported))
+    for nth in np.flatnonzero(strength > 1).tolist():
+        series = int(reported[nth])
+        panel = (reports.series[series][0], reports.levels[series])
+        if panel not in by_panel:
+            sample = reports.thin_sample(series, row, thresholds)
+            by_panel[panel] = thresholds.thin_limit if sample else 1.0
+        factors[nth] = by_panel[panel]
+    return factors
+
+
+def held(reports: Reports, row: int, reported: Ints, moves: Floats, thresholds: Thresholds) -> Flags:
+    """Whether the last `level_days` reports of each series lie near the newest: their level is accepted.
+
+    Near is within `shock_part` of its move, or LEVEL_FLOOR, as at the close of a day.
+    """
+    near = np.fmax(thresholds.shock_part * np.abs(moves), LEVEL_FLOOR)
+    lasts = np.zeros(len(reported), dtype=bool)
+    for nth, series in enumerate(reported.tolist()):
+        own = reports.price[max(row - FOLLOW_DAYS, 0) : row + 1, series]
+        last = np.log(own[np.isfinite(own)][-thresholds.level_days :])
+        lasts[nth] = len(last) == thresholds.level_days and np.abs(last - last[-1]).max() <= near[nth]
+    return lasts
 
 
 def _log_of_week_before(panel: ClosingPanel, day: int) -> Floats:

@@ -235,3 +235,40 @@ def test_final_row_does_not_change_when_more_days_follow():
         row for row in long if row["market_date"] <= short[0]["market_date"]
     ]
     assert [row["final"] for row in short if row["region_code"] == CODES[7]] == [False]
+
+
+def on_thin_day(factor: float) -> Change:
+    """A jump on a day on which a third of the provinces do not report."""
+
+    def change(price: np.ndarray) -> None:
+        jump(1, factor)(price)
+        price[DAY, 7:11] = np.nan
+
+    return change
+
+
+@pytest.mark.parametrize("known", [1, 5])
+def test_jump_on_a_thin_day_is_sample_noise_at_once(known: int):
+    assert label(jump(1, 1.4), known, second=False).label == "unknown"
+    result = label(on_thin_day(1.4), known, second=False)
+    assert result.label == "sample_noise" and "thin_day" in result.reason
+    assert result.tests.noise["thin_day"]["coverage"] == pytest.approx(8 / 12)
+    assert label(on_thin_day(10.0), known, second=False).label == "unknown"  # an entry error
+
+
+def test_limits_of_a_thin_day_are_wider():
+    given = make_reports(second=False)
+    strengths = []
+    for change in (jump(1, 1.25), on_thin_day(1.25)):
+        price = given.price.copy()
+        change(price)
+        strengths.append(score_reports(replace(given, price=price), limits()).strength[DAY, SERIES])
+    assert strengths[0] > 1 > strengths[1]
+
+
+def test_level_that_lasts_is_an_alarm_for_three_days():
+    given = make_reports(second=False)
+    price = given.price.copy()
+    jump(30)(price)
+    strength = score_reports(replace(given, price=price), limits()).strength[DAY : DAY + 30, SERIES]
+    assert (strength > 1).tolist() == [True] * 3 + [False] * 27
