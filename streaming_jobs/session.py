@@ -40,7 +40,7 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseParallelGC -XX:Tier4InvocationThreshold=25000"
         " -XX:Tier4MinInvocationThreshold=3000 -XX:Tier4CompileThreshold=75000"
         " -XX:Tier4BackEdgeThreshold=200000"
-        " -XX:MaxMetaspaceSize=400m -XX:ReservedCodeCacheSize=160m"
+        " -XX:-UsePerfData -XX:MaxMetaspaceSize=400m -XX:ReservedCodeCacheSize=160m"
         f' -Djava.io.tmpdir="{scratch}" -Dderby.system.home="{scratch}"',
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),

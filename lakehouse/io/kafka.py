@@ -185,7 +185,7 @@ class AcknowledgedProducer:
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
-            self._producer.poll(0.1)
+            self._producer.poll(0.5)  # an acknowledgement ends the wait
 
     async def send(
         self, topic: str, key: str, value: bytes, headers: Sequence[Header], together: str | None = None

@@ -1,13 +1,13 @@
 """Snapshots of the served tables: a thread keeps them in step with the lake and replaces them whole."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pyarrow as pa
@@ -65,8 +65,10 @@ def empty_snapshot(table: str) -> Snapshot:
 
 def commit_time(path: str, version: int) -> int | None:
     """When a commit was written, nanoseconds; None when its log file is gone or not on a local disk."""
-    file = Path(path) / "_delta_log" / f"{version:020}.json"
-    return file.stat().st_mtime_ns if file.exists() else None
+    try:  # ten times a second for each table: pathlib would take three times as long
+        return os.stat(f"{path}/_delta_log/{version:020}.json").st_mtime_ns  # noqa: PTH116
+    except FileNotFoundError:
+        return None
 
 
 def newest_in_files(actions: pa.Table, column: str) -> date | None:
