@@ -2,7 +2,6 @@
 
 import os
 import sys
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -55,8 +54,8 @@ class Secrets(BaseSettings):
         repr=False,
         description="keys that sign decisions, comma-separated, the newest first; setup writes one",
     )
-    decisions_signed_since: datetime | None = Field(
-        default=None, description="set by setup in a home older than signatures: no older decision needs one"
+    decisions_signed_since: str = Field(
+        default="", description="set by setup in a home older than signatures: no older decision needs one"
     )
 
 
@@ -182,7 +181,7 @@ class Settings(BaseSettings):
 
     @property
     def secrets_file(self) -> Path:
-        """Tokens and the cursor key, mode 0600."""
+        """Tokens and keys, mode 0600."""
         return self.home / "secrets.env"
 
     @property

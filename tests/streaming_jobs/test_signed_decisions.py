@@ -101,3 +101,11 @@ def test_missing_or_short_key_is_refused_with_the_remedy(keys: str, lone_home, m
     monkeypatch.setenv("LUMBUNG_DECISION_KEYS", keys)
     with pytest.raises(Refused, match=r"LUMBUNG_DECISION_KEYS.*\./run\.sh setup"):
         decision_keys()
+
+
+def test_time_of_the_first_signature_needs_its_offset(lone_home, monkeypatch) -> None:
+    monkeypatch.setenv("LUMBUNG_DECISIONS_SIGNED_SINCE", "2026-03-01T00:00:00")
+    with pytest.raises(Refused, match="LUMBUNG_DECISIONS_SIGNED_SINCE"):
+        decision_keys()
+    monkeypatch.setenv("LUMBUNG_DECISIONS_SIGNED_SINCE", "")
+    assert decision_keys().signed_since is None
