@@ -89,13 +89,16 @@ def batch_offsets(batch_id: int) -> BatchOffsets:
     return BatchOffsets(start, end, int(metadata["batchTimestampMs"]))
 
 
-def count_waiting(bootstrap: str | None = None, state_dir: Path | None = None) -> int | None:
+def count_waiting(
+    bootstrap: str | None = None, state_dir: Path | None = None, positions: Positions | None = None
+) -> int | None:
     """Records in Kafka that no finished batch has covered; None when Kafka does not answer.
 
-    Unlike the stream's own status it is right after the stream was killed.
+    Unlike the stream's own status it is right after the stream was killed. `positions`: count from there.
     """
-    finished = finished_batches(state_dir)  # first: records that arrive meanwhile then count as waiting
-    positions = _read_offsets(finished[-1], state_dir)[0] if finished else {}
+    if positions is None:  # read first: records that arrive meanwhile then count as waiting
+        finished = finished_batches(state_dir)
+        positions = _read_offsets(finished[-1], state_dir)[0] if finished else {}
     if not any_is_open(bootstrap):
         return None  # librdkafka would wait for its time limit
     topics = [*(TOPIC_PREFIX + kind for kind in kinds()), *settings().kafka.legacy_topics]

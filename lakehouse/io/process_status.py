@@ -1,7 +1,11 @@
 """Status files of the long-running processes: each is written by its process and read by the others."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, cast
+
+import psutil
 
 from conf.runtime.status_files import read_json
 from conf.settings import settings
@@ -63,6 +67,22 @@ class TrainingFaults(TypedDict):
     failed_rounds: int
     dead_workers: int  # worker processes that were killed, mostly for want of memory
     open: list[str]  # price, sales, worker: no later round has succeeded yet
+
+
+def is_alive(status: Mapping[str, Any] | None) -> bool:
+    """Whether the process that wrote the status still runs; another one may have got its pid since."""
+    if status is None:
+        return False
+    try:
+        started = psutil.Process(status["pid"]).create_time()
+    except psutil.NoSuchProcess:
+        return False
+    return started <= datetime.fromisoformat(status["updated_at"]).timestamp()
+
+
+def was_killed(status: Mapping[str, Any] | None) -> bool:
+    """Whether the process ended without a clean stop."""
+    return status is not None and status["state"] != "stopped" and not is_alive(status)
 
 
 def status_file(name: str, state_dir: Path | None = None) -> Path:

@@ -4,13 +4,11 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import psutil
-
 from conf.settings import settings
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import open_if_exists
-from lakehouse.io.process_status import stream_status
+from lakehouse.io.process_status import is_alive, stream_status, was_killed
 from lakehouse.io.query import lake_database, sql_of
 from lakehouse.paths import view_name
 from streaming_jobs.flows import folded, refreshed
@@ -32,10 +30,12 @@ class Difference:
 
 
 def gold_differences() -> list[dict[str, Any]] | None:
-    """Tables that differ from silver; None when the stream writes all the time.
+    """Tables that differ from silver; None when the stream writes all the time, or was killed.
 
     While the stream runs, a difference counts when nothing was written between two looks.
     """
+    if was_killed(stream_status()):
+        return None  # its next start brings gold up to silver
     for _ in range(LOOKS):
         before = _versions()
         differences = differences_now()
@@ -91,5 +91,4 @@ def _versions() -> dict[str, int]:
 
 
 def _stream_runs() -> bool:
-    status = stream_status()
-    return status is not None and psutil.pid_exists(status["pid"])
+    return is_alive(stream_status())

@@ -1,23 +1,23 @@
 """`reconcile`: events in = silver + quarantine + duplicates, gold as silver gives it, the lag in Kafka."""
 
-import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import duckdb
-import psutil
 import typer
 from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
+from conf.settings import settings
 from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.io import checkpoint
-from lakehouse.io.delta import open_if_exists
-from lakehouse.io.process_status import stream_status
+from lakehouse.io.delta import open_if_exists, tags_of
+from lakehouse.io.process_status import is_alive, stream_status, was_killed
 from lakehouse.io.query import lake_database
 from lakehouse.io.table_files import faults, remedy_of
 from scripts.commands.gold_differences import gold_differences
-from scripts.console import AsJson, console, emit, new_app
+from scripts.console import AsJson, console, emit, fail, new_app
+from streaming_jobs.repair import startup_checks
 
 app = new_app(None)
 Counts = dict[str, int]  # kind -> events
@@ -41,6 +41,8 @@ def reconcile(as_json: AsJson = False) -> None:
 
     Exit 1 on any difference.
     """
+    console.print(f"home {settings().home}", markup=False)
+    refuse_missing_tables()
     refuse_damaged_tables()
     try:
         differences = gold_differences()
@@ -59,6 +61,13 @@ def reconcile(as_json: AsJson = False) -> None:
     raise typer.Exit(ExitCode.DONE if report["balanced"] and not differences else ExitCode.FAILED)
 
 
+def refuse_missing_tables() -> None:
+    """Exit 5 when a batch was finished and no table exists: nothing can be counted."""
+    finding = startup_checks.check_presence()
+    if not finding.ok:
+        fail(f"{finding.detail} in {settings().home}; remedy: {finding.remedy}", ExitCode.REFUSED)
+
+
 def refuse_damaged_tables() -> None:
     """Exit 1 naming the tables that cannot be counted."""
     broken = {table: problems for table in contracts() if (problems := faults(table))}
@@ -71,7 +80,12 @@ def refuse_damaged_tables() -> None:
 def show_differences(differences: list[dict[str, Any]] | None) -> None:
     """Print on stderr how gold differs from silver."""
     if differences is None:
-        console.print("gold was not compared with silver: the stream writes all the time", markup=False)
+        if was_killed(stream_status()):
+            console.print(
+                "gold was not compared with silver: the stream was killed; ./run.sh up continues it"
+            )
+        else:
+            console.print("gold was not compared with silver: the stream writes all the time")
         return
     for row in differences:
         counts = f"{row['missing']} rows are missing, {row['surplus']} do not follow from what it reads"
@@ -90,29 +104,32 @@ def show(report: dict[str, Any]) -> None:
     lag = report["lag_events"]
     waiting = "unknown: Kafka does not answer" if lag is None else lag
     console.print(f"events in Kafka not processed yet: {waiting}", markup=False)
-    if not report["balanced"] and report["batch_under_way"]:
-        console.print("the stream stopped within a batch: ./run.sh up finishes it, then run reconcile again")
+    if report["batch_under_way"] and not is_alive(stream_status()):
+        console.print("a batch was interrupted and is not counted yet: ./run.sh up finishes it")
 
 
 def balance_report() -> dict[str, Any]:
     """The balance of every kind and of all together, as one JSON-able object."""
-    balances = kind_balances()
+    under_way = checkpoint.batch_under_way()
+    counted = last_counted_batch() if under_way else None
+    balances = kind_balances(counted["versions"] if counted else None)
     whole = total(balances)
     return {
+        "home": str(settings().home),
         "balanced": all(balance.lost == 0 for balance in balances),
         "kinds": [asdict(balance) for balance in balances],
         "total": asdict(whole),
         "line": summary_line(whole),
-        "batch_under_way": checkpoint.batch_under_way(),
-        "lag_events": checkpoint.count_waiting(),
+        "batch_under_way": under_way,
+        "lag_events": checkpoint.count_waiting(positions=counted["offsets"] if counted else None),
     }
 
 
-def kind_balances() -> list[KindBalance]:
-    """One balance per kind. All tables are read as of one finished batch."""
+def kind_balances(versions: dict[str, int] | None = None) -> list[KindBalance]:
+    """One balance per kind, of the tables at these versions; None: at the newest."""
     tables = {kind: contract.table for kind, contract in kinds().items()}
     names = ["bronze.events", "silver.quarantine", "gold.reviews", "gold.balance", *tables.values()]
-    lake = lake_database(names, _settled_versions())
+    lake = lake_database(names, versions)
     rows_in = _counts(lake, "select kind, count(*) from bronze.events group by kind")
     # An event that was evaluated again has one more row per round (generation 1, 2, …).
     quarantined = _counts(
@@ -146,23 +163,16 @@ def _counts(lake: duckdb.DuckDBPyConnection, sql: str) -> Counts:
     return {kind: int(count) for kind, count in lake.execute(sql).fetchall()}
 
 
-def _settled_versions() -> dict[str, int] | None:
-    """Table versions after the last finished batch while another one is under way, else None (newest).
+def last_counted_batch() -> dict[str, Any] | None:
+    """Tag of the newest batch in gold.balance: its offsets, and the versions of the tables that agree.
 
-    gold.balance names the versions in the tag of its commits.
+    Between the commits of a batch the newest versions do not agree, whether the stream runs or was killed.
     """
-    status = stream_status()
     balance = open_if_exists("gold.balance")
-    if (
-        balance is None
-        or status is None
-        or not psutil.pid_exists(status["pid"])
-        or not checkpoint.batch_under_way()
-    ):
+    if balance is None:
         return None
-    commits = balance.history(100)
-    tag = next((json.loads(commit["lumbung"]) for commit in commits if "lumbung" in commit), None)
-    return {**tag["versions"], "gold.balance": balance.version()} if tag else None
+    tag = next((tag for tag in tags_of("gold.balance", 100) if tag.get("versions")), None)
+    return tag and tag | {"versions": {**tag["versions"], "gold.balance": tag["version"]}}
 
 
 def total(balances: list[KindBalance]) -> KindBalance:

@@ -1,5 +1,6 @@
 """`status`: processes, lag, rows and freshness per table."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,7 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
-from lakehouse.io.process_status import background_gold_status, stream_status, trainer_status
+from lakehouse.io.process_status import background_gold_status, stream_status, trainer_status, was_killed
 from scripts.console import AsJson, emit, new_app
 from scripts.stack import ports, readiness, supervision
 from scripts.stack.services import service_names
@@ -108,13 +109,20 @@ def read_status() -> dict[str, Any]:
         "home": str(settings().home),
         "api": readiness.api_url(),
         "services": [asdict(service) for service in services_now],
-        "stream": stream_status(),
-        "background_gold": background_gold_status(),
-        "trainer": trainer_status(),
+        "stream": with_current_state(stream_status()),
+        "background_gold": with_current_state(background_gold_status()),
+        "trainer": with_current_state(trainer_status()),
         "lag_events": count_waiting(),
         "ports": {port.use: is_open(port.host, port.number) for port in ports.wanted()},
         "tables": [asdict(table) for table in tables()],
     }
+
+
+def with_current_state(status: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The status; its state is "not running" when its process was killed and could not write that."""
+    if status is None:
+        return None
+    return {**status, "state": "not running" if was_killed(status) else status["state"]}
 
 
 @app.command()
@@ -153,7 +161,7 @@ def _process_lines(report: dict[str, Any]) -> list[str]:
     if stream := report["stream"]:
         lag = "unknown" if report["lag_events"] is None else report["lag_events"]
         lines.append(
-            f"stream: {stream['state']}, batch {stream['batch_id']} "
+            f"stream: {stream['state']}, last batch {stream['batch_id']} "
             f"({stream['batch_rows']} rows in {stream['batch_seconds']} s), updated {stream['updated_at']}; "
             f"events waiting in Kafka: {lag}"
         )

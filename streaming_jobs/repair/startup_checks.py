@@ -155,6 +155,19 @@ def count_unjudged() -> int:
     return int(open_table("bronze.events").count()) - counted
 
 
+def check_presence() -> Finding:
+    """Tables exist when the checkpoint has finished a batch."""
+    missing = [table for table in contracts() if not table_exists(table)]
+    if len(missing) == len(contracts()) and checkpoint.finished_batches():
+        return Finding(
+            "tables",
+            False,
+            "all tables are gone, the checkpoint is not",
+            "restore the lake from a backup, or delete the state folder to start again from Kafka",
+        )
+    return Finding("tables", True, f"{len(contracts()) - len(missing)} tables")
+
+
 def _check_tables() -> Finding:
     """No table is behind the last batch, and bronze holds every batch that the checkpoint calls done."""
     name = "tables"
@@ -162,14 +175,8 @@ def _check_tables() -> Finding:
         return Finding(name, False, "a rebuild was not finished", "./run.sh rebuild silver")
     missing = [table for table in contracts() if not table_exists(table)]
     if len(missing) == len(contracts()):
-        if checkpoint.finished_batches():
-            return Finding(
-                name,
-                False,
-                "all tables are gone, the checkpoint is not",
-                "restore the lake from a backup, or delete the state folder to start again from Kafka",
-            )
-        return Finding(name, True, "none yet")
+        presence = check_presence()
+        return Finding(name, True, "none yet") if presence.ok else presence
     if "gold.balance" in missing or "bronze.events" in missing:
         return Finding(name, False, f"missing: {', '.join(missing)}", "./run.sh rebuild silver")
     tags = tags_of("gold.balance")

@@ -47,6 +47,23 @@ def test_empty_lake_is_balanced(tmp_path: Path):
     assert (code, report["line"]) == (0, "IN=0 SILVER=0 QUARANTINE=0 DUP=0 LOST=0")
 
 
+def test_tables_that_are_gone_are_no_balance(tmp_path: Path):
+    lake = Lake(tmp_path)
+    for log in ("offsets", "commits"):
+        (tmp_path / "state" / "checkpoint" / log).mkdir(parents=True)
+        (tmp_path / "state" / "checkpoint" / log / "0").write_text("v1\n{}\n{}")
+    done = lake.run("reconcile")
+    assert done.returncode == 5 and done.stdout == ""
+    message = " ".join(done.stderr.split())
+    assert "all tables are gone, the checkpoint is not" in message and "remedy: restore the lake" in message
+
+
+def test_home_is_named(tmp_path: Path):
+    lake = balanced(tmp_path)
+    assert str(tmp_path) in "".join(lake.run("reconcile").stderr.split())
+    assert verdict(lake)[1]["home"] == str(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("table", "predicate", "kind", "lost"),
     [

@@ -1,0 +1,52 @@
+"""`status` shows what is, not what a killed process wrote last."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conf.runtime.status_files import write_status
+from tests.support.query_lake import Lake
+
+STREAM = {
+    "stream_id": "s",
+    "batch_id": 18,
+    "batch_seconds": 0.5,
+    "batch_rows": 6,
+    "lag_events": 0,
+    "positions": {},
+    "rows_total": {},
+}
+
+
+def ended_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def stream_line(home: Path, status: dict[str, Any]) -> str:
+    write_status(home / "state" / "progress.json", STREAM | status)
+    shown = " ".join(Lake(home).run("status").stdout.split())
+    return shown[shown.index("stream: ") :]
+
+
+@pytest.mark.parametrize(("state", "shown"), [("running", "not running"), ("stopped", "stopped")])
+def test_stream_without_its_process_is_not_running(tmp_path: Path, state: str, shown: str):
+    line = stream_line(tmp_path, {"pid": ended_pid(), "state": state})
+    assert line.startswith(f"stream: {shown}, last batch 18 ")
+
+
+def test_stream_with_its_process_is_running(tmp_path: Path):
+    assert stream_line(tmp_path, {"pid": os.getpid(), "state": "running"}).startswith("stream: running, ")
+
+
+def test_pid_of_a_later_process_is_not_the_streams(tmp_path: Path):
+    write_status(tmp_path / "state" / "progress.json", STREAM | {"pid": os.getpid(), "state": "running"})
+    file = tmp_path / "state" / "progress.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"updated_at": "2026-01-01T00:00:00Z"}))
+    assert json.loads(Lake(tmp_path).run("status", "--json").stdout)["stream"]["state"] == "not running"
