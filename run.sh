@@ -4,6 +4,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 venv="$here/.venv"
+# What an emptied environment lacks behind a proxy: pip, uv and the fetcher of jars each read a variable of their own.
+certificates=" (behind a proxy: HTTPS_PROXY; if it has a certificate of its own: PIP_CERT, SSL_CERT_FILE and REQUESTS_CA_BUNDLE, all three the path of a PEM file)"
 locks=("$here/bootstrap.lock" "$here/requirements.lock" "$here/conf/jars/spark/jgo.lock.toml" "$here/conf/jars/kafka/jgo.lock.toml")
 
 say() { printf '%s\n' "$*" >&2; }
@@ -58,14 +60,14 @@ set_up() {
             say "[2/4] installer uv"
             "$venv/bin/python" -m ensurepip >/dev/null
             "$venv/bin/python" -m pip install --quiet --upgrade --require-hashes --target "$venv/.uv" -r "$here/bootstrap.lock" >&2 ||
-                missing "uv could not be installed from the package index" "check the network, then run ./run.sh setup again"
+                missing "uv could not be installed from the package index" "check the network$certificates, then run ./run.sh setup again"
             cp "$here/bootstrap.lock" "$venv/.uv/.lock"
         else
             say "[2/4] installer uv: exists"
         fi
         say "[3/4] $(grep -c '^[a-z].*==' "$here/requirements.lock") Python packages by checksum (about 900 MB when nothing is cached)"
         "$venv/.uv/bin/uv" pip sync --python "$venv/bin/python" --require-hashes "$here/requirements.lock" >&2 ||
-            missing "Python packages could not be installed" "check network and disk, then run ./run.sh setup again"
+            missing "Python packages could not be installed" "check disk and network$certificates, then run ./run.sh setup again"
         (cd "$here" && "$venv/bin/python" -m scripts.stack.jars)
         printf '%s\n' "$want" >"$venv/.lumbung-setup"
     fi
