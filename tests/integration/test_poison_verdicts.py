@@ -1,4 +1,8 @@
-"""Every poison case through the real stack, and its verdict: silver, or quarantine with the violated rule."""
+"""One poison case per kind and verdict through the real stack: silver, or quarantine with its rule.
+
+All cases: judged by the rules in tests/lakehouse/test_poison_judged.py, over MQTT and in CSV files to Kafka
+in tests/producers/test_poison_doors.py, over HTTP to Kafka in tests/serving_api/test_ingest.py.
+"""
 
 import urllib.request
 from datetime import UTC, datetime
@@ -16,13 +20,16 @@ from lakehouse.paths import table_path
 from scripts.stack.throwaway import Stack
 from tests.producers.csv.test_replay import appears
 from tests.producers.mqtt.test_session import Device
-from tests.support.poison_cases import MARKET, ROW_HEADER, Case, cases, raw_cases
+from tests.support.poison_cases import MARKET, ROW_HEADER, Case, cases, one_per_verdict, raw_cases
 
 NOW = datetime.now(UTC)
-MQTT, CSV = cases("mqtt", NOW), cases("csv", NOW)
-# The API refuses the others at once.
-HTTP = [case for case in cases("http", NOW) if "http" not in raw_cases()[case.number]]
-KAFKA = cases("kafka", NOW)  # kinds that have routes of their own
+MQTT, CSV, HTTP, KAFKA = one_per_verdict(
+    cases("mqtt", NOW),
+    cases("csv", NOW),
+    # The API refuses the others at once.
+    [case for case in cases("http", NOW) if "http" not in raw_cases()[case.number]],
+    cases("kafka", NOW),  # kinds that have routes of their own
+)
 # source or event id -> (silver or quarantine, rules or warnings)
 Seen = dict[str, list[tuple[str, list[str]]]]
 

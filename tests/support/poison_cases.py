@@ -28,6 +28,7 @@ class Case:
     stream: str  # silver, a rule, or dlq:<reason>
     warn: str | None
     again: str | None  # outcome of the second body
+    only_here: bool  # the verdict of this way of ingestion is another one than that of the rules alone
 
 
 @cache
@@ -82,10 +83,38 @@ def cases(door: str, now: datetime) -> list[Case]:
         bodies = _rows(row, words(event_id, now)) if door == "csv" else _payloads(row, words(event_id, now))
         if bodies and carried(door, kind):
             verdict = row.get(door, row["stream"]) if door in ("mqtt", "csv", "kafka") else row["stream"]
+            other = verdict != row["stream"]
             carried_cases.append(
-                Case(number, row["name"], kind, event_id, bodies, verdict, row.get("warn"), row.get("again"))
+                Case(
+                    number,
+                    row["name"],
+                    kind,
+                    event_id,
+                    bodies,
+                    verdict,
+                    row.get("warn"),
+                    row.get("again"),
+                    other,
+                )
             )
     return carried_cases
+
+
+def one_per_verdict(*ways: list[Case]) -> list[list[Case]]:
+    """Of each way of ingestion its cases with a kind and verdict of which no earlier case is.
+
+    A verdict that only this way of ingestion gives is kept always.
+    """
+    seen: set[tuple[str | None, ...]] = set()
+    kept: list[list[Case]] = []
+    for way in ways:
+        kept.append([])
+        for case in way:
+            verdict = (case.kind, case.stream, case.warn, case.again)
+            if case.only_here or verdict not in seen:
+                kept[-1].append(case)
+            seen.add(verdict)
+    return kept
 
 
 def words(event_id: str, now: datetime) -> dict[str, str]:
