@@ -73,9 +73,7 @@ class Settings(BaseSettings):
         description="folder of everything that is not code: broker, tables, logs, secrets",
     )
     log_level: str = Field(description="DEBUG, INFO, WARNING or ERROR")
-    language: Literal["en", "id"] = Field(
-        description="language in which `quarantine` prints why events are refused: en or id"
-    )
+    language: Literal["en", "id"] = Field(description="language of what commands print for people: en or id")
     kafka: KafkaKnobs
     api: ApiKnobs
     mqtt: MqttKnobs

@@ -15,6 +15,7 @@ from rich.console import Console
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import Refused, hold
 from conf.settings import settings
+from lakehouse.io.terminal import translate_parser, translated
 from ml.data.panel import NothingToLearn, Panel
 from ml.models.parallel import WorkerDied, end_on_sigterm
 from ml.progress import TrainingProgress
@@ -58,7 +59,7 @@ def argument_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Exit code: 0 done, 1 a champion loses to naive, 2 wrong usage, 3 no data, 5 a training round runs."""
-    options = argument_parser().parse_args(arguments)
+    options = translate_parser(argument_parser()).parse_args(arguments)
     progress = TrainingProgress()
     end_on_sigterm()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -159,7 +160,8 @@ def _show(
 
     horizons = tuple(options.horizon)
     figures = {name: scores_by_commodity(predictions, name, intervals[name], horizons) for name in intervals}
-    title += f", days {', '.join(map(str, horizons))}" if horizons else ", all horizons"
+    days = ", ".join(map(str, horizons))
+    title = f"{title}, days {days}" if horizons else f"{title}, all horizons"
     if options.json:
         plain = {
             model: {commodity or "all": asdict(values) for commodity, values in by_model.items()}
@@ -169,7 +171,7 @@ def _show(
         print(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
         return
     width = None if sys.stdout.isatty() else 170
-    Console(width=width, highlight=False).print(scores_table(figures, title, champions))
+    Console(width=width, highlight=False).print(scores_table(figures, translated(title), champions))
 
 
 def _exit_code(assessment: "Assessment", champions: dict[str, str], progress: TrainingProgress) -> int:

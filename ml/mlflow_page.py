@@ -6,6 +6,7 @@ import sys
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import child_environment, settings
+from lakehouse.io.terminal import translated
 
 # The page only shows: no jobs, and none of their processes.
 QUIET = {
@@ -19,12 +20,12 @@ def main(port: str) -> int:
     """Serve until Ctrl-C. Exit code 3 before the first run."""
     uri = settings().mlflow_uri
     if uri.startswith(("http://", "https://")):
-        print(f"a server keeps the runs: open {uri}", file=sys.stderr)
+        print(translated(f"a server keeps the runs: open {uri}"), file=sys.stderr)
         return ExitCode.DONE
     if settings().mlflow_tracking_uri is None and not (settings().mlflow_dir / "mlflow.db").exists():
-        print("no run yet; ./run.sh train makes the first", file=sys.stderr)
+        print(translated("no run yet; ./run.sh train makes the first"), file=sys.stderr)
         return ExitCode.MISSING
-    print(f"MLflow: http://127.0.0.1:{port}   (stop with Ctrl-C)", file=sys.stderr)
+    print(translated(f"MLflow: http://127.0.0.1:{port}   (stop with Ctrl-C)"), file=sys.stderr)
     options = {"backend-store-uri": uri, "host": "127.0.0.1", "port": port, "workers": "1"}
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     settings().mlflow_dir.mkdir(parents=True, exist_ok=True)

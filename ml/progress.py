@@ -4,12 +4,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-
 from lakehouse.io import training_jobs
+from lakehouse.io.terminal import Terminal
 from ml.evaluation.report import progress_bar
 
-console = Console(stderr=True, highlight=False)
+console = Terminal()
 LINE_SECONDS = 15.0  # between two lines where there is no terminal
 # Stage -> percentage of the job at its begin and at its end.
 STAGES = {

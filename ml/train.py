@@ -15,6 +15,7 @@ from conf.runtime.process import Refused, hold
 from conf.settings import settings
 from lakehouse.io import training_jobs
 from lakehouse.io.table_files import damage_of_tables
+from lakehouse.io.terminal import translate_parser, translated
 from ml import schedule, trainer
 from ml.data.panel import NothingToLearn
 from ml.models.parallel import WorkerDied, end_on_sigterm
@@ -54,11 +55,11 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argument_parser()
+    parser = translate_parser(argument_parser())
     options = parser.parse_args(arguments)
     choices = (options.quick, options.if_changed, options.issue, options.models, options.commodities)
     if options.continuous and any(choices):
-        parser.error("--continuous decides what is due; only price or sales may be given with it")
+        parser.error(translated("--continuous decides what is due; only price or sales may be given with it"))
     return options
 
 
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     configure_logging()
     if options.kind == "signal":
-        print(NO_SIGNAL, file=sys.stderr)
+        print(translated(NO_SIGNAL), file=sys.stderr)
         _fail_job(options.job, NO_SIGNAL)
         return ExitCode.MISSING
     if options.continuous:
@@ -83,9 +84,10 @@ def main(arguments: Sequence[str]) -> int:
         lock = _acquire_lock(wait=bool(options.job))
     except Refused as refusal:
         if options.if_changed:
-            print(f"{refusal}; nothing to do", file=sys.stderr)
+            print(translated(f"{refusal}; nothing to do"), file=sys.stderr)
             return ExitCode.DONE
-        print(f"{refusal}: wait for its end (./run.sh status shows it), then try again", file=sys.stderr)
+        text = f"{refusal}: wait for its end (./run.sh status shows it), then try again"
+        print(translated(text), file=sys.stderr)
         return ExitCode.REFUSED
     with lock:
         job = training_jobs.job(options.job) if options.job else None
@@ -112,7 +114,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         return _rounds(options)
     except NothingToLearn as nothing:
-        print(f"nothing to learn from yet: {nothing}", file=sys.stderr)
+        print(translated(f"nothing to learn from yet: {nothing}"), file=sys.stderr)
         _fail_job(options.job, f"nothing to learn from yet: {nothing}")
         return ExitCode.DONE if options.if_changed else ExitCode.MISSING
 
@@ -125,14 +127,15 @@ def _rounds(options: argparse.Namespace) -> int:
             continue
         if options.if_changed and schedule.waits_after_failure(kind, datetime.now(UTC)):
             minutes = f"{settings().training.retry_minutes:g} min"
-            print(f"the last {kind} round failed; the next one starts {minutes} after it", file=sys.stderr)
+            text = f"the last {kind} round failed; the next one starts {minutes} after it"
+            print(translated(text), file=sys.stderr)
             continue
         try:
             run(options)
         except NothingToLearn as nothing:
             if options.kind or kind == "price":
                 raise
-            print(f"sales: {nothing}", file=sys.stderr)
+            print(translated(f"sales: {nothing}"), file=sys.stderr)
         except Exception as failure:  # noqa: BLE001  (reported to the training job; champions are unchanged)
             damage = damage_of_tables()
             if damage:

@@ -92,10 +92,19 @@ def absolute(text: str) -> str:
 
     Relative paths start at the working directory of the caller of run.sh.
     """
-    from conf.settings import settings  # takes half of the time of `--help`, which needs none of it
+    from conf.settings import settings  # only when it is needed
 
     path = settings().called_from / Path(text)
     return str(path) if not text.startswith("-") and path.exists() else text
+
+
+def run_command(commands: typer.Typer, arguments: list[str] | None, name: str) -> None:
+    """Run with its help texts in the language of the knob; `arguments` None: those of this process."""
+    from lakehouse.io.terminal import translate_help  # imports the settings
+
+    command = typer.main.get_command(commands)
+    translate_help(command)
+    command(arguments, prog_name=name)
 
 
 def runner(verb: Verb) -> Callable[[typer.Context], None]:
@@ -105,7 +114,7 @@ def runner(verb: Verb) -> Callable[[typer.Context], None]:
         arguments = [absolute(text) for text in context.args] if verb.paths else context.args
         if verb.own_process:
             os.execv(sys.executable, [sys.executable, "-m", verb.module, *arguments])  # noqa: S606
-        importlib.import_module(verb.module).app(arguments, prog_name=f"./run.sh {verb.name}")
+        run_command(importlib.import_module(verb.module).app, arguments, f"./run.sh {verb.name}")
 
     return run
 
@@ -118,7 +127,7 @@ def main() -> None:
     """Run the verb. Ctrl-C exits with 130."""
     keep_files_private()
     try:
-        app(prog_name="./run.sh")
+        run_command(app, None, "./run.sh")
     except KeyboardInterrupt:
         raise SystemExit(ExitCode.INTERRUPTED) from None
     except ReferenceListError as error:

@@ -6,15 +6,15 @@ from typing import Annotated, NoReturn
 
 import orjson
 import typer
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from conf.runtime.exit_codes import ExitCode
+from lakehouse.io.terminal import Terminal, translated
 
 AsJson = Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")]
 REPEAT_SECONDS = 5  # on a stream that is no terminal, a running step is repeated this often
 
-console = Console(stderr=True, highlight=False)
+console = Terminal()
 
 
 def new_app(help_text: str | None) -> typer.Typer:
@@ -66,6 +66,7 @@ class Steps:
 
     def update(self, name: str, text: str) -> None:
         """Show the text for the step; the first call starts its clock."""
+        text = translated(text)
         now = time.monotonic()
         started = self._started.setdefault(name, now)
         if self._live:
@@ -80,6 +81,7 @@ class Steps:
 
     def done(self, name: str, text: str = "ready") -> None:
         """End the step."""
+        text = translated(text)
         if self._live:
             self.update(name, text)
             self._progress.update(self._tasks[name], completed=1)

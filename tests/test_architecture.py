@@ -78,7 +78,11 @@ IMPURE_METHODS = {
     "mkdir",
     "unlink",
 }
-MAY_READ_FILES = {"lakehouse/contracts/contract.py", "lakehouse/reference_files.py"}
+MAY_READ_FILES = {
+    "lakehouse/translation.py",
+    "lakehouse/contracts/contract.py",
+    "lakehouse/reference_files.py",
+}
 # Every process must see the same lists, also one that only computes: the folder is no argument.
 READS_HOME = "lakehouse/reference_files.py"
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "manager"}

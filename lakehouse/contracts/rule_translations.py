@@ -1,17 +1,9 @@
-"""A rule's message in Indonesian. Messages are stored in English; the values are taken over from those."""
+"""A rule's message in Indonesian, by the texts of its contract."""
 
-import re
 from functools import cache
 
 from lakehouse.contracts.contract import kinds
-
-# {expression}, ${knob} or {${list}}: what a message shows at this place.
-PLACEHOLDER = re.compile(r"\$?\{(?:[^{}]|\$\{[^{}]*\})*\}")
-
-
-def placeholders(template: str) -> list[str]:
-    """The placeholders of a message in their order."""
-    return PLACEHOLDER.findall(template)
+from lakehouse.translation import filled, values_of
 
 
 def in_indonesian(kind: str, rule: str, message: str) -> str:
@@ -19,12 +11,9 @@ def in_indonesian(kind: str, rule: str, message: str) -> str:
 
     A message from an earlier text of the rule does not match the template and stays as it is.
     """
-    texts = _templates().get((kind, rule))
-    matched = texts and _pattern(texts[0]).fullmatch(message)
-    if not texts or not matched:
-        return message
-    values = iter(matched.groups())
-    return PLACEHOLDER.sub(lambda _: next(values), texts[1])
+    english, indonesian = _templates().get((kind, rule), ("", ""))
+    values = values_of(message, english)
+    return message if values is None else filled(indonesian, values)
 
 
 @cache
@@ -35,9 +24,3 @@ def _templates() -> dict[tuple[str, str], tuple[str, str]]:
         for rule in contract.rules
         if rule.message_id is not None
     }
-
-
-@cache
-def _pattern(template: str) -> re.Pattern[str]:
-    texts = PLACEHOLDER.split(template)
-    return re.compile("(.*?)".join(map(re.escape, texts)), re.DOTALL)

@@ -12,6 +12,13 @@ from typing import Any, Literal
 from conf.settings import settings
 
 Status = Literal["queued", "running", "succeeded", "failed", "rejected"]  # rejected: trained, failed the gate
+STATUS_TEXTS: dict[Status, str] = {
+    "queued": "waiting for the trainer",
+    "running": "training",
+    "succeeded": "done, at least one new model serves",
+    "failed": "failed",
+    "rejected": "done, no new model passed the gate",
+}
 OPEN = ("queued", "running")
 BUSY_SECONDS = 5.0  # a writer holds the file for milliseconds
 TABLE = """create table if not exists jobs (

@@ -14,8 +14,8 @@ from typing import Annotated
 import orjson
 import typer
 from confluent_kafka import KafkaException
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import stopped_by_signals
@@ -28,12 +28,13 @@ from lakehouse.io.source_files.file_rows import Row
 from lakehouse.io.source_files.formats import FormatError, format_of, source_formats
 from lakehouse.io.source_files.source_format import SourceFormat
 from lakehouse.io.source_files.unknown_names import UnknownNames
+from lakehouse.io.terminal import Terminal, translated
 from producers.publish import KafkaSink
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SPEED_UNITS_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 SAVE_SECONDS = 2.0
-console = Console(stderr=True)
+console = Terminal()
 log = logging.getLogger("lumbung.replay")
 
 
@@ -43,7 +44,7 @@ def speed_of(text: str) -> float | None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])/s", text)
     if not match or float(match[1]) == 0:
-        raise typer.BadParameter("give max, or event time per second: 1d/s, 12h/s, 90m/s")
+        raise typer.BadParameter(translated("give max, or event time per second: 1d/s, 12h/s, 90m/s"))
     return float(match[1]) * SPEED_UNITS_SECONDS[match[2]]
 
 
@@ -102,7 +103,7 @@ def check(files: list[FileEvents], as_json: bool) -> ExitCode:
         reports.append({"file": file.name, "format": file.format.name, "events": events, "first": sample})
     for report in reports:
         line = "{file}: format {format}, {events} events, the first {first}".format(**report)
-        print(orjson.dumps(report).decode() if as_json else line, flush=True)
+        print(orjson.dumps(report).decode() if as_json else translated(line), flush=True)
     report_names(names)
     return ExitCode.FAILED if names else ExitCode.DONE
 
@@ -114,7 +115,8 @@ def report_names(names: UnknownNames) -> None:
             "names that no reference list has; complete the entries and copy them, then start the stack "
             "again. Events that were sent: ./run.sh replay-quarantine"
         )
-        console.print(f"{hint}\n{names.yaml()}", markup=False, soft_wrap=True)
+        console.print(hint, markup=False, soft_wrap=True)
+        console.print(Text(names.yaml()), soft_wrap=True)  # data: its keys are not translated
 
 
 def in_time_order(files: list[FileEvents]) -> Iterator[tuple[FileEvents, Row]]:
@@ -269,7 +271,7 @@ def replay(
         f"replayed {work.events} events of {work.rows} rows ({work.no_event} without a value) "
         f"in {seconds:.1f} s"
     )
-    print(orjson.dumps(summary).decode() if as_json else line, flush=True)
+    print(orjson.dumps(summary).decode() if as_json else translated(line), flush=True)
     report_names(work.unknown_names)
     if not complete:
         console.print("interrupted; the same command resumes from here", markup=False)

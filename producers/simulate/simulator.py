@@ -10,16 +10,16 @@ import orjson
 import paho.mqtt.client as mqtt
 import typer
 from paho.mqtt.enums import CallbackAPIVersion
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import stopped_by_signals
 from conf.settings import settings
+from lakehouse.io.terminal import Terminal, translated
 from producers.simulate.markets import SampleMarkets
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-console = Console(stderr=True)
+console = Terminal()
 log = logging.getLogger("lumbung.simulate")
 LAST_ACKNOWLEDGEMENTS_SECONDS = 30.0
 UNACKNOWLEDGED = 500  # of one market; then the simulator waits for the gateway instead of filling memory
@@ -169,7 +169,7 @@ def main(
         f"{simulation.acknowledged} of {simulation.sent} events acknowledged, "
         f"{len(sample.places)} markets, {took:.1f} s"
     )
-    print(orjson.dumps(summary).decode() if as_json else line, flush=True)
+    print(orjson.dumps(summary).decode() if as_json else translated(line), flush=True)
     if simulation.acknowledged < simulation.sent:
         raise typer.Exit(ExitCode.FAILED)
     raise typer.Exit(ExitCode.INTERRUPTED if stopping.is_set() else ExitCode.DONE)

@@ -21,6 +21,7 @@ from lakehouse.io.kafka import is_open
 from lakehouse.io.process_status import background_gold_status
 from lakehouse.io.source_files.formats import own_folder, source_formats
 from lakehouse.io.table_files import faults, remedy_of
+from lakehouse.io.terminal import translated
 from lakehouse.reference import check_lists
 from lakehouse.reference_files import ReferenceListError, own_files
 from lakehouse.reference_files import own_folder as own_lists
@@ -51,9 +52,9 @@ def doctor(
         emit([asdict(finding) for finding in checked])
     else:
         for finding in checked:
-            print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.detail}")
+            print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {translated(finding.detail)}")
             if not finding.ok:
-                print(f"     remedy: {finding.remedy}")
+                print(f"     {translated(f'remedy: {finding.remedy}')}")
     raise typer.Exit(ExitCode.DONE if all(finding.ok for finding in checked) else ExitCode.FAILED)
 
 

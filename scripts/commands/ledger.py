@@ -14,6 +14,7 @@ from rich.table import Table
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import secrets, settings
 from lakehouse.io.delta import open_if_exists
+from lakehouse.io.terminal import translated
 from lakehouse.ledger.chain import CHAINS, TABLE
 from scripts.console import AsJson, emit, fail, new_app
 from scripts.stack.readiness import api_url
@@ -72,11 +73,13 @@ def show(verdict: ChainVerdict) -> None:
     head = (verdict.head_hash or "-")[:HASH_CHARACTERS]
     fault = verdict.fault
     if fault is None:
-        print(f"{verdict.chain}: valid, {verdict.length} records over {verdict.rows} rows, head {head}")
+        text = f"{verdict.chain}: valid, {verdict.length} records over {verdict.rows} rows, head {head}"
+        print(translated(text))
         return
-    print(f"{verdict.chain}: NOT VALID from record {fault.index} of {verdict.length}: {fault.reason}")
-    print(f"  {fault.detail}")
-    print(f"  first altered event: {fault.event_id or 'unknown'}")
+    text = f"{verdict.chain}: NOT VALID from record {fault.index} of {verdict.length}: {fault.reason}"
+    print(translated(text))
+    print(translated(f"  {fault.detail}"))
+    print(translated(f"  first altered event: {fault.event_id or 'unknown'}"))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import secrets, settings
+from lakehouse.io.terminal import translated
 from scripts.console import AsJson, console, emit, fail, new_app
 from scripts.stack.readiness import api_url
 
@@ -90,7 +91,8 @@ class Api:
 
 def show_rows(rows: list[dict[str, Any]]) -> None:
     """Print the rows as a table on stdout."""
-    shown = Table("event", "kind", "state", "quarantined", "market", "commodity", "rules")
+    headings = ("event", "kind", "state", "quarantined", "market", "commodity", "rules")
+    shown = Table(*map(translated, headings))
     for row in rows:
         rules = ", ".join(reason["rule"] for reason in row["reasons"])
         place = (row["market_id"] or "–", row["commodity"] or "–")
@@ -135,10 +137,8 @@ def show(event_id: EventId, as_json: AsJson = False) -> None:
     payload = item["payload"] if item["payload"] is not None else f"base64 {item['payload_base64']}"
     print(f"payload: {payload}")
     for decision in item["decisions"]:
-        print(
-            f"{decision['decided_at'][:19]} {decision['decision']} by {decision['decided_by']}: "
-            f"{decision['reason']} -> {decision['outcome']}"
-        )
+        person = translated(f"{decision['decision']} by {decision['decided_by']}")
+        print(f"{decision['decided_at'][:19]} {person}: {decision['reason']} -> {decision['outcome']}")
 
 
 def decide(
@@ -175,7 +175,7 @@ def confirmed(decision: str, count: int) -> bool:
     """The answer of the person at the terminal. Exits 2 when there is no terminal."""
     if not sys.stdin.isatty():
         fail(f"{count} rows would be decided; add --yes to confirm", ExitCode.USAGE)
-    return typer.confirm(f"{decision} {count} rows?", err=True)
+    return typer.confirm(translated(f"{decision} {count} rows?"), err=True)
 
 
 def add_decision(decision: str, summary: str) -> None:

@@ -20,6 +20,7 @@ from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.query import lake_database
+from lakehouse.io.terminal import translated
 from scripts.console import fail, new_app
 
 app = new_app(None)
@@ -160,4 +161,4 @@ def _print_table(rows: pa.Table, console: Console) -> None:
         )
     if rows.num_columns:
         console.print(shown, markup=False)
-    console.print(f"{rows.num_rows} rows", style="dim")
+    console.print(translated(f"{rows.num_rows} rows"), style="dim")

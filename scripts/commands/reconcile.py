@@ -15,6 +15,7 @@ from lakehouse.io.delta import open_if_exists, tags_of
 from lakehouse.io.process_status import is_alive, stream_status, was_killed
 from lakehouse.io.query import lake_database
 from lakehouse.io.table_files import faults, remedy_of
+from lakehouse.io.terminal import translated
 from scripts.commands.gold_differences import gold_differences
 from scripts.console import AsJson, console, emit, fail, new_app
 from streaming_jobs.repair import startup_checks
@@ -96,7 +97,8 @@ def show_differences(differences: list[dict[str, Any]] | None) -> None:
 
 def show(report: dict[str, Any]) -> None:
     """Print the summary line on stdout, everything else on stderr."""
-    shown = Table("kind", "in", "silver", "quarantine", "duplicates", "lost")
+    headings = ("kind", "in", "silver", "quarantine", "duplicates", "lost")
+    shown = Table(*map(translated, headings))
     for row in (*report["kinds"], report["total"]):
         shown.add_row(*(str(value) for value in row.values()))
     console.print(shown)

@@ -17,6 +17,7 @@ from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
 from lakehouse.io.process_status import background_gold_status, stream_status, trainer_status, was_killed
+from lakehouse.io.terminal import translated
 from scripts.console import AsJson, emit, new_app
 from scripts.stack import ports, readiness, supervision
 from scripts.stack.services import service_names
@@ -140,18 +141,20 @@ def show(report: dict[str, Any], out: Console) -> None:
     """Print the report for a person."""
     out.print(_services_shown(report["services"]))
     for line in _process_lines(report):
-        out.print(line, markup=False)
+        out.print(translated(line), markup=False)
     out.print(_tables_shown(report["tables"]))
-    out.print(f"API {report['api']}   home {report['home']}", markup=False)
+    out.print(translated(f"API {report['api']}   home {report['home']}"), markup=False)
 
 
 def _services_shown(services_now: list[dict[str, Any]]) -> Table:
-    shown = Table("service", "state", "pid", "up", "memory", "restarts")
+    headings = ("service", "state", "pid", "uptime", "memory", "restarts")
+    shown = Table(*map(translated, headings))
     for service in services_now:
         pid = str(service["pid"]) if service["pid"] else NONE
         uptime = f"{service['uptime_seconds']} s" if service["pid"] else NONE
         memory = f"{service['rss_mb']} MB" if service["rss_mb"] else NONE
-        shown.add_row(service["name"], service["state"], pid, uptime, memory, str(service["restarts"]))
+        state = translated(service["state"])
+        shown.add_row(service["name"], state, pid, uptime, memory, str(service["restarts"]))
     return shown
 
 
@@ -176,18 +179,19 @@ def _process_lines(report: dict[str, Any]) -> list[str]:
     if trainer := report["trainer"]:
         training = trainer["round"]
         current = f"{' '.join(training['arguments'])} ({training['why']})" if training else "idle"
-        failure = f", the last round failed: {trainer['failure']}" if trainer["failure"] else ""
+        failure = f"; the last round failed: {trainer['failure']}" if trainer["failure"] else ""
         lines.append(f"trainer: {trainer['state']}, {trainer['rounds']} rounds, now {current}{failure}")
     return lines
 
 
 def _tables_shown(tables_now: list[dict[str, Any]]) -> Table:
-    shown = Table("table", "version", "rows", "files", "newest", "last commit")
+    headings = ("table", "version", "rows", "files", "newest", "last commit")
+    shown = Table(*map(translated, headings))
     for table in tables_now:
         if table["version"] is None:
-            shown.add_row(table["table"], NONE, "0", "0", NONE, "no row yet")
+            shown.add_row(table["table"], NONE, "0", "0", NONE, translated("no row yet"))
             continue
         numbers = (str(table["version"]), f"{table['rows']:,}", str(table["files"]))
-        age = f"{table['age_seconds']:.0f} s ago"
+        age = translated(f"{table['age_seconds']:.0f} s ago")
         shown.add_row(table["table"], *numbers, table["newest"] or NONE, age)
     return shown

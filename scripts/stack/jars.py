@@ -40,7 +40,8 @@ def fetch(folder: Path) -> None:
     if done.returncode:
         print(
             f"jars/{folder.name}: could not be fetched from Maven Central\n"
-            "  remedy: check the network and run ./run.sh setup again",
+            "  remedy: check the network (behind a proxy: HTTPS_PROXY; if it has a certificate of its own: "
+            "REQUESTS_CA_BUNDLE=file.pem), then run ./run.sh setup again",
             file=sys.stderr,
         )
         raise SystemExit(ExitCode.MISSING)

@@ -4,7 +4,7 @@ import errno
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 import yaml
@@ -15,8 +15,8 @@ from starlette.responses import Response
 
 from conf.settings import settings
 from lakehouse.event import Fault
+from lakehouse.translation import Language
 
-Language = Literal["en", "id"]
 RETRY_AFTER_SECONDS = 2
 SHOWN_FAULTS = 5  # in the text of a problem; `errors` lists up to LISTED_FAULTS
 LISTED_FAULTS = 100

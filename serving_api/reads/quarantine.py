@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from lakehouse.contracts.rule_translations import in_indonesian
 from lakehouse.reference import commodity_aliases, matching_key
+from lakehouse.translation import Language
 from serving_api.http.cursors import Key, TimeRange
-from serving_api.http.problems import Language
 from serving_api.reads.keyset import next_rows
 from serving_api.reads.responses import to_json_value
 from serving_api.reads.reviews import ReviewIndex, RowKey, key_of, state_of

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from lakehouse.event import Fault
 from lakehouse.io import training_jobs
-from lakehouse.io.training_jobs import JobRunning
+from lakehouse.io.training_jobs import STATUS_TEXTS, JobRunning
 from lakehouse.reference import commodities, commodity_aliases, matching_key
 from lakehouse.times import utc_text
+from lakehouse.translation import in_language
 from serving_api.http.auth import Role
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import (
@@ -21,7 +22,7 @@ from serving_api.http.dependencies import (
 )
 from serving_api.http.openapi import request_body
 from serving_api.http.path_parameters import JobIdInPath
-from serving_api.http.problems import Problem, invalid_fields
+from serving_api.http.problems import Problem, invalid_fields, language_of
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS, require_acceptable
 from serving_api.reads.forecasts import served_forecasts
@@ -211,10 +212,18 @@ def commodities_to_train(names: list[str]) -> list[str]:
     dependencies=[CENTRAL, NO_QUERY_PARAMETERS],
 )
 async def get_training_job(request: Request, job_id: JobIdInPath) -> Response:
-    """Progress and outcome of the job."""
+    """Progress and outcome of the job. `status_text` and `detail` are in the language of Accept-Language."""
     require_acceptable(request)
     job = await run_sync(training_jobs.job, job_id)
     if job is None:
         raise Problem("not-found")
-    state = {name: to_json_value(getattr(job, name)) for name in JobState.model_fields}
+    language = language_of(request)
+    texts = {
+        "status_text": in_language(STATUS_TEXTS[job.status], language),
+        "detail": None if job.detail is None else in_language(job.detail, language),
+    }
+    state = {
+        name: texts[name] if name in texts else to_json_value(getattr(job, name))
+        for name in JobState.model_fields
+    }
     return json_response(state, cache=PRIVATE)

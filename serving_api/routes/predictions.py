@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 
+from lakehouse.translation import Language
 from serving_api.http.auth import Role
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, role_of
 from serving_api.http.openapi import request_body
 from serving_api.http.path_parameters import CommodityInPath
-from serving_api.http.problems import CATALOGUE, Language, Problem, language_of
+from serving_api.http.problems import CATALOGUE, Problem, language_of
 from serving_api.http.request_bodies import JsonBody, json_body, parse_model
 from serving_api.reads.forecasts import ServedForecasts, served_forecasts
 from serving_api.reads.names import forecast_commodity, region_in_body

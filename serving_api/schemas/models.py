@@ -116,6 +116,7 @@ class JobState(BaseModel):
         {
             "job_id": "train-20261121T010000-0b1c2d3e",
             "status": "rejected",
+            "status_text": "done, no new model passed the gate",
             "progress_pct": 100,
             "run_id": "0c9d8e7f6a5b4c3d",
             "promoted": False,
@@ -126,9 +127,12 @@ class JobState(BaseModel):
     )
     job_id: str
     status: JobStatus
+    status_text: str = Field(
+        description="the status for people, in the language of Accept-Language: en or id"
+    )
     progress_pct: float = Field(ge=0, le=100)
     run_id: str | None = Field(description="run id in MLflow")
     promoted: bool = Field(description="true when at least one commodity has a new champion")
-    detail: str | None
+    detail: str | None = Field(description="in the language of Accept-Language")
     created_at: datetime
     finished_at: datetime | None

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from rich.console import Console
 from rich.progress import track
 
 from conf.runtime.exit_codes import ExitCode
@@ -34,6 +33,7 @@ from lakehouse.io.delta import (
 )
 from lakehouse.io.kafka import broker_ids
 from lakehouse.io.table_files import faults, remedy_of
+from lakehouse.io.terminal import Terminal, translated
 from lakehouse.signatures import DecisionKeys
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.batch_time import batch_time
@@ -53,7 +53,7 @@ from streaming_jobs.session import session
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 log = logging.getLogger("lumbung.rebuild")
-console = Console(stderr=True)
+console = Terminal()
 REBUILT = "rebuilt"  # stream id of batches whose own is no longer known
 
 
@@ -300,7 +300,7 @@ def main(
             spark = session("lumbung-rebuild")
             events = rebuild_silver(spark)
             spark.stop()
-            print(f"{events} events judged again")
+            print(translated(f"{events} events judged again"))
         for lock in locks:
             lock.close()
     except Refused as refusal:

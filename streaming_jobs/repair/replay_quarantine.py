@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import orjson
 import pyarrow.compute as pc
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
@@ -23,6 +22,7 @@ from lakehouse.event import Event, series_key
 from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import NotAcknowledged, publish
+from lakehouse.io.terminal import Terminal, translated
 from lakehouse.times import rfc3339
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision
 from streaming_jobs.batch.judge import Judge
@@ -30,7 +30,7 @@ from streaming_jobs.batch.kind_result import KindResult, Resubmission
 from streaming_jobs.session import session
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-console = Console(stderr=True)
+console = Terminal()
 ACTOR = "system:replay"
 Row = dict[str, Any]
 RowKey = tuple[int, int, int]  # partition, offset, generation
@@ -135,10 +135,11 @@ def decision_on(row: Row, rule: str | None, rule_set: str, now: datetime) -> Eve
 
 def summary_table(replayed: Sequence[ReplayedRow]) -> Table:
     """How many rows would land, and which rules keep the others in quarantine."""
-    table = Table("verdict today", "rows", title=f"{len(replayed)} open rows")
-    table.add_row("would land in silver", str(sum(not row.violated for row in replayed)))
+    headings = map(translated, ("verdict today", "rows"))
+    table = Table(*headings, title=translated(f"{len(replayed)} open rows"))
+    table.add_row(translated("would land in silver"), str(sum(not row.violated for row in replayed)))
     for rule, count in _violations(replayed).most_common():
-        table.add_row(f"stays: {rule}", str(count))
+        table.add_row(translated(f"stays: {rule}"), str(count))
     return table
 
 

@@ -5,6 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
+from conf.settings import settings
+from lakehouse.io import training_jobs
 from lakehouse.reference import provinces
 from tests.support.api import Api
 from tests.support.forecast_lake import ACCURACY, COMMODITY
@@ -115,7 +117,7 @@ def test_responses_before_the_first_training(bare: Api) -> None:
     assert bare.get("/api/v1/stats").json()["models_loaded"] == 0
 
 
-def test_training_job_is_queued_once(bare: Api) -> None:
+def test_training_job_is_queued_once(bare: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the store that the trainer reads; nothing here runs the job."""
     response = request_training(
         bare, reason="prices were corrected", models=["prophet"], commodities=["Cabai", "Cabe Rawit", "garam"]
@@ -129,6 +131,7 @@ def test_training_job_is_queued_once(bare: Api) -> None:
     assert state.json() == {
         "job_id": result["job_id"],
         "status": "queued",
+        "status_text": "waiting for the trainer",
         "progress_pct": 0.0,
         "run_id": None,
         "promoted": False,
@@ -136,6 +139,13 @@ def test_training_job_is_queued_once(bare: Api) -> None:
         "created_at": result["created_at"],
         "finished_at": None,
     }
+    monkeypatch.setenv("LUMBUNG_HOME", str(bare.stack.home))
+    settings.cache_clear()
+    reason = "the round failed (WorkerDied): there is no price"
+    training_jobs.finish(result["job_id"], "failed", False, None, reason)
+    state = bare.get(response.headers["location"], "admin", headers={"Accept-Language": "id"}).json()
+    assert (state["status"], state["status_text"]) == ("failed", "gagal")
+    assert state["detail"] == "putaran pelatihan gagal (WorkerDied): belum ada harga"
     assert bare.get("/api/v1/models/jobs/none", "central").json()["type"] == "/problems/not-found"
 
 

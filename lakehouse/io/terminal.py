@@ -1,0 +1,50 @@
+"""What people read in a terminal, in the language of the knob `language`. Data is never translated."""
+
+from argparse import SUPPRESS, ArgumentParser
+from typing import Any
+
+from rich.console import Console
+
+from conf.settings import settings
+from lakehouse.translation import in_language
+
+
+def translated(message: str) -> str:
+    """The message in the language of the knob."""
+    return in_language(message, settings().language)
+
+
+def translate_help(command: Any) -> None:  # noqa: ANN401  (typer has click's classes inside)
+    """Translate the help texts of a Typer command, of its parameters and subcommands in place."""
+    for item in (command, *command.params):
+        if text := getattr(item, "help", None):
+            item.help = translated_help(text)
+    for subcommand in getattr(command, "commands", {}).values():
+        translate_help(subcommand)
+
+
+def translate_parser(parser: ArgumentParser) -> ArgumentParser:
+    """The parser with its help texts translated in place."""
+    parser.description = translated_help(parser.description or "")
+    for action in parser._actions:  # argparse offers no public list of its actions
+        if action.help and action.help != SUPPRESS:
+            action.help = translated_help(action.help)
+    return parser
+
+
+def translated_help(text: str) -> str:
+    """The text in the language of the knob; in English with its paragraphs."""
+    joined = " ".join(text.split())
+    in_knob = translated(joined)
+    return text if in_knob == joined else in_knob
+
+
+class Terminal(Console):
+    """stderr; `print` shows messages in the language of the knob."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True, highlight=False)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As of rich; texts are translated."""
+        super().print(*(translated(item) if isinstance(item, str) else item for item in objects), **options)
