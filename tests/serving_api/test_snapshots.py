@@ -9,9 +9,12 @@ from pathlib import Path
 
 from lakehouse.validation.prices import isolation_forest
 from scripts.bench.api_lake import write
+from serving_api.reads.snapshots import Snapshots
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
 from tests.support.served_lake import fill, price
+from tests.support.written_lake import NOON
+from tests.support.written_lake import write as write_rows
 
 LIVE = "/api/public/commodity/price/live?commodity=garam"
 
@@ -59,3 +62,12 @@ def test_refreshes_go_on_after_emfile_and_health_reports_the_age(broker: Broker,
         assert float(failed.split()[1]) >= 1 and "lumbung_snapshot_age_seconds" in metrics
     finally:
         own.stop()
+
+
+def test_newest_time_is_known_where_the_files_hold_no_statistics_of_it(lake: Path) -> None:
+    """`meta.as_of` of anomalies was null: statistics are kept of `skip_by` alone."""
+    write_rows("gold.anomalies", [{"event_time": NOON}, {"event_time": NOON - timedelta(days=1)}])
+    snapshots = Snapshots()
+    snapshots.refresh()
+    assert (snapshots["gold.anomalies"].newest, snapshots["gold.anomalies"].count) == (NOON, 2)
+    assert snapshots["gold.forecasts"].newest is None, "an empty table has none"
