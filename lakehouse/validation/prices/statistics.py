@@ -136,13 +136,15 @@ def _scale(sizes: Floats, steps: Flags, level: Sequence[str], share: float) -> F
     A price that stands still for weeks averages zeros, so that every step would be an outlier. The usual size
     of a column is a mean over its steps and PRIOR_STEPS of its level: the median column's mean.
     """
-    happened = np.where(steps, sizes, np.nan)
-    number, own = count(happened), mean(happened)
+    number = steps.sum(axis=0)
+    total = np.where(steps, sizes, 0.0).sum(axis=0)
+    own = np.where(number > 0, total / np.maximum(number, 1), np.nan)
     prior = np.full(len(own), np.nan)
+    levels = np.array(level)
     for name in sorted(set(level)):
-        same = np.flatnonzero(np.array(level) == name)
+        same = np.flatnonzero(levels == name)
         prior[same] = median_of(own[same], 1)
-    usual = (np.nan_to_num(own) * number + prior * PRIOR_STEPS) / (number + PRIOR_STEPS)
+    usual = (total + prior * PRIOR_STEPS) / (number + PRIOR_STEPS)
     return np.asarray(np.fmax(mean(sizes), share * usual))
 
 
