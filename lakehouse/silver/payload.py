@@ -1,5 +1,7 @@
 """Bytes of an event -> fields, from which the transform of every kind starts."""
 
+from functools import reduce
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -155,21 +157,27 @@ def parse(events: DataFrame, contract: Contract) -> DataFrame:
                 "given_time": time_of("p.event_time"),
                 "is_replay": F.col("source").startswith("file:"),
                 **given_times(contract),
+                "p": with_topic(contract),  # in this projection: one of its own costs a copy of every row
             }
         )
         .withColumn("event_time", F.coalesce("given_time", "received_at"))
-        .withColumn("p", with_topic(contract))
     )
 
 
 def with_topic(contract: Contract) -> Column:
-    """`p` with market and device of the MQTT topic where the payload has none: from header and source."""
+    """`p` with market and device of the MQTT topic where the payload has none: from header and source.
+
+    The struct is copied only where a field is filled.
+    """
     of_topic = {
         "market_id": F.element_at("other_headers", "market_id"),
         "device_id": F.when(F.col("source").startswith(MQTT_SOURCE), F.substring("source", 6, 64)),
     }
     payload = F.col("p")
-    for field in contract.payload if contract.over_mqtt else ():
-        if field.name in of_topic:
-            payload = payload.withField(field.name, F.coalesce(f"p.{field.name}", of_topic[field.name]))
-    return payload
+    names = [field.name for field in contract.payload if contract.over_mqtt and field.name in of_topic]
+    if not names:
+        return payload
+    lacking = (F.col(f"p.{name}").isNull() & of_topic[name].isNotNull() for name in names)
+    fields = {name: F.coalesce(f"p.{name}", of_topic[name]) for name in names}
+    filled = reduce(lambda struct, name: struct.withField(name, fields[name]), names, payload)
+    return F.when(reduce(Column.__or__, lacking), filled).otherwise(payload)
