@@ -37,7 +37,11 @@ find_java() { # sets JAVA_HOME and PATH to a Java that Spark runs on
                 ;;
         esac
     done
-    missing "no Java 17 or 21 found (Spark 4 runs on neither older nor newer ones)" \
+    return 1
+}
+
+need_java() {
+    find_java || missing "no Java 17 or 21 found (Spark 4 runs on neither older nor newer ones)" \
         "Debian/Ubuntu: apt install openjdk-17-jre-headless; macOS: brew install openjdk@17; or point JAVA_HOME at one"
 }
 
@@ -66,7 +70,7 @@ set_up() {
             say "[2/4] installer uv: exists"
         fi
         say "[3/4] $(grep -c '^[a-z].*==' "$here/requirements.lock") Python packages by checksum (about 900 MB when nothing is cached)"
-        "$venv/.uv/bin/uv" pip sync --python "$venv/bin/python" --require-hashes "$here/requirements.lock" >&2 ||
+        "$venv/.uv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "$here/requirements.lock" >&2 ||
             missing "Python packages could not be installed" "check disk and network$certificates, then run ./run.sh setup again"
         (cd "$here" && "$venv/bin/python" -m scripts.stack.jars)
         printf '%s\n' "$want" >"$venv/.lumbung-setup"
@@ -79,7 +83,7 @@ verb="${1:-}"
 case "$verb" in
     setup)
         case "${2:-}" in "") ;; *) say "usage: ./run.sh setup   installs packages, fetches the jars, writes secrets; can be repeated"; [ "$2" = --help ] && exit 0 || exit 2 ;; esac
-        find_java
+        need_java
         set_up
         say "set-up is complete; next: ./run.sh demo"
         exit 0
@@ -87,12 +91,16 @@ case "$verb" in
     status | query | logs | down | reconcile | ledger | quarantine | train | backtest | mlflow | docs) # no Java, and fast
         [ -x "$venv/bin/python" ] || missing "not set up yet" "./run.sh setup"
         ;;
+    doctor) # a missing Java is one of its findings
+        [ -x "$venv/bin/python" ] || missing "not set up yet" "./run.sh setup"
+        find_java || true
+        ;;
     -h | --help | help)
         [ -x "$venv/bin/python" ] || { say "usage: ./run.sh setup | demo | test | up | down | …   (./run.sh setup first, then --help lists all)"; exit 0; }
         set -- --help
         ;;
-    "" | up | demo | test | doctor | replay | replay-quarantine | simulate | rebuild | chaos | bench | lock)
-        find_java
+    "" | up | demo | test | replay | replay-quarantine | simulate | rebuild | chaos | bench | lock)
+        need_java
         set_up
         [ -n "$verb" ] || set -- up
         ;;

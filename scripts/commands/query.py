@@ -21,13 +21,14 @@ from conf.settings import settings
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.query import lake_database
 from lakehouse.io.terminal import translated
-from scripts.console import fail, new_app
+from scripts.console import console, fail, new_app
 
 app = new_app(None)
 READABLE_LAYERS = ("silver", "gold")
 TABLE_ROWS = 100  # of a table on the terminal, unless --limit is given
 CELL_CHARACTERS = 60
 WIDTH_OFF_TERMINAL = 200
+UNBOUNDED = 1_000_000  # characters: wider than any table
 # DuckDB's own `show tables` does not print the names that the documentation uses.
 SHOW_TABLES = """
   select schema || '.' || name as "table", list_aggregate(column_names, 'string_agg', ', ') as columns
@@ -61,8 +62,11 @@ def query(
 ) -> None:
     """Run one read-only SELECT over silver and gold; exit 2 for any other statement."""
     try:
-        rows = run(sql, limit or (TABLE_ROWS if form == Format.TABLE else None), timeout)
-        write(rows, form, settings().called_from / output if output else None)
+        shown_rows = TABLE_ROWS if form == Format.TABLE and not limit else None
+        rows = run(sql, shown_rows + 1 if shown_rows else limit, timeout)
+        write(rows.slice(0, shown_rows), form, settings().called_from / output if output else None)
+        if shown_rows and rows.num_rows > shown_rows:
+            console.print(f"first {shown_rows} rows; --limit N for more", markup=False)
     except QueryRefused as error:
         fail(str(error), ExitCode.USAGE)
     except TimeoutError as error:
@@ -152,13 +156,23 @@ def _plain(value: Any) -> Any:
     return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
 
 
-def _print_table(rows: pa.Table, console: Console) -> None:
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(_plain(value))
+    return text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…"
+
+
+def _print_table(rows: pa.Table, out: Console) -> None:
+    """A table; a line per value where the table is wider than the terminal."""
     shown = Table(*rows.column_names)
-    for row in rows.to_pylist():
-        texts = ("" if value is None else str(_plain(value)) for value in row.values())
-        shown.add_row(
-            *(text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…" for text in texts)
-        )
-    if rows.num_columns:
-        console.print(shown, markup=False)
-    console.print(translated(f"{rows.num_rows} rows"), style="dim")
+    cells = [[_cell(value) for value in row.values()] for row in rows.to_pylist()]
+    for row in cells:
+        shown.add_row(*row)
+    if cells and out.measure(shown, options=out.options.update(width=UNBOUNDED)).maximum > out.width:
+        width = max(map(len, rows.column_names))
+        for number, row in enumerate(cells, 1):
+            out.print(translated(f"row {number}"), style="bold")
+            for name, text in zip(rows.column_names, row, strict=True):
+                out.print(f"  {name:<{width}}  {text}", markup=False, highlight=False, soft_wrap=True)
+    elif rows.num_columns:
+        out.print(shown, markup=False)
+    out.print(translated(f"{rows.num_rows} rows"), style="dim")

@@ -1,6 +1,7 @@
 """The verbs of run.sh: help, wrong usage, and what is checked before anything is set up."""
 
 import importlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,28 @@ def test_set_up_without_python_or_java_names_what_is_missing(tmp_path: Path):
     done = subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, timeout=30)
     assert done.returncode == 3
     assert "Java 17 or 21" in done.stderr and "remedy" in done.stderr
+
+
+def test_doctor_without_java_names_it_among_its_findings(tmp_path: Path):
+    for path in (*REPO.glob("[a-z]*"), REPO / ".venv"):
+        (tmp_path / path.name).symlink_to(path)
+    script = (REPO / "run.sh").read_text().replace("/usr/lib/jvm/", "/nowhere/")
+    (tmp_path / "run.sh").unlink()
+    (tmp_path / "run.sh").write_text(script.replace("$(command -v java || true)", ""))
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("bash", "dirname", "sed", "head", "mkdir"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    done = subprocess.run(
+        [str(tools / "bash"), str(tmp_path / "run.sh"), "doctor"],
+        env={"PATH": str(tools), "LUMBUNG_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "FAIL java: no java on the PATH" in done.stdout and "openjdk" in done.stdout
+    assert "memory: " in done.stdout
 
 
 def test_fast_and_long_runs_exclude_each_other() -> None:

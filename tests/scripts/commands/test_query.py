@@ -125,3 +125,18 @@ def test_query_beyond_its_memory_is_refused_with_the_knob(
     finally:
         monkeypatch.undo()
         settings.cache_clear()
+
+
+def test_table_that_is_cut_has_a_line_for_more(lake: Lake):
+    cut = lake.run("query", "select range as n from range(101)")
+    assert (cut.stdout.count("│\n"), cut.stderr) == (100, "first 100 rows; --limit N for more\n")
+    assert lake.run("query", "select range as n from range(100)").stderr == ""
+    assert lake.run("query", "select range as n from range(101)", "--limit", "101").stderr == ""
+
+
+def test_table_wider_than_the_terminal_has_a_line_per_value(lake: Lake):
+    columns = ", ".join(f"'{number:060}' as column_{number}" for number in range(4))
+    shown = lake.run("query", f"select {columns} from range(2)").stdout
+    assert shown.splitlines()[:3] == ["row 1", f"  column_0  {0:060}", f"  column_1  {1:060}"]
+    assert shown.splitlines()[-1] == "2 rows"
+    assert "│" in lake.run("query", "select 1 as one").stdout
