@@ -1,4 +1,4 @@
-"""Judge quarantined rows again by today's rules, and publish decisions that resubmit those that pass."""
+"""Evaluate today's rules on quarantined rows again, and publish decisions that resubmit those that pass."""
 
 import hashlib
 import json
@@ -156,7 +156,7 @@ def main(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="the verdicts as JSON on stdout")] = False,
 ) -> None:
-    """Judge quarantined rows again by today's rules; resubmit those that pass to the stream's own checks."""
+    """Evaluate today's rules on quarantined rows again; resubmit those that pass to the stream."""
     configure_logging(logging.ERROR)
     for name, known, word in ((rule, known_rules(), "rule"), (kind, set(kinds()), "kind")):
         if name is not None and name not in known:
