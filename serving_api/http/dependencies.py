@@ -10,6 +10,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from serving_api.http.auth import Role
+from serving_api.http.messages import message
 from serving_api.http.problems import Problem
 from serving_api.reads.balance import BalanceReader
 from serving_api.reads.health import KafkaProbe
@@ -69,7 +70,7 @@ def at_least(request: Request, required: Role) -> Role:
     if role is None:
         raise Problem("unauthorized")
     if role < required:
-        raise Problem("forbidden", reason=f"this requires the role {required.name.lower()}")
+        raise Problem("forbidden", reason=message("role_required", role=required.name.lower()))
     return role
 
 
@@ -89,6 +90,8 @@ def sender(request: Request) -> Role:
     Raises Problem 401 or 403.
     """
     role = role_of(request)
+    if role is Role.USER:
+        raise Problem("forbidden", reason=message("sender_required"))
     return role if role is Role.DEVICE else operator(request)
 
 

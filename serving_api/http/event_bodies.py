@@ -10,6 +10,7 @@ from conf.settings import settings
 from lakehouse.contracts.contract import sent_over_http
 from lakehouse.event import Fault, Malformed, faults, kinds_of, parse_strict
 from serving_api.http.auth import Role, may_send
+from serving_api.http.messages import message
 from serving_api.http.problems import Problem
 from serving_api.http.request_bodies import NOT_JSON
 from serving_api.http.request_checks import JSON_MEDIA_TYPE, content_type_of
@@ -53,7 +54,7 @@ def require_sendable(kind: str, role: Role) -> None:
 
 def required_role(kind: str) -> str:
     """Which role may send the kind, as a sentence."""
-    return f"sending {kind} events requires the role {sent_over_http()[kind].over_http}"
+    return message("role_for_kind", kind=kind, role=sent_over_http()[kind].over_http)
 
 
 def parse_event(body: bytes, kind: str | None, role: Role) -> SubmittedEvent:

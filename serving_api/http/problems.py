@@ -16,8 +16,8 @@ from starlette.responses import Response
 from conf.settings import settings
 from lakehouse.event import Fault
 from lakehouse.translation import Language
+from serving_api.http.messages import MESSAGES, Message, joined, message, text_in
 
-RETRY_AFTER_SECONDS = 2
 SHOWN_FAULTS = 5  # in the text of a problem; `errors` lists up to LISTED_FAULTS
 LISTED_FAULTS = 100
 
@@ -35,6 +35,7 @@ class CatalogueEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     status: int
+    retry_after_seconds: int | None = None
     en: ProblemText
     id: ProblemText
 
@@ -66,8 +67,8 @@ class Problem(Exception):
         self.extensions = extensions or {}
         self.status = CATALOGUE[slug].status
         self.headers = dict(headers or {})
-        if self.status == 503:
-            self.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+        if CATALOGUE[slug].retry_after_seconds is not None:
+            self.headers.setdefault("Retry-After", str(CATALOGUE[slug].retry_after_seconds))
         if self.status == 401:
             self.headers.setdefault("WWW-Authenticate", "Bearer")
 
@@ -79,8 +80,7 @@ def invalid(pointer: str, code: str, message: str) -> Problem:
 
 def invalid_fields(faults: Sequence[Fault], listed: int | None = LISTED_FAULTS) -> Problem:
     """422 with the first `listed` faults, None for all of them."""
-    messages = "; ".join(fault.message for fault in faults[:SHOWN_FAULTS])
-    return Problem("validation", faults[:listed], reason=messages)
+    return Problem("validation", faults[:listed], reason=shown(faults))
 
 
 def payload_too_large() -> Problem:
@@ -96,22 +96,34 @@ def language_of(request: Request) -> Language:
     return "id" if next((name for name in accepted if name in ("id", "en")), "en") == "id" else "en"
 
 
-def problem_response(problem: Problem, request: Request) -> Response:
-    """The problem as application/problem+json."""
-    text = CATALOGUE[problem.slug].text(language_of(request))
-    parameters = {name: str(value)[:200] for name, value in problem.parameters.items()}
-    body: dict[str, Any] = {
+def summary_of(problem: Problem, language: Language) -> dict[str, Any]:
+    """Type, title, status and detail in a language."""
+    text = CATALOGUE[problem.slug].text(language)
+    parameters = {name: text_in(value, language)[:200] for name, value in problem.parameters.items()}
+    return {
         "type": f"/problems/{problem.slug}",
         "title": text.title,
         "status": problem.status,
         "detail": text.detail.format(**parameters),
+    }
+
+
+def problem_response(problem: Problem, request: Request) -> Response:
+    """The problem as application/problem+json."""
+    language = language_of(request)
+    body: dict[str, Any] = {
+        **summary_of(problem, language),
         "instance": request.url.path,
         "trace_id": request.scope["state"]["request_id"],
         **problem.extensions,
     }
     if problem.errors:
         body["errors"] = [
-            {"pointer": fault.pointer, "code": fault.code, "message": fault.message}
+            {
+                "pointer": fault.pointer,
+                "code": fault.code,
+                "message": text_in(fault.message, language),
+            }
             for fault in problem.errors
         ]
     return Response(orjson.dumps(body), problem.status, problem.headers, "application/problem+json")
@@ -121,8 +133,9 @@ def from_http_exception(error: HTTPException, request: Request) -> Problem:
     """The problem for an error of the framework: unknown address, unknown method."""
     if error.status_code == 405:
         return Problem("method-not-allowed", headers=error.headers, name=request.method)
-    slugs = {404: "not-found", 400: "malformed-body"}
-    return Problem(slugs.get(error.status_code, "internal"), reason=error.detail)
+    if error.status_code == 404:
+        return Problem("not-found", reason=message("no_address"))
+    return Problem("malformed-body" if error.status_code == 400 else "internal", reason=error.detail)
 
 
 def from_exception(error: BaseException) -> Problem:
@@ -141,26 +154,41 @@ def from_query_errors(errors: Sequence[Mapping[str, Any]]) -> Problem:
     codes = {"missing": "required", "extra_forbidden": "unknown_parameter"}
     faults = [
         Fault(
-            "/" + "/".join(str(part) for part in error["loc"][1:]),
+            _pointer(error["loc"][1:]),
             codes.get(error["type"], error["type"]),
-            error["msg"],
+            _message_of(error, error["loc"][1:], "unknown_parameter"),
         )
         for error in errors
     ]
-    return Problem("validation", faults, reason=_described(faults))
+    return Problem("validation", faults, reason=shown(faults))
 
 
 def from_body_errors(errors: Sequence[Mapping[str, Any]]) -> Problem:
     """The problem for pydantic's errors in a body; codes follow the pattern of rule names."""
     faults = [
-        Fault(
-            "".join(f"/{part}" for part in error["loc"]),
-            _code_of(error),
-            error["msg"].removeprefix("Value error, "),
-        )
+        Fault(_pointer(error["loc"]), _code_of(error), _message_of(error, error["loc"], "field_unknown"))
         for error in errors
     ]
-    return Problem("validation", faults[:LISTED_FAULTS], reason=_described(faults))
+    return Problem("validation", faults[:LISTED_FAULTS], reason=shown(faults))
+
+
+def shown(faults: Sequence[Fault]) -> Message:
+    """The messages of the first faults, for the text of a problem."""
+    return joined(fault.message for fault in faults[:SHOWN_FAULTS])
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    return "".join(f"/{part}" for part in location)
+
+
+def _message_of(error: Mapping[str, Any], location: Sequence[str | int], unknown: str) -> str:
+    """One of pydantic's errors in our words; `unknown` is the text for a name that is not declared."""
+    context = error.get("ctx", {})
+    if error["type"] == "value_error":
+        return context["error"].args[0]  # type: ignore[no-any-return]  # as our schema raised it
+    name = unknown if error["type"] == "extra_forbidden" else error["type"]
+    field = _pointer(location)[1:][:60] or "the body"
+    return message(name, field=field, **context) if name in MESSAGES else f"{field}: {error['msg']}"
 
 
 def _code_of(error: Mapping[str, Any]) -> str:
@@ -176,9 +204,3 @@ def _code_of(error: Mapping[str, Any]) -> str:
     field = next((part for part in reversed(error["loc"]) if isinstance(part, str)), "body")
     ending = endings.get(error["type"])
     return f"{field}_{ending}" if ending else "field_type"
-
-
-def _described(faults: Sequence[Fault]) -> str:
-    return "; ".join(
-        f"{fault.pointer[1:]}: {fault.message}".removeprefix(": ") for fault in faults[:SHOWN_FAULTS]
-    )

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from serving_api.reads.snapshots import Snapshot
 
+BASELINE = "naive"  # needs no training
 SERIES = ("commodity", "region_code", "model")
 RECENT = timedelta(days=14)  # an issue that is that much older than the newest is no longer served
 COLUMNS = (

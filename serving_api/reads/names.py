@@ -1,5 +1,8 @@
 """Names as callers write them -> ids. An unknown name is 404 in an address and 422 in a body."""
 
+from collections.abc import Mapping
+from difflib import get_close_matches
+
 from lakehouse.reference import (
     DEFAULT_TIMEZONE,
     commodities,
@@ -9,11 +12,14 @@ from lakehouse.reference import (
     provinces,
     region_aliases,
 )
+from serving_api.http.messages import message
 from serving_api.http.problems import Problem, invalid
 from serving_api.reads.forecasts import ServedForecasts
 from serving_api.reads.snapshots import Snapshot, Snapshots
 
 NATION = ("ID", "Indonesia")  # code and name of the national series
+SPELLINGS = 10  # compared spellings; several may mean the same name
+SUGGESTIONS = 3
 Region = tuple[str, str]  # (code, name)
 
 
@@ -21,7 +27,7 @@ def commodity_ids(name: str) -> frozenset[str]:
     """The commodity, and for a group its members too. Raises Problem 404."""
     commodity = commodity_aliases().get(matching_key(name))
     if commodity is None:
-        raise Problem("unknown-commodity", name=name)
+        raise unknown_commodity(name)
     return frozenset({commodity, *commodities()[commodity].members})
 
 
@@ -32,7 +38,7 @@ def single_commodity(name: str) -> str:
     """
     commodity = commodity_aliases().get(matching_key(name))
     if commodity is None:
-        raise Problem("unknown-commodity", name=name)
+        raise unknown_commodity(name)
     return commodities()[commodity].representative or commodity
 
 
@@ -61,8 +67,27 @@ def region_code(name: str | None) -> str | None:
         return None
     code = region_aliases().get(matching_key(name))
     if code is None:
-        raise Problem("unknown-region", name=name)
+        raise unknown_region(name)
     return code
+
+
+def unknown_commodity(name: str) -> Problem:
+    """404 with the nearest commodities."""
+    return unknown("unknown-commodity", name, commodity_aliases())
+
+
+def unknown_region(name: str) -> Problem:
+    """404 with the nearest provinces."""
+    names = {key: provinces()[code].name for key, code in region_aliases().items()}
+    return unknown("unknown-region", name, names)
+
+
+def unknown(slug: str, name: str, known: Mapping[str, str]) -> Problem:
+    """404 with the names nearest to `name`. `known`: spelling -> name."""
+    spellings = get_close_matches(matching_key(name[:64]), known, SPELLINGS)
+    nearest = list(dict.fromkeys(known[spelling] for spelling in spellings))[:SUGGESTIONS]
+    text = message("nearest", names=", ".join(nearest)) if nearest else ""
+    return Problem(slug, extensions={"nearest": nearest}, name=name, nearest=text)
 
 
 def known_market(snapshots: Snapshots, market_id: str | None) -> str | None:
@@ -105,15 +130,38 @@ def region_in_body(snapshots: Snapshots, region: str | None, market_id: str | No
     try:
         named = region_of(region)
     except Problem:
-        message = f"there is no province with the name or code '{(region or '')[:60]}'"
-        raise invalid("/region", "unknown_region", message) from None
+        text = f"there is no province with the name or code '{(region or '')[:60]}'"
+        raise invalid("/region", "unknown_region", text) from None
     if market_id is None:
         return named
     code = _region_code_of_market(snapshots, market_id)
     if region is not None and named[0] != code:
-        message = f"region '{region[:60]}' is not the region of market '{market_id[:64]}'"
-        raise invalid("/region", "region_agrees", message)
+        raise region_disagrees(region, market_id)
     return code, provinces()[code].name
+
+
+def region_disagrees(region: str, market_id: str) -> Problem:
+    """422 for a region in which the market does not lie."""
+    text = message("region_disagrees", region=region[:60], market_id=market_id[:64])
+    return invalid("/region", "region_agrees", text)
+
+
+def require_market_in_region(snapshots: Snapshots, market_id: str | None, region: str | None) -> None:
+    """For the names of a query. Raises Problem 404 for an unknown one, 422 when they disagree."""
+    known_market(snapshots, market_id)
+    code = region_code(region)
+    if market_id is None or region is None:
+        return
+    own = markets()[market_id].region_code if market_id in markets() else _reported(snapshots).get(market_id)
+    if own not in (None, code):
+        raise region_disagrees(region, market_id)
+
+
+def _reported(snapshots: Snapshots) -> dict[str, str]:
+    """Market id -> region code of every market that has reported a price."""
+    rows = snapshots["gold.markets"].rows
+    assert rows is not None
+    return dict(zip(rows["market_id"].to_pylist(), rows["region_code"].to_pylist(), strict=True))
 
 
 def _region_code_of_market(snapshots: Snapshots, market_id: str) -> str:
@@ -121,16 +169,11 @@ def _region_code_of_market(snapshots: Snapshots, market_id: str) -> str:
     try:
         known_market(snapshots, market_id)
     except Problem:
-        message = f"there is no market with the id '{market_id[:64]}'"
-        raise invalid("/market_id", "unknown_market", message) from None
+        text = f"there is no market with the id '{market_id[:64]}'"
+        raise invalid("/market_id", "unknown_market", text) from None
     if market_id in markets():
         return markets()[market_id].region_code
-    rows = snapshots["gold.markets"].rows
-    assert rows is not None
-    codes: dict[str, str] = dict(
-        zip(rows["market_id"].to_pylist(), rows["region_code"].to_pylist(), strict=True)
-    )
+    codes = _reported(snapshots)
     if market_id not in codes:
-        message = f"market '{market_id[:64]}' has reported no price"
-        raise invalid("/market_id", "unknown_market", message)
+        raise invalid("/market_id", "unknown_market", f"market '{market_id[:64]}' has reported no price")
     return codes[market_id]

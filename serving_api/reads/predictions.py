@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from lakehouse.times import utc_text
 from serving_api.http import metrics
+from serving_api.http.messages import message
 from serving_api.http.problems import Problem
 from serving_api.reads.forecasts import ForecastIssue, ServedForecasts
 from serving_api.reads.names import NATION
@@ -78,7 +79,7 @@ def select_issue(served: ServedForecasts, request: PredictionRequest) -> Forecas
         raise no_forecast(request, "no model has been run yet")
     if not served.issues.get((request.commodity, request.region_code)):
         raise no_forecast(request, "its prices are too few or too old")
-    reason = f"it has no current forecast of '{request.commodity}' for {request.region}; request the champion"
+    reason = message("model_without_forecast", commodity=request.commodity, region=request.region)
     raise Problem("model-unavailable", name=request.model, reason=reason)
 
 

@@ -18,6 +18,7 @@ from serving_api.http.dependencies import (
     CurrentSnapshots,
     operator,
 )
+from serving_api.http.messages import message
 from serving_api.http.openapi import request_body
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, invalid_fields
@@ -107,7 +108,7 @@ async def decide_event(
     decision = body.value
     row = (await decisions.targets([event_id])).get(event_id)
     if row is None:
-        raise Problem("not-found")
+        raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
     if decision.correction is not None and row["kind"] in kinds():
         faults = correction_faults(row["kind"], decision.correction)
         if faults:
@@ -144,7 +145,7 @@ async def list_decisions(
 ) -> Response:
     """Newest first; `pending` until the stream has processed the decision."""
     if not await decisions.targets([event_id]):
-        raise Problem("not-found")
+        raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
 
     def respond() -> Response:
         reviewed, index = reviews.read()

@@ -14,6 +14,7 @@ from serving_api.http.dependencies import (
     CurrentReviews,
     CurrentSnapshots,
 )
+from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
@@ -54,7 +55,8 @@ async def trace_event(
     sources = status.sources if status else {accepted.source} if accepted else set()
     visible = role is not Role.DEVICE or any(source.startswith(DEVICE_SOURCES) for source in sources)
     if not sources or not visible:
-        raise Problem("not-found", extensions={"searched_events": lookup.searched_events})
+        searched = {"searched_events": lookup.searched_events}
+        raise Problem("not-found", extensions=searched, reason=message("no_event", name=event_id))
     item = {"event_id": event_id, **trace_of(status, accepted)}
     return responses.personal(list(lookup.read.values()), item, current_rule_set())
 

@@ -1,6 +1,6 @@
 """Models: forecast accuracy, feature importance, training jobs."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from lakehouse.event import Fault
 from lakehouse.io import training_jobs
+from lakehouse.io.process_status import trainer_status
 from lakehouse.io.training_jobs import STATUS_TEXTS, JobRunning
 from lakehouse.reference import commodities, commodity_aliases, matching_key
 from lakehouse.times import utc_text
@@ -20,12 +21,13 @@ from serving_api.http.dependencies import (
     CurrentSnapshots,
     central,
 )
+from serving_api.http.messages import message, text_in
 from serving_api.http.openapi import request_body
 from serving_api.http.path_parameters import JobIdInPath
 from serving_api.http.problems import Problem, invalid_fields, language_of
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS, require_acceptable
-from serving_api.reads.forecasts import served_forecasts
+from serving_api.reads.forecasts import BASELINE, served_forecasts
 from serving_api.reads.keyset import next_rows
 from serving_api.reads.names import commodity_ids, region_of, single_commodity
 from serving_api.reads.provenance import from_simulated, simulated_rows
@@ -49,6 +51,7 @@ from serving_api.schemas.models import (
     JobState,
     RetrainBody,
 )
+from serving_api.schemas.predictions import PredictionModel
 from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
@@ -88,11 +91,20 @@ def accuracy_rows(snapshot: Snapshot, query: AccuracyQuery, key: Key | None, lim
     if query.region is not None:
         condition &= pc.field("region_code") == region_of(query.region)[0]
     if query.model is not None:
+        if query.model not in (BASELINE, *get_args(PredictionModel), *measured_models(snapshot)):
+            raise Problem("no-model", name=query.model)
         condition &= pc.field("model") == query.model
     if query.horizon_days is not None:
         condition &= pc.field("horizon_days") == query.horizon_days
     rows = next_rows(snapshot.rows.filter(condition), ORDER, key, limit + 1)
     return [(sort_key, accuracy_item(row)) for sort_key, row in rows]
+
+
+def measured_models(snapshot: Snapshot) -> frozenset[str]:
+    """The models that have figures."""
+    assert snapshot.rows is not None
+    rows = snapshot.rows
+    return snapshot.cached("models", lambda: frozenset(rows["model"].to_pylist()))
 
 
 def accuracy_item(row: dict[str, Any]) -> dict[str, Any]:
@@ -216,12 +228,16 @@ async def get_training_job(request: Request, job_id: JobIdInPath) -> Response:
     require_acceptable(request)
     job = await run_sync(training_jobs.job, job_id)
     if job is None:
-        raise Problem("not-found")
+        raise Problem("not-found", reason=message("no_job", name=job_id))
     language = language_of(request)
     texts = {
         "status_text": in_language(STATUS_TEXTS[job.status], language),
         "detail": None if job.detail is None else in_language(job.detail, language),
     }
+    trainer = trainer_status()
+    if job.status == "queued" and trainer and trainer["round"]:
+        waits = message("waits_for_round", since=trainer["round"]["since"], why=trainer["round"]["why"])
+        texts["detail"] = text_in(waits, language)
     state = {
         name: texts[name] if name in texts else to_json_value(getattr(job, name))
         for name in JobState.model_fields

@@ -9,7 +9,7 @@ from serving_api.http.auth import Role
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, role_of
 from serving_api.http.openapi import request_body
 from serving_api.http.path_parameters import CommodityInPath
-from serving_api.http.problems import CATALOGUE, Problem, language_of
+from serving_api.http.problems import Problem, language_of, summary_of
 from serving_api.http.request_bodies import JsonBody, json_body, parse_model
 from serving_api.reads.forecasts import ServedForecasts, served_forecasts
 from serving_api.reads.names import forecast_commodity, region_in_body
@@ -107,11 +107,6 @@ def predict_member(
         request = PredictionRequest(commodity, code, name, member.horizon_days, member.model)
         item, model, cached = predict(served, request)
     except Problem as problem:
-        summary = {
-            "type": f"/problems/{problem.slug}",
-            "title": CATALOGUE[problem.slug].text(language).title,
-            "status": problem.status,
-        }
-        return {"ok": False, "prediction": None, "problem": summary}
+        return {"ok": False, "prediction": None, "problem": summary_of(problem, language)}
     models[repr(model)] = model
     return {"ok": True, "prediction": {**item, "cached": cached}, "problem": None}

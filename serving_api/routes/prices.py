@@ -15,9 +15,9 @@ from pyarrow.dataset import Dataset
 from serving_api.http.cursors import Key, TimeRange, filters_of, time_range
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.problems import Problem
-from serving_api.http.request_checks import require_acceptable
+from serving_api.http.request_checks import prefers, require_acceptable
 from serving_api.reads.keyset import next_rows
-from serving_api.reads.names import commodity_ids, known_market, region_code, timezone_of
+from serving_api.reads.names import commodity_ids, region_code, require_market_in_region, timezone_of
 from serving_api.reads.provenance import SIMULATED, simulated_rows
 from serving_api.reads.responses import (
     PUBLIC,
@@ -68,7 +68,8 @@ SERIES = ("market_id", "commodity", "channel")
 HISTORY = tuple(HistoryPrice.model_fields)
 STORED = tuple(name for name in HISTORY if name != "level")  # the market id tells the level
 PROVINCE_WIDE = "PROV-"
-CSV_CONTENT = {"text/csv": {"schema": {"type": "string"}, "example": ",".join(HISTORY) + "\r\n"}}
+CSV = "text/csv"
+CSV_CONTENT = {CSV: {"schema": {"type": "string"}, "example": ",".join(HISTORY) + "\r\n"}}
 # Months come in this order too.
 ORDER = (("market_date", "descending"), ("event_time", "descending"), ("event_id", "ascending"))
 
@@ -132,22 +133,28 @@ async def list_price_history(
     """Accepted prices of a commodity in [from, to), newest market day first.
 
     A date is a market day in the time zone of each market, a time the same moment everywhere. Default: the 30
-    days that end with the newest market day of these prices; `meta.range` names them. `format=csv` returns a
-    file.
+    days that end with the newest market day of these prices; `meta.range` names them. `format=csv`, or
+    `Accept: text/csv`, returns a file.
     """
     snapshot = snapshots["gold.price_history"]
     zone = timezone_of(query.market_id, query.region)
     newest = None if query.from_ or query.to else newest_day(snapshots, query)
     times = time_range(query.from_, query.to, newest, zone)
-    if query.format == "csv":
-        return await run_sync(csv_response, responses, snapshots, query, times)
+    as_csv = query.format == "csv" or (query.format is None and prefers(responses.request, CSV))
 
     def read(key: Key | None, limit: int) -> EncodedPage:
-        known_market(snapshots, query.market_id)
+        require_market_in_region(snapshots, query.market_id, query.region)
         rows = history_rows(snapshot, query, times, key, limit)
         return encode_page(rows, limit, lambda item: item["event_id"].startswith(SIMULATED))
 
-    return await run_sync(lambda: responses.page([snapshot], query, read, times=times))
+    def respond() -> Response:
+        if as_csv:
+            return csv_response(responses, snapshots, query, times)
+        return responses.page([snapshot], query, read, times=times)
+
+    response = await run_sync(respond)
+    response.headers["Vary"] = "Accept"
+    return response
 
 
 def csv_response(
@@ -156,13 +163,13 @@ def csv_response(
     """The same columns as text/csv; the Link header names the next page."""
     request = responses.request
     snapshot = snapshots["gold.price_history"]
-    require_acceptable(request, "text/csv")
-    etag = etag_of(request, [snapshot], str(times))
+    require_acceptable(request, CSV)
+    etag = etag_of(request, [snapshot], f"{times}/{CSV}")
     if unchanged := not_modified(request, etag):
         return unchanged
     filters = filters_of(request.url.path, query.model_dump())
     key = responses.cursors.decode(query.cursor, filters)
-    known_market(snapshots, query.market_id)
+    require_market_in_region(snapshots, query.market_id, query.region)
     rows = history_rows(snapshot, query, times, key, query.limit)
     shown = rows[: query.limit]
     out = io.StringIO()
@@ -172,7 +179,7 @@ def csv_response(
     headers = {"ETag": etag, "Cache-Control": PUBLIC}
     if len(rows) > query.limit:
         headers["Link"] = responses.link_to(responses.cursors.encode(shown[-1][0], filters))
-    return Response(out.getvalue(), headers=headers, media_type="text/csv; charset=utf-8")
+    return Response(out.getvalue(), headers=headers, media_type=f"{CSV}; charset=utf-8")
 
 
 def history_rows(

@@ -59,7 +59,10 @@ async def list_data_quality(
 
         def read(key: Key | None, limit: int) -> EncodedPage:
             known_kind(query.kind)
-            return encode_page(quality_rows(snapshot, query, times, key), limit)
+            rows = quality_rows(snapshot, query, times, key)
+            if not rows and query.rule not in (None, *rule_names()):  # counts of a former rule may be left
+                raise Problem("unknown-rule", name=query.rule)
+            return encode_page(rows, limit)
 
         return responses.page([snapshot], query, read, times=times, rule_set=current_rule_set())
 
@@ -94,6 +97,11 @@ def quality_rows(
         rows = next_rows(table, order, key, query.limit + 1 - len(page))
         page += [(sort_key, {name: to_json_value(row[name]) for name in LISTED}) for sort_key, row in rows]
     return page
+
+
+def rule_names() -> set[str]:
+    """The rules in force, of every kind."""
+    return {rule.name for contract in kinds().values() for rule in contract.rules}
 
 
 @router.get(

@@ -15,6 +15,7 @@ from serving_api.http.dependencies import (
     CurrentReviews,
     CurrentSnapshots,
 )
+from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, language_of
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
@@ -96,7 +97,7 @@ async def get_quarantined_event(
         snapshot = snapshots.open_newest("silver.quarantine")
         row = rows_by_id(snapshot, index, [event_id]).get(event_id)
         if row is None:
-            raise Problem("not-found")
+            raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
         decided, stored = decisions_on(event_id, snapshots, index, decisions.pending(event_id))
         item = in_language(listed_item(row, index), language_of(responses.request)) | {
             **as_text(row["payload"] or b""),

@@ -13,6 +13,7 @@ from lakehouse.sales import INPUTS, predict
 from serving_api.http import metrics
 from serving_api.http.auth import Role
 from serving_api.http.dependencies import CurrentResponses, CurrentSalesModel, role_of
+from serving_api.http.messages import message
 from serving_api.http.openapi import request_body
 from serving_api.http.problems import Problem, invalid, invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_body
@@ -40,7 +41,7 @@ async def predict_sales(
     model = await run_sync(sales_model.load)
     category = category_of(body.value.category, model)
     if model is None:
-        raise Problem("model-unavailable", name=MODEL_NAME, reason="it has not been trained yet")
+        raise Problem("model-unavailable", name=MODEL_NAME, reason=message("sales_untrained"))
     prediction = await run_sync(predict_product, model, body.value, category)
     metrics.PREDICTIONS.labels("false").inc()
     provenance = {
@@ -90,8 +91,7 @@ def predict_product(model: dict[str, Any], body: SalesBody, category: str) -> di
         float(predictions[name][0]) for name in ("units", "lower", "upper", "confidence")
     )
     if not np.isfinite([units, lower, upper]).all():
-        reason = "its past errors are too few for an interval"
-        raise Problem("model-unavailable", name=MODEL_NAME, reason=reason)
+        raise Problem("model-unavailable", name=MODEL_NAME, reason=message("sales_errors_few"))
     return {
         "predicted_sales": round(units, 2),
         "lower": round(lower, 2),

@@ -24,7 +24,7 @@ from serving_api.http.dependencies import (
 from serving_api.http.problems import Problem
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
 from serving_api.http.request_envelope import is_loopback
-from serving_api.reads.forecasts import served_forecasts
+from serving_api.reads.forecasts import BASELINE, served_forecasts
 from serving_api.reads.health import models_state, pipeline_state, product_version
 from serving_api.reads.prometheus import prometheus_text
 from serving_api.reads.responses import json_response
@@ -35,7 +35,6 @@ from serving_api.schemas.service import Health, Liveness, Readiness, Stats, Supp
 router = APIRouter(tags=["service"], dependencies=[NO_QUERY_PARAMETERS])
 DISK_MIN_BYTES = 500_000_000
 UNCACHED = "no-store"
-BASELINE = "naive"  # needs no training
 
 
 @router.get("/health", response_model=Health, responses=problems(503), summary="State of each part")

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from serving_api.http.messages import message
 from serving_api.schemas.envelope import STRICT, Meta, Name, TimeRangeQuery, with_examples
 
 Method = Literal["isolation_forest", "dbscan", "residual"]
@@ -15,7 +16,7 @@ Severity = Literal["low", "medium", "high", "critical"]
 def strict_date(given: Any) -> date:
     """The date of a text YYYY-MM-DD. Raises ValueError for anything else that could be read as a date."""
     if not isinstance(given, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", given):
-        raise ValueError("a date is written YYYY-MM-DD")
+        raise ValueError(message("date_format"))
     return date.fromisoformat(given)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
+from serving_api.http.messages import message
 from serving_api.schemas.envelope import STRICT, PageQuery, with_examples
 from serving_api.schemas.ingest import Receipt
 
@@ -38,7 +39,7 @@ class DecisionBody(BaseModel):
     def correction_only_with_correct(self) -> Self:
         """A correction is required by `correct` and refused with any other decision."""
         if (self.decision == "correct") != (self.correction is not None):
-            raise ValueError("a correction is given with the decision 'correct', and only with it")
+            raise ValueError(message("correction_fits"))
         return self
 
 

@@ -92,6 +92,7 @@ class MemberProblem(BaseModel):
     type: str = Field(examples=["/problems/unknown-commodity"])
     title: str
     status: int
+    detail: str
 
 
 class MemberResult(BaseModel):
@@ -116,6 +117,7 @@ class BatchPrediction(BaseModel):
                         "type": "/problems/unknown-commodity",
                         "title": "Unknown commodity",
                         "status": 404,
+                        "detail": "There is no commodity 'bras'; nearest: beras-medium.",
                     },
                 },
             ],

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from serving_api.http.messages import message
 from serving_api.schemas.envelope import Name, PageQuery, TimeRangeQuery, with_examples
 
 PRICE_EXAMPLE = {
@@ -40,7 +41,7 @@ class LivePricesQuery(PageQuery):
     @model_validator(mode="after")
     def _is_limited(self) -> Self:
         if self.commodity is None and self.region is None:
-            raise ValueError("give commodity, region or both")
+            raise ValueError(message("commodity_or_region"))
         return self
 
 
@@ -50,7 +51,11 @@ class PriceHistoryQuery(TimeRangeQuery):
     commodity: Name = Field(description=COMMODITY, examples=["cabai-rawit-merah"])
     region: Region = None
     market_id: Name | None = Field(None, description="prices of this market", examples=["PASAR-001"])
-    format: Literal["json", "csv"] = Field("json", description="csv: a file with the same columns")
+    format: Literal["json", "csv"] | None = Field(
+        None,
+        description="csv: a file with the same columns, which a client generated for JSON cannot read; "
+        "default: what Accept names, else json",
+    )
 
 
 class LivePrice(BaseModel):

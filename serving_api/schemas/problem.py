@@ -12,6 +12,16 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "detail": {"type": "string", "description": "in the language of Accept-Language: en or id"},
         "instance": {"type": "string"},
         "trace_id": {"type": "string"},
+        "nearest": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "of an unknown name: those that resemble it",
+        },
+        "event_ids": {
+            "type": "array",
+            "items": {"type": ["string", "null"]},
+            "description": "of events that may not be stored: their ids, in their order; null: refused",
+        },
         "errors": {
             "type": "array",
             "items": {

@@ -65,17 +65,17 @@ class EventIntake:
     async def accept_batch(self, bodies: list[bytes], kind: str | None) -> Response:
         """202 with the status of each event. Raises Problem 422 when none could be accepted, or 503."""
         events = [parse_event(body, kind, self._role) for body in bodies]
-        valid = [event for event in events if not event.faults]
         refused = [event for event in events if event.faults]
-        ids = iter(await self.send(valid))
+        accepted = len(events) - len(refused)
+        ids = await self.send(events)
         items = [
             {
                 "index": index,
-                "event_id": None if event.faults else next(ids),
+                "event_id": event_id,
                 "status": "rejected" if event.faults else "accepted",
                 "errors": [{"pointer": fault.pointer, "code": fault.code} for fault in event.faults],
             }
-            for index, event in enumerate(events)
+            for index, (event, event_id) in enumerate(zip(events, ids, strict=True))
         ]
         metrics.DOOR_EVENTS.labels("rejected").inc(len(refused))
         await asyncio.gather(
@@ -84,7 +84,7 @@ class EventIntake:
                 for event in refused
             )
         )
-        if not valid:
+        if not accepted:
             faults = [
                 Fault(f"/{index}{fault.pointer}", fault.code, fault.message)
                 for index, event in enumerate(events)
@@ -92,23 +92,29 @@ class EventIntake:
             ]
             reason = "no event of the batch could be accepted"
             raise Problem("validation", faults[:LISTED_FAULTS], reason=reason)
-        return json_response({"accepted": len(valid), "rejected": len(refused), "items": items}, 202)
+        return json_response({"accepted": accepted, "rejected": len(refused), "items": items}, 202)
 
-    async def send(self, events: list[SubmittedEvent]) -> list[str]:
-        """Event ids, in order, when Kafka has acknowledged all events.
+    async def send(self, events: list[SubmittedEvent]) -> list[str | None]:
+        """Event ids, in order, when Kafka has acknowledged the events; None for one with faults, not sent.
 
-        Raises Problem 503: send all of them again. Under the same Idempotency-Key they keep their ids.
+        Raises Problem 503 with the ids: send all of them again. Under the same Idempotency-Key they keep
+        their ids.
         """
-        ids = [self._id(event.payload, event.body, index) for index, event in enumerate(events)]
-        await publish(
-            self._producer,
-            [
-                self._event(event, kind, event_id)
-                for event, event_id in zip(events, ids, strict=True)
-                for kind in event.kinds
-            ],
-        )
-        metrics.DOOR_EVENTS.labels("accepted").inc(len(events))
+        ids = [
+            None if event.faults else self._id(event.payload, event.body, index)
+            for index, event in enumerate(events)
+        ]
+        sent = [
+            self._event(event, kind, event_id)
+            for event, event_id in zip(events, ids, strict=True)
+            if event_id is not None
+            for kind in event.kinds
+        ]
+        try:
+            await publish(self._producer, sent)
+        except Problem as problem:
+            raise Problem(problem.slug, extensions={"event_ids": ids}) from None
+        metrics.DOOR_EVENTS.labels("accepted").inc(len(ids) - ids.count(None))
         return ids
 
     def _id(self, payload: Any, body: bytes, index: int) -> str:

@@ -2,9 +2,11 @@
 
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from lakehouse.contracts.contract import kinds
@@ -207,21 +209,40 @@ def test_roles_that_may_send(api: Api, broker: Broker) -> None:
     assert len(broker.records(since, DEAD_LETTERS, 4)) == 4, "callers that may not send write no dead letters"
 
 
+def accepted_id(own: Api, body: bytes) -> str:
+    """The id of an event that is sent until Kafka has acknowledged it, as a 503 asks for."""
+    end = time.monotonic() + 60
+    while (response := own.post("/ingest", body)).status_code == 503:
+        assert time.monotonic() < end, "Kafka does not come back"
+    assert response.status_code == 202
+    event_id: str = response.json()["event_id"]
+    return event_id
+
+
 def test_503_while_kafka_is_unavailable_and_202_afterwards(broker: Broker, tmp_path: Path) -> None:
     """202 only after Kafka has acknowledged; the same body is accepted when Kafka is back."""
+    timeless = (
+        b'{"market_id": "PASAR-001", "commodity": "garam", "price": 11500}'  # else its id follows from it
+    )
     own = Api(new_stack(tmp_path, broker, LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS="1"))
     try:
-        assert own.post("/ingest", VALID).status_code == 202
+        accepted_id(own, timeless)
         broker.process.send_signal(signal.SIGSTOP)
         try:
-            response = own.post("/ingest", VALID)
+            response = own.post("/ingest", timeless)
             assert (response.status_code, response.json()["type"]) == (503, "/problems/kafka-unavailable")
             assert int(response.headers["retry-after"]) >= 1
+            (event_id,) = response.json()["event_ids"]
+            assert "event_ids" in response.json()["detail"]
+            unclear = orjson.dumps([orjson.loads(timeless), {}, orjson.loads(timeless)])
+            first, refused, last = own.post("/ingest", unclear).json()["event_ids"]
+            assert refused is None and len({event_id, first, last}) == 3
             assert own.post("/ingest", b"{}").status_code == 422, "an invalid event is still refused"
             assert own.get("/livez").status_code == 200
             assert own.get("/readyz").status_code == 503
         finally:
             broker.process.send_signal(signal.SIGCONT)
-        assert own.post("/ingest", VALID).status_code == 202
+        identified = orjson.dumps(orjson.loads(timeless) | {"event_id": event_id})
+        assert accepted_id(own, identified) == event_id
     finally:
         own.stop()
