@@ -6,10 +6,12 @@ import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
 
+from lakehouse.event import Fault
 from serving_api.http.auth import Role
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, role_of
+from serving_api.http.messages import message
 from serving_api.http.openapi import request_body
-from serving_api.http.problems import Problem, invalid
+from serving_api.http.problems import Problem, invalid, invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.reads.names import NATION, commodity_in_body, region_in_body
 from serving_api.reads.provenance import from_simulated
@@ -63,8 +65,21 @@ async def correlate(
     strongest = min(rows, key=lambda row: (row["p_value"], row["lag_days"]))
     first = strongest["from_date"]
     last = strongest["to_date"]
-    if (query.from_ is not None and query.from_ > first) or (query.to is not None and query.to <= last):
-        raise Problem("insufficient-data", reason=f"it is measured over {first} to {last} as a whole")
+    refused = {
+        "from": query.from_ if query.from_ is not None and query.from_ > first else None,
+        "to": query.to if query.to is not None and query.to <= last else None,
+    }
+    faults = [
+        Fault(
+            f"/{name}",
+            f"{name}_range",
+            message("part_of_period", field=name, day=day, first=first, last=last),
+        )
+        for name, day in refused.items()
+        if day is not None
+    ]
+    if faults:
+        raise invalid_fields(faults)
     item = {
         "commodity": commodity,
         "region": name,

@@ -45,7 +45,7 @@ FIELDS = frozenset(PriceCheckBody.model_fields)
     response_model=PriceCheckReport,
     responses=problems(400, 401, 413, 415, 422, 503),
     openapi_extra={**request_body(PriceCheckBody), "security": [{}, {"bearer": []}]},
-    summary="Check whether a price would be quarantined",
+    summary="Check a price; with the token of a device or an operator, send it too",
     dependencies=[ACCEPTS_JSON],
 )
 async def validate_price(

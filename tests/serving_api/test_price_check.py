@@ -169,3 +169,11 @@ def test_wrong_media_type_token_and_method_are_refused(checker: Api) -> None:
         == "/problems/token-invalid"
     )
     assert checker.get(PATH).status_code == 405
+
+
+def test_price_of_a_day_that_the_statistics_include_has_figures(checker: Api) -> None:
+    """The day of the newest price, and one before it."""
+    for day in (series()["last_day"], series()["last_day"] - timedelta(days=1)):
+        reasons = check(checker, price=355_000, event_time=f"{day}T05:00:00Z").json()["reasons"]
+        moved = [reason["message"] for reason in reasons if reason["rule"] == "outlier_residual"]
+        assert len(moved) == 1 and "null" not in str(reasons)

@@ -64,7 +64,7 @@ def check_price(
     rules = PriceRules(thresholds)
     own = next((row for row in rows if row["market_id"] == market_id and row["provider"] == provider), None)
     of = _statistics(own, rows)
-    day = (market_date - EPOCH).days
+    day = _day_compared((market_date - EPOCH).days, of)
     policies: dict[str, bool] = {}
     violated: list[str] = []
     scores: Scores = {}
@@ -116,6 +116,12 @@ def _statistics(own: Mapping[str, Any] | None, rows: Sequence[Mapping[str, Any]]
         values |= {name: own[name] for name in NUMBERS}
     values |= {name: values[name] or 0 for name in ("n", "peers")}
     return {name: np.array([_number(value)]) for name, value in values.items()}
+
+
+def _day_compared(day: int, of: dict[str, Floats]) -> int:
+    """The price's day, but one after the statistics: a move within a day that they include has no length."""
+    last = of["last_day"][0]
+    return max(day, int(last) + 1) if np.isfinite(last) else day
 
 
 def _number(value: Any) -> float:

@@ -39,7 +39,6 @@ def test_lag_with_the_smallest_p_value_is_returned(models: Api) -> None:
     [
         ({"variable": "temperature_c"}, "insufficient-data"),
         ({"region": "Bali"}, "insufficient-data"),
-        ({"from": "2024-01-01"}, "insufficient-data"),
         ({"variable": "moon"}, "validation"),
         ({"max_lag_days": 61}, "validation"),
         ({"from": "2024-02-30"}, "validation"),
@@ -52,6 +51,14 @@ def test_lag_with_the_smallest_p_value_is_returned(models: Api) -> None:
 def test_invalid_or_unmeasured_correlation_is_refused(models: Api, body: dict[str, Any], slug: str) -> None:
     response = correlate(models, **body)
     assert (response.status_code, response.json()["type"]) == (422, f"/problems/{slug}"), response.text
+
+
+@pytest.mark.parametrize(("name", "day"), [("from", "2024-01-01"), ("to", "2024-01-01")])
+def test_part_of_the_measured_period_names_the_parameter(models: Api, name: str, day: str) -> None:
+    problem = correlate(models, **{name: day}).json()
+    assert (problem["status"], problem["type"]) == (422, "/problems/validation")
+    assert [fault["pointer"] for fault in problem["errors"]] == [f"/{name}"]
+    assert f"{name} {day}" in problem["detail"] and "measured period" in problem["detail"]
 
 
 def test_insufficient_data_before_the_first_measurement(bare: Api) -> None:

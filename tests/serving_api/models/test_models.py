@@ -5,8 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
+from conf.runtime.status_files import write_status
 from conf.settings import settings
 from lakehouse.io import training_jobs
+from lakehouse.io.process_status import TRAINER, status_file
 from lakehouse.reference import provinces
 from tests.support.api import Api
 from tests.support.forecast_lake import ACCURACY, COMMODITY
@@ -139,6 +141,10 @@ def test_training_job_is_queued_once(bare: Api, monkeypatch: pytest.MonkeyPatch)
         "created_at": result["created_at"],
         "finished_at": None,
     }
+    under_way = {"arguments": ["price"], "why": "new prices", "since": "2026-11-21T01:00:00+00:00"}
+    write_status(status_file(TRAINER, bare.stack.home / "state"), {"state": "running", "round": under_way})
+    waiting = bare.get(response.headers["location"], "admin").json()
+    assert waiting["status"] == "queued" and "new prices" in waiting["detail"]
     monkeypatch.setenv("LUMBUNG_HOME", str(bare.stack.home))
     settings.cache_clear()
     reason = "the round failed (WorkerDied): there is no price"
