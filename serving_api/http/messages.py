@@ -22,29 +22,29 @@ MESSAGES = TypeAdapter(dict[str, MessageTexts]).validate_python(
 )
 
 
-class Message(str):
+class TranslatedText(str):
     """A text in English that knows its Indonesian."""
 
     indonesian: str
 
-    def __new__(cls, english: str, indonesian: str) -> "Message":
+    def __new__(cls, english: str, indonesian: str) -> "TranslatedText":
         text = super().__new__(cls, english)
         text.indonesian = indonesian
         return text
 
 
-def message(name: str, /, **values: object) -> Message:
+def message(name: str, /, **values: object) -> TranslatedText:
     """The text of messages.yml with its values. Raises KeyError for an unknown name."""
     texts = MESSAGES[name]
-    return Message(texts.en.format(**values), texts.id.format(**values))
+    return TranslatedText(texts.en.format(**values), texts.id.format(**values))
 
 
 def text_in(text: object, language: Language) -> str:
     """The text in a language; one that has no other is in English."""
-    return text.indonesian if language == "id" and isinstance(text, Message) else str(text)
+    return text.indonesian if language == "id" and isinstance(text, TranslatedText) else str(text)
 
 
-def joined(texts: Iterable[str]) -> Message:
+def joined(texts: Iterable[str]) -> TranslatedText:
     """The texts with semicolons between them, in both languages."""
     parts = list(texts)
-    return Message("; ".join(parts), "; ".join(text_in(part, "id") for part in parts))
+    return TranslatedText("; ".join(parts), "; ".join(text_in(part, "id") for part in parts))

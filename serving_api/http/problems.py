@@ -16,7 +16,7 @@ from starlette.responses import Response
 from conf.settings import settings
 from lakehouse.event import Fault
 from lakehouse.translation import Language
-from serving_api.http.messages import MESSAGES, Message, joined, message, text_in
+from serving_api.http.messages import MESSAGES, TranslatedText, joined, message, text_in
 
 SHOWN_FAULTS = 5  # in the text of a problem; `errors` lists up to LISTED_FAULTS
 LISTED_FAULTS = 100
@@ -172,7 +172,7 @@ def from_body_errors(errors: Sequence[Mapping[str, Any]]) -> Problem:
     return Problem("validation", faults[:LISTED_FAULTS], reason=shown(faults))
 
 
-def shown(faults: Sequence[Fault]) -> Message:
+def shown(faults: Sequence[Fault]) -> TranslatedText:
     """The messages of the first faults, for the text of a problem."""
     return joined(fault.message for fault in faults[:SHOWN_FAULTS])
 

@@ -104,12 +104,12 @@ def test_faults_of_a_body_are_in_our_own_words(api: Api) -> None:
     assert messages["/models/0"].startswith("models/0 must be 'prophet', 'lstm'")
 
 
-def test_user_is_told_the_least_role_that_may_send(api: Api) -> None:
+def test_forbidden_names_the_least_role_that_may_send(api: Api) -> None:
     response = api.post("/ingest", b'{"market_id": "PASAR-001", "commodity": "garam", "price": 1}', "user")
     assert response.status_code == 403 and "device" in response.json()["detail"]
 
 
-def test_member_of_a_batch_tells_its_problem(api: Api) -> None:
+def test_problem_of_a_batch_member_has_a_detail(api: Api) -> None:
     body = orjson.dumps({"requests": [{"commodity": "bras-medium"}]})
     (result,) = api.post("/api/v1/predict/batch", body).json()["results"]
     assert "bras-medium" in result["problem"]["detail"] and "beras-medium" in result["problem"]["detail"]
