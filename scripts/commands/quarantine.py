@@ -2,8 +2,10 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from itertools import islice
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import httpx2
@@ -14,7 +16,9 @@ from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import secrets, settings
+from lakehouse.contracts.contract import kinds
 from lakehouse.io.terminal import translated
+from lakehouse.reference import markets
 from scripts.console import AsJson, console, emit, fail, new_app
 from scripts.stack.readiness import api_url
 
@@ -22,7 +26,9 @@ app = new_app(__doc__)
 ROWS = "/api/v1/quarantine"
 PAGE_ROWS = 1000
 BULK_IDS = 500  # in one request
+COUNTED_ROWS = 10_000  # more are not counted: each page is a request
 WIDTH_OFF_TERMINAL = 200
+State = Literal["open", "released", "corrected", "rejected", "all"]
 Reason = Annotated[
     str, typer.Option("--reason", help="why, 5 to 500 characters; it is stored with the decision")
 ]
@@ -32,6 +38,7 @@ Rule = Annotated[str | None, typer.Option(help="rows that violate this rule")]
 Kind = Annotated[str | None, typer.Option(help="price, sensor, …")]
 Commodity = Annotated[str | None, typer.Option(help="id or alias")]
 Market = Annotated[str | None, typer.Option(help="market id as given in the event")]
+Source = Annotated[str | None, typer.Option(help="door and sender, such as mqtt:DEV-123")]
 Since = Annotated[
     str | None,
     typer.Option("--from", help="quarantined since: YYYY-MM-DD or RFC 3339; without it the last 30 days"),
@@ -91,11 +98,11 @@ class Api:
 
 def show_rows(rows: list[dict[str, Any]]) -> None:
     """Print the rows as a table on stdout."""
-    headings = ("event", "kind", "state", "quarantined", "market", "commodity", "rules")
+    headings = ("event", "kind", "state", "quarantined", "source", "market", "commodity", "rules")
     shown = Table(*map(translated, headings))
     for row in rows:
         rules = ", ".join(reason["rule"] for reason in row["reasons"])
-        place = (row["market_id"] or "–", row["commodity"] or "–")
+        place = (row["source"], row["market_id"] or "–", row["commodity"] or "–")
         shown.add_row(row["event_id"], row["kind"], row["state"], row["quarantined_at"][:19], *place, rules)
     width = None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL
     Console(highlight=False, markup=False, width=width).print(shown)
@@ -107,18 +114,57 @@ def list_rows(
     kind: Kind = None,
     commodity: Commodity = None,
     market: Market = None,
+    source: Source = None,
     since: Since = None,
-    state: Annotated[str, typer.Option(help="open, released, corrected, rejected or all")] = "open",
+    state: Annotated[State, typer.Option(help="current state of the rows")] = "open",
     limit: Annotated[int, typer.Option(min=1, help="rows at most")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List quarantined events, newest first."""
-    filters = {"rule": rule, "kind": kind, "commodity": commodity, "market_id": market, "from": since}
-    rows = list(Api().rows(filters | {"state": None if state == "all" else state}, limit))
+    filters = filters_of(rule, kind, commodity, market, source, since)
+    filters["state"] = None if state == "all" else state
+    api = Api()
+    rows = list(api.rows(filters, limit))
+    if not rows:
+        refuse_unknown_market(market)
     if as_json:
         emit(rows)
-    else:
-        show_rows(rows)
+        return
+    show_rows(rows)
+    if len(rows) == limit:
+        matching = sum(1 for _ in islice(api.rows(filters), COUNTED_ROWS))
+        number = f"{matching}" if matching < COUNTED_ROWS else f"at least {matching}"
+        console.print(f"{len(rows)} of {number} rows; --limit shows more", markup=False)
+
+
+def filters_of(
+    rule: str | None,
+    kind: str | None,
+    commodity: str | None,
+    market: str | None,
+    source: str | None,
+    since: str | None,
+) -> dict[str, str | None]:
+    """Filters by their names in the API. Exits 2 when no rule has the name."""
+    rules = {rule.name for contract in kinds().values() for rule in contract.rules}
+    if rule is not None and rule not in rules:
+        fail(f"no rule is called '{rule}'; nearest: {nearest(rule, rules)}", ExitCode.USAGE)
+    place = {"commodity": commodity, "market_id": market, "source": source}
+    return {"rule": rule, "kind": kind, **place, "from": since}
+
+
+def refuse_unknown_market(market: str | None) -> None:
+    """Exit 2 when a market without rows is not listed: any other may be given in an event."""
+    if market is not None and market not in markets():
+        fail(
+            f"no row and no list has the market '{market}'; nearest: {nearest(market, markets())}",
+            ExitCode.USAGE,
+        )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The names that are spelled nearly so, for a message."""
+    return ", ".join(get_close_matches(name, list(known), cutoff=0.5)) or "none"
 
 
 @app.command()
@@ -148,7 +194,7 @@ def decide(
     named = {name: value for name, value in filters.items() if value is not None}
     if bool(ids) == bool(named):
         fail(
-            "give event ids or filters (--rule, --kind, --commodity, --market, --from), not both",
+            "give event ids or filters (--rule, --kind, --commodity, --market, --source, --from), not both",
             ExitCode.USAGE,
         )
     api = Api()
@@ -167,7 +213,8 @@ def decide(
     )
     for item in outcomes:
         if item["status"] != "accepted":
-            console.print(f"  {item['event_id']}: {item['status']}", markup=False)
+            reason = f" ({item['reason']})" if item["reason"] else ""
+            console.print(f"  {item['event_id']}: {item['status']}{reason}", markup=False)
     raise typer.Exit(ExitCode.DONE if counts.total() == counts["accepted"] else ExitCode.FAILED)
 
 
@@ -190,11 +237,12 @@ def add_decision(decision: str, summary: str) -> None:
         kind: Kind = None,
         commodity: Commodity = None,
         market: Market = None,
+        source: Source = None,
         since: Since = None,
         yes: Yes = False,
         as_json: AsJson = False,
     ) -> None:
-        filters = {"rule": rule, "kind": kind, "commodity": commodity, "market_id": market, "from": since}
+        filters = filters_of(rule, kind, commodity, market, source, since)
         decide(decision, ids, filters, reason, yes, as_json)
 
 

@@ -32,7 +32,7 @@ LISTED = (
 )
 COORDINATES = ("topic", "partition", "offset")
 ORDER = (("quarantined_at", "descending"), *((name, "ascending") for name in COORDINATES))
-TEXT_FILTERS = ("kind", "market_id", "stage")
+TEXT_FILTERS = ("kind", "market_id", "source", "stage")
 
 
 def partitions(snapshot: Snapshot) -> list[str]:

@@ -54,7 +54,8 @@ async def decide_events(
 ) -> Response:
     """The same decision on many events.
 
-    Each is decided by itself: an unknown or decided event does not stop the others. 503 when Kafka fails for
+    Each is decided by itself: an unknown or decided event, or one that cannot be read and therefore not be
+    released (`not-releasable`), does not stop the others. 503 when Kafka fails for
     one of them: send the request again, accepted ones are then `already-decided`.
     """
     event_ids = body.value.event_ids
@@ -73,15 +74,15 @@ async def decide_one(
     decisions: Decisions, event_id: str, row: dict[str, Any] | None, request: DecisionRequest
 ) -> dict[str, Any]:
     """The item of one event. Raises Problem 413 or 503."""
-    item: dict[str, Any] = {"event_id": event_id, "status": "not-found", "decision_id": None}
+    item: dict[str, Any] = {"event_id": event_id, "status": "not-found", "decision_id": None, "reason": None}
     if row is None:
         return item
     try:
         sent = await decisions.decide(row, request)
     except Problem as problem:
-        if problem.slug != "already-decided":
+        if problem.slug not in ("already-decided", "not-releasable"):
             raise
-        return item | {"status": problem.slug}
+        return item | {"status": problem.slug, "reason": problem.parameters.get("reason")}
     return item | {"status": "accepted", "decision_id": sent.decision_id}
 
 

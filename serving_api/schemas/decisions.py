@@ -77,8 +77,9 @@ class DecisionReceipt(Receipt):
 
 class BulkDecisionItem(BaseModel):
     event_id: str
-    status: Literal["accepted", "not-found", "already-decided"]
+    status: Literal["accepted", "not-found", "already-decided", "not-releasable"]
     decision_id: str | None
+    reason: str | None = Field(None, description="why a release cannot pass, with `not-releasable`")
 
 
 class BulkDecisionReceipt(BaseModel):
@@ -87,8 +88,8 @@ class BulkDecisionReceipt(BaseModel):
     model_config = with_examples(
         {
             "items": [
-                {"event_id": "PASAR-001-17", "status": "accepted", "decision_id": "d-0b1c2d"},
-                {"event_id": "PASAR-001-18", "status": "not-found", "decision_id": None},
+                {"event_id": "PASAR-001-17", "status": "accepted", "decision_id": "d-0b1c2d", "reason": None},
+                {"event_id": "PASAR-001-18", "status": "not-found", "decision_id": None, "reason": None},
             ]
         }
     )

@@ -23,6 +23,7 @@ class QuarantineQuery(TimeRangeQuery):
     kind: EventKind | None = Field(None, description="kind of the event")
     rule: Name | None = Field(None, description="rows that violate this rule")
     market_id: Name | None = Field(None, description="as given in the event")
+    source: Name | None = Field(None, description="door and sender, such as mqtt:DEV-123")
     commodity: Name | None = Field(None, description="as given in the event, or a name of the reference list")
     stage: Stage | None = Field(None, description="where it was refused: by the stream or at a door")
     state: State | None = Field(None, description="current state; open: not decided yet")

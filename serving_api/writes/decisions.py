@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 from anyio.to_thread import run_sync
 
 from conf.settings import settings
+from lakehouse.contracts.contract import kinds
 from lakehouse.event import Event, Fault, faults, rfc3339
 from lakehouse.io.kafka import AcknowledgedProducer
 from lakehouse.signatures import DecisionKeys
@@ -29,7 +30,7 @@ from serving_api.writes.publish import publish
 
 # A decision that gold.reviews does not show by then was not processed: the row may be decided again.
 REMEMBERED_SECONDS = 3600
-TARGET = ("event_id", "kind", "generation", "state", "quarantined_at", *COORDINATES)
+TARGET = ("event_id", "kind", "generation", "state", "quarantined_at", "reasons", *COORDINATES)
 NOT_CORRECTABLE = ("event_id", "kind")  # the identity of an event: with another one it is another event
 
 
@@ -70,6 +71,20 @@ def correction_faults(kind: str, correction: Mapping[str, Any]) -> list[Fault]:
     return [Fault(f"/correction{fault.pointer}", fault.code, fault.message) for fault in (*fixed, *of_given)]
 
 
+def unreadable_reason(row: Mapping[str, Any]) -> str | None:
+    """The message of the first violated rule on the bytes that no release waives; None without one.
+
+    Other rules may accept the event now: reference lists and history change, its bytes do not.
+    """
+    contract = kinds().get(row["kind"])
+    final = {
+        rule.name
+        for rule in (contract.rules if contract else ())
+        if rule.severity == "error" and rule.reads == "raw" and not rule.releasable
+    }
+    return next((reason["message"] for reason in row["reasons"] if reason["rule"] in final), None)
+
+
 class Decisions:
     """Sends decisions and remembers them; one per process."""
 
@@ -103,8 +118,8 @@ class Decisions:
     async def decide(self, row: Mapping[str, Any], request: DecisionRequest) -> SentDecision:
         """Send the decision; returns after Kafka's acknowledgement.
 
-        Raises Problem 409 when the row is decided, 413 when the event is too large, 503 when Kafka is
-        unavailable.
+        Raises Problem 409 when the row is decided or a release cannot pass, 413 when the event is too large,
+        503 when Kafka is unavailable.
         """
         key = key_of(row)
         lock = self._locks.setdefault(key, asyncio.Lock())
@@ -113,6 +128,8 @@ class Decisions:
         ):  # a second decision waits for the first: if that fails, the second one may be the first
             if row["state"] != "open" or key in self._sent or key in self._reviews.index:
                 raise Problem("already-decided", name=row["event_id"])
+            if request.decision == "release" and (reason := unreadable_reason(row)):
+                raise Problem("not-releasable", name=row["event_id"], reason=reason)
             sent = SentDecision(f"d-{uuid.uuid4().hex}", row["event_id"], request, datetime.now(UTC))
             await publish(self._producer, [self._keys.sign(event_of(row, sent))])
             self._sent[key] = sent

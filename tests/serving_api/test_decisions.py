@@ -19,6 +19,7 @@ from tests.support.served_lake import NOW, decision, quarantined
 
 TOPIC = "lumbung.decision"
 EVIDENCE = {"price_idr": 5, "median_60d": 11000, "n": 40}
+BROKEN = [{"rule": "payload_json", "severity": "error", "message": "payload is not one JSON object"}]
 ROWS = [
     quarantined(0, event_id="open-1", evidence=orjson.dumps(EVIDENCE).decode(), suggestion='{"price": 5000}'),
     *(quarantined(number, event_id=f"many-{number}") for number in range(1, 5)),
@@ -30,6 +31,7 @@ ROWS = [
     quarantined(13, event_id="again"),
     quarantined(13, event_id="again", generation=1, quarantined_at=NOW - timedelta(hours=80)),
     *(quarantined(number, event_id=f"race-{number}") for number in range(20, 24)),
+    *(quarantined(number, event_id=f"broken-{number}", reasons=BROKEN) for number in (30, 31)),
 ]
 BY_NAME = {row["event_id"]: row for row in reversed(ROWS)}
 DECIDED = [
@@ -247,3 +249,17 @@ def test_nothing_is_decided_while_kafka_is_unavailable(broker: Broker, tmp_path:
         assert [decide(own, "q0", REJECT).status_code for _ in range(2)] == [202, 409]
     finally:
         own.stop()
+
+
+def test_release_of_an_event_that_cannot_be_read_is_refused_at_once(desk: Api, broker: Broker) -> None:
+    since = broker.ends()
+    release = {"decision": "release", "reason": "it was seen on the spot"}
+    refused = decide(desk, "broken-30", release)
+    problem = refused.json()
+    assert (refused.status_code, problem["type"]) == (409, "/problems/not-releasable")
+    assert "payload is not one JSON object" in problem["detail"]
+    body = orjson.dumps(release | {"event_ids": ["broken-31"]})
+    (item,) = desk.post("/api/v1/quarantine/decisions", body, "operator").json()["items"]
+    assert (item["status"], item["reason"]) == ("not-releasable", BROKEN[0]["message"])
+    assert not broker.records(since, TOPIC, 0, 1)
+    assert decide(desk, "broken-30", REJECT).status_code == 202

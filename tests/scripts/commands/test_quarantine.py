@@ -16,6 +16,7 @@ from tests.conftest import Broker
 from tests.support.api import ApiProcess, new_stack
 from tests.support.served_lake import OTHER_RULE, quarantined
 
+BROKEN = [{"rule": "payload_json", "severity": "error", "message": "payload is not one JSON object"}]
 ROWS = [
     *(quarantined(number, event_id=f"salt-{number}") for number in range(3)),
     *(
@@ -24,6 +25,8 @@ ROWS = [
     ),
     quarantined(6, event_id="odd:id-1", suggestion='{"price": 11500}', evidence='{"n": 40}'),
     quarantined(7, event_id="last"),
+    quarantined(8, event_id="other", source="mqtt:DEV-9"),
+    quarantined(9, event_id="broken", reasons=BROKEN),
 ]
 REASON = ("--reason", "a test of the command")
 
@@ -65,6 +68,24 @@ def test_list_and_show(desk: Stack) -> None:
     )
     assert run(desk, "show", "none")[0] == 1
     assert run(desk, "list", "--kind", "gossip")[0] == 2
+
+
+def test_list_tells_what_it_leaves_out_and_what_it_does_not_know(desk: Stack) -> None:
+    code, text, messages = run(desk, "list", "--limit", "2", "--kind", "sensor")
+    assert code == 0 and "2 of 3 rows" in messages and "mqtt:DEV-1" in text
+    assert "rows;" not in run(desk, "list", "--kind", "sensor")[2]
+    assert [row["event_id"] for row in run(desk, "list", "--json", "--source", "mqtt:DEV-9")[1]] == ["other"]
+    code, _, messages = run(desk, "list", "--rule", "temperature_rang")
+    assert code == 2 and "temperature_range" in messages
+    code, _, messages = run(desk, "list", "--market", "PASAR-0001")
+    assert code == 2 and "nearest: PASAR-001" in messages
+    code, _, messages = run(desk, "list", "--state", "bogus")
+    assert code == 2 and "corrected" in messages and "all" in messages
+
+
+def test_release_of_an_unreadable_event_fails_with_the_reason(desk: Stack) -> None:
+    code, _, messages = run(desk, "release", "broken", *REASON)
+    assert code == 1 and "broken: not-releasable (payload is not one JSON object)" in messages
 
 
 def test_second_decision_on_an_event_fails(desk: Stack) -> None:
