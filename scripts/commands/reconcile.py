@@ -1,5 +1,6 @@
 """`reconcile`: events in = silver + quarantine + duplicates, gold as silver gives it, the lag in Kafka."""
 
+import time
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -22,6 +23,8 @@ from streaming_jobs.repair import startup_checks
 
 app = new_app(None)
 Counts = dict[str, int]  # kind -> events
+SETTLE_SECONDS = 20.0  # a batch takes less, also after a burst
+PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,12 @@ class KindBalance:
 def reconcile(as_json: AsJson = False) -> None:
     """Check that events in = silver + quarantine + duplicates, and that gold follows from silver.
 
-    Exit 1 on any difference.
+    Exit 1 on any difference, and while events wait in Kafka; a running stream is first given 20 seconds.
     """
     console.print(f"home {settings().home}", markup=False)
     refuse_missing_tables()
     refuse_damaged_tables()
+    wait_for_stream()
     try:
         differences = gold_differences()
         report = balance_report() | {"gold_differences": differences}
@@ -67,6 +71,13 @@ def refuse_missing_tables() -> None:
     finding = startup_checks.check_presence()
     if not finding.ok:
         fail(f"{finding.detail} in {settings().home}; remedy: {finding.remedy}", ExitCode.REFUSED)
+
+
+def wait_for_stream() -> None:
+    """Return when no event waits, or no stream runs that would take it up, or after SETTLE_SECONDS."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while checkpoint.count_waiting() and is_alive(stream_status()) and time.monotonic() < end:
+        time.sleep(PAUSE_SECONDS)
 
 
 def refuse_damaged_tables() -> None:
@@ -106,6 +117,8 @@ def show(report: dict[str, Any]) -> None:
     lag = report["lag_events"]
     waiting = "unknown: Kafka does not answer" if lag is None else lag
     console.print(f"events in Kafka not processed yet: {waiting}", markup=False)
+    if lag:
+        console.print("not balanced before the stream has processed them: ./run.sh up, then run this again")
     if report["batch_under_way"] and not is_alive(stream_status()):
         console.print("a batch was interrupted and is not counted yet: ./run.sh up finishes it")
 
@@ -114,16 +127,17 @@ def balance_report() -> dict[str, Any]:
     """The balance of every kind and of all together, as one JSON-able object."""
     under_way = checkpoint.batch_under_way()
     counted = last_counted_batch() if under_way else None
+    waiting = checkpoint.count_waiting(positions=counted["offsets"] if counted else None)
     balances = kind_balances(counted["versions"] if counted else None)
     whole = total(balances)
     return {
         "home": str(settings().home),
-        "balanced": all(balance.lost == 0 for balance in balances),
+        "balanced": all(balance.lost == 0 for balance in balances) and not waiting,
         "kinds": [asdict(balance) for balance in balances],
         "total": asdict(whole),
         "line": summary_line(whole),
         "batch_under_way": under_way,
-        "lag_events": checkpoint.count_waiting(positions=counted["offsets"] if counted else None),
+        "lag_events": waiting,
     }
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from deltalake import DeltaTable
 
 from lakehouse.paths import table_path
+from tests.conftest import Broker
 from tests.support.query_lake import Lake
 
 NOBODY = {"reasons": []}
@@ -40,6 +42,21 @@ def test_complete_balance(tmp_path: Path):
     code, report = verdict(balanced(tmp_path))
     assert (code, report["line"]) == (0, "IN=5 SILVER=3 QUARANTINE=1 DUP=1 LOST=0")
     assert report["lag_events"] is None  # no broker runs, which is not reported as zero
+
+
+def test_events_that_wait_in_kafka_are_not_balanced(tmp_path: Path, broker: Broker):
+    lake = balanced(tmp_path)
+    lake.env["LUMBUNG_KAFKA__BOOTSTRAP"] = broker.stack.bootstrap
+    _, before = verdict(lake)
+    producer = Producer({"bootstrap.servers": broker.stack.bootstrap})
+    producer.produce("lumbung.price", b"{}")
+    producer.flush()
+    code, report = verdict(lake)
+    assert (code, report["balanced"]) == (1, False)
+    assert report["lag_events"] == before["lag_events"] + 1
+    assert report["total"]["lost"] == 0
+    shown = lake.run("reconcile")
+    assert "not balanced before the stream has processed them" in shown.stderr
 
 
 def test_empty_lake_is_balanced(tmp_path: Path):
