@@ -80,6 +80,7 @@ class StreamKnobs(BaseModel):
 
 class LakeKnobs(BaseModel):
     root: str
+    providers: list[str]
     flush_batches: bool
     live_readings_per_market: int = Field(ge=1)
     live_readings: int = Field(ge=1)

@@ -35,8 +35,8 @@ def indicator_rows(
 ) -> tuple[pa.Table, pa.Table]:
     """Rows of gold.indicators from day `since` on, and all rows of gold.monthly_indicators.
 
-    `daily`: all rows of one commodity in gold.daily_prices; `since`: days since 1970; `rises_pct`: change
-    levels over 7 days.
+    `daily`: rows of one commodity in gold.daily_prices, of the chosen providers; `since`: days since 1970;
+    `rises_pct`: change levels over 7 days.
     """
     commodity = daily["commodity"][0].as_py()
     groups = panels(daily)
@@ -196,6 +196,7 @@ def _table(
         "commodity": commodity,
         "region_code": np.array(panel.regions, dtype=object)[region],
         "region": np.array(panel.names, dtype=object)[region],
+        "provider": np.array(panel.providers, dtype=object)[region],
         "channel": panel.channel,
         "level": panel.level,
         "unit": panel.unit,

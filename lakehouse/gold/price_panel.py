@@ -23,6 +23,7 @@ class PricePanel:
     unit: str
     regions: tuple[str, ...]  # codes
     names: tuple[str, ...]
+    providers: tuple[str, ...]  # of each region; empty text where it has no price
     days: Ints  # (days,) since 1970, ascending, only days with a report
     price: Floats  # (regions, days) rupiah per unit
     observations: Ints  # (regions, days) accepted prices behind it
@@ -35,7 +36,10 @@ class PricePanel:
 
 
 def panels(daily: pa.Table) -> list[PricePanel]:
-    """A panel per channel and level from the rows of one commodity, all with the same provinces and days."""
+    """A panel per channel and level from the rows of one commodity, all with the same provinces and days.
+
+    A series has one provider (lakehouse.gold.chosen_provider).
+    """
     code, named = _numbered(daily["region_code"])
     day = daily["market_date"].cast(pa.int32()).to_numpy().astype(np.int64)
     days, column = np.unique(day, return_inverse=True)
@@ -53,9 +57,20 @@ def panels(daily: pa.Table) -> list[PricePanel]:
         for name in ("observations", "markets"):
             counts.append(np.zeros(price.shape, dtype=np.int64))
             counts[-1][place] = daily[name].to_numpy()[rows]
+        providers = np.full(len(named), "", dtype=object)
+        providers[code[rows]] = daily["provider"].take(pa.array(rows)).to_pylist()
         of = (channels[pair // len(levels)], levels[pair % len(levels)])
         groups.append(
-            PricePanel(*of, daily["unit"][int(rows[0])].as_py(), tuple(named), names, days, price, *counts)
+            PricePanel(
+                *of,
+                daily["unit"][int(rows[0])].as_py(),
+                tuple(named),
+                names,
+                tuple(providers),
+                days,
+                price,
+                *counts,
+            )
         )
     return groups
 

@@ -87,12 +87,19 @@ def create_tables() -> None:
 
 
 def ensure_table(table: str) -> DeltaTable:
-    """The table as in its contract: created (reader version 1), columns added, comments up to date."""
+    """The table as in its contract: created (reader version 1), columns added, comments up to date.
+
+    Rows that were written before a column was are null there. A table that its writer computes again from
+    others, and that has such rows, is emptied for it.
+    """
     contract = contracts()[table]
     existing = DeltaTable.create(table_uri(table), **creation(contract))
     current = {column.name: column for column in existing.schema().fields}
     if missing := missing_columns(contract, current):
         existing.alter.add_columns(Schema.from_arrow(pa.schema(missing)).fields)
+        if current and contract.refreshed in ("seconds", "background") and not contract.kept_by_rebuild:
+            log.warning("%s has columns that its rows lack: it is emptied and written again", table)
+            empty_table(table)
     for column in contract.columns:
         comment = column_comment(column)
         if column.name in current and current[column.name].metadata.get("comment") != comment:

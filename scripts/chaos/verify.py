@@ -55,7 +55,7 @@ def differences(entries: list[Entry], root: str) -> list[str]:
 
     prices = rows("select * from silver.prices")
     live_key = ("market_id", "commodity", "channel")
-    daily_key = ("commodity", "region_code", "channel", "level", "market_date")
+    daily_key = ("commodity", "region_code", "channel", "level", "provider", "market_date")
     return [
         *_landed(entries, prices, rows("select event_id, metric, value from silver.sensors")),
         *_other_kinds(entries, rows),
@@ -181,9 +181,9 @@ def _live_price(days: Mapping[Any, Row]) -> Row:
 
 
 def daily_prices(prices: list[Row]) -> list[Row]:
-    """min, median, mean, max, count and markets per commodity, province, channel, level and market day."""
+    """min, median, mean, max, count and markets per commodity, province, channel, level, provider and day."""
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    key = ("commodity", "region_code", "channel", "level", "market_date")
+    key = ("commodity", "region_code", "channel", "level", "provider", "market_date")
     for row in prices:
         groups[tuple(row[name] for name in key)].append(row)
     return [dict(zip(key, values, strict=True)) | _statistics(rows) for values, rows in groups.items()]

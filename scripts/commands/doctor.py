@@ -15,6 +15,7 @@ import typer
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import secrets, settings
+from lakehouse.arrow import missing_columns
 from lakehouse.contracts.contract import ContractError, contracts
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
@@ -232,6 +233,11 @@ def table_findings(deep: bool) -> Iterator[Finding]:
             for fault in problems:
                 yield Finding(f"table {name}", False, fault, remedy_of(name))
         elif table := open_if_exists(name):
+            names = {column.name for column in table.schema().fields}
+            if missing := missing_columns(contracts()[name], names):
+                lacking = f"of an earlier version: it lacks {', '.join(column.name for column in missing)}"
+                yield Finding(f"table {name}", False, lacking, "./run.sh up adds them")
+                continue
             reader = table.protocol().min_reader_version
             detail = f"version {table.version()}, reader version {reader}"
             yield Finding(f"table {name}", reader == 1, detail, remedy)

@@ -12,6 +12,7 @@ from deltalake import DeltaTable
 
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
+from lakehouse.gold.chosen_provider import SERIES, chosen_rows
 from lakehouse.gold.indicator_rows import indicator_rows
 from lakehouse.io.delta import EPOCH, empty_table, high_water_mark, open_table, replace_rows
 
@@ -20,10 +21,11 @@ BY_DAY = "gold.indicators"
 BY_MONTH = "gold.monthly_indicators"
 SOURCE = "gold.daily_prices"
 COLUMNS = (
-    "commodity", "region_code", "region", "channel", "level", "market_date", "unit",
+    "commodity", "region_code", "region", "channel", "level", "provider", "market_date", "unit",
     "median_price_idr", "observations", "markets",
 )  # fmt: skip
-TEXTS = ["commodity", "region_code", "region", "channel", "level", "unit"]
+TEXTS = ["commodity", "region_code", "region", "channel", "level", "provider", "unit"]
+Series = tuple[str, ...]  # commodity, region_code, channel, level
 ROWS_PER_COMMIT = 60_000  # bounds memory: the whole history is written commodity by commodity
 
 
@@ -63,8 +65,13 @@ class Indicators:
     def _write(self, daily: DeltaTable, first_days: dict[str, date], upto: datetime) -> None:
         rises = settings().alerts.levels
         pending: list[Computed] = []
-        for number, rows in enumerate(_by_commodity(daily, sorted(first_days)), 1):
+        shown = providers_of(open_table(BY_DAY), sorted(first_days))
+        for number, all_rows in enumerate(_by_commodity(daily, sorted(first_days)), 1):
+            rows = chosen_rows(all_rows, settings().lake.providers)
             commodity = rows["commodity"][0].as_py()
+            chosen = providers_in(rows)
+            if any(shown.get(series, provider) != provider for series, provider in chosen.items()):
+                first_days[commodity] = EPOCH.date()  # another provider: every day of the series changes
             since = (first_days[commodity] - EPOCH.date()).days
             by_day, by_month = indicator_rows(rows, since, rises, contracts()[BY_DAY], contracts()[BY_MONTH])
             pending.append(Computed(commodity, by_day, by_month))
@@ -84,6 +91,25 @@ class Indicators:
             for computed in pending
         )
         replace_rows(BY_DAY, of_day, predicate=changed, upto=upto)
+
+
+def providers_of(table: DeltaTable, commodities: list[str]) -> dict[Series, str]:
+    """The provider of each series of these commodities in gold.indicators."""
+    options = ds.ParquetReadOptions(dictionary_columns=[*SERIES, "provider"])
+    return providers_in(
+        table.to_pyarrow_dataset(parquet_read_options=options).to_table(
+            columns=[*SERIES, "provider"], filter=pc.field("commodity").isin(commodities)
+        )
+    )
+
+
+def providers_in(rows: pa.Table) -> dict[Series, str]:
+    """Series -> provider of rows with one provider a series."""
+    columns = [*SERIES, "provider"]
+    texts = pa.table({name: pc.cast(rows[name], pa.string()) for name in columns})
+    distinct = texts.group_by(columns).aggregate([])
+    rows_of = zip(*(distinct[name].to_pylist() for name in columns), strict=True)
+    return {tuple(series): provider for *series, provider in rows_of}
 
 
 def first_changed_days(after: datetime, upto: datetime) -> dict[str, date]:

@@ -22,7 +22,16 @@ def panel(price: list[list[float]], days: list[int]) -> PricePanel:
     counts = np.ones(matrix.shape, dtype=np.int64)
     codes = ("32", "11", "91")[: len(price)]
     return PricePanel(
-        "retail", "province", "kg", codes, codes, np.array(days, dtype=np.int64), matrix, counts, counts
+        "retail",
+        "province",
+        "kg",
+        codes,
+        codes,
+        ("pihps",) * len(codes),
+        np.array(days, dtype=np.int64),
+        matrix,
+        counts,
+        counts,
     )
 
 
@@ -114,6 +123,7 @@ def daily(rows: list[dict]) -> pa.Table:
         "commodity": "beras-medium",
         "channel": "retail",
         "level": "province",
+        "provider": "panel-harga",
         "unit": "kg",
         "observations": 2,
         "markets": 1,

@@ -6,10 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import write_deltalake
 
 from conf.settings import REPO
 from lakehouse.contracts.contract import Contract, contracts
-from lakehouse.io.delta import EPOCH, empty_table, high_water_mark, open_table
+from lakehouse.io.delta import (
+    EPOCH,
+    empty_table,
+    ensure_table,
+    high_water_mark,
+    open_table,
+    table_uri,
+)
 from lakehouse.io.query import run_contract_sql
 from lakehouse.paths import view_name
 from streaming_jobs.gold import indicators
@@ -160,6 +168,50 @@ def test_a_late_row_changes_every_day_that_depends_on_it(lake: Path):
     assert changed & {timedelta(days) for days in (1, 7, 28, 30)}
     neighbours = [key for key, row in after.items() if key[1] != "32" and before[key] != row]
     assert {key[4] for key in neighbours} == {first}  # the national price of that day, nothing else
+    assert_equals_recomputation()
+
+
+def test_every_day_is_computed_again_when_another_provider_is_chosen(lake: Path):
+    stream = Stream()
+    incremental = IncrementalGold(1)
+    background = Indicators()
+    series = [
+        row
+        for row in price_rows(9)
+        if (row["commodity"], row["level"], row["region_code"]) == ("beras-medium", "province", "32")
+    ]
+    ordered = sorted(series, key=lambda row: row["market_date"])
+    longer = [
+        row | {"provider": "pihps", "event_id": f"b-{row['event_id']}", "price_idr": row["price_idr"] * 1.1}
+        for row in ordered
+    ]
+    for rows, provider in ((ordered[20:], "market"), (longer, "pihps")):
+        stream.write(rows, [])
+        incremental.refresh()
+        background.refresh()
+        shown = rows_of("gold.indicators")
+        assert {row["provider"] for row in shown} == {provider}
+        assert len(shown) == len({row["market_date"] for row in rows})
+        assert_equals_recomputation()
+    assert {row["provider"] for row in rows_of("gold.daily_prices")} == {"market", "pihps"}
+
+
+def test_gold_of_an_earlier_contract_is_written_again(lake: Path):
+    """Its rows have no provider: they are removed when the column is added, and follow from silver again."""
+    stream = Stream()
+    incremental = IncrementalGold(1)
+    background = Indicators()
+    stream.write(price_rows(10)[:300], [])
+    incremental.refresh()
+    background.refresh()
+    for table in ("gold.daily_prices", "gold.indicators", "gold.monthly_indicators"):
+        old = open_table(table).to_pyarrow_table().drop_columns(["provider"])
+        write_deltalake(table_uri(table), old, mode="overwrite", schema_mode="overwrite")
+        assert ensure_table(table).to_pyarrow_table().num_rows == 0
+    incremental.refresh()
+    background.refresh()
+    assert_equals_recomputation()
+    ensure_table("gold.daily_prices")  # nothing is missing: nothing is emptied
     assert_equals_recomputation()
 
 

@@ -30,6 +30,7 @@ def row(commodity: str, region: str, day: date, idr: float) -> dict[str, Any]:
         "region": province.name if province else region,
         "channel": "retail",
         "level": "province",
+        "provider": "panel-harga",
         "market_date": day,
         "unit": listed.unit if listed else "kg",
         "observations": 1,

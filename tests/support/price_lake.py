@@ -45,6 +45,7 @@ def _row(
         "region": province.name,
         "commodity": commodity,
         "channel": channel,
+        "provider": "market",
         "price_idr": idr,
         "unit": commodities()[commodity].unit,
         "event_time": at,

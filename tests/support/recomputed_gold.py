@@ -82,7 +82,7 @@ def markets_seen(silver: Silver) -> list[Row]:
 
 def daily_prices(silver: Silver) -> list[Row]:
     result_rows = []
-    key = ("commodity", "region_code", "channel", "level", "market_date")
+    key = ("commodity", "region_code", "channel", "level", "provider", "market_date")
     for rows in grouped(silver["silver.prices"], *key).values():
         prices = [row["price_idr"] for row in rows]
         result_rows.append(
@@ -99,9 +99,28 @@ def daily_prices(silver: Silver) -> list[Row]:
     return result_rows
 
 
+def chosen_days(silver: Silver) -> list[Row]:
+    """Days of the provider that each series is taken from: of those current, the one with the most days."""
+    result_rows: list[Row] = []
+    for rows in grouped(daily_prices(silver), "commodity", "channel", "level", "region_code").values():
+        newest = max(row["market_date"] for row in rows)
+        by_provider = grouped(rows, "provider")
+        *_, chosen = max(
+            (
+                (newest - max(row["market_date"] for row in days)).days <= 30,
+                len(days),
+                [-ord(letter) for letter in name],
+                name,
+            )
+            for (name,), days in by_provider.items()
+        )
+        result_rows += by_provider[(chosen,)]
+    return result_rows
+
+
 def monthly_indicators(silver: Silver) -> list[Row]:
     result_rows = []
-    series = grouped(daily_prices(silver), "commodity", "channel", "level", "region_code")
+    series = grouped(chosen_days(silver), "commodity", "channel", "level", "region_code")
     for rows in series.values():
         by_month = {
             month: list(of)
@@ -132,7 +151,7 @@ def monthly_indicators(silver: Silver) -> list[Row]:
 
 
 def indicators(silver: Silver) -> list[Row]:
-    days = daily_prices(silver)
+    days = chosen_days(silver)
     at = {
         tuple(row[n] for n in ("commodity", "channel", "level", "region_code", "market_date")): row
         for row in days

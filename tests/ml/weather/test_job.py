@@ -37,6 +37,7 @@ def fill(days: int = DAYS, seed: int = 3) -> dict[str, np.ndarray]:
         "region": "Jawa Barat",
         "channel": "retail",
         "level": "province",
+        "provider": "panel-harga",
     }
     write(
         "gold.daily_prices",

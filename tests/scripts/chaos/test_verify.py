@@ -37,7 +37,7 @@ def rows_of(entries: list[Entry]) -> dict[str, list[dict[str, Any]]]:
         for metric in ("temperature_c", "humidity_pct")
         if metric in e.fields
     ]
-    whole = {"channel": "x", "region_code": "x", "level": "x", "unit": "x"}
+    whole = {"channel": "x", "region_code": "x", "level": "x", "provider": "x", "unit": "x"}
     silver = [{**whole, **_times(), **row} for row in prices]
     others = {
         contract.table: [{"event_id": e.event_id} for e in entries if e.kind == kind]
