@@ -39,7 +39,9 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="few origins and small models: takes a minute")
     parser.add_argument(
-        "--data", type=Path, help="a folder of wide CSV files or a long CSV (date, commodity, region, price)"
+        "--data",
+        type=Path,
+        help="a file or folder of any format of conf/sources, or a long CSV (date, commodity, region, price)",
     )
     parser.add_argument(
         "--horizon",

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO
 
 from conf.runtime.exit_codes import ExitCode
@@ -50,6 +51,11 @@ def argument_parser() -> argparse.ArgumentParser:
         "--models", type=_listed, default=(), help="comma-separated; else knob training.models"
     )
     parser.add_argument("--commodities", type=_listed, default=(), help="comma-separated; else all")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="learn from a file or folder of any format of conf/sources instead of the lake, and forecast it",
+    )
     parser.add_argument("--job", help=argparse.SUPPRESS)  # the training job that this round answers
     return parser
 
@@ -60,6 +66,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     choices = (options.quick, options.if_changed, options.issue, options.models, options.commodities)
     if options.continuous and any(choices):
         parser.error(translated("--continuous decides what is due; only price or sales may be given with it"))
+    if options.data and (options.continuous or options.if_changed or options.kind in ("sales", "signal")):
+        parser.error(translated("--data is for one round of price models"))
+    if options.data:
+        options.kind = "price"
     return options
 
 
@@ -171,6 +181,8 @@ def _train_prices(options: argparse.Namespace) -> None:
     from ml.weather import job as weather
 
     trained = training_round.run(training_round.Request.of(options))
+    if options.data:  # the other tables follow from the lake
+        return
     anomalies.refresh(settings().lake_root)
     if trained:
         weather.refresh(settings().lake_root)

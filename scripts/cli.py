@@ -68,7 +68,13 @@ VERBS = (
     Verb(
         "ledger", "scripts.commands.ledger", "Verify, list or append to the hash chains of prices and trades."
     ),
-    Verb("train", "ml.train", "Train and evaluate models, promote the best, forecast.", own_process=True),
+    Verb(
+        "train",
+        "ml.train",
+        "Train and evaluate models, promote the best, forecast.",
+        paths=True,
+        own_process=True,
+    ),
     Verb(
         "backtest",
         "ml.backtest",

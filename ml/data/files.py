@@ -1,55 +1,87 @@
-"""Panels from files: a folder of wide tables (one file a commodity, one column a region) or one long CSV."""
+"""Panels from files: of any format of conf/sources, of wide tables, or of one plain long table."""
 
-import re
+import logging
 from pathlib import Path
 
 import pandas as pd
 
+from lakehouse.io.source_files.formats import format_of
+from lakehouse.io.source_files.source_format import SourceFormat
+from lakehouse.io.source_files.unknown_names import UnknownNames
 from lakehouse.reference import commodities, commodity_aliases, matching_key, region_aliases
 from ml.data.exogenous import read_folder
 from ml.data.from_rows import panel_from_rows
+from ml.data.levels import of_longer_level
 from ml.data.panel import NothingToLearn, Panel
+from ml.data.price_events import rows_of_events, slug
 
+log = logging.getLogger("lumbung.files")
 LONG_COLUMNS = ("date", "commodity", "region", "price")
+BY_COLUMNS = "panelharga_wide"  # read by columns, in a tenth of the time of its events
 
 
-def read_wide_folder(folder: Path, lag_days: int = 0) -> Panel:
-    """Panel of every CSV below `folder` whose first column is Date and whose other columns are regions.
+def read_files(place: Path, lag_days: int = 0) -> Panel:
+    """Panel of a file, or of every CSV and text file below a folder.
 
-    The file name is the commodity. Files of world prices and exchange rates become exogenous series.
-    `lag_days`: publishing lag of the source. Raises NothingToLearn when there is no such file.
+    A file is of a format that has price events, or a wide table (first column Date, a column a region, the
+    file name is the commodity), or a long table with the columns date, commodity, region, price and perhaps
+    unit, in any order. Files of world prices and exchange rates become exogenous series.
+    `lag_days`: publishing lag of the source. Raises ValueError for a file of no known shape,
+    NothingToLearn for a folder without prices; the message has the reasons.
     """
+    folder = place if place.is_dir() else None
+    files = sorted(f for f in place.rglob("*") if f.suffix.lower() in (".csv", ".txt")) if folder else [place]
     frames = []
-    for file in sorted(folder.rglob("*.csv")):
-        header = pd.read_csv(file, nrows=0).columns
-        if matching_key(header[0]) != "date" or is_quote_file(header):
-            continue
-        wide = pd.read_csv(file, na_values=["-", ""])
-        long = wide.melt(id_vars=wide.columns[0], var_name="region", value_name="price")
-        long = long.rename(columns={wide.columns[0]: "date"})
-        frames.append(long.assign(commodity=file.stem))
+    of_events: list[tuple[Path, SourceFormat]] = []
+    reasons = []
+    for file in files:
+        known = format_of(file)
+        if isinstance(known, SourceFormat) and known.name != BY_COLUMNS:
+            if any(event.kind == "price" for event in known.events):
+                of_events.append((file, known))
+        elif (table := _plain_table(file)) is not None:
+            frames.append(table)
+        elif not isinstance(known, SourceFormat):
+            reasons.append(f"{file.name}: {known.reason}")
+    if of_events:
+        names = UnknownNames()
+        frames.append(of_longer_level(rows_of_events(of_events, names)))
+        if names:
+            log.warning("names that no reference list has; entries to complete and copy:\n%s", names.yaml())
+    if not frames and folder is None:
+        raise ValueError(f"{place} lacks the columns {', '.join(LONG_COLUMNS)}; no format fits: {reasons}")
     if not frames:
-        raise NothingToLearn(f"no file with a column Date and regions across below {folder}")
-    panel = panel_from_rows(_with_ids(pd.concat(frames)), {"folder": str(folder)}, lag_days)
-    return panel.with_exogenous(read_folder(folder, panel.days))
+        raise NothingToLearn(f"no file with prices at {place}\n" + "\n".join(reasons))
+    panel = panel_from_rows(pd.concat(frames), {"folder" if folder else "file": str(place)}, lag_days)
+    return panel.with_exogenous(read_folder(folder, panel.days)) if folder else panel
 
 
-def read_long_csv(file: Path, lag_days: int = 0) -> Panel:
-    """Panel of a CSV with the columns date, commodity, region, price and perhaps unit, in any order.
+def _plain_table(file: Path) -> pd.DataFrame | None:
+    """Rows of a long or wide table by the names of its columns; None for another file."""
+    columns = pd.read_csv(file, nrows=0, encoding_errors="replace").columns
+    header = [name.strip().lower() for name in columns]
+    if set(LONG_COLUMNS) <= set(header):
+        return _long_table(file)
+    if matching_key(header[0]) == "date" and not is_quote_file(header):
+        return _wide_table(file)
+    return None
 
-    `lag_days`: publishing lag of the source. Raises ValueError when a column is missing.
-    """
+
+def _wide_table(file: Path) -> pd.DataFrame:
+    wide = pd.read_csv(file, na_values=["-", ""])
+    long = wide.melt(id_vars=wide.columns[0], var_name="region", value_name="price")
+    return _with_ids(long.rename(columns={wide.columns[0]: "date"}).assign(commodity=file.stem))
+
+
+def _long_table(file: Path) -> pd.DataFrame:
     rows = pd.read_csv(file, dtype=str)
     rows.columns = [name.strip().lower() for name in rows.columns]
-    if missing := set(LONG_COLUMNS) - set(rows.columns):
-        raise ValueError(f"{file} lacks the columns {', '.join(sorted(missing))}")
-    rows = rows.dropna(subset=["commodity", "region"])
-    return panel_from_rows(_with_ids(rows), {"file": str(file)}, lag_days)
+    return _with_ids(rows.dropna(subset=["commodity", "region"]))
 
 
-def is_quote_file(header: pd.Index) -> bool:
+def is_quote_file(header: list[str]) -> bool:
     """Whether a file holds quotes (price or close of one instrument), not one price a region."""
-    return bool({"price", "close"} & {name.lower() for name in header})
+    return bool({"price", "close"} & set(header))
 
 
 def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
@@ -57,9 +89,9 @@ def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
     known_commodities = commodity_aliases()
     known_regions = region_aliases()
     ids = {
-        name: known_commodities.get(matching_key(name)) or _slug(name) for name in rows["commodity"].unique()
+        name: known_commodities.get(matching_key(name)) or slug(name) for name in rows["commodity"].unique()
     }
-    codes = {name: known_regions.get(matching_key(name)) or _slug(name) for name in rows["region"].unique()}
+    codes = {name: known_regions.get(matching_key(name)) or slug(name) for name in rows["region"].unique()}
     commodity = rows["commodity"].map(ids)
     usual = commodity.map({name: entry.unit for name, entry in commodities().items()}).fillna("unit")
     unit = rows["unit"].fillna(usual) if "unit" in rows else usual
@@ -74,7 +106,3 @@ def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
             "price": price,
         }
     )
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^0-9a-z]+", "-", name.lower()).strip("-") or "unnamed"

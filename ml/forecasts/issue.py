@@ -47,14 +47,15 @@ def issue(
 
     Returns the forecasts written.
 
-    `prices`: the state of the prices, read before the panel was. `reason`: why naive serves a commodity for
+    `prices`: the state of the lake's prices, read before the panel was; None for a panel of files, by which
+    no accuracy is measured. `reason`: why naive serves a commodity for
     which no model was evaluated.
     """
     with progress.stage("issue", "forecasts and their accuracy") as report:
         rows = append_forecasts(served_models(panel, reason), panel, prices)
         report(1, 2, "issued")
-        measured = live_accuracy.measure(panel)
-        if drift.record_check(drift.check_drift(panel), str(panel.days[-1])):
+        measured = live_accuracy.measure(panel) if prices else 0
+        if prices and drift.record_check(drift.check_drift(panel), str(panel.days[-1])):
             log.warning("prices fall into their intervals less often than they should: training is due")
         report(2, 2, "measured")
     progress.print(f"{rows} forecasts issued" if rows else "forecasts are up to date")

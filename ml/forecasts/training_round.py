@@ -3,12 +3,14 @@
 import argparse
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
 from conf.settings import settings
 from lakehouse.io import training_jobs
 from ml import schedule
+from ml.data.load import read_panel
 from ml.data.panel import NothingToLearn, Panel
 from ml.data.reporting_periods import evaluation_panel
 from ml.evaluation.origins import LEAST_ORIGINS, plan_round
@@ -29,6 +31,7 @@ class Request:
     issue_only: bool = False
     if_changed: bool = False
     job: str | None = None
+    data: Path | None = None  # files to learn from instead of the lake
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> "Request":
@@ -40,12 +43,15 @@ class Request:
             options.issue,
             options.if_changed,
             options.job,
+            options.data,
         )
 
     @property
     def is_whole(self) -> bool:
-        """Whether it counts as the training that new prices require. A quick or limited round does not."""
-        return not (self.models or self.commodities or self.quick)
+        """Whether it counts as the training that new prices of the lake require.
+
+        A quick or limited round does not."""
+        return not (self.models or self.commodities or self.quick or self.data)
 
 
 def run(request: Request) -> bool:
@@ -55,8 +61,9 @@ def run(request: Request) -> bool:
     """
     progress = TrainingProgress(request.job)
     now = datetime.now(UTC)
-    prices = schedule.price_state(now)  # read first: prices that arrive during the round then count as new
-    panel = issue.known_panel(now)
+    # Read first: prices that arrive during the round then count as new. Files change nothing in the lake.
+    prices = None if request.data else schedule.price_state(now)
+    panel = panel_of_files(request.data) if request.data else issue.known_panel(now)
     why = schedule.training_due(prices) if prices and request.if_changed else "requested"
     if request.issue_only or why is None:
         progress.print("training is not due" if why is None else "forecasts are issued without training")
@@ -121,6 +128,11 @@ def models_of(request: Request) -> tuple[str, ...]:
     if "ensemble" in request.models and not set(request.models) - {"ensemble"} - ON_DEMAND:
         return tuple(dict.fromkeys((*usual, *request.models)))
     return request.models or usual
+
+
+def panel_of_files(place: Path) -> Panel:
+    """The prices of a file or folder. Raises NothingToLearn without any."""
+    return read_panel(place, settings().forecast.publishing_lag_days)
 
 
 def panel_to_evaluate(panel: Panel, request: Request) -> Panel:

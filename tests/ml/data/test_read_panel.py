@@ -1,6 +1,7 @@
 """Panels from files and from a lake: names, gaps, carried weekends, outages, and when a price is known."""
 
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -112,12 +113,20 @@ def test_publishing_lag_moves_prices_to_the_day_they_are_known(tmp_path):
 
 
 def test_gold_gives_retail_prices_of_the_level_with_more_days_and_exogenous_series(tmp_path):
-    def row(day: int, level: str, price: float, channel: str = "retail", region: str = "32") -> dict:
+    def row(
+        day: int,
+        level: str,
+        price: float,
+        channel: str = "retail",
+        region: str = "32",
+        provider: str = "panel-harga",
+    ) -> dict:
         of = {
             "commodity": "bawang-merah",
             "region_code": region,
             "channel": channel,
             "level": level,
+            "provider": provider,
             "unit": "kg",
         }
         return of | {"market_date": date(2024, 1, day), "median_price_idr": price}
@@ -127,6 +136,7 @@ def test_gold_gives_retail_prices_of_the_level_with_more_days_and_exogenous_seri
         row(9, "market", 901.0),
     ]
     rows += [row(4, "province", 5.0, "wholesale"), row(2, "market", 70.0, region="31")]
+    rows += [row(day, "province", 200.0 + day, provider="pihps") for day in range(2, 8)]  # fewer days
     write_deltalake(str(tmp_path / "gold" / "daily_prices"), pa.Table.from_pylist(rows))
     stamps = pd.to_datetime(["2023-12-01T00:00:00Z", "2024-01-03T06:59:00Z", "2024-01-05T07:00:01Z"])
     macro = pd.DataFrame(
@@ -143,6 +153,41 @@ def test_gold_gives_retail_prices_of_the_level_with_more_days_and_exogenous_seri
         2: 2.0,
         5: 3.0,
     }
+
+
+def test_files_of_any_format_are_read_with_markets_providers_and_local_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(settings(), "home", tmp_path / "home")
+    (tmp_path / "home" / "sources").mkdir(parents=True)
+    (tmp_path / "home" / "sources" / "mine.yml").write_text(
+        "description: x\nkind: price\nlayout: long\ndelimiter: ';'\n"
+        "header: [No, Hari, Provinsi, Pasar, Barang, Harga, Sumber]\n"
+        "time: {column: Hari, format: '%d-%m-%Y'}\nno_event: {price: ['-']}\n"
+        "fields:\n  region: {column: Provinsi}\n  market_id: {column: Pasar, as: market}\n"
+        "  commodity: {column: Barang}\n  price: {column: Harga, as: number, thousands: '.'}\n"
+        "  provider: {column: Sumber}\n"
+    )
+    lines = ["No;Hari;Provinsi;Pasar;Barang;Harga;Sumber"]
+    for day in range(1, 6):
+        for market, price in (("Pasar A", 30), ("Pasar B", 32), ("Pasar C", 40)):
+            lines.append(f"{day};0{day}-01-2024;Papua;{market};Cabe Rawit;{price + day}.000;dinas")
+        lines.append(f"{day};0{day}-01-2024;Papua;Pasar A;Petai;9.000;dinas")
+    lines += [
+        "9;05-01-2024;Papua;Pasar A;Cabe Rawit;99.000;lain",
+        "9;06-01-2024;Papua;Pasar A;Cabe Rawit;-;dinas",
+    ]
+    (tmp_path / "prices.csv").write_text("\n".join(lines) + "\n")
+    panel = read_panel(tmp_path / "prices.csv")
+    assert panel.series == (("cabai-rawit-merah", "91"), ("petai", "91")) and panel.units == ("kg", "unit")
+    assert [str(day) for day in panel.days] == [f"2024-01-0{day}" for day in range(1, 6)]
+    assert panel.price[0].tolist() == [33_000.0 + 1000 * day for day in range(5)]  # the median market
+
+
+def test_files_without_prices_are_named_with_the_reasons(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    with pytest.raises(NothingToLearn, match="a.csv: unknown header: x,y"):
+        read_panel(tmp_path)
 
 
 def test_missing_gold_table_is_reported(tmp_path):
