@@ -47,6 +47,7 @@ def write_live(root: str) -> int:
             "region": listed_provinces[place.region_code].name,
             "commodity": commodity.id,
             "channel": "retail",
+            "provider": "market",
             "price_idr": commodity.typical_idr,
             "unit": commodity.unit,
             "event_time": now - timedelta(seconds=number),

@@ -35,6 +35,7 @@ LIVE_COLUMNS = (
     "market_id",
     "commodity",
     "channel",
+    "provider",
     "price_idr",
     "unit",
     "event_time",
@@ -54,7 +55,7 @@ def differences(entries: list[Entry], root: str) -> list[str]:
         return [dict(zip(relation.columns, values, strict=True)) for values in relation.fetchall()]
 
     prices = rows("select * from silver.prices")
-    live_key = ("market_id", "commodity", "channel")
+    live_key = ("market_id", "commodity", "channel", "provider")
     daily_key = ("commodity", "region_code", "channel", "level", "provider", "market_date")
     return [
         *_landed(entries, prices, rows("select event_id, metric, value from silver.sensors")),
@@ -165,7 +166,8 @@ def live_prices(prices: list[Row]) -> list[Row]:
     series: dict[tuple[str, ...], dict[Any, Row]] = defaultdict(dict)
     for row in sorted(prices, key=lambda row: (row["event_time"], row["event_id"])):
         # The last price of each day remains.
-        series[row["market_id"], row["commodity"], row["channel"]][row["market_date"]] = row
+        key = (row["market_id"], row["commodity"], row["channel"], row["provider"])
+        series[key][row["market_date"]] = row
     return [_live_price(days) for days in series.values()]
 
 

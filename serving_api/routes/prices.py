@@ -12,6 +12,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 from pyarrow.dataset import Dataset
 
+from conf.settings import settings
 from serving_api.http.cursors import Key, TimeRange, filters_of, time_range
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.problems import Problem
@@ -50,6 +51,7 @@ LIVE = (
     "commodity",
     "price_idr",
     "unit",
+    "provider",
     "event_time",
     "market_date",
     "change_pct",
@@ -111,7 +113,7 @@ def live_rows(snapshot: Snapshot, order: LiveOrder) -> list[tuple[Key, dict[str,
     assert snapshot.rows is not None
     newest = pc.max(snapshot.rows["market_date"]).as_py()
     rows = []
-    for row in snapshot.rows.filter(pc.field("channel") == RETAIL).to_pylist():
+    for row in newest_by_market(snapshot.rows.filter(pc.field("channel") == RETAIL).to_pylist()):
         item = {name: to_json_value(row[name]) for name in LIVE}
         age = (newest - row["market_date"]).days
         item |= {"status": row["status"] or "validated", "age_days": age, "is_current": age <= CURRENT_DAYS}
@@ -119,6 +121,22 @@ def live_rows(snapshot: Snapshot, order: LiveOrder) -> list[tuple[Key, dict[str,
         newest_first = (-row["event_time"].timestamp(), row["market_id"], row["commodity"])
         rows.append(((*LIVE_ORDERS[order](item), *newest_first), item, row["region_code"]))
     return sorted(rows, key=lambda row: row[0])
+
+
+def newest_by_market(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row of each market and commodity: of its providers that with the newest market day.
+
+    Of equals the one that the knob lake.providers names first, then the newest price.
+    """
+    rank = {provider: -nth for nth, provider in enumerate(settings().lake.providers)}
+
+    def order(row: dict[str, Any]) -> Key:
+        return (row["market_date"], rank.get(row["provider"], -len(rank)), row["event_time"])
+
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in sorted(rows, key=order):
+        newest[row["market_id"], row["commodity"]] = row
+    return list(newest.values())
 
 
 @router.get(

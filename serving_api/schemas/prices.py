@@ -66,6 +66,7 @@ class LivePrice(BaseModel):
             **{name: value for name, value in PRICE_EXAMPLE.items() if name != "event_id"},
             "market_name": "Pasar Baru",
             "level": "market",
+            "provider": "market",
             "change_pct": 1.8,
             "status": "validated",
             "age_days": 0,
@@ -80,6 +81,7 @@ class LivePrice(BaseModel):
     commodity: str
     price_idr: float = Field(gt=0, description="rupiah per unit")
     unit: str
+    provider: str | None = Field(description="who published it; the change is from the same provider")
     event_time: datetime
     market_date: date
     change_pct: float | None

@@ -8,10 +8,13 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pytest
 
+from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from scripts.bench.api_lake import write
+from serving_api.routes.prices import newest_by_market
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack, pages
 from tests.support.served_lake import HISTORY, LIVE, NOW, QUARANTINE, price
@@ -54,6 +57,26 @@ def test_live_prices_are_retail_newest_first_with_provenance(api: Api) -> None:
         "the newest event of the table, wholesale too"
     )
     assert meta["request_id"] == response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("priority", "shown"), [([], "pihps"), (["panel-harga"], "panel-harga"), (["other"], "pihps")]
+)
+def test_live_price_of_two_providers_is_the_newest_one_or_of_the_preferred(
+    monkeypatch: pytest.MonkeyPatch, priority: list[str], shown: str
+) -> None:
+    monkeypatch.setattr(settings().lake, "providers", priority)
+    later, earlier = timedelta(0), timedelta(seconds=1)
+    rows = [
+        price("a", "PROV-32", "garam", later, provider="pihps", market_date=NOW.date()),
+        price("b", "PROV-32", "garam", earlier, provider="panel-harga", market_date=NOW.date()),
+        price("c", "PROV-32", "garam", earlier, provider="older", market_date=NOW.date() - timedelta(days=1)),
+        price("d", "PROV-31", "garam", earlier, provider="older", market_date=NOW.date() - timedelta(days=1)),
+    ]
+    assert {(row["market_id"], row["provider"]) for row in newest_by_market(rows)} == {
+        ("PROV-31", "older"),
+        ("PROV-32", shown),
+    }
 
 
 def test_live_prices_without_a_commodity_are_sorted_and_carry_age_and_status(

@@ -29,7 +29,7 @@ def newest(rows: Iterable[Row]) -> Row:
 
 def live_prices(silver: Silver) -> list[Row]:
     result_rows = []
-    for rows in grouped(silver["silver.prices"], "market_id", "commodity", "channel").values():
+    for rows in grouped(silver["silver.prices"], "market_id", "commodity", "channel", "provider").values():
         by_day = sorted(grouped(rows, "market_date").items())
         last, before = newest(by_day[-1][1]), newest(by_day[-2][1]) if len(by_day) > 1 else None
         names = ("price_idr", "event_time", "market_date", "event_id")
