@@ -97,8 +97,7 @@ def ensure_table(table: str) -> DeltaTable:
     current = {column.name: column for column in existing.schema().fields}
     if missing := missing_columns(contract, current):
         existing.alter.add_columns(Schema.from_arrow(pa.schema(missing)).fields)
-        is_computed = contract.refreshed in ("seconds", "background") or contract.refresh == "fold"
-        if current and is_computed and not contract.kept_by_rebuild:
+        if current and contract.refreshed in ("seconds", "background") and not contract.kept_by_rebuild:
             log.warning("%s has columns that its rows lack: it is emptied and written again", table)
             empty_table(table)
     for column in contract.columns:
