@@ -90,14 +90,14 @@ def ensure_table(table: str) -> DeltaTable:
     """The table as in its contract: created (reader version 1), columns added, comments up to date.
 
     Rows that were written before a column was are null there. A table that its writer computes again from
-    others, and that has such rows, is emptied for it.
+    others is emptied for it instead.
     """
     contract = contracts()[table]
     existing = DeltaTable.create(table_uri(table), **creation(contract))
     current = {column.name: column for column in existing.schema().fields}
     if missing := missing_columns(contract, current):
         existing.alter.add_columns(Schema.from_arrow(pa.schema(missing)).fields)
-        if current and contract.refreshed in ("seconds", "background") and not contract.kept_by_rebuild:
+        if is_computed_again(contract):
             log.warning("%s has columns that its rows lack: it is emptied and written again", table)
             empty_table(table)
     for column in contract.columns:
@@ -105,6 +105,15 @@ def ensure_table(table: str) -> DeltaTable:
         if column.name in current and current[column.name].metadata.get("comment") != comment:
             existing.alter.set_column_metadata(column.name, {"comment": comment})
     return open_table(table)
+
+
+def is_computed_again(contract: Contract) -> bool:
+    """Whether the writer of the table computes all of its rows from other tables once it is empty.
+
+    Copies of rows (`refresh: append`) are kept: reading all of them again would cost more than nulls.
+    """
+    follows = contract.refreshed in ("seconds", "background") and contract.refresh != "append"
+    return follows and not contract.kept_by_rebuild
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ def price(
         "region": province.name,
         "commodity": commodity,
         "channel": "retail",
-        "provider": "market",
         "price_idr": price_idr,
         "unit": commodities()[commodity].unit,
         "event_time": at,
