@@ -63,6 +63,8 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         "spark.databricks.delta.autoCompact.enabled": "false",  # files are merged between batches
         "spark.databricks.delta.stats.collect": "true",
         "spark.sql.parquet.compression.codec": "snappy",
+        # The default, INT96, has no statistics, and other readers take it as nanoseconds.
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         # Row rules are one wide projection: as a single generated method it is too large for the JIT and runs
         # interpreted.
         "spark.sql.codegen.wholeStage": "false",

@@ -10,10 +10,14 @@ ENVELOPE = ("event_id", "kind", "source", "received_at", "content_type")
 
 
 def _header(position: int, name: str) -> Column:
-    """Value of an envelope header: at its usual position, else searched for among foreign headers."""
+    """Value of an envelope header: at its usual position, else searched for among foreign headers.
+
+    Null when its bytes are no UTF-8: the event then has what a record without this header has.
+    """
     searched = F.expr(f"element_at(map_from_entries(headers), '{name}')")
     usual = F.expr(f"get(headers, {position})")
-    return F.when(usual["key"] == name, usual["value"]).when(F.size("headers") > 0, searched).cast("string")
+    value = F.when(usual["key"] == name, usual["value"]).when(F.size("headers") > 0, searched)
+    return F.try_validate_utf8(value.cast("string"))
 
 
 def own_id(value: str) -> Column:
@@ -36,13 +40,13 @@ def events(records: DataFrame) -> DataFrame:
         f"size(headers) = {len(ENVELOPE)} and headers[0].key = 'event_id' and headers[4].key = 'content_type'"
     )
     foreign = f"map_filter(map_from_entries(headers), (k, v) -> k not in {ENVELOPE})"
-    others = F.expr(f"transform_values({foreign}, (k, v) -> cast(v as string))")
+    others = F.expr(f"transform_values({foreign}, (k, v) -> make_valid_utf8(cast(v as string)))")
     columns = {
         "topic": F.col("topic"),
         "partition": F.col("partition"),
         "offset": F.col("offset"),
         "kafka_timestamp": F.col("timestamp"),
-        "key": F.col("key").cast("string"),
+        "key": F.make_valid_utf8(F.col("key").cast("string")),
         "value": F.col("value"),
         "event_id": F.coalesce(
             F.nullif(header["event_id"], F.lit("")), F.when(~ours, own_id("value")), position

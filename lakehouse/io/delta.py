@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -29,6 +30,20 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LOOK_BACK_COMMITS = 30  # a batch's own commit may lie below compactions and checkpoints that followed it
 
 
+class StoredTable(DeltaTable):
+    """A Delta table whose times are read as microseconds.
+
+    Files that Spark wrote with times as INT96 would be read as nanoseconds, which overflow outside the years
+    1678 to 2262.
+    """
+
+    def to_pyarrow_dataset(self, *args: Any, **more: Any) -> ds.Dataset:
+        """See DeltaTable.to_pyarrow_dataset."""
+        options = more.pop("parquet_read_options", None) or ds.ParquetReadOptions()
+        options.coerce_int96_timestamp_unit = "us"
+        return super().to_pyarrow_dataset(*args, parquet_read_options=options, **more)
+
+
 def table_uri(table: str) -> str:
     """Path or URL of a table of the configured lake."""
     return table_path(settings().lake_root, table)
@@ -41,7 +56,7 @@ def table_exists(table: str) -> bool:
 
 def open_table(table: str, version: int | None = None, root: str | None = None) -> DeltaTable:
     """The table at its newest or a given version. Raises TableNotFoundError before its first commit."""
-    return DeltaTable(table_path(root or settings().lake_root, table), version=version)
+    return StoredTable(table_path(root or settings().lake_root, table), version=version)
 
 
 def open_if_exists(table: str, version: int | None = None, root: str | None = None) -> DeltaTable | None:
@@ -57,7 +72,7 @@ def cached_table(table: str) -> DeltaTable:
     uri = table_uri(table)
     cached = _cache.get(uri)
     if cached is None:
-        cached = _cache[uri] = DeltaTable(uri)
+        cached = _cache[uri] = StoredTable(uri)
     else:
         cached.update_incremental()
     return cached

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from confluent_kafka import Producer
 from deltalake import DeltaTable
 
 from conf.settings import settings
@@ -13,7 +15,9 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import create_tables, open_table, table_uri
+from lakehouse.io.kafka import producer_config
 from tests.streaming_jobs.conftest import Stream, price, reading
+from tests.streaming_jobs.test_reviews import decide
 
 POINTS = (
     "stream.before_bronze",
@@ -123,10 +127,6 @@ def test_bronze_holds_the_exact_bytes(stream: Stream):
 
 
 def test_record_without_headers_gets_an_id_from_its_position(stream: Stream):
-    from confluent_kafka import Producer
-
-    from lakehouse.io.kafka import producer_config
-
     producer = Producer(producer_config())
     producer.produce("lumbung.price", price(None), headers=[("trace", b"x"), ("trace", b"y")])
     producer.produce("lumbung.price", None)
@@ -136,6 +136,42 @@ def test_record_without_headers_gets_an_id_from_its_position(stream: Stream):
     assert len(rows) == 2 and all(row["event_id"].startswith("lumbung.price:") for row in rows.values())
     assert dict(rows[price(None)]["other_headers"]) == {"trace": "y"}
     assert stream.balance() == {"rows_in": 2, "silver": 1, "quarantine": 1, "duplicates": 0}
+
+
+def test_headers_and_keys_that_are_no_utf8_do_not_stop_the_stream(stream: Stream):
+    bad = b"\xff\xfe\x00"
+    producer = Producer(producer_config())
+    for name in ("event_id", "kind", "source", "received_at", "content_type"):
+        producer.produce("lumbung.price", price(None), key=bad, headers=[(name, bad)])
+    producer.produce("lumbung.price", price(None), headers=[("trace", bad), ("event_id", b"named")])
+    about = {"event_id": "x", "kind": "price", "topic": "lumbung.price", "partition": 0, "offset": 0}
+    about |= {"generation": 0, "quarantined_at": datetime.now(UTC)}
+    producer.produce("lumbung.decision", decide(about, "reject"), headers=[("signature", bad)])
+    assert producer.flush(20) == 0
+    stream.run()
+    rows = stream.rows("bronze.events")
+    ids = [row["event_id"].rsplit(":", 2)[0] for row in rows if row["topic"] == "lumbung.price"]
+    assert sorted(ids) == ["lumbung.price"] * 5 + ["named"]
+    assert {row["source"] for row in rows if row["kind"] == "price"} == {"kafka:lumbung.price"}
+    assert stream.balance() == {"rows_in": 7, "silver": 6, "quarantine": 1, "duplicates": 0}
+    reasons = [reason["rule"] for row in stream.rows("silver.quarantine") for reason in row["reasons"]]
+    assert "decision_signed" in reasons
+
+
+def test_times_of_any_year_are_read_again_from_large_batches(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+    """Batches above stream.small_batch_events are written by Spark."""
+    monkeypatch.setattr(settings().stream, "small_batch_events", 0)
+    years = (2, 300, 1582, 1677, 1900, 2026)
+    prices = (price(f"y{year}", event_time=f"{year:04}-01-05T10:00:00+07:00") for year in years)
+    stream.send(*prices, source="file:ancient.csv")
+    stream.run()
+    for table in ("bronze.events", "silver.prices"):
+        files = open_table(table).file_uris()
+        schemas = [pq.ParquetFile(file).schema.to_arrow_schema() for file in files]
+        types = {str(column.type) for schema in schemas for column in schema}
+        assert {name for name in types if name.startswith("timestamp")} == {"timestamp[us, tz=UTC]"}
+    assert {row["event_time"].year for row in stream.rows("silver.prices")} == set(years)
+    assert {row["market_date"].year for row in stream.rows("gold.price_history")} == set(years)
 
 
 def test_every_rule_is_counted_in_every_batch_also_with_zero(stream: Stream):

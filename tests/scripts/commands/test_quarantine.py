@@ -70,7 +70,7 @@ def test_list_and_show(desk: Stack) -> None:
     assert run(desk, "list", "--kind", "gossip")[0] == 2
 
 
-def test_list_tells_what_it_leaves_out_and_what_it_does_not_know(desk: Stack) -> None:
+def test_list_names_rows_left_out_and_unknown_filters(desk: Stack) -> None:
     code, text, messages = run(desk, "list", "--limit", "2", "--kind", "sensor")
     assert code == 0 and "2 of 3 rows" in messages and "mqtt:DEV-1" in text
     assert "rows;" not in run(desk, "list", "--kind", "sensor")[2]
