@@ -39,9 +39,9 @@ class StoredTable(DeltaTable):
 
     def to_pyarrow_dataset(self, *args: Any, **more: Any) -> ds.Dataset:
         """See DeltaTable.to_pyarrow_dataset."""
-        options = more.pop("parquet_read_options", None) or ds.ParquetReadOptions()
+        options = more.get("parquet_read_options") or ds.ParquetReadOptions()
         options.coerce_int96_timestamp_unit = "us"
-        return super().to_pyarrow_dataset(*args, parquet_read_options=options, **more)
+        return super().to_pyarrow_dataset(*args, **more | {"parquet_read_options": options})
 
 
 def table_uri(table: str) -> str:
