@@ -5,7 +5,19 @@ import threading
 from typing import Any
 
 from conf.runtime.status_files import write_status
-from lakehouse.io.process_status import STREAM, status_file
+from lakehouse.io.process_status import STREAM, STREAM_FAILURE, status_file, stream_failure
+
+REASON_LENGTH = 300  # characters
+
+
+def note_failure(batch_id: int, error: Exception) -> None:
+    """Write that the batch failed, and how often in turn."""
+    before = stream_failure()
+    failures = before["failures"] if before and before["batch_id"] == batch_id else 0
+    lines = str(error).strip().splitlines()
+    reason = f"{type(error).__name__}: {lines[0] if lines else ''}"[:REASON_LENGTH]
+    status = {"batch_id": batch_id, "failures": failures + 1, "reason": reason}
+    write_status(status_file(STREAM_FAILURE), status)
 
 
 class StreamProgress:

@@ -22,6 +22,7 @@ from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import create_tables
 from lakehouse.io.kafka import create_topics
 from lakehouse.io.maintenance import Maintenance
+from lakehouse.io.process_status import STREAM_FAILURE, status_file
 from lakehouse.io.torn_commits import take_back_torn_commits
 from lakehouse.silver.verdicts import with_verdicts
 from streaming_jobs.batch import kafka_source
@@ -30,7 +31,7 @@ from streaming_jobs.batch.folded_gold import fold_again
 from streaming_jobs.batch.writer import BatchWriter
 from streaming_jobs.flows import appended, refreshed
 from streaming_jobs.gold.incremental import IncrementalGold
-from streaming_jobs.progress import StreamProgress
+from streaming_jobs.progress import StreamProgress, note_failure
 from streaming_jobs.repair import startup_checks
 from streaming_jobs.repair.heal import gold_of_the_stream, heal
 from streaming_jobs.repair.refill_index import drop_damaged_ids, refill_ids
@@ -86,7 +87,12 @@ class Stream:
 
     def _batch(self, frame: DataFrame, batch_id: int) -> None:
         writer = self._writer or self._open_writer(batch_id)
-        writer(frame, batch_id)
+        try:
+            writer(frame, batch_id)
+        except Exception as error:
+            note_failure(batch_id, error)
+            raise
+        status_file(STREAM_FAILURE).unlink(missing_ok=True)
         for file in (kafka_source.starting_offsets_file(), kafka_source.starting_after_file()):
             file.unlink(missing_ok=True)  # from now on the checkpoint holds the position
         self._maintenance.take_turn()

@@ -11,6 +11,7 @@ from conf.runtime.status_files import read_json
 from conf.settings import settings
 
 STREAM = "progress.json"
+STREAM_FAILURE = "stream_failure.json"
 BACKGROUND_GOLD = "background_gold.json"
 TRAINER = "trainer.json"
 TRAINING_FAULTS = "training_faults.json"
@@ -28,6 +29,15 @@ class StreamStatus(TypedDict):
     positions: dict[str, dict[str, int]]  # topic -> partition -> next offset
     rows_total: dict[str, int]  # in, silver, quarantine, duplicates; since the process started
     oldest_received_at: NotRequired[str]  # first receipt among the newest batch's events
+    updated_at: str
+
+
+class StreamFailure(TypedDict):
+    """The batch that failed and was not finished since."""
+
+    batch_id: int
+    failures: int
+    reason: str  # of the newest failure
     updated_at: str
 
 
@@ -93,6 +103,11 @@ def status_file(name: str, state_dir: Path | None = None) -> Path:
 def stream_status(state_dir: Path | None = None) -> StreamStatus | None:
     """The last status of the stream; None before its first start."""
     return cast(StreamStatus | None, read_json(status_file(STREAM, state_dir)))
+
+
+def stream_failure(state_dir: Path | None = None) -> StreamFailure | None:
+    """The batch that the stream cannot finish; None when the newest one was finished."""
+    return cast(StreamFailure | None, read_json(status_file(STREAM_FAILURE, state_dir)))
 
 
 def background_gold_status(state_dir: Path | None = None) -> BackgroundGoldStatus | None:

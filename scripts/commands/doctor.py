@@ -19,7 +19,7 @@ from lakehouse.arrow import missing_columns
 from lakehouse.contracts.contract import ContractError, contracts
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
-from lakehouse.io.process_status import background_gold_status
+from lakehouse.io.process_status import background_gold_status, stream_failure
 from lakehouse.io.source_files.formats import own_folder, source_formats
 from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import translated
@@ -73,6 +73,7 @@ def findings(deep: bool = False) -> list[Finding]:
         _reference_lists,
         _file_formats,
         _services,
+        _stream,
         _background_gold,
         _table_files if deep else _tables,
         _checkpoint,
@@ -201,6 +202,14 @@ def _ports() -> Iterator[Finding]:
         is_free = not is_open(port.host, port.number)
         detail = f"{port.use}: {'free' if is_free else f'held by {ports.holder(port.number)}'}"
         yield Finding(f"port {port.number}", is_free, detail, f"stop the holder, or {port.remedy}")
+
+
+def _stream() -> Iterator[Finding]:
+    """A batch that fails again and again keeps every later event waiting."""
+    if failure := stream_failure():
+        since = f"newest at {failure['updated_at']}: {failure['reason']}"
+        detail = f"batch {failure['batch_id']} failed {failure['failures']} times, {since}"
+        yield Finding("stream", False, detail, "./run.sh logs stream")
 
 
 def _background_gold() -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Literal
 from anyio.to_thread import run_sync
 
 from lakehouse.io.kafka import AcknowledgedProducer
-from lakehouse.io.process_status import training_faults
+from lakehouse.io.process_status import stream_failure, training_faults
 from serving_api.reads.snapshots import Snapshots
 
 PIPELINE_SILENT_SECONDS = 30  # the stream reports its state every 2 s; a long batch may delay it
@@ -47,7 +47,7 @@ def pipeline_state(snapshots: Snapshots) -> Literal["ok", "degraded", "down"]:
     silent = (datetime.now(UTC) - datetime.fromisoformat(stream["updated_at"])).total_seconds()
     if stream["state"] == "stopped" or silent > PIPELINE_SILENT_SECONDS:
         return "down"
-    return "ok" if stream["state"] == "running" else "degraded"
+    return "ok" if stream["state"] == "running" and stream_failure() is None else "degraded"
 
 
 def models_state(snapshots: Snapshots) -> Literal["ok", "degraded", "off"]:

@@ -16,6 +16,8 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import create_tables, open_table, table_uri
 from lakehouse.io.kafka import producer_config
+from lakehouse.io.process_status import stream_failure
+from scripts.commands import doctor
 from tests.streaming_jobs.conftest import Stream, price, reading
 from tests.streaming_jobs.test_reviews import decide
 
@@ -116,6 +118,18 @@ def test_late_and_early_arrivals_give_the_same_live_price(stream: Stream):
     (live,) = stream.rows("gold.live_prices")
     assert (live["event_id"], live["previous_event_id"]) == ("day-2", "day-0")
     assert live["change_pct"] == pytest.approx(100 * (10200 / 10000 - 1))
+
+
+def test_batch_that_fails_again_is_a_finding_until_it_is_finished(stream: Stream):
+    stream.send(price("a"))
+    for _ in range(2):
+        stream.crash("stream.after_silver")
+    failure = stream_failure()
+    assert failure and (failure["batch_id"], failure["failures"]) == (0, 2)
+    (finding,) = (finding for finding in doctor.findings() if finding.name == "stream")
+    assert not finding.ok and "batch 0 failed 2 times" in finding.detail and "Crash" in finding.detail
+    stream.run()
+    assert stream_failure() is None
 
 
 def test_bronze_holds_the_exact_bytes(stream: Stream):
