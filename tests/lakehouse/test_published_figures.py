@@ -51,6 +51,7 @@ def computed(name: str, prices: list[tuple[str, date, float]]) -> tuple[list[dic
             "region": provinces()[code].name,
             "channel": "retail",
             "level": "province",
+            "provider": "published",
             "market_date": day,
             "unit": commodity.unit,
             "median_price_idr": price,

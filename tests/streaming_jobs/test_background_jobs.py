@@ -16,6 +16,7 @@ from conf.settings import REPO, child_environment
 from lakehouse.contracts.contract import contracts
 from streaming_jobs.flows import background_jobs, refreshed
 from streaming_jobs.gold import runner
+from tests.conftest import DECISION_KEY
 from tests.support.query_lake import Lake
 
 
@@ -74,7 +75,11 @@ def test_second_process_is_refused_with_the_pid_of_the_first(lake: Path):
 
 def test_process_waits_for_tables_runs_rounds_and_stops_on_sigterm(tmp_path: Path):
     command = [sys.executable, "-m", "streaming_jobs.gold.runner"]
-    env = child_environment(LUMBUNG_HOME=str(tmp_path), LUMBUNG_STREAM__BACKGROUND_GOLD_SECONDS="0.2")
+    env = child_environment(
+        LUMBUNG_HOME=str(tmp_path),
+        LUMBUNG_STREAM__BACKGROUND_GOLD_SECONDS="0.2",
+        LUMBUNG_DECISION_KEYS=DECISION_KEY,
+    )
     process = subprocess.Popen(command, cwd=REPO, env=env, stderr=subprocess.PIPE, text=True)
     try:
         _until(
@@ -124,7 +129,8 @@ def test_doctor_and_status_show_a_failing_job(tmp_path: Path):
     assert "ledger ValueError: no such column" in " ".join(lake.run("status").stdout.split())
 
 
-def test_every_gold_table_has_one_writer_and_every_background_table_a_job():
+def test_every_gold_table_has_one_writer_and_every_background_table_a_job(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LUMBUNG_DECISION_KEYS", DECISION_KEY)
     written = [table for when in ("batch", "seconds", "background", "training") for table in refreshed(when)]
     assert sorted(written) == sorted(name for name in contracts() if name.startswith("gold."))
     assert [job.name for job in runner.make_jobs()] == list(background_jobs())
