@@ -68,7 +68,7 @@ LIVE_ORDERS: Mapping[LiveOrder, Callable[[dict[str, Any]], Key]] = {
 }
 SERIES = ("market_id", "commodity", "channel")
 HISTORY = tuple(HistoryPrice.model_fields)
-STORED = tuple(name for name in HISTORY if name != "level")  # the market id tells the level
+STORED = tuple(name for name in HISTORY if name != "level")  # it follows from the market id
 PROVINCE_WIDE = "PROV-"
 CSV = "text/csv"
 CSV_CONTENT = {CSV: {"schema": {"type": "string"}, "example": ",".join(HISTORY) + "\r\n"}}
