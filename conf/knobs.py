@@ -75,7 +75,6 @@ class StreamKnobs(BaseModel):
     master: str
     incremental_gold_seconds: float
     background_gold_seconds: float = Field(gt=0)
-    small_batch_events: int
 
 
 class LakeKnobs(BaseModel):

@@ -2,18 +2,23 @@
 
 import logging
 import shutil
+from collections.abc import Iterator
 from datetime import datetime
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf.settings import settings
+from lakehouse.bronze.events import payload_hash
 from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.delta import open_table, table_uri
 from streaming_jobs.batch.batch_time import batch_time, newest_other_batch
 from streaming_jobs.batch.event_index import EventIds, damage
+from streaming_jobs.batch.kind_result import PLACE
 
 log = logging.getLogger("lumbung.rebuild")
+EVENTS_AT_ONCE = 1_000_000  # their ids and hashes take about 100 MB
 
 
 def bronze_without(spark: SparkSession, time: datetime | None) -> DataFrame:
@@ -30,36 +35,57 @@ def drop_damaged_ids() -> bool:
     folder = settings().state_dir / "event_ids"
     reason = damage(folder)
     if reason:
-        log.warning("the event-id index is damaged (%s): it is deleted and filled from bronze", reason)
+        log.warning("the event-id index cannot be used (%s): it is deleted and filled from bronze", reason)
         shutil.rmtree(folder)
     return bool(reason)
 
 
 def refill_ids(spark: SparkSession, ids: EventIds, stream_id: str, batch_id: int) -> None:
-    """Fill the index from bronze unless its last batch is `batch_id` (a retry) or the one before it."""
+    """Bring the index to the batch before `batch_id`, which runs now: fill it from bronze unless it is there.
+
+    What `batch_id` itself has added, before it was interrupted, is taken back.
+    """
     last = ids.last_batch()
-    if last in ((stream_id, batch_id - 1), (stream_id, batch_id)) or (
-        last is None and not open_table("bronze.events").count()
-    ):
+    if last == (stream_id, batch_id):
+        ids.take_back()
         return
-    time = batch_time(batch_offsets(batch_id).time, newest_other_batch(stream_id, batch_id))
-    hashes = (
-        bronze_without(spark, time)
-        .select(
-            "kind",
-            "event_id",
-            F.xxhash64(F.col("value").cast("string")).alias("payload_hash"),
-            "ingested_at",
-            "partition",
-            "offset",
-        )
-        .orderBy("ingested_at", "partition", "offset")
-        .select("kind", "event_id", "payload_hash")
-    )
+    if last == (stream_id, batch_id - 1) or (last is None and not open_table("bronze.events").count()):
+        return
     log.warning(
         "the event-id index is at %s, needed is batch %d: filling it from bronze",
         last,
         batch_id - 1,
     )
-    count = ids.refill(hashes.toArrow().to_batches(), stream_id, batch_id - 1)
-    log.info("event-id index: %d ids", count)
+    time = batch_time(batch_offsets(batch_id).time, newest_other_batch(stream_id, batch_id))
+    count = ids.refill(hashes(bronze_without(spark, time), EVENTS_AT_ONCE), stream_id, batch_id - 1)
+    log.info("event-id index: filled from %d events", count)
+
+
+def hashes(bronze: DataFrame, most: int) -> Iterator[pa.RecordBatch]:
+    """kind, event_id and payload_hash in order of arrival, about `most` events in memory at once."""
+    counts = bronze.groupBy("ingested_at").count().orderBy("ingested_at").toArrow().to_pylist()
+    for times in chunks([(row["ingested_at"], row["count"], 0) for row in counts], most):
+        rows = bronze.filter(F.col("ingested_at").between(times[0], times[-1]))
+        arrived = rows.select("kind", "event_id", payload_hash(), *PLACE).orderBy(*PLACE)
+        yield from arrived.drop(*PLACE).toArrow().to_batches()
+
+
+def chunks(counts: list[tuple[datetime, int, int]], most: int) -> Iterator[list[datetime]]:
+    """Batch times in groups of about `most` events; a batch is never cut.
+
+    `counts`: (batch time, events, decisions), oldest first. A batch with decisions is a group of its own:
+    they are about what was in quarantine before it.
+    """
+    group: list[datetime] = []
+    size = 0
+    for time, count, decisions in counts:
+        if group and (decisions or size + count > most):
+            yield group
+            group = []
+            size = 0
+        group.append(time)
+        size += count
+        if decisions:
+            size = most  # the next batch begins a group
+    if group:
+        yield group

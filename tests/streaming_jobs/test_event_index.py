@@ -1,19 +1,30 @@
-"""A damaged index of event ids is noticed at the start and filled again from bronze."""
+"""Verdicts of the index of event ids, its size, and how it is filled from bronze when it is damaged."""
 
 import random
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from conf.settings import settings
-from streaming_jobs.batch.event_index import DUPLICATE, NEW, EventIds, batch_tag, damage
+from streaming_jobs.batch.event_index import CONFLICT, DUPLICATE, NEW, DamagedIndex, EventIds, damage
+from streaming_jobs.repair import refill_index
 from streaming_jobs.repair.refill_index import drop_damaged_ids
 from tests.streaming_jobs.conftest import Stream, price
 from tests.streaming_jobs.test_batches import MIXED
 
 IDS = [f"event-{number}" for number in range(2000)]
 HASHES = list(range(2000))
+AGAIN = (price("a"), price("b", 12500), price("b", 13000))
+BALANCE_AGAIN = {"rows_in": 12, "silver": 3, "quarantine": 5, "duplicates": 4}
+
+
+def add(ids: EventIds, batch: int) -> None:
+    part = slice(batch * 400, (batch + 1) * 400)
+    assert set(ids.classify("price", IDS[part], HASHES[part])) == {NEW}
+    ids.commit("s", batch)
 
 
 @pytest.fixture(scope="module")
@@ -21,68 +32,179 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index after 5 batches, the last of which was repeated."""
     folder = tmp_path_factory.mktemp("index")
     ids = EventIds(folder)
-    for batch in (0, 1, 2, 3, 4, 4):
-        part = slice(batch * 400, (batch + 1) * 400)
-        assert set(ids.classify("price", IDS[part], HASHES[part], batch_tag("s", batch))) == {NEW}
-        ids.commit("s", batch)
+    for batch in range(5):
+        add(ids, batch)
+    ids.take_back()
+    add(ids, 4)
     ids.close()
     return folder
 
 
 def copy_of(written: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(written, tmp_path / "index") / "data.mdb"
+    return shutil.copytree(written, tmp_path / "index")
+
+
+def only(folder: Path, pattern: str) -> Path:
+    """The newest file of that name; writers keep none that is older, but for their own log."""
+    return sorted(folder.glob(pattern))[-1]
+
+
+def cut(file: Path, part: float) -> None:
+    with file.open("r+b") as opened:
+        opened.truncate(int(file.stat().st_size * part))
+
+
+def flip(file: Path, draw: random.Random) -> None:
+    content = bytearray(file.read_bytes())
+    content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+    file.write_bytes(content)
+
+
+def test_another_payload_is_a_conflict_once(tmp_path: Path):
+    ids = EventIds(tmp_path)
+    arrived = ["a", "b", "a", "a", "a", "b"]
+    expected = [NEW, NEW, DUPLICATE, CONFLICT, DUPLICATE, DUPLICATE]
+    assert list(ids.classify("price", arrived, [1, 2, 1, -3, -3, 2])) == expected
+    ids.commit("s", 0)
+    again = list(ids.classify("price", ["a", "a", "a", "b"], [-3, 4, 1, 1]))
+    assert again == [DUPLICATE, CONFLICT, DUPLICATE, CONFLICT]
+    assert list(ids.classify("sensor", ["a"], [9])) == [NEW]
+    ids.close()
+
+
+def test_batch_that_was_taken_back_gets_the_same_verdicts(tmp_path: Path):
+    ids = EventIds(tmp_path)
+    ids.classify("price", ["a"], [1])
+    ids.commit("s", 0)
+    for _ in range(2):
+        assert list(ids.classify("price", ["a", "b", "a"], [1, 2, 3])) == [DUPLICATE, NEW, CONFLICT]
+        ids.commit("s", 1)
+        ids.take_back()
+    assert ids.last_batch() == ("s", 0)
+    ids.close()
+
+
+def test_id_takes_less_than_40_bytes(tmp_path: Path):
+    ids = EventIds(tmp_path)
+    for batch in range(4):
+        numbers = range(batch * 50_000, (batch + 1) * 50_000)
+        ids.classify("price", [f"PASAR-001-{number:030d}" for number in numbers], numbers)
+        ids.commit("s", batch)
+    ids.close()
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 40 * 200_000
 
 
 def test_index_that_was_written_is_intact(written: Path, tmp_path: Path):
-    assert damage(written) == damage(tmp_path / "none") == ""
+    assert damage(written) == damage(tmp_path) == damage(tmp_path / "none") == ""
 
 
-@pytest.mark.parametrize("part", [0.001, 0.3, 0.9])
-def test_cut_index_is_damaged(written: Path, tmp_path: Path, part: float):
-    file = copy_of(written, tmp_path)
-    with file.open("r+b") as opened:
-        opened.truncate(int(file.stat().st_size * part))
-    assert damage(file.parent)
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("*.sst", 0.001), ("*.sst", 0.3), ("*.sst", 0.9), ("MANIFEST-*", 0.001), ("CURRENT", 0.9)],
+)
+def test_cut_index_is_damaged(written: Path, tmp_path: Path, name: str, part: float):
+    folder = copy_of(written, tmp_path)
+    cut(only(folder, name), part)
+    assert damage(folder)
 
 
 def test_flipped_bit_is_damage_or_does_no_harm(written: Path, tmp_path: Path):
     draw = random.Random(7)
     noticed = 0
-    for attempt in range(8):
-        file = copy_of(written, tmp_path / str(attempt))
-        content = bytearray(file.read_bytes())
-        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
-        file.write_bytes(content)
-        if damage(file.parent):
+    for attempt in range(24):
+        folder = copy_of(written, tmp_path / str(attempt))
+        flip(only(folder, ("*.sst", "*.sst", "MANIFEST-*")[attempt % 3]), draw)
+        if damage(folder):
             noticed += 1
             continue
-        ids = EventIds(file.parent)
-        assert ids.last_batch() == ("s", 4)
-        assert set(ids.classify("price", IDS, HASHES, batch_tag("s", 5))) == {DUPLICATE}
-        ids.close()
+        try:
+            ids = EventIds(folder)
+            assert ids.last_batch() == ("s", 4)
+            assert set(ids.classify("price", IDS, HASHES)) == {DUPLICATE}
+            ids.close()
+        except DamagedIndex:
+            noticed += 1
+            assert damage(folder), "the next start knows"
     assert noticed
 
 
-@pytest.mark.parametrize("position", [6, 20], ids=["id", "payload hash"])
-def test_flipped_bit_in_an_entry_is_damage(written: Path, tmp_path: Path, position: int):
-    file = copy_of(written, tmp_path)
-    entry = b"price|event-1999" + HASHES[1999].to_bytes(8, "big")
-    changed = bytearray(entry)
-    changed[position] ^= 1
-    assert entry in file.read_bytes()
-    file.write_bytes(file.read_bytes().replace(entry, changed))  # also in pages that are free by now
-    assert "not those that were written" in damage(file.parent)
+def test_index_whose_newest_batches_are_lost_names_the_batch_before(tmp_path: Path):
+    ids = EventIds(tmp_path / "index")
+    for batch in range(3):
+        add(ids, batch)
+    killed = copy_of(tmp_path / "index", tmp_path / "killed")
+    ids.close()
+    cut(only(killed, "*.log"), 0.9)
+    assert damage(killed) == ""
+    ids = EventIds(killed)
+    assert ids.last_batch() == ("s", 1)
+    add(ids, 2)
+    ids.close()
+
+
+def test_index_in_use_is_not_called_damaged(tmp_path: Path):
+    ids = EventIds(tmp_path)
+    with pytest.raises(Exception, match="LOCK"):
+        damage(tmp_path)
+    ids.close()
+
+
+def test_interrupted_refill_bears_no_batch(tmp_path: Path):
+    rows = pa.RecordBatch.from_pydict({"kind": ["price"], "event_id": ["a"], "payload_hash": [1]})
+
+    def interrupted() -> Iterator[pa.RecordBatch]:
+        yield rows
+        raise OSError("bronze cannot be read")
+
+    ids = EventIds(tmp_path)
+    ids.commit("s", 6)
+    with pytest.raises(OSError, match="bronze"):
+        ids.refill(interrupted(), "s", 7)
+    assert ids.last_batch() is None
+    assert ids.refill([rows], "s", 7) == 1 and ids.last_batch() == ("s", 7)
+    assert list(ids.classify("price", ["a"], [1])) == [DUPLICATE]
+    ids.close()
 
 
 def test_damaged_index_is_deleted_and_filled_from_bronze(stream: Stream, caplog: pytest.LogCaptureFixture):
     stream.send(*MIXED)
     stream.run()
     assert not drop_damaged_ids()
-    file = settings().state_dir / "event_ids" / "data.mdb"
-    with file.open("r+b") as opened:
-        opened.truncate(8192)
-    assert drop_damaged_ids() and "signal 7" in caplog.text and "filled from bronze" in caplog.text
-    stream.send(price("a"), price("b", 12500), price("b", 13000))
+    cut(only(settings().state_dir / "event_ids", "*.sst"), 0.5)
+    assert drop_damaged_ids() and "size mismatch" in caplog.text and "filled from bronze" in caplog.text
+    stream.send(*AGAIN)
     stream.run()
-    assert stream.balance() == {"rows_in": 12, "silver": 3, "quarantine": 5, "duplicates": 4}
+    assert stream.balance() == BALANCE_AGAIN
     assert not drop_damaged_ids()
+
+
+def test_damage_found_by_a_batch_is_mended_by_the_next_start(stream: Stream):
+    stream.send(*MIXED)
+    stream.run()
+    file = only(settings().state_dir / "event_ids", "*.sst")
+    content = bytearray(file.read_bytes())
+    content[10] ^= 1  # in the first block of entries
+    file.write_bytes(content)
+    stream.send(*AGAIN)
+    with pytest.raises(Exception, match="DamagedIndex"):
+        stream.run()
+    assert drop_damaged_ids()
+    stream.run()
+    assert stream.balance() == BALANCE_AGAIN
+
+
+def test_index_of_an_earlier_version_is_filled_from_bronze(
+    stream: Stream, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(refill_index, "EVENTS_AT_ONCE", 1)  # a batch at a time
+    for part in (MIXED[:4], MIXED[4:]):
+        stream.send(*part)
+        stream.run()
+    folder = settings().state_dir / "event_ids"
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "data.mdb").write_bytes(bytes(8192))
+    assert drop_damaged_ids() and "earlier version" in caplog.text
+    stream.send(*AGAIN)
+    stream.run()
+    assert stream.balance() == BALANCE_AGAIN
