@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime
 
 # Without the first year and the last: a time zone can move such a time out of the calendar. Means the same in
 # Python and Java.
-YEAR = r"(?!000[01]|9999)\d{4}"
+YEARS_LEFT_OUT = ("0000", "0001", "9999")
+YEAR = "(?!" + "|".join(YEARS_LEFT_OUT) + r")\d{4}"
 RFC3339 = YEAR + r"-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)"
 DAY = YEAR + r"-\d\d-\d\d"
 

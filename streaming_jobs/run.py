@@ -5,6 +5,7 @@ import shutil
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import KafkaException
 from pyspark.sql import DataFrame, SparkSession
@@ -14,17 +15,17 @@ from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused, stopped_by_signals
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts
+from lakehouse.contracts.contract import ContractError, check_contracts
 from lakehouse.event import topics
-from lakehouse.io.checkpoint import checkpoint_dir, stream_id
+from lakehouse.io.checkpoint import batch_offsets, checkpoint_dir, stream_id
 from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import create_tables
-from lakehouse.io.kafka import create_topics
+from lakehouse.io.kafka import create_topics, partition_bounds
 from lakehouse.io.maintenance import Maintenance
+from lakehouse.io.memory import release_memory
 from lakehouse.io.process_status import STREAM_FAILURE, status_file
 from lakehouse.io.torn_commits import take_back_torn_commits
-from lakehouse.silver.verdicts import with_verdicts
+from lakehouse.verdicts.check import check_rules
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.event_index import EventIds
 from streaming_jobs.batch.folded_gold import fold_again
@@ -38,15 +39,16 @@ from streaming_jobs.repair.refill_index import drop_damaged_ids, refill_ids
 from streaming_jobs.session import session
 
 log = logging.getLogger("lumbung.stream")
-WARM_KINDS = ("price", "sensor")  # kinds that arrive every second
+SMALL_BATCH_EVENTS = 2000  # it leaves little memory to give back, which takes milliseconds
 
 
 def wait_for_kafka(seconds: float = 60) -> None:
-    """Create the topics, waiting for the broker. Raises TimeoutError naming the address."""
+    """Create the topics, waiting until the broker leads them all. Raises TimeoutError naming the address."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             create_topics([*topics(), *settings().kafka.legacy_topics])
+            partition_bounds(kafka_source.subscribed())  # a broker that has just started lists topics earlier
             return
         except KafkaException as error:
             if time.monotonic() > deadline:
@@ -96,6 +98,8 @@ class Stream:
         for file in (kafka_source.starting_offsets_file(), kafka_source.starting_after_file()):
             file.unlink(missing_ok=True)  # from now on the checkpoint holds the position
         self._maintenance.take_turn()
+        if sum(batch_offsets(batch_id).rows.values()) > SMALL_BATCH_EVENTS:
+            release_memory()
 
     def _open_writer(self, batch_id: int) -> BatchWriter:
         """Called in the first batch: only now has Spark written a checkpoint with an id."""
@@ -105,7 +109,7 @@ class Stream:
         kafka_source.note_ids(checkpoint_id)
         self._ids = EventIds(settings().state_dir / "event_ids")
         refill_ids(self._spark, self._ids, checkpoint_id, batch_id)
-        self._writer = BatchWriter(self._spark, checkpoint_id, self._ids, self.progress)
+        self._writer = BatchWriter(checkpoint_id, self._ids, self.progress)
         self.progress.update(stream_id=checkpoint_id)
         return self._writer
 
@@ -120,11 +124,31 @@ class Stream:
         return self.query.exception() or self.incremental.failure
 
 
-def warm_up(spark: SparkSession) -> None:
-    """Judge an empty table of each frequent kind, so that its first event does not wait for class loading."""
-    for kind in WARM_KINDS:
-        empty = spark.createDataFrame(arrow_schema(contracts()["bronze.events"]).empty_table())
-        with_verdicts(empty, kind, settings().validation.model_dump()).toArrow()
+def start_spark() -> SparkSession:
+    """A session that has loaded what a batch needs."""
+    shutil.rmtree(settings().home / "spark", ignore_errors=True)
+    log.info("starting Spark")
+    spark = session()
+    spark.range(1).toArrow()  # loads the classes that the first batch would wait for
+    return spark
+
+
+def prepare_lake() -> None:
+    """Check the rules, wait for Kafka, repair what a killed stream left, and create what is missing.
+
+    Raises ContractError when a rule cannot be evaluated, Refused when checkpoint, tables and Kafka do not
+    agree.
+    """
+    check_rules(settings().validation.model_dump())
+    wait_for_kafka()
+    take_back_torn_commits()
+    heal(gold_of_the_stream())
+    startup_checks.refuse_on_disagreement()
+    decision_keys()
+    create_tables()
+    drop_damaged_ids()
+    for table in fold_again():
+        log.warning("%s lacked the last batch or a column: folded again from silver", table)
 
 
 def supervise(stream: Stream, stopping: threading.Event) -> None:
@@ -142,7 +166,7 @@ def supervise(stream: Stream, stopping: threading.Event) -> None:
 
 
 def main(once: bool = False) -> int:
-    """Exit code 0 after a clean stop, 5 when the stream must not start.
+    """Exit code 0 after a clean stop, 5 when the stream must not start, 4 when Kafka does not answer.
 
     `once`: process what Kafka holds, then stop.
     """
@@ -151,22 +175,19 @@ def main(once: bool = False) -> int:
     stopping = stopped_by_signals(log)
     try:
         lock = startup_checks.lock()
-        wait_for_kafka()
-        take_back_torn_commits()
-        heal(gold_of_the_stream())
-        startup_checks.refuse_on_disagreement()
-        decision_keys()
-    except Refused as refusal:
+        check_contracts()
+        # The checks wait for Kafka and for the disk, Spark for the processor: both at once.
+        with ThreadPoolExecutor(1, "spark") as pool:
+            starting = pool.submit(start_spark)
+            try:
+                prepare_lake()
+            except (ContractError, Refused):
+                starting.result().stop()
+                raise
+            spark = starting.result()
+    except (ContractError, Refused) as refusal:
         print(f"the stream does not start:\n{refusal}", file=sys.stderr)
-        return ExitCode.REFUSED
-    create_tables()
-    drop_damaged_ids()
-    for table in fold_again():
-        log.warning("%s lacked the last batch or a column: folded again from silver", table)
-    shutil.rmtree(settings().home / "spark", ignore_errors=True)
-    log.info("starting Spark")
-    spark = session()
-    warm_up(spark)
+        return exit_code_of(refusal)
     log.info("reading %s", ", ".join(kafka_source.subscribed()))
     stream = Stream(spark, once)
     try:
@@ -176,6 +197,11 @@ def main(once: bool = False) -> int:
         spark.stop()
         lock.close()
     return ExitCode.DONE
+
+
+def exit_code_of(refusal: ContractError | Refused) -> ExitCode:
+    """NOT_RUNNING, with which supervisord starts the stream again, or REFUSED, with which it does not."""
+    return ExitCode.NOT_RUNNING if isinstance(refusal, startup_checks.KafkaUnavailable) else ExitCode.REFUSED
 
 
 if __name__ == "__main__":

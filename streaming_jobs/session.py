@@ -34,6 +34,8 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
     options = {
         "spark.jars": ",".join(jars()),
         "spark.driver.memory": f"{knobs.driver_memory_mb}m",
+        # What one collection may take of the heap; arrow_rows reads a larger batch in parts.
+        "spark.driver.maxResultSize": f"{knobs.driver_memory_mb // 4}m",
         # A deep plan overflows the default stack when a query stops; ParallelGC costs least at this heap
         # size. The optimising compiler starts five times later: in its first minutes it used more of two
         # cores than the batches did.

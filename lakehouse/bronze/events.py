@@ -4,8 +4,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.contracts.contract import contracts
-from lakehouse.event import EVENT_ID, LEGACY_KIND, TOPIC_PREFIX
+from lakehouse.event import DEAD_LETTER, EVENT_ID, LEGACY_KIND, TOPIC_PREFIX
 
+PAYLOAD_HASH = "payload_hash"  # with the columns of bronze.events, for the index of event ids
 ENVELOPE = ("event_id", "kind", "source", "received_at", "content_type")
 
 
@@ -24,6 +25,18 @@ def own_id(value: str) -> Column:
     """The event_id in a payload; null when there is none or its format is not allowed."""
     event_id = F.get_json_object(F.col(value).cast("string"), "$.event_id")
     return F.when(event_id.rlike(rf"\A{EVENT_ID.pattern}\z"), event_id)
+
+
+def payload_hash() -> Column:
+    """Hash of the payload of a row of bronze.events, by which an id that is used twice is recognised.
+
+    A dead letter that needs no decision counts as an empty object, see lakehouse/silver/dead_letters.py.
+    """
+    answered = F.coalesce(F.element_at("other_headers", "door"), F.lit("")) == "http"
+    left_out = F.coalesce(F.element_at("other_headers", "listed"), F.lit("")) == "no"
+    needs_none = (F.col("kind") == DEAD_LETTER) & (answered | left_out)
+    payload = F.when(needs_none, F.lit("{}")).otherwise(F.col("value").cast("string"))
+    return F.xxhash64(payload).alias(PAYLOAD_HASH)
 
 
 def events(records: DataFrame) -> DataFrame:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from lakehouse.contracts.schema import Rule
+from lakehouse.contracts.schema import Rule, UnsupportedSqlError
 from lakehouse.contracts.sql_names import PLACEHOLDER, column_names, parse_sql
 
 ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
@@ -26,10 +26,6 @@ COMPARISONS: dict[type[exp.Expr], tuple[str, str]] = {
     exp.GTE: (">=", "<"),
 }
 NEVER = "False"
-
-
-class UnsupportedSqlError(ValueError):
-    """SQL that a check on evidence cannot use; the text names the expression."""
 
 
 def evidence_faults(rule: Rule) -> list[str]:

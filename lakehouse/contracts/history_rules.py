@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeVar
 
-from lakehouse.contracts.check_source import UnsupportedSqlError
 from lakehouse.contracts.contract import ContractError, every_kind, kinds
-from lakehouse.contracts.schema import Rule
+from lakehouse.contracts.schema import Rule, UnsupportedSqlError
 
 Check = TypeVar("Check")
 KNOB = re.compile(r"\$\{(\w+)\}")

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lakehouse.contracts.check_source import COLUMNS, ROW, condition_source
-
 
 @cache
 def row_violation(check: str, names: tuple[str, ...]) -> Callable[[Any], bool]:
@@ -16,6 +14,8 @@ def row_violation(check: str, names: tuple[str, ...]) -> Callable[[Any], bool]:
 
     Raises UnsupportedSqlError for SQL outside the subset, and for a name that is no field.
     """
+    from lakehouse.contracts.check_source import ROW, condition_source  # the parser of SQL takes 35 MB
+
     condition = condition_source(ROW, check, names)
     scope = {"_greatest": _greatest_of_row, "_first": _first_of_row}
     violated: Callable[[Any], bool] = eval(f"lambda row: not {condition}", scope)  # noqa: S307 (of parsed SQL)
@@ -30,6 +30,8 @@ def column_violation(
 
     A column may also be one scalar for all rows. Raises UnsupportedSqlError as `row_violation` does.
     """
+    from lakehouse.contracts.check_source import COLUMNS, condition_source  # as above
+
     condition = condition_source(COLUMNS, check, names)
     scope = {
         "np": np,

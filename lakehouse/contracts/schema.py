@@ -129,3 +129,7 @@ class EveryKind(ContractModel):
     payload: tuple[Field, ...]
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...]
+
+
+class UnsupportedSqlError(ValueError):
+    """SQL that a check on evidence cannot use; the text names the expression."""

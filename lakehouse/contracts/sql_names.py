@@ -1,8 +1,7 @@
-"""Names that the SQL of a rule reads, so that a misspelt column is reported when contracts load."""
+"""Names that the SQL of a rule reads, so that a misspelt column is reported when contracts are checked."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 
 from sqlglot import exp
@@ -10,26 +9,12 @@ from sqlglot.dialects.spark import Spark
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
+from lakehouse.contracts.rule_names import ALWAYS, Names
 from lakehouse.contracts.schema import Rule
 
-# What the rules of every kind may read besides columns, payload fields and offers
-# (lakehouse/silver/payload.py and verdicts.py make them).
-KAFKA_COLUMNS = {"topic", "partition", "offset", "event_id", "source", "received_at", "content_type"}
-PAYLOAD_COLUMNS = {"text", "field_names", "plain", "malformed", "given_time", "is_replay", "kind"}
-ALWAYS = KAFKA_COLUMNS | PAYLOAD_COLUMNS | {"ingested_at", "event_time"}
-# Names that no column of a kind may take.
-RESERVED = PAYLOAD_COLUMNS | {"p", "mask", "reasons", "content_type"}
 PLACEHOLDER = re.compile(r"\$\{\w+\}")
 EXPRESSION = re.compile(r"\{([^{}]+)\}")
 DIALECT = Spark()
-
-
-@dataclass(frozen=True)
-class Names:
-    """What a rule may read: columns (offers included) and payload fields."""
-
-    columns: frozenset[str]
-    fields: frozenset[str]
 
 
 @cache
@@ -87,7 +72,7 @@ def column_names(tree: exp.Expr) -> list[str]:
 def _is_known(name: str, names: Names) -> bool:
     head, *rest = name.split(".")
     if head == "p":
-        return bool(rest) and (rest[0] in names.fields or rest[0] == "_corrupt")
+        return bool(rest) and rest[0] in names.fields
     return head in names.columns or head in ALWAYS
 
 

@@ -19,7 +19,7 @@ from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.paths import table_path
 
 if TYPE_CHECKING:  # a library type only: processes without Spark do not load it
-    from pyspark.sql import DataFrame
+    pass
 
 log = logging.getLogger("lumbung.delta")
 EMPTIED = {"emptied": True}
@@ -197,19 +197,6 @@ def replace_rows(
 def empty_table(table: str) -> None:
     """Remove all rows in one commit; older versions stay readable until the next vacuum."""
     replace_rows(table, arrow_schema(contracts()[table]).empty_table(), json.dumps(EMPTIED), upto=EPOCH)
-
-
-def append_frame(frame: "DataFrame", table: str, tag: BatchTag, files: int) -> None:
-    """Append a Spark frame in at most `files` files per partition.
-
-    With `files` 1 the frame is collected and written by delta-rs: a commit by Spark costs more than a small
-    batch.
-    """
-    if files == 1:
-        append_rows(table, frame.toArrow(), tag.text())
-        return
-    writer = frame.coalesce(files).write.format("delta").mode("append")
-    writer.option("userMetadata", tag.text()).save(table_uri(table))
 
 
 def append_once(table: str, rows: pa.Table, made_from: str) -> bool:

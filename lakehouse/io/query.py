@@ -1,5 +1,6 @@
 """DuckDB over tables: in UTC, over Arrow, with external access only where a caller hands a table in."""
 
+import threading
 from collections.abc import Iterable, Mapping
 from string import Template
 from typing import Any
@@ -12,6 +13,8 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.delta import open_if_exists
 from lakehouse.paths import view_name
+
+_kept = threading.local()
 
 
 def connect(threads: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -32,10 +35,23 @@ def run_sql(
     sql: str, tables: Mapping[str, Any], parameters: Mapping[str, Any] | None = None, threads: int = 1
 ) -> pa.Table:
     """Rows of one statement over Arrow tables, datasets or readers, each known by its key in `tables`."""
-    with connect(threads) as connection:
+    connection = _connection_of_thread(threads)
+    try:
         for name, table in tables.items():
             connection.register(name, table)
         return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+    finally:
+        for name in tables:
+            connection.unregister(name)
+
+
+def _connection_of_thread(threads: int) -> duckdb.DuckDBPyConnection:
+    """The thread's connection, kept: to open one costs as much as folding a small batch."""
+    limits = (threads, settings().lake.query_memory_mb, settings().state_dir)
+    if getattr(_kept, "limits", None) != limits:
+        _kept.connection, _kept.limits = connect(threads), limits
+    connection: duckdb.DuckDBPyConnection = _kept.connection
+    return connection
 
 
 def sql_of(contract: Contract) -> str:

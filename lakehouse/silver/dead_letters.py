@@ -1,34 +1,38 @@
 """bronze.events -> silver.dead_letters: every message that an intake refused, judged by why it did."""
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from lakehouse.silver.names import month
+from lakehouse.verdicts.resolve import header
 
 
-def transform(parsed: DataFrame) -> DataFrame:
-    """Refused messages with the columns of silver.dead_letters and those that its rules read.
+def listed(rows: pa.Table) -> pa.Array:
+    """Whether a refused message needs a decision."""
+    answered = pc.equal(pc.fill_null(header(rows, "door"), ""), "http")
+    return pc.and_not(pc.invert(answered), pc.equal(pc.fill_null(header(rows, "listed"), ""), "no"))
 
-    The rules on content do not apply: the message may be cut, or of any kind. One that needs no decision is
-    taken for an empty object: nothing in it may send it to the quarantine.
+
+def payloads(events: pa.Table) -> pa.Array:
+    """What is read of each message: one that needs no decision is taken for an empty object.
+
+    Nothing in it may send it to the quarantine.
     """
+    return pc.if_else(listed(events), events["value"].combine_chunks(), pa.scalar(b"{}"))
 
-    def header(name: str) -> Column:
-        return F.coalesce(F.element_at("other_headers", name), F.lit(""))
 
-    listed = (header("door") != "http") & (header("listed") != "no")
-    return parsed.withColumns(
-        {
-            "listed": listed,
-            "text": F.when(listed, F.col("text")).otherwise("{}"),
-            "p": F.when(listed, F.col("p")),
-            "given_time": F.when(listed, F.col("given_time")),
-            "refusal": header("reason"),
-            "intended": header("original_topic"),
-            "event_time": F.col("received_at"),
-            "event_month": month(F.col("received_at")),
-            "plain": F.lit(True),
-            "malformed": F.lit(False),
-            "kind": F.when(listed, F.col("p.kind")),
-        }
-    )
+RESOLVED = {
+    "listed": listed,
+    "refusal_header": lambda rows: header(rows, "reason"),
+    "topic_header": lambda rows: header(rows, "original_topic"),
+}
+# The rules on content do not apply: the message may be cut, or of any kind.
+COLUMNS = {
+    "refusal": "coalesce(refusal_header, '')",
+    "intended": "coalesce(topic_header, '')",
+    "event_time": "received_at",
+    "event_month": "month(received_at)",
+    "malformed": "false",
+    "repeated": "false",
+    "unknown_fields": "null",
+    "kind": "p.kind",
+}

@@ -1,31 +1,47 @@
 """bronze.events -> silver.listings"""
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import re
+from decimal import ROUND_HALF_UP, Context, Decimal
+from math import isfinite
+
+import pyarrow as pa
 
 from lakehouse.reference import category_aliases
-from lakehouse.silver.names import lookup, matching_key, month
+from lakehouse.verdicts.resolve import each, listed
 
-PERCENT = 100.0
+BILLIONTHS = Decimal("1e-9")
+EXACT = Context(prec=400)
 
 
-def transform(parsed: DataFrame) -> DataFrame:
-    """Parsed listing events with the columns of silver.listings and those that its rules read."""
-    listed = lookup(category_aliases(), matching_key("p.Category"))
-    as_written = F.upper(F.regexp_replace(F.trim("p.Category"), r"\s+", " "))
-    return parsed.withColumns(
-        {
-            "product_id": F.col("p.ProductID").cast("bigint"),
-            "product_name": F.trim("p.ProductName"),
-            "category_listed": listed.isNotNull(),
-            "category": F.coalesce(listed, F.nullif(as_written, F.lit(""))),
-            "price": F.col("p.Price"),
-            "rating": F.col("p.Rating"),
-            "num_reviews": F.col("p.NumReviews").cast("bigint"),
-            "stock_quantity": F.col("p.StockQuantity").cast("bigint"),
-            "discount_pct": F.round(F.col("p.Discount") * PERCENT, 9),  # 0.07 x 100 is 7.000000000000001
-            "sales": F.col("p.Sales").cast("bigint"),
-            "date_added": F.col("given_DateAdded"),
-            "event_month": month(F.col("event_time")),
-        }
-    )
+def percent(fraction: float) -> float:
+    """100 x the fraction, nine digits after the point: 0.07 x 100 is 7.000000000000001."""
+    times_hundred = fraction * 100.0
+    if not isfinite(times_hundred):
+        return times_hundred
+    return float(Decimal(repr(times_hundred)).quantize(BILLIONTHS, ROUND_HALF_UP, EXACT))
+
+
+def one_line(text: str) -> str | None:
+    """Upper case, blanks as one space; None when nothing is left."""
+    return re.sub(r"\s+", " ", text.strip(" "), flags=re.ASCII).upper() or None
+
+
+RESOLVED = {
+    "category_of_list": each("Category", listed(category_aliases())),
+    "category_as_written": each("Category", one_line),
+    "percent": each("Discount", percent, pa.float64()),
+}
+COLUMNS = {
+    "product_id": "whole(p.ProductID)",
+    "product_name": "trim(p.ProductName, ' ')",
+    "category_listed": "category_of_list is not null",
+    "category": "coalesce(category_of_list, category_as_written)",
+    "price": "p.Price",
+    "rating": "p.Rating",
+    "num_reviews": "whole(p.NumReviews)",
+    "stock_quantity": "whole(p.StockQuantity)",
+    "discount_pct": "percent",
+    "sales": "whole(p.Sales)",
+    "date_added": "given_DateAdded",
+    "event_month": "month(event_time)",
+}

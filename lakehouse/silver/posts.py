@@ -1,36 +1,44 @@
 """bronze.events -> silver.posts"""
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
 
 from lakehouse.reference import DEFAULT_TIMEZONE, commodity_aliases
-from lakehouse.silver.names import local_day, lookup_sql, matching_key, month
+from lakehouse.verdicts.resolve import each, listed
 
-NONE = "cast(array() as array<string>)"
-
-
-def transform(parsed: DataFrame) -> DataFrame:
-    """Parsed posts with the columns of silver.posts and those that its rules read."""
-    market_date = local_day("event_time", F.lit(DEFAULT_TIMEZONE))
-    return parsed.withColumn("named", named_commodities("p.commodities")).withColumns(
-        {
-            "post_id": F.col("p.post_id"),
-            "origin": F.col("p.source"),
-            "content": F.col("p.text"),
-            "title": F.col("p.title"),
-            "lang": F.lower("p.lang"),
-            "symbols": F.expr(f"array_distinct(transform(coalesce(p.symbols, {NONE}), s -> upper(trim(s))))"),
-            "commodities": F.expr(
-                "array_distinct(transform(filter(named, n -> n.id is not null), n -> n.id))"
-            ),
-            "unknown_commodities": F.expr("transform(filter(named, n -> n.id is null), n -> n.given)"),
-            "market_date": market_date,
-            "event_month": month(market_date),
-        }
-    )
+TEXTS = pa.list_(pa.string())
+COMMODITIES = pa.struct({"listed": TEXTS, "unknown": TEXTS})
 
 
-def named_commodities(names: str) -> Column:
-    """array<struct<given, id>>: each name with its commodity, null when no commodity is called so."""
-    known = lookup_sql(commodity_aliases(), matching_key("s"))
-    return F.expr(f"transform(coalesce({names}, {NONE}), s -> named_struct('given', s, 'id', {known}))")
+def symbols(given: list[str | None] | None) -> list[str | None]:
+    """Upper case, each once."""
+    return list(dict.fromkeys(name and name.strip(" ").upper() for name in given or []))
+
+
+def commodities(given: list[str | None] | None) -> dict[str, list[str | None]]:
+    """Ids of the listed ones, each once, and the names that are not in the list."""
+    find = listed(commodity_aliases())
+    ids = [(name, name and find(name)) for name in given or []]
+    return {
+        "listed": list(dict.fromkeys(known for _, known in ids if known)),
+        "unknown": [name for name, known in ids if not known],
+    }
+
+
+RESOLVED = {
+    "lower_lang": each("lang", str.lower),
+    "listed_symbols": each("symbols", symbols, TEXTS),
+    "named": each("commodities", commodities, COMMODITIES),
+}
+MARKET_DATE = f"local_day(event_time, '{DEFAULT_TIMEZONE}')"
+COLUMNS = {
+    "post_id": "p.post_id",
+    "origin": "p.source",
+    "content": "p.text",
+    "title": "p.title",
+    "lang": "lower_lang",
+    "symbols": "listed_symbols",
+    "commodities": "named.listed",
+    "unknown_commodities": "named.unknown",
+    "market_date": MARKET_DATE,
+    "event_month": f"month({MARKET_DATE})",
+}

@@ -1,79 +1,72 @@
 """bronze.events -> silver.prices"""
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
 
-from lakehouse.reference import (
-    DEFAULT_TIMEZONE,
-    Province,
-    commodities,
-    commodity_aliases,
-    markets,
-    provinces,
-    region_aliases,
-    unit_aliases,
-)
-from lakehouse.silver.names import lookup, lookup_row, matching_key
+from lakehouse.reference import commodities, commodity_aliases, markets, unit_aliases
+from lakehouse.verdicts.resolve import PLACE, each, listed, place_entries, region
 
-
-def _commodity_row(commodity_id: str) -> dict[str, object]:
-    commodity = commodities()[commodity_id]
-    low, high = commodity.band_idr
-    return {
-        "id": commodity.id,
-        "unit": commodity.unit,
-        "low": float(low),
-        "high": float(high),
-        "is_group": commodity.is_group,
+COMMODITY = pa.struct(
+    {
+        "id": pa.string(),
+        "unit": pa.string(),
+        "low": pa.float64(),
+        "high": pa.float64(),
+        "is_group": pa.bool_(),
     }
+)
+MARKET = pa.struct([("market_name", pa.string()), *PLACE])
 
 
-def _place(province: Province) -> dict[str, object]:
-    return {"code": province.code, "name": province.name, "timezone": province.timezone}
+def _commodities() -> dict[str, dict[str, object]]:
+    """Matching key -> COMMODITY."""
+    entries = {
+        entry.id: {
+            "id": entry.id,
+            "unit": entry.unit,
+            "low": float(entry.band_idr[0]),
+            "high": float(entry.band_idr[1]),
+            "is_group": entry.is_group,
+        }
+        for entry in commodities().values()
+    }
+    return {alias: entries[commodity_id] for alias, commodity_id in commodity_aliases().items()}
 
 
-def transform(parsed: DataFrame) -> DataFrame:
-    """Parsed price events with the columns of silver.prices and those that its rules read."""
-    places = {code: _place(province) for code, province in provinces().items()}
-    listed = {
+def _markets() -> dict[str, dict[str, str]]:
+    """Market id -> MARKET."""
+    places = place_entries()
+    return {
         market.market_id: {"market_name": market.name, **places[market.region_code]}
         for market in markets().values()
     }
-    named = parsed.withColumns(
-        {
-            "listed_commodity": lookup_row(
-                {alias: _commodity_row(commodity_id) for alias, commodity_id in commodity_aliases().items()},
-                matching_key("p.commodity"),
-            ),
-            "given_unit": lookup(unit_aliases(), matching_key("p.unit")),
-            "listed": lookup_row(listed, "p.market_id"),
-            "given": lookup_row(
-                {key: places[code] for key, code in region_aliases().items()}, matching_key("p.region")
-            ),
-        }
-    )
-    # A region that is given but unknown stays unknown: it is never replaced by the market's own.
-    of_region = "if(p.region is null, listed.{0}, given.{0})".format
-    timezone = F.coalesce(F.expr(of_region("timezone")), F.lit(DEFAULT_TIMEZONE))
-    placed = named.withColumn("market_date", F.to_date(F.from_utc_timestamp("event_time", timezone)))
-    return placed.withColumns(
-        {
-            "market_id": F.col("p.market_id"),
-            "market_name": F.coalesce("listed.market_name", "p.market_id"),
-            "level": F.when(F.col("p.market_id").startswith("PROV-"), "province").otherwise("market"),
-            "listed_region_code": F.col("listed.code"),
-            "region_code": F.expr(of_region("code")),
-            "region": F.expr(of_region("name")),
-            "commodity": F.col("listed_commodity.id"),
-            "commodity_unit": F.col("listed_commodity.unit"),
-            "band_low_idr": F.col("listed_commodity.low"),
-            "band_high_idr": F.col("listed_commodity.high"),
-            "commodity_is_group": F.col("listed_commodity.is_group"),
-            "channel": F.coalesce("p.channel", F.lit("retail")),
-            "price_idr": F.col("p.price"),
-            "unit": F.coalesce("given_unit", "listed_commodity.unit"),
-            "market_month": F.substring(F.col("market_date").cast("string"), 1, 7),
-            "provider": F.coalesce("p.provider", F.lit("market")),
-            "device_id": F.col("p.device_id"),
-        }
-    )
+
+
+RESOLVED = {
+    "listed_commodity": each("commodity", listed(_commodities()), COMMODITY),
+    "given_unit": each("unit", listed(unit_aliases())),
+    "listed": each("market_id", listed(_markets(), key=str), MARKET),
+    "given": region("region"),
+}
+# A region that is given but unknown stays unknown: it is never replaced by the market's own.
+OF_REGION = "if(p.region is null, listed.{0}, given.{0})"
+MARKET_DATE = f"local_day(event_time, {OF_REGION.format('timezone')})"
+COLUMNS = {
+    "market_id": "p.market_id",
+    "market_name": "coalesce(listed.market_name, p.market_id)",
+    "level": "if(starts_with(p.market_id, 'PROV-'), 'province', 'market')",
+    "listed_region_code": "listed.code",
+    "region_code": OF_REGION.format("code"),
+    "region": OF_REGION.format("name"),
+    "commodity": "listed_commodity.id",
+    "commodity_unit": "listed_commodity.unit",
+    "band_low_idr": "listed_commodity.low",
+    "band_high_idr": "listed_commodity.high",
+    "commodity_is_group": "listed_commodity.is_group",
+    "channel": "coalesce(p.channel, 'retail')",
+    "price_idr": "p.price",
+    "unit": "coalesce(given_unit, listed_commodity.unit)",
+    "market_date": MARKET_DATE,
+    "market_month": f"month({MARKET_DATE})",
+    "provider": "coalesce(p.provider, 'market')",
+    "device_id": "p.device_id",
+}

@@ -1,45 +1,52 @@
 """bronze.events -> silver.sensors"""
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.contracts.contract import kinds
-from lakehouse.reference import DEFAULT_TIMEZONE, markets, provinces
-from lakehouse.silver.names import lookup
+from lakehouse.reference import markets
+from lakehouse.verdicts.resolve import PLACE, each, listed, place_entries
 
 # Columns that come from `readings`.
 READ_TOGETHER = ("metric", "value")
 METRICS = tuple(field.name for field in kinds()["sensor"].payload if field.one_of == "metric")
 
 
-def transform(parsed: DataFrame) -> DataFrame:
-    """Parsed sensor events, one row an event, with `readings`: array<struct<metric, value>>."""
-    listed = {market.market_id: market.region_code for market in markets().values()}
-    zones = {place.code: place.timezone for place in provinces().values()}
-    placed = parsed.withColumn("listed_region_code", lookup(listed, "p.market_id"))
-    timezone = F.coalesce(lookup(zones, "listed_region_code"), F.lit(DEFAULT_TIMEZONE))
-    market_date = F.to_date(F.from_utc_timestamp("event_time", timezone))
-    readings = [
-        F.when(
-            F.col(f"p.{metric}").isNotNull(),
-            F.struct(F.lit(metric).alias("metric"), F.col(f"p.{metric}").alias("value")),
-        )
-        for metric in METRICS
-    ]
-    device = F.concat_ws("|", "p.market_id", F.coalesce("p.device_id", F.lit("")))
-    return placed.withColumns(
-        {
-            "market_id": F.col("p.market_id"),
-            "region_code": F.col("listed_region_code"),
-            "device_id": F.col("p.device_id"),
-            "device_id_hash": F.substring(F.sha2(device, 256), 1, 16),
-            "readings": F.array_compact(F.array(*readings)),
-            "market_date": market_date,
-            "market_month": F.substring(market_date.cast("string"), 1, 7),
-        }
-    )
+def readings(rows: pa.Table) -> pa.Array:
+    """list<struct<metric, value>> of the metrics that an event gives."""
+    values = np.stack([rows[name].to_numpy() for name in METRICS], axis=1)
+    given = np.stack([np.asarray(rows[name].is_valid()) for name in METRICS], axis=1)
+    ends = np.concatenate([[0], np.cumsum(given.sum(axis=1))]).astype(np.int32)
+    names = pa.array(METRICS).take(pa.array(np.nonzero(given)[1]))
+    flat = pa.StructArray.from_arrays([names, pa.array(values[given])], ["metric", "value"])
+    return pa.ListArray.from_arrays(pa.array(ends), flat)
 
 
-def rows(accepted: DataFrame) -> DataFrame:
+def _markets() -> dict[str, dict[str, str]]:
+    """Market id -> place."""
+    places = place_entries()
+    return {market.market_id: places[market.region_code] for market in markets().values()}
+
+
+def rows(accepted: pa.Table) -> pa.Table:
     """Accepted events -> one row a reading."""
-    return accepted.select("*", F.expr("inline(readings)"))
+    lists = accepted["readings"].combine_chunks()
+    flat = pc.list_flatten(lists)
+    repeated = accepted.drop_columns(["readings"]).take(pc.list_parent_indices(lists))
+    for name in READ_TOGETHER:
+        repeated = repeated.append_column(name, pc.struct_field(flat, name))
+    return repeated
+
+
+RESOLVED = {"listed": each("market_id", listed(_markets(), key=str), PLACE), "readings": readings}
+MARKET_DATE = "local_day(event_time, listed.timezone)"
+COLUMNS = {
+    "market_id": "p.market_id",
+    "listed_region_code": "listed.code",
+    "region_code": "listed.code",
+    "device_id": "p.device_id",
+    "device_id_hash": "sha256(concat_ws('|', p.market_id, coalesce(p.device_id, '')))[:16]",
+    "market_date": MARKET_DATE,
+    "market_month": f"month({MARKET_DATE})",
+}

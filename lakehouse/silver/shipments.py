@@ -1,32 +1,27 @@
 """bronze.events -> silver.shipments"""
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from lakehouse.reference import place_aliases
-from lakehouse.silver.names import commodity_row, lookup, matching_key, month
+from lakehouse.verdicts.resolve import commodity, each, listed
 
-SECONDS_PER_HOUR = 3600.0
-
-
-def transform(parsed: DataFrame) -> DataFrame:
-    """Parsed shipment events with the columns of silver.shipments and those that its rules read."""
-    departed, arrived = F.col("given_departed_at"), F.col("given_arrived_at")
-    return parsed.withColumn("listed_commodity", commodity_row("p.commodity")).withColumns(
-        {
-            "route_id": F.col("p.route_id"),
-            "origin": F.col("p.origin"),
-            "origin_region_code": lookup(place_aliases(), matching_key("p.origin")),
-            "destination": F.col("p.destination"),
-            "destination_region_code": lookup(place_aliases(), matching_key("p.destination")),
-            "commodity": F.col("listed_commodity.id"),
-            "commodity_is_group": F.col("listed_commodity.is_group"),
-            "quantity_kg": F.col("p.quantity_kg"),
-            "distance_km": F.col("p.distance_km"),
-            "departed_at": departed,
-            "arrived_at": arrived,
-            "travel_hours": (F.unix_micros(arrived) - F.unix_micros(departed)) / (1e6 * SECONDS_PER_HOUR),
-            "event_month": month(F.col("event_time")),
-            "device_id": F.col("p.device_id"),
-        }
-    )
+MICROSECONDS_PER_HOUR = 3.6e9
+RESOLVED = {
+    "listed_commodity": commodity("commodity"),
+    "origin_region": each("origin", listed(place_aliases())),
+    "destination_region": each("destination", listed(place_aliases())),
+}
+COLUMNS = {
+    "route_id": "p.route_id",
+    "origin": "p.origin",
+    "origin_region_code": "origin_region",
+    "destination": "p.destination",
+    "destination_region_code": "destination_region",
+    "commodity": "listed_commodity.id",
+    "commodity_is_group": "listed_commodity.is_group",
+    "quantity_kg": "p.quantity_kg",
+    "distance_km": "p.distance_km",
+    "departed_at": "given_departed_at",
+    "arrived_at": "given_arrived_at",
+    "travel_hours": f"(epoch_us(given_arrived_at) - epoch_us(given_departed_at)) / {MICROSECONDS_PER_HOUR}",
+    "event_month": "month(event_time)",
+    "device_id": "p.device_id",
+}

@@ -2,9 +2,8 @@
 
 from datetime import datetime, timedelta
 
+import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from conf.settings import settings
 from lakehouse.io.delta import open_table
@@ -44,6 +43,10 @@ def newest_other_batch(stream_id: str, batch_id: int) -> datetime | None:
     return newest
 
 
-def with_batch_time(frame: DataFrame, time: datetime) -> DataFrame:
-    """`frame`: rows of bronze.events."""
-    return frame.withColumns({"ingested_at": F.lit(time), "ingest_date": F.lit(time.date())})
+def with_batch_time(rows: pa.Table, time: datetime) -> pa.Table:
+    """`rows`: of bronze.events."""
+    for name, value in (("ingested_at", time), ("ingest_date", time.date())):
+        number = rows.schema.get_field_index(name)
+        field = rows.schema.field(number)
+        rows = rows.set_column(number, field, pa.repeat(pa.scalar(value, field.type), rows.num_rows))
+    return rows

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from conf.runtime.process import Refused
 from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
-from lakehouse.bronze.events import events
+from lakehouse.bronze.events import events, payload_hash
 from lakehouse.io.kafka import broker_ids
 from streaming_jobs.flows import stream_topics
 
@@ -58,7 +58,7 @@ def note_ids(stream_id: str) -> None:
 
 
 def records(spark: SparkSession) -> DataFrame:
-    """Rows of bronze.events from all topics.
+    """Rows of bronze.events from all topics, with their payload_hash.
 
     `ingested_at` is when the batch was planned, the same when it is retried; the writer corrects it after a
     step back of the clock.
@@ -76,4 +76,4 @@ def records(spark: SparkSession) -> DataFrame:
         .load()
         .withColumn("ingested_at", F.current_timestamp())
     )
-    return events(source)  # here, not per batch: Spark then resolves it once
+    return events(source).select("*", payload_hash())  # here, not per batch: Spark then resolves it once

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
 
 from lakehouse.validation import Flags, Judgement
+from lakehouse.verdicts.rows import Verdicts
 from streaming_jobs.batch.event_index import DUPLICATE, NEW
 
 Masks = npt.NDArray[np.int64]  # one bit per rule of the kind
@@ -39,7 +39,7 @@ class KindResult:
     """The events of one kind in a batch, those that a decision has resubmitted among them."""
 
     kind: str
-    frame: DataFrame  # with row verdicts, persisted
+    verdicts: Verdicts  # by the row rules, with the silver rows
     # One row per event in order of arrival: PLACE, event_id, payload_hash, mask, received_at, door, and the
     # columns of the silver row that folded gold and the validator read.
     narrow: pa.Table
@@ -49,7 +49,6 @@ class KindResult:
     errors: int  # bits of the error rules
     resubmitted: dict[int, Resubmission]  # by row number
     judgement: Judgement | None = None
-    settled: DataFrame | None = None  # `frame` with where its rows land, made on first use
 
     @property
     def accepted(self) -> Flags:

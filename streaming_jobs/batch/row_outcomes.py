@@ -1,68 +1,115 @@
-"""What the row rules do not decide: where a row lands, and the reasons that a validator gave."""
+"""Rows of silver and of silver.quarantine: row verdicts, and what the index, validators and decisions add."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
-from lakehouse.arrow import arrow_type
-from lakehouse.contracts.contract import Rule
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import Rule, contracts
 from lakehouse.contracts.history_rules import identity_rules
-from lakehouse.contracts.rule_masks import bit_of
+from lakehouse.contracts.rule_masks import bit_of, mask_of, names_in
 from lakehouse.contracts.rule_messages import render_message
-from lakehouse.silver.verdicts import ROW_OUTCOME
-from streaming_jobs.batch.event_index import CONFLICT, DUPLICATE
-from streaming_jobs.batch.kind_result import PLACE, KindResult
+from lakehouse.event import DEAD_LETTER
+from lakehouse.verdicts import rows as row_rules
+from lakehouse.verdicts.reasons import reasons
+from streaming_jobs.batch.event_index import CONFLICT
+from streaming_jobs.batch.kind_result import KindResult, Masks
 
-EMPTY_OUTCOME: dict[str, Any] = dict.fromkeys(ROW_OUTCOME) | {"generation": 0}
 Reasons = list[dict[str, str]]
+Numbers = npt.NDArray[np.int64]  # of rows
+Outcome = dict[str, Any]  # what the row rules alone do not decide of one event
 
 
-@dataclass(frozen=True)
-class RowOutcomes:
-    """`common_warnings`: of most accepted rows; `table`: PLACE and ROW_OUTCOME of other rows, or None."""
-
-    common_warnings: tuple[str, ...]
-    table: pa.Table | None
-
-
-def row_outcomes(result: KindResult, rules: tuple[Rule, ...]) -> RowOutcomes:
-    """What the row rules alone do not decide.
-
-    A validator may give a whole batch the same warning (series without history): that costs no join.
-    """
-    violated = result.judgement.violated if result.judgement else {}
+def silver_rows(result: KindResult, rules: tuple[Rule, ...]) -> pa.Table:
+    """Accepted rows in the columns of the kind's table, with all their warnings."""
     accepted = result.accepted
-    refused = result.refused
-    warned = np.zeros(len(accepted), dtype=np.int64)
-    stopped = (result.verdict == CONFLICT) | (result.verdict == DUPLICATE)
-    stopped |= (result.mask & identity_mask(rules)) != 0
-    for rule, flags in violated.items():
-        bit = bit_of(rules, rule)
-        warned |= np.where(flags & accepted, result.mask & bit & ~result.errors, 0)
-        stopped |= flags & refused
-    stopped[list(result.resubmitted)] = True
-    combinations, counts = np.unique(warned[accepted], return_counts=True)
-    most = int(combinations[counts.argmax()]) if len(counts) else 0
-    others = np.flatnonzero(accepted & ~stopped & (warned != most))
-    rows = [
-        _outcome(result, rules, int(row), bool(accepted[row]), bool(refused[row]))
-        for row in np.flatnonzero(stopped)
-    ]
-    numbers = np.concatenate([np.flatnonzero(stopped), others])
-    if not len(numbers):
-        return RowOutcomes(rule_names(most, rules), None)
-    table = result.narrow.select(PLACE).take(pa.array(numbers))
-    warned_only = {
-        int(mask): {**EMPTY_OUTCOME, "landing": "silver", "noted": list(rule_names(int(mask), rules))}
-        for mask in combinations
+    rows = result.verdicts.table.filter(pa.array(accepted))
+    noted = _warned(result, rules)[accepted]
+    own = result.verdicts.mask[accepted] & mask_of(rules, "warn")
+    # Row rules and validators violate different rules, so both masks fit into one.
+    distinct, codes = np.unique(own | noted, return_inverse=True)
+    later = sum(1 << bit for bit, rule in enumerate(rules) if rule.reads == "stream")
+    names = [[*names_in(int(mask) & ~later, rules), *names_in(int(mask) & later, rules)] for mask in distinct]
+    numbers = np.cumsum(accepted) - 1
+    for row in (row for row in result.resubmitted if accepted[row]):
+        codes[numbers[row]] = len(names)
+        before = names_in(int(own[numbers[row]]), rules)
+        names.append([*before, *_outcome(result, rules, row)["noted"]])
+    column = pa.array(names, row_rules.NAMES).take(pa.array(codes))
+    place = rows.schema.get_field_index("_warnings")
+    return row_rules.silver_rows(rows.set_column(place, "_warnings", column), result.kind)
+
+
+def _warned(result: KindResult, rules: tuple[Rule, ...]) -> Masks:
+    """Bits of the warnings that the validator gave each row."""
+    warned = np.zeros(len(result.mask), dtype=np.int64)
+    for name, flags in result.judgement.violated.items() if result.judgement else ():
+        warned |= np.where(flags, result.mask & bit_of(rules, name) & ~result.errors, 0)
+    return warned
+
+
+def quarantine_rows(result: KindResult, rules: tuple[Rule, ...], rule_set: str) -> pa.Table:
+    """Refused rows in the columns of silver.quarantine."""
+    numbers = np.flatnonzero(result.refused)
+    rows = result.verdicts.table.take(pa.array(numbers))
+    outcomes = _outcomes(result, rules, numbers)
+    size = len(numbers)
+    columns = {
+        **{name: rows[name] for name in (*row_rules.KEPT, "payload")},
+        "kind": pa.repeat(result.kind, size),
+        "market_id": rows["raw_market"],
+        "commodity": rows["raw_commodity"],
+        "reasons": _all_reasons(result, rules, numbers, outcomes),
+        "stage": pa.repeat("door" if result.kind == DEAD_LETTER else "stream", size),
+        "state": pa.repeat("open", size),
+        "rule_set": pa.repeat(rule_set, size),
+        "quarantined_at": rows["ingested_at"],
+        "ingest_date": rows["ingested_at"].cast(pa.date32()),
+        **{
+            name: [outcome.get(name, usual) for outcome in outcomes]
+            for name, usual in (("generation", 0), ("evidence", None), ("suggestion", None))
+        },
     }
-    rows += [warned_only[int(warned[row])] for row in others]
-    for name, spark_type in ROW_OUTCOME.items():
-        table = table.append_column(name, pa.array([row[name] for row in rows], arrow_type(spark_type)))
-    return RowOutcomes(rule_names(most, rules), table)
+    schema = arrow_schema(contracts()["silver.quarantine"])
+    return pa.table({name: _typed(columns[name], schema.field(name).type) for name in schema.names})
+
+
+def _typed(column: Any, arrow_type: pa.DataType) -> pa.Array:
+    return pa.array(column, arrow_type) if isinstance(column, list) else column.cast(arrow_type)
+
+
+def _outcomes(result: KindResult, rules: tuple[Rule, ...], numbers: Numbers) -> list[Outcome]:
+    """Outcome of each of these refused rows; empty where its row rules alone refuse it."""
+    stopped = (result.verdict == CONFLICT) | ((result.mask & identity_mask(rules)) != 0)
+    for flags in result.judgement.violated.values() if result.judgement else ():
+        stopped |= flags
+    stopped[list(result.resubmitted)] = True
+    return [_outcome(result, rules, int(row)) if stopped[row] else {} for row in numbers]
+
+
+def _all_reasons(
+    result: KindResult, rules: tuple[Rule, ...], numbers: Numbers, outcomes: list[Outcome]
+) -> list[Reasons]:
+    """Reasons of each row: what was added, then its own by the row rules, or its own warnings."""
+    own = result.verdicts.mask[numbers]
+    by_rules = np.flatnonzero(own & mask_of(rules, "error"))
+    texts = dict(zip(by_rules.tolist(), reasons(result.verdicts, numbers[by_rules]).to_pylist(), strict=True))
+    warnings = mask_of(rules, "warn")
+    return [
+        [
+            *outcome.get("added", []),
+            *(reason for reason in texts.get(row, []) if reason["rule"] not in outcome.get("waived", ())),
+            *(_warning(name) for name in names_in(int(own[row]) & warnings, rules) if row not in texts),
+        ]
+        for row, outcome in enumerate(outcomes)
+    ]
+
+
+def _warning(name: str) -> dict[str, str]:
+    return {"rule": name, "severity": "warn", "message": name}
 
 
 def identity_mask(rules: tuple[Rule, ...]) -> int:
@@ -70,23 +117,20 @@ def identity_mask(rules: tuple[Rule, ...]) -> int:
     return sum(bit_of(rules, rule.name) for rule in identity_rules())
 
 
-def rule_names(mask: int, rules: tuple[Rule, ...]) -> tuple[str, ...]:
-    """Names of the rules of a mask."""
-    return tuple(rule.name for bit, rule in enumerate(rules) if mask & (1 << bit))
+def _outcome(result: KindResult, rules: tuple[Rule, ...], row: int) -> Outcome:
+    """added: reasons besides the row's own; waived: rules that an operator waived; noted: for _warnings.
 
-
-def _outcome(
-    result: KindResult, rules: tuple[Rule, ...], row: int, accepted: bool, refused: bool
-) -> dict[str, Any]:
+    evidence, suggestion: JSON text; generation: number of reviews before.
+    """
     errors, warnings = _reasons(result, rules, row)
-    waived = list(rule_names(int(result.waived[row]), rules))
+    waived = list(names_in(int(result.waived[row]), rules))
     resubmission = result.resubmitted.get(row)
     judgement = result.judgement
+    refused = bool(result.refused[row])
     evidence = judgement.evidence(row) if judgement and refused else None
     suggestion = judgement.suggestion(row) if judgement and refused else None
     return {
-        "landing": "silver" if accepted else "quarantine" if refused else "nowhere",
-        "added": errors + ([] if accepted else warnings),
+        "added": errors + warnings,
         "waived": waived,
         "noted": [reason["rule"] for reason in warnings]
         + ([resubmission.warning, *waived] if resubmission else []),

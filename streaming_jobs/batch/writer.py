@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from conf.runtime.failpoints import failpoint
 from conf.settings import settings
@@ -19,13 +19,14 @@ from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.event import kind_of_topic
 from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.decision_keys import decision_keys
-from lakehouse.io.delta import BatchTag, append_frame, append_rows, cached_table, tags_of
+from lakehouse.io.delta import BatchTag, append_rows, cached_table, tags_of
 from lakehouse.io.disk import flush_to_disk
 from lakehouse.times import rfc3339
+from streaming_jobs.batch.arrow_rows import arrow_rows
 from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, stepped_clock, with_batch_time
 from streaming_jobs.batch.counts import balance_row, quality_rows
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
-from streaming_jobs.batch.event_index import DUPLICATE, EventIds, batch_tag
+from streaming_jobs.batch.event_index import DUPLICATE, EventIds
 from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.judge import Judge, accepted_tables
 from streaming_jobs.batch.kind_result import KindResult
@@ -41,11 +42,11 @@ class BatchWriter:
     An exception ends the query; a restart retries it.
     """
 
-    def __init__(self, spark: SparkSession, stream_id: str, ids: EventIds, progress: StreamProgress) -> None:
+    def __init__(self, stream_id: str, ids: EventIds, progress: StreamProgress) -> None:
         self._stream_id = stream_id
         self._ids = ids
         self._progress = progress
-        self._judge = Judge(spark, ids)
+        self._judge = Judge(ids)
         self._decisions = DecisionResolver(decision_keys())
         self._gold = FoldedGold()
         self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="append")
@@ -53,7 +54,7 @@ class BatchWriter:
         self._last_time: datetime | None = None
 
     def __call__(self, frame: DataFrame, batch_id: int) -> None:
-        """One batch. `frame`: rows of bronze.events."""
+        """One batch. `frame`: rows of bronze.events with their payload_hash."""
         began = time.monotonic()
         offsets = batch_offsets(batch_id)
         if not offsets.rows:
@@ -61,59 +62,48 @@ class BatchWriter:
         if self._first:
             self._last_time = newest_other_batch(self._stream_id, batch_id)
         time_of_batch = batch_time(stepped_clock(offsets.time), self._last_time)
+        bronze = arrow_rows(frame)  # once: everything after it is done on columns, without Spark
         if time_of_batch != offsets.time:
             log.warning("the clock went back to %s: batch %d gets %s", offsets.time, batch_id, time_of_batch)
-            frame = with_batch_time(frame, time_of_batch)  # not always: it costs a plan a batch
+            bronze = with_batch_time(bronze, time_of_batch)
         if self._first:
             self._judge.load(time_of_batch)
             self._decisions.load(time_of_batch)
         tag = BatchTag(self._stream_id, batch_id, offsets.end)
-        files = 1 if sum(offsets.rows.values()) <= settings().stream.small_batch_events else 2
-        bronze = frame.persist()
-        results: list[KindResult] = []
         failpoint("stream.before_bronze")
-        try:
-            appends = [self._append_frame(lambda: bronze, "bronze.events", tag, files)]
-            index_tag = batch_tag(self._stream_id, batch_id)
-            present = list(dict.fromkeys(kind_of_topic(topic) for topic in offsets.rows))
-            results, applied = judge_all(
-                self._judge, self._decisions, bronze, present, index_tag, time_of_batch, self._pool.map
-            )
-            appends += self._append_verdicts(results, tag, files)
-            for append in appends:
-                if append:
-                    append.result()
-            failpoint("stream.after_silver")
-            self._gold.update(accepted_tables(results), tag)
-            failpoint("stream.after_gold")
-            self._flush()  # what the balance counts is on the disk before it
-            self._count(results, applied, tag, time_of_batch)
-            self._flush()
-            failpoint("stream.before_state")
-            self._ids.commit(self._stream_id, batch_id)
-            failpoint("stream.after_state")
-        finally:
-            for result in results:
-                result.frame.unpersist()
-            bronze.unpersist()
+        appends = [self._append(lambda: bronze, "bronze.events", tag)]
+        present = list(dict.fromkeys(kind_of_topic(topic) for topic in offsets.rows))
+        results, applied = judge_all(
+            self._judge, self._decisions, bronze, present, time_of_batch, self._pool.map
+        )
+        appends += self._append_verdicts(results, tag)
+        for append in appends:
+            if append:
+                append.result()
+        failpoint("stream.after_silver")
+        self._gold.update(accepted_tables(results), tag)
+        failpoint("stream.after_gold")
+        self._flush()  # what the balance counts is on the disk before it
+        self._count(results, applied, tag, time_of_batch)
+        self._flush()
+        failpoint("stream.before_state")
+        self._ids.commit(self._stream_id, batch_id)
+        failpoint("stream.after_state")
         self._first = False
         self._last_time = time_of_batch
         self._report(results, tag, time.monotonic() - began)
 
-    def _append_verdicts(
-        self, results: list[KindResult], tag: BatchTag, files: int
-    ) -> list[Future[None] | None]:
-        list(self._pool.map(self._judge.settled, results))
+    def _append_verdicts(self, results: list[KindResult], tag: BatchTag) -> list[Future[None] | None]:
         appends = []
         for result in results:
             if result.accepted.any():
                 silver = partial(self._judge.silver, result)
-                appends.append(self._append_frame(silver, kinds()[result.kind].table, tag, files))
+                appends.append(self._append(silver, kinds()[result.kind].table, tag))
             if result.judgement and result.judgement.verdicts is not None:
-                appends.append(self._append_table(result.judgement.verdicts, "silver.price_verdicts", tag))
+                verdicts = partial(getattr, result.judgement, "verdicts")
+                appends.append(self._append(verdicts, "silver.price_verdicts", tag))
         if any(result.refused.any() for result in results):
-            quarantine = partial(self._judge.quarantine, results)
-            appends.append(self._append_frame(quarantine, "silver.quarantine", tag, files))
+            appends.append(self._append(partial(self._judge.quarantine, results), "silver.quarantine", tag))
         return appends
 
     def _flush(self) -> None:
@@ -124,20 +114,14 @@ class BatchWriter:
         """Wait for appends that a failed batch has left under way."""
         self._pool.shutdown()
 
-    def _append_frame(
-        self, make_rows: Callable[[], DataFrame], table: str, tag: BatchTag, files: int
-    ) -> Future[None] | None:
-        """Append in a thread, which also makes the plan: that takes as long as running a small one."""
-        return self._append(lambda: append_frame(make_rows(), table, tag, files), table, tag)
+    def _append(self, make_rows: Callable[[], pa.Table], table: str, tag: BatchTag) -> Future[None] | None:
+        """Make and append rows in a thread.
 
-    def _append_table(self, rows: pa.Table, table: str, tag: BatchTag) -> Future[None] | None:
-        return self._append(lambda: append_rows(table, rows, tag.text()), table, tag)
-
-    def _append(self, write: Callable[[], None], table: str, tag: BatchTag) -> Future[None] | None:
-        """None, and nothing written, when this batch wrote the table before the process was killed."""
+        None, and nothing written, when this batch wrote the table before the process was killed.
+        """
 
         def run() -> None:
-            write()
+            append_rows(table, make_rows(), tag.text())
             failpoint(f"stream.after_{table}")
 
         if self._written(table, tag):
@@ -198,25 +182,24 @@ class BatchWriter:
 def judge_all(
     judge: Judge,
     decisions: DecisionResolver,
-    bronze: DataFrame,
+    bronze: pa.Table,
     present: Sequence[str],
-    index_tag: bytes,
     time: datetime,
     apply: Any = map,
 ) -> tuple[list[KindResult], list[AppliedDecision]]:
     """One result per kind, and the decisions that count. What these resubmit joins its kind.
 
-    `present`: kinds with events in `bronze`; `index_tag`: see `event_index.batch_tag`; `time`: of the batch;
+    `present`: kinds with events in `bronze`; `time`: of the batch;
     `apply`: map, or that of a thread pool.
     """
     results: list[KindResult] = []
     applied: list[AppliedDecision] = []
     if DECISION in present:
-        results.append(judge.judge(bronze, DECISION, index_tag))
+        results.append(judge.judge(bronze, DECISION))
         applied = decisions.resolve(results[0], judge.rules[DECISION], time)
     resubmissions = [event for decision in applied if (event := decision.resubmission)]
     others = sorted({*present, *(event.kind for event in resubmissions)} - {DECISION})
-    results += apply(lambda kind: judge.judge(bronze, kind, index_tag, resubmissions), others)
+    results += apply(lambda kind: judge.judge(bronze, kind, resubmissions), others)
     return results, applied
 
 

@@ -20,6 +20,7 @@ from conf.settings import settings
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import table_exists
 from lakehouse.io.maintenance import Maintenance
+from lakehouse.io.memory import release_memory
 from lakehouse.io.process_status import BACKGROUND_GOLD, JobStatus, status_file
 from lakehouse.times import rfc3339
 from streaming_jobs.flows import background_jobs, refreshed
@@ -107,6 +108,7 @@ class BackgroundJobs:
         if self._maintenance is None:
             self._maintenance = Maintenance(refreshed("background"))
         self._maintenance.take_turn()
+        release_memory()
         self._rounds += 1
         self._round_seconds = round(time.monotonic() - began, 3)
         self.report(self._state)

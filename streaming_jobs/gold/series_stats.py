@@ -9,7 +9,7 @@ from conf.settings import settings
 from lakehouse.gold.series_stats import CANDIDATE_WINDOW_DAYS, CANDIDATES, TABLE, Series, series_stats
 from lakehouse.io.delta import EPOCH, high_water_mark, open_table, replace_rows
 from lakehouse.io.query import run_sql
-from lakehouse.validation.prices.validator import PriceValidator
+from lakehouse.validation.prices.validator import PriceClosings
 from streaming_jobs.gold.finished_batches import newest_finished
 
 
@@ -22,7 +22,7 @@ class SeriesStats:
         self._reset()
 
     def _reset(self) -> None:
-        self._validator = PriceValidator(settings().validation.model_dump())
+        self._closings = PriceClosings(settings().validation.model_dump())
         self._loaded_until = EPOCH
 
     def refresh(self) -> None:
@@ -34,10 +34,10 @@ class SeriesStats:
             return
         prices = open_table("silver.prices").to_pyarrow_dataset()
         window = (pc.field("ingested_at") > self._loaded_until) & (pc.field("ingested_at") <= upto)
-        for batch in prices.to_batches(columns=list(self._validator.columns), filter=window):
-            self._validator.load(pa.Table.from_batches([batch]))
+        for batch in prices.to_batches(columns=list(self._closings.columns), filter=window):
+            self._closings.load(pa.Table.from_batches([batch]))
         self._loaded_until = upto
-        replace_rows(TABLE, series_stats(self._validator, candidates(upto)), upto=upto)
+        replace_rows(TABLE, series_stats(self._closings, candidates(upto)), upto=upto)
 
 
 def candidates(upto: datetime) -> set[Series]:

@@ -4,10 +4,10 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import pyarrow.compute as pc
 import typer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -18,13 +18,13 @@ from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused
 from conf.runtime.status_files import read_json, write_json, write_text
 from conf.settings import settings
+from lakehouse.bronze.events import payload_hash
 from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import Positions
 from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import (
     BatchTag,
-    append_frame,
     append_rows,
     create_tables,
     empty_table,
@@ -36,6 +36,7 @@ from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import Terminal, translated
 from lakehouse.signatures import DecisionKeys
 from streaming_jobs.batch import kafka_source
+from streaming_jobs.batch.arrow_rows import arrow_rows
 from streaming_jobs.batch.batch_time import batch_time
 from streaming_jobs.batch.counts import balance_row, quality_rows
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
@@ -48,7 +49,7 @@ from streaming_jobs.gold import runner
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.repair import startup_checks
 from streaming_jobs.repair.heal import start_over
-from streaming_jobs.repair.refill_index import bronze_without
+from streaming_jobs.repair.refill_index import bronze_without, chunks
 from streaming_jobs.session import session
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -102,34 +103,11 @@ def start_over_damaged() -> None:
             start_over(contract.table)
 
 
-def chunks(counts: list[tuple[datetime, int, int]], most: int) -> Iterator[list[datetime]]:
-    """Batch times in groups of about `most` events; a batch is never cut.
-
-    `counts`: (batch time, events, decisions), oldest first. A batch with decisions is a group of its own:
-    they are about what was in quarantine before it.
-    """
-    group: list[datetime] = []
-    size = 0
-    for time, count, decisions in counts:
-        if group and (decisions or size + count > most):
-            yield group
-            group = []
-            size = 0
-        group.append(time)
-        size += count
-        if decisions:
-            size = most  # the next batch begins a group
-    if group:
-        yield group
-
-
 class Rebuild:
     """Silver, quarantine and gold from bronze: the rows that the stream wrote, judged by today's rules."""
 
-    def __init__(
-        self, spark: SparkSession, ids: EventIds, batches: dict[str, list[Any]], keys: DecisionKeys
-    ) -> None:
-        self._judge = Judge(spark, ids)
+    def __init__(self, ids: EventIds, batches: dict[str, list[Any]], keys: DecisionKeys) -> None:
+        self._judge = Judge(ids)
         self._decisions = DecisionResolver(keys)
         self._gold = FoldedGold()
         self._batches = batches
@@ -140,22 +118,20 @@ class Rebuild:
 
     def chunk(self, bronze: DataFrame, times: list[datetime]) -> int:
         """Judge and write the batches of these times; returns the number of events."""
-        rows = bronze.filter(F.col("ingested_at").between(times[0], times[-1])).persist()
-        present = [row.kind for row in rows.select("kind").distinct().collect() if row.kind in kinds()]
+        chosen = bronze.filter(F.col("ingested_at").between(times[0], times[-1]))
+        rows = arrow_rows(chosen.select("*", payload_hash()))
+        present = [kind for kind in pc.unique(rows["kind"]).to_pylist() if kind in kinds()]
         last = self._tag(times[-1])
-        results, applied = judge_all(self._judge, self._decisions, rows, present, b"", times[-1])
+        results, applied = judge_all(self._judge, self._decisions, rows, present, times[-1])
         for result in results:
             if result.accepted.any():
-                append_frame(self._judge.silver(result), kinds()[result.kind].table, last, 2)
+                append_rows(kinds()[result.kind].table, self._judge.silver(result), last.text())
             if result.judgement and result.judgement.verdicts is not None:
                 append_rows("silver.price_verdicts", result.judgement.verdicts, last.text())
         if any(result.refused.any() for result in results):
-            append_frame(self._judge.quarantine(results), "silver.quarantine", last, 2)
+            append_rows("silver.quarantine", self._judge.quarantine(results), last.text())
         self._gold.update(accepted_tables(results), last)
         self._count(results, applied, times)
-        for result in results:
-            result.frame.unpersist()
-        rows.unpersist()
         return sum(int(result.arrived.sum()) for result in results)
 
     def _count(
@@ -205,7 +181,7 @@ def rebuild_silver(spark: SparkSession) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     ids = EventIds(folder)
     events = 0
-    rebuild = Rebuild(spark, ids, batches, keys)
+    rebuild = Rebuild(ids, batches, keys)
     groups = list(chunks(counts, settings().stream.max_events_per_batch))
     for times in track(groups, "rebuild silver", console=console, disable=not groups):
         events += rebuild.chunk(bronze, times)

@@ -25,9 +25,8 @@ from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.terminal import Terminal, translated
 from lakehouse.times import rfc3339
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision
-from streaming_jobs.batch.judge import Judge
+from streaming_jobs.batch.judge import Judge, no_records
 from streaming_jobs.batch.kind_result import KindResult, Resubmission
-from streaming_jobs.session import session
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()
@@ -82,15 +81,13 @@ def resubmission_of(row: Row, now: datetime) -> Resubmission:
 
 def replay(judge: Judge, rows: Sequence[Row], now: datetime) -> Iterator[ReplayedRow]:
     """Today's verdict on each row."""
-    no_records = judge.no_records()
     for kind in sorted({row["kind"] for row in rows}):
         by_key = {row_key(row): row for row in rows if row["kind"] == kind}
         events = [resubmission_of(row, now) for row in by_key.values()]
-        result = judge.judge(no_records, kind, b"", events)
+        result = judge.judge(no_records(), kind, events)
         for number, event in result.resubmitted.items():
             row = by_key[event.partition, event.offset, event.generation]
             yield ReplayedRow(row, tuple(violated_errors(judge, result, number)))
-        result.frame.unpersist()
 
 
 def row_key(row: Row) -> RowKey:
@@ -169,16 +166,14 @@ def main(
         raise typer.Exit(ExitCode.REFUSED) from None
     rows = open_rows(rule, kind)
     now = datetime.now(UTC)
-    console.print(f"{len(rows)} open rows to judge again; starting Spark", markup=False)
+    console.print(f"{len(rows)} open rows to judge again", markup=False)
     replayed: list[ReplayedRow] = []
     rule_set = ""
     if rows:
-        spark = session("lumbung-replay-quarantine")
-        judge = Judge(spark, None)
+        judge = Judge(None)
         judge.load(now)
         replayed = list(replay(judge, rows, now))
         rule_set = judge.rule_set
-        spark.stop()
     passing = [row.row for row in replayed if not row.violated]
     if as_json:
         report = {

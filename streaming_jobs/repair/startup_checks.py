@@ -1,9 +1,10 @@
 """Checks before the stream starts: one writer, and a checkpoint that agrees with tables and Kafka."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import pyarrow.compute as pc
 from confluent_kafka import KafkaException
@@ -19,6 +20,12 @@ from lakehouse.io.table_files import faults, remedy_of
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.flows import appended, refreshed
 
+Answer = TypeVar("Answer")
+
+
+class KafkaUnavailable(Refused):
+    """Kafka does not answer now, which is no disagreement: the same check may pass a moment later."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -28,6 +35,7 @@ class Finding:
     ok: bool
     detail: str
     remedy: str = ""
+    may_pass_later: bool = False
 
 
 def lock() -> IO[str]:
@@ -49,6 +57,8 @@ def findings() -> list[Finding]:
     for check in (_check_files, _check_checkpoint, _check_tables, _check_kafka):
         try:
             outcomes.append(check())
+        except KafkaUnavailable as absence:
+            outcomes.append(Finding("kafka", False, str(absence), "./run.sh up", may_pass_later=True))
         except (DeltaError, OSError, ValueError) as error:
             detail = f"a table cannot be read ({str(error).partition(chr(10))[0][:200]})"
             remedy = "./run.sh doctor --deep names the file and its remedy"
@@ -59,15 +69,14 @@ def findings() -> list[Finding]:
 
 
 def refuse_on_disagreement() -> None:
-    """Raises Refused with every finding that failed."""
+    """Raises Refused with every finding that failed; KafkaUnavailable when a restart may pass."""
     clear_cache()
-    failed = [
-        f"{finding.name}: {finding.detail}. Remedy: {finding.remedy}"
-        for finding in findings()
-        if not finding.ok
-    ]
+    failed = [finding for finding in findings() if not finding.ok]
     if failed:
-        raise Refused("\n".join(failed))
+        refusal = KafkaUnavailable if all(finding.may_pass_later for finding in failed) else Refused
+        raise refusal(
+            "\n".join(f"{finding.name}: {finding.detail}. Remedy: {finding.remedy}" for finding in failed)
+        )
 
 
 def _last_bronze_tag() -> dict[str, object] | None:
@@ -207,14 +216,16 @@ def _finished_records() -> bool:
 
 
 def kafka_bounds() -> dict[str, dict[str, tuple[int, int]]]:
-    """First and next offset that Kafka holds, per topic and partition.
+    """First and next offset that Kafka holds, per topic and partition. Raises KafkaUnavailable."""
+    return _answer(partition_bounds)
 
-    Raises Refused when it does not answer.
-    """
+
+def _answer(question: Callable[[Sequence[str]], Answer]) -> Answer:
+    """Kafka's answer about the subscribed topics. Raises KafkaUnavailable."""
     try:
-        return partition_bounds(kafka_source.subscribed())
+        return question(kafka_source.subscribed())
     except KafkaException as error:
-        raise Refused(
+        raise KafkaUnavailable(
             f"no answer from Kafka at {settings().kafka.bootstrap} ({error.args[0].str()}): "
             "start it with ./run.sh up"
         ) from None
@@ -227,12 +238,8 @@ def _check_kafka() -> Finding:
     if not planned:
         return Finding(name, True, "nothing read yet")
     remedy = "if the broker was wiped on purpose: ./run.sh rebuild checkpoint; else restore the broker's data"
-    try:
-        bounds = kafka_bounds()
-        message = kafka_source.replaced(checkpoint.stream_id() or "", broker_ids(kafka_source.subscribed()))
-    except Refused as refusal:
-        return Finding(name, False, str(refusal), "./run.sh up")
-    if message:
+    bounds = kafka_bounds()
+    if message := kafka_source.replaced(checkpoint.stream_id() or "", _answer(broker_ids)):
         return Finding(name, False, message, remedy)
     for topic, partitions in checkpoint.batch_offsets(planned[-1]).end.items():
         for partition, position in partitions.items():

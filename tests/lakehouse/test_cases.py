@@ -10,15 +10,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
-from conf.settings import REPO, settings
+from conf.settings import REPO
 from lakehouse.contracts.contract import contracts, kinds
-from lakehouse.silver.verdicts import accepted_rows, with_verdicts
-from tests.lakehouse.conftest import bronze
+from lakehouse.verdicts.rows import silver_rows
+from tests.lakehouse.conftest import bronze, reasons_of, verdicts_of
 
 FOLDER = REPO / "tests" / "cases"
 FILES = sorted(FOLDER.glob("silver.*/*.yml"))
@@ -37,9 +36,7 @@ def name_of(file: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def outcome(
-    spark: SparkSession,
-) -> dict[Path, tuple[dict[str, list[dict[str, Any]]], dict[str, list[dict[str, Any]]]]]:
+def outcome() -> dict[Path, tuple[dict[str, list[dict[str, Any]]], dict[str, list[dict[str, Any]]]]]:
     """Case file -> (event id -> its silver rows, event id -> its reasons).
 
     Each table is judged once for all its files.
@@ -59,17 +56,17 @@ def outcome(
             for nth, file in enumerate(files)
             for row in case_of(file)["input"]
         ]
-        frame = with_verdicts(
-            spark.createDataFrame(bronze(kind, events)), kind, settings().validation.model_dump()
-        ).persist()
-        silver = accepted_rows(frame.filter("reasons is null"), kind).toArrow().to_pylist()
-        refused = (
-            frame.filter("reasons is not null")
-            .select("partition", "event_id", F.col("reasons"))
-            .toArrow()
-            .to_pylist()
-        )
-        frame.unpersist()
+        verdicts = verdicts_of(kind, bronze(kind, events))
+        given = reasons_of(verdicts)
+        accepted = verdicts.table.filter(pa.array([reasons is None for reasons in given]))
+        silver = silver_rows(accepted, kind).to_pylist()
+        refused = [
+            {"partition": row["partition"], "event_id": row["event_id"], "reasons": reasons}
+            for row, reasons in zip(
+                verdicts.table.select(["partition", "event_id"]).to_pylist(), given, strict=True
+            )
+            if reasons is not None
+        ]
         for nth, file in enumerate(files):
             kept = defaultdict(list)
             for row in (row for row in silver if row["partition"] == nth):

@@ -6,9 +6,18 @@ import pytest
 
 from conf.settings import settings
 from lakehouse.contracts import contract as contract_module
-from lakehouse.contracts.contract import Contract, ContractError, Rule, contracts, kinds, read_contract
+from lakehouse.contracts.contract import (
+    Contract,
+    ContractError,
+    Rule,
+    check_contracts,
+    contracts,
+    kinds,
+    read_contract,
+)
 from lakehouse.contracts.history_rules import with_knobs
-from lakehouse.contracts.sql_names import Names, rule_faults
+from lakehouse.contracts.rule_names import Names
+from lakehouse.contracts.sql_names import rule_faults
 
 TIDES = """
 table: silver.tides
@@ -72,8 +81,8 @@ def test_valid_contract_gets_common_columns_and_derived_rules(tmp_path: Path):
         ("description: month}", "unit: month}", r"'event_month': .*'description'"),
         (
             "columns:\n",
-            "columns:\n  text: {type: string, description: x}\n",
-            r"column 'text': the name is reserved for",
+            "columns:\n  malformed: {type: string, description: x}\n",
+            r"column 'malformed': the name is reserved for",
         ),
         ("key: [event_id]", "key: [harbor]", r"names no column: \['harbor'\]"),
         ("grain: event", "grian: event", r"silver/tides\.yml: .*'grian'"),
@@ -100,7 +109,7 @@ def test_all_faults_of_all_files_are_reported_at_once(tmp_path: Path, monkeypatc
     (tmp_path / "gold" / "winds.yml").write_text("table: gold.wind\n")
     monkeypatch.setattr(contract_module, "LAKEHOUSE", tmp_path)
     with pytest.raises(ContractError) as raised:
-        contracts.__wrapped__()
+        check_contracts()
     message = str(raised.value)
     for part in ("'is_hihg'", "'wind'", "'descripton'", "gold/winds.yml: table is 'gold.wind'"):
         assert part in message
@@ -139,10 +148,10 @@ def test_names_of_a_rule_that_reads_the_stream_are_not_checked():
 
 
 @pytest.mark.parametrize(
-    "sql", ["exists(field_names, f -> f like 'x%')", "aggregate(field_names, 0, (a, f) -> a + 1) < 9L"]
+    "sql", ["exists(symbols, f -> f like 'x%')", "aggregate(symbols, 0, (a, f) -> a + 1) < 9L"]
 )
 def test_parameters_of_a_lambda_are_not_taken_for_columns(sql: str):
-    assert not rule_faults(rule_of(sql), NO_NAMES)
+    assert not rule_faults(rule_of(sql), Names(frozenset({"symbols"}), frozenset()))
 
 
 def test_column_named_like_a_type_is_a_column():

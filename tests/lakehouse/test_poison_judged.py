@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 
 from lakehouse.contracts.contract import Rule, every_kind, kinds
 from lakehouse.event import DEAD_LETTER
@@ -23,29 +22,29 @@ PRICE_ROWS = [case for case in cases("csv", NOW) if not case.stream.startswith("
 
 
 @pytest.fixture(scope="module")
-def verdicts(spark: SparkSession) -> dict[str, dict[str, Any]]:
+def verdicts() -> dict[str, dict[str, Any]]:
     """Case name -> judged row of its first body."""
     rows_by_name: dict[str, dict[str, Any]] = {}
     for kind in kinds():
         mine = [case for case in CASES if case.kind == kind]
         table = bronze(kind, [{"event_id": case.event_id, "value": case.bodies[0]} for case in mine])
-        rows = verdict_rows(spark, kind, table)
+        rows = verdict_rows(kind, table)
         rows_by_name |= {case.name: row for case, row in zip(mine, rows, strict=True)}
     return rows_by_name
 
 
-def judged_file(spark: SparkSession, kind: str, file: Path) -> list[dict[str, Any]]:
+def judged_file(kind: str, file: Path) -> list[dict[str, Any]]:
     """Judged rows of the events that are read from a CSV file, in its order."""
     known = format_of(file)
     assert isinstance(known, SourceFormat), known
     file_events = FileEvents(file, known)
     events = [file_events.event(row) for row in file_events.rows()]
     columns = [{"event_id": event.event_id, "value": event.value, "source": event.source} for event in events]
-    return verdict_rows(spark, kind, bronze(kind, columns))
+    return verdict_rows(kind, bronze(kind, columns))
 
 
 @pytest.fixture(scope="module")
-def of_files(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def of_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Case name -> judged row of the same event read from a CSV file."""
     rows_by_name: dict[str, dict[str, Any]] = {}
     for kind in sorted({row["kind"] for row in IN_FILES}):
@@ -55,17 +54,17 @@ def of_files(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> d
             written = csv.DictWriter(lines, list(mine[0]["cells"]))
             written.writeheader()
             written.writerows(row["cells"] for row in mine)
-        judged = judged_file(spark, kind, file)
+        judged = judged_file(kind, file)
         rows_by_name |= {row["name"]: verdict for row, verdict in zip(mine, judged, strict=True)}
     return rows_by_name
 
 
 @pytest.fixture(scope="module")
-def of_price_rows(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def of_price_rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Case name -> judged row of the price that is read from the case's CSV line."""
     file = tmp_path_factory.mktemp("csv") / "prices.csv"
     file.write_bytes(b"\n".join([ROW_HEADER.encode(), *(case.bodies[0] for case in PRICE_ROWS), b""]))
-    judged = judged_file(spark, "price", file)
+    judged = judged_file("price", file)
     return {case.name: row for case, row in zip(PRICE_ROWS, judged, strict=True)}
 
 

@@ -1,51 +1,64 @@
-"""Spark resolves every rule against its kind's transform, and the transform returns the declared columns."""
+"""DuckDB resolves every rule and message of a kind, and its transform gives the declared columns."""
 
-from functools import cache
-
+import numpy as np
 import pytest
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType
 
 from conf.settings import settings
-from lakehouse.contracts.contract import kinds
-from lakehouse.contracts.rule_messages import message_sql
-from lakehouse.silver.payload import parse
-from lakehouse.silver.verdicts import READINGS, as_text, row_columns, rules_of, transform_of
+from lakehouse.contracts.contract import ContractError, Rule, kinds
+from lakehouse.contracts.rule_messages import template_parts
 from lakehouse.validation.registry import VALIDATORS
-from tests.lakehouse.conftest import bronze
-
-
-@cache
-def transformed(spark: SparkSession, kind: str) -> DataFrame:
-    """No rows, all columns."""
-    events = spark.createDataFrame(bronze(kind, []))
-    return transform_of(kind).transform(parse(as_text(events), kinds()[kind]))
-
-
-@pytest.mark.parametrize("kind", sorted(kinds()))
-def test_every_rule_and_its_message_resolve(spark: SparkSession, kind: str):
-    frame = transformed(spark, kind)
-    rules = [rule for rule in rules_of(kind, settings().validation.model_dump()) if rule.reads != "stream"]
-    checks = frame.select(*(F.expr(rule.check).alias(rule.name) for rule in rules)).schema
-    assert [field.name for field in checks if field.dataType != BooleanType()] == []
-    frame.select(*(F.expr(message_sql(rule.message)) for rule in rules))  # raises when a name is missing
+from lakehouse.verdicts import check, rows
+from lakehouse.verdicts.check import check_rules
+from lakehouse.verdicts.engine import duckdb_sql
+from lakehouse.verdicts.reasons import message_values
+from lakehouse.verdicts.rows import row_columns, rules_of, transform_of
+from tests.lakehouse.conftest import bronze, verdicts_of
 
 
 @pytest.mark.parametrize("kind", sorted(kinds()))
-def test_transform_returns_declared_columns_types_and_offers(spark: SparkSession, kind: str):
-    frame, contract = transformed(spark, kind), kinds()[kind]
-    types = {field.name: field.dataType.simpleString() for field in frame.schema}
-    assert set(contract.offers) <= set(types)
-    added_later = {"_warnings", "rule_set", READINGS}
-    wrong = {
-        column.name: (types.get(column.name), column.type)
-        for column in contract.columns
-        if column.name in row_columns(contract)
-        and column.name not in added_later
-        and types.get(column.name) != column.type
-    }
-    assert not wrong
+def test_every_rule_and_its_message_resolve(kind: str):
+    """The binder raises when a name is missing or types do not fit."""
+    verdicts = verdicts_of(kind, bronze(kind, [{"event_id": "e", "value": b"{}"}]))
+    rules = [rule for rule in verdicts.rules if rule.reads != "stream"]
+    values = message_values(verdicts, np.array([0]), rules)
+    assert set(values) == {sql for rule in rules for sql in template_parts(rule.message)[1]}
+    assert all(duckdb_sql(rule.check) for rule in rules)
+
+
+@pytest.mark.parametrize("kind", sorted(kinds()))
+def test_transform_gives_declared_columns_and_offers(kind: str):
+    """The types are those of the contract: a column that does not fit its type raises."""
+    contract = kinds()[kind]
+    verdicts = verdicts_of(kind, bronze(kind, [{"event_id": "e", "value": b"{}"}]))
+    assert set(row_columns(kind)) <= set(verdicts.table.column_names)
+    transform = transform_of(kind)
+    assert set(contract.offers) <= {*transform.COLUMNS, *transform.RESOLVED}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"check": "made_up(p.quantity_kg)"},
+        {"check": "p.quantity_kg > 'much'"},
+        {"message": "{made_up(1)} kg"},
+    ],
+)
+def test_rule_that_cannot_be_evaluated_is_named(change: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+    knobs = settings().validation.model_dump()
+
+    def changed(kind: str, given: dict[str, object]) -> tuple[Rule, ...]:
+        rules = rules_of(kind, given)
+        broken = (rule.name == "capacity_kept" and kind == "stock" for rule in rules)
+        return tuple(
+            rule.model_copy(update=change) if is_broken else rule
+            for rule, is_broken in zip(rules, broken, strict=True)
+        )
+
+    check_rules(knobs)
+    for module in (check, rows):
+        monkeypatch.setattr(module, "rules_of", changed)
+    with pytest.raises(ContractError, match=r"silver\.stocks, rule 'capacity_kept'"):
+        check_rules(knobs)
 
 
 @pytest.mark.parametrize("kind", sorted(VALIDATORS))

@@ -172,9 +172,7 @@ def test_headers_and_keys_that_are_no_utf8_do_not_stop_the_stream(stream: Stream
     assert "decision_signed" in reasons
 
 
-def test_times_of_any_year_are_read_again_from_large_batches(stream: Stream, monkeypatch: pytest.MonkeyPatch):
-    """Batches above stream.small_batch_events are written by Spark."""
-    monkeypatch.setattr(settings().stream, "small_batch_events", 0)
+def test_times_of_any_year_are_read_again(stream: Stream):
     years = (2, 300, 1582, 1677, 1900, 2026)
     prices = (price(f"y{year}", event_time=f"{year:04}-01-05T10:00:00+07:00") for year in years)
     stream.send(*prices, source="file:ancient.csv")
@@ -186,6 +184,20 @@ def test_times_of_any_year_are_read_again_from_large_batches(stream: Stream, mon
         assert {name for name in types if name.startswith("timestamp")} == {"timestamp[us, tz=UTC]"}
     assert {row["event_time"].year for row in stream.rows("silver.prices")} == set(years)
     assert {row["market_date"].year for row in stream.rows("gold.price_history")} == set(years)
+
+
+def test_batch_that_does_not_fit_the_heap_is_read_in_parts(stream: Stream):
+    limit = "spark.driver.maxResultSize"
+    conf = stream.spark.sparkContext._jsc.sc().conf()
+    usual = conf.get(limit)
+    stream.send(*(price(f"large-{number}", note="x" * 60_000) for number in range(100)))
+    conf.set(limit, "3m")
+    try:
+        stream.run()
+    finally:
+        conf.set(limit, usual)
+    assert stream.silver() == {f"large-{number}": 1 for number in range(100)}
+    assert stream.balance() == {"rows_in": 100, "silver": 100, "quarantine": 0, "duplicates": 0}
 
 
 def test_every_rule_is_counted_in_every_batch_also_with_zero(stream: Stream):

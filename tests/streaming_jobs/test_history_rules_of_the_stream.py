@@ -9,14 +9,13 @@ import pytest
 
 from lakehouse.contracts import history_rules as history_rules_module
 from lakehouse.contracts.contract import every_kind, kinds
-from lakehouse.contracts.rule_masks import mask_of
+from lakehouse.contracts.rule_masks import mask_of, names_in
 from lakehouse.signatures import DecisionKeys, signature_of
 from streaming_jobs.batch import decisions, judge
 from streaming_jobs.batch.decisions import DecisionResolver
 from streaming_jobs.batch.event_index import CONFLICT, NEW
 from streaming_jobs.batch.judge import Judge
 from streaming_jobs.batch.kind_result import KindResult
-from streaming_jobs.batch.row_outcomes import rule_names
 
 KEY = "k" * 32
 TIME = datetime(2026, 3, 1, tzinfo=UTC)
@@ -26,7 +25,7 @@ QUARANTINED = ("lumbung.price", 0, 17, 0)
 class TwoPayloads:
     """An index in which the second event has the id of the first and another payload."""
 
-    def classify(self, kind: str, ids: list[str], hashes: list[int], tag: bytes) -> np.ndarray:
+    def classify(self, kind: str, ids: list[str], hashes: list[int]) -> np.ndarray:
         return np.array([NEW, CONFLICT], dtype=np.int8)
 
 
@@ -51,13 +50,13 @@ def replace_check(monkeypatch: pytest.MonkeyPatch, kind: str, rule_name: str, ch
 
 
 def violated(result: KindResult, stream: Judge) -> list[set[str]]:
-    return [set(rule_names(int(mask), stream.rules[result.kind])) for mask in result.mask]
+    return [set(names_in(int(mask), stream.rules[result.kind])) for mask in result.mask]
 
 
 def identity_verdicts() -> list[set[str]]:
-    stream = Judge(None, TwoPayloads())
+    stream = Judge(TwoPayloads())
     narrow = pa.table({"event_id": ["a", "a"], "payload_hash": [1, 2], "mask": pa.array([0, 0], pa.int64())})
-    return violated(stream._by_index(result_of("price", narrow, stream), [], b""), stream)
+    return violated(stream._by_index(result_of("price", narrow, stream), []), stream)
 
 
 def test_id_with_another_payload_violates_id_conflict():
@@ -92,7 +91,7 @@ def decision_on(offset: int, signature: str | None = None) -> dict[str, Any]:
 def decision_verdicts(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """A forged decision on a quarantined event, a signed one, a second one on it, one without a target."""
     monkeypatch.setattr(decisions, "quarantined_rows", lambda *_: {QUARANTINED: {"event_id": "e"}})
-    stream = Judge(None, TwoPayloads())
+    stream = Judge(TwoPayloads())
     rows = [decision_on(17, signature="0" * 64), decision_on(17), decision_on(17), decision_on(18)]
     result = result_of("decision", pa.Table.from_pylist(rows), stream)
     counted = DecisionResolver(DecisionKeys((KEY,))).resolve(result, stream.rules["decision"], TIME)

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 from click.testing import Result
-from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from conf.settings import REPO, settings
@@ -23,11 +22,9 @@ def replay(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPO, env=os.environ, capture_output=True, text=True, timeout=120)
 
 
-def replay_in_process(stream: Stream, *options: str) -> Result:
-    """Run the command in this process, on the Spark session of the tests."""
+def replay_in_process(*options: str) -> Result:
+    """Run the command in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(replay_quarantine, "session", lambda _: stream.spark)
-        patch.setattr(SparkSession, "stop", lambda _: None)
         patch.setattr(replay_quarantine, "configure_logging", lambda _: None)
         return CliRunner().invoke(replay_quarantine.app, options)
 
@@ -39,7 +36,7 @@ def test_event_that_passes_a_changed_rule_lands_once(stream: Stream, monkeypatch
     monkeypatch.setenv("LUMBUNG_VALIDATION__MAX_AGE_DAYS", "1000")
     settings.cache_clear()
     before = stream.rows("gold.reviews"), stream.silver()
-    dry = replay_in_process(stream, "--rule", "event_time_old", "--dry-run", "--json")
+    dry = replay_in_process("--rule", "event_time_old", "--dry-run", "--json")
     assert dry.exit_code == 0, dry.stderr
     assert json.loads(dry.stdout) == {
         "open": 2,
@@ -55,7 +52,7 @@ def test_event_that_passes_a_changed_rule_lands_once(stream: Stream, monkeypatch
     assert stream.silver() == {"valid": 1, "old-500": 1}
     assert reviews(stream) == [("old-500", 0, "released", "silver")]
     assert {name for name, _ in stream.quarantine()} == {"old-500", "old-2000", "absurd"}
-    again = replay_in_process(stream, "--rule", "event_time_old", "--json")
+    again = replay_in_process("--rule", "event_time_old", "--json")
     assert json.loads(again.stdout)["would_land"] == 0
     stream.run()
     assert stream.silver() == {"valid": 1, "old-500": 1}

@@ -1,12 +1,18 @@
 """Decisions are believed only with a signature of this home: others are quarantined, also after a rebuild."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import psutil
 import pytest
 
 from conf.runtime.process import Refused
+from conf.settings import REPO
 from lakehouse.event import Event
 from lakehouse.io.decision_keys import decision_keys
 from lakehouse.signatures import DecisionKeys
@@ -109,3 +115,14 @@ def test_time_of_the_first_signature_needs_its_offset(lone_home, monkeypatch) ->
         decision_keys()
     monkeypatch.setenv("LUMBUNG_DECISIONS_SIGNED_SINCE", "")
     assert decision_keys().signed_since is None
+
+
+def test_stream_without_keys_is_refused_and_leaves_no_process(home: Path):
+    environment = {**os.environ, "LUMBUNG_DECISION_KEYS": ""}
+    command = [sys.executable, "-m", "streaming_jobs.run", "--once"]
+    done = subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 5, done.stderr
+    assert "the stream does not start:\nLUMBUNG_DECISION_KEYS" in done.stderr
+    commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    assert not [command for command in commands if str(home) in command]
+    assert not (home / "lake").exists()

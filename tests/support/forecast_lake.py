@@ -30,6 +30,7 @@ def issue(
             "commodity": commodity,
             "region_code": region_code,
             "region": "Indonesia" if region_code == "ID" else provinces()[region_code].name,
+            "provider": "panel-harga",
             "unit": "kg",
             "issued_at": issued_at,
             "origin_date": issued_at.date(),

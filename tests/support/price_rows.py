@@ -25,6 +25,8 @@ SCHEMA = pa.schema(
         ("price_idr", pa.float64()),
         ("market_date", pa.date32()),
         ("ingested_at", pa.timestamp("us", "UTC")),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
     ]
 )
 CODES = ("11", "12", "13", "14", "15", "16", "31", "32")
@@ -56,7 +58,14 @@ def row(
 
 
 def table(rows: Sequence[dict]) -> pa.Table:
-    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+    """The place in Kafka is the row number unless the row has one."""
+    whole = [{"partition": 0, "offset": nth, **row} for nth, row in enumerate(rows)]
+    return pa.Table.from_pylist(whole, schema=SCHEMA)
+
+
+def numbered(rows: Sequence[dict]) -> list[dict]:
+    """The rows with their place in Kafka."""
+    return [{**row, "offset": nth} for nth, row in enumerate(rows)]
 
 
 def walk(days: int, seed: int, codes: Sequence[str] = CODES, **more: object) -> list[dict]:

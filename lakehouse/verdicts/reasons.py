@@ -1,0 +1,76 @@
+"""Reasons of refused events: the violated rules with their messages, which hold values of the row."""
+
+import numpy as np
+import pyarrow as pa
+
+from lakehouse.arrow import arrow_type
+from lakehouse.contracts.contract import kinds
+from lakehouse.contracts.rule_masks import REASONS_TYPE
+from lakehouse.contracts.rule_messages import LONGEST_VALUE, template_parts
+from lakehouse.contracts.schema import Field, Rule
+from lakehouse.verdicts.engine import duckdb_sql, query
+from lakehouse.verdicts.resolve import nearest
+from lakehouse.verdicts.rows import Verdicts, transformed_sql
+from lakehouse.verdicts.texts import value_text
+
+REASONS = arrow_type(REASONS_TYPE)
+Reason = dict[str, str]
+
+
+def reasons(verdicts: Verdicts, numbers: np.ndarray) -> pa.Array:
+    """REASONS of the rows with these numbers: the row rules that each violates, errors first."""
+    mask = verdicts.mask[numbers]
+    violated = int(np.bitwise_or.reduce(mask)) if len(mask) else 0
+    rules = [
+        (bit, rule)
+        for bit, rule in sorted(enumerate(verdicts.rules), key=lambda pair: pair[1].severity != "error")
+        if violated & (1 << bit)
+    ]
+    values = message_values(verdicts, numbers, [rule for _, rule in rules])
+    templates = [(1 << bit, rule, *template_parts(rule.message)) for bit, rule in rules]
+    rows: list[list[Reason]] = []
+    for row, bits in enumerate(mask.tolist()):
+        rows.append(
+            [
+                {
+                    "rule": rule.name,
+                    "severity": rule.severity,
+                    "message": _message(texts, [values[sql][row] for sql in expressions]),
+                }
+                for bit, rule, texts, expressions in templates
+                if bits & bit
+            ]
+        )
+    return pa.array(rows, REASONS)
+
+
+def _message(texts: list[str], values: list[str]) -> str:
+    return "".join(part for pair in zip(texts, [*values, ""], strict=True) for part in pair)
+
+
+def message_values(verdicts: Verdicts, numbers: np.ndarray, rules: list[Rule]) -> dict[str, list[str]]:
+    """Expression of a message -> its value in each row, as a text."""
+    wanted = list(dict.fromkeys(sql for rule in rules for sql in template_parts(rule.message)[1]))
+    if not wanted:
+        return {}
+    rows = verdicts.rows.take(pa.array(numbers)).combine_chunks()
+    rows = rows.append_column("nth", pa.array(np.arange(len(numbers))))
+    transformed = transformed_sql(verdicts.kind)
+    for field in kinds()[verdicts.kind].payload:
+        if field.names and any(f"nearest_{field.name}" in sql for sql in wanted):
+            named = query(f"select {_name(field)} as name from ({transformed}) order by nth", rows=rows)
+            names = nearest(field.names, named["name"].combine_chunks())
+            rows = rows.append_column(f"nearest_{field.name}", names)
+    selected = ", ".join(f"try({duckdb_sql(sql)}) as v{nth}" for nth, sql in enumerate(wanted))
+    texts = query(f"select {selected} from ({transformed}) order by nth", rows=rows)
+    return {sql: _shown(texts[f"v{nth}"]) for nth, sql in enumerate(wanted)}
+
+
+def _name(field: Field) -> str:
+    """SQL of the name in a field; of several names the first unknown one."""
+    return f"unknown_{field.name}[1]" if field.type == "strings" else f"p.{field.name}"
+
+
+def _shown(column: pa.ChunkedArray) -> list[str]:
+    """Values as Spark writes them, cut; null as `null`."""
+    return [value_text(value)[:LONGEST_VALUE] for value in column.to_pylist()]

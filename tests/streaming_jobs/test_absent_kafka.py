@@ -1,0 +1,47 @@
+"""Kafka does not answer while the stream starts: supervisord starts it again; after a refusal it does not."""
+
+import configparser
+
+import pytest
+
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.process import Refused
+from conf.settings import REPO, settings
+from scripts.stack.throwaway import free_ports
+from streaming_jobs import run as running
+from streaming_jobs.repair import startup_checks
+from tests.streaming_jobs.conftest import Stream, price
+
+
+def restarted_after(code: ExitCode) -> bool:
+    supervisord = configparser.ConfigParser(interpolation=None)
+    supervisord.read(REPO / "scripts" / "stack" / "supervisord.conf")
+    stream = supervisord["program:stream"]
+    return stream["autorestart"] == "unexpected" and str(code.value) not in stream["exitcodes"].split(",")
+
+
+def test_stream_is_started_again_when_kafka_does_not_answer(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+    stream.send(price("a"))
+    stream.run()
+    monkeypatch.setenv("LUMBUNG_KAFKA__BOOTSTRAP", f"127.0.0.1:{free_ports(1)[0]}")
+    settings.cache_clear()
+    with pytest.raises(startup_checks.KafkaUnavailable, match="no answer from Kafka") as absence:
+        startup_checks.refuse_on_disagreement()
+    assert restarted_after(running.exit_code_of(absence.value))
+    with pytest.raises(TimeoutError, match="no broker"):
+        running.wait_for_kafka(seconds=0)
+
+
+def test_stream_is_not_started_again_after_a_disagreement():
+    assert not restarted_after(running.exit_code_of(Refused("the checkpoint is ahead of bronze")))
+
+
+def test_disagreement_wins_over_an_absent_kafka(stream: Stream, monkeypatch: pytest.MonkeyPatch):
+    stream.send(price("a"))
+    stream.run()
+    startup_checks.rebuilding_file().write_text("{}")
+    monkeypatch.setenv("LUMBUNG_KAFKA__BOOTSTRAP", f"127.0.0.1:{free_ports(1)[0]}")
+    settings.cache_clear()
+    with pytest.raises(Refused, match="a rebuild was not finished") as refusal:
+        startup_checks.refuse_on_disagreement()
+    assert not isinstance(refusal.value, startup_checks.KafkaUnavailable)
