@@ -1,4 +1,4 @@
-"""Rows of gold.series_stats from the state of the price validator."""
+"""Rows of gold.series_stats from the closings of silver.prices."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.validation.prices.closings import ClosingPanel
 from lakehouse.validation.prices.evidence import sources
 from lakehouse.validation.prices.statistics import NUMBERS, statistics
-from lakehouse.validation.prices.validator import PriceValidator
+from lakehouse.validation.prices.validator import PriceClosings
 
 TABLE = "gold.series_stats"
 EPOCH = date(1970, 1, 1)
@@ -41,19 +41,19 @@ CANDIDATES = """
 """
 
 
-def series_stats(validator: PriceValidator, candidates: set[Series]) -> pa.Table:
+def series_stats(closings: PriceClosings, candidates: set[Series]) -> pa.Table:
     """One row per series: the statistics that would judge a price of the day after the panel's newest day."""
     schema = arrow_schema(contracts()[TABLE])
     parts = [
-        _rows(validator, key, panel, candidates, schema)
-        for key, panel in sorted(validator.panels.items())
+        _rows(closings, key, panel, candidates, schema)
+        for key, panel in sorted(closings.panels.items())
         if panel.size
     ]
     return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
 def _rows(
-    validator: PriceValidator,
+    closings: PriceClosings,
     key: tuple[str, str],
     panel: ClosingPanel,
     candidates: set[Series],
@@ -61,7 +61,7 @@ def _rows(
 ) -> pa.Table:
     commodity, channel = key
     day = panel.newest_day + 1
-    figures, votes = statistics(panel, day, validator.thresholds)
+    figures, votes = statistics(panel, day, closings.thresholds)
     names = sorted(
         series for series, column in panel.series.items() if np.isfinite(figures["last_day"][column])
     )
@@ -82,7 +82,7 @@ def _rows(
             for nth, column in enumerate(columns)
         ],
         "regime_candidate": [(commodity, channel, *series) in candidates for series in names],
-        "thresholds": [validator.thresholds.version] * len(names),
+        "thresholds": [closings.thresholds.version] * len(names),
     }
     values |= {name: _typed(figures[name][columns], schema.field(name).type) for name in NUMBERS}
     return pa.table(

@@ -1,5 +1,6 @@
 """Closings of all series of one commodity and channel, and what is derived from them day by day."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,17 @@ Objects = npt.NDArray[np.object_]
 DERIVED = ("last_log", "last_day", "change_day", "residual", "own_move", "gap")
 
 
+@dataclass(frozen=True)
+class Replaced:
+    """What `ClosingPanel.add` replaced: series-days with their earlier closings (UNSEEN: none)."""
+
+    days: Ints
+    columns: Ints
+    times: Ints
+    ids: Objects
+    prices: Floats
+
+
 class ClosingPanel:
     """Rows are market days that have a closing, columns are series; both have spare room, which is NaN.
 
@@ -32,8 +44,8 @@ class ClosingPanel:
         self.level: list[str] = []
         # Rows in use.
         self.size = 0
-        # Day judged last -> its statistics, until something that they read changes.
-        self.memo: dict[int, Any] = {}
+        # (days, their statistics) computed last, until something that they read changes.
+        self.memo: tuple[Ints, Any] | None = None
         self._derived_rows = 0
         self._day = np.zeros(64, dtype=np.int64)
         self._ids = np.full((64, 8), "", dtype=object)
@@ -49,38 +61,62 @@ class ClosingPanel:
                 self._grow(0, max(8, self.width // 4))
             self.series[series] = len(self.series)
             self.level.append(level)
-            self.memo.clear()
+            self.memo = None
         return self.series[series]
 
-    def add(self, day: int, columns: Ints, prices: Floats, times: Ints, ids: Objects) -> None:
-        """Add accepted prices of one market day, given in any order."""
-        row = self._row(day)
-        nth = latest(columns, times, ids)
-        column, time = columns[nth], times[nth]
+    def add(self, days: Ints, columns: Ints, prices: Floats, times: Ints, ids: Objects) -> Replaced:
+        """Add accepted prices, given in any order; `restore` takes them out again."""
+        if not len(days):
+            return Replaced(days, columns, times, ids, prices)
+        rows = self._rows(days)
+        nth = latest(rows * self.width + columns, times, ids)
+        row = rows[nth]
+        column = columns[nth]
+        time = times[nth]
         held = self._time[row, column]
         newer = time > held
         for tied in np.flatnonzero(time == held).tolist():
-            newer[tied] = ids[nth[tied]] > self._ids[row, column[tied]]
-        nth, column = nth[newer], column[newer]
-        changed = self._grid["price"][row, column] != prices[nth]
+            newer[tied] = ids[nth[tied]] > self._ids[row[tied], column[tied]]
+        nth = nth[newer]
+        row = rows[nth]
+        column = columns[nth]
+        price = self._grid["price"]
+        before = Replaced(days[nth], column, held[newer], self._ids[row, column], price[row, column])
+        is_changed = before.prices != prices[nth]
         self._time[row, column], self._ids[row, column] = times[nth], ids[nth]
-        self._grid["price"][row, column] = prices[nth]
+        price[row, column] = prices[nth]
         self._grid["log"][row, column] = np.log(prices[nth])
-        if changed.any():
-            self._derived_rows = min(self._derived_rows, row)
-            self.memo = {
-                judged: statistics
-                for judged, statistics in self.memo.items()
-                if day >= judged - self.lateness_days
-            }
+        self._changed(row[is_changed])
+        return before
+
+    def restore(self, before: Replaced) -> None:
+        """Put back what an `add` replaced; of several, the last first."""
+        if not len(before.days):
+            return
+        row = np.searchsorted(self._day[: self.size], before.days)
+        self._time[row, before.columns], self._ids[row, before.columns] = before.times, before.ids
+        self._grid["price"][row, before.columns] = before.prices
+        self._grid["log"][row, before.columns] = np.log(before.prices)
+        self._changed(row)
+        touched = np.unique(row)
+        empty = touched[(self._time[touched] == UNSEEN).all(axis=1)]
+        if len(empty):
+            first = int(empty[0])
+            kept = np.setdiff1d(np.arange(first, self.size), empty)
+            self._reorder(first, kept)
+
+    def _changed(self, rows: Ints) -> None:
+        """Forget what was derived from the closings of these rows."""
+        if not len(rows):
+            return
+        first = int(rows.min())
+        self._derived_rows = min(self._derived_rows, first)
+        if self.memo is not None and self._day[first] < self.memo[0].max() - self.lateness_days:
+            self.memo = None
 
     def closed(self, day: int) -> int:
         """How many rows a verdict on that day may read: days before it, less the allowed lateness."""
         return int(np.searchsorted(self._day[: self.size], day - self.lateness_days))
-
-    def since(self, day: int, rows: int) -> int:
-        """The first row of a window that begins with that day."""
-        return int(np.searchsorted(self._day[:rows], day))
 
     def days(self, start: int, stop: int) -> Ints:
         return self._day[start:stop]
@@ -90,10 +126,10 @@ class ClosingPanel:
         self._derive(stop)
         return self._grid[name][start:stop]
 
-    def national(self, name: str, row: int) -> float:
-        """National `move` or `level` (log) at the close of a row's day; NaN without enough series."""
-        self._derive(row + 1)
-        return float(self._national[name][row])
+    def national(self, name: str, stop: int) -> Floats:
+        """National `move` or `level` (log) at the close of the first `stop` days; NaN with too few series."""
+        self._derive(stop)
+        return self._national[name][:stop]
 
     @property
     def newest_day(self) -> int:
@@ -119,21 +155,36 @@ class ClosingPanel:
     def width(self) -> int:
         return self._ids.shape[1]
 
-    def _row(self, day: int) -> int:
-        row = int(np.searchsorted(self._day[: self.size], day))
-        if row < self.size and self._day[row] == day:
-            return row
-        if self.size == len(self._day):
-            self._grow(self.size, 0)
-        for array in (self._day, self._ids, self._time, *self._grid.values(), *self._national.values()):
-            array[row + 1 : self.size + 1] = array[row : self.size].copy()
-        self._day[row] = day
-        self._ids[row], self._time[row] = "", UNSEEN
-        for grid in self._grid.values():
-            grid[row] = np.nan
-        self.size += 1
-        self._derived_rows = min(self._derived_rows, row)
-        return row
+    def _rows(self, days: Ints) -> Ints:
+        """The row of each day; a day that has none gets one."""
+        rows = np.searchsorted(self._day[: self.size], days)
+        is_missing = self._day[np.minimum(rows, len(self._day) - 1)] != days
+        is_missing |= rows >= self.size
+        if not is_missing.any():
+            return rows
+        missing = np.unique(days[is_missing])
+        if self.size + len(missing) > len(self._day):
+            self._grow(max(self.size, len(missing)), 0)
+        first = int(np.searchsorted(self._day[: self.size], missing[0]))
+        stop = self.size + len(missing)
+        self._day[self.size : stop] = missing
+        self._reorder(first, first + np.argsort(self._day[first:stop], kind="stable"))
+        return np.searchsorted(self._day[: self.size], days)
+
+    def _reorder(self, first: int, rows: Ints) -> None:
+        """Let `rows` follow the rows before `first`; what comes after them is empty."""
+        used, self.size = max(self.size, first + len(rows)), first + len(rows)
+        if (np.diff(rows, prepend=first - 1) != 1).any():
+            for array in self._arrays():
+                array[first : self.size] = array[rows]
+        if used > self.size:
+            self._ids[self.size : used], self._time[self.size : used] = "", UNSEEN
+            for grid in self._grid.values():
+                grid[self.size : used] = np.nan
+        self._derived_rows = min(self._derived_rows, first)
+
+    def _arrays(self) -> list[npt.NDArray[Any]]:
+        return [self._day, self._ids, self._time, *self._grid.values(), *self._national.values()]
 
     def _grow(self, rows: int, columns: int) -> None:
         more = ((0, rows), (0, columns))
@@ -145,54 +196,60 @@ class ClosingPanel:
             name: np.pad(line, (0, rows), constant_values=np.nan) for name, line in self._national.items()
         }
 
-    def _derive(self, rows: int) -> None:
-        for row in range(self._derived_rows, rows):
-            self._derive_row(row)
-        self._derived_rows = max(self._derived_rows, rows)
-
-    def _derive_row(self, row: int) -> None:
-        """Compute the derived arrays at the close of a day."""
-        grid, day = self._grid, int(self._day[row])
-        log = grid["log"][row]
-        known_now = np.isfinite(log)
-        nothing = np.full(self.width, np.nan)
-        before = {
-            name: grid[name][row - 1] if row else nothing for name in ("last_log", "last_day", "change_day")
-        }
-        grid["last_log"][row] = np.where(known_now, log, before["last_log"])
-        grid["last_day"][row] = np.where(known_now, day, before["last_day"])
-        grid["change_day"][row] = np.where(known_now & (log != before["last_log"]), day, before["change_day"])
+    def _derive(self, stop: int) -> None:
+        """Compute the derived arrays at the close of the days up to the row `stop`."""
+        start = self._derived_rows
+        if start >= stop:
+            return
+        grid, part = self._grid, slice(start, stop)
+        day = self._day[part, None].astype(np.float64)
+        log = grid["log"][part]
+        is_known = np.isfinite(log)
+        grid["last_log"][part] = self._carried("last_log", start, is_known, log)
+        grid["last_day"][part] = self._carried("last_day", start, is_known, day)
+        is_changed = is_known & (log != self._before("last_log", start, stop))
+        grid["change_day"][part] = self._carried("change_day", start, is_changed, day)
         # What a verdict on that day could have read.
-        known = self.closed(day) - 1
-        last, last_day = (
-            (grid["last_log"][known], grid["last_day"][known]) if known >= 0 else (nothing, nothing)
-        )
-        moved, age = log - last, day - last_day
+        known = np.searchsorted(self._day[: self.size], self._day[part] - self.lateness_days) - 1
+        nothing = known[:, None] < 0
+        moved = log - np.where(nothing, np.nan, grid["last_log"][known])
+        age = day - np.where(nothing, np.nan, grid["last_day"][known])
         pace = np.sqrt(age)
-        expected = self._national["move"][known] if known >= 0 else np.nan
-        grid["own_move"][row] = moved / pace
-        grid["residual"][row] = (moved - (expected if np.isfinite(expected) else 0.0)) / pace
-        self._national["move"][row] = median_of(np.where(age <= FRESH_DAYS, moved, np.nan), self.min_peers)
-        fresh = np.where(day - grid["last_day"][row] < FRESH_DAYS, grid["last_log"][row], np.nan)
-        self._national["level"][row] = median_of(fresh, self.min_peers)
-        grid["gap"][row] = log - self._national["level"][row]
+        move = self._national["move"]
+        move[part] = median_of(np.where(age <= FRESH_DAYS, moved, np.nan), self.min_peers)
+        expected = np.where(known < 0, np.nan, move[known])
+        grid["own_move"][part] = moved / pace
+        grid["residual"][part] = (moved - np.where(np.isfinite(expected), expected, 0.0)[:, None]) / pace
+        fresh = np.where(day - grid["last_day"][part] < FRESH_DAYS, grid["last_log"][part], np.nan)
+        self._national["level"][part] = median_of(fresh, self.min_peers)
+        grid["gap"][part] = log - self._national["level"][part, None]
+        self._derived_rows = stop
+
+    def _before(self, name: str, start: int, stop: int) -> Floats:
+        """A derived array one row earlier; NaN before the first row."""
+        if start:
+            return self._grid[name][start - 1 : stop - 1]
+        return np.concatenate([np.full((1, self.width), np.nan), self._grid[name][: stop - 1]])
+
+    def _carried(self, name: str, start: int, is_new: npt.NDArray[np.bool_], values: Floats) -> Floats:
+        """`values` where they are new, else those of the row before."""
+        numbers = np.where(is_new, np.arange(1, len(is_new) + 1)[:, None], 0)
+        source = np.maximum.accumulate(numbers, axis=0)
+        wide = np.broadcast_to(values, is_new.shape)
+        rows = np.concatenate([self._before(name, start, start + 1), wide])
+        return rows[source, np.arange(self.width)]
 
 
-def latest(columns: Ints, times: Ints, ids: Objects) -> npt.NDArray[np.int64]:
-    """For each column the number of the row with the largest (time, id)."""
-    if not len(columns):
-        return np.empty(0, dtype=np.int64)
-    order = np.lexsort((times, columns))
-    ends = np.flatnonzero(np.append(np.diff(columns[order]) != 0, True))
+def latest(cells: Ints, times: Ints, ids: Objects) -> npt.NDArray[np.int64]:
+    """For each cell the number of the row with the largest (time, id)."""
+    order = np.lexsort((times, cells))
+    cells, times = cells[order], times[order]
+    is_new_cell = np.diff(cells) != 0
+    ends = np.flatnonzero(np.append(is_new_cell, True))[: len(order)]
+    # Of several rows of one cell and time the largest id.
+    starts = np.flatnonzero(np.append(True, is_new_cell | (np.diff(times) != 0)))
+    starts = starts[np.searchsorted(starts, ends, side="right") - 1]
     best = order[ends]
-    newest = np.full(int(columns.max()) + 1, UNSEEN)
-    newest[columns[best]] = times[best]
-    tied = np.flatnonzero(times == newest[columns])
-    if len(tied) == len(best):
-        return best
-    winner: dict[int, int] = {}
-    for nth in tied.tolist():
-        column = int(columns[nth])
-        if column not in winner or ids[nth] > ids[winner[column]]:
-            winner[column] = nth
-    return np.fromiter(winner.values(), dtype=np.int64)
+    for nth in np.flatnonzero(starts < ends).tolist():
+        best[nth] = max(order[starts[nth] : ends[nth] + 1].tolist(), key=lambda row: ids[row])
+    return best

@@ -231,7 +231,7 @@ def _among_markets(
     """
     today = reported.log[reported.row(_epoch_day(row["market_date"]))].copy()
     today[reported.column(row)] = np.nan
-    others = median_of(today[here], thresholds.min_peers)
+    others = float(median_of(today[here], thresholds.min_peers))
     if not abs(np.log(row["price_idr"]) - others) <= thresholds.shock_part * abs(_move(row)):
         return None
     return f"follows its peers: the median of the markets of the province is {np.exp(others):,.0f} rupiah"

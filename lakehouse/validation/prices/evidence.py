@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from lakehouse.reference import Province, provinces
-from lakehouse.validation.prices.closings import ClosingPanel, Series
-from lakehouse.validation.prices.statistics import statistics
+from lakehouse.validation.prices.closings import ClosingPanel
+from lakehouse.validation.prices.source_votes import Votes
+from lakehouse.validation.prices.statistics import Statistics
 from lakehouse.validation.prices.thresholds import Thresholds
 
 NEIGHBOURS = 5
@@ -38,29 +39,30 @@ class PriceEvidence:
 
 
 def price_evidence(
-    panel: ClosingPanel, series: Series, day: int, price_idr: float, thresholds: Thresholds
+    panel: ClosingPanel, column: int, day: int, price_idr: float, of: Statistics, votes: Votes
 ) -> PriceEvidence:
-    """The nearest series of the same source (own province first) and the last prices of other sources."""
-    rows = panel.closed(day)
-    of, votes = statistics(panel, day, thresholds)
-    provider, _, region = series
+    """The nearest series of the same source (own province first) and the last prices of other sources.
+
+    `column`: of its series. `of`, `votes`: the statistics that a verdict on `day` reads.
+    """
+    provider, _, region = list(panel.series)[column]
     order = nearest(region)
     others = sorted(
-        (order.get(province, len(order)), market, column)
-        for (name, market, province), column in panel.series.items()
-        if name == provider and (name, market, province) != series
+        (order.get(province, len(order)), market, other)
+        for (name, market, province), other in panel.series.items()
+        if name == provider and other != column
     )
-    fresh = [column for _, _, column in others if rows and of["last_day"][column] >= day - 7][:NEIGHBOURS]
-    markets = {column: market for (_, market, _), column in panel.series.items()}
+    fresh = [other for _, _, other in others if of["last_day"][other] >= day - 7][:NEIGHBOURS]
+    markets = [market for _, market, _ in panel.series]
     neighbours = [
         {
-            "market_id": markets[column],
-            "price_idr": round(float(np.exp(of["last_log"][column])), 2),
-            "market_date": _date(int(of["last_day"][column])).isoformat(),
+            "market_id": markets[other],
+            "price_idr": round(float(np.exp(of["last_log"][other])), 2),
+            "market_date": _date(int(of["last_day"][other])).isoformat(),
         }
-        for column in fresh
+        for other in fresh
     ]
-    return PriceEvidence(price_idr, _date(day), neighbours, sources(votes.others, panel.series[series]))
+    return PriceEvidence(price_idr, _date(day), neighbours, sources(votes.others, column))
 
 
 def sources(others: dict[str, Any], column: int) -> list[dict[str, Any]]:

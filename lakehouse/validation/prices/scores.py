@@ -10,7 +10,7 @@ from lakehouse.reference import Commodity
 from lakehouse.validation.prices import isolation_forest
 from lakehouse.validation.prices.statistics import LEVEL_DAYS, friday_before, weekday
 from lakehouse.validation.prices.thresholds import Thresholds
-from lakehouse.validation.windows import Floats
+from lakehouse.validation.windows import Floats, Ints
 
 Flags = npt.NDArray[np.bool_]
 # Columns of silver.price_verdicts.
@@ -30,7 +30,7 @@ WINDOW = ("n", "mean_idr", "sd_idr", "q1_idr", "q3_idr", "median_idr", "mad_idr"
 
 def score(
     prices: Floats,
-    day: int,
+    day: int | Ints,
     of: Mapping[str, Floats],
     thresholds: Thresholds,
     commodity: Commodity,
@@ -39,18 +39,19 @@ def score(
 ) -> Scores:
     """Columns of silver.price_verdicts that follow from the price, one entry a row.
 
-    `prices`: rupiah, finite and above 0, all of the epoch day `day`. `of`: statistics of each row's series
-    (`statistics.NUMBERS`). `commodity`: its daily volatility is used until a series has its own. `tolerance`:
-    between two sources, as a log ratio. `ai`: evaluate the isolation forest for all rows, not only where its
-    vote decides.
+    `prices`: rupiah, finite and above 0. `day`: epoch day of all rows, or of each. `of`: statistics of each
+    row's series (`statistics.NUMBERS`). `commodity`: its daily volatility is used until a series has its own.
+    `tolerance`: between two sources, as a log ratio. `ai`: evaluate the isolation forest for all rows, not
+    only where its vote decides.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
+        days: Ints = np.asarray(day)
         log = np.log(prices)
         warm = of["n"] >= thresholds.warmup_observations
         age = day - of["last_day"]
         move = log - of["last_log"]
         carried = (
-            (weekday(day) >= 5) & (of["friday_day"] == friday_before(day)) & (prices == of["friday_idr"])
+            (weekday(days) >= 5) & (of["friday_day"] == friday_before(days)) & (prices == of["friday_idr"])
         )
         scores: Scores = {name: of[name] for name in WINDOW}
         scores |= {
@@ -92,7 +93,7 @@ def _calibrated(
     log: Floats,
     move: Floats,
     age: Floats,
-    day: int,
+    day: int | Ints,
     of: Mapping[str, Floats],
     judged: Flags,
     thresholds: Thresholds,
@@ -167,7 +168,12 @@ def _sources(log: Floats, of: Mapping[str, Floats], tolerance: float, thresholds
 
 
 def _plausibility(
-    prices: Floats, log: Floats, day: int, of: Mapping[str, Floats], warm: Flags, thresholds: Thresholds
+    prices: Floats,
+    log: Floats,
+    day: int | Ints,
+    of: Mapping[str, Floats],
+    warm: Flags,
+    thresholds: Thresholds,
 ) -> Scores:
     """Ratio to the national median, staleness among moving peers, national gap without own history."""
     ratio = prices / of["national_median_idr"]
@@ -181,7 +187,7 @@ def _plausibility(
 
 def _forest(
     log: Floats,
-    day: int,
+    day: int | Ints,
     of: Mapping[str, Floats],
     scores: Scores,
     warm: Flags,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lakehouse.validation.prices.closings import ClosingPanel
-from lakehouse.validation.windows import Floats, count, median
+from lakehouse.validation.windows import Floats, Ints, count, median
 
 # Window of the usual distance.
 PAIR_DAYS = 180
@@ -24,24 +24,34 @@ class Votes:
     others: dict[str, tuple[Floats, Floats]]
 
 
-def votes(panel: ClosingPanel, day: int, min_pairs: int, age_days: int) -> Votes:
-    """Votes on a price of `day`, read from closings that a verdict on that day may read.
+def votes(panel: ClosingPanel, days: Ints, min_pairs: int, age_days: int) -> list[Votes]:
+    """Votes on a price of each day, read from closings that a verdict on that day may read.
 
     Sources are compared within commodity x channel x region x level; several markets of one source count by
     their median. A source votes with a closing of at most `age_days` days before (plus the allowed lateness).
     With d = log(own/other), the usual distance is the median of d over 180 days; sources with `min_pairs`
     pairs silence those with fewer.
     """
-    nothing = np.full(panel.width, np.nan)
     providers = sorted({provider for provider, _, _ in panel.series})
+    if len(providers) < 2:
+        return [_no_votes(panel)] * len(days)
+    return [_votes_on(panel, int(day), providers, min_pairs, age_days) for day in days]
+
+
+def _no_votes(panel: ClosingPanel) -> Votes:
+    nothing = np.full(panel.width, np.nan)
+    return Votes(nothing, nothing, {})
+
+
+def _votes_on(panel: ClosingPanel, day: int, providers: list[str], min_pairs: int, age_days: int) -> Votes:
     rows = panel.closed(day)
-    if len(providers) < 2 or not rows:
-        return Votes(nothing, nothing, {})
-    start = panel.since(day - PAIR_DAYS, rows)
+    if not rows:
+        return _no_votes(panel)
+    start = int(np.searchsorted(panel.days(0, rows), day - PAIR_DAYS))
     own = panel.grid("log", start, rows)
     days = panel.days(start, rows)
     # -1 for days before which there is none.
-    known = np.array([panel.closed(int(known_day)) for known_day in days], dtype=np.int64) - 1
+    known = np.searchsorted(panel.days(0, panel.size), days - panel.lateness_days) - 1
     centred = []
     counts = []
     others = {}

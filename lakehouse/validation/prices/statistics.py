@@ -1,6 +1,7 @@
 """Statistics of every series of a panel as a verdict on one market day may read them."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -8,7 +9,17 @@ from lakehouse.validation import Flags
 from lakehouse.validation.prices.closings import ClosingPanel
 from lakehouse.validation.prices.source_votes import Votes, votes
 from lakehouse.validation.prices.thresholds import Thresholds
-from lakehouse.validation.windows import Floats, count, deviation, mean, median, median_of, ordered, quantile
+from lakehouse.validation.windows import (
+    Floats,
+    Ints,
+    count,
+    deviation,
+    mean,
+    median,
+    median_of,
+    ordered,
+    quantile,
+)
 
 WINDOW_DAYS = 60
 GEOGRAPHIC_DAYS = 90
@@ -46,16 +57,59 @@ NUMBERS = (
     "source_log",
     "source_pairs",
 )
-# Name -> one value a series.
+Day = TypeVar("Day", int, Ints)
+# Name -> one value a series, [width], or one a day and series, [days, width].
 Statistics = dict[str, Floats]
 
 
-def friday_before(day: int) -> int:
+class Window:
+    """The closings that verdicts on several days may read.
+
+    `rows`: how many rows of the panel each day may read, at least one.
+    """
+
+    def __init__(self, panel: ClosingPanel, days: Ints, rows: Ints) -> None:
+        self.panel = panel
+        self.days = days
+        self.rows = rows
+        self._last = int(rows.max())
+        self._known_days = panel.days(0, self._last)
+
+    def of(self, name: str, calendar_days: int) -> Floats:
+        """[days, rows, width]: the last calendar days of each day, their rows at the end; NaN before them."""
+        grid = self.panel.grid(name, 0, self._last)
+        starts = np.minimum(np.searchsorted(self._known_days, self.days - calendar_days), self.rows)
+        if len(starts) == 1:
+            newest: Floats = grid[None, starts[0] :]
+            return newest
+        size = int((self.rows - starts).max())
+        rows = self.rows[:, None] + np.arange(-size, 0)
+        values: Floats = grid[rows]
+        values[rows < starts[:, None]] = np.nan
+        return values
+
+    def last(self, name: str) -> Floats:
+        """[days, width]: the last row that each day may read."""
+        return self.panel.grid(name, 0, self._last)[self.rows - 1]
+
+    def on(self, name: str, days: Ints) -> Floats:
+        """[days, width]: the rows of other days; NaN where a day has no row that may be read."""
+        at = np.minimum(np.searchsorted(self._known_days, days), self.rows - 1)
+        values: Floats = self.panel.grid(name, 0, self._last)[at]
+        values[self._known_days[at] != days] = np.nan
+        return values
+
+    def national(self, name: str) -> Floats:
+        """[days]: national `move` or `level` at the last row that each day may read."""
+        return self.panel.national(name, self._last)[self.rows - 1]
+
+
+def friday_before(day: Day) -> Day:
     """The last Friday before an epoch day (day 0 was a Thursday)."""
     return day - (weekday(day) - 5) % 7 - 1
 
 
-def weekday(day: int) -> int:
+def weekday(day: Day) -> Day:
     """0 = Monday."""
     return (day + 3) % 7
 
@@ -66,37 +120,48 @@ def statistics(panel: ClosingPanel, day: int, thresholds: Thresholds) -> tuple[S
     Only closings before `day` less the allowed lateness are read. Windows are calendar days: 60 for the
     price's own distribution, 90 for the usual gap to the national level, 180 for scales.
     """
-    if day not in panel.memo:
-        rows = panel.closed(day)
-        source = votes(panel, day, thresholds.source_pairs, thresholds.source_age_days)
-        if rows:
-            own = _own(panel, day, rows)
-            values = {
-                **own,
-                **_scales(panel, day, rows, thresholds.step_share),
-                **_peers(panel, day, rows, thresholds),
-            }
-        else:
-            values = _nothing(panel.width)
-        values |= {"source_log": source.expected_log, "source_pairs": source.pairs}
-        panel.memo = {day: (values, source)}
-    cached: tuple[Statistics, Votes] = panel.memo[day]
+    values, sources = statistics_of_days(panel, np.array([day]), thresholds)
+    return {name: value[0] for name, value in values.items()}, sources[0]
+
+
+def statistics_of_days(
+    panel: ClosingPanel, days: Ints, thresholds: Thresholds
+) -> tuple[Statistics, list[Votes]]:
+    """`statistics` of several days at once, each [days, width], and the votes of each day."""
+    if panel.memo is None or not np.array_equal(panel.memo[0], days):
+        rows = np.searchsorted(panel.days(0, panel.size), days - panel.lateness_days)
+        values = _of_known_days(panel, days, rows, thresholds)
+        sources = votes(panel, days, thresholds.source_pairs, thresholds.source_age_days)
+        values["source_log"] = np.array([source.expected_log for source in sources])
+        values["source_pairs"] = np.array([source.pairs for source in sources])
+        panel.memo = days, (values, sources)
+    cached: tuple[Statistics, list[Votes]] = panel.memo[1]
     return cached
 
 
-def _nothing(width: int) -> Statistics:
-    return {name: np.zeros(width) if name in ("n", "peers") else np.full(width, np.nan) for name in NUMBERS}
+def _of_known_days(panel: ClosingPanel, days: Ints, rows: Ints, thresholds: Thresholds) -> Statistics:
+    """Statistics by the first `rows` of the panel for each day; NaN where there are none."""
+    shape = (len(days), panel.width)
+    has_past = rows > 0
+    read: Statistics = {}
+    if has_past.any():
+        window = Window(panel, days[has_past], rows[has_past])
+        read = _own(window) | _scales(window, thresholds.step_share) | _peers(window, thresholds)
+    if has_past.all():
+        return {name: np.broadcast_to(known, shape) for name, known in read.items()}
+    values = {name: np.full(shape, 0.0 if name in ("n", "peers") else np.nan) for name in NUMBERS}
+    for name, known in read.items():
+        values[name][has_past] = known
+    return values
 
 
-def _own(panel: ClosingPanel, day: int, rows: int) -> Statistics:
-    start = panel.since(day - WINDOW_DAYS, rows)
-    prices = panel.grid("price", start, rows)
+def _own(window: Window) -> Statistics:
+    prices = window.of("price", WINDOW_DAYS)
     ascending, n = ordered(prices), count(prices)
     centre = mean(prices)
     middle = quantile(ascending, n, 0.5)
-    friday = friday_before(day)
-    at = panel.since(friday, rows)
-    has_friday = at < rows and panel.days(at, at + 1)[0] == friday
+    friday = friday_before(window.days)
+    lateness = window.panel.lateness_days
     return {
         "n": n.astype(np.float64),
         "mean_idr": centre,
@@ -104,29 +169,28 @@ def _own(panel: ClosingPanel, day: int, rows: int) -> Statistics:
         "q1_idr": quantile(ascending, n, 0.25),
         "q3_idr": quantile(ascending, n, 0.75),
         "median_idr": middle,
-        "mad_idr": median(np.abs(prices - middle)),
-        "last_log": panel.grid("last_log", rows - 1, rows)[0],
-        "last_day": panel.grid("last_day", rows - 1, rows)[0],
-        "change_day": panel.grid("change_day", rows - 1, rows)[0],
-        "level_7": median(panel.grid("log", panel.since(day - LEVEL_DAYS - panel.lateness_days, rows), rows)),
-        "average_28": mean(panel.grid("log", panel.since(day - AVERAGE_DAYS, rows), rows)),
-        "friday_idr": panel.grid("price", at, at + 1)[0] if has_friday else np.full(panel.width, np.nan),
-        "friday_day": np.full(panel.width, float(friday)),
+        "mad_idr": median(np.abs(prices - middle[:, None])),
+        "last_log": window.last("last_log"),
+        "last_day": window.last("last_day"),
+        "change_day": window.last("change_day"),
+        "level_7": median(window.of("log", LEVEL_DAYS + lateness)),
+        "average_28": mean(window.of("log", AVERAGE_DAYS)),
+        "friday_idr": window.on("price", friday),
+        "friday_day": friday.astype(np.float64)[:, None],
     }
 
 
-def _scales(panel: ClosingPanel, day: int, rows: int, share: float) -> Statistics:
-    start = panel.since(day - SCALE_DAYS, rows)
-    gap = panel.grid("gap", start, rows)
-    own = np.abs(panel.grid("own_move", start, rows))
-    residual = np.abs(panel.grid("residual", start, rows))
+def _scales(window: Window, share: float) -> Statistics:
+    gap = window.of("gap", SCALE_DAYS)
+    own = np.abs(window.of("own_move", SCALE_DAYS))
+    residual = np.abs(window.of("residual", SCALE_DAYS))
     steps = own > 0
-    usual = median(panel.grid("gap", panel.since(day - GEOGRAPHIC_DAYS, rows), rows))
+    usual = median(window.of("gap", GEOGRAPHIC_DAYS))
     return {
-        "own_scale": _scale(own, steps, panel.level, share),
-        "residual_scale": ROBUST * _scale(residual, steps, panel.level, share),
+        "own_scale": _scale(own, steps, window.panel.level, share),
+        "residual_scale": ROBUST * _scale(residual, steps, window.panel.level, share),
         "gap_median": usual,
-        "gap_scale": ROBUST * mean(np.abs(gap - usual)),
+        "gap_scale": ROBUST * mean(np.abs(gap - usual[:, None])),
     }
 
 
@@ -136,32 +200,29 @@ def _scale(sizes: Floats, steps: Flags, level: Sequence[str], share: float) -> F
     A price that stands still for weeks averages zeros, so that every step would be an outlier. The usual size
     of a column is a mean over its steps and PRIOR_STEPS of its level: the median column's mean.
     """
-    number = steps.sum(axis=0)
-    total = np.where(steps, sizes, 0.0).sum(axis=0)
+    number = steps.sum(axis=-2)
+    total = np.where(steps, sizes, 0.0).sum(axis=-2)
     own = np.where(number > 0, total / np.maximum(number, 1), np.nan)
-    prior = np.full(len(own), np.nan)
+    prior = np.full(own.shape, np.nan)
     levels = np.array(level)
     for name in sorted(set(level)):
         same = np.flatnonzero(levels == name)
-        prior[same] = median_of(own[same], 1)
+        prior[:, same] = median_of(own[:, same], 1)[:, None]
     usual = (total + prior * PRIOR_STEPS) / (number + PRIOR_STEPS)
     return np.asarray(np.fmax(mean(sizes), share * usual))
 
 
-def _peers(panel: ClosingPanel, day: int, rows: int, thresholds: Thresholds) -> Statistics:
-    def everywhere(value: float) -> Floats:
-        return np.full(panel.width, value)
-
-    start = panel.since(day - GEOGRAPHIC_DAYS, rows)
-    prices = panel.grid("price", start, rows)
-    last_day, change_day = (panel.grid(name, rows - 1, rows)[0] for name in ("last_day", "change_day"))
-    alive = last_day >= day - thresholds.stale_days
-    moved = alive & (change_day >= day - thresholds.stale_days)
-    finite = prices[np.isfinite(prices)]
-    return {
-        "national_move": everywhere(panel.national("move", rows - 1)),
-        "national_level": everywhere(panel.national("level", rows - 1)),
-        "national_median_idr": everywhere(float(np.median(finite)) if len(finite) else np.nan),
-        "peers": everywhere(float(alive.sum())),
-        "peers_moved": everywhere(float(moved.sum()) / max(int(alive.sum()), 1)),
+def _peers(window: Window, thresholds: Thresholds) -> Statistics:
+    oldest = window.days[:, None] - thresholds.stale_days
+    alive = window.last("last_day") >= oldest
+    moved = alive & (window.last("change_day") >= oldest)
+    peers = alive.sum(axis=1)
+    prices = window.of("price", GEOGRAPHIC_DAYS)
+    national = {
+        "national_move": window.national("move"),
+        "national_level": window.national("level"),
+        "national_median_idr": median_of(prices.reshape(len(prices), -1), 1),
+        "peers": peers.astype(np.float64),
+        "peers_moved": moved.sum(axis=1) / np.maximum(peers, 1),
     }
+    return {name: values[:, None] for name, values in national.items()}

@@ -9,7 +9,7 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.gold.series_stats import series_stats
 from lakehouse.validation.prices.single_check import check_price
 from lakehouse.validation.prices.validator import PriceValidator
-from tests.support.price_rows import CODES, START, judge, knobs, row, table, walk
+from tests.support.price_rows import CODES, START, judge, knobs, numbered, row, table, walk
 
 DAYS = 90
 
@@ -85,7 +85,7 @@ def test_price_without_statistics_is_only_in_warm_up():
 
 
 def test_statistics_do_not_depend_on_the_order_of_accepted_rows():
-    rows = walk(60, 13)
+    rows = numbered(walk(60, 13))
     validators = [PriceValidator(knobs()) for _ in range(2)]
     validators[0].load(table(rows))
     for part in np.array_split(np.random.default_rng(1).permutation(len(rows)), 5):

@@ -1,5 +1,7 @@
 """Every formula of a price verdict against a case computed by hand."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -253,6 +255,12 @@ def test_out_of_range_depends_on_ratio_and_band():
         verdict_on(100.0)["outside_band"]
         and verdict_on(100.0, national_median_idr=10.0)["national_ratio"] == 10
     )
+
+
+def test_stored_trees_are_those_of_scikit_learn():
+    grown = isolation_forest.grow_trees()
+    for name, values in asdict(isolation_forest.trees()).items():
+        np.testing.assert_array_equal(values, getattr(grown, name), err_msg=name)
 
 
 def test_forest_score_is_that_of_scikit_learn():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lakehouse.contracts.contract import contracts
 from lakehouse.contracts.history_rules import history_rules
 from lakehouse.validation.prices.validator import PriceValidator
-from tests.support.price_rows import CODES, judge, knobs, row, table, verdicts, walk
+from tests.support.price_rows import CODES, judge, knobs, numbered, row, table, verdicts, walk
 
 DAYS = 50
 POLICIES = ("calibrated", "seed")
@@ -25,7 +25,7 @@ def two_sources(seed: int) -> list[dict]:
     rows += [
         price for price in walk(DAYS, seed + 2, CODES[:4], provider="pihps") if price["market_date"].day > 5
     ]
-    return sorted(rows, key=lambda price: price["market_date"])
+    return numbered(sorted(rows, key=lambda price: price["market_date"]))
 
 
 def whole(rows: list[dict], **changes: object) -> dict[str, dict]:
