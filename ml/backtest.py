@@ -156,12 +156,14 @@ def _show(
     options: argparse.Namespace,
     title: str,
 ) -> None:
-    """Print the table, or with --json the figures."""
-    from ml.evaluation.report import scores_table
+    """Print the tables, or with --json the figures."""
+    from ml.evaluation.half_years import coverage_by_half_year
+    from ml.evaluation.report import half_years_table, scores_table
     from ml.evaluation.scores import scores_by_commodity
 
     horizons = tuple(options.horizon)
     figures = {name: scores_by_commodity(predictions, name, intervals[name], horizons) for name in intervals}
+    half_years = {name: coverage_by_half_year(predictions, intervals[name], horizons) for name in intervals}
     days = ", ".join(map(str, horizons))
     title = f"{title}, days {days}" if horizons else f"{title}, all horizons"
     if options.json:
@@ -169,11 +171,14 @@ def _show(
             model: {commodity or "all": asdict(values) for commodity, values in by_model.items()}
             for model, by_model in figures.items()
         }
-        content = {"title": title, "champions": champions, "figures": plain}
+        by_half_year = {model: [asdict(entry) for entry in entries] for model, entries in half_years.items()}
+        content = {"title": title, "champions": champions, "figures": plain, "half_years": by_half_year}
         print(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
         return
     width = None if sys.stdout.isatty() else 170
-    Console(width=width, highlight=False).print(scores_table(figures, translated(title), champions))
+    console = Console(width=width, highlight=False)
+    console.print(scores_table(figures, translated(title), champions))
+    console.print(half_years_table(half_years, translated("Coverage of 80 % intervals per half-year")))
 
 
 def _exit_code(assessment: "Assessment", champions: dict[str, str], progress: TrainingProgress) -> int:

@@ -1,14 +1,12 @@
 """The objects that the application opens at its start and that requests share."""
 
 import sys
-import threading
 from dataclasses import dataclass
 
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import Refused
 from lakehouse.io.decision_keys import decision_keys
 from lakehouse.signatures import DecisionKeys
-from lakehouse.validation.prices import isolation_forest
 from serving_api.http.auth import Bearers
 from serving_api.http.cursors import Cursors
 from serving_api.http.idempotency_store import KeptResponses
@@ -71,8 +69,6 @@ def open_services() -> Services:
     lag.start()
     reviews = ReviewReader(snapshots)
     producer = RememberingProducer()
-    # Trained in the background: otherwise the first price check waits seconds for it.
-    threading.Thread(target=isolation_forest.trees, name="forest", daemon=True).start()
     return Services(
         bearers=bearers,
         cursors=Cursors(bearers.cursor_key),

@@ -64,7 +64,9 @@ def score_reports(reports: Reports, thresholds: Thresholds) -> Scores:
         closed = np.isfinite(prices)
         accepted = reported[closed]
         ids = np.array([f"{row:08}-{number}" for number in accepted.tolist()], dtype=object)
-        panel.add(day, columns[accepted], prices[closed], reports.time[row, accepted], ids)
+        panel.add(
+            np.full(len(accepted), day), columns[accepted], prices[closed], reports.time[row, accepted], ids
+        )
     return Scores(**scores)
 
 
@@ -174,9 +176,10 @@ def cross_section(now: Floats, known: Statistics, day: int, thresholds: Threshol
     every series of the panel, NaN without a report; in the level a closing of the last week is used instead.
     """
     age = day - known["last_day"]
-    move = median_of(np.where(age <= FRESH_DAYS, now - known["last_log"], np.nan), thresholds.min_peers)
+    moves = np.where(age <= FRESH_DAYS, now - known["last_log"], np.nan)
+    move = float(median_of(moves, thresholds.min_peers))
     latest = np.where(np.isfinite(now), now, np.where(age < FRESH_DAYS, known["last_log"], np.nan))
-    level = median_of(latest, thresholds.min_peers)
+    level = float(median_of(latest, thresholds.min_peers))
     national = {"national_move": move, "national_level": level}
     return {name: value for name, value in national.items() if np.isfinite(value)}
 

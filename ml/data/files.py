@@ -10,10 +10,9 @@ from lakehouse.io.source_files.source_format import SourceFormat
 from lakehouse.io.source_files.unknown_names import UnknownNames
 from lakehouse.reference import commodities, commodity_aliases, matching_key, region_aliases
 from ml.data.exogenous import read_folder
-from ml.data.from_rows import panel_from_rows
-from ml.data.levels import of_longer_level
 from ml.data.panel import NothingToLearn, Panel
 from ml.data.price_events import rows_of_events, slug
+from ml.data.sources import panel_of_sources
 
 log = logging.getLogger("lumbung.files")
 LONG_COLUMNS = ("date", "commodity", "region", "price")
@@ -32,6 +31,7 @@ def read_files(place: Path, lag_days: int = 0) -> Panel:
     folder = place if place.is_dir() else None
     files = sorted(f for f in place.rglob("*") if f.suffix.lower() in (".csv", ".txt")) if folder else [place]
     frames = []
+    second = pd.DataFrame({"date": [], "price": []})
     of_events: list[tuple[Path, SourceFormat]] = []
     reasons = []
     for file in files:
@@ -45,15 +45,19 @@ def read_files(place: Path, lag_days: int = 0) -> Panel:
             reasons.append(f"{file.name}: {known.reason}")
     if of_events:
         names = UnknownNames()
-        frames.append(of_longer_level(rows_of_events(of_events, names)))
+        first, second = rows_of_events(of_events, names)
+        frames.append(first)
         if names:
             log.warning("names that no reference list has; entries to complete and copy:\n%s", names.yaml())
     if not frames and folder is None:
         raise ValueError(f"{place} lacks the columns {', '.join(LONG_COLUMNS)}; no format fits: {reasons}")
     if not frames:
         raise NothingToLearn(f"no file with prices at {place}\n" + "\n".join(reasons))
-    panel = panel_from_rows(pd.concat(frames), {"folder" if folder else "file": str(place)}, lag_days)
-    return panel.with_exogenous(read_folder(folder, panel.days)) if folder else panel
+    source = {"folder" if folder else "file": str(place)}
+    panel = panel_of_sources(pd.concat(frames), second, source, lag_days)
+    if folder is None:
+        return panel
+    return panel.with_exogenous((*panel.exogenous, *read_folder(folder, panel.days)))
 
 
 def _plain_table(file: Path) -> pd.DataFrame | None:

@@ -11,7 +11,7 @@ from ml.data.panel import Panel
 
 
 def panel_from_rows(rows: pd.DataFrame, source: dict[str, Any], lag_days: int = 0) -> Panel:
-    """Panel of rows commodity, region, unit, date, price (rupiah).
+    """Panel of rows commodity, region, unit, date, price (rupiah), and perhaps provider.
 
     Several prices of a series on one day become their median. Carried weekend prices and the days after an
     outage are removed (ml.data.cleaning). `source` is where the rows came from and is kept with the panel,
@@ -37,6 +37,12 @@ def panel_from_rows(rows: pd.DataFrame, source: dict[str, Any], lag_days: int = 
     unreliable = days_after_outage(price)
     cells_after_outage = int(np.isfinite(price[:, unreliable]).sum())
     price[:, unreliable] = np.nan
+    providers: tuple[str, ...] = ()
+    if "provider" in kept:
+        provider_of = (
+            kept.assign(provider=kept["provider"].fillna("")).groupby(series_key)["provider"].first()
+        )
+        providers = tuple(str(provider_of[key]) for key in wide.index)
     names = repr((commodities, regions, str(days[0]), lag_days)).encode()
     counts = {
         "rows": len(kept),
@@ -47,4 +53,4 @@ def panel_from_rows(rows: pd.DataFrame, source: dict[str, Any], lag_days: int = 
         "lag_days": lag_days,
         "fingerprint": hashlib.blake2b(names + price.tobytes(), digest_size=16).hexdigest(),
     }
-    return Panel(commodities, regions, units, days + lag_days, price, (), source | counts)
+    return Panel(commodities, regions, units, days + lag_days, price, (), source | counts, providers)

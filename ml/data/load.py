@@ -5,29 +5,30 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from conf.settings import settings
-from lakehouse.gold.chosen_provider import chosen_rows
 from lakehouse.io.delta import open_if_exists
 from ml.data.exogenous import read_lake
 from ml.data.files import read_files
-from ml.data.from_rows import panel_from_rows
-from ml.data.levels import of_longer_level
 from ml.data.panel import NothingToLearn, Panel
+from ml.data.sources import panel_of_sources, two_sources
 
-# Column of gold.daily_prices -> column of ml.data.from_rows.
-COLUMNS = {
-    "commodity": "commodity",
-    "region_code": "region",
-    "unit": "unit",
-    "market_date": "date",
-    "median_price_idr": "price",
-}
+COLUMNS = [
+    "commodity",
+    "region_code",
+    "unit",
+    "market_date",
+    "median_price_idr",
+    "channel",
+    "level",
+    "provider",
+]
 
 
 def daily_prices(root: str, lag_days: int = 0) -> Panel:
     """Panel of the retail prices of gold.daily_prices in the lake `root`, with macro and weather series.
 
     A commodity in a province is one series. It is taken from the level (markets or province) that has more
-    days, and from one provider (lakehouse.gold.chosen_provider); neither is ever mixed.
+    days, and from one provider (lakehouse.gold.chosen_provider); neither is ever mixed. Prices of another
+    provider are an exogenous series (ml.data.sources).
     `lag_days`: publishing lag of the source. Raises NothingToLearn while the table is missing, of an earlier
     version, or holds no retail price.
     """
@@ -37,16 +38,14 @@ def daily_prices(root: str, lag_days: int = 0) -> Panel:
     retail = pc.field("channel") == "retail"
     if "provider" not in {field.name for field in table.schema().fields}:
         raise NothingToLearn(f"gold.daily_prices in {root} is of an earlier version; ./run.sh up renews it")
-    columns = [*COLUMNS, "channel", "level", "provider"]
-    daily = table.to_pyarrow_dataset().to_table(columns=columns, filter=retail)
-    rows = chosen_rows(daily, settings().lake.providers).to_pandas().rename(columns=COLUMNS)
-    if rows.empty:
+    daily = table.to_pyarrow_dataset().to_table(columns=COLUMNS, filter=retail)
+    if not daily.num_rows:
         raise NothingToLearn(f"gold.daily_prices in {root} holds no retail price")
-    rows = of_longer_level(rows)
+    rows, second = two_sources(daily, settings().lake.providers)
     providers = ", ".join(sorted(rows["provider"].unique()))
     source = {"table": "gold.daily_prices", "version": table.version(), "providers": providers}
-    panel = panel_from_rows(rows, source, lag_days)
-    return panel.with_exogenous(read_lake(root, panel.days, panel.regions))
+    panel = panel_of_sources(rows, second, source, lag_days)
+    return panel.with_exogenous((*panel.exogenous, *read_lake(root, panel.days, panel.regions)))
 
 
 def read_panel(place: str | Path, lag_days: int = 0) -> Panel:

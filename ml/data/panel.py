@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
+SECOND_PRICE = "second_price"  # exogenous series: another provider's prices, in rupiah per unit of its own
 
 
 class NothingToLearn(Exception):
@@ -48,6 +49,7 @@ class Panel:
     source: dict[str, object] = field(
         default_factory=dict
     )  # origin of the prices: Delta version, fingerprint
+    providers: tuple[str, ...] = ()  # (series,) who published the prices; empty where no source names one
 
     def until(self, origin: int) -> "Panel":
         """What is known at the cut of day number `origin`, that day included; later columns are removed."""
@@ -77,6 +79,9 @@ class Panel:
             commodities=tuple(commodity for commodity, _ in series),
             regions=tuple(region for _, region in series),
             units=tuple(self.units[row] if row >= 0 else "" for row in rows),
+            providers=tuple(self.providers[row] if row >= 0 else "" for row in rows)
+            if self.providers
+            else (),
             price=reordered(self.price),
             exogenous=tuple(
                 replace(external, value=reordered(external.value)) if external.value.ndim == 2 else external
@@ -91,6 +96,7 @@ class Panel:
             commodities=tuple(self.commodities[row] for row in rows),
             regions=tuple(self.regions[row] for row in rows),
             units=tuple(self.units[row] for row in rows),
+            providers=tuple(self.providers[row] for row in rows) if self.providers else (),
             price=self.price[rows],
             exogenous=tuple(
                 replace(external, value=external.value[rows]) if external.value.ndim == 2 else external

@@ -11,13 +11,13 @@ import pandas as pd
 import pyarrow as pa
 
 from conf.settings import settings
-from lakehouse.gold.chosen_provider import chosen_rows
 from lakehouse.io.source_files.file_events import FileEvents
 from lakehouse.io.source_files.file_rows import region_code_of, zone_of
 from lakehouse.io.source_files.source_format import SourceFormat
 from lakehouse.io.source_files.unknown_names import UnknownNames
 from lakehouse.reference import commodities, commodity_aliases, markets, matching_key, unit_aliases
 from lakehouse.times import parse_time
+from ml.data.sources import two_sources
 
 SCHEMA = pa.schema(
     [
@@ -28,25 +28,27 @@ SCHEMA = pa.schema(
         ("provider", pa.string()),
         ("unit", pa.string()),
         ("market_date", pa.date32()),
-        ("price", pa.float64()),
+        ("median_price_idr", pa.float64()),
     ]
 )
-DAY = [name for name in SCHEMA.names if name not in ("unit", "price")]
+DAY = [name for name in SCHEMA.names if name not in ("unit", "median_price_idr")]
 
 
-def rows_of_events(files: list[tuple[Path, SourceFormat]], names: UnknownNames) -> pd.DataFrame:
-    """Columns commodity, region, level, unit, date, price: the retail prices of the files, one row a day.
+def rows_of_events(
+    files: list[tuple[Path, SourceFormat]], names: UnknownNames
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The retail prices of the files, one row a day: of the source of each series, and of the second one.
 
-    As gold.daily_prices has them: the median of a day, of one provider for each series. Names that no list
-    has are noted in `names`; their commodity and region are a slug.
+    As gold.daily_prices has them, the median of a day; see `two_sources`. Names that no list has are noted in
+    `names`; their commodity and region are a slug.
     """
     prices = pd.DataFrame(
         [row for path, known in files for row in _rows(FileEvents(path, known), names)], columns=SCHEMA.names
     )
-    days = prices.groupby(DAY, sort=False).agg(price=("price", "median"), unit=("unit", "first"))
+    of_day = {"median_price_idr": ("median_price_idr", "median"), "unit": ("unit", "first")}
+    days = prices.groupby(DAY, sort=False).agg(**of_day)
     table = pa.Table.from_pandas(days.reset_index()[SCHEMA.names], SCHEMA, preserve_index=False)
-    rows = chosen_rows(table, settings().lake.providers).to_pandas()
-    return rows.rename(columns={"region_code": "region", "market_date": "date"})
+    return two_sources(table, settings().lake.providers)
 
 
 def _rows(file: FileEvents, names: UnknownNames) -> Iterator[dict[str, object]]:
@@ -70,7 +72,7 @@ def _rows(file: FileEvents, names: UnknownNames) -> Iterator[dict[str, object]]:
             "provider": payload.get("provider", "market"),
             "unit": _unit(payload.get("unit")) or (listed.unit if listed else "unit"),
             "market_date": day,
-            "price": float(price),
+            "median_price_idr": float(price),
         }
 
 

@@ -1,9 +1,10 @@
-"""Prediction intervals: split conformal, adapted to the share of prices that they have missed since."""
+"""Prediction intervals: split conformal, stretched by the share of prices that they have missed since."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import ceil, sqrt
+from itertools import product
+from math import ceil, exp, log, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -20,8 +21,9 @@ LEAST_ORIGINS = (
     8  # scores of one day are alike: a pool from fewer days is not used, however many scores it has
 )
 LEAST_SCORES = {0.8: 20, 0.95: 39}
-GAMMA = 0.02
-ALPHA_BOUNDS = (0.01, 0.5)
+GAIN = 1.0  # an origin that misses 10 points more than the level allows widens the next intervals by e^.1
+LEAK = 0.05  # of what was missed before is forgotten at each origin
+LARGEST_STRETCH = 4.0  # and its inverse the smallest
 WITHIN = 0.10  # confidence = probability of landing this near to the forecast
 BASES = ("commodity_horizon", "horizon", "pooled", "reference")
 # Standard deviation of a normal score whose mean absolute value is 1, as that of a daily change over v is.
@@ -30,7 +32,7 @@ REFERENCE_SD = sqrt(np.pi / 2)
 
 @dataclass(frozen=True)
 class Calibration:
-    """Scores s = log(y/f) / (v·√h) of past forecasts of a model, and the share that intervals may miss.
+    """Scores s = log(y/f) / (v·√h) of past forecasts of a model, and what intervals have missed too much.
 
     The scores are pooled over regions: of the commodity at this horizon; when those are few, of all
     commodities at it; then of all. With none, a normal law takes their place (`reference`); v must then be
@@ -43,7 +45,7 @@ class Calibration:
     commodity_index: Ints  # position in `commodities`
     horizon: Ints
     commodities: tuple[str, ...]
-    alpha: dict[tuple[str, float], float]  # (commodity, level) -> share that may miss; 1 − level when absent
+    excess: dict[tuple[str, float], float]  # (commodity, level) -> log of the factor on the half-width
     # (commodity, horizon) -> scores in order, absolute scores in order, origins; filled when first needed
     _pools: dict[tuple[int | None, int | None], tuple[Floats, Floats, int]] = field(
         default_factory=dict, repr=False
@@ -52,24 +54,22 @@ class Calibration:
     def bounds(
         self, commodity: str, horizon: int, forecast: Floats, scale: Floats, level: float
     ) -> tuple[Floats, Floats, str]:
-        """(lower, upper, basis) of forecasts in rupiah with scale v: forecast · exp(∓q·v·√h)."""
-        q, basis = self.quantile(commodity, horizon, level, self.alpha.get((commodity, level)))
-        factor: Floats = np.exp(q * scale * sqrt(horizon))
+        """(lower, upper, basis) of forecasts in rupiah with scale v: forecast · exp(∓q·stretch·v·√h)."""
+        q, basis = self.quantile(commodity, horizon, level)
+        factor: Floats = np.exp(q * self.stretch(commodity, level) * scale * sqrt(horizon))
         return forecast / factor, forecast * factor, basis
 
-    def quantile(
-        self, commodity: str, horizon: int, level: float, alpha: float | None = None
-    ) -> tuple[float, str]:
-        """(the ⌈(n + 1)(1 − α)⌉-th smallest |s|, or the largest when n is less; basis).
+    def stretch(self, commodity: str, level: float) -> float:
+        """Factor on the half-width of log price: above 1 where intervals have missed too often."""
+        return exp(self.excess.get((commodity, level), 0.0))
 
-        `alpha` is 1 − level if not given.
-        """
-        alpha = 1 - level if alpha is None else alpha
+    def quantile(self, commodity: str, horizon: int, level: float) -> tuple[float, str]:
+        """(the ⌈(n + 1)·level⌉-th smallest |s|, or the largest when n is less; basis)."""
         (_, size), basis = self._scores(commodity, horizon, LEAST_SCORES.get(level, LEAST_SCORES[0.8]))
         if basis == "reference":
-            return REFERENCE_SD * NormalDist().inv_cdf(1 - alpha / 2), basis
-        # rounding guards against (n + 1)(1 − α) = 17.000000000000004
-        return float(size[min(len(size), max(1, ceil(round((len(size) + 1) * (1 - alpha), 9)))) - 1]), basis
+            return REFERENCE_SD * NormalDist().inv_cdf((1 + level) / 2), basis
+        # rounding guards against (n + 1)·level = 17.000000000000004
+        return float(size[min(len(size), max(1, ceil(round((len(size) + 1) * level, 9)))) - 1]), basis
 
     def quantiles(
         self,
@@ -108,6 +108,10 @@ class Calibration:
             if len(signed) >= least and origins >= LEAST_ORIGINS:
                 return (signed, size), basis
         return (np.empty(0), np.empty(0)), BASES[-1]
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """A calibration of an earlier version knows no excess: its intervals are not stretched."""
+        self.__dict__.update({"excess": {}} | state)
 
     @cached_property
     def _horizons(self) -> list[int]:
@@ -171,17 +175,17 @@ def calibrate(
     predictions: Predictions,
     model: str,
     levels: Sequence[float] = LEVELS,
-    gamma: float = GAMMA,
+    gain: float = GAIN,
     window: int = WINDOW_ORIGINS,
 ) -> tuple[Intervals, Calibration]:
     """(intervals of each origin from the origins before it, the calibration after the last one).
 
-    An origin counts once its whole horizon has passed. After it, α of each commodity moves by
-    γ·(1 − level − share missed) (adaptive conformal inference, Gibbs & Candès 2021), within ALPHA_BOUNDS.
+    An origin counts once its whole horizon has passed. It then stretches the intervals of each commodity by
+    exp(gain · (share missed − (1 − level))): the sum of what was missed too much, of which a little is
+    forgotten at each origin, is kept near 0, and with it the coverage of every half-year near its level
+    (error integration; Angelopoulos, Candès & Tibshirani 2023, Conformal PID control).
     """
-    alpha = {
-        (commodity, level): 1 - level for commodity in predictions.distinct_commodities for level in levels
-    }
+    excess = dict.fromkeys(product(predictions.distinct_commodities, levels), 0.0)
     ratio = np.log(predictions.actual / predictions.forecasts[model])
     score = ratio / (predictions.scale * np.sqrt(predictions.horizon))
     intervals = _empty_intervals(len(predictions), levels)
@@ -192,17 +196,17 @@ def calibrate(
     known = 0
     for number, origin in enumerate(origins):
         while origins[known] + longest <= origin:
-            _adapt(alpha, predictions, intervals, rows[known], gamma)
+            _adapt(excess, predictions, intervals, rows[known], gain)
             known += 1
-        calibration = _calibration(predictions, score, rows[max(0, known - window) : known], alpha)
+        calibration = _calibration(predictions, score, rows[max(0, known - window) : known], excess)
         _fill(intervals, predictions, model, rows[number], calibration)
     for remaining in rows[known:]:
-        _adapt(alpha, predictions, intervals, remaining, gamma)
-    return intervals, _calibration(predictions, score, rows[-window:], alpha)
+        _adapt(excess, predictions, intervals, remaining, gain)
+    return intervals, _calibration(predictions, score, rows[-window:], excess)
 
 
 def _calibration(
-    predictions: Predictions, score: Floats, rows: Sequence[slice], alpha: dict[tuple[str, float], float]
+    predictions: Predictions, score: Floats, rows: Sequence[slice], excess: dict[tuple[str, float], float]
 ) -> Calibration:
     """From the scores of consecutive origins."""
     scored = slice(rows[0].start, rows[-1].stop) if rows else slice(0, 0)
@@ -212,7 +216,7 @@ def _calibration(
         predictions.commodity_index[scored],
         predictions.horizon[scored],
         predictions.distinct_commodities,
-        dict(alpha),
+        dict(excess),
     )
 
 
@@ -242,7 +246,7 @@ def _fill(
             intervals.lower[level][numbers] = lower
             intervals.upper[level][numbers] = upper
             intervals.basis[numbers] = basis  # of the last, highest level, which needs most scores
-        # bases may differ by level, so the wider interval could lie within the narrower one
+        # basis and stretch differ by level, so the wider interval could lie within the narrower one
         inner = min(intervals.lower)
         outer = max(intervals.lower)
         intervals.lower[outer][numbers] = np.minimum(
@@ -256,23 +260,20 @@ def _fill(
 
 
 def _adapt(
-    alpha: dict[tuple[str, float], float],
+    excess: dict[tuple[str, float], float],
     predictions: Predictions,
     intervals: Intervals,
     rows: slice,
-    gamma: float,
+    gain: float,
 ) -> None:
-    """Move α of each commodity by what the intervals of one origin missed."""
+    """Add to the excess of each commodity what the intervals of one origin missed too much."""
     actual = predictions.actual[rows]
     index = predictions.commodity_index[rows]
     scored = intervals.basis[rows] != BASES[-1]
-    narrower: dict[str, float] = {}
-    for level in sorted(intervals.lower):
+    for level in intervals.lower:
         missed = (actual < intervals.lower[level][rows]) | (actual > intervals.upper[level][rows])
         for number in np.unique(index[scored]):
-            commodity = predictions.distinct_commodities[number]
-            share = missed[scored & (index == number)].mean()
-            moved = float(np.clip(alpha[commodity, level] + gamma * (1 - level - share), *ALPHA_BOUNDS))
-            # a wider interval never misses more than a narrower one may
-            narrower[commodity] = min(moved, narrower.get(commodity, 1.0))
-            alpha[commodity, level] = narrower[commodity]
+            key = predictions.distinct_commodities[number], level
+            share = float(missed[scored & (index == number)].mean())
+            moved = (1 - LEAK) * excess[key] + gain * (share - (1 - level))
+            excess[key] = min(max(moved, -log(LARGEST_STRETCH)), log(LARGEST_STRETCH))

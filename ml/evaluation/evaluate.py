@@ -21,10 +21,11 @@ from ml.evaluation.ensemble import Ensemble, Weights, fit_weights, walk_forward
 from ml.evaluation.leakage_checks import ModelChecks
 from ml.evaluation.origins import plan_round
 from ml.evaluation.predictions import NAIVE, Predictions
+from ml.evaluation.shrinkage import Factors, Shrunk, shrink
 from ml.evaluation.significance import SkillTest
 from ml.models.forecaster import HORIZONS, Forecaster
 from ml.models.parallel import ProcessBackend, cluster_backend, parallel_backend
-from ml.models.registry import ON_DEMAND, PER_SERIES
+from ml.models.registry import ON_DEMAND, PER_SERIES, SHRUNK
 from ml.models.volatility import volatility_classes
 from ml.progress import TrainingProgress
 from ml.schedule import note_dead_worker
@@ -34,12 +35,18 @@ ENSEMBLE = "ensemble"
 
 @dataclass(frozen=True)
 class Comparison:
-    """The models that were compared, and the results. `members` of the ensemble; empty without one."""
+    """The models that were compared, and the results.
+
+    `members` of the ensemble; empty without one. `unshrunk`: the predictions as the models made them;
+    `factors`: by model, what shrinks its next forecast.
+    """
 
     panel: Panel
     plan: Plan
     factories: Mapping[str, Factory]
     members: tuple[str, ...]
+    unshrunk: Predictions
+    factors: Mapping[str, Factors]
     assessment: Assessment
     checks: Mapping[str, ModelChecks]
     random_walk_tests: Mapping[str, SkillTest]
@@ -48,7 +55,7 @@ class Comparison:
     @property
     def weights(self) -> Weights:
         """Weights of the ensemble from all predictions, for the next forecast."""
-        return fit_weights(self.assessment.predictions, self.members, volatility_classes(self.panel))
+        return fit_weights(self.unshrunk, self.members, volatility_classes(self.panel))
 
 
 def compare_models(
@@ -77,8 +84,8 @@ def compare_models(
             progress=report,
             report_death=note_dead_worker,
         )
-    if members:
-        predictions = predictions.with_forecasts(**{ENSEMBLE: walk_forward(predictions, members, panel)})
+    unshrunk = predictions
+    predictions, factors = shrunk_and_blended(unshrunk, members, panel)
     with progress.stage("checks", "checks on a part of the panel") as report:
         report(0, 2, "")
         checks = candidates.check_candidates(panel, factories, plan.horizons)
@@ -93,7 +100,24 @@ def compare_models(
         if of_members:
             tests[ENSEMBLE] = max(of_members, key=lambda test: test.t)
     assessment = assess(panel, predictions, checks, tests)
-    return Comparison(panel, plan, factories, members, assessment, checks, tests, state)
+    return Comparison(panel, plan, factories, members, unshrunk, factors, assessment, checks, tests, state)
+
+
+def shrunk_and_blended(
+    predictions: Predictions, members: Sequence[str], panel: Panel
+) -> tuple[Predictions, dict[str, Factors]]:
+    """(predictions with shrunk forecasts and, where there are members, an ensemble of them; the factors).
+
+    Models are shrunk that the registry names, and the ensemble. It blends unshrunk forecasts: shrunk twice it
+    would lose.
+    """
+    unshrunk = {name: predictions.forecasts[name] for name in predictions.models if name in SHRUNK}
+    if members:
+        unshrunk[ENSEMBLE] = walk_forward(predictions, members, panel)
+    results = {name: shrink(predictions, forecast) for name, forecast in unshrunk.items()}
+    shrunk = predictions.with_forecasts(**{name: forecast for name, (forecast, _) in results.items()})
+    shrunk = replace(shrunk, replaced={**shrunk.replaced, **predictions.replaced})
+    return shrunk, {name: factors for name, (_, factors) in results.items()}
 
 
 def _weakest(checks: Sequence[ModelChecks]) -> ModelChecks:
@@ -128,11 +152,9 @@ def evaluate_holdout(
             progress=report,
             report_death=note_dead_worker,
         )
-    both = comparison.assessment.predictions.concatenate(later, (NAIVE, *factories))
-    both = replace(both, replaced={})
-    if ENSEMBLE in models:
-        blend = walk_forward(both, comparison.members, comparison.panel)
-        both = both.with_forecasts(**{ENSEMBLE: blend})
+    both = comparison.unshrunk.concatenate(later, (NAIVE, *factories))
+    members = comparison.members if ENSEMBLE in models else ()
+    both, _ = shrunk_and_blended(replace(both, replaced={}), members, comparison.panel)
     calibrated = {name: calibrate(both, name) for name in both.models if name in {NAIVE, *models}}
     opened = np.isin(both.origin, np.unique(later.origin))
     intervals = {name: of_model.select(opened) for name, (of_model, _) in calibrated.items()}
@@ -155,12 +177,20 @@ def parallel_for(names: Iterable[str]) -> Iterator[None]:
 
 
 def fitted_ensemble(comparison: Comparison, models: Mapping[str, Forecaster]) -> Ensemble:
-    """The ensemble over members that are fitted already."""
+    """The ensemble over members that are fitted already, not yet shrunk."""
     ensemble = Ensemble(
         {name: AlreadyFitted(models[name]) for name in comparison.members}, comparison.weights
     )
     ensemble.fit(comparison.panel)
     return ensemble
+
+
+def shrunk_models(comparison: Comparison, models: Mapping[str, Forecaster]) -> dict[str, Forecaster]:
+    """The fitted models, those with factors shrunk by them."""
+    factors = comparison.factors
+    return {
+        name: Shrunk(model, factors[name]) if name in factors else model for name, model in models.items()
+    }
 
 
 @dataclass(frozen=True)

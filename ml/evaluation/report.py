@@ -1,6 +1,6 @@
 """A backtest at a terminal: a progress bar while it runs, then a table of scores, losses as well as wins."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from ml.evaluation.half_years import HalfYear
 from ml.evaluation.predictions import NAIVE
 from ml.evaluation.scores import ModelScores
 
@@ -72,6 +73,31 @@ def scores_table(
                     *_texts(by_commodity[commodity], model),
                     style=_style(by_commodity[commodity]),
                 )
+        table.add_section()
+    return table
+
+
+def half_years_table(coverage: Mapping[str, Sequence[HalfYear]], title: str) -> Table:
+    """A row for each half-year and model. `coverage`: model -> its half-years."""
+    table = Table(title=title, title_justify="left")
+    for heading in ("half-year", "model"):
+        table.add_column(heading)
+    for heading in ("origins", "cover 80"):
+        table.add_column(heading, justify="right")
+    table.add_column("furthest from 80 %")
+    table.add_column("cover 80", justify="right")
+    for half_year in sorted({entry.half_year for entries in coverage.values() for entry in entries}):
+        for model, entries in coverage.items():
+            for entry in entries:
+                if entry.half_year == half_year:
+                    table.add_row(
+                        half_year,
+                        model,
+                        str(entry.origins),
+                        f"{100 * entry.coverage:.1f}",
+                        entry.worst_commodity,
+                        f"{100 * entry.worst_coverage:.1f}",
+                    )
         table.add_section()
     return table
 

@@ -6,13 +6,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.data.panel import Panel
-from ml.features import calendar, commodities, exogenous, national, own
+from ml.features import calendar, commodities, exogenous, national, own, second_source
 from ml.features.feature import Feature
 from ml.features.inputs import FeatureInputs
 from ml.features.related_series import RelatedSeries, Rows, find_related_series
 
 FEATURES: tuple[Feature, ...] = (
-    own.FEATURES + national.FEATURES + commodities.FEATURES + calendar.FEATURES + exogenous.FEATURES
+    own.FEATURES
+    + national.FEATURES
+    + commodities.FEATURES
+    + second_source.FEATURES
+    + calendar.FEATURES
+    + exogenous.FEATURES
 )
 DECIMALS = 5  # rounding hides differences between sums taken in another order
 LARGEST = 1e4

@@ -4,11 +4,12 @@ The one that moves most alike, all others in the province, and the legal price c
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from lakehouse.reference import ceilings_of, commodities, provinces
-from ml.data.panel import Floats
+from ml.data.panel import Floats, Panel
 from ml.features import rolling
 from ml.features.feature import CHOSEN, CUT, ENACTED, Definitions, define_features
 from ml.features.inputs import FeatureInputs, mean_without_own
@@ -28,19 +29,42 @@ def basket(inputs: FeatureInputs, days: int) -> Floats:
     return means
 
 
-def group_move(inputs: FeatureInputs) -> Floats:
-    """Mean r7 of the commodities of the same group in the same province, the series itself included.
+def groups_of(panel: Panel) -> list[list[int]]:
+    """Row numbers of the series of each group in each province.
 
     Groups are those of the reference list; a commodity that is not in it is a group of its own.
     """
     reference = commodities()
-    groups = [
-        (reference[commodity].group if commodity in reference else commodity, region)
-        for commodity, region in zip(inputs.panel.commodities, inputs.panel.regions, strict=True)
-    ]
+    rows_of: dict[tuple[str, str], list[int]] = {}
+    for row, (commodity, region) in enumerate(panel.series):
+        group = reference[commodity].group if commodity in reference else commodity
+        rows_of.setdefault((group, region), []).append(row)
+    return list(rows_of.values())
+
+
+def family_mean(inputs: FeatureInputs, values: Floats) -> Floats:
+    """Mean of `values` over the other commodities of the group in the province, such as its other grades."""
+    means = np.full(values.shape, np.nan)
+    for rows in groups_of(inputs.panel):
+        means[rows] = mean_without_own(values[rows])
+    return means
+
+
+def family_move(inputs: FeatureInputs, days: int) -> Floats:
+    """Mean r(days) of the other commodities of the group / v."""
+    return family_mean(inputs, inputs.r(days)) / inputs.v
+
+
+def family_gap(inputs: FeatureInputs) -> Floats:
+    """(y − mean y of the other commodities of the group − the median of that over 90 days) / v."""
+    gap = inputs.y - family_mean(inputs, inputs.y)
+    return (gap - rolling.median(gap, 90)) / inputs.v
+
+
+def group_move(inputs: FeatureInputs) -> Floats:
+    """Mean r7 of the commodities of the same group in the same province, the series itself included."""
     means = np.full(inputs.y.shape, np.nan)
-    for group in sorted(set(groups)):
-        rows = [row for row, other in enumerate(groups) if other == group]
+    for rows in groups_of(inputs.panel):
         present = np.isfinite(inputs.r(7)[rows])
         total = np.where(present, inputs.r(7)[rows], 0.0).sum(axis=0)
         means[rows] = np.where(present.any(axis=0), total / np.maximum(present.sum(axis=0), 1), np.nan)
@@ -94,6 +118,14 @@ PROVINCE: Definitions = {
         "mean r7 of the commodities of the same group in the province / v",
         lambda b: group_move(b) / b.v,
     ),
+    **{
+        f"family{days}": (
+            f"mean {days}-day log change of the other commodities of the group in the province / v",
+            partial(family_move, days=days),
+        )
+        for days in (1, 3, 7)
+    },
+    "family_gap": ("(gap to the other commodities of the group − its median of 90 days) / v", family_gap),
 }
 SIBLING: Definitions = {
     "sibling7": (

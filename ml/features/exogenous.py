@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from ml.data import holidays
-from ml.data.panel import Floats
+from ml.data.panel import SECOND_PRICE, Floats
 from ml.features import rolling
 from ml.features.feature import RELEASE, Definitions, define_features
 from ml.features.inputs import FeatureInputs
@@ -80,6 +80,7 @@ WEATHER: Definitions = {
 READ: dict[str, tuple[str, ...]] = {  # group of features -> exogenous series that they read
     "world": (*(indicator for indicator, _ in WORLD.values()), "inflation"),
     "weather": ("rainfall_mm", "temperature_c", "humidity_pct"),
+    "second source": (SECOND_PRICE,),
 }
 
 FEATURES = define_features("world", RELEASE, MACRO) + define_features("weather", RELEASE, WEATHER)

@@ -138,6 +138,10 @@ RELATED_MOVES: Definitions = {
         "(gap to the neighbours − its median of 90 days) / v",
         partial(unusual_gap, field="neighbours"),
     ),
+    "cheap_gap": (
+        "(gap to the cheapest − its median of 90 days) / v",
+        partial(unusual_gap, field="cheapest"),
+    ),
     "lead_gap": ("(gap to the leaders − its median of 90 days) / v", partial(unusual_gap, field="leaders")),
 }
 

@@ -55,9 +55,9 @@ def write_importance(models: Mapping[str, FittedModel], run_id: str) -> int:
 
     Returns the rows, 0 when no model has features.
     """
-    forecasters = (model.forecaster for model in models.values())
-    with_features = next((each for each in forecasters if hasattr(each, "importance")), None)
-    shares = with_features.importance() if with_features else {}
+    forecasters = (getattr(model.forecaster, "inner", model.forecaster) for model in models.values())
+    importances = (getattr(each, "importance", None) for each in forecasters)
+    shares: dict[str, float] = next((importance() for importance in importances if importance), {})
     if not shares:
         return 0
     ordered = sorted(shares.items(), key=lambda entry: (-entry[1], entry[0]))

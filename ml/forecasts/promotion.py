@@ -11,7 +11,14 @@ import numpy as np
 from conf.settings import settings
 from lakehouse.io.training_jobs import Status
 from ml.evaluation.conformal import Calibration
-from ml.evaluation.evaluate import ENSEMBLE, Comparison, evaluate_holdout, fitted_ensemble, parallel_for
+from ml.evaluation.evaluate import (
+    ENSEMBLE,
+    Comparison,
+    evaluate_holdout,
+    fitted_ensemble,
+    parallel_for,
+    shrunk_models,
+)
 from ml.evaluation.fingerprint import data_fingerprint
 from ml.evaluation.gate import Decision, GateRequirements, decision_rows
 from ml.evaluation.holdout_log import openings, variants
@@ -169,6 +176,7 @@ def fit_models(
         report(count, count, "")
     if comparison.members:
         models[ENSEMBLE] = fitted_ensemble(comparison, models)
+    models = shrunk_models(comparison, models)
     return {
         name: FittedModel(
             model, CalibratedMargins(calibrations[name]), _gate_results(comparison, name), run_id

@@ -113,6 +113,9 @@ def _with_nation(
     first = np.array([rows[0] for rows in members.values()], dtype=int)
     extended = panel.select(np.concatenate([np.arange(len(price)), first]))
     extended = replace(extended, regions=panel.regions + (NATION,) * len(members), exogenous=())
+    if panel.providers:
+        of_nation = (", ".join(sorted({panel.providers[row] for row in rows})) for rows in members.values())
+        extended = replace(extended, providers=(*panel.providers, *of_nation))
     medians = [np.median(price[rows], axis=0) for rows in members.values()]
     return extended, np.vstack([price, *medians]), margins.with_medians(list(members.values()))
 
@@ -138,6 +141,9 @@ def _table(
             "commodity": _repeat(commodities, ahead),
             "region_code": _repeat(panel.regions, ahead),
             "region": _repeat([region_name(code) for code in panel.regions], ahead),
+            "provider": _repeat(
+                [name or None for name in panel.providers or [None] * len(commodities)], ahead, pa.string()
+            ),
             "unit": _repeat(panel.units, ahead),
             "issued_at": pa.array([issued_at] * count, pa.timestamp("us", "UTC")),
             "origin_date": pa.array(np.full(count, origin)),

@@ -27,6 +27,7 @@ from ml.models.training_rows import (
     LEAST_ROWS,
     exogenous_read,
     features_by_name,
+    features_with_data,
     labels,
     predict_known_series,
     prices_from_moves,
@@ -72,6 +73,7 @@ class Boosting:
     features: Sequence[str] = TREE_FEATURES
     threads: int = 1  # forecasts do not depend on it; more threads than free cores make it slower by far
     name: str = "boosting"
+    _used: tuple[str, ...] = field(default=(), init=False)  # of `features`, those that had data at the fit
 
     def __post_init__(self) -> None:
         self._models: dict[int, xgb.Booster] = {}
@@ -79,30 +81,31 @@ class Boosting:
 
     @property
     def _tree_features(self) -> list[Feature]:
-        return features_by_name(self.features)
+        return features_by_name(self._used or self.features)
 
     @property
     def _all_features(self) -> list[Feature]:
-        return features_by_name({*self.features, *self._linear.features})
+        return sorted({*self._tree_features, *self._linear.own_features}, key=FEATURES.index)
 
     @property
     def exogenous(self) -> tuple[str, ...]:
         """Names of the exogenous series that its features read."""
-        return exogenous_read(self._all_features)
+        return exogenous_read(features_by_name({*self.features, *self._linear.features}))
 
     def _tree_columns(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """(samples, tree features) out of all features."""
-        own = set(self.features)
+        own = {feature.name for feature in self._tree_features}
         return matrix[:, [feature.name in own for feature in self._all_features]]
 
     def _linear_moves(self, matrix: npt.NDArray[np.float32], series: Rows) -> dict[int, Floats]:
         """Horizon -> (samples,) moves that the linear model predicts, in v. `matrix` holds all features."""
-        own = set(self._linear.features)
+        own = {feature.name for feature in self._linear.own_features}
         return self._linear.moves(matrix[:, [feature.name in own for feature in self._all_features]], series)
 
     def fit(self, panel: Panel) -> None:
         """Learn from every sample whose target day is not after the panel's end."""
         self._models = {}
+        self._used = features_with_data(self.features, panel)
         inputs = FeatureInputs(panel, find_related_series(panel))
         self._linear.fit_inputs(inputs)
         series, days = training_samples(inputs, self.options.rows)

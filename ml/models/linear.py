@@ -26,6 +26,7 @@ from ml.models.training_rows import (
     LEAST_ROWS,
     exogenous_read,
     features_by_name,
+    features_with_data,
     labels,
     predict_known_series,
     prices_from_moves,
@@ -33,7 +34,7 @@ from ml.models.training_rows import (
 )
 from ml.models.volatility import volatility_classes
 
-GROUPS = ("own", "provinces", "lead-lag", "commodities")
+GROUPS = ("own", "provinces", "lead-lag", "commodities", "second source")
 NOT_LINEAR = {
     "days_since_change",
     "days_since_report",
@@ -74,17 +75,18 @@ class Linear:
     name: str = "linear"
     _weights: dict[int, Floats] = field(default_factory=dict, init=False)  # by horizon: (series, terms)
     series: tuple[tuple[str, str], ...] = field(default=(), init=False)  # of the fit, in its order
+    used: tuple[str, ...] = field(default=(), init=False)  # of `features`, those that had data at the fit
     related: RelatedSeries = field(init=False, repr=False)
 
     @property
     def own_features(self) -> list[Feature]:
         """The features that `moves` is given the values of."""
-        return features_by_name(self.features)
+        return features_by_name(self.used or self.features)
 
     @property
     def exogenous(self) -> tuple[str, ...]:
         """Names of the exogenous series that its features read."""
-        return exogenous_read(self.own_features)
+        return exogenous_read(features_by_name(self.features))
 
     def fit(self, panel: Panel) -> None:
         """Learn from samples whose target day is not after the panel's end."""
@@ -95,6 +97,7 @@ class Linear:
         self._weights = {}
         self.series = inputs.panel.series
         self.related = inputs.related
+        self.used = features_with_data(self.features, inputs.panel)
         series, days = training_samples(inputs, self.rows)
         if len(series) < LEAST_ROWS:
             return

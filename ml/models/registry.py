@@ -21,6 +21,9 @@ class ModelSpec:
         False  # fitted one series at a time: its fits can be spread over processes or a cluster
     )
     learns: bool = True  # False: nothing is fitted, so there is nothing to check on random walks
+    shrunk: bool = (
+        False  # its forecasts are drawn towards naive by a learned factor (ml.evaluation.shrinkage)
+    )
     on_demand: bool = False  # tried only when requested: a fit takes longer than all others together
 
     def make(self, seed: int, quick: bool) -> Forecaster:
@@ -41,13 +44,14 @@ MODELS: dict[str, ModelSpec] = {
         ModelSpec("ets", "statistical", per_series=True),
         ModelSpec("theta", "statistical", per_series=True),
         ModelSpec("arima", "statistical", per_series=True),
-        ModelSpec("linear", "linear"),
-        ModelSpec("boosting", "boosting"),
+        ModelSpec("linear", "linear", shrunk=True),
+        ModelSpec("boosting", "boosting", shrunk=True),
         ModelSpec("prophet", "prophet", on_demand=True),
-        ModelSpec("lstm", "lstm", on_demand=True),
+        ModelSpec("lstm", "lstm", shrunk=True, on_demand=True),
     )
 }
 PER_SERIES = frozenset(name for name, spec in MODELS.items() if spec.per_series)
+SHRUNK = frozenset(name for name, spec in MODELS.items() if spec.shrunk)
 ON_DEMAND = frozenset(name for name, spec in MODELS.items() if spec.on_demand)
 
 

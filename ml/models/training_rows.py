@@ -26,6 +26,19 @@ def features_by_name(names: Iterable[str]) -> list[Feature]:
     return [feature for feature in FEATURES if feature.name in requested]
 
 
+def features_with_data(names: Iterable[str], panel: Panel) -> tuple[str, ...]:
+    """Those features without exogenous series, or with one that has a value in the panel.
+
+    A column without a value would take the place of others in the draws of trees.
+    """
+    present = {series.name for series in panel.exogenous if np.isfinite(series.value).any()}
+    return tuple(
+        feature.name
+        for feature in features_by_name(names)
+        if feature.group not in READ or present & set(READ[feature.group])
+    )
+
+
 def exogenous_read(features: Iterable[Feature]) -> tuple[str, ...]:
     """Names of the exogenous series that these features are computed from."""
     groups = sorted({feature.group for feature in features})

@@ -17,6 +17,7 @@ RECENT = timedelta(days=14)  # an issue that is that much older than the newest 
 COLUMNS = (
     *SERIES,
     "region",
+    "provider",
     "unit",
     "issued_at",
     "origin_date",

@@ -54,6 +54,7 @@ def compute_prediction(
     item = {
         "commodity": request.commodity,
         "region": NATION[1] if request.region_code == NATION[0] else request.region,
+        "provider": rows[0]["provider"],
         "unit": rows[0]["unit"],
         "origin_date": rows[0]["origin_date"].isoformat(),
         "issued_at": utc_text(issue.issued_at),

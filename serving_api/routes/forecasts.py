@@ -19,7 +19,7 @@ from serving_api.schemas.forecasts import Confidence, Forecast, ForecastQuery, R
 from serving_api.schemas.problem import problems
 
 router = APIRouter(tags=["forecasts"])
-FORECAST = ("commodity", "region", "unit", "origin_date", "issued_at", "horizon_days")
+FORECAST = ("commodity", "region", "provider", "unit", "origin_date", "issued_at", "horizon_days")
 LEVELS = (0.8, 0.95)
 MEASURED = ("coverage_80", "wape_pct", "origins")
 

@@ -12,6 +12,13 @@ OptionalRegion = Annotated[
     Name | None,
     Field(description="province name or two-digit code; default: the whole country", examples=["Jawa Barat"]),
 ]
+Provider = Annotated[
+    str | None,
+    Field(
+        description="who published the prices that were forecast; of the nation all of them, with commas; "
+        "null: the source names none"
+    ),
+]
 DAY_EXAMPLE = {"date": "2026-11-22", "price_idr": 55200, "lower_idr": 51900, "upper_idr": 58700}
 ORIGIN_EXAMPLE = {"origin_date": "2026-11-21", "issued_at": "2026-11-21T07:10:00Z"}
 FORECAST_META_EXAMPLE: dict[str, Any] = {
@@ -71,6 +78,7 @@ class Forecast(BaseModel):
         {
             "commodity": "cabai-rawit-merah",
             "region": "Jawa Barat",
+            "provider": "panel-harga",
             "unit": "kg",
             **ORIGIN_EXAMPLE,
             "horizon_days": 7,
@@ -88,6 +96,7 @@ class Forecast(BaseModel):
         description="the commodity that was forecast; for a group without own series, its representative"
     )
     region: str = Field(description="a province, or Indonesia")
+    provider: Provider
     unit: str
     origin_date: date = Field(description="last day whose prices were known")
     issued_at: datetime = Field(description="when the forecast was made")

@@ -12,6 +12,7 @@ from serving_api.schemas.forecasts import (
     ORIGIN_EXAMPLE,
     ForecastDay,
     OptionalRegion,
+    Provider,
 )
 
 PredictionModel = Literal["champion", "prophet", "lstm", "ensemble"]
@@ -60,6 +61,7 @@ class PredictedPrices(BaseModel):
         {
             "commodity": "cabai-rawit-merah",
             "region": "Jawa Barat",
+            "provider": "panel-harga",
             "unit": "kg",
             **ORIGIN_EXAMPLE,
             "horizon_days": 1,
@@ -70,6 +72,7 @@ class PredictedPrices(BaseModel):
     )
     commodity: str
     region: str
+    provider: Provider
     unit: str
     origin_date: date = Field(description="last day whose prices were known")
     issued_at: datetime = Field(description="when the forecast was made")

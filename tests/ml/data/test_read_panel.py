@@ -1,6 +1,6 @@
 """Panels from files and from a lake: names, gaps, carried weekends, outages, and when a price is known."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from deltalake import write_deltalake
 from conf.settings import settings
 from ml.data.cleaning import carried_weekends, days_after_outage
 from ml.data.load import daily_prices, read_panel
-from ml.data.panel import NothingToLearn
+from ml.data.panel import SECOND_PRICE, NothingToLearn
 
 PANEL = settings().shared / "data" / "panelharga_prov_daily"
 
@@ -147,12 +147,40 @@ def test_gold_gives_retail_prices_of_the_level_with_more_days_and_exogenous_seri
     assert panel.regions == ("31", "32")
     assert panel.price[1].tolist() == [101.0 + day for day in range(8)]
     assert panel.source["version"] == 0
-    (rate,) = panel.exogenous
+    assert panel.providers == ("panel-harga", "panel-harga")
+    second, rate = panel.exogenous
+    assert second.name == SECOND_PRICE and np.isnan(second.value[0]).all()
+    assert second.value[1, 1:7].tolist() == [202.0 + day for day in range(6)]
+    assert np.isnan(second.value[1, [0, 7]]).all()
     assert {int(day): rate.value[day] for day in np.flatnonzero(np.isfinite(rate.value))} == {
         0: 1.0,
         2: 2.0,
         5: 3.0,
     }
+
+
+def test_second_source_is_moved_by_the_publishing_lag_and_aligned(tmp_path):
+    """It may begin later, end earlier, know other series and report at another level."""
+    of = {"commodity": "bawang-merah", "channel": "retail", "unit": "kg"}
+    rows = [
+        {**of, "region_code": region, "level": level, "provider": provider}
+        | {"market_date": date(2024, 1, 1) + timedelta(day), "median_price_idr": price + day}
+        for region, level, provider, price, days in (
+            ("32", "province", "panel-harga", 100.0, range(40)),
+            ("32", "market", "dinas", 200.0, range(10, 30)),
+            ("32", "market", "panel-harga", 300.0, range(35)),
+            ("51", "market", "dinas", 400.0, range(12)),
+        )
+        for day in days
+    ]
+    write_deltalake(str(tmp_path / "gold" / "daily_prices"), pa.Table.from_pylist(rows))
+    panel = daily_prices(str(tmp_path), lag_days=2)
+    assert panel.series == (("bawang-merah", "32"), ("bawang-merah", "51"))
+    assert panel.providers == ("panel-harga", "dinas")
+    (second,) = panel.exogenous
+    assert np.isnan(second.value[1]).all(), "a series of one provider has no second source"
+    assert second.value[0, 10:30].tolist() == [210.0 + day for day in range(20)]
+    assert np.isfinite(second.value).sum() == 20 and str(panel.days[0]) == "2024-01-03"
 
 
 def test_files_of_any_format_are_read_with_markets_providers_and_local_days(
@@ -182,6 +210,9 @@ def test_files_of_any_format_are_read_with_markets_providers_and_local_days(
     assert panel.series == (("cabai-rawit-merah", "91"), ("petai", "91")) and panel.units == ("kg", "unit")
     assert [str(day) for day in panel.days] == [f"2024-01-0{day}" for day in range(1, 6)]
     assert panel.price[0].tolist() == [33_000.0 + 1000 * day for day in range(5)]  # the median market
+    assert panel.providers == ("dinas", "dinas")
+    (second,) = panel.exogenous
+    assert second.value[0, 4] == 99_000.0 and np.isfinite(second.value).sum() == 1
 
 
 def test_files_without_prices_are_named_with_the_reasons(tmp_path: Path):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ml.evaluation import metrics
-from ml.evaluation.conformal import ALPHA_BOUNDS, Calibration, calibrate
+from ml.evaluation.conformal import LARGEST_STRETCH, Calibration, calibrate
+from ml.evaluation.half_years import coverage_by_half_year
 from tests.support.predictions import simulated_predictions
 
 
@@ -18,7 +19,7 @@ def calibration(scores, origins=None, commodity=None, horizon=None, commodities=
         commodity_index=np.zeros(n, dtype=int) if commodity is None else np.array(commodity),
         horizon=np.ones(n, dtype=int) if horizon is None else np.array(horizon),
         commodities=commodities,
-        alpha={},
+        excess={},
     )
 
 
@@ -118,7 +119,7 @@ def test_adaptive_intervals_widen_after_a_break():
     wild = replace(
         predictions, actual=np.where(broken, naive * (predictions.actual / naive) ** 4, predictions.actual)
     )
-    (fixed, _), (adaptive, known) = (calibrate(wild, "naive", gamma=gamma) for gamma in (0.0, 0.1))
+    (fixed, _), (adaptive, known) = (calibrate(wild, "naive", gain=gain) for gain in (0.0, 1.0))
     late = broken & (predictions.origin >= 400 + 8 * 34)
     covered = [
         metrics.coverage(wild.actual[late], intervals.lower[0.8][late], intervals.upper[0.8][late])
@@ -128,9 +129,34 @@ def test_adaptive_intervals_widen_after_a_break():
     assert np.all(adaptive.lower[0.95] <= adaptive.lower[0.8]) and np.all(
         adaptive.upper[0.95] >= adaptive.upper[0.8]
     )
-    assert ALPHA_BOUNDS[0] <= known.alpha["a", 0.95] <= known.alpha["a", 0.8] < 0.2 and known.alpha[
-        "calm", 0.8
-    ] == pytest.approx(0.2, abs=0.1)
+    assert 1 < known.stretch("a", 0.8) <= LARGEST_STRETCH
+    assert known.stretch("calm", 0.8) == pytest.approx(1, abs=0.3)
+
+
+def test_coverage_holds_in_each_half_year_when_volatility_changes():
+    """Intervals that followed the errors of 26 origins alone covered 57 % of one commodity in 2024-H2."""
+    predictions = simulated_predictions(
+        {"a": 0.0, "b": 0.1, "c": 0.0, "d": 0.2}, seed=6, origins=90, regions=20
+    )
+    factors = np.array([[1.0, 1.0, 1.0, 1.0], [1.8, 1.0, 0.6, 1.0], [1.0, 1.7, 1.5, 0.6]])
+    regime = np.digitize(predictions.origin, (400 + 8 * 40, 400 + 8 * 64))
+    change = (predictions.actual / predictions.naive) ** factors[regime, predictions.commodity_index]
+    turbulent = replace(predictions, actual=predictions.naive * change)
+    adaptive, fixed = (
+        coverage_by_half_year(turbulent, calibrate(turbulent, "naive", gain=gain)[0]) for gain in (1.0, 0.0)
+    )
+    whole = [entry for entry in adaptive if entry.origins >= 20]
+    assert len(whole) >= 3 and all(0.78 <= entry.coverage <= 0.82 for entry in whole)
+    assert all(0.75 <= entry.worst_coverage <= 0.85 for entry in whole)
+    assert any(abs(entry.worst_coverage - 0.8) > 0.08 for entry in fixed)
+
+
+def test_calibration_of_an_earlier_version_is_not_stretched():
+    known = calibration(np.linspace(-2, 2, 40))
+    state = {name: value for name, value in vars(known).items() if name != "excess"} | {"alpha": {}}
+    earlier = Calibration.__new__(Calibration)
+    earlier.__setstate__(state)
+    assert earlier.stretch("a", 0.8) == 1 and earlier.quantile("a", 1, 0.8) == known.quantile("a", 1, 0.8)
 
 
 def test_no_cells_give_no_intervals_and_reference_quantiles():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ml.data import holidays
-from ml.data.panel import ExogenousSeries, Panel
+from ml.data.panel import SECOND_PRICE, ExogenousSeries, Panel
 from ml.features import (
     FEATURES,
     FeatureInputs,
@@ -35,6 +35,8 @@ def panel() -> Panel:
     rate = np.where(
         random.random(days) < 0.7, 15_000 * np.exp(np.cumsum(0.004 * random.standard_normal(days))), np.nan
     )
+    second = 1.1 * panel.price * np.exp(0.02 * random.standard_normal(panel.price.shape))
+    second[random.random(second.shape) < 0.3] = np.nan
     rain = random.gamma(1.0, 8.0, (len(panel.regions), days))
     price = panel.price.copy()
     price[panel.rows_of("teh")] *= (
@@ -43,6 +45,7 @@ def panel() -> Panel:
     exogenous = (
         ExogenousSeries("fx-usd-idr", "IDR per USD", rate),
         ExogenousSeries("rainfall_mm", "mm a day", rain),
+        ExogenousSeries(SECOND_PRICE, "IDR", second),
     )
     return replace(panel, price=price, exogenous=exogenous)
 
@@ -99,6 +102,7 @@ def test_features_without_data_are_nan_and_all_others_have_values(panel):
         "inflation",
         "temperature7_z",
         "humidity7_z",
+        *("family1", "family3", "family7", "family_gap"),  # no two of the commodities are of one group
     }
     assert empty == without_data
     assert len(FEATURES) - len(empty) >= 60
@@ -184,6 +188,40 @@ def test_independent_sql_computes_the_same_values(panel):
             inputs, feature, expected["series"].to_numpy()[sample], expected["day"].to_numpy()[sample]
         )[:, 0]
         assert np.allclose(ours, formula(expected).to_numpy(dtype=float)[sample], rtol=1e-4, atol=2e-5), name
+
+
+def by_name(inputs: FeatureInputs, name: str) -> np.ndarray:
+    (feature,) = (entry for entry in FEATURES if entry.name == name)
+    return np.broadcast_to(feature.compute(inputs), inputs.y.shape)
+
+
+def test_second_source_is_compared_with_the_own_price_of_the_same_day(panel):
+    inputs = FeatureInputs(panel, find_related_series(panel))
+    second = pd.DataFrame(np.log(panel.exogenous[-1].value.T)).ffill(limit=13).to_numpy().T
+    gap = second - inputs.y
+    usual = pd.DataFrame(gap.T).rolling(90, min_periods=30).median().to_numpy().T
+    late = slice(300, None)
+    assert np.allclose(
+        by_name(inputs, "second_gap")[:, late], ((gap - usual) / inputs.v)[:, late], equal_nan=True
+    )
+    assert np.allclose(
+        by_name(inputs, "second7")[:, late],
+        (second[:, 7:] - second[:, :-7])[:, 293:] / inputs.v[:, late],
+        equal_nan=True,
+    )
+    silent = FeatureInputs(panel.with_exogenous(()), inputs.related)
+    assert all(np.isnan(by_name(silent, f.name)).all() for f in FEATURES if f.group == "second source")
+
+
+def test_family_is_the_other_commodities_of_the_group_in_the_province():
+    names = ("beras-medium", "beras-premium", "teh")
+    panel = walks(10, days=200, commodities=names, regions=REGIONS[:2])
+    inputs = FeatureInputs(panel, find_related_series(panel))
+    medium, premium, tea = (panel.rows_of(name) for name in names)
+    family = by_name(inputs, "family7") * inputs.v
+    assert np.allclose(family[medium, 100:], inputs.r(7)[premium, 100:])
+    assert np.allclose(family[premium, 100:], inputs.r(7)[medium, 100:])
+    assert np.isnan(family[tea]).all()
 
 
 def test_usual_move_v_equals_the_scale_of_the_evaluation(panel):

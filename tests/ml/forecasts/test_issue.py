@@ -1,6 +1,7 @@
 """gold.forecasts: one row per series, model and day, from the end of each reporting period, issued once."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -54,6 +55,19 @@ def test_naive_forecasts_the_last_price_with_reference_intervals():
     assert {(row["region"], row["price_idr"]) for row in nation} == {("Indonesia", 21_000)}
     confidence = [row["confidence"] for row in nation]
     assert confidence == sorted(confidence, reverse=True) and 0 < confidence[-1] < confidence[0] <= 1
+
+
+def test_rows_name_the_provider_of_their_prices():
+    panel = make_panel(np.full((3, 5), 20_000.0), ["bawang-merah"], ["11", "32", "51"])
+    rows = rows_of(replace(panel, providers=("pihps", "panel-harga", "pihps")), ServedModels(naive_only()))
+    by_region = {(row["region_code"], row["provider"]) for row in rows}
+    assert by_region == {
+        ("11", "pihps"),
+        ("32", "panel-harga"),
+        ("51", "pihps"),
+        ("ID", "panel-harga, pihps"),
+    }
+    assert {row["provider"] for row in rows_of(panel, ServedModels(naive_only()))} == {None}
 
 
 def test_intervals_contain_the_price_and_each_other():

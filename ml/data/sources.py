@@ -1,0 +1,63 @@
+"""The source that a series is taken from, and the second one: another provider of the same series.
+
+The second is never mixed into the prices. It is an exogenous series that features compare them with.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lakehouse.gold.chosen_provider import chosen_rows
+from ml.data.from_rows import panel_from_rows
+from ml.data.levels import SERIES, of_longer_level
+from ml.data.panel import SECOND_PRICE, ExogenousSeries, Panel
+
+COLUMNS = {"region_code": "region", "market_date": "date", "median_price_idr": "price"}
+
+
+def two_sources(daily: pa.Table, priority: Sequence[str] = ()) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(rows of the source of each commodity and region, rows of the second one where there is another).
+
+    `daily`: rows of gold.daily_prices. A source is one provider at one level, markets or province: of each
+    level the chosen provider (lakehouse.gold.chosen_provider), then the level with more days. The second is
+    chosen alike among the rows of the other providers.
+    """
+    first = _source(daily, priority)
+    if len(daily["provider"].unique()) == 1:
+        return first, first[:0]
+    key = [*SERIES, "provider"]
+    taken = pd.MultiIndex.from_frame(first[key].drop_duplicates().astype(str))
+    offered = daily.select(["commodity", "region_code", "provider"]).to_pandas().rename(columns=COLUMNS)
+    others = ~pd.MultiIndex.from_frame(offered[key].astype(str)).isin(taken)
+    return first, _source(daily.filter(pa.array(others)), priority)
+
+
+def _source(daily: pa.Table, priority: Sequence[str]) -> pd.DataFrame:
+    return of_longer_level(chosen_rows(daily, priority).to_pandas().rename(columns=COLUMNS))
+
+
+def panel_of_sources(
+    first: pd.DataFrame, second: pd.DataFrame, source: dict[str, Any], lag_days: int = 0
+) -> Panel:
+    """Panel of the first rows; what the second ones add is its exogenous series SECOND_PRICE, if anything.
+
+    Raises ValueError when no first row holds a date and a price above 0.
+    """
+    panel = panel_from_rows(first, source, lag_days)
+    usable = second["date"].notna() & (second["price"] > 0)
+    return with_second_source(panel, panel_from_rows(second, {}, lag_days)) if usable.any() else panel
+
+
+def with_second_source(panel: Panel, other: Panel) -> Panel:
+    """The panel with the other one's prices as SECOND_PRICE, on the days on which they were known."""
+    price = other.reindex(panel.series).price
+    column = (panel.days - other.days[0]).astype(int)
+    within = (column >= 0) & (column < len(other.days))
+    value = np.full(panel.price.shape, np.nan)
+    value[:, within] = price[:, column[within]]
+    if not np.isfinite(value).any():
+        return panel
+    return panel.with_exogenous((*panel.exogenous, ExogenousSeries(SECOND_PRICE, "IDR", value)))
