@@ -16,6 +16,8 @@ from scripts.bench import (
     history,
     latency,
     predictions,
+    shapes,
+    start,
     throughput,
     validation,
     weather_prices,
@@ -25,7 +27,9 @@ from scripts.bench.figures import table
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 BENCHES: dict[str, ModuleType] = {
     "throughput": throughput,
+    "shapes": shapes,
     "latency": latency,
+    "start": start,
     "api": api_load,
     "history": history,
     "validation": validation,

@@ -50,8 +50,7 @@ def price_events(
 def last_noon(now: datetime) -> datetime:
     """The last noon in Jakarta before `now`: the same market day in every time zone of the country.
 
-    Around midnight, rows of two market days alternate. Each alternation is judged separately, and the
-    validators then reach only 5,000 events a second.
+    Around midnight, rows of two market days alternate, and fewer of them are judged at once.
     """
     noon = now.replace(hour=5, minute=0, second=0, microsecond=0)
     return noon if noon <= now else noon - timedelta(days=1)
@@ -108,16 +107,18 @@ def produce(events: Iterator[Event], per_second: float | None = None) -> tuple[i
     return count, time.monotonic() - started
 
 
-def main(count: int, seed: int = 1) -> None:
-    """Wait for the broker, create the topics and send `count` seeded price events."""
+def main(count: int, shape: str = "one_day") -> None:
+    """Wait for the broker, create the topics and send `count` events of one of `event_shapes.SHAPES`."""
     for attempt in Retrying(
         stop=stop_after_delay(60), wait=wait_fixed(0.5), retry=retry_if_exception_type(KafkaException)
     ):
         with attempt:
             create_topics(topics())
-    sent, seconds = produce(price_events(count, seed))
+    from scripts.bench.event_shapes import SHAPES  # which reads this module
+
+    sent, seconds = produce(SHAPES[shape](count))
     print(f"{sent} events acknowledged by Kafka in {seconds:.1f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(int(sys.argv[1]), *sys.argv[2:])

@@ -1,8 +1,14 @@
-"""Figures of benches: percentiles, flat rows and a table."""
+"""Figures of benches: percentiles, CPU time and memory of processes, flat rows and a table."""
 
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
+import psutil
 from rich.table import Table
+
+EVERY_SECONDS = 1.0  # between two samples of the processes
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
@@ -36,3 +42,80 @@ def table(name: str, means: str, figures: Mapping[str, object]) -> Table:
     for row in flat(figures):
         view.add_row(*row)
     return view
+
+
+def tree(root: int) -> list[psutil.Process]:
+    """The process and its descendants; empty when it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(root)
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def pss_mb(process: psutil.Process) -> float:
+    """Memory with each shared page divided among its users, in MB; 0 for a process that has ended.
+
+    Where the system does not count that (macOS): memory that no other process uses.
+    """
+    try:
+        memory = process.memory_full_info()
+    except psutil.Error:
+        return 0.0
+    return float(getattr(memory, "pss", memory.uss) / 1e6)
+
+
+class Usage(threading.Thread):
+    """CPU seconds used since the start of sampling, and the largest memory of all processes at one time.
+
+    What a process uses between its last sample and its end is not seen: a second at most.
+    """
+
+    def __init__(self, root: int, without_root: bool = False) -> None:
+        super().__init__(name="usage", daemon=True)
+        self._root, self._without_root = root, without_root
+        self._stopping = threading.Event()
+        self._used: dict[psutil.Process, float] = {}
+        self.pss_mb_max = 0.0
+        self._sample()
+        self._before = dict(self._used)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of all processes, those that have ended included."""
+        return sum(self._used.values()) - sum(self._before.values())
+
+    def run(self) -> None:
+        """Sample until `stop`."""
+        while not self._stopping.wait(EVERY_SECONDS):
+            self._sample()
+
+    def stop(self) -> None:
+        """Sample once more and end."""
+        self._stopping.set()
+        self.join()
+        self._sample()
+
+    def _sample(self) -> None:
+        processes = tree(self._root)[self._without_root :]
+        for process in processes:
+            with suppress(psutil.Error):
+                self._used[process] = sum(process.cpu_times()[:2])
+        self.pss_mb_max = max(self.pss_mb_max, sum(map(pss_mb, processes)))
+
+
+@contextmanager
+def sampled(root: int, without_root: bool = False) -> Iterator[Usage]:
+    """The usage of a process tree while the block runs; without the root itself if so requested."""
+    usage = Usage(root, without_root)
+    usage.start()
+    try:
+        yield usage
+    finally:
+        usage.stop()
+
+
+def idle_percent(root: int, seconds: float) -> float:
+    """Percent of one core that a process tree uses in the next `seconds`."""
+    with sampled(root) as usage:
+        time.sleep(seconds)
+    return round(usage.cpu_seconds / seconds * 100, 1)

@@ -1,4 +1,4 @@
-"""Seconds of a batch after little history, and after ten times as much."""
+"""Cost of a batch after little history and after ten times as much, and of the index of event ids."""
 
 import json
 import os
@@ -6,13 +6,29 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import psutil
+from rocksdict import IngestExternalFileOptions, Rdict, SstFileWriter
 
 from conf.settings import REPO
 from scripts.bench.place import broker_only, run_module
 from scripts.stack.throwaway import Stack
+from streaming_jobs.batch.event_index import DUPLICATE, EventIds, fingerprints, rocksdb_options
 
-MEANS = "seconds of a batch of 500 events, median of 15, one stream process, after the named number of events"
+MEANS = (
+    "seconds of a batch of 500 events, median of 15, one stream process, after the named number of events; "
+    "index after the named number of ids: bytes on disk an id, CPU microseconds an id (all threads and "
+    "compaction) of 20 batches of 100,000 events, 1 % of which had landed before, and seconds to open"
+)
+BATCHES = 20
+BATCH = 100_000
+REPEATED = BATCH // 100
+IDS_PER_FILE = 1_000_000
 
 
 def send_burst(stack: Stack, count: int, seed: int) -> None:
@@ -33,8 +49,94 @@ def batch_durations(stack: Stack, rounds: int, seed: int) -> list[float]:
     return durations
 
 
-def measure(events: int = 100_000, rounds: int = 15) -> dict[str, object]:
-    """Medians at `events` and at ten times as many, and their ratio."""
+def names(numbers: Iterable[int]) -> list[str]:
+    """Ids as devices send them: 36 characters that differ at the end."""
+    return [f"PASAR-{number % 400:03d}-device-{number:019d}" for number in numbers]
+
+
+def fill(folder: Path, count: int, draw: np.random.Generator) -> int:
+    """Write an index of `count` ids as it is when compacted; returns how many of them are those of `names`.
+
+    The others are random fingerprints, sorted as they are made: that takes a fraction of the time.
+    """
+    real = count // 100
+    numbers = np.arange(real, dtype=">i8")
+    landed = sorted(zip(fingerprints("price", names(range(real))), numbers.tolist(), strict=True))
+    files = []
+    parts = -(-count // IDS_PER_FILE)
+    bounds = [part * 2**64 // parts for part in range(parts + 1)]
+    begin = 0
+    for part in range(parts):
+        end = begin
+        while end < real and int.from_bytes(landed[end][0][:8]) < bounds[part + 1]:
+            end += 1
+        drawn = np.empty(((count - real) // parts, 2), dtype=">u8")
+        heads = draw.integers(bounds[part], bounds[part + 1] - 1, size=len(drawn), dtype=np.uint64)
+        drawn[:, 0] = np.sort(heads)
+        drawn[:, 1] = draw.integers(2**63, size=len(drawn))
+        packed = drawn.tobytes()
+        entries = [
+            (packed[start : start + 16], packed[start + 8 : start + 16])
+            for start in range(0, len(packed), 16)
+        ]
+        entries += [(key, number.to_bytes(8)) for key, number in landed[begin:end]]
+        entries.sort()
+        file = str(folder.parent / f"{part}.sst")
+        table = SstFileWriter(rocksdb_options())
+        table.open(file)
+        for key, value in entries:
+            table[key] = value
+        table.finish()
+        files.append(file)
+        begin = end
+    index = Rdict(str(folder), rocksdb_options())
+    moving = IngestExternalFileOptions()
+    moving.set_move_files(True)
+    index.ingest_external_file(files, moving)
+    index.close()
+    return real
+
+
+def add_batch(ids: EventIds, batch: int, real: int, draw: np.random.Generator) -> float:
+    """CPU seconds of one batch. Raises RuntimeError when a repeated id is not recognised."""
+    begin = real + batch * (BATCH - REPEATED)
+    repeated = draw.integers(real, size=REPEATED).tolist()
+    numbers = [*repeated, *range(begin, begin + BATCH - REPEATED)]
+    arrived = names(numbers)
+    began = time.process_time()
+    verdicts = ids.classify("price", arrived, numbers)
+    ids.commit("bench", batch)
+    seconds = time.process_time() - began
+    if not (verdicts[:REPEATED] == DUPLICATE).all() or (verdicts[REPEATED:] == DUPLICATE).any():
+        raise RuntimeError(f"batch {batch}: verdicts are wrong")
+    return seconds
+
+
+def index_at(count: int) -> dict[str, float]:
+    """Figures of an index of `count` ids; it needs 40 bytes of disk an id, and room for one file more."""
+    draw = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory(prefix="lumbung-bench-") as name:
+        folder = Path(name) / "index"
+        real = fill(folder, count, draw)
+        began = time.monotonic()
+        ids = EventIds(folder)
+        opening = time.monotonic() - began
+        before = psutil.Process().memory_info().rss
+        seconds = sum(add_batch(ids, batch, real, draw) for batch in range(BATCHES))
+        ids.close()
+        on_disk = sum(file.stat().st_blocks * 512 for file in folder.iterdir())
+        return {
+            "bytes_per_id": round(on_disk / (count + BATCHES * (BATCH - REPEATED)), 1),
+            "cpu_microseconds_per_id": round(seconds / BATCHES / BATCH * 1e6, 2),
+            "seconds_to_open": round(opening, 2),
+            "process_memory_mb": round(before / 1e6),
+        }
+
+
+def measure(
+    events: int = 100_000, rounds: int = 15, ids: tuple[int, ...] = (1_000_000, 10_000_000)
+) -> dict[str, object]:
+    """Medians at `events` and at ten times as many, and their ratio; the index at each number of `ids`."""
     with broker_only() as stack:
         run_module(stack, "scripts.bench.events", "1")
         stream = subprocess.Popen(
@@ -57,8 +159,10 @@ def measure(events: int = 100_000, rounds: int = 15) -> dict[str, object]:
         f"batch_seconds_at_{10 * events}": round(median_much, 3),
         "ratio": round(median_much / median_little, 2),
         "batches": [len(little), len(much)],
+        "index": {f"at_{count}": index_at(count) for count in ids},
     }
 
 
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))
+if __name__ == "__main__":  # a number: only the index, at that many ids
+    figures = index_at(int(sys.argv[1])) if len(sys.argv) > 1 else measure()
+    print(json.dumps(figures, indent=2))

@@ -9,13 +9,11 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
-
 from lakehouse.event import lenient_payload
 from lakehouse.reference import commodities
 from producers.simulate.markets import SampleMarkets
 from producers.simulate.simulator import MarketClient
-from scripts.bench.figures import percentiles
+from scripts.bench.figures import percentiles, sampled
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -34,7 +32,6 @@ class Watch:
         self._waiting: dict[str, list[tuple[str, float]]] = {}  # market -> (event time, published at)
         self.durations: list[float] = []
         self.batch_seconds: dict[int, float] = {}
-        self.rss_mb = 0.0
         self.stopping = threading.Event()
 
     def published(self, market_id: str, event_time: str) -> None:
@@ -77,17 +74,6 @@ class Watch:
                     else:
                         still_waiting.append((awaited_time, published_at))
                 self._waiting[market_id] = still_waiting
-
-    def sample_memory(self) -> None:
-        """Sample the memory of every process of the stack until `stopping` is set."""
-        daemon = psutil.Process(self._stack.pid("supervisord"))
-        while not self.stopping.wait(2):
-            rss = [
-                process.memory_info().rss
-                for process in (daemon, *daemon.children(recursive=True))
-                if process.is_running()
-            ]
-            self.rss_mb = max(self.rss_mb, sum(rss) / 1e6)
 
 
 def publish(stack: Stack, watch: Watch | None, per_second: float, seconds: float, run: str) -> int:
@@ -143,18 +129,17 @@ def measure(per_second: float = 200, seconds: float = 120, warm_up_seconds: floa
         with Stack(home / "home", LUMBUNG_MQTT__MESSAGES_PER_SECOND="100") as stack:
             publish(stack, None, per_second, warm_up_seconds, "warm")
             watch = Watch(stack)
-            threads = [
-                threading.Thread(target=target, daemon=True) for target in (watch.run, watch.sample_memory)
-            ]
-            for thread in threads:
-                thread.start()
-            sent = publish(stack, watch, per_second, seconds, "timed")
+            watching = threading.Thread(target=watch.run, daemon=True)
+            watching.start()
+            began = time.monotonic()
+            with sampled(stack.pid("supervisord") or 0) as usage:
+                sent = publish(stack, watch, per_second, seconds, "timed")
+            taken = time.monotonic() - began
             deadline = time.monotonic() + 30
             while watch.waiting and time.monotonic() < deadline:
                 time.sleep(0.1)
             watch.stopping.set()
-            for thread in threads:
-                thread.join(10)
+            watching.join(10)
             return {
                 "events": sent,
                 "events_per_second": per_second,
@@ -162,7 +147,9 @@ def measure(per_second: float = 200, seconds: float = 120, warm_up_seconds: floa
                 "never_seen": watch.waiting,
                 "seconds": percentiles(watch.durations),
                 "batch_seconds": percentiles(list(watch.batch_seconds.values())),
-                "stack_rss_mb_max": round(watch.rss_mb),
+                "stack_pss_mb_max": round(usage.pss_mb_max),
+                "stack_cpu_us_per_event": round(usage.cpu_seconds / sent * 1e6),
+                "stack_cpu_cores": round(usage.cpu_seconds / taken, 2),
             }
     finally:
         shutil.rmtree(home, ignore_errors=True)

@@ -19,7 +19,7 @@ SCHEMA = (
 
 
 def main(target: str) -> None:
-    """Append every price event in Kafka to one Delta table at `target`, then stop."""
+    """Append every event in Kafka to one Delta table at `target`, then stop."""
     spark = (
         SparkSession.builder.appName("naive")
         .master("local[2]")
@@ -38,7 +38,7 @@ def main(target: str) -> None:
     query = (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings().kafka.bootstrap)
-        .option("subscribe", f"{TOPIC_PREFIX}price")
+        .option("subscribePattern", f"{TOPIC_PREFIX}.*")
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", settings().stream.max_events_per_batch)
         .load()

@@ -1,21 +1,42 @@
-"""A million events, 1 % of them invalid, through the stream and the naive script, from the same topic."""
+"""A million events, 1 % of them invalid, through the stream and its peers, all from the same topic."""
 
+import os
 import time
+from dataclasses import dataclass
+from importlib.util import find_spec
 
 from deltalake import DeltaTable
 
 from conf.settings import settings
+from scripts.bench.figures import Usage, sampled
 from scripts.bench.place import broker_only, run_module
 from scripts.stack.throwaway import Stack
 
 MEANS = (
     "events/s from Kafka into validated Delta tables; steady: after a warm-up of as many events, "
-    "cold: including the start of Spark"
+    "cold: including the start of Spark; CPU of all processes, broker and start included; PSS: largest sum"
 )
+# What each does with an event and promises after a crash; all write Delta tables.
+PROMISES = {
+    "lumbung": "rules, statistics, duplicates, bronze + silver + quarantine + gold; exactly once",
+    "naive": "Spark: parse, append; at least once",
+    "delta_rs": "librdkafka + delta-rs: parse, append; exactly once a partition",
+    "bytewax": "bytewax + delta-rs: parse, append; at least once",
+}
+PEERS = {"naive": "naive", "delta_rs": "peer_delta_rs", "bytewax": "peer_bytewax"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run over all events. `rate`: events/s after the warm-up; `seconds`: with the start."""
+
+    rate: float
+    seconds: float
+    usage: Usage
 
 
 def measure(events: int = 1_000_000, warm_up_events: int = 1_000_000) -> dict[str, object]:
-    """Figures of both. `steady`: events after the warm-up. `cold`: all events, with the process start.
+    """Figures of all. `steady`: events after the warm-up. `cold`: all events, with the process start.
 
     Raises RuntimeError when a table lacks rows.
     """
@@ -23,25 +44,48 @@ def measure(events: int = 1_000_000, warm_up_events: int = 1_000_000) -> dict[st
     warm_batches = -(-warm_up_events // settings().stream.max_events_per_batch)
     with broker_only() as stack:
         run_module(stack, "scripts.bench.events", str(total))
-        naive_seconds = run_seconds(stack, "scripts.bench.naive", str(stack.home / "naive"))
-        naive = steady_rate(str(stack.home / "naive"), warm_batches)
-        our_seconds = run_seconds(stack, "streaming_jobs.run", "--once")
-        ours = steady_rate(f"{stack.lake_root}/gold/balance", warm_batches)
+        runs = {
+            name: timed(stack, f"scripts.bench.{module}", target, target, warm_batches)
+            for name, module in installed_peers().items()
+            if (target := str(stack.home / name))
+        }
+        balance = f"{stack.lake_root}/gold/balance"
+        runs["lumbung"] = timed(stack, "streaming_jobs.run", "--once", balance, warm_batches)
         rows = {
             name: count_rows(stack, name) for name in ("bronze/events", "silver/prices", "silver/quarantine")
         }
     if rows["bronze/events"] != total or rows["silver/prices"] + rows["silver/quarantine"] != total:
         raise RuntimeError(f"{total} events were sent, the tables hold {rows}")
+    ours = runs["lumbung"]
     return {
         "events": total,
         "rows": rows,
-        "steady_events_per_second": round(ours),
-        "naive_steady_events_per_second": round(naive),
-        "steady_ratio_to_naive": round(ours / naive, 2),
-        "cold_events_per_second": round(total / our_seconds),
-        "naive_cold_events_per_second": round(total / naive_seconds),
-        "cold_ratio_to_naive": round(naive_seconds / our_seconds, 2),
+        "steady_events_per_second": {name: round(run.rate) for name, run in runs.items()},
+        "steady_ratio_to": {
+            name: round(ours.rate / run.rate, 2) for name, run in runs.items() if run is not ours
+        },
+        "cold_events_per_second": {name: round(total / run.seconds) for name, run in runs.items()},
+        "cold_ratio_to": {
+            name: round(run.seconds / ours.seconds, 2) for name, run in runs.items() if run is not ours
+        },
+        "cpu_us_per_event": {
+            name: round(run.usage.cpu_seconds / total * 1e6, 1) for name, run in runs.items()
+        },
+        "pss_mb_max": {name: round(run.usage.pss_mb_max) for name, run in runs.items()},
+        "promises": {name: PROMISES[name] for name in runs},
     }
+
+
+def timed(stack: Stack, module: str, argument: str, table: str, skip: int) -> Run:
+    """Run the module; its rate is that of the commits of `table`, see `steady_rate`."""
+    with sampled(os.getpid(), without_root=True) as usage:
+        seconds = run_seconds(stack, module, argument)
+    return Run(steady_rate(table, skip), seconds, usage)
+
+
+def installed_peers() -> dict[str, str]:
+    """Peer -> its module in this folder. Bytewax has no package for every version of Python."""
+    return {name: module for name, module in PEERS.items() if name != "bytewax" or find_spec("bytewax")}
 
 
 def run_seconds(stack: Stack, module: str, *arguments: str) -> float:

@@ -1,0 +1,66 @@
+"""A peer: bytewax with a delta-rs sink, one worker. Parses and appends, at least once; no validation."""
+
+import sys
+from datetime import timedelta
+from typing import Any
+
+import bytewax.operators as op
+from bytewax.connectors.kafka import KafkaSource
+from bytewax.dataflow import Dataflow
+from bytewax.outputs import DynamicSink, StatelessSinkPartition
+from bytewax.testing import run_main
+from deltalake import write_deltalake
+
+from conf.settings import settings
+from lakehouse.event import topics
+from lakehouse.io.kafka import partition_bounds
+from scripts.bench.peer_delta_rs import rows
+
+Record = tuple[str, int, int, bytes]  # topic, partition, offset, value
+
+
+class DeltaPartition(StatelessSinkPartition[list[Record]]):
+    """Appends each collected batch in one commit."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+
+    def write_batch(self, items: list[list[Record]]) -> None:
+        for records in items:
+            write_deltalake(self._target, rows(records), mode="append")
+
+
+class DeltaSink(DynamicSink[list[Record]]):
+    """One Delta table at `target`."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> DeltaPartition:
+        return DeltaPartition(self._target)
+
+
+def record_of(message: Any) -> Record:
+    """What a message of bytewax's Kafka source holds."""
+    return message.topic, message.partition, message.offset, message.value
+
+
+def main(target: str) -> None:
+    """Append every record in Kafka to the Delta table at `target`, then stop."""
+    filled = [
+        topic
+        for topic, partitions in partition_bounds(topics()).items()
+        if any(first < last for first, last in partitions.values())
+    ]
+    flow = Dataflow("peer")
+    source = KafkaSource([settings().kafka.bootstrap], filled, tail=False, batch_size=10_000)
+    records = op.map("record", op.input("read", flow, source), record_of)
+    size = settings().stream.max_events_per_batch
+    keyed = op.key_on("key", records, lambda record: "all")
+    batches = op.collect("collect", keyed, timeout=timedelta(seconds=10), max_size=size)
+    op.output("write", op.map("values", batches, lambda batch: batch[1]), DeltaSink(target))
+    run_main(flow)  # type: ignore[no-untyped-call]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

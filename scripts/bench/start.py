@@ -1,0 +1,60 @@
+"""Two starts of the whole stack, on a new home and on one with events; its memory and what it uses idle."""
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from scripts.bench.figures import idle_percent, pss_mb, tree
+from scripts.bench.place import run_module
+from scripts.stack.services import SERVICES
+from scripts.stack.throwaway import Stack
+
+MEANS = (
+    "fresh: up on a new home, again: up after events and down; CPU until ready, of the stack alone; "
+    "PSS in MB, with the trainer idle"
+)
+STALLED_SECONDS = 120.0
+SETTLED_SECONDS = 20.0  # the background jobs take up what the last batch brought
+
+
+def measure(events: int = 150_000, idle_seconds: float = 60) -> dict[str, object]:
+    """Figures of two starts; between them `events` pass through. `first_batch_seconds`: after the second."""
+    home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
+    stack = Stack(home / "home")
+    try:
+        figures: dict[str, object] = {"fresh": timed_start(stack)}
+        run_module(stack, "scripts.bench.events", str(events), "1")
+        stack.wait_drained(STALLED_SECONDS)
+        time.sleep(SETTLED_SECONDS)
+        figures["pss_mb_after_events"] = memory(stack)
+        figures["idle_percent_of_a_core"] = idle_percent(stack.pid("supervisord") or 0, idle_seconds)
+        stack.stop()
+        figures["again"] = timed_start(stack)
+        figures["pss_mb_after_start"] = memory(stack)
+        run_module(stack, "scripts.bench.events", "200", "2")
+        stack.wait_drained(STALLED_SECONDS)
+        progress = stack.progress()
+        figures["first_batch_seconds"] = progress["batch_seconds"] if progress else None
+        return {"events": events, **figures}
+    finally:
+        stack.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def timed_start(stack: Stack) -> dict[str, float]:
+    """Seconds until `up` reports that all is ready, and CPU seconds of the stack's processes until then."""
+    began = time.monotonic()
+    stack.start()
+    seconds = time.monotonic() - began
+    cpu = sum(sum(process.cpu_times()[:2]) for process in tree(stack.pid("supervisord") or 0))
+    return {"seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1)}
+
+
+def memory(stack: Stack) -> dict[str, int]:
+    """Service -> PSS in MB, and their sum; the stream's JVM apart from its Python."""
+    pids = {name: stack.pid(name) for name in ("supervisord", *(service.name for service in SERVICES), "jvm")}
+    used = {name: round(pss_mb(psutil.Process(pid))) for name, pid in pids.items() if pid}
+    return used | {"sum": sum(used.values())}

@@ -1,0 +1,30 @@
+"""What benches state about a process tree: processor time and memory of real processes."""
+
+import os
+import subprocess
+import sys
+
+from scripts.bench.figures import sampled
+
+BUSY = """
+import sys, time
+held = b"x" * 50_000_000
+while time.process_time() < 0.5: pass
+print("done", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_usage_counts_a_child_that_starts_meanwhile():
+    with (
+        sampled(os.getpid(), without_root=True) as usage,
+        subprocess.Popen(
+            [sys.executable, "-c", BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as child,
+    ):
+        assert child.stdout is not None and child.stdout.readline() == b"done\n"
+        usage.stop()
+        with sampled(child.pid) as idle:
+            pass
+    assert usage.cpu_seconds >= 0.4 and usage.pss_mb_max > 50
+    assert idle.cpu_seconds < 0.4 and idle.pss_mb_max > 50
