@@ -16,7 +16,7 @@ import typer
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import secrets, settings
 from lakehouse.arrow import missing_columns
-from lakehouse.contracts.contract import ContractError, contracts
+from lakehouse.contracts.contract import ContractError, check_contracts, contracts
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
 from lakehouse.io.process_status import background_gold_status, stream_failure
@@ -144,6 +144,7 @@ def _secrets() -> Iterator[Finding]:
 
 def _contracts() -> Iterator[Finding]:
     try:
+        check_contracts()
         yield Finding("contracts", True, f"{len(contracts())} tables")
     except ContractError as error:
         yield Finding("contracts", False, str(error), "correct the YAML file named there")

@@ -1,6 +1,7 @@
 """`up`: start the stack."""
 
 from conf.runtime.exit_codes import ExitCode
+from lakehouse.contracts.contract import ContractError, check_contracts
 from lakehouse.reference import check_lists
 from lakehouse.reference_files import ReferenceListError
 from scripts.console import console, fail, new_app
@@ -13,9 +14,10 @@ app = new_app(None)
 def up() -> None:
     """Start everything and wait until it is ready. Services that already run are left alone."""
     try:
-        check_lists()  # a service would end with the same message, but only in its log
+        check_contracts()  # a service would end with the same message, but only in its log
+        check_lists()
         lifecycle.up()
-    except ReferenceListError as error:
+    except (ContractError, ReferenceListError) as error:
         fail(str(error), ExitCode.USAGE)
     except lifecycle.StackError as error:
         fail(str(error), error.code)

@@ -82,9 +82,7 @@ def up() -> None:
     with _holding("up", _end_for_down), Steps() as steps:
         is_new = _start_daemon()
         try:
-            _start(["broker"] if settings().kafka.embedded else [], steps)
-            _create_topics(steps)
-            _start([name for name in service_names() if name != "broker"], steps)
+            _start_all(steps)
         except PortHeld:
             if is_new:
                 _stop_everything()
@@ -114,13 +112,34 @@ def _start_daemon() -> bool:
     return True
 
 
+def _start_all(steps: Steps) -> None:
+    """Start every service at once: most of a start is loading, and what needs Kafka waits for it."""
+    names = list(service_names())
+    if not settings().kafka.embedded:
+        _create_topics(steps)
+    _begin(names, steps)
+    if settings().kafka.embedded:
+        _wait(["broker"], steps)
+        _create_topics(steps)
+    _wait([name for name in names if name != "broker"], steps)
+
+
 def _start(names: list[str], steps: Steps) -> None:
-    """Start the services in parallel and wait until all are ready, as long as one of them makes progress."""
+    """Start the services in parallel and wait until all are ready."""
+    _begin(names, steps)
+    _wait(names, steps)
+
+
+def _begin(names: list[str], steps: Steps) -> None:
     for name in names:
         if supervision.processes()[name]["statename"] in ENDED:
             supervision.stop((name,), 1)
         supervision.start(name)
         steps.update(name, BY_NAME[name].starting)
+
+
+def _wait(names: list[str], steps: Steps) -> None:
+    """Return when all are ready; wait as long as one of them makes progress."""
     waiting = list(names)
     stalled_seconds = max((BY_NAME[name].stalled_seconds for name in names), default=0.0)
     patience = Patience(stalled_seconds)

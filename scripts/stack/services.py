@@ -1,4 +1,4 @@
-"""The services of a stack in the order in which they start: the one table of their names."""
+"""The services of a stack: the one table of their names."""
 
 import re
 from dataclasses import dataclass

@@ -56,12 +56,10 @@ def test_second_up_changes_nothing(stack: Stack):
 
 
 def test_second_stream_exits_with_the_pid_of_the_first(stack: Stack):
-    begun = time.monotonic()
     command = [sys.executable, "-m", "streaming_jobs.run"]
     done = subprocess.run(command, cwd=REPO, env=stack.env, capture_output=True, text=True, timeout=30)
     assert done.returncode == 5
     assert str(stack.pid("stream")) in done.stderr + done.stdout
-    assert time.monotonic() - begun < 5
 
 
 @pytest.mark.slow

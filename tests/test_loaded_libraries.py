@@ -1,0 +1,35 @@
+"""Each process of the stack loads only the libraries that it uses: they cost its start and its memory."""
+
+import subprocess
+import sys
+
+import pytest
+
+from conf.settings import REPO
+
+CONTRACTS = "from lakehouse.contracts.contract import kinds; kinds()"
+SCORED = "from lakehouse.validation.prices.isolation_forest import *; score(reference_sample()[:3])"
+
+
+def loaded_after(code: str) -> set[str]:
+    """Top-level modules in memory after the code has run in a process of its own."""
+    script = f"{code}\nimport sys\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPO, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("code", "unused"),
+    [
+        (f"import serving_api.app; {SCORED}", {"sklearn", "pyspark", "sqlglot"}),
+        ("import streaming_jobs.gold.runner", {"sklearn", "pyspark", "sqlglot", "confluent_kafka"}),
+        ("import ml.trainer", {"sklearn", "pyspark", "sqlglot"}),
+        (f"import producers.mqtt.gateway; {CONTRACTS}", {"pandas", "pyarrow", "deltalake", "sqlglot"}),
+        (f"import producers.csv.folder_watch; {CONTRACTS}", {"pandas", "pyarrow", "deltalake", "sqlglot"}),
+    ],
+)
+def test_a_process_loads_no_library_that_it_does_not_use(code: str, unused: set[str]) -> None:
+    assert not loaded_after(code) & unused
