@@ -114,6 +114,13 @@ class Settings(BaseSettings):
         validation_alias="MLFLOW_TRACKING_URI",
         description="MLflow server of runs and models instead of a SQLite file below LUMBUNG_HOME",
     )
+    database_url: str | None = Field(
+        default=None,
+        validation_alias="DATABASE_URL",
+        repr=False,
+        description="accounts and devices in PostgreSQL, postgresql+asyncpg://…, instead of a SQLite file "
+        "below LUMBUNG_HOME",
+    )
     failpoint: str | None = Field(
         default=None, description="tests only: name[:n] of a point at which the process kills itself"
     )
@@ -186,6 +193,11 @@ class Settings(BaseSettings):
     def mlflow_uri(self) -> str:
         """URI of MLflow's runs and registry: MLFLOW_TRACKING_URI, else a SQLite file of this home."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.mlflow_dir / 'mlflow.db'}"
+
+    @property
+    def identity_url(self) -> str:
+        """URL of the database of accounts and devices: DATABASE_URL, else a SQLite file of this home."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.state_dir / 'identity.sqlite'}"
 
     @property
     def mlflow_dir(self) -> Path:
