@@ -5,6 +5,7 @@ Length instead of composition rules, and a blocklist whose reason is given: NIST
 
 import re
 import unicodedata
+from itertools import pairwise
 
 LEAST_LENGTH = 15
 MOST_LENGTH = 1024
@@ -49,8 +50,7 @@ def password_fault(password: str, email: str = "") -> str | None:
 
 def _is_sequence(text: str) -> bool:
     """Whether most of it goes through the alphabet, the digits or the keyboard, forwards or backwards."""
-    pairs = {
-        pair for row in SEQUENCES for line in (row, row[::-1]) for pair in zip(line, line[1:], strict=False)
-    }
-    steps = list(zip(text, text[1:], strict=False))
+    lines = [line for row in SEQUENCES for line in (row, row[::-1])]
+    pairs = {pair for line in lines for pair in pairwise(line)}
+    steps = list(pairwise(text))
     return sum(step in pairs for step in steps) > 0.7 * len(steps)

@@ -17,6 +17,7 @@ from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.tables import ApiKey, AuditEntry, OneTimeLink, SignIn, User
 from lakehouse.times import rfc3339
 
+PROFILE = ("user_id", "email", "full_name", "locale", "role", "regions", "created_at", "last_seen")
 ADMIN_LOCK = 7_316_054  # of PostgreSQL's advisory locks: administrators are counted by one writer at a time
 
 
@@ -157,9 +158,7 @@ async def export_account(database: Database, user_id: str) -> dict[str, Any]:
             .order_by(AuditEntry.index)
         )
         return {
-            "account": plain(
-                user, "user_id", "email", "full_name", "locale", "role", "regions", "created_at"
-            ),
+            "account": plain(user, *PROFILE),
             "sign_ins": [plain(row, "created_at", "expires_at", "ended_at") for row in sign_ins],
             "api_keys": [plain(row, "name", "prefix", "scopes", "created_at", "revoked_at") for row in keys],
             "audit": [plain(row, "at", "action", "object", "outcome") for row in entries],

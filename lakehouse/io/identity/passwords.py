@@ -25,11 +25,10 @@ class Passwords:
             return await asyncio.to_thread(self._hasher.hash, normal_password(password))
 
     async def verify(self, password: str, stored: str | None) -> bool:
-        """Whether the password belongs to the hash. Without one, the same work is done and the answer is no."""
+        """Whether the password belongs to the hash; without a hash no, after the same work."""
+        text = normal_password(password)
         async with self._free:
-            matches = await asyncio.to_thread(
-                self._verify, normal_password(password), stored or self._unknown
-            )
+            matches = await asyncio.to_thread(self._verify, text, stored or self._unknown)
         return matches and stored is not None
 
     def _verify(self, password: str, stored: str) -> bool:

@@ -65,8 +65,11 @@ class SignIns:
             await self._count_failure(account)
             raise BadCredentials
         async with self._database.writing() as session:
+            current = await session.get(User, user.user_id)
+            if current is None or current.disabled or current.password_hash != user.password_hash:
+                raise BadCredentials
             await session.execute(delete(LoginFailure).where(LoginFailure.account_digest == account))
-            return await self._begin(session, user)
+            return await self._begin(session, current)
 
     async def follow_link(self, secret: str, password: str) -> TokenPair:
         """Tokens of a new sign-in by a one-time link, which sets the password and ends earlier sign-ins.
@@ -135,7 +138,7 @@ class SignIns:
         )
         session.add(sign_in)
         await session.flush()
-        return await self._continue(session, await session.merge(user), sign_in)
+        return await self._continue(session, user, sign_in)
 
     async def _continue(self, session: AsyncSession, user: User, sign_in: SignIn) -> TokenPair:
         """The next pair of tokens. The refresh token ends with the sign-in."""
