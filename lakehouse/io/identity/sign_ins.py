@@ -1,6 +1,7 @@
 """Sign in, refresh and sign out: access tokens of minutes, refresh tokens that are spent once."""
 
 import secrets as random
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +15,7 @@ from lakehouse.io.identity.audit import record
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.passwords import Passwords
 from lakehouse.io.identity.tables import LoginFailure, OneTimeLink, RefreshToken, SignIn, User
-from lakehouse.io.identity.tokens import TokenFault, TokenSigner
+from lakehouse.io.identity.tokens import Claims, TokenFault, TokenSigner
 
 FORGOTTEN_AFTER = timedelta(days=1)
 MOST_DOUBLINGS = 30
@@ -53,6 +54,7 @@ class SignIns:
         self._database = database
         self._signer = signer
         self._passwords = passwords
+        self._under_way: Counter[str] = Counter()  # refresh tokens of requests in progress
 
     async def login(self, email: str, password: str) -> TokenPair:
         """Tokens of a new sign-in. Raises Blocked, or BadCredentials after equal work for any address."""
@@ -93,21 +95,45 @@ class SignIns:
     async def refresh(self, token: str) -> TokenPair:
         """The next tokens of a sign-in. A token that was spent before ends it: somebody has a copy.
 
-        Of two requests that are under way at once, one gets tokens; the other one ends nothing. Raises
+        Of requests with one token that are under way at once, one gets tokens; the others end nothing. Raises
         RefreshRefused.
         """
-        arrived = datetime.now(UTC)
         try:
             claims = self._signer.verify(token, "refresh")
         except TokenFault:
             raise RefreshRefused from None
+        at_once = self._under_way[claims.jti] > 0
+        self._under_way[claims.jti] += 1
+        try:
+            return await self._refresh(claims, at_once)
+        finally:
+            self._under_way[claims.jti] -= 1
+            self._under_way += Counter()  # drops what is zero
+
+    async def _refresh(self, claims: Claims, at_once: bool) -> TokenPair:
+        now = datetime.now(UTC)
         async with self._database.writing() as session:
-            spent = await self._spend(session, claims.jti, arrived)
+            spent = await self._spend(session, claims.jti)
             sign_in = await session.get(SignIn, claims.sid) if spent else None
             user = await session.get(User, sign_in.user_id) if sign_in else None
-            if sign_in is not None and user is not None and is_valid(sign_in, user, arrived):
+            if sign_in is not None and user is not None and is_valid(sign_in, user, now):
                 return await self._continue(session, user, sign_in)
+            if not spent and not at_once:
+                await _end(session, claims.sid)
         raise RefreshRefused
+
+    async def change_password(self, user: User, current: str, new: str) -> None:
+        """Set another password and end all sign-ins. Raises BadCredentials for a wrong current one."""
+        if not await self._passwords.verify(current, user.password_hash):
+            raise BadCredentials
+        hashed = await self._passwords.hash(new)
+        async with self._database.writing() as session:
+            unchanged = (User.user_id == user.user_id) & (User.password_hash == user.password_hash)
+            change = update(User).where(unchanged).values(password_hash=hashed)
+            if await session.scalar(change.returning(User.user_id)) is None:
+                raise BadCredentials
+            await end_sign_ins(session, user.user_id)
+            await record(session, user.user_id, "user.password", user.user_id)
 
     async def sign_out(self, user_id: str, sign_in_id: str | None) -> None:
         """End one sign-in, or all of the person."""
@@ -118,16 +144,11 @@ class SignIns:
             else:
                 await _end(session, sign_in_id)
 
-    async def _spend(self, session: AsyncSession, jti: str, arrived: datetime) -> bool:
+    async def _spend(self, session: AsyncSession, jti: str) -> bool:
         """Whether this request is the first one that spends the token."""
         fresh = (RefreshToken.jti == jti) & RefreshToken.spent_at.is_(None)
         spend = update(RefreshToken).where(fresh).values(spent_at=datetime.now(UTC))
-        if await session.scalar(spend.returning(RefreshToken.jti)) is not None:
-            return True
-        known = await session.get(RefreshToken, jti)
-        if known is not None and known.spent_at is not None and known.spent_at < arrived:
-            await _end(session, known.sign_in_id)
-        return False
+        return await session.scalar(spend.returning(RefreshToken.jti)) is not None
 
     async def _begin(self, session: AsyncSession, user: User) -> TokenPair:
         now = datetime.now(UTC)
