@@ -18,6 +18,7 @@ from serving_api.http.rate_limits import (
     limits_of,
 )
 
+REQUIREMENTS: dict[Callable[..., object], str] = {}  # dependency -> name of the check that it makes
 CALLER = "caller"  # in scope["state"]: the Principal, the Problem of its token, or None
 USAGES = "rate_limits"
 

@@ -37,7 +37,7 @@ from serving_api.schemas.accounts import (
 from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/v1/users", tags=["accounts"])
-OWN = [ACCEPTS_JSON, NO_QUERY_PARAMETERS]
+OWN = [ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS]  # 401 and 403 come first
 
 
 @router.post(

@@ -33,7 +33,7 @@ def key_item(key: ApiKey) -> dict[str, Any]:
     response_model=ApiKeyList,
     responses=problems(401, 403, 422),
     summary="API keys of the caller",
-    dependencies=[ACCEPTS_JSON, NO_QUERY_PARAMETERS],
+    dependencies=[ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS],
 )
 async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase) -> Response:
     """Keys that are not revoked, newest first, without their secrets."""
@@ -73,7 +73,7 @@ async def create_api_key(
     response_class=Response,
     responses=problems(401, 403, 404, 422),
     summary="Revoke an API key",
-    dependencies=[NO_QUERY_PARAMETERS],
+    dependencies=[ACCOUNT_HOLDER, NO_QUERY_PARAMETERS],
 )
 async def revoke_api_key(
     key_id: KeyIdInPath, caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase

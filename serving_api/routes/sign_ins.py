@@ -124,7 +124,7 @@ async def logout(
     response_model=SocketTicket,
     responses=problems(401, 403, 422),
     summary="A ticket for the private channels of a WebSocket",
-    dependencies=[NO_QUERY_PARAMETERS],
+    dependencies=[USER, NO_QUERY_PARAMETERS],
 )
 async def issue_ticket(caller: Annotated[Principal, USER], tickets: CurrentTickets) -> Response:
     """It is valid for 30 s and used once: a WebSocket sends no headers, and addresses end up in logs."""
