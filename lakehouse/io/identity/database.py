@@ -78,7 +78,7 @@ class Database:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        """A session that is committed at the end, and rolled back on an exception. Raises StoreUnavailable."""
+        """A session that is committed, or rolled back on an exception. Raises StoreUnavailable."""
         with _connected():
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
