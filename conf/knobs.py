@@ -54,6 +54,9 @@ class ApiKnobs(BaseModel):
 class MqttKnobs(BaseModel):
     host: str
     port: PortNumber
+    public_host: str
+    anonymous: bool
+    broker_url: str
     max_connections: int = Field(ge=1)
     idle_seconds: float = Field(gt=0)
     unacknowledged_bytes: int = Field(ge=131072)
