@@ -75,7 +75,7 @@ set_up() {
         (cd "$here" && "$venv/bin/python" -m scripts.stack.jars)
         printf '%s\n' "$want" >"$venv/.lumbung-setup"
     fi
-    grep -qs '^LUMBUNG_DECISION_KEYS=' "$home/secrets.env" || (cd "$here" && "$venv/bin/python" -m scripts.stack.secrets_file)
+    grep -qs '^JWT_SECRET=' "$home/secrets.env" || (cd "$here" && "$venv/bin/python" -m scripts.stack.secrets_file)
 }
 
 case "${LUMBUNG_HOME:-/}" in /*) ;; *) export LUMBUNG_HOME="$PWD/$LUMBUNG_HOME" ;; esac

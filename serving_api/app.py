@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse
 
 from conf.settings import settings
 from serving_api import routes
+from serving_api.http.callers import Callers
 from serving_api.http.idempotency import Idempotency
 from serving_api.http.openapi import describe
 from serving_api.http.problems import Problem, from_http_exception, from_query_errors, problem_response
@@ -22,13 +23,21 @@ from serving_api.http.request_envelope import RequestEnvelope
 from serving_api.reads.health import product_version
 from serving_api.services import open_services
 
-EXPOSED_HEADERS = ["ETag", "Idempotency-Replayed", "Link", "Retry-After", "X-Request-Id"]
+EXPOSED_HEADERS = [
+    "ETag",
+    "Idempotency-Replayed",
+    "Link",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-Id",
+]
 
 
 @asynccontextmanager
 async def lifespan(application: FastAPI) -> AsyncIterator[None]:
     """Open what requests share, and close it at the end."""
-    application.state.services = open_services()
+    application.state.services = await open_services()
     yield
     await application.state.services.close()
 
@@ -77,13 +86,17 @@ def create() -> FastAPI:
     application.add_middleware(
         Idempotency,
         store=lambda: application.state.services.kept_responses,
-        role_of=lambda request: application.state.services.bearers.role_of(request),
+    )
+    application.add_middleware(
+        Callers,
+        authenticator=lambda: application.state.services.authenticator,
+        limits=lambda: application.state.services.limits,
     )
     if origins := settings().api.cors_origins:
         application.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=EXPOSED_HEADERS,
         )

@@ -1,10 +1,12 @@
 """Roles, scopes of API keys, and the caller that a token or key stands for."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, get_args
 
 Scope = Literal["read", "ingest"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 DeviceRole = Literal["operator", "central", "admin"]
 
 
@@ -24,6 +26,11 @@ class Role(IntEnum):
 
 
 PEOPLE = tuple(role.label for role in Role if role is not Role.DEVICE)
+
+
+def scopes_of(names: Iterable[str]) -> frozenset[Scope]:
+    """The scopes among the names."""
+    return frozenset(scope for scope in SCOPES if scope in names)
 
 
 def role_named(label: str) -> Role:
@@ -54,6 +61,12 @@ class Principal:
     def covers(self, region: str | None) -> bool:
         """Whether objects of this province are the caller's own: operators may be limited to regions."""
         return self.role > Role.OPERATOR or not self.regions or region in self.regions
+
+    def sent(self, source: str) -> bool:
+        """Whether an event from this source is the device's own; a local token stands for all devices."""
+        if self.device_id is None:
+            return source.startswith(("mqtt:", "api:device"))
+        return source in (f"mqtt:{self.device_id}", f"api:{self.device_id}")
 
     def may(self, scope: Scope) -> bool:
         """Whether the caller is no API key, or one with the scope."""

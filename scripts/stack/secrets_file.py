@@ -1,5 +1,6 @@
-"""Create the folders of LUMBUNG_HOME and the secrets file: one random bearer per role, and two keys."""
+"""Create the folders of LUMBUNG_HOME, the secrets file and the tables of accounts."""
 
+import asyncio
 import fcntl
 import os
 import secrets as random
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
+from lakehouse.io.identity.database import Database
 
 ROLES = ("DEVICE", "OPERATOR", "CENTRAL", "ADMIN", "USER")
 HOME_REMEDY = "choose another folder for LUMBUNG_HOME"
@@ -27,11 +29,13 @@ def home_fault() -> str | None:
 
 
 def random_secrets() -> dict[str, str]:
-    """A random value for every variable of the file."""
+    """A random value for every variable of the file; lasting bearers only where the knob accepts them."""
+    roles = ROLES if settings().identity.static_tokens else ()
     return {
-        **{f"LUMBUNG_TOKEN_{role}": random.token_urlsafe(32) for role in ROLES},
+        "JWT_SECRET": random.token_hex(32),
         "LUMBUNG_CURSOR_KEY": random.token_hex(32),
         "LUMBUNG_DECISION_KEYS": random.token_hex(32),
+        **{f"LUMBUNG_TOKEN_{role}": random.token_urlsafe(32) for role in roles},
     }
 
 
@@ -80,6 +84,16 @@ def main() -> None:
         print(f"secrets written to {here.secrets_file} (mode 0600)", file=sys.stderr)
     elif added := complete(here.secrets_file):
         print(f"added to {here.secrets_file}: {', '.join(added)}", file=sys.stderr)
+    asyncio.run(create_tables())
+
+
+async def create_tables() -> None:
+    """Bring the tables of accounts and devices to the current version."""
+    database = Database()
+    try:
+        await database.migrate()
+    finally:
+        await database.close()
 
 
 if __name__ == "__main__":

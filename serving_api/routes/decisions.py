@@ -7,8 +7,8 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
 from lakehouse.contracts.contract import kinds
+from lakehouse.identity.roles import Principal
 from lakehouse.times import utc_text
-from serving_api.http.auth import Role
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import (
     OPERATOR,
@@ -49,7 +49,7 @@ router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
     summary="Decide many events",
 )
 async def decide_events(
-    body: Annotated[JsonBody[Role, BulkDecisionBody], json_body(BulkDecisionBody, operator, large=True)],
+    body: Annotated[JsonBody[Principal, BulkDecisionBody], json_body(BulkDecisionBody, operator, large=True)],
     decisions: CurrentDecisions,
 ) -> Response:
     """The same decision on many events.
@@ -59,7 +59,7 @@ async def decide_events(
     one of them: send the request again, accepted ones are then `already-decided`.
     """
     event_ids = body.value.event_ids
-    request = DecisionRequest(body.value.decision, body.value.reason, body.role.name.lower())
+    request = DecisionRequest(body.value.decision, body.value.reason, body.caller.subject)
     rows = await decisions.targets(set(event_ids))
     results = await asyncio.gather(
         *(decide_one(decisions, event_id, rows.get(event_id), request) for event_id in event_ids),
@@ -96,7 +96,7 @@ async def decide_one(
 )
 async def decide_event(
     event_id: EventIdInPath,
-    body: Annotated[JsonBody[Role, DecisionBody], json_body(DecisionBody, operator)],
+    body: Annotated[JsonBody[Principal, DecisionBody], json_body(DecisionBody, operator)],
     decisions: CurrentDecisions,
 ) -> Response:
     """202 once Kafka has stored the decision.
@@ -116,7 +116,7 @@ async def decide_event(
             raise invalid_fields(faults, listed=None)
     sent = await decisions.decide(
         row,
-        DecisionRequest(decision.decision, decision.reason, body.role.name.lower(), decision.correction),
+        DecisionRequest(decision.decision, decision.reason, body.caller.subject, decision.correction),
     )
     receipt = {
         "event_id": sent.decision_id,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import postgres
+from tests.support.identity import postgres
 
 
 @pytest.fixture(scope="session")
