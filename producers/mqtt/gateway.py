@@ -27,7 +27,7 @@ from producers.mqtt.events import Published, event_of, record_of
 from producers.mqtt.limits import ByteBudget, ListedRefusals, TokenBucket
 from producers.mqtt.provisioning import ClaimDesk
 from producers.mqtt.rights import TOPIC, Client
-from producers.mqtt.session import ConnectionEnded, MqttSession
+from producers.mqtt.session import ConnectionEnded, Credentials, MqttSession, NotAdmitted
 
 log = logging.getLogger("lumbung.gateway")
 STOP_SECONDS = 4.0
@@ -111,7 +111,7 @@ class Gateway:
         session = MqttSession(
             reader,
             writer,
-            self._admission.admit,
+            self._admit,
             self.accept,
             self._rate_of,
             self._memory,
@@ -123,8 +123,6 @@ class Gateway:
             async with asyncio.timeout(None) as life:
                 await self._serve(session, life)
         except ConnectionEnded as reason:
-            if session.client is None:
-                self.connects["refused"] += 1
             log.info("client %s disconnected: %s", session.name, reason)
         except TimeoutError:
             log.info("client %s disconnected: no device claimed in time", session.name)
@@ -136,10 +134,19 @@ class Gateway:
                 del self._sessions[key_of(session.client)]
             await session.close()
 
+    async def _admit(self, given: Credentials) -> Client:
+        """The client with these credentials. Raises NotAdmitted."""
+        try:
+            client = await self._admission.admit(given)
+        except NotAdmitted:
+            self.connects["refused"] += 1
+            raise
+        self.connects["unclaimed" if client.is_unclaimed else "admitted"] += 1
+        return client
+
     async def _serve(self, session: MqttSession, life: asyncio.Timeout) -> None:
         """Admit the client and handle its packets. Raises ConnectionEnded."""
         client = await session.connect()
-        self.connects["unclaimed" if client.is_unclaimed else "admitted"] += 1
         if client.is_unclaimed:
             life.reschedule(asyncio.get_running_loop().time() + UNCLAIMED_SECONDS)
         if older := self._sessions.get(key_of(client)):  # MQTT-3.1.4-2: the older connection of a client ends
@@ -204,17 +211,21 @@ def tls() -> ssl.SSLContext | None:
     return context
 
 
-async def report(gateway: Gateway) -> None:
+def report(gateway: Gateway) -> None:
+    """Write the status file."""
+    status = {
+        "pid": os.getpid(),
+        "connections": gateway.connections,
+        "messages": dict(gateway.outcomes),
+        "connects": dict(gateway.connects),
+    }
+    write_status(status_file(GATEWAY), status)
+
+
+async def report_always(gateway: Gateway) -> None:
     """Write the status file again and again, for ever."""
-    file = status_file(GATEWAY)
     while True:
-        status = {
-            "pid": os.getpid(),
-            "connections": gateway.connections,
-            "messages": dict(gateway.outcomes),
-            "connects": dict(gateway.connects),
-        }
-        write_status(file, status)
+        report(gateway)
         await asyncio.sleep(REPORT_SECONDS)
 
 
@@ -258,12 +269,13 @@ async def run(context: ssl.SSLContext | None, signer: TokenSigner) -> ExitCode:
         broker = settings().kafka.bootstrap
         log.warning("no broker at %s yet: devices get no acknowledgement until there is one", broker)
     gateway = Gateway(producer, Admission(database), ClaimDesk(database, signer))
-    background = [loop.create_task(gateway.watch()), loop.create_task(report(gateway))]
+    background = [loop.create_task(gateway.watch()), loop.create_task(report_always(gateway))]
     try:
         return await listen(gateway, context, stopping)
     finally:
         for task in background:
             task.cancel()
+        report(gateway)
         await producer.close()
         await database.close()
 

@@ -40,7 +40,8 @@ def certs(
         list[str] | None, typer.Option(help="further name or address of this machine; can be repeated")
     ] = None,
     device: Annotated[
-        list[str] | None, typer.Option(help="id of a device that connects with a certificate; can be repeated")
+        list[str] | None,
+        typer.Option(help="id of a device that connects with a certificate; can be repeated"),
     ] = None,
 ) -> None:
     """Make TLS certificates for a laboratory: an authority once, a new pair for MQTT, and for each device."""

@@ -109,7 +109,9 @@ class TokenSigner:
             raise TokenFault("expired") from None
         except (jwt.InvalidTokenError, ValueError, RecursionError):
             raise TokenFault("invalid") from None
-        if claims["token_use"] not in uses or not all(isinstance(claims[name], str) for name in TEXTS.values()):
+        if claims["token_use"] not in uses or not all(
+            isinstance(claims[name], str) for name in TEXTS.values()
+        ):
             raise TokenFault("invalid")
         return Claims(**{field: claims[name] for field, name in TEXTS.items()})
 
