@@ -8,12 +8,15 @@ from conf.runtime.process import Refused
 from conf.settings import secrets
 from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.passwords import Passwords
+from lakehouse.io.identity.sign_ins import SignIns
 from lakehouse.io.identity.tokens import TokenSigner
 from lakehouse.signatures import DecisionKeys
 from serving_api.http.auth import Authenticator, static_principals
 from serving_api.http.cursors import Cursors
 from serving_api.http.idempotency_store import KeptResponses
 from serving_api.http.rate_limits import RateLimits
+from serving_api.http.tickets import Tickets
 from serving_api.reads.balance import BalanceReader
 from serving_api.reads.forecasts import served_forecasts
 from serving_api.reads.health import KafkaProbe
@@ -37,6 +40,9 @@ class Services:
     signer: TokenSigner
     authenticator: Authenticator
     limits: RateLimits
+    passwords: Passwords
+    sign_ins: SignIns
+    tickets: Tickets
     cursors: Cursors
     snapshots: Snapshots
     integrity: IntegrityChecker
@@ -87,6 +93,7 @@ async def open_services() -> Services:
     keys = open_keys()
     database = Database()
     await database.migrate()
+    passwords = Passwords()
     snapshots = Snapshots({"gold.forecasts": served_forecasts})
     snapshots.start()
     lag = KafkaLag()
@@ -98,6 +105,9 @@ async def open_services() -> Services:
         signer=keys.signer,
         authenticator=Authenticator(database, keys.signer),
         limits=RateLimits(),
+        passwords=passwords,
+        sign_ins=SignIns(database, keys.signer, passwords),
+        tickets=Tickets(),
         cursors=Cursors(keys.cursors),
         snapshots=snapshots,
         integrity=IntegrityChecker(),

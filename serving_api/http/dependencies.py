@@ -10,9 +10,15 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from lakehouse.identity.roles import Principal, Role
+from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.passwords import Passwords
+from lakehouse.io.identity.sign_ins import SignIns
+from lakehouse.io.identity.tokens import TokenSigner
 from serving_api.http.callers import principal_of
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
+from serving_api.http.rate_limits import RateLimits
+from serving_api.http.tickets import Tickets
 from serving_api.reads.balance import BalanceReader
 from serving_api.reads.health import KafkaProbe
 from serving_api.reads.integrity_checks import IntegrityChecker
@@ -57,6 +63,12 @@ CurrentIntegrityChecker = Annotated[IntegrityChecker, _service("integrity")]
 CurrentProducer = Annotated[RememberingProducer, _service("producer")]
 CurrentDecisions = Annotated[Decisions, _service("decisions")]
 CurrentKafkaLag = Annotated[KafkaLag, _service("lag")]
+CurrentDatabase = Annotated[Database, _service("database")]
+CurrentSigner = Annotated[TokenSigner, _service("signer")]
+CurrentSignIns = Annotated[SignIns, _service("sign_ins")]
+CurrentPasswords = Annotated[Passwords, _service("passwords")]
+CurrentTickets = Annotated[Tickets, _service("tickets")]
+CurrentLimits = Annotated[RateLimits, _service("limits")]
 CurrentKafkaProbe = Annotated[KafkaProbe, _service("kafka")]
 
 
@@ -73,6 +85,10 @@ def at_least(request: Request, required: Role) -> Principal:
     if principal.scopes is not None and (request.method != "GET" or not principal.may("read")):
         raise Problem("forbidden", reason=message("key_may_not"))
     return principal
+
+
+def anybody(request: Request) -> None:
+    """No caller: for signing in, where a token that has expired may still be sent."""
 
 
 def user(request: Request) -> Principal:

@@ -109,11 +109,10 @@ class TokenSigner:
             raise TokenFault("expired") from None
         except (jwt.InvalidTokenError, ValueError, RecursionError):
             raise TokenFault("invalid") from None
-        if claims["token_use"] not in uses or not all(
-            isinstance(claims[name], str) for name in TEXTS.values()
-        ):
+        texts = {field: claims[name] for field, name in TEXTS.items()}
+        if claims["token_use"] not in uses or not all(isinstance(text, str) for text in texts.values()):
             raise TokenFault("invalid")
-        return Claims(**{field: claims[name] for field, name in TEXTS.items()})
+        return Claims(**texts)
 
 
 def _ed25519_key(secret: str) -> Ed25519PrivateKey:
