@@ -39,7 +39,9 @@ def device_health(
     now = now or datetime.now(UTC)
     hours = _hours(tables[0], markets_of.keys(), now)
     silent = _silent(tables[1], markets_of)
-    return {device_id: _figures(hours.get(device_id, []), silent.get(device_id), now) for device_id in markets_of}
+    return {
+        device_id: _figures(hours.get(device_id, []), silent.get(device_id), now) for device_id in markets_of
+    }
 
 
 def _hours(table: Snapshot, device_ids: Collection[str], now: datetime) -> dict[str, list[dict[str, Any]]]:

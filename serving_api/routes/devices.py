@@ -1,24 +1,20 @@
 """Devices: register, claim, and what people do with them afterwards."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
-import segno
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from lakehouse.identity.roles import Principal, Role, role_named
+from lakehouse.identity.roles import Principal, Role
 from lakehouse.io.identity.device_access import TOKEN_SECONDS, claim_answer, device_token
 from lakehouse.io.identity.devices import (
     ClaimInvalid,
     DeviceExists,
     Devices,
     IssuedClaim,
-    UnknownDevice,
-    WrongState,
 )
 from lakehouse.io.identity.tables import Device
 from lakehouse.reference import markets
@@ -64,6 +60,14 @@ from serving_api.schemas.devices import (
 )
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
+from serving_api.writes.devices import (
+    claim_fields,
+    known_device,
+    markets_to_list,
+    require_changeable,
+    require_rank,
+    steps,
+)
 
 router = APIRouter(tags=["devices"])
 FIELDS = ("device_id", "market_id", "role", "status")
@@ -86,18 +90,6 @@ def registrar(request: Request) -> Principal | None:
     """
     principal = principal_of(request)
     return None if principal is None or principal.role is Role.USER else operator(request)
-
-
-def require_rank(role: str, principal: Principal | None) -> None:
-    """Raises Problem 403 when a device's role is above that of who registers it or changes it."""
-    if role_named(role) > (principal.role if principal else Role.OPERATOR):
-        raise Problem("role-too-high", name=role)
-
-
-def covers(principal: Principal, market_id: str) -> bool:
-    """Whether the market lies in a region of the caller."""
-    market = markets().get(market_id)
-    return principal.covers(market.region_code if market else None)
 
 
 REGISTER: dict[str, Any] = {
@@ -151,15 +143,6 @@ async def register_device_public(
 ) -> Response:
     """The same as /api/auth/device/register."""
     return await register_device(body, devices, signer)
-
-
-def claim_fields(claim: IssuedClaim) -> dict[str, Any]:
-    """The claim as text and as a QR code, a PNG in a data URL."""
-    return {
-        "qr_data_url": segno.make(claim.code, error="m").png_data_uri(scale=6),
-        "claim_code": claim.code,
-        "claim_expires_at": to_json_value(claim.expires_at),
-    }
 
 
 @router.post(
@@ -244,17 +227,6 @@ async def list_devices(
     return await responses.stored(query, read, tables)
 
 
-def markets_to_list(principal: Principal, market_id: str | None) -> list[str] | None:
-    """Markets whose devices the caller may see; None: all. Raises Problem 404 for another one."""
-    if market_id is not None:
-        if market_id not in markets() or not covers(principal, market_id):
-            raise Problem("unknown-market", name=market_id)
-        return [market_id]
-    if principal.covers(None):
-        return None
-    return [known for known in markets() if covers(principal, known)]
-
-
 def key_of(key: Key) -> tuple[datetime, str]:
     """Creation time and id in a cursor."""
     created_at, device_id = key
@@ -300,15 +272,6 @@ async def get_device(
     return await device_response(device, snapshots, responses)
 
 
-async def known_device(devices: Devices, device_id: str, principal: Principal) -> Device:
-    """The device, if the caller may see it. Raises Problem 404."""
-    device = await devices.get(device_id)
-    own = principal.device_id in (None, device_id)
-    if device is None or not own or not (principal.device_id or covers(principal, device.market_id)):
-        raise Problem("not-found", reason=message("no_device", name=device_id))
-    return device
-
-
 async def device_response(
     device: Device, snapshots: Snapshots, responses: Responses, claim: IssuedClaim | None = None
 ) -> Response:
@@ -323,11 +286,6 @@ STEP: dict[str, Any] = {
     "openapi_extra": request_body(StepBody),
 }
 StepRequest = Annotated[JsonBody[Principal, StepBody], json_body(StepBody, operator)]
-
-
-async def require_changeable(devices: Devices, device_id: str, principal: Principal) -> None:
-    """Raises Problem 404 when the caller may not see the device, 403 when its role is above the caller's."""
-    require_rank((await known_device(devices, device_id, principal)).role, principal)
 
 
 @router.post(
@@ -360,7 +318,7 @@ async def rotate_device(
     snapshots: CurrentSnapshots,
     responses: CurrentResponses,
 ) -> Response:
-    """The present secret is valid until the claim is used. Revoke a device whose secret is known to others."""
+    """The present secret is valid until the claim is used; revoke a device whose secret is known."""
     await require_changeable(devices, device_id, body.caller)
     with steps(device_id):
         device, claim = await devices.rotate(device_id, body.caller.subject, body.value.reason)
@@ -382,14 +340,3 @@ async def revoke_device(
     with steps(device_id):
         device = await devices.revoke(device_id, body.caller.subject, body.value.reason)
     return await device_response(device, snapshots, responses)
-
-
-@contextmanager
-def steps(device_id: str) -> Iterator[None]:
-    """Errors of a step as problems: 404 and 409."""
-    try:
-        yield
-    except UnknownDevice:
-        raise Problem("not-found", reason=message("no_device", name=device_id)) from None
-    except WrongState as error:
-        raise Problem("wrong-state", name=device_id, state=str(error)) from None
