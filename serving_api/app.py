@@ -11,10 +11,11 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from conf.settings import settings
 from serving_api import routes
+from serving_api.http import sign_in_page
 from serving_api.http.callers import Callers
 from serving_api.http.idempotency import Idempotency
 from serving_api.http.openapi import describe
@@ -80,6 +81,9 @@ def create() -> FastAPI:
     for router in collected:
         application.include_router(router)
     application.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
+    application.add_api_route(
+        sign_in_page.PATH, lambda: HTMLResponse(sign_in_page.PAGE), include_in_schema=False
+    )
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, handle_error)
     application.openapi = lambda: describe(application, collected)  # type: ignore[method-assign]

@@ -1,6 +1,5 @@
-"""Create the folders of LUMBUNG_HOME, the secrets file and the tables of accounts."""
+"""Create the folders of LUMBUNG_HOME and the secrets file with its random keys."""
 
-import asyncio
 import fcntl
 import os
 import secrets as random
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
-from lakehouse.io.identity.database import Database
 
 ROLES = ("DEVICE", "OPERATOR", "CENTRAL", "ADMIN", "USER")
 HOME_REMEDY = "choose another folder for LUMBUNG_HOME"
@@ -84,16 +82,6 @@ def main() -> None:
         print(f"secrets written to {here.secrets_file} (mode 0600)", file=sys.stderr)
     elif added := complete(here.secrets_file):
         print(f"added to {here.secrets_file}: {', '.join(added)}", file=sys.stderr)
-    asyncio.run(create_tables())
-
-
-async def create_tables() -> None:
-    """Bring the tables of accounts and devices to the current version."""
-    database = Database()
-    try:
-        await database.migrate()
-    finally:
-        await database.close()
 
 
 if __name__ == "__main__":

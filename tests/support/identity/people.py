@@ -21,6 +21,7 @@ def in_store(stack: Stack, work: Callable[[Database], Awaitable[Any]]) -> Any:
     async def run() -> Any:
         database = Database(f"sqlite+aiosqlite:///{stack.home / 'state' / 'identity.sqlite'}")
         try:
+            await database.migrate()
             return await work(database)
         finally:
             await database.close()
