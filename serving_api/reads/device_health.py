@@ -36,6 +36,8 @@ def device_health(
     tables: list[Snapshot], markets_of: dict[str, str], now: datetime | None = None
 ) -> dict[str, DeviceHealth]:
     """Device id -> its figures. `markets_of`: market of each device. Call it in a thread: it reads files."""
+    if not markets_of:
+        return {}
     now = now or datetime.now(UTC)
     hours = _hours(tables[0], markets_of.keys(), now)
     silent = _silent(tables[1], markets_of)

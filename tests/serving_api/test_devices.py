@@ -43,8 +43,8 @@ def send(api: Api, path: str, body: dict[str, Any], role: str | None = None, **m
     return api.post(path, orjson.dumps(body), role, **more)
 
 
-def register(api: Api, device_id: str, role: str | None = "operator", **more: Any) -> httpx2.Response:
-    return send(api, REGISTER, {"market_id": "PASAR-001", "device_id": device_id, **more}, role)
+def register(api: Api, device_id: str, by: str | None = "operator", **more: Any) -> httpx2.Response:
+    return send(api, REGISTER, {"market_id": "PASAR-001", "device_id": device_id, **more}, by)
 
 
 def claim(api: Api, device_id: str, code: str) -> httpx2.Response:

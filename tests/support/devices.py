@@ -52,9 +52,13 @@ class Device:
         )
         self.client.on_message = lambda c, u, message: self.received.append((message.topic, message.payload))
         self.client.max_inflight_messages_set(200)
+        self.prepare(self.client)
         self.client.connect("127.0.0.1", port, keepalive=20)
         self.client.loop_start()
         self.until(lambda: self.connack)
+
+    def prepare(self, client: mqtt.Client) -> None:
+        """For subclasses: called before the client connects."""
 
     def until(self, what: Callable[[], object], seconds: float = 15) -> bool:
         end = time.monotonic() + seconds
