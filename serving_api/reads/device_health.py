@@ -17,7 +17,7 @@ COUNTS = ("accepted", "quarantined")
 
 
 @dataclass(frozen=True)
-class DeviceHealth:
+class DeviceFigures:
     """The figures of one device. `trust_score`: Laplace's rule of succession, None without an event."""
 
     last_event_time: datetime | None = None
@@ -34,7 +34,7 @@ def tables_of_health(snapshots: Snapshots) -> list[Snapshot]:
 
 def device_health(
     tables: list[Snapshot], markets_of: dict[str, str], now: datetime | None = None
-) -> dict[str, DeviceHealth]:
+) -> dict[str, DeviceFigures]:
     """Device id -> its figures. `markets_of`: market of each device. Call it in a thread: it reads files."""
     if not markets_of:
         return {}
@@ -73,13 +73,13 @@ def _hash(market_id: str, device_id: str) -> str:
     return hashlib.sha256(f"{market_id}|{device_id}".encode()).hexdigest()[:16]
 
 
-def _figures(hours: list[dict[str, Any]], silent: bool | None, now: datetime) -> DeviceHealth:
+def _figures(hours: list[dict[str, Any]], silent: bool | None, now: datetime) -> DeviceFigures:
     times = [row["last_event_time"] for row in hours if row["last_event_time"] is not None]
     last = max(times, default=None)
     accepted, quarantined = (sum(row[name] for row in hours) for name in COUNTS)
     day = [row for row in hours if row["hour"] > now - DAY]
     total = accepted + quarantined
-    return DeviceHealth(
+    return DeviceFigures(
         last_event_time=last,
         silent=(last is not None and last < now - SILENT_WITHOUT_CADENCE) if silent is None else silent,
         accepted_24h=sum(row["accepted"] for row in day),

@@ -19,7 +19,7 @@ from lakehouse.io.kafka import client_config
 from lakehouse.paths import table_path
 from scripts.stack.throwaway import Stack
 from tests.producers.csv.test_replay import appears
-from tests.support.devices import provide, publish_case
+from tests.support.identity.devices import provide, publish_case
 from tests.support.poison_cases import ROW_HEADER, Case, cases, one_per_verdict, raw_cases
 
 NOW = datetime.now(UTC)

@@ -14,9 +14,9 @@ from confluent_kafka import Message
 
 from conf.settings import REPO
 from lakehouse.event import DEAD_LETTERS, EVENT_ID, EVENT_MAX_BYTES, parse_time, topics
-from tests.conftest import Broker, headers_of
+from tests.conftest import JWT_SECRET, Broker, headers_of
 from tests.producers.mqtt.test_session import gateway
-from tests.support.devices import publish_case
+from tests.support.identity.devices import publish_case
 from tests.support.poison_cases import MARKET, ROW_HEADER, Case, cases
 
 NOW = datetime.now(UTC)
@@ -42,6 +42,7 @@ def seen(broker: Broker) -> Iterator[pytest.MonkeyPatch]:
         for key, value in {**broker.stack.env, "LUMBUNG_HOME": home}.items():
             if key.startswith("LUMBUNG_"):
                 patch.setenv(key, value)
+        patch.setenv("JWT_SECRET", JWT_SECRET)
         yield patch
 
 

@@ -14,7 +14,7 @@ from lakehouse.io.identity.devices import Devices, IssuedClaim
 from lakehouse.io.process_status import gateway_status
 from tests.conftest import Broker, headers_of
 from tests.producers.mqtt.test_session import TOPIC, gateway, price
-from tests.support.devices import MARKET, Device, identity_url, provide
+from tests.support.identity.devices import MARKET, Device, identity_url, provide
 
 CONNECT_5 = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01a"
 REQUEST = "lumbung/v1/provision/request"
@@ -166,7 +166,7 @@ def test_client_of_mqtt_5_gets_an_answer_in_its_own_format(home: Path):
     assert answer == b"\x20\x03\x00\x84\x00"  # reason 0x84: unsupported protocol version
 
 
-def test_claim_over_mqtt_gives_the_secret_once_to_the_client_that_asks(broker: Broker, home: Path):
+def test_claim_over_mqtt_gives_the_secret_once_to_its_client(broker: Broker, home: Path):
     with gateway() as (_, port):
         registered = change("register", "DEV-7", MARKET, "operator", "operator-1")
         assert isinstance(registered, tuple) and isinstance(registered[1], IssuedClaim)

@@ -20,7 +20,7 @@ from producers.mqtt.rights import Client
 from producers.mqtt.session import ConnectionEnded, Credentials, MqttSession
 from tests.conftest import Broker, headers_of
 from tests.producers.mqtt.test_session import TOPIC, gateway, price
-from tests.support.devices import Device
+from tests.support.identity.devices import Device
 
 CONNECT = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x02\x00\x01a"
 HALF_A_PUBLISH = b"\x30\x50\x00"

@@ -19,7 +19,7 @@ from lakehouse.event import DEAD_LETTERS
 from lakehouse.io.kafka import is_open
 from scripts.stack.throwaway import free_ports
 from tests.conftest import Broker, headers_of
-from tests.support.devices import Device, identity_url, provide
+from tests.support.identity.devices import Device, identity_url, provide
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from conf.settings import REPO
 from tests.conftest import Broker, headers_of
 from tests.producers.mqtt.test_session import TOPIC, gateway, price
-from tests.support.devices import Device
+from tests.support.identity.devices import Device
 
 
 def certs(*options: str) -> subprocess.CompletedProcess[str]:
