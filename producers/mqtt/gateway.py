@@ -175,7 +175,7 @@ class Gateway:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
-                ended = await self._admission.ended({session.client for session in self._open} - {None})
+                ended = await self._admission.ended({s.client for s in self._open if s.client})
             except (SQLAlchemyError, OSError) as error:
                 log.error("identities cannot be read: %s", error)
                 continue

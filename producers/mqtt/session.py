@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from amqtt.adapters import BufferReader, StreamReaderAdapter, StreamWriterAdapter
 from amqtt.errors import AMQTTError, CodecError, MQTTError, NoDataError
@@ -108,7 +108,7 @@ class MqttSession:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         admit: Callable[[Credentials], Awaitable[Client]],
-        accept: Callable[[Self, Published], Awaitable[None]],
+        accept: Callable[["MqttSession", Published], Awaitable[None]],
         rate_of: Callable[[Client], TokenBucket],
         memory: ByteBudget,
         payload_max_bytes: int,
@@ -327,5 +327,6 @@ class MqttSession:
 def common_name(connection: ssl.SSLObject | None) -> str | None:
     """Common name of the client certificate that TLS has verified; None without one."""
     certificate = connection.getpeercert() if connection else None
-    subject = dict(pair for names in (certificate or {}).get("subject", ()) for pair in names)
+    groups: Any = (certificate or {}).get("subject", ())
+    subject: dict[str, str] = dict(pair for group in groups for pair in group)
     return subject.get("commonName")
