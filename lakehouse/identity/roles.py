@@ -58,9 +58,14 @@ class Principal:
     market_id: str | None = None
     kinds_of: Role | None = None
 
+    @property
+    def unlimited(self) -> bool:
+        """Whether the caller acts nation-wide; operators may be limited to regions."""
+        return self.role > Role.OPERATOR or not self.regions
+
     def covers(self, region: str | None) -> bool:
-        """Whether objects of this province are the caller's own: operators may be limited to regions."""
-        return self.role > Role.OPERATOR or not self.regions or region in self.regions
+        """Whether objects of this province are the caller's own."""
+        return self.unlimited or region in self.regions
 
     def sent(self, source: str) -> bool:
         """Whether an event from this source is the device's own; a local token stands for all devices."""

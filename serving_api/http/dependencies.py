@@ -14,7 +14,7 @@ from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.passwords import Passwords
 from lakehouse.io.identity.sign_ins import SignIns
 from lakehouse.io.identity.tokens import TokenSigner
-from serving_api.http.callers import principal_of
+from serving_api.http.callers import REQUIREMENTS, principal_of
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
 from serving_api.http.rate_limits import RateLimits
@@ -141,6 +141,7 @@ def _caller(identify: Callable[[Request], Principal]) -> Any:
     async def caller(request: Request) -> Principal:
         return identify(request)
 
+    REQUIREMENTS[caller] = identify.__name__
     return Depends(caller)
 
 

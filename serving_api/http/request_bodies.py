@@ -11,6 +11,7 @@ from starlette.requests import Request
 from conf.settings import settings
 from lakehouse.event import Fault, Malformed, parse_strict
 from lakehouse.identity.roles import Principal
+from serving_api.http.callers import REQUIREMENTS
 from serving_api.http.problems import Problem, from_body_errors, payload_too_large
 from serving_api.http.request_checks import (
     JSON_MEDIA_TYPE,
@@ -85,6 +86,7 @@ def json_body(model: type[BaseModel], identify: Identify[Any], large: bool = Fal
         body = await read_json(request, identify, limit)
         return JsonBody(body.caller, body.raw, parse_model(body.value, model))
 
+    REQUIREMENTS[read] = identify.__name__
     return Depends(read)
 
 
@@ -94,4 +96,5 @@ def json_document(identify: Identify[Any]) -> Any:
     async def read(request: Request) -> JsonBody[Any, Any]:
         return await read_json(request, identify, settings().api.event_max_bytes)
 
+    REQUIREMENTS[read] = identify.__name__
     return Depends(read)

@@ -60,7 +60,7 @@ async def decide_events(
     """
     event_ids = body.value.event_ids
     request = DecisionRequest(body.value.decision, body.value.reason, body.caller.subject)
-    rows = await decisions.targets(set(event_ids))
+    rows = await decisions.targets(set(event_ids), body.caller)
     results = await asyncio.gather(
         *(decide_one(decisions, event_id, rows.get(event_id), request) for event_id in event_ids),
         return_exceptions=True,
@@ -107,7 +107,7 @@ async def decide_event(
     it.
     """
     decision = body.value
-    row = (await decisions.targets([event_id])).get(event_id)
+    row = (await decisions.targets([event_id], body.caller)).get(event_id)
     if row is None:
         raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
     if decision.correction is not None and row["kind"] in kinds():
@@ -134,10 +134,10 @@ async def decide_event(
     response_model=Page[DecisionRow],
     responses=problems(401, 403, 404, 410, 422),
     summary="Decisions on an event",
-    dependencies=[OPERATOR],
 )
 async def list_decisions(
     event_id: EventIdInPath,
+    caller: Annotated[Principal, OPERATOR],
     query: Annotated[DecisionsQuery, Query()],
     decisions: CurrentDecisions,
     reviews: CurrentReviews,
@@ -145,7 +145,7 @@ async def list_decisions(
     responses: CurrentResponses,
 ) -> Response:
     """Newest first; `pending` until the stream has processed the decision."""
-    if not await decisions.targets([event_id]):
+    if not await decisions.targets([event_id], caller):
         raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
 
     def respond() -> Response:

@@ -32,7 +32,7 @@ router = APIRouter(prefix="/api/v1", tags=["ingest"])
     response_model=EventTrace,
     responses=problems(401, 403, 404, 422),
     summary="Status of an event",
-    dependencies=[NO_QUERY_PARAMETERS],
+    dependencies=[SENDER, NO_QUERY_PARAMETERS],
 )
 async def trace_event(
     caller: Annotated[Principal, SENDER],

@@ -38,6 +38,7 @@ BODY: dict[str, Any] = {
         },
     },
     "security": [{"bearer": []}],
+    "x-requires": sender.__name__,
 }
 
 
