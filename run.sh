@@ -88,7 +88,7 @@ case "$verb" in
         say "set-up is complete; next: ./run.sh demo"
         exit 0
         ;;
-    status | query | logs | down | reconcile | ledger | quarantine | user | train | backtest | mlflow | docs) # no Java, and fast
+    status | query | logs | down | reconcile | ledger | quarantine | train | backtest | mlflow | docs | user | certs) # no Java, and fast
         [ -x "$venv/bin/python" ] || missing "not set up yet" "./run.sh setup"
         ;;
     doctor) # a missing Java is one of its findings

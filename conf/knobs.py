@@ -79,6 +79,9 @@ class LimitKnobs(BaseModel):
 class MqttKnobs(BaseModel):
     host: str
     port: PortNumber
+    public_host: str
+    anonymous: bool
+    broker_url: Annotated[str, Field(pattern=r"^(mqtts?://[^\s/]+)?$")]
     max_connections: int = Field(ge=1)
     idle_seconds: float = Field(gt=0)
     unacknowledged_bytes: int = Field(ge=131072)

@@ -123,6 +123,11 @@ class Settings(BaseSettings):
     mqtt_tls_key: Path | None = Field(
         default=None, validation_alias="MQTT_TLS_KEY", description="PEM private key of that certificate"
     )
+    mqtt_tls_ca: Path | None = Field(
+        default=None,
+        validation_alias="MQTT_TLS_CA",
+        description="PEM certificate of the authority whose client certificates are accepted as devices",
+    )
     mlflow_tracking_uri: str | None = Field(
         default=None,
         validation_alias="MLFLOW_TRACKING_URI",
@@ -245,7 +250,7 @@ def child_environment(**extra: str) -> dict[str, str]:
 
 
 def refuse_remote(host: str, listener: str) -> None:
-    """Exit 5 unless `host` is loopback or remote access is allowed: there are no identities yet."""
+    """Exit 5 unless `host` is loopback or remote access is allowed: it is not protected against others."""
     if host not in LOOPBACK and not settings().api.allow_remote:
         print(
             f"{listener}: refusing to listen on {host}: without identities it listens on 127.0.0.1 only\n"

@@ -15,6 +15,7 @@ STREAM_FAILURE = "stream_failure.json"
 BACKGROUND_GOLD = "background_gold.json"
 TRAINER = "trainer.json"
 TRAINING_FAULTS = "training_faults.json"
+GATEWAY = "gateway.json"
 
 
 class StreamStatus(TypedDict):
@@ -79,6 +80,16 @@ class TrainingFaults(TypedDict):
     open: list[str]  # price, sales, worker: no later round has succeeded yet
 
 
+class GatewayStatus(TypedDict):
+    """The MQTT gateway, every few seconds. Counts begin with the process."""
+
+    pid: int
+    connections: int
+    messages: dict[str, int]  # accepted, dead_letter, refused, claimed, claim_refused
+    connects: dict[str, int]  # admitted, unclaimed, refused
+    updated_at: str
+
+
 def is_alive(status: Mapping[str, Any] | None) -> bool:
     """Whether the process that wrote the status still runs; another one may have got its pid since."""
     if status is None:
@@ -124,3 +135,8 @@ def training_faults(state_dir: Path | None = None) -> TrainingFaults:
     """Faults of training so far; zeros before the first."""
     faults = read_json(status_file(TRAINING_FAULTS, state_dir))
     return cast(TrainingFaults, faults or {"failed_rounds": 0, "dead_workers": 0, "open": []})
+
+
+def gateway_status(state_dir: Path | None = None) -> GatewayStatus | None:
+    """The last status of the MQTT gateway; None before its first start."""
+    return cast(GatewayStatus | None, read_json(status_file(GATEWAY, state_dir)))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lakehouse.event import lenient_payload
 from lakehouse.reference import commodities
-from producers.simulate.markets import SampleMarkets
+from producers.simulate.markets import SampleMarkets, device_of
 from producers.simulate.simulator import MarketClient
 from scripts.bench.figures import percentiles, sampled
 from scripts.stack.throwaway import Stack
@@ -82,7 +82,14 @@ def publish(stack: Stack, watch: Watch | None, per_second: float, seconds: float
     Raises RuntimeError when some are not acknowledged within 30 seconds.
     """
     sample = SampleMarkets(1, run, 12, 0.01)
-    clients = {place.market_id: MarketClient(f"{run}-{place.market_id}") for place in sample.places}
+    secrets = {
+        place.market_id: stack.devices(device_of(place.market_id), market_id=place.market_id)
+        for place in sample.places
+    }
+    clients = {
+        market_id: MarketClient(device_of(market_id), known[device_of(market_id)])
+        for market_id, known in secrets.items()
+    }
     for client in clients.values():
         client.connect("127.0.0.1", stack.mqtt_port)
     started = time.monotonic()

@@ -10,7 +10,7 @@ from lakehouse.io.process_status import background_gold_status, stream_status, t
 from scripts.stack import ports
 from scripts.stack.broker import own_cluster_id
 
-FOLDER_WATCH_SECONDS = 1  # it opens no port: to stay up this long is all that it can show
+STAYS_UP_SECONDS = 1  # a service that opens no port: to stay up this long is all that it can show
 
 
 def _is_in(status: Mapping[str, Any] | None, pid: int, *states: str) -> bool:
@@ -57,8 +57,8 @@ def ready(name: str, info: Mapping[str, Any]) -> bool:
             return _is_in(background_gold_status(), pid, "waiting", "running")
         case "gateway":
             return _listens("gateway", pid)
-        case "folder_watch":
-            return bool(info["now"] - info["start"] >= FOLDER_WATCH_SECONDS)
+        case "folder_watch" | "bridge":
+            return bool(info["now"] - info["start"] >= STAYS_UP_SECONDS)
         case "trainer":  # it holds its lock, and trains or waits for something to do
             return _is_in(trainer_status(), pid, "waiting", "running")
         case "api":

@@ -16,12 +16,14 @@ from conf.runtime.exit_codes import ExitCode
 from conf.settings import REPO, child_environment
 from lakehouse.identity.roles import Role
 from lakehouse.io.checkpoint import count_waiting
+from lakehouse.io.identity.devices import ProvidedDevice, provide_devices
 from lakehouse.io.identity.tokens import TokenSigner
 from lakehouse.io.process_status import StreamStatus, stream_status
 from scripts.stack.patience import LONGEST_SECONDS, Patience, TimedOut, cpu_seconds, stream_signs
 from scripts.stack.services import modules
 
 CLI = (sys.executable, "-m", "scripts.cli")
+ANY_MARKET = "PASAR-001"  # where devices that send for every market are listed
 # Models are trained, and requests refused for their number, only where a test or bench sets another value.
 DEFAULT_KNOBS = {"LUMBUNG_TRAINING__WATCH_SECONDS": "3600", "LUMBUNG_LIMITS__ENFORCED": "false"}
 TOKEN_SECONDS = 24 * 3600
@@ -81,6 +83,22 @@ class Stack:
     def landing(self) -> Path:
         """The watched folder."""
         return self.home / "landing"
+
+    @property
+    def identity_url(self) -> str:
+        """Database of accounts and devices."""
+        file = self.home / "state" / "identity.sqlite"
+        return self.env.get("DATABASE_URL") or f"sqlite+aiosqlite:///{file}"
+
+    def devices(self, *device_ids: str, market_id: str | None = None) -> dict[str, str]:
+        """Device id -> secret of new devices of one market; without it they may send for every market."""
+        role = "operator" if market_id else "central"
+        given = [
+            ProvidedDevice(device_id, market_id or ANY_MARKET, secrets.token_urlsafe(32), role)
+            for device_id in device_ids
+        ]
+        provide_devices(given, "stack", self.identity_url)
+        return {device.device_id: device.secret for device in given}
 
     @property
     def tokens(self) -> dict[str, str]:

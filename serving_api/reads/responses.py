@@ -157,14 +157,20 @@ class Responses:
         return self._encoded(page, filters, headers, meta)
 
     async def stored(
-        self, query: BaseModel, read: Callable[[Key | None, int], Awaitable[EncodedPage]]
+        self,
+        query: BaseModel,
+        read: Callable[[Key | None, int], Awaitable[EncodedPage]],
+        snapshots: Sequence[Snapshot] = (),
     ) -> Response:
-        """One page of a list that comes from no table; no cache may keep it. `read`: as for `page`."""
+        """One page of a list from the identity store; no cache may keep it. `read`: as for `page`.
+
+        `snapshots`: tables that were read besides.
+        """
         require_acceptable(self.request)
         parameters = query.model_dump()
         filters = filters_of(self.request.url.path, parameters)
         page = await read(self.cursors.decode(parameters["cursor"], filters), parameters["limit"])
-        return self._encoded(page, filters, {"Cache-Control": PRIVATE}, self.meta([]))
+        return self._encoded(page, filters, {"Cache-Control": PRIVATE}, self.meta(snapshots))
 
     def _encoded(
         self, page: EncodedPage, filters: str, headers: dict[str, str], meta: dict[str, Any]

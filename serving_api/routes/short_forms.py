@@ -3,7 +3,13 @@
 from fastapi import APIRouter, Request, Response
 
 router = APIRouter(tags=["short forms"])
-SHORT_PATHS = ("/commodity/price/live", "/commodity/price/history", "/market/list", "/forecast")
+SHORT_PATHS = {
+    "/commodity/price/live": "GET",
+    "/commodity/price/history": "GET",
+    "/market/list": "GET",
+    "/forecast": "GET",
+    "/device/register": "POST",
+}
 
 
 async def redirect(request: Request) -> Response:
@@ -12,11 +18,11 @@ async def redirect(request: Request) -> Response:
     return Response(status_code=308, headers={"Location": f"/api/public{request.url.path}{query}"})
 
 
-for path in SHORT_PATHS:
+for path, method in SHORT_PATHS.items():
     router.add_api_route(
         path,
         redirect,
-        methods=["GET"],
+        methods=[method],
         status_code=308,
         summary=f"Moved to /api/public{path}",
         name=f"redirect{path.replace('/', '_')}",

@@ -34,6 +34,7 @@ LAW_OF_ITS_OWN = {
     "gold.silent_series": "tests/streaming_jobs/test_silent_series.py",
     "gold.schema_drift": "tests/streaming_jobs/test_schema_drift.py",
     "gold.quality_hourly": "tests/streaming_jobs/test_quality_hourly.py",
+    "gold.device_health": "tests/streaming_jobs/gold/test_device_health.py",
     "gold.series_stats": "tests/streaming_jobs/test_price_jobs.py",
     "gold.forecasts": "tests/ml/forecasts/test_issue.py",
     "gold.model_accuracy": "tests/ml/forecasts/test_live_accuracy.py",
