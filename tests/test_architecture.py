@@ -84,6 +84,7 @@ MAY_READ_FILES = {
     "lakehouse/contracts/contract.py",
     "lakehouse/reference_files.py",
     "lakehouse/validation/prices/isolation_forest.py",
+    "lakehouse/sentiment/lexicon.py",
 }
 # Every process must see the same lists, also one that only computes: the folder is no argument.
 READS_HOME = "lakehouse/reference_files.py"
