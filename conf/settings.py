@@ -28,6 +28,7 @@ from conf.knobs import (
     MqttKnobs,
     PortNumber,
     StreamKnobs,
+    SupplyKnobs,
     TrainingKnobs,
     ValidationKnobs,
 )
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     lake: LakeKnobs
     validation: ValidationKnobs
     alerts: AlertKnobs
+    supply: SupplyKnobs
     anomalies: AnomalyKnobs
     forecast: ForecastKnobs
     training: TrainingKnobs

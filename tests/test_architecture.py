@@ -41,6 +41,7 @@ LAKEHOUSE_LIBRARIES = {
     "sklearn",
     "sqlglot",
     "duckdb",
+    "holidays",
 }
 IMPURE_MODULES = {
     "os",
@@ -85,6 +86,7 @@ MAY_READ_FILES = {
     "lakehouse/reference_files.py",
     "lakehouse/validation/prices/isolation_forest.py",
     "lakehouse/sentiment/lexicon.py",
+    "lakehouse/supply/disasters.py",
 }
 # Every process must see the same lists, also one that only computes: the folder is no argument.
 READS_HOME = "lakehouse/reference_files.py"

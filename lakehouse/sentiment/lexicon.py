@@ -1,7 +1,7 @@
 """Polarity of a text by a list of words: the baseline of every trained model, and what serves without one."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from lakehouse.reference import commodity_aliases, matching_key
 Polarity = Literal["positif", "netral", "negatif"]
 POLARITIES: tuple[Polarity, ...] = ("negatif", "netral", "positif")  # in order
 FILE = Path(__file__).with_name("lexicon.yml")
-LONGEST_NAME = 4  # words of a commodity's name
+LONGEST_NAME = 4  # words of a name of the reference lists
 # Addresses and mentions of people are no words.
 MASKED = re.compile(r"https?://\S+|www\.\S+|@\w+")
 WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*|\d+(?:[.,]\d+)*%?")
@@ -35,9 +35,9 @@ class Lexicon:
 
 @dataclass(frozen=True)
 class Mention:
-    """A commodity and the positions of its first word and of the word after its last."""
+    """What a text names (`key`), and the positions of its first word and of the word after its last."""
 
-    commodity: str
+    key: str
     start: int
     stop: int
 
@@ -67,20 +67,24 @@ def words_of(text: str) -> list[str]:
     return WORD.findall(MASKED.sub(" ", text.lower()))
 
 
-def mentions(words: Sequence[str]) -> list[Mention]:
-    """The commodities that the words name, longest names first where names overlap."""
-    known = commodity_aliases()
+def named_in(words: Sequence[str], known: Mapping[str, str]) -> list[Mention]:
+    """What the words name, longest names first. `known`: matching key -> what it names."""
     named: list[Mention] = []
     start = 0
     while start < len(words):
         for length in range(min(LONGEST_NAME, len(words) - start), 0, -1):
-            commodity = known.get(matching_key("".join(words[start : start + length])))
-            if commodity is not None:
-                named.append(Mention(commodity, start, start + length))
+            key = known.get(matching_key("".join(words[start : start + length])))
+            if key is not None:
+                named.append(Mention(key, start, start + length))
                 start += length - 1
                 break
         start += 1
     return named
+
+
+def mentions(words: Sequence[str]) -> list[Mention]:
+    """The commodities that the words name."""
+    return named_in(words, commodity_aliases())
 
 
 def is_negated(words: Sequence[str], position: int) -> bool:

@@ -20,7 +20,7 @@ def pressures(text: str, declared: Iterable[str] = ()) -> dict[str, Pressure | N
     by_commodity: dict[str, Pressure | None] = {}
     for mention in mentions(words):
         nearest = _nearest(mention, stated)
-        by_commodity[mention.commodity] = by_commodity.get(mention.commodity) or nearest
+        by_commodity[mention.key] = by_commodity.get(mention.key) or nearest
     first = stated[0][1] if stated else None
     for commodity in declared:
         by_commodity.setdefault(commodity, first)

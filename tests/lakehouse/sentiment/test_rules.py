@@ -51,7 +51,7 @@ def test_declared_commodity_gets_the_pressure_of_the_text() -> None:
 
 def test_longest_name_of_a_commodity_counts() -> None:
     named = mentions(words_of("cabai rawit merah dan cabai, beras premium"))
-    assert [mention.commodity for mention in named] == ["cabai-rawit-merah", "cabai", "beras-premium"]
+    assert [mention.key for mention in named] == ["cabai-rawit-merah", "cabai", "beras-premium"]
 
 
 def test_lists_are_in_small_letters_and_each_word_has_one_pressure() -> None:
