@@ -34,7 +34,9 @@ def _stated(words: Sequence[str], position: int) -> Pressure | None:
         return None
     named: Pressure = next(name for name in PRESSURES if name == pressure)
     if is_negated(words, position):
-        return None if named == "stabil" else "stabil"
+        after = words[position + 1 : position + 1 + lexicon().negation_reach]
+        corrected = any(word in lexicon().contrasts for word in after)  # "bukan turun malah naik"
+        return None if named == "stabil" or corrected else "stabil"
     return named
 
 
