@@ -196,6 +196,7 @@ def _train_prices(options: argparse.Namespace) -> None:
     """Train or issue; then refresh the tables that depend on prices and forecasts."""
     from ml.anomalies import job as anomalies
     from ml.forecasts import training_round
+    from ml.impact import job as impact
     from ml.weather import job as weather
 
     trained = training_round.run(training_round.Request.of(options))
@@ -204,6 +205,7 @@ def _train_prices(options: argparse.Namespace) -> None:
     anomalies.refresh(settings().lake_root)
     if trained:
         weather.refresh(settings().lake_root)
+        impact.refresh(settings().lake_root)
 
 
 def _fail_job(job: str | None, reason: str) -> None:

@@ -116,7 +116,7 @@ def season(inputs: FeatureInputs, scale: Floats) -> Inputs:
 
 
 def national(inputs: FeatureInputs, scale: Floats) -> Inputs:
-    """Mean weekly move of the other provinces, and the share of them that rose less that of those that fell."""
+    """Mean weekly move of the other provinces; the share of them that rose less that of those that fell."""
     week = inputs.r(WEEK_DAYS)
     moved = np.where(np.isfinite(week), np.sign(week) * (np.abs(week) > BREADTH_LIMIT), np.nan)
     return {"national7": inputs.n(WEEK_DAYS) / scale, "breadth7": inputs.mean_of_others(moved)}

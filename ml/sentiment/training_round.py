@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED
 
 import skops.io
 
@@ -46,7 +48,13 @@ def publish(trained: SentimentRound, run_id: str) -> None:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     model = trained.model | {"version": now, "run_id": run_id}
     sentiment_model_file().parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(sentiment_model_file(), skops.io.dumps(model))
+    write_bytes(sentiment_model_file(), file_of(model))
+
+
+def file_of(model: dict[str, Any]) -> bytes:
+    """The model as a compressed file: most of its hashed n-grams never occurred and weigh 0."""
+    content: bytes = skops.io.dumps(model, compression=ZIP_DEFLATED, compresslevel=6)
+    return content
 
 
 def _record(trained: SentimentRound, data: Path) -> str:
@@ -65,7 +73,7 @@ def _record(trained: SentimentRound, data: Path) -> str:
         mlflow_store.log_table("evaluations", [vars(each) for each in trained.evaluations])
         folder = settings().state_dir / "sentiment_candidate"
         folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(folder / "sentiment.skops", skops.io.dumps(trained.model))
+        write_bytes(folder / "sentiment.skops", file_of(trained.model))
         mlflow_store.log_files(folder, "model")
     return str(run_id)
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 router = APIRouter(tags=["short forms"])
-SHORT_PATHS = ("/commodity/price/live", "/commodity/price/history", "/market/list", "/forecast")
+SHORT_PATHS = ("/commodity/price/live", "/commodity/price/history", "/market/list", "/forecast", "/impact")
 
 
 async def redirect(request: Request) -> Response:

@@ -45,6 +45,7 @@ LAW_OF_ITS_OWN = {
     "gold.stocks": "tests/streaming_jobs/test_supply_job.py",
     "gold.routes": "tests/streaming_jobs/test_supply_job.py",
     "gold.supply_transfers": "tests/streaming_jobs/test_supply_job.py",
+    "gold.impact_factors": "tests/ml/impact/test_job.py",
     "gold.sentiment": "tests/streaming_jobs/test_sentiment_job.py",
 }
 SILVER = ("silver.prices", "silver.sensors")
