@@ -151,9 +151,7 @@ def _rows_of_pair(pair: Pair, q: Floats) -> list[dict[str, Any]]:
             {
                 "commodity": pair.commodity,
                 "region_code": pair.region_code,
-                "region": province.name
-                if province
-                else dict([NATION]).get(pair.region_code, pair.region_code),
+                "region": province.name if province else NATION[1],
                 "variable": pair.variable,
                 "lag_days": lag,
                 "correlation": _finite(result.r[nth]),

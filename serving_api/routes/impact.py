@@ -1,6 +1,6 @@
 """What moved together with a price, and the macro indicators that weigh on it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -57,7 +57,8 @@ async def impact(
             **impact_of(query.prev_price, query.new_price, row, typical, state),
         }
         demo = from_simulated(snapshots, [commodity])
-        return responses.item([factors, macro], item, demo=demo, model=model_of(row))
+        as_of = datetime.combine(row["market_date"], time(), UTC) if row else None
+        return responses.item([factors, macro], item, demo=demo, model=model_of(row), as_of=as_of)
 
     return await run_sync(respond)
 

@@ -61,7 +61,7 @@ def test_parts_add_up_to_the_change() -> None:
 def test_noise_is_unexplained(seed: int) -> None:
     """Drivers that have nothing to do with the prices, which are random walks."""
     noise = walks(100 + seed, 700, ("cabai-rawit-merah", "bawang-merah"), ("11", "31", "32", "33", "35"))
-    drivers = driven(seed, {}, noise=1.0).panel
+    drivers = driven(seed, {}, noise=1.0, days=700).panel
     exogenous = tuple(replace(series, value=series.value[: len(noise.price)]) for series in drivers.exogenous)
     rows = impact_rows(attribute(noise.with_exogenous(exogenous)))
     assert np.mean([row["unexplained_pct"] for row in rows]) >= 90

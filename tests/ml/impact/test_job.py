@@ -8,6 +8,7 @@ import pytest
 from conf.settings import settings
 from lakehouse.impact import FACTORS, UNEXPLAINED
 from lakehouse.io.delta import open_table
+from lakehouse.reference import provinces
 from ml.data.load import daily_prices
 from ml.impact.context import with_context
 from ml.impact.factors import ARRIVALS, DELAY, DELIVERIES, PEST, STOCK
@@ -24,18 +25,13 @@ def fill() -> None:
     rng = np.random.default_rng(5)
     national = np.cumsum(rng.standard_normal(DAYS) * 0.03)
     rows = []
-    for region, name in (
-        ("31", "DKI Jakarta"),
-        ("32", "Jawa Barat"),
-        ("33", "Jawa Tengah"),
-        ("35", "Jawa Timur"),
-    ):
+    for region in ("31", "32", "33", "35"):
         own = np.cumsum(rng.standard_normal(DAYS) * 0.01)
         rows += [
             {
                 "commodity": "bawang-merah",
                 "region_code": region,
-                "region": name,
+                "region": provinces()[region].name,
                 "channel": "retail",
                 "level": "province",
                 "provider": "panel-harga",
