@@ -42,5 +42,5 @@ def _reported(text: str, route_id: str, places: set[str]) -> Disaster:
         return "closed"
     if not of_route and not places & named:
         return "none"
-    by_word = (kind for kind in ("landslide", "flood") if set(listed[kind]) & set(words))
-    return next(by_word, "none")
+    by_word: list[Disaster] = ["landslide", "flood"]
+    return next((disaster for disaster in by_word if set(listed[disaster]) & set(words)), "none")

@@ -33,9 +33,9 @@ def on_panel(panel: Panel, cells: Cells, empty: float) -> Floats:
     for row, (commodity, region) in enumerate(panel.series):
         rows[commodity, region].append(row)
         rows[commodity, None].append(row)
-    for (commodity, region, day), value in cells.items():
+    for (commodity, place, day), value in cells.items():
         column = (day - first).days
-        for row in rows[commodity, region] if 0 <= column < values.shape[1] else ():
+        for row in rows[commodity, place] if 0 <= column < len(panel.days) else ():
             values[row, column] = np.nan_to_num(values[row, column]) + value
     return values
 
@@ -52,7 +52,7 @@ def _pests(panel: Panel, root: str) -> list[ExogenousSeries]:
         words = words_of(f"{post['title'] or ''} {post['content']}")
         if not PEST_WORDS & set(words):
             continue
-        regions = {name.key for name in named_in(words, region_aliases())} or {None}
+        regions: set[str | None] = {name.key for name in named_in(words, region_aliases())} or {None}
         for commodity in {name.key for name in mentions(words)} | set(post["commodities"] or ()):
             for region in regions:
                 cells[commodity, region, post["market_date"]] += 1
@@ -80,7 +80,7 @@ def _deliveries(panel: Panel, root: str) -> list[ExogenousSeries]:
         return []
     count: Cells = defaultdict(float)
     mass: Cells = defaultdict(float)
-    slow: dict[tuple[str, str | None, date], list[float]] = defaultdict(list)
+    delays: dict[tuple[str, str | None, date], list[float]] = defaultdict(list)
     for row in rows.filter(pc.is_valid(rows["arrived_at"])).to_pylist():
         province = provinces().get(row["destination_region_code"] or "")
         if province is None:
@@ -89,14 +89,14 @@ def _deliveries(panel: Panel, root: str) -> list[ExogenousSeries]:
         count[key] += 1
         mass[key] += row["quantity_kg"]
         if row["distance_km"] and row["travel_hours"]:
-            slow[key].append(row["travel_hours"] / base_hours(row["distance_km"]))
-    delays = {key: float(np.mean(values)) for key, values in slow.items()}
+            delays[key].append(row["travel_hours"] / base_hours(row["distance_km"]))
+    mean_delay = {key: float(np.mean(values)) for key, values in delays.items()}
     if not count:
         return []
     return [
         ExogenousSeries(DELIVERIES, "deliveries a day", on_panel(panel, count, np.nan)),
         ExogenousSeries(ARRIVALS, "kg a day", on_panel(panel, mass, np.nan)),
-        ExogenousSeries(DELAY, "hours for an hour without delay", on_panel(panel, delays, np.nan)),
+        ExogenousSeries(DELAY, "hours for an hour without delay", on_panel(panel, mean_delay, np.nan)),
     ]
 
 

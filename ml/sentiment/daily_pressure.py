@@ -32,6 +32,6 @@ def read_pressure(panel: Panel, root: str) -> ExogenousSeries | None:
     for subject, column, pressure in zip(
         rows["subject"].to_pylist(), known_on, rows["pressure"].to_pylist(), strict=True
     ):
-        if 0 <= column < value.shape[1]:
+        if 0 <= column < len(panel.days):
             value[panel.rows_of(subject), column] = pressure or 0.0
     return ExogenousSeries(SENTIMENT, "share, -1 to 1", value)

@@ -93,7 +93,7 @@ class SentimentCorrelationQuery(BaseModel):
         description="id or alias; for a group, its representative", examples=["bawang-merah"]
     )
     region: Name | None = Field(None, description="province name or two-digit code; the nation without one")
-    max_lag_days: int = Field(7, ge=0, le=30)
+    max_lag_days: int = Field(7, ge=0, le=30, description="days from the posts to the price")
 
 
 class SentimentCorrelation(MeasuredCorrelation):

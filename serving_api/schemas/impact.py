@@ -17,7 +17,7 @@ class ImpactQuery(BaseModel):
     commodity: Name = Field(
         description="id or alias; for a group, its representative", examples=["cabai-rawit-merah"]
     )
-    market_id: Name = Field(examples=["PASAR-001"])
+    market_id: Name = Field(description="the market whose price moved", examples=["PASAR-001"])
     prev_price: float = Field(
         gt=0, le=1e9, allow_inf_nan=False, description="rupiah per unit before the move", examples=[52000]
     )

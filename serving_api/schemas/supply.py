@@ -122,7 +122,7 @@ class RouteQuery(BaseModel):
     """Parameters of the analysis of a route."""
 
     model_config = {"extra": "forbid"}
-    route_id: Name = Field(examples=["R-BREBES-JKT"])
+    route_id: Name = Field(description="the route, as deliveries name it", examples=["R-BREBES-JKT"])
     distance_km: float = Field(gt=0, le=10000, allow_inf_nan=False, description="length of the way")
 
 

@@ -10,7 +10,7 @@ from lakehouse.impact import FACTORS, UNEXPLAINED
 from ml.data.panel import NothingToLearn
 from ml.impact.fit import SHOWN_DAYS, Attributions, attribute
 from ml.impact.job import impact_rows
-from tests.support.impact_panels import driven
+from tests.ml.impact.driven_panels import driven
 from tests.support.panels import walks
 
 ALL = {

@@ -13,7 +13,7 @@ from ml.data.load import daily_prices
 from ml.impact.context import with_context
 from ml.impact.factors import ARRIVALS, DELAY, DELIVERIES, PEST, STOCK
 from ml.impact.job import TABLE, refresh
-from tests.support.supply_chain import delivery, stock
+from tests.streaming_jobs.gold.supply_chain import delivery, stock
 from tests.support.written_lake import write
 
 DAYS = 420

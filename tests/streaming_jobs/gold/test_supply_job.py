@@ -8,7 +8,7 @@ import pytest
 
 from lakehouse.io.delta import empty_table, open_table
 from streaming_jobs.gold.supply import Supply
-from tests.support.supply_chain import COMMODITY, FIRST, HOLDERS, Row, simulate, stock
+from tests.streaming_jobs.gold.supply_chain import COMMODITY, FIRST, HOLDERS, Row, simulate, stock
 from tests.support.written_lake import finish, write
 
 BEGAN = datetime(2026, 6, 1, tzinfo=UTC)

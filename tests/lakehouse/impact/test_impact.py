@@ -37,7 +37,7 @@ def test_macro_raises_a_rise_lowers_a_fall_and_is_bounded() -> None:
     assert multiplier(MacroState({}, {"inflation": -90.0})) == 0.8
 
 
-def test_weights_sum_to_a_hundred_and_the_unexplained_share_is_beside_them() -> None:
+def test_weights_sum_to_a_hundred_without_the_unexplained_share() -> None:
     shared = attribution(0.10, {"cuaca": 0.06, "musim": -0.02})
     assert shared.dominant == "cuaca"
     assert sum(shared.weights.values()) == pytest.approx(100)
