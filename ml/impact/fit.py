@@ -108,13 +108,16 @@ def attribute(panel: Panel) -> Attributions:
         change=change[:, first:],
         scale=scale[:, first:],
         contributions=contributions,
-        available={
-            factor: np.isfinite(inputs[:, first:][:, :, factor_of == factor]).any(axis=2)
-            for factor in FACTORS
-        },
+        available={factor: any_known(inputs[:, first:, own]) for factor, own in columns.of_factor.items()},
         classes=classes,
         fits=fits,
     )
+
+
+def any_known(inputs: Floats) -> Flags:
+    """(series, days) whether any of the inputs is known."""
+    known: Flags = np.isfinite(inputs).any(axis=2)
+    return known
 
 
 def observed_change(panel: Panel) -> Floats:

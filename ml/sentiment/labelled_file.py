@@ -79,11 +79,11 @@ def read_labelled(file: Path) -> LabelledTexts:
 def rows_of(content: str, separator: str) -> list[Row]:
     """The cells of each row that has any; none when the quotes of the file do not fit the separator."""
     # Published TSV files quote nothing, and a single quotation mark would swallow the rows after it.
-    quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
+    text = StringIO(content)
+    unquoted = csv.reader(text, delimiter=separator, quoting=csv.QUOTE_NONE)
+    reader = unquoted if separator == "\t" else csv.reader(text, delimiter=separator)
     try:
-        return [
-            row for row in csv.reader(StringIO(content), delimiter=separator, quoting=quoting) if any(row)
-        ]
+        return [row for row in reader if any(row)]
     except csv.Error:
         return []
 
