@@ -155,6 +155,21 @@ class ValidationKnobs(BaseModel):
     retail_rating_max: float
 
 
+class SupplyKnobs(BaseModel):
+    red_days: float = Field(gt=0)
+    amber_days: float = Field(gt=0)
+    perishable_days: float = Field(gt=0)
+    durable_days: float = Field(gt=0)
+    deficit_days: float = Field(gt=0)
+    surplus_days: float = Field(gt=0)
+    filled_days: float = Field(gt=0)
+    kept_days: float = Field(ge=0)
+    neighbour_km: float = Field(gt=0)
+    residual_warn_pct: float = Field(gt=0)
+    residual_error_pct: float = Field(gt=0)
+    news_days: int = Field(ge=1)
+
+
 class AlertKnobs(BaseModel):
     levels: dict[str, float]
 

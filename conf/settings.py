@@ -30,6 +30,7 @@ from conf.knobs import (
     MqttKnobs,
     PortNumber,
     StreamKnobs,
+    SupplyKnobs,
     TrainingKnobs,
     ValidationKnobs,
 )
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     lake: LakeKnobs
     validation: ValidationKnobs
     alerts: AlertKnobs
+    supply: SupplyKnobs
     anomalies: AnomalyKnobs
     forecast: ForecastKnobs
     training: TrainingKnobs

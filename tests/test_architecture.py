@@ -41,6 +41,7 @@ LAKEHOUSE_LIBRARIES = {
     "sklearn",
     "sqlglot",
     "duckdb",
+    "holidays",
 }
 IMPURE_MODULES = {
     "os",
@@ -84,6 +85,8 @@ MAY_READ_FILES = {
     "lakehouse/contracts/contract.py",
     "lakehouse/reference_files.py",
     "lakehouse/validation/prices/isolation_forest.py",
+    "lakehouse/sentiment/lexicon.py",
+    "lakehouse/supply/disasters.py",
 }
 # Every process must see the same lists, also one that only computes: the folder is no argument.
 READS_HOME = "lakehouse/reference_files.py"

@@ -8,6 +8,7 @@ SHORT_PATHS = {
     "/commodity/price/history": "GET",
     "/market/list": "GET",
     "/forecast": "GET",
+    "/impact": "GET",
     "/device/register": "POST",
 }
 

@@ -43,6 +43,11 @@ LAW_OF_ITS_OWN = {
     "gold.sales_model": "tests/ml/sales/test_sales_model.py",
     "gold.sales_leaks": "tests/ml/sales/test_sales_model.py",
     "gold.anomalies": "tests/ml/anomalies/test_job.py",
+    "gold.stocks": "tests/streaming_jobs/gold/test_supply_job.py",
+    "gold.routes": "tests/streaming_jobs/gold/test_supply_job.py",
+    "gold.supply_transfers": "tests/streaming_jobs/gold/test_supply_job.py",
+    "gold.impact_factors": "tests/ml/impact/test_job.py",
+    "gold.sentiment": "tests/streaming_jobs/gold/test_sentiment_job.py",
 }
 SILVER = ("silver.prices", "silver.sensors")
 
