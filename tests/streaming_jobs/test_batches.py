@@ -31,6 +31,8 @@ POINTS = (
     "stream.after_gold",
     "stream.before_state",
     "stream.after_state",
+    "stream.before_validators",
+    "stream.after_validators",
 )
 MIXED = (
     price("a"),
