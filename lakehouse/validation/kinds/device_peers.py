@@ -85,7 +85,7 @@ class PeerWalk:
     """
 
     def __init__(self, readings: Readings, kept: Mapping[MarketMetric, Buckets]) -> None:
-        self._readings = readings
+        self.readings = readings
         size = len(readings.times)
         codes, self._group = np.unique(
             readings.markets * len(METRICS) + readings.metrics, return_inverse=True
@@ -113,7 +113,7 @@ class PeerWalk:
         """Group, bucket, device, time and value of the remembered readings that may be compared with."""
         wanted = np.unique(np.stack([self._group, self._bucket], axis=1), axis=0)
         both = np.unique(np.concatenate([wanted, wanted - [0, 1]]), axis=0).tolist()
-        numbers = {name: nth for nth, name in enumerate(self._readings.device_names)}
+        numbers = {name: nth for nth, name in enumerate(self.readings.device_names)}
         rows = [
             (group, bucket, numbers.setdefault(device, len(numbers)), time, value)
             for group, bucket in both
@@ -129,32 +129,61 @@ class PeerWalk:
         listed = np.unique(np.concatenate([buckets, self._bucket - 1]))
         grid = groups * len(listed) + np.searchsorted(listed, buckets)
         codes, cells = np.unique(grid * self._devices + devices, return_inverse=True)
-        cell_grid = codes // self._devices
-        self._cell_device = codes % self._devices
-        wanted = self._group * len(listed) + np.searchsorted(listed, self._bucket - 1)
-        self._first_cell = np.searchsorted(cell_grid, wanted)
-        self._cells = np.searchsorted(cell_grid, wanted, side="right") - self._first_cell
+        self._codes = codes
+        self._cell_grid = codes // self._devices
+        self._wanted = self._group * len(listed) + np.searchsorted(listed, self._bucket - 1)
+        self.first_cell = np.searchsorted(self._cell_grid, self._wanted)
+        self.cells = np.searchsorted(self._cell_grid, self._wanted, side="right") - self.first_cell
         return np.asarray(cells, dtype=np.int64)
 
     def compare(self, lands: Flags) -> Peers:
         """`lands`: which readings later ones are compared with."""
         size = len(lands)
-        compared = Peers(
+        peers = Peers(
             np.zeros(size, np.int64), np.full(size, np.nan), np.full(size, np.nan), np.zeros(size, np.bool_)
         )
         counts = np.concatenate([np.ones(self._held, dtype=bool), lands])[self._entries.order]
         newest = self._entries.newest(counts)
-        given = np.flatnonzero((self._cells > 0) & self._is_kept(lands))
-        given = given[np.argsort(self._cells[given], kind="stable")]
+        rows, versions = self._versions(newest, np.flatnonzero((self.cells > 0) & self._is_kept(lands)))
+        order = np.argsort(versions, kind="stable")
+        rows = rows[order]
+        is_first = np.diff(versions[order], prepend=-1) != 0
+        nth = np.cumsum(is_first) - 1
+        first = rows[is_first]
         start = 0
-        while start < len(given):
-            most = self._cells[given[start:]] * np.arange(1, len(given) - start + 1)
-            stop = start + max(int(np.searchsorted(most, CELLS_AT_ONCE)), 1)
-            rows = given[start:stop]
-            for whole, part in zip(compared, self._compare_rows(rows, newest), strict=True):
-                whole[rows] = part
+        while start < len(first):
+            widths = np.maximum.accumulate(self.cells[first[start:]])
+            cells = widths * np.arange(1, len(widths) + 1)
+            stop = start + max(int(np.searchsorted(cells, CELLS_AT_ONCE)), 1)
+            low, high = np.searchsorted(nth, [start, stop])
+            part = rows[low:high]
+            others = _Others(self, first[start:stop], newest)
+            for whole, values in zip(peers, others.compare(part, nth[low:high] - start), strict=True):
+                whole[part] = values
             start = stop
-        return compared
+        return peers
+
+    def _versions(self, newest: Ints, rows: Ints) -> tuple[Ints, Ints]:
+        """Those of the rows with readings to compare with, and a number: rows of one number see the same."""
+        size = len(self.readings.times) + 1
+        updates = np.flatnonzero(newest == np.arange(len(newest)))
+        cell = self._entries.group[updates]
+        places = np.sort(self._cell_grid[cell] * size + self._place[updates] - cell * size)
+        versions = np.searchsorted(places, self._wanted[rows] * size + rows + 1)
+        has_any = versions > np.searchsorted(places, self._wanted[rows] * size)
+        return rows[has_any], versions[has_any]
+
+    def newest_in(self, cells: Ints, rows: Ints, newest: Ints) -> tuple[Flags, Floats]:
+        """Whether a cell has a reading when each row arrives, and the newest one's value."""
+        entry = np.searchsorted(self._place, cells * (len(self.readings.times) + 1) + rows + 1) - 1
+        at = np.where(entry >= 0, newest[entry], -1)
+        return (at >= 0) & (self._entries.group[at] == cells), self._sorted_value[at]
+
+    def own_cells(self, rows: Ints) -> Ints:
+        """The cell of the row's own device in the bucket before; −1 for none."""
+        codes = self._wanted[rows] * self._devices + self.readings.devices[rows]
+        cell = np.minimum(np.searchsorted(self._codes, codes), len(self._codes) - 1)
+        return np.where(self._codes[cell] == codes, cell, -1)
 
     def _is_kept(self, lands: Flags) -> Flags:
         """Whether the bucket before was still remembered when the reading arrived."""
@@ -170,34 +199,6 @@ class PeerWalk:
         is_kept[order] = self._bucket[order] - 1 > newest - KEPT_BUCKETS
         return is_kept
 
-    def _compare_rows(self, rows: Ints, newest: Ints) -> Peers:
-        """`rows`: readings; `newest`: of the entries."""
-        width = int(self._cells[rows[-1]])
-        nth = np.arange(width)[None]
-        is_cell = nth < self._cells[rows, None]
-        cells = np.minimum(self._first_cell[rows, None] + nth, len(self._cell_device) - 1)
-        size = len(self._readings.times)
-        entry = np.searchsorted(self._place, cells * (size + 1) + rows[:, None] + 1) - 1
-        at = np.where(entry >= 0, newest[entry], -1)
-        is_there = is_cell & (at >= 0) & (self._entries.group[at] == cells)
-        values = np.where(is_there, self._sorted_value[at], np.inf)
-        is_own = is_there & (self._cell_device[cells] == self._readings.devices[rows, None])
-        others = np.where(is_own, np.inf, values)
-        peers = (is_there & ~is_own).sum(axis=1)
-        has_own = is_own.any(axis=1)
-        own = np.where(is_own, values, 0.0).sum(axis=1)
-        value = self._readings.values[rows]
-        metrics = self._readings.metrics[rows]
-        middle = reference(others, peers, value)
-        is_beyond = distances(metrics, own, reference(others, peers, own)) > 1
-        has_peers = peers > 0
-        return Peers(
-            peers,
-            np.where(has_peers, middle, np.nan),
-            np.where(has_peers, distances(metrics, value, middle), np.nan),
-            has_peers & (~has_own | is_beyond),
-        )
-
     def keep(self, lands: Flags, kept: dict[MarketMetric, Buckets]) -> None:
         """Add the readings that land to the buckets of their market and metric."""
         counts = np.concatenate([np.zeros(self._held, dtype=bool), lands])[self._entries.order]
@@ -210,18 +211,62 @@ class PeerWalk:
         rows = rows[self._bucket[rows] > recent[self._group[rows]] - KEPT_BUCKETS]
         for row in rows.tolist():
             name = self._names[self._group[row]]
-            device = self._readings.device_names[self._readings.devices[row]]
+            device = self.readings.device_names[self.readings.devices[row]]
             kept.setdefault(name, Buckets()).add(
-                device, int(self._readings.times[row]), float(self._readings.values[row])
+                device, int(self.readings.times[row]), float(self.readings.values[row])
             )
 
 
-def reference(others: Floats, peers: Ints, values: Floats) -> Floats:
-    """The values that readings are compared with: the median of all, or the other of two.
+class _Others:
+    """The readings of a bucket in ascending order, as the rows of a call see it: a row a version of it."""
 
-    `others`: [readings, devices], infinite where there is none; `peers`: how many there are.
-    """
-    everything = np.sort(np.concatenate([others, values[:, None]], axis=1), axis=1)
-    row = np.arange(len(values))
-    median = (everything[row, peers // 2] + everything[row, (peers + 1) // 2]) / 2
-    return np.asarray(np.where(peers == 1, others.min(axis=1), median), dtype=np.float64)
+    def __init__(self, walk: PeerWalk, first: Ints, newest: Ints) -> None:
+        """`first`: a reading that sees each version; `newest`: of the entries of `walk`."""
+        self._walk = walk
+        size = walk.cells[first, None]
+        start = walk.first_cell[first, None]
+        nth = np.arange(int(size.max()))[None]
+        is_there, values = walk.newest_in(np.where(nth < size, start + nth, start), first[:, None], newest)
+        self._is_there = is_there & (nth < size)
+        self._values = np.where(self._is_there, values, np.inf)
+        order = np.argsort(self._values, axis=1, kind="stable")
+        self._rank = np.argsort(order, axis=1)
+        padding = np.full((len(first), 2), np.inf)
+        self._ascending = np.concatenate([np.take_along_axis(self._values, order, axis=1), padding], axis=1)
+        self._size = self._is_there.sum(axis=1)
+
+    def compare(self, rows: Ints, version: Ints) -> Peers:
+        """The readings `rows`, each compared with the others of its version."""
+        cell = self._walk.own_cells(rows)
+        nth = np.maximum(cell - self._walk.first_cell[rows], 0)
+        has_own = (cell >= 0) & self._is_there[version, nth]
+        own = np.where(has_own, self._values[version, nth], 0.0)
+        rank = np.where(has_own, self._rank[version, nth], self._ascending.shape[1])
+        peers = self._size[version] - has_own
+        value = self._walk.readings.values[rows]
+        metrics = self._walk.readings.metrics[rows]
+        middle = self._reference(version, rank, peers, value)
+        is_beyond = distances(metrics, own, self._reference(version, rank, peers, own)) > 1
+        has_peers = peers > 0
+        return Peers(
+            peers,
+            np.where(has_peers, middle, np.nan),
+            np.where(has_peers, distances(metrics, value, middle), np.nan),
+            has_peers & (~has_own | is_beyond),
+        )
+
+    def _reference(self, version: Ints, rank: Ints, peers: Ints, values: Floats) -> Floats:
+        """What values are compared with: the median of the others and the value, or the other of two.
+
+        `rank`: place of the own reading, which is none of the others.
+        """
+
+        def other(nth: Ints) -> Floats:
+            place = np.maximum(nth + (nth >= rank), 0)
+            return np.where(nth < 0, -np.inf, self._ascending[version, place])
+
+        def with_value(nth: Ints) -> Floats:
+            return np.minimum(np.maximum(values, other(nth - 1)), other(nth))
+
+        median = (with_value(peers // 2) + with_value((peers + 1) // 2)) / 2
+        return np.where(peers == 1, other(np.zeros_like(peers)), median)

@@ -123,17 +123,16 @@ class SeriesWalk:
         rows = np.flatnonzero(is_after & self._is_crowd)
         end = np.where(day[before[rows]] == day[rows], day_start[before[rows]], rows)
         start = np.searchsorted(groups.group, groups.group[rows])
-        added = sums[end] - sums[start]
-        known: dict[tuple[int, int, int], float] = {}
-        for row, begin, stop, more in zip(
-            *(part.tolist() for part in (rows, start, end, added)), strict=True
-        ):
-            key = (int(groups.group[row]), int(day[row]), more)
-            if key not in known:
-                here = np.arange(begin, stop)[is_newest[begin:stop]]
-                earlier = crowds.get(self.series[key[0]][0], NO_CROWD)
-                known[key] = crowd_limit(earlier, key[1], day[here], self._value[here])
-            limits[row] = known[key]
+        inputs = np.stack([groups.group[rows], day[rows], sums[end] - sums[start]], axis=1)
+        is_other = (np.diff(inputs, axis=0, prepend=-1) != 0).any(axis=1)  # mostly a day has one limit
+        first = np.flatnonzero(is_other)
+        known = np.empty(len(first))
+        for nth, row in enumerate(first.tolist()):
+            here = np.arange(start[row], end[row])
+            here = here[is_newest[here]]
+            earlier = crowds.get(self.series[groups.group[rows[row]]][0], NO_CROWD)
+            known[nth] = crowd_limit(earlier, int(day[rows[row]]), day[here], self._value[here])
+        limits[rows] = known[np.cumsum(is_other) - 1]
         return self._by_arrival(limits)
 
     def add_crowds(self, lands: Flags, crowds: dict[str, CrowdDays]) -> None:

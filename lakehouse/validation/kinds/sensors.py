@@ -207,10 +207,15 @@ class _Walk:
     def _worst(self, is_given: Flags, is_beyond: Flags, size: Floats) -> Ints:
         """Of each event with given readings the first one that is beyond, else the first of largest size."""
         rows = np.flatnonzero(is_given)
-        events = self.readings.events[rows]
-        order = np.lexsort((rows, -size[rows], ~is_beyond[rows], events))
-        worst: Ints = rows[order][np.diff(events[order], prepend=-1) != 0]
-        return worst
+        if not len(rows):
+            return rows
+        starts = np.flatnonzero(np.diff(self.readings.events[rows], prepend=-1))
+        lengths = np.diff(np.append(starts, len(rows)))
+        beyond = np.repeat(np.logical_or.reduceat(is_beyond[rows], starts), lengths)
+        sizes = np.where(is_beyond[rows] == beyond, size[rows], -np.inf)
+        is_worst = sizes == np.repeat(np.maximum.reduceat(sizes, starts), lengths)
+        first = np.minimum.reduceat(np.where(is_worst, np.arange(len(rows)), len(rows)), starts)
+        return rows[first]
 
 
 def _shown(name: str, value: Any) -> Any:
