@@ -47,19 +47,18 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-def write_memory(owner: Mapping[str, str], states: Mapping[str, State]) -> None:
+def write_memory(file: Path, owner: Mapping[str, str], states: Mapping[str, State]) -> None:
     """Replace the file in one step. `owner`: of `belongs_to`; `states`: kind -> state of its validator."""
     tables = [(kind, name, table) for kind, state in states.items() for name, table in state.items()]
     streams = [stream_of(table) for _, _, table in tables]
     lengths = [(kind, name, len(stream)) for (kind, name, _), stream in zip(tables, streams, strict=True)]
     header = json.dumps({"owner": dict(owner), "tables": lengths}).encode()
     content = header + b"\n" + b"".join(streams)
-    write_bytes(memory_file(), hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    write_bytes(file, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 
 
-def read_memory(owner: Mapping[str, str]) -> dict[str, State] | None:
+def read_memory(file: Path, owner: Mapping[str, str]) -> dict[str, State] | None:
     """Kind -> state; None without a file of `owner`. A damaged or foreign file is named in the log."""
-    file = memory_file()
     if not file.exists():
         return None
     digest, _, content = file.read_bytes().partition(b"\n")

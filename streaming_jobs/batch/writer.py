@@ -31,7 +31,7 @@ from streaming_jobs.batch.event_index import DUPLICATE, EventIds
 from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.judge import Judge, accepted_tables
 from streaming_jobs.batch.kind_result import KindResult
-from streaming_jobs.batch.validator_memory import Pace, belongs_to, read_memory, write_memory
+from streaming_jobs.batch.validator_memory import Pace, belongs_to, memory_file, read_memory, write_memory
 from streaming_jobs.flows import appended
 from streaming_jobs.progress import StreamProgress
 
@@ -127,7 +127,7 @@ class BatchWriter:
         """From the file of the batch before, or from silver."""
         states = None
         if self._last_time:
-            states = read_memory(belongs_to(self._last_time, self._judge.rule_set))
+            states = read_memory(memory_file(), belongs_to(self._last_time, self._judge.rule_set))
         if states is None:
             self._judge.load(time_of_batch)
         else:
@@ -142,7 +142,7 @@ class BatchWriter:
         began = time.monotonic()
         failpoint("stream.before_validators")
         try:
-            write_memory(owner, self._judge.memory())
+            write_memory(memory_file(), owner, self._judge.memory())
         except OSError as error:
             log.warning("what the validators remember was not saved (%s)", error)
         failpoint("stream.after_validators")

@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lakehouse.validation.kinds import device_peers, sensors
-from tests.support.sensor_walk import SensorsReadingByReading
+from tests.lakehouse.validation.sensor_definition import SensorsReadingByReading
 from tests.support.walks import at, judged, landed, names, numbered, validator
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate)

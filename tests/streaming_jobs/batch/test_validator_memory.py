@@ -76,27 +76,27 @@ def test_start_after_a_crash_gives_the_same_verdicts(stream: Stream, point: str)
 
 
 def test_file_returns_what_was_written_for_its_owner_only(lone_home: Path):
-    assert read_memory(OWNER) is None
-    write_memory(OWNER, STATES)
-    states = read_memory(OWNER)
+    assert read_memory(memory_file(), OWNER) is None
+    write_memory(memory_file(), OWNER, STATES)
+    states = read_memory(memory_file(), OWNER)
     assert states is not None and states["bar"]["newest"].equals(STATES["bar"]["newest"])
     for name in OWNER:
-        assert read_memory(OWNER | {name: "x"}) is None
+        assert read_memory(memory_file(), OWNER | {name: "x"}) is None
     whole = memory_file().read_bytes()
     for size in (0, 1, 64, 65, 100, len(whole) - 1):
         memory_file().write_bytes(whole[:size])
-        assert read_memory(OWNER) is None
+        assert read_memory(memory_file(), OWNER) is None
     memory_file().write_bytes(whole)
-    assert read_memory(OWNER) is not None
+    assert read_memory(memory_file(), OWNER) is not None
 
 
 def test_file_is_not_replaced_when_the_disk_is_full(lone_home: Path, monkeypatch: pytest.MonkeyPatch):
-    write_memory(OWNER, STATES)
+    write_memory(memory_file(), OWNER, STATES)
 
     def full(file: Path, content: bytes) -> None:
         raise OSError("no space left on device")
 
     monkeypatch.setattr(validator_memory, "write_bytes", full)
     with pytest.raises(OSError, match="no space"):
-        write_memory(OWNER | {"batch": "c"}, STATES)
-    assert read_memory(OWNER) is not None
+        write_memory(memory_file(), OWNER | {"batch": "c"}, STATES)
+    assert read_memory(memory_file(), OWNER) is not None
