@@ -23,6 +23,7 @@ from scripts.bench import (
     weather_prices,
 )
 from scripts.bench.figures import table
+from scripts.bench.parts import memory
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 BENCHES: dict[str, ModuleType] = {
@@ -32,6 +33,7 @@ BENCHES: dict[str, ModuleType] = {
     "start": start,
     "api": api_load,
     "history": history,
+    "memory": memory,
     "validation": validation,
     "predictions": predictions,
     "weather": weather_prices,

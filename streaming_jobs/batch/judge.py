@@ -1,6 +1,6 @@
 """Verdicts on the events of a batch: row rules, duplicates by the index, history by validators."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from lakehouse.contracts.history_rules import compile_checks, identity_rules
 from lakehouse.contracts.rule_functions import column_violation
 from lakehouse.contracts.rule_masks import bit_of, mask_of
 from lakehouse.io.delta import open_table
-from lakehouse.validation import Validator
+from lakehouse.validation import State, Validator
 from lakehouse.validation.registry import VALIDATORS
 from lakehouse.verdicts.resolve import each
 from lakehouse.verdicts.rows import READINGS, Verdicts, row_columns, row_verdicts, rules_of, transform_of
@@ -53,6 +53,15 @@ class Judge:
                 columns=list(validator.columns), filter=pc.field("ingested_at") < before
             ):
                 validator.load(pa.Table.from_batches([batch]))
+
+    def memory(self) -> dict[str, State]:
+        """Kind -> what its validator remembers."""
+        return {kind: validator.state() for kind, validator in self._validators.items()}
+
+    def restore(self, states: Mapping[str, State]) -> None:
+        """Let the validators remember what `memory` returned, instead of `load`."""
+        for kind, validator in self._validators.items():
+            validator.restore(states[kind])
 
     def judge(self, bronze: pa.Table, kind: str, resubmissions: Sequence[Resubmission] = ()) -> KindResult:
         """Verdicts on the events of one kind, of those in `bronze` and of `resubmissions`.

@@ -44,6 +44,7 @@ from streaming_jobs.batch.event_index import EventIds
 from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.judge import Judge, accepted_tables
 from streaming_jobs.batch.kind_result import KindResult
+from streaming_jobs.batch.validator_memory import memory_file
 from streaming_jobs.batch.writer import judge_all, rows_of, written_versions
 from streaming_jobs.gold import runner
 from streaming_jobs.gold.incremental import IncrementalGold
@@ -177,6 +178,7 @@ def rebuild_silver(spark: SparkSession) -> int:
     for contract in contracts().values():
         if not contract.kept_by_rebuild:
             empty_table(contract.table)
+    memory_file().unlink(missing_ok=True)  # it is about the rows before
     folder = settings().state_dir / "event_ids"
     shutil.rmtree(folder, ignore_errors=True)
     ids = EventIds(folder)
