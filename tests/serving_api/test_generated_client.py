@@ -45,13 +45,20 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 EVENT_IDS = {"trace_event": "t-1"}  # all others are about a row of silver.quarantine
 VALUES = {"event_id": "q0", "commodity": forecast_lake.COMMODITY}
-ONE_OF = {"list_live_prices": "commodity"}  # commodity or region is required, which OpenAPI cannot express
+# One of two parameters is required, which OpenAPI cannot express.
+ONE_OF = {"list_live_prices": "commodity", "list_sentiment": "commodity"}
 # Of operations that do not answer 200 on the lake of these tests.
 ACCEPTED = dict.fromkeys(
     ["append_block", "decide_events", "decide_event", "ingest_events", "ingest_events_of_kind", "retrain"],
     202,
 )
-ABSENT = {"get_training_job": 404, "trace_event": 404, "predict_sales": 503}
+ABSENT = {
+    "get_training_job": 404,
+    "trace_event": 404,
+    "predict_sales": 503,
+    "holder_stocks": 404,
+    "correlate_sentiment": 422,
+}
 STATUSES = ACCEPTED | ABSENT
 
 
