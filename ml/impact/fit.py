@@ -116,8 +116,7 @@ def attribute(panel: Panel) -> Attributions:
 
 def any_known(inputs: Floats) -> Flags:
     """(series, days) whether any of the inputs is known."""
-    known: Flags = np.isfinite(inputs).any(axis=2)
-    return known
+    return np.asarray(np.isfinite(inputs).any(axis=2))
 
 
 def observed_change(panel: Panel) -> Floats:

@@ -65,11 +65,12 @@ async def correlate(
     if code == NATION[0]:
         raise invalid("/region", "unknown_region", "weather is measured per province")
     snapshot, rows = await run_sync(read_lags, snapshots, commodity, code, query.variable)
+    rows = [row for row in rows if row["lag_days"] <= query.max_lag_days]
     if not rows:
         reason = f"prices of '{commodity}' and weather in {name} have too few days in common"
         raise Problem("insufficient-data", reason=reason)
-    report = correlation_report(rows, commodity, name, query.variable, query.max_lag_days)
-    strongest = rows[report["lag_days"]]
+    strongest = strongest_lag(rows)
+    report = correlation_report(rows, commodity, name, query.variable)
     first = strongest["from_date"]
     last = strongest["to_date"]
     refused = {
@@ -108,25 +109,30 @@ async def correlate_sentiment(
     commodity = single_commodity(query.commodity)
     code, name = region_of(query.region)
     snapshot, rows = await run_sync(read_lags, snapshots, commodity, code, SENTIMENT)
+    rows = [row for row in rows if row["lag_days"] <= query.max_lag_days]
     if not rows:
         reason = f"prices of '{commodity}' and posts about it have too few days in common in {name}"
         raise Problem("insufficient-data", reason=reason)
-    report = correlation_report(rows, commodity, name, SENTIMENT, query.max_lag_days)
+    report = correlation_report(rows, commodity, name, SENTIMENT)
     return responses.item([snapshot], report, demo=from_simulated(snapshots, [commodity]))
 
 
+def strongest_lag(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row with the smallest p-value, of equal ones that with the shortest lag."""
+    return min(rows, key=lambda row: (row["p_value"], row["lag_days"]))
+
+
 def correlation_report(
-    rows: list[dict[str, Any]], commodity: str, region: str, variable: str, max_lag_days: int
+    rows: list[dict[str, Any]], commodity: str, region: str, variable: str
 ) -> dict[str, Any]:
-    """The lag with the smallest p-value, and all lags up to `max_lag_days`. `rows`: from lag 0 on."""
-    within = [row for row in rows if row["lag_days"] <= max_lag_days]
-    strongest = min(within, key=lambda row: (row["p_value"], row["lag_days"]))
+    """The strongest lag, and all lags."""
+    strongest = strongest_lag(rows)
     return {
         "commodity": commodity,
         "region": region,
         "variable": variable,
         **{field: strongest[field] for field in REPORTED},
-        "by_lag": [{field: row[field] for field in ("lag_days", "correlation", "p_value")} for row in within],
+        "by_lag": [{field: row[field] for field in ("lag_days", "correlation", "p_value")} for row in rows],
     }
 
 

@@ -19,10 +19,10 @@ class ImpactQuery(BaseModel):
     )
     market_id: Name = Field(description="the market whose price moved", examples=["PASAR-001"])
     prev_price: float = Field(
-        gt=0, le=1e9, allow_inf_nan=False, description="rupiah per unit before the move", examples=[52000]
+        ge=0.01, le=1e9, allow_inf_nan=False, description="rupiah per unit before the move", examples=[52000]
     )
     new_price: float = Field(
-        gt=0, le=1e9, allow_inf_nan=False, description="rupiah per unit after it", examples=[61000]
+        ge=0.01, le=1e9, allow_inf_nan=False, description="rupiah per unit after it", examples=[61000]
     )
 
 

@@ -123,7 +123,9 @@ class RouteQuery(BaseModel):
 
     model_config = {"extra": "forbid"}
     route_id: Name = Field(description="the route, as deliveries name it", examples=["R-BREBES-JKT"])
-    distance_km: float = Field(gt=0, le=10000, allow_inf_nan=False, description="length of the way")
+    distance_km: float = Field(
+        ge=0.001, le=10000, allow_inf_nan=False, description="length of the way", examples=[280]
+    )
 
 
 class RouteFactors(BaseModel):

@@ -58,7 +58,8 @@ EMAIL = "client@example.id"
 ENDING = ("delete_account", "change_password", "logout")  # end the sign-in of the caller
 EVENT_IDS = {"trace_event": "t-1"}  # all others are about a row of silver.quarantine
 VALUES = {"event_id": "q0", "commodity": forecast_lake.COMMODITY}
-ONE_OF = {"list_live_prices": "commodity"}  # commodity or region is required, which OpenAPI cannot express
+# One of two parameters is required, which OpenAPI cannot express.
+ONE_OF = {"list_live_prices": "commodity", "list_sentiment": "commodity"}
 # Of operations that do not answer 200 on the lake of these tests.
 ACCEPTED = dict.fromkeys(
     [
@@ -72,8 +73,10 @@ ACCEPTED = dict.fromkeys(
     ],
     202,
 )
-ABSENT = {"change_user": 404, "get_training_job": 404, "revoke_api_key": 404, "trace_event": 404}
-REFUSED = {"follow_link": 401, "refresh": 401, "predict_sales": 503}
+ABSENT = dict.fromkeys(
+    ["change_user", "get_training_job", "holder_stocks", "revoke_api_key", "trace_event"], 404
+)
+REFUSED = {"follow_link": 401, "refresh": 401, "predict_sales": 503, "correlate_sentiment": 422}
 MADE = {"create_api_key": 201, "issue_ticket": 201} | dict.fromkeys(ENDING, 204)
 STATUSES = ACCEPTED | ABSENT | REFUSED | MADE
 
