@@ -64,7 +64,7 @@ def test_device_sends_for_itself_and_its_market_alone(own: Api):
     assert batch["items"][1]["errors"] == [{"pointer": "/device_id", "code": "foreign_device"}]
 
 
-def test_role_of_a_device_says_which_kinds_and_markets_it_may_send(own: Api):
+def test_role_of_a_device_decides_which_kinds_and_markets_it_may_send(own: Api):
     post = {"post_id": "p", "source": "news", "text": "harga garam naik"}
     assert answer(own, LISTING_KIND, post, token_of(own, "DEV-1")) == (403, "forbidden")
     central = token_of(own, "DEV-9", "central")
