@@ -249,7 +249,7 @@ def device_items(tables: list[Snapshot], devices: Sequence[Device]) -> list[dict
     response_model=DeviceItem,
     responses=problems(401, 403, 404, 422),
     summary="A device and what it sent",
-    dependencies=[NO_QUERY_PARAMETERS],
+    dependencies=[OWNER_OR_OPERATOR, NO_QUERY_PARAMETERS],
 )
 async def get_device(
     device_id: DeviceIdInPath,

@@ -1,5 +1,8 @@
 """Accounts: register, sign in, refresh, sign out, change, export and delete; keys; administration."""
 
+import base64
+import hashlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -249,3 +252,14 @@ def test_ticket_is_redeemed_once(own: Api):
     tickets = own.http.app.state.services.tickets
     assert tickets.redeem(issued.json()["ticket"]).role is Role.USER
     assert tickets.redeem(issued.json()["ticket"]) is None
+
+
+def test_page_of_the_link_runs_its_own_script_alone(own: Api):
+    page = send(own, "GET", "/sign-in")
+    policy = page.headers["content-security-policy"]
+    assert page.headers["content-type"].startswith("text/html") and "'unsafe" not in policy
+    for tag in ("script", "style"):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page.text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert 'type="password"' in page.text and "onpaste" not in page.text
