@@ -61,7 +61,7 @@ class Bridge:
 
     def start(self) -> None:
         """Connect in a thread, again and again until the broker answers."""
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_SECONDS
         properties.ReceiveMaximum = IN_FLIGHT
         self._client.connect_async(self._host, self._port, clean_start=False, properties=properties)
@@ -88,7 +88,7 @@ class Bridge:
 
     def _received(self, client: mqtt.Client, data: Any, message: mqtt.MQTTMessage) -> None:
         limit = settings().api.event_max_bytes
-        published = Published(message.topic, message.payload[: limit + 1], len(message.payload))
+        published = Published(message.topic, bytes(message.payload[: limit + 1]), len(message.payload))
         match = TOPIC.fullmatch(published.topic)
         if match and match["kind"] in NO_EVENTS:
             client.ack(message.mid, message.qos)

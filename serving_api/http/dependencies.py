@@ -137,6 +137,12 @@ def sender(request: Request) -> Principal:
     return principal
 
 
+def owner_or_operator(request: Request) -> Principal:
+    """The caller: a device, which sees itself alone, or an operator and above. Raises Problem 401 or 403."""
+    principal = principal_of(request)
+    return principal if principal and principal.device_id else operator(request)
+
+
 def _caller(identify: Callable[[Request], Principal]) -> Any:
     async def caller(request: Request) -> Principal:
         return identify(request)
@@ -151,3 +157,4 @@ CENTRAL = _caller(central)
 ADMIN = _caller(admin)
 ACCOUNT_HOLDER = _caller(account_holder)
 SENDER = _caller(sender)
+OWNER_OR_OPERATOR = _caller(owner_or_operator)

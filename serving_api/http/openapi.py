@@ -31,7 +31,7 @@ REPLAYED = {
         "description": "the response to an earlier request, repeated",
     }
 }
-CHECKS = ("account_holder", "user", "operator", "central", "admin", "sender")
+CHECKS = ("account_holder", "user", "operator", "central", "admin", "sender", "owner_or_operator")
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 
 

@@ -22,6 +22,7 @@ from serving_api.http.callers import principal_of
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import (
     OPERATOR,
+    OWNER_OR_OPERATOR,
     CurrentDatabase,
     CurrentResponses,
     CurrentSigner,
@@ -86,18 +87,18 @@ CurrentDevices = Annotated[Devices, Depends(_devices)]
 def registrar(request: Request) -> Principal | None:
     """The operator or above who registers; None for everybody else, whose device waits for an approval.
 
-    Raises Problem 401 and 403.
+    Raises Problem 401 for a bad token.
     """
     principal = principal_of(request)
-    return None if principal is None or principal.role is Role.USER else operator(request)
+    return principal if principal and principal.role >= Role.OPERATOR and principal.scopes is None else None
 
 
 REGISTER: dict[str, Any] = {
     "status_code": 201,
     "response_model": RegisteredDevice,
     "responses": {202: {"model": RegisteredDevice, "description": "pending until somebody approves it"}}
-    | problems(400, 401, 403, 404, 409, 413, 415, 422),
-    "openapi_extra": request_body(DeviceRegistration),
+    | problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    "openapi_extra": request_body(DeviceRegistration) | {"security": [{}, {"bearer": []}]},
     "summary": "Register a device",
 }
 
@@ -148,7 +149,7 @@ async def register_device_public(
 @router.post(
     "/api/auth/device/claim",
     response_model=ClaimedDevice,
-    responses=problems(400, 401, 413, 415, 422),
+    responses=problems(400, 401, 413, 415, 422, 503),
     openapi_extra=request_body(ClaimBody),
     summary="Exchange a claim code for the secret of a device",
 )
@@ -171,7 +172,7 @@ async def claim_device(
 @router.post(
     "/api/auth/token",
     response_model=DeviceToken,
-    responses=problems(400, 401, 413, 415, 422),
+    responses=problems(400, 401, 413, 415, 422, 503),
     openapi_extra=request_body(DeviceTokenBody),
     summary="A token for a device",
 )
@@ -243,26 +244,16 @@ def device_items(tables: list[Snapshot], devices: Sequence[Device]) -> list[dict
     ]
 
 
-def owner_or_operator(request: Request) -> Principal:
-    """The caller: a device, or an operator and above. Raises Problem 401 or 403."""
-    principal = principal_of(request)
-    return principal if principal and principal.device_id else operator(request)
-
-
-async def _reader(request: Request) -> Principal:
-    return owner_or_operator(request)
-
-
 @router.get(
     "/api/v1/devices/{device_id}",
     response_model=DeviceItem,
     responses=problems(401, 403, 404, 422),
     summary="A device and what it sent",
-    dependencies=[NO_QUERY_PARAMETERS],
+    dependencies=[OWNER_OR_OPERATOR, NO_QUERY_PARAMETERS],
 )
 async def get_device(
     device_id: DeviceIdInPath,
-    principal: Annotated[Principal, Depends(_reader)],
+    principal: Annotated[Principal, OWNER_OR_OPERATOR],
     devices: CurrentDevices,
     snapshots: CurrentSnapshots,
     responses: CurrentResponses,
@@ -282,7 +273,7 @@ async def device_response(
 
 
 STEP: dict[str, Any] = {
-    "responses": problems(400, 401, 403, 404, 409, 413, 415, 422),
+    "responses": problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
     "openapi_extra": request_body(StepBody),
 }
 StepRequest = Annotated[JsonBody[Principal, StepBody], json_body(StepBody, operator)]

@@ -2,6 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
+from serving_api.schemas.problem import problems
+
 router = APIRouter(tags=["short forms"])
 SHORT_PATHS = {
     "/commodity/price/live": "GET",
@@ -25,6 +27,7 @@ for path, method in SHORT_PATHS.items():
         redirect,
         methods=[method],
         status_code=308,
+        responses=problems(503) if method == "POST" else None,
         summary=f"Moved to /api/public{path}",
         name=f"redirect{path.replace('/', '_')}",
     )

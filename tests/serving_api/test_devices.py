@@ -110,7 +110,7 @@ def test_registration_is_replaced_while_pending_and_refused_afterwards(api: Api)
         ({"role": "central"}, None, (403, "role-too-high")),
         ({"role": "device"}, "admin", (422, "validation")),
         ({"extra": 1}, "operator", (422, "validation")),
-        ({}, "device", (403, "forbidden")),
+        ({"role": "central"}, "device", (403, "role-too-high")),
     ],
 )
 def test_faulty_registration_is_refused(

@@ -38,6 +38,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "change_user": {"disabled": False},
     "create_api_key": {"name": "nightly report", "scopes": ["read"]},
     "follow_link": {"link": "used", "password": PASSWORD},
+    "register_device": {"market_id": "PASAR-001", "device_id": "DEV-123"},
+    "register_device_public": {"market_id": "PASAR-001", "device_id": "DEV-124"},
+    "claim_device": {"device_id": "DEV-123", "claim_code": "used"},
+    "issue_device_token": {"device_id": "DEV-123", "secret": "wrong"},
+    "approve_device": {},
+    "rotate_device": {"reason": "the secret is lost"},
+    "revoke_device": {},
     "login": {"email": "client@example.id", "password": PASSWORD},
     "logout": {},
     "refresh": {"refresh_token": "spent"},
@@ -76,8 +83,17 @@ ACCEPTED = dict.fromkeys(
 ABSENT = dict.fromkeys(
     ["change_user", "get_training_job", "holder_stocks", "revoke_api_key", "trace_event"], 404
 )
-REFUSED = {"follow_link": 401, "refresh": 401, "predict_sales": 503, "correlate_sentiment": 422}
-MADE = {"create_api_key": 201, "issue_ticket": 201} | dict.fromkeys(ENDING, 204)
+REFUSED = {
+    "approve_device": 409,  # an operator and above registers approved devices
+    "claim_device": 401,
+    "correlate_sentiment": 422,
+    "follow_link": 401,
+    "issue_device_token": 401,
+    "predict_sales": 503,
+    "refresh": 401,
+}
+CREATED = ("create_api_key", "issue_ticket", "register_device", "register_device_public")
+MADE = dict.fromkeys(CREATED, 201) | dict.fromkeys(ENDING, 204)
 STATUSES = ACCEPTED | ABSENT | REFUSED | MADE
 
 

@@ -21,6 +21,12 @@ PASS: dict[str, tuple[str, ...]] = {
     "operator": ("operator", "central", "admin", "read-key"),
     "central": ("central", "admin", "read-key"),
     "admin": ("admin", "read-key"),
+    "owner_or_operator": (
+        "operator",
+        "central",
+        "admin",
+        "read-key",
+    ),  # the device here is none in particular
     "sender": ("device", "operator", "central", "admin", *KEYS),
 }
 OPERATIONS = {
