@@ -89,7 +89,7 @@ def stream_of(table: pa.Table) -> bytes:
     return content
 
 
-class Pace:
+class SavingPace:
     """Whether writing is due: seldom enough that it takes SHARE_OF_TIME at most."""
 
     def __init__(self) -> None:

@@ -31,7 +31,13 @@ from streaming_jobs.batch.event_index import DUPLICATE, EventIds
 from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.judge import Judge, accepted_tables
 from streaming_jobs.batch.kind_result import KindResult
-from streaming_jobs.batch.validator_memory import Pace, belongs_to, memory_file, read_memory, write_memory
+from streaming_jobs.batch.validator_memory import (
+    SavingPace,
+    belongs_to,
+    memory_file,
+    read_memory,
+    write_memory,
+)
 from streaming_jobs.flows import appended
 from streaming_jobs.progress import StreamProgress
 
@@ -55,7 +61,7 @@ class BatchWriter:
         self._first = True  # only the first batch after a start may have been written in part
         self._last_time: datetime | None = None
         self._running = threading.Lock()  # held during a batch
-        self._memory = Pace()
+        self._memory = SavingPace()
         # Time of the last batch, while the validators remember it and no later one.
         self._remembered: datetime | None = None
 
