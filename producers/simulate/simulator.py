@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from conf.runtime.exit_codes import ExitCode
-from conf.runtime.process import stopped_by_signals
+from conf.runtime.process import Refused, stopped_by_signals
 from conf.settings import settings
 from lakehouse.io.identity.device_access import own_devices
 from lakehouse.io.identity.devices import DeviceExists
@@ -124,10 +124,13 @@ class Simulation:
 
 
 def device_secrets(sample: SampleMarkets) -> dict[str, str]:
-    """Device id -> secret of the sample's markets; exits 1 when such a device was revoked."""
+    """Device id -> secret of the sample's markets; exits 1 when one was revoked, 5 without a key."""
     devices = {device_of(place.market_id): place.market_id for place in sample.places}
     try:
         return own_devices(devices, "simulate")
+    except Refused as refusal:
+        console.print(str(refusal), markup=False)
+        raise typer.Exit(ExitCode.REFUSED) from None
     except DeviceExists as error:
         console.print(
             f"device {error} of the simulator was revoked or belongs to another market", markup=False

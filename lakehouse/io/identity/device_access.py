@@ -45,8 +45,9 @@ def own_devices(market_of_device: Mapping[str, str], by: str) -> dict[str, str]:
     """Device id -> secret of devices that a program of this machine is itself; missing ones are made.
 
     The secrets follow from JWT_SECRET, so that two programs at once have the same ones: who can read that key
-    can sign tokens of every device anyway. Raises DeviceExists for a revoked device.
+    can sign tokens of every device anyway. Raises DeviceExists for a revoked device, Refused without a key.
     """
+    TokenSigner()  # refuses a key that is missing or weak: secrets that follow from it could be guessed
     key = secrets().jwt_secret.encode()
     derived = {
         device_id: base64.urlsafe_b64encode(
