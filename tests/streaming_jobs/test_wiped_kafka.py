@@ -45,7 +45,7 @@ def test_wiped_kafka_is_refused_and_the_repair_reads_every_new_record(stream: St
     stream.run()
     assert stream.refusal() == ""
     filled = 4  # accepted events of `fill`
-    assert rebuild_silver(stream.spark) == 4 + filled + others
+    assert rebuild_silver() == 4 + filled + others
     assert stream.balance() == {
         "rows_in": 4 + filled + others,
         "silver": 1 + filled,
