@@ -126,7 +126,7 @@ class Stream:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(writer, "failpoint", failpoint)
-            with pytest.raises(Exception, match="Crash"):
+            with pytest.raises(Exception, match=point):
                 self.run()
 
     def rows(self, table: str) -> list[dict[str, Any]]:

@@ -12,6 +12,12 @@ from streaming_jobs.batch import kafka_source
 from streaming_jobs.repair.rebuild import rebuild_checkpoint, rebuild_silver
 from tests.streaming_jobs.conftest import Stream, price
 
+
+@pytest.fixture
+def stream(either: Stream) -> Stream:
+    return either
+
+
 TOPIC = "lumbung.bar"
 
 
