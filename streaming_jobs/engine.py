@@ -9,8 +9,6 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from conf.settings import settings
-
 ProcessBatch = Callable[[pa.Table, int], None]  # records of a batch, its number
 
 
@@ -36,14 +34,3 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release what it has loaded."""
-
-
-def load_engine() -> Engine:
-    """The engine that the knob names, ready to start. Spark takes seconds to load, the other nothing."""
-    if settings().stream.engine == "embedded":
-        from streaming_jobs.embedded.engine import EmbeddedEngine
-
-        return EmbeddedEngine()
-    from streaming_jobs.spark_engine import SparkEngine, start_spark
-
-    return SparkEngine(start_spark())

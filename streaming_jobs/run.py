@@ -23,7 +23,7 @@ from lakehouse.verdicts.check import check_rules
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.batches import Batches
 from streaming_jobs.batch.folded_gold import fold_again
-from streaming_jobs.engine import Engine, load_engine
+from streaming_jobs.engine import Engine
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.progress import StreamProgress
 from streaming_jobs.repair import startup_checks
@@ -73,6 +73,17 @@ class Stream:
         self.incremental.stop()
         self._batches.close()
         return self.engine.failure or self.incremental.failure
+
+
+def load_engine() -> Engine:
+    """The engine that the knob names, ready to start. Spark takes seconds to load, the other nothing."""
+    if settings().stream.engine == "embedded":
+        from streaming_jobs.embedded.engine import EmbeddedEngine
+
+        return EmbeddedEngine()
+    from streaming_jobs.spark_engine import SparkEngine, start_spark
+
+    return SparkEngine(start_spark())
 
 
 def prepare_lake() -> None:

@@ -41,6 +41,7 @@ LAKEHOUSE_LIBRARIES = {
     "sklearn",
     "sqlglot",
     "duckdb",
+    "xxhash",
 }
 IMPURE_MODULES = {
     "os",

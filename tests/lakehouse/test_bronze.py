@@ -91,8 +91,8 @@ def test_time_of_receipt_is_the_header_s_or_kafka_s_whatever_its_neighbours(
     given: bytes, received_at: datetime
 ):
     header: Headers = [("received_at", given)]
-    beside = records(("lumbung.price", b"", OURS), ("lumbung.price", b"", header), ("x", b"", None))
-    assert events(beside, NOW)["received_at"].to_pylist()[1] == received_at
+    neighbours = records(("lumbung.price", b"", OURS), ("lumbung.price", b"", header), ("x", b"", None))
+    assert events(neighbours, NOW)["received_at"].to_pylist()[1] == received_at
     assert row_of(b"", header)["received_at"] == received_at
 
 

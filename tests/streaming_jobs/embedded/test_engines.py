@@ -84,7 +84,7 @@ def test_new_partition_is_read_from_its_first_record(either: Stream):
     assert either.balance()["rows_in"] == 2 and count_waiting() == 0
 
 
-def test_marks_of_transactions_are_passed(either: Stream):
+def test_positions_pass_the_ends_of_transactions(either: Stream):
     producer = Producer({**client_config(), "transactional.id": "engines"})
     producer.init_transactions(20)
     producer.begin_transaction()
@@ -149,3 +149,17 @@ def test_checkpoint_forgets_batches_as_spark_does(embedded: Stream):
     assert checkpoint.planned_batches() == checkpoint.finished_batches()
     assert len(checkpoint.planned_batches()) == checkpoint_writer.KEPT_BATCHES
     assert checkpoint.batch_offsets(50).timestamp_ms == 50
+
+
+def test_batch_that_does_not_fit_the_heap_of_spark_is_read_in_parts(stream: Stream):
+    limit = "spark.driver.maxResultSize"
+    conf = stream.spark.sparkContext._jsc.sc().conf()
+    usual = conf.get(limit)
+    stream.send(*(price(f"large-{number}", note="x" * 60_000) for number in range(100)))
+    conf.set(limit, "3m")
+    try:
+        stream.run()
+    finally:
+        conf.set(limit, usual)
+    assert stream.silver() == {f"large-{number}": 1 for number in range(100)}
+    assert stream.balance() == {"rows_in": 100, "silver": 100, "quarantine": 0, "duplicates": 0}
