@@ -45,7 +45,7 @@ def consumer(assignment: Assignment) -> Consumer:
             "group.id": "lumbung-stream",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
-            "enable.partition.eof": True,  # its position lies beyond the marks of transactions
+            "enable.partition.eof": True,  # its position lies beyond the ends of transactions
             "auto.offset.reset": "error",
             "isolation.level": "read_uncommitted",
             "queued.max.messages.kbytes": 32 << 10,
