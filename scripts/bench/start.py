@@ -31,7 +31,7 @@ def _measure(engine: str, events: int, idle_seconds: float) -> dict[str, object]
     stack = Stack(home / "home", LUMBUNG_STREAM__ENGINE=engine)
     try:
         figures: dict[str, object] = {"fresh": timed_start(stack)}
-        run_module(stack, "scripts.bench.events", str(events), "1")
+        run_module(stack, "scripts.bench.events", str(events))
         stack.wait_drained(STALLED_SECONDS)
         time.sleep(SETTLED_SECONDS)
         figures["pss_mb_after_events"] = memory(stack)
@@ -39,7 +39,7 @@ def _measure(engine: str, events: int, idle_seconds: float) -> dict[str, object]
         stack.stop()
         figures["again"] = timed_start(stack)
         figures["pss_mb_after_start"] = memory(stack)
-        run_module(stack, "scripts.bench.events", "200", "2")
+        run_module(stack, "scripts.bench.events", "200", "one_day", "2")
         stack.wait_drained(STALLED_SECONDS)
         progress = stack.progress()
         figures["first_batch_seconds"] = progress["batch_seconds"] if progress else None

@@ -1,12 +1,14 @@
 """Kafka records -> rows of bronze.events, for records of any writer."""
 
+import struct
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import xxhash
 
-from lakehouse.bronze.events import BRONZE, PAYLOAD_HASH, events
+from lakehouse.bronze.events import BRONZE, HASH_SEED, PAYLOAD_HASH, events
 from lakehouse.bronze.records import RECORDS
 from lakehouse.event import kind_of_topic
 from tests.lakehouse.conftest import NOW
@@ -97,7 +99,11 @@ def test_time_of_receipt_is_the_header_s_or_kafka_s_whatever_its_neighbours(
 
 
 def test_hash_of_a_payload_is_the_one_of_indexes_that_spark_filled():
-    """Of Spark 4.2: `select xxhash64(cast(value as string))`."""
+    """Spark's documentation of xxhash64 gives that of ('Spark', array(123), 2): a hash seeds the next."""
+    documented = xxhash.xxh64_intdigest(b"Spark", HASH_SEED)
+    for number in (123, 2):
+        documented = xxhash.xxh64_intdigest(struct.pack("<i", number), documented)
+    assert documented == 5602566077635097486
     letters = [
         ("lumbung.dlq", b"cut {", [*OURS, ("door", b"http")]),  # it needs no decision: as an empty object
         ("lumbung.dlq", b"cut {", [*OURS, ("door", b"mqtt")]),
