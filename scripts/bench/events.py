@@ -107,7 +107,7 @@ def produce(events: Iterator[Event], per_second: float | None = None) -> tuple[i
     return count, time.monotonic() - started
 
 
-def main(count: int, shape: str = "one_day", seed: int = 1) -> None:
+def main(count: str, shape: str = "one_day", seed: str = "1") -> None:
     """Wait for the broker, create the topics and send `count` events of one of `event_shapes.SHAPES`.
 
     `seed`: of the shape one_day, whose events have other ids with each.
@@ -119,10 +119,10 @@ def main(count: int, shape: str = "one_day", seed: int = 1) -> None:
             create_topics(topics())
     from scripts.bench.event_shapes import SHAPES  # which reads this module
 
-    events = price_events(count, seed) if shape == "one_day" else SHAPES[shape](count)
+    events = price_events(int(count), int(seed)) if shape == "one_day" else SHAPES[shape](int(count))
     sent, seconds = produce(events)
     print(f"{sent} events acknowledged by Kafka in {seconds:.1f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), *sys.argv[2:3], *map(int, sys.argv[3:]))
+    main(*sys.argv[1:])
