@@ -97,6 +97,7 @@ class LandingKnobs(BaseModel):
 
 
 class StreamKnobs(BaseModel):
+    engine: Literal["spark", "embedded"]
     trigger_milliseconds: int
     max_events_per_batch: int
     driver_memory_mb: int

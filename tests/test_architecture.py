@@ -42,6 +42,7 @@ LAKEHOUSE_LIBRARIES = {
     "sqlglot",
     "duckdb",
     "holidays",
+    "xxhash",
 }
 IMPURE_MODULES = {
     "os",

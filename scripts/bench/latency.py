@@ -14,6 +14,7 @@ from lakehouse.reference import commodities
 from producers.simulate.markets import SampleMarkets, device_of
 from producers.simulate.simulator import MarketClient
 from scripts.bench.figures import percentiles, sampled
+from scripts.bench.place import ENGINES
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -130,10 +131,15 @@ def expected_event_time(payload: bytes) -> str | None:
 
 
 def measure(per_second: float = 200, seconds: float = 120, warm_up_seconds: float = 120) -> dict[str, object]:
-    """Percentiles after a warm-up, because a JVM is slow in its first two minutes."""
+    """Percentiles per engine, after a warm-up, because a JVM is slow in its first two minutes."""
+    return {engine: _measure(engine, per_second, seconds, warm_up_seconds) for engine in ENGINES}
+
+
+def _measure(engine: str, per_second: float, seconds: float, warm_up_seconds: float) -> dict[str, object]:
     home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
     try:
-        with Stack(home / "home", LUMBUNG_MQTT__MESSAGES_PER_SECOND="100") as stack:
+        knobs = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "100", "LUMBUNG_STREAM__ENGINE": engine}
+        with Stack(home / "home", **knobs) as stack:
             publish(stack, None, per_second, warm_up_seconds, "warm")
             watch = Watch(stack)
             watching = threading.Thread(target=watch.run, daemon=True)

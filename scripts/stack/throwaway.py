@@ -23,6 +23,7 @@ from scripts.stack.patience import LONGEST_SECONDS, Patience, TimedOut, cpu_seco
 from scripts.stack.services import modules
 
 CLI = (sys.executable, "-m", "scripts.cli")
+READER = "streaming_jobs.embedded.reader"  # of the embedded engine; Spark's is a JVM
 ANY_MARKET = "PASAR-001"  # where devices that send for every market are listed
 # Models are trained, and requests refused for their number, only where a test or bench sets another value.
 DEFAULT_KNOBS = {"LUMBUNG_TRAINING__WATCH_SECONDS": "3600", "LUMBUNG_LIMITS__ENFORCED": "false"}
@@ -150,14 +151,17 @@ class Stack:
         self.stop()
 
     def pid(self, name: str) -> int | None:
-        """Process id of a service, of "jvm" (Spark of the stream) or "supervisord"; None if not running."""
+        """Process id of a service, of "reader" or "supervisord"; None if not running.
+
+        The reader is what reads Kafka for the stream: Spark's JVM, or the process of the embedded engine.
+        """
         supervisor = self._supervisor()
         if supervisor is None or name == "supervisord":
             return supervisor
-        if name == "jvm":
+        if name == "reader":
             stream = self.pid("stream")
             children = psutil.Process(stream).children(recursive=True) if stream else []
-            return next((child.pid for child in children if child.name() == "java"), None)
+            return next((child.pid for child in children if _reads_kafka(child)), None)
         argument = "kafka.Kafka" if name == "broker" else modules()[name]  # the broker becomes a Java process
         for child in psutil.Process(supervisor).children():
             try:
@@ -209,3 +213,10 @@ class Stack:
                 )
             time.sleep(0.3)
         return time.monotonic() - started
+
+
+def _reads_kafka(process: psutil.Process) -> bool:
+    try:
+        return process.name() == "java" or READER in process.cmdline()
+    except psutil.Error:
+        return False  # it has just ended

@@ -11,20 +11,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
 
 from conf.runtime.failpoints import failpoint
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
+from lakehouse.bronze.events import events
 from lakehouse.contracts.contract import contracts, kinds
-from lakehouse.event import kind_of_topic
 from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import BatchTag, append_rows, cached_table, tags_of
 from lakehouse.io.disk import flush_to_disk
 from lakehouse.times import rfc3339
-from streaming_jobs.batch.arrow_rows import arrow_rows
-from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, stepped_clock, with_batch_time
+from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, stepped_clock
 from streaming_jobs.batch.counts import balance_row, quality_rows
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
 from streaming_jobs.batch.event_index import DUPLICATE, EventIds
@@ -45,10 +43,7 @@ log = logging.getLogger("lumbung.batch")
 
 
 class BatchWriter:
-    """Called by Spark for each batch, in order, in one thread.
-
-    An exception ends the query; a restart retries it.
-    """
+    """Called for each batch, in order, in one thread. An exception ends the stream; a restart retries it."""
 
     def __init__(self, stream_id: str, ids: EventIds, progress: StreamProgress) -> None:
         self._stream_id = stream_id
@@ -65,23 +60,23 @@ class BatchWriter:
         # Time of the last batch, while the validators remember it and no later one.
         self._remembered: datetime | None = None
 
-    def __call__(self, frame: DataFrame, batch_id: int) -> None:
-        """One batch. `frame`: rows of bronze.events with their payload_hash."""
+    def __call__(self, records: pa.Table, batch_id: int) -> None:
+        """One batch, whose offsets the checkpoint holds. `records`: as lakehouse.bronze.records.RECORDS."""
         with self._running:
-            self._write(frame, batch_id)
+            self._write(records, batch_id)
 
-    def _write(self, frame: DataFrame, batch_id: int) -> None:
+    def _write(self, records: pa.Table, batch_id: int) -> None:
         began = time.monotonic()
         offsets = batch_offsets(batch_id)
-        if not offsets.rows:
+        if not records.num_rows:  # its offsets are those of transactions
+            self._ids.commit(self._stream_id, batch_id)
             return
         if self._first:
             self._last_time = newest_other_batch(self._stream_id, batch_id)
         time_of_batch = batch_time(stepped_clock(offsets.time), self._last_time)
-        bronze = arrow_rows(frame)  # once: everything after it is done on columns, without Spark
         if time_of_batch != offsets.time:
             log.warning("the clock went back to %s: batch %d gets %s", offsets.time, batch_id, time_of_batch)
-            bronze = with_batch_time(bronze, time_of_batch)
+        bronze = events(records, time_of_batch)
         if self._first:
             self._load_validators(time_of_batch)
             self._decisions.load(time_of_batch)
@@ -89,7 +84,7 @@ class BatchWriter:
         failpoint("stream.before_bronze")
         appends = [self._append(lambda: bronze, "bronze.events", tag)]
         self._remembered = None
-        present = list(dict.fromkeys(kind_of_topic(topic) for topic in offsets.rows))
+        present = pc.unique(bronze["kind"]).to_pylist()
         results, applied = judge_all(
             self._judge, self._decisions, bronze, present, time_of_batch, self._pool.map
         )

@@ -22,6 +22,12 @@ from scripts.commands import doctor
 from tests.streaming_jobs.conftest import Stream, price, reading
 from tests.streaming_jobs.test_reviews import decide
 
+
+@pytest.fixture
+def stream(either: Stream) -> Stream:
+    return either
+
+
 POINTS = (
     "stream.before_bronze",
     "stream.after_bronze.events",
@@ -187,20 +193,6 @@ def test_times_of_any_year_are_read_again(stream: Stream):
         assert {name for name in types if name.startswith("timestamp")} == {"timestamp[us, tz=UTC]"}
     assert {row["event_time"].year for row in stream.rows("silver.prices")} == set(years)
     assert {row["market_date"].year for row in stream.rows("gold.price_history")} == set(years)
-
-
-def test_batch_that_does_not_fit_the_heap_is_read_in_parts(stream: Stream):
-    limit = "spark.driver.maxResultSize"
-    conf = stream.spark.sparkContext._jsc.sc().conf()
-    usual = conf.get(limit)
-    stream.send(*(price(f"large-{number}", note="x" * 60_000) for number in range(100)))
-    conf.set(limit, "3m")
-    try:
-        stream.run()
-    finally:
-        conf.set(limit, usual)
-    assert stream.silver() == {f"large-{number}": 1 for number in range(100)}
-    assert stream.balance() == {"rows_in": 100, "silver": 100, "quarantine": 0, "duplicates": 0}
 
 
 def test_every_rule_is_counted_in_every_batch_also_with_zero(stream: Stream):
