@@ -19,6 +19,7 @@ from serving_api.reads.reviews import ReviewReader
 from serving_api.reads.sales_model import SalesModel
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.supported import Symbols, traded_symbols
+from serving_api.writes.alerts import AlertActs
 from serving_api.writes.decisions import Decisions
 from serving_api.writes.publish import RememberingProducer
 
@@ -37,6 +38,7 @@ class Services:
     sales_model: SalesModel
     producer: RememberingProducer
     decisions: Decisions
+    alert_acts: AlertActs
     kept_responses: KeptResponses
     kafka: KafkaProbe
     lag: KafkaLag
@@ -80,6 +82,7 @@ def open_services() -> Services:
         sales_model=SalesModel(),
         producer=producer,
         decisions=Decisions(snapshots, reviews, producer, keys),
+        alert_acts=AlertActs(snapshots, producer),
         kept_responses=KeptResponses(),
         kafka=KafkaProbe(producer),
         lag=lag,

@@ -249,7 +249,7 @@ def _ended(alert: Row, now: datetime | None) -> Row:
 
 def with_acknowledgements(rows: Iterable[Row], acts: Iterable[Mapping[str, Any]]) -> list[Row]:
     """The rows of rules, each with the first acknowledgement of it."""
-    first = {}
+    first: dict[str, Mapping[str, Any]] = {}
     for act in acts:
         if act["act"] == "acknowledge":
             first.setdefault(act["alert_id"], act)

@@ -22,6 +22,7 @@ from serving_api.reads.sales_model import SalesModel
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.supported import Symbols
 from serving_api.services import Services
+from serving_api.writes.alerts import AlertActs
 from serving_api.writes.decisions import Decisions
 from serving_api.writes.publish import RememberingProducer
 
@@ -55,6 +56,7 @@ CurrentSalesModel = Annotated[SalesModel, _service("sales_model")]
 CurrentIntegrityChecker = Annotated[IntegrityChecker, _service("integrity")]
 CurrentProducer = Annotated[RememberingProducer, _service("producer")]
 CurrentDecisions = Annotated[Decisions, _service("decisions")]
+CurrentAlertActs = Annotated[AlertActs, _service("alert_acts")]
 CurrentKafkaLag = Annotated[KafkaLag, _service("lag")]
 CurrentKafkaProbe = Annotated[KafkaProbe, _service("kafka")]
 

@@ -3,7 +3,13 @@
 from fastapi import APIRouter, Request, Response
 
 router = APIRouter(tags=["short forms"])
-SHORT_PATHS = ("/commodity/price/live", "/commodity/price/history", "/market/list", "/forecast")
+SHORT_PATHS = (
+    "/commodity/price/live",
+    "/commodity/price/history",
+    "/market/list",
+    "/forecast",
+    "/alerts/live",
+)
 
 
 async def redirect(request: Request) -> Response:
