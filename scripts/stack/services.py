@@ -25,6 +25,7 @@ SERVICES = (
     Service("background_gold", "waiting for the stream's tables", 120),
     Service("gateway", "opening the MQTT listener", 40),
     Service("folder_watch", "watching the landing folder", 20),
+    Service("alert_worker", "opening the channels of alerts", 20),
     Service("trainer", "waiting for prices and jobs", 40),
     Service("api", "opening the HTTP listener", 40),
 )
