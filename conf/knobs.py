@@ -38,6 +38,7 @@ class ApiKnobs(BaseModel):
     allow_remote: bool
     cors_origins: list[str]
     max_connections: int = Field(ge=1)
+    max_websockets: int = Field(ge=1)
     request_seconds: float = Field(gt=0)
     keep_alive_seconds: int = Field(ge=1)
     event_max_bytes: int

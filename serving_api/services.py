@@ -10,6 +10,7 @@ from lakehouse.signatures import DecisionKeys
 from serving_api.http.auth import Bearers
 from serving_api.http.cursors import Cursors
 from serving_api.http.idempotency_store import KeptResponses
+from serving_api.live.service import Live
 from serving_api.reads.balance import BalanceReader
 from serving_api.reads.forecasts import served_forecasts
 from serving_api.reads.health import KafkaProbe
@@ -39,12 +40,14 @@ class Services:
     producer: RememberingProducer
     decisions: Decisions
     alert_acts: AlertActs
+    live: Live
     kept_responses: KeptResponses
     kafka: KafkaProbe
     lag: KafkaLag
 
     async def close(self) -> None:
         """Finish what is in progress."""
+        await self.live.close()
         self.integrity.stop()
         self.snapshots.stop()
         self.lag.stop()
@@ -65,7 +68,8 @@ def open_services() -> Services:
     """Open the tables and the producer; call it in the event loop that serves the requests."""
     bearers = Bearers()
     keys = keys_of_decisions()
-    snapshots = Snapshots({"gold.forecasts": served_forecasts})
+    live = Live()
+    snapshots = Snapshots({"gold.forecasts": served_forecasts}, live.feed.followers())
     snapshots.start()
     lag = KafkaLag()
     lag.start()
@@ -83,6 +87,7 @@ def open_services() -> Services:
         producer=producer,
         decisions=Decisions(snapshots, reviews, producer, keys),
         alert_acts=AlertActs(snapshots, producer),
+        live=live,
         kept_responses=KeptResponses(),
         kafka=KafkaProbe(producer),
         lag=lag,

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from serving_api.http.auth import Role
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
+from serving_api.live.service import Live
 from serving_api.reads.balance import BalanceReader
 from serving_api.reads.health import KafkaProbe
 from serving_api.reads.integrity_checks import IntegrityChecker
@@ -57,6 +58,7 @@ CurrentIntegrityChecker = Annotated[IntegrityChecker, _service("integrity")]
 CurrentProducer = Annotated[RememberingProducer, _service("producer")]
 CurrentDecisions = Annotated[Decisions, _service("decisions")]
 CurrentAlertActs = Annotated[AlertActs, _service("alert_acts")]
+CurrentLive = Annotated[Live, _service("live")]
 CurrentKafkaLag = Annotated[KafkaLag, _service("lag")]
 CurrentKafkaProbe = Annotated[KafkaProbe, _service("kafka")]
 

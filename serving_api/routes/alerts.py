@@ -6,12 +6,19 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
 from conf.channels import channel_modes
+from lakehouse.contracts.contract import contracts
 from lakehouse.event import Event
 from lakehouse.reference import commodity_aliases, matching_key
 from lakehouse.times import utc_text
 from serving_api.http.auth import Role
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import CurrentAlertActs, CurrentResponses, CurrentSnapshots, operator
+from serving_api.http.dependencies import (
+    CurrentAlertActs,
+    CurrentLive,
+    CurrentResponses,
+    CurrentSnapshots,
+    operator,
+)
 from serving_api.http.openapi import request_body
 from serving_api.http.path_parameters import AlertIdInPath
 from serving_api.http.problems import language_of
@@ -32,6 +39,7 @@ from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
 
 router = APIRouter(tags=["alerts"])
+EMPTY_ROW = dict.fromkeys(contracts()["gold.alerts"].column_names) | {"stale": False}
 SENDING = {"on": "queued", "mock": "mock", "off": "off"}
 
 
@@ -71,6 +79,7 @@ async def trigger_alert(
     body: Annotated[JsonBody[Role, TriggerBody], json_body(TriggerBody, operator)],
     snapshots: CurrentSnapshots,
     acts: CurrentAlertActs,
+    live: CurrentLive,
 ) -> Response:
     """202 once Kafka has stored the alert, which is then active. A repeat for the same commodity and place
     updates the open one."""
@@ -85,6 +94,7 @@ async def trigger_alert(
         "region": None if is_national else region,
     }
     event, row = await acts.raise_alert(fields, body.role.name.lower())
+    live.feed.publish_alert({**EMPTY_ROW, **row})
     sending = {name: SENDING[mode] for name, mode in channel_modes().items()} | {"websocket": "sent"}
     return json_response(receipt(event, row["alert_id"]) | {"channels": sending}, 202)
 
