@@ -22,7 +22,7 @@ THIN_DAYS = 28
 
 
 @dataclass(frozen=True)
-class Rule:
+class PriceRule:
     """One rule evaluated on a panel, arrays (regions, days). `value` is in percent, NaN where unknown."""
 
     name: str
@@ -46,7 +46,7 @@ class Rule:
         return observed, self.value[region, known]
 
 
-def price_rules(panel: PricePanel, commodity: str, levels: Mapping[str, float]) -> Iterator[Rule]:
+def price_rules(panel: PricePanel, commodity: str, levels: Mapping[str, float]) -> Iterator[PriceRule]:
     """The rules on a panel of consumer prices. `levels`: name -> rise over 7 days in percent.
 
     Enter and exit: a rise above level siaga and above what is usual for the
@@ -55,7 +55,7 @@ def price_rules(panel: PricePanel, commodity: str, levels: Mapping[str, float]) 
     change = 100 * (panel.price / lagged(panel, CHANGE_DAYS) - 1)
     usual = usual_rise(change, panel.days)
     with np.errstate(invalid="ignore"):
-        yield Rule(
+        yield PriceRule(
             "price_level",
             change,
             change > np.fmax(levels["siaga"], usual),
@@ -67,7 +67,7 @@ def price_rules(panel: PricePanel, commodity: str, levels: Mapping[str, float]) 
         gap = gap_pct(panel.price, bound, producer=False)
         rises = change > np.fmax(usual, levels["naik"])
         enters = (gap >= ENTER_GAP_PCT) & rises
-        yield Rule("ceiling_gap", gap, enters, gap < EXIT_GAP_PCT, np.zeros_like(enters))
+        yield PriceRule("ceiling_gap", gap, enters, gap < EXIT_GAP_PCT, np.zeros_like(enters))
 
 
 def usual_rise(change: Floats, days: np.ndarray) -> Floats:

@@ -19,7 +19,7 @@ from lakehouse.alerts.lifecycle import (
     tier,
 )
 from lakehouse.alerts.messages import UNKNOWN_PLACE, texts_of
-from lakehouse.alerts.price_rules import Rule, level_of, price_rules, rule_version, thin_days
+from lakehouse.alerts.price_rules import PriceRule, level_of, price_rules, rule_version, thin_days
 from lakehouse.gold.price_panel import Floats, PricePanel, panels
 from lakehouse.reference import DEFAULT_TIMEZONE, commodities, markets, provinces
 
@@ -79,7 +79,7 @@ def _newest(panel: PricePanel, region: int) -> int:
 
 
 def _series_alerts(
-    panel: PricePanel, rule: Rule, region: int, commodity: str, levels: Mapping[str, float], is_thin: Any
+    panel: PricePanel, rule: PriceRule, region: int, commodity: str, levels: Mapping[str, float], is_thin: Any
 ) -> list[Row]:
     observed, values = rule.observed(panel, region, is_thin)
     return [

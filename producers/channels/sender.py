@@ -144,8 +144,8 @@ class Sender:
             self._deliveries.settle(delivery, "failed", now, reason=reason)
         else:
             pause = min(self._knobs.retry_seconds * 2 ** (attempts - 1), LONGEST_PAUSE_SECONDS)
-            asked = getattr(failure, "retry_after", None)
-            self._deliveries.put_off(delivery, now + max(pause, asked or 0.0), reason)
+            requested = getattr(failure, "retry_after", None)
+            self._deliveries.put_off(delivery, now + max(pause, requested or 0.0), reason)
         if delivery.channel == "webhook" and self._is_dead(delivery.recipient, failure):
             log.error("web hook %s is set aside: %s", delivery.recipient, reason)
             self._deliveries.set_aside(delivery.recipient, now, reason)

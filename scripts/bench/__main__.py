@@ -23,6 +23,7 @@ from scripts.bench import (
     weather_prices,
 )
 from scripts.bench.figures import table
+from scripts.bench.live import sockets
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 BENCHES: dict[str, ModuleType] = {
@@ -31,6 +32,7 @@ BENCHES: dict[str, ModuleType] = {
     "latency": latency,
     "start": start,
     "api": api_load,
+    "sockets": sockets,
     "history": history,
     "validation": validation,
     "predictions": predictions,

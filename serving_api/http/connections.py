@@ -11,6 +11,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from conf.settings import settings
 
 log = logging.getLogger("lumbung.api")
+SOCKET_LOG = logging.getLogger("lumbung.api.sockets")
+SOCKET_LOG.setLevel(logging.WARNING)  # uvicorn would log addresses with their query, a refused token too
 SEND_BUFFER_BYTES = 32_768  # of a WebSocket: with the default one that reads nothing is noticed after minutes
 TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -85,5 +87,6 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         own: socket.socket = transport.get_extra_info("socket")
         own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self.logger = SOCKET_LOG
         super().connection_made(transport)
         self.transport.set_write_buffer_limits(SEND_BUFFER_BYTES)

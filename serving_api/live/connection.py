@@ -14,7 +14,7 @@ from serving_api.http import metrics
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, language_of
 from serving_api.live.handshake import filter_of, problem_data
-from serving_api.live.hub import RESUME_SECONDS, ROWS_PER_FRAME, Changes, Hub, Wheel
+from serving_api.live.hub import PACE_SECONDS, RESUME_SECONDS, ROWS_PER_FRAME, Changes, Hub, Wheel
 from serving_api.live.messages import (
     CLIENT_MESSAGE,
     SYSTEM,
@@ -30,7 +30,7 @@ from serving_api.live.sessions import Session, Sessions, Subscription
 CHANNELS = ("prices", "alerts")
 HEARTBEAT_SECONDS = 20
 MESSAGES_PER_SECOND = 20
-SLOW_SECONDS = 15.0
+UNREAD_SECONDS = 15.0
 CLOSE_SECONDS = 2.0
 TOO_MANY_MESSAGES = 1008
 TRY_AGAIN_LATER = 1013
@@ -84,7 +84,7 @@ class Connection:
         wake, slot = self._wheel.join()
         tasks = [
             asyncio.create_task(self._send_changes(wake)),
-            asyncio.create_task(self._listen()),
+            asyncio.create_task(self._listen(wake)),
             asyncio.create_task(self._kicked.wait()),
         ]
         try:
@@ -104,9 +104,9 @@ class Connection:
             if error is not None and not isinstance(error, WebSocketDisconnect):
                 raise error
 
-    def close_if_slow(self, now: float) -> None:
+    def close_if_unread(self, now: float) -> None:
         """End the connection when the socket has taken nothing for 15 s."""
-        if self.sending_since is not None and now - self.sending_since > SLOW_SECONDS:
+        if self.sending_since is not None and now - self.sending_since > UNREAD_SECONDS:
             metrics.SOCKETS_DROPPED.inc()
             self._kicked.set()
 
@@ -117,7 +117,7 @@ class Connection:
         except (TimeoutError, RuntimeError, WebSocketDisconnect):
             return  # a client that reads nothing gets no close frame either: the server ends the connection
 
-    async def _listen(self) -> None:
+    async def _listen(self, wake: asyncio.Event) -> None:
         """Read what the client asks for; returns when it sends too much."""
         recent: deque[float] = deque(maxlen=MESSAGES_PER_SECOND)
         while True:
@@ -129,6 +129,7 @@ class Connection:
                 return
             recent.append(now)
             self._requests.append(request_of(received.get("text") or received.get("bytes") or b""))
+            wake.set()
 
     async def _handle(self, request: Subscribe | Unsubscribe | Resume | Problem) -> None:
         """Carry out one message of the client, or report why not."""
@@ -156,19 +157,20 @@ class Connection:
         await self._send_system("reset", encoded({"channel": request.channel}))
 
     async def _send_changes(self, wake: asyncio.Event) -> None:
-        """Send replies, changes and heartbeats, once a turn of the wheel."""
+        """Send replies, changes and heartbeats, whenever this client is woken."""
         while True:
             await wake.wait()
             wake.clear()
             while self._requests:
                 await self._handle(self._requests.popleft())
             for channel, known in list(self._session.channels.items()):
-                if known.version != self._hub.version:
-                    await self._send_channel(channel, known)
+                if known.version != self._hub.version and not await self._send_channel(channel, known):
+                    asyncio.get_running_loop().call_later(PACE_SECONDS, wake.set)
             if time.monotonic() >= self._heartbeat_at:
                 await self._send_system("heartbeat", b"{}")
 
-    async def _send_channel(self, channel: str, known: Subscription) -> None:
+    async def _send_channel(self, channel: str, known: Subscription) -> bool:
+        """Whether all changes were sent; else the rest follows, or is replaced until then."""
         newest = self._hub.version
         if channel == "alerts":
             changes = self._hub.alerts_since(known.version, known.chosen, self._language)
@@ -176,8 +178,9 @@ class Connection:
         else:
             changes = self._hub.prices_since(known.version, known.chosen)
             if not await self._send_prices(known, changes):
-                return  # the rest follows in the next turn, or is replaced until then
+                return False
         known.version = newest
+        return True
 
     async def _send_prices(self, known: Subscription, changes: Changes) -> bool:
         """Whether all of them were sent."""

@@ -2,7 +2,7 @@
 
 `publish_price` costs the same for one client and for a thousand: the newest row of each market and
 commodity with a rising version. A client gets the rows newer than its version, so what it has not taken in
-time is replaced by newer prices, and no queue grows. A wheel of slots wakes a part of the clients every 10
+time is replaced by newer prices, and no queue grows. A wheel of slots wakes a part of the clients every 5
 ms: no burst holds the loop. Alerts are never replaced: a log keeps them while a client may resume.
 """
 
@@ -19,7 +19,7 @@ from lakehouse.alerts.lifecycle import OPEN_STATES
 from lakehouse.translation import Language
 
 SLOTS = 20
-PACE_SECONDS = 0.2  # a client is woken five times a second at most
+PACE_SECONDS = 0.1  # a client is woken ten times a second at most
 FRAMES_PER_SECOND = 5000.0  # of all clients together: half of a core
 ROWS_PER_FRAME = 200
 RESUME_SECONDS = 300
@@ -140,10 +140,12 @@ class Hub:
 
 
 class Wheel:
-    """Wakes the clients, a slot after the other, so that each one is woken once a turn."""
+    """Wakes the clients when something has changed, a slot after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
         self._slots: list[set[asyncio.Event]] = [set() for _ in range(SLOTS)]
+        self._versions = [hub.version] * SLOTS
         self._joined = 0
 
     @property
@@ -163,13 +165,21 @@ class Wheel:
         slot.add(wake)
         return wake, slot
 
+    def wake_all(self) -> None:
+        """Wake every client, whether something has changed or not: a heartbeat may be due."""
+        for slot in self._slots:
+            for wake in slot:
+                wake.set()
+
     async def turn(self) -> None:
         """Turn until cancelled."""
         step = PACE_SECONDS / SLOTS
         due = time.monotonic()
         while True:
-            for slot in self._slots:
+            for nth, slot in enumerate(self._slots):
                 due = max(due + step, time.monotonic() - PACE_SECONDS)
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
-                for wake in slot:
-                    wake.set()
+                if self._versions[nth] != self._hub.version:
+                    self._versions[nth] = self._hub.version
+                    for wake in slot:
+                        wake.set()

@@ -24,7 +24,7 @@ class Live:
     def __init__(self) -> None:
         self.hub = Hub()
         self.feed = Feed(self.hub, asyncio.get_running_loop())
-        self._wheel = Wheel()
+        self._wheel = Wheel(self.hub)
         self._sessions = Sessions()
         self._clients: set[Connection] = set()
         self._tasks = [asyncio.create_task(self._wheel.turn()), asyncio.create_task(self._reap())]
@@ -62,5 +62,6 @@ class Live:
             await asyncio.sleep(REAP_SECONDS)
             now = time.monotonic()
             for connection in list(self._clients):
-                connection.close_if_slow(now)
+                connection.close_if_unread(now)
             self.hub.drop_old_alerts()
+            self._wheel.wake_all()

@@ -31,7 +31,7 @@ def daily(prices: list[float | None], commodity: str = "bawang-putih", **more: A
     return pa.Table.from_pylist(rows, schema=arrow_schema(contracts()["gold.daily_prices"]))
 
 
-def test_rise_becomes_active_on_its_third_day_and_says_what_happened():
+def test_rise_becomes_active_on_its_third_day_with_a_full_message():
     # 8 days at 40,000, then three at 46,000: 15 % above the price 7 days before.
     (alert,) = price_alerts(daily([40_000.0] * 8 + [46_000.0] * 3), LEVELS)
     assert (alert["rule"], alert["state"], alert["level"], alert["tier"]) == (
@@ -53,7 +53,7 @@ def test_rise_becomes_active_on_its_third_day_and_says_what_happened():
     assert "operasi pasar" in alert["action_indonesian"]
 
 
-def test_short_spike_and_slow_rise_alert_nobody():
+def test_short_spike_and_steady_rise_alert_nobody():
     spike = price_alerts(daily([40_000.0] * 8 + [46_000.0] * 2 + [40_000.0]), LEVELS)
     assert [alert["state"] for alert in spike] == ["self_corrected"]
     assert price_alerts(daily([40_000.0 * 1.01**day for day in range(30)]), LEVELS) == []

@@ -189,7 +189,7 @@ def test_busy_channel_gets_the_message_later(
     assert TOKEN not in caplog.text and "status 429" in caplog.text
 
 
-def test_refused_message_fails_for_good(home: Path, service: HttpService):
+def test_refused_message_is_not_sent_again(home: Path, service: HttpService):
     service.answers = [(400, {"ok": False, "error_code": 400, "description": "Bad Request: chat not found"})]
     (row,) = run(home, lambda client: [Telegram(client, service.url, TOKEN, ["5"])], [notice()], [])
     assert (row["state"], row["attempts"], row["reason"]) == ("failed", 1, "status 400")
@@ -272,7 +272,7 @@ def test_quiet_hours_hold_back_what_is_not_urgent(home: Path, service: HttpServi
     assert {row["alert_id"]: row["state"] for row in rows} == {"al-1": "queued", "al-2": "sent"}
 
 
-def test_channel_without_a_token_is_a_mock_that_says_so(home: Path, caplog: pytest.LogCaptureFixture):
+def test_channel_without_a_token_is_a_mock_with_a_reason(home: Path, caplog: pytest.LogCaptureFixture):
     caplog.set_level("INFO")
     (row,) = run(home, lambda client: [], [notice()], mocks=("telegram",))
     assert (row["channel"], row["state"], row["reason"]) == ("telegram", "mock", "no token")
@@ -324,7 +324,9 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("point", "requests"), [("alert_sending", 1), ("alert_sent", 2)])
+@pytest.mark.parametrize(
+    ("point", "requests"), [pytest.param("alert_sending", 1, marks=pytest.mark.slow), ("alert_sent", 2)]
+)
 def test_killed_worker_sends_at_least_once_under_the_same_id(
     lake: Path, service: HttpService, point: str, requests: int
 ):

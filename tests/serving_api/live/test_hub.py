@@ -123,14 +123,18 @@ def test_session_knows_the_version_of_recent_messages():
 
 def test_wheel_wakes_every_client_and_shares_the_frames():
     async def work() -> None:
-        wheel = Wheel()
+        hub = Hub()
+        wheel = Wheel(hub)
         joined = [wheel.join() for _ in range(45)]
         turning = asyncio.create_task(wheel.turn())
+        await asyncio.sleep(3 * hub_module.PACE_SECONDS)
+        assert not any(wake.is_set() for wake, _ in joined), "nothing has changed"
+        publish(hub, "a", 1)
         await asyncio.wait_for(asyncio.gather(*(wake.wait() for wake, _ in joined)), 20)
         turning.cancel()
-        assert wheel.clients == 45 and wheel.frames_a_turn() == 22
+        assert wheel.clients == 45 and wheel.frames_a_turn() == 11
         for wake, slot in joined[1:]:
             slot.discard(wake)
-        assert wheel.clients == 1 and wheel.frames_a_turn() == 1000
+        assert wheel.clients == 1 and wheel.frames_a_turn() == 500
 
     asyncio.run(work())

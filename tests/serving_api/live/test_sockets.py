@@ -1,5 +1,6 @@
 """WebSockets of a running API, with the client of the library websockets."""
 
+import socket
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from lakehouse.reference import commodities
 from scripts.bench.api_lake import write
 from tests.conftest import Broker
 from tests.support.api import ApiProcess, new_stack
@@ -31,22 +33,22 @@ def opened(api: ApiProcess, path: str = "/ws/prices", **more: Any) -> ClientConn
     return connect(api.stack.api_url.replace("http", "ws") + path, compression=None, **more)
 
 
-def received(socket: ClientConnection, kind: str, seconds: float = 15) -> dict[str, Any]:
+def received(client: ClientConnection, kind: str, seconds: float = 15) -> dict[str, Any]:
     """The next message of a type; heartbeats and others before it are skipped."""
     while True:
-        message = orjson.loads(socket.recv(timeout=seconds))
+        message = orjson.loads(client.recv(timeout=seconds))
         if message["type"] == kind:
             return message
 
 
-def send(socket: ClientConnection, **message: Any) -> None:
-    socket.send(orjson.dumps(message).decode())
+def send(client: ClientConnection, **message: Any) -> None:
+    client.send(orjson.dumps(message).decode())
 
 
-def settled(socket: ClientConnection) -> None:
+def settled(client: ClientConnection) -> None:
     """Wait until the messages sent so far were carried out."""
-    send(socket, type="unknown")
-    received(socket, "error")
+    send(client, type="unknown")
+    received(client, "error")
 
 
 NUMBER = iter(range(1, 10_000))
@@ -64,8 +66,8 @@ def report(
 
 @pytest.mark.parametrize("path", PATHS)
 def test_first_message_is_hello(running: ApiProcess, path: str):
-    with opened(running, path) as socket:
-        hello = orjson.loads(socket.recv(timeout=15))
+    with opened(running, path) as client:
+        hello = orjson.loads(client.recv(timeout=15))
     assert (hello["type"], hello["seq"], hello["channel"]) == ("hello", 0, "system")
     data = hello["data"]
     assert data["channels"] == ["prices", "alerts"]
@@ -94,23 +96,23 @@ def test_handshake_is_refused_with_a_problem(
 
 
 def test_own_origin_is_accepted(running: ApiProcess):
-    with opened(running, origin=running.stack.api_url) as socket:
-        assert received(socket, "hello")
+    with opened(running, origin=running.stack.api_url) as client:
+        assert received(client, "hello")
 
 
 @pytest.mark.parametrize(
     "bad", ["not json", "[]", '{"type": "auth"}', '{"type":"subscribe","channel":"trades"}']
 )
 def test_bad_message_is_answered_and_does_not_close(running: ApiProcess, bad: str):
-    with opened(running) as socket:
-        socket.send(bad)
-        first = received(socket, "error")
+    with opened(running) as client:
+        client.send(bad)
+        first = received(client, "error")
         assert first["data"]["type"].startswith("/problems/") and first["channel"] == "system"
-        socket.send(bad)
-        assert received(socket, "error")["seq"] == first["seq"] + 1
+        client.send(bad)
+        assert received(client, "error")["seq"] == first["seq"] + 1
 
 
-def test_price_is_pushed_to_those_who_asked_for_it(running: ApiProcess):
+def test_price_is_pushed_to_matching_filters_only(running: ApiProcess):
     with (
         opened(running, "/ws/prices?commodity=garam") as salt,
         opened(running, "/ws/prices?region=Aceh") as aceh,
@@ -139,38 +141,38 @@ def test_price_is_pushed_to_those_who_asked_for_it(running: ApiProcess):
 
 
 def test_unsubscribed_channel_is_silent(running: ApiProcess):
-    with opened(running) as socket:
-        send(socket, type="unsubscribe", channel="prices")
-        settled(socket)
+    with opened(running) as client:
+        send(client, type="unsubscribe", channel="prices")
+        settled(client)
         report(running)
         with pytest.raises(TimeoutError):
-            received(socket, "price_update", seconds=1)
+            received(client, "price_update", seconds=1)
 
 
 def test_resumed_client_gets_what_it_missed_once(running: ApiProcess):
-    with opened(running, "/ws/prices?commodity=garam") as socket:
-        session = received(socket, "hello")["data"]["session"]
-        settled(socket)
+    with opened(running, "/ws/prices?commodity=garam") as client:
+        session = received(client, "hello")["data"]["session"]
+        settled(client)
         report(running, idr=1_000.0)
-        last = received(socket, "price_update")["seq"]
+        last = received(client, "price_update")["seq"]
     report(running, idr=2_000.0)
     time.sleep(1)
-    with opened(running, "/ws/prices?commodity=garam") as socket:
-        send(socket, type="resume", channel="prices", last_seq=last, session=session)
-        assert received(socket, "price_update")["data"]["price_idr"] == 2_000.0
+    with opened(running, "/ws/prices?commodity=garam") as client:
+        send(client, type="resume", channel="prices", last_seq=last, session=session)
+        assert received(client, "price_update")["data"]["price_idr"] == 2_000.0
         with pytest.raises(TimeoutError):
-            received(socket, "price_update", seconds=0.6)
+            received(client, "price_update", seconds=0.6)
 
 
 def test_unknown_session_is_reset_and_gets_everything(running: ApiProcess):
-    with opened(running) as socket:
-        send(socket, type="resume", channel="prices", last_seq=7)
-        send(socket, type="resume", channel="alerts", last_seq=7)
-        resets = [received(socket, "reset")["data"]["channel"] for _ in range(2)]
+    with opened(running) as client:
+        send(client, type="resume", channel="prices", last_seq=7)
+        send(client, type="resume", channel="alerts", last_seq=7)
+        resets = [received(client, "reset")["data"]["channel"] for _ in range(2)]
         assert resets == ["prices", "alerts"]
         kinds = {}
         while not {"price_update", "alert"} <= kinds.keys():
-            message = orjson.loads(socket.recv(timeout=15))
+            message = orjson.loads(client.recv(timeout=15))
             kinds.setdefault(message["type"], message["data"])
         assert kinds["alert"]["alert_id"] in {row["alert_id"] for row in ALERTS}
 
@@ -193,7 +195,7 @@ def test_raised_alert_is_pushed_at_once_in_the_language_of_the_client(running: A
 
 
 def test_client_that_sends_too_much_is_closed(running: ApiProcess):
-    with opened(running) as flooding, opened(running) as heavy:
+    with opened(running) as flooding, opened(running) as oversized:
         with pytest.raises(ConnectionClosed) as closed:
             for _ in range(500):
                 send(flooding, type="unsubscribe", channel="alerts")
@@ -201,15 +203,51 @@ def test_client_that_sends_too_much_is_closed(running: ApiProcess):
                 flooding.recv(timeout=15)
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 1008
         with pytest.raises(ConnectionClosed) as closed:
-            heavy.send("x" * 70_000)
+            oversized.send("x" * 70_000)
             while True:
-                heavy.recv(timeout=15)
+                oversized.recv(timeout=15)
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
 
 
 def test_clients_are_counted(running: ApiProcess):
-    with opened(running) as socket:
-        received(socket, "hello")
+    with opened(running) as client:
+        received(client, "hello")
         text = running.get("/metrics", "admin").text
         count = next(line for line in text.splitlines() if line.startswith("lumbung_ws_clients "))
         assert float(count.split()[1]) >= 1
+
+
+@pytest.mark.slow
+def test_client_that_reads_nothing_is_closed_and_the_others_feel_nothing(running: ApiProcess):
+    """It takes 15 s until it counts as slow; the others get every newest price meanwhile."""
+    with opened(running) as reading, socket_without_reader(running) as silent:
+        settled(reading)
+        end = time.monotonic() + 90
+        while dropped(running) == 0:
+            assert time.monotonic() < end, "the slow client is still open"
+            rows = [
+                price(f"wide-{next(NUMBER)}", market, commodity, timedelta(), 12_000.0)
+                | {"event_time": NOW + timedelta(seconds=next(NUMBER))}
+                for market in ("PASAR-001", "PASAR-002", "PASAR-003")
+                for commodity in commodities()
+            ]
+            write(running.stack.lake_root, "gold.live_prices", rows)
+            assert received(reading, "price_update")
+        assert silent.fileno() >= 0
+
+
+def dropped(api: ApiProcess) -> float:
+    lines = api.get("/metrics", "admin").text.splitlines()
+    return float(next(line for line in lines if line.startswith("lumbung_ws_dropped_total ")).split()[1])
+
+
+def socket_without_reader(api: ApiProcess) -> socket.socket:
+    """A connection that shakes hands and then reads nothing, with a small buffer."""
+    silent = socket.socket()
+    silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    silent.connect(("127.0.0.1", api.stack.api_port))
+    silent.sendall(
+        b"GET /ws/prices HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    return silent
