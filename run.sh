@@ -75,7 +75,7 @@ set_up() {
         (cd "$here" && "$venv/bin/python" -m scripts.stack.jars)
         printf '%s\n' "$want" >"$venv/.lumbung-setup"
     fi
-    grep -qs '^LUMBUNG_DECISION_KEYS=' "$home/secrets.env" || (cd "$here" && "$venv/bin/python" -m scripts.stack.secrets_file)
+    grep -qs '^JWT_SECRET=' "$home/secrets.env" || (cd "$here" && "$venv/bin/python" -m scripts.stack.secrets_file)
 }
 
 case "${LUMBUNG_HOME:-/}" in /*) ;; *) export LUMBUNG_HOME="$PWD/$LUMBUNG_HOME" ;; esac
@@ -88,7 +88,7 @@ case "$verb" in
         say "set-up is complete; next: ./run.sh demo"
         exit 0
         ;;
-    status | query | logs | down | reconcile | ledger | quarantine | train | backtest | mlflow | docs) # no Java, and fast
+    status | query | logs | down | reconcile | ledger | quarantine | user | train | backtest | mlflow | docs) # no Java, and fast
         [ -x "$venv/bin/python" ] || missing "not set up yet" "./run.sh setup"
         ;;
     doctor) # a missing Java is one of its findings

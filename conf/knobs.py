@@ -4,7 +4,7 @@ from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, HttpUrl, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, HttpUrl, IPvAnyNetwork, SecretStr
 
 LARGEST_PORT = 65535
 PortNumber = Annotated[int, Field(ge=1, le=LARGEST_PORT)]
@@ -50,6 +50,31 @@ class ApiKnobs(BaseModel):
     idempotency_keys: int = Field(ge=1)
     idempotency_bytes: int = Field(ge=8388608)
     trace_events: int = Field(ge=1)
+
+
+class IdentityKnobs(BaseModel):
+    static_tokens: bool
+    access_minutes: int = Field(ge=1, le=60)
+    refresh_days: int = Field(ge=1, le=90)
+    link_minutes: int = Field(ge=1)
+    rights_seconds: float = Field(ge=0, le=5)
+    free_failures: int = Field(ge=1)
+    back_off_seconds: int = Field(ge=1)
+    longest_back_off_seconds: int = Field(ge=1)
+
+
+class LimitKnobs(BaseModel):
+    enforced: bool
+    anonymous_per_minute: int = Field(ge=1)
+    signed_in_per_minute: int = Field(ge=1)
+    device_per_second: int = Field(ge=1)
+    device_burst: int = Field(ge=1)
+    expensive_per_minute: int = Field(ge=1)
+    sign_in_per_account: int = Field(ge=1)
+    sign_in_per_address: int = Field(ge=1)
+    registrations_per_hour: int = Field(ge=1)
+    callers: int = Field(ge=100)
+    trusted_proxies: list[IPvAnyNetwork]
 
 
 class MqttKnobs(BaseModel):

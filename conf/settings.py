@@ -22,9 +22,11 @@ from conf.knobs import (
     ApiKnobs,
     CvKnobs,
     ForecastKnobs,
+    IdentityKnobs,
     KafkaKnobs,
     LakeKnobs,
     LandingKnobs,
+    LimitKnobs,
     MqttKnobs,
     PortNumber,
     StreamKnobs,
@@ -36,18 +38,28 @@ from conf.runtime.exit_codes import ExitCode
 REPO = Path(__file__).resolve().parent.parent
 MQTT_PORT = 1883
 MQTTS_PORT = 8883
+STATIC_BEARER = "a lasting bearer of this role, accepted only while identity.static_tokens is true"
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Secrets(BaseSettings):
-    """One random bearer per role and the keys, written by `setup` with mode 0600. Never logged."""
+    """Keys, written by `setup` with mode 0600. Never logged."""
 
     model_config = SettingsConfigDict(env_prefix="LUMBUNG_", extra="ignore")
-    token_device: str = Field(default="", repr=False)
-    token_operator: str = Field(default="", repr=False)
-    token_central: str = Field(default="", repr=False)
-    token_admin: str = Field(default="", repr=False)
-    token_user: str = Field(default="", repr=False)
+    jwt_secret: str = Field(
+        default="",
+        validation_alias="JWT_SECRET",
+        repr=False,
+        description="signs the tokens of people and devices, at least 32 bytes; setup writes one",
+    )
+    jwt_algorithm: str = Field(
+        default="HS256", validation_alias="JWT_ALGORITHM", description="HS256 or EdDSA"
+    )
+    token_device: str = Field(default="", repr=False, description=STATIC_BEARER)
+    token_operator: str = Field(default="", repr=False, description=STATIC_BEARER)
+    token_central: str = Field(default="", repr=False, description=STATIC_BEARER)
+    token_admin: str = Field(default="", repr=False, description=STATIC_BEARER)
+    token_user: str = Field(default="", repr=False, description=STATIC_BEARER)
     cursor_key: str = Field(default="", repr=False)
     decision_keys: str = Field(
         default="",
@@ -95,6 +107,8 @@ class Settings(BaseSettings):
     language: Literal["en", "id"] = Field(description="language of what commands print for people: en or id")
     kafka: KafkaKnobs
     api: ApiKnobs
+    identity: IdentityKnobs
+    limits: LimitKnobs
     mqtt: MqttKnobs
     landing: LandingKnobs
     stream: StreamKnobs
@@ -137,6 +151,13 @@ class Settings(BaseSettings):
         default=None,
         validation_alias="MLFLOW_TRACKING_URI",
         description="MLflow server of runs and models instead of a SQLite file below LUMBUNG_HOME",
+    )
+    database_url: str | None = Field(
+        default=None,
+        validation_alias="DATABASE_URL",
+        repr=False,
+        description="accounts and devices in PostgreSQL, postgresql+asyncpg://…, instead of a SQLite file "
+        "below LUMBUNG_HOME",
     )
     failpoint: str | None = Field(
         default=None, description="tests only: name[:n] of a point at which the process kills itself"
@@ -210,6 +231,11 @@ class Settings(BaseSettings):
     def mlflow_uri(self) -> str:
         """URI of MLflow's runs and registry: MLFLOW_TRACKING_URI, else a SQLite file of this home."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.mlflow_dir / 'mlflow.db'}"
+
+    @property
+    def identity_url(self) -> str:
+        """URL of the database of accounts and devices: DATABASE_URL, else a SQLite file of this home."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.state_dir / 'identity.sqlite'}"
 
     @property
     def mlflow_dir(self) -> Path:

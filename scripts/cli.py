@@ -54,6 +54,7 @@ VERBS = (
         "streaming_jobs.repair.rebuild",
         "Rebuild silver or the checkpoint. The stack must be down.",
     ),
+    Verb("user", "scripts.commands.user", "Create accounts, change roles, sign tokens of this machine."),
     Verb("quarantine", "scripts.commands.quarantine", "List, release, reject or correct quarantined events."),
     Verb(
         "replay-quarantine",

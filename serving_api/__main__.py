@@ -7,8 +7,8 @@ import uvicorn
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.settings import refuse_remote, settings
-from serving_api.http.auth import Bearers
 from serving_api.http.connections import BoundedConnection, BoundedWebSocket
+from serving_api.services import open_keys
 
 MESSAGE_MAX_BYTES = 65_536  # of a WebSocket's client
 PING_SECONDS = 20.0  # a silent client is closed within twice as long
@@ -19,7 +19,7 @@ def main() -> int:
     configure_logging()
     knobs = settings().api
     refuse_remote(knobs.host, "API")
-    Bearers()  # before the server starts: a missing secret must be an exit code, not a failed lifespan
+    open_keys()  # before the server starts: a missing secret must be an exit code, not a failed lifespan
     uvicorn.run(
         "serving_api.app:app",
         host=knobs.host,

@@ -135,10 +135,15 @@ def _secrets() -> Iterator[Finding]:
         return
     mode = stat.S_IMODE(file.stat().st_mode)
     yield Finding("secrets mode", mode == 0o600, f"{mode:04o} {file}", f"chmod 600 {file}")
-    values = secrets().model_dump(exclude={"decisions_signed_since"})
+    known = secrets()
+    values = {
+        "JWT_SECRET": known.jwt_secret,
+        "LUMBUNG_CURSOR_KEY": known.cursor_key,
+        "LUMBUNG_DECISION_KEYS": known.decision_keys,
+    }
     short = [name for name, value in values.items() if len(value) < SECRET_CHARACTERS]
-    detail = f"too short or missing: {', '.join(short)}" if short else "one per role, and the keys"
-    variables = ", ".join(f"LUMBUNG_{name.upper()}" for name in short)
+    variables = ", ".join(short)
+    detail = f"too short or missing: {variables}" if short else f"{len(values)} keys"
     yield Finding("secrets", not short, detail, f"delete {variables} from {file}, ./run.sh setup")
 
 

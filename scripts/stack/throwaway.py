@@ -14,14 +14,17 @@ import psutil
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import REPO, child_environment
+from lakehouse.identity.roles import Role
 from lakehouse.io.checkpoint import count_waiting
+from lakehouse.io.identity.tokens import TokenSigner
 from lakehouse.io.process_status import StreamStatus, stream_status
 from scripts.stack.patience import LONGEST_SECONDS, Patience, TimedOut, cpu_seconds, stream_signs
 from scripts.stack.services import modules
 
 CLI = (sys.executable, "-m", "scripts.cli")
-# Models are trained only where a test or bench sets another value.
-DEFAULT_KNOBS = {"LUMBUNG_TRAINING__WATCH_SECONDS": "3600"}
+# Models are trained, and requests refused for their number, only where a test or bench sets another value.
+DEFAULT_KNOBS = {"LUMBUNG_TRAINING__WATCH_SECONDS": "3600", "LUMBUNG_LIMITS__ENFORCED": "false"}
+TOKEN_SECONDS = 24 * 3600
 
 
 class StackFailed(RuntimeError):
@@ -61,6 +64,7 @@ class Stack:
             "LUMBUNG_MQTT__PORT": str(self.mqtt_port),
         }
         self.env = child_environment(**own | DEFAULT_KNOBS | knobs)
+        self._tokens: dict[str, str] = {}
         self.env.pop("API_PORT", None)  # it would win over the free port
 
     @property
@@ -80,15 +84,12 @@ class Stack:
 
     @property
     def tokens(self) -> dict[str, str]:
-        """Role -> bearer, as `setup` wrote them."""
-        prefix = "LUMBUNG_TOKEN_"
-        lines = (self.home / "secrets.env").read_text(encoding="utf-8").splitlines()
-        values = dict(line.split("=", 1) for line in lines)
-        return {
-            name.removeprefix(prefix).lower(): value
-            for name, value in values.items()
-            if name.startswith(prefix)
-        }
+        """Role -> bearer, signed once with the secret that `setup` wrote."""
+        if not self._tokens:
+            lines = (self.home / "secrets.env").read_text(encoding="utf-8").splitlines()
+            signer = TokenSigner(dict(line.split("=", 1) for line in lines)["JWT_SECRET"], "HS256")
+            self._tokens = {role.label: signer.sign_local(role, TOKEN_SECONDS) for role in Role}
+        return self._tokens
 
     def run(self, *verb: str, timeout: float = 240, quiet: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one verb of run.sh on this stack; stderr is captured when `quiet`."""

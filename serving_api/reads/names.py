@@ -164,6 +164,13 @@ def _reported(snapshots: Snapshots) -> dict[str, str]:
     return dict(zip(rows["market_id"].to_pylist(), rows["region_code"].to_pylist(), strict=True))
 
 
+def region_code_of_market(snapshots: Snapshots, market_id: str | None) -> str | None:
+    """Code of the province of a market that is listed or has reported a price; None for any other."""
+    if market_id in markets():
+        return markets()[market_id].region_code
+    return None if market_id is None else _reported(snapshots).get(market_id)
+
+
 def _region_code_of_market(snapshots: Snapshots, market_id: str) -> str:
     """The province of a market that is listed or has reported. Raises Problem 422."""
     try:

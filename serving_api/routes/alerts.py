@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, Response
 from conf.channels import channel_modes
 from lakehouse.contracts.contract import contracts
 from lakehouse.event import Event
+from lakehouse.identity.roles import Principal
 from lakehouse.reference import commodity_aliases, matching_key
 from lakehouse.times import utc_text
-from serving_api.http.auth import Role
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import (
     CurrentAlertActs,
@@ -19,9 +19,10 @@ from serving_api.http.dependencies import (
     CurrentSnapshots,
     operator,
 )
+from serving_api.http.messages import message
 from serving_api.http.openapi import request_body
 from serving_api.http.path_parameters import AlertIdInPath
-from serving_api.http.problems import language_of
+from serving_api.http.problems import Problem, language_of
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.reads.alerts import matching_alerts
 from serving_api.reads.names import NATION, commodity_in_body, region_in_body
@@ -76,24 +77,26 @@ async def list_alerts(
     summary="Raise an alert",
 )
 async def trigger_alert(
-    body: Annotated[JsonBody[Role, TriggerBody], json_body(TriggerBody, operator)],
+    body: Annotated[JsonBody[Principal, TriggerBody], json_body(TriggerBody, operator)],
     snapshots: CurrentSnapshots,
     acts: CurrentAlertActs,
     live: CurrentLive,
 ) -> Response:
     """202 once Kafka has stored the alert, which is then active. A repeat for the same commodity and place
-    updates the open one."""
+    updates the open one. An operator who is limited to regions raises alerts of these."""
     raised = body.value
     commodity_in_body(raised.commodity)
     code, region = region_in_body(snapshots, raised.region, raised.market_id)
     is_national = code == NATION[0]
+    if not body.caller.covers(None if is_national else code):
+        raise Problem("forbidden", reason=message("region_not_own"))
     fields = {
         **raised.model_dump(),
         "commodity": commodity_aliases()[matching_key(raised.commodity)],
         "region_code": None if is_national else code,
         "region": None if is_national else region,
     }
-    event, row = await acts.raise_alert(fields, body.role.name.lower())
+    event, row = await acts.raise_alert(fields, body.caller.subject)
     live.feed.publish_alert({**EMPTY_ROW, **row})
     sending = {name: SENDING[mode] for name, mode in channel_modes().items()} | {"websocket": "sent"}
     return json_response(receipt(event, row["alert_id"]) | {"channels": sending}, 202)
@@ -109,11 +112,11 @@ async def trigger_alert(
 )
 async def acknowledge_alert(
     alert_id: AlertIdInPath,
-    body: Annotated[JsonBody[Role, AcknowledgeBody], json_body(AcknowledgeBody, operator)],
+    body: Annotated[JsonBody[Principal, AcknowledgeBody], json_body(AcknowledgeBody, operator)],
     acts: CurrentAlertActs,
 ) -> Response:
     """202 once Kafka has stored it. It stays open until its exit rule holds; 409 unless it is active."""
-    event = await acts.acknowledge(alert_id, body.value.note, body.role.name.lower())
+    event = await acts.acknowledge(alert_id, body.value.note, body.caller)
     return json_response(receipt(event, alert_id), 202)
 
 

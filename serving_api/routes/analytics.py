@@ -7,8 +7,9 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
 
 from lakehouse.event import Fault
-from serving_api.http.auth import Role
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, role_of
+from lakehouse.identity.roles import Principal
+from serving_api.http.callers import principal_of
+from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.messages import message
 from serving_api.http.openapi import request_body
 from serving_api.http.problems import Problem, invalid, invalid_fields
@@ -44,7 +45,7 @@ REPORTED = (
     summary="Correlation of weather and prices",
 )
 async def correlate(
-    body: Annotated[JsonBody[Role | None, CorrelationBody], json_body(CorrelationBody, role_of)],
+    body: Annotated[JsonBody[Principal | None, CorrelationBody], json_body(CorrelationBody, principal_of)],
     snapshots: CurrentSnapshots,
     responses: CurrentResponses,
 ) -> Response:

@@ -7,8 +7,8 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
 from lakehouse.contracts.contract import kinds
+from lakehouse.identity.roles import Principal
 from lakehouse.times import utc_text
-from serving_api.http.auth import Role
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import (
     OPERATOR,
@@ -49,7 +49,7 @@ router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
     summary="Decide many events",
 )
 async def decide_events(
-    body: Annotated[JsonBody[Role, BulkDecisionBody], json_body(BulkDecisionBody, operator, large=True)],
+    body: Annotated[JsonBody[Principal, BulkDecisionBody], json_body(BulkDecisionBody, operator, large=True)],
     decisions: CurrentDecisions,
 ) -> Response:
     """The same decision on many events.
@@ -59,8 +59,8 @@ async def decide_events(
     one of them: send the request again, accepted ones are then `already-decided`.
     """
     event_ids = body.value.event_ids
-    request = DecisionRequest(body.value.decision, body.value.reason, body.role.name.lower())
-    rows = await decisions.targets(set(event_ids))
+    request = DecisionRequest(body.value.decision, body.value.reason, body.caller.subject)
+    rows = await decisions.targets(set(event_ids), body.caller)
     results = await asyncio.gather(
         *(decide_one(decisions, event_id, rows.get(event_id), request) for event_id in event_ids),
         return_exceptions=True,
@@ -96,7 +96,7 @@ async def decide_one(
 )
 async def decide_event(
     event_id: EventIdInPath,
-    body: Annotated[JsonBody[Role, DecisionBody], json_body(DecisionBody, operator)],
+    body: Annotated[JsonBody[Principal, DecisionBody], json_body(DecisionBody, operator)],
     decisions: CurrentDecisions,
 ) -> Response:
     """202 once Kafka has stored the decision.
@@ -107,7 +107,7 @@ async def decide_event(
     it.
     """
     decision = body.value
-    row = (await decisions.targets([event_id])).get(event_id)
+    row = (await decisions.targets([event_id], body.caller)).get(event_id)
     if row is None:
         raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
     if decision.correction is not None and row["kind"] in kinds():
@@ -116,7 +116,7 @@ async def decide_event(
             raise invalid_fields(faults, listed=None)
     sent = await decisions.decide(
         row,
-        DecisionRequest(decision.decision, decision.reason, body.role.name.lower(), decision.correction),
+        DecisionRequest(decision.decision, decision.reason, body.caller.subject, decision.correction),
     )
     receipt = {
         "event_id": sent.decision_id,
@@ -134,10 +134,10 @@ async def decide_event(
     response_model=Page[DecisionRow],
     responses=problems(401, 403, 404, 410, 422),
     summary="Decisions on an event",
-    dependencies=[OPERATOR],
 )
 async def list_decisions(
     event_id: EventIdInPath,
+    caller: Annotated[Principal, OPERATOR],
     query: Annotated[DecisionsQuery, Query()],
     decisions: CurrentDecisions,
     reviews: CurrentReviews,
@@ -145,7 +145,7 @@ async def list_decisions(
     responses: CurrentResponses,
 ) -> Response:
     """Newest first; `pending` until the stream has processed the decision."""
-    if not await decisions.targets([event_id]):
+    if not await decisions.targets([event_id], caller):
         raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
 
     def respond() -> Response:

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from conf.settings import settings
+from lakehouse.identity.roles import Role
 from serving_api.http import metrics
-from serving_api.http.auth import Role
 from serving_api.http.dependencies import (
     CurrentBalance,
     CurrentKafkaLag,

@@ -16,6 +16,7 @@ import orjson
 
 from lakehouse.alerts.rows import manual_alerts
 from lakehouse.event import Event, rfc3339
+from lakehouse.identity.roles import Principal
 from lakehouse.io.kafka import AcknowledgedProducer
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
@@ -61,15 +62,24 @@ class AlertActs:
             self._remember(row)
             return event, row
 
-    async def acknowledge(self, alert_id: str, note: str | None, actor: str) -> Event:
-        """The event, once Kafka has it. Raises Problem 404 for no alert, 409 unless it is active, 503."""
+    async def acknowledge(self, alert_id: str, note: str | None, caller: Principal) -> Event:
+        """The event, once Kafka has it.
+
+        Raises Problem 404 for no alert of the caller's regions, 409 unless it is active, 503.
+        """
         async with self._lock:
             row = self._row(alert_id)
-            if row is None:
+            if row is None or not caller.covers(row.get("region_code")):
                 raise Problem("not-found", reason=message("no_alert", name=alert_id))
             if row["state"] != "active":
                 raise Problem("wrong-state", name=alert_id, state=row["state"])
-            act = {**ABSENT, "alert_id": alert_id, "act": "acknowledge", "actor": actor, "note": note}
+            act = {
+                **ABSENT,
+                "alert_id": alert_id,
+                "act": "acknowledge",
+                "actor": caller.subject,
+                "note": note,
+            }
             event = await self._send(act)
             self._remember({**row, "state": "acknowledged"})
             return event
