@@ -19,6 +19,7 @@ SCHEMA = """
 create table if not exists deliveries (
   delivery_id text primary key, alert_id text not null, stage text not null, channel text not null,
   recipient text not null, level text not null, subject text not null, body text not null,
+  is_urgent integer not null,
   state text not null, attempts integer not null default 0, due_at real not null, created_at real not null,
   settled_at real, message_id text, reason text
 ) without rowid;
@@ -26,7 +27,7 @@ create index if not exists waiting on deliveries (state, due_at);
 create table if not exists set_aside (recipient text primary key, at real not null, reason text not null);
 """
 KEPT_SECONDS = 30 * 86400  # settled deliveries are kept for a month: longer than alerts are news
-COLUMNS = "delivery_id, alert_id, stage, channel, recipient, level, subject, body, attempts"
+GIVEN = "delivery_id, alert_id, stage, channel, recipient, level, subject, body, is_urgent"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Delivery:
     level: str
     subject: str
     body: str
+    is_urgent: bool  # it is sent in quiet hours too
     attempts: int = 0
 
 
@@ -73,16 +75,16 @@ class Deliveries:
         added = 0
         for new in deliveries:
             added += self._db.execute(
-                f"insert or ignore into deliveries ({COLUMNS}, state, due_at, created_at) "
-                "values (?, ?, ?, ?, ?, ?, ?, ?, 0, 'queued', ?, ?)",
-                (*(getattr(new, name) for name in COLUMNS.split(", ")[:-1]), now, now),
+                f"insert or ignore into deliveries ({GIVEN}, state, due_at, created_at) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)",
+                (*(getattr(new, name) for name in GIVEN.split(", ")), now, now),
             ).rowcount
         return added
 
     def due(self, now: float) -> list[Delivery]:
         """Queued deliveries whose time has come, oldest first."""
         rows = self._db.execute(
-            f"select {COLUMNS} from deliveries where state = 'queued' and due_at <= ? "
+            f"select {GIVEN}, attempts from deliveries where state = 'queued' and due_at <= ? "
             "order by created_at, delivery_id limit 500",
             (now,),
         )

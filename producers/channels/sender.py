@@ -53,9 +53,10 @@ class Sender:
                     notice.stage,
                     channel,
                     recipient,
-                    "urgent" if notice.is_urgent else notice.level,
+                    notice.level,
                     notice.subject,
                     notice.body,
+                    notice.is_urgent,
                 )
                 for notice in notices
                 for channel, recipient in self._addresses()
@@ -126,7 +127,7 @@ class Sender:
     def _waits_until(self, delivery: Delivery, now: float) -> float | None:
         """When it may be sent, if not now: after quiet hours unless it is urgent, or within the rate."""
         quiet = end_of_quiet(datetime.fromtimestamp(now, UTC), self._knobs.quiet_hours)
-        if quiet is not None and delivery.level != "urgent":
+        if quiet is not None and not delivery.is_urgent:
             return quiet.timestamp()
         name = (delivery.channel, delivery.recipient)
         if self._limiter.hit(self._limit, *name):

@@ -237,6 +237,7 @@ def test_web_hook_is_signed_over_its_exact_body(home: Path, service: HttpService
     service.answers = [(503, {}), (200, {})]
     run(home, hooks(service), [notice()], [])
     first, second = service.received
+    assert [body["level"] for body in service.bodies()] == ["siaga", "siaga"]
     for _, headers, body in (first, second):
         expected = hmac.new(SECRET.encode(), body, "sha256").hexdigest()
         assert headers["X-Lumbung-Signature"] == f"sha256={expected}"
