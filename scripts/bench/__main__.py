@@ -23,7 +23,7 @@ from scripts.bench import (
     weather_prices,
 )
 from scripts.bench.figures import table
-from scripts.bench.live import sockets
+from scripts.bench.live import alerts, sockets
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 BENCHES: dict[str, ModuleType] = {
@@ -33,6 +33,7 @@ BENCHES: dict[str, ModuleType] = {
     "start": start,
     "api": api_load,
     "sockets": sockets,
+    "alerts": alerts,
     "history": history,
     "validation": validation,
     "predictions": predictions,
