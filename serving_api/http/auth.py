@@ -5,14 +5,13 @@ import time
 from collections.abc import Awaitable, Callable
 
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError
 
 from conf.runtime.process import Refused
 from conf.settings import Secrets, secrets, settings
 from lakehouse.contracts.contract import Contract
 from lakehouse.identity.roles import Principal, Role, Scope, role_named, scopes_of
 from lakehouse.identity.tokens import api_key_prefix, digest_of
-from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.tables import ApiKey, Device, SignIn, User
 from lakehouse.io.identity.tokens import LOCAL, Claims, TokenFault, TokenSigner
 from serving_api.http.messages import message
@@ -65,14 +64,14 @@ class Authenticator:
                 return principal
         try:
             principal_of_token = await self._principal(token)
-        except (DBAPIError, OSError) as error:
+        except StoreUnavailable as error:
             raise Problem("warming-up", reason=message("no_accounts")) from error
         if principal_of_token is None:
             raise Problem("token-invalid")
         return principal_of_token
 
     async def current(self, principal: Principal) -> bool:
-        """Whether a principal of an open connection still has its rights. Raises DBAPIError."""
+        """Whether a principal of an open connection still has its rights. Raises StoreUnavailable."""
         if principal.device_id is not None and principal.sign_in is not None:
             return await self._device(principal.device_id, principal.sign_in) == principal
         if principal.sign_in is not None:

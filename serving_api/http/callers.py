@@ -10,8 +10,8 @@ from lakehouse.identity.roles import Principal
 from serving_api.http.auth import Authenticator
 from serving_api.http.problems import Problem, problem_response
 from serving_api.http.rate_limits import (
+    LimitState,
     RateLimits,
-    Usage,
     account_limit,
     caller_address,
     header_values,
@@ -20,7 +20,7 @@ from serving_api.http.rate_limits import (
 
 REQUIREMENTS: dict[Callable[..., object], str] = {}  # dependency -> name of the check that it makes
 CALLER = "caller"  # in scope["state"]: the Principal, the Problem of its token, or None
-USAGES = "rate_limits"
+STATES = "rate_limits"
 
 
 def principal_of(request: Request) -> Principal | None:
@@ -40,14 +40,14 @@ def address_of(scope: Scope) -> str:
 
 def count_login(request: Request, limits: RateLimits, account: str) -> None:
     """Count a login for an account. Raises Problem 429."""
-    usages = limits.count([account_limit(account)])
-    request.scope["state"][USAGES] = [*usages, *request.scope["state"][USAGES]]
-    refuse_excess(usages)
+    states = limits.count([account_limit(account)])
+    request.scope["state"][STATES] = [*states, *request.scope["state"][STATES]]
+    refuse_excess(states)
 
 
-def refuse_excess(usages: list[Usage]) -> None:
+def refuse_excess(states: list[LimitState]) -> None:
     """Raises Problem 429 when one of the limits is exceeded."""
-    exceeded = next((usage for usage in usages if not usage.allowed), None)
+    exceeded = next((state for state in states if not state.allowed), None)
     if exceeded is not None:
         headers = {"Retry-After": str(exceeded.reset_seconds)}
         raise Problem("rate-limited", headers=headers, seconds=exceeded.reset_seconds)
@@ -74,16 +74,16 @@ class Callers:
         state[CALLER] = await self._identify(scope)
         known = state[CALLER] if isinstance(state[CALLER], Principal) else None
         applied = limits_of(scope["path"], scope["method"], known, address_of(scope))
-        state[USAGES] = self._limits().count(applied)
+        state[STATES] = self._limits().count(applied)
 
         async def send_with_limits(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message["headers"])
-                headers["RateLimit-Policy"], headers["RateLimit"] = header_values(state[USAGES])
+                headers["RateLimit-Policy"], headers["RateLimit"] = header_values(state[STATES])
             await send(message)
 
         try:
-            refuse_excess(state[USAGES])
+            refuse_excess(state[STATES])
         except Problem as problem:
             await problem_response(problem, Request(scope))(scope, receive, send_with_limits)
             return

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from lakehouse.contracts.contract import sent_over_http
 from lakehouse.contracts.json_schema import event_name, payload_schema
 from serving_api.http.callers import REQUIREMENTS
+from serving_api.http.idempotency import NOT_KEPT
 from serving_api.schemas.envelope import example_of
 from serving_api.schemas.problem import PROBLEM_SCHEMA, problems
 
@@ -111,13 +112,15 @@ def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
             for method, operation in methods.items():
                 share_schemas(operation, components)
                 operation.setdefault("x-requires", required[f"{method.upper()} {path}"])
-                complete(method.upper(), operation, models.get(f"{method.upper()} {path}"))
+                address = f"{method.upper()} {path}"
+                complete(address, operation, models.get(address))
         application.openapi_schema = schema
     return application.openapi_schema
 
 
-def complete(method: str, operation: dict[str, Any], model: type[BaseModel] | None) -> None:
+def complete(address: str, operation: dict[str, Any], model: type[BaseModel] | None) -> None:
     """Add what all operations of a kind share: errors, bearer, caching, Idempotency-Key; and the example."""
+    method, path = address.split(" ")
     common = problems(422, 409) if method == "POST" else problems(422)
     responses: dict[str, Any] = operation["responses"]
     responses |= {str(status): documented for status, documented in common.items()}  # also FastAPI's own 422
@@ -127,7 +130,7 @@ def complete(method: str, operation: dict[str, Any], model: type[BaseModel] | No
         operation.setdefault("security", BEARER)
     if method == "GET" and model is not None and "meta" in model.model_fields and not personal:
         responses["304"] = UNCHANGED
-    if method == "POST":
+    if method == "POST" and not path.startswith(NOT_KEPT):
         operation["parameters"] = [*operation.get("parameters", ()), KEY]
         success["headers"] = REPLAYED
     if "308" in responses:

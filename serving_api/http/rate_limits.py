@@ -118,7 +118,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Usage:
+class LimitState:
     """State of a limit after a request. `reset_seconds`: until the oldest request leaves the window."""
 
     limit: Limit
@@ -134,17 +134,19 @@ class RateLimits:
         self._windows = BoundedWindows(settings().limits.callers)
         self._limiter = MovingWindowRateLimiter(self._windows)
 
-    def count(self, limits: Sequence[Limit]) -> list[Usage]:
+    def count(self, limits: Sequence[Limit]) -> list[LimitState]:
         """The state of each limit with this request, up to the first one that refuses it."""
-        usages: list[Usage] = []
+        states: list[LimitState] = []
         for limit in limits:
             allowed = self._limiter.hit(limit.item, limit.name, limit.caller)
             reset, remaining = self._limiter.get_window_stats(limit.item, limit.name, limit.caller)
             seconds = max(math.ceil(reset - time.time()), 1 if not allowed else 0)
-            usages.append(Usage(limit, allowed or not settings().limits.enforced, max(remaining, 0), seconds))
-            if not usages[-1].allowed:
+            states.append(
+                LimitState(limit, allowed or not settings().limits.enforced, max(remaining, 0), seconds)
+            )
+            if not states[-1].allowed:
                 break
-        return usages
+        return states
 
 
 def network_of(address: str) -> str:
@@ -207,11 +209,11 @@ def account_limit(account: str) -> Limit:
     return Limit("account", RateLimitItemPerMinute(settings().limits.sign_in_per_account), account)
 
 
-def header_values(usages: Sequence[Usage]) -> tuple[str, str]:
+def header_values(states: Sequence[LimitState]) -> tuple[str, str]:
     """Values of RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10)."""
     policy = ", ".join(
-        f'"{usage.limit.name}";q={usage.limit.item.amount};w={usage.limit.item.get_expiry()}'
-        for usage in usages
+        f'"{state.limit.name}";q={state.limit.item.amount};w={state.limit.item.get_expiry()}'
+        for state in states
     )
-    state = ", ".join(f'"{usage.limit.name}";r={usage.remaining};t={usage.reset_seconds}' for usage in usages)
+    state = ", ".join(f'"{state.limit.name}";r={state.remaining};t={state.reset_seconds}' for state in states)
     return policy, state

@@ -44,7 +44,7 @@ OWN = [ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS]  # 401 and 403 come fi
     "/register",
     status_code=202,
     response_model=Registered,
-    responses=problems(400, 413, 415, 422, 429),
+    responses=problems(400, 413, 415, 422, 503),
     openapi_extra=request_body(RegistrationBody),
     summary="Create an account",
 )
@@ -75,7 +75,7 @@ async def register(
 @router.get(
     "/me",
     response_model=Account,
-    responses=problems(401, 403, 422),
+    responses=problems(401, 403, 422, 503),
     summary="The own account",
     dependencies=OWN,
 )
@@ -87,7 +87,7 @@ async def get_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: Cu
 @router.patch(
     "/me",
     response_model=Account,
-    responses=problems(400, 401, 403, 413, 415, 422),
+    responses=problems(400, 401, 403, 413, 415, 422, 503),
     openapi_extra=request_body(ProfileBody),
     summary="Change name or language",
 )
@@ -106,7 +106,7 @@ async def change_account(
     "/me/password",
     status_code=204,
     response_class=Response,
-    responses=problems(400, 401, 403, 413, 415, 422),
+    responses=problems(400, 401, 403, 413, 415, 422, 503),
     openapi_extra=request_body(PasswordBody),
     summary="Change the password",
 )
@@ -128,7 +128,7 @@ async def change_password(
 @router.get(
     "/me/export",
     response_model=AccountExport,
-    responses=problems(401, 403, 422),
+    responses=problems(401, 403, 422, 503),
     summary="Everything that is stored about the caller",
     dependencies=OWN,
 )
@@ -141,7 +141,7 @@ async def export_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database:
     "/me",
     status_code=204,
     response_class=Response,
-    responses=problems(401, 403, 409, 422),
+    responses=problems(401, 403, 409, 422, 503),
     summary="Delete the own account",
     dependencies=OWN,
 )

@@ -28,7 +28,7 @@ UserIdInPath = Annotated[str, Path(max_length=64, description="`user_id`", examp
 @router.get(
     "/users",
     response_model=Page[UserRow],
-    responses=problems(401, 403, 410, 422),
+    responses=problems(401, 403, 410, 422, 503),
     summary="Accounts",
     dependencies=[ADMIN],
 )
@@ -48,7 +48,7 @@ async def list_users(
 @router.patch(
     "/users/{user_id}",
     response_model=UserRow,
-    responses=problems(400, 401, 403, 404, 409, 413, 415, 422),
+    responses=problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
     openapi_extra=request_body(RightsBody),
     summary="Change role or regions of an account, or disable it",
 )
@@ -89,7 +89,7 @@ def region_codes(names: list[str]) -> list[str]:
 @router.get(
     "/audit",
     response_model=Page[AuditRow],
-    responses=problems(401, 403, 410, 422),
+    responses=problems(401, 403, 410, 422, 503),
     summary="Changes of rights, devices and keys",
     dependencies=[ADMIN],
 )

@@ -31,7 +31,7 @@ def key_item(key: ApiKey) -> dict[str, Any]:
 @router.get(
     "",
     response_model=ApiKeyList,
-    responses=problems(401, 403, 422),
+    responses=problems(401, 403, 422, 503),
     summary="API keys of the caller",
     dependencies=[ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS],
 )
@@ -46,7 +46,7 @@ async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: 
     "",
     status_code=201,
     response_model=CreatedApiKey,
-    responses=problems(400, 401, 403, 413, 415, 422),
+    responses=problems(400, 401, 403, 413, 415, 422, 503),
     openapi_extra=request_body(ApiKeyBody),
     summary="Create an API key",
 )
@@ -71,7 +71,7 @@ async def create_api_key(
     "/{key_id}",
     status_code=204,
     response_class=Response,
-    responses=problems(401, 403, 404, 422),
+    responses=problems(401, 403, 404, 422, 503),
     summary="Revoke an API key",
     dependencies=[ACCOUNT_HOLDER, NO_QUERY_PARAMETERS],
 )

@@ -39,7 +39,7 @@ def tokens_response(pair: TokenPair) -> Response:
 @router.post(
     "/auth/login",
     response_model=Tokens,
-    responses=problems(400, 401, 413, 415, 422, 429),
+    responses=problems(400, 401, 413, 415, 422, 503),
     openapi_extra=request_body(LoginBody),
     summary="Sign in with e-mail address and password",
 )
@@ -67,7 +67,7 @@ async def login(
 @router.post(
     "/auth/link",
     response_model=Tokens,
-    responses=problems(400, 401, 413, 415, 422, 429),
+    responses=problems(400, 401, 413, 415, 422, 503),
     openapi_extra=request_body(LinkBody),
     summary="Sign in with a one-time link and set the password",
 )
@@ -85,7 +85,7 @@ async def follow_link(
 @router.post(
     "/auth/refresh",
     response_model=Tokens,
-    responses=problems(400, 401, 413, 415, 422),
+    responses=problems(400, 401, 413, 415, 422, 503),
     openapi_extra=request_body(RefreshBody),
     summary="The next tokens of a sign-in",
 )
@@ -103,7 +103,7 @@ async def refresh(
     "/auth/logout",
     status_code=204,
     response_class=Response,
-    responses=problems(400, 401, 403, 413, 415, 422),
+    responses=problems(400, 401, 403, 413, 415, 422, 503),
     openapi_extra=request_body(LogoutBody),
     summary="Sign out here, or everywhere",
 )
@@ -122,7 +122,7 @@ async def logout(
     "/ws/ticket",
     status_code=201,
     response_model=SocketTicket,
-    responses=problems(401, 403, 422),
+    responses=problems(401, 403, 422, 503),
     summary="A ticket for the private channels of a WebSocket",
     dependencies=[USER, NO_QUERY_PARAMETERS],
 )

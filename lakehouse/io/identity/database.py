@@ -1,7 +1,7 @@
 """The database of accounts and devices: a SQLite file of this home, or PostgreSQL by DATABASE_URL."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from conf.settings import settings
@@ -18,6 +19,18 @@ from lakehouse.io.identity.tables import IdentityTable
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30  # a writer of SQLite waits so long for another one
 MIGRATION_LOCK = 7_316_052  # of PostgreSQL's advisory locks: one process migrates at a time
+
+
+class StoreUnavailable(Exception):
+    """The database cannot be reached, or has ended the connection."""
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, InterfaceError, OperationalError) as error:
+        raise StoreUnavailable(str(error).splitlines()[0]) from error
 
 
 class Database:
@@ -43,20 +56,32 @@ class Database:
 
     async def migrate(self) -> None:
         """Bring the tables to the current version. Can be repeated, also by several processes at once."""
-        async with self._engine.begin() as connection:
-            await connection.run_sync(upgrade)
+        with _connected():
+            async with self._engine.begin() as connection:
+                await connection.run_sync(upgrade)
+
+    async def reachable(self) -> bool:
+        """Whether the database answers."""
+        try:
+            async with self.reading() as session:
+                await session.execute(text("select 1"))
+        except StoreUnavailable:
+            return False
+        return True
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A session that changes nothing."""
-        async with AsyncSession(self._readers, expire_on_commit=False) as session:
-            yield session
+        """A session that changes nothing. Raises StoreUnavailable."""
+        with _connected():
+            async with AsyncSession(self._readers, expire_on_commit=False) as session:
+                yield session
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        """A session that is committed at the end, and rolled back on an exception."""
-        async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        """A session that is committed, or rolled back on an exception. Raises StoreUnavailable."""
+        with _connected():
+            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                yield session
 
     async def close(self) -> None:
         """Close all connections."""

@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from lakehouse.io.identity.audit import chain_fault, record
-from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.tables import ApiKey, AuditEntry, IdentityTable, User
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
@@ -123,3 +123,16 @@ def test_file_of_accounts_is_private(tmp_path):
     file = tmp_path / "identity.sqlite"
     on(f"sqlite+aiosqlite:///{file}", work)
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_unreachable_database_has_its_own_error():
+    async def read() -> bool:
+        database = Database("postgresql+asyncpg://nobody@127.0.0.1:9/none")
+        try:
+            with pytest.raises(StoreUnavailable):
+                await database.migrate()
+            return await database.reachable()
+        finally:
+            await database.close()
+
+    assert asyncio.run(read()) is False

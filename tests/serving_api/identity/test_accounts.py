@@ -1,6 +1,8 @@
 """Accounts: register, sign in, refresh, sign out, change, export and delete; keys; administration."""
 
-import asyncio
+import base64
+import hashlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -117,26 +119,6 @@ def test_refresh_token_is_spent_once_and_its_second_use_ends_the_sign_in(own: Ap
     assert within_five_seconds(lambda: send(own, "GET", ME, token=second["access_token"]).status_code == 401)
 
 
-def test_of_two_refreshes_at_once_one_gets_tokens_that_stay_valid(own: Api):
-    add_person(own.stack, "race@example.id")
-    body = {"refresh_token": sign_in(own, "race@example.id")["refresh_token"]}
-    service = own.http.app.state.services.sign_ins
-
-    async def both() -> list[Any]:
-        return await asyncio.gather(
-            *(service.refresh(body["refresh_token"]) for _ in range(8)), return_exceptions=True
-        )
-
-    results = own.http.portal.call(both)
-    pairs = [result for result in results if not isinstance(result, Exception)]
-    assert len(pairs) == 1
-    assert send(own, "GET", ME, token=pairs[0].access_token).status_code == 200
-    assert (
-        send(own, "POST", "/api/v1/auth/refresh", {"refresh_token": pairs[0].refresh_token}).status_code
-        == 200
-    )
-
-
 def test_sign_out_ends_one_sign_in_or_all(own: Api):
     add_person(own.stack, "leaving@example.id")
     here, there, elsewhere = (sign_in(own, "leaving@example.id")["access_token"] for _ in range(3))
@@ -178,7 +160,7 @@ def test_account_is_exported_without_secrets_and_deleted(own: Api):
 def test_api_key_reads_or_sends_by_its_scopes_until_it_is_revoked(own: Api):
     add_person(own.stack, "op@example.id", Role.OPERATOR)
     token = sign_in(own, "op@example.id")["access_token"]
-    made = {
+    keys = {
         scope: send(own, "POST", KEYS, {"name": scope, "scopes": [scope]}, token).json()
         for scope in ("read", "ingest")
     }
@@ -189,20 +171,20 @@ def test_api_key_reads_or_sends_by_its_scopes_until_it_is_revoked(own: Api):
         "ingest": [(403, "GET", "/api/v1/quarantine", None), (202, "POST", "/ingest", event)],
     }
     for scope, requests in uses.items():
-        key = made[scope]["key"]
+        key = keys[scope]["key"]
         for status, method, path, body in requests:
             assert send(own, method, path, body, key).status_code == status, (scope, path)
         assert send(own, "GET", ME, token=key).status_code == 403
         assert send(own, "POST", "/api/v1/quarantine/q0/decision", decision, key).status_code == 403
     listed = send(own, "GET", KEYS, token=token)
     assert {item["name"] for item in listed.json()["items"]} == {"read", "ingest"}
-    assert not any(item["key"] in listed.text for item in made.values())
+    assert not any(item["key"] in listed.text for item in keys.values())
     add_person(own.stack, "other@example.id")
     stranger = sign_in(own, "other@example.id")["access_token"]
-    path = f"{KEYS}/{made['read']['key_id']}"
+    path = f"{KEYS}/{keys['read']['key_id']}"
     assert send(own, "DELETE", path, token=stranger).status_code == 404
     assert send(own, "DELETE", path, token=token).status_code == 204
-    revoked = made["read"]["key"]
+    revoked = keys["read"]["key"]
     assert within_five_seconds(
         lambda: send(own, "GET", "/api/v1/quarantine", token=revoked).status_code == 401
     )
@@ -224,32 +206,13 @@ def test_changed_role_and_disabled_account_take_effect(own: Api):
     assert unknown.status_code == 422 and unknown.json()["errors"][0]["code"] == "unknown_region"
 
 
-def test_last_administrator_stays_although_two_are_removed_at_once(broker: Broker, tmp_path):
-    stack = new_stack(tmp_path, broker)
-    api = Api(stack)
-    try:
-        ids = [add_person(stack, f"admin{number}@example.id", Role.ADMIN) for number in range(2)]
-
-        async def remove_both() -> list[Any]:
-            from lakehouse.io.identity.accounts import change_rights
-
-            database = api.http.app.state.services.database
-            removals = [
-                change_rights(database, user_id, actor="test", granted_by=Role.ADMIN, role="user")
-                for user_id in ids
-            ]
-            return await asyncio.gather(*removals, return_exceptions=True)
-
-        results = api.http.portal.call(remove_both)
-        assert sorted(type(result).__name__ for result in results) == ["LastAdmin", "User"]
-        admins = send(api, "GET", f"{USERS}?role=admin", token=stack.tokens["admin"]).json()["items"]
-        assert len(admins) == 1
-        last = send(
-            api, "PATCH", f"{USERS}/{admins[0]['user_id']}", {"disabled": True}, stack.tokens["admin"]
-        )
-        assert problem_of(last) == (409, "last-admin")
-    finally:
-        api.stop()
+def test_last_administrator_stays(own: Api):
+    user_id = add_person(own.stack, "only@example.id", Role.ADMIN)
+    for change in ({"disabled": True}, {"role": "user"}):
+        response = send(own, "PATCH", f"{USERS}/{user_id}", change, own.stack.tokens["admin"])
+        assert problem_of(response) == (409, "last-admin")
+    token = sign_in(own, "only@example.id")["access_token"]
+    assert problem_of(send(own, "DELETE", ME, token=token)) == (409, "last-admin")
 
 
 def test_every_change_of_rights_is_in_the_audit_and_its_chain_is_intact(own: Api):
@@ -289,3 +252,14 @@ def test_ticket_is_redeemed_once(own: Api):
     tickets = own.http.app.state.services.tickets
     assert tickets.redeem(issued.json()["ticket"]).role is Role.USER
     assert tickets.redeem(issued.json()["ticket"]) is None
+
+
+def test_page_of_the_link_runs_its_own_script_alone(own: Api):
+    page = send(own, "GET", "/sign-in")
+    policy = page.headers["content-security-policy"]
+    assert page.headers["content-type"].startswith("text/html") and "'unsafe" not in policy
+    for tag in ("script", "style"):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page.text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert 'type="password"' in page.text and "onpaste" not in page.text
