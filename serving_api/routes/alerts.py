@@ -24,7 +24,7 @@ from serving_api.http.openapi import request_body
 from serving_api.http.path_parameters import AlertIdInPath
 from serving_api.http.problems import Problem, language_of
 from serving_api.http.request_bodies import JsonBody, json_body
-from serving_api.reads.alerts import matching_alerts
+from serving_api.live.alert_items import matching_alerts
 from serving_api.reads.names import NATION, commodity_in_body, region_in_body
 from serving_api.reads.provenance import from_simulated
 from serving_api.reads.responses import EncodedPage, encode_page, json_response, rows_after

@@ -16,8 +16,8 @@ from serving_api.http.cursors import Key, TimeRange, filters_of, time_range
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.problems import Problem
 from serving_api.http.request_checks import prefers, require_acceptable
+from serving_api.live.newest_prices import RETAIL, newest_by_market
 from serving_api.reads.keyset import next_rows
-from serving_api.reads.live_prices import RETAIL, newest_by_market
 from serving_api.reads.names import commodity_ids, region_code, require_market_in_region, timezone_of
 from serving_api.reads.provenance import SIMULATED, simulated_rows
 from serving_api.reads.responses import (

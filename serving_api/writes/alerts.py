@@ -20,7 +20,7 @@ from lakehouse.identity.roles import Principal
 from lakehouse.io.kafka import AcknowledgedProducer
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
-from serving_api.reads.alerts import rows_by_alert_id
+from serving_api.live.alert_items import rows_by_alert_id
 from serving_api.reads.snapshots import Snapshots
 from serving_api.writes.publish import publish
 
