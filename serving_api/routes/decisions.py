@@ -12,6 +12,7 @@ from lakehouse.times import utc_text
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import (
     OPERATOR,
+    CurrentDatabase,
     CurrentDecisions,
     CurrentResponses,
     CurrentReviews,
@@ -35,7 +36,8 @@ from serving_api.schemas.decisions import (
 )
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
-from serving_api.writes.decisions import DecisionRequest, Decisions, correction_faults
+from serving_api.writes.decision_audit import audit_decisions
+from serving_api.writes.decisions import DecisionRequest, Decisions, SentDecision, correction_faults
 
 router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
 
@@ -51,6 +53,7 @@ router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
 async def decide_events(
     body: Annotated[JsonBody[Principal, BulkDecisionBody], json_body(BulkDecisionBody, operator, large=True)],
     decisions: CurrentDecisions,
+    database: CurrentDatabase,
 ) -> Response:
     """The same decision on many events.
 
@@ -61,19 +64,25 @@ async def decide_events(
     event_ids = body.value.event_ids
     request = DecisionRequest(body.value.decision, body.value.reason, body.caller.subject)
     rows = await decisions.targets(set(event_ids), body.caller)
+    sent: list[SentDecision] = []
     results = await asyncio.gather(
-        *(decide_one(decisions, event_id, rows.get(event_id), request) for event_id in event_ids),
+        *(decide_one(decisions, event_id, rows.get(event_id), request, sent) for event_id in event_ids),
         return_exceptions=True,
     )
+    await audit_decisions(database, body.caller, sent)
     for failure in (result for result in results if isinstance(result, BaseException)):
         raise failure
     return json_response({"items": results}, 202)
 
 
 async def decide_one(
-    decisions: Decisions, event_id: str, row: dict[str, Any] | None, request: DecisionRequest
+    decisions: Decisions,
+    event_id: str,
+    row: dict[str, Any] | None,
+    request: DecisionRequest,
+    sent_decisions: list[SentDecision],
 ) -> dict[str, Any]:
-    """The item of one event. Raises Problem 413 or 503."""
+    """The item of one event; a decision that was sent is appended. Raises Problem 413 or 503."""
     item: dict[str, Any] = {"event_id": event_id, "status": "not-found", "decision_id": None, "reason": None}
     if row is None:
         return item
@@ -83,6 +92,7 @@ async def decide_one(
         if problem.slug not in ("already-decided", "not-releasable"):
             raise
         return item | {"status": problem.slug, "reason": problem.parameters.get("reason")}
+    sent_decisions.append(sent)
     return item | {"status": "accepted", "decision_id": sent.decision_id}
 
 
@@ -98,6 +108,7 @@ async def decide_event(
     event_id: EventIdInPath,
     body: Annotated[JsonBody[Principal, DecisionBody], json_body(DecisionBody, operator)],
     decisions: CurrentDecisions,
+    database: CurrentDatabase,
 ) -> Response:
     """202 once Kafka has stored the decision.
 
@@ -118,6 +129,7 @@ async def decide_event(
         row,
         DecisionRequest(decision.decision, decision.reason, body.caller.subject, decision.correction),
     )
+    await audit_decisions(database, body.caller, [sent])
     receipt = {
         "event_id": sent.decision_id,
         "kinds": ["decision"],

@@ -56,6 +56,8 @@ def test_foreign_row_is_404_and_cannot_be_decided(desk: tuple[Api, str]):
     body = {"event_ids": ["bandung", "elsewhere"], **DECISION}
     items = send(api, "POST", f"{PATH}/decisions", body, token).json()["items"]
     assert [item["status"] for item in items] == ["accepted", "not-found"]
+    audit = send(api, "GET", "/api/v1/admin/audit?limit=1", token=api.stack.tokens["admin"]).json()["items"]
+    assert (audit[0]["action"], audit[0]["object"]) == ("quarantine.reject", "bandung")
 
 
 def test_alerts_are_raised_and_acknowledged_in_own_regions_alone(desk: tuple[Api, str]):
