@@ -1,5 +1,6 @@
 """WebSockets of a running API, with the client of the library websockets."""
 
+import itertools
 import socket
 import time
 from collections.abc import Iterator
@@ -51,7 +52,7 @@ def settled(client: ClientConnection) -> None:
     received(client, "error")
 
 
-NUMBER = iter(range(1, 10_000))
+NUMBER = itertools.count(1)
 
 
 def report(
@@ -233,6 +234,7 @@ def test_client_that_reads_nothing_is_closed_and_the_others_feel_nothing(running
             ]
             write(running.stack.lake_root, "gold.live_prices", rows)
             assert received(reading, "price_update")
+            time.sleep(0.3)
         assert silent.fileno() >= 0
 
 
