@@ -4,7 +4,7 @@ from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, IPvAnyNetwork
+from pydantic import AfterValidator, BaseModel, Field, HttpUrl, IPvAnyNetwork, SecretStr
 
 LARGEST_PORT = 65535
 PortNumber = Annotated[int, Field(ge=1, le=LARGEST_PORT)]
@@ -38,6 +38,7 @@ class ApiKnobs(BaseModel):
     allow_remote: bool
     cors_origins: list[str]
     max_connections: int = Field(ge=1)
+    max_websockets: int = Field(ge=1)
     request_seconds: float = Field(gt=0)
     keep_alive_seconds: int = Field(ge=1)
     event_max_bytes: int
@@ -171,8 +172,37 @@ class SupplyKnobs(BaseModel):
     news_days: int = Field(ge=1)
 
 
+class WebHook(BaseModel):
+    url: HttpUrl
+    secret: SecretStr = Field(min_length=16)
+
+
+def _quiet_hours(text: str) -> str:
+    """The text itself. Raises ValueError unless it is empty or HH:MM-HH:MM."""
+    if text:
+        begin, _, end = text.partition("-")
+        if time.fromisoformat(begin) == time.fromisoformat(end):
+            raise ValueError("must begin and end at different times")
+    return text
+
+
 class AlertKnobs(BaseModel):
     levels: dict[str, float]
+    language: Literal["en", "id"]
+    telegram_url: str
+    telegram_chats: list[str]
+    whatsapp_url: str
+    whatsapp_sender: str
+    whatsapp_recipients: list[str]
+    mail_to: list[str]
+    webhooks: list[WebHook]
+    webhook_failures: int = Field(ge=1)
+    quiet_hours: Annotated[str, AfterValidator(_quiet_hours)]
+    messages_per_minute: int = Field(ge=1)
+    retry_seconds: float = Field(gt=0)
+    send_seconds: float = Field(gt=0)
+    newest_hours: float = Field(gt=0)
+    heartbeat_url: str
 
 
 class AnomalyKnobs(BaseModel):

@@ -71,6 +71,25 @@ class Secrets(BaseSettings):
         default="", description="set by setup in a home older than signatures: no older decision needs one"
     )
 
+    telegram_token: str = Field(
+        default="",
+        repr=False,
+        validation_alias="TELEGRAM_TOKEN",
+        description="token of the Telegram bot; without it alerts are logged instead",
+    )
+    whatsapp_token: str = Field(
+        default="",
+        repr=False,
+        validation_alias="WHATSAPP_TOKEN",
+        description="token of the WhatsApp Cloud API; without it alerts are logged instead",
+    )
+    smtp_url: str = Field(
+        default="",
+        repr=False,
+        validation_alias="SMTP_URL",
+        description="smtps://user:password@host:465, or smtp://…; without it no e-mail is sent",
+    )
+
 
 class Settings(BaseSettings):
     """All knobs. Field meanings and units: conf/lumbung.yml."""
@@ -116,6 +135,11 @@ class Settings(BaseSettings):
         default=None,
         validation_alias="HTTP_ENDPOINT",
         description="URL to which events are posted instead of this machine's /ingest",
+    )
+    mail_from: str = Field(
+        default="",
+        validation_alias="MAIL_FROM",
+        description="address that alerts are mailed from; the user of SMTP_URL unless given",
     )
     mqtt_tls_cert: Path | None = Field(
         default=None,

@@ -17,6 +17,7 @@ from serving_api.http.cursors import Cursors
 from serving_api.http.idempotency_store import KeptResponses
 from serving_api.http.rate_limits import RateLimits
 from serving_api.http.tickets import Tickets
+from serving_api.live.service import Live
 from serving_api.reads.balance import BalanceReader
 from serving_api.reads.forecasts import served_forecasts
 from serving_api.reads.health import KafkaProbe
@@ -26,6 +27,7 @@ from serving_api.reads.reviews import ReviewReader
 from serving_api.reads.sales_model import SalesModel
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.supported import Symbols, traded_symbols
+from serving_api.writes.alerts import AlertActs
 from serving_api.writes.decisions import Decisions
 from serving_api.writes.publish import RememberingProducer
 
@@ -52,12 +54,15 @@ class Services:
     sales_model: SalesModel
     producer: RememberingProducer
     decisions: Decisions
+    alert_acts: AlertActs
+    live: Live
     kept_responses: KeptResponses
     kafka: KafkaProbe
     lag: KafkaLag
 
     async def close(self) -> None:
         """Finish what is in progress."""
+        await self.live.close()
         self.integrity.stop()
         self.snapshots.stop()
         self.lag.stop()
@@ -94,7 +99,8 @@ async def open_services() -> Services:
     database = Database()
     await database.migrate()
     passwords = Passwords()
-    snapshots = Snapshots({"gold.forecasts": served_forecasts})
+    live = Live()
+    snapshots = Snapshots({"gold.forecasts": served_forecasts}, live.feed.followers())
     snapshots.start()
     lag = KafkaLag()
     lag.start()
@@ -117,6 +123,8 @@ async def open_services() -> Services:
         sales_model=SalesModel(),
         producer=producer,
         decisions=Decisions(snapshots, reviews, producer, keys.decisions),
+        alert_acts=AlertActs(snapshots, producer),
+        live=live,
         kept_responses=KeptResponses(),
         kafka=KafkaProbe(producer),
         lag=lag,

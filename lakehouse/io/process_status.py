@@ -14,6 +14,7 @@ STREAM = "progress.json"
 STREAM_FAILURE = "stream_failure.json"
 BACKGROUND_GOLD = "background_gold.json"
 TRAINER = "trainer.json"
+ALERT_WORKER = "alert_worker.json"
 TRAINING_FAULTS = "training_faults.json"
 GATEWAY = "gateway.json"
 
@@ -69,6 +70,16 @@ class TrainerStatus(TypedDict):
     rounds: int
     round: dict[str, Any] | None  # arguments and reason of the round under way
     failure: str | None
+    updated_at: str
+
+
+class AlertWorkerStatus(TypedDict):
+    """The process that sends alerts."""
+
+    pid: int
+    state: Literal["running", "stopped"]
+    channels: dict[str, str]  # channel -> on, mock or off
+    deliveries: dict[str, dict[str, int]]  # channel -> state -> number of messages
     updated_at: str
 
 
@@ -129,6 +140,11 @@ def background_gold_status(state_dir: Path | None = None) -> BackgroundGoldStatu
 def trainer_status(state_dir: Path | None = None) -> TrainerStatus | None:
     """The last status of the trainer; None before its first start."""
     return cast(TrainerStatus | None, read_json(status_file(TRAINER, state_dir)))
+
+
+def alert_worker_status(state_dir: Path | None = None) -> AlertWorkerStatus | None:
+    """The last status of the alert worker; None before its first start."""
+    return cast(AlertWorkerStatus | None, read_json(status_file(ALERT_WORKER, state_dir)))
 
 
 def training_faults(state_dir: Path | None = None) -> TrainingFaults:

@@ -24,6 +24,7 @@ from scripts.bench import (
 )
 from scripts.bench.figures import table
 from scripts.bench.parts import memory
+from scripts.bench.live import alerts, sockets
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 BENCHES: dict[str, ModuleType] = {
@@ -32,6 +33,8 @@ BENCHES: dict[str, ModuleType] = {
     "latency": latency,
     "start": start,
     "api": api_load,
+    "sockets": sockets,
+    "alerts": alerts,
     "history": history,
     "memory": memory,
     "validation": validation,

@@ -6,7 +6,12 @@ from typing import Any
 
 from conf.settings import settings
 from lakehouse.io.kafka import cluster_id, is_open
-from lakehouse.io.process_status import background_gold_status, stream_status, trainer_status
+from lakehouse.io.process_status import (
+    alert_worker_status,
+    background_gold_status,
+    stream_status,
+    trainer_status,
+)
 from scripts.stack import ports
 from scripts.stack.broker import own_cluster_id
 
@@ -59,6 +64,8 @@ def ready(name: str, info: Mapping[str, Any]) -> bool:
             return _listens("gateway", pid)
         case "folder_watch" | "bridge":
             return bool(info["now"] - info["start"] >= STAYS_UP_SECONDS)
+        case "alert_worker":
+            return _is_in(alert_worker_status(), pid, "running")
         case "trainer":  # it holds its lock, and trains or waits for something to do
             return _is_in(trainer_status(), pid, "waiting", "running")
         case "api":

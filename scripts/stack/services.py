@@ -26,6 +26,7 @@ SERVICES = (
     Service("gateway", "opening the MQTT listener", 40),
     Service("bridge", "taking topics of another broker", 20),
     Service("folder_watch", "watching the landing folder", 20),
+    Service("alert_worker", "opening the channels of alerts", 20),
     Service("trainer", "waiting for prices and jobs", 40),
     Service("api", "opening the HTTP listener", 40),
 )

@@ -19,6 +19,7 @@ from serving_api.http.messages import message
 from serving_api.http.problems import Problem
 from serving_api.http.rate_limits import RateLimits
 from serving_api.http.tickets import Tickets
+from serving_api.live.service import Live
 from serving_api.reads.balance import BalanceReader
 from serving_api.reads.health import KafkaProbe
 from serving_api.reads.integrity_checks import IntegrityChecker
@@ -29,6 +30,7 @@ from serving_api.reads.sales_model import SalesModel
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.supported import Symbols
 from serving_api.services import Services
+from serving_api.writes.alerts import AlertActs
 from serving_api.writes.decisions import Decisions
 from serving_api.writes.publish import RememberingProducer
 
@@ -62,6 +64,8 @@ CurrentSalesModel = Annotated[SalesModel, _service("sales_model")]
 CurrentIntegrityChecker = Annotated[IntegrityChecker, _service("integrity")]
 CurrentProducer = Annotated[RememberingProducer, _service("producer")]
 CurrentDecisions = Annotated[Decisions, _service("decisions")]
+CurrentAlertActs = Annotated[AlertActs, _service("alert_acts")]
+CurrentLive = Annotated[Live, _service("live")]
 CurrentKafkaLag = Annotated[KafkaLag, _service("lag")]
 CurrentDatabase = Annotated[Database, _service("database")]
 CurrentSigner = Annotated[TokenSigner, _service("signer")]

@@ -10,7 +10,7 @@ import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from conf.settings import settings
@@ -90,7 +90,7 @@ def payload_too_large() -> Problem:
     return Problem("payload-too-large", event=knobs.event_max_bytes, batch=knobs.batch_max_bytes)
 
 
-def language_of(request: Request) -> Language:
+def language_of(request: HTTPConnection) -> Language:
     """`id` when Accept-Language names Indonesian before English, else `en`."""
     header = request.headers.get("accept-language", "")
     accepted = [part.split(";")[0].strip().lower()[:2] for part in header.split(",")]

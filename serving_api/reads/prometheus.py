@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lakehouse.io.process_status import gateway_status, training_faults
+from lakehouse.io.process_status import alert_worker_status, gateway_status, training_faults
 from serving_api.http.metrics import REGISTRY
 from serving_api.reads.balance import BalanceReader, total_of
 from serving_api.reads.lag import KafkaLag
@@ -58,6 +58,7 @@ class StreamCollector(Collector):
             value=nan if waiting is None else waiting,
         )
         yield from mqtt_metrics()
+        yield _alert_deliveries()
         faults = training_faults()
         yield CounterMetricFamily(
             "lumbung_training_failed_rounds", "Training rounds that failed", value=faults["failed_rounds"]
@@ -85,6 +86,18 @@ def mqtt_metrics() -> Iterator[Metric]:
         connects.add_metric([outcome], count)
     yield connects
     yield GaugeMetricFamily("lumbung_mqtt_connections", "Open MQTT connections", value=status["connections"])
+
+
+def _alert_deliveries() -> GaugeMetricFamily:
+    """Messages of alerts by channel and state, as the alert worker counts them."""
+    family = GaugeMetricFamily(
+        "lumbung_alert_deliveries", "Messages of alerts of the last month", labels=["channel", "state"]
+    )
+    status = alert_worker_status()
+    for channel, states in (status["deliveries"] if status else {}).items():
+        for state, count in states.items():
+            family.add_metric([channel, state], count)
+    return family
 
 
 def prometheus_text(

@@ -113,11 +113,17 @@ def snapshot_of(table: str, delta: DeltaTable, path: str) -> Snapshot:
 class Snapshots:
     """`self[table]` is the newest snapshot. After `start`, a thread refreshes it until `stop`.
 
-    `prepare`: table -> what to compute (and cache) of a new version before requests see it.
+    `prepare`: table -> what to compute (and cache) of a new version before requests see it; `followers`:
+    table -> what to call with a new version that requests see.
     """
 
-    def __init__(self, prepare: Mapping[str, Callable[[Snapshot], object]] | None = None) -> None:
+    def __init__(
+        self,
+        prepare: Mapping[str, Callable[[Snapshot], object]] | None = None,
+        followers: Mapping[str, Callable[[Snapshot], None]] | None = None,
+    ) -> None:
         self._prepare = prepare or {}
+        self._followers = followers or {}
         self._root = settings().lake_root
         self._state_dir = settings().state_dir
         self._pause_seconds = settings().api.refresh_milliseconds / 1000
@@ -198,6 +204,8 @@ class Snapshots:
             if table in self._prepare:
                 self._prepare[table](newer)
             self._followed[table] = newer
+            if table in self._followers:
+                self._followers[table](newer)
 
     def _newer(self, table: str, current: Snapshot) -> Snapshot | None:
         """The snapshot of a version newer than `current`, None when there is none."""

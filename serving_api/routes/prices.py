@@ -12,11 +12,11 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 from pyarrow.dataset import Dataset
 
-from conf.settings import settings
 from serving_api.http.cursors import Key, TimeRange, filters_of, time_range
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.problems import Problem
 from serving_api.http.request_checks import prefers, require_acceptable
+from serving_api.live.newest_prices import RETAIL, newest_by_market
 from serving_api.reads.keyset import next_rows
 from serving_api.reads.names import commodity_ids, region_code, require_market_in_region, timezone_of
 from serving_api.reads.provenance import SIMULATED, simulated_rows
@@ -56,7 +56,6 @@ LIVE = (
     "market_date",
     "change_pct",
 )
-RETAIL = "retail"
 CURRENT_DAYS = 7  # a market that reports once a week is current, and so are all of them after a holiday
 # What comes before the time in each order of the live prices.
 LIVE_ORDERS: Mapping[LiveOrder, Callable[[dict[str, Any]], Key]] = {
@@ -121,22 +120,6 @@ def live_rows(snapshot: Snapshot, order: LiveOrder) -> list[tuple[Key, dict[str,
         newest_first = (-row["event_time"].timestamp(), row["market_id"], row["commodity"])
         rows.append(((*LIVE_ORDERS[order](item), *newest_first), item, row["region_code"]))
     return sorted(rows, key=lambda row: row[0])
-
-
-def newest_by_market(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row of each market and commodity: of its providers that with the newest market day.
-
-    Of equals the one that the knob lake.providers names first, then the newest price.
-    """
-    rank = {provider: -nth for nth, provider in enumerate(settings().lake.providers)}
-
-    def order(row: dict[str, Any]) -> Key:
-        return (row["market_date"], rank.get(row["provider"], -len(rank)), row["event_time"])
-
-    newest: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in sorted(rows, key=order):
-        newest[row["market_id"], row["commodity"]] = row
-    return list(newest.values())
 
 
 @router.get(

@@ -11,6 +11,7 @@ SHORT_PATHS = {
     "/market/list": "GET",
     "/forecast": "GET",
     "/impact": "GET",
+    "/alerts/live": "GET",
     "/device/register": "POST",
 }
 

@@ -16,7 +16,16 @@ from conf.settings import REPO
 from lakehouse.io.kafka import is_open
 from scripts.stack.throwaway import Stack
 
-SERVICES = ("broker", "stream", "background_gold", "gateway", "folder_watch", "trainer", "api")
+SERVICES = (
+    "broker",
+    "stream",
+    "background_gold",
+    "gateway",
+    "folder_watch",
+    "alert_worker",
+    "trainer",
+    "api",
+)
 pytestmark = pytest.mark.timeout(300)
 
 

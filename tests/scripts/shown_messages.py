@@ -25,6 +25,7 @@ ENGLISH_ONLY = (
     "streaming_jobs/embedded/",
     "streaming_jobs/gold/runner.py",
     "producers/mqtt/",
+    "producers/channels/",
     "conf/settings.py",  # below the layer of translations
 )
 # Function or class -> positions of the arguments that people read.

@@ -28,6 +28,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "commodity": "garam",
         "observations": [{"date": "2026-01-01", "price_idr": 11500.0}],
     },
+    "acknowledge_alert": {"note": "seen"},
     "append_block": EVENT,
     "decide_events": {"event_ids": ["q1"], **DECISION},
     "decide_event": DECISION,
@@ -52,6 +53,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "retrain": {"reason": "two weeks of prices were corrected"},
     "predict_price": {},
     "predict_batch": {"requests": [{"commodity": "garam"}]},
+    "trigger_alert": {"commodity": "garam", "level": "siaga", "message": "gudang kosong"},
     "validate_price": EVENT,
     "predict_sales": {
         "price": 299.99,
@@ -64,12 +66,13 @@ BODIES: dict[str, dict[str, Any]] = {
 EMAIL = "client@example.id"
 ENDING = ("delete_account", "change_password", "logout")  # end the sign-in of the caller
 EVENT_IDS = {"trace_event": "t-1"}  # all others are about a row of silver.quarantine
-VALUES = {"event_id": "q0", "commodity": forecast_lake.COMMODITY}
+VALUES = {"event_id": "q0", "alert_id": "al-rise", "commodity": forecast_lake.COMMODITY}
 # One of two parameters is required, which OpenAPI cannot express.
 ONE_OF = {"list_live_prices": "commodity", "list_sentiment": "commodity"}
 # Of operations that do not answer 200 on the lake of these tests.
 ACCEPTED = dict.fromkeys(
     [
+        "acknowledge_alert",
         "append_block",
         "decide_events",
         "decide_event",
@@ -77,6 +80,7 @@ ACCEPTED = dict.fromkeys(
         "ingest_events_of_kind",
         "register",
         "retrain",
+        "trigger_alert",
     ],
     202,
 )

@@ -1,6 +1,7 @@
 """An operator who is limited to regions sees their rows of the quarantine alone; others are 404."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from scripts.bench.api_lake import write
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
 from tests.support.identity.people import add_person, send, sign_in
-from tests.support.served_lake import quarantined
+from tests.support.served_lake import alert, quarantined
 
 ROWS = [
     quarantined(1, event_id="bandung", market_id="PASAR-001"),
@@ -57,3 +58,22 @@ def test_foreign_row_is_404_and_cannot_be_decided(desk: tuple[Api, str]):
     assert [item["status"] for item in items] == ["accepted", "not-found"]
     audit = send(api, "GET", "/api/v1/admin/audit?limit=1", token=api.stack.tokens["admin"]).json()["items"]
     assert (audit[0]["action"], audit[0]["object"]) == ("quarantine.reject", "bandung")
+
+
+def test_alerts_are_raised_and_acknowledged_in_own_regions_alone(desk: tuple[Api, str]):
+    api, token = desk
+    for alert_id, code in (("al-own", "32"), ("al-foreign", "35")):
+        write(api.stack.lake_root, "gold.alerts", [alert(alert_id, timedelta(), region_code=code)])
+    api.http.app.state.services.snapshots.refresh()
+    statuses = [
+        send(api, "POST", f"/api/v1/alerts/{alert_id}/acknowledge", {}, token).status_code
+        for alert_id in ("al-own", "al-foreign")
+    ]
+    assert statuses == [202, 404]
+    raised = {"commodity": "garam", "level": "siaga", "message": "gudang kosong"}
+    bodies = ({**raised, "region": "32"}, {**raised, "region": "35"}, raised)
+    assert [send(api, "POST", "/api/alerts/trigger", body, token).status_code for body in bodies] == [
+        202,
+        403,
+        403,
+    ]
