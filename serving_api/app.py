@@ -11,10 +11,9 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import RedirectResponse
 
 from conf.settings import settings
-from serving_api import routes
+from serving_api import pages, routes
 from serving_api.http.idempotency import Idempotency
 from serving_api.http.openapi import describe
 from serving_api.http.problems import Problem, from_http_exception, from_query_errors, problem_response
@@ -70,7 +69,7 @@ def create() -> FastAPI:
     collected = routers()
     for router in collected:
         application.include_router(router)
-    application.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
+    application.include_router(pages.router)
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, handle_error)
     application.openapi = lambda: describe(application, collected)  # type: ignore[method-assign]

@@ -1,6 +1,6 @@
 """What the schemas of all resources share: field types, page parameters, provenance and pages."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +9,8 @@ STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)  # of requ
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 TIME_FORMS = "RFC 3339 time with offset, or YYYY-MM-DD for midnight in the time zone of each market"
 Time = Annotated[str, Field(max_length=40)]
+Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2900, 1, 1), examples=["2026-11-21"])]
+KNOWN_ON = "as known at the close of this day in Jakarta: what was stored later is left out; default: now"
 Share = Annotated[float, Field(ge=0, le=1)]
 Item = TypeVar("Item", bound=BaseModel)
 
