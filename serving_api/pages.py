@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from conf.settings import REPO
 from serving_api.http.compression import accepts_gzip
-from serving_api.http.problems import Problem
+from starlette.exceptions import HTTPException
 
 BUILT = REPO / ".venv" / "web"
 PAGES = ("/", "/komoditas", "/dashboard/map/", "/prakiraan", "/pipa-data", "/pengembang")
@@ -115,7 +115,7 @@ async def get_asset(name: str, request: Request) -> Response:
     path = f"assets/{name}"
     file = build_files(BUILT).get(path)
     if file is None:
-        raise Problem("not-found")
+        raise HTTPException(404)
     return file_response(request, file, REVALIDATED if path == LICENCES else FOREVER)
 
 

@@ -22,6 +22,7 @@ const built = await esbuild.build({
   entryNames: "[name]-[hash]",
   chunkNames: "[name]-[hash]",
   assetNames: "[name]-[hash]",
+  publicPath: "/assets/",
   loader: { ".woff2": "file", ".png": "file", ".json": "json", ".geo": "file" },
   legalComments: "none",
   metafile: true,
