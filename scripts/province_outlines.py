@@ -2,7 +2,7 @@
 
     .venv/bin/python -m scripts.province_outlines <indonesia-38-provinces.topo.json>
 
-Indonesia lies on the equator, where a degree of longitude and of latitude are nearly equal (at most 2 % apart).
+Indonesia lies on the equator: a degree of longitude is at most 2 % shorter than one of latitude.
 """
 
 import json
@@ -63,7 +63,7 @@ def simplified(points: list[Point]) -> list[Point]:
 
 
 def outline(geometry: dict[str, Any], arcs: list[list[Point]]) -> dict[str, Any]:
-    """Code, name, path and centre of the largest island of a province. Raises KeyError for an unknown name."""
+    """Code, name, path and centre of the largest island. Raises KeyError for an unknown name."""
     code = region_aliases()[key_of(geometry["properties"]["PROVINSI"])]
     polygons = geometry["arcs"] if geometry["type"] == "MultiPolygon" else [geometry["arcs"]]
     rings = [drawn_ring(numbers, arcs) for polygon in polygons for numbers in polygon]

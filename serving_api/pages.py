@@ -8,10 +8,10 @@ from pathlib import Path
 import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.exceptions import HTTPException
 
 from conf.settings import REPO
 from serving_api.http.compression import accepts_gzip
-from starlette.exceptions import HTTPException
 
 BUILT = REPO / ".venv" / "web"
 PAGES = ("/", "/komoditas", "/dashboard/map/", "/prakiraan", "/pipa-data", "/pengembang")
@@ -38,7 +38,8 @@ REVALIDATED = "no-cache"
 LICENCES = "assets/licenses.txt"  # its name has no hash
 NOT_BUILT = (
     '<!doctype html><html lang="id"><meta charset="utf-8"><title>Lumbung</title>'
-    '<p>Halaman web belum dibangun. Jalankan <code>./run.sh setup</code>. API berjalan: <a href="/docs">/docs</a>.</p>'
+    '<p>Halaman web belum dibangun. Jalankan <code>./run.sh setup</code>. API berjalan: '
+    '<a href="/docs">/docs</a>.</p>'
     '<p lang="en">The web page is not built. Run <code>./run.sh setup</code>. The API runs: '
     '<a href="/docs">/docs</a>.</p></html>'
 )

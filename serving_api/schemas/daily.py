@@ -116,9 +116,7 @@ class OverviewItem(BaseModel):
     gap_pct: float | None = Field(description="of the national price from that ceiling")
     regions_above: int | None = Field(description="provinces above their own ceiling")
     days_above: int | None = Field(description="longest run of observed days above it, of any province")
-    dispersion_pct: float | None = Field(
-        description="standard deviation of provinces, percent of the mean"
-    )
+    dispersion_pct: float | None = Field(description="standard deviation of provinces, percent of the mean")
     level: str | None = Field(description="of the 7-day rise: normal, naik, waspada, siaga or kritis")
     ifpa: float | None = Field(description="highest early-warning value of any province, last full month")
     ifpa_class: str | None
@@ -213,9 +211,7 @@ class MapRegion(BaseModel):
 
     code: str
     name: str
-    value: float | None = Field(
-        description="null: no report in 7 days, or no such figure"
-    )
+    value: float | None = Field(description="null: no report in 7 days, or no such figure")
     price_idr: float | None
     markets: int = Field(ge=0, description="distinct markets behind the value")
     age_days: int | None = Field(description="days between the report and the date of the map")
@@ -256,7 +252,5 @@ class PriceMap(BaseModel):
     level: PriceLevel | None
     date: OptionalDay = Field(description="the market day of the map; null: no price")
     regions: list[MapRegion] = Field(description="all provinces by code")
-    legend: list[MapClass] = Field(
-        description="lowest class first; only those of price depend on the day"
-    )
+    legend: list[MapClass] = Field(description="lowest class first; only those of price depend on the day")
     meta: Meta

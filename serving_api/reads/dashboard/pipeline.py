@@ -10,6 +10,7 @@ from lakehouse.times import utc_text
 from serving_api.reads.snapshots import Snapshot, Snapshots
 
 NANOSECONDS = 1e9
+BRONZE = "bronze.events"
 
 
 def read_tables(snapshots: Snapshots) -> list[dict[str, Any]]:
@@ -31,6 +32,7 @@ def written_at(snapshot: Snapshot) -> datetime | None:
 
 def table_item(contract: Contract, states: Mapping[str, Snapshot]) -> dict[str, Any]:
     """A table; it is late when a source is newer by more than the freshness that the contract promises."""
+    layer = contract.table.partition(".")[0]
     state = states[contract.table]
     own = written_at(state)
     sources = [written_at(states[name]) for name in contract.reads if name in states]
@@ -40,14 +42,14 @@ def table_item(contract: Contract, states: Mapping[str, Snapshot]) -> dict[str, 
         lag = max(0.0, (newest - own).total_seconds()) if newest else 0.0
     return {
         "table": contract.table,
-        "layer": contract.table.partition(".")[0],
+        "layer": layer,
         "delta_version": state.version if state.delta is not None else None,
         "rows": state.count,
         "written_at": utc_text(own) if own else None,
         "lag_seconds": None if lag is None else round(lag, 1),
         "freshness_seconds": contract.freshness_seconds,
         "late": lag is not None and lag > contract.freshness_seconds,
-        "fed_by": list(contract.reads),
+        "fed_by": list(contract.reads) or ([BRONZE] if layer == "silver" else []),
     }
 
 

@@ -30,7 +30,7 @@ PERCENT = "%"
 
 
 def read_map(figures: Figures, commodity: str, metric: str, day: date | None) -> dict[str, Any]:
-    """Every province with its newest report of the week that ends with the day. `day`: None for the newest."""
+    """Every province with its newest report of the week up to the day. `day`: None for the newest."""
     last = day or figures.newest_day([commodity])
     rows: list[dict[str, Any]] = []
     level = None

@@ -7,7 +7,7 @@ import { theme } from "../theme.ts";
 import type { Line, Panel } from "./panel.ts";
 
 const NARROW = 560;
-const END_LABELS = 138;
+const END_LABELS = 150;
 const MONTHS_FROM_DAYS = 120;
 const FONT = '"Plus Jakarta Sans Variable", system-ui, sans-serif';
 const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -58,7 +58,7 @@ function drawEnds(chart: uPlot, panel: Panel): void {
     chart.ctx.fillStyle = label.stroke;
     chart.ctx.textAlign = "left";
     chart.ctx.font = `600 ${12 * ratio}px ${FONT}`;
-    chart.ctx.fillText(label.name.length > 17 ? `${label.name.slice(0, 16)}…` : label.name, left, label.y - 3 * ratio);
+    chart.ctx.fillText(label.name.length > 20 ? `${label.name.slice(0, 19)}…` : label.name, left, label.y - 3 * ratio);
     chart.ctx.font = `700 ${14 * ratio}px ${FONT}`;
     chart.ctx.fillText(rupiah(label.value), left, label.y + 13 * ratio);
   }

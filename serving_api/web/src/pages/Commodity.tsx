@@ -215,7 +215,7 @@ export function Commodity() {
       </div>
       {item && (
         <p class="lead">
-          <Level level={item.level} /> {sentence(item)}
+          {item.level !== "normal" && <Level level={item.level} />} {sentence(item)}
         </p>
       )}
       {item && <Tiles item={item} />}
