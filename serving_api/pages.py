@@ -38,7 +38,7 @@ REVALIDATED = "no-cache"
 LICENCES = "assets/licenses.txt"  # its name has no hash
 NOT_BUILT = (
     '<!doctype html><html lang="id"><meta charset="utf-8"><title>Lumbung</title>'
-    '<p>Halaman web belum dibangun. Jalankan <code>./run.sh setup</code>. API berjalan: '
+    "<p>Halaman web belum dibangun. Jalankan <code>./run.sh setup</code>. API berjalan: "
     '<a href="/docs">/docs</a>.</p>'
     '<p lang="en">The web page is not built. Run <code>./run.sh setup</code>. The API runs: '
     '<a href="/docs">/docs</a>.</p></html>'

@@ -37,7 +37,7 @@ export function DataTable<Row>({ label, columns, rows, keyOf, isChosen, sort }: 
   const state = (name: string) => (order?.name !== name ? "none" : order.falls ? "descending" : "ascending");
   const turn = (name: string) => setOrder({ name, falls: order?.name === name ? !order.falls : true });
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={label}>
+    <div class="scroll" tabIndex={0} role="group" aria-label={label}>
       <table>
         <thead>
           <tr>
