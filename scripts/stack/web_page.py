@@ -40,15 +40,12 @@ def built_digest(folder: Path = BUILT) -> str | None:
 
 def deno(*arguments: str, folder: Path) -> None:
     """Run Deno in a folder, with a cache of its own. Raises CalledProcessError or FileNotFoundError."""
-    environment = {
-        **os.environ,
-        "DENO_DIR": str(VENV / "deno"),
-        "DENO_NO_UPDATE_CHECK": "1",
-        "DENO_TLS_CA_STORE": "system",
-        "NO_COLOR": "1",
-    }
+    os.environ["DENO_DIR"] = str(VENV / "deno")
+    os.environ["DENO_NO_UPDATE_CHECK"] = "1"
+    os.environ["DENO_TLS_CA_STORE"] = "system"
+    os.environ["NO_COLOR"] = "1"
     command = [str(VENV / "bin" / "deno"), *arguments]
-    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=sys.stderr)
+    subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr)
 
 
 def install(folder: Path) -> None:

@@ -9,9 +9,9 @@ from playwright.sync_api import Browser, sync_playwright
 from conf.settings import REPO
 from scripts.bench.api_lake import write
 from scripts.stack import web_page
+from tests.serving_api.indicator_lake import fill_prices, stored_rows
 from tests.support import forecast_lake
 from tests.support.api import ApiProcess, Environment, new_stack
-from tests.support.indicator_lake import fill_prices, stored_rows
 
 AXE = web_page.VENV / "web-build" / "node_modules" / "axe-core" / "axe.min.js"
 

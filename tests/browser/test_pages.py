@@ -100,7 +100,7 @@ def test_links_between_pages_keep_the_view_and_a_copied_address_shows_it(page: P
     expect(page.locator("select").nth(1)).to_have_value("Aceh")
 
 
-def test_a_day_before_the_first_stored_price_is_said_to_be_empty(page: Page) -> None:
+def test_day_before_the_first_stored_price_is_explained(page: Page) -> None:
     page.goto("/?per=2010-01-01&saat-itu=1")
     expect(page.locator(".empty").first).to_contain_text("belum ada harga yang tersimpan")
 

@@ -15,9 +15,9 @@ from lakehouse.io.query import run_sql
 from lakehouse.reference import provinces
 from scripts.bench.api_lake import write
 from serving_api.reads.dashboard.daily_figures import close_of
+from tests.serving_api.indicator_lake import LAST, fill_prices, province_price, stored_rows
 from tests.support import forecast_lake
 from tests.support.api import Api, Environment, new_stack
-from tests.support.indicator_lake import LAST, fill_prices, province_price, stored_rows
 from tests.support.served_lake import NOW, QUARANTINE
 
 SERIES = "/api/v1/series/daily"
