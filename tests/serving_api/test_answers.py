@@ -14,7 +14,7 @@ from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from scripts.bench.api_lake import write
-from serving_api.routes.prices import newest_by_market
+from serving_api.reads.live_prices import newest_by_market
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack, pages
 from tests.support.served_lake import HISTORY, LIVE, NOW, QUARANTINE, price
