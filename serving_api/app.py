@@ -11,10 +11,10 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse
 
 from conf.settings import settings
-from serving_api import routes
+from serving_api import pages, routes
 from serving_api.http import sign_in_page
 from serving_api.http.callers import Callers
 from serving_api.http.idempotency import Idempotency
@@ -80,7 +80,7 @@ def create() -> FastAPI:
     collected = routers()
     for router in collected:
         application.include_router(router)
-    application.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
+    application.include_router(pages.router)
     application.add_api_route(
         sign_in_page.PATH, lambda: HTMLResponse(sign_in_page.PAGE), include_in_schema=False
     )

@@ -27,7 +27,7 @@ from lakehouse.reference import check_lists
 from lakehouse.reference_files import ReferenceListError, own_files
 from lakehouse.reference_files import own_folder as own_lists
 from scripts.console import AsJson, emit, new_app
-from scripts.stack import jars, ports, readiness, secrets_file, supervision
+from scripts.stack import jars, ports, readiness, secrets_file, supervision, web_page
 from scripts.stack.services import service_names
 from streaming_jobs.repair import startup_checks
 from streaming_jobs.repair.startup_checks import Finding
@@ -68,6 +68,7 @@ def findings(deep: bool = False) -> list[Finding]:
         _home,
         _disk,
         _jars,
+        _web_page,
         _secrets,
         _contracts,
         _reference_lists,
@@ -126,6 +127,12 @@ def _jars() -> Iterator[Finding]:
         detail = "; ".join(differences) or f"{len(jars.wanted(folder))} agree with the lock file"
         remedy = f"delete {folder / '.jgo'} and run ./run.sh setup"
         yield Finding(f"jars/{folder.name}", not differences, detail, remedy)
+
+
+def _web_page() -> Iterator[Finding]:
+    is_current = web_page.built_digest() == web_page.digest()
+    detail = "built from these sources" if is_current else "not built from these sources"
+    yield Finding("web page", is_current, detail, "./run.sh setup")
 
 
 def _secrets() -> Iterator[Finding]:

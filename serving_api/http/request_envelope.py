@@ -62,7 +62,7 @@ class RequestEnvelope:
                 headers = MutableHeaders(raw=message["headers"])
                 headers["X-Request-Id"] = request_id
                 headers["X-Content-Type-Options"] = "nosniff"
-                headers["Content-Security-Policy"] = policy
+                headers.setdefault("Content-Security-Policy", policy)
                 headers["Referrer-Policy"] = "no-referrer"
             await send(message)
 

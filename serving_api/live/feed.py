@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from lakehouse.alerts.lifecycle import OPEN_STATES
 from serving_api.live.alert_items import alert_item
 from serving_api.live.hub import Hub
-from serving_api.live.newest_prices import RETAIL, newest_by_market
+from serving_api.reads.live_prices import RETAIL, newest_by_market
 from serving_api.reads.responses import to_json_value
 from serving_api.reads.snapshots import Snapshot
 

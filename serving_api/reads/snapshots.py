@@ -102,12 +102,19 @@ def snapshot_of(table: str, delta: DeltaTable, path: str) -> Snapshot:
         newest = pc.max(rows[contract.time_column]).as_py()
         return Snapshot(table, delta.version(), delta, rows, newest, rows.num_rows, identity)
     actions = pa.table(delta.get_add_actions(flatten=True))
-    newest = cast(datetime | None, newest_in_files(actions, contract.time_column))
+    newest = newest_in_files(actions, contract.time_column)
     count = pc.sum(actions["num_records"]).as_py() or 0
     if contract.served and newest is None and count:  # its files have no statistics of that column
         times = delta.to_pyarrow_dataset().to_table(columns=[contract.time_column])
         newest = pc.max(times[contract.time_column]).as_py()
-    return Snapshot(table, delta.version(), delta, None, newest, count, identity)
+    return Snapshot(table, delta.version(), delta, None, as_time(newest), count, identity)
+
+
+def as_time(newest: date | None) -> datetime | None:
+    """The time; of a market day, its beginning in UTC."""
+    if newest is None or isinstance(newest, datetime):
+        return newest
+    return datetime(newest.year, newest.month, newest.day, tzinfo=UTC)
 
 
 class Snapshots:

@@ -20,6 +20,7 @@ from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, language_of
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.reads.dashboard.quarantine_summary import read_summary
 from serving_api.reads.decisions import decisions_on
 from serving_api.reads.own_regions import own_rows
 from serving_api.reads.provenance import current_rule_set
@@ -28,7 +29,7 @@ from serving_api.reads.responses import EncodedPage, encode_page
 from serving_api.reads.snapshots import newest_of
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
-from serving_api.schemas.quarantine import QuarantineItem, QuarantineQuery, QuarantineRow
+from serving_api.schemas.quarantine import QuarantineItem, QuarantineQuery, QuarantineRow, QuarantineSummary
 
 router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"], dependencies=[OPERATOR])
 LISTED_DECISIONS = 100
@@ -73,6 +74,28 @@ async def list_quarantine(
             rule_set=current_rule_set(),
             personal=True,
         )
+
+    return await run_sync(respond)
+
+
+@router.get(
+    "/summary",
+    response_model=QuarantineSummary,
+    responses=problems(401, 403, 422),
+    summary="The quarantine in numbers",
+    dependencies=[NO_QUERY_PARAMETERS],
+)
+async def get_quarantine_summary(
+    snapshots: CurrentSnapshots, reviews: CurrentReviews, responses: CurrentResponses
+) -> Response:
+    """Open rows by rule and market, and what arrived and was decided on each UTC day."""
+
+    def respond() -> Response:
+        reviewed, index = reviews.read()
+        snapshot = snapshots["silver.quarantine"]
+        key = ("summary", reviewed.version)
+        item = snapshot.cached(key, lambda: read_summary(snapshot, index))
+        return responses.personal([snapshot, reviewed], item, current_rule_set())
 
     return await run_sync(respond)
 

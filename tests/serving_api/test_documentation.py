@@ -49,7 +49,7 @@ def test_every_endpoint_documents_its_statuses_and_an_example(method: str, path:
 def test_example_is_exactly_of_the_declared_model(operation: str, model: Any) -> None:
     example = example_of(model)
     adapter = TypeAdapter(model)
-    dumped = adapter.dump_python(adapter.validate_python(example), mode="json")
+    dumped = adapter.dump_python(adapter.validate_python(example), mode="json", by_alias=True)
     assert not undeclared_fields(example, dumped) and dumped.keys() == example.keys()
 
 
