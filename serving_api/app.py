@@ -56,9 +56,8 @@ async def handle_error(request: Request, error: Exception) -> Response:
 
 def routers() -> list[APIRouter]:
     """The `router` of every module of serving_api/routes that has one."""
-    modules = (
-        import_module(f"{routes.__name__}.{module.name}") for module in pkgutil.iter_modules(routes.__path__)
-    )
+    names = (module.name for module in pkgutil.walk_packages(routes.__path__, f"{routes.__name__}."))
+    modules = [import_module(name) for name in names]
     return [module.router for module in modules if hasattr(module, "router")]
 
 

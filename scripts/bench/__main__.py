@@ -23,8 +23,8 @@ from scripts.bench import (
     weather_prices,
 )
 from scripts.bench.figures import table
-from scripts.bench.parts import memory
 from scripts.bench.live import alerts, sockets
+from scripts.bench.parts import memory
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 BENCHES: dict[str, ModuleType] = {

@@ -15,7 +15,7 @@ from serving_api.http.problems import Problem, invalid
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
 from serving_api.reads.responses import PRIVATE, json_response
-from serving_api.schemas.accounts import ApiKeyBody, ApiKeyList, CreatedApiKey
+from serving_api.schemas.identity.accounts import ApiKeyBody, ApiKeyList, CreatedApiKey
 from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/v1/users/me/keys", tags=["accounts"])

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.accounts import SINCE, USER_ID, Email, PersonRole
 from serving_api.schemas.envelope import STRICT, Name, PageQuery, TimeRangeQuery, with_examples
+from serving_api.schemas.identity.accounts import SINCE, USER_ID, Email, PersonRole
 
 
 class UsersQuery(PageQuery):

@@ -25,7 +25,14 @@ from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
 from serving_api.http.tickets import SECONDS
 from serving_api.reads.responses import PRIVATE, json_response
-from serving_api.schemas.accounts import LinkBody, LoginBody, LogoutBody, RefreshBody, SocketTicket, Tokens
+from serving_api.schemas.identity.accounts import (
+    LinkBody,
+    LoginBody,
+    LogoutBody,
+    RefreshBody,
+    SocketTicket,
+    Tokens,
+)
 from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/v1", tags=["accounts"])

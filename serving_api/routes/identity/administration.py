@@ -17,8 +17,8 @@ from serving_api.http.openapi import request_body
 from serving_api.http.problems import Problem, invalid, invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.reads.responses import PRIVATE, EncodedPage, encode_page, json_response
-from serving_api.schemas.administration import AuditQuery, AuditRow, RightsBody, UserRow, UsersQuery
 from serving_api.schemas.envelope import Page
+from serving_api.schemas.identity.administration import AuditQuery, AuditRow, RightsBody, UserRow, UsersQuery
 from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/v1/admin", tags=["administration"])

@@ -26,7 +26,7 @@ from serving_api.http.problems import Problem, invalid
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
 from serving_api.reads.responses import PRIVATE, json_response
-from serving_api.schemas.accounts import (
+from serving_api.schemas.identity.accounts import (
     Account,
     AccountExport,
     PasswordBody,

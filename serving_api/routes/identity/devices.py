@@ -46,7 +46,8 @@ from serving_api.reads.responses import (
     to_json_value,
 )
 from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.schemas.devices import (
+from serving_api.schemas.envelope import Page
+from serving_api.schemas.identity.devices import (
     ClaimBody,
     ClaimedDevice,
     DeviceItem,
@@ -59,7 +60,6 @@ from serving_api.schemas.devices import (
     RotatedDevice,
     StepBody,
 )
-from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
 from serving_api.writes.devices import (
     claim_fields,
