@@ -244,7 +244,7 @@ def test_no_import_cycle_through_any_import():
 
 def test_no_route_imports_a_route():
     faults = {}
-    for file in (REPO / "serving_api" / "routes").glob("*.py"):
+    for file in (REPO / "serving_api" / "routes").rglob("*.py"):
         names = imported(ast.parse(file.read_text(encoding="utf-8")))
         routes = [name for name in names if name.startswith("serving_api.routes")]
         if routes and file.stem != "__init__":

@@ -20,7 +20,7 @@ from lakehouse.ledger.chain import CHAINS, TABLE
 from scripts.console import AsJson, emit, fail, new_app
 from scripts.local_bearer import local_bearer
 from scripts.stack.readiness import api_url
-from serving_api.reads.integrity import ChainVerdict, Verifier
+from serving_api.reads.ledger.integrity import ChainVerdict, Verifier
 
 app = new_app(__doc__)
 SHOWN = ("index", "hash", "timestamp", "kind", "event_id", "table", "delta_version", "rows", "actor")

@@ -22,8 +22,8 @@ from serving_api.http.tickets import Tickets
 from serving_api.live.service import Live
 from serving_api.reads.balance import BalanceReader
 from serving_api.reads.health import KafkaProbe
-from serving_api.reads.integrity_checks import IntegrityChecker
 from serving_api.reads.lag import KafkaLag
+from serving_api.reads.ledger.integrity_checks import IntegrityChecker
 from serving_api.reads.responses import Responses
 from serving_api.reads.reviews import ReviewReader
 from serving_api.reads.sales_model import SalesModel

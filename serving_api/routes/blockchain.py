@@ -25,7 +25,7 @@ from serving_api.http.event_bodies import SubmittedEvent, require_own
 from serving_api.http.problems import invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_document
 from serving_api.http.request_checks import require_acceptable
-from serving_api.reads.integrity import ChainVerdict
+from serving_api.reads.ledger.integrity import ChainVerdict
 from serving_api.reads.responses import PUBLIC, EncodedPage, json_response, not_modified, to_json_value
 from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.blockchain import Block, BlocksQuery, ChainQuery, IntegrityReport

@@ -4,7 +4,7 @@ import pytest
 
 from conf.settings import settings
 from lakehouse.io.delta import open_table
-from serving_api.reads.integrity import Verifier
+from serving_api.reads.ledger.integrity import Verifier
 from streaming_jobs.gold.ledger import LedgerJob
 from streaming_jobs.repair.rebuild import rebuild_silver
 from tests.streaming_jobs.conftest import Stream, price

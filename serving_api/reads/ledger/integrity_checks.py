@@ -14,7 +14,7 @@ from anyio.to_thread import run_sync
 
 from conf.settings import settings
 from serving_api.http.problems import Problem
-from serving_api.reads.integrity import ChainVerdict, Verifier
+from serving_api.reads.ledger.integrity import ChainVerdict, Verifier
 
 log = logging.getLogger("lumbung.api")
 FRESH_SECONDS = 1.0  # a verdict this young is returned again

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from lakehouse.io import ledger_head
 from lakehouse.ledger.chain import COMPACTION, TABLE, ChainFault, ChainState, Record, fault_of, head_fault
 from lakehouse.ledger.verify import RowFault, rows_faults
-from serving_api.reads.ledger_tables import UNREADABLE, FileStates, LedgerTables
+from serving_api.reads.ledger.ledger_tables import UNREADABLE, FileStates, LedgerTables
 
 WINDOW_ROWS = 100_000  # what is held in memory at once
 WINDOW_RECORDS = 5_000

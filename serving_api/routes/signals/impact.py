@@ -19,8 +19,8 @@ from serving_api.reads.responses import EncodedPage, KeyedItem, encode_page
 from serving_api.reads.snapshots import Snapshot
 from serving_api.reads.table_rows import read_rows
 from serving_api.schemas.envelope import Page
-from serving_api.schemas.impact import ImpactQuery, ImpactReport, MacroQuery, MacroRow
 from serving_api.schemas.problem import problems
+from serving_api.schemas.signals.impact import ImpactQuery, ImpactReport, MacroQuery, MacroRow
 
 router = APIRouter(tags=["impact"])
 FACTORS_TABLE = "gold.impact_factors"

@@ -17,7 +17,7 @@ from serving_api.reads.supported import Symbols
 from serving_api.reads.table_rows import first_row, listed_rows
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
-from serving_api.schemas.sentiment import DailySentiment, SentimentQuery
+from serving_api.schemas.signals.sentiment import DailySentiment, SentimentQuery
 
 router = APIRouter(prefix="/api/v1", tags=["sentiment"])
 TABLE = "gold.sentiment"

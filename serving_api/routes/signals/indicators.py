@@ -14,8 +14,8 @@ from serving_api.reads.responses import EncodedPage, encode_page
 from serving_api.reads.snapshots import newest_of
 from serving_api.reads.table_rows import listed_rows
 from serving_api.schemas.envelope import Page
-from serving_api.schemas.indicators import IndicatorRow, IndicatorsQuery
 from serving_api.schemas.problem import problems
+from serving_api.schemas.signals.indicators import IndicatorRow, IndicatorsQuery
 
 router = APIRouter(prefix="/api/v1", tags=["indicators"])
 TABLE = "gold.indicators"

@@ -17,7 +17,7 @@ from serving_api.reads.route_conditions import conditions_now, route_report
 from serving_api.reads.table_rows import first_row, listed_rows, read_rows
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
-from serving_api.schemas.supply import (
+from serving_api.schemas.signals.supply import (
     HeldStock,
     HolderStocks,
     RouteQuery,
