@@ -14,7 +14,7 @@ from lakehouse.io import checkpoint, checkpoint_writer
 from lakehouse.io.checkpoint import Positions
 from lakehouse.io.kafka import partition_bounds
 from streaming_jobs.batch import kafka_source
-from streaming_jobs.embedded.feed import Feed
+from streaming_jobs.embedded.feed import RecordFeed
 from streaming_jobs.embedded.reader import CHUNK_RECORDS, Assignment
 from streaming_jobs.embedded.repeated import read_range
 from streaming_jobs.engine import ProcessBatch
@@ -81,7 +81,7 @@ class _Batches:
         last = newest_offsets() if once else None
         while not self._stopping.is_set() and not (last and is_reached(last, self._positions)):
             self._positions = with_new_partitions(self._positions)
-            with closing(Feed(self._assignment())) as feed:
+            with closing(RecordFeed(self._assignment())) as feed:
                 self._follow(feed, last)
 
     def _assignment(self) -> Assignment:
@@ -89,7 +89,7 @@ class _Batches:
         read = {topic: self._positions[topic] for topic in kafka_source.subscribed()}
         return Assignment(read, settings().kafka.bootstrap, min(CHUNK_RECORDS, most))
 
-    def _follow(self, feed: Feed, last: Positions | None) -> None:
+    def _follow(self, feed: RecordFeed, last: Positions | None) -> None:
         """Batch after batch until a stop, until `last` is reached, or until a topic has a new partition."""
         pause = settings().stream.trigger_milliseconds / 1000
         checked = time.monotonic()

@@ -21,7 +21,7 @@ class ReaderEnded(RuntimeError):
     """The process that reads Kafka has ended; its last words are in the log."""
 
 
-class Feed:
+class RecordFeed:
     """Starts the reader; `take` returns batches until `close`."""
 
     def __init__(self, assignment: Assignment) -> None:

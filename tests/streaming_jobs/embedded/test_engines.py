@@ -15,7 +15,7 @@ from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.kafka import client_config, partition_bounds, producer_config
 from scripts.commands.reconcile import balance_report
 from streaming_jobs.embedded import engine
-from streaming_jobs.embedded.feed import Feed, ReaderEnded
+from streaming_jobs.embedded.feed import RecordFeed, ReaderEnded
 from streaming_jobs.embedded.reader import Assignment
 from streaming_jobs.embedded.repeated import read_range
 from tests.streaming_jobs.conftest import Stream, price
@@ -113,7 +113,7 @@ def test_batch_whose_records_kafka_no_longer_holds_is_not_finished(embedded: Str
 
 def test_stream_fails_when_its_reader_is_killed(embedded: Stream):
     embedded.send(price("a"))
-    feed = Feed(Assignment(engine.begin(), settings().kafka.bootstrap))
+    feed = RecordFeed(Assignment(engine.begin(), settings().kafka.bootstrap))
     taken = feed.take(10, 30)
     assert taken and taken[0].num_rows == 1
     feed._process.kill()
