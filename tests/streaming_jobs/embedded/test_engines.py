@@ -15,7 +15,7 @@ from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.kafka import client_config, partition_bounds, producer_config
 from scripts.commands.reconcile import balance_report
 from streaming_jobs.embedded import engine
-from streaming_jobs.embedded.feed import RecordFeed, ReaderEnded
+from streaming_jobs.embedded.feed import ReaderEnded, RecordFeed
 from streaming_jobs.embedded.reader import Assignment
 from streaming_jobs.embedded.repeated import read_range
 from tests.streaming_jobs.conftest import Stream, price
