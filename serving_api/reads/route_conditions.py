@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.settings import settings
@@ -42,7 +43,7 @@ def conditions_now(route: Route, weather: Snapshot, posts: Snapshot, now: dateti
 def newest_rain(weather: Snapshot, codes: Sequence[str], since: datetime) -> float | None:
     """The most rain, mm a day, on the newest measured day since then in the provinces; None without any."""
     day = since.astimezone(ZoneInfo(DEFAULT_TIMEZONE)).date()
-    condition = pc.field("region_code").isin(codes) & (pc.field("date") >= day)
+    condition = pc.field("region_code").isin(pa.array(codes, pa.string())) & (pc.field("date") >= day)
     rows = read_rows(weather, condition, ["date", "rainfall_mm"])
     measured = rows.filter(pc.is_valid(rows["rainfall_mm"])) if rows is not None else None
     if measured is None or not measured.num_rows:

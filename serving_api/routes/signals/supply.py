@@ -1,7 +1,7 @@
 """Stocks and how long they last, transfers between provinces, and times on delivery routes."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
@@ -11,7 +11,7 @@ from lakehouse.supply.route_time import Conditions
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.problems import Problem
-from serving_api.reads.names import commodity_ids, region_code
+from serving_api.reads.names import NATION, commodity_ids, region_code
 from serving_api.reads.responses import EncodedPage, encode_page, to_json_value
 from serving_api.reads.route_conditions import conditions_now, route_report
 from serving_api.reads.table_rows import first_row, listed_rows, read_rows
@@ -59,8 +59,8 @@ async def holder_stocks(
             raise Problem("unknown-entity", name=entity_id)
         newest = max(held, key=lambda row: row["event_time"])
         stocks = [{name: to_json_value(row[name]) for name in HeldStock.model_fields} for row in held]
-        item = {"entity_id": entity_id, "entity_type": newest["entity_type"], "region": newest["region"]}
-        return responses.item([snapshot], {**item, "stocks": stocks})
+        item = {"entity_id": entity_id, "entity_type": newest["entity_type"]}
+        return responses.item([snapshot], {**item, "region": place_of(newest), "stocks": stocks})
 
     return await run_sync(respond)
 
@@ -90,7 +90,7 @@ async def list_stocks(
                     condition &= pc.field(name) == value
             order = (("event_time", "descending"), ("entity_id", "ascending"), ("commodity", "ascending"))
             rows = listed_rows(snapshot, condition, list(StockRow.model_fields), order, key, limit)
-            return encode_page(rows, limit)
+            return encode_page([(at, {**row, "region": place_of(row)}) for at, row in rows], limit)
 
         return responses.page([snapshot], query, read)
 
@@ -150,3 +150,9 @@ async def analyze_route(
         return responses.item(opened if route else [routes], item, variant=str(now))
 
     return await run_sync(respond)
+
+
+def place_of(row: dict[str, Any]) -> str:
+    """The province of a holder; the nation when no report names one."""
+    region: str = row["region"] or NATION[1]
+    return region

@@ -52,7 +52,7 @@ class HolderStocks(BaseModel):
     )
     entity_id: str
     entity_type: HolderType
-    region: str | None = Field(description="province; null when no report names one")
+    region: str = Field(description="province; Indonesia when no report names one")
     stocks: list[HeldStock]
     meta: Meta
 
@@ -80,7 +80,7 @@ class StockRow(BaseModel):
     )
     entity_id: str
     entity_type: HolderType
-    region: str | None
+    region: str = Field(description="province; Indonesia when no report names one")
     commodity: str
     quantity_kg: float = Field(ge=0)
     days_of_cover: float | None = Field(ge=0)

@@ -58,7 +58,9 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     ]
     write(stack.lake_root, "gold.stocks", stocks)
     observed = {"basis": "observed", "p50_hours_per_km": 0.05, "p90_hours_per_km": 0.08}
-    write(stack.lake_root, "gold.routes", [route("R-1"), route("R-2", **observed), route("R-3")])
+    nowhere = {"origin_region_code": None, "destination_region_code": None}
+    routes = [route("R-1"), route("R-2", **observed), route("R-3"), route("R-4", **nowhere)]
+    write(stack.lake_root, "gold.routes", routes)
     rain = {"event_id": "w", "station_id": "S", "region_code": "32", "date": NOW.date(), "rainfall_mm": 60.0}
     write(stack.lake_root, "silver.weather", [{**rain, "event_time": NOW, "event_month": f"{NOW:%Y-%m}"}])
     post = {
@@ -107,6 +109,16 @@ def test_stocks_of_a_holder(api: Api) -> None:
 )
 def test_stocks_are_listed_newest_first(api: Api, query: str, holders: list[str]) -> None:
     assert [item["entity_id"] for item in pages(api, f"/api/v1/supply/stock?{query}")] == holders
+
+
+def test_holder_without_a_province_is_in_the_nation(api: Api) -> None:
+    assert api.get("/api/supply/stock/TANI-1").json()["region"] == "Indonesia"
+    assert [item["region"] for item in pages(api, "/api/v1/supply/stock?entity_type=farmer")] == ["Indonesia"]
+
+
+def test_route_without_provinces_has_no_weather(api: Api) -> None:
+    answer = api.get("/api/supply/route/analyze?distance_km=120&route_id=R-4").json()
+    assert answer["factors"]["weather"] == 0.0
 
 
 def test_transfers_are_listed(api: Api) -> None:
