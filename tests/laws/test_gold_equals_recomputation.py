@@ -48,6 +48,7 @@ LAW_OF_ITS_OWN = {
     "gold.supply_transfers": "tests/streaming_jobs/gold/test_supply_job.py",
     "gold.impact_factors": "tests/ml/impact/test_job.py",
     "gold.sentiment": "tests/streaming_jobs/gold/test_sentiment_job.py",
+    "gold.alerts": "tests/streaming_jobs/gold/test_alerts_job.py",
 }
 SILVER = ("silver.prices", "silver.sensors")
 
