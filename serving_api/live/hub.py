@@ -147,6 +147,7 @@ class Wheel:
         self._slots: list[set[asyncio.Event]] = [set() for _ in range(SLOTS)]
         self._versions = [hub.version] * SLOTS
         self._joined = 0
+        self._occupied = asyncio.Event()
 
     @property
     def clients(self) -> int:
@@ -163,6 +164,7 @@ class Wheel:
         self._joined += 1
         wake = asyncio.Event()
         slot.add(wake)
+        self._occupied.set()
         return wake, slot
 
     def wake_all(self) -> None:
@@ -172,10 +174,13 @@ class Wheel:
                 wake.set()
 
     async def turn(self) -> None:
-        """Turn until cancelled."""
+        """Turn until cancelled; without a client, wait for one."""
         step = PACE_SECONDS / SLOTS
         due = time.monotonic()
         while True:
+            if not self.clients:
+                self._occupied.clear()
+                await self._occupied.wait()
             for nth, slot in enumerate(self._slots):
                 due = max(due + step, time.monotonic() - PACE_SECONDS)
                 await asyncio.sleep(max(0.0, due - time.monotonic()))

@@ -16,7 +16,7 @@ from tests.support.api import ApiProcess, Environment, new_stack
 AXE = web_page.VENV / "web-build" / "node_modules" / "axe-core" / "axe.min.js"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """Skips aloud without a browser."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -32,7 +32,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the API on a lake of thousands of prices and a forecast."""
     stack = new_stack(tmp_path_factory.mktemp("site"))
@@ -44,7 +44,7 @@ def site(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def axe() -> str:
     """The source of axe-core, which set-up installed with the page."""
     assert AXE.is_file(), f"{AXE.relative_to(REPO)} is missing: run ./run.sh setup"

@@ -10,7 +10,7 @@ from tests.support.api import Api, new_stack
 from tests.support.forecast_lake import fill_models, issue
 from tests.support.served_lake import fill
 
-ADDRESS = re.compile(r"http://127\.0\.0\.1:8000(/[^\s\"'`)]*)")
+ADDRESS = re.compile(r"(?<!-X POST )http://127\.0\.0\.1:8000(/[^\s\"'`)]*)")
 WITH_BODY = {"/ingest"}
 
 
