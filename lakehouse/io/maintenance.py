@@ -28,9 +28,9 @@ class Maintenance:
         for table in itertools.islice(self._compact_next, TABLES_A_TURN):
             if self._compact(table):
                 break
-        table = next(self._vacuum_next, None)
-        if table and time.monotonic() - self._vacuumed_at[table] > 60 * settings().lake.vacuum_minutes:
-            self._vacuum(table)
+        oldest = next(self._vacuum_next, None)
+        if oldest and time.monotonic() - self._vacuumed_at[oldest] > 60 * settings().lake.vacuum_minutes:
+            self._vacuum(oldest)
 
     def _compact(self, name: str) -> bool:
         """Whether the table had enough new commits, and was compacted."""

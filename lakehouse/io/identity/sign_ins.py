@@ -55,6 +55,7 @@ class SignIns:
         self._signer = signer
         self._passwords = passwords
         self._under_way: Counter[str] = Counter()  # refresh tokens of requests in progress
+        self._repeated: set[str] = set()  # of those under way: requested more than once
 
     async def login(self, email: str, password: str) -> TokenPair:
         """Tokens of a new sign-in. Raises Blocked, or BadCredentials after equal work for any address."""
@@ -102,15 +103,17 @@ class SignIns:
             claims = self._signer.verify(token, "refresh")
         except TokenFault:
             raise RefreshRefused from None
-        at_once = self._under_way[claims.jti] > 0
         self._under_way[claims.jti] += 1
+        if self._under_way[claims.jti] > 1:
+            self._repeated.add(claims.jti)
         try:
-            return await self._refresh(claims, at_once)
+            return await self._refresh(claims)
         finally:
             self._under_way[claims.jti] -= 1
             self._under_way += Counter()  # drops what is zero
+            self._repeated &= self._under_way.keys()
 
-    async def _refresh(self, claims: Claims, at_once: bool) -> TokenPair:
+    async def _refresh(self, claims: Claims) -> TokenPair:
         now = datetime.now(UTC)
         async with self._database.writing() as session:
             spent = await self._spend(session, claims.jti)
@@ -118,7 +121,7 @@ class SignIns:
             user = await session.get(User, sign_in.user_id) if sign_in else None
             if sign_in is not None and user is not None and is_valid(sign_in, user, now):
                 return await self._continue(session, user, sign_in)
-            if not spent and not at_once:
+            if not spent and claims.jti not in self._repeated:
                 await _end(session, claims.sid)
         raise RefreshRefused
 
