@@ -8,8 +8,9 @@ RUN apt-get update \
 WORKDIR /lumbung
 COPY bootstrap.lock requirements.lock run.sh ./
 COPY conf conf
+COPY serving_api/web serving_api/web
 COPY scripts/__init__.py scripts/
-COPY scripts/stack/__init__.py scripts/stack/jars.py scripts/stack/secrets_file.py scripts/stack/
+COPY scripts/stack/__init__.py scripts/stack/jars.py scripts/stack/secrets_file.py scripts/stack/web_page.py scripts/stack/
 # Set up before the code is copied, so that a change of code downloads nothing. The volume holds the secrets, not the image.
 RUN LUMBUNG_HOME=/tmp/unused ./run.sh setup && rm -rf /tmp/unused
 COPY . .

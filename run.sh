@@ -54,41 +54,42 @@ set_up() {
         local python
         if ! "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             python=$(find_python)
-            say "[1/4] virtual environment with $python"
+            say "[1/5] virtual environment with $python"
             "$python" -m venv --clear "$venv" ||
                 missing "$python cannot make a virtual environment" "Debian/Ubuntu: apt install python3-venv python3.11-venv"
         else
-            say "[1/4] virtual environment: exists"
+            say "[1/5] virtual environment: exists"
         fi
         if [ "$(cat "$venv/.uv/.lock" 2>/dev/null)" != "$(cat "$here/bootstrap.lock")" ]; then
-            say "[2/4] installer uv"
+            say "[2/5] installer uv"
             "$venv/bin/python" -m ensurepip >/dev/null
             "$venv/bin/python" -m pip install --quiet --upgrade --require-hashes --target "$venv/.uv" -r "$here/bootstrap.lock" >&2 ||
                 missing "uv could not be installed from the package index" "check the network$certificates, then run ./run.sh setup again"
             cp "$here/bootstrap.lock" "$venv/.uv/.lock"
         else
-            say "[2/4] installer uv: exists"
+            say "[2/5] installer uv: exists"
         fi
-        say "[3/4] $(grep -c '^[a-z].*==' "$here/requirements.lock") Python packages by checksum (about 900 MB when nothing is cached)"
+        say "[3/5] $(grep -c '^[a-z].*==' "$here/requirements.lock") Python packages by checksum (about 900 MB when nothing is cached)"
         "$venv/.uv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "$here/requirements.lock" >&2 ||
             missing "Python packages could not be installed" "check disk and network$certificates, then run ./run.sh setup again"
         (cd "$here" && "$venv/bin/python" -m scripts.stack.jars)
         printf '%s\n' "$want" >"$venv/.lumbung-setup"
     fi
-    grep -qs '^LUMBUNG_DECISION_KEYS=' "$home/secrets.env" || (cd "$here" && "$venv/bin/python" -m scripts.stack.secrets_file)
+    (cd "$here" && "$venv/bin/python" scripts/stack/web_page.py) || true # it names the remedy; all else works without the page
+    grep -qs '^JWT_SECRET=' "$home/secrets.env" || (cd "$here" && "$venv/bin/python" -m scripts.stack.secrets_file)
 }
 
 case "${LUMBUNG_HOME:-/}" in /*) ;; *) export LUMBUNG_HOME="$PWD/$LUMBUNG_HOME" ;; esac
 verb="${1:-}"
 case "$verb" in
     setup)
-        case "${2:-}" in "") ;; *) say "usage: ./run.sh setup   installs packages, fetches the jars, writes secrets; can be repeated"; [ "$2" = --help ] && exit 0 || exit 2 ;; esac
+        case "${2:-}" in "") ;; *) say "usage: ./run.sh setup   installs packages, fetches the jars, builds the web page, writes secrets; can be repeated"; [ "$2" = --help ] && exit 0 || exit 2 ;; esac
         need_java
         set_up
         say "set-up is complete; next: ./run.sh demo"
         exit 0
         ;;
-    status | query | logs | down | reconcile | ledger | quarantine | train | backtest | mlflow | docs) # no Java, and fast
+    status | query | logs | down | reconcile | ledger | quarantine | train | backtest | mlflow | docs | user | certs) # no Java, and fast
         [ -x "$venv/bin/python" ] || missing "not set up yet" "./run.sh setup"
         ;;
     doctor) # a missing Java is one of its findings

@@ -4,7 +4,7 @@ from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, HttpUrl, IPvAnyNetwork, SecretStr
 
 LARGEST_PORT = 65535
 PortNumber = Annotated[int, Field(ge=1, le=LARGEST_PORT)]
@@ -38,6 +38,7 @@ class ApiKnobs(BaseModel):
     allow_remote: bool
     cors_origins: list[str]
     max_connections: int = Field(ge=1)
+    max_websockets: int = Field(ge=1)
     request_seconds: float = Field(gt=0)
     keep_alive_seconds: int = Field(ge=1)
     event_max_bytes: int
@@ -51,9 +52,37 @@ class ApiKnobs(BaseModel):
     trace_events: int = Field(ge=1)
 
 
+class IdentityKnobs(BaseModel):
+    static_tokens: bool
+    access_minutes: int = Field(ge=1, le=60)
+    refresh_days: int = Field(ge=1, le=90)
+    link_minutes: int = Field(ge=1)
+    rights_seconds: float = Field(ge=0, le=5)
+    free_failures: int = Field(ge=1)
+    back_off_seconds: int = Field(ge=1)
+    longest_back_off_seconds: int = Field(ge=1)
+
+
+class LimitKnobs(BaseModel):
+    enforced: bool
+    anonymous_per_minute: int = Field(ge=1)
+    signed_in_per_minute: int = Field(ge=1)
+    device_per_second: int = Field(ge=1)
+    device_burst: int = Field(ge=1)
+    expensive_per_minute: int = Field(ge=1)
+    sign_in_per_account: int = Field(ge=1)
+    sign_in_per_address: int = Field(ge=1)
+    registrations_per_hour: int = Field(ge=1)
+    callers: int = Field(ge=100)
+    trusted_proxies: list[IPvAnyNetwork]
+
+
 class MqttKnobs(BaseModel):
     host: str
     port: PortNumber
+    public_host: str
+    anonymous: bool
+    broker_url: Annotated[str, Field(pattern=r"^(mqtts?://[^\s/]+)?$")]
     max_connections: int = Field(ge=1)
     idle_seconds: float = Field(gt=0)
     unacknowledged_bytes: int = Field(ge=131072)
@@ -69,6 +98,7 @@ class LandingKnobs(BaseModel):
 
 
 class StreamKnobs(BaseModel):
+    engine: Literal["spark", "embedded"]
     trigger_milliseconds: int
     max_events_per_batch: int
     driver_memory_mb: int
@@ -127,8 +157,52 @@ class ValidationKnobs(BaseModel):
     retail_rating_max: float
 
 
+class SupplyKnobs(BaseModel):
+    red_days: float = Field(gt=0)
+    amber_days: float = Field(gt=0)
+    perishable_days: float = Field(gt=0)
+    durable_days: float = Field(gt=0)
+    deficit_days: float = Field(gt=0)
+    surplus_days: float = Field(gt=0)
+    filled_days: float = Field(gt=0)
+    kept_days: float = Field(ge=0)
+    neighbour_km: float = Field(gt=0)
+    residual_warn_pct: float = Field(gt=0)
+    residual_error_pct: float = Field(gt=0)
+    news_days: int = Field(ge=1)
+
+
+class WebHook(BaseModel):
+    url: HttpUrl
+    secret: SecretStr = Field(min_length=16)
+
+
+def _quiet_hours(text: str) -> str:
+    """The text itself. Raises ValueError unless it is empty or HH:MM-HH:MM."""
+    if text:
+        begin, _, end = text.partition("-")
+        if time.fromisoformat(begin) == time.fromisoformat(end):
+            raise ValueError("must begin and end at different times")
+    return text
+
+
 class AlertKnobs(BaseModel):
     levels: dict[str, float]
+    language: Literal["en", "id"]
+    telegram_url: str
+    telegram_chats: list[str]
+    whatsapp_url: str
+    whatsapp_sender: str
+    whatsapp_recipients: list[str]
+    mail_to: list[str]
+    webhooks: list[WebHook]
+    webhook_failures: int = Field(ge=1)
+    quiet_hours: Annotated[str, AfterValidator(_quiet_hours)]
+    messages_per_minute: int = Field(ge=1)
+    retry_seconds: float = Field(gt=0)
+    send_seconds: float = Field(gt=0)
+    newest_hours: float = Field(gt=0)
+    heartbeat_url: str
 
 
 class AnomalyKnobs(BaseModel):

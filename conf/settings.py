@@ -22,12 +22,15 @@ from conf.knobs import (
     ApiKnobs,
     CvKnobs,
     ForecastKnobs,
+    IdentityKnobs,
     KafkaKnobs,
     LakeKnobs,
     LandingKnobs,
+    LimitKnobs,
     MqttKnobs,
     PortNumber,
     StreamKnobs,
+    SupplyKnobs,
     TrainingKnobs,
     ValidationKnobs,
 )
@@ -36,18 +39,28 @@ from conf.runtime.exit_codes import ExitCode
 REPO = Path(__file__).resolve().parent.parent
 MQTT_PORT = 1883
 MQTTS_PORT = 8883
+STATIC_BEARER = "a lasting bearer of this role, accepted only while identity.static_tokens is true"
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Secrets(BaseSettings):
-    """One random bearer per role and the keys, written by `setup` with mode 0600. Never logged."""
+    """Keys, written by `setup` with mode 0600. Never logged."""
 
     model_config = SettingsConfigDict(env_prefix="LUMBUNG_", extra="ignore")
-    token_device: str = Field(default="", repr=False)
-    token_operator: str = Field(default="", repr=False)
-    token_central: str = Field(default="", repr=False)
-    token_admin: str = Field(default="", repr=False)
-    token_user: str = Field(default="", repr=False)
+    jwt_secret: str = Field(
+        default="",
+        validation_alias="JWT_SECRET",
+        repr=False,
+        description="signs the tokens of people and devices, at least 32 bytes; setup writes one",
+    )
+    jwt_algorithm: str = Field(
+        default="HS256", validation_alias="JWT_ALGORITHM", description="HS256 or EdDSA"
+    )
+    token_device: str = Field(default="", repr=False, description=STATIC_BEARER)
+    token_operator: str = Field(default="", repr=False, description=STATIC_BEARER)
+    token_central: str = Field(default="", repr=False, description=STATIC_BEARER)
+    token_admin: str = Field(default="", repr=False, description=STATIC_BEARER)
+    token_user: str = Field(default="", repr=False, description=STATIC_BEARER)
     cursor_key: str = Field(default="", repr=False)
     decision_keys: str = Field(
         default="",
@@ -56,6 +69,25 @@ class Secrets(BaseSettings):
     )
     decisions_signed_since: str = Field(
         default="", description="set by setup in a home older than signatures: no older decision needs one"
+    )
+
+    telegram_token: str = Field(
+        default="",
+        repr=False,
+        validation_alias="TELEGRAM_TOKEN",
+        description="token of the Telegram bot; without it alerts are logged instead",
+    )
+    whatsapp_token: str = Field(
+        default="",
+        repr=False,
+        validation_alias="WHATSAPP_TOKEN",
+        description="token of the WhatsApp Cloud API; without it alerts are logged instead",
+    )
+    smtp_url: str = Field(
+        default="",
+        repr=False,
+        validation_alias="SMTP_URL",
+        description="smtps://user:password@host:465, or smtp://…; without it no e-mail is sent",
     )
 
 
@@ -76,12 +108,15 @@ class Settings(BaseSettings):
     language: Literal["en", "id"] = Field(description="language of what commands print for people: en or id")
     kafka: KafkaKnobs
     api: ApiKnobs
+    identity: IdentityKnobs
+    limits: LimitKnobs
     mqtt: MqttKnobs
     landing: LandingKnobs
     stream: StreamKnobs
     lake: LakeKnobs
     validation: ValidationKnobs
     alerts: AlertKnobs
+    supply: SupplyKnobs
     anomalies: AnomalyKnobs
     forecast: ForecastKnobs
     training: TrainingKnobs
@@ -101,6 +136,11 @@ class Settings(BaseSettings):
         validation_alias="HTTP_ENDPOINT",
         description="URL to which events are posted instead of this machine's /ingest",
     )
+    mail_from: str = Field(
+        default="",
+        validation_alias="MAIL_FROM",
+        description="address that alerts are mailed from; the user of SMTP_URL unless given",
+    )
     mqtt_tls_cert: Path | None = Field(
         default=None,
         validation_alias="MQTT_TLS_CERT",
@@ -109,10 +149,22 @@ class Settings(BaseSettings):
     mqtt_tls_key: Path | None = Field(
         default=None, validation_alias="MQTT_TLS_KEY", description="PEM private key of that certificate"
     )
+    mqtt_tls_ca: Path | None = Field(
+        default=None,
+        validation_alias="MQTT_TLS_CA",
+        description="PEM certificate of the authority whose client certificates are accepted as devices",
+    )
     mlflow_tracking_uri: str | None = Field(
         default=None,
         validation_alias="MLFLOW_TRACKING_URI",
         description="MLflow server of runs and models instead of a SQLite file below LUMBUNG_HOME",
+    )
+    database_url: str | None = Field(
+        default=None,
+        validation_alias="DATABASE_URL",
+        repr=False,
+        description="accounts and devices in PostgreSQL, postgresql+asyncpg://…, instead of a SQLite file "
+        "below LUMBUNG_HOME",
     )
     failpoint: str | None = Field(
         default=None, description="tests only: name[:n] of a point at which the process kills itself"
@@ -188,6 +240,11 @@ class Settings(BaseSettings):
         return self.mlflow_tracking_uri or f"sqlite:///{self.mlflow_dir / 'mlflow.db'}"
 
     @property
+    def identity_url(self) -> str:
+        """URL of the database of accounts and devices: DATABASE_URL, else a SQLite file of this home."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.state_dir / 'identity.sqlite'}"
+
+    @property
     def mlflow_dir(self) -> Path:
         """Folder of runs and artifacts, unless a server stores them."""
         return self.home / "mlflow"
@@ -219,7 +276,7 @@ def child_environment(**extra: str) -> dict[str, str]:
 
 
 def refuse_remote(host: str, listener: str) -> None:
-    """Exit 5 unless `host` is loopback or remote access is allowed: there are no identities yet."""
+    """Exit 5 unless `host` is loopback or remote access is allowed: it is not protected against others."""
     if host not in LOOPBACK and not settings().api.allow_remote:
         print(
             f"{listener}: refusing to listen on {host}: without identities it listens on 127.0.0.1 only\n"

@@ -1,4 +1,4 @@
-"""Train the price or sales models, or both: one round, or a round whenever it is due, one at a time."""
+"""Train the price, sales or sentiment models: one round, or a round whenever it is due, one at a time."""
 
 import argparse
 import logging
@@ -24,7 +24,7 @@ from ml.models.parallel import WorkerDied, end_on_sigterm
 log = logging.getLogger("lumbung.training")
 LOCK_RETRY_SECONDS = 1.0
 NO_SIGNAL = "no signals yet: their model would learn from market bars, and no signal is computed from them"
-KINDS = ("price", "sales", "signal")
+KINDS = ("price", "sales", "sentiment", "signal")
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -54,7 +54,11 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data",
         type=Path,
-        help="learn from a file or folder of any format of conf/sources instead of the lake, and forecast it",
+        help="learn from a file or folder of any format of conf/sources instead of the lake, and forecast "
+        "it; for sentiment: a CSV or TSV file with a column of texts and one of labels",
+    )
+    parser.add_argument(
+        "--test", type=Path, help="for sentiment: labelled texts to test on, instead of a fifth of --data"
     )
     parser.add_argument("--job", help=argparse.SUPPRESS)  # the training job that this round answers
     return parser
@@ -66,8 +70,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     choices = (options.quick, options.if_changed, options.issue, options.models, options.commodities)
     if options.continuous and any(choices):
         parser.error(translated("--continuous decides what is due; only price or sales may be given with it"))
+    if options.kind == "sentiment":
+        if not options.data or options.continuous or any(choices):
+            parser.error(translated("sentiment takes --data, a file of labelled texts, and may take --test"))
+        return options
+    if options.test:
+        parser.error(translated("--test is for sentiment"))
     if options.data and (options.continuous or options.if_changed or options.kind in ("sales", "signal")):
-        parser.error(translated("--data is for one round of price models"))
+        parser.error(translated("--data is for one round of price or sentiment models"))
     if options.data:
         options.kind = "price"
     return options
@@ -122,7 +132,7 @@ def _run(options: argparse.Namespace) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes, not threads
     os.environ["KERAS_BACKEND"] = "jax"
     try:
-        return _rounds(options)
+        return _train_sentiment(options) if options.kind == "sentiment" else _rounds(options)
     except NothingToLearn as nothing:
         print(translated(f"nothing to learn from yet: {nothing}"), file=sys.stderr)
         _fail_job(options.job, f"nothing to learn from yet: {nothing}")
@@ -162,6 +172,14 @@ def _rounds(options: argparse.Namespace) -> int:
     return code
 
 
+def _train_sentiment(options: argparse.Namespace) -> int:
+    """One round on labelled texts. A model that does not beat the lexicon is a result, not a failure."""
+    from ml.sentiment import training_round
+
+    training_round.run(options.data, options.test)
+    return ExitCode.DONE
+
+
 def _train_sales(options: argparse.Namespace) -> None:
     from ml.sales import training_round
 
@@ -178,6 +196,7 @@ def _train_prices(options: argparse.Namespace) -> None:
     """Train or issue; then refresh the tables that depend on prices and forecasts."""
     from ml.anomalies import job as anomalies
     from ml.forecasts import training_round
+    from ml.impact import job as impact
     from ml.weather import job as weather
 
     trained = training_round.run(training_round.Request.of(options))
@@ -186,6 +205,7 @@ def _train_prices(options: argparse.Namespace) -> None:
     anomalies.refresh(settings().lake_root)
     if trained:
         weather.refresh(settings().lake_root)
+        impact.refresh(settings().lake_root)
 
 
 def _fail_job(job: str | None, reason: str) -> None:

@@ -46,6 +46,7 @@ VERBS = (
     Verb("test", "scripts.commands.test", "Run style checks, type checks and all tests."),
     Verb("docs", "scripts.commands.docs", "Write docs/reference and .env.example from their sources."),
     Verb("lock", "scripts.commands.lock", "Update the lock files of Python packages and jars."),
+    Verb("certs", "scripts.commands.certs", "Make TLS certificates for a laboratory."),
     Verb("mlflow", "scripts.commands.mlflow", "Open MLflow's page of runs and models on loopback."),
     Verb("replay", "producers.csv.replay", "Replay published files through the CSV reader.", paths=True),
     Verb("simulate", "producers.simulate.simulator", "Publish events of simulated markets over MQTT."),
@@ -54,6 +55,7 @@ VERBS = (
         "streaming_jobs.repair.rebuild",
         "Rebuild silver or the checkpoint. The stack must be down.",
     ),
+    Verb("user", "scripts.commands.user", "Create accounts, change roles, sign tokens of this machine."),
     Verb("quarantine", "scripts.commands.quarantine", "List, release, reject or correct quarantined events."),
     Verb(
         "replay-quarantine",

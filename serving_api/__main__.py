@@ -7,8 +7,11 @@ import uvicorn
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.settings import refuse_remote, settings
-from serving_api.http.auth import Bearers
-from serving_api.http.connections import BoundedConnection
+from serving_api.http.connections import BoundedConnection, BoundedWebSocket
+from serving_api.services import open_keys
+
+MESSAGE_MAX_BYTES = 65_536  # of a WebSocket's client
+PING_SECONDS = 20.0  # a silent client is closed within twice as long
 
 
 def main() -> int:
@@ -16,7 +19,7 @@ def main() -> int:
     configure_logging()
     knobs = settings().api
     refuse_remote(knobs.host, "API")
-    Bearers()  # before the server starts: a missing secret must be an exit code, not a failed lifespan
+    open_keys()  # before the server starts: a missing secret must be an exit code, not a failed lifespan
     uvicorn.run(
         "serving_api.app:app",
         host=knobs.host,
@@ -26,6 +29,11 @@ def main() -> int:
         server_header=False,
         log_config=None,  # the format of every process
         http=BoundedConnection,
+        ws=BoundedWebSocket,
+        ws_max_size=MESSAGE_MAX_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        ws_per_message_deflate=False,
         timeout_keep_alive=knobs.keep_alive_seconds,
         timeout_graceful_shutdown=4,
         backlog=512,

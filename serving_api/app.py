@@ -11,10 +11,12 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import RedirectResponse
+from starlette.responses import HTMLResponse
 
 from conf.settings import settings
-from serving_api import routes
+from serving_api import pages, routes
+from serving_api.http import sign_in_page
+from serving_api.http.callers import Callers
 from serving_api.http.idempotency import Idempotency
 from serving_api.http.openapi import describe
 from serving_api.http.problems import Problem, from_http_exception, from_query_errors, problem_response
@@ -22,13 +24,21 @@ from serving_api.http.request_envelope import RequestEnvelope
 from serving_api.reads.health import product_version
 from serving_api.services import open_services
 
-EXPOSED_HEADERS = ["ETag", "Idempotency-Replayed", "Link", "Retry-After", "X-Request-Id"]
+EXPOSED_HEADERS = [
+    "ETag",
+    "Idempotency-Replayed",
+    "Link",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-Id",
+]
 
 
 @asynccontextmanager
 async def lifespan(application: FastAPI) -> AsyncIterator[None]:
     """Open what requests share, and close it at the end."""
-    application.state.services = open_services()
+    application.state.services = await open_services()
     yield
     await application.state.services.close()
 
@@ -46,9 +56,8 @@ async def handle_error(request: Request, error: Exception) -> Response:
 
 def routers() -> list[APIRouter]:
     """The `router` of every module of serving_api/routes that has one."""
-    modules = (
-        import_module(f"{routes.__name__}.{module.name}") for module in pkgutil.iter_modules(routes.__path__)
-    )
+    names = (module.name for module in pkgutil.walk_packages(routes.__path__, f"{routes.__name__}."))
+    modules = [import_module(name) for name in names]
     return [module.router for module in modules if hasattr(module, "router")]
 
 
@@ -70,20 +79,27 @@ def create() -> FastAPI:
     collected = routers()
     for router in collected:
         application.include_router(router)
-    application.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
+    application.include_router(pages.router)
+    application.add_api_route(
+        sign_in_page.PATH, lambda: HTMLResponse(sign_in_page.PAGE), include_in_schema=False
+    )
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, handle_error)
     application.openapi = lambda: describe(application, collected)  # type: ignore[method-assign]
     application.add_middleware(
         Idempotency,
         store=lambda: application.state.services.kept_responses,
-        role_of=lambda request: application.state.services.bearers.role_of(request),
+    )
+    application.add_middleware(
+        Callers,
+        authenticator=lambda: application.state.services.authenticator,
+        limits=lambda: application.state.services.limits,
     )
     if origins := settings().api.cors_origins:
         application.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=EXPOSED_HEADERS,
         )

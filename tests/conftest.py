@@ -30,6 +30,7 @@ sys.dont_write_bytecode = False
 # A JVM of a test lives for minutes: the optimising compiler would cost more CPU time than it saves.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 DECISION_KEY = "0123456789abcdef" * 4  # of every home in a test
+JWT_SECRET = DECISION_KEY[::-1]
 pytest_plugins = ["tests.support.schedule"]
 # Two workers share the cores: how fast an example is drawn says nothing about the code.
 hypothesis_settings.register_profile(
@@ -138,6 +139,7 @@ def _see(patch: pytest.MonkeyPatch, stack: Stack, **more: str) -> None:
 def home(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A fresh LUMBUNG_HOME on the tests' broker, for this process and its children."""
     _see(monkeypatch, broker.stack, LUMBUNG_HOME=str(tmp_path), LUMBUNG_DECISION_KEYS=DECISION_KEY)
+    monkeypatch.setenv("JWT_SECRET", JWT_SECRET)
     yield tmp_path
     monkeypatch.undo()
     settings.cache_clear()

@@ -41,6 +41,8 @@ LAKEHOUSE_LIBRARIES = {
     "sklearn",
     "sqlglot",
     "duckdb",
+    "holidays",
+    "xxhash",
 }
 IMPURE_MODULES = {
     "os",
@@ -84,6 +86,8 @@ MAY_READ_FILES = {
     "lakehouse/contracts/contract.py",
     "lakehouse/reference_files.py",
     "lakehouse/validation/prices/isolation_forest.py",
+    "lakehouse/sentiment/lexicon.py",
+    "lakehouse/supply/disasters.py",
 }
 # Every process must see the same lists, also one that only computes: the folder is no argument.
 READS_HOME = "lakehouse/reference_files.py"
@@ -240,7 +244,7 @@ def test_no_import_cycle_through_any_import():
 
 def test_no_route_imports_a_route():
     faults = {}
-    for file in (REPO / "serving_api" / "routes").glob("*.py"):
+    for file in (REPO / "serving_api" / "routes").rglob("*.py"):
         names = imported(ast.parse(file.read_text(encoding="utf-8")))
         routes = [name for name in names if name.startswith("serving_api.routes")]
         if routes and file.stem != "__init__":

@@ -10,6 +10,11 @@ from conf.settings import REPO
 CONTRACTS = "from lakehouse.contracts.contract import kinds; kinds()"
 SCORED = "from lakehouse.validation.prices.isolation_forest import *; score(reference_sample()[:3])"
 
+EMBEDDED = """import os
+os.environ["LUMBUNG_STREAM__ENGINE"] = "embedded"
+import streaming_jobs.run
+streaming_jobs.run.load_engine()"""
+
 
 def loaded_after(code: str) -> set[str]:
     """Top-level modules in memory after the code has run in a process of its own."""
@@ -26,6 +31,8 @@ def loaded_after(code: str) -> set[str]:
     [
         (f"import serving_api.app; {SCORED}", {"sklearn", "pyspark", "sqlglot"}),
         ("import streaming_jobs.gold.runner", {"sklearn", "pyspark", "sqlglot", "confluent_kafka"}),
+        (EMBEDDED, {"pyspark", "py4j", "sklearn"}),
+        ("import streaming_jobs.embedded.reader", {"pandas", "duckdb", "deltalake", "pydantic", "yaml"}),
         ("import ml.trainer", {"sklearn", "pyspark", "sqlglot"}),
         (f"import producers.mqtt.gateway; {CONTRACTS}", {"pandas", "pyarrow", "deltalake", "sqlglot"}),
         (f"import producers.csv.folder_watch; {CONTRACTS}", {"pandas", "pyarrow", "deltalake", "sqlglot"}),

@@ -6,6 +6,7 @@ import re
 from conf.settings import settings
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+NEVER_IN_DETAIL = ("aiosqlite", "sqlalchemy")  # they log the values of statements: addresses and digests
 # Line breaks, terminal sequences and what some viewers take for a line break: they could forge a log line.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -31,4 +32,6 @@ def configure_logging(level: str | int | None = None) -> None:
     """Log to stderr at `level`, else at the knob `log_level`."""
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine(FORMAT))
+    for name in NEVER_IN_DETAIL:
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.basicConfig(level=settings().log_level if level is None else level, handlers=[handler])

@@ -1,76 +1,173 @@
-"""Kafka records -> bronze.events"""
+"""Kafka records -> rows of bronze.events, column by column: the same for every engine."""
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from lakehouse.arrow import arrow_schema
+from lakehouse.bronze.records import RECORDS, TIME
 from lakehouse.contracts.contract import contracts
-from lakehouse.event import DEAD_LETTER, EVENT_ID, LEGACY_KIND, TOPIC_PREFIX
+from lakehouse.event import DEAD_LETTER, EVENT_ID, TOPIC_PREFIX, kind_of_topic, lenient_payload
+from lakehouse.silver.dead_letters import listed
+from lakehouse.times import parse_time
+from lakehouse.verdicts.resolve import each
 
 PAYLOAD_HASH = "payload_hash"  # with the columns of bronze.events, for the index of event ids
+HASH_SEED = 42  # of Spark's xxhash64, with which the index of an older lake was filled
 ENVELOPE = ("event_id", "kind", "source", "received_at", "content_type")
+FIRST_TIME = pa.scalar(datetime(2, 1, 1, tzinfo=UTC), TIME)
+LAST_TIME = pa.scalar(datetime(9999, 1, 1, tzinfo=UTC), TIME)
+BRONZE = arrow_schema(contracts()["bronze.events"])
+JUDGED = BRONZE.append(pa.field(PAYLOAD_HASH, pa.int64()))  # what verdicts are computed from
 
 
-def _header(position: int, name: str) -> Column:
-    """Value of an envelope header: at its usual position, else searched for among foreign headers.
-
-    Null when its bytes are no UTF-8: the event then has what a record without this header has.
-    """
-    searched = F.expr(f"element_at(map_from_entries(headers), '{name}')")
-    usual = F.expr(f"get(headers, {position})")
-    value = F.when(usual["key"] == name, usual["value"]).when(F.size("headers") > 0, searched)
-    return F.try_validate_utf8(value.cast("string"))
-
-
-def own_id(value: str) -> Column:
-    """The event_id in a payload; null when there is none or its format is not allowed."""
-    event_id = F.get_json_object(F.col(value).cast("string"), "$.event_id")
-    return F.when(event_id.rlike(rf"\A{EVENT_ID.pattern}\z"), event_id)
-
-
-def payload_hash() -> Column:
-    """Hash of the payload of a row of bronze.events, by which an id that is used twice is recognised.
-
-    A dead letter that needs no decision counts as an empty object, see lakehouse/silver/dead_letters.py.
-    """
-    answered = F.coalesce(F.element_at("other_headers", "door"), F.lit("")) == "http"
-    left_out = F.coalesce(F.element_at("other_headers", "listed"), F.lit("")) == "no"
-    needs_none = (F.col("kind") == DEAD_LETTER) & (answered | left_out)
-    payload = F.when(needs_none, F.lit("{}")).otherwise(F.col("value").cast("string"))
-    return F.xxhash64(payload).alias(PAYLOAD_HASH)
-
-
-def events(records: DataFrame) -> DataFrame:
-    """Rows of the Kafka source (with headers and `ingested_at`) -> rows of bronze.events.
+def events(records: pa.Table, ingested_at: datetime) -> pa.Table:
+    """Rows of bronze.events with their PAYLOAD_HASH, in the order of the records. `records`: as RECORDS.
 
     A record without our headers gets topic:partition:offset as id, its kind from its topic and its time of
     receipt from Kafka. A foreign topic (kafka.legacy_topics) holds listings; the event_id of such a payload
     is used.
     """
-    ours = F.col("topic").startswith(TOPIC_PREFIX)
-    position = F.concat_ws(":", "topic", F.col("partition").cast("string"), F.col("offset").cast("string"))
-    header = {name: _header(nth, name) for nth, name in enumerate(ENVELOPE)}
-    only_ours = F.expr(
-        f"size(headers) = {len(ENVELOPE)} and headers[0].key = 'event_id' and headers[4].key = 'content_type'"
-    )
-    foreign = f"map_filter(map_from_entries(headers), (k, v) -> k not in {ENVELOPE})"
-    others = F.expr(f"transform_values({foreign}, (k, v) -> make_valid_utf8(cast(v as string)))")
+    records = records.select(RECORDS.names).cast(RECORDS).combine_chunks()
+    headers = _Headers.of(records["headers"].combine_chunks())
+    given = {name: _texts(headers.values_of(name)) for name in ENVELOPE}
     columns = {
-        "topic": F.col("topic"),
-        "partition": F.col("partition"),
-        "offset": F.col("offset"),
-        "kafka_timestamp": F.col("timestamp"),
-        "key": F.make_valid_utf8(F.col("key").cast("string")),
-        "value": F.col("value"),
-        "event_id": F.coalesce(
-            F.nullif(header["event_id"], F.lit("")), F.when(~ours, own_id("value")), position
-        ),
-        "kind": F.when(ours, F.substring("topic", len(TOPIC_PREFIX) + 1, 100)).otherwise(LEGACY_KIND),
-        "source": F.coalesce(header["source"], F.concat(F.lit("kafka:"), F.col("topic"))),
-        "received_at": F.coalesce(header["received_at"].try_cast("timestamp"), F.col("timestamp")),
-        "content_type": header["content_type"],
-        "other_headers": F.when(only_ours, None).otherwise(others),
-        "ingested_at": F.col("ingested_at"),
-        "ingest_date": F.to_date("ingested_at"),
+        **{name: records[name] for name in ("topic", "partition", "offset", "value")},
+        "kafka_timestamp": records["timestamp"],
+        "key": _valid_texts(records["key"].combine_chunks()),
+        "event_id": _event_ids(records, given["event_id"]),
+        "kind": each("topic", kind_of_topic)(records),
+        "source": pc.coalesce(given["source"], each("topic", "kafka:{}".format)(records)),
+        "received_at": pc.coalesce(_times(given["received_at"]), records["timestamp"]),
+        "content_type": given["content_type"],
+        "other_headers": headers.others(),
+        "ingested_at": pa.repeat(pa.scalar(ingested_at, TIME), records.num_rows),
+        "ingest_date": pa.repeat(pa.scalar(ingested_at.date()), records.num_rows),
     }
+    return with_payload_hash(pa.table({name: columns[name] for name in BRONZE.names}, schema=BRONZE))
 
-    return records.select(*(columns[name].alias(name) for name in contracts()["bronze.events"].column_names))
+
+def with_payload_hash(rows: pa.Table) -> pa.Table:
+    """Rows of bronze.events with a hash of the payload, by which an id that is used twice is recognised.
+
+    A dead letter that needs no decision counts as an empty object, see lakehouse/silver/dead_letters.py.
+    """
+    payloads = rows["value"].combine_chunks()
+    letters = pc.equal(rows["kind"], DEAD_LETTER).combine_chunks()
+    if pc.any(letters).as_py():
+        payloads = pc.if_else(pc.and_not(letters, listed(rows)), pa.scalar(b"{}"), payloads)
+    digest = xxhash.xxh64_intdigest
+    hashes = [HASH_SEED if value is None else digest(value, HASH_SEED) for value in payloads.to_pylist()]
+    signed = np.array(hashes, dtype=np.uint64).view(np.int64)
+    return rows.append_column(PAYLOAD_HASH, pa.array(signed))
+
+
+@dataclass(frozen=True)
+class _Headers:
+    """Headers of all records, one after the other. `row`: which record each belongs to."""
+
+    records: int
+    row: npt.NDArray[np.int64]
+    name: npt.NDArray[np.int64]  # number in `names`
+    names: tuple[str, ...]
+    value: pa.Array
+
+    @staticmethod
+    def of(headers: pa.ListArray) -> "_Headers":
+        counts = pc.fill_null(pc.list_value_length(headers), 0).to_numpy(zero_copy_only=False)
+        flat = headers.flatten()
+        encoded = flat.field("key").dictionary_encode()
+        row = np.repeat(np.arange(len(headers)), counts)
+        name = encoded.indices.to_numpy().astype(np.int64)
+        return _Headers(len(headers), row, name, tuple(encoded.dictionary.to_pylist()), flat.field("value"))
+
+    def values_of(self, name: str) -> pa.Array:
+        """Binary value of each record's first header of that name; null without one."""
+        if name not in self.names:
+            return pa.nulls(self.records, pa.binary())
+        places = np.flatnonzero(self.name == self.names.index(name))[::-1]
+        place = np.full(self.records, -1)
+        place[self.row[places]] = places  # descending: the first one is written last
+        return self.value.take(pa.array(place, mask=place < 0))
+
+    def others(self) -> pa.MapArray:
+        """The headers beyond ENVELOPE, the last of each name; null for a record without any."""
+        foreign = [number for number, name in enumerate(self.names) if name not in ENVELOPE]
+        places = np.flatnonzero(np.isin(self.name, foreign))
+        pairs = self.row[places] * len(self.names) + self.name[places]
+        _, from_the_end = np.unique(pairs[::-1], return_index=True)
+        places = np.sort(places[::-1][from_the_end])
+        counts = np.bincount(self.row[places], minlength=self.records)
+        ends = np.concatenate([[0], counts.cumsum()]).astype(np.int32)
+        keys = pa.array(self.names, pa.string()).take(pa.array(self.name[places]))
+        values = _valid_texts(self.value.take(pa.array(places)))
+        return pa.MapArray.from_arrays(ends, keys, values, mask=pa.array(counts == 0))
+
+
+def _event_ids(records: pa.Table, given: pa.Array) -> pa.Array:
+    """The header's id, else that of a foreign payload, else the place in Kafka."""
+    ids = pc.if_else(pc.equal(given, ""), pa.scalar(None, pa.string()), given)
+    absent = ids.is_null()
+    names = ("topic", "partition", "offset", "value")
+    rows = zip(*(records[name].filter(absent).to_pylist() for name in names), strict=True)
+    replacements = [
+        (None if topic.startswith(TOPIC_PREFIX) else own_id(value)) or f"{topic}:{partition}:{offset}"
+        for topic, partition, offset, value in rows
+    ]
+    return pc.replace_with_mask(ids, absent, pa.array(replacements, pa.string()))
+
+
+def own_id(value: bytes | None) -> str | None:
+    """The event_id in a payload; None when there is none or its format is not allowed."""
+    payload = lenient_payload(value or b"")
+    given = payload.get("event_id") if isinstance(payload, dict) else None
+    return given if isinstance(given, str) and EVENT_ID.fullmatch(given) else None
+
+
+def _texts(values: pa.Array) -> pa.Array:
+    """As text; null where the bytes are no UTF-8: the event then has what a record without the header has."""
+    try:
+        return values.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([_text(value) for value in values.to_pylist()], pa.string())
+
+
+def _text(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _valid_texts(values: pa.Array) -> pa.Array:
+    """As text, with replacement characters where the bytes are no UTF-8."""
+    try:
+        return values.cast(pa.string())
+    except pa.ArrowInvalid:
+        decoded = [None if value is None else value.decode(errors="replace") for value in values.to_pylist()]
+        return pa.array(decoded, pa.string())
+
+
+def _times(texts: pa.Array) -> pa.Array:
+    """RFC 3339 -> UTC; null for any other text, and for the first year and the last.
+
+    All at once where every text can be read.
+    """
+    try:
+        times = texts.cast(TIME)
+    except pa.ArrowInvalid:
+        times = pa.array([_time(text) for text in texts.to_pylist()], TIME)
+    in_calendar = pc.and_(pc.greater_equal(times, FIRST_TIME), pc.less(times, LAST_TIME))
+    return pc.if_else(in_calendar, times, pa.scalar(None, TIME))
+
+
+def _time(text: str | None) -> pa.Scalar:
+    try:
+        return pa.scalar(text, pa.string()).cast(TIME)
+    except pa.ArrowInvalid:
+        return pa.scalar(parse_time(text or ""), TIME)

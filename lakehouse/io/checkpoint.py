@@ -1,4 +1,4 @@
-"""Spark's checkpoint, read without Spark: planned and finished batches, and the offsets of each."""
+"""The stream's checkpoint, in Spark's format: planned and finished batches, and the offsets of each."""
 
 import json
 from dataclasses import dataclass
@@ -31,10 +31,10 @@ class BatchOffsets:
 
     @property
     def rows(self) -> dict[str, int]:
-        """Records per topic; topics without any are left out."""
+        """Records per topic; topics without any are left out. A partition that is new begins at 0."""
         counts = {
             topic: sum(
-                end - self.start.get(topic, {}).get(partition, end) for partition, end in partitions.items()
+                end - self.start.get(topic, {}).get(partition, 0) for partition, end in partitions.items()
             )
             for topic, partitions in self.end.items()
         }
@@ -42,7 +42,7 @@ class BatchOffsets:
 
 
 def checkpoint_dir(state_dir: Path | None = None) -> Path:
-    """The folder that Spark writes; `state_dir`: of another home."""
+    """The folder of the checkpoint; `state_dir`: of another home."""
     return (state_dir or settings().state_dir) / "checkpoint"
 
 
@@ -87,6 +87,11 @@ def batch_offsets(batch_id: int) -> BatchOffsets:
     end, metadata = _read_offsets(batch_id)
     start = _read_offsets(batch_id - 1)[0] if batch_id > 0 else first_offsets()
     return BatchOffsets(start, end, int(metadata["batchTimestampMs"]))
+
+
+def batch_metadata(batch_id: int) -> dict[str, Any]:
+    """What the checkpoint notes of a batch besides its offsets. Raises as `batch_offsets`."""
+    return _read_offsets(batch_id)[1]
 
 
 def count_waiting(

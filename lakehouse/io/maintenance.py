@@ -10,6 +10,7 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import compact, open_table, vacuum
 
 log = logging.getLogger("lumbung.maintenance")
+TABLES_A_TURN = 4  # looked at, so that the wait of a table does not grow with the number of kinds
 
 
 class Maintenance:
@@ -23,17 +24,19 @@ class Maintenance:
         self._vacuumed_at = dict.fromkeys(tables, time.monotonic())
 
     def take_turn(self) -> None:
-        """Compact the next table if it has enough new commits; vacuum another if it is due."""
-        if table := next(self._compact_next, None):
-            self._compact(table)
-        table = next(self._vacuum_next, None)
-        if table and time.monotonic() - self._vacuumed_at[table] > 60 * settings().lake.vacuum_minutes:
-            self._vacuum(table)
+        """Compact the next table that has enough new commits; vacuum another if it is due."""
+        for table in itertools.islice(self._compact_next, TABLES_A_TURN):
+            if self._compact(table):
+                break
+        oldest = next(self._vacuum_next, None)
+        if oldest and time.monotonic() - self._vacuumed_at[oldest] > 60 * settings().lake.vacuum_minutes:
+            self._vacuum(oldest)
 
-    def _compact(self, name: str) -> None:
+    def _compact(self, name: str) -> bool:
+        """Whether the table had enough new commits, and was compacted."""
         table = open_table(name)
         if table.version() - self._compacted_at[name] < settings().lake.compact_after_commits:
-            return
+            return False
         began = time.monotonic()
         metrics = compact(name)
         self._compacted_at[name] = open_table(name).version()
@@ -44,6 +47,7 @@ class Maintenance:
             metrics["numFilesAdded"],
             time.monotonic() - began,
         )
+        return True
 
     def _vacuum(self, name: str) -> None:
         began = time.monotonic()

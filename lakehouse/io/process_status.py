@@ -14,7 +14,9 @@ STREAM = "progress.json"
 STREAM_FAILURE = "stream_failure.json"
 BACKGROUND_GOLD = "background_gold.json"
 TRAINER = "trainer.json"
+ALERT_WORKER = "alert_worker.json"
 TRAINING_FAULTS = "training_faults.json"
+GATEWAY = "gateway.json"
 
 
 class StreamStatus(TypedDict):
@@ -71,12 +73,32 @@ class TrainerStatus(TypedDict):
     updated_at: str
 
 
+class AlertWorkerStatus(TypedDict):
+    """The process that sends alerts."""
+
+    pid: int
+    state: Literal["running", "stopped"]
+    channels: dict[str, str]  # channel -> on, mock or off
+    deliveries: dict[str, dict[str, int]]  # channel -> state -> number of messages
+    updated_at: str
+
+
 class TrainingFaults(TypedDict):
     """What went wrong in training rounds since the home was made."""
 
     failed_rounds: int
     dead_workers: int  # worker processes that were killed, mostly for want of memory
     open: list[str]  # price, sales, worker: no later round has succeeded yet
+
+
+class GatewayStatus(TypedDict):
+    """The MQTT gateway, every few seconds. Counts begin with the process."""
+
+    pid: int
+    connections: int
+    messages: dict[str, int]  # accepted, dead_letter, refused, claimed, claim_refused
+    connects: dict[str, int]  # admitted, unclaimed, refused
+    updated_at: str
 
 
 def is_alive(status: Mapping[str, Any] | None) -> bool:
@@ -120,7 +142,17 @@ def trainer_status(state_dir: Path | None = None) -> TrainerStatus | None:
     return cast(TrainerStatus | None, read_json(status_file(TRAINER, state_dir)))
 
 
+def alert_worker_status(state_dir: Path | None = None) -> AlertWorkerStatus | None:
+    """The last status of the alert worker; None before its first start."""
+    return cast(AlertWorkerStatus | None, read_json(status_file(ALERT_WORKER, state_dir)))
+
+
 def training_faults(state_dir: Path | None = None) -> TrainingFaults:
     """Faults of training so far; zeros before the first."""
     faults = read_json(status_file(TRAINING_FAULTS, state_dir))
     return cast(TrainingFaults, faults or {"failed_rounds": 0, "dead_workers": 0, "open": []})
+
+
+def gateway_status(state_dir: Path | None = None) -> GatewayStatus | None:
+    """The last status of the MQTT gateway; None before its first start."""
+    return cast(GatewayStatus | None, read_json(status_file(GATEWAY, state_dir)))

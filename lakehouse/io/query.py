@@ -55,8 +55,9 @@ def _connection_of_thread(threads: int) -> duckdb.DuckDBPyConnection:
 
 
 def sql_of(contract: Contract) -> str:
-    """The contract's `sql` with the knobs of `lake` in place of `${…}`."""
-    return Template(contract.sql or "").safe_substitute(settings().lake.model_dump())
+    """The contract's `sql` with the knobs of `lake` and `supply` in place of `${…}`."""
+    knobs = settings().lake.model_dump() | settings().supply.model_dump()
+    return Template(contract.sql or "").safe_substitute(knobs)
 
 
 def run_contract_sql(contract: Contract, tables: Mapping[str, Any]) -> pa.Table:

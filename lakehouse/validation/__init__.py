@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 Flags = npt.NDArray[np.bool_]
+# What a validator remembers, as tables by name; their columns are known to it alone.
+State = dict[str, pa.Table]
 
 
 @dataclass(frozen=True)
@@ -49,3 +51,9 @@ class Validator(Protocol):
         the same). The verdict of a row depends only on the accepted rows of earlier market days (or earlier
         times of its series), never on how rows are cut into calls.
         """
+
+    def state(self) -> State:
+        """All that it remembers: a new validator that restores it gives the same verdicts."""
+
+    def restore(self, state: State) -> None:
+        """Remember what `state` returned, instead of `load` and before the first call of `judge`."""

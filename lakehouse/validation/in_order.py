@@ -1,7 +1,7 @@
 """Validators that judge row by row: each row is compared with the rows that landed before it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -13,7 +13,7 @@ from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.history_rules import compile_checks, history_rules
 from lakehouse.contracts.rule_functions import row_violation
 from lakehouse.contracts.rule_messages import render_message
-from lakehouse.validation import Flags, Judgement
+from lakehouse.validation import Flags, Judgement, State
 
 # The order in which the stream judges; within a series that of Kafka.
 ARRIVAL = ("ingested_at", "partition", "offset")
@@ -54,20 +54,25 @@ def newest(table: pa.Table, by: tuple[str, ...]) -> pa.Table:
     return ordered.take(numbered.group_by(list(by[:-1])).aggregate([("nth", "max")])["nth_max"])
 
 
-class InOrder(ABC, Generic[Row, Evidence]):
-    """A validator that judges rows one by one, so that cutting the stream into calls cannot change a verdict.
+def table_of(rows: Iterable[tuple[Any, ...]], names: Sequence[str]) -> pa.Table:
+    """Tuples as a table, their fields as its columns."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    return pa.table({name: pa.array(values) for name, values in zip(names, columns, strict=True)})
 
-    A row is compared with accepted rows that came before it in Kafka's order of its series, and becomes part
-    of the state only if it lands. `load` walks the same way through the rows of silver, in their order of
-    arrival, and so ends in the same state. The rows of one series must therefore share a Kafka partition;
-    between partitions no order is promised.
 
-    A subclass computes the evidence. What violates a rule, and which rules keep a row out of silver, is read
-    from the kind's contract.
+def tuples_of(table: pa.Table) -> Iterable[tuple[Any, ...]]:
+    """The rows of a table as tuples."""
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)
+
+
+class Remembering(ABC):
+    """A validator whose state follows from the rows of silver in their order of arrival.
+
+    What violates a rule, and which rules keep a row out of silver, is read from the kind's contract.
     """
 
     kind: ClassVar[str]
-    # Columns that make a row, in the order of its fields.
+    # Columns that make a row.
     reads: ClassVar[tuple[str, ...]]
     # Names of the evidence, which the checks of the kind's rules may use.
     evidence: ClassVar[tuple[str, ...]]
@@ -77,30 +82,32 @@ class InOrder(ABC, Generic[Row, Evidence]):
     newest_by: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, knobs: Mapping[str, object]) -> None:
-        """Raises ContractError when a rule's check reads evidence that there is not."""
         self.columns = (*self.reads, *ARRIVAL)
         self.rules = {rule.name: rule for rule in history_rules(self.kind, knobs)}
-        table = kinds()[self.kind].table
-        self._violated = compile_checks(table, self.rules.values(), row_violation, self.evidence)
-        # Most rows violate nothing: one call finds that out.
-        all_checks = " and ".join(f"({rule.check})" for rule in self.rules.values()) or "true"
-        self._violates_any = row_violation(all_checks, self.evidence)
         self._errors = frozenset(name for name, rule in self.rules.items() if rule.severity == "error")
         # Waits for the first call of `judge`, when all of it has come.
         self._loaded: list[pa.Table] = []
 
     @abstractmethod
-    def compare(self, row: Row) -> Evidence:
-        """What the row is judged by: itself and what came before. Unreadable values are None."""
+    def remember_all(self, accepted: pa.Table) -> None:
+        """Make rows of silver, in order of arrival, part of the state."""
 
     @abstractmethod
-    def remember(self, row: Row) -> None:
-        """Make a row that landed part of the state."""
+    def memory(self) -> State:
+        """The state once all loaded rows are part of it."""
 
-    def rows(self, table: pa.Table) -> Iterable[Row]:
-        """The table's rows, each a tuple of `reads`; those of an event stay one row."""
-        columns = (listed(table[name]) for name in self.reads)
-        return zip(*columns, strict=True)  # type: ignore[return-value]  # plain tuples with the fields of Row
+    @abstractmethod
+    def restore(self, state: State) -> None:
+        """See `Validator.restore`."""
+
+    @abstractmethod
+    def judge(self, rows: pa.Table, passed: Flags, released: Flags) -> Judgement:
+        """See `Validator.judge`."""
+
+    def state(self) -> State:
+        """See `Validator.state`."""
+        self._remember_loaded()
+        return self.memory()
 
     def load(self, accepted: pa.Table) -> None:
         """Remember rows of the silver table, given in any order, before the first call of `judge`."""
@@ -121,8 +128,45 @@ class InOrder(ABC, Generic[Row, Evidence]):
         if self._loaded:
             loaded = pa.concat_tables(self._loaded).sort_by([(name, "ascending") for name in ARRIVAL])
             self._loaded = []
-            for row in self.rows(loaded):
-                self.remember(row)
+            self.remember_all(loaded)
+
+
+class InOrder(Remembering, Generic[Row, Evidence]):
+    """A validator that judges rows one by one, so that cutting the stream into calls cannot change a verdict.
+
+    A row is compared with accepted rows that came before it in Kafka's order of its series, and becomes part
+    of the state only if it lands. `load` walks the same way through the rows of silver, in their order of
+    arrival, and so ends in the same state. The rows of one series must therefore share a Kafka partition;
+    between partitions no order is promised.
+
+    A subclass computes the evidence; `reads` are the fields of its rows, in their order.
+    """
+
+    def __init__(self, knobs: Mapping[str, object]) -> None:
+        """Raises ContractError when a rule's check reads evidence that there is not."""
+        super().__init__(knobs)
+        table = kinds()[self.kind].table
+        self._violated = compile_checks(table, self.rules.values(), row_violation, self.evidence)
+        # Most rows violate nothing: one call finds that out.
+        all_checks = " and ".join(f"({rule.check})" for rule in self.rules.values()) or "true"
+        self._violates_any = row_violation(all_checks, self.evidence)
+
+    @abstractmethod
+    def compare(self, row: Row) -> Evidence:
+        """What the row is judged by: itself and what came before. Unreadable values are None."""
+
+    @abstractmethod
+    def remember(self, row: Row) -> None:
+        """Make a row that landed part of the state."""
+
+    def rows(self, table: pa.Table) -> Iterable[Row]:
+        """The table's rows, each a tuple of `reads`."""
+        columns = (listed(table[name]) for name in self.reads)
+        return zip(*columns, strict=True)  # type: ignore[return-value]  # plain tuples with the fields of Row
+
+    def remember_all(self, accepted: pa.Table) -> None:
+        for row in self.rows(accepted):
+            self.remember(row)
 
     def judge(self, rows: pa.Table, passed: Flags, released: Flags) -> Judgement:
         """Judge rows in order of arrival; those that land are what later rows are compared with."""
@@ -150,3 +194,22 @@ class InOrder(ABC, Generic[Row, Evidence]):
             if lands:
                 self.remember(row)
             yield evidence
+
+
+class NewestInOrder(InOrder[Row, Evidence]):
+    """A validator that remembers the newest row of each series: `newest_by`, then the values `keeps`."""
+
+    keeps: ClassVar[tuple[str, ...]]
+
+    def __init__(self, knobs: Mapping[str, object]) -> None:
+        super().__init__(knobs)
+        # Series -> time and values of its newest row.
+        self._newest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+
+    def memory(self) -> State:
+        rows = (series + values for series, values in self._newest.items())
+        return {"newest": table_of(rows, (*self.newest_by, *self.keeps))}
+
+    def restore(self, state: State) -> None:
+        size = len(self.newest_by) - 1
+        self._newest = {row[:size]: row[size:] for row in tuples_of(state["newest"])}

@@ -5,10 +5,10 @@ Per calendar day, the distance to the nearest one.
 
 from functools import cache
 
-import holidays
 import numpy as np
 import numpy.typing as npt
 
+from lakehouse.feasts import feast_days_of, holidays_of
 from ml.data.panel import Days, Floats
 
 Flags = npt.NDArray[np.bool_]
@@ -21,10 +21,7 @@ FAR_DAYS = 45  # longer distances are clipped to it
 @cache
 def _holidays_of(year: int) -> dict[np.datetime64, str]:
     """Day -> English name or names, joined by "; "."""
-    listed = holidays.country_holidays(
-        "ID", years=year, language="en_US", categories=("public", "government")
-    )
-    return {np.datetime64(day): name for day, name in listed.items()}
+    return {np.datetime64(day): name for day, name in holidays_of(year).items()}
 
 
 def _years(days: Days) -> range:
@@ -36,13 +33,7 @@ def _years(days: Days) -> range:
 
 def feast_days(days: Days, feast: str) -> Days:
     """(feasts,) ascending days of a feast (a key of FEASTS) in the years of `days` and one on either side."""
-    english_name = FEASTS[feast]
-    dates = [
-        day
-        for year in _years(days)
-        for day, name in _holidays_of(year).items()
-        if name.replace(" (estimated)", "").split("; ")[0] == english_name
-    ]
+    dates = [day for year in _years(days) for day in feast_days_of(year, FEASTS[feast])]
     return np.array(sorted(dates), dtype="datetime64[D]")
 
 

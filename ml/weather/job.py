@@ -1,4 +1,4 @@
-"""gold.daily_prices and silver.weather -> gold.weather_prices: lagged correlations, significant or not."""
+"""gold.daily_prices with silver.weather and gold.sentiment -> gold.weather_prices: lagged correlations."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,6 +13,7 @@ from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_if_exist
 from lakehouse.reference import provinces
 from ml.data.load import daily_prices
 from ml.data.panel import NothingToLearn, Panel
+from ml.sentiment.daily_pressure import SENTIMENT, read_pressure
 from ml.weather.lagged_correlation import (
     Floats,
     Ints,
@@ -24,7 +25,13 @@ from ml.weather.lagged_correlation import (
 )
 
 TABLE = "gold.weather_prices"
-VARIABLES = {"rainfall_mm": "curah hujan", "temperature_c": "suhu", "humidity_pct": "kelembapan"}
+VARIABLES = {
+    "rainfall_mm": "curah hujan",
+    "temperature_c": "suhu",
+    "humidity_pct": "kelembapan",
+    SENTIMENT: "tekanan harga dalam berita",
+}
+NATION = ("ID", "Indonesia")  # code and name of the mean over the provinces
 LAGS = np.arange(61)
 WINDOW_DAYS = 7  # of the price's change, and of the weather's mean
 LEAST_IN_WINDOW = 5  # measured days of it
@@ -35,15 +42,16 @@ PLACEBO_LEVEL = 0.05
 SEED = 7
 NOTHING = "tidak ada hubungan bermakna"
 METHOD = (
-    "Pearson, 7-day change of log price v 7-day mean weather, two harmonics of the year taken out of both; "
+    "Pearson, 7-day change of log price v 7-day mean of the variable, "
+    "two harmonics of the year taken out of both; "
     "t-test on the effective sample size, Benjamini-Hochberg q <= 0.10 over all rows, "
-    "95 % moving-block bootstrap (30 days), placebo by displaced weather <= 0.05"
+    "95 % moving-block bootstrap (30 days), placebo by the displaced variable <= 0.05"
 )
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One price series with one weather variable of its province."""
+    """One price series with one variable of its province; of the nation, with the sentiment of posts."""
 
     commodity: str
     region_code: str
@@ -62,17 +70,34 @@ def correlate(panel: Panel, lags: Ints = LAGS, seed: int = SEED) -> list[Pair]:
         for series in panel.exogenous
         if series.name in VARIABLES
     }
+    changes = [weekly_change(log_price, day) for log_price in panel.log_price]
     pairs: list[Pair] = []
+
+    def add(commodity: str, region: str, variable: str, values: Floats, change: Floats) -> None:
+        mean = trailing_mean(values)
+        common_days = np.sum(np.isfinite(mean) & np.isfinite(change))
+        if common_days >= LEAST_DAYS and np.nanstd(values) * np.nanstd(change) > 0:
+            x = deseasonalised(mean, day)
+            y = deseasonalised(change, day)
+            pairs.append(Pair(commodity, region, variable, lagged_correlation(x, y, lags, resamples)))
+
     for row, (commodity, region) in enumerate(panel.series):
-        change = weekly_change(panel.log_price[row], day)
         for variable, values in weather.items():
-            mean = trailing_mean(values[row])
-            common_days = np.sum(np.isfinite(mean) & np.isfinite(change))
-            if common_days >= LEAST_DAYS and np.nanstd(values[row]) * np.nanstd(change) > 0:
-                x = deseasonalised(mean, day)
-                y = deseasonalised(change, day)
-                pairs.append(Pair(commodity, region, variable, lagged_correlation(x, y, lags, resamples)))
+            add(commodity, region, variable, values[row], changes[row])
+    if SENTIMENT in weather:
+        for commodity in panel.distinct_commodities:
+            rows = panel.rows_of(commodity)
+            add(commodity, NATION[0], SENTIMENT, weather[SENTIMENT][rows[0]], mean_change(changes, rows))
     return pairs
+
+
+def mean_change(changes: list[Floats], rows: Ints) -> Floats:
+    """(days,) mean weekly change over the series that have one."""
+    of_series = np.stack([changes[row] for row in rows])
+    count = np.isfinite(of_series).sum(axis=0)
+    mean = np.full(of_series.shape[1], np.nan)
+    np.divide(np.nansum(of_series, axis=0), count, out=mean, where=count > 0)
+    return mean
 
 
 def weather_of_own_day(known: Floats) -> Floats:
@@ -126,7 +151,7 @@ def _rows_of_pair(pair: Pair, q: Floats) -> list[dict[str, Any]]:
             {
                 "commodity": pair.commodity,
                 "region_code": pair.region_code,
-                "region": province.name if province else pair.region_code,
+                "region": province.name if province else NATION[1],
                 "variable": pair.variable,
                 "lag_days": lag,
                 "correlation": _finite(result.r[nth]),
@@ -163,25 +188,35 @@ def sentence(variable: str, lag: int, r: float) -> str:
 def refresh(root: str) -> bool:
     """Bring the table of the lake `root` up to date.
 
-    False, and nothing computed, when its inputs have not changed or there are no prices or no weather.
+    False, and nothing computed, when its inputs have not changed, or there are no prices, or neither weather
+    nor posts.
     """
     weather = open_if_exists("silver.weather", root=root)
-    if weather is None:
+    sentiment = open_if_exists("gold.sentiment", root=root)
+    if weather is None and sentiment is None:
         return False
-    weather_version = weather.version()
+    weather_version = weather.version() if weather else None
+    sentiment_version = sentiment.version() if sentiment else None
     try:
         panel = daily_prices(root)
     except NothingToLearn:
         return False
     prices_version = panel.source["version"]
-    made_from = f"{METHOD}: gold.daily_prices {prices_version}, silver.weather {weather_version}"
+    made_from = (
+        f"{METHOD}: gold.daily_prices {prices_version}, silver.weather {weather_version}, "
+        f"gold.sentiment {sentiment_version}"
+    )
     if last_made_from(TABLE) == inputs_fingerprint(made_from):
         return False
+    pressure = read_pressure(panel, root)
+    if pressure is not None:
+        panel = panel.with_exogenous((*panel.exogenous, pressure))
     inputs = {
         "from_date": panel.days[0].astype(date),
         "to_date": panel.days[-1].astype(date),
         "prices_version": prices_version,
         "weather_version": weather_version,
+        "sentiment_version": sentiment_version,
         "measured_at": datetime.now(UTC),
     }
     rows = [row | inputs for row in correlation_rows(correlate(panel))]

@@ -2,112 +2,100 @@
 
 import asyncio
 import logging
-import re
+import os
 import signal
 import ssl
 import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import time
+from collections import Counter
+from weakref import WeakValueDictionary
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.failpoints import failpoint
 from conf.runtime.logs import configure_logging
+from conf.runtime.process import Refused
+from conf.runtime.status_files import write_status
 from conf.settings import refuse_remote, settings
-from lakehouse.contracts.contract import kinds
-from lakehouse.event import DEAD_LETTERS, Event, event_id_of, lenient_payload, series_key
-from lakehouse.io.kafka import AcknowledgedProducer, dead_letter_headers
+from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.tokens import TokenSigner
+from lakehouse.io.kafka import AcknowledgedProducer
+from lakehouse.io.process_status import GATEWAY, status_file
+from producers.mqtt.admission import Admission
+from producers.mqtt.events import Published, event_of, record_of
 from producers.mqtt.limits import ByteBudget, ListedRefusals, TokenBucket
-from producers.mqtt.session import ConnectionEnded, MqttSession, Published
+from producers.mqtt.provisioning import ClaimDesk
+from producers.mqtt.rights import TOPIC, Client
+from producers.mqtt.session import ConnectionEnded, Credentials, MqttSession, NotAdmitted
 
 log = logging.getLogger("lumbung.gateway")
-NAME = r"[A-Za-z0-9._:-]{1,64}"
-TOPIC = re.compile(rf"lumbung/v1/(?P<market>{NAME})/(?P<device>{NAME})/(?P<kind>[a-z]+)")
 STOP_SECONDS = 4.0
-
-
-def event_of(published: Published) -> tuple[Event, str | None]:
-    """The event, and the reason why it goes to the dead letters instead of its topic (None: it does not).
-
-    The MQTT topic names kind, market and device. The payload is passed on byte for byte; the market of the
-    topic goes into a header where the payload has none.
-    """
-    match = TOPIC.fullmatch(published.topic)
-    market, device, kind = match.group("market", "device", "kind") if match else ("", "", "unknown")
-    source = f"mqtt:{device}"
-    payload = lenient_payload(published.payload)
-    given = payload if isinstance(payload, dict) else {}
-    event_id = event_id_of(payload, published.payload, source)
-    named = {"market_id": market, "device_id": device}
-    fault = fault_of(published, kind, given, named)
-    has_no_market = isinstance(payload, dict) and payload.get("market_id") is None
-    if fault is None and isinstance(payload, dict):
-        payload = {**named, **{name: value for name, value in payload.items() if value is not None}}
-    event = Event(
-        kind=kind,
-        key=series_key(kind, payload, f"{market}|{device}"),
-        value=published.payload,
-        event_id=event_id,
-        source=source,
-        received_at=datetime.now(UTC),
-        market_id=market if has_no_market and fault is None else None,
-    )
-    return event, fault
-
-
-def fault_of(
-    published: Published, kind: str, given: Mapping[str, object], named: Mapping[str, str]
-) -> str | None:
-    """Why a message is refused. `given`: fields of its payload; `named`: market and device of its topic."""
-    if not named["market_id"]:
-        return "topic_refused"
-    if published.size > settings().api.event_max_bytes:
-        return "payload_size"
-    if kind not in kinds() or not kinds()[kind].over_mqtt:
-        return "unknown_kind"
-    for name, fault in (("market_id", "foreign_market"), ("device_id", "foreign_device")):
-        if isinstance(given.get(name), str) and given[name] != named[name]:
-            return fault
-    return None
+WATCH_SECONDS = 1.0  # between two looks at the identity store: a revoked device is off within two of them
+REPORT_SECONDS = 5.0  # between two status files
+CONNECTIONS_OF_A_DEVICE = 10
+UNCLAIMED_SECONDS = 60.0  # a client without a device is disconnected after this time
 
 
 class Gateway:
     """Listener and sessions."""
 
-    def __init__(self, producer: AcknowledgedProducer) -> None:
+    def __init__(self, producer: AcknowledgedProducer, admission: Admission, claims: ClaimDesk) -> None:
         self._producer = producer
-        self._sessions: dict[str, MqttSession] = {}
+        self._admission = admission
+        self._claims = claims
+        self._sessions: dict[tuple[str | None, str], MqttSession] = {}  # by device and client id
         self._open: set[MqttSession] = set()
+        self._rates: WeakValueDictionary[str, TokenBucket] = WeakValueDictionary()  # by device
         self._memory = ByteBudget(settings().mqtt.unacknowledged_bytes)
         self._listed = ListedRefusals(settings().mqtt.listed_refusals_per_hour)
+        self._logged = ListedRefusals(settings().mqtt.listed_refusals_per_hour)
+        self.outcomes: Counter[str] = Counter()  # of messages: accepted, dead_letter, refused, …
+        self.connects: Counter[str] = Counter()  # of connections: admitted, unclaimed, refused
 
-    async def accept(self, published: Published) -> None:
-        """Returns when Kafka has acknowledged. Raises NotAcknowledged."""
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return len(self._open)
+
+    async def accept(self, session: MqttSession, published: Published) -> None:
+        """Returns when Kafka has acknowledged, or when the message is refused. Raises NotAcknowledged."""
+        client = session.client
+        if client is None or not client.may_publish(published.topic):
+            self._refuse(session, published)
+            return
+        if client.is_unclaimed:
+            claimed = await self._claims.answer(session, published)
+            self.outcomes["claimed" if claimed else "claim_refused"] += 1
+            return
         match = TOPIC.fullmatch(published.topic)
         if match and match["kind"] == "status":
             text = published.payload[:20].decode("ascii", "replace")
             log.info("%s/%s: %s", match["market"], match["device"], text)
             return
         event, fault = event_of(published)
+        listed = fault is None or self._listed.take(event.source, event.received_at.timestamp())
+        record = record_of(event, fault, published.topic, listed)
+        if fault:
+            log.warning("dead letter (%s) from topic %s", fault, printable(published.topic))
         failpoint("gateway.before_kafka")
-        if fault is None:
-            await self._producer.send(event.topic, event.key, event.value, event.headers, event.together)
-        else:
-            topic = published.topic[:200].encode("utf-8", "replace").decode()
-            log.warning("dead letter (%s) from topic %s", fault, topic)
-            intended = event.topic if match else topic
-            listed = self._listed.take(event.source, event.received_at.timestamp())
-            headers = [*event.headers, *dead_letter_headers("mqtt", fault, intended, listed)]
-            body = event.value[: settings().api.event_max_bytes]
-            await self._producer.send(DEAD_LETTERS, event.key, body, headers)
+        await self._producer.send(record.topic, record.key, record.value, record.headers, record.together)
         failpoint("gateway.after_kafka")
+        self.outcomes["dead_letter" if fault else "accepted"] += 1
+
+    def _refuse(self, session: MqttSession, published: Published) -> None:
+        """A topic that is not the client's own: acknowledged, as MQTT 3.1.1 has no refusal, and dropped."""
+        self.outcomes["refused"] += 1
+        if self._logged.take(session.name, time.time()):
+            log.warning("client %s may not publish to %s", session.name, printable(published.topic))
 
     def _end_longest_idle(self) -> bool:
-        """End the connection that was idle for longest, without a CONNECT first; False when all are busy."""
+        """End the connection that was idle for longest, without a device first; False when all are busy."""
         idle = [session for session in self._open if not session.is_waiting]
         if not idle:
             return False
-        longest = min(idle, key=lambda session: (bool(session.client_id), session.last_packet))
-        log.warning("client %s disconnected: too many connections", longest.client_id or "?")
+        longest = min(idle, key=lambda session: (session.has_device, session.last_packet))
+        log.warning("client %s disconnected: too many connections", longest.name)
         self._open.discard(longest)
         longest.abort()
         return True
@@ -119,25 +107,91 @@ class Gateway:
             log.warning("refused a connection: %d are busy (mqtt.max_connections)", len(self._open))
             writer.close()
             return
-        rate = TokenBucket(knobs.messages_per_second, knobs.burst)
         limit = settings().api.event_max_bytes
-        session = MqttSession(reader, writer, self.accept, rate, self._memory, limit, knobs.idle_seconds)
+        session = MqttSession(
+            reader,
+            writer,
+            self._admit,
+            self.accept,
+            self._rate_of,
+            self._memory,
+            limit,
+            knobs.idle_seconds,
+        )
         self._open.add(session)
         try:
-            await session.connect()
-            if session.client_id in self._sessions:  # MQTT-3.1.4-2: the older connection of a client ends
-                self._sessions[session.client_id].abort()
-            self._sessions[session.client_id] = session
-            await session.serve()
+            async with asyncio.timeout(None) as life:
+                await self._serve(session, life)
         except ConnectionEnded as reason:
-            log.info("client %s disconnected: %s", session.client_id or "?", reason)
+            log.info("client %s disconnected: %s", session.name, reason)
+        except TimeoutError:
+            log.info("client %s disconnected: no device claimed in time", session.name)
         except asyncio.CancelledError:
             pass  # the gateway is stopping
         finally:
             self._open.discard(session)
-            if self._sessions.get(session.client_id) is session:
-                del self._sessions[session.client_id]
+            if session.client and self._sessions.get(key_of(session.client)) is session:
+                del self._sessions[key_of(session.client)]
             await session.close()
+
+    async def _admit(self, given: Credentials) -> Client:
+        """The client with these credentials. Raises NotAdmitted."""
+        try:
+            client = await self._admission.admit(given)
+        except NotAdmitted:
+            self.connects["refused"] += 1
+            raise
+        self.connects["unclaimed" if client.is_unclaimed else "admitted"] += 1
+        return client
+
+    async def _serve(self, session: MqttSession, life: asyncio.Timeout) -> None:
+        """Admit the client and handle its packets. Raises ConnectionEnded."""
+        client = await session.connect()
+        if client.is_unclaimed:
+            life.reschedule(asyncio.get_running_loop().time() + UNCLAIMED_SECONDS)
+        if older := self._sessions.get(key_of(client)):  # MQTT-3.1.4-2: the older connection of a client ends
+            older.abort()
+        self._sessions[key_of(client)] = session
+        self._end_surplus(client)
+        await session.serve()
+
+    def _end_surplus(self, client: Client) -> None:
+        """A device has a bounded number of connections, so that none takes the places of others."""
+        own = [session for (device, _), session in self._sessions.items() if device == client.device_id]
+        if client.device_id and len(own) > CONNECTIONS_OF_A_DEVICE:
+            min(own, key=lambda session: session.last_packet).abort()
+
+    def _rate_of(self, client: Client) -> TokenBucket:
+        """The rate limit of a device, shared by its connections; other clients have one each."""
+        bucket = self._rates.get(client.device_id or "")
+        if bucket is None:
+            bucket = TokenBucket(settings().mqtt.messages_per_second, settings().mqtt.burst)
+            if client.device_id:
+                self._rates[client.device_id] = bucket
+        return bucket
+
+    async def watch(self) -> None:
+        """End the connections of devices that were revoked or have another secret, for ever."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                ended = await self._admission.ended({s.client for s in self._open if s.client})
+            except (SQLAlchemyError, OSError) as error:
+                log.error("identities cannot be read: %s", error)
+                continue
+            for session in [session for session in self._open if session.client in ended]:
+                log.warning("client %s disconnected: revoked or claimed again", session.name)
+                session.abort()
+
+
+def key_of(client: Client) -> tuple[str | None, str]:
+    """What a connection replaces an earlier one by; clients of different devices never share it."""
+    return client.device_id, client.client_id
+
+
+def printable(topic: str) -> str:
+    """The beginning of a topic for the log."""
+    return topic[:200].encode("utf-8", "replace").decode()
 
 
 def tls() -> ssl.SSLContext | None:
@@ -148,29 +202,40 @@ def tls() -> ssl.SSLContext | None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(certificate, key)
+        if authority := settings().mqtt_tls_ca:
+            context.load_verify_locations(authority)
+            context.verify_mode = ssl.CERT_OPTIONAL
     except (OSError, ssl.SSLError) as error:
-        print(f"MQTT_TLS_CERT and MQTT_TLS_KEY cannot be used: {error}", file=sys.stderr)
+        print(f"MQTT_TLS_CERT, MQTT_TLS_KEY and MQTT_TLS_CA cannot be used: {error}", file=sys.stderr)
         raise SystemExit(ExitCode.USAGE) from None
     return context
 
 
-async def run() -> ExitCode:
-    """Listen until SIGTERM or SIGINT, then finish what is under way."""
+def report(gateway: Gateway) -> None:
+    """Write the status file."""
+    status = {
+        "pid": os.getpid(),
+        "connections": gateway.connections,
+        "messages": dict(gateway.outcomes),
+        "connects": dict(gateway.connects),
+    }
+    write_status(status_file(GATEWAY), status)
+
+
+async def report_always(gateway: Gateway) -> None:
+    """Write the status file again and again, for ever."""
+    while True:
+        report(gateway)
+        await asyncio.sleep(REPORT_SECONDS)
+
+
+async def listen(gateway: Gateway, context: ssl.SSLContext | None, stopping: asyncio.Event) -> ExitCode:
+    """Serve clients until `stopping` is set, then finish what is under way."""
     knobs = settings().mqtt
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    context = tls()
-    producer = AcknowledgedProducer()
-    if not await loop.run_in_executor(None, producer.reachable, 5.0):
-        broker = settings().kafka.bootstrap
-        log.warning("no broker at %s yet: devices get no acknowledgement until there is one", broker)
-    gateway = Gateway(producer)
     clients: set[asyncio.Task[None]] = set()
 
     def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = loop.create_task(gateway.connected(reader, writer))
+        task = asyncio.create_task(gateway.connected(reader, writer))
         clients.add(task)
         task.add_done_callback(clients.discard)
 
@@ -179,7 +244,6 @@ async def run() -> ExitCode:
     except OSError as error:
         remedy = "stop the process that holds the port, or set LUMBUNG_MQTT__PORT"
         log.error("cannot listen on %s:%d (%s): %s", knobs.host, knobs.port, error.strerror, remedy)
-        await producer.close()
         return ExitCode.FAILED
     log.info("MQTT 3.1.1 on %s:%d%s", knobs.host, knobs.port, " with TLS" if context else "")
     await stopping.wait()
@@ -189,18 +253,54 @@ async def run() -> ExitCode:
         task.cancel()
     if clients:
         await asyncio.wait(clients, timeout=STOP_SECONDS)
-    await producer.close()
     return ExitCode.DONE
+
+
+async def run(context: ssl.SSLContext | None, signer: TokenSigner) -> ExitCode:
+    """Listen until SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    database = Database()
+    await database.migrate()
+    producer = AcknowledgedProducer()
+    if not await loop.run_in_executor(None, producer.reachable, 5.0):
+        broker = settings().kafka.bootstrap
+        log.warning("no broker at %s yet: devices get no acknowledgement until there is one", broker)
+    gateway = Gateway(producer, Admission(database), ClaimDesk(database, signer))
+    background = [loop.create_task(gateway.watch()), loop.create_task(report_always(gateway))]
+    try:
+        return await listen(gateway, context, stopping)
+    finally:
+        for task in background:
+            task.cancel()
+        report(gateway)
+        await producer.close()
+        await database.close()
+
+
+def refuse_unprotected() -> None:
+    """Exit 5 for an address that others reach, when they could read secrets or send without one."""
+    knobs = settings().mqtt
+    if knobs.anonymous or not settings().mqtt_tls_cert:
+        refuse_remote(knobs.host, "MQTT gateway")
 
 
 def main() -> ExitCode:
     """DONE after a clean stop, FAILED when the port is in use.
 
-    Exits 2 for an unusable certificate, 5 for an address that is not loopback.
+    Exits 2 for an unusable certificate, 5 for an address that is not loopback without TLS and identities, and
+    without a secret that signs tokens.
     """
     configure_logging()
-    refuse_remote(settings().mqtt.host, "MQTT gateway")
-    return asyncio.run(run())
+    refuse_unprotected()
+    try:
+        signer = TokenSigner()
+    except Refused as refusal:
+        print(refusal, file=sys.stderr)
+        return ExitCode.REFUSED
+    return asyncio.run(run(tls(), signer))
 
 
 if __name__ == "__main__":

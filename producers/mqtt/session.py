@@ -5,25 +5,29 @@ An ordinary broker acknowledges before a message is durable; this loop acknowled
 
 import asyncio
 import logging
-import re
+import ssl
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
 from amqtt.adapters import BufferReader, StreamReaderAdapter, StreamWriterAdapter
 from amqtt.errors import AMQTTError, CodecError, MQTTError, NoDataError
 from amqtt.mqtt.connack import (
+    BAD_USERNAME_PASSWORD,
     CONNECTION_ACCEPTED,
     IDENTIFIER_REJECTED,
+    SERVER_UNAVAILABLE,
     UNACCEPTABLE_PROTOCOL_VERSION,
     ConnackPacket,
 )
 from amqtt.mqtt.connect import ConnectPacket
 from amqtt.mqtt.packet import (
+    CONNECT,
     DISCONNECT,
     PINGREQ,
+    PUBACK,
     PUBLISH,
     PUBREL,
     SUBSCRIBE,
@@ -43,27 +47,48 @@ from amqtt.mqtt.unsuback import UnsubackPacket
 from amqtt.mqtt.unsubscribe import UnsubscribePacket
 
 from lakehouse.io.kafka import NotAcknowledged
+from producers.mqtt.events import Published
 from producers.mqtt.limits import ByteBudget, TokenBucket
+from producers.mqtt.rights import Client
 
 log = logging.getLogger("lumbung.gateway")
 T = TypeVar("T")
 CONNECT_SECONDS = 10.0
 PACKET_SECONDS = 30.0  # a packet must be complete this long after its first byte
+SUBSCRIPTIONS = 100  # of one connection
 IN_FLIGHT = 200  # publishes of one connection that wait for Kafka at once; then its socket is not read
 OTHER_PACKET_MAX_BYTES = 65_536
 PACKET_MAX_BYTES = 4 << 20  # a larger publish is not read to its end
 REFUSED = 0x80
-RECEIPT = re.compile(r"lumbung/v1/[A-Za-z0-9._:-]{1,64}/[A-Za-z0-9._:-]{1,64}/receipt")
-MQTT_3_1_1 = 4
+MQTT_3_1_1 = b"\x00\x04MQTT\x04"
+MQTT_5 = b"\x00\x04MQTT\x05"
+# CONNACK of MQTT 5: no session, reason 0x84 (unsupported protocol version), no properties.
+CONNACK_5_UNSUPPORTED = b"\x20\x03\x00\x84\x00"
+NOT_MQTT = (
+    AMQTTError,
+    MQTTError,
+    CodecError,
+    NoDataError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
-class Published:
-    """A message of a client. `size`: bytes of the whole payload; `payload` is cut when it is too long."""
+class Credentials:
+    """What a client connects with. `certificate_name`: common name of its verified TLS certificate."""
 
-    topic: str
-    payload: bytes
-    size: int
+    client_id: str
+    user_name: str | None
+    password: str | None = field(repr=False)
+    certificate_name: str | None = None
+
+
+class NotAdmitted(Exception):
+    """The client may not connect. `is_temporary`: only now, because identities cannot be read."""
+
+    def __init__(self, reason: str, is_temporary: bool = False) -> None:
+        super().__init__(reason)
+        self.is_temporary = is_temporary
 
 
 class ConnectionEnded(Exception):
@@ -71,17 +96,20 @@ class ConnectionEnded(Exception):
 
 
 class MqttSession:
-    """A connection. `accept` returns when Kafka has acknowledged, or raises NotAcknowledged.
+    """A connection. `admit` returns the client, or raises NotAdmitted.
 
-    `memory`: shared by all connections; without room in it for the next publish, the socket is not read.
+    `accept` returns when Kafka has acknowledged, or raises NotAcknowledged. `rate_of`: the rate limit of a
+    client. `memory`: shared by all connections; without room in it for the next publish, the socket is not
+    read.
     """
 
     def __init__(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        accept: Callable[[Published], Awaitable[None]],
-        rate: TokenBucket,
+        admit: Callable[[Credentials], Awaitable[Client]],
+        accept: Callable[["MqttSession", Published], Awaitable[None]],
+        rate_of: Callable[[Client], TokenBucket],
         memory: ByteBudget,
         payload_max_bytes: int,
         idle_seconds: float,
@@ -90,45 +118,74 @@ class MqttSession:
         self._raw_writer = writer
         self._reader = StreamReaderAdapter(reader)
         self._writer = StreamWriterAdapter(writer)
+        self._admit = admit
         self._accept = accept
-        self._rate = rate
+        self._rate_of = rate_of
         self._memory = memory
         self._payload_max_bytes = payload_max_bytes
         self._in_flight = asyncio.Semaphore(IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle_seconds = idle_seconds
-        self.client_id = ""
+        self._packet_id = 0
+        self._subscribed: set[str] = set()
+        self.client: Client | None = None  # until it is admitted
         self.last_packet = time.monotonic()
+
+    @property
+    def name(self) -> str:
+        """What logs call the client."""
+        return self.client.name if self.client else "?"
+
+    @property
+    def has_device(self) -> bool:
+        """Whether the client is a device, or may send for every one."""
+        return self.client is not None and not self.client.is_unclaimed
 
     @property
     def is_waiting(self) -> bool:
         """Whether it has messages that Kafka has not acknowledged."""
         return bool(self._tasks)
 
-    async def connect(self) -> None:
-        """Read CONNECT and answer it. Raises ConnectionEnded when it is refused."""
+    async def connect(self) -> Client:
+        """Read CONNECT, answer it, and return the client. Raises ConnectionEnded when it is refused."""
         try:
-            packet = await asyncio.wait_for(ConnectPacket.from_stream(self._reader), CONNECT_SECONDS)
-        except (
-            AMQTTError,
-            MQTTError,
-            CodecError,
-            NoDataError,
-            TimeoutError,
-            ValueError,
-            asyncio.IncompleteReadError,
-        ) as error:
+            packet = await asyncio.wait_for(self._read_connect(), CONNECT_SECONDS)
+        except (*NOT_MQTT, TimeoutError, asyncio.IncompleteReadError) as error:
             raise ConnectionEnded(f"no CONNECT: {type(error).__name__}") from None
-        if packet.proto_name != "MQTT" or packet.proto_level != MQTT_3_1_1:
-            await self._send(ConnackPacket.build(0, UNACCEPTABLE_PROTOCOL_VERSION))
-            raise ConnectionEnded(f"protocol {packet.proto_name} {packet.proto_level} is not MQTT 3.1.1")
-        if not packet.clean_session_flag and packet.payload and packet.payload.client_id_is_random:
+        given = packet.payload
+        if not packet.clean_session_flag and given.client_id_is_random:
             await self._send(ConnackPacket.build(0, IDENTIFIER_REJECTED))
             raise ConnectionEnded("a persistent session needs a client id")
-        self.client_id = packet.client_id
+        certificate = common_name(self._raw_writer.get_extra_info("ssl_object"))
+        credentials = Credentials(packet.client_id, given.username, given.password, certificate)
+        try:
+            client = await self._admit(credentials)
+        except NotAdmitted as refusal:
+            code = SERVER_UNAVAILABLE if refusal.is_temporary else BAD_USERNAME_PASSWORD
+            await self._send(ConnackPacket.build(0, code))
+            raise ConnectionEnded(f"not admitted: {refusal}") from None
+        self.client = client
+        self._rate = self._rate_of(client)
         if packet.keep_alive:
             self._idle_seconds = min(self._idle_seconds, packet.keep_alive * 1.5)
         await self._send(ConnackPacket.build(0, CONNECTION_ACCEPTED))
+        return client
+
+    async def _read_connect(self) -> ConnectPacket:
+        """The CONNECT packet of MQTT 3.1.1. Raises ConnectionEnded for another version, which is answered."""
+        header = await MQTTFixedHeader.from_stream(self._reader)
+        if header is None or header.packet_type != CONNECT:
+            raise ConnectionEnded("the first packet is no CONNECT")
+        if header.remaining_length > OTHER_PACKET_MAX_BYTES:
+            raise ConnectionEnded(f"a CONNECT of {header.remaining_length} bytes")
+        content = await self._raw_reader.readexactly(header.remaining_length)
+        if content.startswith(MQTT_5):
+            self._raw_writer.write(CONNACK_5_UNSUPPORTED)
+            raise ConnectionEnded("MQTT 5 is not supported: connect with MQTT 3.1.1")
+        if not content.startswith(MQTT_3_1_1):
+            await self._send(ConnackPacket.build(0, UNACCEPTABLE_PROTOCOL_VERSION))
+            raise ConnectionEnded(f"protocol {content[2:7]!r} is not MQTT 3.1.1")
+        return await ConnectPacket.from_stream(BufferReader(content), fixed_header=header)
 
     async def serve(self) -> None:
         """Handle packets until the client disconnects. Raises ConnectionEnded."""
@@ -144,7 +201,7 @@ class MqttSession:
                     return
                 self.last_packet = time.monotonic()
                 await self._handle(header)
-        except (AMQTTError, MQTTError, CodecError, NoDataError, ValueError) as error:
+        except NOT_MQTT as error:
             raise ConnectionEnded(f"not MQTT: {type(error).__name__}") from None
         except (asyncio.IncompleteReadError, ConnectionError):
             return
@@ -158,8 +215,17 @@ class MqttSession:
         self._raw_writer.close()
 
     def abort(self) -> None:
-        """End the connection now: the same client has connected again, or Kafka does not answer."""
+        """End the connection now: the device is revoked or connected again, or Kafka does not answer."""
         self._raw_writer.transport.abort()
+
+    def is_subscribed(self, topic: str) -> bool:
+        """Whether the client was granted a subscription to the topic."""
+        return topic in self._subscribed
+
+    async def deliver(self, topic: str, payload: bytes) -> None:
+        """Send a message with QoS 1 to the client; it is not sent again when the connection ends."""
+        self._packet_id = self._packet_id % 65_535 + 1
+        await self._send(PublishPacket.build(topic, payload, self._packet_id, False, 1, False))
 
     async def _handle(self, header: MQTTFixedHeader) -> None:
         if header.packet_type == PUBLISH:
@@ -172,15 +238,26 @@ class MqttSession:
         elif header.packet_type == PUBREL:
             released = await self._in_time(PubrelPacket.from_stream(self._reader, fixed_header=header))
             await self._send(PubcompPacket.build(released.packet_id))
+        elif header.packet_type == PUBACK:
+            await self._in_time(PubackPacket.from_stream(self._reader, fixed_header=header))
         elif header.packet_type == SUBSCRIBE:
             request = await self._in_time(SubscribePacket.from_stream(self._reader, fixed_header=header))
-            codes = [0 if RECEIPT.fullmatch(topic) else REFUSED for topic, _ in request.payload.topics]
+            codes = [self._grant(topic, qos) for topic, qos in request.payload.topics]
             await self._send(SubackPacket.build(request.variable_header.packet_id, codes))
         elif header.packet_type == UNSUBSCRIBE:
             request = await self._in_time(UnsubscribePacket.from_stream(self._reader, fixed_header=header))
             await self._send(UnsubackPacket.build(request.variable_header.packet_id))
         else:
             raise ConnectionEnded(f"packet type {header.packet_type} is not for a client to send")
+
+    def _grant(self, topic: str, qos: int) -> int:
+        """The QoS that is granted, at most 1, or REFUSED."""
+        if self.client is None or not self.client.may_subscribe(topic):
+            return REFUSED
+        if len(self._subscribed) >= SUBSCRIPTIONS and topic not in self._subscribed:
+            return REFUSED
+        self._subscribed.add(topic)
+        return min(qos, 1)
 
     async def _publish(self, header: MQTTFixedHeader) -> None:
         """Read a PUBLISH of bounded size and forward it. The order of a connection is the order in Kafka."""
@@ -226,15 +303,15 @@ class MqttSession:
         self._memory.release(reserved)
         self._in_flight.release()
         if not task.cancelled() and (error := task.exception()):
-            log.error("client %s: %s: %s", self.client_id, type(error).__name__, error)
+            log.error("client %s: %s: %s", self.name, type(error).__name__, error)
             self.abort()
 
     async def _forward(self, published: Published, qos: int, packet_id: int | None) -> None:
         """Acknowledge after Kafka has, else end the connection: clients resend only when they reconnect."""
         try:
-            await self._accept(published)
+            await self._accept(self, published)
         except NotAcknowledged as error:
-            log.warning("client %s: not acknowledged, connection closed: %s", self.client_id, error)
+            log.warning("client %s: not acknowledged, connection closed: %s", self.name, error)
             self.abort()
             return
         if qos and packet_id is not None:
@@ -245,3 +322,11 @@ class MqttSession:
             await packet.to_stream(self._writer)
         except ConnectionError:
             self.abort()
+
+
+def common_name(connection: ssl.SSLObject | None) -> str | None:
+    """Common name of the client certificate that TLS has verified; None without one."""
+    certificate = connection.getpeercert() if connection else None
+    groups: Any = (certificate or {}).get("subject", ())
+    subject: dict[str, str] = dict(pair for group in groups for pair in group)
+    return subject.get("commonName")

@@ -39,6 +39,11 @@ class Message:
     payload: bytes
 
 
+def device_of(market_id: str) -> str:
+    """The device that sends everything of a simulated market."""
+    return f"SIM-{market_id}"
+
+
 @cache
 def idul_fitri(year: int) -> date | None:
     """First day of Idul Fitri in a year, by the national calendar."""
@@ -86,7 +91,7 @@ class SampleMarkets:
             now = datetime.now(UTC)
             is_price = self._dice.random() < PRICE_SHARE
             fields = self._price(place, now) if is_price else self._reading(place, now)
-            device = f"SIM-{place.market_id}-{'OFFICER' if is_price else 'AIR'}"
+            device = device_of(place.market_id)
             payload: dict[str, object] = {
                 "event_id": f"sim-{self._run}-{number}",
                 "event_time": now.isoformat(),

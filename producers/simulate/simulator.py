@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -13,10 +14,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from conf.runtime.exit_codes import ExitCode
-from conf.runtime.process import stopped_by_signals
+from conf.runtime.process import Refused, stopped_by_signals
 from conf.settings import settings
+from lakehouse.io.identity.device_access import own_devices
+from lakehouse.io.identity.devices import DeviceExists
 from lakehouse.io.terminal import Terminal, translated
-from producers.simulate.markets import SampleMarkets
+from producers.simulate.markets import SampleMarkets, device_of
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()
@@ -26,18 +29,20 @@ UNACKNOWLEDGED = 500  # of one market; then the simulator waits for the gateway 
 
 
 class MarketClient:
-    """One market's connection. paho reconnects by itself and sends again what was not acknowledged."""
+    """One device's connection. paho reconnects by itself and sends again what was not acknowledged."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, device_id: str, secret: str) -> None:
         self.sent = 0
         self.acknowledged = 0
+        name = f"{device_id}-{time.time_ns():x}"
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=False)
+        self._client.username_pw_set(device_id, secret)
         self._client.on_publish = self._on_publish
         self._client.max_inflight_messages_set(100)
         self._client.max_queued_messages_set(0)
         self._client.reconnect_delay_set(1, 4)
         if settings().mqtt_tls_cert:
-            self._client.tls_set(ca_certs=str(settings().mqtt_tls_cert))
+            self._client.tls_set(ca_certs=str(settings().mqtt_tls_ca or settings().mqtt_tls_cert))
 
     def _on_publish(self, *ignored: object) -> None:
         self.acknowledged += 1
@@ -62,15 +67,21 @@ class Simulation:
     """`run` publishes until the time is over or `stopping` is set."""
 
     def __init__(
-        self, sample: SampleMarkets, rate: float, seconds: float | None, stopping: threading.Event
+        self,
+        sample: SampleMarkets,
+        secrets: Mapping[str, str],
+        rate: float,
+        seconds: float | None,
+        stopping: threading.Event,
     ) -> None:
         self._sample = sample
         self._rate = rate
         self._seconds = seconds
         self._stopping = stopping
         self._clients = {
-            place.market_id: MarketClient(f"sim-{place.market_id}-{time.time_ns():x}")
+            place.market_id: MarketClient(device, secrets[device])
             for place in sample.places
+            for device in (device_of(place.market_id),)
         }
 
     @property
@@ -112,6 +123,21 @@ class Simulation:
             client.close()
 
 
+def device_secrets(sample: SampleMarkets) -> dict[str, str]:
+    """Device id -> secret of the sample's markets; exits 1 when one was revoked, 5 without a key."""
+    devices = {device_of(place.market_id): place.market_id for place in sample.places}
+    try:
+        return own_devices(devices, "simulate")
+    except Refused as refusal:
+        console.print(str(refusal), markup=False)
+        raise typer.Exit(ExitCode.REFUSED) from None
+    except DeviceExists as error:
+        console.print(
+            f"device {error} of the simulator was revoked or belongs to another market", markup=False
+        )
+        raise typer.Exit(ExitCode.FAILED) from None
+
+
 @app.command()
 def main(
     what: Annotated[
@@ -135,7 +161,7 @@ def main(
         raise typer.Exit(ExitCode.USAGE)
     stopping = stopped_by_signals(log)
     sample = SampleMarkets(seed, f"{seed}-{datetime.now(UTC):%Y%m%d%H%M%S}", markets, bad_pct / 100)
-    simulation = Simulation(sample, rate, seconds, stopping)
+    simulation = Simulation(sample, device_secrets(sample), rate, seconds, stopping)
     began = time.monotonic()
     fastest = settings().mqtt.messages_per_second * len(sample.places)
     if rate > fastest:

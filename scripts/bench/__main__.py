@@ -23,6 +23,8 @@ from scripts.bench import (
     weather_prices,
 )
 from scripts.bench.figures import table
+from scripts.bench.live import alerts, sockets
+from scripts.bench.parts import memory
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 BENCHES: dict[str, ModuleType] = {
@@ -31,7 +33,10 @@ BENCHES: dict[str, ModuleType] = {
     "latency": latency,
     "start": start,
     "api": api_load,
+    "sockets": sockets,
+    "alerts": alerts,
     "history": history,
+    "memory": memory,
     "validation": validation,
     "predictions": predictions,
     "weather": weather_prices,

@@ -107,8 +107,11 @@ def produce(events: Iterator[Event], per_second: float | None = None) -> tuple[i
     return count, time.monotonic() - started
 
 
-def main(count: int, shape: str = "one_day") -> None:
-    """Wait for the broker, create the topics and send `count` events of one of `event_shapes.SHAPES`."""
+def main(count: str, shape: str = "one_day", seed: str = "1") -> None:
+    """Wait for the broker, create the topics and send `count` events of one of `event_shapes.SHAPES`.
+
+    `seed`: of the shape one_day, whose events have other ids with each.
+    """
     for attempt in Retrying(
         stop=stop_after_delay(60), wait=wait_fixed(0.5), retry=retry_if_exception_type(KafkaException)
     ):
@@ -116,9 +119,10 @@ def main(count: int, shape: str = "one_day") -> None:
             create_topics(topics())
     from scripts.bench.event_shapes import SHAPES  # which reads this module
 
-    sent, seconds = produce(SHAPES[shape](count))
+    events = price_events(int(count), int(seed)) if shape == "one_day" else SHAPES[shape](int(count))
+    sent, seconds = produce(events)
     print(f"{sent} events acknowledged by Kafka in {seconds:.1f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), *sys.argv[2:])
+    main(*sys.argv[1:])

@@ -33,7 +33,7 @@ IDS_PER_FILE = 1_000_000
 
 def send_burst(stack: Stack, count: int, seed: int) -> None:
     """Send `count` events and wait until the stream has processed them."""
-    run_module(stack, "scripts.bench.events", str(count), str(seed))
+    run_module(stack, "scripts.bench.events", str(count), "one_day", str(seed))
     stack.wait_drained(600)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from lakehouse.event import lenient_payload
 from lakehouse.reference import commodities
-from producers.simulate.markets import SampleMarkets
+from producers.simulate.markets import SampleMarkets, device_of
 from producers.simulate.simulator import MarketClient
 from scripts.bench.figures import percentiles, sampled
+from scripts.bench.place import ENGINES
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -82,7 +83,14 @@ def publish(stack: Stack, watch: Watch | None, per_second: float, seconds: float
     Raises RuntimeError when some are not acknowledged within 30 seconds.
     """
     sample = SampleMarkets(1, run, 12, 0.01)
-    clients = {place.market_id: MarketClient(f"{run}-{place.market_id}") for place in sample.places}
+    secrets = {
+        place.market_id: stack.devices(device_of(place.market_id), market_id=place.market_id)
+        for place in sample.places
+    }
+    clients = {
+        market_id: MarketClient(device_of(market_id), known[device_of(market_id)])
+        for market_id, known in secrets.items()
+    }
     for client in clients.values():
         client.connect("127.0.0.1", stack.mqtt_port)
     started = time.monotonic()
@@ -123,10 +131,15 @@ def expected_event_time(payload: bytes) -> str | None:
 
 
 def measure(per_second: float = 200, seconds: float = 120, warm_up_seconds: float = 120) -> dict[str, object]:
-    """Percentiles after a warm-up, because a JVM is slow in its first two minutes."""
+    """Percentiles per engine, after a warm-up, because a JVM is slow in its first two minutes."""
+    return {engine: _measure(engine, per_second, seconds, warm_up_seconds) for engine in ENGINES}
+
+
+def _measure(engine: str, per_second: float, seconds: float, warm_up_seconds: float) -> dict[str, object]:
     home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
     try:
-        with Stack(home / "home", LUMBUNG_MQTT__MESSAGES_PER_SECOND="100") as stack:
+        knobs = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "100", "LUMBUNG_STREAM__ENGINE": engine}
+        with Stack(home / "home", **knobs) as stack:
             publish(stack, None, per_second, warm_up_seconds, "warm")
             watch = Watch(stack)
             watching = threading.Thread(target=watch.run, daemon=True)

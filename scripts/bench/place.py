@@ -1,5 +1,6 @@
-"""A temporary home and broker for one bench."""
+"""A temporary home and broker for one bench, and a home for each engine of the stream."""
 
+import copy
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from conf.settings import REPO
 from scripts.stack.throwaway import Stack
+
+ENGINES = ("spark", "embedded")
 
 
 @contextmanager
@@ -28,6 +31,15 @@ def broker_only() -> Iterator[Stack]:
         broker.terminate()
         broker.wait(30)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def with_engine(stack: Stack, engine: str) -> Stack:
+    """Another home on the broker of `stack`, whose stream has that engine."""
+    other = copy.copy(stack)
+    other.home = stack.home / engine
+    other.env = stack.env | {"LUMBUNG_HOME": str(other.home), "LUMBUNG_STREAM__ENGINE": engine}
+    run_module(other, "scripts.stack.secrets_file")
+    return other
 
 
 def run_module(stack: Stack, module: str, *arguments: str, timeout: float = 900) -> None:

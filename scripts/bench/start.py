@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from scripts.bench.figures import idle_percent, pss_mb, tree
-from scripts.bench.place import run_module
+from scripts.bench.place import ENGINES, run_module
 from scripts.stack.services import SERVICES
 from scripts.stack.throwaway import Stack
 
@@ -21,12 +21,17 @@ SETTLED_SECONDS = 20.0  # the background jobs take up what the last batch brough
 
 
 def measure(events: int = 150_000, idle_seconds: float = 60) -> dict[str, object]:
-    """Figures of two starts; between them `events` pass through. `first_batch_seconds`: after the second."""
+    """Figures of two starts per engine; between them `events` pass through."""
+    return {engine: _measure(engine, events, idle_seconds) for engine in ENGINES}
+
+
+def _measure(engine: str, events: int, idle_seconds: float) -> dict[str, object]:
+    """`first_batch_seconds`: after the second start."""
     home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
-    stack = Stack(home / "home")
+    stack = Stack(home / "home", LUMBUNG_STREAM__ENGINE=engine)
     try:
         figures: dict[str, object] = {"fresh": timed_start(stack)}
-        run_module(stack, "scripts.bench.events", str(events), "1")
+        run_module(stack, "scripts.bench.events", str(events))
         stack.wait_drained(STALLED_SECONDS)
         time.sleep(SETTLED_SECONDS)
         figures["pss_mb_after_events"] = memory(stack)
@@ -34,7 +39,7 @@ def measure(events: int = 150_000, idle_seconds: float = 60) -> dict[str, object
         stack.stop()
         figures["again"] = timed_start(stack)
         figures["pss_mb_after_start"] = memory(stack)
-        run_module(stack, "scripts.bench.events", "200", "2")
+        run_module(stack, "scripts.bench.events", "200", "one_day", "2")
         stack.wait_drained(STALLED_SECONDS)
         progress = stack.progress()
         figures["first_batch_seconds"] = progress["batch_seconds"] if progress else None
@@ -54,7 +59,9 @@ def timed_start(stack: Stack) -> dict[str, float]:
 
 
 def memory(stack: Stack) -> dict[str, int]:
-    """Service -> PSS in MB, and their sum; the stream's JVM apart from its Python."""
-    pids = {name: stack.pid(name) for name in ("supervisord", *(service.name for service in SERVICES), "jvm")}
+    """Service -> PSS in MB, and their sum; what reads Kafka for the stream apart from it."""
+    pids = {
+        name: stack.pid(name) for name in ("supervisord", *(service.name for service in SERVICES), "reader")
+    }
     used = {name: round(pss_mb(psutil.Process(pid))) for name, pid in pids.items() if pid}
     return used | {"sum": sum(used.values())}

@@ -26,10 +26,10 @@ from scripts.stack.patience import Patience, TimedOut
 from scripts.stack.throwaway import Stack, StackFailed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-MQTT_CLIENTS = 3
+MQTT_DEVICES = ("CHAOS-1", "CHAOS-2", "CHAOS-3")
 EVENTS_PER_SECOND = 400.0
 SETTLED_SECONDS = 60.0  # differences that stay the same for so long are real
-# A client sends for many devices.
+# A device sends as much as many would.
 KNOBS = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "100000", "LUMBUNG_MQTT__BURST": "100000"}
 
 
@@ -66,12 +66,16 @@ def publish(stack: Stack, entries: list[Entry], window: float, tally: Tally) -> 
     def rate(share: list[Entry]) -> float:
         return max(len(share) / window, 0.1)
 
-    def mqtt_client(share: list[Entry]) -> Callable[[], None]:
-        return lambda: doors.MqttDoor(stack.mqtt_port, tally.add).publish(share, rate(share))
+    def mqtt_client(device_id: str, secret: str, share: list[Entry]) -> Callable[[], None]:
+        door = doors.MqttDoor(stack.mqtt_port, device_id, secret, tally.add)
+        return lambda: door.publish(share, rate(share))
 
     reviewer = Reviewer(stack.api_url, tokens["operator"])
     return [
-        *(start(mqtt_client(mqtt[n::MQTT_CLIENTS])) for n in range(MQTT_CLIENTS)),
+        *(
+            start(mqtt_client(device_id, secret, mqtt[n :: len(MQTT_DEVICES)]))
+            for n, (device_id, secret) in enumerate(stack.devices(*MQTT_DEVICES).items())
+        ),
         start(lambda: doors.publish_http(http, rate(http), stack.api_url, tokens["central"], tally.add)),
         start(lambda: doors.publish_csv(csv, rate(csv), stack.landing, tally.add)),
         start(lambda: reviewer.decide(entries, window, tally.add)),

@@ -43,12 +43,14 @@ class Pace:
 
 
 class MqttDoor:
-    """A client with QoS 1. It reconnects when acknowledgements stop and repeats what was not acknowledged."""
+    """A device with QoS 1. It reconnects when acknowledgements stop and repeats what was not acknowledged."""
 
     WINDOW = 50
 
-    def __init__(self, port: int, on_acknowledged: OnAcknowledged) -> None:
+    def __init__(self, port: int, device_id: str, secret: str, on_acknowledged: OnAcknowledged) -> None:
         self._port = port
+        self._device_id = device_id
+        self._secret = secret
         self._on_acknowledged = on_acknowledged
         self._lock = threading.Lock()
         self._in_flight: dict[int, Entry] = {}
@@ -80,6 +82,7 @@ class MqttDoor:
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=f"chaos-{id(self):x}-{time.monotonic_ns():x}"
         )
+        client.username_pw_set(self._device_id, self._secret)
         client.on_publish = lambda c, data, mid, code, properties: self._acknowledged(mid)
         client.max_inflight_messages_set(self.WINDOW)
         try:
@@ -115,9 +118,8 @@ class MqttDoor:
                 continue
             pace.wait()
             entry = waiting.popleft()
-            fields = entry.fields
-            market = fields.get("market_id", "PASAR-001")
-            topic = f"lumbung/v1/{market}/{fields.get('device_id', 'DEV-000')}/{entry.kind}"
+            market = entry.fields.get("market_id", "PASAR-001")
+            topic = f"lumbung/v1/{market}/{self._device_id}/{entry.kind}"
             # Without our lock: paho holds its own while it reports an acknowledgement.
             mid = client.publish(topic, entry.payload.encode(), qos=1).mid
             with self._lock:

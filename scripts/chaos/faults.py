@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.stack.throwaway import Stack
 
-VICTIMS = ("gateway", "broker", "jvm", "stream", "api", "folder_watch")
+VICTIMS = ("gateway", "broker", "reader", "stream", "api", "folder_watch")
 SECONDS_PER_KILL = 9.0  # time for the part to restart, so that the next kill meets a working stack
 PAUSE_SECONDS = 30.0
 CLOCK_STEP_SECONDS = (-360, 240)  # back beyond the tolerance of 5 min for times in the future, then forward
@@ -46,12 +46,12 @@ def resume(pid: int) -> None:
 
 
 def faults(kills: int, pauses: int, clock_steps: int, seed: int, window: float) -> list[PlannedFault]:
-    """By time, spread over `window` seconds. Parts take turns in seeded order, the JVM before its Python."""
+    """By time, spread over `window` seconds. Parts take seeded turns, the reader before the stream."""
     dice = random.Random(seed)  # noqa: S311
     order = list(VICTIMS)
     dice.shuffle(order)
-    jvm, python = sorted((order.index("jvm"), order.index("stream")))
-    order[jvm], order[python] = "jvm", "stream"
+    reader, stream = sorted((order.index("reader"), order.index("stream")))
+    order[reader], order[stream] = "reader", "stream"
 
     def seconds(count: int) -> list[float]:
         slot = window / count if count else 0

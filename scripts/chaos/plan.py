@@ -92,6 +92,8 @@ def _entry(
     if door != "csv" and dice.random() < OTHER_SHARE:
         kind = dice.choice(KINDS_OF_DOOR[door])
         fields |= PAYLOADS[kind](dice, number, commodity, place, time)
+        if door == "mqtt":
+            fields.pop("device_id", None)  # it is that of the connection
         return Entry(event_id, kind, door, json.dumps({"kind": kind, **fields}), "silver", None, again)
     price = round(commodity.typical_idr * dice.uniform(0.9, 1.1), dice.choice((0, 2)))
     fields |= {"market_id": place, "commodity": commodity.id, "price": price, "unit": commodity.unit}

@@ -23,6 +23,7 @@ from lakehouse.io.delta import open_if_exists
 from lakehouse.io.process_status import stream_status, trainer_status
 from lakehouse.io.query import lake_database
 from scripts.commands.reconcile import balance_report
+from scripts.commands.user import demo_link
 from scripts.console import Steps, console, fail, new_app
 from scripts.stack import lifecycle, readiness, supervision
 from scripts.stack.lifecycle import StackError
@@ -253,12 +254,13 @@ def show_next(detach: bool) -> None:
     url = readiness.api_url()
     stopping = "./run.sh down" if detach else "Ctrl-C or ./run.sh down"
     console.print(
-        f"\nwhat to try next\n  {url}/docs\n"
+        f"\nwhat to try next\n  {demo_link()}  signs you in once as administrator\n  {url}/docs\n"
         f"  {url}/api/public/commodity/price/live?commodity=cabai-rawit-merah\n"
         f"  {url}/api/public/forecast?commodity=cabai-rawit-merah&region=Jawa%20Barat\n"
         '  ./run.sh query "select commodity, region, price_idr, change_pct from gold.live_prices limit 10"\n'
         "  ./run.sh status    ./run.sh reconcile    ./run.sh logs stream\n"
-        f"the stack keeps running; {stopping} stops it",
+        f"the stack keeps running; {stopping} stops it\n\n"
+        f"open in a browser: {url}/",
         markup=False,
         soft_wrap=True,
     )

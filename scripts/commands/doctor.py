@@ -27,7 +27,7 @@ from lakehouse.reference import check_lists
 from lakehouse.reference_files import ReferenceListError, own_files
 from lakehouse.reference_files import own_folder as own_lists
 from scripts.console import AsJson, emit, new_app
-from scripts.stack import jars, ports, readiness, secrets_file, supervision
+from scripts.stack import jars, ports, readiness, secrets_file, supervision, web_page
 from scripts.stack.services import service_names
 from streaming_jobs.repair import startup_checks
 from streaming_jobs.repair.startup_checks import Finding
@@ -68,6 +68,7 @@ def findings(deep: bool = False) -> list[Finding]:
         _home,
         _disk,
         _jars,
+        _web_page,
         _secrets,
         _contracts,
         _reference_lists,
@@ -128,6 +129,12 @@ def _jars() -> Iterator[Finding]:
         yield Finding(f"jars/{folder.name}", not differences, detail, remedy)
 
 
+def _web_page() -> Iterator[Finding]:
+    is_current = web_page.built_digest() == web_page.digest()
+    detail = "built from these sources" if is_current else "not built from these sources"
+    yield Finding("web page", is_current, detail, "./run.sh setup")
+
+
 def _secrets() -> Iterator[Finding]:
     file = settings().secrets_file
     if not file.exists():
@@ -135,10 +142,15 @@ def _secrets() -> Iterator[Finding]:
         return
     mode = stat.S_IMODE(file.stat().st_mode)
     yield Finding("secrets mode", mode == 0o600, f"{mode:04o} {file}", f"chmod 600 {file}")
-    values = secrets().model_dump(exclude={"decisions_signed_since"})
+    known = secrets()
+    values = {
+        "JWT_SECRET": known.jwt_secret,
+        "LUMBUNG_CURSOR_KEY": known.cursor_key,
+        "LUMBUNG_DECISION_KEYS": known.decision_keys,
+    }
     short = [name for name, value in values.items() if len(value) < SECRET_CHARACTERS]
-    detail = f"too short or missing: {', '.join(short)}" if short else "one per role, and the keys"
-    variables = ", ".join(f"LUMBUNG_{name.upper()}" for name in short)
+    variables = ", ".join(short)
+    detail = f"too short or missing: {variables}" if short else f"{len(values)} keys"
     yield Finding("secrets", not short, detail, f"delete {variables} from {file}, ./run.sh setup")
 
 

@@ -33,7 +33,7 @@ def env_example() -> str:
             blocks.append("\n".join(lines))
     lines = ["# --- secrets"]
     for name, secret in Secrets.model_fields.items():
-        lines += _entry(f"LUMBUNG_{name.upper()}", "", secret.description or FROM_SETUP)
+        lines += _entry(variable_name(name, secret), secret.default, secret.description or FROM_SETUP)
     blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 

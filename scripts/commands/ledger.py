@@ -12,13 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
-from conf.settings import secrets, settings
+from conf.settings import settings
+from lakehouse.identity.roles import Role
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.terminal import translated
 from lakehouse.ledger.chain import CHAINS, TABLE
 from scripts.console import AsJson, emit, fail, new_app
+from scripts.local_bearer import local_bearer
 from scripts.stack.readiness import api_url
-from serving_api.reads.integrity import ChainVerdict, Verifier
+from serving_api.reads.ledger.integrity import ChainVerdict, Verifier
 
 app = new_app(__doc__)
 SHOWN = ("index", "hash", "timestamp", "kind", "event_id", "table", "delta_version", "rows", "actor")
@@ -143,7 +145,7 @@ def append(
         response = httpx2.post(
             f"{api_url()}/api/blockchain/append",
             json=body,
-            headers={"Authorization": f"Bearer {secrets().token_operator}"},
+            headers=local_bearer(Role.OPERATOR),
         )
     except httpx2.TransportError as error:
         text = f"the API at {api_url()} does not answer ({error}); remedy: ./run.sh up"

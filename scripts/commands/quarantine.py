@@ -15,11 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
-from conf.settings import secrets, settings
+from conf.settings import settings
 from lakehouse.contracts.contract import kinds
+from lakehouse.identity.roles import Role
 from lakehouse.io.terminal import translated
 from lakehouse.reference import markets
 from scripts.console import AsJson, console, emit, fail, new_app
+from scripts.local_bearer import local_bearer
 from scripts.stack.readiness import api_url
 
 app = new_app(__doc__)
@@ -47,13 +49,10 @@ Yes = Annotated[bool, typer.Option("--yes", help="decide without confirmation")]
 
 
 class Api:
-    """The API, called as operator. Exits 4 when it does not run, 3 without a bearer, 1 when it refuses."""
+    """The API, called as operator. Exits 4 when it does not run, 3 without a secret, 1 when it refuses."""
 
     def __init__(self) -> None:
-        token = secrets().token_operator
-        if not token:
-            fail("the operator's bearer is missing; remedy: ./run.sh setup", ExitCode.MISSING)
-        headers = {"Authorization": f"Bearer {token}", "Accept-Language": settings().language}
+        headers = {**local_bearer(Role.OPERATOR), "Accept-Language": settings().language}
         self._http = httpx2.Client(base_url=api_url(), headers=headers, timeout=60)
 
     def request(self, method: str, path: str, **options: Any) -> Any:

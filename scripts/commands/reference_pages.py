@@ -235,14 +235,15 @@ def api_page() -> str:
     rows = []
     for path, methods in app.openapi()["paths"].items():
         for method, operation in methods.items():
-            bearer = "yes" if operation.get("security") else ""
-            rows.append((code(f"{method.upper()} {path}"), operation.get("summary", ""), bearer))
+            caller = operation["x-requires"].replace("_", " ")
+            rows.append((code(f"{method.upper()} {path}"), operation.get("summary", ""), caller))
     return "\n\n".join(
         [
             "# HTTP interface",
             "The running API documents itself: `http://127.0.0.1:8000/docs` is a page to try it out,\n"
             "`http://127.0.0.1:8000/openapi.json` the OpenAPI 3.1 document with every parameter, schema and\n"
-            "status, and an example answer. This page is the list of addresses.",
-            table(("address", "summary", "bearer"), rows),
+            "status, and an example answer. This page is the list of addresses, and who may call them\n"
+            "([roles](../how-to/manage-accounts.md)).",
+            table(("address", "summary", "who"), rows),
         ]
     )

@@ -16,7 +16,13 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
-from lakehouse.io.process_status import background_gold_status, stream_status, trainer_status, was_killed
+from lakehouse.io.process_status import (
+    alert_worker_status,
+    background_gold_status,
+    stream_status,
+    trainer_status,
+    was_killed,
+)
 from lakehouse.io.terminal import translated
 from scripts.console import AsJson, emit, new_app
 from scripts.stack import ports, readiness, supervision
@@ -113,6 +119,7 @@ def read_status() -> dict[str, Any]:
         "stream": with_current_state(stream_status()),
         "background_gold": with_current_state(background_gold_status()),
         "trainer": with_current_state(trainer_status()),
+        "alert_worker": with_current_state(alert_worker_status()),
         "lag_events": count_waiting(),
         "ports": {port.use: is_open(port.host, port.number) for port in ports.wanted()},
         "tables": [asdict(table) for table in tables()],
@@ -159,7 +166,7 @@ def _services_shown(services_now: list[dict[str, Any]]) -> Table:
 
 
 def _process_lines(report: dict[str, Any]) -> list[str]:
-    """A line per process that has written a status: stream, background gold, trainer."""
+    """A line per process that has written a status: stream, background gold, trainer, alerts."""
     lines = []
     if stream := report["stream"]:
         lag = "unknown" if report["lag_events"] is None else report["lag_events"]
@@ -181,7 +188,18 @@ def _process_lines(report: dict[str, Any]) -> list[str]:
         current = f"{' '.join(training['arguments'])} ({training['why']})" if training else "idle"
         failure = f"; the last round failed: {trainer['failure']}" if trainer["failure"] else ""
         lines.append(f"trainer: {trainer['state']}, {trainer['rounds']} rounds, now {current}{failure}")
+    if worker := report["alert_worker"]:
+        lines.append(f"alerts: {worker['state']}; {sent_messages(worker['deliveries'])}")
     return lines
+
+
+def sent_messages(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """`email 2 sent, telegram 3 mock`: messages by channel and state."""
+    return ", ".join(
+        f"{channel} {number} {state}"
+        for channel, states in sorted(counts.items())
+        for state, number in sorted(states.items())
+    )
 
 
 def _tables_shown(tables_now: list[dict[str, Any]]) -> Table:

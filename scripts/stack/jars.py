@@ -50,7 +50,7 @@ def fetch(folder: Path) -> None:
 def main() -> None:
     """Fetch both sets as their lock files name them. Exits 3 naming the jars that differ."""
     for folder in SETS:
-        print(f"[4/4] {len(wanted(folder))} jars for {folder.name} by checksum", file=sys.stderr, flush=True)
+        print(f"[4/5] {len(wanted(folder))} jars for {folder.name} by checksum", file=sys.stderr, flush=True)
         if faults(folder):
             fetch(folder)
         remaining = faults(folder)

@@ -6,11 +6,16 @@ from typing import Any
 
 from conf.settings import settings
 from lakehouse.io.kafka import cluster_id, is_open
-from lakehouse.io.process_status import background_gold_status, stream_status, trainer_status
+from lakehouse.io.process_status import (
+    alert_worker_status,
+    background_gold_status,
+    stream_status,
+    trainer_status,
+)
 from scripts.stack import ports
 from scripts.stack.broker import own_cluster_id
 
-FOLDER_WATCH_SECONDS = 1  # it opens no port: to stay up this long is all that it can show
+STAYS_UP_SECONDS = 1  # a service that opens no port: to stay up this long is all that it can show
 
 
 def _is_in(status: Mapping[str, Any] | None, pid: int, *states: str) -> bool:
@@ -57,8 +62,10 @@ def ready(name: str, info: Mapping[str, Any]) -> bool:
             return _is_in(background_gold_status(), pid, "waiting", "running")
         case "gateway":
             return _listens("gateway", pid)
-        case "folder_watch":
-            return bool(info["now"] - info["start"] >= FOLDER_WATCH_SECONDS)
+        case "folder_watch" | "bridge":
+            return bool(info["now"] - info["start"] >= STAYS_UP_SECONDS)
+        case "alert_worker":
+            return _is_in(alert_worker_status(), pid, "running")
         case "trainer":  # it holds its lock, and trains or waits for something to do
             return _is_in(trainer_status(), pid, "waiting", "running")
         case "api":

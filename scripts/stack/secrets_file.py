@@ -1,4 +1,4 @@
-"""Create the folders of LUMBUNG_HOME and the secrets file: one random bearer per role, and two keys."""
+"""Create the folders of LUMBUNG_HOME and the secrets file with its random keys."""
 
 import fcntl
 import os
@@ -27,11 +27,13 @@ def home_fault() -> str | None:
 
 
 def random_secrets() -> dict[str, str]:
-    """A random value for every variable of the file."""
+    """A random value for every variable of the file; lasting bearers only where the knob accepts them."""
+    roles = ROLES if settings().identity.static_tokens else ()
     return {
-        **{f"LUMBUNG_TOKEN_{role}": random.token_urlsafe(32) for role in ROLES},
+        "JWT_SECRET": random.token_hex(32),
         "LUMBUNG_CURSOR_KEY": random.token_hex(32),
         "LUMBUNG_DECISION_KEYS": random.token_hex(32),
+        **{f"LUMBUNG_TOKEN_{role}": random.token_urlsafe(32) for role in roles},
     }
 
 

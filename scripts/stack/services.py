@@ -24,7 +24,9 @@ SERVICES = (
     Service("stream", "starting Spark, checking checkpoint and tables", 120),
     Service("background_gold", "waiting for the stream's tables", 120),
     Service("gateway", "opening the MQTT listener", 40),
+    Service("bridge", "taking topics of another broker", 20),
     Service("folder_watch", "watching the landing folder", 20),
+    Service("alert_worker", "opening the channels of alerts", 20),
     Service("trainer", "waiting for prices and jobs", 40),
     Service("api", "opening the HTTP listener", 40),
 )
@@ -32,10 +34,12 @@ BY_NAME = {service.name: service for service in SERVICES}
 
 
 def service_names() -> tuple[str, ...]:
-    """Services of this home: without the broker when kafka.bootstrap is a cluster."""
-    return tuple(
-        service.name for service in SERVICES if service.name != "broker" or settings().kafka.embedded
-    )
+    """Services of this home.
+
+    Without the broker when kafka.bootstrap is a cluster, without the bridge when mqtt.broker_url is empty.
+    """
+    absent = {"broker": not settings().kafka.embedded, "bridge": not settings().mqtt.broker_url}
+    return tuple(service.name for service in SERVICES if not absent.get(service.name, False))
 
 
 @cache

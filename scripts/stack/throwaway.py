@@ -14,14 +14,20 @@ import psutil
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import REPO, child_environment
+from lakehouse.identity.roles import Role
 from lakehouse.io.checkpoint import count_waiting
+from lakehouse.io.identity.devices import ProvidedDevice, provide_devices
+from lakehouse.io.identity.tokens import TokenSigner
 from lakehouse.io.process_status import StreamStatus, stream_status
 from scripts.stack.patience import LONGEST_SECONDS, Patience, TimedOut, cpu_seconds, stream_signs
 from scripts.stack.services import modules
 
 CLI = (sys.executable, "-m", "scripts.cli")
-# Models are trained only where a test or bench sets another value.
-DEFAULT_KNOBS = {"LUMBUNG_TRAINING__WATCH_SECONDS": "3600"}
+READER = "streaming_jobs.embedded.reader"  # of the embedded engine; Spark's is a JVM
+ANY_MARKET = "PASAR-001"  # where devices that send for every market are listed
+# Models are trained, and requests refused for their number, only where a test or bench sets another value.
+DEFAULT_KNOBS = {"LUMBUNG_TRAINING__WATCH_SECONDS": "3600", "LUMBUNG_LIMITS__ENFORCED": "false"}
+TOKEN_SECONDS = 24 * 3600
 
 
 class StackFailed(RuntimeError):
@@ -61,6 +67,7 @@ class Stack:
             "LUMBUNG_MQTT__PORT": str(self.mqtt_port),
         }
         self.env = child_environment(**own | DEFAULT_KNOBS | knobs)
+        self._tokens: dict[str, str] = {}
         self.env.pop("API_PORT", None)  # it would win over the free port
 
     @property
@@ -79,16 +86,29 @@ class Stack:
         return self.home / "landing"
 
     @property
+    def identity_url(self) -> str:
+        """Database of accounts and devices."""
+        file = self.home / "state" / "identity.sqlite"
+        return self.env.get("DATABASE_URL") or f"sqlite+aiosqlite:///{file}"
+
+    def devices(self, *device_ids: str, market_id: str | None = None) -> dict[str, str]:
+        """Device id -> secret of new devices of one market; without it they may send for every market."""
+        role = "operator" if market_id else "central"
+        given = [
+            ProvidedDevice(device_id, market_id or ANY_MARKET, secrets.token_urlsafe(32), role)
+            for device_id in device_ids
+        ]
+        provide_devices(given, "stack", self.identity_url)
+        return {device.device_id: device.secret for device in given}
+
+    @property
     def tokens(self) -> dict[str, str]:
-        """Role -> bearer, as `setup` wrote them."""
-        prefix = "LUMBUNG_TOKEN_"
-        lines = (self.home / "secrets.env").read_text(encoding="utf-8").splitlines()
-        values = dict(line.split("=", 1) for line in lines)
-        return {
-            name.removeprefix(prefix).lower(): value
-            for name, value in values.items()
-            if name.startswith(prefix)
-        }
+        """Role -> bearer, signed once with the secret that `setup` wrote."""
+        if not self._tokens:
+            lines = (self.home / "secrets.env").read_text(encoding="utf-8").splitlines()
+            signer = TokenSigner(dict(line.split("=", 1) for line in lines)["JWT_SECRET"], "HS256")
+            self._tokens = {role.label: signer.sign_local(role, TOKEN_SECONDS) for role in Role}
+        return self._tokens
 
     def run(self, *verb: str, timeout: float = 240, quiet: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one verb of run.sh on this stack; stderr is captured when `quiet`."""
@@ -131,14 +151,17 @@ class Stack:
         self.stop()
 
     def pid(self, name: str) -> int | None:
-        """Process id of a service, of "jvm" (Spark of the stream) or "supervisord"; None if not running."""
+        """Process id of a service, of "reader" or "supervisord"; None if not running.
+
+        The reader is what reads Kafka for the stream: Spark's JVM, or the process of the embedded engine.
+        """
         supervisor = self._supervisor()
         if supervisor is None or name == "supervisord":
             return supervisor
-        if name == "jvm":
+        if name == "reader":
             stream = self.pid("stream")
             children = psutil.Process(stream).children(recursive=True) if stream else []
-            return next((child.pid for child in children if child.name() == "java"), None)
+            return next((child.pid for child in children if _reads_kafka(child)), None)
         argument = "kafka.Kafka" if name == "broker" else modules()[name]  # the broker becomes a Java process
         for child in psutil.Process(supervisor).children():
             try:
@@ -190,3 +213,10 @@ class Stack:
                 )
             time.sleep(0.3)
         return time.monotonic() - started
+
+
+def _reads_kafka(process: psutil.Process) -> bool:
+    try:
+        return process.name() == "java" or READER in process.cmdline()
+    except psutil.Error:
+        return False  # it has just ended

@@ -1,63 +1,166 @@
-"""Roles and the bearer token of each: created by `setup`, compared in constant time."""
+"""The caller of a request: its bearer (access token, device token, API key) becomes a Principal."""
 
 import hmac
-import sys
-from enum import IntEnum
+import time
+from collections.abc import Awaitable, Callable
 
-from starlette.requests import Request
+from sqlalchemy import select
 
-from conf.runtime.exit_codes import ExitCode
-from conf.settings import Secrets, secrets
+from conf.runtime.process import Refused
+from conf.settings import Secrets, secrets, settings
 from lakehouse.contracts.contract import Contract
+from lakehouse.identity.roles import Principal, Role, Scope, role_named, scopes_of
+from lakehouse.identity.tokens import api_key_prefix, digest_of
+from lakehouse.io.identity.database import Database, StoreUnavailable
+from lakehouse.io.identity.tables import ApiKey, Device, SignIn, User
+from lakehouse.io.identity.tokens import LOCAL, Claims, TokenFault, TokenSigner
+from serving_api.http.messages import message
 from serving_api.http.problems import Problem
 
-LEAST_SECRET_LENGTH = 16
+LEAST_STATIC_LENGTH = 16
+MOST_CACHED = 20_000
+DEVICE_KINDS = ("price", "sensor", "stock", "shipment")  # of a device with the role operator
+LIVE_DEVICE = ("approved", "active")
 
 
-class Role(IntEnum):
-    """Roles of people by rank. A device is not a person: it has only the routes that name it."""
+def static_principals(known: Secrets | None = None) -> dict[bytes, Principal]:
+    """The lasting bearers of the environment or the secrets file, while identity.static_tokens is true.
 
-    DEVICE = 0
-    USER = 1
-    OPERATOR = 2
-    CENTRAL = 3
-    ADMIN = 4
+    Raises Refused when one is missing: an empty token would admit everybody.
+    """
+    if not settings().identity.static_tokens:
+        return {}
+    known = known or secrets()
+    tokens = {role: getattr(known, f"token_{role.label}") for role in Role}
+    short = [role.name for role, token in tokens.items() if len(token) < LEAST_STATIC_LENGTH]
+    if short:
+        raise Refused(f"no static token for {', '.join(short)}: run ./run.sh setup")
+    return {token.encode(): Principal(role, role.label) for role, token in tokens.items()}
 
 
-class Bearers:
-    """The tokens of all roles.
+class Authenticator:
+    """Turns bearers into principals.
 
-    Raises SystemExit(5) when one is missing: an empty token would admit everybody.
+    Rights are read from the store, and again after `identity.rights_seconds`: so long may a changed role or a
+    sign-out take to have its effect.
     """
 
-    def __init__(self, known: Secrets | None = None) -> None:
-        known = known or secrets()
-        self._tokens = {role: getattr(known, f"token_{role.name.lower()}").encode() for role in Role}
-        short = [role.name for role, token in self._tokens.items() if len(token) < LEAST_SECRET_LENGTH]
-        if short or len(known.cursor_key) < LEAST_SECRET_LENGTH:
-            print(f"no secret for {', '.join(short) or 'cursors'}: run ./run.sh setup", file=sys.stderr)
-            raise SystemExit(ExitCode.REFUSED)
-        self.cursor_key = known.cursor_key.encode()
+    def __init__(self, database: Database, signer: TokenSigner) -> None:
+        self._database = database
+        self._signer = signer
+        self._static = static_principals()
+        self._cached: dict[str, tuple[float, Principal | None]] = {}
 
-    def role_of(self, request: Request) -> Role | None:
-        """The role of the request's bearer token, None without a token.
-
-        Raises Problem 401 for an unknown one.
-        """
-        header = request.headers.get("authorization")
-        if header is None:
+    async def identify(self, authorization: str | None) -> Principal | None:
+        """The caller by its Authorization header, None without one. Raises Problem 401 or 503."""
+        if authorization is None:
             return None
-        scheme, _, token = header.partition(" ")
+        scheme, _, token = authorization.partition(" ")
+        token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise Problem("unauthorized")
-        matches = [
-            role for role, known in self._tokens.items() if hmac.compare_digest(known, token.strip().encode())
-        ]
-        if not matches:
+        for known, principal in self._static.items():
+            if hmac.compare_digest(known, token.encode()):
+                return principal
+        try:
+            principal_of_token = await self._principal(token)
+        except StoreUnavailable as error:
+            raise Problem("warming-up", reason=message("no_accounts")) from error
+        if principal_of_token is None:
             raise Problem("token-invalid")
-        return matches[0]
+        return principal_of_token
+
+    async def current(self, principal: Principal) -> bool:
+        """Whether a principal of an open connection still has its rights. Raises StoreUnavailable."""
+        if principal.device_id is not None and principal.sign_in is not None:
+            return await self._device(principal.device_id, principal.sign_in) == principal
+        if principal.sign_in is not None:
+            return await self._account_of(principal.sign_in) == principal
+        return True
+
+    async def _principal(self, token: str) -> Principal | None:
+        if api_key_prefix(token) is not None:
+            digest = digest_of(token)
+            return await self._remembered(f"key {digest}", lambda: self._account_of_key(digest))
+        try:
+            claims = self._signer.verify(token, "access", "device")
+        except TokenFault as fault:
+            raise Problem(f"token-{fault.reason}") from None
+        if claims.sid == LOCAL:
+            return local_principal(claims)
+        if claims.token_use == "device":  # noqa: S105 (a use, not a password)
+            key = f"device {claims.subject} {claims.sid}"
+            return await self._remembered(key, lambda: self._device(claims.subject, claims.sid))
+        principal = await self._remembered(f"sign-in {claims.sid}", lambda: self._account_of(claims.sid))
+        return principal if principal is not None and principal.user_id == claims.subject else None
+
+    async def _remembered(
+        self, key: str, read: Callable[[], Awaitable[Principal | None]]
+    ) -> Principal | None:
+        now = time.monotonic()
+        expires, principal = self._cached.get(key, (0.0, None))
+        if now < expires:
+            return principal
+        principal = await read()
+        if len(self._cached) >= MOST_CACHED:
+            self._cached.clear()
+        self._cached[key] = (now + settings().identity.rights_seconds, principal)
+        return principal
+
+    async def _account_of(self, sign_in_id: str) -> Principal | None:
+        """The owner of a sign-in that has not ended."""
+        query = select(User, SignIn).join(SignIn, SignIn.user_id == User.user_id)
+        async with self._database.reading() as session:
+            row = (await session.execute(query.where(SignIn.sign_in_id == sign_in_id))).one_or_none()
+        if row is None or row.User.disabled or row.SignIn.ended_at is not None:
+            return None
+        return person(row.User, sign_in=sign_in_id)
+
+    async def _account_of_key(self, digest: str) -> Principal | None:
+        """The owner of an API key that is not revoked, limited to its scopes."""
+        query = select(User, ApiKey).join(ApiKey, ApiKey.user_id == User.user_id)
+        async with self._database.reading() as session:
+            row = (await session.execute(query.where(ApiKey.digest == digest))).one_or_none()
+        if row is None or row.User.disabled or row.ApiKey.revoked_at is not None:
+            return None
+        return person(row.User, scopes=scopes_of(row.ApiKey.scopes))
+
+    async def _device(self, device_id: str, generation: str) -> Principal | None:
+        """The device while it is not revoked, and its secret is the one of the generation."""
+        async with self._database.reading() as session:
+            device = await session.get(Device, device_id)
+        if device is None or device.status not in LIVE_DEVICE:
+            return None
+        if generation != str(device.secret_generation):
+            return None
+        return Principal(
+            Role.DEVICE,
+            device.device_id,
+            sign_in=generation,
+            device_id=device.device_id,
+            market_id=device.market_id,
+            kinds_of=role_named(device.role),
+        )
 
 
-def may_send(role: Role, contract: Contract) -> bool:
-    """Whether the role is high enough to send events of the contract's kind. A device has the lowest rank."""
-    return role >= Role[(contract.over_http or "admin").upper()]
+def person(user: User, *, sign_in: str | None = None, scopes: frozenset[Scope] | None = None) -> Principal:
+    """The account as caller."""
+    regions = tuple(user.regions)
+    return Principal(role_named(user.role), user.user_id, regions, scopes, user.user_id, sign_in)
+
+
+def local_principal(claims: Claims) -> Principal | None:
+    """The caller of a token that this machine signed for itself."""
+    try:
+        role = role_named(claims.role)
+    except KeyError:
+        return None
+    device = (role is Role.DEVICE) == (claims.token_use == "device")  # noqa: S105
+    return Principal(role, role.label) if device and claims.subject == role.label else None
+
+
+def may_send(principal: Principal, contract: Contract) -> bool:
+    """Whether the caller may send events of the contract's kind: by rank, a device by its own role."""
+    if principal.kinds_of is Role.OPERATOR:
+        return contract.kind in DEVICE_KINDS
+    return (principal.kinds_of or principal.role) >= Role[(contract.over_http or "admin").upper()]

@@ -2,13 +2,18 @@
 
 import asyncio
 import logging
+import socket
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from conf.settings import settings
 
 log = logging.getLogger("lumbung.api")
+SOCKET_LOG = logging.getLogger("lumbung.api.sockets")
+SOCKET_LOG.setLevel(logging.WARNING)  # uvicorn would log addresses with their query, a refused token too
+SEND_BUFFER_BYTES = 32_768  # of a WebSocket: with the default one that reads nothing is noticed after minutes
 TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -74,3 +79,14 @@ class BoundedConnection(HttpToolsProtocol):
         self.connections.discard(longest)
         longest.transport.abort()
         return True
+
+
+class BoundedWebSocket(WebSocketsSansIOProtocol):
+    """A WebSocket whose unsent messages are few, so that a client that reads nothing is soon noticed."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        own: socket.socket = transport.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self.logger = SOCKET_LOG
+        super().connection_made(transport)
+        self.transport.set_write_buffer_limits(SEND_BUFFER_BYTES)

@@ -1,4 +1,4 @@
-"""Typed dependencies of routes: the objects of the application and the role of the caller.
+"""Typed dependencies of routes: the objects of the application and the caller.
 
 They are coroutines, because FastAPI runs plain functions in a thread.
 """
@@ -9,19 +9,28 @@ from typing import Annotated, Any
 from fastapi import Depends
 from starlette.requests import Request
 
-from serving_api.http.auth import Role
+from lakehouse.identity.roles import Principal, Role
+from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.passwords import Passwords
+from lakehouse.io.identity.sign_ins import SignIns
+from lakehouse.io.identity.tokens import TokenSigner
+from serving_api.http.callers import REQUIREMENTS, principal_of
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
+from serving_api.http.rate_limits import RateLimits
+from serving_api.http.tickets import Tickets
+from serving_api.live.service import Live
 from serving_api.reads.balance import BalanceReader
 from serving_api.reads.health import KafkaProbe
-from serving_api.reads.integrity_checks import IntegrityChecker
 from serving_api.reads.lag import KafkaLag
+from serving_api.reads.ledger.integrity_checks import IntegrityChecker
 from serving_api.reads.responses import Responses
 from serving_api.reads.reviews import ReviewReader
 from serving_api.reads.sales_model import SalesModel
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.supported import Symbols
 from serving_api.services import Services
+from serving_api.writes.alerts import AlertActs
 from serving_api.writes.decisions import Decisions
 from serving_api.writes.publish import RememberingProducer
 
@@ -55,53 +64,101 @@ CurrentSalesModel = Annotated[SalesModel, _service("sales_model")]
 CurrentIntegrityChecker = Annotated[IntegrityChecker, _service("integrity")]
 CurrentProducer = Annotated[RememberingProducer, _service("producer")]
 CurrentDecisions = Annotated[Decisions, _service("decisions")]
+CurrentAlertActs = Annotated[AlertActs, _service("alert_acts")]
+CurrentLive = Annotated[Live, _service("live")]
 CurrentKafkaLag = Annotated[KafkaLag, _service("lag")]
+CurrentDatabase = Annotated[Database, _service("database")]
+CurrentSigner = Annotated[TokenSigner, _service("signer")]
+CurrentSignIns = Annotated[SignIns, _service("sign_ins")]
+CurrentPasswords = Annotated[Passwords, _service("passwords")]
+CurrentTickets = Annotated[Tickets, _service("tickets")]
+CurrentLimits = Annotated[RateLimits, _service("limits")]
 CurrentKafkaProbe = Annotated[KafkaProbe, _service("kafka")]
 
 
-def role_of(request: Request) -> Role | None:
-    """The caller's role, None for an anonymous caller. Raises Problem 401 for an unknown token."""
-    return services_of(request).bearers.role_of(request)
+def at_least(request: Request, required: Role) -> Principal:
+    """The caller, with this role or one above. Raises Problem 401 without one, 403 when it may not.
 
-
-def at_least(request: Request, required: Role) -> Role:
-    """The caller's role. Raises Problem 401 without one, 403 when it is too low or a device."""
-    role = role_of(request)
-    if role is None:
+    An API key may only read, if that is one of its scopes.
+    """
+    principal = principal_of(request)
+    if principal is None:
         raise Problem("unauthorized")
-    if role < required:
-        raise Problem("forbidden", reason=message("role_required", role=required.name.lower()))
-    return role
+    if principal.role < required:
+        raise Problem("forbidden", reason=message("role_required", role=required.label))
+    if principal.scopes is not None and (request.method != "GET" or not principal.may("read")):
+        raise Problem("forbidden", reason=message("key_may_not"))
+    return principal
 
 
-def operator(request: Request) -> Role:
-    """The caller's role: operator or above. Raises Problem 401 or 403."""
+def anybody(request: Request) -> None:
+    """No caller: for signing in, where a token that has expired may still be sent."""
+
+
+def user(request: Request) -> Principal:
+    """A person: user or above. Raises Problem 401 or 403."""
+    return at_least(request, Role.USER)
+
+
+def operator(request: Request) -> Principal:
+    """The caller: operator or above. Raises Problem 401 or 403."""
     return at_least(request, Role.OPERATOR)
 
 
-def central(request: Request) -> Role:
-    """The caller's role: central or above. Raises Problem 401 or 403."""
+def central(request: Request) -> Principal:
+    """The caller: central or above. Raises Problem 401 or 403."""
     return at_least(request, Role.CENTRAL)
 
 
-def sender(request: Request) -> Role:
-    """The caller's role if it may send events: a device, or an operator and above.
+def admin(request: Request) -> Principal:
+    """The caller: an administrator. Raises Problem 401 or 403."""
+    return at_least(request, Role.ADMIN)
+
+
+def account_holder(request: Request) -> Principal:
+    """A signed-in person with an account, not an API key nor a token of this machine.
 
     Raises Problem 401 or 403.
     """
-    role = role_of(request)
-    if role is Role.USER:
+    principal = user(request)
+    if principal.user_id is None or principal.scopes is not None:
+        raise Problem("forbidden", reason=message("sign_in_required"))
+    return principal
+
+
+def sender(request: Request) -> Principal:
+    """The caller if it may send events: a device, or an operator and above, by an API key with that scope.
+
+    Raises Problem 401 or 403.
+    """
+    principal = principal_of(request)
+    if principal is None:
+        raise Problem("unauthorized")
+    if principal.role is Role.USER:
         raise Problem("forbidden", reason=message("sender_required"))
-    return role if role is Role.DEVICE else operator(request)
+    if not principal.may("read" if request.method == "GET" else "ingest"):
+        raise Problem("forbidden", reason=message("key_may_not"))
+    return principal
 
 
-def _caller(identify: Callable[[Request], Role]) -> Any:
-    async def caller(request: Request) -> Role:
+def owner_or_operator(request: Request) -> Principal:
+    """The caller: a device, which sees itself alone, or an operator and above. Raises Problem 401 or 403."""
+    principal = principal_of(request)
+    return principal if principal and principal.device_id else operator(request)
+
+
+def _caller(identify: Callable[[Request], Principal]) -> Any:
+    async def caller(request: Request) -> Principal:
         return identify(request)
 
+    REQUIREMENTS[caller] = identify.__name__
     return Depends(caller)
 
 
+USER = _caller(user)
 OPERATOR = _caller(operator)
 CENTRAL = _caller(central)
+ADMIN = _caller(admin)
+ACCOUNT_HOLDER = _caller(account_holder)
 SENDER = _caller(sender)
+OWNER_OR_OPERATOR = _caller(owner_or_operator)

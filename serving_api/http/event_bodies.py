@@ -9,7 +9,8 @@ from starlette.requests import Request
 from conf.settings import settings
 from lakehouse.contracts.contract import sent_over_http
 from lakehouse.event import Fault, Malformed, faults, kinds_of, parse_strict
-from serving_api.http.auth import Role, may_send
+from lakehouse.identity.roles import Principal, Role
+from serving_api.http.auth import may_send
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
 from serving_api.http.request_bodies import NOT_JSON
@@ -18,6 +19,7 @@ from serving_api.http.request_checks import JSON_MEDIA_TYPE, content_type_of
 NDJSON = "application/x-ndjson"
 MEDIA_TYPES = (JSON_MEDIA_TYPE, NDJSON)
 FORBIDDEN = "kind_forbidden"
+FOREIGN = "foreign_device"
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,11 @@ def is_batch(body: bytes, request: Request) -> bool:
     return content_type_of(request) == NDJSON or body.lstrip()[:1] == b"["
 
 
-def require_sendable(kind: str, role: Role) -> None:
-    """Raises Problem 403 when the role may not send events of this kind, 404 when no role may."""
+def require_sendable(kind: str, caller: Principal) -> None:
+    """Raises Problem 403 when the caller may not send events of this kind, 404 when no role may."""
     if kind not in sent_over_http():
         raise Problem("unknown-kind", name=kind)
-    if not may_send(role, sent_over_http()[kind]):
+    if not may_send(caller, sent_over_http()[kind]):
         raise Problem("forbidden", reason=required_role(kind))
 
 
@@ -57,7 +59,7 @@ def required_role(kind: str) -> str:
     return message("role_for_kind", kind=kind, role=sent_over_http()[kind].over_http)
 
 
-def parse_event(body: bytes, kind: str | None, role: Role) -> SubmittedEvent:
+def parse_event(body: bytes, kind: str | None, caller: Principal) -> SubmittedEvent:
     """Parse and validate one event. `kind` is that of the address; it takes precedence over the payload."""
     if len(body) > settings().api.event_max_bytes:
         size = Fault("", "payload_size", f"an event has at most {settings().api.event_max_bytes} bytes")
@@ -72,11 +74,33 @@ def parse_event(body: bytes, kind: str | None, role: Role) -> SubmittedEvent:
     if unknown:
         fault = Fault("/kind", "unknown_kind", f"there is no event kind '{unknown[0][:60]}'")
         return SubmittedEvent(body, payload, [], [fault])
-    forbidden = [name for name in kinds if not may_send(role, sent_over_http()[name])]
+    forbidden = [name for name in kinds if not may_send(caller, sent_over_http()[name])]
     if forbidden:
         fault = Fault("/kind", FORBIDDEN, required_role(forbidden[0]))
         return SubmittedEvent(body, payload, [], [fault])
+    if foreign := foreign_fault(payload, caller):
+        return SubmittedEvent(body, payload, [], [foreign])
     return SubmittedEvent(body, payload, kinds, faults(payload, kinds))
+
+
+def foreign_fault(payload: Any, caller: Principal) -> Fault | None:
+    """What names another device or market than the sending device; None for its own and for people.
+
+    A device with a role above operator may send for any market.
+    """
+    own = {"device_id": caller.device_id}
+    if caller.kinds_of is Role.OPERATOR:
+        own["market_id"] = caller.market_id
+    for name, value in own.items() if isinstance(payload, dict) else ():
+        if value is not None and payload.get(name) not in (None, value):
+            return Fault(f"/{name}", FOREIGN, message("foreign_device", field=name, value=value))
+    return None
+
+
+def require_own(payload: Any, caller: Principal) -> None:
+    """Raises Problem 403 when a device names another device or market than its own."""
+    if foreign := foreign_fault(payload, caller):
+        raise Problem("foreign-device", reason=foreign.message)
 
 
 def split_batch(body: bytes, media_type: str) -> list[bytes]:

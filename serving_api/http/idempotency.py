@@ -15,7 +15,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conf.settings import settings
-from serving_api.http.auth import Role
+from lakehouse.identity.roles import Principal
+from serving_api.http.callers import CALLER, address_of
 from serving_api.http.idempotency_store import KeptResponse, KeptResponses
 from serving_api.http.problems import Problem, invalid, problem_response
 
@@ -26,14 +27,23 @@ IN_PROGRESS = (
     "belongs to a request whose outcome is unknown: it is in progress or was interrupted; "
     "look up its event or use a new key"
 )
+# Their responses hold secrets, which are stored nowhere.
+NOT_KEPT = (
+    "/api/auth/",
+    "/api/public/device/",
+    "/api/v1/auth/",
+    "/api/v1/devices/",
+    "/api/v1/users/",
+    "/api/v1/ws/",
+)
 OTHER_REQUEST = "was used for another request within the last day"
 
 
 def caller_of(scope: Scope) -> str:
-    """A digest that identifies the caller by its token; an anonymous caller by its address."""
-    headers = Headers(scope=scope)
-    client = scope.get("client")
-    identity = headers.get("authorization") or f"anonymous {client[0] if client else ''}"
+    """A digest that identifies a known caller, whatever its token; any other one by its address."""
+    caller = scope["state"][CALLER]
+    known = isinstance(caller, Principal)
+    identity = f"{caller.role.label} {caller.subject}" if known else f"anonymous {address_of(scope)}"
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
@@ -77,19 +87,17 @@ class Idempotency:
     """ASGI middleware inside RequestEnvelope.
 
     Requests with the same key wait for each other within this process; between processes the later one gets
-    409. `store`: returns where responses are kept, once the application has started. `role_of`: the caller's
-    role, as in Bearers. Callers without one have no keys: each text of theirs would be a caller of its own.
+    409. `store`: returns where responses are kept, once the application has started. Anonymous callers have
+    no keys: callers behind one address would share them.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         store: Callable[[], KeptResponses],
-        role_of: Callable[[Request], Role | None],
     ) -> None:
         self._app = app
         self._store = store
-        self._role_of = role_of
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,7 +115,7 @@ class Idempotency:
             )
             await problem_response(problem, Request(scope))(scope, receive, send)
             return
-        if not self._is_known(Request(scope)):
+        if not isinstance(scope["state"][CALLER], Principal) or scope["path"].startswith(NOT_KEPT):
             await self._app(scope, receive, send)
             return
         body, complete, replay = await read_body(receive)
@@ -118,12 +126,6 @@ class Idempotency:
         lock = self._locks.setdefault((caller, key), asyncio.Lock())
         async with lock:
             await self._once(scope, replay, send, (caller, key), digest_of(scope, body))
-
-    def _is_known(self, request: Request) -> bool:
-        try:
-            return self._role_of(request) is not None
-        except Problem:
-            return False
 
     async def _once(
         self, scope: Scope, receive: Receive, send: Send, reservation: tuple[str, str], digest: bytes

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 REGISTRY = CollectorRegistry()
 HTTP_SECONDS = Histogram(
@@ -26,6 +26,10 @@ REFRESH_FAILURES = Counter(
 )
 DOOR_EVENTS = Counter("lumbung_door_events", "Events received over HTTP", ["outcome"], registry=REGISTRY)
 PREDICTIONS = Counter("lumbung_predictions", "Predictions returned", ["cached"], registry=REGISTRY)
+SOCKETS = Gauge("lumbung_ws_clients", "Open WebSockets", registry=REGISTRY)
+SOCKETS_DROPPED = Counter(
+    "lumbung_ws_dropped", "WebSockets that were closed because their client did not read", registry=REGISTRY
+)
 RECENT_REQUESTS = 5000  # percentiles are of the newest
 _STARTED = time.monotonic()
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel
 
 from lakehouse.contracts.contract import sent_over_http
 from lakehouse.contracts.json_schema import event_name, payload_schema
+from serving_api.http.callers import REQUIREMENTS
+from serving_api.http.idempotency import NOT_KEPT
 from serving_api.schemas.envelope import example_of
 from serving_api.schemas.problem import PROBLEM_SCHEMA, problems
 
@@ -29,6 +31,7 @@ REPLAYED = {
         "description": "the response to an earlier request, repeated",
     }
 }
+CHECKS = ("account_holder", "user", "operator", "central", "admin", "sender", "owner_or_operator")
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 
 
@@ -78,6 +81,18 @@ def response_models(routers: Sequence[APIRouter]) -> dict[str, type[BaseModel]]:
     return models
 
 
+def requirements(routers: Sequence[APIRouter]) -> dict[str, str]:
+    """`METHOD path` -> who may call it: the name of the check in dependencies.py."""
+    required: dict[str, str] = {}
+    for route in (route for router in routers for route in router.routes):
+        if isinstance(route, APIRoute):
+            calls = [dependant.call for dependant in route.dependant.dependencies]
+            names = [REQUIREMENTS[call] for call in calls if call in REQUIREMENTS]
+            name = next((name for name in names if name in CHECKS), "anybody")
+            required |= {f"{method} {route.path}": name for method in route.methods or ()}
+    return required
+
+
 def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
     """The OpenAPI document, created once."""
     if application.openapi_schema is None:
@@ -92,16 +107,20 @@ def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
         components |= {"Problem": PROBLEM_SCHEMA} | event_schemas()
         schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
         models = response_models(routers)
+        required = requirements(routers)
         for path, methods in schema["paths"].items():
             for method, operation in methods.items():
                 share_schemas(operation, components)
-                complete(method.upper(), operation, models.get(f"{method.upper()} {path}"))
+                operation.setdefault("x-requires", required[f"{method.upper()} {path}"])
+                address = f"{method.upper()} {path}"
+                complete(address, operation, models.get(address))
         application.openapi_schema = schema
     return application.openapi_schema
 
 
-def complete(method: str, operation: dict[str, Any], model: type[BaseModel] | None) -> None:
+def complete(address: str, operation: dict[str, Any], model: type[BaseModel] | None) -> None:
     """Add what all operations of a kind share: errors, bearer, caching, Idempotency-Key; and the example."""
+    method, path = address.split(" ")
     common = problems(422, 409) if method == "POST" else problems(422)
     responses: dict[str, Any] = operation["responses"]
     responses |= {str(status): documented for status, documented in common.items()}  # also FastAPI's own 422
@@ -111,7 +130,7 @@ def complete(method: str, operation: dict[str, Any], model: type[BaseModel] | No
         operation.setdefault("security", BEARER)
     if method == "GET" and model is not None and "meta" in model.model_fields and not personal:
         responses["304"] = UNCHANGED
-    if method == "POST":
+    if method == "POST" and not path.startswith(NOT_KEPT):
         operation["parameters"] = [*operation.get("parameters", ()), KEY]
         success["headers"] = REPLAYED
     if "308" in responses:

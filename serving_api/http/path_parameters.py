@@ -19,6 +19,14 @@ RegionInPath = Annotated[
 EventIdInPath = Annotated[
     str, Path(min_length=1, max_length=600, description="id of the event", examples=["PASAR-001-17"])
 ]
+AlertIdInPath = Annotated[
+    str,
+    Path(
+        pattern=r"^[A-Za-z0-9._:-]{1,128}$",
+        description="id of the alert",
+        examples=["al-5b1f0c2d7e9a4b3c8d6e1f20"],
+    ),
+]
 JobIdInPath = Annotated[
     str, Path(description="`job_id` of the receipt", examples=["train-20261121T010000-0b1c2d3e"])
 ]

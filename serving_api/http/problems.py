@@ -10,11 +10,12 @@ import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from conf.settings import settings
 from lakehouse.event import Fault
+from lakehouse.io.identity.database import StoreUnavailable
 from lakehouse.translation import Language
 from serving_api.http.messages import MESSAGES, TranslatedText, joined, message, text_in
 
@@ -89,7 +90,7 @@ def payload_too_large() -> Problem:
     return Problem("payload-too-large", event=knobs.event_max_bytes, batch=knobs.batch_max_bytes)
 
 
-def language_of(request: Request) -> Language:
+def language_of(request: HTTPConnection) -> Language:
     """`id` when Accept-Language names Indonesian before English, else `en`."""
     header = request.headers.get("accept-language", "")
     accepted = [part.split(";")[0].strip().lower()[:2] for part in header.split(",")]
@@ -139,14 +140,15 @@ def from_http_exception(error: HTTPException, request: Request) -> Problem:
 
 
 def from_exception(error: BaseException) -> Problem:
-    """The problem for an error that no route expects: 503 when storage is full, else 500."""
+    """The problem for an error that no route expects: 503 when storage is full or unreachable, else 500."""
+    unreachable = isinstance(error, StoreUnavailable)
     cause: BaseException | None = error
     while cause is not None:
         full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
         if full or getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             return Problem("storage-full", reason="free some space on the disk and send the request again")
         cause = cause.__cause__ or cause.__context__
-    return Problem("internal")
+    return Problem("warming-up", reason=message("no_accounts")) if unreachable else Problem("internal")
 
 
 def from_query_errors(errors: Sequence[Mapping[str, Any]]) -> Problem:

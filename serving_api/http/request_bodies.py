@@ -10,7 +10,8 @@ from starlette.requests import Request
 
 from conf.settings import settings
 from lakehouse.event import Fault, Malformed, parse_strict
-from serving_api.http.auth import Role
+from lakehouse.identity.roles import Principal
+from serving_api.http.callers import REQUIREMENTS
 from serving_api.http.problems import Problem, from_body_errors, payload_too_large
 from serving_api.http.request_checks import (
     JSON_MEDIA_TYPE,
@@ -21,16 +22,16 @@ from serving_api.http.request_checks import (
 
 NOT_JSON = ("payload_json", "payload_utf8")  # such bytes are not JSON: 400; other faults are 422
 Model = TypeVar("Model", bound=BaseModel)
-Caller = TypeVar("Caller", bound=Role | None)
+Caller = TypeVar("Caller", bound=Principal | None)
 Value = TypeVar("Value")
 Identify = Callable[[Request], Caller]
 
 
 @dataclass(frozen=True)
 class JsonBody(Generic[Caller, Value]):
-    """A validated body, its exact bytes, and the role of its sender."""
+    """A validated body, its exact bytes, and its sender."""
 
-    role: Caller
+    caller: Caller
     raw: bytes
     value: Value
 
@@ -53,14 +54,14 @@ async def read_json(request: Request, identify: Identify[Caller], limit: int) ->
     raw = await read_limited(request, limit)
     if content_type_of(request) != JSON_MEDIA_TYPE:
         raise Problem("unsupported-media-type", name=JSON_MEDIA_TYPE)
-    role = identify(request)
+    caller = identify(request)
     try:
         value = parse_strict(raw)
     except Malformed as error:
         slug = "malformed-body" if error.code in NOT_JSON else "validation"
         raise Problem(slug, [Fault("", error.code, str(error))], reason=str(error)) from None
     refuse_query_parameters(request)
-    return JsonBody(role, raw, value)
+    return JsonBody(caller, raw, value)
 
 
 def parse_model(value: Any, model: type[Model]) -> Model:
@@ -83,8 +84,9 @@ def json_body(model: type[BaseModel], identify: Identify[Any], large: bool = Fal
         require_acceptable(request)
         limit = settings().api.batch_max_bytes if large else settings().api.event_max_bytes
         body = await read_json(request, identify, limit)
-        return JsonBody(body.role, body.raw, parse_model(body.value, model))
+        return JsonBody(body.caller, body.raw, parse_model(body.value, model))
 
+    REQUIREMENTS[read] = identify.__name__
     return Depends(read)
 
 
@@ -94,4 +96,5 @@ def json_document(identify: Identify[Any]) -> Any:
     async def read(request: Request) -> JsonBody[Any, Any]:
         return await read_json(request, identify, settings().api.event_max_bytes)
 
+    REQUIREMENTS[read] = identify.__name__
     return Depends(read)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conf.settings import LOOPBACK, settings
-from serving_api.http import metrics
+from serving_api.http import metrics, sign_in_page
 from serving_api.http.problems import Problem, from_exception, problem_response
 
 log = logging.getLogger("lumbung.api")
@@ -22,6 +22,7 @@ INLINE = "'self' 'unsafe-inline'"
 DOCS_POLICY = (
     f"default-src 'self'; script-src {INLINE}; style-src {INLINE}; img-src 'self' data:; worker-src blob:"
 )
+PAGE_POLICIES = {"/docs": DOCS_POLICY, "/redoc": DOCS_POLICY, sign_in_page.PATH: sign_in_page.POLICY}
 
 
 def request_id_of(headers: Headers) -> str:
@@ -52,7 +53,7 @@ class RequestEnvelope:
         status = 0
         request_id = request_id_of(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = request_id
-        policy = DOCS_POLICY if scope["path"] in ("/docs", "/redoc") else DATA_POLICY
+        policy = PAGE_POLICIES.get(scope["path"], DATA_POLICY)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -61,7 +62,7 @@ class RequestEnvelope:
                 headers = MutableHeaders(raw=message["headers"])
                 headers["X-Request-Id"] = request_id
                 headers["X-Content-Type-Options"] = "nosniff"
-                headers["Content-Security-Policy"] = policy
+                headers.setdefault("Content-Security-Policy", policy)
                 headers["Referrer-Policy"] = "no-referrer"
             await send(message)
 

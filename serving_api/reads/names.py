@@ -157,11 +157,26 @@ def require_market_in_region(snapshots: Snapshots, market_id: str | None, region
         raise region_disagrees(region, market_id)
 
 
+def region_of_market(snapshots: Snapshots, market_id: str) -> str:
+    """The province code of a market that is listed or has reported a price. Raises Problem 404."""
+    code = markets()[market_id].region_code if market_id in markets() else _reported(snapshots).get(market_id)
+    if code is None:
+        raise Problem("unknown-market", name=market_id)
+    return code
+
+
 def _reported(snapshots: Snapshots) -> dict[str, str]:
     """Market id -> region code of every market that has reported a price."""
     rows = snapshots["gold.markets"].rows
     assert rows is not None
     return dict(zip(rows["market_id"].to_pylist(), rows["region_code"].to_pylist(), strict=True))
+
+
+def region_code_of_market(snapshots: Snapshots, market_id: str | None) -> str | None:
+    """Code of the province of a market that is listed or has reported a price; None for any other."""
+    if market_id in markets():
+        return markets()[market_id].region_code
+    return None if market_id is None else _reported(snapshots).get(market_id)
 
 
 def _region_code_of_market(snapshots: Snapshots, market_id: str) -> str:

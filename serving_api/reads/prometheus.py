@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lakehouse.io.process_status import training_faults
+from lakehouse.io.process_status import alert_worker_status, gateway_status, training_faults
 from serving_api.http.metrics import REGISTRY
 from serving_api.reads.balance import BalanceReader, total_of
 from serving_api.reads.lag import KafkaLag
@@ -57,6 +57,8 @@ class StreamCollector(Collector):
             "Events in Kafka that no finished batch covers; NaN while Kafka does not answer",
             value=nan if waiting is None else waiting,
         )
+        yield from mqtt_metrics()
+        yield _alert_deliveries()
         faults = training_faults()
         yield CounterMetricFamily(
             "lumbung_training_failed_rounds", "Training rounds that failed", value=faults["failed_rounds"]
@@ -66,6 +68,36 @@ class StreamCollector(Collector):
             "Worker processes of training that died",
             value=faults["dead_workers"],
         )
+
+
+def mqtt_metrics() -> Iterator[Metric]:
+    """Messages and connections of the MQTT gateway since its start; none before it has started once."""
+    status = gateway_status()
+    if status is None:
+        return
+    messages = CounterMetricFamily(
+        "lumbung_mqtt_messages", "MQTT messages by what became of them", labels=["outcome"]
+    )
+    for outcome, count in status["messages"].items():
+        messages.add_metric([outcome], count)
+    yield messages
+    connects = CounterMetricFamily("lumbung_mqtt_connects", "MQTT connections by outcome", labels=["outcome"])
+    for outcome, count in status["connects"].items():
+        connects.add_metric([outcome], count)
+    yield connects
+    yield GaugeMetricFamily("lumbung_mqtt_connections", "Open MQTT connections", value=status["connections"])
+
+
+def _alert_deliveries() -> GaugeMetricFamily:
+    """Messages of alerts by channel and state, as the alert worker counts them."""
+    family = GaugeMetricFamily(
+        "lumbung_alert_deliveries", "Messages of alerts of the last month", labels=["channel", "state"]
+    )
+    status = alert_worker_status()
+    for channel, states in (status["deliveries"] if status else {}).items():
+        for state, count in states.items():
+            family.add_metric([channel, state], count)
+    return family
 
 
 def prometheus_text(

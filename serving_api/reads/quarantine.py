@@ -11,6 +11,7 @@ from lakehouse.reference import commodity_aliases, matching_key
 from lakehouse.translation import Language
 from serving_api.http.cursors import Key, TimeRange
 from serving_api.reads.keyset import next_rows
+from serving_api.reads.own_regions import NEEDED, IsOwn
 from serving_api.reads.responses import to_json_value
 from serving_api.reads.reviews import ReviewIndex, RowKey, key_of, state_of
 from serving_api.reads.snapshots import Snapshot
@@ -111,14 +112,26 @@ def is_same_commodity(given: str, name: str) -> bool:
 
 
 def page_rows(
-    snapshot: Snapshot, reviews: ReviewIndex, query: QuarantineQuery, times: TimeRange, key: Key | None
+    snapshot: Snapshot,
+    reviews: ReviewIndex,
+    query: QuarantineQuery,
+    times: TimeRange,
+    key: Key | None,
+    is_own: IsOwn | None = None,
 ) -> list[tuple[Key, dict[str, Any]]]:
-    """Up to limit + 1 (sort key, item) after `key`, newest first; the files of one day are read at a time."""
+    """Up to limit + 1 (sort key, item) after `key`, newest first; the files of one day are read at a time.
+
+    `is_own`: which rows the caller may see; None: all.
+    """
+    columns = (*LISTED, *COORDINATES, *(("payload",) if is_own else ()))
     page: list[tuple[Key, dict[str, Any]]] = []
     for day in days_within(snapshot, times, key):
-        rows = read_day(snapshot, day, condition_of(query, times), (*LISTED, *COORDINATES))
+        rows = read_day(snapshot, day, condition_of(query, times), columns)
         rows = with_rule(with_commodity(rows, query.commodity), query.rule)
         rows = with_state(rows, query.state, reviews)
+        if is_own is not None:
+            mask = [is_own(row) for row in rows.select(NEEDED).to_pylist()]
+            rows = rows.filter(pa.array(mask, pa.bool_()))
         page += [
             (sort_key, listed_item(row, reviews))
             for sort_key, row in next_rows(rows, ORDER, key, query.limit + 1 - len(page))

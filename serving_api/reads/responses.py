@@ -2,7 +2,7 @@
 
 import bisect
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -152,11 +152,32 @@ class Responses:
             page = snapshots[0].cached(cache_key, lambda: read(key, limit))
         else:
             page = read(key, limit)
-        cursor = self.cursors.encode(page.last, filters) if page.last else None
         headers = {"Cache-Control": PRIVATE} if personal else {"Cache-Control": PUBLIC, "ETag": etag}
+        meta = self.meta(snapshots, rule_set=rule_set, demo=page.demo, model=page.model, times=times)
+        return self._encoded(page, filters, headers, meta)
+
+    async def stored(
+        self,
+        query: BaseModel,
+        read: Callable[[Key | None, int], Awaitable[EncodedPage]],
+        snapshots: Sequence[Snapshot] = (),
+    ) -> Response:
+        """One page of a list from the identity store; no cache may keep it. `read`: as for `page`.
+
+        `snapshots`: tables that were read besides.
+        """
+        require_acceptable(self.request)
+        parameters = query.model_dump()
+        filters = filters_of(self.request.url.path, parameters)
+        page = await read(self.cursors.decode(parameters["cursor"], filters), parameters["limit"])
+        return self._encoded(page, filters, {"Cache-Control": PRIVATE}, self.meta(snapshots))
+
+    def _encoded(
+        self, page: EncodedPage, filters: str, headers: dict[str, str], meta: dict[str, Any]
+    ) -> Response:
+        cursor = self.cursors.encode(page.last, filters) if page.last else None
         if cursor:
             headers["Link"] = self.link_to(cursor)
-        meta = self.meta(snapshots, rule_set=rule_set, demo=page.demo, model=page.model, times=times)
         end = orjson.dumps({"next_cursor": cursor, "meta": meta})
         return Response(b'{"items":[' + page.items + b"]," + end[1:], headers=headers, media_type=JSON)
 

@@ -102,22 +102,35 @@ def snapshot_of(table: str, delta: DeltaTable, path: str) -> Snapshot:
         newest = pc.max(rows[contract.time_column]).as_py()
         return Snapshot(table, delta.version(), delta, rows, newest, rows.num_rows, identity)
     actions = pa.table(delta.get_add_actions(flatten=True))
-    newest = cast(datetime | None, newest_in_files(actions, contract.time_column))
+    newest = newest_in_files(actions, contract.time_column)
     count = pc.sum(actions["num_records"]).as_py() or 0
     if contract.served and newest is None and count:  # its files have no statistics of that column
         times = delta.to_pyarrow_dataset().to_table(columns=[contract.time_column])
         newest = pc.max(times[contract.time_column]).as_py()
-    return Snapshot(table, delta.version(), delta, None, newest, count, identity)
+    return Snapshot(table, delta.version(), delta, None, as_time(newest), count, identity)
+
+
+def as_time(newest: date | None) -> datetime | None:
+    """The time; of a market day, its beginning in UTC."""
+    if newest is None or isinstance(newest, datetime):
+        return newest
+    return datetime(newest.year, newest.month, newest.day, tzinfo=UTC)
 
 
 class Snapshots:
     """`self[table]` is the newest snapshot. After `start`, a thread refreshes it until `stop`.
 
-    `prepare`: table -> what to compute (and cache) of a new version before requests see it.
+    `prepare`: table -> what to compute (and cache) of a new version before requests see it; `followers`:
+    table -> what to call with a new version that requests see.
     """
 
-    def __init__(self, prepare: Mapping[str, Callable[[Snapshot], object]] | None = None) -> None:
+    def __init__(
+        self,
+        prepare: Mapping[str, Callable[[Snapshot], object]] | None = None,
+        followers: Mapping[str, Callable[[Snapshot], None]] | None = None,
+    ) -> None:
         self._prepare = prepare or {}
+        self._followers = followers or {}
         self._root = settings().lake_root
         self._state_dir = settings().state_dir
         self._pause_seconds = settings().api.refresh_milliseconds / 1000
@@ -198,6 +211,8 @@ class Snapshots:
             if table in self._prepare:
                 self._prepare[table](newer)
             self._followed[table] = newer
+            if table in self._followers:
+                self._followers[table](newer)
 
     def _newer(self, table: str, current: Snapshot) -> Snapshot | None:
         """The snapshot of a version newer than `current`, None when there is none."""

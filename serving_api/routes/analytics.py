@@ -1,26 +1,33 @@
-"""Correlation of weather and prices, as the training job measured it."""
+"""Correlation of weather and of the sentiment of posts with prices, as the training job measured it."""
 
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from lakehouse.event import Fault
-from serving_api.http.auth import Role
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, role_of
+from lakehouse.identity.roles import Principal
+from serving_api.http.callers import principal_of
+from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.messages import message
 from serving_api.http.openapi import request_body
 from serving_api.http.problems import Problem, invalid, invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_body
-from serving_api.reads.names import NATION, commodity_in_body, region_in_body
+from serving_api.reads.names import NATION, commodity_in_body, region_in_body, region_of, single_commodity
 from serving_api.reads.provenance import from_simulated
 from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.schemas.analytics import CorrelationBody, CorrelationReport
+from serving_api.schemas.analytics import (
+    CorrelationBody,
+    CorrelationReport,
+    SentimentCorrelation,
+    SentimentCorrelationQuery,
+)
 from serving_api.schemas.problem import problems
 
-router = APIRouter(prefix="/api/v1/analytics", tags=["analytics"])
+router = APIRouter(prefix="/api/v1", tags=["analytics"])
 TABLE = "gold.weather_prices"
+SENTIMENT = "sentiment"
 REPORTED = (
     "correlation",
     "lag_days",
@@ -37,14 +44,14 @@ REPORTED = (
 
 
 @router.post(
-    "/correlation",
+    "/analytics/correlation",
     response_model=CorrelationReport,
     responses=problems(400, 401, 413, 415, 422, 503),
     openapi_extra=request_body(CorrelationBody),
     summary="Correlation of weather and prices",
 )
 async def correlate(
-    body: Annotated[JsonBody[Role | None, CorrelationBody], json_body(CorrelationBody, role_of)],
+    body: Annotated[JsonBody[Principal | None, CorrelationBody], json_body(CorrelationBody, principal_of)],
     snapshots: CurrentSnapshots,
     responses: CurrentResponses,
 ) -> Response:
@@ -62,7 +69,8 @@ async def correlate(
     if not rows:
         reason = f"prices of '{commodity}' and weather in {name} have too few days in common"
         raise Problem("insufficient-data", reason=reason)
-    strongest = min(rows, key=lambda row: (row["p_value"], row["lag_days"]))
+    strongest = strongest_lag(rows)
+    report = correlation_report(rows, commodity, name, query.variable)
     first = strongest["from_date"]
     last = strongest["to_date"]
     refused = {
@@ -80,14 +88,52 @@ async def correlate(
     ]
     if faults:
         raise invalid_fields(faults)
-    item = {
+    return responses.computed([snapshot], report, demo=from_simulated(snapshots, [commodity]))
+
+
+@router.get(
+    "/sentiment/correlation",
+    response_model=SentimentCorrelation,
+    responses=problems(404, 422),
+    summary="Correlation of the price pressure of posts with prices",
+)
+async def correlate_sentiment(
+    query: Annotated[SentimentCorrelationQuery, Query()],
+    snapshots: CurrentSnapshots,
+    responses: CurrentResponses,
+) -> Response:
+    """Returns the lag with the smallest p-value up to `max_lag_days`; without a region, of the nation.
+
+    When it is not significant, `significant` is false and `text` says so.
+    """
+    commodity = single_commodity(query.commodity)
+    code, name = region_of(query.region)
+    snapshot, rows = await run_sync(read_lags, snapshots, commodity, code, SENTIMENT)
+    rows = [row for row in rows if row["lag_days"] <= query.max_lag_days]
+    if not rows:
+        reason = f"prices of '{commodity}' and posts about it have too few days in common in {name}"
+        raise Problem("insufficient-data", reason=reason)
+    report = correlation_report(rows, commodity, name, SENTIMENT)
+    return responses.item([snapshot], report, demo=from_simulated(snapshots, [commodity]))
+
+
+def strongest_lag(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row with the smallest p-value, of equal ones that with the shortest lag."""
+    return min(rows, key=lambda row: (row["p_value"], row["lag_days"]))
+
+
+def correlation_report(
+    rows: list[dict[str, Any]], commodity: str, region: str, variable: str
+) -> dict[str, Any]:
+    """The strongest lag, and all lags."""
+    strongest = strongest_lag(rows)
+    return {
         "commodity": commodity,
-        "region": name,
-        "variable": query.variable,
+        "region": region,
+        "variable": variable,
         **{field: strongest[field] for field in REPORTED},
         "by_lag": [{field: row[field] for field in ("lag_days", "correlation", "p_value")} for row in rows],
     }
-    return responses.computed([snapshot], item, demo=from_simulated(snapshots, [commodity]))
 
 
 def read_lags(

@@ -8,11 +8,12 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
 from conf.settings import settings
+from lakehouse.identity.roles import Principal
 from lakehouse.validation.prices.series_check import MODEL, check_series
 from lakehouse.validation.prices.thresholds import Thresholds
-from serving_api.http.auth import Role
+from serving_api.http.callers import principal_of
 from serving_api.http.cursors import Key, TimeRange, time_range
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, role_of
+from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.openapi import request_body
 from serving_api.http.path_parameters import RegionInPath
 from serving_api.http.request_bodies import JsonBody, json_body
@@ -47,7 +48,9 @@ ORDER = (("event_time", "descending"), *((name, "ascending") for name in KEY))
     summary="Check prices for anomalies",
 )
 async def check_prices(
-    body: Annotated[JsonBody[Role | None, AnomalyBody], json_body(AnomalyBody, role_of, large=True)],
+    body: Annotated[
+        JsonBody[Principal | None, AnomalyBody], json_body(AnomalyBody, principal_of, large=True)
+    ],
     snapshots: CurrentSnapshots,
     responses: CurrentResponses,
 ) -> Response:

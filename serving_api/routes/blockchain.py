@@ -11,8 +11,8 @@ from fastapi import APIRouter, Query, Request, Response
 from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.json_schema import payload_schema
 from lakehouse.event import Fault, faults
+from lakehouse.identity.roles import Principal
 from lakehouse.times import utc_text
-from serving_api.http.auth import Role
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import (
     CurrentIntegrityChecker,
@@ -21,11 +21,11 @@ from serving_api.http.dependencies import (
     CurrentSnapshots,
     sender,
 )
-from serving_api.http.event_bodies import SubmittedEvent
+from serving_api.http.event_bodies import SubmittedEvent, require_own
 from serving_api.http.problems import invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_document
 from serving_api.http.request_checks import require_acceptable
-from serving_api.reads.integrity import ChainVerdict
+from serving_api.reads.ledger.integrity import ChainVerdict
 from serving_api.reads.responses import PUBLIC, EncodedPage, json_response, not_modified, to_json_value
 from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.blockchain import Block, BlocksQuery, ChainQuery, IntegrityReport
@@ -62,13 +62,16 @@ BODY = {
     summary="Append a price to the ledger",
 )
 async def append_block(
-    request: Request, body: Annotated[JsonBody[Role, Any], json_document(sender)], producer: CurrentProducer
+    request: Request,
+    body: Annotated[JsonBody[Principal, Any], json_document(sender)],
+    producer: CurrentProducer,
 ) -> Response:
     """The event becomes a block of chain `price`, listed under its event_id.
 
     With unknown names it is quarantined instead.
     """
-    intake = EventIntake(request, producer, body.role, "application/json")
+    require_own(body.value, body.caller)
+    intake = EventIntake(request, producer, body.caller, "application/json")
     names = body.value if isinstance(body.value, dict) else {}
     unknown = [name for name in names if name not in FIELDS]
     invalid = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in unknown]

@@ -7,11 +7,12 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
 from lakehouse.contracts.contract import kinds
+from lakehouse.identity.roles import Principal
 from lakehouse.times import utc_text
-from serving_api.http.auth import Role
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import (
     OPERATOR,
+    CurrentDatabase,
     CurrentDecisions,
     CurrentResponses,
     CurrentReviews,
@@ -35,7 +36,8 @@ from serving_api.schemas.decisions import (
 )
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
-from serving_api.writes.decisions import DecisionRequest, Decisions, correction_faults
+from serving_api.writes.decision_audit import audit_decisions
+from serving_api.writes.decisions import DecisionRequest, Decisions, SentDecision, correction_faults
 
 router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
 
@@ -49,8 +51,9 @@ router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
     summary="Decide many events",
 )
 async def decide_events(
-    body: Annotated[JsonBody[Role, BulkDecisionBody], json_body(BulkDecisionBody, operator, large=True)],
+    body: Annotated[JsonBody[Principal, BulkDecisionBody], json_body(BulkDecisionBody, operator, large=True)],
     decisions: CurrentDecisions,
+    database: CurrentDatabase,
 ) -> Response:
     """The same decision on many events.
 
@@ -59,21 +62,27 @@ async def decide_events(
     one of them: send the request again, accepted ones are then `already-decided`.
     """
     event_ids = body.value.event_ids
-    request = DecisionRequest(body.value.decision, body.value.reason, body.role.name.lower())
-    rows = await decisions.targets(set(event_ids))
+    request = DecisionRequest(body.value.decision, body.value.reason, body.caller.subject)
+    rows = await decisions.targets(set(event_ids), body.caller)
+    sent: list[SentDecision] = []
     results = await asyncio.gather(
-        *(decide_one(decisions, event_id, rows.get(event_id), request) for event_id in event_ids),
+        *(decide_one(decisions, event_id, rows.get(event_id), request, sent) for event_id in event_ids),
         return_exceptions=True,
     )
+    await audit_decisions(database, body.caller, sent)
     for failure in (result for result in results if isinstance(result, BaseException)):
         raise failure
     return json_response({"items": results}, 202)
 
 
 async def decide_one(
-    decisions: Decisions, event_id: str, row: dict[str, Any] | None, request: DecisionRequest
+    decisions: Decisions,
+    event_id: str,
+    row: dict[str, Any] | None,
+    request: DecisionRequest,
+    sent_decisions: list[SentDecision],
 ) -> dict[str, Any]:
-    """The item of one event. Raises Problem 413 or 503."""
+    """The item of one event; a decision that was sent is appended. Raises Problem 413 or 503."""
     item: dict[str, Any] = {"event_id": event_id, "status": "not-found", "decision_id": None, "reason": None}
     if row is None:
         return item
@@ -83,6 +92,7 @@ async def decide_one(
         if problem.slug not in ("already-decided", "not-releasable"):
             raise
         return item | {"status": problem.slug, "reason": problem.parameters.get("reason")}
+    sent_decisions.append(sent)
     return item | {"status": "accepted", "decision_id": sent.decision_id}
 
 
@@ -96,8 +106,9 @@ async def decide_one(
 )
 async def decide_event(
     event_id: EventIdInPath,
-    body: Annotated[JsonBody[Role, DecisionBody], json_body(DecisionBody, operator)],
+    body: Annotated[JsonBody[Principal, DecisionBody], json_body(DecisionBody, operator)],
     decisions: CurrentDecisions,
+    database: CurrentDatabase,
 ) -> Response:
     """202 once Kafka has stored the decision.
 
@@ -107,7 +118,7 @@ async def decide_event(
     it.
     """
     decision = body.value
-    row = (await decisions.targets([event_id])).get(event_id)
+    row = (await decisions.targets([event_id], body.caller)).get(event_id)
     if row is None:
         raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
     if decision.correction is not None and row["kind"] in kinds():
@@ -116,8 +127,9 @@ async def decide_event(
             raise invalid_fields(faults, listed=None)
     sent = await decisions.decide(
         row,
-        DecisionRequest(decision.decision, decision.reason, body.role.name.lower(), decision.correction),
+        DecisionRequest(decision.decision, decision.reason, body.caller.subject, decision.correction),
     )
+    await audit_decisions(database, body.caller, [sent])
     receipt = {
         "event_id": sent.decision_id,
         "kinds": ["decision"],
@@ -134,10 +146,10 @@ async def decide_event(
     response_model=Page[DecisionRow],
     responses=problems(401, 403, 404, 410, 422),
     summary="Decisions on an event",
-    dependencies=[OPERATOR],
 )
 async def list_decisions(
     event_id: EventIdInPath,
+    caller: Annotated[Principal, OPERATOR],
     query: Annotated[DecisionsQuery, Query()],
     decisions: CurrentDecisions,
     reviews: CurrentReviews,
@@ -145,7 +157,7 @@ async def list_decisions(
     responses: CurrentResponses,
 ) -> Response:
     """Newest first; `pending` until the stream has processed the decision."""
-    if not await decisions.targets([event_id]):
+    if not await decisions.targets([event_id], caller):
         raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
 
     def respond() -> Response:

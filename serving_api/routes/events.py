@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
 
+from lakehouse.identity.roles import Principal, Role
 from lakehouse.times import utc_text
-from serving_api.http.auth import Role
 from serving_api.http.dependencies import (
     SENDER,
     CurrentProducer,
@@ -25,7 +25,6 @@ from serving_api.schemas.problem import problems
 from serving_api.writes.publish import AcceptedEvent
 
 router = APIRouter(prefix="/api/v1", tags=["ingest"])
-DEVICE_SOURCES = ("mqtt:", "api:device")
 
 
 @router.get(
@@ -33,10 +32,10 @@ DEVICE_SOURCES = ("mqtt:", "api:device")
     response_model=EventTrace,
     responses=problems(401, 403, 404, 422),
     summary="Status of an event",
-    dependencies=[NO_QUERY_PARAMETERS],
+    dependencies=[SENDER, NO_QUERY_PARAMETERS],
 )
 async def trace_event(
-    role: Annotated[Role, SENDER],
+    caller: Annotated[Principal, SENDER],
     event_id: EventIdInPath,
     producer: CurrentProducer,
     snapshots: CurrentSnapshots,
@@ -46,14 +45,14 @@ async def trace_event(
     """The status of the newest arrival of an event.
 
     It is searched among the newest 10 million events (`api.trace_events`); an id that is not among them is
-    404. A device sees only events of devices. `pending`: received by this service, or its batch is in
+    404. A device sees only its own events. `pending`: received by this service, or its batch is in
     progress.
     """
     lookup = EventLookup(snapshots, reviews)
     status = await run_sync(lookup.find, event_id)
     accepted = producer.accepted(event_id)
     sources = status.sources if status else {accepted.source} if accepted else set()
-    visible = role is not Role.DEVICE or any(source.startswith(DEVICE_SOURCES) for source in sources)
+    visible = caller.role is not Role.DEVICE or any(map(caller.sent, sources))
     if not sources or not visible:
         searched = {"searched_events": lookup.searched_events}
         raise Problem("not-found", extensions=searched, reason=message("no_event", name=event_id))

@@ -38,6 +38,7 @@ BODY: dict[str, Any] = {
         },
     },
     "security": [{"bearer": []}],
+    "x-requires": sender.__name__,
 }
 
 
@@ -75,14 +76,14 @@ async def accept(request: Request, producer: AcknowledgedProducer, kind: str | N
         await keep_oversized(request, producer, body, kind)
         raise payload_too_large()
     media_type = media_type_of(request)
-    role = sender(request)
+    caller = sender(request)
     if kind in sent_over_http():
-        require_sendable(kind, role)  # 403 comes before the faults of query and body
-    intake = EventIntake(request, producer, role, media_type)
+        require_sendable(kind, caller)  # 403 comes before the faults of query and body
+    intake = EventIntake(request, producer, caller, media_type)
     refuse_query_parameters(request)
     try:
         if kind is not None:
-            require_sendable(kind, role)
+            require_sendable(kind, caller)
         events = split_batch(body, media_type) if batch else [body]
     except Problem as problem:
         reason = problem.errors[0].code if problem.errors else problem.slug

@@ -7,13 +7,13 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 
 from lakehouse.event import Fault
+from lakehouse.identity.roles import Principal
 from lakehouse.io import training_jobs
 from lakehouse.io.process_status import trainer_status
 from lakehouse.io.training_jobs import STATUS_TEXTS, JobRunning
 from lakehouse.reference import commodities, commodity_aliases, matching_key
 from lakehouse.times import utc_text
 from lakehouse.translation import in_language
-from serving_api.http.auth import Role
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import (
     CENTRAL,
@@ -186,14 +186,14 @@ def run_of(snapshots: Snapshots, name: str, row: dict[str, Any]) -> dict[str, An
     summary="Start a training",
 )
 async def retrain(
-    request: Request, body: Annotated[JsonBody[Role, RetrainBody], json_body(RetrainBody, central)]
+    request: Request, body: Annotated[JsonBody[Principal, RetrainBody], json_body(RetrainBody, central)]
 ) -> Response:
     """202 when the job is queued for the trainer.
 
     Only one job at a time: 409 while another is queued or running.
     """
     ids = commodities_to_train(body.value.commodities)
-    requested_by = body.role.name.lower()
+    requested_by = body.caller.subject
     try:
         job = await run_sync(training_jobs.submit, body.value.models, ids, body.value.reason, requested_by)
     except JobRunning as running:

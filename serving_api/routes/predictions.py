@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 
+from lakehouse.identity.roles import Principal
 from lakehouse.translation import Language
-from serving_api.http.auth import Role
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, role_of
+from serving_api.http.callers import principal_of
+from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.openapi import request_body
 from serving_api.http.path_parameters import CommodityInPath
 from serving_api.http.problems import Problem, language_of, summary_of
@@ -37,7 +38,7 @@ router = APIRouter(prefix="/api/v1/predict", tags=["predictions"])
 )
 async def predict_price(
     commodity: CommodityInPath,
-    body: Annotated[JsonBody[Role | None, PredictionBody], json_body(PredictionBody, role_of)],
+    body: Annotated[JsonBody[Principal | None, PredictionBody], json_body(PredictionBody, principal_of)],
     snapshots: CurrentSnapshots,
     responses: CurrentResponses,
 ) -> Response:
@@ -67,7 +68,7 @@ async def predict_price(
     summary="Many predictions at once",
 )
 async def predict_batch(
-    body: Annotated[JsonBody[Role | None, BatchBody], json_body(BatchBody, role_of, large=True)],
+    body: Annotated[JsonBody[Principal | None, BatchBody], json_body(BatchBody, principal_of, large=True)],
     snapshots: CurrentSnapshots,
     responses: CurrentResponses,
 ) -> Response:

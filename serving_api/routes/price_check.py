@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 
 from conf.settings import settings
 from lakehouse.event import Fault, faults, parse_time
+from lakehouse.identity.roles import Principal, Role
 from lakehouse.reference import (
     commodities,
     commodity_aliases,
@@ -19,9 +20,9 @@ from lakehouse.reference import (
     unit_aliases,
 )
 from lakehouse.validation.prices.single_check import PriceCheck, check_price
-from serving_api.http.auth import Role
-from serving_api.http.dependencies import CurrentProducer, CurrentResponses, CurrentSnapshots, role_of
-from serving_api.http.event_bodies import SubmittedEvent
+from serving_api.http.callers import principal_of
+from serving_api.http.dependencies import CurrentProducer, CurrentResponses, CurrentSnapshots
+from serving_api.http.event_bodies import SubmittedEvent, require_own
 from serving_api.http.openapi import request_body
 from serving_api.http.problems import Problem, invalid_fields, language_of
 from serving_api.http.request_bodies import JsonBody, json_document
@@ -43,13 +44,13 @@ FIELDS = frozenset(PriceCheckBody.model_fields)
 @router.post(
     "/check",
     response_model=PriceCheckReport,
-    responses=problems(400, 401, 413, 415, 422, 503),
+    responses=problems(400, 401, 403, 413, 415, 422, 503),
     openapi_extra={**request_body(PriceCheckBody), "security": [{}, {"bearer": []}]},
     summary="Check a price; with the token of a device or an operator, send it too",
     dependencies=[ACCEPTS_JSON],
 )
 async def validate_price(
-    body: Annotated[JsonBody[Role | None, Any], json_document(role_of)],
+    body: Annotated[JsonBody[Principal | None, Any], json_document(principal_of)],
     snapshots: CurrentSnapshots,
     producer: CurrentProducer,
     responses: CurrentResponses,
@@ -59,14 +60,16 @@ async def validate_price(
     With the token of a device or an operator the price is also sent as an event: then the verdict of the
     stream is final, and `event_id` identifies it. A series without a past has no flags.
     """
+    if body.caller is not None:
+        require_own(body.value, body.caller)
     invalid = faults_of(body.value) or unknown_names(body.value, snapshots)
     if invalid:
         raise invalid_fields(invalid)
     language = language_of(responses.request)
     snapshot, report = await run_sync(check, snapshots, body.value)
     event_id = None
-    if body.role is not None and body.role is not Role.USER:
-        intake = EventIntake(responses.request, producer, body.role, "application/json")
+    if body.caller is not None and body.caller.role is not Role.USER and body.caller.may("ingest"):
+        intake = EventIntake(responses.request, producer, body.caller, "application/json")
         (event_id,) = await intake.send([SubmittedEvent(body.raw, body.value, ["price"], [])])
     item = {
         "flags": report.flags,

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Annotated, Any
 
@@ -12,14 +11,14 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 from pyarrow.dataset import Dataset
 
-from conf.settings import settings
 from serving_api.http.cursors import Key, TimeRange, filters_of, time_range
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.problems import Problem
 from serving_api.http.request_checks import prefers, require_acceptable
 from serving_api.reads.keyset import next_rows
+from serving_api.reads.live_prices import is_simulated, live_rows, live_table
 from serving_api.reads.names import commodity_ids, region_code, require_market_in_region, timezone_of
-from serving_api.reads.provenance import SIMULATED, simulated_rows
+from serving_api.reads.provenance import SIMULATED
 from serving_api.reads.responses import (
     PUBLIC,
     EncodedPage,
@@ -35,7 +34,6 @@ from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.prices import (
     HistoryPrice,
-    LiveOrder,
     LivePrice,
     LivePricesQuery,
     PriceHistoryQuery,
@@ -43,30 +41,6 @@ from serving_api.schemas.prices import (
 from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/public/commodity/price", tags=["prices"])
-LIVE = (
-    "market_id",
-    "market_name",
-    "region",
-    "level",
-    "commodity",
-    "price_idr",
-    "unit",
-    "provider",
-    "event_time",
-    "market_date",
-    "change_pct",
-)
-RETAIL = "retail"
-CURRENT_DAYS = 7  # a market that reports once a week is current, and so are all of them after a holiday
-# What comes before the time in each order of the live prices.
-LIVE_ORDERS: Mapping[LiveOrder, Callable[[dict[str, Any]], Key]] = {
-    "newest": lambda item: (),
-    "price": lambda item: (not item["is_current"], item["price_idr"]),
-    "age": lambda item: (item["age_days"],),
-    "change": lambda item: (item["change_pct"] is None, -(item["change_pct"] or 0.0)),
-    "name": lambda item: (item["market_name"],),
-}
-SERIES = ("market_id", "commodity", "channel")
 HISTORY = tuple(HistoryPrice.model_fields)
 STORED = tuple(name for name in HISTORY if name != "level")  # it follows from the market id
 PROVINCE_WIDE = "PROV-"
@@ -91,52 +65,18 @@ async def list_live_prices(
     def read(key: Key | None, limit: int) -> EncodedPage:
         ids = commodity_ids(query.commodity) if query.commodity else None
         code = region_code(query.region)
-        rows = snapshot.cached(("rows", query.sort), lambda: live_rows(snapshot, query.sort))
+        day = query.known_on
+        rows = snapshot.cached(
+            ("rows", query.sort, day), lambda: live_rows(live_table(snapshots, day), query.sort)
+        )
         matches = [
             (sort_key, item)
             for sort_key, item, region in rows
             if (ids is None or item["commodity"] in ids) and code in (None, region)
         ]
-        simulated = simulated_rows(snapshot, SERIES)
-        return encode_page(rows_after(matches, key), limit, lambda item: series_of(item) in simulated)
+        return encode_page(rows_after(matches, key), limit, is_simulated(snapshot))
 
-    return responses.page([snapshot], query, read)
-
-
-def series_of(item: dict[str, Any]) -> tuple[str, str, str]:
-    """The series of a live price; only retail prices are served."""
-    return item["market_id"], item["commodity"], RETAIL
-
-
-def live_rows(snapshot: Snapshot, order: LiveOrder) -> list[tuple[Key, dict[str, Any], str]]:
-    """(sort key, item, region code) of every retail series in an order."""
-    assert snapshot.rows is not None
-    newest = pc.max(snapshot.rows["market_date"]).as_py()
-    rows = []
-    for row in newest_by_market(snapshot.rows.filter(pc.field("channel") == RETAIL).to_pylist()):
-        item = {name: to_json_value(row[name]) for name in LIVE}
-        age = (newest - row["market_date"]).days
-        item |= {"status": row["status"] or "validated", "age_days": age, "is_current": age <= CURRENT_DAYS}
-        item["impact_score"] = None
-        newest_first = (-row["event_time"].timestamp(), row["market_id"], row["commodity"])
-        rows.append(((*LIVE_ORDERS[order](item), *newest_first), item, row["region_code"]))
-    return sorted(rows, key=lambda row: row[0])
-
-
-def newest_by_market(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row of each market and commodity: of its providers that with the newest market day.
-
-    Of equals the one that the knob lake.providers names first, then the newest price.
-    """
-    rank = {provider: -nth for nth, provider in enumerate(settings().lake.providers)}
-
-    def order(row: dict[str, Any]) -> Key:
-        return (row["market_date"], rank.get(row["provider"], -len(rank)), row["event_time"])
-
-    newest: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in sorted(rows, key=order):
-        newest[row["market_id"], row["commodity"]] = row
-    return list(newest.values())
+    return await run_sync(lambda: responses.page([snapshot], query, read))
 
 
 @router.get(

@@ -1,15 +1,19 @@
 """Data quality: counts per rule, the rules themselves, and the balance of all events."""
 
 import hashlib
+from collections.abc import Iterator
 from string import Template
 from typing import Annotated
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts, kinds
+from lakehouse.gold.data_quality import UNVIOLATED, counts_by_rule
 from serving_api.http.cursors import Key, TimeRange, time_range
 from serving_api.http.dependencies import (
     CurrentBalance,
@@ -30,6 +34,8 @@ from serving_api.schemas.quality import BalanceReport, QualityQuery, QualityRow,
 router = APIRouter(prefix="/api/v1", tags=["quality"])
 LISTED = tuple(QualityRow.model_fields)
 READ_ROWS = 20_000  # rows of gold.data_quality read at a time: a page without filters needs one read
+PART_ROWS = 1_000  # of them: a row may stand for 25 rules
+TIME = pa.timestamp("us", "UTC")
 
 
 def known_kind(kind: str | None) -> str | None:
@@ -79,24 +85,48 @@ def quality_rows(
     condition = pc.field("window_end") >= times.start
     if times.end is not None:
         condition &= pc.field("window_end") < times.end
-    for name in ("kind", "rule"):
-        if (value := getattr(query, name)) is not None:
-            condition &= pc.field(name) == value
+    if key is not None:
+        condition &= pc.field("window_end") <= pa.scalar(key[0], TIME)
+    if query.kind is not None:
+        condition &= pc.field("kind") == query.kind
+    if query.rule is not None:
+        condition &= (pc.field("rule") == query.rule) | pc.field("rule").is_null()
     identity = contracts()["gold.data_quality"].key
     order = (("window_end", "descending"), *((name, "ascending") for name in identity))
-    columns = list(dict.fromkeys((*LISTED, *identity)))
     dataset = snapshot.cached("dataset", delta.to_pyarrow_dataset)
+    wanted = dict.fromkeys((*LISTED, *identity, UNVIOLATED))
+    columns = [name for name in wanted if name in dataset.schema.names]
     parts = snapshot.cached(
         "slices", lambda: time_slices(delta.get_add_actions(flatten=True), "window_end", READ_ROWS)
     )
     page: list[KeyedItem] = []
     for part in parts:
-        if len(page) > query.limit or (part.high is not None and part.high < times.start):
+        if part.high is not None and part.high < times.start:
             break
         table = dataset.to_table(columns=columns, filter=condition & part.contains("window_end"))
-        rows = next_rows(table, order, key, query.limit + 1 - len(page))
-        page += [(sort_key, {name: to_json_value(row[name]) for name in LISTED}) for sort_key, row in rows]
+        for stored in newest_first(table):
+            counts = counts_by_rule(stored)
+            if query.rule is not None:
+                counts = counts.filter(pc.field("rule") == query.rule)
+            rows = next_rows(counts, order, key, query.limit + 1 - len(page))
+            page += [
+                (sort_key, {name: to_json_value(row[name]) for name in LISTED}) for sort_key, row in rows
+            ]
+            if len(page) > query.limit:
+                return page
     return page
+
+
+def newest_first(stored: pa.Table) -> Iterator[pa.Table]:
+    """Parts of about PART_ROWS rows, newest window first; rows of a window are in one part."""
+    ordered = stored.sort_by([("window_end", "descending")])
+    ends = ordered["window_end"].cast(TIME).cast(pa.int64()).to_numpy()
+    start = 0
+    while start < len(ends):
+        last = ends[min(start + PART_ROWS, len(ends)) - 1]
+        stop = int(np.searchsorted(-ends, -last, side="right"))
+        yield ordered.slice(start, stop - start)
+        start = stop
 
 
 def rule_names() -> set[str]:

@@ -7,6 +7,7 @@ import orjson
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
+from lakehouse.identity.roles import Principal
 from serving_api.http.cursors import Key, time_range
 from serving_api.http.dependencies import (
     OPERATOR,
@@ -19,14 +20,16 @@ from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, language_of
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.reads.dashboard.quarantine_summary import read_summary
 from serving_api.reads.decisions import decisions_on
+from serving_api.reads.own_regions import own_rows
 from serving_api.reads.provenance import current_rule_set
 from serving_api.reads.quarantine import COORDINATES, in_language, listed_item, page_rows, rows_by_id
 from serving_api.reads.responses import EncodedPage, encode_page
 from serving_api.reads.snapshots import newest_of
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
-from serving_api.schemas.quarantine import QuarantineItem, QuarantineQuery, QuarantineRow
+from serving_api.schemas.quarantine import QuarantineItem, QuarantineQuery, QuarantineRow, QuarantineSummary
 
 router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"], dependencies=[OPERATOR])
 LISTED_DECISIONS = 100
@@ -40,6 +43,7 @@ LISTED_DECISIONS = 100
 )
 async def list_quarantine(
     query: Annotated[QuarantineQuery, Query()],
+    caller: Annotated[Principal, OPERATOR],
     snapshots: CurrentSnapshots,
     reviews: CurrentReviews,
     responses: CurrentResponses,
@@ -47,8 +51,9 @@ async def list_quarantine(
     """Events that violate a rule, newest first, with their current state.
 
     `from` and `to` are times of quarantine; default: the 30 days that end with the newest of them. Messages
-    are in Indonesian when Accept-Language names `id`.
+    are in Indonesian when Accept-Language names `id`. An operator who is limited to regions sees their rows.
     """
+    is_own = own_rows(caller, snapshots)
 
     def respond() -> Response:
         language = language_of(responses.request)
@@ -57,7 +62,7 @@ async def list_quarantine(
         reviewed, index = reviews.read()
 
         def read(key: Key | None, limit: int) -> EncodedPage:
-            rows = page_rows(snapshot, index, query, times, key)
+            rows = page_rows(snapshot, index, query, times, key, is_own)
             return encode_page([(sort_key, in_language(item, language)) for sort_key, item in rows], limit)
 
         return responses.page(
@@ -65,10 +70,32 @@ async def list_quarantine(
             query,
             read,
             times=times,
-            variant=language,
+            variant=f"{language} {','.join(caller.regions) if is_own else ''}",
             rule_set=current_rule_set(),
             personal=True,
         )
+
+    return await run_sync(respond)
+
+
+@router.get(
+    "/summary",
+    response_model=QuarantineSummary,
+    responses=problems(401, 403, 422),
+    summary="The quarantine in numbers",
+    dependencies=[NO_QUERY_PARAMETERS],
+)
+async def get_quarantine_summary(
+    snapshots: CurrentSnapshots, reviews: CurrentReviews, responses: CurrentResponses
+) -> Response:
+    """Open rows by rule and market, and what arrived and was decided on each UTC day."""
+
+    def respond() -> Response:
+        reviewed, index = reviews.read()
+        snapshot = snapshots["silver.quarantine"]
+        key = ("summary", reviewed.version)
+        item = snapshot.cached(key, lambda: read_summary(snapshot, index))
+        return responses.personal([snapshot, reviewed], item, current_rule_set())
 
     return await run_sync(respond)
 
@@ -82,6 +109,7 @@ async def list_quarantine(
 )
 async def get_quarantined_event(
     event_id: EventIdInPath,
+    caller: Annotated[Principal, OPERATOR],
     snapshots: CurrentSnapshots,
     reviews: CurrentReviews,
     decisions: CurrentDecisions,
@@ -92,11 +120,13 @@ async def get_quarantined_event(
     Of an id that was quarantined more than once, the newest open row.
     """
 
+    is_own = own_rows(caller, snapshots)
+
     def respond() -> Response:
         reviewed, index = reviews.read()
         snapshot = snapshots.open_newest("silver.quarantine")
         row = rows_by_id(snapshot, index, [event_id]).get(event_id)
-        if row is None:
+        if row is None or (is_own is not None and not is_own(row)):
             raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
         decided, stored = decisions_on(event_id, snapshots, index, decisions.pending(event_id))
         item = in_language(listed_item(row, index), language_of(responses.request)) | {

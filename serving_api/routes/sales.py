@@ -8,11 +8,12 @@ from fastapi import APIRouter, Response
 
 from conf.settings import settings
 from lakehouse.event import Fault
+from lakehouse.identity.roles import Principal
 from lakehouse.reference import category_aliases, matching_key
 from lakehouse.sales import INPUTS, predict
 from serving_api.http import metrics
-from serving_api.http.auth import Role
-from serving_api.http.dependencies import CurrentResponses, CurrentSalesModel, role_of
+from serving_api.http.callers import principal_of
+from serving_api.http.dependencies import CurrentResponses, CurrentSalesModel
 from serving_api.http.messages import message
 from serving_api.http.openapi import request_body
 from serving_api.http.problems import Problem, invalid, invalid_fields
@@ -32,7 +33,7 @@ MODEL_NAME = "sales"
     summary="Likely sales of a product",
 )
 async def predict_sales(
-    body: Annotated[JsonBody[Role | None, SalesBody], json_body(SalesBody, role_of)],
+    body: Annotated[JsonBody[Principal | None, SalesBody], json_body(SalesBody, principal_of)],
     sales_model: CurrentSalesModel,
     responses: CurrentResponses,
 ) -> Response:

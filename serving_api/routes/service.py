@@ -8,10 +8,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from conf.settings import settings
+from lakehouse.identity.roles import Role
 from serving_api.http import metrics
-from serving_api.http.auth import Role
 from serving_api.http.dependencies import (
     CurrentBalance,
+    CurrentDatabase,
     CurrentKafkaLag,
     CurrentKafkaProbe,
     CurrentResponses,
@@ -38,7 +39,9 @@ UNCACHED = "no-store"
 
 
 @router.get("/health", response_model=Health, responses=problems(503), summary="State of each part")
-async def get_health(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Response:
+async def get_health(
+    snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe, database: CurrentDatabase
+) -> Response:
     """503 only when this service cannot read its tables; it then serves what it read last, and names its age.
 
     `models` is `off` until something has been forecast, and `degraded` from a failed training round, or a
@@ -51,7 +54,7 @@ async def get_health(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> R
         "pipeline": pipeline_state(snapshots),
         "tables": "down" if stale else "ok",
         "models": models_state(snapshots),
-        "identity": "off",
+        "identity": "ok" if await database.reachable() else "down",
     }
     if stale:
         raise Problem("warming-up", reason=stale, extensions={"services": services, **age})

@@ -2,8 +2,18 @@
 
 from fastapi import APIRouter, Request, Response
 
+from serving_api.schemas.problem import problems
+
 router = APIRouter(tags=["short forms"])
-SHORT_PATHS = ("/commodity/price/live", "/commodity/price/history", "/market/list", "/forecast")
+SHORT_PATHS = {
+    "/commodity/price/live": "GET",
+    "/commodity/price/history": "GET",
+    "/market/list": "GET",
+    "/forecast": "GET",
+    "/impact": "GET",
+    "/alerts/live": "GET",
+    "/device/register": "POST",
+}
 
 
 async def redirect(request: Request) -> Response:
@@ -12,12 +22,13 @@ async def redirect(request: Request) -> Response:
     return Response(status_code=308, headers={"Location": f"/api/public{request.url.path}{query}"})
 
 
-for path in SHORT_PATHS:
+for path, method in SHORT_PATHS.items():
     router.add_api_route(
         path,
         redirect,
-        methods=["GET"],
+        methods=[method],
         status_code=308,
+        responses=problems(503) if method == "POST" else None,
         summary=f"Moved to /api/public{path}",
         name=f"redirect{path.replace('/', '_')}",
     )

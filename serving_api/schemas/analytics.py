@@ -37,33 +37,32 @@ class LagRow(BaseModel):
     p_value: Share
 
 
-class CorrelationReport(BaseModel):
+EXAMPLE = {
+    "commodity": "bawang-merah",
+    "region": "Jawa Barat",
+    "variable": "rainfall_mm",
+    "correlation": -0.08,
+    "lag_days": 21,
+    "n": 1300,
+    "n_eff": 240.5,
+    "ci_low": -0.21,
+    "ci_high": 0.05,
+    "p_value": 0.21,
+    "p_value_adjusted": 0.63,
+    "significant": False,
+    "text": "tidak ada hubungan bermakna",
+    "method": "Pearson, 7-day change of log price v 7-day mean weather",
+    "by_lag": [{"lag_days": 21, "correlation": -0.08, "p_value": 0.21}],
+}
+
+
+class MeasuredCorrelation(BaseModel):
     """The lag with the smallest p-value, and all lags."""
 
-    model_config = with_examples(
-        {
-            "commodity": "bawang-merah",
-            "region": "Jawa Barat",
-            "variable": "rainfall_mm",
-            "correlation": -0.08,
-            "lag_days": 21,
-            "n": 1300,
-            "n_eff": 240.5,
-            "ci_low": -0.21,
-            "ci_high": 0.05,
-            "p_value": 0.21,
-            "p_value_adjusted": 0.63,
-            "significant": False,
-            "text": "tidak ada hubungan bermakna",
-            "method": "Pearson, 7-day change of log price v 7-day mean weather",
-            "by_lag": [{"lag_days": 21, "correlation": -0.08, "p_value": 0.21}],
-        }
-    )
     commodity: str
     region: str
-    variable: Variable
     correlation: Correlation
-    lag_days: int = Field(ge=0, description="days by which the weather precedes the price")
+    lag_days: int = Field(ge=0, description="days by which the variable precedes the price")
     n: int = Field(ge=0, description="number of days")
     n_eff: float = Field(ge=0, description="effective number of independent days, given autocorrelation")
     ci_low: float
@@ -72,8 +71,34 @@ class CorrelationReport(BaseModel):
     p_value_adjusted: Share = Field(
         description="false-discovery rate over all commodities, regions, variables and lags"
     )
-    significant: bool = Field(description="significant, also against time-shifted weather")
+    significant: bool = Field(description="significant, also against the variable moved in time")
     text: str = Field(description="the result in Indonesian")
     method: str
     by_lag: list[LagRow]
+
+
+class CorrelationReport(MeasuredCorrelation):
+    """Correlation of a weather variable with prices."""
+
+    model_config = with_examples(EXAMPLE)
+    variable: Variable
+    meta: Meta
+
+
+class SentimentCorrelationQuery(BaseModel):
+    """Parameters of the correlation of posts with prices."""
+
+    model_config = {"extra": "forbid"}
+    commodity: Name = Field(
+        description="id or alias; for a group, its representative", examples=["bawang-merah"]
+    )
+    region: Name | None = Field(None, description="province name or two-digit code; the nation without one")
+    max_lag_days: int = Field(7, ge=0, le=30, description="days from the posts to the price")
+
+
+class SentimentCorrelation(MeasuredCorrelation):
+    """Correlation of the price pressure of posts with prices."""
+
+    model_config = with_examples(EXAMPLE | {"variable": "sentiment"})
+    variable: Literal["sentiment"]
     meta: Meta

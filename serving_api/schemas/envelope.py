@@ -1,14 +1,29 @@
 """What the schemas of all resources share: field types, page parameters, provenance and pages."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from serving_api.http.messages import message
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)  # of request bodies
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 TIME_FORMS = "RFC 3339 time with offset, or YYYY-MM-DD for midnight in the time zone of each market"
 Time = Annotated[str, Field(max_length=40)]
+FIRST_DAY = date(1900, 1, 1)  # both leave room for calendar arithmetic
+LAST_DAY = date(2900, 1, 1)
+
+
+def within_calendar(day: date) -> date:
+    """The day. Raises ValueError outside 1900 to 2900."""
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise ValueError(message("day_range", first=FIRST_DAY, last=LAST_DAY))
+    return day
+
+
+Day = Annotated[date, AfterValidator(within_calendar), Field(examples=["2026-11-21"])]
+KNOWN_ON = "as known at the close of this day in Jakarta: what was stored later is left out; default: now"
 Share = Annotated[float, Field(ge=0, le=1)]
 Item = TypeVar("Item", bound=BaseModel)
 

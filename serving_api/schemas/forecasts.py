@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving_api.schemas.envelope import Meta, Name, Share, with_examples
+from serving_api.schemas.envelope import Day, Meta, Name, PageQuery, Share, with_examples
 
 Rupiah = Annotated[float, Field(gt=0, description="rupiah per unit")]
 OptionalRegion = Annotated[
@@ -142,3 +142,46 @@ class Confidence(BaseModel):
     )
     origins: int = Field(ge=0, description="number of forecast origins in the measurement")
     meta: Meta
+
+
+class IssuedForecastsQuery(PageQuery):
+    """Parameters of the list of past forecasts."""
+
+    commodity: Name = Field(
+        description="id or alias; for a group without own series, its representative",
+        examples=["cabai-rawit-merah"],
+    )
+    region: OptionalRegion = None
+    model: Name | None = Field(None, description="name of a model; default: the champion of that time")
+    from_: Day | None = Field(None, alias="from", description="first day of issue, in Jakarta")
+
+
+class IssuedForecast(BaseModel):
+    """One forecast day of an issue, and the price that followed."""
+
+    model_config = with_examples(
+        {
+            "issued_at": "2026-11-14T07:10:00Z",
+            "issued_on": "2026-11-14",
+            "origin_date": "2026-11-14",
+            "target_date": "2026-11-21",
+            "horizon_days": 7,
+            "price_idr": 55200,
+            "lower_idr": 51900,
+            "upper_idr": 58700,
+            "actual_idr": 56000,
+            "inside": True,
+            "model": "ensemble",
+        }
+    )
+    issued_at: datetime
+    issued_on: date
+    origin_date: date = Field(description="last day whose prices were known")
+    target_date: date
+    horizon_days: int = Field(ge=1)
+    price_idr: Rupiah
+    lower_idr: float = Field(description="lower end of the interval of 80 %")
+    upper_idr: float = Field(description="upper end of the interval of 80 %")
+    actual_idr: float | None = Field(description="price of the target day; null: not known yet")
+    inside: bool | None = Field(description="whether the interval of 80 % held that price")
+    model: str

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import Name, PageQuery, TimeRangeQuery, with_examples
+from serving_api.schemas.envelope import KNOWN_ON, Day, Name, PageQuery, TimeRangeQuery, with_examples
 
 PRICE_EXAMPLE = {
     "event_id": "PASAR-001-17",
@@ -37,6 +37,8 @@ class LivePricesQuery(PageQuery):
         description="newest: by time; price: cheapest first, current prices before old ones; "
         "age: newest market day first; change: largest rise first; name: by name of the market",
     )
+
+    known_on: Day | None = Field(None, alias="date", description=KNOWN_ON)
 
     @model_validator(mode="after")
     def _is_limited(self) -> Self:

@@ -1,6 +1,6 @@
 """Schemas of quarantined events."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     EventKind = str
 else:
     EventKind = Literal[tuple(kinds())]
+UtcDay = date  # a field of the name `date` hides the type
 Stage = Literal["stream", "door"]
 State = Literal["open", "released", "corrected", "rejected"]
 
@@ -96,4 +97,47 @@ class QuarantineItem(QuarantineRow):
     )
     suggestion: dict[str, Any] | None = Field(description="payload fields that would probably be correct")
     decisions: list[DecisionRow] = Field(description="newest first, at most 100")
+    meta: Meta
+
+
+class OpenByRule(BaseModel):
+    """Open rows that violate a rule."""
+
+    rule: str
+    open: int = Field(ge=1)
+    oldest: datetime = Field(description="when the oldest of them was quarantined")
+
+
+class OpenByMarket(BaseModel):
+    """Open rows of a market."""
+
+    market_id: str
+    open: int = Field(ge=1)
+
+
+class QuarantineDay(BaseModel):
+    """A UTC day of the quarantine."""
+
+    date: UtcDay
+    arrived: int = Field(ge=0)
+    decided: int = Field(ge=0)
+
+
+class QuarantineSummary(BaseModel):
+    """The quarantine in numbers."""
+
+    model_config = with_examples(
+        {
+            "open": 12,
+            "by_rule": [{"rule": "price_positive", "open": 12, "oldest": "2026-11-20T01:00:01.480Z"}],
+            "by_market": [{"market_id": "PASAR-001", "open": 12}],
+            "by_day": [{"date": "2026-11-21", "arrived": 14, "decided": 2}],
+            "median_hours": 3.5,
+        }
+    )
+    open: int = Field(ge=0)
+    by_rule: list[OpenByRule] = Field(description="most frequent first; a row counts for each of its rules")
+    by_market: list[OpenByMarket] = Field(description="the 20 with the most open rows")
+    by_day: list[QuarantineDay] = Field(description="the 30 newest days, newest first")
+    median_hours: float | None = Field(description="from quarantine to decision; null: nothing decided yet")
     meta: Meta

@@ -20,9 +20,11 @@ from anyio.to_thread import run_sync
 from conf.settings import settings
 from lakehouse.contracts.contract import kinds
 from lakehouse.event import Event, Fault, faults, rfc3339
+from lakehouse.identity.roles import Principal
 from lakehouse.io.kafka import AcknowledgedProducer
 from lakehouse.signatures import DecisionKeys
 from serving_api.http.problems import Problem, payload_too_large
+from serving_api.reads.own_regions import NEEDED, own_rows
 from serving_api.reads.quarantine import COORDINATES, rows_by_id
 from serving_api.reads.reviews import ReviewReader, RowKey, key_of, record_of
 from serving_api.reads.snapshots import Snapshots
@@ -30,7 +32,7 @@ from serving_api.writes.publish import publish
 
 # A decision that gold.reviews does not show by then was not processed: the row may be decided again.
 REMEMBERED_SECONDS = 3600
-TARGET = ("event_id", "kind", "generation", "state", "quarantined_at", "reasons", *COORDINATES)
+TARGET = (*NEEDED, "event_id", "kind", "generation", "state", "quarantined_at", "reasons", *COORDINATES)
 NOT_CORRECTABLE = ("event_id", "kind")  # the identity of an event: with another one it is another event
 
 
@@ -102,9 +104,14 @@ class Decisions:
         self._sent: dict[RowKey, SentDecision] = {}
         self._locks: WeakValueDictionary[RowKey, asyncio.Lock] = WeakValueDictionary()
 
-    async def targets(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
-        """event id -> the row that a decision on it applies to, without ids that were never quarantined."""
-        return await run_sync(self._targets, ids)
+    async def targets(self, ids: Collection[str], caller: Principal) -> dict[str, dict[str, Any]]:
+        """event id -> the row that a decision on it applies to.
+
+        Without ids that were never quarantined, and rows of regions that the caller is not responsible for.
+        """
+        rows = await run_sync(self._targets, ids)
+        is_own = own_rows(caller, self._snapshots)
+        return {event_id: row for event_id, row in rows.items() if is_own is None or is_own(row)}
 
     def _targets(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         reviews = self._reviews.read()[1]

@@ -11,11 +11,11 @@ from starlette.responses import Response
 from conf.settings import settings
 from lakehouse.contracts.contract import sent_over_http
 from lakehouse.event import DEAD_LETTERS, Event, Fault, event_id_of, series_key
+from lakehouse.identity.roles import Principal
 from lakehouse.io.kafka import AcknowledgedProducer, NotAcknowledged, dead_letter_headers
 from lakehouse.times import utc_text
 from serving_api.http import metrics
-from serving_api.http.auth import Role
-from serving_api.http.event_bodies import FORBIDDEN, SubmittedEvent, parse_event
+from serving_api.http.event_bodies import FORBIDDEN, FOREIGN, SubmittedEvent, parse_event
 from serving_api.http.idempotency import identity_of
 from serving_api.http.problems import LISTED_FAULTS, Problem, invalid_fields
 from serving_api.reads.responses import json_response
@@ -28,23 +28,25 @@ class EventIntake:
     """The events of one request."""
 
     def __init__(
-        self, request: Request, producer: AcknowledgedProducer, role: Role, content_type: str
+        self, request: Request, producer: AcknowledgedProducer, caller: Principal, content_type: str
     ) -> None:
         self._request = identity_of(request)
         self._producer = producer
-        self._role = role
+        self._caller = caller
         self._content_type = content_type
-        self._source = f"api:{role.name.lower()}"
+        self._source = f"api:{caller.subject}"
         self._received_at = datetime.now(UTC)
 
     async def accept_event(self, body: bytes, kind: str | None) -> Response:
         """202 with the receipt. Raises Problem 400, 403, 422 or 503."""
-        event = parse_event(body, kind, self._role)
+        event = parse_event(body, kind, self._caller)
         if not event.faults:
             return await self.receipt(event)
         first = event.faults[0]
         if first.code == FORBIDDEN:
             raise Problem("forbidden", reason=first.message)
+        if first.code == FOREIGN:
+            raise Problem("foreign-device", reason=first.message)
         metrics.DOOR_EVENTS.labels("rejected").inc()
         await self.dead_letter(body, next(iter(event.kinds), kind), first.code)
         if event.unreadable:
@@ -64,7 +66,7 @@ class EventIntake:
 
     async def accept_batch(self, bodies: list[bytes], kind: str | None) -> Response:
         """202 with the status of each event. Raises Problem 422 when none could be accepted, or 503."""
-        events = [parse_event(body, kind, self._role) for body in bodies]
+        events = [parse_event(body, kind, self._caller) for body in bodies]
         refused = [event for event in events if event.faults]
         accepted = len(events) - len(refused)
         ids = await self.send(events)

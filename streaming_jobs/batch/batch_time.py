@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.settings import settings
@@ -41,12 +40,3 @@ def newest_other_batch(stream_id: str, batch_id: int) -> datetime | None:
     others = open_table("gold.balance").to_pyarrow_dataset().to_table(columns=["ingested_at"], filter=~this)
     newest: datetime | None = pc.max(others["ingested_at"]).as_py()
     return newest
-
-
-def with_batch_time(rows: pa.Table, time: datetime) -> pa.Table:
-    """`rows`: of bronze.events."""
-    for name, value in (("ingested_at", time), ("ingest_date", time.date())):
-        number = rows.schema.get_field_index(name)
-        field = rows.schema.field(number)
-        rows = rows.set_column(number, field, pa.repeat(pa.scalar(value, field.type), rows.num_rows))
-    return rows

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.contracts.contract import Rule, kinds
+from lakehouse.gold.data_quality import UNVIOLATED
 from lakehouse.io.delta import BatchTag
 from lakehouse.validation import Flags
 from streaming_jobs.batch.event_index import DUPLICATE
@@ -17,28 +18,32 @@ from streaming_jobs.batch.kind_result import KindResult
 def quality_rows(
     result: KindResult, rules: Sequence[Rule], rule_set: str, tag: BatchTag
 ) -> list[dict[str, Any]]:
-    """How often each rule was evaluated and violated by the events that arrived, per door, zeros included."""
+    """How often each rule was evaluated and violated by the events that arrived, per door.
+
+    A row a violated rule, and one for all others: a batch has some 25 rules, and mostly none is violated.
+    """
     rows: list[dict[str, Any]] = []
     for door, chosen in doors(result):
         window = pc.min_max(result.narrow["received_at"].filter(pa.array(chosen)))
-        judged = chosen & (result.verdict != DUPLICATE)
-        for bit, rule in enumerate(rules):
-            rows.append(
-                {
-                    "stream_id": tag.stream_id,
-                    "batch_id": tag.batch_id,
-                    "table": kinds()[result.kind].table,
-                    "kind": result.kind,
-                    "source": door,
-                    "rule": rule.name,
-                    "severity": rule.severity,
-                    "evaluated": int(judged.sum()),
-                    "violated": int(((result.mask & (1 << bit)) != 0)[judged].sum()),
-                    "rule_set": rule_set,
-                    "window_start": window["min"].as_py(),
-                    "window_end": window["max"].as_py(),
-                }
-            )
+        masks = result.mask[chosen & (result.verdict != DUPLICATE)]
+        violated = {rule.name: int(((masks >> bit) & 1).sum()) for bit, rule in enumerate(rules)}
+        named = [{"rule": rule.name, "severity": rule.severity} for rule in rules]
+        counts = [{**rule, "violated": violated[rule["rule"]]} for rule in named if violated[rule["rule"]]]
+        unviolated = [rule for rule in named if not violated[rule["rule"]]]
+        if unviolated:
+            counts.append({"violated": 0, UNVIOLATED: unviolated})
+        shared = {
+            "stream_id": tag.stream_id,
+            "batch_id": tag.batch_id,
+            "table": kinds()[result.kind].table,
+            "kind": result.kind,
+            "source": door,
+            "evaluated": len(masks),
+            "rule_set": rule_set,
+            "window_start": window["min"].as_py(),
+            "window_end": window["max"].as_py(),
+        }
+        rows += [shared | count for count in counts]
     return rows
 
 

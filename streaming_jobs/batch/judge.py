@@ -1,6 +1,6 @@
 """Verdicts on the events of a batch: row rules, duplicates by the index, history by validators."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,14 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
-from lakehouse.bronze.events import PAYLOAD_HASH
-from lakehouse.contracts.contract import Contract, contracts, kinds, rule_set
+from lakehouse.bronze.events import JUDGED, PAYLOAD_HASH
+from lakehouse.contracts.contract import Contract, kinds, rule_set
 from lakehouse.contracts.history_rules import compile_checks, identity_rules
 from lakehouse.contracts.rule_functions import column_violation
 from lakehouse.contracts.rule_masks import bit_of, mask_of
 from lakehouse.io.delta import open_table
-from lakehouse.validation import Validator
+from lakehouse.validation import State, Validator
 from lakehouse.validation.registry import VALIDATORS
 from lakehouse.verdicts.resolve import each
 from lakehouse.verdicts.rows import READINGS, Verdicts, row_columns, row_verdicts, rules_of, transform_of
@@ -25,8 +24,6 @@ from streaming_jobs.batch.decisions import DECISION
 from streaming_jobs.batch.event_index import CONFLICT, NEW, EventIds
 from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.kind_result import PLACE, KindResult, Resubmission
-
-BRONZE = arrow_schema(contracts()["bronze.events"]).append(pa.field(PAYLOAD_HASH, pa.int64()))
 
 
 class Judge:
@@ -54,6 +51,15 @@ class Judge:
             ):
                 validator.load(pa.Table.from_batches([batch]))
 
+    def memory(self) -> dict[str, State]:
+        """Kind -> what its validator remembers."""
+        return {kind: validator.state() for kind, validator in self._validators.items()}
+
+    def restore(self, states: Mapping[str, State]) -> None:
+        """Let the validators remember what `memory` returned, instead of `load`."""
+        for kind, validator in self._validators.items():
+            validator.restore(states[kind])
+
     def judge(self, bronze: pa.Table, kind: str, resubmissions: Sequence[Resubmission] = ()) -> KindResult:
         """Verdicts on the events of one kind, of those in `bronze` and of `resubmissions`.
 
@@ -64,7 +70,7 @@ class Judge:
             bronze.filter(pc.equal(bronze["kind"], kind)),
             *(with_hash(event.record) for event in events),
         ]
-        table = pa.concat_tables(part.select(BRONZE.names).cast(BRONZE) for part in records)
+        table = pa.concat_tables(part.select(JUDGED.names).cast(JUDGED) for part in records)
         table = table.sort_by([(name, "ascending") for name in PLACE]).combine_chunks()
         verdicts = row_verdicts(table, kind, self._knobs)
         narrow = self._narrow(verdicts, table)
@@ -153,7 +159,7 @@ def with_hash(record: pa.Table) -> pa.Table:
 
 def no_records() -> pa.Table:
     """What `Judge.judge` reads, without a row."""
-    return BRONZE.empty_table()
+    return JUDGED.empty_table()
 
 
 def accepted_tables(results: list[KindResult]) -> dict[str, pa.Table]:

@@ -1,14 +1,10 @@
-"""Kafka -> rows of bronze.events: the one streaming source."""
+"""The topics that the stream reads, and whether Kafka is still the one that its positions belong to."""
 
 from pathlib import Path
-
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from conf.runtime.process import Refused
 from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
-from lakehouse.bronze.events import events, payload_hash
 from lakehouse.io.kafka import broker_ids
 from streaming_jobs.flows import stream_topics
 
@@ -55,25 +51,3 @@ def note_ids(stream_id: str) -> None:
     if message := replaced(stream_id, ids):
         raise Refused(message)
     write_json(noted_ids_file(), {"stream": stream_id, "ids": ids})
-
-
-def records(spark: SparkSession) -> DataFrame:
-    """Rows of bronze.events from all topics, with their payload_hash.
-
-    `ingested_at` is when the batch was planned, the same when it is retried; the writer corrects it after a
-    step back of the clock.
-    """
-    start = starting_offsets_file()
-    source = (
-        spark.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", settings().kafka.bootstrap)
-        .option("subscribe", ",".join(subscribed()))
-        .option("startingOffsets", start.read_text() if start.exists() else "earliest")
-        .option("failOnDataLoss", "true")
-        .option("includeHeaders", "true")
-        .option("kafka.max.poll.records", 20000)
-        .option("maxOffsetsPerTrigger", settings().stream.max_events_per_batch)
-        .load()
-        .withColumn("ingested_at", F.current_timestamp())
-    )
-    return events(source).select("*", payload_hash())  # here, not per batch: Spark then resolves it once

@@ -1,6 +1,7 @@
 """One micro-batch: judge, append bronze, silver and quarantine, fold gold, count, write the status."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,26 +11,31 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
 
 from conf.runtime.failpoints import failpoint
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
+from lakehouse.bronze.events import events
 from lakehouse.contracts.contract import contracts, kinds
-from lakehouse.event import kind_of_topic
 from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import BatchTag, append_rows, cached_table, tags_of
 from lakehouse.io.disk import flush_to_disk
 from lakehouse.times import rfc3339
-from streaming_jobs.batch.arrow_rows import arrow_rows
-from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, stepped_clock, with_batch_time
+from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, stepped_clock
 from streaming_jobs.batch.counts import balance_row, quality_rows
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
 from streaming_jobs.batch.event_index import DUPLICATE, EventIds
 from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.judge import Judge, accepted_tables
 from streaming_jobs.batch.kind_result import KindResult
+from streaming_jobs.batch.validator_memory import (
+    SavingPace,
+    belongs_to,
+    memory_file,
+    read_memory,
+    write_memory,
+)
 from streaming_jobs.flows import appended
 from streaming_jobs.progress import StreamProgress
 
@@ -37,10 +43,7 @@ log = logging.getLogger("lumbung.batch")
 
 
 class BatchWriter:
-    """Called by Spark for each batch, in order, in one thread.
-
-    An exception ends the query; a restart retries it.
-    """
+    """Called for each batch, in order, in one thread. An exception ends the stream; a restart retries it."""
 
     def __init__(self, stream_id: str, ids: EventIds, progress: StreamProgress) -> None:
         self._stream_id = stream_id
@@ -52,27 +55,36 @@ class BatchWriter:
         self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="append")
         self._first = True  # only the first batch after a start may have been written in part
         self._last_time: datetime | None = None
+        self._running = threading.Lock()  # held during a batch
+        self._memory = SavingPace()
+        # Time of the last batch, while the validators remember it and no later one.
+        self._remembered: datetime | None = None
 
-    def __call__(self, frame: DataFrame, batch_id: int) -> None:
-        """One batch. `frame`: rows of bronze.events with their payload_hash."""
+    def __call__(self, records: pa.Table, batch_id: int) -> None:
+        """One batch, whose offsets the checkpoint holds. `records`: as lakehouse.bronze.records.RECORDS."""
+        with self._running:
+            self._write(records, batch_id)
+
+    def _write(self, records: pa.Table, batch_id: int) -> None:
         began = time.monotonic()
         offsets = batch_offsets(batch_id)
-        if not offsets.rows:
+        if not records.num_rows:  # its offsets are those of transactions
+            self._ids.commit(self._stream_id, batch_id)
             return
         if self._first:
             self._last_time = newest_other_batch(self._stream_id, batch_id)
         time_of_batch = batch_time(stepped_clock(offsets.time), self._last_time)
-        bronze = arrow_rows(frame)  # once: everything after it is done on columns, without Spark
         if time_of_batch != offsets.time:
             log.warning("the clock went back to %s: batch %d gets %s", offsets.time, batch_id, time_of_batch)
-            bronze = with_batch_time(bronze, time_of_batch)
+        bronze = events(records, time_of_batch)
         if self._first:
-            self._judge.load(time_of_batch)
+            self._load_validators(time_of_batch)
             self._decisions.load(time_of_batch)
         tag = BatchTag(self._stream_id, batch_id, offsets.end)
         failpoint("stream.before_bronze")
         appends = [self._append(lambda: bronze, "bronze.events", tag)]
-        present = list(dict.fromkeys(kind_of_topic(topic) for topic in offsets.rows))
+        self._remembered = None
+        present = pc.unique(bronze["kind"]).to_pylist()
         results, applied = judge_all(
             self._judge, self._decisions, bronze, present, time_of_batch, self._pool.map
         )
@@ -90,7 +102,9 @@ class BatchWriter:
         self._ids.commit(self._stream_id, batch_id)
         failpoint("stream.after_state")
         self._first = False
-        self._last_time = time_of_batch
+        self._last_time = self._remembered = time_of_batch
+        if self._memory.is_due:
+            self._save_validators()
         self._report(results, tag, time.monotonic() - began)
 
     def _append_verdicts(self, results: list[KindResult], tag: BatchTag) -> list[Future[None] | None]:
@@ -110,8 +124,41 @@ class BatchWriter:
         if settings().lake.flush_batches:
             flush_to_disk(settings().lake_root)
 
+    def _load_validators(self, time_of_batch: datetime) -> None:
+        """From the file of the batch before, or from silver."""
+        states = None
+        if self._last_time:
+            states = read_memory(memory_file(), belongs_to(self._last_time, self._judge.rule_set))
+        if states is None:
+            self._judge.load(time_of_batch)
+        else:
+            self._judge.restore(states)
+
+    def _save_validators(self) -> None:
+        """Into the file, once a batch; without it the next start reads silver."""
+        if self._remembered is None:
+            return
+        owner = belongs_to(self._remembered, self._judge.rule_set)
+        self._remembered = None
+        began = time.monotonic()
+        failpoint("stream.before_validators")
+        try:
+            write_memory(memory_file(), owner, self._judge.memory())
+        except OSError as error:
+            log.warning("what the validators remember was not saved (%s)", error)
+        failpoint("stream.after_validators")
+        self._memory.note(began)
+
     def close(self) -> None:
-        """Wait for appends that a failed batch has left under way."""
+        """Save what the validators remember, unless a batch is under way or has failed.
+
+        Waits for appends that a failed batch has left under way.
+        """
+        if self._running.acquire(blocking=False):
+            try:
+                self._save_validators()
+            finally:
+                self._running.release()
         self._pool.shutdown()
 
     def _append(self, make_rows: Callable[[], pa.Table], table: str, tag: BatchTag) -> Future[None] | None:

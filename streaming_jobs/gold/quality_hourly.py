@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from lakehouse.contracts.contract import contracts
+from lakehouse.gold.data_quality import counts_by_rule
 from lakehouse.io.delta import high_water_mark, open_table, replace_rows
 from lakehouse.io.query import run_contract_sql
 
@@ -34,7 +35,8 @@ class QualityHourly:
         counts = open_table("gold.data_quality").to_pyarrow_dataset()
         first, last = hours_of(counts, finished)
         inside = (pc.field("window_end") >= first) & (pc.field("window_end") < last + timedelta(hours=1))
-        rows = run_contract_sql(contracts()[TABLE], {"gold_data_quality": counts.to_table(filter=inside)})
+        by_rule = counts_by_rule(counts.to_table(filter=inside))
+        rows = run_contract_sql(contracts()[TABLE], {"gold_data_quality": by_rule})
         predicate = f"hour >= '{first:{HOUR}}' and hour <= '{last:{HOUR}}'"
         replace_rows(TABLE, rows, predicate=predicate, upto=pc.max(finished["ingested_at"]).as_py())
 

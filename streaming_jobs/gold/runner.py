@@ -29,6 +29,8 @@ from streaming_jobs.repair.heal import heal
 log = logging.getLogger("lumbung.background_gold")
 State = Literal["waiting", "running", "stopped"]
 LOGGED_SECONDS = 1.0  # a job that takes longer is logged
+PROMPT_SECONDS = 1.0  # pause between two turns of the jobs whose tables are to be fresher than a round
+IDLE_SHARE = 4  # after a prompt job a pause of so many times as long: it takes a fifth of a core at most
 NICENESS = 10  # the stream's batches go first on a machine with few cores
 
 
@@ -113,6 +115,21 @@ class BackgroundJobs:
         self._round_seconds = round(time.monotonic() - began, 3)
         self.report(self._state)
 
+    def pause(self, seconds: float) -> None:
+        """Wait, and run the prompt jobs meanwhile. Raises ExceptionGroup with the failure of one of them."""
+        end = time.monotonic() + seconds
+        prompt = [job for job in self._jobs if is_prompt(job)]
+        wait = PROMPT_SECONDS
+        while (left := end - time.monotonic()) > 0 and not self._stopping.wait(min(wait, left)):
+            began = time.monotonic()
+            try:
+                for job in prompt:
+                    job.refresh()
+            except Exception as failure:
+                log.exception("a prompt job failed")
+                raise ExceptionGroup("a prompt job failed", [failure]) from None
+            wait = max(PROMPT_SECONDS, IDLE_SHARE * (time.monotonic() - began))
+
     def _run(self, job: BackgroundJob) -> None:
         began = time.monotonic()
         failure: str | None = None
@@ -132,6 +149,16 @@ class BackgroundJobs:
                 log.info("%s: %.2f s", job.name, seconds)
 
 
+def is_prompt(job: BackgroundJob) -> bool:
+    """Whether a table of the job is to be fresher than the pause between two rounds."""
+    pause = settings().stream.background_gold_seconds
+    return any(
+        (contract.job or table.partition(".")[2]) == job.name and contract.freshness_seconds < pause
+        for table, contract in contracts().items()
+        if contract.refreshed == "background"
+    )
+
+
 def run(jobs: Callable[[], Sequence[BackgroundJob]], once: bool, stopping: threading.Event) -> None:
     """Run rounds until `stopping` is set. Raises Refused when another process holds the lock.
 
@@ -144,7 +171,10 @@ def run(jobs: Callable[[], Sequence[BackgroundJob]], once: bool, stopping: threa
         if not work.wait_for_tables():
             return
         work.round()
-        while not once and not stopping.wait(settings().stream.background_gold_seconds):
+        while not once:
+            work.pause(settings().stream.background_gold_seconds)
+            if stopping.is_set():
+                return
             work.round()
     finally:
         work.report("stopped")

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import typer
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from rich.progress import track
 
 from conf.runtime.exit_codes import ExitCode
@@ -18,7 +17,7 @@ from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused
 from conf.runtime.status_files import read_json, write_json, write_text
 from conf.settings import settings
-from lakehouse.bronze.events import payload_hash
+from lakehouse.bronze.events import with_payload_hash
 from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import Positions
@@ -36,21 +35,20 @@ from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import Terminal, translated
 from lakehouse.signatures import DecisionKeys
 from streaming_jobs.batch import kafka_source
-from streaming_jobs.batch.arrow_rows import arrow_rows
 from streaming_jobs.batch.batch_time import batch_time
 from streaming_jobs.batch.counts import balance_row, quality_rows
-from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
+from streaming_jobs.batch.decisions import AppliedDecision, DecisionResolver, review_rows
 from streaming_jobs.batch.event_index import EventIds
 from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.judge import Judge, accepted_tables
 from streaming_jobs.batch.kind_result import KindResult
+from streaming_jobs.batch.validator_memory import memory_file
 from streaming_jobs.batch.writer import judge_all, rows_of, written_versions
 from streaming_jobs.gold import runner
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.repair import startup_checks
 from streaming_jobs.repair.heal import start_over
-from streaming_jobs.repair.refill_index import bronze_without, chunks
-from streaming_jobs.session import session
+from streaming_jobs.repair.refill_index import bronze_without, chunks, counts_by_batch, of_batches
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 log = logging.getLogger("lumbung.rebuild")
@@ -116,10 +114,9 @@ class Rebuild:
         stream, number = self._batches.get(time.isoformat(), [REBUILT, -1])
         return BatchTag(stream, number)
 
-    def chunk(self, bronze: DataFrame, times: list[datetime]) -> int:
+    def chunk(self, bronze: ds.Dataset, times: list[datetime]) -> int:
         """Judge and write the batches of these times; returns the number of events."""
-        chosen = bronze.filter(F.col("ingested_at").between(times[0], times[-1]))
-        rows = arrow_rows(chosen.select("*", payload_hash()))
+        rows = with_payload_hash(bronze.to_table(filter=of_batches(times)))
         present = [kind for kind in pc.unique(rows["kind"]).to_pylist() if kind in kinds()]
         last = self._tag(times[-1])
         results, applied = judge_all(self._judge, self._decisions, rows, present, times[-1])
@@ -163,7 +160,7 @@ def _parts_of_batch(results: list[KindResult], time: datetime) -> list[KindResul
     return [part for part in parts if len(part.verdict)]
 
 
-def rebuild_silver(spark: SparkSession) -> int:
+def rebuild_silver() -> int:
     """Returns the number of events judged.
 
     When it is killed, the stream does not start until it has run again. Raises Refused when decisions cannot
@@ -172,11 +169,12 @@ def rebuild_silver(spark: SparkSession) -> int:
     keys = decision_keys()
     batches = known_batches()
     unfinished, stream_id, batch_id = last_batch(batches)
-    bronze = bronze_without(spark, unfinished)
-    counts = _counts_by_batch(bronze)
+    bronze = bronze_without(unfinished)
+    counts = counts_by_batch(bronze)
     for contract in contracts().values():
         if not contract.kept_by_rebuild:
             empty_table(contract.table)
+    memory_file().unlink(missing_ok=True)  # it is about the rows before
     folder = settings().state_dir / "event_ids"
     shutil.rmtree(folder, ignore_errors=True)
     ids = EventIds(folder)
@@ -192,19 +190,6 @@ def rebuild_silver(spark: SparkSession) -> int:
     ids.close()
     startup_checks.rebuilding_file().unlink()
     return events
-
-
-def _counts_by_batch(bronze: DataFrame) -> list[tuple[datetime, int, int]]:
-    """Batch time, events and decisions of each batch, oldest first."""
-    decisions = F.sum(F.when(F.col("kind") == DECISION, 1).otherwise(0)).alias("decisions")
-    rows = (
-        bronze.groupBy("ingested_at")
-        .agg(F.count("*").alias("events"), decisions)
-        .orderBy("ingested_at")
-        .toArrow()
-        .to_pylist()
-    )
-    return [(row["ingested_at"], row["events"], row["decisions"]) for row in rows]
 
 
 def bronze_positions() -> Positions:
@@ -273,9 +258,7 @@ def main(
         if what == "checkpoint":
             print(json.dumps(rebuild_checkpoint()))
         else:
-            spark = session("lumbung-rebuild")
-            events = rebuild_silver(spark)
-            spark.stop()
+            events = rebuild_silver()
             print(translated(f"{events} events judged again"))
         for lock in locks:
             lock.close()

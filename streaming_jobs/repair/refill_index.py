@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from conf.settings import settings
-from lakehouse.bronze.events import payload_hash
+from lakehouse.bronze.events import with_payload_hash
 from lakehouse.io.checkpoint import batch_offsets
-from lakehouse.io.delta import open_table, table_uri
+from lakehouse.io.delta import open_table
+from lakehouse.io.query import run_sql
 from streaming_jobs.batch.batch_time import batch_time, newest_other_batch
+from streaming_jobs.batch.decisions import DECISION
 from streaming_jobs.batch.event_index import EventIds, damage
 from streaming_jobs.batch.kind_result import PLACE
 
@@ -21,13 +23,26 @@ log = logging.getLogger("lumbung.rebuild")
 EVENTS_AT_ONCE = 1_000_000  # their ids and hashes take about 100 MB
 
 
-def bronze_without(spark: SparkSession, time: datetime | None) -> DataFrame:
+def bronze_without(time: datetime | None) -> ds.Dataset:
     """Rows of bronze.events but those of the batch of that time, which will run again; all when None.
 
     Not by Kafka's positions: records of a broker that was wiped since have any.
     """
-    rows = spark.read.format("delta").load(table_uri("bronze.events"))
-    return rows if time is None else rows.filter(F.col("ingested_at") != F.lit(time))
+    rows = open_table("bronze.events").to_pyarrow_dataset()
+    return rows if time is None else rows.filter(pc.field("ingested_at") != time)
+
+
+def of_batches(times: list[datetime]) -> pc.Expression:
+    """Which rows belong to the batches of these times, ascending and without a gap."""
+    return (pc.field("ingested_at") >= times[0]) & (pc.field("ingested_at") <= times[-1])
+
+
+def counts_by_batch(bronze: ds.Dataset) -> list[tuple[datetime, int, int]]:
+    """Batch time, events and decisions of each batch, oldest first."""
+    sql = f"""select ingested_at, count(*) as events, count(*) filter (kind = '{DECISION}') as decisions
+              from bronze group by ingested_at order by ingested_at"""
+    rows = run_sql(sql, {"bronze": bronze}).to_pylist()
+    return [(row["ingested_at"], row["events"], row["decisions"]) for row in rows]
 
 
 def drop_damaged_ids() -> bool:
@@ -40,7 +55,7 @@ def drop_damaged_ids() -> bool:
     return bool(reason)
 
 
-def refill_ids(spark: SparkSession, ids: EventIds, stream_id: str, batch_id: int) -> None:
+def refill_ids(ids: EventIds, stream_id: str, batch_id: int) -> None:
     """Bring the index to the batch before `batch_id`, which runs now: fill it from bronze unless it is there.
 
     What `batch_id` itself has added, before it was interrupted, is taken back.
@@ -57,17 +72,20 @@ def refill_ids(spark: SparkSession, ids: EventIds, stream_id: str, batch_id: int
         batch_id - 1,
     )
     time = batch_time(batch_offsets(batch_id).time, newest_other_batch(stream_id, batch_id))
-    count = ids.refill(hashes(bronze_without(spark, time), EVENTS_AT_ONCE), stream_id, batch_id - 1)
+    count = ids.refill(hashes(bronze_without(time), EVENTS_AT_ONCE), stream_id, batch_id - 1)
     log.info("event-id index: filled from %d events", count)
 
 
-def hashes(bronze: DataFrame, most: int) -> Iterator[pa.RecordBatch]:
+def hashes(bronze: ds.Dataset, most: int) -> Iterator[pa.RecordBatch]:
     """kind, event_id and payload_hash in order of arrival, about `most` events in memory at once."""
-    counts = bronze.groupBy("ingested_at").count().orderBy("ingested_at").toArrow().to_pylist()
-    for times in chunks([(row["ingested_at"], row["count"], 0) for row in counts], most):
-        rows = bronze.filter(F.col("ingested_at").between(times[0], times[-1]))
-        arrived = rows.select("kind", "event_id", payload_hash(), *PLACE).orderBy(*PLACE)
-        yield from arrived.drop(*PLACE).toArrow().to_batches()
+    read = ["kind", "event_id", "value", "other_headers", *PLACE]
+    for times in chunks([(time, events, 0) for time, events, _ in counts_by_batch(bronze)], most):
+        parts = [
+            with_payload_hash(pa.Table.from_batches([rows])).drop_columns(["value", "other_headers"])
+            for rows in bronze.to_batches(columns=read, filter=of_batches(times))
+        ]
+        arrived = pa.concat_tables(parts).sort_by([(name, "ascending") for name in PLACE])
+        yield from arrived.drop_columns(list(PLACE)).to_batches()
 
 
 def chunks(counts: list[tuple[datetime, int, int]], most: int) -> Iterator[list[datetime]]:

@@ -9,8 +9,8 @@ import pytest
 
 from scripts.stack.throwaway import Stack
 
-# Poison comes from one MQTT connection within a second, and in files that are complete when they appear.
-KNOBS = {"LUMBUNG_MQTT__BURST": "1000", "LUMBUNG_LANDING__SETTLE_SECONDS": "0.3"}
+# Files are complete when they appear.
+KNOBS = {"LUMBUNG_LANDING__SETTLE_SECONDS": "0.3"}
 
 
 @pytest.fixture(scope="session")

@@ -34,17 +34,17 @@ def test_every_part_is_killed_once_before_any_is_killed_twice():
     planned = faults(6, 2, 2, 3, 60)
     victims = [fault.part for fault in planned if fault.action == "kill"]
     assert sorted(victims) == sorted(VICTIMS)
-    assert victims.index("jvm") < victims.index("stream")
+    assert victims.index("reader") < victims.index("stream")
     assert [fault.second for fault in planned] == sorted(fault.second for fault in planned)
     assert len({fault.part for fault in planned if fault.action == "pause"}) == 2
     assert [fault.part for fault in planned if fault.action == "clock"] == ["-360", "240"]
 
 
-def prove(*options: str) -> None:
+def prove(*options: str, **knobs: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "scripts.chaos", *options],
         cwd=REPO,
-        env=child_environment(),
+        env=child_environment(**knobs),
         capture_output=True,
         text=True,
         timeout=590,
@@ -53,8 +53,8 @@ def prove(*options: str) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_nothing_is_lost_or_doubled_when_broker_gateway_and_jvm_are_killed():
-    assert [fault.part for fault in faults(3, 0, 0, 5, 27)] == ["broker", "gateway", "jvm"]
+def test_nothing_is_lost_or_doubled_when_broker_gateway_and_reader_are_killed():
+    assert [fault.part for fault in faults(3, 0, 0, 5, 27)] == ["broker", "gateway", "reader"]
     prove("--events", "4000", "--kills", "3", "--seed", "5")
 
 
@@ -63,3 +63,10 @@ def test_nothing_is_lost_or_doubled_when_broker_gateway_and_jvm_are_killed():
 def test_nothing_is_lost_or_doubled_when_every_part_is_killed_paused_or_sees_the_clock_step():
     options = ("--kills", "6", "--pauses", "1", "--clock-steps", "2")
     prove("--events", "20000", "--seed", "1", *options)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_nothing_is_lost_or_doubled_by_the_embedded_engine_when_every_part_is_killed():
+    options = ("--events", "8000", "--kills", "6", "--clock-steps", "2", "--seed", "2")
+    prove(*options, LUMBUNG_STREAM__ENGINE="embedded")

@@ -19,8 +19,8 @@ from lakehouse.io.kafka import client_config
 from lakehouse.paths import table_path
 from scripts.stack.throwaway import Stack
 from tests.producers.csv.test_replay import appears
-from tests.producers.mqtt.test_session import Device
-from tests.support.poison_cases import MARKET, ROW_HEADER, Case, cases, one_per_verdict, raw_cases
+from tests.support.identity.devices import provide, publish_case
+from tests.support.poison_cases import ROW_HEADER, Case, cases, one_per_verdict, raw_cases
 
 NOW = datetime.now(UTC)
 MQTT, CSV, HTTP, KAFKA = one_per_verdict(
@@ -35,12 +35,9 @@ Seen = dict[str, list[tuple[str, list[str]]]]
 
 
 def publish_mqtt(stack: Stack) -> None:
-    device = Device(stack.mqtt_port, "poison")
-    bodies = [(case, body) for case in MQTT for body in case.bodies]
-    for case, body in bodies:
-        device.client.publish(f"lumbung/v1/{MARKET}/P-{case.number}/{case.kind}", body, qos=1)
-    assert device.until(lambda: len(device.acknowledged) == len(bodies), 30)
-    device.close()
+    provide(*(f"P-{case.number:03}" for case in MQTT), url=stack.identity_url)
+    for case in MQTT:
+        publish_case(stack.mqtt_port, case)
 
 
 def publish_csv(stack: Stack) -> None:
@@ -124,7 +121,7 @@ def by_name(case: Case) -> str:
 
 @pytest.mark.parametrize("case", MQTT, ids=by_name)
 def test_over_mqtt(seen: Seen, case: Case):
-    check(seen.get(f"mqtt:P-{case.number}", []), case)
+    check(seen.get(f"mqtt:P-{case.number:03}", []), case)
 
 
 @pytest.mark.parametrize("case", CSV, ids=by_name)

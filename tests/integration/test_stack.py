@@ -16,7 +16,16 @@ from conf.settings import REPO
 from lakehouse.io.kafka import is_open
 from scripts.stack.throwaway import Stack
 
-SERVICES = ("broker", "stream", "background_gold", "gateway", "folder_watch", "trainer", "api")
+SERVICES = (
+    "broker",
+    "stream",
+    "background_gold",
+    "gateway",
+    "folder_watch",
+    "alert_worker",
+    "trainer",
+    "api",
+)
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -63,8 +72,8 @@ def test_second_stream_exits_with_the_pid_of_the_first(stack: Stack):
 
 
 @pytest.mark.slow
-def test_idle_stack_uses_seven_percent_of_a_core_at_most(stack: Stack):
-    """Measured 4 to 5 % a minute after the last event; 25 to 40 % when Kafka was asked every 10 ms."""
+def test_idle_stack_uses_an_eighth_of_a_core_at_most(stack: Stack):
+    """Measured 5 to 9 % a minute after the last event; 25 to 40 % when Kafka was asked every 10 ms."""
     stack.wait_drained(120)
     time.sleep(60)
 
@@ -75,7 +84,7 @@ def test_idle_stack_uses_seven_percent_of_a_core_at_most(stack: Stack):
 
     before = used()
     time.sleep(60)
-    assert (used() - before) / 60 <= 0.07
+    assert (used() - before) / 60 <= 0.125
 
 
 def test_killed_service_is_started_again(stack: Stack):

@@ -1,17 +1,19 @@
 """Kafka records -> rows of bronze.events, for records of any writer."""
 
-import pytest
-from chispa import assert_df_equality
-from pyspark.sql import DataFrame, SparkSession
+import struct
+from datetime import UTC, datetime
+from typing import Any
 
-from lakehouse.bronze.events import events
+import pyarrow as pa
+import pytest
+import xxhash
+
+from lakehouse.bronze.events import BRONZE, HASH_SEED, PAYLOAD_HASH, events
+from lakehouse.bronze.records import RECORDS
 from lakehouse.event import kind_of_topic
 from tests.lakehouse.conftest import NOW
 
-SCHEMA = (
-    "topic string, partition int, offset bigint, timestamp timestamp, key binary, value binary, "
-    "headers array<struct<key:string,value:binary>>, ingested_at timestamp"
-)
+Headers = list[tuple[str, bytes]] | None
 OURS = [
     ("event_id", b"e-1"),
     ("kind", b"price"),
@@ -19,53 +21,102 @@ OURS = [
     ("received_at", b"2026-03-01T00:00:00Z"),
     ("content_type", b"x"),
 ]
-RECORDS = [
-    ("lumbung.price", b"{}", OURS),
-    ("lumbung.listing", b'{"event_id": "inside"}', None),
-    ("kafka-server", b'{"ProductID": 1, "event_id": "own-1"}', None),
-    ("kafka-server", b'{"ProductID": 1}', None),
-    ("kafka-server", b'{"ProductID": 1, "event_id": "not / one"}', None),
-    ("kafka-server", b"not JSON", [("event_id", b"given")]),
-    ("kafka-server", None, []),
-]
 
 
-IDENTITIES = [  # event_id, kind, source, value of each record
-    ("e-1", "price", "mqtt:D", b"{}"),  # a record of ours: the values of its headers
-    (
-        "lumbung.listing:0:1",
-        "listing",
-        "kafka:lumbung.listing",
-        b'{"event_id": "inside"}',
-    ),  # ours, no headers
-    # other topics hold listings; the id is that of the payload or the place in Kafka
-    ("own-1", "listing", "kafka:kafka-server", b'{"ProductID": 1, "event_id": "own-1"}'),
-    ("kafka-server:0:3", "listing", "kafka:kafka-server", b'{"ProductID": 1}'),
-    ("kafka-server:0:4", "listing", "kafka:kafka-server", b'{"ProductID": 1, "event_id": "not / one"}'),
-    ("given", "listing", "kafka:kafka-server", b"not JSON"),
-    ("kafka-server:0:6", "listing", "kafka:kafka-server", None),
-]
-
-
-@pytest.fixture(scope="module")
-def rows(spark: SparkSession) -> DataFrame:
-    records = [
-        (topic, 0, offset, NOW, None, value, headers, NOW)
-        for offset, (topic, value, headers) in enumerate(RECORDS)
+def records(*given: tuple[str, bytes | None, Headers]) -> pa.Table:
+    """`given`: topic, value and headers of each record."""
+    rows = [
+        {
+            "topic": topic,
+            "partition": 0,
+            "offset": offset,
+            "timestamp": NOW,
+            "value": value,
+            "headers": headers and [{"key": name, "value": content} for name, content in headers],
+        }
+        for offset, (topic, value, headers) in enumerate(given)
     ]
-    return events(spark.createDataFrame(records, SCHEMA))
+    return pa.Table.from_pylist(rows, schema=RECORDS)
 
 
-def test_record_of_any_writer_gets_an_identity(spark: SparkSession, rows: DataFrame):
-    schema = "event_id string, kind string, source string, value binary"
-    wanted = spark.createDataFrame(IDENTITIES, schema)
-    identities = rows.orderBy("offset").select("event_id", "kind", "source", "value")
-    assert_df_equality(identities, wanted, ignore_nullable=True)
+def row_of(value: bytes | None, headers: Headers, topic: str = "lumbung.price") -> dict[str, Any]:
+    (row,) = events(records((topic, value, headers)), NOW).to_pylist()
+    return row
 
 
-def test_own_headers_are_not_kept_as_other_headers(rows: DataFrame):
-    (first,) = rows.filter("offset = 0").select("other_headers").toArrow().to_pylist()
-    assert first["other_headers"] is None
+@pytest.mark.parametrize(
+    ("topic", "value", "headers", "identity"),
+    [
+        ("lumbung.price", b"{}", OURS, ("e-1", "price", "mqtt:D")),
+        (
+            "lumbung.listing",
+            b'{"event_id": "inside"}',
+            None,
+            ("lumbung.listing:0:0", "listing", "kafka:lumbung.listing"),
+        ),
+        # other topics hold listings; the id is that of the payload or the place in Kafka
+        ("old", b'{"ProductID": 1, "event_id": "own-1"}', None, ("own-1", "listing", "kafka:old")),
+        ("old", b'{"ProductID": 1}', None, ("old:0:0", "listing", "kafka:old")),
+        ("old", b'{"ProductID": 1, "event_id": "not / one"}', None, ("old:0:0", "listing", "kafka:old")),
+        ("old", b"not JSON", [("event_id", b"given")], ("given", "listing", "kafka:old")),
+        ("old", b"[]", [("event_id", b"")], ("old:0:0", "listing", "kafka:old")),
+        ("old", None, [], ("old:0:0", "listing", "kafka:old")),
+    ],
+)
+def test_record_of_any_writer_gets_an_identity(
+    topic: str, value: bytes | None, headers: Headers, identity: tuple[str, str, str]
+):
+    row = row_of(value, headers, topic)
+    assert (row["event_id"], row["kind"], row["source"]) == identity and row["value"] == value
+
+
+def test_other_headers_are_those_beyond_the_envelope_the_last_of_each_name():
+    assert row_of(b"{}", OURS)["other_headers"] is None
+    row = row_of(b"{}", [("trace", b"1"), *OURS, ("trace", b"2"), ("raw", b"\xff")])
+    assert dict(row["other_headers"]) == {"trace": "2", "raw": "�"}
+    assert (row["event_id"], row["content_type"]) == ("e-1", "x"), "headers at other places are read too"
+
+
+@pytest.mark.parametrize(
+    ("given", "received_at"),
+    [
+        (b"2026-03-01T00:00:00Z", datetime(2026, 3, 1, tzinfo=UTC)),
+        (b"2026-03-01T07:00:00.25+07:00", datetime(2026, 3, 1, microsecond=250_000, tzinfo=UTC)),
+        (b"2026-03-01T00:00:00.123456789Z", datetime(2026, 3, 1, microsecond=123_456, tzinfo=UTC)),
+        (b"2026-03-01T00:00:00", NOW),  # of no zone
+        (b"9999-12-31T23:59:59-10:00", NOW),  # beyond the calendar in UTC
+        (b"yesterday", NOW),
+        (b"\xff", NOW),
+    ],
+)
+def test_time_of_receipt_is_the_header_s_or_kafka_s_whatever_its_neighbours(
+    given: bytes, received_at: datetime
+):
+    header: Headers = [("received_at", given)]
+    neighbours = records(("lumbung.price", b"", OURS), ("lumbung.price", b"", header), ("x", b"", None))
+    assert events(neighbours, NOW)["received_at"].to_pylist()[1] == received_at
+    assert row_of(b"", header)["received_at"] == received_at
+
+
+def test_hash_of_a_payload_is_the_one_of_indexes_that_spark_filled():
+    """Spark's documentation of xxhash64 gives that of ('Spark', array(123), 2): a hash seeds the next."""
+    documented = xxhash.xxh64_intdigest(b"Spark", HASH_SEED)
+    for number in (123, 2):
+        documented = xxhash.xxh64_intdigest(struct.pack("<i", number), documented)
+    assert documented == 5602566077635097486
+    letters = [
+        ("lumbung.dlq", b"cut {", [*OURS, ("door", b"http")]),  # it needs no decision: as an empty object
+        ("lumbung.dlq", b"cut {", [*OURS, ("door", b"mqtt")]),
+    ]
+    rows = events(records(("lumbung.price", b"{}", OURS), ("lumbung.price", None, OURS), *letters), NOW)
+    empty_object, absent, answered, waiting = rows[PAYLOAD_HASH].to_pylist()
+    assert (empty_object, absent) == (-5091975031279963712, 42)
+    assert answered == empty_object != waiting
+
+
+def test_rows_have_the_columns_of_the_table_also_without_records():
+    rows = events(RECORDS.empty_table(), NOW)
+    assert rows.drop_columns([PAYLOAD_HASH]).schema.equals(BRONZE) and not rows.num_rows
 
 
 def test_topic_gives_the_kind():

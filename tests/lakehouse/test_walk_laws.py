@@ -11,14 +11,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from lakehouse.contracts.history_rules import history_rules
-from lakehouse.validation.in_order import InOrder
+from lakehouse.validation.in_order import Remembering
 from lakehouse.validation.registry import VALIDATORS
 from tests.support.walks import START, at, judged, judgement_of, landed, names, numbered, validator
 
 KINDS = sorted(
     kind
     for kind, validator_type in VALIDATORS.items()
-    if isinstance(validator_type, type) and issubclass(validator_type, InOrder)
+    if isinstance(validator_type, type) and issubclass(validator_type, Remembering)
 )
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # a failing stream is short enough to read as it is
 MINUTES = st.integers(0, 12).map(lambda minutes: at(60 * minutes))
@@ -87,13 +87,18 @@ def streams(kind: str, at_least: int = 1) -> st.SearchStrategy[list[dict[str, An
 @settings(max_examples=30, deadline=None, phases=QUICK)
 @given(data=st.data())
 def test_cuts_and_reloads_change_no_verdict(kind: str, data: st.DataObject):
-    """Rows are cut into calls at random; at a cut the state may be loaded from silver, as after a start."""
+    """Rows are cut into calls at random; at a cut a new process may load silver or a state."""
     rows = data.draw(streams(kind))
     whole = judged(kind, rows)
     at_rows = sorted(data.draw(st.sets(st.integers(0, len(rows)), max_size=5)) | {0, len(rows)})
     by, verdicts = validator(kind), []
     for first, last in zip(at_rows, at_rows[1:], strict=False):
-        if data.draw(st.booleans()):
+        start = data.draw(st.sampled_from(["none", "loaded", "restored"]))
+        if start == "restored":
+            state = by.state()
+            by = validator(kind)
+            by.restore(state)
+        if start == "loaded":
             by, silver = validator(kind), landed(kind, rows[: len(verdicts)], verdicts)
             by.load(silver.slice(2))  # in pieces, as a table is read
             by.load(silver.slice(0, 2))

@@ -34,6 +34,7 @@ LAW_OF_ITS_OWN = {
     "gold.silent_series": "tests/streaming_jobs/test_silent_series.py",
     "gold.schema_drift": "tests/streaming_jobs/test_schema_drift.py",
     "gold.quality_hourly": "tests/streaming_jobs/test_quality_hourly.py",
+    "gold.device_health": "tests/streaming_jobs/gold/test_device_health.py",
     "gold.series_stats": "tests/streaming_jobs/test_price_jobs.py",
     "gold.forecasts": "tests/ml/forecasts/test_issue.py",
     "gold.model_accuracy": "tests/ml/forecasts/test_live_accuracy.py",
@@ -42,6 +43,12 @@ LAW_OF_ITS_OWN = {
     "gold.sales_model": "tests/ml/sales/test_sales_model.py",
     "gold.sales_leaks": "tests/ml/sales/test_sales_model.py",
     "gold.anomalies": "tests/ml/anomalies/test_job.py",
+    "gold.stocks": "tests/streaming_jobs/gold/test_supply_job.py",
+    "gold.routes": "tests/streaming_jobs/gold/test_supply_job.py",
+    "gold.supply_transfers": "tests/streaming_jobs/gold/test_supply_job.py",
+    "gold.impact_factors": "tests/ml/impact/test_job.py",
+    "gold.sentiment": "tests/streaming_jobs/gold/test_sentiment_job.py",
+    "gold.alerts": "tests/streaming_jobs/gold/test_alerts_job.py",
 }
 SILVER = ("silver.prices", "silver.sensors")
 

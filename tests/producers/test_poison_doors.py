@@ -14,8 +14,9 @@ from confluent_kafka import Message
 
 from conf.settings import REPO
 from lakehouse.event import DEAD_LETTERS, EVENT_ID, EVENT_MAX_BYTES, parse_time, topics
-from tests.conftest import Broker, headers_of
-from tests.producers.mqtt.test_session import Device, gateway
+from tests.conftest import JWT_SECRET, Broker, headers_of
+from tests.producers.mqtt.test_session import gateway
+from tests.support.identity.devices import publish_case
 from tests.support.poison_cases import MARKET, ROW_HEADER, Case, cases
 
 NOW = datetime.now(UTC)
@@ -41,25 +42,18 @@ def seen(broker: Broker) -> Iterator[pytest.MonkeyPatch]:
         for key, value in {**broker.stack.env, "LUMBUNG_HOME": home}.items():
             if key.startswith("LUMBUNG_"):
                 patch.setenv(key, value)
+        patch.setenv("JWT_SECRET", JWT_SECRET)
         yield patch
 
 
 @pytest.fixture(scope="module")
 def through_mqtt(broker: Broker, seen: pytest.MonkeyPatch) -> Arrived:
-    """All cases on one connection, each as a device of its own: none may end it or block the next."""
-    since, sent = broker.ends(), 0
-    with gateway(LUMBUNG_MQTT__BURST="1000") as (_, port):
-        device = Device(port, "poison", reconnect_on_failure=False)
+    """Each case as a device of its own: none may end its connection."""
+    since = broker.ends()
+    with gateway(*(f"P-{case.number:03}" for case in MQTT)) as (_, port):
         for case in MQTT:
-            for body in case.bodies:
-                device.client.publish(f"lumbung/v1/{MARKET}/P-{case.number}/{case.kind}", body, qos=1)
-                sent += 1
-        assert device.until(lambda: len(device.acknowledged) == sent), (
-            f"{len(device.acknowledged)} of {sent} acknowledged"
-        )
-        assert device.client.is_connected()
-        device.close()
-    return by_source(broker, since, sent)
+            publish_case(port, case)
+    return by_source(broker, since, sum(len(case.bodies) for case in MQTT))
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +108,7 @@ def check_mqtt_id(event_id: str, case: Case, body: bytes) -> None:
 
 @pytest.mark.parametrize("case", MQTT, ids=name_of)
 def test_mqtt_forwards_the_exact_bytes(through_mqtt: Arrived, case: Case):
-    records = through_mqtt[f"mqtt:P-{case.number}"]
+    records = through_mqtt[f"mqtt:P-{case.number:03}"]
     assert [record.value() or b"" for record in records] == [body[:EVENT_MAX_BYTES] for body in case.bodies]
     for message, body in zip(records, case.bodies, strict=True):
         headers = envelope(message, case, len(body))

@@ -21,8 +21,11 @@ ENGLISH_ONLY = (
     "scripts/stack/compose_setup.py",
     "streaming_jobs/run.py",
     "streaming_jobs/session.py",
+    "streaming_jobs/batch/batches.py",
+    "streaming_jobs/embedded/",
     "streaming_jobs/gold/runner.py",
     "producers/mqtt/",
+    "producers/channels/",
     "conf/settings.py",  # below the layer of translations
 )
 # Function or class -> positions of the arguments that people read.

@@ -14,7 +14,7 @@ from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from scripts.bench.api_lake import write
-from serving_api.routes.prices import newest_by_market
+from serving_api.reads.live_prices import newest_by_market
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack, pages
 from tests.support.served_lake import HISTORY, LIVE, NOW, QUARANTINE, price
@@ -27,9 +27,7 @@ def ids(api: Api, path: str, role: str | None = None) -> list[str]:
     return [item["event_id"] for item in pages(api, path, role)]
 
 
-def test_root_leads_to_the_documentation(api: Api) -> None:
-    response = api.get("/")
-    assert (response.status_code, response.headers["location"]) == (307, "/docs")
+def test_documentation_is_served_from_the_product_itself(api: Api) -> None:
     assert api.get("/docs").status_code == 200
 
 

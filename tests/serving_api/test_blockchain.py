@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from conf.settings import settings
-from serving_api.reads.integrity_checks import FRESH_SECONDS
+from serving_api.reads.ledger.integrity_checks import FRESH_SECONDS
 from tests.conftest import Broker, headers_of
 from tests.support.api import Api, ApiProcess, new_stack
 from tests.support.ledger_batches import ENTRIES, LedgerLake

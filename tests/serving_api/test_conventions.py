@@ -179,7 +179,7 @@ def test_cors_allows_configured_origins_only(api: Api, broker: Broker, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "knobs", [{"LUMBUNG_API__HOST": "0.0.0.0"}, {"LUMBUNG_TOKEN_ADMIN": ""}, {"LUMBUNG_CURSOR_KEY": "x"}]
+    "knobs", [{"LUMBUNG_API__HOST": "0.0.0.0"}, {"JWT_SECRET": "changeme" * 8}, {"LUMBUNG_CURSOR_KEY": "x"}]
 )
 def test_start_on_another_address_or_without_secrets_is_refused(
     broker: Broker, tmp_path: Path, knobs: dict[str, str]

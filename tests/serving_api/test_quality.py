@@ -1,6 +1,6 @@
 """Counts per rule, the rules, and the balance, read by page and without reading whole tables."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,29 @@ def test_pages_of_counts_hold_every_row_once_newest_first(watched: Api) -> None:
     assert len(pages(watched, f"{QUALITY}?kind=price&rule=b&limit=9")) == 40
     begin, end = (f"{NOW - timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}" for minutes in (5, 2))
     assert {item["violated"] for item in pages(watched, f"{QUALITY}?from={begin}&to={end}")} == {5, 4, 3}
+
+
+def test_zeros_that_share_a_row_are_listed_per_rule(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of any size hold each count once, although one stored row stands for several."""
+    monkeypatch.setattr(quality, "PART_ROWS", 2)
+    rules = [{"rule": rule, "severity": "warn"} for rule in ("a", "c", "d")]
+    for batch in (3, 2, 1):
+        zeros = rule_counts(batch, "price", "") | {"rule": None, "severity": None, "unviolated": rules}
+        write(settings().lake_root, "gold.data_quality", [rule_counts(batch, "price", "b", 7), zeros])
+    snapshot = Snapshots().open_newest("gold.data_quality")
+    times = time_range("2000-01-01", None)
+    whole = [(batch, rule, 7 if rule == "b" else 0) for batch in (1, 2, 3) for rule in "abcd"]
+    for limit in (1, 2, 3, 5, 1000):
+        listed: list[tuple[int, str, int]] = []
+        key = None
+        while rows := quality.quality_rows(snapshot, QualityQuery(limit=limit), times, key)[:limit]:
+            key = rows[-1][0]
+            for (end, *_), item in rows:
+                age = NOW - datetime.fromtimestamp(end / 1e6, UTC)
+                listed.append((round(age / timedelta(minutes=1)), item["rule"], item["violated"]))
+        assert listed == whole, limit
+    only = quality.quality_rows(snapshot, QualityQuery(limit=9, rule="c"), times, None)
+    assert [(item["rule"], item["severity"], item["violated"]) for _, item in only] == [("c", "warn", 0)] * 3
 
 
 def test_page_of_counts_reads_the_newest_files_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

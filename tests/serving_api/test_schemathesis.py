@@ -76,10 +76,10 @@ def test_operation_that_declares_a_token_refuses_requests_without_a_known_one(
     own: Api, operation: tuple[str, str]
 ) -> None:
     method, path = operation
-    known = {"{event_id}": "q0", "{job_id}": "train-1", "{kind}": "price"}
+    known = {"{event_id}": "q0", "{job_id}": "train-1", "{kind}": "price", "{user_id}": "u", "{key_id}": "k"}
     for name, value in known.items():
         path = path.replace(name, value)
-    more = {"content": b"{}"} if method == "POST" else {}
+    more = {"content": b"{}"} if method in ("POST", "PATCH") else {}
     for token in ({}, {"Authorization": "Bearer nobody"}):
         headers = {"Content-Type": "application/json"} | token
         assert own.request(method, path, headers=headers, **more).status_code == 401

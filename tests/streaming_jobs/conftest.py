@@ -18,7 +18,10 @@ from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import partition_of, producer_config
 from streaming_jobs import run as running
 from streaming_jobs.batch import kafka_source, writer
+from streaming_jobs.embedded.engine import EmbeddedEngine
+from streaming_jobs.engine import Engine
 from streaming_jobs.repair import startup_checks
+from streaming_jobs.spark_engine import SparkEngine
 from tests.conftest import Broker
 from tests.support.empty_lake import copy_empty_tables
 
@@ -48,7 +51,8 @@ class Crash(Exception):
 class Stream:
     """What Kafka holds from now on, and the stream that reads it."""
 
-    def __init__(self, spark: SparkSession, broker: Broker) -> None:
+    def __init__(self, spark: SparkSession | None, broker: Broker) -> None:
+        """`spark` None: the embedded engine."""
         self.spark, self.broker = spark, broker
         self.sent = 0
         copy_empty_tables()
@@ -100,15 +104,17 @@ class Stream:
         return refused
 
     def run(self) -> None:
-        """Process all that Kafka holds. Raises what the query raised."""
-        stream = running.Stream(self.spark, once=True)
+        """Process all that Kafka holds. Raises what the engine raised."""
+        engine: Engine = SparkEngine(self.spark) if self.spark else EmbeddedEngine()
+        stream = running.Stream(engine, once=True)
         try:
-            stream.query.awaitTermination()
+            engine.wait()
         finally:
             failure = stream.close()
             # Spark references its callback and the callback the query: a cycle through both languages that
             # no garbage collector frees.
             vars(stream).clear()
+            vars(engine).clear()
         assert failure is None
 
     def crash(self, point: str) -> None:
@@ -120,7 +126,7 @@ class Stream:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(writer, "failpoint", failpoint)
-            with pytest.raises(Exception, match="Crash"):
+            with pytest.raises(Exception, match=point):
                 self.run()
 
     def rows(self, table: str) -> list[dict[str, Any]]:
@@ -149,3 +155,14 @@ class Stream:
 @pytest.fixture
 def stream(spark: SparkSession, broker: Broker, home: Path) -> Stream:
     return Stream(spark, broker)
+
+
+@pytest.fixture
+def embedded(broker: Broker, home: Path) -> Stream:
+    return Stream(None, broker)
+
+
+@pytest.fixture(params=["spark", "embedded"])
+def either(request: pytest.FixtureRequest, spark: SparkSession, broker: Broker, home: Path) -> Stream:
+    """The stream of each engine in turn."""
+    return Stream(spark if request.param == "spark" else None, broker)

@@ -3,12 +3,20 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from lakehouse.io import checkpoint
 from lakehouse.times import rfc3339
 from streaming_jobs.batch.batch_time import STEP, batch_time
 from streaming_jobs.gold.quality_hourly import QualityHourly
 from streaming_jobs.gold.silent_series import SilentSeries
 from tests.streaming_jobs.conftest import NOW, Stream, price, reading
+
+
+@pytest.fixture
+def stream(either: Stream) -> Stream:
+    return either
+
 
 BACK = timedelta(minutes=6)
 NOON = datetime(2026, 3, 1, 5, tzinfo=UTC)

@@ -12,6 +12,11 @@ from scripts.commands.reconcile import balance_report
 from tests.streaming_jobs.conftest import Stream, price
 
 
+@pytest.fixture
+def stream(either: Stream) -> Stream:
+    return either
+
+
 def leave_status_of_a_killed_stream() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()

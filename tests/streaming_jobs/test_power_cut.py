@@ -17,6 +17,11 @@ from tests.conftest import Broker
 from tests.streaming_jobs.conftest import Stream, price
 
 
+@pytest.fixture
+def stream(either: Stream) -> Stream:
+    return either
+
+
 def test_broker_flushes_a_record_before_it_acknowledges(broker: Broker):
     admin = AdminClient(client_config(broker.stack.bootstrap))
     ((_, described),) = admin.describe_configs([ConfigResource(ConfigResource.Type.BROKER, "1")]).items()

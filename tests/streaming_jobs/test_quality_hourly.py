@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("lake")
 
 
 def write_counts(
-    number: int, minutes: float, evaluated: int, violated: int, stream: str = "s", **more: str
+    number: int, minutes: float, evaluated: int, violated: int, stream: str = "s", **more: Any
 ) -> None:
     """Write the counts of a finished batch, whose last event was received `minutes` after START."""
     row = {
@@ -68,6 +69,18 @@ def test_counts_of_an_hour_add_up():
     version = open_table("gold.quality_hourly").version()
     QualityHourly().refresh()
     assert open_table("gold.quality_hourly").version() == version
+
+
+def test_zeros_that_share_a_row_are_counted_per_rule():
+    write_counts(0, 0, 10, 1)
+    zeros = [{"rule": name, "severity": "error"} for name in ("price_positive", "unit_known")]
+    write_counts(1, 1, 5, 0, rule=None, severity=None, unviolated=zeros)
+    QualityHourly().refresh()
+    rows = open_table("gold.quality_hourly").to_pyarrow_table().to_pylist()
+    assert {(r["rule"], r["evaluated"], r["violated"], r["batches"]) for r in rows} == {
+        ("price_positive", 15, 1, 2),
+        ("unit_known", 5, 0, 1),
+    }
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -39,7 +39,7 @@ def test_silver_rebuilt_from_bronze_has_the_same_rows(stream: Stream, monkeypatc
     before = digests(stream)
     monkeypatch.setenv("LUMBUNG_STREAM__MAX_EVENTS_PER_BATCH", "3")  # in several parts
     settings.cache_clear()
-    assert rebuild_silver(stream.spark) == 14
+    assert rebuild_silver() == 14
     assert digests(stream) == before
     assert stream.refusal() == ""
     stream.send(price("f"), price("a"), price("b", 12500))
@@ -53,7 +53,7 @@ def test_rebuild_after_a_crash_leaves_the_unfinished_batch_to_the_stream(stream:
     stream.run()
     stream.send(*MIXED[:-1])
     stream.crash("stream.after_silver")
-    assert rebuild_silver(stream.spark) == 1
+    assert rebuild_silver() == 1
     stream.run()
     assert dict(stream.silver()) == {"first": 1, "a": 1, "b": 1}
     assert stream.balance() == {"rows_in": 9, "silver": 3, "quarantine": 4, "duplicates": 2}
@@ -68,9 +68,9 @@ def test_killed_rebuild_is_requested_again(stream: Stream, monkeypatch: pytest.M
             "streaming_jobs.repair.rebuild.Rebuild.chunk", lambda *ignored: (_ for _ in ()).throw(Crash())
         )
         with pytest.raises(Crash):
-            rebuild_silver(stream.spark)
+            rebuild_silver()
     assert stream.rows("silver.prices") == [] and "./run.sh rebuild silver" in stream.refusal()
-    rebuild_silver(stream.spark)
+    rebuild_silver()
     assert digests(stream) == before and stream.refusal() == ""
 
 
@@ -125,7 +125,7 @@ def test_table_behind_the_checkpoint_is_refused_and_rebuilt(stream: Stream, tabl
     lost.with_name(f".{lost.name}.crc").unlink(missing_ok=True)
     refusal = stream.refusal()
     assert table in refusal and "./run.sh rebuild silver" in refusal
-    rebuild_silver(stream.spark)
+    rebuild_silver()
     assert_as_planned(stream)
     assert stream.refusal() == ""
 
@@ -139,7 +139,7 @@ def test_tables_with_damaged_files_are_refused_and_rebuilt(stream: Stream):
     refusal = stream.refusal()
     assert "silver.prices: its log cannot be read" in refusal and "./run.sh rebuild silver" in refusal
     start_over_damaged()
-    rebuild_silver(stream.spark)
+    rebuild_silver()
     assert_as_planned(stream)
     assert stream.refusal() == ""
     stream.send(price("e", 11900), price("a"))
@@ -155,7 +155,7 @@ def test_checkpoint_lost_between_bronze_and_silver_is_reported_and_repaired(stre
     assert "rebuild checkpoint" in stream.refusal()
     rebuild_checkpoint()
     assert f"{13 + others} records in bronze" in stream.refusal() and "rebuild silver" in stream.refusal()
-    rebuild_silver(stream.spark)
+    rebuild_silver()
     assert stream.refusal() == ""
     assert stream.balance() == {
         "rows_in": 13 + others,

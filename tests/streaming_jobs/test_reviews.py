@@ -211,6 +211,6 @@ def test_rebuild_applies_the_same_decisions(stream: Stream):
         for table in ("silver.prices", "silver.quarantine", "gold.reviews")
     }
     counts = balance_counts(stream)
-    rebuild_silver(stream.spark)
+    rebuild_silver()
     assert {table: sorted(map(str, stream.rows(table))) for table in before} == before
     assert balance_counts(stream) == counts

@@ -68,7 +68,7 @@ def test_forged_decisions_are_quarantined_and_the_signed_one_counts(stream: Stre
     stream.run()
     assert reviews(stream) == [("high", 0, "rejected", "closed")]
     before = balance_counts(stream)
-    rebuild_silver(stream.spark)
+    rebuild_silver()
     assert reviews(stream) == [("high", 0, "rejected", "closed")] and not stream.silver()
     assert refused_decisions(stream) == [[RULE]] * len(FORGERIES) and balance_counts(stream) == before
 
@@ -84,7 +84,7 @@ def test_unsigned_decisions_of_older_batches_stay_valid_when_silver_is_rebuilt(
     monkeypatch.setenv("LUMBUNG_DECISIONS_SIGNED_SINCE", datetime.now(UTC).isoformat())
     stream.send(decide(rows["new"], "release"), kind="decision", sign=unsigned)
     stream.run()
-    rebuild_silver(stream.spark)
+    rebuild_silver()
     assert stream.silver() == {"old": 1} and reviews(stream) == [("old", 0, "released", "silver")]
     assert refused_decisions(stream) == [[RULE]]
 
@@ -98,7 +98,7 @@ def test_decisions_signed_with_an_older_key_stay_valid(stream: Stream, monkeypat
     stream.send(decide(rows["b"], "release"), kind="decision")
     stream.run()
     assert stream.silver() == {"a": 1, "b": 1}
-    rebuild_silver(stream.spark)
+    rebuild_silver()
     assert stream.silver() == {"a": 1, "b": 1}
 
 

@@ -12,6 +12,12 @@ from streaming_jobs.batch import kafka_source
 from streaming_jobs.repair.rebuild import rebuild_checkpoint, rebuild_silver
 from tests.streaming_jobs.conftest import Stream, price
 
+
+@pytest.fixture
+def stream(either: Stream) -> Stream:
+    return either
+
+
 TOPIC = "lumbung.bar"
 
 
@@ -45,7 +51,7 @@ def test_wiped_kafka_is_refused_and_the_repair_reads_every_new_record(stream: St
     stream.run()
     assert stream.refusal() == ""
     filled = 4  # accepted events of `fill`
-    assert rebuild_silver(stream.spark) == 4 + filled + others
+    assert rebuild_silver() == 4 + filled + others
     assert stream.balance() == {
         "rows_in": 4 + filled + others,
         "silver": 1 + filled,

@@ -108,9 +108,12 @@ class Api:
 class ApiProcess(Api):
     """The API as a process on its port: for tests of signals, crashes, sockets and commands that call it."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, log: Path | None = None) -> None:
+        """`log`: a file that gets what the process writes."""
         self.stack = stack
-        self.process = subprocess.Popen([sys.executable, "-m", "serving_api"], cwd=REPO, env=stack.env)
+        command = [sys.executable, "-m", "serving_api"]
+        output = {} if log is None else {"stdout": log.open("ab"), "stderr": subprocess.STDOUT}
+        self.process = subprocess.Popen(command, cwd=REPO, env=stack.env, **output)
         self.http = httpx2.Client(base_url=stack.api_url, timeout=30)
         end = time.monotonic() + 60
         while True:

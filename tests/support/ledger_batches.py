@@ -13,7 +13,7 @@ from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import BatchTag, append_rows, open_table, table_uri
-from serving_api.reads.integrity import ChainVerdict, Verifier
+from serving_api.reads.ledger.integrity import ChainVerdict, Verifier
 from streaming_jobs.gold.ledger import LedgerJob
 from tests.support.empty_lake import copy_empty_tables
 

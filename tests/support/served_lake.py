@@ -99,8 +99,41 @@ READINGS = [
 ]
 
 
+def alert(alert_id: str, ago: timedelta, **more: Any) -> dict[str, Any]:
+    """A row of gold.alerts: an active rise of a price in Jawa Barat."""
+    return {
+        "alert_id": alert_id,
+        "rule": "price_level",
+        "rule_version": "f" * 16,
+        "commodity": "cabai-rawit-merah",
+        "region_code": "32",
+        "region": "Jawa Barat",
+        "level": "siaga",
+        "state": "active",
+        "tier": 1,
+        "stale": False,
+        "message": "it rises",
+        "message_indonesian": "harga naik",
+        "action": "check the stock",
+        "action_indonesian": "periksa stok",
+        "opened_at": NOW - ago,
+        "updated_at": NOW - ago,
+        **more,
+    }
+
+
+ALERTS = [
+    alert("al-rise", timedelta(days=2)),
+    alert("al-pending", timedelta(days=1), state="pending", tier=0, level="naik"),
+    alert("al-cleared", timedelta(days=20), state="cleared"),
+    alert("al-shallot", timedelta(days=3), commodity="bawang-merah", region_code="35", region="Jawa Timur"),
+    alert("al-silent", timedelta(hours=1), rule="silent_market", commodity=None, level="info"),
+]
+
+
 def fill(root: str) -> None:
     """Every table that is served in `tests/serving_api/conftest.py`."""
+    write(root, "gold.alerts", ALERTS)
     write(root, "gold.live_prices", LIVE)
     write(root, "gold.price_history", HISTORY)
     write(root, "silver.quarantine", QUARANTINE)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from lakehouse.contracts.history_rules import history_rules
 from lakehouse.validation import Judgement, Validator
-from lakehouse.validation.in_order import InOrder
+from lakehouse.validation.in_order import Remembering
 from lakehouse.validation.registry import VALIDATORS
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -27,9 +27,9 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def validator(kind: str) -> InOrder:
+def validator(kind: str) -> Remembering:
     built = VALIDATORS[kind]({})
-    assert isinstance(built, InOrder)
+    assert isinstance(built, Remembering)
     return built
 
 

@@ -1,12 +1,11 @@
 """Bars compared with the bar before: their time increases, returns are usual, no bar is missing between."""
 
-from collections.abc import Mapping
 from math import log, sqrt
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from lakehouse.validation.in_order import DAY, SECOND, InOrder, utc
+from lakehouse.validation.in_order import DAY, SECOND, NewestInOrder, utc
 
 STEP = {"1m": 60 * SECOND, "1d": DAY}
 # Largest usual |log return| of a step.
@@ -37,7 +36,7 @@ class BarEvidence(NamedTuple):
     gap_before: int | None
 
 
-class Bars(InOrder[Bar, BarEvidence]):
+class Bars(NewestInOrder[Bar, BarEvidence]):
     """State: the newest final bar of each symbol × interval, so memory is bounded by their number.
 
     A bar that is not final may be sent again, as long as it is newer than the last final one.
@@ -47,10 +46,7 @@ class Bars(InOrder[Bar, BarEvidence]):
     reads = Bar._fields
     evidence = BarEvidence._fields
     newest_by = ("symbol", "interval", "bar_time")
-
-    def __init__(self, knobs: Mapping[str, object]) -> None:
-        super().__init__(knobs)
-        self._newest: dict[tuple[str | None, str | None], tuple[int, float]] = {}
+    keeps = ("close",)
 
     def remembered(self, accepted: pa.Table) -> pa.Table:
         return super().remembered(accepted.filter(accepted["final"]))

@@ -1,48 +1,54 @@
 """The usual crowd of a place: the 99th percentile of a counter's readings over the 28 days before."""
 
+from array import array
+from collections.abc import Iterator
 from math import ceil
 
 import numpy as np
-import numpy.typing as npt
 
-from lakehouse.validation.in_order import DAY
+from lakehouse.validation.windows import Floats
 
 CROWD_DAYS = 28
 # Fewer have no 99th percentile.
 FEWEST_READINGS = 100
 
 
+def p99_of(parts: list[Floats]) -> float:
+    """The smallest count that 99 % of the readings do not exceed; NaN with too few readings."""
+    values = np.concatenate([np.empty(0), *parts])
+    if len(values) < FEWEST_READINGS:
+        return float("nan")
+    place = ceil(0.99 * len(values)) - 1
+    return float(np.partition(values, place)[place])
+
+
 class CrowdDays:
-    """Readings of one counter, added in order of time, day by day (UTC); 8 bytes each."""
+    """Readings of one counter by day (UTC), 8 bytes each; the last 28 days before the newest one."""
 
     def __init__(self) -> None:
-        self._closed: dict[int, npt.NDArray[np.float64]] = {}
-        self._day = -1
-        self._today: list[float] = []
-        # (day, p99) computed last: the days before a day do not change any more.
-        self._cached: tuple[int, float | None] = (-1, None)
+        self._days: dict[int, array[float]] = {}
+        # (day, p99) computed last, until an earlier day changes.
+        self._cached: tuple[int, float] | None = None
 
-    def add(self, time: int, value: float) -> None:
-        """One reading, not older than those before. `time` in microseconds since 1970."""
-        day = time // DAY
-        if day != self._day:
-            if self._today:
-                self._closed[self._day] = np.array(self._today)
-            self._closed = {old: values for old, values in self._closed.items() if old >= day - CROWD_DAYS}
-            self._day, self._today = day, []
-        self._today.append(value)
+    def add(self, day: int, values: Floats) -> None:
+        """Readings of a day that is not older than those before; days since 1970."""
+        if day not in self._days:
+            self._days = {old: counts for old, counts in self._days.items() if old >= day - CROWD_DAYS}
+        self._days.setdefault(day, array("d")).extend(values.tolist())
+        if self._cached and day < self._cached[0]:
+            self._cached = None
 
-    def p99_before(self, time: int) -> float | None:
-        """The smallest count that 99 % of the readings of the 28 days before `time` do not exceed.
+    def days(self) -> Iterator[tuple[int, Floats]]:
+        """The days with readings, oldest first, and their readings."""
+        for day, counts in self._days.items():
+            yield day, np.array(counts)
 
-        None with too few readings.
-        """
-        day = time // DAY
-        if self._cached[0] != day:
-            days = [values for old, values in self._closed.items() if day - CROWD_DAYS <= old < day]
-            if day - CROWD_DAYS <= self._day < day:
-                days.append(np.array(self._today))
-            values = np.sort(np.concatenate(days)) if days else np.empty(0)
-            enough = len(values) >= FEWEST_READINGS
-            self._cached = (day, float(values[ceil(0.99 * len(values)) - 1]) if enough else None)
+    def readings_before(self, day: int) -> list[Floats]:
+        """The readings of the 28 days before a day."""
+        return [np.array(counts) for old, counts in self._days.items() if day - CROWD_DAYS <= old < day]
+
+    def p99_before(self, day: int) -> float:
+        """`p99_of` the 28 days before a day."""
+        if self._cached is None or self._cached[0] != day:
+            self._cached = (day, p99_of(self.readings_before(day)))
         return self._cached[1]

@@ -1,9 +1,8 @@
 """The state of a product compared with its state before: reviews do not fall, ratings do not leap."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
-from lakehouse.validation.in_order import InOrder
+from lakehouse.validation.in_order import NewestInOrder
 
 
 class Listing(NamedTuple):
@@ -20,21 +19,18 @@ class ListingEvidence(NamedTuple):
     previous_rating: float | None
 
 
-class Listings(InOrder[Listing, ListingEvidence]):
+class Listings(NewestInOrder[Listing, ListingEvidence]):
     """State: the newest time, rating and reviews of each product."""
 
     kind = "listing"
     reads = Listing._fields
     evidence = ListingEvidence._fields
     newest_by = ("product_id", "event_time")
-
-    def __init__(self, knobs: Mapping[str, object]) -> None:
-        super().__init__(knobs)
-        self._newest: dict[int | None, tuple[int, float, int]] = {}
+    keeps = ("rating", "num_reviews")
 
     def compare(self, row: Listing) -> ListingEvidence:
         product, time, rating, reviews = row
-        previous = self._newest.get(product)
+        previous = self._newest.get((product,))
         if previous is None or time is None or rating is None or reviews is None or time < previous[0]:
             return ListingEvidence(reviews, None, rating, None)
         return ListingEvidence(reviews, previous[2], rating, previous[1])
@@ -43,6 +39,6 @@ class Listings(InOrder[Listing, ListingEvidence]):
         product, time, rating, reviews = row
         if product is None or time is None or rating is None or reviews is None:
             return
-        previous = self._newest.get(product)
+        previous = self._newest.get((product,))
         if previous is None or time >= previous[0]:
-            self._newest[product] = (time, rating, reviews)
+            self._newest[product,] = (time, rating, reviews)

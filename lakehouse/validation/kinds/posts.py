@@ -5,7 +5,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from lakehouse.validation.in_order import DAY, InOrder
+from lakehouse.validation import State
+from lakehouse.validation.in_order import DAY, InOrder, table_of, tuples_of
 
 # A post so near to a remembered one of the same text is not remembered itself.
 SAME_TEXT_DAYS = 7
@@ -53,6 +54,14 @@ class Posts(InOrder[Post, PostEvidence]):
         super().__init__(knobs)
         # Ordered by newest receipt.
         self._firsts: OrderedDict[bytes, list[FirstPost]] = OrderedDict()
+
+    def memory(self) -> State:
+        rows = ((key, *first) for key, firsts in self._firsts.items() for first in firsts)
+        return {"firsts": table_of(rows, ("text", *FirstPost._fields))}
+
+    def restore(self, state: State) -> None:
+        for key, *first in tuples_of(state["firsts"]):
+            self._firsts.setdefault(key, []).append(FirstPost(*first))
 
     def compare(self, row: Post) -> PostEvidence:
         _, text, time, received = row

@@ -1,157 +1,229 @@
 """Readings compared with earlier ones of the device and with the other devices of the market."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from lakehouse.validation.in_order import SECOND, InOrder, listed
+from lakehouse.contracts.contract import kinds
+from lakehouse.contracts.history_rules import compile_checks
+from lakehouse.contracts.rule_functions import column_violation
+from lakehouse.contracts.rule_messages import render_message
+from lakehouse.validation import Flags, Judgement, State
+from lakehouse.validation.in_order import SECOND, Remembering, table_of, tuples_of
 from lakehouse.validation.kinds.crowd_profile import CROWD_DAYS, CrowdDays
-from lakehouse.validation.kinds.device_peers import LIMITS, Buckets, PeerComparison
+from lakehouse.validation.kinds.device_peers import Buckets, MarketMetric, Peers, PeerWalk
+from lakehouse.validation.kinds.sensor_readings import METRICS, Readings
+from lakehouse.validation.kinds.sensor_runs import CROWD, Compared, FlatRun, Series, SeriesWalk
+from lakehouse.validation.windows import Floats, Ints
 
 # A reading is compared with the one before if that is not older.
 JUMP_SECONDS = 300
 # Among several metrics of an event, one that is flat by the limits of the rule `flat_line` is the evidence.
 FLAT_HOURS = 6
 FLAT_READINGS = 60
-# A device that sent nothing for longer was not flat. So a flat run stays within 15 days.
-FLAT_PAUSE_SECONDS = 6 * 3600
 HOUR = 3600 * SECOND
+TEMPERATURE = METRICS.index("temperature_c")
+# Rounds after which rows are judged in halves: mostly the second round changes nothing.
+ROUNDS = 6
+Columns = dict[str, npt.NDArray[Any]]
 
-# (metric, value) of one event.
-Readings = list[tuple[str, float]]
-
-
-class Reading(NamedTuple):
-    market_id: str | None
-    device_id_hash: str
-    event_time: int | None
-    readings: Readings
-
-
-class SensorEvidence(NamedTuple):
+EVIDENCE = (
     # Against the reading of the device before, if that is not older than five minutes.
-    jump_c: float | None
-    jump_seconds: float | None
+    "jump_c",
+    "jump_seconds",
     # The metric that has been flat longest, this reading included.
-    flat_metric: str | None
-    flat_value: float | None
-    flat_hours: float | None
-    flat_readings: int | None
-    crowd_count: float | None
+    "flat_metric",
+    "flat_value",
+    "flat_hours",
+    "flat_readings",
+    "crowd_count",
     # 99th percentile of the series over the 28 days before this one.
-    crowd_p99: float | None
+    "crowd_p99",
     # The metric that lies farthest from the other devices of the market.
-    odd_metric: str | None
-    odd_value: float | None
-    odd_median: float | None
-    odd_peers: int | None
+    "odd_metric",
+    "odd_value",
+    "odd_median",
+    "odd_peers",
     # Distance from the median (or from the one other device), in limits.
-    odd_share: float | None
+    "odd_share",
     # Whether the device was beyond the limit, or sent nothing, a bucket before.
-    odd_before: bool | None
+    "odd_before",
+)
+# What they are in evidence; the others are decimals.
+METRIC_NAMES = ("flat_metric", "odd_metric")
+WHOLE = ("flat_readings", "odd_peers")
 
 
-class FlatRun(NamedTuple):
-    """The newest reading of a series and since when its value has been the same."""
-
-    time: int
-    value: float
-    since: int
-    readings: int
-
-    @property
-    def hours(self) -> float:
-        return (self.time - self.since) / HOUR
-
-    @property
-    def flatness(self) -> tuple[bool, float]:
-        """Orders runs: the most suspicious is the greatest."""
-        return self.hours >= FLAT_HOURS and self.readings >= FLAT_READINGS, self.hours
-
-
-class Sensors(InOrder[Reading, SensorEvidence]):
+class Sensors(Remembering):
     """State: a `FlatRun` per device and metric, 28 days of each crowd (8 bytes a reading), an hour a market.
 
     A reading older than the newest of its series is compared with other devices only. The devices of a market
     must share a Kafka partition.
+
+    All rows of a call are judged at once, as if those that passed the other rules landed. Those that are then
+    refused are left out, and the rows judged again, until nothing changes: after each round at least one row
+    more is right, for a verdict reads earlier rows only.
     """
 
     kind = "sensor"
     reads = ("market_id", "device_id_hash", "event_time", "metric", "value")
-    evidence = SensorEvidence._fields
+    evidence = EVIDENCE
     looks_back_days = CROWD_DAYS + 2
 
     def __init__(self, knobs: Mapping[str, object]) -> None:
+        """Raises ContractError when a rule's check reads evidence that there is not."""
         super().__init__(knobs)
-        self._runs: dict[tuple[str, str], FlatRun] = {}
+        table = kinds()[self.kind].table
+        self._violated = compile_checks(table, self.rules.values(), column_violation, EVIDENCE)
+        self._runs: dict[Series, FlatRun] = {}
         self._crowds: dict[str, CrowdDays] = {}
-        self._buckets: dict[tuple[str, str], Buckets] = {}
+        self._buckets: dict[MarketMetric, Buckets] = {}
 
-    def rows(self, table: pa.Table) -> Iterable[Reading]:
-        """One row an event if there is a column `readings` (the stream), else one row a reading (silver)."""
-        market, device, time = (listed(table[name]) for name in self.reads[:3])
-        readings: list[Readings]
-        if "readings" in table.column_names:
-            given = table["readings"].to_pylist()
-            readings = [[(reading["metric"], reading["value"]) for reading in event or ()] for event in given]
-        else:
-            readings = [[pair] for pair in zip(listed(table["metric"]), listed(table["value"]), strict=True)]
-        # Plain tuples with the fields of Reading.
-        return zip(market, device, time, readings, strict=True)  # type: ignore[return-value]
+    def memory(self) -> State:
+        runs = ((*series, *run) for series, run in self._runs.items())
+        crowds = ((device, *day) for device, crowd in self._crowds.items() for day in crowd.days())
+        buckets = ((*series, *kept) for series, some in self._buckets.items() for kept in some.all_kept())
+        return {
+            "runs": table_of(runs, ("device", "metric", *FlatRun._fields)),
+            "crowds": table_of(crowds, ("device", "day", "counts")),
+            "buckets": table_of(buckets, ("market", "metric", "device", "time", "value")),
+        }
 
-    def compare(self, row: Reading) -> SensorEvidence:
-        market, device, time, readings = row
-        if market is None or time is None:
-            return SensorEvidence(*(None,) * len(SensorEvidence._fields))
-        jump: tuple[Any, ...] = (None, None)
-        crowd: tuple[Any, ...] = (None, None)
-        flat: FlatRun | None = None
-        flat_metric = None
-        odd: tuple[str, float, PeerComparison] | None = None
-        for metric, value in readings:
-            before = self._runs.get((device, metric))
-            if before is not None and time >= before.time:
-                run = continued(before, time, value)
-                if flat is None or run.flatness > flat.flatness:
-                    flat, flat_metric = run, metric
-                elapsed = (time - before.time) / SECOND
-                if metric == "temperature_c" and elapsed <= JUMP_SECONDS:
-                    jump = (abs(value - before.value), elapsed)
-                if metric == "crowd_count" and device in self._crowds:
-                    crowd = (value, self._crowds[device].p99_before(time))
-            comparison = self._compare_with_peers(market, metric, device, time, value)
-            if comparison is not None and (odd is None or comparison.worse_than(odd[2])):
-                odd = (metric, value, comparison)
-        flat_parts = (flat_metric, flat.value, flat.hours, flat.readings) if flat else (None,) * 4
-        odd_parts = (odd[0], odd[1], *odd[2]) if odd else (None,) * 6
-        return SensorEvidence(*jump, *flat_parts, *crowd, *odd_parts)
+    def restore(self, state: State) -> None:
+        self._runs = {(device, metric): FlatRun(*run) for device, metric, *run in tuples_of(state["runs"])}
+        crowds = state["crowds"]
+        counts = (day.values.to_numpy() for day in crowds["counts"])  # not as Python numbers: a month of them
+        for (device, day), values in zip(tuples_of(crowds.select(["device", "day"])), counts, strict=True):
+            self._crowds.setdefault(device, CrowdDays()).add(day, values)
+        for market, metric, device, time, value in tuples_of(state["buckets"]):
+            self._buckets.setdefault((market, metric), Buckets()).add(device, time, value)
 
-    def _compare_with_peers(
-        self, market: str, metric: str, device: str, time: int, value: float
-    ) -> PeerComparison | None:
-        buckets = self._buckets.get((market, metric))
-        return buckets.compare(device, time, value) if buckets else None
+    def remember_all(self, accepted: pa.Table) -> None:
+        walk = _Walk(Readings.of(accepted), self._runs, self._buckets)
+        self._remember(walk, np.ones(accepted.num_rows, dtype=bool))
 
-    def remember(self, row: Reading) -> None:
-        market, device, time, readings = row
-        if market is None or time is None:
-            return
-        for metric, value in readings:
-            before = self._runs.get((device, metric))
-            if before is None or time >= before.time:
-                self._runs[device, metric] = (
-                    continued(before, time, value) if before else FlatRun(time, value, time, 1)
-                )
-                if metric == "crowd_count":
-                    self._crowds.setdefault(device, CrowdDays()).add(time, value)
-            if (market, metric) not in self._buckets:
-                self._buckets[market, metric] = Buckets(LIMITS[metric])
-            self._buckets[market, metric].add(device, time, value)
+    def judge(self, rows: pa.Table, passed: Flags, released: Flags) -> Judgement:
+        """Judge rows in order of arrival; those that land are what later rows are compared with."""
+        self._remember_loaded()
+        parts = self._settled(rows, passed, released) if rows.num_rows else []
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+
+        def evidence(row: int) -> dict[str, Any]:
+            shown = {name: _shown(name, columns[name][row]) for name in EVIDENCE}
+            return shown if shown["odd_metric"] else shown | {"odd_before": None}
+
+        return Judgement(
+            violated={rule: columns[rule] for rule in self.rules if parts and columns[rule].any()},
+            message=lambda rule, row: render_message(self.rules[rule].message, evidence(row)),
+            evidence=evidence,
+        )
+
+    def _settled(self, rows: pa.Table, passed: Flags, released: Flags) -> list[Columns]:
+        """Evidence and violations of the rows, in parts; the rows that land are remembered."""
+        walk = _Walk(Readings.of(rows), self._runs, self._buckets)
+        lands = passed
+        for _ in range(ROUNDS):
+            columns = walk.evidence(lands, self._crowds)
+            flags = {rule: violated(columns, rows.num_rows) for rule, violated in self._violated.items()}
+            refused = np.logical_or.reduce([flags[rule] for rule in self._errors])
+            landed = passed & (~refused | released)
+            if (landed == lands).all():
+                self._remember(walk, lands)
+                return [columns | flags]
+            lands = landed
+        half = rows.num_rows // 2
+        return [
+            *self._settled(rows.slice(0, half), passed[:half], released[:half]),
+            *self._settled(rows.slice(half), passed[half:], released[half:]),
+        ]
+
+    def _remember(self, walk: "_Walk", lands: Flags) -> None:
+        self._runs |= walk.series.runs(lands[walk.readings.events])
+        walk.series.add_crowds(lands[walk.readings.events], self._crowds)
+        walk.peers.keep(lands[walk.readings.events], self._buckets)
 
 
-def continued(before: FlatRun, time: int, value: float) -> FlatRun:
-    """The run with one more reading; another value or a long pause begins a new run."""
-    if value == before.value and time - before.time <= FLAT_PAUSE_SECONDS * SECOND:
-        return FlatRun(time, value, before.since, before.readings + 1)
-    return FlatRun(time, value, time, 1)
+class _Walk:
+    """The readings of a call, compared again for each assumption about which rows land."""
+
+    def __init__(
+        self,
+        readings: Readings,
+        runs: Mapping[Series, FlatRun],
+        buckets: Mapping[MarketMetric, Buckets],
+    ) -> None:
+        self.readings = readings
+        self.series = SeriesWalk(readings, runs)
+        self.peers = PeerWalk(readings, buckets)
+
+    def evidence(self, lands: Flags, crowds: Mapping[str, CrowdDays]) -> Columns:
+        """Columns of EVIDENCE; missing numbers are NaN, missing metrics −1."""
+        readings = self.readings
+        of_reading = lands[readings.events]
+        compared = self.series.compare(of_reading)
+        peers = self.peers.compare(of_reading)
+        columns: Columns = {name: np.full(len(lands), np.nan) for name in EVIDENCE}
+        columns |= {name: np.full(len(lands), -1) for name in METRIC_NAMES}
+        columns["odd_before"] = np.zeros(len(lands), dtype=bool)
+        self._fill_jumps(columns, compared)
+        self._fill_flat(columns, compared)
+        limits = self.series.crowd_limits(of_reading, crowds)
+        crowd = np.flatnonzero(compared.is_after & (readings.metrics == CROWD))
+        columns["crowd_count"][readings.events[crowd]] = readings.values[crowd]
+        columns["crowd_p99"][readings.events[crowd]] = limits[crowd]
+        self._fill_odd(columns, peers)
+        return columns
+
+    def _fill_jumps(self, columns: Columns, compared: Compared) -> None:
+        seconds = compared.elapsed / SECOND
+        is_soon = compared.is_after & (self.readings.metrics == TEMPERATURE) & (seconds <= JUMP_SECONDS)
+        rows = np.flatnonzero(is_soon)
+        columns["jump_c"][self.readings.events[rows]] = np.abs(compared.change[rows])
+        columns["jump_seconds"][self.readings.events[rows]] = seconds[rows]
+
+    def _fill_flat(self, columns: Columns, compared: Compared) -> None:
+        hours = (self.readings.times - compared.since) / HOUR
+        is_flat = (hours >= FLAT_HOURS) & (compared.length >= FLAT_READINGS)
+        rows = self._worst(compared.is_after, is_flat, hours)
+        events = self.readings.events[rows]
+        columns["flat_metric"][events] = self.readings.metrics[rows]
+        columns["flat_value"][events] = self.readings.values[rows]
+        columns["flat_hours"][events] = hours[rows]
+        columns["flat_readings"][events] = compared.length[rows]
+
+    def _fill_odd(self, columns: Columns, peers: Peers) -> None:
+        rows = self._worst(peers.peers > 0, (peers.peers >= 2) & (peers.share > 1), peers.share)
+        events = self.readings.events[rows]
+        columns["odd_metric"][events] = self.readings.metrics[rows]
+        columns["odd_value"][events] = self.readings.values[rows]
+        columns["odd_median"][events] = peers.median[rows]
+        columns["odd_peers"][events] = peers.peers[rows]
+        columns["odd_share"][events] = peers.share[rows]
+        columns["odd_before"][events] = peers.beyond_before[rows]
+
+    def _worst(self, is_given: Flags, is_beyond: Flags, size: Floats) -> Ints:
+        """Of each event with given readings the first one that is beyond, else the first of largest size."""
+        rows = np.flatnonzero(is_given)
+        if not len(rows):
+            return rows
+        starts = np.flatnonzero(np.diff(self.readings.events[rows], prepend=-1))
+        lengths = np.diff(np.append(starts, len(rows)))
+        beyond = np.repeat(np.logical_or.reduceat(is_beyond[rows], starts), lengths)
+        sizes = np.where(is_beyond[rows] == beyond, size[rows], -np.inf)
+        is_worst = sizes == np.repeat(np.maximum.reduceat(sizes, starts), lengths)
+        first = np.minimum.reduceat(np.where(is_worst, np.arange(len(rows)), len(rows)), starts)
+        return rows[first]
+
+
+def _shown(name: str, value: Any) -> Any:
+    """A value of a column as evidence holds it."""
+    if name in METRIC_NAMES:
+        return METRICS[value] if value >= 0 else None
+    if name == "odd_before":
+        return bool(value)
+    if np.isnan(value):
+        return None
+    return int(value) if name in WHOLE else float(value)

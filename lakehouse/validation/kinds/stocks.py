@@ -1,9 +1,8 @@
 """Stock of one commodity at one place compared with the report before."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
-from lakehouse.validation.in_order import DAY, InOrder, utc
+from lakehouse.validation.in_order import DAY, NewestInOrder, utc
 
 
 class Stock(NamedTuple):
@@ -21,7 +20,7 @@ class StockEvidence(NamedTuple):
     days: float | None
 
 
-class Stocks(InOrder[Stock, StockEvidence]):
+class Stocks(NewestInOrder[Stock, StockEvidence]):
     """State: the newest report of each entity × commodity.
 
     Shipments are events of another topic, and no order is promised between topics: a verdict that read them
@@ -33,10 +32,7 @@ class Stocks(InOrder[Stock, StockEvidence]):
     reads = Stock._fields
     evidence = StockEvidence._fields
     newest_by = ("entity_id", "commodity", "event_time")
-
-    def __init__(self, knobs: Mapping[str, object]) -> None:
-        super().__init__(knobs)
-        self._newest: dict[tuple[str | None, str | None], tuple[int, float]] = {}
+    keeps = ("quantity_kg",)
 
     def compare(self, row: Stock) -> StockEvidence:
         entity, commodity, time, quantity = row

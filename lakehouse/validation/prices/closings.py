@@ -114,6 +114,12 @@ class ClosingPanel:
         if self.memo is not None and self._day[first] < self.memo[0].max() - self.lateness_days:
             self.memo = None
 
+    def closings(self) -> tuple[Ints, Ints, Floats, Ints, Objects]:
+        """All closings as `add` takes them."""
+        rows, columns = np.nonzero(self._time[: self.size] != UNSEEN)
+        prices = self._grid["price"][rows, columns]
+        return self._day[rows], columns, prices, self._time[rows, columns], self._ids[rows, columns]
+
     def closed(self, day: int) -> int:
         """How many rows a verdict on that day may read: days before it, less the allowed lateness."""
         return int(np.searchsorted(self._day[: self.size], day - self.lateness_days))

@@ -144,6 +144,21 @@ class Phase:
         self._add(rows.take(~is_late))
         self._late = [rows.take(is_late)] if late else []
 
+    def resume(self, closings: PriceRows, late: PriceRows, accepted: int) -> None:
+        """Take up where another phase stopped, before the first call of any other method.
+
+        `closings`: those of its panel; `late`, `accepted`: its late prices and its count.
+        """
+        self._add(closings)
+        self.accepted = accepted
+        if len(late.days):
+            self._hold(late)
+
+    @property
+    def late(self) -> list[PriceRows]:
+        """The late prices of the phase, in order of arrival."""
+        return self._late
+
     @property
     def has_late(self) -> bool:
         return bool(self._late)
@@ -211,11 +226,13 @@ class Phase:
         is_late = rows.days < self.newest
         self._add(rows.take(~is_late))
         if is_late.any():
-            late = rows.take(is_late)
-            self._late.append(late)
-            for day, column in zip(late.days.tolist(), late.columns.tolist(), strict=True):
-                self._oldest[column] = min(day, self._oldest.get(column, day))
+            self._hold(rows.take(is_late))
         self.accepted += len(rows.days)
+
+    def _hold(self, late: PriceRows) -> None:
+        self._late.append(late)
+        for day, column in zip(late.days.tolist(), late.columns.tolist(), strict=True):
+            self._oldest[column] = min(day, self._oldest.get(column, day))
 
     def advance(self, rows: PriceRows, added: int) -> None:
         """Accepted prices whose days do not descend, the first of a new newest day.

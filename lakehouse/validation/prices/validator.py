@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 
 from lakehouse.contracts.contract import contracts, rule_set
 from lakehouse.reference import commodities
-from lakehouse.validation import Flags, Judgement
+from lakehouse.validation import Flags, Judgement, State
 from lakehouse.validation.in_order import ARRIVAL
 from lakehouse.validation.prices.closings import ClosingPanel
 from lakehouse.validation.prices.evidence import PriceEvidence
+from lakehouse.validation.prices.memory import resume_phases, tables_of
 from lakehouse.validation.prices.phases import Phase, PriceRows
 from lakehouse.validation.prices.rules import PriceRules
 from lakehouse.validation.prices.thresholds import Thresholds
@@ -95,6 +96,16 @@ class PriceValidator(PriceClosings):
         batch = _Batch(accepted, self)
         for key, rows in batch.by_panel():
             self._phase(key).load(batch.prices(rows), batch.arrival[rows])
+
+    def state(self) -> State:
+        """See `Validator.state`."""
+        for phase in self._phases.values():
+            phase.settle()
+        return tables_of(self._phases)
+
+    def restore(self, state: State) -> None:
+        """See `Validator.restore`."""
+        resume_phases(state, self._phase)
 
     def judge(self, rows: pa.Table, passed: Flags, released: Flags) -> Judgement:
         """See `Validator.judge`. Rows without a usable price, place, commodity or day have no verdict."""

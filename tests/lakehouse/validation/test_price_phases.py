@@ -130,11 +130,17 @@ def test_verdicts_equal_the_definition_row_by_row(order: Callable[..., list[dict
     seed=st.integers(0, 50),
     cuts=st.lists(st.integers(0, 330), max_size=12),
     reloads=st.sets(st.integers(0, 12), max_size=3),
+    restored=st.sets(st.integers(0, 12), max_size=5),
     days_at_once=st.integers(1, 40),
 )
 @settings(max_examples=5, phases=QUICK, deadline=None)
 def test_cuts_and_restarts_change_no_verdict_of_interleaved_days(
-    order: Callable[..., list[dict]], seed: int, cuts: list[int], reloads: set[int], days_at_once: int
+    order: Callable[..., list[dict]],
+    seed: int,
+    cuts: list[int],
+    reloads: set[int],
+    restored: set[int],
+    days_at_once: int,
 ):
     rows = numbered(order(walk(DAYS, seed), np.random.default_rng(seed)))
     expected = verdicts(judge(PriceValidator(knobs()), rows)[0].verdicts)
@@ -150,6 +156,10 @@ def test_cuts_and_restarts_change_no_verdict_of_interleaved_days(
                 order_of_load = np.random.default_rng(seed).permutation(len(landed))
                 for piece in np.array_split(order_of_load, 3):
                     validator.load(table([landed[at] for at in piece]))
+            if nth in restored:  # a new process reads the saved state
+                state = validator.state()
+                validator = PriceValidator(knobs())
+                validator.restore(state)
             part = rows[low:high]
             judgement, _ = judge(validator, part)
             part_verdicts = verdicts(judgement.verdicts)

@@ -13,14 +13,32 @@ import pytest
 
 from conf.settings import REPO, settings
 from producers.mqtt import session as mqtt_session
+from producers.mqtt.events import Published
 from producers.mqtt.gateway import Gateway
 from producers.mqtt.limits import ByteBudget, TokenBucket
-from producers.mqtt.session import ConnectionEnded, MqttSession, Published
+from producers.mqtt.rights import Client
+from producers.mqtt.session import ConnectionEnded, Credentials, MqttSession
 from tests.conftest import Broker, headers_of
-from tests.producers.mqtt.test_session import TOPIC, Device, gateway, price
+from tests.producers.mqtt.test_session import TOPIC, gateway, price
+from tests.support.identity.devices import Device
 
 CONNECT = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x02\x00\x01a"
 HALF_A_PUBLISH = b"\x30\x50\x00"
+
+
+async def admit(given: Credentials) -> Client:
+    """Everybody, for what does not depend on who connects."""
+    return Client(given.client_id, unrestricted=True)
+
+
+def rate_of(client: Client) -> TokenBucket:
+    return TokenBucket(20, 100)
+
+
+class Everybody:
+    """Admission without an identity store."""
+
+    admit = staticmethod(admit)
 
 
 def start(**knobs: str) -> subprocess.CompletedProcess[str]:
@@ -98,9 +116,12 @@ def test_unusable_certificate_is_wrong_usage(home: Path, tmp_path: Path):
     assert done.returncode == 2 and "MQTT_TLS_CERT" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_tls_alone_does_not_allow_other_addresses(home: Path, certificate: tuple[Path, Path]):
+def test_anonymous_clients_are_for_loopback_only(home: Path, certificate: tuple[Path, Path]):
     done = start(
-        MQTT_TLS_CERT=str(certificate[0]), MQTT_TLS_KEY=str(certificate[1]), LUMBUNG_MQTT__HOST="0.0.0.0"
+        MQTT_TLS_CERT=str(certificate[0]),
+        MQTT_TLS_KEY=str(certificate[1]),
+        LUMBUNG_MQTT__HOST="0.0.0.0",
+        LUMBUNG_MQTT__ANONYMOUS="true",
     )
     assert done.returncode == 5
 
@@ -116,11 +137,11 @@ def test_client_that_stops_within_a_packet_is_disconnected(monkeypatch: pytest.M
     monkeypatch.setattr(mqtt_session, "PACKET_SECONDS", 0.3)
     ended: list[str] = []
 
-    async def accept(published: Published) -> None:
+    async def accept(session: MqttSession, published: Published) -> None:
         ended.append(f"accepted {published.topic}")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = MqttSession(reader, writer, accept, TokenBucket(20, 100), ByteBudget(1 << 20), 65536, 60)
+        session = MqttSession(reader, writer, admit, accept, rate_of, ByteBudget(1 << 20), 65536, 60)
         try:
             await session.connect()
             await session.serve()
@@ -155,7 +176,7 @@ def test_sockets_are_not_read_while_too_many_bytes_wait_for_kafka(lone_home: Pat
     """Ten clients send 10 kB each while Kafka stalls; the gateway may hold 25 kB."""
     waiting: list[asyncio.Event] = []
 
-    async def accept(published: Published) -> None:
+    async def accept(session: MqttSession, published: Published) -> None:
         waiting.append(asyncio.Event())
         await waiting[-1].wait()
 
@@ -163,7 +184,7 @@ def test_sockets_are_not_read_while_too_many_bytes_wait_for_kafka(lone_home: Pat
         memory = ByteBudget(25_000)
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            session = MqttSession(reader, writer, accept, TokenBucket(20, 100), memory, 65536, 60)
+            session = MqttSession(reader, writer, admit, accept, rate_of, memory, 65536, 60)
             await session.connect()
             await session.serve()
             await session.close()
@@ -212,7 +233,8 @@ def test_one_connection_too_many_ends_the_longest_idle_one(
     monkeypatch.setattr(settings().mqtt, "max_connections", 2)
 
     async def crowd() -> None:
-        server = await asyncio.start_server(Gateway(None).connected, "127.0.0.1", 0)  # type: ignore[arg-type]
+        lone = Gateway(None, Everybody(), None)  # type: ignore[arg-type]
+        server = await asyncio.start_server(lone.connected, "127.0.0.1", 0)
         address = server.sockets[0].getsockname()
         clients = []
         for name in b"abc":
@@ -230,7 +252,7 @@ def test_one_connection_too_many_ends_the_longest_idle_one(
         server.close()
 
     asyncio.run(crowd())
-    assert "client a disconnected: too many connections" in caplog.text
+    assert "'a') disconnected: too many connections" in caplog.text
 
 
 def test_idle_client_is_disconnected_whatever_its_keep_alive(
@@ -239,7 +261,8 @@ def test_idle_client_is_disconnected_whatever_its_keep_alive(
     monkeypatch.setattr(settings().mqtt, "idle_seconds", 0.3)
 
     async def silent() -> bytes:
-        server = await asyncio.start_server(Gateway(None).connected, "127.0.0.1", 0)  # type: ignore[arg-type]
+        lone = Gateway(None, Everybody(), None)  # type: ignore[arg-type]
+        server = await asyncio.start_server(lone.connected, "127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         writer.write(CONNECT[:10] + b"\x00\x00" + CONNECT[12:])  # keep-alive 0: never
         answer = await asyncio.wait_for(reader.read(), 5)

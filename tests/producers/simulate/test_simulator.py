@@ -19,7 +19,7 @@ from lakehouse.event import DEAD_LETTERS, faults, lenient_payload
 from lakehouse.reference import commodities, commodity_aliases, matching_key
 from producers.simulate import simulator as simulate_module
 from producers.simulate.markets import HOLIDAY_PEAK, Message, SampleMarkets, holiday_share, idul_fitri
-from producers.simulate.simulator import Simulation
+from producers.simulate.simulator import Simulation, device_secrets
 from scripts.stack.throwaway import free_ports
 from tests.conftest import Broker, headers_of
 from tests.producers.mqtt.test_session import gateway
@@ -166,7 +166,9 @@ def test_simulator_waits_for_the_gateway_instead_of_filling_memory(
     with gateway(LUMBUNG_MQTT__MESSAGES_PER_SECOND="60", LUMBUNG_MQTT__BURST="5") as (_, port):
         monkeypatch.setenv("LUMBUNG_MQTT__PORT", str(port))
         settings.cache_clear()
-        simulation = Watched(SampleMarkets(1, "test", 1, 0.0), 1000, 0.15, threading.Event())
+        sample_market = SampleMarkets(1, "test", 1, 0.0)
+        secrets = device_secrets(sample_market)
+        simulation = Watched(sample_market, secrets, 1000, 0.15, threading.Event())
         with Progress(disable=True) as bar:
             simulation.run(bar)
         simulation.close()

@@ -4,6 +4,9 @@ import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from conf.settings import settings
 from scripts.stack import secrets_file
 
 
@@ -17,16 +20,22 @@ def test_secrets_are_private_and_never_replaced(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["secrets.env"]
 
 
-def test_every_role_has_a_secret_of_its_own(tmp_path: Path):
+KEYS = {"JWT_SECRET", "LUMBUNG_CURSOR_KEY", "LUMBUNG_DECISION_KEYS"}
+
+
+def test_every_secret_is_its_own_and_long(tmp_path: Path):
     secrets_file.write(tmp_path / "s")
     named = dict(line.split("=", 1) for line in (tmp_path / "s").read_text().splitlines())
-    tokens = {f"LUMBUNG_TOKEN_{role}" for role in secrets_file.ROLES}
-    assert set(named) == tokens | {"LUMBUNG_CURSOR_KEY", "LUMBUNG_DECISION_KEYS"}
+    assert set(named) == KEYS, "lasting bearers are written only where the knob accepts them"
     assert len(set(named.values())) == len(named)
-    assert all(
-        len(bytes.fromhex(value)) >= 32 if "KEY" in name else len(value) >= 32
-        for name, value in named.items()
-    )
+    assert all(len(bytes.fromhex(value)) >= 32 for value in named.values())
+
+
+def test_lasting_bearers_are_written_where_the_knob_accepts_them(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(settings().identity, "static_tokens", True)
+    assert set(secrets_file.random_secrets()) == KEYS | {
+        f"LUMBUNG_TOKEN_{role}" for role in secrets_file.ROLES
+    }
 
 
 def test_file_of_an_older_home_gets_the_keys_it_lacks_and_the_time_of_the_first_signature(tmp_path: Path):

@@ -15,7 +15,7 @@ from conf.settings import settings
 from lakehouse.io import ledger_head
 from lakehouse.io.delta import open_table, table_uri
 from lakehouse.ledger.chain import ChainState, fault_of, record_hash
-from serving_api.reads.integrity import Verifier
+from serving_api.reads.ledger.integrity import Verifier
 from tests.serving_api.integrity.conftest import assert_fault, index_of
 from tests.support.ledger_batches import BEGAN, LEDGER, PRICES, LedgerLake, price
 

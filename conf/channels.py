@@ -1,0 +1,20 @@
+"""Which channels alerts are sent over, from knobs and secrets."""
+
+from typing import Literal
+
+from conf.settings import secrets, settings
+
+Mode = Literal["on", "mock", "off"]
+CHANNELS = ("telegram", "whatsapp", "email", "webhook")
+
+
+def channel_modes() -> dict[str, Mode]:
+    """Channel -> on, mock (no token: the message is only logged) or off (no server or no recipient)."""
+    known = secrets()
+    knobs = settings().alerts
+    return {
+        "telegram": "on" if known.telegram_token and knobs.telegram_chats else "mock",
+        "whatsapp": "on" if known.whatsapp_token and knobs.whatsapp_recipients else "mock",
+        "email": "on" if known.smtp_url and knobs.mail_to else "off",
+        "webhook": "on" if knobs.webhooks else "off",
+    }

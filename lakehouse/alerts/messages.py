@@ -1,0 +1,73 @@
+"""Texts of alerts in English and Indonesian: place, commodity, since when, how much, suggested action."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lakehouse.translation import Language, catalog, filled
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What an alert of a rule says; both texts are in lakehouse/translations/alerts.yml."""
+
+    message: str
+    action: str
+
+
+TEXTS = {
+    "price_level": Texts(
+        "{commodity} in {place} costs {price} per {unit} on {day}. "
+        "Since {since} its rise over 7 days has reached {peak} %.",
+        "Check the stock of traders and warehouses, and prepare a market operation.",
+    ),
+    "ceiling_gap": Texts(
+        "{commodity} in {place} costs {price} per {unit} on {day}. "
+        "Since {since} it has been up to {peak} % above its ceiling.",
+        "Call a meeting of the regional inflation team (TPID) about a market operation.",
+    ),
+    "silent_market": Texts(
+        "Market {source} in {place} has sent no price since {since}.",
+        "Ask the market's officer to report, and check the device.",
+    ),
+    "silent_device": Texts(
+        "Device {source} in {place} has sent no reading since {since}.",
+        "Check power, network and clock of the device.",
+    ),
+}
+UNKNOWN_PLACE = "an unknown place"
+
+
+def rupiah(amount: float, language: Language) -> str:
+    """`Rp 45,000` in English, `Rp45.000` in Indonesian."""
+    digits = f"{amount:,.0f}"
+    return f"Rp {digits}" if language == "en" else "Rp" + digits.replace(",", ".")
+
+
+def decimal(number: float, language: Language) -> str:
+    """One decimal place: `12.5` in English, `12,5` in Indonesian."""
+    text = f"{number:.1f}"
+    return text if language == "en" else text.replace(".", ",")
+
+
+def texts_of(rule: str, values: Mapping[str, str | float]) -> dict[str, str]:
+    """Message and action in both languages, as the columns of gold.alerts.
+
+    `values`: by the names in the rule's message; numbers are written as the language does.
+    """
+    texts = TEXTS[rule]
+    return {
+        "message": filled(texts.message, _written(values, "en")),
+        "message_indonesian": filled(catalog()[texts.message], _written(values, "id")),
+        "action": texts.action,
+        "action_indonesian": catalog()[texts.action],
+    }
+
+
+def _written(values: Mapping[str, str | float], language: Language) -> dict[str, str]:
+    return {f"{{{name}}}": _text(name, value, language) for name, value in values.items()}
+
+
+def _text(name: str, value: str | float, language: Language) -> str:
+    if isinstance(value, str):
+        return catalog().get(value, value) if language == "id" else value
+    return rupiah(value, language) if name == "price" else decimal(value, language)

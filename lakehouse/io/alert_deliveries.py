@@ -1,0 +1,162 @@
+"""Deliveries of alerts, a table in SQLite: one row per message, channel and recipient, with its state.
+
+queued -> sending -> sent, or again queued after a failure that may pass. A process that was killed while
+sending sends again: at least once. mock: no token, so the message was only logged. failed: refused for good.
+set_aside: its web hook failed too often.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from conf.settings import settings
+
+DeliveryState = Literal["queued", "sending", "sent", "mock", "failed", "set_aside"]
+SCHEMA = """
+create table if not exists deliveries (
+  delivery_id text primary key, alert_id text not null, stage text not null, channel text not null,
+  recipient text not null, level text not null, subject text not null, body text not null,
+  is_urgent integer not null,
+  state text not null, attempts integer not null default 0, due_at real not null, created_at real not null,
+  settled_at real, message_id text, reason text
+) without rowid;
+create index if not exists waiting on deliveries (state, due_at);
+create table if not exists set_aside (recipient text primary key, at real not null, reason text not null);
+"""
+KEPT_SECONDS = 30 * 86400  # settled deliveries are kept for a month: longer than alerts are news
+GIVEN = "delivery_id, alert_id, stage, channel, recipient, level, subject, body, is_urgent"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One message to one recipient. `recipient` is a fingerprint: addresses and URLs are not stored."""
+
+    delivery_id: str
+    alert_id: str
+    stage: str
+    channel: str
+    recipient: str
+    level: str
+    subject: str
+    body: str
+    is_urgent: bool  # it is sent in quiet hours too
+    attempts: int = 0
+
+
+def deliveries_file() -> Path:
+    """The file of this home."""
+    return settings().state_dir / "alert_deliveries.sqlite"
+
+
+class Deliveries:
+    """The table, written by one process. Times are seconds since 1970."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        file = file or deliveries_file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        self._db = sqlite3.connect(file, isolation_level=None)
+        self._db.execute("pragma journal_mode = wal")
+        self._db.executescript(SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def recover(self) -> int:
+        """Queue again what a killed process was sending; returns how many."""
+        return self._db.execute("update deliveries set state = 'queued' where state = 'sending'").rowcount
+
+    def add(self, deliveries: Iterable[Delivery], now: float) -> int:
+        """Queue those that are not known yet; returns how many."""
+        added = 0
+        for new in deliveries:
+            added += self._db.execute(
+                f"insert or ignore into deliveries ({GIVEN}, state, due_at, created_at) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)",
+                (*(getattr(new, name) for name in GIVEN.split(", ")), now, now),
+            ).rowcount
+        return added
+
+    def due(self, now: float) -> list[Delivery]:
+        """Queued deliveries whose time has come, oldest first."""
+        rows = self._db.execute(
+            f"select {GIVEN}, attempts from deliveries where state = 'queued' and due_at <= ? "
+            "order by created_at, delivery_id limit 500",
+            (now,),
+        )
+        return [Delivery(*row) for row in rows]
+
+    def begin(self, delivery: Delivery) -> None:
+        """Note that it is being sent, before it is."""
+        self._db.execute(
+            "update deliveries set state = 'sending', attempts = attempts + 1 where delivery_id = ?",
+            (delivery.delivery_id,),
+        )
+
+    def put_off(self, delivery: Delivery, due_at: float, reason: str) -> None:
+        """Queue it for later."""
+        self._db.execute(
+            "update deliveries set state = 'queued', due_at = ?, reason = ? where delivery_id = ?",
+            (due_at, reason, delivery.delivery_id),
+        )
+
+    def settle(
+        self, delivery: Delivery, state: DeliveryState, now: float, message_id: str = "", reason: str = ""
+    ) -> None:
+        """Note its outcome. `message_id`: what the channel calls it."""
+        self._db.execute(
+            "update deliveries set state = ?, settled_at = ?, message_id = ?, reason = ? "
+            "where delivery_id = ?",
+            (state, now, message_id or None, reason or None, delivery.delivery_id),
+        )
+
+    def failures_in_a_row(self, recipient: str) -> int:
+        """Failed attempts of a recipient since the last message that it got."""
+        (count,) = self._db.execute(
+            "select coalesce(sum(attempts), 0) from deliveries where recipient = ?1 and state <> 'sent' "
+            "and created_at > coalesce((select max(created_at) from deliveries "
+            "where recipient = ?1 and state = 'sent'), 0)",
+            (recipient,),
+        ).fetchone()
+        return int(count)
+
+    def set_aside(self, recipient: str, now: float, reason: str) -> None:
+        """Send nothing more to the recipient; what waits for it is settled."""
+        self._db.execute("insert or ignore into set_aside values (?, ?, ?)", (recipient, now, reason))
+        self._db.execute(
+            "update deliveries set state = 'set_aside', settled_at = ? "
+            "where recipient = ? and state in ('queued', 'sending')",
+            (now, recipient),
+        )
+
+    def is_set_aside(self, recipient: str) -> bool:
+        """Whether nothing is sent to the recipient any more."""
+        query = "select 1 from set_aside where recipient = ?"
+        return self._db.execute(query, (recipient,)).fetchone() is not None
+
+    def forget_old(self, now: float) -> None:
+        """Remove deliveries that were settled a month ago."""
+        self._db.execute("delete from deliveries where settled_at < ?", (now - KEPT_SECONDS,))
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Channel -> state -> number of deliveries."""
+        rows = self._db.execute("select channel, state, count(*) from deliveries group by channel, state")
+        numbers: dict[str, dict[str, int]] = {}
+        for channel, state, number in rows:
+            numbers.setdefault(channel, {})[state] = number
+        return numbers
+
+
+def delivery_rows(file: Path | None = None) -> list[dict[str, object]]:
+    """Every delivery without its text, newest first, for people and tests; none before the first."""
+    file = file or deliveries_file()
+    if not file.exists():
+        return []
+    names = "alert_id, stage, channel, recipient, level, state, attempts, message_id, reason"
+    with closing(sqlite3.connect(file)) as db:
+        rows = db.execute(f"select {names} from deliveries order by created_at desc, delivery_id").fetchall()
+    return [dict(zip(names.split(", "), row, strict=True)) for row in rows]

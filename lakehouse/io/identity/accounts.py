@@ -1,0 +1,206 @@
+"""Accounts of people: create, change, export and delete. Each change of rights is a row of the audit."""
+
+import secrets as random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from conf.settings import settings
+from lakehouse.identity.roles import Role, role_named
+from lakehouse.identity.tokens import digest_of
+from lakehouse.io.identity.audit import record
+from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.tables import ApiKey, AuditEntry, OneTimeLink, SignIn, User
+from lakehouse.times import rfc3339
+
+PROFILE = ("user_id", "email", "full_name", "locale", "role", "regions", "created_at", "last_seen")
+ADMIN_LOCK = 7_316_054  # of PostgreSQL's advisory locks: administrators are counted by one writer at a time
+
+
+class UnknownAccount(Exception):
+    """There is no account with this id or address."""
+
+
+class AccountExists(Exception):
+    """There is an account with this address."""
+
+
+class LastAdmin(Exception):
+    """The change would leave no active administrator."""
+
+
+class RoleTooHigh(Exception):
+    """Nobody grants a role above their own, nor changes an account above it."""
+
+
+async def create(
+    database: Database,
+    email: str,
+    *,
+    actor: str | None,
+    role: Role = Role.USER,
+    password_hash: str | None = None,
+    full_name: str | None = None,
+    locale: str = "id",
+    regions: Sequence[str] = (),
+) -> User:
+    """The new account. `actor` None: the person itself. Raises AccountExists."""
+    user = User(
+        user_id=random.token_hex(16),
+        email=email,
+        full_name=full_name,
+        locale=locale,
+        role=role.label,
+        regions=list(regions),
+        password_hash=password_hash,
+        disabled=False,
+        created_at=datetime.now(UTC),
+    )
+    try:
+        async with database.writing() as session:
+            session.add(user)
+            await session.flush()
+            detail = {"role": role.label, "regions": list(regions)}
+            await record(session, actor or user.user_id, "user.create", user.user_id, detail=detail)
+    except IntegrityError:
+        raise AccountExists from None
+    return user
+
+
+async def by_email(database: Database, email: str) -> User:
+    """The account of an address. Raises UnknownAccount."""
+    async with database.reading() as session:
+        user = await session.scalar(select(User).where(User.email == email))
+    if user is None:
+        raise UnknownAccount
+    return user
+
+
+async def by_id(database: Database, user_id: str) -> User:
+    """The account with this id. Raises UnknownAccount."""
+    async with database.reading() as session:
+        user = await session.get(User, user_id)
+    if user is None:
+        raise UnknownAccount
+    return user
+
+
+async def change_rights(
+    database: Database, user_id: str, *, actor: str, granted_by: Role, **changes: Any
+) -> User:
+    """The account with another role, other regions, or disabled.
+
+    A disabled account is signed out everywhere. Raises UnknownAccount, RoleTooHigh or LastAdmin.
+    """
+    async with database.writing() as session:
+        await _hold_admins(session)
+        user = await session.get(User, user_id)
+        if user is None:
+            raise UnknownAccount
+        highest = max(role_named(user.role), role_named(changes.get("role", user.role)))
+        if highest > granted_by:
+            raise RoleTooHigh
+        before = {name: getattr(user, name) for name in changes}
+        was_admin = is_active_admin(user)
+        for name, value in changes.items():
+            setattr(user, name, value)
+        await session.flush()
+        if was_admin:
+            await _keep_an_admin(session)
+        if user.disabled:
+            await end_sign_ins(session, user_id)
+        detail = {"before": before, "after": changes}
+        await record(session, actor, "user.change", user_id, detail=detail)
+        return user
+
+
+async def change_profile(database: Database, user_id: str, changes: dict[str, Any]) -> User:
+    """The account with another name or language. Raises UnknownAccount."""
+    async with database.writing() as session:
+        user = await session.get(User, user_id)
+        if user is None:
+            raise UnknownAccount
+        for name, value in changes.items():
+            setattr(user, name, value)
+        return user
+
+
+async def delete_account(database: Database, user_id: str, actor: str) -> None:
+    """Remove the account with everything that belongs to it.
+
+    The audit keeps its id, which no longer leads to a person. Raises UnknownAccount or LastAdmin.
+    """
+    async with database.writing() as session:
+        await _hold_admins(session)
+        user = await session.get(User, user_id)
+        if user is None:
+            raise UnknownAccount
+        was_admin = is_active_admin(user)
+        await session.execute(delete(User).where(User.user_id == user_id))
+        if was_admin:
+            await _keep_an_admin(session)
+        await record(session, actor, "user.delete", user_id)
+
+
+async def export_account(database: Database, user_id: str) -> dict[str, Any]:
+    """Everything that is stored about a person, without secrets. Raises UnknownAccount."""
+    user = await by_id(database, user_id)
+    async with database.reading() as session:
+        sign_ins = await session.scalars(select(SignIn).where(SignIn.user_id == user_id))
+        keys = await session.scalars(select(ApiKey).where(ApiKey.user_id == user_id))
+        entries = await session.scalars(
+            select(AuditEntry)
+            .where((AuditEntry.actor == user_id) | (AuditEntry.object == user_id))
+            .order_by(AuditEntry.index)
+        )
+        return {
+            "account": plain(user, *PROFILE),
+            "sign_ins": [plain(row, "created_at", "expires_at", "ended_at") for row in sign_ins],
+            "api_keys": [plain(row, "name", "prefix", "scopes", "created_at", "revoked_at") for row in keys],
+            "audit": [plain(row, "at", "action", "object", "outcome") for row in entries],
+        }
+
+
+async def one_time_link(database: Database, user_id: str, actor: str) -> str:
+    """A secret that signs the person in once, within `identity.link_minutes`. Earlier ones end."""
+    secret = random.token_urlsafe(32)
+    expires_at = datetime.now(UTC) + timedelta(minutes=settings().identity.link_minutes)
+    async with database.writing() as session:
+        await session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user_id))
+        session.add(OneTimeLink(digest=digest_of(secret), user_id=user_id, expires_at=expires_at))
+        await record(session, actor, "user.link", user_id)
+    return secret
+
+
+async def end_sign_ins(session: AsyncSession, user_id: str) -> None:
+    """Sign the person out everywhere."""
+    ended = update(SignIn).where(SignIn.user_id == user_id, SignIn.ended_at.is_(None))
+    await session.execute(ended.values(ended_at=datetime.now(UTC)))
+
+
+def is_active_admin(user: User) -> bool:
+    """Whether the account is an administrator that may sign in."""
+    return user.role == Role.ADMIN.label and not user.disabled
+
+
+def plain(row: Any, *names: str) -> dict[str, Any]:
+    """The columns as JSON holds them."""
+    values = {name: getattr(row, name) for name in names}
+    return {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in values.items()}
+
+
+async def _hold_admins(session: AsyncSession) -> None:
+    """Other changes of administrators wait until this one is stored."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": ADMIN_LOCK})
+
+
+async def _keep_an_admin(session: AsyncSession) -> None:
+    """Raises LastAdmin when no active administrator is left."""
+    active = select(func.count()).where(User.role == Role.ADMIN.label, User.disabled.is_(False))
+    if not await session.scalar(active):
+        raise LastAdmin

@@ -1,0 +1,54 @@
+"""Append to the audit, and check its hash chain."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from lakehouse.identity.audit import FIELDS, GENESIS, entry_hash, first_fault
+from lakehouse.io.identity.tables import AuditEntry
+
+CHAIN_LOCK = 7_316_053  # of PostgreSQL's advisory locks: entries are appended one after the other
+COMMAND = "command"  # actor: a person who may run ./run.sh on this machine
+
+
+async def record(
+    session: AsyncSession,
+    actor: str,
+    action: str,
+    object_: str | None = None,
+    outcome: str = "done",
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Append an entry; it is stored together with the change that it is about, by the session's commit.
+
+    `detail`: what changed, as values of JSON without floats, and without secrets.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": CHAIN_LOCK})
+    await session.flush()
+    last = await session.scalar(select(AuditEntry).order_by(AuditEntry.index.desc()).limit(1))
+    entry = AuditEntry(
+        index=last.index + 1 if last else 0,
+        at=datetime.now(UTC),
+        actor=actor,
+        action=action,
+        object=object_,
+        outcome=outcome,
+        detail=dict(detail or {}),
+        previous_hash=last.hash if last else GENESIS,
+    )
+    entry.hash = entry_hash(_fields(entry))
+    session.add(entry)
+
+
+async def chain_fault(session: AsyncSession) -> int | None:
+    """Index of the first entry that was altered, removed or inserted; None when there is none."""
+    entries = await session.scalars(select(AuditEntry).order_by(AuditEntry.index))
+    return first_fault(_fields(entry) | {"hash": entry.hash} for entry in entries)
+
+
+def _fields(entry: AuditEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in FIELDS}

@@ -1,0 +1,147 @@
+"""Tables of accounts, API keys, devices and the audit. Secrets are stored as digests only."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, String, TypeDecorator
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+ID = String(32)
+DIGEST = String(64)
+NAME = String(200)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A time in UTC; SQLite keeps no time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The time in UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The time with its zone."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class IdentityTable(DeclarativeBase):
+    """Base of all tables of the identity store."""
+
+    type_annotation_map = {datetime: UtcTime, dict[str, Any]: JSON, list[str]: JSON}
+
+
+class User(IdentityTable):
+    """A person. `password_hash`: None until the person has set a password."""
+
+    __tablename__ = "users"
+    user_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    full_name: Mapped[str | None] = mapped_column(String(100))
+    locale: Mapped[str] = mapped_column(String(2))
+    role: Mapped[str] = mapped_column(String(16), index=True)
+    regions: Mapped[list[str]]
+    password_hash: Mapped[str | None] = mapped_column(NAME)
+    disabled: Mapped[bool]
+    created_at: Mapped[datetime]
+    last_seen: Mapped[datetime | None]
+
+
+class SignIn(IdentityTable):
+    """A family of refresh tokens: it begins with a login and ends with a sign-out."""
+
+    __tablename__ = "sign_ins"
+    sign_in_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]
+
+
+class RefreshToken(IdentityTable):
+    """A refresh token by its `jti`, which is spent once."""
+
+    __tablename__ = "refresh_tokens"
+    jti: Mapped[str] = mapped_column(ID, primary_key=True)
+    sign_in_id: Mapped[str] = mapped_column(ForeignKey("sign_ins.sign_in_id", ondelete="CASCADE"), index=True)
+    expires_at: Mapped[datetime]
+    spent_at: Mapped[datetime | None]
+
+
+class ApiKey(IdentityTable):
+    """A key of a program, with the rights of its owner within its scopes."""
+
+    __tablename__ = "api_keys"
+    key_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    prefix: Mapped[str] = mapped_column(String(16))
+    digest: Mapped[str] = mapped_column(DIGEST, unique=True)
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class OneTimeLink(IdentityTable):
+    """A link that signs a person in once."""
+
+    __tablename__ = "one_time_links"
+    digest: Mapped[str] = mapped_column(DIGEST, primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"), index=True)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class LoginFailure(IdentityTable):
+    """Failed logins in a row of an address, known or not, by its digest."""
+
+    __tablename__ = "login_failures"
+    account_digest: Mapped[str] = mapped_column(DIGEST, primary_key=True)
+    failures: Mapped[int]
+    failed_at: Mapped[datetime] = mapped_column(index=True)
+    blocked_until: Mapped[datetime | None]
+
+
+class Device(IdentityTable):
+    """A device. `secret_generation` rises with each new secret; tokens of an earlier one are void."""
+
+    __tablename__ = "devices"
+    device_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    market_id: Mapped[str] = mapped_column(String(64), index=True)
+    role: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16), index=True)  # pending, approved, active, revoked
+    secret_digest: Mapped[str | None] = mapped_column(NAME)
+    secret_generation: Mapped[int]
+    created_at: Mapped[datetime]
+    created_by: Mapped[str | None] = mapped_column(String(64))  # subject; None: registered without a token
+    approved_at: Mapped[datetime | None]
+    approved_by: Mapped[str | None] = mapped_column(String(64))
+    revoked_at: Mapped[datetime | None]
+
+
+class DeviceClaim(IdentityTable):
+    """A code by which a device gets its secret once."""
+
+    __tablename__ = "device_claims"
+    digest: Mapped[str] = mapped_column(DIGEST, primary_key=True)
+    device_id: Mapped[str] = mapped_column(ForeignKey("devices.device_id", ondelete="CASCADE"), index=True)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class AuditEntry(IdentityTable):
+    """A change of rights, devices or keys. Entries form a hash chain (lakehouse/identity/audit.py)."""
+
+    __tablename__ = "audit"
+    index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(index=True)
+    actor: Mapped[str] = mapped_column(String(64), index=True)  # subject of the caller, or `command`
+    action: Mapped[str] = mapped_column(String(64), index=True)
+    object: Mapped[str | None] = mapped_column(NAME)
+    outcome: Mapped[str] = mapped_column(String(32))
+    detail: Mapped[dict[str, Any]]
+    previous_hash: Mapped[str] = mapped_column(DIGEST)
+    hash: Mapped[str] = mapped_column(DIGEST)

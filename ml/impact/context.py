@@ -1,0 +1,123 @@
+"""Daily series besides prices and weather that explain a move: pests in posts, deliveries, stocks."""
+
+from collections import defaultdict
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.io.delta import open_if_exists
+from lakehouse.reference import provinces, region_aliases
+from lakehouse.sentiment.lexicon import mentions, named_in, words_of
+from lakehouse.supply.route_time import base_hours
+from ml.data.panel import ExogenousSeries, Floats, Panel
+from ml.impact.factors import ARRIVALS, DELAY, DELIVERIES, PEST, STOCK
+
+PEST_WORDS = frozenset({"hama", "wereng", "patek", "antraknosa", "ulat", "tikus", "pest"})
+PEST_PATTERN = "|".join(sorted(PEST_WORDS))
+Cells = dict[tuple[str, str | None, date], float]  # (commodity, province or None for all, day)
+
+
+def with_context(panel: Panel, root: str) -> Panel:
+    """The panel with the context of the lake `root` as further exogenous series; absent tables give none."""
+    series = [*_pests(panel, root), *_deliveries(panel, root), *_stocks(panel, root)]
+    return panel.with_exogenous((*panel.exogenous, *series))
+
+
+def on_panel(panel: Panel, cells: Cells, empty: float) -> Floats:
+    """(series, days) the cells of each series and of its commodity in all provinces, added; else `empty`."""
+    values = np.full(panel.price.shape, empty)
+    first: date = panel.days[0].astype(date)
+    rows: dict[tuple[str, str | None], list[int]] = defaultdict(list)
+    for row, (commodity, region) in enumerate(panel.series):
+        rows[commodity, region].append(row)
+        rows[commodity, None].append(row)
+    for (commodity, place, day), value in cells.items():
+        column = (day - first).days
+        for row in rows[commodity, place] if 0 <= column < len(panel.days) else ():
+            values[row, column] = np.nan_to_num(values[row, column]) + value
+    return values
+
+
+def _pests(panel: Panel, root: str) -> list[ExogenousSeries]:
+    """Posts a day that mention a pest and a commodity, in the provinces that they name or in all."""
+    posts = _rows(root, "silver.posts", ["title", "content", "commodities", "market_date"])
+    if posts is None or not posts.num_rows:
+        return []
+    text = pc.binary_join_element_wise(pc.fill_null(posts["title"], ""), posts["content"], " ")
+    mentioned = posts.filter(pc.match_substring_regex(text, PEST_PATTERN, ignore_case=True))
+    cells: Cells = defaultdict(float)
+    for post in mentioned.to_pylist():
+        words = words_of(f"{post['title'] or ''} {post['content']}")
+        if not PEST_WORDS & set(words):
+            continue
+        regions: set[str | None] = {name.key for name in named_in(words, region_aliases())} or {None}
+        for commodity in {name.key for name in mentions(words)} | set(post["commodities"] or ()):
+            for region in regions:
+                cells[commodity, region, post["market_date"]] += 1
+    return [ExogenousSeries(PEST, "posts a day", _since_first(panel, on_panel(panel, cells, 0.0), posts))]
+
+
+def _since_first(panel: Panel, values: Floats, rows: pa.Table) -> Floats:
+    """The values from the table's first day on; before it nothing was collected, which is not zero."""
+    first = np.datetime64(pc.min(rows["market_date"]).as_py(), "D")
+    return np.where(panel.days >= first, values, np.nan)
+
+
+def _deliveries(panel: Panel, root: str) -> list[ExogenousSeries]:
+    """Arrivals a day (number and kg) in a province, and their mean hours for an hour without delay."""
+    columns = [
+        "commodity",
+        "destination_region_code",
+        "arrived_at",
+        "travel_hours",
+        "distance_km",
+        "quantity_kg",
+    ]
+    rows = _rows(root, "silver.shipments", columns)
+    if rows is None:
+        return []
+    count: Cells = defaultdict(float)
+    mass: Cells = defaultdict(float)
+    delays: dict[tuple[str, str | None, date], list[float]] = defaultdict(list)
+    for row in rows.filter(pc.is_valid(rows["arrived_at"])).to_pylist():
+        province = provinces().get(row["destination_region_code"] or "")
+        if province is None:
+            continue
+        key = (row["commodity"], province.code, (row["arrived_at"] + timedelta(hours=7)).date())
+        count[key] += 1
+        mass[key] += row["quantity_kg"]
+        if row["distance_km"] and row["travel_hours"]:
+            delays[key].append(row["travel_hours"] / base_hours(row["distance_km"]))
+    mean_delay = {key: float(np.mean(values)) for key, values in delays.items()}
+    if not count:
+        return []
+    return [
+        ExogenousSeries(DELIVERIES, "deliveries a day", on_panel(panel, count, np.nan)),
+        ExogenousSeries(ARRIVALS, "kg a day", on_panel(panel, mass, np.nan)),
+        ExogenousSeries(DELAY, "hours for an hour without delay", on_panel(panel, mean_delay, np.nan)),
+    ]
+
+
+def _stocks(panel: Panel, root: str) -> list[ExogenousSeries]:
+    """Reported stock of a province a day: the newest report of each holder on that day."""
+    columns = ["entity_id", "commodity", "region_code", "market_date", "event_time", "quantity_kg"]
+    rows = _rows(root, "silver.stocks", columns)
+    if rows is None or not rows.num_rows:
+        return []
+    newest = {
+        (row["entity_id"], row["commodity"], row["market_date"]): row
+        for row in rows.sort_by("event_time").to_pylist()
+        if row["region_code"]
+    }
+    cells: Cells = defaultdict(float)
+    for row in newest.values():
+        cells[row["commodity"], row["region_code"], row["market_date"]] += row["quantity_kg"]
+    return [ExogenousSeries(STOCK, "kg", on_panel(panel, cells, np.nan))]
+
+
+def _rows(root: str, table: str, columns: list[str]) -> pa.Table | None:
+    """Those columns of a table of the lake `root`; None before its first commit."""
+    opened = open_if_exists(table, root=root)
+    return None if opened is None else opened.to_pyarrow_dataset().to_table(columns=columns)

@@ -1,0 +1,226 @@
+"""Fit and evaluate a polarity model: n-grams of words and characters, a linear model, calibrated."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from sklearn.metrics import accuracy_score, f1_score, recall_score
+from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.svm import LinearSVC
+
+from lakehouse.sentiment.classifier import TFIDF, LexiconClassifier, TfidfClassifier
+from lakehouse.sentiment.lexicon import POLARITIES, Polarity, words_of
+from ml.data.panel import NothingToLearn
+from ml.sentiment.labelled_file import LEAST_DATED, LabelledTexts
+
+TEST_SHARE = 0.20
+LEAST_A_CLASS = 10  # training texts of each polarity; fewer cannot be calibrated in five folds
+CALIBRATION_FOLDS = 5
+SLACKS = (1.0, 0.5, 0.25, 0.1)  # candidates for C of the linear model
+HASHED_GRAMS = 2**20  # columns of each kind of n-gram
+DRAWS = 1000  # of the paired bootstrap
+Labels = npt.NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one classifier on the test texts; shares between 0 and 1."""
+
+    name: str
+    macro_f1: float
+    accuracy: float
+    recall: dict[Polarity, float]
+
+
+@dataclass(frozen=True)
+class SentimentRound:
+    """A fitted model in the form of lakehouse/sentiment/classifier.py, and how it compares.
+
+    `evaluations`: of the model, the lexicon and the most frequent polarity. `advantage_low`: lower end of the
+    90 % interval of its macro-F1 less that of the lexicon.
+    """
+
+    model: dict[str, Any]
+    evaluations: list[Evaluation]
+    advantage_low: float
+    split: str
+    rows: tuple[int, int]  # training and test
+    milliseconds_a_text: float
+    notes: list[str]
+
+    @property
+    def passes(self) -> bool:
+        """Whether the model beats the lexicon significantly."""
+        return self.advantage_low > 0
+
+
+def without_repeats(rows: LabelledTexts, excluded: LabelledTexts | None = None) -> LabelledTexts:
+    """Each text once, its first label; none that `excluded` has too. Case and punctuation do not matter."""
+    seen = {" ".join(words_of(text)) for text in excluded.texts} if excluded else set()
+    kept = []
+    for number, text in enumerate(rows.texts):
+        key = " ".join(words_of(text))
+        if key and key not in seen:
+            seen.add(key)
+            kept.append(number)
+    unique = rows.at(kept)
+    left_out = len(rows.texts) - len(kept)
+    notes = [*rows.notes, f"{left_out} repeated texts were left out"] if left_out else rows.notes
+    return LabelledTexts(unique.texts, unique.labels, unique.days, notes)
+
+
+def split_rows(rows: LabelledTexts, seed: int) -> tuple[LabelledTexts, LabelledTexts, str]:
+    """(training, test, how they were split): by time when nearly all texts are dated, else at random.
+
+    The days of the test texts are later than those of all training texts. Raises NothingToLearn when the
+    classes are too few for a split.
+    """
+    dated = [number for number, day in enumerate(rows.days) if day is not None]
+    if len(dated) >= LEAST_DATED * len(rows.texts):
+        in_order = sorted(day for day in rows.days if day is not None)
+        cut = in_order[int(len(in_order) * (1 - TEST_SHARE))]
+        test = [number for number in dated if (day := rows.days[number]) is not None and day >= cut]
+        train = [number for number in dated if (day := rows.days[number]) is not None and day < cut]
+        if train and test:
+            return rows.at(train), rows.at(test), f"by time: the test texts are from {cut} or later"
+    labels = np.array(rows.labels)
+    if min(np.unique(labels, return_counts=True)[1]) < 2:
+        raise NothingToLearn("a polarity has a single text; at least two are needed for a split")
+    splitter = StratifiedShuffleSplit(1, test_size=TEST_SHARE, random_state=seed)
+    train_rows, test_rows = next(splitter.split(labels, labels))
+    return rows.at(train_rows), rows.at(test_rows), f"at random, {TEST_SHARE:.0%} of the texts"
+
+
+def pipeline(seed: int, slack: float = 1.0) -> Pipeline:
+    """The unfitted model: n-grams of 1 to 3 words and of 2 to 6 characters, linear, calibrated.
+
+    `slack`: C of the linear model.
+
+    N-grams are hashed: a vocabulary of 175,000 of them made a file of 158 MB that took 9 s to load.
+    """
+    words = {"ngram_range": (1, 3)}
+    characters = {"analyzer": "char_wb", "ngram_range": (2, 6)}
+    grams = FeatureUnion([("words", weighted_grams(**words)), ("characters", weighted_grams(**characters))])
+    linear = LinearSVC(C=slack, random_state=seed)
+    return Pipeline(
+        [("grams", grams), ("linear", CalibratedClassifierCV(linear, cv=CALIBRATION_FOLDS, ensemble=False))]
+    )
+
+
+def weighted_grams(**grams: Any) -> Pipeline:
+    """TF-IDF of hashed n-grams, sublinear in their number."""
+    hashed = HashingVectorizer(
+        n_features=HASHED_GRAMS, alternate_sign=False, norm=None, dtype=np.float32, **grams
+    )
+    return Pipeline([("hashed", hashed), ("weights", TfidfTransformer(sublinear_tf=True))])
+
+
+def train_sentiment(rows: LabelledTexts, test: LabelledTexts | None, seed: int) -> SentimentRound:
+    """Fit on the texts and compare with the lexicon on test texts, which are split off without `test`.
+
+    Raises NothingToLearn when there are fewer than two polarities, or too few texts of one.
+    """
+    if test is None:
+        train, tested, split = split_rows(without_repeats(rows), seed)
+    else:
+        tested = without_repeats(test)
+        train = without_repeats(rows, excluded=tested)
+        split = "by file"
+    require_classes(train)
+    fitted = pipeline(seed, choose_slack(train, seed)).fit(train.texts, train.labels)
+    model = {"kind": TFIDF, "pipeline": fitted, "classes": [str(name) for name in fitted.classes_]}
+    return compare(model, train, tested, split, seed)
+
+
+def choose_slack(train: LabelledTexts, seed: int) -> float:
+    """The C with the highest macro-F1 on a part that is split off the training texts like the test texts."""
+    older, newer, _ = split_rows(train, seed)
+    grams = pipeline(seed).named_steps["grams"]
+    fitted_on = grams.fit_transform(older.texts)
+    checked_on = grams.transform(newer.texts)
+    truth = np.array(newer.labels)
+    classes = sorted(set(train.labels))
+
+    def score(slack: float) -> float:
+        linear = LinearSVC(C=slack, random_state=seed).fit(fitted_on, older.labels)
+        return macro_f1(truth, linear.predict(checked_on), classes)
+
+    return max(SLACKS, key=score)
+
+
+def require_classes(train: LabelledTexts) -> None:
+    """Raises NothingToLearn unless two or three polarities have enough texts to be learned."""
+    counts = {name: train.labels.count(name) for name in POLARITIES if name in train.labels}
+    shown = ", ".join(f"{count} {name}" for name, count in counts.items())
+    if len(counts) < 2 or min(counts.values()) < LEAST_A_CLASS:
+        raise NothingToLearn(
+            f"the training texts are {shown or 'none'}; two polarities with {LEAST_A_CLASS} each are needed"
+        )
+
+
+def compare(
+    model: dict[str, Any], train: LabelledTexts, tested: LabelledTexts, split: str, seed: int
+) -> SentimentRound:
+    """The figures of a model, the lexicon and the most frequent polarity on the same texts."""
+    truth = np.array(tested.labels)
+    began = time.perf_counter()
+    predicted = np.array(TfidfClassifier({**model, "version": "0"}).polarities(tested.texts))
+    milliseconds = 1000 * (time.perf_counter() - began) / len(truth)
+    by_words = np.array(LexiconClassifier().polarities(tested.texts))
+    majority = np.full(len(truth), max(POLARITIES, key=train.labels.count))
+    names: Sequence[tuple[str, Labels]] = ((TFIDF, predicted), ("lexicon", by_words), ("majority", majority))
+    return SentimentRound(
+        model=model,
+        evaluations=[evaluation(name, truth, labels) for name, labels in names],
+        advantage_low=advantage_low(truth, predicted, by_words, seed),
+        split=split,
+        rows=(len(train.texts), len(truth)),
+        milliseconds_a_text=milliseconds,
+        notes=list(dict.fromkeys([*train.notes, *tested.notes])),
+    )
+
+
+def evaluation(name: str, truth: Labels, predicted: Labels) -> Evaluation:
+    """Macro-F1 over the polarities of the test texts, accuracy, recall of each."""
+    classes = [polarity for polarity in POLARITIES if polarity in truth]
+    recalls = recall_score(truth, predicted, labels=classes, average=None, zero_division=0)
+    return Evaluation(
+        name=name,
+        macro_f1=macro_f1(truth, predicted, classes),
+        accuracy=float(accuracy_score(truth, predicted)),
+        recall=dict(zip(classes, map(float, recalls), strict=True)),
+    )
+
+
+def macro_f1(truth: Labels, predicted: Labels, classes: Sequence[str]) -> float:
+    """Unweighted mean of the F1 of each polarity."""
+    return float(f1_score(truth, predicted, labels=list(classes), average="macro", zero_division=0))
+
+
+def advantage_low(truth: Labels, predicted: Labels, baseline: Labels, seed: int) -> float:
+    """5th percentile of the difference in macro-F1 over resampled test texts, the same for both."""
+    classes = [polarity for polarity in POLARITIES if polarity in truth]
+    codes = {name: number for number, name in enumerate(POLARITIES)}
+    coded = [np.array([codes[label] for label in labels]) for labels in (truth, predicted, baseline)]
+    draws = np.random.default_rng(seed).integers(0, len(truth), (DRAWS, len(truth)))
+    differences = [
+        _f1_of_codes(coded[0][rows], coded[1][rows], [codes[name] for name in classes])
+        - _f1_of_codes(coded[0][rows], coded[2][rows], [codes[name] for name in classes])
+        for rows in draws
+    ]
+    return float(np.quantile(differences, 0.05))
+
+
+def _f1_of_codes(truth: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: list[int]) -> float:
+    """Macro-F1 by counting: scikit-learn's takes a hundred times as long, and this is called 2,000 times."""
+    size = len(POLARITIES)
+    table = np.bincount(size * truth + predicted, minlength=size * size).reshape(size, size)
+    total = table.sum(axis=0) + table.sum(axis=1)
+    scores = np.divide(2 * np.diag(table), total, out=np.zeros(size), where=total > 0)
+    return float(np.mean(scores[classes]))

@@ -1,0 +1,158 @@
+"""Sends queued deliveries: each recipient for itself, in order, with retries, rate limit and quiet hours."""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from conf.knobs import AlertKnobs
+from conf.runtime.failpoints import failpoint
+from lakehouse.alerts.notices import Notice, end_of_quiet
+from lakehouse.io.alert_deliveries import Deliveries, Delivery
+from producers.channels.channel import Channel, PermanentFailure, Recipient, TemporaryFailure
+
+log = logging.getLogger("lumbung.alerts")
+LONGEST_PAUSE_SECONDS = 3600.0
+MOST_ATTEMPTS = 30  # about a day with the pauses below
+MOCK_RECIPIENT = "mock"
+
+
+def delivery_id(notice: Notice, channel: str, recipient: str) -> str:
+    """`dl-` and 32 hexadecimal digits: the same message to the same recipient has the same id."""
+    text = "|".join((notice.alert_id, notice.stage, channel, recipient))
+    return "dl-" + hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Sender:
+    """The channels that are on, and those that are only mocked."""
+
+    def __init__(
+        self, deliveries: Deliveries, channels: Sequence[Channel], mocks: Iterable[str], knobs: AlertKnobs
+    ) -> None:
+        self._deliveries = deliveries
+        self._channels = {channel.name: channel for channel in channels}
+        self._mocks = tuple(mocks)
+        self._knobs = knobs
+        self._limit = RateLimitItemPerMinute(knobs.messages_per_minute)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._sending: dict[str, asyncio.Task[None]] = {}
+
+    def queue(self, notices: Iterable[Notice], now: float) -> int:
+        """Queue each notice for every recipient, once; returns the number of new deliveries."""
+        return self._deliveries.add(
+            (
+                Delivery(
+                    delivery_id(notice, channel, recipient),
+                    notice.alert_id,
+                    notice.stage,
+                    channel,
+                    recipient,
+                    notice.level,
+                    notice.subject,
+                    notice.body,
+                    notice.is_urgent,
+                )
+                for notice in notices
+                for channel, recipient in self._addresses()
+            ),
+            now,
+        )
+
+    def _addresses(self) -> list[tuple[str, str]]:
+        """(channel, fingerprint of a recipient) of all."""
+        return [(name, MOCK_RECIPIENT) for name in self._mocks] + [
+            (channel.name, recipient.fingerprint)
+            for channel in self._channels.values()
+            for recipient in channel.recipients
+        ]
+
+    def start(self, now: float) -> None:
+        """Start to send what is due; a recipient that is still being sent to keeps its turn."""
+        by_recipient: dict[str, list[Delivery]] = {}
+        for delivery in self._deliveries.due(now):
+            by_recipient.setdefault(f"{delivery.channel} {delivery.recipient}", []).append(delivery)
+        self._sending = {name: task for name, task in self._sending.items() if not task.done()}
+        for name, due in by_recipient.items():
+            if name not in self._sending:
+                self._sending[name] = asyncio.create_task(self._send_all(due))
+
+    async def finish(self) -> None:
+        """Wait for what is being sent."""
+        await asyncio.gather(*self._sending.values())
+
+    async def _send_all(self, due: Sequence[Delivery]) -> None:
+        """Send to one recipient, in order, until one has to wait."""
+        for delivery in due:
+            if not await self._send(delivery):
+                return
+
+    async def _send(self, delivery: Delivery) -> bool:
+        """False when the recipient has to wait."""
+        now = time.time()
+        if delivery.recipient == MOCK_RECIPIENT:
+            log.info("mock %s, no token: %s", delivery.channel, delivery.subject)
+            self._deliveries.settle(delivery, "mock", now, reason="no token")
+            return True
+        recipient = self._recipient(delivery)
+        if recipient is None or self._deliveries.is_set_aside(delivery.recipient):
+            reason = "the recipient is no longer configured" if recipient is None else "set aside"
+            self._deliveries.settle(delivery, "set_aside", now, reason=reason)
+            return True
+        if (due_at := self._waits_until(delivery, now)) is not None:
+            self._deliveries.put_off(delivery, due_at, "quiet hours or rate limit")
+            return True
+        self._deliveries.begin(delivery)
+        failpoint("alert_sending")
+        channel = self._channels[delivery.channel]
+        try:
+            async with asyncio.timeout(self._knobs.send_seconds):
+                message_id = await channel.send(recipient, delivery)
+        except (TemporaryFailure, PermanentFailure, TimeoutError) as failure:
+            return self._fail(delivery, failure)
+        failpoint("alert_sent")
+        self._deliveries.settle(delivery, "sent", time.time(), message_id)
+        return True
+
+    def _recipient(self, delivery: Delivery) -> Recipient | None:
+        channel = self._channels.get(delivery.channel)
+        known = channel.recipients if channel else []
+        return next((each for each in known if each.fingerprint == delivery.recipient), None)
+
+    def _waits_until(self, delivery: Delivery, now: float) -> float | None:
+        """When it may be sent, if not now: after quiet hours unless it is urgent, or within the rate."""
+        quiet = end_of_quiet(datetime.fromtimestamp(now, UTC), self._knobs.quiet_hours)
+        if quiet is not None and not delivery.is_urgent:
+            return quiet.timestamp()
+        name = (delivery.channel, delivery.recipient)
+        if self._limiter.hit(self._limit, *name):
+            return None
+        return self._limiter.get_window_stats(self._limit, *name).reset_time
+
+    def _fail(self, delivery: Delivery, failure: Exception) -> bool:
+        """Queue it again after a failure that may pass, else settle it; a web hook may be set aside."""
+        now = time.time()
+        reason = str(failure) or f"no answer in {self._knobs.send_seconds:g} s"
+        log.warning("%s to %s failed: %s", delivery.channel, delivery.recipient, reason)
+        attempts = delivery.attempts + 1
+        is_final = isinstance(failure, PermanentFailure) or attempts >= MOST_ATTEMPTS
+        if is_final:
+            self._deliveries.settle(delivery, "failed", now, reason=reason)
+        else:
+            pause = min(self._knobs.retry_seconds * 2 ** (attempts - 1), LONGEST_PAUSE_SECONDS)
+            requested = getattr(failure, "retry_after", None)
+            self._deliveries.put_off(delivery, now + max(pause, requested or 0.0), reason)
+        if delivery.channel == "webhook" and self._is_dead(delivery.recipient, failure):
+            log.error("web hook %s is set aside: %s", delivery.recipient, reason)
+            self._deliveries.set_aside(delivery.recipient, now, reason)
+        return is_final
+
+    def _is_dead(self, recipient: str, failure: Exception) -> bool:
+        """Whether a web hook answered that it is gone, or failed too often in a row."""
+        gone = getattr(failure, "gone", False)
+        return gone or self._deliveries.failures_in_a_row(recipient) >= self._knobs.webhook_failures

@@ -1,0 +1,180 @@
+"""The alert worker: a process that follows gold.alerts and sends what changes over the channels.
+
+It may be killed at any moment: lakehouse/io/alert_deliveries.py holds which messages were queued, sent or
+failed, and what a killed worker was sending is sent again.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import pyarrow.compute as pc
+
+from conf.channels import channel_modes
+from conf.runtime.exit_codes import ExitCode
+from conf.runtime.logs import configure_logging
+from conf.runtime.process import Refused, hold
+from conf.runtime.status_files import write_status
+from conf.settings import secrets, settings
+from lakehouse.alerts.notices import notices
+from lakehouse.io.alert_deliveries import Deliveries
+from lakehouse.io.delta import open_if_exists
+from lakehouse.io.process_status import ALERT_WORKER, status_file
+from producers.channels.channel import Channel, Recipient
+from producers.channels.mail import Mail
+from producers.channels.sender import Sender
+from producers.channels.telegram import Telegram
+from producers.channels.webhook import WebHooks
+from producers.channels.whatsapp import WhatsApp
+
+log = logging.getLogger("lumbung.alerts")
+TABLE = "gold.alerts"
+LOOK_SECONDS = 0.5
+HEARTBEAT_SECONDS = 60.0
+TIDY_SECONDS = 3600.0
+
+
+def open_channels(client: httpx2.AsyncClient) -> list[Channel]:
+    """The channels that are on. Raises ValueError for a mail server or sender that is not usable."""
+    knobs = settings().alerts
+    known = secrets()
+    modes = channel_modes()
+    channels: list[Channel] = []
+    if modes["telegram"] == "on":
+        channels.append(Telegram(client, knobs.telegram_url, known.telegram_token, knobs.telegram_chats))
+    if modes["whatsapp"] == "on":
+        channels.append(
+            WhatsApp(
+                client,
+                knobs.whatsapp_url,
+                known.whatsapp_token,
+                knobs.whatsapp_sender,
+                knobs.whatsapp_recipients,
+            )
+        )
+    if modes["email"] == "on":
+        channels.append(Mail(known.smtp_url, settings().mail_from, knobs.mail_to, knobs.send_seconds))
+    if modes["webhook"] == "on":
+        hooks = [Recipient(str(hook.url), hook.secret.get_secret_value()) for hook in knobs.webhooks]
+        channels.append(WebHooks(client, hooks))
+    return channels
+
+
+class AlertTable:
+    """New versions of gold.alerts."""
+
+    def __init__(self) -> None:
+        self._table = open_if_exists(TABLE)
+        self._seen: int | None = None
+
+    def changed(self, since: datetime) -> list[dict[str, Any]]:
+        """The rows of a new version that changed at or after `since`; none without a new version."""
+        if self._table is None:
+            self._table = open_if_exists(TABLE)
+        else:
+            self._table.update_incremental()
+        if self._table is None or self._table.version() == self._seen:
+            return []
+        rows = self._table.to_pyarrow_table()
+        self._seen = self._table.version()
+        return list(rows.filter(pc.field("updated_at") >= since).to_pylist())
+
+
+class AlertWorker:
+    """Looks for changes, queues and sends them until it is stopped."""
+
+    def __init__(self, sender: Sender, deliveries: Deliveries, client: httpx2.AsyncClient) -> None:
+        self._sender = sender
+        self._deliveries = deliveries
+        self._client = client
+        self._alerts = AlertTable()
+        self._due: dict[str, float] = {}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until `stopping` is set, then finish what is being sent."""
+        while not stopping.is_set():
+            now = time.time()
+            knobs = settings().alerts
+            since = datetime.fromtimestamp(now, UTC) - timedelta(hours=knobs.newest_hours)
+            changed = self._alerts.changed(since)
+            if self._sender.queue(notices(changed, since, knobs.language), now):
+                log.info("new messages are queued")
+            self._sender.start(now)
+            if self._is_time("report", 1.0):
+                self.report("running")
+            if self._is_time("tidy", TIDY_SECONDS):
+                self._deliveries.forget_old(now)
+            if knobs.heartbeat_url and self._is_time("heartbeat", HEARTBEAT_SECONDS):
+                await self._heartbeat(knobs.heartbeat_url)
+            try:
+                await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
+            except TimeoutError:
+                continue
+        await self._sender.finish()
+        self.report("stopped")
+
+    def report(self, state: str) -> None:
+        """Write the status file."""
+        status = {
+            "pid": os.getpid(),
+            "state": state,
+            "channels": channel_modes(),
+            "deliveries": self._deliveries.counts(),
+        }
+        write_status(status_file(ALERT_WORKER), status)
+
+    def _is_time(self, name: str, pause_seconds: float) -> bool:
+        """Whether the pause since the last time has passed."""
+        now = time.monotonic()
+        if now < self._due.get(name, 0.0):
+            return False
+        self._due[name] = now + pause_seconds
+        return True
+
+    async def _heartbeat(self, url: str) -> None:
+        try:
+            await self._client.get(url)
+        except httpx2.HTTPError as error:
+            log.warning("the heartbeat address does not answer: %s", type(error).__name__)
+
+
+async def work() -> None:
+    """Run until SIGTERM or SIGINT. Raises ValueError for channels that are not usable."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    knobs = settings().alerts
+    deliveries = Deliveries()
+    async with httpx2.AsyncClient(timeout=knobs.send_seconds) as client:
+        mocks = [name for name, mode in channel_modes().items() if mode == "mock"]
+        sender = Sender(deliveries, open_channels(client), mocks, knobs)
+        if repeated := deliveries.recover():
+            log.warning("%d messages are sent again: the last worker was killed", repeated)
+        await AlertWorker(sender, deliveries, client).run(stopping)
+    deliveries.close()
+
+
+def main() -> int:
+    """Exit code 0 after a clean stop, 2 for a channel that is not usable, 5 when another worker runs."""
+    configure_logging()
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would log addresses, which hold tokens
+    try:
+        with hold("alert_worker", "another alert worker of this home runs"):
+            asyncio.run(work())
+    except Refused as refusal:
+        print(f"the alert worker does not start: {refusal}", file=sys.stderr)
+        return ExitCode.REFUSED
+    except ValueError as error:
+        print(f"the alert worker does not start: {error}", file=sys.stderr)
+        return ExitCode.USAGE
+    return ExitCode.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

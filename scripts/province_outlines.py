@@ -1,0 +1,100 @@
+"""Write conf/geo/provinces.geo from a TopoJSON of the 38 provinces: SVG paths in plain degrees.
+
+    .venv/bin/python -m scripts.province_outlines <indonesia-38-provinces.topo.json>
+
+Indonesia lies on the equator: a degree of longitude is at most 2 % shorter than one of latitude.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from conf.settings import REPO
+from lakehouse.reference import matching_key as key_of
+from lakehouse.reference import provinces, region_aliases
+
+TARGET = REPO / "conf" / "geo" / "provinces.geo"
+WIDTH = 1000.0
+WEST, EAST = 94.8, 141.2
+NORTH, SOUTH = 6.4, -11.3
+SCALE = WIDTH / (EAST - WEST)
+LEAST_STEP = 0.7  # units of the drawing, about 3.6 km: shorter steps are left out
+Point = tuple[float, float]
+
+
+def arcs_of(topology: dict[str, Any]) -> list[list[Point]]:
+    """The arcs as (longitude, latitude); they are stored as scaled differences."""
+    (scale_x, scale_y), (shift_x, shift_y) = (topology["transform"][name] for name in ("scale", "translate"))
+    arcs = []
+    for steps in topology["arcs"]:
+        x = y = 0
+        points = []
+        for step_x, step_y in steps:
+            x += step_x
+            y += step_y
+            points.append((x * scale_x + shift_x, y * scale_y + shift_y))
+        arcs.append(points)
+    return arcs
+
+
+def drawn_ring(numbers: list[int], arcs: list[list[Point]]) -> list[Point]:
+    """The points of a ring in units of the drawing; a negative number is an arc in reverse."""
+    points: list[Point] = []
+    for number in numbers:
+        arc = arcs[number] if number >= 0 else arcs[~number][::-1]
+        points += arc if not points else arc[1:]
+    return [((x - WEST) * SCALE, (NORTH - y) * SCALE) for x, y in points]
+
+
+def area(points: list[Point]) -> float:
+    """The area inside a ring (shoelace formula)."""
+    pairs = zip(points, [points[-1], *points[:-1]], strict=True)
+    return abs(sum(x * before_y - before_x * y for (x, y), (before_x, before_y) in pairs)) / 2
+
+
+def simplified(points: list[Point]) -> list[Point]:
+    """The points at least LEAST_STEP apart; a small island keeps four."""
+    kept = points[:1]
+    for x, y in points[1:]:
+        if abs(x - kept[-1][0]) + abs(y - kept[-1][1]) >= LEAST_STEP:
+            kept.append((x, y))
+    return kept if len(kept) > 2 else points[:4]
+
+
+def outline(geometry: dict[str, Any], arcs: list[list[Point]]) -> dict[str, Any]:
+    """Code, name, path and centre of the largest island. Raises KeyError for an unknown name."""
+    code = region_aliases()[key_of(geometry["properties"]["PROVINSI"])]
+    polygons = geometry["arcs"] if geometry["type"] == "MultiPolygon" else [geometry["arcs"]]
+    rings = [drawn_ring(numbers, arcs) for polygon in polygons for numbers in polygon]
+    largest = max(rings, key=area)
+    path = "".join(
+        "M" + "L".join(f"{round(x, 1):g} {round(y, 1):g}" for x, y in simplified(ring)) + "Z"
+        for ring in rings
+    )
+    x, y = (round(sum(point[axis] for point in largest) / len(largest), 1) for axis in (0, 1))
+    return {"code": code, "name": provinces()[code].name, "d": path, "x": x, "y": y}
+
+
+def main() -> None:
+    """Read the file of the first argument and write the outlines, west to east."""
+    topology = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    arcs = arcs_of(topology)
+    geometries = next(iter(topology["objects"].values()))["geometries"]
+    rows = sorted((outline(geometry, arcs) for geometry in geometries), key=lambda row: row["x"])
+    missing = provinces().keys() - {row["code"] for row in rows}
+    if missing:
+        raise SystemExit(f"the file lacks the provinces {sorted(missing)}")
+    body = {
+        "west": WEST,
+        "north": NORTH,
+        "scale": SCALE,
+        "width": WIDTH,
+        "height": round((NORTH - SOUTH) * SCALE),
+    }
+    TARGET.write_text(json.dumps(body | {"provinces": rows}, separators=(",", ":")) + "\n", encoding="utf-8")
+    print(f"{len(rows)} provinces, {TARGET.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Build the web page from serving_api/web into .venv/web with Deno; nothing is done when it is current.
+
+Standard library only: the start script runs it before anything else is imported.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+SOURCES = REPO / "serving_api" / "web"
+GEOMETRY = REPO / "conf" / "geo"
+VENV = REPO / ".venv"
+BUILT = VENV / "web"
+DIGEST = "sources.sha256"
+REMEDY = (
+    "  remedy: check the network (behind a proxy: HTTPS_PROXY; another npm registry: NPM_CONFIG_REGISTRY), "
+    "then run ./run.sh setup again; the API runs without the page"
+)
+
+
+def digest() -> str:
+    """The sha256 over names and contents of all sources of the page."""
+    total = hashlib.sha256()
+    files = [file for folder in (SOURCES, GEOMETRY) for file in folder.rglob("*") if file.is_file()]
+    for file in sorted(files):
+        total.update(file.relative_to(REPO).as_posix().encode() + b"\0")
+        total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def built_digest(folder: Path = BUILT) -> str | None:
+    """The digest of the sources that a page was built from; None without a page."""
+    file = folder / DIGEST
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else None
+
+
+def deno(*arguments: str, folder: Path) -> None:
+    """Run Deno in a folder, with a cache of its own. Raises CalledProcessError or FileNotFoundError."""
+    os.environ["DENO_DIR"] = str(VENV / "deno")
+    os.environ["DENO_NO_UPDATE_CHECK"] = "1"
+    os.environ["DENO_TLS_CA_STORE"] = "system"
+    os.environ["NO_COLOR"] = "1"
+    command = [str(VENV / "bin" / "deno"), *arguments]
+    subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr)
+
+
+def install(folder: Path) -> None:
+    """Copy the sources to a folder and install the packages of the lock; an altered checksum is refused."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    shutil.copytree(SOURCES, folder)
+    shutil.copytree(GEOMETRY, folder / "geo")
+    deno("install", "--frozen", "--quiet", folder=folder)
+
+
+def build(target: Path = BUILT) -> None:
+    """Build the page and put it in place of `target`. Raises CalledProcessError."""
+    work = VENV / "web-build"
+    install(work)
+    deno("run", "--allow-all", "--no-prompt", "build.mjs", folder=work)
+    (work / "dist" / DIGEST).write_text(digest() + "\n", encoding="utf-8")
+    if target.exists():
+        shutil.rmtree(target)
+    (work / "dist").rename(target)
+
+
+def main() -> None:
+    """Build what is not current. Exits 3 when that fails."""
+    if built_digest() == digest():
+        return
+    print("[5/5] web page: npm packages by checksum (12 MB), then its build", file=sys.stderr, flush=True)
+    try:
+        build()
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"the web page could not be built: {error}\n{REMEDY}", file=sys.stderr)
+        raise SystemExit(3) from None
+
+
+if __name__ == "__main__":
+    main()

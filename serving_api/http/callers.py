@@ -1,0 +1,96 @@
+"""Middleware that identifies the caller of each request and counts it against the rate limits."""
+
+from collections.abc import Callable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lakehouse.identity.roles import Principal
+from serving_api.http.auth import Authenticator
+from serving_api.http.problems import Problem, problem_response
+from serving_api.http.rate_limits import (
+    LimitState,
+    RateLimits,
+    account_limit,
+    caller_address,
+    header_values,
+    limits_of,
+)
+
+REQUIREMENTS: dict[Callable[..., object], str] = {}  # dependency -> name of the check that it makes
+CALLER = "caller"  # in scope["state"]: the Principal, the Problem of its token, or None
+STATES = "rate_limits"
+
+
+def principal_of(request: Request) -> Principal | None:
+    """The known caller, None for an anonymous one. Raises Problem 401 for an unknown token."""
+    caller: Principal | Problem | None = request.scope["state"][CALLER]
+    if isinstance(caller, Problem):
+        raise caller
+    return caller
+
+
+def address_of(scope: Scope) -> str:
+    """The network address that the request is counted for."""
+    client = scope.get("client")
+    peer = client[0] if client else ""
+    return caller_address(peer, Headers(scope=scope).get("x-forwarded-for"))
+
+
+def count_login(request: Request, limits: RateLimits, account: str) -> None:
+    """Count a login for an account. Raises Problem 429."""
+    states = limits.count([account_limit(account)])
+    request.scope["state"][STATES] = [*states, *request.scope["state"][STATES]]
+    refuse_excess(states)
+
+
+def refuse_excess(states: list[LimitState]) -> None:
+    """Raises Problem 429 when one of the limits is exceeded."""
+    exceeded = next((state for state in states if not state.allowed), None)
+    if exceeded is not None:
+        headers = {"Retry-After": str(exceeded.reset_seconds)}
+        raise Problem("rate-limited", headers=headers, seconds=exceeded.reset_seconds)
+
+
+class Callers:
+    """ASGI middleware inside RequestEnvelope. Both functions are called once the application has started."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticator: Callable[[], Authenticator],
+        limits: Callable[[], RateLimits],
+    ) -> None:
+        self._app = app
+        self._authenticator = authenticator
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state[CALLER] = await self._identify(scope)
+        known = state[CALLER] if isinstance(state[CALLER], Principal) else None
+        applied = limits_of(scope["path"], scope["method"], known, address_of(scope))
+        state[STATES] = self._limits().count(applied)
+
+        async def send_with_limits(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message["headers"])
+                headers["RateLimit-Policy"], headers["RateLimit"] = header_values(state[STATES])
+            await send(message)
+
+        try:
+            refuse_excess(state[STATES])
+        except Problem as problem:
+            await problem_response(problem, Request(scope))(scope, receive, send_with_limits)
+            return
+        await self._app(scope, receive, send_with_limits)
+
+    async def _identify(self, scope: Scope) -> Principal | Problem | None:
+        try:
+            return await self._authenticator().identify(Headers(scope=scope).get("authorization"))
+        except Problem as problem:
+            return problem

@@ -1,0 +1,219 @@
+"""Rate limits: which ones apply to a request, counted in moving windows whose memory is bounded."""
+
+import ipaddress
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute, RateLimitItemPerSecond
+from limits.storage import Storage
+from limits.storage.base import MovingWindowSupport
+from limits.strategies import MovingWindowRateLimiter
+
+from conf.settings import settings
+from lakehouse.identity.roles import Principal, Role
+
+EXPENSIVE = (
+    "/api/v1/analytics/correlation",
+    "/api/v1/predict/anomaly",
+    "/api/v1/predict/batch",
+    "/api/v1/sentiment/correlation",
+)
+SIGN_IN = ("/api/v1/auth/login", "/api/v1/auth/link")
+REGISTRATION = ("/api/v1/users/register", "/api/auth/device/register", "/api/public/device/register")
+OTHERS = "all others"  # the caller of every request that finds no room for a count of its own
+
+
+class BoundedWindows(Storage, MovingWindowSupport):
+    """Times of requests by caller, for at most `most` callers; one event loop uses it.
+
+    The storage of the library keeps an entry for every caller that it ever saw. Here callers without a recent
+    request make room; while there is none, further callers share one window.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+        self._windows: OrderedDict[str, tuple[float, deque[float]]] = OrderedDict()  # expires, times
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """Errors of the storage: it has none."""
+        return ValueError
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Whether `amount` more requests fit into the window; if so, they are counted."""
+        now = time.time()
+        key = self._room_for(key, limit, expiry, now)
+        times = self._windows[key][1] if key in self._windows else deque()
+        while times and times[0] <= now - expiry:
+            times.popleft()
+        if len(times) + amount > limit:
+            return False
+        times.extend([now] * amount)
+        self._windows[key] = (now + expiry, times)
+        self._windows.move_to_end(key)
+        return True
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        """(time of the oldest request in the window, number of requests)."""
+        now = time.time()
+        times = self._windows.get(self._shared(key, limit, expiry), (0.0, deque[float]()))[1]
+        current = [at for at in times if at > now - expiry] if times and times[0] <= now - expiry else times
+        return (current[0], len(current)) if current else (now, 0)
+
+    def _shared(self, key: str, limit: int, expiry: int) -> str:
+        return (
+            key if key in self._windows or len(self._windows) < self._most else f"{OTHERS} {limit}/{expiry}"
+        )
+
+    def _room_for(self, key: str, limit: int, expiry: int, now: float) -> str:
+        """The key itself where it is known or there is room, else that of all others."""
+        while key not in self._windows and len(self._windows) >= self._most:
+            oldest, (expires, _) = next(iter(self._windows.items()))
+            if expires > now:
+                break
+            del self._windows[oldest]
+        return self._shared(key, limit, expiry)
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Fixed windows are not supported. Raises NotImplementedError."""
+        raise NotImplementedError
+
+    def get(self, key: str) -> int:
+        """The number of requests that are kept for the caller."""
+        return len(self._windows[key][1]) if key in self._windows else 0
+
+    def get_expiry(self, key: str) -> float:
+        """When the newest request of the caller leaves its window."""
+        return self._windows[key][0] if key in self._windows else time.time()
+
+    def check(self) -> bool:
+        """The storage is always available."""
+        return True
+
+    def reset(self) -> int:
+        """Forget all callers; returns their number."""
+        number = len(self._windows)
+        self._windows.clear()
+        return number
+
+    def clear(self, key: str) -> None:
+        """Forget one caller."""
+        self._windows.pop(key, None)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit by its name in the headers, and whose requests it counts."""
+
+    name: str
+    item: RateLimitItem
+    caller: str
+
+
+@dataclass(frozen=True)
+class LimitState:
+    """State of a limit after a request. `reset_seconds`: until the oldest request leaves the window."""
+
+    limit: Limit
+    allowed: bool
+    remaining: int
+    reset_seconds: int
+
+
+class RateLimits:
+    """Counts requests; one per application."""
+
+    def __init__(self) -> None:
+        self._windows = BoundedWindows(settings().limits.callers)
+        self._limiter = MovingWindowRateLimiter(self._windows)
+
+    def count(self, limits: Sequence[Limit]) -> list[LimitState]:
+        """The state of each limit with this request, up to the first one that refuses it."""
+        states: list[LimitState] = []
+        for limit in limits:
+            allowed = self._limiter.hit(limit.item, limit.name, limit.caller)
+            reset, remaining = self._limiter.get_window_stats(limit.item, limit.name, limit.caller)
+            seconds = max(math.ceil(reset - time.time()), 1 if not allowed else 0)
+            states.append(
+                LimitState(limit, allowed or not settings().limits.enforced, max(remaining, 0), seconds)
+            )
+            if not states[-1].allowed:
+                break
+        return states
+
+
+def network_of(address: str) -> str:
+    """An IPv4 address itself, of IPv6 the /64 network, which one subscriber has."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:64]
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+def caller_address(peer: str, forwarded: str | None) -> str:
+    """The address of the caller: the last one in X-Forwarded-For that no trusted proxy has.
+
+    The header counts only when the peer is a trusted proxy: anybody can write it.
+    """
+    proxies = settings().limits.trusted_proxies
+    hops = [peer, *reversed([part.strip() for part in (forwarded or "").split(",") if part.strip()])]
+    for address in hops:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return network_of(peer)
+        if not any(parsed in proxy for proxy in proxies):
+            return network_of(address)
+    return network_of(hops[-1])
+
+
+def limits_of(path: str, method: str, principal: Principal | None, address: str) -> list[Limit]:
+    """The limits that a request counts in, the special ones first."""
+    knobs = settings().limits
+    caller = f"caller {principal.subject}" if principal else f"address {address}"
+    limits: list[Limit] = []
+    if method == "POST" and path in SIGN_IN:
+        limits.append(Limit("sign-in", RateLimitItemPerMinute(knobs.sign_in_per_address), address))
+    if method == "POST" and path in REGISTRATION and principal is None:
+        limits.append(Limit("registration", RateLimitItemPerHour(knobs.registrations_per_hour), address))
+    if path.startswith(EXPENSIVE):
+        limits.append(Limit("expensive", RateLimitItemPerMinute(knobs.expensive_per_minute), caller))
+    return [*limits, general_limit(principal, caller)]
+
+
+def general_limit(principal: Principal | None, caller: str) -> Limit:
+    """The limit of every request: by address, by person, or by device."""
+    knobs = settings().limits
+    if principal is None:
+        return Limit("anonymous", RateLimitItemPerMinute(knobs.anonymous_per_minute), caller)
+    if principal.role is Role.DEVICE:
+        seconds = max(knobs.device_burst // knobs.device_per_second, 1)
+        return Limit("device", RateLimitItemPerSecond(knobs.device_per_second * seconds, seconds), caller)
+    return Limit("signed-in", RateLimitItemPerMinute(knobs.signed_in_per_minute), caller)
+
+
+def account_limit(account: str) -> Limit:
+    """The limit of logins for one e-mail address, known or not."""
+    return Limit("account", RateLimitItemPerMinute(settings().limits.sign_in_per_account), account)
+
+
+def header_values(states: Sequence[LimitState]) -> tuple[str, str]:
+    """Values of RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10)."""
+    policy = ", ".join(
+        f'"{state.limit.name}";q={state.limit.item.amount};w={state.limit.item.get_expiry()}'
+        for state in states
+    )
+    state = ", ".join(f'"{state.limit.name}";r={state.remaining};t={state.reset_seconds}' for state in states)
+    return policy, state

@@ -1,0 +1,211 @@
+"""One WebSocket: hello, what the client asks for, what changed, heartbeats, and its end."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable
+
+import orjson
+from pydantic import ValidationError
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from lakehouse.translation import Language
+from serving_api.http import metrics
+from serving_api.http.messages import message
+from serving_api.http.problems import Problem, language_of
+from serving_api.live.handshake import filter_of, problem_data
+from serving_api.live.hub import PACE_SECONDS, RESUME_SECONDS, ROWS_PER_FRAME, Changes, Hub, Wheel
+from serving_api.live.messages import (
+    CLIENT_MESSAGE,
+    SYSTEM,
+    FilterBody,
+    Resume,
+    Subscribe,
+    Unsubscribe,
+    encoded,
+    envelope,
+)
+from serving_api.live.sessions import Session, Sessions, Subscription
+
+CHANNELS = ("prices", "alerts")
+HEARTBEAT_SECONDS = 20
+MESSAGES_PER_SECOND = 20
+UNREAD_SECONDS = 15.0
+CLOSE_SECONDS = 2.0
+TOO_MANY_MESSAGES = 1008
+TRY_AGAIN_LATER = 1013
+
+
+def request_of(body: str | bytes) -> Subscribe | Unsubscribe | Resume | Problem:
+    """The message of a client, or the problem with it."""
+    try:
+        return CLIENT_MESSAGE.validate_python(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return Problem("malformed-body", reason=message("socket_json"))
+    except ValidationError as error:
+        field = "/".join(str(part) for part in error.errors()[0]["loc"])
+        return Problem("validation", reason=message("socket_message", field=field[:60]))
+
+
+class Connection:
+    """One client. Only the task that sends writes to the socket."""
+
+    def __init__(self, socket: WebSocket, hub: Hub, wheel: Wheel, sessions: Sessions) -> None:
+        self._socket = socket
+        self._hub = hub
+        self._wheel = wheel
+        self._sessions = sessions
+        self._session: Session = sessions.open()
+        self._language: Language = language_of(socket)
+        self._requests: deque[Subscribe | Unsubscribe | Resume | Problem] = deque()
+        self._system_seq = -1
+        self._heartbeat_at = time.monotonic() + HEARTBEAT_SECONDS
+        self.sending_since: float | None = None
+        self._kicked = asyncio.Event()
+
+    def subscribe(self, channel: str, body: FilterBody, batch: bool = False) -> None:
+        """Send the channel from now on. Raises Problem 404 for an unknown name."""
+        known = self._session.channels.get(channel, Subscription())
+        known.chosen = filter_of(body)
+        known.batch = batch
+        if channel not in self._session.channels:
+            known.version = self._hub.version
+        self._session.channels[channel] = known
+
+    async def run(self) -> None:
+        """Serve until the client goes, misbehaves, or does not keep up."""
+        hello = {
+            "channels": list(CHANNELS),
+            "heartbeat_seconds": HEARTBEAT_SECONDS,
+            "resume_seconds": RESUME_SECONDS,
+            "session": self._session.name,
+        }
+        await self._send_system("hello", encoded(hello))
+        wake, slot = self._wheel.join()
+        tasks = [
+            asyncio.create_task(self._send_changes(wake)),
+            asyncio.create_task(self._listen(wake)),
+            asyncio.create_task(self._kicked.wait()),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            slot.discard(wake)
+            self._sessions.end(self._session)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks[2] in done:
+            await self._close(TRY_AGAIN_LATER)
+        elif tasks[1] in done and tasks[1].exception() is None:
+            await self._close(TOO_MANY_MESSAGES)
+        for task in done:
+            error = task.exception()
+            if error is not None and not isinstance(error, WebSocketDisconnect):
+                raise error
+
+    def close_if_unread(self, now: float) -> None:
+        """End the connection when the socket has taken nothing for 15 s."""
+        if self.sending_since is not None and now - self.sending_since > UNREAD_SECONDS:
+            metrics.SOCKETS_DROPPED.inc()
+            self._kicked.set()
+
+    async def _close(self, code: int) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._socket.close(code)
+        except (TimeoutError, RuntimeError, WebSocketDisconnect):
+            return  # a client that reads nothing gets no close frame either: the server ends the connection
+
+    async def _listen(self, wake: asyncio.Event) -> None:
+        """Read what the client asks for; returns when it sends too much."""
+        recent: deque[float] = deque(maxlen=MESSAGES_PER_SECOND)
+        while True:
+            received = await self._socket.receive()
+            if received["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(received.get("code", 1000))
+            now = time.monotonic()
+            if len(recent) == MESSAGES_PER_SECOND and now - recent[0] < 1.0:
+                return
+            recent.append(now)
+            self._requests.append(request_of(received.get("text") or received.get("bytes") or b""))
+            wake.set()
+
+    async def _handle(self, request: Subscribe | Unsubscribe | Resume | Problem) -> None:
+        """Carry out one message of the client, or report why not."""
+        try:
+            match request:
+                case Subscribe():
+                    self.subscribe(request.channel, request.filter, request.batch)
+                case Unsubscribe():
+                    self._session.channels.pop(request.channel, None)
+                case Resume():
+                    await self._resume(request)
+                case Problem():
+                    raise request
+        except Problem as problem:
+            await self._send_system("error", encoded(problem_data(problem, self._socket)))
+
+    async def _resume(self, request: Resume) -> None:
+        """Go on from where another connection was, else from the beginning after a `reset`."""
+        known = self._session.channels.setdefault(request.channel, Subscription())
+        version = self._sessions.version_of(request.session, request.channel, request.last_seq)
+        if version is not None and (request.channel == "prices" or self._hub.keeps_alerts_since(version)):
+            known.version = version
+            return
+        known.version = 0
+        await self._send_system("reset", encoded({"channel": request.channel}))
+
+    async def _send_changes(self, wake: asyncio.Event) -> None:
+        """Send replies, changes and heartbeats, whenever this client is woken."""
+        while True:
+            await wake.wait()
+            wake.clear()
+            while self._requests:
+                await self._handle(self._requests.popleft())
+            for channel, known in list(self._session.channels.items()):
+                if known.version != self._hub.version and not await self._send_channel(channel, known):
+                    asyncio.get_running_loop().call_later(PACE_SECONDS, wake.set)
+            if time.monotonic() >= self._heartbeat_at:
+                await self._send_system("heartbeat", b"{}")
+
+    async def _send_channel(self, channel: str, known: Subscription) -> bool:
+        """Whether all changes were sent; else the rest follows, or is replaced until then."""
+        newest = self._hub.version
+        if channel == "alerts":
+            changes = self._hub.alerts_since(known.version, known.chosen, self._language)
+            await self._send_rows("alert", channel, known, changes.rows)
+        else:
+            changes = self._hub.prices_since(known.version, known.chosen)
+            if not await self._send_prices(known, changes):
+                return False
+        known.version = newest
+        return True
+
+    async def _send_prices(self, known: Subscription, changes: Changes) -> bool:
+        """Whether all of them were sent."""
+        if known.batch:
+            rows = changes.rows[:ROWS_PER_FRAME]
+            if rows:
+                body = b"[" + b",".join(row for _, row in rows) + b"]"
+                await self._send("price_updates", "prices", known.advance(rows[-1][0]), body)
+            return len(rows) == len(changes.rows)
+        rows = changes.rows[: self._wheel.frames_a_turn()]
+        await self._send_rows("price_update", "prices", known, rows)
+        return len(rows) == len(changes.rows)
+
+    async def _send_rows(
+        self, kind: str, channel: str, known: Subscription, rows: Iterable[tuple[int, bytes]]
+    ) -> None:
+        for version, row in rows:
+            await self._send(kind, channel, known.advance(version), row)
+
+    async def _send_system(self, kind: str, data: bytes) -> None:
+        self._system_seq += 1
+        self._heartbeat_at = time.monotonic() + HEARTBEAT_SECONDS
+        await self._send(kind, SYSTEM, self._system_seq, data)
+
+    async def _send(self, kind: str, channel: str, seq: int, data: bytes) -> None:
+        self.sending_since = time.monotonic()
+        await self._socket.send_text(envelope(kind, channel, seq, data))
+        self.sending_since = None

@@ -1,0 +1,133 @@
+"""The web page: one HTML shell for all its addresses, hashed assets, and redirects from older addresses."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.exceptions import HTTPException
+
+from conf.settings import REPO
+from serving_api.http.compression import accepts_gzip
+
+BUILT = REPO / ".venv" / "web"
+PAGES = ("/", "/komoditas", "/dashboard/map/", "/prakiraan", "/pipa-data", "/pengembang")
+REDIRECTS = {
+    "/market_realtime_dashboard/static/index.html": "/komoditas",
+    "/dashboard/map": "/dashboard/map/",
+}
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HTML = "text/html; charset=utf-8"
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".geo": "application/json; charset=utf-8",
+    ".html": HTML,
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".txt": "text/plain; charset=utf-8",
+    ".woff2": "font/woff2",
+}
+FOREVER = "public, max-age=31536000, immutable"
+REVALIDATED = "no-cache"
+LICENCES = "assets/licenses.txt"  # its name has no hash
+NOT_BUILT = (
+    '<!doctype html><html lang="id"><meta charset="utf-8"><title>Lumbung</title>'
+    "<p>Halaman web belum dibangun. Jalankan <code>./run.sh setup</code>. API berjalan: "
+    '<a href="/docs">/docs</a>.</p>'
+    '<p lang="en">The web page is not built. Run <code>./run.sh setup</code>. The API runs: '
+    '<a href="/docs">/docs</a>.</p></html>'
+)
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True)
+class BuiltFile:
+    """A file of the page, and its gzip form where the build made one."""
+
+    content: bytes
+    packed: bytes | None
+    media_type: str
+    etag: str
+
+
+@lru_cache(maxsize=2)
+def read_build(folder: Path, modified_ns: int) -> dict[str, BuiltFile]:
+    """Every file that the manifest names. `modified_ns`: of the manifest, so that a new build is read."""
+    names = orjson.loads((folder / "manifest.json").read_bytes())["files"]
+    return {name: read_file(folder / name) for name in names}
+
+
+def read_file(path: Path) -> BuiltFile:
+    """One file of the build."""
+    content = path.read_bytes()
+    packed = path.with_name(path.name + ".gz")
+    digest = hashlib.sha256(content).hexdigest()[:24]
+    return BuiltFile(
+        content,
+        packed.read_bytes() if packed.is_file() else None,
+        MEDIA_TYPES[path.suffix],
+        f'"{digest}"',
+    )
+
+
+def build_files(folder: Path) -> dict[str, BuiltFile]:
+    """The files of the newest build; empty when the page was not built."""
+    try:
+        modified = (folder / "manifest.json").stat().st_mtime_ns
+        return read_build(folder, modified)
+    except FileNotFoundError:
+        return {}
+
+
+def file_response(request: Request, file: BuiltFile, cache: str) -> Response:
+    """The file, compressed for callers that accept it; 304 when the caller has it."""
+    headers = {
+        "Cache-Control": cache,
+        "ETag": file.etag,
+        "Vary": "Accept-Encoding",
+        "Content-Security-Policy": PAGE_POLICY,
+    }
+    if file.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if file.packed is not None and accepts_gzip(request.headers):
+        headers["Content-Encoding"] = "gzip"
+        return Response(file.packed, headers=headers, media_type=file.media_type)
+    return Response(file.content, headers=headers, media_type=file.media_type)
+
+
+async def get_page(request: Request) -> Response:
+    """The HTML shell; 503 with the remedy when the page was not built."""
+    shell = build_files(BUILT).get("index.html")
+    if shell is None:
+        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}
+        return Response(NOT_BUILT, 503, headers, HTML)
+    return file_response(request, shell, REVALIDATED)
+
+
+async def get_asset(name: str, request: Request) -> Response:
+    """A script, style sheet, font or image; its name changes with its content. Raises Problem 404."""
+    path = f"assets/{name}"
+    file = build_files(BUILT).get(path)
+    if file is None:
+        raise HTTPException(404)
+    return file_response(request, file, REVALIDATED if path == LICENCES else FOREVER)
+
+
+async def follow(request: Request) -> RedirectResponse:
+    """308 to the present address, query kept."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(REDIRECTS[request.url.path] + query, 308)
+
+
+for page in PAGES:
+    router.add_api_route(page, get_page)
+for former in REDIRECTS:
+    router.add_api_route(former, follow)
+router.add_api_route("/assets/{name}", get_asset)

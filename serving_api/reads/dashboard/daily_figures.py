@@ -1,0 +1,134 @@
+"""Rows of gold.indicators: as they are now, or as they were known at the close of an earlier day."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.settings import settings
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
+from lakehouse.gold.chosen_provider import chosen_rows
+from lakehouse.gold.indicator_rows import indicator_rows
+from lakehouse.io.query import run_contract_sql
+from lakehouse.reference import DEFAULT_TIMEZONE, commodities
+from serving_api.reads.names import commodity_ids, single_commodity
+from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
+
+TABLE = "gold.indicators"
+SILVER = "silver.prices"
+DAILY = "gold.daily_prices"
+RETAIL = "retail"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Retail figures of one state of knowledge.
+
+    `snapshots`: the tables that they come from; `known_on`: the day at whose close they were known, None for
+    now.
+    """
+
+    snapshots: list[Snapshot]
+    known_on: date | None = None
+    _known: pa.Table | None = None
+
+    def rows(
+        self, condition: pc.Expression, columns: Sequence[str], ids: Collection[str] | None = None
+    ) -> pa.Table:
+        """The rows that satisfy the condition; `ids`: of these commodities only."""
+        condition = condition & (pc.field("channel") == RETAIL)
+        if ids is not None:
+            condition &= pc.field("commodity").isin(sorted(ids))
+        if self._known is not None:
+            return self._known.filter(condition).select(list(columns))
+        delta = self.snapshots[0].delta
+        if delta is None:
+            return arrow_schema(contracts()[TABLE]).empty_table().select(list(columns))
+        dataset = self.snapshots[0].cached("dataset", delta.to_pyarrow_dataset)
+        return dataset.to_table(columns=list(columns), filter=condition)
+
+    def newest_day(self, ids: Collection[str] | None = None) -> date | None:
+        """The newest market day, of these commodities; None without a row."""
+        if ids is None and self._known is None:
+            return newest_of(self.snapshots[0], "market_date")
+        newest: date | None = pc.max(self.rows(pc.scalar(True), ["market_date"], ids)["market_date"]).as_py()
+        return newest
+
+    def neighbour_days(self, day: date) -> tuple[date | None, date | None]:
+        """The nearest market days with a price before and after `day`."""
+        field = pc.field("market_date")
+        near = timedelta(days=400)  # a longer gap counts as the end of the data
+        before = self.rows((field < day) & (field >= day - near), ["market_date"])["market_date"]
+        after = self.rows((field > day) & (field <= day + near), ["market_date"])["market_date"]
+        return pc.max(before).as_py(), pc.min(after).as_py()
+
+
+def figures_now(snapshots: Snapshots) -> Figures:
+    """The figures of the newest version."""
+    return Figures([snapshots[TABLE]])
+
+
+def close_of(day: date) -> datetime:
+    """The moment, UTC, at which a day ends in Jakarta."""
+    midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), ZoneInfo(DEFAULT_TIMEZONE))
+    return midnight.astimezone(UTC)
+
+
+def prices_known_on(snapshots: Snapshots, day: date, ids: Iterable[str] | None = None) -> pa.Table:
+    """The rows of silver.prices that had been stored by the close of a day, of market days up to it."""
+    snapshot = snapshots.open_newest(SILVER)
+    if snapshot.delta is None:
+        return arrow_schema(contracts()[SILVER]).empty_table()
+    condition = (pc.field("ingested_at") < close_of(day)) & (pc.field("market_date") <= day)
+    if ids is not None:
+        condition &= pc.field("commodity").isin(sorted(ids))
+    return snapshot.delta.to_pyarrow_dataset().to_table(filter=condition)
+
+
+def figures_known_on(snapshots: Snapshots, day: date, ids: Collection[str] | None = None) -> Figures:
+    """The figures that would have been shown at the close of a day: later prices and corrections are absent.
+
+    Blocks while the prices of that day are read and the indicators are computed from them.
+    """
+    state = [snapshots[TABLE], snapshots.open_newest(SILVER)]
+    key = ("known on", day, None if ids is None else tuple(sorted(ids)))
+    known = state[0].cached(key, lambda: indicators_of(prices_known_on(snapshots, day, ids)))
+    return Figures(state[1:], day, known)
+
+
+def indicators_of(prices: pa.Table) -> pa.Table:
+    """gold.indicators computed from rows of silver.prices."""
+    of_day, of_month = contracts()[TABLE], contracts()["gold.monthly_indicators"]
+    if not prices.num_rows:
+        return arrow_schema(of_day).empty_table()
+    daily = run_contract_sql(contracts()[DAILY], {"silver_prices": prices})
+    parts = []
+    for commodity in pc.unique(daily["commodity"]).to_pylist():
+        rows = chosen_rows(daily.filter(pc.field("commodity") == commodity), settings().lake.providers)
+        parts.append(indicator_rows(rows, 0, settings().alerts.levels, of_day, of_month)[0])
+    return pa.concat_tables(parts)
+
+
+def figures_of(snapshots: Snapshots, known_on: date | None, ids: Collection[str] | None = None) -> Figures:
+    """The figures as known at the close of `known_on`; None: now."""
+    return figures_now(snapshots) if known_on is None else figures_known_on(snapshots, known_on, ids)
+
+
+def chosen_level(rows: pa.Table) -> str:
+    """The level with the most rows: prices of markets and of provinces are never mixed."""
+    counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(rows["level"]).to_pylist()}
+    level: str = max(sorted(counts, reverse=True), key=lambda name: counts[name])
+    return level
+
+
+def series_commodity(name: str, figures: Figures) -> str:
+    """The commodity itself where it has prices of its own, else its representative. Raises Problem 404."""
+    single = single_commodity(name)
+    own = next(
+        (entry for entry in commodity_ids(name) if commodities()[entry].representative == single), single
+    )
+    return own if own != single and figures.newest_day([own]) else single

@@ -1,0 +1,180 @@
+"""The overview: for each commodity its national level, changes, ceiling and the provinces above it."""
+
+from collections import Counter
+from datetime import date, timedelta
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from conf.settings import settings
+from lakehouse.gold.indicators import change_level
+from lakehouse.reference import commodities
+from serving_api.reads.dashboard.daily_figures import Figures, chosen_level
+from serving_api.reads.snapshots import Snapshot
+
+SPARK_DAYS = 30
+WINDOW_DAYS = 60  # the spark line and 30 days before its first day
+YEAR_DAYS = 365
+CHANGES = (1, 7, 30, YEAR_DAYS)
+ALPS_CLASSES = ("normal", "stress", "alert", "crisis")
+COLUMNS = (
+    "commodity",
+    "level",
+    "region",
+    "region_code",
+    "market_date",
+    "median_price_idr",
+    "national_price_idr",
+    "dispersion_pct",
+    "reference_kind",
+    "reference_price_idr",
+    "gap_pct",
+    "days_above",
+    "ifpa",
+    "ifpa_class",
+    "ifpa_reason",
+    "alps_class",
+)
+Row = dict[str, Any]
+
+
+def read_overview(figures: Figures, day: date | None) -> dict[str, Any]:
+    """Items by name, the day that they end with, and its neighbours. `day`: None for the newest."""
+    last = day or figures.newest_day()
+    if last is None:
+        return {"date": None, "items": [], "provinces": 0, "previous_date": None, "next_date": None}
+    field = pc.field("market_date")
+    recent = figures.rows((field > last - timedelta(days=WINDOW_DAYS)) & (field <= last), COLUMNS)
+    year_ago = yearly(figures, last)
+    items = []
+    for commodity in sorted(set(recent["commodity"].to_pylist()), key=lambda name: commodities()[name].name):
+        rows = recent.filter(pc.field("commodity") == commodity)
+        level = chosen_level(rows)
+        by_day = rows_by_day(rows.filter(pc.field("level") == level).to_pylist())
+        items.append(overview_item(commodity, level, by_day, year_ago, last))
+    previous_day, next_day = figures.neighbour_days(last)
+    on_day = pc.unique(recent.filter(field == last)["region_code"])
+    return {
+        "date": last.isoformat(),
+        "items": items,
+        "provinces": len(on_day),
+        "previous_date": previous_day and previous_day.isoformat(),
+        "next_date": next_day and next_day.isoformat(),
+    }
+
+
+def yearly(figures: Figures, last: date) -> dict[tuple[str, str, date], float]:
+    """(commodity, level, day) -> national price, of the days a year before the spark line."""
+    end = last - timedelta(days=YEAR_DAYS)
+    field = pc.field("market_date")
+    columns = ("commodity", "level", "market_date", "national_price_idr")
+    rows = figures.rows((field > end - timedelta(days=SPARK_DAYS)) & (field <= end), columns).to_pylist()
+    return {(row["commodity"], row["level"], row["market_date"]): row["national_price_idr"] for row in rows}
+
+
+def rows_by_day(rows: list[Row]) -> dict[date, list[Row]]:
+    """Market day -> rows of the provinces."""
+    by_day: dict[date, list[Row]] = {}
+    for row in rows:
+        by_day.setdefault(row["market_date"], []).append(row)
+    return by_day
+
+
+def overview_item(
+    commodity: str,
+    level: str,
+    by_day: dict[date, list[Row]],
+    year_ago: dict[tuple[str, str, date], float],
+    last: date,
+) -> dict[str, Any]:
+    """One commodity on its newest day; changes are null without a price on the very day before."""
+    newest = max(by_day)
+    rows = by_day[newest]
+    national = {day: rows_of_day[0]["national_price_idr"] for day, rows_of_day in by_day.items()}
+    price = national[newest]
+    changes: dict[str, float | None] = {}
+    for days in CHANGES:
+        before = newest - timedelta(days=days)
+        base = year_ago.get((commodity, level, before)) if days == YEAR_DAYS else national.get(before)
+        changes[f"change_{days}d_pct"] = None if base is None else round(100 * (price / base - 1), 2)
+    spark = [newest - timedelta(days=SPARK_DAYS - 1 - step) for step in range(SPARK_DAYS)]
+    return {
+        "commodity": commodity,
+        "name": commodities()[commodity].name,
+        "unit": commodities()[commodity].unit,
+        "price_level": level,
+        "market_date": newest.isoformat(),
+        "age_days": (last - newest).days,
+        "national_price_idr": round(price, 1),
+        **changes,
+        **reference_of(rows, price),
+        "dispersion_pct": rounded(rows[0]["dispersion_pct"]),
+        "level": level_of(changes["change_7d_pct"]),
+        **warning_of(rows),
+        "provinces": len(rows),
+        **{name: place(row) for name, row in extremes(rows).items()},
+        "spark": [None if day not in national else round(national[day], 1) for day in spark],
+    }
+
+
+def reference_of(rows: list[Row], price: float) -> dict[str, Any]:
+    """The ceiling of most provinces: its kind, their median price, the gap, and who is above the own one."""
+    with_reference = [row for row in rows if row["reference_price_idr"] is not None]
+    if not with_reference:
+        names = ("reference_kind", "reference_price_idr", "gap_pct", "regions_above", "days_above")
+        return dict.fromkeys(names)
+    kind = Counter(row["reference_kind"] for row in with_reference).most_common(1)[0][0]
+    reference = median(row["reference_price_idr"] for row in with_reference)
+    return {
+        "reference_kind": kind,
+        "reference_price_idr": reference,
+        "gap_pct": round(100 * (price / reference - 1), 2),
+        "regions_above": sum(row["gap_pct"] > 0 for row in with_reference),
+        "days_above": max(int(row["days_above"] or 0) for row in with_reference),
+    }
+
+
+def level_of(change_7d_pct: float | None) -> str | None:
+    """The level of a 7-day rise; None without it."""
+    change = np.array([np.nan if change_7d_pct is None else change_7d_pct])
+    level: str | None = change_level(change, settings().alerts.levels)[0]
+    return level
+
+
+def warning_of(rows: list[Row]) -> dict[str, Any]:
+    """IFPA of the province where it is highest, and the gravest class of ALPS; else why there is no IFPA."""
+    known = [row for row in rows if row["ifpa"] is not None]
+    highest = max(known, key=lambda row: row["ifpa"], default=None)
+    classes = [row["alps_class"] for row in rows if row["alps_class"] is not None]
+    return {
+        "ifpa": rounded(highest["ifpa"]) if highest else None,
+        "ifpa_class": highest and highest["ifpa_class"],
+        "ifpa_region": highest and highest["region"],
+        "ifpa_reason": None if highest else rows[0]["ifpa_reason"],
+        "alps_class": max(classes, key=ALPS_CLASSES.index, default=None),
+    }
+
+
+def extremes(rows: list[Row]) -> dict[str, Row]:
+    """The provinces with the highest and the lowest price."""
+    ordered = sorted(rows, key=lambda row: (row["median_price_idr"], row["region"]))
+    return {"highest": ordered[-1], "lowest": ordered[0]}
+
+
+def place(row: Row) -> dict[str, Any]:
+    """A province and its price."""
+    return {"region": row["region"], "price_idr": row["median_price_idr"]}
+
+
+def rounded(value: float | None) -> float | None:
+    """The value with two decimals."""
+    return None if value is None else round(value, 2)
+
+
+def reporting_markets(markets: Snapshot) -> int:
+    """Markets that have ever reported a price."""
+    assert markets.rows is not None
+    is_market = pc.field("level") == "market"
+    return int(markets.rows.filter(is_market & pc.field("last_event_time").is_valid()).num_rows)

@@ -1,0 +1,71 @@
+"""The tables of the lake and the processes that write them: versions, rows, lag against what is promised."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from lakehouse.contracts.contract import Contract, contracts
+from lakehouse.io.process_status import background_gold_status, stream_status, trainer_status, was_killed
+from lakehouse.times import utc_text
+from serving_api.reads.snapshots import Snapshot, Snapshots
+
+NANOSECONDS = 1e9
+BRONZE = "bronze.events"
+
+
+def read_tables(snapshots: Snapshots) -> list[dict[str, Any]]:
+    """Every table of the contracts, bronze first. Blocks while new versions are opened."""
+    states = {
+        name: snapshots[name] if contract.served else snapshots.open_newest(name)
+        for name, contract in contracts().items()
+    }
+    order = {"bronze": 0, "silver": 1, "gold": 2}
+    names = sorted(states, key=lambda name: (order[name.partition(".")[0]], name))
+    return [table_item(contracts()[name], states) for name in names]
+
+
+def written_at(snapshot: Snapshot) -> datetime | None:
+    """When the newest version was committed; None without one."""
+    nanoseconds = snapshot.identity[1]
+    return None if nanoseconds is None else datetime.fromtimestamp(nanoseconds / NANOSECONDS, UTC)
+
+
+def table_item(contract: Contract, states: Mapping[str, Snapshot]) -> dict[str, Any]:
+    """A table; it is late when a source is newer by more than the freshness that the contract promises."""
+    layer = contract.table.partition(".")[0]
+    state = states[contract.table]
+    own = written_at(state)
+    sources = [written_at(states[name]) for name in contract.reads if name in states]
+    newest = max((moment for moment in sources if moment), default=None)
+    lag = None
+    if own is not None:
+        lag = max(0.0, (newest - own).total_seconds()) if newest else 0.0
+    return {
+        "table": contract.table,
+        "layer": layer,
+        "delta_version": state.version if state.delta is not None else None,
+        "rows": state.count,
+        "written_at": utc_text(own) if own else None,
+        "lag_seconds": None if lag is None else round(lag, 1),
+        "freshness_seconds": contract.freshness_seconds,
+        "late": lag is not None and lag > contract.freshness_seconds,
+        "fed_by": list(contract.reads) or ([BRONZE] if layer == "silver" else []),
+    }
+
+
+def read_processes() -> list[dict[str, Any]]:
+    """The processes that write tables, by their status files; one that was never started is left out."""
+    statuses = {
+        "stream": stream_status(),
+        "background-gold": background_gold_status(),
+        "trainer": trainer_status(),
+    }
+    return [
+        {
+            "name": name,
+            "state": "killed" if was_killed(status) else status["state"],
+            "since": status["updated_at"],
+        }
+        for name, status in statuses.items()
+        if status is not None
+    ]

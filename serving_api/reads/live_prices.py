@@ -1,0 +1,92 @@
+"""Live prices as items: the newest retail price of each market and commodity, in each order."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.settings import settings
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.query import run_contract_sql
+from serving_api.http.cursors import Key
+from serving_api.reads.dashboard.daily_figures import prices_known_on
+from serving_api.reads.provenance import simulated_rows
+from serving_api.reads.responses import to_json_value
+from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.schemas.prices import LiveOrder
+
+LIVE = (
+    "market_id",
+    "market_name",
+    "region",
+    "level",
+    "commodity",
+    "price_idr",
+    "unit",
+    "provider",
+    "event_time",
+    "market_date",
+    "change_pct",
+)
+RETAIL = "retail"
+CURRENT_DAYS = 7  # a market that reports once a week is current, and so are all of them after a holiday
+# What comes before the time in each order of the live prices.
+LIVE_ORDERS: Mapping[LiveOrder, Callable[[dict[str, Any]], Key]] = {
+    "newest": lambda item: (),
+    "price": lambda item: (not item["is_current"], item["price_idr"]),
+    "age": lambda item: (item["age_days"],),
+    "change": lambda item: (item["change_pct"] is None, -(item["change_pct"] or 0.0)),
+    "name": lambda item: (item["market_name"],),
+}
+SERIES = ("market_id", "commodity", "channel")
+
+
+def live_table(snapshots: Snapshots, known_on: date | None) -> pa.Table:
+    """gold.live_prices, or its rows as computed from what had been stored by the close of a day."""
+    if known_on is None:
+        return snapshots["gold.live_prices"].rows
+    prices = prices_known_on(snapshots, known_on)
+    return run_contract_sql(contracts()["gold.live_prices"], {"silver_prices": prices})
+
+
+def series_of(item: dict[str, Any]) -> tuple[str, str, str]:
+    """The series of a live price; only retail prices are served."""
+    return item["market_id"], item["commodity"], RETAIL
+
+
+def live_rows(table: pa.Table, order: LiveOrder) -> list[tuple[Key, dict[str, Any], str]]:
+    """(sort key, item, region code) of every retail series in an order."""
+    newest = pc.max(table["market_date"]).as_py()
+    rows = []
+    for row in newest_by_market(table.filter(pc.field("channel") == RETAIL).to_pylist()):
+        item = {name: to_json_value(row[name]) for name in LIVE}
+        age = (newest - row["market_date"]).days
+        item |= {"status": row["status"] or "validated", "age_days": age, "is_current": age <= CURRENT_DAYS}
+        item["impact_score"] = None
+        newest_first = (-row["event_time"].timestamp(), row["market_id"], row["commodity"])
+        rows.append(((*LIVE_ORDERS[order](item), *newest_first), item, row["region_code"]))
+    return sorted(rows, key=lambda row: row[0])
+
+
+def newest_by_market(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row of each market and commodity: of its providers that with the newest market day.
+
+    Of equals the one that the knob lake.providers names first, then the newest price.
+    """
+    rank = {provider: -nth for nth, provider in enumerate(settings().lake.providers)}
+
+    def order(row: dict[str, Any]) -> Key:
+        return (row["market_date"], rank.get(row["provider"], -len(rank)), row["event_time"])
+
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in sorted(rows, key=order):
+        newest[row["market_id"], row["commodity"]] = row
+    return list(newest.values())
+
+
+def is_simulated(snapshot: Snapshot) -> Callable[[dict[str, Any]], bool]:
+    """Whether the simulator reported an item."""
+    simulated = simulated_rows(snapshot, SERIES)
+    return lambda item: series_of(item) in simulated

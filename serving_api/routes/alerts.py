@@ -1,0 +1,131 @@
+"""Alerts: the public list, and what operators do about them."""
+
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Query, Response
+
+from conf.channels import channel_modes
+from lakehouse.contracts.contract import contracts
+from lakehouse.event import Event
+from lakehouse.identity.roles import Principal
+from lakehouse.reference import commodity_aliases, matching_key
+from lakehouse.times import utc_text
+from serving_api.http.cursors import Key
+from serving_api.http.dependencies import (
+    CurrentAlertActs,
+    CurrentLive,
+    CurrentResponses,
+    CurrentSnapshots,
+    operator,
+)
+from serving_api.http.messages import message
+from serving_api.http.openapi import request_body
+from serving_api.http.path_parameters import AlertIdInPath
+from serving_api.http.problems import Problem, language_of
+from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.live.alert_items import matching_alerts
+from serving_api.reads.names import NATION, commodity_in_body, region_in_body
+from serving_api.reads.provenance import from_simulated
+from serving_api.reads.responses import EncodedPage, encode_page, json_response, rows_after
+from serving_api.schemas.alerts import (
+    AcknowledgeBody,
+    AcknowledgeReceipt,
+    AlertItem,
+    AlertsQuery,
+    TriggerBody,
+    TriggerReceipt,
+)
+from serving_api.schemas.envelope import Page
+from serving_api.schemas.problem import problems
+
+router = APIRouter(tags=["alerts"])
+EMPTY_ROW = dict.fromkeys(contracts()["gold.alerts"].column_names) | {"stale": False}
+SENDING = {"on": "queued", "mock": "mock", "off": "off"}
+
+
+@router.get(
+    "/api/public/alerts/live",
+    response_model=Page[AlertItem],
+    responses=problems(404, 410, 422),
+    summary="Alerts, newest first",
+)
+async def list_alerts(
+    query: Annotated[AlertsQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """Open alerts unless `state` names another one; in Indonesian when Accept-Language names `id`."""
+    snapshot = snapshots["gold.alerts"]
+    language = language_of(responses.request)
+
+    def read(key: Key | None, limit: int) -> EncodedPage:
+        rows = rows_after(matching_alerts(snapshot, query, language), key)[: limit + 1]
+
+        def is_simulated(item: dict[str, Any]) -> bool:
+            return item["commodity"] is not None and from_simulated(snapshots, [item["commodity"]])
+
+        return encode_page(rows, limit, is_simulated)
+
+    return await run_sync(lambda: responses.page([snapshot], query, read, variant=language))
+
+
+@router.post(
+    "/api/alerts/trigger",
+    status_code=202,
+    response_model=TriggerReceipt,
+    responses=problems(400, 401, 403, 413, 415, 422, 503),
+    openapi_extra=request_body(TriggerBody),
+    summary="Raise an alert",
+)
+async def trigger_alert(
+    body: Annotated[JsonBody[Principal, TriggerBody], json_body(TriggerBody, operator)],
+    snapshots: CurrentSnapshots,
+    acts: CurrentAlertActs,
+    live: CurrentLive,
+) -> Response:
+    """202 once Kafka has stored the alert, which is then active. A repeat for the same commodity and place
+    updates the open one. An operator who is limited to regions raises alerts of these."""
+    raised = body.value
+    commodity_in_body(raised.commodity)
+    code, region = region_in_body(snapshots, raised.region, raised.market_id)
+    is_national = code == NATION[0]
+    if not body.caller.covers(None if is_national else code):
+        raise Problem("forbidden", reason=message("region_not_own"))
+    fields = {
+        **raised.model_dump(),
+        "commodity": commodity_aliases()[matching_key(raised.commodity)],
+        "region_code": None if is_national else code,
+        "region": None if is_national else region,
+    }
+    event, row = await acts.raise_alert(fields, body.caller.subject)
+    live.feed.publish_alert({**EMPTY_ROW, **row})
+    sending = {name: SENDING[mode] for name, mode in channel_modes().items()} | {"websocket": "sent"}
+    return json_response(receipt(event, row["alert_id"]) | {"channels": sending}, 202)
+
+
+@router.post(
+    "/api/v1/alerts/{alert_id}/acknowledge",
+    status_code=202,
+    response_model=AcknowledgeReceipt,
+    responses=problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    openapi_extra=request_body(AcknowledgeBody),
+    summary="Acknowledge an active alert",
+)
+async def acknowledge_alert(
+    alert_id: AlertIdInPath,
+    body: Annotated[JsonBody[Principal, AcknowledgeBody], json_body(AcknowledgeBody, operator)],
+    acts: CurrentAlertActs,
+) -> Response:
+    """202 once Kafka has stored it. It stays open until its exit rule holds; 409 unless it is active."""
+    event = await acts.acknowledge(alert_id, body.value.note, body.caller)
+    return json_response(receipt(event, alert_id), 202)
+
+
+def receipt(event: Event, alert_id: str) -> dict[str, Any]:
+    """The receipt of an act that Kafka has stored."""
+    return {
+        "event_id": event.event_id,
+        "kinds": [event.kind],
+        "status": "accepted",
+        "received_at": utc_text(event.received_at),
+        "alert_id": alert_id,
+    }

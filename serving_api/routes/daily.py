@@ -1,0 +1,142 @@
+"""Daily figures: the overview of all commodities, series in columns, the map of provinces."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Query, Response
+
+from lakehouse.reference import provinces
+from serving_api.http.compression import compressed
+from serving_api.http.dependencies import CurrentBalance, CurrentResponses, CurrentReviews, CurrentSnapshots
+from serving_api.http.messages import message
+from serving_api.http.problems import invalid
+from serving_api.reads.balance import total_of
+from serving_api.reads.dashboard.daily_figures import Figures, figures_of, series_commodity
+from serving_api.reads.dashboard.overview import read_overview, reporting_markets
+from serving_api.reads.dashboard.price_map import read_map
+from serving_api.reads.dashboard.price_series import DEFAULT_DAYS, MOST_DAYS, read_series
+from serving_api.reads.names import commodity_ids
+from serving_api.reads.provenance import from_simulated
+from serving_api.reads.responses import Responses
+from serving_api.schemas.daily import DailySeries, MapQuery, MarketDayQuery, Overview, PriceMap, SeriesQuery
+from serving_api.schemas.problem import problems
+
+router = APIRouter(prefix="/api/v1", tags=["daily figures"])
+
+
+@router.get(
+    "/overview",
+    response_model=Overview,
+    responses=problems(422),
+    summary="All commodities on one day",
+)
+async def get_overview(
+    query: Annotated[MarketDayQuery, Query()],
+    snapshots: CurrentSnapshots,
+    balance: CurrentBalance,
+    reviews: CurrentReviews,
+    responses: CurrentResponses,
+) -> Response:
+    """For each commodity its national price, changes, ceiling, and the provinces above it.
+
+    `market_date`: another day by what is known now; `date`: that day as it was known at its close.
+    """
+
+    def respond() -> Response:
+        figures = figures_of(snapshots, query.known_on)
+        key = ("overview", query.day)
+        read = figures.snapshots[0].cached(key, lambda: read_overview(figures, query.day))
+        counted, per_kind = balance.read()
+        totals = total_of(per_kind)
+        reviewed, index = reviews.read()
+        quarantine, markets = snapshots["silver.quarantine"], snapshots["gold.markets"]
+        item = {
+            **{name: value for name, value in read.items() if name != "provinces"},
+            "coverage": {
+                "provinces": read["provinces"],
+                "of": len(provinces()),
+                "markets": reporting_markets(markets),
+            },
+            "balance": {**totals, "balanced": all(row["difference"] == 0 for row in per_kind.values())},
+            "open_quarantine": max(0, quarantine.count - len(index)),
+        }
+        demo = from_simulated(snapshots, [row["commodity"] for row in read["items"]])
+        tables = [*figures.snapshots, counted, quarantine, reviewed, markets]
+        return answer(responses, figures, item, read["date"], tables=tables, demo=demo)
+
+    return compressed(responses.request, await run_sync(respond))
+
+
+@router.get(
+    "/series/daily",
+    response_model=DailySeries,
+    responses=problems(404, 422),
+    summary="Daily prices of a commodity in columns",
+)
+async def get_daily_series(
+    query: Annotated[SeriesQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """Prices of all provinces, the national price and the ceiling, a column per calendar day.
+
+    At most 2,000 days. Default: the 365 days that end with the newest.
+    """
+
+    def respond() -> Response:
+        figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
+        commodity = series_commodity(query.commodity, figures)
+        first, last = requested_days(query, figures.newest_day([commodity]))
+        key = ("series", commodity, first, last)
+        item = figures.snapshots[0].cached(
+            (*key, query.known_on), lambda: read_series(figures, commodity, first, last)
+        )
+        newest = item["dates"][-1] if item["dates"] else None
+        return answer(responses, figures, item, newest, demo=from_simulated(snapshots, [commodity]))
+
+    return compressed(responses.request, await run_sync(respond))
+
+
+@router.get(
+    "/map/prices",
+    response_model=PriceMap,
+    responses=problems(404, 422),
+    summary="A figure of every province",
+)
+async def get_price_map(
+    query: Annotated[MapQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """The newest report of the week that ends with the day, of every province; null is no data.
+
+    `market_date`: another day by what is known now; `date`: that day as it was known at its close.
+    """
+
+    def respond() -> Response:
+        figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
+        commodity = series_commodity(query.commodity, figures)
+        item = read_map(figures, commodity, query.metric, query.day)
+        return answer(responses, figures, item, item["date"], demo=from_simulated(snapshots, [commodity]))
+
+    return compressed(responses.request, await run_sync(respond))
+
+
+def answer(
+    responses: Responses,
+    figures: Figures,
+    item: dict[str, Any],
+    newest: str | None,
+    *,
+    tables: list[Any] | None = None,
+    demo: bool = False,
+) -> Response:
+    """The response with its provenance; `newest`: the newest market day in it."""
+    as_of = datetime.fromisoformat(newest).replace(tzinfo=UTC) if newest else None
+    return responses.item(tables or figures.snapshots, item, demo=demo, as_of=as_of)
+
+
+def requested_days(query: SeriesQuery, newest: date | None) -> tuple[date, date]:
+    """(first, last) day of a series. Raises Problem 422 for more than 2,000 days."""
+    last = query.to - timedelta(days=1) if query.to else newest or query.from_ or date.today()
+    first = query.from_ or last - timedelta(days=DEFAULT_DAYS - 1)
+    if (last - first).days >= MOST_DAYS and query.from_ is not None and query.to is not None:
+        raise invalid("/to", "range_too_long", message("range_too_long", days=MOST_DAYS))
+    return max(first, last - timedelta(days=MOST_DAYS - 1)), last

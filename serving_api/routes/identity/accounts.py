@@ -1,0 +1,167 @@
+"""Accounts of people: register, and read, change, export or delete the own one."""
+
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+
+from lakehouse.identity.passwords import normal_email
+from lakehouse.identity.roles import Principal
+from lakehouse.io.identity import accounts
+from lakehouse.io.identity.sign_ins import BadCredentials
+from lakehouse.io.identity.tables import User
+from lakehouse.times import utc_text
+from serving_api.http.dependencies import (
+    ACCOUNT_HOLDER,
+    CurrentDatabase,
+    CurrentPasswords,
+    CurrentSignIns,
+    account_holder,
+    anybody,
+)
+from serving_api.http.messages import message
+from serving_api.http.new_passwords import require_strong
+from serving_api.http.openapi import request_body
+from serving_api.http.problems import Problem, invalid
+from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
+from serving_api.reads.responses import PRIVATE, json_response
+from serving_api.schemas.identity.accounts import (
+    Account,
+    AccountExport,
+    PasswordBody,
+    ProfileBody,
+    Registered,
+    RegistrationBody,
+)
+from serving_api.schemas.problem import problems
+
+router = APIRouter(prefix="/api/v1/users", tags=["accounts"])
+OWN = [ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS]  # 401 and 403 come first
+
+
+@router.post(
+    "/register",
+    status_code=202,
+    response_model=Registered,
+    responses=problems(400, 413, 415, 422, 503),
+    openapi_extra=request_body(RegistrationBody),
+    summary="Create an account",
+)
+async def register(
+    body: Annotated[JsonBody[None, RegistrationBody], json_body(RegistrationBody, anybody)],
+    database: CurrentDatabase,
+    passwords: CurrentPasswords,
+) -> Response:
+    """The account has the role `user` and can sign in at once. A known address gets the same answer."""
+    given = body.value
+    email = normal_email(given.email)
+    if email is None:
+        raise invalid("/email", "email_format", message("email_format"))
+    require_strong(given.password, email)
+    hashed = await passwords.hash(given.password)
+    with suppress(accounts.AccountExists):
+        await accounts.create(
+            database,
+            email,
+            actor=None,
+            password_hash=hashed,
+            full_name=given.full_name,
+            locale=given.locale,
+        )
+    return json_response({"status": "accepted"}, 202)
+
+
+@router.get(
+    "/me",
+    response_model=Account,
+    responses=problems(401, 403, 422, 503),
+    summary="The own account",
+    dependencies=OWN,
+)
+async def get_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase) -> Response:
+    """E-mail addresses are shown to their owner and to administrators alone."""
+    return account_response(await accounts.by_id(database, id_of(caller)))
+
+
+@router.patch(
+    "/me",
+    response_model=Account,
+    responses=problems(400, 401, 403, 413, 415, 422, 503),
+    openapi_extra=request_body(ProfileBody),
+    summary="Change name or language",
+)
+async def change_account(
+    body: Annotated[JsonBody[Principal, ProfileBody], json_body(ProfileBody, account_holder)],
+    database: CurrentDatabase,
+) -> Response:
+    """Fields that are not given stay. `full_name` null removes the name."""
+    changes = body.value.model_dump(exclude_unset=True)
+    if changes.get("locale", "id") is None:
+        raise invalid("/locale", "locale_known", message("locale_known"))
+    return account_response(await accounts.change_profile(database, id_of(body.caller), changes))
+
+
+@router.post(
+    "/me/password",
+    status_code=204,
+    response_class=Response,
+    responses=problems(400, 401, 403, 413, 415, 422, 503),
+    openapi_extra=request_body(PasswordBody),
+    summary="Change the password",
+)
+async def change_password(
+    body: Annotated[JsonBody[Principal, PasswordBody], json_body(PasswordBody, account_holder)],
+    database: CurrentDatabase,
+    sign_ins: CurrentSignIns,
+) -> Response:
+    """The current password confirms it. All sign-ins of the person end, this one too."""
+    user = await accounts.by_id(database, id_of(body.caller))
+    require_strong(body.value.new_password, user.email, "new_password")
+    try:
+        await sign_ins.change_password(user, body.value.current_password, body.value.new_password)
+    except BadCredentials:
+        raise Problem("bad-credentials") from None
+    return Response(status_code=204)
+
+
+@router.get(
+    "/me/export",
+    response_model=AccountExport,
+    responses=problems(401, 403, 422, 503),
+    summary="Everything that is stored about the caller",
+    dependencies=OWN,
+)
+async def export_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase) -> Response:
+    """Account, sign-ins, API keys and the entries of the audit, without secrets."""
+    return json_response(await accounts.export_account(database, id_of(caller)), cache=PRIVATE)
+
+
+@router.delete(
+    "/me",
+    status_code=204,
+    response_class=Response,
+    responses=problems(401, 403, 409, 422, 503),
+    summary="Delete the own account",
+    dependencies=OWN,
+)
+async def delete_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase) -> Response:
+    """The account, its sign-ins and keys are removed; the audit keeps its id alone."""
+    try:
+        await accounts.delete_account(database, id_of(caller), id_of(caller))
+    except accounts.LastAdmin:
+        raise Problem("last-admin") from None
+    return Response(status_code=204)
+
+
+def id_of(caller: Principal) -> str:
+    """The id of the caller's account."""
+    assert caller.user_id is not None
+    return caller.user_id
+
+
+def account_response(user: User) -> Response:
+    """The account as its owner sees it."""
+    names = ("user_id", "email", "full_name", "role", "regions", "locale")
+    item = {name: getattr(user, name) for name in names}
+    return json_response(item | {"created_at": utc_text(user.created_at)}, cache=PRIVATE)

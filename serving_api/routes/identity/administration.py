@@ -1,0 +1,115 @@
+"""Accounts and the audit, for administrators."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from lakehouse.event import Fault
+from lakehouse.identity.passwords import normal_email
+from lakehouse.identity.roles import Principal
+from lakehouse.io.identity import accounts
+from lakehouse.io.identity.listings import account_item, page_of_accounts, page_of_audit
+from lakehouse.reference import DEFAULT_TIMEZONE, matching_key, region_aliases
+from serving_api.http.cursors import Key, time_range
+from serving_api.http.dependencies import ADMIN, CurrentDatabase, CurrentResponses, admin
+from serving_api.http.messages import message
+from serving_api.http.openapi import request_body
+from serving_api.http.problems import Problem, invalid, invalid_fields
+from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.reads.responses import PRIVATE, EncodedPage, encode_page, json_response
+from serving_api.schemas.envelope import Page
+from serving_api.schemas.identity.administration import AuditQuery, AuditRow, RightsBody, UserRow, UsersQuery
+from serving_api.schemas.problem import problems
+
+router = APIRouter(prefix="/api/v1/admin", tags=["administration"])
+UserIdInPath = Annotated[str, Path(max_length=64, description="`user_id`", examples=["5f0c2b7e9d1a4c38"])]
+
+
+@router.get(
+    "/users",
+    response_model=Page[UserRow],
+    responses=problems(401, 403, 410, 422, 503),
+    summary="Accounts",
+    dependencies=[ADMIN],
+)
+async def list_users(
+    query: Annotated[UsersQuery, Query()], database: CurrentDatabase, responses: CurrentResponses
+) -> Response:
+    """The newest account first."""
+    email = None if query.email is None else normal_email(query.email) or query.email
+
+    async def read(key: Key | None, limit: int) -> EncodedPage:
+        rows = await page_of_accounts(database, role=query.role, email=email, after=key, limit=limit + 1)
+        return encode_page(rows, limit)
+
+    return await responses.stored(query, read)
+
+
+@router.patch(
+    "/users/{user_id}",
+    response_model=UserRow,
+    responses=problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    openapi_extra=request_body(RightsBody),
+    summary="Change role or regions of an account, or disable it",
+)
+async def change_user(
+    user_id: UserIdInPath,
+    body: Annotated[JsonBody[Principal, RightsBody], json_body(RightsBody, admin)],
+    database: CurrentDatabase,
+) -> Response:
+    """It has its effect after at most 5 s. A disabled person is signed out everywhere."""
+    given = body.value.model_dump(exclude_none=True)
+    if not given:
+        raise invalid("", "field_required", message("nothing_to_change"))
+    if "regions" in given:
+        given["regions"] = region_codes(given["regions"])
+    try:
+        user = await accounts.change_rights(
+            database, user_id, actor=body.caller.subject, granted_by=body.caller.role, **given
+        )
+    except accounts.UnknownAccount:
+        raise Problem("not-found", reason=message("no_user", name=user_id)) from None
+    except accounts.LastAdmin:
+        raise Problem("last-admin") from None
+    return json_response(account_item(user), cache=PRIVATE)
+
+
+def region_codes(names: list[str]) -> list[str]:
+    """Codes of the provinces, each once. Raises Problem 422 with every unknown name."""
+    unknown = [
+        Fault(f"/regions/{number}", "unknown_region", message("no_region", name=name[:60]))
+        for number, name in enumerate(names)
+        if matching_key(name) not in region_aliases()
+    ]
+    if unknown:
+        raise invalid_fields(unknown)
+    return list(dict.fromkeys(region_aliases()[matching_key(name)] for name in names))
+
+
+@router.get(
+    "/audit",
+    response_model=Page[AuditRow],
+    responses=problems(401, 403, 410, 422, 503),
+    summary="Changes of rights, devices and keys",
+    dependencies=[ADMIN],
+)
+async def list_audit(
+    query: Annotated[AuditQuery, Query()], database: CurrentDatabase, responses: CurrentResponses
+) -> Response:
+    """The newest entry first. Each hash covers the entry and the one before it."""
+    given = query.from_ or query.to
+    times = time_range(query.from_, query.to, zone=DEFAULT_TIMEZONE) if given else None
+
+    async def read(key: Key | None, limit: int) -> EncodedPage:
+        rows = await page_of_audit(
+            database,
+            actor=query.actor,
+            action=query.action,
+            start=times.start if times else None,
+            end=times.end if times else None,
+            after=key,
+            limit=limit + 1,
+        )
+        return encode_page(rows, limit)
+
+    return await responses.stored(query, read)

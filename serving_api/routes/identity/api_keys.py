@@ -1,0 +1,85 @@
+"""API keys of programs: created, listed and revoked by their owner."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+
+from lakehouse.identity.roles import Principal
+from lakehouse.io.identity.api_keys import MOST_KEYS, TooManyKeys, create_key, keys_of, revoke_key
+from lakehouse.io.identity.tables import ApiKey
+from lakehouse.times import utc_text
+from serving_api.http.dependencies import ACCOUNT_HOLDER, CurrentDatabase, account_holder
+from serving_api.http.messages import message
+from serving_api.http.openapi import request_body
+from serving_api.http.problems import Problem, invalid
+from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
+from serving_api.reads.responses import PRIVATE, json_response
+from serving_api.schemas.identity.accounts import ApiKeyBody, ApiKeyList, CreatedApiKey
+from serving_api.schemas.problem import problems
+
+router = APIRouter(prefix="/api/v1/users/me/keys", tags=["accounts"])
+KeyIdInPath = Annotated[str, Path(max_length=64, description="`key_id`", examples=["0b1c2d3e4f506172"])]
+
+
+def key_item(key: ApiKey) -> dict[str, Any]:
+    """The key without its secret."""
+    item = {name: getattr(key, name) for name in ("key_id", "name", "prefix", "scopes")}
+    return item | {"created_at": utc_text(key.created_at)}
+
+
+@router.get(
+    "",
+    response_model=ApiKeyList,
+    responses=problems(401, 403, 422, 503),
+    summary="API keys of the caller",
+    dependencies=[ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS],
+)
+async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase) -> Response:
+    """Keys that are not revoked, newest first, without their secrets."""
+    assert caller.user_id is not None
+    keys = await keys_of(database, caller.user_id)
+    return json_response({"items": [key_item(key) for key in keys]}, cache=PRIVATE)
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=CreatedApiKey,
+    responses=problems(400, 401, 403, 413, 415, 422, 503),
+    openapi_extra=request_body(ApiKeyBody),
+    summary="Create an API key",
+)
+async def create_api_key(
+    body: Annotated[JsonBody[Principal, ApiKeyBody], json_body(ApiKeyBody, account_holder)],
+    database: CurrentDatabase,
+) -> Response:
+    """The key has the rights of its owner within its scopes. It is shown here alone: only a digest is stored.
+
+    It is sent like a token: `Authorization: Bearer lmb_…`.
+    """
+    assert body.caller.user_id is not None
+    scopes = list(dict.fromkeys(body.value.scopes))
+    try:
+        key, secret = await create_key(database, body.caller.user_id, body.value.name, scopes)
+    except TooManyKeys:
+        raise invalid("", "keys_number", message("keys_number", most=MOST_KEYS)) from None
+    return json_response(key_item(key) | {"key": secret}, 201, cache=PRIVATE)
+
+
+@router.delete(
+    "/{key_id}",
+    status_code=204,
+    response_class=Response,
+    responses=problems(401, 403, 404, 422, 503),
+    summary="Revoke an API key",
+    dependencies=[ACCOUNT_HOLDER, NO_QUERY_PARAMETERS],
+)
+async def revoke_api_key(
+    key_id: KeyIdInPath, caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase
+) -> Response:
+    """It is refused after at most 5 s. A key of somebody else is 404."""
+    assert caller.user_id is not None
+    if not await revoke_key(database, caller.user_id, key_id):
+        raise Problem("not-found", reason=message("no_key", name=key_id))
+    return Response(status_code=204)

@@ -1,0 +1,333 @@
+"""Devices: register, claim, and what people do with them afterwards."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from lakehouse.identity.roles import Principal, Role
+from lakehouse.io.identity.device_access import TOKEN_SECONDS, claim_answer, device_token
+from lakehouse.io.identity.devices import (
+    ClaimInvalid,
+    DeviceExists,
+    Devices,
+    IssuedClaim,
+)
+from lakehouse.io.identity.tables import Device
+from lakehouse.reference import markets
+from serving_api.http.callers import principal_of
+from serving_api.http.cursors import Key
+from serving_api.http.dependencies import (
+    OPERATOR,
+    OWNER_OR_OPERATOR,
+    CurrentDatabase,
+    CurrentResponses,
+    CurrentSigner,
+    CurrentSnapshots,
+    anybody,
+    operator,
+)
+from serving_api.http.messages import message
+from serving_api.http.openapi import request_body
+from serving_api.http.problems import Problem, invalid
+from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.reads.device_health import device_health, tables_of_health
+from serving_api.reads.responses import (
+    PRIVATE,
+    EncodedPage,
+    KeyedItem,
+    Responses,
+    encode_page,
+    json_response,
+    to_json_value,
+)
+from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.schemas.envelope import Page
+from serving_api.schemas.identity.devices import (
+    ClaimBody,
+    ClaimedDevice,
+    DeviceItem,
+    DeviceRegistration,
+    DeviceRow,
+    DevicesQuery,
+    DeviceToken,
+    DeviceTokenBody,
+    RegisteredDevice,
+    RotatedDevice,
+    StepBody,
+)
+from serving_api.schemas.problem import problems
+from serving_api.writes.devices import (
+    claim_fields,
+    known_device,
+    markets_to_list,
+    require_changeable,
+    require_rank,
+    steps,
+)
+
+router = APIRouter(tags=["devices"])
+FIELDS = ("device_id", "market_id", "role", "status")
+DeviceIdInPath = Annotated[
+    str, Path(min_length=1, max_length=64, description="id of the device", examples=["DEV-123"])
+]
+
+
+async def _devices(database: CurrentDatabase) -> Devices:
+    return Devices(database)
+
+
+CurrentDevices = Annotated[Devices, Depends(_devices)]
+
+
+def registrar(request: Request) -> Principal | None:
+    """The operator or above who registers; None for everybody else, whose device waits for an approval.
+
+    Raises Problem 401 for a bad token.
+    """
+    principal = principal_of(request)
+    return principal if principal and principal.role >= Role.OPERATOR and principal.scopes is None else None
+
+
+REGISTER: dict[str, Any] = {
+    "status_code": 201,
+    "response_model": RegisteredDevice,
+    "responses": {202: {"model": RegisteredDevice, "description": "pending until somebody approves it"}}
+    | problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    "openapi_extra": request_body(DeviceRegistration) | {"security": [{}, {"bearer": []}]},
+    "summary": "Register a device",
+}
+
+
+@router.post("/api/auth/device/register", **REGISTER)
+async def register_device(
+    body: Annotated[JsonBody[Principal | None, DeviceRegistration], json_body(DeviceRegistration, registrar)],
+    devices: CurrentDevices,
+    signer: CurrentSigner,
+) -> Response:
+    """201 for an operator and above: the device is approved. 202 without a token: somebody must approve it.
+
+    A pending registration is replaced; an approved device is 409.
+    """
+    given = body.value
+    principal = body.caller
+    require_rank(given.role, principal)
+    market = markets().get(given.market_id)
+    if market is None:
+        raise invalid("/market_id", "unknown_market", message("unknown_market", name=given.market_id[:64]))
+    if principal is not None and not principal.covers(market.region_code):
+        raise Problem("unknown-market", name=given.market_id)
+    by = principal.subject if principal else None
+    try:
+        device, claim = await devices.register(given.device_id, given.market_id, given.role, by)
+    except DeviceExists:
+        raise Problem("device-exists", name=given.device_id) from None
+    answer = {
+        **{name: getattr(device, name) for name in FIELDS},
+        "token": device_token(signer, device) if by else None,
+        "token_type": "bearer",
+        "expires_in": TOKEN_SECONDS,
+        **claim_fields(claim),
+    }
+    return json_response(answer, 201 if by else 202, PRIVATE)
+
+
+@router.post("/api/public/device/register", **REGISTER)
+async def register_device_public(
+    body: Annotated[JsonBody[Principal | None, DeviceRegistration], json_body(DeviceRegistration, registrar)],
+    devices: CurrentDevices,
+    signer: CurrentSigner,
+) -> Response:
+    """The same as /api/auth/device/register."""
+    return await register_device(body, devices, signer)
+
+
+@router.post(
+    "/api/auth/device/claim",
+    response_model=ClaimedDevice,
+    responses=problems(400, 401, 413, 415, 422, 503),
+    openapi_extra=request_body(ClaimBody),
+    summary="Exchange a claim code for the secret of a device",
+)
+async def claim_device(
+    body: Annotated[JsonBody[None, ClaimBody], json_body(ClaimBody, anybody)],
+    devices: CurrentDevices,
+    signer: CurrentSigner,
+) -> Response:
+    """The secret is shown this once; it is the password of MQTT and gives tokens.
+
+    A code that is wrong, used, expired or of a device that is not approved has the same answer.
+    """
+    try:
+        issued = await devices.claim(body.value.device_id, body.value.claim_code)
+    except ClaimInvalid:
+        raise Problem("claim-invalid") from None
+    return json_response(claim_answer(signer, issued), cache=PRIVATE)
+
+
+@router.post(
+    "/api/auth/token",
+    response_model=DeviceToken,
+    responses=problems(400, 401, 413, 415, 422, 503),
+    openapi_extra=request_body(DeviceTokenBody),
+    summary="A token for a device",
+)
+async def issue_device_token(
+    body: Annotated[JsonBody[None, DeviceTokenBody], json_body(DeviceTokenBody, anybody)],
+    devices: CurrentDevices,
+    signer: CurrentSigner,
+) -> Response:
+    """A bearer for a day, by the secret of the device."""
+    device = await devices.with_secret(body.value.device_id, body.value.secret)
+    if device is None:
+        raise Problem("bad-credentials")
+    token = device_token(signer, device)
+    return json_response(
+        {"token": token, "token_type": "bearer", "expires_in": TOKEN_SECONDS, "role": device.role},
+        cache=PRIVATE,
+    )
+
+
+@router.get(
+    "/api/v1/devices",
+    response_model=Page[DeviceRow],
+    responses=problems(401, 403, 404, 410, 422),
+    summary="Devices and what they sent",
+)
+async def list_devices(
+    principal: Annotated[Principal, OPERATOR],
+    query: Annotated[DevicesQuery, Query()],
+    devices: CurrentDevices,
+    snapshots: CurrentSnapshots,
+    responses: CurrentResponses,
+) -> Response:
+    """Newest registration first. An operator sees the devices of its regions."""
+    tables = tables_of_health(snapshots)
+
+    async def read(key: Key | None, limit: int) -> EncodedPage:
+        market_ids = markets_to_list(principal, query.market_id)
+        rows: list[KeyedItem] = []
+        while len(rows) <= limit:
+            after = key_of(key) if key else None
+            listed = await devices.listed(limit + 1, after, market_ids, query.status)
+            items = await run_sync(device_items, tables, listed)
+            rows += [
+                ((device.created_at.isoformat(), device.device_id), item)
+                for device, item in zip(listed, items, strict=True)
+                if query.silent in (None, item["silent"])
+            ]
+            if len(listed) <= limit:
+                break
+            key = (listed[-1].created_at.isoformat(), listed[-1].device_id)
+        return encode_page(rows, limit)
+
+    return await responses.stored(query, read, tables)
+
+
+def key_of(key: Key) -> tuple[datetime, str]:
+    """Creation time and id in a cursor."""
+    created_at, device_id = key
+    return datetime.fromisoformat(created_at), device_id
+
+
+def device_items(tables: list[Snapshot], devices: Sequence[Device]) -> list[dict[str, Any]]:
+    """Devices as items of the list. Call it in a thread: it reads files."""
+    health = device_health(tables, {device.device_id: device.market_id for device in devices})
+    return [
+        {name: getattr(device, name) for name in FIELDS}
+        | {name: to_json_value(value) for name, value in asdict(health[device.device_id]).items()}
+        for device in devices
+    ]
+
+
+@router.get(
+    "/api/v1/devices/{device_id}",
+    response_model=DeviceItem,
+    responses=problems(401, 403, 404, 422),
+    summary="A device and what it sent",
+    dependencies=[OWNER_OR_OPERATOR, NO_QUERY_PARAMETERS],
+)
+async def get_device(
+    device_id: DeviceIdInPath,
+    principal: Annotated[Principal, OWNER_OR_OPERATOR],
+    devices: CurrentDevices,
+    snapshots: CurrentSnapshots,
+    responses: CurrentResponses,
+) -> Response:
+    """A device sees itself alone."""
+    device = await known_device(devices, device_id, principal)
+    return await device_response(device, snapshots, responses)
+
+
+async def device_response(
+    device: Device, snapshots: Snapshots, responses: Responses, claim: IssuedClaim | None = None
+) -> Response:
+    """The item, with a claim if there is one."""
+    tables = tables_of_health(snapshots)
+    (item,) = await run_sync(device_items, tables, [device])
+    return responses.personal(tables, item | (claim_fields(claim) if claim else {}), None)
+
+
+STEP: dict[str, Any] = {
+    "responses": problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    "openapi_extra": request_body(StepBody),
+}
+StepRequest = Annotated[JsonBody[Principal, StepBody], json_body(StepBody, operator)]
+
+
+@router.post(
+    "/api/v1/devices/{device_id}/approve", response_model=DeviceItem, summary="Approve a device", **STEP
+)
+async def approve_device(
+    device_id: DeviceIdInPath,
+    body: StepRequest,
+    devices: CurrentDevices,
+    snapshots: CurrentSnapshots,
+    responses: CurrentResponses,
+) -> Response:
+    """From then on its claim is valid. A revoked device may come back; rotate then gives it a claim."""
+    await require_changeable(devices, device_id, body.caller)
+    with steps(device_id):
+        device = await devices.approve(device_id, body.caller.subject, body.value.reason)
+    return await device_response(device, snapshots, responses)
+
+
+@router.post(
+    "/api/v1/devices/{device_id}/rotate",
+    response_model=RotatedDevice,
+    summary="Give a device a claim for a new secret",
+    **STEP,
+)
+async def rotate_device(
+    device_id: DeviceIdInPath,
+    body: StepRequest,
+    devices: CurrentDevices,
+    snapshots: CurrentSnapshots,
+    responses: CurrentResponses,
+) -> Response:
+    """The present secret is valid until the claim is used; revoke a device whose secret is known."""
+    await require_changeable(devices, device_id, body.caller)
+    with steps(device_id):
+        device, claim = await devices.rotate(device_id, body.caller.subject, body.value.reason)
+    return await device_response(device, snapshots, responses, claim)
+
+
+@router.post(
+    "/api/v1/devices/{device_id}/revoke", response_model=DeviceItem, summary="Revoke a device", **STEP
+)
+async def revoke_device(
+    device_id: DeviceIdInPath,
+    body: StepRequest,
+    devices: CurrentDevices,
+    snapshots: CurrentSnapshots,
+    responses: CurrentResponses,
+) -> Response:
+    """Its MQTT connections end within 2 s, its tokens within 5 s."""
+    await require_changeable(devices, device_id, body.caller)
+    with steps(device_id):
+        device = await devices.revoke(device_id, body.caller.subject, body.value.reason)
+    return await device_response(device, snapshots, responses)

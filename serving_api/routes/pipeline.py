@@ -1,0 +1,81 @@
+"""The state of the pipeline, and live prices that changed since a version."""
+
+import hashlib
+from typing import Annotated
+
+import orjson
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Query, Response
+
+from serving_api.http.cursors import Key
+from serving_api.http.dependencies import CurrentBalance, CurrentKafkaLag, CurrentResponses, CurrentSnapshots
+from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.reads.balance import total_of
+from serving_api.reads.dashboard.pipeline import read_processes, read_tables
+from serving_api.reads.dashboard.price_changes import changed_since
+from serving_api.reads.live_prices import is_simulated, live_rows
+from serving_api.reads.names import commodity_ids
+from serving_api.reads.responses import EncodedPage, encode_page, rows_after
+from serving_api.schemas.envelope import Page
+from serving_api.schemas.pipeline import ChangesQuery, Pipeline
+from serving_api.schemas.prices import LivePrice
+from serving_api.schemas.problem import problems
+
+router = APIRouter(prefix="/api/v1", tags=["pipeline"])
+
+
+@router.get(
+    "/pipeline",
+    response_model=Pipeline,
+    responses=problems(422),
+    summary="Tables, lag, processes and balance",
+    dependencies=[NO_QUERY_PARAMETERS],
+)
+async def get_pipeline(
+    snapshots: CurrentSnapshots, lag: CurrentKafkaLag, balance: CurrentBalance, responses: CurrentResponses
+) -> Response:
+    """Every table with its version, rows and lag against its promise, from bronze to gold."""
+
+    def respond() -> Response:
+        counted, per_kind = balance.read()
+        balanced = all(counts["difference"] == 0 for counts in per_kind.values())
+        item = {
+            "tables": read_tables(snapshots),
+            "kafka_lag": lag.events,
+            "processes": read_processes(),
+            "balance": {**total_of(per_kind), "balanced": balanced},
+        }
+        state = hashlib.sha256(orjson.dumps(item)).hexdigest()
+        return responses.item([counted], item, variant=state)
+
+    return await run_sync(respond)
+
+
+@router.get(
+    "/changes",
+    response_model=Page[LivePrice],
+    responses=problems(404, 410, 422),
+    summary="Live prices that changed since a version",
+)
+async def list_changes(
+    query: Annotated[ChangesQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """For callers that poll: the live prices that are newer than version `after` of gold.live_prices.
+
+    410 when that version is no longer kept: then read the live prices again.
+    """
+    snapshot = snapshots["gold.live_prices"]
+
+    def read(key: Key | None, limit: int) -> EncodedPage:
+        ids = commodity_ids(query.commodity) if query.commodity else None
+        changed = frozenset() if query.after is None else changed_since(snapshot, query.after)
+        rows = [
+            (sort_key, item)
+            for sort_key, item, _ in snapshot.cached(
+                "rows by time", lambda: live_rows(snapshot.rows, "newest")
+            )
+            if (item["market_id"], item["commodity"]) in changed and (ids is None or item["commodity"] in ids)
+        ]
+        return encode_page(rows_after(rows, key), limit, is_simulated(snapshot))
+
+    return await run_sync(lambda: responses.page([snapshot], query, read))

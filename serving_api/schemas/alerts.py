@@ -1,0 +1,145 @@
+"""Schemas of alerts: the list, and what people do about them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from serving_api.schemas.envelope import STRICT, Name, PageQuery, with_examples
+from serving_api.schemas.ingest import Receipt
+
+RaisedLevel = Literal["naik", "waspada", "siaga", "kritis"]
+Level = Literal["info", "naik", "waspada", "siaga", "kritis"]
+AlertState = Literal["pending", "active", "acknowledged", "cleared", "self_corrected"]
+Sending = Literal["queued", "sent", "mock", "off"]
+MarketId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+MessageText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
+
+
+class AlertsQuery(PageQuery):
+    """Parameters of the list of alerts."""
+
+    commodity: Name | None = Field(
+        None, description="id or alias; a group returns its members too", examples=["cabai"]
+    )
+    region: Name | None = Field(None, description="province name or two-digit code")
+    level: Level | None = Field(None, description="only alerts of this level")
+    state: AlertState | None = Field(
+        None, description="only alerts in this state; default: pending, active and acknowledged ones"
+    )
+
+
+class AlertItem(BaseModel):
+    """An alert. At most one is open for a place, a commodity and a rule."""
+
+    model_config = with_examples(
+        {
+            "alert_id": "al-5b1f0c2d7e9a4b3c8d6e1f20",
+            "rule": "price_level",
+            "commodity": "cabai-rawit-merah",
+            "market_id": None,
+            "region": "Jawa Barat",
+            "level": "siaga",
+            "risk_score": None,
+            "tier": 1,
+            "message": "Cabai Rawit Merah in Jawa Barat costs Rp 72,250 per kg on 2026-11-21. "
+            "Since 2026-11-19 its rise over 7 days has reached 14.2 %.",
+            "action": "Check the stock of traders and warehouses, and prepare a market operation.",
+            "state": "active",
+            "stale": False,
+            "opened_at": "2026-11-18T17:00:00Z",
+            "updated_at": "2026-11-20T17:00:00Z",
+        }
+    )
+    alert_id: str
+    rule: str = Field(description="price_level, ceiling_gap, silent_market, silent_device or manual")
+    commodity: str | None
+    market_id: str | None
+    region: str | None = Field(description="null: the whole country, or not known")
+    level: Level = Field(description="the highest that it has reached; info: a silent source")
+    risk_score: float | None = Field(ge=0, le=100, description="risk that the person gave who raised it")
+    tier: int = Field(
+        ge=0, le=3, description="0 before it is active, 1 on its days 1 to 3, 2 to day 7, then 3"
+    )
+    message: str
+    action: str | None = Field(description="suggested action; null when a person raised it")
+    state: AlertState
+    stale: bool = Field(description="open, and its series has had no day for 7 days")
+    opened_at: datetime
+    updated_at: datetime
+
+
+class TriggerBody(BaseModel):
+    """An alert that a person raises; it is active at once."""
+
+    model_config = STRICT | with_examples(
+        {
+            "commodity": "cabai-rawit-merah",
+            "level": "siaga",
+            "message": "two wholesale markets report empty stalls",
+            "region": "Jawa Barat",
+        }
+    )
+    commodity: Name
+    level: RaisedLevel
+    message: MessageText
+    market_id: MarketId | None = None
+    region: Name | None = Field(
+        None, description="province name or two-digit code; default: that of the market, else the country"
+    )
+    risk_score: float | None = Field(None, ge=0, le=100)
+
+
+class SendingStates(BaseModel):
+    """How each channel handles the alert: `mock`: no token, so it is only logged."""
+
+    telegram: Sending
+    whatsapp: Sending
+    email: Sending
+    webhook: Sending
+    websocket: Literal["sent"]
+
+
+class TriggerReceipt(Receipt):
+    """Kafka has stored the alert. A repeat for the same commodity and place has the id of the open one."""
+
+    model_config = with_examples(
+        {
+            "event_id": "ae-0b1c2d",
+            "kinds": ["alert"],
+            "status": "accepted",
+            "received_at": "2026-11-21T02:00:00Z",
+            "alert_id": "al-5b1f0c2d7e9a4b3c8d6e1f20",
+            "channels": {
+                "telegram": "mock",
+                "whatsapp": "mock",
+                "email": "off",
+                "webhook": "off",
+                "websocket": "sent",
+            },
+        }
+    )
+    alert_id: str
+    channels: SendingStates
+
+
+class AcknowledgeBody(BaseModel):
+    """An acknowledgement, with a remark if any."""
+
+    model_config = STRICT | with_examples({"note": "market operation tomorrow"}, {})
+    note: str | None = Field(None, max_length=500)
+
+
+class AcknowledgeReceipt(Receipt):
+    """Kafka has stored the acknowledgement."""
+
+    model_config = with_examples(
+        {
+            "event_id": "ae-0b1c2e",
+            "kinds": ["alert"],
+            "status": "accepted",
+            "received_at": "2026-11-21T03:00:00Z",
+            "alert_id": "al-5b1f0c2d7e9a4b3c8d6e1f20",
+        }
+    )
+    alert_id: str

@@ -1,0 +1,256 @@
+"""Schemas of daily figures: the overview, series in columns, the map."""
+
+from datetime import date
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from serving_api.http.messages import message
+from serving_api.schemas.envelope import KNOWN_ON, Day, Meta, Name, example_of, with_examples
+from serving_api.schemas.quality import EventCounts
+
+COMMODITY = "id or alias; for a group without own prices, its representative"
+MARKET_DAY = "the market day to show, by what is known now; default: the newest"
+MapMetric = Literal["price", "change_7d", "gap", "gap_national", "ifpa"]
+PriceLevel = Literal["market", "province"]
+OptionalDay = date | None  # a field of the name `date` hides the type
+
+
+class DailyQuery(BaseModel):
+    """Parameters of daily figures. Unknown parameters are refused."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    known_on: Day | None = Field(None, alias="date", description=KNOWN_ON)
+
+
+class MarketDayQuery(DailyQuery):
+    """Parameters of the figures of one day."""
+
+    market_date: Day | None = Field(None, description=MARKET_DAY)
+
+    @property
+    def day(self) -> date | None:
+        """The day that the figures are of; None: the newest."""
+        return self.market_date or self.known_on
+
+
+class MapQuery(MarketDayQuery):
+    """Parameters of the map."""
+
+    commodity: Name = Field(description=COMMODITY, examples=["cabai-rawit-merah"])
+    metric: MapMetric = Field(
+        "price",
+        description="price: rupiah per unit; change_7d: percent; gap: percent from the ceiling; "
+        "gap_national: percent from the national price; ifpa: early warning of the last month",
+    )
+
+
+class SeriesQuery(DailyQuery):
+    """Parameters of a series."""
+
+    commodity: Name = Field(description=COMMODITY, examples=["cabai-rawit-merah"])
+    from_: Day | None = Field(None, alias="from", description="first day; default: 365 days up to the last")
+    to: Day | None = Field(None, description="day after the last; default: after the newest")
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if self.from_ and self.to and self.from_ >= self.to:
+            raise ValueError(message("days_order"))
+        return self
+
+
+class PlacePrice(BaseModel):
+    """A province and its price."""
+
+    region: str
+    price_idr: float = Field(gt=0)
+
+
+class OverviewItem(BaseModel):
+    """A commodity on its newest day."""
+
+    model_config = with_examples(
+        {
+            "commodity": "cabai-rawit-merah",
+            "name": "Cabai Rawit Merah",
+            "unit": "kg",
+            "price_level": "province",
+            "market_date": "2026-11-21",
+            "age_days": 0,
+            "national_price_idr": 55480.0,
+            "change_1d_pct": 0.4,
+            "change_7d_pct": 6.1,
+            "change_30d_pct": 12.5,
+            "change_365d_pct": -3.2,
+            "reference_kind": "HAP",
+            "reference_price_idr": 57000,
+            "gap_pct": -2.67,
+            "regions_above": 12,
+            "days_above": 9,
+            "dispersion_pct": 21.4,
+            "level": "naik",
+            "ifpa": 0.72,
+            "ifpa_class": "moderately high",
+            "ifpa_region": "Maluku",
+            "ifpa_reason": None,
+            "alps_class": "stress",
+            "provinces": 34,
+            "highest": {"region": "Papua", "price_idr": 91000},
+            "lowest": {"region": "Sulawesi Selatan", "price_idr": 31000},
+            "spark": [None] * 28 + [55200.0, 55480.0],
+        }
+    )
+    commodity: str
+    name: str
+    unit: str
+    price_level: PriceLevel = Field(description="prices of provinces, or of markets; never mixed")
+    market_date: date = Field(description="newest day with a price, of the 60 days up to the overview's")
+    age_days: int = Field(ge=0, description="days between it and the overview's day")
+    national_price_idr: float = Field(gt=0, description="mean of the provinces that reported")
+    change_1d_pct: float | None = Field(description="of the national price; null without that very day")
+    change_7d_pct: float | None
+    change_30d_pct: float | None
+    change_365d_pct: float | None
+    reference_kind: str | None = Field(description="HET or HAP; null where no ceiling holds")
+    reference_price_idr: float | None = Field(description="median of the provinces' ceilings")
+    gap_pct: float | None = Field(description="of the national price from that ceiling")
+    regions_above: int | None = Field(description="provinces above their own ceiling")
+    days_above: int | None = Field(description="longest run of observed days above it, of any province")
+    dispersion_pct: float | None = Field(description="standard deviation of provinces, percent of the mean")
+    level: str | None = Field(description="of the 7-day rise: normal, naik, waspada, siaga or kritis")
+    ifpa: float | None = Field(description="highest early-warning value of any province, last full month")
+    ifpa_class: str | None
+    ifpa_region: str | None = Field(description="the province with that value")
+    ifpa_reason: str | None = Field(description="why there is none")
+    alps_class: str | None = Field(description="gravest class of any province")
+    provinces: int = Field(ge=1, description="provinces that reported on that day")
+    highest: PlacePrice
+    lowest: PlacePrice
+    spark: list[float | None] = Field(
+        min_length=30, max_length=30, description="national price of the 30 days up to market_date"
+    )
+
+
+class Coverage(BaseModel):
+    """How much of the country the figures cover."""
+
+    provinces: int = Field(ge=0, description="provinces with a price of any commodity on the day")
+    of: int = Field(description="provinces of the country")
+    markets: int = Field(ge=0, description="markets that have ever reported")
+
+
+class OverviewBalance(EventCounts):
+    """The balance of all events read from Kafka."""
+
+    balanced: bool
+
+
+class Overview(BaseModel):
+    """All commodities on one day."""
+
+    model_config = with_examples(
+        {
+            "date": "2026-11-21",
+            "items": [example_of(OverviewItem)],
+            "coverage": {"provinces": 34, "of": 38, "markets": 16},
+            "balance": {**example_of(EventCounts), "balanced": True},
+            "open_quarantine": 12,
+            "previous_date": "2026-11-20",
+            "next_date": None,
+        }
+    )
+    date: OptionalDay = Field(description="the day of the figures; null: no price yet")
+    items: list[OverviewItem] = Field(description="by name")
+    coverage: Coverage
+    balance: OverviewBalance
+    open_quarantine: int = Field(ge=0, description="events that wait for a decision now")
+    previous_date: OptionalDay = Field(description="nearest earlier day with a price")
+    next_date: OptionalDay
+    meta: Meta
+
+
+class RegionName(BaseModel):
+    """A province."""
+
+    code: str
+    name: str
+
+
+class DailySeries(BaseModel):
+    """Daily prices of a commodity in columns."""
+
+    model_config = with_examples(
+        {
+            "commodity": "cabai-rawit-merah",
+            "name": "Cabai Rawit Merah",
+            "unit": "kg",
+            "level": "province",
+            "dates": ["2026-11-20", "2026-11-21"],
+            "regions": [{"code": "32", "name": "Jawa Barat"}],
+            "price_idr": [[55200.0, None]],
+            "national": [55200.0, None],
+            "reference_idr": [57000.0, None],
+        }
+    )
+    commodity: str
+    name: str
+    unit: str
+    level: PriceLevel | None = Field(description="prices of provinces, or of markets; never mixed")
+    dates: list[date] = Field(description="every calendar day from the first to the last with a price")
+    regions: list[RegionName]
+    price_idr: list[list[float | None]] = Field(
+        description="a row per province, an element per day; null: no report"
+    )
+    national: list[float | None] = Field(description="mean of the provinces that reported")
+    reference_idr: list[float | None] = Field(description="ceiling of that day, median of the provinces")
+    meta: Meta
+
+
+class MapRegion(BaseModel):
+    """A province on the map."""
+
+    code: str
+    name: str
+    value: float | None = Field(description="null: no report in 7 days, or no such figure")
+    price_idr: float | None
+    markets: int = Field(ge=0, description="distinct markets behind the value")
+    age_days: int | None = Field(description="days between the report and the date of the map")
+
+
+class MapClass(BaseModel):
+    """A class of the legend: from (inclusive) and to (exclusive); null is open."""
+
+    from_: float | None = Field(alias="from")
+    to: float | None
+    label: str
+
+
+class PriceMap(BaseModel):
+    """A metric of every province."""
+
+    model_config = with_examples(
+        {
+            "commodity": "cabai-rawit-merah",
+            "metric": "gap_national",
+            "level": "province",
+            "date": "2026-11-21",
+            "regions": [
+                {
+                    "code": "32",
+                    "name": "Jawa Barat",
+                    "value": -4.2,
+                    "price_idr": 53100.0,
+                    "markets": 1,
+                    "age_days": 0,
+                }
+            ],
+            "legend": [{"from": -5, "to": 5, "label": "-5 … 5 %"}],
+        }
+    )
+    commodity: str
+    metric: MapMetric
+    level: PriceLevel | None
+    date: OptionalDay = Field(description="the market day of the map; null: no price")
+    regions: list[MapRegion] = Field(description="all provinces by code")
+    legend: list[MapClass] = Field(description="lowest class first; only those of price depend on the day")
+    meta: Meta

@@ -1,0 +1,206 @@
+"""Schemas of accounts, sign-ins, API keys and tickets."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from lakehouse.identity.passwords import LEAST_LENGTH, MOST_LENGTH
+from lakehouse.identity.roles import Scope
+from serving_api.schemas.envelope import STRICT, with_examples
+
+Locale = Literal["id", "en"]
+PersonRole = Literal["user", "operator", "central", "admin"]
+Email = Annotated[str, Field(max_length=254, description="compared without regard to case")]
+FullName = Annotated[str, Field(max_length=100)]
+Secret = Annotated[str, Field(min_length=1, max_length=4096)]
+GivenPassword = Annotated[str, Field(max_length=MOST_LENGTH)]
+NewPassword = Annotated[
+    str, Field(max_length=MOST_LENGTH, description=f"{LEAST_LENGTH} to {MOST_LENGTH} characters, any of them")
+]
+USER_ID = "5f0c2b7e9d1a4c38b6e7f0a1d2c3b4a5"
+SINCE = "2026-11-21T01:00:00Z"
+
+
+class RegistrationBody(BaseModel):
+    """A new account."""
+
+    model_config = STRICT
+    email: Email
+    password: NewPassword
+    full_name: FullName | None = None
+    locale: Locale = "id"
+
+
+class LoginBody(BaseModel):
+    """Credentials of a person."""
+
+    model_config = STRICT
+    email: Email
+    password: GivenPassword
+
+
+class LinkBody(BaseModel):
+    """A one-time link, and the password that the person sets with it."""
+
+    model_config = STRICT
+    link: Secret = Field(description="what follows the # of the address that ./run.sh user printed")
+    password: NewPassword
+
+
+class RefreshBody(BaseModel):
+    """A refresh token, which is spent by it."""
+
+    model_config = STRICT
+    refresh_token: Secret
+
+
+class LogoutBody(BaseModel):
+    """What ends: this sign-in, or all of the person."""
+
+    model_config = STRICT
+    all: bool = False
+
+
+class PasswordBody(BaseModel):
+    """A new password, confirmed by the current one."""
+
+    model_config = STRICT
+    current_password: GivenPassword
+    new_password: NewPassword
+
+
+class ProfileBody(BaseModel):
+    """Changes of the own account; what is absent stays."""
+
+    model_config = STRICT
+    full_name: FullName | None = None
+    locale: Locale | None = None
+
+
+class Registered(BaseModel):
+    """The same for a known and an unknown address."""
+
+    model_config = with_examples({"status": "accepted"})
+    status: Literal["accepted"]
+
+
+class Tokens(BaseModel):
+    """The tokens of a sign-in."""
+
+    model_config = with_examples(
+        {
+            "access_token": "eyJhbGciOiJIUzI1NiJ9…",
+            "refresh_token": "eyJhbGciOiJIUzI1NiJ9…",
+            "token_type": "bearer",
+            "expires_in": 900,
+            "role": "operator",
+        }
+    )
+    access_token: str
+    refresh_token: str = Field(description="gives the next pair once; used twice, it ends the sign-in")
+    token_type: Literal["bearer"]
+    expires_in: int = Field(description="seconds for which the access token is valid")
+    role: PersonRole
+
+
+class Account(BaseModel):
+    """The own account."""
+
+    model_config = with_examples(
+        {
+            "user_id": USER_ID,
+            "email": "siti@example.id",
+            "full_name": "Siti Aminah",
+            "role": "operator",
+            "regions": ["32"],
+            "locale": "id",
+            "created_at": SINCE,
+        }
+    )
+    user_id: str
+    email: str
+    full_name: str | None
+    role: PersonRole
+    regions: list[str] = Field(description="codes of the provinces of an operator; empty: all")
+    locale: Locale
+    created_at: datetime
+
+
+class AccountExport(BaseModel):
+    """Everything that is stored about the person, without secrets."""
+
+    model_config = with_examples(
+        {
+            "account": {"user_id": USER_ID, "email": "siti@example.id"},
+            "sign_ins": [{"created_at": SINCE}],
+            "api_keys": [],
+            "audit": [{"at": SINCE, "action": "user.create", "object": USER_ID, "outcome": "done"}],
+        }
+    )
+    account: dict[str, Any]
+    sign_ins: list[dict[str, Any]]
+    api_keys: list[dict[str, Any]]
+    audit: list[dict[str, Any]]
+
+
+class ApiKeyBody(BaseModel):
+    """A new API key."""
+
+    model_config = STRICT
+    name: str = Field(min_length=1, max_length=100)
+    scopes: list[Scope] = Field(
+        min_length=1, max_length=2, description="read: what its owner may read; ingest: send events"
+    )
+
+
+class ApiKeyItem(BaseModel):
+    """An API key without its secret."""
+
+    model_config = with_examples(
+        {
+            "key_id": "0b1c2d3e4f5061728394a5b6c7d8e9f0",
+            "name": "nightly report",
+            "prefix": "lmb_k7q2m4x9",
+            "scopes": ["read"],
+            "created_at": SINCE,
+        }
+    )
+    key_id: str
+    name: str
+    prefix: str = Field(description="the beginning of the key")
+    scopes: list[Scope]
+    created_at: datetime
+
+
+class ApiKeyList(BaseModel):
+    """The keys of the caller that are not revoked."""
+
+    model_config = with_examples(
+        {"items": [ApiKeyItem.model_config["json_schema_extra"]["examples"][0]]}  # type: ignore[index]
+    )
+    items: list[ApiKeyItem]
+
+
+class CreatedApiKey(ApiKeyItem):
+    """An API key with its secret, which is shown only here."""
+
+    model_config = with_examples(
+        {
+            "key_id": "0b1c2d3e4f5061728394a5b6c7d8e9f0",
+            "name": "nightly report",
+            "prefix": "lmb_k7q2m4x9",
+            "scopes": ["read"],
+            "created_at": SINCE,
+            "key": "lmb_k7q2m4x9_…",
+        }
+    )
+    key: str
+
+
+class SocketTicket(BaseModel):
+    """A ticket for the private channels of a WebSocket."""
+
+    model_config = with_examples({"ticket": "fJ3k…", "expires_in": 30})
+    ticket: str
+    expires_in: int

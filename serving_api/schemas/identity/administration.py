@@ -1,0 +1,75 @@
+"""Schemas of accounts and the audit as administrators see them."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from serving_api.schemas.envelope import STRICT, Name, PageQuery, TimeRangeQuery, with_examples
+from serving_api.schemas.identity.accounts import SINCE, USER_ID, Email, PersonRole
+
+
+class UsersQuery(PageQuery):
+    """Parameters of the list of accounts."""
+
+    role: PersonRole | None = Field(None, description="accounts of this role")
+    email: Email | None = Field(None, description="the account of this address")
+
+
+class AuditQuery(TimeRangeQuery):
+    """Parameters of the audit. Without `from` and `to` it covers all times."""
+
+    actor: Name | None = Field(None, description="user id, role of a local token, or `command`")
+    action: Name | None = Field(None, description="such as user.change")
+
+
+class RightsBody(BaseModel):
+    """Changes of an account; what is absent stays."""
+
+    model_config = STRICT
+    role: PersonRole | None = None
+    regions: list[Name] | None = Field(
+        None, max_length=50, description="names or codes of provinces that limit an operator; empty: all"
+    )
+    disabled: bool | None = None
+
+
+class UserRow(BaseModel):
+    """An account."""
+
+    model_config = with_examples(
+        {
+            "user_id": USER_ID,
+            "email": "siti@example.id",
+            "role": "operator",
+            "regions": ["32"],
+            "disabled": False,
+            "last_seen": SINCE,
+        }
+    )
+    user_id: str
+    email: str
+    role: PersonRole
+    regions: list[str]
+    disabled: bool
+    last_seen: datetime | None = Field(description="of the last login or refresh")
+
+
+class AuditRow(BaseModel):
+    """A change of rights, devices or keys, or a decision."""
+
+    model_config = with_examples(
+        {
+            "at": SINCE,
+            "actor": USER_ID,
+            "action": "user.change",
+            "object": "1d2c3b4a55f0c2b7e9d1a4c38b6e7f0a",
+            "outcome": "done",
+            "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        }
+    )
+    at: datetime
+    actor: str
+    action: str
+    object: str | None
+    outcome: str
+    hash: str = Field(description="covers this entry and the one before it")

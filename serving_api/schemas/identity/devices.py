@@ -1,0 +1,191 @@
+"""Schemas of devices."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from lakehouse.identity.devices import DEVICE_ID, DeviceStatus
+from lakehouse.identity.roles import DeviceRole
+from serving_api.schemas.envelope import STRICT, Meta, Name, PageQuery, Share, with_examples
+
+DeviceId = Annotated[
+    str, StringConstraints(pattern=rf"^{DEVICE_ID}$"), Field(description="3 to 64 of A-Z, 0-9 and -")
+]
+Given = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+CLAIM = {
+    "qr_data_url": "data:image/png;base64,iVBORw0KGgo=",
+    "claim_code": "q1w2e3r4t5y6u7i8o9p0aA",
+    "claim_expires_at": "2026-11-21T01:10:00Z",
+}
+ITEM = {
+    "device_id": "DEV-123",
+    "market_id": "PASAR-001",
+    "role": "operator",
+    "status": "active",
+    "last_event_time": "2026-11-21T01:00:00Z",
+    "silent": False,
+    "accepted_24h": 96,
+    "quarantined_24h": 2,
+    "trust_score": 0.97,
+}
+
+
+class DeviceRegistration(BaseModel):
+    """A device that wants to send events. Its role says for which markets: operator for its own alone."""
+
+    model_config = STRICT | with_examples(
+        {"market_id": "PASAR-001", "device_id": "DEV-123", "role": "operator"}
+    )
+    market_id: Name
+    device_id: DeviceId
+    role: DeviceRole = "operator"
+
+
+class IssuedDeviceClaim(BaseModel):
+    """A claim by which the device gets its secret, once, within ten minutes."""
+
+    qr_data_url: str = Field(description="PNG of a QR code that holds the claim code")
+    claim_code: str
+    claim_expires_at: datetime
+
+
+class RegisteredDevice(IssuedDeviceClaim):
+    """A registered device; its token and its claim are valid once it is approved."""
+
+    model_config = with_examples(
+        {
+            "device_id": "DEV-123",
+            "market_id": "PASAR-001",
+            "role": "operator",
+            "status": "approved",
+            "token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+            "token_type": "bearer",
+            "expires_in": 86400,
+            **CLAIM,
+        }
+    )
+    device_id: str
+    market_id: str
+    role: DeviceRole
+    status: DeviceStatus
+    token: str | None = Field(description="null until the device is approved")
+    token_type: Literal["bearer"]
+    expires_in: int
+
+
+class ClaimBody(BaseModel):
+    """The code that the device read from the QR code."""
+
+    model_config = STRICT | with_examples({"device_id": "DEV-123", "claim_code": "q1w2e3r4t5y6u7i8o9p0aA"})
+    device_id: Given
+    claim_code: Given
+
+
+class MqttAccess(BaseModel):
+    """Where and as whom the device connects to MQTT; the password is the secret."""
+
+    host: str
+    port: int = Field(ge=1, le=65535)
+    tls: bool
+    username: str
+    topic_prefix: str = Field(description="a + stands for the market of each event")
+
+
+class ClaimedDevice(BaseModel):
+    """The secret of a device: it is shown this once."""
+
+    model_config = with_examples(
+        {
+            "device_id": "DEV-123",
+            "secret": "3q2-7wAAAABmb3JfZXhhbXBsZV9vbmx5",
+            "token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+            "expires_in": 86400,
+            "mqtt": {
+                "host": "127.0.0.1",
+                "port": 1883,
+                "tls": False,
+                "username": "DEV-123",
+                "topic_prefix": "lumbung/v1/PASAR-001/DEV-123",
+            },
+        }
+    )
+    device_id: str
+    secret: str
+    token: str
+    expires_in: int
+    mqtt: MqttAccess
+
+
+class DeviceTokenBody(BaseModel):
+    """A device and its secret."""
+
+    model_config = STRICT | with_examples(
+        {"device_id": "DEV-123", "secret": "3q2-7wAAAABmb3JfZXhhbXBsZV9vbmx5"}
+    )
+    device_id: Given
+    secret: Given
+
+
+class DeviceToken(BaseModel):
+    """A bearer of the device for a day."""
+
+    model_config = with_examples(
+        {
+            "token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+            "token_type": "bearer",
+            "expires_in": 86400,
+            "role": "operator",
+        }
+    )
+    token: str
+    token_type: Literal["bearer"]
+    expires_in: int
+    role: DeviceRole
+
+
+class DevicesQuery(PageQuery):
+    """Parameters of the list of devices."""
+
+    market_id: Name | None = Field(None, description="devices of this market")
+    status: DeviceStatus | None = Field(None, description="devices in this state")
+    silent: bool | None = Field(None, description="only silent devices, or only others")
+
+
+class DeviceRow(BaseModel):
+    """A device and what it sent."""
+
+    model_config = with_examples(ITEM)
+    device_id: str
+    market_id: str
+    role: DeviceRole
+    status: DeviceStatus
+    last_event_time: datetime | None
+    silent: bool = Field(
+        description="silent for longer than three of its own cadences; without a cadence for three days"
+    )
+    accepted_24h: int = Field(ge=0, description="events accepted in the last 24 hours, by hours")
+    quarantined_24h: int = Field(ge=0, description="events quarantined in the last 24 hours, by hours")
+    trust_score: Share | None = Field(
+        description="(1 + accepted) / (2 + accepted + quarantined) in 90 days; null without an event"
+    )
+
+
+class DeviceItem(DeviceRow):
+    """A device with provenance."""
+
+    model_config = with_examples(ITEM)
+    meta: Meta
+
+
+class StepBody(BaseModel):
+    """Why a device is approved, rotated or revoked, for the audit."""
+
+    model_config = STRICT | with_examples({"reason": "lost at the market"})
+    reason: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
+class RotatedDevice(DeviceItem, IssuedDeviceClaim):
+    """A device and the claim for its next secret; the present one is valid until then."""
+
+    model_config = with_examples(ITEM | CLAIM)

@@ -1,0 +1,169 @@
+"""Schemas of stocks, transfers between provinces, and delivery routes."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from serving_api.schemas.envelope import Meta, Name, PageQuery, Share, with_examples
+
+HolderType = Literal["warehouse", "distributor", "farmer"]
+CoverLevel = Literal["red", "amber", "green", "oversupply"]
+STOCK_EXAMPLE = {
+    "commodity": "bawang-merah",
+    "quantity_kg": 12000,
+    "capacity_kg": 40000,
+    "days_of_cover": 2.4,
+    "event_time": "2026-11-21T01:00:00Z",
+}
+
+
+class HeldStock(BaseModel):
+    """What a holder has of one commodity."""
+
+    commodity: str
+    quantity_kg: float = Field(ge=0)
+    capacity_kg: float | None
+    days_of_cover: float | None = Field(
+        ge=0, description="stock divided by the mean daily outflow; null without an outflow"
+    )
+    cover_level: CoverLevel | None = Field(description="red, amber, green or oversupply")
+    outflow_basis: Literal["shipments", "depletion"] | None = Field(
+        description="what the outflow is measured by: deliveries, or the fall of the stock"
+    )
+    residual_pct: float | None = Field(
+        description="percent of the stock that its deliveries do not explain; below zero: loss"
+    )
+    event_time: datetime
+
+
+class HolderStocks(BaseModel):
+    """The newest stocks of a warehouse, distributor or farmer."""
+
+    model_config = with_examples(
+        {
+            "entity_id": "GUDANG-01",
+            "entity_type": "warehouse",
+            "region": "Jawa Barat",
+            "stocks": [
+                {**STOCK_EXAMPLE, "cover_level": "red", "outflow_basis": "shipments", "residual_pct": -1.5}
+            ],
+        }
+    )
+    entity_id: str
+    entity_type: HolderType
+    region: str = Field(description="province; Indonesia when no report names one")
+    stocks: list[HeldStock]
+    meta: Meta
+
+
+class StocksQuery(PageQuery):
+    """Parameters of the list of stocks."""
+
+    entity_type: HolderType | None = Field(None, description="only holders of this type")
+    commodity: Name | None = Field(None, description="id or alias; a group returns its members too")
+    region: Name | None = Field(None, description="province name or two-digit code")
+    cover_level: CoverLevel | None = Field(None, description="only stocks of this level")
+
+
+class StockRow(BaseModel):
+    """The newest stock of a holder and a commodity."""
+
+    model_config = with_examples(
+        {
+            "entity_id": "GUDANG-01",
+            "entity_type": "warehouse",
+            "region": "Jawa Barat",
+            "cover_level": "red",
+            **{name: value for name, value in STOCK_EXAMPLE.items() if name != "capacity_kg"},
+        }
+    )
+    entity_id: str
+    entity_type: HolderType
+    region: str = Field(description="province; Indonesia when no report names one")
+    commodity: str
+    quantity_kg: float = Field(ge=0)
+    days_of_cover: float | None = Field(ge=0)
+    cover_level: CoverLevel | None
+    event_time: datetime
+
+
+class TransfersQuery(PageQuery):
+    """Parameters of the list of transfers."""
+
+    commodity: Name | None = Field(None, description="id or alias; a group returns its members too")
+    region: Name | None = Field(None, description="province in deficit: name or two-digit code")
+
+
+class Transfer(BaseModel):
+    """A province that runs short of a commodity, and one within reach that has plenty."""
+
+    model_config = with_examples(
+        {
+            "commodity": "bawang-merah",
+            "to_region": "DKI Jakarta",
+            "to_cover_days": 1.8,
+            "from_region": "Jawa Tengah",
+            "from_cover_days": 22.5,
+            "distance_km": 383.1,
+            "quantity_kg": 5200,
+        }
+    )
+    commodity: str
+    to_region: str
+    to_cover_days: float = Field(ge=0)
+    from_region: str
+    from_cover_days: float = Field(ge=0)
+    distance_km: float = Field(gt=0, description="between the rough centres of the provinces")
+    quantity_kg: float = Field(gt=0, description="what may be moved; pairs of one giver share its surplus")
+
+
+class RouteQuery(BaseModel):
+    """Parameters of the analysis of a route."""
+
+    model_config = {"extra": "forbid"}
+    route_id: Name = Field(description="the route, as deliveries name it", examples=["R-BREBES-JKT"])
+    distance_km: float = Field(
+        ge=0.001, le=10000, allow_inf_nan=False, description="length of the way", examples=[280]
+    )
+
+
+class RouteFactors(BaseModel):
+    """Shares of the driving time that are added."""
+
+    weather: Share = Field(description="by the class of yesterday's and today's rain on both ends")
+    traffic: Share = Field(description="by the hour at the origin, and the weeks around Idul Fitri")
+    disaster: Share = Field(description="by posts of the last days: flood, landslide, closed road")
+
+
+class RouteReport(BaseModel):
+    """Expected time on a route if a delivery left now."""
+
+    model_config = with_examples(
+        {
+            "route_id": "R-BREBES-JKT",
+            "distance_km": 280,
+            "base_hours": 7.0,
+            "delay_hours": 1.05,
+            "total_hours": 8.05,
+            "p90_hours": None,
+            "basis": "heuristic",
+            "factors": {"weather": 0.0, "traffic": 0.15, "disaster": 0.0},
+            "risk": "low",
+        }
+    )
+    route_id: str
+    distance_km: float
+    base_hours: float = Field(gt=0, description="without any delay")
+    delay_hours: float | None = Field(ge=0, description="null: the road is closed")
+    total_hours: float | None = Field(gt=0, description="null: the road is closed")
+    p90_hours: float | None = Field(
+        gt=0, description="nine of ten observed deliveries took less; null for the heuristic"
+    )
+    basis: Literal["heuristic", "observed"] = Field(
+        description="observed: quantiles of at least 50 deliveries that beat the heuristic, "
+        "whose numbers are assumptions"
+    )
+    factors: RouteFactors
+    risk: Literal["low", "medium", "high"]
+    meta: Meta

@@ -1,0 +1,200 @@
+/** Lines over days with uPlot: gaps stay gaps, the lines that matter bear their name where they end. */
+import { useEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import { dayOfSeconds, monthOfSeconds, rupiah, rupiahShort, shortDayOfSeconds } from "../i18n/format.ts";
+import { lang, t } from "../i18n/index.ts";
+import { theme } from "../theme.ts";
+import type { Line, Panel } from "./panel.ts";
+
+const NARROW = 560;
+const END_LABELS = 150;
+const MONTHS_FROM_DAYS = 120;
+const FONT = '"Plus Jakarta Sans Variable", system-ui, sans-serif';
+const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const isNamed = (line: Line) => line.kind !== "faint";
+
+function colorOf(line: Line, nth: number): string {
+  if (line.kind === "national") return color("--ink");
+  if (line.kind === "faint") return color("--line-faint");
+  if (line.kind === "compared") return color(["--compare-1", "--compare-2", "--compare-3"][nth % 3]);
+  return color("--accent");
+}
+
+function seriesOf(panel: Panel): uPlot.Series[] {
+  let compared = 0;
+  const lines = panel.lines.map((line) => ({
+    label: line.name,
+    stroke: colorOf(line, line.kind === "compared" ? compared++ : 0),
+    width: isNamed(line) ? 2.5 : 1,
+    dash: line.kind === "forecast" ? [5, 4] : undefined,
+    points: { show: false },
+  }));
+  const ends = panel.bands.flatMap((band) => ["upper", "lower"].map((end) => ({ label: `${band.name} ${end}`, width: 0, stroke: "transparent", points: { show: false } })));
+  return [{}, ...lines, ...ends];
+}
+
+function dataOf(panel: Panel): uPlot.AlignedData {
+  const ends = panel.bands.flatMap((band) => [band.upper, band.lower]);
+  return [panel.seconds, ...panel.lines.map((line) => line.values), ...ends];
+}
+
+const lastIndex = (values: (number | null)[]) => values.findLastIndex((value) => value !== null);
+
+/** Names and prices at the ends of the named lines, moved apart where they would overlap. */
+function drawEnds(chart: uPlot, panel: Panel): void {
+  const ratio = devicePixelRatio;
+  const left = chart.bbox.left + chart.bbox.width + 8 * ratio;
+  const labels = panel.lines.flatMap((line, index) => {
+    const last = lastIndex(line.values);
+    if (!isNamed(line) || last < 0) return [];
+    const value = line.values[last]!;
+    return [{ y: chart.valToPos(value, "y", true), name: line.name, value, stroke: (chart.series[index + 1].stroke as () => string)() }];
+  });
+  labels.sort((one, other) => one.y - other.y);
+  labels.forEach((label, index) => {
+    if (index) label.y = Math.max(label.y, labels[index - 1].y + 34 * ratio);
+  });
+  for (const label of labels) {
+    chart.ctx.fillStyle = label.stroke;
+    chart.ctx.textAlign = "left";
+    chart.ctx.font = `600 ${12 * ratio}px ${FONT}`;
+    chart.ctx.fillText(label.name.length > 20 ? `${label.name.slice(0, 19)}…` : label.name, left, label.y - 3 * ratio);
+    chart.ctx.font = `700 ${14 * ratio}px ${FONT}`;
+    chart.ctx.fillText(rupiah(label.value), left, label.y + 13 * ratio);
+  }
+}
+
+/** The ceiling of each day as a dashed stair, with its name in a halo. */
+function drawReference(chart: uPlot, panel: Panel): void {
+  if (!panel.reference) return;
+  const { ctx, bbox } = chart;
+  const ratio = devicePixelRatio;
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  ctx.strokeStyle = color("--ceiling");
+  ctx.lineWidth = 1.5 * ratio;
+  ctx.setLineDash([6 * ratio, 4 * ratio]);
+  ctx.beginPath();
+  let before: number | null = null;
+  panel.reference.values.forEach((value, index) => {
+    if (value === null) return;
+    const x = chart.valToPos(panel.seconds[index], "x", true);
+    if (before === null) ctx.moveTo(x, chart.valToPos(value, "y", true));
+    else if (value !== before) ctx.lineTo(x, chart.valToPos(before, "y", true));
+    ctx.lineTo(x, chart.valToPos(value, "y", true));
+    before = value;
+  });
+  ctx.stroke();
+  ctx.setLineDash([]);
+  if (before === null) return;
+  const text = `${panel.reference.name} ${rupiah(before)}`;
+  const y = chart.valToPos(before, "y", true) - 6 * ratio;
+  ctx.font = `600 ${12 * ratio}px ${FONT}`;
+  ctx.lineWidth = 4 * ratio;
+  ctx.lineJoin = "round";
+  ctx.strokeStyle = color("--card");
+  ctx.strokeText(text, bbox.left + 8 * ratio, y);
+  ctx.fillStyle = color("--ceiling");
+  ctx.fillText(text, bbox.left + 8 * ratio, y);
+}
+
+/** The day under the cursor in words: only the named lines and the intervals. */
+export function readout(panel: Panel, index: number): string[] {
+  const texts = [dayOfSeconds(panel.seconds[index])];
+  for (const line of panel.lines) {
+    const value = line.values[index];
+    if (isNamed(line) && value !== null && value !== undefined) texts.push(`${line.name} ${rupiah(value)}`);
+  }
+  for (const band of panel.bands) {
+    const [lower, upper] = [band.lower[index], band.upper[index]];
+    if (lower != null && upper != null && lower !== upper) texts.push(`${band.name} ${rupiah(lower)} – ${rupiah(upper)}`);
+  }
+  const reference = panel.reference?.values[index];
+  if (reference != null) texts.push(`${panel.reference!.name} ${rupiah(reference)}`);
+  return texts;
+}
+
+function optionsOf(box: HTMLElement, panel: Panel, show: (chart: uPlot) => void): uPlot.Options {
+  const isNarrow = box.clientWidth < NARROW;
+  const [soft, grid] = [color("--ink-2"), color("--grid")];
+  const days = (panel.seconds.at(-1)! - panel.seconds[0]) / 86400;
+  const dayText = days > MONTHS_FROM_DAYS ? monthOfSeconds : shortDayOfSeconds;
+  const first = panel.lines.length + 1;
+  return {
+    width: box.clientWidth,
+    height: Math.max(240, box.clientHeight),
+    pxAlign: 0,
+    legend: { show: false },
+    padding: [14, isNarrow ? 16 : END_LABELS, 0, 0],
+    series: seriesOf(panel),
+    bands: panel.bands.map((band, index) => ({ series: [first + 2 * index, first + 2 * index + 1], fill: color(band.kind === "wide" ? "--band-wide" : "--band") })),
+    cursor: { y: false, points: { show: false }, drag: { x: true, y: false } },
+    scales: { x: { time: true } },
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    axes: [
+      { stroke: soft, font: `500 12px ${FONT}`, grid: { show: false }, ticks: { stroke: grid, size: 5 }, space: 70, values: (_, values) => values.map(dayText) },
+      { stroke: soft, font: `500 12px ${FONT}`, size: 68, grid: { stroke: grid, width: 1 }, ticks: { show: false }, values: (_, values) => values.map(rupiahShort) },
+    ],
+    hooks: {
+      draw: [
+        (chart) => {
+          if (!isNarrow) drawEnds(chart, panel);
+          chart.ctx.save();
+          drawReference(chart, panel);
+          chart.ctx.restore();
+        },
+      ],
+      setCursor: [show],
+    },
+  };
+}
+
+export function TimeChart({ panel, label, height = 380 }: { panel: Panel; label: string; height?: number }) {
+  const box = useRef<HTMLDivElement>(null);
+  const tip = useRef<HTMLDivElement>(null);
+  const spoken = useRef<HTMLParagraphElement>(null);
+  const [shownTheme, shownLanguage] = [theme.value, lang.value];
+  useEffect(() => {
+    const host = box.current!;
+    const show = (chart: uPlot) => {
+      const index = chart.cursor.idx;
+      const element = tip.current!;
+      element.hidden = index == null;
+      if (index == null) return;
+      const texts = readout(panel, index);
+      element.replaceChildren(...texts.map((text, nth) => Object.assign(document.createElement(nth ? "span" : "b"), { textContent: text })));
+      const left = Math.min(Math.max(chart.valToPos(panel.seconds[index], "x") - 80, 0), chart.over.clientWidth - 200);
+      element.style.transform = `translate(${left + 68}px, 14px)`;
+      if (document.activeElement === host) spoken.current!.textContent = texts.join(", ");
+    };
+    const chart = new uPlot(optionsOf(host, panel, show), dataOf(panel), host);
+    const size = new ResizeObserver(() => chart.setSize({ width: host.clientWidth, height: Math.max(240, host.clientHeight) }));
+    size.observe(host);
+    const onKey = (event: KeyboardEvent) => {
+      const last = panel.seconds.length - 1;
+      const at = chart.cursor.idx ?? last;
+      const step = event.shiftKey ? 10 : 1;
+      const targets: Record<string, number> = { ArrowLeft: at - step, ArrowRight: at + step, Home: 0, End: last };
+      if (event.key === "Escape") chart.setScale("x", { min: panel.seconds[0], max: panel.seconds[last] });
+      const target = targets[event.key];
+      if (target === undefined) return;
+      event.preventDefault();
+      const index = Math.max(0, Math.min(last, target));
+      chart.setCursor({ left: chart.valToPos(panel.seconds[index], "x"), top: 20 });
+    };
+    host.addEventListener("keydown", onKey);
+    return () => {
+      host.removeEventListener("keydown", onKey);
+      size.disconnect();
+      chart.destroy();
+    };
+  }, [panel, shownTheme, shownLanguage]);
+  return (
+    <div class="plot">
+      <div ref={box} class="canvas" style={{ height: `${height}px` }} tabIndex={0} role="application" aria-roledescription={t("chart")} aria-label={`${label}. ${t("chart_keys")}`} />
+      <div ref={tip} class="tip" hidden aria-hidden="true" />
+      <p ref={spoken} class="hidden" aria-live="polite" />
+    </div>
+  );
+}

@@ -1,0 +1,113 @@
+/** GET with ETag, polling while the page is visible, one request per address in flight. */
+import { signal, type Signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { lang } from "../i18n/index.ts";
+import type { Answer, Problem } from "./types.ts";
+
+export interface Feed<Body> {
+  url: string;
+  body: Body | null;
+  problem: Problem | null;
+  /** When `body` was last confirmed by the API, ms since 1970. */
+  confirmed: number | null;
+  loading: boolean;
+}
+interface Entry {
+  feed: Signal<Feed<Answer>>;
+  tag: string | null;
+  flight: Promise<void> | null;
+  readers: number;
+}
+const EVERY_MS = 30_000;
+const SPREAD = 0.2;
+const TIMEOUT_MS = 20_000;
+const MOST_KEPT = 60;
+const entries = new Map<string, Entry>();
+/** Addresses that the pages have read, newest first: the developers' page shows them as calls. */
+export const calls = signal<string[]>([]);
+
+function empty(url: string): Feed<Answer> {
+  return { url, body: null, problem: null, confirmed: null, loading: false };
+}
+
+function entryOf(url: string): Entry {
+  let entry = entries.get(url);
+  if (!entry) {
+    entry = { feed: signal(empty(url)), tag: null, flight: null, readers: 0 };
+    entries.set(url, entry);
+    for (const [other, { readers }] of entries) if (entries.size > MOST_KEPT && !readers && other !== url) entries.delete(other);
+  }
+  return entry;
+}
+
+async function problemOf(response: Response): Promise<Problem> {
+  const body = await response.json().catch(() => ({}));
+  const detail = typeof body.detail === "string" ? body.detail : "";
+  return { title: body.title ?? response.statusText, detail, status: response.status, trace_id: body.trace_id ?? null };
+}
+
+async function load(entry: Entry, url: string): Promise<void> {
+  entry.feed.value = { ...entry.feed.value, loading: true };
+  const headers: Record<string, string> = { Accept: "application/json", "Accept-Language": lang.value };
+  if (entry.tag) headers["If-None-Match"] = entry.tag;
+  try {
+    const response = await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const now = Date.now();
+    if (response.status === 304) {
+      entry.feed.value = { ...entry.feed.value, problem: null, confirmed: now, loading: false };
+    } else if (response.ok) {
+      entry.tag = response.headers.get("ETag");
+      entry.feed.value = { url, body: await response.json(), problem: null, confirmed: now, loading: false };
+    } else {
+      entry.feed.value = { ...entry.feed.value, problem: await problemOf(response), loading: false };
+    }
+  } catch {
+    const problem = { title: "network", detail: "", status: 0, trace_id: null };
+    entry.feed.value = { ...entry.feed.value, problem, loading: false };
+  }
+}
+
+/** Read an address now, unless a request for it is under way. */
+export function refresh(url: string): Promise<void> {
+  const entry = entryOf(url);
+  entry.flight ??= load(entry, url).finally(() => (entry.flight = null));
+  return entry.flight;
+}
+
+const NOTHING = signal(empty(""));
+
+/** The state of an address; `url` null: nothing to read yet. */
+export function useFeed<Body extends Answer>(url: string | null, everyMs = EVERY_MS): Feed<Body> {
+  useEffect(() => {
+    if (!url) return;
+    const entry = entryOf(url);
+    entry.readers++;
+    calls.value = [url, ...calls.value.filter((other) => other !== url)].slice(0, 12);
+    let timer = 0;
+    let stopped = false;
+    const round = async () => {
+      if (!document.hidden) await refresh(url);
+      if (!stopped) timer = window.setTimeout(round, everyMs * (1 - SPREAD + 2 * SPREAD * Math.random()));
+    };
+    const shown = () => {
+      if (!document.hidden) void refresh(url);
+    };
+    void round();
+    document.addEventListener("visibilitychange", shown);
+    return () => {
+      stopped = true;
+      entry.readers--;
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", shown);
+    };
+  }, [url, everyMs]);
+  return (url ? entryOf(url).feed.value : NOTHING.value) as Feed<Body>;
+}
+
+/** An address with its parameters; empty ones are left out. */
+export function address(path: string, parameters: Record<string, string | number | null | undefined>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) if (value !== null && value !== undefined && value !== "") query.set(name, String(value));
+  const text = query.toString();
+  return text ? `${path}?${text}` : path;
+}

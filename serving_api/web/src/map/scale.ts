@@ -1,0 +1,35 @@
+/** Classes of a map: the place of a value in the legend, and the colour class of that place. */
+import type { MapClass } from "../data/types.ts";
+import { change, rupiah, whole } from "../i18n/format.ts";
+import type { Key } from "../i18n/index.ts";
+
+export const METRICS = ["gap_national", "price", "change_7d", "gap", "ifpa"] as const;
+export type Metric = (typeof METRICS)[number];
+export const metricKey = (metric: Metric): Key => `metric_${metric}`;
+
+export function classOf(value: number | null, legend: readonly MapClass[]): number {
+  if (value === null) return -1;
+  return legend.findIndex(({ from, to }) => (from === null || value >= from) && (to === null || value < to));
+}
+
+/** b0 … b6 around the middle for differences, q0 … q6 for levels, none for no data. */
+export function colorClass(value: number | null, metric: Metric, legend: readonly MapClass[]): string {
+  const nth = classOf(value, legend);
+  if (nth < 0) return "none";
+  const place = legend.length > 1 ? Math.round((nth * 6) / (legend.length - 1)) : 3;
+  return `${metric === "price" ? "q" : "b"}${place}`;
+}
+
+export function valueText(value: number | null, metric: Metric): string {
+  if (metric === "price") return rupiah(value);
+  if (metric === "ifpa") return value === null ? "–" : value.toFixed(2).replace("-", "\u2212");
+  return change(value);
+}
+
+/** A class as text: the limits in the reader's language. */
+export function classText({ from, to }: MapClass, metric: Metric): string {
+  const text = (limit: number) => (metric === "price" ? rupiah(limit) : metric === "ifpa" ? String(limit).replace("-", "\u2212") : `${whole(limit)}\u00a0%`);
+  if (from === null && to === null) return "–";
+  if (from === null) return `< ${text(to!)}`;
+  return to === null ? `≥ ${text(from)}` : `${text(from)} … ${text(to)}`;
+}

@@ -1,0 +1,129 @@
+/** Home: where it is dear, since when, and how sure that is: a sentence per commodity, then figures, map, table. */
+import { Spark } from "../chart/Spark.tsx";
+import { address, useFeed } from "../data/feed.ts";
+import type { Overview, OverviewItem, PriceMap } from "../data/types.ts";
+import { change, day, percent, rupiah, whole } from "../i18n/format.ts";
+import { t } from "../i18n/index.ts";
+import { ProvinceMap } from "../map/ProvinceMap.tsx";
+import { linkTo, param, setParams } from "../router.ts";
+import { DataTable, saveCsv, type Column } from "../ui/DataTable.tsx";
+import { Level } from "../ui/Level.tsx";
+import { Panel } from "../ui/Panel.tsx";
+import { DayChoice, dayParameters, knownThen, marketDay } from "../ui/controls.tsx";
+import { byGravity, sentence, sparkLabel } from "./sentences.ts";
+
+const SQL = "select market_date, commodity, region, level, median_price_idr, national_price_idr, change_7d_pct, gap_pct from gold.indicators where channel = 'retail' order by market_date desc limit 500";
+
+function Strip({ overview }: { overview: Overview }) {
+  const { balance, coverage } = overview;
+  const facts: [string, string, string][] = [
+    [t("data_of"), day(overview.date), ""],
+    [t("coverage"), t("coverage_text", { provinces: whole(coverage.provinces), of: whole(coverage.of), markets: whole(coverage.markets) }), ""],
+    [t("to_review"), whole(overview.open_quarantine), ""],
+    [t("balance"), balance.balanced ? t("balance_even", { events: whole(balance.rows_in) }) : t("balance_odd", { difference: whole(balance.difference) }), balance.balanced ? "fine" : "grave"],
+  ];
+  return (
+    <dl class="strip">
+      {facts.map(([name, text, tone]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd class={tone}>{text}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Sentences({ items }: { items: OverviewItem[] }) {
+  return (
+    <ol class="sentences">
+      {items.map((item) => (
+        <li key={item.commodity}>
+          <Level level={item.level} />
+          <p>
+            <a href={linkTo("/komoditas", { komoditas: item.commodity })}>{sentence(item)}</a>
+          </p>
+          <Spark values={item.spark} label={sparkLabel(item)} />
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function columns(): Column<OverviewItem>[] {
+  return [
+    { name: "commodity", title: t("commodity"), value: (item) => item.name, isText: true, show: (item) => <a href={linkTo("/komoditas", { komoditas: item.commodity })}>{item.name}</a> },
+    { name: "market_date", title: t("day"), value: (item) => item.market_date, show: (item) => day(item.market_date), isText: true },
+    { name: "national_price_idr", title: t("price"), value: (item) => item.national_price_idr, show: (item) => rupiah(item.national_price_idr) },
+    ...([1, 7, 30, 365] as const).map((days) => ({
+      name: `change_${days}d_pct`,
+      title: t("change_days", { days }),
+      value: (item: OverviewItem) => item[`change_${days}d_pct`],
+      show: (item: OverviewItem) => change(item[`change_${days}d_pct`]),
+    })),
+    { name: "gap_pct", title: t("gap"), value: (item) => item.gap_pct, show: (item) => change(item.gap_pct) },
+    { name: "regions_above", title: t("above"), value: (item) => item.regions_above, show: (item) => (item.regions_above === null ? "–" : `${whole(item.regions_above)}/${whole(item.provinces)}`) },
+    { name: "dispersion_pct", title: t("spread"), value: (item) => item.dispersion_pct, show: (item) => percent(item.dispersion_pct) },
+    { name: "level", title: t("level"), value: (item) => item.level, show: (item) => <Level level={item.level} />, isText: true },
+  ];
+}
+
+function SmallMap({ items }: { items: OverviewItem[] }) {
+  const chosen = param("komoditas") ?? items[0]?.commodity ?? null;
+  const feed = useFeed<PriceMap>(chosen && address("/api/v1/map/prices", { commodity: chosen, metric: "gap_national", ...dayParameters() }));
+  const name = items.find((item) => item.commodity === chosen)?.name ?? chosen ?? "";
+  return (
+    <Panel title={t("map_of", { name })} feed={feed} class="half" isEmpty={(map) => map.date === null} empty={t("empty_map")}>
+      {(map) => <ProvinceMap map={map} chosen={param("prov")} choose={(prov) => setParams({ prov }, false)} />}
+    </Panel>
+  );
+}
+
+function Start() {
+  const steps = ["start_1", "start_2", "start_3", "start_4"] as const;
+  return (
+    <section class="card half" aria-labelledby="start">
+      <h2 id="start">{t("start")}</h2>
+      <ol class="steps">
+        {steps.map((key) => (
+          <li key={key}>{t(key)}</li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+export function Home() {
+  const feed = useFeed<Overview>(address("/api/v1/overview", dayParameters()));
+  const overview = feed.body;
+  const items = overview ? byGravity(overview.items) : [];
+  const empty = marketDay() && knownThen() ? t("empty_then", { day: day(marketDay()) }) : t("empty_overview");
+  return (
+    <>
+      <DayChoice shown={overview?.date ?? null} previous={overview?.previous_date ?? null} next={overview?.next_date ?? null} />
+      {overview && <Strip overview={overview} />}
+      <div class="grid">
+        <Panel title={t("today")} feed={feed} class="full" sql={SQL} isEmpty={(body) => !body.items.length} empty={empty}>
+          {() => <Sentences items={items} />}
+        </Panel>
+        <SmallMap items={items} />
+        <Start />
+        <Panel
+          title={t("all_commodities")}
+          feed={feed}
+          class="full"
+          sql={SQL}
+          isEmpty={(body) => !body.items.length}
+          empty={empty}
+          tools={
+            <button class="ghost small noprint" onClick={() => saveCsv("lumbung-overview.csv", columns(), items)}>
+              {t("csv")}
+            </button>
+          }
+        >
+          {() => <DataTable label={t("all_commodities")} columns={columns()} rows={items} keyOf={(item) => item.commodity} />}
+        </Panel>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,93 @@
+/** The map: provinces and markets, metric, day slider, and the same figures as a table. */
+import { Suspense, lazy } from "preact/compat";
+import { useEffect, useState } from "preact/hooks";
+import { address, useFeed } from "../data/feed.ts";
+import type { MapRegion, Market, Page, PriceMap, Series } from "../data/types.ts";
+import { day, rupiah, whole } from "../i18n/format.ts";
+import { t } from "../i18n/index.ts";
+import { Legend } from "../map/Legend.tsx";
+import { METRICS, colorClass, metricKey, valueText, type Metric } from "../map/scale.ts";
+import { param, setParams } from "../router.ts";
+import { DataTable, saveCsv, type Column } from "../ui/DataTable.tsx";
+import { Panel } from "../ui/Panel.tsx";
+import { Choices, CommodityChoice, DayChoice, commodity, dayParameters, knownThen, marketDay, province } from "../ui/controls.tsx";
+
+const LeafletMap = lazy(() => import("../map/LeafletMap.tsx"));
+const SETTLE_MS = 150;
+const metric = (): Metric => METRICS.find((name) => name === param("metrik")) ?? "gap_national";
+
+const columns = (map: PriceMap): Column<MapRegion>[] => [
+  { name: "province", title: t("province"), value: (row) => row.name, isText: true, show: (row) => (
+    <button class="link" aria-pressed={row.name === province()} onClick={() => setParams({ prov: row.name === province() ? null : row.name }, false)}>
+      {row.name}
+    </button>
+  ) },
+  { name: map.metric, title: t(metricKey(map.metric as Metric)), value: (row) => row.value, show: (row) => (
+    <>
+      <i class={`swatch ${colorClass(row.value, map.metric as Metric, map.legend)}`} /> {row.value === null ? t("no_report") : valueText(row.value, map.metric as Metric)}
+    </>
+  ) },
+  { name: "price_idr", title: t("price"), value: (row) => row.price_idr, show: (row) => rupiah(row.price_idr) },
+  { name: "markets", title: t("markets"), value: (row) => row.markets, show: (row) => whole(row.markets) },
+  { name: "age_days", title: t("age_days"), value: (row) => row.age_days, show: (row) => whole(row.age_days) },
+];
+
+/** A slider over the days of the series; the address follows when the hand rests. */
+function DaySlider({ days, shown }: { days: string[]; shown: string | null }) {
+  const position = Math.max(0, shown ? days.indexOf(shown) : days.length - 1);
+  const [dragged, setDragged] = useState<number | null>(null);
+  useEffect(() => {
+    if (dragged === null) return;
+    const timer = setTimeout(() => {
+      setParams({ per: days[dragged] }, false);
+      setDragged(null);
+    }, SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [dragged, days]);
+  const current = dragged ?? position;
+  return (
+    <label class="slider noprint">
+      <span>{t("day_slider")}</span>
+      <input type="range" min={0} max={days.length - 1} value={current} aria-valuetext={day(days[current])} onInput={(event) => setDragged(Number(event.currentTarget.value))} />
+      <output>{day(days[current])}</output>
+    </label>
+  );
+}
+
+export function MapPage() {
+  const feed = useFeed<PriceMap>(address("/api/v1/map/prices", { commodity: commodity(), metric: metric(), ...dayParameters() }));
+  const series = useFeed<Series>(address("/api/v1/series/daily", { commodity: commodity() })).body;
+  const markets = useFeed<Page<Market>>("/api/public/market/list?limit=1000", 600_000).body?.items ?? [];
+  const choose = (prov: string | null) => setParams({ prov }, false);
+  const empty = knownThen() ? t("empty_then", { day: day(marketDay()) }) : t("empty_map");
+  const csv = (
+    <button class="ghost small noprint" disabled={!feed.body} onClick={() => feed.body && saveCsv(`lumbung-map-${feed.body.commodity}.csv`, columns(feed.body), feed.body.regions)}>
+      {t("csv")}
+    </button>
+  );
+  return (
+    <>
+      <div class="controls">
+        <CommodityChoice />
+        <DayChoice shown={feed.body?.date ?? null} previous={null} next={null} />
+      </div>
+      <Choices label={t("metric")} value={metric()} options={METRICS.map((name) => [name, t(metricKey(name))])} choose={(name) => setParams({ metrik: name }, false)} />
+      {series && series.dates.length > 1 && <DaySlider days={series.dates} shown={marketDay() ?? feed.body?.date ?? null} />}
+      <div class="grid">
+        <Panel title={`${t(metricKey(metric()))}, ${day(feed.body?.date)}`} feed={feed} class="full" isEmpty={(map) => map.date === null} empty={empty}>
+          {(map) => (
+            <figure class="map">
+              <Suspense fallback={<div class="skeleton leaflet-box">{t("loading")}</div>}>
+                <LeafletMap map={map} markets={markets} chosen={province()} choose={choose} />
+              </Suspense>
+              <Legend map={map} />
+            </figure>
+          )}
+        </Panel>
+        <Panel title={t("by_province")} feed={feed} class="full" tools={csv} isEmpty={(map) => map.date === null} empty={empty}>
+          {(map) => <DataTable label={t("by_province")} columns={columns(map)} rows={map.regions} keyOf={(row) => row.code} isChosen={(row) => row.name === province()} />}
+        </Panel>
+      </div>
+    </>
+  );
+}

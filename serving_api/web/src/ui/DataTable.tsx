@@ -1,0 +1,88 @@
+/** A table that sorts by a click on its heading and scrolls inside itself. */
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+
+export interface Column<Row> {
+  name: string;
+  title: string;
+  /** What is sorted and written to a file. */
+  value: (row: Row) => string | number | null;
+  show?: (row: Row) => ComponentChildren;
+  isText?: boolean;
+}
+interface TableProps<Row> {
+  label: string;
+  columns: Column<Row>[];
+  rows: Row[];
+  keyOf: (row: Row) => string;
+  isChosen?: (row: Row) => boolean;
+  sort?: { name: string; falls: boolean };
+}
+
+function compare(one: string | number | null, other: string | number | null): number {
+  if (one === null || other === null) return (one === null ? 1 : 0) - (other === null ? 1 : 0);
+  return typeof one === "string" ? one.localeCompare(String(other)) : one - Number(other);
+}
+
+export function DataTable<Row>({ label, columns, rows, keyOf, isChosen, sort }: TableProps<Row>) {
+  const [order, setOrder] = useState(sort ?? null);
+  const column = columns.find(({ name }) => name === order?.name);
+  const sorted = column
+    ? [...rows].sort((one, other) => {
+        const [first, second] = [column.value(one), column.value(other)];
+        const direction = order!.falls && first !== null && second !== null ? -1 : 1;
+        return direction * compare(first, second);
+      })
+    : rows;
+  const state = (name: string) => (order?.name !== name ? "none" : order.falls ? "descending" : "ascending");
+  const turn = (name: string) => setOrder({ name, falls: order?.name === name ? !order.falls : true });
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label={label}>
+      <table>
+        <thead>
+          <tr>
+            {columns.map(({ name, title, isText }) => (
+              <th key={name} scope="col" class={isText ? undefined : "num"} aria-sort={state(name)}>
+                <button onClick={() => turn(name)}>
+                  {title}
+                  <span aria-hidden="true">{order?.name === name ? (order.falls ? " ↓" : " ↑") : ""}</span>
+                </button>
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {sorted.map((row) => (
+            <tr key={keyOf(row)} class={isChosen?.(row) ? "on" : undefined}>
+              {columns.map(({ name, value, show, isText }, position) => {
+                const content = show ? show(row) : (value(row) ?? "–");
+                return position ? (
+                  <td key={name} class={isText ? undefined : "num"}>
+                    {content}
+                  </td>
+                ) : (
+                  <th key={name} scope="row">
+                    {content}
+                  </th>
+                );
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** Save rows as a CSV file (RFC 4180); texts that a spreadsheet would run as a formula get a quote in front. */
+export function saveCsv<Row>(file: string, columns: Column<Row>[], rows: Row[]): void {
+  const cell = (value: string | number | null) => {
+    if (value === null) return "";
+    const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  const lines = [columns.map(({ name }) => cell(name)), ...rows.map((row) => columns.map(({ value }) => cell(value(row))))];
+  const url = URL.createObjectURL(new Blob([lines.map((line) => line.join(",")).join("\r\n") + "\r\n"], { type: "text/csv" }));
+  Object.assign(document.createElement("a"), { href: url, download: file }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}

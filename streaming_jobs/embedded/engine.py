@@ -1,0 +1,161 @@
+"""The stream without a JVM: librdkafka reads, offsets and batch numbers are noted as Spark notes them."""
+
+import logging
+import threading
+import time
+from contextlib import closing
+
+import pyarrow as pa
+from confluent_kafka import KafkaException
+
+from conf.runtime.status_files import read_json
+from conf.settings import settings
+from lakehouse.io import checkpoint, checkpoint_writer
+from lakehouse.io.checkpoint import Positions
+from lakehouse.io.kafka import partition_bounds
+from streaming_jobs.batch import kafka_source
+from streaming_jobs.embedded.feed import RecordFeed
+from streaming_jobs.embedded.reader import CHUNK_RECORDS, Assignment
+from streaming_jobs.embedded.repeated import read_range
+from streaming_jobs.engine import ProcessBatch
+
+log = logging.getLogger("lumbung.stream")
+WAIT_SECONDS = 0.5  # how often it is checked whether to stop, while no records arrive
+PARTITIONS_SECONDS = 60.0  # how often topics are searched for new partitions
+
+
+class EmbeddedEngine:
+    """One thread that runs batch after batch; see `streaming_jobs.engine.Engine`."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.failure: BaseException | None = None
+
+    def start(self, process: ProcessBatch, once: bool) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, args=(process, once), name="embedded-engine")
+        self._thread.start()
+
+    def _run(self, process: ProcessBatch, once: bool) -> None:
+        try:
+            _Batches(process, self._stopping).run(once)
+        except BaseException as failure:  # noqa: BLE001  (whoever waits for the engine gets it)
+            log.exception("the stream failed")
+            self.failure = failure
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def wait(self) -> None:
+        """Return when the thread has ended. Raises its failure."""
+        if self._thread:
+            self._thread.join()
+        if self.failure:
+            raise self.failure
+
+    def stop(self) -> None:
+        """Finish the batch under way, then end."""
+        self._stopping.set()
+        if self._thread:
+            self._thread.join()
+
+    def close(self) -> None:
+        """Nothing is left after `stop`."""
+
+
+class _Batches:
+    """Plans a batch, has it processed and notes that it is finished, one after the other."""
+
+    def __init__(self, process: ProcessBatch, stopping: threading.Event) -> None:
+        self._process = process
+        self._stopping = stopping
+        self._positions = begin()
+
+    def run(self, once: bool) -> None:
+        """Until a stop; `once`: until every record that Kafka holds now is processed."""
+        if checkpoint.batch_under_way():
+            self._repeat(checkpoint.planned_batches()[-1])
+        last = newest_offsets() if once else None
+        while not self._stopping.is_set() and not (last and is_reached(last, self._positions)):
+            self._positions = with_new_partitions(self._positions)
+            with closing(RecordFeed(self._assignment())) as feed:
+                self._follow(feed, last)
+
+    def _assignment(self) -> Assignment:
+        most = settings().stream.max_events_per_batch
+        read = {topic: self._positions[topic] for topic in kafka_source.subscribed()}
+        return Assignment(read, settings().kafka.bootstrap, min(CHUNK_RECORDS, most))
+
+    def _follow(self, feed: RecordFeed, last: Positions | None) -> None:
+        """Batch after batch until a stop, until `last` is reached, or until a topic has a new partition."""
+        pause = settings().stream.trigger_milliseconds / 1000
+        checked = time.monotonic()
+        while not self._stopping.is_set() and not (last and is_reached(last, self._positions)):
+            began = time.monotonic()
+            if taken := feed.take(settings().stream.max_events_per_batch, WAIT_SECONDS):
+                self._next(*taken)
+                self._stopping.wait(began + pause - time.monotonic())
+            if time.monotonic() - checked > PARTITIONS_SECONDS:
+                checked = time.monotonic()
+                if with_new_partitions(self._positions) != self._positions:
+                    return
+
+    def _next(self, records: pa.Table, reached: Positions) -> None:
+        end = {topic: {**parts, **reached.get(topic, {})} for topic, parts in self._positions.items()}
+        batch_id = (checkpoint.planned_batches() or [-1])[-1] + 1
+        checkpoint_writer.plan(batch_id, end, time.time_ns() // 1_000_000)
+        self._process(records, batch_id)
+        checkpoint_writer.finish(batch_id)
+        self._positions = end
+
+    def _repeat(self, batch_id: int) -> None:
+        """Run a planned batch again, with the same records."""
+        offsets = checkpoint.batch_offsets(batch_id)
+        records = read_range(offsets.start, offsets.end, self._stopping)
+        if records is not None:
+            self._process(records, batch_id)
+            checkpoint_writer.finish(batch_id)
+
+
+def begin() -> Positions:
+    """Where the stream goes on: after the last planned batch, else as a repair noted, else at the start."""
+    if not checkpoint.source_has_begun():
+        noted = read_json(kafka_source.starting_offsets_file()) or {}
+        bounds = partition_bounds(kafka_source.subscribed())
+        checkpoint_writer.begin(
+            {
+                topic: {number: noted.get(topic, {}).get(number, low) for number, (low, _) in parts.items()}
+                for topic, parts in bounds.items()
+            }
+        )
+    planned = checkpoint.planned_batches()
+    return checkpoint.batch_offsets(planned[-1]).end if planned else checkpoint.first_offsets()
+
+
+def newest_offsets() -> Positions:
+    """The next offset of each partition that Kafka will give."""
+    bounds = partition_bounds(kafka_source.subscribed())
+    return {topic: {number: high for number, (_, high) in parts.items()} for topic, parts in bounds.items()}
+
+
+def is_reached(last: Positions, positions: Positions) -> bool:
+    """Whether every record before `last` lies before `positions`."""
+    return all(
+        positions.get(topic, {}).get(number, 0) >= offset
+        for topic, parts in last.items()
+        for number, offset in parts.items()
+    )
+
+
+def with_new_partitions(positions: Positions) -> Positions:
+    """The positions, and 0 for partitions that are not among them. While Kafka does not answer: as given."""
+    try:
+        bounds = partition_bounds(kafka_source.subscribed())
+    except KafkaException:
+        return positions
+    return positions | {
+        topic: dict.fromkeys(parts, 0) | positions.get(topic, {}) for topic, parts in bounds.items()
+    }

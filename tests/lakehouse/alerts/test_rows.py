@@ -1,0 +1,171 @@
+"""Rows of alerts from daily prices, silent sources and acts of people, against values computed by hand."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse.alerts.rows import (
+    manual_alerts,
+    price_alerts,
+    silence_alerts,
+    with_acknowledgements,
+    with_staleness,
+)
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
+from tests.support.daily_prices_lake import row
+
+LEVELS = {"naik": 5.0, "waspada": 8.0, "siaga": 12.0, "kritis": 20.0}
+FIRST = date(2024, 6, 1)
+NOW = datetime(2024, 7, 1, tzinfo=UTC)
+
+
+def daily(prices: list[float | None], commodity: str = "bawang-putih", **more: Any) -> pa.Table:
+    """A price a day in Jawa Barat; None: no report."""
+    rows = [
+        row(commodity, "32", FIRST + timedelta(day), price) | more
+        for day, price in enumerate(prices)
+        if price is not None
+    ]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(contracts()["gold.daily_prices"]))
+
+
+def test_rise_becomes_active_on_its_third_day_with_a_full_message():
+    # 8 days at 40,000, then three at 46,000: 15 % above the price 7 days before.
+    (alert,) = price_alerts(daily([40_000.0] * 8 + [46_000.0] * 3), LEVELS)
+    assert (alert["rule"], alert["state"], alert["level"], alert["tier"]) == (
+        "price_level",
+        "active",
+        "siaga",
+        1,
+    )
+    assert alert["opened_at"] == datetime(2024, 6, 8, 17, tzinfo=UTC)  # midnight of 9 June in Jakarta
+    assert alert["active_at"] == datetime(2024, 6, 10, 17, tzinfo=UTC)
+    assert alert["message"] == (
+        "Bawang Putih in Jawa Barat costs Rp 46,000 per kg on 2024-06-11. "
+        "Since 2024-06-09 its rise over 7 days has reached 15.0 %."
+    )
+    assert alert["message_indonesian"] == (
+        "Bawang Putih di Jawa Barat seharga Rp46.000 per kg pada 2024-06-11. "
+        "Sejak 2024-06-09 kenaikannya dalam 7 hari mencapai 15,0 %."
+    )
+    assert "operasi pasar" in alert["action_indonesian"]
+
+
+def test_short_spike_and_steady_rise_alert_nobody():
+    spike = price_alerts(daily([40_000.0] * 8 + [46_000.0] * 2 + [40_000.0]), LEVELS)
+    assert [alert["state"] for alert in spike] == ["self_corrected"]
+    assert price_alerts(daily([40_000.0 * 1.01**day for day in range(30)]), LEVELS) == []
+
+
+def test_critical_rise_is_active_at_once_and_cleared_with_its_outcome():
+    prices = [40_000.0] * 8 + [60_000.0] * 8 + [66_000.0] + [60_000.0] * 3
+    (alert,) = price_alerts(daily(prices), LEVELS)
+    assert (alert["state"], alert["level"]) == ("cleared", "kritis")
+    assert alert["active_at"] == alert["opened_at"] and alert["outcome_pct"] == 0.0
+    assert alert["closed_at"] == alert["updated_at"]
+
+
+def test_day_with_few_reports_opens_nothing():
+    """Sample noise: one reporter of ten pushes the median up."""
+    rows = daily([40_000.0] * 10).to_pylist()
+    counts = [{**day, "observations": 10} for day in rows[:9]] + [
+        {**rows[9], "observations": 2, "median_price_idr": 60_000.0}
+    ]
+    table = pa.Table.from_pylist(counts, schema=arrow_schema(contracts()["gold.daily_prices"]))
+    assert price_alerts(table, LEVELS) == []
+
+
+def test_market_prices_are_followed_unless_they_ended():
+    province = daily([40_000.0] * 20)
+    market = daily([40_000.0] * 8 + [60_000.0], level="market", provider="market")
+    assert price_alerts(pa.concat_tables([province, market]), LEVELS) == []
+    later = daily([40_000.0] * 8 + [60_000.0] * 8, level="market", provider="market")
+    assert len(price_alerts(pa.concat_tables([province, later]), LEVELS)) == 1
+
+
+def test_same_prices_give_the_same_rows():
+    prices = daily([40_000.0] * 8 + [60_000.0] * 3)
+    shuffled = prices.take(list(reversed(range(prices.num_rows))))
+    assert price_alerts(prices, LEVELS) == price_alerts(shuffled, LEVELS)
+
+
+def test_open_alert_without_data_for_a_week_is_stale_and_stays_open():
+    alerts = price_alerts(daily([40_000.0] * 8 + [60_000.0]), LEVELS)
+    last = FIRST + timedelta(8)
+    for days, stale in ((6, False), (7, True), (400, True)):
+        (alert,) = with_staleness(alerts, last + timedelta(days))
+        assert alert["stale"] is stale and alert["state"] == "active"
+
+
+def silent(**more: Any) -> dict[str, Any]:
+    last = NOW - timedelta(hours=5)
+    return {
+        "series_kind": "market",
+        "series_id": "PASAR-001",
+        "region_code": "32",
+        "replayed": False,
+        "silent": True,
+        "last_event_time": last,
+        "since": NOW - timedelta(hours=1),
+        "clock": NOW,
+        **more,
+    }
+
+
+def test_silent_live_source_is_an_alert_at_once():
+    (alert,) = silence_alerts([silent(), silent(replayed=True), silent(silent=False, since=None)])
+    assert (alert["rule"], alert["level"], alert["state"]) == ("silent_market", "info", "active")
+    assert alert["message"].endswith("has sent no price since 2024-06-30 19:00 UTC.")
+    (device,) = silence_alerts([silent(series_kind="device", series_id="9f86", region_code=None)])
+    assert device["source_id"] == "9f86" and device["market_id"] is None
+    assert "tempat yang tidak diketahui" in device["message_indonesian"]
+
+
+def act(name: str, alert: str, hours: float, **more: Any) -> dict[str, Any]:
+    absent = dict.fromkeys(("market_id", "region_code", "region", "risk_score", "note"))
+    own = (
+        {"level": "siaga", "commodity": "bawang-merah", "message": "gudang kosong"} if name == "raise" else {}
+    )
+    at = NOW + timedelta(hours=hours)
+    return {**absent, "act": name, "alert_id": alert, "actor": "operator", "event_time": at, **own, **more}
+
+
+def test_alert_of_a_person_is_active_at_once_and_a_repeat_updates_it():
+    acts = [
+        act("raise", "al-1", 0),
+        act("raise", "al-2", 1, level="kritis"),
+        act("raise", "al-3", 2, region_code="32"),
+    ]
+    first, elsewhere = manual_alerts(acts, NOW)
+    assert (first["alert_id"], first["level"], first["state"]) == ("al-1", "kritis", "active")
+    assert first["opened_at"] == NOW and first["updated_at"] == NOW + timedelta(hours=1)
+    assert elsewhere["alert_id"] == "al-3"
+
+
+def test_acknowledged_alert_of_a_person_is_cleared_after_a_week():
+    acts = [act("raise", "al-1", 0), act("acknowledge", "al-1", 1, note="seen")]
+    (seen,) = manual_alerts(acts, NOW + timedelta(days=7))
+    assert (seen["state"], seen["note"], seen["tier"]) == ("acknowledged", "seen", 3)
+    (done,) = manual_alerts(acts, NOW + timedelta(days=8))
+    assert done["state"] == "cleared" and done["closed_at"] == NOW + timedelta(days=7, hours=1)
+    (again,) = [
+        row
+        for row in manual_alerts([*acts, act("raise", "al-2", 200)], NOW + timedelta(days=9))
+        if row["state"] == "active"
+    ]
+    assert again["alert_id"] == "al-2"
+
+
+def test_first_acknowledgement_counts_and_changes_active_alerts_only():
+    alerts = price_alerts(daily([40_000.0] * 8 + [60_000.0] * 3), LEVELS)
+    acts = [
+        act("acknowledge", alerts[0]["alert_id"], 1),
+        act("acknowledge", alerts[0]["alert_id"], 2, actor="central"),
+    ]
+    (seen,) = with_acknowledgements(alerts, acts)
+    assert (seen["state"], seen["acknowledged_by"]) == ("acknowledged", "operator")
+    assert seen["updated_at"] == NOW + timedelta(hours=1)
+    cleared = [{**alerts[0], "state": "cleared"}]
+    assert with_acknowledgements(cleared, acts)[0]["state"] == "cleared"

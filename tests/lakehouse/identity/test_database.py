@@ -1,0 +1,138 @@
+"""The identity store: migrations, foreign keys, and the hash chain of the audit under concurrent writers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from lakehouse.io.identity.audit import chain_fault, record
+from lakehouse.io.identity.database import Database, StoreUnavailable
+from lakehouse.io.identity.tables import ApiKey, AuditEntry, IdentityTable, User
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def on(url: str, work: Callable[[Database], Awaitable[Any]]) -> Any:
+    """The result of the work on a migrated database."""
+
+    async def run() -> Any:
+        database = Database(url)
+        try:
+            await database.migrate()
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+def person(number: int = 1) -> User:
+    return User(
+        user_id=f"{number:032}",
+        email=f"p{number}@example.id",
+        locale="id",
+        role="user",
+        regions=["32"],
+        disabled=False,
+        created_at=NOW,
+    )
+
+
+def key_of(user_id: str) -> ApiKey:
+    return ApiKey(
+        key_id="k", user_id=user_id, name="n", prefix="p", digest="0" * 64, scopes=["read"], created_at=NOW
+    )
+
+
+def test_migrations_give_the_tables_that_the_code_declares(database_url: str):
+    async def differences(database: Database) -> Any:
+        def compare(connection: Any) -> Any:
+            return compare_metadata(MigrationContext.configure(connection), IdentityTable.metadata)
+
+        async with database._engine.connect() as connection:
+            return await connection.run_sync(compare)
+
+    assert on(database_url, differences) == []
+
+
+def test_processes_that_start_at_once_migrate_once(database_url: str):
+    async def together() -> list[str]:
+        databases = [Database(database_url) for _ in range(4)]
+        await asyncio.gather(*(database.migrate() for database in databases))
+        async with databases[0].reading() as session:
+            versions = list(await session.scalars(text("select version_num from alembic_version")))
+        for database in databases:
+            await database.close()
+        return versions
+
+    assert asyncio.run(together()) == ["0001"]
+
+
+def test_rows_of_a_deleted_person_go_with_it_and_times_keep_their_zone(database_url: str):
+    async def work(database: Database) -> tuple[datetime, int]:
+        async with database.writing() as session:
+            session.add(person())
+            await session.flush()
+            session.add(key_of(person().user_id))
+        async with database.reading() as session:
+            created_at = await session.scalar(select(User.created_at))
+        async with database.writing() as session:
+            await session.execute(delete(User))
+            return created_at, await session.scalar(select(func.count()).select_from(ApiKey))
+
+    assert on(database_url, work) == (NOW, 0)
+
+
+def test_key_without_owner_is_refused(database_url: str):
+    async def work(database: Database) -> None:
+        async with database.writing() as session:
+            session.add(key_of("nobody"))
+
+    with pytest.raises(IntegrityError):
+        on(database_url, work)
+
+
+def test_concurrent_writers_append_to_one_chain_and_an_altered_entry_is_detected(database_url: str):
+    async def append(database: Database, number: int) -> None:
+        async with database.writing() as session:
+            await record(session, f"u{number}", "user.role", "p1", detail={"role": "operator"})
+
+    async def work(database: Database) -> tuple[int | None, int | None]:
+        await asyncio.gather(*(append(database, number) for number in range(8)))
+        async with database.reading() as session:
+            intact = await chain_fault(session)
+        async with database.writing() as session:
+            later = NOW + timedelta(days=1)
+            await session.execute(update(AuditEntry).where(AuditEntry.index == 5).values(at=later))
+        async with database.reading() as session:
+            return intact, await chain_fault(session)
+
+    assert on(database_url, work) == (None, 5)
+
+
+def test_file_of_accounts_is_private(tmp_path):
+    async def work(database: Database) -> None:
+        return None
+
+    file = tmp_path / "identity.sqlite"
+    on(f"sqlite+aiosqlite:///{file}", work)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_unreachable_database_has_its_own_error():
+    async def read() -> bool:
+        database = Database("postgresql+asyncpg://nobody@127.0.0.1:9/none")
+        try:
+            with pytest.raises(StoreUnavailable):
+                await database.migrate()
+            return await database.reachable()
+        finally:
+            await database.close()
+
+    assert asyncio.run(read()) is False

@@ -1,0 +1,48 @@
+"""Passwords and addresses: what is accepted, and how they are compared."""
+
+import asyncio
+
+import pytest
+
+from lakehouse.identity.passwords import normal_email, password_fault
+from lakehouse.io.identity.passwords import Passwords
+
+PASSWORD = "kuda lumping menari di alun-alun"
+
+
+@pytest.mark.parametrize(
+    "password", [PASSWORD, "四面楚歌の中で歌う馬は走るよ今", "x7!Kq92#mZp4$Lw", "admin becak hijau jembatan"]
+)
+def test_long_password_of_any_characters_is_accepted(password: str):
+    assert password_fault(password, "siti@example.id") is None
+
+
+def test_password_that_is_the_address_is_refused():
+    assert password_fault("sitiaminah sitiaminah 1", "sitiaminah@example.id") == "password_common"
+
+
+def test_password_is_neither_cut_nor_folded():
+    async def answers() -> list[bool]:
+        passwords = Passwords()
+        long = PASSWORD + "é" * 900
+        stored = await passwords.hash(long)
+        variants = (long, long.replace("é", "e\u0301"), long[:-1], long.upper(), f" {long}")
+        return [await passwords.verify(variant, stored) for variant in variants]
+
+    assert asyncio.run(answers()) == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        (" Siti@Example.ID ", "siti@example.id"),
+        ("no address", None),
+        ("a@b", None),
+        ("a@b..id", None),
+        ("a\n@example.id", None),
+        ("@example.id", None),
+        (f"{'a' * 250}@example.id", None),
+    ],
+)
+def test_address_is_compared_without_case(given: str, stored: str | None):
+    assert normal_email(given) == stored

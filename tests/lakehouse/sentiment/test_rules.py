@@ -1,0 +1,60 @@
+"""Polarity and price pressure by the list of words, on texts whose meaning can be seen."""
+
+import pytest
+
+from lakehouse.sentiment.lexicon import lexicon, lexicon_polarity, mentions, words_of
+from lakehouse.sentiment.pressure import pressures
+
+
+@pytest.mark.parametrize(
+    ("text", "polarity"),
+    [
+        ("Harga cabai rawit turun tajam", "positif"),
+        ("Harga cabai rawit melonjak", "negatif"),
+        ("Harga beras tidak naik", "positif"),
+        ("Laba emiten naik, saham menguat", "positif"),
+        ("Saham itu anjlok, investor merugi", "negatif"),
+        ("Pelayanannya tidak bagus", "negatif"),
+        ("Bawang merah langka di pasar", "negatif"),
+        ("Rapat diadakan hari Senin", "netral"),
+        ("", "netral"),
+        ("https://rugi.example/anjlok @krisis", "netral"),
+    ],
+)
+def test_polarity_of_a_text(text: str, polarity: str) -> None:
+    assert lexicon_polarity(text) == polarity
+
+
+@pytest.mark.parametrize(
+    ("text", "stated"),
+    [
+        ("Harga cabai rawit merah naik", {"cabai-rawit-merah": "naik"}),
+        (
+            "Harga CABAI-RAWIT meroket, bawang putih turun",
+            {"cabai-rawit-merah": "naik", "bawang-putih": "turun"},
+        ),
+        ("Bawang merah langka, harga telur stabil", {"bawang-merah": "langka", "telur-ayam-ras": "stabil"}),
+        ("Harga gula pasir tidak naik", {"gula-konsumsi": "stabil"}),
+        ("Harga gula pasir bukan turun malah naik", {"gula-konsumsi": "naik"}),
+        ("Garam satu dua tiga empat lima enam tujuh naik", {"garam": None}),
+        ("Pasar ramai, semua naik", {}),
+    ],
+)
+def test_pressure_belongs_to_the_commodity_near_it(text: str, stated: dict[str, str | None]) -> None:
+    assert pressures(text) == stated
+
+
+def test_declared_commodity_gets_the_pressure_of_the_text() -> None:
+    assert pressures("Semua naik", ["garam"]) == {"garam": "naik"}
+    assert pressures("Garam tetap, telur naik", ["garam"]) == {"garam": "stabil", "telur-ayam-ras": "naik"}
+
+
+def test_longest_name_of_a_commodity_counts() -> None:
+    named = mentions(words_of("cabai rawit merah dan cabai, beras premium"))
+    assert [mention.key for mention in named] == ["cabai-rawit-merah", "cabai", "beras-premium"]
+
+
+def test_lists_are_in_small_letters_and_each_word_has_one_pressure() -> None:
+    lists = lexicon()
+    words = {*lists.weights, *lists.negations, *lists.pressure, *lists.price_words}
+    assert not [word for word in words if words_of(word) != [word]]

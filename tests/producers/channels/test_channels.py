@@ -1,0 +1,351 @@
+"""Channels against servers of their protocols: aiosmtpd, and HTTP with the recorded answers of the APIs."""
+
+import asyncio
+import hmac
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pyarrow as pa
+import pytest
+from aiosmtpd.controller import Controller
+
+from conf.settings import REPO, child_environment, settings
+from lakehouse.alerts.notices import Notice
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.alert_deliveries import Deliveries, delivery_rows
+from lakehouse.io.delta import replace_rows
+from producers.channels.channel import Channel, Recipient
+from producers.channels.mail import Mail
+from producers.channels.sender import Sender
+from producers.channels.telegram import Telegram
+from producers.channels.webhook import WebHooks
+from producers.channels.whatsapp import WhatsApp
+from scripts.stack.throwaway import free_ports
+
+TOKEN = "123456:a-token-that-must-not-leak"
+SECRET = "a-secret-of-a-web-hook"
+NOW = datetime.now(UTC).replace(microsecond=0)
+# As the services answer.
+TELEGRAM_OK = {
+    "ok": True,
+    "result": {"message_id": 77, "chat": {"id": 5, "type": "group"}, "date": 1763769600},
+}
+TELEGRAM_BUSY = {
+    "ok": False,
+    "error_code": 429,
+    "description": "Too Many Requests: retry after 3",
+    "parameters": {"retry_after": 3},
+}
+WHATSAPP_OK = {
+    "messaging_product": "whatsapp",
+    "contacts": [{"input": "628111", "wa_id": "628111"}],
+    "messages": [{"id": "wamid.HBgL", "message_status": "accepted"}],
+}
+
+
+class HttpService:
+    """A local HTTP server: answers from a list, the last one again and again; keeps what it received."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, dict[str, str], bytes]] = []
+        self.answers: list[tuple[int, dict[str, Any]]] = [(200, {})]
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                service.received.append((self.path, dict(self.headers.items()), body))
+                status, answer = service.answers[0]
+                if len(service.answers) > 1:
+                    service.answers.pop(0)
+                content = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                if retry := answer.get("parameters", {}).get("retry_after"):
+                    self.send_header("Retry-After", str(retry))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *args: object) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def bodies(self) -> list[Any]:
+        return [json.loads(body) for _, _, body in self.received]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def service() -> Iterator[HttpService]:
+    running = HttpService()
+    yield running
+    running.close()
+
+
+class MailBox:
+    """An SMTP server that keeps what it accepts; addresses that begin with `full` are refused for now."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+        if address.startswith("nobody"):
+            return "550 5.1.1 no such user"
+        if address.startswith("full"):
+            return "452 4.2.2 mailbox full"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.messages.append(message_from_bytes(envelope.content))
+        return "250 OK"
+
+
+@pytest.fixture
+def mail_box() -> Iterator[tuple[MailBox, str]]:
+    box = MailBox()
+    (port,) = free_ports(1)
+    controller = Controller(box, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield box, f"smtp://127.0.0.1:{port}"
+    controller.stop()
+
+
+def notice(nth: int = 1, **more: Any) -> Notice:
+    fields: dict[str, Any] = {
+        "alert_id": f"al-{nth}",
+        "stage": "active",
+        "level": "siaga",
+        "subject": "Peringatan (siaga): Cabai Rawit Merah, Jawa Barat",
+        "body": "Harga naik.\nPeriksa stok.",
+        "is_urgent": False,
+    }
+    return Notice(**{**fields, **more})
+
+
+def run(
+    home: Path,
+    make: Callable[[httpx2.AsyncClient], list[Channel]],
+    *rounds: list[Notice],
+    mocks: tuple[str, ...] = (),
+    **knobs: Any,
+) -> list[dict[str, Any]]:
+    """Queue and send the notices of each round; returns the deliveries, newest first."""
+
+    async def work() -> None:
+        deliveries = Deliveries()
+        changed = settings().alerts.model_copy(update={"retry_seconds": 0.001, **knobs})
+        async with httpx2.AsyncClient() as client:
+            sender = Sender(deliveries, make(client), mocks, changed)
+            for queued in rounds:
+                sender.queue(queued, time.time())
+                sender.start(time.time() + 0.01)
+                await sender.finish()
+                await asyncio.sleep(0.02)
+        deliveries.close()
+
+    asyncio.run(work())
+    return delivery_rows()
+
+
+def test_telegram_message_reaches_each_chat_once(home: Path, service: HttpService):
+    service.answers = [(200, TELEGRAM_OK)]
+    rows = run(
+        home, lambda client: [Telegram(client, service.url, TOKEN, ["5", "6"])], [notice()], [notice()]
+    )
+    assert [(row["state"], row["message_id"]) for row in rows] == [("sent", "77")] * 2
+    assert sorted(body["chat_id"] for body in service.bodies()) == ["5", "6"]
+    assert {path for path, _, _ in service.received} == {f"/bot{TOKEN}/sendMessage"}
+    assert "Periksa stok." in service.bodies()[0]["text"]
+
+
+def test_busy_channel_gets_the_message_later(
+    home: Path, service: HttpService, caplog: pytest.LogCaptureFixture
+):
+    service.answers = [(500, {}), (200, TELEGRAM_OK)]
+    (row,) = run(home, lambda client: [Telegram(client, service.url, TOKEN, ["5"])], [notice()], [])
+    assert (row["state"], row["attempts"]) == ("sent", 2)
+    service.answers = [(429, TELEGRAM_BUSY)]
+    row = run(home, lambda client: [Telegram(client, service.url, TOKEN, ["5"])], [notice(2)], [], [])[0]
+    assert (row["state"], row["attempts"]) == ("queued", 1), "it waits as long as the service asked"
+    assert TOKEN not in caplog.text and "status 429" in caplog.text
+
+
+def test_refused_message_is_not_sent_again(home: Path, service: HttpService):
+    service.answers = [(400, {"ok": False, "error_code": 400, "description": "Bad Request: chat not found"})]
+    (row,) = run(home, lambda client: [Telegram(client, service.url, TOKEN, ["5"])], [notice()], [])
+    assert (row["state"], row["attempts"], row["reason"]) == ("failed", 1, "status 400")
+
+
+def test_channel_that_is_not_there_is_tried_again(home: Path):
+    (row,) = run(home, lambda client: [Telegram(client, "http://127.0.0.1:9", TOKEN, ["5"])], [notice()], [])
+    assert (row["state"], row["reason"]) == ("queued", "ConnectError") and row["attempts"] == 2
+
+
+def test_whatsapp_message_names_its_delivery(home: Path, service: HttpService):
+    service.answers = [(200, WHATSAPP_OK)]
+    (row,) = run(home, lambda client: [WhatsApp(client, service.url, TOKEN, "99", ["628111"])], [notice()])
+    ((path, headers, _),) = service.received
+    (body,) = service.bodies()
+    assert (path, headers["Authorization"]) == ("/99/messages", f"Bearer {TOKEN}")
+    assert (body["to"], body["type"]) == ("628111", "text") and body["biz_opaque_callback_data"].startswith(
+        "dl-"
+    )
+    assert (row["state"], row["message_id"]) == ("sent", "wamid.HBgL")
+
+
+def test_mail_has_a_message_id_that_follows_from_the_alert(home: Path, mail_box: tuple[MailBox, str]):
+    box, url = mail_box
+    addresses = ["a@example.org", "full@example.org", "nobody@example.org"]
+    rows = run(home, lambda client: [Mail(url, "lumbung@example.org", addresses, 5)], [notice()])
+    assert sorted(row["state"] for row in rows) == ["failed", "queued", "sent"]
+    (message,) = box.messages
+    assert message["To"] == "a@example.org" and message["Subject"].startswith("Peringatan (siaga)")
+    assert message["Message-ID"] == next(row["message_id"] for row in rows if row["state"] == "sent")
+    assert "Periksa stok." in message.get_payload(decode=True).decode()
+
+
+@pytest.mark.parametrize("url", ["http://host", "smtp://", "smtp://user@host:25"])
+def test_mail_server_that_is_not_usable_is_refused(url: str):
+    with pytest.raises(ValueError, match="SMTP_URL|MAIL_FROM"):
+        Mail(url, "", ["a@example.org"], 5)
+
+
+def hooks(service: HttpService) -> Callable[[httpx2.AsyncClient], list[Channel]]:
+    return lambda client: [WebHooks(client, [Recipient(service.url, SECRET)])]
+
+
+def test_web_hook_is_signed_over_its_exact_body(home: Path, service: HttpService):
+    service.answers = [(503, {}), (200, {})]
+    run(home, hooks(service), [notice()], [])
+    first, second = service.received
+    assert [body["level"] for body in service.bodies()] == ["siaga", "siaga"]
+    for _, headers, body in (first, second):
+        expected = hmac.new(SECRET.encode(), body, "sha256").hexdigest()
+        assert headers["X-Lumbung-Signature"] == f"sha256={expected}"
+    assert first[1]["X-Lumbung-Delivery"] == second[1]["X-Lumbung-Delivery"], "a repeat is recognised"
+
+
+def test_dead_web_hook_is_set_aside_and_the_others_go_on(home: Path, service: HttpService):
+    alive = HttpService()
+    service.answers = [(500, {})]
+    both = lambda client: [WebHooks(client, [Recipient(service.url, SECRET), Recipient(alive.url, SECRET)])]  # noqa: E731
+    rows = run(home, both, [notice()], [], [], [notice(2)], [notice(3)], webhook_failures=3)
+    alive.close()
+    states = {(row["alert_id"], row["state"]) for row in rows}
+    assert {("al-1", "set_aside"), ("al-2", "set_aside"), ("al-3", "set_aside")} <= states
+    assert len(service.received) == 3 and len(alive.received) == 3
+
+
+def test_web_hook_that_is_gone_is_set_aside_at_once(home: Path, service: HttpService):
+    service.answers = [(410, {})]
+    rows = run(home, hooks(service), [notice()], [notice(2)])
+    assert sorted(str(row["state"]) for row in rows) == ["failed", "set_aside"] and len(service.received) == 1
+
+
+def test_rate_limit_spreads_messages(home: Path, service: HttpService):
+    rows = run(home, hooks(service), [notice(nth) for nth in range(5)], messages_per_minute=2)
+    assert sorted(str(row["state"]) for row in rows) == ["queued"] * 3 + ["sent"] * 2
+
+
+def test_quiet_hours_hold_back_what_is_not_urgent(home: Path, service: HttpService):
+    wib = datetime.now(UTC) + timedelta(hours=7)
+    quiet = f"{wib - timedelta(hours=1):%H:%M}-{wib + timedelta(hours=1):%H:%M}"
+    rows = run(home, hooks(service), [notice(1), notice(2, is_urgent=True)], quiet_hours=quiet)
+    assert {row["alert_id"]: row["state"] for row in rows} == {"al-1": "queued", "al-2": "sent"}
+
+
+def test_channel_without_a_token_is_a_mock_with_a_reason(home: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
+    (row,) = run(home, lambda client: [], [notice()], mocks=("telegram",))
+    assert (row["channel"], row["state"], row["reason"]) == ("telegram", "mock", "no token")
+    assert "mock telegram, no token: Peringatan (siaga)" in caplog.text
+
+
+def stored_alert() -> None:
+    row = {
+        "alert_id": "al-1",
+        "rule": "price_level",
+        "commodity": "bawang-merah",
+        "region": "Jawa Barat",
+        "level": "kritis",
+        "state": "active",
+        "tier": 1,
+        "stale": False,
+        "message": "it rises",
+        "message_indonesian": "harga naik",
+        "action": "check",
+        "action_indonesian": "periksa",
+        "opened_at": NOW,
+        "active_at": NOW,
+        "updated_at": NOW,
+    }
+    replace_rows("gold.alerts", pa.Table.from_pylist([row], schema=arrow_schema(contracts()["gold.alerts"])))
+
+
+def worker(lake: Path, service: HttpService, **more: str) -> "subprocess.Popen[str]":
+    environment = child_environment(
+        LUMBUNG_HOME=str(lake),
+        LUMBUNG_ALERTS__WEBHOOKS=json.dumps([{"url": service.url, "secret": SECRET}]),
+        LUMBUNG_ALERTS__RETRY_SECONDS="0.2",
+        TELEGRAM_TOKEN=TOKEN,
+        **more,
+    )
+    return subprocess.Popen(
+        [sys.executable, "-m", "producers.channels.worker"],
+        cwd=REPO,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 40
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("point", "requests"), [pytest.param("alert_sending", 1, marks=pytest.mark.slow), ("alert_sent", 2)]
+)
+def test_killed_worker_sends_at_least_once_under_the_same_id(
+    lake: Path, service: HttpService, point: str, requests: int
+):
+    """Killed before the request it is sent once, after it twice: the receiver sees one delivery id."""
+    stored_alert()
+    killed = worker(lake, service, LUMBUNG_FAILPOINT=point)
+    assert killed.wait(40) == -signal.SIGKILL
+    again = worker(lake, service)
+    until(lambda: [row["state"] for row in delivery_rows() if row["channel"] == "webhook"] == ["sent"])
+    second = worker(lake, service)
+    assert second.wait(40) == 5, "one worker a home"
+    again.send_signal(signal.SIGTERM)
+    _, log = again.communicate(timeout=20)
+    assert again.returncode == 0
+    assert len(service.received) == requests
+    assert len({headers["X-Lumbung-Delivery"] for _, headers, _ in service.received}) == 1
+    assert "sent again" in log and SECRET not in log and TOKEN not in log
+    status = json.loads((lake / "state" / "alert_worker.json").read_text())
+    assert status["state"] == "stopped" and status["deliveries"]["webhook"] == {"sent": 1}
+    assert status["channels"] == {"telegram": "mock", "whatsapp": "mock", "email": "off", "webhook": "on"}
+    assert oct((lake / "state" / "alert_deliveries.sqlite").stat().st_mode)[-2:] == "00"

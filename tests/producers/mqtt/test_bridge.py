@@ -1,0 +1,103 @@
+"""The bridge takes the topics of mosquitto over, and acknowledges there after Kafka has."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from conf.settings import REPO
+from lakehouse.event import DEAD_LETTERS
+from lakehouse.io.kafka import is_open
+from scripts.stack.throwaway import free_ports
+from tests.conftest import Broker, headers_of
+from tests.producers.mqtt.test_session import TOPIC, price
+from tests.support.identity.devices import Device
+
+MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
+pytestmark = pytest.mark.skipif(
+    MOSQUITTO is None, reason="mosquitto is not installed: no external broker to take topics from"
+)
+
+
+@contextmanager
+def process(*command: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    running = subprocess.Popen(command, cwd=REPO, env={**os.environ, **variables})
+    try:
+        yield running
+    finally:
+        running.terminate()
+        assert running.wait(15) == 0
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[int]:
+    (port,) = free_ports(1)
+    file = tmp_path / "mosquitto.conf"
+    file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    with process(str(MOSQUITTO), "-c", str(file)):
+        end = time.monotonic() + 20
+        while not is_open("127.0.0.1", port):
+            assert time.monotonic() < end, "mosquitto does not start"
+            time.sleep(0.05)
+        yield port
+
+
+def bridge(port: int, **knobs: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    url = f"mqtt://127.0.0.1:{port}"
+    return process(sys.executable, "-m", "producers.mqtt.bridge", LUMBUNG_MQTT__BROKER_URL=url, **knobs)
+
+
+def test_messages_reach_kafka_byte_for_byte_also_those_sent_while_no_bridge_ran(
+    broker: Broker, home: Path, mosquitto: int
+):
+    since = broker.ends()
+    body = b'{"event_id": "exact",  "commodity": "garam", "price": 11500}'
+    with bridge(mosquitto):
+        device = Device(mosquitto)
+        time.sleep(3)  # until it has subscribed: before that mosquitto keeps nothing for it
+        assert device.publish(TOPIC, body)
+        assert device.publish(TOPIC, price("foreign", market_id="PASAR-002"))
+        assert device.publish(TOPIC.replace("price", "status"), b"online")
+        assert len(broker.records(since, "lumbung.price", 1)) == 1
+    assert device.publish(TOPIC, price("while-away"))
+    with bridge(mosquitto):
+        records = broker.records(since, "lumbung.price", 2)
+    device.close()
+    assert [headers_of(record)["event_id"] for record in records] == ["exact", "while-away"]
+    assert records[0].value() == body and headers_of(records[0])["market_id"] == "PASAR-001"
+    assert headers_of(records[0])["source"] == "mqtt:DEV-1"
+    (dead,) = broker.records(since, DEAD_LETTERS, 1)
+    assert headers_of(dead)["reason"] == "foreign_market"
+
+
+def test_messages_that_kafka_did_not_acknowledge_are_sent_again(broker: Broker, home: Path, mosquitto: int):
+    since = broker.ends()
+    url = f"mqtt://127.0.0.1:{mosquitto}"
+    command = [sys.executable, "-m", "producers.mqtt.bridge"]
+    knobs = {"LUMBUNG_MQTT__BROKER_URL": url, "LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS": "2"}
+    running = subprocess.Popen(command, cwd=REPO, env={**os.environ, **knobs})
+    device = Device(mosquitto)
+    time.sleep(3)
+    broker.process.send_signal(signal.SIGSTOP)
+    try:
+        assert device.publish(TOPIC, price("held")), "mosquitto acknowledges at once"
+        assert running.wait(60) == 1, "it ends, and its supervisor starts it again"
+    finally:
+        broker.process.send_signal(signal.SIGCONT)
+    with bridge(mosquitto):
+        ids = {headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", 1)}
+    device.close()
+    assert ids == {"held"}
+
+
+def test_bridge_without_a_url_is_wrong_usage(home: Path):
+    command = [sys.executable, "-m", "producers.mqtt.bridge"]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2 and "mqtt.broker_url" in done.stderr

@@ -1,0 +1,265 @@
+"""Accounts: register, sign in, refresh, sign out, change, export and delete; keys; administration."""
+
+import base64
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lakehouse.identity.roles import Role
+from lakehouse.io.identity.audit import chain_fault
+from lakehouse.io.identity.database import Database
+from tests.conftest import Broker
+from tests.support import served_lake
+from tests.support.api import Api, new_stack
+from tests.support.identity.people import PASSWORD, add_person, in_store, send, sign_in
+
+ME = "/api/v1/users/me"
+KEYS = f"{ME}/keys"
+USERS = "/api/v1/admin/users"
+
+
+@pytest.fixture(scope="module")
+def own(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    stack = new_stack(tmp_path_factory.mktemp("accounts"), broker)
+    served_lake.fill(stack.lake_root)
+    running = Api(stack)
+    yield running
+    running.stop()
+
+
+def problem_of(response: Any) -> tuple[int, str]:
+    return response.status_code, response.json()["type"].removeprefix("/problems/")
+
+
+def within_five_seconds(condition: Callable[[], bool]) -> bool:
+    """The promise for changes of rights; it is a bound, not a measurement."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def registration(email: str, **more: Any) -> dict[str, Any]:
+    return {"email": email, "password": PASSWORD, **more}
+
+
+def test_person_registers_signs_in_and_reads_the_account(own: Api):
+    first = send(own, "POST", "/api/v1/users/register", registration("Siti@Example.id", full_name="Siti"))
+    again = send(own, "POST", "/api/v1/users/register", registration("siti@example.ID"))
+    assert (first.status_code, first.content) == (again.status_code, again.content)
+    tokens = sign_in(own, "siti@example.id")
+    assert tokens["role"] == "user" and tokens["expires_in"] == 900
+    account = send(own, "GET", ME, token=tokens["access_token"])
+    assert account.json()["email"] == "siti@example.id" and account.json()["full_name"] == "Siti"
+    assert "no-store" in account.headers["cache-control"]
+    changed = send(own, "PATCH", ME, {"locale": "en", "full_name": None}, tokens["access_token"])
+    assert (changed.json()["locale"], changed.json()["full_name"]) == ("en", None)
+
+
+@pytest.mark.parametrize(
+    ("password", "rule"),
+    [
+        ("fourteen-chars", "password_length"),
+        ("passwordpassword", "password_repeats"),
+        ("abcdefghijklmnopqrst", "password_sequence"),
+        ("1qazxsw2 admin password 2026", "password_common"),
+        ("rahasia-indonesia-2026", "password_common"),
+    ],
+)
+def test_weak_password_is_refused_with_its_reason(own: Api, password: str, rule: str):
+    response = send(own, "POST", "/api/v1/users/register", {"email": "w@example.id", "password": password})
+    assert problem_of(response) == (422, "weak-password")
+    assert response.json()["errors"][0]["code"] == rule
+
+
+def test_wrong_password_and_unknown_address_have_one_answer(own: Api):
+    add_person(own.stack, "known@example.id")
+    answers = [
+        send(own, "POST", "/api/v1/auth/login", {"email": email, "password": "wrong wrong wrong wrong"})
+        for email in ("known@example.id", "nobody@example.id")
+    ]
+    assert [problem_of(answer) for answer in answers] == [(401, "bad-credentials")] * 2
+    assert answers[0].json()["detail"] == answers[1].json()["detail"]
+
+
+def test_account_waits_after_five_wrong_passwords_also_after_a_restart(broker: Broker, tmp_path):
+    stack = new_stack(tmp_path, broker, LUMBUNG_IDENTITY__BACK_OFF_SECONDS="600")
+    add_person(stack, "target@example.id")
+    first = Api(stack)
+    try:
+        wrong = {"email": "target@example.id", "password": "wrong wrong wrong wrong"}
+        statuses = [send(first, "POST", "/api/v1/auth/login", wrong).status_code for _ in range(6)]
+        assert statuses == [401, 401, 401, 401, 401, 429]
+    finally:
+        first.stop()
+    second = Api(stack)
+    try:
+        right = {"email": "target@example.id", "password": PASSWORD}
+        response = send(second, "POST", "/api/v1/auth/login", right)
+        assert problem_of(response) == (429, "rate-limited") and int(response.headers["retry-after"]) > 500
+    finally:
+        second.stop()
+
+
+def test_refresh_token_is_spent_once_and_its_second_use_ends_the_sign_in(own: Api):
+    add_person(own.stack, "rotating@example.id")
+    first = sign_in(own, "rotating@example.id")
+    body = {"refresh_token": first["refresh_token"]}
+    second = send(own, "POST", "/api/v1/auth/refresh", body).json()
+    assert send(own, "GET", ME, token=second["access_token"]).status_code == 200
+    assert problem_of(send(own, "POST", "/api/v1/auth/refresh", body)) == (401, "token-invalid")
+    newest = {"refresh_token": second["refresh_token"]}
+    assert send(own, "POST", "/api/v1/auth/refresh", newest).status_code == 401
+    assert within_five_seconds(lambda: send(own, "GET", ME, token=second["access_token"]).status_code == 401)
+
+
+def test_sign_out_ends_one_sign_in_or_all(own: Api):
+    add_person(own.stack, "leaving@example.id")
+    here, there, elsewhere = (sign_in(own, "leaving@example.id")["access_token"] for _ in range(3))
+    assert send(own, "POST", "/api/v1/auth/logout", {}, here).status_code == 204
+    assert within_five_seconds(lambda: send(own, "GET", ME, token=here).status_code == 401)
+    assert send(own, "GET", ME, token=there).status_code == 200
+    assert send(own, "POST", "/api/v1/auth/logout", {"all": True}, there).status_code == 204
+    assert within_five_seconds(lambda: send(own, "GET", ME, token=elsewhere).status_code == 401)
+
+
+def test_password_is_changed_with_the_current_one_and_ends_sign_ins(own: Api):
+    add_person(own.stack, "change@example.id")
+    token = sign_in(own, "change@example.id")["access_token"]
+    other = "becak hijau lewat jembatan"
+    wrong = {"current_password": "wrong wrong wrong", "new_password": other}
+    assert problem_of(send(own, "POST", f"{ME}/password", wrong, token)) == (401, "bad-credentials")
+    right = {"current_password": PASSWORD, "new_password": other}
+    assert send(own, "POST", f"{ME}/password", right, token).status_code == 204
+    assert within_five_seconds(lambda: send(own, "GET", ME, token=token).status_code == 401)
+    assert sign_in(own, "change@example.id", other)["role"] == "user"
+
+
+def test_account_is_exported_without_secrets_and_deleted(own: Api):
+    user_id = add_person(own.stack, "gone@example.id")
+    token = sign_in(own, "gone@example.id")["access_token"]
+    key = send(own, "POST", KEYS, {"name": "k", "scopes": ["read"]}, token).json()["key"]
+    exported = send(own, "GET", f"{ME}/export", token=token)
+    assert exported.json()["account"]["email"] == "gone@example.id" and len(exported.json()["api_keys"]) == 1
+    assert key not in exported.text and "argon2" not in exported.text
+    assert send(own, "DELETE", ME, token=token).status_code == 204
+    assert within_five_seconds(lambda: send(own, "GET", ME, token=token).status_code == 401)
+    assert send(own, "GET", "/api/v1/quarantine", token=key).status_code == 401
+    listed = send(own, "GET", f"{USERS}?email=gone@example.id", token=own.stack.tokens["admin"])
+    assert listed.json()["items"] == []
+    audit = send(own, "GET", f"/api/v1/admin/audit?actor={user_id}", token=own.stack.tokens["admin"])
+    assert audit.json()["items"][0]["action"] == "user.delete" and "gone@example.id" not in audit.text
+
+
+def test_api_key_reads_or_sends_by_its_scopes_until_it_is_revoked(own: Api):
+    add_person(own.stack, "op@example.id", Role.OPERATOR)
+    token = sign_in(own, "op@example.id")["access_token"]
+    keys = {
+        scope: send(own, "POST", KEYS, {"name": scope, "scopes": [scope]}, token).json()
+        for scope in ("read", "ingest")
+    }
+    event = {"market_id": "PASAR-001", "commodity": "garam", "price": 11500.0}
+    decision = {"decision": "reject", "reason": "not what was sent"}
+    uses = {
+        "read": [(200, "GET", "/api/v1/quarantine", None), (403, "POST", "/ingest", event)],
+        "ingest": [(403, "GET", "/api/v1/quarantine", None), (202, "POST", "/ingest", event)],
+    }
+    for scope, requests in uses.items():
+        key = keys[scope]["key"]
+        for status, method, path, body in requests:
+            assert send(own, method, path, body, key).status_code == status, (scope, path)
+        assert send(own, "GET", ME, token=key).status_code == 403
+        assert send(own, "POST", "/api/v1/quarantine/q0/decision", decision, key).status_code == 403
+    listed = send(own, "GET", KEYS, token=token)
+    assert {item["name"] for item in listed.json()["items"]} == {"read", "ingest"}
+    assert not any(item["key"] in listed.text for item in keys.values())
+    add_person(own.stack, "other@example.id")
+    stranger = sign_in(own, "other@example.id")["access_token"]
+    path = f"{KEYS}/{keys['read']['key_id']}"
+    assert send(own, "DELETE", path, token=stranger).status_code == 404
+    assert send(own, "DELETE", path, token=token).status_code == 204
+    revoked = keys["read"]["key"]
+    assert within_five_seconds(
+        lambda: send(own, "GET", "/api/v1/quarantine", token=revoked).status_code == 401
+    )
+
+
+def test_changed_role_and_disabled_account_take_effect(own: Api):
+    user_id = add_person(own.stack, "promoted@example.id")
+    token = sign_in(own, "promoted@example.id")["access_token"]
+    admin = own.stack.tokens["admin"]
+    assert send(own, "GET", "/api/v1/quarantine", token=token).status_code == 403
+    raised = send(own, "PATCH", f"{USERS}/{user_id}", {"role": "operator", "regions": ["Jawa Barat"]}, admin)
+    assert (raised.json()["role"], raised.json()["regions"]) == ("operator", ["32"])
+    assert within_five_seconds(lambda: send(own, "GET", "/api/v1/quarantine", token=token).status_code == 200)
+    assert send(own, "PATCH", f"{USERS}/{user_id}", {"disabled": True}, admin).json()["disabled"] is True
+    assert within_five_seconds(lambda: send(own, "GET", ME, token=token).status_code == 401)
+    login = {"email": "promoted@example.id", "password": PASSWORD}
+    assert problem_of(send(own, "POST", "/api/v1/auth/login", login)) == (401, "bad-credentials")
+    unknown = send(own, "PATCH", f"{USERS}/{user_id}", {"regions": ["Atlantis"]}, admin)
+    assert unknown.status_code == 422 and unknown.json()["errors"][0]["code"] == "unknown_region"
+
+
+def test_last_administrator_stays(own: Api):
+    user_id = add_person(own.stack, "only@example.id", Role.ADMIN)
+    for change in ({"disabled": True}, {"role": "user"}):
+        response = send(own, "PATCH", f"{USERS}/{user_id}", change, own.stack.tokens["admin"])
+        assert problem_of(response) == (409, "last-admin")
+    token = sign_in(own, "only@example.id")["access_token"]
+    assert problem_of(send(own, "DELETE", ME, token=token)) == (409, "last-admin")
+
+
+def test_every_change_of_rights_is_in_the_audit_and_its_chain_is_intact(own: Api):
+    user_id = add_person(own.stack, "audited@example.id")
+    send(own, "PATCH", f"{USERS}/{user_id}", {"role": "central"}, own.stack.tokens["admin"])
+    items = send(own, "GET", "/api/v1/admin/audit?limit=1", token=own.stack.tokens["admin"]).json()["items"]
+    assert items[0]["object"] == user_id
+    assert (items[0]["action"], items[0]["actor"]) == ("user.change", "admin")
+
+    async def fault(database: Database) -> int | None:
+        async with database.reading() as session:
+            return await chain_fault(session)
+
+    assert in_store(own.stack, fault) is None
+
+
+def test_pages_of_accounts_and_audit_follow_each_other(own: Api):
+    for number in range(3):
+        add_person(own.stack, f"page{number}@example.id")
+    for path in (USERS, "/api/v1/admin/audit"):
+        seen: list[Any] = []
+        cursor = ""
+        while True:
+            page = send(own, "GET", f"{path}?limit=2{cursor}", token=own.stack.tokens["admin"]).json()
+            seen += [str(item) for item in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = f"&cursor={page['next_cursor']}"
+        assert len(seen) == len(set(seen)) >= 3
+
+
+def test_ticket_is_redeemed_once(own: Api):
+    add_person(own.stack, "socket@example.id")
+    token = sign_in(own, "socket@example.id")["access_token"]
+    issued = send(own, "POST", "/api/v1/ws/ticket", token=token)
+    assert issued.status_code == 201 and issued.json()["expires_in"] == 30
+    tickets = own.http.app.state.services.tickets
+    assert tickets.redeem(issued.json()["ticket"]).role is Role.USER
+    assert tickets.redeem(issued.json()["ticket"]) is None
+
+
+def test_page_of_the_link_runs_its_own_script_alone(own: Api):
+    page = send(own, "GET", "/sign-in")
+    policy = page.headers["content-security-policy"]
+    assert page.headers["content-type"].startswith("text/html") and "'unsafe" not in policy
+    for tag in ("script", "style"):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page.text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert 'type="password"' in page.text and "onpaste" not in page.text

@@ -1,0 +1,79 @@
+"""An operator who is limited to regions sees their rows of the quarantine alone; others are 404."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lakehouse.identity.roles import Role
+from scripts.bench.api_lake import write
+from tests.conftest import Broker
+from tests.support.api import Api, new_stack
+from tests.support.identity.people import add_person, send, sign_in
+from tests.support.served_lake import alert, quarantined
+
+ROWS = [
+    quarantined(1, event_id="bandung", market_id="PASAR-001"),
+    quarantined(2, event_id="elsewhere", market_id="PASAR-005"),
+    quarantined(3, event_id="named", market_id=None, payload=b'{"region": "Jawa Barat"}'),
+    quarantined(4, event_id="nowhere", market_id=None, payload=b"\xff"),
+]
+PATH = "/api/v1/quarantine"
+DECISION = {"decision": "reject", "reason": "not what was sent"}
+
+
+@pytest.fixture(scope="module")
+def desk(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, str]]:
+    """The API, and the token of an operator of Jawa Barat."""
+    stack = new_stack(tmp_path_factory.mktemp("regions"), broker)
+    write(stack.lake_root, "silver.quarantine", ROWS)
+    api = Api(stack)
+    add_person(stack, "barat@example.id", Role.OPERATOR, ["32"])
+    yield api, sign_in(api, "barat@example.id")["access_token"]
+    api.stop()
+
+
+def ids_of(response: Any) -> list[str]:
+    return [item["event_id"] for item in response.json()["items"]]
+
+
+def test_list_holds_own_rows_also_after_a_nation_wide_caller_has_filled_the_cache(desk: tuple[Api, str]):
+    api, token = desk
+    everything = send(api, "GET", PATH, token=api.stack.tokens["operator"])
+    assert ids_of(everything) == ["bandung", "elsewhere", "named", "nowhere"]
+    assert ids_of(send(api, "GET", PATH, token=token)) == ["bandung", "named"]
+    assert ids_of(send(api, "GET", PATH, token=api.stack.tokens["operator"])) == ids_of(everything)
+
+
+def test_foreign_row_is_404_and_cannot_be_decided(desk: tuple[Api, str]):
+    api, token = desk
+    assert send(api, "GET", f"{PATH}/bandung", token=token).status_code == 200
+    for foreign in ("elsewhere", "nowhere"):
+        assert send(api, "GET", f"{PATH}/{foreign}", token=token).status_code == 404
+        assert send(api, "GET", f"{PATH}/{foreign}/decisions", token=token).status_code == 404
+        assert send(api, "POST", f"{PATH}/{foreign}/decision", DECISION, token).status_code == 404
+    body = {"event_ids": ["bandung", "elsewhere"], **DECISION}
+    items = send(api, "POST", f"{PATH}/decisions", body, token).json()["items"]
+    assert [item["status"] for item in items] == ["accepted", "not-found"]
+    audit = send(api, "GET", "/api/v1/admin/audit?limit=1", token=api.stack.tokens["admin"]).json()["items"]
+    assert (audit[0]["action"], audit[0]["object"]) == ("quarantine.reject", "bandung")
+
+
+def test_alerts_are_raised_and_acknowledged_in_own_regions_alone(desk: tuple[Api, str]):
+    api, token = desk
+    for alert_id, code in (("al-own", "32"), ("al-foreign", "35")):
+        write(api.stack.lake_root, "gold.alerts", [alert(alert_id, timedelta(), region_code=code)])
+    api.http.app.state.services.snapshots.refresh()
+    statuses = [
+        send(api, "POST", f"/api/v1/alerts/{alert_id}/acknowledge", {}, token).status_code
+        for alert_id in ("al-own", "al-foreign")
+    ]
+    assert statuses == [202, 404]
+    raised = {"commodity": "garam", "level": "siaga", "message": "gudang kosong"}
+    bodies = ({**raised, "region": "32"}, {**raised, "region": "35"}, raised)
+    assert [send(api, "POST", "/api/alerts/trigger", body, token).status_code for body in bodies] == [
+        202,
+        403,
+        403,
+    ]

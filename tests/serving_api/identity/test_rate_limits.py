@@ -1,0 +1,127 @@
+"""Rate limits: what counts together, headers of every answer, refusals, and bounded memory."""
+
+import ipaddress
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+from limits import RateLimitItemPerMinute
+
+from conf.settings import settings
+from lakehouse.identity.roles import Principal, Role
+from serving_api.http.rate_limits import BoundedWindows, Limit, RateLimits, caller_address, limits_of
+from tests.conftest import Broker
+from tests.support.api import Api, new_stack
+from tests.support.identity.people import PASSWORD, send
+
+LIVEZ = "/livez"
+
+
+@pytest.fixture(scope="module")
+def limited(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    knobs = {
+        "LUMBUNG_LIMITS__ENFORCED": "true",
+        "LUMBUNG_LIMITS__ANONYMOUS_PER_MINUTE": "25",
+        "LUMBUNG_LIMITS__SIGN_IN_PER_ACCOUNT": "2",
+    }
+    running = Api(new_stack(tmp_path_factory.mktemp("limits"), broker, **knobs))
+    yield running
+    running.stop()
+
+
+def test_logins_of_one_account_are_limited_and_those_of_another_are_not(limited: Api):
+    def login(email: str) -> int:
+        return send(limited, "POST", "/api/v1/auth/login", {"email": email, "password": PASSWORD}).status_code
+
+    assert [login("a@example.id") for _ in range(3)] == [401, 401, 429]
+    assert login("b@example.id") == 401
+
+
+def test_anonymous_caller_is_refused_after_the_limit_and_a_known_one_is_not(limited: Api):
+    answers = [limited.get(LIVEZ) for _ in range(26)]
+    refused = answers[-1]
+    assert refused.status_code == 429 and refused.json()["type"] == "/problems/rate-limited"
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.headers["ratelimit-policy"] == '"anonymous";q=25;w=60'
+    assert refused.headers["ratelimit"].startswith('"anonymous";r=0;t=')
+    known = limited.get(LIVEZ, "user")
+    assert known.status_code == 200 and known.headers["ratelimit"].startswith('"signed-in";r=1199;')
+
+
+def test_limits_that_are_not_enforced_are_still_shown(api: Api):
+    for path in (LIVEZ, "/api/v1/quarantine", "/no-such-address", "/api/public/market/list?limit=x"):
+        headers = api.get(path).headers
+        assert "w=60" in headers["ratelimit-policy"] and "r=" in headers["ratelimit"]
+
+
+def test_random_callers_do_not_grow_the_memory():
+    windows = BoundedWindows(1000)
+    for number in range(1000):
+        assert windows.acquire_entry(f"first {number}", 600, 60)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    accepted = sum(windows.acquire_entry(f"random {number}", 600, 60) for number in range(50_000))
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert accepted == 600, "callers without a window of their own share one"
+    assert len(windows) <= 1002 and grown < 200_000
+    assert windows.acquire_entry("first 7", 600, 60), "known callers keep their own"
+
+
+def test_window_moves(monkeypatch: pytest.MonkeyPatch):
+    now = 1_000_000.0
+    monkeypatch.setattr("serving_api.http.rate_limits.time.time", lambda: now)
+    windows = BoundedWindows(1000)
+    assert [windows.acquire_entry("c", 2, 60) for _ in range(3)] == [True, True, False]
+    now += 59
+    assert not windows.acquire_entry("c", 2, 60)
+    now += 2
+    assert windows.acquire_entry("c", 2, 60) and windows.get_moving_window("c", 2, 60) == (now, 1)
+    now += 61
+    assert windows.acquire_entry("d", 2, 60)
+
+
+def test_refused_request_names_the_limit_that_refused_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(settings().limits, "enforced", True)
+    limits = RateLimits()
+    strict = Limit("strict", RateLimitItemPerMinute(1), "c")
+    general = Limit("general", RateLimitItemPerMinute(9), "c")
+    assert [usage.allowed for usage in limits.count([strict, general])] == [True, True]
+    usages = limits.count([strict, general])
+    assert [(usage.limit.name, usage.allowed) for usage in usages] == [("strict", False)]
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "caller"),
+    [
+        ("198.51.100.7", "203.0.113.9", "198.51.100.7"),  # no trusted proxy: the header is anybody's
+        ("10.0.0.2", "203.0.113.9", "203.0.113.9"),
+        ("10.0.0.2", "192.0.2.66, 203.0.113.9, 10.0.0.3", "203.0.113.9"),  # the first one may be invented
+        ("10.0.0.2", None, "10.0.0.2"),
+        ("10.0.0.2", "no address", "10.0.0.2"),
+        ("2001:db8::1", None, "2001:db8::/64"),
+        ("::ffff:198.51.100.7", None, "198.51.100.7"),
+    ],
+)
+def test_address_of_the_caller_behind_proxies(
+    monkeypatch: pytest.MonkeyPatch, peer: str, forwarded: str | None, caller: str
+):
+    monkeypatch.setattr(settings().limits, "trusted_proxies", [ipaddress.ip_network("10.0.0.0/8")])
+    assert caller_address(peer, forwarded) == caller
+
+
+def test_each_request_counts_in_the_limits_of_its_kind():
+    device = Principal(Role.DEVICE, "DEV-1", device_id="DEV-1")
+    person = Principal(Role.USER, "u", user_id="u")
+
+    def described(path: str, method: str, principal: Principal | None) -> list[tuple[str, int, int]]:
+        limits = limits_of(path, method, principal, "198.51.100.7")
+        return [(limit.name, limit.item.amount, limit.item.get_expiry()) for limit in limits]
+
+    assert described("/ingest", "POST", device) == [("device", 100, 5)]
+    assert described("/api/v1/auth/login", "POST", None) == [("sign-in", 20, 60), ("anonymous", 600, 60)]
+    registration = [("registration", 60, 3600), ("anonymous", 600, 60)]
+    assert described("/api/v1/users/register", "POST", None) == registration
+    assert described("/api/auth/device/register", "POST", person) == [("signed-in", 1200, 60)]
+    expensive = [("expensive", 60, 60), ("signed-in", 1200, 60)]
+    assert described("/api/v1/predict/batch", "POST", person) == expensive

@@ -1,0 +1,255 @@
+"""WebSockets of a running API, with the client of the library websockets."""
+
+import itertools
+import socket
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from lakehouse.reference import commodities
+from scripts.bench.api_lake import write
+from tests.conftest import Broker
+from tests.support.api import ApiProcess, new_stack
+from tests.support.served_lake import ALERTS, NOW, alert, fill, price
+
+PATHS = ("/ws/prices", "/api/alerts/ws")
+
+
+@pytest.fixture(scope="module")
+def running(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
+    stack = new_stack(tmp_path_factory.mktemp("live"), broker)
+    fill(stack.lake_root)
+    api = ApiProcess(stack)
+    yield api
+    api.stop()
+
+
+def opened(api: ApiProcess, path: str = "/ws/prices", **more: Any) -> ClientConnection:
+    return connect(api.stack.api_url.replace("http", "ws") + path, compression=None, **more)
+
+
+def received(client: ClientConnection, kind: str, seconds: float = 15) -> dict[str, Any]:
+    """The next message of a type; heartbeats and others before it are skipped."""
+    while True:
+        message = orjson.loads(client.recv(timeout=seconds))
+        if message["type"] == kind:
+            return message
+
+
+def send(client: ClientConnection, **message: Any) -> None:
+    client.send(orjson.dumps(message).decode())
+
+
+def settled(client: ClientConnection) -> None:
+    """Wait until the messages sent so far were carried out."""
+    send(client, type="unknown")
+    received(client, "error")
+
+
+NUMBER = itertools.count(1)
+
+
+def report(
+    api: ApiProcess, market: str = "PASAR-001", commodity: str = "garam", idr: float = 12_000.0
+) -> None:
+    """A new version of gold.live_prices with one more price."""
+    name = f"live-{next(NUMBER)}"
+    later = NOW + timedelta(seconds=next(NUMBER))
+    row = price(name, market, commodity, timedelta(), idr) | {"event_time": later, "provider": "market"}
+    write(api.stack.lake_root, "gold.live_prices", [row])
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_first_message_is_hello(running: ApiProcess, path: str):
+    with opened(running, path) as client:
+        hello = orjson.loads(client.recv(timeout=15))
+    assert (hello["type"], hello["seq"], hello["channel"]) == ("hello", 0, "system")
+    data = hello["data"]
+    assert data["channels"] == ["prices", "alerts"]
+    assert (data["heartbeat_seconds"], data["resume_seconds"]) == (20, 300) and data["session"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("query", "origin", "status", "problem"),
+    [
+        ("?token=abc", None, 400, "socket-parameter"),
+        ("?commodity=", None, 400, "socket-parameter"),
+        ("?commodity=batu", None, 404, "unknown-commodity"),
+        ("?region=Atlantis", None, 404, "unknown-region"),
+        ("", "https://evil.example", 403, "forbidden"),
+        ("", "null", 403, "forbidden"),
+    ],
+)
+def test_handshake_is_refused_with_a_problem(
+    running: ApiProcess, path: str, query: str, origin: str | None, status: int, problem: str
+):
+    with pytest.raises(InvalidStatus) as refused:
+        opened(running, path + query, origin=origin)
+    assert refused.value.response.status_code == status
+    assert orjson.loads(refused.value.response.body)["type"] == f"/problems/{problem}"
+
+
+def test_own_origin_is_accepted(running: ApiProcess):
+    with opened(running, origin=running.stack.api_url) as client:
+        assert received(client, "hello")
+
+
+@pytest.mark.parametrize(
+    "bad", ["not json", "[]", '{"type": "auth"}', '{"type":"subscribe","channel":"trades"}']
+)
+def test_bad_message_is_answered_and_does_not_close(running: ApiProcess, bad: str):
+    with opened(running) as client:
+        client.send(bad)
+        first = received(client, "error")
+        assert first["data"]["type"].startswith("/problems/") and first["channel"] == "system"
+        client.send(bad)
+        assert received(client, "error")["seq"] == first["seq"] + 1
+
+
+def test_price_is_pushed_to_matching_filters_only(running: ApiProcess):
+    with (
+        opened(running, "/ws/prices?commodity=garam") as salt,
+        opened(running, "/ws/prices?region=Aceh") as aceh,
+    ):
+        settled(salt)
+        settled(aceh)
+        report(running, idr=12_345.0)
+        message = received(salt, "price_update")
+        assert (message["seq"], message["channel"]) == (1, "prices")
+        assert message["data"] | {"event_time": ""} == {
+            "market_id": "PASAR-001",
+            "commodity": "garam",
+            "price_idr": 12_345.0,
+            "unit": "kg",
+            "event_time": "",
+            "provisional": False,
+            "impact": None,
+        }
+        with pytest.raises(TimeoutError):
+            received(aceh, "price_update", seconds=1)
+        send(aceh, type="subscribe", channel="prices", filter={"commodity": "garam"}, batch=True)
+        settled(aceh)
+        report(running, idr=12_346.0)
+        assert [row["price_idr"] for row in received(aceh, "price_updates")["data"]] == [12_346.0]
+        assert received(salt, "price_update")["seq"] == 2
+
+
+def test_unsubscribed_channel_is_silent(running: ApiProcess):
+    with opened(running) as client:
+        send(client, type="unsubscribe", channel="prices")
+        settled(client)
+        report(running)
+        with pytest.raises(TimeoutError):
+            received(client, "price_update", seconds=1)
+
+
+def test_resumed_client_gets_what_it_missed_once(running: ApiProcess):
+    with opened(running, "/ws/prices?commodity=garam") as client:
+        session = received(client, "hello")["data"]["session"]
+        settled(client)
+        report(running, idr=1_000.0)
+        last = received(client, "price_update")["seq"]
+    report(running, idr=2_000.0)
+    time.sleep(1)
+    with opened(running, "/ws/prices?commodity=garam") as client:
+        send(client, type="resume", channel="prices", last_seq=last, session=session)
+        assert received(client, "price_update")["data"]["price_idr"] == 2_000.0
+        with pytest.raises(TimeoutError):
+            received(client, "price_update", seconds=0.6)
+
+
+def test_unknown_session_is_reset_and_gets_everything(running: ApiProcess):
+    with opened(running) as client:
+        send(client, type="resume", channel="prices", last_seq=7)
+        send(client, type="resume", channel="alerts", last_seq=7)
+        resets = [received(client, "reset")["data"]["channel"] for _ in range(2)]
+        assert resets == ["prices", "alerts"]
+        kinds = {}
+        while not {"price_update", "alert"} <= kinds.keys():
+            message = orjson.loads(client.recv(timeout=15))
+            kinds.setdefault(message["type"], message["data"])
+        assert kinds["alert"]["alert_id"] in {row["alert_id"] for row in ALERTS}
+
+
+def test_raised_alert_is_pushed_at_once_in_the_language_of_the_client(running: ApiProcess):
+    english = opened(running, "/api/alerts/ws", additional_headers={"Accept-Language": "en"})
+    indonesian = opened(running, "/api/alerts/ws", additional_headers={"Accept-Language": "id"})
+    with english, indonesian:
+        settled(english)
+        settled(indonesian)
+        body = orjson.dumps({"commodity": "garam", "level": "siaga", "message": "gudang kosong"})
+        alert_id = running.post("/api/alerts/trigger", body).json()["alert_id"]
+        message = received(english, "alert")
+        assert message["data"]["alert_id"] == alert_id and message["data"]["state"] == "active"
+        received(indonesian, "alert")
+        texts = {"message": "rises", "message_indonesian": "naik"}
+        write(running.stack.lake_root, "gold.alerts", [alert("al-live", timedelta(), **texts)])
+        assert received(english, "alert")["data"]["message"] == "rises"
+        assert received(indonesian, "alert")["data"]["message"] == "naik"
+
+
+def test_client_that_sends_too_much_is_closed(running: ApiProcess):
+    with opened(running) as flooding, opened(running) as oversized:
+        with pytest.raises(ConnectionClosed) as closed:
+            for _ in range(500):
+                send(flooding, type="unsubscribe", channel="alerts")
+            while True:
+                flooding.recv(timeout=15)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1008
+        with pytest.raises(ConnectionClosed) as closed:
+            oversized.send("x" * 70_000)
+            while True:
+                oversized.recv(timeout=15)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
+
+
+def test_clients_are_counted(running: ApiProcess):
+    with opened(running) as client:
+        received(client, "hello")
+        text = running.get("/metrics", "admin").text
+        count = next(line for line in text.splitlines() if line.startswith("lumbung_ws_clients "))
+        assert float(count.split()[1]) >= 1
+
+
+@pytest.mark.slow
+def test_client_that_reads_nothing_is_closed_and_the_others_feel_nothing(running: ApiProcess):
+    """It takes 15 s until it counts as slow; the others get every newest price meanwhile."""
+    with opened(running) as reading, socket_without_reader(running) as silent:
+        settled(reading)
+        end = time.monotonic() + 90
+        while dropped(running) == 0:
+            assert time.monotonic() < end, "the slow client is still open"
+            rows = [
+                price(f"wide-{next(NUMBER)}", market, commodity, timedelta(), 12_000.0)
+                | {"event_time": NOW + timedelta(seconds=next(NUMBER))}
+                for market in ("PASAR-001", "PASAR-002", "PASAR-003")
+                for commodity in commodities()
+            ]
+            write(running.stack.lake_root, "gold.live_prices", rows)
+            assert received(reading, "price_update")
+            time.sleep(0.3)
+        assert silent.fileno() >= 0
+
+
+def dropped(api: ApiProcess) -> float:
+    lines = api.get("/metrics", "admin").text.splitlines()
+    return float(next(line for line in lines if line.startswith("lumbung_ws_dropped_total ")).split()[1])
+
+
+def socket_without_reader(api: ApiProcess) -> socket.socket:
+    """A connection that shakes hands and then reads nothing, with a small buffer."""
+    silent = socket.socket()
+    silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    silent.connect(("127.0.0.1", api.stack.api_port))
+    silent.sendall(
+        b"GET /ws/prices HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    return silent

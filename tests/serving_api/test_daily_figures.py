@@ -1,0 +1,248 @@
+"""Overview, series, map, past forecasts, pipeline: figures equal SQL over silver, absence is null."""
+
+import gzip
+import random
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pytest
+
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.query import run_sql
+from lakehouse.reference import provinces
+from scripts.bench.api_lake import write
+from serving_api.reads.dashboard.daily_figures import close_of
+from tests.serving_api.indicator_lake import LAST, fill_prices, province_price, stored_rows
+from tests.support import forecast_lake
+from tests.support.api import Api, Environment, new_stack
+from tests.support.served_lake import NOW, QUARANTINE
+
+SERIES = "/api/v1/series/daily"
+MAP = "/api/v1/map/prices"
+OVERVIEW = "/api/v1/overview"
+CHILLI = "cabai-rawit-merah"
+LATE = "telur-ayam-ras"
+LATE_DAY = date(2024, 3, 4)
+CORRECTED = 31_000.0
+# The median of each series and day, and the mean over the provinces; written without the product's SQL.
+EXPECTED = """
+    with days as (
+        select commodity, level, region_code, market_date, median(price_idr) as price from silver
+        where channel = 'retail' group by all
+    )
+    select *, avg(price) over (partition by commodity, level, market_date) as national from days
+"""
+
+
+def late_rows() -> list[dict[str, Any]]:
+    """A price stored on its day, and two of the days before that arrived three days later."""
+    on_time = datetime.combine(LATE_DAY, datetime.min.time()).astimezone(NOW.tzinfo) + timedelta(hours=6)
+    later = on_time + timedelta(days=3)
+    return [
+        province_price(LATE, "32", LATE_DAY, 30_000.0, on_time),
+        province_price(LATE, "11", LATE_DAY, CORRECTED, later),
+        province_price(LATE, "32", LATE_DAY - timedelta(days=7), 25_000.0, later),
+    ]
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, pa.Table]]:
+    stack = new_stack(tmp_path_factory.mktemp("daily"))
+    with Environment(stack).entered():
+        silver = fill_prices(stack.lake_root, [*stored_rows(7), *late_rows()])
+        write(stack.lake_root, "silver.quarantine", QUARANTINE)
+        issued = forecast_lake.issue(
+            "ensemble",
+            CHILLI,
+            "32",
+            issued_at=datetime.combine(LAST - timedelta(days=3), datetime.min.time(), NOW.tzinfo),
+            champion=True,
+        )
+        write(stack.lake_root, "gold.forecasts", issued)
+    running = Api(stack)
+    yield running, silver
+    running.stop()
+
+
+def body_of(api: Api, path: str, role: str | None = None) -> dict[str, Any]:
+    response = api.get(path, role)
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def test_fifty_cells_of_the_series_equal_sql_over_silver(lake: tuple[Api, pa.Table]) -> None:
+    api, silver = lake
+    expected = run_sql(EXPECTED, {"silver": silver}).to_pylist()
+    bodies: dict[str, dict[str, Any]] = {}
+    compared = 0
+    for row in random.Random(50).sample(expected, len(expected)):
+        path = f"{SERIES}?commodity={row['commodity']}&from=2018-01-01&to=2023-06-01"
+        if row["market_date"] >= date(2023, 6, 1):
+            path = f"{SERIES}?commodity={row['commodity']}&from=2023-06-01&to=2025-01-01"
+        if path not in bodies:
+            bodies[path] = body_of(api, path)
+        body = bodies[path]
+        if body["level"] != row["level"]:
+            continue
+        day = body["dates"].index(row["market_date"].isoformat())
+        place = [region["code"] for region in body["regions"]].index(row["region_code"])
+        assert body["price_idr"][place][day] == pytest.approx(row["price"], abs=0.06)
+        assert body["national"][day] == pytest.approx(row["national"], abs=0.06)
+        compared += 1
+        if compared == 50:
+            return
+    pytest.fail(f"only {compared} cells were compared")
+
+
+def test_series_has_every_calendar_day_and_null_without_a_report(lake: tuple[Api, pa.Table]) -> None:
+    body = body_of(lake[0], f"{SERIES}?commodity={CHILLI}")
+    days = [date.fromisoformat(day) for day in body["dates"]]
+    assert days == [days[0] + timedelta(days=step) for step in range(len(days))] and days[-1] == LAST
+    assert len(days) <= 365 and any(None in prices for prices in body["price_idr"])
+    assert {len(column) for column in (*body["price_idr"], body["national"])} == {len(days)}
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("commodity=garam", 200),
+        ("commodity=unobtainium", 404),
+        (f"commodity={CHILLI}&from=2024-01-02&to=2024-01-02", 422),
+        (f"commodity={CHILLI}&from=2010-01-01&to=2024-01-01", 422),
+        (f"commodity={CHILLI}&date=0001-01-01", 422),
+        (f"commodity={CHILLI}&date=2900-01-01", 200),
+    ],
+)
+def test_series_answers_every_request(lake: tuple[Api, pa.Table], query: str, status: int) -> None:
+    response = lake[0].get(f"{SERIES}?{query}")
+    assert response.status_code == status
+    if query == "commodity=garam":
+        assert response.json()["dates"] == [] and response.json()["level"] is None
+
+
+def test_overview_names_change_ceiling_and_neighbours(lake: tuple[Api, pa.Table]) -> None:
+    api, silver = lake
+    body = body_of(api, f"{OVERVIEW}?market_date=2024-07-20")
+    item = next(item for item in body["items"] if item["commodity"] == CHILLI)
+    rows = run_sql(EXPECTED, {"silver": silver}).to_pylist()
+    national = {
+        row["market_date"]: row["national"]
+        for row in rows
+        if (row["commodity"], row["level"]) == (CHILLI, item["price_level"])
+    }
+    newest = date.fromisoformat(item["market_date"])
+    assert item["age_days"] == (date(2024, 7, 20) - newest).days
+    assert item["national_price_idr"] == pytest.approx(national[newest], abs=0.06)
+    week = national.get(newest - timedelta(days=7))
+    expected = None if week is None else pytest.approx(100 * (national[newest] / week - 1), abs=0.006)
+    assert item["change_7d_pct"] == expected
+    assert len(item["spark"]) == 30 and item["spark"][-1] == item["national_price_idr"]
+    assert (body["previous_date"], body["next_date"]) == ("2024-07-19", "2024-07-21")
+    assert body["coverage"]["of"] == len(provinces()) and body["open_quarantine"] == len(QUARANTINE)
+
+
+def test_date_leaves_out_what_was_stored_later(lake: tuple[Api, pa.Table]) -> None:
+    api, _ = lake
+    now = body_of(api, f"{MAP}?commodity={LATE}&market_date={LATE_DAY}")
+    then = body_of(api, f"{MAP}?commodity={LATE}&date={LATE_DAY}")
+    known = {region["name"]: region["value"] for region in then["regions"] if region["value"] is not None}
+    assert known == {"Jawa Barat": 30_000.0}
+    assert sum(region["value"] is not None for region in now["regions"]) == 2
+    assert body_of(api, f"{SERIES}?commodity={LATE}&date={LATE_DAY}")["dates"] == [LATE_DAY.isoformat()]
+    live = body_of(api, f"/api/public/commodity/price/live?commodity={LATE}&date={LATE_DAY}")
+    assert [item["price_idr"] for item in live["items"]] == [30_000.0]
+    item = next(i for i in body_of(api, f"{OVERVIEW}?date={LATE_DAY}")["items"] if i["commodity"] == LATE)
+    assert (item["national_price_idr"], item["change_7d_pct"]) == (30_000.0, None)
+    assert close_of(LATE_DAY).isoformat() == "2024-03-04T17:00:00+00:00"
+
+
+@pytest.mark.parametrize("metric", ["price", "change_7d", "gap", "gap_national", "ifpa"])
+def test_every_value_of_the_map_lies_in_a_class(lake: tuple[Api, pa.Table], metric: str) -> None:
+    body = body_of(lake[0], f"{MAP}?commodity={CHILLI}&metric={metric}")
+    assert [region["code"] for region in body["regions"]] == list(provinces())
+    assert any(region["value"] is None for region in body["regions"])
+    for value in (region["value"] for region in body["regions"] if region["value"] is not None):
+        classes = [
+            entry
+            for entry in body["legend"]
+            if (entry["from"] is None or value >= entry["from"])
+            and (entry["to"] is None or value < entry["to"])
+        ]
+        assert len(classes) == 1
+
+
+def test_changes_are_the_prices_after_a_version(tmp_path: Any) -> None:
+    stack = new_stack(tmp_path)
+    with Environment(stack).entered():
+        fill_prices(stack.lake_root, late_rows())
+    api = Api(stack)
+    try:
+        first = body_of(api, "/api/v1/changes")
+        version = first["meta"]["delta_version"]["gold.live_prices"]
+        assert first["items"] == [] and api.get(f"/api/v1/changes?after={version + 1}").status_code == 410
+        newer = province_price("garam", "32", LATE_DAY, 12_000.0, close_of(LATE_DAY))
+        write(stack.lake_root, "gold.live_prices", [newer | {"status": "validated"}])
+        with Environment(stack).entered():
+            api.http.app.state.services.snapshots.refresh()  # type: ignore[attr-defined]
+        changed = body_of(api, f"/api/v1/changes?after={version}")
+        assert [(item["commodity"], item["price_idr"]) for item in changed["items"]] == [("garam", 12_000.0)]
+        assert body_of(api, f"/api/v1/changes?after={version}&commodity={LATE}")["items"] == []
+        again = changed["meta"]["delta_version"]["gold.live_prices"]
+        assert body_of(api, f"/api/v1/changes?after={again}")["items"] == []
+    finally:
+        api.stop()
+
+
+def test_issued_forecasts_name_the_price_that_followed(lake: tuple[Api, pa.Table]) -> None:
+    api, silver = lake
+    items = body_of(api, f"/api/v1/forecasts/issued?commodity={CHILLI}&region=32")["items"]
+    expected = {
+        row["market_date"]: row["price"]
+        for row in run_sql(EXPECTED, {"silver": silver}).to_pylist()
+        if (row["commodity"], row["region_code"], row["level"]) == (CHILLI, "32", "province")
+    }
+    assert [item["horizon_days"] for item in items] == list(range(1, 8))
+    for item in items:
+        actual = expected.get(date.fromisoformat(item["target_date"]))
+        assert item["actual_idr"] == (actual and pytest.approx(actual))
+        held = None if actual is None else item["lower_idr"] <= actual <= item["upper_idr"]
+        assert item["inside"] == held
+    assert any(item["actual_idr"] for item in items) and items[-1]["actual_idr"] is None
+
+
+def test_quarantine_summary_counts_open_rows(lake: tuple[Api, pa.Table]) -> None:
+    body = body_of(lake[0], "/api/v1/quarantine/summary", "operator")
+    open_rows = [row for row in QUARANTINE if row["state"] == "open"]
+    assert body["open"] == len(open_rows) and body["median_hours"] is None
+    assert {rule["rule"]: rule["open"] for rule in body["by_rule"]} == {
+        "price_positive": 8,
+        "temperature_range": 1,
+    }
+    assert body["by_market"] == [{"market_id": "PASAR-001", "open": 8}]
+    assert sum(day["arrived"] for day in body["by_day"]) == len(QUARANTINE)
+
+
+def test_pipeline_lists_every_table_of_the_contracts(lake: tuple[Api, pa.Table]) -> None:
+    body = body_of(lake[0], "/api/v1/pipeline")
+    tables = {table["table"]: table for table in body["tables"]}
+    assert tables.keys() == contracts().keys()
+    layers = [table["layer"] for table in body["tables"]]
+    assert layers == sorted(layers, key=["bronze", "silver", "gold"].index)
+    assert tables["silver.prices"]["rows"] == lake[1].num_rows
+    assert tables["silver.stocks"]["delta_version"] is None and not tables["silver.stocks"]["late"]
+    assert not {"host", "path", "pid"} & set(orjson.dumps(body).decode().split('"'))
+
+
+def test_large_answers_are_compressed_for_those_who_accept_it(lake: tuple[Api, pa.Table]) -> None:
+    path = f"{SERIES}?commodity={CHILLI}"
+    plain = lake[0].get(path, headers={"Accept-Encoding": "identity"})
+    packed = lake[0].get(path, headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers and packed.headers["content-encoding"] == "gzip"
+    assert packed.json()["price_idr"] == plain.json()["price_idr"]
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
+    assert packed.headers["etag"] == plain.headers["etag"] and "Accept-Encoding" in packed.headers["vary"]
+    assert len(gzip.compress(plain.content)) < 45_000

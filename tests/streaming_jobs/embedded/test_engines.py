@@ -1,0 +1,165 @@
+"""Both engines keep one checkpoint: a lake changes its engine between two starts, also in mid-batch."""
+
+import json
+import threading
+from collections import Counter
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewPartitions
+from pyspark.sql import SparkSession
+
+from conf.settings import settings
+from lakehouse.io import checkpoint, checkpoint_writer
+from lakehouse.io.checkpoint import count_waiting
+from lakehouse.io.kafka import client_config, partition_bounds, producer_config
+from scripts.commands.reconcile import balance_report
+from streaming_jobs.embedded import engine
+from streaming_jobs.embedded.feed import ReaderEnded, RecordFeed
+from streaming_jobs.embedded.reader import Assignment
+from streaming_jobs.embedded.repeated import read_range
+from tests.streaming_jobs.conftest import Stream, price
+from tests.streaming_jobs.test_batches import MIXED, assert_as_planned
+
+
+def change_engine(stream: Stream, spark: SparkSession) -> None:
+    stream.spark = None if stream.spark else spark
+
+
+def contents(stream: Stream) -> dict[str, Counter[str]]:
+    """Rows of bronze, silver and quarantine without what names the batch."""
+    batch = ("ingested_at", "quarantined_at", "ingest_date")
+    return {
+        table: Counter(
+            repr([(name, row[name]) for name in sorted(row) if name not in batch])
+            for row in stream.rows(table)
+        )
+        for table in ("bronze.events", "silver.prices", "silver.quarantine", "silver.price_verdicts")
+    }
+
+
+def test_lake_changes_its_engine_between_starts_both_ways(either: Stream, spark: SparkSession):
+    for part in (MIXED[:3], MIXED[3:6], MIXED[6:]):
+        either.send(*part)
+        either.run()
+        change_engine(either, spark)
+    assert_as_planned(either)
+    assert checkpoint.finished_batches() == [0, 1, 2]
+    assert len({row["stream_id"] for row in either.rows("gold.balance")}) == 1
+    assert either.refusal() == "" and balance_report()["balanced"]
+
+
+@pytest.mark.parametrize("point", ["stream.before_bronze", "stream.after_silver"])
+def test_batch_that_one_engine_planned_is_finished_by_the_other(
+    either: Stream, spark: SparkSession, point: str
+):
+    either.send(*MIXED)
+    either.crash(point)
+    planned = checkpoint.batch_offsets(0)
+    before = contents(either)
+    either.send(price("later", 11900, event_time="2026-01-04T10:00:00+07:00"))  # not part of that batch
+    change_engine(either, spark)
+    either.run()
+    assert checkpoint.batch_offsets(0) == planned and checkpoint.finished_batches() == [0, 1]
+    assert all(rows <= contents(either)[table] for table, rows in before.items())
+    assert either.balance() == {"rows_in": 10, "silver": 4, "quarantine": 4, "duplicates": 2}
+    assert either.refusal() == ""
+
+
+def test_new_partition_is_read_from_its_first_record(either: Stream):
+    topic = "lumbung.macro"
+    either.send(price("a"))
+    either.run()
+    admin = AdminClient(client_config())
+    count = len(partition_bounds([topic])[topic])
+    for change in admin.create_partitions([NewPartitions(topic, count + 1)]).values():
+        change.result(15)
+    while len(partition_bounds([topic])[topic]) == count:
+        pass
+    producer = Producer(producer_config())
+    producer.produce(topic, b"{}", partition=count)
+    assert producer.flush(20) == 0
+    either.run()
+    assert [row["partition"] for row in either.rows("bronze.events") if row["topic"] == topic] == [count]
+    assert either.balance()["rows_in"] == 2 and count_waiting() == 0
+
+
+def test_positions_pass_the_ends_of_transactions(either: Stream):
+    producer = Producer({**client_config(), "transactional.id": "engines"})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce("lumbung.price", price("a"), partition=0, headers={"event_id": b"a"})
+    producer.commit_transaction(20)
+    either.run()
+    assert dict(either.silver()) == {"a": 1} and count_waiting() == 0
+    producer.begin_transaction()
+    producer.produce("lumbung.price", price("b"), partition=0, headers={"event_id": b"b"})
+    producer.commit_transaction(20)
+    either.run()
+    assert dict(either.silver()) == {"a": 1, "b": 1} and count_waiting() == 0
+
+
+def test_batch_whose_records_kafka_no_longer_holds_is_not_finished(embedded: Stream):
+    embedded.send(*MIXED)
+    embedded.crash("stream.before_bronze")
+    offsets = checkpoint.batch_offsets(0)
+    beyond = {
+        topic: {number: last + 5 for number, last in numbers.items()}
+        for topic, numbers in offsets.end.items()
+    }
+    with pytest.raises(RuntimeError, match=r"planned up to \d+, but lumbung\..* ends at"):
+        read_range(offsets.start, beyond, threading.Event())
+
+
+def test_stream_fails_when_its_reader_is_killed(embedded: Stream):
+    embedded.send(price("a"))
+    feed = RecordFeed(Assignment(engine.begin(), settings().kafka.bootstrap))
+    taken = feed.take(10, 30)
+    assert taken and taken[0].num_rows == 1
+    feed._process.kill()
+    with pytest.raises(ReaderEnded, match="code -9"):
+        feed.take(10, 30)
+    feed.close()
+
+
+def test_batches_are_cut_at_the_limit_and_hold_what_was_read(
+    embedded: Stream, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(engine, "CHUNK_RECORDS", 5)
+    monkeypatch.setenv("LUMBUNG_STREAM__MAX_EVENTS_PER_BATCH", "7")
+    settings.cache_clear()
+    embedded.send(*(price(f"n{number}", 11000 + number) for number in range(20)))
+    embedded.run()
+    rows = [sum(checkpoint.batch_offsets(batch).rows.values()) for batch in checkpoint.finished_batches()]
+    assert sum(rows) == 20 and max(rows) <= 7
+    assert len(embedded.silver()) == 20
+
+
+def test_checkpoint_forgets_batches_as_spark_does(embedded: Stream):
+    start = {"lumbung.price": {"0": 0}}
+    checkpoint_writer.begin(start)
+    written = (checkpoint.checkpoint_dir() / "sources" / "0" / "0").read_bytes()
+    assert written == b"\0v1\n" + json.dumps(start).encode()
+    first_id = checkpoint.stream_id()
+    checkpoint_writer.begin({})
+    assert (checkpoint.stream_id(), checkpoint.first_offsets()) == (first_id, start)
+    for batch in range(checkpoint_writer.KEPT_BATCHES + 3):
+        checkpoint_writer.plan(batch, {"lumbung.price": {"0": batch}}, batch)
+        checkpoint_writer.finish(batch)
+    assert checkpoint.planned_batches() == checkpoint.finished_batches()
+    assert len(checkpoint.planned_batches()) == checkpoint_writer.KEPT_BATCHES
+    assert checkpoint.batch_offsets(50).timestamp_ms == 50
+
+
+def test_batch_that_does_not_fit_the_heap_of_spark_is_read_in_parts(stream: Stream):
+    limit = "spark.driver.maxResultSize"
+    conf = stream.spark.sparkContext._jsc.sc().conf()
+    usual = conf.get(limit)
+    stream.send(*(price(f"large-{number}", note="x" * 60_000) for number in range(100)))
+    conf.set(limit, "3m")
+    try:
+        stream.run()
+    finally:
+        conf.set(limit, usual)
+    assert stream.silver() == {f"large-{number}": 1 for number in range(100)}
+    assert stream.balance() == {"rows_in": 100, "silver": 100, "quarantine": 0, "duplicates": 0}

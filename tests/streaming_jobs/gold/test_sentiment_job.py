@@ -1,0 +1,151 @@
+"""gold.sentiment equals its recomputation from all posts, for any cut into batches."""
+
+import random
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import skops.io
+
+from lakehouse.io.delta import empty_table, high_water_mark, open_table
+from lakehouse.io.sentiment_model import sentiment_model_file
+from lakehouse.sentiment.lexicon import lexicon_polarity
+from lakehouse.sentiment.pressure import pressures
+from ml.sentiment.fit import pipeline
+from streaming_jobs.gold.sentiment import TABLE, Sentiment
+from tests.support.written_lake import finish, write
+
+BEGAN = datetime(2026, 3, 1, 5, tzinfo=UTC)
+TEXTS = (
+    "Harga cabai rawit naik lagi",
+    "Harga cabai rawit turun, bawang merah langka",
+    "Saham anjlok",
+    "Rapat hari ini",
+    "Harga telur stabil, panen berhasil",
+)
+
+pytestmark = pytest.mark.usefixtures("lake")
+
+
+def posts(count: int, seed: int) -> list[dict[str, Any]]:
+    """Rows of silver.posts over ten days; every eighth repeats an earlier text."""
+    rng = random.Random(seed)
+    rows = []
+    for number in range(count):
+        time = BEGAN + timedelta(hours=rng.randrange(240))
+        rows.append(
+            {
+                "event_id": f"p{number}",
+                "content": rng.choice(TEXTS),
+                "title": rng.choice((None, "Harga beras naik")),
+                "symbols": rng.choice(([], ["BBRI"], ["BBRI", "BTCUSDT"])),
+                "commodities": rng.choice(([], ["garam"])),
+                "event_time": time,
+                "market_date": (time + timedelta(hours=7)).date(),
+                "event_month": f"{time:%Y-%m}",
+                "_warnings": ["text_repeated"] if number % 8 == 0 else [],
+            }
+        )
+    return rows
+
+
+def recomputed(rows: list[dict[str, Any]]) -> dict[tuple, dict[str, Any]]:
+    """Subject and day -> counts and indices, one post after the other."""
+    counts: dict[tuple, dict[str, Any]] = defaultdict(lambda: defaultdict(int))
+    for row in rows:
+        if row["_warnings"]:
+            continue
+        text = f"{row['title']}. {row['content']}" if row["title"] else row["content"]
+        named = pressures(text, row["commodities"])
+        for subject in [*named, *row["symbols"]]:
+            count = counts[subject, row["market_date"]]
+            count["posts"] += 1
+            count[lexicon_polarity(text)] += 1
+            if named.get(subject):
+                count[named[subject]] += 1
+    for count in counts.values():
+        sided = count["positif"] + count["negatif"]
+        stated = sum(count[name] for name in ("naik", "turun", "stabil", "langka"))
+        count["score"] = (count["positif"] - count["negatif"]) / (sided + 5)
+        balance = count["naik"] + count["langka"] - count["turun"]
+        count["pressure"] = balance / (stated + 5) if stated else None
+    return dict(counts)
+
+
+def written() -> dict[tuple, dict[str, Any]]:
+    rows = open_table(TABLE).to_pyarrow_table().to_pylist()
+    by_key = {(row["subject"], row["market_date"]): row for row in rows}
+    assert len(by_key) == len(rows)
+    return by_key
+
+
+def assert_equals(rows: list[dict[str, Any]]) -> None:
+    gold, wanted = written(), recomputed(rows)
+    assert gold.keys() == wanted.keys() and wanted
+    for key, row in gold.items():
+        for name in ("posts", "naik", "turun", "stabil", "langka", "score", "pressure"):
+            assert row[name] == wanted[key][name], (key, name)
+        assert row["positive"] + row["neutral"] + row["negative"] == row["posts"]
+
+
+def batch(number: int, rows: list[dict[str, Any]]) -> None:
+    time = BEGAN + timedelta(days=20, seconds=number)
+    write("silver.posts", [{**row, "ingested_at": time} for row in rows])
+    finish(time, kind="post")
+
+
+@pytest.mark.parametrize(("seed", "cuts"), [(1, 1), (2, 7)])
+def test_sentiment_equals_its_recomputation(seed: int, cuts: int) -> None:
+    rows = posts(120, seed)
+    job = Sentiment()
+    for number in range(cuts):
+        batch(number, rows[number::cuts])
+        if number % 3 != 1:
+            job.refresh()
+        if number == 3:
+            job = Sentiment()  # a restart
+    job.refresh()
+    assert_equals(rows)
+    version = open_table(TABLE).version()
+    job.refresh()
+    assert open_table(TABLE).version() == version, "nothing new, nothing written"
+
+
+def test_a_batch_of_repeated_posts_alone_changes_no_row() -> None:
+    rows = posts(40, 3)
+    job = Sentiment()
+    batch(0, rows)
+    job.refresh()
+    batch(1, [{**rows[0], "event_id": "again", "_warnings": ["text_repeated"]}])
+    job.refresh()
+    assert_equals(rows)
+    assert high_water_mark(TABLE) == BEGAN + timedelta(days=20, seconds=1)
+
+
+def test_another_classifier_and_an_emptied_table_compute_all_days_again() -> None:
+    rows = posts(60, 4)
+    job = Sentiment()
+    batch(0, rows)
+    job.refresh()
+    before = written()
+    fitted = pipeline(1).fit(
+        [f"{text} {n}" for n in range(12) for text in TEXTS], ["positif", *["negatif"] * 4] * 12
+    )
+    model = {
+        "kind": "tfidf_svc",
+        "version": "2",
+        "pipeline": fitted,
+        "classes": list(map(str, fitted.classes_)),
+    }
+    sentiment_model_file().parent.mkdir(parents=True)
+    sentiment_model_file().write_bytes(skops.io.dumps(model))
+    job.refresh()
+    assert {row["classifier"] for row in written().values()} == {"tfidf_svc"}
+    assert written().keys() == before.keys()
+    sentiment_model_file().unlink()
+    job.refresh()
+    assert written() == before
+    empty_table(TABLE)
+    job.refresh()
+    assert written() == before

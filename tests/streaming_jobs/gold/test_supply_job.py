@@ -1,0 +1,161 @@
+"""gold.stocks, gold.routes and gold.supply_transfers equal their recomputation, for any cut into batches."""
+
+from collections import defaultdict
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from lakehouse.io.delta import empty_table, open_table
+from streaming_jobs.gold.supply import Supply
+from tests.streaming_jobs.gold.supply_chain import COMMODITY, FIRST, HOLDERS, Row, simulate, stock
+from tests.support.written_lake import finish, write
+
+BEGAN = datetime(2026, 6, 1, tzinfo=UTC)
+DAYS = 40
+
+pytestmark = pytest.mark.usefixtures("lake")
+
+
+def batch(number: int, stocks: list[Row], shipments: list[Row]) -> None:
+    time = BEGAN + timedelta(seconds=number)
+    for kind, table, rows in (
+        ("stock", "silver.stocks", stocks),
+        ("shipment", "silver.shipments", shipments),
+    ):
+        if rows:
+            write(table, [{**row, "ingested_at": time} for row in rows])
+            finish(time, kind=kind)
+
+
+def rows_of(table: str, *key: str) -> dict[tuple[Any, ...], Row]:
+    rows = open_table(table).to_pyarrow_table().to_pylist()
+    by_key = {tuple(row[name] for name in key): row for row in rows}
+    assert len(by_key) == len(rows)
+    return by_key
+
+
+def local_day(moment: datetime) -> date:
+    return (moment + timedelta(hours=7)).date()
+
+
+def recomputed(stocks: list[Row], shipments: list[Row]) -> dict[str, dict[str, Any]]:
+    """Holder -> its figures, by loops over days."""
+    arrived = {row["departed_at"]: row for row in shipments if row["arrived_at"]}
+    deliveries: dict[tuple[str, str, datetime], Row] = {}
+    for row in shipments:
+        key = (row["origin"], row["destination"], row["departed_at"])
+        if key not in deliveries or row["arrived_at"]:
+            deliveries[key] = row
+    assert arrived
+    moved: dict[tuple[str, date], list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for row in deliveries.values():
+        moved[row["origin"], local_day(row["departed_at"])][0] += row["quantity_kg"]
+        if row["arrived_at"]:
+            moved[row["destination"], local_day(row["arrived_at"])][1] += row["quantity_kg"]
+    answer = {}
+    for holder in HOLDERS:
+        held = {row["market_date"]: row["quantity_kg"] for row in stocks if row["entity_id"] == holder}
+        last, before = sorted(held)[-1], sorted(held)[-2]
+        week = [last - timedelta(days=n) for n in range(7)]
+        outflow = sum(moved[holder, day][0] for day in week) / 7
+        out, into = moved[holder, last]
+        answer[holder] = {
+            "quantity_kg": held[last],
+            "outflow_kg": outflow,
+            "days_of_cover": held[last] / outflow,
+            "residual_kg": held[last] - (held[before] + into - out),
+        }
+    return answer
+
+
+@pytest.mark.parametrize("cuts", [1, 6])
+def test_stocks_equal_their_recomputation(cuts: int) -> None:
+    chain = simulate(DAYS, seed=cuts)
+    job = Supply()
+    for number in range(cuts):
+        batch(number, chain.stocks[number::cuts], chain.shipments[number::cuts])
+        if number % 2 == 0:
+            job.refresh()
+    job.refresh()
+    gold = rows_of("gold.stocks", "entity_id", "commodity")
+    wanted = recomputed(chain.stocks, chain.shipments)
+    assert {entity for entity, _ in gold} == set(HOLDERS)
+    for holder, figures in wanted.items():
+        row = gold[holder, COMMODITY]
+        assert row["outflow_basis"] == "shipments"
+        for name, value in figures.items():
+            assert row[name] == pytest.approx(value, abs=1e-6), (holder, name)
+    versions = [
+        open_table(table).version() for table in ("gold.stocks", "gold.routes", "gold.supply_transfers")
+    ]
+    job.refresh()
+    assert versions == [
+        open_table(table).version() for table in ("gold.stocks", "gold.routes", "gold.supply_transfers")
+    ]
+
+
+def test_nothing_is_lost_along_the_chain_but_what_the_warehouse_lost() -> None:
+    chain = simulate(DAYS, seed=9, lost_share=0.3)
+    assert chain.sent == pytest.approx(chain.received + chain.in_transit)
+    batch(0, chain.stocks, chain.shipments)
+    Supply().refresh()
+    gold = {entity: row for (entity, _), row in rows_of("gold.stocks", "entity_id", "commodity").items()}
+    for holder in HOLDERS:
+        assert gold[holder]["residual_kg"] == pytest.approx(-chain.lost.get(holder, 0.0), abs=1e-6)
+    levels = {holder: gold[holder]["residual_level"] for holder in HOLDERS}
+    assert levels == {"TANI-1": "explained", "DIST-1": "explained", "GUDANG-1": "error"}
+
+
+def test_routes_count_a_delivery_once_and_observe_after_fifty() -> None:
+    chain = simulate(80, seed=4)
+    batch(0, chain.stocks, chain.shipments)
+    Supply().refresh()
+    route = rows_of("gold.routes", "route_id")[("GUDANG-1-PASAR-001",)]
+    sent = [row for row in chain.shipments if row["origin"] == "GUDANG-1"]
+    assert route["deliveries"] == len({row["departed_at"] for row in sent})
+    assert route["arrived"] == sum(1 for row in sent if row["arrived_at"]) >= 50
+    assert route["median_hours"] in (24, 36, 48, 60, 72)
+    assert route["basis"] == "observed" and route["observed_mae_hours"] < route["heuristic_mae_hours"]
+
+
+def holder_of(number: int, name: str, region: tuple[str, str], levels: list[float], **more: Any) -> list[Row]:
+    """Reports of a holder on successive days."""
+    place = {"region_code": region[0], "region": region[1]}
+    return [stock(1000 * number + day, name, day, kg, **place, **more) for day, kg in enumerate(levels)]
+
+
+def test_deficit_gets_what_it_lacks_from_a_neighbour_and_not_from_afar() -> None:
+    falling = [1000.0 - 100 * day for day in range(9)]  # 200 kg last 2 days
+    plenty = [10_000.0 - 100 * day for day in range(9)]  # 9,200 kg last 92 days
+    batch(
+        0,
+        [
+            *holder_of(1, "A", ("31", "DKI Jakarta"), falling),
+            *holder_of(2, "B", ("32", "Jawa Barat"), plenty),
+            *holder_of(3, "C", ("91", "Papua"), plenty),
+        ],
+        [],
+    )
+    job = Supply()
+    job.refresh()
+    gold = {entity: row for (entity, _), row in rows_of("gold.stocks", "entity_id", "commodity").items()}
+    assert (gold["A"]["cover_level"], gold["A"]["outflow_basis"]) == ("red", "depletion")
+    assert gold["A"]["days_of_cover"] == pytest.approx(2) and gold["A"]["residual_kg"] is None
+    assert gold["B"]["cover_level"] == "oversupply"
+    transfers = open_table("gold.supply_transfers").to_pyarrow_table().to_pylist()
+    assert [(row["to_region"], row["from_region"]) for row in transfers] == [("DKI Jakarta", "Jawa Barat")]
+    assert transfers[0]["quantity_kg"] == pytest.approx(500)  # 7 days of 100 kg less the 200 kg held
+    for table in ("gold.stocks", "gold.routes", "gold.supply_transfers"):
+        empty_table(table)
+    job.refresh()
+    assert open_table("gold.supply_transfers").to_pyarrow_table().to_pylist() == transfers
+
+
+def test_stock_without_outflow_has_no_cover() -> None:
+    batch(0, [*holder_of(1, "D", ("31", "DKI Jakarta"), [500.0, 500.0]), stock(1, "E", 0, 0.0)], [])
+    Supply().refresh()
+    gold = {entity: row for (entity, _), row in rows_of("gold.stocks", "entity_id", "commodity").items()}
+    for holder in ("D", "E"):
+        assert gold[holder]["days_of_cover"] is None and gold[holder]["cover_level"] is None
+    assert gold["E"]["event_time"] == FIRST + timedelta(hours=12)
