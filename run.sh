@@ -47,8 +47,11 @@ need_java() {
 
 fingerprint() { cat "${locks[@]}" "$here/run.sh" | (sha256sum 2>/dev/null || shasum -a 256) | cut -d ' ' -f 1; }
 
+interrupted() { say "set-up was interrupted; the same command goes on with the step that it was at"; exit 130; }
+
 set_up() {
     local want home="${LUMBUNG_HOME:-$here/var}"
+    trap interrupted INT
     want=$(fingerprint)
     if [ "$(cat "$venv/.lumbung-setup" 2>/dev/null)" != "$want" ]; then
         local python
@@ -77,6 +80,7 @@ set_up() {
     fi
     (cd "$here" && "$venv/bin/python" scripts/stack/web_page.py) || true # it names the remedy; all else works without the page
     grep -qs '^JWT_SECRET=' "$home/secrets.env" || (cd "$here" && "$venv/bin/python" -m scripts.stack.secrets_file)
+    trap - INT
 }
 
 case "${LUMBUNG_HOME:-/}" in /*) ;; *) export LUMBUNG_HOME="$PWD/$LUMBUNG_HOME" ;; esac
@@ -89,7 +93,7 @@ case "$verb" in
         say "set-up is complete; next: ./run.sh demo"
         exit 0
         ;;
-    status | query | logs | down | reconcile | ledger | quarantine | train | backtest | mlflow | docs | user | certs) # no Java, and fast
+    status | query | logs | down | reconcile | ledger | quarantine | train | backtest | collect | mlflow | docs | user | certs) # no Java, and fast
         [ -x "$venv/bin/python" ] || missing "not set up yet" "./run.sh setup"
         ;;
     doctor) # a missing Java is one of its findings

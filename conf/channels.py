@@ -8,6 +8,17 @@ Mode = Literal["on", "mock", "off"]
 CHANNELS = ("telegram", "whatsapp", "email", "webhook")
 
 
+def personal_channels() -> frozenset[str]:
+    """Ways in which single people can be reached: those with a server or a token."""
+    known = secrets()
+    usable = {
+        "email": known.smtp_url,
+        "telegram": known.telegram_token,
+        "whatsapp": known.whatsapp_token and settings().alerts.whatsapp_sender,
+    }
+    return frozenset(name for name, value in usable.items() if value)
+
+
 def channel_modes() -> dict[str, Mode]:
     """Channel -> on, mock (no token: the message is only logged) or off (no server or no recipient)."""
     known = secrets()

@@ -1,5 +1,6 @@
 """Types and bounds of the knobs. Their meanings, units and reasons are in conf/lumbung.yml."""
 
+import re
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,12 +31,17 @@ class KafkaKnobs(BaseModel):
     flush_before_acknowledge: bool
     acknowledge_timeout_seconds: float
     legacy_topics: list[str]
+    batch_size: int = Field(ge=1)
 
 
 class ApiKnobs(BaseModel):
     host: str
     port: PortNumber
+    split_ports: bool
+    ai_port: PortNumber
+    admin_port: PortNumber
     allow_remote: bool
+    public_url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+/?)?$")]
     cors_origins: list[str]
     max_connections: int = Field(ge=1)
     max_websockets: int = Field(ge=1)
@@ -49,11 +55,13 @@ class ApiKnobs(BaseModel):
     idempotency_ttl_seconds: int
     idempotency_keys: int = Field(ge=1)
     idempotency_bytes: int = Field(ge=8388608)
+    idempotency_all_bytes: int = Field(ge=8388608)
     trace_events: int = Field(ge=1)
 
 
 class IdentityKnobs(BaseModel):
     static_tokens: bool
+    verify_email: bool
     access_minutes: int = Field(ge=1, le=60)
     refresh_days: int = Field(ge=1, le=90)
     link_minutes: int = Field(ge=1)
@@ -151,10 +159,13 @@ class ValidationKnobs(BaseModel):
     thin_heaping: float = Field(ge=1)
     thin_limit: float = Field(ge=1)
     level_days: int = Field(ge=2, le=14)
-    retail_price_min: float
-    retail_price_max: float
-    retail_rating_min: float
-    retail_rating_max: float
+
+
+class RetailKnobs(BaseModel):
+    price_min: float
+    price_max: float
+    rating_min: float
+    rating_max: float
 
 
 class SupplyKnobs(BaseModel):
@@ -187,6 +198,7 @@ def _quiet_hours(text: str) -> str:
 
 
 class AlertKnobs(BaseModel):
+    threshold: float = Field(ge=0, le=100)
     levels: dict[str, float]
     language: Literal["en", "id"]
     telegram_url: str
@@ -203,6 +215,59 @@ class AlertKnobs(BaseModel):
     send_seconds: float = Field(gt=0)
     newest_hours: float = Field(gt=0)
     heartbeat_url: str
+
+
+class TradingKnobs(BaseModel):
+    initial_balance: float = Field(gt=0, le=1_000_000_000)
+    max_position_size_pct: float = Field(gt=0, le=100)
+    max_daily_loss_pct: float = Field(gt=0, le=100)
+    min_confidence: float = Field(ge=0, le=1)
+    max_daily_trades: int = Field(ge=0)
+    day_hours: int = Field(ge=-12, le=14)
+    ws_interval_seconds: float = Field(ge=0.5)
+
+
+class IndicatorKnobs(BaseModel):
+    ma: tuple[Annotated[int, Field(ge=2, le=250)], Annotated[int, Field(ge=2, le=250)]]
+
+
+def _address(text: str) -> str:
+    """The text itself. Raises ValueError unless it is empty or an address of HTTP or a WebSocket."""
+    if text and not re.fullmatch(r"(https?|wss?)://[^\s/?#]+[^\s?#]*", text):
+        raise ValueError("must be empty or an address such as https://host/path, without ? and #")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class CollectorKnobs(BaseModel):
+    panel_harga_url: Address
+    bmkg_url: Address
+    bps_url: Address
+    bps_variables: dict[str, Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,40}$")]]
+    market_url: Address
+    market_stream_url: Address
+    market_symbols: list[Annotated[str, Field(pattern=r"^[A-Z0-9]{2,32}$")]] = Field(min_length=1)
+    market_interval: Literal["1m", "5m", "15m", "1d"]
+    news_feeds: list[HttpUrl]
+    newsapi_url: Address
+    news_query: str
+    reddit_url: Address
+    reddit_sign_in_url: Address
+    subreddits: list[Annotated[str, Field(pattern=r"^\w{2,32}$")]]
+    x_url: Address
+    social_query: str
+    addresses: dict[str, Address]
+    every_minutes: dict[str, Annotated[float, Field(gt=0)]]
+    requests_per_minute: dict[str, Annotated[float, Field(gt=0)]]
+    recordings: dict[str, Path]
+    record: bool
+    request_seconds: float = Field(gt=0)
+    answer_max_bytes: int = Field(ge=1)
+    attempts: int = Field(ge=1)
+    retry_seconds: float = Field(gt=0)
+    longest_wait_seconds: float = Field(gt=0)
 
 
 class AnomalyKnobs(BaseModel):

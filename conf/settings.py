@@ -2,17 +2,19 @@
 
 import os
 import sys
+import threading
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import yaml
 from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
-    YamlConfigSettingsSource,
 )
 
 from conf.knob_faults import sentences
@@ -20,23 +22,28 @@ from conf.knobs import (
     AlertKnobs,
     AnomalyKnobs,
     ApiKnobs,
+    CollectorKnobs,
     CvKnobs,
     ForecastKnobs,
     IdentityKnobs,
+    IndicatorKnobs,
     KafkaKnobs,
     LakeKnobs,
     LandingKnobs,
     LimitKnobs,
     MqttKnobs,
     PortNumber,
+    RetailKnobs,
     StreamKnobs,
     SupplyKnobs,
+    TradingKnobs,
     TrainingKnobs,
     ValidationKnobs,
 )
 from conf.runtime.exit_codes import ExitCode
 
 REPO = Path(__file__).resolve().parent.parent
+KNOBS = REPO / "conf" / "lumbung.yml"
 MQTT_PORT = 1883
 MQTTS_PORT = 8883
 STATIC_BEARER = "a lasting bearer of this role, accepted only while identity.static_tokens is true"
@@ -89,6 +96,50 @@ class Secrets(BaseSettings):
         validation_alias="SMTP_URL",
         description="smtps://user:password@host:465, or smtp://…; without it no e-mail is sent",
     )
+    panel_harga_key: str = Field(
+        default="",
+        repr=False,
+        validation_alias="PANEL_HARGA_KEY",
+        description="key of Panel Harga's interface, sent as x-api-key to collectors.panel_harga_url",
+    )
+    bps_key: str = Field(
+        default="",
+        repr=False,
+        validation_alias="BPS_KEY",
+        description="key of BPS's WebAPI, requested at collectors.bps_url",
+    )
+    newsapi_key: str = Field(
+        default="",
+        repr=False,
+        validation_alias="NEWSAPI_KEY",
+        description="key of NewsAPI; without it no news is searched",
+    )
+    twitter_token: str = Field(
+        default="",
+        repr=False,
+        validation_alias="TWITTER_TOKEN",
+        description="bearer token of X; without it no post is searched",
+    )
+    reddit_client_id: str = Field(
+        default="",
+        repr=False,
+        validation_alias="REDDIT_CLIENT_ID",
+        description="application registered with Reddit; without it no subreddit is read",
+    )
+    reddit_client_secret: str = Field(
+        default="",
+        repr=False,
+        validation_alias="REDDIT_CLIENT_SECRET",
+        description="secret of that application",
+    )
+
+
+@cache
+def knob_defaults() -> dict[str, Any]:
+    """conf/lumbung.yml, read once a process. libyaml takes 2 ms for it, the parser in Python 20 to 70 ms."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    knobs: dict[str, Any] = yaml.load(KNOBS.read_text(encoding="utf-8"), loader)  # noqa: S506 (both are safe)
+    return knobs
 
 
 class Settings(BaseSettings):
@@ -97,7 +148,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="LUMBUNG_",
         env_nested_delimiter="__",
-        yaml_file=REPO / "conf" / "lumbung.yml",
         extra="ignore",
     )
     home: Path = Field(
@@ -115,8 +165,12 @@ class Settings(BaseSettings):
     stream: StreamKnobs
     lake: LakeKnobs
     validation: ValidationKnobs
+    retail: RetailKnobs
     alerts: AlertKnobs
+    collectors: CollectorKnobs
     supply: SupplyKnobs
+    trading: TradingKnobs
+    indicators: IndicatorKnobs
     anomalies: AnomalyKnobs
     forecast: ForecastKnobs
     training: TrainingKnobs
@@ -130,6 +184,13 @@ class Settings(BaseSettings):
     )
     cors_origins_short: str | None = Field(
         default=None, validation_alias="CORS_ORIGINS", description="allowed origins, comma-separated"
+    )
+    alert_threshold_short: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        validation_alias="ALERT_THRESHOLD",
+        description="the same as LUMBUNG_ALERTS__THRESHOLD",
     )
     http_endpoint: str | None = Field(
         default=None,
@@ -189,7 +250,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, knob_defaults())
 
     def model_post_init(self, context: object, /) -> None:
         self.home = self.home.resolve()
@@ -197,6 +258,8 @@ class Settings(BaseSettings):
             self.api.port = self.api_port_short
         if self.mqtt_tls_cert and self.mqtt.port == MQTT_PORT:
             self.mqtt.port = MQTTS_PORT
+        if self.alert_threshold_short is not None:
+            self.alerts.threshold = self.alert_threshold_short
         if self.log_level_short:
             self.log_level = self.log_level_short
         if self.cors_origins_short:
@@ -249,20 +312,49 @@ class Settings(BaseSettings):
         """Folder of runs and artifacts, unless a server stores them."""
         return self.home / "mlflow"
 
+    def rule_values(self) -> dict[str, Any]:
+        """The values that rules use: the knobs of validation, and those of retail as `retail_<name>`."""
+        shop = {f"retail_{name}": value for name, value in self.retail.model_dump().items()}
+        return self.validation.model_dump() | shop
+
     @property
     def ingest_url(self) -> str:
         """Where events are posted by HTTP."""
         return self.http_endpoint or f"http://127.0.0.1:{self.api.port}/ingest"
 
 
-@cache
-def settings() -> Settings:
-    """The settings of this process, read once. Exit 2 with a sentence per value that cannot be used."""
+class SettingsReader:
+    """Calling it returns the settings of this process, which it reads once, whatever thread asks first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._settings: Settings | None = None
+
+    def __call__(self) -> Settings:
+        """The settings. Exit 2 with a sentence per value that cannot be used."""
+        if (known := self._settings) is not None:
+            return known
+        with self._lock:
+            if self._settings is None:
+                self._settings = read_settings()
+            return self._settings
+
+    def cache_clear(self) -> None:
+        """The next call reads again. A reading that is under way is waited for: it may be of old values."""
+        with self._lock:
+            self._settings = None
+
+
+def read_settings() -> Settings:
+    """The settings as YAML and the environment have them now."""
     try:
         return Settings()  # type: ignore[call-arg]  # the fields come from YAML and the environment
     except (ValidationError, SettingsError) as error:
         print("\n".join(sentences(error, os.environ)), file=sys.stderr)
         raise SystemExit(ExitCode.USAGE) from None
+
+
+settings = SettingsReader()
 
 
 def secrets() -> Secrets:

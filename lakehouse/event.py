@@ -51,7 +51,7 @@ class Event:
     source: str
     received_at: datetime  # with zone
     content_type: str = "application/json"
-    market_id: str | None = None  # of the MQTT topic, where the payload has none
+    market_id: str | None = None  # of the MQTT topic or the device, where the payload has none
     signature: str | None = None  # of a decision, see lakehouse/signatures.py
 
     @property
@@ -195,3 +195,20 @@ def lenient_payload(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """A record that Kafka has acknowledged."""
+
+    event_id: str
+    kind: str
+    topic: str
+    partition: int
+    offset: int
+    received_at: datetime
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Where it is in Kafka."""
+        return self.topic, self.partition, self.offset

@@ -6,7 +6,7 @@ from functools import cache
 import holidays
 
 EID = "Eid al-Fitr"
-EID_REACH_DAYS = 7  # before and after: people and goods travel
+EID_REACH_DAYS = 7  # before and after: people travel and freight moves
 
 
 @cache

@@ -34,11 +34,15 @@ class MacroState:
 
 @dataclass(frozen=True)
 class Attribution:
-    """How a move is shared out. `weights`: percent of the six factors, 100 together or all 0."""
+    """How a move is shared out. `weights`: percent of the six factors, 100 together or all 0.
+
+    `directions`: up or down, the way in which each factor moved with the price; None for a share of 0.
+    """
 
     dominant: str | None
     weights: dict[str, float]
     unexplained_pct: float
+    directions: dict[str, str | None]
 
 
 def weekly_scale(daily_volatility: float) -> float:
@@ -67,13 +71,20 @@ def attribution(change: float, contributions: Mapping[str, float]) -> Attributio
     sizes = {name: abs(contributions.get(name, 0.0)) for name in FACTORS}
     explained = sum(sizes.values())
     if not explained:
-        return Attribution(None, dict.fromkeys(FACTORS, 0.0), 100.0)
+        return Attribution(None, dict.fromkeys(FACTORS, 0.0), 100.0, dict.fromkeys(FACTORS))
     rest = abs(change - sum(contributions.get(name, 0.0) for name in FACTORS))
     return Attribution(
         dominant=max(FACTORS, key=lambda name: sizes[name]),
         weights={name: 100 * size / explained for name, size in sizes.items()},
         unexplained_pct=100 * rest / (explained + rest),
+        directions={name: _direction(contributions.get(name, 0.0)) for name in FACTORS},
     )
+
+
+def _direction(contribution: float) -> str | None:
+    if not contribution:
+        return None
+    return "up" if contribution > 0 else "down"
 
 
 def impact_of(
@@ -91,6 +102,7 @@ def impact_of(
         "impact_score": impact_score(change, scale, multiplier(macro)),
         "dominant_factor": shared.dominant,
         "factors_with_weights": shared.weights,
+        "directions": shared.directions,
         "unexplained_pct": shared.unexplained_pct,
         "unavailable": list(row["unavailable"]) if row else list(FACTORS),
         "assumptions": assumptions(shared, row is not None, macro),

@@ -1,4 +1,4 @@
-"""Reference lists (commodities, units, provinces, markets, ceilings, shop categories) and name matching."""
+"""Reference lists (commodities, units, provinces, markets, ceilings, shops, categories) and name matching."""
 
 import re
 import unicodedata
@@ -17,6 +17,7 @@ STRICT = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 Entry = TypeVar("Entry")
 MARKET_ID_CHARACTERS = 64
 DEFAULT_TIMEZONE = "Asia/Jakarta"
+DEFAULT_SHOP = "main"  # of listings that name no shop
 LONGEST_CODE = len("idjk")  # matching key of an ISO code
 
 
@@ -35,6 +36,7 @@ class Commodity:
     is_group: bool = False
     members: tuple[str, ...] = ()
     representative: str | None = None  # of a group: the member used where a single commodity is needed
+    producers: tuple[str, ...] = ()  # codes of the provinces with the largest harvests
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -89,6 +91,18 @@ class Ceiling:
     def bound_idr(self) -> float | None:
         """The bound that applies at its level."""
         return self.high_idr if self.level == "consumer" else self.low_idr
+
+
+@dataclass(frozen=True, config=STRICT)
+class Shop:
+    """A shop with its currency and the bounds of its listings; None: those of the knobs."""
+
+    id: str
+    currency: str | None = None  # ISO 4217
+    price_min: float | None = None
+    price_max: float | None = None
+    rating_min: float | None = None
+    rating_max: float | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -231,6 +245,12 @@ def category_aliases() -> dict[str, str]:
 
 
 @cache
+def shops() -> dict[str, Shop]:
+    """Listed shops by id."""
+    return {entry.id: entry for entry in _entries("shops.yml", "shops", Shop)}
+
+
+@cache
 def place_aliases() -> dict[str, str]:
     """matching key -> two-digit province code of a place: a province, or a listed market by id or name."""
     listed = [place for place in markets().values() if place.level == "market"]
@@ -270,6 +290,12 @@ def market_id_of(name: str, region_code: str | None = None) -> str:
     return "-".join([*parts, *re.findall(r"[0-9A-Z]+", plain)])[:MARKET_ID_CHARACTERS]
 
 
+def slug(name: str) -> str:
+    """Small letters and digits, joined by `-`: the id of what no list has."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return "-".join(re.findall(r"[0-9a-z]+", plain)) or "unnamed"
+
+
 def check_lists() -> None:
     """Read every list. Raises ReferenceListError for the first one that cannot be used."""
     own_files()
@@ -277,6 +303,7 @@ def check_lists() -> None:
         read()
     unit_aliases()
     category_aliases()
+    shops()
     for entry in commodities().values():
         for other in (*entry.members, *([entry.representative] if entry.representative else [])):
             if other not in commodities():

@@ -15,6 +15,7 @@ LISTS: dict[str, dict[str, tuple[str, ...]]] = {
     "markets.yml": {"markets": ("market_id",)},
     "ceilings.yml": {"ceilings": ("commodity", "level", "kind", "valid_from")},
     "categories.yml": {"categories": ()},
+    "shops.yml": {"shops": ("id",)},
 }
 JOINED = "aliases"  # this list of an entry is extended, everything else replaced
 REMEDY = "correct it; see docs/how-to/bring-your-own-data.md"

@@ -5,7 +5,11 @@ A model is a dict of plain library types.
 Keys of a model: `kind` (name of the model), `categories` (known names), `members` (name -> fitted regressor
 of log1p units), `weights` (one per member), `levels` (category -> log1p units, added), `other_level` (of an
 unknown category), `smear` (factor from the exponent of a mean to a mean), `residuals` (sorted, of log1p
-units, out of fold), `interval_level`.
+units, out of fold), `interval_level`; of models that know it, `target` (see TARGETS).
+
+A demand model, as a member and under the key `demand`, maps a category to its curve; "" is the curve of any
+other. Keys of a curve: `unit` (price that is written as 1), `center` and `scale` of `demand_columns`,
+`weights` (the fit, then its draws; intercept first), `price_low` and `price_high` (observed list prices).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +18,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lakehouse.reference import DEFAULT_SHOP
+
 Floats = npt.NDArray[np.float64]
 Names = Sequence[str] | npt.NDArray[np.str_]
 
 INPUTS = ("price", "discount_pct", "rating", "num_reviews")  # and the category
 NEAR_SHARE = 0.20  # sales within this share of the forecast count as right
 LEAST_RESIDUALS = 20
+TARGETS = ("units_so_far", "units_a_day")  # a day: where the shop reports each product again and again
+CURVE_STEPS = 400  # of the search for the best price
+LOWEST_NET = 1e-2  # of the unit: the logarithm of a price of zero is not finite
 # Types that a model file may hold in addition to the library's own list. Loading refuses any other.
 TRUSTED = ["sklearn.tree._tree.Tree", "xgboost.core.Booster", "xgboost.sklearn.XGBRegressor"]
+
+
+def model_name(shop: str) -> str:
+    """Name of a shop's sales model: of its file, and in gold.feature_importance."""
+    return "sales" if shop == DEFAULT_SHOP else f"sales-{shop}"
 
 
 def design(inputs: Mapping[str, Floats], category: Names, categories: Names) -> Floats:
@@ -40,8 +54,76 @@ def log_units(model: Mapping[str, Any], inputs: Mapping[str, Floats], category: 
         columns = design(inputs, category, model["categories"])
         for weight, member in zip(model["weights"], model["members"].values(), strict=True):
             if weight:
-                total = total + weight * np.asarray(member.predict(columns), dtype=float)
+                total = total + weight * member_logs(member, columns, inputs, category)
     return total
+
+
+def member_logs(member: Any, columns: Floats, inputs: Mapping[str, Floats], category: Names) -> Floats:
+    """(rows,) forecast of one member: of a regressor by `columns`, of a demand model by its curves."""
+    if isinstance(member, Mapping):
+        return demand_logs(member, inputs, category)
+    return np.asarray(member.predict(columns), dtype=float)
+
+
+def demand_logs(demand: Mapping[str, Any], inputs: Mapping[str, Floats], category: Names) -> Floats:
+    """(rows,) log1p units by the curves of a demand model."""
+    names = np.asarray(category, dtype=str)
+    logs = np.empty(len(names))
+    for name in np.unique(names):
+        rows = names == name
+        own = {key: np.asarray(values, dtype=float)[rows] for key, values in inputs.items()}
+        logs[rows] = np.log1p(demand_units(demand, own, str(name))[0])
+    return logs
+
+
+def demand_columns(inputs: Mapping[str, Floats], unit: float) -> Floats:
+    """(rows, 5): log net price, net price, discount, rating, log1p reviews. Prices in multiples of `unit`."""
+    price, discount, rating, reviews = (np.asarray(inputs[name], dtype=float) for name in INPUTS)
+    net = price * (1 - discount / 100) / unit
+    return np.column_stack([np.log(np.maximum(net, LOWEST_NET)), net, discount, rating, np.log1p(reviews)])
+
+
+def demand_units(demand: Mapping[str, Any], inputs: Mapping[str, Floats], category: str) -> Floats:
+    """(1 + draws, rows) units by the curve of the category and by each of its draws."""
+    curve = demand.get(category, demand[""])
+    columns = (demand_columns(inputs, curve["unit"]) - curve["center"]) / curve["scale"]
+    weights = np.asarray(curve["weights"], dtype=float)
+    units: Floats = np.exp(np.clip(weights[:, :1] + weights[:, 1:] @ columns.T, -50, 50))
+    return units
+
+
+def price_curve(
+    demand: Mapping[str, Any], product: Mapping[str, float], category: str, prices: Floats
+) -> dict[str, Floats]:
+    """Units and net revenue of a product at each list price, each with its 90 % bootstrap interval.
+
+    `product`: its other inputs. Each value is (prices,).
+    """
+    units = _units_at(demand, product, category, prices)
+    revenue = units * prices * (1 - product["discount_pct"] / 100)
+    curve = {"units": units[0], "revenue": revenue[0]}
+    for name, values in (("units", units), ("revenue", revenue)):
+        low, high = np.quantile(values, [0.05, 0.95], axis=0)
+        curve |= {f"{name}_low": np.minimum(low, values[0]), f"{name}_high": np.maximum(high, values[0])}
+    return curve
+
+
+def best_price(
+    demand: Mapping[str, Any], product: Mapping[str, float], category: str, low: float, high: float
+) -> tuple[float, float, float]:
+    """List price of the most net revenue from `low` to `high`, and the 90 % interval of the draws' own."""
+    prices = np.linspace(low, high, CURVE_STEPS)
+    revenue = _units_at(demand, product, category, prices) * prices
+    best = prices[np.argmax(revenue, axis=1)]
+    lower, upper = np.quantile(best, [0.05, 0.95])
+    return float(best[0]), float(min(lower, best[0])), float(max(upper, best[0]))
+
+
+def _units_at(
+    demand: Mapping[str, Any], product: Mapping[str, float], category: str, prices: Floats
+) -> Floats:
+    inputs = {name: np.full(len(prices), product.get(name, 0.0)) for name in INPUTS} | {"price": prices}
+    return demand_units(demand, inputs, category)
 
 
 def predict(model: Mapping[str, Any], inputs: Mapping[str, Floats], category: Names) -> dict[str, Floats]:

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import Refused, hold
 from conf.settings import settings
 from lakehouse.io.terminal import translate_parser, translated
+from lakehouse.trading.bars import INTERVALS
 from ml.data.panel import NothingToLearn, Panel
 from ml.models.parallel import WorkerDied, end_on_sigterm
 from ml.progress import TrainingProgress
@@ -28,6 +29,9 @@ if TYPE_CHECKING:  # evaluation is imported when a backtest runs: a refusal or a
     from ml.evaluation.predictions import Predictions
 
 
+SIGNAL = "signal"  # not a model: strategies on past bars, with arguments of their own
+
+
 def argument_parser() -> argparse.ArgumentParser:
     """The arguments of `backtest`."""
     parser = argparse.ArgumentParser(prog="./run.sh backtest", description=__doc__)
@@ -35,7 +39,7 @@ def argument_parser() -> argparse.ArgumentParser:
         "models",
         nargs="*",
         help="default: knob training.models, and when that is empty all that are not on demand; "
-        "naive is always included",
+        "naive is always included; signal: strategies on past bars",
     )
     parser.add_argument("--quick", action="store_true", help="few origins and small models: takes a minute")
     parser.add_argument(
@@ -56,12 +60,37 @@ def argument_parser() -> argparse.ArgumentParser:
         help="open the final holdout, 13 origins, and record the reason",
     )
     parser.add_argument("--json", action="store_true", help="the figures as JSON on stdout")
+    signal = parser.add_argument_group(SIGNAL)
+    signal.add_argument(
+        "--symbol", nargs="*", default=[], help="stocks or coins; all that have bars otherwise"
+    )
+    signal.add_argument(
+        "--strategy",
+        default=SIGNAL,
+        help="signal: the signals that are served; all: each strategy with its defaults",
+    )
+    signal.add_argument(
+        "--set",
+        metavar="NAME=VALUES",
+        nargs="*",
+        default=[],
+        help="a parameter of the strategy and the values to try, such as fast=5,10",
+    )
+    signal.add_argument(
+        "--interval", choices=INTERVALS, help="length of a bar; daily bars where there are any otherwise"
+    )
+    signal.add_argument("--from", dest="first", type=date.fromisoformat, help="first day, YYYY-MM-DD")
+    signal.add_argument("--to", type=date.fromisoformat, help="day after the last, YYYY-MM-DD")
     return parser
 
 
 def main(arguments: Sequence[str]) -> int:
     """Exit code: 0 done, 1 a champion loses to naive, 2 wrong usage, 3 no data, 5 a training round runs."""
     options = translate_parser(argument_parser()).parse_args(arguments)
+    if options.models == [SIGNAL]:
+        from ml.trading import backtest_command
+
+        return backtest_command.run(options)
     progress = TrainingProgress()
     end_on_sigterm()
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -19,7 +19,10 @@ from lakehouse.io.process_status import TRAINING_FAULTS, status_file, training_f
 log = logging.getLogger("lumbung.training")
 DAILY_PRICES = "gold.daily_prices"
 LISTINGS = "silver.listings"
+BARS = "silver.bars"
 FIRST_LOOK = "first_look"  # note of the quick round that precedes the first whole one
+LEAST_LISTINGS = 100  # of a shop, for a sales model
+NEW_SHARE = 0.1  # of the listings at the last round
 # Knobs of training that say when and where a round runs. No model changes with them.
 SCHEDULE_KNOBS = {
     "processes",
@@ -132,9 +135,57 @@ def listing_count() -> int:
 
 
 def sales_due() -> str | None:
-    """Why the sales model should be trained again; None when too few listings are new."""
-    new_rows = abs(listing_count() - read_note("listings").get("rows", 0))
-    return f"{new_rows} new product states" if new_rows >= settings().training.new_listings else None
+    """Why the sales model should be trained again; None when too few listings are new.
+
+    A first model, and one from a small shop, does not wait for training.new_listings: a tenth more is enough
+    once no more arrive, so that their number is the same in two looks.
+    """
+    rows = listing_count()
+    note = read_note("listings")
+    trained = note.get("rows", 0)
+    new_rows = abs(rows - trained)
+    reason = f"{new_rows} new product states"
+    if new_rows >= settings().training.new_listings:
+        return reason
+    if rows < LEAST_LISTINGS or not new_rows or new_rows < NEW_SHARE * trained:
+        return None
+    if note.get("seen") == rows:
+        return reason
+    write_note("listings", rows=trained, seen=rows)
+    return None
+
+
+def signal_due(now: datetime) -> str | None:
+    """Why closes should be forecast again; None without a new day or symbol of daily bars.
+
+    A new version is looked at once in training.issue_minutes: minute bars write one every few seconds.
+    """
+    table = open_if_exists(BARS)
+    note = read_note("bars")
+    if table is None or note.get("version") == table.version():
+        return None
+    pause = timedelta(minutes=settings().training.issue_minutes)
+    if "looked_at" in note and datetime.fromisoformat(note["looked_at"]) + pause > now:
+        return None
+    bars = daily_bars()
+    if bars and bars != read_note("signal").get("bars"):
+        return f"daily bars of {bars['symbols']} symbols up to {bars['last_day']}"
+    looked = {"looked_at": now.isoformat()} if table.count() else {}  # an empty table costs nothing
+    write_note("bars", version=table.version(), **looked)
+    return None
+
+
+def daily_bars() -> dict[str, Any] | None:
+    """Of daily bars the newest day (`last_day`, ISO 8601) and the number of `symbols`; None without any."""
+    table = open_if_exists(BARS)
+    if table is None:
+        return None
+    daily = pc.field("interval") == "1d"
+    rows = table.to_pyarrow_dataset().to_table(columns=["bar_date", "symbol"], filter=daily)
+    if not rows.num_rows:
+        return None
+    last_day = pc.max(rows["bar_date"]).as_py()
+    return {"last_day": last_day.isoformat(), "symbols": pc.count_distinct(rows["symbol"]).as_py()}
 
 
 def waits_after_failure(kind: str, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""Train the price, sales or sentiment models: one round, or a round whenever it is due, one at a time."""
+"""Train models of prices, risk, sales, sentiment or closes: one round, or one whenever it is due."""
 
 import argparse
 import logging
@@ -23,14 +23,13 @@ from ml.models.parallel import WorkerDied, end_on_sigterm
 
 log = logging.getLogger("lumbung.training")
 LOCK_RETRY_SECONDS = 1.0
-NO_SIGNAL = "no signals yet: their model would learn from market bars, and no signal is computed from them"
-KINDS = ("price", "sales", "sentiment", "signal")
+KINDS = ("price", "risk", "sales", "sentiment", "signal")
 
 
 def argument_parser() -> argparse.ArgumentParser:
     """The arguments of `train`."""
     parser = argparse.ArgumentParser(prog="./run.sh train", description=__doc__)
-    parser.add_argument("kind", nargs="?", choices=KINDS, help="price and sales unless one is named")
+    parser.add_argument("kind", nargs="?", choices=KINDS, help="signal, sales and price unless one is named")
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -69,15 +68,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     choices = (options.quick, options.if_changed, options.issue, options.models, options.commodities)
     if options.continuous and any(choices):
-        parser.error(translated("--continuous decides what is due; only price or sales may be given with it"))
+        parser.error(
+            translated("--continuous decides what is due; only price, sales or signal may be given with it")
+        )
     if options.kind == "sentiment":
         if not options.data or options.continuous or any(choices):
             parser.error(translated("sentiment takes --data, a file of labelled texts, and may take --test"))
         return options
     if options.test:
         parser.error(translated("--test is for sentiment"))
+    if options.kind == "risk":
+        if options.continuous or any(choices):
+            parser.error(translated("risk takes --data alone; it is trained with every whole price round"))
+        return options
     if options.data and (options.continuous or options.if_changed or options.kind in ("sales", "signal")):
-        parser.error(translated("--data is for one round of price or sentiment models"))
+        parser.error(translated("--data is for one round of price, risk or sentiment models"))
     if options.data:
         options.kind = "price"
     return options
@@ -91,12 +96,8 @@ def main(arguments: Sequence[str]) -> int:
     """Exit code: 0 done or nothing due, 1 failed, 2 wrong usage, 3 no data, 5 another round runs."""
     options = parse(arguments)
     configure_logging()
-    if options.kind == "signal":
-        print(translated(NO_SIGNAL), file=sys.stderr)
-        _fail_job(options.job, NO_SIGNAL)
-        return ExitCode.MISSING
     if options.continuous:
-        return trainer.main([options.kind] if options.kind else ["price", "sales"])
+        return trainer.main([options.kind] if options.kind else trainer.ALL_KINDS)
     if options.if_changed and not options.kind:
         trainer.run_queued_jobs()
     end_on_sigterm()
@@ -132,7 +133,9 @@ def _run(options: argparse.Namespace) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes, not threads
     os.environ["KERAS_BACKEND"] = "jax"
     try:
-        return _train_sentiment(options) if options.kind == "sentiment" else _rounds(options)
+        if options.kind == "sentiment":
+            return _train_sentiment(options)
+        return _train_risk(options) if options.kind == "risk" else _rounds(options)
     except NothingToLearn as nothing:
         print(translated(f"nothing to learn from yet: {nothing}"), file=sys.stderr)
         _fail_job(options.job, f"nothing to learn from yet: {nothing}")
@@ -140,10 +143,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _rounds(options: argparse.Namespace) -> int:
-    """Sales, then prices. When one fails, the other runs all the same."""
+    """Closes, sales, then prices, or the one that is named. When one fails, the others run all the same."""
     code = ExitCode.DONE
-    for kind, run in (("sales", _train_sales), ("price", _train_prices)):
-        if options.kind not in (None, kind) or (kind == "sales" and options.issue):
+    for kind, run in (("signal", _train_signal), ("sales", _train_sales), ("price", _train_prices)):
+        if kind != (options.kind or ("price" if options.issue else kind)):
             continue
         if options.if_changed and schedule.waits_after_failure(kind, datetime.now(UTC)):
             minutes = f"{settings().training.retry_minutes:g} min"
@@ -155,7 +158,7 @@ def _rounds(options: argparse.Namespace) -> int:
         except NothingToLearn as nothing:
             if options.kind or kind == "price":
                 raise
-            print(translated(f"sales: {nothing}"), file=sys.stderr)
+            print(translated(f"{kind}: {nothing}"), file=sys.stderr)
         except Exception as failure:  # noqa: BLE001  (reported to the training job; champions are unchanged)
             damage = damage_of_tables()
             if damage:
@@ -180,6 +183,26 @@ def _train_sentiment(options: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
+def _train_risk(options: argparse.Namespace) -> int:
+    """One round of the risk model. A model that fails the gate is a result, not a failure."""
+    from ml.risk import training_round
+
+    training_round.run(options.data)
+    return ExitCode.DONE
+
+
+def _train_signal(options: argparse.Namespace) -> None:
+    """Forecast closes. Naive serves unless a model beats it, which is a result, not a failure."""
+    if options.if_changed and not schedule.signal_due(datetime.now(UTC)):
+        return
+    from ml.trading import forecasts
+
+    run_id, promoted, detail = forecasts.run_round(options.job)
+    if options.job:
+        status: training_jobs.Status = "succeeded" if promoted else "rejected"
+        training_jobs.finish(options.job, status, promoted, run_id, detail[:1000])
+
+
 def _train_sales(options: argparse.Namespace) -> None:
     from ml.sales import training_round
 
@@ -195,17 +218,31 @@ def _train_sales(options: argparse.Namespace) -> None:
 def _train_prices(options: argparse.Namespace) -> None:
     """Train or issue; then refresh the tables that depend on prices and forecasts."""
     from ml.anomalies import job as anomalies
-    from ml.forecasts import training_round
+    from ml.forecasts import issue, training_round
     from ml.impact import job as impact
+    from ml.risk import issue as risks
     from ml.weather import job as weather
 
     trained = training_round.run(training_round.Request.of(options))
     if options.data:  # the other tables follow from the lake
         return
     anomalies.refresh(settings().lake_root)
+    risks.issue(issue.known_panel(datetime.now(UTC)))
+    if trained and not options.quick:
+        _train_risk_with_prices()
     if trained:
         weather.refresh(settings().lake_root)
         impact.refresh(settings().lake_root)
+
+
+def _train_risk_with_prices() -> None:
+    """The risk round of a price round; on a short history there is none."""
+    from ml.risk import training_round
+
+    try:
+        training_round.run()
+    except NothingToLearn as nothing:
+        print(translated(f"risk: {nothing}"), file=sys.stderr)
 
 
 def _fail_job(job: str | None, reason: str) -> None:

@@ -22,13 +22,14 @@ from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.process_status import TRAINER, status_file
 from lakehouse.io.table_files import damage_of_tables
 from ml import schedule
+from ml.personal_jobs import PersonalJobRunner
 
 log = logging.getLogger("lumbung.trainer")
 # Then a round is killed: what it has computed is kept, and the next round goes on from there.
 STOP_SECONDS = 4.0
 BACKLOG_EVENTS = 5000  # of a history that is being loaded; the first training waits for its end
 MOST_LOOKS = 90  # then it is no history, but a load that does not end
-ALL_KINDS = ("price", "sales")
+ALL_KINDS = ("price", "sales", "signal")
 
 
 class Trainer:
@@ -71,7 +72,7 @@ class Trainer:
                 self._pause_after(damage)
 
     def _run_due_round(self, now: datetime) -> None:
-        """Forecasts come first, then what takes longer.
+        """Forecasts come first, then what takes longer; the whole round of prices is the longest.
 
         A history that is still growing is not trained on: its days must be the same in two looks.
         """
@@ -79,18 +80,20 @@ class Trainer:
         previous = self._previous_prices
         unchanged = prices is not None and previous is not None and previous.days == prices.days
         self._previous_prices = prices
+        due = schedule.training_due(prices) if prices and unchanged else None
         if prices and (reason := schedule.issue_due(prices, now)):
             self._pause_after(self._round(["price", "--issue"], reason))
-        elif prices and unchanged and (reason := schedule.training_due(prices)):
-            if schedule.first_look_due():  # minutes before the first whole round has figures
-                if self._history_arrives():
-                    return
-                schedule.write_note(schedule.FIRST_LOOK)
-                self._round(["price", "--quick"], "figures of a few models, before the first whole round")
+        elif "signal" in self._kinds and (reason := schedule.signal_due(now)):  # seconds
+            self._pause_after(self._round(["signal", "--if-changed"], reason))
+        elif due and schedule.first_look_due():  # minutes before the first whole round has figures
+            if self._history_arrives():
                 return
-            self._pause_after(self._round(["price", "--if-changed"], reason))
+            schedule.write_note(schedule.FIRST_LOOK)
+            self._round(["price", "--quick"], "figures of a few models, before the first whole round")
         elif "sales" in self._kinds and (reason := schedule.sales_due()):
             self._pause_after(self._round(["sales", "--if-changed"], reason))
+        elif due:
+            self._pause_after(self._round(["price", "--if-changed"], due))
 
     def _history_arrives(self) -> bool:
         """Whether many events wait for the stream: within one long batch a history looks complete."""
@@ -193,11 +196,14 @@ def run(stopping: threading.Event, kinds: Sequence[str]) -> None:
         requeued = training_jobs.requeue()
         if requeued:
             log.info("jobs of a trainer that was stopped are queued again: %s", ", ".join(requeued))
+        personal = PersonalJobRunner(stopping)
+        personal.start()
         try:
             trainer.run_next()
             while not stopping.wait(settings().training.watch_seconds):
                 trainer.run_next()
         finally:
+            personal.join(STOP_SECONDS)
             training_jobs.requeue()
             trainer.update_status(state="stopped")
 

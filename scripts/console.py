@@ -1,17 +1,21 @@
 """What the commands share: messages and progress on stderr, data on stdout."""
 
+import sys
 import time
 from types import TracebackType
-from typing import Annotated, NoReturn
+from typing import IO, Annotated, NoReturn
 
 import orjson
 import typer
+from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from conf.runtime.exit_codes import ExitCode
 from lakehouse.io.terminal import Terminal, translated
 
 AsJson = Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")]
+WIDTH_OFF_TERMINAL = 200  # characters; rich would take 80, and cut names
 REPEAT_SECONDS = 5  # on a stream that is no terminal, a running step is repeated this often
 
 console = Terminal()
@@ -28,6 +32,13 @@ def fail(text: str, code: ExitCode | int) -> NoReturn:
     """Print the message on stderr and exit with `code`."""
     console.print(text, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+def result_console(out: IO[str] | None = None) -> Console:
+    """Prints tables of results on stdout or `out`, without markup in their texts."""
+    out = out or sys.stdout
+    width = None if out.isatty() else WIDTH_OFF_TERMINAL
+    return Console(file=out, width=width, highlight=False, markup=False)
 
 
 def emit(data: object) -> None:
@@ -47,7 +58,8 @@ class Steps:
         self._last_line: dict[str, tuple[float, str]] = {}  # step -> when it was printed, its text
         columns = (
             SpinnerColumn(finished_text="✓"),
-            TextColumn("{task.fields[name]:<17}{task.description}"),
+            TextColumn("{task.fields[name]:<16}"),
+            TextColumn("{task.description}", table_column=Column(overflow="fold")),
             TimeElapsedColumn(),
         )
         self._progress = Progress(*columns, console=console)

@@ -1,6 +1,8 @@
 """`python -m serving_api`: the API on the configured address."""
 
+import socket
 import sys
+from contextlib import suppress
 
 import uvicorn
 
@@ -8,6 +10,7 @@ from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.settings import refuse_remote, settings
 from serving_api.http.connections import BoundedConnection, BoundedWebSocket
+from serving_api.http.split_ports import parts
 from serving_api.services import open_keys
 
 MESSAGE_MAX_BYTES = 65_536  # of a WebSocket's client
@@ -20,7 +23,7 @@ def main() -> int:
     knobs = settings().api
     refuse_remote(knobs.host, "API")
     open_keys()  # before the server starts: a missing secret must be an exit code, not a failed lifespan
-    uvicorn.run(
+    config = uvicorn.Config(
         "serving_api.app:app",
         host=knobs.host,
         port=knobs.port,
@@ -38,7 +41,19 @@ def main() -> int:
         timeout_graceful_shutdown=4,
         backlog=512,
     )
-    return ExitCode.DONE
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):  # uvicorn has stopped in order and repeats the signal
+        server.run(sockets=_sockets(config) if knobs.split_ports else None)
+    return ExitCode.DONE if server.started else ExitCode.FAILED
+
+
+def _sockets(config: uvicorn.Config) -> list[socket.socket]:
+    """A socket for each of the three ports."""
+    opened = []
+    for port in (config.port, *parts()):
+        config.port = port
+        opened.append(config.bind_socket())
+    return opened
 
 
 if __name__ == "__main__":

@@ -11,17 +11,17 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import HTMLResponse
 
 from conf.settings import settings
 from serving_api import pages, routes
-from serving_api.http import sign_in_page
 from serving_api.http.callers import Callers
 from serving_api.http.idempotency import Idempotency
 from serving_api.http.openapi import describe
+from serving_api.http.path_router import PathRouter
 from serving_api.http.problems import Problem, from_http_exception, from_query_errors, problem_response
 from serving_api.http.request_envelope import RequestEnvelope
-from serving_api.reads.health import product_version
+from serving_api.http.split_ports import SplitPorts
+from serving_api.reads.operation.health import product_version
 from serving_api.services import open_services
 
 EXPOSED_HEADERS = [
@@ -48,6 +48,8 @@ async def handle_error(request: Request, error: Exception) -> Response:
     if isinstance(error, Problem):
         return problem_response(error, request)
     if isinstance(error, HTTPException):
+        if error.status_code == 404 and (page := pages.get_not_found(request)) is not None:
+            return page
         return problem_response(from_http_exception(error, request), request)
     if isinstance(error, RequestValidationError):
         return problem_response(from_query_errors(error.errors()), request)
@@ -77,12 +79,8 @@ def create() -> FastAPI:
         generate_unique_id_function=operation_id,
     )
     collected = routers()
-    for router in collected:
-        application.include_router(router)
-    application.include_router(pages.router)
-    application.add_api_route(
-        sign_in_page.PATH, lambda: HTMLResponse(sign_in_page.PAGE), include_in_schema=False
-    )
+    for router in (*collected, pages.router):
+        application.include_router(PathRouter(router))
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, handle_error)
     application.openapi = lambda: describe(application, collected)  # type: ignore[method-assign]
@@ -99,10 +97,12 @@ def create() -> FastAPI:
         application.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=EXPOSED_HEADERS,
         )
+    if settings().api.split_ports:
+        application.add_middleware(SplitPorts)
     application.add_middleware(RequestEnvelope)
     return application
 

@@ -1,23 +1,53 @@
-"""The web page: one HTML shell for all its addresses, hashed assets, and redirects from older addresses."""
+"""The web page: one HTML shell for all its addresses, hashed assets, and redirects from older addresses.
+
+Two pages also hold their figures as plain HTML, for readers without script.
+"""
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import orjson
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
 from conf.settings import REPO
-from serving_api.http.compression import accepts_gzip
+from lakehouse.io.table_files import UnreadableTable
+from lakehouse.translation import Language
+from serving_api.http.compression import accepts_gzip, compressed
+from serving_api.http.dependencies import CurrentSnapshots
+from serving_api.reads.dashboard.plain_page import plain_figures
 
+log = logging.getLogger("lumbung.api")
 BUILT = REPO / ".venv" / "web"
-PAGES = ("/", "/komoditas", "/dashboard/map/", "/prakiraan", "/pipa-data", "/pengembang")
+PAGES = (
+    "/",
+    "/komoditas",
+    "/dashboard/map/",
+    "/peringatan",
+    "/karantina",
+    "/prakiraan",
+    "/sales",
+    "/pricing",
+    "/customers",
+    "/trades",
+    "/analytics",
+    "/pipa-data",
+    "/perangkat",
+    "/pengembang",
+    "/masuk",
+)
+DATA = ("api", "analytics", "predict", "ws", "assets")  # the addresses below them are no pages
+WITH_FIGURES = ("/", "/komoditas")
+FIGURES = b"<!-- figures -->"  # where the shell takes them
 REDIRECTS = {
     "/market_realtime_dashboard/static/index.html": "/komoditas",
     "/dashboard/map": "/dashboard/map/",
+    "/sign-in": "/masuk",
 }
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -36,6 +66,7 @@ MEDIA_TYPES = {
 FOREVER = "public, max-age=31536000, immutable"
 REVALIDATED = "no-cache"
 LICENCES = "assets/licenses.txt"  # its name has no hash
+DEFAULT_COMMODITY = "cabai-rawit-merah"  # as in web/src/ui/controls.tsx
 NOT_BUILT = (
     '<!doctype html><html lang="id"><meta charset="utf-8"><title>Lumbung</title>'
     "<p>Halaman web belum dibangun. Jalankan <code>./run.sh setup</code>. API berjalan: "
@@ -68,13 +99,17 @@ def read_file(path: Path) -> BuiltFile:
     """One file of the build."""
     content = path.read_bytes()
     packed = path.with_name(path.name + ".gz")
-    digest = hashlib.sha256(content).hexdigest()[:24]
     return BuiltFile(
         content,
         packed.read_bytes() if packed.is_file() else None,
         MEDIA_TYPES[path.suffix],
-        f'"{digest}"',
+        etag_of_content(content),
     )
+
+
+def etag_of_content(content: bytes) -> str:
+    """Equal for equal bytes."""
+    return f'"{hashlib.sha256(content).hexdigest()[:24]}"'
 
 
 def build_files(folder: Path) -> dict[str, BuiltFile]:
@@ -102,13 +137,48 @@ def file_response(request: Request, file: BuiltFile, cache: str) -> Response:
     return Response(file.content, headers=headers, media_type=file.media_type)
 
 
+def not_built() -> Response:
+    """503 with the remedy."""
+    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}
+    return Response(NOT_BUILT, 503, headers, HTML)
+
+
 async def get_page(request: Request) -> Response:
-    """The HTML shell; 503 with the remedy when the page was not built."""
+    """The HTML shell; 503 when the page was not built."""
+    shell = build_files(BUILT).get("index.html")
+    return not_built() if shell is None else file_response(request, shell, REVALIDATED)
+
+
+async def get_page_with_figures(request: Request, snapshots: CurrentSnapshots) -> Response:
+    """The HTML shell with sentences and a table of the newest prices; 503 when the page was not built."""
     shell = build_files(BUILT).get("index.html")
     if shell is None:
-        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}
-        return Response(NOT_BUILT, 503, headers, HTML)
-    return file_response(request, shell, REVALIDATED)
+        return not_built()
+    query = request.query_params
+    language: Language = "en" if query.get("lang") == "en" else "id"
+    commodity = query.get("komoditas", DEFAULT_COMMODITY)
+    try:
+        figures = await run_sync(plain_figures, snapshots, request.url.path, commodity, language)
+    except (UnreadableTable, OSError) as error:  # the script says so too, and goes on trying
+        log.warning("the page is served without figures: %s", type(error).__name__)
+        figures = ""
+    content = shell.content.replace(FIGURES, figures.encode())
+    page = BuiltFile(content, None, HTML, etag_of_content(content))
+    return compressed(request, file_response(request, page, REVALIDATED))
+
+
+def get_not_found(request: Request) -> Response | None:
+    """The shell with status 404, for a browser at an address without a page.
+
+    None for other callers, below the addresses of data, and when the page was not built.
+    """
+    begin = request.url.path.strip("/").partition("/")[0]
+    is_browser = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
+    shell = build_files(BUILT).get("index.html")
+    if not is_browser or begin in DATA or shell is None:
+        return None
+    headers = {"Cache-Control": "no-store", "Content-Security-Policy": PAGE_POLICY}
+    return compressed(request, Response(shell.content, 404, headers, HTML))
 
 
 async def get_asset(name: str, request: Request) -> Response:
@@ -127,7 +197,7 @@ async def follow(request: Request) -> RedirectResponse:
 
 
 for page in PAGES:
-    router.add_api_route(page, get_page)
+    router.add_api_route(page, get_page_with_figures if page in WITH_FIGURES else get_page)
 for former in REDIRECTS:
     router.add_api_route(former, follow)
 router.add_api_route("/assets/{name}", get_asset)

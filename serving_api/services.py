@@ -3,33 +3,41 @@
 import sys
 from dataclasses import dataclass
 
+from conf.knob_texts import knob_texts
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import Refused
-from conf.settings import secrets
+from conf.settings import secrets, settings
 from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.knob_audit import audit_knobs
 from lakehouse.io.identity.passwords import Passwords
 from lakehouse.io.identity.sign_ins import SignIns
 from lakehouse.io.identity.tokens import TokenSigner
+from lakehouse.io.smtp import MailServer
 from lakehouse.signatures import DecisionKeys
 from serving_api.http.auth import Authenticator, static_principals
 from serving_api.http.cursors import Cursors
 from serving_api.http.idempotency_store import KeptResponses
 from serving_api.http.rate_limits import RateLimits
 from serving_api.http.tickets import Tickets
+from serving_api.live.quarantine import TABLE as QUARANTINE
 from serving_api.live.service import Live
-from serving_api.reads.balance import BalanceReader
 from serving_api.reads.forecasts import served_forecasts
-from serving_api.reads.health import KafkaProbe
-from serving_api.reads.lag import KafkaLag
 from serving_api.reads.ledger.integrity_checks import IntegrityChecker
-from serving_api.reads.reviews import ReviewReader
-from serving_api.reads.sales_model import SalesModel
+from serving_api.reads.operation.balance import BalanceReader
+from serving_api.reads.operation.health import KafkaProbe
+from serving_api.reads.operation.lag import KafkaLag
+from serving_api.reads.review.reviews import ReviewReader
+from serving_api.reads.sales_model import SalesModels
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.supported import Symbols, traded_symbols
+from serving_api.reads.trading.signals import NewestSignals, newest_signals
 from serving_api.writes.alerts import AlertActs
 from serving_api.writes.decisions import Decisions
+from serving_api.writes.holds import Holds
+from serving_api.writes.paper_orders import PaperOrders
 from serving_api.writes.publish import RememberingProducer
+from serving_api.writes.verification import Verification, mail_server
 
 LEAST_KEY_LENGTH = 16
 
@@ -44,6 +52,7 @@ class Services:
     limits: RateLimits
     passwords: Passwords
     sign_ins: SignIns
+    verification: Verification
     tickets: Tickets
     cursors: Cursors
     snapshots: Snapshots
@@ -51,10 +60,13 @@ class Services:
     reviews: ReviewReader
     balance: BalanceReader
     symbols: Symbols
-    sales_model: SalesModel
+    sales_model: SalesModels
     producer: RememberingProducer
     decisions: Decisions
+    holds: Holds
     alert_acts: AlertActs
+    signals: NewestSignals
+    paper_orders: PaperOrders
     live: Live
     kept_responses: KeptResponses
     kafka: KafkaProbe
@@ -63,6 +75,7 @@ class Services:
     async def close(self) -> None:
         """Finish what is in progress."""
         await self.live.close()
+        await self.verification.close()
         self.integrity.stop()
         self.snapshots.stop()
         self.lag.stop()
@@ -93,37 +106,60 @@ def open_keys() -> Keys:
         raise SystemExit(ExitCode.REFUSED) from None
 
 
+def open_mail() -> MailServer | None:
+    """The mail server for links to people who register. Exits 2 for one that cannot be used."""
+    if not settings().identity.verify_email:
+        return None
+    try:
+        return mail_server()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(ExitCode.USAGE) from None
+
+
 async def open_services() -> Services:
     """Open the tables and the producer; call it in the event loop that serves the requests."""
     keys = open_keys()
+    mail = open_mail()
     database = Database()
     await database.migrate()
+    await audit_knobs(database, knob_texts(settings()))
     passwords = Passwords()
-    live = Live()
-    snapshots = Snapshots({"gold.forecasts": served_forecasts}, live.feed.followers())
+    authenticator = Authenticator(database, keys.signer)
+    tickets = Tickets()
+    live = Live(authenticator, tickets, database)
+    followers = live.feed.followers() | {QUARANTINE: lambda newer: live.quarantine.take(newer, snapshots)}
+    snapshots: Snapshots = Snapshots({"gold.forecasts": served_forecasts}, followers)
+    live.feed.snapshots = snapshots
     snapshots.start()
     lag = KafkaLag()
     lag.start()
     reviews = ReviewReader(snapshots)
     producer = RememberingProducer()
+    signals = newest_signals(snapshots)
+    live.follow_trading(snapshots, signals)
     return Services(
         database=database,
         signer=keys.signer,
-        authenticator=Authenticator(database, keys.signer),
+        authenticator=authenticator,
         limits=RateLimits(),
         passwords=passwords,
         sign_ins=SignIns(database, keys.signer, passwords),
-        tickets=Tickets(),
+        verification=Verification(database, mail),
+        tickets=tickets,
         cursors=Cursors(keys.cursors),
         snapshots=snapshots,
         integrity=IntegrityChecker(),
         reviews=reviews,
         balance=BalanceReader(snapshots),
         symbols=traded_symbols(snapshots),
-        sales_model=SalesModel(),
+        sales_model=SalesModels(),
         producer=producer,
         decisions=Decisions(snapshots, reviews, producer, keys.decisions),
+        holds=Holds(),
         alert_acts=AlertActs(snapshots, producer),
+        signals=signals,
+        paper_orders=PaperOrders(snapshots, signals, producer),
         live=live,
         kept_responses=KeptResponses(),
         kafka=KafkaProbe(producer),

@@ -4,7 +4,7 @@ Kafka -> bronze.events -> silver.<kind> or silver.quarantine -> gold. A gold con
 writes it:
 
 batch       the stream, in every micro-batch (streaming_jobs/batch/writer.py)
-seconds     a thread of the stream, every stream.incremental_gold_seconds (streaming_jobs/gold/incremental.py)
+seconds     a thread of the stream, after batches (streaming_jobs/gold/incremental.py)
 background  a process of its own, every stream.background_gold_seconds (streaming_jobs/gold/runner.py)
 training    the trainer, after training and with new prices (ml/trainer.py)
 """

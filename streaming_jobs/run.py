@@ -13,11 +13,10 @@ from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused, stopped_by_signals
 from conf.settings import settings
 from lakehouse.contracts.contract import ContractError, check_contracts
-from lakehouse.event import topics
 from lakehouse.io.checkpoint import stream_id
 from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import create_tables
-from lakehouse.io.kafka import create_topics, partition_bounds
+from lakehouse.io.kafka import create_topics, needed_topics, partition_bounds
 from lakehouse.io.torn_commits import take_back_torn_commits
 from lakehouse.verdicts.check import check_rules
 from streaming_jobs.batch import kafka_source
@@ -38,7 +37,7 @@ def wait_for_kafka(seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            create_topics([*topics(), *settings().kafka.legacy_topics])
+            create_topics(needed_topics())
             partition_bounds(kafka_source.subscribed())  # a broker that has just started lists topics earlier
             return
         except KafkaException as error:
@@ -58,7 +57,7 @@ class Stream:
         self.engine = engine
         self.progress = StreamProgress(stream_id() or "new")
         self.incremental = IncrementalGold(settings().stream.incremental_gold_seconds)
-        self._batches = Batches(self.progress)
+        self._batches = Batches(self.progress, self.incremental.notify)
         engine.start(self._batches, once)
         self.incremental.start()
 
@@ -92,7 +91,7 @@ def prepare_lake() -> None:
     Raises ContractError when a rule cannot be evaluated, Refused when checkpoint, tables and Kafka do not
     agree.
     """
-    check_rules(settings().validation.model_dump())
+    check_rules(settings().rule_values())
     wait_for_kafka()
     take_back_torn_commits()
     heal(gold_of_the_stream())

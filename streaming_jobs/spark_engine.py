@@ -1,7 +1,9 @@
 """Spark Structured Streaming reads Kafka and keeps the checkpoint; batches leave it as Arrow tables."""
 
+import json
 import logging
 import shutil
+from collections.abc import Sequence
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
@@ -9,14 +11,19 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
+from conf.runtime.status_files import read_json
 from conf.settings import settings
 from lakehouse.bronze.records import RECORDS
-from lakehouse.io.checkpoint import checkpoint_dir
+from lakehouse.io import checkpoint_writer
+from lakehouse.io.checkpoint import Positions, checkpoint_dir
+from lakehouse.io.kafka import partition_bounds
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.engine import ProcessBatch
+from streaming_jobs.flows import stream_topics
 from streaming_jobs.session import session
 
 log = logging.getLogger("lumbung.stream")
+EARLIEST = -2  # as Spark writes it
 TOO_LARGE = "spark.driver.maxResultSize"  # in Spark's message
 MORE_PARTS = 4
 
@@ -33,16 +40,25 @@ def start_spark() -> SparkSession:
 
 def records(spark: SparkSession) -> DataFrame:
     """Records of all topics as a stream, with the columns of RECORDS."""
-    start = kafka_source.starting_offsets_file()
+    knobs = settings()
+    own = _source(spark, stream_topics(), knobs.stream.max_events_per_batch)
+    older = knobs.kafka.legacy_topics
+    return own.unionAll(_source(spark, older, knobs.kafka.batch_size)) if older else own
+
+
+def _source(spark: SparkSession, topics: Sequence[str], most: int) -> DataFrame:
+    """Records of these topics, at most so many in a batch."""
+    noted = read_json(kafka_source.starting_offsets_file())
+    begin = json.dumps(with_all_partitions(topics, noted)) if noted else "earliest"
     return (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings().kafka.bootstrap)
-        .option("subscribe", ",".join(kafka_source.subscribed()))
-        .option("startingOffsets", start.read_text() if start.exists() else "earliest")
+        .option("subscribe", ",".join(topics))
+        .option("startingOffsets", begin)
         .option("failOnDataLoss", "true")
         .option("includeHeaders", "true")
         .option("kafka.max.poll.records", 20000)
-        .option("maxOffsetsPerTrigger", settings().stream.max_events_per_batch)
+        .option("maxOffsetsPerTrigger", most)
         .load()
         .select(*RECORDS.names)  # here, not per batch: Spark then resolves it once
     )
@@ -65,6 +81,15 @@ def arrow_rows(frame: DataFrame, parts: int = 1) -> pa.Table:
     return arrow_rows(frame, parts * MORE_PARTS)
 
 
+def with_all_partitions(topics: Sequence[str], noted: Positions) -> dict[str, dict[str, int]]:
+    """The noted offsets of every partition of the topics, which Spark requires; of others the first one.
+
+    Raises KafkaException when the brokers do not answer.
+    """
+    bounds = partition_bounds(topics)
+    return {topic: dict.fromkeys(bounds.get(topic, ()), EARLIEST) | noted.get(topic, {}) for topic in topics}
+
+
 class SparkEngine:
     """One streaming query; see `streaming_jobs.engine.Engine`."""
 
@@ -74,6 +99,7 @@ class SparkEngine:
 
     def start(self, process: ProcessBatch, once: bool) -> None:
         """Start the query."""
+        checkpoint_writer.divide_by_source()
         pause = f"{settings().stream.trigger_milliseconds} milliseconds"
         self._query = (
             records(self._spark)

@@ -1,6 +1,5 @@
 """One broker and one Spark session a worker, and homes whose settings this process sees."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,24 +14,19 @@ from confluent_kafka.admin import AdminClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pyspark.sql import SparkSession
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from conf.settings import REPO, settings
-from lakehouse.event import topics
-from lakehouse.io.kafka import QUIET, create_topics
+from lakehouse.io.kafka import client_config, create_topics, needed_topics, partition_bounds
 from scripts.stack.throwaway import Stack
 from streaming_jobs.session import session
 from tests.support.empty_lake import copy_empty_tables
 
-# Every process that a test starts would compile its libraries again, which more than doubles its CPU time.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.dont_write_bytecode = False
-# A JVM of a test lives for minutes: the optimising compiler would cost more CPU time than it saves.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+CLOSED = "127.0.0.1:1"  # nothing listens there
 DECISION_KEY = "0123456789abcdef" * 4  # of every home in a test
 JWT_SECRET = DECISION_KEY[::-1]
-pytest_plugins = ["tests.support.schedule"]
-# Two workers share the cores: how fast an example is drawn says nothing about the code.
+NO_COMMITS = {"enable.auto.commit": False}
+pytest_plugins = ["tests.support.schedule", "tests.support.identity.databases"]
+# Workers share the cores: how fast an example is drawn says nothing about the code.
 hypothesis_settings.register_profile(
     "shared_cores", suppress_health_check=[HealthCheck.too_slow], deadline=None
 )
@@ -48,7 +42,7 @@ class Broker:
         self.process = subprocess.Popen(
             command, cwd=REPO, env=stack.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        self._admin = AdminClient({"bootstrap.servers": stack.bootstrap, **QUIET})
+        self._admin = AdminClient(client_config(stack.bootstrap))
         end = time.monotonic() + 60
         while True:
             try:
@@ -57,45 +51,37 @@ class Broker:
             except KafkaException:
                 assert time.monotonic() < end, "the broker does not answer"
 
-    def ends(self) -> dict[tuple[str, int], int]:
-        """Next offset of every partition of our topics. A new partition may have no leader yet."""
-        reader = Consumer({"bootstrap.servers": self.stack.bootstrap, "group.id": "ends", **QUIET})
-        known = Retrying(
-            stop=stop_after_delay(20), wait=wait_fixed(0.2), retry=retry_if_exception_type(KafkaException)
-        )
-        try:
-            parts = {
-                (t, p) for t in topics() for p in self._admin.list_topics(t, timeout=5).topics[t].partitions
-            }
-            return {
-                part: known(reader.get_watermark_offsets, TopicPartition(*part), timeout=5)[1]
-                for part in parts
-            }
-        finally:
-            reader.close()
+    def ends(self, *topics: str) -> dict[tuple[str, int], int]:
+        """Next offset of every partition of the topics; of all our topics without any."""
+        bounds = partition_bounds(topics or needed_topics(), self.stack.bootstrap)
+        return {
+            (topic, int(part)): following
+            for topic, parts in bounds.items()
+            for part, (_, following) in parts.items()
+        }
 
     def records(
         self, since: dict[tuple[str, int], int], topic: str, count: int, seconds: float = 15
     ) -> list[Message]:
-        """Records of a topic from the offsets `since` on. Waits for `count`, then briefly for more."""
-        reader = Consumer(
-            {
-                "bootstrap.servers": self.stack.bootstrap,
-                "group.id": "tests",
-                "enable.auto.commit": False,
-                **QUIET,
-            }
-        )
-        reader.assign([TopicPartition(t, p, at) for (t, p), at in since.items() if t == topic])
+        """Records of a topic from the offsets `since` on: at least `count`, and all that Kafka then holds.
+
+        When no record is expected it waits briefly for one.
+        """
+        reader = Consumer({**client_config(self.stack.bootstrap), "group.id": "tests"} | NO_COMMITS)
+        first = {part: at for part, at in since.items() if part[0] == topic}
+        reader.assign([TopicPartition(*part, at) for part, at in first.items()])
         records: list[Message] = []
+        held = 0
         end = time.monotonic() + seconds
         try:
             while time.monotonic() < end:
                 message = reader.poll(0.2)
                 if message is not None and message.error() is None:
                     records.append(message)
-                elif len(records) >= count:
-                    return records
+                if len(records) >= max(count, held):
+                    held = sum(at - first[part] for part, at in self.ends(topic).items())
+                    if len(records) >= held and (count or message is None):
+                        return records
         finally:
             reader.close()
         return records
@@ -120,7 +106,7 @@ def broker() -> Iterator[Broker]:
     running = Broker(stack)
     with pytest.MonkeyPatch.context() as patch:
         _see(patch, stack)
-        create_topics(topics())
+        create_topics(needed_topics())
     settings.cache_clear()
     yield running
     running.process.terminate()
@@ -147,8 +133,9 @@ def home(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 def lone_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A fresh LUMBUNG_HOME without a broker."""
+    """A fresh LUMBUNG_HOME without a broker, also where a stack runs on the usual ports."""
     monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
+    monkeypatch.setenv("LUMBUNG_KAFKA__BOOTSTRAP", CLOSED)
     monkeypatch.setenv("LUMBUNG_DECISION_KEYS", DECISION_KEY)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it for its children
     settings.cache_clear()

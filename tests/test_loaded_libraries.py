@@ -1,4 +1,4 @@
-"""Each process of the stack loads only the libraries that it uses: they cost its start and its memory."""
+"""Every module can be imported, and each process loads only the libraries that it uses: they cost memory."""
 
 import subprocess
 import sys
@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from conf.settings import REPO
+from tests.support.source_rules import PRODUCT
 
 CONTRACTS = "from lakehouse.contracts.contract import kinds; kinds()"
 SCORED = "from lakehouse.validation.prices.isolation_forest import *; score(reference_sample()[:3])"
@@ -35,8 +36,25 @@ def loaded_after(code: str) -> set[str]:
         ("import streaming_jobs.embedded.reader", {"pandas", "duckdb", "deltalake", "pydantic", "yaml"}),
         ("import ml.trainer", {"sklearn", "pyspark", "sqlglot"}),
         (f"import producers.mqtt.gateway; {CONTRACTS}", {"pandas", "pyarrow", "deltalake", "sqlglot"}),
+        (f"import producers.collectors.service; {CONTRACTS}", {"pandas", "pyarrow", "deltalake", "sqlglot"}),
         (f"import producers.csv.folder_watch; {CONTRACTS}", {"pandas", "pyarrow", "deltalake", "sqlglot"}),
     ],
 )
 def test_a_process_loads_no_library_that_it_does_not_use(code: str, unused: set[str]) -> None:
     assert not loaded_after(code) & unused
+
+
+def test_every_module_can_be_imported():
+    """A module that no other test runs must at least find the names that it imports."""
+    files = [
+        file.relative_to(REPO)
+        for folder in PRODUCT
+        for file in sorted((REPO / folder).rglob("*.py"))
+        if file.stem != "__main__"
+    ]
+    names = [".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files]
+    program = "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *names], cwd=REPO, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

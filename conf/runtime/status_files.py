@@ -1,17 +1,38 @@
-"""Small JSON files by which processes report their state to each other; a reader never sees half of one."""
+"""Small files by which processes report their state to each other; a reader never sees half of one."""
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 
-def write_bytes(file: Path, content: bytes) -> None:
-    """Replace the file in one step: a reader sees the old content or the new one. Creates its folder."""
+def write_bytes(file: Path, content: bytes, *, is_private: bool = False, is_durable: bool = False) -> None:
+    """Replace the file in one step: a reader sees the old content or the new one. Creates its folder.
+
+    `is_private`: readable by this user alone from its first byte. `is_durable`: on the disk afterwards.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f"{file.name}.tmp")
-    temporary.write_bytes(content)
+    if is_private:
+        temporary.unlink(missing_ok=True)  # one of an interrupted call may be readable by others
+    mode = 0o600 if is_private else 0o666
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as out:
+        out.write(content)
+        if is_durable:
+            out.flush()
+            os.fsync(out.fileno())
     temporary.replace(file)
+    if is_durable:
+        _flush_folder(file.parent)
+
+
+def _flush_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def write_text(file: Path, text: str) -> None:

@@ -25,6 +25,21 @@ TEXTS = {
         "Since {since} it has been up to {peak} % above its ceiling.",
         "Call a meeting of the regional inflation team (TPID) about a market operation.",
     ),
+    "risk": Texts(
+        "{commodity} in {place} costs {price} per {unit} on {day}. "
+        "Since {since} the risk that it rises by 10 % or more within a week has reached {peak} %.",
+        "Check the stock of traders and warehouses before the price rises.",
+    ),
+    "stock_cover": Texts(
+        "{commodity} of {source} in {place}: {quantity} kg on {day}, enough for {cover} days. "
+        "It fell below {limit} days on {since}.",
+        "Send a delivery, or move stock from a province with a surplus.",
+    ),
+    "stock_unexplained": Texts(
+        "{commodity} of {source} in {place}: on {day} deliveries do not explain {residual} % of the stock. "
+        "The first such day was {since}.",
+        "Count the stock, and compare it with the delivery notes.",
+    ),
     "silent_market": Texts(
         "Market {source} in {place} has sent no price since {since}.",
         "Ask the market's officer to report, and check the device.",
@@ -33,14 +48,23 @@ TEXTS = {
         "Device {source} in {place} has sent no reading since {since}.",
         "Check power, network and clock of the device.",
     ),
+    "silent_collector": Texts(
+        "The newest accepted event of source {source} is of {since}.",
+        "See ./run.sh status for its last failure, and its events in quarantine.",
+    ),
 }
 UNKNOWN_PLACE = "an unknown place"
 
 
 def rupiah(amount: float, language: Language) -> str:
     """`Rp 45,000` in English, `Rp45.000` in Indonesian."""
-    digits = f"{amount:,.0f}"
-    return f"Rp {digits}" if language == "en" else "Rp" + digits.replace(",", ".")
+    return ("Rp " if language == "en" else "Rp") + thousands(amount, language)
+
+
+def thousands(number: float, language: Language) -> str:
+    """Without decimals: `45,000` in English, `45.000` in Indonesian."""
+    text = f"{number:,.0f}"
+    return text if language == "en" else text.replace(",", ".")
 
 
 def decimal(number: float, language: Language) -> str:
@@ -70,4 +94,6 @@ def _written(values: Mapping[str, str | float], language: Language) -> dict[str,
 def _text(name: str, value: str | float, language: Language) -> str:
     if isinstance(value, str):
         return catalog().get(value, value) if language == "id" else value
-    return rupiah(value, language) if name == "price" else decimal(value, language)
+    if name == "price":
+        return rupiah(value, language)
+    return thousands(value, language) if name == "quantity" else decimal(value, language)

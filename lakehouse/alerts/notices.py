@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from lakehouse.reference import DEFAULT_TIMEZONE, commodities
+from lakehouse.reference import DEFAULT_TIMEZONE, commodities, provinces
 from lakehouse.translation import Language
 
 SUBJECTS: dict[str, dict[Language, str]] = {
@@ -15,6 +15,7 @@ SUBJECTS: dict[str, dict[Language, str]] = {
     "tier": {"en": "Alert still open ({level}): {what}", "id": "Peringatan belum selesai ({level}): {what}"},
     "cleared": {"en": "Alert over: {what}", "id": "Peringatan selesai: {what}"},
 }
+RESPOND_BY: dict[Language, str] = {"en": "Respond by {time}.", "id": "Tanggapi sebelum {time}."}
 ESCALATED_TIERS = (2, 3)
 
 
@@ -65,15 +66,26 @@ def _notice(alert: Mapping[str, Any], stage: str, language: Language) -> Notice:
     subject = SUBJECTS[stage.partition(":")[0]][language].format(
         level=alert["level"], what=", ".join(filter(None, what))
     )
-    suggests = action and stage != "cleared"
+    lines = [message]
+    if stage != "cleared":
+        lines += [line for line in (action, _limit(alert, language)) if line]
     return Notice(
         alert["alert_id"],
         stage,
         alert["level"],
         subject,
-        f"{message}\n{action}" if suggests else message,
+        "\n".join(lines),
         alert["level"] == "kritis" or alert["rule"] == "manual",
     )
+
+
+def _limit(alert: Mapping[str, Any], language: Language) -> str | None:
+    """Until when somebody is to act, in the time of the alert's province; None without a limit."""
+    if alert.get("respond_by") is None:  # a lake from before the column has none
+        return None
+    province = provinces().get(alert["region_code"] or "")
+    zone = ZoneInfo(province.timezone if province else DEFAULT_TIMEZONE)
+    return RESPOND_BY[language].format(time=f"{alert['respond_by'].astimezone(zone):%Y-%m-%d %H:%M %Z}")
 
 
 def end_of_quiet(now: datetime, quiet_hours: str) -> datetime | None:

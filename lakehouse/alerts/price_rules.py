@@ -1,4 +1,4 @@
-"""Rules on the daily prices of a commodity: a fast rise, and a price above its ceiling that rises."""
+"""Rules on the daily prices of a commodity: a fast rise, a rising price above its ceiling, a high risk."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lakehouse.alerts.lifecycle import Bools, Observed
+from lakehouse.feasts import EID, feast_days_of
 from lakehouse.gold.indicators import bounds, gap_pct
 from lakehouse.gold.price_panel import Floats, PricePanel, lagged
 from lakehouse.reference import ceilings_of, provinces
@@ -19,24 +20,33 @@ USUAL_DAYS = 365
 LEAST_CHANGES = 100  # changes that the quantile is taken of
 THIN_SHARE = 0.6  # of the usual reports: a spike on fewer is sample noise
 THIN_DAYS = 28
+# From the eve of Idul Fitri to the third day after it many markets are closed, and a price that is reported
+# often falls back within a week: 3.3 false alarms per 1,000 series-days around it when these days counted.
+FEAST_DAYS = range(-1, 4)
+RISK_RISE_PCT = 10.0  # what the risk is the probability of, within CHANGE_DAYS
+RISK_EXIT_SHARE = 0.6  # of the threshold, below which an alert may end
 
 
 @dataclass(frozen=True)
 class PriceRule:
-    """One rule evaluated on a panel, arrays (regions, days). `value` is in percent, NaN where unknown."""
+    """One rule evaluated on a panel, arrays (regions, days). `value` is in percent, NaN where unknown.
+
+    `rise_pct`: the rise that the alert's level follows from, where it is not the value itself.
+    """
 
     name: str
     value: Floats
     enters: Bools
     exits: Bools
     at_once: Bools
+    rise_pct: float | None = None
 
-    def observed(self, panel: PricePanel, region: int, is_thin: Bools) -> tuple[Observed, Floats]:
+    def observed(self, panel: PricePanel, region: int, uncounted: Bools) -> tuple[Observed, Floats]:
         """The days of a region on which the rule is known, and its values on them.
 
-        Days with few reports are left out.
+        Uncounted days, (regions, days), are left out.
         """
-        known = np.isfinite(self.value[region]) & ~is_thin[region]
+        known = np.isfinite(self.value[region]) & ~uncounted[region]
         observed = Observed(
             panel.days[known],
             self.enters[region, known],
@@ -70,6 +80,14 @@ def price_rules(panel: PricePanel, commodity: str, levels: Mapping[str, float]) 
         yield PriceRule("ceiling_gap", gap, enters, gap < EXIT_GAP_PCT, np.zeros_like(enters))
 
 
+def risk_rule(risk: Floats, threshold: float) -> PriceRule:
+    """The rule on issued risks, (regions, days) in percent, NaN where none was issued."""
+    with np.errstate(invalid="ignore"):
+        enters = risk >= threshold
+        exits = risk < RISK_EXIT_SHARE * threshold
+    return PriceRule("risk", risk, enters, exits, np.zeros_like(enters), RISK_RISE_PCT)
+
+
 def usual_rise(change: Floats, days: np.ndarray) -> Floats:
     """(days,) the 90th percentile of the commodity's 7-day changes of the year before the month began.
 
@@ -84,6 +102,15 @@ def usual_rise(change: Floats, days: np.ndarray) -> Floats:
         if len(known) >= LEAST_CHANGES:
             usual[months == month] = np.quantile(known, USUAL_QUANTILE)
     return usual
+
+
+def uncounted_days(panel: PricePanel) -> Bools:
+    """(regions, days) days that no rule counts: those with few reports, and those of Idul Fitri."""
+    first, last = (int(day.astype(object).year) for day in panel.days[[0, -1]].astype("datetime64[D]"))
+    feasts = [day for year in range(first, last + 2) for day in feast_days_of(year, EID)]
+    numbers = np.array(feasts, dtype="datetime64[D]").astype(np.int64)
+    near = np.unique(numbers[:, None] + np.array(FEAST_DAYS))
+    return thin_days(panel) | np.isin(panel.days, near)[None, :]
 
 
 def thin_days(panel: PricePanel) -> Bools:

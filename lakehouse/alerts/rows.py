@@ -1,7 +1,8 @@
-"""Rows of gold.alerts: from daily prices, from silent sources, and from what people did."""
+"""Rows of gold.alerts: from daily prices and issued risks, from silent sources, and from what people did."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ import pyarrow as pa
 from lakehouse.alerts.lifecycle import (
     OPEN_STATES,
     STALE_DAYS,
+    Bools,
     Interval,
     Observed,
     acknowledged,
@@ -19,7 +21,14 @@ from lakehouse.alerts.lifecycle import (
     tier,
 )
 from lakehouse.alerts.messages import UNKNOWN_PLACE, texts_of
-from lakehouse.alerts.price_rules import PriceRule, level_of, price_rules, rule_version, thin_days
+from lakehouse.alerts.price_rules import (
+    PriceRule,
+    level_of,
+    price_rules,
+    risk_rule,
+    rule_version,
+    uncounted_days,
+)
 from lakehouse.gold.price_panel import Floats, PricePanel, panels
 from lakehouse.reference import DEFAULT_TIMEZONE, commodities, markets, provinces
 
@@ -28,6 +37,8 @@ EPOCH = date(1970, 1, 1)
 CHANNEL = "retail"
 OUTCOME_DAYS = (3, 7)  # after the day on which an alert became active
 NATION = "Indonesia"
+# Hours after an alert became active within which it is to be answered; the others have no limit.
+RESPONSE_HOURS = {"price_level": 24, "ceiling_gap": 24, "risk": 24, "stock_cover": 72}
 MANUAL_DAYS = 7  # an acknowledged alert of a person is cleared after them
 
 
@@ -44,20 +55,51 @@ def day_begin(day: date, region_code: str | None) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def price_alerts(daily: pa.Table, levels: Mapping[str, float]) -> list[Row]:
-    """Alerts of one commodity, of all its days.
+@dataclass(frozen=True)
+class Risks:
+    """Risks issued for one commodity, (province code, day since 1970) -> percent.
+
+    `threshold`: the risk that opens an alert.
+    """
+
+    threshold: float
+    issued: Mapping[tuple[str, int], float]
+
+    def of_panel(self, panel: PricePanel) -> Floats:
+        """(regions, days) the risk issued for each day with a price; NaN where there is none."""
+        days = panel.days.tolist()
+        issued = [[self.issued.get((code, day), np.nan) for day in days] for code in panel.regions]
+        return np.where(np.isfinite(panel.price), issued, np.nan)
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """A panel whose series are followed, with what does not depend on the rule."""
+
+    panel: PricePanel
+    commodity: str
+    levels: Mapping[str, float]
+    uncounted: Bools
+    risk: Floats
+
+
+def price_alerts(daily: pa.Table, levels: Mapping[str, float], risks: Risks | None = None) -> list[Row]:
+    """Alerts of one commodity, of all its days. Without `risks` there is no rule on them.
 
     `daily`: its rows of gold.daily_prices, of the chosen providers. A province is followed by the prices of
     its markets, or by province-wide ones where those of its markets ended a week before them.
     """
     commodity = daily["commodity"][0].as_py()
     groups = [panel for panel in panels(daily) if panel.channel == CHANNEL]
+    risks = risks or Risks(100.0, {})
     rows: list[Row] = []
     for panel in groups:
-        is_thin = thin_days(panel)
-        for rule in price_rules(panel, commodity, levels):
+        followed = _Followed(panel, commodity, levels, uncounted_days(panel), risks.of_panel(panel))
+        by_risk = risk_rule(followed.risk, risks.threshold)
+        for rule in (*price_rules(panel, commodity, levels), by_risk):
+            version = rule_version(rule.name, {"risk": risks.threshold} if rule is by_risk else levels)
             for region in _regions(panel, groups):
-                rows += _series_alerts(panel, rule, region, commodity, levels, is_thin)
+                rows += _series_alerts(followed, rule, region, version)
     return rows
 
 
@@ -78,62 +120,71 @@ def _newest(panel: PricePanel, region: int) -> int:
     return int(np.max(panel.days, where=np.isfinite(panel.price[region]), initial=-1))
 
 
-def _series_alerts(
-    panel: PricePanel, rule: PriceRule, region: int, commodity: str, levels: Mapping[str, float], is_thin: Any
-) -> list[Row]:
-    observed, values = rule.observed(panel, region, is_thin)
+def _series_alerts(followed: _Followed, rule: PriceRule, region: int, version: str) -> list[Row]:
+    observed, values = rule.observed(followed.panel, region, followed.uncounted)
     return [
-        _price_alert(panel, rule.name, region, commodity, levels, observed, values, interval)
+        {"rule_version": version, **_price_alert(followed, rule, region, observed, values, interval)}
         for interval in intervals(observed)
     ]
 
 
 def _price_alert(
-    panel: PricePanel,
-    rule: str,
+    followed: _Followed,
+    rule: PriceRule,
     region: int,
-    commodity: str,
-    levels: Mapping[str, float],
     observed: Observed,
     values: Floats,
     interval: Interval,
 ) -> Row:
-    days = observed.days
+    panel = followed.panel
     code = panel.regions[region]
+    last = int(observed.days[interval.last])
     price = dict(zip(panel.days.tolist(), panel.price[region].tolist(), strict=True))
-    opened, last = (EPOCH + timedelta(int(days[nth])) for nth in (interval.first, interval.last))
-    active_day = None if interval.active is None else int(days[interval.active])
+    risk = float(followed.risk[region, np.searchsorted(panel.days, last)])
     peak = float(values[interval.first : interval.last + 1].max())
-    is_open = interval.state in OPEN_STATES
+    opened = EPOCH + timedelta(int(observed.days[interval.first]))
+    texts = {
+        "commodity": commodities()[followed.commodity].name,
+        "place": panel.names[region],
+        "price": price[last],
+        "unit": panel.unit,
+        "day": (EPOCH + timedelta(last)).isoformat(),
+        "peak": peak,
+        "since": opened.isoformat(),
+    }
+    active = None if interval.active is None else int(observed.days[interval.active])
     return {
-        "alert_id": alert_id(rule, commodity, code, opened),
-        "rule": rule,
-        "rule_version": rule_version(rule, levels),
-        "commodity": commodity,
+        **interval_columns(rule.name, (followed.commodity, code), observed, interval, code),
+        "commodity": followed.commodity,
         "region_code": code,
         "region": panel.names[region],
-        "level": level_of(peak, levels),
-        "state": interval.state,
-        "tier": tier(None if active_day is None else int(days[interval.last]) - active_day + 1),
+        "level": level_of(peak if rule.rise_pct is None else rule.rise_pct, followed.levels),
+        "risk_score": risk if np.isfinite(risk) else None,
         "value": float(values[interval.last]),
-        "price_idr": price[int(days[interval.last])],
-        **texts_of(
-            rule,
-            {
-                "commodity": commodities()[commodity].name,
-                "place": panel.names[region],
-                "price": price[int(days[interval.last])],
-                "unit": panel.unit,
-                "day": last.isoformat(),
-                "peak": peak,
-                "since": opened.isoformat(),
-            },
-        ),
+        "price_idr": price[last],
+        **texts_of(rule.name, texts),
+        "outcome_pct": None if active is None else _outcome_pct(price, active),
+    }
+
+
+def interval_columns(
+    rule: str, series: Sequence[str], observed: Observed, interval: Interval, code: str | None
+) -> Row:
+    """The columns of an alert that follow from its interval. `series`: what the rule follows."""
+    opened, last = (EPOCH + timedelta(int(observed.days[nth])) for nth in (interval.first, interval.last))
+    active = None if interval.active is None else EPOCH + timedelta(int(observed.days[interval.active]))
+    active_at = None if active is None else day_begin(active, code)
+    limit = RESPONSE_HOURS.get(rule)
+    return {
+        "alert_id": alert_id(rule, *series, opened),
+        "rule": rule,
+        "state": interval.state,
+        "tier": tier(None if active is None else (last - active).days + 1),
         "opened_at": day_begin(opened, code),
-        "active_at": None if active_day is None else day_begin(EPOCH + timedelta(active_day), code),
+        "active_at": active_at,
+        "respond_by": active_at + timedelta(hours=limit) if active_at and limit else None,
         "updated_at": day_begin(last, code),
-        "closed_at": None if is_open else day_begin(last, code),
-        "outcome_pct": None if active_day is None else _outcome_pct(price, active_day),
+        "closed_at": None if interval.state in OPEN_STATES else day_begin(last, code),
     }
 
 
@@ -146,12 +197,45 @@ def _outcome_pct(price: Mapping[int, float], active_day: int) -> float | None:
     return None
 
 
-def silence_alerts(silent: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Alerts of live sources that are silent now, from rows of gold.silent_series; active at once."""
-    return [
-        _silence_alert(series)
+def silence_alerts(silent: Iterable[Mapping[str, Any]], ended: Iterable[Mapping[str, Any]] = ()) -> list[Row]:
+    """Alerts of live sources: active at once, cleared when the source reports again.
+
+    `silent`: rows of gold.silent_series; `ended`: of gold.silences. A silence that goes on is one alert.
+    """
+    alerts = [_cleared_silence(silence) for silence in ended]
+    alerts += [
+        _silence_alert(series) | {"tier": _tier_after(series["since"], series["clock"])}
         for series in silent
         if series["silent"] and not series["replayed"] and series["since"] is not None
+    ]
+    return list({alert["alert_id"]: alert for alert in alerts}.values())
+
+
+def _cleared_silence(silence: Mapping[str, Any]) -> Row:
+    end = silence["ended_at"]
+    cleared = {"state": "cleared", "updated_at": end, "closed_at": end}
+    return _silence_alert(silence) | cleared | {"tier": _tier_after(silence["since"], end)}
+
+
+def _tier_after(since: datetime, now: datetime) -> int:
+    return tier((now - since).days + 1)
+
+
+def collector_alerts(freshness: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Alerts of polled sources that are silent now, from rows of gold.collector_freshness."""
+    return [
+        _silence_alert(
+            {
+                "series_kind": "collector",
+                "series_id": row["collector"],
+                "region_code": None,
+                "last_event_time": row["last_event_time"] or row["last_received_at"],
+                "since": row["since"],
+            }
+        )
+        | {"tier": _tier_after(row["since"], row["clock"])}
+        for row in freshness
+        if row["silent"]
     ]
 
 
@@ -171,7 +255,6 @@ def _silence_alert(series: Mapping[str, Any]) -> Row:
         "region": place,
         "level": "info",
         "state": "active",
-        "tier": tier((series["clock"] - series["since"]).days + 1),
         **texts_of(
             rule,
             {
@@ -257,15 +340,16 @@ def with_acknowledgements(rows: Iterable[Row], acts: Iterable[Mapping[str, Any]]
 
 
 def with_staleness(rows: Iterable[Row], newest_day: date | None) -> list[Row]:
-    """The rows with `stale`: open, by prices, and no day of the series for 7 days. Silence and people's
-    alerts have no days."""
+    """The rows of series that have days with `stale`: open, and no day of the series for 7 days.
+
+    `newest_day`: of all these series.
+    """
     oldest = None if newest_day is None else newest_day - timedelta(days=STALE_DAYS)
     return [
         row
         | {
             "stale": oldest is not None
             and row["state"] in OPEN_STATES
-            and row.get("price_idr") is not None
             and row["updated_at"] <= day_begin(oldest, row["region_code"])
         }
         for row in rows

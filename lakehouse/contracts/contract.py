@@ -229,9 +229,15 @@ def rule_set(knobs: Mapping[str, object]) -> str:
 
     It changes with any name, check, message or threshold.
     """
+    text = _rules_text() + repr(sorted(knobs.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@cache
+def _rules_text() -> str:
+    """All rules in order of their kinds: made once, for every batch wants the fingerprint."""
     rules = [
         (kind, [rule.model_dump(exclude={"message_id"}) for rule in contract.rules])
         for kind, contract in sorted(kinds().items())
     ]
-    text = repr(rules) + repr(sorted(knobs.items()))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return repr(rules)

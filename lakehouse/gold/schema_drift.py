@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -29,13 +29,14 @@ TYPES = {
 
 @dataclass(frozen=True)
 class EventWithUnknownField:
-    """An accepted event with fields that no contract names."""
+    """An event with fields that no contract names. `counted_as`: events (accepted) or quarantined."""
 
     kind: str
     event_id: str
     source: str
     ingested_at: datetime
     payload: bytes
+    counted_as: Literal["events", "quarantined"] = "events"
 
 
 def unknown_fields(kind: str, payload: bytes) -> dict[str, str]:
@@ -62,7 +63,7 @@ def add(current: Mapping[Key, Row], events: Iterable[EventWithUnknownField]) -> 
                 known = _new_row(event, name)
             rows[event.kind, name] = known | {
                 "json_types": sorted({*known["json_types"], *types}),
-                "events": known["events"] + 1,
+                event.counted_as: (known[event.counted_as] or 0) + 1,
                 "last_seen_at": max(known["last_seen_at"], event.ingested_at),
             }
     return rows
@@ -94,6 +95,7 @@ def _new_row(event: EventWithUnknownField, field: str) -> Row:
         "field": field,
         "json_types": [],
         "events": 0,
+        "quarantined": 0,
         "first_event_id": event.event_id,
         "first_source": event.source,
         "first_seen_at": event.ingested_at,

@@ -44,8 +44,9 @@ class Principal:
 
     `subject`: user id, device id, or the name of a role for a token that this machine signed for itself.
     `regions`: codes of the provinces of an operator; empty: all. `scopes`: what an API key may do; None: no
-    key, everything its role may. `sign_in`: what ends with a sign-out. `market_id`, `kinds_of`: market of a
-    device, and the role that says which kinds it may send.
+    key, everything its role may. `sign_in`: what ends with a sign-out. `ends_at`: when the token of this
+    machine ends, in seconds since 1970. `market_id`, `kinds_of`: market of a device, and the role that says
+    which kinds it may send.
     """
 
     role: Role
@@ -57,6 +58,7 @@ class Principal:
     device_id: str | None = None
     market_id: str | None = None
     kinds_of: Role | None = None
+    ends_at: int | None = None
 
     @property
     def unlimited(self) -> bool:

@@ -67,14 +67,32 @@ def batch_under_way() -> bool:
     return planned_batches()[-1:] != finished_batches()[-1:]
 
 
+def by_source(positions: Positions) -> list[Positions]:
+    """The positions of each source: our topics, then those of older systems, where some are read."""
+    older = settings().kafka.legacy_topics
+    own = {topic: parts for topic, parts in positions.items() if topic not in older}
+    return [own, {topic: positions[topic] for topic in older if topic in positions}] if older else [own]
+
+
+def source_file(number: int) -> Path:
+    """Where a source notes the offsets at which it begins."""
+    return checkpoint_dir() / "sources" / str(number) / "0"
+
+
 def source_has_begun() -> bool:
-    """Whether the source has noted the offsets at which it begins."""
-    return _source_file().exists()
+    """Whether every source has noted the offsets at which it begins."""
+    return all(source_file(number).exists() for number in range(len(by_source({}))))
 
 
 def first_offsets() -> Positions:
-    """Offsets at which the source began. Raises OSError before its first batch."""
-    text = _source_file().read_text()
+    """Offsets at which the sources began. Raises OSError before the first batch."""
+    first = begun_at(0)
+    return first | begun_at(1) if source_file(1).exists() else first
+
+
+def begun_at(number: int) -> Positions:
+    """Offsets that a source has noted as its beginning. Raises OSError without them."""
+    text = source_file(number).read_text()
     positions: Positions = json.loads(text[text.index("{") :])
     return positions
 
@@ -89,21 +107,43 @@ def batch_offsets(batch_id: int) -> BatchOffsets:
     return BatchOffsets(start, end, int(metadata["batchTimestampMs"]))
 
 
+def ends_by_source(batch_id: int) -> list[Positions]:
+    """The end offsets of a batch, as each source noted them. Raises as `batch_offsets`."""
+    return _read_lines(batch_id)[0]
+
+
 def batch_metadata(batch_id: int) -> dict[str, Any]:
     """What the checkpoint notes of a batch besides its offsets. Raises as `batch_offsets`."""
     return _read_offsets(batch_id)[1]
 
 
 def count_waiting(
-    bootstrap: str | None = None, state_dir: Path | None = None, positions: Positions | None = None
+    bootstrap: str | None = None,
+    state_dir: Path | None = None,
+    positions: Positions | None = None,
+    ends: Positions | None = None,
 ) -> int | None:
     """Records in Kafka that no finished batch has covered; None when Kafka does not answer.
 
-    Unlike the stream's own status it is right after the stream was killed. `positions`: count from there.
+    Unlike the stream's own status it is right after the stream was killed. `positions`: count from there;
+    `ends`: up to there instead of what Kafka holds now.
     """
     if positions is None:  # read first: records that arrive meanwhile then count as waiting
         finished = finished_batches(state_dir)
         positions = _read_offsets(finished[-1], state_dir)[0] if finished else {}
+    if ends is None:
+        ends = kafka_ends(bootstrap)
+    if ends is None:
+        return None
+    return sum(
+        max(end - positions.get(topic, {}).get(partition, 0), 0)
+        for topic, partitions in ends.items()
+        for partition, end in partitions.items()
+    )
+
+
+def kafka_ends(bootstrap: str | None = None) -> Positions | None:
+    """The next offset of every partition that the stream reads; None when Kafka does not answer."""
     if not any_is_open(bootstrap):
         return None  # librdkafka would wait for its time limit
     topics = [*(TOPIC_PREFIX + kind for kind in kinds()), *settings().kafka.legacy_topics]
@@ -111,21 +151,25 @@ def count_waiting(
         bounds = partition_bounds(topics, bootstrap)
     except KafkaException:
         return None
-    return sum(
-        max(end - positions.get(topic, {}).get(partition, 0), 0)
+    return {
+        topic: {partition: end for partition, (_, end) in partitions.items()}
         for topic, partitions in bounds.items()
-        for partition, (_, end) in partitions.items()
-    )
+    }
 
 
 def _read_offsets(batch_id: int, state_dir: Path | None = None) -> tuple[Positions, dict[str, Any]]:
-    """(end offsets, metadata) of a planned batch. The file: version, metadata, then one line per source."""
+    """(end offsets, metadata) of a planned batch."""
+    sources, metadata = _read_lines(batch_id, state_dir)
+    end: Positions = {}
+    for source in sources:
+        end |= source
+    return end, metadata
+
+
+def _read_lines(batch_id: int, state_dir: Path | None = None) -> tuple[list[Positions], dict[str, Any]]:
+    """The file of a planned batch: its version, metadata, then a line of end offsets for each source."""
     lines = (checkpoint_dir(state_dir) / "offsets" / str(batch_id)).read_text().splitlines()
-    return json.loads(lines[2]), json.loads(lines[1])
-
-
-def _source_file() -> Path:
-    return checkpoint_dir() / "sources" / "0" / "0"
+    return [json.loads(lines[2]), *map(json.loads, lines[3:])], json.loads(lines[1])
 
 
 def _batch_numbers(log: Path) -> list[int]:

@@ -3,23 +3,25 @@
 import hashlib
 import json
 import logging
+import os
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema, column_comment, creation, missing_columns
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.paths import table_path
-
-if TYPE_CHECKING:  # a library type only: processes without Spark do not load it
-    pass
 
 log = logging.getLogger("lumbung.delta")
 EMPTIED = {"emptied": True}
@@ -27,21 +29,35 @@ EMPTIED = {"emptied": True}
 HIGH_WATER_MARK = "lumbung/upto"  # newest batch time that the table holds, microseconds since 1970
 MADE_FROM = "lumbung/written"  # fingerprint of what the last write was computed from
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NO_LOG = 0  # log_stamp of a table without a first commit
+SETTLED_SECONDS = 2.0  # file systems note times in steps of up to 2 s: an older time has no further commit
 LOOK_BACK_COMMITS = 30  # a batch's own commit may lie below compactions and checkpoints that followed it
 
 
 class StoredTable(DeltaTable):
-    """A Delta table whose times are read as microseconds.
+    """A Delta table whose times are read as microseconds, and whose local files Arrow reads itself.
 
     Files that Spark wrote with times as INT96 would be read as nanoseconds, which overflow outside the years
-    1678 to 2262.
+    1678 to 2262. The file system of delta-rs calls Python: a scan that is left unfinished, as by LIMIT, goes
+    on in threads of Arrow, and a process that ends meanwhile crashes or waits for ever.
     """
 
     def to_pyarrow_dataset(self, *args: Any, **more: Any) -> ds.Dataset:
         """See DeltaTable.to_pyarrow_dataset."""
         options = more.get("parquet_read_options") or ds.ParquetReadOptions()
         options.coerce_int96_timestamp_unit = "us"
-        return super().to_pyarrow_dataset(*args, **more | {"parquet_read_options": options})
+        more |= {"parquet_read_options": options}
+        if (folder := _local_folder(self.table_uri)) is not None:
+            more.setdefault("filesystem", SubTreeFileSystem(folder, LocalFileSystem()))
+        return super().to_pyarrow_dataset(*args, **more)
+
+
+def _local_folder(uri: str) -> str | None:
+    """The path of a table's folder; None on an object store."""
+    address = urlsplit(uri)
+    if address.scheme == "file":
+        return unquote(address.path)
+    return None if "://" in uri else uri
 
 
 def table_uri(table: str) -> str:
@@ -67,6 +83,52 @@ def open_if_exists(table: str, version: int | None = None, root: str | None = No
         return None
 
 
+def log_stamp(table: str, root: str | None = None) -> int | None:
+    """A number that changes with every commit, at the cost of one system call; opening a table costs 10 ms.
+
+    None when it cannot say: the lake is an object store, or the newest commit is younger than 2 s.
+    Take it before the table is read, and keep it once that has succeeded.
+    """
+    return _settled_time(f"{table_path(root or settings().lake_root, table)}/_delta_log")
+
+
+def lake_stamp(root: str) -> int | None:
+    """A number that changes with every write of rows to any table, for one system call; None as `log_stamp`.
+
+    A writer that is killed right after its commit has not changed it: look at each table now and then.
+    """
+    return _settled_time(root)
+
+
+def _settled_time(folder: str) -> int | None:
+    if "://" in folder:
+        return None
+    try:  # ten times a second: pathlib would take three times as long
+        changed = os.stat(folder).st_mtime_ns  # noqa: PTH116
+    except FileNotFoundError:
+        return NO_LOG
+    except OSError:  # the reader of the table will raise it
+        return None
+    return changed if changed < time.time_ns() - SETTLED_SECONDS * 1e9 else None
+
+
+class LogStamps:
+    """Whether tables have changed since they were read."""
+
+    def __init__(self, tables: Iterable[str]) -> None:
+        self._tables = tuple(tables)
+        self._kept: list[int | None] = []
+
+    def take(self) -> list[int | None] | None:
+        """The stamps to `keep` when what follows has succeeded; None when no table has changed."""
+        stamps = [log_stamp(table) for table in self._tables]
+        return None if None not in stamps and stamps == self._kept else stamps
+
+    def keep(self, stamps: list[int | None]) -> None:
+        """What the tables held at these stamps has been read."""
+        self._kept = stamps
+
+
 def cached_table(table: str) -> DeltaTable:
     """The newest version of a table that only this thread writes. Opening a table takes 10 to 30 ms."""
     uri = table_uri(table)
@@ -76,6 +138,15 @@ def cached_table(table: str) -> DeltaTable:
     else:
         cached.update_incremental()
     return cached
+
+
+def written_version(table: str) -> int:
+    """Newest version of a table that only this process writes, by `append_rows` and `replace_rows`.
+
+    Without a look at its log, which takes 1 ms.
+    """
+    cached = _cache.get(table_uri(table))
+    return (cached_table(table) if cached is None else cached).version()
 
 
 def clear_cache() -> None:
@@ -281,6 +352,14 @@ def _write(table: str, rows: pa.Table, tag: str, upto: datetime | None, **option
         commit_properties=CommitProperties(custom_metadata={"lumbung": tag}, app_transactions=transactions),
         **options,
     )
+    note_write(settings().lake_root)
+
+
+def note_write(root: str) -> None:
+    """Change `lake_stamp`, after a commit: the time of the lake's folder becomes now."""
+    if "://" not in root:
+        with suppress(OSError):  # readers look at each table too, only later
+            os.utime(root)
 
 
 def _write_once(table: str, rows: pa.Table, made_from: str, **options: Any) -> bool:
@@ -299,6 +378,7 @@ def _write_once(table: str, rows: pa.Table, made_from: str, **options: Any) -> b
         ),
         **options,
     )
+    note_write(settings().lake_root)
     _maintain(table)
     return True
 

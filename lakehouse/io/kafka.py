@@ -16,12 +16,19 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from conf.settings import settings
-from lakehouse.event import Event
+from lakehouse.event import Event, topics
 
 Header = tuple[str, bytes]
+WITHOUT_LEADER = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+ANSWER_SECONDS = 5  # a broker that answers later counts as absent
 # The doors report an absent broker in their responses; librdkafka would log it ten times a second.
 QUIET = {"log_level": 0, "error_cb": lambda error: None}
 
@@ -94,6 +101,11 @@ def dead_letter_headers(door: str, reason: str, topic: str, listed: bool = True)
     return headers if listed else [*headers, ("listed", b"no")]
 
 
+def needed_topics() -> list[str]:
+    """Topics of the lake, and those of older systems (knob `kafka.legacy_topics`)."""
+    return [*topics(), *settings().kafka.legacy_topics]
+
+
 def create_topics(names: Sequence[str]) -> list[str]:
     """Create the missing topics; returns their names. Raises KafkaException when the broker refuses."""
     knobs = settings().kafka
@@ -112,26 +124,49 @@ def create_topics(names: Sequence[str]) -> list[str]:
     return missing
 
 
+def _is_passing(error: BaseException) -> bool:
+    """Whether a partition has no leader for the moment: it was just made, or is moved."""
+    return isinstance(error, KafkaException) and error.args[0].code() in WITHOUT_LEADER
+
+
+@retry(
+    retry=retry_if_exception(_is_passing),
+    stop=stop_after_delay(ANSWER_SECONDS),
+    wait=wait_fixed(0.1),
+    reraise=True,
+)
 def partition_bounds(
     topics: Sequence[str], bootstrap: str | None = None
 ) -> dict[str, dict[str, tuple[int, int]]]:
     """First and next offset that Kafka holds, per topic and partition. Topics that do not exist are left out.
 
-    Raises KafkaException when the broker does not answer within 5 s.
+    Raises KafkaException when the brokers do not answer within 5 s.
     """
-    consumer = Consumer({**client_config(bootstrap), "group.id": "lumbung-offsets"})
-    try:
-        existing = consumer.list_topics(timeout=5).topics
-        return {
-            topic: {
-                str(number): consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=5)
-                for number in existing[topic].partitions
-            }
-            for topic in topics
-            if topic in existing
-        }
-    finally:
-        consumer.close()
+    admin = AdminClient(client_config(bootstrap))
+    existing = admin.list_topics(timeout=ANSWER_SECONDS).topics
+    partitions = [
+        TopicPartition(topic, number)
+        for topic in topics
+        if topic in existing
+        for number in existing[topic].partitions
+    ]
+    first, following = (
+        _offsets(admin, partitions, spec) for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+    )
+    bounds: dict[str, dict[str, tuple[int, int]]] = {}
+    for known in partitions:
+        bounds.setdefault(known.topic, {})[str(known.partition)] = (first[known], following[known])
+    return bounds
+
+
+def _offsets(
+    admin: AdminClient, partitions: Sequence[TopicPartition], spec: OffsetSpec
+) -> dict[TopicPartition, int]:
+    """One offset of each partition, by one request to each broker."""
+    if not partitions:
+        return {}
+    futures = admin.list_offsets(dict.fromkeys(partitions, spec), request_timeout=ANSWER_SECONDS)
+    return {partition: future.result().offset for partition, future in futures.items()}
 
 
 def broker_ids(topics: Sequence[str]) -> dict[str, str]:
@@ -141,7 +176,7 @@ def broker_ids(topics: Sequence[str]) -> dict[str, str]:
     when the broker does not answer within 5 s.
     """
     admin = AdminClient(client_config())
-    cluster = admin.describe_cluster(request_timeout=5).result(10)
+    cluster = admin.describe_cluster(request_timeout=ANSWER_SECONDS).result(10)
     existing = admin.list_topics(timeout=5).topics
     described = admin.describe_topics(
         TopicCollection([topic for topic in topics if topic in existing]), request_timeout=5
@@ -149,6 +184,39 @@ def broker_ids(topics: Sequence[str]) -> dict[str, str]:
     return {"cluster": cluster.cluster_id} | {
         topic: str(future.result(10).topic_id) for topic, future in described.items()
     }
+
+
+def newest_values(topic: str, count: int) -> list[bytes]:
+    """Values of the newest `count` records of each partition that Kafka holds now.
+
+    Raises KafkaException when the brokers do not answer.
+    """
+    bounds = partition_bounds([topic]).get(topic, {})
+    ends = {int(number): end for number, (first, end) in bounds.items() if end > first}
+    starts = [
+        TopicPartition(topic, number, max(bounds[str(number)][0], end - count))
+        for number, end in ends.items()
+    ]
+    values: list[bytes] = []
+    if not starts:
+        return values
+    consumer = Consumer({**client_config(), "group.id": "newest-values", "enable.partition.eof": True})
+    try:
+        consumer.assign(starts)
+        while ends:
+            message = consumer.poll(ANSWER_SECONDS)
+            if message is None:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001
+            error = message.error()
+            if error is None:
+                values.append(message.value() or b"")
+            elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
+                raise KafkaException(error)
+            if error is not None or message.offset() + 1 >= ends.get(message.partition(), 0):
+                ends.pop(message.partition(), None)
+    finally:
+        consumer.close()
+    return values
 
 
 def publish(events: Sequence[Event]) -> None:

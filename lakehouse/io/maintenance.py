@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import compact, open_table, vacuum
+from lakehouse.io.delta import cached_table, compact, log_stamp, vacuum
 
 log = logging.getLogger("lumbung.maintenance")
 TABLES_A_TURN = 4  # looked at, so that the wait of a table does not grow with the number of kinds
@@ -20,7 +20,8 @@ class Maintenance:
         growing = [name for name in tables if contracts()[name].refresh not in ("fold", "overwrite")]
         self._compact_next = itertools.cycle(growing)
         self._vacuum_next = itertools.cycle(tables)
-        self._compacted_at = {name: open_table(name).version() for name in tables}
+        self._compacted_at = {name: cached_table(name).version() for name in tables}
+        self._seen: dict[str, int | None] = {}  # stamps of tables that had too few new commits
         self._vacuumed_at = dict.fromkeys(tables, time.monotonic())
 
     def take_turn(self) -> None:
@@ -34,12 +35,15 @@ class Maintenance:
 
     def _compact(self, name: str) -> bool:
         """Whether the table had enough new commits, and was compacted."""
-        table = open_table(name)
-        if table.version() - self._compacted_at[name] < settings().lake.compact_after_commits:
+        stamp = log_stamp(name)
+        if stamp is not None and stamp == self._seen.get(name):
+            return False
+        if cached_table(name).version() - self._compacted_at[name] < settings().lake.compact_after_commits:
+            self._seen[name] = stamp
             return False
         began = time.monotonic()
         metrics = compact(name)
-        self._compacted_at[name] = open_table(name).version()
+        self._compacted_at[name] = cached_table(name).version()
         log.info(
             "%s: %s files merged into %s in %.2f s",
             name,

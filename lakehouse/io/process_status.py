@@ -17,6 +17,7 @@ TRAINER = "trainer.json"
 ALERT_WORKER = "alert_worker.json"
 TRAINING_FAULTS = "training_faults.json"
 GATEWAY = "gateway.json"
+COLLECTORS = "collectors.json"
 
 
 class StreamStatus(TypedDict):
@@ -101,6 +102,32 @@ class GatewayStatus(TypedDict):
     updated_at: str
 
 
+class CollectedStatus(TypedDict):
+    """One source that is collected. Counts begin with the process."""
+
+    mode: str  # on, or recording: recorded answers are replayed
+    kind: str
+    polls: int
+    failed_polls: int
+    events: int
+    known: int  # rows that were sent before
+    refused: int  # sent to the dead letters
+    failure: str | None  # of the newest poll
+    last_poll_at: str | None
+    last_success_at: str | None
+    clock_skew_seconds: float | None  # how far the source's clock is ahead, when it matters
+    unknown_fields: list[str]  # of its newest rows: the source renamed or added them
+
+
+class CollectorsStatus(TypedDict):
+    """The process that polls sources, after each poll."""
+
+    pid: int
+    state: Literal["running", "stopped"]
+    sources: dict[str, CollectedStatus]
+    updated_at: str
+
+
 def is_alive(status: Mapping[str, Any] | None) -> bool:
     """Whether the process that wrote the status still runs; another one may have got its pid since."""
     if status is None:
@@ -137,6 +164,11 @@ def background_gold_status(state_dir: Path | None = None) -> BackgroundGoldStatu
     return cast(BackgroundGoldStatus | None, read_json(status_file(BACKGROUND_GOLD, state_dir)))
 
 
+def failed_gold_jobs(status: BackgroundGoldStatus) -> dict[str, str]:
+    """Job -> why its newest run failed."""
+    return {name: job["failure"] for name, job in status["jobs"].items() if job["failure"]}
+
+
 def trainer_status(state_dir: Path | None = None) -> TrainerStatus | None:
     """The last status of the trainer; None before its first start."""
     return cast(TrainerStatus | None, read_json(status_file(TRAINER, state_dir)))
@@ -156,3 +188,8 @@ def training_faults(state_dir: Path | None = None) -> TrainingFaults:
 def gateway_status(state_dir: Path | None = None) -> GatewayStatus | None:
     """The last status of the MQTT gateway; None before its first start."""
     return cast(GatewayStatus | None, read_json(status_file(GATEWAY, state_dir)))
+
+
+def collectors_status(state_dir: Path | None = None) -> CollectorsStatus | None:
+    """The last status of the collectors; None before their first start."""
+    return cast(CollectorsStatus | None, read_json(status_file(COLLECTORS, state_dir)))

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
+from lakehouse.arrow import FEW_ROWS, arrow_rows, arrow_schema
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.delta import open_if_exists
 from lakehouse.paths import view_name
@@ -39,7 +39,8 @@ def run_sql(
     try:
         for name, table in tables.items():
             connection.register(name, table)
-        return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+        rows = sum(getattr(table, "num_rows", FEW_ROWS + 1) for table in tables.values())
+        return arrow_rows(connection, sql, rows, dict(parameters) if parameters else None)
     finally:
         for name in tables:
             connection.unregister(name)

@@ -4,14 +4,17 @@ Parquet as delta-rs writes it has no checksums: a flipped bit may change a value
 notes the checksum of every new file, and `doctor --deep` compares.
 """
 
+import errno
 import logging
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
@@ -27,6 +30,39 @@ log = logging.getLogger("lumbung.table_files")
 CHUNK_BYTES = 1 << 22
 UNREADABLE = "its log cannot be read"
 Notes = dict[str, Any]  # table_id, version, checksums: path -> CRC-32
+# What a log, a data file or a value raises that is not as it was written. Arrow's own errors have no number.
+DAMAGE = (DeltaError, OSError, pa.ArrowException, UnicodeDecodeError, OverflowError)
+DAMAGE_NUMBERS = (None, errno.ENOENT, errno.EIO)
+
+
+class UnreadableTable(Exception):
+    """A file of a table is missing, cut or altered."""
+
+    def __init__(self, table: str, cause: str) -> None:
+        super().__init__(f"{table} cannot be read ({cause}): ./run.sh doctor --deep names the remedy")
+        self.table = table
+
+
+@contextmanager
+def reading(table: str) -> Iterator[None]:
+    """Raises UnreadableTable for damage to a file of the table; others, as too many open files, pass."""
+    try:
+        yield
+    except DAMAGE as error:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) not in DAMAGE_NUMBERS:
+            raise
+        raise UnreadableTable(table, _first_line(error)) from error
+
+
+def check_values(rows: pa.Table) -> None:
+    """Raises one of DAMAGE when a text is no UTF-8 or a time lies outside the calendar.
+
+    Arrow reads such values without an error; they would fail when they become values of Python.
+    """
+    rows.validate(full=True)
+    for column in rows.columns:
+        if pa.types.is_temporal(column.type) and len(column):
+            pc.min_max(column).as_py()
 
 
 def notes_file() -> Path:

@@ -4,9 +4,10 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from conf.settings import settings
@@ -134,14 +135,16 @@ def requeue() -> list[str]:
 
 
 @contextmanager
-def _store() -> Iterator[sqlite3.Connection]:
-    """One exclusive transaction: a read and the write that follows are one step for all processes."""
-    file = settings().state_dir / "training.sqlite"
+def exclusive(file: Path, table: str) -> Iterator[sqlite3.Connection]:
+    """One exclusive transaction: a read and the write that follows are one step for all processes.
+
+    `table`: the statement that creates the table when there is none.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)) as store:
         store.execute("begin immediate")
         try:
-            store.execute(TABLE)
+            store.execute(table)
             yield store
         except BaseException:
             store.execute("rollback")
@@ -149,8 +152,16 @@ def _store() -> Iterator[sqlite3.Connection]:
         store.execute("commit")
 
 
+def _store() -> AbstractContextManager[sqlite3.Connection]:
+    return exclusive(_file(), TABLE)
+
+
+def _file() -> Path:
+    return settings().state_dir / "training.sqlite"
+
+
 def _file_exists() -> bool:
-    return (settings().state_dir / "training.sqlite").exists()
+    return _file().exists()
 
 
 def _read(store: sqlite3.Connection, job_id: str) -> Job:

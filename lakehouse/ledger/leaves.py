@@ -52,6 +52,10 @@ class BoundTable:
 
 
 PRICE = ("market_id", "commodity", "channel", "price_idr", "unit", "event_time", "market_date")
+ORDER = (
+    *("trade_id", "account", "symbol", "side", "decided_quantity", "mark", "bar_time", "status", "verdict"),
+    *("oracle", "confidence", "decided_at"),
+)
 BOUND_TABLES = (
     BoundTable("silver.prices", "price", "price_batch", columns=(*PLACE, *PRICE)),
     BoundTable("silver.decisions", "price", "decision", per_event=True, actor="decided_by"),
@@ -60,6 +64,9 @@ BOUND_TABLES = (
     ),
     BoundTable(
         "silver.ledger_entries", "trade", "trade", per_event=True, actor="actor", chain_column="chain"
+    ),
+    BoundTable(
+        "silver.orders", "trade", "trade", columns=(*PLACE, *ORDER), per_event=True, actor="principal"
     ),
 )
 

@@ -3,47 +3,66 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from lakehouse.sentiment.classifier import PolarityClassifier
-from lakehouse.sentiment.pressure import PRESSURES, pressures
+from lakehouse.sentiment.pressure import PRESSURES, Pressure, pressures
+from lakehouse.sentiment.products import ProductNames
 
 REPEATED = "text_repeated"  # warning of silver.posts: the same news within a week counts once
 DAMPING = 5  # added to the number of posts: a day with few of them stays near zero
 ENGLISH = {"positif": "positive", "netral": "neutral", "negatif": "negative"}
 COUNTS = ("posts", *ENGLISH.values(), *PRESSURES)
-Key = tuple[str, str, date]  # subject_kind, subject, market_date
+
+
+class Subject(NamedTuple):
+    """What posts are about; shop and category are of a product alone."""
+
+    kind: str
+    name: str
+    shop: str = ""
+    category: str = ""
+
+
+Key = tuple[Subject, date]
 
 
 def daily_rows(
     posts: Sequence[Mapping[str, Any]],
     classifier: PolarityClassifier,
+    products: ProductNames,
     known: Iterable[Mapping[str, Any]] = (),
 ) -> list[dict[str, Any]]:
     """Rows of gold.sentiment: those of `known` with the counts of `posts` added.
 
-    `posts`: rows of silver.posts. A post counts for every commodity that it names or declares and every
-    symbol that it declares.
+    `posts`: rows of silver.posts. A post counts for every commodity that it names or declares, every symbol
+    that it declares and every product that it names.
     """
     counts: dict[Key, Counter[str]] = {}
     newest: dict[Key, datetime] = {}
     for row in known:
-        key = (row["subject_kind"], row["subject"], row["market_date"])
+        subject = Subject(row["subject_kind"], row["subject"], row["shop"] or "", row["category"] or "")
+        key = (subject, row["market_date"])
         counts[key] = Counter({name: row[name] for name in COUNTS})
         newest[key] = row["event_time"]
     counted = [post for post in posts if REPEATED not in (post["_warnings"] or ())]
     texts = [text_of(post) for post in counted]
     for post, text, polarity in zip(counted, texts, classifier.polarities(texts), strict=True):
-        named = pressures(text, post["commodities"] or ())
-        subjects = [("commodity", name) for name in named]
-        subjects += [("symbol", name) for name in post["symbols"] or ()]
-        for kind, subject in subjects:
-            key = (kind, subject, post["market_date"])
-            pressure = named.get(subject) if kind == "commodity" else None
+        for subject, pressure in _subjects(post, text, products).items():
+            key = (subject, post["market_date"])
             entries = ["posts", ENGLISH[polarity], *([pressure] if pressure else [])]
             counts.setdefault(key, Counter()).update(entries)
             newest[key] = max(newest.get(key, post["event_time"]), post["event_time"])
     return [_row(key, counts[key], newest[key], classifier) for key in sorted(counts)]
+
+
+def _subjects(post: Mapping[str, Any], text: str, products: ProductNames) -> dict[Subject, Pressure | None]:
+    """What the post counts for, with the price pressure that it states."""
+    stated = pressures(text, post["commodities"] or ())
+    subjects = {Subject("commodity", name): pressure for name, pressure in stated.items()}
+    subjects |= dict.fromkeys((Subject("symbol", name) for name in post["symbols"] or ()), None)
+    named = (Subject("product", name, shop, category) for shop, category, name in products.named_in(text))
+    return subjects | dict.fromkeys(named, None)
 
 
 def text_of(post: Mapping[str, Any]) -> str:
@@ -53,18 +72,24 @@ def text_of(post: Mapping[str, Any]) -> str:
     return content if not title or content.startswith(title) else f"{title}. {content}"
 
 
+def score_of(positive: int, negative: int) -> float:
+    """The balance of polarities, -1 to 1; few posts stay near zero."""
+    return (positive - negative) / (positive + negative + DAMPING)
+
+
 def _row(key: Key, count: Counter[str], newest: datetime, by: PolarityClassifier) -> dict[str, Any]:
-    kind, subject, day = key
+    subject, day = key
     stated = sum(count[name] for name in PRESSURES)
     balance = count["naik"] + count["langka"] - count["turun"]
-    score = (count["positive"] - count["negative"]) / (count["positive"] + count["negative"] + DAMPING)
     return {
-        "subject_kind": kind,
-        "subject": subject,
+        "subject_kind": subject.kind,
+        "subject": subject.name,
+        "shop": subject.shop or None,
+        "category": subject.category or None,
         "market_date": day,
         "market_month": f"{day:%Y-%m}",
         **{name: count[name] for name in COUNTS},
-        "score": score,
+        "score": score_of(count["positive"], count["negative"]),
         "pressure": balance / (stated + DAMPING) if stated else None,
         "classifier": by.name,
         "classifier_version": by.version,

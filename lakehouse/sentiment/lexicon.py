@@ -31,6 +31,7 @@ class Lexicon:
     pressure: dict[str, str]
     pressure_reach: int
     price_words: frozenset[str]
+    common_words: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def lexicon() -> Lexicon:
         pressure={word: name for name, words in raw["pressure"].items() for word in words},
         pressure_reach=raw["pressure_reach"],
         price_words=frozenset(raw["price_words"]),
+        common_words=frozenset(raw["common_words"]),
     )
 
 

@@ -15,6 +15,7 @@ COLUMNS = {
     "close": "p.close",
     "volume": "p.volume",
     "currency": "p.currency",
+    "previous_close": "p.previous_close",
     "final": "coalesce(p.final, true)",
     "no_trade": "p.high = p.low and p.volume = 0",
     "event_month": "month(given_bar_time)",

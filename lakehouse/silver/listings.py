@@ -6,11 +6,12 @@ from math import isfinite
 
 import pyarrow as pa
 
-from lakehouse.reference import category_aliases
+from lakehouse.reference import category_aliases, shops
 from lakehouse.verdicts.resolve import each, listed
 
 BILLIONTHS = Decimal("1e-9")
 EXACT = Context(prec=400)
+BOUNDS = ("price_min", "price_max", "rating_min", "rating_max")
 
 
 def percent(fraction: float) -> float:
@@ -26,12 +27,20 @@ def one_line(text: str) -> str | None:
     return re.sub(r"\s+", " ", text.strip(" "), flags=re.ASCII).upper() or None
 
 
+def own_bounds(shop: str) -> dict[str, float | None] | None:
+    """The bounds that a listed shop has of its own."""
+    listed_shop = shops().get(shop)
+    return {name: getattr(listed_shop, name) for name in BOUNDS} if listed_shop else None
+
+
 RESOLVED = {
     "category_of_list": each("Category", listed(category_aliases())),
     "category_as_written": each("Category", one_line),
     "percent": each("Discount", percent, pa.float64()),
+    "bounds": each("Shop", own_bounds, pa.struct([(name, pa.float64()) for name in BOUNDS])),
 }
 COLUMNS = {
+    "shop": "coalesce(p.Shop, 'main')",
     "product_id": "whole(p.ProductID)",
     "product_name": "trim(p.ProductName, ' ')",
     "category_listed": "category_of_list is not null",
@@ -44,4 +53,5 @@ COLUMNS = {
     "sales": "whole(p.Sales)",
     "date_added": "given_DateAdded",
     "event_month": "month(event_time)",
+    **{name: f"bounds.{name}" for name in BOUNDS},
 }

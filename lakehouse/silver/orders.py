@@ -10,6 +10,7 @@ RESOLVED = {
 }
 COMPUTED = {
     "symbol": "upper_symbol",
+    "bar_time": "given_bar_time",
     "decided_at": "given_decided_at",
     "executed_at": "given_executed_at",
     "verdict": "result",

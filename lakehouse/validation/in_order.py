@@ -13,6 +13,7 @@ from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.history_rules import compile_checks, history_rules
 from lakehouse.contracts.rule_functions import row_violation
 from lakehouse.contracts.rule_messages import render_message
+from lakehouse.times import utc_text
 from lakehouse.validation import Flags, Judgement, State
 
 # The order in which the stream judges; within a series that of Kafka.
@@ -29,11 +30,7 @@ Evidence = TypeVar("Evidence", bound=NamedTuple)
 
 def utc(microseconds: int | None) -> str | None:
     """2024-01-01T00:00:00Z, None for none."""
-    return (
-        None
-        if microseconds is None
-        else (EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")
-    )
+    return None if microseconds is None else utc_text(EPOCH + timedelta(microseconds=microseconds))
 
 
 def listed(column: pa.ChunkedArray) -> list[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from lakehouse.validation import Validator
-from lakehouse.validation.kinds.bars import Bars
+from lakehouse.validation.kinds.bars import BarsInOrder
 from lakehouse.validation.kinds.listings import Listings
 from lakehouse.validation.kinds.posts import Posts
 from lakehouse.validation.kinds.sensors import Sensors
@@ -11,7 +11,7 @@ from lakehouse.validation.kinds.stocks import Stocks
 from lakehouse.validation.prices.validator import PriceValidator
 
 VALIDATORS: dict[str, Callable[[Mapping[str, object]], Validator]] = {
-    "bar": Bars,
+    "bar": BarsInOrder,
     "listing": Listings,
     "post": Posts,
     "price": PriceValidator,

@@ -7,6 +7,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
+from lakehouse.arrow import arrow_rows
 from lakehouse.contracts.sql_names import parse_sql
 from lakehouse.reference import DEFAULT_TIMEZONE, provinces
 from lakehouse.times import YEARS_LEFT_OUT
@@ -46,7 +47,7 @@ def _database() -> duckdb.DuckDBPyConnection:
 def _local_day() -> str:
     """The day of a time in a zone; Jakarta's where none is known.
 
-    Each zone is a constant: DuckDB would look up a zone that varies by row anew for each row.
+    Each zone is a constant: DuckDB would look up a zone that varies by row for each row again.
     """
     zones = sorted({place.timezone for place in provinces().values()} - {DEFAULT_TIMEZONE})
     cases = " ".join(f"when '{zone}' then timezone('{zone}', t)" for zone in zones)
@@ -60,7 +61,7 @@ def query(sql: str, **tables: pa.Table) -> pa.Table:
     with _database().cursor() as cursor:
         for name, table in tables.items():
             cursor.register(name, table)
-        return cursor.sql(sql).to_arrow_table()
+        return arrow_rows(cursor, sql, sum(table.num_rows for table in tables.values()))
 
 
 @cache

@@ -37,7 +37,7 @@ def thresholds_of_day() -> Thresholds:
     """The thresholds of the stream, with the limits of a closed day."""
     knobs = settings().anomalies
     limits = {"residual": knobs.residual, "geographic": knobs.geographic}
-    return Thresholds.of({**settings().validation.model_dump(), **limits})
+    return Thresholds.of({**settings().rule_values(), **limits})
 
 
 def refresh(lake: str | None = None) -> None:

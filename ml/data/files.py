@@ -8,10 +8,10 @@ import pandas as pd
 from lakehouse.io.source_files.formats import format_of
 from lakehouse.io.source_files.source_format import SourceFormat
 from lakehouse.io.source_files.unknown_names import UnknownNames
-from lakehouse.reference import commodities, commodity_aliases, matching_key, region_aliases
+from lakehouse.reference import commodities, commodity_aliases, matching_key, region_aliases, slug
 from ml.data.exogenous import read_folder
 from ml.data.panel import NothingToLearn, Panel
-from ml.data.price_events import rows_of_events, slug
+from ml.data.price_events import rows_of_events
 from ml.data.sources import panel_of_sources
 
 log = logging.getLogger("lumbung.files")

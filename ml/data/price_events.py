@@ -1,6 +1,5 @@
 """Prices from files of any format of conf/sources or LUMBUNG_HOME/sources, as rows for a panel."""
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import lru_cache
@@ -15,7 +14,7 @@ from lakehouse.io.source_files.file_events import FileEvents
 from lakehouse.io.source_files.file_rows import region_code_of, zone_of
 from lakehouse.io.source_files.source_format import SourceFormat
 from lakehouse.io.source_files.unknown_names import UnknownNames
-from lakehouse.reference import commodities, commodity_aliases, markets, matching_key, unit_aliases
+from lakehouse.reference import commodities, commodity_aliases, markets, matching_key, slug, unit_aliases
 from lakehouse.times import parse_time
 from ml.data.sources import two_sources
 
@@ -95,8 +94,3 @@ def _commodity(name: str) -> str:
 def _local_day(text: str, zone: str) -> date | None:
     moment = parse_time(text)
     return moment.astimezone(ZoneInfo(zone)).date() if moment else None
-
-
-def slug(name: str) -> str:
-    """Small letters and digits, joined by `-`: the id of what no list has."""
-    return re.sub(r"[^0-9a-z]+", "-", name.lower()).strip("-") or "unnamed"

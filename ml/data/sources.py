@@ -22,7 +22,7 @@ def two_sources(daily: pa.Table, priority: Sequence[str] = ()) -> tuple[pd.DataF
     """(rows of the source of each commodity and region, rows of the second one where there is another).
 
     `daily`: rows of gold.daily_prices. A source is one provider at one level, markets or province: of each
-    level the chosen provider (lakehouse.gold.chosen_provider), then the level with more days. The second is
+    level the chosen provider (lakehouse.gold.chosen_provider), then one level (ml.data.levels). The second is
     chosen alike among the rows of the other providers.
     """
     first = _source(daily, priority)

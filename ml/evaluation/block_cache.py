@@ -1,5 +1,6 @@
 """Forecasts of one model on one block of origins: computed here or in another process, and kept in a file."""
 
+import io
 import multiprocessing
 import os
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from conf.runtime.status_files import write_bytes
 from ml.data.panel import Floats, Panel
 from ml.models.forecaster import Forecaster
 from ml.models.parallel import WorkerDied, end_with_parent
@@ -111,7 +113,7 @@ def remove_unused(state: Path, used: set[Path]) -> None:
     """Remove files, other than `used`, that no backtest has used in KEPT_DAYS."""
     for file in used:
         os.utime(file)
-    for file in [*state.glob("*.npz"), *state.glob("*.part")]:
+    for file in [*state.glob("*.npz"), *state.glob("*.tmp")]:
         if file not in used and file.stat().st_mtime < time.time() - KEPT_DAYS * 86_400:
             file.unlink(missing_ok=True)
 
@@ -136,8 +138,6 @@ def _compute(panel: Panel, task: Task, state: Path) -> None:
     """Compute the forecasts of a task and write its file."""
     began = time.perf_counter()
     forecast = forecast_block(panel, task.factory, task.block, task.horizons)
-    file = task.path(state)
-    part = file.with_suffix(f".{os.getpid()}.part")  # renamed when complete: a file that exists is complete
-    with part.open("wb") as stream:
-        np.savez_compressed(stream, forecast=forecast, seconds=time.perf_counter() - began)
-    part.replace(file)
+    content = io.BytesIO()
+    np.savez_compressed(content, forecast=forecast, seconds=time.perf_counter() - began)
+    write_bytes(task.path(state), content.getvalue())

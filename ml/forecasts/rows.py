@@ -19,6 +19,7 @@ from ml.forecasts.interval_widths import Margins
 TABLE = "gold.forecasts"
 NATION = "ID"
 NATION_NAME = "Indonesia"
+NATION_PROVINCES = 3  # a median over fewer is the price of one province
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,16 @@ def forecast_rows(
 def national_periods(panel: Panel, periods: Sequence[ReportingPeriod]) -> dict[str, int]:
     """Commodity -> number of the period that its national figure is computed from.
 
-    It is the period in which most of its provinces end, the newer one of two with equally many.
+    It is the newest period of at least NATION_PROVINCES provinces: an archive of more provinces does not
+    replace what is reported now. Where none has so many, it is the one with most, of equals the newer one.
     """
     counted = Counter(
         (panel.commodities[row], number) for number, period in enumerate(periods) for row in period.rows
     )
     chosen: dict[str, int] = {}
-    for (commodity, number), count in counted.items():
-        if commodity not in chosen or count > counted[commodity, chosen[commodity]]:
+    for (commodity, number), provinces_in_it in counted.items():
+        most = counted[commodity, chosen.get(commodity, number)]
+        if commodity not in chosen or most < min(provinces_in_it, NATION_PROVINCES):
             chosen[commodity] = number
     return chosen
 

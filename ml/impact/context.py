@@ -12,7 +12,7 @@ from lakehouse.reference import provinces, region_aliases
 from lakehouse.sentiment.lexicon import mentions, named_in, words_of
 from lakehouse.supply.route_time import base_hours
 from ml.data.panel import ExogenousSeries, Floats, Panel
-from ml.impact.factors import ARRIVALS, DELAY, DELIVERIES, PEST, STOCK
+from ml.impact.factors import ARRIVALS, COVER, DELAY, DELIVERIES, PEST, STOCK
 
 PEST_WORDS = frozenset({"hama", "wereng", "patek", "antraknosa", "ulat", "tikus", "pest"})
 PEST_PATTERN = "|".join(sorted(PEST_WORDS))
@@ -101,20 +101,25 @@ def _deliveries(panel: Panel, root: str) -> list[ExogenousSeries]:
 
 
 def _stocks(panel: Panel, root: str) -> list[ExogenousSeries]:
-    """Reported stock of a province a day: the newest report of each holder on that day."""
-    columns = ["entity_id", "commodity", "region_code", "market_date", "event_time", "quantity_kg"]
-    rows = _rows(root, "silver.stocks", columns)
+    """Stock of a province a day, and the days that it lasts at the outflow of those who report one."""
+    columns = ["commodity", "region_code", "market_date", "quantity_kg", "outflow_kg"]
+    rows = _rows(root, "gold.stock_days", columns)
     if rows is None or not rows.num_rows:
         return []
-    newest = {
-        (row["entity_id"], row["commodity"], row["market_date"]): row
-        for row in rows.sort_by("event_time").to_pylist()
-        if row["region_code"]
-    }
-    cells: Cells = defaultdict(float)
-    for row in newest.values():
-        cells[row["commodity"], row["region_code"], row["market_date"]] += row["quantity_kg"]
-    return [ExogenousSeries(STOCK, "kg", on_panel(panel, cells, np.nan))]
+    stock: Cells = defaultdict(float)
+    leaving: Cells = defaultdict(float)
+    lasting: Cells = defaultdict(float)
+    for row in rows.filter(pc.is_valid(rows["region_code"])).to_pylist():
+        cell = (row["commodity"], row["region_code"], row["market_date"])
+        stock[cell] += row["quantity_kg"]
+        if row["outflow_kg"]:
+            leaving[cell] += row["outflow_kg"]
+            lasting[cell] += row["quantity_kg"]
+    cover = {cell: lasting[cell] / outflow for cell, outflow in leaving.items()}
+    return [
+        ExogenousSeries(STOCK, "kg", on_panel(panel, stock, np.nan)),
+        ExogenousSeries(COVER, "days", on_panel(panel, cover, np.nan)),
+    ]
 
 
 def _rows(root: str, table: str, columns: list[str]) -> pa.Table | None:

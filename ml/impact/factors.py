@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from lakehouse.impact import LEAST_SCALE, WEEK_DAYS
+from lakehouse.reference import commodities
 from ml.data import holidays
 from ml.data.panel import Floats, Panel
 from ml.features import rolling
 from ml.features.inputs import FeatureInputs
-from ml.features.related_series import find_related_series
+from ml.features.related_series import Rows, find_related_series
 
 YEAR_DAYS = 365
 MONTH_DAYS = 28
@@ -19,6 +20,7 @@ PEST = "pest_mentions"
 DELAY = "route_delay"
 DELIVERIES = "deliveries"
 STOCK = "stock_kg"
+COVER = "stock_cover_days"
 ARRIVALS = "arrivals_kg"
 Inputs = dict[str, Floats]  # name -> (series, days)
 
@@ -58,16 +60,34 @@ def factor_inputs(panel: Panel, scale: Floats) -> dict[str, Inputs]:
 
 
 def weather(inputs: FeatureInputs, scale: Floats) -> Inputs:
-    """Rain of a week, of a month and of the month before; temperature and humidity of a week."""
+    """Rain of a week, a month and the month before; temperature and humidity of a week; rain of growers.
+
+    That is the rain of two months in the provinces that grow most of the commodity. What is usual at that
+    time of year is season: its waves are among the inputs of the same regression.
+    """
     rain = inputs.exogenous("rainfall_mm")
     month = rolling.mean(rain, 30)
     return {
         "rain7": rolling.mean(rain, WEEK_DAYS),
         "rain30": month,
         "rain30_lag30": rolling.lagged(month, 30),
+        "producer_rain60": rolling.mean(inputs.mean_over(producing_series(inputs.panel), rain), 60),
         "temperature7": rolling.mean(inputs.exogenous("temperature_c"), WEEK_DAYS),
         "humidity7": rolling.mean(inputs.exogenous("humidity_pct"), WEEK_DAYS),
     }
+
+
+def producing_series(panel: Panel) -> Rows:
+    """(series, most) rows of the commodity in the provinces that its `producers` name, filled up with -1."""
+    listed = {name: entry.producers for name, entry in commodities().items()}
+    producing = [
+        [row for row in panel.rows_of(name) if panel.regions[row] in listed.get(name, ())]
+        for name in panel.commodities
+    ]
+    rows = np.full((len(producing), max(map(len, producing))), -1, dtype=np.int64)
+    for series, own in enumerate(producing):
+        rows[series, : len(own)] = own
+    return rows
 
 
 def pest(inputs: FeatureInputs, scale: Floats) -> Inputs:
@@ -87,9 +107,10 @@ def distribution(inputs: FeatureInputs, scale: Floats) -> Inputs:
 
 
 def supply(inputs: FeatureInputs, scale: Floats) -> Inputs:
-    """Stocks and arrivals of a week against the month."""
+    """Stocks and arrivals of a week against the month, and for how many days the stocks last."""
     return {
         "stock7": against_month(inputs.exogenous(STOCK)),
+        "cover7": np.log1p(rolling.mean(inputs.exogenous(COVER), WEEK_DAYS, 1)),
         "arrivals7": against_month(inputs.exogenous(ARRIVALS)),
     }
 

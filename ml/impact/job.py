@@ -17,7 +17,7 @@ from ml.impact.context import with_context
 from ml.impact.fit import Attributions, attribute
 
 TABLE = "gold.impact_factors"
-METHOD = "ridge regression of weekly log changes, version 1"
+METHOD = "ridge regression of weekly log changes, version 2"
 
 
 def refresh(root: str) -> bool:

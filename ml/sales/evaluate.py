@@ -8,18 +8,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lakehouse.reference import DEFAULT_SHOP
 from lakehouse.sales import INPUTS, predict
 from ml.data.panel import NothingToLearn
+from ml.sales.demand import DRAWS, fit_demand
 from ml.sales.gate import choose_champion, leak_by_chance
 from ml.sales.leak_audit import audit, leak_found
 from ml.sales.load import SalesRows, read_listings
-from ml.sales.splits import SPLITS, SplitPredictions, permuted_r2, predict_split, split_rows, split_scores
-from ml.sales.stack import Model, fit_candidates
+from ml.sales.splits import (
+    SPLITS,
+    SplitPredictions,
+    permuted_r2,
+    predict_split,
+    processes_for_folds,
+    split_rows,
+    split_scores,
+)
+from ml.sales.stack import DEMAND, Model, fit_candidates
+from ml.schedule import LEAST_LISTINGS
 
 FEATURES = (*INPUTS, "category")
-LEAST_ROWS = 100
 PERMUTATIONS = 5  # per feature
-METRICS = ("r2", "r2_within", "r2_log", "wape_pct", "rmse", "mae", "skill", "coverage_90")
+METRICS = ("r2", "r2_within", "r2_log", "wape_pct", "rmse", "mae", "skill", "skill_naive", "coverage_90")
 ReportProgress = Callable[[float, str], None]  # percent done, and the step that begins
 
 
@@ -42,6 +52,7 @@ class SalesRound:
     importance: dict[str, float]  # share of the loss that a feature removes
     parameters: dict[str, Any]
     data_version: int
+    shop: str = DEFAULT_SHOP
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -53,18 +64,27 @@ class SalesRound:
 
 
 def train_sales(
-    root: str, seed: int, folds: int, quick: bool = False, report: ReportProgress = _report_nothing
+    root: str,
+    seed: int,
+    folds: int,
+    quick: bool = False,
+    report: ReportProgress = _report_nothing,
+    shop: str = DEFAULT_SHOP,
+    processes: int = 1,
 ) -> SalesRound:
-    """Evaluate all candidates on the listings of the lake `root`. Writes nothing: see `publish`.
+    """Evaluate all candidates on the listings of a shop in the lake `root`. Writes nothing: see `publish`.
+
+    `processes`: how many fit folds at a time; the figures do not depend on it.
 
     Raises NothingToLearn, with the reason, while there are too few listings.
     """
-    rows, version = read_listings(root)
-    if rows is None or len(rows) < LEAST_ROWS:
+    rows, version = read_listings(root, shop)
+    if rows is None or len(rows) < LEAST_LISTINGS:
         raise NothingToLearn(
-            f"silver.listings holds {len(rows or ())} products and days; the sales model needs {LEAST_ROWS}"
+            f"silver.listings holds {len(rows or ())} products and days; "
+            f"the sales model needs {LEAST_LISTINGS}"
         )
-    return evaluate(rows, version, seed, folds, quick, report)
+    return replace(evaluate(rows, version, seed, folds, quick, report, processes), shop=shop)
 
 
 def evaluate(
@@ -74,6 +94,7 @@ def evaluate(
     folds: int,
     quick: bool,
     report: ReportProgress = _report_nothing,
+    processes: int = 1,
 ) -> SalesRound:
     """`train_sales` on given rows; `version`: of silver.listings."""
     rows = with_enough_groups(rows, 2 * folds)
@@ -93,20 +114,28 @@ def evaluate(
     if leak:
         return SalesRound("", leak, None, [], leaks, {}, parameters, version)
     scores: list[dict[str, Any]] = []
-    for number, split in enumerate(SPLITS):
-        report(20 + 23 * number, f"{split} split")
-        predictions = predict_split(rows, split, folds, seed, fit)
-        if predictions:
-            scores += [score_row(predictions, name, chance) for name in predictions.units]
+    with processes_for_folds(processes) as run:
+        for number, split in enumerate(SPLITS):
+            report(20 + 23 * number, f"{split} split")
+            predictions = predict_split(rows, split, folds, seed, fit, run)
+            if predictions:
+                scores += [score_row(predictions, name, chance) for name in predictions.units]
     champion, reason = choose_champion(scores)
     report(90, "fit of the champion")
-    model = fit(rows)[champion]
+    model = fit(rows)[champion] | price_response(rows, scores, seed)
     if model["members"]:
         importance = permutation_importance(rows, fit, folds, seed, champion)
     else:
         importance = dict.fromkeys(FEATURES, 0.0)
     scores = [row | {"champion": row["model"] == champion, "reason": reason} for row in scores]
     return SalesRound(champion, reason, model, scores, leaks, importance, parameters, version)
+
+
+def price_response(rows: SalesRows, scores: list[dict[str, Any]], seed: int) -> Model:
+    """The demand curves with their draws, and whether they beat the medians on products not seen."""
+    grouped = next(row for row in scores if (row["model"], row["split"]) == (DEMAND, "grouped"))
+    low = grouped["skill_low"]
+    return {"demand": fit_demand(rows, DRAWS, seed), "demand_skill_low": -1.0 if low is None else float(low)}
 
 
 def with_enough_groups(rows: SalesRows, least: int) -> SalesRows:

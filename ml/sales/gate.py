@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from ml.sales.stack import BASELINES, MEMBERS, STACK
+from ml.sales.stack import BASELINES, DEMAND, MEMBERS, STACK
 
-PERMUTED_LIMIT = 0.02  # R² on permuted sales above which the procedure itself leaks
+PERMUTED_LIMIT = (
+    0.02  # R² on permuted sales above which the procedure itself leaks; 0 is expected, the rest is chance
+)
 
 
 def leak_by_chance(permuted_r2: float | None) -> str | None:
@@ -17,7 +19,8 @@ def leak_by_chance(permuted_r2: float | None) -> str | None:
 def choose_champion(scores: list[dict[str, Any]]) -> tuple[str, str]:
     """(model, reason). `scores`: rows of gold.sales_model.
 
-    The stack is a candidate if it beats its best member on products not seen, else that member is. The
+    The stack is a candidate if it beats its members and the demand curves on products not seen, else the best
+    of those is. The
     candidate serves only if it beats the better median there significantly and is no worse on the newest
     days. The random split does not count: it rewards a model that remembers products.
     """
@@ -25,7 +28,8 @@ def choose_champion(scores: list[dict[str, Any]]) -> tuple[str, str]:
     by_time = {row["model"]: row for row in scores if row["split"] == "time"}
     median = min(BASELINES, key=lambda name: grouped[name]["mae"])
     median_name = median.replace("_", " ")
-    member = min(MEMBERS, key=lambda name: grouped[name]["mae"])
+    alone = [name for name in (*MEMBERS, DEMAND) if name in grouped]
+    member = min(alone, key=lambda name: grouped[name]["mae"])
     candidate = STACK if grouped[STACK]["mae"] < grouped[member]["mae"] else member
     skill = grouped[candidate]["skill"]
     low = grouped[candidate]["skill_low"]
@@ -44,7 +48,7 @@ def choose_champion(scores: list[dict[str, Any]]) -> tuple[str, str]:
             f"but on the newest days its skill is {100 * later_skill:.1f} %",
         )
     comparison = (
-        f"its best member alone, {member}, is worse" if candidate == STACK else "the stack is not better"
+        f"the best model alone, {member}, is worse" if candidate == STACK else "the stack is not better"
     )
     return (
         candidate,

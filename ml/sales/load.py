@@ -1,15 +1,22 @@
-"""silver.listings -> rows to train a sales model on: a product's last state of each day, with its group."""
+"""silver.listings -> rows to train a sales model on, with their groups.
+
+Where most products are reported again and again, a row is a product from one day's last state to the next,
+and its sales are the units a day between them. Elsewhere a row is a product's last state of a day, and its
+sales are the units so far.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from lakehouse.io.delta import open_if_exists
-from lakehouse.io.query import connect
+from lakehouse.io.query import connect, run_sql
+from lakehouse.reference import DEFAULT_SHOP
 from lakehouse.sales import INPUTS
 
 LISTINGS = "silver.listings"
@@ -17,13 +24,35 @@ MOST_ROWS = 6000  # newest ones: an evaluation fits some two hundred models
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-QUERY = f"""
-  select product_id, product_name, category, price, discount_pct, rating, num_reviews, stock_quantity, sales,
-    epoch(event_time) / 86400 as day, date_added - date '1970-01-01' as day_added
-  from silver_listings where sales is not null and category is not null
-  qualify row_number() over (
-    partition by product_id, cast(event_time as date) order by event_time desc, event_id) = 1
-  order by event_time desc, product_id limit {MOST_ROWS}
+LEAST_STATES = 8  # days of the median product, from which on the shop is a series: one more than a week
+LONGEST_GAP_DAYS = 7  # between two states; a longer one is no rate of a day
+
+STATES = """
+  states as (
+    select product_id, product_name, category, price, discount_pct, rating, num_reviews, stock_quantity,
+      sales, epoch(event_time) / 86400 as day, date_added - date '1970-01-01' as day_added
+    from silver_listings where sales is not null and category is not null
+    qualify row_number() over (
+      partition by product_id, cast(event_time as date) order by event_time desc, event_id) = 1
+  )
+"""
+COUNT = f"with {STATES} select median(n) from (select count(*) as n from states group by product_id)"
+QUERY = f"with {STATES} select * from states order by day desc, product_id limit {MOST_ROWS}"
+LEAST_STOCK_DAYS = 3
+# With less stock than for a few of its median days, a product may sell what there is, not what is wanted:
+# such rows are left out. To leave out only those that did sell out would hide the days of the highest demand.
+SERIES = f"""
+  with {STATES}, pairs as (
+    select *, lead(sales) over product - sales as sold, lead(day) over product - day as days,
+      lead(stock_quantity) over product as later_stock
+    from states window product as (partition by product_id order by day)
+  ), rates as (
+    select *, sold / days as rate, median(sold / days) over (partition by product_id) as usual
+    from pairs where sold >= 0 and days <= {LONGEST_GAP_DAYS}
+  )
+  select * exclude (sold, days, later_stock, rate, usual) replace (rate as sales) from rates
+  where later_stock > 0 and stock_quantity >= {LEAST_STOCK_DAYS} * usual * days
+  order by day desc, product_id limit {MOST_ROWS}
 """
 
 
@@ -33,11 +62,12 @@ class SalesRows:
 
     inputs: Mapping[str, Floats]  # price in shop currency, discount_pct, rating in points, num_reviews
     category: npt.NDArray[np.str_]
-    sales: Floats  # units so far
+    sales: Floats  # units so far, or of a series units a day
     day: Floats  # of the state, in days since 1970
     product: Ints
     group: Ints
     others: Mapping[str, Floats]  # columns that a caller of the model does not give
+    series: bool = False  # whether sales are units a day
 
     def __len__(self) -> int:
         return len(self.sales)
@@ -52,28 +82,47 @@ class SalesRows:
             product=self.product[rows],
             group=self.group[rows],
             others={name: values[rows] for name, values in self.others.items()},
+            series=self.series,
         )
 
 
-def read_listings(root: str) -> tuple[SalesRows | None, int]:
-    """Rows of the lake `root` and the version of silver.listings.
+def shops_of(root: str) -> list[str]:
+    """Shops with listings in the lake `root`, by name; none without the table."""
+    table = open_if_exists(LISTINGS, root=root)
+    if table is None:
+        return []
+    sql = f"select distinct coalesce(shop, '{DEFAULT_SHOP}') as shop from silver_listings order by shop"
+    names: list[str] = run_sql(sql, {"silver_listings": table.to_pyarrow_dataset()})["shop"].to_pylist()
+    return names
+
+
+def read_listings(root: str, shop: str = DEFAULT_SHOP) -> tuple[SalesRows | None, int]:
+    """Rows of a shop in the lake `root`, and the version of silver.listings.
 
     Rows are None when the table is empty; None and -1 without the table.
     """
     table = open_if_exists(LISTINGS, root=root)
     if table is None:
         return None, -1
+    of_shop = pc.coalesce(pc.field("shop"), pc.scalar(DEFAULT_SHOP)) == shop
     with connect(threads=1) as database:
-        database.register("silver_listings", table.to_pyarrow_dataset())
-        fetched = database.execute(QUERY).fetchnumpy()
-    columns = {
+        database.register("silver_listings", table.to_pyarrow_dataset().filter(of_shop))
+        counted = database.execute(COUNT).fetchone()
+        series = bool(counted and counted[0] and counted[0] >= LEAST_STATES)
+        fetched = database.execute(SERIES if series else QUERY).fetchnumpy()
+    columns = plain_columns(fetched)
+    return (sales_rows(columns, series) if len(columns["sales"]) else None), table.version()
+
+
+def plain_columns(fetched: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The query's columns as plain arrays, null as NaN."""
+    return {
         name: np.ma.filled(values, np.nan) if values.dtype.kind == "f" else np.asarray(values)
         for name, values in fetched.items()
     }
-    return (sales_rows(columns) if len(columns["sales"]) else None), table.version()
 
 
-def sales_rows(columns: Mapping[str, np.ndarray]) -> SalesRows:
+def sales_rows(columns: Mapping[str, np.ndarray], series: bool = False) -> SalesRows:
     """Rows from columns named as in the query, in order of time."""
     order = np.argsort(columns["day"], kind="stable")
     ordered = {name: np.asarray(values)[order] for name, values in columns.items()}
@@ -95,6 +144,7 @@ def sales_rows(columns: Mapping[str, np.ndarray]) -> SalesRows:
             "date_added": ordered["day_added"].astype(float),
             "event_time": ordered["day"].astype(float),
         },
+        series=series,
     )
 
 

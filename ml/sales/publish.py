@@ -12,6 +12,8 @@ from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import replace_once
+from lakehouse.reference import DEFAULT_SHOP
+from lakehouse.sales import model_name
 from ml.sales.evaluate import SalesRound
 
 SCORES = "gold.sales_model"
@@ -19,16 +21,18 @@ LEAKS = "gold.sales_leaks"
 IMPORTANCE = "gold.feature_importance"
 
 
-def model_file() -> Path:
-    """Where the champion is kept for those that serve it."""
-    return settings().state_dir / "models" / "sales.skops"
+def model_file(shop: str = DEFAULT_SHOP) -> Path:
+    """Where the champion of a shop is kept for those that serve it."""
+    return settings().state_dir / "models" / f"{model_name(shop)}.skops"
 
 
 def publish(outcome: SalesRound, run_id: str) -> None:
     """Write the round's tables and its model. A round that was stopped writes only what stopped it."""
     now = datetime.now(UTC)
     origin = {"run_id": run_id, "data_version": outcome.data_version, "measured_at": now}
-    _replace_rows(LEAKS, [row | origin for row in outcome.leaks], run_id)
+    of_shop = {"shop": outcome.shop, **origin}
+    same_shop = f"shop = '{outcome.shop}'"
+    _replace_rows(LEAKS, [row | of_shop for row in outcome.leaks], run_id, same_shop)
     if outcome.model is None:
         return
     # The file comes first: the tables must not describe a model that does not serve yet.
@@ -38,17 +42,18 @@ def publish(outcome: SalesRound, run_id: str) -> None:
         "trained_at": now.isoformat(),
         "reason": outcome.reason,
     }
-    write_bytes(model_file(), skops.io.dumps(model))
-    _replace_rows(SCORES, [row | origin for row in outcome.scores], run_id)
+    write_bytes(model_file(outcome.shop), skops.io.dumps(model))
+    _replace_rows(SCORES, [row | of_shop for row in outcome.scores], run_id, same_shop)
+    name = model_name(outcome.shop)
     ranked = sorted(outcome.importance.items(), key=lambda entry: (-entry[1], entry[0]))
     shares = [
-        {"model": "sales", "commodity": None, "feature": name, "importance": share, "rank": rank, **origin}
-        for rank, (name, share) in enumerate(ranked, 1)
+        {"model": name, "commodity": None, "feature": feature, "importance": share, "rank": rank, **origin}
+        for rank, (feature, share) in enumerate(ranked, 1)
     ]
-    _replace_rows(IMPORTANCE, shares, run_id, "model = 'sales'")
+    _replace_rows(IMPORTANCE, shares, run_id, f"model = '{name}'")
 
 
-def _replace_rows(table: str, rows: list[dict[str, Any]], run_id: str, predicate: str | None = None) -> None:
+def _replace_rows(table: str, rows: list[dict[str, Any]], run_id: str, predicate: str) -> None:
     contract = contracts()[table]
     columns = [{name: row[name] for name in contract.column_names} for row in rows]
     replace_once(

@@ -1,13 +1,18 @@
 """The candidates under three splits, side by side: rows at random, products not seen, days not seen."""
 
-from collections.abc import Callable
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import GroupKFold, KFold
 
 from lakehouse.sales import predict
+from ml.models.parallel import end_with_parent
 from ml.sales.load import SalesRows
 from ml.sales.stack import BASELINES, CATEGORY_MEDIAN, STACK, Folds, Model, fit_candidates
 
@@ -15,8 +20,11 @@ Floats = npt.NDArray[np.float64]
 SPLITS = ("random", "grouped", "time")
 TEST_SHARE = 0.2  # newest rows of the split by time
 LAST_VALUE = "last_value"
+SEASONAL_NAIVE = "seasonal_naive"  # of a series: the last known value of the weekday
+NAIVE = (LAST_VALUE, SEASONAL_NAIVE)
 DRAWS = 2000  # of the bootstrap over groups
 Fit = Callable[[SalesRows], dict[str, Model]]
+Run = Callable[..., Iterable[dict[str, dict[str, Floats]]]]  # what calls a function per fold, as `map` does
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class SplitPredictions:
     inside: dict[str, npt.NDArray[np.bool_]]  # whether the 90 % interval held the sales
     width: dict[str, Floats]
     rows_trained: int  # mean over the folds
-    duplicates: int  # rows whose inputs and sales were among those trained on
+    duplicates: int  # rows with the inputs and sales of one trained on; none of products not seen
 
 
 def split_rows(rows: SalesRows, split: str, folds: int, seed: int) -> Folds:
@@ -50,24 +58,45 @@ def split_rows(rows: SalesRows, split: str, folds: int, seed: int) -> Folds:
     return list(GroupKFold(folds, shuffle=True, random_state=seed).split(every, groups=rows.group))
 
 
-def predict_split(rows: SalesRows, split: str, folds: int, seed: int, fit: Fit) -> SplitPredictions | None:
-    """Fit on each fold's training rows and predict its test rows.
+@contextmanager
+def processes_for_folds(count: int) -> Iterator[Run]:
+    """What runs folds, in so many processes; with one in this process."""
+    if count == 1:
+        yield map
+        return
+    # spawn: a fork of a process that has run xgboost or Arrow threads may hang
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, context, initializer=end_with_parent)
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
 
-    None when the rows do not allow the split.
+
+def predict_split(
+    rows: SalesRows, split: str, folds: int, seed: int, fit: Fit, run: Run = map
+) -> SplitPredictions | None:
+    """Fit on each fold's training rows and predict its test rows. `run`: see processes_for_folds.
+
+    None when the rows do not allow the split. Of products not seen, those that are a copy of one trained on
+    are left out.
     """
     parts = split_rows(rows, split, folds, seed)
+    if split == "grouped":
+        parts = without_copies(rows, parts)
     if not parts:
         return None
+    trained = [rows.at(train) for train, _ in parts]
+    left_out = [rows.at(test) for _, test in parts]
     by_fold: dict[str, list[dict[str, Floats]]] = {}
-    duplicates = 0
-    for train, test in parts:
-        before = rows.at(train)
-        after = rows.at(test)
-        duplicates += count_duplicates(before, after)
-        for name, model in fit(before).items():
-            by_fold.setdefault(name, []).append(predict(model, after.inputs, after.category))
-        if split == "time":
-            by_fold[LAST_VALUE] = [predict_last_value(before, after, by_fold[CATEGORY_MEDIAN][0])]
+    for forecasts_of_fold in run(partial(_predict_fold, fit), trained, left_out):
+        for name, columns in forecasts_of_fold.items():
+            by_fold.setdefault(name, []).append(columns)
+    if split == "time":
+        (before,), (after,) = trained, left_out
+        by_fold[LAST_VALUE] = [predict_last_value(before, after, by_fold[CATEGORY_MEDIAN][0])]
+        if rows.series:
+            by_fold[SEASONAL_NAIVE] = [predict_weekday(before, after, by_fold[LAST_VALUE][0])]
     tested = rows.at(np.concatenate([test for _, test in parts]))
     forecasts = {
         name: {key: np.concatenate([part[key] for part in folds_of]) for key in folds_of[0]}
@@ -84,15 +113,26 @@ def predict_split(rows: SalesRows, split: str, folds: int, seed: int, fit: Fit) 
         },
         width={name: columns["upper"] - columns["lower"] for name, columns in forecasts.items()},
         rows_trained=round(float(np.mean([len(train) for train, _ in parts]))),
-        duplicates=duplicates,
+        duplicates=sum(int(are_copies(*pair).sum()) for pair in zip(trained, left_out, strict=True)),
     )
 
 
-def count_duplicates(before: SalesRows, after: SalesRows) -> int:
-    """Rows of `after` whose inputs and sales occur in `before`."""
+def _predict_fold(fit: Fit, before: SalesRows, after: SalesRows) -> dict[str, dict[str, Floats]]:
+    """Model -> its forecast of the rows `after`; fitted on `before`."""
+    return {name: predict(model, after.inputs, after.category) for name, model in fit(before).items()}
+
+
+def without_copies(rows: SalesRows, parts: Folds) -> Folds:
+    """The folds without test rows that are a copy of a training row; folds without any other are left out."""
+    kept = ((train, test[~are_copies(rows.at(train), rows.at(test))]) for train, test in parts)
+    return [(train, test) for train, test in kept if len(test)]
+
+
+def are_copies(before: SalesRows, after: SalesRows) -> npt.NDArray[np.bool_]:
+    """(after,) whether inputs and sales of a row occur in `before`."""
     known = set(map(tuple, np.column_stack([*before.inputs.values(), before.sales]).tolist()))
     tested = np.column_stack([*after.inputs.values(), after.sales]).tolist()
-    return sum(row in known for row in map(tuple, tested))
+    return np.array([row in known for row in map(tuple, tested)], dtype=bool)
 
 
 def predict_last_value(
@@ -102,15 +142,26 @@ def predict_last_value(
     # rows are oldest first, so the newest sales of a product remain
     last = dict(zip(before.product.tolist(), before.sales.tolist(), strict=True))
     products = zip(after.product.tolist(), category_median["units"], strict=True)
-    units = np.array([last.get(product, median) for product, median in products])
+    return without_interval(np.array([last.get(product, median) for product, median in products]))
+
+
+def predict_weekday(before: SalesRows, after: SalesRows, last_value: dict[str, Floats]) -> dict[str, Floats]:
+    """The product's last known sales on the same weekday; its last value without one."""
+    known = dict(zip(_weekdays(before), before.sales.tolist(), strict=True))
+    days = zip(_weekdays(after), last_value["units"], strict=True)
+    return without_interval(np.array([known.get(day, last) for day, last in days]))
+
+
+def _weekdays(rows: SalesRows) -> list[tuple[int, int]]:
+    """(product, weekday) of each row."""
+    return list(zip(rows.product.tolist(), (np.floor(rows.day) % 7).astype(int).tolist(), strict=True))
+
+
+def without_interval(units: Floats) -> dict[str, Floats]:
+    """The forecast of these units, in the form of lakehouse.sales.predict."""
     missing = np.full(len(units), np.nan)
-    return {
-        "units": units,
-        "lower": missing,
-        "upper": missing,
-        "confidence": missing,
-        "logs": np.log1p(units),
-    }
+    names = ("lower", "upper", "confidence")
+    return {"units": units, **dict.fromkeys(names, missing), "logs": np.log1p(units)}
 
 
 def split_scores(predictions: SplitPredictions, name: str) -> dict[str, float | None]:
@@ -124,7 +175,10 @@ def split_scores(predictions: SplitPredictions, name: str) -> dict[str, float | 
     error = np.abs(sales - units)
     baseline_error = np.abs(sales - predictions.units[better_median(predictions)])
     repeated = np.bincount(group)[group] > 1
-    has_interval = name != LAST_VALUE
+    naive_errors = [
+        float(np.abs(sales - predictions.units[naive]).sum()) for naive in NAIVE if naive in predictions.units
+    ]
+    has_interval = name not in NAIVE
     low, high = skill_interval(error, baseline_error, group)
     return {
         "r2": r2(sales, units),
@@ -136,6 +190,7 @@ def split_scores(predictions: SplitPredictions, name: str) -> dict[str, float | 
         "skill": float(1 - error.sum() / baseline_error.sum()) if baseline_error.sum() else None,
         "skill_low": low,
         "skill_high": high,
+        "skill_naive": float(1 - error.sum() / min(naive_errors)) if any(naive_errors) else None,
         "coverage_90": float(predictions.inside[name].mean()) if has_interval else None,
         "width": float(predictions.width[name].mean()) if has_interval else None,
     }

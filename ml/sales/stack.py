@@ -1,4 +1,8 @@
-"""Random forest, gradient boosting and xgboost, blended by a ridge regression on out-of-fold forecasts."""
+"""Random forest, gradient boosting and xgboost, blended by a ridge regression on out-of-fold forecasts.
+
+For comparison there are a ridge regression and boosted histograms: LightGBM's algorithm in scikit-learn.
+LightGBM itself needs the system's libgomp, which slim images do not have.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,32 +11,41 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import RegressorMixin, clone
-from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import (
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+)
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBRegressor
 
-from lakehouse.sales import design
+from lakehouse.sales import TARGETS, demand_logs, design
+from ml.sales.demand import fit_demand
 from ml.sales.load import SalesRows
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Model = dict[str, Any]
 Folds = list[tuple[Ints, Ints]]  # rows to train on, rows to predict
+Designs = list[tuple[Floats, Floats]]  # their columns
 INTERVAL_LEVEL = 0.90
 MEMBERS = ("forest", "boosting", "xgboost")
 RIDGE = "ridge"
+HISTOGRAMS = "boosted_histograms"
+DEMAND = "demand"
 OVERALL_MEDIAN = "overall_median"
 CATEGORY_MEDIAN = "category_median"
 BASELINES = (OVERALL_MEDIAN, CATEGORY_MEDIAN)
 STACK = "stack"
+RECENT_SHARE = 0.25  # newest rows of a series, whose errors set level and width of the intervals: shops drift
 MOST_CATEGORIES = 60  # the most frequent ones have a column each; the others have none
 
 
 def regressors(seed: int, quick: bool) -> dict[str, RegressorMixin]:
-    """The members and a ridge regression for comparison, unfitted; all are fitted to log1p of units."""
+    """The members and two models for comparison, unfitted; all are fitted to log1p of units."""
     trees = 30 if quick else 100
     return {
         "forest": RandomForestRegressor(
@@ -51,43 +64,86 @@ def regressors(seed: int, quick: bool) -> dict[str, RegressorMixin]:
             n_jobs=1,
         ),
         RIDGE: make_pipeline(StandardScaler(), Ridge(10.0)),
+        # 31 leaves, rate 0.1, 20 rows a leaf: the defaults of LightGBM too
+        HISTOGRAMS: HistGradientBoostingRegressor(max_iter=trees, early_stopping=False, random_state=seed),
     }
 
 
 def fit_candidates(rows: SalesRows, folds: int, seed: int, quick: bool) -> dict[str, Model]:
-    """Every candidate by name: the members, the ridge, both medians, and the stack of the members.
+    """Every candidate by name: members, those for comparison, demand curves, both medians, and the stack.
 
     A group is never on both sides of a fold, so the blend and the intervals rest on products not seen.
     """
+    parts = folds_of(rows, folds, seed)
+    return {
+        **fit_regressors(rows, parts, seed, quick),
+        DEMAND: fit_curves(rows, parts),
+        **fit_medians(rows, parts),
+    }
+
+
+def folds_of(rows: SalesRows, folds: int, seed: int) -> Folds:
+    """Shuffled folds of whole groups."""
+    splitter = GroupKFold(min(folds, len(np.unique(rows.group))), shuffle=True, random_state=seed)
+    return list(splitter.split(rows.sales, groups=rows.group))
+
+
+def fit_regressors(rows: SalesRows, parts: Folds, seed: int, quick: bool) -> dict[str, Model]:
+    """The members, the models for comparison, and the stack of the members."""
     target = np.log1p(rows.sales)
+    designs = [fold_design(rows, train, test) for train, test in parts]
     categories = categories_of(rows)
     columns = design(rows.inputs, rows.category, categories)
-    splitter = GroupKFold(min(folds, len(np.unique(rows.group))), shuffle=True, random_state=seed)
-    parts = list(splitter.split(columns, groups=rows.group))
     models: dict[str, Model] = {}
     forecasts: dict[str, Floats] = {}
     for name, regressor in regressors(seed, quick).items():
-        forecasts[name] = out_of_fold(regressor, columns, target, parts)
+        forecasts[name] = out_of_fold(regressor, designs, target, parts)
         member = clone(regressor).fit(columns, target)
-        models[name] = _model(name, categories, {name: member}, [1.0], 0.0, forecasts[name], rows.sales)
+        models[name] = _model(name, categories, {name: member}, [1.0], 0.0, forecasts[name], rows)
     stacked = np.column_stack([forecasts[name] for name in MEMBERS])
     blend = Ridge(1.0, positive=True).fit(stacked, target)
     members = {name: models[name]["members"][name] for name in MEMBERS}
     weights = [float(weight) for weight in blend.coef_]
     models[STACK] = _model(
-        STACK, categories, members, weights, float(blend.intercept_), blend.predict(stacked), rows.sales
+        STACK, categories, members, weights, float(blend.intercept_), blend.predict(stacked), rows
     )
-    one_category = replace(rows, category=np.full(len(rows), ""))
-    models[CATEGORY_MEDIAN] = fit_median(CATEGORY_MEDIAN, rows, parts)
-    models[OVERALL_MEDIAN] = fit_median(OVERALL_MEDIAN, one_category, parts)
     return models
 
 
-def out_of_fold(regressor: RegressorMixin, columns: Floats, target: Floats, parts: Folds) -> Floats:
+def fit_curves(rows: SalesRows, parts: Folds) -> Model:
+    """The demand curves as a model of their own."""
+    forecast = np.empty(len(rows))
+    for train, test in parts:
+        after = rows.at(test)
+        forecast[test] = demand_logs(fit_demand(rows.at(train)), after.inputs, after.category)
+    return _model(DEMAND, categories_of(rows), {DEMAND: fit_demand(rows)}, [1.0], 0.0, forecast, rows)
+
+
+def fit_medians(rows: SalesRows, parts: Folds) -> dict[str, Model]:
+    """The medians of the categories and of all rows."""
+    one_category = replace(rows, category=np.full(len(rows), ""))
+    return {
+        CATEGORY_MEDIAN: fit_median(CATEGORY_MEDIAN, rows, parts),
+        OVERALL_MEDIAN: fit_median(OVERALL_MEDIAN, one_category, parts),
+    }
+
+
+def fold_design(rows: SalesRows, train: Ints, test: Ints) -> tuple[Floats, Floats]:
+    """The columns of a fold's rows, encoded with the categories of those to train on."""
+    before = rows.at(train)
+    after = rows.at(test)
+    categories = categories_of(before)
+    return (
+        design(before.inputs, before.category, categories),
+        design(after.inputs, after.category, categories),
+    )
+
+
+def out_of_fold(regressor: RegressorMixin, designs: Designs, target: Floats, parts: Folds) -> Floats:
     """(rows,) forecast of each row by a regressor that was fitted without its fold."""
     forecast = np.empty(len(target))
-    for train, test in parts:
-        forecast[test] = clone(regressor).fit(columns[train], target[train]).predict(columns[test])
+    for (train, test), (before, after) in zip(parts, designs, strict=True):
+        forecast[test] = clone(regressor).fit(before, target[train]).predict(after)
     return forecast
 
 
@@ -104,7 +160,7 @@ def fit_median(kind: str, rows: SalesRows, parts: Folds) -> Model:
         levels, overall = _median_levels(rows, train)
         forecast[test] = [levels.get(name, overall) for name in rows.category[test]]
     levels, overall = _median_levels(rows, np.arange(len(rows)))
-    model = _model(kind, [], {}, [], 0.0, forecast, rows.sales)
+    model = _model(kind, [], {}, [], 0.0, forecast, rows)
     return model | {"levels": levels, "other_level": overall, "smear": 1.0}
 
 
@@ -119,16 +175,19 @@ def _median_levels(rows: SalesRows, train: Ints) -> tuple[dict[str, float], floa
 def _model(
     kind: str,
     categories: list[str],
-    members: Mapping[str, RegressorMixin],
+    members: Mapping[str, Any],
     weights: list[float],
     intercept: float,
     forecast: Floats,
-    sales: Floats,
+    rows: SalesRows,
 ) -> Model:
     """A model as lakehouse/sales.py describes it. `forecast`: its out-of-fold log1p units.
 
-    Smearing is a ratio, after Duan (1983).
+    Smearing is a ratio, after Duan (1983). Rows are oldest first.
     """
+    recent = round(len(rows) * RECENT_SHARE) if rows.series else len(rows)
+    sales = rows.sales[-recent:]
+    forecast = forecast[-recent:]
     smear = float(sales.sum() / max(np.maximum(np.expm1(forecast), 0.0).sum(), 1e-9))
     return {
         "kind": kind,
@@ -140,4 +199,5 @@ def _model(
         "smear": float(np.clip(smear, 0.5, 2.0)),
         "residuals": np.sort(np.log1p(sales) - forecast),
         "interval_level": INTERVAL_LEVEL,
+        "target": TARGETS[rows.series],
     }

@@ -12,12 +12,14 @@ from matplotlib.figure import Figure
 from conf.settings import settings
 from lakehouse.io import training_jobs
 from lakehouse.io.delta import open_if_exists
+from lakehouse.reference import DEFAULT_SHOP
 from ml import schedule
+from ml.data.panel import NothingToLearn
 from ml.forecasts import mlflow_store
 from ml.progress import TrainingProgress
 from ml.sales.evaluate import SalesRound, train_sales
 from ml.sales.leak_audit import LEAKS
-from ml.sales.load import LISTINGS
+from ml.sales.load import LISTINGS, shops_of
 from ml.sales.publish import publish
 from ml.sales.splits import SPLITS
 
@@ -57,19 +59,46 @@ def run(quick: bool = False, if_changed: bool = False, job: str | None = None) -
 
 
 def _train(quick: bool, made_from: dict[str, Any], progress: TrainingProgress) -> SalesOutcome:
-    def report(percent: float, step: str) -> None:
-        progress.print(f"sales {percent:3.0f} %: {step}")
-        progress.percent(percent)
+    """Train a model for every shop with enough listings. Raises NothingToLearn where none has."""
+    shops = shops_of(settings().lake_root) or [DEFAULT_SHOP]
+    outcomes: list[SalesOutcome] = []
+    versions: list[int] = []
+    too_few: list[str] = []
+    for number, shop in enumerate(shops):
+        try:
+            trained = _train_shop(shop, quick, progress, number, len(shops))
+        except NothingToLearn as reason:
+            too_few.append(str(reason))
+            progress.print(f"{shop}: {reason}")
+            continue
+        run_id = _record(trained)
+        publish(trained, run_id)
+        for line in summary(trained):
+            progress.print(line)
+        versions.append(trained.data_version)
+        promoted = bool(trained.model and trained.model["members"])
+        detail = f"{shop}: {trained.reason}" if len(shops) > 1 else trained.reason
+        outcomes.append(SalesOutcome(promoted, run_id, detail))
+    if not outcomes:
+        raise NothingToLearn("; ".join(too_few))
+    promoted = any(outcome.promoted for outcome in outcomes)
+    detail = "; ".join(outcome.detail for outcome in outcomes)
+    whole = SalesOutcome(promoted, outcomes[0].run_id, detail)
+    note = made_from | {"version": min(versions), "promoted": promoted, "run_id": whole.run_id}
+    schedule.write_note("sales", **note)
+    return whole
 
-    trained = train_sales(settings().lake_root, settings().training.seed, settings().cv.folds, quick, report)
-    run_id = _record(trained)
-    publish(trained, run_id)
-    promoted = bool(trained.model and trained.model["members"])
-    note = made_from | {"version": trained.data_version}
-    schedule.write_note("sales", **note, champion=trained.champion, promoted=promoted, run_id=run_id)
-    for line in summary(trained):
-        progress.print(line)
-    return SalesOutcome(promoted, run_id, trained.reason)
+
+def _train_shop(shop: str, quick: bool, progress: TrainingProgress, number: int, shops: int) -> SalesRound:
+    """The round of one shop, the `number`-th of `shops`."""
+
+    def report(percent: float, step: str) -> None:
+        progress.print(f"sales of {shop} {percent:3.0f} %: {step}")
+        progress.percent((100 * number + percent) / shops)
+
+    knobs = settings()
+    processes = 1 if quick else knobs.training.processes
+    return train_sales(knobs.lake_root, knobs.training.seed, knobs.cv.folds, quick, report, shop, processes)
 
 
 def listings_version() -> int | None:
@@ -84,6 +113,7 @@ def _record(trained: SalesRound) -> str:
     tags = {
         "data_version": str(trained.data_version),
         "champion": trained.champion or "none",
+        "shop": trained.shop,
         "reason": trained.reason,
     }
     name = f"sales {datetime.now(UTC):%Y-%m-%d %H:%M}"

@@ -78,14 +78,22 @@ def read_labelled(file: Path) -> LabelledTexts:
 
 def rows_of(content: str, separator: str) -> list[Row]:
     """The cells of each row that has any; none when the quotes of the file do not fit the separator."""
-    # Published TSV files quote nothing, and a single quotation mark would swallow the rows after it.
+    # Most published TSV files quote nothing, and a single quotation mark would swallow the rows after it; in
+    # those that quote, each quoted cell begins and ends with a mark.
     text = StringIO(content)
     unquoted = csv.reader(text, delimiter=separator, quoting=csv.QUOTE_NONE)
     reader = unquoted if separator == "\t" else csv.reader(text, delimiter=separator)
     try:
-        return [row for row in reader if any(row)]
+        rows = [row for row in reader if any(row)]
     except csv.Error:
         return []
+    return [[_unquoted(cell) for cell in row] for row in rows] if separator == "\t" else rows
+
+
+def _unquoted(cell: str) -> str:
+    """The cell without the marks around it; marks within are doubled there."""
+    is_quoted = len(cell) > 1 and cell[0] == cell[-1] == '"'
+    return cell[1:-1].replace('""', '"') if is_quoted else cell
 
 
 def columns_of(rows: Sequence[Row]) -> dict[str, int] | None:
@@ -105,7 +113,7 @@ def columns_of(rows: Sequence[Row]) -> dict[str, int] | None:
     has_header = label >= 0
     if not has_header:
         label = next((at for at in range(width) if _labels_of([row[at] for row in sample]) is not None), -1)
-        has_header = label >= 0 and _labels_of([rows[0][label]]) is None
+        has_header = label >= 0 and not _is_label(rows[0][label])
     if label < 0:  # a column of labels by its name; what they are is reported
         label = _named(header, "label", lambda at: True)
         has_header = True
@@ -144,6 +152,11 @@ def _labels_of(values: Sequence[str]) -> dict[str, Polarity] | None:
     if not counts or known < (1 - MOST_UNKNOWN) * counts.total():
         return None
     return {value: words[value] for value in distinct if value in words}
+
+
+def _is_label(cell: str) -> bool:
+    """Whether it is a number or a known word, and so no name of a column."""
+    return re.fullmatch(r"[+-]?\d+", comparable_name(cell)) is not None or _labels_of([cell]) is not None
 
 
 def _in_order(numbers: dict[str, float], levels: Sequence[float]) -> dict[str, Polarity] | None:

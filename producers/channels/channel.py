@@ -10,6 +10,8 @@ from lakehouse.io.alert_deliveries import Delivery
 
 TOO_MANY = 429
 FIRST_SERVER_ERROR = 500
+# Way to a person -> the channel whose messages go to one person each.
+PERSONAL = {"email": "personal", "telegram": "personal-telegram", "whatsapp": "personal-whatsapp"}
 
 
 class TemporaryFailure(Exception):

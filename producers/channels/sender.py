@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from limits import RateLimitItemPerMinute
@@ -15,7 +15,7 @@ from conf.knobs import AlertKnobs
 from conf.runtime.failpoints import failpoint
 from lakehouse.alerts.notices import Notice, end_of_quiet
 from lakehouse.io.alert_deliveries import Deliveries, Delivery
-from producers.channels.channel import Channel, PermanentFailure, Recipient, TemporaryFailure
+from producers.channels.channel import PERSONAL, Channel, PermanentFailure, Recipient, TemporaryFailure
 
 log = logging.getLogger("lumbung.alerts")
 LONGEST_PAUSE_SECONDS = 3600.0
@@ -45,7 +45,14 @@ class Sender:
 
     def queue(self, notices: Iterable[Notice], now: float) -> int:
         """Queue each notice for every recipient, once; returns the number of new deliveries."""
-        return self._deliveries.add(
+        return self._queue(((notice, *address) for notice in notices for address in self._addresses()), now)
+
+    def queue_personal(self, notices: Iterable[tuple[Notice, str, Recipient]], now: float) -> int:
+        """Queue each notice for its own channel and recipient, once; returns the number of new deliveries."""
+        return self._queue(((notice, name, each.fingerprint) for notice, name, each in notices), now)
+
+    def _queue(self, addressed: Iterable[tuple[Notice, str, str]], now: float) -> int:
+        added = self._deliveries.add(
             (
                 Delivery(
                     delivery_id(notice, channel, recipient),
@@ -58,24 +65,32 @@ class Sender:
                     notice.body,
                     notice.is_urgent,
                 )
-                for notice in notices
-                for channel, recipient in self._addresses()
+                for notice, channel, recipient in addressed
             ),
             now,
         )
+        if added:
+            failpoint("alert_queued")
+        return added
 
     def _addresses(self) -> list[tuple[str, str]]:
-        """(channel, fingerprint of a recipient) of all."""
+        """(channel, fingerprint of a recipient) of all who get every alert."""
         return [(name, MOCK_RECIPIENT) for name in self._mocks] + [
             (channel.name, recipient.fingerprint)
             for channel in self._channels.values()
+            if channel.name not in PERSONAL.values()
             for recipient in channel.recipients
         ]
 
-    def start(self, now: float) -> None:
-        """Start to send what is due; a recipient that is still being sent to keeps its turn."""
+    def start(self, now: float, held: Collection[str] = ()) -> None:
+        """Start to send what is due; a recipient that is still being sent to keeps its turn.
+
+        `held`: channels whose recipients are not known yet, so that their messages wait.
+        """
         by_recipient: dict[str, list[Delivery]] = {}
         for delivery in self._deliveries.due(now):
+            if delivery.channel in held:
+                continue
             by_recipient.setdefault(f"{delivery.channel} {delivery.recipient}", []).append(delivery)
         self._sending = {name: task for name, task in self._sending.items() if not task.done()}
         for name, due in by_recipient.items():
@@ -117,6 +132,7 @@ class Sender:
             return self._fail(delivery, failure)
         failpoint("alert_sent")
         self._deliveries.settle(delivery, "sent", time.time(), message_id)
+        failpoint("alert_settled")
         return True
 
     def _recipient(self, delivery: Delivery) -> Recipient | None:

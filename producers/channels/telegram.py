@@ -7,7 +7,7 @@ import httpx2
 import orjson
 
 from lakehouse.io.alert_deliveries import Delivery
-from producers.channels.channel import PermanentFailure, Recipient, post
+from producers.channels.channel import PERSONAL, PermanentFailure, Recipient, post
 
 LONGEST_TEXT = 4096
 
@@ -30,3 +30,9 @@ class Telegram:
         if not answer.get("ok"):
             raise PermanentFailure("the bot service refused it")
         return str(answer["result"]["message_id"])
+
+
+class PersonalTelegram(Telegram):
+    """Messages to people who want them in a chat; which one is read from the store."""
+
+    name = PERSONAL["telegram"]

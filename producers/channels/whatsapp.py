@@ -7,7 +7,7 @@ import httpx2
 import orjson
 
 from lakehouse.io.alert_deliveries import Delivery
-from producers.channels.channel import Recipient, post
+from producers.channels.channel import PERSONAL, Recipient, post
 
 LONGEST_TEXT = 4096
 
@@ -37,3 +37,9 @@ class WhatsApp:
         }
         response = await post(self._client, self._url, orjson.dumps(message), self._headers)
         return str(orjson.loads(response.content)["messages"][0]["id"])
+
+
+class PersonalWhatsApp(WhatsApp):
+    """Messages to people who want them on their telephone; its number is read from the store."""
+
+    name = PERSONAL["whatsapp"]

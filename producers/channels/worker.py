@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 import pyarrow.compute as pc
 
-from conf.channels import channel_modes
+from conf.channels import channel_modes, personal_channels
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused, hold
@@ -24,18 +24,21 @@ from conf.runtime.status_files import write_status
 from conf.settings import secrets, settings
 from lakehouse.alerts.notices import notices
 from lakehouse.io.alert_deliveries import Deliveries
-from lakehouse.io.delta import open_if_exists
+from lakehouse.io.delta import LogStamps, open_if_exists
+from lakehouse.io.identity.database import Database
 from lakehouse.io.process_status import ALERT_WORKER, status_file
 from producers.channels.channel import Channel, Recipient
-from producers.channels.mail import Mail
+from producers.channels.mail import Mail, PersonalMail
+from producers.channels.personal import PersonalNews
 from producers.channels.sender import Sender
-from producers.channels.telegram import Telegram
+from producers.channels.telegram import PersonalTelegram, Telegram
 from producers.channels.webhook import WebHooks
-from producers.channels.whatsapp import WhatsApp
+from producers.channels.whatsapp import PersonalWhatsApp, WhatsApp
 
 log = logging.getLogger("lumbung.alerts")
 TABLE = "gold.alerts"
 LOOK_SECONDS = 0.5
+REPORT_SECONDS = 5.0  # between two writes of the status file
 HEARTBEAT_SECONDS = 60.0
 TIDY_SECONDS = 3600.0
 
@@ -66,19 +69,43 @@ def open_channels(client: httpx2.AsyncClient) -> list[Channel]:
     return channels
 
 
+def open_personal_channels(client: httpx2.AsyncClient) -> dict[str, Channel]:
+    """Way to a person -> its channel, of those that are usable; their recipients are read from the store.
+
+    Raises ValueError for a mail server or sender that is not usable.
+    """
+    knobs = settings().alerts
+    known = secrets()
+    usable = personal_channels()
+    channels: dict[str, Channel] = {}
+    if "email" in usable:
+        channels["email"] = PersonalMail(known.smtp_url, settings().mail_from, [], knobs.send_seconds)
+    if "telegram" in usable:
+        channels["telegram"] = PersonalTelegram(client, knobs.telegram_url, known.telegram_token, [])
+    if "whatsapp" in usable:
+        token, sender = known.whatsapp_token, knobs.whatsapp_sender
+        channels["whatsapp"] = PersonalWhatsApp(client, knobs.whatsapp_url, token, sender, [])
+    return channels
+
+
 class AlertTable:
     """New versions of gold.alerts."""
 
     def __init__(self) -> None:
+        self._stamps = LogStamps([TABLE])
         self._table = open_if_exists(TABLE)
         self._seen: int | None = None
 
     def changed(self, since: datetime) -> list[dict[str, Any]]:
         """The rows of a new version that changed at or after `since`; none without a new version."""
+        stamps = self._stamps.take()
+        if stamps is None:
+            return []
         if self._table is None:
             self._table = open_if_exists(TABLE)
         else:
             self._table.update_incremental()
+        self._stamps.keep(stamps)
         if self._table is None or self._table.version() == self._seen:
             return []
         rows = self._table.to_pyarrow_table()
@@ -89,8 +116,11 @@ class AlertTable:
 class AlertWorker:
     """Looks for changes, queues and sends them until it is stopped."""
 
-    def __init__(self, sender: Sender, deliveries: Deliveries, client: httpx2.AsyncClient) -> None:
+    def __init__(
+        self, sender: Sender, deliveries: Deliveries, client: httpx2.AsyncClient, personal: PersonalNews
+    ) -> None:
         self._sender = sender
+        self._personal = personal
         self._deliveries = deliveries
         self._client = client
         self._alerts = AlertTable()
@@ -105,11 +135,14 @@ class AlertWorker:
             changed = self._alerts.changed(since)
             if self._sender.queue(notices(changed, since, knobs.language), now):
                 log.info("new messages are queued")
-            self._sender.start(now)
-            if self._is_time("report", 1.0):
+            self._personal.take(changed, since)
+            await self._personal.look(now)
+            self._sender.start(now, self._personal.held)
+            if self._is_time("report", REPORT_SECONDS):
                 self.report("running")
             if self._is_time("tidy", TIDY_SECONDS):
                 self._deliveries.forget_old(now)
+                await self._personal.forget_old(now)
             if knobs.heartbeat_url and self._is_time("heartbeat", HEARTBEAT_SECONDS):
                 await self._heartbeat(knobs.heartbeat_url)
             try:
@@ -153,10 +186,14 @@ async def work() -> None:
     deliveries = Deliveries()
     async with httpx2.AsyncClient(timeout=knobs.send_seconds) as client:
         mocks = [name for name, mode in channel_modes().items() if mode == "mock"]
-        sender = Sender(deliveries, open_channels(client), mocks, knobs)
+        people = open_personal_channels(client)
+        sender = Sender(deliveries, [*open_channels(client), *people.values()], mocks, knobs)
+        database = Database()
         if repeated := deliveries.recover():
             log.warning("%d messages are sent again: the last worker was killed", repeated)
-        await AlertWorker(sender, deliveries, client).run(stopping)
+        personal = PersonalNews(database, sender, people)
+        await AlertWorker(sender, deliveries, client, personal).run(stopping)
+        await database.close()
     deliveries.close()
 
 

@@ -24,6 +24,7 @@ from producers.publish import KafkaSink
 log = logging.getLogger("lumbung.folder")
 SCAN_SECONDS = 5.0  # a file system without change events (a network share) is scanned this often
 RETRY_SECONDS = 2.0
+LINK_REFUSED = "it is a symbolic link, which is not followed: put a copy of the file into the folder"
 
 
 class ChangeHandler(FileSystemEventHandler):
@@ -42,6 +43,9 @@ def send_file(path: Path, landing: Landing, sink: KafkaSink, stopping: threading
 
     Raises NotAcknowledged: the file stays, and its rows keep their ids when it is sent again.
     """
+    if path.is_symlink():
+        refuse(path, landing, LINK_REFUSED)
+        return
     file_format = format_of(path)
     if isinstance(file_format, Unmatched):
         refuse(path, landing, file_format.reason)
@@ -108,7 +112,7 @@ def watch(landing: Landing, changed: threading.Event, stopping: threading.Event)
 
 def send_complete(landing: Landing, sink: KafkaSink, stopping: threading.Event) -> None:
     """Send every complete file. One that cannot be read or moved is put off. Raises NotAcknowledged."""
-    for path in landing.complete():
+    for path in (*landing.links(), *landing.complete()):
         if stopping.is_set():
             return
         try:

@@ -79,14 +79,21 @@ class Landing:
             settled.remove(path)
         return sorted(settled, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
+    def links(self) -> list[Path]:
+        """Symbolic links to files or folders: what they name may lie anywhere on the machine."""
+        return [path for path in self._entries() if path.is_symlink()]
+
     def _files(self) -> list[Path]:
-        """Files in the folder and below it (a folder's name may identify a format), except hidden ones."""
-        files = []
+        return [path for path in self._entries() if path.is_file() and not path.is_symlink()]
+
+    def _entries(self) -> list[Path]:
+        """What is in the folder and below it (a folder's name may identify a format), except hidden names."""
+        entries = []
         for folder, subfolders, names in os.walk(self._folder):
             results = ("done", "refused") if Path(folder) == self._folder else ()
             subfolders[:] = [name for name in subfolders if name not in results and not name.startswith(".")]
-            files += [Path(folder) / name for name in names if not name.startswith(".")]
-        return [path for path in files if path.is_file()]
+            entries += [Path(folder) / name for name in (*names, *subfolders) if not name.startswith(".")]
+        return entries
 
     @property
     def unsettled(self) -> bool:
@@ -139,4 +146,4 @@ class Landing:
 
     def put_off(self, path: Path) -> None:
         """Skip the file for a while, so that it does not block the others."""
-        self._seen[path] = (path.stat().st_size, time.monotonic() + PUT_OFF_SECONDS)
+        self._seen[path] = (path.lstat().st_size, time.monotonic() + PUT_OFF_SECONDS)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 import typer
@@ -21,7 +21,9 @@ from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import stopped_by_signals
 from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
+from lakehouse.contracts.payload_check import faults
 from lakehouse.event import rfc3339, topics
+from lakehouse.gold import schema_drift
 from lakehouse.io.kafka import NotAcknowledged, create_topics
 from lakehouse.io.source_files.file_events import FileEvents, Unreadable
 from lakehouse.io.source_files.file_rows import Row
@@ -89,23 +91,50 @@ def shown_reason(reason: str) -> str:
 
 
 def check(files: list[FileEvents], as_json: bool) -> ExitCode:
-    """Read all files and print what would be sent. FAILED when a name is in no reference list."""
+    """Read all files and print what would be sent.
+
+    FAILED when a name is in no reference list, or every event of a file would be refused for one reason.
+    """
     names = UnknownNames()
-    reports = []
-    for file in files:
-        events = 0
-        sample: dict[str, object] = {}
-        for row in file.rows():
-            if row.payload is not None:
-                events += 1
-                sample = sample or row.payload
-                names.note(row.kind, row.payload)
-        reports.append({"file": file.name, "format": file.format.name, "events": events, "first": sample})
+    reports = [_report(file, names) for file in files]
     for report in reports:
         line = "{file}: format {format}, {events} events, the first {first}".format(**report)
         print(orjson.dumps(report).decode() if as_json else translated(line), flush=True)
+        for refusal in report["refused"]:
+            line = "{file}: {events} events would be refused, from row {row} on: {rule}, {message}"
+            console.print(
+                translated(line.format(file=report["file"], **refusal)), markup=False, soft_wrap=True
+            )
     report_names(names)
-    return ExitCode.FAILED if names else ExitCode.DONE
+    refused = any(
+        refusal["events"] == report["events"] for report in reports for refusal in report["refused"]
+    )
+    return ExitCode.FAILED if names or refused else ExitCode.DONE
+
+
+def _report(file: FileEvents, names: UnknownNames) -> dict[str, Any]:
+    """Format, number of events, the first one, and by rule those that would be refused by themselves."""
+    events = 0
+    sample: dict[str, object] = {}
+    refused: dict[str, dict[str, Any]] = {}
+    for row in file.rows():
+        if row.payload is None:
+            continue
+        events += 1
+        sample = sample or row.payload
+        names.note(row.kind, row.payload)
+        for fault in faults(row.payload, [row.kind]):
+            if fault.code == schema_drift.RULE:  # the stream only warns
+                continue
+            first = {"rule": fault.code, "events": 0, "row": row.position, "message": fault.message}
+            refused.setdefault(fault.code, first)["events"] += 1
+    return {
+        "file": file.name,
+        "format": file.format.name,
+        "events": events,
+        "first": sample,
+        "refused": list(refused.values()),
+    }
 
 
 def report_names(names: UnknownNames) -> None:

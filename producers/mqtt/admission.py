@@ -3,11 +3,9 @@
 import logging
 from collections.abc import Collection
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from conf.settings import settings
 from lakehouse.identity.devices import market_of
-from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.devices import Devices
 from lakehouse.io.identity.tables import Device
 from producers.mqtt.rights import Client
@@ -33,7 +31,7 @@ class Admission:
             return Client(given.client_id, unrestricted=settings().mqtt.anonymous)
         try:
             device = await self._device_of(given)
-        except (SQLAlchemyError, OSError) as error:
+        except StoreUnavailable as error:
             log.error("identities cannot be read: %s", error)
             raise NotAdmitted("identities cannot be read", is_temporary=True) from None
         if device is None:

@@ -10,15 +10,13 @@ import time
 from collections import Counter
 from weakref import WeakValueDictionary
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.failpoints import failpoint
 from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused
 from conf.runtime.status_files import write_status
 from conf.settings import refuse_remote, settings
-from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.tokens import TokenSigner
 from lakehouse.io.kafka import AcknowledgedProducer
 from lakehouse.io.process_status import GATEWAY, status_file
@@ -26,6 +24,7 @@ from producers.mqtt.admission import Admission
 from producers.mqtt.events import Published, event_of, record_of
 from producers.mqtt.limits import ByteBudget, ListedRefusals, TokenBucket
 from producers.mqtt.provisioning import ClaimDesk
+from producers.mqtt.receipts import Receipts
 from producers.mqtt.rights import TOPIC, Client
 from producers.mqtt.session import ConnectionEnded, Credentials, MqttSession, NotAdmitted
 
@@ -47,9 +46,11 @@ class Gateway:
         self._sessions: dict[tuple[str | None, str], MqttSession] = {}  # by device and client id
         self._open: set[MqttSession] = set()
         self._rates: WeakValueDictionary[str, TokenBucket] = WeakValueDictionary()  # by device
+        self._claim_rate = new_bucket()  # each claim, right or wrong, is a write to the identity store
         self._memory = ByteBudget(settings().mqtt.unacknowledged_bytes)
         self._listed = ListedRefusals(settings().mqtt.listed_refusals_per_hour)
         self._logged = ListedRefusals(settings().mqtt.listed_refusals_per_hour)
+        self.receipts = Receipts(self._open)
         self.outcomes: Counter[str] = Counter()  # of messages: accepted, dead_letter, refused, …
         self.connects: Counter[str] = Counter()  # of connections: admitted, unclaimed, refused
 
@@ -79,8 +80,11 @@ class Gateway:
         if fault:
             log.warning("dead letter (%s) from topic %s", fault, printable(published.topic))
         failpoint("gateway.before_kafka")
-        await self._producer.send(record.topic, record.key, record.value, record.headers, record.together)
+        place = await self._producer.send(
+            record.topic, record.key, record.value, record.headers, record.together
+        )
         failpoint("gateway.after_kafka")
+        self.receipts.expect(session, published.topic, event, record, place)
         self.outcomes["dead_letter" if fault else "accepted"] += 1
 
     def _refuse(self, session: MqttSession, published: Published) -> None:
@@ -162,12 +166,12 @@ class Gateway:
             min(own, key=lambda session: session.last_packet).abort()
 
     def _rate_of(self, client: Client) -> TokenBucket:
-        """The rate limit of a device, shared by its connections; other clients have one each."""
-        bucket = self._rates.get(client.device_id or "")
+        """The rate limit of a device, shared by its connections; all clients without a device share one."""
+        if client.device_id is None:
+            return self._claim_rate if client.is_unclaimed else new_bucket()
+        bucket = self._rates.get(client.device_id)
         if bucket is None:
-            bucket = TokenBucket(settings().mqtt.messages_per_second, settings().mqtt.burst)
-            if client.device_id:
-                self._rates[client.device_id] = bucket
+            bucket = self._rates[client.device_id] = new_bucket()
         return bucket
 
     async def watch(self) -> None:
@@ -176,12 +180,17 @@ class Gateway:
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 ended = await self._admission.ended({s.client for s in self._open if s.client})
-            except (SQLAlchemyError, OSError) as error:
+            except StoreUnavailable as error:
                 log.error("identities cannot be read: %s", error)
                 continue
             for session in [session for session in self._open if session.client in ended]:
                 log.warning("client %s disconnected: revoked or claimed again", session.name)
                 session.abort()
+
+
+def new_bucket() -> TokenBucket:
+    """A rate limit as configured."""
+    return TokenBucket(settings().mqtt.messages_per_second, settings().mqtt.burst)
 
 
 def key_of(client: Client) -> tuple[str | None, str]:
@@ -269,7 +278,10 @@ async def run(context: ssl.SSLContext | None, signer: TokenSigner) -> ExitCode:
         broker = settings().kafka.bootstrap
         log.warning("no broker at %s yet: devices get no acknowledgement until there is one", broker)
     gateway = Gateway(producer, Admission(database), ClaimDesk(database, signer))
-    background = [loop.create_task(gateway.watch()), loop.create_task(report_always(gateway))]
+    background = [
+        loop.create_task(work)
+        for work in (gateway.watch(), gateway.receipts.send_always(), report_always(gateway))
+    ]
     try:
         return await listen(gateway, context, stopping)
     finally:

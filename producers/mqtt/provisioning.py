@@ -5,10 +5,9 @@ from typing import Annotated
 
 import orjson
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
 from lakehouse.identity.devices import DEVICE_ID
-from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.device_access import claim_answer
 from lakehouse.io.identity.devices import ClaimInvalid, Devices
 from lakehouse.io.identity.tokens import TokenSigner
@@ -18,7 +17,7 @@ from producers.mqtt.session import MqttSession
 
 log = logging.getLogger("lumbung.gateway")
 INVALID = {"type": "/problems/claim-invalid", "title": "Invalid claim", "status": 401}
-UNAVAILABLE = {"type": "/problems/internal", "title": "Identities cannot be read", "status": 500}
+UNAVAILABLE = {"type": "/problems/warming-up", "title": "Identities cannot be read", "status": 503}
 
 
 class ClaimMessage(BaseModel):
@@ -51,7 +50,7 @@ class ClaimDesk:
         except (ValidationError, ClaimInvalid):
             await session.deliver(topic, orjson.dumps(INVALID))
             return False
-        except (SQLAlchemyError, OSError) as error:
+        except StoreUnavailable as error:
             log.error("identities cannot be written: %s", error)
             await session.deliver(topic, orjson.dumps(UNAVAILABLE))
             return False

@@ -15,6 +15,11 @@ def provision_response(client_id: str) -> str:
     return f"{PREFIX}/provision/response/{client_id}"
 
 
+def receipt_topic(market_id: str, device_id: str) -> str:
+    """Topic on which a device receives the outcome of its events."""
+    return f"{PREFIX}/{market_id}/{device_id}/{RECEIPT}"
+
+
 @dataclass(frozen=True)
 class Client:
     """Whom a connection belongs to. `device_id` None: a client that can only claim a device.

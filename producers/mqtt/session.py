@@ -59,6 +59,7 @@ SUBSCRIPTIONS = 100  # of one connection
 IN_FLIGHT = 200  # publishes of one connection that wait for Kafka at once; then its socket is not read
 OTHER_PACKET_MAX_BYTES = 65_536
 PACKET_MAX_BYTES = 4 << 20  # a larger publish is not read to its end
+OFFERED_BYTES = 65_536  # unsent; then messages with QoS 0 are dropped
 REFUSED = 0x80
 MQTT_3_1_1 = b"\x00\x04MQTT\x04"
 MQTT_5 = b"\x00\x04MQTT\x05"
@@ -227,6 +228,12 @@ class MqttSession:
         self._packet_id = self._packet_id % 65_535 + 1
         await self._send(PublishPacket.build(topic, payload, self._packet_id, False, 1, False))
 
+    def offer(self, topic: str, payload: bytes) -> None:
+        """Send a message with QoS 0; it is dropped while the client takes no more."""
+        transport = self._raw_writer.transport
+        if not transport.is_closing() and transport.get_write_buffer_size() < OFFERED_BYTES:
+            transport.write(PublishPacket.build(topic, payload, None, False, 0, False).to_bytes())
+
     async def _handle(self, header: MQTTFixedHeader) -> None:
         if header.packet_type == PUBLISH:
             await self._publish(header)
@@ -246,6 +253,7 @@ class MqttSession:
             await self._send(SubackPacket.build(request.variable_header.packet_id, codes))
         elif header.packet_type == UNSUBSCRIBE:
             request = await self._in_time(UnsubscribePacket.from_stream(self._reader, fixed_header=header))
+            self._subscribed.difference_update(request.payload.topics)
             await self._send(UnsubackPacket.build(request.variable_header.packet_id))
         else:
             raise ConnectionEnded(f"packet type {header.packet_type} is not for a client to send")

@@ -1,9 +1,10 @@
-"""`simulate`: events of simulated markets over MQTT at a steady rate; each market is a client of its own."""
+"""`simulate`: events of simulated markets over MQTT, each market a client; listings and bars to Kafka."""
 
 import logging
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -18,8 +19,11 @@ from conf.runtime.process import Refused, stopped_by_signals
 from conf.settings import settings
 from lakehouse.io.identity.device_access import own_devices
 from lakehouse.io.identity.devices import DeviceExists
+from lakehouse.io.kafka import NotAcknowledged, broker_answers
 from lakehouse.io.terminal import Terminal, translated
+from producers.simulate.bar_feed import BarFeed
 from producers.simulate.markets import SampleMarkets, device_of
+from producers.simulate.shop_feed import ShopFeed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()
@@ -85,6 +89,11 @@ class Simulation:
         }
 
     @property
+    def places(self) -> int:
+        """Markets that publish."""
+        return len(self._clients)
+
+    @property
     def sent(self) -> int:
         """Messages published."""
         return sum(client.sent for client in self._clients.values())
@@ -138,31 +147,11 @@ def device_secrets(sample: SampleMarkets) -> dict[str, str]:
         raise typer.Exit(ExitCode.FAILED) from None
 
 
-@app.command()
-def main(
-    what: Annotated[
-        str, typer.Argument(help="1: prices and sensors of markets; all: every sample, today the same as 1")
-    ] = "1",
-    rate: Annotated[float, typer.Option(min=0.01, help="events per second, all markets together")] = 20.0,
-    seconds: Annotated[float | None, typer.Option(min=0, help="how long; without it until Ctrl-C")] = None,
-    bad_pct: Annotated[
-        float, typer.Option(min=0, max=100, help="percent of events that carry a fault")
-    ] = 1.0,
-    seed: Annotated[int, typer.Option(help="the same seed gives the same prices in the same order")] = 1,
-    markets: Annotated[
-        int, typer.Option(min=1, max=1000, help="how many markets publish; each is a client of the gateway")
-    ] = 12,
-    as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
-) -> None:
-    """Publish prices, temperature, humidity and crowd of simulated markets over MQTT with QoS 1."""
-    if what not in ("1", "all"):
-        text = "shop listings (2) do not exist yet" if what == "2" else f"unknown sample '{what}'"
-        console.print(f"{text}: give 1 or all", markup=False)
-        raise typer.Exit(ExitCode.USAGE)
-    stopping = stopped_by_signals(log)
-    sample = SampleMarkets(seed, f"{seed}-{datetime.now(UTC):%Y%m%d%H%M%S}", markets, bad_pct / 100)
+def run_markets(
+    sample: SampleMarkets, rate: float, seconds: float | None, stopping: threading.Event
+) -> Simulation:
+    """Publish the markets' events with a bar of progress; exits 4 without a gateway."""
     simulation = Simulation(sample, device_secrets(sample), rate, seconds, stopping)
-    began = time.monotonic()
     fastest = settings().mqtt.messages_per_second * len(sample.places)
     if rate > fastest:
         text = (
@@ -184,19 +173,80 @@ def main(
         raise typer.Exit(ExitCode.NOT_RUNNING) from None
     finally:
         simulation.close()
-    took = time.monotonic() - began
-    summary = {
-        "sent": simulation.sent,
-        "acknowledged": simulation.acknowledged,
-        "markets": len(sample.places),
-        "seconds": round(took, 1),
-    }
+    return simulation
+
+
+def send_bars(feed: BarFeed, as_json: bool) -> None:
+    """Publish bars, and print how many; exits 4 without Kafka, 1 when Kafka did not acknowledge."""
+    run_feed(feed)
+    line = f"{feed.acknowledged} bars acknowledged"
+    print(orjson.dumps({"bars": feed.acknowledged}).decode() if as_json else translated(line), flush=True)
+
+
+def run_feed(feed: ShopFeed | BarFeed) -> None:
+    """Publish listings or bars; exits 4 without Kafka, 1 when Kafka did not acknowledge."""
+    if not broker_answers():
+        console.print(f"no Kafka at {settings().kafka.bootstrap}; remedy: ./run.sh up", markup=False)
+        raise typer.Exit(ExitCode.NOT_RUNNING)
+    try:
+        feed.publish()
+    except NotAcknowledged as error:
+        console.print(f"Kafka did not acknowledge everything ({error})", markup=False)
+        raise typer.Exit(ExitCode.FAILED) from None
+
+
+@app.command()
+def main(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="1: prices and sensors of markets; 2: listings of a shop; all: both; bars: bars of coins"
+        ),
+    ] = "1",
+    rate: Annotated[float, typer.Option(min=0.01, help="events per second of each sample")] = 20.0,
+    seconds: Annotated[float | None, typer.Option(min=0, help="how long; without it until Ctrl-C")] = None,
+    bad_pct: Annotated[
+        float, typer.Option(min=0, max=100, help="percent of events that carry a fault")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same prices in the same order")] = 1,
+    markets: Annotated[
+        int, typer.Option(min=1, max=1000, help="how many markets publish; each is a client of the gateway")
+    ] = 12,
+    as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
+) -> None:
+    """Publish events of simulated markets over MQTT with QoS 1; listings of a shop, or bars, to Kafka.
+
+    bars: two coins, a bar of a minute each as it closes, after those of the last ten hours.
+    """
+    if what not in ("1", "2", "all", "bars"):
+        console.print(f"unknown sample '{what}': give 1, 2 or all, or bars", markup=False)
+        raise typer.Exit(ExitCode.USAGE)
+    stopping = stopped_by_signals(log)
+    if what == "bars":
+        send_bars(BarFeed(seed, seconds, stopping), as_json)
+        raise typer.Exit(ExitCode.INTERRUPTED if stopping.is_set() else ExitCode.DONE)
+    run = f"{seed}-{datetime.now(UTC):%Y%m%d%H%M%S}"
+    began = time.monotonic()
+    summary: dict[str, int | float] = {"sent": 0, "acknowledged": 0, "markets": 0}
+    feed = ShopFeed(seed, run, rate, seconds, bad_pct / 100, stopping)
+    with ThreadPoolExecutor(1) as pool:
+        listing = pool.submit(run_feed, feed) if what != "1" else None
+        if what != "2":
+            simulation = run_markets(
+                SampleMarkets(seed, run, markets, bad_pct / 100), rate, seconds, stopping
+            )
+            sent, acknowledged = simulation.sent, simulation.acknowledged
+            summary = {"sent": sent, "acknowledged": acknowledged, "markets": simulation.places}
+        if listing:
+            listing.result()
+    summary["listings"] = feed.acknowledged
+    summary["seconds"] = round(time.monotonic() - began, 1)
     line = (
-        f"{simulation.acknowledged} of {simulation.sent} events acknowledged, "
-        f"{len(sample.places)} markets, {took:.1f} s"
+        f"{summary['acknowledged']} of {summary['sent']} events acknowledged, {summary['markets']} markets, "
+        f"{summary['listings']} listings, {summary['seconds']} s"
     )
     print(orjson.dumps(summary).decode() if as_json else translated(line), flush=True)
-    if simulation.acknowledged < simulation.sent:
+    if summary["acknowledged"] < summary["sent"]:
         raise typer.Exit(ExitCode.FAILED)
     raise typer.Exit(ExitCode.INTERRUPTED if stopping.is_set() else ExitCode.DONE)
 

@@ -1,6 +1,8 @@
 """`./run.sh bench [name …]`: measures the published figures; writes JSON to LUMBUNG_HOME/bench and tables."""
 
+import signal
 from datetime import UTC, datetime
+from inspect import signature
 from types import ModuleType
 from typing import Annotated
 
@@ -23,8 +25,8 @@ from scripts.bench import (
     weather_prices,
 )
 from scripts.bench.figures import table
-from scripts.bench.live import alerts, sockets
-from scripts.bench.parts import memory
+from scripts.bench.live import alerts, delivery, idle, page, sockets, trading
+from scripts.bench.parts import memory, retail, sentiment
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 BENCHES: dict[str, ModuleType] = {
@@ -32,15 +34,21 @@ BENCHES: dict[str, ModuleType] = {
     "shapes": shapes,
     "latency": latency,
     "start": start,
+    "idle": idle,
     "api": api_load,
     "sockets": sockets,
+    "page": page,
     "alerts": alerts,
+    "delivery": delivery,
     "history": history,
     "memory": memory,
     "validation": validation,
     "predictions": predictions,
     "weather": weather_prices,
+    "sentiment": sentiment,
     "anomalies": anomalies,
+    "retail": retail,
+    "trading": trading,
 }
 console = Console(stderr=True)
 
@@ -57,8 +65,13 @@ def main(
         int | None,
         typer.Option(min=1, help="of benches that inject faults: how many seeds; fewer are faster"),
     ] = None,
+    events: Annotated[
+        int | None,
+        typer.Option(min=1, help="of throughput, shapes, start and history: how many events"),
+    ] = None,
 ) -> None:
     """Measure on this machine. Each bench has its own broker, ports and folder. No figure makes it fail."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends as with Ctrl-C: stacks are stopped
     selected = names or list(BENCHES)
     unknown = [name for name in selected if name not in BENCHES]
     if unknown:
@@ -72,8 +85,10 @@ def main(
     for name in selected:
         bench = BENCHES[name]
         console.print(f"{name}: {bench.__doc__}", markup=False)
-        few = {"seeds": tuple(range(seeds))} if seeds and hasattr(bench, "SEEDS") else {}
-        figures = bench.measure(**few)
+        takes = signature(bench.measure).parameters
+        given = {"seeds": seeds and tuple(range(seeds)), "events": events}
+        chosen = {option: value for option, value in given.items() if value and option in takes}
+        figures = bench.measure(**chosen)
         report[name] = figures
         if not as_json:
             Console().print(table(name, bench.MEANS, figures))

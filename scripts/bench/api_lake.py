@@ -10,6 +10,7 @@ from deltalake import write_deltalake
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
+from lakehouse.io.delta import note_write
 from lakehouse.paths import table_path
 from lakehouse.reference import Commodity, Market, commodities, markets, provinces
 
@@ -31,6 +32,7 @@ def write(root: str, table: str, rows: list[Columns] | pa.Table) -> None:
     write_deltalake(
         table_path(root, table), content, mode="append", partition_by=list(contract.partition_by) or None
     )
+    note_write(root)
 
 
 def write_live(root: str) -> int:

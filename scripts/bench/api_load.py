@@ -31,15 +31,21 @@ HISTORY = (
 
 
 class UnexpectedResponse(RuntimeError):
-    """The server did not answer with status 200."""
+    """The server did not answer with status 200 or 201."""
 
 
 async def client(
-    address: tuple[str, int], path: str, until: float, durations: list[float], body: bytes | None = None
+    address: tuple[str, int],
+    path: str,
+    until: float,
+    durations: list[float],
+    body: bytes | None = None,
+    token: str = "",
 ) -> None:
     """Send requests on one connection, each after the response to the last: GET, or POST with a JSON body.
 
-    Adds the seconds of each request to `durations`. Raises UnexpectedResponse for a status other than 200.
+    `token`: bearer of the caller. Adds the seconds of each request to `durations`. Raises UnexpectedResponse
+    for a status other than 200 and 201.
     """
     reader, writer = await asyncio.open_connection(*address)
     body_headers = (
@@ -48,12 +54,14 @@ async def client(
     request_head = (
         f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\n"
     )
+    if token:
+        body_headers += f"Authorization: Bearer {token}\r\n"
     request = f"{request_head}Accept: application/json\r\n{body_headers}\r\n".encode() + (body or b"")
     try:
         while (started := time.perf_counter()) < until:
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
-            if not head.startswith(b"HTTP/1.1 200"):
+            if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
                 raise UnexpectedResponse(f"{path}: {head.split(bytes([13]), 1)[0].decode()}")
             length_at = head.lower().index(b"content-length:") + 15
             await reader.readexactly(int(head[length_at : head.index(b"\r\n", length_at)]))
@@ -63,15 +71,15 @@ async def client(
 
 
 async def load(
-    url: str, path: str, connections: int, seconds: float, body: bytes | None = None
+    url: str, path: str, connections: int, seconds: float, body: bytes | None = None, token: str = ""
 ) -> dict[str, float]:
     """Requests per second and percentiles of one path, after a short warm-up."""
     address = (urlsplit(url).hostname or "127.0.0.1", urlsplit(url).port or 80)
-    await client(address, path, time.perf_counter() + 0.5, [], body)
+    await client(address, path, time.perf_counter() + 0.5, [], body, token)
     durations: list[float] = []
     started = time.perf_counter()
     await asyncio.gather(
-        *(client(address, path, started + seconds, durations, body) for _ in range(connections))
+        *(client(address, path, started + seconds, durations, body, token) for _ in range(connections))
     )
     elapsed = time.perf_counter() - started
     durations.sort()

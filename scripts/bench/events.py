@@ -10,8 +10,8 @@ import orjson
 from confluent_kafka import KafkaException, Producer
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from lakehouse.event import Event, rfc3339, topics
-from lakehouse.io.kafka import create_topics, partition_of, producer_config
+from lakehouse.event import Event, rfc3339
+from lakehouse.io.kafka import create_topics, needed_topics, partition_of, producer_config
 from lakehouse.reference import commodities, markets
 
 BROKEN_RULES = ("price_positive", "commodity_known", "payload_json", "price_in_band", "event_time_format")
@@ -116,7 +116,7 @@ def main(count: str, shape: str = "one_day", seed: str = "1") -> None:
         stop=stop_after_delay(60), wait=wait_fixed(0.5), retry=retry_if_exception_type(KafkaException)
     ):
         with attempt:
-            create_topics(topics())
+            create_topics(needed_topics())
     from scripts.bench.event_shapes import SHAPES  # which reads this module
 
     events = price_events(int(count), int(seed)) if shape == "one_day" else SHAPES[shape](int(count))

@@ -1,7 +1,6 @@
 """Figures of benches: percentiles, CPU time and memory of processes, flat rows and a table."""
 
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
@@ -112,10 +111,3 @@ def sampled(root: int, without_root: bool = False) -> Iterator[Usage]:
         yield usage
     finally:
         usage.stop()
-
-
-def idle_percent(root: int, seconds: float) -> float:
-    """Percent of one core that a process tree uses in the next `seconds`."""
-    with sampled(root) as usage:
-        time.sleep(seconds)
-    return round(usage.cpu_seconds / seconds * 100, 1)

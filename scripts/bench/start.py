@@ -1,4 +1,4 @@
-"""Two starts of the whole stack, on a new home and on one with events; its memory and what it uses idle."""
+"""Two starts of the whole stack, on a new home and on one with events, and its memory."""
 
 import shutil
 import tempfile
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from scripts.bench.figures import idle_percent, pss_mb, tree
+from scripts.bench.figures import pss_mb, tree
 from scripts.bench.place import ENGINES, run_module
 from scripts.stack.services import SERVICES
 from scripts.stack.throwaway import Stack
@@ -20,12 +20,12 @@ STALLED_SECONDS = 120.0
 SETTLED_SECONDS = 20.0  # the background jobs take up what the last batch brought
 
 
-def measure(events: int = 150_000, idle_seconds: float = 60) -> dict[str, object]:
+def measure(events: int = 150_000) -> dict[str, object]:
     """Figures of two starts per engine; between them `events` pass through."""
-    return {engine: _measure(engine, events, idle_seconds) for engine in ENGINES}
+    return {engine: _measure(engine, events) for engine in ENGINES}
 
 
-def _measure(engine: str, events: int, idle_seconds: float) -> dict[str, object]:
+def _measure(engine: str, events: int) -> dict[str, object]:
     """`first_batch_seconds`: after the second start."""
     home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
     stack = Stack(home / "home", LUMBUNG_STREAM__ENGINE=engine)
@@ -35,7 +35,6 @@ def _measure(engine: str, events: int, idle_seconds: float) -> dict[str, object]
         stack.wait_drained(STALLED_SECONDS)
         time.sleep(SETTLED_SECONDS)
         figures["pss_mb_after_events"] = memory(stack)
-        figures["idle_percent_of_a_core"] = idle_percent(stack.pid("supervisord") or 0, idle_seconds)
         stack.stop()
         figures["again"] = timed_start(stack)
         figures["pss_mb_after_start"] = memory(stack)

@@ -1,13 +1,16 @@
-"""A million events, 1 % of them invalid, through the stream and its peers, all from the same topic."""
+"""Events of one market day, 1 % of them invalid, through the stream and its peers, from the same topic."""
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import accumulate
 
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
+from lakehouse.io.delta import open_table
 from scripts.bench.figures import Usage, sampled
 from scripts.bench.place import ENGINES, broker_only, run_module, with_engine
 from scripts.stack.throwaway import Stack
@@ -40,39 +43,50 @@ class Run:
     usage: Usage
 
 
-def measure(events: int = 1_000_000, warm_up_events: int = 1_000_000) -> dict[str, object]:
-    """Figures of all. `steady`: events after the warm-up. `cold`: all events, with the process start.
+def measure(events: int = 1_000_000) -> dict[str, object]:
+    """Figures of `compare` over prices of one market day, after a warm-up of as many events."""
+    return compare("one_day", 2 * events, events)
 
-    Raises RuntimeError when a table lacks rows.
+
+def compare(shape: str, events: int, warm_up_events: int) -> dict[str, object]:
+    """Figures of all over the same events, one after the other. `shape`: of `event_shapes.SHAPES`.
+
+    `steady`: events after the warm-up. `cold`: all events, with the process start. Raises RuntimeError when a
+    table lacks rows.
     """
-    total = events + warm_up_events
     with broker_only() as stack:
-        run_module(stack, "scripts.bench.events", str(total))
+        run_module(stack, "scripts.bench.events", str(events), shape)
         runs = {
             name: timed(stack, f"scripts.bench.{module}", target, target, warm_up_events)
             for name, module in installed_peers().items()
             if (target := str(stack.home / name))
         }
+        sent = DeltaTable(str(stack.home / "delta_rs")).count()  # it appends every record
+        outcomes = {}
         for engine in ENGINES:
             lake = with_engine(stack, engine)
             bronze = f"{lake.lake_root}/bronze/events"
             runs[engine] = timed(lake, "streaming_jobs.run", "--once", bronze, warm_up_events)
-            check_rows(lake, total)
+            outcomes[engine] = checked_outcomes(lake, sent)
+    return {"events": sent, "outcomes": outcomes, **figures(runs, sent)}
+
+
+def figures(runs: Mapping[str, Run], events: int) -> dict[str, object]:
+    """Rates, CPU and memory of all, and what each engine reaches of each peer's rate."""
     peers = [name for name in runs if name not in ENGINES]
     return {
-        "events": total,
         "steady_events_per_second": {name: round(run.rate) for name, run in runs.items()},
         "steady_ratio_to": {
             engine: {name: round(runs[engine].rate / runs[name].rate, 2) for name in peers}
             for engine in ENGINES
         },
-        "cold_events_per_second": {name: round(total / run.seconds) for name, run in runs.items()},
+        "cold_events_per_second": {name: round(events / run.seconds) for name, run in runs.items()},
         "cold_ratio_to": {
             engine: {name: round(runs[name].seconds / runs[engine].seconds, 2) for name in peers}
             for engine in ENGINES
         },
         "cpu_us_per_event": {
-            name: round(run.usage.cpu_seconds / total * 1e6, 1) for name, run in runs.items()
+            name: round(run.usage.cpu_seconds / events * 1e6, 1) for name, run in runs.items()
         },
         "pss_mb_max": {name: round(run.usage.pss_mb_max) for name, run in runs.items()},
         "promises": {name: PROMISES[name] for name in runs},
@@ -86,12 +100,14 @@ def timed(stack: Stack, module: str, argument: str, table: str, warm_up_events: 
     return Run(steady_rate(table, warm_up_events), seconds, usage)
 
 
-def check_rows(stack: Stack, total: int) -> None:
-    """Raises RuntimeError unless bronze, and silver with quarantine, hold so many events."""
-    names = ("bronze/events", "silver/prices", "silver/quarantine")
-    rows = {name: count_rows(stack, name) for name in names}
-    if rows["bronze/events"] != total or rows["silver/prices"] + rows["silver/quarantine"] != total:
-        raise RuntimeError(f"{total} events were sent, the tables hold {rows}")
+def checked_outcomes(stack: Stack, sent: int) -> dict[str, int]:
+    """Events by where they landed. Raises RuntimeError unless they are those that were sent."""
+    balance = open_table("gold.balance", root=stack.lake_root).to_pyarrow_table()
+    counts = {name: pc.sum(balance[name]).as_py() for name in ("silver", "quarantine", "duplicates")}
+    bronze = open_table("bronze.events", root=stack.lake_root).count()
+    if bronze != sent or sum(counts.values()) != sent:
+        raise RuntimeError(f"{sent} events were sent, bronze holds {bronze}, the balance {counts}")
+    return counts
 
 
 def installed_peers() -> dict[str, str]:
@@ -116,8 +132,3 @@ def steady_rate(table: str, warm_up_events: int) -> float:
     rows = list(accumulate(count for _, count in commits))
     begin = next(nth for nth, count in enumerate(rows) if count >= warm_up_events)
     return (rows[-1] - rows[begin]) / float(commits[-1][0] - commits[begin][0])
-
-
-def count_rows(stack: Stack, table: str) -> int:
-    """Number of rows of a table, from its log."""
-    return DeltaTable(f"{stack.lake_root}/{table}").count()

@@ -86,7 +86,7 @@ class Trial:
 
 def measure(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
     """Figures of each panel. A missing data set is reported as `not_measured`."""
-    knobs = settings().validation.model_dump()
+    knobs = settings().rule_values()
     figures: dict[str, Any] = {"seeds": len(seeds), "goals": GOALS}
     published = (
         ("panel_harga", panel_harga, HEADLINE_RATE, DETECTABLE_KINDS),

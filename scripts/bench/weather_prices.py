@@ -1,5 +1,6 @@
 """False and true positives of the weather–price test, on independent and on linked series."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,23 +86,28 @@ def correlate_pairs(panel: Panel) -> tuple[list[dict[str, Any]], set[tuple[str, 
     return rows, {(row["commodity"], row["variable"]) for row in rows if row["text"] != NOTHING}
 
 
-def measure(tables: int = TABLES, days: int = DAYS) -> dict[str, object]:
-    """Percentages over `tables` tables, each with its own seed."""
+def detection_shares(
+    panel_of: Callable[[int, Link | None], Panel], variables: Sequence[str], longest_lag: int, tables: int
+) -> dict[str, float]:
+    """Percentages over `tables` panels without a link, and as many with one between a price and a variable.
+
+    `panel_of`: the panel of a seed with or without a link.
+    """
     low_p_shares = []
     false_pairs = 0
     false_tables = 0
     detected = 0
     near = 0
     for seed in track(range(tables), "independent and planted pairs", transient=True):
-        rows, significant = correlate_pairs(synthetic_panel(seed, days))
+        rows, significant = correlate_pairs(panel_of(seed, None))
         low_p_shares.append(np.mean([row["p_value"] <= 0.05 for row in rows]))
         false_pairs += len(significant)
         false_tables += bool(significant)
         rng = np.random.default_rng(10_000 + seed)
         link = Link(
-            int(rng.integers(3)), str(rng.choice(list(PERSISTENCE))), int(rng.integers(61)), PLANTED_R
+            int(rng.integers(3)), str(rng.choice(variables)), int(rng.integers(longest_lag + 1)), PLANTED_R
         )
-        rows, significant = correlate_pairs(synthetic_panel(20_000 + seed, days, link))
+        rows, significant = correlate_pairs(panel_of(20_000 + seed, link))
         linked_pair = (COMMODITIES[link.row], link.variable)
         best = next(
             row["lag_days"]
@@ -112,13 +118,19 @@ def measure(tables: int = TABLES, days: int = DAYS) -> dict[str, object]:
         near += linked_pair in significant and abs(best - link.lag) <= 7
     shares = {
         "p_below_5_pct": float(np.mean(low_p_shares)),
-        "false_pairs_pct": false_pairs / (9 * tables),
+        "false_pairs_pct": false_pairs / (len(COMMODITIES) * len(variables) * tables),
         "false_tables_pct": false_tables / tables,
         "power_pct": detected / tables,
         "power_near_pct": near / tables,
     }
-    return {name: round(100 * share, 1) for name, share in shares.items()} | {
-        "tables": tables,
-        "days": days,
-        "goals": GOALS,
-    }
+    return {name: round(100 * share, 1) for name, share in shares.items()}
+
+
+def measure(tables: int = TABLES, days: int = DAYS) -> dict[str, object]:
+    """Percentages over `tables` tables, each with its own seed."""
+
+    def panel_of(seed: int, link: Link | None) -> Panel:
+        return synthetic_panel(seed, days, link)
+
+    shares = detection_shares(panel_of, list(PERSISTENCE), 60, tables)
+    return {**shares, "tables": tables, "days": days, "goals": GOALS}

@@ -1,6 +1,7 @@
 """`chaos`: a stack of its own, planned events, seeded faults, and a comparison with the tables."""
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -211,6 +212,7 @@ def main(
     Exit 1 on any difference, 124 when something took too long, 4 when the stack does not run. A failed round
     ends the run.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends as with Ctrl-C: the stack is stopped
     counts = Counts(events, kill_count, pauses, clock_steps)
     for number in range(seed, seed + rounds):
         code = one_round(counts, number, keep)

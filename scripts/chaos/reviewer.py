@@ -24,16 +24,19 @@ class Reviewer:
     def decide(self, entries: Sequence[Entry], seconds: float, on_acknowledged: OnAcknowledged) -> None:
         """Decide until every planned decision is acknowledged. Raises TimedOut and DoorRefused."""
         waiting = {entry.event_id: entry for entry in entries if entry.decision}
+        unanswered: set[str] = set()  # sent without a response: it may count, and the event be open no more
         patience = Patience(seconds + STUCK_SECONDS)
         while waiting:
             if patience.spent(len(waiting)):
                 raise TimedOut(
                     f"decisions: {next(iter(waiting))} and {len(waiting) - 1} more not acknowledged"
                 )
-            for event_id in self._open() & waiting.keys():
+            for event_id in (self._open() | unanswered) & waiting.keys():
                 if self._post(waiting[event_id]):
                     del waiting[event_id]
                     on_acknowledged(1)
+                else:
+                    unanswered.add(event_id)
             time.sleep(PAUSE_SECONDS)
 
     def _open(self) -> set[str]:

@@ -1,7 +1,6 @@
 """`certs`: an authority of a laboratory, and the TLS pairs that it signs."""
 
 import ipaddress
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from conf.runtime.exit_codes import ExitCode
+from conf.runtime.status_files import write_bytes
 from conf.settings import settings
 from lakehouse.identity.devices import is_device_id
 from scripts.console import console, fail, new_app
@@ -82,7 +82,7 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         _write_key(key_file, self._key)
-        _write(self.file, _pem(self._certificate))
+        write_bytes(self.file, _pem(self._certificate), is_private=True)
 
     def issue(
         self, file_name: str, common_name: str, names: tuple[str, ...], usage: x509.ObjectIdentifier
@@ -103,7 +103,9 @@ class Authority:
             builder = builder.add_extension(alternatives, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         _write_key(self._folder / f"{file_name}-key.pem", key)
-        _write(self._folder / f"{file_name}.pem", _pem(certificate) + _pem(self._certificate))
+        write_bytes(
+            self._folder / f"{file_name}.pem", _pem(certificate) + _pem(self._certificate), is_private=True
+        )
 
 
 def _builder(
@@ -144,15 +146,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
 def _write_key(file: Path, key: ec.EllipticCurvePrivateKey) -> None:
     pem = serialization.Encoding.PEM
     pkcs8 = serialization.PrivateFormat.PKCS8
-    _write(file, key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Replace the file in one step, readable by this user alone from its first byte."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-        out.write(content)
-    draft.replace(file)
+    write_bytes(file, key.private_bytes(pem, pkcs8, serialization.NoEncryption()), is_private=True)
 
 
 if __name__ == "__main__":

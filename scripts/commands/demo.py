@@ -39,6 +39,9 @@ TRAINING_LINE = re.compile(r"(\w[^:]*: \d+ of \d+) .*, (about \d+ s left)")
 TRAINING_LINES = 20  # of the trainer's log
 STALLED_SECONDS = 60.0  # of a trainer
 TRAINING_SECONDS = 300.0
+SIMULATED_SHOP = ("producers.simulate.simulator", "2", "--seconds", "20", "--rate", "1000", "--seed", "1")
+PUBLISHED_SHOP = Path("data") / "ecommerce_kaggle" / "ecommerce_product_dataset.csv"
+PUBLISHED_BARS = (Path("data/systb_trading/crypto_daily"), Path("data/systb_trading/us_daily"))
 PUBLISHED = Path("data") / "jabar_price_weather_daily" / "dataset_vegenation.csv"
 
 
@@ -85,6 +88,9 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
         )
         if finish(producer):
             raise producer_failure(producer)
+    if replay is None:
+        feed_bars()
+        feed_shop()
     with Steps() as steps:
         wait_drained(steps, DRAIN_SECONDS)
     balance = balance_report()
@@ -158,12 +164,32 @@ def feed_published() -> None:
         run_module("producers.csv.replay", file)
 
 
-def run_module(module: str, file: Path) -> None:
-    """Run a producer on a file to its end. Raises StackError."""
-    producer = start_module(module, str(file))
+def feed_bars() -> None:
+    """Send published daily bars of coins and shares where the set is, else simulated ones."""
+    folders = [settings().shared / folder for folder in PUBLISHED_BARS]
+    if all(folder.exists() for folder in folders):
+        for folder in folders:
+            run_module("producers.csv.replay", folder)
+    else:
+        run_module("producers.simulate.bars")
+
+
+def feed_shop() -> None:
+    """Send the published catalogue of a shop where the set is, else half a year of a simulated shop."""
+    file = settings().shared / PUBLISHED_SHOP
+    if file.exists():
+        run_module("producers.csv.replay", file)
+    else:
+        run_module(*SIMULATED_SHOP)
+
+
+def run_module(module: str, *arguments: Path | str) -> None:
+    """Run a producer to its end. Raises StackError."""
+    producer = start_module(module, *map(str, arguments))
     with ending(producer):
         if finish(producer):
-            raise StackError(f"{file} could not be sent; see ./run.sh logs stream", ExitCode.FAILED)
+            sent = ", ".join(map(str, arguments)) or module
+            raise StackError(f"{sent} could not be sent; see ./run.sh logs stream", ExitCode.FAILED)
 
 
 def wait_for_figures(steps: Steps) -> None:

@@ -19,7 +19,12 @@ from lakehouse.arrow import missing_columns
 from lakehouse.contracts.contract import ContractError, check_contracts, contracts
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
-from lakehouse.io.process_status import background_gold_status, stream_failure
+from lakehouse.io.process_status import (
+    background_gold_status,
+    collectors_status,
+    failed_gold_jobs,
+    stream_failure,
+)
 from lakehouse.io.source_files.formats import own_folder, source_formats
 from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import translated
@@ -27,13 +32,12 @@ from lakehouse.reference import check_lists
 from lakehouse.reference_files import ReferenceListError, own_files
 from lakehouse.reference_files import own_folder as own_lists
 from scripts.console import AsJson, emit, new_app
-from scripts.stack import jars, ports, readiness, secrets_file, supervision, web_page
+from scripts.stack import jars, lifecycle, ports, readiness, secrets_file, supervision, web_page
 from scripts.stack.services import service_names
 from streaming_jobs.repair import startup_checks
 from streaming_jobs.repair.startup_checks import Finding
 
 app = new_app(None)
-DISK_MIN_GB = 2.0
 MEMORY_MIN_GB = 4.0  # the stack stays below 3 GB RSS
 SILENT_ROUNDS = 10  # a round that starts from nothing takes as long as some ordinary ones
 SECRET_CHARACTERS = 32
@@ -76,6 +80,7 @@ def findings(deep: bool = False) -> list[Finding]:
         _services,
         _stream,
         _background_gold,
+        _collectors,
         _table_files if deep else _tables,
         _checkpoint,
     )
@@ -114,11 +119,9 @@ def _home() -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    home = settings().home
-    folder = next(folder for folder in (home, *home.parents) if folder.is_dir())
-    free = psutil.disk_usage(str(folder)).free / 2**30
+    free = lifecycle.free_gb()
     detail = f"{free:.1f} GB free below {settings().home}"
-    yield Finding("disk", free >= DISK_MIN_GB, detail, "make room, or move LUMBUNG_HOME")
+    yield Finding("disk", free >= lifecycle.DISK_MIN_GB, detail, "make room, or move LUMBUNG_HOME")
 
 
 def _jars() -> Iterator[Finding]:
@@ -230,13 +233,30 @@ def _background_gold() -> Iterator[Finding]:
     status = background_gold_status()
     if status is None:
         return
-    failures = [f"{name}: {job['failure']}" for name, job in status["jobs"].items() if job["failure"]]
+    failures = [f"{name}: {reason}" for name, reason in failed_gold_jobs(status).items()]
     age = (datetime.now(UTC) - datetime.fromisoformat(status["updated_at"])).total_seconds()
     is_running = status["state"] == "running" and psutil.pid_exists(status["pid"])
     is_silent = is_running and age > SILENT_ROUNDS * settings().stream.background_gold_seconds
     detail = "; ".join(failures) or f"{status['state']}, {status['rounds']} rounds, updated {age:.0f} s ago"
     remedy = "./run.sh logs background_gold; ./run.sh up"
     yield Finding("background gold", not failures and not is_silent, detail, remedy)
+
+
+def _collectors() -> Iterator[Finding]:
+    """The newest poll of each source while the collectors run."""
+    status = collectors_status()
+    if status is None or status["state"] != "running":
+        return
+    for name, source in status["sources"].items():
+        detail = f"{source['events']} events"
+        remedy = f"./run.sh logs collectors; ./run.sh collect {name} --once"
+        if source["failure"]:
+            detail = f"newest poll failed: {source['failure']}"
+        elif unknown := ", ".join(source["unknown_fields"]):
+            detail = f"the source renamed or added fields: {unknown}"
+            remedy = f"adapt producers/collectors/sources/{name}.py and fields in conf/collectors/{name}.yml"
+        is_usual = not source["failure"] and not source["unknown_fields"]
+        yield Finding(f"collector {name}", is_usual, detail, remedy)
 
 
 def _tables() -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """.env.example: every environment variable that users set, with its default and meaning."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,7 +55,9 @@ def _entry(variable: str, value: str, meaning: str) -> Iterator[str]:
 
 
 def _text(value: object) -> str:
-    """A default as the environment spells it: lists and maps as JSON in single quotes."""
+    """A default as the environment spells it: lists and maps as JSON in single quotes, as are words."""
     if isinstance(value, list | dict):
         return f"'{json.dumps(value)}'"
+    if isinstance(value, str) and " " in value:
+        return shlex.quote(value)
     return str(value).lower() if isinstance(value, bool) else str(value)

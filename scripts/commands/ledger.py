@@ -1,6 +1,5 @@
 """Verify the hash chains of prices and trades, list their blocks, append a price."""
 
-import sys
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -8,7 +7,6 @@ from typing import Annotated, Any
 import httpx2
 import pyarrow.compute as pc
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
@@ -17,7 +15,7 @@ from lakehouse.identity.roles import Role
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.terminal import translated
 from lakehouse.ledger.chain import CHAINS, TABLE
-from scripts.console import AsJson, emit, fail, new_app
+from scripts.console import AsJson, emit, fail, new_app, result_console
 from scripts.local_bearer import local_bearer
 from scripts.stack.readiness import api_url
 from serving_api.reads.ledger.integrity import ChainVerdict, Verifier
@@ -26,7 +24,6 @@ app = new_app(__doc__)
 SHOWN = ("index", "hash", "timestamp", "kind", "event_id", "table", "delta_version", "rows", "actor")
 HASH_CHARACTERS = 16  # of a hash, when shown to a person
 CELL_CHARACTERS = 24
-WIDTH_OFF_TERMINAL = 200
 
 
 def known_chain(chain: str) -> str:
@@ -99,8 +96,7 @@ def blocks(
     shown = Table(*SHOWN)
     for row in rows:
         shown.add_row(*(plain(row[name])[:CELL_CHARACTERS] for name in SHOWN))
-    width = None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL
-    Console(highlight=False, width=width).print(shown)
+    result_console().print(shown)
 
 
 def newest_blocks(chain: str, event_id: str | None, limit: int) -> list[dict[str, Any]]:

@@ -11,7 +11,6 @@ from urllib.parse import quote
 import httpx2
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
@@ -20,7 +19,7 @@ from lakehouse.contracts.contract import kinds
 from lakehouse.identity.roles import Role
 from lakehouse.io.terminal import translated
 from lakehouse.reference import markets
-from scripts.console import AsJson, console, emit, fail, new_app
+from scripts.console import AsJson, console, emit, fail, new_app, result_console
 from scripts.local_bearer import local_bearer
 from scripts.stack.readiness import api_url
 
@@ -29,7 +28,6 @@ ROWS = "/api/v1/quarantine"
 PAGE_ROWS = 1000
 BULK_IDS = 500  # in one request
 COUNTED_ROWS = 10_000  # more are not counted: each page is a request
-WIDTH_OFF_TERMINAL = 200
 State = Literal["open", "released", "corrected", "rejected", "all"]
 Reason = Annotated[
     str, typer.Option("--reason", help="why, 5 to 500 characters; it is stored with the decision")
@@ -103,8 +101,7 @@ def show_rows(rows: list[dict[str, Any]]) -> None:
         rules = ", ".join(reason["rule"] for reason in row["reasons"])
         place = (row["source"], row["market_id"] or "–", row["commodity"] or "–")
         shown.add_row(row["event_id"], row["kind"], row["state"], row["quarantined_at"][:19], *place, rules)
-    width = None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL
-    Console(highlight=False, markup=False, width=width).print(shown)
+    result_console().print(shown)
 
 
 @app.command("list")

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 import threading
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -21,13 +22,13 @@ from conf.settings import settings
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.query import lake_database
 from lakehouse.io.terminal import translated
-from scripts.console import console, fail, new_app
+from lakehouse.times import utc_text
+from scripts.console import console, fail, new_app, result_console
 
 app = new_app(None)
 READABLE_LAYERS = ("silver", "gold")
 TABLE_ROWS = 100  # of a table on the terminal, unless --limit is given
 CELL_CHARACTERS = 60
-WIDTH_OFF_TERMINAL = 200
 UNBOUNDED = 1_000_000  # characters: wider than any table
 # DuckDB's own `show tables` does not print the names that the documentation uses.
 SHOW_TABLES = """
@@ -53,14 +54,20 @@ def query(
     sql: Annotated[
         str, typer.Argument(help='e.g. "select * from gold.live_prices" (gold_live_prices works too)')
     ],
-    form: Annotated[Format, typer.Option("--format", help="table, csv, json or parquet")] = Format.TABLE,
-    output: Annotated[Path | None, typer.Option(help="write to this file instead of stdout")] = None,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="table, csv, json or parquet; without it as the file's name ends"),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="write to this file instead of stdout, e.g. prices.csv")
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help=f"rows at most (table: {TABLE_ROWS} unless given)")
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="time limit in seconds; then exit 124")] = 60,
 ) -> None:
     """Run one read-only SELECT over silver and gold; exit 2 for any other statement."""
+    form = form or format_of(output)
     try:
         shown_rows = TABLE_ROWS if form == Format.TABLE and not limit else None
         rows = run(sql, shown_rows + 1 if shown_rows else limit, timeout)
@@ -71,6 +78,12 @@ def query(
         fail(str(error), ExitCode.USAGE)
     except TimeoutError as error:
         fail(str(error), ExitCode.TIME_LIMIT)
+
+
+def format_of(output: Path | None) -> Format:
+    """The format that the file's name ends in, else a table."""
+    ending = output.suffix[1:].lower() if output else ""
+    return Format(ending) if ending in set(Format) else Format.TABLE
 
 
 def run(sql: str, limit: int | None, timeout_seconds: float, root: str | None = None) -> pa.Table:
@@ -129,12 +142,12 @@ def write(rows: pa.Table, form: Format, output: Path | None) -> None:
         if form == Format.CSV:
             writer = csv.writer(out, lineterminator="\n")
             writer.writerow(rows.column_names)
-            writer.writerows([_plain(value) for value in row.values()] for row in rows.to_pylist())
+            writer.writerows([_csv_value(value) for value in row.values()] for row in rows.to_pylist())
         elif form == Format.JSON:
             json.dump(rows.to_pylist(), out, default=_plain, ensure_ascii=False, indent=1)
             out.write("\n")
         else:
-            _print_table(rows, Console(file=out, width=None if out.isatty() else WIDTH_OFF_TERMINAL))
+            _print_table(rows, result_console(out))
 
 
 class _Stdout:
@@ -153,7 +166,16 @@ def _plain(value: Any) -> Any:
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
-    return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
+    if isinstance(value, datetime) and value.tzinfo:
+        return utc_text(value)
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _csv_value(value: Any) -> Any:
+    """A plain value; a list or a record as JSON, which other programs read."""
+    if isinstance(value, list | dict):
+        return json.dumps(value, default=_plain, ensure_ascii=False)
+    return _plain(value)
 
 
 def _cell(value: Any) -> str:
@@ -172,7 +194,7 @@ def _print_table(rows: pa.Table, out: Console) -> None:
         for number, row in enumerate(cells, 1):
             out.print(translated(f"row {number}"), style="bold")
             for name, text in zip(rows.column_names, row, strict=True):
-                out.print(f"  {name:<{width}}  {text}", markup=False, highlight=False, soft_wrap=True)
+                out.print(f"  {name:<{width}}  {text}", soft_wrap=True)
     elif rows.num_columns:
-        out.print(shown, markup=False)
+        out.print(shown)
     out.print(translated(f"{rows.num_rows} rows"), style="dim")

@@ -1,6 +1,8 @@
 """`reconcile`: events in = silver + quarantine + duplicates, gold as silver gives it, the lag in Kafka."""
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -11,6 +13,7 @@ from rich.table import Table
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts, kinds
+from lakehouse.event import TOPIC_PREFIX
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import open_if_exists, tags_of
 from lakehouse.io.process_status import is_alive, stream_status, was_killed
@@ -25,11 +28,23 @@ app = new_app(None)
 Counts = dict[str, int]  # kind -> events
 SETTLE_SECONDS = 20.0  # a batch takes less, also after a burst
 PAUSE_SECONDS = 0.5
+# Kind -> offsets between the first and the last stored one of a partition that bronze lacks.
+SKIPPED = """
+select split_part(topic, '.', 2), sum(skipped)
+from (
+  select topic, max("offset") - min("offset") + 1 - count(distinct "offset") as skipped
+  from bronze.events group by topic, partition
+)
+where topic like ? and skipped > 0 group by all
+"""
 
 
 @dataclass(frozen=True)
 class KindBalance:
-    """Counts in events. `rows_in` = records in bronze; `lost` is what no other column accounts for."""
+    """Counts in events. `lost` is what no other column accounts for.
+
+    `rows_in`: records in bronze, and those that it lacks between two offsets that it has.
+    """
 
     kind: str
     rows_in: int
@@ -44,14 +59,16 @@ def reconcile(as_json: AsJson = False) -> None:
     """Check that events in = silver + quarantine + duplicates, and that gold follows from silver.
 
     Exit 1 on any difference, and while events wait in Kafka; a running stream is first given 20 seconds.
+    Events that arrive after the start of this command are not asked for.
     """
     console.print(f"home {settings().home}", markup=False)
     refuse_missing_tables()
     refuse_damaged_tables()
-    wait_for_stream()
+    ends = checkpoint.kafka_ends()
+    wait_for_stream(ends)
     try:
         differences = gold_differences()
-        report = balance_report() | {"gold_differences": differences}
+        report = balance_report(ends) | {"gold_differences": differences}
     except (duckdb.Error, OSError, ValueError) as error:
         message = str(error).partition("\n")[0]
         console.print(
@@ -73,10 +90,10 @@ def refuse_missing_tables() -> None:
         fail(f"{finding.detail} in {settings().home}; remedy: {finding.remedy}", ExitCode.REFUSED)
 
 
-def wait_for_stream() -> None:
-    """Return when no event waits, or no stream runs that would take it up, or after SETTLE_SECONDS."""
+def wait_for_stream(ends: checkpoint.Positions | None) -> None:
+    """Return when no event before `ends` waits, or no stream would take it up, or after SETTLE_SECONDS."""
     end = time.monotonic() + SETTLE_SECONDS
-    while checkpoint.count_waiting() and is_alive(stream_status()) and time.monotonic() < end:
+    while checkpoint.count_waiting(ends=ends) and is_alive(stream_status()) and time.monotonic() < end:
         time.sleep(PAUSE_SECONDS)
 
 
@@ -123,12 +140,20 @@ def show(report: dict[str, Any]) -> None:
         console.print("a batch was interrupted and is not counted yet: ./run.sh up finishes it")
 
 
-def balance_report() -> dict[str, Any]:
-    """The balance of every kind and of all together, as one JSON-able object."""
+def balance_report(ends: checkpoint.Positions | None = None) -> dict[str, Any]:
+    """The balance of every kind and of all together, as one JSON-able object.
+
+    `ends`: events of Kafka before these offsets must be in it; None: all that Kafka holds now.
+    """
+    planned = checkpoint.planned_batches()[-1:]
     under_way = checkpoint.batch_under_way()
     counted = last_counted_batch() if under_way else None
-    waiting = checkpoint.count_waiting(positions=counted["offsets"] if counted else None)
     balances = kind_balances(counted["versions"] if counted else None)
+    if checkpoint.planned_batches()[-1:] != planned and not counted:
+        # A batch has begun while the tables were opened: their newest versions do not agree.
+        counted = last_counted_batch()
+        balances = kind_balances(counted["versions"] if counted else None)
+    waiting = checkpoint.count_waiting(positions=counted["offsets"] if counted else None, ends=ends)
     whole = total(balances)
     return {
         "home": str(settings().home),
@@ -146,7 +171,8 @@ def kind_balances(versions: dict[str, int] | None = None) -> list[KindBalance]:
     tables = {kind: contract.table for kind, contract in kinds().items()}
     names = ["bronze.events", "silver.quarantine", "gold.reviews", "gold.balance", *tables.values()]
     lake = lake_database(names, versions)
-    rows_in = _counts(lake, "select kind, count(*) from bronze.events group by kind")
+    rows_in = Counter(_counts(lake, "select kind, count(*) from bronze.events group by kind"))
+    rows_in.update(_counts(lake, SKIPPED, [f"{TOPIC_PREFIX}%"]))
     # An event that was evaluated again has one more row per round (generation 1, 2, …).
     quarantined = _counts(
         lake, "select kind, count(*) from silver.quarantine where generation = 0 group by kind"
@@ -175,8 +201,8 @@ def _balance(kind: str, rows_in: int, silver: int, quarantine: int, duplicates: 
     return KindBalance(kind, rows_in, silver, quarantine, duplicates, lost)
 
 
-def _counts(lake: duckdb.DuckDBPyConnection, sql: str) -> Counts:
-    return {kind: int(count) for kind, count in lake.execute(sql).fetchall()}
+def _counts(lake: duckdb.DuckDBPyConnection, sql: str, values: Sequence[str] = ()) -> Counts:
+    return {kind: int(count) for kind, count in lake.execute(sql, values).fetchall()}
 
 
 def last_counted_batch() -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -148,11 +149,21 @@ def _value(value: object) -> str:
     return '""' if value == "" else str(value)
 
 
+def _without_bounds(kind: Any) -> Any:
+    """The type of a list or mapping without the bounds of its entries, whose text is not for readers."""
+    if get_origin(kind) is Annotated:
+        return _without_bounds(get_args(kind)[0])
+    if get_origin(kind) in (list, dict):
+        return get_origin(kind)[tuple(map(_without_bounds, get_args(kind)))]
+    return kind
+
+
 def _type(knob: FieldInfo) -> str:
     """Type and bounds in words: `int, at least 1`."""
-    name = re.sub(r"\b\w+\.", "", getattr(knob.annotation, "__name__", "") or str(knob.annotation))
-    if "[" in str(knob.annotation):
-        name = re.sub(r"\b(?:\w+\.)+", "", str(knob.annotation))
+    kind = _without_bounds(knob.annotation)
+    name = re.sub(r"\b\w+\.", "", getattr(kind, "__name__", "") or str(kind))
+    if "[" in str(kind):
+        name = re.sub(r"\b(?:\w+\.)+", "", str(kind))
     words = {
         "ge": "at least",
         "gt": "above",

@@ -7,8 +7,9 @@ from typing import Any
 
 import psutil
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
@@ -19,17 +20,21 @@ from lakehouse.io.kafka import is_open
 from lakehouse.io.process_status import (
     alert_worker_status,
     background_gold_status,
+    collectors_status,
     stream_status,
     trainer_status,
     was_killed,
 )
+from lakehouse.io.table_files import UnreadableTable, reading
 from lakehouse.io.terminal import translated
-from scripts.console import AsJson, emit, new_app
+from lakehouse.silence import COLUMNS, total_silence
+from scripts.console import AsJson, emit, new_app, result_console
 from scripts.stack import ports, readiness, supervision
 from scripts.stack.services import service_names
 
 app = new_app(None)
 NONE = "–"
+SILENT = "gold.silent_series"
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class TableStatus:
     files: int
     newest: str | None  # newest event or batch time, UTC
     age_seconds: float | None  # since the last commit
+    fault: str | None = None  # why it cannot be read
 
 
 def services() -> list[ServiceStatus]:
@@ -87,6 +93,14 @@ def tables() -> list[TableStatus]:
 
 
 def _table(name: str, time_column: str) -> TableStatus:
+    try:
+        with reading(name):
+            return _opened(name, time_column)
+    except UnreadableTable as error:
+        return TableStatus(name, None, 0, 0, None, None, str(error))
+
+
+def _opened(name: str, time_column: str) -> TableStatus:
     table = open_if_exists(name)
     if table is None:
         return TableStatus(name, None, 0, 0, None, None)
@@ -111,6 +125,8 @@ def _newest(files: Any, time_column: str) -> str | None:
 def read_status() -> dict[str, Any]:
     """Everything as one JSON-able object; `ok` is false when a service is down."""
     services_now = services()
+    tables_now = tables()
+    rows = {table.table: table.rows for table in tables_now}
     return {
         "ok": all(service.state == "ready" for service in services_now),
         "home": str(settings().home),
@@ -120,10 +136,25 @@ def read_status() -> dict[str, Any]:
         "background_gold": with_current_state(background_gold_status()),
         "trainer": with_current_state(trainer_status()),
         "alert_worker": with_current_state(alert_worker_status()),
+        "collectors": with_current_state(collectors_status()),
         "lag_events": count_waiting(),
+        "quarantine_open": rows["silver.quarantine"] - rows["gold.reviews"],
+        "silence": silence_now(),
         "ports": {port.use: is_open(port.host, port.number) for port in ports.wanted()},
-        "tables": [asdict(table) for table in tables()],
+        "tables": [asdict(table) for table in tables_now],
     }
+
+
+def silence_now() -> dict[str, Any] | None:
+    """Since when no market and no device reports, of how many that used to; None while one of them does."""
+    try:
+        with reading(SILENT):
+            table = open_if_exists(SILENT)
+            rows = table.to_pyarrow_table(columns=list(COLUMNS)).to_pylist() if table else []
+    except UnreadableTable:
+        return None  # the list of tables names it
+    silence = total_silence(rows, datetime.now(UTC))
+    return {"since": silence.since.isoformat(), "series": silence.series} if silence else None
 
 
 def with_current_state(status: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -140,7 +171,7 @@ def status(as_json: AsJson = False) -> None:
     if as_json:
         emit(report)
     else:
-        show(report, Console(highlight=False))
+        show(report, result_console())
     raise typer.Exit(ExitCode.DONE if report["ok"] else ExitCode.NOT_RUNNING)
 
 
@@ -148,9 +179,9 @@ def show(report: dict[str, Any], out: Console) -> None:
     """Print the report for a person."""
     out.print(_services_shown(report["services"]))
     for line in _process_lines(report):
-        out.print(translated(line), markup=False)
+        out.print(translated(line))
     out.print(_tables_shown(report["tables"]))
-    out.print(translated(f"API {report['api']}   home {report['home']}"), markup=False)
+    out.print(translated(f"API {report['api']}   home {report['home']}"))
 
 
 def _services_shown(services_now: list[dict[str, Any]]) -> Table:
@@ -166,7 +197,7 @@ def _services_shown(services_now: list[dict[str, Any]]) -> Table:
 
 
 def _process_lines(report: dict[str, Any]) -> list[str]:
-    """A line per process that has written a status: stream, background gold, trainer, alerts."""
+    """A line per process that has written a status, and for what waits for a person."""
     lines = []
     if stream := report["stream"]:
         lag = "unknown" if report["lag_events"] is None else report["lag_events"]
@@ -190,7 +221,28 @@ def _process_lines(report: dict[str, Any]) -> list[str]:
         lines.append(f"trainer: {trainer['state']}, {trainer['rounds']} rounds, now {current}{failure}")
     if worker := report["alert_worker"]:
         lines.append(f"alerts: {worker['state']}; {sent_messages(worker['deliveries'])}")
+    if collectors := report["collectors"]:
+        lines.append(f"collectors: {collectors['state']}; {collected(collectors['sources'])}")
+    if waiting := report["quarantine_open"]:
+        lines.append(f"quarantine: {waiting} events wait for a decision; ./run.sh quarantine list shows them")
+    if silence := report["silence"]:
+        lines.append(
+            f"silence: all {silence['series']} markets and devices that used to report are silent, the "
+            f"newest event is of {silence['since'][:16]}; check what sends, then ./run.sh logs gateway"
+        )
     return lines
+
+
+def collected(sources: Mapping[str, Mapping[str, Any]]) -> str:
+    """`rss 12 events, last success 2026-…; x 0 events, failed: …`: polled sources with their newest poll."""
+    texts = []
+    for name, source in sources.items():
+        success = f"last success {source['last_success_at'] or NONE}"
+        outcome = f"failed: {source['failure']}" if source["failure"] else success
+        if unknown := ", ".join(source["unknown_fields"]):
+            outcome += f", unknown fields: {unknown}"
+        texts.append(f"{name} {source['events']} events, {outcome}")
+    return "; ".join(texts)
 
 
 def sent_messages(counts: Mapping[str, Mapping[str, int]]) -> str:
@@ -203,13 +255,25 @@ def sent_messages(counts: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def _tables_shown(tables_now: list[dict[str, Any]]) -> Table:
-    headings = ("table", "version", "rows", "files", "newest", "last commit")
-    shown = Table(*map(translated, headings))
+    headings = ("table", "version", "rows", "files", "newest", "committed")
+    name, *others = map(translated, headings)
+    shown = Table(
+        Column(name, no_wrap=True),
+        *others,
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for table in tables_now:
+        if table["fault"]:
+            unread = translated("cannot be read: ./run.sh doctor names the remedy")
+            shown.add_row(table["table"], NONE, NONE, NONE, NONE, unread)
+            continue
         if table["version"] is None:
             shown.add_row(table["table"], NONE, "0", "0", NONE, translated("no row yet"))
             continue
         numbers = (str(table["version"]), f"{table['rows']:,}", str(table["files"]))
         age = translated(f"{table['age_seconds']:.0f} s ago")
-        shown.add_row(table["table"], *numbers, table["newest"] or NONE, age)
+        shown.add_row(table["table"], *numbers, (table["newest"] or NONE)[:16].replace("T", " "), age)
     return shown

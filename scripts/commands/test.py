@@ -15,8 +15,9 @@ app = new_app(None)
 PYTHON = [sys.executable, "-m"]
 STYLE = ([*PYTHON, "ruff", "check", "."], [*PYTHON, "ruff", "format", "--check", "."])
 TYPES = [*PYTHON, "mypy"]
-# Two workers on any machine: each may hold a Spark session, a broker and a stack.
-WORKERS = ["-n", "2"]
+# On two cores: half of the time tests wait for processes and timers, those of --fast hardly ever.
+WORKERS = 3
+FAST_WORKERS = 2
 
 
 @app.command()
@@ -25,9 +26,11 @@ def test(
     expression: Annotated[
         str | None, typer.Option("-k", metavar="EXPR", help="run only pytest, only tests that match")
     ] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="skip tests with a broker, Spark or training")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="skip tests with a broker, Spark, a browser or training")
+    ] = False,
     long_runs: Annotated[
-        bool, typer.Option("--slow", help="add LSTM, Prophet and the long chaos run")
+        bool, typer.Option("--slow", help="add the stream on Spark, LSTM, Prophet and long chaos runs")
     ] = False,
 ) -> None:
     """Run style checks, type checks and all tests; with paths or -k only those tests."""
@@ -47,7 +50,7 @@ def test(
             text=True,
         )
         failed = [name for command in STYLE for name in run(command)]
-        failed += run([*PYTHON, "pytest", *WORKERS, *options])
+        failed += run([*PYTHON, "pytest", "-n", str(FAST_WORKERS if fast else WORKERS), *options])
         failed += finish(types)
     if failed:
         fail(f"failed: {'; '.join(failed)}", ExitCode.FAILED)

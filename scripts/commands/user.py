@@ -62,7 +62,7 @@ def region_codes(names: list[str] | None) -> list[str]:
 
 def link_address(secret: str) -> str:
     """The address at which a browser signs in with a one-time link. What follows # is not sent to servers."""
-    return f"{api_url()}/sign-in#{secret}"
+    return f"{api_url()}/masuk#{secret}"
 
 
 async def link_of(database: Database, user_id: str) -> str:

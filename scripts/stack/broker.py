@@ -53,8 +53,10 @@ def server_properties(data: Path) -> str:
         "metadata.max.idle.interval.ms": 0,  # else an idle controller writes two empty records a second
         "log.cleaner.dedupe.buffer.size": 4194304,
         "message.max.bytes": 2097152,
-        "num.network.threads": 2,
-        "num.io.threads": 4,
+        # Broker and controller have as many each, and every one wakes several times a second. Two, so that a
+        # slow flush delays no fetch.
+        "num.network.threads": 1,
+        "num.io.threads": 2,
         "log.segment.bytes": 268435456,
     }
     if knobs.flush_before_acknowledge:

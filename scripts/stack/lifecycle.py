@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
+import psutil
+
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
-from lakehouse.event import topics
-from lakehouse.io.kafka import broker_answers, create_topics
+from lakehouse.io.kafka import broker_answers, create_topics, needed_topics
 from scripts.console import Steps, console
 from scripts.stack import ports, readiness, secrets_file, supervision
 from scripts.stack.patience import Patience, service_signs
 from scripts.stack.services import BY_NAME, service_names
 
+DISK_MIN_GB = 2.0
 WAIT_SECONDS = 0.2  # between two attempts to get a lock
 ENDED = ("BACKOFF", "FATAL", "EXITED")  # supervisor's names of states
 
@@ -77,6 +79,7 @@ def up() -> None:
     if equal := ports.equal_ports():
         raise StackError("; ".join(equal), ExitCode.USAGE)
     secrets_file.main()
+    _warn_of_a_full_disk()
     with _holding("down"):
         pass  # a `down` that began before ends first; a later one ends this `up`
     with _holding("up", _end_for_down), Steps() as steps:
@@ -87,6 +90,24 @@ def up() -> None:
             if is_new:
                 _stop_everything()
             raise
+
+
+def free_gb() -> float:
+    """Free space of the disk with the home, or with the folder in which it will be."""
+    home = settings().home
+    folder = next(folder for folder in (home, *home.parents) if folder.is_dir())
+    return psutil.disk_usage(str(folder)).free / 2**30
+
+
+def _warn_of_a_full_disk() -> None:
+    """The stack starts: what is stored can still be read, and events are refused before the disk is full."""
+    if (free := free_gb()) < DISK_MIN_GB:
+        console.print(
+            f"  only {free:.1f} GB free below {settings().home}: make room, or move LUMBUNG_HOME",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _start_daemon() -> bool:
@@ -185,7 +206,7 @@ def _create_topics(steps: Steps) -> None:
     if not broker_answers():
         raise StackError(f"Kafka at {settings().kafka.bootstrap} does not answer", ExitCode.NOT_RUNNING)
     steps.update("topics", "creating missing topics")
-    created = create_topics(topics())
+    created = create_topics(needed_topics())
     steps.done("topics", f"{len(created)} created" if created else "all exist")
 
 

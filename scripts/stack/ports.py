@@ -38,6 +38,11 @@ def wanted() -> list[Port]:
         Port("API", "api", here.api.host, here.api.port, "api.port"),
         Port("MQTT gateway", "gateway", here.mqtt.host, here.mqtt.port, "mqtt.port"),
     ]
+    if here.api.split_ports:
+        ports += [
+            Port("AI routes", "api", here.api.host, here.api.ai_port, "api.ai_port"),
+            Port("admin routes", "api", here.api.host, here.api.admin_port, "api.admin_port"),
+        ]
     if here.kafka.embedded:
         host, _, port = here.kafka.bootstrap.partition(":")
         ports += [

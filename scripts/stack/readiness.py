@@ -9,6 +9,7 @@ from lakehouse.io.kafka import cluster_id, is_open
 from lakehouse.io.process_status import (
     alert_worker_status,
     background_gold_status,
+    collectors_status,
     stream_status,
     trainer_status,
 )
@@ -64,6 +65,8 @@ def ready(name: str, info: Mapping[str, Any]) -> bool:
             return _listens("gateway", pid)
         case "folder_watch" | "bridge":
             return bool(info["now"] - info["start"] >= STAYS_UP_SECONDS)
+        case "collectors":
+            return _is_in(collectors_status(), pid, "running")
         case "alert_worker":
             return _is_in(alert_worker_status(), pid, "running")
         case "trainer":  # it holds its lock, and trains or waits for something to do

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from conf.settings import settings
+from producers.collectors.configured import active_sources
 
 SUPERVISOR_FILE = Path(__file__).with_name("supervisord.conf")
 
@@ -21,11 +22,12 @@ class Service:
 
 SERVICES = (
     Service("broker", "starting Kafka", 40),
-    Service("stream", "starting Spark, checking checkpoint and tables", 120),
+    Service("stream", "starting its engine, checking checkpoint and tables", 120),
     Service("background_gold", "waiting for the stream's tables", 120),
     Service("gateway", "opening the MQTT listener", 40),
     Service("bridge", "taking topics of another broker", 20),
     Service("folder_watch", "watching the landing folder", 20),
+    Service("collectors", "opening the sources that are polled", 20),
     Service("alert_worker", "opening the channels of alerts", 20),
     Service("trainer", "waiting for prices and jobs", 40),
     Service("api", "opening the HTTP listener", 40),
@@ -36,9 +38,14 @@ BY_NAME = {service.name: service for service in SERVICES}
 def service_names() -> tuple[str, ...]:
     """Services of this home.
 
-    Without the broker when kafka.bootstrap is a cluster, without the bridge when mqtt.broker_url is empty.
+    Without the broker when kafka.bootstrap is a cluster, without the bridge when mqtt.broker_url is empty,
+    without the collectors when every source is off.
     """
-    absent = {"broker": not settings().kafka.embedded, "bridge": not settings().mqtt.broker_url}
+    absent = {
+        "broker": not settings().kafka.embedded,
+        "bridge": not settings().mqtt.broker_url,
+        "collectors": not active_sources(),
+    }
     return tuple(service.name for service in SERVICES if not absent.get(service.name, False))
 
 

@@ -25,6 +25,7 @@ HOME_VARIABLE = "STACK_HOME"  # holds the home in the environment of every proce
 RECENT_MINUTES = 5
 MANY_RESTARTS = 3  # within these minutes
 SOCKET_MAX_BYTES = 100  # AF_UNIX allows 107 with the suffix that supervisor adds while it binds
+TEMPORARY_MAX_BYTES = 60  # leaves room for the name of a folder and of the socket
 
 
 class NotRunning(RuntimeError):
@@ -39,7 +40,9 @@ def socket_file() -> Path:
     record = settings().run_dir / "socket"
     if record.exists():
         return Path(record.read_text(encoding="utf-8"))
-    short = Path(tempfile.mkdtemp(prefix="lumbung-")) / "supervisor.sock"
+    is_long = len(os.fsencode(tempfile.gettempdir())) > TEMPORARY_MAX_BYTES
+    parent = "/tmp" if is_long else None  # noqa: S108 - mkdtemp makes a folder that only its owner enters
+    short = Path(tempfile.mkdtemp(prefix="lumbung-", dir=parent)) / "supervisor.sock"
     record.write_text(str(short), encoding="utf-8")
     return short
 

@@ -15,6 +15,7 @@ SOURCES = REPO / "serving_api" / "web"
 GEOMETRY = REPO / "conf" / "geo"
 VENV = REPO / ".venv"
 BUILT = VENV / "web"
+CACHE = VENV / "deno"
 DIGEST = "sources.sha256"
 REMEDY = (
     "  remedy: check the network (behind a proxy: HTTPS_PROXY; another npm registry: NPM_CONFIG_REGISTRY), "
@@ -40,7 +41,7 @@ def built_digest(folder: Path = BUILT) -> str | None:
 
 def deno(*arguments: str, folder: Path) -> None:
     """Run Deno in a folder, with a cache of its own. Raises CalledProcessError or FileNotFoundError."""
-    os.environ["DENO_DIR"] = str(VENV / "deno")
+    os.environ["DENO_DIR"] = str(CACHE)
     os.environ["DENO_NO_UPDATE_CHECK"] = "1"
     os.environ["DENO_TLS_CA_STORE"] = "system"
     os.environ["NO_COLOR"] = "1"
@@ -74,7 +75,11 @@ def main() -> None:
         return
     print("[5/5] web page: npm packages by checksum (12 MB), then its build", file=sys.stderr, flush=True)
     try:
-        build()
+        try:
+            build()
+        except subprocess.CalledProcessError:  # a set-up that was killed may leave cut files in the cache
+            shutil.rmtree(VENV / "deno", ignore_errors=True)
+            build()
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"the web page could not be built: {error}\n{REMEDY}", file=sys.stderr)
         raise SystemExit(3) from None

@@ -2,7 +2,8 @@
 
 import hmac
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from datetime import UTC, datetime
 
 from sqlalchemy import select
 
@@ -12,6 +13,7 @@ from lakehouse.contracts.contract import Contract
 from lakehouse.identity.roles import Principal, Role, Scope, role_named, scopes_of
 from lakehouse.identity.tokens import api_key_prefix, digest_of
 from lakehouse.io.identity.database import Database, StoreUnavailable
+from lakehouse.io.identity.sign_ins import is_valid
 from lakehouse.io.identity.tables import ApiKey, Device, SignIn, User
 from lakehouse.io.identity.tokens import LOCAL, Claims, TokenFault, TokenSigner
 from serving_api.http.messages import message
@@ -70,13 +72,21 @@ class Authenticator:
             raise Problem("token-invalid")
         return principal_of_token
 
-    async def current(self, principal: Principal) -> bool:
-        """Whether a principal of an open connection still has its rights. Raises StoreUnavailable."""
-        if principal.device_id is not None and principal.sign_in is not None:
-            return await self._device(principal.device_id, principal.sign_in) == principal
-        if principal.sign_in is not None:
-            return await self._account_of(principal.sign_in) == principal
-        return True
+    async def ended(self, principals: Collection[Principal]) -> set[Principal]:
+        """Of the people on open connections those who lost their rights, or have others now.
+
+        Signed out, disabled, deleted, of another role or regions; or their token of this machine has ended.
+        Raises StoreUnavailable.
+        """
+        sign_ins = {principal.sign_in for principal in principals if principal.sign_in is not None}
+        current = await self._accounts_of(sign_ins) if sign_ins else {}
+        now = time.time()
+        return {
+            principal
+            for principal in principals
+            if (principal.sign_in is not None and current.get(principal.sign_in) != principal)
+            or (principal.ends_at is not None and principal.ends_at <= now)
+        }
 
     async def _principal(self, token: str) -> Principal | None:
         if api_key_prefix(token) is not None:
@@ -109,12 +119,19 @@ class Authenticator:
 
     async def _account_of(self, sign_in_id: str) -> Principal | None:
         """The owner of a sign-in that has not ended."""
+        return (await self._accounts_of([sign_in_id])).get(sign_in_id)
+
+    async def _accounts_of(self, sign_in_ids: Collection[str]) -> dict[str, Principal]:
+        """Sign-in -> its owner, of those that have not ended."""
         query = select(User, SignIn).join(SignIn, SignIn.user_id == User.user_id)
         async with self._database.reading() as session:
-            row = (await session.execute(query.where(SignIn.sign_in_id == sign_in_id))).one_or_none()
-        if row is None or row.User.disabled or row.SignIn.ended_at is not None:
-            return None
-        return person(row.User, sign_in=sign_in_id)
+            rows = await session.execute(query.where(SignIn.sign_in_id.in_(sign_in_ids)))
+        now = datetime.now(UTC)
+        return {
+            row.SignIn.sign_in_id: person(row.User, sign_in=row.SignIn.sign_in_id)
+            for row in rows
+            if is_valid(row.SignIn, row.User, now)
+        }
 
     async def _account_of_key(self, digest: str) -> Principal | None:
         """The owner of an API key that is not revoked, limited to its scopes."""
@@ -156,7 +173,9 @@ def local_principal(claims: Claims) -> Principal | None:
     except KeyError:
         return None
     device = (role is Role.DEVICE) == (claims.token_use == "device")  # noqa: S105
-    return Principal(role, role.label) if device and claims.subject == role.label else None
+    if not device or claims.subject != role.label:
+        return None
+    return Principal(role, role.label, ends_at=claims.expires)
 
 
 def may_send(principal: Principal, contract: Contract) -> bool:

@@ -1,12 +1,14 @@
 """Middleware that identifies the caller of each request and counts it against the rate limits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakehouse.identity.roles import Principal
+from lakehouse.io.identity.sign_ins import BadCredentials, Blocked
 from serving_api.http.auth import Authenticator
 from serving_api.http.problems import Problem, problem_response
 from serving_api.http.rate_limits import (
@@ -43,6 +45,18 @@ def count_login(request: Request, limits: RateLimits, account: str) -> None:
     states = limits.count([account_limit(account)])
     request.scope["state"][STATES] = [*states, *request.scope["state"][STATES]]
     refuse_excess(states)
+
+
+@contextmanager
+def refused_credentials() -> Iterator[None]:
+    """Refusals of a password or link as problems: 401, and 429 after too many wrong passwords in a row."""
+    try:
+        yield
+    except Blocked as blocked:
+        headers = {"Retry-After": str(blocked.seconds)}
+        raise Problem("rate-limited", headers=headers, seconds=blocked.seconds) from None
+    except BadCredentials:
+        raise Problem("bad-credentials") from None
 
 
 def refuse_excess(states: list[LimitState]) -> None:

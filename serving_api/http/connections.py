@@ -5,6 +5,7 @@ import logging
 import socket
 from typing import Any
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -90,3 +91,9 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self.logger = SOCKET_LOG
         super().connection_made(transport)
         self.transport.set_write_buffer_limits(SEND_BUFFER_BYTES)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send; a refusal ends the handshake, which uvicorn would report as an error of the application."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True

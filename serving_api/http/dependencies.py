@@ -20,19 +20,23 @@ from serving_api.http.problems import Problem
 from serving_api.http.rate_limits import RateLimits
 from serving_api.http.tickets import Tickets
 from serving_api.live.service import Live
-from serving_api.reads.balance import BalanceReader
-from serving_api.reads.health import KafkaProbe
-from serving_api.reads.lag import KafkaLag
 from serving_api.reads.ledger.integrity_checks import IntegrityChecker
+from serving_api.reads.operation.balance import BalanceReader
+from serving_api.reads.operation.health import KafkaProbe
+from serving_api.reads.operation.lag import KafkaLag
 from serving_api.reads.responses import Responses
-from serving_api.reads.reviews import ReviewReader
-from serving_api.reads.sales_model import SalesModel
+from serving_api.reads.review.reviews import ReviewReader
+from serving_api.reads.sales_model import SalesModels
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.supported import Symbols
+from serving_api.reads.trading.signals import NewestSignals
 from serving_api.services import Services
 from serving_api.writes.alerts import AlertActs
 from serving_api.writes.decisions import Decisions
+from serving_api.writes.holds import Holds
+from serving_api.writes.paper_orders import PaperOrders
 from serving_api.writes.publish import RememberingProducer
+from serving_api.writes.verification import Verification
 
 
 def services_of(request: Request) -> Services:
@@ -60,17 +64,21 @@ CurrentResponses = Annotated[Responses, Depends(_responses)]
 CurrentReviews = Annotated[ReviewReader, _service("reviews")]
 CurrentBalance = Annotated[BalanceReader, _service("balance")]
 CurrentSymbols = Annotated[Symbols, _service("symbols")]
-CurrentSalesModel = Annotated[SalesModel, _service("sales_model")]
+CurrentSalesModel = Annotated[SalesModels, _service("sales_model")]
 CurrentIntegrityChecker = Annotated[IntegrityChecker, _service("integrity")]
 CurrentProducer = Annotated[RememberingProducer, _service("producer")]
 CurrentDecisions = Annotated[Decisions, _service("decisions")]
+CurrentHolds = Annotated[Holds, _service("holds")]
 CurrentAlertActs = Annotated[AlertActs, _service("alert_acts")]
+CurrentSignals = Annotated[NewestSignals, _service("signals")]
+CurrentPaperOrders = Annotated[PaperOrders, _service("paper_orders")]
 CurrentLive = Annotated[Live, _service("live")]
 CurrentKafkaLag = Annotated[KafkaLag, _service("lag")]
 CurrentDatabase = Annotated[Database, _service("database")]
 CurrentSigner = Annotated[TokenSigner, _service("signer")]
 CurrentSignIns = Annotated[SignIns, _service("sign_ins")]
 CurrentPasswords = Annotated[Passwords, _service("passwords")]
+CurrentVerification = Annotated[Verification, _service("verification")]
 CurrentTickets = Annotated[Tickets, _service("tickets")]
 CurrentLimits = Annotated[RateLimits, _service("limits")]
 CurrentKafkaProbe = Annotated[KafkaProbe, _service("kafka")]

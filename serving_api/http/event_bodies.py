@@ -24,13 +24,17 @@ FOREIGN = "foreign_device"
 
 @dataclass(frozen=True)
 class SubmittedEvent:
-    """One event of a body: its exact bytes, its kinds, its faults. `unreadable`: the bytes are not JSON."""
+    """One event of a body: its exact bytes, its kinds, its faults. `unreadable`: the bytes are not JSON.
+
+    `market_id`: of the sending device, where the payload has none.
+    """
 
     body: bytes
     payload: Any
     kinds: list[str]
     faults: list[Fault]
     unreadable: bool = False
+    market_id: str | None = None
 
 
 def media_type_of(request: Request) -> str:
@@ -80,7 +84,15 @@ def parse_event(body: bytes, kind: str | None, caller: Principal) -> SubmittedEv
         return SubmittedEvent(body, payload, [], [fault])
     if foreign := foreign_fault(payload, caller):
         return SubmittedEvent(body, payload, [], [foreign])
-    return SubmittedEvent(body, payload, kinds, faults(payload, kinds))
+    market_id = market_of_device(payload, caller)
+    whole = payload if market_id is None else payload | {"market_id": market_id}
+    return SubmittedEvent(body, payload, kinds, faults(whole, kinds), market_id=market_id)
+
+
+def market_of_device(payload: Any, caller: Principal) -> str | None:
+    """The market of a device that sends for one market alone, where the payload has none."""
+    own = caller.market_id if caller.kinds_of is Role.OPERATOR else None
+    return own if isinstance(payload, dict) and payload.get("market_id") is None else None
 
 
 def foreign_fault(payload: Any, caller: Principal) -> Fault | None:

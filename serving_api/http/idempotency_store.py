@@ -22,13 +22,21 @@ create table if not exists answers (
 ) without rowid;
 create index if not exists by_age on answers (caller, at);
 """
-# The oldest responses of a caller beyond a number of bytes.
+# The oldest responses of a caller, and of all callers, beyond a number of bytes.
 OVER_BYTES = """
 delete from answers where caller = ?1 and key in (
   select key from (
     select key, sum(length(headers) + length(body)) over (order by at desc, key) as total
     from answers where caller = ?1 and status is not null
   ) where total > ?2
+)
+"""
+OVER_ALL_BYTES = """
+delete from answers where (caller, key) in (
+  select caller, key from (
+    select caller, key, sum(length(headers) + length(body)) over (order by at desc, caller, key) as total
+    from answers where status is not null
+  ) where total > ?1
 )
 """
 TIDY_EVERY = 500  # reservations between two clean-ups
@@ -49,8 +57,8 @@ class KeptResponses:
     """A bounded file in the state folder.
 
     It holds the newest `api.idempotency_keys` keys of each caller, each for `api.idempotency_ttl_seconds`,
-    and at most `api.idempotency_bytes` of responses. Callers are the tokens that the service knows, so the
-    whole file is bounded.
+    and at most `api.idempotency_bytes` of responses; of all callers at most `api.idempotency_all_bytes`, as
+    anybody may open an account.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -117,6 +125,7 @@ class KeptResponses:
                 (caller, settings().api.idempotency_keys),
             )
             self._db.execute(OVER_BYTES, (caller, settings().api.idempotency_bytes - self._untidied_most))
+        self._db.execute(OVER_ALL_BYTES, (settings().api.idempotency_all_bytes - self._untidied_most,))
 
     @property
     def _untidied_most(self) -> int:

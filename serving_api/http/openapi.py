@@ -1,9 +1,10 @@
 """OpenAPI 3.1 of the application: the parts that all endpoints share, and the example of each response."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -33,6 +34,7 @@ REPLAYED = {
 }
 CHECKS = ("account_holder", "user", "operator", "central", "admin", "sender", "owner_or_operator")
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
+BODY_STATUSES = (400, 413, 415, 422, 503)  # not JSON, too long, another type, not valid, no store
 
 
 def reference(name: str) -> dict[str, str]:
@@ -47,6 +49,14 @@ def request_body(model: type[BaseModel]) -> dict[str, Any]:
     """
     schema = model.model_json_schema(ref_template=reference("{model}")["$ref"])
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def takes_json(model: type[BaseModel], *statuses: int) -> dict[str, Any]:
+    """`responses` and `openapi_extra` of a route whose JSON body is read by `json_body`.
+
+    `statuses`: errors beside those that every body can cause.
+    """
+    return {"responses": problems(*BODY_STATUSES, *statuses), "openapi_extra": request_body(model)}
 
 
 def event_schemas() -> dict[str, Any]:
@@ -81,13 +91,19 @@ def response_models(routers: Sequence[APIRouter]) -> dict[str, type[BaseModel]]:
     return models
 
 
+def calls(dependant: Dependant) -> Iterator[Any]:
+    """What the dependencies call, each before those that it depends on."""
+    for dependency in dependant.dependencies:
+        yield dependency.call
+        yield from calls(dependency)
+
+
 def requirements(routers: Sequence[APIRouter]) -> dict[str, str]:
     """`METHOD path` -> who may call it: the name of the check in dependencies.py."""
     required: dict[str, str] = {}
     for route in (route for router in routers for route in router.routes):
         if isinstance(route, APIRoute):
-            calls = [dependant.call for dependant in route.dependant.dependencies]
-            names = [REQUIREMENTS[call] for call in calls if call in REQUIREMENTS]
+            names = [REQUIREMENTS[call] for call in calls(route.dependant) if call in REQUIREMENTS]
             name = next((name for name in names if name in CHECKS), "anybody")
             required |= {f"{method} {route.path}": name for method in route.methods or ()}
     return required

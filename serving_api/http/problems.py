@@ -16,6 +16,7 @@ from starlette.responses import Response
 from conf.settings import settings
 from lakehouse.event import Fault
 from lakehouse.io.identity.database import StoreUnavailable
+from lakehouse.io.table_files import UnreadableTable
 from lakehouse.translation import Language
 from serving_api.http.messages import MESSAGES, TranslatedText, joined, message, text_in
 
@@ -140,13 +141,18 @@ def from_http_exception(error: HTTPException, request: Request) -> Problem:
 
 
 def from_exception(error: BaseException) -> Problem:
-    """The problem for an error that no route expects: 503 when storage is full or unreachable, else 500."""
+    """The problem for an error that no route expects.
+
+    503 when storage is full or unreachable, or a file of a table is damaged, else 500.
+    """
     unreachable = isinstance(error, StoreUnavailable)
     cause: BaseException | None = error
     while cause is not None:
         full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
         if full or getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             return Problem("storage-full", reason="free some space on the disk and send the request again")
+        if isinstance(cause, UnreadableTable):
+            return Problem("table-unreadable", name=cause.table)
         cause = cause.__cause__ or cause.__context__
     return Problem("warming-up", reason=message("no_accounts")) if unreachable else Problem("internal")
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conf.settings import LOOPBACK, settings
-from serving_api.http import metrics, sign_in_page
+from serving_api.http import metrics
 from serving_api.http.problems import Problem, from_exception, problem_response
 
 log = logging.getLogger("lumbung.api")
@@ -22,7 +22,7 @@ INLINE = "'self' 'unsafe-inline'"
 DOCS_POLICY = (
     f"default-src 'self'; script-src {INLINE}; style-src {INLINE}; img-src 'self' data:; worker-src blob:"
 )
-PAGE_POLICIES = {"/docs": DOCS_POLICY, "/redoc": DOCS_POLICY, sign_in_page.PATH: sign_in_page.POLICY}
+PAGE_POLICIES = {"/docs": DOCS_POLICY, "/redoc": DOCS_POLICY}
 
 
 def request_id_of(headers: Headers) -> str:

@@ -11,6 +11,7 @@ from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.alerts import AlertItem, AlertsQuery
 
 SHOWN = tuple(AlertItem.model_fields)
+OF_PEOPLE = ("acknowledged_by", "acknowledged_at", "note", "raised_by")
 
 
 def alert_item(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
@@ -19,6 +20,11 @@ def alert_item(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
     if language == "id":
         texts = {"message": row["message_indonesian"], "action": row["action_indonesian"]}
     return {name: to_json_value(value) for name, value in ({**row, **texts}).items() if name in SHOWN}
+
+
+def operator_alert_item(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    """The item with what people did about the alert, for those who may act on it."""
+    return alert_item(row, language) | {name: to_json_value(row[name]) for name in OF_PEOPLE}
 
 
 def alert_rows(snapshot: Snapshot) -> list[tuple[tuple[float, str], dict[str, Any]]]:

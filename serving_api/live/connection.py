@@ -3,21 +3,33 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import orjson
 from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from lakehouse.identity.roles import Principal
 from lakehouse.translation import Language
 from serving_api.http import metrics
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, language_of
 from serving_api.live.handshake import filter_of, problem_data
-from serving_api.live.hub import PACE_SECONDS, RESUME_SECONDS, ROWS_PER_FRAME, Changes, Hub, Wheel
+from serving_api.live.hub import (
+    OWN_ROWS,
+    PACE_SECONDS,
+    RESUME_SECONDS,
+    ROWS_PER_FRAME,
+    TIMED,
+    Changes,
+    Hub,
+    Wheel,
+)
 from serving_api.live.messages import (
     CLIENT_MESSAGE,
     SYSTEM,
+    Authenticate,
+    ClientMessage,
     FilterBody,
     Resume,
     Subscribe,
@@ -25,18 +37,26 @@ from serving_api.live.messages import (
     encoded,
     envelope,
 )
+from serving_api.live.private import PUBLIC, PrivateChannels, channels_of, require_right
 from serving_api.live.sessions import Session, Sessions, Subscription
 
-CHANNELS = ("prices", "alerts")
+MESSAGE_TYPES = {
+    "account": "account",
+    "notifications": "notification",
+    "signals": "signal",
+    "house_trades": "trade",
+    "trades": "trade",
+}
 HEARTBEAT_SECONDS = 20
 MESSAGES_PER_SECOND = 20
 UNREAD_SECONDS = 15.0
 CLOSE_SECONDS = 2.0
 TOO_MANY_MESSAGES = 1008
 TRY_AGAIN_LATER = 1013
+RIGHTS_ENDED = 4401
 
 
-def request_of(body: str | bytes) -> Subscribe | Unsubscribe | Resume | Problem:
+def request_of(body: str | bytes) -> ClientMessage | Problem:
     """The message of a client, or the problem with it."""
     try:
         return CLIENT_MESSAGE.validate_python(orjson.loads(body))
@@ -50,21 +70,27 @@ def request_of(body: str | bytes) -> Subscribe | Unsubscribe | Resume | Problem:
 class Connection:
     """One client. Only the task that sends writes to the socket."""
 
-    def __init__(self, socket: WebSocket, hub: Hub, wheel: Wheel, sessions: Sessions) -> None:
+    def __init__(
+        self, socket: WebSocket, hub: Hub, wheel: Wheel, sessions: Sessions, private: PrivateChannels
+    ) -> None:
         self._socket = socket
         self._hub = hub
+        self._private = private
+        self.caller: Principal | None = None  # since it has sent a ticket
         self._wheel = wheel
         self._sessions = sessions
         self._session: Session = sessions.open()
         self._language: Language = language_of(socket)
-        self._requests: deque[Subscribe | Unsubscribe | Resume | Problem] = deque()
+        self._requests: deque[ClientMessage | Problem] = deque()
         self._system_seq = -1
         self._heartbeat_at = time.monotonic() + HEARTBEAT_SECONDS
         self.sending_since: float | None = None
-        self._kicked = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._close_code = TRY_AGAIN_LATER
 
     def subscribe(self, channel: str, body: FilterBody, batch: bool = False) -> None:
-        """Send the channel from now on. Raises Problem 404 for an unknown name."""
+        """Send the channel from now on. Raises Problem 404 for an unknown name, 401 or 403 without right."""
+        require_right(channel, self.caller)
         known = self._session.channels.get(channel, Subscription())
         known.chosen = filter_of(body)
         known.batch = batch
@@ -75,7 +101,7 @@ class Connection:
     async def run(self) -> None:
         """Serve until the client goes, misbehaves, or does not keep up."""
         hello = {
-            "channels": list(CHANNELS),
+            "channels": list(PUBLIC),
             "heartbeat_seconds": HEARTBEAT_SECONDS,
             "resume_seconds": RESUME_SECONDS,
             "session": self._session.name,
@@ -85,7 +111,7 @@ class Connection:
         tasks = [
             asyncio.create_task(self._send_changes(wake)),
             asyncio.create_task(self._listen(wake)),
-            asyncio.create_task(self._kicked.wait()),
+            asyncio.create_task(self._ended.wait()),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -96,7 +122,7 @@ class Connection:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if tasks[2] in done:
-            await self._close(TRY_AGAIN_LATER)
+            await self._close(self._close_code)
         elif tasks[1] in done and tasks[1].exception() is None:
             await self._close(TOO_MANY_MESSAGES)
         for task in done:
@@ -104,11 +130,20 @@ class Connection:
             if error is not None and not isinstance(error, WebSocketDisconnect):
                 raise error
 
+    def follows(self, channels: Collection[str]) -> bool:
+        """Whether the client gets one of these channels."""
+        return not self._session.channels.keys().isdisjoint(channels)
+
     def close_if_unread(self, now: float) -> None:
         """End the connection when the socket has taken nothing for 15 s."""
         if self.sending_since is not None and now - self.sending_since > UNREAD_SECONDS:
             metrics.SOCKETS_DROPPED.inc()
-            self._kicked.set()
+            self.end(TRY_AGAIN_LATER)
+
+    def end(self, code: int) -> None:
+        """Close the connection with a code."""
+        self._close_code = code
+        self._ended.set()
 
     async def _close(self, code: int) -> None:
         try:
@@ -131,7 +166,7 @@ class Connection:
             self._requests.append(request_of(received.get("text") or received.get("bytes") or b""))
             wake.set()
 
-    async def _handle(self, request: Subscribe | Unsubscribe | Resume | Problem) -> None:
+    async def _handle(self, request: ClientMessage | Problem) -> None:
         """Carry out one message of the client, or report why not."""
         try:
             match request:
@@ -141,20 +176,36 @@ class Connection:
                     self._session.channels.pop(request.channel, None)
                 case Resume():
                     await self._resume(request)
+                case Authenticate():
+                    await self._authenticate(request.ticket)
                 case Problem():
                     raise request
         except Problem as problem:
             await self._send_system("error", encoded(problem_data(problem, self._socket)))
 
+    async def _authenticate(self, ticket: str) -> None:
+        """Take the caller of a ticket; private channels of another one end."""
+        caller = await self._private.redeem(ticket)
+        if self.caller not in (None, caller):
+            public = {name: known for name, known in self._session.channels.items() if name in PUBLIC}
+            self._session.channels = public
+        self.caller = caller
+        await self._send_system("authenticated", encoded({"channels": channels_of(caller)}))
+
     async def _resume(self, request: Resume) -> None:
         """Go on from where another connection was, else from the beginning after a `reset`."""
+        require_right(request.channel, self.caller)
         known = self._session.channels.setdefault(request.channel, Subscription())
         version = self._sessions.version_of(request.session, request.channel, request.last_seq)
-        if version is not None and (request.channel == "prices" or self._hub.keeps_alerts_since(version)):
+        if version is not None and self._hub.keeps_since(version, request.channel):
             known.version = version
-            return
+        else:
+            await self._reset(request.channel, known)
+
+    async def _reset(self, channel: str, known: Subscription) -> None:
+        """Begin a channel again: the client lacks changes that are not kept any more."""
         known.version = 0
-        await self._send_system("reset", encoded({"channel": request.channel}))
+        await self._send_system("reset", encoded({"channel": channel}))
 
     async def _send_changes(self, wake: asyncio.Event) -> None:
         """Send replies, changes and heartbeats, whenever this client is woken."""
@@ -171,16 +222,30 @@ class Connection:
 
     async def _send_channel(self, channel: str, known: Subscription) -> bool:
         """Whether all changes were sent; else the rest follows, or is replaced until then."""
+        if known.version and not self._hub.keeps_since(known.version, channel):
+            await self._reset(channel, known)
         newest = self._hub.version
-        if channel == "alerts":
-            changes = self._hub.alerts_since(known.version, known.chosen, self._language)
-            await self._send_rows("alert", channel, known, changes.rows)
-        else:
-            changes = self._hub.prices_since(known.version, known.chosen)
-            if not await self._send_prices(known, changes):
+        if channel == "prices":
+            if not await self._send_prices(known, self._hub.prices_since(known.version, known.chosen)):
                 return False
+        elif channel in TIMED:
+            await self._send_rows(
+                channel, channel, known, self._hub.newest_since(channel, known.version).rows
+            )
+        elif channel in MESSAGE_TYPES:
+            owner = self.caller.subject if self.caller and channel in OWN_ROWS else None
+            rows = self._hub.rows_since(channel, known.version, owner).rows
+            await self._send_rows(MESSAGE_TYPES[channel], channel, known, rows)
+        else:
+            kind = "quarantine" if channel == "quarantine" else "alert"
+            await self._send_rows(kind, channel, known, self._alerts_since(channel, known).rows)
         known.version = newest
         return True
+
+    def _alerts_since(self, channel: str, known: Subscription) -> Changes:
+        """What is new to the client; of a private channel what it has a right to."""
+        may_see = self.caller.covers if self.caller and channel not in PUBLIC else None
+        return self._hub.alerts_since(known.version, known.chosen, self._language, channel, may_see)
 
     async def _send_prices(self, known: Subscription, changes: Changes) -> bool:
         """Whether all of them were sent."""

@@ -1,7 +1,7 @@
 """New versions of the served tables -> the hub: prices that changed, alerts that changed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -9,16 +9,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.alerts.lifecycle import OPEN_STATES
-from serving_api.live.alert_items import alert_item
+from serving_api.live.alert_items import alert_item, operator_alert_item
 from serving_api.live.hub import Hub
 from serving_api.reads.live_prices import RETAIL, newest_by_market
+from serving_api.reads.price_impacts import PriceImpacts
 from serving_api.reads.responses import to_json_value
-from serving_api.reads.snapshots import Snapshot
+from serving_api.reads.snapshots import Snapshot, Snapshots
 
 PRICES = "gold.live_prices"
 ALERTS = "gold.alerts"
 SENT = ("market_id", "commodity", "price_idr", "unit", "event_time")
 CHANGING = ("alert_id", "state", "tier", "stale", "level", "message")
+ACTED = ("acknowledged_by", "note")
 NOT_PUBLISHED = ("pending", "self_corrected")  # nobody is notified of them
 
 
@@ -28,9 +30,12 @@ class Feed:
     def __init__(self, hub: Hub, loop: asyncio.AbstractEventLoop) -> None:
         self._hub = hub
         self._loop = loop
+        self.snapshots: Snapshots  # set before they are followed
         self._known_prices: pa.Array | None = None  # event ids of the last version
-        self._known_alerts: pa.Array | None = None
-        self._alert_ids: frozenset[str] = frozenset()
+        self._alerts = {
+            "alerts": ChangedAlerts(CHANGING, NOT_PUBLISHED),
+            "operator_alerts": ChangedAlerts((*CHANGING, *ACTED), ()),
+        }
 
     def followers(self) -> dict[str, Callable[[Snapshot], None]]:
         """Table -> what to do with a new snapshot of it."""
@@ -54,37 +59,65 @@ class Feed:
             self._in_loop(self._publish_prices, sorted(news, key=lambda row: row["event_time"]))
 
     def take_alerts(self, snapshot: Snapshot) -> None:
-        """Publish the alerts that changed; of the first version the open ones."""
+        """Publish the alerts that changed; of the first version the open ones. Operators get all states."""
         assert snapshot.rows is not None
-        rows = snapshot.rows.filter(~pc.field("state").isin(NOT_PUBLISHED))
-        shown = pc.binary_join_element_wise(*(pc.cast(rows[name], pa.string()) for name in CHANGING), "|")
-        if self._known_alerts is None:
-            changed = rows.filter(pc.field("state").isin(OPEN_STATES))
-        else:
-            changed = rows.filter(pc.invert(pc.is_in(shown, value_set=self._known_alerts)))
-        self._known_alerts = shown.combine_chunks()
-        ids = frozenset(rows["alert_id"].to_pylist())
-        gone = self._alert_ids - ids
-        self._alert_ids = ids
-        self._in_loop(self._publish_alerts, changed.sort_by("updated_at").to_pylist(), gone)
+        for channel, changes in self._alerts.items():
+            changed, gone = changes.of(snapshot.rows)
+            self._in_loop(self._publish_alerts, channel, changed, gone)
 
     def _in_loop(self, publish: Callable[..., None], *arguments: Any) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(publish, *arguments)
 
     def _publish_prices(self, rows: list[dict[str, Any]]) -> None:
+        impacts = PriceImpacts(self.snapshots)
         for row in rows:
-            data = {name: to_json_value(row[name]) for name in SENT} | {"provisional": False, "impact": None}
+            # Validated before it is stored, and pushed after that.
+            more = {"provisional": False, "impact": impacts.impact(row)}
+            data = {name: to_json_value(row[name]) for name in SENT} | more
             self._hub.publish_price(
                 row["market_id"], row["commodity"], row["region_code"], orjson.dumps(data)
             )
 
-    def _publish_alerts(self, rows: list[dict[str, Any]], gone: frozenset[str]) -> None:
+    def _publish_alerts(self, channel: str, rows: list[dict[str, Any]], gone: frozenset[str]) -> None:
         for row in rows:
-            self.publish_alert(row)
+            self._publish_alert(channel, row)
         for alert_id in gone:
-            self._hub.end_alert(alert_id)
+            self._hub.end_alert(alert_id, channel)
 
     def publish_alert(self, row: dict[str, Any]) -> None:
         """Publish a row of gold.alerts."""
-        self._hub.publish_alert(alert_item(row, "en"), alert_item(row, "id"), row["region_code"])
+        for channel in self._alerts:
+            self._publish_alert(channel, row)
+
+    def _publish_alert(self, channel: str, row: dict[str, Any]) -> None:
+        item = operator_alert_item if channel == "operator_alerts" else alert_item
+        self._hub.publish_alert(item(row, "en"), item(row, "id"), row["region_code"], channel)
+
+
+class ChangedAlerts:
+    """Which alerts of a version of gold.alerts differ from the version before.
+
+    `by`: columns whose change is published; `hidden`: states of alerts that are not.
+    """
+
+    def __init__(self, by: Sequence[str], hidden: Sequence[str]) -> None:
+        self._by = by
+        self._hidden = hidden
+        self._known: pa.Array | None = None
+        self._ids: frozenset[str] = frozenset()
+
+    def of(self, rows: pa.Table) -> tuple[list[dict[str, Any]], frozenset[str]]:
+        """(changed rows, oldest first; ids that are listed no longer); of the first version the open ones."""
+        rows = rows.filter(~pc.field("state").isin(self._hidden)) if self._hidden else rows
+        texts = (pc.fill_null(pc.cast(rows[name], pa.string()), "") for name in self._by)
+        shown = pc.binary_join_element_wise(*texts, "|")
+        if self._known is None:
+            changed = rows.filter(pc.field("state").isin(OPEN_STATES))
+        else:
+            changed = rows.filter(pc.invert(pc.is_in(shown, value_set=self._known)))
+        self._known = shown.combine_chunks()
+        ids = frozenset(rows["alert_id"].to_pylist())
+        gone = self._ids - ids
+        self._ids = ids
+        return changed.sort_by("updated_at").to_pylist(), gone

@@ -1,7 +1,6 @@
 """Which connections a WebSocket accepts: from this origin, without a token in the address."""
 
 import uuid
-from urllib.parse import urlsplit
 
 import orjson
 from starlette.responses import Response
@@ -10,6 +9,7 @@ from starlette.websockets import WebSocket
 from conf.settings import settings
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, language_of, summary_of
+from serving_api.http.refresh_cookie import is_own_origin
 from serving_api.http.request_envelope import is_loopback
 from serving_api.live.hub import Filter
 from serving_api.live.messages import FilterBody
@@ -33,8 +33,7 @@ def checked(socket: WebSocket) -> FilterBody:
     if not (is_loopback(socket.scope.get("server")) or settings().api.allow_remote):
         raise Problem("forbidden", reason=message("loopback_only"))
     origin = socket.headers.get("origin")
-    own = urlsplit(origin or "").netloc == socket.headers.get("host")
-    if origin is not None and not own and origin not in settings().api.cors_origins:
+    if origin is not None and not is_own_origin(socket) and origin not in settings().api.cors_origins:
         raise Problem("forbidden", reason=message("foreign_origin"))
     if unknown := sorted(set(socket.query_params) - set(QUERY)):
         raise Problem("socket-parameter", name=unknown[0])

@@ -8,8 +8,7 @@ ms: no burst holds the loop. Alerts are never replaced: a log keeps them while a
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,13 +16,19 @@ import orjson
 
 from lakehouse.alerts.lifecycle import OPEN_STATES
 from lakehouse.translation import Language
+from serving_api.live.change_log import ChangeLog, LogEntry
 
 SLOTS = 20
 PACE_SECONDS = 0.1  # a client is woken ten times a second at most
 FRAMES_PER_SECOND = 5000.0  # of all clients together: half of a core
 ROWS_PER_FRAME = 200
 RESUME_SECONDS = 300
-ALERTS_KEPT = 10_000
+TIMED = ("dashboard", "market_prices")  # channels with one newest message, which replaces the one before
+PUBLIC_ROWS = ("signals", "house_trades")
+OWN_ROWS = ("account", "trades", "notifications")  # a message goes to the person that it is about
+TRADING = (*TIMED, *PUBLIC_ROWS, "trades")  # channels that are fed from the tables of paper trading
+# Channels whose changes are never replaced.
+LOGGED = ("alerts", "operator_alerts", "quarantine", *PUBLIC_ROWS, *OWN_ROWS)
 Filter = tuple[frozenset[str] | None, str | None]  # commodities, region code; None: all
 NO_FILTER: Filter = (None, None)
 
@@ -35,16 +40,6 @@ class PriceRow(NamedTuple):
     commodity: str
     region_code: str
     encoded: bytes
-
-
-class AlertEntry(NamedTuple):
-    """One change of an alert, encoded in each language."""
-
-    version: int
-    logged_at: float
-    commodity: str | None
-    region_code: str | None
-    encoded: Mapping[Language, bytes]
 
 
 @dataclass(frozen=True)
@@ -66,9 +61,8 @@ class Hub:
     def __init__(self) -> None:
         self.version = 1  # 0: a client that has nothing
         self._prices: dict[tuple[str, str], PriceRow] = {}  # newest last
-        self._alerts: deque[AlertEntry] = deque()
-        self._dropped_version = 0
-        self._open_alerts: dict[str, AlertEntry] = {}  # as last published
+        self._logs = {channel: ChangeLog() for channel in LOGGED}
+        self._newest: dict[str, tuple[int, bytes]] = {}
         self._cache_version = -1
         self._cache: dict[tuple[int, Filter], Changes] = {}
 
@@ -79,28 +73,59 @@ class Hub:
         self._prices[market_id, commodity] = PriceRow(self.version, commodity, region_code, encoded)
 
     def publish_alert(
-        self, item: Mapping[str, Any], indonesian: Mapping[str, Any], region_code: str | None
+        self,
+        item: Mapping[str, Any],
+        indonesian: Mapping[str, Any],
+        region_code: str | None,
+        channel: str = "alerts",
     ) -> None:
         """A change of an alert, as its item in each language; the item that was published last is none."""
         texts: dict[Language, bytes] = {"en": orjson.dumps(item), "id": orjson.dumps(indonesian)}
-        known = self._open_alerts.get(item["alert_id"])
+        key = item["alert_id"]
+        known = self._logs[channel].open_entry(key)
         if known is not None and known.encoded == texts:
             return
         self.version += 1
-        entry = AlertEntry(self.version, time.monotonic(), item["commodity"], region_code, texts)
-        self._alerts.append(entry)
-        self._open_alerts.pop(item["alert_id"], None)
-        if item["state"] in OPEN_STATES:
-            self._open_alerts[item["alert_id"]] = entry
+        entry = LogEntry(self.version, time.monotonic(), texts, item["commodity"], region_code)
+        self._logs[channel].append(entry, key, item["state"] in OPEN_STATES)
 
-    def end_alert(self, alert_id: str) -> None:
-        """An open alert that is no longer listed, because its source reports again: published as cleared."""
-        known = self._open_alerts.get(alert_id)
+    def end_alert(self, alert_id: str, channel: str = "alerts") -> None:
+        """An open alert that is no longer listed, because its prices were corrected: published as cleared."""
+        known = self._logs[channel].open_entry(alert_id)
         if known is not None:
             english, indonesian = (
                 {**orjson.loads(text), "state": "cleared"} for text in known.encoded.values()
             )
-            self.publish_alert(english, indonesian, known.region_code)
+            self.publish_alert(english, indonesian, known.region_code, channel)
+
+    def publish_row(self, channel: str, encoded: bytes, owner: str | None = None) -> None:
+        """A message of a channel; the owner alone gets it, without one everybody."""
+        self.version += 1
+        texts: dict[Language, bytes] = {"en": encoded, "id": encoded}
+        self._logs[channel].append(LogEntry(self.version, time.monotonic(), texts, owner=owner))
+
+    def publish_texts(
+        self, channel: str, texts: Mapping[Language, bytes], commodity: str | None, region_code: str | None
+    ) -> None:
+        """A message of a channel about a commodity and a province, in each language."""
+        self.version += 1
+        entry = LogEntry(self.version, time.monotonic(), texts, commodity, region_code)
+        self._logs[channel].append(entry)
+
+    def publish_newest(self, channel: str, encoded: bytes) -> None:
+        """The newest message of a timed channel."""
+        self.version += 1
+        self._newest[channel] = (self.version, encoded)
+
+    def newest_since(self, channel: str, version: int) -> Changes:
+        """The newest message of a timed channel, if it is newer than a version."""
+        newest = self._newest.get(channel)
+        return Changes([newest] if newest and newest[0] > version else [])
+
+    def rows_since(self, channel: str, version: int, owner: str | None = None) -> Changes:
+        """Messages of a channel after a version that belong to nobody or to this owner."""
+        entries = self._logs[channel].since(version)
+        return Changes([(e.version, e.encoded["en"]) for e in entries if e.owner in (None, owner)])
 
     def prices_since(self, version: int, chosen: Filter) -> Changes:
         """Prices newer than a version. Clients with the same version and filter share them."""
@@ -118,25 +143,36 @@ class Hub:
             known = self._cache[version, chosen] = Changes(rows[::-1])
         return known
 
-    def alerts_since(self, version: int, chosen: Filter, language: Language) -> Changes:
-        """Changes of alerts newer than a version, each of them; of version 0: the open alerts."""
-        rows = []
-        for entry in reversed(self._alerts if version else self._open_alerts.values()):
-            if entry.version <= version:
-                break
-            if matches(chosen, entry.commodity, entry.region_code):
-                rows.append((entry.version, entry.encoded[language]))
-        return Changes(rows[::-1])
+    def alerts_since(
+        self,
+        version: int,
+        chosen: Filter,
+        language: Language,
+        channel: str = "alerts",
+        may_see: Callable[[str | None], bool] | None = None,
+    ) -> Changes:
+        """Changes of alerts newer than a version, each of them; of version 0: the open alerts.
 
-    def keeps_alerts_since(self, version: int) -> bool:
-        """Whether no alert after the version was dropped from the log."""
-        return version >= self._dropped_version
+        `may_see`: whether the client has a right to a region; None: to all.
+        """
+        entries = self._logs[channel].since(version)
+        return Changes(
+            [
+                (entry.version, entry.encoded[language])
+                for entry in entries
+                if matches(chosen, entry.commodity, entry.region_code)
+                and (may_see is None or may_see(entry.region_code))
+            ]
+        )
+
+    def keeps_since(self, version: int, channel: str) -> bool:
+        """Whether no change of a channel after the version was dropped; newer prices replace older ones."""
+        return channel not in self._logs or self._logs[channel].keeps_since(version)
 
     def drop_old_alerts(self) -> None:
-        """Drop alerts that no client can resume from."""
-        oldest = time.monotonic() - RESUME_SECONDS
-        while self._alerts and (self._alerts[0].logged_at < oldest or len(self._alerts) > ALERTS_KEPT):
-            self._dropped_version = self._alerts.popleft().version
+        """Drop changes that no client can resume from."""
+        for log in self._logs.values():
+            log.drop_old(RESUME_SECONDS)
 
 
 class Wheel:

@@ -9,7 +9,19 @@ from pydantic import BaseModel, Field, TypeAdapter
 from lakehouse.times import rfc3339
 from serving_api.schemas.envelope import STRICT, Name
 
-ChannelName = Literal["prices", "alerts"]
+ChannelName = Literal[
+    "prices",
+    "alerts",
+    "operator_alerts",
+    "quarantine",
+    "account",
+    "dashboard",
+    "market_prices",
+    "signals",
+    "house_trades",
+    "trades",
+    "notifications",
+]
 SYSTEM = "system"
 
 
@@ -49,8 +61,18 @@ class Resume(BaseModel):
     session: str | None = Field(None, max_length=64)
 
 
-ClientMessage = Annotated[Subscribe | Unsubscribe | Resume, Field(discriminator="type")]
-CLIENT_MESSAGE: TypeAdapter[Subscribe | Unsubscribe | Resume] = TypeAdapter(ClientMessage)
+class Authenticate(BaseModel):
+    """Who the client is, by a ticket of POST /api/v1/ws/ticket: opens the private channels of that person."""
+
+    model_config = STRICT
+    type: Literal["auth"]
+    ticket: str = Field(min_length=1, max_length=200)
+
+
+ClientMessage = Subscribe | Unsubscribe | Resume | Authenticate
+CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(
+    Annotated[ClientMessage, Field(discriminator="type")]
+)
 
 
 def envelope(kind: str, channel: str, seq: int, data: bytes) -> str:

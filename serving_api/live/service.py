@@ -7,27 +7,41 @@ from contextlib import suppress
 from starlette.websockets import WebSocket
 
 from conf.settings import settings
+from lakehouse.io.identity.database import Database, StoreUnavailable
 from serving_api.http import metrics
+from serving_api.http.auth import Authenticator
 from serving_api.http.problems import Problem
-from serving_api.live.connection import Connection
+from serving_api.http.tickets import Tickets
+from serving_api.live.connection import RIGHTS_ENDED, TRY_AGAIN_LATER, Connection
 from serving_api.live.feed import Feed
 from serving_api.live.handshake import checked, refuse
-from serving_api.live.hub import Hub, Wheel
+from serving_api.live.hub import TRADING, Hub, Wheel
+from serving_api.live.private import PrivateChannels
+from serving_api.live.quarantine import QuarantineFeed
 from serving_api.live.sessions import Sessions
+from serving_api.live.trading import TradingFeed
+from serving_api.reads.snapshots import Snapshots
+from serving_api.reads.trading.signals import NewestSignals
 
 REAP_SECONDS = 1.0
+RIGHTS_SECONDS = 1.0  # so that a connection ends within 2 s of a sign-out, revocation or other role
 
 
 class Live:
     """One per application, in the event loop that serves the sockets."""
 
-    def __init__(self) -> None:
+    def __init__(self, authenticator: Authenticator, tickets: Tickets, database: Database) -> None:
         self.hub = Hub()
+        self._private = PrivateChannels(self.hub, authenticator, tickets, database)
         self.feed = Feed(self.hub, asyncio.get_running_loop())
+        self.quarantine = QuarantineFeed(self.hub, asyncio.get_running_loop())
+        self.trading: TradingFeed  # from follow_trading on
         self._wheel = Wheel(self.hub)
         self._sessions = Sessions()
         self._clients: set[Connection] = set()
-        self._tasks = [asyncio.create_task(self._wheel.turn()), asyncio.create_task(self._reap())]
+        self._tasks = [
+            asyncio.create_task(work) for work in (self._wheel.turn(), self._reap(), self._watch_rights())
+        ]
 
     async def close(self) -> None:
         """End the tasks."""
@@ -37,25 +51,48 @@ class Live:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def serve(self, socket: WebSocket, channel: str) -> None:
-        """Serve one client, subscribed to a channel; a refused one gets a problem instead."""
+    def follow_trading(self, snapshots: Snapshots, signals: NewestSignals) -> None:
+        """Send the news of these tables from now on, while a client gets one of their channels."""
+        self.trading = TradingFeed(self.hub, snapshots, signals)
+        self._tasks.append(asyncio.create_task(self.trading.send_timed(self._is_followed)))
+
+    def _is_followed(self) -> bool:
+        return any(client.follows(TRADING) for client in self._clients)
+
+    async def serve(self, socket: WebSocket, *channels: str) -> None:
+        """Serve one client, subscribed to channels; a refused one gets a problem instead."""
         try:
             if len(self._clients) >= settings().api.max_websockets:
                 raise Problem("too-many-sockets")
             chosen = checked(socket)
-            connection = Connection(socket, self.hub, self._wheel, self._sessions)
-            connection.subscribe(channel, chosen)
+            connection = Connection(socket, self.hub, self._wheel, self._sessions, self._private)
+            for channel in channels:
+                connection.subscribe(channel, chosen)
         except Problem as problem:
             await refuse(socket, problem)
             return
-        await socket.accept()
-        self._clients.add(connection)
+        self._clients.add(connection)  # before the handshake: during it others ask for the same place
         metrics.SOCKETS.set(len(self._clients))
         try:
+            await socket.accept()
             await connection.run()
         finally:
             self._clients.discard(connection)
             metrics.SOCKETS.set(len(self._clients))
+
+    async def _watch_rights(self) -> None:
+        """End the connections of people who lost their rights, and send news of accounts, for ever."""
+        while True:
+            await asyncio.sleep(RIGHTS_SECONDS)
+            signed_in = [connection for connection in self._clients if connection.caller]
+            ended, is_verified = await self._private.ended({c.caller for c in signed_in if c.caller})
+            for connection in signed_in:
+                if connection.caller in ended:
+                    connection.end(RIGHTS_ENDED)
+                elif not is_verified:
+                    connection.end(TRY_AGAIN_LATER)
+            with suppress(StoreUnavailable):  # what happens meanwhile is read when the store is back
+                await self._private.read_accounts(is_wanted=bool(signed_in))
 
     async def _reap(self) -> None:
         while True:

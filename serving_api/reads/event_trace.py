@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from conf.settings import settings
 from lakehouse.contracts.contract import kinds
 from serving_api.reads.keyset import time_slices
-from serving_api.reads.quarantine import COORDINATES, read_day
-from serving_api.reads.reviews import ReviewIndex, ReviewReader, record_of
+from serving_api.reads.review.quarantine import COORDINATES, read_day
+from serving_api.reads.review.reviews import ReviewIndex, ReviewReader, record_of
 from serving_api.reads.snapshots import Snapshot, Snapshots
 
 FIRST_EVENTS = 100_000
@@ -89,14 +89,13 @@ class EventLookup:
         bronze = self._open("bronze.events")
         if bronze.delta is None:
             return
-        dataset = bronze.delta.to_pyarrow_dataset()
         actions = bronze.delta.get_add_actions(flatten=True)
         with_id = pc.field("event_id") == event_id
         for part in time_slices(actions, "ingested_at", FIRST_EVENTS, GROWTH):
             if self.searched_events and self.searched_events + part.rows > settings().api.trace_events:
                 return
             self.searched_events += part.rows
-            rows = dataset.to_table(columns=list(ARRIVAL), filter=with_id & part.contains("ingested_at"))
+            rows = bronze.read(with_id & part.contains("ingested_at"), ARRIVAL)
             yield sorted(
                 rows.to_pylist(),
                 key=lambda row: (row["ingested_at"], row["received_at"], row["offset"]),
@@ -144,8 +143,7 @@ class EventLookup:
         if silver.delta is None:
             return None
         condition = (pc.field("event_id") == event_id) & (pc.field("ingested_at") == ingested_at)
-        dataset = silver.delta.to_pyarrow_dataset()
-        rows = dataset.to_table(columns=[*COORDINATES, "_warnings"], filter=condition).to_pylist()
+        rows = silver.read(condition, [*COORDINATES, "_warnings"]).to_pylist()
         matches = [row for row in rows if record in (None, record_of(row))]
         if not matches:
             return None

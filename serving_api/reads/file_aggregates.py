@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 import pyarrow as pa
+from pyarrow.dataset import Fragment
 
+from lakehouse.io.table_files import check_values, reading
 from serving_api.reads.snapshots import Snapshot, Snapshots
 
 Aggregate = TypeVar("Aggregate")
@@ -50,6 +52,12 @@ class FileAggregates(Generic[Aggregate]):
         return {
             file.path: self._by_file[file.path]
             if file.path in self._by_file
-            else self._aggregate(file.to_table(columns=self._columns, use_threads=False))
-            for file in snapshot.delta.to_pyarrow_dataset().get_fragments()
+            else self._aggregate(self._read(file))
+            for file in snapshot.dataset().get_fragments()
         }
+
+    def _read(self, file: Fragment) -> pa.Table:
+        with reading(self._table):
+            rows: pa.Table = file.to_table(columns=self._columns, use_threads=False)
+            check_values(rows)
+        return rows

@@ -97,12 +97,11 @@ def read_forecasts(snapshot: Snapshot) -> ServedForecasts:
     """Reads the names and times of recent issues first, then the rows of the newest issue of each series."""
     if snapshot.delta is None:
         return ServedForecasts(pa.table({name: [] for name in COLUMNS}), {})
-    dataset = snapshot.delta.to_pyarrow_dataset()
     recent = None if snapshot.newest is None else pc.field("issued_at") >= snapshot.newest - RECENT
-    names = dataset.to_table(columns=[*SERIES, "issued_at"], filter=recent)
+    names = snapshot.read(recent, [*SERIES, "issued_at"])
     newest = names.group_by(list(SERIES)).aggregate([("issued_at", "max")])
     times = pc.unique(newest["issued_at_max"].combine_chunks())
-    rows = dataset.to_table(columns=list(COLUMNS), filter=pc.field("issued_at").isin(times))
+    rows = snapshot.read(pc.field("issued_at").isin(times), COLUMNS)
     order = [
         *((name, "ascending") for name in SERIES),
         ("issued_at", "descending"),

@@ -12,8 +12,9 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io.query import run_contract_sql
 from serving_api.http.cursors import Key
 from serving_api.reads.dashboard.daily_figures import prices_known_on
+from serving_api.reads.price_impacts import PriceImpacts
 from serving_api.reads.provenance import simulated_rows
-from serving_api.reads.responses import to_json_value
+from serving_api.reads.responses import KeyedItem, to_json_value
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.prices import LiveOrder
 
@@ -30,6 +31,7 @@ LIVE = (
     "market_date",
     "change_pct",
 )
+READ = [*LIVE, "status", "region_code", "previous_price_idr"]
 RETAIL = "retail"
 CURRENT_DAYS = 7  # a market that reports once a week is current, and so are all of them after a holiday
 # What comes before the time in each order of the live prices.
@@ -45,10 +47,15 @@ SERIES = ("market_id", "commodity", "channel")
 
 def live_table(snapshots: Snapshots, known_on: date | None) -> pa.Table:
     """gold.live_prices, or its rows as computed from what had been stored by the close of a day."""
+    snapshot = snapshots["gold.live_prices"]
     if known_on is None:
-        return snapshots["gold.live_prices"].rows
-    prices = prices_known_on(snapshots, known_on)
-    return run_contract_sql(contracts()["gold.live_prices"], {"silver_prices": prices})
+        return snapshot.rows
+
+    def compute() -> pa.Table:
+        prices = prices_known_on(snapshots, known_on)
+        return run_contract_sql(contracts()["gold.live_prices"], {"silver_prices": prices})
+
+    return snapshot.cached(("live prices known on", known_on), compute)
 
 
 def series_of(item: dict[str, Any]) -> tuple[str, str, str]:
@@ -56,18 +63,33 @@ def series_of(item: dict[str, Any]) -> tuple[str, str, str]:
     return item["market_id"], item["commodity"], RETAIL
 
 
-def live_rows(table: pa.Table, order: LiveOrder) -> list[tuple[Key, dict[str, Any], str]]:
-    """(sort key, item, region code) of every retail series in an order."""
+def live_rows(
+    table: pa.Table, order: LiveOrder, impacts: PriceImpacts | None, chosen: pc.Expression
+) -> list[KeyedItem]:
+    """The retail series that satisfy a condition, in an order.
+
+    Chosen before they are built: a new version comes with every batch, and building all of them takes 60 ms.
+    `impacts`: None when those of today were not known yet.
+    """
     newest = pc.max(table["market_date"]).as_py()
     rows = []
-    for row in newest_by_market(table.filter(pc.field("channel") == RETAIL).to_pylist()):
+    shown = table.filter((pc.field("channel") == RETAIL) & chosen).select(READ)
+    for row in newest_by_market(shown.to_pylist()):
         item = {name: to_json_value(row[name]) for name in LIVE}
         age = (newest - row["market_date"]).days
         item |= {"status": row["status"] or "validated", "age_days": age, "is_current": age <= CURRENT_DAYS}
-        item["impact_score"] = None
+        item["impact_score"] = impacts.score(row) if impacts else None
         newest_first = (-row["event_time"].timestamp(), row["market_id"], row["commodity"])
-        rows.append(((*LIVE_ORDERS[order](item), *newest_first), item, row["region_code"]))
+        rows.append(((*LIVE_ORDERS[order](item), *newest_first), item))
     return sorted(rows, key=lambda row: row[0])
+
+
+def of_place(ids: frozenset[str] | None, code: str | None) -> pc.Expression:
+    """The condition that a row is of these commodities and of a province; None: of all."""
+    condition = pc.scalar(True)
+    if ids is not None:
+        condition &= pc.field("commodity").isin(sorted(ids))
+    return condition if code is None else condition & (pc.field("region_code") == code)
 
 
 def newest_by_market(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

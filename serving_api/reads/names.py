@@ -1,8 +1,9 @@
 """Names as callers write them -> ids. An unknown name is 404 in an address and 422 in a body."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
+from lakehouse.event import Fault
 from lakehouse.reference import (
     DEFAULT_TIMEZONE,
     commodities,
@@ -13,7 +14,7 @@ from lakehouse.reference import (
     region_aliases,
 )
 from serving_api.http.messages import message
-from serving_api.http.problems import Problem, invalid
+from serving_api.http.problems import Problem, invalid, invalid_fields
 from serving_api.reads.forecasts import ServedForecasts
 from serving_api.reads.snapshots import Snapshot, Snapshots
 
@@ -122,7 +123,19 @@ def commodity_in_body(name: str) -> str:
     try:
         return single_commodity(name)
     except Problem:
-        raise invalid("/commodity", "unknown_commodity", f"there is no commodity '{name[:60]}'") from None
+        raise invalid("/commodity", "unknown_commodity", message("no_commodity", name=name[:60])) from None
+
+
+def commodity_ids_in_body(names: Sequence[str]) -> list[str]:
+    """Ids of the commodities, each once. Raises Problem 422 with every unknown name."""
+    unknown = [
+        Fault(f"/commodities/{number}", "unknown_commodity", message("no_commodity", name=name[:60]))
+        for number, name in enumerate(names)
+        if matching_key(name) not in commodity_aliases()
+    ]
+    if unknown:
+        raise invalid_fields(unknown, listed=None)
+    return list(dict.fromkeys(commodity_aliases()[matching_key(name)] for name in names))
 
 
 def region_in_body(snapshots: Snapshots, region: str | None, market_id: str | None = None) -> Region:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from lakehouse.times import utc_text
 from serving_api.http import metrics
-from serving_api.http.messages import message
+from serving_api.http.messages import TranslatedText, message
 from serving_api.http.problems import Problem
 from serving_api.reads.forecasts import ForecastIssue, ServedForecasts
 from serving_api.reads.names import NATION
@@ -49,7 +49,9 @@ def compute_prediction(
     issue = select_issue(served, request)
     rows = served.days(issue)
     if len(rows) < request.days:
-        raise no_forecast(request, f"model {issue.model} forecasts {len(rows)} days, not {request.days}")
+        raise no_forecast(
+            request, message("horizon_too_short", model=issue.model, forecast=len(rows), days=request.days)
+        )
     days = [day_of(row, request.level) for row in rows[: request.days]]
     item = {
         "commodity": request.commodity,
@@ -77,14 +79,14 @@ def select_issue(served: ServedForecasts, request: PredictionRequest) -> Forecas
     if issue is not None:
         return issue
     if not served.issues:
-        raise no_forecast(request, "no model has been run yet")
+        raise no_forecast(request, message("no_model_run"))
     if not served.issues.get((request.commodity, request.region_code)):
-        raise no_forecast(request, "its prices are too few or too old")
+        raise no_forecast(request, message("prices_too_few"))
     reason = message("model_without_forecast", commodity=request.commodity, region=request.region)
     raise Problem("model-unavailable", name=request.model, reason=reason)
 
 
-def no_forecast(request: PredictionRequest, reason: str) -> Problem:
+def no_forecast(request: PredictionRequest, reason: TranslatedText) -> Problem:
     """404 with the reason."""
     return Problem("no-forecast", commodity=request.commodity, region=request.region, reason=reason)
 

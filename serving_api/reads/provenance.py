@@ -1,7 +1,7 @@
 """Where the data of a response come from: table versions, rules in force, simulated data."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -19,7 +19,7 @@ SIMULATED = "sim-"  # prefix of the simulator's event ids
 @cache
 def current_rule_set() -> str:
     """Fingerprint of the rules and settings that this process was started with."""
-    return rule_set(settings().validation.model_dump())
+    return rule_set(settings().rule_values())
 
 
 def provenance(
@@ -38,8 +38,9 @@ def provenance(
     `as_of`: the newest data behind the response, where that is not the newest time of the tables.
     """
     newest = [as_of] if as_of else [snapshot.newest for snapshot in snapshots if snapshot.newest]
+    now = datetime.now(UTC)  # an operator may release an event that dates itself ahead of it
     return {
-        "as_of": utc_text(max(newest)) if newest else None,
+        "as_of": utc_text(min(max(newest), now)) if newest else None,
         "delta_version": {snapshot.table: snapshot.version for snapshot in snapshots},
         "rule_set": rule_set,
         "model": model,

@@ -13,15 +13,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lakehouse.times import utc_text
+from lakehouse.translation import Language, in_language
+from serving_api.http.compression import LEAST_BYTES, PACKED, accepts_gzip, with_tail
 from serving_api.http.cursors import Cursors, Key, TimeRange, filters_of
+from serving_api.http.problems import language_of
 from serving_api.http.request_checks import require_acceptable
-from serving_api.reads.lag import KafkaLag
+from serving_api.reads.operation.lag import KafkaLag
 from serving_api.reads.provenance import provenance
 from serving_api.reads.snapshots import Snapshot
 
 JSON = "application/json; charset=utf-8"
 PUBLIC = "public, max-age=5, stale-while-revalidate=30"
 PRIVATE = "private, no-store"
+# An answer differs by these headers of the request: its coding, and the language of its texts.
+VARY = "Accept-Encoding, Accept-Language"
 KeyedItem = tuple[Key, dict[str, Any]]
 
 
@@ -69,14 +74,14 @@ def rows_after(rows: Sequence[KeyedItem], key: Key | None) -> Sequence[KeyedItem
 
 
 def etag_of(request: Request, snapshots: Sequence[Snapshot], variant: str | None = None) -> str:
-    """A weak ETag: equal versions, addresses and variants give equal items, but not equal `meta`.
+    """A weak ETag: equal versions, addresses, languages and variants give equal items, but not equal `meta`.
 
     `variant`: what else the items depend on, such as a time range that ends with the newest day.
     """
     versions = ",".join(
         f"{snapshot.table}={snapshot.identity[0]}@{snapshot.version}" for snapshot in snapshots
     )
-    text = f"{versions}|{request.url.path}?{request.url.query}|{variant}"
+    text = f"{versions}|{request.url.path}?{request.url.query}|{language_of(request)}|{variant}"
     return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:24]}"'
 
 
@@ -85,7 +90,12 @@ def not_modified(request: Request, etag: str) -> Response | None:
     known = [part.strip() for part in request.headers.get("if-none-match", "").split(",")]
     if etag not in known:
         return None
-    return Response(status_code=304, headers={"ETag": etag, "Cache-Control": PUBLIC})
+    return Response(status_code=304, headers=public_headers(etag))
+
+
+def public_headers(etag: str) -> dict[str, str]:
+    """Headers of an answer that caches may keep."""
+    return {"ETag": etag, "Cache-Control": PUBLIC, "Vary": VARY}
 
 
 class Responses:
@@ -95,6 +105,11 @@ class Responses:
         self.request = request
         self.cursors = cursors
         self._lag = lag
+
+    @property
+    def language(self) -> Language:
+        """That the caller reads."""
+        return language_of(self.request)
 
     def meta(
         self,
@@ -106,7 +121,9 @@ class Responses:
         times: TimeRange | None = None,
         as_of: datetime | None = None,
     ) -> dict[str, Any]:
-        """The provenance block of a response."""
+        """The provenance block of a response, the reason of the model in the caller's language."""
+        if model and model.get("reason"):
+            model = model | {"reason": in_language(model["reason"], self.language)}
         return provenance(
             snapshots,
             lag_seconds=self._lag.seconds,
@@ -152,7 +169,7 @@ class Responses:
             page = snapshots[0].cached(cache_key, lambda: read(key, limit))
         else:
             page = read(key, limit)
-        headers = {"Cache-Control": PRIVATE} if personal else {"Cache-Control": PUBLIC, "ETag": etag}
+        headers = {"Cache-Control": PRIVATE} if personal else public_headers(etag)
         meta = self.meta(snapshots, rule_set=rule_set, demo=page.demo, model=page.model, times=times)
         return self._encoded(page, filters, headers, meta)
 
@@ -179,7 +196,18 @@ class Responses:
         if cursor:
             headers["Link"] = self.link_to(cursor)
         end = orjson.dumps({"next_cursor": cursor, "meta": meta})
-        return Response(b'{"items":[' + page.items + b"]," + end[1:], headers=headers, media_type=JSON)
+        return self._joined(b'{"items":[' + page.items + b"],", end[1:], headers)
+
+    def _joined(self, head: bytes, tail: bytes, headers: dict[str, str]) -> Response:
+        """The body head + tail. What has an ETag is sent compressed where the caller accepts it.
+
+        The head is equal for equal ETags, and is compressed once.
+        """
+        etag = headers.get("ETag")
+        if etag and len(head) >= LEAST_BYTES and accepts_gzip(self.request.headers):
+            body = with_tail(PACKED.of(etag, head), tail)
+            return Response(body, headers=headers | {"Content-Encoding": "gzip"}, media_type=JSON)
+        return Response(head + tail, headers=headers, media_type=JSON)
 
     def link_to(self, cursor: str) -> str:
         """The Link header that names the next page."""
@@ -200,8 +228,19 @@ class Responses:
         etag = etag_of(self.request, snapshots, variant)
         if unchanged := not_modified(self.request, etag):
             return unchanged
-        body = {**item, "meta": self.meta(snapshots, demo=demo, model=model, as_of=as_of)}
-        return json_response(body, cache=PUBLIC, ETag=etag)
+        end = orjson.dumps({"meta": self.meta(snapshots, demo=demo, model=model, as_of=as_of)})
+        return self._joined(orjson.dumps(item)[:-1] + b",", end[1:], public_headers(etag))
+
+    def encoded(
+        self, snapshots: Sequence[Snapshot], item: bytes, *, demo: bool = False, variant: str | None = None
+    ) -> Response:
+        """The same for an item that is encoded already: a JSON object with at least one key."""
+        require_acceptable(self.request)
+        etag = etag_of(self.request, snapshots, variant)
+        if unchanged := not_modified(self.request, etag):
+            return unchanged
+        end = orjson.dumps({"meta": self.meta(snapshots, demo=demo)})
+        return self._joined(item[:-1] + b",", end[1:], public_headers(etag))
 
     def personal(self, snapshots: Sequence[Snapshot], item: dict[str, Any], rule_set: str | None) -> Response:
         """A response with one item that no cache may keep."""

@@ -1,4 +1,4 @@
-"""The champion among the sales models: loaded from the file of the training, again when it is replaced."""
+"""The champion among the sales models of each shop: loaded from its file, again when that is replaced."""
 
 import logging
 import threading
@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from conf.settings import settings
-from lakehouse.sales import TRUSTED
+from lakehouse.sales import TRUSTED, model_name
 
 log = logging.getLogger("lumbung.api")
 FileVersion = tuple[int, int, int]  # inode, modification time, size
 
 
 class SalesModel:
-    """Loads the champion; one per process. Only plain library types are loaded from the file."""
+    """Loads the champion of a shop. Only plain library types are loaded from the file."""
 
-    def __init__(self, file: Path | None = None) -> None:
-        self._file = file or settings().state_dir / "models" / "sales.skops"
+    def __init__(self, file: Path) -> None:
+        self._file = file
         self._version: FileVersion | None = None
         self._model: dict[str, Any] | None = None
         self._lock = threading.Lock()
@@ -55,3 +55,25 @@ class SalesModel:
             log.exception("%s cannot be loaded", self._file.name)
             return self._model
         return model
+
+
+class SalesModels:
+    """The champion of each shop; one per process."""
+
+    def __init__(self) -> None:
+        self._folder = settings().state_dir / "models"
+        self._of_shop: dict[str, SalesModel] = {}
+
+    def load(self, shop: str) -> dict[str, Any] | None:
+        """See `SalesModel.load`."""
+        if shop not in self._of_shop:
+            file = self._folder / f"{model_name(shop)}.skops"
+            if not file.exists():
+                return None
+            self._of_shop[shop] = SalesModel(file)
+        return self._of_shop[shop].load()
+
+    @property
+    def loaded(self) -> int:
+        """Number of models in memory."""
+        return sum(model.loaded for model in self._of_shop.values())

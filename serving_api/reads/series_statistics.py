@@ -25,5 +25,5 @@ def read_series(snapshot: Snapshot, commodity: str) -> list[dict[str, Any]]:
     if snapshot.delta is None:
         return []
     condition = (pc.field("commodity") == commodity) & (pc.field("channel") == "retail")
-    rows: list[dict[str, Any]] = snapshot.delta.to_pyarrow_dataset().to_table(filter=condition).to_pylist()
+    rows: list[dict[str, Any]] = snapshot.read(condition).to_pylist()
     return rows

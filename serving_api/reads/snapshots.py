@@ -4,26 +4,31 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import open_if_exists
-from lakehouse.io.process_status import StreamStatus, stream_status
+from lakehouse.io.delta import lake_stamp, log_stamp, open_if_exists
+from lakehouse.io.process_status import STREAM, StreamStatus, status_file, stream_status
+from lakehouse.io.table_files import UnreadableTable, check_values, reading
 from lakehouse.paths import table_path
 from serving_api.http import metrics
 
 log = logging.getLogger("lumbung.api")
 CACHED_VALUES = 2000
+# Between two looks at every table while `lake_stamp` stays the same: 40 system calls instead of one.
+EVERY_TABLE_SECONDS = 1.0
 STALE_SECONDS = 30.0  # without one complete round of refreshes; a round that loads large tables takes seconds
 Value = TypeVar("Value")
 # Table id, and when the commit of the version was written: a table that is created again starts at version 0.
@@ -55,6 +60,33 @@ class Snapshot:
             value = self.cache[key] = compute()
         return cast(Value, value)
 
+    def dataset(self, partition: tuple[str, str] | None = None) -> ds.Dataset:
+        """The files of the version, or those of one value of a partition column; found once per version.
+
+        Raises UnreadableTable.
+        """
+        delta = self.delta
+        assert delta is not None
+        pruning = [(partition[0], "=", partition[1])] if partition else None
+        with reading(self.table):
+            return self.cached(
+                ("files", partition), lambda: delta.to_pyarrow_dataset(file_pruning_predicate=pruning)
+            )
+
+    def read(
+        self,
+        condition: pc.Expression | None = None,
+        columns: Iterable[str] | None = None,
+        partition: tuple[str, str] | None = None,
+    ) -> pa.Table:
+        """The rows that satisfy the condition, of a table with a first commit. Raises UnreadableTable."""
+        names = None if columns is None else list(columns)
+        dataset = self.dataset(partition)
+        with reading(self.table):
+            rows: pa.Table = dataset.to_table(columns=names, filter=condition)
+            check_values(rows)
+        return rows
+
 
 def empty_snapshot(table: str) -> Snapshot:
     """The snapshot of a table that does not exist yet."""
@@ -69,6 +101,15 @@ def commit_time(path: str, version: int) -> int | None:
         return os.stat(f"{path}/_delta_log/{version:020}.json").st_mtime_ns  # noqa: PTH116
     except FileNotFoundError:
         return None
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Inode and time of a file that is replaced, never changed in place; None when there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def newest_in_files(actions: pa.Table, column: str) -> date | None:
@@ -99,6 +140,7 @@ def snapshot_of(table: str, delta: DeltaTable, path: str) -> Snapshot:
     identity = (str(delta.metadata().id), commit_time(path, delta.version()))
     if contract.served == "whole":
         rows = delta.to_pyarrow_table()
+        check_values(rows)
         newest = pc.max(rows[contract.time_column]).as_py()
         return Snapshot(table, delta.version(), delta, rows, newest, rows.num_rows, identity)
     actions = pa.table(delta.get_add_actions(flatten=True))
@@ -137,14 +179,26 @@ class Snapshots:
         self._followed = {
             table: empty_snapshot(table) for table, contract in contracts().items() if contract.served
         }
+        self._failed: dict[str, str] = {}  # table whose last refresh failed -> why
+        self._stamps: dict[str, int | None] = {}
+        self._lake_stamp: int | None = None
         self._on_request: dict[str, Snapshot] = {}
         self.stream: StreamStatus | None = None
+        self._status_written: tuple[int, int] | None = None
         self.failure: str | None = "tables are being opened"
         self._refreshed_at = time.monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
 
     def __getitem__(self, table: str) -> Snapshot:
+        """Raises UnreadableTable for a table that could not be read since the start."""
+        snapshot = self._followed[table]
+        if snapshot.delta is None and table in self._failed:
+            raise UnreadableTable(table, self._failed[table])
+        return snapshot
+
+    def or_empty(self, table: str) -> Snapshot:
+        """The same for what a response may lack: an empty snapshot in place of UnreadableTable."""
         return self._followed[table]
 
     def start(self) -> None:
@@ -160,10 +214,20 @@ class Snapshots:
     def _run(self) -> None:
         while not self._stopping.wait(self._pause_seconds):
             try:
-                self.refresh()
+                self.refresh_changed()
             except BaseException as error:  # a panic of delta-rs is no Exception; this thread must not end
                 self._report([f"round: {type(error).__name__}"])
                 log.exception("a round of refreshes failed")
+
+    def refresh_changed(self) -> bool:
+        """`refresh`, unless no table was written since the last one; returns whether it looked."""
+        stamp = lake_stamp(self._root)
+        is_unchanged = stamp is not None and stamp == self._lake_stamp and self.failure is None
+        if is_unchanged and self.age_seconds < EVERY_TABLE_SECONDS:
+            return False
+        self.refresh()
+        self._lake_stamp = stamp
+        return True
 
     def refresh(self) -> None:
         """Load new versions. What cannot be read keeps its last state, and `failure` names it.
@@ -171,15 +235,19 @@ class Snapshots:
         Any error is possible here: no free file descriptor, a table in the midst of being replaced.
         """
         steps: dict[str, Callable[[], None]] = {
-            table: partial(self._refresh_table, table) for table in self._followed
+            table: partial(self._refresh_table, table, stamp)
+            for table in self._followed
+            if (stamp := log_stamp(table, self._root)) is None or stamp != self._stamps.get(table)
         }
         steps["status of the stream"] = self._read_stream_status
         failures = []
         for name, step in steps.items():
             try:
                 step()
+                self._failed.pop(name, None)
             except Exception as error:
                 failures.append(f"{name}: {type(error).__name__}")
+                self._failed[name] = type(error).__name__
                 known = self.failure is not None and failures[-1] in self.failure
                 log.log(logging.DEBUG if known else logging.WARNING, "%s cannot be read", name, exc_info=True)
         self._report(failures)
@@ -205,7 +273,7 @@ class Snapshots:
         reason = self.failure or "a round of refreshes does not end"
         return f"snapshots are {self.age_seconds:.1f} s old: {reason}"
 
-    def _refresh_table(self, table: str) -> None:
+    def _refresh_table(self, table: str, stamp: int | None) -> None:
         newer = self._newer(table, self._followed[table])
         if newer is not None:
             if table in self._prepare:
@@ -213,6 +281,7 @@ class Snapshots:
             self._followed[table] = newer
             if table in self._followers:
                 self._followers[table](newer)
+        self._stamps[table] = stamp
 
     def _newer(self, table: str, current: Snapshot) -> Snapshot | None:
         """The snapshot of a version newer than `current`, None when there is none."""
@@ -227,8 +296,12 @@ class Snapshots:
         return None if same and unchanged else snapshot_of(table, delta, path)
 
     def _read_stream_status(self) -> None:
-        """Read the stream's status; a new batch adds the latency of its first event to the histogram."""
+        """Read the stream's new status; a new batch adds the latency of its first event to the histogram."""
+        written = file_identity(status_file(STREAM, self._state_dir))
+        if written is None or written == self._status_written:
+            return
         status = stream_status(self._state_dir)
+        self._status_written = written
         if status is None:
             return
         previous = self.stream
@@ -240,9 +313,13 @@ class Snapshots:
             )
 
     def open_newest(self, table: str) -> Snapshot:
-        """The newest version at this moment, of a table that is requested too rarely to be followed."""
+        """The newest version at this moment, of a table that is requested too rarely to be followed.
+
+        Raises UnreadableTable.
+        """
         current = self._on_request.get(table) or empty_snapshot(table)
-        newest = self._newer(table, current) or current
+        with reading(table):
+            newest = self._newer(table, current) or current
         self._on_request[table] = newest
         return newest
 

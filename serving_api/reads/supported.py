@@ -1,10 +1,14 @@
 """Names that requests may use: reference lists, symbols with bars, models with current forecasts."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import pyarrow as pa
 
+from lakehouse.event import Fault
 from lakehouse.reference import commodities, provinces
+from lakehouse.trading.market_terms import QUOTES
+from serving_api.http.messages import message
+from serving_api.http.problems import invalid_fields
 from serving_api.reads.file_aggregates import FileAggregates
 from serving_api.reads.snapshots import Snapshots
 
@@ -22,8 +26,44 @@ def symbols_of(rows: pa.Table) -> frozenset[tuple[str, str]]:
     return frozenset(zip(pairs["symbol"].to_pylist(), pairs["asset_class"].to_pylist(), strict=True))
 
 
+def is_traded(symbols: Symbols, symbol: str) -> bool:
+    """Whether there are bars of the symbol. Blocks while new files are read."""
+    return any(symbol == name for pairs in symbols.read()[1].values() for name, _ in pairs)
+
+
+def require_symbols(symbols: Symbols, names: Mapping[str, str]) -> None:
+    """Raises Problem 422 with every unknown symbol of a body. `names`: pointer -> symbol."""
+    unknown = [
+        Fault(pointer, "unknown_symbol", message("no_symbol", name=name))
+        for pointer, name in names.items()
+        if not is_traded(symbols, name)
+    ]
+    if unknown:
+        raise invalid_fields(unknown)
+
+
+def meant_symbol(traded: Container[str], name: str) -> str | None:
+    """The symbol that a name means, in any case of its letters, or a coin's dollar pair; else None."""
+    stripped = name.strip()
+    meant = (each for quote in QUOTES for each in (stripped + quote, stripped.upper() + quote))
+    return next((each for each in meant if each in traded), None)
+
+
+def symbols_with_bars(symbols: Symbols) -> set[str]:
+    """Every symbol of silver.bars. Blocks while new files are read."""
+    return {symbol for pairs in symbols.read()[1].values() for symbol, _ in pairs}
+
+
+def required_symbol(symbols: Symbols, name: str) -> str:
+    """The symbol that `/symbol` of a body means. Raises Problem 422 when there are no bars of it."""
+    symbol = meant_symbol(symbols_with_bars(symbols), name)
+    if symbol is None:
+        raise invalid_fields([Fault("/symbol", "unknown_symbol", message("no_symbol", name=name))])
+    return symbol
+
+
 def supported_names(
-    symbols_by_file: Mapping[str, frozenset[tuple[str, str]]], models: list[str]
+    symbols_by_file: Mapping[str, frozenset[tuple[str, str]]], shops: list[str], models: list[str]
 ) -> dict[str, object]:
     """The lists of names by resource."""
     symbols: set[tuple[str, str]] = set().union(*symbols_by_file.values())
@@ -45,5 +85,6 @@ def supported_names(
         "symbols": [
             {"symbol": symbol, "asset_class": asset_class} for symbol, asset_class in sorted(symbols)
         ],
+        "shops": shops,
         "models": models,
     }

@@ -14,11 +14,7 @@ from serving_api.reads.snapshots import Snapshot
 
 def read_rows(snapshot: Snapshot, condition: pc.Expression, columns: Sequence[str]) -> pa.Table | None:
     """The columns of the rows that match; None before the table's first commit."""
-    delta = snapshot.delta
-    if delta is None:
-        return None
-    rows: pa.Table = delta.to_pyarrow_dataset().to_table(columns=list(columns), filter=condition)
-    return rows
+    return None if snapshot.delta is None else snapshot.read(condition, columns)
 
 
 def listed_rows(

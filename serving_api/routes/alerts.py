@@ -14,13 +14,14 @@ from lakehouse.times import utc_text
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import (
     CurrentAlertActs,
+    CurrentDatabase,
     CurrentLive,
     CurrentResponses,
     CurrentSnapshots,
     operator,
 )
 from serving_api.http.messages import message
-from serving_api.http.openapi import request_body
+from serving_api.http.openapi import takes_json
 from serving_api.http.path_parameters import AlertIdInPath
 from serving_api.http.problems import Problem, language_of
 from serving_api.http.request_bodies import JsonBody, json_body
@@ -38,6 +39,7 @@ from serving_api.schemas.alerts import (
 )
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
+from serving_api.writes.act_audit import Act, audit_acts
 
 router = APIRouter(tags=["alerts"])
 EMPTY_ROW = dict.fromkeys(contracts()["gold.alerts"].column_names) | {"stale": False}
@@ -72,14 +74,14 @@ async def list_alerts(
     "/api/alerts/trigger",
     status_code=202,
     response_model=TriggerReceipt,
-    responses=problems(400, 401, 403, 413, 415, 422, 503),
-    openapi_extra=request_body(TriggerBody),
+    **takes_json(TriggerBody, 401, 403),
     summary="Raise an alert",
 )
 async def trigger_alert(
     body: Annotated[JsonBody[Principal, TriggerBody], json_body(TriggerBody, operator)],
     snapshots: CurrentSnapshots,
     acts: CurrentAlertActs,
+    database: CurrentDatabase,
     live: CurrentLive,
 ) -> Response:
     """202 once Kafka has stored the alert, which is then active. A repeat for the same commodity and place
@@ -97,6 +99,7 @@ async def trigger_alert(
         "region": None if is_national else region,
     }
     event, row = await acts.raise_alert(fields, body.caller.subject)
+    await audit_acts(database, body.caller, [audited("raise", row["alert_id"], event)])
     live.feed.publish_alert({**EMPTY_ROW, **row})
     sending = {name: SENDING[mode] for name, mode in channel_modes().items()} | {"websocket": "sent"}
     return json_response(receipt(event, row["alert_id"]) | {"channels": sending}, 202)
@@ -106,18 +109,24 @@ async def trigger_alert(
     "/api/v1/alerts/{alert_id}/acknowledge",
     status_code=202,
     response_model=AcknowledgeReceipt,
-    responses=problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
-    openapi_extra=request_body(AcknowledgeBody),
+    **takes_json(AcknowledgeBody, 401, 403, 404, 409),
     summary="Acknowledge an active alert",
 )
 async def acknowledge_alert(
     alert_id: AlertIdInPath,
     body: Annotated[JsonBody[Principal, AcknowledgeBody], json_body(AcknowledgeBody, operator)],
     acts: CurrentAlertActs,
+    database: CurrentDatabase,
 ) -> Response:
     """202 once Kafka has stored it. It stays open until its exit rule holds; 409 unless it is active."""
     event = await acts.acknowledge(alert_id, body.value.note, body.caller)
+    await audit_acts(database, body.caller, [audited("acknowledge", alert_id, event)])
     return json_response(receipt(event, alert_id), 202)
+
+
+def audited(act: str, alert_id: str, event: Event) -> Act:
+    """The act as an entry of the audit."""
+    return Act(f"alert.{act}", alert_id, event.event_id)
 
 
 def receipt(event: Event, alert_id: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from lakehouse.identity.roles import Principal
 from serving_api.http.callers import principal_of
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.messages import message
-from serving_api.http.openapi import request_body
+from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid, invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.reads.names import NATION, commodity_in_body, region_in_body, region_of, single_commodity
@@ -46,8 +46,7 @@ REPORTED = (
 @router.post(
     "/analytics/correlation",
     response_model=CorrelationReport,
-    responses=problems(400, 401, 413, 415, 422, 503),
-    openapi_extra=request_body(CorrelationBody),
+    **takes_json(CorrelationBody, 401),
     summary="Correlation of weather and prices",
 )
 async def correlate(
@@ -141,15 +140,14 @@ def read_lags(
 ) -> tuple[Snapshot, list[dict[str, Any]]]:
     """The rows of a commodity, a province and a variable, by lag."""
     snapshot = snapshots.open_newest(TABLE)
-    delta = snapshot.delta
-    if delta is None:
+    if snapshot.delta is None:
         return snapshot, []
 
     def read() -> list[dict[str, Any]]:
         condition = (pc.field("commodity") == commodity) & (pc.field("region_code") == region_code)
         condition &= pc.field("variable") == variable
         columns = [*REPORTED, "from_date", "to_date"]
-        table = delta.to_pyarrow_dataset().to_table(filter=condition, columns=columns)
+        table = snapshot.read(condition, columns)
         rows: list[dict[str, Any]] = table.sort_by("lag_days").to_pylist()
         return rows
 

@@ -14,7 +14,7 @@ from lakehouse.validation.prices.thresholds import Thresholds
 from serving_api.http.callers import principal_of
 from serving_api.http.cursors import Key, TimeRange, time_range
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
-from serving_api.http.openapi import request_body
+from serving_api.http.openapi import takes_json
 from serving_api.http.path_parameters import RegionInPath
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.reads.keyset import next_rows
@@ -43,8 +43,7 @@ ORDER = (("event_time", "descending"), *((name, "ascending") for name in KEY))
 @router.post(
     "",
     response_model=AnomalyReport,
-    responses=problems(400, 401, 413, 415, 422, 503),
-    openapi_extra=request_body(AnomalyBody),
+    **takes_json(AnomalyBody, 401),
     summary="Check prices for anomalies",
 )
 async def check_prices(
@@ -65,7 +64,7 @@ async def check_prices(
     snapshot, entries = await run_sync(check_observations, snapshots, commodity, region_code, body.value)
     model = {
         "name": "series-check",
-        "version": f"{MODEL}+{Thresholds.of(settings().validation.model_dump()).version}",
+        "version": f"{MODEL}+{Thresholds.of(settings().rule_values()).version}",
         "run_id": "none",
         "alias": "champion",
         "trained_on": {snapshot.table: snapshot.version},
@@ -91,7 +90,7 @@ def check_observations(
         region_code=region_code,
         observations=[(observation.date, observation.price_idr) for observation in body.observations],
         methods=body.methods,
-        knobs=settings().validation.model_dump(),
+        knobs=settings().rule_values(),
     )
     return snapshot, [
         {"date": observation.date, "price_idr": observation.price_idr, **vars(finding)}
@@ -129,8 +128,7 @@ def anomaly_rows(
     snapshot: Snapshot, code: str, query: AnomaliesQuery, times: TimeRange, key: Key | None, limit: int
 ) -> list[KeyedItem]:
     """Up to limit + 1 (sort key, item) after `key`."""
-    delta = snapshot.delta
-    if delta is None:
+    if snapshot.delta is None:
         return []
     condition = (pc.field("region_code") == code) & times.of_prices()
     if query.commodity is not None:
@@ -138,6 +136,6 @@ def anomaly_rows(
     if query.severity is not None:
         condition &= pc.field("severity") == query.severity
     columns = list(dict.fromkeys((*LISTED, *KEY)))
-    table: pa.Table = snapshot.cached("listed", lambda: delta.to_pyarrow_dataset().to_table(columns=columns))
+    table: pa.Table = snapshot.cached("listed", lambda: snapshot.read(None, columns))
     rows = next_rows(table.filter(condition), ORDER, key, limit + 1)
     return [(sort_key, {name: to_json_value(row[name]) for name in LISTED}) for sort_key, row in rows]

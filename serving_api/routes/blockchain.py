@@ -164,7 +164,7 @@ def block_page(snapshot: Snapshot, query: BlocksQuery, key: Key | None, limit: i
         condition &= pc.field("index") >= below - limit
     else:
         condition &= pc.field("event_id") == query.event_id
-    table = snapshot.delta.to_pyarrow_dataset().to_table(columns=list(LISTED), filter=condition)
+    table = snapshot.read(condition, LISTED)
     rows = table.sort_by([("index", "descending")])
     shown: list[dict[str, Any]] = rows.slice(0, limit).to_pylist()
     last = below - limit
@@ -178,7 +178,6 @@ def block_page(snapshot: Snapshot, query: BlocksQuery, key: Key | None, limit: i
 
 def newest_index(snapshot: Snapshot, chain: str) -> int:
     """Index of the newest record; -1 when there is none."""
-    assert snapshot.delta is not None
-    rows = snapshot.delta.to_pyarrow_dataset().to_table(columns=["index"], filter=pc.field("chain") == chain)
+    rows = snapshot.read(pc.field("chain") == chain, ["index"])
     newest: int | None = pc.max(rows["index"]).as_py()
     return -1 if newest is None else newest

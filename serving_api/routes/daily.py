@@ -7,16 +7,15 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
 from lakehouse.reference import provinces
-from serving_api.http.compression import compressed
 from serving_api.http.dependencies import CurrentBalance, CurrentResponses, CurrentReviews, CurrentSnapshots
 from serving_api.http.messages import message
 from serving_api.http.problems import invalid
-from serving_api.reads.balance import total_of
 from serving_api.reads.dashboard.daily_figures import Figures, figures_of, series_commodity
 from serving_api.reads.dashboard.overview import read_overview, reporting_markets
 from serving_api.reads.dashboard.price_map import read_map
 from serving_api.reads.dashboard.price_series import DEFAULT_DAYS, MOST_DAYS, read_series
 from serving_api.reads.names import commodity_ids
+from serving_api.reads.operation.balance import total_of
 from serving_api.reads.provenance import from_simulated
 from serving_api.reads.responses import Responses
 from serving_api.schemas.daily import DailySeries, MapQuery, MarketDayQuery, Overview, PriceMap, SeriesQuery
@@ -65,7 +64,7 @@ async def get_overview(
         tables = [*figures.snapshots, counted, quarantine, reviewed, markets]
         return answer(responses, figures, item, read["date"], tables=tables, demo=demo)
 
-    return compressed(responses.request, await run_sync(respond))
+    return await run_sync(respond)
 
 
 @router.get(
@@ -93,7 +92,7 @@ async def get_daily_series(
         newest = item["dates"][-1] if item["dates"] else None
         return answer(responses, figures, item, newest, demo=from_simulated(snapshots, [commodity]))
 
-    return compressed(responses.request, await run_sync(respond))
+    return await run_sync(respond)
 
 
 @router.get(
@@ -116,7 +115,7 @@ async def get_price_map(
         item = read_map(figures, commodity, query.metric, query.day)
         return answer(responses, figures, item, item["date"], demo=from_simulated(snapshots, [commodity]))
 
-    return compressed(responses.request, await run_sync(respond))
+    return await run_sync(respond)
 
 
 def answer(

@@ -14,18 +14,19 @@ from serving_api.http.dependencies import (
     OPERATOR,
     CurrentDatabase,
     CurrentDecisions,
+    CurrentHolds,
     CurrentResponses,
     CurrentReviews,
     CurrentSnapshots,
     operator,
 )
 from serving_api.http.messages import message
-from serving_api.http.openapi import request_body
+from serving_api.http.openapi import takes_json
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_body
-from serving_api.reads.decisions import decisions_on
 from serving_api.reads.responses import EncodedPage, encode_page, json_response, rows_after
+from serving_api.reads.review.decisions import decisions_on
 from serving_api.schemas.decisions import (
     BulkDecisionBody,
     BulkDecisionReceipt,
@@ -36,7 +37,8 @@ from serving_api.schemas.decisions import (
 )
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
-from serving_api.writes.decision_audit import audit_decisions
+from serving_api.schemas.quarantine import HoldBody, HoldReceipt
+from serving_api.writes.act_audit import Act, audit_acts
 from serving_api.writes.decisions import DecisionRequest, Decisions, SentDecision, correction_faults
 
 router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
@@ -46,8 +48,7 @@ router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
     "/decisions",
     status_code=202,
     response_model=BulkDecisionReceipt,
-    responses=problems(400, 401, 403, 413, 415, 422, 503),
-    openapi_extra=request_body(BulkDecisionBody),
+    **takes_json(BulkDecisionBody, 401, 403),
     summary="Decide many events",
 )
 async def decide_events(
@@ -69,10 +70,15 @@ async def decide_events(
         *(decide_one(decisions, event_id, rows.get(event_id), request, sent) for event_id in event_ids),
         return_exceptions=True,
     )
-    await audit_decisions(database, body.caller, sent)
+    await audit_acts(database, body.caller, [act_of(decision) for decision in sent])
     for failure in (result for result in results if isinstance(result, BaseException)):
         raise failure
     return json_response({"items": results}, 202)
+
+
+def act_of(sent: SentDecision) -> Act:
+    """The decision as the audit has it."""
+    return Act(f"quarantine.{sent.request.decision}", sent.event_id, sent.decision_id)
 
 
 async def decide_one(
@@ -100,8 +106,7 @@ async def decide_one(
     "/{event_id}/decision",
     status_code=202,
     response_model=DecisionReceipt,
-    responses=problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
-    openapi_extra=request_body(DecisionBody),
+    **takes_json(DecisionBody, 401, 403, 404, 409),
     summary="Release, correct or reject a quarantined event",
 )
 async def decide_event(
@@ -129,7 +134,7 @@ async def decide_event(
         row,
         DecisionRequest(decision.decision, decision.reason, body.caller.subject, decision.correction),
     )
-    await audit_decisions(database, body.caller, [sent])
+    await audit_acts(database, body.caller, [act_of(sent)])
     receipt = {
         "event_id": sent.decision_id,
         "kinds": ["decision"],
@@ -139,6 +144,31 @@ async def decide_event(
         "decision": decision.decision,
     }
     return json_response(receipt, 202)
+
+
+@router.post(
+    "/{event_id}/hold",
+    response_model=HoldReceipt,
+    **takes_json(HoldBody, 401, 403, 404, 409),
+    summary="Note that you are looking at a quarantined event",
+)
+async def hold_event(
+    event_id: EventIdInPath,
+    body: Annotated[JsonBody[Principal, HoldBody], json_body(HoldBody, operator)],
+    decisions: CurrentDecisions,
+    holds: CurrentHolds,
+) -> Response:
+    """For 120 s others who open the event get 409 `held`; the same caller renews it.
+
+    It is a note, not a lock: a decision of somebody else is accepted. It is known to this API process alone.
+    """
+    row = (await decisions.targets([event_id], body.caller)).get(event_id)
+    if row is None:
+        raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
+    if row["state"] != "open":
+        raise Problem("already-decided", name=event_id)
+    hold = holds.take(event_id, body.caller.subject)
+    return json_response({"held_by": hold.held_by, "until": utc_text(hold.until)})
 
 
 @router.get(

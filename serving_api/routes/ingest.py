@@ -24,7 +24,8 @@ BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "one event of at most 64 KiB, or up to 1,000 events of at most 1 MiB "
-        "together: an array, or one per line with the content type application/x-ndjson",
+        "together: an array, or one per line with the content type application/x-ndjson; from a device "
+        "of one market, an event without market_id is of that market",
         "content": {
             "application/json": {
                 "schema": {"anyOf": [reference("Event"), reference("EventBatch")]},

@@ -1,4 +1,4 @@
-"""WebSockets: prices and alerts as they change."""
+"""WebSockets: prices, alerts and paper trading as they change."""
 
 from fastapi import APIRouter
 from starlette.websockets import WebSocket
@@ -18,6 +18,15 @@ async def watch_prices(socket: WebSocket) -> None:
 async def watch_alerts(socket: WebSocket) -> None:
     """Alerts as they change: `alert` with the item of GET /api/public/alerts/live."""
     await _live(socket).serve(socket, "alerts")
+
+
+@router.websocket("/ws")
+async def watch_trading(socket: WebSocket) -> None:
+    """`dashboard` and `market_prices` every two seconds, `signal` and `trade` as they happen.
+
+    Other channels by `subscribe`; one's own `trades`, or the `quarantine`, after `auth` with a ticket.
+    """
+    await _live(socket).serve(socket, "dashboard", "market_prices", "signals", "house_trades")
 
 
 def _live(socket: WebSocket) -> Live:

@@ -6,12 +6,11 @@ import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 
-from lakehouse.event import Fault
 from lakehouse.identity.roles import Principal
 from lakehouse.io import training_jobs
 from lakehouse.io.process_status import trainer_status
 from lakehouse.io.training_jobs import STATUS_TEXTS, JobRunning
-from lakehouse.reference import commodities, commodity_aliases, matching_key
+from lakehouse.reference import commodities
 from lakehouse.times import utc_text
 from lakehouse.translation import in_language
 from serving_api.http.cursors import Key
@@ -22,14 +21,14 @@ from serving_api.http.dependencies import (
     central,
 )
 from serving_api.http.messages import message, text_in
-from serving_api.http.openapi import request_body
+from serving_api.http.openapi import takes_json
 from serving_api.http.path_parameters import JobIdInPath
-from serving_api.http.problems import Problem, invalid_fields, language_of
+from serving_api.http.problems import Problem, language_of
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS, require_acceptable
 from serving_api.reads.forecasts import BASELINE, served_forecasts
 from serving_api.reads.keyset import next_rows
-from serving_api.reads.names import commodity_ids, region_of, single_commodity
+from serving_api.reads.names import commodity_ids, commodity_ids_in_body, region_of, single_commodity
 from serving_api.reads.provenance import from_simulated, simulated_rows
 from serving_api.reads.responses import (
     PRIVATE,
@@ -181,8 +180,7 @@ def run_of(snapshots: Snapshots, name: str, row: dict[str, Any]) -> dict[str, An
     "/retrain",
     status_code=202,
     response_model=JobReceipt,
-    responses=problems(400, 401, 403, 409, 413, 415, 422, 503),
-    openapi_extra=request_body(RetrainBody),
+    **takes_json(RetrainBody, 401, 403, 409),
     summary="Start a training",
 )
 async def retrain(
@@ -205,14 +203,7 @@ async def retrain(
 
 def commodities_to_train(names: list[str]) -> list[str]:
     """Ids, each once; for a group, its members. Raises Problem 422 with every unknown name."""
-    unknown = [
-        Fault(f"/commodities/{number}", "unknown_commodity", f"there is no commodity '{name[:60]}'")
-        for number, name in enumerate(names)
-        if matching_key(name) not in commodity_aliases()
-    ]
-    if unknown:
-        raise invalid_fields(unknown, listed=None)
-    ids = [commodity_aliases()[matching_key(name)] for name in names]
+    ids = commodity_ids_in_body(names)
     return list(dict.fromkeys(member for name in ids for member in (commodities()[name].members or (name,))))
 
 

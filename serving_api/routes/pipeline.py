@@ -1,27 +1,58 @@
-"""The state of the pipeline, and live prices that changed since a version."""
+"""The state of the pipeline: tables, silence, drift; and live prices that changed since a version."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Annotated
 
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
 
+from lakehouse.contracts.contract import kinds
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import CurrentBalance, CurrentKafkaLag, CurrentResponses, CurrentSnapshots
+from serving_api.http.problems import Problem
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
-from serving_api.reads.balance import total_of
-from serving_api.reads.dashboard.pipeline import read_processes, read_tables
+from serving_api.reads.dashboard.pipeline import read_processes, read_silence, read_tables
 from serving_api.reads.dashboard.price_changes import changed_since
-from serving_api.reads.live_prices import is_simulated, live_rows
+from serving_api.reads.keyset import Order
+from serving_api.reads.live_prices import is_simulated, live_rows, of_place
 from serving_api.reads.names import commodity_ids
-from serving_api.reads.responses import EncodedPage, encode_page, rows_after
+from serving_api.reads.operation.balance import total_of
+from serving_api.reads.price_impacts import PriceImpacts
+from serving_api.reads.responses import EncodedPage, Responses, encode_page, rows_after
+from serving_api.reads.snapshots import Snapshots
+from serving_api.reads.table_rows import listed_rows
 from serving_api.schemas.envelope import Page
-from serving_api.schemas.pipeline import ChangesQuery, Pipeline
+from serving_api.schemas.pipeline import (
+    ChangesQuery,
+    DriftField,
+    Pipeline,
+    SchemaDriftQuery,
+    SilentSeriesQuery,
+    SilentSeriesRow,
+)
 from serving_api.schemas.prices import LivePrice
 from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/v1", tags=["pipeline"])
+
+
+@dataclass(frozen=True)
+class TableListing:
+    """A table, the schema whose fields are listed of it, and the order of its rows."""
+
+    table: str
+    item: type[BaseModel]
+    order: Order
+
+
+BY_SERIES = tuple((name, "ascending") for name in ("series_kind", "series_id", "clock_of"))
+SILENCE = TableListing("gold.silent_series", SilentSeriesRow, (("last_event_time", "descending"), *BY_SERIES))
+DRIFT = TableListing("gold.schema_drift", DriftField, (("kind", "ascending"), ("field", "ascending")))
 
 
 @router.get(
@@ -43,12 +74,61 @@ async def get_pipeline(
             "tables": read_tables(snapshots),
             "kafka_lag": lag.events,
             "processes": read_processes(),
+            "silence": read_silence(snapshots),
             "balance": {**total_of(per_kind), "balanced": balanced},
+            "hours": balance.last_hours(),
         }
         state = hashlib.sha256(orjson.dumps(item)).hexdigest()
         return responses.item([counted], item, variant=state)
 
     return await run_sync(respond)
+
+
+@router.get(
+    "/silent-series",
+    response_model=Page[SilentSeriesRow],
+    responses=problems(410, 422),
+    summary="Devices and markets against their own rhythm",
+)
+async def list_silent_series(
+    query: Annotated[SilentSeriesQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """Newest event first. Silent is what has been quiet for three of its own usual gaps."""
+    condition = pc.scalar(True) if query.silent is None else pc.field("silent") == query.silent
+    return await run_sync(lambda: stored_rows(SILENCE, condition, query, snapshots, responses))
+
+
+@router.get(
+    "/schema-drift",
+    response_model=Page[DriftField],
+    responses=problems(404, 410, 422),
+    summary="Fields that no contract names",
+)
+async def list_schema_drift(
+    query: Annotated[SchemaDriftQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """By kind and name, with how many events had them."""
+    if query.kind is not None and query.kind not in kinds():
+        raise Problem("unknown-kind", name=query.kind)
+    condition = pc.scalar(True) if query.kind is None else pc.field("kind") == query.kind
+    return await run_sync(lambda: stored_rows(DRIFT, condition, query, snapshots, responses))
+
+
+def stored_rows(
+    listing: TableListing,
+    condition: pc.Expression,
+    query: BaseModel,
+    snapshots: Snapshots,
+    responses: Responses,
+) -> Response:
+    """A page of the rows that satisfy the condition. Blocks while a new version is opened."""
+    snapshot = snapshots.open_newest(listing.table)
+
+    def read(key: Key | None, limit: int) -> EncodedPage:
+        columns = list(listing.item.model_fields)
+        return encode_page(listed_rows(snapshot, condition, columns, listing.order, key, limit), limit)
+
+    return responses.page([snapshot], query, read)
 
 
 @router.get(
@@ -65,17 +145,17 @@ async def list_changes(
     410 when that version is no longer kept: then read the live prices again.
     """
     snapshot = snapshots["gold.live_prices"]
+    impacts = PriceImpacts(snapshots)
 
     def read(key: Key | None, limit: int) -> EncodedPage:
         ids = commodity_ids(query.commodity) if query.commodity else None
         changed = frozenset() if query.after is None else changed_since(snapshot, query.after)
+        places = pc.field("market_id").isin(pa.array({market for market, _ in changed}, pa.string()))
         rows = [
             (sort_key, item)
-            for sort_key, item, _ in snapshot.cached(
-                "rows by time", lambda: live_rows(snapshot.rows, "newest")
-            )
-            if (item["market_id"], item["commodity"]) in changed and (ids is None or item["commodity"] in ids)
+            for sort_key, item in live_rows(snapshot.rows, "newest", impacts, of_place(ids, None) & places)
+            if (item["market_id"], item["commodity"]) in changed
         ]
         return encode_page(rows_after(rows, key), limit, is_simulated(snapshot))
 
-    return await run_sync(lambda: responses.page([snapshot], query, read))
+    return await run_sync(lambda: responses.page([snapshot], query, read, variant=impacts.version))

@@ -8,7 +8,7 @@ from lakehouse.identity.roles import Principal
 from lakehouse.translation import Language
 from serving_api.http.callers import principal_of
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
-from serving_api.http.openapi import request_body
+from serving_api.http.openapi import takes_json
 from serving_api.http.path_parameters import CommodityInPath
 from serving_api.http.problems import Problem, language_of, summary_of
 from serving_api.http.request_bodies import JsonBody, json_body, parse_model
@@ -24,7 +24,6 @@ from serving_api.schemas.predictions import (
     Prediction,
     PredictionBody,
 )
-from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/v1/predict", tags=["predictions"])
 
@@ -32,8 +31,7 @@ router = APIRouter(prefix="/api/v1/predict", tags=["predictions"])
 @router.post(
     "/price/{commodity}",
     response_model=Prediction,
-    responses=problems(400, 401, 404, 413, 415, 422, 503),
-    openapi_extra=request_body(PredictionBody),
+    **takes_json(PredictionBody, 401, 404),
     summary="Predicted prices of a commodity",
 )
 async def predict_price(
@@ -63,8 +61,7 @@ async def predict_price(
 @router.post(
     "/batch",
     response_model=BatchPrediction,
-    responses=problems(400, 401, 413, 415, 422, 503),
-    openapi_extra=request_body(BatchBody),
+    **takes_json(BatchBody, 401),
     summary="Many predictions at once",
 )
 async def predict_batch(

@@ -29,8 +29,8 @@ from serving_api.http.request_bodies import JsonBody, json_document
 from serving_api.http.request_checks import ACCEPTS_JSON
 from serving_api.reads.names import known_market, timezone_of
 from serving_api.reads.provenance import current_rule_set
-from serving_api.reads.quarantine import reasons_in_indonesian
 from serving_api.reads.responses import to_json_value
+from serving_api.reads.review.quarantine import reasons_in_indonesian
 from serving_api.reads.series_statistics import series_statistics
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.price_check import PriceCheckBody, PriceCheckReport
@@ -129,7 +129,7 @@ def check(snapshots: Snapshots, payload: dict[str, Any]) -> tuple[Snapshot, Pric
         commodity=commodity,
         price_idr=float(payload["price"]),
         market_date=(event_time or datetime.now(UTC)).astimezone(zone).date(),
-        knobs=settings().validation.model_dump(),
+        knobs=settings().rule_values(),
     )
     return snapshot, with_row_rules(report, violated_row_rules(payload, commodity, event_time))
 

@@ -9,15 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
-from pyarrow.dataset import Dataset
 
 from serving_api.http.cursors import Key, TimeRange, filters_of, time_range
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.problems import Problem
 from serving_api.http.request_checks import prefers, require_acceptable
 from serving_api.reads.keyset import next_rows
-from serving_api.reads.live_prices import is_simulated, live_rows, live_table
+from serving_api.reads.live_prices import is_simulated, live_rows, live_table, of_place
 from serving_api.reads.names import commodity_ids, region_code, require_market_in_region, timezone_of
+from serving_api.reads.price_impacts import PriceImpacts
 from serving_api.reads.provenance import SIMULATED
 from serving_api.reads.responses import (
     PUBLIC,
@@ -61,22 +61,20 @@ async def list_live_prices(
 ) -> Response:
     """The newest valid price of each market and commodity; for a group, of its members."""
     snapshot = snapshots["gold.live_prices"]
+    impacts = PriceImpacts(snapshots) if query.known_on is None else None
+    variant = impacts.version if impacts else None
 
     def read(key: Key | None, limit: int) -> EncodedPage:
         ids = commodity_ids(query.commodity) if query.commodity else None
         code = region_code(query.region)
         day = query.known_on
         rows = snapshot.cached(
-            ("rows", query.sort, day), lambda: live_rows(live_table(snapshots, day), query.sort)
+            ("rows", query.sort, day, variant, ids, code),
+            lambda: live_rows(live_table(snapshots, day), query.sort, impacts, of_place(ids, code)),
         )
-        matches = [
-            (sort_key, item)
-            for sort_key, item, region in rows
-            if (ids is None or item["commodity"] in ids) and code in (None, region)
-        ]
-        return encode_page(rows_after(matches, key), limit, is_simulated(snapshot))
+        return encode_page(rows_after(rows, key), limit, is_simulated(snapshot))
 
-    return await run_sync(lambda: responses.page([snapshot], query, read))
+    return await run_sync(lambda: responses.page([snapshot], query, read, variant=variant))
 
 
 @router.get(
@@ -151,7 +149,7 @@ def history_rows(
     columns = [name for name in STORED if name in snapshot.delta.schema().to_arrow().names]
     page: list[KeyedItem] = []
     for month in months_within(snapshot, times, key):
-        table = files_of_month(snapshot, month).to_table(columns=columns, filter=condition)
+        table = snapshot.read(condition, columns, partition=("market_month", month))
         rows = next_rows(table, ORDER, key, limit + 1 - len(page))
         page += [(sort_key, history_item(row)) for sort_key, row in rows]
         if len(page) > limit:
@@ -185,18 +183,6 @@ def history_item(row: dict[str, Any]) -> dict[str, Any]:
     """A row as an item of the list."""
     level = "province" if row["market_id"].startswith(PROVINCE_WIDE) else "market"
     return {name: to_json_value(({"level": level} | row).get(name)) for name in HISTORY}
-
-
-def files_of_month(snapshot: Snapshot, month: str) -> Dataset:
-    """The files of one month.
-
-    Finding them costs more the longer the history is, so it is done once per version.
-    """
-    delta = snapshot.delta
-    assert delta is not None
-    return snapshot.cached(
-        ("files", month), lambda: delta.to_pyarrow_dataset(partitions=[("market_month", "=", month)])
-    )
 
 
 def months_within(snapshot: Snapshot, times: TimeRange, key: Key | None) -> list[str]:

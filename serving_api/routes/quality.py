@@ -22,8 +22,8 @@ from serving_api.http.dependencies import (
 )
 from serving_api.http.problems import Problem
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
-from serving_api.reads.balance import total_of
 from serving_api.reads.keyset import next_rows, time_slices
+from serving_api.reads.operation.balance import total_of
 from serving_api.reads.provenance import current_rule_set
 from serving_api.reads.responses import EncodedPage, KeyedItem, encode_page, rows_after, to_json_value
 from serving_api.reads.snapshots import Snapshot, newest_of
@@ -93,9 +93,9 @@ def quality_rows(
         condition &= (pc.field("rule") == query.rule) | pc.field("rule").is_null()
     identity = contracts()["gold.data_quality"].key
     order = (("window_end", "descending"), *((name, "ascending") for name in identity))
-    dataset = snapshot.cached("dataset", delta.to_pyarrow_dataset)
+    stored = snapshot.dataset().schema.names
     wanted = dict.fromkeys((*LISTED, *identity, UNVIOLATED))
-    columns = [name for name in wanted if name in dataset.schema.names]
+    columns = [name for name in wanted if name in stored]
     parts = snapshot.cached(
         "slices", lambda: time_slices(delta.get_add_actions(flatten=True), "window_end", READ_ROWS)
     )
@@ -103,7 +103,7 @@ def quality_rows(
     for part in parts:
         if part.high is not None and part.high < times.start:
             break
-        table = dataset.to_table(columns=columns, filter=condition & part.contains("window_end"))
+        table = snapshot.read(condition & part.contains("window_end"), columns)
         for stored in newest_first(table):
             counts = counts_by_rule(stored)
             if query.rule is not None:
@@ -155,7 +155,7 @@ async def list_rules(query: Annotated[RulesQuery, Query()], responses: CurrentRe
 
 def rule_rows() -> list[KeyedItem]:
     """Every rule of every kind, in the order of evaluation, with the values of the settings in place."""
-    knobs = settings().validation.model_dump()
+    knobs = settings().rule_values()
     rows: list[KeyedItem] = []
     for kind, contract in sorted(kinds().items()):
         for number, rule in enumerate(contract.rules):

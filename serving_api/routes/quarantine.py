@@ -20,12 +20,13 @@ from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, language_of
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.reads.dashboard.quarantine_subjects import evidence_of, subject_of
 from serving_api.reads.dashboard.quarantine_summary import read_summary
-from serving_api.reads.decisions import decisions_on
-from serving_api.reads.own_regions import own_rows
 from serving_api.reads.provenance import current_rule_set
-from serving_api.reads.quarantine import COORDINATES, in_language, listed_item, page_rows, rows_by_id
 from serving_api.reads.responses import EncodedPage, encode_page
+from serving_api.reads.review.decisions import decisions_on
+from serving_api.reads.review.own_regions import own_rows
+from serving_api.reads.review.quarantine import COORDINATES, in_language, listed_item, page_rows, rows_by_id
 from serving_api.reads.snapshots import newest_of
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
@@ -62,7 +63,7 @@ async def list_quarantine(
         reviewed, index = reviews.read()
 
         def read(key: Key | None, limit: int) -> EncodedPage:
-            rows = page_rows(snapshot, index, query, times, key, is_own)
+            rows = page_rows(snapshots, index, query, times, key, is_own)
             return encode_page([(sort_key, in_language(item, language)) for sort_key, item in rows], limit)
 
         return responses.page(
@@ -86,15 +87,22 @@ async def list_quarantine(
     dependencies=[NO_QUERY_PARAMETERS],
 )
 async def get_quarantine_summary(
-    snapshots: CurrentSnapshots, reviews: CurrentReviews, responses: CurrentResponses
+    caller: Annotated[Principal, OPERATOR],
+    snapshots: CurrentSnapshots,
+    reviews: CurrentReviews,
+    responses: CurrentResponses,
 ) -> Response:
-    """Open rows by rule and market, and what arrived and was decided on each UTC day."""
+    """Open rows by rule and market, and what arrived and was decided on each UTC day.
+
+    An operator who is limited to regions gets the numbers of their rows.
+    """
+    is_own = own_rows(caller, snapshots)
 
     def respond() -> Response:
         reviewed, index = reviews.read()
         snapshot = snapshots["silver.quarantine"]
-        key = ("summary", reviewed.version)
-        item = snapshot.cached(key, lambda: read_summary(snapshot, index))
+        key = ("summary", reviewed.version, caller.regions if is_own else ())
+        item = snapshot.cached(key, lambda: read_summary(snapshots, index, is_own))
         return responses.personal([snapshot, reviewed], item, current_rule_set())
 
     return await run_sync(respond)
@@ -132,7 +140,9 @@ async def get_quarantined_event(
         item = in_language(listed_item(row, index), language_of(responses.request)) | {
             **as_text(row["payload"] or b""),
             "kafka": {name: row[name] for name in COORDINATES},
-            **{name: orjson.loads(row[name]) if row[name] else None for name in ("evidence", "suggestion")},
+            "subject": subject_of(row, snapshots),
+            "evidence": evidence_of(row, snapshots),
+            "suggestion": orjson.loads(row["suggestion"]) if row["suggestion"] else None,
             "decisions": [entry for _, entry in decided[:LISTED_DECISIONS]],
         }
         return responses.personal([snapshot, reviewed, stored], item, row["rule_set"])

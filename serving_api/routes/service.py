@@ -26,9 +26,10 @@ from serving_api.http.problems import Problem
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
 from serving_api.http.request_envelope import is_loopback
 from serving_api.reads.forecasts import BASELINE, served_forecasts
-from serving_api.reads.health import models_state, pipeline_state, product_version
-from serving_api.reads.prometheus import prometheus_text
+from serving_api.reads.operation.health import models_state, pipeline_state, product_version
+from serving_api.reads.operation.prometheus import prometheus_text
 from serving_api.reads.responses import json_response
+from serving_api.reads.retail.categories import shop_names
 from serving_api.reads.supported import supported_names
 from serving_api.schemas.problem import problems
 from serving_api.schemas.service import Health, Liveness, Readiness, Stats, Supported
@@ -44,6 +45,7 @@ async def get_health(
 ) -> Response:
     """503 only when this service cannot read its tables; it then serves what it read last, and names its age.
 
+    `pipeline` is `degraded` while a batch or a job of background gold fails again and again.
     `models` is `off` until something has been forecast, and `degraded` from a failed training round, or a
     worker of one that died, until a round succeeds.
     """
@@ -156,4 +158,6 @@ async def list_supported_names(
     bars, symbols_by_file = await run_sync(symbols.read)
     forecasts = snapshots["gold.forecasts"]
     models = sorted({BASELINE, *served_forecasts(forecasts).models()})
-    return responses.item([forecasts, bars], supported_names(symbols_by_file, models))
+    revenue = snapshots["gold.revenue"]
+    names = supported_names(symbols_by_file, shop_names(revenue), models)
+    return responses.item([forecasts, bars, revenue], names)

@@ -47,17 +47,32 @@ class AlertItem(BaseModel):
             "action": "Check the stock of traders and warehouses, and prepare a market operation.",
             "state": "active",
             "stale": False,
+            "value": 14.2,
+            "price_idr": 72250.0,
             "opened_at": "2026-11-18T17:00:00Z",
+            "active_at": "2026-11-20T17:00:00Z",
+            "respond_by": "2026-11-21T17:00:00Z",
+            "acknowledged_at": None,
+            "closed_at": None,
+            "outcome_pct": None,
             "updated_at": "2026-11-20T17:00:00Z",
         }
     )
     alert_id: str
-    rule: str = Field(description="price_level, ceiling_gap, silent_market, silent_device or manual")
+    rule: str = Field(
+        description="price_level, ceiling_gap, risk, stock_cover, stock_unexplained, silent_market, "
+        "silent_device, silent_collector or manual"
+    )
     commodity: str | None
     market_id: str | None
     region: str | None = Field(description="null: the whole country, or not known")
     level: Level = Field(description="the highest that it has reached; info: a silent source")
-    risk_score: float | None = Field(ge=0, le=100, description="risk that the person gave who raised it")
+    risk_score: float | None = Field(
+        ge=0,
+        le=100,
+        description="probability in percent that the price rises by 10 % or more within 7 days, as issued "
+        "for the newest day; null while no model passes the gate; of a person's alert: as given",
+    )
     tier: int = Field(
         ge=0, le=3, description="0 before it is active, 1 on its days 1 to 3, 2 to day 7, then 3"
     )
@@ -65,7 +80,17 @@ class AlertItem(BaseModel):
     action: str | None = Field(description="suggested action; null when a person raised it")
     state: AlertState
     stale: bool = Field(description="open, and its series has had no day for 7 days")
+    value: float | None = Field(description="what the rule measured on the newest day, percent")
+    price_idr: float | None = Field(description="price of the newest day; null for a silent source")
     opened_at: datetime
+    active_at: datetime | None = Field(description="null before it was active")
+    respond_by: datetime | None = Field(
+        description="until when somebody is to act: 24 hours after it became active for prices and risks, "
+        "72 for a stock that lasts too short; null before, and for other rules"
+    )
+    acknowledged_at: datetime | None
+    closed_at: datetime | None = Field(description="null while it is open")
+    outcome_pct: float | None = Field(description="change of the price 3 to 7 days after it became active")
     updated_at: datetime
 
 

@@ -11,7 +11,7 @@ from serving_api.schemas.quality import EventCounts
 
 COMMODITY = "id or alias; for a group without own prices, its representative"
 MARKET_DAY = "the market day to show, by what is known now; default: the newest"
-MapMetric = Literal["price", "change_7d", "gap", "gap_national", "ifpa"]
+MapMetric = Literal["price", "change_7d", "gap", "gap_national", "ifpa", "dispersion"]
 PriceLevel = Literal["market", "province"]
 OptionalDay = date | None  # a field of the name `date` hides the type
 
@@ -41,7 +41,8 @@ class MapQuery(MarketDayQuery):
     metric: MapMetric = Field(
         "price",
         description="price: rupiah per unit; change_7d: percent; gap: percent from the ceiling; "
-        "gap_national: percent from the national price; ifpa: early warning of the last month",
+        "gap_national: percent from the national price; ifpa: early warning of the last month; "
+        "dispersion: standard deviations of the provinces from the national price",
     )
 
 
@@ -215,6 +216,7 @@ class MapRegion(BaseModel):
     price_idr: float | None
     markets: int = Field(ge=0, description="distinct markets behind the value")
     age_days: int | None = Field(description="days between the report and the date of the map")
+    provider: str | None = Field(description="who published the prices of the series")
 
 
 class MapClass(BaseModel):
@@ -242,6 +244,7 @@ class PriceMap(BaseModel):
                     "price_idr": 53100.0,
                     "markets": 1,
                     "age_days": 0,
+                    "provider": "panel-harga",
                 }
             ],
             "legend": [{"from": -5, "to": 5, "label": "-5 … 5 %"}],

@@ -23,6 +23,66 @@ class ChangesQuery(PageQuery):
     commodity: Name | None = Field(None, description="id or alias; a group covers its members")
 
 
+class SilentSeriesQuery(PageQuery):
+    """Parameters of the list of series against their own rhythm."""
+
+    silent: bool | None = Field(None, description="true: only what is silent; default: all")
+
+
+class SilentSeriesRow(BaseModel):
+    """A device or a market against its own rhythm."""
+
+    model_config = with_examples(
+        {
+            "series_kind": "market",
+            "series_id": "PASAR-001",
+            "replayed": False,
+            "last_event_time": "2026-11-21T01:00:00Z",
+            "cadence_seconds": 86400,
+            "silent_seconds": 302400,
+            "silent": True,
+            "since": "2026-11-24T01:00:00Z",
+        }
+    )
+    series_kind: Literal["device", "market"] = Field(description="of readings, or of prices")
+    series_id: str = Field(description="hash of the device's id, or id of the market")
+    replayed: bool = Field(description="its events come from a file")
+    last_event_time: datetime
+    cadence_seconds: float | None = Field(description="its usual gap; null for fewer than 3 events")
+    silent_seconds: float = Field(ge=0)
+    silent: bool = Field(description="silent for longer than three cadences")
+    since: datetime | None = Field(description="when three cadences were over; null unless silent")
+
+
+class SchemaDriftQuery(PageQuery):
+    """Parameters of the list of fields that no contract names."""
+
+    kind: Name | None = Field(None, description="kind of the events", examples=["price"])
+
+
+class DriftField(BaseModel):
+    """A field of events that no contract names. Its values are stored in bronze alone."""
+
+    model_config = with_examples(
+        {
+            "kind": "price",
+            "field": "vendor_note",
+            "json_types": ["string"],
+            "events": 12,
+            "quarantined": 0,
+            "first_seen_at": "2026-11-20T01:00:00Z",
+            "last_seen_at": "2026-11-21T01:00:00Z",
+        }
+    )
+    kind: str
+    field: str = Field(description="*: all beyond the first 200 of a kind")
+    json_types: list[str]
+    events: int = Field(ge=0, description="accepted events with it")
+    quarantined: int | None = Field(description="null: not counted yet")
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
 class PipelineTable(BaseModel):
     """A table of the lake."""
 
@@ -45,6 +105,23 @@ class PipelineProcess(BaseModel):
     since: datetime = Field(description="when it last reported")
 
 
+class SilentSince(BaseModel):
+    """All devices and markets that used to report are silent."""
+
+    since: datetime = Field(description="the newest event of any of them")
+    series: int = Field(ge=1, description="how many used to report")
+
+
+class PipelineHour(BaseModel):
+    """Where the events of an hour landed."""
+
+    hour: datetime = Field(description="begin of the hour")
+    rows_in: int = Field(ge=0)
+    silver: int = Field(ge=0)
+    quarantine: int = Field(ge=0)
+    duplicates: int = Field(ge=0)
+
+
 class Pipeline(BaseModel):
     """Tables, processes and the balance of events."""
 
@@ -65,11 +142,27 @@ class Pipeline(BaseModel):
             ],
             "kafka_lag": 0,
             "processes": [{"name": "stream", "state": "running", "since": "2026-11-21T01:00:00.125Z"}],
+            "silence": None,
             "balance": {**example_of(EventCounts), "balanced": True},
+            "hours": [
+                {
+                    "hour": "2026-11-21T01:00:00Z",
+                    "rows_in": 100,
+                    "silver": 98,
+                    "quarantine": 2,
+                    "duplicates": 0,
+                }
+            ],
         }
     )
     tables: list[PipelineTable] = Field(description="bronze first, then by name")
     kafka_lag: int | None = Field(description="events that wait in Kafka; null: not known")
     processes: list[PipelineProcess]
+    silence: SilentSince | None = Field(
+        description="null while one of them is not silent for more than three of its usual gaps"
+    )
     balance: OverviewBalance
+    hours: list[PipelineHour] = Field(
+        description="the 24 hours that end with the newest micro-batch, the oldest first"
+    )
     meta: Meta

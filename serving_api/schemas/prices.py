@@ -73,7 +73,7 @@ class LivePrice(BaseModel):
             "status": "validated",
             "age_days": 0,
             "is_current": True,
-            "impact_score": None,
+            "impact_score": 12.4,
         }
     )
     market_id: str
@@ -81,7 +81,7 @@ class LivePrice(BaseModel):
     region: str
     level: Literal["market", "province"]
     commodity: str
-    price_idr: float = Field(gt=0, description="rupiah per unit")
+    price_idr: float = Field(ge=1, description="rupiah per unit")
     unit: str
     provider: str | None = Field(description="who published it; the change is from the same provider")
     event_time: datetime
@@ -92,7 +92,12 @@ class LivePrice(BaseModel):
     )
     age_days: int = Field(ge=0, description="days between its market day and the newest of all live prices")
     is_current: bool = Field(description="at most 7 days old by `age_days`")
-    impact_score: float | None
+    impact_score: float | None = Field(
+        ge=0,
+        le=100,
+        description="size of the move since the market day before, as in the impact of a price move; null "
+        "before one is measured, and with `known_on`",
+    )
 
 
 class HistoryPrice(BaseModel):

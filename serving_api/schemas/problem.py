@@ -31,7 +31,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         },
     },
 }
-COMMON_STATUSES = (405, 406, 429, 500)  # possible at every endpoint
+COMMON_STATUSES = (405, 406, 429, 500, 503)  # possible at every endpoint
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

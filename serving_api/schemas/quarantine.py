@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from lakehouse.contracts.contract import kinds
 from serving_api.schemas.decisions import DecisionRow
-from serving_api.schemas.envelope import Meta, Name, TimeRangeQuery, example_of, with_examples
+from serving_api.schemas.envelope import STRICT, Meta, Name, TimeRangeQuery, example_of, with_examples
 
 if TYPE_CHECKING:
     EventKind = str
@@ -34,11 +34,47 @@ class ViolatedRule(BaseModel):
     """A rule that an event violates."""
 
     model_config = with_examples(
-        {"rule": "price_positive", "severity": "error", "message": "price -5 is not above zero"}
+        {
+            "rule": "price_positive",
+            "severity": "error",
+            "message": "price -5 is not above zero",
+        }
     )
     rule: str
     severity: Literal["error", "warn"]
     message: str
+
+
+class QuarantineReason(ViolatedRule):
+    """Why an event is in quarantine."""
+
+    model_config = with_examples({**example_of(ViolatedRule), "values": {"price": -5.0, "above": 0.0}})
+    values: dict[str, float] = Field(description="the figures in the message and the limits of the rule")
+
+
+class QuarantineSubject(BaseModel):
+    """What a quarantined event is about, by the names of the reference lists."""
+
+    model_config = with_examples(
+        {
+            "commodity": "cabai-rawit-merah",
+            "commodity_name": "Cabai Rawit Merah",
+            "market_name": "Pasar Caringin",
+            "region": "Jawa Barat",
+            "market_date": "2026-11-21",
+            "value": -5.0,
+            "last_value": None,
+            "unit": "kg",
+        }
+    )
+    commodity: str | None = Field(description="id; null: not in the reference list")
+    commodity_name: str | None
+    market_name: str | None = Field(description="its id when the market is not known")
+    region: str | None
+    market_date: str | None = Field(description="local day of the market, YYYY-MM-DD")
+    value: float | None = Field(description="price, quantity or closing value, by the kind")
+    last_value: float | None = Field(description="last accepted value, where a validator compared with it")
+    unit: str | None
 
 
 class QuarantineRow(BaseModel):
@@ -51,7 +87,8 @@ class QuarantineRow(BaseModel):
             "source": "mqtt:DEV-123",
             "market_id": "PASAR-001",
             "commodity": "Cabai Rawit",
-            "reasons": [example_of(ViolatedRule)],
+            "subject": example_of(QuarantineSubject),
+            "reasons": [example_of(QuarantineReason)],
             "stage": "stream",
             "state": "open",
             "generation": 0,
@@ -65,7 +102,8 @@ class QuarantineRow(BaseModel):
     source: str
     market_id: str | None
     commodity: str | None
-    reasons: list[ViolatedRule] = Field(min_length=1)
+    subject: QuarantineSubject | None = Field(description="null: the payload is no JSON object")
+    reasons: list[QuarantineReason] = Field(min_length=1)
     stage: Stage
     state: State
     generation: int
@@ -93,7 +131,7 @@ class QuarantineItem(QuarantineRow):
     payload_base64: str | None = Field(description="exact bytes, if they are not UTF-8")
     kafka: dict[str, Any] | None
     evidence: dict[str, Any] | None = Field(
-        description="the value, the statistics of its window and its neighbours"
+        description="the value, the statistics of its window, its neighbours, and the limits by statistic"
     )
     suggestion: dict[str, Any] | None = Field(description="payload fields that would probably be correct")
     decisions: list[DecisionRow] = Field(description="newest first, at most 100")
@@ -112,6 +150,7 @@ class OpenByMarket(BaseModel):
     """Open rows of a market."""
 
     market_id: str
+    market_name: str | None
     open: int = Field(ge=1)
 
 
@@ -130,14 +169,30 @@ class QuarantineSummary(BaseModel):
         {
             "open": 12,
             "by_rule": [{"rule": "price_positive", "open": 12, "oldest": "2026-11-20T01:00:01.480Z"}],
-            "by_market": [{"market_id": "PASAR-001", "open": 12}],
+            "by_market": [{"market_id": "PASAR-001", "market_name": "Pasar Caringin", "open": 12}],
             "by_day": [{"date": "2026-11-21", "arrived": 14, "decided": 2}],
             "median_hours": 3.5,
         }
     )
     open: int = Field(ge=0)
-    by_rule: list[OpenByRule] = Field(description="most frequent first; a row counts for each of its rules")
+    by_rule: list[OpenByRule] = Field(
+        description="most frequent first; a row counts for each rule of severity error"
+    )
     by_market: list[OpenByMarket] = Field(description="the 20 with the most open rows")
     by_day: list[QuarantineDay] = Field(description="the 30 newest days, newest first")
     median_hours: float | None = Field(description="from quarantine to decision; null: nothing decided yet")
     meta: Meta
+
+
+class HoldBody(BaseModel):
+    """A hold has no fields."""
+
+    model_config = STRICT | with_examples({})
+
+
+class HoldReceipt(BaseModel):
+    """Who is looking at the event, and until when."""
+
+    model_config = with_examples({"held_by": "operator", "until": "2026-11-21T01:02:00Z"})
+    held_by: str
+    until: datetime

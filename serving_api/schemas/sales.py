@@ -1,18 +1,20 @@
 """Schemas of the sales prediction of a product."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from serving_api.schemas.envelope import STRICT, Meta, Name, Share, with_examples
+from serving_api.schemas.retail.analytics import ShopParameter
 
+Target = Literal["units_so_far", "units_a_day"]
 Units = Annotated[float, Field(ge=0, description="units")]
 
 
 class SalesBody(BaseModel):
     """A product, with its price in the currency of the shop.
 
-    Price and rating must be within the settings `validation.retail_*`.
+    Price and rating must be within the settings `retail.*`.
     """
 
     model_config = STRICT | with_examples(
@@ -31,6 +33,7 @@ class SalesBody(BaseModel):
     category: Name = Field(
         description="in upper or lower case; from the reference list, or known to the model"
     )
+    shop: ShopParameter = None
 
 
 class SalesPrediction(BaseModel):
@@ -44,6 +47,7 @@ class SalesPrediction(BaseModel):
             "interval_level": 0.9,
             "confidence": 0.18,
             "category": "ELECTRONICS",
+            "target": "units_so_far",
         }
     )
     predicted_sales: Units
@@ -54,4 +58,5 @@ class SalesPrediction(BaseModel):
         description="probability that sales are within 20 % of the prediction, from past errors"
     )
     category: str
+    target: Target = Field(description="a day: of a shop that reports each product again and again")
     meta: Meta

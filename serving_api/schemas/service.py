@@ -132,11 +132,13 @@ class Supported(BaseModel):
             ],
             "regions": [{"code": "32", "name": "Jawa Barat", "timezone": "Asia/Jakarta"}],
             "symbols": [{"symbol": "BTC", "asset_class": "crypto"}],
+            "shops": ["main"],
             "models": ["ensemble", "naive"],
         }
     )
     commodities: list[SupportedCommodity]
     regions: list[SupportedRegion]
     symbols: list[SupportedSymbol] = Field(description="symbols that have bars in the tables")
+    shops: list[str] = Field(description="shops that have listings")
     models: list[str] = Field(description="models with current forecasts; naive is always supported")
     meta: Meta

@@ -24,9 +24,9 @@ from lakehouse.identity.roles import Principal
 from lakehouse.io.kafka import AcknowledgedProducer
 from lakehouse.signatures import DecisionKeys
 from serving_api.http.problems import Problem, payload_too_large
-from serving_api.reads.own_regions import NEEDED, own_rows
-from serving_api.reads.quarantine import COORDINATES, rows_by_id
-from serving_api.reads.reviews import ReviewReader, RowKey, key_of, record_of
+from serving_api.reads.review.own_regions import NEEDED, own_rows
+from serving_api.reads.review.quarantine import COORDINATES, rows_by_id
+from serving_api.reads.review.reviews import ReviewReader, RowKey, key_of, record_of
 from serving_api.reads.snapshots import Snapshots
 from serving_api.writes.publish import publish
 

@@ -53,9 +53,11 @@ def markets_to_list(principal: Principal, market_id: str | None) -> list[str] | 
 
 
 def claim_fields(claim: IssuedClaim) -> dict[str, Any]:
-    """The claim as text and as a QR code, a PNG in a data URL."""
+    """The claim as text and as a QR code: a PNG, and an SVG for screens and labels of any size."""
+    code = segno.make(claim.code, error="m")
     return {
-        "qr_data_url": segno.make(claim.code, error="m").png_data_uri(scale=6),
+        "qr_data_url": code.png_data_uri(scale=6),
+        "qr_svg_data_url": code.svg_data_uri(light="#fff"),
         "claim_code": claim.code,
         "claim_expires_at": to_json_value(claim.expires_at),
     }

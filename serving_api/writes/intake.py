@@ -124,8 +124,16 @@ class EventIntake:
         return event_id_of(payload, body, self._source, request)
 
     def _event(self, event: SubmittedEvent, kind: str, event_id: str) -> Event:
-        key = series_key(kind, event.payload, self._source)
-        return Event(kind, key, event.body, event_id, self._source, self._received_at, "application/json")
+        named = {} if event.market_id is None else {"market_id": event.market_id}
+        return Event(
+            kind=kind,
+            key=series_key(kind, event.payload | named, self._source),
+            value=event.body,
+            event_id=event_id,
+            source=self._source,
+            received_at=self._received_at,
+            market_id=event.market_id,
+        )
 
     async def dead_letter(self, body: bytes, kind: str | None, reason: str) -> None:
         """Store a refused body with the reason.

@@ -1,5 +1,7 @@
 """What an engine calls for each batch: the writer, opened in the first one, and what follows every batch."""
 
+from collections.abc import Callable
+
 import pyarrow as pa
 
 from conf.settings import settings
@@ -18,10 +20,14 @@ SMALL_BATCH_EVENTS = 2000  # it leaves little memory to give back, which takes m
 
 
 class Batches:
-    """Every batch of a stream, in order, in one thread, from its start to `close`."""
+    """Every batch of a stream, in order, in one thread, from its start to `close`.
 
-    def __init__(self, progress: StreamProgress) -> None:
+    `finished` is called after each of them.
+    """
+
+    def __init__(self, progress: StreamProgress, finished: Callable[[], None]) -> None:
         self._progress = progress
+        self._finished = finished
         self._ids: EventIds | None = None
         self._writer: BatchWriter | None = None
         # The balance is written last in a batch and has its turn last.
@@ -39,6 +45,7 @@ class Batches:
         except Exception as error:
             note_failure(batch_id, error)
             raise
+        self._finished()
         status_file(STREAM_FAILURE).unlink(missing_ok=True)
         for file in (kafka_source.starting_offsets_file(), kafka_source.starting_after_file()):
             file.unlink(missing_ok=True)  # from now on the checkpoint holds the position

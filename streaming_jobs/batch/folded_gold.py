@@ -63,10 +63,18 @@ class FoldedGold:
 
     def update(self, accepted: Mapping[str, pa.Table], tag: BatchTag) -> None:
         """Fold the accepted rows, by silver table, into the gold tables that read them, and write those."""
-        for contract in self._contracts:
-            rows = accepted.get(contract.reads[0])
-            if rows is None or not rows.num_rows:
-                continue
-            updated = fold(contract, self._current[contract.table], rows)
-            replace_rows(contract.table, updated, tag.text())
-            self._current[contract.table] = updated
+        self.write(self.folded(accepted), tag)
+
+    def folded(self, accepted: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+        """The gold tables that read accepted rows, given by silver table, with those rows folded in."""
+        return {
+            contract.table: fold(contract, self._current[contract.table], rows)
+            for contract in self._contracts
+            if (rows := accepted.get(contract.reads[0])) is not None and rows.num_rows
+        }
+
+    def write(self, updated: Mapping[str, pa.Table], tag: BatchTag) -> None:
+        """Write what `folded` returned, once silver holds the rows that it was folded from."""
+        for table, rows in updated.items():
+            replace_rows(table, rows, tag.text())
+            self._current[table] = rows

@@ -32,7 +32,7 @@ class Judge:
     def __init__(self, ids: EventIds | None) -> None:
         """`ids` None: only resubmitted events will be judged."""
         self._ids = ids
-        self._knobs = settings().validation.model_dump()
+        self._knobs = settings().rule_values()
         self.rules = {kind: rules_of(kind, self._knobs) for kind in kinds()}
         self.rule_set = rule_set(self._knobs)
         self._identity_checks = compile_checks(

@@ -19,7 +19,7 @@ from lakehouse.bronze.events import events
 from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.decision_keys import decision_keys
-from lakehouse.io.delta import BatchTag, append_rows, cached_table, tags_of
+from lakehouse.io.delta import BatchTag, append_rows, tags_of, written_version
 from lakehouse.io.disk import flush_to_disk
 from lakehouse.times import rfc3339
 from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, stepped_clock
@@ -89,11 +89,12 @@ class BatchWriter:
             self._judge, self._decisions, bronze, present, time_of_batch, self._pool.map
         )
         appends += self._append_verdicts(results, tag)
+        gold = self._gold.folded(accepted_tables(results))  # while silver is written
         for append in appends:
             if append:
                 append.result()
         failpoint("stream.after_silver")
-        self._gold.update(accepted_tables(results), tag)
+        self._gold.write(gold, tag)
         failpoint("stream.after_gold")
         self._flush()  # what the balance counts is on the disk before it
         self._count(results, applied, tag, time_of_batch)
@@ -263,4 +264,4 @@ def rows_of(table: str, rows: list[dict[str, object]]) -> pa.Table:
 
 def written_versions() -> dict[str, int]:
     """Versions of what a batch writes before the balance, kept with it: a table set back is noticed."""
-    return {name: cached_table(name).version() for name in (*appended(), "gold.reviews", "gold.data_quality")}
+    return {name: written_version(name) for name in (*appended(), "gold.reviews", "gold.data_quality")}

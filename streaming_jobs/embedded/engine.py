@@ -15,6 +15,7 @@ from lakehouse.io.checkpoint import Positions
 from lakehouse.io.kafka import partition_bounds
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.embedded.feed import RecordFeed
+from streaming_jobs.embedded.older_topics import OlderTopics
 from streaming_jobs.embedded.reader import CHUNK_RECORDS, Assignment
 from streaming_jobs.embedded.repeated import read_range
 from streaming_jobs.engine import ProcessBatch
@@ -81,21 +82,26 @@ class _Batches:
         last = newest_offsets() if once else None
         while not self._stopping.is_set() and not (last and is_reached(last, self._positions)):
             self._positions = with_new_partitions(self._positions)
-            with closing(RecordFeed(self._assignment())) as feed:
-                self._follow(feed, last)
+            own, *older = checkpoint.by_source(
+                {topic: self._positions[topic] for topic in kafka_source.subscribed()}
+            )
+            with (
+                closing(RecordFeed(self._assignment(own))) as feed,
+                closing(OlderTopics(*older)) as older_topics,
+            ):
+                self._follow(feed, older_topics, last)
 
-    def _assignment(self) -> Assignment:
+    def _assignment(self, positions: Positions) -> Assignment:
         most = settings().stream.max_events_per_batch
-        read = {topic: self._positions[topic] for topic in kafka_source.subscribed()}
-        return Assignment(read, settings().kafka.bootstrap, min(CHUNK_RECORDS, most))
+        return Assignment(positions, settings().kafka.bootstrap, min(CHUNK_RECORDS, most))
 
-    def _follow(self, feed: RecordFeed, last: Positions | None) -> None:
+    def _follow(self, feed: RecordFeed, older_topics: OlderTopics, last: Positions | None) -> None:
         """Batch after batch until a stop, until `last` is reached, or until a topic has a new partition."""
         pause = settings().stream.trigger_milliseconds / 1000
         checked = time.monotonic()
         while not self._stopping.is_set() and not (last and is_reached(last, self._positions)):
             began = time.monotonic()
-            if taken := feed.take(settings().stream.max_events_per_batch, WAIT_SECONDS):
+            if taken := take(feed, older_topics):
                 self._next(*taken)
                 self._stopping.wait(began + pause - time.monotonic())
             if time.monotonic() - checked > PARTITIONS_SECONDS:
@@ -120,8 +126,18 @@ class _Batches:
             checkpoint_writer.finish(batch_id)
 
 
+def take(feed: RecordFeed, older_topics: OlderTopics) -> tuple[pa.Table, Positions] | None:
+    """Records of the next batch and the positions after them; None when nothing has arrived for a while."""
+    few = older_topics.take()
+    many = feed.take(settings().stream.max_events_per_batch, 0 if few else WAIT_SECONDS)
+    if few and many:
+        return pa.concat_tables([many[0], few[0]]), many[1] | few[1]
+    return few or many
+
+
 def begin() -> Positions:
     """Where the stream goes on: after the last planned batch, else as a repair noted, else at the start."""
+    checkpoint_writer.divide_by_source()
     if not checkpoint.source_has_begun():
         noted = read_json(kafka_source.starting_offsets_file()) or {}
         bounds = partition_bounds(kafka_source.subscribed())

@@ -68,15 +68,25 @@ def chunks(reader: Consumer, most: int) -> Iterator[tuple[pa.RecordBatch, Positi
     """
     while True:
         first = reader.poll(IDLE_SECONDS)
-        messages = [first, *(reader.consume(most - 1, MORE_SECONDS) if most > 1 else ())] if first else []
-        ends: Positions = {}
-        for message in messages:
-            error = message.error()
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise KafkaException(error)
-            if error is not None:
-                ends.setdefault(message.topic(), {})[str(message.partition())] = message.offset()
+        messages: list[Message] = []
+        if first is not None:  # a message without a value is false
+            messages = [first, *(reader.consume(most - 1, MORE_SECONDS) if most > 1 else ())]
+        ends = ends_of(messages)
         yield record_batch([message for message in messages if message.error() is None]), ends
+
+
+def ends_of(messages: Sequence[Message]) -> Positions:
+    """The ends of partitions after which no record of theirs follows. Raises KafkaException."""
+    ends: Positions = {}
+    for message in messages:
+        error = message.error()
+        if error is None:  # it arrived after its partition had ended
+            ends.get(message.topic(), {}).pop(str(message.partition()), None)
+        elif error.code() == KafkaError._PARTITION_EOF:
+            ends.setdefault(message.topic(), {})[str(message.partition())] = message.offset()
+        else:
+            raise KafkaException(error)
+    return ends
 
 
 def record_batch(messages: Sequence[Message]) -> pa.RecordBatch:

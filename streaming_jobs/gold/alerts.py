@@ -1,7 +1,7 @@
-"""Daily prices, silent sources and acts of people -> gold.alerts.
+"""Daily prices, issued risks, stocks, silent sources and acts of people -> gold.alerts.
 
 Nothing but the lake decides: a table that is computed from the beginning has the same rows. The rows of a
-commodity are computed again when it has new prices; the table is written when one of them changed.
+commodity are computed again when it has new prices or risks; the table is written when one of them changed.
 """
 
 from datetime import date, datetime
@@ -14,27 +14,37 @@ from deltalake import DeltaTable
 from conf.settings import settings
 from lakehouse.alerts.lifecycle import OPEN_STATES
 from lakehouse.alerts.rows import (
+    Risks,
     Row,
+    collector_alerts,
     manual_alerts,
     price_alerts,
     silence_alerts,
     with_acknowledgements,
     with_staleness,
 )
+from lakehouse.alerts.stock_alerts import stock_alerts
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.gold.chosen_provider import chosen_rows
-from lakehouse.io.delta import EPOCH, cached_table, high_water_mark, read_rows, replace_rows
+from lakehouse.io.delta import EPOCH, LogStamps, cached_table, high_water_mark, read_rows, replace_rows
 from streaming_jobs.gold.indicators import COLUMNS, first_changed_days
 
 TABLE = "gold.alerts"
 PRICES = "gold.daily_prices"
+RISKS = "gold.risk_scores"
+STOCKS = "gold.stock_days"
 SILENCE = "gold.silent_series"
+ENDED_SILENCE = "gold.silences"
+COLLECTED = "gold.collector_freshness"
 ACTS = "silver.alert_events"
+SOURCES = (PRICES, RISKS, STOCKS, SILENCE, ENDED_SILENCE, COLLECTED, ACTS)
+
+Issued = dict[tuple[str, int], float]  # (province code, day since 1970) -> risk in percent
 
 
 class OfCommodity(NamedTuple):
-    """The alerts of one commodity; only open ones change without a new price."""
+    """The alerts of one commodity; only open ones change without a new price or risk."""
 
     newest_day: date
     closed: pa.Table
@@ -42,68 +52,106 @@ class OfCommodity(NamedTuple):
 
 
 class Alerts:
-    """Follows the tables that it reads; a refresh without a change of theirs takes a millisecond."""
+    """Follows the tables that it reads; a refresh without a change of theirs takes three system calls."""
 
     name = "alerts"
 
     def __init__(self) -> None:
+        self._stamps = LogStamps(SOURCES)
         self._versions: dict[str, tuple[str, int]] = {}
         self._mark = EPOCH
         self._of_commodity: dict[str, OfCommodity] = {}
+        self._risks: dict[str, Issued] = {}
+        self._of_stocks: list[Row] = []
         self._written: pa.Table | None = None
 
     def refresh(self) -> None:
         """Bring the table to the newest version of its sources."""
-        sources = {table: cached_table(table) for table in (PRICES, SILENCE, ACTS)}
-        versions = {table: (str(opened.metadata().id), opened.version()) for table, opened in sources.items()}
-        if versions == self._versions:
+        stamps = self._stamps.take()
+        if stamps is None:
             return
-        self._follow_prices(sources[PRICES])
-        rows = self._rows(sources[SILENCE].to_pyarrow_table().to_pylist(), acts_of(sources[ACTS]))
+        sources = {table: cached_table(table) for table in SOURCES}
+        versions = {table: (str(opened.metadata().id), opened.version()) for table, opened in sources.items()}
+        if versions != self._versions:
+            self._take_up(sources, {name for name in SOURCES if versions[name] != self._versions.get(name)})
+            self._versions = versions
+        self._stamps.keep(stamps)
+
+    def _take_up(self, sources: dict[str, DeltaTable], changed: set[str]) -> None:
+        """Compute the rows of the sources' newest versions, and write them when one differs."""
+        risks = issued_risks(sources[RISKS]) if RISKS in changed else self._risks
+        if STOCKS in changed:
+            self._of_stocks = of_stocks(sources[STOCKS].to_pyarrow_table())
+        self._follow_prices(sources[PRICES], risks)
+        silent, ended, collected = (
+            sources[name].to_pyarrow_table().to_pylist() for name in (SILENCE, ENDED_SILENCE, COLLECTED)
+        )
+        silence = [*silence_alerts(silent, ended), *collector_alerts(collected)]
+        clock = max((series["clock"] for series in silent), default=None)
+        rows = self._rows(silence, clock, acts_of(sources[ACTS]))
         if self._written is None:
             self._written = read_rows(TABLE).sort_by("alert_id").combine_chunks()
         if not rows.equals(self._written):
             replace_rows(TABLE, rows)
             self._written = rows
-        self._versions = versions
 
-    def _follow_prices(self, daily: DeltaTable) -> None:
-        """Compute the alerts of commodities with prices that are newer than the last refresh."""
+    def _follow_prices(self, daily: DeltaTable, risks: dict[str, Issued]) -> None:
+        """Compute the alerts of commodities with prices or risks that are newer than the last refresh."""
         upto = high_water_mark(daily)
         if upto < self._mark:  # the daily prices were set back
             self._of_commodity.clear()
             self._mark = EPOCH
-        if upto == self._mark:
-            return
-        for commodity in sorted(first_changed_days(self._mark, upto)):
+        changed = {name for name in risks if risks[name] != self._risks.get(name)}
+        if upto != self._mark:
+            changed |= set(first_changed_days(self._mark, upto))
+        for commodity in sorted(changed):
             rows = daily.to_pyarrow_dataset().to_table(
                 columns=list(COLUMNS), filter=pc.field("commodity") == commodity
             )
             if rows.num_rows:
-                self._of_commodity[commodity] = of_commodity(rows)
+                self._of_commodity[commodity] = of_commodity(rows, risks.get(commodity, {}))
+        self._risks = risks
         self._mark = upto
 
-    def _rows(self, silent: list[Row], acts: list[Row]) -> pa.Table:
+    def _rows(self, silence: list[Row], clock: datetime | None, acts: list[Row]) -> pa.Table:
         """All rows of the table, by their ids."""
         newest = max((known.newest_day for known in self._of_commodity.values()), default=None)
         by_price = [row for known in self._of_commodity.values() for row in known.open]
-        clock: datetime | None = max((series["clock"] for series in silent), default=None)
-        changing = with_acknowledgements([*with_staleness(by_price, newest), *silence_alerts(silent)], acts)
+        followed = [*with_staleness(by_price, newest), *self._of_stocks, *silence]
+        changing = with_acknowledgements(followed, acts)
         closed = [known.closed for known in self._of_commodity.values()]
         acknowledged = with_acknowledged_closed(closed, acts)
         table = pa.concat_tables([*acknowledged, as_table([*changing, *manual_alerts(acts, clock)])])
         return table.sort_by("alert_id").combine_chunks()
 
 
-def of_commodity(daily: pa.Table) -> OfCommodity:
-    """The alerts of one commodity, from its rows of gold.daily_prices."""
-    rows = price_alerts(chosen_rows(daily, settings().lake.providers), settings().alerts.levels)
+def of_commodity(daily: pa.Table, issued: Issued) -> OfCommodity:
+    """The alerts of one commodity, from its rows of gold.daily_prices and its issued risks."""
+    knobs = settings().alerts
+    chosen = chosen_rows(daily, settings().lake.providers)
+    rows = price_alerts(chosen, knobs.levels, Risks(knobs.threshold, issued))
     is_open = [row["state"] in OPEN_STATES for row in rows]
     return OfCommodity(
         pc.max(daily["market_date"]).as_py(),
         as_table([row for row, still in zip(rows, is_open, strict=True) if not still]),
         [row for row, still in zip(rows, is_open, strict=True) if still],
     )
+
+
+def issued_risks(scores: DeltaTable) -> dict[str, Issued]:
+    """Commodity -> the risks issued for its provinces and days; none before a model passed the gate."""
+    rows = scores.to_pyarrow_table(columns=["commodity", "region_code", "market_date", "risk"])
+    days = rows["market_date"].cast(pa.int32()).to_pylist()
+    risks: dict[str, Issued] = {}
+    for row, day in zip(rows.to_pylist(), days, strict=True):
+        risks.setdefault(row["commodity"], {})[row["region_code"], day] = row["risk"]
+    return risks
+
+
+def of_stocks(days: pa.Table) -> list[Row]:
+    """The alerts of all stocks, from the rows of gold.stock_days."""
+    newest = pc.max(days["market_date"]).as_py()
+    return with_staleness(stock_alerts(days, settings().supply.red_days), newest)
 
 
 def acts_of(events: DeltaTable) -> list[Row]:

@@ -81,7 +81,7 @@ class DayClose:
 
     def __init__(self) -> None:
         self._keys = decision_keys()
-        self._thresholds = Thresholds.of(settings().validation.model_dump())
+        self._thresholds = Thresholds.of(settings().rule_values())
         self._checked: set[tuple[Any, ...]] = set()
         self._versions: tuple[int, ...] = ()
 

@@ -1,6 +1,6 @@
 """silver -> gold.device_health: events of each device by the hour; only new batches are read."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,9 +10,9 @@ from lakehouse.identity.devices import DEVICE_ID
 from lakehouse.io.delta import append_rows, high_water_mark, open_table, replace_rows
 from lakehouse.io.query import run_contract_sql
 from streaming_jobs.gold.finished_batches import newest_finished
+from streaming_jobs.gold.sent_events import sent_events
 
 TABLE = "gold.device_health"
-QUARANTINE = "silver.quarantine"
 KEPT = timedelta(days=90)
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 SENT_BY_DEVICE = f"^(?:mqtt|api):{DEVICE_ID}$"
@@ -30,7 +30,9 @@ class DeviceHealth:
         if upto is None:
             return
         contract = contracts()[TABLE]
-        events = pa.concat_tables([device_events(table, mark, upto) for table in contract.reads])
+        events = pa.concat_tables(
+            [sent_events(table, SENT_BY_DEVICE, mark, upto) for table in contract.reads]
+        )
         stored = open_table(TABLE).to_pyarrow_dataset()
         if not events.num_rows:
             append_rows(TABLE, stored.schema.empty_table(), upto=upto)
@@ -41,22 +43,6 @@ class DeviceHealth:
         views = {"device_events": events, "gold_device_health": stored.to_table(filter=touched)}
         predicate = f"(hour >= '{first:{TIME}}' and hour <= '{last:{TIME}}') or hour < '{upto - KEPT:{TIME}}'"
         replace_rows(TABLE, run_contract_sql(contract, views), predicate=predicate, upto=upto)
-
-
-def device_events(table: str, after: datetime, upto: datetime) -> pa.Table:
-    """Events that devices sent, of batches after `after`, up to `upto`.
-
-    Columns: source, event_id, received_at, event_time (null in quarantine), accepted.
-    """
-    accepted = table != QUARANTINE
-    batch_time = "ingested_at" if accepted else "quarantined_at"
-    columns = ["source", "event_id", "received_at", *(["event_time"] if accepted else [])]
-    window = (pc.field(batch_time) > after) & (pc.field(batch_time) <= upto)
-    rows = open_table(table).to_pyarrow_dataset().to_table(columns=columns, filter=window)
-    rows = rows.filter(pc.match_substring_regex(rows["source"], SENT_BY_DEVICE))
-    if not accepted:
-        rows = rows.append_column("event_time", pa.nulls(len(rows), pa.timestamp("us", "UTC")))
-    return rows.append_column("accepted", pa.repeat(accepted, len(rows)))
 
 
 JOB = DeviceHealth

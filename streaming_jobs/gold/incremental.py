@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.delta import (
+    LogStamps,
     append_rows,
     high_water_mark,
     inputs_fingerprint,
@@ -24,6 +25,7 @@ from lakehouse.reference import markets, provinces
 from streaming_jobs.flows import refreshed
 
 log = logging.getLogger("lumbung.incremental_gold")
+BALANCE = "gold.balance"
 MARKET_COLUMNS = ("market_id", "name", "region_code", "latitude", "longitude", "level")
 
 
@@ -46,15 +48,25 @@ class IncrementalGold(threading.Thread):
         super().__init__(name="incremental-gold", daemon=True)
         self._pause_seconds = pause_seconds
         self._stopping = threading.Event()
+        self._news = threading.Event()
         self.failure: BaseException | None = None
         self._contracts = [contracts()[table] for table in refreshed("seconds")]
         self._maintenance = Maintenance([contract.table for contract in self._contracts])
+        sources = {table for contract in self._contracts for table in contract.reads}
+        self._stamps = LogStamps(sources | {BALANCE})
+
+    def notify(self) -> None:
+        """A batch is finished: refresh at once, or when the pause after the last refresh is over."""
+        self._news.set()
 
     def run(self) -> None:
-        """Refresh until `stop`, and once more then."""
+        """Refresh after batches until `stop`, and once more then; without a batch every second pause."""
         try:
-            while not self._stopping.wait(self._pause_seconds):
+            while not self._stopping.is_set():
+                self._news.wait(self._pause_seconds)
+                self._news.clear()
                 self.refresh()
+                self._stopping.wait(self._pause_seconds)
             self.refresh()
         except BaseException as failure:
             log.exception("incremental gold failed")
@@ -63,6 +75,7 @@ class IncrementalGold(threading.Thread):
     def stop(self) -> None:
         """Refresh once more, then end."""
         self._stopping.set()
+        self._news.set()
         self.join(timeout=20)
 
     def refresh(self) -> None:
@@ -70,11 +83,14 @@ class IncrementalGold(threading.Thread):
 
         A contract's `refresh` says how it follows from the tables that it reads.
         """
-        for contract in self._contracts:
-            if contract.refresh == "overwrite":
-                _overwrite(contract)
-            else:
-                _advance(contract)
+        stamps = self._stamps.take()
+        if stamps is not None:
+            for contract in self._contracts:
+                if contract.refresh == "overwrite":
+                    _overwrite(contract)
+                else:
+                    _advance(contract)
+            self._stamps.keep(stamps)
         self._maintenance.take_turn()
 
 
@@ -101,7 +117,7 @@ def _advance(contract: Contract) -> None:
     source = contracts()[contract.reads[0]]
     # Files of gold.balance with earlier batches are skipped by their statistics.
     finished = (
-        open_table("gold.balance")
+        open_table(BALANCE)
         .to_pyarrow_dataset()
         .to_table(
             columns=["ingested_at", "silver"],

@@ -18,7 +18,7 @@ from conf.runtime.process import Refused, hold, stopped_by_signals
 from conf.runtime.status_files import write_status
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import table_exists
+from lakehouse.io.delta import LogStamps, table_exists
 from lakehouse.io.maintenance import Maintenance
 from lakehouse.io.memory import release_memory
 from lakehouse.io.process_status import BACKGROUND_GOLD, JobStatus, status_file
@@ -29,7 +29,9 @@ from streaming_jobs.repair.heal import heal
 log = logging.getLogger("lumbung.background_gold")
 State = Literal["waiting", "running", "stopped"]
 LOGGED_SECONDS = 1.0  # a job that takes longer is logged
-PROMPT_SECONDS = 1.0  # pause between two turns of the jobs whose tables are to be fresher than a round
+# Pause between two turns of the jobs whose tables are to be fresher than a round. Without news a turn takes a
+# look at the logs of their tables.
+PROMPT_SECONDS = 0.2
 IDLE_SHARE = 4  # after a prompt job a pause of so many times as long: it takes a fifth of a core at most
 NICENESS = 10  # the stream's batches go first on a machine with few cores
 
@@ -62,6 +64,8 @@ class BackgroundJobs:
 
     def __init__(self, jobs: Sequence[BackgroundJob], stopping: threading.Event) -> None:
         self._jobs = jobs
+        self._prompt = [job for job in jobs if is_prompt(job)]
+        self._look_at = 0.0  # monotonic seconds of the next turn of the prompt jobs
         self._stopping = stopping
         self._maintenance: Maintenance | None = None
         self._file = status_file(BACKGROUND_GOLD)
@@ -92,7 +96,7 @@ class BackgroundJobs:
         return True
 
     def round(self) -> None:
-        """Run each job once; after a failure the others still run.
+        """Run each job once, and the prompt ones between them; after a failure the others still run.
 
         Raises ExceptionGroup with the failures.
         """
@@ -103,32 +107,44 @@ class BackgroundJobs:
                 return
             try:
                 self._run(job)
+                self._look()
             except Exception as failure:  # noqa: BLE001  (raised below, after the others)
                 failures.append(failure)
         if failures:
             raise ExceptionGroup(f"{len(failures)} of {len(self._jobs)} jobs failed", failures)
-        if self._maintenance is None:
-            self._maintenance = Maintenance(refreshed("background"))
-        self._maintenance.take_turn()
+        self.maintain()
         release_memory()
         self._rounds += 1
         self._round_seconds = round(time.monotonic() - began, 3)
         self.report(self._state)
 
+    def maintain(self) -> None:
+        """Compact or vacuum the next tables for which it is time."""
+        if self._maintenance is None:
+            self._maintenance = Maintenance(refreshed("background"))
+        self._maintenance.take_turn()
+
     def pause(self, seconds: float) -> None:
         """Wait, and run the prompt jobs meanwhile. Raises ExceptionGroup with the failure of one of them."""
         end = time.monotonic() + seconds
-        prompt = [job for job in self._jobs if is_prompt(job)]
-        wait = PROMPT_SECONDS
-        while (left := end - time.monotonic()) > 0 and not self._stopping.wait(min(wait, left)):
-            began = time.monotonic()
+        while (left := end - time.monotonic()) > 0:
+            if self._stopping.wait(min(max(0.0, self._look_at - time.monotonic()), left)):
+                return
             try:
-                for job in prompt:
-                    job.refresh()
+                self._look()
             except Exception as failure:
                 log.exception("a prompt job failed")
                 raise ExceptionGroup("a prompt job failed", [failure]) from None
-            wait = max(PROMPT_SECONDS, IDLE_SHARE * (time.monotonic() - began))
+
+    def _look(self) -> None:
+        """Run the prompt jobs if it is time."""
+        began = time.monotonic()
+        if began < self._look_at:
+            return
+        for job in self._prompt:
+            job.refresh()
+        now = time.monotonic()
+        self._look_at = now + max(PROMPT_SECONDS, IDLE_SHARE * (now - began))
 
     def _run(self, job: BackgroundJob) -> None:
         began = time.monotonic()
@@ -170,12 +186,22 @@ def run(jobs: Callable[[], Sequence[BackgroundJob]], once: bool, stopping: threa
     try:
         if not work.wait_for_tables():
             return
-        work.round()
-        while not once:
+        stamps = LogStamps(
+            contracts()
+        )  # jobs follow the lake alone: without a commit they have nothing to do
+        while True:
+            taken = stamps.take()
+            if taken is None:
+                work.maintain()
+                work.report("running")  # a status that grows old is that of a process which hangs
+            else:
+                work.round()
+                stamps.keep(taken)
+            if once:
+                return
             work.pause(settings().stream.background_gold_seconds)
             if stopping.is_set():
                 return
-            work.round()
     finally:
         work.report("stopped")
         held.close()

@@ -1,4 +1,4 @@
-"""Accepted events with unknown fields -> gold.schema_drift; a new field is logged once."""
+"""Events with unknown fields, accepted or quarantined -> gold.schema_drift; a new field is logged once."""
 
 import logging
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from streaming_jobs.gold.finished_batches import newest_finished
 
 log = logging.getLogger("lumbung.schema_drift")
 TABLE = "gold.schema_drift"
+QUARANTINE = "silver.quarantine"
 PLACE = ["topic", "partition", "offset"]
 EVENT = [*PLACE, "event_id", "source", "received_at", "ingested_at"]
 EVENTS_AT_ONCE = 20_000  # bounds memory: their payloads are read together
@@ -34,7 +35,8 @@ class SchemaDrift:
         current = {
             (row["kind"], row["field"]): row for row in open_table(TABLE).to_pyarrow_table().to_pylist()
         }
-        rows = add(current, events_with_unknown_fields(mark, upto))
+        accepted = add(current, events_with_unknown_fields(mark, upto))
+        rows = add(accepted, quarantined_with_unknown_fields(mark, upto))
         schema = arrow_schema(contracts()[TABLE])
         replace_rows(TABLE, pa.Table.from_pylist(list(rows.values()), schema=schema), upto=upto)
         for kind, field in rows.keys() - current.keys():
@@ -64,6 +66,27 @@ def events_with_unknown_fields(after: datetime, upto: datetime) -> Iterator[Even
         rows = rows.sort_by([(name, "ascending") for name in ("ingested_at", *PLACE)])
         for first in range(0, rows.num_rows, EVENTS_AT_ONCE):
             yield from _with_payloads(kind, rows.slice(first, EVENTS_AT_ONCE))
+
+
+def quarantined_with_unknown_fields(after: datetime, upto: datetime) -> Iterator[EventWithUnknownField]:
+    """Quarantined events that also carry the warning, of the same batches, in order of arrival."""
+    window = (pc.field("quarantined_at") > after) & (pc.field("quarantined_at") <= upto)
+    columns = ["kind", "event_id", "source", "quarantined_at", "payload", "reasons", *PLACE]
+    batches = open_table(QUARANTINE).to_pyarrow_dataset().to_batches(columns=columns, filter=window)
+    for batch in batches:
+        reasons = pa.table(batch)["reasons"].combine_chunks()
+        rules = pa.ListArray.from_arrays(reasons.offsets, reasons.values.field("rule"))
+        rows = pa.table(batch).drop_columns(["reasons"]).filter(has_warning(rules))
+        for row in rows.sort_by([(name, "ascending") for name in ("quarantined_at", *PLACE)]).to_pylist():
+            if row["kind"] in kinds():
+                yield EventWithUnknownField(
+                    row["kind"],
+                    row["event_id"],
+                    row["source"],
+                    row["quarantined_at"],
+                    row["payload"] or b"",
+                    "quarantined",
+                )
 
 
 def has_warning(warnings: pa.Array) -> pa.Array:

@@ -22,7 +22,7 @@ class SeriesStats:
         self._reset()
 
     def _reset(self) -> None:
-        self._closings = PriceClosings(settings().validation.model_dump())
+        self._closings = PriceClosings(settings().rule_values())
         self._loaded_until = EPOCH
 
     def refresh(self) -> None:

@@ -1,5 +1,7 @@
 """silver.sensors, silver.prices -> gold.silent_series: series that fell silent against their own rhythm.
 
+A silence that was stated and ended is kept in gold.silences.
+
 The clock is the newest batch of the lake, not the wall clock. When nothing at all arrives, the pipeline is
 silent, which `status` shows, and no device is blamed; and the same lake gives the same rows tomorrow. Series
 that a file replays are compared with the end of the same file.
@@ -14,12 +16,13 @@ import pyarrow.compute as pc
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import high_water_mark, open_table, replace_rows
+from lakehouse.io.delta import append_rows, high_water_mark, open_table, replace_rows
 from lakehouse.io.query import run_contract_sql, run_sql
 from lakehouse.paths import view_name
 from streaming_jobs.gold.finished_batches import newest_finished
 
 TABLE = "gold.silent_series"
+ENDED = "gold.silences"
 WINDOW = timedelta(days=28)
 EVENTS_AT_ONCE = 500_000  # rows that rhythms are learned from together, about: bounds memory
 Key = tuple[str, bool]  # series id, replayed
@@ -47,7 +50,7 @@ SOURCES = (
 # New rows by series; the last event is chosen as the contract's SQL chooses it.
 NEWS_SQL = """
   select {series_id} as series_id, starts_with(source, 'file:') as replayed, count(*) as events,
-    min(event_time) as first_event_time,
+    min(event_time) as first_event_time, min(ingested_at) as reported_at,
     max({{'last_event_time': event_time,
           'clock_of': case when starts_with(source, 'file:') then regexp_replace(source, '#[^#]*$', '')
                       else 'live' end,
@@ -72,12 +75,21 @@ class SilentSeries:
             return
         current = open_table(TABLE).to_pyarrow_table().to_pylist()
         rows: list[Row] = []
+        reported: dict[tuple[str, str], datetime] = {}
         for source in SOURCES:
-            rows += self._refreshed(source, current, mark, upto)
-        replace_rows(TABLE, with_clocks({}, rows, upto), upto=upto)
+            news = _news(source, mark, upto)
+            rows += self._refreshed(source, current, news, upto)
+            reported |= {
+                (source.series_kind, row["series_id"]): row["reported_at"]
+                for row in news
+                if not row["replayed"]
+            }
+        table = with_clocks({}, rows, upto)
+        keep_ended(ended_silences(current, table.to_pylist(), reported, upto), upto)
+        replace_rows(TABLE, table, upto=upto)
 
     @staticmethod
-    def _refreshed(source: SeriesTable, current: list[Row], mark: datetime, upto: datetime) -> list[Row]:
+    def _refreshed(source: SeriesTable, current: list[Row], news: list[Row], upto: datetime) -> list[Row]:
         """The rows of the table's series: those that changed are learned again, the others kept."""
         known = {
             (row["series_id"], row["replayed"]): row
@@ -85,7 +97,6 @@ class SilentSeries:
             if row["series_kind"] == source.series_kind
         }
         events = {key: row["events_28d"] for key, row in known.items()}
-        news = _news(source, mark, upto)
         changed = _advance(known, news)
         for row in news:
             key = (row["series_id"], row["replayed"])
@@ -107,6 +118,35 @@ def with_clocks(history: dict[str, pa.Table], current: list[Row], upto: datetime
     return run_contract_sql(contract, views)
 
 
+def ended_silences(
+    before: list[Row], after: list[Row], reported: dict[tuple[str, str], datetime], upto: datetime
+) -> list[Row]:
+    """Rows of gold.silences: live series that were silent `before` and are not so any more `after`.
+
+    `reported`: series kind and id -> time of the batch with its next event; without one it is `upto`.
+    """
+    lasting = {silence_key(row) for row in after if row["silent"]}
+    return [
+        row | {"ended_at": reported.get((row["series_kind"], row["series_id"]), upto)}
+        for row in before
+        if row["silent"] and not row["replayed"] and silence_key(row) not in lasting
+    ]
+
+
+def silence_key(row: Row) -> tuple[Any, ...]:
+    """What identifies a silence: the series and its last event."""
+    return row["series_kind"], row["series_id"], row["replayed"], row["last_event_time"]
+
+
+def keep_ended(ended: list[Row], upto: datetime) -> None:
+    """Append the silences; those that a round wrote before it was killed are there already."""
+    written = high_water_mark(ENDED)
+    schema = arrow_schema(contracts()[ENDED])
+    rows = pa.Table.from_pylist([row for row in ended if row["ended_at"] > written], schema=schema)
+    if rows.num_rows:
+        append_rows(ENDED, rows, upto=upto)
+
+
 def groups(changed: dict[Key, datetime], events: dict[Key, int]) -> list[dict[Key, datetime]]:
     """The series in groups with about EVENTS_AT_ONCE events each."""
     grouped: list[dict[Key, datetime]] = []
@@ -121,9 +161,10 @@ def groups(changed: dict[Key, datetime], events: dict[Key, int]) -> list[dict[Ke
 
 
 def _news(source: SeriesTable, after: datetime, upto: datetime) -> list[Row]:
-    """Events, first event time and newest event of each series in batches after `after`, up to `upto`."""
+    """Events, their first times and newest event of each series in batches after `after`, up to `upto`."""
     window = (pc.field("ingested_at") > after) & (pc.field("ingested_at") <= upto)
-    scanner = open_table(source.table).to_pyarrow_dataset().scanner(columns=source.columns, filter=window)
+    columns = [*source.columns, "ingested_at"]
+    scanner = open_table(source.table).to_pyarrow_dataset().scanner(columns=columns, filter=window)
     sql = NEWS_SQL.format(series_id=source.series_id)
     rows: list[Row] = run_sql(sql, {"new_rows": scanner.to_reader()}).to_pylist()
     return rows

@@ -1,4 +1,4 @@
-"""silver.stocks, silver.shipments -> gold.stocks, gold.routes, gold.supply_transfers."""
+"""silver.stocks, silver.shipments -> gold.stock_days, gold.stocks, gold.routes, gold.supply_transfers."""
 
 import json
 from collections import defaultdict
@@ -19,6 +19,7 @@ from lakehouse.supply.routes import route_row
 from streaming_jobs.gold.finished_batches import newest_finished
 
 STOCKS = "gold.stocks"
+STOCK_DAYS = "gold.stock_days"
 ROUTES = "gold.routes"
 TRANSFERS = "gold.supply_transfers"
 REPORTED = "silver.stocks"
@@ -39,13 +40,13 @@ class Supply:
 
     def refresh(self) -> None:
         """Take up the reports of batches that have finished since the last commit."""
-        self._refresh_keys(STOCKS, touched_holders, write_stocks, ("stock", "shipment"))
-        self._refresh_keys(ROUTES, touched_routes, write_routes, ("shipment",))
+        self._refresh_keys((STOCK_DAYS, STOCKS), touched_holders, write_stocks, ("stock", "shipment"))
+        self._refresh_keys((ROUTES,), touched_routes, write_routes, ("shipment",))
         refresh_transfers()
 
-    def _refresh_keys(self, table: str, touched: Any, write: Any, kinds: Sequence[str]) -> None:
+    def _refresh_keys(self, tables: Sequence[str], touched: Any, write: Any, kinds: Sequence[str]) -> None:
         upto = max((newest_finished(EPOCH, kind=kind) or EPOCH for kind in kinds), default=EPOCH)
-        mark = high_water_mark(table)
+        mark = min(map(high_water_mark, tables))
         if upto == mark:
             return
         if upto < mark:  # silver was emptied, and this table with it
@@ -78,17 +79,20 @@ def touched_routes(after: datetime, upto: datetime) -> set[str]:
 
 def write_stocks(holders: list[str], upto: datetime | None) -> None:
     """Replace the rows of these holders."""
-    reported = open_table(REPORTED).to_pyarrow_dataset().to_table(filter=pc.field("entity_id").isin(holders))
-    of_holders = pc.field("origin").isin(holders) | pc.field("destination").isin(holders)
+    names = pa.array(holders, pa.string())  # typed, because there are none when every report was refused
+    reported = open_table(REPORTED).to_pyarrow_dataset().to_table(filter=pc.field("entity_id").isin(names))
+    of_holders = pc.field("origin").isin(names) | pc.field("destination").isin(names)
     delivered = open_table(DELIVERED).to_pyarrow_dataset().to_table(filter=of_holders)
     tables = {"reported": reported, "delivered": delivered, **reference_tables()}
-    rows = run_contract_sql(contracts()[STOCKS], tables)
-    replace_rows(STOCKS, rows, predicate=in_list("entity_id", holders), upto=upto)
+    by_day = run_contract_sql(contracts()[STOCK_DAYS], tables)
+    newest = run_contract_sql(contracts()[STOCKS], {"computed": by_day})
+    for table, rows in ((STOCK_DAYS, by_day), (STOCKS, newest)):
+        replace_rows(table, rows, predicate=in_list("entity_id", holders), upto=upto)
 
 
 def write_routes(routes: list[str], upto: datetime | None) -> None:
     """Replace the rows of these routes."""
-    chosen = pc.field("route_id").isin(routes)
+    chosen = pc.field("route_id").isin(pa.array(routes, pa.string()))
     delivered = open_table(DELIVERED).to_pyarrow_dataset().to_table(columns=SHIPMENT_COLUMNS, filter=chosen)
     by_route: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in delivered.to_pylist():

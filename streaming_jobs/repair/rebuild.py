@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 import threading
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -244,24 +245,25 @@ def main(
 ) -> None:
     """Repair what keeps the stream from starting.
 
-    The stack must be down; for checkpoint the broker must run.
+    For silver the stack must be down. For checkpoint the broker must run and the stream must not: so it is
+    after an `up` that the stream refused.
     """
     configure_logging(logging.WARNING)
     if what not in ("silver", "checkpoint"):
         console.print(f"'{what}' cannot be rebuilt: give silver or checkpoint", markup=False)
         raise typer.Exit(ExitCode.USAGE)
     try:
-        locks = [startup_checks.lock(), runner.lock()]
-        if what == "silver":
-            start_over_damaged()
-        create_tables()
-        if what == "checkpoint":
-            print(json.dumps(rebuild_checkpoint()))
-        else:
-            events = rebuild_silver()
-            print(translated(f"{events} events judged again"))
-        for lock in locks:
-            lock.close()
+        with ExitStack() as locks:
+            locks.enter_context(startup_checks.lock())
+            if what == "silver":
+                locks.enter_context(runner.lock())
+                start_over_damaged()
+            create_tables()
+            if what == "checkpoint":
+                print(json.dumps(rebuild_checkpoint()))
+            else:
+                events = rebuild_silver()
+                print(translated(f"{events} events judged again"))
     except Refused as refusal:
         console.print(str(refusal), markup=False)
         raise typer.Exit(ExitCode.REFUSED) from None

@@ -171,8 +171,9 @@ def check_presence() -> Finding:
         return Finding(
             "tables",
             False,
-            "all tables are gone, the checkpoint is not",
-            "restore the lake from a backup, or delete the state folder to start again from Kafka",
+            f"all tables are gone, the checkpoint is not: no table in {settings().lake_root}",
+            "restore the lake from a backup, or set lake.root to its folder; "
+            "./run.sh rebuild checkpoint begins again with what Kafka holds",
         )
     return Finding("tables", True, f"{len(contracts()) - len(missing)} tables")
 

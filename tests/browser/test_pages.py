@@ -1,44 +1,14 @@
 """The pages in a real browser: figures, languages, keyboard, accessibility, nothing from elsewhere."""
 
-import json
+import csv
 import re
-from collections.abc import Iterator
-from urllib.request import urlopen
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from serving_api.pages import PAGES
+from tests.browser.answers import altered, api_body
 
-pytestmark = pytest.mark.xdist_group("browser")
-WAIT_MS = 30_000
+LAYERS = ("bronze", "silver", "gold")
 CHILLI = "/komoditas?komoditas=cabai-rawit-merah"
-WIDTHS = (1440, 768, 360)
-
-
-@pytest.fixture
-def page(chromium: Browser, site: str) -> Iterator[Page]:
-    """A page that fails the test for an error in a script, a breach of its policy, a foreign request."""
-    faults: list[str] = []
-    context = chromium.new_context(base_url=site, viewport={"width": 1440, "height": 900})
-    opened = context.new_page()
-    opened.set_default_timeout(WAIT_MS)
-    expect.set_options(timeout=WAIT_MS)
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on(
-        "request",
-        lambda request: request.url.startswith((site, "data:", "blob:")) or faults.append(request.url),
-    )
-    opened.on("console", lambda entry: "Content Security Policy" in entry.text and faults.append(entry.text))
-    yield opened
-    context.close()
-    assert not faults
-
-
-def api_body(site: str, path: str) -> dict[str, object]:
-    with urlopen(site + path) as response:
-        body: dict[str, object] = json.load(response)
-    return body
 
 
 def test_home_names_each_commodity_in_a_sentence_with_its_price(page: Page, site: str) -> None:
@@ -55,12 +25,60 @@ def test_home_names_each_commodity_in_a_sentence_with_its_price(page: Page, site
     expect(page.locator(".sentences")).to_contain_text("in 7 days")
 
 
-def test_origin_of_figures_names_table_version_and_call(page: Page) -> None:
+def test_sentences_are_sorted_again_on_request(page: Page, site: str) -> None:
+    page.clock.install()
     page.goto("/")
-    page.get_by_role("button", name="Asal angka").first.click()
+    names = page.locator(".sentences li p")
+    expect(names.nth(1)).to_be_visible()
+    first, second = names.nth(0).inner_text(), names.nth(1).inner_text()
+
+    body = api_body(site, "/api/v1/overview")
+    for item in body["items"]:
+        item["level"] = "kritis" if second.startswith(f"{item['name']} ") else "naik"
+    page.route("**/api/v1/overview*", lambda route: route.fulfill(json=body))
+    again = page.get_by_role("button", name="urutkan lagi")
+    page.clock.run_for(40_000)
+    expect(again).to_be_visible()
+    expect(names.nth(0)).to_have_text(first)
+    again.click()
+    expect(names.nth(0)).to_have_text(second)
+    expect(again).to_have_count(0)
+
+
+def test_home_names_the_gravest_alerts_and_that_nobody_has_acted(page: Page, site: str) -> None:
+    items = api_body(site, "/api/public/alerts/live")["items"]
+    gravest = [item["alert_id"] for level in ("siaga", "naik") for item in items if item["level"] == level]
+    page.goto("/")
+    entries = page.locator(".ringing li")
+    expect(entries).to_have_count(3)
+    addresses = [link.get_attribute("href") or "" for link in entries.get_by_role("link").all()]
+    assert [address.partition("peringatan=")[2] for address in addresses] == gravest[:3]
+    expect(entries.first).to_contain_text("periksa stok")
+    expect(entries.first).to_contain_text("Belum ditindaklanjuti")
+    expect(entries.last).to_contain_text("Menunggu kepastian")
+    expect(page.locator("nav a[href*=sales], nav a[href*=trades]")).to_have_count(2)
+
+
+def test_origin_of_figures_names_table_version_and_call(page: Page, site: str) -> None:
+    page.goto("/")
+    page.locator(".card", has=page.locator(".sentences")).get_by_role("button", name="Asal angka").click()
     dialog = page.locator("dialog[open]")
     expect(dialog).to_contain_text(re.compile(r"gold\.indicators v\d+"))
     expect(dialog).to_contain_text("/api/v1/overview")
+    with page.expect_download() as download:
+        dialog.get_by_role("button", name="Simpan jawaban ini").click()
+    rows = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
+    items = {item["commodity"]: item for item in api_body(site, "/api/v1/overview")["items"]}
+    assert {row["commodity"]: float(row["national_price_idr"]) for row in rows} == {
+        name: item["national_price_idr"] for name, item in items.items()
+    }
+
+
+def test_panel_without_a_query_of_its_own_names_those_of_its_tables(page: Page) -> None:
+    page.goto("/analytics")
+    panel = page.locator("section", has=page.get_by_role("heading", name="Hasil akun"))
+    panel.get_by_role("button", name="Asal angka").click()
+    expect(page.locator("dialog[open]")).to_contain_text(re.compile(r"run\.sh query .select \* from gold\."))
 
 
 def test_chart_is_read_by_keyboard_and_its_table_equals_the_api(page: Page, site: str) -> None:
@@ -100,6 +118,129 @@ def test_links_between_pages_keep_the_view_and_a_copied_address_shows_it(page: P
     expect(page.locator("select").nth(1)).to_have_value("Aceh")
 
 
+def test_live_prices_follow_the_day_and_the_developers_page_has_their_sql(page: Page, site: str) -> None:
+    then = api_body(site, "/api/public/commodity/price/live?commodity=cabai-rawit-merah&date=2010-01-01")
+    assert then["items"] == []
+    page.goto(f"{CHILLI}&per=2010-01-01")
+    panel = page.locator(
+        "section", has=page.get_by_role("heading", name="Harga per pasar, seperti diketahui")
+    )
+    expect(panel.locator(".empty")).to_contain_text("belum ada harga pasar")
+    page.get_by_role("link", name="Pengembang").click()
+    expect(page.locator("main")).to_contain_text("./run.sh query")
+    expect(page.locator("main")).to_contain_text("from gold.indicators where commodity = 'cabai-rawit-merah'")
+
+
+def test_missing_event_is_named_on_every_page(page: Page) -> None:
+    page.route("**/api/v1/reconcile", altered(lambda body: body | {"balanced": False, "difference": 7}))
+    page.goto("/prakiraan")
+    expect(page.locator(".banner")).to_contain_text("Selisih 7 peristiwa")
+    page.unroute("**/api/v1/reconcile")
+    page.reload()
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.locator(".banner")).to_have_count(0)
+
+
+def test_unknown_page_has_a_search(page: Page) -> None:
+    response = page.goto("/harga/bawang-merah")
+    assert response is not None and response.status == 404
+    expect(page.get_by_role("heading", level=1)).to_have_text("Halaman tidak ditemukan")
+    search = page.get_by_role("searchbox")
+    expect(search).to_have_value("harga bawang merah")
+    search.fill("BAWANG merah")
+    page.get_by_role("main").get_by_role("link", name="Bawang Merah").click()
+    expect(page).to_have_url(re.compile(r"/komoditas\?komoditas=bawang-merah"))
+    expect(page.locator(".canvas")).to_be_visible()
+
+
+def test_zoomed_span_of_the_chart_is_in_the_address(page: Page) -> None:
+    page.goto(f"{CHILLI}&rentang=90")
+    plot = page.locator(".canvas .u-over")
+    box = plot.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 60, steps=3)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"zoom=\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d"))
+    page.reload()
+    chart = page.locator(".canvas")
+    chart.focus()
+    chart.press("Escape")
+    expect(page).not_to_have_url(re.compile("zoom="))
+
+
+def test_past_forecasts_are_strokes_of_the_chart(page: Page) -> None:
+    days = ["2024-07-29", "2024-07-30", "2024-07-31"]
+    row = {"horizon_days": 1, "price_idr": 50_000, "lower_idr": 1, "upper_idr": 2, "actual_idr": None}
+    rows = [
+        row | {"issued_on": issued, "target_date": day, "model": "naive", "inside": None}
+        for issued in ("2024-07-27", "2024-07-28")
+        for day in days
+    ]
+    page.route("**/forecasts/issued*", altered(lambda body: body | {"items": rows}))
+    page.route("**/api/public/forecast*", lambda route: route.abort())
+    page.goto(f"{CHILLI}&rentang=90")
+    with page.expect_download() as download:
+        page.locator(".card.full").first.get_by_role("button", name="Unduh CSV").click()
+    saved = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
+    issued = [line["issued 2024-07-28 naive"] for line in saved if line["market_date"] in days]
+    assert issued == ["50000"] * 3
+
+
+def test_attention_of_a_commodity_is_its_own_alerts(page: Page, site: str) -> None:
+    items = api_body(site, "/api/public/alerts/live?commodity=bawang-merah")["items"]
+    assert len(items) == 1
+    page.goto("/komoditas?komoditas=bawang-merah")
+    entries = page.locator(".ringing li")
+    expect(entries).to_have_count(1)
+    assert items[0]["alert_id"] in (entries.get_by_role("link").get_attribute("href") or "")
+
+
+def test_legend_filters_the_map_and_its_table_and_rows_point_at_provinces(page: Page) -> None:
+    page.goto("/dashboard/map/?komoditas=cabai-rawit-merah&metrik=price")
+    rows = page.locator("tbody tr")
+    expect(rows.first).to_be_visible()
+    all_rows = rows.count()
+    shapes = page.locator(".leaflet-box path.province")
+    expect(shapes).to_have_count(38)
+    expect(page.locator(".leaflet-box path.market[class*=' q']").first).to_be_attached()
+    page.locator(".legend").get_by_role("button", name="tidak ada laporan").click()
+    expect(page).to_have_url(re.compile("kelas=-1"))
+    expect(page.locator(".leaflet-box path.province.muted").first).to_be_attached()
+    shown = rows.count()
+    assert shown < all_rows
+    assert page.locator(".leaflet-box path.province:not(.muted)").count() == shown
+    page.locator(".legend").get_by_role("button", name="tidak ada laporan").click()
+    expect(rows).to_have_count(all_rows)
+    rows.first.hover()
+    expect(page.locator(".leaflet-box path.province.near")).to_have_count(1)
+    expect(page.locator("tr.near")).to_have_count(1)
+
+
+def test_hours_of_the_pipeline_are_bars_or_a_table(page: Page) -> None:
+    page.goto("/pipa-data")
+    panel = page.locator("section", has=page.get_by_role("heading", name="24 jam terakhir"))
+    expect(panel).to_contain_text("20 peristiwa masuk, 4 dikarantina")
+    expect(panel.locator(".stacked g")).to_have_count(24)
+    panel.get_by_role("button", name="Tabel", exact=True).click()
+    newest = panel.locator("tbody tr").last.get_by_role("cell")
+    expect(newest).to_have_text(["10", "7", "2", "1"])
+    expect(page.locator(".flow .layer h3")).to_have_text(
+        [re.compile("Pintu"), "Kafka", *map(re.compile, LAYERS)]
+    )
+
+
+def test_file_of_the_chart_holds_the_days_that_are_drawn(page: Page) -> None:
+    page.goto(f"{CHILLI}&rentang=90&prov=Jawa+Barat")
+    save = page.locator(".card.full").first.get_by_role("button", name="Unduh CSV")
+    expect(page.locator(".canvas")).to_be_visible()
+    with page.expect_download() as download:
+        save.click()
+    rows = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == 90 and {"national_price_idr", "Jawa Barat", "Aceh"} <= rows[0].keys()
+
+
 def test_day_before_the_first_stored_price_is_explained(page: Page) -> None:
     page.goto("/?per=2010-01-01&saat-itu=1")
     expect(page.locator(".empty").first).to_contain_text("belum ada harga yang tersimpan")
@@ -112,23 +253,3 @@ def test_failure_of_the_api_keeps_a_way_to_try_again(page: Page) -> None:
     page.unroute("**/api/v1/overview*")
     page.get_by_role("button", name="Coba lagi").first.click()
     expect(page.locator(".sentences li").first).to_be_visible()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("path", PAGES)
-def test_no_accessibility_fault_and_no_sideways_scrolling(
-    page: Page, axe: str, path: str, theme: str
-) -> None:
-    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-    page.goto(f"{path}?lang={'en' if theme == 'dark' else 'id'}")
-    expect(page.locator(".card").first).to_be_visible()
-    expect(page.locator(".skeleton")).to_have_count(0)
-    page.evaluate(axe)
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        violations = page.evaluate(
-            "async () => (await axe.run()).violations.map((v) => [v.id, v.nodes[0].html])"
-        )
-        assert violations == [], width
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width

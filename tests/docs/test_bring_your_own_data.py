@@ -17,6 +17,20 @@ from tests.support.how_to_pages import FENCE, HOW_TO
 PAGE = HOW_TO / "bring-your-own-data.md"
 FIRST = date(2023, 1, 1)
 DAYS = 660  # a year, 25 origins of a quick round, and its horizons
+MONTHS = [
+    "Januari",
+    "Februari",
+    "Maret",
+    "April",
+    "Mei",
+    "Juni",
+    "Juli",
+    "Agustus",
+    "September",
+    "Oktober",
+    "November",
+    "Desember",
+]
 CLI = [sys.executable, "-m", "scripts.cli"]
 EXIT_CODE = re.compile(r"# exit code (\d)")
 
@@ -25,6 +39,11 @@ def walk(seed: int, level: float) -> list[str]:
     """Prices as Indonesian offices write them: 48.250."""
     steps = np.random.default_rng(seed).normal(0, 0.02, DAYS)
     return [f"{price:,.0f}".replace(",", ".") for price in level * np.exp(np.cumsum(steps))]
+
+
+def in_words(day: date) -> str:
+    """Such as 3 Januari 2023."""
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def write_downloads(folder: Path) -> None:
@@ -40,14 +59,17 @@ def write_downloads(folder: Path) -> None:
             for nth, day in enumerate(days)
         ]
         (folder / f"{name} 2023-2024.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    lines = ["Tanggal,Provinsi,Nama Pasar,Barang,Harga"]
-    places = (("Jawa Barat", "Pasar Kranggan"), ("Bali", "Pasar Badung"))
-    for seed, (province, market) in enumerate(places):
+    lines = ["No,Tanggal,Provinsi,Nama Pasar,Barang,Harga,Sumber"]
+    places = (
+        ("Jawa Barat", "Pasar Kranggan", "Dinas Perdagangan"),
+        ("Bali", "Pasar Badung", "Survei Mitra"),
+    )
+    for seed, (province, market, source) in enumerate(places):
         for more, (name, level) in enumerate((("Bawang Merah", 35_500), ("Petai Papan", 24_000))):
             prices = walk(100 + 10 * seed + more, level)
             lines += [
-                f'{day},{province},{market},{name},"Rp {price}"'
-                for day, price in zip(days, prices, strict=True)
+                f'{nth},{in_words(day)},{province},{market},{name},"Rp {price}",{source}'
+                for nth, (day, price) in enumerate(zip(days, prices, strict=True), 1)
             ]
     (folder / "pasar.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -85,6 +107,8 @@ def test_page_leads_from_unknown_files_to_a_forecast_without_code(tmp_path: Path
     checked = outputs[1].stdout
     assert checked.count("format office_wide, ") == 2 and "format markets_long, 2640 events" in checked
     assert f"{4 * DAYS - 1} events" in checked  # the dash is none
+    assert "would be refused" not in outputs[0].stderr + outputs[1].stderr
+    assert "'provider': 'dinas-perdagangan', 'event_time': '2023-01-01T00:00:00+07:00'" in checked
     sql = "select distinct commodity, region from gold.forecasts where champion"
     forecast = run(f'./run.sh query --format json "{sql}"', tmp_path)
     rows = orjson.loads(forecast.stdout)

@@ -10,6 +10,8 @@ from tests.support.how_to_pages import HOW_TO, Edit, apply_edit, copy_repository
 MOST_FILES = {
     "add-a-kind": 3,
     "add-a-file-format": 1,
+    "add-a-shop-catalogue": 1,
+    "add-a-source": 2,
     "add-a-gold-table": 5,
     "add-a-model": 2,
     "add-an-endpoint": 3,

@@ -14,7 +14,7 @@ from lakehouse.io.source_files.field_map import FieldMap, TimeMap
 from lakehouse.io.source_files.source_format import EventMap, SourceFormat
 from tests.support import doc_pages
 from tests.support.how_to_pages import HOW_TO, read_page
-from tests.support.source_rules import PRODUCT, WORDS_NOT_IN_NAMES, modules
+from tests.support.source_rules import PRODUCT, WORDS_NOT_IN_NAMES, modules, tracked
 
 PAGES = doc_pages.written_pages()
 MOST_LINES = {"README.md": 120, "docs/explanation/architecture.md": 120}
@@ -41,6 +41,13 @@ def test_page_is_short(name: str, most: int):
 @every_page
 def test_links_resolve(page: Path):
     assert not doc_pages.broken_links(page)
+
+
+@every_page
+def test_tests_that_it_names_exist(page: Path):
+    sources = "\n".join(file.read_text(encoding="utf-8") for file in tracked("tests/*.py"))
+    defined = set(re.findall(r"def (test_\w+)", sources))
+    assert set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8"))) - defined == set()
 
 
 @every_page

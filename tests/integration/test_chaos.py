@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
+import psutil
 import pytest
 
 from conf.settings import REPO, child_environment
@@ -52,6 +56,29 @@ def prove(*options: str, **knobs: str) -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-4000:]}"
 
 
+@pytest.mark.slow
+def test_chaos_that_is_ended_stops_its_stack(tmp_path: Path):
+    def of_the_stack() -> list[psutil.Process]:
+        """Processes whose home is below the folder of temporary files."""
+        running = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get("STACK_HOME", "").startswith(str(tmp_path)):
+                    running.append(process)
+        return running
+
+    command = [sys.executable, "-m", "scripts.chaos", "--events", "100", "--kills", "0"]
+    environment = child_environment(TMPDIR=str(tmp_path))
+    with subprocess.Popen(command, cwd=REPO, env=environment, stderr=subprocess.DEVNULL) as chaos:
+        while len(of_the_stack()) < 3:
+            assert chaos.poll() is None
+            time.sleep(0.2)
+        chaos.terminate()
+    assert chaos.returncode
+    assert of_the_stack() == []
+
+
+@pytest.mark.short
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_or_doubled_when_broker_gateway_and_reader_are_killed():
     assert [fault.part for fault in faults(3, 0, 0, 5, 27)] == ["broker", "gateway", "reader"]

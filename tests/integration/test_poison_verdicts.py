@@ -45,6 +45,7 @@ def publish_csv(stack: Stack) -> None:
     for number, rows in enumerate(files, start=1):
         draft = stack.home / f"poison-{number}.csv"
         draft.write_bytes(b"\n".join([ROW_HEADER.encode(), *rows, b""]))
+        draft.chmod(0o600)  # a file keeps the rights that its sender gave it
         draft.rename(stack.landing / draft.name)
         assert appears(stack.landing / "done" / draft.name)
 

@@ -35,7 +35,7 @@ def bronze(kind: str, rows: list[dict[str, Any]]) -> pa.Table:
 
 def verdicts_of(kind: str, events: pa.Table) -> Verdicts:
     """Verdicts by the knobs of this home."""
-    return row_verdicts(events, kind, settings().validation.model_dump())
+    return row_verdicts(events, kind, settings().rule_values())
 
 
 def reasons_of(verdicts: Verdicts) -> list[list[dict[str, str]] | None]:

@@ -132,7 +132,7 @@ def test_unknown_knob_is_reported():
     with pytest.raises(
         ContractError, match=r"silver\.x, rule 'late': no knob 'no_such_knob'; .*no knob 'nor_this'"
     ):
-        with_knobs(contract.table, contract.rules, settings().validation.model_dump())
+        with_knobs(contract.table, contract.rules, settings().rule_values())
 
 
 def rule_of(check: str, **changes: str) -> Rule:

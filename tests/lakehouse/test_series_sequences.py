@@ -57,6 +57,12 @@ def test_bar_is_compared_with_the_one_before(
     assert names(judged("bar", rows)) == [set(), expected]
 
 
+@pytest.mark.parametrize(("first", "second"), [(1e308, 5e-324), (5e-324, 1e308)])
+def test_ratio_of_two_closes_that_is_no_double_is_an_unusual_return(first: float, second: float):
+    rows = [bar(days(0), first), bar(days(1), second)]
+    assert names(judged("bar", rows)) == [set(), {"bar_return"}]
+
+
 def test_bar_may_be_sent_again_until_it_is_final():
     open_bar = bar(days(1), 105) | {"final": False}
     assert names(judged("bar", [bar(days(0)), open_bar, open_bar, bar(days(1), 106), open_bar])) == [
@@ -165,8 +171,9 @@ def test_an_empty_store_does_not_fill_by_itself():
     ]
 
 
-def listing(day: int, rating: float, reviews: int, product: int = 7) -> dict[str, Any]:
-    return {"product_id": product, "event_time": START + days(day), "rating": rating, "num_reviews": reviews}
+def listing(day: int, rating: float, reviews: int, product: int = 7, shop: str = "main") -> dict[str, Any]:
+    row = {"shop": shop, "product_id": product, "event_time": START + days(day)}
+    return row | {"rating": rating, "num_reviews": reviews}
 
 
 def test_falling_reviews_and_leaping_ratings_are_warned():
@@ -180,6 +187,7 @@ def test_falling_reviews_and_leaping_ratings_are_warned():
     # 9 < 10; +1.1 with 4 new reviews; -1.1 with 5 new; +1.0 is not more than 1
     assert names(judged("listing", rows)) == [set(), {"reviews_fall"}, {"rating_leap"}, set(), set()]
     assert names(judged("listing", [listing(0, 1.0, 10), listing(1, 5.0, 1, product=8)])) == [set(), set()]
+    assert names(judged("listing", [listing(0, 1.0, 10), listing(1, 5.0, 1, shop="b")])) == [set(), set()]
 
 
 def post(

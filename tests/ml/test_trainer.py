@@ -60,6 +60,39 @@ def test_due_rounds_start_in_order(started: list[list[str]]):
     assert started[3:] == [["price", "--if-changed"]]
 
 
+def test_short_rounds_come_before_the_first_whole_round_of_prices(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+):
+    write_daily(daily_rows(date(2026, 3, 1), 3))
+    schedule.write_note("issue", last_day="2026-03-03", rows=12, version=0)
+    monkeypatch.setattr(schedule, "sales_due", lambda: "1000 new product states")
+    trainer = Trainer(threading.Event())
+    trainer.run_next()
+    trainer.run_next()
+    monkeypatch.setattr(schedule, "sales_due", lambda: None)
+    trainer.run_next()
+    assert [arguments[:2] for arguments in started] == [
+        ["sales", "--if-changed"],  # the history is looked at a second time
+        ["price", "--quick"],
+        ["price", "--if-changed"],
+    ]
+
+
+def test_closes_are_forecast_before_the_first_look_at_models_of_prices(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+):
+    write_daily(daily_rows(date(2026, 3, 1), 3))
+    schedule.write_note("issue", last_day="2026-03-03", rows=12, version=0)
+    trainer = Trainer(threading.Event())
+    trainer.run_next()
+    monkeypatch.setattr(
+        schedule, "signal_due", lambda now: "daily bars of 8 symbols" if not started else None
+    )
+    trainer.run_next()
+    trainer.run_next()
+    assert started == [["signal", "--if-changed"], ["price", "--quick"]]
+
+
 def test_first_training_waits_for_a_history_that_is_being_loaded(
     started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ):
@@ -178,7 +211,7 @@ def test_trainer_process_serves_naive_from_the_first_price_and_stops_on_sigterm(
             time.sleep(0.2)
         assert DeltaTable(table_uri("gold.forecasts")).count() == 3 * 7 * 2
         ended = training_jobs.job(job.job_id)
-        assert ended.status == "failed" and "no signals yet" in ended.detail
+        assert ended.status == "failed" and "silver.bars is empty" in ended.detail
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0

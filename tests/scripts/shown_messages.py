@@ -53,12 +53,15 @@ READ_BY_PEOPLE = {
 }
 # Functions that return or collect texts for people.
 WRITERS = {
+    "choose_champion",
     "equal_ports",
     "fault_of",
     "faults",
     "holder",
     "home_fault",
     "issue_due",
+    "leak_by_chance",
+    "leak_found",
     "remedy",
     "remedy_of",
     "replaced",

@@ -1,7 +1,9 @@
 """The verbs of run.sh: help, wrong usage, and what is checked before anything is set up."""
 
 import importlib
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +46,37 @@ def test_every_verb_that_the_help_lists_is_known_to_run_sh() -> None:
     script = (REPO / "run.sh").read_text(encoding="utf-8")
     words = script[script.index('case "$verb" in') :].replace("|", " ").replace(")", " ").split()
     assert [verb.name for verb in VERBS if verb.name not in words] == []
+
+
+@pytest.mark.parametrize(
+    ("script", "given", "passed"),
+    [
+        ("simulation.sh", (), "simulate all"),
+        ("simulation.sh", ("1", "--rate", "5"), "simulate 1 --rate 5"),
+        ("simulation.sh", ("2",), "simulate 2"),
+        ("simulation.sh", ("all", "--seed", "3"), "simulate all --seed 3"),
+        ("run_training.sh", ("sales",), "train --if-changed sales"),
+    ],
+)
+def test_script_gives_its_arguments_to_run_sh(
+    tmp_path: Path, script: str, given: tuple[str, ...], passed: str
+) -> None:
+    copy = tmp_path / "scripts" / script
+    copy.parent.mkdir()
+    shutil.copy(REPO / "scripts" / script, copy)
+    shown = tmp_path / "run.sh"
+    shown.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    shown.chmod(0o755)
+    done = subprocess.run([copy, *given], cwd="/", capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (3, f"{passed}\n"), "also the exit code"
+
+
+def test_scripts_refuse_an_unknown_sample_and_name_the_python_that_is_here() -> None:
+    scripts = REPO / "scripts"
+    refused = subprocess.run([scripts / "simulation.sh", "4"], capture_output=True, text=True, timeout=60)
+    assert (refused.returncode, refused.stdout) == (2, "") and "[1|2|all]" in refused.stderr
+    named = subprocess.run([scripts / "python.sh"], capture_output=True, text=True, timeout=60)
+    assert named.returncode == 0 and " is here: /" in named.stdout
 
 
 def test_help_imports_no_large_module() -> None:
@@ -101,6 +134,30 @@ def test_set_up_without_python_or_java_names_what_is_missing(tmp_path: Path):
     done = subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, timeout=30)
     assert done.returncode == 3
     assert "Java 17 or 21" in done.stderr and "remedy" in done.stderr
+
+
+def test_interrupted_set_up_names_the_way_on_and_has_the_exit_code_of_an_interruption(tmp_path: Path):
+    """Ctrl-C reaches the whole process group while a step runs: here by a python3.11 that sends it itself."""
+    for path in REPO.glob("[a-z]*"):
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "run.sh").unlink()
+    (tmp_path / "run.sh").write_text((REPO / "run.sh").read_text())
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "python3.11").write_text('#!/bin/sh\n[ "$1" = -c ] || { kill -INT 0; sleep 5; }\n')
+    (tools / "python3.11").chmod(0o755)
+    done = subprocess.run(
+        ["bash", str(tmp_path / "run.sh"), "setup"],  # noqa: S607
+        env=child_environment(PATH=f"{tools}:{os.environ['PATH']}", LUMBUNG_HOME=str(tmp_path / "home")),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        start_new_session=True,
+        # a run in the background ignores Ctrl-C, and its children would too
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert done.returncode == ExitCode.INTERRUPTED, done.stderr
+    assert done.stderr.rstrip().endswith("the same command goes on with the step that it was at")
 
 
 def test_doctor_without_java_names_it_among_its_findings(tmp_path: Path):

@@ -14,7 +14,8 @@ from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from scripts.bench.api_lake import write
-from serving_api.reads.live_prices import newest_by_market
+from serving_api.reads import live_prices
+from serving_api.reads.live_prices import live_rows, newest_by_market, of_place
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack, pages
 from tests.support.served_lake import HISTORY, LIVE, NOW, QUARANTINE, price
@@ -75,6 +76,27 @@ def test_live_price_of_two_providers_is_the_newest_one_or_of_the_preferred(
         ("PROV-31", "older"),
         ("PROV-32", shown),
     }
+
+
+def test_chosen_live_prices_alone_are_built_and_age_by_the_newest_day_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A new version comes with every batch: building all of its rows for one commodity held up the rest."""
+    built: list[str] = []
+    monkeypatch.setattr(live_prices, "to_json_value", lambda value: built.append(value) or value)
+    old = NOW.date() - timedelta(days=10)
+    rows = [
+        price("a", "PASAR-001", "bawang-merah", timedelta(0), market_date=NOW.date()),
+        price("b", "PASAR-001", "garam", timedelta(days=10), market_date=old),
+        price("c", "PASAR-001", "garam", timedelta(days=10), market_date=old, channel="wholesale"),
+        price("d", "PROV-31", "garam", timedelta(0), market_date=NOW.date(), region_code="31"),
+    ]
+    table = pa.Table.from_pylist(rows, schema=arrow_schema(contracts()["gold.live_prices"]))
+    chosen = of_place(frozenset({"garam"}), "32")
+    ((_, item),) = live_rows(table, "newest", None, chosen)
+    assert (item["commodity"], item["age_days"], item["is_current"]) == ("garam", 10, False)
+    assert len(built) == len(live_prices.LIVE)
+    assert len(live_rows(table, "newest", None, of_place(None, None))) == 3
 
 
 def test_live_prices_without_a_commodity_are_sorted_and_carry_age_and_status(

@@ -12,6 +12,7 @@ import yaml
 from conf.settings import REPO
 from serving_api.app import create
 from serving_api.http.problems import CATALOGUE
+from serving_api.routes import prices
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
 from tests.support.served_lake import fill
@@ -216,21 +217,32 @@ def test_request_to_another_address_than_loopback_is_forbidden() -> None:
     assert sent[0]["status"] == 403
 
 
-def test_internal_error_is_a_problem_without_its_cause(broker: Broker, tmp_path: Path) -> None:
-    """A data file of the current version is missing."""
+def test_internal_error_is_a_problem_without_its_cause(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A data file of the current version is missing; then a fault that nobody expects."""
     stack = new_stack(tmp_path, broker)
     fill(stack.lake_root)
     own = Api(stack)
-    try:
-        for file in (tmp_path / "lake" / "gold" / "price_history").rglob("*.parquet"):
-            file.unlink()
+
+    def fail(*arguments: object) -> None:
+        raise RuntimeError(f"{tmp_path}/a.parquet")
+
+    def problem_of(status: int, slug: str) -> None:
         response = own.get(f"{HISTORY}?commodity=garam", headers={"X-Request-Id": "deep"})
-        assert response.status_code == 500 and response.headers["x-request-id"] == "deep"
+        assert response.status_code == status and response.headers["x-request-id"] == "deep"
         assert (
-            response.json()["type"] == "/problems/internal"
+            response.json()["type"] == f"/problems/{slug}"
             and response.headers["x-content-type-options"] == "nosniff"
         )
         assert "parquet" not in response.text and str(tmp_path) not in response.text
+
+    try:
+        for file in (tmp_path / "lake" / "gold" / "price_history").rglob("*.parquet"):
+            file.unlink()
+        problem_of(503, "table-unreadable")
+        monkeypatch.setattr(prices, "history_rows", fail)
+        problem_of(500, "internal")
         assert own.get("/livez").status_code == 200
     finally:
         own.stop()

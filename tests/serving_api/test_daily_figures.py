@@ -9,15 +9,20 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.query import run_sql
 from lakehouse.reference import provinces
+from lakehouse.times import utc_text
 from scripts.bench.api_lake import write
+from serving_api.http import compression
+from serving_api.reads import responses
 from serving_api.reads.dashboard.daily_figures import close_of
 from tests.serving_api.indicator_lake import LAST, fill_prices, province_price, stored_rows
 from tests.support import forecast_lake
-from tests.support.api import Api, Environment, new_stack
+from tests.support.api import Api, Environment, new_stack, pages
 from tests.support.served_lake import NOW, QUARANTINE
 
 SERIES = "/api/v1/series/daily"
@@ -26,7 +31,11 @@ OVERVIEW = "/api/v1/overview"
 CHILLI = "cabai-rawit-merah"
 LATE = "telur-ayam-ras"
 LATE_DAY = date(2024, 3, 4)
+PACK = compression.pack
+HOUR_AGO = NOW - timedelta(hours=1)
 CORRECTED = 31_000.0
+MIXED = "gula-konsumsi"
+MIXED_DAY = date(2024, 5, 10)
 # The median of each series and day, and the mean over the provinces; written without the product's SQL.
 EXPECTED = """
     with days as (
@@ -48,11 +57,25 @@ def late_rows() -> list[dict[str, Any]]:
     ]
 
 
+def mixed_rows() -> list[dict[str, Any]]:
+    """100 days of one province, and markets of three provinces in the last 25 of them, at other prices."""
+    rows = []
+    for back in range(100):
+        day = MIXED_DAY - timedelta(days=back)
+        stored_at = datetime.combine(day, datetime.min.time(), NOW.tzinfo) + timedelta(hours=9)
+        rows.append(province_price(MIXED, "32", day, 17_000.0, stored_at))
+        for region, market in (("32", "PASAR-001"), ("31", "PASAR-003"), ("35", "PASAR-005")):
+            if back < 25:
+                place = {"market_id": market, "level": "market", "event_id": f"{MIXED}-{market}-{day}"}
+                rows.append(province_price(MIXED, region, day, 18_000.0 + int(region), stored_at, **place))
+    return rows
+
+
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, pa.Table]]:
     stack = new_stack(tmp_path_factory.mktemp("daily"))
     with Environment(stack).entered():
-        silver = fill_prices(stack.lake_root, [*stored_rows(7), *late_rows()])
+        silver = fill_prices(stack.lake_root, [*stored_rows(7), *late_rows(), *mixed_rows()])
         write(stack.lake_root, "silver.quarantine", QUARANTINE)
         issued = forecast_lake.issue(
             "ensemble",
@@ -124,6 +147,29 @@ def test_series_answers_every_request(lake: tuple[Api, pa.Table], query: str, st
         assert response.json()["dates"] == [] and response.json()["level"] is None
 
 
+@pytest.mark.parametrize("back", [0, 10, 22, 23, 40])
+def test_overview_series_and_map_show_the_same_level_whatever_the_range(
+    lake: tuple[Api, pa.Table], back: int
+) -> None:
+    api, _ = lake
+    day = MIXED_DAY - timedelta(days=back)
+    overview = body_of(api, f"{OVERVIEW}?market_date={day}")["items"]
+    item = next(item for item in overview if item["commodity"] == MIXED)
+    assert item["price_level"] == ("market" if back < 23 else "province")
+    for length in (2, 30, 365):
+        begin, end = day - timedelta(days=length), day + timedelta(days=1)
+        series = body_of(api, f"{SERIES}?commodity={MIXED}&from={begin}&to={end}")
+        assert series["level"] == item["price_level"], length
+        assert series["national"][-1] == item["national_price_idr"]
+    shown = body_of(api, f"{MAP}?commodity={MIXED}&metric=price&market_date={day}")
+    prices = {region["name"]: region["price_idr"] for region in shown["regions"]}
+    assert shown["level"] == item["price_level"]
+    assert (
+        prices["Jawa Barat"]
+        == series["price_idr"][series["regions"].index({"code": "32", "name": "Jawa Barat"})][-1]
+    )
+
+
 def test_overview_names_change_ceiling_and_neighbours(lake: tuple[Api, pa.Table]) -> None:
     api, silver = lake
     body = body_of(api, f"{OVERVIEW}?market_date=2024-07-20")
@@ -157,14 +203,20 @@ def test_date_leaves_out_what_was_stored_later(lake: tuple[Api, pa.Table]) -> No
     assert [item["price_idr"] for item in live["items"]] == [30_000.0]
     item = next(i for i in body_of(api, f"{OVERVIEW}?date={LATE_DAY}")["items"] if i["commodity"] == LATE)
     assert (item["national_price_idr"], item["change_7d_pct"]) == (30_000.0, None)
+    indicators = f"/api/v1/indicators?commodity={LATE}"
+    (row,) = body_of(api, f"{indicators}&date={LATE_DAY}")["items"]
+    assert (row["region"], row["change_7d_pct"], row["national_gap_pct"]) == ("Jawa Barat", None, 0.0)
+    assert {row["region"] for row in body_of(api, f"{indicators}&from={LATE_DAY}")["items"]} > {"Jawa Barat"}
     assert close_of(LATE_DAY).isoformat() == "2024-03-04T17:00:00+00:00"
 
 
-@pytest.mark.parametrize("metric", ["price", "change_7d", "gap", "gap_national", "ifpa"])
+@pytest.mark.parametrize("metric", ["price", "change_7d", "gap", "gap_national", "ifpa", "dispersion"])
 def test_every_value_of_the_map_lies_in_a_class(lake: tuple[Api, pa.Table], metric: str) -> None:
     body = body_of(lake[0], f"{MAP}?commodity={CHILLI}&metric={metric}")
     assert [region["code"] for region in body["regions"]] == list(provinces())
     assert any(region["value"] is None for region in body["regions"])
+    providers = {region["provider"] for region in body["regions"] if region["price_idr"] is not None}
+    assert providers == {"market"}
     for value in (region["value"] for region in body["regions"] if region["value"] is not None):
         classes = [
             entry
@@ -222,7 +274,7 @@ def test_quarantine_summary_counts_open_rows(lake: tuple[Api, pa.Table]) -> None
         "price_positive": 8,
         "temperature_range": 1,
     }
-    assert body["by_market"] == [{"market_id": "PASAR-001", "open": 8}]
+    assert body["by_market"] == [{"market_id": "PASAR-001", "market_name": "Pasar Caringin", "open": 8}]
     assert sum(day["arrived"] for day in body["by_day"]) == len(QUARANTINE)
 
 
@@ -231,10 +283,60 @@ def test_pipeline_lists_every_table_of_the_contracts(lake: tuple[Api, pa.Table])
     tables = {table["table"]: table for table in body["tables"]}
     assert tables.keys() == contracts().keys()
     layers = [table["layer"] for table in body["tables"]]
+    assert body["silence"] is None, "nothing has ever reported"
     assert layers == sorted(layers, key=["bronze", "silver", "gold"].index)
     assert tables["silver.prices"]["rows"] == lake[1].num_rows
     assert tables["silver.stocks"]["delta_version"] is None and not tables["silver.stocks"]["late"]
     assert not {"host", "path", "pid"} & set(orjson.dumps(body).decode().split('"'))
+    batch = {"stream_id": "s", "kind": "price", "silver": 4, "quarantine": 2, "duplicates": 1, "rows_in": 7}
+    moments = (NOW, NOW, NOW - timedelta(hours=2), NOW - timedelta(hours=24))
+    batches = [batch | {"batch_id": nth, "ingested_at": moment} for nth, moment in enumerate(moments)]
+    write(lake[0].stack.lake_root, "gold.balance", batches)
+    hours = body_of(lake[0], "/api/v1/pipeline")["hours"]
+    assert [hour["rows_in"] for hour in hours] == [0] * 21 + [7, 0, 14]
+    begin = NOW.replace(minute=0, second=0, microsecond=0)
+    assert datetime.fromisoformat(hours[-1]["hour"]) == begin and hours[-1]["quarantine"] == 4
+
+
+def test_silent_series_and_unknown_fields_are_listed(lake: tuple[Api, pa.Table]) -> None:
+    api, _ = lake
+    series = {
+        "series_kind": "market",
+        "replayed": False,
+        "clock_of": "live",
+        "silent_seconds": 5.0,
+        "clock": NOW,
+        "cadence_seconds": 900.0,
+    }
+    silent = [
+        {**series, "series_id": name, "last_event_time": HOUR_AGO, "silent": name != "PASAR-002"}
+        for name in ("PASAR-001", "PASAR-002", "PASAR-003")
+    ]
+    field = {
+        "field": "note",
+        "json_types": ["string"],
+        "first_seen_at": NOW,
+        "last_seen_at": NOW,
+        "events": 2,
+    }
+    root = api.stack.lake_root
+    write(root, "gold.silent_series", silent)
+    write(root, "gold.schema_drift", [field | {"kind": kind} for kind in ("price", "sensor")])
+    listed = pages(api, "/api/v1/silent-series?silent=true&limit=1")
+    assert [row["series_id"] for row in listed] == ["PASAR-001", "PASAR-003"]
+    assert len(pages(api, "/api/v1/silent-series")) == 3
+    silence = {"since": utc_text(HOUR_AGO), "series": 3}
+    assert body_of(api, "/api/v1/pipeline")["silence"] == silence, (
+        "the lake itself sees one that is not silent"
+    )
+    fields = pages(api, "/api/v1/schema-drift?limit=1")
+    assert [(row["kind"], row["field"], row["events"]) for row in fields] == [
+        ("price", "note", 2),
+        ("sensor", "note", 2),
+    ]
+    assert len(pages(api, "/api/v1/schema-drift?kind=sensor")) == 1
+    assert api.get("/api/v1/schema-drift?kind=gossip").status_code == 404
+    assert "first_source" not in fields[0]
 
 
 def test_large_answers_are_compressed_for_those_who_accept_it(lake: tuple[Api, pa.Table]) -> None:
@@ -246,3 +348,34 @@ def test_large_answers_are_compressed_for_those_who_accept_it(lake: tuple[Api, p
     assert int(packed.headers["content-length"]) < len(plain.content) / 2
     assert packed.headers["etag"] == plain.headers["etag"] and "Accept-Encoding" in packed.headers["vary"]
     assert len(gzip.compress(plain.content)) < 45_000
+    overview = lake[0].get(OVERVIEW, headers={"Accept-Encoding": "identity"})
+    assert len(gzip.compress(overview.content)) < 12_000
+
+
+def test_equal_answers_are_compressed_once_whatever_their_provenance(
+    lake: tuple[Api, pa.Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(compression, "pack", lambda head: calls.append(len(head)) or PACK(head))
+    monkeypatch.setattr(responses, "PACKED", compression.PackedHeads(100_000))
+    path = f"/api/v1/indicators?commodity={CHILLI}&limit=500"
+    for request_id in ("first", "second"):
+        packed = lake[0].get(path, headers={"Accept-Encoding": "gzip", "X-Request-Id": request_id})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.json()["meta"]["request_id"] == request_id
+    assert len(calls) == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.binary(max_size=300)), max_size=30), st.binary())
+def test_compressed_heads_with_any_tail_are_gzip_and_bounded(
+    answers: list[tuple[str, bytes]], tail: bytes
+) -> None:
+    heads = compression.PackedHeads(500)
+    for etag, head in answers:
+        assert gzip.decompress(compression.with_tail(heads.of(etag, head), tail)) == head + tail
+        assert heads.kept <= 500
+
+
+def test_tail_longer_than_a_stored_block_is_kept_whole() -> None:
+    tail = bytes(range(256)) * 600
+    assert gzip.decompress(compression.with_tail(PACK(b"head"), tail)) == b"head" + tail

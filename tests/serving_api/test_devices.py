@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import httpx2
 import orjson
@@ -22,8 +23,9 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    stack = new_stack(tmp_path_factory.mktemp("devices") / "home", LUMBUNG_IDENTITY__RIGHTS_SECONDS="0")
+def api(tmp_path_factory: pytest.TempPathFactory, store_knobs: dict[str, str]) -> Iterator[Api]:
+    knobs = {"LUMBUNG_IDENTITY__RIGHTS_SECONDS": "0", **store_knobs}
+    stack = new_stack(tmp_path_factory.mktemp("devices") / "home", **knobs)
     hour = NOW.replace(minute=0, second=0)
     health = [
         ("HEALTHY", hour, 8, 1, NOW - timedelta(minutes=5)),
@@ -69,6 +71,9 @@ def test_from_registration_by_anybody_to_a_token(api: Api):
     body = pending.json()
     assert (body["status"], body["token"], body["role"]) == ("pending", None, "operator")
     assert base64.b64decode(body["qr_data_url"].partition(",")[2]).startswith(b"\x89PNG")
+    assert unquote(body["qr_svg_data_url"]).startswith("data:image/svg+xml") and "</svg>" in unquote(
+        body["qr_svg_data_url"]
+    )
     assert problem(claim(api, "NEW-1", body["claim_code"])) == (401, "claim-invalid"), "not approved"
     assert step(api, "NEW-1", "approve").json()["status"] == "approved"
     assert problem(step(api, "NEW-1", "approve")) == (409, "wrong-state")

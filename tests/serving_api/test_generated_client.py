@@ -19,6 +19,7 @@ from tests.support import forecast_lake, served_lake
 from tests.support.api import Api, new_stack
 from tests.support.identity.people import PASSWORD, add_person, sign_in
 from tests.support.openapi import OPERATIONS, SCHEMA, InProcess
+from tests.support.trading.lake_of_bars import write_coin
 
 EVENT = {"market_id": "PASAR-001", "commodity": "garam", "price": 11500.0}
 DECISION = {"decision": "reject", "reason": "not what was sent"}
@@ -62,11 +63,41 @@ BODIES: dict[str, dict[str, Any]] = {
         "num_reviews": 100,
         "category": "Electronics",
     },
+    "hold_event": {},
+    "execute_trade": {"symbol": "COIN", "side": "BUY"},
+    "create_backtest": {"symbol": "COIN", "strategy": "ma_cross"},
+    "create_experiment": {
+        "name": "first look",
+        "symbol": "COIN",
+        "model": "ridge",
+        "features": ["rsi"],
+        "train_from": "2024-01-01",
+        "train_to": "2024-06-30",
+    },
+    "create_symbol_alert": {"symbol": "COIN", "condition": "above", "value": 1.0},
+    "put_preferences": {"watchlist": ["COIN"], "commodities": ["garam"], "theme": "dark"},
+    "put_notification_settings": {
+        "email": False,
+        "telegram": False,
+        "whatsapp": False,
+        "websocket": True,
+        "min_level": "siaga",
+    },
+    "put_recipient": {"channel": "telegram", "address": None},
+    "read_notification": {},
+    "retail_price_curve": {
+        "discount_percentage": 10.0,
+        "rating": 4.0,
+        "num_reviews": 50,
+        "category": "Electronics",
+        "price_min": 100.0,
+        "price_max": 300.0,
+    },
 }
 EMAIL = "client@example.id"
 ENDING = ("delete_account", "change_password", "logout")  # end the sign-in of the caller
-EVENT_IDS = {"trace_event": "t-1"}  # all others are about a row of silver.quarantine
-VALUES = {"event_id": "q0", "alert_id": "al-rise", "commodity": forecast_lake.COMMODITY}
+EVENT_IDS = {"trace_event": "t-1", "hold_event": "q2"}  # all others are about q0, which one of them decides
+VALUES = {"event_id": "q0", "alert_id": "al-rise", "commodity": forecast_lake.COMMODITY, "symbol": "COIN"}
 # One of two parameters is required, which OpenAPI cannot express.
 ONE_OF = {"list_live_prices": "commodity", "list_sentiment": "commodity"}
 # Of operations that do not answer 200 on the lake of these tests.
@@ -74,6 +105,8 @@ ACCEPTED = dict.fromkeys(
     [
         "acknowledge_alert",
         "append_block",
+        "create_backtest",
+        "create_experiment",
         "decide_events",
         "decide_event",
         "ingest_events",
@@ -85,7 +118,19 @@ ACCEPTED = dict.fromkeys(
     202,
 )
 ABSENT = dict.fromkeys(
-    ["change_user", "get_training_job", "holder_stocks", "revoke_api_key", "trace_event"], 404
+    [
+        "change_user",
+        "delete_symbol_alert",
+        "get_backtest",
+        "get_close_forecast",
+        "get_experiment",
+        "get_training_job",
+        "holder_stocks",
+        "read_notification",
+        "revoke_api_key",
+        "trace_event",
+    ],
+    404,
 )
 REFUSED = {
     "approve_device": 409,  # an operator and above registers approved devices
@@ -95,8 +140,16 @@ REFUSED = {
     "issue_device_token": 401,
     "predict_sales": 503,
     "refresh": 401,
+    "retail_price_curve": 503,
 }
-CREATED = ("create_api_key", "issue_ticket", "register_device", "register_device_public")
+CREATED = (
+    "create_api_key",
+    "create_symbol_alert",
+    "execute_trade",
+    "issue_ticket",
+    "register_device",
+    "register_device_public",
+)
 MADE = dict.fromkeys(CREATED, 201) | dict.fromkeys(ENDING, 204)
 STATUSES = ACCEPTED | ABSENT | REFUSED | MADE
 
@@ -124,6 +177,7 @@ def own(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ap
     stack = new_stack(tmp_path_factory.mktemp("generated"), broker)
     served_lake.fill(stack.lake_root)
     forecast_lake.fill_models(stack.lake_root)
+    write_coin(stack.lake_root)
     running = Api(stack)
     yield running
     running.stop()

@@ -194,6 +194,24 @@ def test_kept_responses_are_bounded_by_bytes(home: Path, monkeypatch: pytest.Mon
     kept.close()
 
 
+def test_kept_responses_of_all_callers_are_bounded_by_bytes(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may open accounts, each with a share of its own."""
+    monkeypatch.setattr(settings().api, "idempotency_bytes", 80_000)
+    monkeypatch.setattr(settings().api, "idempotency_all_bytes", 100_000)
+    kept = KeptResponses()
+    sizes = "select sum(length(headers) + length(body)) from answers"
+    for number in range(100):
+        assert kept.reserve(f"account {number}", "k", b"x") is None
+        kept.keep(f"account {number}", "k", 202, [], b"y" * 3000)
+        assert kept._db.execute(sizes).fetchone()[0] <= 100_000
+    newest = kept.reserve("account 99", "k", b"x")
+    assert newest is not None and newest.response is not None
+    assert kept.reserve("account 0", "k", b"x") is None, "the oldest were forgotten"
+    kept.close()
+
+
 def kept(api: Api) -> int:
     store = api.http.app.state.services.kept_responses  # type: ignore[attr-defined]
     return int(store._db.execute("select count(*) from answers").fetchone()[0])

@@ -1,6 +1,7 @@
 """The web page as it is served: headers, budgets, redirects, languages, and a lock without addresses."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,18 @@ def test_unknown_address_is_a_problem_and_not_the_page(api: Api, path: str) -> N
     assert response.headers["content-type"].startswith("application/problem+json")
 
 
+@pytest.mark.parametrize("path", ["/none", "/komoditas/none", "/dashboard/none"])
+def test_unknown_page_is_the_shell_for_browsers_alone(api: Api, built: Path, path: str) -> None:
+    browser = "text/html,application/xhtml+xml,*/*;q=0.8"
+    response = api.get(path, headers={"Accept": browser})
+    assert response.status_code == 404 and response.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert response.headers["cache-control"] == "no-store" and 'id="app"' in response.text
+    for accept in ("*/*", "application/json"):
+        other = api.get(path, headers={"Accept": accept})
+        assert (other.status_code, other.json()["type"]) == (404, "/problems/not-found")
+
+
 @pytest.mark.parametrize(("former", "present"), pages.REDIRECTS.items())
 def test_former_address_leads_on_with_its_query(api: Api, former: str, present: str) -> None:
     response = api.get(f"{former}?lang=en")
@@ -120,7 +133,9 @@ def test_outlines_cover_all_provinces_and_name_their_licence() -> None:
 
 
 @pytest.mark.slow
-def test_two_builds_are_equal_and_an_altered_lock_is_refused(tmp_path: Path, built: Path) -> None:
+def test_two_builds_are_equal_and_an_altered_lock_is_refused(
+    tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     manifests = []
     for name in ("first", "second"):
         web_page.install(tmp_path / name)
@@ -134,9 +149,14 @@ def test_two_builds_are_equal_and_an_altered_lock_is_refused(tmp_path: Path, bui
         )
     assert manifests[0] == manifests[1]
     web_page.deno("check", "src/app.tsx", "src/files.d.ts", folder=tmp_path / "first")
-    lock = tmp_path / "second" / "deno.lock"
+    altered_sources = tmp_path / "altered"
+    shutil.copytree(web_page.SOURCES, altered_sources)
+    lock = altered_sources / "deno.lock"
     altered = re.sub(r'("preact@[^}]*sha512-)....', r"\1AAAA", lock.read_text(encoding="utf-8"))
     assert altered != lock.read_text(encoding="utf-8")
     lock.write_text(altered, encoding="utf-8")
+    # In a cache of its own: a refused package leaves half of its files, to which other builds are linked.
+    monkeypatch.setattr(web_page, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(web_page, "SOURCES", altered_sources)
     with pytest.raises(subprocess.CalledProcessError):
-        web_page.deno("install", "--frozen", "--reload", folder=tmp_path / "second")
+        web_page.install(tmp_path / "third")

@@ -9,10 +9,11 @@ from deltalake import DeltaTable
 
 from conf.settings import settings
 from lakehouse.contracts.contract import kinds
+from lakehouse.io.table_files import UnreadableTable
 from lakehouse.paths import table_path
 from scripts.bench.api_lake import write
 from serving_api.http.cursors import time_range
-from serving_api.reads.balance import BalanceReader
+from serving_api.reads.operation.balance import BalanceReader
 from serving_api.reads.provenance import current_rule_set
 from serving_api.reads.snapshots import Snapshots
 from serving_api.routes import quality
@@ -130,7 +131,7 @@ def test_page_of_counts_reads_the_newest_files_only(home: Path, monkeypatch: pyt
     times = time_range("2000-01-01", None)
     first = quality.quality_rows(snapshot, QualityQuery(limit=50), times, None)
     assert [item["violated"] for _, item in first] == [batch for batch in range(17) for _ in range(3)][:51]
-    with pytest.raises(OSError):
+    with pytest.raises(UnreadableTable, match="gold.data_quality cannot be read"):
         quality.quality_rows(snapshot, QualityQuery(limit=60), times, None)
 
 

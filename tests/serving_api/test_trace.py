@@ -9,7 +9,7 @@ import pytest
 from conf.settings import settings
 from scripts.bench.api_lake import write
 from serving_api.reads import event_trace
-from serving_api.reads.reviews import ReviewReader
+from serving_api.reads.review.reviews import ReviewReader
 from serving_api.reads.snapshots import Snapshots
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack

@@ -153,7 +153,16 @@ class Stream:
 
 
 @pytest.fixture
-def stream(spark: SparkSession, broker: Broker, home: Path) -> Stream:
+def stream(request: pytest.FixtureRequest, broker: Broker, home: Path) -> Stream:
+    """With Spark in a run with `--slow`; else with the embedded engine, which needs no JVM.
+
+    What the engines hand over to is the same code.
+    """
+    return Stream(request.getfixturevalue("spark") if request.config.option.slow else None, broker)
+
+
+@pytest.fixture
+def on_spark(spark: SparkSession, broker: Broker, home: Path) -> Stream:
     return Stream(spark, broker)
 
 
@@ -162,7 +171,7 @@ def embedded(broker: Broker, home: Path) -> Stream:
     return Stream(None, broker)
 
 
-@pytest.fixture(params=["spark", "embedded"])
-def either(request: pytest.FixtureRequest, spark: SparkSession, broker: Broker, home: Path) -> Stream:
-    """The stream of each engine in turn."""
-    return Stream(spark if request.param == "spark" else None, broker)
+@pytest.fixture(params=[pytest.param("spark", marks=pytest.mark.slow), "embedded"])
+def either(request: pytest.FixtureRequest, broker: Broker, home: Path) -> Stream:
+    """The stream of each engine in turn; of Spark in a run with `--slow`."""
+    return Stream(request.getfixturevalue("spark") if request.param == "spark" else None, broker)

@@ -54,6 +54,17 @@ def test_failing_job_does_not_skip_the_others_and_ends_the_process(lake: Path):
     assert report["jobs"]["second"]["failure"] is None and report["jobs"]["second"]["done_at"]
 
 
+def test_prompt_jobs_take_turns_between_the_others(lake: Path, monkeypatch: pytest.MonkeyPatch):
+    """A round takes seconds; a signal does not wait for its end."""
+    monkeypatch.setattr(runner, "is_prompt", lambda job: job.name == "prompt")
+    monkeypatch.setattr(runner, "PROMPT_SECONDS", 0)
+    monkeypatch.setattr(runner, "IDLE_SHARE", 0)
+    turns: list[str] = []
+    jobs = [RecordingJob(name, turns) for name in ("first", "second", "prompt")]
+    runner.run(lambda: jobs, once=True, stopping=threading.Event())
+    assert turns == ["first", "prompt", "second", "prompt", "prompt", "prompt"]
+
+
 def test_stop_between_jobs_skips_the_remaining_jobs(lake: Path):
     turns: list[str] = []
     stopping = threading.Event()
@@ -62,6 +73,46 @@ def test_stop_between_jobs_skips_the_remaining_jobs(lake: Path):
     first.refresh = stopping.set  # type: ignore[method-assign]
     runner.run(lambda: [first, last], once=False, stopping=stopping)
     assert turns == [] and status(lake)["state"] == "stopped"
+
+
+def test_jobs_run_again_after_a_commit_only(lake: Path, monkeypatch: pytest.MonkeyPatch):
+    logs = sorted((lake / "lake").glob("*/*/_delta_log"))
+    assert len(logs) > 30
+    for log in logs:
+        os.utime(log, (1, 1))
+    turns: list[str] = []
+    stopping = threading.Event()
+    pauses = iter(range(1, 6))
+
+    def pause(self: runner.BackgroundJobs, seconds: float) -> None:
+        nth = next(pauses)
+        if nth == 3:  # what a commit does to the folder of the log
+            assert turns == ["first"]
+            os.utime(logs[0], (2, 2))
+        if nth == 5:
+            stopping.set()
+
+    monkeypatch.setattr(runner.BackgroundJobs, "pause", pause)
+    runner.run(lambda: [RecordingJob("first", turns)], once=False, stopping=stopping)
+    assert turns == ["first", "first"]
+
+
+def test_process_without_work_still_reports_for_the_doctor(lake: Path, monkeypatch: pytest.MonkeyPatch):
+    for log in (lake / "lake").glob("*/*/_delta_log"):
+        os.utime(log, (1, 1))
+    stopping = threading.Event()
+    reports: list[dict] = []
+
+    def pause(self: runner.BackgroundJobs, seconds: float) -> None:
+        reports.append(status(lake))
+        if len(reports) == 3:
+            stopping.set()
+
+    monkeypatch.setattr(runner.BackgroundJobs, "pause", pause)
+    runner.run(list, once=False, stopping=stopping)
+    assert [(report["state"], report["rounds"]) for report in reports] == [("running", 1)] * 3
+    times = [report["updated_at"] for report in reports]
+    assert times == sorted(set(times))
 
 
 def test_second_process_is_refused_with_the_pid_of_the_first(lake: Path):

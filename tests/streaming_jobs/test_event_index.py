@@ -186,7 +186,7 @@ def test_damage_found_by_a_batch_is_mended_by_the_next_start(stream: Stream):
     content[10] ^= 1  # in the first block of entries
     file.write_bytes(content)
     stream.send(*AGAIN)
-    with pytest.raises(Exception, match="DamagedIndex"):
+    with pytest.raises(Exception, match="the event-id index is damaged"):
         stream.run()
     assert drop_damaged_ids()
     stream.run()

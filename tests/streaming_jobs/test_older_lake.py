@@ -18,6 +18,7 @@ LACKING = {
     "gold.live_prices": {"status"},
     "gold.sensors_live": {"event_id"},
     "gold.silent_series": {"provisional"},
+    "gold.schema_drift": {"quarantined"},
     "silver.prices": {"provider"},
 }
 

@@ -39,9 +39,15 @@ def land(name: str, rows: Sequence[dict]) -> None:
 
 
 def batch(validator: PriceValidator, rows: list[dict], nth: int) -> list[dict]:
-    """One micro-batch: silver, verdicts, quarantine and balance. Returns the refused rows."""
+    """One micro-batch: silver, verdicts, quarantine and balance. Returns the refused rows.
+
+    A row's place in Kafka gives the order of arrival: the files of a commit are read in any order.
+    """
     time = BATCH + timedelta(minutes=nth)
-    rows = [{**price_row, "ingested_at": time} for price_row in rows]
+    rows = [
+        {**price_row, "ingested_at": time, "partition": 0, "offset": 1000 * nth + at}
+        for at, price_row in enumerate(rows)
+    ]
     batch_rows = table(rows)
     every = np.ones(batch_rows.num_rows, dtype=bool)
     judgement = validator.judge(batch_rows, every, ~every)
@@ -60,13 +66,7 @@ def batch(validator: PriceValidator, rows: list[dict], nth: int) -> list[dict]:
             for name, flags in judgement.violated.items()
             if flags[at]
         ]
-        place = {
-            "topic": "lumbung.price",
-            "partition": 0,
-            "offset": 1000 * nth + at,
-            "generation": 0,
-            "kind": "price",
-        }
+        place = {"topic": "lumbung.price", "generation": 0, "kind": "price"}
         refused.append(
             {**rows[at], **place, "reasons": reasons, "quarantined_at": time, "ingest_date": time.date()}
         )

@@ -182,15 +182,15 @@ def test_release_of_an_event_whose_id_is_in_silver_is_quarantined_again(stream: 
         "stream.after_state",
     ],
 )
-def test_decision_is_applied_once_after_a_crash_at_any_point(stream: Stream, point: str):
-    rows = quarantined_rows(stream, price("high", ABSURD), price("odd", commodity="unobtainium"))
-    stream.send(decide(rows["high"], "release"), decide(rows["odd"], "reject"), kind="decision")
-    stream.send(price("next"))
-    stream.crash(point)
-    stream.run()
-    assert stream.silver() == {"high": 1, "next": 1}
-    assert reviews(stream) == [("high", 0, "released", "silver"), ("odd", 0, "rejected", "closed")]
-    assert balance_counts(stream) == {"price": (3, 2, 1, 0), "decision": (2, 2, 0, 0)}
+def test_decision_is_applied_once_after_a_crash_at_any_point(either: Stream, point: str):
+    rows = quarantined_rows(either, price("high", ABSURD), price("odd", commodity="unobtainium"))
+    either.send(decide(rows["high"], "release"), decide(rows["odd"], "reject"), kind="decision")
+    either.send(price("next"))
+    either.crash(point)
+    either.run()
+    assert either.silver() == {"high": 1, "next": 1}
+    assert reviews(either) == [("high", 0, "released", "silver"), ("odd", 0, "rejected", "closed")]
+    assert balance_counts(either) == {"price": (3, 2, 1, 0), "decision": (2, 2, 0, 0)}
 
 
 def test_rebuild_applies_the_same_decisions(stream: Stream):

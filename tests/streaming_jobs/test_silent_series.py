@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lakehouse.io.delta import open_table
+from lakehouse.io.delta import open_table, read_rows
+from lakehouse.silence import TotalSilence, total_silence
 from streaming_jobs.gold import silent_series
 from streaming_jobs.gold.silent_series import SilentSeries
 from tests.support.written_lake import finish, write
@@ -103,6 +104,18 @@ def test_no_device_is_silent_while_nothing_arrives():
     assert series_rows()["d", False]["silent"] and not series_rows()["e", False]["silent"]
 
 
+def test_silence_of_all_series_shows_against_a_clock_outside_the_lake():
+    """The lake sees no batch then. A file that has ended and a new device do not count."""
+    assert total_silence([], NOW) is None
+    batch(NOW, [*regular("d", NOW - MINUTE, MINUTE, 100), *regular("m", NOW, DAY, 9, kind="market")])
+    batch(NOW, [*regular("r", NOW - 9 * DAY, DAY, 9, source="file:rice.csv#1"), event("new", NOW)])
+    SilentSeries().refresh()
+    rows = list(series_rows().values())
+    assert not any(row["silent"] for row in rows if not row["replayed"])
+    assert total_silence(rows, NOW + 3 * DAY) is None, "the market is not silent yet"
+    assert total_silence(rows, NOW + 3 * DAY + MINUTE) == TotalSilence(since=NOW, series=2)
+
+
 def test_replayed_history_is_compared_with_its_own_end():
     """Two files of 2024 and 2025. In the first, one market stops ten days before the others."""
     end = datetime(2024, 9, 30, tzinfo=UTC)
@@ -117,6 +130,38 @@ def test_replayed_history_is_compared_with_its_own_end():
     assert (
         series_rows()["b", True]["clock"] == end and series_rows()["b", True]["clock_of"] == "file:rice.csv"
     )
+
+
+def ended_silences() -> list[dict[str, Any]]:
+    return sorted(read_rows("gold.silences").to_pylist(), key=lambda row: row["series_id"])
+
+
+def test_silence_that_was_stated_is_kept_when_the_source_reports_again(monkeypatch: pytest.MonkeyPatch):
+    """A backlog that fills the gap ends the silence too. Killed between two commits, it is kept once."""
+    last = NOW - HOUR
+    for series in ("back", "backlog", "dead"):
+        batch(NOW - MINUTE, regular(series, last, MINUTE, 100))
+    batch(NOW, regular("file", last - 30 * DAY, DAY, 40, source="file:a.csv#1"))
+    SilentSeries().refresh()
+    assert ended_silences() == [] and all(series_rows()[each, False]["silent"] for each in ("back", "dead"))
+    batch(NOW + MINUTE, [event("other", NOW)])
+    batch(NOW + 2 * MINUTE, [event("back", NOW + MINUTE), *regular("backlog", NOW + MINUTE, MINUTE, 60)])
+    with monkeypatch.context() as patched:
+        patched.setattr(silent_series, "replace_rows", fail)
+        with pytest.raises(OSError):
+            SilentSeries().refresh()
+    batch(NOW + 3 * MINUTE, [event("back", NOW + 2 * MINUTE)])
+    SilentSeries().refresh()
+    expected = {"series_kind": "device", "region_code": "31", "last_event_time": last}
+    expected |= {"since": last + timedelta(minutes=45), "ended_at": NOW + 2 * MINUTE}
+    assert ended_silences() == [expected | {"series_id": "back"}, expected | {"series_id": "backlog"}]
+    assert series_rows()["dead", False]["silent"]
+    SilentSeries().refresh()
+    assert len(ended_silences()) == 2
+
+
+def fail(*_: Any, **__: Any) -> None:
+    raise OSError("the disk is full")
 
 
 def recomputed(events: list[dict[str, Any]], clock: datetime) -> dict[tuple[str, bool], dict[str, Any]]:

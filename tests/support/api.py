@@ -111,10 +111,14 @@ class ApiProcess(Api):
     def __init__(self, stack: Stack, log: Path | None = None) -> None:
         """`log`: a file that gets what the process writes."""
         self.stack = stack
+        self._output = {} if log is None else {"stdout": log.open("ab"), "stderr": subprocess.STDOUT}
+        self.start()
+
+    def start(self) -> None:
+        """Start the process, for the first time or again, and wait until it answers."""
         command = [sys.executable, "-m", "serving_api"]
-        output = {} if log is None else {"stdout": log.open("ab"), "stderr": subprocess.STDOUT}
-        self.process = subprocess.Popen(command, cwd=REPO, env=stack.env, **output)
-        self.http = httpx2.Client(base_url=stack.api_url, timeout=30)
+        self.process = subprocess.Popen(command, cwd=REPO, env=self.stack.env, **self._output)
+        self.http = httpx2.Client(base_url=self.stack.api_url, timeout=30)
         end = time.monotonic() + 60
         while True:
             try:

@@ -5,6 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pandas as pd
 
+from lakehouse.io.query import connect
+from ml.sales.load import SERIES, SalesRows, plain_columns, sales_rows
+from producers.simulate.shop import SampleShop
 from tests.support.written_lake import write
 
 CATEGORIES = np.array(["BOOKS", "TOYS & GAMES", "WINE"])
@@ -43,13 +46,14 @@ def shop_columns(
     }
 
 
-def write_listings(columns: dict[str, np.ndarray]) -> None:
+def write_listings(columns: dict[str, np.ndarray], shop: str | None = None) -> None:
     """Append the columns to silver.listings, two states a day: the later one counts."""
     noon = datetime(1970, 1, 1, tzinfo=UTC)
     rows = pd.DataFrame(columns)
     listings = [
         {
-            "event_id": f"{nth}-{late}",
+            "event_id": f"{shop}-{nth}-{late}",
+            "shop": shop,
             "product_id": int(row.product_id),
             "product_name": row.product_name,
             "category": row.category,
@@ -67,3 +71,30 @@ def write_listings(columns: dict[str, np.ndarray]) -> None:
         for late in (0, 1)
     ]
     write("silver.listings", listings)
+
+
+def simulated_rows(seed: int, products: int, days: int) -> SalesRows:
+    """Rows to train on, of a simulated shop whose demand is known; as the query of the trainer gives them."""
+    until = datetime(2026, 10, 1, 12, tzinfo=UTC)
+    states = [listing.payload for listing in SampleShop(seed, products, days, until).listings()]
+    names = {
+        "product_id": "ProductID",
+        "product_name": "ProductName",
+        "category": "Category",
+        "price": "Price",
+        "rating": "Rating",
+        "num_reviews": "NumReviews",
+        "stock_quantity": "StockQuantity",
+        "sales": "Sales",
+    }
+    table = pd.DataFrame(states)
+    columns = {name: table[given] for name, given in names.items()}
+    others = {
+        "event_id": table["event_id"],
+        "discount_pct": 100 * table["Discount"],
+        "event_time": pd.to_datetime(table["event_time"]),
+        "date_added": pd.to_datetime(table["DateAdded"]).dt.date,
+    }
+    with connect(threads=1) as database:
+        database.register("silver_listings", pd.DataFrame(columns | others))
+        return sales_rows(plain_columns(database.execute(SERIES).fetchnumpy()), series=True)

@@ -33,7 +33,7 @@ CODES = ("11", "12", "13", "14", "15", "16", "31", "32")
 
 
 def knobs(**changes: object) -> dict[str, object]:
-    return {**settings().validation.model_dump(), **changes}
+    return {**settings().rule_values(), **changes}
 
 
 def row(

@@ -1,7 +1,8 @@
 """Plugin of pytest: which tests run by default, and which of them share a worker.
 
-The default leaves out tests marked `slow` (on-demand models, the long chaos run); `--slow` runs everything;
-`--fast` runs what needs no broker, no JVM and no trained model. With `-n 2` a group stays on one worker, so
+The default leaves out tests marked `slow` (on-demand models, the stream on Spark, long chaos runs); `--slow`
+runs everything but what is marked `short`, of which it has a longer test;
+`--fast` runs what needs no broker, no JVM and no trained model. With several workers a group stays on one, so
 that a worker has at most one Spark session, one broker and one stack.
 """
 
@@ -19,30 +20,54 @@ TESTS = Path(__file__).parents[1]
 GOAL_SECONDS = {"default": 14 * 60, "fast": 90, "slow": 25 * 60}
 RUN_ID = "LUMBUNG_TEST_RUN"  # in the environment of every process that a run starts
 # Groups in the order in which they start, the longest first, and the paths below tests/ that belong to them.
+# Those of the API come before chaos: three JVMs with Spark at once would need memory and patience.
 # Tests that use the Spark session are the group "spark" in whatever file. A file that is not named here is a
 # group of its own and starts after these; with `--fast` only such files run.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "stack": ("integration/test_real_sets", "integration/test_poison_verdicts", "integration/test_stack"),
+    "stack": (
+        "integration/test_idle",
+        "integration/test_real_sets",
+        "integration/test_poison_verdicts",
+        "integration/test_stack",
+    ),
     "spark": (),
+    "api models": ("serving_api/models",),
+    "api": ("serving_api",),
     "chaos": ("integration/test_chaos",),
-    "how-to": ("docs/test_how_to",),
+    "doors": ("producers",),
+    "browser": ("browser",),
     "training": ("ml/test_trainer", "ml/forecasts/test_training_round", "ml/sales"),
     "fan-out": ("ml/models/test_parallel",),
     "models": ("ml/models",),
-    "api models": ("serving_api/models",),
-    "api": ("serving_api",),
-    "doors": ("producers",),
+    "how-to": ("docs/test_how_to",),
+    "repairs": ("streaming_jobs/test_repair", "streaming_jobs/test_reviews", "streaming_jobs/test_signed"),
+    "stream": ("streaming_jobs",),
 }
-# They need no broker, no JVM and no training, but start processes or recompute whole tables: seconds each.
+# They need no broker and no JVM, but start processes, fit models in numbers, read published sets or recompute
+# whole tables: seconds each.
 NOT_FAST = (
+    "docs/test_bring_your_own_data",
     "docs/test_snippets",
+    "lakehouse/io/source_files/test_published_files",
+    "lakehouse/test_sensor_sequences",
+    "lakehouse/test_series_sequences",
+    "lakehouse/test_walk_speed",
     "laws",
+    "ml/anomalies/test_job",
     "ml/evaluation/test_worker_deaths",
     "ml/forecasts",
+    "ml/impact/test_attribution",
+    "ml/risk",
+    "ml/sentiment/test_training_round",
+    "ml/trading",
     "ml/weather",
+    "scripts/bench",
     "scripts/commands",
+    "scripts/stack/test_lifecycle",
     "streaming_jobs",
+    "test_loaded_libraries",
 )
+LEFT_OUT_OF_FAST = (*NOT_FAST, *(path for paths in GROUPS.values() for path in paths))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,20 +76,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--slow", action="store_true", help="also what is marked slow")
 
 
+def uses_spark(item: pytest.Item) -> bool:
+    """Whether the test asks for the session, itself or by the stream of that engine."""
+    fixtures = getattr(item, "fixturenames", ())
+    if "either" in fixtures and item.callspec.params["either"] == "spark":  # type: ignore[attr-defined]
+        return True
+    is_of_any_engine = "stream" in fixtures and "either" not in fixtures
+    return "spark" in fixtures or (is_of_any_engine and item.config.option.slow)
+
+
 def group_of(item: pytest.Item) -> str:
-    if "spark" in getattr(item, "fixturenames", ()):
+    if uses_spark(item):
         return "spark"
     path = item.path.relative_to(TESTS).as_posix()
     return next((name for name, paths in GROUPS.items() if path.startswith(paths)), path)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What `--fast` leaves out is not imported either: that is half of the time of a collection."""
+    if not config.option.fast or not collection_path.is_relative_to(TESTS):
+        return None
+    return collection_path.relative_to(TESTS).as_posix().startswith(LEFT_OUT_OF_FAST) or None
+
+
 def is_selected(item: pytest.Item, group: str) -> bool:
-    if item.get_closest_marker("slow") and not item.config.option.slow:
+    if item.get_closest_marker("short" if item.config.option.slow else "slow"):
         return False
     if not item.config.option.fast:
         return True
-    path = item.path.relative_to(TESTS).as_posix()
-    return group not in GROUPS and "broker" not in item.fixturenames and not path.startswith(NOT_FAST)
+    return group != "spark" and "broker" not in item.fixturenames
 
 
 @pytest.hookimpl(tryfirst=True)

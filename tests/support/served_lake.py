@@ -131,6 +131,25 @@ ALERTS = [
 ]
 
 
+def market_rows() -> list[dict[str, Any]]:
+    """Every market of the reference list; the first one has reported."""
+    return [
+        {
+            "market_id": market.market_id,
+            "name": market.name,
+            "level": market.level,
+            "region_code": market.region_code,
+            "region": provinces()[market.region_code].name,
+            "latitude": market.latitude,
+            "longitude": market.longitude,
+            "timezone": provinces()[market.region_code].timezone,
+            "commodities": 1,
+            "last_event_time": NOW if market.market_id == "PASAR-001" else None,
+        }
+        for market in markets().values()
+    ]
+
+
 def fill(root: str) -> None:
     """Every table that is served in `tests/serving_api/conftest.py`."""
     write(root, "gold.alerts", ALERTS)
@@ -149,22 +168,7 @@ def fill(root: str) -> None:
         for market_id, device, metric, value, minutes in READINGS
     ]
     write(root, "gold.sensors_live", readings)
-    listed = [
-        {
-            "market_id": market.market_id,
-            "name": market.name,
-            "level": market.level,
-            "region_code": market.region_code,
-            "region": provinces()[market.region_code].name,
-            "latitude": market.latitude,
-            "longitude": market.longitude,
-            "timezone": provinces()[market.region_code].timezone,
-            "commodities": 1,
-            "last_event_time": NOW if market.market_id == "PASAR-001" else None,
-        }
-        for market in markets().values()
-    ]
-    write(root, "gold.markets", listed)
+    write(root, "gold.markets", market_rows())
 
 
 def decision(

@@ -4,7 +4,9 @@ import ast
 import re
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -43,8 +45,9 @@ NAMES_NOT_USED = {"found", "one", "made", "how", "where", "thing", "stuff", "it"
 WORD_EXCEPTIONS: set[str] = set()
 
 
-def tracked(*patterns: str) -> list[Path]:
-    """Files under version control or about to be; caches and downloads are not."""
+@cache
+def tracked(*patterns: str) -> tuple[Path, ...]:
+    """Files under version control or about to be, as at the first call; caches and downloads are not."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns],
         cwd=REPO,
@@ -52,7 +55,8 @@ def tracked(*patterns: str) -> list[Path]:
         text=True,
         check=True,
     )
-    return [REPO / name for name in listed.stdout.split("\0") if name and (REPO / name).is_file()]
+    names = listed.stdout.split("\0")
+    return tuple(REPO / name for name in names if name and (REPO / name).is_file())
 
 
 def modules(*folders: str) -> list[Path]:
@@ -60,9 +64,43 @@ def modules(*folders: str) -> list[Path]:
     return [file for file in tracked("*.py") if not folders or file.relative_to(REPO).parts[0] in folders]
 
 
-def bound_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
+@dataclass(frozen=True)
+class SourceFacts:
+    """What the rules read of a module. `names` and `crowded` hold lines as well."""
+
+    docstring: str
+    imports: tuple[str, ...]
+    names: tuple[tuple[str, int], ...]
+    classes: tuple[str, ...]
+    crowded: tuple[int, ...]
+
+
+@cache
+def facts_of(file: Path) -> SourceFacts:
+    """Of a file as it is at the first call: all rules share one parse."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    nodes = list(ast.walk(tree))
+    return SourceFacts(
+        docstring=ast.get_docstring(tree) or "",
+        imports=tuple(imported(nodes)),
+        names=tuple(bound_names(nodes)),
+        classes=tuple(node.name for node in nodes if isinstance(node, ast.ClassDef)),
+        crowded=tuple(node.lineno for node in nodes if isinstance(node, ast.Assign) and is_crowded(node)),
+    )
+
+
+def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Dotted names of everything that a module imports."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def bound_names(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
     """(name, line) of the variables, parameters, functions, classes and fields that a module defines."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id, node.lineno
         elif isinstance(node, ast.arg):
@@ -73,44 +111,44 @@ def bound_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
             yield node.attr, node.lineno
 
 
-def parts_of(name: str) -> set[str]:
+def is_crowded(node: ast.Assign) -> bool:
+    """Whether an assignment packs three or more independent values into one statement."""
+    return (
+        isinstance(node.value, ast.Tuple)
+        and isinstance(node.targets[0], ast.Tuple)
+        and len(node.value.elts) >= 3
+    )
+
+
+@cache
+def parts_of(name: str) -> frozenset[str]:
     """`_heavyGold` and `background_gold` -> {"heavy", "gold"}."""
-    return {part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)}
+    return frozenset(part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name))
 
 
 def unclear_names(file: Path) -> list[str]:
     """`path:line name` of names that hold a word from WORDS_NOT_IN_NAMES or are one of NAMES_NOT_USED."""
-    path = file.relative_to(REPO)
-    tree = ast.parse(file.read_text(encoding="utf-8"))
     unclear = {
         (line, name)
-        for name, line in bound_names(tree)
+        for name, line in facts_of(file).names
         if name not in WORD_EXCEPTIONS
         and (name.strip("_") in NAMES_NOT_USED or parts_of(name) & WORDS_NOT_IN_NAMES.keys())
     }
-    return [f"{path}:{line} {name}" for line, name in sorted(unclear)]
+    return [f"{file.relative_to(REPO)}:{line} {name}" for line, name in sorted(unclear)]
 
 
 def crowded_assignments(file: Path) -> list[str]:
-    """`path:line` of assignments that pack three or more independent values into one statement."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    return [
-        f"{file.relative_to(REPO)}:{node.lineno}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.Tuple)
-        and isinstance(node.targets[0], ast.Tuple)
-        and len(node.value.elts) >= 3
-    ]
+    """`path:line` of crowded assignments."""
+    return [f"{file.relative_to(REPO)}:{line}" for line in facts_of(file).crowded]
 
 
 def classes_of_one_name() -> dict[str, list[str]]:
     """Class name -> modules of product code that define it, for names defined more than once."""
     places = defaultdict(list)
     for file in modules(*PRODUCT):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places[node.name].append(str(file.relative_to(REPO)))
+        for name in facts_of(file).classes:
+            if not name.startswith("_"):
+                places[name].append(str(file.relative_to(REPO)))
     return {name: sorted(files) for name, files in sorted(places.items()) if len(files) > 1}
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from conf.settings import settings
 from lakehouse.identity.roles import Role, role_named
 from lakehouse.identity.tokens import digest_of
+from lakehouse.io.identity import personal
 from lakehouse.io.identity.audit import record
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.tables import ApiKey, AuditEntry, OneTimeLink, SignIn, User
@@ -141,6 +142,7 @@ async def delete_account(database: Database, user_id: str, actor: str) -> None:
             raise UnknownAccount
         was_admin = is_active_admin(user)
         await session.execute(delete(User).where(User.user_id == user_id))
+        await personal.remove_all(session, user_id)
         if was_admin:
             await _keep_an_admin(session)
         await record(session, actor, "user.delete", user_id)
@@ -162,6 +164,7 @@ async def export_account(database: Database, user_id: str) -> dict[str, Any]:
             "sign_ins": [plain(row, "created_at", "expires_at", "ended_at") for row in sign_ins],
             "api_keys": [plain(row, "name", "prefix", "scopes", "created_at", "revoked_at") for row in keys],
             "audit": [plain(row, "at", "action", "object", "outcome") for row in entries],
+            **await personal.export(session, user_id),
         }
 
 
@@ -174,6 +177,31 @@ async def one_time_link(database: Database, user_id: str, actor: str) -> str:
         session.add(OneTimeLink(digest=digest_of(secret), user_id=user_id, expires_at=expires_at))
         await record(session, actor, "user.link", user_id)
     return secret
+
+
+async def without_password(database: Database, email: str, full_name: str | None, locale: str) -> User | None:
+    """The account of a person who has yet to set a password, created when there is none.
+
+    None when it needs no link: it has a password, is disabled, or has a link that is valid.
+    """
+    try:
+        return await create(database, email, actor=None, full_name=full_name, locale=locale)
+    except AccountExists:
+        user = await by_email(database, email)
+    valid = select(OneTimeLink.digest).where(
+        OneTimeLink.user_id == user.user_id,
+        OneTimeLink.used_at.is_(None),
+        OneTimeLink.expires_at > datetime.now(UTC),
+    )
+    async with database.reading() as session:
+        has_link = await session.scalar(valid) is not None
+    return None if user.password_hash or user.disabled or has_link else user
+
+
+async def withdraw_links(database: Database, user_id: str) -> None:
+    """Remove the one-time links of a person, which did not reach it."""
+    async with database.writing() as session:
+        await session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user_id))
 
 
 async def end_sign_ins(session: AsyncSession, user_id: str) -> None:

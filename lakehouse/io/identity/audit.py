@@ -4,14 +4,21 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from lakehouse.identity.audit import FIELDS, GENESIS, entry_hash, first_fault
+from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.tables import AuditEntry
 
 CHAIN_LOCK = 7_316_053  # of PostgreSQL's advisory locks: entries are appended one after the other
 COMMAND = "command"  # actor: a person who may run ./run.sh on this machine
+
+
+async def hold_chain(session: AsyncSession) -> None:
+    """Other writers append after the commit of this session."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": CHAIN_LOCK})
 
 
 async def record(
@@ -26,8 +33,7 @@ async def record(
 
     `detail`: what changed, as values of JSON without floats, and without secrets.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": CHAIN_LOCK})
+    await hold_chain(session)
     await session.flush()
     last = await session.scalar(select(AuditEntry).order_by(AuditEntry.index.desc()).limit(1))
     entry = AuditEntry(
@@ -48,6 +54,20 @@ async def chain_fault(session: AsyncSession) -> int | None:
     """Index of the first entry that was altered, removed or inserted; None when there is none."""
     entries = await session.scalars(select(AuditEntry).order_by(AuditEntry.index))
     return first_fault(_fields(entry) | {"hash": entry.hash} for entry in entries)
+
+
+async def newest_index(database: Database) -> int:
+    """Index of the last entry, -1 without one. Raises StoreUnavailable."""
+    async with database.reading() as session:
+        newest = await session.scalar(select(func.max(AuditEntry.index)))
+    return -1 if newest is None else newest
+
+
+async def entries_after(database: Database, index: int) -> list[AuditEntry]:
+    """The entries after an index in their order. Raises StoreUnavailable."""
+    newer = select(AuditEntry).where(AuditEntry.index > index).order_by(AuditEntry.index)
+    async with database.reading() as session:
+        return list(await session.scalars(newer))
 
 
 def _fields(entry: AuditEntry) -> dict[str, Any]:

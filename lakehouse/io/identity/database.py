@@ -10,27 +10,39 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, make_url, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from conf.settings import settings
 from lakehouse.io.identity.tables import IdentityTable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_SECONDS = 30  # a writer of SQLite waits so long for another one
+BUSY_SECONDS = 10  # a writer of SQLite waits so long for another one; then the caller may try again
 MIGRATION_LOCK = 7_316_052  # of PostgreSQL's advisory locks: one process migrates at a time
 
 
 class StoreUnavailable(Exception):
-    """The database cannot be reached, or has ended the connection."""
+    """The database cannot be reached, is busy for too long, is damaged, or has ended the connection."""
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Device and inode; None when there is no such file."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 @contextmanager
 def _connected() -> Iterator[None]:
     try:
         yield
-    except (OSError, InterfaceError, OperationalError) as error:
-        raise StoreUnavailable(str(error).splitlines()[0]) from error
+    except IntegrityError:
+        raise  # an answer of the database, not a failure
+    except (OSError, DBAPIError, PoolTimeout) as error:
+        raise StoreUnavailable((str(error) or type(error).__name__).splitlines()[0]) from error
 
 
 class Database:
@@ -43,9 +55,11 @@ class Database:
     def __init__(self, url: str | None = None) -> None:
         self.url = make_url(url or settings().identity_url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        if self.is_sqlite and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-            Path(self.url.database).touch(mode=0o600)
+        self._file = Path(self.url.database) if self.is_sqlite and self.url.database else None
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.touch(mode=0o600)
+            self._opened = _identity(self._file)
         options: dict[str, Any] = (
             {"connect_args": {"timeout": BUSY_SECONDS}} if self.is_sqlite else {"pool_pre_ping": True}
         )
@@ -72,6 +86,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A session that changes nothing. Raises StoreUnavailable."""
+        self._require_file()
         with _connected():
             async with AsyncSession(self._readers, expire_on_commit=False) as session:
                 yield session
@@ -79,9 +94,17 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
         """A session that is committed, or rolled back on an exception. Raises StoreUnavailable."""
+        self._require_file()
         with _connected():
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
+
+    def _require_file(self) -> None:
+        """Open connections go on with a file that was moved or removed: what they write would be lost."""
+        if self._file is not None and _identity(self._file) != self._opened:
+            raise StoreUnavailable(
+                f"{self._file} was moved, removed or replaced: put it back, or ./run.sh down and up"
+            )
 
     async def close(self) -> None:
         """Close all connections."""

@@ -3,8 +3,9 @@
 import asyncio
 import secrets as random
 
-from argon2 import PasswordHasher
+from argon2 import Parameters, PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from lakehouse.identity.passwords import normal_password
 
@@ -14,8 +15,9 @@ AT_ONCE = 2  # more would not be faster on two cores, and need memory
 class Passwords:
     """Argon2id in threads; one per process."""
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher()
+    def __init__(self, cost: Parameters = RFC_9106_LOW_MEMORY) -> None:
+        """`cost` is that of new hashes; a stored one names its own."""
+        self._hasher = PasswordHasher.from_parameters(cost)
         self._unknown = self._hasher.hash(random.token_hex(16))
         self._free = asyncio.Semaphore(AT_ONCE)
 

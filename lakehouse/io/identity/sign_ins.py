@@ -126,8 +126,14 @@ class SignIns:
         raise RefreshRefused
 
     async def change_password(self, user: User, current: str, new: str) -> None:
-        """Set another password and end all sign-ins. Raises BadCredentials for a wrong current one."""
+        """Set another password and end all sign-ins. A wrong current one counts like one of a login.
+
+        Raises Blocked, or BadCredentials for a wrong one.
+        """
+        account = digest_of(user.email)
+        await self._refuse_blocked(account)
         if not await self._passwords.verify(current, user.password_hash):
+            await self._count_failure(account)
             raise BadCredentials
         hashed = await self._passwords.hash(new)
         async with self._database.writing() as session:

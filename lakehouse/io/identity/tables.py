@@ -1,14 +1,16 @@
 """Tables of accounts, API keys, devices and the audit. Secrets are stored as digests only."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, String, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-ID = String(32)
 DIGEST = String(64)
 NAME = String(200)
+Id = Annotated[str, mapped_column(String(32), primary_key=True)]
+UserId = Annotated[str, mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"), index=True)]
+Owner = Annotated[str, mapped_column(String(64), index=True)]  # subject of the caller: mostly a user id
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -38,7 +40,7 @@ class User(IdentityTable):
     """A person. `password_hash`: None until the person has set a password."""
 
     __tablename__ = "users"
-    user_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    user_id: Mapped[Id]
     email: Mapped[str] = mapped_column(String(254), unique=True)
     full_name: Mapped[str | None] = mapped_column(String(100))
     locale: Mapped[str] = mapped_column(String(2))
@@ -54,8 +56,8 @@ class SignIn(IdentityTable):
     """A family of refresh tokens: it begins with a login and ends with a sign-out."""
 
     __tablename__ = "sign_ins"
-    sign_in_id: Mapped[str] = mapped_column(ID, primary_key=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"), index=True)
+    sign_in_id: Mapped[Id]
+    user_id: Mapped[UserId]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]
@@ -65,7 +67,7 @@ class RefreshToken(IdentityTable):
     """A refresh token by its `jti`, which is spent once."""
 
     __tablename__ = "refresh_tokens"
-    jti: Mapped[str] = mapped_column(ID, primary_key=True)
+    jti: Mapped[Id]
     sign_in_id: Mapped[str] = mapped_column(ForeignKey("sign_ins.sign_in_id", ondelete="CASCADE"), index=True)
     expires_at: Mapped[datetime]
     spent_at: Mapped[datetime | None]
@@ -75,8 +77,8 @@ class ApiKey(IdentityTable):
     """A key of a program, with the rights of its owner within its scopes."""
 
     __tablename__ = "api_keys"
-    key_id: Mapped[str] = mapped_column(ID, primary_key=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"), index=True)
+    key_id: Mapped[Id]
+    user_id: Mapped[UserId]
     name: Mapped[str] = mapped_column(String(100))
     prefix: Mapped[str] = mapped_column(String(16))
     digest: Mapped[str] = mapped_column(DIGEST, unique=True)
@@ -90,7 +92,7 @@ class OneTimeLink(IdentityTable):
 
     __tablename__ = "one_time_links"
     digest: Mapped[str] = mapped_column(DIGEST, primary_key=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[UserId]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
 
@@ -130,6 +132,63 @@ class DeviceClaim(IdentityTable):
     device_id: Mapped[str] = mapped_column(ForeignKey("devices.device_id", ondelete="CASCADE"), index=True)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+
+
+class PersonalSettings(IdentityTable):
+    """What a person has chosen: watch list, commodities, theme, and the ways of being notified."""
+
+    __tablename__ = "personal_settings"
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    watchlist: Mapped[list[str]]
+    commodities: Mapped[list[str]]
+    theme: Mapped[str] = mapped_column(String(8))
+    email: Mapped[bool]
+    telegram: Mapped[bool]
+    whatsapp: Mapped[bool]
+    websocket: Mapped[bool]
+    min_level: Mapped[str] = mapped_column(String(16))
+
+
+class PersonalRecipient(IdentityTable):
+    """Where a person wants messages over a channel; "": nowhere. `codes`: sent in a day from `day_began`."""
+
+    __tablename__ = "personal_recipients"
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    channel: Mapped[str] = mapped_column(String(16), primary_key=True)
+    address: Mapped[str] = mapped_column(String(32), index=True)
+    code: Mapped[str | None] = mapped_column(String(6))  # that was sent there; None once it is confirmed
+    issued_at: Mapped[datetime]
+    tries: Mapped[int]
+    confirmed: Mapped[bool]
+    codes: Mapped[int]
+    day_began: Mapped[datetime]
+
+
+class SymbolAlert(IdentityTable):
+    """A condition on a symbol. `is_met`: as of the last look; None before the first one."""
+
+    __tablename__ = "symbol_alerts"
+    alert_id: Mapped[Id]
+    owner: Mapped[Owner]
+    symbol: Mapped[str] = mapped_column(String(32), index=True)
+    condition: Mapped[str] = mapped_column(String(8))  # above, below, signal
+    value: Mapped[float | None]
+    signal: Mapped[str | None] = mapped_column(String(4))  # BUY, SELL
+    created_at: Mapped[datetime]
+    is_met: Mapped[bool | None]
+
+
+class Notification(IdentityTable):
+    """A message to a person. Its id follows from its cause, so that a cause is notified once."""
+
+    __tablename__ = "notifications"
+    notification_id: Mapped[Id]
+    owner: Mapped[Owner]
+    kind: Mapped[str] = mapped_column(String(16))
+    title: Mapped[str] = mapped_column(NAME)
+    body: Mapped[str] = mapped_column(String(1000))
+    is_read: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class AuditEntry(IdentityTable):

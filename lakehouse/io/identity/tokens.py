@@ -38,6 +38,7 @@ class Claims:
     token_use: str
     jti: str
     sid: str
+    expires: int
 
 
 class TokenSigner:
@@ -112,7 +113,7 @@ class TokenSigner:
         texts = {field: claims[name] for field, name in TEXTS.items()}
         if claims["token_use"] not in uses or not all(isinstance(text, str) for text in texts.values()):
             raise TokenFault("invalid")
-        return Claims(**texts)
+        return Claims(**texts, expires=int(claims["exp"]))
 
 
 def _ed25519_key(secret: str) -> Ed25519PrivateKey:

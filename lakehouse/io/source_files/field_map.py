@@ -12,16 +12,24 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lakehouse.event import parse_time
+from lakehouse.io.source_files.date_names import with_short_names
 from lakehouse.reference import (
     DEFAULT_TIMEZONE,
     market_id_of,
     matching_key,
     provinces,
     region_aliases,
+    slug,
 )
 
 Value = str | float | int
-ValueType = Literal["text", "number", "integer", "month", "date", "time", "market", "province"]
+Column = str | tuple[str, ...]  # a name, or several whose texts are read as one
+ValueType = Literal[
+    "text", "number", "integer", "month", "date", "time", "market", "province", "id", "identifier"
+]
+FACTOR_DECIMALS = 12  # 29 x 0.01 is 0.29000000000000004
+LARGEST_WHOLE = 2**53 - 1  # that JSON holds exactly
+IDENTIFIER_DIGITS = 13  # hex: less than LARGEST_WHOLE
 DIGEST_DIGITS = 16  # hex: 64 bits are enough for a billion different texts
 ISO_PATTERNS = {  # read by fromisoformat, in a tenth of strptime's time
     "%Y-%m-%d": re.compile(r"\d{4}-\d\d-\d\d", re.ASCII),
@@ -34,6 +42,7 @@ KEPT_CHARACTERS = {"month": 7, "date": 10, "time": None}  # of an RFC 3339 time;
 def moment_of(text: str, pattern: str, zone: str) -> datetime | None:
     """The time in its zone; None when the text does not fit the strptime pattern."""
     is_iso = pattern in ISO_PATTERNS and ISO_PATTERNS[pattern].fullmatch(text)
+    text, pattern = with_short_names(text.strip(), pattern)
     try:
         naive = datetime.fromisoformat(text) if is_iso else datetime.strptime(text, pattern)
         return naive.replace(tzinfo=ZoneInfo(zone))
@@ -72,7 +81,20 @@ def province_market(name: str) -> str:
     return provinces()[code].market_id if code else name
 
 
-NAMES: dict[str, Callable[[str], Value]] = {"market": market_id_of, "province": province_market}
+def identifier(text: str) -> Value:
+    """A whole number that identifies the text: itself when it is one, else 52 bits of its SHA-256."""
+    plain = text.strip()
+    if plain.isascii() and plain.isdigit() and 0 < int(plain) <= LARGEST_WHOLE:
+        return int(plain)
+    return 1 + int(_digest([plain])[:IDENTIFIER_DIGITS], 16)
+
+
+NAMES: dict[str, Callable[[str], Value]] = {
+    "market": market_id_of,
+    "province": province_market,
+    "id": slug,
+    "identifier": identifier,
+}
 
 
 def checked_pattern(pattern: str) -> str:
@@ -94,6 +116,19 @@ def checked_zone(name: str) -> str:
     return name
 
 
+def names_of(column: Column | None) -> tuple[str, ...]:
+    """The names of a column, or of several that are read as one."""
+    return (column,) if isinstance(column, str) and column else tuple(column or ())
+
+
+def cell_reader(header: list[str], column: Column) -> Callable[[list[str]], str]:
+    """A function cells -> text of the column; of several columns their texts with a space between."""
+    first, *others = (header.index(name) for name in names_of(column))
+    if not others:
+        return lambda cells: cells[first]
+    return lambda cells: " ".join(cells[position].strip() for position in (first, *others)).strip()
+
+
 class FieldMap(BaseModel):
     """Where a payload field comes from and how its text becomes a value.
 
@@ -101,15 +136,16 @@ class FieldMap(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
-    column: str | None = None
+    column: Column | None = None  # several are read as one text, with a space between
     constant: str | float | None = None
-    # file_stem, event_time, cell, province_market, or a named group of the format's file_name
+    # file_stem, event_time, cell, column, province_market, or a named group of the format's file_name
     origin: str | None = None
     digest: tuple[str, ...] = ()  # hash of these columns: an id where the file has none
     as_: ValueType = Field(default="text", alias="as")
     strip: tuple[str, ...] = ()
     thousands: str = ""
     decimal: str = "."
+    factor: float = 1.0  # by which a number is multiplied: 0.01 for percent that are wanted as a fraction
     format: str | None = None  # strptime pattern of a date or time
     zone: str = DEFAULT_TIMEZONE  # of a time
     missing: tuple[str, ...] = ()  # texts that mean "not measured": the field is left out
@@ -137,7 +173,7 @@ class FieldMap(BaseModel):
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns that the field is read from."""
-        return (self.column,) if self.column else self.digest
+        return names_of(self.column) or self.digest
 
     def value(self, text: str) -> Value:
         """The value of a text; one that does not fit stays text: the stream validates it."""
@@ -153,7 +189,7 @@ class FieldMap(BaseModel):
             return lambda text: text
         if self.format:
             return self._time
-        if self.strip or self.thousands or self.decimal != ".":
+        if self.strip or self.thousands or self.decimal != "." or self.factor != 1:
             return self._formatted_number
         whole = self.as_ == "integer"
         return lambda text: number(text, whole)
@@ -169,7 +205,9 @@ class FieldMap(BaseModel):
         for sign in (*self.strip, self.thousands):
             plain = plain.replace(sign, "") if sign else plain
         value = number(plain.strip().replace(self.decimal, "."), self.as_ == "integer")
-        return text if isinstance(value, str) else value
+        if isinstance(value, str):
+            return text
+        return value if self.factor == 1 else round(value * self.factor, FACTOR_DECIMALS)
 
     def reader(self, header: list[str], origins: Mapping[str, str]) -> Callable[[list[str]], Value | None]:
         """A function cells -> value; None leaves the field out. `origins`: values from the file's name."""
@@ -179,14 +217,14 @@ class FieldMap(BaseModel):
         if self.digest:
             positions = [header.index(column) for column in self.digest]
             return lambda cells: _digest(cells[position] for position in positions)
-        if self.column not in header:
+        if self.column is None or not set(self.columns) <= set(header):
             return lambda cells: None
-        position = header.index(self.column)
+        text_of = cell_reader(header, self.column)
         convert = self.converter()
         missing = frozenset(self.missing)
 
         def read(cells: list[str]) -> Value | None:
-            text = cells[position]
+            text = text_of(cells)
             return convert(text) if text and not (missing and text.strip() in missing) else None
 
         return read
@@ -197,10 +235,14 @@ def _digest(texts: Iterable[str]) -> str:
 
 
 class TimeMap(BaseModel):
-    """The column of the event time. `format`: rfc3339 (passed on) or a strptime pattern, read in `zone`."""
+    """The column of the event time, or several such as date and hour.
+
+    `format`: rfc3339 (passed on) or a strptime pattern, read in `zone`.
+    Without a column the times are the names of columns: a wide file across dates.
+    """
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
-    column: str
+    column: Column = ""
     format: str
     zone: str = "region"
     lag_seconds: int = 0  # the row is known this long after the time in its column

@@ -80,8 +80,8 @@ class FileEvents:
             raise Unreadable(f"{self.name} cannot be read after row {number}: {error}") from None
 
     def ordered(self) -> Iterator[Row]:
-        """Rows by event time. Wide files are in order and streamed; long ones are sorted in memory."""
-        if self.format.layout == "wide":
+        """Rows by event time. Files with a row a day are streamed, others are sorted in memory."""
+        if self.format.across in ("region", "market"):
             return self.rows()
         return iter(sorted(self.rows(), key=lambda row: row.time))
 

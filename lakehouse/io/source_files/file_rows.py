@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from lakehouse.io.source_files.source_format import EventMap, SourceFormat
+from lakehouse.io.source_files.field_map import FieldMap, Value, cell_reader
+from lakehouse.io.source_files.source_format import CELL_ORIGINS, EventMap, SourceFormat
 from lakehouse.reference import (
     DEFAULT_TIMEZONE,
-    Province,
     market_id_of,
     markets,
     matching_key,
@@ -56,31 +56,26 @@ def long_rows(source_format: SourceFormat, header: list[str], origins: Mapping[s
 def event_reader(event: EventMap, header: list[str], origins: Mapping[str, str]) -> EventReader:
     """A reader of one event of a row."""
     named_by_time = [name for name, field in event.fields.items() if field.origin == "event_time"]
-    named_markets = [name for name, field in event.fields.items() if field.as_ == "market"]
-    as_text = {name: event.fields[name].model_copy(update={"as_": "text"}) for name in named_markets}
-    readers = [
-        (name, field.reader(header, origins))
-        for name, field in {**event.fields, **as_text}.items()
-        if name not in named_by_time
-    ]
+    readers = field_readers(
+        {name: field for name, field in event.fields.items() if name not in named_by_time}, header, origins
+    )
+    named_markets = market_names(event)
     empty_texts = [
         (header.index(column), frozenset(texts))
         for name, texts in event.no_event.items()
         for column in event.fields[name].columns
         if column in header
     ]
-    time_position = header.index(event.time.column)
+    time_text = cell_reader(header, event.time.column)
     # An event of a format with full times may leave its time out: then the time of receipt is used.
     may_lack_time = event.time.format == "rfc3339"
     in_local_time = event.time.zone == "region" and not may_lack_time
 
     def read(cells: list[str], before: float) -> tuple[float, Payload | None]:
         payload: Payload = {name: value for name, reader in readers if (value := reader(cells)) is not None}
-        for name in named_markets:
-            if isinstance(market := payload.get(name), str):
-                payload[name] = market_id_of(market, region_code_of(payload.get("region")))
+        identify_markets(payload, named_markets)
         zone = zone_of(payload) if in_local_time else DEFAULT_TIMEZONE
-        text, seconds = event.time.read(cells[time_position], before, zone)
+        text, seconds = event.time.read(time_text(cells), before, zone)
         if any(cells[position].strip() in texts for position, texts in empty_texts):
             return seconds, None
         if text or not may_lack_time:
@@ -89,6 +84,29 @@ def event_reader(event: EventMap, header: list[str], origins: Mapping[str, str])
         return seconds, payload
 
     return read
+
+
+def field_readers(
+    fields: Mapping[str, FieldMap], header: list[str], origins: Mapping[str, str]
+) -> list[tuple[str, Callable[[list[str]], Value | None]]]:
+    """(name, reader of its value) of fields. Names of markets stay text: their ids depend on the region."""
+    as_text = {
+        name: field.model_copy(update={"as_": "text"}) if field.as_ == "market" else field
+        for name, field in fields.items()
+    }
+    return [(name, field.reader(header, origins)) for name, field in as_text.items()]
+
+
+def market_names(event: EventMap) -> list[str]:
+    """The fields of an event that are names of markets."""
+    return [name for name, field in event.fields.items() if field.as_ == "market"]
+
+
+def identify_markets(payload: Payload, fields: list[str]) -> None:
+    """Put the ids of markets in place of their names, those of the payload's region."""
+    for name in fields:
+        if isinstance(market := payload.get(name), str):
+            payload[name] = market_id_of(market, region_code_of(payload.get("region")))
 
 
 def region_code_of(name: object) -> str | None:
@@ -103,47 +121,70 @@ def zone_of(payload: Payload) -> str:
     return provinces()[code].timezone if code else DEFAULT_TIMEZONE
 
 
+@dataclass(frozen=True, slots=True)
+class WideColumn:
+    """A column of a wide file whose cells are events.
+
+    `payload`: what its name says. `zone`: its time zone, empty where the rest of the payload says it. `time`:
+    the text of the event time, None where a column of the row holds it.
+    """
+
+    position: int
+    name: str
+    payload: Payload
+    zone: str = ""
+    time: str | None = None
+
+
 def wide_rows(source_format: SourceFormat, header: list[str], origins: Mapping[str, str]) -> RowReader:
-    """A reader of every cell of a row, by event time: a day begins in the eastern provinces."""
+    """A reader of every cell of a row; across provinces by event time: a day begins in the eastern ones."""
     (event,) = source_format.events
-    columns = province_columns(source_format, header)
-    time_position = header.index(event.time.column)
     cell_name, cell_field = next(item for item in event.fields.items() if item[1].origin == "cell")
-    market_field = next(
-        (name for name, field in event.fields.items() if field.origin == "province_market"), None
-    )
     convert = cell_field.converter()
     empty_texts = frozenset(event.no_event.get(cell_name, ()))
-    readers = {
-        name: field.reader(header, origins)
-        for name, field in event.fields.items()
-        if field.origin not in ("cell", "province_market")
-    }
+    others = {name: field for name, field in event.fields.items() if field.origin not in CELL_ORIGINS}
+    readers = field_readers(others, header, origins)
+    named_markets = market_names(event)
+    columns = wide_columns(source_format, header)
+    time_text = cell_reader(header, event.time.column or header[0])
 
     def read(number: int, cells: list[str], before: float) -> list[Row]:
-        shared = {name: value for name, reader in readers.items() if (value := reader(cells)) is not None}
+        shared = {name: value for name, reader in readers if (value := reader(cells)) is not None}
         rows = []
-        for position, region, province in columns:
-            text, before = event.time.read(cells[time_position], before, province.timezone)
-            payload: Payload | None = None
-            if cells[position].strip() not in empty_texts:
-                payload = {market_field: province.market_id} if market_field else {}
-                payload |= shared
-                payload |= {cell_name: convert(cells[position]), "event_time": text}
-            rows.append(Row(event.kind, f"{number}:{region}", before, payload))
+        for column in columns:
+            payload: Payload = column.payload | shared
+            identify_markets(payload, named_markets)
+            time = time_text(cells) if column.time is None else column.time
+            text, before = event.time.read(time, before, column.zone or zone_of(payload))
+            is_empty = cells[column.position].strip() in empty_texts
+            if not is_empty:
+                payload |= {cell_name: convert(cells[column.position]), "event_time": text}
+            rows.append(Row(event.kind, f"{number}:{column.name}", before, None if is_empty else payload))
         return rows
 
     return read
 
 
-def province_columns(source_format: SourceFormat, header: list[str]) -> list[tuple[int, str, Province]]:
-    """(position, name in the header, province) of the columns after the leading ones, from east to west."""
-    columns = [
-        (position, name, provinces()[region_aliases()[matching_key(name)]])
-        for position, name in source_format.across_columns(header)
-    ]
-
-    def local_clock(column: tuple[int, str, Province]) -> datetime:
-        return A_DAY.astimezone(ZoneInfo(column[2].timezone)).replace(tzinfo=None)
-
+def wide_columns(source_format: SourceFormat, header: list[str]) -> list[WideColumn]:
+    """The columns after the leading ones: provinces from east to west, markets, or dates as in the file."""
+    fields = source_format.events[0].fields
+    by_name = {name: field for name, field in fields.items() if field.origin == "column"}
+    by_market = [name for name, field in fields.items() if field.origin == "province_market"]
+    columns = []
+    for position, title in source_format.across_columns(header):
+        payload: Payload = {
+            name: title if field.as_ == "market" else field.value(title) for name, field in by_name.items()
+        }
+        if source_format.across == "region":
+            province = provinces()[region_aliases()[matching_key(title)]]
+            payload = dict.fromkeys(by_market, province.market_id) | payload
+            columns.append(WideColumn(position, title, payload, province.timezone))
+        else:
+            time = title if source_format.across == "date" else None
+            columns.append(WideColumn(position, title, payload, time=time))
     return sorted(columns, key=local_clock, reverse=True)
+
+
+def local_clock(column: WideColumn) -> datetime:
+    """The time at a column's place on A_DAY; the same for all columns without a zone of their own."""
+    return A_DAY.astimezone(ZoneInfo(column.zone or DEFAULT_TIMEZONE)).replace(tzinfo=None)

@@ -134,8 +134,8 @@ def unknown_header(header: list[str], candidates: list[SourceFormat], faults: di
         return "the file is empty"
     shown = ",".join(header)[:300].encode("utf-8", "replace").decode()
     known = "; ".join(
-        f"{candidate.name}: {','.join(candidate.header)}{',<province>…' if candidate.across else ''}"
-        for candidate in candidates
+        f"{known.name}: {','.join(known.header)}" + (f",<{known.across}>…" if known.across else "")
+        for known in candidates
     )
     unusable = "".join(f"\nnot usable: {fault}" for fault in faults.values())
     return f"unknown header: {shown}\nknown formats are {known}{unusable}"

@@ -8,11 +8,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from lakehouse.contracts.contract import kinds
-from lakehouse.io.source_files.field_map import FieldMap, TimeMap
-from lakehouse.reference import matching_key, region_aliases
+from lakehouse.io.source_files.field_map import FieldMap, TimeMap, moment_of, names_of
+from lakehouse.reference import DEFAULT_TIMEZONE, matching_key, region_aliases
 
 FILE_ORIGINS = {"file_stem", "event_time"}
-CELL_ORIGINS = {"cell", "province_market"}
+CELL_ORIGINS = {"cell", "column", "province_market"}
 
 
 class EventMap(BaseModel):
@@ -38,7 +38,8 @@ class EventMap(BaseModel):
 class SourceFormat(BaseModel):
     """One published format.
 
-    `header`: the exact columns (long), or the leading ones (wide; all others are regions, except `optional`).
+    `header`: the exact columns (long), or the leading ones (wide; all others are what `across` says, except
+    `optional`).
     Formats with the same header are distinguished by the `folder` of the file.
     `file_name` is a pattern whose named groups are origins of fields.
     A row is one event (kind, time and fields at the top level) or several (`events`).
@@ -50,7 +51,7 @@ class SourceFormat(BaseModel):
     layout: Literal["long", "wide"]
     header: tuple[str, ...]
     optional: tuple[str, ...] = ()
-    across: Literal["region"] | None = None
+    across: Literal["region", "market", "date"] | None = None
     index_column: bool = False
     newest_first: bool = False  # the watched folder also sends such a file by event time
     delimiter: str = ","
@@ -97,18 +98,21 @@ class SourceFormat(BaseModel):
         columns = {*self.header, *self.optional}
         origins = FILE_ORIGINS | self.parts
         if self.layout == "wide":
-            origins |= CELL_ORIGINS
+            origins |= CELL_ORIGINS if self.across == "region" else CELL_ORIGINS - {"province_market"}
             if (
                 len(self.events) != 1
                 or sum(field.origin == "cell" for field in self.events[0].fields.values()) != 1
             ):
                 raise ValueError("events: a cell of a wide file is one event, and one of its fields")
+        if (self.layout == "wide") != (self.across is not None):
+            raise ValueError("across: a wide file needs it, and no other has it")
         for event in self.events:
             absent = [
                 column for field in event.fields.values() for column in field.columns if column not in columns
             ]
-            if event.time.column not in self.header:
-                absent.append(event.time.column)
+            if (not event.time.column) != (self.across == "date"):
+                raise ValueError("time.column: needed, unless the columns are dates")
+            absent += [name for name in names_of(event.time.column) if name not in self.header]
             if absent:
                 raise ValueError(f"fields: column {absent[0]} is not in the header")
             unknown = [
@@ -131,8 +135,8 @@ class SourceFormat(BaseModel):
     def matches(self, header: list[str]) -> bool:
         """Whether a file with this header is of this format."""
         if self.layout == "wide":
-            regions = self.across_columns(header)
-            return self.leads(header) and bool(regions) and not self.unknown_regions(header)
+            columns = [name for _, name in self.across_columns(header)]
+            return self.leads(header) and bool(columns) and self.all_across(columns)
         is_complete = set(self.header) <= set(header) <= {*self.header, *self.optional}
         return is_complete and len(set(header)) == len(header)
 
@@ -146,6 +150,14 @@ class SourceFormat(BaseModel):
         columns = enumerate(header[start:], start)
         return [(position, name) for position, name in columns if name not in self.optional]
 
+    def all_across(self, columns: list[str]) -> bool:
+        """Whether columns are what `across` says. Names of provinces alone are no markets."""
+        if self.across == "date":
+            pattern = self.events[0].time.format
+            return all(moment_of(name, pattern, DEFAULT_TIMEZONE) for name in columns)
+        regions = [matching_key(name) in region_aliases() for name in columns]
+        return all(columns) and not all(regions) if self.across == "market" else all(regions)
+
     def unknown_regions(self, header: list[str]) -> list[str]:
         """Names of columns of a wide file that no province has."""
         names = (name for _, name in self.across_columns(header))
@@ -153,7 +165,7 @@ class SourceFormat(BaseModel):
 
     def nearly_matches(self, header: list[str]) -> bool:
         """Whether it is a wide file of this format, but for columns that are no provinces."""
-        count = len(self.across_columns(header)) if self.layout == "wide" and self.leads(header) else 0
+        count = len(self.across_columns(header)) if self.across == "region" and self.leads(header) else 0
         return count > 0 and len(self.unknown_regions(header)) <= count / 2
 
     def origins(self, path: Path) -> dict[str, str]:

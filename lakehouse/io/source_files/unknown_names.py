@@ -15,12 +15,14 @@ from lakehouse.reference import (
     matching_key,
     provinces,
     region_aliases,
+    slug,
     unit_aliases,
 )
 from lakehouse.reference_files import own_folder
 
 ALIKE = 0.8  # difflib's ratio of two spellings from which a name is suggested as an alias
 BAND_FACTOR = 10  # the bounds of a new commodity are this far from the median of the file
+USUAL_UNIT = "kg"  # of a new commodity of which the file names none
 VOLATILITY = 0.02  # of a new commodity, per day: about the middle one of the list
 MOST_PRICES = 1000  # of one unknown commodity, for its median
 KNOWN: dict[str, Callable[[], Mapping[str, object]]] = {
@@ -39,6 +41,7 @@ class UnknownNames:
     def __init__(self, regions: Iterable[str] = ()) -> None:
         self._unknown: dict[str, dict[str, list[float]]] = defaultdict(dict)  # list -> name -> prices
         self._known: set[tuple[str, str]] = set()
+        self._units: dict[str, str] = {}  # unknown name -> the first listed unit that came with it
         for name in regions:
             self._note("region", name, {})
 
@@ -59,6 +62,9 @@ class UnknownNames:
             self._known.add((list_name, name))
             return
         prices = self._unknown[list_name].setdefault(name, [])
+        unit = unit_aliases().get(matching_key(str(payload.get("unit", ""))))
+        if unit is not None:
+            self._units.setdefault(name, unit)
         price = payload.get("price")
         if isinstance(price, float) and price > 0 and len(prices) < MOST_PRICES:
             prices.append(price)
@@ -74,7 +80,8 @@ class UnknownNames:
         unknown = self._unknown
         sections = {
             ("commodities.yml", "commodities"): [
-                commodity_entry(name, prices) for name, prices in unknown["commodity"].items()
+                commodity_entry(name, prices, self._units.get(name, USUAL_UNIT))
+                for name, prices in unknown["commodity"].items()
             ],
             ("commodities.yml", "units"): [unit_entry(name) for name in unknown["unit"]],
             ("provinces.yml", "provinces"): [region_entry(name) for name in unknown["region"]],
@@ -87,8 +94,8 @@ class UnknownNames:
         return "\n".join(lines)
 
 
-def commodity_entry(name: str, prices: list[float]) -> str:
-    """An alias of the commodity with the most similar name, else a new commodity with the file's prices."""
+def commodity_entry(name: str, prices: list[float], unit: str) -> str:
+    """An alias of the commodity with the most similar name, else a new one as the file prices it."""
     alike = most_similar(name, commodity_aliases())
     if alike is not None:
         return f"  - {{id: {alike}, aliases: [{quoted(name)}]}}  # or another id, if it is not the same"
@@ -97,9 +104,8 @@ def commodity_entry(name: str, prices: list[float]) -> str:
         typical = statistics.median(prices)
         low, high = typical / BAND_FACTOR, typical * BAND_FACTOR
         figures = f"band_idr: [{low:.0f}, {high:.0f}], typical_idr: {typical:.0f}"
-    slug = "-".join(re.findall("[0-9a-z]+", name.lower()))
-    rest = f"group: other, unit: kg, {figures}, daily_volatility: {VOLATILITY}"
-    return f"  - {{id: {slug}, name: {quoted(name)}, {rest}}}"
+    rest = f"group: other, unit: {unit}, {figures}, daily_volatility: {VOLATILITY}"
+    return f"  - {{id: {slug(name)}, name: {quoted(name)}, {rest}}}"
 
 
 def unit_entry(name: str) -> str:

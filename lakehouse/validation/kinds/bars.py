@@ -1,15 +1,20 @@
 """Bars compared with the bar before: their time increases, returns are usual, no bar is missing between."""
 
+from datetime import timedelta
 from math import log, sqrt
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from lakehouse.validation.in_order import DAY, SECOND, NewestInOrder, utc
+from lakehouse.trading.bars import INTERVALS
+from lakehouse.validation.in_order import DAY, NewestInOrder, utc
 
-STEP = {"1m": 60 * SECOND, "1d": DAY}
-# Largest usual |log return| of a step.
-RETURN_LIMIT = {("equity", "1d"): 0.25, ("crypto", "1d"): 0.5, ("equity", "1m"): 0.1, ("crypto", "1m"): 0.1}
+STEP = {interval: length // timedelta(microseconds=1) for interval, length in INTERVALS.items()}
+# Largest usual |log return| of a day, and of a shorter step.
+DAY_LIMIT = {"equity": 0.25, "crypto": 0.5}
+INTRADAY_LIMIT = 0.1
 # The longest closure for holidays that published daily bars show.
 EQUITY_BREAK_DAYS = 11
 
@@ -36,7 +41,7 @@ class BarEvidence(NamedTuple):
     gap_before: int | None
 
 
-class Bars(NewestInOrder[Bar, BarEvidence]):
+class BarsInOrder(NewestInOrder[Bar, BarEvidence]):
     """State: the newest final bar of each symbol × interval, so memory is bounded by their number.
 
     A bar that is not final may be sent again, as long as it is newer than the last final one.
@@ -64,7 +69,8 @@ class Bars(NewestInOrder[Bar, BarEvidence]):
         # Bars off the grid are refused by a rule of their own.
         steps = max((time - previous_time) // step, 1)
         has_return = close is not None and close > 0 and previous_close > 0
-        log_return = log(close / previous_close) if has_return and close is not None else None
+        # A ratio may be too small or too large for a double; a difference of logarithms never is.
+        log_return = log(close) - log(previous_close) if has_return and close is not None else None
         limit = return_limit(asset_class, str(interval), steps)
         missing = missing_bars(asset_class, time - previous_time, steps)
         return BarEvidence(*times, True, close, previous_close, log_return, limit, missing)
@@ -86,9 +92,10 @@ def return_limit(asset_class: str, interval: str, steps: int) -> float:
     Crypto is traded all the time, so its limit grows with the square root of the time without bars. An equity
     is not: a night, a weekend or a holiday counts as the step of one day.
     """
+    of_step = DAY_LIMIT[asset_class] if interval == "1d" else INTRADAY_LIMIT
     if asset_class == "equity":
-        return RETURN_LIMIT["equity", interval if steps <= 1 else "1d"]
-    return RETURN_LIMIT["crypto", interval] * sqrt(steps)
+        return of_step if steps <= 1 else DAY_LIMIT["equity"]
+    return of_step * sqrt(steps)
 
 
 def missing_bars(asset_class: str, elapsed: int, steps: int) -> int:
@@ -100,3 +107,10 @@ def missing_bars(asset_class: str, elapsed: int, steps: int) -> int:
         days = elapsed // DAY
         return days - 1 if days > EQUITY_BREAK_DAYS else 0
     return steps - 1
+
+
+def follows_gap(asset_class: str, elapsed: NDArray[np.int64], step: int) -> NDArray[np.bool_]:
+    """Whether `missing_bars` of these times between two bars, in microseconds, is above 0."""
+    if asset_class == "equity":
+        return elapsed // DAY > EQUITY_BREAK_DAYS
+    return elapsed // step > 1

@@ -6,6 +6,7 @@ from lakehouse.validation.in_order import NewestInOrder
 
 
 class Listing(NamedTuple):
+    shop: str | None
     product_id: int | None
     event_time: int | None
     rating: float | None
@@ -25,20 +26,20 @@ class Listings(NewestInOrder[Listing, ListingEvidence]):
     kind = "listing"
     reads = Listing._fields
     evidence = ListingEvidence._fields
-    newest_by = ("product_id", "event_time")
+    newest_by = ("shop", "product_id", "event_time")
     keeps = ("rating", "num_reviews")
 
     def compare(self, row: Listing) -> ListingEvidence:
-        product, time, rating, reviews = row
-        previous = self._newest.get((product,))
+        shop, product, time, rating, reviews = row
+        previous = self._newest.get((shop, product))
         if previous is None or time is None or rating is None or reviews is None or time < previous[0]:
             return ListingEvidence(reviews, None, rating, None)
         return ListingEvidence(reviews, previous[2], rating, previous[1])
 
     def remember(self, row: Listing) -> None:
-        product, time, rating, reviews = row
-        if product is None or time is None or rating is None or reviews is None:
+        shop, product, time, rating, reviews = row
+        if shop is None or product is None or time is None or rating is None or reviews is None:
             return
-        previous = self._newest.get((product,))
+        previous = self._newest.get((shop, product))
         if previous is None or time >= previous[0]:
-            self._newest[product,] = (time, rating, reviews)
+            self._newest[shop, product] = (time, rating, reviews)

@@ -128,9 +128,8 @@ class SeriesWalk:
         first = np.flatnonzero(is_other)
         known = np.empty(len(first))
         for nth, row in enumerate(first.tolist()):
-            here = np.arange(start[row], end[row])
-            here = here[is_newest[here]]
             earlier = crowds.get(self.series[groups.group[rows[row]]][0], NO_CROWD)
+            here = start[row] + np.flatnonzero(is_newest[start[row] : end[row]]) if inputs[row, 2] else NONE
             known[nth] = crowd_limit(earlier, int(day[rows[row]]), day[here], self._value[here])
         limits[rows] = known[np.cumsum(is_other) - 1]
         return self._by_arrival(limits)
@@ -150,6 +149,7 @@ class SeriesWalk:
 
 
 NO_CROWD = CrowdDays()
+NONE = np.empty(0, dtype=np.int64)
 
 
 def crowd_limit(earlier: CrowdDays, day: int, days: Ints, values: Floats) -> float:

@@ -26,7 +26,8 @@ class PriceEvidence:
     sources: list[dict[str, Any]]
 
     def as_json(self, verdict: dict[str, Any], thresholds: Thresholds) -> dict[str, Any]:
-        """Value, window statistics and scores, neighbours, sources, and the thresholds that were applied."""
+        """Value, window statistics and scores, neighbours, sources, and the limits that were applied."""
+        tolerance = verdict["source_tolerance"]
         return {
             "price_idr": self.price_idr,
             "market_date": self.market_date.isoformat(),
@@ -35,6 +36,7 @@ class PriceEvidence:
             "sources": self.sources,
             "policy": thresholds.policy,
             "thresholds": thresholds.version,
+            "limits": thresholds.limits | ({} if tolerance is None else {"source_gap": tolerance}),
         }
 
 

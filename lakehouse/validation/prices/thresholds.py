@@ -45,7 +45,7 @@ class Thresholds:
 
     @classmethod
     def of(cls, knobs: Mapping[str, Any]) -> "Thresholds":
-        """From settings().validation.model_dump(). Raises KeyError for a knob that is not there."""
+        """From settings().rule_values(). Raises KeyError for a knob that is not there."""
         return cls(**{field.name: knobs[field.name] for field in fields(cls)})
 
     @property
@@ -56,6 +56,19 @@ class Thresholds:
             [FORMULAS, *((name, sorted(v.items()) if isinstance(v, Mapping) else v) for name, v in values)]
         )
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Statistic of a verdict -> the limit beyond which it counts against a price."""
+        return {
+            "score_r": self.residual,
+            "score_g": self.geographic,
+            "zscore": self.zscore,
+            "hampel": self.hampel,
+            "deviation": self.deviation,
+            "forest_score": self.forest,
+            "national_ratio": self.range_factor,
+        }
 
     def tolerance_of(self, commodity: str) -> float:
         """How far two sources may be apart after centring, as a log ratio."""

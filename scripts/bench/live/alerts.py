@@ -1,10 +1,14 @@
-"""The price rules over Panel Harga: how many alerts, how many fell back, and how long a computation takes."""
+"""Alerts over Panel Harga: false alarms and flaps of the rules, and the backtest of the risk model."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from conf.settings import settings
@@ -14,14 +18,23 @@ from lakehouse.reference import provinces
 from ml.data.files import read_files
 from ml.data.holidays import distance
 from ml.data.panel import Panel
+from ml.progress import TrainingProgress
+from ml.risk.evaluation import RiskRequirements
+from ml.risk.training_round import evaluate
 
 MEANS = (
-    "13 commodities in 34 provinces, 2022-01 to 2024-09; per 1,000 series-days with a price; fell_back: the "
-    "price was 15 % or more lower 3 to 7 days after the alert became active; feast: a week around Idul Fitri"
+    "13 commodities in 34 provinces, 2022-01 to 2024-09; false alarm: the price was 15 % or more lower 3 to "
+    "7 days after the alert became active, per 1,000 series-days with a price; feast: a week around Idul "
+    "Fitri; thin: less than 90 % of the series report; flaps: alerts of a series and rule that became active "
+    "within 7 days of the one before; risk: origins before the holdout, gate: what it has against the model"
 )
 FOLDER = "data/panelharga_prov_daily/Harga_Bahan_Pangan/train"
 FELL_BACK_PCT = -15.0
 FEAST_DAYS = 7
+THIN_SHARE = 0.9
+FLAP_DAYS = 7
+Flags = npt.NDArray[np.bool_]
+Alert = dict[str, Any]
 
 
 def daily_prices(panel: Panel, commodity: str) -> pa.Table:
@@ -47,47 +60,79 @@ def daily_prices(panel: Panel, commodity: str) -> pa.Table:
 
 
 def measure() -> dict[str, object]:
-    """Figures of each rule, and seconds that one commodity takes."""
+    """Figures of all rules together and of each, of the risk model, and seconds that one commodity takes."""
     panel = read_files(settings().shared / FOLDER)
-    alerts: list[dict[str, Any]] = []
+    alerts: list[Alert] = []
     seconds = []
     for commodity in panel.distinct_commodities:
         rows = chosen_rows(daily_prices(panel, commodity))
         began = time.perf_counter()
         alerts += price_alerts(rows, settings().alerts.levels)
         seconds.append(time.perf_counter() - began)
-    observed = np.isfinite(panel.price)
-    is_feast = np.abs(distance(panel.days, "fitri")) <= FEAST_DAYS
+    kinds = day_kinds(panel)
+    rules = sorted({alert["rule"] for alert in alerts})
     return {
-        "series_days": int(observed.sum()),
+        "series_days": {kind: int(np.isfinite(panel.price[:, days]).sum()) for kind, days in kinds.items()},
         "seconds_per_commodity": round(float(np.mean(seconds)), 3),
-        **{
-            rule: figures(
-                [alert for alert in alerts if alert["rule"] == rule],
-                int(observed.sum()),
-                int(observed[:, is_feast].sum()),
-                panel.days[is_feast],
-            )
-            for rule in sorted({alert["rule"] for alert in alerts})
-        },
+        "all_rules": figures(alerts, panel, kinds),
+        **{rule: figures([each for each in alerts if each["rule"] == rule], panel, kinds) for rule in rules},
+        **risk_figures(panel),
     }
 
 
-def figures(
-    alerts: list[dict[str, Any]], series_days: int, feast_days: int, feast: np.ndarray
-) -> dict[str, object]:
-    """Numbers of one rule. `feast`: the days around Idul Fitri, on which `feast_days` prices lie."""
+def day_kinds(panel: Panel) -> dict[str, Flags]:
+    """Kind of day -> (days,) which ones are of it."""
+    share = np.isfinite(panel.price).mean(axis=0)
+    return {
+        "all": np.ones(len(panel.days), dtype=bool),
+        "feast": np.abs(distance(panel.days, "fitri")) <= FEAST_DAYS,
+        "thin": share < THIN_SHARE,
+    }
+
+
+def figures(alerts: Sequence[Alert], panel: Panel, kinds: dict[str, Flags]) -> dict[str, object]:
+    """Numbers of some alerts; `kinds`: days that false alarms are counted on."""
     active = [alert for alert in alerts if alert["active_at"] is not None]
+    outcomes = [alert["outcome_pct"] for alert in active if alert["outcome_pct"] is not None]
     fell_back = [alert for alert in active if (alert["outcome_pct"] or 0.0) <= FELL_BACK_PCT]
-    near = {str(day) for day in feast}
-    in_feast = [alert for alert in fell_back if f"{alert['active_at']:%Y-%m-%d}" in near]
+    per_1000 = {}
+    for kind, is_kind in kinds.items():
+        days = set(panel.days[is_kind].tolist())
+        count = sum(local_day(alert["active_at"]) in days for alert in fell_back)
+        observed = int(np.isfinite(panel.price[:, is_kind]).sum())
+        per_1000[f"false_alarms_per_1000_{kind}"] = round(1000 * count / max(observed, 1), 3)
     return {
         "states": dict(Counter(alert["state"] for alert in alerts)),
-        "active_per_1000": round(1000 * len(active) / series_days, 3),
-        "fell_back_per_1000": round(1000 * len(fell_back) / series_days, 3),
-        "fell_back_per_1000_feast": round(1000 * len(in_feast) / feast_days, 3),
-        "median_outcome_pct": round(
-            float(np.median([alert["outcome_pct"] for alert in active if alert["outcome_pct"] is not None])),
-            2,
-        ),
+        "active_per_1000": round(1000 * len(active) / int(np.isfinite(panel.price).sum()), 3),
+        **per_1000,
+        "flaps": flaps(active),
+        "median_outcome_pct": round(float(np.median(outcomes)), 2),
     }
+
+
+def local_day(begin: datetime) -> Any:
+    """The market day that begins at local midnight, which is in the afternoon before in UTC."""
+    return (begin + timedelta(hours=12)).date()
+
+
+def flaps(active: Sequence[Alert]) -> int:
+    """How many became active within FLAP_DAYS of the one before of the same series and rule."""
+    times: dict[tuple[str, ...], list[datetime]] = defaultdict(list)
+    for alert in active:
+        times[alert["rule"], alert["commodity"], alert["region_code"]].append(alert["active_at"])
+    pairs = (
+        (first, second) for each in times.values() for first, second in zip(each, each[1:], strict=False)
+    )
+    return sum(second - first < timedelta(days=FLAP_DAYS) for first, second in pairs)
+
+
+def risk_figures(panel: Panel) -> dict[str, object]:
+    """The backtest of the risk model. The holdout stays closed."""
+    began = time.perf_counter()
+    evaluated = evaluate(panel, TrainingProgress(), RiskRequirements())
+    measured = {
+        name: round(value, 4) if isinstance(value, float) else value
+        for name, value in asdict(evaluated.figures).items()
+    }
+    gate = "; ".join(evaluated.faults) or "passed"
+    return {"risk_model": measured, "risk_gate": gate, "risk_seconds": round(time.perf_counter() - began)}

@@ -8,17 +8,20 @@ import os
 import shutil
 import socket
 import tempfile
-import threading
 import time
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.queues import Queue
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import uvloop
 from deltalake import DeltaTable, write_deltalake
 
+from lakehouse.io.delta import note_write
 from lakehouse.paths import table_path
 from scripts.bench.api_lake import write_live
 from scripts.bench.api_load import LIVE, api_only, client
@@ -27,22 +30,23 @@ from scripts.stack.ports import holders
 from scripts.stack.throwaway import Stack
 
 MEANS = (
-    "one worker, clients in a process of their own on the same machine; milliseconds. message: from its `ts` "
-    "to its receipt; commit: from the begin of the commit that changes gold.live_prices to the receipt; "
-    "request: GET live prices meanwhile"
+    "one worker, clients and requests in processes of their own on the same machine; milliseconds. message: "
+    "from its `ts` to its receipt; commit: from the begin of the commit that changes gold.live_prices to the "
+    "receipt; request: GET live prices meanwhile, one after the other without a pause"
 )
 COMMODITY = "cabai-rawit-merah"
 PATH = f"/ws/prices?commodity={COMMODITY}"
 SETTLING_SECONDS = 12.0  # until every client is connected
 TEXT = 0x81  # a frame with the whole of a text (RFC 6455, 5.2)
 PING = 0x89
+PONG = b"\x8a\x80\x00\x00\x00\x00"
 
 
-def handshake(host: str, port: int) -> bytes:
+def handshake(host: str, port: int, path: str = PATH) -> bytes:
     """The request that opens a WebSocket."""
     key = base64.b64encode(os.urandom(16)).decode()
     lines = (
-        f"GET {PATH} HTTP/1.1",
+        f"GET {path} HTTP/1.1",
         f"Host: {host}:{port}",
         "Upgrade: websocket",
         "Connection: Upgrade",
@@ -52,10 +56,12 @@ def handshake(host: str, port: int) -> bytes:
     return "\r\n".join((*lines, "", "")).encode()
 
 
-async def open_socket(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def open_socket(
+    host: str, port: int, path: str = PATH
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A WebSocket after its handshake. Raises RuntimeError when it is refused."""
     reader, writer = await asyncio.open_connection(host, port)
-    writer.write(handshake(host, port))
+    writer.write(handshake(host, port, path))
     head = await reader.readuntil(b"\r\n\r\n")
     if b" 101 " not in head.split(b"\r\n")[0]:
         raise RuntimeError(f"the handshake was refused: {head[:60]!r}")
@@ -63,10 +69,10 @@ async def open_socket(host: str, port: int) -> tuple[asyncio.StreamReader, async
 
 
 async def next_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """First byte and body of the next frame, shorter than 64 KiB."""
+    """First byte and body of the next frame."""
     first, length = await reader.readexactly(2)
-    if length == 126:
-        length = int.from_bytes(await reader.readexactly(2))
+    if length >= 126:
+        length = int.from_bytes(await reader.readexactly(2 if length == 126 else 8))
     return first, await reader.readexactly(length)
 
 
@@ -76,40 +82,89 @@ def seconds_of(text: bytes, name: bytes) -> float:
     return datetime.fromisoformat(text[begin : text.index(b'"', begin)].decode()).timestamp()
 
 
-async def watch(host: str, port: int, until: float, delays: list[tuple[float, float]]) -> None:
-    """Read one socket; adds (seconds since `ts`, seconds since the price's time) of each update."""
-    reader, writer = await open_socket(host, port)
-    try:
-        while (left := until - time.time()) > 0:
-            first, body = await asyncio.wait_for(next_frame(reader), left)
-            now = time.time()
+class Watcher(asyncio.Protocol):
+    """A WebSocket that notes when each update arrives; what they say is read when the load is over.
+
+    1,000 of them share one core with the server: a reader that decodes at once would measure itself.
+    """
+
+    def __init__(self, request: bytes, arrivals: list[tuple[float, bytes]]) -> None:
+        self._request = request
+        self._arrivals = arrivals
+        self._buffer = b""
+        self._transport: asyncio.Transport
+        self.is_open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Shake hands."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        """Note the frames that are complete, and answer pings."""
+        now = time.time()
+        self._buffer += data
+        if not self.is_open:
+            head, end, rest = self._buffer.partition(b"\r\n\r\n")
+            if not end:
+                return
+            self.is_open = b" 101 " in head.split(b"\r\n")[0]
+            self._buffer = rest
+        while frame := first_frame(self._buffer):
+            first, body, self._buffer = frame
             if first == PING:
-                writer.write(b"\x8a\x80\x00\x00\x00\x00")
+                self._transport.write(PONG)
             elif first == TEXT and b'"price_update"' in body:
-                delays.append((now - seconds_of(body, b"ts"), now - seconds_of(body, b"event_time")))
-    except TimeoutError:
-        return
-    finally:
-        writer.close()
+                self._arrivals.append((now, body))
+
+    def close(self) -> None:
+        """End the connection."""
+        self._transport.close()
+
+
+def first_frame(data: bytes) -> tuple[int, bytes, bytes] | None:
+    """(first byte, body, what follows) of a frame of a server; None while it is not complete."""
+    if len(data) < 4:
+        return None
+    begin, length = (4, int.from_bytes(data[2:4])) if data[1] == 126 else (2, data[1])
+    end = begin + length
+    return (data[0], data[begin:end], data[end:]) if len(data) >= end else None
 
 
 async def watch_all(host: str, port: int, clients: int, until: float) -> list[tuple[float, float]]:
-    """The delays of all updates that the clients received."""
-    delays: list[tuple[float, float]] = []
-    watching = []
+    """(seconds since `ts`, seconds since the price's time) of each update that the clients received.
+
+    Raises RuntimeError when a handshake was refused.
+    """
+    arrivals: list[tuple[float, bytes]] = []
+    watchers = [Watcher(handshake(host, port), arrivals) for _ in range(clients)]
+    connect = asyncio.get_running_loop().create_connection
     for number in range(clients):
-        watching.append(asyncio.create_task(watch(host, port, until, delays)))
+        await connect(partial(watchers.__getitem__, number), host, port)
         if number % 50 == 49:
             await asyncio.sleep(0.05)  # a backlog of connections is limited
-    await asyncio.gather(*watching)
-    return delays
+    await asyncio.sleep(until - time.time())
+    refused = sum(not watcher.is_open for watcher in watchers)
+    for watcher in watchers:
+        watcher.close()
+    if refused:
+        raise RuntimeError(f"{refused} of {clients} handshakes were refused")
+    return [(now - seconds_of(body, b"ts"), now - seconds_of(body, b"event_time")) for now, body in arrivals]
 
 
 def generate(
     host: str, port: int, clients: int, until: float, results: "Queue[list[tuple[float, float]]]"
 ) -> None:
     """The process of the clients."""
-    results.put(asyncio.run(watch_all(host, port, clients, until)))
+    results.put(uvloop.run(watch_all(host, port, clients, until)))
+
+
+def request(host: str, port: int, until: float, results: "Queue[list[float]]") -> None:
+    """The process that sends requests, one after the other; it puts the seconds of each."""
+    durations: list[float] = []
+    end = time.perf_counter() + until - time.time()
+    asyncio.run(client((host, port), LIVE, end, durations))
+    results.put(durations)
 
 
 def publish(root: str, until: float, per_second: float) -> int:
@@ -128,6 +183,7 @@ def publish(root: str, until: float, per_second: float) -> int:
         news = {**watched, "event_time": datetime.now(UTC), "event_id": f"push-{commits}"}
         changed = pa.Table.from_pylist([news], schema=rows.schema)
         write_deltalake(path, pa.concat_tables([others, changed]), mode="overwrite")
+        note_write(root)
         commits += 1
     return commits
 
@@ -153,29 +209,27 @@ def loaded(stack: Stack, url: str, clients: int, per_second: float, seconds: flo
     host = urlsplit(url).hostname or "127.0.0.1"
     until = time.time() + SETTLING_SECONDS + seconds
     results: Queue[list[tuple[float, float]]] = multiprocessing.Queue()
-    arguments = (host, stack.api_port, clients, until, results)
-    generator = multiprocessing.Process(target=generate, args=arguments)
+    requests: Queue[list[float]] = multiprocessing.Queue()
+    generator = multiprocessing.Process(target=generate, args=(host, stack.api_port, clients, until, results))
     generator.start()
     with socket_without_reader(host, stack.api_port):
         time.sleep(SETTLING_SECONDS)
+        asking = multiprocessing.Process(target=request, args=(host, stack.api_port, until - 1, requests))
         with sampled(api_pid(stack)) as usage:
-            requests: list[float] = []
-            end = time.perf_counter() + seconds - 1
-            asking = threading.Thread(
-                target=lambda: asyncio.run(client((host, stack.api_port), LIVE, end, requests))
-            )
             asking.start()
             commits = publish(stack.lake_root, until - 1, per_second)
-            asking.join()
-        delays = results.get()
+            durations = requests.get(timeout=60)
+        delays = results.get(timeout=60)
         generator.join()
+        asking.join()
     return {
         "commits": commits,
         "messages": len(delays),
         "messages_due": commits * clients,
         "message_ms": percentiles([1000 * message for message, _ in delays]),
         "commit_ms": percentiles([1000 * commit for _, commit in delays]),
-        "request_ms": percentiles([1000 * duration for duration in requests]),
+        "requests_per_second": round(len(durations) / seconds),
+        "request_ms": percentiles([1000 * duration for duration in durations]),
         "cpu_percent_of_a_core": round(100 * usage.cpu_seconds / seconds, 1),
     }
 

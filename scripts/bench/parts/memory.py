@@ -64,7 +64,7 @@ def arrival(rows: int) -> dict[str, pa.Array]:
 
 def judged_per_cpu_second(events: int, markets: int, devices: int) -> int:
     """Of the third call: the two before it leave a history."""
-    validator = VALIDATORS["sensor"](settings().validation.model_dump())
+    validator = VALIDATORS["sensor"](settings().rule_values())
     seconds = 0.0
     for call in range(3):
         minutes = -(-events // (markets * devices))
@@ -139,7 +139,7 @@ def starts(kind: str, silver: pa.Table, file: Path) -> dict[str, float]:
 
 
 def new_validator(kind: str) -> Validator:
-    return VALIDATORS[kind](settings().validation.model_dump())
+    return VALIDATORS[kind](settings().rule_values())
 
 
 def cpu(work: Callable[[], object]) -> float:

@@ -22,6 +22,7 @@ TABLE = "gold.indicators"
 SILVER = "silver.prices"
 DAILY = "gold.daily_prices"
 RETAIL = "retail"
+LEVEL_DAYS = 7  # days whose rows say whether markets or provinces are shown: a day in progress is not enough
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,9 @@ class Figures:
             condition &= pc.field("commodity").isin(sorted(ids))
         if self._known is not None:
             return self._known.filter(condition).select(list(columns))
-        delta = self.snapshots[0].delta
-        if delta is None:
+        if self.snapshots[0].delta is None:
             return arrow_schema(contracts()[TABLE]).empty_table().select(list(columns))
-        dataset = self.snapshots[0].cached("dataset", delta.to_pyarrow_dataset)
-        return dataset.to_table(columns=list(columns), filter=condition)
+        return self.snapshots[0].read(condition, columns)
 
     def newest_day(self, ids: Collection[str] | None = None) -> date | None:
         """The newest market day, of these commodities; None without a row."""
@@ -86,7 +85,7 @@ def prices_known_on(snapshots: Snapshots, day: date, ids: Iterable[str] | None =
     condition = (pc.field("ingested_at") < close_of(day)) & (pc.field("market_date") <= day)
     if ids is not None:
         condition &= pc.field("commodity").isin(sorted(ids))
-    return snapshot.delta.to_pyarrow_dataset().to_table(filter=condition)
+    return snapshot.read(condition)
 
 
 def figures_known_on(snapshots: Snapshots, day: date, ids: Collection[str] | None = None) -> Figures:
@@ -119,8 +118,14 @@ def figures_of(snapshots: Snapshots, known_on: date | None, ids: Collection[str]
 
 
 def chosen_level(rows: pa.Table) -> str:
-    """The level with the most rows: prices of markets and of provinces are never mixed."""
-    counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(rows["level"]).to_pylist()}
+    """The level with the most rows in the week that ends with the newest day of `rows`.
+
+    Prices of markets and of provinces are never mixed. `rows`, of one commodity, hold that week whole: so
+    the level depends on the day alone, and not on the range that is shown.
+    """
+    since = pc.max(rows["market_date"]).as_py() - timedelta(days=LEVEL_DAYS)
+    levels = rows.filter(pc.field("market_date") > since)["level"]
+    counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(levels).to_pylist()}
     level: str = max(sorted(counts, reverse=True), key=lambda name: counts[name])
     return level
 

@@ -49,7 +49,7 @@ def issued_rows(
         & (pc.field("issued_at") >= since)
         & (pc.field("champion") if model is None else pc.field("model") == model)
     )
-    rows = snapshot.delta.to_pyarrow_dataset().to_table(columns=list(COLUMNS), filter=condition)
+    rows = snapshot.read(condition, COLUMNS)
     return [(sort_key, issued_item(row, actuals)) for sort_key, row in next_rows(rows, ORDER, key, count)]
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from conf.settings import settings
 from lakehouse.gold.indicators import change_level
 from lakehouse.reference import commodities
-from serving_api.reads.dashboard.daily_figures import Figures, chosen_level
+from serving_api.reads.dashboard.daily_figures import LEVEL_DAYS, Figures, chosen_level
 from serving_api.reads.snapshots import Snapshot
 
 SPARK_DAYS = 30
@@ -46,13 +46,15 @@ def read_overview(figures: Figures, day: date | None) -> dict[str, Any]:
     if last is None:
         return {"date": None, "items": [], "provinces": 0, "previous_date": None, "next_date": None}
     field = pc.field("market_date")
-    recent = figures.rows((field > last - timedelta(days=WINDOW_DAYS)) & (field <= last), COLUMNS)
+    begin = last - timedelta(days=WINDOW_DAYS)
+    rows = figures.rows((field > begin - timedelta(days=LEVEL_DAYS)) & (field <= last), COLUMNS)
+    recent = rows.filter(field > begin)
     year_ago = yearly(figures, last)
     items = []
     for commodity in sorted(set(recent["commodity"].to_pylist()), key=lambda name: commodities()[name].name):
-        rows = recent.filter(pc.field("commodity") == commodity)
-        level = chosen_level(rows)
-        by_day = rows_by_day(rows.filter(pc.field("level") == level).to_pylist())
+        own = rows.filter(pc.field("commodity") == commodity)
+        level = chosen_level(own)
+        by_day = rows_by_day(own.filter(pc.field("level") == level).to_pylist())
         items.append(overview_item(commodity, level, by_day, year_ago, last))
     previous_day, next_day = figures.neighbour_days(last)
     on_day = pc.unique(recent.filter(field == last)["region_code"])

@@ -6,17 +6,19 @@ from typing import Any
 
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.process_status import background_gold_status, stream_status, trainer_status, was_killed
+from lakehouse.silence import COLUMNS, total_silence
 from lakehouse.times import utc_text
 from serving_api.reads.snapshots import Snapshot, Snapshots
 
 NANOSECONDS = 1e9
 BRONZE = "bronze.events"
+SILENT = "gold.silent_series"
 
 
 def read_tables(snapshots: Snapshots) -> list[dict[str, Any]]:
     """Every table of the contracts, bronze first. Blocks while new versions are opened."""
     states = {
-        name: snapshots[name] if contract.served else snapshots.open_newest(name)
+        name: snapshots.or_empty(name) if contract.served else snapshots.open_newest(name)
         for name, contract in contracts().items()
     }
     order = {"bronze": 0, "silver": 1, "gold": 2}
@@ -51,6 +53,16 @@ def table_item(contract: Contract, states: Mapping[str, Snapshot]) -> dict[str, 
         "late": lag is not None and lag > contract.freshness_seconds,
         "fed_by": list(contract.reads) or ([BRONZE] if layer == "silver" else []),
     }
+
+
+def read_silence(snapshots: Snapshots) -> dict[str, Any] | None:
+    """Since when nothing reports, of how many series that used to; None while one of them does."""
+    snapshot = snapshots.open_newest(SILENT)
+    if snapshot.delta is None:
+        return None
+    series = snapshot.cached("rhythms", lambda: snapshot.read(None, COLUMNS).to_pylist())
+    silence = total_silence(series, datetime.now(UTC))
+    return {"since": utc_text(silence.since), "series": silence.series} if silence else None
 
 
 def read_processes() -> list[dict[str, Any]]:

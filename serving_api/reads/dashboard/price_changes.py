@@ -2,12 +2,14 @@
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from lakehouse.io.delta import open_table
+from lakehouse.io.table_files import reading
 from serving_api.http.problems import Problem
 from serving_api.reads.snapshots import Snapshot
 
+TABLE = "gold.live_prices"
 Seen = frozenset[tuple[str, str, str]]  # (market, commodity, event) of the live prices of a version
 
 
@@ -30,17 +32,17 @@ def changed_since(snapshot: Snapshot, after: int) -> frozenset[tuple[str, str]]:
 
     def compare() -> frozenset[tuple[str, str]]:
         assert snapshot.rows is not None
-        new = seen_in(snapshot.rows) - seen_in(rows_of_version(snapshot.delta, after))
+        new = seen_in(snapshot.rows) - seen_in(rows_of_version(after))
         return frozenset((market, commodity) for market, commodity, _ in new)
 
     return snapshot.cached(("changed since", after), compare)
 
 
-def rows_of_version(delta: DeltaTable | None, version: int) -> pa.Table:
-    """The rows of an earlier version. Raises Problem 410 when its files are gone."""
-    assert delta is not None
-    try:
-        older = DeltaTable(delta.table_uri, version=version)
-        return older.to_pyarrow_dataset().to_table(columns=["market_id", "commodity", "channel", "event_id"])
-    except (DeltaError, FileNotFoundError):
-        raise Problem("cursor-expired") from None
+def rows_of_version(version: int) -> pa.Table:
+    """The live prices of an earlier version. Raises Problem 410 when its files are gone."""
+    columns = ["market_id", "commodity", "channel", "event_id"]
+    with reading(TABLE):
+        try:
+            return open_table(TABLE, version).to_pyarrow_dataset().to_table(columns=columns)
+        except (DeltaError, FileNotFoundError):
+            raise Problem("cursor-expired") from None

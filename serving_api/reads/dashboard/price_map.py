@@ -8,15 +8,16 @@ from typing import Any
 import pyarrow.compute as pc
 
 from lakehouse.reference import provinces
-from serving_api.reads.dashboard.daily_figures import Figures, chosen_level
+from serving_api.reads.dashboard.daily_figures import LEVEL_DAYS, Figures, chosen_level
 
 OLDEST_DAYS = 7  # an older report is no data of that day
-COLUMNS_OF_METRIC = {
-    "price": "median_price_idr",
-    "change_7d": "change_7d_pct",
-    "gap": "gap_pct",
-    "gap_national": "national_gap_pct",
-    "ifpa": "ifpa",
+COLUMNS_OF_METRIC: dict[str, tuple[str, ...]] = {
+    "price": ("median_price_idr",),
+    "change_7d": ("change_7d_pct",),
+    "gap": ("gap_pct",),
+    "gap_national": ("national_gap_pct",),
+    "ifpa": ("ifpa",),
+    "dispersion": ("national_gap_pct", "dispersion_pct"),
 }
 GAP_LIMITS = (-30.0, -15.0, -5.0, 5.0, 15.0, 30.0)
 LIMITS = {
@@ -24,9 +25,11 @@ LIMITS = {
     "gap": GAP_LIMITS,
     "gap_national": GAP_LIMITS,
     "ifpa": (-1.0, 0.5, 1.0),  # classes of the IFPA
+    "dispersion": (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0),
 }
 PRICE_CLASSES = 7
 PERCENT = "%"
+UNITLESS = ("price", "ifpa", "dispersion")
 
 
 def read_map(figures: Figures, commodity: str, metric: str, day: date | None) -> dict[str, Any]:
@@ -35,14 +38,16 @@ def read_map(figures: Figures, commodity: str, metric: str, day: date | None) ->
     rows: list[dict[str, Any]] = []
     level = None
     if last is not None:
-        columns = ["level", "region_code", "market_date", "markets", "median_price_idr"]
-        columns += [name for name in (COLUMNS_OF_METRIC[metric],) if name not in columns]
+        columns = ["level", "region_code", "market_date", "markets", "median_price_idr", "provider"]
+        columns += [name for name in COLUMNS_OF_METRIC[metric] if name not in columns]
         field = pc.field("market_date")
-        table = figures.rows(
-            (field > last - timedelta(days=OLDEST_DAYS)) & (field <= last), columns, [commodity]
+        oldest = last - timedelta(days=OLDEST_DAYS)
+        with_week = figures.rows(
+            (field > oldest - timedelta(days=LEVEL_DAYS)) & (field <= last), columns, [commodity]
         )
+        table = with_week.filter(field > oldest)
         if table.num_rows:
-            level = chosen_level(table)
+            level = chosen_level(with_week)
             rows = table.filter(pc.field("level") == level).to_pylist()
     newest = {row["region_code"]: row for row in sorted(rows, key=lambda row: row["market_date"])}
     regions = [region_of_map(code, newest.get(code), metric, last) for code in provinces()]
@@ -61,21 +66,31 @@ def region_of_map(code: str, row: dict[str, Any] | None, metric: str, last: date
     """A province; its value is null without a report."""
     item = {"code": code, "name": provinces()[code].name}
     if row is None or last is None:
-        return item | {"value": None, "price_idr": None, "markets": 0, "age_days": None}
-    value = row[COLUMNS_OF_METRIC[metric]]
+        return item | {"value": None, "price_idr": None, "markets": 0, "age_days": None, "provider": None}
+    value = value_of(row, metric)
     return item | {
         "value": None if value is None else round(value, 2),
         "price_idr": row["median_price_idr"],
         "markets": row["markets"],
         "age_days": (last - row["market_date"]).days,
+        "provider": row["provider"],
     }
+
+
+def value_of(row: dict[str, Any], metric: str) -> float | None:
+    """The metric of a province; dispersion: the gap to the national price in standard deviations."""
+    value: float | None
+    value, *scale = (row[name] for name in COLUMNS_OF_METRIC[metric])
+    if value is None or not scale:
+        return value
+    return value / float(scale[0]) if scale[0] else None
 
 
 def legend(metric: str, values: list[float]) -> list[dict[str, Any]]:
     """The classes, lowest first: from (inclusive) and to (exclusive); null is open."""
     limits = LIMITS.get(metric) or price_limits(values)
     ends = [None, *limits, None]
-    unit = "" if metric in ("price", "ifpa") else f" {PERCENT}"
+    unit = "" if metric in UNITLESS else f" {PERCENT}"
     return [{"from": low, "to": high, "label": label(low, high, unit)} for low, high in pairwise(ends)]
 
 

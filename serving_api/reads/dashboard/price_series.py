@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.reference import commodities
-from serving_api.reads.dashboard.daily_figures import Figures, chosen_level
+from serving_api.reads.dashboard.daily_figures import LEVEL_DAYS, Figures, chosen_level
 
 DEFAULT_DAYS = 365
 MOST_DAYS = 2000
@@ -27,8 +27,9 @@ Floats = npt.NDArray[np.float64]
 
 def read_series(figures: Figures, commodity: str, first: date, last: date) -> dict[str, Any]:
     """The columns of the days from `first` to `last`; a day without a report is null."""
-    days = (pc.field("market_date") >= first) & (pc.field("market_date") <= last)
-    rows = figures.rows(days, COLUMNS, [commodity])
+    day = pc.field("market_date")
+    with_week = figures.rows((day > first - timedelta(days=LEVEL_DAYS)) & (day <= last), COLUMNS, [commodity])
+    rows = with_week.filter(day >= first)
     item: dict[str, Any] = {
         "commodity": commodity,
         "name": commodities()[commodity].name,
@@ -41,8 +42,9 @@ def read_series(figures: Figures, commodity: str, first: date, last: date) -> di
         "reference_idr": [],
     }
     if rows.num_rows:
-        level = chosen_level(rows)
-        item |= {"level": level, **columns_of(rows.filter(pc.field("level") == level))}
+        level = chosen_level(with_week)
+        shown = rows.filter(pc.field("level") == level)
+        item |= {"level": level, **columns_of(shown)} if shown.num_rows else {}
     return item
 
 

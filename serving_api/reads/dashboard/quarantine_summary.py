@@ -1,14 +1,17 @@
 """The open quarantine in numbers: by rule, by market, by day."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import date, datetime
 from statistics import median
 from typing import Any
 
 from lakehouse.times import utc_text
-from serving_api.reads.quarantine import COORDINATES, partitions, read_day
-from serving_api.reads.reviews import ReviewIndex, key_of, state_of
-from serving_api.reads.snapshots import Snapshot
+from serving_api.reads.dashboard.quarantine_subjects import market_name
+from serving_api.reads.review.own_regions import IsOwn
+from serving_api.reads.review.quarantine import COORDINATES, partitions, read_day
+from serving_api.reads.review.reviews import ReviewIndex, key_of, state_of
+from serving_api.reads.snapshots import Snapshots
 
 SHOWN_DAYS = 30
 SHOWN_MARKETS = 20
@@ -41,12 +44,12 @@ class QuarantineCounts:
         self.open += 1
         if row["market_id"] is not None:
             self.markets[row["market_id"]] += 1
-        for rule in {reason["rule"] for reason in row["reasons"]}:
+        for rule in {reason["rule"] for reason in row["reasons"] if reason["severity"] == "error"}:
             self.rules[rule] += 1
             self.oldest[rule] = min(at, self.oldest.get(rule, at))
 
-    def as_item(self) -> dict[str, Any]:
-        """The summary; most frequent first, days newest first."""
+    def as_item(self, name_of: Callable[[str], str | None]) -> dict[str, Any]:
+        """The summary; most frequent first, days newest first. `name_of`: market id -> its name."""
         days = sorted(self.arrived.keys() | self.decided.keys(), reverse=True)[:SHOWN_DAYS]
         return {
             "open": self.open,
@@ -55,7 +58,7 @@ class QuarantineCounts:
                 for rule, count in self.rules.most_common()
             ],
             "by_market": [
-                {"market_id": market, "open": count}
+                {"market_id": market, "market_name": name_of(market), "open": count}
                 for market, count in self.markets.most_common(SHOWN_MARKETS)
             ],
             "by_day": [
@@ -66,10 +69,16 @@ class QuarantineCounts:
         }
 
 
-def read_summary(snapshot: Snapshot, reviews: ReviewIndex) -> dict[str, Any]:
-    """The summary of all quarantined rows. Blocks while they are read, a day at a time."""
+def read_summary(snapshots: Snapshots, reviews: ReviewIndex, is_own: IsOwn | None = None) -> dict[str, Any]:
+    """The summary of the quarantined rows. Blocks while they are read, a day at a time.
+
+    `is_own`: which rows count; None: all.
+    """
+    snapshot = snapshots["silver.quarantine"]
     counts = QuarantineCounts()
+    columns = (*COLUMNS, *(("payload",) if is_own else ()))
     for day in partitions(snapshot):
-        for row in read_day(snapshot, day, None, COLUMNS).to_pylist():
-            counts.add(row, reviews)
-    return counts.as_item()
+        for row in read_day(snapshot, day, None, columns).to_pylist():
+            if is_own is None or is_own(row):
+                counts.add(row, reviews)
+    return counts.as_item(lambda market_id: market_name(market_id, snapshots))

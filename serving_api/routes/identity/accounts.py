@@ -3,25 +3,30 @@
 from contextlib import suppress
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request, Response
 
+from conf.settings import settings
 from lakehouse.identity.passwords import normal_email
 from lakehouse.identity.roles import Principal
+from lakehouse.io import personal_jobs
 from lakehouse.io.identity import accounts
-from lakehouse.io.identity.sign_ins import BadCredentials
 from lakehouse.io.identity.tables import User
 from lakehouse.times import utc_text
+from serving_api.http.callers import count_login, refused_credentials
 from serving_api.http.dependencies import (
     ACCOUNT_HOLDER,
     CurrentDatabase,
+    CurrentLimits,
     CurrentPasswords,
     CurrentSignIns,
+    CurrentVerification,
     account_holder,
     anybody,
 )
 from serving_api.http.messages import message
 from serving_api.http.new_passwords import require_strong
-from serving_api.http.openapi import request_body
+from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
@@ -35,6 +40,7 @@ from serving_api.schemas.identity.accounts import (
     RegistrationBody,
 )
 from serving_api.schemas.problem import problems
+from serving_api.writes.verification import TooManyMails
 
 router = APIRouter(prefix="/api/v1/users", tags=["accounts"])
 OWN = [ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS]  # 401 and 403 come first
@@ -44,21 +50,30 @@ OWN = [ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS]  # 401 and 403 come fi
     "/register",
     status_code=202,
     response_model=Registered,
-    responses=problems(400, 413, 415, 422, 503),
-    openapi_extra=request_body(RegistrationBody),
+    **takes_json(RegistrationBody),
     summary="Create an account",
 )
 async def register(
     body: Annotated[JsonBody[None, RegistrationBody], json_body(RegistrationBody, anybody)],
     database: CurrentDatabase,
     passwords: CurrentPasswords,
+    verification: CurrentVerification,
 ) -> Response:
-    """The account has the role `user` and can sign in at once. A known address gets the same answer."""
+    """The account has the role `user` and can sign in at once. A known address gets the same answer.
+
+    While `identity.verify_email` is set, a link that is mailed to the address sets the password instead.
+    """
     given = body.value
     email = normal_email(given.email)
     if email is None:
         raise invalid("/email", "email_format", message("email_format"))
     require_strong(given.password, email)
+    if settings().identity.verify_email:
+        try:
+            await verification.register(email, given.full_name, given.locale)
+        except TooManyMails:
+            raise Problem("warming-up", reason=message("too_many_mails")) from None
+        return json_response({"status": "accepted"}, 202)
     hashed = await passwords.hash(given.password)
     with suppress(accounts.AccountExists):
         await accounts.create(
@@ -87,8 +102,7 @@ async def get_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: Cu
 @router.patch(
     "/me",
     response_model=Account,
-    responses=problems(400, 401, 403, 413, 415, 422, 503),
-    openapi_extra=request_body(ProfileBody),
+    **takes_json(ProfileBody, 401, 403),
     summary="Change name or language",
 )
 async def change_account(
@@ -106,22 +120,25 @@ async def change_account(
     "/me/password",
     status_code=204,
     response_class=Response,
-    responses=problems(400, 401, 403, 413, 415, 422, 503),
-    openapi_extra=request_body(PasswordBody),
+    **takes_json(PasswordBody, 401, 403),
     summary="Change the password",
 )
 async def change_password(
+    request: Request,
     body: Annotated[JsonBody[Principal, PasswordBody], json_body(PasswordBody, account_holder)],
     database: CurrentDatabase,
     sign_ins: CurrentSignIns,
+    limits: CurrentLimits,
 ) -> Response:
-    """The current password confirms it. All sign-ins of the person end, this one too."""
+    """The current password confirms it; a wrong one counts like one of a login.
+
+    All sign-ins of the person end, this one too.
+    """
     user = await accounts.by_id(database, id_of(body.caller))
     require_strong(body.value.new_password, user.email, "new_password")
-    try:
+    count_login(request, limits, user.email)
+    with refused_credentials():
         await sign_ins.change_password(user, body.value.current_password, body.value.new_password)
-    except BadCredentials:
-        raise Problem("bad-credentials") from None
     return Response(status_code=204)
 
 
@@ -133,8 +150,10 @@ async def change_password(
     dependencies=OWN,
 )
 async def export_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase) -> Response:
-    """Account, sign-ins, API keys and the entries of the audit, without secrets."""
-    return json_response(await accounts.export_account(database, id_of(caller)), cache=PRIVATE)
+    """Account, sign-ins, API keys, choices, messages, jobs and entries of the audit, without secrets."""
+    exported = await accounts.export_account(database, id_of(caller))
+    jobs = await run_sync(personal_jobs.export, id_of(caller))
+    return json_response(exported | {"jobs": jobs}, cache=PRIVATE)
 
 
 @router.delete(
@@ -146,11 +165,12 @@ async def export_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database:
     dependencies=OWN,
 )
 async def delete_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase) -> Response:
-    """The account, its sign-ins and keys are removed; the audit keeps its id alone."""
+    """The account with all that belongs to it is removed; the audit keeps its id alone."""
     try:
         await accounts.delete_account(database, id_of(caller), id_of(caller))
     except accounts.LastAdmin:
         raise Problem("last-admin") from None
+    await run_sync(personal_jobs.remove_all, id_of(caller))
     return Response(status_code=204)
 
 

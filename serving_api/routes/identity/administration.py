@@ -13,7 +13,7 @@ from lakehouse.reference import DEFAULT_TIMEZONE, matching_key, region_aliases
 from serving_api.http.cursors import Key, time_range
 from serving_api.http.dependencies import ADMIN, CurrentDatabase, CurrentResponses, admin
 from serving_api.http.messages import message
-from serving_api.http.openapi import request_body
+from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid, invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.reads.responses import PRIVATE, EncodedPage, encode_page, json_response
@@ -48,8 +48,7 @@ async def list_users(
 @router.patch(
     "/users/{user_id}",
     response_model=UserRow,
-    responses=problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
-    openapi_extra=request_body(RightsBody),
+    **takes_json(RightsBody, 401, 403, 404, 409),
     summary="Change role or regions of an account, or disable it",
 )
 async def change_user(

@@ -10,7 +10,7 @@ from lakehouse.io.identity.tables import ApiKey
 from lakehouse.times import utc_text
 from serving_api.http.dependencies import ACCOUNT_HOLDER, CurrentDatabase, account_holder
 from serving_api.http.messages import message
-from serving_api.http.openapi import request_body
+from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
@@ -46,8 +46,7 @@ async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: 
     "",
     status_code=201,
     response_model=CreatedApiKey,
-    responses=problems(400, 401, 403, 413, 415, 422, 503),
-    openapi_extra=request_body(ApiKeyBody),
+    **takes_json(ApiKeyBody, 401, 403),
     summary="Create an API key",
 )
 async def create_api_key(

@@ -1,9 +1,9 @@
 """Devices: register, claim, and what people do with them afterwards."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -31,11 +31,11 @@ from serving_api.http.dependencies import (
     operator,
 )
 from serving_api.http.messages import message
-from serving_api.http.openapi import request_body
+from serving_api.http.openapi import request_body, takes_json
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
-from serving_api.reads.device_health import device_health, tables_of_health
+from serving_api.reads.operation.device_health import device_health, tables_of_health
 from serving_api.reads.responses import (
     PRIVATE,
     EncodedPage,
@@ -71,6 +71,7 @@ from serving_api.writes.devices import (
 )
 
 router = APIRouter(tags=["devices"])
+T = TypeVar("T")
 FIELDS = ("device_id", "market_id", "role", "status")
 DeviceIdInPath = Annotated[
     str, Path(min_length=1, max_length=64, description="id of the device", examples=["DEV-123"])
@@ -149,8 +150,7 @@ async def register_device_public(
 @router.post(
     "/api/auth/device/claim",
     response_model=ClaimedDevice,
-    responses=problems(400, 401, 413, 415, 422, 503),
-    openapi_extra=request_body(ClaimBody),
+    **takes_json(ClaimBody, 401),
     summary="Exchange a claim code for the secret of a device",
 )
 async def claim_device(
@@ -172,8 +172,7 @@ async def claim_device(
 @router.post(
     "/api/auth/token",
     response_model=DeviceToken,
-    responses=problems(400, 401, 413, 415, 422, 503),
-    openapi_extra=request_body(DeviceTokenBody),
+    **takes_json(DeviceTokenBody, 401),
     summary="A token for a device",
 )
 async def issue_device_token(
@@ -240,6 +239,7 @@ def device_items(tables: list[Snapshot], devices: Sequence[Device]) -> list[dict
     return [
         {name: getattr(device, name) for name in FIELDS}
         | {name: to_json_value(value) for name, value in asdict(health[device.device_id]).items()}
+        | {"revoked_at": to_json_value(device.revoked_at)}
         for device in devices
     ]
 
@@ -272,28 +272,37 @@ async def device_response(
     return responses.personal(tables, item | (claim_fields(claim) if claim else {}), None)
 
 
-STEP: dict[str, Any] = {
-    "responses": problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
-    "openapi_extra": request_body(StepBody),
-}
-StepRequest = Annotated[JsonBody[Principal, StepBody], json_body(StepBody, operator)]
+@dataclass(frozen=True)
+class DeviceStep:
+    """A request that changes the state of a device."""
+
+    device_id: DeviceIdInPath
+    body: Annotated[JsonBody[Principal, StepBody], json_body(StepBody, operator)]
+    devices: CurrentDevices
+    snapshots: CurrentSnapshots
+    responses: CurrentResponses
+
+    async def of(self, change: Callable[[str, str, str | None], Awaitable[T]]) -> T:
+        """What `change(device_id, actor, reason)` returns. Raises Problem 403, 404 or 409."""
+        await require_changeable(self.devices, self.device_id, self.body.caller)
+        with steps(self.device_id):
+            return await change(self.device_id, self.body.caller.subject, self.body.value.reason)
+
+    async def response(self, device: Device, claim: IssuedClaim | None = None) -> Response:
+        """The item of the device, with a claim if there is one."""
+        return await device_response(device, self.snapshots, self.responses, claim)
+
+
+STEP = takes_json(StepBody, 401, 403, 404, 409)
+CurrentStep = Annotated[DeviceStep, Depends()]
 
 
 @router.post(
     "/api/v1/devices/{device_id}/approve", response_model=DeviceItem, summary="Approve a device", **STEP
 )
-async def approve_device(
-    device_id: DeviceIdInPath,
-    body: StepRequest,
-    devices: CurrentDevices,
-    snapshots: CurrentSnapshots,
-    responses: CurrentResponses,
-) -> Response:
+async def approve_device(step: CurrentStep) -> Response:
     """From then on its claim is valid. A revoked device may come back; rotate then gives it a claim."""
-    await require_changeable(devices, device_id, body.caller)
-    with steps(device_id):
-        device = await devices.approve(device_id, body.caller.subject, body.value.reason)
-    return await device_response(device, snapshots, responses)
+    return await step.response(await step.of(step.devices.approve))
 
 
 @router.post(
@@ -302,32 +311,15 @@ async def approve_device(
     summary="Give a device a claim for a new secret",
     **STEP,
 )
-async def rotate_device(
-    device_id: DeviceIdInPath,
-    body: StepRequest,
-    devices: CurrentDevices,
-    snapshots: CurrentSnapshots,
-    responses: CurrentResponses,
-) -> Response:
+async def rotate_device(step: CurrentStep) -> Response:
     """The present secret is valid until the claim is used; revoke a device whose secret is known."""
-    await require_changeable(devices, device_id, body.caller)
-    with steps(device_id):
-        device, claim = await devices.rotate(device_id, body.caller.subject, body.value.reason)
-    return await device_response(device, snapshots, responses, claim)
+    device, claim = await step.of(step.devices.rotate)
+    return await step.response(device, claim)
 
 
 @router.post(
     "/api/v1/devices/{device_id}/revoke", response_model=DeviceItem, summary="Revoke a device", **STEP
 )
-async def revoke_device(
-    device_id: DeviceIdInPath,
-    body: StepRequest,
-    devices: CurrentDevices,
-    snapshots: CurrentSnapshots,
-    responses: CurrentResponses,
-) -> Response:
+async def revoke_device(step: CurrentStep) -> Response:
     """Its MQTT connections end within 2 s, its tokens within 5 s."""
-    await require_changeable(devices, device_id, body.caller)
-    with steps(device_id):
-        device = await devices.revoke(device_id, body.caller.subject, body.value.reason)
-    return await device_response(device, snapshots, responses)
+    return await step.response(await step.of(step.devices.revoke))

@@ -1,31 +1,54 @@
 """What moved together with a price, and the macro indicators that weigh on it."""
 
-from datetime import UTC, datetime, time, timedelta
+import math
+from datetime import UTC, datetime, time
 from typing import Annotated, Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
-from lakehouse.impact import ELASTICITIES, MacroState, impact_of, macro_state, weekly_scale
+from lakehouse.impact import (
+    ELASTICITIES,
+    FACTORS,
+    attribution,
+    impact_of,
+    impact_score,
+    weekly_scale,
+)
 from lakehouse.reference import commodities
 from serving_api.http.cursors import Key, TimeRange, time_range
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.reads.keyset import next_rows
-from serving_api.reads.names import region_of_market, single_commodity
+from serving_api.reads.names import region_code, region_of_market, single_commodity
+from serving_api.reads.price_impacts import FACTORS_TABLE, MACRO_TABLE, current_macro, newest_factors
 from serving_api.reads.provenance import from_simulated
-from serving_api.reads.responses import EncodedPage, KeyedItem, encode_page
+from serving_api.reads.responses import EncodedPage, KeyedItem, encode_page, to_json_value
 from serving_api.reads.snapshots import Snapshot
 from serving_api.reads.table_rows import read_rows
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
-from serving_api.schemas.signals.impact import ImpactQuery, ImpactReport, MacroQuery, MacroRow
+from serving_api.schemas.signals.impact import (
+    ImpactQuery,
+    ImpactReport,
+    ImpactWeek,
+    ImpactWeeksQuery,
+    MacroQuery,
+    MacroRow,
+)
 
 router = APIRouter(tags=["impact"])
-FACTORS_TABLE = "gold.impact_factors"
-MACRO_TABLE = "silver.macro"
-MEAN_DAYS = 3 * 365  # of releases that inflation is compared with
+WEEK_COLUMNS = (
+    "commodity",
+    "region_code",
+    "region",
+    "market_date",
+    "change",
+    "scale",
+    *FACTORS,
+    "unavailable",
+)
+WEEK_ORDER = (("market_date", "descending"), ("region_code", "ascending"))
 MACRO_COLUMNS = ("indicator", "period", "value", "unit", "publisher", "source", "released_at", "event_id")
 
 
@@ -46,10 +69,10 @@ async def impact(
     def respond() -> Response:
         commodity = single_commodity(query.commodity)
         region = region_of_market(snapshots, query.market_id)
-        factors = snapshots.open_newest(FACTORS_TABLE)
-        macro = snapshots.open_newest(MACRO_TABLE)
-        row = newest_factors(factors, commodity, region)
-        state = macro.cached("macro state", lambda: current_macro(macro))
+        factors = snapshots[FACTORS_TABLE]
+        macro = snapshots[MACRO_TABLE]
+        row = newest_factors(factors).get((commodity, region))
+        state = current_macro(macro)
         typical = weekly_scale(commodities()[commodity].daily_volatility)
         item = {
             "commodity": commodity,
@@ -63,15 +86,48 @@ async def impact(
     return await run_sync(respond)
 
 
-def newest_factors(snapshot: Snapshot, commodity: str, region: str) -> dict[str, Any] | None:
-    """The newest row of the commodity and province; None without one."""
-    condition = (pc.field("commodity") == commodity) & (pc.field("region_code") == region)
-    names = [field.name for field in snapshot.delta.schema().fields] if snapshot.delta else []
-    rows = read_rows(snapshot, condition, names)
-    if rows is None or not rows.num_rows:
-        return None
-    newest: dict[str, Any] = rows.sort_by([("market_date", "descending")]).slice(0, 1).to_pylist()[0]
-    return newest
+@router.get(
+    "/api/v1/impact/weeks",
+    response_model=Page[ImpactWeek],
+    responses=problems(404, 410, 422),
+    summary="Weekly moves of a price and what moved together with them",
+)
+async def list_impact_weeks(
+    query: Annotated[ImpactWeeksQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """The last 28 market days of each province, newest first; no fit has seen them."""
+    snapshot = snapshots[FACTORS_TABLE]
+
+    def read(key: Key | None, limit: int) -> EncodedPage:
+        commodity = single_commodity(query.commodity)
+        condition = pc.field("commodity") == commodity
+        if code := region_code(query.region):
+            condition &= pc.field("region_code") == code
+        rows = read_rows(snapshot, condition, WEEK_COLUMNS)
+        listed = next_rows(rows, WEEK_ORDER, key, limit + 1) if rows is not None else []
+        simulated = from_simulated(snapshots, [commodity])
+        return encode_page(
+            [(sort_key, week_item(row)) for sort_key, row in listed], limit, lambda item: simulated
+        )
+
+    return await run_sync(lambda: responses.page([snapshot], query, read))
+
+
+def week_item(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of gold.impact_factors as an item."""
+    shared = attribution(row["change"], {name: row[name] for name in FACTORS})
+    return {
+        "commodity": row["commodity"],
+        "region": row["region"],
+        "market_date": to_json_value(row["market_date"]),
+        "price_change": math.exp(row["change"]) - 1,
+        "impact_score": impact_score(row["change"], row["scale"], 1.0),
+        "dominant_factor": shared.dominant,
+        "factors_with_weights": shared.weights,
+        "directions": shared.directions,
+        "unexplained_pct": shared.unexplained_pct,
+        "unavailable": list(row["unavailable"]),
+    }
 
 
 def model_of(row: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -85,20 +141,6 @@ def model_of(row: dict[str, Any] | None) -> dict[str, Any] | None:
         "alias": "champion",
         "trained_on": {"gold.daily_prices": row["prices_version"]},
     }
-
-
-def current_macro(snapshot: Snapshot) -> MacroState:
-    """Values and changes of the macro indicators at their newest release."""
-    condition = pc.field("indicator").isin(list(ELASTICITIES)) & pc.field("value").is_valid()
-    rows = read_rows(snapshot, condition, ["indicator", "released_at", "value"])
-    if rows is None or not rows.num_rows:
-        return macro_state({})
-    since = pc.max(rows["released_at"]).as_py() - timedelta(days=MEAN_DAYS)
-    recent = rows.filter(pc.greater_equal(rows["released_at"], pa.scalar(since, rows["released_at"].type)))
-    released: dict[str, list[tuple[Any, float]]] = {}
-    for row in recent.sort_by("released_at").to_pylist():
-        released.setdefault(row["indicator"], []).append((row["released_at"], row["value"]))
-    return macro_state(released)
 
 
 @router.get(
@@ -116,7 +158,7 @@ async def list_macro(
     """
 
     def respond() -> Response:
-        snapshot = snapshots.open_newest(MACRO_TABLE)
+        snapshot = snapshots[MACRO_TABLE]
         newest = snapshot.cached("newest release", lambda: (newest_release(snapshot),))[0]
         times = time_range(query.from_, query.to, newest)
 

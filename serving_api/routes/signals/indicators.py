@@ -8,17 +8,16 @@ from fastapi import APIRouter, Query, Response
 
 from serving_api.http.cursors import Key, TimeRange, time_range
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
+from serving_api.reads.dashboard.daily_figures import Figures, figures_of
+from serving_api.reads.keyset import next_rows
 from serving_api.reads.names import commodity_ids, region_code, timezone_of
 from serving_api.reads.provenance import from_simulated
-from serving_api.reads.responses import EncodedPage, encode_page
-from serving_api.reads.snapshots import newest_of
-from serving_api.reads.table_rows import listed_rows
+from serving_api.reads.responses import EncodedPage, KeyedItem, encode_page, to_json_value
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
 from serving_api.schemas.signals.indicators import IndicatorRow, IndicatorsQuery
 
 router = APIRouter(prefix="/api/v1", tags=["indicators"])
-TABLE = "gold.indicators"
 LISTED = list(IndicatorRow.model_fields)
 ORDER = (
     ("market_date", "descending"),
@@ -26,7 +25,6 @@ ORDER = (
     ("region_code", "ascending"),
     ("level", "ascending"),
 )
-RETAIL = "retail"
 
 
 @router.get(
@@ -38,30 +36,42 @@ RETAIL = "retail"
 async def list_indicators(
     query: Annotated[IndicatorsQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
 ) -> Response:
-    """Default: the 30 days that end with the newest market day of the table; `meta.range` names them."""
+    """Default: the 30 days that end with the newest market day of the table; `meta.range` names them.
+
+    `date`: as they were known at the close of that day.
+    """
 
     def respond() -> Response:
-        snapshot = snapshots.open_newest(TABLE)
-        newest = newest_of(snapshot, "market_date")
-        times = time_range(query.from_, query.to, newest, timezone_of(None, query.region))
+        read_ids = commodity_ids(query.commodity) if query.known_on else None
+        figures = figures_of(snapshots, query.known_on, read_ids)
+        times = time_range(query.from_, query.to, figures.newest_day(), timezone_of(None, query.region))
 
         def read(key: Key | None, limit: int) -> EncodedPage:
-            condition = rows_of(query) & days_of(times)
-            rows = listed_rows(snapshot, condition, LISTED, ORDER, key, limit)
+            rows = listed_rows(figures, query, times, key, limit)
             return encode_page(rows, limit, lambda item: from_simulated(snapshots, [item["commodity"]]))
 
-        return responses.page([snapshot], query, read, times=times)
+        return responses.page(figures.snapshots, query, read, times=times)
 
     return await run_sync(respond)
 
 
-def rows_of(query: IndicatorsQuery) -> pc.Expression:
-    """Retail rows of the commodity and region. Raises Problem 404 for an unknown name."""
-    condition = pc.field("commodity").isin(sorted(commodity_ids(query.commodity)))
-    condition &= pc.field("channel") == RETAIL
+def listed_rows(
+    figures: Figures, query: IndicatorsQuery, times: TimeRange, key: Key | None, limit: int
+) -> list[KeyedItem]:
+    """Up to limit + 1 rows of the commodity and the region after `key`.
+
+    Raises Problem 404 for an unknown name.
+    """
+    ids = commodity_ids(query.commodity)
+    condition = days_of(times)
     if query.region is not None:
         condition &= pc.field("region_code") == region_code(query.region)
-    return condition
+    needed = dict.fromkeys([*LISTED, *(name for name, _ in ORDER)])
+    rows = figures.rows(condition, list(needed), ids)
+    return [
+        (sort_key, {name: to_json_value(row[name]) for name in LISTED})
+        for sort_key, row in next_rows(rows, ORDER, key, limit + 1)
+    ]
 
 
 def days_of(times: TimeRange) -> pc.Expression:

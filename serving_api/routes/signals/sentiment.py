@@ -1,7 +1,7 @@
 """Sentiment of posts about a commodity or a symbol, per day."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
@@ -12,15 +12,15 @@ from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, Cu
 from serving_api.http.problems import Problem
 from serving_api.reads.names import commodity_ids
 from serving_api.reads.responses import EncodedPage, KeyedItem, encode_page
+from serving_api.reads.sentiment import TABLE, sentiment_model
 from serving_api.reads.snapshots import Snapshot, newest_of
-from serving_api.reads.supported import Symbols
+from serving_api.reads.supported import Symbols, is_traded
 from serving_api.reads.table_rows import first_row, listed_rows
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
 from serving_api.schemas.signals.sentiment import DailySentiment, SentimentQuery
 
 router = APIRouter(prefix="/api/v1", tags=["sentiment"])
-TABLE = "gold.sentiment"
 COUNTS = ("posts", "positive", "neutral", "negative", "score", "pressure")
 LISTED = ("subject", "market_date", *COUNTS)
 ORDER = (("market_date", "descending"), ("subject", "ascending"))
@@ -50,7 +50,7 @@ async def list_sentiment(
         def read(key: Key | None, limit: int) -> EncodedPage:
             of_subject = subjects(query, snapshot, symbols)
             rows = listed_rows(snapshot, of_subject & times.of_prices(), LISTED, ORDER, key, limit)
-            return encode_page(shown(rows), limit, model=classifier(snapshot))
+            return encode_page(shown(rows), limit, model=sentiment_model(snapshot))
 
         return responses.page([snapshot], query, read, times=times)
 
@@ -64,8 +64,7 @@ def subjects(query: SentimentQuery, snapshot: Snapshot, symbols: Symbols) -> pc.
         return (pc.field("subject_kind") == "commodity") & pc.field("subject").isin(ids)
     symbol = str(query.symbol).strip().upper()
     condition = (pc.field("subject_kind") == "symbol") & (pc.field("subject") == symbol)
-    traded = any(symbol == name for pairs in symbols.read()[1].values() for name, _ in pairs)
-    if not traded and first_row(snapshot, condition, ["subject"]) is None:
+    if not is_traded(symbols, symbol) and first_row(snapshot, condition, ["subject"]) is None:
         raise Problem("unknown-symbol", name=query.symbol)
     return condition
 
@@ -76,18 +75,3 @@ def shown(rows: Sequence[KeyedItem]) -> list[KeyedItem]:
         (key, {"subject": row["subject"], "date": row["market_date"], **{name: row[name] for name in COUNTS}})
         for key, row in rows
     ]
-
-
-def classifier(snapshot: Snapshot) -> dict[str, Any] | None:
-    """The `meta.model` of the table; None while it is empty. All of its rows are of one classifier."""
-    row = first_row(snapshot, pc.scalar(True), ["classifier", "classifier_version"])
-    if row is None:
-        return None
-    is_words = row["classifier"] == "lexicon"
-    return {
-        "name": row["classifier"],
-        "version": row["classifier_version"],
-        "run_id": "none",
-        "alias": "baseline" if is_words else "champion",
-        "trained_on": {},
-    }

@@ -18,6 +18,9 @@ GivenPassword = Annotated[str, Field(max_length=MOST_LENGTH)]
 NewPassword = Annotated[
     str, Field(max_length=MOST_LENGTH, description=f"{LEAST_LENGTH} to {MOST_LENGTH} characters, any of them")
 ]
+InCookie = Annotated[
+    bool, Field(description="for web pages: the refresh token goes to an HttpOnly cookie, not to the answer")
+]
 USER_ID = "5f0c2b7e9d1a4c38b6e7f0a1d2c3b4a5"
 SINCE = "2026-11-21T01:00:00Z"
 
@@ -38,6 +41,7 @@ class LoginBody(BaseModel):
     model_config = STRICT
     email: Email
     password: GivenPassword
+    cookie: InCookie = False
 
 
 class LinkBody(BaseModel):
@@ -46,13 +50,14 @@ class LinkBody(BaseModel):
     model_config = STRICT
     link: Secret = Field(description="what follows the # of the address that ./run.sh user printed")
     password: NewPassword
+    cookie: InCookie = False
 
 
 class RefreshBody(BaseModel):
-    """A refresh token, which is spent by it."""
+    """A refresh token, which is spent by it; absent: that of the cookie."""
 
     model_config = STRICT
-    refresh_token: Secret
+    refresh_token: Secret | None = None
 
 
 class LogoutBody(BaseModel):
@@ -98,7 +103,9 @@ class Tokens(BaseModel):
         }
     )
     access_token: str
-    refresh_token: str = Field(description="gives the next pair once; used twice, it ends the sign-in")
+    refresh_token: str | None = Field(
+        description="gives the next pair once; used twice, it ends the sign-in; null: it is in the cookie"
+    )
     token_type: Literal["bearer"]
     expires_in: int = Field(description="seconds for which the access token is valid")
     role: PersonRole
@@ -136,12 +143,22 @@ class AccountExport(BaseModel):
             "sign_ins": [{"created_at": SINCE}],
             "api_keys": [],
             "audit": [{"at": SINCE, "action": "user.create", "object": USER_ID, "outcome": "done"}],
+            "settings": {"watchlist": ["BTCUSDT"], "theme": "dark"},
+            "alerts": [],
+            "notifications": [],
+            "recipients": [],
+            "jobs": [],
         }
     )
     account: dict[str, Any]
     sign_ins: list[dict[str, Any]]
     api_keys: list[dict[str, Any]]
     audit: list[dict[str, Any]]
+    settings: dict[str, Any]
+    alerts: list[dict[str, Any]]
+    notifications: list[dict[str, Any]]
+    recipients: list[dict[str, Any]]
+    jobs: list[dict[str, Any]]
 
 
 class ApiKeyBody(BaseModel):

@@ -55,7 +55,7 @@ class UserRow(BaseModel):
 
 
 class AuditRow(BaseModel):
-    """A change of rights, devices or keys, or a decision."""
+    """A change of rights, devices, keys or knobs, a decision, or what a person did about an alert."""
 
     model_config = with_examples(
         {

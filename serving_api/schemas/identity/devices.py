@@ -15,6 +15,7 @@ DeviceId = Annotated[
 Given = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 CLAIM = {
     "qr_data_url": "data:image/png;base64,iVBORw0KGgo=",
+    "qr_svg_data_url": "data:image/svg+xml;charset=utf-8,%3Csvg/%3E",
     "claim_code": "q1w2e3r4t5y6u7i8o9p0aA",
     "claim_expires_at": "2026-11-21T01:10:00Z",
 }
@@ -28,6 +29,7 @@ ITEM = {
     "accepted_24h": 96,
     "quarantined_24h": 2,
     "trust_score": 0.97,
+    "revoked_at": None,
 }
 
 
@@ -46,6 +48,7 @@ class IssuedDeviceClaim(BaseModel):
     """A claim by which the device gets its secret, once, within ten minutes."""
 
     qr_data_url: str = Field(description="PNG of a QR code that holds the claim code")
+    qr_svg_data_url: str = Field(description="The same QR code as an SVG")
     claim_code: str
     claim_expires_at: datetime
 
@@ -169,6 +172,7 @@ class DeviceRow(BaseModel):
     trust_score: Share | None = Field(
         description="(1 + accepted) / (2 + accepted + quarantined) in 90 days; null without an event"
     )
+    revoked_at: datetime | None = Field(description="its MQTT connections ended within 2 s of it")
 
 
 class DeviceItem(DeviceRow):

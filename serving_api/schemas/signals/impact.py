@@ -1,13 +1,31 @@
 """Schemas of the impact of a price move and of macro indicators."""
 
+from datetime import date
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Name, TimeRangeQuery, with_examples
+from serving_api.schemas.envelope import Meta, Name, PageQuery, TimeRangeQuery, with_examples
 
 Factor = Literal["cuaca", "hama", "distribusi", "oversupply", "musim", "permintaan_nasional"]
+Direction = Literal["up", "down"]
 Indicator = Literal["inflation", "fuel_coefficient", "fertilizer_trend"]
+WEIGHTS = {
+    "cuaca": 12.0,
+    "hama": 0.0,
+    "distribusi": 20.0,
+    "oversupply": 0.0,
+    "musim": 8.0,
+    "permintaan_nasional": 60.0,
+}
+DIRECTIONS = {
+    "cuaca": "up",
+    "hama": None,
+    "distribusi": "down",
+    "oversupply": None,
+    "musim": "up",
+    "permintaan_nasional": "up",
+}
 
 
 class ImpactQuery(BaseModel):
@@ -37,6 +55,17 @@ class FactorWeights(BaseModel):
     permintaan_nasional: float = Field(ge=0, le=100, description="national demand")
 
 
+class FactorDirections(BaseModel):
+    """Which way each factor pulled in the measured week; null: no share of it."""
+
+    cuaca: Direction | None = Field(description="weather")
+    hama: Direction | None = Field(description="pest")
+    distribusi: Direction | None = Field(description="distribution")
+    oversupply: Direction | None
+    musim: Direction | None = Field(description="season")
+    permintaan_nasional: Direction | None = Field(description="national demand")
+
+
 class MacroValues(BaseModel):
     """Newest released value of each indicator; null without one."""
 
@@ -55,14 +84,8 @@ class ImpactReport(BaseModel):
             "price_change": 0.173,
             "impact_score": 38.1,
             "dominant_factor": "permintaan_nasional",
-            "factors_with_weights": {
-                "cuaca": 12.0,
-                "hama": 0.0,
-                "distribusi": 20.0,
-                "oversupply": 0.0,
-                "musim": 8.0,
-                "permintaan_nasional": 60.0,
-            },
+            "factors_with_weights": WEIGHTS,
+            "directions": DIRECTIONS,
             "unexplained_pct": 41.0,
             "unavailable": ["hama", "oversupply"],
             "assumptions": ["faktor dan harga bergerak bersama; ini bukan bukti sebab"],
@@ -77,6 +100,7 @@ class ImpactReport(BaseModel):
     )
     dominant_factor: Factor | None = Field(description="null when nothing is known")
     factors_with_weights: FactorWeights
+    directions: FactorDirections
     unexplained_pct: float = Field(
         ge=0, le=100, description="percent of the move that the factors leave unexplained"
     )
@@ -84,6 +108,44 @@ class ImpactReport(BaseModel):
     assumptions: list[str] = Field(description="what the figures rest on, in Indonesian")
     macro: MacroValues
     meta: Meta
+
+
+class ImpactWeeksQuery(PageQuery):
+    """Parameters of the list of weekly moves."""
+
+    commodity: Name = Field(
+        description="id or alias; for a group, its representative", examples=["cabai-rawit-merah"]
+    )
+    region: Name | None = Field(None, description="province name or two-digit code", examples=["Jawa Barat"])
+
+
+class ImpactWeek(BaseModel):
+    """The move of a price over the seven days up to a market day, and what moved together with it."""
+
+    model_config = with_examples(
+        {
+            "commodity": "cabai-rawit-merah",
+            "region": "Jawa Barat",
+            "market_date": "2026-11-20",
+            "price_change": 0.173,
+            "impact_score": 38.1,
+            "dominant_factor": "permintaan_nasional",
+            "factors_with_weights": WEIGHTS,
+            "directions": DIRECTIONS,
+            "unexplained_pct": 41.0,
+            "unavailable": ["hama", "oversupply"],
+        }
+    )
+    commodity: str
+    region: str
+    market_date: date
+    price_change: float = Field(description="price / price seven days before - 1")
+    impact_score: float = Field(ge=0, le=100, description="without the multiplier of macro indicators")
+    dominant_factor: Factor | None
+    factors_with_weights: FactorWeights
+    directions: FactorDirections
+    unexplained_pct: float = Field(ge=0, le=100)
+    unavailable: list[Factor]
 
 
 class MacroQuery(TimeRangeQuery):

@@ -2,11 +2,11 @@
 import { computed, signal } from "@preact/signals";
 
 export const path = signal(location.pathname);
-const query = signal(location.search);
+export const query = signal(location.search);
 export const params = computed(() => new URLSearchParams(query.value));
 export const param = (name: string): string | null => params.value.get(name);
 /** Names that a link to another page keeps. */
-const KEPT = ["lang", "per", "saat-itu", "komoditas", "prov"];
+const KEPT = ["lang", "per", "saat-itu", "komoditas", "prov", "toko", "kategori", "simbol"];
 
 /** Change parameters of the present page; null removes one. */
 export function setParams(changes: Record<string, string | null>, keepsHistory = true): void {
@@ -30,6 +30,13 @@ export function linkTo(page: string, changes: Record<string, string> = {}): stri
 function show(): void {
   path.value = location.pathname;
   query.value = location.search;
+}
+
+/** Show another page of ours. */
+export function goTo(url: string): void {
+  history.pushState(null, "", url);
+  show();
+  scrollTo(0, 0);
 }
 
 /** Follow links between `pages` without loading; everything else is the browser's. */

@@ -48,6 +48,16 @@ def test_each_stage_is_sent_once_and_pending_ones_never():
     )
 
 
+def test_open_alert_names_until_when_to_act_in_the_time_of_its_province():
+    limited = [stored(region_code="81", respond_by=NOW), stored(region_code=None, respond_by=NOW)]
+    assert [notice.body.splitlines()[-1] for notice in notices(limited, NOW, "en")] == [
+        "Respond by 2024-07-01 09:00 WIT.",
+        "Respond by 2024-07-01 07:00 WIB.",
+    ]
+    (cleared,) = notices([stored(state="cleared", closed_at=NOW, respond_by=NOW)], NOW, "id")
+    assert cleared.body == "harga naik"
+
+
 def test_old_changes_are_not_sent():
     assert stages(stored(), since=NOW + timedelta(seconds=1)) == []
 

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse.alerts.rows import (
+    Risks,
     manual_alerts,
     price_alerts,
     silence_alerts,
@@ -42,6 +43,7 @@ def test_rise_becomes_active_on_its_third_day_with_a_full_message():
     )
     assert alert["opened_at"] == datetime(2024, 6, 8, 17, tzinfo=UTC)  # midnight of 9 June in Jakarta
     assert alert["active_at"] == datetime(2024, 6, 10, 17, tzinfo=UTC)
+    assert alert["respond_by"] == datetime(2024, 6, 11, 17, tzinfo=UTC)
     assert alert["message"] == (
         "Bawang Putih in Jawa Barat costs Rp 46,000 per kg on 2024-06-11. "
         "Since 2024-06-09 its rise over 7 days has reached 15.0 %."
@@ -55,7 +57,7 @@ def test_rise_becomes_active_on_its_third_day_with_a_full_message():
 
 def test_short_spike_and_steady_rise_alert_nobody():
     spike = price_alerts(daily([40_000.0] * 8 + [46_000.0] * 2 + [40_000.0]), LEVELS)
-    assert [alert["state"] for alert in spike] == ["self_corrected"]
+    assert [(alert["state"], alert["respond_by"]) for alert in spike] == [("self_corrected", None)]
     assert price_alerts(daily([40_000.0 * 1.01**day for day in range(30)]), LEVELS) == []
 
 
@@ -169,3 +171,50 @@ def test_first_acknowledgement_counts_and_changes_active_alerts_only():
     assert seen["updated_at"] == NOW + timedelta(hours=1)
     cleared = [{**alerts[0], "state": "cleared"}]
     assert with_acknowledgements(cleared, acts)[0]["state"] == "cleared"
+
+
+def risks(values: list[float], first: int) -> Risks:
+    """Risks of Jawa Barat from day `first` on, with the threshold 60."""
+    begin = (FIRST - date(1970, 1, 1)).days + first
+    return Risks(60.0, {("32", begin + nth): value for nth, value in enumerate(values)})
+
+
+def test_high_risk_alerts_on_its_third_day_and_ends_below_its_exit():
+    flat = daily([40_000.0] * 20)
+    (pending,) = price_alerts(flat, LEVELS, risks([70.0] * 2, 18))
+    assert (pending["rule"], pending["state"], pending["risk_score"]) == ("risk", "pending", 70.0)
+    course = [60.0, 75.0, 64.0, 59.9] + [36.0] * 4 + [35.9] * 3
+    (done,) = price_alerts(flat, LEVELS, risks(course, 5))
+    assert (done["state"], done["level"], done["value"]) == ("cleared", "waspada", 35.9)
+    (still,) = price_alerts(flat, LEVELS, risks([*course[:-1], 36.0], 5))
+    assert still["state"] == "active", "below 60 and not below 36 neither opens nor ends it"
+    assert "has reached 75.0 %" in still["message"] and "mencapai 75,0 %" in still["message_indonesian"]
+    assert price_alerts(flat, LEVELS, risks([59.9] * 20, 0)) == []
+
+
+def test_risk_of_a_day_without_a_price_is_not_counted():
+    prices: list[float | None] = [40_000.0] * 10 + [None] * 5
+    assert price_alerts(daily(prices), LEVELS, risks([90.0] * 5, 10)) == []
+
+
+def test_price_alert_shows_the_risk_of_its_newest_day_if_one_was_issued():
+    prices = daily([40_000.0] * 8 + [46_000.0] * 3)
+    (without,) = price_alerts(prices, LEVELS)
+    (with_risk,) = price_alerts(prices, LEVELS, risks([20.0, 21.0, 22.5], 8))
+    assert without["risk_score"] is None and with_risk["risk_score"] == 22.5
+
+
+def test_rise_of_the_feast_alone_opens_nothing_and_one_that_lasts_does():
+    """Idul Fitri was on 10 April 2024: 9 to 13 April do not count."""
+    begin = date(2024, 4, 1) - FIRST
+
+    def april(prices: list[float]) -> list[dict[str, Any]]:
+        rows = daily(prices).to_pylist()
+        moved = [{**row, "market_date": row["market_date"] + begin} for row in rows]
+        schema = arrow_schema(contracts()["gold.daily_prices"])
+        return price_alerts(pa.Table.from_pylist(moved, schema=schema), LEVELS)
+
+    before = [40_000.0] * 8
+    assert april([*before, *[60_000.0] * 5, *[40_000.0] * 10]) == []
+    (lasting,) = april([*before, *[60_000.0] * 7])
+    assert f"{lasting['active_at']:%m-%d}" == "04-13", "midnight of 14 April in Jakarta"

@@ -11,8 +11,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from conf.knob_texts import knob_texts
+from conf.settings import Settings
 from lakehouse.io.identity.audit import chain_fault, record
 from lakehouse.io.identity.database import Database, StoreUnavailable
+from lakehouse.io.identity.knob_audit import audit_knobs
 from lakehouse.io.identity.tables import ApiKey, AuditEntry, IdentityTable, User
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
@@ -71,7 +74,7 @@ def test_processes_that_start_at_once_migrate_once(database_url: str):
             await database.close()
         return versions
 
-    assert asyncio.run(together()) == ["0001"]
+    assert asyncio.run(together()) == ["0003"]
 
 
 def test_rows_of_a_deleted_person_go_with_it_and_times_keep_their_zone(database_url: str):
@@ -116,6 +119,31 @@ def test_concurrent_writers_append_to_one_chain_and_an_altered_entry_is_detected
     assert on(database_url, work) == (None, 5)
 
 
+def test_changed_knobs_are_entries_once_although_two_processes_start(database_url: str):
+    async def work(database: Database) -> list[Any]:
+        first = await audit_knobs(database, {"api.port": "8000", "language": '"id"'})
+        changed = {"api.port": "8001", "language": '"id"'}
+        both = await asyncio.gather(*(audit_knobs(database, changed) for _ in range(2)))
+        async with database.reading() as session:
+            entries = list(await session.scalars(select(AuditEntry).order_by(AuditEntry.index)))
+        assert first == [] and sorted(map(len, both)) == [0, 1]
+        return [(entry.action, entry.object, entry.detail) for entry in entries]
+
+    assert on(database_url, work) == [
+        ("knob.first", None, {"api.port": "8000", "language": '"id"'}),
+        ("knob.change", "api.port", {"before": "8000", "after": "8001"}),
+    ]
+
+
+def test_knobs_are_compared_without_their_secrets(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LUMBUNG_MQTT__BROKER_URL", "mqtts://me:a-password@broker.example.id")
+    hooks = '[{"url": "https://hook.example.id/x", "secret": "sixteen-characters"}]'
+    monkeypatch.setenv("LUMBUNG_ALERTS__WEBHOOKS", hooks)
+    texts = knob_texts(Settings())  # type: ignore[call-arg]
+    assert texts["mqtt.broker_url"] == '"mqtts://…@broker.example.id"' and len(texts) > 100
+    assert not any(secret in str(texts) for secret in ("a-password", "sixteen-characters"))
+
+
 def test_file_of_accounts_is_private(tmp_path):
     async def work(database: Database) -> None:
         return None
@@ -123,6 +151,29 @@ def test_file_of_accounts_is_private(tmp_path):
     file = tmp_path / "identity.sqlite"
     on(f"sqlite+aiosqlite:///{file}", work)
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_file_that_was_moved_or_replaced_under_a_running_process_is_not_served(tmp_path):
+    """Open connections go on with the old file: accounts were read from it, and new ones written to it."""
+    file = tmp_path / "identity.sqlite"
+    moved = tmp_path / "moved.sqlite"
+
+    async def work(database: Database) -> list[bool]:
+        answers = [await database.reachable()]
+        file.rename(moved)
+        answers.append(await database.reachable())
+        with pytest.raises(
+            StoreUnavailable, match=r"identity\.sqlite was moved, removed or replaced: put it back"
+        ):
+            async with database.writing():
+                pass
+        file.write_bytes(moved.read_bytes())
+        answers.append(await database.reachable())
+        file.unlink()
+        moved.rename(file)
+        return [*answers, await database.reachable()]
+
+    assert on(f"sqlite+aiosqlite:///{file}", work) == [True, False, False, True]
 
 
 def test_unreachable_database_has_its_own_error():

@@ -32,6 +32,12 @@ def test_password_is_neither_cut_nor_folded():
     assert asyncio.run(answers()) == [True, True, False, False, False]
 
 
+def test_hash_has_the_cost_that_the_standard_recommends():
+    """RFC 9106, second choice: 64 MiB, 3 passes, 4 lanes."""
+    stored = asyncio.run(Passwords().hash(PASSWORD))
+    assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+
+
 @pytest.mark.parametrize(
     ("given", "stored"),
     [

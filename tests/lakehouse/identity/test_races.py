@@ -9,11 +9,11 @@ import pytest
 from lakehouse.identity.roles import Role
 from lakehouse.io.identity import accounts
 from lakehouse.io.identity.database import Database
-from lakehouse.io.identity.passwords import Passwords
 from lakehouse.io.identity.sign_ins import BadCredentials, RefreshRefused, SignIns
 from lakehouse.io.identity.tables import User
 from lakehouse.io.identity.tokens import TokenSigner
 from tests.lakehouse.identity.test_database import on
+from tests.support.identity.passwords import quick_passwords
 
 PASSWORD = "kuda lumping menari di alun-alun"
 
@@ -25,11 +25,11 @@ async def outcomes(*attempts: Awaitable[Any]) -> list[str]:
 
 
 def service(database: Database) -> SignIns:
-    return SignIns(database, TokenSigner("0123456789abcdef" * 4, "HS256"), Passwords())
+    return SignIns(database, TokenSigner("0123456789abcdef" * 4, "HS256"), quick_passwords())
 
 
 async def person(database: Database, email: str, role: Role = Role.USER) -> User:
-    hashed = await Passwords().hash(PASSWORD)
+    hashed = await quick_passwords().hash(PASSWORD)
     return await accounts.create(database, email, actor="test", role=role, password_hash=hashed)
 
 

@@ -40,6 +40,8 @@ def test_macro_raises_a_rise_lowers_a_fall_and_is_bounded() -> None:
 def test_weights_sum_to_a_hundred_without_the_unexplained_share() -> None:
     shared = attribution(0.10, {"cuaca": 0.06, "musim": -0.02})
     assert shared.dominant == "cuaca"
+    pulled = dict.fromkeys(FACTORS) | {"cuaca": "up", "musim": "down"}
+    assert shared.directions == pulled
     assert sum(shared.weights.values()) == pytest.approx(100)
     assert shared.unexplained_pct == pytest.approx(100 * 0.06 / 0.14)
     assert attribution(0.1, {"hama": 0.05, "cuaca": -0.05}).dominant == "cuaca"
@@ -48,6 +50,7 @@ def test_weights_sum_to_a_hundred_without_the_unexplained_share() -> None:
 def test_nothing_known_gives_no_factor() -> None:
     answer = impact_of(50_000, 60_000, None, weekly_scale(0.055), NONE)
     assert answer["dominant_factor"] is None and answer["unexplained_pct"] == 100
+    assert answer["directions"] == dict.fromkeys(FACTORS)
     assert set(answer["factors_with_weights"].values()) == {0.0}
     assert answer["unavailable"] == list(FACTORS)
     assert answer["price_change"] == pytest.approx(0.2) and 0 < answer["impact_score"] < 100

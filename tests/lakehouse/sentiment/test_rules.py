@@ -1,9 +1,16 @@
 """Polarity and price pressure by the list of words, on texts whose meaning can be seen."""
 
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
-from lakehouse.sentiment.lexicon import lexicon, lexicon_polarity, mentions, words_of
+from lakehouse.sentiment.classifier import CLASSIFIERS, classifier_of
+from lakehouse.sentiment.daily import daily_rows
+from lakehouse.sentiment.lexicon import Polarity, lexicon, lexicon_polarity, mentions, words_of
 from lakehouse.sentiment.pressure import pressures
+from lakehouse.sentiment.products import ProductNames
 
 
 @pytest.mark.parametrize(
@@ -58,3 +65,25 @@ def test_lists_are_in_small_letters_and_each_word_has_one_pressure() -> None:
     lists = lexicon()
     words = {*lists.weights, *lists.negations, *lists.pressure, *lists.price_words}
     assert not [word for word in words if words_of(word) != [word]]
+
+
+class Transformer:
+    """A classifier of a kind that is not ours; it finds everything positive."""
+
+    name = "transformer"
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        self.version: str = model["version"]
+
+    def polarities(self, texts: Sequence[str]) -> list[Polarity]:
+        return ["positif" for _ in texts]
+
+
+def test_classifier_of_another_kind_is_served_under_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CLASSIFIERS, "transformer", Transformer)
+    time = datetime(2024, 3, 1, tzinfo=UTC)
+    post = {"title": None, "content": "Harga garam melonjak", "commodities": [], "symbols": []}
+    read = {**post, "market_date": time.date(), "event_time": time, "_warnings": []}
+    (row,) = daily_rows([read], classifier_of({"kind": "transformer", "version": "7"}), ProductNames([]))
+    assert (row["classifier"], row["classifier_version"]) == ("transformer", "7")
+    assert (row["subject"], row["positive"], row["naik"]) == ("garam", 1, 1)

@@ -1,6 +1,8 @@
 """A price checked by rows of gold.series_stats gets the verdict of the stream."""
 
+from copy import deepcopy
 from datetime import timedelta
+from functools import cache
 
 import numpy as np
 import pytest
@@ -15,6 +17,13 @@ DAYS = 90
 
 
 def loaded(policy: str) -> tuple[PriceValidator, list[dict]]:
+    """A validator that remembers the walks, to be used up, and their statistics."""
+    validator, statistics = walked(policy)
+    return deepcopy(validator), statistics
+
+
+@cache
+def walked(policy: str) -> tuple[PriceValidator, list[dict]]:
     validator = PriceValidator(knobs(policy=policy))
     judge(
         validator,

@@ -140,6 +140,8 @@ def test_verdicts_are_the_rows_of_their_table_and_refused_rows_have_evidence():
         evidence = judgement.evidence(at)
         assert evidence["price_idr"] == batch["price_idr"][at].as_py()
         assert evidence["statistics"]["n"] >= 0 and evidence["neighbours"]
+        assert evidence["limits"].items() >= {"score_r": 8.0, "score_g": 5.5, "zscore": 3.0}.items()
+        assert evidence["limits"].keys() <= evidence["statistics"].keys()
     assert judgement.evidence(int(np.setdiff1d(np.arange(batch.num_rows), refused)[0])) is None
 
 

@@ -38,7 +38,13 @@ def listings() -> list[dict[str, Any]]:
     """The rating jumps, then reviews fall."""
     states = [(9, 5.0), (10, 1.0), (8, 1.0)]
     return [
-        {"product_id": 1, "event_time": START + timedelta(days=day), "num_reviews": reviews, "rating": rating}
+        {
+            "shop": "main",
+            "product_id": 1,
+            "event_time": START + timedelta(days=day),
+            "num_reviews": reviews,
+            "rating": rating,
+        }
         for day, (reviews, rating) in enumerate(states)
     ]
 

@@ -17,7 +17,7 @@ from tests.support.forecast_lake import STATISTICS
 
 FIRST = date(2024, 1, 1)
 NEWEST = STATISTICS[0]["last_day"]
-KNOBS = settings().validation.model_dump()
+KNOBS = settings().rule_values()
 Observations = list[tuple[date, float]]
 
 

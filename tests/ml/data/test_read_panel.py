@@ -159,6 +159,27 @@ def test_gold_gives_retail_prices_of_the_level_with_more_days_and_exogenous_seri
     }
 
 
+@pytest.mark.parametrize(("last_day", "price"), [(69, 100.0), (68, 200.0)])
+def test_level_that_has_ended_is_not_a_series_of_today(tmp_path: Path, last_day: int, price: float):
+    """An archive has more days, but its last price is 31 days older than that of the markets."""
+    rows = [
+        {"commodity": "bawang-merah", "region_code": "32", "channel": "retail", "level": level, "unit": "kg"}
+        | {
+            "provider": provider,
+            "market_date": date(2024, 1, 1) + timedelta(day),
+            "median_price_idr": level_price,
+        }
+        for level, provider, level_price, days in (
+            ("province", "panel-harga", 200.0, range(39)),
+            ("market", "market", 100.0, range(last_day - 3, last_day + 1)),
+        )
+        for day in days
+    ]
+    write_deltalake(str(tmp_path / "gold" / "daily_prices"), pa.Table.from_pylist(rows))
+    panel = daily_prices(str(tmp_path))
+    assert set(panel.price[0][np.isfinite(panel.price[0])]) == {price}
+
+
 def test_second_source_is_moved_by_the_publishing_lag_and_aligned(tmp_path):
     """It may begin later, end earlier, know other series and report at another level."""
     of = {"commodity": "bawang-merah", "channel": "retail", "unit": "kg"}

@@ -129,8 +129,8 @@ def test_adaptive_intervals_widen_after_a_break():
     assert np.all(adaptive.lower[0.95] <= adaptive.lower[0.8]) and np.all(
         adaptive.upper[0.95] >= adaptive.upper[0.8]
     )
-    assert 1 < known.stretch("a", 0.8) <= LARGEST_STRETCH
-    assert known.stretch("calm", 0.8) == pytest.approx(1, abs=0.3)
+    assert 1 < known.stretch("a", 7, 0.8) <= LARGEST_STRETCH
+    assert known.stretch("calm", 7, 0.8) == pytest.approx(1, abs=0.3)
 
 
 def test_coverage_holds_in_each_half_year_when_volatility_changes():
@@ -151,12 +151,28 @@ def test_coverage_holds_in_each_half_year_when_volatility_changes():
     assert any(abs(entry.worst_coverage - 0.8) > 0.08 for entry in fixed)
 
 
+def test_coverage_holds_at_each_horizon_when_moves_last_or_reverse():
+    """Pooled over horizons, intervals too wide at one hid those too narrow at another."""
+    predictions = simulated_predictions({"a": 0.0, "b": 0.1, "c": 0.0}, seed=8, origins=90, regions=20)
+    late = predictions.origin >= 400 + 8 * 40
+    factors = np.select([late & (predictions.horizon == 1), late & (predictions.horizon == 7)], [1.7, 0.6], 1)
+    change = (predictions.actual / predictions.naive) ** factors
+    reversing = replace(predictions, actual=predictions.naive * change)
+    intervals, known = calibrate(reversing, "naive")
+    for horizon in (1, 7):
+        halves = coverage_by_half_year(reversing, intervals, (horizon,))
+        whole = [entry for entry in halves if entry.origins >= 20]
+        assert len(whole) >= 3 and all(0.78 <= entry.coverage <= 0.82 for entry in whole)
+        assert all(0.75 <= entry.worst_coverage <= 0.85 for entry in whole)
+    assert known.stretch("a", 6, 0.8) == known.stretch("a", 7, 0.8)  # the nearest one with scores
+
+
 def test_calibration_of_an_earlier_version_is_not_stretched():
     known = calibration(np.linspace(-2, 2, 40))
     state = {name: value for name, value in vars(known).items() if name != "excess"} | {"alpha": {}}
     earlier = Calibration.__new__(Calibration)
     earlier.__setstate__(state)
-    assert earlier.stretch("a", 0.8) == 1 and earlier.quantile("a", 1, 0.8) == known.quantile("a", 1, 0.8)
+    assert earlier.stretch("a", 1, 0.8) == 1 and earlier.quantile("a", 1, 0.8) == known.quantile("a", 1, 0.8)
 
 
 def test_no_cells_give_no_intervals_and_reference_quantiles():

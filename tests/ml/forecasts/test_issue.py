@@ -108,6 +108,15 @@ def test_each_series_is_forecast_from_the_end_of_its_reporting_period():
     assert reporting_periods(make_panel(np.full((1, 3), np.nan), ["teh"], ["11"])) == []
 
 
+def test_nation_is_forecast_from_what_is_reported_now_although_an_archive_has_more_provinces():
+    regions = ["11", "12", "13", "14", "32", "51", "52"]
+    panel = make_panel(np.full((7, 400), 15_000.0), ["teh"], regions)
+    panel.price[:4, 100:] = np.nan  # an archive
+    panel.price[4:, :380] = np.nan  # three provinces of today
+    rows = rows_of(panel, ServedModels(naive_only()))
+    assert {row["origin_date"] for row in rows if row["region_code"] == "ID"} == {panel.days[399].item()}
+
+
 def test_older_champion_serves_its_commodities_and_the_newer_fit_the_others():
     class Fixed(Naive):
         name = "boosting"

@@ -246,7 +246,7 @@ def test_ensemble_requested_alone_has_the_usual_members():
 
 def test_kinds_without_data_and_unknown_kinds_have_exit_codes(home: Path, capsys: pytest.CaptureFixture):
     assert main(["signal"]) == ExitCode.MISSING
-    assert "no signals yet" in capsys.readouterr().err
+    assert "silver.bars is empty" in capsys.readouterr().err
     assert main(["price"]) == ExitCode.MISSING
     with pytest.raises(SystemExit) as refusal:
         main(["weather"])

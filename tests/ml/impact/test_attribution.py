@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from lakehouse.impact import FACTORS, UNEXPLAINED
-from ml.data.panel import NothingToLearn
+from ml.data.panel import ExogenousSeries, NothingToLearn
+from ml.impact.factors import factor_inputs
 from ml.impact.fit import SHOWN_DAYS, Attributions, attribute
 from ml.impact.job import impact_rows
 from tests.ml.impact.driven_panels import driven
@@ -97,6 +98,17 @@ def test_fit_does_not_see_the_days_that_it_explains() -> None:
     for volatility, fit in fits[0].items():
         if volatility in fits[1]:
             np.testing.assert_array_equal(fit.coefficients, fits[1][volatility].coefficients)
+
+
+def test_rain_where_a_commodity_is_grown_is_an_input_elsewhere() -> None:
+    panel = walks(1, 90, ("bawang-merah", "garam"), ("31", "33", "35"))
+    fallen = np.array([{"31": 1.0, "33": 10.0, "35": 20.0}[region] for region in panel.regions])
+    rain = ExogenousSeries("rainfall_mm", "mm a day", np.repeat(fallen[:, None], 90, axis=1))
+    inputs = factor_inputs(panel.with_exogenous((rain,)), np.ones(panel.price.shape))["cuaca"]
+    shallot = panel.rows_of("bawang-merah")
+    np.testing.assert_allclose(inputs["rain7"][:, -1], fallen)
+    np.testing.assert_allclose(inputs["producer_rain60"][shallot, -1], 15.0)
+    assert np.isnan(inputs["producer_rain60"][panel.rows_of("garam")]).all(), "nobody is listed as its grower"
 
 
 def test_too_few_prices_are_refused() -> None:

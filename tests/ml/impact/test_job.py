@@ -11,9 +11,9 @@ from lakehouse.io.delta import open_table
 from lakehouse.reference import provinces
 from ml.data.load import daily_prices
 from ml.impact.context import with_context
-from ml.impact.factors import ARRIVALS, DELAY, DELIVERIES, PEST, STOCK
+from ml.impact.factors import ARRIVALS, COVER, DELAY, DELIVERIES, PEST, STOCK
 from ml.impact.job import TABLE, refresh
-from tests.streaming_jobs.gold.supply_chain import delivery, stock
+from tests.streaming_jobs.gold.supply_chain import delivery
 from tests.support.written_lake import write
 
 DAYS = 420
@@ -77,7 +77,14 @@ def test_rows_add_up_and_the_shared_move_is_national() -> None:
 @pytest.mark.usefixtures("lake")
 def test_context_holds_pests_stocks_and_deliveries_on_their_days() -> None:
     fill()
-    write("silver.stocks", [stock(1, "GUDANG-1", 0, 900.0, market_date=FIRST + timedelta(days=10))])
+    held = {"commodity": "bawang-merah", "region_code": "32", "market_date": FIRST + timedelta(days=10)}
+    write(
+        "gold.stock_days",
+        [
+            {**held, "entity_id": "GUDANG-1", "quantity_kg": 900.0, "outflow_kg": 100.0},
+            {**held, "entity_id": "GUDANG-2", "quantity_kg": 300.0, "outflow_kg": None},
+        ],
+    )
     arrival = delivery(1, 0, "TANI-1", "GUDANG-1", 500.0, 2, 9)[-1]
     arrived = arrival["arrived_at"].replace(year=2024)
     write("silver.shipments", [arrival | {"arrived_at": arrived}])
@@ -85,7 +92,8 @@ def test_context_holds_pests_stocks_and_deliveries_on_their_days() -> None:
     by_name = {series.name: series.value for series in panel.exogenous}
     west = panel.regions.index("32")
     assert by_name[PEST][west, 400] == 1 and np.nansum(by_name[PEST]) == 1
-    assert by_name[STOCK][west, 10] == 900 and np.nansum(by_name[STOCK]) == 900
+    assert by_name[STOCK][west, 10] == 1200 and np.nansum(by_name[STOCK]) == 1200
+    assert by_name[COVER][west, 10] == 9 and np.nansum(by_name[COVER]) == 9
     column = (arrived.date() - FIRST).days
     assert by_name[ARRIVALS][west, column] == 500 and by_name[DELIVERIES][west, column] == 1
     assert by_name[DELAY][west, column] == pytest.approx(48 / 3)

@@ -46,6 +46,7 @@ def test_spark_gives_the_serial_results(spark: SparkSession):
     np.testing.assert_array_equal(forecast_with(over_spark), forecast_with(run_serially))
 
 
+@pytest.mark.slow
 def test_backtest_on_spark_has_the_figures_of_a_local_one(tmp_path: Path):
     rows = [
         f"{day},teh,{region},{price:.0f}"

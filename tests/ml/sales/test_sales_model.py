@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,19 @@ from ml.sales.gate import choose_champion
 from ml.sales.leak_audit import audit, leak_found
 from ml.sales.load import SalesRows, connected_groups, read_listings, sales_rows
 from ml.sales.publish import model_file, publish
-from ml.sales.splits import predict_split, r2, split_scores
-from ml.sales.stack import MEMBERS, fit_candidates, out_of_fold, regressors
-from tests.support.listings import CATEGORIES, shop_columns, write_listings
+from ml.sales.splits import are_copies, predict_split, r2, split_rows, split_scores, without_copies
+from ml.sales.stack import (
+    HISTOGRAMS,
+    MEMBERS,
+    Model,
+    fit_candidates,
+    fit_medians,
+    fold_design,
+    folds_of,
+    out_of_fold,
+    regressors,
+)
+from tests.support.listings import shop_columns, write_listings
 
 FOLDS = 3
 
@@ -84,16 +95,41 @@ def test_rows_that_share_a_label_are_one_group():
 def test_out_of_fold_forecast_ignores_the_rows_own_group():
     """The out-of-fold forecast for a product does not change when its own sales do."""
     rows = sales_rows(shop_columns(3, 60, states=2))
-    columns, parts = (
-        design(rows.inputs, rows.category, CATEGORIES.tolist()),
-        list(GroupKFold(3).split(rows.sales, groups=rows.group)),
-    )
+    parts = list(GroupKFold(3).split(rows.sales, groups=rows.group))
+    designs = [fold_design(rows, train, test) for train, test in parts]
     forest, target = regressors(1, True)["forest"], np.log1p(rows.sales)
-    plain = out_of_fold(forest, columns, target, parts)
+    plain = out_of_fold(forest, designs, target, parts)
     own = rows.group == rows.group[7]
     assert own.sum() == 2
-    changed = out_of_fold(forest, columns, np.where(own, target + 5, target), parts)
+    changed = out_of_fold(forest, designs, np.where(own, target + 5, target), parts)
     assert np.array_equal(plain[own], changed[own]) and not np.array_equal(plain, changed)
+
+
+def test_columns_of_a_fold_know_only_categories_that_it_is_trained_on():
+    rows = replace(sales_rows(shop_columns(3, 60)), category=np.array(["OLD"] * 40 + ["NEW"] * 20))
+    before, after = fold_design(rows, np.arange(40), np.arange(40, 60))
+    assert before.shape[1] == after.shape[1] == 6
+    assert before[:, 5].all() and not after[:, 5].any()
+
+
+def test_copies_of_products_trained_on_are_not_evaluated():
+    rows = sales_rows(shop_columns(3, 60))
+    twice = rows.at(np.repeat(np.arange(60), 2))
+    split = list(split_rows(replace(twice, group=np.arange(120)), "grouped", FOLDS, 1))
+    tested = np.concatenate([test for _, test in split])
+    assert len(tested) == 120
+    kept = without_copies(twice, split)
+    assert 0 < sum(len(test) for _, test in kept) < 120
+    assert not any(are_copies(twice.at(train), twice.at(test)).any() for train, test in kept)
+
+    def fit(part: SalesRows) -> dict[str, Model]:
+        return fit_medians(part, folds_of(part, FOLDS, 1))
+
+    predictions = predict_split(rows, "grouped", FOLDS, 1, fit)
+    assert predictions is not None and predictions.duplicates == 0 and len(predictions.rows) == 60
+    alike = replace(rows.at(np.zeros(60, dtype=np.int64)), group=np.arange(60))
+    assert predict_split(alike, "grouped", FOLDS, 1, fit) is None
+    assert evaluate(alike, 1, 7, FOLDS, quick=True).model is None, "the audit stops such a shop"
 
 
 def test_noise_is_served_by_a_median(noise: SalesRound):
@@ -107,6 +143,7 @@ def test_noise_is_served_by_a_median(noise: SalesRound):
 def test_signal_makes_a_trained_model_champion(signal: SalesRound):
     assert signal.champion in ("stack", *MEMBERS) and signal.model and signal.model["members"]
     best = score_row(signal, signal.champion, "grouped")
+    assert score_row(signal, HISTOGRAMS, "grouped")["skill_low"] > 0.3, "boosted histograms learn too"
     assert best["champion"] and best["skill_low"] > 0.5 and best["r2"] > 0.7 and best["r2_log"] > 0.8
     assert 0.82 <= best["coverage_90"] <= 0.97  # of 160
     assert signal.importance["price"] > 0.3 > signal.importance["num_reviews"]
@@ -208,6 +245,12 @@ print(json.dumps({{k: float(v[0]) for k, v in forecast.items()}} | {{"run_id": m
     assert 0 < forecast["lower"] < forecast["units"] < forecast["upper"] and 0 < forecast["confidence"] < 1
 
 
+def test_figures_do_not_depend_on_the_number_of_processes():
+    rows = sales_rows(shop_columns(1))
+    alone, together = (evaluate(rows, 4, 7, FOLDS, quick=True, processes=count).scores for count in (1, 2))
+    assert alone and together == alone
+
+
 def test_published_scores_equal_a_recomputation_from_silver(lake: str):
     """gold.sales_model's medians and gold.sales_leaks' shares, by pandas from silver.listings."""
     write_listings(shop_columns(7, 120, states=2))
@@ -297,6 +340,8 @@ def test_published_shop_has_no_signal():
         columns | {"discount_pct": 100 * given["Discount"].to_numpy(), "day": day, "day_added": day}
     )
     assert len(rows) == 1000 and len(np.unique(rows.group)) == 100
+    controls = [row["r2_with_inputs"] for row in audit(rows, 7) if row["role"] == "control"]
+    assert 0.97 <= min(controls) <= max(controls) < 0.999, "the published 0.983 comes of such a column"
     predictions = predict_split(rows, "time", FOLDS, 7, lambda part: fit_candidates(part, FOLDS, 7, True))
     assert all(split_scores(predictions, name)["r2"] <= 0.05 for name in predictions.units)
     assert r2(predictions.rows.sales, predictions.units["stack"]) > -0.05

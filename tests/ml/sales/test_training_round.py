@@ -46,3 +46,20 @@ def test_round_is_recorded_and_not_repeated_on_the_same_listings(
     )
     write_listings(shop_columns(3, 2))
     assert training_round.listings_version() != rows[0]["data_version"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("lake")
+def test_each_shop_with_enough_listings_has_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUMBUNG_CV__FOLDS", "3")
+    settings.cache_clear()
+    write_listings(shop_columns(2, 110, signal=True))
+    write_listings(shop_columns(4, 120, signal=True), "toko-b")
+    write_listings(shop_columns(5, 20), "toko-kecil")
+    outcome = training_round.run(**QUICK)
+    assert outcome.promoted and outcome.detail.startswith("main: ") and "; toko-b: " in outcome.detail
+    assert [model_file(shop).is_file() for shop in ("main", "toko-b", "toko-kecil")] == [True, True, False]
+    for table in ("gold.sales_model", "gold.sales_leaks"):
+        assert {row["shop"] for row in open_table(table).to_pyarrow_table().to_pylist()} == {"main", "toko-b"}
+    importance = open_table("gold.feature_importance").to_pyarrow_table()["model"].to_pylist()
+    assert set(importance) == {"sales", "sales-toko-b"}

@@ -21,6 +21,12 @@ PLAIN = "toko buka pukul delapan"
         ("c.csv", f"id;Text;Label\n1;{PRAISE};1\n2;{BLAME};-1\n3;{PLAIN};0\n"),
         ("d.csv", f'label,tweet\n2,{PRAISE}\n0,"{BLAME}"\n1,{PLAIN}\n'),
         ("e.tsv", f"kelas\tulasan\n0\t{PRAISE}\n2\t{BLAME}\n1\t{PLAIN}\n"),
+        (
+            "g.tsv",
+            f'\ufeff"Kelas"\t"ULASAN"\n"baik"\t"{PRAISE}"\n\t\n"Buruk"\t"{BLAME}"\n\n"biasa"\t"{PLAIN}"\n',
+        ),
+        ("h.tsv", f"2\t{PRAISE}\r\n0\t{BLAME}\r\n1\t{PLAIN}\r\n"),
+        ("i.csv", f'\ufeffsentiment,"comment"\n"GOOD","{PRAISE}"\n,\n"bad","{BLAME}"\n"neu",{PLAIN}\n'),
         ("f.csv", f'﻿content,polarity\n{PRAISE},1.0\n"{BLAME}",-1.0\n{PLAIN},0.0\n'),
     ],
 )

@@ -61,9 +61,15 @@ class HttpService:
     def __init__(self) -> None:
         self.received: list[tuple[str, dict[str, str], bytes]] = []
         self.answers: list[tuple[int, dict[str, Any]]] = [(200, {})]
+        self.visited: list[str] = []  # paths of GET
         service = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                service.visited.append(self.path)
+                self.send_response(204)
+                self.end_headers()
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 service.received.append((self.path, dict(self.headers.items()), body))
@@ -326,26 +332,37 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("point", "requests"), [pytest.param("alert_sending", 1, marks=pytest.mark.slow), ("alert_sent", 2)]
+    ("point", "requests"),
+    [
+        pytest.param("alert_queued", 1, marks=pytest.mark.slow),
+        pytest.param("alert_sending", 1, marks=pytest.mark.slow),
+        ("alert_sent", 2),
+        pytest.param("alert_settled", 1, marks=pytest.mark.slow),
+    ],
 )
 def test_killed_worker_sends_at_least_once_under_the_same_id(
     lake: Path, service: HttpService, point: str, requests: int
 ):
-    """Killed before the request it is sent once, after it twice: the receiver sees one delivery id."""
+    """Killed between request and note it is sent twice, else once: the receiver sees one delivery id."""
     stored_alert()
-    killed = worker(lake, service, LUMBUNG_FAILPOINT=point)
+    nobody = f"http://127.0.0.1:{free_ports(1)[0]}/heartbeat"
+    killed = worker(lake, service, LUMBUNG_FAILPOINT=point, LUMBUNG_ALERTS__HEARTBEAT_URL=nobody)
     assert killed.wait(40) == -signal.SIGKILL
-    again = worker(lake, service)
+    again = worker(lake, service, LUMBUNG_ALERTS__HEARTBEAT_URL=f"{service.url}/secret-of-a-heartbeat")
     until(lambda: [row["state"] for row in delivery_rows() if row["channel"] == "webhook"] == ["sent"])
+    status_file = lake / "state" / "alert_worker.json"
+    until(lambda: status_file.exists() and json.loads(status_file.read_text())["pid"] == again.pid)
     second = worker(lake, service)
     assert second.wait(40) == 5, "one worker a home"
     again.send_signal(signal.SIGTERM)
     _, log = again.communicate(timeout=20)
     assert again.returncode == 0
     assert len(service.received) == requests
+    assert set(service.visited) == {"/secret-of-a-heartbeat"} and "secret-of-a-heartbeat" not in log
     assert len({headers["X-Lumbung-Delivery"] for _, headers, _ in service.received}) == 1
-    assert "sent again" in log and SECRET not in log and TOKEN not in log
-    status = json.loads((lake / "state" / "alert_worker.json").read_text())
+    was_being_sent = point in ("alert_sending", "alert_sent")
+    assert ("sent again" in log) == was_being_sent and SECRET not in log and TOKEN not in log
+    status = json.loads(status_file.read_text())
     assert status["state"] == "stopped" and status["deliveries"]["webhook"] == {"sent": 1}
     assert status["channels"] == {"telegram": "mock", "whatsapp": "mock", "email": "off", "webhook": "on"}
     assert oct((lake / "state" / "alert_deliveries.sqlite").stat().st_mode)[-2:] == "00"

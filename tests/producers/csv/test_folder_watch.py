@@ -43,9 +43,20 @@ def test_odd_file_does_not_block_the_others(broker: Broker, home: Path):
     landing.mkdir()
     for name, (content, _, _) in ODD.items():
         (landing / os.fsdecode(name)).write_bytes(content)
-    (landing / "dangling.csv").symlink_to("/nowhere")
+    outside = home / "outside"
+    outside.mkdir()
+    (outside / "secret.csv").write_bytes(ONE_ROW)
+    links = {"dangling.csv": Path("/nowhere"), "file.csv": outside / "secret.csv", "folder": outside}
+    for link, target in links.items():
+        (landing / link).symlink_to(target)
     with watcher():
         assert appears(landing / "done" / "z_good.csv", 30)
+    for link in links:
+        assert (landing / "refused" / link).is_symlink() and not (landing / link).is_symlink()
+        assert "symbolic link" in (landing / "refused" / f"{link}.reason.txt").read_text()
+    assert (outside / "secret.csv").read_bytes() == ONE_ROW, (
+        "and none of its rows is among those counted below"
+    )
     for name, (_, subfolder, _) in ODD.items():
         assert (landing / subfolder / os.fsdecode(name)).exists(), name
     assert "the 1 events before it were sent" in (landing / "refused" / "c_field.csv.reason.txt").read_text()

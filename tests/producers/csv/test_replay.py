@@ -135,6 +135,19 @@ def test_check_sends_nothing_and_lists_unknown_names(home: Path, tmp_path: Path)
     assert replay(str(file), "--check").returncode == 0
 
 
+def test_check_names_what_would_be_refused(home: Path, tmp_path: Path):
+    """A price with a decimal comma, and a market with a space: neither reaches silver."""
+    file = tmp_path / "x.csv"
+    rows = ["PASAR-001,garam,5000,kg,2024-01-01T00:00:00Z,", 'PASAR-001,garam,"5,5",kg,2024-01-02T00:00:00Z,']
+    file.write_text("\n".join([LONG, *rows, "Pasar Baru,garam,5000,kg,3 Januari,Jawa Barat"]) + "\n")
+    done = replay(str(file), "--check")
+    assert done.returncode == 0 and "3 events" in done.stdout
+    assert "x.csv: 1 events would be refused, from row 2 on: field_type, price is not a number" in done.stderr
+    assert "from row 3 on: market_id_format, " in done.stderr
+    file.write_text(f"{LONG}\n{rows[1]}\n")
+    assert replay(str(file), "--check").returncode == 1  # all of them
+
+
 def test_missing_broker_is_named(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LUMBUNG_KAFKA__BOOTSTRAP", "127.0.0.1:9")
     done = replay(str(wide(tmp_path / "data")))

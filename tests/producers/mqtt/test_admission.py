@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from lakehouse.event import DEAD_LETTERS
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.devices import Devices, IssuedClaim
 from lakehouse.io.process_status import gateway_status
 from producers.mqtt.gateway import WATCH_SECONDS
-from serving_api.reads.prometheus import mqtt_metrics
+from serving_api.reads.operation.prometheus import mqtt_metrics
 from tests.conftest import JWT_SECRET, Broker, headers_of
 from tests.producers.mqtt.test_session import TOPIC, gateway, price
 from tests.support.identity.devices import MARKET, SECRET, Device, identity_url, provide
@@ -25,10 +27,11 @@ REQUEST = "lumbung/v1/provision/request"
 
 
 @pytest.fixture(scope="module")
-def port(broker: Broker) -> Iterator[int]:
+def port(broker: Broker, store_knobs: dict[str, str]) -> Iterator[int]:
     """A gateway for the tests that need no other knobs; each uses devices of its own."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="lumbung-mqtt-") as home:
-        for key, value in {**broker.stack.env, "LUMBUNG_HOME": home, "JWT_SECRET": JWT_SECRET}.items():
+        own = {"LUMBUNG_HOME": home, "JWT_SECRET": JWT_SECRET, **store_knobs}
+        for key, value in {**broker.stack.env, **own}.items():
             if key.isupper():
                 patch.setenv(key, value)
         with gateway(*(f"DEV-{number}" for number in range(2, 7))) as (_, listening):
@@ -153,17 +156,20 @@ def test_clients_of_different_devices_do_not_replace_each_other(port: int):
         device.close()
 
 
-def test_rate_of_a_device_is_shared_by_its_connections(home: Path):
+def test_rate_is_shared_by_connections_of_a_device_and_by_all_clients_without_one(home: Path):
     with gateway(LUMBUNG_MQTT__BURST="5", LUMBUNG_MQTT__MESSAGES_PER_SECOND="10") as (_, port):
-        devices = [Device(port, name=name) for name in "abc"]
-        began = time.monotonic()
-        for number in range(10):
+        for device_id, topic in (("DEV-1", TOPIC), (None, REQUEST)):
+            devices = [Device(port, device_id, name=name) for name in "abc"]
+            began = time.monotonic()
+            for number in range(10):
+                for device in devices:
+                    device.client.publish(topic, price(f"{number}"), qos=1)
+            assert all(
+                device.until(lambda device=device: len(device.acknowledged) == 10) for device in devices
+            )
+            assert time.monotonic() - began > 2.2  # 25 after the burst at 10 a second
             for device in devices:
-                device.client.publish(TOPIC, price(f"{number}"), qos=1)
-        assert all(device.until(lambda device=device: len(device.acknowledged) == 10) for device in devices)
-        assert time.monotonic() - began > 2.2  # 25 after the burst at 10 a second
-        for device in devices:
-            device.close()
+                device.close()
 
 
 def test_client_of_mqtt_5_gets_an_answer_in_its_own_format(port: int):
@@ -173,6 +179,21 @@ def test_client_of_mqtt_5_gets_an_answer_in_its_own_format(port: int):
         while part := wire.recv(100):
             answer += part
     assert answer == b"\x20\x03\x00\x84\x00"  # reason 0x84: unsupported protocol version
+
+
+def test_paho_with_mqtt_5_shows_the_reason(port: int):
+    reasons: list[str] = []
+    client = mqtt.Client(
+        mqtt.CallbackAPIVersion.VERSION2,
+        "DEV-2",
+        protocol=MQTTProtocolVersion.MQTTv5,
+        reconnect_on_failure=False,
+    )
+    client.username_pw_set("DEV-2", SECRET)
+    client.on_connect = lambda client, data, flags, reason, properties: reasons.append(str(reason))
+    client.connect("127.0.0.1", port)
+    client.loop_forever()
+    assert reasons == ["Unsupported protocol version"]
 
 
 def test_claim_over_mqtt_gives_the_secret_once_to_its_client(broker: Broker, port: int):

@@ -1,6 +1,7 @@
 """The bridge takes the topics of mosquitto over, and acknowledges there after Kafka has."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -27,8 +29,10 @@ pytestmark = pytest.mark.skipif(
 
 
 @contextmanager
-def process(*command: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-    running = subprocess.Popen(command, cwd=REPO, env={**os.environ, **variables})
+def process(
+    *command: str, output: IO[bytes] | None = None, **variables: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    running = subprocess.Popen(command, cwd=REPO, env={**os.environ, **variables}, stderr=output)
     try:
         yield running
     finally:
@@ -40,8 +44,11 @@ def process(*command: str, **variables: str) -> Iterator[subprocess.Popen[bytes]
 def mosquitto(tmp_path: Path) -> Iterator[int]:
     (port,) = free_ports(1)
     file = tmp_path / "mosquitto.conf"
-    file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    with process(str(MOSQUITTO), "-c", str(file)):
+    file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_type all\n")
+    with (
+        (tmp_path / "mosquitto.log").open("wb") as log,
+        process(str(MOSQUITTO), "-c", str(file), output=log),
+    ):
         end = time.monotonic() + 20
         while not is_open("127.0.0.1", port):
             assert time.monotonic() < end, "mosquitto does not start"
@@ -75,6 +82,21 @@ def test_messages_reach_kafka_byte_for_byte_also_those_sent_while_no_bridge_ran(
     assert headers_of(records[0])["source"] == "mqtt:DEV-1"
     (dead,) = broker.records(since, DEAD_LETTERS, 1)
     assert headers_of(dead)["reason"] == "foreign_market"
+
+
+def test_two_bridges_share_the_messages(broker: Broker, home: Path, mosquitto: int, tmp_path: Path):
+    since = broker.ends()
+    ids = {f"shared-{number}" for number in range(40)}
+    with bridge(mosquitto), bridge(mosquitto, LUMBUNG_HOME=str(tmp_path / "other")):
+        device = Device(mosquitto)
+        log = tmp_path / "mosquitto.log"
+        assert device.until(lambda: log.read_text().count("Sending SUBACK to lumbung-bridge-") == 2)
+        assert all(device.publish(TOPIC, price(name)) for name in sorted(ids))
+        records = broker.records(since, "lumbung.price", len(ids))
+        device.close()
+    assert sorted(headers_of(record)["event_id"] for record in records) == sorted(ids), "each once"
+    takers = re.findall(r"Sending PUBLISH to (lumbung-bridge-\w+)", log.read_text())
+    assert len(takers) == len(ids) and len(set(takers)) == 2
 
 
 def test_messages_that_kafka_did_not_acknowledge_are_sent_again(broker: Broker, home: Path, mosquitto: int):

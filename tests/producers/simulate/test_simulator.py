@@ -138,6 +138,10 @@ def test_acknowledged_events_are_in_kafka_once(broker: Broker, home: Path):
     ]
     assert len(records) == 200 and broker.records(since, DEAD_LETTERS, 0, 1) == []
     assert {headers_of(record)["source"].split("-")[0] for record in records} == {"mqtt:SIM"}
+    listings = broker.records(since, "lumbung.listing", summary["listings"])
+    assert summary["listings"] == len({headers_of(record)["event_id"] for record in listings}) == 200
+    shops = {orjson.loads(record.value() or b"")["Shop"] for record in listings}
+    assert shops == {"simulated"}, "in the shop 'main' its product numbers would replace real products"
 
 
 def test_throttled_gateway_loses_nothing(broker: Broker, home: Path):
@@ -175,7 +179,7 @@ def test_simulator_waits_for_the_gateway_instead_of_filling_memory(
     assert simulation.sent == simulation.acknowledged == 150 and 10 < most <= 20
 
 
-@pytest.mark.parametrize(("what", "words"), [("2", "do not exist yet"), ("weather", "unknown sample")])
+@pytest.mark.parametrize(("what", "words"), [("3", "give 1, 2 or all"), ("weather", "unknown sample")])
 def test_unknown_sample_is_wrong_usage(what: str, words: str):
     done = simulate(what)
     assert done.returncode == 2 and words in done.stderr

@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from scripts.bench.figures import sampled
+from scripts.bench.live.idle import program
 
 BUSY = """
 import sys, time
@@ -28,3 +31,19 @@ def test_usage_counts_a_child_that_starts_meanwhile():
             pass
     assert usage.cpu_seconds >= 0.4 and usage.pss_mb_max > 50
     assert idle.cpu_seconds < 0.4 and idle.pss_mb_max > 50
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("/x/bin/python -m streaming_jobs.run", "streaming_jobs.run"),
+        ("java -Xmx384m -cp /x/a-1.2.jar:/x/b.jar kafka.Kafka /x/server.properties", "kafka.Kafka"),
+        (
+            "/jvm/bin/java -cp /x/* org.apache.spark.deploy.SparkSubmit --conf a.b=c pyspark-shell",
+            "org.apache.spark.deploy.SparkSubmit",
+        ),
+        ("/usr/bin/chromium --headless", "chromium"),
+    ],
+)
+def test_process_is_named_by_what_it_runs(command: str, expected: str):
+    assert program(command.split()) == expected

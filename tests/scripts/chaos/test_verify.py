@@ -1,11 +1,15 @@
 """The comparison of chaos finds and names every loss, duplicate and change."""
 
+import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lakehouse.contracts.contract import kinds
+from lakehouse.paths import table_path
 from scripts.chaos.plan import Entry, plan
 from scripts.chaos.verify import daily_prices, differences, live_prices
 from tests.support.query_lake import Lake
@@ -76,6 +80,23 @@ def _times() -> dict[str, Any]:
     return {"event_time": NOON, "market_date": NOON.date()}
 
 
+@pytest.fixture(scope="module")
+def correct(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a lake as a correct stream writes it."""
+    home = tmp_path_factory.mktemp("correct")
+    write(Lake(home), rows_of(ENTRIES))
+    return home
+
+
+def spoiled(correct: Path, home: Path, table: str, spoil: Callable[[list[dict[str, Any]]], Any]) -> str:
+    """The root of a copy of the lake in which one table has spoiled rows."""
+    rows = rows_of(ENTRIES)[table]
+    spoil(rows)
+    shutil.copytree(correct / "lake", home / "lake")
+    shutil.rmtree(table_path(str(home / "lake"), table))
+    return write(Lake(home), {table: rows})
+
+
 def write(lake: Lake, tables: dict[str, list[dict[str, Any]]]) -> str:
     for table, rows in tables.items():
         nulls = {
@@ -88,9 +109,9 @@ def write(lake: Lake, tables: dict[str, list[dict[str, Any]]]) -> str:
     return str(lake.home / "lake")
 
 
-def test_correct_lake_has_no_difference(tmp_path):
+def test_correct_lake_has_no_difference(correct: Path):
     assert {entry.decision for entry in ENTRIES} == {"release", "correct", "reject", None}
-    assert differences(ENTRIES, write(Lake(tmp_path), rows_of(ENTRIES))) == []
+    assert differences(ENTRIES, str(correct / "lake")) == []
 
 
 @pytest.mark.parametrize(
@@ -129,16 +150,14 @@ def test_correct_lake_has_no_difference(tmp_path):
         ("gold.price_history", lambda rows: rows.append(rows[0]), "gold.price_history: 1 too many"),
     ],
 )  # fmt: skip
-def test_fault_is_named(tmp_path, table: str, spoil: Any, named: str):
-    tables = rows_of(ENTRIES)
-    spoil(tables[table])
-    assert any(
-        difference.startswith(named) for difference in differences(ENTRIES, write(Lake(tmp_path), tables))
-    )
+def test_fault_is_named(correct: Path, tmp_path: Path, table: str, spoil: Any, named: str):
+    root = spoiled(correct, tmp_path, table, spoil)
+    assert any(difference.startswith(named) for difference in differences(ENTRIES, root))
 
 
-def test_rule_on_history_besides_the_planned_rule_is_no_difference(tmp_path):
-    tables = rows_of(ENTRIES)
-    tables["silver.quarantine"][0]["reasons"].append(because("outlier_residual"))
+def test_rule_on_history_besides_the_planned_rule_is_no_difference(correct: Path, tmp_path: Path):
+    def spoil(rows: list[dict[str, Any]]) -> None:
+        rows[0]["reasons"].append(because("outlier_residual"))
+
     assert "outlier_residual" in {rule.name for rule in kinds()["price"].rules if rule.reads == "stream"}
-    assert differences(ENTRIES, write(Lake(tmp_path), tables)) == []
+    assert differences(ENTRIES, spoiled(correct, tmp_path, "silver.quarantine", spoil)) == []

@@ -1,11 +1,16 @@
 """`doctor`: what it finds in files that a person wrote."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from conf.runtime.status_files import write_status
 from conf.settings import settings
+from lakehouse.io.process_status import COLLECTORS, status_file
+from producers.collectors.collector import CollectorCounts
 from scripts.commands.doctor import findings
+from scripts.commands.status import collected
 from scripts.stack import lifecycle
 
 
@@ -22,6 +27,20 @@ def test_own_formats_are_named_and_a_faulty_one_has_its_remedy(home: Path):
     assert usable.ok and str(home / "sources" / "mine.yml") in usable.detail
     assert not faulty.ok and "mine.yml: the key 'layout' is missing" in faulty.detail
     assert faulty.remedy == "correct it; every key is in docs/how-to/add-a-file-format.md"
+
+
+def test_source_that_renamed_a_field_or_does_not_answer_is_a_finding(home: Path):
+    usual = asdict(CollectorCounts(events=2, last_success_at="2026-11-21T01:00:00Z"))
+    states = {"rss": {}, "x": {"unknown_fields": ["full_text"]}, "bmkg": {"failure": "ShapeChanged: 'data'"}}
+    sources = {name: usual | changed for name, changed in states.items()}
+    write_status(status_file(COLLECTORS), {"pid": 1, "state": "running", "sources": sources})
+    by_name = {finding.name: finding for finding in findings()}
+    assert by_name["collector rss"].ok
+    assert not by_name["collector bmkg"].ok and "ShapeChanged" in by_name["collector bmkg"].detail
+    x = by_name["collector x"]
+    assert (x.ok, x.detail) == (False, "the source renamed or added fields: full_text")
+    assert "conf/collectors/x.yml" in x.remedy
+    assert "x 2 events, last success 2026-11-21T01:00:00Z, unknown fields: full_text" in collected(sources)
 
 
 @pytest.mark.parametrize("folder", ["/proc/no-folder", "a-file"])

@@ -134,6 +134,18 @@ def test_table_that_is_cut_has_a_line_for_more(lake: Lake):
     assert lake.run("query", "select range as n from range(101)", "--limit", "101").stderr == ""
 
 
+def test_file_name_gives_the_format_and_a_file_has_all_rows(lake: Lake, tmp_path: Path):
+    sql = "select range as n, [range, 1] as pair from range(101)"
+    for name in ("rows.csv", "rows.json", "rows.parquet"):
+        done = lake.run("query", sql, "--output", str(tmp_path / name))
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "rows.csv").read_text().splitlines()[::101] == ["n,pair", '100,"[100, 1]"']
+    assert json.loads((tmp_path / "rows.json").read_text())[100] == {"n": 100, "pair": [100, 1]}
+    assert pq.read_table(tmp_path / "rows.parquet").num_rows == 101
+    lake.run("query", sql, "--output", str(tmp_path / "rows.csv"), "--format", "json")
+    assert len(json.loads((tmp_path / "rows.csv").read_text())) == 101
+
+
 def test_table_wider_than_the_terminal_has_a_line_per_value(lake: Lake):
     columns = ", ".join(f"'{number:060}' as column_{number}" for number in range(4))
     shown = lake.run("query", f"select {columns} from range(2)").stdout

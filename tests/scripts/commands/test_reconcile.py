@@ -99,6 +99,18 @@ def test_missing_row_is_counted_for_its_kind(
     assert {row["kind"]: row["lost"] for row in report["kinds"] if row["lost"]} == {kind: lost}
 
 
+def test_record_that_the_stream_skipped_is_lost(tmp_path: Path):
+    """An acknowledged record that no table holds: the offsets of its partition have a gap."""
+    lake = balanced(tmp_path)
+    stored = {"topic": "lumbung.post", "kind": "post", "event_id": "p"}
+    for partition, offset in ((0, 7), (0, 8), (0, 10), (1, 0)):
+        lake.write("bronze.events", [stored | {"partition": partition, "offset": offset}])
+    lake.write("gold.balance", [{"kind": "post", "duplicates": 4}])
+    code, report = verdict(lake)
+    assert (code, report["line"]) == (1, "IN=10 SILVER=3 QUARANTINE=1 DUP=5 LOST=1")
+    assert {row["kind"]: row["lost"] for row in report["kinds"] if row["lost"]} == {"post": 1}
+
+
 def test_losses_of_two_kinds_do_not_cancel_out(tmp_path: Path):
     lake = balanced(tmp_path)
     lake.write("bronze.events", [{"kind": "price", "event_id": "lost", "offset": 9}])

@@ -4,14 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conf.runtime.status_files import write_status
+from lakehouse.contracts.contract import contracts
 from tests.support.query_lake import Lake
 
+LONG_AGO = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 STREAM = {
     "stream_id": "s",
     "batch_id": 18,
@@ -50,3 +53,21 @@ def test_pid_of_a_later_process_is_not_the_streams(tmp_path: Path):
     file = tmp_path / "state" / "progress.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"updated_at": "2026-01-01T00:00:00Z"}))
     assert json.loads(Lake(tmp_path).run("status", "--json").stdout)["stream"]["state"] == "not running"
+
+
+def test_names_of_tables_and_what_waits_for_a_person_are_shown(tmp_path: Path):
+    lake = Lake(tmp_path)
+    lake.write("silver.quarantine", [{"event_id": f"q{number}", "reasons": []} for number in range(3)])
+    lake.write("gold.reviews", [{"event_id": "q0"}])
+    market = {"series_kind": "market", "last_event_time": LONG_AGO, "cadence_seconds": 900.0}
+    lake.write("gold.silent_series", [{**market, "series_id": name, "replayed": False} for name in "ab"])
+    lake.write("gold.markets", [{"market_id": "PASAR-001"}])
+    (tmp_path / "lake" / "gold" / "markets" / "_delta_log" / f"{0:020}.json").write_bytes(b"no commit")
+    lines = lake.run("status").stdout.splitlines()
+    shown = " ".join(" ".join(lines).split())
+    assert "quarantine: 2 events wait for a decision; ./run.sh quarantine list" in shown
+    assert "silence: all 2 markets and devices that used to report are silent, the newest event" in shown
+    assert "2026-01-02T03:04" in shown
+    (damaged,) = [line for line in lines if line.startswith("gold.markets ")]
+    assert "./run.sh doctor names the remedy" in damaged
+    assert {name for name in contracts() if not any(line.startswith(f"{name} ") for line in lines)} == set()

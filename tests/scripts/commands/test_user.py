@@ -25,7 +25,7 @@ def run(*words: str) -> tuple[int, str]:
 
 def test_account_is_created_changed_and_reset(own_home: Path):
     code, link = run("create", "Siti@example.id", "--role", "admin")
-    assert code == 0 and "/sign-in#" in link
+    assert code == 0 and "/masuk#" in link
     assert run("create", "siti@example.id")[0] == 1
     assert run("role", "siti@example.id", "user")[0] == 1, "the last administrator"
     assert run("create", "budi@example.id", "--role", "operator", "--region", "Jawa Barat")[0] == 0

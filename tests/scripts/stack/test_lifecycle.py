@@ -60,9 +60,10 @@ def test_second_command_names_the_one_that_it_waits_for(tmp_path: Path):
     assert second.wait(30) == 0
 
 
-def test_other_ports_than_those_of_the_running_stack_are_refused(
-    lone_home: Path, monkeypatch: pytest.MonkeyPatch
+def test_other_ports_are_refused_and_a_full_disk_is_warned_of(
+    lone_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(lifecycle, "DISK_MIN_GB", 1e9)
     before, after, *others = free_ports(5)
     monkeypatch.setenv("LUMBUNG_KAFKA__BOOTSTRAP", f"127.0.0.1:{others[0]}")
     monkeypatch.setenv("LUMBUNG_KAFKA__CONTROLLER_PORT", str(others[1]))
@@ -77,6 +78,7 @@ def test_other_ports_than_those_of_the_running_stack_are_refused(
         with pytest.raises(StackError, match=rf"{before} for API, but api\.port is now {after}") as refused:
             lifecycle.up()
         assert refused.value.code == 5
+        assert "make room, or move LUMBUNG_HOME" in capsys.readouterr().err
     finally:
         lifecycle.down()
     assert ports.changes() == [] and supervision.processes() == {}

@@ -25,6 +25,16 @@ def test_held_port_is_named_with_its_knob_and_variable(lone_home: Path, monkeypa
     assert "api.port" in fault and "LUMBUNG_API__PORT" in fault
 
 
+def test_split_ports_are_checked_like_the_others(lone_home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LUMBUNG_API__SPLIT_PORTS", "true")
+    monkeypatch.setenv("LUMBUNG_API__ADMIN_PORT", str(settings().api.port))
+    settings.cache_clear()
+    knobs = {port.knob for port in ports.wanted()}
+    assert {"api.port", "api.ai_port", "api.admin_port"} <= knobs
+    (fault,) = ports.equal_ports()
+    assert "LUMBUNG_API__ADMIN_PORT" in fault
+
+
 def test_two_uses_of_one_port_are_refused_before_the_start(tmp_path: Path):
     stack = Stack(tmp_path / "home")
     stack.env["LUMBUNG_API__PORT"] = stack.bootstrap.partition(":")[2]

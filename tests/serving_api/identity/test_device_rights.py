@@ -9,7 +9,7 @@ import pytest
 
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.tables import Device
-from tests.conftest import Broker
+from tests.conftest import Broker, headers_of
 from tests.support.api import Api, new_stack
 from tests.support.identity.people import in_store, send
 
@@ -62,6 +62,21 @@ def test_device_sends_for_itself_and_its_market_alone(own: Api):
     batch = send(own, "POST", "/ingest", [OWN, OWN | {"device_id": "DEV-2"}], token).json()
     assert [item["status"] for item in batch["items"]] == ["accepted", "rejected"]
     assert batch["items"][1]["errors"] == [{"pointer": "/device_id", "code": "foreign_device"}]
+
+
+def test_market_of_the_device_is_that_of_a_payload_without_one(own: Api, broker: Broker):
+    token = token_of(own, "DEV-1")
+    since = broker.ends()
+    salt = {"commodity": "garam", "price": 11500.0}
+    assert answer(own, "/ingest", salt, token) == (202, "")
+    assert answer(own, "/ingest", {"market_id": None, "temperature_c": 28.5}, token) == (202, "")
+    for kind, key in (("price", b"PASAR-001|garam"), ("sensor", b"PASAR-001|")):
+        (record,) = broker.records(since, f"lumbung.{kind}", 1)
+        assert (record.key(), headers_of(record)["market_id"]) == (key, "PASAR-001")
+    assert b"market_id" not in broker.records(since, "lumbung.price", 1)[0].value(), "byte for byte"
+    assert answer(own, "/ingest", salt | {"market_id": ""}, token) == (403, "foreign-device")
+    anywhere = token_of(own, "DEV-9", "central")
+    assert answer(own, "/ingest", salt, anywhere) == (422, "validation"), "it sends for every market"
 
 
 def test_role_of_a_device_decides_which_kinds_and_markets_it_may_send(own: Api):

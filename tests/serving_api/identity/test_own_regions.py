@@ -60,6 +60,19 @@ def test_foreign_row_is_404_and_cannot_be_decided(desk: tuple[Api, str]):
     assert (audit[0]["action"], audit[0]["object"]) == ("quarantine.reject", "bandung")
 
 
+def test_numbers_and_holds_are_those_of_own_rows(desk: tuple[Api, str]):
+    api, token = desk
+    everything = send(api, "GET", f"{PATH}/summary", token=api.stack.tokens["operator"]).json()
+    own = send(api, "GET", f"{PATH}/summary", token=token).json()
+    assert [entry["market_id"] for entry in everything["by_market"]] == ["PASAR-001", "PASAR-005"]
+    assert [entry["market_id"] for entry in own["by_market"]] == ["PASAR-001"]
+    assert (
+        own["by_day"][0]["arrived"] < everything["by_day"][0]["arrived"] or own["open"] < everything["open"]
+    )
+    assert send(api, "POST", f"{PATH}/elsewhere/hold", {}, token).status_code == 404
+    assert send(api, "POST", f"{PATH}/named/hold", {}, token).status_code == 200
+
+
 def test_alerts_are_raised_and_acknowledged_in_own_regions_alone(desk: tuple[Api, str]):
     api, token = desk
     for alert_id, code in (("al-own", "32"), ("al-foreign", "35")):

@@ -96,10 +96,10 @@ def test_old_alerts_are_dropped_and_noticed(monkeypatch: Any):
     start = hub.version
     hub.publish_alert(item("al-1"), item("al-1"), None)
     hub.drop_old_alerts()
-    assert hub.keeps_alerts_since(start)
+    assert hub.keeps_since(start, "alerts")
     monkeypatch.setattr(hub_module, "RESUME_SECONDS", -1)
     hub.drop_old_alerts()
-    assert not hub.keeps_alerts_since(start) and hub.keeps_alerts_since(hub.version)
+    assert not hub.keeps_since(start, "alerts") and hub.keeps_since(hub.version, "alerts")
 
 
 def test_session_knows_the_version_of_recent_messages():

@@ -1,30 +1,38 @@
 """WebSockets of a running API, with the client of the library websockets."""
 
+import asyncio
 import itertools
+import math
 import socket
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from websockets.asyncio.client import ClientConnection as AsyncClient
+from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from lakehouse.impact import FACTORS
 from lakehouse.reference import commodities
 from scripts.bench.api_lake import write
 from tests.conftest import Broker
 from tests.support.api import ApiProcess, new_stack
 from tests.support.served_lake import ALERTS, NOW, alert, fill, price
 
-PATHS = ("/ws/prices", "/api/alerts/ws")
+PATHS = ("/ws/prices", "/api/alerts/ws", "/ws")
+PUBLIC = ["prices", "alerts", "dashboard", "market_prices", "signals", "house_trades"]
 
 
 @pytest.fixture(scope="module")
 def running(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
     stack = new_stack(tmp_path_factory.mktemp("live"), broker)
     fill(stack.lake_root)
+    write(stack.lake_root, "gold.impact_factors", [measured_week()])
     api = ApiProcess(stack)
     yield api
     api.stop()
@@ -52,16 +60,36 @@ def settled(client: ClientConnection) -> None:
     received(client, "error")
 
 
+def measured_week() -> dict[str, Any]:
+    """A row of gold.impact_factors: the price rises by its usual large size, three quarters by season."""
+    return {
+        "commodity": "bawang-merah",
+        "region_code": "32",
+        "region": "Jawa Barat",
+        "market_date": NOW.date(),
+        "change": 0.1,
+        "scale": 0.1,
+        **dict.fromkeys(FACTORS, 0.0),
+        "musim": 0.06,
+        "cuaca": -0.02,
+        "unavailable": ["hama"],
+        "prices_version": 4,
+        "measured_at": NOW,
+    }
+
+
 NUMBER = itertools.count(1)
 
 
 def report(
-    api: ApiProcess, market: str = "PASAR-001", commodity: str = "garam", idr: float = 12_000.0
+    api: ApiProcess, market: str = "PASAR-001", commodity: str = "garam", idr: float = 12_000.0, **more: Any
 ) -> None:
     """A new version of gold.live_prices with one more price."""
     name = f"live-{next(NUMBER)}"
     later = NOW + timedelta(seconds=next(NUMBER))
-    row = price(name, market, commodity, timedelta(), idr) | {"event_time": later, "provider": "market"}
+    row = (
+        price(name, market, commodity, timedelta(), idr) | {"event_time": later, "provider": "market"} | more
+    )
     write(api.stack.lake_root, "gold.live_prices", [row])
 
 
@@ -71,7 +99,7 @@ def test_first_message_is_hello(running: ApiProcess, path: str):
         hello = orjson.loads(client.recv(timeout=15))
     assert (hello["type"], hello["seq"], hello["channel"]) == ("hello", 0, "system")
     data = hello["data"]
-    assert data["channels"] == ["prices", "alerts"]
+    assert data["channels"] == PUBLIC
     assert (data["heartbeat_seconds"], data["resume_seconds"]) == (20, 300) and data["session"]
 
 
@@ -141,6 +169,17 @@ def test_price_is_pushed_to_matching_filters_only(running: ApiProcess):
         assert received(salt, "price_update")["seq"] == 2
 
 
+def test_price_is_pushed_with_its_impact(running: ApiProcess):
+    with opened(running, "/ws/prices?commodity=bawang-merah") as client:
+        settled(client)
+        report(running, "PASAR-001", "bawang-merah", 40_000 * math.exp(0.1), previous_price_idr=40_000.0)
+        data = received(client, "price_update")["data"]
+    impact = data["impact"]
+    assert impact["impact_score"] == pytest.approx(50) and impact["dominant_factor"] == "musim"
+    weights = dict.fromkeys(FACTORS, 0.0) | {"musim": 75.0, "cuaca": 25.0}
+    assert impact["factors_with_weights"] == pytest.approx(weights)
+
+
 def test_unsubscribed_channel_is_silent(running: ApiProcess):
     with opened(running) as client:
         send(client, type="unsubscribe", channel="prices")
@@ -169,12 +208,13 @@ def test_unknown_session_is_reset_and_gets_everything(running: ApiProcess):
     with opened(running) as client:
         send(client, type="resume", channel="prices", last_seq=7)
         send(client, type="resume", channel="alerts", last_seq=7)
-        resets = [received(client, "reset")["data"]["channel"] for _ in range(2)]
-        assert resets == ["prices", "alerts"]
-        kinds = {}
-        while not {"price_update", "alert"} <= kinds.keys():
+        resets, kinds = [], {}
+        while not {"price_update", "alert"} <= kinds.keys():  # prices may come before the second reset
             message = orjson.loads(client.recv(timeout=15))
             kinds.setdefault(message["type"], message["data"])
+            if message["type"] == "reset":
+                resets.append(message["data"]["channel"])
+        assert resets == ["prices", "alerts"]
         assert kinds["alert"]["alert_id"] in {row["alert_id"] for row in ALERTS}
 
 
@@ -216,6 +256,24 @@ def test_clients_are_counted(running: ApiProcess):
         text = running.get("/metrics", "admin").text
         count = next(line for line in text.splitlines() if line.startswith("lumbung_ws_clients "))
         assert float(count.split()[1]) >= 1
+
+
+def test_of_a_flood_of_handshakes_as_many_are_accepted_as_may_be_open(broker: Broker, tmp_path: Path):
+    api = ApiProcess(new_stack(tmp_path, broker, LUMBUNG_API__MAX_WEBSOCKETS="5"))
+    address = api.stack.api_url.replace("http", "ws") + "/ws/prices"
+
+    async def flood() -> list[int]:
+        attempts = [connect_async(address, compression=None, proxy=None) for _ in range(40)]
+        answers = await asyncio.gather(*attempts, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, AsyncClient):
+                await answer.close()
+        return [answer.response.status_code for answer in answers if isinstance(answer, InvalidStatus)]
+
+    try:
+        assert asyncio.run(flood()) == [503] * 35
+    finally:
+        api.stop()
 
 
 @pytest.mark.slow

@@ -65,11 +65,16 @@ def test_champion_of_the_newest_issue_is_served(models: Api) -> None:
         "run_id": "run-new",
         "alias": "champion",
         "trained_on": {"gold.daily_prices": 17},
-        "reason": "ensemble was evaluated",
+        "reason": "ensemble: skill +9.0% (+2.0% … +16.0%)",
     }
     assert result["meta"]["delta_version"] == {"gold.forecasts": 0}
     assert (result["origin_date"], result["issued_at"]) == (f"{ORIGIN}", f"{ISSUED:%Y-%m-%dT%H:%M:%SZ}")
     assert result["meta"]["as_of"] == f"{ORIGIN}T00:00:00Z"
+    known = {"Accept-Language": "id", "If-None-Match": response.headers["etag"]}
+    indonesian = models.get(f"{PUBLIC}?commodity={COMMODITY}&region=Jawa Barat", headers=known)
+    assert indonesian.status_code == 200, "another language is another answer"
+    reason = indonesian.json()["meta"]["model"]["reason"]
+    assert reason == "ensemble: kemampuan +9.0% (+2.0% … +16.0%)"
 
 
 def test_forecast_made_today_from_prices_of_2024_is_as_of_2024_and_naive_is_no_champion(

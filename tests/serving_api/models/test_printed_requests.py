@@ -10,8 +10,14 @@ from tests.support.api import Api, new_stack
 from tests.support.forecast_lake import fill_models, issue
 from tests.support.served_lake import fill
 
-ADDRESS = re.compile(r"(?<!-X POST )http://127\.0\.0\.1:8000(/[^\s\"'`)]*)")
-WITH_BODY = {"/ingest", "/api/v1/auth/login"}
+ADDRESS = re.compile(r"http://127\.0\.0\.1:8000(/[^\s\"'`)]*)")
+WITH_BODY = {
+    "/ingest",
+    "/api/v1/backtests",
+    "/api/auth/device/claim",
+    "/api/auth/device/register",
+    "/api/v1/auth/login",
+}
 
 
 def test_printed_addresses_are_answered(tmp_path: Path) -> None:

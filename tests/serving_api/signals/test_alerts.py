@@ -150,6 +150,9 @@ def test_raised_alert_can_be_acknowledged_before_the_tables_show_it(own_api: Api
     alert_id = own_api.post(TRIGGER, orjson.dumps(RAISED)).json()["alert_id"]
     assert acknowledge(own_api, alert_id).status_code == 202
     assert acknowledge(own_api, alert_id).status_code == 409
+    audit = own_api.get("/api/v1/admin/audit?limit=2", role="admin").json()["items"]
+    acts = [(entry["actor"], entry["action"], entry["object"]) for entry in audit]
+    assert acts == [("operator", "alert.acknowledge", alert_id), ("operator", "alert.raise", alert_id)]
 
 
 def test_alert_of_the_tables_is_the_open_one(own_api: Api):

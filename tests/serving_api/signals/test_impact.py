@@ -10,7 +10,7 @@ import pytest
 from lakehouse.impact import FACTORS
 from scripts.bench.api_lake import write
 from tests.support.api import Api, new_stack, pages
-from tests.support.served_lake import NOW
+from tests.support.served_lake import NOW, price
 
 TODAY = date(2026, 11, 20)
 IMPACT = "/api/public/impact?commodity=bawang-merah&market_id={}&prev_price=50000&new_price=60000"
@@ -107,6 +107,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     ]
     write(root, "silver.macro", [*macro, released(4, "inflation", None, 0)])
     write(root, "gold.weather_prices", [lag("ID", days, 0.5 - days / 100) for days in range(31)])
+    moved = price("p1", "PASAR-001", "bawang-merah", timedelta(), 60_000.0, previous_price_idr=50_000.0)
+    first = price("p2", "PASAR-002", "bawang-merah", timedelta(), 60_000.0)
+    unmeasured = price("p3", "PROV-91", "bawang-merah", timedelta(), 9_000.0, previous_price_idr=8_000.0)
+    write(root, "gold.live_prices", [moved, first, unmeasured])
     rows = [indicator("32", 0), indicator("31", 0), indicator("32", 1), indicator("32", 40)]
     write(root, "gold.indicators", [*rows, indicator("32", 0, channel="producer")])
     running = Api(stack)
@@ -122,7 +126,18 @@ def test_impact_of_a_move_in_a_measured_province(api: Api) -> None:
     assert sum(answer["factors_with_weights"].values()) == pytest.approx(100, abs=0.1)
     assert answer["macro"] == {"inflation": 4.0, "fuel_coefficient": None, "fertilizer_trend": None}
     assert answer["meta"]["model"]["name"] == "impact-ridge"
+    assert (answer["directions"]["musim"], answer["directions"]["hama"]) == ("up", None)
     assert 50 < answer["impact_score"] < 100
+
+
+def test_live_price_has_the_impact_of_its_last_move(api: Api) -> None:
+    score = api.get(IMPACT.format("PASAR-001")).json()["impact_score"]
+    listed = api.get("/api/public/commodity/price/live?commodity=bawang-merah").json()["items"]
+    scores = {item["market_id"]: item["impact_score"] for item in listed}
+    assert scores == {"PASAR-001": pytest.approx(score), "PASAR-002": None, "PROV-91": None}
+    today = f"{date.today():%Y-%m-%d}"
+    earlier = f"/api/public/commodity/price/live?commodity=bawang-merah&known_on={today}"
+    assert all(item["impact_score"] is None for item in api.get(earlier).json()["items"])
 
 
 def test_impact_without_a_measurement_names_no_factor(api: Api) -> None:
@@ -179,3 +194,16 @@ def test_correlation_of_posts_with_the_national_price(api: Api) -> None:
     assert (answer["variable"], answer["lag_days"], len(answer["by_lag"])) == ("sentiment", 7, 8)
     assert answer["region"] == "Indonesia" and not answer["significant"]
     assert api.get("/api/v1/sentiment/correlation?commodity=bawang-merah&region=32").status_code == 422
+
+
+def test_weekly_moves_are_listed_newest_first_with_their_shares(api: Api):
+    newest, older = pages(api, "/api/v1/impact/weeks?commodity=bawang-merah&region=Jawa+Barat&limit=1")
+    assert (newest["market_date"], older["market_date"]) == ("2026-11-20", "2026-11-19")
+    assert newest["price_change"] == pytest.approx(0.10517, abs=1e-5)
+    assert newest["impact_score"] == pytest.approx(50.0), "a move of the usual large size"
+    assert newest["dominant_factor"] == "musim"
+    assert (newest["directions"]["musim"], newest["directions"]["cuaca"]) == ("up", "down")
+    assert newest["factors_with_weights"]["musim"] == pytest.approx(75.0)
+    assert newest["unexplained_pct"] == pytest.approx(100 * 0.06 / 0.14)
+    assert api.get("/api/v1/impact/weeks?commodity=bawang-merah&region=11").json()["items"] == []
+    assert api.get("/api/v1/impact/weeks?commodity=batu").status_code == 404

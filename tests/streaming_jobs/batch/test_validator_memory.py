@@ -66,13 +66,13 @@ def test_start_reads_the_file_of_the_newest_batch_and_silver_without_one(
 @pytest.mark.parametrize(
     "point", ["stream.before_validators", "stream.after_validators", "stream.after_silver"]
 )
-def test_start_after_a_crash_gives_the_same_verdicts(stream: Stream, point: str):
-    stream.send(temperature(1, 25.0), kind="sensor")
-    stream.run()
-    stream.send(temperature(2, 40.0), kind="sensor")
-    stream.crash(point)
-    run_with_jump(stream, 3)
-    assert "temperature_jump" in warnings_of(stream, "t-2")
+def test_start_after_a_crash_gives_the_same_verdicts(either: Stream, point: str):
+    either.send(temperature(1, 25.0), kind="sensor")
+    either.run()
+    either.send(temperature(2, 40.0), kind="sensor")
+    either.crash(point)
+    run_with_jump(either, 3)
+    assert "temperature_jump" in warnings_of(either, "t-2")
 
 
 def test_file_returns_what_was_written_for_its_owner_only(lone_home: Path):

@@ -26,6 +26,19 @@ def change_engine(stream: Stream, spark: SparkSession) -> None:
     stream.spark = None if stream.spark else spark
 
 
+def note_as_one_source() -> None:
+    """The checkpoint as an older version wrote it, whose query had one source for all topics."""
+    begun = {number: checkpoint.source_file(number) for number in (0, 1)}
+    begun[0].write_text(f"\0v1\n{json.dumps(checkpoint.first_offsets())}")
+    begun[1].unlink()
+    for batch in checkpoint.planned_batches():
+        file = checkpoint.checkpoint_dir() / "offsets" / str(batch)
+        lines = [*file.read_text().splitlines()[:2], json.dumps(checkpoint.batch_offsets(batch).end)]
+        file.write_text("\n".join(lines))
+    for checksum in checkpoint.checkpoint_dir().rglob(".*.crc"):
+        checksum.unlink()
+
+
 def contents(stream: Stream) -> dict[str, Counter[str]]:
     """Rows of bronze, silver and quarantine without what names the batch."""
     batch = ("ingested_at", "quarantined_at", "ingest_date")
@@ -42,6 +55,8 @@ def test_lake_changes_its_engine_between_starts_both_ways(either: Stream, spark:
     for part in (MIXED[:3], MIXED[3:6], MIXED[6:]):
         either.send(*part)
         either.run()
+        assert len(checkpoint.ends_by_source(checkpoint.finished_batches()[-1])) == 2
+        note_as_one_source()
         change_engine(either, spark)
     assert_as_planned(either)
     assert checkpoint.finished_batches() == [0, 1, 2]
@@ -82,6 +97,18 @@ def test_new_partition_is_read_from_its_first_record(either: Stream):
     either.run()
     assert [row["partition"] for row in either.rows("bronze.events") if row["topic"] == topic] == [count]
     assert either.balance()["rows_in"] == 2 and count_waiting() == 0
+
+
+@pytest.mark.parametrize("value", [b"", None])
+def test_first_record_of_a_batch_is_stored_although_it_is_empty(either: Stream, value: bytes | None):
+    producer = Producer(producer_config())
+    producer.produce("lumbung.price", value, partition=0, headers={"event_id": b"empty"})
+    assert producer.flush(20) == 0
+    either.run()
+    assert [(row["event_id"], row["value"] or b"") for row in either.rows("bronze.events")] == [
+        ("empty", b"")
+    ]
+    assert either.balance() == {"rows_in": 1, "silver": 0, "quarantine": 1, "duplicates": 0}
 
 
 def test_positions_pass_the_ends_of_transactions(either: Stream):
@@ -151,15 +178,15 @@ def test_checkpoint_forgets_batches_as_spark_does(embedded: Stream):
     assert checkpoint.batch_offsets(50).timestamp_ms == 50
 
 
-def test_batch_that_does_not_fit_the_heap_of_spark_is_read_in_parts(stream: Stream):
+def test_batch_that_does_not_fit_the_heap_of_spark_is_read_in_parts(on_spark: Stream):
     limit = "spark.driver.maxResultSize"
-    conf = stream.spark.sparkContext._jsc.sc().conf()
+    conf = on_spark.spark.sparkContext._jsc.sc().conf()
     usual = conf.get(limit)
-    stream.send(*(price(f"large-{number}", note="x" * 60_000) for number in range(100)))
+    on_spark.send(*(price(f"large-{number}", note="x" * 60_000) for number in range(100)))
     conf.set(limit, "3m")
     try:
-        stream.run()
+        on_spark.run()
     finally:
         conf.set(limit, usual)
-    assert stream.silver() == {f"large-{number}": 1 for number in range(100)}
-    assert stream.balance() == {"rows_in": 100, "silver": 100, "quarantine": 0, "duplicates": 0}
+    assert on_spark.silver() == {f"large-{number}": 1 for number in range(100)}
+    assert on_spark.balance() == {"rows_in": 100, "silver": 100, "quarantine": 0, "duplicates": 0}

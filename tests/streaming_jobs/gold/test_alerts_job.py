@@ -13,6 +13,7 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import append_rows, empty_table, open_table, read_rows, replace_rows
 from streaming_jobs.gold.alerts import TABLE, Alerts
 from streaming_jobs.gold.runner import BackgroundJobs, is_prompt, make_jobs
+from streaming_jobs.gold.silent_series import SilentSeries
 from tests.support.daily_prices_lake import row
 
 FIRST = date(2024, 6, 1)
@@ -95,9 +96,72 @@ def test_table_follows_prices_acts_and_silence_and_is_the_same_from_the_beginnin
     assert open_table(TABLE).version() == version, "the same rows are not written again"
 
 
+def test_silence_alert_is_cleared_with_a_time_when_the_source_reports_again(lake: Path):
+    """From silver.sensors over gold.silent_series to gold.alerts, and again from the beginning."""
+    minute = timedelta(minutes=1)
+
+    def arrived(at: datetime, *times: datetime) -> None:
+        own = {"device_id_hash": "9f86", "source": "mqtt:D", "region_code": "32", "ingested_at": at}
+        months = ({"event_time": time, "market_month": f"{time:%Y-%m}"} for time in times)
+        land("silver.sensors", [{**own, **month} for month in months])
+        land("gold.balance", [{"ingested_at": at, "kind": "sensor"}])
+        SilentSeries().refresh()
+        job.refresh()
+
+    job = Alerts()
+    last = BATCH - timedelta(hours=1)
+    arrived(BATCH, *(last - nth * minute for nth in range(100)))
+    (opened,) = rows().values()
+    assert (opened["rule"], opened["state"], opened["closed_at"]) == ("silent_device", "active", None)
+    land("silver.alert_events", [act("acknowledge", opened["alert_id"], note="battery")])
+    arrived(BATCH + minute)
+    assert rows()[opened["alert_id"]]["state"] == "acknowledged", "nothing was reported: it stays open"
+    arrived(BATCH + 5 * minute, BATCH + 4 * minute)
+    cleared = rows()[opened["alert_id"]]
+    assert (cleared["state"], cleared["closed_at"]) == ("cleared", BATCH + 5 * minute)
+    assert (cleared["opened_at"], cleared["note"]) == (opened["opened_at"], "battery")
+
+    arrived(BATCH + timedelta(hours=2))
+    states = sorted(each["state"] for each in rows().values())
+    assert states == ["active", "cleared"], "the next silence is an alert of its own"
+    before = rows()
+    empty_table(TABLE)
+    Alerts().refresh()
+    assert rows() == before
+
+
+def test_alerts_follow_issued_risks_and_stocks(lake: Path):
+    job = Alerts()
+    reported(1, "bawang-putih", dict.fromkeys(range(8), 40000.0))
+    job.refresh()
+    assert rows() == {}
+    issued = [
+        {
+            "commodity": "bawang-putih",
+            "region_code": "32",
+            "market_date": FIRST + timedelta(day),
+            "risk": 70.0,
+        }
+        for day in range(5, 8)
+    ]
+    land("gold.risk_scores", issued)
+    job.refresh()
+    (by_risk,) = rows().values()
+    assert (by_risk["rule"], by_risk["state"], by_risk["risk_score"]) == ("risk", "active", 70.0)
+    stock = {"entity_id": "GUDANG-1", "commodity": "bawang-merah", "cover_level": "red", "days_of_cover": 1.0}
+    days = [{**stock, "quantity_kg": 5.0, "market_date": FIRST + timedelta(day)} for day in range(2)]
+    land("gold.stock_days", days)
+    job.refresh()
+    assert sorted(each["rule"] for each in rows().values()) == ["risk", "stock_cover"]
+    before = rows()
+    empty_table(TABLE)
+    Alerts().refresh()
+    assert rows() == before
+
+
 def test_prompt_job_runs_between_two_rounds(lake: Path, monkeypatch: pytest.MonkeyPatch):
     prompt = [job.name for job in make_jobs() if is_prompt(job)]
-    assert prompt == ["alerts"]
+    assert prompt == ["signals", "retail", "trades", "alerts"]
     work = BackgroundJobs([Alerts()], threading.Event())
     reported(1, "bawang-putih", dict.fromkeys(range(8), 40000.0) | {8: 60_000.0})
     monkeypatch.setattr("streaming_jobs.gold.runner.PROMPT_SECONDS", 0.05)

@@ -2,6 +2,7 @@
 
 import random
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,10 @@ TEXTS = (
     "Saham anjlok",
     "Rapat hari ini",
     "Harga telur stabil, panen berhasil",
+    "Moka Pot bagus, tetapi Galaxy S24 Ultra jelek",
+    "galaxy s24, barang bagus",
 )
+CATALOGUE = (("main", "HOME", "Moka Pot"), ("main", "HP", "Galaxy S24"), ("toko-b", "HP", "Galaxy S24"))
 
 pytestmark = pytest.mark.usefixtures("lake")
 
@@ -50,7 +54,9 @@ def posts(count: int, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def recomputed(rows: list[dict[str, Any]]) -> dict[tuple, dict[str, Any]]:
+def recomputed(
+    rows: list[dict[str, Any]], catalogue: Iterable[tuple[str, str, str]] = ()
+) -> dict[tuple, Any]:
     """Subject and day -> counts and indices, one post after the other."""
     counts: dict[tuple, dict[str, Any]] = defaultdict(lambda: defaultdict(int))
     for row in rows:
@@ -58,7 +64,10 @@ def recomputed(rows: list[dict[str, Any]]) -> dict[tuple, dict[str, Any]]:
             continue
         text = f"{row['title']}. {row['content']}" if row["title"] else row["content"]
         named = pressures(text, row["commodities"])
-        for subject in [*named, *row["symbols"]]:
+        products = [
+            product for product in catalogue if f"{product[2]} ".lower() in text.lower().replace(",", " ")
+        ]
+        for subject in [*named, *row["symbols"], *products]:
             count = counts[subject, row["market_date"]]
             count["posts"] += 1
             count[lexicon_polarity(text)] += 1
@@ -75,18 +84,38 @@ def recomputed(rows: list[dict[str, Any]]) -> dict[tuple, dict[str, Any]]:
 
 def written() -> dict[tuple, dict[str, Any]]:
     rows = open_table(TABLE).to_pyarrow_table().to_pylist()
-    by_key = {(row["subject"], row["market_date"]): row for row in rows}
+    by_key = {(subject_of(row), row["market_date"]): row for row in rows}
     assert len(by_key) == len(rows)
     return by_key
 
 
-def assert_equals(rows: list[dict[str, Any]]) -> None:
-    gold, wanted = written(), recomputed(rows)
+def subject_of(row: dict[str, Any]) -> Any:
+    return (
+        (row["shop"], row["category"], row["subject"]) if row["subject_kind"] == "product" else row["subject"]
+    )
+
+
+def assert_equals(rows: list[dict[str, Any]], catalogue: Iterable[tuple[str, str, str]] = ()) -> None:
+    gold, wanted = written(), recomputed(rows, catalogue)
     assert gold.keys() == wanted.keys() and wanted
     for key, row in gold.items():
         for name in ("posts", "naik", "turun", "stabil", "langka", "score", "pressure"):
             assert row[name] == wanted[key][name], (key, name)
         assert row["positive"] + row["neutral"] + row["negative"] == row["posts"]
+
+
+def posts_about(product: tuple[str, str, str], counts: dict[tuple, Any]) -> int:
+    return sum(row["posts"] for (subject, _), row in counts.items() if subject == product)
+
+
+def list_products(hour: int, *products: tuple[int, str, str, str]) -> None:
+    """Write listings of (number, shop, category, name)."""
+    rows = [
+        {"event_id": f"{hour}-{shop}-{number}", "product_id": number, "shop": shop, "category": category}
+        | {"product_name": name, "event_time": BEGAN + timedelta(hours=hour), "event_month": "2026-03"}
+        for number, shop, category, name in products
+    ]
+    write("silver.listings", rows)
 
 
 def batch(number: int, rows: list[dict[str, Any]]) -> None:
@@ -130,7 +159,8 @@ def test_another_classifier_and_an_emptied_table_compute_all_days_again() -> Non
     job.refresh()
     before = written()
     fitted = pipeline(1).fit(
-        [f"{text} {n}" for n in range(12) for text in TEXTS], ["positif", *["negatif"] * 4] * 12
+        [f"{text} {n}" for n in range(12) for text in TEXTS],
+        ["positif", *["negatif"] * (len(TEXTS) - 1)] * 12,
     )
     model = {
         "kind": "tfidf_svc",
@@ -149,3 +179,42 @@ def test_another_classifier_and_an_emptied_table_compute_all_days_again() -> Non
     empty_table(TABLE)
     job.refresh()
     assert written() == before
+
+
+def test_products_are_counted_for_each_shop_whatever_comes_first() -> None:
+    rows = posts(80, 5)
+    job = Sentiment(pause_share=0)
+    batch(0, rows[:40])
+    job.refresh()
+    assert_equals(rows[:40])
+    list_products(
+        0, (1, "main", "HOME", "Moka Pot"), (2, "main", "HP", "Galaxy S24"), (2, "toko-b", "HP", "?")
+    )
+    job.refresh()
+    assert_equals(rows[:40], CATALOGUE[:2])
+    list_products(1, (2, "toko-b", "HP", "GALAXY S24"), (3, "toko-b", "HP", "s24"))
+    batch(1, rows[40:])
+    job.refresh()
+    renamed = ("toko-b", "HP", "GALAXY S24")
+    assert_equals(rows, [*CATALOGUE[:2], renamed])
+    version = open_table(TABLE).version()
+    list_products(2, (2, "toko-b", "HP", "GALAXY S24"))
+    job.refresh()
+    assert open_table(TABLE).version() == version, "the names are the same"
+    list_products(3, (2, "toko-b", "HP", "Nokia 3310"))
+    job.refresh()
+    assert_equals(rows, CATALOGUE[:2])
+
+
+def test_posts_are_counted_while_other_names_wait() -> None:
+    rows = posts(60, 6)
+    list_products(0, (1, "main", "HOME", "Moka Pot"))
+    job = Sentiment(pause_share=1e6)
+    batch(0, rows[:30])
+    job.refresh()
+    list_products(1, (2, "main", "HP", "Galaxy S24"))
+    batch(1, rows[30:])
+    job.refresh()
+    assert posts_about(CATALOGUE[0], written()) == posts_about(CATALOGUE[0], recomputed(rows, CATALOGUE)) > 0
+    Sentiment().refresh()
+    assert_equals(rows, CATALOGUE[:2])

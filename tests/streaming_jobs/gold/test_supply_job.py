@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lakehouse.io.delta import empty_table, open_table
+from lakehouse.io.delta import empty_table, high_water_mark, open_table
 from streaming_jobs.gold.supply import Supply
 from tests.streaming_jobs.gold.supply_chain import COMMODITY, FIRST, HOLDERS, Row, simulate, stock
 from tests.support.written_lake import finish, write
@@ -93,6 +93,36 @@ def test_stocks_equal_their_recomputation(cuts: int) -> None:
     assert versions == [
         open_table(table).version() for table in ("gold.stocks", "gold.routes", "gold.supply_transfers")
     ]
+
+
+def test_batch_whose_reports_were_all_refused_changes_nothing() -> None:
+    chain = simulate(DAYS, seed=4)
+    batch(0, chain.stocks, chain.shipments)
+    job = Supply()
+    job.refresh()
+    before = rows_of("gold.stocks", "entity_id", "commodity")
+    refused = BEGAN + timedelta(seconds=1)
+    for kind in ("stock", "shipment"):
+        finish(refused, kind=kind, silver=0)
+    job.refresh()
+    assert rows_of("gold.stocks", "entity_id", "commodity") == before
+    assert high_water_mark("gold.stocks") == high_water_mark("gold.routes") == refused
+
+
+def test_each_day_of_a_stock_is_as_if_it_were_the_newest() -> None:
+    chain = simulate(DAYS, seed=3)
+    batch(0, chain.stocks, chain.shipments)
+    Supply().refresh()
+    by_day = rows_of("gold.stock_days", "entity_id", "commodity", "market_date")
+    assert len(by_day) == DAYS * len(HOLDERS)
+    for days in (9, 20, DAYS):
+        until = (FIRST + timedelta(days=days - 1)).date()
+        known = [row for row in chain.stocks if row["market_date"] <= until]
+        for holder, figures in recomputed(known, chain.shipments).items():
+            row = by_day[holder, COMMODITY, until]
+            assert {name: row[name] for name in figures} == pytest.approx(figures, abs=1e-6), (holder, days)
+    newest = rows_of("gold.stocks", "entity_id", "commodity")
+    assert newest == {key[:2]: row for key, row in by_day.items() if key[2] == until}
 
 
 def test_nothing_is_lost_along_the_chain_but_what_the_warehouse_lost() -> None:

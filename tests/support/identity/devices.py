@@ -14,7 +14,8 @@ SECRET = "secret-of-a-device-in-a-test-0123456789"  # noqa: S105
 
 def identity_url() -> str:
     """The identity store of the home in the environment, whatever settings this process has read."""
-    return f"sqlite+aiosqlite:///{os.environ['LUMBUNG_HOME']}/state/identity.sqlite"
+    file = f"{os.environ['LUMBUNG_HOME']}/state/identity.sqlite"
+    return os.environ.get("DATABASE_URL") or f"sqlite+aiosqlite:///{file}"
 
 
 def provide(

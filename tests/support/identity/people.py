@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lakehouse.identity.roles import Role
 from lakehouse.io.identity import accounts
 from lakehouse.io.identity.database import Database
-from lakehouse.io.identity.passwords import Passwords
 from scripts.stack.throwaway import Stack
 from tests.support.api import Api
+from tests.support.identity.passwords import quick_passwords
 
 PASSWORD = "kuda lumping menari di alun-alun"
 JSON = {"Content-Type": "application/json"}
@@ -19,21 +20,22 @@ def in_store(stack: Stack, work: Callable[[Database], Awaitable[Any]]) -> Any:
     """The result of the work on the store of a home."""
 
     async def run() -> Any:
-        database = Database(f"sqlite+aiosqlite:///{stack.home / 'state' / 'identity.sqlite'}")
+        database = Database(stack.identity_url)
         try:
             await database.migrate()
             return await work(database)
         finally:
             await database.close()
 
-    return asyncio.run(run())
+    with ThreadPoolExecutor(1) as pool:  # a test may have a loop of its own in this thread
+        return pool.submit(asyncio.run, run()).result()
 
 
 def add_person(stack: Stack, email: str, role: Role = Role.USER, regions: Sequence[str] = ()) -> str:
     """The id of a new account with PASSWORD."""
 
     async def create(database: Database) -> str:
-        hashed = await Passwords().hash(PASSWORD)
+        hashed = await quick_passwords().hash(PASSWORD)
         user = await accounts.create(
             database, email, actor="test", role=role, password_hash=hashed, regions=regions
         )

@@ -1,16 +1,18 @@
 /** Lines over days with uPlot: gaps stay gaps, the lines that matter bear their name where they end. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { dayOfSeconds, monthOfSeconds, rupiah, rupiahShort, shortDayOfSeconds } from "../i18n/format.ts";
 import { lang, t } from "../i18n/index.ts";
 import { theme } from "../theme.ts";
-import type { Line, Panel } from "./panel.ts";
+import type { Dot, Line, Panel, Zoom } from "./panel.ts";
+import { color, FONT } from "./style.ts";
 
 const NARROW = 560;
 const END_LABELS = 150;
 const MONTHS_FROM_DAYS = 120;
-const FONT = '"Plus Jakarta Sans Variable", system-ui, sans-serif';
-const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const STROKE_ALPHA = 0.55;
+const RADIUS: Record<Dot["kind"], number> = { small: 3, medium: 5.5, large: 5.5, anomaly: 8 };
+const COLOR: Record<Dot["kind"], string> = { small: "--ink-2", medium: "--ceiling", large: "--grave", anomaly: "--card" };
 const isNamed = (line: Line) => line.kind !== "faint";
 
 function colorOf(line: Line, nth: number): string {
@@ -64,14 +66,26 @@ function drawEnds(chart: uPlot, panel: Panel): void {
   }
 }
 
+/** Forecasts as they were issued, each a thin line over the days that it was for. */
+function drawStrokes(chart: uPlot, panel: Panel): void {
+  const { ctx } = chart;
+  ctx.save();
+  ctx.strokeStyle = color("--accent");
+  ctx.globalAlpha = STROKE_ALPHA;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.beginPath();
+  for (const { points } of panel.strokes) {
+    points.forEach(({ seconds, value }, nth) => ctx[nth ? "lineTo" : "moveTo"](chart.valToPos(seconds, "x", true), chart.valToPos(value, "y", true)));
+  }
+  ctx.stroke();
+  ctx.restore();
+}
+
 /** The ceiling of each day as a dashed stair, with its name in a halo. */
 function drawReference(chart: uPlot, panel: Panel): void {
   if (!panel.reference) return;
   const { ctx, bbox } = chart;
   const ratio = devicePixelRatio;
-  ctx.beginPath();
-  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-  ctx.clip();
   ctx.strokeStyle = color("--ceiling");
   ctx.lineWidth = 1.5 * ratio;
   ctx.setLineDash([6 * ratio, 4 * ratio]);
@@ -93,10 +107,33 @@ function drawReference(chart: uPlot, panel: Panel): void {
   ctx.font = `600 ${12 * ratio}px ${FONT}`;
   ctx.lineWidth = 4 * ratio;
   ctx.lineJoin = "round";
+  ctx.textAlign = "left";
   ctx.strokeStyle = color("--card");
   ctx.strokeText(text, bbox.left + 8 * ratio, y);
   ctx.fillStyle = color("--ceiling");
   ctx.fillText(text, bbox.left + 8 * ratio, y);
+}
+
+/** A circle, a diamond or a square by the size of the move; a ring is an anomaly. */
+function drawDots(chart: uPlot, panel: Panel): void {
+  const { ctx } = chart;
+  const ratio = devicePixelRatio;
+  for (const dot of panel.dots) {
+    const [x, y] = [chart.valToPos(dot.seconds, "x", true), chart.valToPos(dot.value, "y", true)];
+    const size = RADIUS[dot.kind] * ratio;
+    ctx.beginPath();
+    if (dot.kind === "medium") {
+      ctx.moveTo(x, y - size);
+      for (const [dx, dy] of [[size, 0], [0, size], [-size, 0]]) ctx.lineTo(x + dx, y + dy);
+      ctx.closePath();
+    } else if (dot.kind === "large") ctx.rect(x - size, y - size, 2 * size, 2 * size);
+    else ctx.arc(x, y, size, 0, 2 * Math.PI);
+    ctx.strokeStyle = color(dot.kind === "anomaly" ? "--grave" : "--card");
+    ctx.lineWidth = (dot.kind === "anomaly" ? 2 : 1) * ratio;
+    ctx.fillStyle = color(COLOR[dot.kind]);
+    if (dot.kind !== "anomaly") ctx.fill();
+    ctx.stroke();
+  }
 }
 
 /** The day under the cursor in words: only the named lines and the intervals. */
@@ -112,6 +149,7 @@ export function readout(panel: Panel, index: number): string[] {
   }
   const reference = panel.reference?.values[index];
   if (reference != null) texts.push(`${panel.reference!.name} ${rupiah(reference)}`);
+  for (const dot of panel.dots) if (dot.seconds === panel.seconds[index]) texts.push(dot.text);
   return texts;
 }
 
@@ -140,8 +178,14 @@ function optionsOf(box: HTMLElement, panel: Panel, show: (chart: uPlot) => void)
       draw: [
         (chart) => {
           if (!isNarrow) drawEnds(chart, panel);
+          const { left, top, width, height } = chart.bbox;
           chart.ctx.save();
+          chart.ctx.beginPath();
+          chart.ctx.rect(left, top, width, height);
+          chart.ctx.clip();
+          drawStrokes(chart, panel);
           drawReference(chart, panel);
+          drawDots(chart, panel);
           chart.ctx.restore();
         },
       ],
@@ -150,11 +194,23 @@ function optionsOf(box: HTMLElement, panel: Panel, show: (chart: uPlot) => void)
   };
 }
 
-export function TimeChart({ panel, label, height = 380 }: { panel: Panel; label: string; height?: number }) {
+interface ChartProps {
+  panel: Panel;
+  label: string;
+  height?: number;
+  /** The days between which the chart is drawn; null: all of them. */
+  zoom?: Zoom | null;
+  /** The reader drew another span. */
+  onZoom?: (zoom: Zoom | null) => void;
+}
+
+export function TimeChart({ panel, label, height = 380, zoom = null, onZoom }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const tip = useRef<HTMLDivElement>(null);
   const spoken = useRef<HTMLParagraphElement>(null);
+  const plot = useRef((_: Zoom | null) => {});
   const [shownTheme, shownLanguage] = [theme.value, lang.value];
+  const [isNarrow, setNarrow] = useState(() => innerWidth < NARROW);
   useEffect(() => {
     const host = box.current!;
     const show = (chart: uPlot) => {
@@ -169,14 +225,25 @@ export function TimeChart({ panel, label, height = 380 }: { panel: Panel; label:
       if (document.activeElement === host) spoken.current!.textContent = texts.join(", ");
     };
     const chart = new uPlot(optionsOf(host, panel, show), dataOf(panel), host);
-    const size = new ResizeObserver(() => chart.setSize({ width: host.clientWidth, height: Math.max(240, host.clientHeight) }));
+    const whole: Zoom = [panel.seconds[0], panel.seconds.at(-1)!];
+    plot.current = (span) => chart.setScale("x", { min: (span ?? whole)[0], max: (span ?? whole)[1] });
+    if (zoom) plot.current(zoom);
+    chart.hooks.setSelect = [({ select, posToVal }) => select.width > 0 && onZoom?.([posToVal(select.left, "x"), posToVal(select.left + select.width, "x")])];
+    chart.over.addEventListener("dblclick", () => onZoom?.(null));
+    const size = new ResizeObserver(() => {
+      setNarrow(host.clientWidth < NARROW); // without room for names at the line ends the chart is drawn again
+      chart.setSize({ width: host.clientWidth, height: Math.max(240, host.clientHeight) });
+    });
     size.observe(host);
     const onKey = (event: KeyboardEvent) => {
       const last = panel.seconds.length - 1;
       const at = chart.cursor.idx ?? last;
       const step = event.shiftKey ? 10 : 1;
       const targets: Record<string, number> = { ArrowLeft: at - step, ArrowRight: at + step, Home: 0, End: last };
-      if (event.key === "Escape") chart.setScale("x", { min: panel.seconds[0], max: panel.seconds[last] });
+      if (event.key === "Escape") {
+        plot.current(null);
+        onZoom?.(null);
+      }
       const target = targets[event.key];
       if (target === undefined) return;
       event.preventDefault();
@@ -189,7 +256,8 @@ export function TimeChart({ panel, label, height = 380 }: { panel: Panel; label:
       size.disconnect();
       chart.destroy();
     };
-  }, [panel, shownTheme, shownLanguage]);
+  }, [panel, shownTheme, shownLanguage, isNarrow]);
+  useEffect(() => plot.current(zoom), [zoom?.[0], zoom?.[1]]); // by the address, also after "back"
   return (
     <div class="plot">
       <div ref={box} class="canvas" style={{ height: `${height}px` }} tabIndex={0} role="application" aria-roledescription={t("chart")} aria-label={`${label}. ${t("chart_keys")}`} />

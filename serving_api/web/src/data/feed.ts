@@ -1,69 +1,68 @@
 /** GET with ETag, polling while the page is visible, one request per address in flight. */
 import { signal, type Signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { lang } from "../i18n/index.ts";
+import { NO_NETWORK, problemOf } from "./problem.ts";
+import { request } from "./session.ts";
 import type { Answer, Problem } from "./types.ts";
 
 export interface Feed<Body> {
   url: string;
   body: Body | null;
   problem: Problem | null;
-  /** When `body` was last confirmed by the API, ms since 1970. */
+  /** When `body` was last confirmed by the API, and when that request began; ms since 1970. */
   confirmed: number | null;
+  requested: number | null;
   loading: boolean;
 }
 interface Entry {
   feed: Signal<Feed<Answer>>;
   tag: string | null;
   flight: Promise<void> | null;
+  /** Until when the API asked not to be polled, ms since 1970. */
+  rests: number;
   readers: number;
 }
 const EVERY_MS = 30_000;
 const SPREAD = 0.2;
-const TIMEOUT_MS = 20_000;
 const MOST_KEPT = 60;
 const entries = new Map<string, Entry>();
 /** Addresses that the pages have read, newest first: the developers' page shows them as calls. */
 export const calls = signal<string[]>([]);
+/** SQL that gives what an address gives, of the panels that were shown. */
+export const queries = new Map<string, string>();
 
 function empty(url: string): Feed<Answer> {
-  return { url, body: null, problem: null, confirmed: null, loading: false };
+  return { url, body: null, problem: null, confirmed: null, requested: null, loading: false };
 }
 
 function entryOf(url: string): Entry {
   let entry = entries.get(url);
   if (!entry) {
-    entry = { feed: signal(empty(url)), tag: null, flight: null, readers: 0 };
+    entry = { feed: signal(empty(url)), tag: null, flight: null, rests: 0, readers: 0 };
     entries.set(url, entry);
     for (const [other, { readers }] of entries) if (entries.size > MOST_KEPT && !readers && other !== url) entries.delete(other);
   }
   return entry;
 }
 
-async function problemOf(response: Response): Promise<Problem> {
-  const body = await response.json().catch(() => ({}));
-  const detail = typeof body.detail === "string" ? body.detail : "";
-  return { title: body.title ?? response.statusText, detail, status: response.status, trace_id: body.trace_id ?? null };
-}
-
 async function load(entry: Entry, url: string): Promise<void> {
   entry.feed.value = { ...entry.feed.value, loading: true };
-  const headers: Record<string, string> = { Accept: "application/json", "Accept-Language": lang.value };
-  if (entry.tag) headers["If-None-Match"] = entry.tag;
+  const requested = Date.now();
   try {
-    const response = await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const response = await request(url, { headers: entry.tag ? { "If-None-Match": entry.tag } : {} });
     const now = Date.now();
     if (response.status === 304) {
-      entry.feed.value = { ...entry.feed.value, problem: null, confirmed: now, loading: false };
+      entry.feed.value = { ...entry.feed.value, problem: null, confirmed: now, requested, loading: false };
     } else if (response.ok) {
-      entry.tag = response.headers.get("ETag");
-      entry.feed.value = { url, body: await response.json(), problem: null, confirmed: now, loading: false };
+      const body = await response.json();
+      entry.tag = response.headers.get("ETag"); // only with its body: "not changed" would confirm what is not here
+      entry.feed.value = { url, body, problem: null, confirmed: now, requested, loading: false };
     } else {
+      entry.rests = now + 1000 * Number(response.headers.get("Retry-After") ?? 0);
       entry.feed.value = { ...entry.feed.value, problem: await problemOf(response), loading: false };
     }
   } catch {
-    const problem = { title: "network", detail: "", status: 0, trace_id: null };
-    entry.feed.value = { ...entry.feed.value, problem, loading: false };
+    entry.feed.value = { ...entry.feed.value, problem: NO_NETWORK, loading: false };
   }
 }
 
@@ -72,6 +71,14 @@ export function refresh(url: string): Promise<void> {
   const entry = entryOf(url);
   entry.flight ??= load(entry, url).finally(() => (entry.flight = null));
   return entry.flight;
+}
+
+/** Read again what is shown and begins so; an answer that is under way may be too old. */
+export function refreshShown(beginning = ""): void {
+  for (const [url, entry] of entries) {
+    if (!entry.readers || !url.startsWith(beginning)) continue;
+    void (entry.flight ?? Promise.resolve()).then(() => refresh(url));
+  }
 }
 
 const NOTHING = signal(empty(""));
@@ -86,7 +93,7 @@ export function useFeed<Body extends Answer>(url: string | null, everyMs = EVERY
     let timer = 0;
     let stopped = false;
     const round = async () => {
-      if (!document.hidden) await refresh(url);
+      if (!document.hidden && Date.now() >= entry.rests) await refresh(url);
       if (!stopped) timer = window.setTimeout(round, everyMs * (1 - SPREAD + 2 * SPREAD * Math.random()));
     };
     const shown = () => {

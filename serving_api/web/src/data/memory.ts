@@ -13,3 +13,10 @@ export function remember(name: string, value: string): void {
     // the choice then lasts until the page is closed
   }
 }
+export function forget(name: string): void {
+  try {
+    localStorage.removeItem(name);
+  } catch {
+    // nothing was kept
+  }
+}

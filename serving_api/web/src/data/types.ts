@@ -16,6 +16,7 @@ export interface Page<Item> extends Answer {
   next_cursor: string | null;
 }
 export interface Problem {
+  type: string;
   title: string;
   detail: string;
   status: number;
@@ -47,6 +48,30 @@ export interface OverviewItem {
   highest: PlacePrice;
   lowest: PlacePrice;
   spark: (number | null)[];
+}
+export interface BalanceReport extends Answer {
+  balanced: boolean;
+  difference: number;
+  per_kind: Record<string, Omit<Balance, "balanced">>;
+}
+export interface SilentSeries {
+  series_kind: "device" | "market";
+  series_id: string;
+  replayed: boolean;
+  last_event_time: string;
+  cadence_seconds: number | null;
+  silent_seconds: number;
+  silent: boolean;
+  since: string | null;
+}
+export interface DriftField {
+  kind: string;
+  field: string;
+  json_types: string[];
+  events: number;
+  quarantined: number | null;
+  first_seen_at: string;
+  last_seen_at: string;
 }
 export interface Balance {
   rows_in: number;
@@ -117,6 +142,12 @@ export interface Forecast extends Answer {
   forecast: { date: string; price_idr: number; lower_idr: number; upper_idr: number }[];
   levels: { level: number; lower: number[]; upper: number[] }[];
 }
+export interface Confidence extends Answer {
+  confidence: number;
+  interval_level: number;
+  coverage: number | null;
+  origins: number;
+}
 export interface IssuedForecast {
   issued_on: string;
   target_date: string;
@@ -139,6 +170,19 @@ export interface Accuracy {
   origins: number;
   alias: string | null;
 }
+export interface Importance {
+  feature: string;
+  importance: number;
+  rank: number;
+}
+export interface JobState {
+  job_id: string;
+  status: string;
+  status_text: string;
+  progress_pct: number;
+  detail: string | null;
+  finished_at: string | null;
+}
 export interface PipelineTable {
   table: string;
   layer: "bronze" | "silver" | "gold";
@@ -149,11 +193,20 @@ export interface PipelineTable {
   late: boolean;
   fed_by: string[];
 }
+export interface PipelineHour {
+  hour: string;
+  rows_in: number;
+  silver: number;
+  quarantine: number;
+  duplicates: number;
+}
 export interface Pipeline extends Answer {
   tables: PipelineTable[];
   kafka_lag: number | null;
   processes: { name: string; state: string; since: string }[];
+  silence: { since: string; series: number } | null;
   balance: Balance;
+  hours: PipelineHour[];
 }
 export interface QualityRow {
   table: string;
@@ -171,7 +224,57 @@ export interface Integrity extends Answer {
 }
 export interface Supported extends Answer {
   commodities: { commodity: string; name: string; unit: string; is_group: boolean }[];
-  regions: { code: string; name: string }[];
+  regions: { code: string; name: string; timezone: string }[];
+  symbols: { symbol: string; asset_class: string }[];
+  shops: string[];
+}
+export type Factor = "cuaca" | "hama" | "distribusi" | "oversupply" | "musim" | "permintaan_nasional";
+export interface ImpactWeek {
+  commodity: string;
+  region: string;
+  market_date: string;
+  price_change: number;
+  impact_score: number;
+  dominant_factor: Factor | null;
+  factors_with_weights: Record<Factor, number>;
+  directions: Record<Factor, "up" | "down" | null>;
+  unexplained_pct: number;
+  unavailable: Factor[];
+}
+export interface Correlation {
+  correlation: number;
+  lag_days: number;
+  n: number;
+  significant: boolean;
+}
+export interface Anomaly {
+  market_id: string | null;
+  event_time: string;
+  price_idr: number;
+  severity: string;
+  label: string;
+}
+export interface Device {
+  device_id: string;
+  market_id: string;
+  role: string;
+  status: "pending" | "approved" | "active" | "revoked";
+  last_event_time: string | null;
+  silent: boolean;
+  accepted_24h: number;
+  quarantined_24h: number;
+  trust_score: number | null;
+  revoked_at: string | null;
+}
+export type DeviceItem = Device & Answer;
+/** Of a registration or a rotation. */
+export interface IssuedClaim {
+  device_id: string;
+  market_id: string;
+  status: Device["status"];
+  qr_svg_data_url: string;
+  claim_code: string;
+  claim_expires_at: string;
 }
 export interface Market {
   market_id: string;

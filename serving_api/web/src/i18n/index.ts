@@ -1,8 +1,8 @@
 /** Texts in the reader's language: Indonesian unless `?lang=en` or an earlier choice says otherwise. */
 import { signal } from "@preact/signals";
 import { recall, remember } from "../data/memory.ts";
-import english from "./en.json";
-import indonesian from "./id.json";
+import english from "./en.json" with { type: "json" };
+import indonesian from "./id.json" with { type: "json" };
 
 export type Lang = "id" | "en";
 export type Key = Extract<keyof typeof indonesian, string>;
@@ -20,6 +20,8 @@ export function setLanguage(next: Lang): void {
   remember("lang", next);
 }
 export const hasText = (key: string): key is Key => key in indonesian;
+/** The text of a key that the API's words make, else the word itself. */
+export const textOr = (key: string, fallback: string): string => (hasText(key) ? t(key) : fallback);
 /** The text of a key with {names} filled in. */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   return TEXTS[lang.value][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));

@@ -1,24 +1,25 @@
-/** The legend of a map, with the attribution of its outlines. */
+/** The legend of a map, whose classes filter map and table, with the attribution of the outlines. */
 import type { PriceMap } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
+import { chosenClasses, toggleClass, UNREPORTED } from "./filter.ts";
 import { classText, colorClass, type Metric } from "./scale.ts";
 
 export function Legend({ map }: { map: PriceMap }) {
   const metric = map.metric as Metric;
+  const chosen = chosenClasses();
+  const classes = map.legend.map((entry, nth) => ({ nth, name: colorClass(entry.from ?? (entry.to ?? 0) - 1, metric, map.legend), text: classText(entry, metric) }));
   return (
     <figcaption>
-      <ol class="legend" aria-label={t("legend")}>
-        {map.legend.map((entry) => (
-          <li key={entry.label}>
-            <i class={`swatch ${colorClass(entry.from ?? (entry.to ?? 0) - 1, metric, map.legend)}`} />
-            {classText(entry, metric)}
+      <ul class="legend" aria-label={t("legend")}>
+        {[...classes, { nth: UNREPORTED, name: "none", text: t("no_report") }].map(({ nth, name, text }) => (
+          <li key={nth}>
+            <button aria-pressed={chosen.has(nth)} onClick={() => toggleClass(nth)}>
+              <i class={`swatch ${name}`} />
+              {text}
+            </button>
           </li>
         ))}
-        <li>
-          <i class="swatch none" />
-          {t("no_report")}
-        </li>
-      </ol>
+      </ul>
       <small>
         {t("outlines_source")} <a href="https://creativecommons.org/licenses/by/4.0/" rel="noreferrer">CC BY 4.0</a>
       </small>

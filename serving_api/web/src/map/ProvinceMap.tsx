@@ -4,7 +4,8 @@ import type { MapRegion, PriceMap } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
 import { Legend } from "./Legend.tsx";
 import { loadOutlines, neighbour, outlines, type Outline } from "./outlines.ts";
-import { colorClass, metricKey, valueText, type Metric } from "./scale.ts";
+import { isShown, pointed } from "./filter.ts";
+import { colorClass, metricKey, provinceText, type Metric } from "./scale.ts";
 
 const FIRST = "DKI Jakarta";
 
@@ -27,9 +28,11 @@ export function ProvinceMap({ map, chosen, choose }: MapProps) {
   }
   const metric = map.metric as Metric;
   const regions = new Map<string, MapRegion>(map.regions.map((region) => [region.code, region]));
-  const label = ({ code, name }: Outline) => {
-    const region = regions.get(code);
-    return region?.value == null ? `${name}: ${t("no_report")}` : `${name}: ${valueText(region.value, metric)}`;
+  const valueOf = ({ code }: Outline) => regions.get(code)?.value ?? null;
+  const label = (shape: Outline) => `${shape.name}: ${provinceText(shape.code, valueOf(shape), metric)}`;
+  const classes = (shape: Outline) => `province ${colorClass(valueOf(shape), metric, map.legend)}${isShown(valueOf(shape), map.legend) ? "" : " muted"}${shape.name === pointed.value ? " near" : ""}`;
+  const point = (name: string | null) => () => {
+    pointed.value = name;
   };
   const onKey = (event: KeyboardEvent, shape: Outline) => {
     if (event.key === "Enter" || event.key === " ") {
@@ -59,11 +62,15 @@ export function ProvinceMap({ map, chosen, choose }: MapProps) {
             key={shape.code}
             d={shape.d}
             data-code={shape.code}
-            class={`province ${colorClass(regions.get(shape.code)?.value ?? null, metric, map.legend)}`}
+            class={classes(shape)}
             {...{ tabindex: shape.name === (chosen ?? FIRST) ? 0 : -1 }}
             role="button"
             aria-pressed={shape.name === chosen}
             aria-label={label(shape)}
+            onPointerEnter={point(shape.name)}
+            onPointerLeave={point(null)}
+            onFocus={point(shape.name)}
+            onBlur={point(null)}
             onClick={() => choose(chosen === shape.name ? null : shape.name)}
             onKeyDown={(event) => onKey(event, shape)}
           >

@@ -1,10 +1,11 @@
 /** Classes of a map: the place of a value in the legend, and the colour class of that place. */
 import type { MapClass } from "../data/types.ts";
-import { change, rupiah, whole } from "../i18n/format.ts";
-import type { Key } from "../i18n/index.ts";
+import { change, figure, rupiah, whole } from "../i18n/format.ts";
+import { t, type Key } from "../i18n/index.ts";
 
-export const METRICS = ["gap_national", "price", "change_7d", "gap", "ifpa"] as const;
+export const METRICS = ["gap_national", "price", "change_7d", "gap", "ifpa", "dispersion"] as const;
 export type Metric = (typeof METRICS)[number];
+const UNITLESS: ReadonlySet<Metric> = new Set(["ifpa", "dispersion"]);
 export const metricKey = (metric: Metric): Key => `metric_${metric}`;
 
 export function classOf(value: number | null, legend: readonly MapClass[]): number {
@@ -20,15 +21,24 @@ export function colorClass(value: number | null, metric: Metric, legend: readonl
   return `${metric === "price" ? "q" : "b"}${place}`;
 }
 
+/** The provinces of Papua since 2022; sources of 34 provinces count them with those that they were split from. */
+const SINCE_2022: ReadonlySet<string> = new Set(["93", "94", "95", "96"]);
+
+/** The value of a province in words, or why there is none. */
+export function provinceText(code: string, value: number | null, metric: Metric): string {
+  if (value !== null) return valueText(value, metric);
+  return t(SINCE_2022.has(code) ? "no_report_new" : "no_report");
+}
+
 export function valueText(value: number | null, metric: Metric): string {
   if (metric === "price") return rupiah(value);
-  if (metric === "ifpa") return value === null ? "–" : value.toFixed(2).replace("-", "\u2212");
+  if (UNITLESS.has(metric)) return figure(value);
   return change(value);
 }
 
 /** A class as text: the limits in the reader's language. */
 export function classText({ from, to }: MapClass, metric: Metric): string {
-  const text = (limit: number) => (metric === "price" ? rupiah(limit) : metric === "ifpa" ? String(limit).replace("-", "\u2212") : `${whole(limit)}\u00a0%`);
+  const text = (limit: number) => (metric === "price" ? rupiah(limit) : UNITLESS.has(metric) ? figure(limit) : `${whole(limit)}\u00a0%`);
   if (from === null && to === null) return "–";
   if (from === null) return `< ${text(to!)}`;
   return to === null ? `≥ ${text(from)}` : `${text(from)} … ${text(to)}`;

@@ -1,40 +1,23 @@
 /** A commodity: sentence, tiles, chart with forecast, provinces in comparison, map, table, live prices, quality. */
-import { useMemo } from "preact/hooks";
-import { TimeChart } from "../chart/TimeChart.tsx";
-import { lastDays } from "../chart/panel.ts";
 import { address, useFeed } from "../data/feed.ts";
-import type { Forecast, Overview, OverviewItem, Page, PriceMap, QualityRow, Series } from "../data/types.ts";
+import type { Overview, OverviewItem, Page, PriceMap, QualityRow, Series } from "../data/types.ts";
 import { change, day, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
+import { isShown } from "../map/filter.ts";
 import { ProvinceMap } from "../map/ProvinceMap.tsx";
-import { classOf } from "../map/scale.ts";
-import { param, setParams } from "../router.ts";
-import { DataTable, saveCsv, type Column } from "../ui/DataTable.tsx";
+import { setParams } from "../router.ts";
+import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { Level } from "../ui/Level.tsx";
 import { Panel } from "../ui/Panel.tsx";
-import { Choices, CommodityChoice, DayChoice, ProvinceChoice, commodity, dayParameters, knownThen, marketDay, province } from "../ui/controls.tsx";
+import { CommodityChoice, DayChoice, commodity, dayParameters, province } from "../ui/controls.tsx";
+import { Attention } from "./Attention.tsx";
+import { Causes } from "./Causes.tsx";
+import { ChartPanel } from "./CommodityChart.tsx";
 import { LivePrices } from "./LivePrices.tsx";
-import { provinceRows, seriesPanel, type ProvinceRow } from "./seriesPanel.ts";
+import { emptyText, NO_LEGEND, provinceColumns, provincesSql, seriesAddress } from "./provinces.tsx";
+import { ruleName } from "./quarantine/words.ts";
+import { provinceRows } from "./seriesPanel.ts";
 import { sentence } from "./sentences.ts";
-
-const RANGES = ["90", "365", "2000"] as const;
-type Range = (typeof RANGES)[number];
-const MOST_COMPARED = 3;
-const range = (): Range => RANGES.find((value) => value === param("rentang")) ?? "365";
-const compared = (): string[] => (param("bandingkan") ?? "").split(",").filter(Boolean).slice(0, MOST_COMPARED);
-
-function nextDay(iso: string): string {
-  return new Date(Date.parse(`${iso}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10);
-}
-
-function seriesAddress(): string {
-  const last = marketDay();
-  const days = Number(range());
-  const to = last && !knownThen() ? nextDay(last) : null;
-  const newest = last ?? new Date().toISOString().slice(0, 10);
-  const from = days > 365 ? new Date(Date.parse(`${newest}T00:00:00Z`) - 1999 * 86_400_000).toISOString().slice(0, 10) : null;
-  return address("/api/v1/series/daily", { commodity: commodity(), from, to, date: knownThen() ? last : null });
-}
 
 function Tiles({ item }: { item: OverviewItem }) {
   const tiles: [string, string, string][] = [
@@ -56,131 +39,25 @@ function Tiles({ item }: { item: OverviewItem }) {
   );
 }
 
-const COLUMNS = (legend: PriceMap["legend"]): Column<ProvinceRow>[] => [
-  {
-    name: "province",
-    title: t("province"),
-    value: (row) => row.name,
-    isText: true,
-    show: (row) => (
-      <button class="link" aria-pressed={row.name === province()} onClick={() => setParams({ prov: row.name === province() ? null : row.name }, false)}>
-        {row.name}
-      </button>
-    ),
-  },
-  { name: "price_idr", title: t("price"), value: (row) => row.price, show: (row) => rupiah(row.price) },
-  { name: "market_date", title: t("day"), value: (row) => row.date, show: (row) => day(row.date), isText: true },
-  { name: "change_7d_pct", title: t("change_days", { days: 7 }), value: (row) => row.change, show: (row) => change(row.change) },
-  {
-    name: "gap_national_pct",
-    title: t("gap_national"),
-    value: (row) => row.gap,
-    show: (row) => (
-      <>
-        <i class={`swatch ${row.gap === null ? "none" : `b${classOf(row.gap, legend)}`}`} /> {change(row.gap)}
-      </>
-    ),
-  },
-];
-const NO_LEGEND: PriceMap["legend"] = [];
-
-function ChartPanel() {
-  const feed = useFeed<Series>(seriesAddress());
-  const forecast = useFeed<Forecast>(marketDay() ? null : address("/api/public/forecast", { commodity: commodity(), region: province() })).body;
-  const [chosen, others, days] = [province(), compared().join(","), Number(range())];
-  const panel = useMemo(() => feed.body && lastDays(seriesPanel(feed.body, chosen, others.split(","), forecast), days), [feed.body, chosen, others, forecast, days]);
-  const asTable = param("tabel") === "1";
-  const rows = feed.body ? provinceRows(feed.body) : [];
-  const sql = `select market_date, region, median_price_idr, national_price_idr, reference_price_idr from gold.indicators where commodity = '${feed.body?.commodity ?? commodity()}' and channel = 'retail' order by market_date desc limit 1000`;
-  const text = (value: Range) => t(`range_${value}`);
-  const tools = (
-    <>
-      <Choices label={t("range")} value={range()} options={RANGES.map((value) => [value, text(value)])} choose={(value) => setParams({ rentang: value }, false)} />
-      <Choices label={t("view")} value={asTable ? "table" : "chart"} options={[["chart", t("chart")], ["table", t("table")]]} choose={(value) => setParams({ tabel: value === "table" ? "1" : null }, false)} />
-      <button class="ghost small noprint" disabled={!feed.body} onClick={() => feed.body && saveSeries(feed.body)}>
-        {t("csv")}
-      </button>
-    </>
-  );
-  return (
-    <Panel title={feed.body?.name ?? commodity()} feed={feed} class="full" sql={sql} tools={tools} isEmpty={(body) => !body.dates.length} empty={emptyText()}>
-      {(series) => (
-        <>
-          {asTable ? (
-            <DataTable label={t("by_province")} columns={COLUMNS(NO_LEGEND)} rows={rows} keyOf={(row) => row.name} isChosen={(row) => row.name === chosen} />
-          ) : (
-            panel && <TimeChart panel={panel} label={t("chart_label", { name: series.name })} />
-          )}
-          <Comparison series={series} />
-          <p class="note">{forecast ? t("forecast_note", { model: forecast.meta.model?.name ?? "–", alias: forecast.meta.model?.alias ?? "–", day: day(forecast.origin_date) }) : t("forecast_none")}</p>
-        </>
-      )}
-    </Panel>
-  );
-}
-
-function emptyText(): string {
-  return knownThen() ? t("empty_then", { day: day(marketDay()) }) : t("empty_series");
-}
-
-function saveSeries(series: Series): void {
-  interface Cell {
-    date: string;
-    values: (number | null)[];
-  }
-  const rows: Cell[] = series.dates.map((date, index) => ({ date, values: [series.national[index], series.reference_idr[index], ...series.price_idr.map((values) => values[index])] }));
-  const names = ["national_price_idr", "reference_price_idr", ...series.regions.map((region) => region.name)];
-  const columns: Column<Cell>[] = [
-    { name: "market_date", title: "", value: (row) => row.date },
-    ...names.map((name, index) => ({ name, title: "", value: (row: Cell) => row.values[index] })),
-  ];
-  saveCsv(`lumbung-${series.commodity}.csv`, columns, rows);
-}
-
-function Comparison({ series }: { series: Series }) {
-  const names = compared();
-  const choose = (next: string[]) => setParams({ bandingkan: next.join(",") || null }, false);
-  return (
-    <div class="comparison noprint" role="group" aria-label={t("compare")}>
-      <ProvinceChoice all={t("all_provinces")} />
-      {names.map((name) => (
-        <button key={name} class="chip" aria-label={t("compare_remove", { name })} onClick={() => choose(names.filter((other) => other !== name))}>
-          {name} ×
-        </button>
-      ))}
-      {names.length < MOST_COMPARED && (
-        <label class="choice small">
-          <span class="hidden">{t("compare")}</span>
-          <select value="" onChange={(event) => choose([...names, event.currentTarget.value])}>
-            <option value="">{t("compare")}</option>
-            {series.regions.filter((region) => !names.includes(region.name) && region.name !== province()).map((region) => (
-              <option key={region.code}>{region.name}</option>
-            ))}
-          </select>
-        </label>
-      )}
-    </div>
-  );
-}
-
 function MapAndTable() {
   const map = useFeed<PriceMap>(address("/api/v1/map/prices", { commodity: commodity(), metric: "gap_national", ...dayParameters() }));
   const series = useFeed<Series>(seriesAddress());
   const chosen = province();
   return (
     <>
-      <Panel title={t("metric_gap_national")} feed={map} class="half" isEmpty={(body) => body.date === null} empty={emptyText()}>
+      <Panel title={t("metric_gap_national")} feed={map} class="half" sql={provincesSql(commodity())} isEmpty={(body) => body.date === null} empty={emptyText()}>
         {(body) => <ProvinceMap map={body} chosen={chosen} choose={(prov) => setParams({ prov }, false)} />}
       </Panel>
-      <Panel title={t("by_province")} feed={series} class="half" isEmpty={(body) => !body.dates.length} empty={emptyText()}>
-        {(body) => <DataTable label={t("by_province")} columns={COLUMNS(map.body?.legend ?? NO_LEGEND)} rows={provinceRows(body)} keyOf={(row) => row.name} isChosen={(row) => row.name === chosen} sort={{ name: "price_idr", falls: true }} />}
+      <Panel title={t("by_province")} feed={series} class="half" sql={provincesSql(commodity())} tools={<SaveCsv file={`${commodity()}-provinces`} columns={provinceColumns(NO_LEGEND)} rows={series.body ? provinceRows(series.body) : []} />} isEmpty={(body) => !body.dates.length} empty={emptyText()}>
+        {(body) => <DataTable label={t("by_province")} columns={provinceColumns(map.body?.legend ?? NO_LEGEND)} rows={provinceRows(body).filter((row) => isShown(row.gap, map.body?.legend ?? NO_LEGEND))} keyOf={(row) => row.name} isChosen={(row) => row.name === chosen} provinceOf={(row) => row.name} sort={{ name: "price_idr", falls: true }} />}
       </Panel>
     </>
   );
 }
 
+const QUALITY_SQL = "select rule, sum(evaluated) as evaluated, sum(violated) as violated from gold.quality_hourly where kind = 'price' group by rule order by violated desc";
 const QUALITY: () => Column<QualityRow>[] = () => [
-  { name: "rule", title: t("rule"), value: (row) => row.rule, isText: true },
+  { name: "rule", title: t("rule"), value: (row) => row.rule, show: (row) => ruleName(row.rule), isText: true },
   { name: "evaluated", title: t("evaluated"), value: (row) => row.evaluated, show: (row) => whole(row.evaluated) },
   { name: "violated", title: t("violated"), value: (row) => row.violated, show: (row) => whole(row.violated) },
 ];
@@ -197,9 +74,10 @@ export function byRule(rows: QualityRow[]): QualityRow[] {
 
 export function Quality() {
   const feed = useFeed<Page<QualityRow>>(address("/api/v1/data-quality", { kind: "price", limit: 1000 }));
+  const rows = byRule(feed.body?.items ?? []);
   return (
-    <Panel title={t("quality")} feed={feed} class="half" isEmpty={(body) => !body.items.length} empty={t("empty_quality")}>
-      {(body) => <DataTable label={t("quality")} columns={QUALITY()} rows={byRule(body.items)} keyOf={(row) => row.rule} />}
+    <Panel title={t("quality")} feed={feed} class="full" sql={QUALITY_SQL} tools={<SaveCsv file="quality" columns={QUALITY()} rows={rows} />} isEmpty={(body) => !body.items.length} empty={t("empty_quality")}>
+      {() => <DataTable label={t("quality")} columns={QUALITY()} rows={rows} keyOf={(row) => row.rule} />}
     </Panel>
   );
 }
@@ -221,8 +99,10 @@ export function Commodity() {
       {item && <Tiles item={item} />}
       <div class="grid">
         <ChartPanel />
-        <MapAndTable />
         <LivePrices />
+        <Causes />
+        <Attention />
+        <MapAndTable />
         <Quality />
       </div>
     </>

@@ -1,14 +1,15 @@
 /** For developers: what the pages have just read, as curl, Python and SQL. */
-import { calls } from "../data/feed.ts";
+import { calls, queries } from "../data/feed.ts";
 import { t } from "../i18n/index.ts";
-import { curl } from "../ui/Origin.tsx";
+import { curl, query } from "../ui/Origin.tsx";
 
 const EXAMPLE = "/api/v1/overview";
-const SQL = 'select market_date, commodity, region, price_idr from gold.live_prices limit 10';
+const SQL = "select market_date, commodity, region, price_idr from gold.live_prices limit 10";
 const python = (url: string) => `import json\nfrom urllib.request import urlopen\n\nwith urlopen("${location.origin}${url}") as response:\n    body = json.load(response)\nprint(body["meta"])`;
 
 export function Developers() {
   const urls = calls.value.length ? calls.value : [EXAMPLE];
+  const sqls = [...new Set(urls.flatMap((url) => queries.get(url) ?? []))];
   return (
     <div class="grid">
       <section class="card full" aria-labelledby="last-calls">
@@ -26,7 +27,11 @@ export function Developers() {
       </section>
       <section class="card half" aria-labelledby="sql">
         <h2 id="sql">SQL</h2>
-        <pre tabIndex={0}>{`./run.sh query "${SQL}"`}</pre>
+        {(sqls.length ? sqls : [SQL]).map((sql) => (
+          <pre key={sql} tabIndex={0}>
+            {query(sql)}
+          </pre>
+        ))}
       </section>
       <section class="card full" aria-labelledby="more">
         <h2 id="more">{t("more")}</h2>

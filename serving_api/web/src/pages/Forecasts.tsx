@@ -6,20 +6,28 @@ import { address, useFeed } from "../data/feed.ts";
 import type { Accuracy, Forecast, IssuedForecast, Page, Series } from "../data/types.ts";
 import { change, day, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
-import { DataTable, type Column } from "../ui/DataTable.tsx";
+import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { quoted } from "../ui/Origin.tsx";
 import { Panel } from "../ui/Panel.tsx";
 import { CommodityChoice, ProvinceChoice, commodity, province } from "../ui/controls.tsx";
-import { seriesPanel } from "./seriesPanel.ts";
+import { ForecastNote, issuedAddress, useIssued } from "./forecastParts.tsx";
+import { Drivers } from "./models/Drivers.tsx";
+import { Retrain } from "./models/Retrain.tsx";
+import { seriesPanel, strokesOf } from "./seriesPanel.ts";
 
 const HORIZON_DAYS = 7;
 const SHOWN_DAYS = 60;
 const NATION = "Indonesia";
 
+const SQL = (id: string, condition: string) =>
+  `select region, issued_at, target_date, model, price_idr, lower_80_idr, upper_80_idr, lower_95_idr, upper_95_idr from gold.forecasts where commodity = ${quoted(id)} and ${condition} order by issued_at desc, target_date limit 500`;
+
 function Fan() {
   const feed = useFeed<Forecast>(address("/api/public/forecast", { commodity: commodity(), region: province() }));
   const series = useFeed<Series>(address("/api/v1/series/daily", { commodity: commodity() })).body;
   const chosen = province();
-  const panel = useMemo(() => series && feed.body && lastDays(seriesPanel(series, chosen, [], feed.body), SHOWN_DAYS), [series, feed.body, chosen]);
+  const issued = useIssued(true);
+  const panel = useMemo(() => series && feed.body && lastDays({ ...seriesPanel(series, chosen, [], feed.body), strokes: strokesOf(issued?.items ?? [], true) }, SHOWN_DAYS), [series, feed.body, chosen, issued]);
   const columns: Column<Forecast["forecast"][0]>[] = [
     { name: "date", title: t("day"), value: (row) => row.date, show: (row) => day(row.date), isText: true },
     { name: "price_idr", title: t("forecast"), value: (row) => row.price_idr, show: (row) => rupiah(row.price_idr) },
@@ -27,10 +35,9 @@ function Fan() {
     { name: "upper_idr", title: t("interval_high"), value: (row) => row.upper_idr, show: (row) => rupiah(row.upper_idr) },
   ];
   return (
-    <Panel title={t("forecast_title")} feed={feed} class="full">
+    <Panel title={t("forecast_title")} feed={feed} class="full" sql={SQL(commodity(), "champion")} tools={<SaveCsv file={`forecast-${commodity()}`} columns={columns} rows={feed.body?.forecast} />}>
       {(body) => {
         const last = body.forecast.at(-1)!;
-        const model = body.meta.model;
         return (
           <>
             <p class="lead">
@@ -38,9 +45,7 @@ function Fan() {
             </p>
             {panel && <TimeChart panel={panel} label={t("chart_label", { name: commodity() })} height={320} />}
             <DataTable label={t("forecast_title")} columns={columns} rows={body.forecast} keyOf={(row) => row.date} />
-            <p class="note">
-              {t("forecast_model", { model: model?.name ?? "–", alias: model?.alias ?? "–" })} {model?.reason}
-            </p>
+            <ForecastNote forecast={body} strokes={panel?.strokes.length ?? 0} />
           </>
         );
       }}
@@ -56,7 +61,7 @@ export function heldSentence(rows: IssuedForecast[]): string {
 }
 
 function Past() {
-  const feed = useFeed<Page<IssuedForecast>>(address("/api/v1/forecasts/issued", { commodity: commodity(), region: province(), limit: 1000 }));
+  const feed = useFeed<Page<IssuedForecast>>(issuedAddress());
   const columns: Column<IssuedForecast>[] = [
     { name: "target_date", title: t("day"), value: (row) => row.target_date, show: (row) => day(row.target_date), isText: true },
     { name: "issued_on", title: t("issued_on"), value: (row) => row.issued_on, show: (row) => day(row.issued_on), isText: true },
@@ -66,7 +71,7 @@ function Past() {
     { name: "inside", title: t("interval", { level: percent(80) }), value: (row) => (row.inside === null ? null : Number(row.inside)), show: (row) => (row.inside === null ? t("not_known_yet") : row.inside ? t("inside") : t("outside")), isText: true },
   ];
   return (
-    <Panel title={t("past_forecasts")} feed={feed} class="half" isEmpty={(body) => !body.items.length} empty={t("empty_past")}>
+    <Panel title={t("past_forecasts")} feed={feed} class="half" sql={SQL(commodity(), "true")} tools={<SaveCsv file={`past-forecasts-${commodity()}`} columns={columns} rows={feed.body?.items} />} isEmpty={(body) => !body.items.length} empty={t("empty_past")}>
       {(body) => (
         <>
           <p>{heldSentence(body.items)}</p>
@@ -96,8 +101,9 @@ function Leaderboard() {
     { name: "coverage", title: t("coverage_80"), value: (row) => row.coverage, show: (row) => (row.coverage === null ? "–" : percent(100 * row.coverage)) },
     { name: "origins", title: t("origins"), value: (row) => row.origins, show: (row) => whole(row.origins) },
   ];
+  const sql = `select model, alias, skill_vs_naive, wape_pct, coverage_80, origins from gold.model_accuracy where commodity = ${quoted(commodity())} and region = ${quoted(region)} and horizon_days = ${HORIZON_DAYS} order by skill_vs_naive desc`;
   return (
-    <Panel title={t("leaderboard", { region })} feed={feed} class="half" isEmpty={(body) => !body.items.length} empty={t("empty_leaderboard")}>
+    <Panel title={t("leaderboard", { region })} feed={feed} class="half" sql={sql} tools={<SaveCsv file={`models-${commodity()}`} columns={columns} rows={feed.body?.items} />} isEmpty={(body) => !body.items.length} empty={t("empty_leaderboard")}>
       {(body) => (
         <>
           <p>{t("leaderboard_note")}</p>
@@ -119,6 +125,8 @@ export function Forecasts() {
         <Fan />
         <Leaderboard />
         <Past />
+        <Drivers />
+        <Retrain />
       </div>
     </>
   );

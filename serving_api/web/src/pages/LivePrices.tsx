@@ -1,37 +1,61 @@
-/** The newest price of each market, changed in place; new markets come last. */
-import { useLive } from "../data/live.ts";
-import type { LivePrice } from "../data/types.ts";
-import { change, moment, rupiah, whole } from "../i18n/format.ts";
+/** The newest price of each market, changed in place as prices arrive, and a chart of how they came. */
+import { useEffect } from "preact/hooks";
+import { LiveChart } from "../chart/LiveChart.tsx";
+import { address, refresh, useFeed } from "../data/feed.ts";
+import { arrivals, keyOf, withArrivals, type Arrival } from "../data/live.ts";
+import type { LivePrice, Page } from "../data/types.ts";
+import { change, day, moment, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
-import { DataTable, type Column } from "../ui/DataTable.tsx";
-import { commodity } from "../ui/controls.tsx";
+import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { LinkChip } from "../ui/Connection.tsx";
+import { quoted } from "../ui/Origin.tsx";
+import { Panel } from "../ui/Panel.tsx";
+import { commodity, marketDay, province, useZones } from "../ui/controls.tsx";
 
-const columns = (): Column<LivePrice>[] => [
+const MOST_ROWS = 1000;
+const HIGHLIGHT_MS = 5_000;
+const NOTHING_CAME: ReadonlyMap<string, Arrival> = new Map();
+/** How long after an arrival the list is read again: for its change, and for markets that are new. */
+const READ_AGAIN_MS = 2_000;
+const SQL = (id: string) => `select market_name, region, price_idr, unit, event_time, change_pct from gold.live_prices where commodity = ${quoted(id)} and channel = 'retail' order by market_name`;
+
+const columns = (zoneOf: (region: string) => string | null): Column<LivePrice>[] => [
   { name: "market", title: t("market"), value: (row) => row.market_name, isText: true },
   { name: "price_idr", title: t("price"), value: (row) => row.price_idr, show: (row) => rupiah(row.price_idr) },
   { name: "change_pct", title: t("change_day"), value: (row) => row.change_pct, show: (row) => change(row.change_pct) },
-  { name: "event_time", title: t("reported"), value: (row) => row.event_time, show: (row) => moment(row.event_time), isText: true },
+  { name: "event_time", title: t("reported"), value: (row) => row.event_time, show: (row) => moment(row.event_time, zoneOf(row.region)), isText: true },
 ];
 
 export function LivePrices() {
-  const live = useLive(commodity());
-  const state = live.connected ? t("live_on") : t("live_off", { time: live.confirmed ? moment(new Date(live.confirmed).toISOString()) : "–" });
+  const zoneOf = useZones();
+  const past = marketDay();
+  const url = address("/api/public/commodity/price/live", { commodity: commodity(), sort: "name", limit: MOST_ROWS, date: past });
+  const feed = useFeed<Page<LivePrice>>(url);
+  const came = past ? NOTHING_CAME : arrivals.value;
+  const shown = new Set([commodity(), ...(feed.body?.items ?? []).map((row) => row.commodity)]);
+  const newest = Math.max(0, ...[...came.values()].filter((row) => shown.has(row.commodity)).map((row) => row.arrived));
+  useEffect(() => {
+    if (newest <= (feed.requested ?? 0)) return;
+    const timer = setTimeout(() => void refresh(url), READ_AGAIN_MS);
+    return () => clearTimeout(timer);
+  }, [url, newest > (feed.requested ?? 0)]);
+  const isNew = (row: LivePrice) => Date.now() - (came.get(keyOf(row))?.arrived ?? 0) < HIGHLIGHT_MS;
+  const title = past ? t("live_then", { day: day(past) }) : t("live");
+  const tools = (
+    <>
+      {!past && <LinkChip />}
+      <SaveCsv file={`live-${commodity()}`} columns={columns(zoneOf)} rows={feed.body?.items} />
+    </>
+  );
   return (
-    <section class="card half" aria-labelledby="live">
-      <header class="bar">
-        <h2 id="live">{t("live")}</h2>
-        <span class={`chip ${live.connected ? "fine" : "grave"}`} role="status">
-          {state}
-        </span>
-      </header>
-      {live.rows === null && <div class="skeleton">{live.connected ? t("loading") : t("error_network")}</div>}
-      {live.rows?.length === 0 && <p class="empty">{t("empty_live")}</p>}
-      {live.rows && live.rows.length > 0 && (
+    <Panel title={title} feed={feed} class="half" sql={past ? undefined : SQL(commodity())} tools={tools} isEmpty={(body) => !body.items.length} empty={past ? t("empty_live_then", { day: day(past) }) : t("empty_live")}>
+      {(body) => (
         <>
-          <DataTable label={t("live")} columns={columns()} rows={live.rows} keyOf={(row) => `${row.market_id}|${row.commodity}`} isChosen={(row) => live.changed.has(row.market_id)} />
-          <p class="note">{t("live_count", { count: whole(live.rows.length) })}</p>
+          {!past && <LiveChart rows={body.items} chosen={province()} />}
+          <DataTable label={title} columns={columns(zoneOf)} rows={withArrivals(body.items, feed.requested, came)} keyOf={keyOf} isChosen={isNew} />
+          <p class="note">{t("live_count", { count: whole(body.items.length) })}</p>
         </>
       )}
-    </section>
+    </Panel>
   );
 }

@@ -1,18 +1,22 @@
 /** The map: provinces and markets, metric, day slider, and the same figures as a table. */
 import { Suspense, lazy } from "preact/compat";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { address, useFeed } from "../data/feed.ts";
-import type { MapRegion, Market, Page, PriceMap, Series } from "../data/types.ts";
+import type { LivePrice, MapRegion, Market, Page, PriceMap, Series } from "../data/types.ts";
 import { day, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { Legend } from "../map/Legend.tsx";
-import { METRICS, colorClass, metricKey, valueText, type Metric } from "../map/scale.ts";
+import { isShown } from "../map/filter.ts";
+import { METRICS, colorClass, metricKey, provinceText, type Metric } from "../map/scale.ts";
 import { param, setParams } from "../router.ts";
-import { DataTable, saveCsv, type Column } from "../ui/DataTable.tsx";
+import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { Panel } from "../ui/Panel.tsx";
+import { provincesSql } from "./provinces.tsx";
 import { Choices, CommodityChoice, DayChoice, commodity, dayParameters, knownThen, marketDay, province } from "../ui/controls.tsx";
 
 const LeafletMap = lazy(() => import("../map/LeafletMap.tsx"));
+const MOST_ROWS = 1000;
+const NO_MARKETS: Market[] = [];
 const SETTLE_MS = 150;
 const metric = (): Metric => METRICS.find((name) => name === param("metrik")) ?? "gap_national";
 
@@ -24,7 +28,7 @@ const columns = (map: PriceMap): Column<MapRegion>[] => [
   ) },
   { name: map.metric, title: t(metricKey(map.metric as Metric)), value: (row) => row.value, show: (row) => (
     <>
-      <i class={`swatch ${colorClass(row.value, map.metric as Metric, map.legend)}`} /> {row.value === null ? t("no_report") : valueText(row.value, map.metric as Metric)}
+      <i class={`swatch ${colorClass(row.value, map.metric as Metric, map.legend)}`} /> {provinceText(row.code, row.value, map.metric as Metric)}
     </>
   ) },
   { name: "price_idr", title: t("price"), value: (row) => row.price_idr, show: (row) => rupiah(row.price_idr) },
@@ -57,35 +61,34 @@ function DaySlider({ days, shown }: { days: string[]; shown: string | null }) {
 export function MapPage() {
   const feed = useFeed<PriceMap>(address("/api/v1/map/prices", { commodity: commodity(), metric: metric(), ...dayParameters() }));
   const series = useFeed<Series>(address("/api/v1/series/daily", { commodity: commodity() })).body;
-  const markets = useFeed<Page<Market>>("/api/public/market/list?limit=1000", 600_000).body?.items ?? [];
+  const markets = useFeed<Page<Market>>("/api/public/market/list?limit=1000", 600_000).body?.items ?? NO_MARKETS;
+  const live = useFeed<Page<LivePrice>>(address("/api/public/commodity/price/live", { commodity: commodity(), sort: "name", limit: MOST_ROWS, date: marketDay() })).body;
+  const prices = useMemo(() => new Map(live?.items.map((row) => [row.market_id, row])), [live]);
+  const national = series?.national[series.dates.indexOf(feed.body?.date ?? "")] ?? null;
   const choose = (prov: string | null) => setParams({ prov }, false);
   const empty = knownThen() ? t("empty_then", { day: day(marketDay()) }) : t("empty_map");
-  const csv = (
-    <button class="ghost small noprint" disabled={!feed.body} onClick={() => feed.body && saveCsv(`lumbung-map-${feed.body.commodity}.csv`, columns(feed.body), feed.body.regions)}>
-      {t("csv")}
-    </button>
-  );
+  const csv = feed.body && <SaveCsv file={`map-${feed.body.commodity}`} columns={columns(feed.body)} rows={feed.body.regions.filter((row) => isShown(row.value, feed.body!.legend))} />;
   return (
     <>
       <div class="controls">
         <CommodityChoice />
         <DayChoice shown={feed.body?.date ?? null} previous={null} next={null} />
       </div>
-      <Choices label={t("metric")} value={metric()} options={METRICS.map((name) => [name, t(metricKey(name))])} choose={(name) => setParams({ metrik: name }, false)} />
+      <Choices label={t("metric")} value={metric()} options={METRICS.map((name) => [name, t(metricKey(name))])} choose={(name) => setParams({ metrik: name, kelas: null }, false)} />
       {series && series.dates.length > 1 && <DaySlider days={series.dates} shown={marketDay() ?? feed.body?.date ?? null} />}
       <div class="grid">
-        <Panel title={`${t(metricKey(metric()))}, ${day(feed.body?.date)}`} feed={feed} class="full" isEmpty={(map) => map.date === null} empty={empty}>
+        <Panel title={`${t(metricKey(metric()))}, ${day(feed.body?.date)}`} feed={feed} class="full" sql={provincesSql(commodity())} isEmpty={(map) => map.date === null} empty={empty}>
           {(map) => (
             <figure class="map">
               <Suspense fallback={<div class="skeleton leaflet-box">{t("loading")}</div>}>
-                <LeafletMap map={map} markets={markets} chosen={province()} choose={choose} />
+                <LeafletMap map={map} markets={markets} prices={prices} national={national} chosen={province()} choose={choose} />
               </Suspense>
               <Legend map={map} />
             </figure>
           )}
         </Panel>
-        <Panel title={t("by_province")} feed={feed} class="full" tools={csv} isEmpty={(map) => map.date === null} empty={empty}>
-          {(map) => <DataTable label={t("by_province")} columns={columns(map)} rows={map.regions} keyOf={(row) => row.code} isChosen={(row) => row.name === province()} />}
+        <Panel title={t("by_province")} feed={feed} class="full" sql={provincesSql(commodity())} tools={csv} isEmpty={(map) => map.date === null} empty={empty}>
+          {(map) => <DataTable label={t("by_province")} columns={columns(map)} rows={map.regions.filter((row) => isShown(row.value, map.legend))} keyOf={(row) => row.code} isChosen={(row) => row.name === province()} provinceOf={(row) => row.name} />}
         </Panel>
       </div>
     </>

@@ -1,14 +1,21 @@
 /** The pipeline: does anything lag, does anything get lost? Tables by layer, balance, rules, ledger. */
-import { useFeed } from "../data/feed.ts";
-import type { Balance, Integrity, Pipeline as PipelineState, PipelineTable } from "../data/types.ts";
+import { address, useFeed } from "../data/feed.ts";
+import type { Balance, BalanceReport, DriftField, Integrity, Page, Pipeline as PipelineState, PipelineTable, SilentSeries } from "../data/types.ts";
 import { duration, moment, whole } from "../i18n/format.ts";
-import { hasText, t } from "../i18n/index.ts";
-import { DataTable, type Column } from "../ui/DataTable.tsx";
+import { t, textOr } from "../i18n/index.ts";
+import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { Panel } from "../ui/Panel.tsx";
 import { Quality } from "./Commodity.tsx";
+import { COUNT_TITLES, Flow, hourColumns, Hours } from "./pipeline/Flow.tsx";
+import { kindName } from "./quarantine/words.ts";
 
 const EVERY_MS = 5_000;
-const LAYERS = ["bronze", "silver", "gold"] as const;
+const MOST_ROWS = 1000;
+const KINDS_SQL = "select kind, sum(rows_in) as rows_in, sum(silver) as silver, sum(quarantine) as quarantine, sum(duplicates) as duplicates from gold.balance group by kind order by kind";
+const SILENCE_SQL = "select series_kind, series_id, last_event_time, cadence_seconds, silent_seconds, since from gold.silent_series where silent order by last_event_time desc";
+const DRIFT_SQL = "select kind, field, json_types, events, quarantined, first_source, first_seen_at, last_seen_at from gold.schema_drift order by kind, field";
+const LEDGER_SQL = "select chain, index, kind, table, rows, batch_time, hash from gold.ledger order by chain, index desc limit 100";
+const HOURS_SQL = "select date_trunc('hour', ingested_at) as hour, sum(rows_in) as rows_in, sum(silver) as silver, sum(quarantine) as quarantine, sum(duplicates) as duplicates from gold.balance group by hour order by hour desc limit 24";
 
 function BalanceStrip({ balance }: { balance: Balance }) {
   const parts: [string, number][] = [
@@ -30,22 +37,71 @@ function BalanceStrip({ balance }: { balance: Balance }) {
   );
 }
 
-function Layer({ layer, tables }: { layer: (typeof LAYERS)[number]; tables: PipelineTable[] }) {
+interface KindRow extends Omit<Balance, "balanced"> {
+  kind: string;
+}
+const kindColumns = (): Column<KindRow>[] => [
+  { name: "kind", title: t("kind"), value: (row) => row.kind, show: (row) => kindName(row.kind), isText: true },
+  ...(["rows_in", "silver", "quarantine", "duplicates", "difference"] as const).map((name) => ({
+    name,
+    title: t(COUNT_TITLES[name]),
+    value: (row: KindRow) => row[name],
+    show: (row: KindRow) => <span class={name === "difference" && row[name] ? "grave" : undefined}>{whole(row[name])}</span>,
+  })),
+];
+/** The balance of each kind of events that came. */
+function Kinds() {
+  const feed = useFeed<BalanceReport>("/api/v1/reconcile", EVERY_MS);
+  const rows = Object.entries(feed.body?.per_kind ?? {}).flatMap(([kind, counts]) => (counts.rows_in ? [{ ...counts, kind }] : []));
   return (
-    <section class="layer" aria-labelledby={`layer-${layer}`}>
-      <h3 id={`layer-${layer}`}>
-        {layer} <span class="dim">{whole(tables.length)}</span>
-      </h3>
-      <ul>
-        {tables.map((table) => (
-          <li key={table.table} class={table.late ? "late" : undefined}>
-            <b>{table.table.split(".")[1]}</b>
-            <span>{t("rows", { count: whole(table.rows) })}</span>
-            <small>{table.delta_version === null ? t("no_rows") : table.late ? t("late", { lag: duration(table.lag_seconds), promise: duration(table.freshness_seconds) }) : t("in_time")}</small>
-          </li>
-        ))}
-      </ul>
-    </section>
+    <Panel title={t("balance_by_kind")} feed={feed} class="full" sql={KINDS_SQL} tools={<SaveCsv file="balance" columns={kindColumns()} rows={rows} />} isEmpty={() => !rows.length} empty={t("no_rows")}>
+      {() => <DataTable label={t("balance_by_kind")} columns={kindColumns()} rows={rows} keyOf={(row) => row.kind} />}
+    </Panel>
+  );
+}
+
+const silenceColumns = (): Column<SilentSeries>[] => [
+  { name: "series", title: t("series"), value: (row) => row.series_id, isText: true, show: (row) => `${t(`series_${row.series_kind}`)} ${row.series_id}` },
+  { name: "last_event_time", title: t("last_event"), value: (row) => row.last_event_time, show: (row) => moment(row.last_event_time), isText: true },
+  { name: "cadence_seconds", title: t("cadence"), value: (row) => row.cadence_seconds, show: (row) => duration(row.cadence_seconds) },
+  { name: "silent_seconds", title: t("silent_for"), value: (row) => row.silent_seconds, show: (row) => duration(row.silent_seconds) },
+  { name: "replayed", title: t("from_file"), value: (row) => Number(row.replayed), show: (row) => t(row.replayed ? "yes" : "no"), isText: true },
+];
+
+function Silence({ total }: { total?: PipelineState["silence"] }) {
+  const feed = useFeed<Page<SilentSeries>>(address("/api/v1/silent-series", { silent: "true", limit: MOST_ROWS }));
+  return (
+    <Panel title={t("silence")} feed={feed} class="half" sql={SILENCE_SQL} tools={<SaveCsv file="silence" columns={silenceColumns()} rows={feed.body?.items} />} isEmpty={(body) => !total && !body.items.length} empty={t("silence_none")}>
+      {(body) => (
+        <>
+          {total && <p class="grave">{t("silence_total", { series: whole(total.series), time: moment(total.since) })}</p>}
+          {body.items.length > 0 && <DataTable label={t("silence")} columns={silenceColumns()} rows={body.items} keyOf={(row) => `${row.series_kind}|${row.series_id}|${row.replayed}`} />}
+        </>
+      )}
+    </Panel>
+  );
+}
+
+const driftColumns = (): Column<DriftField>[] => [
+  { name: "field", title: t("field"), value: (row) => row.field, isText: true },
+  { name: "kind", title: t("kind"), value: (row) => row.kind, show: (row) => kindName(row.kind), isText: true },
+  { name: "json_types", title: t("json_types"), value: (row) => row.json_types.join(", "), isText: true },
+  { name: "events", title: t("accepted"), value: (row) => row.events, show: (row) => whole(row.events) },
+  { name: "quarantined", title: t("quarantined"), value: (row) => row.quarantined, show: (row) => whole(row.quarantined) },
+  { name: "last_seen_at", title: t("last_seen"), value: (row) => row.last_seen_at, show: (row) => moment(row.last_seen_at), isText: true },
+];
+
+function Drift() {
+  const feed = useFeed<Page<DriftField>>(address("/api/v1/schema-drift", { limit: MOST_ROWS }));
+  return (
+    <Panel title={t("drift")} feed={feed} class="half" sql={DRIFT_SQL} tools={<SaveCsv file="drift" columns={driftColumns()} rows={feed.body?.items} />} isEmpty={(body) => !body.items.length} empty={t("drift_none")}>
+      {(body) => (
+        <>
+          <p class="note">{t("drift_note")}</p>
+          <DataTable label={t("drift")} columns={driftColumns()} rows={body.items} keyOf={(row) => `${row.kind}|${row.field}`} />
+        </>
+      )}
+    </Panel>
   );
 }
 
@@ -58,18 +114,15 @@ const tableColumns = (): Column<PipelineTable>[] => [
   { name: "fed_by", title: t("fed_by"), value: (row) => row.fed_by.join(", "), isText: true },
 ];
 
-function stateText(state: string): string {
-  const key = `state_${state}`;
-  return hasText(key) ? t(key) : state;
-}
+const stateText = (state: string): string => textOr(`state_${state}`, state);
 
 function Ledger() {
   const feed = useFeed<Integrity>("/api/blockchain/integrity/check", 60_000);
   return (
-    <Panel title={t("ledger")} feed={feed} class="half">
+    <Panel title={t("ledger")} feed={feed} class="full" sql={LEDGER_SQL}>
       {(body) => (
         <p class={body.valid ? "fine" : "grave"}>
-          {body.valid ? t("ledger_valid", { length: whole(body.length) }) : t("ledger_invalid")} {body.reason} {t("checked", { time: moment(body.checked_at) })}
+          {body.valid ? t("ledger_valid", { length: whole(body.length) }) : t("ledger_invalid")} {body.reason && textOr(`ledger_reason_${body.reason}`, body.reason)} {t("checked", { time: moment(body.checked_at) })}
         </p>
       )}
     </Panel>
@@ -80,7 +133,7 @@ export function Pipeline() {
   const feed = useFeed<PipelineState>("/api/v1/pipeline", EVERY_MS);
   return (
     <div class="grid">
-      <Panel title={t("balance_title")} feed={feed} class="full">
+      <Panel title={t("balance_title")} feed={feed} class="full" sql={KINDS_SQL}>
         {(body) => (
           <>
             <p class={body.balance.balanced ? "lead" : "lead grave"}>{body.balance.balanced ? t("pipe_even", { waiting: whole(body.kafka_lag) }) : t("balance_odd", { difference: whole(body.balance.difference) })}</p>
@@ -88,25 +141,25 @@ export function Pipeline() {
             <ul class="processes">
               {body.processes.map((process) => (
                 <li key={process.name} class="chip">
-                  {process.name}: {stateText(process.state)}
+                  {textOr(`process_${process.name}`, process.name)}: {stateText(process.state)}
                 </li>
               ))}
             </ul>
           </>
         )}
       </Panel>
-      <Panel title={t("flow")} feed={feed} class="full">
-        {(body) => (
-          <div class="flow">
-            {LAYERS.map((layer) => (
-              <Layer key={layer} layer={layer} tables={body.tables.filter((table) => table.layer === layer)} />
-            ))}
-          </div>
-        )}
+      <Panel title={t("hours")} feed={feed} class="full" sql={HOURS_SQL} tools={<SaveCsv file="hours" columns={hourColumns()} rows={feed.body?.hours} />} isEmpty={(body) => !body.hours.length} empty={t("no_rows")}>
+        {(body) => <Hours hours={body.hours} />}
       </Panel>
-      <Panel title={t("tables")} feed={feed} class="full">
+      <Panel title={t("flow")} feed={feed} class="full">
+        {(body) => <Flow pipeline={body} />}
+      </Panel>
+      <Panel title={t("tables")} feed={feed} class="full" tools={<SaveCsv file="tables" columns={tableColumns()} rows={feed.body?.tables} />}>
         {(body) => <DataTable label={t("tables")} columns={tableColumns()} rows={body.tables} keyOf={(row) => row.table} />}
       </Panel>
+      <Kinds />
+      <Silence total={feed.body?.silence} />
+      <Drift />
       <Quality />
       <Ledger />
     </div>

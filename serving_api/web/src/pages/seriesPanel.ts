@@ -1,7 +1,7 @@
 /** A series as a chart panel with its forecast, and as a row per province. */
-import { secondsOf, type Band, type Line, type Panel, type Values } from "../chart/panel.ts";
-import type { Forecast, Series } from "../data/types.ts";
-import { percent } from "../i18n/format.ts";
+import { secondsOf, type Band, type Dot, type Line, type Panel, type Stroke, type Values } from "../chart/panel.ts";
+import type { Anomaly, Forecast, ImpactWeek, IssuedForecast, Series } from "../data/types.ts";
+import { change, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 
 export interface ProvinceRow {
@@ -48,7 +48,7 @@ export function seriesPanel(series: Series, chosen: string | null, compared: str
   const bands = fits && own ? bandsOf(forecast, days, series.dates.length, own) : [];
   if (fits) lines.push({ name: t("forecast"), kind: "forecast", values: days.map((date) => forecast.forecast.find((entry) => entry.date === date)?.price_idr ?? null) });
   const reference = series.reference_idr.some((value) => value !== null) ? { name: t("ceiling"), values: fill(series.reference_idr) } : null;
-  return { seconds: days.map(secondsOf), lines, bands, reference };
+  return { seconds: days.map(secondsOf), lines, bands, reference, dots: [], strokes: [] };
 }
 
 function bandsOf(forecast: Forecast, days: string[], known: number, own: Values): Band[] {
@@ -61,5 +61,41 @@ function bandsOf(forecast: Forecast, days: string[], known: number, own: Values)
     });
   return [...forecast.levels]
     .sort((one, other) => other.level - one.level)
-    .map((level) => ({ name: t("interval", { level: percent(level.level * 100) }), lower: ends(level.lower), upper: ends(level.upper), kind: level.level > 0.9 ? "wide" : "narrow" }));
+    .map((level) => ({ name: t("interval", { level: percent(level.level * 100) }), level: Math.round(level.level * 100), lower: ends(level.lower), upper: ends(level.upper), kind: level.level > 0.9 ? "wide" : "narrow" }));
+}
+
+/** Past forecasts, one stroke for each issue; the newest is left out where the intervals show it. */
+export function strokesOf(issued: IssuedForecast[], isNewestShown: boolean): Stroke[] {
+  const newest = isNewestShown ? issued.map((row) => row.issued_on).sort().at(-1) : null;
+  const groups = Map.groupBy(issued.filter((row) => row.issued_on !== newest), (row) => `${row.issued_on} ${row.model}`);
+  return [...groups].map(([name, rows]) => ({
+    name,
+    points: rows.toSorted((one, other) => one.target_date.localeCompare(other.target_date)).map((row) => ({ seconds: secondsOf(row.target_date), value: row.price_idr })),
+  }));
+}
+
+const MEDIUM = 33;
+const LARGE = 66;
+const MOST_SHARES = 2;
+
+/** Dots on the line of a province: weekly moves by their score, and anomalies. */
+export function dotsOf(series: Series, chosen: string, weeks: ImpactWeek[], anomalies: Anomaly[]): Dot[] {
+  const prices = series.price_idr[series.regions.findIndex((region) => region.name === chosen)];
+  if (!prices) return [];
+  const moves = weeks.flatMap((week): Dot[] => {
+    const value = prices[series.dates.indexOf(week.market_date)] ?? null;
+    if (value === null || week.region !== chosen) return [];
+    const kind = week.impact_score >= LARGE ? "large" : week.impact_score >= MEDIUM ? "medium" : "small";
+    const shares = Object.entries(week.factors_with_weights).sort(([, one], [, other]) => other - one);
+    const named = shares.slice(0, MOST_SHARES).filter(([, weight]) => weight > 0);
+    const factors = named.map(([factor, weight]) => `${t(`factor_${factor as keyof ImpactWeek["factors_with_weights"]}`)} ${percent(weight)}`);
+    const text = t("impact_dot", { change: change(100 * week.price_change), score: whole(week.impact_score), factors: factors.join(", ") || "–", share: percent(week.unexplained_pct) });
+    return [{ seconds: secondsOf(week.market_date), value, kind, text }];
+  });
+  const odd = anomalies.flatMap((anomaly): Dot[] => {
+    const seconds = secondsOf(anomaly.event_time.slice(0, 10));
+    const isShown = series.dates.includes(anomaly.event_time.slice(0, 10));
+    return isShown ? [{ seconds, value: anomaly.price_idr, kind: "anomaly", text: t("anomaly_dot", { price: rupiah(anomaly.price_idr) }) }] : [];
+  });
+  return [...moves, ...odd];
 }

@@ -1,6 +1,8 @@
 /** A table that sorts by a click on its heading and scrolls inside itself. */
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
+import { t } from "../i18n/index.ts";
+import { pointed } from "../map/filter.ts";
 
 export interface Column<Row> {
   name: string;
@@ -16,6 +18,8 @@ interface TableProps<Row> {
   rows: Row[];
   keyOf: (row: Row) => string;
   isChosen?: (row: Row) => boolean;
+  /** The province that a row is of: pointing at it points at the province in the maps, and the other way. */
+  provinceOf?: (row: Row) => string;
   sort?: { name: string; falls: boolean };
 }
 
@@ -24,7 +28,15 @@ function compare(one: string | number | null, other: string | number | null): nu
   return typeof one === "string" ? one.localeCompare(String(other)) : one - Number(other);
 }
 
-export function DataTable<Row>({ label, columns, rows, keyOf, isChosen, sort }: TableProps<Row>) {
+/** What makes an element point at a province. */
+function pointing(name: string) {
+  const point = (to: string | null) => () => {
+    pointed.value = to;
+  };
+  return { onPointerEnter: point(name), onPointerLeave: point(null), onFocusIn: point(name), onFocusOut: point(null) };
+}
+
+export function DataTable<Row>({ label, columns, rows, keyOf, isChosen, provinceOf, sort }: TableProps<Row>) {
   const [order, setOrder] = useState(sort ?? null);
   const column = columns.find(({ name }) => name === order?.name);
   const sorted = column
@@ -34,6 +46,7 @@ export function DataTable<Row>({ label, columns, rows, keyOf, isChosen, sort }: 
         return direction * compare(first, second);
       })
     : rows;
+  const classOf = (row: Row) => (isChosen?.(row) ? "on" : provinceOf && provinceOf(row) === pointed.value ? "near" : undefined);
   const state = (name: string) => (order?.name !== name ? "none" : order.falls ? "descending" : "ascending");
   const turn = (name: string) => setOrder({ name, falls: order?.name === name ? !order.falls : true });
   return (
@@ -53,7 +66,7 @@ export function DataTable<Row>({ label, columns, rows, keyOf, isChosen, sort }: 
         </thead>
         <tbody>
           {sorted.map((row) => (
-            <tr key={keyOf(row)} class={isChosen?.(row) ? "on" : undefined}>
+            <tr key={keyOf(row)} class={classOf(row)} {...(provinceOf && pointing(provinceOf(row)))}>
               {columns.map(({ name, value, show, isText }, position) => {
                 const content = show ? show(row) : (value(row) ?? "–");
                 return position ? (
@@ -71,6 +84,15 @@ export function DataTable<Row>({ label, columns, rows, keyOf, isChosen, sort }: 
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** Saves the rows of a table; without rows it waits. */
+export function SaveCsv<Row>({ file, columns, rows }: { file: string; columns: Column<Row>[]; rows: Row[] | undefined }) {
+  return (
+    <button class="ghost small noprint" disabled={!rows?.length} onClick={() => rows && saveCsv(`lumbung-${file}.csv`, columns, rows)}>
+      {t("csv")}
+    </button>
   );
 }
 

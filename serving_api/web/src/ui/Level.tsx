@@ -1,7 +1,7 @@
 /** The level of a rise, by sign, text and colour: never by colour alone. */
 import { hasText, t } from "../i18n/index.ts";
 
-const SIGNS: Record<string, string> = { naik: "▲", waspada: "◆", siaga: "⬟", kritis: "⬢" };
+const SIGNS: Record<string, string> = { naik: "▲", waspada: "◆", siaga: "⬟", kritis: "⬢", info: "●" };
 export const LEVELS = ["kritis", "siaga", "waspada", "naik", "normal"];
 
 export function Level({ level }: { level: string | null }) {

@@ -1,14 +1,30 @@
 /** "Asal angka": where the figures of a panel come from, and how to get them without the page. */
 import { useRef } from "preact/hooks";
-import type { Meta } from "../data/types.ts";
-import { duration, moment } from "../i18n/format.ts";
+import type { Answer } from "../data/types.ts";
+import { duration, moment, written } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
+import { answerRows } from "./answerRows.ts";
+import { saveCsv } from "./DataTable.tsx";
 
+/** The command that gives the same figures; a text from the address stays a text in a shell. */
+export const query = (sql: string) => `./run.sh query "${sql.replace(/["\\$`]/g, "\\$&")}"`;
+/** A text within SQL. */
+export const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
 export const curl = (url: string) => `curl "${location.origin}${url}"`;
 
-export function Origin({ title, url, meta, sql }: { title: string; url: string; meta: Meta; sql?: string }) {
+/** Every row as a file: texts of its columns are the names that the API gives them. */
+function saveAnswer(url: string, body: Answer): void {
+  const rows = answerRows(body);
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const file = new URL(url, location.origin).pathname.split("/").filter(Boolean).slice(-2).join("-");
+  saveCsv(`lumbung-${file}.csv`, names.map((name) => ({ name, title: name, value: (row: (typeof rows)[number]) => row[name] ?? null })), rows);
+}
+
+export function Origin({ title, url, body, sql }: { title: string; url: string; body: Answer; sql?: string }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const { meta } = body;
   const tables = Object.entries(meta.delta_version);
+  const queries = sql ? [sql] : tables.map(([table]) => `select * from ${table} limit 100`);
   return (
     <>
       <button class="ghost small noprint" aria-haspopup="dialog" onClick={() => dialog.current?.showModal()}>
@@ -28,7 +44,7 @@ export function Origin({ title, url, meta, sql }: { title: string; url: string; 
           {meta.model && <dt>{t("origin_model")}</dt>}
           {meta.model && (
             <dd>
-              {meta.model.name} v{meta.model.version} ({meta.model.alias}){meta.model.reason && `: ${meta.model.reason}`}
+              {meta.model.name} v{meta.model.version} ({meta.model.alias}){meta.model.reason && `: ${written(meta.model.reason)}`}
             </dd>
           )}
           <dt>{t("origin_lag")}</dt>
@@ -40,9 +56,16 @@ export function Origin({ title, url, meta, sql }: { title: string; url: string; 
         </dl>
         <h3>API</h3>
         <pre tabIndex={0}>{curl(url)}</pre>
-        {sql && <h3>SQL</h3>}
-        {sql && <pre tabIndex={0}>{`./run.sh query "${sql}"`}</pre>}
-        <form method="dialog">
+        {queries.length > 0 && <h3>SQL</h3>}
+        {queries.map((text) => (
+          <pre key={text} tabIndex={0}>
+            {query(text)}
+          </pre>
+        ))}
+        <form method="dialog" class="buttons">
+          <button type="button" class="ghost" onClick={() => saveAnswer(url, body)}>
+            {t("csv_answer")}
+          </button>
           <button class="solid">{t("close")}</button>
         </form>
       </dialog>

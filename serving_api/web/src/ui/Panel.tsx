@@ -1,11 +1,14 @@
 /** A panel around a feed: it alone knows loading, empty, error, stale and no permission, so no page forgets one. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useState } from "preact/hooks";
-import { refresh, type Feed } from "../data/feed.ts";
-import type { Answer } from "../data/types.ts";
+import { useEffect, useId } from "preact/hooks";
+import { queries, refresh, type Feed } from "../data/feed.ts";
+import { mayAs, role, type Role } from "../data/session.ts";
+import type { Answer, Problem } from "../data/types.ts";
 import { duration } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
+import { linkTo, path, query } from "../router.ts";
 import { Origin } from "./Origin.tsx";
+import { useNow } from "./now.ts";
 
 const STALE_MS = 90_000;
 
@@ -18,34 +21,60 @@ interface PanelProps<Body extends Answer> {
   /** SQL that gives the same figures with ./run.sh query. */
   sql?: string;
   tools?: ComponentChildren;
+  /** The least role that may read the feed; nobody: everybody may. */
+  needs?: Role;
   class?: string;
   children: (body: Body) => ComponentChildren;
 }
 
-function useNow(everyMs: number): number {
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), everyMs);
-    return () => clearInterval(timer);
-  }, [everyMs]);
-  return now;
+/** Why something failed, in a sentence. */
+export function ProblemText({ problem }: { problem: Problem }) {
+  return (
+    <p class="grave" role="alert">
+      {problem.status === 0 ? t("error_network") : problem.detail || problem.title}
+      {problem.trace_id && <small> {t("error_trace", { id: problem.trace_id })}</small>}
+    </p>
+  );
+}
+
+/** Leads to the sign-in page and back. */
+export function SignInLink({ class: name }: { class: string }) {
+  return (
+    <a class={name} href={linkTo("/masuk", { kembali: path.value + query.value })}>
+      {t("sign_in")}
+    </a>
+  );
 }
 
 export function Fault({ feed }: { feed: Feed<Answer> }) {
   const problem = feed.problem!;
-  const forbidden = problem.status === 401 || problem.status === 403;
   const text = problem.status === 0 ? t("error_network") : problem.detail || problem.title;
   return (
     <div class="fault" role="alert">
       <p>
-        <b>{forbidden ? t("error_role") : t("error_title")}</b> {text}
+        <b>{t("error_title")}</b> {text}
         {problem.trace_id && <small> {t("error_trace", { id: problem.trace_id })}</small>}
       </p>
-      {!forbidden && (
-        <button class="solid" onClick={() => void refresh(feed.url)}>
-          {t("retry")}
-        </button>
-      )}
+      <button class="solid" onClick={() => void refresh(feed.url)}>
+        {t("retry")}
+      </button>
+    </div>
+  );
+}
+
+/** Problems that say that there is nothing yet: no fault, and nothing to try again. */
+const NOTHING_YET: readonly string[] = ["/problems/no-forecast", "/problems/no-model"];
+const isForbidden = (problem: Problem | null): boolean => problem?.status === 401 || problem?.status === 403;
+
+/** The reader may not see this: which role may, and the way to sign in. */
+function NoPermission({ needs }: { needs: Role }) {
+  return (
+    <div class="fault" role="alert">
+      <p>
+        <b>{t("error_role")}</b> {t("needs_role", { role: t(`role_${needs}`) })}
+        {role.value && ` ${t("signed_in_as", { role: t(`role_${role.value}`) })}`}
+      </p>
+      {!mayAs(needs) && <SignInLink class="solid" />}
     </div>
   );
 }
@@ -55,15 +84,20 @@ export function Panel<Body extends Answer>(props: PanelProps<Body>) {
   const heading = useId();
   const now = useNow(15_000);
   const age = feed.confirmed === null ? 0 : now - feed.confirmed;
+  const isNothing = NOTHING_YET.includes(feed.problem?.type ?? "");
+  useEffect(() => {
+    if (props.sql && feed.url) queries.set(feed.url, props.sql);
+  }, [props.sql, feed.url]);
   const isStale = feed.body !== null && (feed.problem !== null || age > STALE_MS);
   return (
     <section class={`card ${props.class ?? ""}`} aria-labelledby={heading} aria-busy={feed.loading && !feed.body}>
       <header class="bar">
         <h2 id={heading}>{title}</h2>
         {props.tools}
-        {feed.body && <Origin title={title} url={feed.url} meta={feed.body.meta} sql={props.sql} />}
+        {feed.body && <Origin title={title} url={feed.url} body={feed.body} sql={props.sql} />}
       </header>
-      {feed.problem && <Fault feed={feed} />}
+      {isNothing && <p class="empty">{feed.problem?.detail}</p>}
+      {feed.problem && !isNothing && (isForbidden(feed.problem) ? <NoPermission needs={props.needs ?? "user"} /> : <Fault feed={feed} />)}
       {isStale && (
         <p class="stale" role="status">
           {t("stale", { age: duration(age / 1000) })}

@@ -16,6 +16,12 @@ export const dayParameters = (): Record<string, string | null> => ({ [knownThen(
 
 export const useSupported = () => useFeed<Supported>("/api/v1/supported", REFERENCE_MS);
 
+/** The time zone of a province by its name; null while it is not known. */
+export function useZones(): (region: string | null | undefined) => string | null {
+  const zones = new Map(useSupported().body?.regions.map((region) => [region.name, region.timezone]));
+  return (region) => zones.get(region ?? "") ?? null;
+}
+
 export function CommodityChoice() {
   const supported = useSupported().body;
   const chosen = commodity();

@@ -283,15 +283,6 @@ fields:
 """
 
 
-@pytest.fixture
-def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """LUMBUNG_HOME/sources, empty."""
-    monkeypatch.setattr(settings(), "home", tmp_path / "home")
-    folder = tmp_path / "home" / "sources"
-    folder.mkdir(parents=True)
-    return folder
-
-
 def test_words_that_yaml_takes_for_booleans_and_numbers_stay_text(sources: Path, tmp_path: Path):
     (sources / "mine.yml").write_text(SOURCE)
     mine = formats()["mine"]

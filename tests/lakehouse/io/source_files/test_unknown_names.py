@@ -1,5 +1,6 @@
 """Names that no reference list has come back as YAML that, completed, makes them known."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,16 @@ def test_list_to_copy_makes_every_name_known(tmp_path: Path):
         for row in rows:
             again.note("price", row)
         assert not again and again.yaml() == ""
+
+
+def test_new_commodity_has_the_unit_that_the_file_names():
+    names = UnknownNames()
+    for commodity, unit in (("Susu Segar", "ltr"), ("Petai Papan", "karung"), ("Gula Aren", None)):
+        event = {"region": "Bali", "market_id": "PROV-51", "commodity": commodity, "price": 1.0}
+        names.note("price", event | ({"unit": unit} if unit else {}))
+    entries = dict(re.findall(r"name: ([\w ]+), group: other, unit: (\w+)", names.yaml()))
+    assert entries == {"Susu Segar": unit_aliases()["ltr"], "Petai Papan": "kg", "Gula Aren": "kg"}
+    assert unit_aliases()["ltr"] != "kg"
 
 
 def test_known_names_give_no_list():

@@ -1,0 +1,184 @@
+"""A strategy tested on past bars: walk-forward choice of a variant, costs, benchmarks, and chance."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from lakehouse.trading.bars import Bars, Floats
+from lakehouse.trading.benchmarks import drawdown, random_share
+from lakehouse.trading.market_terms import market_terms
+from lakehouse.trading.performance import performance
+from lakehouse.trading.signals import HORIZON, Series
+from lakehouse.trading.significance import deflated_sharpe, overfitting_probability, sharpe
+from lakehouse.trading.simulation import SimulatedAccount, simulate
+from lakehouse.trading.strategies import Invested, Variant
+from lakehouse.trading.walk_forward import Fold, folds
+
+FOLDS = 5
+LEAST_BARS = 60
+MOST_STEPS = 3_000_000  # bars × variants: about two minutes
+MOST_POINTS = 500  # of the curve that is kept
+LEAST_DEFLATED_SHARPE = 0.95
+MOST_OVERFITTING = 0.2
+
+
+class TooFewBars(Exception):
+    """The bars are too few to be divided into folds; the message says how many there are."""
+
+
+class TooManySteps(Exception):
+    """Bars × variants are more than MOST_STEPS."""
+
+
+@dataclass(frozen=True)
+class StrategyTest:
+    """The result. `trials`: symbol and variant -> Sharpe ratio per bar, of this test."""
+
+    trials: Mapping[str, float]
+    chosen: tuple[str, ...]  # variant of each fold
+    invested: Invested  # (bars tested,)
+    tested: Bars
+    account: SimulatedAccount
+    held: SimulatedAccount
+    pbo: float | None
+
+
+def run_test(series: Series, bars: Bars, tried: Sequence[Variant]) -> StrategyTest:
+    """Test the variants.
+
+    In each fold the variant with the best Sharpe ratio of the bars before is followed; the figures are of the
+    test windows alone. Raises TooFewBars or TooManySteps.
+    """
+    windows = folds(len(bars), FOLDS, purge=HORIZON, embargo=HORIZON)
+    if len(bars) < LEAST_BARS or not windows:
+        raise TooFewBars(f"{len(bars)} bars are too few: {LEAST_BARS} are needed")
+    if len(bars) * len(tried) > MOST_STEPS:
+        raise TooManySteps(f"{len(bars)} bars × {len(tried)} variants: choose fewer variants or a part")
+    shown = bars.adjusted()  # rules compare prices over time; the account trades the shares of the day
+    paths = [variant.invested(series, shown) for variant in tried]
+    returns = np.stack([simulate(series, bars, path).returns for path in paths], axis=1)
+    best = [best_before(returns, window) for window in windows]
+    first = windows[0].test_start
+    parts = [paths[n][w.test_start : w.test_end] for n, w in zip(best, windows, strict=True)]
+    invested = np.concatenate(parts)
+    end = windows[-1].test_end
+    name = series.symbol if series.interval == "1d" else f"{series.symbol} {series.interval}"
+    traded = bars.part(first, end)
+    account = simulate(series, traded, invested)
+    return StrategyTest(
+        trials={f"{name} {each.label}": sharpe(returns[:, n]) for n, each in enumerate(tried)},
+        chosen=tuple(tried[n].label for n in best),
+        invested=invested,
+        tested=shown.part(first, end),
+        account=account,
+        held=simulate(series, traded, np.ones(len(traded), dtype=bool)),
+        pbo=overfitting_probability(returns),
+    )
+
+
+def best_before(returns: Floats, window: Fold) -> int:
+    """The variant with the best Sharpe ratio before a test window; of equals the first."""
+    known = returns[window.train_start : window.train_end]
+    return int(np.argmax([sharpe(known[:, number]) for number in range(known.shape[1])]))
+
+
+def figures(
+    series: Series, test: StrategyTest, benchmark: str, tried_before: Mapping[str, float]
+) -> dict[str, Any]:
+    """The test as values of JSON: whether it could be luck first, then what it brought.
+
+    `tried_before`: Sharpe ratios of all that the person has tried, whatever the symbol: who looks at many
+    symbols finds one where luck looks like skill.
+    """
+    ratios = [*{**tried_before, **test.trials}.values()]
+    deflated = deflated_sharpe(test.account.returns, ratios)
+    own = growth(series, test.account)
+    held = growth(series, test.held)
+    others = {"buy_and_hold": held["return_pct"], "cash": 0.0, "random": None}
+    terms = market_terms(series.asset_class, series.currency)
+    claim = is_profit_claimed(deflated, test.pbo, own, held)
+    closed = performance(test.account.account.closed_trades).numbers()
+    return {
+        "trials": len(ratios),
+        "deflated_sharpe": deflated,
+        "pbo": test.pbo,
+        "profit_claim": claim,
+        "verdict": verdict(deflated, test.pbo, claim),
+        "metrics": {
+            **own,
+            "benchmark": benchmark,
+            "benchmark_return_pct": others[benchmark],
+            "random_entries_beaten": random_share(test.tested, test.invested, terms),
+            "invested_share": float(test.invested.mean()),
+            "fees": float(test.account.account.fees),
+            "turnover": test.account.turnover * series.bars_a_year,
+            "trades": closed.pop("total_trades"),
+            **closed,
+            "bars": len(test.tested),
+            "chosen": list(test.chosen),
+        },
+        "equity": thinned(test.account.equity),
+        "against_buy_and_hold": {
+            "return_pct": held["return_pct"],
+            "sharpe": held["sharpe"],
+            "max_drawdown_pct": held["max_drawdown_pct"],
+            "difference_pct": own["return_pct"] - held["return_pct"],
+            "equity": thinned(test.held.equity),
+        },
+    }
+
+
+def growth(series: Series, simulation: SimulatedAccount) -> dict[str, Any]:
+    """Return and risk of an account; ratios are annualised."""
+    returns = simulation.returns
+    years = len(returns) / series.bars_a_year
+    total = float(simulation.equity[-1] / simulation.equity[0])
+    below = float(np.sqrt((np.minimum(returns, 0) ** 2).mean()))
+    fall = drawdown(simulation.equity)
+    yearly = total ** (1 / years) - 1 if total > 0 and years >= 0.25 else None
+    annual = sqrt(series.bars_a_year)
+    return {
+        "return_pct": 100 * (total - 1),
+        "cagr_pct": None if yearly is None else 100 * yearly,
+        "sharpe": annual * sharpe(returns),
+        "sortino": annual * float(returns.mean()) / below if below > 0 else None,
+        "max_drawdown_pct": 100 * fall,
+        "calmar": yearly / fall if yearly is not None and fall > 0 else None,
+    }
+
+
+def is_profit_claimed(
+    deflated: float | None, pbo: float | None, own: Mapping[str, Any], held: Mapping[str, Any]
+) -> bool:
+    """Whether skill is likely enough (both statistics pass) and the return exceeds that of holding."""
+    return (
+        (deflated or 0.0) > LEAST_DEFLATED_SHARPE
+        and (pbo if pbo is not None else 1.0) < MOST_OVERFITTING
+        and own["return_pct"] > max(0.0, held["return_pct"])
+    )
+
+
+def verdict(deflated: float | None, pbo: float | None, claim: bool) -> str:
+    """Why a profit is claimed or not, in one sentence."""
+    if claim:
+        return "these past bars show skill; that is no promise for the future"
+    if deflated is None:
+        return "no profit is claimed: the account never traded, or too few bars were tested"
+    if deflated <= LEAST_DEFLATED_SHARPE:
+        ratio = f"{deflated:.2f}"
+        return f"no profit is claimed: the deflated Sharpe ratio is {ratio}, above 0.95 is needed"
+    if pbo is None:
+        return "no profit is claimed: overfitting is measured over two variants or more"
+    if pbo >= MOST_OVERFITTING:
+        share = f"{pbo:.2f}"
+        return f"no profit is claimed: the probability of overfitting is {share}, below 0.20 is needed"
+    return "no profit is claimed: holding brought as much"
+
+
+def thinned(equity: Floats) -> list[float]:
+    """At most MOST_POINTS points of a curve, its first and last among them, to the cent."""
+    chosen = np.unique(np.linspace(0, len(equity) - 1, min(len(equity), MOST_POINTS)).round().astype(int))
+    return [round(float(value), 2) for value in equity[chosen]]

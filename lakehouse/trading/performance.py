@@ -1,0 +1,85 @@
+"""What the closed trades of an account amount to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from lakehouse.trading.market_terms import cents
+
+Z95 = 1.959963984540054  # two-sided 95 % of a normal distribution
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Figures of closed trades, net of fees; None where there is no trade of that sort. A tie is a loss."""
+
+    total_trades: int
+    win_rate: float | None
+    win_rate_low: float | None
+    win_rate_high: float | None
+    average_profit: Decimal | None
+    average_loss: Decimal | None
+    payoff: float | None
+    expectancy: Decimal | None
+    best_trade: Decimal | None
+    worst_trade: Decimal | None
+
+    def numbers(self) -> dict[str, float | None]:
+        """The figures by name, as values of JSON."""
+        return {name: value if value is None else as_number(value) for name, value in vars(self).items()}
+
+
+def performance(trades: Sequence[Decimal]) -> Performance:
+    """The figures of the net results of closed trades."""
+    wins = [trade for trade in trades if trade > 0]
+    losses = [trade for trade in trades if trade <= 0]
+    profit = mean(wins)
+    loss = mean(losses)
+    low, high = wilson(len(wins), len(trades)) if trades else (None, None)
+    return Performance(
+        total_trades=len(trades),
+        win_rate=len(wins) / len(trades) if trades else None,
+        win_rate_low=low,
+        win_rate_high=high,
+        average_profit=profit,
+        average_loss=loss,
+        payoff=float(profit / -loss) if profit is not None and loss else None,
+        expectancy=mean(trades),
+        best_trade=max(trades, default=None),
+        worst_trade=min(trades, default=None),
+    )
+
+
+def held_instead(
+    start: Decimal, bought: Mapping[str, Decimal], prices: Mapping[str, Decimal]
+) -> Decimal | None:
+    """What `start` would be worth now had it been bought and held; None before the first purchase.
+
+    In equal parts in each symbol that was bought, at the price of its first purchase with the fee.
+    """
+    if not bought:
+        return None
+    growth = sum((prices[symbol] / price for symbol, price in bought.items()), Decimal(0))
+    return cents(start * growth / len(bought))
+
+
+def as_number(value: Decimal | float) -> float:
+    """A decimal as a JSON number; others as they are."""
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def mean(amounts: Sequence[Decimal]) -> Decimal | None:
+    """The mean to the cent; None without amounts."""
+    return cents(sum(amounts, Decimal(0)) / len(amounts)) if amounts else None
+
+
+def wilson(wins: int, trades: int) -> tuple[float, float]:
+    """95 % interval of a share.
+
+    Source: E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927.
+    """
+    share = wins / trades
+    spread = Z95 * (share * (1 - share) / trades + Z95**2 / (4 * trades**2)) ** 0.5
+    centre = share + Z95**2 / (2 * trades)
+    scale = 1 + Z95**2 / trades
+    return (centre - spread) / scale, (centre + spread) / scale

@@ -1,0 +1,111 @@
+"""Signals, their verification and the newest bars as rows of the gold tables."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from lakehouse.trading.bars import Bars
+from lakehouse.trading.indicators import NAMES, balance_volume
+from lakehouse.trading.oracle import Checks, signal_hash
+from lakehouse.trading.series_bars import StoredSeries, time_of
+from lakehouse.trading.signals import Signal, signal_at
+
+Row = dict[str, Any]
+CLOSES = 100  # of gold.bars_live
+DAY = timedelta(days=1) // timedelta(microseconds=1)
+
+
+def signal_id(symbol: str, interval: str, bar_time: datetime) -> str:
+    """Identity of the signal of a bar."""
+    return f"{symbol}-{interval}-{bar_time:%Y%m%dT%H%MZ}"
+
+
+def signal_rows(stored: StoredSeries, start: int, end: int, obv: float | None) -> tuple[list[Row], float]:
+    """(rows of gold.signals for the bars [start, end), on-balance volume after them).
+
+    `obv`: that of the bar before `start`; None: the series begins at `start`, which is 0 then.
+    """
+    bars = stored.bars
+    first = start if obv is None else start - 1
+    volumes = balance_volume(obv, bars.close[first:end], bars.volume[first:end])[start - first :]
+    rows = []
+    for at in range(start, end):
+        signal = signal_at(bars, at + 1, stored.series)
+        if signal is not None:
+            rows.append(signal_row(stored, at, signal, float(volumes[at - start])))
+    return rows, float(volumes[-1])
+
+
+def signal_row(stored: StoredSeries, at: int, signal: Signal, obv: float) -> Row:
+    """The signal of one bar as a row of gold.signals."""
+    series = stored.series
+    time = time_of(signal.time)
+    row: Row = {
+        "signal_id": signal_id(series.symbol, series.interval, time),
+        "symbol": series.symbol,
+        "asset_class": series.asset_class,
+        "interval": series.interval,
+        "currency": series.currency,
+        "bar_time": time,
+        "reported_at": time_of(int(stored.reported[at])),
+        "bar_closed": True,
+        "close": float(stored.bars.close[at]),
+        "signal": signal.direction,
+        "obv": obv,
+    }
+    for name in ("confidence", "buy_probability", "sell_probability", "risk_score", "position_size_pct"):
+        row[name] = getattr(signal, name)
+    for name in ("buy_score", "sell_score", "sentiment", "model_run", "data_version"):
+        row[name] = getattr(signal, name)
+    for name in NAMES:
+        value = signal.indicators[name]
+        row[name] = value if isfinite(value) else None
+    return row | {"hash": signal_hash(row)}
+
+
+def verification_row(row: Mapping[str, Any], checks: Checks, at: datetime) -> Row:
+    """The outcome of the checks of a signal as a row of gold.verifications."""
+    named = {name: row[name] for name in ("signal_id", "symbol", "interval", "bar_time")}
+    return {
+        "verification_id": f"v-{row['signal_id']}",
+        **named,
+        "result": checks.result,
+        "hash": signal_hash(row),
+        **vars(checks),
+        "timestamp": at,
+    }
+
+
+def live_row(stored: StoredSeries) -> Row:
+    """The newest bar of a series as a row of gold.bars_live."""
+    series = stored.series
+    bars = stored.bars
+    newest = len(bars) - 1
+    opening = float(bars.open[newest])
+    adjusted = bars.adjusted()
+    return {
+        "symbol": series.symbol,
+        "asset_class": series.asset_class,
+        "interval": series.interval,
+        "currency": series.currency,
+        "feed": stored.feed,
+        "bar_time": time_of(int(bars.time[newest])),
+        "event_time": time_of(int(stored.reported[newest])),
+        "open": None if np.isnan(opening) else opening,
+        "high": float(bars.high[newest]),
+        "low": float(bars.low[newest]),
+        "close": float(bars.close[newest]),
+        "volume": float(bars.volume[newest]),
+        "is_regular": bool(bars.regular[newest]),
+        "change_24h_pct": change_of_a_day(adjusted),
+        "closes": adjusted.close[-CLOSES:].tolist(),
+    }
+
+
+def change_of_a_day(bars: Bars) -> float | None:
+    """Percent by which the newest close differs from the one 24 hours earlier; None without one."""
+    before = int(np.searchsorted(bars.time, bars.time[-1] - DAY, side="right")) - 1
+    return 100 * (float(bars.close[-1]) / float(bars.close[before]) - 1) if before >= 0 else None

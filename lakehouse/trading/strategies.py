@@ -1,0 +1,185 @@
+"""Strategies that a person may test: rules with parameters, from closed bars to being invested or not.
+
+A rule sees the bars up to its own and no later one: its first t values are those of the first t bars.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+import talib
+
+from lakehouse.trading.bars import Bars, Floats
+from lakehouse.trading.signals import Series, signal_at
+
+Invested = npt.NDArray[np.bool_]  # (bars,) whether the account should hold the symbol after this bar's close
+Number = int | float
+MOST_VARIANTS = 64
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that a strategy takes, within [low, high]."""
+
+    low: Number
+    high: Number
+    default: Number
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A rule and its parameters. `ordered`: pairs of parameters of which the first must be smaller."""
+
+    rule: Callable[[Series, Bars, Mapping[str, Number]], Invested]
+    parameters: Mapping[str, Parameter]
+    ordered: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One strategy with one set of parameters."""
+
+    strategy: str
+    parameters: Mapping[str, Number]
+
+    def invested(self, series: Series, bars: Bars) -> Invested:
+        """(bars,) whether the account should hold the symbol after each close."""
+        return STRATEGIES[self.strategy].rule(series, bars, self.parameters)
+
+    @property
+    def label(self) -> str:
+        """`ma_cross(fast=5, slow=20)`."""
+        values = ", ".join(f"{name}={value:g}" for name, value in sorted(self.parameters.items()))
+        return f"{self.strategy}({values})"
+
+
+@dataclass(frozen=True)
+class StrategyFault(Exception):
+    """A strategy or parameter that cannot be used. `pointer`: JSON pointer within the order."""
+
+    pointer: str
+    code: str
+    text: str
+
+
+def ma_cross(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> Invested:
+    """While the fast average is above the slow one."""
+    short, long = (talib.SMA(bars.close, int(parameters[name])) for name in ("fast", "slow"))
+    return np.asarray(short > long)
+
+
+def momentum(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> Invested:
+    """While the close is above that of `window` bars ago."""
+    return np.asarray(talib.MOM(bars.close, int(parameters["window"])) > 0)
+
+
+def rsi_reversion(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> Invested:
+    """From an RSI below `low` until one above `high`."""
+    index = talib.RSI(bars.close, int(parameters["period"]))
+    return between(index < parameters["low"], index > parameters["high"])
+
+
+def bollinger_reversion(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> Invested:
+    """From a close below the lower band until one above the middle."""
+    width = float(parameters["width"])
+    _, middle, lower = talib.BBANDS(bars.close, int(parameters["period"]), width, width)
+    return between(bars.close < lower, bars.close > middle)
+
+
+def breakout(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> Invested:
+    """From a close above the highest of `enter` bars until one below the lowest of `leave` bars."""
+    highest = delayed(talib.MAX(bars.high, int(parameters["enter"])))
+    lowest = delayed(talib.MIN(bars.low, int(parameters["leave"])))
+    return between(bars.close > highest, bars.close < lowest)
+
+
+def house_signal(series: Series, bars: Bars, parameters: Mapping[str, Number]) -> Invested:
+    """From a BUY of the signals that are served until the next SELL, whatever their confidence."""
+    computed = [signal_at(bars, end, series) for end in range(1, len(bars) + 1)]
+    directions = np.array([signal.direction if signal else "HOLD" for signal in computed], dtype="U4")
+    return between(directions == "BUY", directions == "SELL")
+
+
+def between(enters: npt.NDArray[np.bool_], leaves: npt.NDArray[np.bool_]) -> Invested:
+    """From a bar that enters up to the one before the next that leaves; leaving wins on one bar."""
+    last = np.maximum.accumulate(np.where(enters | leaves, np.arange(len(enters)), -1))
+    return np.where(last < 0, False, ~leaves[np.maximum(last, 0)])
+
+
+def delayed(values: Floats) -> Floats:
+    """The value of the bar before."""
+    return np.concatenate([[np.nan], values[:-1]])
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "ma_cross": Strategy(
+        ma_cross, {"fast": Parameter(2, 200, 5), "slow": Parameter(3, 400, 20)}, (("fast", "slow"),)
+    ),
+    "momentum": Strategy(momentum, {"window": Parameter(1, 400, 20)}),
+    "rsi_reversion": Strategy(
+        rsi_reversion,
+        {
+            "period": Parameter(2, 100, 14),
+            "low": Parameter(1, 99, 30, whole=False),
+            "high": Parameter(1, 99, 70, whole=False),
+        },
+        (("low", "high"),),
+    ),
+    "bollinger_reversion": Strategy(
+        bollinger_reversion, {"period": Parameter(2, 200, 20), "width": Parameter(0.5, 5, 2, whole=False)}
+    ),
+    "signal": Strategy(house_signal, {}),
+    "breakout": Strategy(breakout, {"enter": Parameter(2, 400, 20), "leave": Parameter(2, 400, 10)}),
+}
+
+
+def variants(strategy: str, parameters: Mapping[str, Number | Sequence[Number]]) -> list[Variant]:
+    """Every combination of the given values; a parameter that is not given has its default.
+
+    Raises StrategyFault for an unknown strategy or parameter, a value out of range, or no or too many
+    combinations.
+    """
+    if strategy not in STRATEGIES:
+        raise StrategyFault("/strategy", "unknown_strategy", f"there is no strategy '{strategy[:60]}'")
+    known = STRATEGIES[strategy].parameters
+    for name in parameters:
+        if name not in known:
+            text = f"{strategy} has no parameter '{name[:60]}'; it has {', '.join(known)}"
+            raise StrategyFault("/parameters", "unknown_parameter", text)
+    values = {name: _values(name, known[name], parameters.get(name)) for name in known}
+    combined = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
+    ordered = STRATEGIES[strategy].ordered
+    usable = [chosen for chosen in combined if all(chosen[less] < chosen[more] for less, more in ordered)]
+    if not usable:
+        pairs = ", ".join(f"{less} < {more}" for less, more in ordered)
+        raise StrategyFault("/parameters", "parameter_order", f"no combination has {pairs}")
+    if len(usable) > MOST_VARIANTS:
+        text = f"{len(usable)} combinations, more than {MOST_VARIANTS}"
+        raise StrategyFault("/parameters", "too_many_variants", text)
+    return [Variant(strategy, chosen) for chosen in usable]
+
+
+def _values(name: str, parameter: Parameter, given: Number | Sequence[Number] | None) -> list[Number]:
+    """The distinct values of one parameter."""
+    if given is None:
+        return [parameter.default]
+    listed = list(given) if isinstance(given, Sequence) else [given]
+    return list(dict.fromkeys(_checked(name, parameter, value) for value in listed))
+
+
+def _checked(name: str, parameter: Parameter, value: Number) -> Number:
+    pointer = f"/parameters/{name}"
+    if parameter.whole and value != int(value):
+        raise StrategyFault(pointer, "whole_number", f"{name} must be a whole number")
+    if not parameter.low <= value <= parameter.high:
+        text = f"{name} must be from {parameter.low:g} to {parameter.high:g}"
+        raise StrategyFault(pointer, "parameter_range", text)
+    return int(value) if parameter.whole else value
+
+
+def default_variants() -> list[Variant]:
+    """Every strategy with its defaults."""
+    return [variant for name in STRATEGIES for variant in variants(name, {})]

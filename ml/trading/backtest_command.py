@@ -1,0 +1,114 @@
+"""`./run.sh backtest signal`: strategies on past bars, and whether their results could be luck."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from conf.runtime.exit_codes import ExitCode
+from lakehouse.io import personal_jobs
+from lakehouse.io.terminal import translated
+from lakehouse.trading.evaluation import TooFewBars, TooManySteps
+from lakehouse.trading.strategies import Number, StrategyFault, variants
+from ml.data.panel import NothingToLearn
+from ml.trading.bars import stored_symbols
+from ml.trading.own_job import ALL, result_of_test, run_backtest, trials_before
+
+OWNER = "command"  # whose trials are counted together: those of everybody who may run commands here
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code: 0 done, 2 wrong usage, 3 no bars."""
+    try:
+        parameters = dict(given_values(text) for text in options.set)
+        if options.strategy != ALL or parameters:
+            variants(options.strategy, parameters)
+        symbols = options.symbol or stored_symbols()
+    except (ValueError, StrategyFault) as fault:
+        print(translated(getattr(fault, "text", str(fault))), file=sys.stderr)
+        return ExitCode.USAGE
+    except NothingToLearn as nothing:
+        print(translated(f"nothing to learn from: {nothing}"), file=sys.stderr)
+        return ExitCode.MISSING
+    results = tested([request_of(symbol.upper(), options, parameters) for symbol in symbols])
+    if options.json:
+        print(orjson.dumps(results, option=orjson.OPT_INDENT_2).decode())
+    else:
+        Console(width=None if sys.stdout.isatty() else 150, highlight=False).print(table_of(results))
+    return ExitCode.DONE
+
+
+def given_values(text: str) -> tuple[str, list[Number]]:
+    """(name, values) of `fast=5,10`. Raises ValueError."""
+    name, separator, values = text.partition("=")
+    if not separator:
+        raise ValueError(f"'{text}' is not NAME=VALUES")
+    return name, [float(value) for value in values.split(",")]
+
+
+def request_of(
+    symbol: str, options: argparse.Namespace, parameters: dict[str, list[Number]]
+) -> dict[str, Any]:
+    """The test of one symbol as a person would order it."""
+    return {
+        "symbol": symbol,
+        "strategy": options.strategy,
+        "parameters": parameters,
+        "from": options.first.isoformat() if options.first else None,
+        "to": options.to.isoformat() if options.to else None,
+        "interval": options.interval,
+        "benchmark": "buy_and_hold",
+    }
+
+
+def tested(requests: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Symbol -> its figures, which are kept; `detail` alone where it failed.
+
+    The trials of all symbols count for each: they are tested first, and deflated afterwards.
+    """
+    results: dict[str, dict[str, Any]] = {}
+    tests = []
+    trials = trials_before(OWNER)
+    for request in requests:
+        try:
+            series, test = run_backtest(request)
+        except (NothingToLearn, TooFewBars, TooManySteps) as refusal:
+            results[request["symbol"]] = {"detail": str(refusal)}
+            continue
+        tests.append((request, series, test))
+        trials |= test.trials
+    for request, series, test in tests:
+        result = result_of_test(request, series, test, trials)
+        job = personal_jobs.finished("backtest", OWNER, request)
+        personal_jobs.store(replace(job, result=result))
+        results[request["symbol"]] = result
+    return results
+
+
+def table_of(results: dict[str, dict[str, Any]]) -> Table:
+    """A row per symbol: chance first, then what it brought beside holding."""
+    table = Table(title=translated("Strategies on past bars, with costs; fills at the next open"))
+    for name in ("symbol", "trials", "DSR", "PBO", "return %", "held %", "drawdown %", "trades", "verdict"):
+        table.add_column(name, justify="left" if name in ("symbol", "verdict") else "right")
+    for symbol, result in results.items():
+        if "metrics" not in result:
+            table.add_row(symbol, *[""] * 7, translated(result["detail"]))
+            continue
+        metrics = result["metrics"]
+        shares = (result["deflated_sharpe"], result["pbo"])
+        table.add_row(
+            symbol,
+            str(result["trials"]),
+            *("–" if share is None else f"{share:.2f}" for share in shares),
+            f"{metrics['return_pct']:+.1f}",
+            f"{result['against_buy_and_hold']['return_pct']:+.1f}",
+            f"{metrics['max_drawdown_pct']:.1f}",
+            str(metrics["trades"]),
+            translated(result["verdict"]),
+        )
+    return table

@@ -1,0 +1,185 @@
+"""One round of forecasts of daily closes: backtest against naive, gate, issue. Naive serves unless beaten."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from conf.settings import settings
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.delta import append_once
+from ml import schedule
+from ml.data.panel import Floats, NothingToLearn, Panel
+from ml.evaluation.assessment import Assessment, assess
+from ml.evaluation.backtest import plan, run
+from ml.evaluation.block_cache import Factory
+from ml.evaluation.candidates import check_candidates
+from ml.evaluation.fingerprint import data_fingerprint
+from ml.evaluation.origins import LEAST_ORIGINS
+from ml.evaluation.predictions import NAIVE
+from ml.evaluation.random_walk_check import random_walk_test
+from ml.forecasts.fitted_model import GateResult
+from ml.forecasts.interval_widths import CalibratedMargins, Margins, reference_margins
+from ml.models.naive import Drift, Naive
+from ml.progress import TrainingProgress
+from ml.trading import momentum
+from ml.trading.bars import daily_panel
+
+TABLE = "gold.equity_forecasts"
+EXPERIMENT = "signal"
+LONGEST = 30  # days ahead
+FIRST_DAYS = 150  # history before the first origin
+HOLDOUT = 8
+LEARNING: Mapping[str, Factory] = {"momentum_ridge": momentum.make}
+CANDIDATES: Mapping[str, Factory] = {"drift": partial(Drift), **LEARNING}
+
+
+def run_round(job: str | None = None, progress: TrainingProgress | None = None) -> tuple[str, bool, str]:
+    """(id of the MLflow run, whether a model beats naive, what was found). Raises NothingToLearn."""
+    progress = progress or TrainingProgress(job)
+    bars = schedule.daily_bars()  # before they are read: what arrives meanwhile starts the next round
+    panel = daily_panel()
+    if len(panel.days) < 2:
+        schedule.write_note("signal", bars=bars)
+        raise NothingToLearn("one day of bars is no history")
+    assessment = compare(panel, progress)
+    promoted = assessment is not None and any(assessment.champions.values())
+    detail = summary(panel, assessment)
+    run_id = _record(panel, assessment, promoted, detail)
+    rows = issue(panel, assessment, run_id)
+    progress.print(f"{rows} forecasts of closes issued; {detail}")
+    schedule.write_note("signal", bars=bars, run_id=run_id)
+    return run_id, promoted, detail
+
+
+def compare(panel: Panel, progress: TrainingProgress) -> Assessment | None:
+    """The models against naive on past origins, the last ones held out; None for too short a history."""
+    chosen = plan(panel, holdout=HOLDOUT, first_days=FIRST_DAYS, horizons=momentum.FITTED_HORIZONS)
+    before = chosen.part(opened=False)
+    if len(before.origins) < LEAST_ORIGINS:
+        return None
+    state = schedule.state_folder() / "signal_backtest"
+    predictions = run(panel, CANDIDATES, before, state, progress=lambda done, total, step: None)
+    progress.percent(60)
+    checks = check_candidates(panel, CANDIDATES, before.horizons)
+    walks = {
+        name: random_walk_test(panel, factory, before, state / "walks", settings().training.seed)
+        for name, factory in LEARNING.items()
+    }
+    progress.percent(90)
+    return assess(panel, predictions, checks, walks)
+
+
+def summary(panel: Panel, assessment: Assessment | None) -> str:
+    """How many symbols each model serves, and why."""
+    if assessment is None:
+        return "naive serves: history is too short to evaluate a model"
+    symbols = len(panel.series)
+    better = sum(champion is not None for champion in assessment.champions.values())
+    if not better:
+        return f"naive serves all {symbols} symbols: no model is significantly better"
+    return f"{better} of {symbols} symbols are served by a model that beats naive"
+
+
+def issue(panel: Panel, assessment: Assessment | None, run_id: str) -> int:
+    """Append the forecasts of every model; returns their rows, 0 when these were issued before."""
+    horizons = np.arange(1, LONGEST + 1)
+    tables = []
+    for name, make in {NAIVE: Naive, **CANDIDATES}.items():
+        model = make()
+        model.fit(panel)
+        price = model.predict(panel, horizons.tolist())
+        calibration = assessment.calibrations.get(name) if assessment else None
+        margins_of = CalibratedMargins(calibration) if calibration else reference_margins
+        tables.append(_rows(panel, name, price, margins_of(panel, horizons.tolist()), assessment, run_id))
+    rows = pa.concat_tables(tables)
+    made_from = json.dumps([data_fingerprint(panel), sorted(CANDIDATES), _served(panel, assessment)])
+    return rows.num_rows if append_once(TABLE, rows, made_from) else 0
+
+
+def _served(panel: Panel, assessment: Assessment | None) -> dict[str, str]:
+    """Symbol -> model that serves."""
+    champions = assessment.champions if assessment else {}
+    served = {symbol: champions.get(symbol) for symbol in panel.commodities}
+    return {symbol: decision.model if decision else NAIVE for symbol, decision in served.items()}
+
+
+def _gate_result(symbol: str, model: str, assessment: Assessment | None) -> GateResult:
+    if assessment is None:
+        return GateResult(None, "naive serves: history is too short to evaluate a model")
+    if model == NAIVE:
+        return GateResult(0.0, assessment.summary(symbol))
+    decision = assessment.decisions.get(model, {}).get(symbol)
+    return GateResult(decision.scores.skill, decision.summary) if decision else GateResult()
+
+
+def _rows(
+    panel: Panel,
+    model: str,
+    price: Floats,
+    margins: Margins,
+    assessment: Assessment | None,
+    run_id: str,
+) -> pa.Table:
+    """The rows of one model; a series without a forecast of its own has none."""
+    served = _served(panel, assessment)
+    issued_at = datetime.now(UTC)
+    origin = panel.days[-1].astype(object)
+    rows = []
+    for number, symbol in enumerate(panel.commodities):
+        result = _gate_result(symbol, model, assessment)
+        about = {
+            "symbol": symbol,
+            "asset_class": panel.regions[number],
+            "currency": panel.units[number],
+            "issued_at": issued_at,
+            "origin_date": origin,
+            "model": model,
+            "champion": served[symbol] == model,
+            "model_version": origin.isoformat(),
+            "run_id": run_id,
+            "data_version": panel.source.get("version"),
+            "skill_vs_naive": None if result.skill is None or result.skill != result.skill else result.skill,
+            "gate_reason": result.reason,
+        }
+        rows += [
+            about | _forecast(panel, float(price[number, nth]), margins, number, nth)
+            for nth in range(LONGEST)
+            if np.isfinite(price[number, nth]) and price[number, nth] > 0
+        ]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[TABLE]))
+
+
+def _forecast(panel: Panel, price: float, margins: Margins, row: int, nth: int) -> dict[str, object]:
+    """The columns of one horizon."""
+    half_80, half_95 = margins.half_80[row, nth], margins.half_95[row, nth]
+    return {
+        "target_date": (panel.days[-1] + nth + 1).astype(object),
+        "horizon_days": nth + 1,
+        "price": price,
+        "lower_80": price * float(np.exp(-half_80)),
+        "upper_80": price * float(np.exp(half_80)),
+        "lower_95": price * float(np.exp(-half_95)),
+        "upper_95": price * float(np.exp(half_95)),
+        "confidence": float(np.clip(margins.confidence[row, nth], 0, 1)),
+    }
+
+
+def _record(panel: Panel, assessment: Assessment | None, promoted: bool, detail: str) -> str:
+    """Log the round as one MLflow run; returns the run's id."""
+    from ml.forecasts import mlflow_store
+
+    mlflow_store.connect(EXPERIMENT)
+    parameters = {"symbols": len(panel.series), "days": len(panel.days), "models": ",".join(CANDIDATES)}
+    tags = {"promoted": str(promoted), "summary": detail}
+    name = f"signal {datetime.now(UTC):%Y-%m-%d %H:%M}"
+    with mlflow_store.start_run(name, parameters, tags) as run_id:
+        if assessment is not None:
+            for model, by_symbol in assessment.decisions.items():
+                pooled = [decision.scores.skill for decision in by_symbol.values()]
+                mlflow_store.log_metrics({f"skill_{model}": float(np.mean(pooled)) if pooled else 0.0})
+    return str(run_id)

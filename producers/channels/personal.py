@@ -1,0 +1,213 @@
+"""Messages to single people: their alerts on symbols, and alerts about the commodities that they follow."""
+
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow.compute as pc
+
+from lakehouse.alerts.notices import Notice, notices
+from lakehouse.alerts.personal import (
+    PersonalMessage,
+    SymbolState,
+    code_notice,
+    commodity_message,
+    is_met,
+    reaches,
+    symbol_message,
+)
+from lakehouse.io.delta import LogStamps, open_if_exists
+from lakehouse.io.identity.database import Database, StoreUnavailable
+from lakehouse.io.identity.personal_messages import (
+    Reader,
+    add_messages,
+    forget_old,
+    readers,
+    settle_alerts,
+    symbol_alerts,
+)
+from lakehouse.io.identity.recipients import CODE_VALID, waiting_codes
+from lakehouse.io.identity.tables import PersonalRecipient
+from lakehouse.translation import Language
+from producers.channels.channel import PERSONAL, Channel, Recipient
+from producers.channels.sender import Sender
+
+log = logging.getLogger("lumbung.alerts")
+BARS = "gold.bars_live"
+SIGNALS = "gold.signals"
+NEW_SECONDS = 5.0  # between two looks for new alerts while the tables do not change
+PEOPLE_SECONDS = 60.0  # between two reads of who wants to be notified, and how
+
+
+class PersonalNews:
+    """Looks at symbols for people, stores their messages, and queues them for those who want them sent.
+
+    Everything is stored before it counts as done; a message has one id for its cause, so that a repetition
+    after a crash adds nothing.
+    """
+
+    def __init__(self, database: Database, sender: Sender, channels: Mapping[str, Channel]) -> None:
+        self._database = database
+        self._sender = sender
+        self._channels = channels
+        self._people: dict[str, Reader] | None = None
+        self._waiting: list[tuple[PersonalRecipient, Language]] = []
+        self._stamps = LogStamps([BARS, SIGNALS])
+        self._changed: list[tuple[Mapping[str, Any], datetime]] = []
+        self._new_at = 0.0
+        self._people_at = 0.0
+
+    @property
+    def held(self) -> Collection[str]:
+        """Channels whose recipients are not known yet."""
+        return () if self._people is not None else tuple(PERSONAL.values())
+
+    def take(self, alerts: Sequence[Mapping[str, Any]], since: datetime) -> None:
+        """Remember rows of gold.alerts until the next look."""
+        self._changed += [(alert, since) for alert in alerts]
+
+    async def look(self, now: float) -> None:
+        """Notify whom the newest bars, signals and alerts concern; without the store, at the next look."""
+        stamps = self._stamps.take()
+        current = time.monotonic()
+        if stamps is None and not self._changed and current < self._new_at:
+            return
+        self._new_at = current + NEW_SECONDS
+        try:
+            await self._read_people(current)
+            await self._send_codes(now)
+            await self._about_symbols(stamps is None, now)
+            await self._about_commodities(now)
+        except StoreUnavailable as failure:
+            log.warning("people are not notified for now: %s", failure)
+            return
+        if stamps is not None:
+            self._stamps.keep(stamps)
+
+    async def forget_old(self, now: float) -> None:
+        """Remove old messages."""
+        try:
+            await forget_old(self._database, datetime.fromtimestamp(now, UTC))
+        except StoreUnavailable as failure:
+            log.warning("old messages are kept for now: %s", failure)
+
+    async def _read_people(self, current: float) -> None:
+        if self._people is not None and current < self._people_at and not self._changed:
+            return
+        if self._people is None:
+            await self._database.migrate()
+        self._people = {reader.owner: reader for reader in await readers(self._database)}
+        self._people_at = current + PEOPLE_SECONDS
+        self._address()
+
+    def _address(self) -> None:
+        """Tell each channel whom it may send to: who wants it there, and whose address waits for its code."""
+        assert self._people is not None
+        for way, channel in self._channels.items():
+            wanted = [each.addresses[way] for each in self._people.values() if way in each.addresses]
+            wanted += [row.address for row, _ in self._waiting if row.channel == way]
+            channel.recipients = [Recipient(address) for address in wanted]
+
+    async def _send_codes(self, now: float) -> None:
+        """Send the codes that confirm addresses; each has an id of its own, so that it is sent once."""
+        self._waiting = await waiting_codes(self._database)
+        self._address()
+        minutes = CODE_VALID // timedelta(minutes=1)
+        addressed = [
+            (
+                code_notice(row.owner, str(row.code), row.issued_at, minutes, language),
+                PERSONAL[row.channel],
+                Recipient(row.address),
+            )
+            for row, language in self._waiting
+            if row.channel in self._channels
+        ]
+        self._sender.queue_personal(addressed, now)
+
+    async def _about_symbols(self, only_new: bool, now: float) -> None:
+        """Compare the alerts with the newest bars and signals; all of them, or only new ones."""
+        alerts = await symbol_alerts(self._database, only_new)
+        if not alerts:
+            return
+        states = symbol_states({alert["symbol"] for alert in alerts})
+        met: dict[str, bool] = {}
+        messages = []
+        for alert in alerts:
+            state = states.get(alert["symbol"], SymbolState())
+            holds = is_met(alert, state)
+            if holds is None or holds == alert["is_met"]:
+                continue
+            met[alert["alert_id"]] = holds
+            if holds:
+                messages.append(symbol_message(alert, state, alert["language"]))
+        if met:
+            await self._refresh_people(messages)
+            self._queue(messages, now)
+            await settle_alerts(self._database, met, messages, datetime.fromtimestamp(now, UTC))
+
+    async def _about_commodities(self, now: float) -> None:
+        """Store what changed alerts mean for people who follow their commodities."""
+        assert self._people is not None
+        messages = [
+            commodity_message(notice, reader.owner)
+            for alert, since in self._changed
+            for reader in self._people.values()
+            if alert["commodity"] in reader.commodities and reaches(alert["level"], reader.min_level)
+            for notice in notices([alert], since, reader.language)
+        ]
+        self._queue(messages, now)
+        await add_messages(self._database, messages, datetime.fromtimestamp(now, UTC))
+        self._changed = []
+
+    async def _refresh_people(self, messages: Sequence[PersonalMessage]) -> None:
+        """Read again how people want to be notified, before somebody is."""
+        if messages:
+            self._people_at = 0.0
+            await self._read_people(time.monotonic())
+
+    def _queue(self, messages: Sequence[PersonalMessage], now: float) -> None:
+        assert self._people is not None
+        addressed = [
+            (notice_of(message), PERSONAL[way], Recipient(address))
+            for message in messages
+            if (reader := self._people.get(message.owner)) is not None
+            for way, address in reader.addresses.items()
+            if way in self._channels
+        ]
+        self._sender.queue_personal(addressed, now)
+
+
+def notice_of(message: PersonalMessage) -> Notice:
+    """The message as one of a channel."""
+    return Notice(message.message_id, "personal", message.kind, message.title, message.body, is_urgent=False)
+
+
+def symbol_states(symbols: Collection[str]) -> dict[str, SymbolState]:
+    """Symbol -> its newest bar of any interval, and the signal of its newest bar that has one."""
+    table = open_if_exists(BARS)
+    if table is None:
+        return {}
+    of_symbols = pc.field("symbol").isin(sorted(symbols))
+    columns = ["symbol", "interval", "bar_time", "close"]
+    bars = table.to_pyarrow_dataset().to_table(columns=columns, filter=of_symbols)
+    rows = sorted(bars.to_pylist(), key=lambda row: row["bar_time"])
+    if not rows:
+        return {}
+    signals = newest_signals(of_symbols & (pc.field("bar_time") >= rows[0]["bar_time"]))
+    return {
+        row["symbol"]: SymbolState(row["close"], row["bar_time"], *signals.get(row["symbol"], (None, None)))
+        for row in rows
+    }
+
+
+def newest_signals(condition: pc.Expression) -> dict[str, tuple[str, datetime]]:
+    """Symbol -> (signal, begin of its bar), the newest of the rows of gold.signals."""
+    table = open_if_exists(SIGNALS)
+    if table is None:
+        return {}
+    columns = ["symbol", "bar_time", "signal"]
+    rows = table.to_pyarrow_dataset().to_table(columns=columns, filter=condition)
+    ordered = sorted(rows.to_pylist(), key=lambda row: row["bar_time"])
+    return {row["symbol"]: (row["signal"], row["bar_time"]) for row in ordered}

@@ -1,0 +1,97 @@
+"""Panel Harga Pangan of Badan Pangan Nasional: mean consumer prices of provinces, by commodity and day."""
+
+from collections.abc import AsyncGenerator
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from conf.collected_sources import collected_sources
+from conf.settings import secrets, settings
+from lakehouse.io.source_files.field_map import province_market
+from lakehouse.io.source_files.file_rows import zone_of
+from lakehouse.reference import DEFAULT_TIMEZONE
+from producers.collectors.source import (
+    Answer,
+    Cursor,
+    Fetch,
+    Item,
+    Payload,
+    SourcePage,
+    number_of,
+    row_id,
+    rows_at,
+    unknown_fields,
+    without_missing,
+)
+from producers.collectors.times import begin_of
+
+CONSUMER = "3"  # price level: 1 producer, 2 wholesale, 3 consumer
+MOST_DAYS = 60  # that are caught up after an interruption; older ones are published as files
+PRICE = "rata_rata_geometrik"  # geometric mean of the province's markets
+NOT_REPORTED = (None, "", "-", 0, "0")
+
+
+class PanelHarga:
+    """One request a commodity and day: from the day that the last poll ended with to today (WIB)."""
+
+    name = "panel_harga"
+
+    def missing(self) -> str | None:
+        return None if settings().collectors.panel_harga_url else "collectors.panel_harga_url"
+
+    async def poll(self, fetch: Fetch, cursor: Cursor) -> AsyncGenerator[SourcePage, None]:
+        """A day's prices are corrected during the day, so the newest day is requested again."""
+        key = secrets().panel_harga_key
+        headers = {"x-api-key": key} if key else {}
+        url = f"{settings().collectors.panel_harga_url.rstrip('/')}/front/harga-peta-provinsi"
+        after = cursor
+        for day in days_from(cursor.get("day"), datetime.now(ZoneInfo(DEFAULT_TIMEZONE)).date()):
+            text = f"{day:%d/%m/%Y}"
+            for commodity in collected_sources()[self.name].requested:
+                params = {
+                    "level_harga_id": CONSUMER,
+                    "komoditas_id": commodity,
+                    "period_date": f"{text} - {text}",
+                }
+                answer = await fetch.get(f"commodity {commodity} on {day}", url, params, headers)
+                if answer:
+                    yield SourcePage(answer, after)
+            after = {"day": day.isoformat()}
+            yield SourcePage(None, after)
+
+    def items(self, answer: Answer) -> list[Item]:
+        """A price is an item by its value too: a corrected price is another event."""
+        _, number_at_source, _, day = answer.name.split()
+        commodity = collected_sources()[self.name].requested.get(number_at_source, number_at_source)
+        rows = rows_at(answer.json(), "data")
+        return [item_of(row, commodity, day) for row in rows if is_reported(row)]
+
+
+def days_from(newest: str | None, last: date) -> list[date]:
+    """Days from `newest`, the last day without one, to `last`, at most MOST_DAYS of them."""
+    first = min(date.fromisoformat(newest), last) if newest else last
+    count = min((last - first).days + 1, MOST_DAYS)
+    return [last - timedelta(days=count - 1 - nth) for nth in range(count)]
+
+
+def is_reported(row: Payload) -> bool:
+    """Whether a row holds a price, or may hold it under another name."""
+    return PRICE not in row or row[PRICE] not in NOT_REPORTED
+
+
+def item_of(row: Payload, commodity: str, day: str) -> Item:
+    """A row as a price event. `day`: the requested one, for a row without a date."""
+    name = row.get("province_name")
+    price = number_of(row.get(PRICE))
+    market = province_market(name) if isinstance(name, str) else name
+    payload = {
+        "market_id": market,
+        "commodity": commodity,
+        "price": price,
+        "provider": "panel-harga",
+        "event_time": begin_of(row.get("date") or day, zone_of({"market_id": market})),
+    }
+    identity = row_id(payload["event_time"], market, commodity, price)
+    return Item(identity, without_missing(payload) | unknown_fields("panel_harga", row))
+
+
+SOURCE = PanelHarga()

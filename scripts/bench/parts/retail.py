@@ -1,0 +1,110 @@
+"""A shop: a catalogue of many products into the tables, and its figures under load."""
+
+import asyncio
+import csv
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.io.delta import open_if_exists
+from lakehouse.reference import category_aliases
+from scripts.bench.api_load import load
+from scripts.bench.place import run_module
+from scripts.stack.throwaway import Stack, StackFailed
+
+MEANS = (
+    "seconds from the last acknowledged row of a catalogue to its last listing in silver, and to its revenue "
+    "in gold, whole stack; then milliseconds from request to last byte at 32 connections, over those figures"
+)
+HEADER = (
+    "ProductID", "ProductName", "Category", "Price", "Rating", "NumReviews", "StockQuantity", "Discount",
+    "Sales", "DateAdded",
+)  # fmt: skip
+PATHS = ("revenue", "discount", "price-rating", "customer-satisfaction")
+BEGAN = date(2025, 1, 1)
+POLL_SECONDS = 0.5
+LONGEST_SECONDS = 600
+
+
+def catalogue_rows(products: int, seed: int = 0) -> Iterable[tuple[object, ...]]:
+    """One state of each product, as a shop would list it; nothing follows from anything."""
+    draw = np.random.default_rng(seed)
+    names = sorted(set(category_aliases().values()))
+    columns = (
+        np.arange(1, products + 1),
+        [f"product {number}" for number in range(products)],
+        np.array(names)[draw.integers(0, len(names), products)],
+        draw.uniform(1, 500, products).round(2),
+        draw.uniform(1, 5, products).round(1),
+        draw.integers(0, 5000, products),
+        draw.integers(0, 900, products),
+        draw.integers(0, 50, products) / 100,
+        draw.integers(0, 2000, products),
+        [BEGAN + timedelta(days=int(day)) for day in draw.integers(0, 300, products)],
+    )
+    return zip(*columns, strict=True)
+
+
+def write_catalogue(file: Path, products: int) -> None:
+    """Write the catalogue as CSV, with the header of conf/sources/shop_catalogue.yml."""
+    with file.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow(HEADER)
+        writer.writerows(catalogue_rows(products))
+
+
+def seconds_until(stack: Stack, table: str, column: str | None, wanted: int) -> float:
+    """Seconds until the table has `wanted` rows, or `wanted` in all of a column.
+
+    Raises StackFailed after LONGEST_SECONDS.
+    """
+    began = time.monotonic()
+    while (elapsed := time.monotonic() - began) < LONGEST_SECONDS:
+        opened = open_if_exists(table, root=stack.lake_root)
+        if opened is not None:
+            rows = opened.count() if column is None else newest_sum(opened.to_pyarrow_table(), column)
+            if rows >= wanted:
+                return elapsed
+        time.sleep(POLL_SECONDS)
+    raise StackFailed(f"{table} has not reached {wanted} within {LONGEST_SECONDS} s")
+
+
+def newest_sum(rows: pa.Table, column: str) -> int:
+    """Sum of a column over the newest days."""
+    newest = rows.filter(pc.field("newest"))
+    return int(pc.sum(newest[column]).as_py() or 0)
+
+
+def measure(products: int = 1_000_000, connections: int = 32, seconds: float = 6) -> dict[str, object]:
+    """Figures as MEANS describes them."""
+    home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
+    try:
+        file = home / "catalogue.csv"
+        write_catalogue(file, products)
+        with Stack(home / "stack") as stack:
+            began = time.monotonic()
+            run_module(stack, "producers.csv.replay", str(file))
+            sent = time.monotonic()
+            to_silver = seconds_until(stack, "silver.listings", None, products)
+            to_gold = to_silver + seconds_until(stack, "gold.revenue", "products", products)
+            figures: dict[str, object] = {
+                "products": products,
+                "sending_seconds": round(sent - began, 1),
+                "silver_seconds": round(to_silver, 1),
+                "gold_seconds": round(to_gold, 1),
+            }
+            time.sleep(10)  # the API takes up the tables, and compaction ends
+            figures |= {
+                path: asyncio.run(load(stack.api_url, f"/analytics/{path}", connections, seconds))
+                for path in PATHS
+            }
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    return figures

@@ -1,0 +1,53 @@
+"""The refresh token of a browser in a cookie: no script can read it, no other site can have it sent."""
+
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from conf.settings import settings
+from serving_api.http.messages import message
+from serving_api.http.problems import Problem
+
+NAME = "lumbung_refresh"
+PATH = "/api/v1/auth/refresh"  # the only address that a browser sends it to
+DAY_SECONDS = 86_400
+
+
+def is_own_origin(connection: HTTPConnection) -> bool:
+    """Whether a page of this address opened the connection; browsers name its origin, scripts cannot."""
+    origin = connection.headers.get("origin") or ""
+    return bool(origin) and urlsplit(origin).netloc == connection.headers.get("host")
+
+
+def require_own_origin(request: Request) -> None:
+    """For requests that set or use the cookie. Raises Problem 403 for other pages and for programs."""
+    if not is_own_origin(request):
+        raise Problem("forbidden", reason=message("cookie_origin"))
+
+
+def cookie_token(request: Request) -> str:
+    """The refresh token of the cookie. Raises Problem 401 without one, 403 for another origin."""
+    token = request.cookies.get(NAME)
+    if not token:
+        raise Problem("token-invalid")
+    require_own_origin(request)
+    return token
+
+
+def set_cookie(request: Request, response: Response, token: str) -> None:
+    """Keep a refresh token in the browser; over TLS only where the page came over TLS."""
+    response.set_cookie(
+        NAME,
+        token,
+        max_age=settings().identity.refresh_days * DAY_SECONDS,
+        path=PATH,
+        secure=urlsplit(request.headers["origin"]).scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def delete_cookie(response: Response) -> None:
+    """Remove the cookie from the browser."""
+    response.delete_cookie(NAME, path=PATH, httponly=True, samesite="strict")

@@ -1,0 +1,101 @@
+"""How large the newest moves of prices are, and what moved together with prices of their province."""
+
+import math
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.impact import (
+    ELASTICITIES,
+    FACTORS,
+    MacroState,
+    attribution,
+    impact_score,
+    macro_state,
+    multiplier,
+)
+from serving_api.reads.snapshots import Snapshot, Snapshots
+
+FACTORS_TABLE = "gold.impact_factors"
+MACRO_TABLE = "silver.macro"
+MEAN_DAYS = 3 * 365  # of releases that inflation is compared with
+
+
+class PriceImpacts:
+    """Impacts of rows of gold.live_prices: of the price against the one of the market day before.
+
+    By the newest measured week of the commodity in the province, as `GET /api/public/impact`; None before
+    one is measured, and without an earlier price.
+    """
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        factors, macro = snapshots.or_empty(FACTORS_TABLE), snapshots.or_empty(MACRO_TABLE)
+        self.version = f"{factors.identity} {factors.version} {macro.identity} {macro.version}"
+        self._factors = factors
+        self._macro = macro
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], dict[str, Any]]:
+        return newest_factors(self._factors)
+
+    @cached_property
+    def _multiplier(self) -> float:
+        return multiplier(current_macro(self._macro))
+
+    def score(self, price: Mapping[str, Any]) -> float | None:
+        """0 to 100."""
+        row = self._rows.get((price["commodity"], price["region_code"]))
+        previous = price["previous_price_idr"]
+        if row is None or previous is None:
+            return None
+        return impact_score(math.log(price["price_idr"] / previous), row["scale"], self._multiplier)
+
+    def impact(self, price: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Score, dominant factor, and the weights of the six factors in percent."""
+        score = self.score(price)
+        if score is None:
+            return None
+        row = self._rows[price["commodity"], price["region_code"]]
+        shared = attribution(row["change"], {name: row[name] for name in FACTORS})
+        return {
+            "impact_score": score,
+            "dominant_factor": shared.dominant,
+            "factors_with_weights": shared.weights,
+        }
+
+
+def newest_factors(snapshot: Snapshot) -> dict[tuple[str, str], dict[str, Any]]:
+    """(commodity, province code) -> the newest row of gold.impact_factors."""
+
+    def read() -> dict[tuple[str, str], dict[str, Any]]:
+        assert snapshot.rows is not None
+        rows = snapshot.rows.sort_by("market_date").to_pylist()
+        return {(row["commodity"], row["region_code"]): row for row in rows}
+
+    return snapshot.cached("newest of each series", read)
+
+
+def current_macro(snapshot: Snapshot) -> MacroState:
+    """Values and changes of the macro indicators at their newest release."""
+
+    def read() -> MacroState:
+        assert snapshot.rows is not None
+        rows = snapshot.rows.filter(
+            pc.field("indicator").isin(list(ELASTICITIES)) & pc.field("value").is_valid()
+        )
+        if not rows.num_rows:
+            return macro_state({})
+        since = pc.max(rows["released_at"]).as_py() - timedelta(days=MEAN_DAYS)
+        recent = rows.filter(
+            pc.greater_equal(rows["released_at"], pa.scalar(since, rows["released_at"].type))
+        )
+        released: dict[str, list[tuple[Any, float]]] = {}
+        for row in recent.sort_by("released_at").select(["indicator", "released_at", "value"]).to_pylist():
+            released.setdefault(row["indicator"], []).append((row["released_at"], row["value"]))
+        return macro_state(released)
+
+    return snapshot.cached("macro state", read)

@@ -1,0 +1,63 @@
+"""Messages to the caller: alerts on symbols that came true, and alerts about the caller's commodities."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from lakehouse.identity.roles import Principal
+from lakehouse.io.identity import personal
+from serving_api.http.cursors import Key
+from serving_api.http.dependencies import USER, CurrentDatabase, CurrentResponses, user
+from serving_api.http.messages import message
+from serving_api.http.openapi import takes_json
+from serving_api.http.problems import Problem
+from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.reads.responses import EncodedPage, encode_page
+from serving_api.schemas.envelope import Page
+from serving_api.schemas.identity.personal import NotificationItem, NotificationsQuery, ReadBody
+from serving_api.schemas.problem import problems
+
+router = APIRouter(prefix="/api/v1/notifications", tags=["accounts"])
+IdInPath = Annotated[
+    str, Path(max_length=64, description="`id` of the notification", examples=["5d1f0c2b7e9a"])
+]
+
+
+@router.get(
+    "",
+    response_model=Page[NotificationItem],
+    responses=problems(401, 403, 410, 422, 503),
+    summary="Notifications of the caller",
+    dependencies=[USER],
+)
+async def list_notifications(
+    query: Annotated[NotificationsQuery, Query()],
+    caller: Annotated[Principal, USER],
+    database: CurrentDatabase,
+    responses: CurrentResponses,
+) -> Response:
+    """The newest notification first."""
+
+    async def read(key: Key | None, limit: int) -> EncodedPage:
+        rows = await personal.page_of_notifications(database, caller.subject, query.unread, key, limit + 1)
+        return encode_page(rows, limit)
+
+    return await responses.stored(query, read)
+
+
+@router.post(
+    "/{notification_id}/read",
+    status_code=204,
+    response_class=Response,
+    **takes_json(ReadBody, 401, 403, 404),
+    summary="Mark a notification as read",
+)
+async def read_notification(
+    notification_id: IdInPath,
+    body: Annotated[JsonBody[Principal, ReadBody], json_body(ReadBody, user)],
+    database: CurrentDatabase,
+) -> Response:
+    """Of somebody else: 404. A repetition changes nothing."""
+    if not await personal.mark_read(database, body.caller.subject, notification_id):
+        raise Problem("not-found", reason=message("no_notification", name=notification_id))
+    return Response(status_code=204)

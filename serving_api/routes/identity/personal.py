@@ -1,0 +1,263 @@
+"""What people choose for themselves: preferences, notification settings, alerts on symbols, activity."""
+
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from conf.channels import personal_channels
+from lakehouse.identity.roles import Principal
+from lakehouse.io.identity import personal, recipients
+from lakehouse.io.identity.listings import page_of_audit
+from lakehouse.io.identity.tables import PersonalSettings
+from serving_api.http.cursors import Key
+from serving_api.http.dependencies import (
+    USER,
+    CurrentDatabase,
+    CurrentResponses,
+    CurrentSignals,
+    CurrentSnapshots,
+    CurrentSymbols,
+    user,
+)
+from serving_api.http.messages import message
+from serving_api.http.openapi import takes_json
+from serving_api.http.problems import Problem, invalid, language_of
+from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
+from serving_api.reads.names import commodity_ids_in_body
+from serving_api.reads.responses import PRIVATE, EncodedPage, encode_page, json_response
+from serving_api.reads.supported import require_symbols, required_symbol
+from serving_api.reads.trading.states import symbol_state
+from serving_api.schemas.envelope import Page, PageQuery
+from serving_api.schemas.identity.personal import (
+    ActivityItem,
+    NotificationSettings,
+    Preferences,
+    RecipientBody,
+    Recipients,
+    SymbolAlertBody,
+    SymbolAlertItem,
+)
+from serving_api.schemas.problem import problems
+
+router = APIRouter(prefix="/api/v1/users/me", tags=["accounts"])
+OWN = [USER, ACCEPTS_JSON, NO_QUERY_PARAMETERS]  # 401 and 403 come first
+AlertIdInPath = Annotated[
+    str, Path(max_length=64, description="`id` of the alert", examples=["0b1c2d3e4f50"])
+]
+PREFERENCES = tuple(Preferences.model_fields)
+NOTIFICATION = tuple(NotificationSettings.model_fields)
+
+
+def chosen(settings: PersonalSettings, names: tuple[str, ...]) -> Response:
+    """Some of the settings as their owner sees them."""
+    return json_response({name: getattr(settings, name) for name in names}, cache=PRIVATE)
+
+
+@router.get(
+    "/preferences",
+    response_model=Preferences,
+    responses=problems(401, 403, 422, 503),
+    summary="What the caller follows",
+    dependencies=OWN,
+)
+async def get_preferences(caller: Annotated[Principal, USER], database: CurrentDatabase) -> Response:
+    """The defaults until the person has chosen something."""
+    return chosen(await personal.settings_of(database, caller.subject), PREFERENCES)
+
+
+@router.put(
+    "/preferences",
+    response_model=Preferences,
+    **takes_json(Preferences, 401, 403),
+    summary="Choose what to follow",
+)
+async def put_preferences(
+    body: Annotated[JsonBody[Principal, Preferences], json_body(Preferences, user)],
+    database: CurrentDatabase,
+    symbols: CurrentSymbols,
+) -> Response:
+    """Names are stored as the reference lists have them, each once."""
+    given = body.value
+    await run_sync(require_symbols, symbols, {f"/watchlist/{n}": s for n, s in enumerate(given.watchlist)})
+    changes = {
+        "watchlist": list(dict.fromkeys(given.watchlist)),
+        "commodities": commodity_ids_in_body(given.commodities),
+        "theme": given.theme,
+    }
+    owner = body.caller.subject
+    return chosen(await personal.change_settings(database, owner, "preferences", changes), PREFERENCES)
+
+
+@router.get(
+    "/notification-settings",
+    response_model=NotificationSettings,
+    responses=problems(401, 403, 422, 503),
+    summary="How the caller is notified",
+    dependencies=OWN,
+)
+async def get_notification_settings(
+    caller: Annotated[Principal, USER], database: CurrentDatabase
+) -> Response:
+    """The defaults until the person has chosen something."""
+    return chosen(await personal.settings_of(database, caller.subject), NOTIFICATION)
+
+
+@router.put(
+    "/notification-settings",
+    response_model=NotificationSettings,
+    **takes_json(NotificationSettings, 401, 403),
+    summary="Choose how to be notified",
+)
+async def put_notification_settings(
+    body: Annotated[JsonBody[Principal, NotificationSettings], json_body(NotificationSettings, user)],
+    database: CurrentDatabase,
+) -> Response:
+    """Every notification is in the list of GET /api/v1/notifications, whatever is chosen here."""
+    changes = body.value.model_dump()
+    owner = body.caller.subject
+    return chosen(await personal.change_settings(database, owner, "notifications", changes), NOTIFICATION)
+
+
+@router.get(
+    "/recipients",
+    response_model=Recipients,
+    responses=problems(401, 403, 422, 503),
+    summary="Where the caller wants messages over Telegram and WhatsApp",
+    dependencies=OWN,
+)
+async def get_recipients(caller: Annotated[Principal, USER], database: CurrentDatabase) -> Response:
+    """Null until the person has named an address."""
+    return json_response(await recipients.recipients_of(database, caller.subject), cache=PRIVATE)
+
+
+@router.put(
+    "/recipients",
+    response_model=Recipients,
+    **takes_json(RecipientBody, 401, 403),
+    summary="Name, confirm or remove an address for messages",
+)
+async def put_recipient(
+    body: Annotated[JsonBody[Principal, RecipientBody], json_body(RecipientBody, user)],
+    database: CurrentDatabase,
+) -> Response:
+    """A code goes to a new address; with the code the address is confirmed, and messages go there.
+
+    At most 5 codes a day for a person, and to an address.
+    """
+    given = body.value
+    owner = body.caller.subject
+    if given.address is None:
+        await recipients.forget(database, owner, given.channel)
+    elif given.code is not None:
+        try:
+            await recipients.confirm(database, owner, given.channel, given.address, given.code)
+        except recipients.WrongCode:
+            raise invalid("/code", "code_right", message("code_right")) from None
+    elif given.channel not in personal_channels():
+        raise invalid("/channel", "channel_usable", message("channel_usable", name=given.channel))
+    else:
+        try:
+            await recipients.name_address(database, owner, given.channel, given.address)
+        except recipients.TooManyCodes:
+            text = message("codes_number", most=recipients.MOST_CODES)
+            raise invalid("/address", "codes_number", text) from None
+    return json_response(await recipients.recipients_of(database, owner), cache=PRIVATE)
+
+
+@router.get(
+    "/alerts",
+    response_model=Page[SymbolAlertItem],
+    responses=problems(401, 403, 410, 422, 503),
+    summary="Alerts of the caller on symbols",
+    dependencies=[USER],
+)
+async def list_symbol_alerts(
+    query: Annotated[PageQuery, Query()],
+    caller: Annotated[Principal, USER],
+    database: CurrentDatabase,
+    responses: CurrentResponses,
+) -> Response:
+    """The newest alert first."""
+
+    async def read(key: Key | None, limit: int) -> EncodedPage:
+        return encode_page(await personal.page_of_alerts(database, caller.subject, key, limit + 1), limit)
+
+    return await responses.stored(query, read)
+
+
+@router.post(
+    "/alerts",
+    status_code=201,
+    response_model=SymbolAlertItem,
+    **takes_json(SymbolAlertBody, 401, 403),
+    summary="Create an alert on a symbol",
+)
+async def create_symbol_alert(
+    request: Request,
+    body: Annotated[JsonBody[Principal, SymbolAlertBody], json_body(SymbolAlertBody, user)],
+    database: CurrentDatabase,
+    symbols: CurrentSymbols,
+    snapshots: CurrentSnapshots,
+    signals: CurrentSignals,
+) -> Response:
+    """It notifies when its condition becomes true, and again only after it was false.
+
+    One that is true already notifies at once, on the page and in the list alone.
+    """
+    given = body.value
+    symbol = await run_sync(required_symbol, symbols, given.symbol)
+    state = await run_sync(symbol_state, snapshots, signals, symbol)
+    values = (symbol, given.condition, given.value, given.signal, state, language_of(request))
+    try:
+        alert = await personal.add_alert(database, body.caller.subject, *values)
+    except personal.TooManyAlerts:
+        raise invalid("", "alerts_number", message("alerts_number", most=personal.MOST_ALERTS)) from None
+    return json_response(personal.alert_item(alert), 201, cache=PRIVATE)
+
+
+@router.delete(
+    "/alerts/{alert_id}",
+    status_code=204,
+    response_class=Response,
+    responses=problems(401, 403, 404, 422, 503),
+    summary="Remove an alert on a symbol",
+    dependencies=[USER, NO_QUERY_PARAMETERS],
+)
+async def delete_symbol_alert(
+    alert_id: AlertIdInPath, caller: Annotated[Principal, USER], database: CurrentDatabase
+) -> Response:
+    """An alert of somebody else is 404."""
+    if not await personal.delete_alert(database, caller.subject, alert_id):
+        raise Problem("not-found", reason=message("no_alert", name=alert_id))
+    return Response(status_code=204)
+
+
+@router.get(
+    "/activity",
+    response_model=Page[ActivityItem],
+    responses=problems(401, 403, 410, 422, 503),
+    summary="What the caller did",
+    dependencies=[USER],
+)
+async def list_activity(
+    query: Annotated[PageQuery, Query()],
+    caller: Annotated[Principal, USER],
+    database: CurrentDatabase,
+    responses: CurrentResponses,
+) -> Response:
+    """The entries of the audit about the caller's own acts, the newest first."""
+
+    async def read(key: Key | None, limit: int) -> EncodedPage:
+        rows = await page_of_audit(
+            database, actor=caller.subject, action=None, start=None, end=None, after=key, limit=limit + 1
+        )
+        return encode_page([(row_key, shown(item)) for row_key, item in rows], limit)
+
+    return await responses.stored(query, read)
+
+
+def shown(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of the audit as the person sees it."""
+    return {name: entry[name] for name in ActivityItem.model_fields}

@@ -1,0 +1,1 @@
+"""Routes of a shop: revenue, discounts, ratings, the sales model."""

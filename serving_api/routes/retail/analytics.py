@@ -1,0 +1,156 @@
+"""Figures of a shop by category: revenue, discounts, price and rating, satisfaction of customers."""
+
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Annotated, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.routing import APIRoute
+
+from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, services_of
+from serving_api.reads.responses import Responses
+from serving_api.reads.retail.categories import encoded_category, is_simulated, items_of, shop_of
+from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.schemas.problem import problems
+from serving_api.schemas.retail.analytics import (
+    CategoryQuery,
+    CategoryRevenue,
+    CategorySatisfaction,
+    DiscountBand,
+    DiscountReport,
+    PriceRating,
+    PriceRatingReport,
+    RevenueReport,
+    SatisfactionReport,
+)
+
+Item = dict[str, Any]
+CategoryParameter = Annotated[CategoryQuery, Query()]
+REVENUE = "gold.revenue"  # it also lists the shops
+TABLES = {
+    "revenue": REVENUE,
+    "discount": "gold.discount_effect",
+    "price_rating": "gold.price_rating",
+    "customer_satisfaction": "gold.customer_satisfaction",
+}
+
+
+class RepeatedAnswer(APIRoute):
+    """Answers an address again, while the versions that it was answered from are served.
+
+    FastAPI would read the parameters first, which takes longer than the answer.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request."""
+        compute = super().get_route_handler()
+
+        async def answer_request(request: Request) -> Response:
+            services = services_of(request)
+            snapshot = services.snapshots[TABLES[self.name]]
+            known = snapshot.cache.get(address_key(request, services.snapshots[REVENUE]))
+            if known is None:
+                return await compute(request)
+            item, shop, demo = known
+            responses = Responses(request, services.lag, services.cursors)
+            return responses.encoded([snapshot], item, demo=demo, variant=shop)
+
+        return answer_request
+
+
+def address_key(request: Request, revenue: Snapshot) -> Hashable:
+    """What an answer depends on besides the version of its own table."""
+    return "address", request.scope["query_string"], revenue.identity, revenue.version
+
+
+router = APIRouter(prefix="/analytics", tags=["retail"], route_class=RepeatedAnswer)
+
+
+@router.get(
+    "/revenue",
+    response_model=RevenueReport,
+    responses=problems(404, 422),
+    summary="Revenue and units of a shop",
+)
+async def revenue(
+    query: CategoryParameter, snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """By category, most revenue first. A listing gives its sales cumulatively."""
+
+    def read(rows: pa.Table) -> Item:
+        order = [("revenue", "descending"), ("category", "ascending")]
+        items = items_of(rows.filter(pc.field("newest")).sort_by(order), CategoryRevenue)
+        return {"total_revenue": sum(item["revenue"] for item in items), "items": items}
+
+    return answer("revenue", snapshots, query, responses, read)
+
+
+@router.get(
+    "/discount",
+    response_model=DiscountReport,
+    responses=problems(404, 422),
+    summary="What goes along with discounts",
+)
+async def discount(
+    query: CategoryParameter, snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """Bands of discounts by category. An association, not an experiment."""
+    order = [("category", "ascending"), ("average_discount_pct", "ascending")]
+
+    def read(rows: pa.Table) -> Item:
+        return {"items": items_of(rows.sort_by(order), DiscountBand)}
+
+    return answer("discount", snapshots, query, responses, read)
+
+
+@router.get(
+    "/price-rating",
+    response_model=PriceRatingReport,
+    responses=problems(404, 422),
+    summary="Correlation of net price and rating",
+)
+async def price_rating(
+    query: CategoryParameter, snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """By category; null below 20 products."""
+
+    def read(rows: pa.Table) -> Item:
+        return {"items": items_of(rows.sort_by("category"), PriceRating)}
+
+    return answer("price_rating", snapshots, query, responses, read)
+
+
+@router.get(
+    "/customer-satisfaction",
+    response_model=SatisfactionReport,
+    responses=problems(404, 422),
+    summary="Satisfaction of customers",
+)
+async def customer_satisfaction(
+    query: CategoryParameter, snapshots: CurrentSnapshots, responses: CurrentResponses
+) -> Response:
+    """By category, highest index first."""
+    order = [("satisfaction_index", "descending"), ("category", "ascending")]
+
+    def read(rows: pa.Table) -> Item:
+        return {"items": items_of(rows.sort_by(order), CategorySatisfaction)}
+
+    return answer("customer_satisfaction", snapshots, query, responses, read)
+
+
+def answer(
+    figures: str,
+    snapshots: Snapshots,
+    query: CategoryQuery,
+    responses: Responses,
+    read: Callable[[pa.Table], Item],
+) -> Response:
+    """What `read` makes of the rows of the requested shop and category. `figures`: one of TABLES."""
+    snapshot = snapshots[TABLES[figures]]
+    revenue = snapshots[REVENUE]
+    shop = shop_of(revenue, query.shop)
+    item = encoded_category(snapshot, shop, query.category, read)
+    known = (item, shop, is_simulated(revenue, shop))
+    snapshot.cached(address_key(responses.request, revenue), lambda: known)
+    return responses.encoded([snapshot], item, demo=known[2], variant=shop)

@@ -1,0 +1,27 @@
+"""Shops that have listings."""
+
+from fastapi import APIRouter, Response
+
+from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
+from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.reads.retail.categories import currency_of, is_simulated, shop_names
+from serving_api.schemas.problem import problems
+from serving_api.schemas.retail.shops import ShopList
+
+router = APIRouter(prefix="/api/v1/retail", tags=["retail"])
+
+
+@router.get(
+    "/shops",
+    response_model=ShopList,
+    responses=problems(422),
+    dependencies=[NO_QUERY_PARAMETERS],
+    summary="Shops that have listings",
+)
+async def list_shops(snapshots: CurrentSnapshots, responses: CurrentResponses) -> Response:
+    """By name, with the currency of their prices."""
+    revenue = snapshots["gold.revenue"]
+    names = shop_names(revenue)
+    items = [{"shop": name, "currency": currency_of(name)} for name in names]
+    demo = any(is_simulated(revenue, name) for name in names)
+    return responses.item([revenue], {"items": items}, demo=demo)

@@ -1,0 +1,166 @@
+"""Schemas of what people choose for themselves: preferences, notifications, and alerts on symbols."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StringConstraints, model_validator
+
+from serving_api.http.messages import message
+from serving_api.schemas.alerts import RaisedLevel
+from serving_api.schemas.envelope import STRICT, Name, PageQuery, with_examples
+
+Theme = Literal["light", "dark", "system"]
+Condition = Literal["above", "below", "signal"]
+AlertedSignal = Literal["BUY", "SELL"]
+SymbolName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z0-9._:=^-]{1,32}$"),
+    Field(description="stock or coin; GET /api/v1/supported lists them", examples=["BTCUSDT"]),
+]
+PREFERENCES = {"watchlist": ["BTCUSDT"], "commodities": ["cabai-rawit-merah"], "theme": "dark"}
+NOTIFIED = {"email": True, "telegram": False, "whatsapp": False, "websocket": True, "min_level": "waspada"}
+OVER_CHANNEL = "to the address that the person has named and confirmed: /api/v1/users/me/recipients"
+Address = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, pattern=r"^[1-9][0-9]{4,19}$"),
+    Field(
+        description="digits alone; Telegram: one's own chat with the bot; WhatsApp: number with country code",
+        examples=["6281234567890"],
+    ),
+]
+
+
+class Preferences(BaseModel):
+    """What the person follows, and the theme of the page."""
+
+    model_config = STRICT | with_examples(PREFERENCES)
+    watchlist: list[SymbolName] = Field(max_length=100, description="symbols")
+    commodities: list[Name] = Field(
+        max_length=100, description="ids or aliases; alerts about them become notifications"
+    )
+    theme: Theme
+
+
+class NotificationSettings(BaseModel):
+    """How the person is notified."""
+
+    model_config = STRICT | with_examples(NOTIFIED)
+    email: bool = Field(description="to the address of the account, while a mail server is configured")
+    telegram: bool = Field(description=OVER_CHANNEL)
+    whatsapp: bool = Field(description=OVER_CHANNEL)
+    websocket: bool = Field(description="on open pages, as soon as it happens")
+    min_level: RaisedLevel = Field(description="lowest level of alerts about the person's commodities")
+
+
+class RecipientBody(BaseModel):
+    """An address, to which a code goes; the address with the code that arrived there; or none any more."""
+
+    model_config = STRICT | with_examples({"channel": "whatsapp", "address": "6281234567890"})
+    channel: Literal["telegram", "whatsapp"]
+    address: Address | None = Field(description="null: no messages go there any more")
+    code: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{6}$")] | None = Field(
+        None, description="six digits, valid for 15 minutes and 5 tries"
+    )
+
+
+class RecipientItem(BaseModel):
+    """Where the person wants messages over a channel."""
+
+    model_config = with_examples({"address": "6281234567890", "confirmed": False})
+    address: str
+    confirmed: bool = Field(description="false: no message goes there before the code is entered")
+
+
+class Recipients(BaseModel):
+    """The addresses of the person; null: none was named."""
+
+    model_config = with_examples(
+        {"telegram": None, "whatsapp": {"address": "6281234567890", "confirmed": False}}
+    )
+    telegram: RecipientItem | None
+    whatsapp: RecipientItem | None
+
+
+class SymbolAlertBody(BaseModel):
+    """A condition on a symbol. It notifies when it becomes true, and again after it was false."""
+
+    model_config = STRICT | with_examples({"symbol": "BTCUSDT", "condition": "above", "value": 100000})
+    symbol: SymbolName
+    condition: Condition = Field(description="price above or below `value`, or a signal of this kind")
+    value: float | None = Field(None, gt=0, description="currency of the symbol; of above and below")
+    signal: AlertedSignal | None = Field(None, description="of condition signal")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "SymbolAlertBody":
+        """Raises ValueError unless exactly the field of the condition is given."""
+        needed, other = ("signal", "value") if self.condition == "signal" else ("value", "signal")
+        if getattr(self, needed) is None or getattr(self, other) is not None:
+            raise ValueError(message("alert_field", condition=self.condition, needed=needed, other=other))
+        return self
+
+
+class SymbolAlertItem(BaseModel):
+    """An alert on a symbol."""
+
+    model_config = with_examples(
+        {
+            "id": "0b1c2d3e4f5061728394a5b6c7d8e9f0",
+            "symbol": "BTCUSDT",
+            "condition": "above",
+            "value": 100000.0,
+            "signal": None,
+            "created_at": "2026-11-21T01:00:00Z",
+        }
+    )
+    id: str
+    symbol: str
+    condition: Condition
+    value: float | None
+    signal: AlertedSignal | None
+    created_at: datetime
+
+
+class ActivityItem(BaseModel):
+    """Something that the person did, as the audit has it."""
+
+    model_config = with_examples(
+        {"at": "2026-11-21T01:00:00Z", "action": "alert.create", "object": "0b1c2d3e4f506172"}
+    )
+    at: datetime
+    action: str
+    object: str | None
+
+
+class NotificationsQuery(PageQuery):
+    """Parameters of the list of notifications."""
+
+    unread: bool | None = Field(
+        None, description="true: only those that are not read; false: only the others"
+    )
+
+
+class NotificationItem(BaseModel):
+    """A message to the person."""
+
+    model_config = with_examples(
+        {
+            "id": "5d1f0c2b7e9a4b3c8d6e1f205b1f0c2d",
+            "kind": "price",
+            "title": "BTCUSDT above 100000",
+            "body": "BTCUSDT costs 100250.5, above 100000, at 2026-11-21T01:00:00Z.",
+            "read": False,
+            "created_at": "2026-11-21T01:00:02Z",
+        }
+    )
+    id: str
+    kind: Literal["price", "signal", "commodity"]
+    title: str
+    body: str
+    read: bool
+    created_at: datetime
+
+
+class ReadBody(BaseModel):
+    """Nothing: the address says it all."""
+
+    model_config = STRICT

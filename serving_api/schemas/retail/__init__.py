@@ -1,0 +1,1 @@
+"""Schemas of a shop: revenue, discounts, ratings, the sales model."""

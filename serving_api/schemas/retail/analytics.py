@@ -1,0 +1,278 @@
+"""Schemas of the figures of a shop, per category; prices are in the currency of the shop."""
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from serving_api.schemas.envelope import Meta, Name, PageQuery, with_examples
+
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0, description="currency of the shop")]
+Rating = Annotated[float, Field(description="points")]
+Correlation = Annotated[float, Field(ge=-1, le=1)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+ShopName = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
+ShopParameter = Annotated[ShopName | None, Field(description="the default shop, or the only one, without it")]
+
+
+class ShopQuery(BaseModel):
+    """Which shop. Unknown parameters are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+    shop: ShopParameter = None
+
+
+class CategoryQuery(ShopQuery):
+    """Which category of which shop; all categories without it."""
+
+    category: Name | None = Field(None, description="in upper or lower case; all categories without it")
+
+
+class CategoryPageQuery(PageQuery):
+    """Parameters of a list by category."""
+
+    category: Name | None = Field(None, description="in upper or lower case; all categories without it")
+    shop: ShopParameter = None
+
+
+class OfShop(BaseModel):
+    """The shop that the figures are of."""
+
+    shop: ShopName
+    currency: str | None = Field(description="ISO 4217; null where conf/reference/shops.yml names none")
+    meta: Meta
+
+
+class RevenueDay(BaseModel):
+    """A category at the end of a day on which one of its products changed."""
+
+    model_config = with_examples(
+        {
+            "market_date": "2026-11-21",
+            "category": "ELECTRONICS",
+            "revenue": 89200.5,
+            "units_sold": 466,
+            "revenue_new": 1840.0,
+            "units_new": 10,
+        }
+    )
+    market_date: date = Field(description="day in Jakarta")
+    category: str
+    revenue: Amount
+    units_sold: Count
+    revenue_new: Amount = Field(description="earned since the states before, where there were any")
+    units_new: Count
+
+
+class TopProduct(BaseModel):
+    """One of the products with the most revenue."""
+
+    model_config = with_examples(
+        {
+            "product_id": 17,
+            "product_name": "Headphones",
+            "category": "ELECTRONICS",
+            "revenue": 89200.5,
+            "units_sold": 466,
+            "price": 208.1,
+            "discount_pct": 8.0,
+            "rating": 4.5,
+        }
+    )
+    product_id: int
+    product_name: str
+    category: str
+    revenue: Amount
+    units_sold: Count
+    price: Amount
+    discount_pct: Percent
+    rating: Rating
+
+
+class CategoryRevenue(BaseModel):
+    """What the products of a category have sold so far."""
+
+    category: str
+    revenue: Amount = Field(description="net of discounts, in the currency of the shop")
+    units_sold: Count = Field(description="so far: a listing gives its sales cumulatively")
+    average_price: Amount
+    products: Count
+    gross_revenue: Amount
+    discount_cost: Amount
+    market_date: date = Field(description="newest day of the category in Jakarta")
+
+
+class RevenueReport(OfShop):
+    """Revenue by category, most first."""
+
+    model_config = with_examples(
+        {
+            "total_revenue": 89200.5,
+            "shop": "main",
+            "currency": "USD",
+            "items": [
+                {
+                    "category": "ELECTRONICS",
+                    "revenue": 89200.5,
+                    "units_sold": 466,
+                    "average_price": 208.1,
+                    "products": 2,
+                    "gross_revenue": 96978.0,
+                    "discount_cost": 7777.5,
+                    "market_date": "2026-11-21",
+                }
+            ],
+        }
+    )
+    total_revenue: Amount
+    items: list[CategoryRevenue]
+
+
+class DiscountBand(BaseModel):
+    """Products of a category with similar discounts, compared with those of the band 0-5."""
+
+    category: str
+    discount_band: str = Field(description="percent: 0-5, 5-15, 15-30 or >30")
+    products: Count
+    units_sold: Count
+    revenue: Amount
+    average_discount_pct: Percent
+    lift_units: float | None = Field(description="0.1: ten percent more units a product")
+    lift_revenue: float | None
+    lift_revenue_low: float | None = Field(description="lower end of the 90 % bootstrap interval")
+    lift_revenue_high: float | None
+    break_even_lift: float | None = Field(description="lift of units at which the discount costs nothing")
+    effective: bool | None = Field(description="whether the interval of lift_revenue lies above 0")
+
+
+class DiscountReport(OfShop):
+    """What goes along with discounts. An association: the shop did not choose discounts at random."""
+
+    model_config = with_examples(
+        {
+            "shop": "main",
+            "currency": "USD",
+            "items": [
+                {
+                    "category": "ELECTRONICS",
+                    "discount_band": "5-15",
+                    "products": 40,
+                    "units_sold": 4012,
+                    "revenue": 801200.0,
+                    "average_discount_pct": 9.7,
+                    "lift_units": 0.12,
+                    "lift_revenue": 0.04,
+                    "lift_revenue_low": -0.08,
+                    "lift_revenue_high": 0.17,
+                    "break_even_lift": 0.107,
+                    "effective": False,
+                }
+            ],
+        }
+    )
+    items: list[DiscountBand]
+
+
+class RatingBand(BaseModel):
+    """Products of similar net price: mean rating with its 95 % interval."""
+
+    price_low: Amount
+    price_high: Amount
+    products: Count
+    rating: Rating
+    rating_low: float
+    rating_high: float
+
+
+class PriceRating(BaseModel):
+    """How net price and rating go together in a category; null below 20 products."""
+
+    category: str
+    correlation: Correlation | None = Field(description="Pearson's r")
+    spearman: Correlation | None
+    ci_low: Correlation | None = Field(description="of Pearson's r, 95 %")
+    ci_high: Correlation | None
+    n: Count = Field(description="products")
+    average_price: Amount
+    average_rating: Rating
+    bands: list[RatingBand]
+
+
+class PriceRatingReport(OfShop):
+    """Price and rating by category."""
+
+    model_config = with_examples(
+        {
+            "shop": "main",
+            "currency": "USD",
+            "items": [
+                {
+                    "category": "ELECTRONICS",
+                    "correlation": 0.04,
+                    "spearman": 0.03,
+                    "ci_low": -0.1,
+                    "ci_high": 0.18,
+                    "n": 204,
+                    "average_price": 251.2,
+                    "average_rating": 3.0,
+                    "bands": [
+                        {
+                            "price_low": 9.5,
+                            "price_high": 48.1,
+                            "products": 20,
+                            "rating": 3.1,
+                            "rating_low": 2.6,
+                            "rating_high": 3.6,
+                        }
+                    ],
+                }
+            ],
+        }
+    )
+    items: list[PriceRating]
+
+
+class CategorySatisfaction(BaseModel):
+    """Ratings, reviews and stock of a category."""
+
+    category: str
+    average_rating: Rating
+    reviews: Count
+    satisfaction_index: float = Field(
+        ge=0, le=100, description="of ratings 1 to 5: 25 * (bayesian_rating - 1)"
+    )
+    high_rating_pct: Percent = Field(description="products in the upper quarter of the scale: 4 or more of 5")
+    engagement: float = Field(ge=0, description="reviews per unit sold")
+    bayesian_rating: Rating = Field(description="weighted by reviews, drawn to the mean of the shop")
+    products: Count
+    stock_quantity: Count
+    sold_out: Count = Field(description="products without stock")
+    days_of_cover: float | None = Field(description="how long the stock lasts; null when nothing has sold")
+
+
+class SatisfactionReport(OfShop):
+    """Satisfaction of customers by category, highest first."""
+
+    model_config = with_examples(
+        {
+            "shop": "main",
+            "currency": "USD",
+            "items": [
+                {
+                    "category": "ELECTRONICS",
+                    "average_rating": 3.0,
+                    "reviews": 510230,
+                    "satisfaction_index": 50.4,
+                    "high_rating_pct": 26.1,
+                    "engagement": 2.4,
+                    "bayesian_rating": 3.02,
+                    "products": 204,
+                    "stock_quantity": 99120,
+                    "sold_out": 1,
+                    "days_of_cover": 41.5,
+                }
+            ],
+        }
+    )
+    items: list[CategorySatisfaction]

@@ -1,0 +1,154 @@
+"""Schemas of backtests of one's own strategy, and of experiments with models."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from serving_api.schemas.analytics import OptionalDate
+from serving_api.schemas.anomalies import strict_date
+from serving_api.schemas.envelope import STRICT, Name, Share, with_examples
+from serving_api.schemas.identity.personal import SymbolName
+from serving_api.schemas.trading.technical import Interval
+
+OrderedStatus = Literal["queued", "running", "succeeded", "failed"]
+Benchmark = Literal["buy_and_hold", "cash", "random"]
+LabModel = Literal["ridge", "random_forest", "xgboost"]
+Number = int | float
+Values = Number | Annotated[list[Number], Field(min_length=1, max_length=20)]
+JOB_ID = "0b1c2d3e4f5061728394a5b6c7d8e9f0"
+ORDERED_AT = "2026-11-21T01:00:00Z"
+
+
+class BacktestBody(BaseModel):
+    """A strategy with its parameters, or `all` strategies with their defaults."""
+
+    model_config = (
+        STRICT
+        | ConfigDict(populate_by_name=True)
+        | with_examples(
+            {"symbol": "BTCUSDT", "strategy": "ma_cross", "parameters": {"fast": [5, 10], "slow": 20}}
+        )
+    )
+    symbol: SymbolName
+    strategy: Name = Field(description="its name, or all")
+    parameters: dict[Name, Values] = Field(
+        {}, max_length=10, description="a number, or a list of which each value is tried"
+    )
+    from_: OptionalDate = Field(None, alias="from", description="first day of the bars; default: the oldest")
+    to: OptionalDate = Field(None, description="day after the last; default: the newest")
+    interval: Interval | None = Field(
+        None, description="length of a bar; default: daily bars where there are any, else the shortest"
+    )
+    benchmark: Benchmark = Field("buy_and_hold", description="what metrics.benchmark_return_pct is of")
+
+
+class BacktestItem(BaseModel):
+    """A backtest. Whether its figures could be luck comes before any profit."""
+
+    model_config = with_examples(
+        {
+            "id": JOB_ID,
+            "status": "succeeded",
+            "symbol": "BTCUSDT",
+            "strategy": "ma_cross",
+            "parameters": {"fast": [5, 10], "slow": 20},
+            "from": None,
+            "to": None,
+            "interval": None,
+            "trials": 2,
+            "deflated_sharpe": 0.41,
+            "pbo": 0.62,
+            "profit_claim": False,
+            "verdict": "no profit is claimed: the deflated Sharpe ratio is 0.41, above 0.95 is needed",
+            "metrics": {"return_pct": 12.4, "sharpe": 0.8, "max_drawdown_pct": 18.1, "trades": 9},
+            "equity": [10000.0, 10012.5],
+            "against_buy_and_hold": {"return_pct": 55.2, "difference_pct": -42.8},
+            "run_id": "0c9d8e7f6a5b4c3d",
+            "detail": None,
+            "created_at": ORDERED_AT,
+            "finished_at": "2026-11-21T01:00:09Z",
+        }
+    )
+    id: str
+    status: OrderedStatus
+    symbol: str
+    strategy: str
+    parameters: dict[str, Any]
+    from_: date | None = Field(alias="from")
+    to: date | None
+    interval: Interval | None = Field(description="length of a bar that was ordered")
+    trials: int = Field(
+        ge=0, description="variants that the person has tried so far, of every symbol; 0 before the end"
+    )
+    deflated_sharpe: Share | None = Field(description="probability of skill, given so many trials")
+    pbo: Share | None = Field(description="probability of backtest overfitting; null for a single variant")
+    profit_claim: bool = Field(
+        description="true only with deflated_sharpe > .95, pbo < .2 and more than held"
+    )
+    verdict: str | None
+    metrics: dict[str, Any] | None = Field(description="of the bars that no choice was made on")
+    equity: list[float] | None = Field(
+        description="of these bars, at most 500 points; null in lists and before the end"
+    )
+    against_buy_and_hold: dict[str, Any] | None
+    run_id: str | None = Field(description="run id in MLflow")
+    detail: str | None = Field(description="why it failed")
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class ExperimentBody(BaseModel):
+    """A model that learns the next bars' direction from features of past ones."""
+
+    model_config = STRICT | with_examples(
+        {
+            "name": "first look",
+            "symbol": "AAPL",
+            "model": "ridge",
+            "features": ["ma5", "rsi"],
+            "train_from": "2024-01-01",
+            "train_to": "2024-12-31",
+        }
+    )
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=80)]
+    symbol: SymbolName
+    model: LabModel
+    features: list[Name] = Field(min_length=1, max_length=50, description="names, each once")
+    train_from: Annotated[date, BeforeValidator(strict_date)]
+    train_to: Annotated[date, BeforeValidator(strict_date)] = Field(
+        description="last day to learn from; later bars test what was learned"
+    )
+
+
+class ExperimentItem(BaseModel):
+    """An experiment."""
+
+    model_config = with_examples(
+        {
+            "id": JOB_ID,
+            "name": "first look",
+            "symbol": "AAPL",
+            "model": "ridge",
+            "features": ["ma5", "rsi"],
+            "train_from": "2024-01-01",
+            "train_to": "2024-12-31",
+            "status": "succeeded",
+            "metrics": {"rows_train": 241, "rows_test": 240, "information_coefficient": 0.01},
+            "run_id": "0c9d8e7f6a5b4c3d",
+            "detail": None,
+            "created_at": ORDERED_AT,
+        }
+    )
+    id: str
+    name: str
+    symbol: str
+    model: LabModel
+    features: list[str]
+    train_from: date
+    train_to: date
+    status: OrderedStatus
+    metrics: dict[str, Any] | None = Field(description="on the bars after train_to")
+    run_id: str | None = Field(description="run id in MLflow")
+    detail: str | None = Field(description="why it failed")
+    created_at: datetime

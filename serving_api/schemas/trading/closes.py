@@ -1,0 +1,75 @@
+"""Schemas of forecasts of closes, and the outcome of earlier ones."""
+
+from datetime import date, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from serving_api.schemas.envelope import Meta, Share, TimeRangeQuery, with_examples
+
+
+class CloseForecastQuery(BaseModel):
+    """Parameters of a forecast."""
+
+    model_config = ConfigDict(extra="forbid")
+    horizon_days: int = Field(5, ge=1, le=30, description="calendar days ahead")
+
+
+class CloseForecastDay(BaseModel):
+    """The forecast of one day."""
+
+    date: date
+    price: float = Field(gt=0)
+    lower: float = Field(gt=0, description="the interval from lower to upper covers 80 %")
+    upper: float = Field(gt=0)
+
+
+class CloseForecast(BaseModel):
+    """Closes ahead of a symbol. `meta.model` names the model; naive: nothing beats the last close."""
+
+    model_config = with_examples(
+        {
+            "symbol": "AAPL",
+            "currency": "USD",
+            "horizon_days": 1,
+            "predictions": [{"date": "2026-01-01", "price": 271.9, "lower": 267.4, "upper": 276.4}],
+            "direction": "flat",
+            "confidence": 0.99,
+            "sentiment_score": None,
+            "reason": "naive: no model is better",
+        }
+    )
+    symbol: str
+    currency: str
+    horizon_days: int
+    predictions: list[CloseForecastDay]
+    direction: Literal["up", "down", "flat"] = Field(description="of the last day, against the last close")
+    confidence: Share = Field(description="probability that the last close lies within 10 % of its forecast")
+    sentiment_score: float | None = Field(ge=-1, le=1, description="of the newest day with posts")
+    reason: str = Field(description="why this model serves")
+    meta: Meta
+
+
+class CloseHistoryQuery(TimeRangeQuery):
+    """Parameters of the list of earlier forecasts; `from` and `to` are about the days that they are for."""
+
+
+class CloseHistoryRow(BaseModel):
+    """An earlier forecast beside what happened."""
+
+    model_config = with_examples(
+        {
+            "made_at": "2026-01-01T03:00:00Z",
+            "target_date": "2026-01-02",
+            "predicted": 271.9,
+            "actual": 270.1,
+            "error_pct": 0.67,
+            "model_version": "2025-12-31",
+        }
+    )
+    made_at: datetime
+    target_date: date
+    predicted: float
+    actual: float | None = Field(description="close of the day; null while it is not known, or closed")
+    error_pct: float | None = Field(description="predicted against actual, percent")
+    model_version: str

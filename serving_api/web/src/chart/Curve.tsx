@@ -1,0 +1,66 @@
+import { whole } from "../i18n/format.ts";
+import { t } from "../i18n/index.ts";
+import { ChartOrTable } from "../ui/ChartOrTable.tsx";
+import type { Column } from "../ui/DataTable.tsx";
+
+/** A line with its interval over a number or a day: the price curve, ratings by price, revenue by day. */
+export interface CurvePoint {
+  x: number;
+  y: number;
+  low?: number;
+  high?: number;
+}
+interface CurveProps {
+  points: CurvePoint[];
+  label: string;
+  showX: (x: number) => string;
+  showY: (y: number) => string;
+  /** A vertical line, such as the best price. */
+  mark?: number | null;
+}
+const WIDTH = 640;
+const HEIGHT = 240;
+const LEFT = 104; // room for figures of nine digits on a phone, where the text is larger against the drawing
+const BOTTOM = 26;
+const TOP = 10;
+
+/** The line, or its points as a table. */
+export function Curve(props: CurveProps) {
+  const { points, label, showX, showY } = props;
+  const column = (name: string, title: string, value: (point: CurvePoint) => number | null): Column<CurvePoint> => ({ name, title, value, show: (point) => (value(point) === null ? "–" : showY(value(point)!)) });
+  const ends = points.some((point) => point.low !== undefined) ? [column("low", t("interval_low"), (point) => point.low ?? null), column("high", t("interval_high"), (point) => point.high ?? null)] : [];
+  const columns = [{ ...column("at", t("curve_at"), (point) => point.x), show: (point: CurvePoint) => showX(point.x) || whole(point.x) }, column("value", t("value"), (point) => point.y), ...ends];
+  return (
+    <ChartOrTable label={label} columns={columns} rows={points} keyOf={(point) => String(point.x)}>
+      <Drawing {...props} />
+    </ChartOrTable>
+  );
+}
+
+function Drawing({ points, label, showX, showY, mark }: CurveProps) {
+  const highs = points.map((point) => point.high ?? point.y);
+  const lows = points.map((point) => point.low ?? point.y);
+  const [left, right] = [points[0].x, points.at(-1)!.x];
+  const [bottom, top] = [Math.min(...lows), Math.max(...highs)];
+  const x = (value: number) => LEFT + ((value - left) / (right - left || 1)) * (WIDTH - LEFT - 12);
+  const y = (value: number) => TOP + ((top - value) / (top - bottom || 1)) * (HEIGHT - TOP - BOTTOM);
+  const path = (values: number[]) => points.map((point, index) => `${x(point.x).toFixed(1)} ${y(values[index]).toFixed(1)}`);
+  const band = [...path(highs), ...path(lows).reverse()].join("L");
+  return (
+    <svg class="curve" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={label}>
+      <path class="band" d={`M${band}Z`} />
+      <path class="line" d={`M${path(points.map((point) => point.y)).join("L")}`} />
+      {mark != null && <path class="mark" d={`M${x(mark).toFixed(1)} ${TOP}V${HEIGHT - BOTTOM}`} />}
+      {[top, bottom].map((value) => (
+        <text key={value} x={LEFT - 8} y={y(value) + 4} text-anchor="end">
+          {showY(value)}
+        </text>
+      ))}
+      {[left, right].map((value) => (
+        <text key={value} x={x(value)} y={HEIGHT - 8} text-anchor={value === left ? "start" : "end"}>
+          {showX(value)}
+        </text>
+      ))}
+    </svg>
+  );
+}

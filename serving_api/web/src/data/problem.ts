@@ -1,0 +1,22 @@
+/** What an answer that is no success says. */
+import type { Problem } from "./types.ts";
+
+export const NO_NETWORK: Problem = { type: "", title: "network", detail: "", status: 0, trace_id: null };
+
+/** The problem of an answer; the first fault of a body stands for all of them. */
+export async function problemOf(response: Response): Promise<Problem> {
+  const body = await response.json().catch(() => ({}));
+  const fault = Array.isArray(body.errors) ? body.errors[0]?.message : null;
+  const detail = typeof body.detail === "string" && body.detail !== "" ? body.detail : (fault ?? "");
+  return { type: body.type ?? "", title: body.title ?? response.statusText, detail, status: response.status, trace_id: body.trace_id ?? null };
+}
+
+/** The problem of a call, null when it succeeded. */
+export async function problemAfter(call: Promise<Response>): Promise<Problem | null> {
+  try {
+    const response = await call;
+    return response.ok ? null : await problemOf(response);
+  } catch {
+    return NO_NETWORK;
+  }
+}

@@ -1,0 +1,10 @@
+/** Amounts as people type them: 45.500, 45,500, Rp 45500 and 45500 are the same. */
+const GROUPED = /^[1-9]\d{0,2}([.,])\d{3}(\1\d{3})*$/;
+const PLAIN = /^\d+([.,]\d+)?$/;
+
+/** The number, or null when the text is none. */
+export function amountOf(text: string): number | null {
+  const bare = text.replace(/^rp\.?/i, "").replace(/[\s\u00a0]/g, "");
+  if (GROUPED.test(bare)) return Number(bare.replace(/[.,]/g, ""));
+  return PLAIN.test(bare) ? Number(bare.replace(",", ".")) : null;
+}

@@ -1,0 +1,107 @@
+/** What moved together with the price of a week, and whether weather or posts go before it. Never a cause. */
+import { useEffect, useState } from "preact/hooks";
+import { address, useFeed } from "../data/feed.ts";
+import { problemOf } from "../data/problem.ts";
+import { sendJson } from "../data/session.ts";
+import type { Correlation, ImpactWeek, Page, Problem } from "../data/types.ts";
+import { change, day, figure, percent, whole } from "../i18n/format.ts";
+import { t } from "../i18n/index.ts";
+import { Panel } from "../ui/Panel.tsx";
+import { commodity, province } from "../ui/controls.tsx";
+import { direction, isMostlyUnexplained, shares } from "./impact.ts";
+
+const MOST_ROWS = 1000;
+const VARIABLES = ["rainfall_mm", "temperature_c", "humidity_pct"] as const;
+const NO_DATA = 422;
+const SQL = (id: string) => `select * from gold.impact_factors where commodity = '${id}' order by market_date desc limit 100`;
+
+export const impactAddress = (id: string, region: string | null): string => address("/api/v1/impact/weeks", { commodity: id, region, limit: MOST_ROWS });
+
+function Week({ week }: { week: ImpactWeek }) {
+  const unexplained = (
+    <p class="note">
+      {t("impact_unexplained", { share: percent(week.unexplained_pct) })}
+      {week.unavailable.length > 0 && ` ${t("impact_unavailable", { factors: week.unavailable.map((factor) => t(`factor_${factor}`)).join(", ") })}`}
+    </p>
+  );
+  const comesFirst = isMostlyUnexplained(week);
+  return (
+    <>
+      <p>
+        {t("impact_week", { region: week.region, day: day(week.market_date), change: change(100 * week.price_change), score: whole(week.impact_score) })}
+      </p>
+      {comesFirst && unexplained}
+      <p>{t("impact_shares")}</p>
+      <dl class="bars">
+        {shares(week).map(([factor, weight]) => (
+          <div key={factor}>
+            <dt>{t(`factor_${factor}`)}</dt>
+            <dd>
+              <meter min={0} max={100} value={weight} aria-label={t(`factor_${factor}`)} /> {percent(weight)} {t(direction(week, factor))}
+            </dd>
+          </div>
+        ))}
+      </dl>
+      {!comesFirst && unexplained}
+    </>
+  );
+}
+
+type Outcome = Correlation | Problem;
+const isProblem = (outcome: Outcome): outcome is Problem => "title" in outcome;
+
+/** The correlation with each variable of the weather; null while it is read. */
+function useWeather(id: string, region: string | null): (Outcome | null)[] {
+  const [outcomes, setOutcomes] = useState<(Outcome | null)[]>([]);
+  useEffect(() => {
+    setOutcomes([]);
+    if (!region) return;
+    let stopped = false;
+    const read = async (variable: string): Promise<Outcome> => {
+      const response = await sendJson("/api/v1/analytics/correlation", { commodity: id, region, variable });
+      return response.ok ? response.json() : problemOf(response);
+    };
+    Promise.all(VARIABLES.map((variable) => read(variable).catch(() => null))).then((read) => !stopped && setOutcomes(read));
+    return () => {
+      stopped = true;
+    };
+  }, [id, region]);
+  return outcomes;
+}
+
+function outcomeText(outcome: Outcome | null): string {
+  if (outcome === null) return t("error_network");
+  if (isProblem(outcome)) return outcome.status === NO_DATA ? t("correlation_too_few") : outcome.detail;
+  if (!outcome.significant) return t("correlation_none", { days: whole(outcome.n) });
+  return t(outcome.correlation > 0 ? "correlation_with" : "correlation_against", { r: figure(outcome.correlation), lag: whole(outcome.lag_days) });
+}
+
+export function Causes() {
+  const region = province();
+  const feed = useFeed<Page<ImpactWeek>>(impactAddress(commodity(), region));
+  const weather = useWeather(commodity(), region);
+  return (
+    <Panel title={t("causes")} feed={feed} class="half" sql={SQL(commodity())}>
+      {(body) => (
+        <>
+          {body.items.length ? <Week week={strongest(body.items)} /> : <p class="empty">{t("empty_causes")}</p>}
+          <h3>{t("weather")}</h3>
+          {!region && <p class="note">{t("choose_province")}</p>}
+          <dl class="facts">
+            {weather.map((outcome, nth) => [
+              <dt key={VARIABLES[nth]}>{t(`variable_${VARIABLES[nth]}`)}</dt>,
+              <dd key={`${VARIABLES[nth]}-text`}>{outcomeText(outcome)}</dd>,
+            ])}
+          </dl>
+          <p class="note">{t("not_a_cause")}</p>
+        </>
+      )}
+    </Panel>
+  );
+}
+
+/** Of the newest day the move with the highest score. */
+function strongest(weeks: ImpactWeek[]): ImpactWeek {
+  const newest = weeks.filter((week) => week.market_date === weeks[0].market_date);
+  return newest.reduce((best, week) => (week.impact_score > best.impact_score ? week : best));
+}

@@ -1,0 +1,155 @@
+/** Devices: is each alive and trusted? Add one by its QR code; approve, rotate, revoke with a reason. */
+import { useState } from "preact/hooks";
+import { address, refreshShown, useFeed } from "../data/feed.ts";
+import { problemAfter } from "../data/problem.ts";
+import { mayAs, sendJson } from "../data/session.ts";
+import type { Device, IssuedClaim, Market, Page, Problem } from "../data/types.ts";
+import { age, moment, percent, whole } from "../i18n/format.ts";
+import { t } from "../i18n/index.ts";
+import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { Panel, ProblemText } from "../ui/Panel.tsx";
+import { useZones } from "../ui/controls.tsx";
+import { ClaimDialog } from "./ClaimDialog.tsx";
+import { StepDialog, type Step } from "./StepDialog.tsx";
+
+const DEVICES = "/api/v1/devices";
+const SQL = "select device_id, hour, accepted, quarantined, last_event_time from gold.device_health order by hour desc limit 500";
+const EVERY_MS = 10_000;
+const REFERENCE_MS = 600_000;
+const ROLES = ["operator", "central", "admin"] as const;
+const STEPS: Record<Device["status"], Step[]> = {
+  pending: ["approve", "revoke"],
+  approved: ["rotate", "revoke"],
+  active: ["rotate", "revoke"],
+  revoked: ["approve"],
+};
+const SIGNS: Record<Device["status"], string> = { pending: "○", approved: "◐", active: "●", revoked: "✕" };
+
+function columns(markets: Market[], zoneOf: ReturnType<typeof useZones>, begin: (device: Device, step: Step) => void): Column<Device>[] {
+  const market = (row: Device) => markets.find((entry) => entry.market_id === row.market_id);
+  return [
+    { name: "device_id", title: t("device"), value: (row) => row.device_id, isText: true },
+    { name: "market", title: t("market"), value: (row) => market(row)?.name ?? row.market_id, isText: true },
+    {
+      name: "status",
+      title: t("state"),
+      value: (row) => row.status,
+      isText: true,
+      show: (row) => (
+        <span class={row.status === "revoked" ? "grave" : row.silent ? "dim" : undefined}>
+          <i aria-hidden="true">{SIGNS[row.status]}</i> {t(`device_${row.status}`)}
+          {row.silent && row.status === "active" && `, ${t("device_silent")}`}
+          {row.revoked_at && <small class="more">{t("device_revoked_at", { time: moment(row.revoked_at, zoneOf(market(row)?.region)) })}</small>}
+        </span>
+      ),
+    },
+    { name: "last_event_time", title: t("last_event"), value: (row) => row.last_event_time, isText: true, show: (row) => (row.last_event_time ? age(row.last_event_time) : t("never")) },
+    { name: "accepted_24h", title: t("accepted_24h"), value: (row) => row.accepted_24h, show: (row) => whole(row.accepted_24h) },
+    { name: "quarantined_24h", title: t("quarantined_24h"), value: (row) => row.quarantined_24h, show: (row) => <span class={row.quarantined_24h ? "grave" : undefined}>{whole(row.quarantined_24h)}</span> },
+    { name: "trust_score", title: t("trust"), value: (row) => row.trust_score, show: (row) => percent(row.trust_score === null ? null : 100 * row.trust_score) },
+    {
+      name: "steps",
+      title: t("steps"),
+      value: () => null,
+      isText: true,
+      show: (row) => (
+        <span class="buttons">
+          {STEPS[row.status].map((step) => (
+            <button key={step} class="ghost small" aria-label={`${t(`step_${step}`)}: ${row.device_id}`} onClick={() => begin(row, step)}>
+              {t(`step_${step}`)}
+            </button>
+          ))}
+        </span>
+      ),
+    },
+  ];
+}
+
+interface AddProps {
+  markets: Market[];
+  show: (claim: IssuedClaim) => void;
+}
+function AddDevice({ markets, show }: AddProps) {
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [waits, setWaits] = useState(false);
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const body = Object.fromEntries(new FormData(form));
+    setWaits(true);
+    let claim: IssuedClaim | null = null;
+    const call = sendJson("/api/auth/device/register", body).then(async (response) => {
+      if (response.ok) claim = await response.clone().json();
+      return response;
+    });
+    setProblem(await problemAfter(call));
+    setWaits(false);
+    if (!claim) return;
+    form.reset();
+    refreshShown(DEVICES);
+    show(claim);
+  };
+  return (
+    <section class="card full" aria-labelledby="add-device">
+      <h2 id="add-device">{t("device_add")}</h2>
+      <form class="fields row" onSubmit={submit}>
+        <label>
+          {t("device_id")}
+          <input name="device_id" pattern="[A-Z0-9\-]{3,64}" title={t("device_id_rule")} autoComplete="off" required />
+        </label>
+        <label>
+          {t("market")}
+          <select name="market_id" required>
+            {markets.map((market) => (
+              <option key={market.market_id} value={market.market_id}>
+                {market.name}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label>
+          {t("device_role")}
+          <select name="role">
+            {ROLES.filter((name) => mayAs(name)).map((name) => (
+              <option key={name} value={name}>
+                {t(`device_role_${name}`)}
+              </option>
+            ))}
+          </select>
+        </label>
+        <button class="solid" disabled={waits}>
+          {t("device_add")}
+        </button>
+      </form>
+      {problem && <ProblemText problem={problem} />}
+    </section>
+  );
+}
+
+export function Devices() {
+  const feed = useFeed<Page<Device>>(address(DEVICES, { limit: 1000 }), EVERY_MS);
+  const markets = useFeed<Page<Market>>(address("/api/public/market/list", { limit: 1000 }), REFERENCE_MS).body?.items ?? [];
+  const zoneOf = useZones();
+  const [step, setStep] = useState<{ device: Device; step: Step } | null>(null);
+  const [claim, setClaim] = useState<IssuedClaim | null>(null);
+  const done = (issued: IssuedClaim | null) => {
+    setStep(null);
+    refreshShown(DEVICES);
+    setClaim(issued);
+  };
+  const shown = columns(markets, zoneOf, (device, chosen) => setStep({ device, step: chosen }));
+  const silent = feed.body?.items.filter((device) => device.status === "active" && device.silent).length ?? 0;
+  return (
+    <>
+      {feed.body && <p class="lead">{t(silent ? "devices_silent" : "devices_alive", { count: whole(feed.body.items.length), silent: whole(silent) })}</p>}
+      <div class="grid">
+        <Panel title={t("nav_devices")} feed={feed} class="full" needs="operator" sql={SQL} tools={<SaveCsv file="devices" columns={shown.filter(({ name }) => name !== "steps")} rows={feed.body?.items} />} isEmpty={(body) => !body.items.length} empty={t("empty_devices")}>
+          {(body) => <DataTable label={t("nav_devices")} columns={shown} rows={body.items} keyOf={(row) => row.device_id} />}
+        </Panel>
+        {mayAs("operator") && <AddDevice markets={markets} show={setClaim} />}
+      </div>
+      {step && <StepDialog {...step} done={done} close={() => setStep(null)} />}
+      {claim && <ClaimDialog claim={claim} close={() => setClaim(null)} />}
+    </>
+  );
+}

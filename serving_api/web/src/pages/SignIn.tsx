@@ -1,0 +1,73 @@
+/** Sign in by e-mail address and password, or by a one-time link, which sets the password. */
+import { signal } from "@preact/signals";
+import { useState } from "preact/hooks";
+import { problemAfter } from "../data/problem.ts";
+import { followLink, role, signIn } from "../data/session.ts";
+import type { Problem } from "../data/types.ts";
+import { t } from "../i18n/index.ts";
+import { goTo, param, path } from "../router.ts";
+import { ProblemText } from "../ui/Panel.tsx";
+import { Notified } from "./Notified.tsx";
+
+const MAIN = "#main";
+const LEAST_LENGTH = 15;
+/** The secret of a link follows the # of the address: it is taken out of it at once. */
+const link = signal("");
+function takeLink(): void {
+  if (path.value !== "/masuk" || location.hash.length < 2 || location.hash === MAIN) return;
+  link.value = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname + location.search);
+}
+takeLink();
+addEventListener("hashchange", takeLink);
+
+/** Where the person came from, if it is a page of ours. */
+function origin(): string {
+  const wanted = param("kembali") ?? "/";
+  const given = new URL(URL.canParse(wanted, location.origin) ? wanted : "/", location.origin);
+  return given.origin === location.origin && given.pathname !== "/masuk" ? given.pathname + given.search : "/";
+}
+
+export function SignIn() {
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [waits, setWaits] = useState(false);
+  const byLink = link.value !== "";
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const fields = new FormData(event.currentTarget as HTMLFormElement);
+    const password = String(fields.get("password"));
+    setWaits(true);
+    const refused = await problemAfter(byLink ? followLink(link.value, password) : signIn(String(fields.get("email")), password));
+    setWaits(false);
+    setProblem(refused);
+    if (refused) return;
+    link.value = "";
+    goTo(origin());
+  };
+  return (
+    <>
+      <section class="card narrow" aria-labelledby="sign-in">
+        <h2 id="sign-in">{t(byLink ? "sign_in_link" : "sign_in_title")}</h2>
+        <p class="note">{t(byLink ? "sign_in_link_text" : "sign_in_text")}</p>
+        {role.value && <p role="status">{t("signed_in_as", { role: t(`role_${role.value}`) })}</p>}
+        <form class="fields" onSubmit={submit}>
+          {!byLink && (
+            <label>
+              {t("email")}
+              <input name="email" type="email" autoComplete="username" maxLength={254} required />
+            </label>
+          )}
+          <label>
+            {t(byLink ? "new_password" : "password")}
+            <input key={String(byLink)} name="password" type="password" autoComplete={byLink ? "new-password" : "current-password"} minLength={byLink ? LEAST_LENGTH : 1} maxLength={1024} required />
+          </label>
+          {problem && <ProblemText problem={problem} />}
+          <button class="solid" disabled={waits}>
+            {t("sign_in")}
+          </button>
+        </form>
+      </section>
+      {role.value && <Notified key={role.value} />}
+    </>
+  );
+}

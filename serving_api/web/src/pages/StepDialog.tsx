@@ -1,0 +1,61 @@
+/** One step with a device, and the reason for it, which the audit keeps. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { problemAfter } from "../data/problem.ts";
+import { sendJson } from "../data/session.ts";
+import type { Device, IssuedClaim, Problem } from "../data/types.ts";
+import { t } from "../i18n/index.ts";
+import { ProblemText } from "../ui/Panel.tsx";
+
+export type Step = "approve" | "rotate" | "revoke";
+const LEAST_REASON = 5;
+const MOST_REASON = 200;
+
+interface StepProps {
+  device: Device;
+  step: Step;
+  done: (claim: IssuedClaim | null) => void;
+  close: () => void;
+}
+
+export function StepDialog({ device, step, done, close }: StepProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [waits, setWaits] = useState(false);
+  useEffect(() => dialog.current?.showModal(), []);
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const reason = String(new FormData(event.currentTarget as HTMLFormElement).get("reason"));
+    setWaits(true);
+    let claim: IssuedClaim | null = null;
+    const call = sendJson(`/api/v1/devices/${encodeURIComponent(device.device_id)}/${step}`, { reason }).then(async (response) => {
+      if (response.ok && step === "rotate") claim = await response.clone().json();
+      return response;
+    });
+    const refused = await problemAfter(call);
+    setWaits(false);
+    refused ? setProblem(refused) : done(claim);
+  };
+  return (
+    <dialog ref={dialog} aria-labelledby="step-title" onClose={close}>
+      <h2 id="step-title">
+        {t(`step_${step}`)}: {device.device_id}
+      </h2>
+      <p class="note">{t(`step_${step}_text`)}</p>
+      <form class="fields" onSubmit={submit}>
+        <label>
+          {t("reason")}
+          <textarea name="reason" minLength={LEAST_REASON} maxLength={MOST_REASON} rows={2} required />
+        </label>
+        {problem && <ProblemText problem={problem} />}
+        <div class="buttons">
+          <button class="solid" disabled={waits}>
+            {t(`step_${step}`)}
+          </button>
+          <button type="button" class="ghost" onClick={() => dialog.current?.close()}>
+            {t("cancel")}
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}

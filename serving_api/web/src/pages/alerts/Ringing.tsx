@@ -1,0 +1,48 @@
+/** The gravest of the alerts that ring: what happened, what to do, and what was done about it. */
+import { address, useFeed } from "../../data/feed.ts";
+import type { Page } from "../../data/types.ts";
+import { whole } from "../../i18n/format.ts";
+import { t } from "../../i18n/index.ts";
+import { linkTo } from "../../router.ts";
+import { SaveCsv } from "../../ui/DataTable.tsx";
+import { Level, LEVELS } from "../../ui/Level.tsx";
+import { Panel } from "../../ui/Panel.tsx";
+import { alertColumns, ALERTS_SQL, useNames, type Alert } from "./names.ts";
+
+const SHOWN = 3;
+const MOST_ROWS = 200;
+const gravity = (alert: Alert): number => (LEVELS.includes(alert.level) ? LEVELS.indexOf(alert.level) : LEVELS.length);
+
+/** `commodity`: only its alerts. */
+export function Ringing({ commodity }: { commodity?: string }) {
+  const names = useNames();
+  const feed = useFeed<Page<Alert>>(address("/api/public/alerts/live", { commodity, limit: MOST_ROWS }));
+  return (
+    <Panel title={t("ringing")} feed={feed} class="full" sql={ALERTS_SQL} tools={<SaveCsv file="alerts" columns={alertColumns()} rows={feed.body?.items} />} isEmpty={(body) => !body.items.length} empty={t(commodity ? "alerts_none_of" : "alerts_none")}>
+      {(body) => (
+        <>
+          <ol class="ringing">
+            {body.items.toSorted((one, other) => gravity(one) - gravity(other)).slice(0, SHOWN).map((alert) => (
+              <li key={alert.alert_id}>
+                <Level level={alert.level} />
+                <div>
+                  <a href={linkTo("/peringatan", { peringatan: alert.alert_id })}>{`${names.title(alert)} · ${names.place(alert)}`}</a>
+                  <p>{alert.message}</p>
+                  {alert.action && (
+                    <p class="note">
+                      <b>{t("alert_action")}</b> {alert.action}
+                    </p>
+                  )}
+                  <p class="note">{alert.acknowledged_at ? t("alert_done", { time: names.moment(alert, alert.acknowledged_at) }) : t(alert.state === "pending" ? "alert_waits" : "alert_undone")}</p>
+                </div>
+              </li>
+            ))}
+          </ol>
+          <p>
+            <a href={linkTo("/peringatan")}>{t("alerts_all", { count: `${whole(body.items.length)}${body.next_cursor ? "+" : ""}` })}</a>
+          </p>
+        </>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,74 @@
+/** Start a training, and follow it; the address holds the job, so that a reload goes on with it. */
+import { useState } from "preact/hooks";
+import { refreshShown, useFeed } from "../../data/feed.ts";
+import { NO_NETWORK, problemOf } from "../../data/problem.ts";
+import { mayAs, sendJson } from "../../data/session.ts";
+import type { Answer, JobState, Problem } from "../../data/types.ts";
+import { moment } from "../../i18n/format.ts";
+import { t } from "../../i18n/index.ts";
+import { param, setParams } from "../../router.ts";
+import { ProblemText } from "../../ui/Panel.tsx";
+import { commodity } from "../../ui/controls.tsx";
+
+const EVERY_MS = 2_000;
+const RESTS_MS = 60_000;
+const UNDER_WAY: readonly string[] = ["queued", "running"];
+const PARAMETER = "tugas";
+
+function Progress({ id }: { id: string }) {
+  const [rests, setRests] = useState(false);
+  const feed = useFeed<JobState & Answer>(`/api/v1/models/jobs/${encodeURIComponent(id)}`, rests ? RESTS_MS : EVERY_MS);
+  const job = feed.body;
+  const isOver = job !== null && !UNDER_WAY.includes(job.status);
+  if (isOver !== rests) {
+    setRests(isOver);
+    if (isOver) refreshShown("/api/v1/models/");
+  }
+  if (!job) return feed.problem ? <ProblemText problem={feed.problem} /> : <p role="status">{t("loading")}</p>;
+  return (
+    <div role="status" data-job={job.status}>
+      <p>
+        <b>{job.status_text}</b> {job.detail} {job.finished_at && moment(job.finished_at)}
+      </p>
+      <progress max={100} value={job.progress_pct} aria-label={t("retrain")} />
+    </div>
+  );
+}
+
+/** For the role central; others do not see it. */
+export function Retrain() {
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const id = param(PARAMETER);
+  if (!mayAs("central")) return null;
+  const send = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const given = new FormData(form);
+    const body = { commodities: given.get("all") ? [] : [commodity()], reason: given.get("reason") };
+    const response = await sendJson("/api/v1/models/retrain", body).catch(() => null);
+    if (!response?.ok) return setProblem(response ? await problemOf(response) : NO_NETWORK);
+    setProblem(null);
+    setParams({ [PARAMETER]: (await response.json()).job_id }, false);
+    form.reset();
+  };
+  return (
+    <section class="card half noprint" aria-labelledby="retrain">
+      <h2 id="retrain">{t("retrain")}</h2>
+      <p class="note">{t("retrain_note")}</p>
+      <form class="fields" onSubmit={send}>
+        <label>
+          {t("retrain_reason")}
+          <input name="reason" minLength={3} maxLength={200} required autoComplete="off" />
+        </label>
+        <label class="check">
+          <input type="checkbox" name="all" /> {t("retrain_all")}
+        </label>
+        <div>
+          <button class="solid">{t("retrain_send")}</button>
+        </div>
+      </form>
+      {problem && <ProblemText problem={problem} />}
+      {id && <Progress key={id} id={id} />}
+    </section>
+  );
+}

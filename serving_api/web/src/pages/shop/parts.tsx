@@ -1,0 +1,127 @@
+/** What the three pages of a shop share: choice of category, form of a product, the model's verdict. */
+import type { ComponentChildren } from "preact";
+import { address, useFeed } from "../../data/feed.ts";
+import type { Sent } from "../../data/post.ts";
+import type { Items, RevenueReport, SalesModelReport, ShopEntry } from "../../data/shop.ts";
+import { written } from "../../i18n/format.ts";
+import { t, type Key } from "../../i18n/index.ts";
+import { param, setParams } from "../../router.ts";
+
+export const category = (): string | null => param("kategori");
+export const shop = (): string | null => param("toko");
+/** The address of figures of the chosen shop and category. */
+export const figures = (path: string): string => address(`/analytics/${path}`, { category: category(), shop: shop() });
+
+function useCategories(): string[] {
+  const items = useFeed<RevenueReport>(address("/analytics/revenue", { shop: shop() })).body?.items ?? [];
+  return items.map((item) => item.category).sort();
+}
+
+/** Which shop, where there are several: each has its own currency, so their figures are never added. */
+function ShopChoice() {
+  const shops = useFeed<Items<ShopEntry>>("/api/v1/retail/shops").body?.items ?? [];
+  const chosen = shop() ?? shops.find((entry) => entry.shop === "main")?.shop ?? shops[0]?.shop;
+  if (shops.length < 2) return null;
+  return (
+    <label class="choice">
+      <span class="hidden">{t("shop")}</span>
+      <select value={chosen} onChange={(event) => setParams({ toko: event.currentTarget.value, kategori: null })}>
+        {shops.map((entry) => (
+          <option key={entry.shop} value={entry.shop}>
+            {entry.currency ? `${entry.shop} (${entry.currency})` : entry.shop}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+export function CategoryChoice() {
+  const names = useCategories();
+  const chosen = category() ?? "";
+  return (
+    <div class="controls">
+      <ShopChoice />
+      <label class="choice">
+        <span class="hidden">{t("category")}</span>
+        <select value={chosen} onChange={(event) => setParams({ kategori: event.currentTarget.value || null })}>
+          <option value="">{t("all_categories")}</option>
+          {chosen && !names.includes(chosen) && <option value={chosen}>{chosen}</option>}
+          {names.map((name) => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </label>
+    </div>
+  );
+}
+
+/** A field of a form: its label and the attributes of its input. */
+export interface FormField {
+  name: string;
+  label: Key;
+  value: number;
+  min: number;
+  max?: number;
+  step: number | "any";
+}
+
+interface ProductFormProps {
+  fields: FormField[];
+  action: Key;
+  sent: Sent<unknown>;
+  send: (request: object) => Promise<void>;
+  children?: ComponentChildren;
+}
+
+export function ProductForm({ fields, action, sent, send, children }: ProductFormProps) {
+  const names = useCategories();
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const given = new FormData(event.currentTarget as HTMLFormElement);
+    const numbers = fields.map(({ name }) => [name, Number(given.get(name))]);
+    void send({ category: given.get("category"), shop: shop(), ...Object.fromEntries(numbers) });
+  };
+  return (
+    <form class="product" onSubmit={submit}>
+      <label>
+        {t("category")}
+        <select name="category" key={names.join()} defaultValue={category() ?? names[0]}>
+          {names.map((name) => (
+            <option key={name}>{name}</option>
+          ))}
+        </select>
+      </label>
+      {fields.map(({ name, label, value, min, max, step }) => (
+        <label key={name}>
+          {t(label)}
+          <input type="number" name={name} required defaultValue={String(value)} min={min} max={max} step={step} />
+        </label>
+      ))}
+      <button class="solid" disabled={sent.loading || !names.length}>
+        {t(action)}
+      </button>
+      {sent.problem && (
+        <p class="fault" role="alert">
+          {sent.problem.status === 0 ? t("error_network") : sent.problem.detail || sent.problem.title}
+        </p>
+      )}
+      {children}
+    </form>
+  );
+}
+
+export const useSalesModel = () => useFeed<SalesModelReport>(address("/api/v1/retail/sales-model", { shop: shop() }));
+
+/** Whether the model knows anything, before any of its figures. */
+export function Verdict({ report }: { report: SalesModelReport }) {
+  if (report.champion === null) return <p class="lead">{t("model_untrained")}</p>;
+  return (
+    <>
+      <p class="lead">{report.signal ? t("signal_yes", { model: report.champion }) : <span class="grave">{t("signal_no")}</span>}</p>
+      <p class="note">{report.verdict && written(report.verdict)}</p>
+    </>
+  );
+}

@@ -1,0 +1,141 @@
+/** An order on paper: the four limits as they would be after it, then the decision with every limit it breaks. */
+import { useState } from "preact/hooks";
+import { refreshShown, useFeed } from "../../data/feed.ts";
+import { NO_NETWORK, problemOf } from "../../data/problem.ts";
+import { role, sendJson } from "../../data/session.ts";
+import type { SignalPrediction, TradeReceipt, TradingDashboard } from "../../data/trading.ts";
+import type { Problem } from "../../data/types.ts";
+import { figure, whole } from "../../i18n/format.ts";
+import { hasText, t } from "../../i18n/index.ts";
+import { Panel, ProblemText, SignInLink } from "../../ui/Panel.tsx";
+import { gaugesOf, type Gauge } from "./gauges.ts";
+import { SignalChip, reasonsOf } from "./parts.tsx";
+
+const DEFAULT_PCT = 5;
+
+const inPercent = (value: number) => `${figure(value)}\u00a0%`;
+const SHOWN = { gauge_position: inPercent, gauge_loss: inPercent, gauge_confidence: figure, gauge_trades: whole };
+
+/** Prices at which what is bought is sold again; both may be left out. */
+const LEVELS = ["stop_price", "take_profit_price"] as const;
+const levelsOf = (given: FormData): Record<string, number> => Object.fromEntries(LEVELS.filter((name) => given.get(name)).map((name) => [name, Number(given.get(name))]));
+
+function Gauges({ gauges }: { gauges: Gauge[] }) {
+  return (
+    <dl class="bars" aria-label={t("gauges")}>
+      {gauges.map(({ name, value, limit, top, kept, least }) => {
+        const show = SHOWN[name];
+        const text = t(least ? "gauge_least" : "gauge_most", { value: show(value), limit: show(limit) });
+        return (
+          <div key={name}>
+            <dt>{t(name)}</dt>
+            <dd>
+              <meter aria-label={t(name)} min={0} max={top || 1} value={Math.min(value, top)} />
+              <span class={kept ? "fine" : "grave"}>
+                {text} {t(kept ? "gauge_kept" : "gauge_broken")}
+              </span>
+            </dd>
+          </div>
+        );
+      })}
+    </dl>
+  );
+}
+
+function Decision({ receipt }: { receipt: TradeReceipt }) {
+  const reasons = reasonsOf(receipt.oracle, receipt.validation.violations);
+  const status = `trade_${receipt.status}`;
+  return (
+    <div role="status">
+      <p class={receipt.status === "REJECTED" ? "grave" : "fine"}>{hasText(status) ? t(status) : receipt.status}</p>
+      {reasons.length > 0 && (
+        <ul>
+          {reasons.map((reason) => (
+            <li key={reason}>{reason}</li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+interface FormProps {
+  dashboard: TradingDashboard;
+  prediction: SignalPrediction | null;
+  symbol: string;
+}
+
+function Form({ dashboard, prediction, symbol }: FormProps) {
+  const [side, setSide] = useState<"BUY" | "SELL">("BUY");
+  const [pct, setPct] = useState(DEFAULT_PCT);
+  const [receipt, setReceipt] = useState<TradeReceipt | null>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [busy, setBusy] = useState(false);
+  const send = async (event: SubmitEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    const body = { symbol, side, position_size_pct: pct, client_order_id: crypto.randomUUID(), ...levelsOf(new FormData(event.currentTarget as HTMLFormElement)) };
+    const response = await sendJson("/api/trades/execute", body).catch(() => null);
+    setBusy(false);
+    setReceipt(response?.ok ? await response.json() : null);
+    setProblem(response?.ok ? null : response ? await problemOf(response) : NO_NETWORK);
+    refreshShown("/api/trades/history");
+    refreshShown("/api/dashboard");
+  };
+  return (
+    <form class="fields" onSubmit={send}>
+      <div class="fields row">
+        <label>
+          {t("side")}
+          <select value={side} onChange={(event) => setSide(event.currentTarget.value === "SELL" ? "SELL" : "BUY")}>
+            <option value="BUY">{t("signal_BUY")}</option>
+            <option value="SELL">{t("signal_SELL")}</option>
+          </select>
+        </label>
+        <label>
+          {t("size_pct")}
+          <input type="number" min={0.01} max={100} step="any" required value={pct} onInput={(event) => setPct(event.currentTarget.valueAsNumber || 0)} />
+        </label>
+        {side === "BUY" &&
+          LEVELS.map((name) => (
+            <label key={name}>
+              {t(name)}
+              <input type="number" name={name} min={0} step="any" />
+            </label>
+          ))}
+      </div>
+      <Gauges gauges={gaugesOf(dashboard, prediction, { symbol, side, pct })} />
+      <div class="buttons">
+        {role.value ? (
+          <button class="solid" disabled={busy || pct <= 0}>
+            {t("order_send")}
+          </button>
+        ) : (
+          <SignInLink class="solid" />
+        )}
+      </div>
+      {receipt && <Decision receipt={receipt} />}
+      {problem && <ProblemText problem={problem} />}
+    </form>
+  );
+}
+
+export function OrderPanel({ feed, symbol }: { feed: ReturnType<typeof useFeed<TradingDashboard>>; symbol: string }) {
+  const prediction = useFeed<SignalPrediction>(`/api/predictions/${encodeURIComponent(symbol)}`).body;
+  return (
+    <Panel title={t("order", { symbol })} feed={feed} class="half">
+      {(dashboard) => (
+        <>
+          {prediction ? (
+            <p class="lead">
+              <SignalChip signal={prediction.signal} /> {t("signal_sentence", { confidence: figure(prediction.confidence), risk: whole(prediction.risk_score), oracle: prediction.verification })}
+            </p>
+          ) : (
+            <p class="lead">{t("signal_none")}</p>
+          )}
+          <Form key={symbol} dashboard={dashboard} prediction={prediction} symbol={symbol} />
+        </>
+      )}
+    </Panel>
+  );
+}

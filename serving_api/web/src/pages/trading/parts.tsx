@@ -1,0 +1,96 @@
+/** What the pages of trading share: the notice that all of it is simulated, the choice of a symbol, amounts. */
+import { useFeed } from "../../data/feed.ts";
+import type { Supported } from "../../data/types.ts";
+import { figure, percent, whole } from "../../i18n/format.ts";
+import { t, textOr } from "../../i18n/index.ts";
+import { param, setParams } from "../../router.ts";
+import { useSupported } from "../../ui/controls.tsx";
+import type { ClosedTrades, Prices, SignalName, TradingDashboard, Violation } from "../../data/trading.ts";
+
+/** How often figures are read while somebody looks at them. */
+export const LIVE_MS = 2_000;
+export const useDashboard = () => useFeed<TradingDashboard>("/api/dashboard", LIVE_MS);
+export const usePrices = (assetClass: "crypto" | "equity") => useFeed<Prices>(`/api/market/prices?asset_class=${assetClass}`);
+
+/** 10.012,50 USD; a dash where there is none. */
+export const amount = (value: number | null | undefined, currency: string): string => (value == null ? "–" : `${figure(value)}\u00a0${currency}`);
+
+/** Every page that shows an account says at its head that nothing of it is real. */
+export function Simulated() {
+  return (
+    <p class="simulated" role="note">
+      <b>{t("simulated")}</b> {t("simulated_note")}
+    </p>
+  );
+}
+
+const symbolsOf = (supported: Supported | null): string[] => (supported?.symbols ?? []).map(({ symbol }) => symbol);
+
+/** The symbol of the address, else the first that has bars; null: there is none. */
+export function useSymbol(): string | null {
+  const names = symbolsOf(useSupported().body);
+  return param("simbol") ?? names[0] ?? null;
+}
+
+export function SymbolChoice() {
+  const names = symbolsOf(useSupported().body);
+  const chosen = useSymbol();
+  return (
+    <div class="controls">
+      <label class="choice">
+        <span class="hidden">{t("symbol")}</span>
+        <select value={chosen ?? ""} disabled={!names.length} onChange={(event) => setParams({ simbol: event.currentTarget.value })}>
+          {chosen && !names.includes(chosen) && <option value={chosen}>{chosen}</option>}
+          {names.map((name) => (
+            <option key={name}>{name}</option>
+          ))}
+        </select>
+      </label>
+    </div>
+  );
+}
+
+/** BUY, SELL or HOLD in words; colour alone says nothing. */
+export function SignalChip({ signal }: { signal: SignalName }) {
+  const tone = { BUY: "fine", SELL: "grave", HOLD: "dim" }[signal];
+  return <span class={tone}>{t(`signal_${signal}`)}</span>;
+}
+
+/** Why an order was refused: the oracle, and every limit that it breaks. */
+export function reasonsOf(oracle: string, violations: Violation[]): string[] {
+  const limits = violations.map(({ rule, limit, actual }) => `${textOr(`rule_${rule}`, rule)}: ${figure(actual)} (${t("limit")} ${figure(limit)})`);
+  return oracle === "VERIFIED" ? limits : [t("rule_oracle"), ...limits];
+}
+
+const inShare = (share: number | null): string => percent(share === null ? null : 100 * share);
+
+/** How many trades won, never without how sure that is and what a trade brought. */
+export const wonFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): [string, string][] => [
+  [t("trades_closed"), whole(trades)],
+  [t("win_rate"), closed.win_rate === null ? "–" : t("won_of", { share: inShare(closed.win_rate), low: inShare(closed.win_rate_low), high: inShare(closed.win_rate_high), trades: whole(trades) })],
+  [t("payoff"), figure(closed.payoff)],
+  [t("expectancy"), money(closed.expectancy)],
+];
+
+/** The trades that won and lost, and the best and worst of them. */
+export const tradeFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): [string, string][] => [
+  ...wonFacts(closed, trades, money),
+  [t("average_profit"), money(closed.average_profit)],
+  [t("average_loss"), money(closed.average_loss)],
+  [t("best_trade"), money(closed.best_trade)],
+  [t("worst_trade"), money(closed.worst_trade)],
+];
+
+/** Named figures in a row. */
+export function Facts({ facts }: { facts: [string, string][] }) {
+  return (
+    <dl class="strip">
+      {facts.map(([name, text]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{text}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

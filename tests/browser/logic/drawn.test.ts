@@ -1,0 +1,60 @@
+/** The chart of a commodity: what is drawn is what is saved, and dots stand on the line of their province. */
+import assert from "node:assert/strict";
+import { lastDays } from "../../../serving_api/web/src/chart/panel.ts";
+import type { Anomaly, Forecast, ImpactWeek, IssuedForecast, Series } from "../../../serving_api/web/src/data/types.ts";
+import { setLanguage } from "../../../serving_api/web/src/i18n/index.ts";
+import { drawnColumns } from "../../../serving_api/web/src/pages/drawnColumns.ts";
+import { dotsOf, seriesPanel, strokesOf } from "../../../serving_api/web/src/pages/seriesPanel.ts";
+
+const SERIES = {
+  dates: ["2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19"],
+  national: [100, 101, 102, 103],
+  reference_idr: [90, 90, 95, 95],
+  regions: [{ name: "Aceh" }, { name: "Papua" }],
+  price_idr: [
+    [98, null, 99, 100],
+    [110, 111, 112, null],
+  ],
+} as unknown as Series;
+const FORECAST = {
+  origin_date: "2026-11-19",
+  forecast: [
+    { date: "2026-11-20", price_idr: 104 },
+    { date: "2026-11-21", price_idr: 105 },
+  ],
+  levels: [
+    { level: 0.8, lower: [103, 102], upper: [105, 108] },
+    { level: 0.95, lower: [101, 100], upper: [107, 111] },
+  ],
+} as unknown as Forecast;
+
+Deno.test("the file holds the days that are drawn, with forecast and intervals", () => {
+  const panel = lastDays(seriesPanel(SERIES, "Aceh", [], FORECAST), 4);
+  const columns = drawnColumns(panel);
+  const row = (nth: number) => Object.fromEntries(columns.map((column) => [column.name, column.value(nth)]));
+  assert.equal(panel.seconds.length, 4);
+  const known = { market_date: "2026-11-18", reference_price_idr: 95, national_price_idr: 102, Aceh: 99, Papua: 112 };
+  assert.deepEqual(row(0), { ...known, forecast_idr: null, forecast_low_80: null, forecast_high_80: null, forecast_low_95: null, forecast_high_95: null });
+  const ahead = { market_date: "2026-11-21", reference_price_idr: null, national_price_idr: null, Aceh: null, Papua: null };
+  assert.deepEqual(row(3), { ...ahead, forecast_idr: 105, forecast_low_80: 102, forecast_high_80: 108, forecast_low_95: 100, forecast_high_95: 111 });
+});
+
+Deno.test("dots have the size of their score, stand on their province's line and name the largest shares", () => {
+  setLanguage("id");
+  const week = (market_date: string, impact_score: number, region = "Aceh") => ({ region, market_date, impact_score, price_change: 0.061, unexplained_pct: 40, factors_with_weights: { musim: 10, distribusi: 90 } }) as unknown as ImpactWeek;
+  const odd = { event_time: "2026-11-18T03:00:00Z", price_idr: 180 } as unknown as Anomaly;
+  const weeks = [week("2026-11-16", 10), week("2026-11-18", 33), week("2026-11-19", 66), week("2026-11-17", 90), week("2026-11-18", 90, "Papua")];
+  const dots = dotsOf(SERIES, "Aceh", weeks, [odd]);
+  assert.deepEqual(dots.map(({ kind, value }) => [kind, value]), [["small", 98], ["medium", 99], ["large", 100], ["anomaly", 180]]);
+  assert.match(dots[0].text, /\+6,1\u00a0%.*Distribusi 90,0\u00a0%, .* 10,0\u00a0%/i);
+});
+
+Deno.test("past forecasts are a stroke for each issue, without the newest where it is the fan", () => {
+  const issued = [["2026-11-17", "2026-11-19", 101], ["2026-11-17", "2026-11-18", 100], ["2026-11-18", "2026-11-19", 103]].map(([issued_on, target_date, price_idr]) => ({ issued_on, target_date, price_idr, model: "naive" }) as unknown as IssuedForecast);
+  assert.deepEqual(strokesOf(issued, true).map(({ name, points }) => [name, points.map(({ value }) => value)]), [["2026-11-17 naive", [100, 101]]]);
+  assert.equal(strokesOf(issued, false).length, 2);
+  const panel = { ...seriesPanel(SERIES, null, [], null), strokes: strokesOf(issued, false) };
+  assert.equal(lastDays(panel, 1).strokes.length, 2);
+  const column = drawnColumns(panel).find(({ name }) => name === "issued 2026-11-17 naive")!;
+  assert.deepEqual([0, 1, 2, 3].map(column.value), [null, null, 100, 101]);
+});

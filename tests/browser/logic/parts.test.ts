@@ -1,0 +1,30 @@
+/** Parts of pages without a page: search, kinds of features, answers as files. */
+import assert from "node:assert/strict";
+import type { Importance } from "../../../serving_api/web/src/data/types.ts";
+import { byKind } from "../../../serving_api/web/src/pages/models/kinds.ts";
+import { matches } from "../../../serving_api/web/src/pages/search.ts";
+import { answerRows } from "../../../serving_api/web/src/ui/answerRows.ts";
+
+Deno.test("a target is found when it holds every word, without case and signs", () => {
+  const targets = ["Komoditas: Bawang Merah", "Komoditas: Bawang Putih", "Peta"].map((text) => ({ text, url: text }));
+  const found = (words: string) => matches(targets, words).map(({ text }) => text);
+  assert.deepEqual(found("bawang-MERAH"), ["Komoditas: Bawang Merah"]);
+  assert.deepEqual(found("bawang"), ["Komoditas: Bawang Merah", "Komoditas: Bawang Putih"]);
+  assert.equal(found("").length, 3);
+  assert.deepEqual(found("bawang hijau"), []);
+});
+
+Deno.test("features add up by their kind, and one that is not known is no other kind", () => {
+  const items = ([["r7", 0.2], ["gap_ma7", 0.1], ["n7", 0.2], ["gap", 0.1], ["rain7", 0.15], ["fitri", 0.05], ["dollar28", 0.2]] as const).map(([feature, importance], rank) => ({ feature, importance, rank }) as Importance);
+  const sums = new Map(byKind(items).map(([kind, share]) => [kind, Math.round(100 * share)]));
+  assert.deepEqual(Object.fromEntries(sums), { driver_own: 30, driver_provinces: 30, driver_other: 20, driver_weather: 15, driver_calendar: 5 });
+});
+
+Deno.test("an answer is saved as its longest list, its days, or itself", () => {
+  const meta = { as_of: null };
+  assert.deepEqual(answerRows({ items: [{ a: 1, b: { c: 2 }, d: null }], next_cursor: null, meta }), [{ a: 1, b: '{"c":2}', d: null }]);
+  assert.deepEqual(answerRows({ short: [{ a: 1 }], long: [{ b: 1 }, { b: true }], meta }), [{ b: 1 }, { b: "true" }]);
+  assert.deepEqual(answerRows({ valid: true, length: 3, meta }), [{ valid: "true", length: 3 }]);
+  const series = { dates: ["2026-11-20", "2026-11-21"], regions: [{ name: "Aceh" }], price_idr: [[1, null]], national: [2, 3], unit: "kg", meta };
+  assert.deepEqual(answerRows(series), [{ date: "2026-11-20", national: 2, Aceh: 1 }, { date: "2026-11-21", national: 3, Aceh: null }]);
+});

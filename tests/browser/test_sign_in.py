@@ -1,0 +1,98 @@
+"""Signing in at the page: by a one-time link, by a password, and out again."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from lakehouse.io.identity import recipients
+from lakehouse.io.identity.accounts import by_email, one_time_link
+from lakehouse.io.identity.database import Database
+from scripts.stack.throwaway import Stack
+from tests.browser.accessibility import faults_of
+from tests.support.api import ApiProcess
+from tests.support.identity.people import add_person, in_store
+
+CHOSEN = "delapan gajah menyeberang sungai"
+
+
+def link_of(stack: Stack, email: str) -> str:
+    async def issue(database: Database) -> str:
+        user = await by_email(database, email)
+        return await one_time_link(database, user.user_id, "test")
+
+    link: str = in_store(stack, issue)
+    return link
+
+
+def test_one_time_link_sets_a_password_which_then_signs_in(page: Page, running: ApiProcess) -> None:
+    add_person(running.stack, "linked@example.id")
+    page.goto(f"/masuk#{link_of(running.stack, 'linked@example.id')}")
+    expect(page).to_have_url(re.compile("/masuk$"))
+    field = page.get_by_label("Kata sandi baru")
+    expect(field).to_have_attribute("type", "password")
+    field.fill("passwordpassword")
+    page.get_by_role("main").get_by_role("button", name="Masuk").click()
+    expect(page.get_by_role("main").get_by_role("alert")).to_be_visible()
+    field.fill(CHOSEN)
+    field.press("Enter")
+    expect(page.get_by_role("button", name="Keluar")).to_be_visible()
+    page.get_by_role("button", name="Keluar").click()
+    page.get_by_role("link", name="Masuk", exact=True).click()
+    page.get_by_label("Alamat surel").fill("linked@example.id")
+    page.get_by_label("Kata sandi").fill(CHOSEN)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("pengguna", exact=True)).to_be_visible()
+
+
+def test_sign_in_lasts_over_a_reload_and_ends_in_every_tab(page: Page, running: ApiProcess) -> None:
+    add_person(running.stack, "tabs@example.id")
+    page.goto(f"/masuk#{link_of(running.stack, 'tabs@example.id')}")
+    page.get_by_label("Kata sandi baru").fill(CHOSEN)
+    page.keyboard.press("Enter")
+    leave = page.get_by_role("button", name="Keluar")
+    expect(leave).to_be_visible()
+    page.reload()
+    expect(leave).to_be_visible()
+    assert page.evaluate("document.cookie") == "", "no script reads the refresh token"
+    stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+    assert "ey" not in stored, "no token is stored"
+    second = page.context.new_page()
+    second.goto("/pipa-data")
+    expect(second.get_by_role("button", name="Keluar")).to_be_visible()
+    leave.click()
+    expect(second.get_by_role("link", name="Masuk", exact=True)).to_be_visible()
+    page.goto("/masuk")
+    page.get_by_label("Alamat surel").fill("tabs@example.id")
+    page.get_by_label("Kata sandi").fill(CHOSEN)
+    page.keyboard.press("Enter")
+    expect(second.get_by_role("button", name="Keluar")).to_be_visible()
+
+
+def test_person_names_where_messages_go_and_confirms_it(
+    operator: Page, running: ApiProcess, operator_email: str, axe: str
+) -> None:
+    operator.goto("/?lang=en")
+    operator.get_by_role("link", name="operator").click()
+    wanted = operator.get_by_role("checkbox", name="By Telegram")
+    with operator.expect_response("**/notification-settings"):
+        wanted.check()
+    operator.reload()
+    expect(wanted).to_be_checked()
+    telegram = operator.get_by_role("group", name="By Telegram")
+    telegram.get_by_label("Id of your chat").fill("700100200")
+    telegram.get_by_role("button", name="Send a code").click()
+    expect(operator.get_by_role("alert")).to_contain_text("the operator has set no token for telegram")
+
+    async def code(database: Database) -> str:
+        owner = (await by_email(database, operator_email)).user_id
+        await recipients.name_address(database, owner, "telegram", "700100200")
+        return next(
+            str(row.code) for row, _ in await recipients.waiting_codes(database) if row.owner == owner
+        )
+
+    sent = in_store(running.stack, code)
+    operator.reload()
+    telegram.get_by_label("Code that arrived there").fill(sent)
+    telegram.get_by_role("button", name="Confirm").click()
+    expect(telegram).to_contain_text("Confirmed: messages go there")
+    assert faults_of(operator, axe) == []

@@ -1,0 +1,38 @@
+"""Figures of closed trades, by hand and by published intervals."""
+
+from decimal import Decimal
+
+import pytest
+
+from lakehouse.trading.performance import performance, wilson
+
+
+def test_figures_of_trades_equal_those_by_hand():
+    """Two wins of 30 and 20, a loss of 10, and a tie, which counts as a loss."""
+    closed = performance([Decimal(amount) for amount in ("30.00", "-10.00", "0.00", "20.00")])
+    assert (closed.total_trades, closed.win_rate) == (4, 0.5)
+    assert (closed.average_profit, closed.average_loss) == (Decimal("25.00"), Decimal("-5.00"))
+    assert (closed.payoff, closed.expectancy) == (5.0, Decimal("10.00"))
+    assert (closed.best_trade, closed.worst_trade) == (Decimal("30.00"), Decimal("-10.00"))
+    assert closed.win_rate_low == pytest.approx(0.15003898915214953, abs=1e-12)
+    assert closed.win_rate_high == pytest.approx(0.8499610108478505, abs=1e-12)
+
+
+def test_what_no_trade_shows_is_null():
+    nothing = performance([])
+    assert nothing.total_trades == 0 and set(nothing.numbers().values()) == {0, None}
+    won = performance([Decimal("1.00")])
+    assert won.average_loss is None and won.payoff is None and won.expectancy == 1
+    lost = performance([Decimal("-1.00")])
+    assert lost.average_profit is None and lost.payoff is None and lost.win_rate == 0
+    tie = performance([Decimal("1.00"), Decimal("0.00")])
+    assert tie.payoff is None, "a mean loss of zero divides nothing"
+
+
+@pytest.mark.parametrize(
+    ("wins", "trades", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_interval_equals_published_ones(wins: int, trades: int, low: float, high: float):
+    """R. G. Newcombe, Two-sided confidence intervals for the single proportion, 1998, table I, method 3."""
+    assert wilson(wins, trades) == pytest.approx((low, high), abs=5e-5)

@@ -1,0 +1,155 @@
+"""Jobs that people order, run as the trainer runs them: figures, trials counted, reasons of failures."""
+
+import json
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from conf.runtime.exit_codes import ExitCode
+from conf.settings import settings
+from lakehouse.io import personal_jobs
+from lakehouse.io.personal_jobs import PersonalJob
+from ml.backtest import main as backtest
+from ml.personal_jobs import PersonalJobRunner
+from ml.trading.backtest_command import OWNER
+from ml.trading.bars import bars_of
+from ml.trading.experiment import run_experiment
+from ml.trading.own_job import main, trials_before
+from tests.lakehouse.trading.made_bars import COIN, random_bars
+from tests.support.trading.lake_of_bars import write_bars
+
+BACKTEST = {
+    "symbol": "COIN",
+    "strategy": "momentum",
+    "parameters": {"window": [5, 10]},
+    "from": None,
+    "to": None,
+    "benchmark": "cash",
+}
+EXPERIMENT = {
+    "name": "first look",
+    "symbol": "COIN",
+    "features": ["ma5", "rsi", "return_5"],
+    "train_from": "2024-01-01",
+    "train_to": "2024-12-31",
+}
+
+
+@pytest.fixture
+def lake_of_bars(lone_home: Path) -> Path:
+    write_bars(settings().lake_root, COIN, random_bars(1, 600))
+    return lone_home
+
+
+def run(kind: personal_jobs.JobKind, request: dict, owner: str = "p1") -> PersonalJob:
+    personal_jobs.submit(kind, owner, request, 3)
+    taken = personal_jobs.take()
+    assert taken is not None
+    main([taken.job_id])
+    ended = personal_jobs.job(taken.job_id)
+    assert ended is not None
+    return ended
+
+
+def test_backtest_of_an_interval_takes_its_bars_and_counts_its_own_trials(lake_of_bars: Path):
+    write_bars(settings().lake_root, replace(COIN, interval="5m"), random_bars(2, 300))
+    write_bars(settings().lake_root, replace(COIN, symbol="QUICK", interval="15m"), random_bars(2, 200))
+    write_bars(settings().lake_root, replace(COIN, symbol="QUICK", interval="5m"), random_bars(2, 300))
+    assert len(bars_of("COIN").bars) == 600, "daily bars where there are any"
+    assert len(bars_of("COIN", interval="5m").bars) == len(bars_of("QUICK").bars) == 300
+    run("backtest", BACKTEST)
+    quick = run("backtest", BACKTEST | {"interval": "5m"})
+    assert quick.result is not None and quick.result["trials"] == 4
+    assert "COIN 5m" in " ".join(trials_before("p1"))
+
+
+def test_backtest_counts_the_trials_of_former_ones_and_claims_nothing_of_a_walk(lake_of_bars: Path):
+    first = run("backtest", BACKTEST)
+    assert first.status == "succeeded" and first.result is not None, first.detail
+    assert first.result["trials"] == 2 and first.result["profit_claim"] is False
+    assert first.run_id and len(first.result["equity"]) == 500
+    second = run("backtest", BACKTEST | {"parameters": {"window": [10, 20, 40]}})
+    assert second.result is not None and second.result["trials"] == 4  # one of them was tried before
+    assert trials_before("p2") == {} and len(trials_before("p1")) == 4
+
+
+def test_backtest_of_the_command_line_counts_the_trials_of_all_symbols(
+    lake_of_bars: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_bars(settings().lake_root, replace(COIN, symbol="OTHER"), random_bars(2, 300))
+    write_bars(settings().lake_root, replace(COIN, symbol="SHORT"), random_bars(3, 20))
+    momentum = ["signal", "--strategy", "momentum", "--json"]
+    assert backtest([*momentum, "--set", "window=5,10"]) == ExitCode.DONE
+    results = json.loads(capsys.readouterr().out)
+    assert {name: result.get("trials") for name, result in results.items()} == {
+        "COIN": 4,
+        "OTHER": 4,
+        "SHORT": None,
+    }
+    assert results["SHORT"] == {"detail": "20 bars are too few: 60 are needed"}
+    assert backtest([*momentum, "--symbol", "coin", "--set", "window=10,20"]) == ExitCode.DONE
+    (again,) = json.loads(capsys.readouterr().out).values()
+    assert again["trials"] == 5, "those of the former call count too"
+    assert len(personal_jobs.own_jobs("backtest", OWNER)) == 3
+    assert backtest(["signal", "--strategy", "momentum", "--symbol", "COIN"]) == ExitCode.DONE
+    table = capsys.readouterr().out
+    assert table.index("DSR") < table.index("return %") and "COIN" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--strategy", "none"], ExitCode.USAGE),
+        (["--strategy", "momentum", "--set", "window"], ExitCode.USAGE),
+        (["--strategy", "momentum", "--set", "window=many"], ExitCode.USAGE),
+        (["--strategy", "momentum", "--set", "width=2"], ExitCode.USAGE),
+        ([], ExitCode.MISSING),
+    ],
+)
+def test_backtest_without_bars_or_with_a_wrong_value_ends_with_its_code(
+    lone_home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: ExitCode
+):
+    assert backtest(["signal", *arguments]) == code
+    printed = capsys.readouterr()
+    assert printed.out == "" and len(printed.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("model", ["ridge", "random_forest", "xgboost"])
+def test_experiment_is_measured_on_later_bars_with_naive(lake_of_bars: Path, model: str):
+    figures = run_experiment(EXPERIMENT | {"model": model})
+    assert figures["rows_train"] > 250 and figures["rows_test"] > 200
+    assert figures["mae_naive"] > 0 and not figures["beats_naive"]
+
+
+def test_job_without_bars_or_with_few_fails_with_its_reason(lake_of_bars: Path):
+    missing = run("backtest", BACKTEST | {"symbol": "NOSUCH"})
+    assert (missing.status, missing.detail) == ("failed", "there are no bars of NOSUCH")
+    few = run("backtest", BACKTEST | {"to": "2024-02-01"})
+    assert few.detail == "31 bars are too few: 60 are needed"
+    short = run("experiment", EXPERIMENT | {"model": "ridge", "train_to": "2025-08-01"})
+    assert short.status == "failed" and short.detail is not None and "to measure on" in short.detail
+
+
+def test_trainer_runs_a_queued_job_at_once_and_one_that_was_left_running(lake_of_bars: Path):
+    left = personal_jobs.submit("backtest", "p1", BACKTEST, 3)
+    personal_jobs.take()
+    stopping = threading.Event()
+    runner = PersonalJobRunner(stopping)
+    runner.start()
+    queued = personal_jobs.submit("experiment", "p1", EXPERIMENT | {"model": "ridge"}, 3)
+    try:
+        end = time.monotonic() + 120
+        while time.monotonic() < end and len(finished([left.job_id, queued.job_id])) < 2:
+            time.sleep(0.2)
+        assert finished([left.job_id, queued.job_id]) == ["succeeded", "succeeded"]
+    finally:
+        stopping.set()
+        runner.join(10)
+
+
+def finished(job_ids: list[str]) -> list[str]:
+    known = [personal_jobs.job(job_id) for job_id in job_ids]
+    return [job.status for job in known if job and job.finished_at]

@@ -1,0 +1,180 @@
+"""Messages to people: when a condition comes true, once, in their language, by mail when they want it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pyarrow as pa
+import pytest
+
+from conf.settings import settings
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.alert_deliveries import Deliveries
+from lakehouse.io.delta import replace_rows
+from lakehouse.io.identity import accounts, personal, recipients
+from lakehouse.io.identity.database import Database
+from producers.channels.mail import PersonalMail
+from producers.channels.personal import PersonalNews
+from producers.channels.sender import Sender
+from producers.channels.telegram import PersonalTelegram
+
+AT = datetime(2026, 11, 21, 1, tzinfo=UTC)
+
+
+def land_bar(close: float, at: datetime = AT, symbol: str = "BTC") -> None:
+    row = {"symbol": symbol, "asset_class": "crypto", "interval": "1m", "currency": "USD", "bar_time": at}
+    write("gold.bars_live", [row | {"close": close, "event_time": at}])
+
+
+def write(table: str, rows: list[dict[str, Any]]) -> None:
+    replace_rows(table, pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[table])))
+
+
+def alert_row(level: str, commodity: str = "garam") -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {
+        "alert_id": f"al-{level}",
+        "rule": "price_level",
+        "commodity": commodity,
+        "market_id": None,
+        "source_id": None,
+        "region": "Jawa Barat",
+        "level": level,
+        "state": "active",
+        "tier": 1,
+        "stale": False,
+        "active_at": now,
+        "updated_at": now,
+        "closed_at": None,
+        "message": "It rises.",
+        "message_indonesian": "Naik.",
+        "action": None,
+        "action_indonesian": None,
+    }
+
+
+@pytest.fixture
+def run(lake: Path) -> Callable[[Callable[[Database, PersonalNews, Deliveries], Awaitable[Any]]], Any]:
+    """Runs a coroutine with the store, the worker's part under test, and its queue of deliveries."""
+
+    def start(work: Callable[[Database, PersonalNews, Deliveries], Awaitable[Any]]) -> Any:
+        async def whole() -> Any:
+            database = Database()
+            await database.migrate()
+            deliveries = Deliveries()
+            mail = PersonalMail("smtp://127.0.0.1:9", "lumbung@example.id", [], 1.0)
+            client = httpx2.AsyncClient()
+            bot = PersonalTelegram(client, "http://127.0.0.1:9", "token", [])
+            sender = Sender(deliveries, [mail, bot], [], settings().alerts)
+            channels = {"email": mail, "telegram": bot}
+            try:
+                return await work(database, PersonalNews(database, sender, channels), deliveries)
+            finally:
+                await client.aclose()
+                deliveries.close()
+                await database.close()
+
+        return asyncio.run(whole())
+
+    return start
+
+
+async def titles(database: Database, owner: str) -> list[str]:
+    page = await personal.page_of_notifications(database, owner, None, None, 100)
+    return [item["title"] for _, item in page]
+
+
+def test_condition_notifies_when_it_comes_true_and_again_after_it_was_false(run: Any) -> None:
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> list[list[str]]:
+        await personal.add_alert(database, "p1", "BTC", "above", 100.0, None)
+        seen = []
+        for minute, close in enumerate((99.0, 101.0, 102.0, 98.0, 103.0)):
+            land_bar(close, AT + timedelta(minutes=minute))
+            await news.look(time.time())
+            seen.append(await titles(database, "p1"))
+        return seen
+
+    counts = [len(messages) for messages in run(work)]
+    assert counts == [0, 1, 1, 1, 2]
+
+
+def test_new_alert_that_holds_already_notifies_without_a_new_bar_and_a_crash_repeats_nothing(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land_bar(101.0)
+
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> list[int]:
+        await news.look(time.time())
+        await personal.add_alert(database, "p1", "BTC", "above", 100.0, None)
+        news._new_at = 0.0  # the pause between two looks for new alerts has passed
+        await news.look(time.time())
+        again = PersonalNews(database, news._sender, news._channels)  # the worker was killed and starts again
+        await again.look(time.time())
+        return [len(await titles(database, "p1")), len(await titles(database, "p2"))]
+
+    assert run(work) == [1, 0]
+
+
+def test_mail_goes_to_those_who_want_it_in_their_language(run: Any) -> None:
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> list[tuple[str, str]]:
+        for email, locale, wants in (("a@example.id", "en", True), ("b@example.id", "id", False)):
+            person = await accounts.create(database, email, actor=None, locale=locale)
+            await personal.change_settings(database, person.user_id, "notifications", {"email": wants})
+            await personal.add_alert(database, person.user_id, "BTC", "below", 50.0, None)
+        assert news.held == ("personal", "personal-telegram", "personal-whatsapp")
+        land_bar(40.0)
+        await news.look(time.time())
+        assert news.held == ()
+        return [(delivery.channel, delivery.body) for delivery in deliveries.due(time.time() + 1)]
+
+    assert run(work) == [("personal", "BTC costs 40, below 50, at 2026-11-21T01:00:00Z.")]
+
+
+def test_alert_of_a_followed_commodity_reaches_the_level_that_was_chosen(run: Any) -> None:
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> list[list[str]]:
+        for owner, level in (("p1", "naik"), ("p2", "kritis")):
+            changes = {"commodities": ["garam"], "min_level": level}
+            await personal.change_settings(database, owner, "preferences", changes)
+        since = datetime.now(UTC) - timedelta(hours=1)
+        news.take([alert_row("siaga"), alert_row("siaga", "beras-medium")], since)
+        await news.look(time.time())
+        return [await titles(database, owner) for owner in ("p1", "p2")]
+
+    assert run(work) == [["Peringatan (siaga): Garam Konsumsi, Jawa Barat"], []]
+
+
+def test_code_goes_to_a_named_address_and_messages_only_after_it_was_entered(run: Any) -> None:
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> list[list[str]]:
+        async def sent() -> list[str]:
+            land_bar(40.0 + len(seen), AT + timedelta(minutes=len(seen)))  # a new bar: it looks at once
+            await news.look(time.time())
+            await news.look(time.time())  # nothing is queued twice
+            return [
+                row.subject for row in deliveries.due(time.time() + 1) if row.channel == "personal-telegram"
+            ]
+
+        seen: list[list[str]] = []
+        person = (await accounts.create(database, "a@example.id", actor=None, locale="en")).user_id
+        await personal.change_settings(database, person, "notifications", {"telegram": True})
+        await recipients.name_address(database, person, "telegram", "700100200")
+        await personal.add_alert(database, person, "BTC", "below", 50.0, None)
+        seen.append(await sent())
+        assert [each.address for each in news._channels["telegram"].recipients] == ["700100200"]
+        (row, language), *_ = await recipients.waiting_codes(database)
+        assert language == "en" and seen[0] == [f"Lumbung: {row.code}"], "the alert came before the code"
+        await recipients.confirm(database, person, "telegram", "700100200", str(row.code))
+        await personal.add_alert(database, person, "BTC", "below", 60.0, None)
+        seen.append(await sent())
+        await personal.change_settings(database, person, "notifications", {"telegram": False})
+        await personal.add_alert(database, person, "BTC", "below", 70.0, None)
+        seen.append(await sent())
+        return seen
+
+    first, after_code, turned_off = run(work)
+    assert sorted(set(after_code) - set(first)) == ["BTC below 60"]
+    assert turned_off == after_code

@@ -1,0 +1,202 @@
+"""What people choose for themselves, their alerts on symbols, notifications and activity: own only."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from zlib import crc32
+
+import pytest
+
+from lakehouse.alerts.personal import PersonalMessage
+from lakehouse.io.identity import personal
+from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.personal import page_of_alerts
+from lakehouse.io.identity.personal_messages import add_messages
+from lakehouse.io.identity.tables import PersonalRecipient
+from serving_api.routes.identity import personal as personal_routes
+from tests.lakehouse.trading.made_bars import COIN
+from tests.support.api import Api, new_stack
+from tests.support.identity.people import add_person, in_store, send, sign_in
+from tests.support.trading.lake_of_bars import write_coin
+
+ME = "/api/v1/users/me"
+PREFERENCES = {"watchlist": [], "commodities": ["cabai-rawit-merah"], "theme": "dark"}
+NOTIFIED = {"email": True, "telegram": False, "whatsapp": False, "websocket": True, "min_level": "siaga"}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    stack = new_stack(tmp_path_factory.mktemp("personal"))
+    write_coin(stack.lake_root)
+    running = Api(stack)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def symbol() -> str:
+    return COIN.symbol
+
+
+@pytest.fixture
+def person(own: Api, request: pytest.FixtureRequest) -> tuple[str, str]:
+    """(id, token) of a new account."""
+    email = f"{crc32(request.node.name.encode())}@example.id"
+    return add_person(own.stack, email), sign_in(own, email)["access_token"]
+
+
+def faults(response: Any) -> list[tuple[str, str]]:
+    assert response.status_code == 422, response.text
+    return [(fault["pointer"], fault["code"]) for fault in response.json()["errors"]]
+
+
+def test_choices_are_kept_with_names_as_the_reference_has_them(own: Api, symbol: str, person: Any):
+    _, token = person
+    defaults = send(own, "GET", f"{ME}/preferences", token=token).json()
+    assert defaults == {"watchlist": [], "commodities": [], "theme": "system"}
+    body = {"watchlist": [symbol.lower(), symbol], "commodities": ["Cabe Rawit Merah"], "theme": "dark"}
+    stored = send(own, "PUT", f"{ME}/preferences", body, token)
+    assert stored.json() == {"watchlist": [symbol], "commodities": ["cabai-rawit-merah"], "theme": "dark"}
+    assert send(own, "PUT", f"{ME}/notification-settings", NOTIFIED, token).json() == NOTIFIED
+    assert send(own, "GET", f"{ME}/preferences", token=token).json() == stored.json()
+    assert send(own, "GET", f"{ME}/notification-settings", token=token).json() == NOTIFIED
+
+
+def test_unknown_names_and_wrong_types_are_refused(own: Api, person: Any):
+    _, token = person
+    unknown = {"watchlist": ["NOSUCH"], "commodities": ["moon cheese"], "theme": "dark"}
+    response = send(own, "PUT", f"{ME}/preferences", unknown, token)
+    assert faults(response) == [("/watchlist/0", "unknown_symbol")]
+    unknown["watchlist"] = []
+    response = send(own, "PUT", f"{ME}/preferences", unknown, token)
+    assert faults(response) == [("/commodities/0", "unknown_commodity")]
+    number = NOTIFIED | {"email": 1}
+    assert faults(send(own, "PUT", f"{ME}/notification-settings", number, token))[0][0] == "/email"
+
+
+def test_address_gets_messages_after_the_code_that_was_sent_there(
+    own: Api, person: Any, monkeypatch: pytest.MonkeyPatch
+):
+    owner, token = person
+    path = f"{ME}/recipients"
+    number = {"channel": "whatsapp", "address": "6281234567890"}
+
+    def put(**changes: Any) -> Any:
+        return send(own, "PUT", path, number | changes, token)
+
+    assert faults(put()) == [("/channel", "channel_usable")], "no token: nothing could be sent"
+    assert put(address="+62 812").status_code == 422
+    monkeypatch.setattr(personal_routes, "personal_channels", lambda: {"telegram", "whatsapp"})
+    named = {"telegram": None, "whatsapp": {"address": number["address"], "confirmed": False}}
+    assert put().json() == named == send(own, "GET", path, token=token).json()
+
+    async def row(store: Database) -> Any:
+        async with store.reading() as session:
+            return await session.get(PersonalRecipient, (owner, "whatsapp"))
+
+    code = str(in_store(own.stack, row).code)
+    wrong = f"{(int(code) + 1) % 10**6:06d}"
+    assert faults(put(code=wrong)) == [("/code", "code_right")]
+    assert faults(put(code=code, address="6281234567891")) == [("/code", "code_right")], "of another address"
+    assert put(code=code).json()["whatsapp"]["confirmed"] is True
+    assert put().json()["whatsapp"]["confirmed"] is True, "a confirmed address needs no code again"
+    assert put(address=None).json() == {"telegram": None, "whatsapp": None}
+    answers = [put().status_code for _ in range(5)]
+    assert answers == [200] * 4 + [422], "5 codes a day, also after the address was removed"
+    for _ in range(5):
+        assert put(code=wrong).status_code == 422
+    assert faults(put(code=str(in_store(own.stack, row).code))) == [("/code", "code_right")], (
+        "tried too often"
+    )
+    exported = send(own, "GET", f"{ME}/export", token=token).json()
+    assert number["address"] in str(exported)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"condition": "above"},
+        {"condition": "above", "value": 0},
+        {"condition": "above", "value": 5, "signal": "BUY"},
+        {"condition": "signal", "value": 5},
+        {"condition": "signal", "signal": "HOLD"},
+    ],
+)
+def test_alert_without_exactly_the_field_of_its_condition_is_refused(
+    own: Api, symbol: str, person: Any, body: dict[str, Any]
+):
+    response = send(own, "POST", f"{ME}/alerts", {"symbol": symbol, **body}, person[1])
+    assert response.status_code == 422
+
+
+def test_alert_is_listed_and_removed_by_its_owner_alone(own: Api, symbol: str, person: Any):
+    _, token = person
+    body = {"symbol": symbol.lower(), "condition": "above", "value": 1}
+    alert = send(own, "POST", f"{ME}/alerts", body, token)
+    assert (alert.status_code, alert.json()["symbol"]) == (201, symbol)
+    listed = send(own, "GET", f"{ME}/alerts", token=token).json()["items"]
+    assert listed == [alert.json()]
+    path = f"{ME}/alerts/{alert.json()['id']}"
+    assert send(own, "DELETE", path, token=own.stack.tokens["user"]).status_code == 404
+    assert send(own, "DELETE", path, token=token).status_code == 204
+    assert send(own, "DELETE", path, token=token).status_code == 404
+    activity = send(own, "GET", f"{ME}/activity?limit=1", token=token).json()
+    older = send(own, "GET", f"{ME}/activity?limit=1&cursor={activity['next_cursor']}", token=token).json()
+    acts = [item["action"] for item in activity["items"] + older["items"]]
+    assert acts == ["alert.delete", "alert.create"]
+    assert older["next_cursor"] is None  # somebody else created the account
+
+
+def test_alert_beyond_the_limit_of_a_person_is_refused(
+    own: Api, symbol: str, person: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(personal, "MOST_ALERTS", 3)
+    _, token = person
+    body = {"symbol": symbol, "condition": "signal", "signal": "SELL"}
+    answers = [send(own, "POST", f"{ME}/alerts", body, token) for _ in range(4)]
+    assert {answer.status_code for answer in answers[:-1]} == {201}
+    assert faults(answers[-1]) == [("", "alerts_number")]
+
+
+def test_notifications_are_read_by_their_owner_alone_and_once_for_a_cause(own: Api, person: Any):
+    user_id, token = person
+    message = PersonalMessage("m1" + user_id[:30], user_id, "price", "BTCUSDT above 1", "It costs 2.")
+
+    async def add_twice(database: Database) -> list[int]:
+        now = datetime.now(UTC)
+        return [len(await add_messages(database, [message], now)) for _ in range(2)]
+
+    assert in_store(own.stack, add_twice) == [1, 0]
+    path = "/api/v1/notifications"
+    (item,) = send(own, "GET", f"{path}?unread=true", token=token).json()["items"]
+    assert (item["kind"], item["title"], item["read"]) == ("price", "BTCUSDT above 1", False)
+    other = own.stack.tokens["user"]
+    assert item["id"] not in {n["id"] for n in send(own, "GET", path, token=other).json()["items"]}
+    assert send(own, "POST", f"{path}/{item['id']}/read", {}, other).status_code == 404
+    assert send(own, "POST", f"{path}/{item['id']}/read", {}, token).status_code == 204
+    assert send(own, "GET", f"{path}?unread=true", token=token).json()["items"] == []
+
+
+def test_alert_that_is_true_already_notifies_at_once_and_one_that_is_not_does_not(
+    own: Api, symbol: str, person: Any
+):
+    _, token = person
+    for condition in ("above", "below"):
+        send(own, "POST", f"{ME}/alerts", {"symbol": symbol, "condition": condition, "value": 1}, token)
+    items = send(own, "GET", "/api/v1/notifications", token=token).json()["items"]
+    assert [(item["kind"], item["title"]) for item in items] == [("price", f"{symbol} above 1")]
+
+
+def test_export_names_choices_and_deletion_removes_them(own: Api, symbol: str, person: Any):
+    user_id, token = person
+    send(own, "PUT", f"{ME}/preferences", PREFERENCES, token)
+    send(own, "POST", f"{ME}/alerts", {"symbol": symbol, "condition": "below", "value": 9}, token)
+    exported = send(own, "GET", f"{ME}/export", token=token).json()
+    assert exported["settings"]["commodities"] == PREFERENCES["commodities"]
+    assert [alert["symbol"] for alert in exported["alerts"]] == [symbol]
+    assert send(own, "DELETE", ME, token=token).status_code == 204
+
+    async def left(database: Database) -> list[Any]:
+        return await page_of_alerts(database, user_id, None, 10)
+
+    assert in_store(own.stack, left) == []

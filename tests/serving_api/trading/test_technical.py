@@ -1,0 +1,74 @@
+"""Indicators, signals and bars over HTTP: the newest first, filtered, unknown names refused."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lakehouse.trading.signals import Series, signal_at
+from tests.lakehouse.trading.made_bars import COIN, random_bars
+from tests.support.api import Api, new_stack
+from tests.support.trading.lake_of_bars import write_bars, write_signals
+
+SHARE = Series("SHARE", "equity", "1d", "USD")
+QUICK = Series("QUICK", "equity", "5m", "EUR")
+BARS = random_bars(1, 300)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    stack = new_stack(tmp_path_factory.mktemp("technical"))
+    for series in (COIN, SHARE, QUICK):
+        write_bars(stack.lake_root, series, BARS)
+        write_signals(stack.lake_root, series, BARS)
+    running = Api(stack)
+    yield running
+    running.stop()
+
+
+def test_indicators_are_those_of_the_newest_signal(own: Api):
+    body = own.get("/api/v1/ai/technical/coin").json()
+    signal = signal_at(BARS, len(BARS), COIN)
+    assert signal is not None
+    assert body["indicators"]["rsi"] == pytest.approx(signal.indicators["rsi"], abs=1e-9)
+    rises = signal.indicators["ma5"] > signal.indicators["ma20"]
+    assert body["trend"] == ("up" if rises else "down")
+    assert body["bar_time"] == "2024-10-26T00:00:00Z" and body["symbol"] == "COIN"
+
+
+def test_signals_are_listed_newest_first_and_filtered(own: Api):
+    whole = own.get("/api/v1/ai/signals?limit=1000").json()["items"]
+    assert len(whole) == 90 and whole[0]["bar_time"] >= whole[-1]["bar_time"]
+    equities = own.get("/api/v1/ai/signals?asset_class=equity").json()["items"]
+    series = {(item["symbol"], item["interval"]) for item in equities}
+    assert series == {("SHARE", "1d"), ("QUICK", "5m")} and len(equities) == 60
+    of_symbol = own.get("/api/v1/ai/signals?symbol=coin&limit=7").json()
+    assert {item["symbol"] for item in of_symbol["items"]} == {"COIN"} and of_symbol["next_cursor"]
+
+
+def test_bars_of_a_symbol_without_daily_ones_are_those_that_it_has(own: Api):
+    items = own.get("/api/v1/bars?symbol=QUICK&limit=2").json()["items"]
+    assert [item["close"] for item in items] == [float(close) for close in BARS.close[:-3:-1]]
+    assert own.get("/api/v1/bars?symbol=QUICK&interval=1d").json()["items"] == []
+    body = own.get("/api/v1/ai/technical/QUICK").json()
+    signal = signal_at(BARS, len(BARS), QUICK)
+    assert signal is not None and body["indicators"]["volatility"] == signal.indicators["volatility"]
+
+
+def test_bars_are_listed_newest_first(own: Api):
+    items = own.get("/api/v1/bars?symbol=COIN&limit=3").json()["items"]
+    assert [item["close"] for item in items] == [float(close) for close in BARS.close[:-4:-1]]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "slug"),
+    [
+        ("/api/v1/ai/technical/NOSUCH", 404, "unknown-symbol"),
+        ("/api/v1/ai/signals?symbol=NOSUCH", 404, "unknown-symbol"),
+        ("/api/v1/ai/signals?asset_class=tulips", 422, "validation"),
+        ("/api/v1/bars?symbol=NOSUCH", 404, "unknown-symbol"),
+        ("/api/v1/bars", 422, "validation"),
+    ],
+)
+def test_unknown_names_are_refused(own: Api, path: str, status: int, slug: str):
+    response = own.get(path)
+    assert (response.status_code, response.json()["type"]) == (status, f"/problems/{slug}")
