@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
 from pyspark.sql import SparkSession
 
 from conf.settings import REPO, settings
@@ -25,12 +23,12 @@ CLOSED = "127.0.0.1:1"  # nothing listens there
 DECISION_KEY = "0123456789abcdef" * 4  # of every home in a test
 JWT_SECRET = DECISION_KEY[::-1]
 NO_COMMITS = {"enable.auto.commit": False}
-pytest_plugins = ["tests.support.schedule", "tests.support.identity.databases"]
-# Workers share the cores: how fast an example is drawn says nothing about the code.
-hypothesis_settings.register_profile(
-    "shared_cores", suppress_health_check=[HealthCheck.too_slow], deadline=None
-)
-hypothesis_settings.load_profile("shared_cores")
+pytest_plugins = [
+    "tests.support.schedule",
+    "tests.support.report",
+    "tests.support.examples",
+    "tests.support.identity.databases",
+]
 
 
 class Broker:
@@ -93,7 +91,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LUMBUNG_HOME", str(tmp_path_factory.mktemp("spark")))
         settings.cache_clear()
-        running = session("tests")
+        running = session("tests", cores_shuffle=1)
     settings.cache_clear()
     yield running
     running.stop()

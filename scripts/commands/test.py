@@ -1,7 +1,10 @@
 """`test`: style checks, type checks and tests."""
 
+import secrets
 import subprocess
 import sys
+import time
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +13,19 @@ import typer
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import REPO, child_environment, settings
 from scripts.console import console, fail, new_app
+from scripts.suite import judged, known_flaky, overdue, repeated
 
 app = new_app(None)
 PYTHON = [sys.executable, "-m"]
-STYLE = ([*PYTHON, "ruff", "check", "."], [*PYTHON, "ruff", "format", "--check", "."])
-TYPES = [*PYTHON, "mypy"]
+CHECKS = (
+    [*PYTHON, "ruff", "check", "."],
+    [*PYTHON, "ruff", "format", "--check", "."],
+    [*PYTHON, "mypy"],
+)
 # On two cores: half of the time tests wait for processes and timers, those of --fast hardly ever.
 WORKERS = 3
 FAST_WORKERS = 2
+LONGEST_SEARCH_SECONDS = 1800
 
 
 @app.command()
@@ -32,42 +40,69 @@ def test(
     long_runs: Annotated[
         bool, typer.Option("--slow", help="add the stream on Spark, LSTM, Prophet and long chaos runs")
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--rerun/--no-rerun", envvar="LUMBUNG_TEST_RERUN", help="judge at most five failures once more"
+        ),
+    ] = True,
+    deflake: Annotated[
+        list[str] | None,
+        typer.Option("--deflake", metavar="NAME", help="run this file or test many times beside busy loops"),
+    ] = None,
+    times: Annotated[int, typer.Option("--times", min=1, help="with --deflake: how often")] = 20,
+    load: Annotated[int, typer.Option("--load", min=0, help="with --deflake: how many busy loops")] = 2,
 ) -> None:
     """Run style checks, type checks and all tests; with paths or -k only those tests."""
     if fast and long_runs:
         fail("--fast skips what --slow adds: give one of them", ExitCode.USAGE)
     options = [*(["--fast"] if fast else []), *(["--slow"] if long_runs else [])]
+    if deflake:
+        failures = repeated([in_folder(Path(name)) for name in deflake], times, load, options)
+        if failures:
+            fail(f"{failures} of {times} runs failed", ExitCode.FAILED)
+        console.print(f"{times} of {times} runs passed beside {load} busy loops")
+        return
     if paths or expression:
-        chosen = [*(str(settings().called_from / path) for path in paths or [])]
-        failed = run([*PYTHON, "pytest", *options, *(["-k", expression] if expression else []), *chosen])
-    else:
-        types = subprocess.Popen(
-            TYPES,
-            cwd=REPO,
-            env=child_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        failed = [name for command in STYLE for name in run(command)]
-        failed += run([*PYTHON, "pytest", "-n", str(FAST_WORKERS if fast else WORKERS), *options])
-        failed += finish(types)
-    if failed:
-        fail(f"failed: {'; '.join(failed)}", ExitCode.FAILED)
-    console.print("all passed")
+        options += ["-k", expression] if expression else []
+        if not succeeds([*PYTHON, "pytest", *options, *map(in_folder, paths or [])]):
+            fail("failed: pytest", ExitCode.FAILED)
+        console.print("all passed")
+        return
+    if long_runs:  # a search whose examples the printed seed draws again
+        options += [f"--hypothesis-seed={secrets.randbelow(2**32)}", f"--timeout={LONGEST_SEARCH_SECONDS}"]
+    whole_suite(options, FAST_WORKERS if fast else WORKERS, again)
 
 
-def run(command: list[str]) -> list[str]:
-    """The command's text if it fails."""
-    name = " ".join(command[2:])
-    console.print(f"$ {name}", style="bold", markup=False)
+def whole_suite(options: list[str], workers: int, again: bool) -> None:
+    """Style and types, then all tests; ends the process with 1 when one of them does not pass."""
+    faults = []
+    for command in CHECKS:
+        began = time.monotonic()
+        faults += [] if succeeds(command) else [" ".join(command[2:])]
+        console.print(f"  {time.monotonic() - began:.0f} s", style="dim")
+    known = known_flaky()
+    faults += [f"{name} is in flaky.yml for more than 14 days" for name in overdue(known, date.today())]
+    verdict = judged(options, workers, again)
+    faults += [verdict.fault] if verdict.fault else []
+    unknown = set(verdict.flaky) - {entry.name for entry in known}
+    for name in sorted(unknown):
+        console.print(f"add to tests/flaky.yml, with today and the cause: {name}", markup=False)
+    if faults:
+        fail(f"failed: {'; '.join(faults)}", ExitCode.FAILED)
+    flaky = f"; {len(verdict.flaky)} FLAKY" if verdict.flaky else ""
+    reasons = [f"{count} × {reason}" for reason, count in sorted(verdict.skipped.items())]
+    skipped = f"; skipped: {', '.join(reasons)}" if reasons else "; nothing was skipped"
+    console.print(f"all passed{flaky}{skipped}", markup=False, soft_wrap=True)
+
+
+def in_folder(name: Path) -> str:
+    """A path or a name of a test, relative to the folder in which the command was typed."""
+    return str(settings().called_from / name)
+
+
+def succeeds(command: list[str]) -> bool:
+    """Whether the command passes; its output is shown."""
+    console.print(f"$ {' '.join(command[2:])}", style="bold", markup=False)
     done = subprocess.run(command, cwd=REPO, env=child_environment(), stdin=subprocess.DEVNULL)
-    return [name] if done.returncode else []
-
-
-def finish(types: subprocess.Popen[str]) -> list[str]:
-    """Wait for the type checker, which runs during the tests, and show what it found."""
-    output, _ = types.communicate()
-    name = " ".join(TYPES[2:])
-    console.print(f"$ {name}\n{output.rstrip()}", markup=False, highlight=False)
-    return [name] if types.returncode else []
+    return done.returncode == 0

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lakehouse.contracts.history_rules import history_rules
 from lakehouse.validation.in_order import Remembering
 from lakehouse.validation.registry import VALIDATORS
+from tests.support.examples import WITHOUT_SHRINKING, examples
 from tests.support.walks import START, at, judged, judgement_of, landed, names, numbered, validator
 
 KINDS = sorted(
@@ -20,7 +21,6 @@ KINDS = sorted(
     for kind, validator_type in VALIDATORS.items()
     if isinstance(validator_type, type) and issubclass(validator_type, Remembering)
 )
-QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # a failing stream is short enough to read as it is
 MINUTES = st.integers(0, 12).map(lambda minutes: at(60 * minutes))
 DAYS = st.integers(0, 30).map(lambda days: START + timedelta(days=days))
 
@@ -85,7 +85,7 @@ def streams(kind: str, at_least: int = 1) -> st.SearchStrategy[list[dict[str, An
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=30, deadline=None, phases=QUICK)
+@examples(30, phases=WITHOUT_SHRINKING)
 @given(data=st.data())
 def test_cuts_and_reloads_change_no_verdict(kind: str, data: st.DataObject):
     """Rows are cut into calls at random; at a cut a new process may load silver or a state."""
@@ -108,7 +108,7 @@ def test_cuts_and_reloads_change_no_verdict(kind: str, data: st.DataObject):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=15, deadline=None, phases=QUICK)
+@examples(15, phases=WITHOUT_SHRINKING)
 @given(data=st.data())
 def test_later_rows_change_no_verdict(kind: str, data: st.DataObject):
     rows = data.draw(streams(kind))
@@ -117,7 +117,7 @@ def test_later_rows_change_no_verdict(kind: str, data: st.DataObject):
 
 
 @pytest.mark.parametrize("kind", sorted({*KINDS} - {"post"}))
-@settings(max_examples=30, deadline=None, phases=QUICK)
+@examples(30, phases=WITHOUT_SHRINKING)
 @given(data=st.data())
 def test_interleaving_of_partitions_changes_no_verdict(kind: str, data: st.DataObject):
     """Series of different partitions, in any interleaving that keeps each partition's own order."""
@@ -131,7 +131,7 @@ def test_interleaving_of_partitions_changes_no_verdict(kind: str, data: st.DataO
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=15, deadline=None, phases=QUICK)
+@examples(15, phases=WITHOUT_SHRINKING)
 @given(data=st.data())
 def test_declared_check_decides_the_verdict(kind: str, data: st.DataObject):
     """DuckDB evaluates the contract's SQL over the evidence of each row: violated iff it does not hold.

@@ -17,6 +17,7 @@ ENGLISH_ONLY = (
     "scripts/chaos/",
     "scripts/commands/test.py",
     "scripts/commands/docs.py",
+    "scripts/suite.py",
     "scripts/commands/cli_page.py",
     "scripts/stack/compose_setup.py",
     "streaming_jobs/run.py",

@@ -64,6 +64,7 @@ NOT_FAST = (
     "scripts/bench",
     "scripts/commands",
     "scripts/stack/test_lifecycle",
+    "scripts/test_suite",
     "streaming_jobs",
     "test_loaded_libraries",
 )

@@ -7,12 +7,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.contracts.contract import contracts
 from lakehouse.contracts.history_rules import history_rules
 from lakehouse.validation.prices.validator import PriceValidator
+from tests.support.examples import WITHOUT_SHRINKING, examples
 from tests.support.price_rows import CODES, judge, knobs, numbered, row, table, verdicts, walk
 
 DAYS = 50
@@ -35,7 +36,7 @@ def whole(rows: list[dict], **changes: object) -> dict[str, dict]:
 
 @pytest.mark.parametrize("policy", POLICIES)
 @given(seed=st.integers(0, 50), cuts=st.lists(st.integers(0, 650), max_size=12), reload_at=st.integers(0, 12))
-@settings(max_examples=4, phases=(Phase.explicit, Phase.reuse, Phase.generate), deadline=None)
+@examples(4, phases=WITHOUT_SHRINKING)
 def test_cuts_and_restarts_change_no_verdict(policy: str, seed: int, cuts: list[int], reload_at: int):
     rows = two_sources(seed)
     expected = whole(rows, policy=policy)
@@ -58,7 +59,7 @@ def test_cuts_and_restarts_change_no_verdict(policy: str, seed: int, cuts: list[
 
 
 @given(seed=st.integers(0, 1000), lateness=st.integers(0, 2))
-@settings(max_examples=4, phases=(Phase.explicit, Phase.reuse, Phase.generate), deadline=None)
+@examples(4, phases=WITHOUT_SHRINKING)
 def test_any_order_within_the_allowed_lateness_gives_the_same_verdicts(seed: int, lateness: int):
     rows = two_sources(seed % 7)
     random = np.random.default_rng(seed)
@@ -72,7 +73,7 @@ def test_any_order_within_the_allowed_lateness_gives_the_same_verdicts(seed: int
 
 
 @given(cut=st.integers(40, DAYS - 1))
-@settings(max_examples=3, phases=(Phase.explicit, Phase.reuse, Phase.generate), deadline=None)
+@examples(3, phases=WITHOUT_SHRINKING)
 def test_later_rows_never_change_an_earlier_verdict(cut: int):
     rows = two_sources(3)
     early = [price for price in rows if (price["market_date"] - rows[0]["market_date"]).days <= cut]

@@ -6,7 +6,7 @@ from datetime import date
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.reference import commodities
@@ -18,10 +18,10 @@ from lakehouse.validation.prices.scores import score
 from lakehouse.validation.prices.statistics import statistics
 from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.prices.validator import PriceClosings, PriceValidator
+from tests.support.examples import WITHOUT_SHRINKING, examples
 from tests.support.price_rows import CODES, judge, knobs, numbered, row, table, verdicts, walk
 
 DAYS = 45
-QUICK = (Phase.explicit, Phase.reuse, Phase.generate)
 SMALL_PHASE = 24
 
 
@@ -133,7 +133,7 @@ def test_verdicts_equal_the_definition_row_by_row(order: Callable[..., list[dict
     restored=st.sets(st.integers(0, 12), max_size=5),
     days_at_once=st.integers(1, 40),
 )
-@settings(max_examples=5, phases=QUICK, deadline=None)
+@examples(5, phases=WITHOUT_SHRINKING)
 def test_cuts_and_restarts_change_no_verdict_of_interleaved_days(
     order: Callable[..., list[dict]],
     seed: int,

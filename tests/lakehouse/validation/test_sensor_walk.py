@@ -4,15 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.validation.kinds import device_peers, sensors
 from tests.lakehouse.validation.sensor_definition import SensorsReadingByReading
+from tests.support.examples import WITHOUT_SHRINKING, examples
 from tests.support.walks import at, judged, landed, names, numbered, validator
 
-QUICK = (Phase.explicit, Phase.reuse, Phase.generate)
 METRICS = {"temperature_c": (20.0, 2.5), "humidity_pct": (60.0, 7.0), "crowd_count": (60.0, 45.0)}
 
 
@@ -58,7 +57,7 @@ def alike(evidence: dict[str, Any] | None, expected: dict[str, Any] | None) -> b
     rounds=st.sampled_from([2, 6]),
     cells=st.sampled_from([1, 40, 2_000_000]),
 )
-@hypothesis_settings(max_examples=40, phases=QUICK, deadline=None)
+@examples(40, phases=WITHOUT_SHRINKING)
 def test_verdicts_equal_the_definition_reading_by_reading(
     seed: int, size: int, disorder: float, cuts: list[int], rounds: int, cells: int
 ):

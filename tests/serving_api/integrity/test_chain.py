@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from conf.settings import settings
@@ -17,6 +16,7 @@ from lakehouse.io.delta import open_table, table_uri
 from lakehouse.ledger.chain import ChainState, fault_of, record_hash
 from serving_api.reads.ledger.integrity import Verifier
 from tests.serving_api.integrity.conftest import assert_fault, index_of
+from tests.support.examples import examples
 from tests.support.ledger_batches import BEGAN, LEDGER, PRICES, LedgerLake, price
 
 
@@ -156,7 +156,7 @@ def flipped(value: Any, place: int) -> Any:
     return None if value is not None and place % 2 else (value or BEGAN) + timedelta(microseconds=1 + place)
 
 
-@examples(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 11), column=st.integers(0, 15), place=st.integers(0, 10_000))
 def test_any_flipped_byte_of_any_record_is_found(lake: LedgerLake, at: int, column: int, place: int):
     """Found by the links alone, whichever field it is in. `chain` is a partition, not stored in the file."""
