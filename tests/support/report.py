@@ -1,0 +1,95 @@
+"""Plugin of pytest: what a run was made of, as a summary for people and as a file for `./run.sh test`."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FIXTURES_SHOWN = 12
+
+
+class RunReport:
+    """Collects the outcomes of all tests, also those that other workers report."""
+
+    def __init__(self, file: str | None) -> None:
+        self.file = file
+        self.failed: dict[str, str] = {}
+        self.passed: set[str] = set()
+        self.skipped: Counter[str] = Counter()
+        self.not_collected: list[str] = []
+        self.crashed: list[str] = []
+        self.fixture_seconds: Counter[str] = Counter()
+        self._began = time.time()
+        self._workers: dict[str, list[tuple[float, float, str]]] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            return (yield)
+        finally:
+            if fixturedef.scope != "function":
+                self.fixture_seconds[fixturedef.argname] += time.perf_counter() - began
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["fixture_seconds"] = dict(self.fixture_seconds)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self.fixture_seconds.update(getattr(node, "workeroutput", {}).get("fixture_seconds", {}))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str) -> None:
+        self.crashed.append(crashitem)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.not_collected.append(report.nodeid)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        worker = getattr(report, "worker_id", "one process")
+        self._workers.setdefault(worker, []).append((report.start, report.stop, report.nodeid))
+        if report.failed:
+            shown = [report.longreprtext, *(f"--- {title}\n{text}" for title, text in report.sections)]
+            self.failed[report.nodeid] = "\n".join([self.failed.get(report.nodeid, ""), *shown]).strip()
+        elif report.skipped and isinstance(report.longrepr, tuple):
+            self.skipped[report.longrepr[2].removeprefix("Skipped: ")] += 1
+        elif report.when == "call":
+            self.passed.add(report.nodeid)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if len(self._workers) > 1:
+            for worker, tests in sorted(self._workers.items()):
+                busy = sum(stop - start for start, stop, _ in tests)
+                _, end, last = max(tests, key=lambda test: test[1])
+                after = end - self._began
+                terminalreporter.write_line(
+                    f"{worker}: {busy:.0f} s of tests, at {after:.0f} s the last: {last}"
+                )
+        longest = [each for each in self.fixture_seconds.most_common(FIXTURES_SHOWN) if each[1] >= 1]
+        if longest:
+            shown = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in longest)
+            terminalreporter.write_line(f"shared fixtures, all workers: {shown}")
+
+    def pytest_unconfigure(self) -> None:
+        if self.file:
+            fields = ("failed", "skipped", "not_collected", "crashed")
+            found = {name: getattr(self, name) for name in fields} | {"passed": sorted(self.passed)}
+            Path(self.file).write_text(json.dumps(found), encoding="utf-8")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("lumbung").addoption("--report", metavar="FILE", help="write the outcomes as JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    is_worker = hasattr(config, "workerinput")
+    config.pluginmanager.register(RunReport(None if is_worker else config.option.report), "run report")
