@@ -1,10 +1,11 @@
 """`test`: style checks, type checks and tests."""
 
 import secrets
+import shutil
 import subprocess
 import sys
 import time
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -51,11 +52,19 @@ def test(
         typer.Option("--deflake", metavar="NAME", help="run this file or test many times beside busy loops"),
     ] = None,
     times: Annotated[int, typer.Option("--times", min=1, help="with --deflake: how often")] = 20,
+    at: Annotated[
+        datetime | None,
+        typer.Option("--at", metavar="DATE", help="with --fast: the clock starts there, in UTC"),
+    ] = None,
     load: Annotated[int, typer.Option("--load", min=0, help="with --deflake: how many busy loops")] = 2,
 ) -> None:
     """Run style checks, type checks and all tests; with paths or -k only those tests."""
     if fast and long_runs:
         fail("--fast skips what --slow adds: give one of them", ExitCode.USAGE)
+    if at and not fast:
+        fail("--at needs --fast: the other tests start programs with clocks of their own", ExitCode.USAGE)
+    if at and not shutil.which("faketime"):
+        fail("--at needs the program faketime (Debian/Ubuntu: apt install faketime)", ExitCode.MISSING)
     options = [*(["--fast"] if fast else []), *(["--slow"] if long_runs else [])]
     if deflake:
         failures = repeated([in_folder(Path(name)) for name in deflake], times, load, options)
@@ -71,19 +80,19 @@ def test(
         return
     if long_runs:  # a search whose examples the printed seed draws again
         options += [f"--hypothesis-seed={secrets.randbelow(2**32)}", f"--timeout={LONGEST_SEARCH_SECONDS}"]
-    whole_suite(options, FAST_WORKERS if fast else WORKERS, again)
+    whole_suite(options, FAST_WORKERS if fast else WORKERS, again, at)
 
 
-def whole_suite(options: list[str], workers: int, again: bool) -> None:
+def whole_suite(options: list[str], workers: int, again: bool, at: datetime | None = None) -> None:
     """Style and types, then all tests; ends the process with 1 when one of them does not pass."""
-    faults = []
     for command in CHECKS:
         began = time.monotonic()
-        faults += [] if succeeds(command) else [" ".join(command[2:])]
+        if not succeeds(command):
+            fail(f"failed: {' '.join(command[2:])}", ExitCode.FAILED)
         console.print(f"  {time.monotonic() - began:.0f} s", style="dim")
     known = known_flaky()
-    faults += [f"{name} is in flaky.yml for more than 14 days" for name in overdue(known, date.today())]
-    verdict = judged(options, workers, again)
+    faults = [f"{name} is in flaky.yml for more than 14 days" for name in overdue(known, date.today())]
+    verdict = judged(options, workers, again, at)
     faults += [verdict.fault] if verdict.fault else []
     unknown = set(verdict.flaky) - {entry.name for entry in known}
     for name in sorted(unknown):
