@@ -82,7 +82,7 @@ def judged(options: Sequence[str], workers: int, again: bool = True, at: datetim
 
 
 def run_pytest(file: Path, options: Sequence[str], at: datetime | None = None) -> tuple[int, Report | None]:
-    """Exit code and outcomes, None when pytest ended before it wrote them; with `at` its clock starts there."""
+    """Exit code and outcomes, None when pytest ended before; with `at` its clock starts there."""
     command = [sys.executable, "-m", "pytest", *options, "--report", str(file)]
     console.print(f"$ {' '.join(command[2:-2])}", style="bold", markup=False, soft_wrap=True)
     clock = {}

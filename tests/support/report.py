@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 FIXTURES_SHOWN = 12
+FILES_SHOWN = 40
 
 
 class RunReport:
@@ -74,6 +75,12 @@ class RunReport:
                 terminalreporter.write_line(
                     f"{worker}: {busy:.0f} s of tests, at {after:.0f} s the last: {last}"
                 )
+            files = Counter[str]()
+            for start, stop, name in (test for tests in self._workers.values() for test in tests):
+                files[name.partition("::")[0]] += stop - start
+            terminalreporter.write_line("slowest files, with their fixtures:")
+            for name, seconds in files.most_common(FILES_SHOWN):
+                terminalreporter.write_line(f"{seconds:7.1f} s {name}")
         longest = [each for each in self.fixture_seconds.most_common(FIXTURES_SHOWN) if each[1] >= 1]
         if longest:
             shown = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in longest)

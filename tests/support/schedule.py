@@ -17,7 +17,7 @@ import pytest
 
 BEGAN = time.monotonic()
 TESTS = Path(__file__).parents[1]
-GOAL_SECONDS = {"default": 14 * 60, "fast": 90, "slow": 25 * 60}
+GOAL_SECONDS = {"default": 12 * 60, "fast": 90, "slow": 25 * 60}
 RUN_ID = "LUMBUNG_TEST_RUN"  # in the environment of every process that a run starts
 # Groups in the order in which they start, the longest first, and the paths below tests/ that belong to them.
 # Those of the API come before chaos: three JVMs with Spark at once would need memory and patience.
