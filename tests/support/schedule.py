@@ -2,8 +2,8 @@
 
 The default leaves out tests marked `slow` (on-demand models, the stream on Spark, long chaos runs); `--slow`
 runs everything but what is marked `short`, of which it has a longer test;
-`--fast` runs what needs no broker, no JVM and no trained model. With several workers a group stays on one, so
-that a worker has at most one Spark session, one broker and one stack.
+`--fast` runs what needs no JVM and no trained model. With several workers a group stays on one, so that a
+worker has at most one Spark session, one real broker and one stack.
 """
 
 import os
@@ -21,8 +21,9 @@ GOAL_SECONDS = {"default": 14 * 60, "fast": 90, "slow": 25 * 60}
 RUN_ID = "LUMBUNG_TEST_RUN"  # in the environment of every process that a run starts
 # Groups in the order in which they start, the longest first, and the paths below tests/ that belong to them.
 # Those of the API come before chaos: three JVMs with Spark at once would need memory and patience.
-# Tests that use the Spark session are the group "spark" in whatever file. A file that is not named here is a
-# group of its own and starts after these; with `--fast` only such files run.
+# Tests that use the Spark session are the group "spark" in whatever file. Those that use the real broker are in
+# the group "stream", which has one, when their file is of the doors or of no group. A file that is not named
+# here is a group of its own and starts after these; with `--fast` only such files run.
 GROUPS: dict[str, tuple[str, ...]] = {
     "stack": (
         "integration/test_idle",
@@ -72,7 +73,7 @@ LEFT_OUT_OF_FAST = (*NOT_FAST, *(path for paths in GROUPS.values() for path in p
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lumbung")
-    group.addoption("--fast", action="store_true", help="no broker, no JVM, no training")
+    group.addoption("--fast", action="store_true", help="no JVM, no training")
     group.addoption("--slow", action="store_true", help="also what is marked slow")
 
 
@@ -85,11 +86,16 @@ def uses_spark(item: pytest.Item) -> bool:
     return "spark" in fixtures or (is_of_any_engine and item.config.option.slow)
 
 
+def uses_real_broker(item: pytest.Item) -> bool:
+    return "real_broker" in getattr(item, "fixturenames", ())
+
+
 def group_of(item: pytest.Item) -> str:
     if uses_spark(item):
         return "spark"
     path = item.path.relative_to(TESTS).as_posix()
-    return next((name for name, paths in GROUPS.items() if path.startswith(paths)), path)
+    group = next((name for name, paths in GROUPS.items() if path.startswith(paths)), path)
+    return "stream" if uses_real_broker(item) and group in ("doors", path) else group
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -104,7 +110,7 @@ def is_selected(item: pytest.Item, group: str) -> bool:
         return False
     if not item.config.option.fast:
         return True
-    return group != "spark" and "broker" not in item.fixturenames
+    return group != "spark" and not uses_real_broker(item)
 
 
 @pytest.hookimpl(tryfirst=True)
