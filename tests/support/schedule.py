@@ -21,8 +21,8 @@ GOAL_SECONDS = {"default": 14 * 60, "fast": 90, "slow": 25 * 60}
 RUN_ID = "LUMBUNG_TEST_RUN"  # in the environment of every process that a run starts
 # Groups in the order in which they start, the longest first, and the paths below tests/ that belong to them.
 # Those of the API come before chaos: three JVMs with Spark at once would need memory and patience.
-# Tests that use the Spark session are the group "spark" in whatever file. Those that use the real broker, in a
-# file of the doors or of no group, are the group "stream", which has one. A file that is not named here is a
+# Tests that use the Spark session are the group "spark" in whatever file; those that use the real broker, in
+# files of the doors or of no group, are the group "stream", which has one. A file that is not named here is a
 # group of its own and starts after these; with `--fast` only such files run.
 GROUPS: dict[str, tuple[str, ...]] = {
     "stack": (
