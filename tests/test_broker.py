@@ -6,6 +6,7 @@ import pytest
 from confluent_kafka import Producer
 
 from conf.settings import settings
+from lakehouse.io.kafka import client_config
 from tests.conftest import Broker
 
 TOPIC = "lumbung.price"
@@ -13,7 +14,7 @@ TOPIC = "lumbung.price"
 
 def send(broker: Broker, *values: bytes, partition: int = 0) -> None:
     """Returns when the broker has acknowledged them."""
-    producer = Producer({"bootstrap.servers": broker.stack.bootstrap, "linger.ms": 0})
+    producer = Producer({**client_config(broker.stack.bootstrap), "linger.ms": 0})
     for value in values:
         producer.produce(TOPIC, value, partition=partition)
     assert producer.flush(60) == 0

@@ -90,9 +90,8 @@ class Broker:
 def start_mock() -> Broker:
     """A mock cluster with all our topics: records, headers, offsets and groups as in Kafka, and nothing else.
 
-    It starts in 0.2 s. It has no way to create a topic (one appears when it is named first) or to describe
-    one, writes a repeated sending of an idempotent producer twice, and keeps 5 MB of each partition: a test
-    that reads beyond those fails.
+    It starts in 0.2 s. It can neither create a topic, which appears when it is named first, nor tell its id,
+    and it keeps the last 5 MB of each partition: a test that reads more fails.
     """
     stack = Stack(Path(tempfile.mkdtemp(prefix="lumbung-test-")), **{PARTITIONS: str(MOCK_PARTITIONS)})
     command = [sys.executable, "-m", "tests.support.mock_cluster"]

@@ -69,6 +69,8 @@ NOT_FAST = (
     "test_loaded_libraries",
 )
 LEFT_OUT_OF_FAST = (*NOT_FAST, *(path for paths in GROUPS.values() for path in paths))
+# Files of the groups whose tests take less than 0.3 s each: they run with `--fast` all the same.
+FAST: tuple[str, ...] = ()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -102,7 +104,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """What `--fast` leaves out is not imported either: that is half of the time of a collection."""
     if not config.option.fast or not collection_path.is_relative_to(TESTS):
         return None
-    return collection_path.relative_to(TESTS).as_posix().startswith(LEFT_OUT_OF_FAST) or None
+    return is_left_out_of_fast(collection_path.relative_to(TESTS).as_posix()) or None
+
+
+def is_left_out_of_fast(path: str) -> bool:
+    """Of a file or folder below tests/. A folder that holds a fast file is looked into."""
+    is_fast = path.startswith(FAST) or any(fast.startswith(f"{path}/") for fast in FAST)
+    return path.startswith(LEFT_OUT_OF_FAST) and not is_fast
 
 
 def is_selected(item: pytest.Item, group: str) -> bool:
