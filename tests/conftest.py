@@ -71,9 +71,12 @@ def _see(patch: pytest.MonkeyPatch, stack: Stack, **more: str) -> None:
 
 
 @pytest.fixture
-def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(
+    request: pytest.FixtureRequest, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """A fresh LUMBUNG_HOME for this process and its children: on the mock cluster, or on `real_broker`."""
-    on: Broker = request.getfixturevalue("real_broker" if "real_broker" in request.fixturenames else "broker")
+    is_on_real = "real_broker" in request.fixturenames
+    on: Broker = request.getfixturevalue("real_broker") if is_on_real else broker
     _see(monkeypatch, on.stack, LUMBUNG_HOME=str(tmp_path), LUMBUNG_DECISION_KEYS=DECISION_KEY)
     monkeypatch.setenv("JWT_SECRET", JWT_SECRET)
     yield tmp_path
