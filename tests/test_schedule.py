@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from tests.support.schedule import GROUPS, NOT_FAST, RUN_ID, TESTS, left_behind
+from tests.support.schedule import GROUPS, NOT_FAST, RUN_ID, TESTS, group_of, is_selected, left_behind
 
 BY_GROUP = {"not fast": NOT_FAST, **{name: paths for name, paths in GROUPS.items() if paths}}
 
@@ -17,6 +19,34 @@ BY_GROUP = {"not fast": NOT_FAST, **{name: paths for name, paths in GROUPS.items
 def test_every_path_of_a_group_exists(group: str) -> None:
     for path in BY_GROUP[group]:
         assert list(TESTS.glob(f"{path}*")), f"{path}: renamed? its tests would lose their group"
+
+
+def item_of(path: str, *fixtures: str, **options: bool) -> pytest.Item:
+    """What the plugin reads of a test."""
+    option = SimpleNamespace(**{"fast": False, "slow": False} | options)
+    item = SimpleNamespace(path=TESTS / path, fixturenames=fixtures, config=SimpleNamespace(option=option))
+    item.get_closest_marker = lambda name: None
+    return cast(pytest.Item, item)
+
+
+@pytest.mark.parametrize(
+    ("path", "group"),
+    [
+        ("producers/csv/test_replay.py", "stream"),
+        ("scripts/stack/test_readiness.py", "stream"),
+        ("browser/review/test_alerts.py", "browser"),
+        ("streaming_jobs/test_repair.py", "repairs"),
+    ],
+)
+def test_real_broker_is_that_of_the_stream_for_files_without_one(path: str, group: str) -> None:
+    assert group_of(item_of(path, "real_broker", "home")) == group
+    assert group_of(item_of(path, "broker", "home")) != "stream"
+
+
+@pytest.mark.parametrize(("fixture", "runs"), [("broker", True), ("real_broker", False), ("spark", False)])
+def test_fast_run_starts_no_jvm(fixture: str, runs: bool) -> None:
+    item = item_of("lakehouse/test_cases.py", fixture, "home", fast=True)
+    assert is_selected(item, group_of(item)) is runs
 
 
 def test_linear_algebra_has_one_thread_a_worker() -> None:

@@ -86,12 +86,12 @@ def send_published_prices() -> None:
 
 @pytest.fixture(scope="module")
 def lake(
-    broker: Broker, chromium: Browser, tmp_path_factory: pytest.TempPathFactory
+    real_broker: Broker, chromium: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[ApiProcess, Prices]]:
     """The API on a lake of published prices. `chromium`: nothing is prepared where there is none."""
-    stack = new_stack(tmp_path_factory.mktemp("published"), broker)
+    stack = new_stack(tmp_path_factory.mktemp("published"), real_broker)
     with Environment(stack).entered(), duckdb.connect() as connection:
-        stream = Stream(None, broker)
+        stream = Stream(None, real_broker)
         send_published_prices()
         stream.run()
         Indicators().refresh()

@@ -193,8 +193,8 @@ def crash(module: ModuleType, point: str, run: Callable[[], None]) -> None:
 
 
 @pytest.fixture
-def market(broker: Broker, tmp_path: Path) -> Iterator[TradedCoin]:
-    opened = TradedCoin(broker, tmp_path)
+def market(real_broker: Broker, tmp_path: Path) -> Iterator[TradedCoin]:
+    opened = TradedCoin(real_broker, tmp_path)
     opened.serve()
     yield opened
     if opened.api is not None:

@@ -80,7 +80,7 @@ def test_invalid_append_is_refused(
         result["type"].removeprefix("/problems/"),
         *(error["code"] for error in result.get("errors", [])),
     )
-    assert not broker.records(since, "lumbung.ledger", 0, 0.5)
+    assert not broker.records(since, "lumbung.ledger", 0)
 
 
 def test_append_accepts_one_json_document_by_post_only(own: Api) -> None:

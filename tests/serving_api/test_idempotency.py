@@ -33,7 +33,7 @@ def test_repeated_request_gets_its_first_response_and_is_sent_once(api: Api, bro
     assert "idempotency-replayed" not in first.headers and second.headers["idempotency-replayed"] == "true"
     assert second.headers["content-type"] == first.headers["content-type"]
     assert second.headers["x-request-id"] != first.headers["x-request-id"], "each request has its own id"
-    assert len(broker.records(since, "lumbung.price", 1, 3)) == 1
+    assert len(broker.records(since, "lumbung.price", 1)) == 1
 
 
 def test_other_request_under_the_same_key_is_refused(api: Api, broker: Broker) -> None:
@@ -43,7 +43,7 @@ def test_other_request_under_the_same_key_is_refused(api: Api, broker: Broker) -
         assert (again.status_code, again.json()["type"]) == (409, "/problems/idempotency-conflict")
         assert again.headers["x-content-type-options"] == "nosniff"
     assert send(api, "k2", OTHER, role="device").status_code == 202, "keys are the caller's own"
-    assert len(broker.records(since, "lumbung.price", 2, 3)) == 2
+    assert len(broker.records(since, "lumbung.price", 2)) == 2
 
 
 def test_concurrent_requests_under_one_key_are_sent_once(api: Api, broker: Broker) -> None:
@@ -57,7 +57,7 @@ def test_concurrent_requests_under_one_key_are_sent_once(api: Api, broker: Broke
         "",
         *["true"] * 7,
     ]
-    assert len(broker.records(since, "lumbung.price", 1, 3)) == 1
+    assert len(broker.records(since, "lumbung.price", 1)) == 1
 
 
 def test_refusals_are_repeated_except_those_about_the_caller(api: Api) -> None:
@@ -102,7 +102,8 @@ def test_killed_service_repeats_responses_and_refuses_unknown_outcomes(
         unknown = send(own, "cut-off")
         assert (unknown.status_code, unknown.json()["type"]) == (409, "/problems/idempotency-conflict")
         assert "unknown" in unknown.json()["detail"] and "idempotency-replayed" not in unknown.headers
-        assert len(broker.records(since, "lumbung.price", 1, 3)) <= 2
+        assert send(own, "after").status_code == 202  # what the broker held from before was taken by then
+        assert len(broker.records(since, "lumbung.price")) <= 3
     finally:
         own.stop()
     assert (tmp_path / "state" / "answers.sqlite").stat().st_mode & 0o077 == 0
@@ -142,7 +143,7 @@ def test_events_of_a_503_keep_their_ids_when_the_request_is_repeated(
         accepted = send(own, "k", body).json()
         ids = {item["event_id"] for item in accepted.get("items", [accepted])}
         assert len(ids) == body.count(b"garam"), "equal events of one batch are two events"
-        records = broker.records(since, "lumbung.price", 2 * len(ids), 5)
+        records = broker.records(since, "lumbung.price", 2 * len(ids))
         assert {headers_of(record)["event_id"] for record in records} == ids
     finally:
         own.stop()

@@ -153,25 +153,25 @@ class Stream:
 
 
 @pytest.fixture
-def stream(request: pytest.FixtureRequest, broker: Broker, home: Path) -> Stream:
+def stream(request: pytest.FixtureRequest, real_broker: Broker, home: Path) -> Stream:
     """With Spark in a run with `--slow`; else with the embedded engine, which needs no JVM.
 
     What the engines hand over to is the same code.
     """
-    return Stream(request.getfixturevalue("spark") if request.config.option.slow else None, broker)
+    return Stream(request.getfixturevalue("spark") if request.config.option.slow else None, real_broker)
 
 
 @pytest.fixture
-def on_spark(spark: SparkSession, broker: Broker, home: Path) -> Stream:
-    return Stream(spark, broker)
+def on_spark(spark: SparkSession, real_broker: Broker, home: Path) -> Stream:
+    return Stream(spark, real_broker)
 
 
 @pytest.fixture
-def embedded(broker: Broker, home: Path) -> Stream:
-    return Stream(None, broker)
+def embedded(real_broker: Broker, home: Path) -> Stream:
+    return Stream(None, real_broker)
 
 
 @pytest.fixture(params=[pytest.param("spark", marks=pytest.mark.slow), "embedded"])
-def either(request: pytest.FixtureRequest, broker: Broker, home: Path) -> Stream:
+def either(request: pytest.FixtureRequest, real_broker: Broker, home: Path) -> Stream:
     """The stream of each engine in turn; of Spark in a run with `--slow`."""
-    return Stream(request.getfixturevalue("spark") if request.param == "spark" else None, broker)
+    return Stream(request.getfixturevalue("spark") if request.param == "spark" else None, real_broker)

@@ -22,8 +22,8 @@ def stream(either: Stream) -> Stream:
     return either
 
 
-def test_broker_flushes_a_record_before_it_acknowledges(broker: Broker):
-    admin = AdminClient(client_config(broker.stack.bootstrap))
+def test_broker_flushes_a_record_before_it_acknowledges(real_broker: Broker):
+    admin = AdminClient(client_config(real_broker.stack.bootstrap))
     ((_, described),) = admin.describe_configs([ConfigResource(ConfigResource.Type.BROKER, "1")]).items()
     assert described.result(10)["log.flush.interval.messages"].value == "1"
 

@@ -141,10 +141,10 @@ class ApiProcess(Api):
 
 
 def new_stack(home: Path, broker: Broker | None = None, **knobs: str) -> Stack:
-    """A home with secrets; on the tests' broker, or without one."""
-    stack = Stack(home, **knobs)
+    """A home with secrets; on a broker, or without one."""
+    stack = Stack(home, **(broker.knobs if broker else {}) | knobs)
     if broker is not None:
-        stack.bootstrap = stack.env["LUMBUNG_KAFKA__BOOTSTRAP"] = broker.stack.bootstrap
+        stack.bootstrap = broker.stack.bootstrap
     with Environment(stack).entered():
         secrets_file.main()
     return stack

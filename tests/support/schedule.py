@@ -2,8 +2,8 @@
 
 The default leaves out tests marked `slow` (on-demand models, the stream on Spark, long chaos runs); `--slow`
 runs everything but what is marked `short`, of which it has a longer test;
-`--fast` runs what needs no broker, no JVM and no trained model. With several workers a group stays on one, so
-that a worker has at most one Spark session, one broker and one stack.
+`--fast` runs what needs no JVM and no trained model. With several workers a group stays on one, so that a
+worker has at most one Spark session, one real broker and one stack.
 """
 
 import os
@@ -21,7 +21,8 @@ GOAL_SECONDS = {"default": 12 * 60, "fast": 90, "slow": 25 * 60}
 RUN_ID = "LUMBUNG_TEST_RUN"  # in the environment of every process that a run starts
 # Groups in the order in which they start, the longest first, and the paths below tests/ that belong to them.
 # Those of the API come before chaos: three JVMs with Spark at once would need memory and patience.
-# Tests that use the Spark session are the group "spark" in whatever file. A file that is not named here is a
+# Tests that use the Spark session are the group "spark" in whatever file; those that use the real broker, in
+# files of the doors or of no group, are the group "stream", which has one. A file that is not named here is a
 # group of its own and starts after these; with `--fast` only such files run.
 GROUPS: dict[str, tuple[str, ...]] = {
     "stack": (
@@ -69,11 +70,13 @@ NOT_FAST = (
     "test_loaded_libraries",
 )
 LEFT_OUT_OF_FAST = (*NOT_FAST, *(path for paths in GROUPS.values() for path in paths))
+# Files of the groups whose tests take less than 0.3 s each: they run with `--fast` all the same.
+FAST: tuple[str, ...] = ()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lumbung")
-    group.addoption("--fast", action="store_true", help="no broker, no JVM, no training")
+    group.addoption("--fast", action="store_true", help="no JVM, no training")
     group.addoption("--slow", action="store_true", help="also what is marked slow")
 
 
@@ -86,18 +89,29 @@ def uses_spark(item: pytest.Item) -> bool:
     return "spark" in fixtures or (is_of_any_engine and item.config.option.slow)
 
 
+def uses_real_broker(item: pytest.Item) -> bool:
+    return "real_broker" in getattr(item, "fixturenames", ())
+
+
 def group_of(item: pytest.Item) -> str:
     if uses_spark(item):
         return "spark"
     path = item.path.relative_to(TESTS).as_posix()
-    return next((name for name, paths in GROUPS.items() if path.startswith(paths)), path)
+    group = next((name for name, paths in GROUPS.items() if path.startswith(paths)), path)
+    return "stream" if uses_real_broker(item) and group in ("doors", path) else group
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """What `--fast` leaves out is not imported either: that is half of the time of a collection."""
     if not config.option.fast or not collection_path.is_relative_to(TESTS):
         return None
-    return collection_path.relative_to(TESTS).as_posix().startswith(LEFT_OUT_OF_FAST) or None
+    return is_left_out_of_fast(collection_path.relative_to(TESTS).as_posix()) or None
+
+
+def is_left_out_of_fast(path: str) -> bool:
+    """Of a file or folder below tests/. A folder that holds a fast file is looked into."""
+    is_fast = path.startswith(FAST) or any(fast.startswith(f"{path}/") for fast in FAST)
+    return path.startswith(LEFT_OUT_OF_FAST) and not is_fast
 
 
 def is_selected(item: pytest.Item, group: str) -> bool:
@@ -105,7 +119,7 @@ def is_selected(item: pytest.Item, group: str) -> bool:
         return False
     if not item.config.option.fast:
         return True
-    return group != "spark" and "broker" not in item.fixturenames
+    return group != "spark" and not uses_real_broker(item)
 
 
 @pytest.hookimpl(tryfirst=True)

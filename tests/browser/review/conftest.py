@@ -104,9 +104,9 @@ class Desk:
 
 
 @pytest.fixture(scope="package")
-def desk(broker: Broker, chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(real_broker: Broker, chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """The desk of an operator. `chromium`: nothing is prepared where there is none."""
-    opened = Desk(broker, tmp_path_factory.mktemp("desk"))
+    opened = Desk(real_broker, tmp_path_factory.mktemp("desk"))
     yield opened
     opened.process.stop()
 

@@ -38,9 +38,9 @@ def test_list_and_detail_equal_the_table(page: Page, desk: Desk) -> None:
 
 
 def test_alert_is_raised_appears_on_request_and_is_acknowledged(
-    operator: Page, desk: Desk, broker: Broker
+    operator: Page, desk: Desk, real_broker: Broker
 ) -> None:
-    since = broker.ends()
+    since = real_broker.ends()
     page = operator
     page.goto(ALERTS)
     entries = page.locator(".entries li")
@@ -52,7 +52,7 @@ def test_alert_is_raised_appears_on_request_and_is_acknowledged(
     page.get_by_label("Pesan").fill("gudang kosong \u202e di dua pasar")
     page.get_by_role("button", name="Bunyikan", exact=True).press("Enter")
     expect(page.locator(".raise [role=status]")).to_contain_text("telegram: tiruan")
-    (record,) = broker.records(since, TOPIC, 1)
+    (record,) = real_broker.records(since, TOPIC, 1)
     assert orjson.loads(record.value())["level"] == "kritis"
     desk.work()
     arrived = page.get_by_role("button", name="1 baru")
@@ -66,7 +66,7 @@ def test_alert_is_raised_appears_on_request_and_is_acknowledged(
     page.get_by_label("Catatan").fill("operasi pasar besok")
     page.get_by_label("Catatan").press("Enter")
     expect(page.locator(".detail [role=status]")).to_contain_text("Tercatat")
-    act = orjson.loads(broker.records(since, TOPIC, 2)[-1].value())
+    act = orjson.loads(real_broker.records(since, TOPIC, 2)[-1].value())
     assert (act["act"], act["note"]) == ("acknowledge", "operasi pasar besok")
     desk.work()
     expect(raised).to_contain_text("sudah diketahui")

@@ -28,6 +28,6 @@ def knobs(home: Path, monkeypatch: pytest.MonkeyPatch) -> SetKnobs:
 
 
 @pytest.fixture
-def landed(broker: Broker, home: Path) -> Stream:
+def landed(real_broker: Broker, home: Path) -> Stream:
     """The embedded engine over an empty lake."""
-    return Stream(None, broker)
+    return Stream(None, real_broker)

@@ -55,7 +55,7 @@ def change(step: str, *arguments: object) -> object:
 def delivered(broker: Broker, since: dict[tuple[str, int], int], count: int) -> list[str]:
     """Event ids of all prices, and reasons of all dead letters."""
     prices = [headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", count)]
-    dead = [headers_of(record)["reason"] for record in broker.records(since, DEAD_LETTERS, 0, 3)]
+    dead = [headers_of(record)["reason"] for record in broker.records(since, DEAD_LETTERS, 0)]
     return prices + dead
 
 

@@ -18,8 +18,10 @@ def by_id(device: Device) -> dict[str, tuple[str, list[str]]]:
     return {body["event_id"]: (body["verdict"], body["reasons"]) for body in bodies}
 
 
-def test_subscribed_device_gets_a_receipt_for_each_event_and_no_other_device_one(broker: Broker, home: Path):
-    stream = Stream(None, broker)
+def test_subscribed_device_gets_a_receipt_for_each_event_and_no_other_device_one(
+    real_broker: Broker, home: Path
+):
+    stream = Stream(None, real_broker)
     with gateway("DEV-2") as (_, port):
         device, silent = Device(port), Device(port, "DEV-2")
         for client, number in ((device, 1), (silent, 1), (silent, 2)):
@@ -54,7 +56,7 @@ def test_subscribed_device_gets_a_receipt_for_each_event_and_no_other_device_one
     ]
 
 
-def test_receipts_of_others_and_wildcards_are_not_granted(broker: Broker, home: Path):
+def test_receipts_of_others_and_wildcards_are_not_granted(home: Path):
     topics = (
         RECEIPTS.format(2),
         "lumbung/v1/+/DEV-1/receipt",

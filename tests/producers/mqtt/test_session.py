@@ -1,4 +1,4 @@
-"""The MQTT gateway with a real broker: it acknowledges after Kafka and delivers nothing to devices."""
+"""The MQTT gateway with a broker: it acknowledges after Kafka and delivers nothing to devices."""
 
 import os
 import signal

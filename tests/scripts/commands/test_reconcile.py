@@ -46,7 +46,7 @@ def test_complete_balance(tmp_path: Path):
 
 def test_events_that_wait_in_kafka_are_not_balanced(tmp_path: Path, broker: Broker):
     lake = balanced(tmp_path)
-    lake.env["LUMBUNG_KAFKA__BOOTSTRAP"] = broker.stack.bootstrap
+    lake.env |= broker.knobs
     _, before = verdict(lake)
     producer = Producer({"bootstrap.servers": broker.stack.bootstrap})
     producer.produce("lumbung.price", b"{}")

@@ -29,13 +29,13 @@ def bystander() -> Iterator[int]:
         process.kill()
 
 
-def test_broker_of_another_home_is_not_ready(broker: Broker, home: Path, bystander: int):
+def test_broker_of_another_home_is_not_ready(real_broker: Broker, home: Path, bystander: int):
     """Two checkouts with the same ports: the second must not write into the broker of the first."""
-    own = {**RUNNING, "pid": broker.process.pid}
+    own = {**RUNNING, "pid": real_broker.process.pid}
     assert not readiness.ready("broker", own)  # this home has no broker yet
-    shutil.copytree(broker.stack.home / "kafka", home / "kafka", ignore=shutil.ignore_patterns("data"))
+    shutil.copytree(real_broker.stack.home / "kafka", home / "kafka", ignore=shutil.ignore_patterns("data"))
     (home / "kafka" / "data").mkdir()
-    properties = (broker.stack.home / "kafka" / "data" / "meta.properties").read_text()
+    properties = (real_broker.stack.home / "kafka" / "data" / "meta.properties").read_text()
     (home / "kafka" / "data" / "meta.properties").write_text(properties)
     assert readiness.ready("broker", own)
     assert not readiness.ready("broker", {**own, "pid": bystander})
@@ -55,14 +55,14 @@ def test_listener_of_another_process_makes_no_service_ready(
         assert not readiness.ready("gateway", {**RUNNING, "pid": bystander})
 
 
-def test_up_with_a_broker_of_another_home_names_its_process(broker: Broker, home: Path):
+def test_up_with_a_broker_of_another_home_names_its_process(real_broker: Broker, home: Path):
     """The other stack took the port after the check at the start of `up`."""
     supervision.start_daemon()
     try:
         with pytest.raises(lifecycle.StackError) as refused, Steps() as steps:
             lifecycle._start(["broker"], steps)
         assert refused.value.code == ExitCode.MISSING
-        assert f"held by pid {broker.process.pid} (java)" in str(refused.value)
+        assert f"held by pid {real_broker.process.pid} (java)" in str(refused.value)
         assert "LUMBUNG_KAFKA__BOOTSTRAP" in str(refused.value)
     finally:
         lifecycle.down()
