@@ -82,7 +82,7 @@ def test_normal_price_passes_and_nothing_is_sent(checker: Api, broker: Broker) -
     ]
     assert result["meta"]["delta_version"] == {"gold.series_stats": 0}
     assert result["meta"]["as_of"] == f"{YESTERDAY}T00:00:00Z"
-    assert not broker.records(since, "lumbung.price", 0, 1)
+    assert not broker.records(since, "lumbung.price", 0)
 
 
 def test_price_with_an_extra_zero_is_flagged_with_reasons(checker: Api) -> None:
@@ -158,7 +158,7 @@ def test_invalid_price_is_refused(checker: Api, broker: Broker, body: bytes, sta
     assert response.status_code == status and code in [
         error["code"] for error in response.json()["errors"]
     ], response.text
-    assert not broker.records(since, "lumbung.price", 0, 0.5)
+    assert not broker.records(since, "lumbung.price", 0)
 
 
 def test_wrong_media_type_token_and_method_are_refused(checker: Api) -> None:
