@@ -47,9 +47,12 @@ class Authenticator:
     sign-out take to have its effect.
     """
 
-    def __init__(self, database: Database, signer: TokenSigner) -> None:
+    def __init__(
+        self, database: Database, signer: TokenSigner, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._database = database
         self._signer = signer
+        self._clock = clock
         self._static = static_principals()
         self._cached: dict[str, tuple[float, Principal | None]] = {}
 
@@ -107,8 +110,8 @@ class Authenticator:
     async def _remembered(
         self, key: str, read: Callable[[], Awaitable[Principal | None]]
     ) -> Principal | None:
-        now = time.monotonic()
-        expires, principal = self._cached.get(key, (0.0, None))
+        now = self._clock()
+        expires, principal = self._cached.get(key, (now, None))
         if now < expires:
             return principal
         principal = await read()

@@ -9,6 +9,7 @@ import json
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,7 +62,8 @@ class KeptResponses:
     anybody may open an account.
     """
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: Path | None = None, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         file = file or settings().state_dir / "answers.sqlite"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
@@ -78,7 +80,7 @@ class KeptResponses:
             self._reservations += 1
             if self._reservations % TIDY_EVERY == 0:
                 self._tidy()
-            now = time.time()
+            now = self._clock()
             self._db.execute(
                 "delete from answers where caller = ? and key = ? and at < ?",
                 (caller, key, now - self._kept_seconds),
@@ -117,7 +119,7 @@ class KeptResponses:
             )
 
     def _tidy(self) -> None:
-        self._db.execute("delete from answers where at < ?", (time.time() - self._kept_seconds,))
+        self._db.execute("delete from answers where at < ?", (self._clock() - self._kept_seconds,))
         for (caller,) in self._db.execute("select distinct caller from answers").fetchall():
             self._db.execute(
                 "delete from answers where caller = ?1 and at <= "

@@ -4,7 +4,7 @@ import ipaddress
 import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute, RateLimitItemPerSecond
@@ -33,9 +33,10 @@ class BoundedWindows(Storage, MovingWindowSupport):
     request make room; while there is none, further callers share one window.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self._most = most
+        self._clock = clock
         self._windows: OrderedDict[str, tuple[float, deque[float]]] = OrderedDict()  # expires, times
 
     def __len__(self) -> int:
@@ -48,7 +49,7 @@ class BoundedWindows(Storage, MovingWindowSupport):
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Whether `amount` more requests fit into the window; if so, they are counted."""
-        now = time.time()
+        now = self._clock()
         key = self._room_for(key, limit, expiry, now)
         times = self._windows[key][1] if key in self._windows else deque()
         while times and times[0] <= now - expiry:
@@ -62,7 +63,7 @@ class BoundedWindows(Storage, MovingWindowSupport):
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """(time of the oldest request in the window, number of requests)."""
-        now = time.time()
+        now = self._clock()
         times = self._windows.get(self._shared(key, limit, expiry), (0.0, deque[float]()))[1]
         current = [at for at in times if at > now - expiry] if times and times[0] <= now - expiry else times
         return (current[0], len(current)) if current else (now, 0)
@@ -91,7 +92,7 @@ class BoundedWindows(Storage, MovingWindowSupport):
 
     def get_expiry(self, key: str) -> float:
         """When the newest request of the caller leaves its window."""
-        return self._windows[key][0] if key in self._windows else time.time()
+        return self._windows[key][0] if key in self._windows else self._clock()
 
     def check(self) -> bool:
         """The storage is always available."""
@@ -130,9 +131,9 @@ class LimitState:
 class RateLimits:
     """Counts requests; one per application."""
 
-    def __init__(self) -> None:
-        self._windows = BoundedWindows(settings().limits.callers)
-        self._limiter = MovingWindowRateLimiter(self._windows)
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._limiter = MovingWindowRateLimiter(BoundedWindows(settings().limits.callers, clock))
 
     def count(self, limits: Sequence[Limit]) -> list[LimitState]:
         """The state of each limit with this request, up to the first one that refuses it."""
@@ -140,7 +141,7 @@ class RateLimits:
         for limit in limits:
             allowed = self._limiter.hit(limit.item, limit.name, limit.caller)
             reset, remaining = self._limiter.get_window_stats(limit.item, limit.name, limit.caller)
-            seconds = max(math.ceil(reset - time.time()), 1 if not allowed else 0)
+            seconds = max(math.ceil(reset - self._clock()), 1 if not allowed else 0)
             states.append(
                 LimitState(limit, allowed or not settings().limits.enforced, max(remaining, 0), seconds)
             )

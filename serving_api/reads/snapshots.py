@@ -170,7 +170,9 @@ class Snapshots:
         self,
         prepare: Mapping[str, Callable[[Snapshot], object]] | None = None,
         followers: Mapping[str, Callable[[Snapshot], None]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.clock = clock
         self._prepare = prepare or {}
         self._followers = followers or {}
         self._root = settings().lake_root
@@ -186,7 +188,8 @@ class Snapshots:
         self.stream: StreamStatus | None = None
         self._status_written: tuple[int, int] | None = None
         self.failure: str | None = "tables are being opened"
-        self._refreshed_at = time.monotonic()
+        self._refreshed_at = clock()
+        self._refreshing = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
 
@@ -232,8 +235,13 @@ class Snapshots:
     def refresh(self) -> None:
         """Load new versions. What cannot be read keeps its last state, and `failure` names it.
 
-        Any error is possible here: no free file descriptor, a table in the midst of being replaced.
+        Any error is possible here: no free file descriptor, a table in the midst of being replaced. Of two
+        threads the second one waits: the first one may have opened an older version.
         """
+        with self._refreshing:
+            self._refresh()
+
+    def _refresh(self) -> None:
         steps: dict[str, Callable[[], None]] = {
             table: partial(self._refresh_table, table, stamp)
             for table in self._followed
@@ -258,12 +266,12 @@ class Snapshots:
         if failures:
             metrics.REFRESH_FAILURES.inc()
         else:
-            self._refreshed_at = time.monotonic()
+            self._refreshed_at = self.clock()
 
     @property
     def age_seconds(self) -> float:
         """Seconds since the end of the last round that read everything."""
-        return round(time.monotonic() - self._refreshed_at, 3)
+        return round(self.clock() - self._refreshed_at, 3)
 
     @property
     def staleness(self) -> str | None:

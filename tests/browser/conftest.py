@@ -20,7 +20,7 @@ from tests.support.retail.shop_lake import fill_shop
 from tests.support.served_lake import ALERTS, NOW, QUARANTINE, market_rows
 from tests.support.trading.lake_of_bars import write_bars, write_house, write_signals
 
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 # What a person does must show at once: nothing that only the next poll brings is seen by a test.
 WITHOUT_POLLS = """(() => {
   const set = window.setTimeout;

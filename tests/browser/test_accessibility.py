@@ -69,6 +69,7 @@ def grow_stale(page: Page) -> None:
     """The figures of the page were read, and cannot be read again for two minutes."""
     page.clock.install()
     page.reload()
+    expect(page.locator(".card").first).to_be_visible()
     expect(page.locator(".skeleton")).to_have_count(0)
     page.route(ANSWERS, refused(503))
     page.clock.run_for(120_000)

@@ -1,7 +1,6 @@
 """Prices move on the page; after whatever happens to its socket it shows the figures of a fresh page."""
 
 import itertools
-import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -13,6 +12,7 @@ from lakehouse.reference import markets
 from scripts.bench.api_lake import write
 from tests.support.api import ApiProcess
 from tests.support.served_lake import NOW, price
+from tests.support.waiting import eventually
 
 COMMODITY = "bawang-merah"
 MARKETS = {market_id: markets()[market_id].name for market_id in ("PASAR-001", "PASAR-005")}
@@ -33,6 +33,8 @@ def report(running: ApiProcess, market_id: str = "PASAR-001") -> str:
 def opened(page: Page, running: ApiProcess) -> Locator:
     """The cell of a market's price, on a page whose socket has said hello or is polling."""
     first = report(running)
+    live = f"/api/public/commodity/price/live?commodity={COMMODITY}"
+    eventually(lambda: first.replace(".", "") in running.get(live).text)
     page.goto(f"/komoditas?komoditas={COMMODITY}")
     cell = page.get_by_role("row", name=MARKETS["PASAR-001"]).get_by_role("cell").first
     expect(cell).to_contain_text(first)
@@ -84,10 +86,12 @@ def passed_on(page: Page, change: Callable[[str], list[str]]) -> list[WebSocketR
 
 def wait_for_message(page: Page, arrived: list[str], figure: str) -> None:
     """Return when a message that holds the price has arrived from the server."""
-    end = time.monotonic() + 30
-    while not any(figure.replace(".", "") in text for text in arrived):
-        assert time.monotonic() < end, f"no message with {figure}"
-        page.wait_for_timeout(50)
+
+    def has_arrived() -> bool:
+        page.evaluate("0")  # events of the page are handled meanwhile
+        return any(figure.replace(".", "") in text for text in arrived)
+
+    eventually(has_arrived)
 
 
 def test_dropped_socket_resumes_without_a_gap(page: Page, running: ApiProcess) -> None:

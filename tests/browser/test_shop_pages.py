@@ -62,7 +62,7 @@ def test_trained_model_predicts_and_its_verdict_is_in_the_language_of_the_page(
     expect(page.locator("main")).to_contain_text("0,99")
     for shown in ("12,25", "9,5"):
         expect(page.locator("main")).to_contain_text(shown)
-    assert page.locator(".bars meter").count() == 3
+    expect(page.locator(".bars meter")).to_have_count(3)
     assert english_words(page) == []
     page.goto(f"/sales?toko={trained}&lang=en")
     expect(page.locator("form.product").locator("xpath=..")).to_contain_text("no signal: skill of forest")

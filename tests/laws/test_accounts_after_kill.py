@@ -5,10 +5,10 @@ start again as a new process would: nothing of what they had in memory is kept.
 """
 
 import json
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,6 +29,7 @@ from tests.lakehouse.trading.made_bars import random_bars
 from tests.streaming_jobs.conftest import Crash, Stream
 from tests.support.api import ApiProcess, Environment, new_stack
 from tests.support.trading.bars_lake import bar_rows
+from tests.support.waiting import eventually
 
 ROLE = "central"  # whose account no other test uses on the shared broker
 BARS = random_bars(67, 290)
@@ -54,7 +55,10 @@ class TradedCoin:
     """A coin with 260 bars in a lake, an API on it, and everything between the two."""
 
     def __init__(self, broker: Broker, home: Path) -> None:
-        self.stack = new_stack(home, broker, LUMBUNG_TRADING__MIN_CONFIDENCE="0.1")
+        knobs = {"MIN_CONFIDENCE": "0.1", "DAY_HOURS": str(12 - datetime.now(UTC).hour)}  # midnight is far
+        self.stack = new_stack(
+            home, broker, **{f"LUMBUNG_TRADING__{name}": value for name, value in knobs.items()}
+        )
         self.environment = Environment(self.stack)
         self.symbol = f"K{uuid.uuid4().hex[:8]}".upper()
         self.acknowledged: dict[str, dict[str, Any]] = {}  # trade_id -> answer
@@ -114,10 +118,8 @@ class TradedCoin:
         """Return when the API shows the newest rows of the tables."""
         assert self.api is not None
         (row,) = account_rows()
-        end = time.monotonic() + 60
-        while self.api.get("/api/dashboard", ROLE).json()["cash"] != row["cash"]:
-            assert time.monotonic() < end, "the API does not show the account"
-            time.sleep(0.05)
+        api = self.api
+        eventually(lambda: api.get("/api/dashboard", ROLE).json()["cash"] == row["cash"])
 
 
 def times_of(row: dict[str, Any]) -> dict[str, str]:

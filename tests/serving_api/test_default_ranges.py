@@ -145,7 +145,8 @@ def test_default_range_ends_where_the_series_ends(broker: Broker, tmp_path: Path
         body = own.get(path).json()
         assert [item["event_id"] for item in body["items"]] == ["a40", "a50"]
         assert pages(own, f"{path}&limit=1") == body["items"]
-        assert body["meta"]["range"]["to"].startswith(f"{NOW - timedelta(days=40):%Y-%m}")
+        newest_day = (NOW - timedelta(days=40)).astimezone(ZoneInfo("Asia/Jakarta"))
+        assert body["meta"]["range"]["to"] == f"{newest_day:%Y-%m-%d}T17:00:00Z", "midnight after it"
         assert [item["event_id"] for item in own.get(HISTORY).json()["items"]] == ["new"]
         market = own.get(f"{HISTORY}&market_id=PROV-11").json()["items"]
         assert [item["event_id"] for item in market] == ["a40", "a50"]

@@ -1,25 +1,18 @@
 """The lag counts the events that no finished batch covers, also while a batch runs."""
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from conf.runtime.status_files import write_status
 from lakehouse.io.checkpoint import checkpoint_dir
 from lakehouse.io.process_status import STREAM, status_file
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
+from tests.support.waiting import eventually
 
 EVENT = b'{"market_id": "PASAR-001", "commodity": "garam", "price": 11500}'
 LIVE = "/api/public/commodity/price/live?commodity=garam"
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.1)
 
 
 def batch(state_dir: Path, number: int, offsets: dict[str, dict[str, int]], is_finished: bool) -> None:
@@ -44,6 +37,9 @@ def offsets_of(broker: Broker) -> dict[str, dict[str, int]]:
 def test_lag_grows_while_a_batch_runs(broker: Broker, tmp_path: Path) -> None:
     stack = new_stack(tmp_path, broker)
     own = Api(stack)
+    services: Any = own.http.app.state.services  # type: ignore[attr-defined]
+    now = [0.0]
+    services.lag.clock = lambda: now[0]
 
     def waiting() -> float:
         lines = own.get("/metrics").text.splitlines()
@@ -56,21 +52,17 @@ def test_lag_grows_while_a_batch_runs(broker: Broker, tmp_path: Path) -> None:
     try:
         state_dir = tmp_path / "state"
         batch(state_dir, 0, offsets_of(broker), is_finished=True)
-        wait_for(lambda: waiting() == 0, "the finished batch is not counted")
-        assert lag_seconds() is not None
-        caught_up_before = time.monotonic()
+        eventually(lambda: waiting() == 0 and lag_seconds() == 0)
         for _ in range(3):
             assert own.post("/ingest", EVENT).status_code == 202
         batch(state_dir, 1, offsets_of(broker), is_finished=False)
-        wait_for(lambda: waiting() == 3, "a planned batch counts as done")
-        first = lag_seconds()
+        eventually(lambda: waiting() == 3)
         status = {"lag_events": 0, "state": "running", "batch_id": 0}
         write_status(status_file(STREAM, state_dir), status)
-        time.sleep(3)
-        second = lag_seconds()
-        assert first is not None and second is not None and second >= first + 3
+        eventually(lambda: services.snapshots.stream)
+        now[0] = 3.5
+        assert lag_seconds() == 3.5, "the batch runs, whatever the stream reports"
         batch(state_dir, 1, offsets_of(broker), is_finished=True)
-        wait_for(lambda: waiting() == 0, "the end of the batch is not noticed")
-        assert lag_seconds() < time.monotonic() - caught_up_before
+        eventually(lambda: waiting() == 0 and lag_seconds() == 0)
     finally:
         own.stop()

@@ -3,8 +3,7 @@
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from scripts.stack import secrets_file
 from scripts.stack.throwaway import Stack
 from serving_api.app import create, routers
 from tests.conftest import Broker
+from tests.support.waiting import eventually
 
 LOOPBACK = "127.0.0.1"
 
@@ -118,15 +118,12 @@ class ApiProcess(Api):
         """Start the process, for the first time or again, and wait until it answers."""
         command = [sys.executable, "-m", "serving_api"]
         self.process = subprocess.Popen(command, cwd=REPO, env=self.stack.env, **self._output)
-        self.http = httpx2.Client(base_url=self.stack.api_url, timeout=30)
-        end = time.monotonic() + 60
-        while True:
-            try:
-                self.http.get("/livez")
-                return
-            except httpx2.TransportError:
-                assert self.process.poll() is None and time.monotonic() < end, "the API does not start"
-                time.sleep(0.1)
+        self.http = httpx2.Client(base_url=self.stack.api_url, timeout=60)
+        eventually(self._is_up_or_ended, passing=(httpx2.TransportError,))
+        assert self.process.poll() is None, "the API does not start"
+
+    def _is_up_or_ended(self) -> bool:
+        return self.process.poll() is not None or self.http.get("/livez").is_success
 
     def request(self, method: str, path: str, role: str | None = None, **more: Any) -> httpx2.Response:
         headers = dict(more.pop("headers", {}))
@@ -137,7 +134,7 @@ class ApiProcess(Api):
     def stop(self) -> int:  # type: ignore[override]
         self.http.close()
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 def new_stack(home: Path, broker: Broker | None = None, **knobs: str) -> Stack:
@@ -148,6 +145,18 @@ def new_stack(home: Path, broker: Broker | None = None, **knobs: str) -> Stack:
     with Environment(stack).entered():
         secrets_file.main()
     return stack
+
+
+def answered(send: Callable[[], httpx2.Response]) -> httpx2.Response:
+    """The first response that is no 503, to a request that is sent again for as long as a 503 asks for it."""
+
+    def response() -> httpx2.Response | None:
+        given = send()
+        return None if given.status_code == 503 else given
+
+    found = eventually(response)
+    assert found is not None
+    return found
 
 
 def require_declared_model(response: httpx2.Response) -> None:

@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
 
 from conf.settings import settings
 from lakehouse.io.checkpoint import count_waiting
@@ -14,11 +15,12 @@ PAUSE_SECONDS = 2.0  # a count takes 0.1 s, 7 ms of it CPU time
 class KafkaLag:
     """`events`: how many wait in Kafka; None while unknown. A thread counts them from `start` to `stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self._bootstrap = settings().kafka.bootstrap
         self._state_dir = settings().state_dir
         self.events: int | None = None
-        self._caught_up_at: datetime | None = None
+        self._caught_up_at: float | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lag", daemon=True)
 
@@ -36,11 +38,11 @@ class KafkaLag:
         """Seconds since the tables last held every event of Kafka; None before they first did."""
         if self._caught_up_at is None:
             return None
-        return round(max(0.0, (datetime.now(UTC) - self._caught_up_at).total_seconds()), 3)
+        return round(self.clock() - self._caught_up_at, 3)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            began_at = datetime.now(UTC)
+            began_at = self.clock()
             try:
                 self.events = count_waiting(self._bootstrap, self._state_dir)
             except Exception:  # a checkpoint that is being replaced, for example; this thread must not end

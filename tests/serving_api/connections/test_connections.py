@@ -10,8 +10,11 @@ import uvicorn
 
 from conf.settings import settings
 from serving_api.http.connections import BoundedConnection
+from tests.support.waiting import eventually_async
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+REQUEST_SECONDS = 3600.0
+WATCHED: list["WatchedConnection"] = []
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
@@ -22,15 +25,36 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def with_server(test: Callable[[Connect], Awaitable[None]]) -> None:
+class WatchedConnection(BoundedConnection):
+    """A connection whose time ends when the test says so."""
+
+    arrived = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        WATCHED.append(self)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.arrived += len(data)
+
+    def end_time(self) -> None:
+        timer = self._arriving
+        assert timer is not None and timer.when() - self.loop.time() <= REQUEST_SECONDS
+        timer.cancel()
+        self._time_out()
+
+
+def with_server(
+    test: Callable[[Connect], Awaitable[None]], connection: type[BoundedConnection] = BoundedConnection
+) -> None:
     """Run the test against a server on a free port."""
 
     async def run() -> None:
-        config = uvicorn.Config(echo, port=0, http=BoundedConnection, log_config=None, lifespan="off")
+        config = uvicorn.Config(echo, port=0, http=connection, log_config=None, lifespan="off")
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
+        await eventually_async(lambda: server.started)
         address = server.servers[0].sockets[0].getsockname()
         try:
             await test(lambda: asyncio.open_connection(*address))
@@ -42,7 +66,7 @@ def with_server(test: Callable[[Connect], Awaitable[None]]) -> None:
 
 
 async def answer(reader: asyncio.StreamReader) -> bytes:
-    return await asyncio.wait_for(reader.readline(), 5)
+    return await asyncio.wait_for(reader.readline(), 60)
 
 
 async def is_ended(reader: asyncio.StreamReader) -> bool:
@@ -66,17 +90,23 @@ async def is_ended(reader: asyncio.StreamReader) -> bool:
 def test_request_that_does_not_arrive_in_time_ends_its_connection(
     lone_home: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes, expected: bytes
 ) -> None:
-    monkeypatch.setattr(settings().api, "request_seconds", 1.0)
+    monkeypatch.setattr(settings().api, "request_seconds", REQUEST_SECONDS)
+    WATCHED.clear()
+    is_answered = sent.startswith(REQUEST)
 
     async def send_and_wait(connect: Connect) -> None:
         reader, writer = await connect()
         writer.write(sent)
+        await eventually_async(lambda: WATCHED and WATCHED[0].arrived == len(sent))
+        if is_answered:
+            await eventually_async(lambda: WATCHED[0].cycle and WATCHED[0].cycle.response_complete)
+        WATCHED[0].end_time()
         assert await answer(reader) == expected
-        rest = await asyncio.wait_for(reader.read(), 5)  # until the server ends the connection
-        assert (b"408" in rest) == sent.startswith(REQUEST)
+        rest = await asyncio.wait_for(reader.read(), 60)  # until the server ends the connection
+        assert (b"408" in rest) == is_answered
         writer.close()
 
-    with_server(send_and_wait)
+    with_server(send_and_wait, WatchedConnection)
 
 
 def test_connection_above_the_limit_ends_the_one_that_waited_for_longest(

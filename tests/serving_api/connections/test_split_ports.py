@@ -26,7 +26,7 @@ def ports(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def status(port: int, path: str) -> int:
-    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", path)
     answer = connection.getresponse()
     answer.read()
@@ -44,7 +44,7 @@ def test_each_port_answers_its_part_and_requires_rights(ports: tuple[int, int, i
 
 
 def test_answer_of_the_wrong_port_is_a_problem(ports: tuple[int, int, int]):
-    connection = HTTPConnection("127.0.0.1", ports[1], timeout=20)
+    connection = HTTPConnection("127.0.0.1", ports[1], timeout=60)
     connection.request("GET", ADMIN)
     answer = connection.getresponse()
     assert answer.headers["Content-Type"] == "application/problem+json"

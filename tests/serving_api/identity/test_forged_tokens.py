@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +26,8 @@ def encoded(part: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def own(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    running = Api(new_stack(tmp_path_factory.mktemp("forged"), broker))
+    knobs = {"LUMBUNG_IDENTITY__RIGHTS_SECONDS": "0"}  # nothing is remembered of what was valid a moment ago
+    running = Api(new_stack(tmp_path_factory.mktemp("forged"), broker, **knobs))
     yield running
     running.stop()
 
@@ -44,7 +44,6 @@ def forged(own: Api) -> dict[str, str]:
     claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
     header, payload, signature = tokens["access_token"].split(".")
     raised = {**claims, "role": "admin"}
-    now = int(time.time())
 
     def signed(changes: dict[str, Any], key: Any = secret, algorithm: str = "HS256", **headers: str) -> str:
         merged = {name: value for name, value in {**claims, **changes}.items() if value is not None}
@@ -73,10 +72,10 @@ def forged(own: Api) -> dict[str, str]:
         "no audience": signed({"aud": None}),
         "wrong issuer": signed({"iss": "evil"}),
         "no issuer": signed({"iss": None}),
-        "expired": signed({"exp": now - 1}),
+        "expired": signed({"exp": claims["iat"] - 1}),
         "no expiry": signed({"exp": None}),
-        "issued in the future": signed({"iat": now + 3600}),
-        "not valid yet": signed({"nbf": now + 3600}),
+        "issued in the future": signed({"iat": claims["exp"] + 3600}),
+        "not valid yet": signed({"nbf": claims["exp"] + 3600}),
         "no sign-in": signed({"sid": None}),
         "sign-in that is no text": signed({"sid": 7}),
         "unknown sign-in": signed({"sid": "0" * 32}),
@@ -102,7 +101,6 @@ def forged(own: Api) -> dict[str, str]:
         "the secret itself": secret,
         "nothing": "",
     }
-    time.sleep(2.5)  # what was valid a moment ago is remembered for identity.rights_seconds
     return {name: f"Bearer {token}" for name, token in bearers.items()} | {
         "Basic": "Basic b3duZXI6cGFzc3dvcmQ=",
         "token without a scheme": tokens["access_token"],

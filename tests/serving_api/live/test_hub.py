@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving_api.live import hub as hub_module
-from serving_api.live.hub import NO_FILTER, Hub, Wheel
+from serving_api.live.hub import NO_FILTER, SLOTS, Hub, Wheel
 from serving_api.live.sessions import SEQS_KEPT, Sessions, Subscription
 
 
@@ -121,17 +121,22 @@ def test_session_knows_the_version_of_recent_messages():
     assert sessions.version_of(session.name, "prices", newest) is None
 
 
-def test_wheel_wakes_every_client_and_shares_the_frames():
+def test_wheel_wakes_every_client_and_shares_the_frames(monkeypatch: Any):
     async def work() -> None:
         hub = Hub()
         wheel = Wheel(hub)
         joined = [wheel.join() for _ in range(45)]
-        turning = asyncio.create_task(wheel.turn())
-        await asyncio.sleep(3 * hub_module.PACE_SECONDS)
-        assert not any(wake.is_set() for wake, _ in joined), "nothing has changed"
-        publish(hub, "a", 1)
-        await asyncio.wait_for(asyncio.gather(*(wake.wait() for wake, _ in joined)), 20)
-        turning.cancel()
+        with monkeypatch.context() as patch:
+            patch.setattr(hub_module, "PACE_SECONDS", 0.0)  # one slot in each turn of the event loop
+            turning = asyncio.create_task(wheel.turn())
+            for _ in range(3 * SLOTS):
+                await asyncio.sleep(0)
+            assert not any(wake.is_set() for wake, _ in joined), "nothing has changed"
+            publish(hub, "a", 1)
+            for _ in range(SLOTS + 1):
+                await asyncio.sleep(0)
+            assert all(wake.is_set() for wake, _ in joined)
+            turning.cancel()
         assert wheel.clients == 45 and wheel.frames_a_turn() == 11
         for wake, slot in joined[1:]:
             slot.discard(wake)

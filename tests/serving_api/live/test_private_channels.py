@@ -14,7 +14,7 @@ from lakehouse.identity.roles import Role
 from lakehouse.io.identity.personal_messages import add_messages
 from scripts.bench.api_lake import write
 from tests.conftest import Broker
-from tests.serving_api.live.test_sockets import PUBLIC, opened, received, send, settled
+from tests.serving_api.live.test_sockets import PUBLIC, SECONDS, heard, opened, received, send, settled
 from tests.support.api import ApiProcess, new_stack
 from tests.support.identity import people
 from tests.support.served_lake import ALERTS, alert, fill, quarantined
@@ -108,8 +108,7 @@ def test_operator_gets_every_state_of_the_alerts_of_its_regions_alone(running: A
         shown = [received(public, "alert")["data"] for _ in range(3)]
         assert {row["alert_id"] for row in shown} == {"al-other", "al-nation", "al-noted"}
         assert not any("note" in row or "acknowledged_by" in row for row in shown)
-        with pytest.raises(TimeoutError):
-            received(operator, "alert", seconds=1)
+        assert "alert" not in heard(operator)
 
 
 def test_operator_gets_each_new_row_of_the_quarantine_of_its_regions_alone(running: ApiProcess) -> None:
@@ -135,8 +134,7 @@ def test_operator_gets_each_new_row_of_the_quarantine_of_its_regions_alone(runni
         assert (news["channel"], news["seq"], news["data"]["event_id"]) == ("quarantine", 1, "q-own")
         listed = people.send(running, "GET", "/api/v1/quarantine?limit=1000", None, limited).json()["items"]
         assert news["data"] in listed, "the item of the list"
-        with pytest.raises(TimeoutError):
-            received(own, "quarantine", seconds=1)
+        assert "quarantine" not in heard(own)
 
 
 def test_each_of_many_changes_of_one_alert_arrives_in_order(running: ApiProcess) -> None:
@@ -164,8 +162,7 @@ def test_person_gets_news_of_the_own_account_alone(running: ApiProcess) -> None:
         news = received(own, "account")
         assert (news["channel"], news["seq"]) == ("account", 1)
         assert (news["data"]["action"], news["data"]["object"]) == ("key.create", key_id)
-        with pytest.raises(TimeoutError):
-            received(foreign, "account", seconds=1.5)
+        assert "account" not in heard(foreign)
 
 
 def test_notification_reaches_the_open_pages_of_its_owner_alone(running: ApiProcess) -> None:
@@ -180,8 +177,7 @@ def test_notification_reaches_the_open_pages_of_its_owner_alone(running: ApiProc
         message = PersonalMessage("n" + owner_id[:31], owner_id, "price", "BTC above 1", "It costs 2.")
         people.in_store(running.stack, lambda store: add_messages(store, [message], datetime.now(UTC)))
         assert received(own, "notification")["data"]["title"] == "BTC above 1"
-        with pytest.raises(TimeoutError):
-            received(foreign, "notification", seconds=1.5)
+        assert "notification" not in heard(foreign)
 
 
 def user_id_of(api: ApiProcess, email: str) -> str:
@@ -223,7 +219,7 @@ def test_lost_rights_end_the_connection_and_no_other_one(
         end(running, token, email)
         with pytest.raises(ConnectionClosed) as closed:
             while True:
-                ended.recv(timeout=15)
+                ended.recv(timeout=SECONDS)
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
         settled(open_one)
         settled(anonymous)

@@ -1,7 +1,6 @@
 """Forecasts are those of the tables; a missing forecast is reported with its reason."""
 
 import shutil
-import time
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from tests.serving_api.models.conftest import start_api
 from tests.support.api import Api
 from tests.support.forecast_lake import COMMODITY, ISSUED, ORIGIN, issue
 from tests.support.served_lake import NOW
+from tests.support.waiting import eventually
 
 PUBLIC = "/api/public/forecast"
 PREDICT = "/api/v1/predict/price"
@@ -88,10 +88,7 @@ def test_forecast_made_today_from_prices_of_2024_is_as_of_2024_and_naive_is_no_c
             for row in issue("naive", champion=True, model_version="0")
         ]
         write(own.stack.lake_root, "gold.forecasts", days)
-        end = time.monotonic() + 10
-        while own.get(f"{PUBLIC}?commodity={COMMODITY}&region=32").status_code == 404:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        eventually(lambda: own.get(f"{PUBLIC}?commodity={COMMODITY}&region=32").status_code != 404)
         bodies = [
             own.get(f"{PUBLIC}?commodity={COMMODITY}&region=32").json(),
             own.get(f"/api/forecast/confidence?commodity={COMMODITY}&region=32").json(),
@@ -230,20 +227,18 @@ def test_prediction_is_cached_until_the_table_changes(tmp_path: Path) -> None:
             "gold.forecasts",
             issue("naive", price_idr=50_000.0, issued_at=NOW, champion=True),
         )
-        end = time.monotonic() + 10
-        while (result := predict(api, f"{PREDICT}/{COMMODITY}", region="32").json())["predictions"][0][
-            "price_idr"
-        ] != 50_000.0:
-            assert time.monotonic() < end, "the new issue is not served"
-            time.sleep(0.05)
+
+        def predicted() -> Any:
+            return predict(api, f"{PREDICT}/{COMMODITY}", region="32").json()
+
+        eventually(lambda: predicted()["predictions"][0]["price_idr"] == 50_000.0)
+        result = predicted()
         assert (
             result["meta"]["delta_version"] == {"gold.forecasts": 1}
             and result["meta"]["model"]["name"] == "naive"
         )
         shutil.rmtree(Path(api.stack.lake_root) / "gold" / "forecasts")
-        while predict(api, f"{PREDICT}/{COMMODITY}").status_code != 404:
-            assert time.monotonic() < end, "a deleted table is still served"
-            time.sleep(0.05)
+        eventually(lambda: predict(api, f"{PREDICT}/{COMMODITY}").status_code == 404)
     finally:
         api.stop()
 

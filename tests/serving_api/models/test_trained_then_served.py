@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -45,6 +46,8 @@ def test_requested_training_is_run_and_its_model_served(
         assert (job["status"], job["promoted"], job["progress_pct"]) == ("succeeded", True, 100) and job[
             "finished_at"
         ]
+        services: Any = api.http.app.state.services  # type: ignore[attr-defined]
+        services.snapshots.refresh()
         predicted = api.post("/api/v1/predict/price/bawang-merah", b'{"region": "Jawa Barat"}', None).json()
         assert (predicted["meta"]["model"]["name"], predicted["meta"]["model"]["run_id"]) == (
             "ses",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving_api.test_snapshots import wait_for
 from tests.support.api import Api, new_stack, pages
 from tests.support.retail.shop_lake import CATEGORIES, fill_shop
+from tests.support.waiting import eventually
 
 PRODUCTS = "/api/v1/retail/product-sentiment"
 PATHS = ("revenue", "discount", "price-rating", "customer-satisfaction")
@@ -138,5 +138,5 @@ def test_address_is_answered_again_until_its_table_has_a_new_version(
     def are_filled() -> bool:
         return all(api.get(f"/analytics/{path}").json()["items"] for path in PATHS)
 
-    wait_for(are_filled, "an answer of before was repeated")
+    eventually(are_filled)
     api.stop()

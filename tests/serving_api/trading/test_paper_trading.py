@@ -35,6 +35,8 @@ from tests.support.empty_lake import copy_empty_tables
 from tests.support.trading.bars_lake import bar_rows, land_batch
 
 BARS = random_bars(61, 261)
+# No trading day ends while a test runs.
+MIDDAY = {"LUMBUNG_TRADING__DAY_HOURS": str(12 - datetime.now(UTC).hour)}
 EXECUTE = "/api/trades/execute"
 TOPIC = "lumbung.order"
 
@@ -81,6 +83,11 @@ class Market:
             Signals().refresh()
             Trades().refresh()
 
+    def refresh(self) -> None:
+        """Serve the newest tables, without waiting for the thread that follows them."""
+        with Environment(self.api.stack).entered():
+            self.api.http.app.state.services.snapshots.refresh()  # type: ignore[attr-defined]
+
 
 def silver_row(payload: dict[str, Any]) -> dict[str, Any]:
     times = {name: parse_time(payload[name]) for name in ("bar_time", "decided_at", "event_time")}
@@ -89,7 +96,7 @@ def silver_row(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def new_market(broker: Broker, home: Path, kind: type[Api]) -> Market:
-    stack = new_stack(home, broker, LUMBUNG_TRADING__MIN_CONFIDENCE="0.1")
+    stack = new_stack(home, broker, LUMBUNG_TRADING__MIN_CONFIDENCE="0.1", **MIDDAY)
     with Environment(stack).entered():
         copy_empty_tables()
         symbol = f"C{uuid.uuid4().hex[:8]}".upper()
@@ -121,8 +128,9 @@ def test_order_is_decided_logged_and_filled_by_the_next_bar(market: Market) -> N
     assert part["market_value"] == pytest.approx(100, abs=0.01)
     market.take_log(1)
     market.close_bar(BARS, 260)
-    wait_for(market, lambda: history_of(market)[0]["status"], "EXECUTED")
+    market.refresh()
     (item,) = history_of(market)
+    assert item["status"] == "EXECUTED"
     assert item["price"] == pytest.approx(BARS.open[260] * 1.0005)
     dashboard = market.api.get("/api/dashboard", "user").json()
     assert dashboard["positions"][0]["symbol"] == market.symbol
@@ -151,7 +159,7 @@ def recorded(market: Market) -> dict[str, Any]:
     """The only block about an order of this coin, once the ledger job has run."""
     with Environment(market.api.stack).entered():
         LedgerJob().refresh()
-        market.api.http.app.state.services.snapshots.refresh()  # type: ignore[attr-defined]
+    market.refresh()
     records = market.api.get(f"/api/smartcontract/records?symbol={market.symbol}").json()
     (block,) = records["items"]
     assert market.api.get("/api/smartcontract/records?symbol=NOSUCH").status_code == 404
@@ -161,13 +169,6 @@ def recorded(market: Market) -> dict[str, Any]:
     assert {name: block[name] for name in hashes} == hashes
     item: dict[str, Any] = block
     return item
-
-
-def wait_for(market: Market, value: Any, expected: Any) -> None:
-    """The snapshots follow the lake in a thread."""
-    with Environment(market.api.stack).entered():
-        market.api.http.app.state.services.snapshots.refresh()  # type: ignore[attr-defined]
-    assert value() == expected
 
 
 def test_refusal_names_every_broken_limit_and_is_recorded(market: Market) -> None:
@@ -238,7 +239,7 @@ def test_stale_market_decides_nothing(market: Market) -> None:
     with Environment(market.api.stack).entered():
         land_batch(9, "bar", "silver.bars", [late | later])
         Signals().refresh()
-        market.api.http.app.state.services.snapshots.refresh()  # type: ignore[attr-defined]
+    market.refresh()
     response = market.order(position_size_pct=1)
     assert response.status_code == 503
     assert response.json()["type"] == "/problems/stale-market"

@@ -1,13 +1,13 @@
 """Devices of the home that a test sees, and a client that connects as one of them."""
 
 import os
-import time
 from collections.abc import Callable
 
 import paho.mqtt.client as mqtt
 
 from lakehouse.io.identity.devices import ProvidedDevice, provide_devices
 from tests.support.poison_cases import MARKET, Case
+from tests.support.waiting import eventually
 
 SECRET = "secret-of-a-device-in-a-test-0123456789"  # noqa: S105
 
@@ -61,14 +61,12 @@ class Device:
     def prepare(self, client: mqtt.Client) -> None:
         """For subclasses: called before the client connects."""
 
-    def until(self, what: Callable[[], object], seconds: float = 15) -> bool:
-        end = time.monotonic() + seconds
-        while not what() and time.monotonic() < end:
-            time.sleep(0.02)
-        return bool(what())
+    def until(self, what: Callable[[], object], seconds: float = 60) -> bool:
+        """True as soon as it holds; the test fails when it does not within the time."""
+        return bool(eventually(what, seconds))
 
     def publish(self, topic: str, payload: bytes, qos: int = 1) -> bool:
-        """Publish and wait; whether the gateway acknowledged."""
+        """Publish and wait until the gateway has acknowledged."""
         before = len(self.acknowledged)
         self.client.publish(topic, payload, qos=qos)
         return self.until(lambda: len(self.acknowledged) > before)

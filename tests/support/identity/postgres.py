@@ -3,12 +3,12 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.stack.throwaway import free_ports
+from tests.support.waiting import eventually
 
 BINARIES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 MISSING = "no PostgreSQL server is installed (Debian/Ubuntu: apt install postgresql)"
@@ -37,9 +37,10 @@ def server(folder: Path) -> Iterator[str]:
         )
     ready = [str(program("pg_isready")), "-h", "127.0.0.1", "-p", str(port)]
     try:
-        while subprocess.run(ready, capture_output=True).returncode:
-            assert process.poll() is None, (folder / "log").read_text()
-            time.sleep(0.1)
+        eventually(
+            lambda: process.poll() is not None or subprocess.run(ready, capture_output=True).returncode == 0
+        )
+        assert process.poll() is None, (folder / "log").read_text()
         yield f"postgresql+asyncpg://postgres@127.0.0.1:{port}/postgres"
     finally:
         process.terminate()
