@@ -153,11 +153,7 @@ def test_many_rows_need_their_number_and_can_be_taken_back(
     expect(page.locator(".why .filters button").first).to_be_focused()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("aturan="))
-<<<<<<< HEAD
-    assert not real_broker.records(since, TOPIC, 0)
-=======
-    assert send_held(page) == 0 and not broker.records(since, TOPIC, 0)
->>>>>>> h1
+    assert send_held(page) == 0 and not real_broker.records(since, TOPIC, 0)
 
 
 def test_somebody_else_is_named_who_looks_at_a_row_or_was_first(operator: Page, desk: Desk) -> None:
@@ -209,15 +205,10 @@ def test_twenty_rows_are_decided_by_keyboard_alone(operator: Page, desk: Desk, r
             expect(page).to_have_url(re.compile(f"pilih={event_id}"))
             wanted[event_id] = decide(page, nth)
         expect_waiting(page, waiting - nth - 1)
-<<<<<<< HEAD
-    records = real_broker.records(since, TOPIC, DECIDED)
-    sent = {
-=======
         sent = send_held(page) if nth else 0
         assert sent == (0, 2, 1)[min(nth, 2)]
-    records = broker.records(since, TOPIC, DECIDED)
+    records = real_broker.records(since, TOPIC, DECIDED)
     verdicts = {
->>>>>>> h1
         payload["target_event_id"]: payload["decision"]
         for payload in (orjson.loads(record.value()) for record in records)
     }
