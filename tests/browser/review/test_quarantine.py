@@ -103,7 +103,7 @@ def test_many_rows_need_their_number_and_can_be_taken_back(
 ) -> None:
     since = real_broker.ends()
     page = opened(operator)
-    waiting = len(open_rows(desk))
+    first, waiting = chosen(page), len(open_rows(desk))
     press(page, "x", "ArrowDown", "x", "t", "5")
     dialog = page.locator("dialog[open]")
     send = dialog.get_by_role("button", name="Putuskan 2 baris")
@@ -117,6 +117,10 @@ def test_many_rows_need_their_number_and_can_be_taken_back(
     page.keyboard.press("z")
     expect(page.locator(".tray li")).to_have_count(0)
     expect_waiting(page, waiting)
+    expect(page).to_have_url(re.compile(f"pilih={first}"))
+    expect(page.locator(".decision")).to_be_visible()
+    press(page, "t", "5")
+    expect_waiting(page, waiting - 1)
     page.keyboard.press("Shift+X")
     expect(page.locator(".list .chip")).to_contain_text(re.compile(r"^\d+ ditandai"))
     press(page, "?")
@@ -124,7 +128,8 @@ def test_many_rows_need_their_number_and_can_be_taken_back(
     expect(page.locator(".why .filters button").first).to_be_focused()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("aturan="))
-    assert not real_broker.records(since, TOPIC, 0)
+    (record,) = real_broker.records(since, TOPIC, 1)
+    assert orjson.loads(record.value())["target_event_id"] == first, "the earlier two are not sent"
 
 
 def test_somebody_else_is_named_who_looks_at_a_row_or_was_first(operator: Page, desk: Desk) -> None:
