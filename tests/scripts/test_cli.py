@@ -189,6 +189,6 @@ def test_fast_and_long_runs_exclude_each_other() -> None:
 
 def test_paths_names_and_options_are_passed_to_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
-    monkeypatch.setattr(test_verb, "run", lambda command: commands.append(command) or [])
+    monkeypatch.setattr(test_verb, "succeeds", lambda command: commands.append(command) or True)
     assert CliRunner().invoke(test_verb.app, ["tests/ml", "-k", "naive", "--slow"]).exit_code == 0
     assert commands[0][2:] == ["pytest", "--slow", "-k", "naive", str(settings().called_from / "tests/ml")]

@@ -6,10 +6,11 @@ import pytest
 
 from conf.settings import settings
 from lakehouse.io.kafka import create_topics
+from tests.conftest import Broker
 
 
 def test_topic_needs_as_many_brokers_as_the_knob_has_replicas(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, real_broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LUMBUNG_KAFKA__REPLICATION_FACTOR", "2")
     settings.cache_clear()
