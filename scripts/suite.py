@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import yaml
@@ -51,15 +51,14 @@ class KnownFlaky(BaseModel):
     cause: str = Field(min_length=10)
 
 
-def judged(options: Sequence[str], workers: int, again: bool = True, at: datetime | None = None) -> Verdict:
+def judged(options: Sequence[str], workers: int, again: bool = True) -> Verdict:
     """Run pytest. At most five failures run once more by themselves; those that fail again fail the run.
 
     More failures, an error at collection and a crash are never judged again. Not `again`: no failure is.
-    With `at` the clock of the run starts there.
     """
     with tempfile.TemporaryDirectory() as folder:
         shared = [*options, "-o", f"cache_dir={folder}/cache"]
-        code, first = run_pytest(Path(folder, "first.json"), [*shared, "-n", str(workers)], at)
+        code, first = run_pytest(Path(folder, "first.json"), [*shared, "-n", str(workers)])
         if code == 0 and first:
             return Verdict(skipped=first.skipped)
         if code != SOME_FAILED or first is None or first.not_collected or first.crashed:
@@ -68,7 +67,7 @@ def judged(options: Sequence[str], workers: int, again: bool = True, at: datetim
         if not again or len(names) > MOST_JUDGED_AGAIN:
             return Verdict(fault=f"{len(names)} tests failed")
         console.print(f"{len(names)} failed, judged once more with nothing beside them", style="bold")
-        _, second = run_pytest(Path(folder, "second.json"), [*shared, "-n", "0", "--last-failed"], at)
+        _, second = run_pytest(Path(folder, "second.json"), [*shared, "-n", "0", "--last-failed"])
     passed = second.passed if second else set()
     refailed = second.failed if second else {}
     flaky = [name for name in names if name in passed and name not in refailed]
@@ -81,16 +80,11 @@ def judged(options: Sequence[str], workers: int, again: bool = True, at: datetim
     return Verdict(fault=fault, flaky=flaky, skipped=first.skipped)
 
 
-def run_pytest(file: Path, options: Sequence[str], at: datetime | None = None) -> tuple[int, Report | None]:
-    """Exit code and outcomes, None when pytest ended before; with `at` its clock starts there."""
+def run_pytest(file: Path, options: Sequence[str]) -> tuple[int, Report | None]:
+    """Exit code and outcomes; None when pytest ended before it wrote them."""
     command = [sys.executable, "-m", "pytest", *options, "--report", str(file)]
     console.print(f"$ {' '.join(command[2:-2])}", style="bold", markup=False, soft_wrap=True)
-    clock = {}
-    if at is not None:
-        command = ["faketime", "-f", f"@{at:%Y-%m-%d %H:%M:%S}", *command]
-        # Waits go on by the real clock; the time of files is not altered.
-        clock = {"TZ": "UTC", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
-    done = subprocess.run(command, cwd=REPO, env=child_environment(**clock), stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, cwd=REPO, env=child_environment(), stdin=subprocess.DEVNULL)
     if not file.exists():
         return done.returncode, None
     return done.returncode, Report.model_validate_json(file.read_bytes())

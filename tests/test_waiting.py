@@ -1,10 +1,14 @@
 """`eventually` returns what it waited for, and says what it saw last."""
 
+import ast
 import asyncio
 
 import pytest
 
+from tests.support.schedule import TESTS
 from tests.support.waiting import eventually, eventually_async
+
+CLOCKS = {"sleep", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
 
 
 def test_first_true_value_is_returned() -> None:
@@ -42,3 +46,38 @@ def test_event_loop_goes_on_while_a_test_waits() -> None:
         return (await eventually_async(lambda: arrived))[0]
 
     assert asyncio.run(run()) == "there"
+
+
+def clock_uses(source: str) -> list[int]:
+    """Lines that sleep, or that read a clock which only says how long something took."""
+    lines = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == "time":
+            lines += [node.lineno for name in node.names if name.name in CLOCKS]
+        elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "time":
+            lines += [node.lineno] if node.attr in CLOCKS else []
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("asyncio.sleep", "anyio.sleep"):
+            lines += [node.lineno] if ast.unparse(node.args[0]) != "0" else []
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import time\ntime.sleep(1)", [2]),
+        ("from time import perf_counter", [1]),
+        ("import time\nbegan = time.monotonic()", [2]),
+        ("async def run():\n    await asyncio.sleep(0.1)", [2]),
+        ("async def run():\n    await asyncio.sleep(0)", []),
+        ("import time\nnow = time.time()", []),
+    ],
+)
+def test_use_of_a_clock_is_found(source: str, found: list[int]) -> None:
+    assert clock_uses(source) == found
+
+
+def test_no_test_sleeps_or_measures_time() -> None:
+    """Tests wait with `eventually`; what a machine needs for something is measured in scripts/bench."""
+    files = [file for file in TESTS.rglob("*.py") if not file.is_relative_to(TESTS / "support")]
+    uses = {str(file.relative_to(TESTS)): clock_uses(file.read_text(encoding="utf-8")) for file in files}
+    assert {name: lines for name, lines in uses.items() if lines} == {}

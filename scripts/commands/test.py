@@ -1,7 +1,6 @@
 """`test`: style checks, type checks and tests."""
 
 import secrets
-import shutil
 import subprocess
 import sys
 import time
@@ -63,8 +62,6 @@ def test(
         fail("--fast skips what --slow adds: give one of them", ExitCode.USAGE)
     if at and not fast:
         fail("--at needs --fast: the other tests start programs with clocks of their own", ExitCode.USAGE)
-    if at and not shutil.which("faketime"):
-        fail("--at needs the program faketime (Debian/Ubuntu: apt install faketime)", ExitCode.MISSING)
     options = [*(["--fast"] if fast else []), *(["--slow"] if long_runs else [])]
     if deflake:
         failures = repeated([in_folder(Path(name)) for name in deflake], times, load, options)
@@ -78,12 +75,13 @@ def test(
             fail("failed: pytest", ExitCode.FAILED)
         console.print("all passed")
         return
+    options += ["--at", at.isoformat()] if at else []
     if long_runs:  # a search whose examples the printed seed draws again
         options += [f"--hypothesis-seed={secrets.randbelow(2**32)}", f"--timeout={LONGEST_SEARCH_SECONDS}"]
-    whole_suite(options, FAST_WORKERS if fast else WORKERS, again, at)
+    whole_suite(options, FAST_WORKERS if fast else WORKERS, again)
 
 
-def whole_suite(options: list[str], workers: int, again: bool, at: datetime | None = None) -> None:
+def whole_suite(options: list[str], workers: int, again: bool) -> None:
     """Style and types, then all tests; ends the process with 1 when one of them does not pass."""
     for command in CHECKS:
         began = time.monotonic()
@@ -92,7 +90,7 @@ def whole_suite(options: list[str], workers: int, again: bool, at: datetime | No
         console.print(f"  {time.monotonic() - began:.0f} s", style="dim")
     known = known_flaky()
     faults = [f"{name} is in flaky.yml for more than 14 days" for name in overdue(known, date.today())]
-    verdict = judged(options, workers, again, at)
+    verdict = judged(options, workers, again)
     faults += [verdict.fault] if verdict.fault else []
     unknown = set(verdict.flaky) - {entry.name for entry in known}
     for name in sorted(unknown):

@@ -10,10 +10,12 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
+import time_machine
 
 BEGAN = time.monotonic()
 TESTS = Path(__file__).parents[1]
@@ -77,6 +79,7 @@ FAST: tuple[str, ...] = ()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lumbung")
     group.addoption("--fast", action="store_true", help="no JVM, no training")
+    group.addoption("--at", metavar="TIME", help="the clock of the tests starts at this time")
     group.addoption("--slow", action="store_true", help="also what is marked slow")
 
 
@@ -141,6 +144,11 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.option.at:
+        at = datetime.fromisoformat(config.option.at).replace(tzinfo=UTC)
+        clock = time_machine.travel(at, tick=True)
+        clock.start()
+        config.add_cleanup(clock.stop)
     if not is_worker(config):
         os.environ[RUN_ID] = uuid.uuid4().hex
 
