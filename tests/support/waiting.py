@@ -39,8 +39,8 @@ def eventually(
 ) -> T:
     """The first true value of the condition. Fails with what it saw last after `seconds`.
 
-    A failed assertion, or an exception named in `passing`, counts as not yet. `seconds` only bounds a test that
-    fails: give it the time of a machine that is ten times slower.
+    A failed assertion, or an exception named in `passing`, counts as not yet. `seconds` only bounds a test
+    that fails: give it the time of a machine that is ten times slower.
     """
     waiting = _Waiting(seconds)
     while not (value := waiting.look(condition, passing)):
