@@ -24,8 +24,9 @@ ReportStep = Callable[[int, int, str], None]  # steps done, steps in all, name o
 class TrainingProgress:
     """Reports to people and, when the round answers a training job, to the job."""
 
-    def __init__(self, job: str | None = None) -> None:
+    def __init__(self, job: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._job = job
+        self._clock = clock
 
     def print(self, line: str) -> None:
         """A line on stderr."""
@@ -40,13 +41,13 @@ class TrainingProgress:
     def stage(self, name: str, title: str) -> Iterator[ReportStep]:
         """Yields the function to call after every step of the stage."""
         low, high = STAGES[name]
-        began = time.monotonic()
+        began = self._clock()
         last_line = began
 
         def report(done: int, total: int, step: str) -> None:
             nonlocal last_line
             self.percent(low + (high - low) * (done / total if total else 1.0))
-            now = time.monotonic()
+            now = self._clock()
             if not console.is_terminal and now - last_line > LINE_SECONDS and done:
                 last_line = now
                 seconds_left = (now - began) / done * (total - done)

@@ -119,12 +119,16 @@ def main(arguments: Sequence[str]) -> int:
 
 def _acquire_lock(wait: bool) -> IO[str]:
     """The lock of training. Raises Refused when another round holds it and this one does not `wait`."""
+    is_noted = False
     while True:
         try:
             return hold("training", "another training round runs")
-        except Refused:
+        except Refused as refusal:
             if not wait:
                 raise
+            if not is_noted:
+                log.info("%s: waiting for its end", refusal)
+                is_noted = True
             time.sleep(LOCK_RETRY_SECONDS)
 
 

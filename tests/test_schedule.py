@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from types import SimpleNamespace
 from typing import cast
 
@@ -55,8 +54,7 @@ def test_linear_algebra_has_one_thread_a_worker() -> None:
 
 
 def test_process_with_the_mark_of_a_run_is_found() -> None:
-    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
-    with subprocess.Popen(sleeper, env={**os.environ, RUN_ID: "another run"}) as process:
+    with subprocess.Popen(["sleep", "600"], env={**os.environ, RUN_ID: "another run"}) as process:
         try:
             assert [survivor.pid for survivor in left_behind("another run")] == [process.pid]
         finally:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -48,8 +48,15 @@ class PersonalNews:
     after a crash adds nothing.
     """
 
-    def __init__(self, database: Database, sender: Sender, channels: Mapping[str, Channel]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sender: Sender,
+        channels: Mapping[str, Channel],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
+        self._clock = clock
         self._sender = sender
         self._channels = channels
         self._people: dict[str, Reader] | None = None
@@ -71,7 +78,7 @@ class PersonalNews:
     async def look(self, now: float) -> None:
         """Notify whom the newest bars, signals and alerts concern; without the store, at the next look."""
         stamps = self._stamps.take()
-        current = time.monotonic()
+        current = self._clock()
         if stamps is None and not self._changed and current < self._new_at:
             return
         self._new_at = current + NEW_SECONDS
@@ -165,7 +172,7 @@ class PersonalNews:
         """Read again how people want to be notified, before somebody is."""
         if messages:
             self._people_at = 0.0
-            await self._read_people(time.monotonic())
+            await self._read_people(self._clock())
 
     def _queue(self, messages: Sequence[PersonalMessage], now: float) -> None:
         assert self._people is not None

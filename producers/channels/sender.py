@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from limits import RateLimitItemPerMinute
@@ -33,9 +33,15 @@ class Sender:
     """The channels that are on, and those that are only mocked."""
 
     def __init__(
-        self, deliveries: Deliveries, channels: Sequence[Channel], mocks: Iterable[str], knobs: AlertKnobs
+        self,
+        deliveries: Deliveries,
+        channels: Sequence[Channel],
+        mocks: Iterable[str],
+        knobs: AlertKnobs,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._deliveries = deliveries
+        self._clock = clock
         self._channels = {channel.name: channel for channel in channels}
         self._mocks = tuple(mocks)
         self._knobs = knobs
@@ -109,7 +115,7 @@ class Sender:
 
     async def _send(self, delivery: Delivery) -> bool:
         """False when the recipient has to wait."""
-        now = time.time()
+        now = self._clock()
         if delivery.recipient == MOCK_RECIPIENT:
             log.info("mock %s, no token: %s", delivery.channel, delivery.subject)
             self._deliveries.settle(delivery, "mock", now, reason="no token")
@@ -131,7 +137,7 @@ class Sender:
         except (TemporaryFailure, PermanentFailure, TimeoutError) as failure:
             return self._fail(delivery, failure)
         failpoint("alert_sent")
-        self._deliveries.settle(delivery, "sent", time.time(), message_id)
+        self._deliveries.settle(delivery, "sent", self._clock(), message_id)
         failpoint("alert_settled")
         return True
 
@@ -152,7 +158,7 @@ class Sender:
 
     def _fail(self, delivery: Delivery, failure: Exception) -> bool:
         """Queue it again after a failure that may pass, else settle it; a web hook may be set aside."""
-        now = time.time()
+        now = self._clock()
         reason = str(failure) or f"no answer in {self._knobs.send_seconds:g} s"
         log.warning("%s to %s failed: %s", delivery.channel, delivery.recipient, reason)
         attempts = delivery.attempts + 1

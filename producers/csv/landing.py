@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,8 +55,11 @@ def open_for_writing(paths: Iterable[Path]) -> dict[Path, int]:
 class Landing:
     """The files of the folder, oldest first."""
 
-    def __init__(self, folder: Path, settle_seconds: float) -> None:
+    def __init__(
+        self, folder: Path, settle_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._folder = folder
+        self._clock = clock
         self._settle_seconds = settle_seconds
         self._done: dict[Path, Done] = {}
         self._seen: dict[Path, tuple[int, float]] = {}  # size, and since when the file has it
@@ -65,7 +68,7 @@ class Landing:
 
     def complete(self) -> list[Path]:
         """Files whose size has not changed for the settling time and that nobody has open for writing."""
-        now = time.monotonic()
+        now = self._clock()
         files = self._files()
         self._seen = {path: seen for path, seen in self._seen.items() if path in files}
         for path in files:
@@ -127,7 +130,7 @@ class Landing:
             log.warning("%s changed while it was sent; it is sent again, its rows keep their ids", path.name)
             return None
         target = self.move(path, "done")
-        self._done[target] = Done(path, state, time.monotonic() + settings().landing.watch_done_seconds)
+        self._done[target] = Done(path, state, self._clock() + settings().landing.watch_done_seconds)
         return target
 
     def take_back(self) -> None:
@@ -135,7 +138,7 @@ class Landing:
 
         Their rows keep their ids. A file waits in done/ while another one has its place.
         """
-        now = time.monotonic()
+        now = self._clock()
         for target, done in list(self._done.items()):
             if now > done.until or not target.exists():
                 del self._done[target]
@@ -146,4 +149,4 @@ class Landing:
 
     def put_off(self, path: Path) -> None:
         """Skip the file for a while, so that it does not block the others."""
-        self._seen[path] = (path.lstat().st_size, time.monotonic() + PUT_OFF_SECONDS)
+        self._seen[path] = (path.lstat().st_size, self._clock() + PUT_OFF_SECONDS)

@@ -3,24 +3,30 @@
 import asyncio
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 
 
 class TokenBucket:
     """A rate limit: `burst` tokens at once, then `per_second`."""
 
-    def __init__(self, per_second: float, burst: int) -> None:
+    def __init__(self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second = per_second
         self._burst = burst
+        self._clock = clock
         self._tokens = float(burst)
-        self._updated = time.monotonic()
+        self._updated = clock()
+
+    def take(self) -> float:
+        """Take one token; returns how many seconds to wait for it."""
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._updated) * self._per_second) - 1
+        self._updated = now
+        return max(0.0, -self._tokens / self._per_second)
 
     async def acquire(self) -> None:
         """Wait for one token."""
-        now = time.monotonic()
-        self._tokens = min(self._burst, self._tokens + (now - self._updated) * self._per_second) - 1
-        self._updated = now
-        if self._tokens < 0:
-            await asyncio.sleep(-self._tokens / self._per_second)
+        if pause := self.take():
+            await asyncio.sleep(pause)
 
 
 class ByteBudget:

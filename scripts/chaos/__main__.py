@@ -30,6 +30,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 MQTT_DEVICES = ("CHAOS-1", "CHAOS-2", "CHAOS-3")
 EVENTS_PER_SECOND = 400.0
 SETTLED_SECONDS = 60.0  # differences that stay the same for so long are real
+COMPARE_SECONDS = 2.0  # between two comparisons
 # A device sends as much as many would.
 KNOBS = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "100000", "LUMBUNG_MQTT__BURST": "100000"}
 
@@ -122,7 +123,7 @@ def settled_differences(compare: Callable[[], list[str]], patience: Patience) ->
         remaining = compare()
         if not remaining or patience.spent(tuple(remaining)):
             return remaining
-        time.sleep(2)
+        time.sleep(COMPARE_SECONDS)
 
 
 def clock_file(home: Path) -> Path:

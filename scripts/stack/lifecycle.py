@@ -19,6 +19,7 @@ from scripts.stack.services import BY_NAME, service_names
 
 DISK_MIN_GB = 2.0
 WAIT_SECONDS = 0.2  # between two attempts to get a lock
+LOOK_SECONDS = 0.1  # between two looks at what starts
 ENDED = ("BACKOFF", "FATAL", "EXITED")  # supervisor's names of states
 
 
@@ -182,7 +183,7 @@ def _wait(names: list[str], steps: Steps) -> None:
                 f"see ./run.sh logs {waiting[0]}; then ./run.sh up again goes on waiting"
             )
             raise StackError(text, ExitCode.TIME_LIMIT)
-        time.sleep(0.1)
+        time.sleep(LOOK_SECONDS)
 
 
 def _check_ports(name: str, pid: int) -> None:

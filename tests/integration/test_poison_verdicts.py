@@ -18,9 +18,9 @@ from lakehouse.event import Event
 from lakehouse.io.kafka import client_config
 from lakehouse.paths import table_path
 from scripts.stack.throwaway import Stack
-from tests.producers.csv.test_replay import appears
 from tests.support.identity.devices import provide, publish_case
 from tests.support.poison_cases import ROW_HEADER, Case, cases, one_per_verdict, raw_cases
+from tests.support.waiting import eventually
 
 NOW = datetime.now(UTC)
 MQTT, CSV, HTTP, KAFKA = one_per_verdict(
@@ -47,7 +47,7 @@ def publish_csv(stack: Stack) -> None:
         draft.write_bytes(b"\n".join([ROW_HEADER.encode(), *rows, b""]))
         draft.chmod(0o600)  # a file keeps the rights that its sender gave it
         draft.rename(stack.landing / draft.name)
-        assert appears(stack.landing / "done" / draft.name)
+        eventually((stack.landing / "done" / draft.name).exists)
 
 
 def publish_http(stack: Stack) -> None:
@@ -58,7 +58,7 @@ def publish_http(stack: Stack) -> None:
                 "Authorization": f"Bearer {stack.tokens[kinds()[case.kind].over_http or 'central']}",
             }
             request = urllib.request.Request(f"{stack.api_url}/api/v1/ingest/{case.kind}", body, headers)
-            with urllib.request.urlopen(request, timeout=15) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 assert answer.status == 202, case.name
 
 
@@ -68,7 +68,7 @@ def publish_kafka(stack: Stack) -> None:
         for body in case.bodies:
             event = Event(case.kind, "one-series", body, case.event_id, "test:1", NOW)
             producer.produce(event.topic, event.value, event.key, headers=event.headers)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 @pytest.fixture(scope="module")

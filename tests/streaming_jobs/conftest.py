@@ -80,7 +80,7 @@ class Stream:
             producer.produce(
                 event.topic, event.value, event.key, partition_of(event.together), headers=event.headers
             )
-        assert producer.flush(20) == 0
+        assert producer.flush(60) == 0
         self.sent += len(payloads)
 
     def fill(self) -> int:
@@ -100,7 +100,7 @@ class Stream:
             event = Event(kind, "", accepted.get(kind, b"{}"), named, "test:1", datetime.now(UTC))
             producer.produce(event.topic, event.value, partition=partition, headers=event.headers)
             refused += kind not in accepted
-        assert producer.flush(20) == 0
+        assert producer.flush(60) == 0
         return refused
 
     def run(self) -> None:

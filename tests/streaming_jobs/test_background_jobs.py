@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from streaming_jobs.flows import background_jobs, refreshed
 from streaming_jobs.gold import runner
 from tests.conftest import DECISION_KEY
 from tests.support.query_lake import Lake
+from tests.support.waiting import eventually
 
 
 class RecordingJob:
@@ -133,34 +133,22 @@ def test_process_waits_for_tables_runs_rounds_and_stops_on_sigterm(tmp_path: Pat
     )
     process = subprocess.Popen(command, cwd=REPO, env=env, stderr=subprocess.PIPE, text=True)
     try:
-        _until(
-            lambda: (
-                (tmp_path / "state" / "background_gold.json").exists()
-                and status(tmp_path)["state"] == "waiting"
-            )
-        )
+        eventually(lambda: status(tmp_path)["state"] == "waiting", passing=(FileNotFoundError,))
         second = subprocess.run(
-            [*command, "--once"], cwd=REPO, env=env, capture_output=True, text=True, timeout=30
+            [*command, "--once"], cwd=REPO, env=env, capture_output=True, text=True, timeout=120
         )
         assert second.returncode == 5 and str(process.pid) in second.stderr
         script = "from lakehouse.io.delta import create_tables; create_tables()"
-        subprocess.run([sys.executable, "-c", script], cwd=REPO, env=env, check=True, timeout=60)
-        _until(lambda: status(tmp_path)["rounds"] >= 2)
+        subprocess.run([sys.executable, "-c", script], cwd=REPO, env=env, check=True, timeout=120)
+        eventually(lambda: status(tmp_path)["rounds"] >= 2)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(60) == 0
         assert status(tmp_path)["state"] == "stopped"
     finally:
         process.kill()
         process.wait()
     once = subprocess.run([*command, "--once"], cwd=REPO, env=env, capture_output=True, text=True, timeout=60)
     assert once.returncode == 0, once.stderr
-
-
-def _until(true, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
 
 
 def test_doctor_and_status_show_a_failing_job(tmp_path: Path):

@@ -153,7 +153,7 @@ def test_record_without_headers_gets_an_id_from_its_position(stream: Stream):
     producer = Producer(producer_config())
     producer.produce("lumbung.price", price(None), headers=[("trace", b"x"), ("trace", b"y")])
     producer.produce("lumbung.price", None)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     stream.run()
     rows = {row["value"]: row for row in stream.rows("bronze.events")}
     assert len(rows) == 2 and all(row["event_id"].startswith("lumbung.price:") for row in rows.values())
@@ -170,7 +170,7 @@ def test_headers_and_keys_that_are_no_utf8_do_not_stop_the_stream(stream: Stream
     about = {"event_id": "x", "kind": "price", "topic": "lumbung.price", "partition": 0, "offset": 0}
     about |= {"generation": 0, "quarantined_at": datetime.now(UTC)}
     producer.produce("lumbung.decision", decide(about, "reject"), headers=[("signature", bad)])
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     stream.run()
     rows = stream.rows("bronze.events")
     ids = [row["event_id"].rsplit(":", 2)[0] for row in rows if row["topic"] == "lumbung.price"]

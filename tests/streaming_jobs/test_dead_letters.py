@@ -26,7 +26,7 @@ def send_as_the_gateway_does(*messages: tuple[str, bytes, int]) -> None:
         event, fault = event_of(Published(topic, payload, size or len(payload)))
         headers = [*event.headers, *(dead_letter_headers("mqtt", fault, topic) if fault else [])]
         producer.produce(DEAD_LETTERS if fault else event.topic, event.value, event.key, headers=headers)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def test_acknowledged_refusals_are_quarantined_with_their_reason_and_counted(stream: Stream):
@@ -55,7 +55,7 @@ def test_refusals_that_http_answered_fill_no_queue_and_are_counted(stream: Strea
         event = Event("price", "api:device", body, f"u-{number}", "api:device", NOW)
         headers = [*event.headers, *dead_letter_headers("http", "payload_json", event.topic)]
         producer.produce(DEAD_LETTERS, body, event.key, headers=headers)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     stream.run()
     assert not stream.rows("silver.quarantine")
     kept = {(row["event_id"], row["refusal"], row["intended"]) for row in stream.rows("silver.dead_letters")}

@@ -25,7 +25,7 @@ def stream(either: Stream) -> Stream:
 def test_broker_flushes_a_record_before_it_acknowledges(real_broker: Broker):
     admin = AdminClient(client_config(real_broker.stack.bootstrap))
     ((_, described),) = admin.describe_configs([ConfigResource(ConfigResource.Type.BROKER, "1")]).items()
-    assert described.result(10)["log.flush.interval.messages"].value == "1"
+    assert described.result(60)["log.flush.interval.messages"].value == "1"
 
 
 def test_tables_of_a_batch_are_on_the_disk_before_it_is_finished(

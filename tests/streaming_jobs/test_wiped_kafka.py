@@ -11,6 +11,7 @@ from lakehouse.io.kafka import broker_ids, client_config, create_topics, partiti
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.repair.rebuild import rebuild_checkpoint, rebuild_silver
 from tests.streaming_jobs.conftest import Stream, price
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -25,11 +26,10 @@ def replace_topic() -> None:
     """Delete the topic with its records, and create it again."""
     admin = AdminClient(client_config())  # referenced until its futures are done
     for deleted in admin.delete_topics([TOPIC]).values():
-        deleted.result(15)
-    while not create_topics([TOPIC]):
-        pass  # until the broker has forgotten the deleted one
-    while sum(high for _, high in partition_bounds([TOPIC]).get(TOPIC, {"": (0, 1)}).values()):
-        pass
+        deleted.result(60)
+    eventually(lambda: create_topics([TOPIC]))  # when the broker has forgotten the deleted one
+    bounds = lambda: partition_bounds([TOPIC]).get(TOPIC, {})  # noqa: E731
+    eventually(lambda: bounds() and not any(high for _, high in bounds().values()))
 
 
 def test_wiped_kafka_is_refused_and_the_repair_reads_every_new_record(stream: Stream):

@@ -32,6 +32,12 @@ def table(lone_home: Path) -> Path:
     return Path(delta.table_uri(TABLE))
 
 
+@pytest.fixture
+def just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test writes stays young as long as it runs."""
+    monkeypatch.setattr(delta, "SETTLED_SECONDS", 3600)
+
+
 def commit(table: Path, age_seconds: float = 60) -> None:
     """A commit of one row, that old."""
     write_deltalake(str(table), pa.table({"n": [1]}), mode="append")
@@ -53,7 +59,7 @@ def test_stamp_differs_after_each_commit(table: Path) -> None:
     assert len(set(stamps)) == 3
 
 
-def test_log_that_has_just_changed_has_no_stamp(table: Path) -> None:
+def test_log_that_has_just_changed_has_no_stamp(table: Path, just_now: None) -> None:
     commit(table, age_seconds=0)
     assert log_stamp(TABLE) is None
 
@@ -75,14 +81,14 @@ def test_tables_are_read_until_that_has_succeeded_and_after_a_commit(table: Path
     assert stamps.take() not in (None, taken)
 
 
-def test_young_log_is_read_each_time(table: Path) -> None:
+def test_young_log_is_read_each_time(table: Path, just_now: None) -> None:
     stamps = LogStamps([TABLE])
     commit(table, age_seconds=0)
     stamps.keep(stamps.take() or [])
     assert stamps.take() == [None]
 
 
-def test_stamp_of_the_lake_differs_after_each_write_of_rows(lone_home: Path) -> None:
+def test_stamp_of_the_lake_differs_after_each_write_of_rows(lone_home: Path, just_now: None) -> None:
     root = settings().lake_root
     rows = arrow_schema(contracts()[TABLE]).empty_table()
     delta.ensure_table(TABLE)

@@ -11,7 +11,11 @@ from conf.settings import REPO
 SCRIPT = """
 import os, psutil
 from lakehouse.io.memory import release_memory
-used = lambda: psutil.Process().memory_info().rss / 1e6
+
+def used():  # also what the system has swapped out meanwhile
+    info = psutil.Process().memory_full_info()
+    return (info.rss + info.swap) / 1e6
+
 held = [os.urandom(2_000) for _ in range(50_000)]
 held = held[-1:]  # at the end of the heap: without a trim nothing below it is given back
 before = used()

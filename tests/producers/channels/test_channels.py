@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -33,6 +32,7 @@ from producers.channels.telegram import Telegram
 from producers.channels.webhook import WebHooks
 from producers.channels.whatsapp import WhatsApp
 from scripts.stack.throwaway import free_ports
+from tests.support.waiting import eventually
 
 TOKEN = "123456:a-token-that-must-not-leak"
 SECRET = "a-secret-of-a-web-hook"
@@ -152,20 +152,25 @@ def run(
     make: Callable[[httpx2.AsyncClient], list[Channel]],
     *rounds: list[Notice],
     mocks: tuple[str, ...] = (),
+    round_seconds: float = 60,
     **knobs: Any,
 ) -> list[dict[str, Any]]:
-    """Queue and send the notices of each round; returns the deliveries, newest first."""
+    """Queue and send the notices of each round; returns the deliveries, newest first.
+
+    `round_seconds`: how far the clock moves between two rounds; a message that failed is due again after 2.
+    """
 
     async def work() -> None:
+        now = NOW.timestamp()
         deliveries = Deliveries()
-        changed = settings().alerts.model_copy(update={"retry_seconds": 0.001, **knobs})
-        async with httpx2.AsyncClient() as client:
-            sender = Sender(deliveries, make(client), mocks, changed)
+        changed = settings().alerts.model_copy(update={"retry_seconds": 2, "send_seconds": 60, **knobs})
+        async with httpx2.AsyncClient(timeout=60) as client:
+            sender = Sender(deliveries, make(client), mocks, changed, lambda: now)
             for queued in rounds:
-                sender.queue(queued, time.time())
-                sender.start(time.time() + 0.01)
+                sender.queue(queued, now)
+                sender.start(now)
                 await sender.finish()
-                await asyncio.sleep(0.02)
+                now += round_seconds
         deliveries.close()
 
     asyncio.run(work())
@@ -187,11 +192,14 @@ def test_busy_channel_gets_the_message_later(
     home: Path, service: HttpService, caplog: pytest.LogCaptureFixture
 ):
     service.answers = [(500, {}), (200, TELEGRAM_OK)]
-    (row,) = run(home, lambda client: [Telegram(client, service.url, TOKEN, ["5"])], [notice()], [])
+    telegram = lambda client: [Telegram(client, service.url, TOKEN, ["5"])]  # noqa: E731
+    (row,) = run(home, telegram, [notice()], [], round_seconds=2)
     assert (row["state"], row["attempts"]) == ("sent", 2)
     service.answers = [(429, TELEGRAM_BUSY)]
-    row = run(home, lambda client: [Telegram(client, service.url, TOKEN, ["5"])], [notice(2)], [], [])[0]
-    assert (row["state"], row["attempts"]) == ("queued", 1), "it waits as long as the service asked"
+    for seconds, attempts in ((2.9, 1), (3, 2)):
+        rows = run(home, telegram, [notice(2)], [], round_seconds=seconds)
+        (row,) = (row for row in rows if row["alert_id"] == "al-2")
+        assert (row["state"], row["attempts"]) == ("queued", attempts), "it asked for three seconds"
     assert TOKEN not in caplog.text and "status 429" in caplog.text
 
 
@@ -273,7 +281,7 @@ def test_rate_limit_spreads_messages(home: Path, service: HttpService):
 
 
 def test_quiet_hours_hold_back_what_is_not_urgent(home: Path, service: HttpService):
-    wib = datetime.now(UTC) + timedelta(hours=7)
+    wib = NOW + timedelta(hours=7)
     quiet = f"{wib - timedelta(hours=1):%H:%M}-{wib + timedelta(hours=1):%H:%M}"
     rows = run(home, hooks(service), [notice(1), notice(2, is_urgent=True)], quiet_hours=quiet)
     assert {row["alert_id"]: row["state"] for row in rows} == {"al-1": "queued", "al-2": "sent"}
@@ -324,13 +332,6 @@ def worker(lake: Path, service: HttpService, **more: str) -> "subprocess.Popen[s
     )
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 40
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize(
     ("point", "requests"),
     [
@@ -347,15 +348,15 @@ def test_killed_worker_sends_at_least_once_under_the_same_id(
     stored_alert()
     nobody = f"http://127.0.0.1:{free_ports(1)[0]}/heartbeat"
     killed = worker(lake, service, LUMBUNG_FAILPOINT=point, LUMBUNG_ALERTS__HEARTBEAT_URL=nobody)
-    assert killed.wait(40) == -signal.SIGKILL
+    assert killed.wait(120) == -signal.SIGKILL
     again = worker(lake, service, LUMBUNG_ALERTS__HEARTBEAT_URL=f"{service.url}/secret-of-a-heartbeat")
-    until(lambda: [row["state"] for row in delivery_rows() if row["channel"] == "webhook"] == ["sent"])
+    eventually(lambda: [row["state"] for row in delivery_rows() if row["channel"] == "webhook"] == ["sent"])
     status_file = lake / "state" / "alert_worker.json"
-    until(lambda: status_file.exists() and json.loads(status_file.read_text())["pid"] == again.pid)
+    eventually(lambda: status_file.exists() and json.loads(status_file.read_text())["pid"] == again.pid)
     second = worker(lake, service)
-    assert second.wait(40) == 5, "one worker a home"
+    assert second.wait(120) == 5, "one worker a home"
     again.send_signal(signal.SIGTERM)
-    _, log = again.communicate(timeout=20)
+    _, log = again.communicate(timeout=120)
     assert again.returncode == 0
     assert len(service.received) == requests
     assert set(service.visited) == {"/secret-of-a-heartbeat"} and "secret-of-a-heartbeat" not in log

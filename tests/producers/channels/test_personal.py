@@ -1,7 +1,6 @@
 """Messages to people: when a condition comes true, once, in their language, by mail when they want it."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,11 +18,12 @@ from lakehouse.io.delta import replace_rows
 from lakehouse.io.identity import accounts, personal, recipients
 from lakehouse.io.identity.database import Database
 from producers.channels.mail import PersonalMail
-from producers.channels.personal import PersonalNews
+from producers.channels.personal import NEW_SECONDS, PersonalNews
 from producers.channels.sender import Sender
 from producers.channels.telegram import PersonalTelegram
 
 AT = datetime(2026, 11, 21, 1, tzinfo=UTC)
+NOW = datetime.now(UTC).timestamp()
 
 
 def land_bar(close: float, at: datetime = AT, symbol: str = "BTC") -> None:
@@ -95,7 +95,7 @@ def test_condition_notifies_when_it_comes_true_and_again_after_it_was_false(run:
         seen = []
         for minute, close in enumerate((99.0, 101.0, 102.0, 98.0, 103.0)):
             land_bar(close, AT + timedelta(minutes=minute))
-            await news.look(time.time())
+            await news.look(NOW)
             seen.append(await titles(database, "p1"))
         return seen
 
@@ -109,12 +109,14 @@ def test_new_alert_that_holds_already_notifies_without_a_new_bar_and_a_crash_rep
     land_bar(101.0)
 
     async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> list[int]:
-        await news.look(time.time())
+        now = 0.0
+        news = PersonalNews(database, news._sender, news._channels, lambda: now)
+        await news.look(NOW)
         await personal.add_alert(database, "p1", "BTC", "above", 100.0, None)
-        news._new_at = 0.0  # the pause between two looks for new alerts has passed
-        await news.look(time.time())
+        now = NEW_SECONDS
+        await news.look(NOW)
         again = PersonalNews(database, news._sender, news._channels)  # the worker was killed and starts again
-        await again.look(time.time())
+        await again.look(NOW)
         return [len(await titles(database, "p1")), len(await titles(database, "p2"))]
 
     assert run(work) == [1, 0]
@@ -128,9 +130,9 @@ def test_mail_goes_to_those_who_want_it_in_their_language(run: Any) -> None:
             await personal.add_alert(database, person.user_id, "BTC", "below", 50.0, None)
         assert news.held == ("personal", "personal-telegram", "personal-whatsapp")
         land_bar(40.0)
-        await news.look(time.time())
+        await news.look(NOW)
         assert news.held == ()
-        return [(delivery.channel, delivery.body) for delivery in deliveries.due(time.time() + 1)]
+        return [(delivery.channel, delivery.body) for delivery in deliveries.due(NOW)]
 
     assert run(work) == [("personal", "BTC costs 40, below 50, at 2026-11-21T01:00:00Z.")]
 
@@ -142,7 +144,7 @@ def test_alert_of_a_followed_commodity_reaches_the_level_that_was_chosen(run: An
             await personal.change_settings(database, owner, "preferences", changes)
         since = datetime.now(UTC) - timedelta(hours=1)
         news.take([alert_row("siaga"), alert_row("siaga", "beras-medium")], since)
-        await news.look(time.time())
+        await news.look(NOW)
         return [await titles(database, owner) for owner in ("p1", "p2")]
 
     assert run(work) == [["Peringatan (siaga): Garam Konsumsi, Jawa Barat"], []]
@@ -152,11 +154,9 @@ def test_code_goes_to_a_named_address_and_messages_only_after_it_was_entered(run
     async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> list[list[str]]:
         async def sent() -> list[str]:
             land_bar(40.0 + len(seen), AT + timedelta(minutes=len(seen)))  # a new bar: it looks at once
-            await news.look(time.time())
-            await news.look(time.time())  # nothing is queued twice
-            return [
-                row.subject for row in deliveries.due(time.time() + 1) if row.channel == "personal-telegram"
-            ]
+            await news.look(NOW)
+            await news.look(NOW)  # nothing is queued twice
+            return [row.subject for row in deliveries.due(NOW) if row.channel == "personal-telegram"]
 
         seen: list[list[str]] = []
         person = (await accounts.create(database, "a@example.id", actor=None, locale="en")).user_id

@@ -18,7 +18,8 @@ from producers.csv.folder_watch import send_file
 from producers.csv.landing import Landing
 from producers.publish import KafkaSink
 from tests.conftest import Broker, headers_of
-from tests.producers.csv.test_replay import LONG, appears, watcher
+from tests.producers.csv.test_replay import LONG, watcher
+from tests.support.waiting import eventually
 
 ONE_ROW = f"{LONG}\nPASAR-001,garam,1,,,\n".encode()
 ODD = {  # file name -> content, folder it is moved to, events; files are sent in this order
@@ -50,7 +51,7 @@ def test_odd_file_does_not_block_the_others(broker: Broker, home: Path):
     for link, target in links.items():
         (landing / link).symlink_to(target)
     with watcher():
-        assert appears(landing / "done" / "z_good.csv", 30)
+        eventually((landing / "done" / "z_good.csv").exists)
     for link in links:
         assert (landing / "refused" / link).is_symlink() and not (landing / link).is_symlink()
         assert "symbolic link" in (landing / "refused" / f"{link}.reason.txt").read_text()
@@ -74,17 +75,17 @@ def test_file_stays_until_a_stopped_broker_has_acknowledged_every_row(
     broker: Broker, home: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS", "1")
-    since, landing = broker.ends(), home / "landing"
-    with watcher():
-        assert appears(landing / "refused")
+    since, landing, log = broker.ends(), home / "landing", home / "folder_watch.log"
+    with log.open("wb") as written, watcher(log=written):
+        eventually((landing / "refused").exists)
         broker.process.send_signal(signal.SIGSTOP)
         try:
             (landing / "patient.csv").write_bytes(LONG.encode() + b"\n" + b"PASAR-001,garam,1,,,\n" * 50)
-            assert not appears(landing / "done" / "patient.csv", 6)
+            eventually(lambda: log.read_text().count("the file is sent again") == 2)
             assert (landing / "patient.csv").exists()
         finally:
             broker.process.send_signal(signal.SIGCONT)
-        assert appears(landing / "done" / "patient.csv", 30)
+        eventually((landing / "done" / "patient.csv").exists)
     assert (
         len({headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", 50)}) == 50
     )
@@ -149,6 +150,20 @@ def test_other_rows_under_the_same_file_name_have_other_ids(tmp_path: Path):
     monday = ids_of(path, f"{LONG}\nPASAR-001,garam,1,,,\nPASAR-002,garam,5,,,\n")
     tuesday = ids_of(path, f"{LONG}\nPASAR-001,garam,2,,,\nPASAR-002,garam,5,,,\n")
     assert set(monday).isdisjoint(tuesday), "without a time, the same price on another day is another event"
+
+
+def test_file_is_complete_once_its_size_has_not_changed_for_the_settling_time(lone_home: Path):
+    now = 100.0
+    landing = Landing(lone_home / "landing", 3.0, lambda: now)
+    path = lone_home / "landing" / "growing.csv"
+    for _ in range(3):
+        with path.open("ab") as out:
+            out.write(ONE_ROW)
+        assert landing.complete() == []
+        now += 2
+        assert landing.complete() == []
+    now += 1
+    assert landing.complete() == [path]
 
 
 def test_file_that_is_open_for_writing_is_not_complete(lone_home: Path):

@@ -5,11 +5,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import orjson
 import pytest
@@ -17,6 +17,7 @@ import pytest
 from conf.settings import REPO
 from lakehouse.event import DEAD_LETTERS
 from tests.conftest import Broker, headers_of
+from tests.support.waiting import eventually
 
 LONG = "market_id,commodity,price,unit,event_time,region"
 
@@ -31,7 +32,7 @@ def wide(folder: Path, days: int = 40) -> Path:
     return folder
 
 
-def replay(*arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+def replay(*arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "producers.csv.replay", *arguments]
     return subprocess.run(
         command, cwd=REPO, env=dict(os.environ), capture_output=True, text=True, timeout=seconds
@@ -98,19 +99,27 @@ def test_folder_of_mixed_formats_is_replayed_and_unknown_files_are_named(
     assert requested.returncode == 0 and orjson.loads(requested.stdout)["events"] == 2
 
 
+# Two events of Papua are sent, then it waits an hour: the day begins there before it does elsewhere.
+WAITING = ("--speed", "1s/s")
+SENT_AT_ONCE = 2
+
+
+def arrived(broker: Broker, since: dict[tuple[str, int], int]) -> int:
+    """How many records Kafka has taken."""
+    return sum(broker.ends().values()) - sum(since.values())
+
+
 def test_interrupted_replay_resumes(broker: Broker, home: Path, tmp_path: Path):
     since, folder = broker.ends(), wide(tmp_path / "data")
-    command = [sys.executable, "-m", "producers.csv.replay", str(folder), "--speed", "10d/s"]
+    command = [sys.executable, "-m", "producers.csv.replay", str(folder), *WAITING]
     running = subprocess.Popen(
         command, cwd=REPO, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    while sum(broker.ends().values()) - sum(since.values()) < 20 and running.poll() is None:
-        time.sleep(0.1)
+    eventually(lambda: arrived(broker, since) == SENT_AT_ONCE)
     running.send_signal(signal.SIGINT)
-    _, words = running.communicate(timeout=20)
+    _, words = running.communicate(timeout=120)
     assert running.returncode == 130 and "resumes from here" in words
-    first = broker.records(since, "lumbung.price", 1)
-    assert 0 < len(first) < 160
+    assert len(broker.records(since, "lumbung.price", SENT_AT_ONCE)) == SENT_AT_ONCE
     assert replay(str(folder), "--speed", "max").returncode == 0
     whole = Counter(headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", 160))
     assert len(whole) == 160 and max(whole.values()) == 1
@@ -157,22 +166,15 @@ def test_missing_broker_is_named(home: Path, tmp_path: Path, monkeypatch: pytest
 
 
 @contextmanager
-def watcher() -> Iterator[subprocess.Popen[bytes]]:
-    running = subprocess.Popen(
-        [sys.executable, "-m", "producers.csv.folder_watch"], cwd=REPO, env=dict(os.environ)
-    )
+def watcher(*program: str, log: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """The process that watches the folder, or one that runs `program`."""
+    command = [sys.executable, *(program or ("-m", "producers.csv.folder_watch"))]
+    running = subprocess.Popen(command, cwd=REPO, env=dict(os.environ), stderr=log)
     try:
         yield running
     finally:
         running.terminate()
-        assert running.wait(10) in (0, -signal.SIGKILL)
-
-
-def appears(path: Path, seconds: float = 15) -> bool:
-    end = time.monotonic() + seconds
-    while not path.exists() and time.monotonic() < end:
-        time.sleep(0.1)
-    return path.exists()
+        assert running.wait(60) in (0, -signal.SIGKILL)
 
 
 def test_folder_sends_known_files_and_refuses_others(broker: Broker, home: Path, tmp_path: Path):
@@ -180,16 +182,15 @@ def test_folder_sends_known_files_and_refuses_others(broker: Broker, home: Path,
     landing.mkdir()
     (landing / "before.csv").write_text(f"{LONG}\nPASAR-001,garam,11500,,,\n")
     with watcher():
-        assert appears(landing / "done" / "before.csv")
+        eventually((landing / "done" / "before.csv").exists)
         draft = tmp_path / "draft.csv"
         draft.write_text(f"{LONG},event_id\nPASAR-001,garam,11600,,,,folder-1\n")
         shutil.move(draft, landing / "before.csv")  # the same name again, with other content
         (landing / "strange.csv").write_text("a,b\n1,2\n")
         (landing / "large.csv").write_text(f"{LONG}\nPASAR-001,{'x' * 70000},1,,,\n")
-        assert appears(landing / "done" / "before.1.csv")
-        assert appears(landing / "refused" / "strange.csv.reason.txt") and appears(
-            landing / "done" / "large.csv"
-        )
+        eventually((landing / "done" / "before.1.csv").exists)
+        eventually((landing / "refused" / "strange.csv.reason.txt").exists)
+        eventually((landing / "done" / "large.csv").exists)
     assert "unknown header: a,b" in (landing / "refused" / "strange.csv.reason.txt").read_text()
     ids = [headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", 2)]
     assert len(ids) == 2 and "folder-1" in ids
@@ -200,7 +201,7 @@ def test_folder_sends_known_files_and_refuses_others(broker: Broker, home: Path,
 def test_file_in_a_subfolder_is_sent_and_moved_to_the_same_subfolder(broker: Broker, home: Path):
     landing = home / "landing"
     with watcher():
-        assert appears(landing / "done")
+        eventually((landing / "done").exists)
         (landing / "east" / ".hidden").mkdir(parents=True)
         (landing / "east" / ".hidden" / "draft.csv").write_text(f"{LONG}\n")
         (landing / "east" / "known.csv").write_text(f"{LONG}\nPASAR-001,garam,11500,,,\n")
@@ -208,11 +209,10 @@ def test_file_in_a_subfolder_is_sent_and_moved_to_the_same_subfolder(broker: Bro
         (landing / "AAPL.csv").write_text(BARS)
         (landing / "us_daily").mkdir()
         (landing / "us_daily" / "AAPL.csv").write_text(BARS)
-        assert appears(landing / "done" / "east" / "known.csv")
-        assert appears(landing / "refused" / "east" / "strange.csv.reason.txt")
-        assert appears(landing / "done" / "us_daily" / "AAPL.csv") and appears(
-            landing / "refused" / "AAPL.csv.reason.txt"
-        )
+        eventually((landing / "done" / "east" / "known.csv").exists)
+        eventually((landing / "refused" / "east" / "strange.csv.reason.txt").exists)
+        eventually((landing / "done" / "us_daily" / "AAPL.csv").exists)
+        eventually((landing / "refused" / "AAPL.csv.reason.txt").exists)
     assert "its folder is not 'us_daily'" in (landing / "refused" / "AAPL.csv.reason.txt").read_text()
     assert (landing / "east" / ".hidden" / "draft.csv").exists()
 
@@ -221,27 +221,45 @@ def test_file_with_newest_rows_first_is_sent_by_event_time(broker: Broker, home:
     since, landing = broker.ends(), home / "landing"
     rows = "".join(f"Garlic,1/{day}/2024,KG,Rs 1.00,Rs 3.00,Rs 2.00\n" for day in range(9, 0, -1))
     with watcher():
-        assert appears(landing / "done")
+        eventually((landing / "done").exists)
         (landing / "kalimati.csv").write_text("Commodity,Date,Unit,Minimum,Maximum,Average\n" + rows)
-        assert appears(landing / "done" / "kalimati.csv")
+        eventually((landing / "done" / "kalimati.csv").exists)
     times = [
         orjson.loads(record.value())["event_time"] for record in broker.records(since, "lumbung.price", 9)
     ]
     assert times == sorted(times) and len(times) == 9  # one series, one partition
 
 
-def test_growing_file_is_not_sent(broker: Broker, home: Path):
+def test_file_is_not_sent_while_a_process_writes_it(broker: Broker, home: Path):
     landing = home / "landing"
     with watcher():
-        assert appears(landing / "done")
+        eventually((landing / "done").exists)
         with (landing / "slow.csv").open("w") as out:
             out.write(LONG + "\n")
-            for number in range(8):
+            out.flush()
+            for number in range(2):
+                (landing / f"later-{number}.csv").write_text(f"{LONG}\nPASAR-001,garam,11500,,,\n")
+                eventually((landing / "done" / f"later-{number}.csv").exists)
+                assert (landing / "slow.csv").exists(), "it would have been sent first"
                 out.write(f"PASAR-001,garam,{11500 + number},,,\n")
                 out.flush()
-                time.sleep(0.3)
-                assert not (landing / "done" / "slow.csv").exists()
-        assert appears(landing / "done" / "slow.csv")
+        eventually((landing / "done" / "slow.csv").exists)
+
+
+KILLED_WITHIN_A_FILE = """
+import os, signal
+from producers.csv import folder_watch
+
+class KilledSink(folder_watch.KafkaSink):
+    def send(self, event):
+        super().send(event)
+        if self.sent == 1000:
+            self.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+folder_watch.KafkaSink = KilledSink
+folder_watch.main()
+"""
 
 
 def test_after_a_kill_within_a_file_nothing_is_lost_and_ids_repeat(
@@ -249,20 +267,20 @@ def test_after_a_kill_within_a_file_nothing_is_lost_and_ids_repeat(
 ):
     since = broker.ends()
     landing = home / "landing"
-    rows = 60_000
+    rows = 3000
     landing.mkdir()
     draft = tmp_path / "big.csv"
     draft.write_text(LONG + "\n" + "".join(f"PASAR-001,garam,{10000 + n},,,\n" for n in range(rows)))
     shutil.move(draft, landing / "big.csv")
-    with watcher() as running:
-        while sum(broker.ends().values()) - sum(since.values()) < 1000:
-            time.sleep(0.05)
-        running.kill()
-    assert (landing / "big.csv").exists()
+    with watcher("-c", KILLED_WITHIN_A_FILE) as running:
+        assert running.wait(120) == -signal.SIGKILL
+    assert (landing / "big.csv").exists() and arrived(broker, since) == 1000
     with watcher():
-        assert appears(landing / "done" / "big.csv", 40)
-    ids = Counter(headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", rows))
-    assert len(ids) == rows
+        eventually((landing / "done" / "big.csv").exists)
+    ids = Counter(
+        headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", 1000 + rows)
+    )
+    assert Counter(ids.values()) == {1: rows - 1000, 2: 1000}
 
 
 def test_file_that_cannot_be_read_to_its_end_is_named(broker: Broker, home: Path, tmp_path: Path):
@@ -276,14 +294,13 @@ def test_replay_that_was_stopped_or_killed_loses_no_row(
     broker: Broker, home: Path, tmp_path: Path, number: signal.Signals
 ):
     since, folder = broker.ends(), wide(tmp_path / "data")
-    command = [sys.executable, "-m", "producers.csv.replay", str(folder), "--speed", "10d/s"]
+    command = [sys.executable, "-m", "producers.csv.replay", str(folder), *WAITING]
     running = subprocess.Popen(
         command, cwd=REPO, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    while sum(broker.ends().values()) - sum(since.values()) < 20:
-        time.sleep(0.1)
+    eventually(lambda: arrived(broker, since) == SENT_AT_ONCE)
     running.send_signal(number)
-    assert running.wait(20) == (130 if number == signal.SIGTERM else -number)
+    assert running.wait(120) == (130 if number == signal.SIGTERM else -number)
     assert replay(str(folder)).returncode == 0
     assert (
         len({headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", 160)}) == 160

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from serving_api.reads.operation.prometheus import mqtt_metrics
 from tests.conftest import JWT_SECRET, Broker, headers_of
 from tests.producers.mqtt.test_session import TOPIC, gateway, price
 from tests.support.identity.devices import MARKET, SECRET, Device, identity_url, provide
+from tests.support.waiting import eventually
 
 CONNECT_5 = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01a"
 REQUEST = "lumbung/v1/provision/request"
@@ -73,7 +73,7 @@ def test_only_devices_with_their_secret_are_admitted(broker: Broker, port: int):
     assert {connack(port, name) for name in refused} == {"Bad user name or password"}
     assert connack(port, "DEV-3", SECRET) == "Bad user name or password"
     nobody = Device(port, None, reconnect_on_failure=False)
-    nobody.client.publish(TOPIC, price("nobody"), qos=1)
+    assert nobody.publish(TOPIC, price("nobody")), "acknowledged, as MQTT 3.1.1 has no refusal"
     device = Device(port)
     assert device.publish(TOPIC, price("own"))
     device.close()
@@ -134,17 +134,17 @@ def test_market_of_the_topic_is_that_of_a_row_without_market(broker: Broker, por
     assert record.value() == body and headers_of(record)["market_id"] == MARKET
 
 
-def test_revoked_device_is_disconnected_within_two_seconds_and_stays_out(broker: Broker, port: int):
+def test_revoked_device_is_disconnected_at_the_next_look_and_stays_out(broker: Broker, port: int):
     since = broker.ends()
-    assert WATCH_SECONDS <= 1, "and what a look at the store takes"
-    device, other = Device(port, "DEV-5", reconnect_on_failure=False), Device(port, "DEV-2")
+    assert WATCH_SECONDS <= 1, "between two looks"
+    device, other = (Device(port, name, reconnect_on_failure=False) for name in ("DEV-5", "DEV-2"))
     assert device.publish(TOPIC.replace("DEV-1", "DEV-5"), price("before", device_id="DEV-5"))
     change("revoke", "DEV-5", "test")
-    assert device.until(lambda: not device.client.is_connected(), 5)
+    eventually(lambda: not device.client.is_connected())
     assert connack(port, "DEV-5", SECRET) == "Bad user name or password"
-    assert other.client.is_connected()
+    assert other.publish(TOPIC.replace("DEV-1", "DEV-2"), price("stays", device_id="DEV-2"))
     other.close()
-    assert delivered(broker, since, 1) == ["before"]
+    assert sorted(delivered(broker, since, 2)) == ["before", "stays"]
 
 
 def test_clients_of_different_devices_do_not_replace_each_other(port: int):
@@ -157,23 +157,26 @@ def test_clients_of_different_devices_do_not_replace_each_other(port: int):
 
 
 def test_rate_is_shared_by_connections_of_a_device_and_by_all_clients_without_one(home: Path):
-    with gateway(LUMBUNG_MQTT__BURST="5", LUMBUNG_MQTT__MESSAGES_PER_SECOND="10") as (_, port):
+    rate = {"LUMBUNG_MQTT__BURST": "6", "LUMBUNG_MQTT__MESSAGES_PER_SECOND": "1e-6"}
+    with gateway("DEV-2", **rate) as (_, port):
+        other = Device(port, "DEV-2")
         for device_id, topic in (("DEV-1", TOPIC), (None, REQUEST)):
             devices = [Device(port, device_id, name=name) for name in "abc"]
-            began = time.monotonic()
-            for number in range(10):
+            for number in range(6):
                 for device in devices:
                     device.client.publish(topic, price(f"{number}"), qos=1)
-            assert all(
-                device.until(lambda device=device: len(device.acknowledged) == 10) for device in devices
-            )
-            assert time.monotonic() - began > 2.2  # 25 after the burst at 10 a second
+            eventually(lambda devices=devices: sum(len(device.acknowledged) for device in devices) >= 6)
+            for number in range(3):
+                own = price(f"other-{number}", device_id="DEV-2")
+                assert other.publish(TOPIC.replace("DEV-1", "DEV-2"), own)
+            assert sum(len(device.acknowledged) for device in devices) == 6
             for device in devices:
                 device.close()
+        other.close()
 
 
 def test_client_of_mqtt_5_gets_an_answer_in_its_own_format(port: int):
-    with socket.create_connection(("127.0.0.1", port), 5) as wire:
+    with socket.create_connection(("127.0.0.1", port), 60) as wire:
         wire.sendall(CONNECT_5)
         answer = b""
         while part := wire.recv(100):

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from scripts.stack.throwaway import free_ports
 from tests.conftest import Broker, headers_of
 from tests.producers.mqtt.test_session import TOPIC, price
 from tests.support.identity.devices import Device
+from tests.support.waiting import eventually
 
 MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
 pytestmark = pytest.mark.skipif(
@@ -37,7 +37,7 @@ def process(
         yield running
     finally:
         running.terminate()
-        assert running.wait(15) == 0
+        assert running.wait(60) == 0
 
 
 @pytest.fixture
@@ -49,11 +49,14 @@ def mosquitto(tmp_path: Path) -> Iterator[int]:
         (tmp_path / "mosquitto.log").open("wb") as log,
         process(str(MOSQUITTO), "-c", str(file), output=log),
     ):
-        end = time.monotonic() + 20
-        while not is_open("127.0.0.1", port):
-            assert time.monotonic() < end, "mosquitto does not start"
-            time.sleep(0.05)
+        eventually(lambda: is_open("127.0.0.1", port))
         yield port
+
+
+def wait_subscribed(folder: Path, bridges: int) -> None:
+    """Until so many bridges have subscribed: before that mosquitto keeps nothing for them."""
+    log = folder / "mosquitto.log"
+    eventually(lambda: log.read_text().count("Sending SUBACK to lumbung-bridge-") == bridges)
 
 
 def bridge(port: int, **knobs: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
@@ -62,13 +65,13 @@ def bridge(port: int, **knobs: str) -> AbstractContextManager[subprocess.Popen[b
 
 
 def test_messages_reach_kafka_byte_for_byte_also_those_sent_while_no_bridge_ran(
-    broker: Broker, home: Path, mosquitto: int
+    broker: Broker, home: Path, mosquitto: int, tmp_path: Path
 ):
     since = broker.ends()
     body = b'{"event_id": "exact",  "commodity": "garam", "price": 11500}'
     with bridge(mosquitto):
         device = Device(mosquitto)
-        time.sleep(3)  # until it has subscribed: before that mosquitto keeps nothing for it
+        wait_subscribed(tmp_path, 1)
         assert device.publish(TOPIC, body)
         assert device.publish(TOPIC, price("foreign", market_id="PASAR-002"))
         assert device.publish(TOPIC.replace("price", "status"), b"online")
@@ -90,29 +93,31 @@ def test_two_bridges_share_the_messages(broker: Broker, home: Path, mosquitto: i
     ids = {f"shared-{number}" for number in range(40)}
     with bridge(mosquitto), bridge(mosquitto, LUMBUNG_HOME=str(tmp_path / "other")):
         device = Device(mosquitto)
-        log = tmp_path / "mosquitto.log"
-        assert device.until(lambda: log.read_text().count("Sending SUBACK to lumbung-bridge-") == 2)
+        wait_subscribed(tmp_path, 2)
         assert all(device.publish(TOPIC, price(name)) for name in sorted(ids))
         broker.records(since, "lumbung.price", len(ids))
         device.close()
     records = broker.records(since, "lumbung.price")
     assert sorted(headers_of(record)["event_id"] for record in records) == sorted(ids), "each once"
-    takers = re.findall(r"Sending PUBLISH to (lumbung-bridge-\w+)", log.read_text())
+    log = (tmp_path / "mosquitto.log").read_text()
+    takers = re.findall(r"Sending PUBLISH to (lumbung-bridge-\w+)", log)
     assert len(takers) == len(ids) and len(set(takers)) == 2
 
 
-def test_messages_that_kafka_did_not_acknowledge_are_sent_again(broker: Broker, home: Path, mosquitto: int):
+def test_messages_that_kafka_did_not_acknowledge_are_sent_again(
+    broker: Broker, home: Path, mosquitto: int, tmp_path: Path
+):
     since = broker.ends()
     url = f"mqtt://127.0.0.1:{mosquitto}"
     command = [sys.executable, "-m", "producers.mqtt.bridge"]
     knobs = {"LUMBUNG_MQTT__BROKER_URL": url, "LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS": "2"}
     running = subprocess.Popen(command, cwd=REPO, env={**os.environ, **knobs})
     device = Device(mosquitto)
-    time.sleep(3)
+    wait_subscribed(tmp_path, 1)
     broker.process.send_signal(signal.SIGSTOP)
     try:
         assert device.publish(TOPIC, price("held")), "mosquitto acknowledges at once"
-        assert running.wait(60) == 1, "it ends, and its supervisor starts it again"
+        assert running.wait(120) == 1, "it ends, and its supervisor starts it again"
     finally:
         broker.process.send_signal(signal.SIGCONT)
     with bridge(mosquitto):
@@ -123,5 +128,5 @@ def test_messages_that_kafka_did_not_acknowledge_are_sent_again(broker: Broker, 
 
 def test_bridge_without_a_url_is_wrong_usage(home: Path):
     command = [sys.executable, "-m", "producers.mqtt.bridge"]
-    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and "mqtt.broker_url" in done.stderr

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from lakehouse.io.kafka import is_open
 from scripts.stack.throwaway import free_ports
 from tests.conftest import Broker, headers_of
 from tests.support.identity.devices import Device, identity_url, provide
+from tests.support.waiting import eventually
 
 
 @contextmanager
@@ -29,15 +29,12 @@ def gateway(*devices: str, **knobs: str) -> Iterator[tuple[subprocess.Popen[byte
     provide("DEV-1", *devices, url=identity_url())
     environment = {**os.environ, "LUMBUNG_MQTT__PORT": str(port), **knobs}
     running = subprocess.Popen([sys.executable, "-m", "producers.mqtt.gateway"], cwd=REPO, env=environment)
-    end = time.monotonic() + 20
-    while not is_open("127.0.0.1", port):
-        assert time.monotonic() < end and running.poll() is None
-        time.sleep(0.1)
     try:
+        eventually(lambda: is_open("127.0.0.1", port))
         yield running, port
     finally:
         running.terminate()
-        assert running.wait(15) in (0, -signal.SIGKILL)
+        assert running.wait(60) in (0, -signal.SIGKILL)
 
 
 TOPIC = "lumbung/v1/PASAR-001/DEV-1/price"
@@ -108,7 +105,8 @@ def test_only_receipt_topics_can_be_subscribed_and_nothing_is_delivered(home: Pa
         assert [grant.startswith("Granted") for grant in listener.granted] == [False] * 8 + [True]
         assert talker.publish(TOPIC, price("unheard"))
         assert talker.publish("lumbung/v1/PASAR-001/DEV-1/receipt", b"forged")
-        time.sleep(0.5)
+        listener.client.subscribe(receipt, 1)
+        assert listener.until(lambda: len(listener.granted) == 10), "it has read what was sent before"
         assert listener.received == []
         listener.close()
         talker.close()
@@ -116,16 +114,19 @@ def test_only_receipt_topics_can_be_subscribed_and_nothing_is_delivered(home: Pa
 
 def test_device_gets_no_acknowledgement_while_kafka_does_not_answer(broker: Broker, home: Path):
     since = broker.ends()
-    with gateway(LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS="30") as (_, port):
+    with gateway(LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS="120") as (_, port):
         device = Device(port)
         assert device.publish(TOPIC, price("before"))
         broker.process.send_signal(signal.SIGSTOP)
         try:
             device.client.publish(TOPIC, price("held"), qos=1)
-            assert not device.until(lambda: len(device.acknowledged) > 1, 3)
+            for answers in range(1, 21):  # the gateway answers whatever does not need Kafka
+                device.client.subscribe("lumbung/v1/PASAR-001/DEV-1/receipt", 1)
+                eventually(lambda answers=answers: len(device.granted) == answers)
+            assert len(device.acknowledged) == 1
         finally:
             broker.process.send_signal(signal.SIGCONT)
-        assert device.until(lambda: len(device.acknowledged) > 1)
+        eventually(lambda: len(device.acknowledged) == 2)
         device.close()
     assert {headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", 2)} == {
         "before",
@@ -141,7 +142,7 @@ def test_after_a_kill_before_kafka_the_device_sends_again_with_the_same_id(
     with gateway(LUMBUNG_FAILPOINT=point) as (running, port):
         device = Device(port)
         device.client.publish(TOPIC, price(event_id), qos=1)
-        assert running.wait(10) == -signal.SIGKILL and device.acknowledged == []
+        assert running.wait(60) == -signal.SIGKILL and device.acknowledged == []
         device.close()
     with gateway() as (_, port):
         device = Device(port)
@@ -151,14 +152,27 @@ def test_after_a_kill_before_kafka_the_device_sends_again_with_the_same_id(
     assert ids == [event_id] * copies
 
 
-def test_connection_above_its_rate_is_throttled_in_order_and_not_dropped(broker: Broker, home: Path):
+def test_connection_above_its_rate_is_held_back_and_others_are_not(broker: Broker, home: Path):
+    with gateway("DEV-2", LUMBUNG_MQTT__BURST="5", LUMBUNG_MQTT__MESSAGES_PER_SECOND="1e-6") as (_, port):
+        device, other = Device(port), Device(port, "DEV-2")
+        for number in range(8):
+            device.client.publish(TOPIC, price(f"held-back-{number}"), qos=1)
+        eventually(lambda: len(device.acknowledged) >= 5)
+        for number in range(5):
+            own = price(f"not-held-back-{number}", device_id="DEV-2")
+            assert other.publish(TOPIC.replace("DEV-1", "DEV-2"), own)
+        assert len(device.acknowledged) == 5
+        device.close()
+        other.close()
+
+
+def test_messages_above_the_rate_arrive_in_order_and_none_is_dropped(broker: Broker, home: Path):
     since, events = broker.ends(), 260
     with gateway(LUMBUNG_MQTT__BURST="100", LUMBUNG_MQTT__MESSAGES_PER_SECOND="80") as (_, port):
-        device, began = Device(port), time.monotonic()
+        device = Device(port)
         for number in range(events):
             device.client.publish(TOPIC, price(f"order-{number:04}"), qos=1)
-        assert device.until(lambda: len(device.acknowledged) == events)
-        assert time.monotonic() - began > 1.8  # 160 after the burst at 80 a second
+        eventually(lambda: len(device.acknowledged) == events)
         device.close()
     ids = [headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", events)]
     assert ids == [f"order-{number:04}" for number in range(events)]
@@ -175,8 +189,7 @@ def test_connection_above_its_rate_is_throttled_in_order_and_not_dropped(broker:
 )
 def test_connection_that_is_not_mqtt_3_1_1_ends_and_others_stay(home: Path, words: bytes):
     with gateway() as (_, port):
-        with socket.create_connection(("127.0.0.1", port), 5) as wire:
-            wire.settimeout(12)
+        with socket.create_connection(("127.0.0.1", port), 60) as wire:
             wire.sendall(words)
             wire.shutdown(socket.SHUT_WR)
             while wire.recv(100):
@@ -192,7 +205,7 @@ def test_newer_connection_of_a_client_ends_the_older(home: Path):
         older = Device(port, name="same", reconnect_on_failure=False)
         older.client.on_disconnect = lambda *ignored: gone.set()
         newer = Device(port, name="same", reconnect_on_failure=False)
-        assert gone.wait(5) and newer.publish(TOPIC, price("newer"))
+        assert gone.wait(60) and newer.publish(TOPIC, price("newer"))
         newer.close()
         older.close()
 
@@ -205,6 +218,6 @@ def test_address_other_than_loopback_is_refused(home: Path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
     )
     assert done.returncode == 5 and "127.0.0.1 only" in done.stderr

@@ -36,7 +36,7 @@ def test_time_out_is_not_called_different(prove: Callable[[], list[str]], word: 
 
 
 def test_differences_that_still_change_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.chaos.__main__.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("scripts.chaos.__main__.COMPARE_SECONDS", 0)
     now = [0.0]
 
     def compare() -> list[str]:

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from conf.runtime.exit_codes import ExitCode
 from scripts.console import Steps
 from scripts.stack import lifecycle
 from scripts.stack.patience import Patience, cpu_seconds, stream_signs
+from tests.support.waiting import eventually
 
 
 class Clock:
@@ -38,7 +40,7 @@ def starting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.setattr(lifecycle.readiness, "ready", ready)
     monkeypatch.setattr(lifecycle.supervision, "processes", lambda: info)
     monkeypatch.setattr(lifecycle.supervision, "start", lambda name: None)
-    monkeypatch.setattr(lifecycle.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(lifecycle, "LOOK_SECONDS", 0)
     monkeypatch.setattr(lifecycle, "Patience", lambda seconds: Patience(seconds, Clock()))
     yield looks
 
@@ -70,12 +72,12 @@ def test_process_that_works_for_ever_is_not_waited_for_for_ever() -> None:
 
 def test_cpu_time_of_children_is_a_sign_of_progress() -> None:
     child = "subprocess.Popen([sys.executable, '-c', 'while True: pass'])"
-    spin = f"import subprocess, sys, time; {child}; time.sleep(60)"
-    parent = subprocess.Popen([sys.executable, "-c", spin], start_new_session=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", f"import subprocess, sys; {child}.wait()"], start_new_session=True
+    )
     try:
-        patience = Patience(30)
-        while cpu_seconds(parent.pid) == 0:
-            assert not patience.spent(0)
+        own = psutil.Process(parent.pid)
+        eventually(lambda: cpu_seconds(parent.pid) > sum(own.cpu_times()[:2]))
     finally:
         os.killpg(parent.pid, 9)
         parent.wait()

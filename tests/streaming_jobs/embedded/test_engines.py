@@ -3,6 +3,7 @@
 import json
 import threading
 from collections import Counter
+from functools import partial
 
 import pytest
 from confluent_kafka import Producer
@@ -20,6 +21,7 @@ from streaming_jobs.embedded.reader import Assignment
 from streaming_jobs.embedded.repeated import read_range
 from tests.streaming_jobs.conftest import Stream, price
 from tests.streaming_jobs.test_batches import MIXED, assert_as_planned
+from tests.support.waiting import eventually
 
 
 def change_engine(stream: Stream, spark: SparkSession) -> None:
@@ -88,12 +90,11 @@ def test_new_partition_is_read_from_its_first_record(either: Stream):
     admin = AdminClient(client_config())
     count = len(partition_bounds([topic])[topic])
     for change in admin.create_partitions([NewPartitions(topic, count + 1)]).values():
-        change.result(15)
-    while len(partition_bounds([topic])[topic]) == count:
-        pass
+        change.result(60)
+    eventually(lambda: len(partition_bounds([topic])[topic]) == count + 1)
     producer = Producer(producer_config())
     producer.produce(topic, b"{}", partition=count)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     either.run()
     assert [row["partition"] for row in either.rows("bronze.events") if row["topic"] == topic] == [count]
     assert either.balance()["rows_in"] == 2 and count_waiting() == 0
@@ -103,7 +104,7 @@ def test_new_partition_is_read_from_its_first_record(either: Stream):
 def test_first_record_of_a_batch_is_stored_although_it_is_empty(either: Stream, value: bytes | None):
     producer = Producer(producer_config())
     producer.produce("lumbung.price", value, partition=0, headers={"event_id": b"empty"})
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     either.run()
     assert [(row["event_id"], row["value"] or b"") for row in either.rows("bronze.events")] == [
         ("empty", b"")
@@ -113,15 +114,15 @@ def test_first_record_of_a_batch_is_stored_although_it_is_empty(either: Stream, 
 
 def test_positions_pass_the_ends_of_transactions(either: Stream):
     producer = Producer({**client_config(), "transactional.id": "engines"})
-    producer.init_transactions(20)
+    producer.init_transactions(60)
     producer.begin_transaction()
     producer.produce("lumbung.price", price("a"), partition=0, headers={"event_id": b"a"})
-    producer.commit_transaction(20)
+    producer.commit_transaction(60)
     either.run()
     assert dict(either.silver()) == {"a": 1} and count_waiting() == 0
     producer.begin_transaction()
     producer.produce("lumbung.price", price("b"), partition=0, headers={"event_id": b"b"})
-    producer.commit_transaction(20)
+    producer.commit_transaction(60)
     either.run()
     assert dict(either.silver()) == {"a": 1, "b": 1} and count_waiting() == 0
 
@@ -141,11 +142,12 @@ def test_batch_whose_records_kafka_no_longer_holds_is_not_finished(embedded: Str
 def test_stream_fails_when_its_reader_is_killed(embedded: Stream):
     embedded.send(price("a"))
     feed = RecordFeed(Assignment(engine.begin(), settings().kafka.bootstrap))
-    taken = feed.take(10, 30)
-    assert taken and taken[0].num_rows == 1
+    records = partial(feed.take, 10, 120)  # or ends of partitions that hold none
+    eventually(lambda: (taken := records()) and taken[0].num_rows == 1)
     feed._process.kill()
     with pytest.raises(ReaderEnded, match="code -9"):
-        feed.take(10, 30)
+        while records():
+            pass
     feed.close()
 
 

@@ -38,7 +38,7 @@ def test_raw_records_of_an_older_topic_reach_gold_few_in_a_batch(
     for number, sales in ((1, 20), (2, 30), (3, None), (4, 1), (5, 1)):
         payload = orjson.dumps({**LISTING, "ProductID": number, "Sales": sales})
         producer.produce(topic, payload, partition=0)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     either.send(*(price(f"n{number}") for number in range(4)))
     either.run()
     batches = [checkpoint.batch_offsets(batch).rows for batch in checkpoint.finished_batches()]

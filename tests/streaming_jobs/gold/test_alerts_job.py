@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pytest
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
@@ -159,11 +158,23 @@ def test_alerts_follow_issued_risks_and_stocks(lake: Path):
     assert rows() == before
 
 
-def test_prompt_job_runs_between_two_rounds(lake: Path, monkeypatch: pytest.MonkeyPatch):
+class AlertsOnce(Alerts):
+    """The job; its first run ends the pause."""
+
+    def __init__(self, stopping: threading.Event) -> None:
+        super().__init__()
+        self.stopping = stopping
+
+    def refresh(self) -> None:
+        super().refresh()
+        self.stopping.set()
+
+
+def test_prompt_job_runs_between_two_rounds(lake: Path):
     prompt = [job.name for job in make_jobs() if is_prompt(job)]
     assert prompt == ["signals", "retail", "trades", "alerts"]
-    work = BackgroundJobs([Alerts()], threading.Event())
+    stopping = threading.Event()
+    work = BackgroundJobs([AlertsOnce(stopping)], stopping)
     reported(1, "bawang-putih", dict.fromkeys(range(8), 40000.0) | {8: 60_000.0})
-    monkeypatch.setattr("streaming_jobs.gold.runner.PROMPT_SECONDS", 0.05)
-    work.pause(0.2)
+    work.pause(3600)
     assert len(rows()) == 1

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from streaming_jobs.gold.incremental import IncrementalGold
+from tests.support.waiting import eventually
 
 LONG_SECONDS = 3600.0
 
@@ -13,15 +14,27 @@ LONG_SECONDS = 3600.0
 def test_batch_is_followed_at_once_and_the_next_ones_after_the_pause(
     lake: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    refreshed = threading.Semaphore(0)
-    monkeypatch.setattr(IncrementalGold, "refresh", lambda self: refreshed.release())
+    turns: list[str] = []
+
+    class Noted(threading.Event):
+        """An event that notes what the thread waits for."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def wait(self, timeout: float | None = None) -> bool:
+            turns.append(f"{self.name} {timeout:g}")
+            return super().wait(timeout)
+
+    monkeypatch.setattr(IncrementalGold, "refresh", lambda self: turns.append("refresh"))
     thread = IncrementalGold(LONG_SECONDS)
+    thread._news, thread._stopping = Noted("news"), Noted("pause")
     thread.start()
-    assert not refreshed.acquire(timeout=0.2), "nothing has happened"
+    eventually(lambda: turns == ["news 3600"])
     thread.notify()
-    assert refreshed.acquire(timeout=30)
-    thread.notify()
-    assert not refreshed.acquire(timeout=0.2), "the pause is not over"
+    eventually(lambda: turns == ["news 3600", "refresh", "pause 3600"])
+    thread.notify()  # within the pause
     thread.stop()
-    assert refreshed.acquire(timeout=30), "what came last is taken up at the stop"
+    assert turns == ["news 3600", "refresh", "pause 3600", "refresh"], "taken up at the stop, and not before"
     assert not thread.is_alive() and thread.failure is None
