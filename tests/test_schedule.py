@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from tests.support.schedule import GROUPS, NOT_FAST, RUN_ID, TESTS, group_of, is_selected, left_behind
+from tests.support.schedule import (
+    FAST,
+    GROUPS,
+    NOT_FAST,
+    RUN_ID,
+    TESTS,
+    group_of,
+    is_left_out_of_fast,
+    is_selected,
+    left_behind,
+)
 
 BY_GROUP = {"not fast": NOT_FAST, **{name: paths for name, paths in GROUPS.items() if paths}}
 
@@ -20,10 +30,18 @@ def test_every_path_of_a_group_exists(group: str) -> None:
         assert list(TESTS.glob(f"{path}*")), f"{path}: renamed? its tests would lose their group"
 
 
-def item_of(path: str, *fixtures: str, **options: bool) -> pytest.Item:
+@pytest.mark.parametrize("path", FAST)
+def test_tests_that_a_fast_run_leaves_out_of_a_file_exist(path: str) -> None:
+    text = (TESTS / path).read_text(encoding="utf-8")
+    assert not is_left_out_of_fast(path) and not is_left_out_of_fast(path.rpartition("/")[0])
+    assert [name for name in FAST[path] if f"\ndef {name}" not in text] == []
+
+
+def item_of(path: str, *fixtures: str, name: str = "test_x", **options: bool) -> pytest.Item:
     """What the plugin reads of a test."""
     option = SimpleNamespace(**{"fast": False, "slow": False} | options)
-    item = SimpleNamespace(path=TESTS / path, fixturenames=fixtures, config=SimpleNamespace(option=option))
+    config = SimpleNamespace(option=option)
+    item = SimpleNamespace(path=TESTS / path, name=name, fixturenames=fixtures, config=config)
     item.get_closest_marker = lambda name: None
     return cast(pytest.Item, item)
 

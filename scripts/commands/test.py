@@ -35,7 +35,7 @@ def test(
         str | None, typer.Option("-k", metavar="EXPR", help="run only pytest, only tests that match")
     ] = None,
     fast: Annotated[
-        bool, typer.Option("--fast", help="skip tests with a broker, Spark, a browser or training")
+        bool, typer.Option("--fast", help="skip tests with a JVM, a browser or training")
     ] = False,
     long_runs: Annotated[
         bool, typer.Option("--slow", help="add the stream on Spark, LSTM, Prophet and long chaos runs")

@@ -25,7 +25,7 @@ RUN_ID = "LUMBUNG_TEST_RUN"  # in the environment of every process that a run st
 # Those of the API come before chaos: three JVMs with Spark at once would need memory and patience.
 # Tests that use the Spark session are the group "spark" in whatever file; those that use the real broker, in
 # files of the doors or of no group, are the group "stream", which has one. A file that is not named here is a
-# group of its own and starts after these; with `--fast` only such files run.
+# group of its own and starts after these; with `--fast` only such files run, and those of FAST.
 GROUPS: dict[str, tuple[str, ...]] = {
     "stack": (
         "integration/test_idle",
@@ -72,8 +72,19 @@ NOT_FAST = (
     "test_loaded_libraries",
 )
 LEFT_OUT_OF_FAST = (*NOT_FAST, *(path for paths in GROUPS.values() for path in paths))
-# Files of the groups whose tests take less than 0.3 s each: they run with `--fast` all the same.
-FAST: tuple[str, ...] = ()
+# Files of the groups that run with `--fast` all the same: their tests take less than 0.3 s. Those that are
+# named are left out: they start processes, halt the broker or fill a disk.
+FAST: dict[str, tuple[str, ...]] = {
+    "serving_api/test_decisions.py": ("test_nothing_is_decided_while",),
+    "serving_api/test_idempotency.py": (
+        "test_killed_service",
+        "test_key_of_a_503",
+        "test_events_of_a_503",
+        "test_full",
+    ),
+    "serving_api/test_ingest.py": ("test_body_larger_than_the_limit", "test_503_while"),
+    "serving_api/test_price_check.py": (),
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -113,8 +124,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def is_left_out_of_fast(path: str) -> bool:
     """Of a file or folder below tests/. A folder that holds a fast file is looked into."""
-    is_fast = path.startswith(FAST) or any(fast.startswith(f"{path}/") for fast in FAST)
-    return path.startswith(LEFT_OUT_OF_FAST) and not is_fast
+    return path.startswith(LEFT_OUT_OF_FAST) and not any(f"{file}/".startswith(f"{path}/") for file in FAST)
 
 
 def is_selected(item: pytest.Item, group: str) -> bool:
@@ -122,7 +132,8 @@ def is_selected(item: pytest.Item, group: str) -> bool:
         return False
     if not item.config.option.fast:
         return True
-    return group != "spark" and not uses_real_broker(item)
+    slow = FAST.get(item.path.relative_to(TESTS).as_posix(), ())
+    return group != "spark" and not uses_real_broker(item) and not item.name.startswith(slow)
 
 
 @pytest.hookimpl(tryfirst=True)
