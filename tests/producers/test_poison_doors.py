@@ -29,7 +29,7 @@ Arrived = dict[str, list[Message]]  # source header -> its records in the order 
 def by_source(broker: Broker, since: dict[tuple[str, int], int], sent: int) -> Arrived:
     arrived: Arrived = {}
     for topic in topics():
-        for record in broker.records(since, topic, 0, 20):
+        for record in broker.records(since, topic, 0):
             arrived.setdefault(headers_of(record)["source"], []).append(record)
     assert sum(map(len, arrived.values())) == sent, "as many records as were sent, no more and no fewer"
     return arrived
