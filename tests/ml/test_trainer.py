@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from datetime import date
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from ml.train import main
 from ml.trainer import Trainer, rounds_of
 from tests.support.daily_prices_lake import daily_rows, of_panel, write_daily
 from tests.support.panels import noisy
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -120,12 +120,23 @@ def test_job_goes_first_and_fails_when_its_round_reports_nothing(started: list[l
     assert ended.detail == "the round ended without reporting an outcome"
 
 
-def test_job_waits_for_the_lock_and_cron_runs_jobs_that_no_trainer_takes(home: Path):
+def test_job_waits_for_the_lock_and_cron_runs_jobs_that_no_trainer_takes(
+    home: Path, capfd: pytest.CaptureFixture[str]
+):
     write_daily(of_panel(noisy(1, 1010, commodities=["teh"], regions=["11", "32", "51"])))
     job = training_jobs.submit(["drift"], [], "prices moved", "central")
-    lock = hold("training", "x")
-    threading.Timer(3, lock.close).start()
-    Trainer(threading.Event()).run_next()
+    printed: list[str] = []
+
+    def waits() -> bool:
+        printed.append(capfd.readouterr().err)
+        return f"another training round runs (pid {os.getpid()}): waiting for its end" in "".join(printed)
+
+    with hold("training", "x"):
+        trainer = threading.Thread(target=Trainer(threading.Event()).run_next)
+        trainer.start()
+        eventually(waits)
+        assert training_jobs.job(job.job_id).status == "running"
+    trainer.join()
     ended = training_jobs.job(job.job_id)
     assert (ended.status, ended.promoted, ended.progress_pct) == ("rejected", False, 100)
     assert "naive is served" in ended.detail
@@ -204,15 +215,11 @@ def test_trainer_process_serves_naive_from_the_first_price_and_stops_on_sigterm(
         env=child_environment(LUMBUNG_TRAINING__WATCH_SECONDS="0.2"),
     )
     try:
-        end = time.monotonic() + 60
-        while not (table_exists("gold.forecasts") and schedule.read_note("issue")):
-            if time.monotonic() > end:
-                break
-            time.sleep(0.2)
+        eventually(lambda: table_exists("gold.forecasts") and schedule.read_note("issue"), 120)
         assert DeltaTable(table_uri("gold.forecasts")).count() == 3 * 7 * 2
         ended = training_jobs.job(job.job_id)
         assert ended.status == "failed" and "silver.bars is empty" in ended.detail
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
     assert trainer_status()["state"] == "stopped"

@@ -131,7 +131,7 @@ def test_set_up_without_python_or_java_names_what_is_missing(tmp_path: Path):
     (tmp_path / "run.sh").write_text((REPO / "run.sh").read_text().replace("/usr/lib/jvm/", "/nowhere/"))
     (tmp_path / "run.sh").chmod(0o755)
     command = [str(tools / "bash"), str(tmp_path / "run.sh"), "setup"]
-    done = subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, timeout=120)
     assert done.returncode == 3
     assert "Java 17 or 21" in done.stderr and "remedy" in done.stderr
 
@@ -144,7 +144,7 @@ def test_interrupted_set_up_names_the_way_on_and_has_the_exit_code_of_an_interru
     (tmp_path / "run.sh").write_text((REPO / "run.sh").read_text())
     tools = tmp_path / "tools"
     tools.mkdir()
-    (tools / "python3.11").write_text('#!/bin/sh\n[ "$1" = -c ] || { kill -INT 0; sleep 5; }\n')
+    (tools / "python3.11").write_text('#!/bin/sh\n[ "$1" = -c ] || { kill -INT 0; sleep 600; }\n')
     (tools / "python3.11").chmod(0o755)
     done = subprocess.run(
         ["bash", str(tmp_path / "run.sh"), "setup"],  # noqa: S607

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from ml.models.parallel import ProcessBackend, WorkerDied
 from scripts.cli import VERBS
 from tests.ml.evaluation.test_backtest import Last, small_plan
 from tests.support.panels import walks
+from tests.support.waiting import eventually
 
 
 class Killed(Last):
@@ -127,15 +127,17 @@ def test_sigterm_to_run_sh_backtest_ends_its_workers_and_frees_the_lock(lone_hom
     environment = child_environment(LUMBUNG_TRAINING__PROCESSES="2")
     command = [REPO / "run.sh", "backtest", "arima", "theta", "--data", data]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as round_:
-        process, end = psutil.Process(round_.pid), time.monotonic() + 60
+        process = psutil.Process(round_.pid)
+
+        def workers() -> list[psutil.Process]:
+            return [c for c in process.children(recursive=True) if "spawn_main" in " ".join(c.cmdline())]
+
         try:
-            while sum("spawn_main" in " ".join(c.cmdline()) for c in process.children(recursive=True)) < 2:
-                assert round_.poll() is None and time.monotonic() < end
-                time.sleep(0.1)
+            eventually(lambda: len(workers()) >= 2, 120, passing=(psutil.Error,))
             children = process.children(recursive=True)
             round_.terminate()
-            assert round_.wait(10) == 128 + signal.SIGTERM
-            assert psutil.wait_procs(children, timeout=5)[1] == []
+            assert round_.wait(60) == 128 + signal.SIGTERM
+            assert psutil.wait_procs(children, timeout=60)[1] == []
         finally:
             round_.kill()
     hold("training", "the lock is still held").close()

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from ml.trading.experiment import run_experiment
 from ml.trading.own_job import main, trials_before
 from tests.lakehouse.trading.made_bars import COIN, random_bars
 from tests.support.trading.lake_of_bars import write_bars
+from tests.support.waiting import eventually
 
 BACKTEST = {
     "symbol": "COIN",
@@ -141,13 +141,11 @@ def test_trainer_runs_a_queued_job_at_once_and_one_that_was_left_running(lake_of
     runner.start()
     queued = personal_jobs.submit("experiment", "p1", EXPERIMENT | {"model": "ridge"}, 3)
     try:
-        end = time.monotonic() + 120
-        while time.monotonic() < end and len(finished([left.job_id, queued.job_id])) < 2:
-            time.sleep(0.2)
+        eventually(lambda: len(finished([left.job_id, queued.job_id])) == 2, 240)
         assert finished([left.job_id, queued.job_id]) == ["succeeded", "succeeded"]
     finally:
         stopping.set()
-        runner.join(10)
+        runner.join(60)
 
 
 def finished(job_ids: list[str]) -> list[str]:

@@ -23,7 +23,7 @@ def knobs(home: Path, monkeypatch: pytest.MonkeyPatch) -> SetKnobs:
         settings.cache_clear()
 
     paces = ", ".join(f'"{name}": 1e6' for name in collected_sources())
-    set_knobs(retry_seconds="0.01", request_seconds="2", requests_per_minute=f"{{{paces}}}")
+    set_knobs(retry_seconds="0.01", request_seconds="60", requests_per_minute=f"{{{paces}}}")
     return set_knobs
 
 

@@ -1,7 +1,6 @@
 """A local HTTP server that answers as a source does, also when it misbehaves."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,13 +13,16 @@ import orjson
 
 @dataclass
 class Reply:
-    """One answer. `sent_bytes`: of the body, before the connection is closed; None: all."""
+    """One answer. `sent_bytes`: of the body, before the connection is closed; None: all.
+
+    `after`: it is not sent before this event.
+    """
 
     body: Any = None  # bytes, or what becomes JSON
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     sent_bytes: int | None = None
-    after_seconds: float = 0.0
+    after: threading.Event | None = None
 
     @property
     def content(self) -> bytes:
@@ -72,7 +74,8 @@ class SourceServer:
         with self._lock:
             self.requests.append(request)
             reply = self.faults.pop(0) if self.faults else self.answer(request)
-        time.sleep(reply.after_seconds)
+        if reply.after:
+            reply.after.wait()
         handler.send_response_only(reply.status)
         for name, value in {"Date": handler.date_time_string(), **reply.headers}.items():
             handler.send_header(name, value)
@@ -90,4 +93,4 @@ class SourceServer:
         finally:
             self._server.shutdown()
             self._server.server_close()
-            thread.join(5)
+            thread.join()

@@ -1,7 +1,6 @@
 """Bars over the WebSocket: in order, each once, and what was missed is polled first."""
 
 import asyncio
-from collections.abc import Callable
 
 import orjson
 import pytest
@@ -14,6 +13,7 @@ from tests.producers.collectors.conftest import SetKnobs
 from tests.producers.collectors.sample_sources import bar
 from tests.producers.collectors.source_server import Reply, Request, SourceServer
 from tests.streaming_jobs.conftest import Stream
+from tests.support.waiting import eventually_async
 
 
 def message(nth: int, closed: bool = True) -> str:
@@ -33,12 +33,6 @@ def message(nth: int, closed: bool = True) -> str:
     return orjson.dumps({"stream": "btcusdt@kline_1m", "data": data}).decode()
 
 
-async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():
-            await asyncio.sleep(0.02)
-
-
 async def scenario(rest: SourceServer, published: list[int], knobs: SetKnobs) -> None:
     """REST knows the bars in `published`; returns when all that the socket sent was taken."""
     connections: list[ServerConnection] = []
@@ -56,18 +50,18 @@ async def scenario(rest: SourceServer, published: list[int], knobs: SetKnobs) ->
             await collector.poll()
             assert collector.counts.events == 11
             following = asyncio.create_task(collector.follow(SOURCE, url))
-            await eventually(lambda: bool(connections))
+            await eventually_async(lambda: bool(connections))
             requests = len(rest.requests)
             await connections[0].send(message(19))
-            await eventually(lambda: collector.counts.events == 12)
+            await eventually_async(lambda: collector.counts.events == 12)
             assert len(rest.requests) == requests, "a bar that follows the newest one needs no poll"
             published += [19, 18, 17, 16]
             await connections[0].send(message(16))
-            await eventually(lambda: collector.counts.events == 15)
+            await eventually_async(lambda: collector.counts.events == 15)
             assert len(rest.requests) > requests, "two bars were missed"
             for text in (message(15, closed=False), message(15), message(15), message(16)):
                 await connections[0].send(text)
-            await eventually(lambda: collector.counts.events == 16)
+            await eventually_async(lambda: collector.counts.events == 16)
             await connections[0].close()
             with pytest.raises(WebSocketException):
                 await following

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from tests.conftest import Broker
 from tests.producers.collectors.conftest import SetKnobs
 from tests.producers.collectors.sample_sources import NOW, rss, x
 from tests.producers.collectors.source_server import Reply, Request, SourceServer
+from tests.support.waiting import eventually
 
 SERVICE = [sys.executable, "-m", "producers.collectors.service"]
 VERB = [sys.executable, "-m", "scripts.cli", "collect"]
@@ -28,22 +28,21 @@ VERB = [sys.executable, "-m", "scripts.cli", "collect"]
 
 def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=REPO, env={**os.environ, **variables}, capture_output=True, text=True, timeout=60
+        command, cwd=REPO, env={**os.environ, **variables}, capture_output=True, text=True, timeout=120
     )
 
 
 def sources_when(service: subprocess.Popen[bytes], **events: int) -> dict[str, Any]:
     """The status of the sources, once they have sent so many events and a poll of each has ended."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end and service.poll() is None:
+
+    def sources() -> dict[str, Any]:
         status = collectors_status()
         sources = status["sources"] if status and status["pid"] == service.pid else {}
-        counted = {name: source["events"] for name, source in sources.items()}
-        ended = [s["failure"] or s["last_success_at"] or s["mode"] == "recording" for s in sources.values()]
-        if counted == events and all(ended):
-            return sources
-        time.sleep(0.05)
-    raise AssertionError(f"{service.poll()}: {collectors_status()}")
+        assert {name: source["events"] for name, source in sources.items()} == events, status
+        assert all(s["failure"] or s["last_success_at"] or s["mode"] == "recording" for s in sources.values())
+        return sources
+
+    return eventually(sources)
 
 
 class OneFamily(CollectorRegistry):
@@ -76,7 +75,7 @@ def test_sources_run_side_by_side_and_a_recording_is_sent_once(broker: Broker, h
                 sources = sources_when(service, bmkg=0, rss=sent, x=sent)
             finally:
                 service.terminate()
-                _, log = service.communicate(timeout=20)
+                _, log = service.communicate(timeout=120)
             assert service.returncode == 0, log
         assert (
             sources["bmkg"]["failure"] == "TransientFailure: status 500" and sources["rss"]["failure"] is None
@@ -113,16 +112,15 @@ def test_verb_reports_a_broken_recording_and_a_source_that_another_process_colle
     released = threading.Event()
 
     def held(request: Request) -> Reply:
-        assert released.wait(60)
+        assert released.wait(240)
         return Reply(b"{}")
 
     with SourceServer(held).running() as server:
-        knobs(bmkg_url=server.url, request_seconds="60")
+        knobs(bmkg_url=server.url, request_seconds="240")
         first = subprocess.Popen([*VERB, "bmkg", "--once"], cwd=REPO, stderr=subprocess.PIPE)
-        while not server.requests and first.poll() is None:
-            time.sleep(0.05)
+        eventually(lambda: server.requests)
         done = run(*VERB, "bmkg", "--once")
         released.set()
-        _, log = first.communicate(timeout=60)
+        _, log = first.communicate(timeout=120)
     assert done.returncode == 5 and f"pid {first.pid}" in done.stderr
     assert first.returncode == 1 and b"'data' is not a list of objects" in log

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +14,13 @@ from rich.console import Console
 from conf.settings import REPO, settings
 from lakehouse.identity.roles import Role
 from lakehouse.io.identity import accounts
-from ml import progress
+from ml.progress import TrainingProgress
 from scripts import console as console_module
 from scripts.commands import demo, user
 from scripts.console import Steps
 from scripts.stack.lifecycle import StackError
 from scripts.stack.throwaway import Stack, free_ports
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -72,10 +72,7 @@ def test_interrupted_demo_stops_the_stack(tmp_path: Path, number: signal.Signals
     command = [sys.executable, "-m", "scripts.cli", "demo", "--detach"]
     running = subprocess.Popen(command, cwd=REPO, env=stack.env, stderr=subprocess.PIPE, text=True)
     try:
-        end = time.monotonic() + 120
-        while not stack.pid("broker"):
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        eventually(lambda: stack.pid("broker"), 120)
         running.send_signal(number)
         printed = running.communicate(timeout=180)[1]  # on a busy machine each part takes its time to end
         assert (running.returncode, printed.splitlines()[-2:]) == (130, ["stopping …", "stopped"])
@@ -101,13 +98,15 @@ def test_end_of_the_demo_prints_a_new_link_that_signs_the_administrator_in(
 
 
 def test_progress_of_the_training_comes_from_its_log(
-    lone_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lone_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert demo.training_progress() is None
-    monkeypatch.setattr(progress, "LINE_SECONDS", -1.0)
-    with progress.TrainingProgress().stage("backtest", "backtest, 12 origins") as report:
+    now = 0.0
+    training = TrainingProgress(clock=lambda: now)
+    with training.stage("backtest", "backtest, 12 origins") as report:
+        now = 33.0
         report(66, 104, "naive, garam")
     log = lone_home / "log" / "trainer.log"
     log.parent.mkdir()
     log.write_text(f"2026-11-22 INFO\n{capsys.readouterr().err}later\n")
-    assert demo.training_progress() == "backtest, 12 origins: 66 of 104, about 0 s left"
+    assert demo.training_progress() == "backtest, 12 origins: 66 of 104, about 19 s left"

@@ -100,7 +100,7 @@ def test_limit_applies_and_an_empty_table_has_columns(lake: Lake):
 )
 def test_other_statements_are_refused(lake: Lake, sql: str):
     with pytest.raises(QueryRefused, match="."):
-        run(sql, None, 10, root=str(lake.home / "lake"))
+        run(sql, None, 60, root=str(lake.home / "lake"))
 
 
 def test_wrong_usage_exits_with_2_and_a_message_on_stderr(lake: Lake):
@@ -121,7 +121,7 @@ def test_query_beyond_its_memory_is_refused_with_the_knob(
     settings.cache_clear()
     try:
         with pytest.raises(QueryRefused, match="lake.query_memory_mb"):
-            run("select len(list(range)) from range(30000000)", None, 30, str(lake.home / "lake"))
+            run("select len(list(range)) from range(30000000)", None, 240, str(lake.home / "lake"))
     finally:
         monkeypatch.undo()
         settings.cache_clear()

@@ -4,7 +4,6 @@ import fcntl
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from conf.settings import REPO, settings
 from scripts.stack import lifecycle, ports, supervision
 from scripts.stack.lifecycle import StackError
 from scripts.stack.throwaway import Stack, free_ports
+from tests.support.waiting import eventually
 
 
 def begin(stack: Stack, verb: str) -> "subprocess.Popen[str]":
@@ -25,20 +25,13 @@ def begin(stack: Stack, verb: str) -> "subprocess.Popen[str]":
     )
 
 
-def wait_for(condition, process: "subprocess.Popen[str]", seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end and process.poll() is None
-        time.sleep(0.1)
-
-
 def test_down_ends_an_up_that_waits(tmp_path: Path):
     stack = Stack(tmp_path / "home")
     waiting = begin(stack, "up")
     try:
-        wait_for(lambda: stack.pid("supervisord"), waiting)
+        eventually(lambda: stack.pid("supervisord"))
         stack.stop()
-        assert waiting.wait(30) == 4
+        assert waiting.wait(120) == 4
         assert "./run.sh down" in waiting.communicate()[1]
         assert stack.pid("supervisord") is None
     finally:
@@ -57,7 +50,7 @@ def test_second_command_names_the_one_that_it_waits_for(tmp_path: Path):
         assert second.stderr is not None
         assert f"another ./run.sh up (pid {os.getpid()}) is under way" in second.stderr.readline()
         assert second.poll() is None
-    assert second.wait(30) == 0
+    assert second.wait(120) == 0
 
 
 def test_other_ports_are_refused_and_a_full_disk_is_warned_of(
