@@ -8,6 +8,7 @@ from tests.integration.idle_counts import PROC, excess, idle_counts
 SAMPLES = 24  # of 10 s each: background jobs take up the last events, on a busy machine for minutes
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(450)
 @pytest.mark.skipif(not PROC.exists(), reason="counts of processes are read from /proc")
 def test_idle_stack_waits_for_work_instead_of_looking_for_it(stack: Stack):
