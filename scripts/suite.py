@@ -24,7 +24,7 @@ BUSY_LOOP = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"
 
 
 class Report(BaseModel):
-    """Outcomes of a run, as tests/support/report.py writes them; `failed` has the output of each test."""
+    """Outcomes of a run, as tests/support/plugins/report.py writes them; `failed` has each test's output."""
 
     model_config = ConfigDict(extra="forbid")
     passed: set[str]
@@ -34,7 +34,7 @@ class Report(BaseModel):
     crashed: list[str]
 
 
-class Verdict(BaseModel):
+class RunVerdict(BaseModel):
     """Whether a run passes, and what has to be shown at its end."""
 
     fault: str | None = None
@@ -51,7 +51,7 @@ class KnownFlaky(BaseModel):
     cause: str = Field(min_length=10)
 
 
-def judged(options: Sequence[str], workers: int, again: bool = True) -> Verdict:
+def judged(options: Sequence[str], workers: int, again: bool = True) -> RunVerdict:
     """Run pytest. At most five failures run once more by themselves; those that fail again fail the run.
 
     More failures, an error at collection and a crash are never judged again. Not `again`: no failure is.
@@ -60,12 +60,12 @@ def judged(options: Sequence[str], workers: int, again: bool = True) -> Verdict:
         shared = [*options, "-o", f"cache_dir={folder}/cache"]
         code, first = run_pytest(Path(folder, "first.json"), [*shared, "-n", str(workers)])
         if code == 0 and first:
-            return Verdict(skipped=first.skipped)
+            return RunVerdict(skipped=first.skipped)
         if code != SOME_FAILED or first is None or first.not_collected or first.crashed:
-            return Verdict(fault=f"pytest ended with exit code {code}")
+            return RunVerdict(fault=f"pytest ended with exit code {code}")
         names = list(first.failed)
         if not again or len(names) > MOST_JUDGED_AGAIN:
-            return Verdict(fault=f"{len(names)} tests failed")
+            return RunVerdict(fault=f"{len(names)} tests failed")
         console.print(f"{len(names)} failed, judged once more with nothing beside them", style="bold")
         _, second = run_pytest(Path(folder, "second.json"), [*shared, "-n", "0", "--last-failed"])
     passed = second.passed if second else set()
@@ -77,7 +77,7 @@ def judged(options: Sequence[str], workers: int, again: bool = True) -> Verdict:
         console.print("second run: passed, its output is above", markup=False)
     failed = len(names) - len(flaky)
     fault = f"{failed} tests failed twice" if failed else None
-    return Verdict(fault=fault, flaky=flaky, skipped=first.skipped)
+    return RunVerdict(fault=fault, flaky=flaky, skipped=first.skipped)
 
 
 def run_pytest(file: Path, options: Sequence[str]) -> tuple[int, Report | None]:

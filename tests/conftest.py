@@ -11,16 +11,16 @@ from conf.settings import settings
 from lakehouse.io.kafka import create_topics, needed_topics
 from scripts.stack.throwaway import Stack
 from streaming_jobs.session import session
-from tests.support.broker import Broker, start_mock, start_real
 from tests.support.empty_lake import copy_empty_tables
+from tests.support.kafka.broker import Broker, start_mock, start_real
 
 CLOSED = "127.0.0.1:1"  # nothing listens there
 DECISION_KEY = "0123456789abcdef" * 4  # of every home in a test
 JWT_SECRET = DECISION_KEY[::-1]
 pytest_plugins = [
-    "tests.support.schedule",
-    "tests.support.report",
-    "tests.support.examples",
+    "tests.support.plugins.schedule",
+    "tests.support.plugins.report",
+    "tests.support.plugins.examples",
     "tests.support.identity.databases",
 ]
 

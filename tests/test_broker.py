@@ -58,6 +58,6 @@ def test_home_is_on_the_mock_cluster(broker: Broker, home: Path) -> None:
     assert (knobs.bootstrap, knobs.partitions) == (broker.stack.bootstrap, partitions(broker))
 
 
-def test_home_is_on_the_real_broker_where_a_test_asks_for_it(real_broker: Broker, home: Path) -> None:
+def test_home_is_on_the_real_broker_where_a_test_requests_it(real_broker: Broker, home: Path) -> None:
     knobs = settings().kafka
     assert (knobs.bootstrap, knobs.partitions) == (real_broker.stack.bootstrap, partitions(real_broker))

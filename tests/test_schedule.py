@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from tests.support.schedule import (
+from tests.support.plugins.schedule import (
     FAST,
     GROUPS,
     NOT_FAST,

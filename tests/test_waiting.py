@@ -5,7 +5,7 @@ import asyncio
 
 import pytest
 
-from tests.support.schedule import TESTS
+from tests.support.plugins.schedule import TESTS
 from tests.support.waiting import eventually, eventually_async
 
 CLOCKS = {"sleep", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
@@ -62,7 +62,7 @@ def clock_uses(source: str) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("source", "found"),
+    ("source", "lines"),
     [
         ("import time\ntime.sleep(1)", [2]),
         ("from time import perf_counter", [1]),
@@ -72,8 +72,8 @@ def clock_uses(source: str) -> list[int]:
         ("import time\nnow = time.time()", []),
     ],
 )
-def test_use_of_a_clock_is_found(source: str, found: list[int]) -> None:
-    assert clock_uses(source) == found
+def test_use_of_a_clock_is_found(source: str, lines: list[int]) -> None:
+    assert clock_uses(source) == lines
 
 
 def test_no_test_sleeps_or_measures_time() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lakehouse.contracts.history_rules import history_rules
 from lakehouse.validation.in_order import Remembering
 from lakehouse.validation.registry import VALIDATORS
-from tests.support.examples import WITHOUT_SHRINKING, examples
+from tests.support.plugins.examples import WITHOUT_SHRINKING, examples
 from tests.support.walks import START, at, judged, judgement_of, landed, names, numbered, validator
 
 KINDS = sorted(

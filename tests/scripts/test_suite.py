@@ -31,7 +31,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     settings = tmp_path / "pytest.ini"
     settings.write_text("[pytest]\n", encoding="utf-8")
-    return ["-c", str(settings), "-p", "xdist", "-p", "tests.support.report", str(tmp_path)]
+    return ["-c", str(settings), "-p", "xdist", "-p", "tests.support.plugins.report", str(tmp_path)]
 
 
 def write(folder: Path, name: str, text: str) -> Path:

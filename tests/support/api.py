@@ -154,9 +154,9 @@ def answered(send: Callable[[], httpx2.Response]) -> httpx2.Response:
         given = send()
         return None if given.status_code == 503 else given
 
-    found = eventually(response)
-    assert found is not None
-    return found
+    answer = eventually(response)
+    assert answer is not None
+    return answer
 
 
 def require_declared_model(response: httpx2.Response) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lakehouse.contracts.contract import contracts
 from lakehouse.contracts.history_rules import history_rules
 from lakehouse.validation.prices.validator import PriceValidator
-from tests.support.examples import WITHOUT_SHRINKING, examples
+from tests.support.plugins.examples import WITHOUT_SHRINKING, examples
 from tests.support.price_rows import CODES, judge, knobs, numbered, row, table, verdicts, walk
 
 DAYS = 50

@@ -18,7 +18,7 @@ from lakehouse.validation.prices.scores import score
 from lakehouse.validation.prices.statistics import statistics
 from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.prices.validator import PriceClosings, PriceValidator
-from tests.support.examples import WITHOUT_SHRINKING, examples
+from tests.support.plugins.examples import WITHOUT_SHRINKING, examples
 from tests.support.price_rows import CODES, judge, knobs, numbered, row, table, verdicts, walk
 
 DAYS = 45

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lakehouse.validation.kinds import device_peers, sensors
 from tests.lakehouse.validation.sensor_definition import SensorsReadingByReading
-from tests.support.examples import WITHOUT_SHRINKING, examples
+from tests.support.plugins.examples import WITHOUT_SHRINKING, examples
 from tests.support.walks import at, judged, landed, names, numbered, validator
 
 METRICS = {"temperature_c": (20.0, 2.5), "humidity_pct": (60.0, 7.0), "crowd_count": (60.0, 45.0)}

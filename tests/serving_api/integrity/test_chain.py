@@ -16,8 +16,8 @@ from lakehouse.io.delta import open_table, table_uri
 from lakehouse.ledger.chain import ChainState, fault_of, record_hash
 from serving_api.reads.ledger.integrity import Verifier
 from tests.serving_api.integrity.conftest import assert_fault, index_of
-from tests.support.examples import examples
 from tests.support.ledger_batches import BEGAN, LEDGER, PRICES, LedgerLake, price
+from tests.support.plugins.examples import examples
 
 
 def change_record(index: int, rehash: bool = False, **values: Any) -> Any:

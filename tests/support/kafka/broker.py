@@ -94,7 +94,7 @@ def start_mock() -> Broker:
     and it keeps the last 5 MB of each partition: a test that reads more fails.
     """
     stack = Stack(Path(tempfile.mkdtemp(prefix="lumbung-test-")), **{PARTITIONS: str(MOCK_PARTITIONS)})
-    command = [sys.executable, "-m", "tests.support.mock_cluster"]
+    command = [sys.executable, "-m", "tests.support.kafka.mock_cluster"]
     process = subprocess.Popen(
         command, cwd=REPO, env=stack.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -89,8 +89,8 @@ class RunReport:
     def pytest_unconfigure(self) -> None:
         if self.file:
             fields = ("failed", "skipped", "not_collected", "crashed")
-            found = {name: getattr(self, name) for name in fields} | {"passed": sorted(self.passed)}
-            Path(self.file).write_text(json.dumps(found), encoding="utf-8")
+            outcomes = {name: getattr(self, name) for name in fields} | {"passed": sorted(self.passed)}
+            Path(self.file).write_text(json.dumps(outcomes), encoding="utf-8")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
