@@ -150,13 +150,14 @@ def new_stack(home: Path, broker: Broker | None = None, **knobs: str) -> Stack:
 def answered(send: Callable[[], httpx2.Response]) -> httpx2.Response:
     """The first response that is no 503, to a request that is sent again for as long as a 503 asks for it."""
 
-    def response() -> httpx2.Response | None:
-        given = send()
-        return None if given.status_code == 503 else given
+    responses: list[httpx2.Response] = []
 
-    found = eventually(response)
-    assert found is not None
-    return found
+    def is_settled() -> bool:
+        responses.append(send())
+        return responses[-1].status_code != 503
+
+    eventually(is_settled)
+    return responses[-1]
 
 
 def require_declared_model(response: httpx2.Response) -> None:
