@@ -14,7 +14,15 @@ from lakehouse.identity.roles import Role
 from lakehouse.io.identity.personal_messages import add_messages
 from scripts.bench.api_lake import write
 from tests.conftest import Broker
-from tests.serving_api.live.test_sockets import PUBLIC, SECONDS, heard, opened, received, send, settled
+from tests.serving_api.live.test_sockets import (
+    PUBLIC,
+    SECONDS,
+    opened,
+    received,
+    send,
+    settled,
+    types_of_news,
+)
 from tests.support.api import ApiProcess, new_stack
 from tests.support.identity import people
 from tests.support.served_lake import ALERTS, alert, fill, quarantined
@@ -108,7 +116,7 @@ def test_operator_gets_every_state_of_the_alerts_of_its_regions_alone(running: A
         shown = [received(public, "alert")["data"] for _ in range(3)]
         assert {row["alert_id"] for row in shown} == {"al-other", "al-nation", "al-noted"}
         assert not any("note" in row or "acknowledged_by" in row for row in shown)
-        assert "alert" not in heard(operator)
+        assert "alert" not in types_of_news(operator)
 
 
 def test_operator_gets_each_new_row_of_the_quarantine_of_its_regions_alone(running: ApiProcess) -> None:
@@ -134,7 +142,7 @@ def test_operator_gets_each_new_row_of_the_quarantine_of_its_regions_alone(runni
         assert (news["channel"], news["seq"], news["data"]["event_id"]) == ("quarantine", 1, "q-own")
         listed = people.send(running, "GET", "/api/v1/quarantine?limit=1000", None, limited).json()["items"]
         assert news["data"] in listed, "the item of the list"
-        assert "quarantine" not in heard(own)
+        assert "quarantine" not in types_of_news(own)
 
 
 def test_each_of_many_changes_of_one_alert_arrives_in_order(running: ApiProcess) -> None:
@@ -162,7 +170,7 @@ def test_person_gets_news_of_the_own_account_alone(running: ApiProcess) -> None:
         news = received(own, "account")
         assert (news["channel"], news["seq"]) == ("account", 1)
         assert (news["data"]["action"], news["data"]["object"]) == ("key.create", key_id)
-        assert "account" not in heard(foreign)
+        assert "account" not in types_of_news(foreign)
 
 
 def test_notification_reaches_the_open_pages_of_its_owner_alone(running: ApiProcess) -> None:
@@ -177,7 +185,7 @@ def test_notification_reaches_the_open_pages_of_its_owner_alone(running: ApiProc
         message = PersonalMessage("n" + owner_id[:31], owner_id, "price", "BTC above 1", "It costs 2.")
         people.in_store(running.stack, lambda store: add_messages(store, [message], datetime.now(UTC)))
         assert received(own, "notification")["data"]["title"] == "BTC above 1"
-        assert "notification" not in heard(foreign)
+        assert "notification" not in types_of_news(foreign)
 
 
 def user_id_of(api: ApiProcess, email: str) -> str:

@@ -11,7 +11,7 @@ from streaming_jobs.gold.signals import Signals
 from streaming_jobs.gold.trades import Trades
 from tests.conftest import Broker
 from tests.lakehouse.trading.made_bars import random_bars
-from tests.serving_api.live.test_sockets import heard, opened, received, send, settled
+from tests.serving_api.live.test_sockets import opened, received, send, settled, types_of_news
 from tests.support.api import ApiProcess, Environment, new_stack
 from tests.support.empty_lake import copy_empty_tables
 from tests.support.trading.bars_lake import bar_rows, land_batch, order_row
@@ -47,7 +47,7 @@ def test_socket_sends_dashboard_prices_signals_and_ones_own_orders(running: ApiP
         decision = running.post("/api/trades/execute", body, "user").json()
         trade = received(client, "trade")
         assert (trade["channel"], trade["data"]["trade_id"]) == ("trades", decision["trade_id"])
-        assert "trade" not in heard(stranger)
+        assert "trade" not in types_of_news(stranger)
 
 
 def test_fill_reaches_a_person_who_follows_nothing_but_trades(running: ApiProcess) -> None:
