@@ -1,6 +1,5 @@
 """What processes do that need not do anything: counts that do not depend on the speed of the machine."""
 
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -10,22 +9,29 @@ import psutil
 from watchdog.events import FileOpenedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from conf.runtime.status_files import read_json
+from lakehouse.io.process_status import ALERT_WORKER, BACKGROUND_GOLD, GATEWAY, status_file
+from scripts.stack.throwaway import Stack
+from tests.support.waiting import eventually
+
 PROC = Path("/proc")
 Thread = tuple[int, int]  # process id, thread id
 
 
 @dataclass(frozen=True)
 class IdleCounts:
-    """Each a second: threads woken from a wait, read calls of the broker, files of tables opened."""
+    """Threads woken from a wait and read calls of the broker, both for each report of the gateway; files of
+    tables opened in all."""
 
     wakes: float
     broker_reads: float
-    opened_files: float
+    opened_files: int
 
 
-# Two to three times what was measured on a busy machine: 355 wakes (broker 222, JVM of the stream 65, API 40)
-# and 66 read calls; 1.1 files, all of a trainer that looked for prices every few seconds.
-MOST = IdleCounts(wakes=1000, broker_reads=150, opened_files=5)
+# The gateway reports every 5 s. Two to three times what was measured on a busy machine: 1775 wakes (broker
+# 1110, JVM of the stream 325, API 200) and 330 read calls.
+MOST = IdleCounts(wakes=5000, broker_reads=750, opened_files=0)
+ROUNDS = 2  # of each part that reports them
 
 
 def excess(counts: IdleCounts) -> dict[str, float]:
@@ -73,12 +79,28 @@ def read_calls(pid: int) -> int:
     return int(lines["syscr"])
 
 
-def idle_counts(supervisor: int, broker: int, lake: str, seconds: float) -> IdleCounts:
-    """What the processes of a stack do in the next `seconds`."""
+def wait_for_rounds(stack: Stack) -> int:
+    """Until each part has reported `ROUNDS` more rounds; returns how often the gateway has reported."""
+    parts = (ALERT_WORKER, BACKGROUND_GOLD, GATEWAY)
+    seen: dict[str, set[str]] = {name: set() for name in parts}
+
+    def all_have_reported() -> bool:
+        for name, times in seen.items():
+            times.add(read_json(status_file(name, stack.home / "state"))["updated_at"])
+        return all(len(times) > ROUNDS for times in seen.values())
+
+    eventually(all_have_reported, 240)
+    return len(seen[GATEWAY]) - 1
+
+
+def idle_counts(stack: Stack) -> IdleCounts:
+    """What the processes of a stack do in the next rounds of its parts."""
+    supervisor, broker = stack.pid("supervisord"), stack.pid("broker")
+    assert supervisor and broker
     root = psutil.Process(supervisor)
-    with opened_below(lake) as opened:
+    with opened_below(stack.lake_root) as opened:
         before, reads = waits([root, *root.children(recursive=True)]), read_calls(broker)
-        time.sleep(seconds)
+        reports = wait_for_rounds(stack)
         after = waits([root, *root.children(recursive=True)])
         woken = sum(count - before.get(thread, 0) for thread, count in after.items())
-        return IdleCounts(woken / seconds, (read_calls(broker) - reads) / seconds, opened.count / seconds)
+        return IdleCounts(woken / reports, (read_calls(broker) - reads) / reports, opened.count)
