@@ -13,7 +13,8 @@ from scripts.stack.services import SERVICES
 from scripts.stack.throwaway import Stack
 
 MEANS = (
-    "fresh: up on a new home, again: up after events and down; CPU until ready, of the stack alone; "
+    "fresh: up on a new home, again: up after events and down, whose goal is 15 s; "
+    "CPU until ready, of the stack alone; "
     "PSS in MB, with the trainer idle"
 )
 STALLED_SECONDS = 120.0
@@ -35,7 +36,9 @@ def _measure(engine: str, events: int) -> dict[str, object]:
         stack.wait_drained(STALLED_SECONDS)
         time.sleep(SETTLED_SECONDS)
         figures["pss_mb_after_events"] = memory(stack)
+        began = time.monotonic()
         stack.stop()
+        figures["down_seconds"] = round(time.monotonic() - began, 1)
         figures["again"] = timed_start(stack)
         figures["pss_mb_after_start"] = memory(stack)
         run_module(stack, "scripts.bench.events", "200", "one_day", "2")

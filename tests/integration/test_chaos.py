@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from conf.settings import REPO, child_environment
 from scripts.chaos.faults import VICTIMS, faults
 from scripts.chaos.plan import PAYLOADS, Entry, plan
+from tests.support.waiting import eventually
 
 
 def test_plan_is_seeded_and_covers_every_door_and_verdict():
@@ -70,9 +70,7 @@ def test_chaos_that_is_ended_stops_its_stack(tmp_path: Path):
     command = [sys.executable, "-m", "scripts.chaos", "--events", "100", "--kills", "0"]
     environment = child_environment(TMPDIR=str(tmp_path))
     with subprocess.Popen(command, cwd=REPO, env=environment, stderr=subprocess.DEVNULL) as chaos:
-        while len(of_the_stack()) < 3:
-            assert chaos.poll() is None
-            time.sleep(0.2)
+        eventually(lambda: len(of_the_stack()) >= 3, 120)
         chaos.terminate()
     assert chaos.returncode
     assert of_the_stack() == []
