@@ -75,7 +75,8 @@ def test_file_stays_until_a_stopped_broker_has_acknowledged_every_row(
     broker: Broker, home: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS", "1")
-    since, landing, log = broker.ends(), home / "landing", home / "folder_watch.log"
+    since, landing = broker.ends(), home / "landing"
+    log = home / "folder_watch.log"
     with log.open("wb") as written, watcher(log=written):
         eventually((landing / "refused").exists)
         broker.process.send_signal(signal.SIGSTOP)

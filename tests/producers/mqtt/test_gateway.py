@@ -173,13 +173,13 @@ def publish_packet(size: int) -> bytes:
     return bytes([0x32, len(body) % 128 | 0x80, len(body) // 128]) + body
 
 
-class AskedBudget(ByteBudget):
-    """Counts who has asked for memory."""
+class WatchedBudget(ByteBudget):
+    """Counts who has requested memory."""
 
-    asked = 0
+    requests = 0
 
     async def acquire(self, size: int) -> int:
-        self.asked += 1
+        self.requests += 1
         return await super().acquire(size)
 
 
@@ -192,7 +192,7 @@ def test_sockets_are_not_read_while_too_many_bytes_wait_for_kafka(lone_home: Pat
         await waiting[-1].wait()
 
     async def stalled() -> None:
-        memory = AskedBudget(25_000)
+        memory = WatchedBudget(25_000)
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             session = MqttSession(reader, writer, admit, accept, rate_of, memory, 65536, 60)
@@ -204,7 +204,7 @@ def test_sockets_are_not_read_while_too_many_bytes_wait_for_kafka(lone_home: Pat
         clients = [await asyncio.open_connection(*server.sockets[0].getsockname()) for _ in range(10)]
         for _, writer in clients:
             writer.write(CONNECT + publish_packet(10_000))
-        await eventually_async(lambda: memory.asked == 10 and len(waiting) >= 2)
+        await eventually_async(lambda: memory.requests == 10 and len(waiting) >= 2)
         for released in range(10):  # each acknowledgement makes room for the next message
             await eventually_async(lambda released=released: len(waiting) > released)
             assert len(waiting) <= released + 2
