@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from conf.settings import REPO, child_environment
-from tests.support.how_to_pages import FENCE, HOW_TO
+from tests.docs.how_to_pages import FENCE, HOW_TO
 
 PAGE = HOW_TO / "bring-your-own-data.md"
 FIRST = date(2023, 1, 1)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.how_to_pages import HOW_TO, Edit, apply_edit, copy_repository, read_page, run_test
+from tests.docs.how_to_pages import HOW_TO, Edit, apply_edit, copy_repository, read_page, run_test
 
 # Most files that a page may touch; those of a kind are contract, transform and cases.
 MOST_FILES = {

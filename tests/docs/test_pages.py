@@ -12,8 +12,8 @@ from conf.settings import REPO, Secrets
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.source_files.field_map import FieldMap, TimeMap
 from lakehouse.io.source_files.source_format import EventMap, SourceFormat
+from tests.docs.how_to_pages import HOW_TO, read_page
 from tests.support import doc_pages
-from tests.support.how_to_pages import HOW_TO, read_page
 from tests.support.source_rules import PRODUCT, WORDS_NOT_IN_NAMES, modules, tracked
 
 PAGES = doc_pages.written_pages()

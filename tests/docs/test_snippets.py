@@ -10,8 +10,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from conf.settings import REPO, child_environment
+from tests.docs.how_to_pages import HOW_TO
 from tests.support import doc_pages
-from tests.support.how_to_pages import HOW_TO
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Pages add-*.md are executed by test_how_to.py, on a copy of the repository.
