@@ -261,7 +261,9 @@ def test_after_a_kill_within_a_file_nothing_is_lost_and_ids_repeat(
     assert (landing / "big.csv").exists()
     with watcher():
         assert appears(landing / "done" / "big.csv", 40)
-    ids = Counter(headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", rows))
+    ids = Counter(
+        headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", rows, 40)
+    )
     assert len(ids) == rows
 
 
