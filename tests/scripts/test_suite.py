@@ -67,7 +67,7 @@ def test_more_than_five_failures_fail_at_once(tmp_path: Path, options: list[str]
 def test_error_at_collection_fails_at_once(tmp_path: Path, options: list[str]) -> None:
     write(tmp_path, "test_broken.py", "import no_such_module\n")
     write(tmp_path, "test_passes.py", PASSES)
-    assert judged(options, workers=2).fault == "pytest ended with exit code 1"
+    assert judged(options, workers=2).fault == "pytest ended with exit code 2"
 
 
 def test_crash_of_a_worker_fails_at_once(tmp_path: Path, options: list[str]) -> None:

@@ -52,7 +52,7 @@ def received(client: ClientConnection, kind: str) -> dict[str, Any]:
             return message
 
 
-def types_so_far(client: ClientConnection) -> list[str]:
+def types_of_news(client: ClientConnection) -> list[str]:
     """Types of the messages that a client gets for all that another client has got a message for.
 
     A reply comes before the changes of the same turn: the second reply comes after them.
@@ -175,7 +175,7 @@ def test_price_is_pushed_to_matching_filters_only(running: ApiProcess):
             "provisional": False,
             "impact": None,
         }
-        assert "price_update" not in types_so_far(aceh)
+        assert "price_update" not in types_of_news(aceh)
         send(aceh, type="subscribe", channel="prices", filter={"commodity": "garam"}, batch=True)
         settled(aceh)
         report(running, idr=12_346.0)
@@ -201,7 +201,7 @@ def test_unsubscribed_channel_is_silent(running: ApiProcess):
         settled(subscribed)
         report(running)
         received(subscribed, "price_update")
-        assert "price_update" not in types_so_far(client)
+        assert "price_update" not in types_of_news(client)
 
 
 def test_resumed_client_gets_what_it_missed_once(running: ApiProcess):
@@ -218,7 +218,7 @@ def test_resumed_client_gets_what_it_missed_once(running: ApiProcess):
     with opened(running, "/ws/prices?commodity=garam") as client:
         send(client, type="resume", channel="prices", last_seq=last, session=session)
         assert received(client, "price_update")["data"]["price_idr"] == 2_000.0
-        assert "price_update" not in types_so_far(client)
+        assert "price_update" not in types_of_news(client)
 
 
 def test_unknown_session_is_reset_and_gets_everything(running: ApiProcess):

@@ -50,9 +50,13 @@ class RunReport:
     def pytest_handlecrashitem(self, crashitem: str) -> None:
         self.crashed.append(crashitem)
 
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.not_collected.append(report.nodeid)
+            self._session.shouldstop = "a file cannot be collected"  # other workers would go on for long
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         worker = getattr(report, "worker_id", "one process")

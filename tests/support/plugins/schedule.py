@@ -38,13 +38,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "api": ("serving_api",),
     "chaos": ("integration/test_chaos",),
     "doors": ("producers",),
+    "repairs": ("streaming_jobs/test_repair", "streaming_jobs/test_reviews", "streaming_jobs/test_signed"),
+    "stream": ("streaming_jobs",),
     "browser": ("browser",),
     "training": ("ml/test_trainer", "ml/forecasts/test_training_round", "ml/sales"),
     "fan-out": ("ml/models/test_parallel",),
     "models": ("ml/models",),
     "how-to": ("docs/test_how_to",),
-    "repairs": ("streaming_jobs/test_repair", "streaming_jobs/test_reviews", "streaming_jobs/test_signed"),
-    "stream": ("streaming_jobs",),
 }
 # They need no broker and no JVM, but start processes, fit models in numbers, read published sets or recompute
 # whole tables: seconds each.
