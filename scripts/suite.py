@@ -1,5 +1,6 @@
 """Runs of the tests: a failure is judged once more in the open, and tests are repeated beside busy loops."""
 
+import json
 import os
 import subprocess
 import sys
@@ -67,7 +68,11 @@ def judged(options: Sequence[str], workers: int, again: bool = True) -> RunVerdi
         if not again or len(names) > MOST_JUDGED_AGAIN:
             return RunVerdict(fault=f"{len(names)} tests failed")
         console.print(f"{len(names)} failed, judged once more with nothing beside them", style="bold")
-        _, second = run_pytest(Path(folder, "second.json"), [*shared, "-n", "0", "--last-failed"])
+        write_failures(Path(folder, "cache"), names)
+        _, second = run_pytest(
+            Path(folder, "second.json"),
+            [*shared, "-n", "0", "--last-failed", "--last-failed-no-failures", "none"],
+        )
     passed = second.passed if second else set()
     refailed = second.failed if second else {}
     flaky = [name for name in names if name in passed and name not in refailed]
@@ -88,6 +93,13 @@ def run_pytest(file: Path, options: Sequence[str]) -> tuple[int, Report | None]:
     if not file.exists():
         return done.returncode, None
     return done.returncode, Report.model_validate_json(file.read_bytes())
+
+
+def write_failures(cache: Path, names: Sequence[str]) -> None:
+    """Put what `--last-failed` selects where pytest reads it: workers report names with their group."""
+    file = cache / "v" / "cache" / "lastfailed"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(dict.fromkeys(names, True)), encoding="utf-8")
 
 
 def known_flaky(file: Path = KNOWN_FLAKY) -> list[KnownFlaky]:

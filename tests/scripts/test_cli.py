@@ -3,7 +3,6 @@
 import importlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -146,15 +145,15 @@ def test_interrupted_set_up_names_the_way_on_and_has_the_exit_code_of_an_interru
     tools.mkdir()
     (tools / "python3.11").write_text('#!/bin/sh\n[ "$1" = -c ] || { kill -INT 0; sleep 600; }\n')
     (tools / "python3.11").chmod(0o755)
+    # A run in the background ignores Ctrl-C, and so would its children. `preexec_fn` crashes beside threads.
+    heeds = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp('bash', sys.argv[1:])"
     done = subprocess.run(
-        ["bash", str(tmp_path / "run.sh"), "setup"],  # noqa: S607
+        [sys.executable, "-c", heeds, "bash", str(tmp_path / "run.sh"), "setup"],
         env=child_environment(PATH=f"{tools}:{os.environ['PATH']}", LUMBUNG_HOME=str(tmp_path / "home")),
         capture_output=True,
         text=True,
         timeout=60,
         start_new_session=True,
-        # a run in the background ignores Ctrl-C, and its children would too
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert done.returncode == ExitCode.INTERRUPTED, done.stderr
     assert done.stderr.rstrip().endswith("the same command goes on with the step that it was at")

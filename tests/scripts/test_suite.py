@@ -12,6 +12,9 @@ from tests.support.waiting import eventually
 FAILS_ONCE = """
 from pathlib import Path
 
+import pytest
+
+@pytest.mark.xdist_group("of its own")
 def test_fails_once():
     mark = Path(__file__).with_suffix(".ran")
     was_there = mark.exists()
@@ -31,7 +34,16 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     settings = tmp_path / "pytest.ini"
     settings.write_text("[pytest]\n", encoding="utf-8")
-    return ["-c", str(settings), "-p", "xdist", "-p", "tests.support.plugins.report", str(tmp_path)]
+    return [
+        "-c",
+        str(settings),
+        "-p",
+        "xdist",
+        "--dist=loadgroup",
+        "-p",
+        "tests.support.plugins.report",
+        str(tmp_path),
+    ]
 
 
 def write(folder: Path, name: str, text: str) -> Path:

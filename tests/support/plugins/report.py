@@ -1,6 +1,7 @@
 """Plugin of pytest: what a run was made of, as a summary for people and as a file for `./run.sh test`."""
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ class RunReport:
         self.not_collected: list[str] = []
         self.crashed: list[str] = []
         self.fixture_seconds: Counter[str] = Counter()
+        self.cpu_seconds: Counter[str] = Counter()  # by file, with the processes that have ended
         self._began = time.time()
         self._workers: dict[str, list[tuple[float, float, str]]] = {}
 
@@ -38,20 +40,38 @@ class RunReport:
             if fixturedef.scope != "function":
                 self.fixture_seconds[fixturedef.argname] += time.perf_counter() - began
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        before = sum(os.times()[:4])
+        try:
+            return (yield)
+        finally:
+            self.cpu_seconds[item.nodeid.partition("::")[0]] += sum(os.times()[:4]) - before
+
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(session.config, "workeroutput"):
             session.config.workeroutput["fixture_seconds"] = dict(self.fixture_seconds)
+            session.config.workeroutput["cpu_seconds"] = dict(self.cpu_seconds)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        self.fixture_seconds.update(getattr(node, "workeroutput", {}).get("fixture_seconds", {}))
+        output = getattr(node, "workeroutput", {})  # a worker that was killed has none
+        self.fixture_seconds.update(output.get("fixture_seconds", {}))
+        self.cpu_seconds.update(output.get("cpu_seconds", {}))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str) -> None:
         self.crashed.append(crashitem)
 
+    def _name(self, nodeid: str) -> str:
+        """The name without the group that xdist adds for its workers."""
+        name, separator, _ = nodeid.rpartition("@")
+        return name if separator and self._has_groups else nodeid
+
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
+        options = session.config.option
+        self._has_groups = bool(options.numprocesses) and options.dist == "loadgroup"
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -59,15 +79,16 @@ class RunReport:
             self._session.shouldstop = "a file cannot be collected"  # other workers would go on for long
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        name = self._name(report.nodeid)
         worker = getattr(report, "worker_id", "one process")
-        self._workers.setdefault(worker, []).append((report.start, report.stop, report.nodeid))
+        self._workers.setdefault(worker, []).append((report.start, report.stop, name))
         if report.failed:
             shown = [report.longreprtext, *(f"--- {title}\n{text}" for title, text in report.sections)]
-            self.failed[report.nodeid] = "\n".join([self.failed.get(report.nodeid, ""), *shown]).strip()
+            self.failed[name] = "\n".join([self.failed.get(name, ""), *shown]).strip()
         elif report.skipped and isinstance(report.longrepr, tuple):
             self.skipped[report.longrepr[2].removeprefix("Skipped: ")] += 1
         elif report.when == "call":
-            self.passed.add(report.nodeid)
+            self.passed.add(name)
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -82,9 +103,10 @@ class RunReport:
             files = Counter[str]()
             for start, stop, name in (test for tests in self._workers.values() for test in tests):
                 files[name.partition("::")[0]] += stop - start
-            terminalreporter.write_line("slowest files, with their fixtures:")
+            terminalreporter.write_line("slowest files, with their fixtures: seconds, of them CPU")
             for name, seconds in files.most_common(FILES_SHOWN):
-                terminalreporter.write_line(f"{seconds:7.1f} s {name}")
+                terminalreporter.write_line(f"{seconds:7.1f} {self.cpu_seconds[name]:7.1f} {name}")
+            terminalreporter.write_line(f"CPU of all tests: {self.cpu_seconds.total():.0f} s")
         longest = [each for each in self.fixture_seconds.most_common(FIXTURES_SHOWN) if each[1] >= 1]
         if longest:
             shown = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in longest)
