@@ -146,7 +146,7 @@ def test_interrupted_set_up_names_the_way_on_and_has_the_exit_code_of_an_interru
     (tools / "python3.11").write_text('#!/bin/sh\n[ "$1" = -c ] || { kill -INT 0; sleep 600; }\n')
     (tools / "python3.11").chmod(0o755)
     # A run in the background ignores Ctrl-C, and so would its children. `preexec_fn` crashes beside threads.
-    heeds = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp('bash', sys.argv[1:])"
+    heeds = "import os, signal, sys; signal.signal(2, signal.SIG_DFL); os.execvp('bash', sys.argv[1:])"
     done = subprocess.run(
         [sys.executable, "-c", heeds, "bash", str(tmp_path / "run.sh"), "setup"],
         env=child_environment(PATH=f"{tools}:{os.environ['PATH']}", LUMBUNG_HOME=str(tmp_path / "home")),
