@@ -17,7 +17,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
+from tenacity import retry, retry_if_exception, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from conf.settings import settings
 from lakehouse.event import Event, topics
@@ -35,6 +35,10 @@ QUIET = {"log_level": 0, "error_cb": lambda error: None}
 
 class NotAcknowledged(RuntimeError):
     """Kafka has not confirmed a record in time: it may be lost."""
+
+
+class TopicNotListed(RuntimeError):
+    """Kafka has created a topic and does not list it yet."""
 
 
 def is_open(host: str, port: int, timeout_seconds: float = 1.0) -> bool:
@@ -107,7 +111,10 @@ def needed_topics() -> list[str]:
 
 
 def create_topics(names: Sequence[str]) -> list[str]:
-    """Create the missing topics; returns their names. Raises KafkaException when the broker refuses."""
+    """Create the missing topics; returns their names, when every client can see them.
+
+    Raises RuntimeError when the broker refuses one.
+    """
     knobs = settings().kafka
     admin = AdminClient(client_config())
     existing = admin.list_topics(timeout=10).topics
@@ -121,7 +128,22 @@ def create_topics(names: Sequence[str]) -> list[str]:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise RuntimeError(f"topic {name} could not be created: {error}") from error
+    if missing:
+        _wait_for_topics(admin, missing)
     return missing
+
+
+@retry(
+    retry=retry_if_exception_type(TopicNotListed),
+    stop=stop_after_delay(ANSWER_SECONDS),
+    wait=wait_fixed(0.05),
+    reraise=True,
+)
+def _wait_for_topics(admin: AdminClient, names: Sequence[str]) -> None:
+    """A broker acknowledges a new topic before its list of topics holds it, a moment later."""
+    listed = admin.list_topics(timeout=ANSWER_SECONDS).topics
+    if unlisted := [name for name in names if name not in listed or not listed[name].partitions]:
+        raise TopicNotListed(f"topics were created, but Kafka does not list them: {', '.join(unlisted)}")
 
 
 def _is_passing(error: BaseException) -> bool:

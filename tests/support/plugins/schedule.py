@@ -142,7 +142,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     groups = {item: group_of(item) for item in items}
     selected = [item for item in items if is_selected(item, groups[item])]
     if len(selected) < len(items):
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(selected)])
+        kept = set(selected)
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     places = {name: place for place, name in enumerate(GROUPS)}
     selected.sort(key=lambda item: places.get(groups[item], len(places)))
     for item in selected:
