@@ -8,6 +8,7 @@ import platform
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,19 @@ def start_run(name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> 
 
 def environment() -> dict[str, Any]:
     """Interpreter, platform, commit, and the version of every installed package."""
-    packages = sorted(f"{d.name}=={d.version}" for d in importlib.metadata.distributions() if d.name)
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "commit": _commit(),
-        "packages": packages,
+        "packages": _packages(),
     }
+
+
+@cache
+def _packages() -> list[str]:
+    """Read once a process, and each package's text once: `name` and `version` would each parse it again."""
+    texts = [distribution.metadata for distribution in importlib.metadata.distributions()]
+    return sorted(f"{text['Name']}=={text['Version']}" for text in texts if text["Name"])
 
 
 def _commit() -> str | None:

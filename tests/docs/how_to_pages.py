@@ -84,8 +84,11 @@ def read_page(path: Path) -> Page:
 
 
 def copy_repository(target: Path) -> None:
-    """The product and its tests without caches; downloaded jars are linked."""
-    ignored = shutil.ignore_patterns("__pycache__", ".jgo")
+    """The product and its tests; downloaded jars are linked.
+
+    Compiled files come along: without them each process of the copy would compile all that it imports.
+    """
+    ignored = shutil.ignore_patterns(".jgo")
     for name in COPIED:
         if (REPO / name).is_dir():
             shutil.copytree(REPO / name, target / name, ignore=ignored)

@@ -1,9 +1,12 @@
 """Every docs/how-to/add-*.md page works as written on a copy of the repository, in few files."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
+from conf.settings import REPO
 from tests.docs.how_to_pages import HOW_TO, Edit, apply_edit, copy_repository, read_page, run_test
 
 # Most files that a page may touch; those of a kind are contract, transform and cases.
@@ -19,6 +22,7 @@ MOST_FILES = {
     "add-a-row-rule": 1,
 }
 PAGES = sorted(path.stem for path in HOW_TO.glob("add-*.md"))
+LONG = ("add-a-gold-table", "add-an-endpoint")  # half a minute each: they run files of tests in the copy
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -29,6 +33,26 @@ def test_page_touches_no_more_files_than_stated(name: str):
 
 
 @pytest.mark.parametrize("name", PAGES)
+def test_edits_of_a_page_fit_the_files_that_it_changes(name: str, tmp_path: Path):
+    """So also by default for the pages whose test blocks take long."""
+    page = read_page(HOW_TO / f"{name}.md")
+    for changed in {edit.path for edit in page.edits if edit.anchor is not None}:
+        (tmp_path / changed).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPO / changed, tmp_path / changed)
+    for edit in page.edits:
+        assert edit.anchor is not None or not (REPO / edit.path).exists(), f"{edit.path} exists already"
+        apply_edit(edit, tmp_path)
+    for path in page.files:
+        text = (tmp_path / path).read_text(encoding="utf-8")
+        if path.endswith(".py"):
+            compile(text, path, "exec")
+        elif path.endswith(".yml"):
+            assert yaml.safe_load(text), path
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in PAGES]
+)
 def test_page_works_as_written(name: str, tmp_path: Path):
     page = read_page(HOW_TO / f"{name}.md")
     copy_repository(tmp_path)

@@ -2,16 +2,14 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
-from conf.settings import REPO, child_environment
 from tests.docs.how_to_pages import HOW_TO
 from tests.support import doc_pages
+from tests.support.query_lake import run_verb
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Pages add-*.md are executed by test_how_to.py, on a copy of the repository.
@@ -55,6 +53,5 @@ def test_queries_run_as_printed(lake: Path) -> None:
     assert len(lines) >= 3
     for line in sorted(lines):
         _, *arguments = shlex.split(line, comments=True)
-        command = [sys.executable, "-m", "scripts.cli", *arguments]
-        done = subprocess.run(command, cwd=REPO, env=child_environment(), capture_output=True, text=True)
+        done = run_verb({}, *arguments)
         assert done.returncode == 0, f"{line}: {done.stderr}"

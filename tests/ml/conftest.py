@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conf.settings import settings
-from tests.support.empty_lake import copy_empty_tables
+from tests.support.empty_lake import copy_empty_store, copy_empty_tables
 
 
 @pytest.fixture
@@ -22,3 +22,9 @@ def lake(home: Path) -> str:
     """Root of a lake whose tables exist and are empty."""
     copy_empty_tables()
     return settings().lake_root
+
+
+@pytest.fixture
+def store(home: Path) -> None:
+    """A store of MLflow without runs: a round of training would first make one."""
+    copy_empty_store()

@@ -120,9 +120,11 @@ def test_job_goes_first_and_fails_when_its_round_reports_nothing(started: list[l
     assert ended.detail == "the round ended without reporting an outcome"
 
 
+@pytest.mark.usefixtures("home", "store")
 def test_job_waits_for_the_lock_and_cron_runs_jobs_that_no_trainer_takes(
-    home: Path, capfd: pytest.CaptureFixture[str]
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setenv("LUMBUNG_TRAINING__PROCESSES", "1")  # two workers take longer to start than the blocks
     write_daily(of_panel(noisy(1, 1010, commodities=["teh"], regions=["11", "32", "51"])))
     job = training_jobs.submit(["drift"], [], "prices moved", "central")
     printed: list[str] = []

@@ -1,9 +1,13 @@
-"""Every table, empty, as a copy: creating 37 tables takes 0.3 s of CPU, copying them 0.01 s."""
+"""Every table and the store of MLflow, empty, as copies.
+
+Creating 37 tables takes 0.3 s of CPU, copying them 0.01 s. MLflow makes its store by 60 migrations: 2 s.
+"""
 
 import atexit
 import shutil
 import tempfile
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +32,21 @@ def template() -> str:
         root = settings().lake_root
     settings.cache_clear()
     return root
+
+
+def copy_empty_store() -> None:
+    """Put a store of MLflow without runs into the home of this process."""
+    settings().mlflow_dir.mkdir(parents=True)
+    shutil.copy(store_template(), settings().mlflow_dir)
+
+
+@cache
+def store_template() -> Path:
+    """A store that MLflow has made, once per process."""
+    from mlflow import MlflowClient  # seconds, which a test without models need not wait
+
+    folder = tempfile.mkdtemp(prefix="lumbung-mlflow-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = Path(folder) / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file

@@ -68,6 +68,7 @@ def forecasts_of(model: str, commodity: str) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.usefixtures("store")
 def test_model_that_beats_naive_becomes_champion(home: Path, monkeypatch: pytest.MonkeyPatch):
     write_daily(of_panel(noisy(1, DAYS, commodities=["teh"], regions=REGIONS)))
     write_daily(of_panel(walks(2, DAYS, commodities=["kol"], regions=REGIONS)))
@@ -143,6 +144,7 @@ def _check_that_a_round_for_one_commodity_keeps_the_others() -> None:
     assert {"naive", "drift"} <= {model.name for model in served.models}
 
 
+@pytest.mark.usefixtures("store")
 def test_champion_that_becomes_significantly_worse_than_naive_is_replaced(home: Path):
     """Prices that repeat weekly make seasonal naive champion; then they become random walks."""
     panel = walks(8, DAYS, commodities=["teh"], regions=REGIONS)
@@ -209,6 +211,7 @@ def test_newest_importance_of_prices_replaces_the_older_and_keeps_other_models(h
     }
 
 
+@pytest.mark.usefixtures("store")
 def test_forecasts_cover_the_horizon_of_the_knob(home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LUMBUNG_FORECAST__HORIZON_DAYS", "28")
     settings.cache_clear()

@@ -15,6 +15,7 @@ from tests.support.listings import shop_columns, write_listings
 QUICK = {"quick": True, "if_changed": True}
 
 
+@pytest.mark.usefixtures("store")
 def test_round_is_recorded_and_not_repeated_on_the_same_listings(
     lake: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

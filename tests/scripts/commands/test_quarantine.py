@@ -1,19 +1,17 @@
 """`quarantine` with a running API, and its exit codes."""
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from conf.settings import REPO
 from scripts.bench.api_lake import write
 from scripts.stack.throwaway import Stack
 from tests.conftest import Broker
 from tests.support.api import ApiProcess, new_stack
+from tests.support.query_lake import run_verb
 from tests.support.served_lake import OTHER_RULE, quarantined
 
 BROKEN = [{"rule": "payload_json", "severity": "error", "message": "payload is not one JSON object"}]
@@ -42,10 +40,7 @@ def desk(broker: Broker, tmp_path_factory: pytest.TempPathFactory):  # type: ign
 
 def run(stack: Stack, *words: str) -> tuple[int, Any, str]:
     """(exit code, JSON on stdout or its text, stderr)."""
-    command = [sys.executable, "-m", "scripts.cli", "quarantine", *words]
-    done = subprocess.run(
-        command, cwd=REPO, env=stack.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
-    )
+    done = run_verb(stack.env, "quarantine", *words)
     return (
         done.returncode,
         orjson.loads(done.stdout) if done.stdout[:1] in "[{" and done.stdout else done.stdout,

@@ -104,13 +104,15 @@ def test_other_statements_are_refused(lake: Lake, sql: str):
 
 
 def test_wrong_usage_exits_with_2_and_a_message_on_stderr(lake: Lake):
-    done = lake.run("query", "delete from silver.prices", "--format", "csv")
+    done = lake.start("query", "delete from silver.prices", "--format", "csv")
     assert (done.returncode, done.stdout) == (2, "")
     assert "exactly one SELECT" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_endless_query_is_stopped(lake: Lake):
-    done = lake.run("query", "select count(*) from range(10000000) a, range(10000000) b", "--timeout", "0.5")
+    done = lake.start(
+        "query", "select count(*) from range(10000000) a, range(10000000) b", "--timeout", "0.5"
+    )
     assert (done.returncode, done.stdout) == (124, "")
 
 

@@ -39,8 +39,9 @@ def verdict(lake: Lake) -> tuple[int, dict[str, Any]]:
 
 
 def test_complete_balance(tmp_path: Path):
-    code, report = verdict(balanced(tmp_path))
-    assert (code, report["line"]) == (0, "IN=5 SILVER=3 QUARANTINE=1 DUP=1 LOST=0")
+    done = balanced(tmp_path).start("reconcile", "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["line"]) == (0, "IN=5 SILVER=3 QUARANTINE=1 DUP=1 LOST=0")
     assert report["lag_events"] is None  # no broker runs, which is not reported as zero
 
 

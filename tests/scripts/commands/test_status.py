@@ -52,7 +52,7 @@ def test_pid_of_a_later_process_is_not_the_streams(tmp_path: Path):
     write_status(tmp_path / "state" / "progress.json", STREAM | {"pid": os.getpid(), "state": "running"})
     file = tmp_path / "state" / "progress.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"updated_at": "2026-01-01T00:00:00Z"}))
-    assert json.loads(Lake(tmp_path).run("status", "--json").stdout)["stream"]["state"] == "not running"
+    assert json.loads(Lake(tmp_path).start("status", "--json").stdout)["stream"]["state"] == "not running"
 
 
 def test_names_of_tables_and_what_waits_for_a_person_are_shown(tmp_path: Path):
