@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import psutil
 import pytest
@@ -12,6 +11,7 @@ from conf.settings import settings
 from tests.conftest import Broker, headers_of
 from tests.support.api import Api, ApiProcess, answered, new_stack
 from tests.support.ledger_batches import ENTRIES, LedgerLake
+from tests.support.query_lake import run_verb
 from tests.support.waiting import eventually
 
 VALID = b'{"market_id": "PASAR-001", "commodity": "garam", "price": 15000}'
@@ -165,27 +165,8 @@ def checkers(api: ApiProcess) -> list[psutil.Process]:
     return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
-def test_integrity_process_is_restarted_and_ends_with_the_api(broker: Broker, tmp_path: Path) -> None:
-    api = ApiProcess(new_stack(tmp_path, broker))
-    try:
-        assert checked(api)["length"] == 0
-        (first,) = checkers(api)
-        first.kill()
-
-        def after_restart() -> psutil.Process | None:
-            assert checked(api)["valid"]
-            return next((child for child in checkers(api) if child != first), None)
-
-        second = eventually(after_restart, passing=(psutil.NoSuchProcess,))
-        assert second is not None
-        api.process.kill()
-        eventually(lambda: not second.is_running() or second.status() == psutil.STATUS_ZOMBIE)
-    finally:
-        api.stop()
-
-
 def test_altered_row_is_reported_by_the_check_and_by_the_command(own: Api, lake: LedgerLake) -> None:
-    """Last in this file: it alters the lake."""
+    """The last test of this lake: it alters it."""
     altered: list[str] = []
 
     def change(rows: list[dict]) -> list[dict]:
@@ -202,7 +183,7 @@ def test_altered_row_is_reported_by_the_check_and_by_the_command(own: Api, lake:
         "root",
         altered[0],
     )
-    shown = own.stack.run("ledger", "verify", "--json")
+    shown = run_verb(own.stack.env, "ledger", "verify", "--json")
     assert shown.returncode == 1, shown.stderr
     price, trade = json.loads(shown.stdout)
     assert (price["first_invalid_index"], price["first_altered_event_id"], trade["valid"]) == (
@@ -210,24 +191,44 @@ def test_altered_row_is_reported_by_the_check_and_by_the_command(own: Api, lake:
         altered[0],
         True,
     )
-    words = own.stack.run("ledger", "verify", "--chain", "price").stdout
+    words = run_verb(own.stack.env, "ledger", "verify", "--chain", "price").stdout
     assert f"NOT VALID from record {index} of 6" in words and altered[0] in words
-    assert own.stack.run("ledger", "verify", "--chain", "trade").returncode == 0
-    assert own.stack.run("ledger", "verify", "--chain", "gold").returncode == 2
-    blocks = json.loads(own.stack.run("ledger", "blocks", "--limit", "2", "--json").stdout)
+    assert run_verb(own.stack.env, "ledger", "verify", "--chain", "trade").returncode == 0
+    assert run_verb(own.stack.env, "ledger", "verify", "--chain", "gold").returncode == 2
+    blocks = json.loads(run_verb(own.stack.env, "ledger", "blocks", "--limit", "2", "--json").stdout)
     assert [row["index"] for row in blocks] == [5, 4]
 
 
-def test_command_appends_through_the_api(broker: Broker, tmp_path: Path) -> None:
-    api = ApiProcess(new_stack(tmp_path, broker))
+@pytest.fixture(scope="module")
+def process(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
+    """The API as a process, on an empty lake."""
+    running = ApiProcess(new_stack(tmp_path_factory.mktemp("process"), broker))
+    yield running
+    running.stop()
+
+
+def test_command_appends_through_the_api(process: ApiProcess, broker: Broker) -> None:
     since = broker.ends()
     price = ["--market-id", "PASAR-001", "--commodity", "garam", "--price", "15000"]
     command = ["ledger", "append", *price, "--event-id"]
-    try:
-        appended = api.stack.run(*command, "mine-1")
-        assert appended.returncode == 0, appended.stderr
-        assert json.loads(appended.stdout)["event_id"] == "mine-1"
-        assert len(broker.records(since, "lumbung.ledger", 1)) == 1
-        assert api.stack.run(*command, "not an id").returncode == 2
-    finally:
-        api.stop()
+    appended = process.stack.run(*command, "mine-1")
+    assert appended.returncode == 0, appended.stderr
+    assert json.loads(appended.stdout)["event_id"] == "mine-1"
+    assert len(broker.records(since, "lumbung.ledger", 1)) == 1
+    assert run_verb(process.stack.env, *command, "not an id").returncode == 2
+
+
+def test_integrity_process_is_restarted_and_ends_with_the_api(process: ApiProcess) -> None:
+    """The last test of this process: it kills it."""
+    assert checked(process)["length"] == 0
+    (first,) = checkers(process)
+    first.kill()
+
+    def after_restart() -> psutil.Process | None:
+        assert checked(process)["valid"]
+        return next((child for child in checkers(process) if child != first), None)
+
+    second = eventually(after_restart, passing=(psutil.NoSuchProcess,))
+    assert second is not None
+    process.process.kill()
+    eventually(lambda: not second.is_running() or second.status() == psutil.STATUS_ZOMBIE)

@@ -26,6 +26,7 @@ from tests.conftest import Broker
 from tests.support.empty_lake import copy_empty_tables
 
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+EARLIER = (NOW - timedelta(days=60)).replace(hour=3, minute=0, second=0)  # 10.00 in Jakarta, of the same day
 
 
 def price(event_id: str | None, value: object = 11500, **more: object) -> bytes:

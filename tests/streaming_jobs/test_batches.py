@@ -1,7 +1,7 @@
 """Laws of a batch: every event lands once, also after repetitions, crashes and other cuts into batches."""
 
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,13 +13,14 @@ from deltalake import DeltaTable
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
+from lakehouse.event import rfc3339
 from lakehouse.gold.data_quality import counts_by_rule
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import create_tables, open_table, table_uri
 from lakehouse.io.kafka import producer_config
 from lakehouse.io.process_status import stream_failure
 from scripts.commands import doctor
-from tests.streaming_jobs.conftest import Stream, price, reading
+from tests.streaming_jobs.conftest import EARLIER, Stream, price, reading
 from tests.streaming_jobs.test_reviews import decide
 
 
@@ -49,7 +50,7 @@ MIXED = (
     price("c", -1),
     b"{broken",
     price(None, commodity="unobtainium"),
-    price("d", 11800, event_time="2026-01-05T10:00:00+07:00"),
+    price("d", 11800, event_time=rfc3339(EARLIER)),
 )
 ACCEPTED = {"a": 1, "b": 1, "d": 1}
 REFUSED = ["commodity_known", "id_conflict", "payload_json", "price_positive"]
@@ -65,7 +66,7 @@ def assert_as_planned(stream: Stream) -> None:
     assert (live["event_id"], live["previous_event_id"]) == ("b", "d") and live["price_idr"] == 12000
     assert sorted(row["event_id"] for row in stream.rows("gold.price_history")) == ["a", "b", "d"]
     days = {str(row["market_date"]): row["observations"] for row in stream.rows("gold.daily_prices")}
-    assert days["2026-01-05"] == 1 and sum(days.values()) == 3
+    assert days[str(EARLIER.date())] == 1 and sum(days.values()) == 3
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -226,15 +227,13 @@ def test_compaction_keeps_rows_and_bounds_files(stream: Stream, monkeypatch: pyt
 
 
 def test_event_time_is_utc_and_market_date_local(stream: Stream):
-    stream.send(
-        price("t", event_time="2026-02-03T00:30:00+09:00", market_id="PROV-94", region="Papua Tengah")
-    )
+    day = EARLIER.date()
+    half_past_midnight = f"{day}T00:30:00+09:00"
+    stream.send(price("t", event_time=half_past_midnight, market_id="PROV-94", region="Papua Tengah"))
     stream.run()
     (row,) = stream.rows("silver.prices")
-    assert (
-        row["event_time"] == datetime(2026, 2, 2, 15, 30, tzinfo=UTC)
-        and str(row["market_date"]) == "2026-02-03"
-    )
+    assert row["event_time"] == datetime.combine(day - timedelta(days=1), time(15, 30), UTC)
+    assert row["market_date"] == day
 
 
 def test_price_history_repeats_no_row_after_its_log_was_cleaned(stream: Stream):

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ import typer
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
+from lakehouse.event import rfc3339
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import open_table, table_uri
 from streaming_jobs.gold import runner
 from streaming_jobs.repair import rebuild, startup_checks
 from streaming_jobs.repair.rebuild import rebuild_checkpoint, rebuild_silver, start_over_damaged
-from tests.streaming_jobs.conftest import Crash, Stream, price, reading
+from tests.streaming_jobs.conftest import EARLIER, Crash, Stream, price, reading
 from tests.streaming_jobs.test_batches import ACCEPTED, MIXED, assert_as_planned
 
 
@@ -123,7 +125,7 @@ def test_missing_or_damaged_checkpoint_is_refused_and_replaced(stream: Stream, d
     assert "./run.sh rebuild checkpoint" in stream.refusal()
     rebuild_checkpoint()
     assert stream.refusal() == ""
-    stream.send(price("e", 11900, event_time="2026-01-04T10:00:00+07:00"), price("a"))
+    stream.send(price("e", 11900, event_time=rfc3339(EARLIER - timedelta(days=1))), price("a"))
     stream.run()
     filled = 2  # accepted ones of each kind
     assert stream.balance() == {

@@ -1,6 +1,7 @@
 """Catalogues of two shops with columns, currencies and ways of writing of their own, read by YAML alone."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,7 @@ FILES = {
     "17|Lamp|Home and kitchen|1 299,90 €|8.5|12|3|20 %|44|15/01/26|2026-03-03 10:00:00\n"
     "19|Sofa|home & kitchen|2 499 €|10.5|12|3|20 %|44|15/01/26|2026-03-03 10:00:00\n",
 }
+ARRIVED = datetime(2026, 3, 4, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -86,9 +88,8 @@ def test_listings_are_of_their_shop_and_within_its_bounds(home: Path) -> None:
         file = FileEvents(home / name, source)
         events += [file.event(row) for row in file.rows()]
     assert [event.key for event in events] == ["17", "18", "17", "19"]
-    verdicts = verdicts_of(
-        "listing", bronze("listing", [{"event_id": event.event_id, "value": event.value} for event in events])
-    )
+    rows = [{"event_id": event.event_id, "value": event.value, "received_at": ARRIVED} for event in events]
+    verdicts = verdicts_of("listing", bronze("listing", rows))
     rows = verdicts.table.to_pylist()
     assert [(row["shop"], row["product_id"], row["price"], row["discount_pct"]) for row in rows] == [
         ("toko-jaya", 17, 1099000.5, 12.5),

@@ -135,7 +135,7 @@ def test_live_price_has_the_impact_of_its_last_move(api: Api) -> None:
     listed = api.get("/api/public/commodity/price/live?commodity=bawang-merah").json()["items"]
     scores = {item["market_id"]: item["impact_score"] for item in listed}
     assert scores == {"PASAR-001": pytest.approx(score), "PASAR-002": None, "PROV-91": None}
-    today = f"{date.today():%Y-%m-%d}"
+    today = f"{NOW:%Y-%m-%d}"
     earlier = f"/api/public/commodity/price/live?commodity=bawang-merah&known_on={today}"
     assert all(item["impact_score"] is None for item in api.get(earlier).json()["items"])
 

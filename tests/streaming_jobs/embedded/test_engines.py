@@ -3,6 +3,7 @@
 import json
 import threading
 from collections import Counter
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -11,6 +12,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from pyspark.sql import SparkSession
 
 from conf.settings import settings
+from lakehouse.event import rfc3339
 from lakehouse.io import checkpoint, checkpoint_writer
 from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.kafka import client_config, partition_bounds, producer_config
@@ -19,7 +21,7 @@ from streaming_jobs.embedded import engine
 from streaming_jobs.embedded.feed import ReaderEnded, RecordFeed
 from streaming_jobs.embedded.reader import Assignment
 from streaming_jobs.embedded.repeated import read_range
-from tests.streaming_jobs.conftest import Stream, price
+from tests.streaming_jobs.conftest import EARLIER, Stream, price
 from tests.streaming_jobs.test_batches import MIXED, assert_as_planned
 from tests.support.waiting import eventually
 
@@ -74,7 +76,9 @@ def test_batch_that_one_engine_planned_is_finished_by_the_other(
     either.crash(point)
     planned = checkpoint.batch_offsets(0)
     before = contents(either)
-    either.send(price("later", 11900, event_time="2026-01-04T10:00:00+07:00"))  # not part of that batch
+    either.send(
+        price("later", 11900, event_time=rfc3339(EARLIER - timedelta(days=1)))
+    )  # not part of that batch
     change_engine(either, spark)
     either.run()
     assert checkpoint.batch_offsets(0) == planned and checkpoint.finished_batches() == [0, 1]
