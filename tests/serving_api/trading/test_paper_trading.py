@@ -112,6 +112,14 @@ def market(broker: Broker, tmp_path: Path) -> Iterator[Market]:
     opened.api.stop()
 
 
+@pytest.fixture(scope="module")
+def market_without_orders(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    """For tests that are refused before anything is decided."""
+    opened = new_market(broker, tmp_path_factory.mktemp("market"), Api)
+    yield opened
+    opened.api.stop()
+
+
 def test_order_is_decided_logged_and_filled_by_the_next_bar(market: Market) -> None:
     decision = market.decided(position_size_pct=1, client_order_id=market.symbol)
     assert (decision["status"], decision["oracle"], decision["price"]) == ("ACCEPTED", "VERIFIED", None)
@@ -202,9 +210,9 @@ def test_refusal_names_every_broken_limit_and_is_recorded(market: Market) -> Non
     ],
 )
 def test_order_that_cannot_be_decided_is_refused_with_its_reason(
-    market: Market, fields: dict[str, Any], code: str
+    market_without_orders: Market, fields: dict[str, Any], code: str
 ) -> None:
-    response = market.order(**fields)
+    response = market_without_orders.order(**fields)
     assert response.status_code == 422, response.text
     assert response.json()["errors"][0]["code"] == code
 
