@@ -76,19 +76,25 @@ def faults(table: str, deep: bool = False, lag: bool = True) -> list[str]:
     `deep`: also reads every data file. A file that was not noted yet is decoded instead of compared.
     `lag`: an older version than was noted counts as a fault.
     """
+    return examined(table, deep, lag)[1]
+
+
+def examined(table: str, deep: bool = False, lag: bool = True) -> tuple[DeltaTable | None, list[str]]:
+    """The table at its newest version, None where its log cannot be read or is absent; and its `faults`."""
     try:
         opened = open_if_exists(table)
         if opened is None:
             folder = Path(table_uri(table))
-            return [f"{UNREADABLE} (it is missing)"] if folder.exists() and any(folder.iterdir()) else []
+            is_left = folder.exists() and any(folder.iterdir())
+            return None, [f"{UNREADABLE} (it is missing)"] if is_left else []
         sizes = _data_files(opened)
     except (DeltaError, OSError, ValueError) as error:
-        return [f"{UNREADABLE} ({_first_line(error)})"]
+        return None, [f"{UNREADABLE} ({_first_line(error)})"]
     noted: Notes = (read_json(notes_file()) or {}).get(table, {})
     if noted.get("table_id") != str(opened.metadata().id):
         noted = {}
     storage = _storage(table)
-    return [
+    return opened, [
         *_faults_of_log(opened, storage, noted.get("version", 0) if lag else 0),
         *(
             f"{path} {fault}"

@@ -17,7 +17,6 @@ from conf.runtime.exit_codes import ExitCode
 from conf.settings import secrets, settings
 from lakehouse.arrow import missing_columns
 from lakehouse.contracts.contract import ContractError, check_contracts, contracts
-from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
 from lakehouse.io.process_status import (
     background_gold_status,
@@ -26,7 +25,7 @@ from lakehouse.io.process_status import (
     stream_failure,
 )
 from lakehouse.io.source_files.formats import own_folder, source_formats
-from lakehouse.io.table_files import faults, remedy_of
+from lakehouse.io.table_files import examined, remedy_of
 from lakehouse.io.terminal import translated
 from lakehouse.reference import check_lists
 from lakehouse.reference_files import ReferenceListError, own_files
@@ -271,10 +270,11 @@ def table_findings(deep: bool) -> Iterator[Finding]:
     """Each table that exists. `deep`: every data file is read."""
     remedy = "a newer reader version was switched on by hand; ./run.sh rebuild silver writes the table again"
     for name in contracts():
-        if problems := faults(name, deep):
+        table, problems = examined(name, deep)
+        if problems:
             for fault in problems:
                 yield Finding(f"table {name}", False, fault, remedy_of(name))
-        elif table := open_if_exists(name):
+        elif table is not None:
             names = {column.name for column in table.schema().fields}
             if missing := missing_columns(contracts()[name], names):
                 lacking = f"of an earlier version: it lacks {', '.join(column.name for column in missing)}"

@@ -14,9 +14,16 @@ KNOBS = {"LUMBUNG_LANDING__SETTLE_SECONDS": "0.3"}
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """A running stack below a path with a space in it."""
-    running = Stack(Path(tempfile.mkdtemp(prefix="lumbung ")) / "home", **KNOBS)
+def stack(pytestconfig: pytest.Config) -> Iterator[Stack]:
+    """A running stack below a path with a space in it.
+
+    Its stream runs on Spark with `--slow`; else on the embedded engine, which hands over to the same code and
+    needs no JVM at each of the starts.
+    """
+    engine = "spark" if pytestconfig.option.slow else "embedded"
+    running = Stack(
+        Path(tempfile.mkdtemp(prefix="lumbung ")) / "home", **KNOBS, LUMBUNG_STREAM__ENGINE=engine
+    )
     try:
         running.start()
         yield running

@@ -1,7 +1,7 @@
 """Every published data set through the real stack: each event is once in silver or in quarantine.
 
-By default one of thirteen price matrices, one of three minute series and the first rows of long files;
-LUMBUNG_WHOLE_SETS=1 uses all.
+By default the first rows of every file, of one of thirteen price matrices and one of three minute series;
+with `--slow` these files whole, but for the first rows of long ones; LUMBUNG_WHOLE_SETS=1 uses all.
 """
 
 import json
@@ -26,8 +26,8 @@ FEWER = {
     "panelharga_wide": ("Minyak_Goreng_Curah",),
     "crypto_minutes": ("BTCUSDT_1min_sample",),
 }
-LONG_FILES = {"crypto_minutes", "kalimati", "room_sensor"}  # none has a line break within a field
-FIRST_LINES = 5_001
+LONG_FILES = {"crypto_minutes", "kalimati", "room_sensor"}
+FIRST_LINES = {"default": 201, "slow": 5_001}  # by suite; no file has a line break within a field
 UNKNOWN_FILES = ("cnbci_headlines/80-20/train_data.csv", "kalimati_daily/SOURCE.txt")  # fit no format
 pytestmark = [
     pytest.mark.skipif(not DATA.exists(), reason=ABSENT),
@@ -68,7 +68,7 @@ class Sets:
     expected: Counter[Place]  # number of events by a plain count of the copies
 
 
-def copied_sets(folder: Path) -> Sets:
+def copied_sets(folder: Path, suite: str) -> Sets:
     formats = {}
     counted: Counter[Place] = Counter()
     for name in UNKNOWN_FILES:
@@ -77,11 +77,18 @@ def copied_sets(folder: Path) -> Sets:
         paths = [path for path in real.paths() if WHOLE or path.stem in FEWER.get(real.format, (path.stem,))]
         for path in paths:
             copy = folder / path.relative_to(DATA)
-            copy_lines(path, copy, None if WHOLE or real.format not in LONG_FILES else FIRST_LINES)
+            copy_lines(path, copy, lines_of(real.format, suite))
             formats[path.name] = real.format
             for kind, (events, _) in real.count_file(copy).items():
                 counted[real.format, kind] += events
     return Sets(folder, formats, counted)
+
+
+def lines_of(name: str, suite: str) -> int | None:
+    """How many lines of a file of this format are copied; None: all."""
+    if WHOLE or (suite == "slow" and name not in LONG_FILES):
+        return None
+    return FIRST_LINES[suite]
 
 
 def copy_lines(source: Path, copy: Path, lines: int | None = None) -> None:
@@ -150,9 +157,10 @@ class Replayed:
 
 
 @pytest.fixture(scope="module")
-def replayed(stack: Stack) -> Iterator[Replayed]:
+def replayed(stack: Stack, pytestconfig: pytest.Config) -> Iterator[Replayed]:
     with tempfile.TemporaryDirectory(prefix="lumbung-sets-") as place:
-        sets = copied_sets(Path(place) / "data")
+        suite = "slow" if pytestconfig.option.slow else "default"
+        sets = copied_sets(Path(place) / "data", suite)
         seen = []
         reports = []
         for again in ([], ["--restart"]):

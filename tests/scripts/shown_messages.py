@@ -56,6 +56,7 @@ READ_BY_PEOPLE = {
 WRITERS = {
     "choose_champion",
     "equal_ports",
+    "examined",
     "fault_of",
     "faults",
     "holder",

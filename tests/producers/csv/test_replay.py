@@ -13,9 +13,11 @@ from typing import IO
 
 import orjson
 import pytest
+from typer.testing import CliRunner
 
 from conf.settings import REPO
 from lakehouse.event import DEAD_LETTERS
+from producers.csv.replay import app
 from tests.conftest import Broker, headers_of
 from tests.support.waiting import eventually
 
@@ -125,10 +127,10 @@ def test_interrupted_replay_resumes(broker: Broker, home: Path, tmp_path: Path):
     assert len(whole) == 160 and max(whole.values()) == 1
 
 
-@pytest.mark.parametrize(("speed", "message"), [("fast", "1d/s"), ("0d/s", "1d/s"), ("-1d/s", "1d/s")])
-def test_invalid_speed_is_wrong_usage(home: Path, tmp_path: Path, speed: str, message: str):
-    done = replay(str(wide(tmp_path / "data")), f"--speed={speed}")
-    assert done.returncode == 2 and message in done.stderr
+@pytest.mark.parametrize("speed", ["fast", "0d/s", "-1d/s"])
+def test_invalid_speed_is_wrong_usage(lone_home: Path, tmp_path: Path, speed: str):
+    done = CliRunner().invoke(app, [str(wide(tmp_path / "data")), f"--speed={speed}"])
+    assert done.exit_code == 2 and "1d/s" in done.stderr
 
 
 def test_check_sends_nothing_and_lists_unknown_names(home: Path, tmp_path: Path):

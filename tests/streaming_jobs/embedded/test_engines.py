@@ -68,7 +68,9 @@ def test_lake_changes_its_engine_between_starts_both_ways(either: Stream, spark:
     assert either.refusal() == "" and balance_report()["balanced"]
 
 
-@pytest.mark.parametrize("point", ["stream.before_bronze", "stream.after_silver"])
+@pytest.mark.parametrize(
+    "point", [pytest.param("stream.before_bronze", marks=pytest.mark.slow), "stream.after_silver"]
+)
 def test_batch_that_one_engine_planned_is_finished_by_the_other(
     either: Stream, spark: SparkSession, point: str
 ):
