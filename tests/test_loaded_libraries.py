@@ -9,6 +9,7 @@ from conf.settings import REPO
 from tests.support.source_rules import PRODUCT
 
 CONTRACTS = "from lakehouse.contracts.contract import kinds; kinds()"
+DOORS = "producers.mqtt.gateway, producers.collectors.service, producers.csv.folder_watch"
 SCORED = "from lakehouse.validation.prices.isolation_forest import *; score(reference_sample()[:3])"
 
 EMBEDDED = """import os
@@ -30,17 +31,15 @@ def loaded_after(code: str) -> set[str]:
 @pytest.mark.parametrize(
     ("code", "unused"),
     [
-        (f"import serving_api.app; {SCORED}", {"sklearn", "pyspark", "sqlglot"}),
+        (f"import serving_api.app, ml.trainer; {SCORED}", {"sklearn", "pyspark", "sqlglot"}),
         ("import streaming_jobs.gold.runner", {"sklearn", "pyspark", "sqlglot", "confluent_kafka"}),
         (EMBEDDED, {"pyspark", "py4j", "sklearn"}),
         ("import streaming_jobs.embedded.reader", {"pandas", "duckdb", "deltalake", "pydantic", "yaml"}),
-        ("import ml.trainer", {"sklearn", "pyspark", "sqlglot"}),
-        (f"import producers.mqtt.gateway; {CONTRACTS}", {"pandas", "pyarrow", "deltalake", "sqlglot"}),
-        (f"import producers.collectors.service; {CONTRACTS}", {"pandas", "pyarrow", "deltalake", "sqlglot"}),
-        (f"import producers.csv.folder_watch; {CONTRACTS}", {"pandas", "pyarrow", "deltalake", "sqlglot"}),
+        (f"import {DOORS}; {CONTRACTS}", {"pandas", "pyarrow", "deltalake", "sqlglot"}),
     ],
 )
 def test_a_process_loads_no_library_that_it_does_not_use(code: str, unused: set[str]) -> None:
+    """Processes with the same unused libraries are imported together: what none loads, all do not load."""
     assert not loaded_after(code) & unused
 
 

@@ -84,6 +84,7 @@ def run(line: str, here: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_page_leads_from_unknown_files_to_a_forecast_without_code(tmp_path: Path):
     write_downloads(tmp_path / "downloads")
     outputs: list[subprocess.CompletedProcess[str]] = []

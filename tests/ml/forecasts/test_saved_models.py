@@ -22,7 +22,7 @@ class Renamed(Naive):
 
 
 @pytest.fixture
-def saved_by_earlier_version(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def saved_by_earlier_version(store: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A champion of one commodity whose class lived in a module that no longer exists."""
     module = ModuleType(MODULE)
     module.Renamed = Renamed
@@ -58,6 +58,7 @@ class Payload:
         return Path.touch, (self.trace,)
 
 
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("known", [True, False], ids=["changed file", "hash not noted"])
 def test_changed_model_file_is_refused_unloaded_and_naive_serves(
     lake: str, home: Path, known: bool, caplog: pytest.LogCaptureFixture

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,15 @@ from ml.sales.gate import choose_champion
 from ml.sales.leak_audit import audit, leak_found
 from ml.sales.load import SalesRows, connected_groups, read_listings, sales_rows
 from ml.sales.publish import model_file, publish
-from ml.sales.splits import are_copies, predict_split, r2, split_rows, split_scores, without_copies
+from ml.sales.splits import (
+    are_copies,
+    predict_split,
+    processes_for_folds,
+    r2,
+    split_rows,
+    split_scores,
+    without_copies,
+)
 from ml.sales.stack import (
     HISTOGRAMS,
     MEMBERS,
@@ -245,10 +254,20 @@ print(json.dumps({{k: float(v[0]) for k, v in forecast.items()}} | {{"run_id": m
     assert 0 < forecast["lower"] < forecast["units"] < forecast["upper"] and 0 < forecast["confidence"] < 1
 
 
-def test_figures_do_not_depend_on_the_number_of_processes():
-    rows = sales_rows(shop_columns(1))
-    alone, together = (evaluate(rows, 4, 7, FOLDS, quick=True, processes=count).scores for count in (1, 2))
-    assert alone and together == alone
+def test_folds_fitted_in_processes_give_the_forecasts_of_one_process():
+    rows = sales_rows(shop_columns(3, 60))
+    fit = partial(fit_candidates, folds=FOLDS, seed=1, quick=True)
+    alone = predict_split(rows, "grouped", FOLDS, 1, fit)
+    with processes_for_folds(2) as run:
+        together = predict_split(rows, "grouped", FOLDS, 1, fit, run)
+    assert alone and together and set(together.units) == set(alone.units) >= {*MEMBERS}
+    assert all(np.array_equal(together.units[name], alone.units[name]) for name in alone.units)
+
+
+@pytest.mark.slow
+def test_figures_do_not_depend_on_the_number_of_processes(noise: SalesRound):
+    together = evaluate(sales_rows(shop_columns(1)), 4, 7, FOLDS, quick=True, processes=2).scores
+    assert noise.scores and together == noise.scores
 
 
 def test_published_scores_equal_a_recomputation_from_silver(lake: str):

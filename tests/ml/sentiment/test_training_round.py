@@ -37,7 +37,7 @@ def labelled_file(file: Path, rows: list[tuple[str, str, date]]) -> Path:
     return file
 
 
-@pytest.mark.usefixtures("home")
+@pytest.mark.usefixtures("home", "store")
 def test_model_that_beats_the_lexicon_serves(tmp_path: Path) -> None:
     file = labelled_file(tmp_path / "posts.csv", invented(600, seed=1))
     assert train.main(["sentiment", "--data", str(file)]) == 0
@@ -51,7 +51,7 @@ def test_model_that_beats_the_lexicon_serves(tmp_path: Path) -> None:
     assert classifier.polarities([]) == []
 
 
-@pytest.mark.usefixtures("home")
+@pytest.mark.usefixtures("home", "store")
 def test_model_of_noise_does_not_serve(tmp_path: Path) -> None:
     """The word list calls these texts neutral; a model of noise is no better, so nothing is published."""
     file = labelled_file(tmp_path / "noise.csv", invented(300, 2, informative=False))

@@ -18,6 +18,7 @@ from ml.trading.bars import bars_of
 from ml.trading.experiment import run_experiment
 from ml.trading.own_job import main, trials_before
 from tests.lakehouse.trading.made_bars import COIN, random_bars
+from tests.support.empty_lake import copy_empty_store
 from tests.support.trading.lake_of_bars import write_bars
 from tests.support.waiting import eventually
 
@@ -41,6 +42,7 @@ EXPERIMENT = {
 @pytest.fixture
 def lake_of_bars(lone_home: Path) -> Path:
     write_bars(settings().lake_root, COIN, random_bars(1, 600))
+    copy_empty_store()
     return lone_home
 
 
