@@ -127,6 +127,12 @@ def reconciled(stack: Stack) -> dict[str, Any]:
     return json.loads(stack.run("reconcile", "--json").stdout)
 
 
+def send_price(stack: Stack) -> None:
+    body = {"market_id": "PASAR-001", "commodity": "garam", "price": 11500}
+    headers = {"Authorization": f"Bearer {stack.tokens['central']}"}
+    assert httpx2.post(f"{stack.api_url}/ingest", json=body, headers=headers, timeout=60).status_code == 202
+
+
 def test_reconcile_balances_while_events_keep_arriving(stack: Stack):
     ended = threading.Event()
 
@@ -175,7 +181,11 @@ def test_down_leaves_no_process_and_no_port_and_up_starts_again(stack: Stack):
     assert not [port for port in (stack.api_port, stack.mqtt_port) if is_open("127.0.0.1", port)]
     assert stack.run("status").returncode == 4
     stack.stop()  # a second time
+    stack.env.pop("LUMBUNG_STREAM__ENGINE")  # the usual one, which takes over what the other has written
     stack.start()
+    before = reconciled(stack)["total"]["silver"]
+    send_price(stack)
+    eventually(lambda: reconciled(stack)["total"]["silver"] > before, 120)
 
 
 def test_down_ends_what_a_killed_supervisor_left_running(stack: Stack):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 FIXTURES_SHOWN = 12
-FILES_SHOWN = 40
+SHOWN_FROM_SECONDS = 3  # files that take less are left out of the summary
 
 
 class RunReport:
@@ -104,7 +104,9 @@ class RunReport:
             for start, stop, name in (test for tests in self._workers.values() for test in tests):
                 files[name.partition("::")[0]] += stop - start
             terminalreporter.write_line("slowest files, with their fixtures: seconds, of them CPU")
-            for name, seconds in files.most_common(FILES_SHOWN):
+            for name, seconds in files.most_common():
+                if seconds < SHOWN_FROM_SECONDS:
+                    break
                 terminalreporter.write_line(f"{seconds:7.1f} {self.cpu_seconds[name]:7.1f} {name}")
             terminalreporter.write_line(f"CPU of all tests: {self.cpu_seconds.total():.0f} s")
         longest = [each for each in self.fixture_seconds.most_common(FIXTURES_SHOWN) if each[1] >= 1]
