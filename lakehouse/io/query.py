@@ -1,7 +1,9 @@
 """DuckDB over tables: in UTC, over Arrow, with external access only where a caller hands a table in."""
 
-import threading
+import atexit
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -14,45 +16,40 @@ from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.delta import open_if_exists
 from lakehouse.paths import view_name
 
-_kept = threading.local()
-
 
 def connect(threads: int | None = None) -> duckdb.DuckDBPyConnection:
     """An in-memory database in UTC that sees no Python variables. `threads`: cores it may use; None: all.
 
     It holds at most `lake.query_memory_mb`; what is more goes to the state folder, or is refused.
     """
+    return _open(threads, settings().lake.query_memory_mb, settings().state_dir / "duckdb")
+
+
+def _open(threads: int | None, memory_mb: int, overflow: Path) -> duckdb.DuckDBPyConnection:
     limits: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{settings().lake.query_memory_mb}MB",
-        "temp_directory": str(settings().state_dir / "duckdb"),
+        "memory_limit": f"{memory_mb}MB",
+        "temp_directory": str(overflow),
     }
     connection = duckdb.connect(config=limits | ({"threads": threads} if threads else {}))
-    connection.execute("set timezone = 'UTC'; set python_enable_replacements = false")
+    connection.execute("set global timezone = 'UTC'; set global python_enable_replacements = false")
     return connection
+
+
+# To open one costs as much as folding a small batch: all threads of a process share it, and its memory.
+_shared = lru_cache(maxsize=2)(_open)
+atexit.register(_shared.cache_clear)  # else DuckDB reports it as a leak when the process ends
 
 
 def run_sql(
     sql: str, tables: Mapping[str, Any], parameters: Mapping[str, Any] | None = None, threads: int = 1
 ) -> pa.Table:
     """Rows of one statement over Arrow tables, datasets or readers, each known by its key in `tables`."""
-    connection = _connection_of_thread(threads)
-    try:
+    memory_mb, overflow = settings().lake.query_memory_mb, settings().state_dir / "duckdb"
+    with _shared(threads, memory_mb, overflow).cursor() as cursor:
         for name, table in tables.items():
-            connection.register(name, table)
+            cursor.register(name, table)
         rows = sum(getattr(table, "num_rows", FEW_ROWS + 1) for table in tables.values())
-        return arrow_rows(connection, sql, rows, dict(parameters) if parameters else None)
-    finally:
-        for name in tables:
-            connection.unregister(name)
-
-
-def _connection_of_thread(threads: int) -> duckdb.DuckDBPyConnection:
-    """The thread's connection, kept: to open one costs as much as folding a small batch."""
-    limits = (threads, settings().lake.query_memory_mb, settings().state_dir)
-    if getattr(_kept, "limits", None) != limits:
-        _kept.connection, _kept.limits = connect(threads), limits
-    connection: duckdb.DuckDBPyConnection = _kept.connection
-    return connection
+        return arrow_rows(cursor, sql, rows, dict(parameters) if parameters else None)
 
 
 def sql_of(contract: Contract) -> str:
