@@ -1,5 +1,7 @@
-"""Statements over Arrow tables: one connection a thread, and nothing of one statement in the next."""
+"""Statements over Arrow tables: one database for all threads, and nothing of one statement in the next."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -13,9 +15,9 @@ from lakehouse.io.query import run_sql
 NUMBERS = pa.table({"n": [1, 2, 3]})
 
 
-def test_connection_is_kept_and_tables_are_not(lone_home: Path):
+def test_database_is_kept_and_tables_are_not(lone_home: Path):
     assert run_sql("select sum(n) as n from numbers", {"numbers": NUMBERS})["n"].to_pylist() == [6]
-    kept = query._kept.connection
+    opened = query._shared.cache_info().misses
     with pytest.raises(duckdb.CatalogException):
         run_sql("select sum(n) as n from numbers", {})
     with pytest.raises(duckdb.ConversionException):
@@ -23,10 +25,24 @@ def test_connection_is_kept_and_tables_are_not(lone_home: Path):
     with pytest.raises(duckdb.CatalogException):
         run_sql("select sum(n) as n from numbers", {})
     assert run_sql("select $top as n", {}, {"top": 7})["n"].to_pylist() == [7]
-    assert query._kept.connection is kept
+    assert query._shared.cache_info().misses == opened
 
 
-def test_kept_connection_follows_the_bound_of_the_knob(lone_home: Path, monkeypatch: pytest.MonkeyPatch):
+def test_threads_share_the_database_and_no_table(lone_home: Path):
+    all_begun = threading.Barrier(4)
+
+    def total(number: int) -> list[int]:
+        all_begun.wait(60)
+        tables = {"numbers": pa.table({"n": [number] * 1000})}
+        return [run_sql("select sum(n) as n from numbers", tables)["n"][0].as_py() for _ in range(20)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(total, range(4))) == [[number * 1000] * 20 for number in range(4)]
+    zone = "select current_setting('timezone') as zone"
+    assert run_sql(zone, {})["zone"].to_pylist() == ["UTC"]
+
+
+def test_kept_database_follows_the_bound_of_the_knob(lone_home: Path, monkeypatch: pytest.MonkeyPatch):
     bound = "select current_setting('memory_limit') as bound, current_setting('threads') as threads"
     first = run_sql(bound, {}).to_pylist()[0]
     monkeypatch.setattr(settings().lake, "query_memory_mb", 64)
