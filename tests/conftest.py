@@ -11,6 +11,7 @@ from conf.settings import settings
 from lakehouse.io.kafka import create_topics, needed_topics
 from scripts.stack.throwaway import Stack
 from streaming_jobs.session import session
+from tests.support import forked_readers
 from tests.support.empty_lake import copy_empty_tables
 from tests.support.kafka.broker import Broker, start_mock, start_real
 
@@ -59,6 +60,13 @@ def real_broker() -> Iterator[Broker]:
     settings.cache_clear()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _readers() -> Iterator[None]:
+    """The process that forks readers of the stream ends with the tests that may have started it."""
+    yield
+    forked_readers.close()
 
 
 def _see(patch: pytest.MonkeyPatch, stack: Stack, **more: str) -> None:

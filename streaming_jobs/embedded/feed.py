@@ -21,6 +21,12 @@ class ReaderEnded(RuntimeError):
     """The process that reads Kafka has ended; its last words are in the log."""
 
 
+def start_reader() -> "subprocess.Popen[bytes]":
+    """The reader's process, which waits for its assignment."""
+    command = [sys.executable, "-m", reader.__name__]
+    return subprocess.Popen(command, cwd=REPO, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
 class RecordFeed:
     """Starts the reader; `take` returns batches until `close`."""
 
@@ -29,8 +35,7 @@ class RecordFeed:
         self._bytes = 0
         self._changed = threading.Condition()
         self._ended = False
-        command = [sys.executable, "-m", reader.__name__]
-        self._process = subprocess.Popen(command, cwd=REPO, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = start_reader()
         assert self._process.stdin  # noqa: S101
         with self._process.stdin as request:
             request.write(json.dumps(asdict(assignment)).encode())

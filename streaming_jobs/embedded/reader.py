@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
 from itertools import chain
 
 import numpy as np
@@ -103,7 +104,8 @@ def record_batch(messages: Sequence[Message]) -> pa.RecordBatch:
         "topic": pa.array([message.topic() for message in messages], pa.string()),
         "partition": pa.array([message.partition() for message in messages], pa.int32()),
         "offset": pa.array([message.offset() for message in messages], pa.int64()),
-        "timestamp": pa.array(milliseconds.clip(0, LATEST_MILLISECONDS) * 1000).cast(
+        # `cast` would load all of pyarrow.compute first: 0.1 s.
+        "timestamp": pa.array(milliseconds.clip(0, LATEST_MILLISECONDS) * 1000).view(
             RECORDS.field("timestamp").type
         ),
         "key": pa.array([message.key() for message in messages], pa.binary()),
@@ -121,8 +123,21 @@ def headers_of(message: Message) -> list[tuple[str, bytes | None]]:
         return []
 
 
+class WithoutPandas(MetaPathFinder):
+    """As if pandas were not installed: pyarrow loads it with the first array, to know a series from a list.
+
+    That takes 0.4 s of CPU and 50 MB in a process that has no series.
+    """
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        """Raises ModuleNotFoundError for pandas."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
 def main() -> None:
     """Read from the assignment on until the process that started this one is gone."""
+    sys.meta_path.insert(0, WithoutPandas())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the group; the stream stops its reader
     started_by = os.getppid()
     assignment = Assignment(**json.load(sys.stdin))

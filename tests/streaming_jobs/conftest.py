@@ -18,11 +18,13 @@ from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import partition_of, producer_config
 from streaming_jobs import run as running
 from streaming_jobs.batch import kafka_source, writer
+from streaming_jobs.embedded import feed
 from streaming_jobs.embedded.engine import EmbeddedEngine
 from streaming_jobs.engine import Engine
 from streaming_jobs.repair import startup_checks
 from streaming_jobs.spark_engine import SparkEngine
 from tests.conftest import Broker
+from tests.support import forked_readers
 from tests.support.empty_lake import copy_empty_tables
 
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
@@ -106,6 +108,11 @@ class Stream:
 
     def run(self) -> None:
         """Process all that Kafka holds. Raises what the engine raised."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(feed, "start_reader", forked_readers.start_reader)
+            self._run()
+
+    def _run(self) -> None:
         engine: Engine = SparkEngine(self.spark) if self.spark else EmbeddedEngine()
         stream = running.Stream(engine, once=True)
         try:
