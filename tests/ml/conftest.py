@@ -28,3 +28,9 @@ def lake(home: Path) -> str:
 def store(home: Path) -> None:
     """A store of MLflow without runs: a round of training would first make one."""
     copy_empty_store()
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds of prices draw nothing: six figures take longer than the models of a test."""
+    monkeypatch.setattr("ml.forecasts.promotion.save_plots", lambda assessment, folder: [])

@@ -66,20 +66,20 @@ def test_test_that_passes_the_second_time_is_flaky(
 def test_test_that_fails_again_fails_the_run(tmp_path: Path, options: list[str]) -> None:
     write(tmp_path, "test_once.py", FAILS_ONCE)
     write(tmp_path, "test_always.py", FAILS)
-    verdict = judged(options, workers=2)
+    verdict = judged(options, workers=1)
     assert (verdict.fault, verdict.flaky) == ("1 tests failed twice", ["test_once.py::test_fails_once"])
 
 
 def test_more_than_five_failures_fail_at_once(tmp_path: Path, options: list[str]) -> None:
     for number in range(6):
         write(tmp_path, f"test_once_{number}.py", FAILS_ONCE)
-    assert judged(options, workers=2).fault == "6 tests failed"
+    assert judged(options, workers=0).fault == "6 tests failed"
 
 
 def test_error_at_collection_fails_at_once(tmp_path: Path, options: list[str]) -> None:
     write(tmp_path, "test_broken.py", "import no_such_module\n")
     write(tmp_path, "test_passes.py", PASSES)
-    assert judged(options, workers=2).fault == "pytest ended with exit code 2"
+    assert judged(options, workers=1).fault == "pytest ended with exit code 2"
 
 
 def test_crash_of_a_worker_fails_at_once(tmp_path: Path, options: list[str]) -> None:
@@ -90,7 +90,7 @@ def test_crash_of_a_worker_fails_at_once(tmp_path: Path, options: list[str]) -> 
 
 def test_failure_is_not_judged_again_when_that_is_switched_off(tmp_path: Path, options: list[str]) -> None:
     write(tmp_path, "test_once.py", FAILS_ONCE)
-    assert judged(options, workers=2, again=False).fault == "1 tests failed"
+    assert judged(options, workers=0, again=False).fault == "1 tests failed"
 
 
 def test_skipped_tests_are_counted_by_reason(tmp_path: Path, options: list[str]) -> None:
@@ -98,7 +98,7 @@ def test_skipped_tests_are_counted_by_reason(tmp_path: Path, options: list[str])
         "import pytest\n\n@pytest.mark.parametrize('n', [1, 2])\ndef test_x(n):\n    pytest.skip('no disk')\n"
     )
     write(tmp_path, "test_skips.py", skip)
-    assert judged(options, workers=2).skipped == {"no disk": 2}
+    assert judged(options, workers=0).skipped == {"no disk": 2}
 
 
 def test_repeated_runs_are_counted(tmp_path: Path, options: list[str]) -> None:

@@ -91,6 +91,7 @@ def test_model_that_beats_naive_becomes_champion(home: Path, monkeypatch: pytest
     assert champions == {("ses", "teh"), ("naive", "kol")}
     assert all(row["skill_vs_naive"] == 0 for row in accuracy if row["model"] == "naive")
     _check_that_the_run_is_recorded(ended.run_id)
+    monkeypatch.setattr(promotion, "save_plots", lambda assessment, folder: [])
     _check_that_a_failed_round_changes_nothing(monkeypatch)
     _check_that_a_round_for_one_commodity_keeps_the_others()
 
@@ -144,7 +145,7 @@ def _check_that_a_round_for_one_commodity_keeps_the_others() -> None:
     assert {"naive", "drift"} <= {model.name for model in served.models}
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("store", "no_plots")
 def test_champion_that_becomes_significantly_worse_than_naive_is_replaced(home: Path):
     """Prices that repeat weekly make seasonal naive champion; then they become random walks."""
     panel = walks(8, DAYS, commodities=["teh"], regions=REGIONS)
@@ -211,7 +212,7 @@ def test_newest_importance_of_prices_replaces_the_older_and_keeps_other_models(h
     }
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("store", "no_plots")
 def test_forecasts_cover_the_horizon_of_the_knob(home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LUMBUNG_FORECAST__HORIZON_DAYS", "28")
     settings.cache_clear()

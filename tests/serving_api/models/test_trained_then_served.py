@@ -1,17 +1,18 @@
 """A training that is requested over HTTP, run by the job, and served from the tables."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from conf.settings import REPO, settings
+from conf.runtime.exit_codes import ExitCode
+from conf.settings import settings
 from lakehouse.io import training_jobs
+from ml.train import main
 from tests.serving_api.models.conftest import start_api
 from tests.support.daily_prices_lake import of_panel, write_daily
+from tests.support.empty_lake import copy_empty_store
 from tests.support.panels import noisy
 
 DAYS = 1010  # a year, and enough origins for the gate
@@ -19,13 +20,15 @@ REGIONS = ["11", "32", "51"]
 
 
 def test_requested_training_is_run_and_its_model_served(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lone_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prices with a daily measurement error: smoothing beats the last price and passes the gate."""
-    monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
+    monkeypatch.setenv("LUMBUNG_TRAINING__PROCESSES", "1")
+    monkeypatch.setattr("ml.forecasts.promotion.save_plots", lambda assessment, folder: [])
     settings.cache_clear()
+    copy_empty_store()
     write_daily(of_panel(noisy(1, DAYS, commodities=["bawang-merah"], regions=REGIONS)))
-    api = start_api(tmp_path, filled=False)
+    api = start_api(lone_home, filled=False)
     try:
         body = orjson.dumps(
             {"reason": "first prices", "models": ["ensemble"], "commodities": ["Bawang Merah"]}
@@ -37,11 +40,7 @@ def test_requested_training_is_run_and_its_model_served(
             ("ensemble",),
             "central",
         )
-        command = [sys.executable, "-m", "ml.train", "price", "--models", "ses", "--job", taken.job_id]
-        done = subprocess.run(
-            command, cwd=REPO, env=api.stack.env | {"LUMBUNG_TRAINING__PROCESSES": "1"}, capture_output=True
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
+        assert main(["price", "--models", "ses", "--job", taken.job_id]) == ExitCode.DONE
         job = api.get(f"/api/v1/models/jobs/{taken.job_id}", "central").json()
         assert (job["status"], job["promoted"], job["progress_pct"]) == ("succeeded", True, 100) and job[
             "finished_at"
