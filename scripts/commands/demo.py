@@ -35,7 +35,8 @@ FIRST_PRICE_SECONDS = 120
 DRAIN_SECONDS = 120
 POLL_SECONDS = 0.3
 STOPPED = ("STOPPING", "STOPPED")  # supervisor's names of states
-TRAINING_LINE = re.compile(r"(\w[^:]*: \d+ of \d+) .*, (about \d+ s left)")
+TRAINING_STEP = re.compile(r"(\w[^:]*: \d+ of \d+) .*, (about \d+ s left)")
+TRAINING_STAGE = re.compile(r"^(\w.*) …$")
 TRAINING_LINES = 20  # of the trainer's log
 STALLED_SECONDS = 60.0  # of a trainer
 TRAINING_SECONDS = 300.0
@@ -208,10 +209,11 @@ def wait_for_figures(steps: Steps) -> None:
 
 
 def training_progress() -> str | None:
-    """The step of the training under way and the seconds left, as the trainer's log has them."""
-    lines = (TRAINING_LINE.search(line) for line in lifecycle.tail("trainer", TRAINING_LINES))
-    newest = [match for match in lines if match]
-    return f"{newest[-1][1]}, {newest[-1][2]}" if newest else None
+    """The stage of the training under way, its step and the seconds left, as the trainer's log has them."""
+    for line in reversed(lifecycle.tail("trainer", TRAINING_LINES)):
+        if match := TRAINING_STEP.search(line) or TRAINING_STAGE.search(line):
+            return ", ".join(match.groups())
+    return None
 
 
 def first_price(steps: Steps, producer: subprocess.Popen[bytes], stalled_seconds: float) -> dict[str, Any]:

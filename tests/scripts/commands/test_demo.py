@@ -103,10 +103,18 @@ def test_progress_of_the_training_comes_from_its_log(
     assert demo.training_progress() is None
     now = 0.0
     training = TrainingProgress(clock=lambda: now)
-    with training.stage("backtest", "backtest, 12 origins") as report:
-        now = 33.0
-        report(66, 104, "naive, garam")
     log = lone_home / "log" / "trainer.log"
     log.parent.mkdir()
-    log.write_text(f"2026-11-22 INFO\n{capsys.readouterr().err}later\n")
-    assert demo.training_progress() == "backtest, 12 origins: 66 of 104, about 19 s left"
+
+    def shown() -> str | None:
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"2026-11-22 INFO\n{capsys.readouterr().err}later\n")
+        return demo.training_progress()
+
+    with training.stage("backtest", "backtest, 12 origins") as report:
+        assert shown() == "backtest, 12 origins"
+        now = 33.0
+        report(66, 104, "naive, garam")
+    assert shown() == "backtest, 12 origins: 66 of 104, about 19 s left"
+    with training.stage("fit", "fitting on all prices"):
+        assert shown() == "fitting on all prices", "what was left of the stage before is over"
