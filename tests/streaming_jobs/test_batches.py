@@ -218,12 +218,12 @@ def test_compaction_keeps_rows_and_bounds_files(stream: Stream, monkeypatch: pyt
     monkeypatch.setenv("LUMBUNG_LAKE__COMPACT_AFTER_COMMITS", "4")
     monkeypatch.setenv("LUMBUNG_STREAM__MAX_EVENTS_PER_BATCH", "2")
     settings.cache_clear()
-    stream.send(*(price(f"n{number}", 11000 + number) for number in range(40)))
+    stream.send(*(price(f"n{number}", 11000 + number) for number in range(60)))
     stream.run()
-    assert len(checkpoint.finished_batches()) >= 20
+    assert len(checkpoint.finished_batches()) >= 30
     for table in ("bronze.events", "silver.prices", "gold.balance"):
         assert len(open_table(table).file_uris()) < 15, table
-    assert len(stream.silver()) == 40 and stream.balance()["silver"] == 40
+    assert len(stream.silver()) == 60 and stream.balance()["silver"] == 60
 
 
 def test_event_time_is_utc_and_market_date_local(stream: Stream):

@@ -78,9 +78,8 @@ def test_batch_that_one_engine_planned_is_finished_by_the_other(
     either.crash(point)
     planned = checkpoint.batch_offsets(0)
     before = contents(either)
-    either.send(
-        price("later", 11900, event_time=rfc3339(EARLIER - timedelta(days=1)))
-    )  # not part of that batch
+    of_the_next_batch = price("later", 11900, event_time=rfc3339(EARLIER - timedelta(days=1)))
+    either.send(of_the_next_batch)
     change_engine(either, spark)
     either.run()
     assert checkpoint.batch_offsets(0) == planned and checkpoint.finished_batches() == [0, 1]
