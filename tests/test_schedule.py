@@ -66,6 +66,14 @@ def test_fast_run_starts_no_jvm(fixture: str, runs: bool) -> None:
     assert is_selected(item, group_of(item)) is runs
 
 
+@pytest.mark.parametrize(
+    ("fixtures", "runs"), [(("broker",), False), (("stream", "real_broker"), True), (("stack",), True)]
+)
+def test_slow_run_repeats_nothing_that_the_default_has_shown(fixtures: tuple[str, ...], runs: bool) -> None:
+    item = item_of("streaming_jobs/test_x.py", *fixtures, slow=True)
+    assert is_selected(item, group_of(item)) is runs
+
+
 def test_linear_algebra_has_one_thread_a_worker() -> None:
     np.linalg.eigh(np.eye(2))
     assert {library["num_threads"] for library in threadpool_info()} == {1}

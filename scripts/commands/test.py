@@ -38,7 +38,11 @@ def test(
         bool, typer.Option("--fast", help="skip tests with a JVM, a browser or training")
     ] = False,
     long_runs: Annotated[
-        bool, typer.Option("--slow", help="add the stream on Spark, LSTM, Prophet and long chaos runs")
+        bool,
+        typer.Option(
+            "--slow",
+            help="only what the default leaves out: Spark, LSTM, Prophet, long chaos, random search",
+        ),
     ] = False,
     again: Annotated[
         bool,
@@ -59,7 +63,7 @@ def test(
 ) -> None:
     """Run style checks, type checks and all tests; with paths or -k only those tests."""
     if fast and long_runs:
-        fail("--fast skips what --slow adds: give one of them", ExitCode.USAGE)
+        fail("--fast and --slow run different tests: give one of them", ExitCode.USAGE)
     if at and not fast:
         fail("--at needs --fast: the other tests start programs with clocks of their own", ExitCode.USAGE)
     options = [*(["--fast"] if fast else []), *(["--slow"] if long_runs else [])]

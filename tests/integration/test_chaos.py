@@ -76,7 +76,6 @@ def test_chaos_that_is_ended_stops_its_stack(tmp_path: Path):
     assert of_the_stack() == []
 
 
-@pytest.mark.short
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_or_doubled_when_broker_gateway_and_reader_are_killed():
     assert [fault.part for fault in faults(3, 0, 0, 5, 27)] == ["broker", "gateway", "reader"]

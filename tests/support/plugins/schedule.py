@@ -1,9 +1,10 @@
 """Plugin of pytest: which tests run by default, and which of them share a worker.
 
-The default leaves out tests marked `slow` (on-demand models, the stream on Spark, long chaos runs); `--slow`
-runs everything but what is marked `short`, of which it has a longer test;
-`--fast` runs what needs no JVM and no trained model. With several workers a group stays on one, so that a
-worker has at most one Spark session, one real broker and one stack.
+The default leaves out tests marked `slow` (on-demand models, the stream on Spark, long chaos runs). `--slow`
+runs only those, the tests whose stream or stack is on Spark there, and the random search of Hypothesis: what
+would show the same as by default is not run again. `--fast` runs what needs no JVM and no trained model.
+With several workers a group stays on one, so that a worker has at most one Spark session, one real broker and
+one stack.
 """
 
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 import time_machine
+from hypothesis import is_hypothesis_test
 
 BEGAN = time.monotonic()
 TESTS = Path(__file__).parents[2]
@@ -93,7 +95,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lumbung")
     group.addoption("--fast", action="store_true", help="no JVM, no training")
     group.addoption("--at", metavar="TIME", help="the clock of the tests starts at this time")
-    group.addoption("--slow", action="store_true", help="also what is marked slow")
+    group.addoption("--slow", action="store_true", help="only what the default leaves out")
 
 
 def uses_spark(item: pytest.Item) -> bool:
@@ -129,8 +131,20 @@ def is_left_out_of_fast(path: str) -> bool:
     return path.startswith(LEFT_OUT_OF_FAST) and not any(f"{file}/".startswith(f"{path}/") for file in FAST)
 
 
+def differs_when_slow(item: pytest.Item) -> bool:
+    """Whether `--slow` shows what the default does not: another engine, more events, other examples."""
+    return (
+        item.get_closest_marker("slow") is not None
+        or uses_spark(item)
+        or "stack" in getattr(item, "fixturenames", ())
+        or is_hypothesis_test(getattr(item, "obj", None))
+    )
+
+
 def is_selected(item: pytest.Item, group: str) -> bool:
-    if item.get_closest_marker("short" if item.config.option.slow else "slow"):
+    if item.config.option.slow:
+        return differs_when_slow(item)
+    if item.get_closest_marker("slow"):
         return False
     if not item.config.option.fast:
         return True
