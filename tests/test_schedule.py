@@ -69,7 +69,7 @@ def test_fast_run_starts_no_jvm(fixture: str, runs: bool) -> None:
 @pytest.mark.parametrize(
     ("fixtures", "runs"), [(("broker",), False), (("stream", "real_broker"), True), (("stack",), True)]
 )
-def test_slow_run_repeats_nothing_that_the_default_has_shown(fixtures: tuple[str, ...], runs: bool) -> None:
+def test_long_runs_repeat_nothing_of_the_default(fixtures: tuple[str, ...], runs: bool) -> None:
     item = item_of("streaming_jobs/test_x.py", *fixtures, slow=True)
     assert is_selected(item, group_of(item)) is runs
 

@@ -14,6 +14,7 @@ from conf.runtime.exit_codes import ExitCode
 from conf.settings import REPO, child_environment, settings
 from scripts.cli import VERBS, Verb
 from scripts.commands import test as test_verb
+from tests.scripts import ctrl_c
 
 LARGE_MODULES = ("pyspark", "mlflow", "pandas", "duckdb", "deltalake", "pyarrow", "confluent_kafka")
 
@@ -145,10 +146,8 @@ def test_interrupted_set_up_names_the_way_on_and_has_the_exit_code_of_an_interru
     tools.mkdir()
     (tools / "python3.11").write_text('#!/bin/sh\n[ "$1" = -c ] || { kill -INT 0; sleep 600; }\n')
     (tools / "python3.11").chmod(0o755)
-    # A run in the background ignores Ctrl-C, and so would its children. `preexec_fn` crashes beside threads.
-    heeds = "import os, signal, sys; signal.signal(2, signal.SIG_DFL); os.execvp('bash', sys.argv[1:])"
     done = subprocess.run(
-        [sys.executable, "-c", heeds, "bash", str(tmp_path / "run.sh"), "setup"],
+        ctrl_c.heeding("bash", str(tmp_path / "run.sh"), "setup"),
         env=child_environment(PATH=f"{tools}:{os.environ['PATH']}", LUMBUNG_HOME=str(tmp_path / "home")),
         capture_output=True,
         text=True,

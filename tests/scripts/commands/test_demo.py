@@ -20,6 +20,7 @@ from scripts.commands import demo, user
 from scripts.console import Steps
 from scripts.stack.lifecycle import StackError
 from scripts.stack.throwaway import Stack, free_ports
+from tests.scripts import ctrl_c
 from tests.support.waiting import eventually
 
 
@@ -69,7 +70,7 @@ def test_producer_is_ended_with_the_demo(producer: "subprocess.Popen[bytes]"):
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_interrupted_demo_stops_the_stack(tmp_path: Path, number: signal.Signals):
     stack = Stack(tmp_path / "home")
-    command = [sys.executable, "-m", "scripts.cli", "demo", "--detach"]
+    command = ctrl_c.heeding(sys.executable, "-m", "scripts.cli", "demo", "--detach")
     running = subprocess.Popen(command, cwd=REPO, env=stack.env, stderr=subprocess.PIPE, text=True)
     try:
         eventually(lambda: stack.pid("broker"), 120)

@@ -131,7 +131,7 @@ def is_left_out_of_fast(path: str) -> bool:
     return path.startswith(LEFT_OUT_OF_FAST) and not any(f"{file}/".startswith(f"{path}/") for file in FAST)
 
 
-def differs_when_slow(item: pytest.Item) -> bool:
+def runs_in_long_suite(item: pytest.Item) -> bool:
     """Whether `--slow` shows what the default does not: another engine, more events, other examples."""
     return (
         item.get_closest_marker("slow") is not None
@@ -143,7 +143,7 @@ def differs_when_slow(item: pytest.Item) -> bool:
 
 def is_selected(item: pytest.Item, group: str) -> bool:
     if item.config.option.slow:
-        return differs_when_slow(item)
+        return runs_in_long_suite(item)
     if item.get_closest_marker("slow"):
         return False
     if not item.config.option.fast:
