@@ -67,7 +67,8 @@ def test_fast_run_starts_no_jvm(fixture: str, runs: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fixtures", "runs"), [(("broker",), False), (("stream", "real_broker"), True), (("stack",), True)]
+    ("fixtures", "runs"),
+    [(("broker",), False), (("spark",), False), (("stream", "real_broker"), True), (("stack",), True)],
 )
 def test_long_runs_repeat_nothing_of_the_default(fixtures: tuple[str, ...], runs: bool) -> None:
     item = item_of("streaming_jobs/test_x.py", *fixtures, slow=True)

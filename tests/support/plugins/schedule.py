@@ -98,13 +98,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--slow", action="store_true", help="only what the default leaves out")
 
 
+def is_of_any_engine(item: pytest.Item) -> bool:
+    """Whether the stream of the test is on Spark with `--slow`, embedded else."""
+    fixtures = getattr(item, "fixturenames", ())
+    return "stream" in fixtures and "either" not in fixtures
+
+
 def uses_spark(item: pytest.Item) -> bool:
     """Whether the test asks for the session, itself or by the stream of that engine."""
     fixtures = getattr(item, "fixturenames", ())
     if "either" in fixtures and item.callspec.params["either"] == "spark":  # type: ignore[attr-defined]
         return True
-    is_of_any_engine = "stream" in fixtures and "either" not in fixtures
-    return "spark" in fixtures or (is_of_any_engine and item.config.option.slow)
+    return "spark" in fixtures or (is_of_any_engine(item) and item.config.option.slow)
 
 
 def uses_real_broker(item: pytest.Item) -> bool:
@@ -135,7 +140,7 @@ def runs_in_long_suite(item: pytest.Item) -> bool:
     """Whether `--slow` shows what the default does not: another engine, more events, other examples."""
     return (
         item.get_closest_marker("slow") is not None
-        or uses_spark(item)
+        or is_of_any_engine(item)
         or "stack" in getattr(item, "fixturenames", ())
         or is_hypothesis_test(getattr(item, "obj", None))
     )
