@@ -54,9 +54,8 @@ class TrainingProgress:
                 self.print(f"{title}: {done} of {total} ({step}), about {seconds_left:.0f} s left")
 
         if not console.is_terminal:
-            self.print(
-                f"{title} …"
-            )  # else the last line of the stage before would stand for this one as well
+            # Without it the last line of the stage before would stand for this one as well.
+            self.print(f"{title} …")
             yield report
             return
         with progress_bar(console, title) as draw:
