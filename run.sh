@@ -49,6 +49,11 @@ fingerprint() { cat "${locks[@]}" "$here/run.sh" | (sha256sum 2>/dev/null || sha
 
 interrupted() { say "set-up was interrupted; the same command goes on with the step that it was at"; exit 130; }
 
+quietly() { # output only of a failure, none of an interruption
+    local output
+    output=$("$@" 2>&1) || { say "$output"; return 1; }
+}
+
 set_up() {
     local want home="${LUMBUNG_HOME:-$here/var}"
     trap interrupted INT
@@ -58,20 +63,21 @@ set_up() {
         if ! "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             python=$(find_python)
             say "[1/5] virtual environment with $python"
-            "$python" -m venv --clear "$venv" ||
+            quietly "$python" -m venv --clear "$venv" ||
                 missing "$python cannot make a virtual environment" "Debian/Ubuntu: apt install python3-venv python3.11-venv"
         else
             say "[1/5] virtual environment: exists"
         fi
         if [ "$(cat "$venv/.uv/.lock" 2>/dev/null)" != "$(cat "$here/bootstrap.lock")" ]; then
             say "[2/5] installer uv"
-            "$venv/bin/python" -m ensurepip >/dev/null
-            "$venv/bin/python" -m pip install --quiet --upgrade --require-hashes --target "$venv/.uv" -r "$here/bootstrap.lock" >&2 ||
+            quietly "$venv/bin/python" -m ensurepip
+            quietly "$venv/bin/python" -m pip install --quiet --upgrade --require-hashes --target "$venv/.uv" -r "$here/bootstrap.lock" ||
                 missing "uv could not be installed from the package index" "check the network$certificates, then run ./run.sh setup again"
             cp "$here/bootstrap.lock" "$venv/.uv/.lock"
         else
             say "[2/5] installer uv: exists"
         fi
+        [ -n "${UV_CACHE_DIR:-}" ] || mkdir -p "${XDG_CACHE_HOME:-$HOME/.cache}/uv" 2>/dev/null || export UV_CACHE_DIR="$venv/.uv/cache"
         say "[3/5] $(grep -c '^[a-z].*==' "$here/requirements.lock") Python packages by checksum (about 900 MB when nothing is cached)"
         "$venv/.uv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "$here/requirements.lock" >&2 ||
             missing "Python packages could not be installed" "check disk and network$certificates, then run ./run.sh setup again"
@@ -89,6 +95,7 @@ case "$verb" in
     setup)
         case "${2:-}" in "") ;; *) say "usage: ./run.sh setup   installs packages, fetches the jars, builds the web page, writes secrets; can be repeated"; [ "$2" = --help ] && exit 0 || exit 2 ;; esac
         need_java
+        rm -f "$venv/.lumbung-setup" # every step is checked again: it is the remedy for what was damaged
         set_up
         say "set-up is complete; next: ./run.sh demo"
         exit 0

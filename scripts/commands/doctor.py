@@ -127,8 +127,7 @@ def _jars() -> Iterator[Finding]:
     for folder in jars.SETS:
         differences = jars.faults(folder)
         detail = "; ".join(differences) or f"{len(jars.wanted(folder))} agree with the lock file"
-        remedy = f"delete {folder / '.jgo'} and run ./run.sh setup"
-        yield Finding(f"jars/{folder.name}", not differences, detail, remedy)
+        yield Finding(f"jars/{folder.name}", not differences, detail, "./run.sh setup")
 
 
 def _web_page() -> Iterator[Finding]:

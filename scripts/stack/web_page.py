@@ -80,6 +80,8 @@ def main() -> None:
         except subprocess.CalledProcessError:  # a set-up that was killed may leave cut files in the cache
             shutil.rmtree(VENV / "deno", ignore_errors=True)
             build()
+    except KeyboardInterrupt:  # run.sh says how to go on
+        raise SystemExit(130) from None
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"the web page could not be built: {error}\n{REMEDY}", file=sys.stderr)
         raise SystemExit(3) from None

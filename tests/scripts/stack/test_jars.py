@@ -1,9 +1,14 @@
-"""Jars on disk against their lock file."""
+"""Jars on disk against their lock file, and fetched from a Maven repository on loopback."""
 
 import hashlib
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from jgo.maven import MavenContext
 
 from scripts.stack import jars
 
@@ -11,11 +16,49 @@ from scripts.stack import jars
 @pytest.fixture
 def jar_folder(tmp_path: Path) -> Path:
     digest = hashlib.sha256(b"as locked").hexdigest()
-    lock = f'[[dependencies]]\nartifactId = "library"\nversion = "1.0"\nsha256 = "{digest}"\n'
+    names = 'groupId = "org.example"\nartifactId = "library"\nversion = "1.0"'
+    lock = f'[[dependencies]]\n{names}\nsha256 = "{digest}"\n'
     (tmp_path / "jgo.lock.toml").write_text(lock)
     (tmp_path / ".jgo" / "jars").mkdir(parents=True)
     (tmp_path / ".jgo" / "jars" / "library-1.0.jar").write_bytes(b"as locked")
     return tmp_path
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """The jar of the lock as a Maven repository holds it."""
+    jar = tmp_path / "repository" / "org" / "example" / "library" / "1.0" / "library-1.0.jar"
+    jar.parent.mkdir(parents=True)
+    jar.write_bytes(b"as locked")
+    return jar
+
+
+@pytest.fixture
+def maven(tmp_path: Path, published: Path) -> Iterator[MavenContext]:
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "repository")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, args=(0.01,)).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        yield MavenContext(repo_cache=tmp_path / "downloads", local_repos=[], remote_repos={"local": address})
+        server.shutdown()
+
+
+def test_fetch_replaces_what_differs_and_removes_what_is_not_locked(jar_folder: Path, maven: MavenContext):
+    """Such as a jar that a set-up cut off had left, or one of an older lock."""
+    place = jar_folder / ".jgo" / "jars"
+    (place / "library-1.0.jar").write_bytes(b"as lo")
+    (place / "older-0.9.jar").write_bytes(b"as locked before")
+    jars.fetch(jar_folder, maven)
+    assert jars.faults(jar_folder) == []
+    assert [jar.name for jar in place.iterdir()] == ["library-1.0.jar"]
+
+
+def test_altered_jar_of_the_source_is_refused(jar_folder: Path, published: Path, maven: MavenContext):
+    published.write_bytes(b"altered")
+    (jar_folder / ".jgo" / "jars" / "library-1.0.jar").unlink()
+    with pytest.raises(ValueError, match="sha256"):
+        jars.fetch(jar_folder, maven)
+    assert list((jar_folder / ".jgo").rglob("*.jar")) == []
 
 
 def test_locked_jars_have_no_fault(jar_folder: Path):
