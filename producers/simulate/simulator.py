@@ -21,7 +21,7 @@ from lakehouse.io.identity.device_access import own_devices
 from lakehouse.io.identity.devices import DeviceExists
 from lakehouse.io.kafka import NotAcknowledged, broker_answers
 from lakehouse.io.terminal import Terminal, translated
-from producers.simulate.bar_feed import BarFeed
+from producers.simulate.bars import BarFeed
 from producers.simulate.markets import SampleMarkets, device_of
 from producers.simulate.shop_feed import ShopFeed
 
