@@ -201,11 +201,17 @@ def _process_lines(report: dict[str, Any]) -> list[str]:
     lines = []
     if stream := report["stream"]:
         lag = "unknown" if report["lag_events"] is None else report["lag_events"]
-        lines.append(
-            f"stream: {stream['state']}, last batch {stream['batch_id']} "
-            f"({stream['batch_rows']} rows in {stream['batch_seconds']} s), updated {stream['updated_at']}; "
-            f"events waiting in Kafka: {lag}"
-        )
+        if stream["batch_id"] is None:
+            lines.append(
+                f"stream: {stream['state']}, no batch yet, updated {stream['updated_at']}; "
+                f"events waiting in Kafka: {lag}"
+            )
+        else:
+            lines.append(
+                f"stream: {stream['state']}, last batch {stream['batch_id']} "
+                f"({stream['batch_rows']} rows in {stream['batch_seconds']} s), "
+                f"updated {stream['updated_at']}; events waiting in Kafka: {lag}"
+            )
     if gold := report["background_gold"]:
         jobs = ", ".join(
             f"{name} {job['failure'] or str(job['seconds']) + ' s'}" for name, job in gold["jobs"].items()

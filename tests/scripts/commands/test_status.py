@@ -48,6 +48,12 @@ def test_stream_with_its_process_is_running(tmp_path: Path):
     assert stream_line(tmp_path, {"pid": os.getpid(), "state": "running"}).startswith("stream: running, ")
 
 
+def test_stream_that_has_just_started_has_no_batch(tmp_path: Path):
+    nothing = {"batch_id": None, "batch_seconds": None, "batch_rows": 0}
+    line = stream_line(tmp_path, {"pid": os.getpid(), "state": "running"} | nothing)
+    assert line.startswith("stream: running, no batch yet, updated ")
+
+
 def test_pid_of_a_later_process_is_not_the_streams(tmp_path: Path):
     write_status(tmp_path / "state" / "progress.json", STREAM | {"pid": os.getpid(), "state": "running"})
     file = tmp_path / "state" / "progress.json"
