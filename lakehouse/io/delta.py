@@ -47,8 +47,9 @@ class StoredTable(DeltaTable):
         options = more.get("parquet_read_options") or ds.ParquetReadOptions()
         options.coerce_int96_timestamp_unit = "us"
         more |= {"parquet_read_options": options}
-        if (folder := _local_folder(self.table_uri)) is not None:
-            more.setdefault("filesystem", SubTreeFileSystem(folder, LocalFileSystem()))
+        folder = _local_folder(self.table_uri)
+        if folder is not None and more.get("filesystem") is None:  # to_pyarrow_table hands on a None
+            more["filesystem"] = SubTreeFileSystem(folder, LocalFileSystem())
         return super().to_pyarrow_dataset(*args, **more)
 
 
