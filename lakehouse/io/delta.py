@@ -47,18 +47,17 @@ class StoredTable(DeltaTable):
         options = more.get("parquet_read_options") or ds.ParquetReadOptions()
         options.coerce_int96_timestamp_unit = "us"
         more |= {"parquet_read_options": options}
-        folder = _local_folder(self.table_uri)
-        if folder is not None and more.get("filesystem") is None:  # to_pyarrow_table hands on a None
-            more["filesystem"] = SubTreeFileSystem(folder, LocalFileSystem())
+        if more.get("filesystem") is None:  # to_pyarrow_table hands on a None
+            more["filesystem"] = local_files(self.table_uri)
         return super().to_pyarrow_dataset(*args, **more)
 
 
-def _local_folder(uri: str) -> str | None:
-    """The path of a table's folder; None on an object store."""
+def local_files(uri: str) -> SubTreeFileSystem | None:
+    """The files of a table in a local folder, by paths below it; None for one on an object store."""
     address = urlsplit(uri)
     if address.scheme == "file":
-        return unquote(address.path)
-    return None if "://" in uri else uri
+        return SubTreeFileSystem(unquote(address.path), LocalFileSystem())
+    return None if "://" in uri else SubTreeFileSystem(uri, LocalFileSystem())
 
 
 def table_uri(table: str) -> str:

@@ -24,7 +24,7 @@ from pyarrow import fs
 from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import open_if_exists, table_uri
+from lakehouse.io.delta import local_files, open_if_exists, table_uri
 
 log = logging.getLogger("lumbung.table_files")
 CHUNK_BYTES = 1 << 22
@@ -109,7 +109,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _storage(table: str) -> fs.FileSystem:
-    return fs.PyFileSystem(DeltaStorageHandler(table_uri(table)))
+    uri = table_uri(table)
+    return local_files(uri) or fs.PyFileSystem(DeltaStorageHandler(uri))
 
 
 def _data_files(opened: DeltaTable) -> dict[str, tuple[int, int | None]]:
