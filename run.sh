@@ -54,6 +54,8 @@ quietly() { # output only of a failure, none of an interruption
     output=$("$@" 2>&1) || { say "$output"; return 1; }
 }
 
+is_writable() { mkdir -p "$1" 2>/dev/null && [ -w "$1" ]; }
+
 set_up() {
     local want home="${LUMBUNG_HOME:-$here/var}"
     trap interrupted INT
@@ -77,7 +79,7 @@ set_up() {
         else
             say "[2/5] installer uv: exists"
         fi
-        [ -n "${UV_CACHE_DIR:-}" ] || mkdir -p "${XDG_CACHE_HOME:-$HOME/.cache}/uv" 2>/dev/null || export UV_CACHE_DIR="$venv/.uv/cache"
+        is_writable "${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/uv}" || export UV_CACHE_DIR="$venv/.uv/cache"
         say "[3/5] $(grep -c '^[a-z].*==' "$here/requirements.lock") Python packages by checksum (about 900 MB when nothing is cached)"
         "$venv/.uv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes "$here/requirements.lock" >&2 ||
             missing "Python packages could not be installed" "check disk and network$certificates, then run ./run.sh setup again"

@@ -144,7 +144,9 @@ def test_interrupted_set_up_names_the_way_on_and_has_the_exit_code_of_an_interru
     (tmp_path / "run.sh").write_text((REPO / "run.sh").read_text())
     tools = tmp_path / "tools"
     tools.mkdir()
-    (tools / "python3.11").write_text('#!/bin/sh\n[ "$1" = -c ] || { kill -INT 0; sleep 600; }\n')
+    (tools / "python3.11").write_text(
+        '#!/bin/sh\n[ "$1" = -c ] || { echo Traceback >&2; kill -INT 0; sleep 600; }\n'
+    )
     (tools / "python3.11").chmod(0o755)
     done = subprocess.run(
         ctrl_c.heeding("bash", str(tmp_path / "run.sh"), "setup"),
@@ -156,6 +158,35 @@ def test_interrupted_set_up_names_the_way_on_and_has_the_exit_code_of_an_interru
     )
     assert done.returncode == ExitCode.INTERRUPTED, done.stderr
     assert done.stderr.rstrip().endswith("the same command goes on with the step that it was at")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("given", ["HOME", "XDG_CACHE_HOME", "UV_CACHE_DIR"])
+def test_packages_are_cached_in_the_clone_where_the_users_cache_cannot_be_written(tmp_path: Path, given: str):
+    """Here because a file is in the way; the installer shows the folder that it was given, and fails."""
+    for path in REPO.glob("[a-z]*"):
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "run.sh").unlink()
+    (tmp_path / "run.sh").write_text((REPO / "run.sh").read_text())
+    programs = {".venv/bin/python": "exit 0", ".venv/.uv/bin/uv": 'echo "cache: $UV_CACHE_DIR"; exit 1'}
+    for name, does in programs.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / ".venv/.uv/.lock").write_bytes((REPO / "bootstrap.lock").read_bytes())
+    (tmp_path / "a file").touch()
+    others = {
+        name: text for name, text in os.environ.items() if name not in ("XDG_CACHE_HOME", "UV_CACHE_DIR")
+    }
+    done = subprocess.run(
+        ["bash", str(tmp_path / "run.sh"), "setup"],
+        env={**others, given: str(tmp_path / "a file" / "below"), "LUMBUNG_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert f"cache: {tmp_path}/.venv/.uv/cache" in done.stderr
+    assert done.returncode == ExitCode.MISSING and "remedy" in done.stderr
 
 
 def test_doctor_without_java_names_it_among_its_findings(tmp_path: Path):

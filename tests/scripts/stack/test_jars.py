@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 from jgo.maven import MavenContext
 
+from conf.runtime.exit_codes import ExitCode
 from scripts.stack import jars
 
 
@@ -18,10 +19,11 @@ def jar_folder(tmp_path: Path) -> Path:
     digest = hashlib.sha256(b"as locked").hexdigest()
     names = 'groupId = "org.example"\nartifactId = "library"\nversion = "1.0"'
     lock = f'[[dependencies]]\n{names}\nsha256 = "{digest}"\n'
-    (tmp_path / "jgo.lock.toml").write_text(lock)
-    (tmp_path / ".jgo" / "jars").mkdir(parents=True)
-    (tmp_path / ".jgo" / "jars" / "library-1.0.jar").write_bytes(b"as locked")
-    return tmp_path
+    folder = tmp_path / "library"
+    (folder / ".jgo" / "jars").mkdir(parents=True)
+    (folder / "jgo.lock.toml").write_text(lock)
+    (folder / ".jgo" / "jars" / "library-1.0.jar").write_bytes(b"as locked")
+    return folder
 
 
 @pytest.fixture
@@ -59,6 +61,20 @@ def test_altered_jar_of_the_source_is_refused(jar_folder: Path, published: Path,
     with pytest.raises(ValueError, match="sha256"):
         jars.fetch(jar_folder, maven)
     assert list((jar_folder / ".jgo").rglob("*.jar")) == []
+
+
+def test_interrupted_fetch_leaves_no_download(jar_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def interrupted(folder: Path, maven: MavenContext) -> None:
+        maven.repo_cache.mkdir(exist_ok=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jars, "SETS", (jar_folder,))
+    monkeypatch.setattr(jars, "fetch", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        jars.main()
+    assert ended.value.code == ExitCode.INTERRUPTED
+    assert not (jar_folder.parent / ".jgo").exists()
+    assert jars.faults(jar_folder) == []
 
 
 def test_locked_jars_have_no_fault(jar_folder: Path):
