@@ -4,6 +4,7 @@ import secrets
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -68,14 +69,14 @@ def test(
         fail("--at needs --fast: the other tests start programs with clocks of their own", ExitCode.USAGE)
     options = [*(["--fast"] if fast else []), *(["--slow"] if long_runs else [])]
     if deflake:
-        failures = repeated([in_folder(Path(name)) for name in deflake], times, load, options)
+        failures = repeated(in_folder(map(Path, deflake)), times, load, options)
         if failures:
             fail(f"{failures} of {times} runs failed", ExitCode.FAILED)
         console.print(f"{times} of {times} runs passed beside {load} busy loops")
         return
     if paths or expression:
         options += ["-k", expression] if expression else []
-        if not succeeds([*PYTHON, "pytest", *options, *map(in_folder, paths or [])]):
+        if not succeeds([*PYTHON, "pytest", *options, *in_folder(paths or [])]):
             fail("failed: pytest", ExitCode.FAILED)
         console.print("all passed")
         return
@@ -107,9 +108,12 @@ def whole_suite(options: list[str], workers: int, again: bool) -> None:
     console.print(f"all passed{flaky}{skipped}", markup=False, soft_wrap=True)
 
 
-def in_folder(name: Path) -> str:
-    """A path or a name of a test, relative to the folder in which the command was typed."""
-    return str(settings().called_from / name)
+def in_folder(names: Iterable[Path]) -> list[str]:
+    """Paths or names of tests, relative to the folder in which the command was typed, sorted.
+
+    Pytest loses fixtures of a folder that is named twice with another one in between (its issue 14635).
+    """
+    return sorted(str(settings().called_from / name) for name in names)
 
 
 def succeeds(command: list[str]) -> bool:

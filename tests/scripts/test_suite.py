@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from scripts.commands.test import in_folder
 from scripts.suite import KnownFlaky, busy_loops, judged, known_flaky, overdue, repeated
 from tests.support.waiting import eventually
 
@@ -99,6 +100,12 @@ def test_skipped_tests_are_counted_by_reason(tmp_path: Path, options: list[str])
     )
     write(tmp_path, "test_skips.py", skip)
     assert judged(options, workers=0).skipped == {"no disk": 2}
+
+
+def test_tests_of_a_folder_are_named_one_after_the_other() -> None:
+    """Pytest loses fixtures of a folder that it visits twice."""
+    names = [Path("/b/test_x.py"), Path("/a/test_y.py::test_z"), Path("/b/test_w.py")]
+    assert in_folder(names) == ["/a/test_y.py::test_z", "/b/test_w.py", "/b/test_x.py"]
 
 
 def test_repeated_runs_are_counted(tmp_path: Path, options: list[str]) -> None:
