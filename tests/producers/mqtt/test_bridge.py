@@ -24,7 +24,7 @@ from tests.support.waiting import eventually
 
 MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
 pytestmark = pytest.mark.skipif(
-    MOSQUITTO is None, reason="mosquitto is not installed: no external broker to take topics from"
+    MOSQUITTO is None, reason="no mosquitto on the PATH (Debian: apt install mosquitto): no external broker"
 )
 
 

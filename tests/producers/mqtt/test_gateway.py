@@ -79,7 +79,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     try:
         subprocess.run([*command, *names], check=True, capture_output=True)
     except FileNotFoundError:
-        pytest.skip("openssl is not installed: no certificate to test TLS with")
+        pytest.skip("no openssl on the PATH (Debian: apt install openssl): no certificate to test TLS with")
     return files
 
 

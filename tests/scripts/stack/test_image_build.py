@@ -22,7 +22,7 @@ def podman(*arguments: str, seconds: int = 1500) -> subprocess.CompletedProcess[
 @pytest.mark.timeout(1600)
 def test_image_builds_and_holds_environment_and_jars() -> None:
     if shutil.which("podman") is None:
-        pytest.skip("podman is not installed, so the image is not built")
+        pytest.skip("no podman on the PATH (Debian: apt install podman): the image is not built")
     if podman("image", "exists", BASE).returncode and podman("pull", "-q", BASE, seconds=300).returncode:
         pytest.skip(
             f"the base image {BASE} is neither stored nor can it be pulled, so the image is not built"
