@@ -53,7 +53,7 @@ DEMONSTRATION = (
 def payloads(walk: Walk, first: datetime, last: datetime, seed: int) -> Iterator[dict[str, Any]]:
     """The bars that begin from `first`, a whole step, up to before `last`.
 
-    Walks of minutes begin anew with the year: what a bar costs to compute does not grow for ever.
+    A walk of minutes starts again every year, so that the cost of a bar is bounded.
     """
     new_year = last.replace(month=1, day=1, hour=0, minute=0)
     if walk.interval == "1d":
