@@ -30,6 +30,7 @@ def main() -> int:
         log_level=settings().log_level.lower(),
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # caller_address reads them, from trusted proxies alone
         log_config=None,  # the format of every process
         http=BoundedConnection,
         ws=BoundedWebSocket,

@@ -23,14 +23,13 @@ EXPENSIVE = (
 )
 SIGN_IN = ("/api/v1/auth/login", "/api/v1/auth/link")
 REGISTRATION = ("/api/v1/users/register", "/api/auth/device/register", "/api/public/device/register")
-OTHERS = "all others"  # the caller of every request that finds no room for a count of its own
 
 
 class BoundedWindows(Storage, MovingWindowSupport):
     """Times of requests by caller, for at most `most` callers; one event loop uses it.
 
-    The storage of the library keeps an entry for every caller that it ever saw. Here callers without a recent
-    request make room; while there is none, further callers share one window.
+    The storage of the library keeps an entry for every caller that it ever saw. Here the caller whose last
+    counted request is the oldest makes room: many strange addresses must not stop those who come later.
     """
 
     def __init__(self, most: int, clock: Callable[[], float] = time.time) -> None:
@@ -50,7 +49,6 @@ class BoundedWindows(Storage, MovingWindowSupport):
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Whether `amount` more requests fit into the window; if so, they are counted."""
         now = self._clock()
-        key = self._room_for(key, limit, expiry, now)
         times = self._windows[key][1] if key in self._windows else deque()
         while times and times[0] <= now - expiry:
             times.popleft()
@@ -59,28 +57,16 @@ class BoundedWindows(Storage, MovingWindowSupport):
         times.extend([now] * amount)
         self._windows[key] = (now + expiry, times)
         self._windows.move_to_end(key)
+        if len(self._windows) > self._most:
+            self._windows.popitem(last=False)
         return True
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """(time of the oldest request in the window, number of requests)."""
         now = self._clock()
-        times = self._windows.get(self._shared(key, limit, expiry), (0.0, deque[float]()))[1]
+        times = self._windows.get(key, (0.0, deque[float]()))[1]
         current = [at for at in times if at > now - expiry] if times and times[0] <= now - expiry else times
         return (current[0], len(current)) if current else (now, 0)
-
-    def _shared(self, key: str, limit: int, expiry: int) -> str:
-        return (
-            key if key in self._windows or len(self._windows) < self._most else f"{OTHERS} {limit}/{expiry}"
-        )
-
-    def _room_for(self, key: str, limit: int, expiry: int, now: float) -> str:
-        """The key itself where it is known or there is room, else that of all others."""
-        while key not in self._windows and len(self._windows) >= self._most:
-            oldest, (expires, _) = next(iter(self._windows.items()))
-            if expires > now:
-                break
-            del self._windows[oldest]
-        return self._shared(key, limit, expiry)
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Fixed windows are not supported. Raises NotImplementedError."""

@@ -1,4 +1,4 @@
-"""Connections that hold the server up: too many, and requests that never arrive."""
+"""Connections that hold the server up: too many, requests that never arrive, and headers without an end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -123,3 +123,80 @@ def test_connection_above_the_limit_ends_the_one_that_waited_for_longest(
             writer.close()
 
     with_server(crowd)
+
+
+FIELD = b"x: " + b"a" * 997
+LARGE = b"\r\n".join([b"GET / HTTP/1.1", b"host: x", *[FIELD] * 66, b"", b""])
+CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "endless"),
+    [
+        (LARGE, b""),
+        (b"GET / HTTP/1.1\r\nhost: x\r\nlong: ", b"a" * 50_000),
+        (b"GET / HTTP/1.1\r\nhost: x\r\n", (FIELD + b"\r\n") * 50),
+        (b"GET /", b"a" * 50_000),
+        (b"", b"\r\n" * 25_000),
+    ],
+    ids=[
+        "complete",
+        "a header without an end",
+        "headers without an end",
+        "a target without an end",
+        "no line",
+    ],
+)
+def test_headers_of_more_than_64_kib_are_431_and_end_the_connection(
+    lone_home: Path, sent: bytes, endless: bytes
+) -> None:
+    WATCHED.clear()
+
+    async def send_without_end(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(sent)
+        await eventually_async(lambda: WATCHED and WATCHED[0].arrived == len(sent))
+        while endless and not WATCHED[0].transport.is_closing():
+            before = WATCHED[0].arrived
+            writer.write(endless)
+            await eventually_async(lambda before=before: WATCHED[0].arrived >= before + len(endless))
+        assert WATCHED[0].arrived <= len(sent) + 3 * len(endless)
+        assert await answer(reader) == b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+        await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+
+    with_server(send_without_end, WatchedConnection)
+
+
+def test_trailers_without_an_end_end_the_connection(lone_home: Path) -> None:
+    WATCHED.clear()
+
+    async def send_trailers(connect: Connect) -> None:
+        _, writer = await connect()
+        writer.write(CHUNKED)
+        await eventually_async(lambda: WATCHED and WATCHED[0].arrived == len(CHUNKED))
+        for _ in range(2):
+            before = WATCHED[0].arrived
+            writer.write((FIELD + b"\r\n") * 50)
+            await eventually_async(lambda before=before: WATCHED[0].arrived >= before + 50_000)
+        assert WATCHED[0].transport.is_closing()
+        writer.close()
+
+    with_server(send_trailers, WatchedConnection)
+
+
+def test_long_body_and_headers_below_the_bound_are_answered(lone_home: Path) -> None:
+    fields = b"\r\n".join([FIELD] * 60)
+    body = b"b" * 500_000
+    request = b"POST / HTTP/1.1\r\nhost: x\r\n%s\r\ncontent-length: %d\r\n\r\n%s" % (fields, len(body), body)
+
+    async def send_twice(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(request * 2)
+        for _ in range(2):
+            assert await answer(reader) == b"HTTP/1.1 204 No Content\r\n"
+            while await answer(reader) != b"\r\n":
+                pass
+        writer.close()
+
+    with_server(send_twice)
