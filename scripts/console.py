@@ -12,7 +12,8 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Column
 
 from conf.runtime.exit_codes import ExitCode
-from lakehouse.io.terminal import Terminal, translated
+from lakehouse.io.terminal import Terminal, VisibleConsole, translated
+from lakehouse.strange_text import escaped_json
 
 AsJson = Annotated[bool, typer.Option("--json", help="print the data as JSON on stdout")]
 WIDTH_OFF_TERMINAL = 200  # characters; rich would take 80, and cut names
@@ -38,12 +39,12 @@ def result_console(out: IO[str] | None = None) -> Console:
     """Prints tables of results on stdout or `out`, without markup in their texts."""
     out = out or sys.stdout
     width = None if out.isatty() else WIDTH_OFF_TERMINAL
-    return Console(file=out, width=width, highlight=False, markup=False)
+    return VisibleConsole(file=out, width=width, highlight=False, markup=False)
 
 
 def emit(data: object) -> None:
     """Print one JSON document on stdout."""
-    print(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+    print(escaped_json(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode()))
 
 
 class Steps:

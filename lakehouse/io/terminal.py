@@ -1,11 +1,14 @@
 """What people read in a terminal, in the language of the knob `language`. Data is never translated."""
 
 from argparse import SUPPRESS, ArgumentParser
+from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from conf.settings import settings
+from lakehouse.strange_text import visible
 from lakehouse.translation import in_language
 
 
@@ -39,7 +42,16 @@ def translated_help(text: str) -> str:
     return text if in_knob == joined else in_knob
 
 
-class Terminal(Console):
+class VisibleConsole(Console):
+    """A console that shows the control characters in texts instead of obeying them."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """As of rich."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
+class Terminal(VisibleConsole):
     """stderr; `print` shows messages in the language of the knob."""
 
     def __init__(self) -> None:

@@ -22,6 +22,7 @@ from conf.settings import settings
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.query import lake_database
 from lakehouse.io.terminal import translated
+from lakehouse.strange_text import escaped_json, spreadsheet_text, visible
 from lakehouse.times import utc_text
 from scripts.console import console, fail, new_app, result_console
 
@@ -141,11 +142,14 @@ def write(rows: pa.Table, form: Format, output: Path | None) -> None:
     with output.open("w", encoding="utf-8", newline="") if output else _Stdout() as out:
         if form == Format.CSV:
             writer = csv.writer(out, lineterminator="\n")
+            text_of = visible if out.isatty() else str
             writer.writerow(rows.column_names)
-            writer.writerows([_csv_value(value) for value in row.values()] for row in rows.to_pylist())
+            for row in rows.to_pylist():
+                values = [_csv_value(value) for value in row.values()]
+                writer.writerow([text_of(value) if isinstance(value, str) else value for value in values])
         elif form == Format.JSON:
-            json.dump(rows.to_pylist(), out, default=_plain, ensure_ascii=False, indent=1)
-            out.write("\n")
+            document = json.dumps(rows.to_pylist(), default=_plain, ensure_ascii=False, indent=1)
+            out.write(f"{escaped_json(document)}\n")
         else:
             _print_table(rows, result_console(out))
 
@@ -175,11 +179,12 @@ def _csv_value(value: Any) -> Any:
     """A plain value; a list or a record as JSON, which other programs read."""
     if isinstance(value, list | dict):
         return json.dumps(value, default=_plain, ensure_ascii=False)
-    return _plain(value)
+    plain = _plain(value)
+    return spreadsheet_text(plain) if isinstance(plain, str) else plain
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else str(_plain(value))
+    text = "" if value is None else visible(str(_plain(value)))
     return text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…"
 
 

@@ -71,7 +71,8 @@ def services() -> list[ServiceStatus]:
 def _service(name: str, info: dict[str, Any] | None) -> ServiceStatus:
     restarts = supervision.restarts(name)
     if not info or not info["pid"]:
-        state = "restarting" if restarts.again_and_again else "down"
+        waits = info is not None and info["statename"] == "BACKOFF"  # for its next start
+        state = "restarting" if waits or restarts.again_and_again else "down"
         return ServiceStatus(name, state, None, None, None, restarts.count)
     state = "ready" if readiness.ready(name, info) else "starting"
     state = "restarting" if restarts.again_and_again else state

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
+from lakehouse.strange_text import spreadsheet_text
 from serving_api.http.cursors import Key, TimeRange, filters_of, time_range
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.problems import Problem
@@ -131,7 +132,9 @@ def csv_response(
     out = io.StringIO()
     writer = csv.DictWriter(out, HISTORY)
     writer.writeheader()
-    writer.writerows(item | {"warnings": ";".join(item["warnings"] or ())} for _, item in shown)
+    for _, item in shown:
+        row = item | {"warnings": ";".join(item["warnings"] or ())}
+        writer.writerow({k: spreadsheet_text(v) if isinstance(v, str) else v for k, v in row.items()})
     headers = {"ETag": etag, "Cache-Control": PUBLIC}
     if len(rows) > query.limit:
         headers["Link"] = responses.link_to(responses.cursors.encode(shown[-1][0], filters))

@@ -1,14 +1,18 @@
 """`query` runs one SELECT over silver and gold and refuses everything else."""
 
+import csv
+import io
 import json
+import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from scripts.commands.query import QueryRefused, run
+from scripts.commands.query import Format, QueryRefused, run, write
 from tests.support.query_lake import Lake
 
 
@@ -154,3 +158,38 @@ def test_table_wider_than_the_terminal_has_a_line_per_value(lake: Lake):
     assert shown.splitlines()[:3] == ["row 1", f"  column_0  {0:060}", f"  column_1  {1:060}"]
     assert shown.splitlines()[-1] == "2 rows"
     assert "│" in lake.run("query", "select 1 as one").stdout
+
+
+STRANGE = "E'\\x1b]0;owned\\x07' || chr(155) || chr(8238)"
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_control_characters_of_strangers_are_shown_and_not_obeyed(lake: Lake, form: str):
+    wide = f"select {STRANGE} || repeat('x', 300) as name"  # a line for each value
+    for sql in (f"select {STRANGE} as name", wide):
+        shown = lake.run("query", sql, "--format", form).stdout
+        assert "owned" in shown and not set(shown) & set("\x1b\x07\x9b\u202e")
+    names = json.loads(lake.run("query", f"select {STRANGE} as name", "--format", "json").stdout)
+    assert names == [{"name": "\x1b]0;owned\x07\x9b\u202e"}], "the same value"
+
+
+def test_csv_on_a_terminal_shows_control_characters_and_a_file_keeps_them(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rows = pa.table({"name": ["\x1b[31mred"]})
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    write(rows, Format.CSV, None)
+    write(rows, Format.CSV, tmp_path / "rows.csv")
+    assert terminal.getvalue() == "name\n\ufffd[31mred\n"
+    assert (tmp_path / "rows.csv").read_text() == "name\n\x1b[31mred\n"
+
+
+def test_csv_holds_no_formula_of_strangers(lake: Lake):
+    values = ['=HYPERLINK("http://x")', "@SUM(1)", "+1+1", "-2+3", "-2.5", "+62 812", "garam"]
+    listed = ", ".join(f"('{value}')" for value in values)
+    done = lake.run("query", f"select * from (values {listed}) as t(name)", "--format", "csv")
+    read = [row["name"] for row in csv.DictReader(io.StringIO(done.stdout))]
+    assert read == [f"'{value}" for value in values[:4]] + ["-2.5", "'+62 812", "garam"]
+    assert lake.run("query", "select -3 as n", "--format", "csv").stdout == "n\n-3\n"

@@ -1,5 +1,6 @@
 """Whether a service is ready: its own process listens, and the broker is the one of this home."""
 
+import configparser
 import os
 import shutil
 import socket
@@ -15,6 +16,7 @@ from conf.settings import settings
 from scripts.commands.status import services
 from scripts.console import Steps
 from scripts.stack import lifecycle, readiness, supervision
+from scripts.stack.services import SUPERVISOR_FILE, modules
 from scripts.stack.throwaway import free_ports
 from tests.conftest import Broker
 
@@ -93,3 +95,16 @@ def test_service_that_ends_again_and_again_is_restarting(lone_home: Path):
     assert not supervision.restarts("api").again_and_again
     states = {service.name: (service.state, service.restarts) for service in services()}
     assert (states["broker"], states["api"]) == (("restarting", 3), ("down", 1))
+
+
+def test_service_that_cannot_start_is_tried_without_end_and_restarting(
+    lone_home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    programs = configparser.RawConfigParser()
+    programs.read(SUPERVISOR_FILE)
+    retries = {name: programs.getint(f"program:{name}", "startretries") for name in modules()}
+    assert min(retries.values()) >= 1_000_000, "one a second, with growing pauses: for years"
+    waiting = {"pid": 0, "statename": "BACKOFF"}
+    monkeypatch.setattr(supervision, "processes", lambda: {"stream": waiting})
+    states = {service.name: service.state for service in services()}
+    assert (states["stream"], states["api"]) == ("restarting", "down")
