@@ -15,6 +15,7 @@ from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused, hold
 from conf.settings import settings
 from lakehouse.io import training_jobs
+from lakehouse.io.small_databases import DamagedDatabaseError, refuse_damaged_databases
 from lakehouse.io.table_files import damage_of_tables
 from lakehouse.io.terminal import translate_parser, translated
 from ml import schedule, trainer
@@ -93,9 +94,14 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code: 0 done or nothing due, 1 failed, 2 wrong usage, 3 no data, 5 another round runs."""
+    """Exit code: 0 done or not due, 1 failed, 2 wrong usage, 3 no data, 5 another runs or a damaged file."""
     options = parse(arguments)
     configure_logging()
+    try:
+        refuse_damaged_databases()
+    except DamagedDatabaseError as error:
+        print(translated(str(error)), file=sys.stderr)
+        return ExitCode.REFUSED
     if options.continuous:
         return trainer.main([options.kind] if options.kind else trainer.ALL_KINDS)
     if options.if_changed and not options.kind:

@@ -24,6 +24,7 @@ from lakehouse.io.process_status import (
     failed_gold_jobs,
     stream_failure,
 )
+from lakehouse.io.small_databases import damaged_databases, database_files
 from lakehouse.io.source_files.formats import own_folder, source_formats
 from lakehouse.io.table_files import examined, remedy_of
 from lakehouse.io.terminal import translated
@@ -73,6 +74,7 @@ def findings(deep: bool = False) -> list[Finding]:
         _jars,
         _web_page,
         _secrets,
+        _databases,
         _contracts,
         _reference_lists,
         _file_formats,
@@ -153,6 +155,14 @@ def _secrets() -> Iterator[Finding]:
     variables = ", ".join(short)
     detail = f"too short or missing: {variables}" if short else f"{len(values)} keys"
     yield Finding("secrets", not short, detail, f"delete {variables} from {file}, ./run.sh setup")
+
+
+def _databases() -> Iterator[Finding]:
+    damaged = list(damaged_databases())
+    for database in damaged:
+        yield Finding(f"database {database.file.name}", False, database.fault, database.remedy)
+    if not damaged:
+        yield Finding("databases", True, f"{len(database_files())} can be read")
 
 
 def _contracts() -> Iterator[Finding]:

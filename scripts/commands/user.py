@@ -11,7 +11,8 @@ from lakehouse.identity.passwords import normal_email
 from lakehouse.identity.roles import Role, role_named
 from lakehouse.io.identity import accounts
 from lakehouse.io.identity.audit import COMMAND
-from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.database import Database, StoreUnavailable
+from lakehouse.io.small_databases import DamagedDatabaseError, refuse_damaged_databases
 from lakehouse.reference import matching_key, region_aliases
 from scripts.console import console, fail, new_app
 from scripts.local_bearer import local_token
@@ -31,7 +32,7 @@ Result = TypeVar("Result")
 
 
 def in_store(work: Callable[[Database], Awaitable[Result]]) -> Result:
-    """The result of the work on the store of accounts of this home."""
+    """The result of the work on the store of accounts. Exits 5 when it is damaged, 4 when it is away."""
 
     async def run() -> Result:
         database = Database()
@@ -41,7 +42,13 @@ def in_store(work: Callable[[Database], Awaitable[Result]]) -> Result:
         finally:
             await database.close()
 
-    return asyncio.run(run())
+    try:
+        refuse_damaged_databases()
+        return asyncio.run(run())
+    except DamagedDatabaseError as error:
+        fail(str(error), ExitCode.REFUSED)
+    except StoreUnavailable as error:
+        fail(f"the store of accounts does not answer: {error}", ExitCode.NOT_RUNNING)
 
 
 def known_email(email: str) -> str:

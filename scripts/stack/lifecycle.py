@@ -12,6 +12,7 @@ import psutil
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 from lakehouse.io.kafka import broker_answers, create_topics, needed_topics
+from lakehouse.io.small_databases import DamagedDatabaseError, refuse_damaged_databases
 from scripts.console import Steps, console
 from scripts.stack import ports, readiness, secrets_file, supervision
 from scripts.stack.patience import Patience, service_signs
@@ -81,6 +82,10 @@ def up() -> None:
         raise StackError("; ".join(equal), ExitCode.USAGE)
     secrets_file.main()
     _warn_of_a_full_disk()
+    try:
+        refuse_damaged_databases()
+    except DamagedDatabaseError as error:
+        raise StackError(str(error), ExitCode.REFUSED) from None
     with _holding("down"):
         pass  # a `down` that began before ends first; a later one ends this `up`
     with _holding("up", _end_for_down), Steps() as steps:

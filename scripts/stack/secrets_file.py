@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from conf.runtime.exit_codes import ExitCode
+from conf.runtime.process import keep_files_private
 from conf.settings import settings
 
 ROLES = ("DEVICE", "OPERATOR", "CENTRAL", "ADMIN", "USER")
@@ -78,6 +79,8 @@ def main() -> None:
     here = settings()
     for folder in (here.home, here.state_dir, here.log_dir, here.landing_dir, here.run_dir):
         folder.mkdir(parents=True, exist_ok=True)
+    for folder in (here.state_dir, here.log_dir, here.run_dir):  # home and landing may be shared on purpose
+        folder.chmod(0o700)
     if write(here.secrets_file):
         print(f"secrets written to {here.secrets_file} (mode 0600)", file=sys.stderr)
     elif added := complete(here.secrets_file):
@@ -85,4 +88,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    keep_files_private()
     main()

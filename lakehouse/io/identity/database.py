@@ -42,7 +42,8 @@ def _connected() -> Iterator[None]:
     except IntegrityError:
         raise  # an answer of the database, not a failure
     except (OSError, DBAPIError, PoolTimeout) as error:
-        raise StoreUnavailable((str(error) or type(error).__name__).splitlines()[0]) from error
+        cause = error.orig if isinstance(error, DBAPIError) else error  # without the statement
+        raise StoreUnavailable((str(cause) or type(cause).__name__).splitlines()[0]) from error
 
 
 class Database:

@@ -1,17 +1,26 @@
 """`doctor`: what it finds in files that a person wrote."""
 
+import sqlite3
+import stat
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import typer
 
+from conf.runtime.exit_codes import ExitCode
 from conf.runtime.status_files import write_status
 from conf.settings import settings
+from lakehouse.io.identity.database import Database
 from lakehouse.io.process_status import COLLECTORS, status_file
 from producers.collectors.collector import CollectorCounts
 from scripts.commands.doctor import findings
 from scripts.commands.status import collected
-from scripts.stack import lifecycle
+from scripts.commands.user import in_store
+from scripts.stack import lifecycle, secrets_file
+
+Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
@@ -54,3 +63,38 @@ def test_home_that_cannot_be_written_is_a_finding(
     with pytest.raises(SystemExit) as ended:
         lifecycle.up()
     assert ended.value.code == 3
+
+
+def test_damaged_database_is_named_with_its_remedy_before_anything_starts(home: Path, capsys: Capture):
+    state = home / "state"
+    in_store(no_work)
+    for name in ("training.sqlite", "answers.sqlite"):
+        with closing(sqlite3.connect(state / name)) as sound:
+            sound.execute("create table t (x)")
+    assert [(each.ok, each.detail) for each in findings() if each.name == "databases"] == [
+        (True, "3 can be read")
+    ]
+    for name in ("training.sqlite", "identity.sqlite"):
+        (state / name).write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 16)
+    named = {each.name: each for each in findings() if each.name.startswith("database")}
+    assert named.keys() == {"database training.sqlite", "database identity.sqlite"}
+    assert str(state / "training.sqlite") in named["database training.sqlite"].remedy
+    assert "from a backup" in named["database identity.sqlite"].remedy
+    with pytest.raises(lifecycle.StackError, match="training.sqlite is damaged") as refused:
+        lifecycle.up()
+    assert refused.value.code == ExitCode.REFUSED and "identity.sqlite is damaged" in str(refused.value)
+    with pytest.raises(typer.Exit) as ended:
+        in_store(no_work)
+    assert ended.value.exit_code == ExitCode.REFUSED
+    assert "is damaged" in capsys.readouterr().err
+
+
+async def no_work(database: Database) -> None:
+    """Nothing: opening the database is what is tested."""
+
+
+def test_folders_of_a_home_are_closed_to_other_users(home: Path):
+    for name in ("state", "log", "run"):
+        (home / name).mkdir(mode=0o755)
+    secrets_file.main()
+    assert {stat.S_IMODE((home / name).stat().st_mode) for name in ("state", "log", "run")} == {0o700}
