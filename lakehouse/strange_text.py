@@ -17,7 +17,7 @@ def visible(text: str) -> str:
 
 def escaped_json(document: str) -> str:
     """The same JSON document, in which characters that a terminal would obey are escaped."""
-    return UNESCAPED_BY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+    return UNESCAPED_BY_JSON.sub(lambda control: f"\\u{ord(control[0]):04x}", document)
 
 
 def spreadsheet_text(text: str) -> str:
