@@ -16,6 +16,10 @@ from lakehouse.io.kafka import any_is_open, partition_bounds
 Positions = dict[str, dict[str, int]]  # topic -> partition -> next offset
 
 
+class DamagedCheckpoint(ValueError):
+    """A file of the checkpoint is empty, cut or altered; the message names file and remedy."""
+
+
 @dataclass(frozen=True)
 class BatchOffsets:
     """Offsets of one micro-batch, [start, end) per topic and partition, and its time in milliseconds."""
@@ -100,7 +104,7 @@ def begun_at(number: int) -> Positions:
 def batch_offsets(batch_id: int) -> BatchOffsets:
     """What the checkpoint notes of a batch before it runs.
 
-    Raises OSError, ValueError, IndexError or KeyError when the checkpoint is damaged.
+    Raises OSError, DamagedCheckpoint or KeyError when the checkpoint is damaged.
     """
     end, metadata = _read_offsets(batch_id)
     start = _read_offsets(batch_id - 1)[0] if batch_id > 0 else first_offsets()
@@ -126,7 +130,7 @@ def count_waiting(
     """Records in Kafka that no finished batch has covered; None when Kafka does not answer.
 
     Unlike the stream's own status it is right after the stream was killed. `positions`: count from there;
-    `ends`: up to there instead of what Kafka holds now.
+    `ends`: up to there instead of what Kafka holds now. Raises DamagedCheckpoint.
     """
     if positions is None:  # read first: records that arrive meanwhile then count as waiting
         finished = finished_batches(state_dir)
@@ -168,8 +172,12 @@ def _read_offsets(batch_id: int, state_dir: Path | None = None) -> tuple[Positio
 
 def _read_lines(batch_id: int, state_dir: Path | None = None) -> tuple[list[Positions], dict[str, Any]]:
     """The file of a planned batch: its version, metadata, then a line of end offsets for each source."""
-    lines = (checkpoint_dir(state_dir) / "offsets" / str(batch_id)).read_text().splitlines()
-    return [json.loads(lines[2]), *map(json.loads, lines[3:])], json.loads(lines[1])
+    file = checkpoint_dir(state_dir) / "offsets" / str(batch_id)
+    lines = file.read_text(errors="replace").splitlines()
+    try:
+        return [json.loads(lines[2]), *map(json.loads, lines[3:])], json.loads(lines[1])
+    except (IndexError, ValueError):
+        raise DamagedCheckpoint(f"{file} cannot be read; remedy: ./run.sh rebuild checkpoint") from None
 
 
 def _batch_numbers(log: Path) -> list[int]:

@@ -1,13 +1,15 @@
 """Whether a table's files are those that were written: its log, its data files, their checksums.
 
 Parquet as delta-rs writes it has no checksums: a flipped bit may change a value unseen. So a background job
-notes the checksum of every new file, and `doctor --deep` compares.
+notes the checksum of every new file and compares some files every hour; `doctor --deep` compares all.
 """
 
 import errno
 import logging
+import random
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,9 @@ from lakehouse.io.delta import local_files, open_if_exists, table_uri
 
 log = logging.getLogger("lumbung.table_files")
 CHUNK_BYTES = 1 << 22
+COMPARED_SECONDS = 3600.0  # between two turns of FileComparison
+COMPARED_BYTES = 1 << 26  # of one turn: a second of reading, and 1.5 GB a day
+ALTERED = "is not what was written (checksum)"
 UNREADABLE = "its log cannot be read"
 Notes = dict[str, Any]  # table_id, version, checksums: path -> CRC-32
 # What a log, a data file or a value raises that is not as it was written. Arrow's own errors have no number.
@@ -68,6 +73,11 @@ def check_values(rows: pa.Table) -> None:
 def notes_file() -> Path:
     """What `Notebook` notes of each table."""
     return settings().state_dir / "table_files.json"
+
+
+def altered_file() -> Path:
+    """What `FileComparison` saw: table -> data files whose bytes are not those that were noted."""
+    return settings().state_dir / "altered_files.json"
 
 
 def faults(table: str, deep: bool = False, lag: bool = True) -> list[str]:
@@ -145,7 +155,7 @@ def _fault_of_file(
     if not deep:
         return ""
     if path in checksums:
-        return "" if checksum(storage, path) == checksums[path] else "is not what was written (checksum)"
+        return "" if checksum(storage, path) == checksums[path] else ALTERED
     try:
         with storage.open_input_file(path) as file:
             decoded = sum(batch.num_rows for batch in pq.ParquetFile(file).iter_batches())
@@ -223,3 +233,53 @@ class Notebook:
         }
         self._seen[table] = seen
         return True
+
+
+class FileComparison:
+    """Compares noted checksums with the files, some of them every hour, each in its turn."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._due = clock() + COMPARED_SECONDS
+        # A share of all files; by chance, so that a process that is often restarted reaches all of them too.
+        self._next = random.random()  # noqa: S311
+
+    def take_turn(self) -> None:
+        """Compare the next files if an hour has passed, and note those that are altered."""
+        if self._clock() < self._due:
+            return
+        self._due = self._clock() + COMPARED_SECONDS
+        notes: dict[str, Notes] = read_json(notes_file()) or {}
+        files = [(table, path) for table, noted in notes.items() for path in noted["checksums"]]
+        first = int(self._next * len(files))
+        altered: dict[str, list[str]] = read_json(altered_file()) or {}
+        left = COMPARED_BYTES
+        compared = 0
+        for table, path in (*files[first:], *files[:first]):
+            if left <= 0:
+                break
+            size, is_altered = _compared(table, path, notes[table]["checksums"][path])
+            left -= size
+            compared += 1
+            if is_altered and path not in altered.get(table, []):
+                log.error("%s: %s is not what was written: ./run.sh doctor has the remedy", table, path)
+                altered.setdefault(table, []).append(path)
+                write_json(altered_file(), altered)
+        self._next = ((first + compared) % len(files)) / len(files) if files else 0.0
+
+
+def altered_files(table: str) -> list[str]:
+    """Faults that `FileComparison` noted of a table's files and that are still there."""
+    checksums = (read_json(notes_file()) or {}).get(table, {}).get("checksums", {})
+    paths = (read_json(altered_file()) or {}).get(table, [])
+    known = [path for path in paths if path in checksums]
+    return [f"{path} {ALTERED}" for path in known if _compared(table, path, checksums[path])[1]]
+
+
+def _compared(table: str, path: str, noted: int) -> tuple[int, bool]:
+    """Size of a data file, and whether its bytes are others than noted; a removed file is not altered."""
+    storage = _storage(table)
+    info = storage.get_file_info(path)
+    if info.type is not fs.FileType.File:
+        return 0, False
+    return info.size, checksum(storage, path) != noted

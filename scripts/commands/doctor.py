@@ -26,7 +26,7 @@ from lakehouse.io.process_status import (
 )
 from lakehouse.io.small_databases import damaged_databases, database_files
 from lakehouse.io.source_files.formats import own_folder, source_formats
-from lakehouse.io.table_files import examined, remedy_of
+from lakehouse.io.table_files import altered_files, examined, remedy_of
 from lakehouse.io.terminal import translated
 from lakehouse.reference import check_lists
 from lakehouse.reference_files import ReferenceListError, own_files
@@ -280,6 +280,7 @@ def table_findings(deep: bool) -> Iterator[Finding]:
     remedy = "a newer reader version was switched on by hand; ./run.sh rebuild silver writes the table again"
     for name in contracts():
         table, problems = examined(name, deep)
+        problems = problems or altered_files(name)
         if problems:
             for fault in problems:
                 yield Finding(f"table {name}", False, fault, remedy_of(name))

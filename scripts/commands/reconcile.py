@@ -65,10 +65,12 @@ def reconcile(as_json: AsJson = False) -> None:
     refuse_missing_tables()
     refuse_damaged_tables()
     ends = checkpoint.kafka_ends()
-    wait_for_stream(ends)
     try:
+        wait_for_stream(ends)
         differences = gold_differences()
         report = balance_report(ends) | {"gold_differences": differences}
+    except checkpoint.DamagedCheckpoint as error:
+        fail(f"nothing can be counted: {error}", ExitCode.FAILED)
     except (duckdb.Error, OSError, ValueError) as error:
         message = str(error).partition("\n")[0]
         console.print(

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.checkpoint import count_waiting
+from lakehouse.io.checkpoint import DamagedCheckpoint, count_waiting
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
 from lakehouse.io.process_status import (
@@ -138,12 +138,32 @@ def read_status() -> dict[str, Any]:
         "trainer": with_current_state(trainer_status()),
         "alert_worker": with_current_state(alert_worker_status()),
         "collectors": with_current_state(collectors_status()),
-        "lag_events": count_waiting(),
+        "lag_events": lag_now(),
+        "landing_refused": refused_files(),
         "quarantine_open": rows["silver.quarantine"] - rows["gold.reviews"],
         "silence": silence_now(),
         "ports": {port.use: is_open(port.host, port.number) for port in ports.wanted()},
         "tables": [asdict(table) for table in tables_now],
     }
+
+
+def lag_now() -> int | None:
+    """Events in Kafka that wait for the stream; None when Kafka or the checkpoint cannot be read."""
+    try:
+        return count_waiting()
+    except DamagedCheckpoint:
+        return None  # doctor names it
+
+
+def refused_files() -> dict[str, Any] | None:
+    """Number of refused files of the landing folder, the newest and its reason; None without any."""
+    folder = settings().landing_dir / "refused"
+    reasons = sorted(folder.rglob("*.reason.txt"), key=lambda file: file.stat().st_mtime)
+    if not reasons:
+        return None
+    newest = reasons[-1]
+    reason = newest.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+    return {"files": len(reasons), "newest": newest.name.removesuffix(".reason.txt"), "reason": reason}
 
 
 def silence_now() -> dict[str, Any] | None:
@@ -232,6 +252,11 @@ def _process_lines(report: dict[str, Any]) -> list[str]:
         lines.append(f"collectors: {collectors['state']}; {collected(collectors['sources'])}")
     if waiting := report["quarantine_open"]:
         lines.append(f"quarantine: {waiting} events wait for a decision; ./run.sh quarantine list shows them")
+    if refused := report["landing_refused"]:
+        lines.append(
+            f"landing folder: {refused['files']} files were refused, the newest {refused['newest']} "
+            f"({refused['reason']}); they are in {settings().landing_dir / 'refused'}"
+        )
     if silence := report["silence"]:
         lines.append(
             f"silence: all {silence['series']} markets and devices that used to report are silent, the "

@@ -22,6 +22,7 @@ from lakehouse.io.delta import LogStamps, table_exists
 from lakehouse.io.maintenance import Maintenance
 from lakehouse.io.memory import release_memory
 from lakehouse.io.process_status import BACKGROUND_GOLD, JobStatus, status_file
+from lakehouse.io.table_files import FileComparison
 from lakehouse.times import rfc3339
 from streaming_jobs.flows import background_jobs, refreshed
 from streaming_jobs.repair.heal import heal
@@ -68,6 +69,7 @@ class BackgroundJobs:
         self._look_at = 0.0  # monotonic seconds of the next turn of the prompt jobs
         self._stopping = stopping
         self._maintenance: Maintenance | None = None
+        self._comparison = FileComparison()
         self._file = status_file(BACKGROUND_GOLD)
         self._rounds = 0
         self._round_seconds: float | None = None
@@ -119,10 +121,11 @@ class BackgroundJobs:
         self.report(self._state)
 
     def maintain(self) -> None:
-        """Compact or vacuum the next tables for which it is time."""
+        """Compact or vacuum the next tables, and compare the next data files, for which it is time."""
         if self._maintenance is None:
             self._maintenance = Maintenance(refreshed("background"))
         self._maintenance.take_turn()
+        self._comparison.take_turn()
 
     def pause(self, seconds: float) -> None:
         """Wait, and run the prompt jobs meanwhile. Raises ExceptionGroup with the failure of one of them."""

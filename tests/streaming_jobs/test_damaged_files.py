@@ -1,5 +1,6 @@
 """Damage to any file of a table is named with its remedy, or healed; none ends in an exception."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from deltalake import DeltaTable
 from conf.runtime.process import Refused
 from conf.settings import settings
 from lakehouse.io.delta import BatchTag, append_rows, clear_cache, create_tables, open_table, table_uri
-from lakehouse.io.table_files import Notebook, faults
+from lakehouse.io.table_files import FileComparison, Notebook, altered_files, faults
 from lakehouse.reference import Market, markets
 from scripts.commands import doctor
 from scripts.commands.gold_differences import differences_now, gold_differences
@@ -236,6 +237,19 @@ def test_notes_keep_the_first_checksum_and_the_highest_version(copied: Path):
     again = json.loads(file.read_text())
     assert again["silver.prices"] == noted
     assert again["gold.price_history"]["version"] == open_table("gold.price_history").version() + 1
+
+
+def test_flipped_bit_is_a_finding_after_the_hourly_comparison(copied: Path):
+    hours = itertools.count()
+    comparison = FileComparison(clock=lambda: 3600.0 * next(hours))
+    flip(newest_data("silver.prices"))
+    assert all(finding.ok for finding in doctor.table_findings(deep=False))
+    comparison.take_turn()
+    (altered,) = [finding for finding in doctor.table_findings(deep=False) if not finding.ok]
+    assert altered.name == "table silver.prices" and "rebuild silver" in altered.remedy
+    assert altered.detail.endswith("is not what was written (checksum)")
+    flip(newest_data("silver.prices"))
+    assert altered_files("silver.prices") == [], "it was put right"
 
 
 def rows_of(table: str) -> list[str]:

@@ -118,3 +118,14 @@ def test_losses_of_two_kinds_do_not_cancel_out(tmp_path: Path):
     lake.write("silver.sensors", [{"event_id": "from nowhere", "metric": "temperature_c"}])
     code, report = verdict(lake)
     assert (code, report["total"]["lost"]) == (1, 0)
+
+
+def test_empty_file_of_the_checkpoint_is_named_with_its_remedy(tmp_path: Path, broker: Broker):
+    lake = balanced(tmp_path)
+    lake.env |= broker.knobs
+    for log in ("offsets", "commits"):
+        (tmp_path / "state" / "checkpoint" / log).mkdir(parents=True)
+        (tmp_path / "state" / "checkpoint" / log / "7").touch()
+    done = lake.run("reconcile")
+    assert done.returncode == 1 and "offsets/7 cannot be read; remedy: ./run.sh rebuild" in done.stderr
+    assert json.loads(lake.run("status", "--json").stdout)["lag_events"] is None

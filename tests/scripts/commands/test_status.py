@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 
 from conf.runtime.status_files import write_status
+from conf.settings import settings
 from lakehouse.contracts.contract import contracts
+from producers.csv.folder_watch import refuse
+from producers.csv.landing import Landing
+from scripts.commands.status import refused_files
 from tests.support.query_lake import Lake
 
 LONG_AGO = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -77,3 +81,16 @@ def test_names_of_tables_and_what_waits_for_a_person_are_shown(tmp_path: Path):
     (damaged,) = [line for line in lines if line.startswith("gold.markets ")]
     assert "./run.sh doctor names the remedy" in damaged
     assert {name for name in contracts() if not any(line.startswith(f"{name} ") for line in lines)} == set()
+
+
+def test_refused_files_of_the_landing_folder_are_counted_with_the_newest_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(settings(), "home", tmp_path)
+    landing = Landing(settings().landing_dir, 0)
+    assert refused_files() is None
+    for name in ("first.csv", "rest.csv"):
+        (settings().landing_dir / name).write_text("1;2;3\n")
+        refuse(settings().landing_dir / name, landing, f"unknown header of {name}\nknown formats are …")
+    os.utime(next(tmp_path.rglob("first.csv.reason.txt")), (1, 1))
+    assert refused_files() == {"files": 2, "newest": "rest.csv", "reason": "unknown header of rest.csv"}
