@@ -6,7 +6,7 @@ import time
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conf.settings import LOOPBACK, settings
@@ -37,6 +37,9 @@ def request_id_of(headers: Headers) -> str:
 def is_loopback(address: object) -> bool:
     """Whether (host, port) is on this machine; a Unix socket is."""
     return not isinstance(address, tuple | list) or address[0] in LOOPBACK
+
+
+SENDER_GONE = 499  # in the metrics alone, as nginx counts it: nobody is there who could get a response
 
 
 class RequestEnvelope:
@@ -73,6 +76,9 @@ class RequestEnvelope:
                 reason = "this service is open on 127.0.0.1 only, unless api.allow_remote is set"
                 refusal = problem_response(Problem("forbidden", reason=reason), Request(scope))
                 await refusal(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            status = SENDER_GONE
+            log.info("request %s ended: its sender disconnected before its body was complete", request_id)
         except Exception as error:  # the last place that can still return a problem with these headers
             log.exception("request %s failed", request_id)
             if status:

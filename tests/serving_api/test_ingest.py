@@ -14,6 +14,7 @@ from tests.conftest import Broker, headers_of
 from tests.support.api import Api, ApiProcess, answered, new_stack
 from tests.support.poison_cases import Case, cases, raw_cases
 from tests.support.served_lake import NOW
+from tests.support.waiting import eventually
 
 CASES = cases("http", NOW)
 VALID = (
@@ -50,6 +51,28 @@ def test_poison_event_gets_the_verdict_of_the_table(api: Api, broker: Broker, ca
         code,
         result.get("errors", [{"code": "payload_size"}])[0]["code"],
     }
+
+
+@pytest.mark.parametrize("key", ["", "Idempotency-Key: half-a-body\r\n"])
+def test_upload_that_breaks_off_is_no_error_and_stores_nothing(
+    broker: Broker, tmp_path: Path, request: pytest.FixtureRequest, key: str
+) -> None:
+    log = tmp_path / "api.log"
+    process = ApiProcess(new_stack(tmp_path / "home", broker), log)
+    request.addfinalizer(process.stop)
+    head = (
+        "POST /ingest HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {process.stack.tokens['operator']}\r\n{key}"
+    )
+    since = broker.ends()
+    for broken in ("Content-Length: 100\r\n\r\n", 'Content-Length: 100\r\n\r\n{"market_id":'):
+        before = log.read_text().count("its sender disconnected")
+        with socket.create_connection(("127.0.0.1", process.stack.api_port), 60) as sender:
+            sender.sendall((head + broken).encode())
+        eventually(lambda before=before: log.read_text().count("its sender disconnected") == before + 1)
+    assert "Traceback" not in log.read_text()
+    assert answered(lambda: process.post("/ingest", VALID)).status_code == 202
+    assert [record.value() for record in broker.records(since, "lumbung.price", 1)] == [VALID]
 
 
 STATUS_OF_OPERATOR = {
