@@ -4,6 +4,7 @@
  */
 import { signal } from "@preact/signals";
 import { address, refreshShown } from "./feed.ts";
+import { bodyOf, valueOf } from "./problem.ts";
 import { request } from "./session.ts";
 import type { LivePrice, Page } from "./types.ts";
 
@@ -114,7 +115,7 @@ function connect(): void {
   const watch = window.setInterval(() => Date.now() - heard > SILENT_MS && lose(), WATCH_MS);
   socket.onmessage = (event) => {
     heard = Date.now();
-    take(socket, JSON.parse(event.data));
+    take(socket, valueOf(event.data));
   };
   const lose = () => {
     if (connection !== socket) return;
@@ -143,7 +144,7 @@ async function poll(): Promise<void> {
     const isNew = version === null || response.status === 410;
     if (response.status === 410) version = null;
     if (!response.ok) throw new Error(String(response.status));
-    const page: Page<LivePrice> = await response.json();
+    const page = await bodyOf<Page<LivePrice>>(response);
     version = page.meta.delta_version[TABLE] ?? null;
     if (isNew || page.next_cursor) refreshShown();
     arrive(page.items);
