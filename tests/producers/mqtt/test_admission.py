@@ -109,9 +109,9 @@ def test_message_to_a_foreign_topic_is_a_dead_letter_of_its_sender(broker: Broke
             assert device.publish(topic, b'{"event_id": "foreign", "price": 1}'), topic
         assert device.publish(TOPIC, price("own"))
         assert device.until(lambda: len(device.received) == len(FOREIGN))
-        told = {(topic, orjson.loads(body)["reasons"][0]) for topic, body in device.received}
+        reasons = {(topic, orjson.loads(body)["reasons"][0]) for topic, body in device.received}
         device.close()
-    assert told == {(receipt, reason) for reason in FOREIGN.values()}
+    assert reasons == {(receipt, reason) for reason in FOREIGN.values()}
     assert [headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", 1)] == ["own"]
     dead = [headers_of(record) for record in broker.records(since, DEAD_LETTERS, len(FOREIGN))]
     assert sorted(record["reason"] for record in dead) == sorted(FOREIGN.values())

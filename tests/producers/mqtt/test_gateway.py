@@ -202,7 +202,7 @@ def test_announced_bytes_of_clients_without_a_device_hold_up_no_device(broker: B
 
 
 def test_half_a_message_takes_no_memory_from_a_whole_one(lone_home: Path):
-    async def beside() -> bytes:
+    async def answer_to_whole() -> bytes:
         memory = ByteBudget(100)
 
         async def accept(session: MqttSession, published: Published) -> None:
@@ -225,7 +225,7 @@ def test_half_a_message_takes_no_memory_from_a_whole_one(lone_home: Path):
         server.close()
         return answer
 
-    assert asyncio.run(beside()) == b"\x20\x02\x00\x00" + b"\x40\x02\x00\x01"
+    assert asyncio.run(answer_to_whole()) == b"\x20\x02\x00\x00" + b"\x40\x02\x00\x01"
 
 
 class CountedBudget(ByteBudget):
