@@ -8,8 +8,11 @@ import ssl
 import sys
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import partial
 from weakref import WeakValueDictionary
 
+from conf.runtime.endless import keep_running, restarts
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.failpoints import failpoint
 from conf.runtime.logs import configure_logging
@@ -229,6 +232,7 @@ def report(gateway: Gateway) -> None:
         "connections": gateway.connections,
         "messages": dict(gateway.outcomes),
         "connects": dict(gateway.connects),
+        "task_restarts": dict(restarts),
     }
     write_status(status_file(GATEWAY), status)
 
@@ -280,10 +284,12 @@ async def run(context: ssl.SSLContext | None, signer: TokenSigner) -> ExitCode:
         broker = settings().kafka.bootstrap
         log.warning("no broker at %s yet: devices get no acknowledgement until there is one", broker)
     gateway = Gateway(producer, Admission(database), ClaimDesk(database, signer))
-    background = [
-        loop.create_task(work)
-        for work in (gateway.watch(), gateway.receipts.send_always(), report_always(gateway))
-    ]
+    endless: dict[str, Callable[[], Awaitable[None]]] = {
+        "device_watch": gateway.watch,
+        "receipts": gateway.receipts.send_always,
+        "status": partial(report_always, gateway),
+    }
+    background = [loop.create_task(keep_running(name, work)) for name, work in endless.items()]
     try:
         return await listen(gateway, context, stopping)
     finally:

@@ -3,10 +3,13 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from starlette.websockets import WebSocket
 
+from conf.runtime.endless import keep_running
 from conf.settings import settings
 from lakehouse.io.identity.database import Database, StoreUnavailable
 from serving_api.http import metrics
@@ -46,9 +49,13 @@ class Live:
         self._sessions = Sessions()
         self._clients: set[Connection] = set()
         self._addresses: Counter[str] = Counter()  # of the clients
-        self._tasks = [
-            asyncio.create_task(work) for work in (self._wheel.turn(), self._reap(), self._watch_rights())
-        ]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._keep_running("live_wheel", self._wheel.turn)
+        self._keep_running("live_reaper", self._reap)
+        self._keep_running("live_rights", self._watch_rights)
+
+    def _keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(keep_running(name, work)))
 
     async def close(self) -> None:
         """End the tasks."""
@@ -61,7 +68,7 @@ class Live:
     def follow_trading(self, snapshots: Snapshots, signals: NewestSignals) -> None:
         """Send the news of these tables from now on, while a client gets one of their channels."""
         self.trading = TradingFeed(self.hub, snapshots, signals)
-        self._tasks.append(asyncio.create_task(self.trading.send_timed(self._is_followed)))
+        self._keep_running("live_trading", partial(self.trading.send_timed, self._is_followed))
 
     def _is_followed(self) -> bool:
         return any(client.follows(TRADING) for client in self._clients)

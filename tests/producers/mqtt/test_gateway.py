@@ -12,8 +12,12 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 
+from conf.runtime import endless
 from conf.settings import REPO, settings
+from lakehouse.io.identity.database import StoreUnavailable
+from producers.mqtt import gateway as mqtt_gateway
 from producers.mqtt import session as mqtt_session
 from producers.mqtt.events import Published
 from producers.mqtt.gateway import Gateway
@@ -333,3 +337,39 @@ def test_idle_client_is_disconnected_whatever_its_keep_alive(
         return answer
 
     assert asyncio.run(silent()) == b"\x20\x02\x00\x00"
+
+
+@pytest.mark.parametrize(
+    "fault", [StoreUnavailable("moved"), SQLAlchemyError("broken"), OSError(5, "no disk")]
+)
+def test_revoked_device_is_disconnected_after_a_failure_of_the_identity_store(
+    lone_home: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+):
+    monkeypatch.setattr(mqtt_gateway, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(endless, "PAUSE_SECONDS", 0.01)
+    failures = [fault] * 3
+
+    class Hiccup(Everybody):
+        """The store fails three times, and then says that every device was revoked."""
+
+        async def ended(self, clients: set[Client]) -> set[Client]:
+            if clients and failures:
+                raise failures.pop()
+            return clients
+
+    async def connected() -> bytes:
+        lone = Gateway(None, Hiccup(), None)  # type: ignore[arg-type]
+        watching = asyncio.create_task(endless.keep_running("device_watch", lone.watch))
+        server = await asyncio.start_server(lone.connected, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(CONNECT)
+        answer = await answered(reader, 4)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await answered(reader, 1)
+        watching.cancel()
+        writer.close()
+        server.close()
+        return answer
+
+    assert asyncio.run(connected()) == b"\x20\x02\x00\x00"
+    assert not failures
