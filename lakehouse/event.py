@@ -85,6 +85,16 @@ class Event:
         return envelope + [(name, value.encode()) for name, value in others.items() if value]
 
 
+def sender_of(source: str) -> str:
+    """Device or account of an event, through whichever door it came; "" for the home's own doors.
+
+    Those are files, collectors, simulators, and topics that hold no headers: whoever fills them may write
+    every event.
+    """
+    door, _, name = source.partition(":")
+    return name if door in ("mqtt", "api") else ""
+
+
 def kind_of_topic(topic: str) -> str:
     """Kind of a topic's records: from the name of our own topics; foreign topics hold listings."""
     return topic.removeprefix(TOPIC_PREFIX) if topic.startswith(TOPIC_PREFIX) else LEGACY_KIND

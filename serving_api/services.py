@@ -127,7 +127,8 @@ async def open_services() -> Services:
     passwords = Passwords()
     authenticator = Authenticator(database, keys.signer)
     tickets = Tickets()
-    live = Live(authenticator, tickets, database)
+    limits = RateLimits()
+    live = Live(authenticator, tickets, database, limits)
     followers = live.feed.followers() | {QUARANTINE: lambda newer: live.quarantine.take(newer, snapshots)}
     snapshots: Snapshots = Snapshots({"gold.forecasts": served_forecasts}, followers)
     live.feed.snapshots = snapshots
@@ -142,7 +143,7 @@ async def open_services() -> Services:
         database=database,
         signer=keys.signer,
         authenticator=authenticator,
-        limits=RateLimits(),
+        limits=limits,
         passwords=passwords,
         sign_ins=SignIns(database, keys.signer, passwords),
         verification=Verification(database, mail),

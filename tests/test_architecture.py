@@ -45,7 +45,6 @@ LAKEHOUSE_LIBRARIES = {
     "sqlglot",
     "duckdb",
     "holidays",
-    "xxhash",
 }
 IMPURE_MODULES = {
     "os",

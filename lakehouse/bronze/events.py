@@ -2,23 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.bronze.records import RECORDS, TIME
 from lakehouse.contracts.contract import contracts
-from lakehouse.event import DEAD_LETTER, EVENT_ID, TOPIC_PREFIX, kind_of_topic, lenient_payload
+from lakehouse.event import DEAD_LETTER, EVENT_ID, TOPIC_PREFIX, kind_of_topic, lenient_payload, sender_of
 from lakehouse.silver.dead_letters import listed
 from lakehouse.times import parse_time
 from lakehouse.verdicts.resolve import each
 
 PAYLOAD_HASH = "payload_hash"  # with the columns of bronze.events, for the index of event ids
-HASH_SEED = 42  # of Spark's xxhash64, with which the index of an older lake was filled
 ENVELOPE = ("event_id", "kind", "source", "received_at", "content_type")
 FIRST_TIME = pa.scalar(datetime(2, 1, 1, tzinfo=UTC), TIME)
 LAST_TIME = pa.scalar(datetime(9999, 1, 1, tzinfo=UTC), TIME)
@@ -53,18 +52,21 @@ def events(records: pa.Table, ingested_at: datetime) -> pa.Table:
 
 
 def with_payload_hash(rows: pa.Table) -> pa.Table:
-    """Rows of bronze.events with a hash of the payload, by which an id that is used twice is recognised.
+    """Rows of bronze.events with a hash of sender and payload, equal for repetitions of an event.
 
-    A dead letter that needs no decision counts as an empty object, see lakehouse/silver/dead_letters.py.
+    The sender is part of it: an event that somebody else has sent before is no repetition, or a stranger
+    could have the event of another thrown away by sending it first. A dead letter that needs no decision
+    counts as an empty object, see lakehouse/silver/dead_letters.py.
     """
     payloads = rows["value"].combine_chunks()
     letters = pc.equal(rows["kind"], DEAD_LETTER).combine_chunks()
     if pc.any(letters).as_py():
         payloads = pc.if_else(pc.and_not(letters, listed(rows)), pa.scalar(b"{}"), payloads)
-    digest = xxhash.xxh64_intdigest
-    hashes = [HASH_SEED if value is None else digest(value, HASH_SEED) for value in payloads.to_pylist()]
-    signed = np.array(hashes, dtype=np.uint64).view(np.int64)
-    return rows.append_column(PAYLOAD_HASH, pa.array(signed))
+    senders = each("source", lambda source: sender_of(source).encode() + b"\0", pa.binary())(rows)
+    pairs = zip(senders.to_pylist(), payloads.to_pylist(), strict=True)
+    # Nobody can make a payload with a given BLAKE2b hash.
+    hashes = b"".join(blake2b(sender + (value or b""), digest_size=8).digest() for sender, value in pairs)
+    return rows.append_column(PAYLOAD_HASH, pa.array(np.frombuffer(hashes, dtype=np.int64)))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from tenacity import retry, retry_if_exception, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from conf.runtime.endless import PAUSE_SECONDS, survived
 from conf.settings import settings
 from lakehouse.event import Event, topics
 
@@ -275,7 +276,10 @@ class AcknowledgedProducer:
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
-            self._producer.poll(0.5)  # an acknowledgement ends the wait
+            with survived("kafka_poll"):  # without this thread nothing would be acknowledged any more
+                while not self._stopping.is_set():
+                    self._producer.poll(0.5)  # an acknowledgement ends the wait
+            self._stopping.wait(PAUSE_SECONDS)
 
     async def send(
         self, topic: str, key: str, value: bytes, headers: Sequence[Header], together: str | None = None

@@ -99,6 +99,7 @@ class GatewayStatus(TypedDict):
     connections: int
     messages: dict[str, int]  # accepted, dead_letter, refused, claimed, claim_refused
     connects: dict[str, int]  # admitted, unclaimed, refused
+    task_restarts: NotRequired[dict[str, int]]  # endless work that failed and began again
     updated_at: str
 
 

@@ -1,6 +1,6 @@
 """An MQTT message as an event: the topic names kind, market and device; the payload stays as it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from conf.settings import settings
 from lakehouse.contracts.contract import kinds
 from lakehouse.event import DEAD_LETTERS, Event, event_id_of, lenient_payload, series_key
 from lakehouse.io.kafka import Header, dead_letter_headers
-from producers.mqtt.rights import TOPIC
+from producers.mqtt.rights import TOPIC, Client
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,24 @@ class Record:
     fault: str | None
 
 
-def event_of(published: Published) -> tuple[Event, str | None]:
+def event_of(published: Published, client: Client | None = None) -> tuple[Event, str | None]:
     """The event, and the reason why it goes to the dead letters instead of its topic (None: it does not).
 
     The payload is passed on byte for byte; the market of the topic goes into a header where the payload has
-    none.
+    none. `client`: who has sent it; None where a broker outside has decided who may.
     """
     match = TOPIC.fullmatch(published.topic)
     market, device, kind = match.group("market", "device", "kind") if match else ("", "", "unknown")
-    source = f"mqtt:{device}"
+    own = {
+        "market_id": (client and client.market_id) or market,
+        "device_id": (client and client.device_id) or device,
+    }
+    source = f"mqtt:{own['device_id']}"
     payload = lenient_payload(published.payload)
     given = payload if isinstance(payload, dict) else {}
     event_id = event_id_of(payload, published.payload, source)
     named = {"market_id": market, "device_id": device}
-    fault = fault_of(published, kind, given, named)
+    fault = fault_of(published, kind, (named, given), own)
     has_no_market = isinstance(payload, dict) and payload.get("market_id") is None
     if fault is None and isinstance(payload, dict):
         payload = {**named, **{name: value for name, value in payload.items() if value is not None}}
@@ -62,17 +66,20 @@ def event_of(published: Published) -> tuple[Event, str | None]:
 
 
 def fault_of(
-    published: Published, kind: str, given: Mapping[str, object], named: Mapping[str, str]
+    published: Published, kind: str, places: Sequence[Mapping[str, object]], own: Mapping[str, str]
 ) -> str | None:
-    """Why a message is refused. `given`: fields of its payload; `named`: market and device of its topic."""
-    if not named["market_id"]:
+    """Why a message is refused.
+
+    `places`: what topic and payload name; `own`: market and device of the sender.
+    """
+    if not TOPIC.fullmatch(published.topic):
         return "topic_refused"
     if published.size > settings().api.event_max_bytes:
         return "payload_size"
     if kind not in kinds() or not kinds()[kind].over_mqtt:
         return "unknown_kind"
     for name, fault in (("market_id", "foreign_market"), ("device_id", "foreign_device")):
-        if isinstance(given.get(name), str) and given[name] != named[name]:
+        if any(isinstance(place.get(name), str) and place[name] != own[name] for place in places):
             return fault
     return None
 

@@ -8,8 +8,11 @@ import ssl
 import sys
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import partial
 from weakref import WeakValueDictionary
 
+from conf.runtime.endless import keep_running, restarts
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.failpoints import failpoint
 from conf.runtime.logs import configure_logging
@@ -62,23 +65,20 @@ class Gateway:
     async def accept(self, session: MqttSession, published: Published) -> None:
         """Returns when Kafka has acknowledged, or when the message is refused. Raises NotAcknowledged."""
         client = session.client
-        if client is None or not client.may_publish(published.topic):
-            self._refuse(session, published)
-            return
-        if client.is_unclaimed:
-            claimed = await self._claims.answer(session, published)
-            self.outcomes["claimed" if claimed else "claim_refused"] += 1
+        if client is None or client.is_unclaimed:
+            await self._claim(session, published)
             return
         match = TOPIC.fullmatch(published.topic)
-        if match and match["kind"] == "status":
+        if match and match["kind"] == "status" and client.may_publish(published.topic):
             text = published.payload[:20].decode("ascii", "replace")
             log.info("%s/%s: %s", match["market"], match["device"], text)
             return
-        event, fault = event_of(published)
+        event, fault = event_of(published, client)
         listed = fault is None or self._listed.take(event.source, event.received_at.timestamp())
         record = record_of(event, fault, published.topic, listed)
-        if fault:
-            log.warning("dead letter (%s) from topic %s", fault, printable(published.topic))
+        if fault and self._logged.take(session.name, time.time()):
+            topic = printable(published.topic)
+            log.warning("client %s: dead letter (%s) from topic %s", session.name, fault, topic)
         failpoint("gateway.before_kafka")
         place = await self._producer.send(
             record.topic, record.key, record.value, record.headers, record.together
@@ -87,11 +87,16 @@ class Gateway:
         self.receipts.expect(session, published.topic, event, record, place)
         self.outcomes["dead_letter" if fault else "accepted"] += 1
 
-    def _refuse(self, session: MqttSession, published: Published) -> None:
-        """A topic that is not the client's own: acknowledged, as MQTT 3.1.1 has no refusal, and dropped."""
-        self.outcomes["refused"] += 1
-        if self._logged.take(session.name, time.time()):
-            log.warning("client %s may not publish to %s", session.name, printable(published.topic))
+    async def _claim(self, session: MqttSession, published: Published) -> None:
+        """Answer the claim of a client without a device. Raises ConnectionEnded for any other message.
+
+        MQTT 3.1.1 has no refusal, and a PUBACK would tell the sender that its message is kept.
+        """
+        if session.client is None or not session.client.may_publish(published.topic):
+            self.outcomes["refused"] += 1
+            raise ConnectionEnded(f"a message to {printable(published.topic)}, without a device")
+        claimed = await self._claims.answer(session, published)
+        self.outcomes["claimed" if claimed else "claim_refused"] += 1
 
     def _end_longest_idle(self) -> bool:
         """End the connection that was idle for longest, without a device first; False when all are busy."""
@@ -227,6 +232,7 @@ def report(gateway: Gateway) -> None:
         "connections": gateway.connections,
         "messages": dict(gateway.outcomes),
         "connects": dict(gateway.connects),
+        "task_restarts": dict(restarts),
     }
     write_status(status_file(GATEWAY), status)
 
@@ -278,10 +284,12 @@ async def run(context: ssl.SSLContext | None, signer: TokenSigner) -> ExitCode:
         broker = settings().kafka.bootstrap
         log.warning("no broker at %s yet: devices get no acknowledgement until there is one", broker)
     gateway = Gateway(producer, Admission(database), ClaimDesk(database, signer))
-    background = [
-        loop.create_task(work)
-        for work in (gateway.watch(), gateway.receipts.send_always(), report_always(gateway))
-    ]
+    endless: dict[str, Callable[[], Awaitable[None]]] = {
+        "device_watch": gateway.watch,
+        "receipts": gateway.receipts.send_always,
+        "status": partial(report_always, gateway),
+    }
+    background = [loop.create_task(keep_running(name, work)) for name, work in endless.items()]
     try:
         return await listen(gateway, context, stopping)
     finally:

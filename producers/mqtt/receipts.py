@@ -37,8 +37,7 @@ class Receipts:
         `topic`: of the message; `place`: partition and offset of its record. A refused message has its
         verdict already.
         """
-        match = TOPIC.fullmatch(topic)
-        answer = receipt_topic(match["market"], match["device"]) if match else ""
+        answer = self._topic_for(session, topic)
         if not session.is_subscribed(answer):
             return
         if record.fault is not None:
@@ -49,6 +48,14 @@ class Receipts:
         stored = StoredRecord(event.event_id, event.kind, record.topic, *place, event.received_at)
         self._awaited[stored] = (answer, time.monotonic())
         self._waiting.set()
+
+    @staticmethod
+    def _topic_for(session: MqttSession, topic: str) -> str:
+        """The client's own receipt topic, also for a message to the topic of another device."""
+        match, client = TOPIC.fullmatch(topic), session.client
+        market = (client and client.market_id) or (match and match["market"]) or ""
+        device = (client and client.device_id) or (match and match["device"]) or ""
+        return receipt_topic(market, device)
 
     async def send_always(self) -> None:
         """Look for verdicts every second while events wait, and send receipts, for ever."""

@@ -58,6 +58,7 @@ PACKET_SECONDS = 30.0  # a packet must be complete this long after its first byt
 SUBSCRIPTIONS = 100  # of one connection
 IN_FLIGHT = 200  # publishes of one connection that wait for Kafka at once; then its socket is not read
 OTHER_PACKET_MAX_BYTES = 65_536
+UNCLAIMED_PACKET_MAX_BYTES = 1024  # of a client without a device: a claim has at most 300 bytes
 PACKET_MAX_BYTES = 4 << 20  # a larger publish is not read to its end
 OFFERED_BYTES = 65_536  # unsent; then messages with QoS 0 are dropped
 REFUSED = 0x80
@@ -99,9 +100,9 @@ class ConnectionEnded(Exception):
 class MqttSession:
     """A connection. `admit` returns the client, or raises NotAdmitted.
 
-    `accept` returns when Kafka has acknowledged, or raises NotAcknowledged. `rate_of`: the rate limit of a
-    client. `memory`: shared by all connections; without room in it for the next publish, the socket is not
-    read.
+    `accept` returns when Kafka has acknowledged, or raises NotAcknowledged or ConnectionEnded. `rate_of`: the
+    rate limit of a client. `memory`: shared by all connections; a publish that has arrived needs room in it,
+    and until then the socket is not read. What a client only announces takes nothing from the others.
     """
 
     def __init__(
@@ -235,6 +236,8 @@ class MqttSession:
             transport.write(PublishPacket.build(topic, payload, None, False, 0, False).to_bytes())
 
     async def _handle(self, header: MQTTFixedHeader) -> None:
+        if not self.has_device and header.remaining_length > UNCLAIMED_PACKET_MAX_BYTES:
+            raise ConnectionEnded(f"a packet of {header.remaining_length} bytes, without a device")
         if header.packet_type == PUBLISH:
             await self._publish(header)
             return
@@ -271,12 +274,8 @@ class MqttSession:
         """Read a PUBLISH of bounded size and forward it. The order of a connection is the order in Kafka."""
         await self._rate.acquire()
         await self._in_flight.acquire()
+        packet, size = await self._in_time(self._read_publish(header))
         reserved = await self._memory.acquire(self._kept_bytes(header))
-        try:
-            packet, size = await self._in_time(self._read_publish(header))
-        except BaseException:
-            self._memory.release(reserved)
-            raise
         published = Published(packet.topic_name or "", bytes(packet.data or b""), size)
         task = asyncio.create_task(self._forward(published, packet.qos or 0, packet.packet_id))
         self._tasks.add(task)
@@ -320,6 +319,10 @@ class MqttSession:
             await self._accept(self, published)
         except NotAcknowledged as error:
             log.warning("client %s: not acknowledged, connection closed: %s", self.name, error)
+            self.abort()
+            return
+        except ConnectionEnded as reason:
+            log.info("client %s disconnected: %s", self.name, reason)
             self.abort()
             return
         if qos and packet_id is not None:

@@ -12,10 +12,13 @@ from lakehouse.io.identity.sign_ins import BadCredentials, Blocked
 from serving_api.http.auth import Authenticator
 from serving_api.http.problems import Problem, problem_response
 from serving_api.http.rate_limits import (
+    Limit,
     LimitState,
     RateLimits,
     account_limit,
     caller_address,
+    caller_name,
+    expensive_limit,
     header_values,
     limits_of,
 )
@@ -42,7 +45,16 @@ def address_of(scope: Scope) -> str:
 
 def count_login(request: Request, limits: RateLimits, account: str) -> None:
     """Count a login for an account. Raises Problem 429."""
-    states = limits.count([account_limit(account)])
+    _count(request, limits, account_limit(account))
+
+
+def count_expensive(request: Request, limits: RateLimits) -> None:
+    """Count a request that turns out to be expensive; call it in the event loop. Raises Problem 429."""
+    _count(request, limits, expensive_limit(caller_name(principal_of(request), address_of(request.scope))))
+
+
+def _count(request: Request, limits: RateLimits, limit: Limit) -> None:
+    states = limits.count([limit])
     request.scope["state"][STATES] = [*states, *request.scope["state"][STATES]]
     refuse_excess(states)
 

@@ -23,10 +23,7 @@ from serving_api.http.problems import Problem, invalid, problem_response
 log = logging.getLogger("lumbung.api")
 KEY = re.compile(r"[\x21-\x7e]{1,128}")
 RETRYABLE = {401, 403, 429, 503}  # about the caller, or "send it again": the key stays unused
-IN_PROGRESS = (
-    "belongs to a request whose outcome is unknown: it is in progress or was interrupted; "
-    "look up its event or use a new key"
-)
+IN_PROGRESS = "belongs to a request that another process is carrying out: send it again later"
 # Their responses hold secrets, which are stored nowhere.
 NOT_KEPT = (
     "/api/auth/",
@@ -87,8 +84,9 @@ class Idempotency:
     """ASGI middleware inside RequestEnvelope.
 
     Requests with the same key wait for each other within this process; between processes the later one gets
-    409. `store`: returns where responses are kept, once the application has started. Anonymous callers have
-    no keys: callers behind one address would share them.
+    409. A request that was interrupted is carried out again when it is repeated. `store`: returns where
+    responses are kept, once the application has started. Anonymous callers have no keys: callers behind one
+    address would share them.
     """
 
     def __init__(
@@ -136,8 +134,11 @@ class Idempotency:
             await repeated(kept, digest, scope)(scope, receive, send)
             return
         captured = CapturedResponse()
-        # An exception here leaves the key without a response: the request may have been carried out.
-        await self._app(scope, receive, captured)
+        try:
+            await self._app(scope, receive, captured)
+        except BaseException:
+            store.release(*reservation)
+            raise
         try:
             if captured.status in RETRYABLE:
                 store.release(*reservation)

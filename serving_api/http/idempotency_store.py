@@ -1,11 +1,13 @@
 """Responses to requests with an Idempotency-Key, on disk, so that a restarted service can repeat them.
 
-A key is reserved before the request is carried out and gets its response afterwards. A key that was reserved
-by a process that died has no response: the outcome of the request is unknown, so it is neither repeated nor
-answered. After a power cut the newest keys may be lost: the file is not synced to disk for each response.
+A key is reserved before the request is carried out and gets its response afterwards. A key whose process has
+died has no response, and nobody knows whether the request was carried out: the same request under it is
+carried out again. The ids of its events follow from caller and key, so the stream counts a repetition as a
+duplicate. After a power cut the newest keys may be lost: the file is not synced to disk for each response.
 """
 
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -13,12 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 from conf.settings import settings
 
 SCHEMA = """
 create table if not exists answers (
   caller text not null, key text not null, request blob not null, at real not null,
-  status integer, headers text, body blob,
+  status integer, headers text, body blob, pid integer,
   primary key (caller, key)
 ) without rowid;
 create index if not exists by_age on answers (caller, at);
@@ -72,10 +76,15 @@ class KeptResponses:
         self._untidied_bytes = 0
         self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=5)
         self._db.executescript(f"pragma journal_mode=wal; pragma synchronous=normal; {SCHEMA}")
+        if not any(column[1] == "pid" for column in self._db.execute("pragma table_info(answers)")):
+            self._db.execute("alter table answers add column pid integer")  # a file of an earlier version
         self._tidy()
 
     def reserve(self, caller: str, key: str, request: bytes) -> KeptResponse | None:
-        """Reserve the key; None on success, else what is known of it. Of several processes, one succeeds."""
+        """Reserve the key; None on success, else what is known of it. Of several processes, one succeeds.
+
+        A key without a response whose process is gone can be reserved again, for the same request.
+        """
         with self._lock:
             self._reservations += 1
             if self._reservations % TIDY_EVERY == 0:
@@ -86,13 +95,25 @@ class KeptResponses:
                 (caller, key, now - self._kept_seconds),
             )
             insert = (
-                "insert into answers (caller, key, request, at) values (?, ?, ?, ?) on conflict do nothing"
+                "insert into answers (caller, key, request, at, pid) values (?, ?, ?, ?, ?) "
+                "on conflict do nothing"
             )
-            inserted = self._db.execute(insert, (caller, key, request, now)).rowcount
+            inserted = self._db.execute(insert, (caller, key, request, now, os.getpid())).rowcount
             if inserted == 1:
                 return None
-            select = "select request, status, headers, body from answers where caller = ? and key = ?"
-            first_request, status, headers, body = self._db.execute(select, (caller, key)).fetchone()
+            select = (
+                "select request, status, headers, body, pid, at from answers where caller = ? and key = ?"
+            )
+            row = self._db.execute(select, (caller, key)).fetchone()
+            first_request, status, headers, body, pid, at = row
+            if status is None and first_request == request and not runs_since(pid, at):
+                taken_over = self._db.execute(
+                    "update answers set pid = ?, at = ? "
+                    "where caller = ? and key = ? and status is null and pid is ? and at = ?",
+                    (os.getpid(), now, caller, key, pid, at),
+                )
+                if taken_over.rowcount == 1:
+                    return None
         if status is None:
             return KeptResponse(first_request, None)
         pairs = [(name, value) for name, value in json.loads(headers)]
@@ -142,3 +163,11 @@ class KeptResponses:
         """Close the file, which removes its journal. Nothing is lost without it."""
         with self._lock:
             self._db.close()
+
+
+def runs_since(pid: int | None, at: float) -> bool:
+    """Whether the process that had this pid at a time still runs; another one may have got its pid since."""
+    try:
+        return pid is not None and psutil.Process(pid).create_time() <= at
+    except psutil.NoSuchProcess:
+        return False

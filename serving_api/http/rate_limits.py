@@ -169,15 +169,25 @@ def caller_address(peer: str, forwarded: str | None) -> str:
 def limits_of(path: str, method: str, principal: Principal | None, address: str) -> list[Limit]:
     """The limits that a request counts in, the special ones first."""
     knobs = settings().limits
-    caller = f"caller {principal.subject}" if principal else f"address {address}"
+    caller = caller_name(principal, address)
     limits: list[Limit] = []
     if method == "POST" and path in SIGN_IN:
         limits.append(Limit("sign-in", RateLimitItemPerMinute(knobs.sign_in_per_address), address))
     if method == "POST" and path in REGISTRATION and principal is None:
         limits.append(Limit("registration", RateLimitItemPerHour(knobs.registrations_per_hour), address))
     if path.startswith(EXPENSIVE):
-        limits.append(Limit("expensive", RateLimitItemPerMinute(knobs.expensive_per_minute), caller))
+        limits.append(expensive_limit(caller))
     return [*limits, general_limit(principal, caller)]
+
+
+def caller_name(principal: Principal | None, address: str) -> str:
+    """Whose requests are counted: a known caller's, else those of the address."""
+    return f"caller {principal.subject}" if principal else f"address {address}"
+
+
+def expensive_limit(caller: str) -> Limit:
+    """The limit of requests that read or compute much. `caller`: of `caller_name`."""
+    return Limit("expensive", RateLimitItemPerMinute(settings().limits.expensive_per_minute), caller)
 
 
 def general_limit(principal: Principal | None, caller: str) -> Limit:

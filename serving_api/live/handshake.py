@@ -52,6 +52,6 @@ def problem_data(problem: Problem, socket: WebSocket) -> dict[str, object]:
 async def refuse(socket: WebSocket, problem: Problem) -> None:
     """Answer the handshake with a problem instead of a connection."""
     body = orjson.dumps(problem_data(problem, socket))
-    headers = {"X-Content-Type-Options": "nosniff"}
+    headers = {"X-Content-Type-Options": "nosniff", **problem.headers}
     refusal = Response(body, problem.status, headers, "application/problem+json")
     await socket.send_denial_response(refusal)

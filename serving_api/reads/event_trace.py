@@ -2,10 +2,11 @@
 
 Cost: of bronze, only ids are read: of the newest 100,000 records first, then of four times as many each time,
 up to `api.trace_events`; an id that arrived earlier is not found. The status then costs the files of the
-batches in which the event arrived, not the tables.
+batches in which the event arrived, not the tables. Who looks beyond the first two steps makes an expensive
+request.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from serving_api.reads.snapshots import Snapshot, Snapshots
 
 FIRST_EVENTS = 100_000
 GROWTH = 4
+CHEAP_STEPS = 2  # the newest 500,000 records
 STATISTICS_PRECISION = timedelta(milliseconds=1)  # file statistics cut the newest time to milliseconds
 ARRIVAL = ("kind", *COORDINATES, "source", "received_at", "ingested_at")
 # Of an event of two kinds, the first of these is its status.
@@ -57,11 +59,15 @@ class EventLookup:
         self.read: dict[str, Snapshot] = {}
         self.searched_events = 0
 
-    def find(self, event_id: str) -> EventStatus | None:
-        """The status; None when no arrival is found. Blocks: call it from a thread."""
+    def find(self, event_id: str, is_accepted: bool, before_older: Callable[[], None]) -> EventStatus | None:
+        """The status; None when no arrival is found. Blocks: call it from a thread.
+
+        `is_accepted`: the event is known to be new, so that it is not searched among old ones; `before_older`
+        is called before those are read.
+        """
         seen: list[dict[str, Any]] = []
         by_kind: dict[str, ArrivalStatus] = {}
-        for arrivals in self._arrivals(event_id):
+        for step, arrivals in enumerate(self._arrivals(event_id), 1):
             seen += arrivals
             for arrival in arrivals:
                 kind = arrival["kind"]
@@ -72,6 +78,10 @@ class EventLookup:
                     by_kind[kind] = replace(self._status_of(event_id, arrival), status="duplicate")
             if seen and all(status.table or status.status == "pending" for status in by_kind.values()):
                 break
+            if step == CHEAP_STEPS:
+                if is_accepted and not seen:
+                    break
+                before_older()
         if not seen:
             return None
         worst = min(by_kind.values(), key=lambda status: PRECEDENCE.index(status.status))

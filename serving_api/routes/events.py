@@ -2,13 +2,16 @@
 
 from typing import Annotated, Any
 
+from anyio import from_thread
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from lakehouse.identity.roles import Principal, Role
 from lakehouse.times import utc_text
+from serving_api.http.callers import count_expensive
 from serving_api.http.dependencies import (
     SENDER,
+    CurrentLimits,
     CurrentProducer,
     CurrentResponses,
     CurrentReviews,
@@ -35,22 +38,28 @@ router = APIRouter(prefix="/api/v1", tags=["ingest"])
     dependencies=[SENDER, NO_QUERY_PARAMETERS],
 )
 async def trace_event(
+    request: Request,
     caller: Annotated[Principal, SENDER],
     event_id: EventIdInPath,
     producer: CurrentProducer,
     snapshots: CurrentSnapshots,
     reviews: CurrentReviews,
     responses: CurrentResponses,
+    limits: CurrentLimits,
 ) -> Response:
     """The status of the newest arrival of an event.
 
     It is searched among the newest 10 million events (`api.trace_events`); an id that is not among them is
-    404. A device sees only its own events. `pending`: received by this service, or its batch is in
-    progress.
+    404. A look-up beyond the newest 500,000 counts as an expensive request (`limits.expensive_per_minute`).
+    A device sees only its own events. `pending`: received by this service, or its batch is in progress.
     """
     lookup = EventLookup(snapshots, reviews)
-    status = await run_sync(lookup.find, event_id)
     accepted = producer.accepted(event_id)
+
+    def before_older() -> None:
+        from_thread.run_sync(count_expensive, request, limits)
+
+    status = await run_sync(lookup.find, event_id, accepted is not None, before_older)
     sources = status.sources if status else {accepted.source} if accepted else set()
     visible = caller.role is not Role.DEVICE or any(map(caller.sent, sources))
     if not sources or not visible:

@@ -79,15 +79,18 @@ class PaperOrders:
         self._reading = asyncio.Lock()
         self._is_read_back = False
 
-    async def execute(self, order: RequestedOrder, caller: Principal) -> tuple[Row, bool]:
+    async def execute(
+        self, order: RequestedOrder, caller: Principal, request: str | None = None
+    ) -> tuple[Row, bool]:
         """(the decided order once Kafka has it, whether it is new). Repeats of a client_order_id are not.
 
-        Raises Problem 422 for an unknown symbol or signal, 503 for a stale market or without Kafka.
+        `request`: what a repeated request is recognised by, for an order without a client_order_id. Raises
+        Problem 422 for an unknown symbol or signal, 503 for a stale market or without Kafka.
         """
         await self._read_back()
         account = caller.subject
         async with self._locks.setdefault(account, asyncio.Lock()):
-            trade_id = trade_id_of(account, order.client_order_id)
+            trade_id = trade_id_of(account, order.client_order_id or request)
             known = self._orders.get(trade_id) or self._stored(trade_id)
             if known is not None and trade_id not in self._unconfirmed:
                 return known, False
@@ -213,11 +216,11 @@ class PaperOrders:
         return kept
 
 
-def trade_id_of(account: str, client_order_id: str | None) -> str:
-    """Identity of an order; the client's own name for it gives the same one again."""
-    if client_order_id is None:
+def trade_id_of(account: str, name: str | None) -> str:
+    """Identity of an order; its name (client_order_id, or its request) gives the same one again."""
+    if name is None:
         return f"t-{uuid.uuid4().hex}"
-    return "t-" + hashlib.sha256(f"{account}\0{client_order_id}".encode()).hexdigest()[:32]
+    return "t-" + hashlib.sha256(f"{account}\0{name}".encode()).hexdigest()[:32]
 
 
 def quantity_of(

@@ -4,6 +4,9 @@ The tables are the source of truth; the index can be filled again from bronze. I
 in one step with the number of the batch and the list of what that batch added: a retry takes it back first
 and gives the same verdicts. Ids are kept for ever, as a rebuild compares each event with all of bronze.
 
+With an id is kept a hash of the payload that came first and of its sender: the same payload from somebody
+else is a conflict, which is quarantined, and no duplicate, which is dropped.
+
 An id is kept as 16 bytes of BLAKE2b. Among n ids two have the same with a probability below n²/2¹²⁹: 1.5e-23
 for 10⁸. RocksDB checks the sum of every block that it reads, so damage ends in `DamagedIndex`, not in a wrong
 verdict; `damage` names it at the next start.
@@ -29,7 +32,8 @@ CONFLICT = 2
 Verdicts = npt.NDArray[np.int8]
 FINGERPRINT_BYTES = 16
 # Two keys that no fingerprint equals: they are shorter.
-_BATCH = b"batch"  # stream id and number of the newest batch
+# Stream id and number of the newest batch; "batch" in an index without senders, which is filled again.
+_BATCH = b"batch 2"
 _ADDED = b"added"  # fingerprints that it added, one after the other
 _DAMAGE = "damage.txt"  # in the folder: what was found while it was read
 
@@ -86,7 +90,7 @@ def _durable() -> WriteOptions:
 
 
 class EventIds:
-    """Index of (kind, event id) -> hash of the payload that came first."""
+    """Index of (kind, event id) -> hash of the payload that came first, and of its sender."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

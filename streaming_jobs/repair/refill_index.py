@@ -78,10 +78,11 @@ def refill_ids(ids: EventIds, stream_id: str, batch_id: int) -> None:
 
 def hashes(bronze: ds.Dataset, most: int) -> Iterator[pa.RecordBatch]:
     """kind, event_id and payload_hash in order of arrival, about `most` events in memory at once."""
-    read = ["kind", "event_id", "value", "other_headers", *PLACE]
+    hashed = ["source", "value", "other_headers"]
+    read = ["kind", "event_id", *hashed, *PLACE]
     for times in chunks([(time, events, 0) for time, events, _ in counts_by_batch(bronze)], most):
         parts = [
-            with_payload_hash(pa.Table.from_batches([rows])).drop_columns(["value", "other_headers"])
+            with_payload_hash(pa.Table.from_batches([rows])).drop_columns(hashed)
             for rows in bronze.to_batches(columns=read, filter=of_batches(times))
         ]
         arrived = pa.concat_tables(parts).sort_by([(name, "ascending") for name in PLACE])

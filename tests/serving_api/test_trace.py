@@ -183,8 +183,31 @@ def test_recent_event_reads_the_newest_files_and_unknown_event_no_more_than_the_
     def find(event_id: str) -> tuple[str | None, int]:
         snapshots = Snapshots()
         lookup = event_trace.EventLookup(snapshots, ReviewReader(snapshots))
-        status = lookup.find(event_id)
+        status = lookup.find(event_id, False, lambda: None)
         return status.status if status else None, lookup.searched_events
 
     assert find("e1") == ("silver", 2)
     assert find("none") == (None, 2)
+
+
+def test_look_up_of_an_unknown_or_old_event_is_an_expensive_request(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_trace, "FIRST_EVENTS", 1)
+    knobs = {"LUMBUNG_LIMITS__ENFORCED": "true", "LUMBUNG_LIMITS__EXPENSIVE_PER_MINUTE": "2"}
+    stack = new_stack(tmp_path, broker, **knobs)
+    fill(stack.lake_root)
+    limited = Api(stack)
+
+    def look_up(event_id: str, role: str = "operator") -> int:
+        response = limited.get(f"/api/v1/events/{event_id}", role)
+        is_counted = '"expensive";q=2;w=60' in response.headers["ratelimit-policy"]
+        assert is_counted is (event_id != "new"), event_id
+        return response.status_code
+
+    try:
+        assert [look_up(event_id) for event_id in ("new", "new", "new")] == [200] * 3
+        assert [look_up(event_id) for event_id in ("none", "repeated", "none")] == [404, 200, 429]
+        assert look_up("new") == 200 and look_up("none", "device") == 404, "each caller has its own"
+    finally:
+        limited.stop()

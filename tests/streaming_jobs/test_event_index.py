@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from rocksdict import Rdict
 
 from conf.settings import settings
-from streaming_jobs.batch.event_index import CONFLICT, DUPLICATE, NEW, DamagedIndex, EventIds, damage
+from streaming_jobs.batch.event_index import (
+    CONFLICT,
+    DUPLICATE,
+    NEW,
+    DamagedIndex,
+    EventIds,
+    damage,
+    rocksdb_options,
+)
 from streaming_jobs.repair import refill_index
 from streaming_jobs.repair.refill_index import drop_damaged_ids
 from tests.streaming_jobs.conftest import Stream, price
@@ -208,3 +217,35 @@ def test_index_of_an_earlier_version_is_filled_from_bronze(
     stream.send(*AGAIN)
     stream.run()
     assert stream.balance() == BALANCE_AGAIN
+
+
+def test_index_without_senders_is_filled_from_bronze(stream: Stream, caplog: pytest.LogCaptureFixture):
+    stream.send(*MIXED)
+    stream.run()
+    folder = settings().state_dir / "event_ids"
+    shutil.rmtree(folder)
+    older = Rdict(str(folder), rocksdb_options())
+    older[b"batch"] = b"stream/0"
+    older.close()
+    stream.send(*AGAIN)
+    stream.run()
+    assert stream.balance() == BALANCE_AGAIN and "filling it from bronze" in caplog.text
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_event_that_a_stranger_sent_first_is_quarantined_and_never_dropped(stream: Stream, times: int):
+    stream.send(price("taken"), source="mqtt:STRANGER")
+    stream.run()
+    stream.send(*[price("taken")] * times, source="mqtt:DEV-1")
+    stream.send(*[price("taken")] * times, source="api:STRANGER")
+    stream.run()
+    (row,) = stream.rows("silver.quarantine")
+    assert (row["source"], row["payload"]) == ("mqtt:DEV-1", price("taken"))
+    (error,) = [reason for reason in row["reasons"] if reason["severity"] == "error"]
+    assert error["rule"] == "id_conflict" and "by another sender" in error["message"]
+    assert stream.balance() == {
+        "rows_in": 1 + 2 * times,
+        "silver": 1,
+        "quarantine": 1,
+        "duplicates": 2 * times - 1,
+    }

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from conf.runtime.endless import restarts
 from lakehouse.io.process_status import (
     alert_worker_status,
     collectors_status,
@@ -66,6 +67,7 @@ class StreamCollector(Collector):
         yield from mqtt_metrics()
         yield from collector_metrics()
         yield _alert_deliveries()
+        yield task_restarts()
         faults = training_faults()
         yield CounterMetricFamily(
             "lumbung_training_failed_rounds", "Training rounds that failed", value=faults["failed_rounds"]
@@ -91,6 +93,21 @@ def mqtt_metrics() -> Iterator[Metric]:
         connects.add_metric([outcome], count)
     yield connects
     yield GaugeMetricFamily("lumbung_mqtt_connections", "Open MQTT connections", value=status["connections"])
+
+
+def task_restarts() -> CounterMetricFamily:
+    """Endless work that failed and began again, in this process and in the gateway."""
+    family = CounterMetricFamily(
+        "lumbung_task_restarts",
+        "Endless work that failed and began again, since its process started",
+        labels=["process", "task"],
+    )
+    status = gateway_status()
+    gateway = status.get("task_restarts", {}) if status else {}
+    for process, tasks in (("api", restarts), ("gateway", gateway)):
+        for task, count in tasks.items():
+            family.add_metric([process, task], count)
+    return family
 
 
 def collector_metrics() -> Iterator[Metric]:

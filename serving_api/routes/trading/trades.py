@@ -17,6 +17,7 @@ from serving_api.http.dependencies import (
     CurrentSnapshots,
     user,
 )
+from serving_api.http.idempotency import identity_of
 from serving_api.http.openapi import takes_json
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.reads.responses import (
@@ -91,13 +92,14 @@ async def trading_dashboard(
     summary="Give a paper order",
 )
 async def execute_trade(
+    request: Request,
     body: Annotated[JsonBody[Principal, ExecuteBody], json_body(ExecuteBody, user)],
     orders: CurrentPaperOrders,
     live: CurrentLive,
 ) -> Response:
     """Decided at once. ACCEPTED fills at the open of the next bar; a refusal is recorded too."""
     order = RequestedOrder(**body.value.model_dump())
-    row, is_new = await orders.execute(order, body.caller)
+    row, is_new = await orders.execute(order, body.caller, identity_of(request))
     decision = decision_of(row)
     if is_new:
         live.trading.publish_trade(body.caller.subject, decision)

@@ -73,7 +73,9 @@ def test_only_devices_with_their_secret_are_admitted(broker: Broker, port: int):
     assert {connack(port, name) for name in refused} == {"Bad user name or password"}
     assert connack(port, "DEV-3", SECRET) == "Bad user name or password"
     nobody = Device(port, None, reconnect_on_failure=False)
-    assert nobody.publish(TOPIC, price("nobody")), "acknowledged, as MQTT 3.1.1 has no refusal"
+    nobody.client.publish(TOPIC, price("nobody"), qos=1)
+    assert nobody.until(lambda: not nobody.client.is_connected())
+    assert nobody.acknowledged == [], "a PUBACK would say that the message is kept"
     device = Device(port)
     assert device.publish(TOPIC, price("own"))
     device.close()
@@ -81,35 +83,46 @@ def test_only_devices_with_their_secret_are_admitted(broker: Broker, port: int):
     assert delivered(broker, since, 1) == ["own"]
 
 
-FOREIGN = (
-    TOPIC.replace("PASAR-001", "PASAR-002"),
-    TOPIC.replace("DEV-1", "DEV-2"),
-    TOPIC.replace("DEV-1", "dev-1"),
-    TOPIC.replace("DEV-1", "DEV-1/DEV-1"),
-    TOPIC.replace("v1", "v2"),
-    "$SYS/broker",
-    "elsewhere",
-    "/" + TOPIC,
-    REQUEST,
-    "lumbung/v1/provision/response/DEV-1",
-)
+FOREIGN = {
+    TOPIC.replace("PASAR-001", "PASAR-002"): "foreign_market",
+    TOPIC.replace("DEV-1", "DEV-2"): "foreign_device",
+    TOPIC.replace("DEV-1", "DEV-2").replace("price", "status"): "unknown_kind",
+    TOPIC.replace("DEV-1", "dev-1"): "foreign_device",
+    TOPIC.replace("DEV-1", "DEV-1/DEV-1"): "topic_refused",
+    TOPIC.replace("v1", "v2"): "topic_refused",
+    "$SYS/broker": "topic_refused",
+    "elsewhere": "topic_refused",
+    "/" + TOPIC: "topic_refused",
+    REQUEST: "topic_refused",
+    "lumbung/v1/provision/response/DEV-1": "topic_refused",
+}
 
 
-def test_foreign_topics_are_acknowledged_and_not_delivered(broker: Broker, home: Path):
+def test_message_to_a_foreign_topic_is_a_dead_letter_of_its_sender(broker: Broker, home: Path):
     since = broker.ends()
+    receipt = "lumbung/v1/PASAR-001/DEV-1/receipt"
     with gateway("DEV-2") as (_, port):
         device = Device(port)
+        device.client.subscribe(receipt)
+        assert device.until(lambda: device.granted)
         for topic in FOREIGN:
-            assert device.publish(topic, price("foreign")), topic
+            assert device.publish(topic, b'{"event_id": "foreign", "price": 1}'), topic
         assert device.publish(TOPIC, price("own"))
+        assert device.until(lambda: len(device.received) == len(FOREIGN))
+        reasons = {(topic, orjson.loads(body)["reasons"][0]) for topic, body in device.received}
         device.close()
-    assert delivered(broker, since, 1) == ["own"]
+    assert reasons == {(receipt, reason) for reason in FOREIGN.values()}
+    assert [headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", 1)] == ["own"]
+    dead = [headers_of(record) for record in broker.records(since, DEAD_LETTERS, len(FOREIGN))]
+    assert sorted(record["reason"] for record in dead) == sorted(FOREIGN.values())
+    assert {(record["door"], record["source"]) for record in dead} == {("mqtt", "mqtt:DEV-1")}
     status = gateway_status()
     assert status is not None
-    assert status["messages"] == {"refused": len(FOREIGN), "accepted": 1}
+    assert status["messages"] == {"dead_letter": len(FOREIGN), "accepted": 1}
     assert status["connects"] == {"admitted": 1}
     shown = {(sample.name, *sample.labels.values()) for family in mqtt_metrics() for sample in family.samples}
-    assert {("lumbung_mqtt_messages_total", "refused"), ("lumbung_mqtt_connects_total", "admitted")} <= shown
+    assert ("lumbung_mqtt_messages_total", "dead_letter") in shown
+    assert ("lumbung_mqtt_connects_total", "admitted") in shown
 
 
 def test_device_of_a_central_role_sends_for_every_market_but_as_itself(broker: Broker, port: int):
@@ -121,7 +134,7 @@ def test_device_of_a_central_role_sends_for_every_market_but_as_itself(broker: B
         assert device.publish(f"lumbung/v1/{market}/CENTRAL-1/price", body)
     assert device.publish(TOPIC, price("as-another"))
     device.close()
-    assert sorted(delivered(broker, since, 2)) == ["for-PASAR-001", "for-PASAR-002"]
+    assert sorted(delivered(broker, since, 2)) == ["for-PASAR-001", "for-PASAR-002", "foreign_device"]
 
 
 def test_market_of_the_topic_is_that_of_a_row_without_market(broker: Broker, port: int):

@@ -6,12 +6,18 @@ import socket
 import ssl
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 
+from conf.runtime import endless
 from conf.settings import REPO, settings
+from lakehouse.io.identity.database import StoreUnavailable
+from producers.mqtt import gateway as mqtt_gateway
 from producers.mqtt import session as mqtt_session
 from producers.mqtt.events import Published
 from producers.mqtt.gateway import Gateway
@@ -173,6 +179,59 @@ def publish_packet(size: int) -> bytes:
     return bytes([0x32, len(body) % 128 | 0x80, len(body) // 128]) + body
 
 
+@contextmanager
+def half_messages(port: int, count: int) -> Iterator[list[socket.socket]]:
+    """Clients without a device, each with the beginning of a message of 130 KiB."""
+    with ExitStack() as kept:
+        wires = []
+        for number in range(count):
+            wire = kept.enter_context(socket.create_connection(("127.0.0.1", port), 60))
+            name = f"half-{number:03}".encode()
+            wire.sendall(b"\x10\x14\x00\x04MQTT\x04\x02\x00\x00\x00\x08" + name)
+            assert wire.recv(4) == b"\x20\x02\x00\x00"
+            wire.sendall(b"\x32\x80\x90\x08\x00\x09elsewhere")
+            wires.append(wire)
+        yield wires
+
+
+def test_announced_bytes_of_clients_without_a_device_hold_up_no_device(broker: Broker, home: Path):
+    with (
+        gateway(LUMBUNG_MQTT__UNACKNOWLEDGED_BYTES="131072") as (_, port),
+        half_messages(port, 3) as wires,
+    ):
+        device = Device(port)
+        assert device.publish(TOPIC, price("beside-half-messages"))
+        device.close()
+        assert [wire.recv(1) for wire in wires] == [b""] * 3, "a client without a device may send 1 KiB"
+
+
+def test_half_a_message_takes_no_memory_from_a_whole_one(lone_home: Path):
+    async def answer_to_whole() -> bytes:
+        memory = ByteBudget(100)
+
+        async def accept(session: MqttSession, published: Published) -> None:
+            assert published.payload == b"x" * 40
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            session = MqttSession(reader, writer, admit, accept, rate_of, memory, 65536, 60)
+            await session.connect()
+            await session.serve()
+            await session.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        half, whole = [await asyncio.open_connection(*server.sockets[0].getsockname()) for _ in "ab"]
+        half[1].write(CONNECT + publish_packet(90)[:50])
+        assert await answered(half[0], 4) == b"\x20\x02\x00\x00"
+        whole[1].write(CONNECT + publish_packet(40))
+        answer = await answered(whole[0], 8)
+        for _, writer in (half, whole):
+            writer.close()
+        server.close()
+        return answer
+
+    assert asyncio.run(answer_to_whole()) == b"\x20\x02\x00\x00" + b"\x40\x02\x00\x01"
+
+
 class CountedBudget(ByteBudget):
     """Counts requests for memory."""
 
@@ -278,3 +337,39 @@ def test_idle_client_is_disconnected_whatever_its_keep_alive(
         return answer
 
     assert asyncio.run(silent()) == b"\x20\x02\x00\x00"
+
+
+@pytest.mark.parametrize(
+    "fault", [StoreUnavailable("moved"), SQLAlchemyError("broken"), OSError(5, "no disk")]
+)
+def test_revoked_device_is_disconnected_after_a_failure_of_the_identity_store(
+    lone_home: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+):
+    monkeypatch.setattr(mqtt_gateway, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(endless, "PAUSE_SECONDS", 0.01)
+    failures = [fault] * 3
+
+    class Hiccup(Everybody):
+        """The store fails three times, and then says that every device was revoked."""
+
+        async def ended(self, clients: set[Client]) -> set[Client]:
+            if clients and failures:
+                raise failures.pop()
+            return clients
+
+    async def connected() -> bytes:
+        lone = Gateway(None, Hiccup(), None)  # type: ignore[arg-type]
+        watching = asyncio.create_task(endless.keep_running("device_watch", lone.watch))
+        server = await asyncio.start_server(lone.connected, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(CONNECT)
+        answer = await answered(reader, 4)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await answered(reader, 1)
+        watching.cancel()
+        writer.close()
+        server.close()
+        return answer
+
+    assert asyncio.run(connected()) == b"\x20\x02\x00\x00"
+    assert not failures

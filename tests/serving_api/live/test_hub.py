@@ -1,15 +1,23 @@
 """The hub: newest prices by version, alerts one by one, sessions that are resumed."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conf.runtime import endless
+from lakehouse.io.identity.database import Database
+from serving_api.http.rate_limits import RateLimits
+from serving_api.http.tickets import Tickets
 from serving_api.live import hub as hub_module
+from serving_api.live import service
+from serving_api.live.connection import RIGHTS_ENDED
 from serving_api.live.hub import NO_FILTER, SLOTS, Hub, Wheel
 from serving_api.live.sessions import SEQS_KEPT, Sessions, Subscription
+from tests.support.waiting import eventually_async
 
 
 def publish(hub: Hub, market: str, price: int, commodity: str = "garam", region: str = "32") -> None:
@@ -143,3 +151,37 @@ def test_wheel_wakes_every_client_and_shares_the_frames(monkeypatch: Any):
         assert wheel.clients == 1 and wheel.frames_a_turn() == 500
 
     asyncio.run(work())
+
+
+def test_rights_are_watched_after_an_unexpected_failure(lone_home: Path, monkeypatch: Any):
+    monkeypatch.setattr(endless, "PAUSE_SECONDS", 0.0)
+    for name in ("RIGHTS_SECONDS", "REAP_SECONDS"):
+        monkeypatch.setattr(service, name, 0.01)
+    failures: list[Exception] = [KeyError("a fault of the program")] * 2
+    codes: list[int] = []
+
+    class Client:
+        """A connection of somebody who is signed in."""
+
+        caller = "somebody"
+        end = codes.append
+
+        def close_if_unread(self, now: float) -> None:
+            """It reads."""
+
+    class FailingTwice:
+        """Rights that cannot be read twice, and then have ended."""
+
+        async def ended(self, callers: set[Any]) -> set[Any]:
+            if failures:
+                raise failures.pop()
+            return callers
+
+    async def watch() -> None:
+        live = service.Live(FailingTwice(), Tickets(), Database(), RateLimits())  # type: ignore[arg-type]
+        live._clients.add(Client())  # type: ignore[arg-type]
+        await eventually_async(lambda: codes)
+        await live.close()
+
+    asyncio.run(watch())
+    assert codes[0] == RIGHTS_ENDED and not failures

@@ -270,9 +270,7 @@ def test_client_that_sends_too_much_is_closed(running: ApiProcess):
 def test_clients_are_counted(running: ApiProcess):
     with opened(running) as client:
         received(client, "hello")
-        text = running.get("/metrics", "admin").text
-        count = next(line for line in text.splitlines() if line.startswith("lumbung_ws_clients "))
-        assert float(count.split()[1]) >= 1
+        assert open_sockets(running) >= 1
 
 
 def test_of_a_flood_of_handshakes_as_many_are_accepted_as_may_be_open(broker: Broker, tmp_path: Path):
@@ -290,6 +288,48 @@ def test_of_a_flood_of_handshakes_as_many_are_accepted_as_may_be_open(broker: Br
 
     try:
         assert asyncio.run(flood()) == [503] * 35
+    finally:
+        api.stop()
+
+
+def test_address_has_a_bounded_number_of_sockets_and_the_others_keep_theirs(broker: Broker, tmp_path: Path):
+    knobs = {
+        "LUMBUNG_LIMITS__ENFORCED": "true",
+        "LUMBUNG_LIMITS__WEBSOCKETS_PER_ADDRESS": "2",
+        "LUMBUNG_LIMITS__TRUSTED_PROXIES": '["127.0.0.0/8"]',
+    }
+    api = ApiProcess(new_stack(tmp_path, broker, **knobs))
+    stranger, other = ({"X-Forwarded-For": address} for address in ("203.0.113.1", "203.0.113.2"))
+    try:
+        with opened(api, additional_headers=stranger) as first:
+            for path in PATHS[1:]:
+                with opened(api, path, additional_headers=stranger) as second:
+                    settled(second)
+                    with pytest.raises(InvalidStatus) as refusal:
+                        opened(api, additional_headers=stranger)
+                    assert refusal.value.response.status_code == 429
+                    assert refusal.value.response.headers["retry-after"] == "5"
+                    problem = orjson.loads(refusal.value.response.body or b"")
+                    assert problem["type"] == "/problems/too-many-own-sockets"
+                    with opened(api, additional_headers=other) as third:
+                        settled(third)
+                eventually(lambda: open_sockets(api) == 1)
+            settled(first)
+    finally:
+        api.stop()
+
+
+def test_handshakes_count_as_requests_of_their_address(broker: Broker, tmp_path: Path):
+    knobs = {"LUMBUNG_LIMITS__ENFORCED": "true", "LUMBUNG_LIMITS__ANONYMOUS_PER_MINUTE": "3"}
+    api = ApiProcess(new_stack(tmp_path, broker, **knobs))
+    try:
+        before = int(api.get("/livez").headers["ratelimit"].split(";r=")[1].split(";")[0])
+        for _ in range(before):
+            opened(api).close()
+        with pytest.raises(InvalidStatus) as refusal:
+            opened(api)
+        assert refusal.value.response.status_code == api.get("/livez").status_code == 429
+        assert int(refusal.value.response.headers["retry-after"]) > 0
     finally:
         api.stop()
 
@@ -317,9 +357,17 @@ def test_client_that_reads_nothing_is_closed_and_the_others_feel_nothing(running
         assert silent.fileno() >= 0
 
 
-def dropped(api: ApiProcess) -> float:
+def metric(api: ApiProcess, name: str) -> float:
     lines = api.get("/metrics", "admin").text.splitlines()
-    return float(next(line for line in lines if line.startswith("lumbung_ws_dropped_total ")).split()[1])
+    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
+
+
+def open_sockets(api: ApiProcess) -> float:
+    return metric(api, "lumbung_ws_clients")
+
+
+def dropped(api: ApiProcess) -> float:
+    return metric(api, "lumbung_ws_dropped_total")
 
 
 def socket_without_reader(api: ApiProcess) -> socket.socket:

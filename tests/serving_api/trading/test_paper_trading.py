@@ -120,6 +120,21 @@ def market_without_orders(broker: Broker, tmp_path_factory: pytest.TempPathFacto
     opened.api.stop()
 
 
+def test_order_that_is_carried_out_again_under_its_key_is_the_same_order(market: Market) -> None:
+    def trade_id(key: str) -> str:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        body = orjson.dumps({"symbol": market.symbol, "side": "BUY", "position_size_pct": 1})
+        response = market.api.request("POST", EXECUTE, "operator", content=body, headers=headers)
+        assert "idempotency-replayed" not in response.headers
+        return str(response.json()["trade_id"])
+
+    first = trade_id("order")
+    services = market.api.http.app.state.services  # type: ignore[attr-defined]
+    services.kept_responses._db.execute("delete from answers")  # as if its process had died within it
+    assert trade_id("order") == first != trade_id("another")
+    assert len(market.take_log(2)) == 2
+
+
 def test_order_is_decided_logged_and_filled_by_the_next_bar(market: Market) -> None:
     decision = market.decided(position_size_pct=1, client_order_id=market.symbol)
     assert (decision["status"], decision["oracle"], decision["price"]) == ("ACCEPTED", "VERIFIED", None)
