@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from conf.settings import settings
 from lakehouse.identity.tokens import digest_of
-from lakehouse.io.identity.accounts import end_sign_ins
+from lakehouse.io.identity.accounts import end_access, end_sign_ins
 from lakehouse.io.identity.audit import record
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.passwords import Passwords
@@ -68,7 +68,7 @@ class SignIns:
             await self._count_failure(account)
             raise BadCredentials
         async with self._database.writing() as session:
-            current = await session.get(User, user.user_id)
+            current = await session.get(User, user.user_id, with_for_update=True)
             if current is None or current.disabled or current.password_hash != user.password_hash:
                 raise BadCredentials
             await session.execute(delete(LoginFailure).where(LoginFailure.account_digest == account))
@@ -89,7 +89,9 @@ class SignIns:
             if user is None or user.disabled:
                 raise BadCredentials
             user.password_hash = hashed
-            await end_sign_ins(session, user.user_id)
+            user.followed_link = True
+            await session.flush()
+            await end_access(session, user.user_id)
             await record(session, user.user_id, "user.password", user.user_id)
             return await self._begin(session, user)
 
@@ -141,7 +143,7 @@ class SignIns:
             change = update(User).where(unchanged).values(password_hash=hashed)
             if await session.scalar(change.returning(User.user_id)) is None:
                 raise BadCredentials
-            await end_sign_ins(session, user.user_id)
+            await end_access(session, user.user_id)
             await record(session, user.user_id, "user.password", user.user_id)
 
     async def sign_out(self, user_id: str, sign_in_id: str | None) -> None:

@@ -97,7 +97,7 @@ async def follow_link(
     body: Annotated[JsonBody[None, LinkBody], json_body(LinkBody, anybody)],
     sign_ins: CurrentSignIns,
 ) -> Response:
-    """A link from `./run.sh user` works once. Earlier sign-ins of the person end."""
+    """A link from `./run.sh user` works once. Earlier sign-ins and API keys of the person end."""
     if body.value.cookie:
         require_own_origin(request)
     require_strong(body.value.password)

@@ -224,6 +224,26 @@ def test_changed_role_and_disabled_account_take_effect(own: Api):
     assert unknown.status_code == 422 and unknown.json()["errors"][0]["code"] == "unknown_region"
 
 
+def test_raised_role_ends_what_a_stranger_has_of_the_address(own: Api):
+    email = "officer@agency.example.id"
+    send(own, "POST", "/api/v1/users/register", registration(email))
+    token = sign_in(own, email)["access_token"]
+    key = send(own, "POST", KEYS, {"name": "k", "scopes": ["read"]}, token).json()["key"]
+    admin = own.stack.tokens["admin"]
+    listed = send(own, "GET", f"{USERS}?email={email}", token=admin).json()["items"]
+    path = f"{USERS}/{listed[0]['user_id']}"
+    assert send(own, "PATCH", path, {"role": "user"}, admin).json()["link"] is None
+    link = send(own, "PATCH", path, {"role": "operator"}, admin).json()["link"]
+    for bearer in (token, key):
+        assert send(own, "GET", "/api/v1/quarantine", token=bearer).status_code == 401
+    stolen = {"email": email, "password": PASSWORD}
+    assert problem_of(send(own, "POST", "/api/v1/auth/login", stolen)) == (401, "bad-credentials")
+    body = {"link": link.partition("#")[2], "password": "becak hijau lewat jembatan"}
+    assert send(own, "POST", "/api/v1/auth/link", body).json()["role"] == "operator"
+    again = send(own, "PATCH", path, {"role": "central"}, admin).json()
+    assert again["link"] is None and sign_in(own, email, body["password"])["role"] == "central"
+
+
 def test_last_administrator_stays(own: Api):
     user_id = add_person(own.stack, "only@example.id", Role.ADMIN)
     for change in ({"disabled": True}, {"role": "user"}):
