@@ -124,6 +124,7 @@ class Device(IdentityTable):
     secret_generation: Mapped[int]
     created_at: Mapped[datetime]
     created_by: Mapped[str | None] = mapped_column(String(64))  # subject; None: registered without a token
+    created_from: Mapped[str | None] = mapped_column(String(64))  # network address; None: a program here
     approved_at: Mapped[datetime | None]
     approved_by: Mapped[str | None] = mapped_column(String(64))
     revoked_at: Mapped[datetime | None]
