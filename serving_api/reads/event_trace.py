@@ -5,7 +5,7 @@ up to `api.trace_events`; an id that arrived earlier is not found. The status th
 batches in which the event arrived, not the tables.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from serving_api.reads.snapshots import Snapshot, Snapshots
 FIRST_EVENTS = 100_000
 GROWTH = 4
 STATISTICS_PRECISION = timedelta(milliseconds=1)  # file statistics cut the newest time to milliseconds
-ARRIVAL = ("kind", *COORDINATES, "source", "received_at", "ingested_at")
+ARRIVAL = ("kind", *COORDINATES, "source", "received_at", "ingested_at", "value", "other_headers")
 # Of an event of two kinds, the first of these is its status.
 PRECEDENCE = ("pending", "quarantine", "duplicate", "silver")
 
@@ -46,6 +46,7 @@ class EventStatus:
     received_at: datetime
     warnings: list[str]
     sources: frozenset[str]
+    newest: Mapping[str, Any]  # row of bronze.events
 
 
 class EventLookup:
@@ -78,7 +79,8 @@ class EventLookup:
         warnings = list(dict.fromkeys(name for status in by_kind.values() for name in status.warnings))
         sources = frozenset(arrival["source"] for arrival in seen)
         received_at = seen[0]["received_at"]
-        return EventStatus(worst.status, sorted(by_kind), worst.table, received_at, warnings, sources)
+        kinds_seen = sorted(by_kind)
+        return EventStatus(worst.status, kinds_seen, worst.table, received_at, warnings, sources, seen[0])
 
     def _open(self, table: str) -> Snapshot:
         self.read[table] = self._snapshots.open_newest(table)

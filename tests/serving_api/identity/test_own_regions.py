@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from lakehouse.identity.roles import Role
 from scripts.bench.api_lake import write
 from tests.conftest import Broker
+from tests.serving_api.test_trace import bronze_row
 from tests.support.api import Api, new_stack
 from tests.support.identity.people import add_person, send, sign_in
-from tests.support.served_lake import alert, quarantined
+from tests.support.served_lake import NOW, alert, quarantined
 
 ROWS = [
     quarantined(1, event_id="bandung", market_id="PASAR-001"),
@@ -90,3 +92,68 @@ def test_alerts_are_raised_and_acknowledged_in_own_regions_alone(desk: tuple[Api
         403,
         403,
     ]
+
+
+OWN = {"market_id": "PASAR-001", "commodity": "garam", "price": 11500.0}
+FAR = OWN | {"market_id": "PASAR-005"}
+STOCK = {"entity_id": "g-1", "entity_type": "warehouse", "commodity": "garam", "quantity_kg": 5.0}
+WAY = {"route_id": "r-1", "commodity": "garam", "quantity_kg": 5.0, "origin": "Jawa Timur"}
+POST = {"post_id": "p-1", "source": "news", "text": "harga garam naik"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/ingest", OWN, 202),
+        ("/ingest", FAR, 403),
+        ("/ingest", OWN | {"region": "Jawa Timur"}, 403),
+        ("/ingest", OWN | {"market_id": "PASAR-X", "region": "Jawa Barat"}, 403),
+        ("/ingest", {"market_id": "PASAR-005", "temperature_c": 28.5}, 403),
+        ("/ingest", OWN | {"price": -1}, 422),
+        ("/api/v1/ingest/price", FAR, 403),
+        ("/api/v1/ingest/stock", STOCK, 403),
+        ("/api/v1/ingest/stock", STOCK | {"region": "32"}, 202),
+        ("/api/v1/ingest/stock", STOCK | {"region": "35"}, 403),
+        ("/api/v1/ingest/shipment", WAY | {"destination": "Jawa Barat"}, 202),
+        ("/api/v1/ingest/shipment", WAY | {"destination": "Bali"}, 403),
+        ("/api/v1/ingest/post", POST, 202),
+        ("/api/blockchain/append", OWN, 202),
+        ("/api/blockchain/append", FAR, 403),
+        ("/api/validation/price/check", FAR, 403),
+    ],
+)
+def test_events_are_sent_for_own_regions_alone(
+    desk: tuple[Api, str], path: str, body: dict[str, Any], status: int
+):
+    api, token = desk
+    response = send(api, "POST", path, body, token)
+    assert response.status_code == status, response.text
+    if status == 403:
+        assert [error["code"] for error in response.json()["errors"]] == ["region_not_own"]
+        nation = send(api, "POST", path, body, api.stack.tokens["operator"])
+        assert nation.status_code in (200, 202), nation.text
+
+
+def test_foreign_events_of_a_batch_are_refused_one_by_one(desk: tuple[Api, str]):
+    api, token = desk
+    items = send(api, "POST", "/ingest", [OWN, FAR], token).json()["items"]
+    assert [item["status"] for item in items] == ["accepted", "rejected"]
+    assert items[1]["errors"] == [{"pointer": "/market_id", "code": "region_not_own"}]
+
+
+def test_status_of_a_foreign_event_is_404(desk: tuple[Api, str]):
+    api, token = desk
+    rows = [("e-own", OWN), ("e-far", FAR)]
+    at = NOW - timedelta(minutes=1)
+    events = [
+        bronze_row(event_id, number) | {"value": orjson.dumps(body), "received_at": at, "ingested_at": at}
+        for number, (event_id, body) in enumerate(rows)
+    ]
+    write(api.stack.lake_root, "bronze.events", events)
+    api.http.app.state.services.snapshots.refresh()
+    statuses = [send(api, "GET", f"/api/v1/events/{name}", token=token).status_code for name, _ in rows]
+    assert statuses == [200, 404]
+    send(api, "POST", "/ingest", FAR | {"event_id": "e-pending"}, api.stack.tokens["operator"])
+    assert send(api, "GET", "/api/v1/events/e-pending", token=token).status_code == 404
+    send(api, "POST", "/ingest", OWN | {"event_id": "e-sent"}, token)
+    assert send(api, "GET", "/api/v1/events/e-sent", token=token).status_code == 200
