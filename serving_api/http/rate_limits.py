@@ -21,8 +21,9 @@ EXPENSIVE = (
     "/api/v1/predict/batch",
     "/api/v1/sentiment/correlation",
 )
-SIGN_IN = ("/api/v1/auth/login", "/api/v1/auth/link")
-REGISTRATION = ("/api/v1/users/register", "/api/auth/device/register", "/api/public/device/register")
+SIGN_IN = ("/api/v1/auth/login", "/api/v1/auth/link", "/api/v1/users/me/password")  # a password is hashed
+REGISTER = "/api/v1/users/register"
+REGISTRATION = (REGISTER, "/api/auth/device/register", "/api/public/device/register")
 OTHERS = "all others"  # the caller of every request that finds no room for a count of its own
 
 
@@ -187,7 +188,8 @@ def limits_of(path: str, method: str, principal: Principal | None, address: str)
     limits: list[Limit] = []
     if method == "POST" and path in SIGN_IN:
         limits.append(Limit("sign-in", RateLimitItemPerMinute(knobs.sign_in_per_address), address))
-    if method == "POST" and path in REGISTRATION and principal is None:
+    registers_devices = principal is not None and principal.role >= Role.OPERATOR and path != REGISTER
+    if method == "POST" and path in REGISTRATION and not registers_devices:
         limits.append(Limit("registration", RateLimitItemPerHour(knobs.registrations_per_hour), address))
     if path.startswith(EXPENSIVE):
         limits.append(Limit("expensive", RateLimitItemPerMinute(knobs.expensive_per_minute), caller))

@@ -79,9 +79,13 @@ class SignIns:
 
         Raises BadCredentials.
         """
-        hashed = await self._passwords.hash(password)
         now = datetime.now(UTC)
         unused = OneTimeLink.used_at.is_(None) & (OneTimeLink.expires_at > now)
+        async with self._database.reading() as session:
+            known = select(OneTimeLink.digest).where(OneTimeLink.digest == digest_of(secret), unused)
+            if await session.scalar(known) is None:
+                raise BadCredentials  # before the work of a hash, which a guess shall not cause
+        hashed = await self._passwords.hash(password)
         async with self._database.writing() as session:
             use = update(OneTimeLink).where(OneTimeLink.digest == digest_of(secret), unused)
             user_id = await session.scalar(use.values(used_at=now).returning(OneTimeLink.user_id))

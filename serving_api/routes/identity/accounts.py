@@ -13,7 +13,7 @@ from lakehouse.io import personal_jobs
 from lakehouse.io.identity import accounts
 from lakehouse.io.identity.tables import User
 from lakehouse.times import utc_text
-from serving_api.http.callers import count_login, refused_credentials
+from serving_api.http.callers import count_login, password_turn
 from serving_api.http.dependencies import (
     ACCOUNT_HOLDER,
     CurrentDatabase,
@@ -54,6 +54,7 @@ OWN = [ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS]  # 401 and 403 come fi
     summary="Create an account",
 )
 async def register(
+    request: Request,
     body: Annotated[JsonBody[None, RegistrationBody], json_body(RegistrationBody, anybody)],
     database: CurrentDatabase,
     passwords: CurrentPasswords,
@@ -74,7 +75,8 @@ async def register(
         except TooManyMails:
             raise Problem("warming-up", reason=message("too_many_mails")) from None
         return json_response({"status": "accepted"}, 202)
-    hashed = await passwords.hash(given.password)
+    async with password_turn(request):
+        hashed = await passwords.hash(given.password)
     with suppress(accounts.AccountExists):
         await accounts.create(
             database,
@@ -137,7 +139,7 @@ async def change_password(
     user = await accounts.by_id(database, id_of(body.caller))
     require_strong(body.value.new_password, user.email, "new_password")
     count_login(request, limits, user.email)
-    with refused_credentials():
+    async with password_turn(request):
         await sign_ins.change_password(user, body.value.current_password, body.value.new_password)
     return Response(status_code=204)
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from lakehouse.identity.passwords import normal_email
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.sign_ins import RefreshRefused, TokenPair
-from serving_api.http.callers import count_login, refused_credentials
+from serving_api.http.callers import count_login, password_turn
 from serving_api.http.dependencies import (
     USER,
     CurrentLimits,
@@ -81,7 +81,7 @@ async def login(
         require_own_origin(request)
     email = normal_email(body.value.email) or body.value.email
     count_login(request, limits, email)
-    with refused_credentials():
+    async with password_turn(request):
         pair = await sign_ins.login(email, body.value.password)
         return tokens_response(request, pair, body.value.cookie)
 
@@ -101,7 +101,7 @@ async def follow_link(
     if body.value.cookie:
         require_own_origin(request)
     require_strong(body.value.password)
-    with refused_credentials():
+    async with password_turn(request):
         pair = await sign_ins.follow_link(body.value.link, body.value.password)
         return tokens_response(request, pair, body.value.cookie)
 

@@ -1,5 +1,6 @@
 """Rate limits: what counts together, headers of every answer, refusals, and bounded memory."""
 
+import asyncio
 import ipaddress
 import tracemalloc
 from collections.abc import Iterator
@@ -8,13 +9,17 @@ from typing import Any
 
 import pytest
 from limits import RateLimitItemPerMinute
+from starlette.requests import Request
 
 from conf.settings import settings
 from lakehouse.identity.roles import Principal, Role
+from lakehouse.io.identity.passwords import Passwords
+from serving_api.http.callers import password_turn
 from serving_api.http.rate_limits import BoundedWindows, Limit, RateLimits, caller_address, limits_of
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
-from tests.support.identity.people import PASSWORD, send
+from tests.support.identity.passwords import quick_passwords
+from tests.support.identity.people import PASSWORD, add_person, send, sign_in
 
 LIVEZ = "/livez"
 
@@ -39,6 +44,36 @@ def test_logins_of_one_account_are_limited_and_those_of_another_are_not(limited:
 
     assert [login("a@example.id") for _ in range(3)] == [401, 401, 429]
     assert login("b@example.id") == 401
+
+
+def test_registered_visitor_has_few_passwords_hashed_a_minute(limited: Api):
+    add_person(limited.stack, "visitor@example.id")
+    token = sign_in(limited, "visitor@example.id")["access_token"]
+    guess = {"current_password": "wrong wrong wrong wrong", "new_password": "becak hijau lewat jembatan"}
+    path = "/api/v1/users/me/password"
+    assert [send(limited, "POST", path, guess, token).status_code for _ in range(2)] == [401, 429]
+    registration = {"email": "v2@example.id", "password": PASSWORD}
+    answer = send(limited, "POST", "/api/v1/users/register", registration, token)
+    assert '"registration";q=60;w=3600' in answer.headers["ratelimit-policy"]
+
+
+def test_caller_with_many_passwords_to_hash_does_not_hold_up_another():
+    """Each network address has one password hashed at a time."""
+    finished: list[str] = []
+
+    async def hashed(passwords: Passwords, address: str) -> None:
+        request = Request({"type": "http", "client": (address, 50_000), "headers": []})
+        async with password_turn(request):
+            await passwords.hash(PASSWORD)
+        finished.append(address)
+
+    async def all_at_once() -> None:
+        passwords = quick_passwords()
+        many = [hashed(passwords, "192.0.2.1") for _ in range(20)]
+        await asyncio.gather(*many, hashed(passwords, "192.0.2.2"))
+
+    asyncio.run(all_at_once())
+    assert "192.0.2.2" in finished[:4]
 
 
 def test_anonymous_caller_is_refused_after_the_limit_and_a_known_one_is_not(limited: Api):
@@ -125,6 +160,8 @@ def test_each_request_counts_in_the_limits_of_its_kind():
     assert described("/api/v1/auth/login", "POST", None) == [("sign-in", 20, 60), ("anonymous", 600, 60)]
     registration = [("registration", 60, 3600), ("anonymous", 600, 60)]
     assert described("/api/v1/users/register", "POST", None) == registration
-    assert described("/api/auth/device/register", "POST", person) == [("signed-in", 1200, 60)]
+    signed_in = ("signed-in", 1200, 60)
+    assert described("/api/auth/device/register", "POST", person) == [registration[0], signed_in]
+    assert described("/api/auth/device/register", "POST", Principal(Role.OPERATOR, "o")) == [signed_in]
     expensive = [("expensive", 60, 60), ("signed-in", 1200, 60)]
     assert described("/api/v1/predict/batch", "POST", person) == expensive
