@@ -21,7 +21,13 @@ EXPENSIVE = (
     "/api/v1/predict/batch",
     "/api/v1/sentiment/correlation",
 )
-SIGN_IN = ("/api/v1/auth/login", "/api/v1/auth/link", "/api/v1/users/me/password")  # a password is hashed
+HASHING = {  # a password is hashed
+    ("POST", "/api/v1/auth/login"),
+    ("POST", "/api/v1/auth/link"),
+    ("POST", "/api/v1/users/me/password"),
+    ("POST", "/api/v1/users/me/keys"),
+    ("DELETE", "/api/v1/users/me"),
+}
 REGISTER = "/api/v1/users/register"
 REGISTRATION = (REGISTER, "/api/auth/device/register", "/api/public/device/register")
 OTHERS = "all others"  # the caller of every request that finds no room for a count of its own
@@ -186,7 +192,7 @@ def limits_of(path: str, method: str, principal: Principal | None, address: str)
     knobs = settings().limits
     caller = f"caller {principal.subject}" if principal else f"address {address}"
     limits: list[Limit] = []
-    if method == "POST" and path in SIGN_IN:
+    if (method, path) in HASHING:
         limits.append(Limit("sign-in", RateLimitItemPerMinute(knobs.sign_in_per_address), address))
     registers_devices = principal is not None and principal.role >= Role.OPERATOR and path != REGISTER
     if method == "POST" and path in REGISTRATION and not registers_devices:

@@ -131,16 +131,23 @@ class SignIns:
                 await _end(session, claims.sid)
         raise RefreshRefused
 
-    async def change_password(self, user: User, current: str, new: str) -> None:
-        """Set another password and end all sign-ins. A wrong current one counts like one of a login.
+    async def confirm(self, user: User, password: str) -> None:
+        """Check the password of somebody who has signed in. A wrong one counts like one of a login.
 
         Raises Blocked, or BadCredentials for a wrong one.
         """
         account = digest_of(user.email)
         await self._refuse_blocked(account)
-        if not await self._passwords.verify(current, user.password_hash):
+        if not await self._passwords.verify(password, user.password_hash):
             await self._count_failure(account)
             raise BadCredentials
+
+    async def change_password(self, user: User, current: str, new: str) -> None:
+        """Set another password, end all sign-ins and revoke all keys.
+
+        Raises Blocked, or BadCredentials for a wrong one.
+        """
+        await self.confirm(user, current)
         hashed = await self._passwords.hash(new)
         async with self._database.writing() as session:
             unchanged = (User.user_id == user.user_id) & (User.password_hash == user.password_hash)

@@ -34,6 +34,7 @@ from serving_api.reads.responses import PRIVATE, json_response
 from serving_api.schemas.identity.accounts import (
     Account,
     AccountExport,
+    ConfirmationBody,
     PasswordBody,
     ProfileBody,
     Registered,
@@ -134,7 +135,7 @@ async def change_password(
 ) -> Response:
     """The current password confirms it; a wrong one counts like one of a login.
 
-    All sign-ins of the person end, this one too.
+    All sign-ins of the person end, this one too, and its API keys.
     """
     user = await accounts.by_id(database, id_of(body.caller))
     require_strong(body.value.new_password, user.email, "new_password")
@@ -162,17 +163,29 @@ async def export_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database:
     "/me",
     status_code=204,
     response_class=Response,
-    responses=problems(401, 403, 409, 422, 503),
+    **takes_json(ConfirmationBody, 401, 403, 409),
     summary="Delete the own account",
-    dependencies=OWN,
 )
-async def delete_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase) -> Response:
-    """The account with all that belongs to it is removed; the audit keeps its id alone."""
+async def delete_account(
+    request: Request,
+    body: Annotated[JsonBody[Principal, ConfirmationBody], json_body(ConfirmationBody, account_holder)],
+    database: CurrentDatabase,
+    sign_ins: CurrentSignIns,
+    limits: CurrentLimits,
+) -> Response:
+    """The account with all that belongs to it is removed; the audit keeps its id alone.
+
+    The password confirms it.
+    """
+    user = await accounts.by_id(database, id_of(body.caller))
+    count_login(request, limits, user.email)
+    async with password_turn(request):
+        await sign_ins.confirm(user, body.value.password)
     try:
-        await accounts.delete_account(database, id_of(caller), id_of(caller))
+        await accounts.delete_account(database, user.user_id, user.user_id)
     except accounts.LastAdmin:
         raise Problem("last-admin") from None
-    await run_sync(personal_jobs.remove_all, id_of(caller))
+    await run_sync(personal_jobs.remove_all, user.user_id)
     return Response(status_code=204)
 
 

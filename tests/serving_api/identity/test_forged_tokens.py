@@ -14,7 +14,7 @@ from lakehouse.identity.roles import Role
 from lakehouse.io.identity.tokens import TokenFault, TokenSigner
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
-from tests.support.identity.people import add_person, send, sign_in
+from tests.support.identity.people import PASSWORD, add_person, send, sign_in
 
 ME = "/api/v1/users/me"
 OTHER_KEY = "fedcba9876543210" * 4
@@ -51,7 +51,8 @@ def forged(own: Api) -> dict[str, str]:
 
     ended = sign_in(own, "owner@example.id")
     send(own, "POST", "/api/v1/auth/logout", {}, ended["access_token"])
-    key = send(own, "POST", f"{ME}/keys", {"name": "k", "scopes": ["read"]}, tokens["access_token"]).json()
+    named = {"name": "k", "scopes": ["read"], "password": PASSWORD}
+    key = send(own, "POST", f"{ME}/keys", named, tokens["access_token"]).json()
     send(own, "DELETE", f"{ME}/keys/{key['key_id']}", token=tokens["access_token"])
     ticket = send(own, "POST", "/api/v1/ws/ticket", token=tokens["access_token"]).json()["ticket"]
     bearers = {
