@@ -1,7 +1,7 @@
 """Sign in, refresh and sign out: access tokens of minutes, refresh tokens that are spent once."""
 
+import asyncio
 import secrets as random
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -54,8 +54,7 @@ class SignIns:
         self._database = database
         self._signer = signer
         self._passwords = passwords
-        self._under_way: Counter[str] = Counter()  # refresh tokens of requests in progress
-        self._repeated: set[str] = set()  # of those under way: requested more than once
+        self._under_way: dict[str, asyncio.Task[TokenPair]] = {}  # by the refresh token that is spent
 
     async def login(self, email: str, password: str) -> TokenPair:
         """Tokens of a new sign-in. Raises Blocked, or BadCredentials after equal work for any address."""
@@ -102,22 +101,19 @@ class SignIns:
     async def refresh(self, token: str) -> TokenPair:
         """The next tokens of a sign-in. A token that was spent before ends it: somebody has a copy.
 
-        Of requests with one token that are under way at once, one gets tokens; the others end nothing. Raises
-        RefreshRefused.
+        Requests with one token that are under way at once, as of two tabs, get the same next tokens: if one
+        of them used a copy, their next refreshes show it. Raises RefreshRefused.
         """
         try:
             claims = self._signer.verify(token, "refresh")
         except TokenFault:
             raise RefreshRefused from None
-        self._under_way[claims.jti] += 1
-        if self._under_way[claims.jti] > 1:
-            self._repeated.add(claims.jti)
-        try:
-            return await self._refresh(claims)
-        finally:
-            self._under_way[claims.jti] -= 1
-            self._under_way += Counter()  # drops what is zero
-            self._repeated &= self._under_way.keys()
+        refreshing = self._under_way.get(claims.jti)
+        if refreshing is None:
+            refreshing = asyncio.create_task(self._refresh(claims))
+            self._under_way[claims.jti] = refreshing
+            refreshing.add_done_callback(lambda _: self._under_way.pop(claims.jti))
+        return await asyncio.shield(refreshing)  # goes on when one of the callers is gone
 
     async def _refresh(self, claims: Claims) -> TokenPair:
         now = datetime.now(UTC)
@@ -127,7 +123,7 @@ class SignIns:
             user = await session.get(User, sign_in.user_id) if sign_in else None
             if sign_in is not None and user is not None and is_valid(sign_in, user, now):
                 return await self._continue(session, user, sign_in)
-            if not spent and claims.jti not in self._repeated:
+            if not spent:
                 await _end(session, claims.sid)
         raise RefreshRefused
 
