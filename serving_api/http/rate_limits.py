@@ -40,7 +40,7 @@ class BoundedWindows(Storage, MovingWindowSupport):
     request make room; while there is none, further callers share one window.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._most = most
         self._clock = clock
@@ -138,7 +138,7 @@ class LimitState:
 class RateLimits:
     """Counts requests; one per application."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._limiter = MovingWindowRateLimiter(BoundedWindows(settings().limits.callers, clock))
 

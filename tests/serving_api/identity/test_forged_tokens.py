@@ -7,6 +7,7 @@ from typing import Any
 
 import jwt
 import pytest
+import time_machine
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from conf.runtime.process import Refused
@@ -133,6 +134,20 @@ def test_static_bearers_are_off_unless_the_knob_is_on(broker: Broker, tmp_path):
 def test_weak_secret_cannot_sign(secret: str):
     with pytest.raises(Refused, match="JWT_SECRET"):
         TokenSigner(secret, "HS256")
+
+
+def test_clocks_of_two_machines_may_differ_by_half_a_minute_but_no_token_is_used_after_its_end():
+    signer = TokenSigner("0123456789abcdef" * 4, "HS256")
+    with time_machine.travel("2026-11-25T00:00:00Z", tick=False) as travel:
+        token = signer.sign("u", "user", "access", 60, "s")
+        travel.shift(-30)
+        assert signer.verify(token, "access").subject == "u"
+        travel.shift(-1)
+        with pytest.raises(TokenFault, match="invalid"):
+            signer.verify(token, "access")
+        travel.shift(31 + 60)
+        with pytest.raises(TokenFault, match="expired"):
+            signer.verify(token, "access")
 
 
 def test_tokens_by_ed25519_are_not_those_by_hmac():

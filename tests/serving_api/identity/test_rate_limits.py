@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import time_machine
 from limits import RateLimitItemPerMinute
 from starlette.requests import Request
 
@@ -117,6 +118,14 @@ def test_window_moves():
     assert windows.acquire_entry("c", 2, 60) and windows.get_moving_window("c", 2, 60) == (now, 1)
     now += 61
     assert windows.acquire_entry("d", 2, 60)
+
+
+def test_window_does_not_move_with_the_clock_of_the_machine():
+    with time_machine.travel("2026-11-25T00:00:00Z") as travel:
+        windows = BoundedWindows(1000)
+        assert windows.acquire_entry("c", 1, 60)
+        travel.shift(86_400)
+        assert not windows.acquire_entry("c", 1, 60)
 
 
 def test_refused_request_names_the_limit_that_refused_it(monkeypatch: pytest.MonkeyPatch):
