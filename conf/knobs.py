@@ -81,6 +81,7 @@ class LimitKnobs(BaseModel):
     sign_in_per_account: int = Field(ge=1)
     sign_in_per_address: int = Field(ge=1)
     registrations_per_hour: int = Field(ge=1)
+    manual_alerts_per_hour: int = Field(ge=1)
     callers: int = Field(ge=100)
     trusted_proxies: list[IPvAnyNetwork]
 

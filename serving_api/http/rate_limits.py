@@ -30,6 +30,7 @@ HASHING = {  # a password is hashed
 }
 REGISTER = "/api/v1/users/register"
 REGISTRATION = (REGISTER, "/api/auth/device/register", "/api/public/device/register")
+MANUAL_ALERT = "/api/alerts/trigger"  # messages go to many people
 OTHERS = "all others"  # the caller of every request that finds no room for a count of its own
 
 
@@ -197,6 +198,8 @@ def limits_of(path: str, method: str, principal: Principal | None, address: str)
     registers_devices = principal is not None and principal.role >= Role.OPERATOR and path != REGISTER
     if method == "POST" and path in REGISTRATION and not registers_devices:
         limits.append(Limit("registration", RateLimitItemPerHour(knobs.registrations_per_hour), address))
+    if method == "POST" and path == MANUAL_ALERT:
+        limits.append(Limit("alerts", RateLimitItemPerHour(knobs.manual_alerts_per_hour), caller))
     if path.startswith(EXPENSIVE):
         limits.append(Limit("expensive", RateLimitItemPerMinute(knobs.expensive_per_minute), caller))
     return [*limits, general_limit(principal, caller)]

@@ -31,6 +31,7 @@ def limited(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "LUMBUNG_LIMITS__ENFORCED": "true",
         "LUMBUNG_LIMITS__ANONYMOUS_PER_MINUTE": "25",
         "LUMBUNG_LIMITS__SIGN_IN_PER_ACCOUNT": "2",
+        "LUMBUNG_LIMITS__MANUAL_ALERTS_PER_HOUR": "2",
     }
     running = Api(new_stack(tmp_path_factory.mktemp("limits"), broker, **knobs))
     state: Any = running.http.app.state  # type: ignore[attr-defined]
@@ -56,6 +57,19 @@ def test_registered_visitor_has_few_passwords_hashed_a_minute(limited: Api):
     registration = {"email": "v2@example.id", "password": PASSWORD}
     answer = send(limited, "POST", "/api/v1/users/register", registration, token)
     assert '"registration";q=60;w=3600' in answer.headers["ratelimit-policy"]
+
+
+def test_alerts_of_one_operator_are_limited_and_those_of_another_are_not(limited: Api):
+    tokens = []
+    for name in ("o1@example.id", "o2@example.id"):
+        add_person(limited.stack, name, Role.OPERATOR)
+        tokens.append(sign_in(limited, name)["access_token"])
+    body = {"commodity": "garam", "level": "siaga", "message": "gudang kosong"}
+    statuses = [
+        send(limited, "POST", "/api/alerts/trigger", body, token).status_code
+        for token in (*[tokens[0]] * 3, tokens[1])
+    ]
+    assert statuses == [202, 202, 429, 202]
 
 
 def test_caller_with_many_passwords_to_hash_does_not_hold_up_another():
@@ -165,6 +179,8 @@ def test_each_request_counts_in_the_limits_of_its_kind():
         limits = limits_of(path, method, principal, "198.51.100.7")
         return [(limit.name, limit.item.amount, limit.item.get_expiry()) for limit in limits]
 
+    raised = [("alerts", 60, 3600), ("signed-in", 1200, 60)]
+    assert described("/api/alerts/trigger", "POST", Principal(Role.OPERATOR, "o")) == raised
     assert described("/ingest", "POST", device) == [("device", 100, 5)]
     assert described("/api/v1/auth/login", "POST", None) == [("sign-in", 20, 60), ("anonymous", 600, 60)]
     registration = [("registration", 60, 3600), ("anonymous", 600, 60)]
