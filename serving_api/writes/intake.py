@@ -21,11 +21,10 @@ from serving_api.http.idempotency import identity_of
 from serving_api.http.messages import message
 from serving_api.http.problems import LISTED_FAULTS, Problem, invalid_fields
 from serving_api.reads.responses import json_response
-from serving_api.reads.review.own_regions import is_own_event
+from serving_api.reads.review.own_regions import REGION, is_own_event
 from serving_api.reads.snapshots import Snapshots
 from serving_api.writes.publish import publish
 
-REGION = "region_not_own"
 log = logging.getLogger("lumbung.api")
 
 

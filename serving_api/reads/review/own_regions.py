@@ -12,6 +12,7 @@ from serving_api.reads.names import region_code_of_market
 from serving_api.reads.snapshots import Snapshots
 
 NEEDED = ("market_id", "payload")
+REGION = "region_not_own"  # code of the fault
 IsOwn = Callable[[Mapping[str, Any]], bool]
 
 
@@ -53,17 +54,19 @@ def is_own_event(
         return True
     fields = {field.name: field for kind in names for field in kinds()[kind].payload}
     given = {name: payload[name] for name in fields if isinstance(payload.get(name), str)}
-    regions = [
+    codes = {
         region_aliases().get(matching_key(text))
         for name, text in given.items()
         if fields[name].names == "region"
-    ]
-    if "market_id" in given:
-        regions.append(region_code_of_market(snapshots, given["market_id"]))
-    places = [
+    }
+    codes.add(region_code_of_market(snapshots, given.get("market_id")))
+    ends = {
         place_aliases().get(matching_key(text))
         for name, text in given.items()
         if fields[name].names == "place"
-    ]
-    known = regions or places or ([None] if "market_id" in fields else [])
-    return all(map(caller.covers, regions)) and (not known or any(map(caller.covers, known)))
+    }
+    known = codes - {None}
+    has_province = "market_id" in fields
+    return all(map(caller.covers, known)) and (
+        bool(known) or not has_province or any(map(caller.covers, ends))
+    )
