@@ -46,6 +46,7 @@ LAKEHOUSE_LIBRARIES = {
     "duckdb",
     "holidays",
     "xxhash",
+    "zxcvbn",
 }
 IMPURE_MODULES = {
     "os",

@@ -69,7 +69,8 @@ async def register(
     email = normal_email(given.email)
     if email is None:
         raise invalid("/email", "email_format", message("email_format"))
-    require_strong(given.password, email)
+    async with password_turn(request):
+        await run_sync(require_strong, given.password, email)
     if settings().identity.verify_email:
         try:
             await verification.register(email, given.full_name, given.locale)
@@ -138,9 +139,9 @@ async def change_password(
     All sign-ins of the person end, this one too, and its API keys.
     """
     user = await accounts.by_id(database, id_of(body.caller))
-    require_strong(body.value.new_password, user.email, "new_password")
     count_login(request, limits, user.email)
     async with password_turn(request):
+        await run_sync(require_strong, body.value.new_password, user.email, "new_password")
         await sign_ins.change_password(user, body.value.current_password, body.value.new_password)
     return Response(status_code=204)
 

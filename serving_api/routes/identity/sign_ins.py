@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -100,8 +101,8 @@ async def follow_link(
     """A link from `./run.sh user` works once. Earlier sign-ins and API keys of the person end."""
     if body.value.cookie:
         require_own_origin(request)
-    require_strong(body.value.password)
     async with password_turn(request):
+        await run_sync(require_strong, body.value.password)
         pair = await sign_ins.follow_link(body.value.link, body.value.password)
         return tokens_response(request, pair, body.value.cookie)
 
