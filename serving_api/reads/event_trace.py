@@ -5,7 +5,7 @@ up to `api.trace_events`; an id that arrived earlier is not found. The status th
 batches in which the event arrived, not the tables.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from conf.settings import settings
 from lakehouse.contracts.contract import kinds
 from serving_api.reads.keyset import time_slices
+from serving_api.reads.review.own_regions import payload_of
 from serving_api.reads.review.quarantine import COORDINATES, read_day
 from serving_api.reads.review.reviews import ReviewIndex, ReviewReader, record_of
 from serving_api.reads.snapshots import Snapshot, Snapshots
@@ -22,7 +23,7 @@ from serving_api.reads.snapshots import Snapshot, Snapshots
 FIRST_EVENTS = 100_000
 GROWTH = 4
 STATISTICS_PRECISION = timedelta(milliseconds=1)  # file statistics cut the newest time to milliseconds
-ARRIVAL = ("kind", *COORDINATES, "source", "received_at", "ingested_at", "value", "other_headers")
+ARRIVAL = ("kind", *COORDINATES, "source", "received_at", "ingested_at")
 # Of an event of two kinds, the first of these is its status.
 PRECEDENCE = ("pending", "quarantine", "duplicate", "silver")
 
@@ -46,7 +47,7 @@ class EventStatus:
     received_at: datetime
     warnings: list[str]
     sources: frozenset[str]
-    newest: Mapping[str, Any]  # row of bronze.events
+    ingested_at: datetime
 
 
 class EventLookup:
@@ -79,8 +80,15 @@ class EventLookup:
         warnings = list(dict.fromkeys(name for status in by_kind.values() for name in status.warnings))
         sources = frozenset(arrival["source"] for arrival in seen)
         received_at = seen[0]["received_at"]
-        kinds_seen = sorted(by_kind)
-        return EventStatus(worst.status, kinds_seen, worst.table, received_at, warnings, sources, seen[0])
+        place = (worst.table, received_at, warnings, sources, seen[0]["ingested_at"])
+        return EventStatus(worst.status, sorted(by_kind), *place)
+
+    def names_in(self, event_id: str, status: EventStatus) -> dict[str, Any]:
+        """The texts that the newest arrival names, with its sender's market. Reads the files of a batch."""
+        with_id = (pc.field("event_id") == event_id) & (pc.field("ingested_at") == status.ingested_at)
+        row = self._open("bronze.events").read(with_id, ["value", "other_headers"]).to_pylist()[0]
+        headers = dict(row["other_headers"] or ())
+        return {name: headers[name] for name in ("market_id",) if name in headers} | payload_of(row["value"])
 
     def _open(self, table: str) -> Snapshot:
         self.read[table] = self._snapshots.open_newest(table)

@@ -22,7 +22,7 @@ from serving_api.http.problems import Problem
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
 from serving_api.reads.event_trace import EventLookup, EventStatus
 from serving_api.reads.provenance import current_rule_set
-from serving_api.reads.review.own_regions import is_own_event, payload_of
+from serving_api.reads.review.own_regions import is_own_event
 from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.events import EventTrace
 from serving_api.schemas.problem import problems
@@ -56,7 +56,7 @@ async def trace_event(
     status = await run_sync(lookup.find, event_id)
     accepted = producer.accepted(event_id)
     sources = status.sources if status else {accepted.source} if accepted else set()
-    if not sources or not is_visible(caller, sources, status, snapshots):
+    if not sources or not await run_sync(is_visible, caller, event_id, sources, status, lookup, snapshots):
         searched = {"searched_events": lookup.searched_events}
         raise Problem("not-found", extensions=searched, reason=message("no_event", name=event_id))
     item = {"event_id": event_id, **trace_of(status, accepted)}
@@ -64,19 +64,22 @@ async def trace_event(
 
 
 def is_visible(
-    caller: Principal, sources: Collection[str], status: EventStatus | None, snapshots: Snapshots
+    caller: Principal,
+    event_id: str,
+    sources: Collection[str],
+    status: EventStatus | None,
+    lookup: EventLookup,
+    snapshots: Snapshots,
 ) -> bool:
-    """Whether the caller has sent the event, or is responsible for where it comes from."""
+    """Whether the caller has sent the event, or is responsible for where it comes from. Blocks."""
     if caller.role is Role.DEVICE:
         return any(map(caller.sent, sources))
     if caller.unlimited or f"api:{caller.subject}" in sources:
         return True
     if status is None:
         return False
-    headers = dict(status.newest["other_headers"] or ())
-    named = payload_of(status.newest["value"])
-    payload = {"market_id": headers["market_id"]} | named if "market_id" in headers else named
-    return is_own_event(caller, [kind for kind in status.kinds if kind in kinds()], payload, snapshots)
+    names = [kind for kind in status.kinds if kind in kinds()]
+    return is_own_event(caller, names, lookup.names_in(event_id, status), snapshots)
 
 
 def trace_of(status: EventStatus | None, accepted: AcceptedEvent | None) -> dict[str, Any]:
