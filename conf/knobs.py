@@ -82,6 +82,7 @@ class LimitKnobs(BaseModel):
     sign_in_per_address: int = Field(ge=1)
     registrations_per_hour: int = Field(ge=1)
     websockets_per_address: int = Field(ge=1)
+    manual_alerts_per_hour: int = Field(ge=1)
     callers: int = Field(ge=100)
     trusted_proxies: list[IPvAnyNetwork]
 

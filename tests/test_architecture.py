@@ -45,6 +45,7 @@ LAKEHOUSE_LIBRARIES = {
     "sqlglot",
     "duckdb",
     "holidays",
+    "zxcvbn",
 }
 IMPURE_MODULES = {
     "os",

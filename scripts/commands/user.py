@@ -77,20 +77,35 @@ async def link_of(database: Database, user_id: str) -> str:
     return link_address(await accounts.one_time_link(database, user_id, COMMAND))
 
 
+def show_link(link: str) -> None:
+    """Print a one-time link."""
+    console.print("this link signs in once and is not shown again:", markup=False)
+    print(link)
+
+
 def change(email: str, **changes: object) -> None:
     """Change the rights of an account. Exits 1 when it is unknown or the last administrator."""
     address = known_email(email)
 
-    async def work(database: Database) -> None:
+    async def work(database: Database) -> str | None:
         user = await accounts.by_email(database, address)
-        await accounts.change_rights(database, user.user_id, actor=COMMAND, granted_by=Role.ADMIN, **changes)
+        _, link = await accounts.change_rights(
+            database, user.user_id, actor=COMMAND, granted_by=Role.ADMIN, **changes
+        )
+        return link
 
     try:
-        in_store(work)
+        link = in_store(work)
     except accounts.UnknownAccount:
         fail(f"there is no account '{address}'", ExitCode.FAILED)
     except accounts.LastAdmin:
         fail(f"'{address}' is the last active administrator; appoint another one first", ExitCode.FAILED)
+    if link is not None:
+        console.print(
+            "a stranger may have registered this address: its password, sign-ins and API keys have ended",
+            markup=False,
+        )
+        show_link(link_address(link))
 
 
 @app.command()
@@ -100,22 +115,22 @@ def create(
     region: Regions = None,
     name: Annotated[str | None, typer.Option(help="full name")] = None,
 ) -> None:
-    """Create an account and print a one-time link with which the person sets a password."""
+    """Create an account, or replace one that registered itself, and print a link that sets its password."""
     address = known_email(email)
     regions = region_codes(region)
 
     async def work(database: Database) -> str:
-        user = await accounts.create(
+        return await accounts.invite(
             database, address, actor=COMMAND, role=role_named(role), full_name=name, regions=regions
         )
-        return await link_of(database, user.user_id)
 
     try:
         link = in_store(work)
     except accounts.AccountExists:
         fail(f"there is an account '{address}' already", ExitCode.FAILED)
-    console.print("this link signs in once and is not shown again:", markup=False)
-    print(link)
+    except accounts.LastAdmin:
+        fail(f"'{address}' is the last active administrator; appoint another one first", ExitCode.FAILED)
+    show_link(link_address(link))
 
 
 @app.command()
@@ -142,7 +157,7 @@ def disable(
 
 @app.command()
 def reset(email: Email) -> None:
-    """Print a one-time link with which the person sets another password; earlier sign-ins end with it."""
+    """Print a one-time link to set another password; earlier sign-ins and API keys end with it."""
     address = known_email(email)
 
     async def work(database: Database) -> str:
@@ -153,8 +168,7 @@ def reset(email: Email) -> None:
         link = in_store(work)
     except accounts.UnknownAccount:
         fail(f"there is no account '{address}'", ExitCode.FAILED)
-    console.print("this link signs in once and is not shown again:", markup=False)
-    print(link)
+    show_link(link)
 
 
 @app.command()
@@ -173,9 +187,9 @@ def demo_link() -> str:
 
     async def work(database: Database) -> str:
         try:
+            return link_address(await accounts.invite(database, DEMO_ADMIN, actor=COMMAND, role=Role.ADMIN))
+        except accounts.AccountExists:
             user = await accounts.by_email(database, DEMO_ADMIN)
-        except accounts.UnknownAccount:
-            user = await accounts.create(database, DEMO_ADMIN, actor=COMMAND, role=Role.ADMIN)
-        return await link_of(database, user.user_id)
+            return await link_of(database, user.user_id)
 
     return in_store(work)

@@ -1,7 +1,9 @@
 """Middleware that identifies the caller of each request and counts it against the rate limits."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -26,6 +28,7 @@ from serving_api.http.rate_limits import (
 REQUIREMENTS: dict[Callable[..., object], str] = {}  # dependency -> name of the check that it makes
 CALLER = "caller"  # in scope["state"]: the Principal, the Problem of its token, or None
 STATES = "rate_limits"
+_TURNS: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by network address
 
 
 def principal_of(request: Request) -> Principal | None:
@@ -59,11 +62,17 @@ def _count(request: Request, limits: RateLimits, limit: Limit) -> None:
     refuse_excess(states)
 
 
-@contextmanager
-def refused_credentials() -> Iterator[None]:
-    """Refusals of a password or link as problems: 401, and 429 after too many wrong passwords in a row."""
+@asynccontextmanager
+async def password_turn(request: Request) -> AsyncIterator[None]:
+    """The turn of the caller's network address to have a password hashed: one at a time, so that others wait
+    for one computation of each caller at most.
+
+    Refusals of a password or link are problems: 401, and 429 after too many wrong passwords in a row.
+    """
+    turn = _TURNS.setdefault(address_of(request.scope), asyncio.Lock())
     try:
-        yield
+        async with turn:
+            yield
     except Blocked as blocked:
         headers = {"Retry-After": str(blocked.seconds)}
         raise Problem("rate-limited", headers=headers, seconds=blocked.seconds) from None

@@ -21,8 +21,16 @@ EXPENSIVE = (
     "/api/v1/predict/batch",
     "/api/v1/sentiment/correlation",
 )
-SIGN_IN = ("/api/v1/auth/login", "/api/v1/auth/link")
-REGISTRATION = ("/api/v1/users/register", "/api/auth/device/register", "/api/public/device/register")
+HASHING = {  # a password is hashed
+    ("POST", "/api/v1/auth/login"),
+    ("POST", "/api/v1/auth/link"),
+    ("POST", "/api/v1/users/me/password"),
+    ("POST", "/api/v1/users/me/keys"),
+    ("DELETE", "/api/v1/users/me"),
+}
+REGISTER = "/api/v1/users/register"
+REGISTRATION = (REGISTER, "/api/auth/device/register", "/api/public/device/register")
+MANUAL_ALERT = "/api/alerts/trigger"  # messages go to many people
 
 
 class BoundedWindows(Storage, MovingWindowSupport):
@@ -32,7 +40,7 @@ class BoundedWindows(Storage, MovingWindowSupport):
     counted request is the oldest makes room: many strange addresses must not stop those who come later.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._most = most
         self._clock = clock
@@ -117,7 +125,7 @@ class LimitState:
 class RateLimits:
     """Counts requests; one per application."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._limiter = MovingWindowRateLimiter(BoundedWindows(settings().limits.callers, clock))
 
@@ -171,10 +179,13 @@ def limits_of(path: str, method: str, principal: Principal | None, address: str)
     knobs = settings().limits
     caller = caller_name(principal, address)
     limits: list[Limit] = []
-    if method == "POST" and path in SIGN_IN:
+    if (method, path) in HASHING:
         limits.append(Limit("sign-in", RateLimitItemPerMinute(knobs.sign_in_per_address), address))
-    if method == "POST" and path in REGISTRATION and principal is None:
+    registers_devices = principal is not None and principal.role >= Role.OPERATOR and path != REGISTER
+    if method == "POST" and path in REGISTRATION and not registers_devices:
         limits.append(Limit("registration", RateLimitItemPerHour(knobs.registrations_per_hour), address))
+    if method == "POST" and path == MANUAL_ALERT:
+        limits.append(Limit("alerts", RateLimitItemPerHour(knobs.manual_alerts_per_hour), caller))
     if path.startswith(EXPENSIVE):
         limits.append(expensive_limit(caller))
     return [*limits, general_limit(principal, caller)]

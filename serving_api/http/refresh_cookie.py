@@ -1,5 +1,6 @@
 """The refresh token of a browser in a cookie: no script can read it, no other site can have it sent."""
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection, Request
@@ -15,9 +16,25 @@ DAY_SECONDS = 86_400
 
 
 def is_own_origin(connection: HTTPConnection) -> bool:
-    """Whether a page of this address opened the connection; browsers name its origin, scripts cannot."""
-    origin = connection.headers.get("origin") or ""
-    return bool(origin) and urlsplit(origin).netloc == connection.headers.get("host")
+    """Whether a page of this address opened the connection; browsers name its origin, scripts cannot.
+
+    The address is that of `api.public_url`. Without it, only numbers and localhost are known to be this
+    machine: the owner of any other name can let it point here, and then Host and Origin agree.
+    """
+    origin = urlsplit(connection.headers.get("origin") or "")
+    if public := settings().api.public_url:
+        address = urlsplit(public)
+        if (origin.scheme, origin.netloc) == (address.scheme, address.netloc):
+            return True
+    return origin.netloc == connection.headers.get("host") and _is_number_or_localhost(origin.hostname or "")
+
+
+def _is_number_or_localhost(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost"
+    return True
 
 
 def require_own_origin(request: Request) -> None:

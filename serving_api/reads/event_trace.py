@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from conf.settings import settings
 from lakehouse.contracts.contract import kinds
 from serving_api.reads.keyset import time_slices
+from serving_api.reads.review.own_regions import payload_of
 from serving_api.reads.review.quarantine import COORDINATES, read_day
 from serving_api.reads.review.reviews import ReviewIndex, ReviewReader, record_of
 from serving_api.reads.snapshots import Snapshot, Snapshots
@@ -48,6 +49,7 @@ class EventStatus:
     received_at: datetime
     warnings: list[str]
     sources: frozenset[str]
+    ingested_at: datetime
 
 
 class EventLookup:
@@ -88,7 +90,15 @@ class EventLookup:
         warnings = list(dict.fromkeys(name for status in by_kind.values() for name in status.warnings))
         sources = frozenset(arrival["source"] for arrival in seen)
         received_at = seen[0]["received_at"]
-        return EventStatus(worst.status, sorted(by_kind), worst.table, received_at, warnings, sources)
+        place = (worst.table, received_at, warnings, sources, seen[0]["ingested_at"])
+        return EventStatus(worst.status, sorted(by_kind), *place)
+
+    def names_in(self, event_id: str, status: EventStatus) -> dict[str, Any]:
+        """The texts that the newest arrival names, with its sender's market. Reads the files of a batch."""
+        with_id = (pc.field("event_id") == event_id) & (pc.field("ingested_at") == status.ingested_at)
+        row = self._open("bronze.events").read(with_id, ["value", "other_headers"]).to_pylist()[0]
+        headers = dict(row["other_headers"] or ())
+        return {name: headers[name] for name in ("market_id",) if name in headers} | payload_of(row["value"])
 
     def _open(self, table: str) -> Snapshot:
         self.read[table] = self._snapshots.open_newest(table)

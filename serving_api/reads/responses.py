@@ -210,8 +210,9 @@ class Responses:
         return Response(head + tail, headers=headers, media_type=JSON)
 
     def link_to(self, cursor: str) -> str:
-        """The Link header that names the next page."""
-        return f'<{self.request.url.include_query_params(cursor=cursor)}>; rel="next"'
+        """The Link header that names the next page, without a host: that of a request can be forged."""
+        url = self.request.url.include_query_params(cursor=cursor)
+        return f'<{url.path}?{url.query}>; rel="next"'
 
     def item(
         self,

@@ -65,13 +65,15 @@ async def append_block(
     request: Request,
     body: Annotated[JsonBody[Principal, Any], json_document(sender)],
     producer: CurrentProducer,
+    snapshots: CurrentSnapshots,
 ) -> Response:
     """The event becomes a block of chain `price`, listed under its event_id.
 
-    With unknown names it is quarantined instead.
+    With unknown names it is quarantined instead. An operator who is limited to regions appends for markets of
+    these.
     """
     require_own(body.value, body.caller)
-    intake = EventIntake(request, producer, body.caller, "application/json")
+    intake = EventIntake(request, producer, body.caller, "application/json", snapshots)
     names = body.value if isinstance(body.value, dict) else {}
     unknown = [name for name in names if name not in FIELDS]
     invalid = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in unknown]
@@ -79,6 +81,7 @@ async def append_block(
     if invalid:
         await intake.dead_letter(body.raw, KIND, invalid[0].code)
         raise invalid_fields(invalid)
+    intake.require_own_region(KIND, body.value)
     return await intake.receipt(SubmittedEvent(body.raw, body.value, [KIND], []))
 
 

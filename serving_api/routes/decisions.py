@@ -119,6 +119,8 @@ async def decide_event(
 
     The stream validates the row again; a valid row is written to silver once.
 
+    An operator who is limited to regions cannot move a row out of these.
+
     The first decision on a row wins. A second one is 409 here; between API processes, the stream quarantines
     it.
     """
@@ -130,6 +132,7 @@ async def decide_event(
         faults = correction_faults(row["kind"], decision.correction)
         if faults:
             raise invalid_fields(faults, listed=None)
+        decisions.require_own_correction(row, decision.correction, body.caller)
     sent = await decisions.decide(
         row,
         DecisionRequest(decision.decision, decision.reason, body.caller.subject, decision.correction),

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Request, Response
 from conf.settings import settings
 from lakehouse.contracts.contract import sent_over_http
 from lakehouse.io.kafka import AcknowledgedProducer
-from serving_api.http.dependencies import CurrentProducer, sender
+from serving_api.http.dependencies import CurrentProducer, CurrentSnapshots, sender
 from serving_api.http.event_bodies import is_batch, media_type_of, require_sendable, split_batch
 from serving_api.http.openapi import reference
 from serving_api.http.path_parameters import KindInPath
 from serving_api.http.problems import Problem, payload_too_large
 from serving_api.http.request_bodies import read_limited
 from serving_api.http.request_checks import content_type_of, refuse_query_parameters
+from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.ingest import BatchReceipt, Receipt
 from serving_api.schemas.problem import problems
 from serving_api.writes.intake import EventIntake
@@ -51,9 +52,12 @@ BODY: dict[str, Any] = {
     openapi_extra=BODY,
     summary="Send events; their fields determine the kind",
 )
-async def ingest_events(request: Request, producer: CurrentProducer) -> Response:
-    """A payload with a price is a price event, one with a metric a sensor event, one with both is both."""
-    return await accept(request, producer, None)
+async def ingest_events(request: Request, producer: CurrentProducer, snapshots: CurrentSnapshots) -> Response:
+    """A payload with a price is a price event, one with a metric a sensor event, one with both is both.
+
+    An operator who is limited to regions sends for markets and places of these.
+    """
+    return await accept(request, producer, snapshots, None)
 
 
 @router.post(
@@ -64,23 +68,27 @@ async def ingest_events(request: Request, producer: CurrentProducer) -> Response
     openapi_extra=BODY,
     summary="Send events of one kind",
 )
-async def ingest_events_of_kind(request: Request, kind: KindInPath, producer: CurrentProducer) -> Response:
+async def ingest_events_of_kind(
+    request: Request, kind: KindInPath, producer: CurrentProducer, snapshots: CurrentSnapshots
+) -> Response:
     """The kind in the address takes precedence over a `kind` in the payload."""
-    return await accept(request, producer, kind)
+    return await accept(request, producer, snapshots, kind)
 
 
-async def accept(request: Request, producer: AcknowledgedProducer, kind: str | None) -> Response:
+async def accept(
+    request: Request, producer: AcknowledgedProducer, snapshots: Snapshots, kind: str | None
+) -> Response:
     """The order of checks: 413, 415, 401, 403, 400, 422, 404."""
     body = await read_limited(request, settings().api.batch_max_bytes)
     batch = is_batch(body, request)
     if not batch and len(body) > settings().api.event_max_bytes:
-        await keep_oversized(request, producer, body, kind)
+        await keep_oversized(request, producer, snapshots, body, kind)
         raise payload_too_large()
     media_type = media_type_of(request)
     caller = sender(request)
     if kind in sent_over_http():
         require_sendable(kind, caller)  # 403 comes before the faults of query and body
-    intake = EventIntake(request, producer, caller, media_type)
+    intake = EventIntake(request, producer, caller, media_type, snapshots)
     refuse_query_parameters(request)
     try:
         if kind is not None:
@@ -94,12 +102,12 @@ async def accept(request: Request, producer: AcknowledgedProducer, kind: str | N
 
 
 async def keep_oversized(
-    request: Request, producer: AcknowledgedProducer, body: bytes, kind: str | None
+    request: Request, producer: AcknowledgedProducer, snapshots: Snapshots, body: bytes, kind: str | None
 ) -> None:
     """Store the beginning of an event that is too large, if the caller may send events at all.
 
     The size is checked before the identity, so a caller that may not send gets 413 too.
     """
     with suppress(Problem):
-        intake = EventIntake(request, producer, sender(request), content_type_of(request))
+        intake = EventIntake(request, producer, sender(request), content_type_of(request), snapshots)
         await intake.dead_letter(body, kind, "payload_size")

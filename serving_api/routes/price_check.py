@@ -66,10 +66,13 @@ async def validate_price(
     if invalid:
         raise invalid_fields(invalid)
     language = language_of(responses.request)
+    intake = None
+    if body.caller is not None and body.caller.role is not Role.USER and body.caller.may("ingest"):
+        intake = EventIntake(responses.request, producer, body.caller, "application/json", snapshots)
+        intake.require_own_region("price", body.value)
     snapshot, report = await run_sync(check, snapshots, body.value)
     event_id = None
-    if body.caller is not None and body.caller.role is not Role.USER and body.caller.may("ingest"):
-        intake = EventIntake(responses.request, producer, body.caller, "application/json")
+    if intake is not None:
         (event_id,) = await intake.send([SubmittedEvent(body.raw, body.value, ["price"], [])])
     item = {
         "flags": report.flags,

@@ -23,8 +23,9 @@ from lakehouse.event import Event, Fault, faults, rfc3339
 from lakehouse.identity.roles import Principal
 from lakehouse.io.kafka import AcknowledgedProducer
 from lakehouse.signatures import DecisionKeys
+from serving_api.http.messages import message
 from serving_api.http.problems import Problem, payload_too_large
-from serving_api.reads.review.own_regions import NEEDED, own_rows
+from serving_api.reads.review.own_regions import NEEDED, REGION, is_own_event, own_rows, payload_of
 from serving_api.reads.review.quarantine import COORDINATES, rows_by_id
 from serving_api.reads.review.reviews import ReviewReader, RowKey, key_of, record_of
 from serving_api.reads.snapshots import Snapshots
@@ -112,6 +113,16 @@ class Decisions:
         rows = await run_sync(self._targets, ids)
         is_own = own_rows(caller, self._snapshots)
         return {event_id: row for event_id, row in rows.items() if is_own is None or is_own(row)}
+
+    def require_own_correction(
+        self, row: Mapping[str, Any], correction: Mapping[str, Any], caller: Principal
+    ) -> None:
+        """Raises Problem 403 when the corrected event would be of a region that is not the caller's."""
+        named = {"market_id": row["market_id"]} if row["market_id"] else {}
+        corrected = {**named, **payload_of(row["payload"]), **correction}
+        if row["kind"] in kinds() and not is_own_event(caller, [row["kind"]], corrected, self._snapshots):
+            text = message("region_not_own")
+            raise Problem("forbidden", [Fault("/correction", REGION, text)], reason=text)
 
     def _targets(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         reviews = self._reviews.read()[1]

@@ -7,11 +7,11 @@ from typing import Any
 import segno
 
 from lakehouse.identity.roles import Principal, Role, role_named
-from lakehouse.io.identity.devices import Devices, IssuedClaim, UnknownDevice, WrongState
+from lakehouse.io.identity.devices import Check, ClaimInvalid, Devices, IssuedClaim, UnknownDevice, WrongState
 from lakehouse.io.identity.tables import Device
 from lakehouse.reference import markets
 from serving_api.http.messages import message
-from serving_api.http.problems import Problem
+from serving_api.http.problems import Problem, invalid
 from serving_api.reads.responses import to_json_value
 
 
@@ -36,9 +36,15 @@ async def known_device(devices: Devices, device_id: str, principal: Principal) -
     return device
 
 
-async def require_changeable(devices: Devices, device_id: str, principal: Principal) -> None:
-    """Raises Problem 404 when the caller may not see the device, 403 when its role is above the caller's."""
-    require_rank((await known_device(devices, device_id, principal)).role, principal)
+def require_changeable(principal: Principal) -> Check:
+    """A check that raises Problem 404 for a device of a foreign region, 403 for a role above the caller's."""
+
+    def check(device: Device) -> None:
+        if not covers(principal, device.market_id):
+            raise Problem("not-found", reason=message("no_device", name=device.device_id))
+        require_rank(device.role, principal)
+
+    return check
 
 
 def markets_to_list(principal: Principal, market_id: str | None) -> list[str] | None:
@@ -65,10 +71,12 @@ def claim_fields(claim: IssuedClaim) -> dict[str, Any]:
 
 @contextmanager
 def steps(device_id: str) -> Iterator[None]:
-    """Errors of a step as problems: 404 and 409."""
+    """Errors of a step as problems: 404, 409, and 422 for a claim code."""
     try:
         yield
     except UnknownDevice:
         raise Problem("not-found", reason=message("no_device", name=device_id)) from None
     except WrongState as error:
         raise Problem("wrong-state", name=device_id, state=str(error)) from None
+    except ClaimInvalid:
+        raise invalid("/claim_code", "claim_code_right", message("claim_code_right")) from None

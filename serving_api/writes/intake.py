@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +18,11 @@ from lakehouse.times import utc_text
 from serving_api.http import metrics
 from serving_api.http.event_bodies import FORBIDDEN, FOREIGN, SubmittedEvent, parse_event
 from serving_api.http.idempotency import identity_of
+from serving_api.http.messages import message
 from serving_api.http.problems import LISTED_FAULTS, Problem, invalid_fields
 from serving_api.reads.responses import json_response
+from serving_api.reads.review.own_regions import REGION, is_own_event
+from serving_api.reads.snapshots import Snapshots
 from serving_api.writes.publish import publish
 
 log = logging.getLogger("lumbung.api")
@@ -28,23 +32,31 @@ class EventIntake:
     """The events of one request."""
 
     def __init__(
-        self, request: Request, producer: AcknowledgedProducer, caller: Principal, content_type: str
+        self,
+        request: Request,
+        producer: AcknowledgedProducer,
+        caller: Principal,
+        content_type: str,
+        snapshots: Snapshots,
     ) -> None:
         self._request = identity_of(request)
         self._producer = producer
         self._caller = caller
         self._content_type = content_type
+        self._snapshots = snapshots
         self._source = f"api:{caller.subject}"
         self._received_at = datetime.now(UTC)
 
     async def accept_event(self, body: bytes, kind: str | None) -> Response:
         """202 with the receipt. Raises Problem 400, 403, 422 or 503."""
-        event = parse_event(body, kind, self._caller)
+        event = self._parse(body, kind)
         if not event.faults:
             return await self.receipt(event)
         first = event.faults[0]
         if first.code == FORBIDDEN:
             raise Problem("forbidden", reason=first.message)
+        if first.code == REGION:
+            raise Problem("forbidden", [first], reason=first.message)
         if first.code == FOREIGN:
             raise Problem("foreign-device", reason=first.message)
         metrics.DOOR_EVENTS.labels("rejected").inc()
@@ -52,6 +64,23 @@ class EventIntake:
         if event.unreadable:
             raise Problem("malformed-body", event.faults, reason=first.message)
         raise invalid_fields(event.faults, listed=None)
+
+    def _parse(self, body: bytes, kind: str | None) -> SubmittedEvent:
+        """The event; a valid one of a foreign region has that fault."""
+        event = parse_event(body, kind, self._caller)
+        foreign = None if event.faults else self._foreign_region(event.kinds, event.payload)
+        return replace(event, faults=[foreign]) if foreign else event
+
+    def _foreign_region(self, kinds: list[str], payload: dict[str, Any]) -> Fault | None:
+        if is_own_event(self._caller, kinds, payload, self._snapshots):
+            return None
+        pointer = "/market_id" if "market_id" in payload else ""
+        return Fault(pointer, REGION, message("region_not_own"))
+
+    def require_own_region(self, kind: str, payload: dict[str, Any]) -> None:
+        """Raises Problem 403 for a valid event of a region that is not the caller's."""
+        if foreign := self._foreign_region([kind], payload):
+            raise Problem("forbidden", [foreign], reason=foreign.message)
 
     async def receipt(self, event: SubmittedEvent) -> Response:
         """202 for a valid event, when Kafka has acknowledged it. Raises Problem 503."""
@@ -66,7 +95,7 @@ class EventIntake:
 
     async def accept_batch(self, bodies: list[bytes], kind: str | None) -> Response:
         """202 with the status of each event. Raises Problem 422 when none could be accepted, or 503."""
-        events = [parse_event(body, kind, self._caller) for body in bodies]
+        events = [self._parse(body, kind) for body in bodies]
         refused = [event for event in events if event.faults]
         accepted = len(events) - len(refused)
         ids = await self.send(events)

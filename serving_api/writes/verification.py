@@ -48,6 +48,10 @@ class Verification:
         self._page = f"{public_url()}{SIGN_IN}"
         self._under_way: set[asyncio.Task[None]] = set()
 
+    def link_address(self, secret: str) -> str:
+        """The address at which a browser follows a one-time link. What follows # is not sent to servers."""
+        return f"{self._page}#{secret}"
+
     async def register(self, email: str, full_name: str | None, locale: str) -> None:
         """Create the account without a password and mail its link. Raises StoreUnavailable, TooManyMails."""
         if not await self._database.reachable():
@@ -80,7 +84,7 @@ class Verification:
             )
             return
         secret = await accounts.one_time_link(self._database, user.user_id, user.user_id)
-        link = f"{self._page}#{secret}"
+        link = self.link_address(secret)
         try:
             await self._send(self._mail, user, link)
         except asyncio.CancelledError:

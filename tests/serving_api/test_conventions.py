@@ -97,6 +97,14 @@ def test_cursor_is_valid_for_its_filters_until_it_expires(api: Api, broker: Brok
         old.stop()
 
 
+def test_link_to_the_next_page_names_no_host_of_the_caller(api: Api) -> None:
+    path = f"{HISTORY}?commodity=garam&limit=3"
+    for listing in (path, f"{path}&format=csv"):
+        link = api.get(listing, headers={"Host": "evil.example"}).headers["link"]
+        assert link.startswith(f"<{path}") and "evil" not in link
+        assert api.get(link[1 : link.index(">")]).status_code == 200
+
+
 def test_public_responses_may_be_cached_personal_ones_not(api: Api) -> None:
     assert (
         api.get(f"{LIVE}?commodity=garam").headers["cache-control"]

@@ -13,12 +13,17 @@ import orjson
 import pytest
 from sqlalchemy import update
 
+from lakehouse.identity.roles import Role
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.tables import DeviceClaim
+from lakehouse.reference import markets
 from scripts.bench.api_lake import write
 from tests.support.api import Api, new_stack, pages
+from tests.support.identity import people
+from tests.support.identity.people import add_person, sign_in
 
 REGISTER = "/api/auth/device/register"
+BALI = next(name for name, market in markets().items() if market.region_code == "51")
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -93,14 +98,36 @@ def test_from_registration_by_anybody_to_a_token(api: Api):
     )
 
 
-def test_registration_is_replaced_while_pending_and_refused_afterwards(api: Api):
+def test_second_registration_of_a_pending_device_is_refused(api: Api):
     first = register(api, "TWICE", None).json()
-    second = register(api, "TWICE", None, market_id="PASAR-002").json()
-    assert second["market_id"] == "PASAR-002"
-    assert register(api, "TWICE").status_code == 201
-    assert problem(register(api, "TWICE")) == problem(register(api, "TWICE", None)) == (409, "device-exists")
-    for earlier in (first, second):
-        assert problem(claim(api, "TWICE", earlier["claim_code"])) == (401, "claim-invalid")
+    stranger = register(api, "TWICE", None, market_id="PASAR-002")
+    assert problem(stranger) == problem(register(api, "TWICE", "device")) == (409, "device-exists")
+    waiting = api.get("/api/v1/devices/TWICE", "operator").json()
+    assert (waiting["market_id"], waiting["registered_from"]) == ("PASAR-001", "127.0.0.1")
+    assert step(api, "TWICE", "approve").status_code == 200
+    assert claim(api, "TWICE", first["claim_code"]).status_code == 200, "the claim of the first one is valid"
+
+
+def test_operator_of_the_region_replaces_a_pending_registration(api: Api):
+    add_person(api.stack, "far@example.id", Role.OPERATOR, ["51"])
+    token = sign_in(api, "far@example.id")["access_token"]
+    first = register(api, "REPLACED", None).json()
+    body = {"market_id": BALI, "device_id": "REPLACED"}
+    assert problem(people.send(api, "POST", REGISTER, body, token)) == (409, "device-exists")
+    assert register(api, "REPLACED").status_code == 201
+    assert problem(register(api, "REPLACED")) == (409, "device-exists")
+    assert problem(claim(api, "REPLACED", first["claim_code"])) == (401, "claim-invalid")
+
+
+def test_approval_with_the_claim_code_of_another_registration_is_refused(api: Api):
+    code = register(api, "SCANNED", None).json()["claim_code"]
+    others = register(api, "SCANNED-2", None).json()["claim_code"]
+    path = "/api/v1/devices/SCANNED/approve"
+    for wrong in (others, "no code"):
+        refused = send(api, path, {"claim_code": wrong}, "operator")
+        assert problem(refused) == (422, "validation")
+        assert refused.json()["errors"][0]["code"] == "claim_code_right"
+    assert send(api, path, {"claim_code": code}, "operator").json()["status"] == "approved"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Accounts of people: create, change, export and delete. Each change of rights is a row of the audit."""
 
+import asyncio
 import secrets as random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from conf.settings import settings
 from lakehouse.identity.roles import Role, role_named
 from lakehouse.identity.tokens import digest_of
+from lakehouse.io import personal_jobs
 from lakehouse.io.identity import personal
 from lakehouse.io.identity.audit import record
 from lakehouse.io.identity.database import Database
@@ -58,6 +60,7 @@ async def create(
         role=role.label,
         regions=list(regions),
         password_hash=password_hash,
+        followed_link=False,
         disabled=False,
         created_at=datetime.now(UTC),
     )
@@ -70,6 +73,31 @@ async def create(
     except IntegrityError:
         raise AccountExists from None
     return user
+
+
+async def invite(
+    database: Database,
+    email: str,
+    *,
+    actor: str,
+    role: Role,
+    full_name: str | None = None,
+    regions: Sequence[str] = (),
+) -> str:
+    """The one-time link of a new account, which replaces one that a stranger may have registered.
+
+    Raises AccountExists for an account that is not `is_unproven`.
+    """
+    try:
+        user = await create(database, email, actor=actor, role=role, full_name=full_name, regions=regions)
+    except AccountExists:
+        known = await by_email(database, email)
+        if not is_unproven(known):
+            raise
+        await delete_account(database, known.user_id, actor)
+        await asyncio.to_thread(personal_jobs.remove_all, known.user_id)
+        user = await create(database, email, actor=actor, role=role, full_name=full_name, regions=regions)
+    return await one_time_link(database, user.user_id, actor)
 
 
 async def by_email(database: Database, email: str) -> User:
@@ -92,14 +120,16 @@ async def by_id(database: Database, user_id: str) -> User:
 
 async def change_rights(
     database: Database, user_id: str, *, actor: str, granted_by: Role, **changes: Any
-) -> User:
-    """The account with another role, other regions, or disabled.
+) -> tuple[User, str | None]:
+    """The account with another role, other regions, or disabled; and a one-time link if it needs one.
 
-    A disabled account is signed out everywhere. Raises UnknownAccount, RoleTooHigh or LastAdmin.
+    A disabled account is signed out everywhere. So is one that a stranger may have registered (`is_unproven`)
+    when it has a role above user: its password is dropped, and the link is for its person. Raises
+    UnknownAccount, RoleTooHigh or LastAdmin.
     """
     async with database.writing() as session:
         await _hold_admins(session)
-        user = await session.get(User, user_id)
+        user = await session.get(User, user_id, with_for_update=True)
         if user is None:
             raise UnknownAccount
         highest = max(role_named(user.role), role_named(changes.get("role", user.role)))
@@ -112,11 +142,18 @@ async def change_rights(
         await session.flush()
         if was_admin:
             await _keep_an_admin(session)
+        detail: dict[str, Any] = {"before": before, "after": changes}
+        link = None
         if user.disabled:
-            await end_sign_ins(session, user_id)
-        detail = {"before": before, "after": changes}
+            await end_access(session, user_id)
+        elif is_unproven(user) and role_named(user.role) > Role.USER:
+            user.password_hash = None
+            await personal.remove_all(session, user_id)  # a stranger's addresses for messages among it
+            await end_access(session, user_id)
+            link = await _issue_link(session, user_id)
+            detail["dropped"] = ["password", "sign-ins", "keys"]
         await record(session, actor, "user.change", user_id, detail=detail)
-        return user
+        return user, link
 
 
 async def change_profile(database: Database, user_id: str, changes: dict[str, Any]) -> User:
@@ -170,12 +207,17 @@ async def export_account(database: Database, user_id: str) -> dict[str, Any]:
 
 async def one_time_link(database: Database, user_id: str, actor: str) -> str:
     """A secret that signs the person in once, within `identity.link_minutes`. Earlier ones end."""
+    async with database.writing() as session:
+        secret = await _issue_link(session, user_id)
+        await record(session, actor, "user.link", user_id)
+    return secret
+
+
+async def _issue_link(session: AsyncSession, user_id: str) -> str:
     secret = random.token_urlsafe(32)
     expires_at = datetime.now(UTC) + timedelta(minutes=settings().identity.link_minutes)
-    async with database.writing() as session:
-        await session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user_id))
-        session.add(OneTimeLink(digest=digest_of(secret), user_id=user_id, expires_at=expires_at))
-        await record(session, actor, "user.link", user_id)
+    await session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user_id))
+    session.add(OneTimeLink(digest=digest_of(secret), user_id=user_id, expires_at=expires_at))
     return secret
 
 
@@ -204,10 +246,22 @@ async def withdraw_links(database: Database, user_id: str) -> None:
         await session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user_id))
 
 
+async def end_access(session: AsyncSession, user_id: str) -> None:
+    """Sign the person out everywhere and revoke all API keys."""
+    await end_sign_ins(session, user_id)
+    current = update(ApiKey).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+    await session.execute(current.values(revoked_at=datetime.now(UTC)))
+
+
 async def end_sign_ins(session: AsyncSession, user_id: str) -> None:
     """Sign the person out everywhere."""
     ended = update(SignIn).where(SignIn.user_id == user_id, SignIn.ended_at.is_(None))
     await session.execute(ended.values(ended_at=datetime.now(UTC)))
+
+
+def is_unproven(user: User) -> bool:
+    """Whether the account has a password that whoever registered the address has chosen."""
+    return user.password_hash is not None and not user.followed_link
 
 
 def is_active_admin(user: User) -> bool:

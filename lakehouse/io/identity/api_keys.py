@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 from lakehouse.identity.tokens import KEY_PREFIX, digest_of
 from lakehouse.io.identity.audit import record
 from lakehouse.io.identity.database import Database
-from lakehouse.io.identity.tables import ApiKey
+from lakehouse.io.identity.sign_ins import BadCredentials
+from lakehouse.io.identity.tables import ApiKey, User
 
 MOST_KEYS = 50  # of one person that are not revoked
 
@@ -19,10 +20,12 @@ class TooManyKeys(Exception):
     """The person has MOST_KEYS keys already."""
 
 
-async def create_key(
-    database: Database, user_id: str, name: str, scopes: Sequence[str]
-) -> tuple[ApiKey, str]:
-    """The new key and its secret, which is stored nowhere. Raises TooManyKeys."""
+async def create_key(database: Database, user: User, name: str, scopes: Sequence[str]) -> tuple[ApiKey, str]:
+    """The new key and its secret, which is stored nowhere.
+
+    `user`: as confirmed by the password. Raises BadCredentials when that has changed since, TooManyKeys.
+    """
+    user_id = user.user_id
     mark = base64.b32encode(random.token_bytes(5)).decode().lower()
     secret = f"{KEY_PREFIX}{mark}_{random.token_urlsafe(32)}"
     key = ApiKey(
@@ -35,6 +38,9 @@ async def create_key(
         created_at=datetime.now(UTC),
     )
     async with database.writing() as session:
+        present = await session.get(User, user_id, with_for_update=True)
+        if present is None or present.password_hash != user.password_hash:
+            raise BadCredentials
         current = select(func.count()).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
         if (await session.scalar(current) or 0) >= MOST_KEYS:
             raise TooManyKeys

@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,10 +24,11 @@ SECRET_BYTES = 32  # random, so that a plain digest of it is enough; passwords n
 PENDING_LIFE = timedelta(days=7)  # a registration that nobody approves is removed after this time
 USABLE = ("approved", "active")
 ANYBODY = "anonymous"  # actor of a registration without a token
+Check = Callable[[Device], None]  # raises when a person may not change the device
 
 
 class DeviceExists(Exception):
-    """The id belongs to a device that was approved before."""
+    """The id belongs to a device, or to a registration that waits for its approval."""
 
 
 class UnknownDevice(Exception):
@@ -75,11 +76,18 @@ class Devices:
         self._database = database
 
     async def register(
-        self, device_id: str, market_id: str, role: str, by: str | None
+        self,
+        device_id: str,
+        market_id: str,
+        role: str,
+        by: str | None,
+        place: str | None = None,
+        may_replace: Callable[[Device], bool] = lambda pending: False,
     ) -> tuple[Device, IssuedClaim]:
         """The device, approved when somebody (`by`) registers it, else pending, and its claim.
 
-        A pending registration is replaced. Raises DeviceExists.
+        `place`: network address of the caller. A pending registration keeps its id and its claim until it is
+        removed, so that an approval is of what was seen; only who `may_replace` it does. Raises DeviceExists.
         """
         now = datetime.now(UTC)
         try:
@@ -88,13 +96,14 @@ class Devices:
                     delete(Device).where(Device.status == "pending", Device.created_at < now - PENDING_LIFE)
                 )
                 known = await _locked(session, device_id)
-                if known is not None and known.status != "pending":
+                if known is not None and not (known.status == "pending" and may_replace(known)):
                     raise DeviceExists(device_id)
                 device = known or Device(device_id=device_id, secret_generation=0)
                 device.market_id = market_id
                 device.role = role
                 device.created_at = now
                 device.created_by = by
+                device.created_from = place
                 device.status = "pending" if by is None else "approved"
                 device.approved_at = None if by is None else now
                 device.approved_by = by
@@ -107,10 +116,25 @@ class Devices:
             raise DeviceExists(device_id) from None
         return device, claim
 
-    async def approve(self, device_id: str, by: str, reason: str | None = None) -> Device:
-        """The approved device; a revoked one may come back. Raises UnknownDevice, WrongState."""
+    async def approve(
+        self,
+        device_id: str,
+        by: str,
+        reason: str | None = None,
+        check: Check | None = None,
+        claim_code: str | None = None,
+    ) -> Device:
+        """The approved device; a revoked one may come back.
+
+        `check` sees the device that is approved. `claim_code`: of the scanned QR code, which
+        may have expired. Raises UnknownDevice, WrongState, ClaimInvalid for the code of another registration.
+        """
         async with self._database.writing() as session:
-            device = await _in_state(session, device_id, ("pending", "revoked"))
+            device = await _in_state(session, device_id, ("pending", "revoked"), check)
+            if claim_code is not None:
+                claim = await session.get(DeviceClaim, digest_of(claim_code))
+                if claim is None or claim.device_id != device_id:
+                    raise ClaimInvalid(device_id)
             device.status = "approved"
             device.approved_at = datetime.now(UTC)
             device.approved_by = by
@@ -118,21 +142,25 @@ class Devices:
             await record(session, by, "device.approve", device_id, detail=_detail(reason))
         return device
 
-    async def rotate(self, device_id: str, by: str, reason: str | None = None) -> tuple[Device, IssuedClaim]:
+    async def rotate(
+        self, device_id: str, by: str, reason: str | None = None, check: Check | None = None
+    ) -> tuple[Device, IssuedClaim]:
         """The device and a claim for a new secret; until it is claimed the present secret is valid.
 
         Raises UnknownDevice, WrongState.
         """
         async with self._database.writing() as session:
-            device = await _in_state(session, device_id, USABLE)
+            device = await _in_state(session, device_id, USABLE, check)
             claim = await _issue_claim(session, device_id, datetime.now(UTC))
             await record(session, by, "device.rotate", device_id, detail=_detail(reason))
         return device, claim
 
-    async def revoke(self, device_id: str, by: str, reason: str | None = None) -> Device:
+    async def revoke(
+        self, device_id: str, by: str, reason: str | None = None, check: Check | None = None
+    ) -> Device:
         """The revoked device: its secret, tokens and claims are void. Raises UnknownDevice, WrongState."""
         async with self._database.writing() as session:
-            device = await _in_state(session, device_id, ("pending", *USABLE))
+            device = await _in_state(session, device_id, ("pending", *USABLE), check)
             device.status = "revoked"
             device.revoked_at = datetime.now(UTC)
             device.secret_digest = None
@@ -274,10 +302,15 @@ async def _locked(session: AsyncSession, device_id: str) -> Device | None:
     return await session.get(Device, device_id, with_for_update=True)
 
 
-async def _in_state(session: AsyncSession, device_id: str, allowed: Collection[str]) -> Device:
+async def _in_state(
+    session: AsyncSession, device_id: str, allowed: Collection[str], check: Check | None
+) -> Device:
+    """The device for a step, which holds its row, so that market and role stay as `check` sees them."""
     device = await _locked(session, device_id)
     if device is None:
         raise UnknownDevice(device_id)
+    if check is not None:
+        check(device)
     if device.status not in allowed:
         raise WrongState(device.status)
     return device

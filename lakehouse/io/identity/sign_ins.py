@@ -1,7 +1,7 @@
 """Sign in, refresh and sign out: access tokens of minutes, refresh tokens that are spent once."""
 
+import asyncio
 import secrets as random
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from conf.settings import settings
 from lakehouse.identity.tokens import digest_of
-from lakehouse.io.identity.accounts import end_sign_ins
+from lakehouse.io.identity.accounts import end_access, end_sign_ins
 from lakehouse.io.identity.audit import record
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.passwords import Passwords
@@ -54,8 +54,7 @@ class SignIns:
         self._database = database
         self._signer = signer
         self._passwords = passwords
-        self._under_way: Counter[str] = Counter()  # refresh tokens of requests in progress
-        self._repeated: set[str] = set()  # of those under way: requested more than once
+        self._under_way: dict[str, asyncio.Task[TokenPair]] = {}  # by the refresh token that is spent
 
     async def login(self, email: str, password: str) -> TokenPair:
         """Tokens of a new sign-in. Raises Blocked, or BadCredentials after equal work for any address."""
@@ -68,7 +67,7 @@ class SignIns:
             await self._count_failure(account)
             raise BadCredentials
         async with self._database.writing() as session:
-            current = await session.get(User, user.user_id)
+            current = await session.get(User, user.user_id, with_for_update=True)
             if current is None or current.disabled or current.password_hash != user.password_hash:
                 raise BadCredentials
             await session.execute(delete(LoginFailure).where(LoginFailure.account_digest == account))
@@ -79,9 +78,13 @@ class SignIns:
 
         Raises BadCredentials.
         """
-        hashed = await self._passwords.hash(password)
         now = datetime.now(UTC)
         unused = OneTimeLink.used_at.is_(None) & (OneTimeLink.expires_at > now)
+        async with self._database.reading() as session:
+            known = select(OneTimeLink.digest).where(OneTimeLink.digest == digest_of(secret), unused)
+            if await session.scalar(known) is None:
+                raise BadCredentials  # before the work of a hash, which a guess shall not cause
+        hashed = await self._passwords.hash(password)
         async with self._database.writing() as session:
             use = update(OneTimeLink).where(OneTimeLink.digest == digest_of(secret), unused)
             user_id = await session.scalar(use.values(used_at=now).returning(OneTimeLink.user_id))
@@ -89,29 +92,28 @@ class SignIns:
             if user is None or user.disabled:
                 raise BadCredentials
             user.password_hash = hashed
-            await end_sign_ins(session, user.user_id)
+            user.followed_link = True
+            await session.flush()
+            await end_access(session, user.user_id)
             await record(session, user.user_id, "user.password", user.user_id)
             return await self._begin(session, user)
 
     async def refresh(self, token: str) -> TokenPair:
         """The next tokens of a sign-in. A token that was spent before ends it: somebody has a copy.
 
-        Of requests with one token that are under way at once, one gets tokens; the others end nothing. Raises
-        RefreshRefused.
+        Requests with one token that are under way at once, as of two tabs, get the same next tokens: if one
+        of them used a copy, their next refreshes show it. Raises RefreshRefused.
         """
         try:
             claims = self._signer.verify(token, "refresh")
         except TokenFault:
             raise RefreshRefused from None
-        self._under_way[claims.jti] += 1
-        if self._under_way[claims.jti] > 1:
-            self._repeated.add(claims.jti)
-        try:
-            return await self._refresh(claims)
-        finally:
-            self._under_way[claims.jti] -= 1
-            self._under_way += Counter()  # drops what is zero
-            self._repeated &= self._under_way.keys()
+        refreshing = self._under_way.get(claims.jti)
+        if refreshing is None:
+            refreshing = asyncio.create_task(self._refresh(claims))
+            self._under_way[claims.jti] = refreshing
+            refreshing.add_done_callback(lambda _: self._under_way.pop(claims.jti))
+        return await asyncio.shield(refreshing)  # goes on when one of the callers is gone
 
     async def _refresh(self, claims: Claims) -> TokenPair:
         now = datetime.now(UTC)
@@ -121,27 +123,34 @@ class SignIns:
             user = await session.get(User, sign_in.user_id) if sign_in else None
             if sign_in is not None and user is not None and is_valid(sign_in, user, now):
                 return await self._continue(session, user, sign_in)
-            if not spent and claims.jti not in self._repeated:
+            if not spent:
                 await _end(session, claims.sid)
         raise RefreshRefused
 
-    async def change_password(self, user: User, current: str, new: str) -> None:
-        """Set another password and end all sign-ins. A wrong current one counts like one of a login.
+    async def confirm(self, user: User, password: str) -> None:
+        """Check the password of somebody who has signed in. A wrong one counts like one of a login.
 
         Raises Blocked, or BadCredentials for a wrong one.
         """
         account = digest_of(user.email)
         await self._refuse_blocked(account)
-        if not await self._passwords.verify(current, user.password_hash):
+        if not await self._passwords.verify(password, user.password_hash):
             await self._count_failure(account)
             raise BadCredentials
+
+    async def change_password(self, user: User, current: str, new: str) -> None:
+        """Set another password, end all sign-ins and revoke all keys.
+
+        Raises Blocked, or BadCredentials for a wrong one.
+        """
+        await self.confirm(user, current)
         hashed = await self._passwords.hash(new)
         async with self._database.writing() as session:
             unchanged = (User.user_id == user.user_id) & (User.password_hash == user.password_hash)
             change = update(User).where(unchanged).values(password_hash=hashed)
             if await session.scalar(change.returning(User.user_id)) is None:
                 raise BadCredentials
-            await end_sign_ins(session, user.user_id)
+            await end_access(session, user.user_id)
             await record(session, user.user_id, "user.password", user.user_id)
 
     async def sign_out(self, user_id: str, sign_in_id: str | None) -> None:

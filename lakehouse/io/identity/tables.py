@@ -37,7 +37,11 @@ class IdentityTable(DeclarativeBase):
 
 
 class User(IdentityTable):
-    """A person. `password_hash`: None until the person has set a password."""
+    """A person.
+
+    `password_hash`: None until the person has set a password. `followed_link`: whether one of our links set
+    it, so that whoever knows it is whom the address was given to; else anybody may have registered it.
+    """
 
     __tablename__ = "users"
     user_id: Mapped[Id]
@@ -47,6 +51,7 @@ class User(IdentityTable):
     role: Mapped[str] = mapped_column(String(16), index=True)
     regions: Mapped[list[str]]
     password_hash: Mapped[str | None] = mapped_column(NAME)
+    followed_link: Mapped[bool]
     disabled: Mapped[bool]
     created_at: Mapped[datetime]
     last_seen: Mapped[datetime | None]
@@ -119,6 +124,7 @@ class Device(IdentityTable):
     secret_generation: Mapped[int]
     created_at: Mapped[datetime]
     created_by: Mapped[str | None] = mapped_column(String(64))  # subject; None: registered without a token
+    created_from: Mapped[str | None] = mapped_column(String(64))  # network address; None: a program here
     approved_at: Mapped[datetime | None]
     approved_by: Mapped[str | None] = mapped_column(String(64))
     revoked_at: Mapped[datetime | None]

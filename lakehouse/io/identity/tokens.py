@@ -19,6 +19,7 @@ from lakehouse.identity.tokens import ALGORITHMS, AUDIENCE, ISSUER, REQUIRED_CLA
 LOCAL = "local"  # `sid` of tokens that ./run.sh user token signs: their subject is the name of their role
 TEXTS = {"subject": "sub", "role": "role", "token_use": "token_use", "jti": "jti", "sid": "sid"}
 LONGEST_TOKEN = 4096  # characters
+LEEWAY_SECONDS = 30  # by which the clock of another machine that signs may be ahead
 
 
 class TokenFault(Exception):
@@ -104,12 +105,15 @@ class TokenSigner:
                 algorithms=[self._algorithm],
                 audience=AUDIENCE,
                 issuer=ISSUER,
+                leeway=LEEWAY_SECONDS,
                 options={"require": list(REQUIRED_CLAIMS), "strict_aud": True},
             )
         except jwt.ExpiredSignatureError:
             raise TokenFault("expired") from None
         except (jwt.InvalidTokenError, ValueError, RecursionError):
             raise TokenFault("invalid") from None
+        if claims["exp"] <= time.time():  # without the leeway: it ends when its answer says
+            raise TokenFault("expired")
         texts = {field: claims[name] for field, name in TEXTS.items()}
         if claims["token_use"] not in uses or not all(isinstance(text, str) for text in texts.values()):
             raise TokenFault("invalid")

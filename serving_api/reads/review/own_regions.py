@@ -1,16 +1,18 @@
-"""Which quarantined rows are an operator's own: those of the provinces that the account is limited to."""
+"""Which events are an operator's own: those of the provinces that the account is limited to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
 
+from lakehouse.contracts.contract import kinds
 from lakehouse.identity.roles import Principal
-from lakehouse.reference import matching_key, region_aliases
+from lakehouse.reference import matching_key, place_aliases, region_aliases
 from serving_api.reads.names import region_code_of_market
 from serving_api.reads.snapshots import Snapshots
 
 NEEDED = ("market_id", "payload")
+REGION = "region_not_own"  # code of the fault
 IsOwn = Callable[[Mapping[str, Any]], bool]
 
 
@@ -27,11 +29,44 @@ def own_rows(caller: Principal, snapshots: Snapshots) -> IsOwn | None:
 def region_of(row: Mapping[str, Any], snapshots: Snapshots) -> str | None:
     """Code of the province: that of the market, else the one that the event names; None when unknown."""
     code = region_code_of_market(snapshots, row["market_id"])
-    if code is not None:
-        return code
+    return code or region_aliases().get(matching_key(payload_of(row["payload"]).get("region", "")))
+
+
+def payload_of(body: bytes | None) -> dict[str, Any]:
+    """The texts that an event names; none when it cannot be read."""
     try:
-        payload = orjson.loads(row["payload"] or b"null")
+        payload = orjson.loads(body or b"null")
     except orjson.JSONDecodeError:
-        return None
-    named = payload.get("region") if isinstance(payload, dict) else None
-    return region_aliases().get(matching_key(named)) if isinstance(named, str) else None
+        return {}
+    given = payload if isinstance(payload, dict) else {}
+    return {name: value for name, value in given.items() if isinstance(value, str)}
+
+
+def is_own_event(
+    caller: Principal, names: Iterable[str], payload: Mapping[str, Any], snapshots: Snapshots
+) -> bool:
+    """Whether all provinces of an event of these kinds are the caller's own; of a way, one of its ends.
+
+    An event whose province is not known belongs to those who are limited to none. Posts and listings have
+    no province.
+    """
+    if caller.unlimited:
+        return True
+    fields = {field.name: field for kind in names for field in kinds()[kind].payload}
+    given = {name: payload[name] for name in fields if isinstance(payload.get(name), str)}
+    codes = {
+        region_aliases().get(matching_key(text))
+        for name, text in given.items()
+        if fields[name].names == "region"
+    }
+    codes.add(region_code_of_market(snapshots, given.get("market_id")))
+    ends = {
+        place_aliases().get(matching_key(text))
+        for name, text in given.items()
+        if fields[name].names == "place"
+    }
+    known = codes - {None}
+    has_province = "market_id" in fields
+    return all(map(caller.covers, known)) and (
+        bool(known) or not has_province or any(map(caller.covers, ends))
+    )

@@ -13,7 +13,7 @@ from lakehouse.io import personal_jobs
 from lakehouse.io.identity import accounts
 from lakehouse.io.identity.tables import User
 from lakehouse.times import utc_text
-from serving_api.http.callers import count_login, refused_credentials
+from serving_api.http.callers import count_login, password_turn
 from serving_api.http.dependencies import (
     ACCOUNT_HOLDER,
     CurrentDatabase,
@@ -34,6 +34,7 @@ from serving_api.reads.responses import PRIVATE, json_response
 from serving_api.schemas.identity.accounts import (
     Account,
     AccountExport,
+    ConfirmationBody,
     PasswordBody,
     ProfileBody,
     Registered,
@@ -54,6 +55,7 @@ OWN = [ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS]  # 401 and 403 come fi
     summary="Create an account",
 )
 async def register(
+    request: Request,
     body: Annotated[JsonBody[None, RegistrationBody], json_body(RegistrationBody, anybody)],
     database: CurrentDatabase,
     passwords: CurrentPasswords,
@@ -67,14 +69,16 @@ async def register(
     email = normal_email(given.email)
     if email is None:
         raise invalid("/email", "email_format", message("email_format"))
-    require_strong(given.password, email)
+    async with password_turn(request):
+        await run_sync(require_strong, given.password, email)
     if settings().identity.verify_email:
         try:
             await verification.register(email, given.full_name, given.locale)
         except TooManyMails:
             raise Problem("warming-up", reason=message("too_many_mails")) from None
         return json_response({"status": "accepted"}, 202)
-    hashed = await passwords.hash(given.password)
+    async with password_turn(request):
+        hashed = await passwords.hash(given.password)
     with suppress(accounts.AccountExists):
         await accounts.create(
             database,
@@ -132,12 +136,12 @@ async def change_password(
 ) -> Response:
     """The current password confirms it; a wrong one counts like one of a login.
 
-    All sign-ins of the person end, this one too.
+    All sign-ins of the person end, this one too, and its API keys.
     """
     user = await accounts.by_id(database, id_of(body.caller))
-    require_strong(body.value.new_password, user.email, "new_password")
     count_login(request, limits, user.email)
-    with refused_credentials():
+    async with password_turn(request):
+        await run_sync(require_strong, body.value.new_password, user.email, "new_password")
         await sign_ins.change_password(user, body.value.current_password, body.value.new_password)
     return Response(status_code=204)
 
@@ -160,17 +164,29 @@ async def export_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database:
     "/me",
     status_code=204,
     response_class=Response,
-    responses=problems(401, 403, 409, 422, 503),
+    **takes_json(ConfirmationBody, 401, 403, 409),
     summary="Delete the own account",
-    dependencies=OWN,
 )
-async def delete_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase) -> Response:
-    """The account with all that belongs to it is removed; the audit keeps its id alone."""
+async def delete_account(
+    request: Request,
+    body: Annotated[JsonBody[Principal, ConfirmationBody], json_body(ConfirmationBody, account_holder)],
+    database: CurrentDatabase,
+    sign_ins: CurrentSignIns,
+    limits: CurrentLimits,
+) -> Response:
+    """The account with all that belongs to it is removed; the audit keeps its id alone.
+
+    The password confirms it.
+    """
+    user = await accounts.by_id(database, id_of(body.caller))
+    count_login(request, limits, user.email)
+    async with password_turn(request):
+        await sign_ins.confirm(user, body.value.password)
     try:
-        await accounts.delete_account(database, id_of(caller), id_of(caller))
+        await accounts.delete_account(database, user.user_id, user.user_id)
     except accounts.LastAdmin:
         raise Problem("last-admin") from None
-    await run_sync(personal_jobs.remove_all, id_of(caller))
+    await run_sync(personal_jobs.remove_all, user.user_id)
     return Response(status_code=204)
 
 

@@ -11,14 +11,21 @@ from lakehouse.io.identity import accounts
 from lakehouse.io.identity.listings import account_item, page_of_accounts, page_of_audit
 from lakehouse.reference import DEFAULT_TIMEZONE, matching_key, region_aliases
 from serving_api.http.cursors import Key, time_range
-from serving_api.http.dependencies import ADMIN, CurrentDatabase, CurrentResponses, admin
+from serving_api.http.dependencies import ADMIN, CurrentDatabase, CurrentResponses, CurrentVerification, admin
 from serving_api.http.messages import message
 from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid, invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.reads.responses import PRIVATE, EncodedPage, encode_page, json_response
 from serving_api.schemas.envelope import Page
-from serving_api.schemas.identity.administration import AuditQuery, AuditRow, RightsBody, UserRow, UsersQuery
+from serving_api.schemas.identity.administration import (
+    AuditQuery,
+    AuditRow,
+    ChangedUser,
+    RightsBody,
+    UserRow,
+    UsersQuery,
+)
 from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/v1/admin", tags=["administration"])
@@ -47,7 +54,7 @@ async def list_users(
 
 @router.patch(
     "/users/{user_id}",
-    response_model=UserRow,
+    response_model=ChangedUser,
     **takes_json(RightsBody, 401, 403, 404, 409),
     summary="Change role or regions of an account, or disable it",
 )
@@ -55,22 +62,28 @@ async def change_user(
     user_id: UserIdInPath,
     body: Annotated[JsonBody[Principal, RightsBody], json_body(RightsBody, admin)],
     database: CurrentDatabase,
+    verification: CurrentVerification,
 ) -> Response:
-    """It has its effect after at most 5 s. A disabled person is signed out everywhere."""
+    """It has its effect after at most 5 s. A disabled person is signed out everywhere.
+
+    Whoever registered an address may not be its owner. With a role above `user` such an account loses its
+    password, sign-ins and API keys, and `link` is for the person: it sets a password, once.
+    """
     given = body.value.model_dump(exclude_none=True)
     if not given:
         raise invalid("", "field_required", message("nothing_to_change"))
     if "regions" in given:
         given["regions"] = region_codes(given["regions"])
     try:
-        user = await accounts.change_rights(
+        user, link = await accounts.change_rights(
             database, user_id, actor=body.caller.subject, granted_by=body.caller.role, **given
         )
     except accounts.UnknownAccount:
         raise Problem("not-found", reason=message("no_user", name=user_id)) from None
     except accounts.LastAdmin:
         raise Problem("last-admin") from None
-    return json_response(account_item(user), cache=PRIVATE)
+    item = account_item(user) | {"link": link and verification.link_address(link)}
+    return json_response(item, cache=PRIVATE)
 
 
 def region_codes(names: list[str]) -> list[str]:

@@ -2,13 +2,21 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from lakehouse.identity.roles import Principal
+from lakehouse.io.identity.accounts import by_id
 from lakehouse.io.identity.api_keys import MOST_KEYS, TooManyKeys, create_key, keys_of, revoke_key
 from lakehouse.io.identity.tables import ApiKey
 from lakehouse.times import utc_text
-from serving_api.http.dependencies import ACCOUNT_HOLDER, CurrentDatabase, account_holder
+from serving_api.http.callers import count_login, password_turn
+from serving_api.http.dependencies import (
+    ACCOUNT_HOLDER,
+    CurrentDatabase,
+    CurrentLimits,
+    CurrentSignIns,
+    account_holder,
+)
 from serving_api.http.messages import message
 from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid
@@ -50,17 +58,25 @@ async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: 
     summary="Create an API key",
 )
 async def create_api_key(
+    request: Request,
     body: Annotated[JsonBody[Principal, ApiKeyBody], json_body(ApiKeyBody, account_holder)],
     database: CurrentDatabase,
+    sign_ins: CurrentSignIns,
+    limits: CurrentLimits,
 ) -> Response:
     """The key has the rights of its owner within its scopes. It is shown here alone: only a digest is stored.
 
-    It is sent like a token: `Authorization: Bearer lmb_…`.
+    It is sent like a token: `Authorization: Bearer lmb_…`. The password confirms it, because a key lasts
+    longer than a sign-in; a key ends when the password is changed or reset.
     """
     assert body.caller.user_id is not None
     scopes = list(dict.fromkeys(body.value.scopes))
+    user = await by_id(database, body.caller.user_id)
+    count_login(request, limits, user.email)
     try:
-        key, secret = await create_key(database, body.caller.user_id, body.value.name, scopes)
+        async with password_turn(request):
+            await sign_ins.confirm(user, body.value.password)
+            key, secret = await create_key(database, user, body.value.name, scopes)
     except TooManyKeys:
         raise invalid("", "keys_number", message("keys_number", most=MOST_KEYS)) from None
     return json_response(key_item(key) | {"key": secret}, 201, cache=PRIVATE)

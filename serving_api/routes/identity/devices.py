@@ -18,7 +18,7 @@ from lakehouse.io.identity.devices import (
 )
 from lakehouse.io.identity.tables import Device
 from lakehouse.reference import markets
-from serving_api.http.callers import principal_of
+from serving_api.http.callers import address_of, principal_of
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import (
     OPERATOR,
@@ -48,6 +48,7 @@ from serving_api.reads.responses import (
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.identity.devices import (
+    ApprovalBody,
     ClaimBody,
     ClaimedDevice,
     DeviceItem,
@@ -63,6 +64,7 @@ from serving_api.schemas.identity.devices import (
 from serving_api.schemas.problem import problems
 from serving_api.writes.devices import (
     claim_fields,
+    covers,
     known_device,
     markets_to_list,
     require_changeable,
@@ -106,13 +108,15 @@ REGISTER: dict[str, Any] = {
 
 @router.post("/api/auth/device/register", **REGISTER)
 async def register_device(
+    request: Request,
     body: Annotated[JsonBody[Principal | None, DeviceRegistration], json_body(DeviceRegistration, registrar)],
     devices: CurrentDevices,
     signer: CurrentSigner,
 ) -> Response:
     """201 for an operator and above: the device is approved. 202 without a token: somebody must approve it.
 
-    A pending registration is replaced; an approved device is 409.
+    A known id is 409, also a pending one, which is removed after seven days. An operator of its region may
+    replace it.
     """
     given = body.value
     principal = body.caller
@@ -123,8 +127,13 @@ async def register_device(
     if principal is not None and not principal.covers(market.region_code):
         raise Problem("unknown-market", name=given.market_id)
     by = principal.subject if principal else None
+
+    def may_replace(pending: Device) -> bool:
+        return principal is not None and covers(principal, pending.market_id)
+
+    names = (given.device_id, given.market_id, given.role)
     try:
-        device, claim = await devices.register(given.device_id, given.market_id, given.role, by)
+        device, claim = await devices.register(*names, by, address_of(request.scope), may_replace)
     except DeviceExists:
         raise Problem("device-exists", name=given.device_id) from None
     answer = {
@@ -139,12 +148,13 @@ async def register_device(
 
 @router.post("/api/public/device/register", **REGISTER)
 async def register_device_public(
+    request: Request,
     body: Annotated[JsonBody[Principal | None, DeviceRegistration], json_body(DeviceRegistration, registrar)],
     devices: CurrentDevices,
     signer: CurrentSigner,
 ) -> Response:
     """The same as /api/auth/device/register."""
-    return await register_device(body, devices, signer)
+    return await register_device(request, body, devices, signer)
 
 
 @router.post(
@@ -239,6 +249,7 @@ def device_items(tables: list[Snapshot], devices: Sequence[Device]) -> list[dict
     return [
         {name: getattr(device, name) for name in FIELDS}
         | {name: to_json_value(value) for name, value in asdict(health[device.device_id]).items()}
+        | {"registered_at": to_json_value(device.created_at), "registered_from": device.created_from}
         | {"revoked_at": to_json_value(device.revoked_at)}
         for device in devices
     ]
@@ -277,16 +288,17 @@ class DeviceStep:
     """A request that changes the state of a device."""
 
     device_id: DeviceIdInPath
-    body: Annotated[JsonBody[Principal, StepBody], json_body(StepBody, operator)]
     devices: CurrentDevices
     snapshots: CurrentSnapshots
     responses: CurrentResponses
 
-    async def of(self, change: Callable[[str, str, str | None], Awaitable[T]]) -> T:
-        """What `change(device_id, actor, reason)` returns. Raises Problem 403, 404 or 409."""
-        await require_changeable(self.devices, self.device_id, self.body.caller)
+    async def of(
+        self, body: JsonBody[Principal, Any], change: Callable[..., Awaitable[T]], **more: str | None
+    ) -> T:
+        """What `change` of Devices returns. Raises Problem 403, 404, 409 or 422."""
+        check = require_changeable(body.caller)
         with steps(self.device_id):
-            return await change(self.device_id, self.body.caller.subject, self.body.value.reason)
+            return await change(self.device_id, body.caller.subject, body.value.reason, check, **more)
 
     async def response(self, device: Device, claim: IssuedClaim | None = None) -> Response:
         """The item of the device, with a claim if there is one."""
@@ -295,14 +307,25 @@ class DeviceStep:
 
 STEP = takes_json(StepBody, 401, 403, 404, 409)
 CurrentStep = Annotated[DeviceStep, Depends()]
+GivenStep = Annotated[JsonBody[Principal, StepBody], json_body(StepBody, operator)]
 
 
 @router.post(
-    "/api/v1/devices/{device_id}/approve", response_model=DeviceItem, summary="Approve a device", **STEP
+    "/api/v1/devices/{device_id}/approve",
+    response_model=DeviceItem,
+    summary="Approve a device",
+    **takes_json(ApprovalBody, 401, 403, 404, 409),
 )
-async def approve_device(step: CurrentStep) -> Response:
-    """From then on its claim is valid. A revoked device may come back; rotate then gives it a claim."""
-    return await step.response(await step.of(step.devices.approve))
+async def approve_device(
+    step: CurrentStep, body: Annotated[JsonBody[Principal, ApprovalBody], json_body(ApprovalBody, operator)]
+) -> Response:
+    """From then on its claim is valid. A revoked device may come back; rotate then gives it a claim.
+
+    Anybody can register an id. Give the code of the device in front of you as `claim_code`, also when it has
+    expired, or compare `registered_at` and `registered_from`.
+    """
+    code = body.value.claim_code
+    return await step.response(await step.of(body, step.devices.approve, claim_code=code))
 
 
 @router.post(
@@ -311,15 +334,15 @@ async def approve_device(step: CurrentStep) -> Response:
     summary="Give a device a claim for a new secret",
     **STEP,
 )
-async def rotate_device(step: CurrentStep) -> Response:
+async def rotate_device(step: CurrentStep, body: GivenStep) -> Response:
     """The present secret is valid until the claim is used; revoke a device whose secret is known."""
-    device, claim = await step.of(step.devices.rotate)
+    device, claim = await step.of(body, step.devices.rotate)
     return await step.response(device, claim)
 
 
 @router.post(
     "/api/v1/devices/{device_id}/revoke", response_model=DeviceItem, summary="Revoke a device", **STEP
 )
-async def revoke_device(step: CurrentStep) -> Response:
+async def revoke_device(step: CurrentStep, body: GivenStep) -> Response:
     """Its MQTT connections end within 2 s, its tokens within 5 s."""
-    return await step.response(await step.of(step.devices.revoke))
+    return await step.response(await step.of(body, step.devices.revoke))

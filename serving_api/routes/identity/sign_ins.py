@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from lakehouse.identity.passwords import normal_email
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.sign_ins import RefreshRefused, TokenPair
-from serving_api.http.callers import count_login, refused_credentials
+from serving_api.http.callers import count_login, password_turn
 from serving_api.http.dependencies import (
     USER,
     CurrentLimits,
@@ -81,7 +82,7 @@ async def login(
         require_own_origin(request)
     email = normal_email(body.value.email) or body.value.email
     count_login(request, limits, email)
-    with refused_credentials():
+    async with password_turn(request):
         pair = await sign_ins.login(email, body.value.password)
         return tokens_response(request, pair, body.value.cookie)
 
@@ -97,11 +98,11 @@ async def follow_link(
     body: Annotated[JsonBody[None, LinkBody], json_body(LinkBody, anybody)],
     sign_ins: CurrentSignIns,
 ) -> Response:
-    """A link from `./run.sh user` works once. Earlier sign-ins of the person end."""
+    """A link from `./run.sh user` works once. Earlier sign-ins and API keys of the person end."""
     if body.value.cookie:
         require_own_origin(request)
-    require_strong(body.value.password)
-    with refused_credentials():
+    async with password_turn(request):
+        await run_sync(require_strong, body.value.password)
         pair = await sign_ins.follow_link(body.value.link, body.value.password)
         return tokens_response(request, pair, body.value.cookie)
 

@@ -161,10 +161,18 @@ class AccountExport(BaseModel):
     jobs: list[dict[str, Any]]
 
 
-class ApiKeyBody(BaseModel):
-    """A new API key."""
+class ConfirmationBody(BaseModel):
+    """The password of the caller."""
 
     model_config = STRICT
+    password: GivenPassword
+
+
+class ApiKeyBody(BaseModel):
+    """A new API key, and the password of its owner."""
+
+    model_config = STRICT
+    password: GivenPassword
     name: str = Field(min_length=1, max_length=100)
     scopes: list[Scope] = Field(
         min_length=1, max_length=2, description="read: what its owner may read; ingest: send events"

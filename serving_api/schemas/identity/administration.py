@@ -7,6 +7,15 @@ from pydantic import BaseModel, Field
 from serving_api.schemas.envelope import STRICT, Name, PageQuery, TimeRangeQuery, with_examples
 from serving_api.schemas.identity.accounts import SINCE, USER_ID, Email, PersonRole
 
+USER = {
+    "user_id": USER_ID,
+    "email": "siti@example.id",
+    "role": "operator",
+    "regions": ["32"],
+    "disabled": False,
+    "last_seen": SINCE,
+}
+
 
 class UsersQuery(PageQuery):
     """Parameters of the list of accounts."""
@@ -36,22 +45,22 @@ class RightsBody(BaseModel):
 class UserRow(BaseModel):
     """An account."""
 
-    model_config = with_examples(
-        {
-            "user_id": USER_ID,
-            "email": "siti@example.id",
-            "role": "operator",
-            "regions": ["32"],
-            "disabled": False,
-            "last_seen": SINCE,
-        }
-    )
+    model_config = with_examples(USER)
     user_id: str
     email: str
     role: PersonRole
     regions: list[str]
     disabled: bool
     last_seen: datetime | None = Field(description="of the last login or refresh")
+
+
+class ChangedUser(UserRow):
+    """An account after a change."""
+
+    model_config = with_examples(USER | {"link": None})
+    link: str | None = Field(
+        description="signs its person in once and sets the password; null where the password stays"
+    )
 
 
 class AuditRow(BaseModel):

@@ -29,6 +29,8 @@ ITEM = {
     "accepted_24h": 96,
     "quarantined_24h": 2,
     "trust_score": 0.97,
+    "registered_at": "2026-11-20T02:00:00Z",
+    "registered_from": "203.0.113.7",
     "revoked_at": None,
 }
 
@@ -172,6 +174,10 @@ class DeviceRow(BaseModel):
     trust_score: Share | None = Field(
         description="(1 + accepted) / (2 + accepted + quarantined) in 90 days; null without an event"
     )
+    registered_at: datetime
+    registered_from: str | None = Field(
+        description="network address of the registration; null for devices of programs of this machine"
+    )
     revoked_at: datetime | None = Field(description="its MQTT connections ended within 2 s of it")
 
 
@@ -187,6 +193,13 @@ class StepBody(BaseModel):
 
     model_config = STRICT | with_examples({"reason": "lost at the market"})
     reason: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
+class ApprovalBody(StepBody):
+    """Why a device is approved, and the code that identifies it."""
+
+    model_config = STRICT | with_examples({"claim_code": CLAIM["claim_code"], "reason": "seen at the market"})
+    claim_code: Given | None = None
 
 
 class RotatedDevice(DeviceItem, IssuedDeviceClaim):

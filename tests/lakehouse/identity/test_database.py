@@ -42,6 +42,7 @@ def person(number: int = 1) -> User:
         locale="id",
         role="user",
         regions=["32"],
+        followed_link=False,
         disabled=False,
         created_at=NOW,
     )
@@ -74,7 +75,7 @@ def test_processes_that_start_at_once_migrate_once(database_url: str):
             await database.close()
         return versions
 
-    assert asyncio.run(together()) == ["0003"]
+    assert asyncio.run(together()) == ["0005"]
 
 
 def test_rows_of_a_deleted_person_go_with_it_and_times_keep_their_zone(database_url: str):

@@ -71,6 +71,36 @@ def test_every_step_is_an_audit_entry(database_url: str):
     ]
 
 
+def test_approval_checks_the_device_that_it_approves(database_url: str):
+    """A replacement at the same time is refused, or its device is approved already: never another market."""
+
+    async def race(database: Database) -> None:
+        devices = Devices(database)
+
+        def own_market(device: Device) -> None:
+            if device.market_id != MARKET:
+                raise LookupError
+
+        for number in range(10):
+            name = f"DEV-{number}"
+            await devices.register(name, MARKET, "operator", None)
+            await asyncio.gather(
+                devices.approve(name, "op", check=own_market),
+                devices.register(name, "PASAR-002", "operator", "central", may_replace=lambda pending: True),
+                return_exceptions=True,
+            )
+            device = await devices.get(name)
+            assert device is not None
+            assert (device.market_id, device.approved_by) in ((MARKET, "op"), ("PASAR-002", "central"))
+        await devices.register("DEV-10", "PASAR-002", "operator", None)
+        with pytest.raises(LookupError):
+            await devices.approve("DEV-10", "op", check=own_market)
+        unchanged = await devices.get("DEV-10")
+        assert unchanged is not None and unchanged.status == "pending"
+
+    on(database_url, race)
+
+
 def test_provided_devices_stay_connected_and_revoked_ones_do_not_come_back(database_url: str):
     async def provide(database: Database) -> None:
         devices = Devices(database)

@@ -11,7 +11,14 @@ PASSWORD = "kuda lumping menari di alun-alun"
 
 
 @pytest.mark.parametrize(
-    "password", [PASSWORD, "四面楚歌の中で歌う馬は走るよ今", "x7!Kq92#mZp4$Lw", "admin becak hijau jembatan"]
+    "password",
+    [
+        PASSWORD,
+        "四面楚歌の中で歌う馬は走るよ今",
+        "x7!Kq92#mZp4$Lw",
+        "admin becak hijau jembatan",
+        "correct horse battery staple",
+    ],
 )
 def test_long_password_of_any_characters_is_accepted(password: str):
     assert password_fault(password, "siti@example.id") is None
@@ -19,6 +26,21 @@ def test_long_password_of_any_characters_is_accepted(password: str):
 
 def test_password_that_is_the_address_is_refused():
     assert password_fault("sitiaminah sitiaminah 1", "sitiaminah@example.id") == "password_common"
+
+
+@pytest.mark.parametrize(
+    ("password", "rule"),
+    [
+        ("P@ssw0rd!P@ssw0rd!", "password_repeats"),
+        ("monkey-dragon-sunshine", "password_common"),
+        ("Katasandi Rahasia 123", "password_common"),
+        ("zxcvbnm,./asdfghjkl", "password_sequence"),
+        ("12/11/2026 13/11/2026", "password_sequence"),
+        ("a" * 15 + "b" * 900, "password_repeats"),
+    ],
+)
+def test_long_password_that_is_guessed_early_is_refused(password: str, rule: str):
+    assert password_fault(password) == rule
 
 
 def test_password_is_neither_cut_nor_folded():

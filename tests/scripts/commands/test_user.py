@@ -6,7 +6,8 @@ import jwt
 import pytest
 from typer.testing import CliRunner
 
-from scripts.commands.user import app
+from lakehouse.io.identity import accounts
+from scripts.commands.user import app, in_store
 from scripts.stack import secrets_file
 
 
@@ -34,6 +35,21 @@ def test_account_is_created_changed_and_reset(own_home: Path):
     assert run("disable", "siti@example.id", "--undo")[0] == 0
     code, second = run("reset", "siti@example.id")
     assert code == 0 and second not in ("", link)
+
+
+def test_account_that_a_stranger_registered_gets_no_role_without_a_link(own_home: Path):
+    for email in ("created@example.id", "raised@example.id"):
+        in_store(
+            lambda database, email=email: accounts.create(database, email, actor=None, password_hash="x")
+        )
+    code, link = run("create", "created@example.id", "--role", "operator")
+    assert code == 0 and "/masuk#" in link
+    code, link = run("role", "raised@example.id", "central")
+    assert code == 0 and "/masuk#" in link
+    for email in ("created@example.id", "raised@example.id"):
+        user = in_store(lambda database, email=email: accounts.by_email(database, email))
+        assert user.password_hash is None
+    assert run("create", "raised@example.id")[0] == 1
 
 
 @pytest.mark.parametrize(

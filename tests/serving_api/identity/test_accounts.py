@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lakehouse.identity.roles import Role
+from lakehouse.io.identity.accounts import one_time_link
 from lakehouse.io.identity.audit import chain_fault
 from lakehouse.io.identity.database import Database
 from serving_api.http.auth import Authenticator
@@ -18,6 +19,7 @@ from tests.support.identity.people import PASSWORD, add_person, in_store, send, 
 ME = "/api/v1/users/me"
 KEYS = f"{ME}/keys"
 USERS = "/api/v1/admin/users"
+KEY = {"name": "k", "scopes": ["read"], "password": PASSWORD}
 
 
 @pytest.fixture(scope="module")
@@ -161,11 +163,11 @@ def test_password_is_changed_with_the_current_one_and_ends_sign_ins(own: Api):
 def test_account_is_exported_without_secrets_and_deleted(own: Api):
     user_id = add_person(own.stack, "gone@example.id")
     token = sign_in(own, "gone@example.id")["access_token"]
-    key = send(own, "POST", KEYS, {"name": "k", "scopes": ["read"]}, token).json()["key"]
+    key = send(own, "POST", KEYS, KEY, token).json()["key"]
     exported = send(own, "GET", f"{ME}/export", token=token)
     assert exported.json()["account"]["email"] == "gone@example.id" and len(exported.json()["api_keys"]) == 1
     assert key not in exported.text and "argon2" not in exported.text
-    assert send(own, "DELETE", ME, token=token).status_code == 204
+    assert send(own, "DELETE", ME, {"password": PASSWORD}, token).status_code == 204
     assert send(own, "GET", ME, token=token).status_code == 401
     assert send(own, "GET", "/api/v1/quarantine", token=key).status_code == 401
     listed = send(own, "GET", f"{USERS}?email=gone@example.id", token=own.stack.tokens["admin"])
@@ -174,11 +176,41 @@ def test_account_is_exported_without_secrets_and_deleted(own: Api):
     assert audit.json()["items"][0]["action"] == "user.delete" and "gone@example.id" not in audit.text
 
 
+def test_key_and_deletion_need_the_password(own: Api):
+    """A stolen token alone makes no lasting key, and removes nothing."""
+    add_person(own.stack, "careful@example.id")
+    token = sign_in(own, "careful@example.id")["access_token"]
+    for method, path, body in (("POST", KEYS, KEY), ("DELETE", ME, {"password": PASSWORD})):
+        guess = send(own, method, path, body | {"password": "wrong wrong wrong wrong"}, token)
+        assert problem_of(guess) == (401, "bad-credentials")
+        without = {name: value for name, value in body.items() if name != "password"}
+        assert problem_of(send(own, method, path, without, token)) == (422, "validation")
+    assert send(own, "GET", ME, token=token).status_code == 200
+    assert send(own, "GET", KEYS, token=token).json()["items"] == []
+
+
+@pytest.mark.parametrize("way", ["reset", "changed"])
+def test_another_password_ends_api_keys(own: Api, way: str):
+    email = f"{way}@example.id"
+    user_id = add_person(own.stack, email)
+    token = sign_in(own, email)["access_token"]
+    key = send(own, "POST", KEYS, KEY, token).json()["key"]
+    assert send(own, "GET", "/api/v1/users/me/preferences", token=key).status_code == 200
+    other = "becak hijau lewat jembatan"
+    if way == "reset":
+        link = in_store(own.stack, lambda store: one_time_link(store, user_id, "test"))
+        assert send(own, "POST", "/api/v1/auth/link", {"link": link, "password": other}).status_code == 200
+    else:
+        change = {"current_password": PASSWORD, "new_password": other}
+        assert send(own, "POST", f"{ME}/password", change, token).status_code == 204
+    assert send(own, "GET", "/api/v1/users/me/preferences", token=key).status_code == 401
+
+
 def test_api_key_reads_or_sends_by_its_scopes_until_it_is_revoked(own: Api):
     add_person(own.stack, "op@example.id", Role.OPERATOR)
     token = sign_in(own, "op@example.id")["access_token"]
     keys = {
-        scope: send(own, "POST", KEYS, {"name": scope, "scopes": [scope]}, token).json()
+        scope: send(own, "POST", KEYS, KEY | {"name": scope, "scopes": [scope]}, token).json()
         for scope in ("read", "ingest")
     }
     event = {"market_id": "PASAR-001", "commodity": "garam", "price": 11500.0}
@@ -224,13 +256,33 @@ def test_changed_role_and_disabled_account_take_effect(own: Api):
     assert unknown.status_code == 422 and unknown.json()["errors"][0]["code"] == "unknown_region"
 
 
+def test_raised_role_ends_what_a_stranger_has_of_the_address(own: Api):
+    email = "officer@agency.example.id"
+    send(own, "POST", "/api/v1/users/register", registration(email))
+    token = sign_in(own, email)["access_token"]
+    key = send(own, "POST", KEYS, KEY, token).json()["key"]
+    admin = own.stack.tokens["admin"]
+    listed = send(own, "GET", f"{USERS}?email={email}", token=admin).json()["items"]
+    path = f"{USERS}/{listed[0]['user_id']}"
+    assert send(own, "PATCH", path, {"role": "user"}, admin).json()["link"] is None
+    link = send(own, "PATCH", path, {"role": "operator"}, admin).json()["link"]
+    for bearer in (token, key):
+        assert send(own, "GET", "/api/v1/quarantine", token=bearer).status_code == 401
+    stolen = {"email": email, "password": PASSWORD}
+    assert problem_of(send(own, "POST", "/api/v1/auth/login", stolen)) == (401, "bad-credentials")
+    body = {"link": link.partition("#")[2], "password": "becak hijau lewat jembatan"}
+    assert send(own, "POST", "/api/v1/auth/link", body).json()["role"] == "operator"
+    again = send(own, "PATCH", path, {"role": "central"}, admin).json()
+    assert again["link"] is None and sign_in(own, email, body["password"])["role"] == "central"
+
+
 def test_last_administrator_stays(own: Api):
     user_id = add_person(own.stack, "only@example.id", Role.ADMIN)
     for change in ({"disabled": True}, {"role": "user"}):
         response = send(own, "PATCH", f"{USERS}/{user_id}", change, own.stack.tokens["admin"])
         assert problem_of(response) == (409, "last-admin")
     token = sign_in(own, "only@example.id")["access_token"]
-    assert problem_of(send(own, "DELETE", ME, token=token)) == (409, "last-admin")
+    assert problem_of(send(own, "DELETE", ME, {"password": PASSWORD}, token)) == (409, "last-admin")
 
 
 def test_every_change_of_rights_is_in_the_audit_and_its_chain_is_intact(own: Api):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from conf.settings import settings
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
 from tests.support.identity.people import JSON, PASSWORD, add_person, send
@@ -73,6 +74,28 @@ def test_page_of_another_origin_neither_sets_nor_spends_the_cookie(own: Api, ori
     token = cookie_of(login(own, email)).value
     assert post(own, REFRESH, {}, origin, token).status_code == 403
     assert post(own, REFRESH, {}, cookie=token).status_code == 200, "the refused request spent nothing"
+
+
+@pytest.mark.parametrize(
+    ("host", "public_url", "status"),
+    [
+        ("evil.example", "", 403),  # its owner lets the name point to this machine
+        ("localhost:8000", "", 200),
+        ("[::1]:8000", "", 200),
+        ("harga.example.id", "http://harga.example.id/", 200),
+        ("evil.example", "http://harga.example.id", 403),
+    ],
+)
+def test_origin_that_agrees_with_the_host_is_own_by_a_known_name_alone(
+    own: Api, monkeypatch: pytest.MonkeyPatch, host: str, public_url: str, status: int
+):
+    with own._environment.entered():
+        monkeypatch.setattr(settings().api, "public_url", public_url)
+        email = f"{status}-{len(host)}-{len(public_url)}@example.id"
+        add_person(own.stack, email)
+        headers = JSON | {"Host": host, "Origin": f"http://{host}"}
+        body = {"email": email, "password": PASSWORD, "cookie": True}
+        assert own.request("POST", LOGIN, headers=headers, json=body).status_code == status
 
 
 def test_sign_out_removes_the_cookie_and_ends_its_token(own: Api):

@@ -19,7 +19,7 @@ from tests.lakehouse.trading.made_bars import COIN
 from tests.serving_api.identity.test_rights import OPERATIONS
 from tests.serving_api.trading.test_own_jobs import BACKTEST, EXPERIMENT
 from tests.support.api import Api, new_stack
-from tests.support.identity.people import add_person, in_store, send, sign_in
+from tests.support.identity.people import PASSWORD, add_person, in_store, send, sign_in
 from tests.support.served_lake import alert, quarantined
 from tests.support.trading.lake_of_bars import write_coin
 
@@ -109,7 +109,7 @@ def personal_objects(desk: Api) -> dict[str, Owned]:
         ),
         "DELETE /api/v1/users/me/keys/{key_id}": (
             "/api/v1/users/me/keys",
-            {"name": "k", "scopes": ["read"]},
+            {"name": "k", "scopes": ["read"], "password": PASSWORD},
         ),
     }
     owned = {"POST /api/v1/notifications/{notification_id}/read": Owned(listed["id"], own, other)}

@@ -7,6 +7,7 @@ from typing import Any
 
 import jwt
 import pytest
+import time_machine
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from conf.runtime.process import Refused
@@ -14,7 +15,7 @@ from lakehouse.identity.roles import Role
 from lakehouse.io.identity.tokens import TokenFault, TokenSigner
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
-from tests.support.identity.people import add_person, send, sign_in
+from tests.support.identity.people import PASSWORD, add_person, send, sign_in
 
 ME = "/api/v1/users/me"
 OTHER_KEY = "fedcba9876543210" * 4
@@ -51,7 +52,8 @@ def forged(own: Api) -> dict[str, str]:
 
     ended = sign_in(own, "owner@example.id")
     send(own, "POST", "/api/v1/auth/logout", {}, ended["access_token"])
-    key = send(own, "POST", f"{ME}/keys", {"name": "k", "scopes": ["read"]}, tokens["access_token"]).json()
+    named = {"name": "k", "scopes": ["read"], "password": PASSWORD}
+    key = send(own, "POST", f"{ME}/keys", named, tokens["access_token"]).json()
     send(own, "DELETE", f"{ME}/keys/{key['key_id']}", token=tokens["access_token"])
     ticket = send(own, "POST", "/api/v1/ws/ticket", token=tokens["access_token"]).json()["ticket"]
     bearers = {
@@ -132,6 +134,20 @@ def test_static_bearers_are_off_unless_the_knob_is_on(broker: Broker, tmp_path):
 def test_weak_secret_cannot_sign(secret: str):
     with pytest.raises(Refused, match="JWT_SECRET"):
         TokenSigner(secret, "HS256")
+
+
+def test_clocks_of_two_machines_may_differ_by_half_a_minute_but_no_token_is_used_after_its_end():
+    signer = TokenSigner("0123456789abcdef" * 4, "HS256")
+    with time_machine.travel("2026-11-25T00:00:00Z", tick=False) as travel:
+        token = signer.sign("u", "user", "access", 60, "s")
+        travel.shift(-30)
+        assert signer.verify(token, "access").subject == "u"
+        travel.shift(-1)
+        with pytest.raises(TokenFault, match="invalid"):
+            signer.verify(token, "access")
+        travel.shift(31 + 60)
+        with pytest.raises(TokenFault, match="expired"):
+            signer.verify(token, "access")
 
 
 def test_tokens_by_ed25519_are_not_those_by_hmac():

@@ -16,7 +16,7 @@ from lakehouse.io.identity.tables import PersonalRecipient
 from serving_api.routes.identity import personal as personal_routes
 from tests.lakehouse.trading.made_bars import COIN
 from tests.support.api import Api, new_stack
-from tests.support.identity.people import add_person, in_store, send, sign_in
+from tests.support.identity.people import PASSWORD, add_person, in_store, send, sign_in
 from tests.support.trading.lake_of_bars import write_coin
 
 ME = "/api/v1/users/me"
@@ -194,7 +194,7 @@ def test_export_names_choices_and_deletion_removes_them(own: Api, symbol: str, p
     exported = send(own, "GET", f"{ME}/export", token=token).json()
     assert exported["settings"]["commodities"] == PREFERENCES["commodities"]
     assert [alert["symbol"] for alert in exported["alerts"]] == [symbol]
-    assert send(own, "DELETE", ME, token=token).status_code == 204
+    assert send(own, "DELETE", ME, {"password": PASSWORD}, token).status_code == 204
 
     async def left(database: Database) -> list[Any]:
         return await page_of_alerts(database, user_id, None, 10)

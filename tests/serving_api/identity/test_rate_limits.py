@@ -1,5 +1,6 @@
 """Rate limits: what counts together, headers of every answer, refusals, and bounded memory."""
 
+import asyncio
 import ipaddress
 import tracemalloc
 from collections.abc import Iterator
@@ -8,14 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from limits import RateLimitItemPerMinute
+from starlette.requests import Request
 
 from conf.settings import settings
 from lakehouse.identity.roles import Principal, Role
+from lakehouse.io.identity.passwords import Passwords
+from serving_api.http.callers import password_turn
 from serving_api.http.rate_limits import BoundedWindows, Limit, RateLimits, caller_address, limits_of
 from tests.conftest import Broker
 from tests.support.api import Api, ApiProcess, new_stack
-from tests.support.identity.people import PASSWORD, send
+from tests.support.identity.passwords import quick_passwords
+from tests.support.identity.people import PASSWORD, add_person, send, sign_in
 
 LIVEZ = "/livez"
 
@@ -26,6 +32,7 @@ def limited(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "LUMBUNG_LIMITS__ENFORCED": "true",
         "LUMBUNG_LIMITS__ANONYMOUS_PER_MINUTE": "25",
         "LUMBUNG_LIMITS__SIGN_IN_PER_ACCOUNT": "2",
+        "LUMBUNG_LIMITS__MANUAL_ALERTS_PER_HOUR": "2",
     }
     running = Api(new_stack(tmp_path_factory.mktemp("limits"), broker, **knobs))
     state: Any = running.http.app.state  # type: ignore[attr-defined]
@@ -40,6 +47,49 @@ def test_logins_of_one_account_are_limited_and_those_of_another_are_not(limited:
 
     assert [login("a@example.id") for _ in range(3)] == [401, 401, 429]
     assert login("b@example.id") == 401
+
+
+def test_registered_visitor_has_few_passwords_hashed_a_minute(limited: Api):
+    add_person(limited.stack, "visitor@example.id")
+    token = sign_in(limited, "visitor@example.id")["access_token"]
+    guess = {"current_password": "wrong wrong wrong wrong", "new_password": "becak hijau lewat jembatan"}
+    path = "/api/v1/users/me/password"
+    assert [send(limited, "POST", path, guess, token).status_code for _ in range(2)] == [401, 429]
+    registration = {"email": "v2@example.id", "password": PASSWORD}
+    answer = send(limited, "POST", "/api/v1/users/register", registration, token)
+    assert '"registration";q=60;w=3600' in answer.headers["ratelimit-policy"]
+
+
+def test_alerts_of_one_operator_are_limited_and_those_of_another_are_not(limited: Api):
+    tokens = []
+    for name in ("o1@example.id", "o2@example.id"):
+        add_person(limited.stack, name, Role.OPERATOR)
+        tokens.append(sign_in(limited, name)["access_token"])
+    body = {"commodity": "garam", "level": "siaga", "message": "gudang kosong"}
+    statuses = [
+        send(limited, "POST", "/api/alerts/trigger", body, token).status_code
+        for token in (*[tokens[0]] * 3, tokens[1])
+    ]
+    assert statuses == [202, 202, 429, 202]
+
+
+def test_caller_with_many_passwords_to_hash_does_not_hold_up_another():
+    """Each network address has one password hashed at a time."""
+    finished: list[str] = []
+
+    async def hashed(passwords: Passwords, address: str) -> None:
+        request = Request({"type": "http", "client": (address, 50_000), "headers": []})
+        async with password_turn(request):
+            await passwords.hash(PASSWORD)
+        finished.append(address)
+
+    async def all_at_once() -> None:
+        passwords = quick_passwords()
+        many = [hashed(passwords, "192.0.2.1") for _ in range(20)]
+        await asyncio.gather(*many, hashed(passwords, "192.0.2.2"))
+
+    asyncio.run(all_at_once())
+    assert "192.0.2.2" in finished[:4]
 
 
 def test_anonymous_caller_is_refused_after_the_limit_and_a_known_one_is_not(limited: Api):
@@ -106,6 +156,14 @@ def test_window_moves():
     assert windows.acquire_entry("d", 2, 60)
 
 
+def test_window_does_not_move_with_the_clock_of_the_machine():
+    with time_machine.travel("2026-11-25T00:00:00Z") as travel:
+        windows = BoundedWindows(1000)
+        assert windows.acquire_entry("c", 1, 60)
+        travel.shift(86_400)
+        assert not windows.acquire_entry("c", 1, 60)
+
+
 def test_refused_request_names_the_limit_that_refused_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(settings().limits, "enforced", True)
     limits = RateLimits(clock=lambda: 1_000_000.0)
@@ -143,10 +201,14 @@ def test_each_request_counts_in_the_limits_of_its_kind():
         limits = limits_of(path, method, principal, "198.51.100.7")
         return [(limit.name, limit.item.amount, limit.item.get_expiry()) for limit in limits]
 
+    raised = [("alerts", 60, 3600), ("signed-in", 1200, 60)]
+    assert described("/api/alerts/trigger", "POST", Principal(Role.OPERATOR, "o")) == raised
     assert described("/ingest", "POST", device) == [("device", 100, 5)]
     assert described("/api/v1/auth/login", "POST", None) == [("sign-in", 20, 60), ("anonymous", 600, 60)]
     registration = [("registration", 60, 3600), ("anonymous", 600, 60)]
     assert described("/api/v1/users/register", "POST", None) == registration
-    assert described("/api/auth/device/register", "POST", person) == [("signed-in", 1200, 60)]
+    signed_in = ("signed-in", 1200, 60)
+    assert described("/api/auth/device/register", "POST", person) == [registration[0], signed_in]
+    assert described("/api/auth/device/register", "POST", Principal(Role.OPERATOR, "o")) == [signed_in]
     expensive = [("expensive", 60, 60), ("signed-in", 1200, 60)]
     assert described("/api/v1/predict/batch", "POST", person) == expensive

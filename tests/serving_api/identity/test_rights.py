@@ -8,7 +8,7 @@ import pytest
 from lakehouse.identity.roles import Role
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
-from tests.support.identity.people import add_person, send, sign_in
+from tests.support.identity.people import PASSWORD, add_person, send, sign_in
 from tests.support.openapi import SCHEMA
 
 KEYS = ("read-key", "ingest-key")
@@ -59,7 +59,7 @@ def tokens(own: Api) -> dict[str, str | None]:
         add_person(own.stack, f"{role.label}@example.id", role)
         known[role.label] = sign_in(own, f"{role.label}@example.id")["access_token"]
     for name in KEYS:
-        body = {"name": name, "scopes": [name.removesuffix("-key")]}
+        body = {"name": name, "scopes": [name.removesuffix("-key")], "password": PASSWORD}
         known[name] = send(own, "POST", "/api/v1/users/me/keys", body, known["admin"]).json()["key"]
     return known
 
@@ -75,10 +75,11 @@ def may(caller: str, method: str, check: str) -> bool:
 
 def refusal(own: Api, method: str, path: str, token: str | None) -> int | None:
     """401, 403 or None. The request changes nothing: its body is no JSON, its query has no such parameter."""
+    takes_body = method in ("POST", "PATCH", "PUT") or "requestBody" in OPERATIONS[f"{method} {path}"]
     for name in [part[1:-1] for part in path.split("/") if part.startswith("{")]:
         path = path.replace(f"{{{name}}}", VALUES.get(name, "none"))
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    if method in ("POST", "PATCH", "PUT"):
+    if takes_body:
         headers["Content-Type"] = "application/json"
         status = own.request(method, path, headers=headers, content=b"{").status_code
     else:

@@ -19,7 +19,7 @@ def test_log_of_a_run_holds_no_secret(broker: Broker, tmp_path: Path):
         tokens = sign_in(api, email)
         wrong = {"email": email, "password": "wrong wrong wrong wrong"}
         assert send(api, "POST", "/api/v1/auth/login", wrong).status_code == 401
-        named = {"name": "k", "scopes": ["read"]}
+        named = {"name": "k", "scopes": ["read"], "password": PASSWORD}
         key = send(api, "POST", "/api/v1/users/me/keys", named, tokens["access_token"])
         ticket = send(api, "POST", "/api/v1/ws/ticket", token=tokens["access_token"])
         assert send(api, "GET", "/api/v1/quarantine", token=key.json()["key"]).status_code == 403

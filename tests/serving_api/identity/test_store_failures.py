@@ -58,7 +58,7 @@ def test_request_that_needs_the_store_is_503_until_it_is_back(
         add_person(api.stack, "person@example.id")
         token = sign_in(api, "person@example.id")["access_token"]
         operator = api.stack.tokens["operator"]
-        key = {"name": "n", "scopes": ["read"]}
+        key = {"name": "n", "scopes": ["read"], "password": PASSWORD}
         device = {"market_id": "PASAR-001", "device_id": "DEV-STORE"}
         login = {"email": "person@example.id", "password": PASSWORD}
         requests = [

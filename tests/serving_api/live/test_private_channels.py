@@ -165,7 +165,7 @@ def test_person_gets_news_of_the_own_account_alone(running: ApiProcess) -> None:
             authenticate(running, client, token)
             send(client, type="subscribe", channel="account")
             settled(client)
-        key = {"name": "report", "scopes": ["read"]}
+        key = {"name": "report", "scopes": ["read"], "password": people.PASSWORD}
         key_id = call(running, "POST", "/api/v1/users/me/keys", owner, key)["key_id"]
         news = received(own, "account")
         assert (news["channel"], news["seq"]) == ("account", 1)

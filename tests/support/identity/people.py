@@ -5,9 +5,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from sqlalchemy import update
+
 from lakehouse.identity.roles import Role
 from lakehouse.io.identity import accounts
 from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.tables import User
 from scripts.stack.throwaway import Stack
 from tests.support.api import Api
 from tests.support.identity.passwords import quick_passwords
@@ -32,13 +35,15 @@ def in_store(stack: Stack, work: Callable[[Database], Awaitable[Any]]) -> Any:
 
 
 def add_person(stack: Stack, email: str, role: Role = Role.USER, regions: Sequence[str] = ()) -> str:
-    """The id of a new account with PASSWORD."""
+    """The id of a new account with PASSWORD, as if a one-time link had set it."""
 
     async def create(database: Database) -> str:
         hashed = await quick_passwords().hash(PASSWORD)
         user = await accounts.create(
             database, email, actor="test", role=role, password_hash=hashed, regions=regions
         )
+        async with database.writing() as session:
+            await session.execute(update(User).where(User.user_id == user.user_id).values(followed_link=True))
         return user.user_id
 
     user_id: str = in_store(stack, create)

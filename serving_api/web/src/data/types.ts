@@ -264,6 +264,8 @@ export interface Device {
   accepted_24h: number;
   quarantined_24h: number;
   trust_score: number | null;
+  registered_at: string;
+  registered_from: string | null;
   revoked_at: string | null;
 }
 export type DeviceItem = Device & Answer;

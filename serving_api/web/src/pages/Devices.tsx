@@ -39,6 +39,7 @@ function columns(markets: Market[], zoneOf: ReturnType<typeof useZones>, begin: 
         <span class={row.status === "revoked" ? "grave" : row.silent ? "dim" : undefined}>
           <i aria-hidden="true">{SIGNS[row.status]}</i> {t(`device_${row.status}`)}
           {row.silent && row.status === "active" && `, ${t("device_silent")}`}
+          {row.status === "pending" && <small class="more">{t("device_registered", { time: moment(row.registered_at, zoneOf(market(row)?.region)), place: row.registered_from ?? "–" })}</small>}
           {row.revoked_at && <small class="more">{t("device_revoked_at", { time: moment(row.revoked_at, zoneOf(market(row)?.region)) })}</small>}
         </span>
       ),
