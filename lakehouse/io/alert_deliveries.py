@@ -1,8 +1,8 @@
 """Deliveries of alerts, a table in SQLite: one row per message, channel and recipient, with its state.
 
-queued -> sending -> sent, or again queued after a failure that may pass. A process that was killed while
-sending sends again: at least once. mock: no token, so the message was only logged. failed: refused for good.
-set_aside: its web hook failed too often.
+queued -> sending -> sent, or again queued after a failure that may pass. What a process was sending when it
+was killed, or has been sending for too long, is sent again: at least once. mock: no token, so the message was
+only logged. failed: refused for good. set_aside: its web hook failed too often.
 """
 
 import sqlite3
@@ -68,7 +68,9 @@ class Deliveries:
 
     def recover(self) -> int:
         """Queue again what a killed process was sending; returns how many."""
-        return self._db.execute("update deliveries set state = 'queued' where state = 'sending'").rowcount
+        return self._db.execute(
+            "update deliveries set state = 'queued', due_at = created_at where state = 'sending'"
+        ).rowcount
 
     def add(self, deliveries: Iterable[Delivery], now: float) -> int:
         """Queue those that are not known yet; returns how many."""
@@ -82,19 +84,20 @@ class Deliveries:
         return added
 
     def due(self, now: float) -> list[Delivery]:
-        """Queued deliveries whose time has come, oldest first."""
+        """Deliveries that are queued, or lost while being sent, and whose time has come; oldest first."""
         rows = self._db.execute(
-            f"select {GIVEN}, attempts from deliveries where state = 'queued' and due_at <= ? "
+            f"select {GIVEN}, attempts from deliveries where state in ('queued', 'sending') and due_at <= ? "
             "order by created_at, delivery_id limit 500",
             (now,),
         )
         return [Delivery(*row) for row in rows]
 
-    def begin(self, delivery: Delivery) -> None:
-        """Note that it is being sent, before it is."""
+    def begin(self, delivery: Delivery, lost_at: float) -> None:
+        """Note that it is being sent, before it is, and when it is due again without an outcome."""
         self._db.execute(
-            "update deliveries set state = 'sending', attempts = attempts + 1 where delivery_id = ?",
-            (delivery.delivery_id,),
+            "update deliveries set state = 'sending', attempts = attempts + 1, due_at = ? "
+            "where delivery_id = ?",
+            (lost_at, delivery.delivery_id),
         )
 
     def put_off(self, delivery: Delivery, due_at: float, reason: str) -> None:

@@ -18,7 +18,8 @@ from lakehouse.io.alert_deliveries import Deliveries, Delivery
 from producers.channels.channel import PERSONAL, Channel, PermanentFailure, Recipient, TemporaryFailure
 
 log = logging.getLogger("lumbung.alerts")
-LONGEST_PAUSE_SECONDS = 3600.0
+LONGEST_PAUSE_SECONDS = 3600.0  # also when a channel asks for more
+LOST_AFTER_LIMITS = 10  # after so many times `send_seconds` a message that is being sent counts as lost
 MOST_ATTEMPTS = 30  # about a day with the pauses below
 MOCK_RECIPIENT = "mock"
 
@@ -128,14 +129,20 @@ class Sender:
         if (due_at := self._waits_until(delivery, now)) is not None:
             self._deliveries.put_off(delivery, due_at, "quiet hours or rate limit")
             return True
-        self._deliveries.begin(delivery)
+        self._deliveries.begin(delivery, now + LOST_AFTER_LIMITS * self._knobs.send_seconds)
         failpoint("alert_sending")
         channel = self._channels[delivery.channel]
         try:
             async with asyncio.timeout(self._knobs.send_seconds):
                 message_id = await channel.send(recipient, delivery)
-        except (TemporaryFailure, PermanentFailure, TimeoutError) as failure:
-            return self._fail(delivery, failure)
+        except (TemporaryFailure, PermanentFailure) as failure:
+            return self._fail(delivery, failure, str(failure))
+        except TimeoutError as failure:
+            return self._fail(delivery, failure, f"no answer in {self._knobs.send_seconds:g} s")
+        except Exception as failure:
+            # Whatever a channel answers must not end this task. The message may hold an address or a token.
+            log.exception("%s failed in a way that nobody expected", delivery.channel)
+            return self._fail(delivery, failure, type(failure).__name__)
         failpoint("alert_sent")
         self._deliveries.settle(delivery, "sent", self._clock(), message_id)
         failpoint("alert_settled")
@@ -156,19 +163,18 @@ class Sender:
             return None
         return self._limiter.get_window_stats(self._limit, *name).reset_time
 
-    def _fail(self, delivery: Delivery, failure: Exception) -> bool:
+    def _fail(self, delivery: Delivery, failure: Exception, reason: str) -> bool:
         """Queue it again after a failure that may pass, else settle it; a web hook may be set aside."""
         now = self._clock()
-        reason = str(failure) or f"no answer in {self._knobs.send_seconds:g} s"
         log.warning("%s to %s failed: %s", delivery.channel, delivery.recipient, reason)
         attempts = delivery.attempts + 1
         is_final = isinstance(failure, PermanentFailure) or attempts >= MOST_ATTEMPTS
         if is_final:
             self._deliveries.settle(delivery, "failed", now, reason=reason)
         else:
-            pause = min(self._knobs.retry_seconds * 2 ** (attempts - 1), LONGEST_PAUSE_SECONDS)
-            requested = getattr(failure, "retry_after", None)
-            self._deliveries.put_off(delivery, now + max(pause, requested or 0.0), reason)
+            requested = getattr(failure, "retry_after", None) or 0.0
+            pause = max(self._knobs.retry_seconds * 2 ** (attempts - 1), requested)
+            self._deliveries.put_off(delivery, now + min(pause, LONGEST_PAUSE_SECONDS), reason)
         if delivery.channel == "webhook" and self._is_dead(delivery.recipient, failure):
             log.error("web hook %s is set aside: %s", delivery.recipient, reason)
             self._deliveries.set_aside(delivery.recipient, now, reason)

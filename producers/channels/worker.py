@@ -172,7 +172,8 @@ class AlertWorker:
 
     async def _heartbeat(self, url: str) -> None:
         try:
-            await self._client.get(url)
+            async with self._client.stream("GET", url):  # whatever it answers is not read
+                pass
         except httpx2.HTTPError as error:
             log.warning("the heartbeat address does not answer: %s", type(error).__name__)
 
