@@ -72,10 +72,15 @@ class Secrets(BaseSettings):
     decision_keys: str = Field(
         default="",
         repr=False,
-        description="keys that sign decisions, comma-separated, the newest first; setup writes one",
+        description="keys that sign decisions, alerts of people and ledger entries, comma-separated, the "
+        "newest first; setup writes one",
     )
     decisions_signed_since: str = Field(
         default="", description="set by setup in a home older than signatures: no older decision needs one"
+    )
+    acts_signed_since: str = Field(
+        default="",
+        description="set by setup when signatures of alerts and ledger entries began: no older one needs any",
     )
 
     telegram_token: str = Field(

@@ -18,6 +18,7 @@ from serving_api.http.dependencies import (
     CurrentIntegrityChecker,
     CurrentProducer,
     CurrentResponses,
+    CurrentSigningKeys,
     CurrentSnapshots,
     sender,
 )
@@ -65,13 +66,14 @@ async def append_block(
     request: Request,
     body: Annotated[JsonBody[Principal, Any], json_document(sender)],
     producer: CurrentProducer,
+    keys: CurrentSigningKeys,
 ) -> Response:
     """The event becomes a block of chain `price`, listed under its event_id.
 
     With unknown names it is quarantined instead.
     """
     require_own(body.value, body.caller)
-    intake = EventIntake(request, producer, body.caller, "application/json")
+    intake = EventIntake(request, producer, body.caller, "application/json", keys)
     names = body.value if isinstance(body.value, dict) else {}
     unknown = [name for name in names if name not in FIELDS]
     invalid = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in unknown]
