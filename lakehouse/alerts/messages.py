@@ -30,6 +30,16 @@ TEXTS = {
         "Since {since} the risk that it rises by 10 % or more within a week has reached {peak} %.",
         "Check the stock of traders and warehouses before the price rises.",
     ),
+    "market_jump": Texts(
+        "{commodity} at {source} in {place} costs {price} per {unit} on {day}, "
+        "{peak} % more than on {since}.",
+        "Ask the market's officer whether the price is right, and check the stock of its traders.",
+    ),
+    "held_price": Texts(
+        "{commodity} at {source} in {place}: {price} per {unit} is held back since {since}. "
+        "It is {peak} % above the last accepted price.",
+        "Decide about it in the quarantine: release it if the market confirms it.",
+    ),
     "stock_cover": Texts(
         "{commodity} of {source} in {place}: {quantity} kg on {day}, enough for {cover} days. "
         "It fell below {limit} days on {since}.",

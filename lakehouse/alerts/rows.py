@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.alerts.lifecycle import (
     OPEN_STATES,
@@ -38,7 +39,15 @@ CHANNEL = "retail"
 OUTCOME_DAYS = (3, 7)  # after the day on which an alert became active
 NATION = "Indonesia"
 # Hours after an alert became active within which it is to be answered; the others have no limit.
-RESPONSE_HOURS = {"price_level": 24, "ceiling_gap": 24, "risk": 24, "stock_cover": 72}
+RESPONSE_HOURS = {
+    "price_level": 24,
+    "ceiling_gap": 24,
+    "risk": 24,
+    "market_jump": 24,
+    "held_price": 24,
+    "stock_cover": 72,
+}
+RISK_RULES = ("price_level", "ceiling_gap", "risk")  # the rules on series for which risks are issued
 MANUAL_DAYS = 7  # an acknowledged alert of a person is cleared after them
 
 
@@ -180,12 +189,38 @@ def interval_columns(
         "rule": rule,
         "state": interval.state,
         "tier": tier(None if active is None else (last - active).days + 1),
+        "market_date": opened,
         "opened_at": day_begin(opened, code),
         "active_at": active_at,
         "respond_by": active_at + timedelta(hours=limit) if active_at and limit else None,
         "updated_at": day_begin(last, code),
         "closed_at": None if interval.state in OPEN_STATES else day_begin(last, code),
     }
+
+
+def risk_reason(alert: Mapping[str, Any]) -> str | None:
+    """Why an alert has no `risk_score`; None where it has one."""
+    if alert.get("risk_score") is not None:
+        return None
+    if alert["rule"] == "manual":
+        return "not_given"
+    return "not_issued" if alert["rule"] in RISK_RULES else "no_daily_price"
+
+
+def kept_openings(rows: pa.Table, before: pa.Table, newest_batch: datetime) -> pa.Table:
+    """The rows with the time at which each alert was raised, as the table `before` has it.
+
+    An alert that follows from market days and is new was raised by the newest batch. One that opened more
+    than a week before it comes from history that was read later: it counts as raised at the end of its day.
+    """
+    known = before["opened_at"].take(pc.index_in(rows["alert_id"], before["alert_id"]))
+    day_end = pc.add(rows["opened_at"], pa.scalar(timedelta(days=1)))
+    oldest = pa.scalar(newest_batch - timedelta(days=STALE_DAYS), day_end.type)
+    batch = pa.scalar(newest_batch, day_end.type)
+    raised = pc.if_else(pc.less(day_end, oldest), day_end, batch)
+    own = pc.if_else(pc.is_null(rows["market_date"]), rows["opened_at"], raised)
+    column = rows.schema.get_field_index("opened_at")
+    return rows.set_column(column, rows.schema.field(column), pc.coalesce(known, own))
 
 
 def _outcome_pct(price: Mapping[int, float], active_day: int) -> float | None:

@@ -1,10 +1,11 @@
-"""Daily prices, issued risks, stocks, silent sources and acts of people -> gold.alerts.
+"""Daily prices, newest prices, issued risks, stocks, silent sources and acts of people -> gold.alerts.
 
-Nothing but the lake decides: a table that is computed from the beginning has the same rows. The rows of a
-commodity are computed again when it has new prices or risks; the table is written when one of them changed.
+Nothing but the lake decides: a table that is computed from the beginning has the same rows, but for alerts of
+single markets that are over, and for when the others were raised. The rows of a commodity are computed
+again when it has new prices or risks; the table is written when one of them changed.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -13,21 +14,26 @@ from deltalake import DeltaTable
 
 from conf.settings import settings
 from lakehouse.alerts.lifecycle import OPEN_STATES
+from lakehouse.alerts.market_rules import HELD, HELD_DAYS, JUMP, ended, held_alerts, jump_alerts
 from lakehouse.alerts.rows import (
+    CHANNEL,
     Risks,
     Row,
     collector_alerts,
+    kept_openings,
     manual_alerts,
     price_alerts,
+    risk_reason,
     silence_alerts,
     with_acknowledgements,
     with_staleness,
 )
 from lakehouse.alerts.stock_alerts import stock_alerts
 from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts
+from lakehouse.contracts.contract import contracts, every_kind, kinds
 from lakehouse.gold.chosen_provider import chosen_rows
 from lakehouse.io.delta import EPOCH, LogStamps, cached_table, high_water_mark, read_rows, replace_rows
+from lakehouse.io.query import run_sql
 from streaming_jobs.gold.indicators import COLUMNS, first_changed_days
 
 TABLE = "gold.alerts"
@@ -38,7 +44,22 @@ SILENCE = "gold.silent_series"
 ENDED_SILENCE = "gold.silences"
 COLLECTED = "gold.collector_freshness"
 ACTS = "silver.alert_events"
-SOURCES = (PRICES, RISKS, STOCKS, SILENCE, ENDED_SILENCE, COLLECTED, ACTS)
+LIVE = "gold.live_prices"
+QUARANTINE = "silver.quarantine"
+REVIEWS = "gold.reviews"
+SOURCES = (PRICES, RISKS, STOCKS, SILENCE, ENDED_SILENCE, COLLECTED, ACTS, LIVE, QUARANTINE, REVIEWS)
+# Undecided prices that were refused for what they are compared with, by market, commodity and day of arrival.
+# Those of files are history.
+HELD_SQL = """
+  select market_id, commodity, ingest_date as day, min(quarantined_at) as first_at,
+    max_by(payload, quarantined_at) as payload
+  from quarantine as held
+  where not starts_with(source, 'file:')
+    and list_has_any([reason.rule for reason in reasons], $rules)
+    and not exists (from reviews where generation = held.generation
+                    and target_record = concat_ws(':', held.topic, held.partition, held."offset"))
+  group by all order by all
+"""
 
 Issued = dict[tuple[str, int], float]  # (province code, day since 1970) -> risk in percent
 
@@ -63,6 +84,7 @@ class Alerts:
         self._of_commodity: dict[str, OfCommodity] = {}
         self._risks: dict[str, Issued] = {}
         self._of_stocks: list[Row] = []
+        self._held: list[Row] = []
         self._written: pa.Table | None = None
 
     def refresh(self) -> None:
@@ -83,14 +105,19 @@ class Alerts:
         if STOCKS in changed:
             self._of_stocks = of_stocks(sources[STOCKS].to_pyarrow_table())
         self._follow_prices(sources[PRICES], risks)
-        silent, ended, collected = (
+        newest_batch = max(high_water_mark(sources[name]) for name in (PRICES, STOCKS))
+        if {QUARANTINE, REVIEWS} & changed:
+            self._held = held_prices(sources, newest_batch)
+        silent, over, collected = (
             sources[name].to_pyarrow_table().to_pylist() for name in (SILENCE, ENDED_SILENCE, COLLECTED)
         )
-        silence = [*silence_alerts(silent, ended), *collector_alerts(collected)]
+        silence = [*silence_alerts(silent, over), *collector_alerts(collected)]
         clock = max((series["clock"] for series in silent), default=None)
-        rows = self._rows(silence, clock, acts_of(sources[ACTS]))
         if self._written is None:
             self._written = read_rows(TABLE).sort_by("alert_id").combine_chunks()
+        markets = of_markets(sources[LIVE], self._held, self._written, newest_batch)
+        rows = self._rows([*silence, *markets], clock, acts_of(sources[ACTS]))
+        rows = kept_openings(rows, self._written, newest_batch)
         if not rows.equals(self._written):
             replace_rows(TABLE, rows)
             self._written = rows
@@ -113,11 +140,11 @@ class Alerts:
         self._risks = risks
         self._mark = upto
 
-    def _rows(self, silence: list[Row], clock: datetime | None, acts: list[Row]) -> pa.Table:
-        """All rows of the table, by their ids."""
+    def _rows(self, others: list[Row], clock: datetime | None, acts: list[Row]) -> pa.Table:
+        """All rows of the table, by their ids. `others`: those of silences and of single markets."""
         newest = max((known.newest_day for known in self._of_commodity.values()), default=None)
         by_price = [row for known in self._of_commodity.values() for row in known.open]
-        followed = [*with_staleness(by_price, newest), *self._of_stocks, *silence]
+        followed = [*with_staleness(by_price, newest), *self._of_stocks, *others]
         changing = with_acknowledgements(followed, acts)
         closed = [known.closed for known in self._of_commodity.values()]
         acknowledged = with_acknowledged_closed(closed, acts)
@@ -154,6 +181,39 @@ def of_stocks(days: pa.Table) -> list[Row]:
     return with_staleness(stock_alerts(days, settings().supply.red_days), newest)
 
 
+def held_prices(sources: dict[str, DeltaTable], newest_batch: datetime) -> list[Row]:
+    """Rows of HELD_SQL, of HELD_DAYS before the newest batch."""
+    common = every_kind().rules  # about the time of the event
+    rules = [rule.name for rule in kinds()["price"].rules if rule.releasable and rule not in common]
+    recent = pc.field("ingest_date") >= (newest_batch - timedelta(days=HELD_DAYS)).date()
+    columns = ["topic", "partition", "offset", "generation", "source", "market_id", "commodity"]
+    columns += ["reasons", "payload", "quarantined_at", "ingest_date"]
+    prices = recent & (pc.field("kind") == "price")
+    quarantined = sources[QUARANTINE].to_pyarrow_dataset().to_table(columns=columns, filter=prices)
+    if not quarantined.num_rows:
+        return []
+    reviews = sources[REVIEWS].to_pyarrow_table(columns=["target_record", "generation"])
+    tables = {"quarantine": quarantined, "reviews": reviews}
+    rows: list[Row] = run_sql(HELD_SQL, tables, {"rules": rules}).to_pylist()
+    return rows
+
+
+def of_markets(live: DeltaTable, held: list[Row], before: pa.Table, newest_batch: datetime) -> list[Row]:
+    """The alerts about the newest price of single markets. `before`: gold.alerts as it was written last."""
+    knobs = settings().alerts
+    newest = live.to_pyarrow_table()
+    rose = newest.filter(pc.greater_equal(newest["change_pct"], knobs.market_jump_pct))
+    named = pa.array({row["market_id"] for row in held}, pa.string())
+    around = newest.filter(pc.is_in(newest["market_id"], named)).to_pylist()
+    accepted = {(row["market_id"], row["commodity"]): row for row in around if row["channel"] == CHANNEL}
+    holding = [
+        *jump_alerts(rose.to_pylist(), knobs.market_jump_pct, knobs.levels),
+        *held_alerts(held, accepted, knobs.market_jump_pct, knobs.levels),
+    ]
+    stated = before.filter(pc.is_in(before["rule"], pa.array([JUMP, HELD]))).to_pylist()
+    return [*holding, *ended(stated, holding, newest_batch)]
+
+
 def acts_of(events: DeltaTable) -> list[Row]:
     """What people did about alerts, in order of time."""
     acts = events.to_pyarrow_table().to_pylist()
@@ -174,7 +234,8 @@ def with_acknowledged_closed(closed: list[pa.Table], acts: list[Row]) -> list[pa
 def as_table(rows: list[dict[str, Any]]) -> pa.Table:
     """The rows in the contract's columns; what a rule does not know is null, and nothing is stale."""
     schema = arrow_schema(contracts()[TABLE])
-    return pa.Table.from_pylist([{"stale": False, **row} for row in rows], schema=schema)
+    given = [{"stale": False, "risk_reason": risk_reason(row), **row} for row in rows]
+    return pa.Table.from_pylist(given, schema=schema)
 
 
 JOB = Alerts

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
+from conf.settings import Settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import append_rows, empty_table, open_table, read_rows, replace_rows
+from streaming_jobs.gold import alerts
 from streaming_jobs.gold.alerts import TABLE, Alerts
 from streaming_jobs.gold.runner import BackgroundJobs, is_prompt, make_jobs
 from streaming_jobs.gold.silent_series import SilentSeries
@@ -156,6 +159,112 @@ def test_alerts_follow_issued_risks_and_stocks(lake: Path):
     empty_table(TABLE)
     Alerts().refresh()
     assert rows() == before
+
+
+@pytest.mark.parametrize(("threshold", "number"), [("70", 1), ("71", 0)])
+def test_threshold_of_the_environment_decides_which_risk_opens_an_alert(
+    lake: Path, monkeypatch: pytest.MonkeyPatch, threshold: str, number: int
+):
+    monkeypatch.setenv("ALERT_THRESHOLD", threshold)
+    changed = Settings()
+    monkeypatch.setattr(alerts, "settings", lambda: changed)
+    reported(1, "bawang-putih", dict.fromkeys(range(8), 40000.0))
+    issued = {"commodity": "bawang-putih", "region_code": "32", "risk": 70.0}
+    land("gold.risk_scores", [issued | {"market_date": FIRST + timedelta(day)} for day in range(5, 8)])
+    Alerts().refresh()
+    assert len(rows()) == number
+
+
+def live(nth: int, price: float, **more: Any) -> None:
+    """The newest price of a market, in a batch of its own, and that of its market day before."""
+    day = (BATCH + timedelta(days=nth)).date()
+    of_series = {"market_id": "PASAR-001", "commodity": "garam", "channel": "retail", "provider": "market"}
+    place = {"region_code": "32", "region": "Jawa Barat", "unit": "kg", "level": "market"}
+    newest = {"price_idr": price, "market_date": day, "previous_market_date": day - timedelta(days=1)}
+    newest |= {"change_pct": 100 * (price / 10_000 - 1), "previous_price_idr": 10_000.0}
+    schema = arrow_schema(contracts()["gold.live_prices"])
+    table = pa.Table.from_pylist([of_series | place | newest | more], schema=schema)
+    replace_rows("gold.live_prices", table)
+    land("gold.daily_prices", [], upto=BATCH + timedelta(days=nth, hours=4))
+
+
+def test_jump_of_one_market_rings_at_once_and_is_over_with_its_next_price(lake: Path):
+    job = Alerts()
+    live(1, 13_900.0)
+    job.refresh()
+    assert rows() == {}, "39 %"
+    live(2, 15_700.0)
+    job.refresh()
+    (alert,) = rows().values()
+    assert (alert["rule"], alert["state"], alert["level"]) == ("market_jump", "active", "kritis")
+    assert (alert["market_id"], alert["price_idr"], round(alert["value"])) == ("PASAR-001", 15_700, 57)
+    assert (alert["risk_score"], alert["risk_reason"]) == (None, "no_daily_price")
+    assert "57.0 % more than on 2024-07-02" in alert["message"]
+    raised_at = BATCH + timedelta(days=2, hours=4)
+    assert (alert["market_date"], alert["opened_at"]) == (date(2024, 7, 3), raised_at)
+    land("silver.alert_events", [act("acknowledge", alert["alert_id"], note="asked")])
+    live(3, 11_000.0)
+    job.refresh()
+    (over,) = rows().values()
+    assert (over["state"], over["note"]) == ("cleared", "asked")
+    assert over["closed_at"] == BATCH + timedelta(days=3, hours=4)
+    live(40, 20_000.0, previous_market_date=BATCH.date())
+    job.refresh()
+    assert len(rows()) == 1, "a price of a month ago is no level to jump from"
+
+
+def held(offset: int, price: float, **more: Any) -> dict[str, Any]:
+    payload = f'{{"price": {price}}}'.encode()
+    place = {"topic": "lumbung.price", "partition": 0, "offset": offset, "generation": 0}
+    names = {"kind": "price", "source": "mqtt:D", "market_id": "PASAR-001", "commodity": "Garam"}
+    at = BATCH + timedelta(minutes=offset)
+    times = {"quarantined_at": at, "ingest_date": at.date(), "received_at": at}
+    reasons = [{"rule": "outlier_residual", "severity": "error", "message": "moved far"}]
+    return {**place, **names, **times, "payload": payload, "reasons": reasons, **more}
+
+
+def test_price_that_is_held_back_rings_until_it_is_decided(lake: Path):
+    job = Alerts()
+    live(0, 10_500.0)
+    harmless = [
+        held(1, 21_900.0, source="file:a.csv#1"),
+        held(2, 21_900.0, reasons=[{"rule": "price_required", "severity": "error", "message": ""}]),
+        held(3, 21_900.0, market_id="PASAR-XYZ"),
+        held(4, 14_000.0),
+        held(5, 4_000.0, commodity="no such thing"),
+        held(6, 21_900.0, kind="stock"),
+    ]
+    land("silver.quarantine", harmless)
+    job.refresh()
+    assert rows() == {}
+    land("silver.quarantine", [held(10, 22_000.0), held(11, 22_050.0)])
+    job.refresh()
+    (alert,) = rows().values()
+    assert (alert["rule"], alert["state"], alert["price_idr"]) == ("held_price", "active", 22_050)
+    assert alert["opened_at"] == BATCH + timedelta(minutes=4), "since its first undecided price of the day"
+    assert alert["market_date"] is None and round(alert["value"]) == 110
+    decided = ({"target_record": f"lumbung.price:0:{offset}", "generation": 0} for offset in (4, 10, 11))
+    land("gold.reviews", [row | {"decided_at": BATCH} for row in decided])
+    job.refresh()
+    assert [each["state"] for each in rows().values()] == ["cleared"]
+
+
+def test_alert_was_raised_by_its_batch_and_not_at_midnight(lake: Path):
+    """One of history that is read later was raised at the end of its day."""
+    job = Alerts()
+    early = dict.fromkeys(range(8), 40000.0) | {8: 60_000.0}
+    reported(1, "bawang-putih", early)
+    job.refresh()
+    (old,) = rows().values()
+    assert (old["market_date"], old["opened_at"]) == (date(2024, 6, 9), datetime(2024, 6, 9, 17, tzinfo=UTC))
+    reported(2, "garam", {day + 21: price for day, price in early.items()})
+    job.refresh()
+    (new,) = (alert for alert in rows().values() if alert["commodity"] == "garam")
+    assert (new["market_date"], new["opened_at"]) == (date(2024, 6, 30), BATCH + timedelta(minutes=2))
+    reported(3, "garam", {30: 60_000.0})
+    job.refresh()
+    assert rows()[new["alert_id"]]["opened_at"] == new["opened_at"], "it stays"
+    assert new["risk_reason"] == "not_issued"
 
 
 class AlertsOnce(Alerts):
