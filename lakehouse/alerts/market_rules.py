@@ -53,16 +53,14 @@ def _jump_alert(row: Mapping[str, Any], limit_pct: float, levels: Mapping[str, f
 
 
 def ended(before: Iterable[Row], now: Iterable[Row], at: datetime) -> list[Row]:
-    """The alerts of both rules that were stated and do not hold any more, as cleared at that time.
+    """The alerts that were stated and do not hold any more, as cleared at that time.
 
-    Only newest prices are at hand, so what was stated stays stated. `before`: rows of gold.alerts.
+    For rules that only know what holds now. `before`: their rows of gold.alerts.
     """
     lasting = {row["alert_id"] for row in now}
     closed = {"state": "cleared", "updated_at": at, "closed_at": at}
     return [
-        row if row["state"] == "cleared" else row | closed
-        for row in before
-        if row["rule"] in (JUMP, HELD) and row["alert_id"] not in lasting
+        row if row["state"] == "cleared" else row | closed for row in before if row["alert_id"] not in lasting
     ]
 
 

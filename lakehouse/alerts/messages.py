@@ -55,8 +55,12 @@ TEXTS = {
         "Ask the market's officer to report, and check the device.",
     ),
     "silent_device": Texts(
-        "Device {source} in {place} has sent no reading since {since}.",
+        "A device of {source} in {place} has sent no reading since {since}.",
         "Check power, network and clock of the device.",
+    ),
+    "silent_all": Texts(
+        "Nothing has arrived since {since}: most of the {series} devices and markets should have reported.",
+        "Check the network, the MQTT broker and ./run.sh status.",
     ),
     "silent_collector": Texts(
         "The newest accepted event of source {source} is of {since}.",

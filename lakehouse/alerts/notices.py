@@ -61,7 +61,7 @@ def _notice(alert: Mapping[str, Any], stage: str, language: Language) -> Notice:
     message = alert["message_indonesian" if in_indonesian else "message"]
     action = alert["action_indonesian" if in_indonesian else "action"]
     commodity = commodities().get(alert["commodity"] or "")
-    source = alert["market_id"] or alert["source_id"] or ""
+    source = alert["source_id"] or alert["market_id"] or ""
     what = [commodity.name if commodity else source, alert["region"] or ""]
     subject = SUBJECTS[stage.partition(":")[0]][language].format(
         level=alert["level"], what=", ".join(filter(None, what))

@@ -1,4 +1,4 @@
-"""Rows of gold.alerts: from daily prices and issued risks, from silent sources, and from what people did."""
+"""Rows of gold.alerts: from daily prices and issued risks, and from what people did."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from lakehouse.alerts.lifecycle import (
     intervals,
     tier,
 )
-from lakehouse.alerts.messages import UNKNOWN_PLACE, texts_of
+from lakehouse.alerts.messages import texts_of
 from lakehouse.alerts.price_rules import (
     PriceRule,
     level_of,
@@ -31,7 +31,7 @@ from lakehouse.alerts.price_rules import (
     uncounted_days,
 )
 from lakehouse.gold.price_panel import Floats, PricePanel, panels
-from lakehouse.reference import DEFAULT_TIMEZONE, commodities, markets, provinces
+from lakehouse.reference import DEFAULT_TIMEZONE, commodities, provinces
 
 Row = dict[str, Any]
 EPOCH = date(1970, 1, 1)
@@ -230,78 +230,6 @@ def _outcome_pct(price: Mapping[int, float], active_day: int) -> float | None:
         if np.isfinite(later):
             return float(100 * (later / price[active_day] - 1))
     return None
-
-
-def silence_alerts(silent: Iterable[Mapping[str, Any]], ended: Iterable[Mapping[str, Any]] = ()) -> list[Row]:
-    """Alerts of live sources: active at once, cleared when the source reports again.
-
-    `silent`: rows of gold.silent_series; `ended`: of gold.silences. A silence that goes on is one alert.
-    """
-    alerts = [_cleared_silence(silence) for silence in ended]
-    alerts += [
-        _silence_alert(series) | {"tier": _tier_after(series["since"], series["clock"])}
-        for series in silent
-        if series["silent"] and not series["replayed"] and series["since"] is not None
-    ]
-    return list({alert["alert_id"]: alert for alert in alerts}.values())
-
-
-def _cleared_silence(silence: Mapping[str, Any]) -> Row:
-    end = silence["ended_at"]
-    cleared = {"state": "cleared", "updated_at": end, "closed_at": end}
-    return _silence_alert(silence) | cleared | {"tier": _tier_after(silence["since"], end)}
-
-
-def _tier_after(since: datetime, now: datetime) -> int:
-    return tier((now - since).days + 1)
-
-
-def collector_alerts(freshness: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Alerts of polled sources that are silent now, from rows of gold.collector_freshness."""
-    return [
-        _silence_alert(
-            {
-                "series_kind": "collector",
-                "series_id": row["collector"],
-                "region_code": None,
-                "last_event_time": row["last_event_time"] or row["last_received_at"],
-                "since": row["since"],
-            }
-        )
-        | {"tier": _tier_after(row["since"], row["clock"])}
-        for row in freshness
-        if row["silent"]
-    ]
-
-
-def _silence_alert(series: Mapping[str, Any]) -> Row:
-    rule = f"silent_{series['series_kind']}"
-    market = markets().get(series["series_id"]) if series["series_kind"] == "market" else None
-    code = series["region_code"]
-    place = provinces()[code].name if code in provinces() else None
-    last = series["last_event_time"]
-    return {
-        "alert_id": alert_id(rule, series["series_id"], last),
-        "rule": rule,
-        "rule_version": rule_version(rule, {}),
-        "market_id": series["series_id"] if series["series_kind"] == "market" else None,
-        "source_id": None if series["series_kind"] == "market" else series["series_id"],
-        "region_code": code,
-        "region": place,
-        "level": "info",
-        "state": "active",
-        **texts_of(
-            rule,
-            {
-                "source": market.name if market else series["series_id"],
-                "place": place or UNKNOWN_PLACE,
-                "since": f"{last.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
-            },
-        ),
-        "opened_at": series["since"],
-        "active_at": series["since"],
-        "updated_at": series["since"],
-    }
 
 
 def manual_alerts(acts: Iterable[Mapping[str, Any]], now: datetime | None) -> list[Row]:

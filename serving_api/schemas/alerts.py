@@ -63,7 +63,8 @@ class AlertItem(BaseModel):
     alert_id: str
     rule: str = Field(
         description="price_level, ceiling_gap, risk, market_jump, held_price, stock_cover, "
-        "stock_unexplained, silent_market, silent_device, silent_collector or manual"
+        "stock_unexplained, silent_market, silent_device, silent_collector, "
+        "silent_all or manual"
     )
     commodity: str | None
     market_id: str | None

@@ -1,11 +1,14 @@
 """Daily prices, newest prices, issued risks, stocks, silent sources and acts of people -> gold.alerts.
 
 Nothing but the lake decides: a table that is computed from the beginning has the same rows, but for alerts of
-single markets that are over, and for when the others were raised. The rows of a commodity are computed
+single markets and of the silence of everything that are over, and for when the others were raised. That
+everything is silent shows only against the clock of the machine. The rows of a commodity are computed
 again when it has new prices or risks; the table is written when one of them changed.
 """
 
-from datetime import date, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -19,21 +22,35 @@ from lakehouse.alerts.rows import (
     CHANNEL,
     Risks,
     Row,
-    collector_alerts,
     kept_openings,
     manual_alerts,
     price_alerts,
     risk_reason,
-    silence_alerts,
     with_acknowledgements,
     with_staleness,
+)
+from lakehouse.alerts.silence_rules import (
+    ALL,
+    Resuming,
+    collector_alerts,
+    silence_alerts,
+    total_silence_alert,
 )
 from lakehouse.alerts.stock_alerts import stock_alerts
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts, every_kind, kinds
 from lakehouse.gold.chosen_provider import chosen_rows
-from lakehouse.io.delta import EPOCH, LogStamps, cached_table, high_water_mark, read_rows, replace_rows
+from lakehouse.io.delta import (
+    EPOCH,
+    LogStamps,
+    cached_table,
+    high_water_mark,
+    open_table,
+    read_rows,
+    replace_rows,
+)
 from lakehouse.io.query import run_sql
+from lakehouse.silence import TotalSilence, next_total_silence
 from streaming_jobs.gold.indicators import COLUMNS, first_changed_days
 
 TABLE = "gold.alerts"
@@ -61,6 +78,8 @@ HELD_SQL = """
   group by all order by all
 """
 
+SILENT_RULES = ("silent_device", "silent_market", ALL)
+
 Issued = dict[tuple[str, int], float]  # (province code, day since 1970) -> risk in percent
 
 
@@ -77,7 +96,12 @@ class Alerts:
 
     name = "alerts"
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime] = partial(datetime.now, UTC)) -> None:
+        self._clock = clock
+        self._began_at = clock()
+        self._next_silence: TotalSilence | None = None  # it is reached unless something arrives before
+        self._is_silent = False
+        self._devices: dict[str, tuple[str | None, str | None]] = {}
         self._stamps = LogStamps(SOURCES)
         self._versions: dict[str, tuple[str, int]] = {}
         self._mark = EPOCH
@@ -90,14 +114,17 @@ class Alerts:
     def refresh(self) -> None:
         """Bring the table to the newest version of its sources."""
         stamps = self._stamps.take()
-        if stamps is None:
+        silence = self._next_silence
+        begins_silence = silence is not None and not self._is_silent and self._clock() > silence.reached_at
+        if stamps is None and not begins_silence:
             return
         sources = {table: cached_table(table) for table in SOURCES}
         versions = {table: (str(opened.metadata().id), opened.version()) for table, opened in sources.items()}
-        if versions != self._versions:
+        if versions != self._versions or begins_silence:
             self._take_up(sources, {name for name in SOURCES if versions[name] != self._versions.get(name)})
             self._versions = versions
-        self._stamps.keep(stamps)
+        if stamps is not None:
+            self._stamps.keep(stamps)
 
     def _take_up(self, sources: dict[str, DeltaTable], changed: set[str]) -> None:
         """Compute the rows of the sources' newest versions, and write them when one differs."""
@@ -111,16 +138,40 @@ class Alerts:
         silent, over, collected = (
             sources[name].to_pyarrow_table().to_pylist() for name in (SILENCE, ENDED_SILENCE, COLLECTED)
         )
-        silence = [*silence_alerts(silent, over), *collector_alerts(collected)]
         clock = max((series["clock"] for series in silent), default=None)
         if self._written is None:
             self._written = read_rows(TABLE).sort_by("alert_id").combine_chunks()
+        silence = [*self._silences(silent, over, newest_batch), *collector_alerts(collected)]
         markets = of_markets(sources[LIVE], self._held, self._written, newest_batch)
         rows = self._rows([*silence, *markets], clock, acts_of(sources[ACTS]))
         rows = kept_openings(rows, self._written, newest_batch)
         if not rows.equals(self._written):
             replace_rows(TABLE, rows)
             self._written = rows
+
+    def _silences(self, silent: list[Row], over: list[Row], newest_batch: datetime) -> list[Row]:
+        """The alerts of silent sources, and of the silence of all of them."""
+        assert self._written is not None
+        stated = self._written.filter(pc.is_in(self._written["rule"], pa.array(SILENT_RULES))).to_pylist()
+        totals = [row for row in stated if row["rule"] == ALL]
+        self._next_silence = next_total_silence(silent, self._began_at)
+        total = self._total_silence(totals)
+        self._is_silent = bool(total)
+        newest = max([newest_batch, *(row["clock"] for row in silent if not row["replayed"])])
+        over_totals = ended(totals, total, newest)
+        resumed_at = max((row["closed_at"] for row in over_totals), default=None)
+        unreported = [*(row for row in silent if row["silent"]), *over]
+        name_devices(self._devices, [row for row in unreported if row["series_kind"] == "device"])
+        resuming = Resuming(resumed_at, frozenset(row["alert_id"] for row in stated)) if resumed_at else None
+        return [*silence_alerts(silent, over, self._devices, resuming), *total, *over_totals]
+
+    def _total_silence(self, stated: list[Row]) -> list[Row]:
+        """The alert of the silence of everything, if it is reached or was stated before; at most one."""
+        if self._next_silence is None:
+            return []
+        alert = total_silence_alert(self._next_silence)
+        known = [row for row in stated if row["alert_id"] == alert["alert_id"] and row["closed_at"] is None]
+        return known or ([alert] if self._clock() > self._next_silence.reached_at else [])
 
     def _follow_prices(self, daily: DeltaTable, risks: dict[str, Issued]) -> None:
         """Compute the alerts of commodities with prices or risks that are newer than the last refresh."""
@@ -179,6 +230,23 @@ def of_stocks(days: pa.Table) -> list[Row]:
     """The alerts of all stocks, from the rows of gold.stock_days."""
     newest = pc.max(days["market_date"]).as_py()
     return with_staleness(stock_alerts(days, settings().supply.red_days), newest)
+
+
+def name_devices(known: dict[str, tuple[str | None, str | None]], series: list[Row]) -> None:
+    """Add market and device of each series to `known`, from its last event in silver.sensors."""
+    last = {row["series_id"]: row["last_event_time"] for row in series if row["series_id"] not in known}
+    if not last:
+        return
+    names = ["device_id_hash", "market_id", "device_id"]
+    days = [time + timedelta(days=shift) for time in last.values() for shift in (-1, 1)]
+    wanted = pc.field("market_month").isin(sorted({f"{day:%Y-%m}" for day in days}))
+    wanted &= pc.field("device_id_hash").isin(sorted(last))
+    wanted &= pc.field("event_time").isin(sorted(set(last.values())))
+    sensors = open_table("silver.sensors").to_pyarrow_dataset()
+    for row in sensors.to_table(columns=names, filter=wanted).to_pylist():
+        known[row["device_id_hash"]] = (row["market_id"], row["device_id"])
+    for series_id in last:
+        known.setdefault(series_id, (None, None))
 
 
 def held_prices(sources: dict[str, DeltaTable], newest_batch: datetime) -> list[Row]:

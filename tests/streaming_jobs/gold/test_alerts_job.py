@@ -103,7 +103,14 @@ def test_silence_alert_is_cleared_with_a_time_when_the_source_reports_again(lake
     minute = timedelta(minutes=1)
 
     def arrived(at: datetime, *times: datetime) -> None:
-        own = {"device_id_hash": "9f86", "source": "mqtt:D", "region_code": "32", "ingested_at": at}
+        own = {
+            "market_id": "PASAR-001",
+            "device_id": "DEV-7",
+            "device_id_hash": "9f86",
+            "source": "mqtt:D",
+            "region_code": "32",
+            "ingested_at": at,
+        }
         months = ({"event_time": time, "market_month": f"{time:%Y-%m}"} for time in times)
         land("silver.sensors", [{**own, **month} for month in months])
         land("gold.balance", [{"ingested_at": at, "kind": "sensor"}])
@@ -115,6 +122,7 @@ def test_silence_alert_is_cleared_with_a_time_when_the_source_reports_again(lake
     arrived(BATCH, *(last - nth * minute for nth in range(100)))
     (opened,) = rows().values()
     assert (opened["rule"], opened["state"], opened["closed_at"]) == ("silent_device", "active", None)
+    assert (opened["market_id"], opened["source_id"]) == ("PASAR-001", "DEV-7")
     land("silver.alert_events", [act("acknowledge", opened["alert_id"], note="battery")])
     arrived(BATCH + minute)
     assert rows()[opened["alert_id"]]["state"] == "acknowledged", "nothing was reported: it stays open"
@@ -159,6 +167,72 @@ def test_alerts_follow_issued_risks_and_stocks(lake: Path):
     empty_table(TABLE)
     Alerts().refresh()
     assert rows() == before
+
+
+def rhythms(clock: datetime, **last: datetime) -> None:
+    """gold.silent_series with devices of a reading a minute, at a batch; each is silent after 45 minutes."""
+    rows_of = []
+    for name, time in last.items():
+        since = time + timedelta(minutes=45)
+        fields = {"series_kind": "device", "series_id": name, "replayed": False, "cadence_seconds": 900.0}
+        times = {"last_event_time": time, "clock": clock, "silent": clock > since}
+        rows_of.append(fields | times | {"since": since if clock > since else None})
+    replace_rows(
+        "gold.silent_series",
+        pa.Table.from_pylist(rows_of, schema=arrow_schema(contracts()["gold.silent_series"])),
+    )
+
+
+def open_rules() -> list[str]:
+    return sorted(alert["rule"] for alert in rows().values() if alert["state"] == "active")
+
+
+def test_silence_of_everything_is_one_alert_and_the_first_event_after_it_blames_nobody_yet(lake: Path):
+    """The lake sees no batch then, so the clock of the machine decides."""
+    now = BATCH
+    job = Alerts(lambda: now)
+    minute = timedelta(minutes=1)
+    rhythms(BATCH, a=BATCH - 50 * minute, b=BATCH, c=BATCH)
+    job.refresh()
+    assert open_rules() == ["silent_device"]
+    now = BATCH + 45 * minute
+    job.refresh()
+    assert open_rules() == ["silent_device"]
+    now = BATCH + 46 * minute
+    job.refresh()
+    assert open_rules() == ["silent_all", "silent_device"]
+    (total,) = (alert for alert in rows().values() if alert["rule"] == "silent_all")
+    begin = "Nothing has arrived since 2024-07-01 00:00 UTC: most of the 3 devices and markets"
+    assert total["message"].startswith(begin)
+    assert (total["level"], total["opened_at"]) == ("kritis", BATCH + 45 * minute)
+    version = open_table(TABLE).version()
+    job.refresh()
+    again = Alerts(lambda: now)
+    again.refresh()
+    assert open_table(TABLE).version() == version, "a restart does not end it"
+    back = BATCH + 60 * minute
+    rhythms(back, a=BATCH - 50 * minute, b=BATCH, c=back)
+    again.refresh()
+    assert open_rules() == ["silent_device"], "the one that was silent before"
+    rhythms(back + 45 * minute, a=BATCH - 50 * minute, b=BATCH, c=back + 45 * minute)
+    again.refresh()
+    assert open_rules() == ["silent_device"]
+    rhythms(back + 46 * minute, a=BATCH - 50 * minute, b=BATCH, c=back + 46 * minute)
+    again.refresh()
+    assert open_rules() == ["silent_device"] * 2
+
+
+def test_jobs_that_begin_after_a_long_stop_wait_for_the_first_events(lake: Path):
+    now = BATCH + timedelta(days=2)
+    job = Alerts(lambda: now)
+    rhythms(BATCH, a=BATCH)
+    job.refresh()
+    now += timedelta(minutes=45)
+    job.refresh()
+    assert open_rules() == []
+    now += timedelta(minutes=1)
+    job.refresh()
+    assert open_rules() == ["silent_all"]
 
 
 @pytest.mark.parametrize(("threshold", "number"), [("70", 1), ("71", 0)])
