@@ -323,6 +323,11 @@ class Settings(BaseSettings):
         return self.validation.model_dump() | shop
 
     @property
+    def public_url(self) -> str:
+        """The address under which people reach the API; never that of a request, which can be forged."""
+        return self.api.public_url.rstrip("/") or f"http://{self.api.host}:{self.api.port}"
+
+    @property
     def ingest_url(self) -> str:
         """Where events are posted by HTTP."""
         return self.http_endpoint or f"http://127.0.0.1:{self.api.port}/ingest"

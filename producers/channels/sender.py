@@ -13,7 +13,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from conf.knobs import AlertKnobs
 from conf.runtime.failpoints import failpoint
-from lakehouse.alerts.notices import Notice, end_of_quiet
+from lakehouse.alerts.notices import Notice, digest, end_of_quiet
 from lakehouse.io.alert_deliveries import Deliveries, Delivery
 from producers.channels.channel import PERSONAL, Channel, PermanentFailure, Recipient, TemporaryFailure
 
@@ -40,7 +40,10 @@ class Sender:
         mocks: Iterable[str],
         knobs: AlertKnobs,
         clock: Callable[[], float] = time.time,
+        site: str = "",
     ) -> None:
+        """`site`: address of the web pages, which messages link to."""
+        self._site = site
         self._deliveries = deliveries
         self._clock = clock
         self._channels = {channel.name: channel for channel in channels}
@@ -51,34 +54,48 @@ class Sender:
         self._sending: dict[str, asyncio.Task[None]] = {}
 
     def queue(self, notices: Iterable[Notice], now: float) -> int:
-        """Queue each notice for every recipient, once; returns the number of new deliveries."""
-        return self._queue(((notice, *address) for notice in notices for address in self._addresses()), now)
+        """Queue each notice for every recipient, once; returns the number of new deliveries.
+
+        Who has never got a message gets one about all of them; a web hook, which a program reads, gets each.
+        """
+        addresses = self._addresses()
+        return self._queue([(notice, *address) for notice in notices for address in addresses], now)
 
     def queue_personal(self, notices: Iterable[tuple[Notice, str, Recipient]], now: float) -> int:
         """Queue each notice for its own channel and recipient, once; returns the number of new deliveries."""
-        return self._queue(((notice, name, each.fingerprint) for notice, name, each in notices), now)
+        return self._queue([(notice, name, each.fingerprint) for notice, name, each in notices], now)
 
-    def _queue(self, addressed: Iterable[tuple[Notice, str, str]], now: float) -> int:
-        added = self._deliveries.add(
-            (
-                Delivery(
-                    delivery_id(notice, channel, recipient),
-                    notice.alert_id,
-                    notice.stage,
-                    channel,
-                    recipient,
-                    notice.level,
-                    notice.subject,
-                    notice.body,
-                    notice.is_urgent,
-                )
-                for notice, channel, recipient in addressed
-            ),
-            now,
-        )
+    def _queue(self, addressed: Sequence[tuple[Notice, str, str]], now: float) -> int:
+        by_recipient: dict[tuple[str, str], list[Notice]] = {}
+        for notice, *address in addressed:
+            by_recipient.setdefault((address[0], address[1]), []).append(notice)
+        queued: list[Delivery] = []
+        summed: list[Delivery] = []
+        for (channel, recipient), notices in by_recipient.items():
+            singly = [self._delivery(notice, channel, recipient) for notice in notices]
+            is_first = channel != "webhook" and not self._deliveries.is_known(channel, recipient)
+            if is_first and len(singly) > 1:
+                summed += singly
+                singly = [self._delivery(digest(notices), channel, recipient)]
+            queued += singly
+        added = self._deliveries.add(queued, now, summed)
         if added:
             failpoint("alert_queued")
         return added
+
+    def _delivery(self, notice: Notice, channel: str, recipient: str) -> Delivery:
+        page = f"{self._site}{notice.page}" if notice.page else ""
+        return Delivery(
+            delivery_id(notice, channel, recipient),
+            notice.alert_id,
+            notice.stage,
+            channel,
+            recipient,
+            notice.level,
+            notice.subject,
+            "\n".join(filter(None, (notice.body, page))),
+            notice.is_urgent,
+        )
 
     def _addresses(self) -> list[tuple[str, str]]:
         """(channel, fingerprint of a recipient) of all who get every alert."""

@@ -188,7 +188,9 @@ async def work() -> None:
     async with httpx2.AsyncClient(timeout=knobs.send_seconds) as client:
         mocks = [name for name, mode in channel_modes().items() if mode == "mock"]
         people = open_personal_channels(client)
-        sender = Sender(deliveries, [*open_channels(client), *people.values()], mocks, knobs)
+        sender = Sender(
+            deliveries, [*open_channels(client), *people.values()], mocks, knobs, site=settings().public_url
+        )
         database = Database()
         if repeated := deliveries.recover():
             log.warning("%d messages are sent again: the last worker was killed", repeated)
