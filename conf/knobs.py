@@ -202,6 +202,7 @@ def _quiet_hours(text: str) -> str:
 class AlertKnobs(BaseModel):
     threshold: float = Field(ge=0, le=100)
     levels: dict[str, float]
+    market_jump_pct: float = Field(gt=0)
     language: Literal["en", "id"]
     telegram_url: str
     telegram_chats: list[str]

@@ -72,10 +72,15 @@ class Secrets(BaseSettings):
     decision_keys: str = Field(
         default="",
         repr=False,
-        description="keys that sign decisions, comma-separated, the newest first; setup writes one",
+        description="keys that sign decisions, alerts of people and ledger entries, comma-separated, the "
+        "newest first; setup writes one",
     )
     decisions_signed_since: str = Field(
         default="", description="set by setup in a home older than signatures: no older decision needs one"
+    )
+    acts_signed_since: str = Field(
+        default="",
+        description="set by setup when signatures of alerts and ledger entries began: no older one needs any",
     )
 
     telegram_token: str = Field(
@@ -316,6 +321,11 @@ class Settings(BaseSettings):
         """The values that rules use: the knobs of validation, and those of retail as `retail_<name>`."""
         shop = {f"retail_{name}": value for name, value in self.retail.model_dump().items()}
         return self.validation.model_dump() | shop
+
+    @property
+    def public_url(self) -> str:
+        """The address under which people reach the API; never that of a request, which can be forged."""
+        return self.api.public_url.rstrip("/") or f"http://{self.api.host}:{self.api.port}"
 
     @property
     def ingest_url(self) -> str:

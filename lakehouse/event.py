@@ -52,7 +52,7 @@ class Event:
     received_at: datetime  # with zone
     content_type: str = "application/json"
     market_id: str | None = None  # of the MQTT topic or the device, where the payload has none
-    signature: str | None = None  # of a decision, see lakehouse/signatures.py
+    signature: str | None = None  # of a signed kind, see lakehouse/signatures.py
 
     @property
     def topic(self) -> str:

@@ -1,11 +1,12 @@
-"""Signatures of decisions: HMAC-SHA256 (RFC 2104) over the canonical form (RFC 8785) of the event.
+"""Signatures of events: HMAC-SHA256 (RFC 2104) over the canonical form (RFC 8785) of the event.
 
-Whoever may write to Kafka could otherwise release any quarantined event.
+Whoever may write to Kafka could otherwise release any quarantined event, raise or acknowledge alerts, and put
+prices on record in the ledger. A kind is signed when its contract has the rule `<kind>_signed`.
 """
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,15 +22,15 @@ def signature_of(event: Mapping[str, Any], key: str) -> str:
 
 
 @dataclass(frozen=True)
-class DecisionKeys:
-    """Who may decide: the programs that have a key.
+class SigningKeys:
+    """Who may send events of signed kinds: the programs that have a key.
 
-    `keys`: the newest first. `signed_since`: decisions of batches before that time need no signature, which
-    their programs did not know; None: every decision needs one.
+    `keys`: the newest first. `signed_since`: kind -> events of batches before that time need no signature,
+    which their programs did not know; of a kind without a time every event needs one.
     """
 
     keys: tuple[str, ...]
-    signed_since: datetime | None = None
+    signed_since: Mapping[str, datetime] = field(default_factory=dict)
 
     def sign(self, event: Event) -> Event:
         """The event with a signature by the newest key."""
@@ -38,6 +39,7 @@ class DecisionKeys:
     def verify(self, event: Mapping[str, Any], signature: str | None, batch_time: datetime) -> bool:
         """Whether the signature is one by any of the keys, or none was needed in a batch of that time."""
         if signature is None:
-            return self.signed_since is not None and batch_time < self.signed_since
+            since = self.signed_since.get(event["kind"])
+            return since is not None and batch_time < since
         given = signature.encode()
         return any(hmac.compare_digest(signature_of(event, key).encode(), given) for key in self.keys)

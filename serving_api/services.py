@@ -7,14 +7,14 @@ from conf.knob_texts import knob_texts
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import Refused
 from conf.settings import secrets, settings
-from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.knob_audit import audit_knobs
 from lakehouse.io.identity.passwords import Passwords
 from lakehouse.io.identity.sign_ins import SignIns
 from lakehouse.io.identity.tokens import TokenSigner
+from lakehouse.io.signing_keys import signing_keys
 from lakehouse.io.smtp import MailServer
-from lakehouse.signatures import DecisionKeys
+from lakehouse.signatures import SigningKeys
 from serving_api.http.auth import Authenticator, static_principals
 from serving_api.http.cursors import Cursors
 from serving_api.http.idempotency_store import KeptResponses
@@ -65,6 +65,7 @@ class Services:
     decisions: Decisions
     holds: Holds
     alert_acts: AlertActs
+    signing_keys: SigningKeys
     signals: NewestSignals
     paper_orders: PaperOrders
     live: Live
@@ -89,7 +90,7 @@ class Keys:
     """The keys of this service."""
 
     signer: TokenSigner
-    decisions: DecisionKeys
+    events: SigningKeys
     cursors: bytes
 
 
@@ -100,7 +101,7 @@ def open_keys() -> Keys:
         if len(cursor_key) < LEAST_KEY_LENGTH:
             raise Refused("no secret for cursors: run ./run.sh setup")
         static_principals()
-        return Keys(TokenSigner(), decision_keys(), cursor_key.encode())
+        return Keys(TokenSigner(), signing_keys(), cursor_key.encode())
     except Refused as refusal:
         print(str(refusal), file=sys.stderr)
         raise SystemExit(ExitCode.REFUSED) from None
@@ -156,9 +157,10 @@ async def open_services() -> Services:
         symbols=traded_symbols(snapshots),
         sales_model=SalesModels(),
         producer=producer,
-        decisions=Decisions(snapshots, reviews, producer, keys.decisions),
+        signing_keys=keys.events,
+        decisions=Decisions(snapshots, reviews, producer, keys.events),
         holds=Holds(),
-        alert_acts=AlertActs(snapshots, producer),
+        alert_acts=AlertActs(snapshots, producer, keys.events),
         signals=signals,
         paper_orders=PaperOrders(snapshots, signals, producer),
         live=live,

@@ -14,9 +14,9 @@ from conf.runtime.process import Refused, stopped_by_signals
 from conf.settings import settings
 from lakehouse.contracts.contract import ContractError, check_contracts
 from lakehouse.io.checkpoint import stream_id
-from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import create_tables
 from lakehouse.io.kafka import create_topics, needed_topics, partition_bounds
+from lakehouse.io.signing_keys import signing_keys
 from lakehouse.io.torn_commits import take_back_torn_commits
 from lakehouse.verdicts.check import check_rules
 from streaming_jobs.batch import kafka_source
@@ -96,7 +96,7 @@ def prepare_lake() -> None:
     take_back_torn_commits()
     heal(gold_of_the_stream())
     startup_checks.refuse_on_disagreement()
-    decision_keys()
+    signing_keys()
     create_tables()
     drop_damaged_ids()
     for table in fold_again():

@@ -30,6 +30,16 @@ TEXTS = {
         "Since {since} the risk that it rises by 10 % or more within a week has reached {peak} %.",
         "Check the stock of traders and warehouses before the price rises.",
     ),
+    "market_jump": Texts(
+        "{commodity} at {source} in {place} costs {price} per {unit} on {day}, "
+        "{peak} % more than on {since}.",
+        "Ask the market's officer whether the price is right, and check the stock of its traders.",
+    ),
+    "held_price": Texts(
+        "{commodity} at {source} in {place}: {price} per {unit} is held back since {since}. "
+        "It is {peak} % above the last accepted price.",
+        "Decide about it in the quarantine: release it if the market confirms it.",
+    ),
     "stock_cover": Texts(
         "{commodity} of {source} in {place}: {quantity} kg on {day}, enough for {cover} days. "
         "It fell below {limit} days on {since}.",
@@ -45,8 +55,12 @@ TEXTS = {
         "Ask the market's officer to report, and check the device.",
     ),
     "silent_device": Texts(
-        "Device {source} in {place} has sent no reading since {since}.",
+        "A device of {source} in {place} has sent no reading since {since}.",
         "Check power, network and clock of the device.",
+    ),
+    "silent_all": Texts(
+        "Nothing has arrived since {since}: most of the {series} devices and markets should have reported.",
+        "Check the network, the MQTT broker and ./run.sh status.",
     ),
     "silent_collector": Texts(
         "The newest accepted event of source {source} is of {since}.",

@@ -1,7 +1,7 @@
 """What is sent about an alert, and when: one notice for each stage that it reaches."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -17,11 +17,21 @@ SUBJECTS: dict[str, dict[Language, str]] = {
 }
 RESPOND_BY: dict[Language, str] = {"en": "Respond by {time}.", "id": "Tanggapi sebelum {time}."}
 ESCALATED_TIERS = (2, 3)
+PAGE = "/peringatan"  # of alerts; `?peringatan=` chooses one
+DIGEST_SUBJECT: dict[Language, str] = {
+    "en": "{count} alerts from before this first message",
+    "id": "{count} peringatan dari sebelum pesan pertama ini",
+}
+DIGEST_REST: dict[Language, str] = {"en": "and {count} more", "id": "dan {count} lagi"}
+DIGEST_LINES = 30
 
 
 @dataclass(frozen=True)
 class Notice:
-    """A message about one stage of one alert. `is_urgent`: it is sent in quiet hours too."""
+    """A message about one stage of one alert. `is_urgent`: it is sent in quiet hours too.
+
+    `page`: path of the web page that shows it; "" without one.
+    """
 
     alert_id: str
     stage: str
@@ -29,6 +39,27 @@ class Notice:
     subject: str
     body: str
     is_urgent: bool
+    page: str = ""
+    language: Language = "id"
+
+
+def digest(notices: Sequence[Notice]) -> Notice:
+    """One message in place of several: their subjects, the urgent ones first."""
+    ordered = sorted(notices, key=lambda notice: not notice.is_urgent)
+    first = ordered[0]
+    lines = [notice.subject for notice in ordered[:DIGEST_LINES]]
+    if rest := len(ordered) - len(lines):
+        lines.append(DIGEST_REST[first.language].format(count=rest))
+    return Notice(
+        "digest",
+        first.alert_id,
+        first.level,
+        DIGEST_SUBJECT[first.language].format(count=len(ordered)),
+        "\n".join(lines),
+        first.is_urgent,
+        first.page.partition("?")[0],
+        first.language,
+    )
 
 
 def notices(alerts: Iterable[Mapping[str, Any]], since: datetime, language: Language) -> Iterator[Notice]:
@@ -61,7 +92,7 @@ def _notice(alert: Mapping[str, Any], stage: str, language: Language) -> Notice:
     message = alert["message_indonesian" if in_indonesian else "message"]
     action = alert["action_indonesian" if in_indonesian else "action"]
     commodity = commodities().get(alert["commodity"] or "")
-    source = alert["market_id"] or alert["source_id"] or ""
+    source = alert["source_id"] or alert["market_id"] or ""
     what = [commodity.name if commodity else source, alert["region"] or ""]
     subject = SUBJECTS[stage.partition(":")[0]][language].format(
         level=alert["level"], what=", ".join(filter(None, what))
@@ -76,6 +107,8 @@ def _notice(alert: Mapping[str, Any], stage: str, language: Language) -> Notice:
         subject,
         "\n".join(lines),
         alert["level"] == "kritis" or alert["rule"] == "manual",
+        f"{PAGE}?peringatan={alert['alert_id']}",
+        language,
     )
 
 

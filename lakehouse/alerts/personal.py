@@ -24,6 +24,8 @@ SIGNAL_BODY: dict[Language, str] = {
     "en": "The signal of {symbol} is {signal} since {time}. It is computed, and no advice.",
     "id": "Sinyal {symbol} adalah {signal} sejak {time}. Ini hasil hitungan, bukan saran.",
 }
+SYMBOL_PAGE = "/trades"
+CODE_LEVEL = "code"
 CODE_TITLE = "Lumbung: {code}"
 CODE_BODY: dict[Language, str] = {
     "en": "Enter this code within {minutes} minutes to get messages here. Who did not ask for it ignores it.",
@@ -50,6 +52,8 @@ class PersonalMessage:
     kind: MessageKind
     title: str
     body: str
+    page: str = ""
+    language: Language = "id"
 
 
 def is_met(alert: Mapping[str, Any], state: SymbolState) -> bool | None:
@@ -77,19 +81,24 @@ def symbol_message(alert: Mapping[str, Any], state: SymbolState, language: Langu
         body = PRICE_BODY[language].format(**values, time=_text(time))
     kind: MessageKind = "signal" if alert["condition"] == "signal" else "price"
     cause = f"{alert['alert_id']}|{_text(time)}"
-    return PersonalMessage(message_id(alert["owner"], cause), alert["owner"], kind, title, body)
+    page = f"{SYMBOL_PAGE}?simbol={symbol}"
+    owner = alert["owner"]
+    return PersonalMessage(message_id(owner, cause), owner, kind, title, body, page, language)
 
 
 def commodity_message(notice: Notice, owner: str) -> PersonalMessage:
     """The message to a person who follows the commodity of an alert."""
     cause = f"{notice.alert_id}|{notice.stage}"
-    return PersonalMessage(message_id(owner, cause), owner, "commodity", notice.subject, notice.body)
+    own_id = message_id(owner, cause)
+    return PersonalMessage(
+        own_id, owner, "commodity", notice.subject, notice.body, notice.page, notice.language
+    )
 
 
 def code_notice(owner: str, code: str, issued_at: datetime, minutes: int, language: Language) -> Notice:
     """The message with the code that confirms an address; it does not wait for the end of quiet hours."""
     body = CODE_BODY[language].format(minutes=minutes)
-    return Notice(owner, utc_text(issued_at), "code", CODE_TITLE.format(code=code), body, is_urgent=True)
+    return Notice(owner, utc_text(issued_at), CODE_LEVEL, CODE_TITLE.format(code=code), body, is_urgent=True)
 
 
 def reaches(level: str, least: str) -> bool:

@@ -1,4 +1,4 @@
-"""Rows of gold.alerts: from daily prices and issued risks, from silent sources, and from what people did."""
+"""Rows of gold.alerts: from daily prices and issued risks, and from what people did."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.alerts.lifecycle import (
     OPEN_STATES,
@@ -20,7 +21,7 @@ from lakehouse.alerts.lifecycle import (
     intervals,
     tier,
 )
-from lakehouse.alerts.messages import UNKNOWN_PLACE, texts_of
+from lakehouse.alerts.messages import texts_of
 from lakehouse.alerts.price_rules import (
     PriceRule,
     level_of,
@@ -30,7 +31,7 @@ from lakehouse.alerts.price_rules import (
     uncounted_days,
 )
 from lakehouse.gold.price_panel import Floats, PricePanel, panels
-from lakehouse.reference import DEFAULT_TIMEZONE, commodities, markets, provinces
+from lakehouse.reference import DEFAULT_TIMEZONE, commodities, provinces
 
 Row = dict[str, Any]
 EPOCH = date(1970, 1, 1)
@@ -38,7 +39,15 @@ CHANNEL = "retail"
 OUTCOME_DAYS = (3, 7)  # after the day on which an alert became active
 NATION = "Indonesia"
 # Hours after an alert became active within which it is to be answered; the others have no limit.
-RESPONSE_HOURS = {"price_level": 24, "ceiling_gap": 24, "risk": 24, "stock_cover": 72}
+RESPONSE_HOURS = {
+    "price_level": 24,
+    "ceiling_gap": 24,
+    "risk": 24,
+    "market_jump": 24,
+    "held_price": 24,
+    "stock_cover": 72,
+}
+RISK_RULES = ("price_level", "ceiling_gap", "risk")  # the rules on series for which risks are issued
 MANUAL_DAYS = 7  # an acknowledged alert of a person is cleared after them
 
 
@@ -180,12 +189,38 @@ def interval_columns(
         "rule": rule,
         "state": interval.state,
         "tier": tier(None if active is None else (last - active).days + 1),
+        "market_date": opened,
         "opened_at": day_begin(opened, code),
         "active_at": active_at,
         "respond_by": active_at + timedelta(hours=limit) if active_at and limit else None,
         "updated_at": day_begin(last, code),
         "closed_at": None if interval.state in OPEN_STATES else day_begin(last, code),
     }
+
+
+def risk_reason(alert: Mapping[str, Any]) -> str | None:
+    """Why an alert has no `risk_score`; None where it has one."""
+    if alert.get("risk_score") is not None:
+        return None
+    if alert["rule"] == "manual":
+        return "not_given"
+    return "not_issued" if alert["rule"] in RISK_RULES else "no_daily_price"
+
+
+def kept_openings(rows: pa.Table, before: pa.Table, newest_batch: datetime) -> pa.Table:
+    """The rows with the time at which each alert was raised, as the table `before` has it.
+
+    An alert that follows from market days and is new was raised by the newest batch. One that opened more
+    than a week before it comes from history that was read later: it counts as raised at the end of its day.
+    """
+    known = before["opened_at"].take(pc.index_in(rows["alert_id"], before["alert_id"]))
+    day_end = pc.add(rows["opened_at"], pa.scalar(timedelta(days=1)))
+    oldest = pa.scalar(newest_batch - timedelta(days=STALE_DAYS), day_end.type)
+    batch = pa.scalar(newest_batch, day_end.type)
+    raised = pc.if_else(pc.less(day_end, oldest), day_end, batch)
+    own = pc.if_else(pc.is_null(rows["market_date"]), rows["opened_at"], raised)
+    column = rows.schema.get_field_index("opened_at")
+    return rows.set_column(column, rows.schema.field(column), pc.coalesce(known, own))
 
 
 def _outcome_pct(price: Mapping[int, float], active_day: int) -> float | None:
@@ -195,78 +230,6 @@ def _outcome_pct(price: Mapping[int, float], active_day: int) -> float | None:
         if np.isfinite(later):
             return float(100 * (later / price[active_day] - 1))
     return None
-
-
-def silence_alerts(silent: Iterable[Mapping[str, Any]], ended: Iterable[Mapping[str, Any]] = ()) -> list[Row]:
-    """Alerts of live sources: active at once, cleared when the source reports again.
-
-    `silent`: rows of gold.silent_series; `ended`: of gold.silences. A silence that goes on is one alert.
-    """
-    alerts = [_cleared_silence(silence) for silence in ended]
-    alerts += [
-        _silence_alert(series) | {"tier": _tier_after(series["since"], series["clock"])}
-        for series in silent
-        if series["silent"] and not series["replayed"] and series["since"] is not None
-    ]
-    return list({alert["alert_id"]: alert for alert in alerts}.values())
-
-
-def _cleared_silence(silence: Mapping[str, Any]) -> Row:
-    end = silence["ended_at"]
-    cleared = {"state": "cleared", "updated_at": end, "closed_at": end}
-    return _silence_alert(silence) | cleared | {"tier": _tier_after(silence["since"], end)}
-
-
-def _tier_after(since: datetime, now: datetime) -> int:
-    return tier((now - since).days + 1)
-
-
-def collector_alerts(freshness: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Alerts of polled sources that are silent now, from rows of gold.collector_freshness."""
-    return [
-        _silence_alert(
-            {
-                "series_kind": "collector",
-                "series_id": row["collector"],
-                "region_code": None,
-                "last_event_time": row["last_event_time"] or row["last_received_at"],
-                "since": row["since"],
-            }
-        )
-        | {"tier": _tier_after(row["since"], row["clock"])}
-        for row in freshness
-        if row["silent"]
-    ]
-
-
-def _silence_alert(series: Mapping[str, Any]) -> Row:
-    rule = f"silent_{series['series_kind']}"
-    market = markets().get(series["series_id"]) if series["series_kind"] == "market" else None
-    code = series["region_code"]
-    place = provinces()[code].name if code in provinces() else None
-    last = series["last_event_time"]
-    return {
-        "alert_id": alert_id(rule, series["series_id"], last),
-        "rule": rule,
-        "rule_version": rule_version(rule, {}),
-        "market_id": series["series_id"] if series["series_kind"] == "market" else None,
-        "source_id": None if series["series_kind"] == "market" else series["series_id"],
-        "region_code": code,
-        "region": place,
-        "level": "info",
-        "state": "active",
-        **texts_of(
-            rule,
-            {
-                "source": market.name if market else series["series_id"],
-                "place": place or UNKNOWN_PLACE,
-                "since": f"{last.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
-            },
-        ),
-        "opened_at": series["since"],
-        "active_at": series["since"],
-        "updated_at": series["since"],
-    }
 
 
 def manual_alerts(acts: Iterable[Mapping[str, Any]], now: datetime | None) -> list[Row]:

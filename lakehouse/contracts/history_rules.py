@@ -35,12 +35,22 @@ def with_knobs(table: str, rules: Iterable[Rule], knobs: Mapping[str, object]) -
 def history_rules(kind: str, knobs: Mapping[str, object]) -> tuple[Rule, ...]:
     """The kind's own rules that read the stream, with their knobs: those that its validator judges.
 
-    The rules of every kind that read the stream are left out: the index of event ids judges them.
+    Those that the stream itself judges are left out: the rules of every kind, and the one on signatures.
     """
-    common = {rule.name for rule in identity_rules()}
+    common = {f"{kind}_signed", *(rule.name for rule in identity_rules())}
     contract = kinds()[kind]
     own = (rule for rule in contract.rules if rule.reads == "stream" and rule.name not in common)
     return with_knobs(contract.table, own, knobs)
+
+
+def signature_rules(kind: str) -> tuple[Rule, ...]:
+    """The rule that events of the kind are signed; empty for a kind whose events are not."""
+    return tuple(rule for rule in kinds()[kind].rules if rule.name == f"{kind}_signed")
+
+
+def signed_kinds() -> tuple[str, ...]:
+    """The kinds whose events are signed."""
+    return tuple(kind for kind in kinds() if signature_rules(kind))
 
 
 def identity_rules() -> tuple[Rule, ...]:

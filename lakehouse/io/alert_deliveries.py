@@ -1,8 +1,9 @@
 """Deliveries of alerts, a table in SQLite: one row per message, channel and recipient, with its state.
 
-queued -> sending -> sent, or again queued after a failure that may pass. A process that was killed while
-sending sends again: at least once. mock: no token, so the message was only logged. failed: refused for good.
-set_aside: its web hook failed too often.
+queued -> sending -> sent, or again queued after a failure that may pass. What a process was sending when it
+was killed, or has been sending for too long, is sent again: at least once. mock: no token, so the message was
+only logged. failed: refused for good. set_aside: its web hook failed too often.
+summed: the first message to its recipient is about it among others.
 """
 
 import sqlite3
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from conf.settings import settings
+from lakehouse.alerts.personal import CODE_LEVEL
 
-DeliveryState = Literal["queued", "sending", "sent", "mock", "failed", "set_aside"]
+DeliveryState = Literal["queued", "sending", "sent", "mock", "failed", "set_aside", "summed"]
 SCHEMA = """
 create table if not exists deliveries (
   delivery_id text primary key, alert_id text not null, stage text not null, channel text not null,
@@ -68,33 +70,46 @@ class Deliveries:
 
     def recover(self) -> int:
         """Queue again what a killed process was sending; returns how many."""
-        return self._db.execute("update deliveries set state = 'queued' where state = 'sending'").rowcount
+        return self._db.execute(
+            "update deliveries set state = 'queued', due_at = created_at where state = 'sending'"
+        ).rowcount
 
-    def add(self, deliveries: Iterable[Delivery], now: float) -> int:
-        """Queue those that are not known yet; returns how many."""
+    def add(self, deliveries: Iterable[Delivery], now: float, summed: Iterable[Delivery] = ()) -> int:
+        """Queue those that are not known yet; returns how many. `summed`: they are part of the others."""
         added = 0
-        for new in deliveries:
-            added += self._db.execute(
-                f"insert or ignore into deliveries ({GIVEN}, state, due_at, created_at) "
-                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?)",
-                (*(getattr(new, name) for name in GIVEN.split(", ")), now, now),
-            ).rowcount
+        with self._db:  # all or none: a digest and what it is about
+            self._db.execute("begin immediate")
+            for state, settled_at, group in (("queued", None, deliveries), ("summed", now, summed)):
+                for new in group:
+                    given = (getattr(new, name) for name in GIVEN.split(", "))
+                    rows = self._db.execute(
+                        f"insert or ignore into deliveries ({GIVEN}, state, settled_at, due_at, created_at) "
+                        "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        (*given, state, settled_at, now, now),
+                    )
+                    added += rows.rowcount if state == "queued" else 0
         return added
 
+    def is_known(self, channel: str, recipient: str) -> bool:
+        """Whether a message was queued for the recipient within a month; codes do not count."""
+        query = "select 1 from deliveries where channel = ? and recipient = ? and level <> ? limit 1"
+        return self._db.execute(query, (channel, recipient, CODE_LEVEL)).fetchone() is not None
+
     def due(self, now: float) -> list[Delivery]:
-        """Queued deliveries whose time has come, oldest first."""
+        """Deliveries that are queued, or lost while being sent, and whose time has come; oldest first."""
         rows = self._db.execute(
-            f"select {GIVEN}, attempts from deliveries where state = 'queued' and due_at <= ? "
+            f"select {GIVEN}, attempts from deliveries where state in ('queued', 'sending') and due_at <= ? "
             "order by created_at, delivery_id limit 500",
             (now,),
         )
         return [Delivery(*row) for row in rows]
 
-    def begin(self, delivery: Delivery) -> None:
-        """Note that it is being sent, before it is."""
+    def begin(self, delivery: Delivery, lost_at: float) -> None:
+        """Note that it is being sent, before it is, and when it is due again without an outcome."""
         self._db.execute(
-            "update deliveries set state = 'sending', attempts = attempts + 1 where delivery_id = ?",
-            (delivery.delivery_id,),
+            "update deliveries set state = 'sending', attempts = attempts + 1, due_at = ? "
+            "where delivery_id = ?",
+            (lost_at, delivery.delivery_id),
         )
 
     def put_off(self, delivery: Delivery, due_at: float, reason: str) -> None:

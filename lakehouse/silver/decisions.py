@@ -3,13 +3,10 @@
 import pyarrow as pa
 
 from lakehouse.verdicts.exact import names_of
-from lakehouse.verdicts.resolve import each, header
+from lakehouse.verdicts.resolve import each
 
-# Columns that the stream reads and that silver does not keep: `proof`, what a signature covers, and itself.
-NOT_KEPT = ("proof",)
 RESOLVED = {
     "correction_fields": each("correction", names_of, pa.list_(pa.string())),
-    "signature": lambda rows: header(rows, "signature"),
 }
 COLUMNS = {
     "target_event_id": "p.target_event_id",
@@ -23,5 +20,4 @@ COLUMNS = {
     "decided_by": "p.decided_by",
     "quarantined_at": "given_quarantined_at",
     "event_month": "month(event_time)",
-    "proof": "struct_pack(source := source, value := payload, signature := signature)",
 }

@@ -44,15 +44,12 @@ def transform_of(kind: str) -> ModuleType:
 
 @cache
 def row_columns(kind: str) -> tuple[str, ...]:
-    """Columns of the silver row: the contract's that are neither KEPT nor inside READINGS.
-
-    Then what the transform adds for the stream alone.
-    """
+    """Columns of the silver row: the contract's that are neither KEPT nor inside READINGS."""
     contract = kinds()[kind]
     transform = transform_of(kind)
     inside = getattr(transform, "READ_TOGETHER", ())
     names = [name for name in contract.column_names if name not in KEPT and name not in inside]
-    return (*names, *([READINGS] if inside else []), *getattr(transform, "NOT_KEPT", ()))
+    return (*names, *([READINGS] if inside else []))
 
 
 def constants(contract: Contract) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx2
+import orjson
 
 from lakehouse.io.alert_deliveries import Delivery
 
+LONGEST_ANSWER_BYTES = 65_536
 TOO_MANY = 429
 FIRST_SERVER_ERROR = 500
 # Way to a person -> the channel whose messages go to one person each.
@@ -53,29 +55,46 @@ class Channel(Protocol):
         """The channel's id of the message. Raises TemporaryFailure or PermanentFailure."""
 
 
-async def post(
-    client: httpx2.AsyncClient, url: str, content: bytes, headers: dict[str, str]
-) -> httpx2.Response:
-    """The response to a POST of JSON, if it is a success.
+async def post(client: httpx2.AsyncClient, url: str, content: bytes, headers: dict[str, str]) -> bytes:
+    """The first 64 KiB of the answer to a POST of JSON, if it is a success; no compression is undone.
 
     Raises TemporaryFailure for no answer, 429 and 5xx, PermanentFailure for any other. Neither names the URL,
     which may hold a token.
     """
+    sent = {"Content-Type": "application/json", "Accept-Encoding": "identity", **headers}
+    answer = bytearray()
     try:
-        response = await client.post(
-            url, content=content, headers={"Content-Type": "application/json", **headers}
-        )
-    except httpx2.TransportError as error:
+        async with client.stream("POST", url, content=content, headers=sent) as response:
+            if response.is_success:
+                async for part in response.aiter_raw():
+                    answer += part
+                    if len(answer) >= LONGEST_ANSWER_BYTES:
+                        break
+    except httpx2.HTTPError as error:
         raise TemporaryFailure(type(error).__name__) from None
     except httpx2.InvalidURL:
         raise PermanentFailure("the address is not usable") from None
     if response.is_success:
-        return response
+        return bytes(answer[:LONGEST_ANSWER_BYTES])
     reason = f"status {response.status_code}"
     if response.status_code == TOO_MANY or response.status_code >= FIRST_SERVER_ERROR:
         raise TemporaryFailure(reason, _seconds(response.headers.get("retry-after", "")))
     raise PermanentFailure(reason, gone=response.status_code == httpx2.codes.GONE)
 
 
+def answered(content: bytes, *path: str | int) -> Any:  # noqa: ANN401
+    """The value at a path of an answer in JSON. Raises TemporaryFailure where there is none.
+
+    A proxy or a page for signing in may have answered in place of the service.
+    """
+    try:
+        value = orjson.loads(content)
+        for step in path:
+            value = value[step]
+    except (orjson.JSONDecodeError, LookupError, TypeError):
+        raise TemporaryFailure("an answer that the service does not give") from None
+    return value
+
+
 def _seconds(text: str) -> float | None:
-    return float(text) if text.isdigit() else None
+    return float(text) if text.isascii() and text.isdigit() else None

@@ -161,7 +161,9 @@ class PersonalNews:
             commodity_message(notice, reader.owner)
             for alert, since in self._changed
             for reader in self._people.values()
-            if alert["commodity"] in reader.commodities and reaches(alert["level"], reader.min_level)
+            if alert["commodity"] in reader.commodities
+            and reaches(alert["level"], reader.min_level)
+            and (not reader.regions or alert["region_code"] in (None, *reader.regions))
             for notice in notices([alert], since, reader.language)
         ]
         self._queue(messages, now)
@@ -188,7 +190,16 @@ class PersonalNews:
 
 def notice_of(message: PersonalMessage) -> Notice:
     """The message as one of a channel."""
-    return Notice(message.message_id, "personal", message.kind, message.title, message.body, is_urgent=False)
+    return Notice(
+        message.message_id,
+        "personal",
+        message.kind,
+        message.title,
+        message.body,
+        is_urgent=False,
+        page=message.page,
+        language=message.language,
+    )
 
 
 def symbol_states(symbols: Collection[str]) -> dict[str, SymbolState]:

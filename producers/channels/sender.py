@@ -13,12 +13,13 @@ from limits.strategies import MovingWindowRateLimiter
 
 from conf.knobs import AlertKnobs
 from conf.runtime.failpoints import failpoint
-from lakehouse.alerts.notices import Notice, end_of_quiet
+from lakehouse.alerts.notices import Notice, digest, end_of_quiet
 from lakehouse.io.alert_deliveries import Deliveries, Delivery
 from producers.channels.channel import PERSONAL, Channel, PermanentFailure, Recipient, TemporaryFailure
 
 log = logging.getLogger("lumbung.alerts")
-LONGEST_PAUSE_SECONDS = 3600.0
+LONGEST_PAUSE_SECONDS = 3600.0  # also when a channel asks for more
+LOST_AFTER_LIMITS = 10  # after so many times `send_seconds` a message that is being sent counts as lost
 MOST_ATTEMPTS = 30  # about a day with the pauses below
 MOCK_RECIPIENT = "mock"
 
@@ -39,7 +40,10 @@ class Sender:
         mocks: Iterable[str],
         knobs: AlertKnobs,
         clock: Callable[[], float] = time.time,
+        site: str = "",
     ) -> None:
+        """`site`: address of the web pages, which messages link to."""
+        self._site = site
         self._deliveries = deliveries
         self._clock = clock
         self._channels = {channel.name: channel for channel in channels}
@@ -50,34 +54,48 @@ class Sender:
         self._sending: dict[str, asyncio.Task[None]] = {}
 
     def queue(self, notices: Iterable[Notice], now: float) -> int:
-        """Queue each notice for every recipient, once; returns the number of new deliveries."""
-        return self._queue(((notice, *address) for notice in notices for address in self._addresses()), now)
+        """Queue each notice for every recipient, once; returns the number of new deliveries.
+
+        Who has never got a message gets one about all of them; a web hook, which a program reads, gets each.
+        """
+        addresses = self._addresses()
+        return self._queue([(notice, *address) for notice in notices for address in addresses], now)
 
     def queue_personal(self, notices: Iterable[tuple[Notice, str, Recipient]], now: float) -> int:
         """Queue each notice for its own channel and recipient, once; returns the number of new deliveries."""
-        return self._queue(((notice, name, each.fingerprint) for notice, name, each in notices), now)
+        return self._queue([(notice, name, each.fingerprint) for notice, name, each in notices], now)
 
-    def _queue(self, addressed: Iterable[tuple[Notice, str, str]], now: float) -> int:
-        added = self._deliveries.add(
-            (
-                Delivery(
-                    delivery_id(notice, channel, recipient),
-                    notice.alert_id,
-                    notice.stage,
-                    channel,
-                    recipient,
-                    notice.level,
-                    notice.subject,
-                    notice.body,
-                    notice.is_urgent,
-                )
-                for notice, channel, recipient in addressed
-            ),
-            now,
-        )
+    def _queue(self, addressed: Sequence[tuple[Notice, str, str]], now: float) -> int:
+        by_recipient: dict[tuple[str, str], list[Notice]] = {}
+        for notice, *address in addressed:
+            by_recipient.setdefault((address[0], address[1]), []).append(notice)
+        queued: list[Delivery] = []
+        summed: list[Delivery] = []
+        for (channel, recipient), notices in by_recipient.items():
+            singly = [self._delivery(notice, channel, recipient) for notice in notices]
+            is_first = channel != "webhook" and not self._deliveries.is_known(channel, recipient)
+            if is_first and len(singly) > 1:
+                summed += singly
+                singly = [self._delivery(digest(notices), channel, recipient)]
+            queued += singly
+        added = self._deliveries.add(queued, now, summed)
         if added:
             failpoint("alert_queued")
         return added
+
+    def _delivery(self, notice: Notice, channel: str, recipient: str) -> Delivery:
+        page = f"{self._site}{notice.page}" if notice.page else ""
+        return Delivery(
+            delivery_id(notice, channel, recipient),
+            notice.alert_id,
+            notice.stage,
+            channel,
+            recipient,
+            notice.level,
+            notice.subject,
+            "\n".join(filter(None, (notice.body, page))),
+            notice.is_urgent,
+        )
 
     def _addresses(self) -> list[tuple[str, str]]:
         """(channel, fingerprint of a recipient) of all who get every alert."""
@@ -128,14 +146,20 @@ class Sender:
         if (due_at := self._waits_until(delivery, now)) is not None:
             self._deliveries.put_off(delivery, due_at, "quiet hours or rate limit")
             return True
-        self._deliveries.begin(delivery)
+        self._deliveries.begin(delivery, now + LOST_AFTER_LIMITS * self._knobs.send_seconds)
         failpoint("alert_sending")
         channel = self._channels[delivery.channel]
         try:
             async with asyncio.timeout(self._knobs.send_seconds):
                 message_id = await channel.send(recipient, delivery)
-        except (TemporaryFailure, PermanentFailure, TimeoutError) as failure:
-            return self._fail(delivery, failure)
+        except (TemporaryFailure, PermanentFailure) as failure:
+            return self._fail(delivery, failure, str(failure))
+        except TimeoutError as failure:
+            return self._fail(delivery, failure, f"no answer in {self._knobs.send_seconds:g} s")
+        except Exception as failure:
+            # Whatever a channel answers must not end this task. The message may hold an address or a token.
+            log.exception("%s failed in a way that nobody expected", delivery.channel)
+            return self._fail(delivery, failure, type(failure).__name__)
         failpoint("alert_sent")
         self._deliveries.settle(delivery, "sent", self._clock(), message_id)
         failpoint("alert_settled")
@@ -156,19 +180,18 @@ class Sender:
             return None
         return self._limiter.get_window_stats(self._limit, *name).reset_time
 
-    def _fail(self, delivery: Delivery, failure: Exception) -> bool:
+    def _fail(self, delivery: Delivery, failure: Exception, reason: str) -> bool:
         """Queue it again after a failure that may pass, else settle it; a web hook may be set aside."""
         now = self._clock()
-        reason = str(failure) or f"no answer in {self._knobs.send_seconds:g} s"
         log.warning("%s to %s failed: %s", delivery.channel, delivery.recipient, reason)
         attempts = delivery.attempts + 1
         is_final = isinstance(failure, PermanentFailure) or attempts >= MOST_ATTEMPTS
         if is_final:
             self._deliveries.settle(delivery, "failed", now, reason=reason)
         else:
-            pause = min(self._knobs.retry_seconds * 2 ** (attempts - 1), LONGEST_PAUSE_SECONDS)
-            requested = getattr(failure, "retry_after", None)
-            self._deliveries.put_off(delivery, now + max(pause, requested or 0.0), reason)
+            requested = getattr(failure, "retry_after", None) or 0.0
+            pause = max(self._knobs.retry_seconds * 2 ** (attempts - 1), requested)
+            self._deliveries.put_off(delivery, now + min(pause, LONGEST_PAUSE_SECONDS), reason)
         if delivery.channel == "webhook" and self._is_dead(delivery.recipient, failure):
             log.error("web hook %s is set aside: %s", delivery.recipient, reason)
             self._deliveries.set_aside(delivery.recipient, now, reason)

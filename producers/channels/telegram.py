@@ -7,7 +7,7 @@ import httpx2
 import orjson
 
 from lakehouse.io.alert_deliveries import Delivery
-from producers.channels.channel import PERSONAL, PermanentFailure, Recipient, post
+from producers.channels.channel import PERSONAL, PermanentFailure, Recipient, answered, post
 
 LONGEST_TEXT = 4096
 
@@ -26,10 +26,10 @@ class Telegram:
         """`message_id` of the chat."""
         text = f"{delivery.subject}\n{delivery.body}"[:LONGEST_TEXT]
         content = orjson.dumps({"chat_id": recipient.address, "text": text})
-        answer = orjson.loads((await post(self._client, self._url, content, {})).content)
-        if not answer.get("ok"):
+        answer = await post(self._client, self._url, content, {})
+        if answered(answer, "ok") is not True:
             raise PermanentFailure("the bot service refused it")
-        return str(answer["result"]["message_id"])
+        return str(answered(answer, "result", "message_id"))
 
 
 class PersonalTelegram(Telegram):

@@ -7,7 +7,7 @@ import httpx2
 import orjson
 
 from lakehouse.io.alert_deliveries import Delivery
-from producers.channels.channel import PERSONAL, Recipient, post
+from producers.channels.channel import PERSONAL, Recipient, answered, post
 
 LONGEST_TEXT = 4096
 
@@ -35,8 +35,8 @@ class WhatsApp:
             "text": {"body": f"*{delivery.subject}*\n{delivery.body}"[:LONGEST_TEXT]},
             "biz_opaque_callback_data": delivery.delivery_id,
         }
-        response = await post(self._client, self._url, orjson.dumps(message), self._headers)
-        return str(orjson.loads(response.content)["messages"][0]["id"])
+        answer = await post(self._client, self._url, orjson.dumps(message), self._headers)
+        return str(answered(answer, "messages", 0, "id"))
 
 
 class PersonalWhatsApp(WhatsApp):

@@ -172,7 +172,8 @@ class AlertWorker:
 
     async def _heartbeat(self, url: str) -> None:
         try:
-            await self._client.get(url)
+            async with self._client.stream("GET", url):  # whatever it answers is not read
+                pass
         except httpx2.HTTPError as error:
             log.warning("the heartbeat address does not answer: %s", type(error).__name__)
 
@@ -187,7 +188,9 @@ async def work() -> None:
     async with httpx2.AsyncClient(timeout=knobs.send_seconds) as client:
         mocks = [name for name, mode in channel_modes().items() if mode == "mock"]
         people = open_personal_channels(client)
-        sender = Sender(deliveries, [*open_channels(client), *people.values()], mocks, knobs)
+        sender = Sender(
+            deliveries, [*open_channels(client), *people.values()], mocks, knobs, site=settings().public_url
+        )
         database = Database()
         if repeated := deliveries.recover():
             log.warning("%d messages are sent again: the last worker was killed", repeated)

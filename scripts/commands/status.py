@@ -259,8 +259,8 @@ def _process_lines(report: dict[str, Any]) -> list[str]:
         )
     if silence := report["silence"]:
         lines.append(
-            f"silence: all {silence['series']} markets and devices that used to report are silent, the "
-            f"newest event is of {silence['since'][:16]}; check what sends, then ./run.sh logs gateway"
+            f"silence: most of the {silence['series']} markets and devices that used to report are silent, "
+            f"the newest event is of {silence['since'][:16]}; check what sends, then ./run.sh logs gateway"
         )
     return lines
 

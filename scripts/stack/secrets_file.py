@@ -28,12 +28,17 @@ def home_fault() -> str | None:
 
 
 def random_secrets() -> dict[str, str]:
-    """A random value for every variable of the file; lasting bearers only where the knob accepts them."""
+    """A value for every variable of the file, random where it is a key.
+
+    Lasting bearers only where the knob accepts them. The time is that from which alerts and ledger entries
+    need signatures: what an older home holds has none.
+    """
     roles = ROLES if settings().identity.static_tokens else ()
     return {
         "JWT_SECRET": random.token_hex(32),
         "LUMBUNG_CURSOR_KEY": random.token_hex(32),
         "LUMBUNG_DECISION_KEYS": random.token_hex(32),
+        "LUMBUNG_ACTS_SIGNED_SINCE": datetime.now(UTC).isoformat(),
         **{f"LUMBUNG_TOKEN_{role}": random.token_urlsafe(32) for role in roles},
     }
 

@@ -14,6 +14,7 @@ from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.passwords import Passwords
 from lakehouse.io.identity.sign_ins import SignIns
 from lakehouse.io.identity.tokens import TokenSigner
+from lakehouse.signatures import SigningKeys
 from serving_api.http.callers import REQUIREMENTS, principal_of
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
@@ -67,6 +68,7 @@ CurrentSymbols = Annotated[Symbols, _service("symbols")]
 CurrentSalesModel = Annotated[SalesModels, _service("sales_model")]
 CurrentIntegrityChecker = Annotated[IntegrityChecker, _service("integrity")]
 CurrentProducer = Annotated[RememberingProducer, _service("producer")]
+CurrentSigningKeys = Annotated[SigningKeys, _service("signing_keys")]
 CurrentDecisions = Annotated[Decisions, _service("decisions")]
 CurrentHolds = Annotated[Holds, _service("holds")]
 CurrentAlertActs = Annotated[AlertActs, _service("alert_acts")]

@@ -18,6 +18,7 @@ from serving_api.http.dependencies import (
     CurrentIntegrityChecker,
     CurrentProducer,
     CurrentResponses,
+    CurrentSigningKeys,
     CurrentSnapshots,
     sender,
 )
@@ -66,6 +67,7 @@ async def append_block(
     body: Annotated[JsonBody[Principal, Any], json_document(sender)],
     producer: CurrentProducer,
     snapshots: CurrentSnapshots,
+    keys: CurrentSigningKeys,
 ) -> Response:
     """The event becomes a block of chain `price`, listed under its event_id.
 
@@ -73,7 +75,7 @@ async def append_block(
     these.
     """
     require_own(body.value, body.caller)
-    intake = EventIntake(request, producer, body.caller, "application/json", snapshots)
+    intake = EventIntake(request, producer, body.caller, "application/json", snapshots, keys)
     names = body.value if isinstance(body.value, dict) else {}
     unknown = [name for name in names if name not in FIELDS]
     invalid = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in unknown]

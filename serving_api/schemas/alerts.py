@@ -1,6 +1,6 @@
 """Schemas of alerts: the list, and what people do about them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -41,6 +41,7 @@ class AlertItem(BaseModel):
             "region": "Jawa Barat",
             "level": "siaga",
             "risk_score": None,
+            "risk_reason": "not_issued",
             "tier": 1,
             "message": "Cabai Rawit Merah in Jawa Barat costs Rp 72,250 per kg on 2026-11-21. "
             "Since 2026-11-19 its rise over 7 days has reached 14.2 %.",
@@ -49,7 +50,8 @@ class AlertItem(BaseModel):
             "stale": False,
             "value": 14.2,
             "price_idr": 72250.0,
-            "opened_at": "2026-11-18T17:00:00Z",
+            "market_date": "2026-11-19",
+            "opened_at": "2026-11-19T04:10:00Z",
             "active_at": "2026-11-20T17:00:00Z",
             "respond_by": "2026-11-21T17:00:00Z",
             "acknowledged_at": None,
@@ -60,8 +62,9 @@ class AlertItem(BaseModel):
     )
     alert_id: str
     rule: str = Field(
-        description="price_level, ceiling_gap, risk, stock_cover, stock_unexplained, silent_market, "
-        "silent_device, silent_collector or manual"
+        description="price_level, ceiling_gap, risk, market_jump, held_price, stock_cover, "
+        "stock_unexplained, silent_market, silent_device, silent_collector, "
+        "silent_all or manual"
     )
     commodity: str | None
     market_id: str | None
@@ -73,6 +76,10 @@ class AlertItem(BaseModel):
         description="probability in percent that the price rises by 10 % or more within 7 days, as issued "
         "for the newest day; null while no model passes the gate; of a person's alert: as given",
     )
+    risk_reason: Literal["not_issued", "no_daily_price", "not_given"] | None = Field(
+        description="why there is no risk_score: none was issued for that day, the rule is not about daily "
+        "prices of a province, or the person gave none"
+    )
     tier: int = Field(
         ge=0, le=3, description="0 before it is active, 1 on its days 1 to 3, 2 to day 7, then 3"
     )
@@ -82,7 +89,8 @@ class AlertItem(BaseModel):
     stale: bool = Field(description="open, and its series has had no day for 7 days")
     value: float | None = Field(description="what the rule measured on the newest day, percent")
     price_idr: float | None = Field(description="price of the newest day; null for a silent source")
-    opened_at: datetime
+    market_date: date | None = Field(description="its first market day; null where a rule follows none")
+    opened_at: datetime = Field(description="when it was raised")
     active_at: datetime | None = Field(description="null before it was active")
     respond_by: datetime | None = Field(
         description="until when somebody is to act: 24 hours after it became active for prices and risks, "

@@ -106,7 +106,7 @@ class PipelineProcess(BaseModel):
 
 
 class SilentSince(BaseModel):
-    """All devices and markets that used to report are silent."""
+    """Nothing reports, and most of the devices and markets that used to should have."""
 
     since: datetime = Field(description="the newest event of any of them")
     series: int = Field(ge=1, description="how many used to report")
@@ -159,7 +159,7 @@ class Pipeline(BaseModel):
     kafka_lag: int | None = Field(description="events that wait in Kafka; null: not known")
     processes: list[PipelineProcess]
     silence: SilentSince | None = Field(
-        description="null while one of them is not silent for more than three of its usual gaps"
+        description="null until more than half of them are silent for more than three of their usual gaps"
     )
     balance: OverviewBalance
     hours: list[PipelineHour] = Field(

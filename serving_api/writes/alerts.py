@@ -18,6 +18,7 @@ from lakehouse.alerts.rows import manual_alerts
 from lakehouse.event import Event, rfc3339
 from lakehouse.identity.roles import Principal
 from lakehouse.io.kafka import AcknowledgedProducer
+from lakehouse.signatures import SigningKeys
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
 from serving_api.live.alert_items import rows_by_alert_id
@@ -39,7 +40,8 @@ class RememberedAct:
 class AlertActs:
     """Sends acts and remembers them; one per process."""
 
-    def __init__(self, snapshots: Snapshots, producer: AcknowledgedProducer) -> None:
+    def __init__(self, snapshots: Snapshots, producer: AcknowledgedProducer, keys: SigningKeys) -> None:
+        self._keys = keys
         self._snapshots = snapshots
         self._producer = producer
         self._remembered: dict[str, RememberedAct] = {}
@@ -116,5 +118,5 @@ class AlertActs:
         payload = {name: value for name, value in act.items() if value is not None and name != "region_code"}
         body = orjson.dumps({"event_id": event_id, "event_time": rfc3339(at), **payload})
         event = Event("alert", act["alert_id"], body, event_id, f"api:{act['actor']}", at)
-        await publish(self._producer, [event])
+        await publish(self._producer, [self._keys.sign(event)])
         return event

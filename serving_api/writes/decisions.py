@@ -22,7 +22,7 @@ from lakehouse.contracts.contract import kinds
 from lakehouse.event import Event, Fault, faults, rfc3339
 from lakehouse.identity.roles import Principal
 from lakehouse.io.kafka import AcknowledgedProducer
-from lakehouse.signatures import DecisionKeys
+from lakehouse.signatures import SigningKeys
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, payload_too_large
 from serving_api.reads.review.own_regions import NEEDED, REGION, is_own_event, own_rows, payload_of
@@ -96,7 +96,7 @@ class Decisions:
         snapshots: Snapshots,
         reviews: ReviewReader,
         producer: AcknowledgedProducer,
-        keys: DecisionKeys,
+        keys: SigningKeys,
     ) -> None:
         self._keys = keys
         self._snapshots = snapshots

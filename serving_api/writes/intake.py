@@ -14,6 +14,7 @@ from lakehouse.contracts.contract import sent_over_http
 from lakehouse.event import DEAD_LETTERS, Event, Fault, event_id_of, series_key
 from lakehouse.identity.roles import Principal
 from lakehouse.io.kafka import AcknowledgedProducer, NotAcknowledged, dead_letter_headers
+from lakehouse.signatures import SigningKeys
 from lakehouse.times import utc_text
 from serving_api.http import metrics
 from serving_api.http.event_bodies import FORBIDDEN, FOREIGN, SubmittedEvent, parse_event
@@ -38,12 +39,15 @@ class EventIntake:
         caller: Principal,
         content_type: str,
         snapshots: Snapshots,
+        keys: SigningKeys | None = None,
     ) -> None:
+        """`keys`: for a route that is the only way in of its kind, and signs for it."""
         self._request = identity_of(request)
         self._producer = producer
         self._caller = caller
         self._content_type = content_type
         self._snapshots = snapshots
+        self._keys = keys
         self._source = f"api:{caller.subject}"
         self._received_at = datetime.now(UTC)
 
@@ -154,7 +158,7 @@ class EventIntake:
 
     def _event(self, event: SubmittedEvent, kind: str, event_id: str) -> Event:
         named = {} if event.market_id is None else {"market_id": event.market_id}
-        return Event(
+        accepted = Event(
             kind=kind,
             key=series_key(kind, event.payload | named, self._source),
             value=event.body,
@@ -163,6 +167,7 @@ class EventIntake:
             received_at=self._received_at,
             market_id=event.market_id,
         )
+        return self._keys.sign(accepted) if self._keys else accepted
 
     async def dead_letter(self, body: bytes, kind: str | None, reason: str) -> None:
         """Store a refused body with the reason.

@@ -45,7 +45,7 @@ class Verification:
     def __init__(self, database: Database, mail: MailServer | None) -> None:
         self._database = database
         self._mail = mail
-        self._page = f"{public_url()}{SIGN_IN}"
+        self._page = f"{settings().public_url}{SIGN_IN}"
         self._under_way: set[asyncio.Task[None]] = set()
 
     def link_address(self, secret: str) -> str:
@@ -108,9 +108,3 @@ class Verification:
         ):
             with attempt:
                 await mail.send(user.email, subject, body, key)
-
-
-def public_url() -> str:
-    """The address under which people reach this service; never that of a request, which can be forged."""
-    knobs = settings().api
-    return knobs.public_url.rstrip("/") or f"http://{knobs.host}:{knobs.port}"

@@ -19,7 +19,6 @@ from lakehouse.contracts.rule_masks import bit_of
 from lakehouse.contracts.rule_messages import render_message
 from lakehouse.event import lenient_payload
 from lakehouse.io.delta import open_table
-from lakehouse.signatures import DecisionKeys
 from lakehouse.validation import Judgement
 from streaming_jobs.batch.kind_result import KindResult, Resubmission
 
@@ -27,7 +26,7 @@ DECISION = "decision"
 STATES = {"release": "released", "correct": "corrected", "reject": "rejected"}
 RECORD = re.compile(r"([\w.-]{1,200}):(\d{1,9}):(\d{1,18})")
 # Names that the checks of the decision kind's history rules read.
-EVIDENCE = ("target_found", "decided_before", "signature_valid")
+EVIDENCE = ("target_found", "decided_before")
 COPIED = ("topic", "partition", "offset", "event_id", "kind", "source", "received_at", "content_type")
 Target = tuple[str, int, int, int]  # topic, partition, offset, generation of the quarantined row
 
@@ -38,8 +37,7 @@ class DecisionResolver:
     Its state is a function of gold.reviews.
     """
 
-    def __init__(self, keys: DecisionKeys) -> None:
-        self._keys = keys
+    def __init__(self) -> None:
         self._decided: set[Target] = set()
 
     def load(self, before: datetime) -> None:
@@ -53,8 +51,7 @@ class DecisionResolver:
     def resolve(self, result: KindResult, rules: Sequence[Rule], time: datetime) -> "list[AppliedDecision]":
         """The decisions of a batch that count, in their order, each with the row that it is about.
 
-        Marks in `result` the decisions without a valid signature, about an unknown row or about one that was
-        decided before as refused.
+        Marks in `result` the decisions about an unknown row or about one that was decided before as refused.
         """
         rows = result.narrow.to_pylist()
         passed = np.flatnonzero(result.accepted)
@@ -71,7 +68,6 @@ class DecisionResolver:
             evidence = (
                 about is not None,
                 about is not None and target in self._decided,
-                is_signed(rows[row], self._keys),
             )
             violated = [name for name, is_violated in violations.items() if is_violated(evidence)]
             for name in violated:
@@ -81,16 +77,12 @@ class DecisionResolver:
                 applied.append(AppliedDecision(rows[row], about))
         for name, flags in refused.items():
             result.mask = result.mask | np.where(flags, bit_of(tuple(rules), name), 0)
+        messages = {rule.name: rule.message for rule in rules}
         result.judgement = Judgement(
-            refused, lambda name, row: render_message(checks[name].message, rows[row])
+            {**(result.judgement.violated if result.judgement else {}), **refused},
+            lambda name, row: render_message(messages[name], rows[row]),
         )
         return applied
-
-
-def is_signed(row: dict[str, Any], keys: DecisionKeys) -> bool:
-    """Whether the row of the decision kind has a valid signature, or needs none."""
-    event = {"kind": DECISION, **{name: row[name] for name in ("event_id", "received_at")}, **row["proof"]}
-    return keys.verify(event, row["proof"]["signature"], row["ingested_at"])
 
 
 def target_of(row: dict[str, Any]) -> Target | None:
@@ -132,6 +124,7 @@ class AppliedDecision:
         verdict = self.decision["decision"]
         if verdict == "reject":
             return None
+        refused_by = {reason["rule"] for reason in self.about["reasons"]}
         recheck = bool(self.decision["recheck"]) and verdict == "release"
         return Resubmission(
             kind=self.about["kind"],
@@ -140,7 +133,8 @@ class AppliedDecision:
             generation=self.about["generation"],
             warning="rechecked" if recheck else STATES[verdict],
             released=verdict == "release" and not recheck,
-            conflict=any(reason["rule"] == "id_conflict" for reason in self.about["reasons"]),
+            conflict="id_conflict" in refused_by,
+            forged=f"{self.about['kind']}_signed" in refused_by,
             record=self._record(),
         )
 

@@ -11,16 +11,22 @@ import pyarrow.compute as pc
 from conf.settings import settings
 from lakehouse.bronze.events import JUDGED, PAYLOAD_HASH
 from lakehouse.contracts.contract import Contract, kinds, rule_set
-from lakehouse.contracts.history_rules import compile_checks, identity_rules
+from lakehouse.contracts.history_rules import (
+    compile_checks,
+    identity_rules,
+    signature_rules,
+    signed_kinds,
+)
 from lakehouse.contracts.rule_functions import column_violation
 from lakehouse.contracts.rule_masks import bit_of, mask_of
+from lakehouse.contracts.rule_messages import render_message
 from lakehouse.io.delta import open_table
-from lakehouse.validation import State, Validator
+from lakehouse.signatures import SIGNED, SigningKeys
+from lakehouse.validation import Flags, Judgement, State, Validator
 from lakehouse.validation.registry import VALIDATORS
-from lakehouse.verdicts.resolve import each
+from lakehouse.verdicts.resolve import each, header
 from lakehouse.verdicts.rows import READINGS, Verdicts, row_columns, row_verdicts, rules_of, transform_of
 from streaming_jobs.batch import row_outcomes
-from streaming_jobs.batch.decisions import DECISION
 from streaming_jobs.batch.event_index import CONFLICT, NEW, EventIds
 from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.kind_result import PLACE, KindResult, Resubmission
@@ -29,15 +35,22 @@ from streaming_jobs.batch.kind_result import PLACE, KindResult, Resubmission
 class Judge:
     """Judges bronze rows, kind by kind; its index and validators hold what has landed."""
 
-    def __init__(self, ids: EventIds | None) -> None:
+    def __init__(self, ids: EventIds | None, keys: SigningKeys) -> None:
         """`ids` None: only resubmitted events will be judged."""
         self._ids = ids
+        self._keys = keys
         self._knobs = settings().rule_values()
         self.rules = {kind: rules_of(kind, self._knobs) for kind in kinds()}
         self.rule_set = rule_set(self._knobs)
         self._identity_checks = compile_checks(
             "silver/every_kind.yml", identity_rules(), column_violation, ("id_conflict",)
         )
+        self._signature_checks = {
+            kind: compile_checks(
+                kinds()[kind].table, signature_rules(kind), column_violation, ("signature_valid",)
+            )
+            for kind in signed_kinds()
+        }
         self._validators: dict[str, Validator] = {
             kind: make(self._knobs) for kind, make in VALIDATORS.items()
         }
@@ -77,7 +90,7 @@ class Judge:
         errors = mask_of(self.rules[kind], "error")
         empty = np.empty(0, dtype=np.int64)
         result = KindResult(kind, verdicts, narrow, np.empty(0, dtype=np.int8), empty, empty, errors, {})
-        return self._by_history(self._by_index(result, events))
+        return self._by_history(self._by_signature(self._by_index(result, events), table))
 
     def _narrow(self, verdicts: Verdicts, events: pa.Table) -> pa.Table:
         """The columns that index, validators, folded gold and counts read."""
@@ -89,7 +102,7 @@ class Judge:
     def _columns(self, contract: Contract) -> list[str]:
         """Columns of the silver row that folded gold and the validator read; readings are exploded later."""
         kind = contract.kind or ""
-        if kind == DECISION:
+        if kind in self._signature_checks:  # messages and decisions read any of them; there are few rows
             return list(row_columns(kind))
         validator = self._validators.get(kind)
         wanted = FoldedGold.wanted_columns(contract.table) | set(validator.columns if validator else ())
@@ -123,6 +136,29 @@ class Judge:
             waived[row] = mask[row] & releasable
         return replace(result, verdict=verdict, mask=mask & ~waived, waived=waived)
 
+    def _by_signature(self, result: KindResult, events: pa.Table) -> KindResult:
+        """The result with the events without a valid signature, of a kind that needs one.
+
+        What a decision resubmits has its signature: that it came with one was found before.
+        """
+        if result.kind not in self._signature_checks:
+            return result
+        valid = signed_events(events, self._keys)
+        for row, event in result.resubmitted.items():
+            valid[row] = not event.forged
+        rules = self.rules[result.kind]
+        mask = result.mask
+        violated = {}
+        for name, is_violated in self._signature_checks[result.kind].items():
+            violated[name] = is_violated({"signature_valid": valid}, len(valid))
+            mask = mask | np.where(violated[name], bit_of(rules, name), 0)
+        messages = {rule.name: rule.message for rule in rules}
+
+        def message(name: str, row: int) -> str:
+            return render_message(messages[name], result.narrow.slice(row, 1).to_pylist()[0])
+
+        return replace(result, mask=mask, judgement=Judgement(violated, message))
+
     def _by_history(self, result: KindResult) -> KindResult:
         """The result with the violations that the kind's validator finds. It keeps the accepted rows."""
         validator = self._validators.get(result.kind)
@@ -150,6 +186,16 @@ class Judge:
             row_outcomes.quarantine_rows(result, self.rules[result.kind], self.rule_set) for result in results
         ]
         return pa.concat_tables(parts)
+
+
+def signed_events(events: pa.Table, keys: SigningKeys) -> Flags:
+    """Which rows of bronze.events have a valid signature, or need none."""
+    columns = [*SIGNED, "ingested_at"]
+    rows = events.select(columns).to_pylist()
+    signatures = header(events, "signature").to_pylist()
+    given = zip(rows, signatures, strict=True)
+    valid = [keys.verify(row, signature, row["ingested_at"]) for row, signature in given]
+    return np.array(valid, dtype=bool)
 
 
 def with_hash(record: pa.Table) -> pa.Table:

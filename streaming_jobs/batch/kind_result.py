@@ -31,6 +31,7 @@ class Resubmission:
     warning: str  # released, corrected or rechecked; its silver row carries it
     released: bool  # violations of releasable rules are waived
     conflict: bool  # its event_id belongs to another payload, whatever is decided
+    forged: bool  # it came without a valid signature that its kind needs, whatever is decided
     record: pa.Table
 
 

@@ -18,9 +18,9 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.bronze.events import events
 from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.io.checkpoint import batch_offsets
-from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import BatchTag, append_rows, tags_of, written_version
 from lakehouse.io.disk import flush_to_disk
+from lakehouse.io.signing_keys import signing_keys
 from lakehouse.times import rfc3339
 from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, stepped_clock
 from streaming_jobs.batch.counts import balance_row, quality_rows
@@ -49,8 +49,8 @@ class BatchWriter:
         self._stream_id = stream_id
         self._ids = ids
         self._progress = progress
-        self._judge = Judge(ids)
-        self._decisions = DecisionResolver(decision_keys())
+        self._judge = Judge(ids, signing_keys())
+        self._decisions = DecisionResolver()
         self._gold = FoldedGold()
         self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="append")
         self._first = True  # only the first batch after a start may have been written in part

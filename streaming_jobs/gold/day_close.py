@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from conf.settings import settings
 from lakehouse.event import Event
-from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.query import run_sql
+from lakehouse.io.signing_keys import signing_keys
 from lakehouse.times import rfc3339
 from lakehouse.validation.prices.day_close import (
     DECIDED_BY,
@@ -80,7 +80,7 @@ class DayClose:
     name = "day_close"
 
     def __init__(self) -> None:
-        self._keys = decision_keys()
+        self._keys = signing_keys()
         self._thresholds = Thresholds.of(settings().rule_values())
         self._checked: set[tuple[Any, ...]] = set()
         self._versions: tuple[int, ...] = ()

@@ -33,6 +33,7 @@ LOGGED_SECONDS = 1.0  # a job that takes longer is logged
 # Pause between two turns of the jobs whose tables are to be fresher than a round. Without news a turn takes a
 # look at the logs of their tables.
 PROMPT_SECONDS = 0.2
+REPORT_SECONDS = 1.0  # at least between two statuses that turns write
 IDLE_SHARE = 4  # after a prompt job a pause of so many times as long: it takes a fifth of a core at most
 NICENESS = 10  # the stream's batches go first on a machine with few cores
 
@@ -67,6 +68,7 @@ class BackgroundJobs:
         self._jobs = jobs
         self._prompt = [job for job in jobs if is_prompt(job)]
         self._look_at = 0.0  # monotonic seconds of the next turn of the prompt jobs
+        self._report_at = 0.0  # of the next status that a turn writes
         self._stopping = stopping
         self._maintenance: Maintenance | None = None
         self._comparison = FileComparison()
@@ -145,9 +147,22 @@ class BackgroundJobs:
         if began < self._look_at:
             return
         for job in self._prompt:
-            job.refresh()
+            self._look_of(job)
         now = time.monotonic()
+        if now >= self._report_at:
+            self._report_at = now + REPORT_SECONDS
+            self.report(self._state)
         self._look_at = now + max(PROMPT_SECONDS, IDLE_SHARE * (now - began))
+
+    def _look_of(self, job: BackgroundJob) -> None:
+        began = time.monotonic()
+        job.refresh()
+        seconds = round(time.monotonic() - began, 3)
+        self._job_status[job.name] = {
+            "seconds": seconds,
+            "failure": None,
+            "done_at": rfc3339(datetime.now(UTC)),
+        }
 
     def _run(self, job: BackgroundJob) -> None:
         began = time.monotonic()

@@ -22,7 +22,6 @@ from lakehouse.bronze.events import with_payload_hash
 from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import Positions
-from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import (
     BatchTag,
     append_rows,
@@ -32,9 +31,10 @@ from lakehouse.io.delta import (
     table_exists,
 )
 from lakehouse.io.kafka import broker_ids
+from lakehouse.io.signing_keys import signing_keys
 from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import Terminal, translated
-from lakehouse.signatures import DecisionKeys
+from lakehouse.signatures import SigningKeys
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.batch_time import batch_time
 from streaming_jobs.batch.counts import balance_row, quality_rows
@@ -105,9 +105,9 @@ def start_over_damaged() -> None:
 class Rebuild:
     """Silver, quarantine and gold from bronze: the rows that the stream wrote, judged by today's rules."""
 
-    def __init__(self, ids: EventIds, batches: dict[str, list[Any]], keys: DecisionKeys) -> None:
-        self._judge = Judge(ids)
-        self._decisions = DecisionResolver(keys)
+    def __init__(self, ids: EventIds, batches: dict[str, list[Any]], keys: SigningKeys) -> None:
+        self._judge = Judge(ids, keys)
+        self._decisions = DecisionResolver()
         self._gold = FoldedGold()
         self._batches = batches
 
@@ -164,10 +164,10 @@ def _parts_of_batch(results: list[KindResult], time: datetime) -> list[KindResul
 def rebuild_silver() -> int:
     """Returns the number of events judged.
 
-    When it is killed, the stream does not start until it has run again. Raises Refused when decisions cannot
-    be verified.
+    When it is killed, the stream does not start until it has run again. Raises Refused when signatures
+    cannot be verified.
     """
-    keys = decision_keys()
+    keys = signing_keys()
     batches = known_batches()
     unfinished, stream_id, batch_id = last_batch(batches)
     bronze = bronze_without(unfinished)

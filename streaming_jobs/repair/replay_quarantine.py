@@ -19,9 +19,9 @@ from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused
 from lakehouse.contracts.contract import kinds
 from lakehouse.event import Event, series_key
-from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import NotAcknowledged, publish
+from lakehouse.io.signing_keys import signing_keys
 from lakehouse.io.terminal import Terminal, translated
 from lakehouse.times import rfc3339
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision
@@ -160,7 +160,7 @@ def main(
             console.print(f"no {word} is called '{name}'; known: {', '.join(sorted(known))}", markup=False)
             raise typer.Exit(ExitCode.USAGE)
     try:
-        keys = decision_keys()
+        keys = signing_keys()
     except Refused as refusal:
         console.print(str(refusal), markup=False)
         raise typer.Exit(ExitCode.REFUSED) from None
@@ -170,7 +170,7 @@ def main(
     replayed: list[ReplayedRow] = []
     rule_set = ""
     if rows:
-        judge = Judge(None)
+        judge = Judge(None, keys)
         judge.load(now)
         replayed = list(replay(judge, rows, now))
         rule_set = judge.rule_set

@@ -73,7 +73,7 @@ def outcomes(kind: str, events: list[Event]) -> list[Event]:
         for number, event in enumerate(events)
     ]
     verdicts = verdicts_of(kind, bronze(kind, rows))
-    columns = {name: plain(verdicts.table[name]) for name in verdicts.table.column_names if name != "proof"}
+    columns = {name: plain(verdicts.table[name]) for name in verdicts.table.column_names}
     refusals = reasons_of(verdicts)
     return [
         {

@@ -9,7 +9,7 @@ import pytest
 
 from conf.settings import settings
 from tests.conftest import Broker, headers_of
-from tests.support.api import Api, ApiProcess, answered, new_stack
+from tests.support.api import Api, ApiProcess, answered, is_signed, new_stack
 from tests.support.ledger_batches import ENTRIES, LedgerLake
 from tests.support.query_lake import run_verb
 from tests.support.waiting import eventually
@@ -49,7 +49,7 @@ def test_appended_price_reaches_kafka_unchanged(own: Api, broker: Broker) -> Non
     assert response.status_code == 202 and receipt["kinds"] == ["ledger"] and receipt["status"] == "accepted"
     (record,) = broker.records(since, "lumbung.ledger", 1)
     assert record.value() == VALID and headers_of(record)["source"] == "api:device"
-    assert headers_of(record)["event_id"] == receipt["event_id"]
+    assert headers_of(record)["event_id"] == receipt["event_id"] and is_signed(record, own.stack.home)
 
 
 @pytest.mark.parametrize(

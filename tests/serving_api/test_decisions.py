@@ -2,7 +2,7 @@
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,10 @@ import orjson
 import pytest
 
 from lakehouse.event import faults
-from lakehouse.signatures import DecisionKeys
 from scripts.bench.api_lake import write
 from tests.conftest import Broker, headers_of
 from tests.serving_api.test_answers import ids
-from tests.support.api import Api, answered, new_stack, pages
+from tests.support.api import Api, answered, is_signed, new_stack, pages
 from tests.support.served_lake import NOW, decision, quarantined
 
 TOPIC = "lumbung.decision"
@@ -90,14 +89,7 @@ def test_decision_is_an_event_that_names_its_row(desk: Api, broker: Broker) -> N
         "correction": {"price": 50000},
         "decided_by": "operator",
     }
-    headers = headers_of(record)
-    signed = {
-        **{name: headers[name] for name in ("event_id", "kind", "source")},
-        "received_at": datetime.fromisoformat(headers["received_at"]),
-        "value": record.value(),
-    }
-    keys = desk.stack.home.joinpath("secrets.env").read_text().partition("LUMBUNG_DECISION_KEYS=")[2].split()
-    assert DecisionKeys((keys[0],)).verify(signed, headers["signature"], NOW)
+    assert is_signed(record, desk.stack.home)
     assert payload["quarantined_at"][:19] == f"{row['quarantined_at']:%Y-%m-%dT%H:%M:%S}"
     again = decide(desk, "open-1", REJECT, "central")
     assert (again.status_code, again.json()["type"]) == (409, "/problems/already-decided"), (

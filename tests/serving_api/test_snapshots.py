@@ -6,6 +6,7 @@ import resource
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,16 @@ import pytest
 
 from conf.runtime.status_files import write_status
 from conf.settings import settings
+from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import table_uri
 from lakehouse.io.process_status import BACKGROUND_GOLD, STREAM, status_file
 from lakehouse.io.table_files import UnreadableTable, check_values, reading
 from lakehouse.times import utc_text
 from lakehouse.validation.prices import isolation_forest
 from scripts.bench.api_lake import write
+from serving_api.reads.dashboard.pipeline import last_looks, table_item
 from serving_api.reads.provenance import provenance
-from serving_api.reads.snapshots import EVERY_TABLE_SECONDS, Snapshots
+from serving_api.reads.snapshots import EVERY_TABLE_SECONDS, Snapshots, empty_snapshot
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
 from tests.support.served_lake import fill, price
@@ -210,3 +213,19 @@ def test_job_of_background_gold_that_fails_degrades_the_pipeline(tmp_path: Path)
         assert own.get("/health").json()["services"]["pipeline"] == "degraded"
     finally:
         own.stop()
+
+
+@pytest.mark.parametrize(("looked_seconds_ago", "late"), [(100, True), (50, False)])
+def test_table_is_late_when_its_job_has_not_looked_since_and_not_when_nothing_changed(
+    home: Path, looked_seconds_ago: int, late: bool
+) -> None:
+    """gold.alerts was written an hour ago, its newest source a minute ago; it promises 5 s."""
+    ages = dict.fromkeys(contracts(), 3600.0) | {"silver.prices": 60.0}
+    written = {name: int((NOON.timestamp() - age) * 1e9) for name, age in ages.items()}
+    states = {
+        name: replace(empty_snapshot(name), version=1, identity=("", at)) for name, at in written.items()
+    }
+    job = {"seconds": 0.1, "failure": None, "done_at": utc_text(NOON - timedelta(seconds=looked_seconds_ago))}
+    write_status(status_file(BACKGROUND_GOLD), {"state": "running", "jobs": {"alerts": job}})
+    item = table_item(contracts()["gold.alerts"], states, last_looks(states).get("gold.alerts"))
+    assert (item["late"], item["lag_seconds"]) == (late, 40.0 if late else 0.0)

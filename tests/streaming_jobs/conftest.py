@@ -12,10 +12,11 @@ import pytest
 from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 
+from lakehouse.contracts.history_rules import signed_kinds
 from lakehouse.event import TOPIC_PREFIX, Event, event_id_of, lenient_payload, rfc3339
-from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import partition_of, producer_config
+from lakehouse.io.signing_keys import signing_keys
 from streaming_jobs import run as running
 from streaming_jobs.batch import kafka_source, writer
 from streaming_jobs.embedded import feed
@@ -73,13 +74,13 @@ class Stream:
         source: str = "test:1",
         sign: Callable[[Event], Event] | None = None,
     ) -> None:
-        """Decisions are signed by `sign`, or with the key of the home."""
+        """Events of signed kinds are signed by `sign`, or with the key of the home."""
         producer = Producer(producer_config())
         for payload in payloads:
             event_id = event_id_of(lenient_payload(payload), payload, source)
             event = Event(kind, "one-series", payload, event_id, source, datetime.now(UTC))
-            if kind == "decision":
-                event = (sign or decision_keys().sign)(event)
+            if kind in signed_kinds():
+                event = (sign or signing_keys().sign)(event)
             producer.produce(
                 event.topic, event.value, event.key, partition_of(event.together), headers=event.headers
             )

@@ -63,6 +63,7 @@ def test_prompt_jobs_take_turns_between_the_others(lake: Path, monkeypatch: pyte
     jobs = [RecordingJob(name, turns) for name in ("first", "second", "prompt")]
     runner.run(lambda: jobs, once=True, stopping=threading.Event())
     assert turns == ["first", "prompt", "second", "prompt", "prompt", "prompt"]
+    assert status(lake)["jobs"]["prompt"]["done_at"], "its last look shows although it wrote nothing"
 
 
 def test_stop_between_jobs_skips_the_remaining_jobs(lake: Path):

@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from lakehouse.arrow import arrow_schema
 from lakehouse.contracts import history_rules as history_rules_module
-from lakehouse.contracts.contract import every_kind, kinds
+from lakehouse.contracts.contract import contracts, every_kind, kinds
 from lakehouse.contracts.rule_masks import mask_of, names_in
-from lakehouse.signatures import DecisionKeys, signature_of
+from lakehouse.signatures import SigningKeys, signature_of
 from streaming_jobs.batch import decisions, judge
 from streaming_jobs.batch.decisions import DecisionResolver
 from streaming_jobs.batch.event_index import CONFLICT, NEW
@@ -54,7 +55,7 @@ def violated(result: KindResult, stream: Judge) -> list[set[str]]:
 
 
 def identity_verdicts() -> list[set[str]]:
-    stream = Judge(TwoPayloads())
+    stream = Judge(TwoPayloads(), SigningKeys((KEY,)))
     narrow = pa.table({"event_id": ["a", "a"], "payload_hash": [1, 2], "mask": pa.array([0, 0], pa.int64())})
     return violated(stream._by_index(result_of("price", narrow, stream), []), stream)
 
@@ -72,29 +73,30 @@ def test_id_conflict_follows_its_check(check: str, expected: list[set[str]], mon
 
 
 def decision_on(offset: int, signature: str | None = None) -> dict[str, Any]:
-    """A row of the decision kind, signed unless a signature is given."""
+    """A row of the decision kind and of bronze, signed unless a signature is given."""
     event = {"event_id": "d", "kind": "decision", "source": "test:1", "received_at": TIME, "value": b"{}"}
-    proof = {"source": "test:1", "value": b"{}", "signature": signature or signature_of(event, KEY)}
-    return {
-        "event_id": "d",
-        "received_at": TIME,
+    return event | {
+        "other_headers": [("signature", signature or signature_of(event, KEY))],
         "ingested_at": TIME,
         "target_record": f"lumbung.price:0:{offset}",
         "target_event_id": "e",
         "generation": 0,
         "quarantined_at": TIME,
         "mask": 0,
-        "proof": proof,
     }
 
 
 def decision_verdicts(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """A forged decision on a quarantined event, a signed one, a second one on it, one without a target."""
     monkeypatch.setattr(decisions, "quarantined_rows", lambda *_: {QUARANTINED: {"event_id": "e"}})
-    stream = Judge(TwoPayloads())
+    stream = Judge(TwoPayloads(), SigningKeys((KEY,)))
     rows = [decision_on(17, signature="0" * 64), decision_on(17), decision_on(17), decision_on(18)]
-    result = result_of("decision", pa.Table.from_pylist(rows), stream)
-    counted = DecisionResolver(DecisionKeys((KEY,))).resolve(result, stream.rules["decision"], TIME)
+    schema = pa.Table.from_pylist([{**row, "other_headers": None} for row in rows]).schema
+    headers = schema.get_field_index("other_headers")
+    schema = schema.set(headers, arrow_schema(contracts()["bronze.events"]).field("other_headers"))
+    table = pa.Table.from_pylist(rows, schema)
+    result = stream._by_signature(result_of("decision", table, stream), table)
+    counted = DecisionResolver().resolve(result, stream.rules["decision"], TIME)
     assert len(counted) >= 1
     return violated(result, stream)
 
@@ -124,13 +126,14 @@ def test_decision_rules_follow_their_checks(
 
 
 def test_every_rule_that_reads_the_stream_is_evaluated_from_its_check():
-    """Each belongs to a validator, to the index of ids, or to the decisions."""
-    evaluated = {judge.DECISION, *judge.VALIDATORS}
-    identity = {rule.name for rule in history_rules_module.identity_rules()}
+    """Each belongs to a validator, to the index of ids, to the decisions, or is about a signature."""
+    evaluated = {decisions.DECISION, *judge.VALIDATORS}
+    common = {rule.name for rule in history_rules_module.identity_rules()}
     own = {
         kind
         for kind, contract in kinds().items()
         for rule in contract.rules
-        if rule.reads == "stream" and rule.name not in identity
+        if rule.reads == "stream" and rule.name not in common | {f"{kind}_signed"}
     }
-    assert identity == {"id_conflict"} and own <= evaluated
+    assert common == {"id_conflict"} and own <= evaluated
+    assert set(history_rules_module.signed_kinds()) == {"alert", "decision", "ledger"}

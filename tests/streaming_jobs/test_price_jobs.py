@@ -13,8 +13,8 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.event import Event, faults
 from lakehouse.gold.series_stats import series_stats
-from lakehouse.io.decision_keys import decision_keys
 from lakehouse.io.delta import append_rows, empty_table, high_water_mark, open_table
+from lakehouse.io.signing_keys import signing_keys
 from lakehouse.validation.prices.validator import PriceValidator
 from streaming_jobs.gold import day_close
 from streaming_jobs.gold.day_close import DayClose
@@ -154,7 +154,7 @@ def test_day_close_releases_a_common_shock_once(lake: PriceValidator, monkeypatc
     job.refresh()
     assert sorted(event.key for event in sent) == sorted(price_row["event_id"] for price_row in refused)
     for event in sent:
-        assert decision_keys().verify(vars(event), event.signature, event.received_at)
+        assert signing_keys().verify(vars(event), event.signature, event.received_at)
         payload = orjson.loads(event.value)
         assert faults(payload, ["decision"]) == []
         assert payload["decision"] == "release" and payload["decided_by"] == "system:day-close"

@@ -113,7 +113,10 @@ def test_silence_of_all_series_shows_against_a_clock_outside_the_lake():
     rows = list(series_rows().values())
     assert not any(row["silent"] for row in rows if not row["replayed"])
     assert total_silence(rows, NOW + 3 * DAY) is None, "the market is not silent yet"
-    assert total_silence(rows, NOW + 3 * DAY + MINUTE) == TotalSilence(since=NOW, series=2)
+    assert total_silence(rows, NOW + 3 * DAY + MINUTE) == TotalSilence(NOW, 2, NOW + 3 * DAY)
+    one_more = [*rows, {"replayed": False, "last_event_time": NOW - MINUTE, "cadence_seconds": 900}]
+    assert total_silence(one_more, NOW + 45 * MINUTE) is None
+    assert total_silence(one_more, NOW + 46 * MINUTE) == TotalSilence(NOW, 3, NOW + 45 * MINUTE)
 
 
 def test_replayed_history_is_compared_with_its_own_end():

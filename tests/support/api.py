@@ -5,21 +5,24 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from confluent_kafka import Message
 from pydantic import TypeAdapter
 from starlette.routing import BaseRoute, Match
 from starlette.testclient import TestClient
 
 from conf.settings import REPO, Settings, settings
+from lakehouse.signatures import SigningKeys
 from scripts.stack import secrets_file
 from scripts.stack.throwaway import Stack
 from serving_api.app import create, routers
-from tests.conftest import Broker
+from tests.conftest import Broker, headers_of
 from tests.support.waiting import eventually
 
 LOOPBACK = "127.0.0.1"
@@ -217,3 +220,13 @@ def pages(api: Api, path: str, role: str | None = None) -> list[dict[str, Any]]:
             return items
         assert 'rel="next"' in response.headers["link"]
         cursor = f"&cursor={response.json()['next_cursor']}"
+
+
+def is_signed(record: Message, home: Path) -> bool:
+    """Whether a record of Kafka has a signature by the first key of the home."""
+    headers = headers_of(record)
+    received_at = datetime.fromisoformat(headers["received_at"])
+    named = {name: headers[name] for name in ("event_id", "kind", "source")}
+    keys = (home / "secrets.env").read_text().partition("LUMBUNG_DECISION_KEYS=")[2].split()
+    event = {**named, "received_at": received_at, "value": record.value()}
+    return SigningKeys((keys[0],)).verify(event, headers["signature"], received_at)

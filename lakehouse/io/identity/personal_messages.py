@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from lakehouse.alerts.personal import PersonalMessage
+from lakehouse.identity.roles import Role
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.personal import GIVEN, notification_item, row_of
 from lakehouse.io.identity.recipients import confirmed_addresses
@@ -17,17 +18,22 @@ from lakehouse.io.identity.tables import Notification, PersonalSettings, SymbolA
 from lakehouse.translation import Language
 
 KEPT = timedelta(days=90)
+LIMITED_ROLES = tuple(role.label for role in Role if role <= Role.OPERATOR)  # to the regions of the person
 ALERT = (*GIVEN, "is_met")
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A person as the worker needs it. `addresses`: email, telegram, whatsapp -> where to send."""
+    """A person as the worker needs it. `addresses`: email, telegram, whatsapp -> where to send.
+
+    `regions`: codes of the provinces that the person is responsible for; empty: the whole country.
+    """
 
     owner: str
     language: Language
     addresses: Mapping[str, str]
     commodities: frozenset[str]
+    regions: frozenset[str]
     min_level: str
 
 
@@ -43,6 +49,7 @@ async def readers(database: Database) -> list[Reader]:
             "en" if person is not None and person.locale == "en" else "id",
             wanted_addresses(chosen, person, confirmed.get(chosen.owner, {})),
             frozenset(chosen.commodities),
+            frozenset(person.regions if person is not None and person.role in LIMITED_ROLES else ()),
             chosen.min_level,
         )
         for chosen, person in rows

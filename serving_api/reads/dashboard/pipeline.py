@@ -13,6 +13,7 @@ from serving_api.reads.snapshots import Snapshot, Snapshots
 NANOSECONDS = 1e9
 BRONZE = "bronze.events"
 SILENT = "gold.silent_series"
+BALANCE = "gold.balance"
 
 
 def read_tables(snapshots: Snapshots) -> list[dict[str, Any]]:
@@ -23,7 +24,26 @@ def read_tables(snapshots: Snapshots) -> list[dict[str, Any]]:
     }
     order = {"bronze": 0, "silver": 1, "gold": 2}
     names = sorted(states, key=lambda name: (order[name.partition(".")[0]], name))
-    return [table_item(contracts()[name], states) for name in names]
+    looks = last_looks(states)
+    return [table_item(contracts()[name], states, looks.get(name)) for name in names]
+
+
+def last_looks(states: Mapping[str, Snapshot]) -> dict[str, datetime]:
+    """Table -> when its job has last looked at its sources: a look that changes nothing writes nothing.
+
+    A batch ends with the balance; the jobs in background say it in their status file.
+    """
+    status = background_gold_status()
+    jobs = status["jobs"] if status else {}
+    batch = written_at(states[BALANCE])
+    looks = {}
+    for name, contract in contracts().items():
+        job = jobs.get(contract.job or name.partition(".")[2])
+        if contract.refreshed == "batch" and batch:
+            looks[name] = batch
+        elif contract.refreshed == "background" and job and job["done_at"]:
+            looks[name] = datetime.fromisoformat(job["done_at"])
+    return looks
 
 
 def written_at(snapshot: Snapshot) -> datetime | None:
@@ -32,8 +52,13 @@ def written_at(snapshot: Snapshot) -> datetime | None:
     return None if nanoseconds is None else datetime.fromtimestamp(nanoseconds / NANOSECONDS, UTC)
 
 
-def table_item(contract: Contract, states: Mapping[str, Snapshot]) -> dict[str, Any]:
-    """A table; it is late when a source is newer by more than the freshness that the contract promises."""
+def table_item(
+    contract: Contract, states: Mapping[str, Snapshot], looked_at: datetime | None
+) -> dict[str, Any]:
+    """A table; it is late when a source is newer by more than the freshness that the contract promises.
+
+    Newer than the table's version, and than `looked_at`: when its job last had nothing to change.
+    """
     layer = contract.table.partition(".")[0]
     state = states[contract.table]
     own = written_at(state)
@@ -41,7 +66,8 @@ def table_item(contract: Contract, states: Mapping[str, Snapshot]) -> dict[str, 
     newest = max((moment for moment in sources if moment), default=None)
     lag = None
     if own is not None:
-        lag = max(0.0, (newest - own).total_seconds()) if newest else 0.0
+        seen = max(own, looked_at or own)
+        lag = max(0.0, (newest - seen).total_seconds()) if newest else 0.0
     return {
         "table": contract.table,
         "layer": layer,

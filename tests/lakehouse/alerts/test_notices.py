@@ -38,6 +38,12 @@ def stages(*alerts: dict[str, Any], since: datetime = NOW) -> list[str]:
     return [notice.stage for notice in notices(alerts, since, "en")]
 
 
+def test_notice_names_a_device_and_not_only_its_market():
+    device = stored(rule="silent_device", commodity=None, market_id="PASAR-001", source_id="DEV-7")
+    (sent,) = notices([device], NOW, "en")
+    assert sent.subject == "Alert (siaga): DEV-7, Jawa Barat"
+
+
 def test_each_stage_is_sent_once_and_pending_ones_never():
     assert stages(stored(), stored(state="acknowledged")) == ["active", "active"]
     assert stages(stored(tier=2), stored(tier=3)) == ["tier:2", "tier:3"]

@@ -9,12 +9,13 @@ from lakehouse.alerts.rows import (
     Risks,
     manual_alerts,
     price_alerts,
-    silence_alerts,
     with_acknowledgements,
     with_staleness,
 )
+from lakehouse.alerts.silence_rules import silence_alerts
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
+from lakehouse.reference import markets
 from tests.support.daily_prices_lake import row
 
 LEVELS = {"naik": 5.0, "waspada": 8.0, "siaga": 12.0, "kritis": 20.0}
@@ -122,6 +123,12 @@ def test_silent_live_source_is_an_alert_at_once():
     assert alert["message"].endswith("has sent no price since 2024-06-30 19:00 UTC.")
     (device,) = silence_alerts([silent(series_kind="device", series_id="9f86", region_code=None)])
     assert device["source_id"] == "9f86" and device["market_id"] is None
+    unnamed = silent(series_kind="device", series_id="9f86", region_code=None)
+    (named,) = silence_alerts([unnamed], devices={"9f86": ("PASAR-001", "DEV-7")})
+    assert (named["market_id"], named["source_id"]) == ("PASAR-001", "DEV-7")
+    assert named["alert_id"] == device["alert_id"], "its acknowledgement stays"
+    market = markets()["PASAR-001"].name
+    assert named["message"].startswith(f"A device of {market} in") and "DEV-7" not in named["message"]
     assert "tempat yang tidak diketahui" in device["message_indonesian"]
 
 

@@ -6,11 +6,9 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from conf.settings import REPO, child_environment, settings
 from lakehouse.alerts.notices import Notice
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.alert_deliveries import Deliveries, delivery_rows
+from lakehouse.io.alert_deliveries import Deliveries, Delivery, delivery_rows
 from lakehouse.io.delta import replace_rows
 from producers.channels.channel import Channel, Recipient
 from producers.channels.mail import Mail
@@ -32,6 +30,7 @@ from producers.channels.telegram import Telegram
 from producers.channels.webhook import WebHooks
 from producers.channels.whatsapp import WhatsApp
 from scripts.stack.throwaway import free_ports
+from tests.producers.channels.http_service import HttpService
 from tests.support.waiting import eventually
 
 TOKEN = "123456:a-token-that-must-not-leak"
@@ -53,50 +52,6 @@ WHATSAPP_OK = {
     "contacts": [{"input": "628111", "wa_id": "628111"}],
     "messages": [{"id": "wamid.HBgL", "message_status": "accepted"}],
 }
-
-
-class HttpService:
-    """A local HTTP server: answers from a list, the last one again and again; keeps what it received."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, dict[str, str], bytes]] = []
-        self.answers: list[tuple[int, dict[str, Any]]] = [(200, {})]
-        self.visited: list[str] = []  # paths of GET
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                service.visited.append(self.path)
-                self.send_response(204)
-                self.end_headers()
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                service.received.append((self.path, dict(self.headers.items()), body))
-                status, answer = service.answers[0]
-                if len(service.answers) > 1:
-                    service.answers.pop(0)
-                content = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                if retry := answer.get("parameters", {}).get("retry_after"):
-                    self.send_header("Retry-After", str(retry))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *args: object) -> None:
-                return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def bodies(self) -> list[Any]:
-        return [json.loads(body) for _, _, body in self.received]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -153,15 +108,17 @@ def run(
     *rounds: list[Notice],
     mocks: tuple[str, ...] = (),
     round_seconds: float = 60,
+    begin: float = 0,
     **knobs: Any,
 ) -> list[dict[str, Any]]:
     """Queue and send the notices of each round; returns the deliveries, newest first.
 
-    `round_seconds`: how far the clock moves between two rounds; a message that failed is due again after 2.
+    `begin`: seconds after NOW. `round_seconds`: how far the clock moves between two rounds; a message that
+    failed is due again after 2.
     """
 
     async def work() -> None:
-        now = NOW.timestamp()
+        now = NOW.timestamp() + begin
         deliveries = Deliveries()
         changed = settings().alerts.model_copy(update={"retry_seconds": 2, "send_seconds": 60, **knobs})
         async with httpx2.AsyncClient(timeout=60) as client:
@@ -196,6 +153,7 @@ def test_busy_channel_gets_the_message_later(
     (row,) = run(home, telegram, [notice()], [], round_seconds=2)
     assert (row["state"], row["attempts"]) == ("sent", 2)
     service.answers = [(429, TELEGRAM_BUSY)]
+    service.headers = {"Retry-After": "3"}
     for seconds, attempts in ((2.9, 1), (3, 2)):
         rows = run(home, telegram, [notice(2)], [], round_seconds=seconds)
         (row,) = (row for row in rows if row["alert_id"] == "al-2")
@@ -273,6 +231,71 @@ def test_web_hook_that_is_gone_is_set_aside_at_once(home: Path, service: HttpSer
     service.answers = [(410, {})]
     rows = run(home, hooks(service), [notice()], [notice(2)])
     assert sorted(str(row["state"]) for row in rows) == ["failed", "set_aside"] and len(service.received) == 1
+
+
+ODD_ANSWERS: dict[str, tuple[int, Any, dict[str, str]]] = {
+    "a page": (200, b"<html>sign in</html>", {}),
+    "a list": (200, [], {}),
+    "no text": (200, b"\xff\xfe", {}),
+    "broken gzip": (200, b"\x1f\x8b broken", {"Content-Encoding": "gzip"}),
+    "half of the answer": (200, {"ok": True, "result": None, "messages": []}, {}),
+    "a power of a second": (429, {}, {"Retry-After": "\u00b2"}),
+    "a negative time": (429, {}, {"Retry-After": "-5"}),
+    "a time without end": (503, {}, {"Retry-After": "9" * 400}),
+    "a time as a power": (503, {}, {"Retry-After": "1e30"}),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_ANSWERS)
+def test_odd_answer_is_a_failed_delivery_that_is_tried_again_within_an_hour(
+    home: Path, service: HttpService, odd: str
+):
+    status, answer, service.headers = ODD_ANSWERS[odd]
+    service.answers = [(status, answer)] * 2 + [(200, {**TELEGRAM_OK, **WHATSAPP_OK})]
+    both = lambda client: [  # noqa: E731
+        Telegram(client, service.url, TOKEN, ["5"]),
+        WhatsApp(client, service.url, TOKEN, "99", ["628111"]),
+    ]
+    rows = run(home, both, [notice()])
+    assert [(row["state"], row["attempts"]) for row in rows] == [("queued", 1)] * 2
+    service.headers = {}
+    rows = run(home, both, [], [], begin=3600)
+    assert [(row["state"], row["attempts"]) for row in rows] == [("sent", 2)] * 2
+
+
+def test_unforeseen_failure_of_a_channel_is_tried_again_and_the_next_message_is_sent(home: Path):
+    class Odd:
+        name = "webhook"
+        recipients = [Recipient("odd", SECRET)]
+        failures = [KeyError(TOKEN)]
+
+        async def send(self, recipient: Recipient, delivery: Any) -> str:
+            if self.failures:
+                raise self.failures.pop()
+            return "1"
+
+    rows = run(home, lambda client: [Odd()], [notice(1)], [notice(2)])
+    assert {(row["alert_id"], row["state"], row["attempts"]) for row in rows} == {
+        ("al-1", "sent", 2),
+        ("al-2", "sent", 1),
+    }
+
+
+def test_answer_without_end_is_read_to_64_kib(home: Path, service: HttpService):
+    service.is_endless = True
+    (row,) = run(home, hooks(service), [notice()])
+    eventually(service.hung_up.is_set)
+    assert row["state"] == "sent", "a web hook is told by its status"
+
+
+def test_message_without_an_outcome_is_sent_again_after_ten_times_its_limit(home: Path):
+    deliveries = Deliveries()
+    deliveries.add([Delivery("dl-1", "al-1", "active", "webhook", "r", "siaga", "s", "b", False)], now=0)
+    (lost,) = deliveries.due(now=0)
+    deliveries.begin(lost, lost_at=100)
+    assert not deliveries.due(now=99) and [each.delivery_id for each in deliveries.due(now=100)] == ["dl-1"]
+    assert deliveries.recover() == 1 and deliveries.due(now=0), "a new worker does not wait"
+    deliveries.close()
 
 
 def test_rate_limit_spreads_messages(home: Path, service: HttpService):

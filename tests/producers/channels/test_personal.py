@@ -13,6 +13,7 @@ import pytest
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
+from lakehouse.identity.roles import Role
 from lakehouse.io.alert_deliveries import Deliveries
 from lakehouse.io.delta import replace_rows
 from lakehouse.io.identity import accounts, personal, recipients
@@ -35,15 +36,16 @@ def write(table: str, rows: list[dict[str, Any]]) -> None:
     replace_rows(table, pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[table])))
 
 
-def alert_row(level: str, commodity: str = "garam") -> dict[str, Any]:
+def alert_row(level: str, commodity: str = "garam", alert_id: str | None = None) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {
-        "alert_id": f"al-{level}",
+        "alert_id": alert_id or f"al-{level}",
         "rule": "price_level",
         "commodity": commodity,
         "market_id": None,
         "source_id": None,
         "region": "Jawa Barat",
+        "region_code": "32",
         "level": level,
         "state": "active",
         "tier": 1,
@@ -70,7 +72,7 @@ def run(lake: Path) -> Callable[[Callable[[Database, PersonalNews, Deliveries], 
             mail = PersonalMail("smtp://127.0.0.1:9", "lumbung@example.id", [], 1.0)
             client = httpx2.AsyncClient()
             bot = PersonalTelegram(client, "http://127.0.0.1:9", "token", [])
-            sender = Sender(deliveries, [mail, bot], [], settings().alerts)
+            sender = Sender(deliveries, [mail, bot], [], settings().alerts, site="https://lumbung.example.id")
             channels = {"email": mail, "telegram": bot}
             try:
                 return await work(database, PersonalNews(database, sender, channels), deliveries)
@@ -82,6 +84,54 @@ def run(lake: Path) -> Callable[[Callable[[Database, PersonalNews, Deliveries], 
         return asyncio.run(whole())
 
     return start
+
+
+async def follower(database: Database, email: str, *commodities: str, **more: Any) -> str:
+    """A person who wants mails about these commodities."""
+    person = await accounts.create(database, email, actor=None, locale="en", **more)
+    await personal.change_settings(database, person.user_id, "notifications", {"email": True})
+    chosen = {"commodities": list(commodities), "min_level": "naik"}
+    await personal.change_settings(database, person.user_id, "preferences", chosen)
+    return str(person.user_id)
+
+
+def test_first_message_is_one_about_all_alerts_and_later_ones_are_sent_singly(run: Any) -> None:
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> list[list[Any]]:
+        await follower(database, "a@example.id", "garam", "beras-medium")
+        since = datetime.now(UTC) - timedelta(hours=1)
+        levels = ("naik", "waspada", "siaga", "kritis")
+        news.take([alert_row(level) for level in levels], since)
+        await news.look(NOW)
+        first = deliveries.due(NOW)
+        news.take([alert_row(level) for level in levels], since)
+        await news.look(NOW)
+        repeated = deliveries.due(NOW)
+        news.take([alert_row("waspada", "beras-medium", alert_id="al-new")], since)
+        await news.look(NOW)
+        return [first, repeated, [each for each in deliveries.due(NOW) if each not in first]]
+
+    first, repeated, later = run(work)
+    (digest,) = first
+    assert digest.subject == "4 alerts from before this first message" and repeated == first
+    lines = digest.body.splitlines()
+    assert len(lines) == 5 and lines[-1] == "https://lumbung.example.id/peringatan"
+    (single,) = later
+    assert single.subject.startswith("Alert (waspada)")
+    assert single.body.splitlines()[-1] == "https://lumbung.example.id/peringatan?peringatan=al-new"
+
+
+def test_operator_of_a_region_gets_no_messages_about_others(run: Any) -> None:
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> list[int]:
+        people = [
+            await follower(database, "a@example.id", "garam", role=Role.OPERATOR, regions=["32"]),
+            await follower(database, "b@example.id", "garam", role=Role.OPERATOR, regions=["11"]),
+            await follower(database, "c@example.id", "garam", role=Role.CENTRAL, regions=["11"]),
+        ]
+        news.take([alert_row("siaga")], datetime.now(UTC) - timedelta(hours=1))
+        await news.look(NOW)
+        return [len(await titles(database, owner)) for owner in people]
+
+    assert run(work) == [1, 0, 1]
 
 
 async def titles(database: Database, owner: str) -> list[str]:
@@ -134,7 +184,8 @@ def test_mail_goes_to_those_who_want_it_in_their_language(run: Any) -> None:
         assert news.held == ()
         return [(delivery.channel, delivery.body) for delivery in deliveries.due(NOW)]
 
-    assert run(work) == [("personal", "BTC costs 40, below 50, at 2026-11-21T01:00:00Z.")]
+    page = "https://lumbung.example.id/trades?simbol=BTC"
+    assert run(work) == [("personal", f"BTC costs 40, below 50, at 2026-11-21T01:00:00Z.\n{page}")]
 
 
 def test_alert_of_a_followed_commodity_reaches_the_level_that_was_chosen(run: Any) -> None:

@@ -76,7 +76,9 @@ def test_names_of_tables_and_what_waits_for_a_person_are_shown(tmp_path: Path):
     lines = lake.run("status").stdout.splitlines()
     shown = " ".join(" ".join(lines).split())
     assert "quarantine: 2 events wait for a decision; ./run.sh quarantine list" in shown
-    assert "silence: all 2 markets and devices that used to report are silent, the newest event" in shown
+    assert (
+        "silence: most of the 2 markets and devices that used to report are silent, the newest event" in shown
+    )
     assert "2026-01-02T03:04" in shown
     (damaged,) = [line for line in lines if line.startswith("gold.markets ")]
     assert "./run.sh doctor names the remedy" in damaged

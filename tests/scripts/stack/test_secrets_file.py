@@ -26,20 +26,22 @@ KEYS = {"JWT_SECRET", "LUMBUNG_CURSOR_KEY", "LUMBUNG_DECISION_KEYS"}
 def test_every_secret_is_its_own_and_long(tmp_path: Path):
     secrets_file.write(tmp_path / "s")
     named = dict(line.split("=", 1) for line in (tmp_path / "s").read_text().splitlines())
+    since = named.pop("LUMBUNG_ACTS_SIGNED_SINCE")
     assert set(named) == KEYS, "lasting bearers are written only where the knob accepts them"
     assert len(set(named.values())) == len(named)
     assert all(len(bytes.fromhex(value)) >= 32 for value in named.values())
+    assert datetime.fromisoformat(since) <= datetime.now(UTC), "a new home holds nothing without a signature"
 
 
 def test_lasting_bearers_are_written_where_the_knob_accepts_them(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(settings().identity, "static_tokens", True)
-    assert set(secrets_file.random_secrets()) == KEYS | {
+    assert set(secrets_file.random_secrets()) - {"LUMBUNG_ACTS_SIGNED_SINCE"} == KEYS | {
         f"LUMBUNG_TOKEN_{role}" for role in secrets_file.ROLES
     }
 
 
 def test_file_of_an_older_home_gets_the_keys_it_lacks_and_the_time_of_the_first_signature(tmp_path: Path):
-    """Decisions before that time stay valid: the programs that made them could not sign."""
+    """Events before that time stay valid: the programs that made them could not sign."""
     file = tmp_path / "secrets.env"
     secrets_file.write(file)
     older = [line for line in file.read_text().splitlines() if "DECISION" not in line]
@@ -54,3 +56,7 @@ def test_file_of_an_older_home_gets_the_keys_it_lacks_and_the_time_of_the_first_
     assert secrets_file.complete(file) == [] and file.read_text().splitlines() == lines
     file.write_text("\n".join(line for line in lines if added[0] not in line) + "\n")
     assert secrets_file.complete(file) == [added[0]], "the time is that of the first signature"
+    file.write_text("\n".join(line for line in lines if "ACTS" not in line) + "\n")
+    assert secrets_file.complete(file) == ["LUMBUNG_ACTS_SIGNED_SINCE"], (
+        "decisions were signed before the others"
+    )

@@ -11,7 +11,7 @@ import pytest
 from lakehouse.event import faults
 from scripts.bench.api_lake import write
 from tests.conftest import Broker, headers_of
-from tests.support.api import Api, new_stack, pages
+from tests.support.api import Api, is_signed, new_stack, pages
 from tests.support.served_lake import alert, fill
 
 LIVE = "/api/public/alerts/live"
@@ -84,7 +84,7 @@ def test_raised_alert_is_an_event_of_its_kind(own_api: Api, broker: Broker):
         "Jawa Barat",
         "operator",
     )
-    assert headers_of(record)["source"] == "api:operator"
+    assert headers_of(record)["source"] == "api:operator" and is_signed(record, own_api.stack.home)
 
 
 def test_repeat_for_the_same_place_has_the_id_of_the_open_alert(own_api: Api):
