@@ -81,7 +81,7 @@ LEFT_OUT_OF_FAST = (*NOT_FAST, *(path for paths in GROUPS.values() for path in p
 FAST: dict[str, tuple[str, ...]] = {
     "serving_api/test_decisions.py": ("test_nothing_is_decided_while",),
     "serving_api/test_idempotency.py": (
-        "test_killed_service",
+        "test_request_that_a_kill",
         "test_key_of_a_503",
         "test_events_of_a_503",
         "test_full",
