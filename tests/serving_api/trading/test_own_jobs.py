@@ -10,7 +10,7 @@ from lakehouse.io import personal_jobs
 from serving_api.reads.trading.own_jobs import MOST_OPEN
 from tests.lakehouse.trading.made_bars import COIN, random_bars
 from tests.support.api import Api, new_stack
-from tests.support.identity.people import add_person, send, sign_in
+from tests.support.identity.people import PASSWORD, add_person, send, sign_in
 from tests.support.trading.lake_of_bars import write_bars
 
 BACKTESTS = "/api/v1/backtests"
@@ -91,6 +91,6 @@ def test_jobs_are_exported_and_deleted_with_their_account(own: Api, token: str):
     item = send(own, "POST", BACKTESTS, BACKTEST, token).json()
     exported = send(own, "GET", "/api/v1/users/me/export", token=token).json()
     assert [job["request"]["strategy"] for job in exported["jobs"]] == ["ma_cross"]
-    assert send(own, "DELETE", "/api/v1/users/me", token=token).status_code == 204
+    assert send(own, "DELETE", "/api/v1/users/me", {"password": PASSWORD}, token).status_code == 204
     with own._environment.entered():
         assert personal_jobs.job(item["id"]) is None
