@@ -46,18 +46,24 @@ def published() -> dict[str, Head]:
 
     Raises ValueError when no line is readable.
     """
+    return newest()[1]
+
+
+def newest() -> tuple[datetime | None, dict[str, Head]]:
+    """When heads were published last, and these; None and empty before the first. Raises ValueError."""
     file = head_file()
     if not file.exists():
-        return {}
+        return None, {}
     with file.open("rb") as read:
         read.seek(max(0, file.stat().st_size - TAIL_BYTES))
         lines = read.read().splitlines()
     for line in reversed(lines):
         try:
-            heads = json.loads(line)["heads"]
-            return {chain: (int(head["index"]), str(head["hash"])) for chain, head in heads.items()}
+            entry = json.loads(line)
+            heads = {chain: (int(head["index"]), str(head["hash"])) for chain, head in entry["heads"].items()}
+            return datetime.fromisoformat(entry["time"]), heads
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     if lines:
         raise ValueError(f"{file} holds no head that can be read")
-    return {}
+    return None, {}

@@ -148,10 +148,12 @@ def head_fault(
 ) -> ChainFault | None:
     """The fault that the published head, index and hash, shows; None when the chain agrees with it.
 
-    `length`: records in the chain; `recorded_hash`: of its record at that index.
+    Records without a head are a fault: nothing shows that none is missing at their end. `length`: records in
+    the chain; `recorded_hash`: of its record at that index.
     """
     if published is None:
-        return None
+        detail = f"the {length} records have no published head: ledger_head.json is missing or was cut"
+        return ChainFault(length, "head", detail) if length else None
     index, published_hash = published
     if index >= length:
         return ChainFault(

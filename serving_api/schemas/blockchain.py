@@ -74,7 +74,8 @@ class IntegrityReport(BaseModel):
     first_invalid_index: int | None
     reason: str | None = Field(
         description="hash, gap, link, payload: fault of a record; rows, root: fault of the rows it covers; "
-        "truncated, head: disagrees with the published head; unreadable: a file cannot be read"
+        "truncated, head: disagrees with the published head, or there is none; files: older than its files "
+        "were noted to be; unreadable: a file cannot be read"
     )
     first_altered_event_id: str | None = Field(description="null when the row cannot be identified")
     checked_at: datetime = Field(

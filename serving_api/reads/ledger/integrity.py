@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from lakehouse.io import ledger_head
+from lakehouse.io import ledger_head, table_files
 from lakehouse.ledger.chain import COMPACTION, TABLE, ChainFault, ChainState, Record, fault_of, head_fault
 from lakehouse.ledger.verify import RowFault, rows_faults
 from serving_api.reads.ledger.ledger_tables import UNREADABLE, FileStates, LedgerTables
@@ -83,7 +83,13 @@ class Verifier:
         index = lake.records(columns=["index"])["index"]
         verified = self._start(chain, lake, index)
         first = verified.books.length
-        link_faults = (check_links(lake, verified.books, index), check_head(lake, head, len(index)))
+        if head is None and len(index):
+            head = self._published(chain)  # the first records were appended just now
+        link_faults = (
+            check_links(lake, verified.books, index),
+            check_head(lake, head, len(index)),
+            check_notes(len(index)),
+        )
         faults = [fault for fault in link_faults if fault]
         trusted = min([fault.index for fault in faults], default=verified.books.length)
         for table in lake.bound:
@@ -122,10 +128,18 @@ def check_head(
     lake: LedgerTables, head: ledger_head.Head | ChainFault | None, length: int
 ) -> ChainFault | None:
     """The fault of a chain that does not hold the published head."""
-    if head is None or isinstance(head, ChainFault):
+    if isinstance(head, ChainFault):
         return head
+    if head is None:
+        return head_fault(None, length, None)
     hashes = lake.records(pc.field("index") == head[0], ["hash"])["hash"].to_pylist()
     return head_fault(head, length, hashes[0] if hashes else None)
+
+
+def check_notes(length: int) -> ChainFault | None:
+    """The fault of a ledger whose files are not those that were noted: its newest commits may be gone."""
+    faults = table_files.faults(TABLE)
+    return ChainFault(length, "files", f"{TABLE}: {'; '.join(faults[:3])}") if faults else None
 
 
 def windows(weights: Iterable[tuple[Any, int | None]]) -> Iterator[tuple[Any, Any]]:

@@ -1,5 +1,6 @@
 """Altered, missing, added and reordered records are found; a second check reads only new records."""
 
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -9,12 +10,15 @@ import pytest
 from deltalake import DeltaTable
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from conf.settings import settings
-from lakehouse.io import ledger_head
+from lakehouse.io import ledger_head, table_files
 from lakehouse.io.delta import open_table, table_uri
 from lakehouse.ledger.chain import ChainState, fault_of, record_hash
+from scripts.commands.ledger import app
 from serving_api.reads.ledger.integrity import Verifier
+from streaming_jobs.gold.ledger import LedgerJob
 from tests.serving_api.integrity.conftest import assert_fault, index_of
 from tests.support.ledger_batches import BEGAN, LEDGER, PRICES, LedgerLake, price
 from tests.support.plugins.examples import examples
@@ -135,6 +139,46 @@ def test_inserted_and_duplicated_records_are_found(lake: LedgerLake):
         lake.rewrite(LEDGER, lambda held, extra=extra: [*rows, extra])
         fault = lake.check().fault
         assert fault and fault.index in (rows[5]["index"], 12)
+
+
+@pytest.mark.parametrize("left", [7, 12])
+def test_records_without_a_published_head_are_not_valid(lake: LedgerLake, left: int):
+    """Who deletes both the end and the head file is noticed; `ledger accept` is the way back."""
+    lake.rewrite(LEDGER, lambda rows: [row for row in rows if row["index"] < left])
+    ledger_head.head_file().unlink()
+    fault = lake.check().fault
+    assert fault and (fault.index, fault.reason) == (left, "head")
+    lake.batch(5)
+    LedgerJob().refresh()
+    assert len(lake.records()) == left, "the job neither appends nor publishes a head"
+    assert CliRunner().invoke(app, ["verify", "--chain", "price"]).exit_code == 1
+    assert CliRunner().invoke(app, ["accept"]).exit_code == 0
+    fault = lake.check().fault
+    assert fault is None or fault.reason == "rows", "what was cut stays missing"
+    LedgerJob().refresh()
+    assert len(lake.records()) > left
+
+
+def test_chain_that_crashed_before_its_first_head_is_published_is_taken_up(lake: LedgerLake):
+    """A head of another chain is older than its first record."""
+    other = {"time": "2020-01-01T00:00:00+00:00", "heads": {}}
+    ledger_head.head_file().write_text(json.dumps(other) + "\n")
+    assert lake.check().fault
+    LedgerJob().refresh()
+    assert ledger_head.published()["price"][0] == 11 and lake.check().valid
+
+
+def test_ledger_whose_newest_commits_are_gone_is_found_by_the_notes_of_its_files(lake: LedgerLake):
+    lake.batch(5)
+    lake.job.refresh()
+    table_files.Notebook().update()
+    log = settings().home / "lake" / "gold" / "ledger" / "_delta_log"
+    assert lake.check().valid
+    sorted(log.glob("*.json"))[-1].unlink()
+    lines = ledger_head.head_file().read_text().splitlines()
+    ledger_head.head_file().write_text("\n".join(lines[:-1]) + "\n")
+    fault = lake.check().fault
+    assert fault and (fault.index, fault.reason) == (12, "files") and "newest commits" in fault.detail
 
 
 def test_unreadable_published_head_is_a_fault(lake: LedgerLake):
