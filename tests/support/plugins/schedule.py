@@ -86,7 +86,7 @@ FAST: dict[str, tuple[str, ...]] = {
         "test_events_of_a_503",
         "test_full",
     ),
-    "serving_api/test_ingest.py": ("test_body_larger_than_the_limit", "test_503_while"),
+    "serving_api/test_ingest.py": ("test_body_larger_than_the_limit", "test_503_while", "test_upload_that"),
     "serving_api/test_price_check.py": (),
 }
 
