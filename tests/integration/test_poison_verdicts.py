@@ -14,9 +14,11 @@ from confluent_kafka import Producer
 from deltalake import DeltaTable
 
 from lakehouse.contracts.contract import kinds
+from lakehouse.contracts.history_rules import signed_kinds
 from lakehouse.event import Event
 from lakehouse.io.kafka import client_config
 from lakehouse.paths import table_path
+from lakehouse.signatures import SigningKeys
 from scripts.stack.throwaway import Stack
 from tests.support.identity.devices import provide, publish_case
 from tests.support.poison_cases import ROW_HEADER, Case, cases, one_per_verdict, raw_cases
@@ -64,9 +66,12 @@ def publish_http(stack: Stack) -> None:
 
 def publish_kafka(stack: Stack) -> None:
     producer = Producer(client_config(stack.bootstrap))
+    secrets = (stack.home / "secrets.env").read_text()
+    keys = SigningKeys((secrets.partition("LUMBUNG_DECISION_KEYS=")[2].split()[0],))
     for case in KAFKA:
         for body in case.bodies:
             event = Event(case.kind, "one-series", body, case.event_id, "test:1", NOW)
+            event = keys.sign(event) if case.kind in signed_kinds() else event
             producer.produce(event.topic, event.value, event.key, headers=event.headers)
     assert producer.flush(60) == 0
 
