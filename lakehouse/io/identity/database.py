@@ -1,5 +1,7 @@
 """The database of accounts and devices: a SQLite file of this home, or PostgreSQL by DATABASE_URL."""
 
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ from lakehouse.io.identity.tables import IdentityTable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 10  # a writer of SQLite waits so long for another one; then the caller may try again
+LOCK_RETRY_SECONDS = 0.02
 MIGRATION_LOCK = 7_316_052  # of PostgreSQL's advisory locks: one process migrates at a time
 
 
@@ -119,7 +122,8 @@ def _configure_sqlite(engine: AsyncEngine) -> None:
     def connected(connection: Any, record: object) -> None:
         connection.isolation_level = None  # the driver would begin transactions late, and none before DDL
         cursor = connection.cursor()
-        for pragma in ("journal_mode=wal", "synchronous=full", "foreign_keys=on"):
+        _use_write_ahead_log(cursor)
+        for pragma in ("synchronous=full", "foreign_keys=on"):
             cursor.execute(f"pragma {pragma}")
         cursor.close()
 
@@ -127,6 +131,19 @@ def _configure_sqlite(engine: AsyncEngine) -> None:
     def begun(connection: Connection) -> None:
         reads_only = connection.get_execution_options().get("reads_only", False)
         connection.exec_driver_sql("begin" if reads_only else "begin immediate")
+
+
+def _use_write_ahead_log(cursor: Any) -> None:
+    """Raises OperationalError after BUSY_SECONDS: SQLite does not wait while another process does this."""
+    for _ in range(int(BUSY_SECONDS / LOCK_RETRY_SECONDS)):
+        try:
+            cursor.execute("pragma journal_mode=wal")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(LOCK_RETRY_SECONDS)
+    cursor.execute("pragma journal_mode=wal")
 
 
 def upgrade(connection: Connection) -> None:
