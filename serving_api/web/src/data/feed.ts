@@ -1,7 +1,7 @@
 /** GET with ETag, polling while the page is visible, one request per address in flight. */
 import { signal, type Signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { bodyOf, NO_NETWORK, problemOf } from "./problem.ts";
+import { NO_NETWORK, problemOf } from "./problem.ts";
 import { request } from "./session.ts";
 import type { Answer, Problem } from "./types.ts";
 
@@ -54,7 +54,7 @@ async function load(entry: Entry, url: string): Promise<void> {
     if (response.status === 304) {
       entry.feed.value = { ...entry.feed.value, problem: null, confirmed: now, requested, loading: false };
     } else if (response.ok) {
-      const body = await bodyOf<Answer>(response);
+      const body = await response.json();
       entry.tag = response.headers.get("ETag"); // only with its body: "not changed" would confirm what is not here
       entry.feed.value = { url, body, problem: null, confirmed: now, requested, loading: false };
     } else {

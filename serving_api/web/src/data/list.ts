@@ -4,7 +4,6 @@
  */
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useFeed, type Feed } from "./feed.ts";
-import { bodyOf } from "./problem.ts";
 import { request } from "./session.ts";
 import type { Page } from "./types.ts";
 
@@ -48,7 +47,7 @@ export function useSteadyList<Item>(url: string, keyOf: (item: Item) => string, 
     const response = await request(`${url}${url.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(current.cursor)}`).catch(() => null);
     loads.current = false;
     if (!response?.ok) return;
-    const page = await bodyOf<Page<Item>>(response);
+    const page: Page<Item> = await response.json();
     setShown((before) => {
       if (before?.url !== url) return before;
       const there = new Set(before.items.map(keyOf));

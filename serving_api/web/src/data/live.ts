@@ -4,7 +4,6 @@
  */
 import { signal } from "@preact/signals";
 import { address, refreshShown } from "./feed.ts";
-import { bodyOf, valueOf } from "./problem.ts";
 import { request } from "./session.ts";
 import type { LivePrice, Page } from "./types.ts";
 
@@ -115,7 +114,7 @@ function connect(): void {
   const watch = window.setInterval(() => Date.now() - heard > SILENT_MS && lose(), WATCH_MS);
   socket.onmessage = (event) => {
     heard = Date.now();
-    take(socket, valueOf(event.data));
+    take(socket, JSON.parse(event.data));
   };
   const lose = () => {
     if (connection !== socket) return;
@@ -144,7 +143,7 @@ async function poll(): Promise<void> {
     const isNew = version === null || response.status === 410;
     if (response.status === 410) version = null;
     if (!response.ok) throw new Error(String(response.status));
-    const page = await bodyOf<Page<LivePrice>>(response);
+    const page: Page<LivePrice> = await response.json();
     version = page.meta.delta_version[TABLE] ?? null;
     if (isNew || page.next_cursor) refreshShown();
     arrive(page.items);

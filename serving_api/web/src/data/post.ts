@@ -1,7 +1,7 @@
 /** A form's request: its answer, what is wrong with it, and whether it is under way. */
 import { useState } from "preact/hooks";
 import { lang } from "../i18n/index.ts";
-import { bodyOf, NO_NETWORK, problemOf } from "./problem.ts";
+import { NO_NETWORK, problemOf } from "./problem.ts";
 import type { Problem } from "./types.ts";
 
 export interface Sent<Body> {
@@ -18,7 +18,7 @@ export function usePost<Body>(url: string): [Sent<Body>, (request: object) => Pr
     try {
       const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(request) });
       const problem = response.ok ? null : await problemOf(response);
-      setSent({ body: response.ok ? await bodyOf(response) : null, problem, loading: false });
+      setSent({ body: response.ok ? await response.json() : null, problem, loading: false });
     } catch {
       setSent({ body: null, problem: NO_NETWORK, loading: false });
     }

@@ -1,7 +1,7 @@
 /** What moved together with the price of a week, and whether weather or posts go before it. Never a cause. */
 import { useEffect, useState } from "preact/hooks";
 import { address, useFeed } from "../data/feed.ts";
-import { bodyOf, problemOf } from "../data/problem.ts";
+import { problemOf } from "../data/problem.ts";
 import { sendJson } from "../data/session.ts";
 import type { Correlation, ImpactWeek, Page, Problem } from "../data/types.ts";
 import { change, day, figure, percent, whole } from "../i18n/format.ts";
@@ -59,7 +59,7 @@ function useWeather(id: string, region: string | null): (Outcome | null)[] {
     let stopped = false;
     const read = async (variable: string): Promise<Outcome> => {
       const response = await sendJson("/api/v1/analytics/correlation", { commodity: id, region, variable });
-      return response.ok ? bodyOf(response) : problemOf(response);
+      return response.ok ? response.json() : problemOf(response);
     };
     Promise.all(VARIABLES.map((variable) => read(variable).catch(() => null))).then((read) => !stopped && setOutcomes(read));
     return () => {

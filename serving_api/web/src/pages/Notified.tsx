@@ -1,6 +1,6 @@
 /** How the person wants to be notified, and where messages over Telegram and WhatsApp go. */
 import { useEffect, useState } from "preact/hooks";
-import { bodyOf, NO_NETWORK, problemOf } from "../data/problem.ts";
+import { NO_NETWORK, problemOf } from "../data/problem.ts";
 import { request } from "../data/session.ts";
 import type { Problem } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
@@ -23,7 +23,7 @@ type Recipients = Record<Way, Recipient | null>;
 async function answerOf<Body>(url: string, change?: object): Promise<{ body: Body | null; problem: Problem | null }> {
   const init = change ? { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change) } : {};
   const response = await request(url, init).catch(() => null);
-  if (response?.ok) return { body: await bodyOf(response), problem: null };
+  if (response?.ok) return { body: await response.json(), problem: null };
   return { body: null, problem: response ? await problemOf(response) : NO_NETWORK };
 }
 
