@@ -52,7 +52,7 @@ class Tally:
 def publish(stack: Stack, entries: list[Entry], window: float, tally: Tally) -> list[threading.Thread]:
     """Start a thread per client and one for the reviewer; each sends its share in time, duplicates last."""
     tokens = stack.tokens
-    mqtt, http, csv = (share_of(entries, door) for door in ("mqtt", "http", "csv"))
+    mqtt, http, csv = ([entry for entry in entries if entry.door == door] for door in ("mqtt", "http", "csv"))
 
     def start(work: Callable[[], None]) -> threading.Thread:
         def run() -> None:
@@ -75,18 +75,24 @@ def publish(stack: Stack, entries: list[Entry], window: float, tally: Tally) -> 
     reviewer = Reviewer(stack.api_url, tokens["operator"])
     return [
         *(
-            start(mqtt_client(device_id, secret, mqtt[n :: len(MQTT_DEVICES)]))
+            start(mqtt_client(device_id, secret, with_repeated(mqtt[n :: len(MQTT_DEVICES)])))
             for n, (device_id, secret) in enumerate(stack.devices(*MQTT_DEVICES).items())
         ),
-        start(lambda: doors.publish_http(http, rate(http), stack.api_url, tokens["central"], tally.add)),
+        start(
+            lambda: doors.publish_http(
+                with_repeated(http), rate(http), stack.api_url, tokens["central"], tally.add
+            )
+        ),
         start(lambda: doors.publish_csv(csv, rate(csv), stack.landing, tally.add)),
         start(lambda: reviewer.decide(entries, window, tally.add)),
     ]
 
 
-def share_of(entries: list[Entry], door: str) -> list[Entry]:
-    """The entries of a door in order, then those that are sent a second time."""
-    share = [entry for entry in entries if entry.door == door]
+def with_repeated(share: list[Entry]) -> list[Entry]:
+    """The entries of a sender in order, then those that it sends a second time.
+
+    From another sender they would be no repetition, but the use of an id that is taken.
+    """
     return [*share, *(entry for entry in share if entry.again)]
 
 
