@@ -17,9 +17,9 @@ URGENT = "kritis"
 MessageKind = Literal["price", "signal", "commodity"]
 DIGEST_AT = time(7)  # of Jakarta; of a week on Mondays
 DIGEST_SUBJECTS: dict[str, dict[Language, str]] = {
-    "none": {"en": "{count} messages so far", "id": "{count} pesan sampai sekarang"},
-    "daily": {"en": "{count} messages of the day", "id": "{count} pesan hari ini"},
-    "weekly": {"en": "{count} messages of the week", "id": "{count} pesan minggu ini"},
+    "none": {"en": "Messages so far: {count}", "id": "Pesan sampai sekarang: {count}"},
+    "daily": {"en": "Messages of the day: {count}", "id": "Pesan hari ini: {count}"},
+    "weekly": {"en": "Messages of the week: {count}", "id": "Pesan minggu ini: {count}"},
 }
 CONDITIONS: dict[str, dict[Language, str]] = {
     "above": {"en": "above", "id": "di atas"},
