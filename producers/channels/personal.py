@@ -28,8 +28,8 @@ from lakehouse.io.identity.personal_messages import (
     add_messages,
     due_for_digest,
     forget_old,
-    known_messages,
     leave_digest,
+    new_messages,
     readers,
     settle_alerts,
     symbol_alerts,
@@ -158,7 +158,8 @@ class PersonalNews:
                 messages.append(symbol_message(alert, state, alert["language"]))
         if met:
             await self._refresh_people(messages)
-            collected = await self._queue(messages, now)
+            messages = await new_messages(self._database, messages)
+            collected = self._queue(messages, now)
             await settle_alerts(self._database, met, messages, datetime.fromtimestamp(now, UTC), collected)
 
     async def _about_commodities(self, now: float) -> None:
@@ -171,7 +172,8 @@ class PersonalNews:
             if wants(reader, alert)
             for notice in notices([alert], since, reader.language)
         ]
-        collected = await self._queue(messages, now)
+        messages = await new_messages(self._database, messages)
+        collected = self._queue(messages, now)
         await add_messages(self._database, messages, datetime.fromtimestamp(now, UTC), collected)
         self._changed = []
 
@@ -198,20 +200,14 @@ class PersonalNews:
             self._people_at = 0.0
             await self._read_people(self._clock())
 
-    async def _queue(self, messages: Sequence[PersonalMessage], now: float) -> set[str]:
-        """Queue the new messages that go out at once; returns the ids of those that wait for a digest.
-
-        A message that is stored already was queued before, or is part of a digest.
-        """
+    def _queue(self, messages: Sequence[PersonalMessage], now: float) -> set[str]:
+        """Queue the messages that go out at once; returns the ids of those that wait for a digest."""
         assert self._people is not None
-        if not messages:
-            return set()
-        known = await known_messages(self._database, messages)
         at_once: dict[str, list[Notice]] = {}
         collected = set()
         for message in messages:
             reader = self._people.get(message.owner)
-            if reader is None or message.message_id in known:
+            if reader is None:
                 continue
             if reader.digest == "none" or message.is_urgent:
                 at_once.setdefault(message.owner, []).append(notice_of(message))

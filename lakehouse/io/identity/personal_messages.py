@@ -138,15 +138,17 @@ async def add_messages(
         return await _insert(session, messages, now, collected)
 
 
-async def known_messages(database: Database, messages: Sequence[PersonalMessage]) -> set[str]:
-    """Ids of those that are stored already."""
+async def new_messages(database: Database, messages: Sequence[PersonalMessage]) -> list[PersonalMessage]:
+    """Those that are not stored: a stored one was queued before, or is part of a digest."""
+    if not messages:
+        return []
     ids = [message.message_id for message in messages]
     known: set[str] = set()
     async with database.reading() as session:
         for start in range(0, len(ids), ASKED_AT_ONCE):
             part = Notification.notification_id.in_(ids[start : start + ASKED_AT_ONCE])
             known.update(await session.scalars(select(Notification.notification_id).where(part)))
-    return known
+    return [message for message in messages if message.message_id not in known]
 
 
 async def due_for_digest(
