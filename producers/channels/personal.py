@@ -190,8 +190,8 @@ class PersonalNews:
         assert self._people is not None
         for owner, messages in due.items():
             if (reader := self._people.get(owner)) is not None:
-                one = personal_digest(owner, reader.digest, messages, reader.language)
-                self._address_to(reader, [one], now)
+                summary = personal_digest(owner, reader.digest, messages, reader.language)
+                self._address_to(reader, [summary], now)
         await leave_digest(self._database, [each.message_id for own in due.values() for each in own])
 
     async def _refresh_people(self, messages: Sequence[PersonalMessage]) -> None:

@@ -104,7 +104,9 @@ def test_person_names_where_messages_go_and_confirms_it(
     assert faults_of(operator, axe) == []
 
 
-def test_person_chooses_what_to_be_told_of_and_how_often(page: Page, running: ApiProcess, axe: str) -> None:
+def test_choice_of_commodities_provinces_level_and_digest_is_saved_and_shown_again(
+    page: Page, running: ApiProcess, axe: str
+) -> None:
     add_person(running.stack, "chooser@example.id")
     person = signed_in(page, running, "chooser@example.id")
     sent: list[str] = []

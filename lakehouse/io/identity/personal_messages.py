@@ -20,7 +20,7 @@ from lakehouse.reference import commodities
 from lakehouse.translation import Language
 
 KEPT = timedelta(days=90)
-ASKED_AT_ONCE = 1000  # ids in a statement; databases limit them
+MOST_IDS_PER_STATEMENT = 1000  # databases limit them
 LIMITED_ROLES = tuple(role.label for role in Role if role <= Role.OPERATOR)  # to the regions of the person
 ALERT = (*GIVEN, "is_met")
 
@@ -145,8 +145,8 @@ async def new_messages(database: Database, messages: Sequence[PersonalMessage]) 
     ids = [message.message_id for message in messages]
     known: set[str] = set()
     async with database.reading() as session:
-        for start in range(0, len(ids), ASKED_AT_ONCE):
-            part = Notification.notification_id.in_(ids[start : start + ASKED_AT_ONCE])
+        for start in range(0, len(ids), MOST_IDS_PER_STATEMENT):
+            part = Notification.notification_id.in_(ids[start : start + MOST_IDS_PER_STATEMENT])
             known.update(await session.scalars(select(Notification.notification_id).where(part)))
     return [message for message in messages if message.message_id not in known]
 
@@ -183,8 +183,8 @@ def message_of(row: Notification) -> PersonalMessage:
 async def leave_digest(database: Database, ids: Sequence[str]) -> None:
     """Note that the messages went out with a digest."""
     async with database.writing() as session:
-        for start in range(0, len(ids), ASKED_AT_ONCE):
-            part = Notification.notification_id.in_(ids[start : start + ASKED_AT_ONCE])
+        for start in range(0, len(ids), MOST_IDS_PER_STATEMENT):
+            part = Notification.notification_id.in_(ids[start : start + MOST_IDS_PER_STATEMENT])
             await session.execute(update(Notification).where(part).values(awaits_digest=False))
 
 

@@ -273,16 +273,18 @@ def test_messages_are_about_the_chosen_commodities_regions_and_levels(
             database, "a@example.id", actor=None, locale="en", role=role, regions=limits
         )
         await personal.change_settings(database, person.user_id, "notifications", {"email": True, **chosen})
-        told = set()
+        notified = set()
         for alert_id, (level, commodity, region) in ALERTS.items():
             before = len(await titles(database, person.user_id))
             row = alert_row(level, commodity, alert_id, region)
             news.take([row], datetime.now(UTC) - timedelta(hours=1))
             await news.look(NOW)
             if len(await titles(database, person.user_id)) > before:
-                told.add(alert_id)
-        assert {row.body.rpartition("=")[2] for row in deliveries.due(NOW)} == told, "by mail as in the list"
-        return told
+                notified.add(alert_id)
+        assert {row.body.rpartition("=")[2] for row in deliveries.due(NOW)} == notified, (
+            "by mail as in the list"
+        )
+        return notified
 
     assert run(work) == wanted
 
