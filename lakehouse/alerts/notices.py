@@ -43,7 +43,9 @@ class Notice:
     language: Language = "id"
 
 
-def digest(notices: Sequence[Notice]) -> Notice:
+def digest(
+    notices: Sequence[Notice], alert_id: str = "digest", subjects: Mapping[Language, str] = DIGEST_SUBJECT
+) -> Notice:
     """One message in place of several: their subjects, the urgent ones first."""
     ordered = sorted(notices, key=lambda notice: not notice.is_urgent)
     first = ordered[0]
@@ -51,10 +53,10 @@ def digest(notices: Sequence[Notice]) -> Notice:
     if rest := len(ordered) - len(lines):
         lines.append(DIGEST_REST[first.language].format(count=rest))
     return Notice(
-        "digest",
+        alert_id,
         first.alert_id,
         first.level,
-        DIGEST_SUBJECT[first.language].format(count=len(ordered)),
+        subjects[first.language].format(count=len(ordered)),
         "\n".join(lines),
         first.is_urgent,
         first.page.partition("?")[0],

@@ -1,17 +1,26 @@
 """Messages to one person: a condition on a symbol that came true, an alert about a followed commodity."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
-from lakehouse.alerts.notices import Notice
+from lakehouse.alerts.notices import Notice, digest
+from lakehouse.reference import DEFAULT_TIMEZONE
 from lakehouse.times import utc_text
 from lakehouse.translation import Language
 
 LEVELS = ("naik", "waspada", "siaga", "kritis")  # lowest first
+URGENT = "kritis"
 MessageKind = Literal["price", "signal", "commodity"]
+DIGEST_AT = time(7)  # of Jakarta; of a week on Mondays
+DIGEST_SUBJECTS: dict[str, dict[Language, str]] = {
+    "none": {"en": "Messages so far: {count}", "id": "Pesan sampai sekarang: {count}"},
+    "daily": {"en": "Messages of the day: {count}", "id": "Pesan hari ini: {count}"},
+    "weekly": {"en": "Messages of the week: {count}", "id": "Pesan minggu ini: {count}"},
+}
 CONDITIONS: dict[str, dict[Language, str]] = {
     "above": {"en": "above", "id": "di atas"},
     "below": {"en": "below", "id": "di bawah"},
@@ -45,7 +54,10 @@ class SymbolState:
 
 @dataclass(frozen=True)
 class PersonalMessage:
-    """A message to `owner`. `message_id` follows from its cause: a repetition has the same one."""
+    """A message to `owner`. `message_id` follows from its cause: a repetition has the same one.
+
+    `is_urgent`: it waits neither for the end of quiet hours nor for a digest.
+    """
 
     message_id: str
     owner: str
@@ -54,6 +66,7 @@ class PersonalMessage:
     body: str
     page: str = ""
     language: Language = "id"
+    is_urgent: bool = False
 
 
 def is_met(alert: Mapping[str, Any], state: SymbolState) -> bool | None:
@@ -89,9 +102,49 @@ def symbol_message(alert: Mapping[str, Any], state: SymbolState, language: Langu
 def commodity_message(notice: Notice, owner: str) -> PersonalMessage:
     """The message to a person who follows the commodity of an alert."""
     cause = f"{notice.alert_id}|{notice.stage}"
-    own_id = message_id(owner, cause)
     return PersonalMessage(
-        own_id, owner, "commodity", notice.subject, notice.body, notice.page, notice.language
+        message_id(owner, cause),
+        owner,
+        "commodity",
+        notice.subject,
+        notice.body,
+        notice.page,
+        notice.language,
+        notice.level == URGENT,
+    )
+
+
+def digest_ends(now: datetime) -> dict[str, datetime]:
+    """Choice of digest -> the time up to which messages are due: the newest morning, or Monday morning.
+
+    Without digests, what waits from before that choice is due now.
+    """
+    local = now.astimezone(ZoneInfo(DEFAULT_TIMEZONE))
+    day = local.replace(hour=DIGEST_AT.hour, minute=0, second=0, microsecond=0)
+    daily = day if day <= local else day - timedelta(days=1)
+    return {"none": now, "daily": daily, "weekly": daily - timedelta(days=daily.weekday())}
+
+
+def personal_digest(
+    owner: str, choice: str, messages: Sequence[PersonalMessage], language: Language
+) -> Notice:
+    """One message in place of several, with a line for each. The same messages give the same ids."""
+    own_id = message_id(owner, ",".join(message.message_id for message in messages))
+    own = [notice_of(replace(message, language=language)) for message in messages]
+    return digest(own, own_id, DIGEST_SUBJECTS[choice])
+
+
+def notice_of(message: PersonalMessage) -> Notice:
+    """The message as one of a channel."""
+    return Notice(
+        message.message_id,
+        "personal",
+        message.kind,
+        message.title,
+        message.body,
+        message.is_urgent,
+        message.page,
+        message.language,
     )
 
 

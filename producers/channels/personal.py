@@ -14,7 +14,10 @@ from lakehouse.alerts.personal import (
     SymbolState,
     code_notice,
     commodity_message,
+    digest_ends,
     is_met,
+    notice_of,
+    personal_digest,
     reaches,
     symbol_message,
 )
@@ -23,7 +26,10 @@ from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.personal_messages import (
     Reader,
     add_messages,
+    due_for_digest,
     forget_old,
+    leave_digest,
+    new_messages,
     readers,
     settle_alerts,
     symbol_alerts,
@@ -87,6 +93,7 @@ class PersonalNews:
             await self._send_codes(now)
             await self._about_symbols(stamps is None, now)
             await self._about_commodities(now)
+            await self._send_digests(now)
         except StoreUnavailable as failure:
             log.warning("people are not notified for now: %s", failure)
             return
@@ -151,24 +158,41 @@ class PersonalNews:
                 messages.append(symbol_message(alert, state, alert["language"]))
         if met:
             await self._refresh_people(messages)
-            self._queue(messages, now)
-            await settle_alerts(self._database, met, messages, datetime.fromtimestamp(now, UTC))
+            messages = await new_messages(self._database, messages)
+            collected = self._queue(messages, now)
+            await settle_alerts(self._database, met, messages, datetime.fromtimestamp(now, UTC), collected)
 
     async def _about_commodities(self, now: float) -> None:
-        """Store what changed alerts mean for people who follow their commodities."""
+        """Store what changed alerts mean for people who want those of their commodity and region."""
         assert self._people is not None
         messages = [
             commodity_message(notice, reader.owner)
             for alert, since in self._changed
             for reader in self._people.values()
-            if alert["commodity"] in reader.commodities
-            and reaches(alert["level"], reader.min_level)
-            and (not reader.regions or alert["region_code"] in (None, *reader.regions))
+            if wants(reader, alert)
             for notice in notices([alert], since, reader.language)
         ]
-        self._queue(messages, now)
-        await add_messages(self._database, messages, datetime.fromtimestamp(now, UTC))
+        messages = await new_messages(self._database, messages)
+        collected = self._queue(messages, now)
+        await add_messages(self._database, messages, datetime.fromtimestamp(now, UTC), collected)
         self._changed = []
+
+    async def _send_digests(self, now: float) -> None:
+        """Send what is due of the messages that wait for a digest; a crash before the last step repeats it.
+
+        The repetition has the same messages and so the same ids.
+        """
+        due = await due_for_digest(self._database, digest_ends(datetime.fromtimestamp(now, UTC)))
+        if not due:
+            return
+        self._people_at = 0.0
+        await self._read_people(self._clock())
+        assert self._people is not None
+        for owner, messages in due.items():
+            if (reader := self._people.get(owner)) is not None:
+                summary = personal_digest(owner, reader.digest, messages, reader.language)
+                self._address_to(reader, [summary], now)
+        await leave_digest(self._database, [each.message_id for own in due.values() for each in own])
 
     async def _refresh_people(self, messages: Sequence[PersonalMessage]) -> None:
         """Read again how people want to be notified, before somebody is."""
@@ -176,29 +200,43 @@ class PersonalNews:
             self._people_at = 0.0
             await self._read_people(self._clock())
 
-    def _queue(self, messages: Sequence[PersonalMessage], now: float) -> None:
+    def _queue(self, messages: Sequence[PersonalMessage], now: float) -> set[str]:
+        """Queue the messages that go out at once; returns the ids of those that wait for a digest."""
         assert self._people is not None
+        at_once: dict[str, list[Notice]] = {}
+        collected = set()
+        for message in messages:
+            reader = self._people.get(message.owner)
+            if reader is None:
+                continue
+            if reader.digest == "none" or message.is_urgent:
+                at_once.setdefault(message.owner, []).append(notice_of(message))
+            else:
+                collected.add(message.message_id)
+        for owner, own in at_once.items():
+            self._address_to(self._people[owner], own, now)
+        return collected
+
+    def _address_to(self, reader: Reader, messages: Sequence[Notice], now: float) -> None:
+        """Queue messages over the channels that the person wants."""
         addressed = [
-            (notice_of(message), PERSONAL[way], Recipient(address))
+            (message, PERSONAL[way], Recipient(address))
             for message in messages
-            if (reader := self._people.get(message.owner)) is not None
             for way, address in reader.addresses.items()
             if way in self._channels
         ]
         self._sender.queue_personal(addressed, now)
 
 
-def notice_of(message: PersonalMessage) -> Notice:
-    """The message as one of a channel."""
-    return Notice(
-        message.message_id,
-        "personal",
-        message.kind,
-        message.title,
-        message.body,
-        is_urgent=False,
-        page=message.page,
-        language=message.language,
+def wants(reader: Reader, alert: Mapping[str, Any]) -> bool:
+    """Whether the alert has a level, a commodity and a region that the person has chosen.
+
+    An alert about the whole country is about each region.
+    """
+    return (
+        reaches(alert["level"], reader.min_level)
+        and (reader.commodities is None or alert["commodity"] in reader.commodities)
+        and (reader.regions is None or alert["region_code"] in (None, *reader.regions))
     )
 
 

@@ -138,6 +138,18 @@ def commodity_ids_in_body(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(commodity_aliases()[matching_key(name)] for name in names))
 
 
+def region_codes_in_body(names: Sequence[str]) -> list[str]:
+    """Codes of the provinces, each once. Raises Problem 422 with every unknown name."""
+    unknown = [
+        Fault(f"/regions/{number}", "unknown_region", message("no_region", name=name[:60]))
+        for number, name in enumerate(names)
+        if matching_key(name) not in region_aliases()
+    ]
+    if unknown:
+        raise invalid_fields(unknown, listed=None)
+    return list(dict.fromkeys(region_aliases()[matching_key(name)] for name in names))
+
+
 def region_in_body(snapshots: Snapshots, region: str | None, market_id: str | None = None) -> Region:
     """(code, name) of the province that a body names, by itself or by a market. Raises Problem 422."""
     try:

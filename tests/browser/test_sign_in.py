@@ -9,6 +9,7 @@ from lakehouse.io.identity.accounts import by_email, one_time_link
 from lakehouse.io.identity.database import Database
 from scripts.stack.throwaway import Stack
 from tests.browser.accessibility import faults_of
+from tests.browser.conftest import signed_in
 from tests.support.api import ApiProcess
 from tests.support.identity.people import add_person, in_store
 
@@ -101,3 +102,38 @@ def test_person_names_where_messages_go_and_confirms_it(
     telegram.get_by_role("button", name="Confirm").click()
     expect(telegram).to_contain_text("Confirmed: messages go there")
     assert faults_of(operator, axe) == []
+
+
+def test_choice_of_commodities_provinces_level_and_digest_is_saved_and_shown_again(
+    page: Page, running: ApiProcess, axe: str
+) -> None:
+    add_person(running.stack, "chooser@example.id")
+    person = signed_in(page, running, "chooser@example.id")
+    sent: list[str] = []
+    person.on(
+        "response", lambda response: sent.append(response.request.method) if is_saved(response) else None
+    )
+    person.goto("/masuk?lang=en")
+    person.get_by_label("Messages by e-mail, Telegram and WhatsApp").select_option(
+        "together, every day at 07:00 in Jakarta"
+    )
+    person.get_by_label("Lowest level").select_option("Alert")
+    person.get_by_text("Commodities of alerts: all").click()
+    commodities = person.get_by_role("group", name="Commodities of alerts")
+    for name in ("Cabai Rawit Merah", "Garam Konsumsi"):
+        commodities.get_by_role("checkbox", name=name, exact=True).check()
+    person.get_by_text("Provinces of alerts: all").click()
+    provinces = person.get_by_role("group", name="Provinces of alerts")
+    with person.expect_response(lambda response: is_saved(response) and len(sent) == 5):
+        provinces.get_by_role("checkbox", name="Jawa Barat").check()
+    assert faults_of(person, axe) == []
+    person.reload()
+    expect(person.get_by_text("Commodities of alerts: Cabai Rawit Merah, Garam Konsumsi")).to_be_visible()
+    expect(person.get_by_text("Provinces of alerts: Jawa Barat")).to_be_visible()
+    expect(person.get_by_label("Lowest level")).to_have_value("siaga")
+    expect(person.get_by_label("Messages by e-mail, Telegram and WhatsApp")).to_have_value("daily")
+    person.get_by_text("Provinces of alerts: Jawa Barat").click()
+    person.route("**/notification-settings", lambda route: route.abort())
+    provinces.get_by_role("checkbox", name="Aceh").click()
+    expect(person.get_by_role("main").get_by_role("alert")).to_be_visible()
+    expect(provinces.get_by_role("checkbox", name="Aceh")).not_to_be_checked()

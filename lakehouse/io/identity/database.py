@@ -146,8 +146,8 @@ def _use_write_ahead_log(cursor: Any) -> None:
     cursor.execute("pragma journal_mode=wal")
 
 
-def upgrade(connection: Connection) -> None:
-    """Run the migrations that the database lacks, inside the connection's transaction."""
+def upgrade(connection: Connection, version: str = "head") -> None:
+    """Run the migrations up to `version` that the database lacks, inside the connection's transaction."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
     config = Config()
@@ -156,8 +156,8 @@ def upgrade(connection: Connection) -> None:
     script = ScriptDirectory.from_config(config)
 
     def steps(revision: Any, context: MigrationContext) -> Any:
-        return script._upgrade_revs("head", revision)
+        return script._upgrade_revs(version, revision)
 
-    with EnvironmentContext(config, script, fn=steps, destination_rev="head") as environment:
+    with EnvironmentContext(config, script, fn=steps, destination_rev=version) as environment:
         environment.configure(connection=connection, target_metadata=IdentityTable.metadata)
         environment.run_migrations()

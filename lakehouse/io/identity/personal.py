@@ -30,6 +30,9 @@ DEFAULTS: Mapping[str, Any] = {
     "whatsapp": False,
     "websocket": True,
     "min_level": "waspada",
+    "alert_commodities": None,
+    "alert_regions": [],
+    "digest": "none",
 }
 MOST_ALERTS = 100  # of one person
 GIVEN = ("alert_id", "owner", "symbol", "condition", "value", "signal")  # what an alert is
@@ -51,14 +54,34 @@ async def change_settings(
 ) -> PersonalSettings:
     """The settings with the changes, which are stored. `action`: as the audit names it."""
     async with database.writing() as session:
-        known = await session.get(PersonalSettings, owner, with_for_update=True)
-        if known is None:
-            known = PersonalSettings(owner=owner, **DEFAULTS)
-            session.add(known)
-        for name, value in changes.items():
-            setattr(known, name, value)
-        await record(session, owner, action, owner)
-        return known
+        return await _change(session, owner, action, changes)
+
+
+async def change_notifications(
+    database: Database, owner: str, changes: Mapping[str, Any], addresses: Mapping[str, str | None]
+) -> PersonalSettings:
+    """The settings with the changes, stored together with the new addresses; nothing without all.
+
+    `addresses`: channel -> where messages go there after its code was entered; None: nowhere any more.
+    Raises TooManyCodes.
+    """
+    async with database.writing() as session:
+        for channel, address in addresses.items():
+            await recipients.change_address(session, owner, channel, address)
+        return await _change(session, owner, "notifications", changes)
+
+
+async def _change(
+    session: AsyncSession, owner: str, action: str, changes: Mapping[str, Any]
+) -> PersonalSettings:
+    known = await session.get(PersonalSettings, owner, with_for_update=True)
+    if known is None:
+        known = PersonalSettings(owner=owner, **DEFAULTS)
+        session.add(known)
+    for name, value in changes.items():
+        setattr(known, name, value)
+    await record(session, owner, action, owner)
+    return known
 
 
 async def add_alert(
@@ -118,7 +141,7 @@ async def mark_read(database: Database, owner: str, notification_id: str) -> boo
     return changed is not None
 
 
-def row_of(message: PersonalMessage, now: datetime) -> dict[str, Any]:
+def row_of(message: PersonalMessage, now: datetime, awaits_digest: bool = False) -> dict[str, Any]:
     """A new message as a row."""
     return {
         "notification_id": message.message_id,
@@ -127,6 +150,7 @@ def row_of(message: PersonalMessage, now: datetime) -> dict[str, Any]:
         "title": message.title[:200],
         "body": message.body[:1000],
         "is_read": False,
+        "awaits_digest": awaits_digest,
         "created_at": now,
     }
 

@@ -3,21 +3,24 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from lakehouse.alerts.personal import PersonalMessage
+from lakehouse.alerts.notices import PAGE
+from lakehouse.alerts.personal import SYMBOL_PAGE, MessageKind, PersonalMessage
 from lakehouse.identity.roles import Role
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.personal import GIVEN, notification_item, row_of
 from lakehouse.io.identity.recipients import confirmed_addresses
 from lakehouse.io.identity.tables import Notification, PersonalSettings, SymbolAlert, User
+from lakehouse.reference import commodities
 from lakehouse.translation import Language
 
 KEPT = timedelta(days=90)
+MOST_IDS_PER_STATEMENT = 1000  # databases limit them
 LIMITED_ROLES = tuple(role.label for role in Role if role <= Role.OPERATOR)  # to the regions of the person
 ALERT = (*GIVEN, "is_met")
 
@@ -26,15 +29,16 @@ ALERT = (*GIVEN, "is_met")
 class Reader:
     """A person as the worker needs it. `addresses`: email, telegram, whatsapp -> where to send.
 
-    `regions`: codes of the provinces that the person is responsible for; empty: the whole country.
+    `commodities`, `regions` (codes of provinces): of which there are messages about alerts; None: of all.
     """
 
     owner: str
     language: Language
     addresses: Mapping[str, str]
-    commodities: frozenset[str]
-    regions: frozenset[str]
+    commodities: frozenset[str] | None
+    regions: frozenset[str] | None
     min_level: str
+    digest: str
 
 
 async def readers(database: Database) -> list[Reader]:
@@ -48,9 +52,10 @@ async def readers(database: Database) -> list[Reader]:
             chosen.owner,
             "en" if person is not None and person.locale == "en" else "id",
             wanted_addresses(chosen, person, confirmed.get(chosen.owner, {})),
-            frozenset(chosen.commodities),
-            frozenset(person.regions if person is not None and person.role in LIMITED_ROLES else ()),
+            wanted_commodities(chosen),
+            wanted_regions(chosen, person),
             chosen.min_level,
+            chosen.digest,
         )
         for chosen, person in rows
         if person is None or not person.disabled
@@ -63,6 +68,28 @@ def wanted_addresses(
     """Channel -> address, of the channels that the person has turned on."""
     known = ({"email": person.email} if person is not None else {}) | dict(confirmed)
     return {channel: address for channel, address in known.items() if getattr(chosen, channel)}
+
+
+def wanted_commodities(chosen: PersonalSettings) -> frozenset[str] | None:
+    """Ids, with the members of groups; of those that the person follows while none were chosen.
+
+    Who neither chose nor follows any gets no messages about commodities: nobody asked for them.
+    """
+    own = chosen.alert_commodities
+    if own == []:
+        return None
+    names = chosen.commodities if own is None else own
+    known = commodities()
+    return frozenset(
+        each for name in names for each in (name, *(known[name].members if name in known else ()))
+    )
+
+
+def wanted_regions(chosen: PersonalSettings, person: User | None) -> frozenset[str] | None:
+    """Codes of provinces; for an operator of regions, of these alone."""
+    limits = person.regions if person is not None and person.role in LIMITED_ROLES else []
+    given = [frozenset(codes) for codes in (chosen.alert_regions, limits) if codes]
+    return frozenset.intersection(*given) if given else None
 
 
 async def symbol_alerts(database: Database, only_new: bool) -> list[dict[str, Any]]:
@@ -78,11 +105,15 @@ async def symbol_alerts(database: Database, only_new: bool) -> list[dict[str, An
 
 
 async def settle_alerts(
-    database: Database, met: Mapping[str, bool], messages: Sequence[PersonalMessage], now: datetime
+    database: Database,
+    met: Mapping[str, bool],
+    messages: Sequence[PersonalMessage],
+    now: datetime,
+    collected: Collection[str] = (),
 ) -> set[str]:
     """Store which alerts hold together with the messages about them; returns the ids of new messages.
 
-    `met`: alert id -> whether its condition holds.
+    `met`: alert id -> whether its condition holds. `collected`: ids of messages that wait for a digest.
     """
     async with database.writing() as session:
         for state in (True, False):
@@ -91,15 +122,70 @@ async def settle_alerts(
                 await session.execute(
                     update(SymbolAlert).where(SymbolAlert.alert_id.in_(ids)).values(is_met=state)
                 )
-        return await _insert(session, messages, now)
+        return await _insert(session, messages, now, collected)
 
 
-async def add_messages(database: Database, messages: Sequence[PersonalMessage], now: datetime) -> set[str]:
-    """Store the messages that are not known yet; returns their ids."""
+async def add_messages(
+    database: Database,
+    messages: Sequence[PersonalMessage],
+    now: datetime,
+    collected: Collection[str] = (),
+) -> set[str]:
+    """Store the messages that are not known yet; returns their ids. `collected`: they wait for a digest."""
     if not messages:
         return set()
     async with database.writing() as session:
-        return await _insert(session, messages, now)
+        return await _insert(session, messages, now, collected)
+
+
+async def new_messages(database: Database, messages: Sequence[PersonalMessage]) -> list[PersonalMessage]:
+    """Those that are not stored: a stored one was queued before, or is part of a digest."""
+    if not messages:
+        return []
+    ids = [message.message_id for message in messages]
+    known: set[str] = set()
+    async with database.reading() as session:
+        for start in range(0, len(ids), MOST_IDS_PER_STATEMENT):
+            part = Notification.notification_id.in_(ids[start : start + MOST_IDS_PER_STATEMENT])
+            known.update(await session.scalars(select(Notification.notification_id).where(part)))
+    return [message for message in messages if message.message_id not in known]
+
+
+async def due_for_digest(
+    database: Database, ends: Mapping[str, datetime]
+) -> dict[str, list[PersonalMessage]]:
+    """Owner -> messages that wait for a digest and came before its end, oldest first.
+
+    `ends`: choice of digest -> its newest end.
+    """
+    choice = PersonalSettings.digest
+    due = or_(*(and_(choice == name, Notification.created_at < end) for name, end in ends.items()))
+    query = (
+        select(Notification)
+        .join(PersonalSettings, PersonalSettings.owner == Notification.owner)
+        .where(Notification.awaits_digest, due)
+        .order_by(Notification.created_at, Notification.notification_id)
+    )
+    messages: dict[str, list[PersonalMessage]] = {}
+    async with database.reading() as session:
+        for row in await session.scalars(query):
+            messages.setdefault(row.owner, []).append(message_of(row))
+    return messages
+
+
+def message_of(row: Notification) -> PersonalMessage:
+    """A stored message; its page is that of its kind."""
+    kind = cast(MessageKind, row.kind)
+    page = PAGE if kind == "commodity" else SYMBOL_PAGE
+    return PersonalMessage(row.notification_id, row.owner, kind, row.title, row.body, page)
+
+
+async def leave_digest(database: Database, ids: Sequence[str]) -> None:
+    """Note that the messages went out with a digest."""
+    async with database.writing() as session:
+        for start in range(0, len(ids), MOST_IDS_PER_STATEMENT):
+            part = Notification.notification_id.in_(ids[start : start + MOST_IDS_PER_STATEMENT])
+            await session.execute(update(Notification).where(part).values(awaits_digest=False))
 
 
 async def newest_notifications(database: Database, since: datetime) -> list[tuple[str, dict[str, Any]]]:
@@ -120,11 +206,17 @@ async def forget_old(database: Database, now: datetime) -> None:
         await session.execute(delete(Notification).where(Notification.created_at < now - KEPT))
 
 
-async def _insert(session: AsyncSession, messages: Collection[PersonalMessage], now: datetime) -> set[str]:
+async def _insert(
+    session: AsyncSession, messages: Collection[PersonalMessage], now: datetime, collected: Collection[str]
+) -> set[str]:
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     added = set()
     for message in messages:
-        new = insert(Notification).values(row_of(message, now)).on_conflict_do_nothing()
+        new = (
+            insert(Notification)
+            .values(row_of(message, now, message.message_id in collected))
+            .on_conflict_do_nothing()
+        )
         if await session.scalar(new.returning(Notification.notification_id)) is not None:
             added.add(message.message_id)
     return added

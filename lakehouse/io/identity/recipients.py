@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 
 
 class TooManyCodes(Exception):
-    """MOST_CODES were sent to this person, or to this address, within a day."""
+    """MOST_CODES were sent to this person, or to this address, within a day. Its text: the channel."""
 
 
 class WrongCode(Exception):
@@ -44,27 +44,39 @@ def item(row: PersonalRecipient) -> dict[str, Any]:
 
 async def name_address(database: Database, owner: str, channel: str, address: str) -> dict[str, Any]:
     """Store the address, to which a code goes; one that is confirmed stays so. Raises TooManyCodes."""
-    now = datetime.now(UTC)
     async with database.writing() as session:
-        known = await session.get(PersonalRecipient, (owner, channel), with_for_update=True)
-        if known is not None and known.address == address and known.confirmed:
-            return item(known)
-        elsewhere = await _sent_to(session, owner, channel, address, now)
-        row = known or PersonalRecipient(owner=owner, channel=channel, codes=0, day_began=now)
-        if row.day_began <= now - DAY:
-            row.day_began = now
-            row.codes = 0
-        if row.codes >= MOST_CODES or elsewhere >= MOST_CODES:
-            raise TooManyCodes
-        row.address = address
-        row.confirmed = False
-        row.code = f"{random.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
-        row.issued_at = now
-        row.tries = 0
-        row.codes += 1
-        session.add(row)
-        await record(session, owner, "recipient.name", channel)
-        return item(row)
+        return item(await _name_address(session, owner, channel, address))
+
+
+async def change_address(session: AsyncSession, owner: str, channel: str, address: str | None) -> None:
+    """Store the address as `name_address` does; None removes it. Raises TooManyCodes."""
+    if address is None:
+        await _forget(session, owner, channel)
+    else:
+        await _name_address(session, owner, channel, address)
+
+
+async def _name_address(session: AsyncSession, owner: str, channel: str, address: str) -> PersonalRecipient:
+    now = datetime.now(UTC)
+    known = await session.get(PersonalRecipient, (owner, channel), with_for_update=True)
+    if known is not None and known.address == address and known.confirmed:
+        return known
+    elsewhere = await _sent_to(session, owner, channel, address, now)
+    row = known or PersonalRecipient(owner=owner, channel=channel, codes=0, day_began=now)
+    if row.day_began <= now - DAY:
+        row.day_began = now
+        row.codes = 0
+    if row.codes >= MOST_CODES or elsewhere >= MOST_CODES:
+        raise TooManyCodes(channel)
+    row.address = address
+    row.confirmed = False
+    row.code = f"{random.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
+    row.issued_at = now
+    row.tries = 0
+    row.codes += 1
+    session.add(row)
+    await record(session, owner, "recipient.name", channel)
+    return row
 
 
 async def _sent_to(session: AsyncSession, owner: str, channel: str, address: str, now: datetime) -> int:
@@ -104,14 +116,18 @@ def _matches(row: PersonalRecipient, code: str) -> bool:
 async def forget(database: Database, owner: str, channel: str) -> bool:
     """Whether the person had an address there, which is removed now; how many codes were sent is kept."""
     async with database.writing() as session:
-        row = await session.get(PersonalRecipient, (owner, channel), with_for_update=True)
-        if row is None or not row.address:
-            return False
-        row.address = ""
-        row.confirmed = False
-        row.code = None
-        await record(session, owner, "recipient.forget", channel)
-        return True
+        return await _forget(session, owner, channel)
+
+
+async def _forget(session: AsyncSession, owner: str, channel: str) -> bool:
+    row = await session.get(PersonalRecipient, (owner, channel), with_for_update=True)
+    if row is None or not row.address:
+        return False
+    row.address = ""
+    row.confirmed = False
+    row.code = None
+    await record(session, owner, "recipient.forget", channel)
+    return True
 
 
 async def waiting_codes(database: Database) -> list[tuple[PersonalRecipient, Language]]:

@@ -141,7 +141,11 @@ class DeviceClaim(IdentityTable):
 
 
 class PersonalSettings(IdentityTable):
-    """What a person has chosen: watch list, commodities, theme, and the ways of being notified."""
+    """What a person has chosen: watch list, commodities, theme, and how to be notified of what.
+
+    `alert_commodities`: of which there are alerts, []: all; None: those that the person follows.
+    `alert_regions`: codes of provinces, []: all.
+    """
 
     __tablename__ = "personal_settings"
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -153,6 +157,9 @@ class PersonalSettings(IdentityTable):
     whatsapp: Mapped[bool]
     websocket: Mapped[bool]
     min_level: Mapped[str] = mapped_column(String(16))
+    alert_commodities: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    alert_regions: Mapped[list[str]]
+    digest: Mapped[str] = mapped_column(String(8))  # none, daily, weekly
 
 
 class PersonalRecipient(IdentityTable):
@@ -185,7 +192,10 @@ class SymbolAlert(IdentityTable):
 
 
 class Notification(IdentityTable):
-    """A message to a person. Its id follows from its cause, so that a cause is notified once."""
+    """A message to a person. Its id follows from its cause, so that a cause is notified once.
+
+    `awaits_digest`: it goes out over the channels of the person together with others, and has not yet.
+    """
 
     __tablename__ = "notifications"
     notification_id: Mapped[Id]
@@ -194,6 +204,7 @@ class Notification(IdentityTable):
     title: Mapped[str] = mapped_column(NAME)
     body: Mapped[str] = mapped_column(String(1000))
     is_read: Mapped[bool]
+    awaits_digest: Mapped[bool] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 

@@ -4,18 +4,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from lakehouse.event import Fault
 from lakehouse.identity.passwords import normal_email
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity import accounts
 from lakehouse.io.identity.listings import account_item, page_of_accounts, page_of_audit
-from lakehouse.reference import DEFAULT_TIMEZONE, matching_key, region_aliases
+from lakehouse.reference import DEFAULT_TIMEZONE
 from serving_api.http.cursors import Key, time_range
 from serving_api.http.dependencies import ADMIN, CurrentDatabase, CurrentResponses, CurrentVerification, admin
 from serving_api.http.messages import message
 from serving_api.http.openapi import takes_json
-from serving_api.http.problems import Problem, invalid, invalid_fields
+from serving_api.http.problems import Problem, invalid
 from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.reads.names import region_codes_in_body
 from serving_api.reads.responses import PRIVATE, EncodedPage, encode_page, json_response
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.identity.administration import (
@@ -73,7 +73,7 @@ async def change_user(
     if not given:
         raise invalid("", "field_required", message("nothing_to_change"))
     if "regions" in given:
-        given["regions"] = region_codes(given["regions"])
+        given["regions"] = region_codes_in_body(given["regions"])
     try:
         user, link = await accounts.change_rights(
             database, user_id, actor=body.caller.subject, granted_by=body.caller.role, **given
@@ -84,18 +84,6 @@ async def change_user(
         raise Problem("last-admin") from None
     item = account_item(user) | {"link": link and verification.link_address(link)}
     return json_response(item, cache=PRIVATE)
-
-
-def region_codes(names: list[str]) -> list[str]:
-    """Codes of the provinces, each once. Raises Problem 422 with every unknown name."""
-    unknown = [
-        Fault(f"/regions/{number}", "unknown_region", message("no_region", name=name[:60]))
-        for number, name in enumerate(names)
-        if matching_key(name) not in region_aliases()
-    ]
-    if unknown:
-        raise invalid_fields(unknown)
-    return list(dict.fromkeys(region_aliases()[matching_key(name)] for name in names))
 
 
 @router.get(

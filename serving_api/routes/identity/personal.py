@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from conf.channels import personal_channels
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity import personal, recipients
+from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.listings import page_of_audit
 from lakehouse.io.identity.tables import PersonalSettings
 from serving_api.http.cursors import Key
@@ -25,7 +26,7 @@ from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid, language_of
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
-from serving_api.reads.names import commodity_ids_in_body
+from serving_api.reads.names import commodity_ids_in_body, region_codes_in_body
 from serving_api.reads.responses import PRIVATE, EncodedPage, encode_page, json_response
 from serving_api.reads.supported import require_symbols, required_symbol
 from serving_api.reads.trading.states import symbol_state
@@ -47,12 +48,25 @@ AlertIdInPath = Annotated[
     str, Path(max_length=64, description="`id` of the alert", examples=["0b1c2d3e4f50"])
 ]
 PREFERENCES = tuple(Preferences.model_fields)
-NOTIFICATION = tuple(NotificationSettings.model_fields)
+CHOSEN = ("email", "telegram", "whatsapp", "websocket", "min_level", "digest")
+ADDRESSES = {"telegram": "telegram_chat", "whatsapp": "whatsapp_number"}  # channel -> its member
 
 
-def chosen(settings: PersonalSettings, names: tuple[str, ...]) -> Response:
-    """Some of the settings as their owner sees them."""
-    return json_response({name: getattr(settings, name) for name in names}, cache=PRIVATE)
+def chosen(settings: PersonalSettings) -> Response:
+    """The preferences as their owner sees them."""
+    return json_response({name: getattr(settings, name) for name in PREFERENCES}, cache=PRIVATE)
+
+
+async def notified(database: Database, settings: PersonalSettings) -> Response:
+    """How the person is notified, with the addresses that are stored by themselves."""
+    known = await recipients.recipients_of(database, settings.owner)
+    own = settings.alert_commodities
+    item = {name: getattr(settings, name) for name in CHOSEN} | {
+        "commodities": settings.commodities if own is None else own,
+        "regions": settings.alert_regions,
+    }
+    item |= {name: (known[channel] or {}).get("address") for channel, name in ADDRESSES.items()}
+    return json_response(item, cache=PRIVATE)
 
 
 @router.get(
@@ -64,7 +78,7 @@ def chosen(settings: PersonalSettings, names: tuple[str, ...]) -> Response:
 )
 async def get_preferences(caller: Annotated[Principal, USER], database: CurrentDatabase) -> Response:
     """The defaults until the person has chosen something."""
-    return chosen(await personal.settings_of(database, caller.subject), PREFERENCES)
+    return chosen(await personal.settings_of(database, caller.subject))
 
 
 @router.put(
@@ -87,7 +101,7 @@ async def put_preferences(
         "theme": given.theme,
     }
     owner = body.caller.subject
-    return chosen(await personal.change_settings(database, owner, "preferences", changes), PREFERENCES)
+    return chosen(await personal.change_settings(database, owner, "preferences", changes))
 
 
 @router.get(
@@ -101,7 +115,7 @@ async def get_notification_settings(
     caller: Annotated[Principal, USER], database: CurrentDatabase
 ) -> Response:
     """The defaults until the person has chosen something."""
-    return chosen(await personal.settings_of(database, caller.subject), NOTIFICATION)
+    return await notified(database, await personal.settings_of(database, caller.subject))
 
 
 @router.put(
@@ -114,10 +128,39 @@ async def put_notification_settings(
     body: Annotated[JsonBody[Principal, NotificationSettings], json_body(NotificationSettings, user)],
     database: CurrentDatabase,
 ) -> Response:
-    """Every notification is in the list of GET /api/v1/notifications, whatever is chosen here."""
-    changes = body.value.model_dump()
+    """Every notification is in the list of GET /api/v1/notifications, whatever channels are chosen here.
+
+    Names are stored as the reference lists have them, each once. At most 5 codes a day for a person, and to
+    an address.
+    """
+    given = body.value
     owner = body.caller.subject
-    return chosen(await personal.change_settings(database, owner, "notifications", changes), NOTIFICATION)
+    changes = {name: getattr(given, name) for name in CHOSEN} | {
+        "alert_commodities": commodity_ids_in_body(given.commodities),
+        "alert_regions": region_codes_in_body(given.regions),
+    }
+    known = await recipients.recipients_of(database, owner)
+    wanted = {channel: getattr(given, name) for channel, name in ADDRESSES.items()}
+    new = {way: to for way, to in wanted.items() if to != (known[way] or {}).get("address")}
+    for channel, address in new.items():
+        if address is not None:
+            require_usable(channel, f"/{ADDRESSES[channel]}")
+    try:
+        settings = await personal.change_notifications(database, owner, changes, new)
+    except recipients.TooManyCodes as refusal:
+        raise too_many_codes(f"/{ADDRESSES[str(refusal)]}") from None
+    return await notified(database, settings)
+
+
+def require_usable(channel: str, pointer: str) -> None:
+    """Raises Problem 422 when nothing can be sent over the channel."""
+    if channel not in personal_channels():
+        raise invalid(pointer, "channel_usable", message("channel_usable", name=channel))
+
+
+def too_many_codes(pointer: str) -> Problem:
+    """422 for an address to which no code goes today."""
+    return invalid(pointer, "codes_number", message("codes_number", most=recipients.MOST_CODES))
 
 
 @router.get(
@@ -155,14 +198,12 @@ async def put_recipient(
             await recipients.confirm(database, owner, given.channel, given.address, given.code)
         except recipients.WrongCode:
             raise invalid("/code", "code_right", message("code_right")) from None
-    elif given.channel not in personal_channels():
-        raise invalid("/channel", "channel_usable", message("channel_usable", name=given.channel))
     else:
+        require_usable(given.channel, "/channel")
         try:
             await recipients.name_address(database, owner, given.channel, given.address)
         except recipients.TooManyCodes:
-            text = message("codes_number", most=recipients.MOST_CODES)
-            raise invalid("/address", "codes_number", text) from None
+            raise too_many_codes("/address") from None
     return json_response(await recipients.recipients_of(database, owner), cache=PRIVATE)
 
 

@@ -18,8 +18,22 @@ SymbolName = Annotated[
     Field(description="stock or coin; GET /api/v1/supported lists them", examples=["BTCUSDT"]),
 ]
 PREFERENCES = {"watchlist": ["BTCUSDT"], "commodities": ["cabai-rawit-merah"], "theme": "dark"}
-NOTIFIED = {"email": True, "telegram": False, "whatsapp": False, "websocket": True, "min_level": "waspada"}
+NOTIFIED = {
+    "email": True,
+    "telegram": False,
+    "whatsapp": False,
+    "websocket": True,
+    "min_level": "waspada",
+    "commodities": ["cabai-rawit-merah"],
+    "regions": ["32"],
+    "digest": "daily",
+    "telegram_chat": None,
+    "whatsapp_number": None,
+}
 OVER_CHANNEL = "to the address that the person has named and confirmed: /api/v1/users/me/recipients"
+ADDRESS = (
+    "; null: none. A new one gets a code, and messages only after PUT /api/v1/users/me/recipients with it"
+)
 Address = Annotated[
     str,
     StringConstraints(strip_whitespace=True, pattern=r"^[1-9][0-9]{4,19}$"),
@@ -36,7 +50,9 @@ class Preferences(BaseModel):
     model_config = STRICT | with_examples(PREFERENCES)
     watchlist: list[SymbolName] = Field(max_length=100, description="symbols")
     commodities: list[Name] = Field(
-        max_length=100, description="ids or aliases; alerts about them become notifications"
+        max_length=100,
+        description="ids or aliases; alerts about them become notifications, until commodities are chosen "
+        "by PUT /api/v1/users/me/notification-settings",
     )
     theme: Theme
 
@@ -49,7 +65,23 @@ class NotificationSettings(BaseModel):
     telegram: bool = Field(description=OVER_CHANNEL)
     whatsapp: bool = Field(description=OVER_CHANNEL)
     websocket: bool = Field(description="on open pages, as soon as it happens")
-    min_level: RaisedLevel = Field(description="lowest level of alerts about the person's commodities")
+    min_level: RaisedLevel = Field(description="lowest level of alerts about commodities")
+    commodities: list[Name] = Field(
+        max_length=100,
+        description="ids or aliases: alerts about them, for a group about its members too; empty: about all. "
+        "Before the first PUT: those of /api/v1/users/me/preferences, and no alerts while there are none",
+    )
+    regions: list[Name] = Field(
+        max_length=100,
+        description="names or codes of provinces: alerts there and about the whole country; empty: all. "
+        "An operator of regions gets none about others",
+    )
+    digest: Literal["none", "daily", "weekly"] = Field(
+        description="none: each message at once. daily, weekly: one message by e-mail, Telegram and WhatsApp "
+        "at 07:00 in Jakarta, on Mondays for weekly, about what happened; level kritis still goes at once"
+    )
+    telegram_chat: Address | None = Field(description=f"one's own chat with the bot{ADDRESS}")
+    whatsapp_number: Address | None = Field(description=f"number with country code{ADDRESS}")
 
 
 class RecipientBody(BaseModel):

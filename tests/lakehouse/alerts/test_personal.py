@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lakehouse.alerts.personal import SymbolState, is_met, reaches, symbol_message
+from lakehouse.alerts.personal import SymbolState, digest_ends, is_met, reaches, symbol_message
 
 AT = datetime(2026, 11, 21, 1, tzinfo=UTC)
 STATE = SymbolState(100.0, AT, "BUY", AT)
@@ -48,3 +48,18 @@ def test_silent_source_reaches_no_level_and_a_higher_level_reaches_a_lower_one()
         True,
         True,
     ]
+
+
+@pytest.mark.parametrize(
+    ("now", "daily", "weekly"),  # 00:00 UTC is 07:00 in Jakarta; 23 November 2026 is a Monday
+    [
+        ("2026-11-22T23:59", "2026-11-22T00:00", "2026-11-16T00:00"),
+        ("2026-11-23T00:00", "2026-11-23T00:00", "2026-11-23T00:00"),
+        ("2026-11-24T13:00", "2026-11-24T00:00", "2026-11-23T00:00"),
+        ("2027-01-01T00:30", "2027-01-01T00:00", "2026-12-28T00:00"),
+    ],
+)
+def test_digest_ends_in_the_morning_of_jakarta_and_of_a_week_on_monday(now: str, daily: str, weekly: str):
+    at = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    ends = {name: f"{end.astimezone(UTC):%Y-%m-%dT%H:%M}" for name, end in digest_ends(at).items()}
+    assert ends == {"none": now, "daily": daily, "weekly": weekly}

@@ -14,9 +14,16 @@ from sqlalchemy.exc import IntegrityError
 from conf.knob_texts import knob_texts
 from conf.settings import Settings
 from lakehouse.io.identity.audit import chain_fault, record
-from lakehouse.io.identity.database import Database, StoreUnavailable
+from lakehouse.io.identity.database import Database, StoreUnavailable, upgrade
 from lakehouse.io.identity.knob_audit import audit_knobs
-from lakehouse.io.identity.tables import ApiKey, AuditEntry, IdentityTable, User
+from lakehouse.io.identity.tables import (
+    ApiKey,
+    AuditEntry,
+    IdentityTable,
+    Notification,
+    PersonalSettings,
+    User,
+)
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -65,6 +72,33 @@ def test_migrations_give_the_tables_that_the_code_declares(database_url: str):
     assert on(database_url, differences) == []
 
 
+def test_choices_of_an_older_store_keep_their_meaning_after_the_migration(database_url: str):
+    choices = "'[]', '[\"garam\"]', 'dark', true, false, false, true, 'siaga'"
+    rows = [
+        "insert into personal_settings (owner, watchlist, commodities, theme, email, telegram, whatsapp,"
+        f" websocket, min_level) values ('p1', {choices})",
+        "insert into notifications (notification_id, owner, kind, title, body, is_read, created_at)"
+        " values ('n1', 'p1', 'commodity', 't', 'b', false, '2026-11-22 12:00:00+00:00')",
+    ]
+
+    async def migrated() -> tuple[Any, Any]:
+        database = Database(database_url)
+        try:
+            async with database._engine.begin() as connection:
+                await connection.run_sync(upgrade, "0005")
+                for row in rows:
+                    await connection.exec_driver_sql(row)
+            await database.migrate()
+            async with database.reading() as session:
+                return await session.get(PersonalSettings, "p1"), await session.get(Notification, "n1")
+        finally:
+            await database.close()
+
+    chosen, message = asyncio.run(migrated())
+    assert (chosen.commodities, chosen.alert_commodities, chosen.alert_regions) == (["garam"], None, [])
+    assert (chosen.digest, chosen.min_level, message.awaits_digest) == ("none", "siaga", False)
+
+
 def test_processes_that_start_at_once_migrate_once(database_url: str):
     async def together() -> list[str]:
         databases = [Database(database_url) for _ in range(4)]
@@ -75,7 +109,7 @@ def test_processes_that_start_at_once_migrate_once(database_url: str):
             await database.close()
         return versions
 
-    assert asyncio.run(together()) == ["0005"]
+    assert asyncio.run(together()) == ["0006"]
 
 
 def test_rows_of_a_deleted_person_go_with_it_and_times_keep_their_zone(database_url: str):

@@ -17,7 +17,7 @@ from lakehouse.identity.roles import Role
 from lakehouse.io.alert_deliveries import Deliveries
 from lakehouse.io.delta import replace_rows
 from lakehouse.io.identity import accounts, personal, recipients
-from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.database import Database, StoreUnavailable
 from producers.channels.mail import PersonalMail
 from producers.channels.personal import NEW_SECONDS, PersonalNews
 from producers.channels.sender import Sender
@@ -36,16 +36,22 @@ def write(table: str, rows: list[dict[str, Any]]) -> None:
     replace_rows(table, pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[table])))
 
 
-def alert_row(level: str, commodity: str = "garam", alert_id: str | None = None) -> dict[str, Any]:
-    now = datetime.now(UTC)
+def alert_row(
+    level: str,
+    commodity: str = "garam",
+    alert_id: str | None = None,
+    region_code: str | None = "32",
+    now: datetime | None = None,
+) -> dict[str, Any]:
+    now = now or datetime.now(UTC)
     return {
         "alert_id": alert_id or f"al-{level}",
         "rule": "price_level",
         "commodity": commodity,
         "market_id": None,
         "source_id": None,
-        "region": "Jawa Barat",
-        "region_code": "32",
+        "region": "Jawa Barat" if region_code == "32" else None,
+        "region_code": region_code,
         "level": level,
         "state": "active",
         "tier": 1,
@@ -229,3 +235,164 @@ def test_code_goes_to_a_named_address_and_messages_only_after_it_was_entered(run
     first, after_code, turned_off = run(work)
     assert sorted(set(after_code) - set(first)) == ["BTC below 60"]
     assert turned_off == after_code
+
+
+ALERTS = {  # id -> level, commodity, region
+    "al-west": ("siaga", "garam", "32"),
+    "al-aceh": ("siaga", "garam", "11"),
+    "al-nation": ("siaga", "garam", None),
+    "al-chilli": ("siaga", "cabai-merah-besar", "32"),
+    "al-low": ("naik", "garam", "32"),
+    "al-silent": ("info", "garam", "32"),
+}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "limits", "wanted"),
+    [
+        ({"alert_commodities": []}, [], {"al-west", "al-aceh", "al-nation", "al-chilli"}),
+        ({"alert_commodities": [], "min_level": "naik"}, ["11"], {"al-aceh", "al-nation"}),
+        ({"alert_commodities": ["garam"]}, [], {"al-west", "al-aceh", "al-nation"}),
+        ({"alert_commodities": ["cabai"]}, [], {"al-chilli"}),
+        ({"alert_commodities": [], "alert_regions": ["11"]}, [], {"al-aceh", "al-nation"}),
+        ({"alert_commodities": [], "alert_regions": ["11"]}, ["32"], {"al-nation"}),
+        ({"alert_commodities": [], "alert_regions": ["11", "32"]}, ["11"], {"al-aceh", "al-nation"}),
+        ({"alert_commodities": [], "min_level": "kritis"}, [], set()),
+        ({"commodities": ["cabai-merah-besar"]}, [], {"al-chilli"}),
+        ({"commodities": ["cabai-merah-besar"], "alert_commodities": ["garam"], "min_level": "naik"}, ["32"],
+         {"al-west", "al-nation", "al-low"}),
+        ({"theme": "dark"}, [], set()),
+    ],
+)  # fmt: skip
+def test_messages_are_about_the_chosen_commodities_regions_and_levels(
+    run: Any, chosen: dict[str, Any], limits: list[str], wanted: set[str]
+) -> None:
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> set[str]:
+        role = Role.OPERATOR if limits else Role.USER
+        person = await accounts.create(
+            database, "a@example.id", actor=None, locale="en", role=role, regions=limits
+        )
+        await personal.change_settings(database, person.user_id, "notifications", {"email": True, **chosen})
+        notified = set()
+        for alert_id, (level, commodity, region) in ALERTS.items():
+            before = len(await titles(database, person.user_id))
+            row = alert_row(level, commodity, alert_id, region)
+            news.take([row], datetime.now(UTC) - timedelta(hours=1))
+            await news.look(NOW)
+            if len(await titles(database, person.user_id)) > before:
+                notified.add(alert_id)
+        assert {row.body.rpartition("=")[2] for row in deliveries.due(NOW)} == notified, (
+            "by mail as in the list"
+        )
+        return notified
+
+    assert run(work) == wanted
+
+
+class Morning:
+    """A worker whose clock the test sets; each look may be that of a new process."""
+
+    def __init__(self, database: Database, news: PersonalNews, deliveries: Deliveries) -> None:
+        self._database = database
+        self._news = news
+        self._deliveries = deliveries
+        self._looks = 0
+
+    async def look(self, at: datetime, *levels: str, restarts: bool = False) -> list[tuple[str, str]]:
+        """(channel, subject) of what is queued newly in a look at that time, with an alert of each level."""
+        known = {row.delivery_id for row in self._deliveries.due(at.timestamp())}
+        if restarts:
+            self._news = PersonalNews(self._database, self._news._sender, self._news._channels)
+        self._news._clock = lambda: self._looks * 2 * NEW_SECONDS
+        self._looks += 1
+        rows = [alert_row(level, alert_id=f"al-{level}-{at:%d%H}", now=at) for level in levels]
+        self._news.take(rows, at - timedelta(hours=1))
+        await self._news.look(at.timestamp())
+        due = self._deliveries.due(at.timestamp())
+        self.bodies = [row.body for row in due if row.delivery_id not in known]
+        return sorted((row.channel, row.subject) for row in due if row.delivery_id not in known)
+
+
+async def subscriber(database: Database, digest: str) -> str:
+    """A person who wants all alerts by mail and Telegram."""
+    owner = str((await accounts.create(database, "a@example.id", actor=None, locale="en")).user_id)
+    await recipients.name_address(database, owner, "telegram", "700100200")
+    code = str((await recipients.waiting_codes(database))[0][0].code)
+    await recipients.confirm(database, owner, "telegram", "700100200", code)
+    chosen = {"email": True, "telegram": True, "alert_commodities": [], "min_level": "naik"}
+    await personal.change_settings(database, owner, "notifications", chosen | {"digest": digest})
+    return owner
+
+
+SUNDAY = datetime(2026, 11, 22, 3, tzinfo=UTC)  # 10:00 in Jakarta; digests come at 00:00 UTC
+
+
+def test_daily_digest_is_one_message_each_morning_also_over_a_restart(run: Any) -> None:
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> None:
+        owner = await subscriber(database, "daily")
+        worker = Morning(database, news, deliveries)
+        assert await worker.look(SUNDAY, "waspada") == []
+        assert len(await titles(database, owner)) == 1, "the list does not wait"
+        (mail, bot) = await worker.look(SUNDAY + timedelta(hours=1), "kritis")
+        assert mail == ("personal", "Alert (kritis): Garam Konsumsi, Jawa Barat")
+        assert bot[0] == "personal-telegram"
+        urgent = [row for row in deliveries.due(NOW) if row.is_urgent]
+        assert len(urgent) == 2, "quiet hours do not hold back level kritis"
+        land_bar(40.0)
+        await personal.add_alert(database, owner, "BTC", "below", 50.0, None)
+        assert await worker.look(SUNDAY + timedelta(hours=2), "siaga", restarts=True) == []
+        assert await worker.look(SUNDAY + timedelta(hours=20, minutes=59)) == []
+        sent = await worker.look(SUNDAY + timedelta(hours=21), restarts=True)
+        assert sent == [(way, "Messages of the day: 3") for way in ("personal", "personal-telegram")]
+        lines = worker.bodies[0].splitlines()
+        assert sorted(lines[:3]) == [
+            "Alert (siaga): Garam Konsumsi, Jawa Barat",
+            "Alert (waspada): Garam Konsumsi, Jawa Barat",
+            "BTC below 50",
+        ]
+        assert lines[3:] == ["https://lumbung.example.id/peringatan"]
+        assert await worker.look(SUNDAY + timedelta(hours=22), restarts=True) == []
+        assert await worker.look(SUNDAY + timedelta(days=2)) == [], "nothing happened: nothing is sent"
+
+    run(work)
+
+
+def test_digest_that_a_crash_interrupted_is_not_sent_twice(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> None:
+        await subscriber(database, "daily")
+        worker = Morning(database, news, deliveries)
+        await worker.look(SUNDAY, "waspada")
+
+        async def crash(*_: Any) -> None:
+            raise StoreUnavailable("killed after the message was queued")
+
+        morning = SUNDAY + timedelta(hours=22)
+        with monkeypatch.context() as patch:
+            patch.setattr("producers.channels.personal.leave_digest", crash)
+            assert len(await worker.look(morning)) == 2
+        assert await worker.look(morning + timedelta(minutes=5), "siaga", restarts=True) == []
+        sent = await worker.look(morning + timedelta(days=1))
+        assert [subject for _, subject in sent] == ["Messages of the day: 1"] * 2
+        assert worker.bodies[0].startswith("Alert (siaga)")
+
+    run(work)
+
+
+def test_weekly_digest_comes_on_monday_and_what_waits_comes_when_digests_are_turned_off(run: Any) -> None:
+    async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> None:
+        owner = await subscriber(database, "weekly")
+        worker = Morning(database, news, deliveries)
+        monday = SUNDAY + timedelta(hours=21)
+        assert await worker.look(SUNDAY, "waspada") == []
+        assert [subject for _, subject in await worker.look(monday)] == ["Messages of the week: 1"] * 2
+        assert await worker.look(monday + timedelta(hours=1), "siaga") == []
+        for day in range(1, 7):
+            assert await worker.look(monday + timedelta(days=day)) == []
+        await personal.change_settings(database, owner, "notifications", {"digest": "none"})
+        sent = await worker.look(monday + timedelta(days=6, hours=1))
+        assert [subject for _, subject in sent] == ["Messages so far: 1"] * 2
+        again = alert_row("siaga", alert_id=f"al-siaga-{monday + timedelta(hours=1):%d%H}", now=monday)
+        worker._news.take([again], monday - timedelta(hours=1))
+        assert await worker.look(monday + timedelta(days=6, hours=2)) == [], "it was in a digest already"
+
+    run(work)

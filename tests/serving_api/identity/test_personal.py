@@ -21,7 +21,19 @@ from tests.support.trading.lake_of_bars import write_coin
 
 ME = "/api/v1/users/me"
 PREFERENCES = {"watchlist": [], "commodities": ["cabai-rawit-merah"], "theme": "dark"}
-NOTIFIED = {"email": True, "telegram": False, "whatsapp": False, "websocket": True, "min_level": "siaga"}
+NOTIFIED: dict[str, Any] = {
+    "email": True,
+    "telegram": False,
+    "whatsapp": False,
+    "websocket": True,
+    "min_level": "siaga",
+    "commodities": ["cabai-rawit-merah"],
+    "regions": ["32"],
+    "digest": "daily",
+    "telegram_chat": None,
+    "whatsapp_number": None,
+}
+SETTINGS = f"{ME}/notification-settings"
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +83,76 @@ def test_unknown_names_and_wrong_types_are_refused(own: Api, person: Any):
     response = send(own, "PUT", f"{ME}/preferences", unknown, token)
     assert faults(response) == [("/commodities/0", "unknown_commodity")]
     number = NOTIFIED | {"email": 1}
-    assert faults(send(own, "PUT", f"{ME}/notification-settings", number, token))[0][0] == "/email"
+    assert faults(send(own, "PUT", SETTINGS, number, token))[0][0] == "/email"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"commodities": ["garam", "moon cheese"]}, ("/commodities/1", "unknown_commodity")),
+        ({"regions": ["32", "Atlantis"]}, ("/regions/1", "unknown_region")),
+        ({"whatsapp_number": "6281234567890"}, ("/whatsapp_number", "channel_usable")),
+    ],
+)
+def test_settings_with_a_name_that_nobody_knows_change_nothing(
+    own: Api, person: Any, change: dict[str, Any], fault: tuple[str, str]
+):
+    token = person[1]
+    before = send(own, "GET", SETTINGS, token=token).json()
+    assert faults(send(own, "PUT", SETTINGS, NOTIFIED | change, token)) == [fault]
+    for wrong in ({"digest": "hourly"}, {"commodities": ["garam"] * 101}, {"telegram_chat": "+62 812"}):
+        assert send(own, "PUT", SETTINGS, NOTIFIED | wrong, token).status_code == 422
+    assert send(own, "GET", SETTINGS, token=token).json() == before
+
+
+def test_followed_commodities_are_those_of_alerts_until_others_are_chosen(own: Api, person: Any):
+    token = person[1]
+    defaults = {"commodities": [], "regions": [], "digest": "none", "min_level": "waspada"}
+    assert send(own, "GET", SETTINGS, token=token).json().items() >= defaults.items()
+    send(own, "PUT", f"{ME}/preferences", PREFERENCES, token)
+    effective = send(own, "GET", SETTINGS, token=token).json()
+    assert effective["commodities"] == PREFERENCES["commodities"]
+    named = NOTIFIED | {"commodities": ["Garam Konsumsi", "garam"], "regions": ["Jawa Barat", "32"]}
+    stored = NOTIFIED | {"commodities": ["garam"]}
+    assert send(own, "PUT", SETTINGS, named, token).json() == stored
+    everything = NOTIFIED | {"commodities": [], "regions": []}
+    assert send(own, "PUT", SETTINGS, everything, token).json() == everything
+    assert send(own, "GET", SETTINGS, token=token).json() == everything
+    followed = send(own, "GET", f"{ME}/preferences", token=token).json()["commodities"]
+    assert followed == PREFERENCES["commodities"], "what is followed is another choice"
+
+
+def test_addresses_in_the_settings_are_confirmed_by_code_as_elsewhere(
+    own: Api, person: Any, monkeypatch: pytest.MonkeyPatch
+):
+    owner, token = person
+    monkeypatch.setattr(personal_routes, "personal_channels", lambda: {"telegram", "whatsapp"})
+    wanted = NOTIFIED | {"whatsapp": True, "whatsapp_number": "6281234567899"}
+    body = {"channel": "whatsapp", "address": "6281234567899"}
+
+    async def row(store: Database) -> Any:
+        async with store.reading() as session:
+            return await session.get(PersonalRecipient, (owner, "whatsapp"))
+
+    assert send(own, "PUT", SETTINGS, wanted, token).json() == wanted
+    first = in_store(own.stack, row)
+    assert not first.confirmed and first.codes == 1
+    assert send(own, "PUT", SETTINGS, wanted, token).json() == wanted
+    assert in_store(own.stack, row).code == first.code, "an unchanged address gets no other code"
+    send(own, "PUT", f"{ME}/recipients", body | {"code": str(first.code)}, token)
+    send(own, "PUT", SETTINGS, wanted | {"digest": "none"}, token)
+    assert in_store(own.stack, row).confirmed
+    assert send(own, "PUT", SETTINGS, NOTIFIED, token).json()["whatsapp_number"] is None
+    known = send(own, "GET", f"{ME}/recipients", token=token).json()
+    assert known == {"telegram": None, "whatsapp": None}
+    answers = [
+        send(own, "PUT", SETTINGS, wanted | {"whatsapp_number": f"628123456789{number}"}, token)
+        for number in range(5)
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [422]
+    assert faults(answers[-1]) == [("/whatsapp_number", "codes_number")]
+    acts = send(own, "GET", f"{ME}/activity", token=token).json()["items"]
+    assert {"notifications", "recipient.name", "recipient.forget"} <= {act["action"] for act in acts}
 
 
 def test_address_gets_messages_after_the_code_that_was_sent_there(
@@ -190,13 +271,20 @@ def test_alert_that_is_true_already_notifies_at_once_and_one_that_is_not_does_no
 def test_export_names_choices_and_deletion_removes_them(own: Api, symbol: str, person: Any):
     user_id, token = person
     send(own, "PUT", f"{ME}/preferences", PREFERENCES, token)
+    send(own, "PUT", SETTINGS, NOTIFIED | {"commodities": ["garam"]}, token)
     send(own, "POST", f"{ME}/alerts", {"symbol": symbol, "condition": "below", "value": 9}, token)
     exported = send(own, "GET", f"{ME}/export", token=token).json()
     assert exported["settings"]["commodities"] == PREFERENCES["commodities"]
+    chosen = {"alert_commodities": ["garam"], "alert_regions": ["32"], "digest": "daily"}
+    assert exported["settings"].items() >= chosen.items()
     assert [alert["symbol"] for alert in exported["alerts"]] == [symbol]
     assert send(own, "DELETE", ME, {"password": PASSWORD}, token).status_code == 204
 
     async def left(database: Database) -> list[Any]:
         return await page_of_alerts(database, user_id, None, 10)
 
+    async def settings(database: Database) -> Any:
+        return await personal.settings_of(database, user_id)
+
     assert in_store(own.stack, left) == []
+    assert in_store(own.stack, settings).alert_commodities is None

@@ -1,9 +1,10 @@
 /** How the person wants to be notified, and where messages over Telegram and WhatsApp go. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { NO_NETWORK, problemOf } from "../data/problem.ts";
 import { request } from "../data/session.ts";
 import type { Problem } from "../data/types.ts";
-import { t } from "../i18n/index.ts";
+import { type Key, t } from "../i18n/index.ts";
+import { useSupported } from "../ui/controls.tsx";
 import { ProblemText } from "../ui/Panel.tsx";
 
 const SETTINGS = "/api/v1/users/me/notification-settings";
@@ -12,7 +13,15 @@ const LEVELS = ["naik", "waspada", "siaga", "kritis"] as const;
 const WAYS = ["email", "telegram", "whatsapp", "websocket"] as const;
 const NAMED = ["telegram", "whatsapp"] as const;
 type Way = (typeof NAMED)[number];
-type Settings = Record<(typeof WAYS)[number], boolean> & { min_level: (typeof LEVELS)[number] };
+const DIGESTS = ["none", "daily", "weekly"] as const;
+interface Settings extends Record<(typeof WAYS)[number], boolean> {
+  min_level: (typeof LEVELS)[number];
+  commodities: string[];
+  regions: string[];
+  digest: (typeof DIGESTS)[number];
+  telegram_chat: string | null;
+  whatsapp_number: string | null;
+}
 interface Recipient {
   address: string;
   confirmed: boolean;
@@ -27,15 +36,27 @@ async function answerOf<Body>(url: string, change?: object): Promise<{ body: Bod
   return { body: null, problem: response ? await problemOf(response) : NO_NETWORK };
 }
 
-/** What the address holds, and how to change it; after a refusal the old choice stays. */
+/**
+ * What the address holds, and how to change it. `shown`: what it will hold, seen at once; after a refusal the old
+ * choice is back. Changes are sent one after the other, so that the last one holds.
+ */
 function useOwn<Body>(url: string) {
   const [own, setOwn] = useState<{ body: Body | null; problem: Problem | null }>({ body: null, problem: null });
+  const stored = useRef<Body | null>(null);
+  const queue = useRef({ last: Promise.resolve(), waiting: 0 });
   const take = async (change?: object) => {
     const { body, problem } = await answerOf<Body>(url, change);
-    setOwn((before) => ({ body: body ?? before.body, problem }));
+    stored.current = body ?? stored.current;
+    queue.current.waiting -= 1;
+    if (queue.current.waiting === 0) setOwn({ body: stored.current, problem });
   };
-  useEffect(() => void take(), [url]);
-  return { ...own, change: (change: object) => void take(change) };
+  const change = (given?: object, shown?: Body) => {
+    if (shown) setOwn((before) => ({ ...before, body: shown }));
+    queue.current.waiting += 1;
+    queue.current.last = queue.current.last.then(() => take(given));
+  };
+  useEffect(() => change(), [url]);
+  return { ...own, change };
 }
 
 function Address({ way, known, change }: { way: Way; known: Recipient | null; change: (given: object) => void }) {
@@ -74,10 +95,64 @@ function Address({ way, known, change }: { way: Way; known: Recipient | null; ch
   );
 }
 
+interface Entry {
+  id: string;
+  name: string;
+}
+/** A choice of several; none stands for all. */
+function Several(props: { label: "notified_commodities" | "notified_regions"; entries: Entry[]; chosen: string[]; choose: (ids: string[]) => void }) {
+  const { entries, chosen } = props;
+  const names = entries.filter((entry) => chosen.includes(entry.id)).map((entry) => entry.name);
+  const toggle = (id: string) => props.choose(chosen.includes(id) ? chosen.filter((each) => each !== id) : [...chosen, id]);
+  const label = t(props.label, { chosen: names.join(", ") || t("notified_all") });
+  return (
+    <details>
+      <summary>{label}</summary>
+      <div class="several" role="group" aria-label={label}>
+        {entries.map(({ id, name }) => (
+          <label key={id} class="tick">
+            <input type="checkbox" checked={chosen.includes(id)} onChange={() => toggle(id)} />
+            {name}
+          </label>
+        ))}
+      </div>
+    </details>
+  );
+}
+
+interface ChoiceProps<Value extends string> {
+  label: Key;
+  values: readonly Value[];
+  text: (value: Value) => string;
+  chosen: Value;
+  choose: (value: Value) => void;
+}
+function Choice<Value extends string>({ label, values, text, chosen, choose }: ChoiceProps<Value>) {
+  return (
+    <label>
+      {t(label)}
+      <select value={chosen} onChange={(event) => choose(event.currentTarget.value as Value)}>
+        {values.map((value) => (
+          <option key={value} value={value}>
+            {text(value)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
 export function Notified() {
   const settings = useOwn<Settings>(SETTINGS);
   const recipients = useOwn<Recipients>(RECIPIENTS);
+  const supported = useSupported().body;
   const chosen = settings.body;
+  /** Addresses are changed by themselves below: the newest ones are sent along. */
+  const addresses = (known: Recipients) => ({ telegram_chat: known.telegram?.address ?? null, whatsapp_number: known.whatsapp?.address ?? null });
+  const choose = (change: Partial<Settings>) => {
+    const next = { ...chosen!, ...(recipients.body && addresses(recipients.body)), ...change };
+    settings.change(next, next);
+  };
   const problem = settings.problem ?? recipients.problem;
   return (
     <section class="card narrow" aria-labelledby="notified">
@@ -87,20 +162,28 @@ export function Notified() {
         <div class="fields">
           {WAYS.map((way) => (
             <label key={way} class="tick">
-              <input type="checkbox" checked={chosen[way]} onChange={(event) => settings.change({ ...chosen, [way]: event.currentTarget.checked })} />
+              <input type="checkbox" checked={chosen[way]} onChange={(event) => choose({ [way]: event.currentTarget.checked })} />
               {t(`way_${way}`)}
             </label>
           ))}
-          <label>
-            {t("notified_level")}
-            <select value={chosen.min_level} onChange={(event) => settings.change({ ...chosen, min_level: event.currentTarget.value })}>
-              {LEVELS.map((level) => (
-                <option key={level} value={level}>
-                  {t(`level_${level}`)}
-                </option>
-              ))}
-            </select>
-          </label>
+          <Choice label="digest" values={DIGESTS} text={(digest) => t(`digest_${digest}`)} chosen={chosen.digest} choose={(digest) => choose({ digest })} />
+          <Choice label="notified_level" values={LEVELS} text={(level) => t(`level_${level}`)} chosen={chosen.min_level} choose={(min_level) => choose({ min_level })} />
+          {supported && (
+            <>
+              <Several
+                label="notified_commodities"
+                entries={supported.commodities.map(({ commodity, name }) => ({ id: commodity, name }))}
+                chosen={chosen.commodities}
+                choose={(commodities) => choose({ commodities })}
+              />
+              <Several
+                label="notified_regions"
+                entries={supported.regions.map(({ code, name }) => ({ id: code, name }))}
+                chosen={chosen.regions}
+                choose={(regions) => choose({ regions })}
+              />
+            </>
+          )}
         </div>
       )}
       {recipients.body && NAMED.map((way) => <Address key={way} way={way} known={recipients.body![way]} change={recipients.change} />)}
