@@ -1,10 +1,12 @@
-"""The types of the web page name only fields that the API documents."""
+"""The types of the web page name only fields that the API documents; what it shows by name has words."""
 
+import json
 import re
 
 import pytest
 
 from conf.settings import REPO
+from lakehouse.contracts.contract import contracts
 from tests.support.openapi import SCHEMA
 
 TYPES = REPO / "serving_api" / "web" / "src" / "data" / "types.ts"
@@ -36,3 +38,13 @@ def interfaces() -> dict[str, set[str]]:
 def test_interface_names_fields_of_its_schema(name: str) -> None:
     schema = SCHEMA["components"]["schemas"][SCHEMAS.get(name, name)]
     assert interfaces()[name] <= set(schema["properties"])
+
+
+@pytest.mark.parametrize("language", ["id", "en"])
+def test_every_rule_of_alerts_is_named_and_explained_on_the_page(language: str) -> None:
+    (rule,) = [column for column in contracts()["gold.alerts"].columns if column.name == "rule"]
+    names = set(re.findall(r"\w+", rule.description)) - {"or"}
+    assert {"price_level", "manual"} <= names
+    words = json.loads((TYPES.parents[1] / "i18n" / f"{language}.json").read_text(encoding="utf-8"))
+    wanted = {f"alert_{part}_{name}" for part in ("rule", "about") for name in names}
+    assert wanted <= words.keys(), wanted - words.keys()

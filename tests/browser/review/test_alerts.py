@@ -28,6 +28,7 @@ def test_list_and_detail_equal_the_table(page: Page, desk: Desk) -> None:
         expect(entries.nth(nth)).to_contain_text(region or "Indonesia")
         entries.nth(nth).get_by_role("button").click()
         expect(page.locator(".detail .lead")).to_have_text(message)
+        expect(page.locator(".detail .facts").last).to_contain_text("hari pasar")
         expect(page.locator(".detail .facts").last).to_contain_text(f"{round(price):,}".replace(",", "."))
     expect(page).to_have_url(re.compile("peringatan=al-"))
     expect(page.locator(".acknowledge")).to_have_count(0)

@@ -7,7 +7,7 @@ import { readAlerts } from "../../data/live.ts";
 import { problemAfter } from "../../data/problem.ts";
 import { mayAs, sendJson } from "../../data/session.ts";
 import type { Answer, Page, Problem, Series } from "../../data/types.ts";
-import { change, rupiah, whole } from "../../i18n/format.ts";
+import { change, day, rupiah, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { linkTo } from "../../router.ts";
 import { ChartOrTable } from "../../ui/ChartOrTable.tsx";
@@ -55,7 +55,8 @@ function History({ alert }: { alert: Alert }) {
   const names = useNames();
   const at = (iso: string | null) => iso && (alert.rule === "manual" ? names.moment(alert, iso) : names.day(alert, iso));
   const steps: [string, string | null][] = [
-    [t("alert_opened"), at(alert.opened_at)],
+    [t("alert_market_day"), alert.market_date && day(alert.market_date)],
+    [t("alert_opened"), names.moment(alert, alert.opened_at)],
     [t("alert_active"), at(alert.active_at)],
     [t("alert_acknowledged"), alert.acknowledged_at && names.moment(alert, alert.acknowledged_at)],
     [t("alert_closed"), at(alert.closed_at)],

@@ -19,6 +19,7 @@ export interface Alert {
   stale: boolean;
   value: number | null;
   price_idr: number | null;
+  market_date: string | null;
   opened_at: string;
   active_at: string | null;
   acknowledged_at: string | null;
@@ -30,7 +31,7 @@ export interface Alert {
 const JAKARTA = "Asia/Jakarta";
 /** What rings. */
 export const ALERTS_SQL = "select level, state, rule, commodity, region, market_id, message_indonesian, action_indonesian, opened_at, acknowledged_at from gold.alerts where state in ('pending', 'active', 'acknowledged') order by opened_at desc";
-const SAVED = ["alert_id", "rule", "level", "state", "commodity", "region", "market_id", "message", "action", "value", "price_idr", "opened_at", "active_at", "acknowledged_at", "closed_at", "outcome_pct"] as const;
+const SAVED = ["alert_id", "rule", "level", "state", "commodity", "region", "market_id", "message", "action", "value", "price_idr", "market_date", "opened_at", "active_at", "acknowledged_at", "closed_at", "outcome_pct"] as const;
 export const alertColumns = (): Column<Alert>[] => SAVED.map((name) => ({ name, title: name, value: (alert) => alert[name] }));
 /** Commodity, place and days of an alert in words. */
 export function useNames() {
