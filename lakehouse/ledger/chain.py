@@ -143,6 +143,15 @@ def fault_of(record: Mapping[str, Any], state: ChainState) -> ChainFault | None:
     return None
 
 
+def awaits_head(began: datetime | None, published_at: datetime | None) -> bool:
+    """Whether a chain without a head began after heads were published last.
+
+    Then a crash came between its first append and the publication that follows. The ledger publishes before
+    its first record, so that heads without any time are lost ones. `began`: time of the first record.
+    """
+    return began is not None and published_at is not None and began > published_at
+
+
 def head_fault(
     published: tuple[int, str] | None, length: int, recorded_hash: str | None
 ) -> ChainFault | None:

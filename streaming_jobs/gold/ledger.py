@@ -15,7 +15,7 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io import ledger_head
 from lakehouse.io.delta import EPOCH, append_rows, high_water_mark, open_table, tag_of_commit
-from lakehouse.ledger.chain import CHAINS, COMPACTION, TABLE, ChainState, head_fault
+from lakehouse.ledger.chain import CHAINS, COMPACTION, TABLE, ChainState, awaits_head, head_fault
 from lakehouse.ledger.drafts import Draft, FinishedBatch, batch_drafts, chunks, compaction_draft
 from lakehouse.ledger.leaves import PLACE, BoundTable, batches_of, bound_tables, in_order, leaves
 
@@ -100,16 +100,14 @@ class LedgerJob:
             )
             return False
         for chain, state in self._chains.items():
-            # A crash between the first append of a chain and its publication leaves it without a head.
-            is_new = ledger.version() == 1 if published_at is None else began.get(chain, EPOCH) > published_at
-            if chain not in heads and is_new:
+            if chain not in heads and awaits_head(began.get(chain), published_at):
                 continue
             if fault := head_fault(heads.get(chain), state.length, recorded.get(chain)):
                 log.error("chain %s: %s: nothing is recorded. %s", chain, fault.detail, REMEDY)
                 return False
         self._version = ledger.version()
-        if heads != self._heads():
-            self._publish()  # a crash came between the append and this
+        if published_at is None or heads != self._heads():
+            self._publish()  # before the first record, or a crash came between an append and this
         return True
 
     def _finished(self) -> list[FinishedBatch]:

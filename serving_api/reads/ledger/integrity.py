@@ -9,7 +9,16 @@ from typing import Any
 import pyarrow.compute as pc
 
 from lakehouse.io import ledger_head, table_files
-from lakehouse.ledger.chain import COMPACTION, TABLE, ChainFault, ChainState, Record, fault_of, head_fault
+from lakehouse.ledger.chain import (
+    COMPACTION,
+    TABLE,
+    ChainFault,
+    ChainState,
+    Record,
+    awaits_head,
+    fault_of,
+    head_fault,
+)
 from lakehouse.ledger.verify import RowFault, rows_faults
 from serving_api.reads.ledger.ledger_tables import UNREADABLE, FileStates, LedgerTables
 
@@ -131,7 +140,9 @@ def check_head(
     if isinstance(head, ChainFault):
         return head
     if head is None:
-        return head_fault(None, length, None)
+        began = lake.records(pc.field("index") == 0, ["timestamp"])["timestamp"].to_pylist()
+        is_new = awaits_head(began[0] if began else None, ledger_head.newest()[0])
+        return None if is_new else head_fault(None, length, None)
     hashes = lake.records(pc.field("index") == head[0], ["hash"])["hash"].to_pylist()
     return head_fault(head, length, hashes[0] if hashes else None)
 

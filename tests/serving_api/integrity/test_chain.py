@@ -163,7 +163,7 @@ def test_chain_that_crashed_before_its_first_head_is_published_is_taken_up(lake:
     """A head of another chain is older than its first record."""
     other = {"time": "2020-01-01T00:00:00+00:00", "heads": {}}
     ledger_head.head_file().write_text(json.dumps(other) + "\n")
-    assert lake.check().fault
+    assert lake.check().valid, "the records are newer than the newest publication"
     LedgerJob().refresh()
     assert ledger_head.published()["price"][0] == 11 and lake.check().valid
 
