@@ -14,21 +14,21 @@ TOPIC = "lumbung.alert"
 
 def test_list_and_detail_equal_the_table(page: Page, desk: Desk) -> None:
     rows = desk.sql(
-        "select region, message_indonesian, price_idr from gold_alerts where state in ('pending', 'active', "
-        "'acknowledged') order by opened_at desc, alert_id",
+        "select region, message_indonesian, price_idr, market_date from gold_alerts "
+        "where state in ('pending', 'active', 'acknowledged') order by opened_at desc, alert_id",
         "gold.alerts",
     )
-    assert any(region == "Jawa Timur" for region, _, _ in rows), "the rising price rings"
+    assert any(region == "Jawa Timur" and day for region, _, _, day in rows), "the rising price rings"
     page.goto(ALERTS)
     entries = page.locator(".entries li")
     expect(entries).to_have_count(len(rows))
     unfilled = [page.locator(f"nav a[href*={name}]") for name in ("sales", "pricing", "customers", "trades")]
     assert sum(entry.count() for entry in unfilled) == 0, "nothing is sold or traded here"
-    for nth, (region, message, price) in enumerate(rows):
+    for nth, (region, message, price, day) in enumerate(rows):
         expect(entries.nth(nth)).to_contain_text(region or "Indonesia")
         entries.nth(nth).get_by_role("button").click()
         expect(page.locator(".detail .lead")).to_have_text(message)
-        expect(page.locator(".detail .facts").last).to_contain_text("hari pasar")
+        expect(page.locator(".detail .facts dt", has_text="hari pasar")).to_have_count(1 if day else 0)
         expect(page.locator(".detail .facts").last).to_contain_text(f"{round(price):,}".replace(",", "."))
     expect(page).to_have_url(re.compile("peringatan=al-"))
     expect(page.locator(".acknowledge")).to_have_count(0)
