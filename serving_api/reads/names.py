@@ -128,26 +128,25 @@ def commodity_in_body(name: str) -> str:
 
 def commodity_ids_in_body(names: Sequence[str]) -> list[str]:
     """Ids of the commodities, each once. Raises Problem 422 with every unknown name."""
-    unknown = [
-        Fault(f"/commodities/{number}", "unknown_commodity", message("no_commodity", name=name[:60]))
-        for number, name in enumerate(names)
-        if matching_key(name) not in commodity_aliases()
-    ]
-    if unknown:
-        raise invalid_fields(unknown, listed=None)
-    return list(dict.fromkeys(commodity_aliases()[matching_key(name)] for name in names))
+    return _ids_in_body("/commodities", names, commodity_aliases(), "unknown_commodity", "no_commodity")
 
 
 def region_codes_in_body(names: Sequence[str]) -> list[str]:
     """Codes of the provinces, each once. Raises Problem 422 with every unknown name."""
+    return _ids_in_body("/regions", names, region_aliases(), "unknown_region", "no_region")
+
+
+def _ids_in_body(
+    pointer: str, names: Sequence[str], aliases: Mapping[str, str], code: str, text: str
+) -> list[str]:
     unknown = [
-        Fault(f"/regions/{number}", "unknown_region", message("no_region", name=name[:60]))
+        Fault(f"{pointer}/{number}", code, message(text, name=name[:60]))
         for number, name in enumerate(names)
-        if matching_key(name) not in region_aliases()
+        if matching_key(name) not in aliases
     ]
     if unknown:
         raise invalid_fields(unknown, listed=None)
-    return list(dict.fromkeys(region_aliases()[matching_key(name)] for name in names))
+    return list(dict.fromkeys(aliases[matching_key(name)] for name in names))
 
 
 def region_in_body(snapshots: Snapshots, region: str | None, market_id: str | None = None) -> Region:

@@ -285,7 +285,7 @@ def test_answer_without_end_is_read_to_64_kib(home: Path, service: HttpService):
     service.is_endless = True
     (row,) = run(home, hooks(service), [notice()])
     eventually(service.hung_up.is_set)
-    assert row["state"] == "sent", "a web hook is told by its status"
+    assert row["state"] == "sent", "the status of a web hook decides"
 
 
 def test_message_without_an_outcome_is_sent_again_after_ten_times_its_limit(home: Path):

@@ -6,7 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -205,6 +205,20 @@ def test_announced_bytes_of_clients_without_a_device_hold_up_no_device(broker: B
         assert [wire.recv(1) for wire in wires] == [b""] * 3, "a client without a device may send 1 KiB"
 
 
+async def serving(
+    accept: Callable[[MqttSession, Published], Awaitable[None]], memory: ByteBudget
+) -> asyncio.Server:
+    """A server whose connections are sessions that share `memory`."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = MqttSession(reader, writer, admit, accept, rate_of, memory, 65536, 60)
+        await session.connect()
+        await session.serve()
+        await session.close()
+
+    return await asyncio.start_server(serve, "127.0.0.1", 0)
+
+
 def test_half_a_message_takes_no_memory_from_a_whole_one(lone_home: Path):
     async def answer_to_whole() -> bytes:
         memory = ByteBudget(100)
@@ -212,13 +226,7 @@ def test_half_a_message_takes_no_memory_from_a_whole_one(lone_home: Path):
         async def accept(session: MqttSession, published: Published) -> None:
             assert published.payload == b"x" * 40
 
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            session = MqttSession(reader, writer, admit, accept, rate_of, memory, 65536, 60)
-            await session.connect()
-            await session.serve()
-            await session.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        server = await serving(accept, memory)
         half, whole = [await asyncio.open_connection(*server.sockets[0].getsockname()) for _ in "ab"]
         half[1].write(CONNECT + publish_packet(90)[:50])
         assert await answered(half[0], 4) == b"\x20\x02\x00\x00"
@@ -253,13 +261,7 @@ def test_sockets_are_not_read_while_too_many_bytes_wait_for_kafka(lone_home: Pat
     async def stalled() -> None:
         memory = CountedBudget(25_000)
 
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            session = MqttSession(reader, writer, admit, accept, rate_of, memory, 65536, 60)
-            await session.connect()
-            await session.serve()
-            await session.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        server = await serving(accept, memory)
         clients = [await asyncio.open_connection(*server.sockets[0].getsockname()) for _ in range(10)]
         for _, writer in clients:
             writer.write(CONNECT + publish_packet(10_000))
