@@ -95,6 +95,14 @@ def sender_of(source: str) -> str:
     return name if door in ("mqtt", "api") else ""
 
 
+def id_of_sender(event_id: str, sender: str) -> str:
+    """The id in silver, quarantine and gold of an event whose id another sender has used first.
+
+    Unique, as no intake takes an id with @.
+    """
+    return f"{event_id}@{sender}"
+
+
 def kind_of_topic(topic: str) -> str:
     """Kind of a topic's records: from the name of our own topics; foreign topics hold listings."""
     return topic.removeprefix(TOPIC_PREFIX) if topic.startswith(TOPIC_PREFIX) else LEGACY_KIND

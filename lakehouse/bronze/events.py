@@ -17,16 +17,19 @@ from lakehouse.silver.dead_letters import listed
 from lakehouse.times import parse_time
 from lakehouse.verdicts.resolve import each
 
-PAYLOAD_HASH = "payload_hash"  # with the columns of bronze.events, for the index of event ids
+# With the columns of bronze.events, for the index of event ids.
+SENDER = "sender"
+PAYLOAD_HASH = "payload_hash"
 ENVELOPE = ("event_id", "kind", "source", "received_at", "content_type")
 FIRST_TIME = pa.scalar(datetime(2, 1, 1, tzinfo=UTC), TIME)
 LAST_TIME = pa.scalar(datetime(9999, 1, 1, tzinfo=UTC), TIME)
 BRONZE = arrow_schema(contracts()["bronze.events"])
-JUDGED = BRONZE.append(pa.field(PAYLOAD_HASH, pa.int64()))  # what verdicts are computed from
+# What verdicts are computed from.
+JUDGED = BRONZE.append(pa.field(SENDER, pa.string())).append(pa.field(PAYLOAD_HASH, pa.int64()))
 
 
 def events(records: pa.Table, ingested_at: datetime) -> pa.Table:
-    """Rows of bronze.events with their PAYLOAD_HASH, in the order of the records. `records`: as RECORDS.
+    """Rows as JUDGED, in the order of the records. `records`: as RECORDS.
 
     A record without our headers gets topic:partition:offset as id, its kind from its topic and its time of
     receipt from Kafka. A foreign topic (kafka.legacy_topics) holds listings; the event_id of such a payload
@@ -48,25 +51,26 @@ def events(records: pa.Table, ingested_at: datetime) -> pa.Table:
         "ingested_at": pa.repeat(pa.scalar(ingested_at, TIME), records.num_rows),
         "ingest_date": pa.repeat(pa.scalar(ingested_at.date()), records.num_rows),
     }
-    return with_payload_hash(pa.table({name: columns[name] for name in BRONZE.names}, schema=BRONZE))
+    return with_identity(pa.table({name: columns[name] for name in BRONZE.names}, schema=BRONZE))
 
 
-def with_payload_hash(rows: pa.Table) -> pa.Table:
-    """Rows of bronze.events with a hash of sender and payload, equal for repetitions of an event.
+def with_identity(rows: pa.Table) -> pa.Table:
+    """Rows of bronze.events with SENDER and PAYLOAD_HASH, equal for repetitions of an event.
 
-    The sender is part of it: an event that somebody else has sent before is no repetition, or a stranger
-    could have the event of another thrown away by sending it first. A dead letter that needs no decision
-    counts as an empty object, see lakehouse/silver/dead_letters.py.
+    The hash is that of sender and payload: an event that somebody else has sent before is no repetition, or
+    a stranger could have the event of another thrown away by sending it first. A dead letter that needs no
+    decision counts as an empty object, see lakehouse/silver/dead_letters.py.
     """
     payloads = rows["value"].combine_chunks()
     letters = pc.equal(rows["kind"], DEAD_LETTER).combine_chunks()
     if pc.any(letters).as_py():
         payloads = pc.if_else(pc.and_not(letters, listed(rows)), pa.scalar(b"{}"), payloads)
-    senders = each("source", lambda source: sender_of(source).encode() + b"\0", pa.binary())(rows)
-    pairs = zip(senders.to_pylist(), payloads.to_pylist(), strict=True)
+    prefixes = each("source", lambda source: sender_of(source).encode() + b"\0", pa.binary())(rows)
+    pairs = zip(prefixes.to_pylist(), payloads.to_pylist(), strict=True)
     # Nobody can make a payload with a given BLAKE2b hash.
-    hashes = b"".join(blake2b(sender + (value or b""), digest_size=8).digest() for sender, value in pairs)
-    return rows.append_column(PAYLOAD_HASH, pa.array(np.frombuffer(hashes, dtype=np.int64)))
+    hashes = b"".join(blake2b(prefix + (value or b""), digest_size=8).digest() for prefix, value in pairs)
+    with_sender = rows.append_column(SENDER, each("source", sender_of)(rows))
+    return with_sender.append_column(PAYLOAD_HASH, pa.array(np.frombuffer(hashes, dtype=np.int64)))
 
 
 @dataclass(frozen=True)

@@ -76,12 +76,12 @@ def _verdict(
 def _rows(
     table: str, time_column: str, records: Collection[StoredRecord], more: tuple[str, ...] = ()
 ) -> list[tuple[Any, ...]]:
-    """(topic, partition, offset, more …) of the table's rows with the ids of the records."""
+    """(topic, partition, offset, more …) of the table's rows with the offsets of the records."""
     opened = open_if_exists(table)
     if opened is None:
         return []
     since = min(record.received_at for record in records) - CLOCK_TOLERANCE
-    ids = pa.array({record.event_id for record in records})
-    condition = (pc.field(time_column) >= since) & pc.field("event_id").isin(ids)
+    offsets = pa.array({record.offset for record in records})
+    condition = (pc.field(time_column) >= since) & pc.field("offset").isin(offsets)
     rows = opened.to_pyarrow_dataset().to_table(columns=[*PLACE, *more], filter=condition)
     return list(zip(*(column.to_pylist() for column in rows.columns), strict=True))

@@ -18,7 +18,14 @@ from rocksdict import IngestExternalFileOptions, Rdict, SstFileWriter
 from conf.settings import REPO
 from scripts.bench.place import broker_only, run_module
 from scripts.stack.throwaway import Stack
-from streaming_jobs.batch.event_index import DUPLICATE, EventIds, fingerprints, rocksdb_options
+from streaming_jobs.batch.event_index import (
+    DUPLICATE,
+    FINGERPRINT_BYTES,
+    EventIds,
+    entries,
+    fingerprints,
+    rocksdb_options,
+)
 
 MEANS = (
     "seconds of a batch of 500 events, median of 15, one stream process, after the named number of events; "
@@ -28,6 +35,7 @@ MEANS = (
 BATCHES = 20
 BATCH = 100_000
 REPEATED = BATCH // 100
+SENDER = "PASAR-001"
 IDS_PER_FILE = 1_000_000
 
 
@@ -61,7 +69,8 @@ def fill(folder: Path, count: int, draw: np.random.Generator) -> int:
     """
     real = count // 100
     numbers = np.arange(real, dtype=">i8")
-    landed = sorted(zip(fingerprints("price", names(range(real))), numbers.tolist(), strict=True))
+    values = entries([SENDER] * real, numbers.tolist())
+    landed = sorted(zip(fingerprints("price", names(range(real))), values, strict=True))
     files = []
     parts = -(-count // IDS_PER_FILE)
     bounds = [part * 2**64 // parts for part in range(parts + 1)]
@@ -70,21 +79,21 @@ def fill(folder: Path, count: int, draw: np.random.Generator) -> int:
         end = begin
         while end < real and int.from_bytes(landed[end][0][:8]) < bounds[part + 1]:
             end += 1
-        drawn = np.empty(((count - real) // parts, 2), dtype=">u8")
+        drawn = np.empty(((count - real) // parts, 3), dtype=">u8")
         heads = draw.integers(bounds[part], bounds[part + 1] - 1, size=len(drawn), dtype=np.uint64)
         drawn[:, 0] = np.sort(heads)
-        drawn[:, 1] = draw.integers(2**63, size=len(drawn))
+        drawn[:, 1:] = draw.integers(2**63, size=(len(drawn), 2))
         packed = drawn.tobytes()
-        entries = [
-            (packed[start : start + 16], packed[start + 8 : start + 16])
-            for start in range(0, len(packed), 16)
+        pairs = [
+            (packed[start : start + FINGERPRINT_BYTES], packed[start + FINGERPRINT_BYTES : start + 24])
+            for start in range(0, len(packed), 24)
         ]
-        entries += [(key, number.to_bytes(8)) for key, number in landed[begin:end]]
-        entries.sort()
+        pairs += landed[begin:end]
+        pairs.sort()
         file = str(folder.parent / f"{part}.sst")
         table = SstFileWriter(rocksdb_options())
         table.open(file)
-        for key, value in entries:
+        for key, value in pairs:
             table[key] = value
         table.finish()
         files.append(file)
@@ -104,7 +113,7 @@ def add_batch(ids: EventIds, batch: int, real: int, draw: np.random.Generator) -
     numbers = [*repeated, *range(begin, begin + BATCH - REPEATED)]
     arrived = names(numbers)
     began = time.process_time()
-    verdicts = ids.classify("price", arrived, numbers)
+    verdicts = ids.classify("price", arrived, [SENDER] * len(arrived), numbers).verdicts
     ids.commit("bench", batch)
     seconds = time.process_time() - began
     if not (verdicts[:REPEATED] == DUPLICATE).all() or (verdicts[REPEATED:] == DUPLICATE).any():

@@ -4,12 +4,15 @@ The tables are the source of truth; the index can be filled again from bronze. I
 in one step with the number of the batch and the list of what that batch added: a retry takes it back first
 and gives the same verdicts. Ids are kept for ever, as a rebuild compares each event with all of bronze.
 
-With an id is kept a hash of the payload that came first and of its sender: the same payload from somebody
-else is a conflict, which is quarantined, and no duplicate, which is dropped.
+An id belongs to the sender that used it first. With it are kept a hash of that sender and one of sender and
+payload. An event of another sender goes on under `id_of_sender`, so nobody loses an event because its id was
+used by somebody else; the same sender's other payload is a conflict, which is quarantined. Two senders with
+the same 4 bytes of hash count as one: the later event is a conflict then, and no duplicate, which is dropped.
 
-An id is kept as 16 bytes of BLAKE2b. Among n ids two have the same with a probability below n²/2¹²⁹: 1.5e-23
-for 10⁸. RocksDB checks the sum of every block that it reads, so damage ends in `DamagedIndex`, not in a wrong
-verdict; `damage` names it at the next start.
+An id is kept as 12 bytes of BLAKE2b. Among n ids two have the same with a probability below n²/2⁹⁷: 6.3e-14
+for 10⁸; the later event is then a conflict, unless sender and payload are the same too. RocksDB checks the
+sum of every block that it reads, so damage ends in `DamagedIndex`, not in a wrong verdict; `damage` names it
+at the next start.
 """
 
 from collections import Counter
@@ -18,7 +21,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,14 +29,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
 
+from lakehouse.event import id_of_sender
+
 NEW = 0
 DUPLICATE = 1
 CONFLICT = 2
 Verdicts = npt.NDArray[np.int8]
-FINGERPRINT_BYTES = 16
+FINGERPRINT_BYTES = 12
+SENDER_BYTES = 4
+ENTRY_BYTES = SENDER_BYTES + 8  # and the payload hash
+CLASSIFIED = ("event_id", "sender", "payload_hash")  # columns, as `EventIds.classify` takes them
 # Two keys that no fingerprint equals: they are shorter.
-# Stream id and number of the newest batch; "batch" in an index without senders, which is filled again.
-_BATCH = b"batch 2"
+# Stream id and number of the newest batch. The number in it is that of the format of the entries: an index of
+# an earlier one has no batch under this key, and is filled again.
+_BATCH = b"batch 3"
 _ADDED = b"added"  # fingerprints that it added, one after the other
 _DAMAGE = "damage.txt"  # in the folder: what was found while it was read
 
@@ -42,22 +51,54 @@ class DamagedIndex(RuntimeError):
     """The index cannot be read or written any more; the next start fills it from bronze."""
 
 
+class Classified(NamedTuple):
+    """NEW, DUPLICATE or CONFLICT for each event; row -> id, where another sender has the id of the event."""
+
+    verdicts: Verdicts
+    other_ids: dict[int, str]
+
+
 def fingerprints(kind: str, ids: Sequence[str]) -> list[bytes]:
-    """16 bytes for each id of a kind."""
+    """FINGERPRINT_BYTES for each id of a kind."""
     prefix = f"{kind}|"
     return [blake2b((prefix + event_id).encode(), digest_size=FINGERPRINT_BYTES).digest() for event_id in ids]
 
 
-def _conflict_fingerprint(id_fingerprint: bytes, payload: bytes) -> bytes:
-    """16 bytes that stand for a later payload of an id."""
-    return blake2b(id_fingerprint + payload, digest_size=FINGERPRINT_BYTES, person=b"conflict").digest()
+def entries(senders: Sequence[str], hashes: Sequence[int]) -> list[bytes]:
+    """What is kept with the id of each event: 4 bytes of its sender, 8 of the payload hash."""
+    prints = {sender: blake2b(sender.encode(), digest_size=SENDER_BYTES).digest() for sender in set(senders)}
+    packed = np.empty(len(hashes), dtype=[("sender", f"V{SENDER_BYTES}"), ("hash", ">i8")])
+    packed["sender"] = np.frombuffer(
+        b"".join([prints[sender] for sender in senders]), dtype=f"V{SENDER_BYTES}"
+    )
+    packed["hash"] = hashes
+    joined = packed.tobytes()
+    return [joined[start : start + ENTRY_BYTES] for start in range(0, len(joined), ENTRY_BYTES)]
+
+
+def _conflict_fingerprint(id_fingerprint: bytes, entry: bytes) -> bytes:
+    """FINGERPRINT_BYTES that stand for a later payload of an id."""
+    return blake2b(id_fingerprint + entry, digest_size=FINGERPRINT_BYTES, person=b"conflict").digest()
 
 
 def _ascending(keys: list[bytes]) -> list[int]:
     """Row numbers in the order of the keys' first 8 bytes: sorted keys cost RocksDB a third of the time."""
-    heads = np.frombuffer(b"".join(keys), dtype=">u8")[::2]
-    rows: list[int] = heads.astype(np.uint64).argsort().tolist()
+    packed = np.frombuffer(b"".join(keys), dtype=[("head", ">u8"), ("tail", f"V{FINGERPRINT_BYTES - 8}")])
+    rows: list[int] = packed["head"].astype(np.uint64).argsort().tolist()
     return rows
+
+
+def _of_other_senders(
+    keys: list[bytes], values: list[bytes], rows: list[int], known: dict[bytes, bytes]
+) -> list[int]:
+    """Those of the rows whose id was used first by another sender, before this batch or in it."""
+    first: dict[bytes, bytes] = {}
+    return [
+        row
+        for row in rows
+        if first.setdefault(keys[row], known.get(keys[row], values[row]))[:SENDER_BYTES]
+        != values[row][:SENDER_BYTES]
+    ]
 
 
 def rocksdb_options() -> Options:
@@ -90,7 +131,7 @@ def _durable() -> WriteOptions:
 
 
 class EventIds:
-    """Index of (kind, event id) -> hash of the payload that came first, and of its sender."""
+    """Index of (kind, event id) -> hashes of the sender and the payload that came first."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -113,18 +154,20 @@ class EventIds:
             (self._folder / _DAMAGE).write_text(str(error))
             raise DamagedIndex(f"the event-id index is damaged: {error}") from error
 
-    def classify(self, kind: str, ids: Sequence[str], hashes: Sequence[int]) -> Verdicts:
-        """NEW, DUPLICATE or CONFLICT for each event, in Kafka order; keeps what `commit` will write.
+    def classify(
+        self, kind: str, ids: Sequence[str], senders: Sequence[str], hashes: Sequence[int]
+    ) -> Classified:
+        """The verdict on each event, in Kafka order; keeps what `commit` will write.
 
-        The first payload of an id is NEW; the same payload again is a DUPLICATE; another payload is a
-        CONFLICT once. Kinds may be classified side by side: their keys differ.
+        The first payload of an id is NEW; the same payload again is a DUPLICATE; another payload of the same
+        sender is a CONFLICT once. What another sender sends under an id that is taken has that sender's own
+        id. Kinds may be classified side by side: their keys differ.
         """
         verdicts = np.full(len(ids), NEW, dtype=np.int8)
         keys = fingerprints(kind, ids)
-        packed = np.asarray(hashes, dtype=">i8").tobytes()
-        payloads = [packed[start : start + 8] for start in range(0, len(packed), 8)]
+        values = entries(senders, hashes)
         order = _ascending(keys)
-        new = {keys[row]: payloads[row] for row in order}
+        new = {keys[row]: values[row] for row in order}
         known = self._known(list(new))
         seen = set(known)
         if len(new) < len(keys):
@@ -133,24 +176,32 @@ class EventIds:
         for key in seen:
             del new[key]
         self._pending |= new
+        other_ids = {
+            row: id_of_sender(ids[row], senders[row]) for row in _of_other_senders(keys, values, rows, known)
+        }
+        for row, key in zip(other_ids, fingerprints(kind, list(other_ids.values())), strict=True):
+            keys[row] = key
+        taken = [keys[row] for row in other_ids]
+        # A program that writes to Kafka may have given such an id itself, also in this batch.
+        known |= self._known(taken) | {key: self._pending[key] for key in taken if key in self._pending}
         known |= self._known(
             [
-                _conflict_fingerprint(keys[row], payloads[row])
+                _conflict_fingerprint(keys[row], values[row])
                 for row in rows
-                if known.get(keys[row], payloads[row]) != payloads[row]
+                if known.get(keys[row], values[row]) != values[row]
             ]
         )
         for row in rows:
-            key, payload = keys[row], payloads[row]
+            key, value = keys[row], values[row]
             first = known.get(key)
-            if first is not None and first != payload:
-                key = _conflict_fingerprint(key, payload)
+            if first is not None and first != value:
+                key = _conflict_fingerprint(key, value)
             if key in known:
                 verdicts[row] = DUPLICATE
             else:
                 verdicts[row] = NEW if first is None else CONFLICT
-                known[key] = self._pending[key] = payload
-        return verdicts
+                known[key] = self._pending[key] = value
+        return Classified(verdicts, other_ids)
 
     def _known(self, keys: list[Any]) -> dict[bytes, bytes]:
         """Those of the keys that are in the index, with the payload hash of each."""
@@ -198,9 +249,9 @@ class EventIds:
         return stream, int(batch)
 
     def refill(self, batches: Iterable[pa.RecordBatch], stream_id: str, batch_id: int) -> int:
-        """Replace the index by kind, event_id, payload_hash in bronze order; returns the number of rows.
+        """Replace the index by that of these events; returns their number.
 
-        It bears a batch only when it is complete.
+        `batches`: kind and CLASSIFIED, in bronze order. It bears a batch only when it is complete.
         """
         self.close()
         rmtree(self._folder)
@@ -209,7 +260,7 @@ class EventIds:
         for batch in batches:
             for kind in pc.unique(batch["kind"]).to_pylist():
                 part = batch.filter(pc.equal(batch["kind"], kind))
-                self.classify(kind, part["event_id"].to_pylist(), part["payload_hash"].to_pylist())
+                self.classify(kind, *(part[name].to_pylist() for name in CLASSIFIED))
             self._write(None)
             rows += batch.num_rows
         self.commit(stream_id, batch_id)

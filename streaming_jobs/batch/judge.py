@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.settings import settings
-from lakehouse.bronze.events import JUDGED, PAYLOAD_HASH
+from lakehouse.bronze.events import JUDGED, PAYLOAD_HASH, SENDER
 from lakehouse.contracts.contract import Contract, kinds, rule_set
 from lakehouse.contracts.history_rules import (
     compile_checks,
@@ -27,7 +27,7 @@ from lakehouse.validation.registry import VALIDATORS
 from lakehouse.verdicts.resolve import each, header
 from lakehouse.verdicts.rows import READINGS, Verdicts, row_columns, row_verdicts, rules_of, transform_of
 from streaming_jobs.batch import row_outcomes
-from streaming_jobs.batch.event_index import CONFLICT, NEW, EventIds
+from streaming_jobs.batch.event_index import CLASSIFIED, CONFLICT, NEW, EventIds
 from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.kind_result import PLACE, KindResult, Resubmission
 
@@ -76,12 +76,12 @@ class Judge:
     def judge(self, bronze: pa.Table, kind: str, resubmissions: Sequence[Resubmission] = ()) -> KindResult:
         """Verdicts on the events of one kind, of those in `bronze` and of `resubmissions`.
 
-        `bronze`: rows of bronze.events with PAYLOAD_HASH, of any kinds.
+        `bronze`: rows as JUDGED, of any kinds.
         """
         events = [event for event in resubmissions if event.kind == kind]
         records = [
             bronze.filter(pc.equal(bronze["kind"], kind)),
-            *(with_hash(event.record) for event in events),
+            *(without_identity(event.record) for event in events),
         ]
         table = pa.concat_tables(part.select(JUDGED.names).cast(JUDGED) for part in records)
         table = table.sort_by([(name, "ascending") for name in PLACE]).combine_chunks()
@@ -96,7 +96,9 @@ class Judge:
         """The columns that index, validators, folded gold and counts read."""
         names = [*PLACE, "event_id", "mask", "received_at", *self._columns(kinds()[verdicts.kind])]
         door = each("source", lambda source: source.partition(":")[0])(events)
-        narrow = verdicts.table.select(names).append_column("payload_hash", events[PAYLOAD_HASH])
+        narrow = verdicts.table.select(names)
+        for name in (SENDER, PAYLOAD_HASH):
+            narrow = narrow.append_column(name, events[name])
         return narrow.append_column("door", door)
 
     def _columns(self, contract: Contract) -> list[str]:
@@ -109,9 +111,9 @@ class Judge:
         return [name for name in row_columns(kind) if name in wanted or name == READINGS]
 
     def _by_index(self, result: KindResult, events: Sequence[Resubmission]) -> KindResult:
-        """The result with duplicates and conflicts.
+        """The result with duplicates and conflicts, and with the own id of an event whose id is taken.
 
-        A resubmitted event is in the index; its conflict stays one.
+        A resubmitted event is in the index under the id that it has; its conflict stays one.
         """
         narrow = result.narrow
         rules = self.rules[result.kind]
@@ -119,12 +121,12 @@ class Judge:
         verdict = np.full(narrow.num_rows, NEW, dtype=np.int8)
         if self._ids is not None:
             arrived = narrow.filter(pa.array(result.arrived)) if events else narrow
-            ids = arrived["event_id"].to_pylist()
-            hashes = arrived["payload_hash"].to_pylist()
-            verdict[result.arrived if events else slice(None)] = self._ids.classify(result.kind, ids, hashes)
+            classified = self._ids.classify(result.kind, *(arrived[name].to_pylist() for name in CLASSIFIED))
+            verdict[result.arrived] = classified.verdicts
+            result = _with_ids(result, classified.other_ids)
         for row, event in result.resubmitted.items():
             verdict[row] = CONFLICT if event.conflict else NEW
-        mask = narrow["mask"].to_numpy()
+        mask = result.narrow["mask"].to_numpy()
         evidence = {"id_conflict": verdict == CONFLICT}
         for name, violated in self._identity_checks.items():
             mask = mask | np.where(violated(evidence, len(verdict)), bit_of(rules, name), 0)
@@ -198,9 +200,11 @@ def signed_events(events: pa.Table, keys: SigningKeys) -> Flags:
     return np.array(valid, dtype=bool)
 
 
-def with_hash(record: pa.Table) -> pa.Table:
-    """A resubmitted record, whose payload is not looked up in the index."""
-    return record.append_column(PAYLOAD_HASH, pa.nulls(record.num_rows, pa.int64()))
+def without_identity(record: pa.Table) -> pa.Table:
+    """A resubmitted record, which is not looked up in the index, as JUDGED."""
+    for field in (JUDGED.field(name) for name in (SENDER, PAYLOAD_HASH)):
+        record = record.append_column(field, pa.nulls(record.num_rows, field.type))
+    return record
 
 
 def no_records() -> pa.Table:
@@ -229,6 +233,23 @@ def decision_warnings(result: KindResult) -> pa.ListArray:
     offsets[[row + 1 for row, _ in decided]] = 1
     values = pa.array([event.warning for _, event in decided], pa.string())
     return pa.ListArray.from_arrays(pa.array(np.cumsum(offsets, dtype=np.int32)), values)
+
+
+def _with_ids(result: KindResult, other_ids: Mapping[int, str]) -> KindResult:
+    """The result with other ids. `other_ids`: number among the rows that arrived -> id."""
+    if not other_ids:
+        return result
+    numbers = np.flatnonzero(result.arrived)
+    ids = result.narrow["event_id"].to_pylist()
+    for number, event_id in other_ids.items():
+        ids[numbers[number]] = event_id
+
+    def with_ids(table: pa.Table) -> pa.Table:
+        place = table.schema.get_field_index("event_id")
+        return table.set_column(place, "event_id", pa.array(ids, pa.string()))
+
+    verdicts = replace(result.verdicts, table=with_ids(result.verdicts.table))
+    return replace(result, verdicts=verdicts, narrow=with_ids(result.narrow))
 
 
 def _row_numbers(narrow: pa.Table, events: Sequence[Resubmission]) -> dict[int, Resubmission]:

@@ -41,8 +41,8 @@ class KindResult:
 
     kind: str
     verdicts: Verdicts  # by the row rules, with the silver rows
-    # One row per event in order of arrival: PLACE, event_id, payload_hash, mask, received_at, door, and the
-    # columns of the silver row that folded gold and the validator read.
+    # One row per event in order of arrival: PLACE, event_id, sender, payload_hash, mask, received_at, door,
+    # and the columns of the silver row that folded gold and the validator read.
     narrow: pa.Table
     verdict: npt.NDArray[np.int8]  # NEW, DUPLICATE or CONFLICT
     mask: Masks  # violated rules, those of the validator included, without the waived ones

@@ -18,7 +18,7 @@ from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused
 from conf.runtime.status_files import read_json, write_json, write_text
 from conf.settings import settings
-from lakehouse.bronze.events import with_payload_hash
+from lakehouse.bronze.events import with_identity
 from lakehouse.contracts.contract import contracts, kinds
 from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import Positions
@@ -117,7 +117,7 @@ class Rebuild:
 
     def chunk(self, bronze: ds.Dataset, times: list[datetime]) -> int:
         """Judge and write the batches of these times; returns the number of events."""
-        rows = with_payload_hash(bronze.to_table(filter=of_batches(times)))
+        rows = with_identity(bronze.to_table(filter=of_batches(times)))
         present = [kind for kind in pc.unique(rows["kind"]).to_pylist() if kind in kinds()]
         last = self._tag(times[-1])
         results, applied = judge_all(self._judge, self._decisions, rows, present, times[-1])

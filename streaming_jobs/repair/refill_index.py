@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from conf.settings import settings
-from lakehouse.bronze.events import with_payload_hash
+from lakehouse.bronze.events import PAYLOAD_HASH, SENDER, with_identity
 from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.delta import open_table
 from lakehouse.io.query import run_sql
@@ -77,16 +77,16 @@ def refill_ids(ids: EventIds, stream_id: str, batch_id: int) -> None:
 
 
 def hashes(bronze: ds.Dataset, most: int) -> Iterator[pa.RecordBatch]:
-    """kind, event_id and payload_hash in order of arrival, about `most` events in memory at once."""
-    hashed = ["source", "value", "other_headers"]
-    read = ["kind", "event_id", *hashed, *PLACE]
+    """What `EventIds.refill` reads, in order of arrival, about `most` events in memory at once."""
+    kept = ["kind", "event_id", SENDER, PAYLOAD_HASH]
+    read = ["kind", "event_id", "source", "value", "other_headers", *PLACE]
     for times in chunks([(time, events, 0) for time, events, _ in counts_by_batch(bronze)], most):
         parts = [
-            with_payload_hash(pa.Table.from_batches([rows])).drop_columns(hashed)
+            with_identity(pa.Table.from_batches([rows])).select([*kept, *PLACE])
             for rows in bronze.to_batches(columns=read, filter=of_batches(times))
         ]
         arrived = pa.concat_tables(parts).sort_by([(name, "ascending") for name in PLACE])
-        yield from arrived.drop_columns(list(PLACE)).to_batches()
+        yield from arrived.select(kept).to_batches()
 
 
 def chunks(counts: list[tuple[datetime, int, int]], most: int) -> Iterator[list[datetime]]:

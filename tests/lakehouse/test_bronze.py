@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakehouse.bronze.events import BRONZE, PAYLOAD_HASH, events
+from lakehouse.bronze.events import BRONZE, JUDGED, PAYLOAD_HASH, SENDER, events
 from lakehouse.bronze.records import RECORDS
 from lakehouse.event import kind_of_topic
 from tests.lakehouse.conftest import NOW
@@ -105,6 +105,7 @@ def test_hash_is_that_of_payload_and_sender_whichever_door_and_row_of_a_file():
     device, same_device, other, file, other_file, collector = rows[PAYLOAD_HASH].to_pylist()
     assert device == same_device and file == other_file == collector
     assert len({device, other, file}) == 3
+    assert rows[SENDER].to_pylist() == ["D", "D", "E", "", "", ""]
 
 
 def test_dead_letter_that_needs_no_decision_is_hashed_as_an_empty_object():
@@ -119,7 +120,8 @@ def test_dead_letter_that_needs_no_decision_is_hashed_as_an_empty_object():
 
 def test_rows_have_the_columns_of_the_table_also_without_records():
     rows = events(RECORDS.empty_table(), NOW)
-    assert rows.drop_columns([PAYLOAD_HASH]).schema.equals(BRONZE) and not rows.num_rows
+    assert rows.schema.equals(JUDGED) and rows.select(BRONZE.names).schema.equals(BRONZE)
+    assert not rows.num_rows
 
 
 def test_topic_gives_the_kind():

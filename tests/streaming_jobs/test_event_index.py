@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,9 +30,14 @@ AGAIN = (price("a"), price("b", 12500), price("b", 13000))
 BALANCE_AGAIN = {"rows_in": 12, "silver": 3, "quarantine": 5, "duplicates": 4}
 
 
+def verdicts(ids: EventIds, names: Sequence[str], hashes: Sequence[int], kind: str = "price") -> list[int]:
+    """Of events of one sender."""
+    return list(ids.classify(kind, names, ["DEV-1"] * len(names), hashes).verdicts)
+
+
 def add(ids: EventIds, batch: int) -> None:
     part = slice(batch * 400, (batch + 1) * 400)
-    assert set(ids.classify("price", IDS[part], HASHES[part])) == {NEW}
+    assert set(verdicts(ids, IDS[part], HASHES[part])) == {NEW}
     ids.commit("s", batch)
 
 
@@ -73,20 +78,58 @@ def test_another_payload_is_a_conflict_once(tmp_path: Path):
     ids = EventIds(tmp_path)
     arrived = ["a", "b", "a", "a", "a", "b"]
     expected = [NEW, NEW, DUPLICATE, CONFLICT, DUPLICATE, DUPLICATE]
-    assert list(ids.classify("price", arrived, [1, 2, 1, -3, -3, 2])) == expected
+    assert verdicts(ids, arrived, [1, 2, 1, -3, -3, 2]) == expected
     ids.commit("s", 0)
-    again = list(ids.classify("price", ["a", "a", "a", "b"], [-3, 4, 1, 1]))
+    again = verdicts(ids, ["a", "a", "a", "b"], [-3, 4, 1, 1])
     assert again == [DUPLICATE, CONFLICT, DUPLICATE, CONFLICT]
-    assert list(ids.classify("sensor", ["a"], [9])) == [NEW]
+    assert verdicts(ids, ["a"], [9], "sensor") == [NEW]
+    ids.close()
+
+
+@pytest.mark.parametrize("size", [1, 2, 8])
+def test_id_that_another_sender_has_is_followed_by_the_own_sender_in_batches_of_any_size(
+    tmp_path: Path, size: int
+):
+    arrived = [
+        ("a", "STRANGER", 1, NEW, None),
+        ("a", "DEV-1", 2, NEW, "a@DEV-1"),
+        ("a", "DEV-1", 2, DUPLICATE, "a@DEV-1"),
+        ("a", "DEV-1", 3, CONFLICT, "a@DEV-1"),
+        ("a", "STRANGER", 1, DUPLICATE, None),
+        ("a", "", 4, NEW, "a@"),
+        ("b", "DEV-1", 5, NEW, None),
+        ("a", "STRANGER", 6, CONFLICT, None),
+    ]
+    ids = EventIds(tmp_path)
+    for _ in range(2):
+        for number, start in enumerate(range(0, len(arrived), size)):
+            names, senders, hashes, expected, own = zip(*arrived[start : start + size], strict=True)
+            classified = ids.classify("price", names, senders, hashes)
+            assert list(classified.verdicts) == list(expected)
+            assert classified.other_ids == {row: name for row, name in enumerate(own) if name}
+            ids.commit("s", number)
+        if size == 8:
+            ids.take_back()
+        else:
+            ids.close()
+            shutil.rmtree(tmp_path)
+            ids = EventIds(tmp_path)
+    ids.close()
+
+
+def test_own_id_that_a_writer_to_kafka_has_used_is_a_conflict_and_no_duplicate(tmp_path: Path):
+    ids = EventIds(tmp_path)
+    classified = ids.classify("price", ["a@DEV-1", "a", "a"], ["", "STRANGER", "DEV-1"], [1, 1, 1])
+    assert list(classified.verdicts) == [NEW, NEW, CONFLICT]
     ids.close()
 
 
 def test_batch_that_was_taken_back_gets_the_same_verdicts(tmp_path: Path):
     ids = EventIds(tmp_path)
-    ids.classify("price", ["a"], [1])
+    verdicts(ids, ["a"], [1])
     ids.commit("s", 0)
     for _ in range(2):
-        assert list(ids.classify("price", ["a", "b", "a"], [1, 2, 3])) == [DUPLICATE, NEW, CONFLICT]
+        assert verdicts(ids, ["a", "b", "a"], [1, 2, 3]) == [DUPLICATE, NEW, CONFLICT]
         ids.commit("s", 1)
         ids.take_back()
     assert ids.last_batch() == ("s", 0)
@@ -97,7 +140,7 @@ def test_id_takes_less_than_40_bytes(tmp_path: Path):
     ids = EventIds(tmp_path)
     for batch in range(4):
         numbers = range(batch * 50_000, (batch + 1) * 50_000)
-        ids.classify("price", [f"PASAR-001-{number:030d}" for number in numbers], numbers)
+        verdicts(ids, [f"PASAR-001-{number:030d}" for number in numbers], numbers)
         ids.commit("s", batch)
     ids.close()
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 40 * 200_000
@@ -129,7 +172,7 @@ def test_flipped_bit_is_damage_or_does_no_harm(written: Path, tmp_path: Path):
         try:
             ids = EventIds(folder)
             assert ids.last_batch() == ("s", 4)
-            assert set(ids.classify("price", IDS, HASHES)) == {DUPLICATE}
+            assert set(verdicts(ids, IDS, HASHES)) == {DUPLICATE}
             ids.close()
         except DamagedIndex:
             noticed += 1
@@ -159,7 +202,8 @@ def test_index_in_use_is_not_called_damaged(tmp_path: Path):
 
 
 def test_interrupted_refill_bears_no_batch(tmp_path: Path):
-    rows = pa.RecordBatch.from_pydict({"kind": ["price"], "event_id": ["a"], "payload_hash": [1]})
+    row = {"kind": "price", "event_id": "a", "sender": "DEV-1", "payload_hash": 1}
+    rows = pa.RecordBatch.from_pylist([row])
 
     def interrupted() -> Iterator[pa.RecordBatch]:
         yield rows
@@ -171,7 +215,7 @@ def test_interrupted_refill_bears_no_batch(tmp_path: Path):
         ids.refill(interrupted(), "s", 7)
     assert ids.last_batch() is None
     assert ids.refill([rows], "s", 7) == 1 and ids.last_batch() == ("s", 7)
-    assert list(ids.classify("price", ["a"], [1])) == [DUPLICATE]
+    assert verdicts(ids, ["a"], [1]) == [DUPLICATE]
     ids.close()
 
 
@@ -219,13 +263,16 @@ def test_index_of_an_earlier_version_is_filled_from_bronze(
     assert stream.balance() == BALANCE_AGAIN
 
 
-def test_index_without_senders_is_filled_from_bronze(stream: Stream, caplog: pytest.LogCaptureFixture):
+@pytest.mark.parametrize("batch_key", [b"batch", b"batch 2"])
+def test_index_without_senders_is_filled_from_bronze(
+    stream: Stream, caplog: pytest.LogCaptureFixture, batch_key: bytes
+):
     stream.send(*MIXED)
     stream.run()
     folder = settings().state_dir / "event_ids"
     shutil.rmtree(folder)
     older = Rdict(str(folder), rocksdb_options())
-    older[b"batch"] = b"stream/0"
+    older[batch_key] = b"stream/0"
     older.close()
     stream.send(*AGAIN)
     stream.run()
@@ -233,19 +280,34 @@ def test_index_without_senders_is_filled_from_bronze(stream: Stream, caplog: pyt
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_event_that_a_stranger_sent_first_is_quarantined_and_never_dropped(stream: Stream, times: int):
-    stream.send(price("taken"), source="mqtt:STRANGER")
+def test_event_whose_id_a_stranger_used_first_lands_under_the_sender_s_own_id(stream: Stream, times: int):
+    """Also when it repeats itself, through either door of a device, and when the index is filled again."""
+    stream.send(price("taken", 11000), source="mqtt:STRANGER")
     stream.run()
     stream.send(*[price("taken")] * times, source="mqtt:DEV-1")
-    stream.send(*[price("taken")] * times, source="api:STRANGER")
+    stream.send(*[price("taken", 11000)] * times, source="api:STRANGER")
+    stream.run()
+    shutil.rmtree(settings().state_dir / "event_ids")
+    stream.send(price("taken"), source="api:DEV-1")
+    stream.run()
+    landed = {row["event_id"]: (row["source"], row["price_idr"]) for row in stream.rows("silver.prices")}
+    assert landed == {"taken": ("mqtt:STRANGER", 11000), "taken@DEV-1": ("mqtt:DEV-1", 11500)}
+    assert stream.silver() == {"taken": 1, "taken@DEV-1": 1}
+    assert not stream.rows("silver.quarantine")
+    assert {row["event_id"] for row in stream.rows("bronze.events")} == {"taken"}, "as it was sent"
+    assert stream.balance() == {
+        "rows_in": 2 + 2 * times,
+        "silver": 2,
+        "quarantine": 0,
+        "duplicates": 2 * times,
+    }
+
+
+def test_other_payload_of_the_same_sender_stays_a_conflict_whoever_was_first(stream: Stream):
+    stream.send(price("taken", 11000), source="mqtt:STRANGER")
+    stream.send(price("taken"), price("taken", 12500), source="mqtt:DEV-1")
     stream.run()
     (row,) = stream.rows("silver.quarantine")
-    assert (row["source"], row["payload"]) == ("mqtt:DEV-1", price("taken"))
+    assert (row["event_id"], row["payload"]) == ("taken@DEV-1", price("taken", 12500))
     (error,) = [reason for reason in row["reasons"] if reason["severity"] == "error"]
-    assert error["rule"] == "id_conflict" and "by another sender" in error["message"]
-    assert stream.balance() == {
-        "rows_in": 1 + 2 * times,
-        "silver": 1,
-        "quarantine": 1,
-        "duplicates": 2 * times - 1,
-    }
+    assert error["rule"] == "id_conflict" and "'taken@DEV-1' was used before" in error["message"]

@@ -14,7 +14,7 @@ from lakehouse.contracts.rule_masks import mask_of, names_in
 from lakehouse.signatures import SigningKeys, signature_of
 from streaming_jobs.batch import decisions, judge
 from streaming_jobs.batch.decisions import DecisionResolver
-from streaming_jobs.batch.event_index import CONFLICT, NEW
+from streaming_jobs.batch.event_index import CONFLICT, NEW, Classified
 from streaming_jobs.batch.judge import Judge
 from streaming_jobs.batch.kind_result import KindResult
 
@@ -26,8 +26,8 @@ QUARANTINED = ("lumbung.price", 0, 17, 0)
 class TwoPayloads:
     """An index in which the second event has the id of the first and another payload."""
 
-    def classify(self, kind: str, ids: list[str], hashes: list[int]) -> np.ndarray:
-        return np.array([NEW, CONFLICT], dtype=np.int8)
+    def classify(self, kind: str, ids: list[str], senders: list[str], hashes: list[int]) -> Classified:
+        return Classified(np.array([NEW, CONFLICT], dtype=np.int8), {})
 
 
 def result_of(kind: str, narrow: pa.Table, stream: Judge) -> KindResult:
@@ -56,7 +56,8 @@ def violated(result: KindResult, stream: Judge) -> list[set[str]]:
 
 def identity_verdicts() -> list[set[str]]:
     stream = Judge(TwoPayloads(), SigningKeys((KEY,)))
-    narrow = pa.table({"event_id": ["a", "a"], "payload_hash": [1, 2], "mask": pa.array([0, 0], pa.int64())})
+    senders = {"sender": ["s", "s"], "payload_hash": [1, 2]}
+    narrow = pa.table({"event_id": ["a", "a"], **senders, "mask": pa.array([0, 0], pa.int64())})
     return violated(stream._by_index(result_of("price", narrow, stream), []), stream)
 
 

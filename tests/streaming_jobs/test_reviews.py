@@ -193,6 +193,22 @@ def test_decision_is_applied_once_after_a_crash_at_any_point(either: Stream, poi
     assert balance_counts(either) == {"price": (3, 2, 1, 0), "decision": (2, 2, 0, 0)}
 
 
+def test_event_with_its_sender_s_own_id_is_decided_and_rebuilt_under_it(stream: Stream):
+    stream.send(price("a", 11000), source="mqtt:STRANGER")
+    stream.send(price("a", ABSURD), source="mqtt:DEV-1")
+    rows = quarantined_rows(stream)
+    stream.send(decide(rows["a@DEV-1"], "release", "d-1"), kind="decision")
+    stream.run()
+    for _ in range(2):
+        assert stream.silver() == {"a": 1, "a@DEV-1": 1}
+        assert reviews(stream) == [("a@DEV-1", 0, "released", "silver")]
+        assert balance_counts(stream) == {"price": (2, 2, 0, 0), "decision": (1, 1, 0, 0)}
+        rebuild_silver()
+    stream.send(price("a", ABSURD), source="mqtt:DEV-1")
+    stream.run()
+    assert stream.silver() == {"a": 1, "a@DEV-1": 1}, "the rebuilt index knows the event"
+
+
 def test_rebuild_applies_the_same_decisions(stream: Stream):
     rows = quarantined_rows(
         stream, price("high", ABSURD), price("odd", commodity="unobtainium"), price("bad", -5)
