@@ -4,9 +4,12 @@ Cost: of bronze, only ids are read: of the newest 100,000 records first, then of
 up to `api.trace_events`; an id that arrived earlier is not found. The status then costs the files of the
 batches in which the event arrived, not the tables. Who looks beyond the first two steps makes an expensive
 request.
+
+An id may be that of several senders. `id@sender` is the event of one of them, as it is called in the tables
+if another one was first.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +18,7 @@ import pyarrow.compute as pc
 
 from conf.settings import settings
 from lakehouse.contracts.contract import kinds
+from lakehouse.event import id_of_sender, sender_of
 from serving_api.reads.keyset import time_slices
 from serving_api.reads.review.own_regions import payload_of
 from serving_api.reads.review.quarantine import COORDINATES, read_day
@@ -25,7 +29,7 @@ FIRST_EVENTS = 100_000
 GROWTH = 4
 CHEAP_STEPS = 2  # the newest 500,000 records
 STATISTICS_PRECISION = timedelta(milliseconds=1)  # file statistics cut the newest time to milliseconds
-ARRIVAL = ("kind", *COORDINATES, "source", "received_at", "ingested_at")
+ARRIVAL = ("event_id", "kind", *COORDINATES, "source", "received_at", "ingested_at")
 # Of an event of two kinds, the first of these is its status.
 PRECEDENCE = ("pending", "quarantine", "duplicate", "silver")
 
@@ -46,10 +50,9 @@ class EventStatus:
     status: str
     kinds: list[str]
     table: str | None
-    received_at: datetime
     warnings: list[str]
     sources: frozenset[str]
-    ingested_at: datetime
+    newest: Mapping[str, Any]  # ARRIVAL of its newest one
 
 
 class EventLookup:
@@ -61,23 +64,32 @@ class EventLookup:
         self.read: dict[str, Snapshot] = {}
         self.searched_events = 0
 
-    def find(self, event_id: str, is_accepted: bool, before_older: Callable[[], None]) -> EventStatus | None:
-        """The status; None when no arrival is found. Blocks: call it from a thread.
+    def find(
+        self,
+        event_id: str,
+        is_searched: Callable[[str], bool],
+        is_accepted: bool,
+        before_older: Callable[[], None],
+    ) -> EventStatus | None:
+        """The status of the event of the newest arrival's sender; None when no arrival is found.
 
-        `is_accepted`: the event is known to be new, so that it is not searched among old ones; `before_older`
-        is called before those are read.
+        Blocks: call it from a thread. `is_searched`: whether arrivals from a source count; `is_accepted`: the
+        event is known to be new, so that it is not searched among old ones; `before_older` is called before
+        those are read.
         """
         seen: list[dict[str, Any]] = []
         by_kind: dict[str, ArrivalStatus] = {}
-        for step, arrivals in enumerate(self._arrivals(event_id), 1):
-            seen += arrivals
+        for step, arrivals in enumerate(self._arrivals(event_id, is_searched), 1):
             for arrival in arrivals:
+                if seen and sender_of(arrival["source"]) != sender_of(seen[0]["source"]):
+                    continue
+                seen.append(arrival)
                 kind = arrival["kind"]
                 newest = by_kind.get(kind)
                 if newest is None:
-                    by_kind[kind] = self._status_of(event_id, arrival)
+                    by_kind[kind] = self._status_of(arrival)
                 elif newest.status == "duplicate" and newest.table is None:  # look for the first arrival
-                    by_kind[kind] = replace(self._status_of(event_id, arrival), status="duplicate")
+                    by_kind[kind] = replace(self._status_of(arrival), status="duplicate")
             if seen and all(status.table or status.status == "pending" for status in by_kind.values()):
                 break
             if step == CHEAP_STEPS:
@@ -89,14 +101,14 @@ class EventLookup:
         worst = min(by_kind.values(), key=lambda status: PRECEDENCE.index(status.status))
         warnings = list(dict.fromkeys(name for status in by_kind.values() for name in status.warnings))
         sources = frozenset(arrival["source"] for arrival in seen)
-        received_at = seen[0]["received_at"]
-        place = (worst.table, received_at, warnings, sources, seen[0]["ingested_at"])
-        return EventStatus(worst.status, sorted(by_kind), *place)
+        return EventStatus(worst.status, sorted(by_kind), worst.table, warnings, sources, seen[0])
 
-    def names_in(self, event_id: str, status: EventStatus) -> dict[str, Any]:
+    def names_in(self, status: EventStatus) -> dict[str, Any]:
         """The texts that the newest arrival names, with its sender's market. Reads the files of a batch."""
-        with_id = (pc.field("event_id") == event_id) & (pc.field("ingested_at") == status.ingested_at)
-        row = self._open("bronze.events").read(with_id, ["value", "other_headers"]).to_pylist()[0]
+        arrival = pc.scalar(True)
+        for name in ("event_id", "ingested_at", *COORDINATES):
+            arrival &= pc.field(name) == status.newest[name]
+        row = self._open("bronze.events").read(arrival, ["value", "other_headers"]).to_pylist()[0]
         headers = dict(row["other_headers"] or ())
         return {name: headers[name] for name in ("market_id",) if name in headers} | payload_of(row["value"])
 
@@ -104,25 +116,31 @@ class EventLookup:
         self.read[table] = self._snapshots.open_newest(table)
         return self.read[table]
 
-    def _arrivals(self, event_id: str) -> Iterator[list[dict[str, Any]]]:
+    def _arrivals(self, event_id: str, is_searched: Callable[[str], bool]) -> Iterator[list[dict[str, Any]]]:
         """Records of bronze with this id, newest first, one time slice at a time."""
+        sent_id, _, sender = event_id.rpartition("@")
+
+        def is_wanted(row: Mapping[str, Any]) -> bool:
+            named = row["event_id"] == event_id or sender_of(row["source"]) == sender
+            return named and is_searched(row["source"])
+
         bronze = self._open("bronze.events")
         if bronze.delta is None:
             return
         actions = bronze.delta.get_add_actions(flatten=True)
-        with_id = pc.field("event_id") == event_id
+        with_id = pc.field("event_id").isin([event_id, sent_id])
         for part in time_slices(actions, "ingested_at", FIRST_EVENTS, GROWTH):
             if self.searched_events and self.searched_events + part.rows > settings().api.trace_events:
                 return
             self.searched_events += part.rows
             rows = bronze.read(with_id & part.contains("ingested_at"), ARRIVAL)
             yield sorted(
-                rows.to_pylist(),
+                filter(is_wanted, rows.to_pylist()),
                 key=lambda row: (row["ingested_at"], row["received_at"], row["offset"]),
                 reverse=True,
             )
 
-    def _status_of(self, event_id: str, arrival: dict[str, Any]) -> ArrivalStatus:
+    def _status_of(self, arrival: dict[str, Any]) -> ArrivalStatus:
         """The status of one arrival.
 
         A batch is in every table once gold.balance counts it, so that is read first.
@@ -132,40 +150,43 @@ class EventLookup:
             return ArrivalStatus("pending")
         reviews: ReviewIndex
         self.read["gold.reviews"], reviews = self._reviews.read()
-        if not self._is_quarantined(event_id, arrival):
-            in_silver = self._in_silver(event_id, arrival["kind"], arrival["ingested_at"], record_of(arrival))
-            return in_silver or ArrivalStatus("duplicate")
+        if not self._is_quarantined(arrival):
+            return self._in_silver(arrival, arrival["ingested_at"]) or ArrivalStatus("duplicate")
         generation = 0
         while (review := reviews.get((record_of(arrival), generation))) and review.outcome == "quarantine":
             generation += 1
         if review is None or review.outcome != "silver":
             return ArrivalStatus("quarantine", "silver.quarantine")
-        released = self._in_silver(event_id, arrival["kind"], review.ingested_at)
+        released = self._in_silver(arrival, review.ingested_at)
         return released or ArrivalStatus("silver", kinds()[arrival["kind"]].table)
 
-    def _is_quarantined(self, event_id: str, arrival: dict[str, Any]) -> bool:
+    def _is_quarantined(self, arrival: dict[str, Any]) -> bool:
         quarantine = self._open("silver.quarantine")
         if quarantine.delta is None:
             return False
         ingested_at = arrival["ingested_at"]
-        condition = (pc.field("event_id") == event_id) & (pc.field("quarantined_at") == ingested_at)
+        condition = _with_id_of(arrival) & (pc.field("quarantined_at") == ingested_at)
         rows = read_day(quarantine, f"{ingested_at:%Y-%m-%d}", condition, COORDINATES).to_pylist()
         return record_of(arrival) in {record_of(row) for row in rows}
 
-    def _in_silver(
-        self, event_id: str, kind: str, ingested_at: datetime, record: str | None = None
-    ) -> ArrivalStatus | None:
+    def _in_silver(self, arrival: dict[str, Any], ingested_at: datetime) -> ArrivalStatus | None:
         """The status in silver, of the rows that one batch wrote; files of other batches are skipped."""
-        if kind not in kinds():
+        if arrival["kind"] not in kinds():
             return None
-        table = kinds()[kind].table
+        table = kinds()[arrival["kind"]].table
         silver = self._open(table)
         if silver.delta is None:
             return None
-        condition = (pc.field("event_id") == event_id) & (pc.field("ingested_at") == ingested_at)
+        condition = _with_id_of(arrival) & (pc.field("ingested_at") == ingested_at)
         rows = silver.read(condition, [*COORDINATES, "_warnings"]).to_pylist()
-        matches = [row for row in rows if record in (None, record_of(row))]
+        matches = [row for row in rows if record_of(row) == record_of(arrival)]
         if not matches:
             return None
         warnings = list(dict.fromkeys(name for row in matches for name in row["_warnings"] or ()))
         return ArrivalStatus("silver", table, warnings)
+
+
+def _with_id_of(arrival: Mapping[str, Any]) -> pc.Expression:
+    """Which rows of silver or quarantine may be those of an arrival: with its id, or its sender's own."""
+    event_id = arrival["event_id"]
+    return pc.field("event_id").isin([event_id, id_of_sender(event_id, sender_of(arrival["source"]))])

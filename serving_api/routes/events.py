@@ -55,27 +55,33 @@ async def trace_event(
 
     It is searched among the newest 10 million events (`api.trace_events`); an id that is not among them is
     404. A look-up beyond the newest 500,000 counts as an expensive request (`limits.expensive_per_minute`).
-    A device sees only its own events, an operator who is limited to regions also those of these. `pending`:
-    received by this service, or its batch is in progress.
+    A device sees only its own events, an operator who is limited to regions also those of these. Of an id
+    that several senders have used, the event of the newest arrival's sender; `id@sender` is that of one of
+    them. `pending`: received by this service, or its batch is in progress.
     """
     lookup = EventLookup(snapshots, reviews)
-    accepted = producer.accepted(event_id)
+    is_searched = caller.sent if caller.role is Role.DEVICE else every_source
+    accepted = producer.accepted(event_id, is_searched)
 
     def before_older() -> None:
         from_thread.run_sync(count_expensive, request, limits)
 
-    status = await run_sync(lookup.find, event_id, accepted is not None, before_older)
+    status = await run_sync(lookup.find, event_id, is_searched, accepted is not None, before_older)
     sources = status.sources if status else {accepted.source} if accepted else set()
-    if not sources or not await run_sync(is_visible, caller, event_id, sources, status, lookup, snapshots):
+    if not sources or not await run_sync(is_visible, caller, sources, status, lookup, snapshots):
         searched = {"searched_events": lookup.searched_events}
         raise Problem("not-found", extensions=searched, reason=message("no_event", name=event_id))
     item = {"event_id": event_id, **trace_of(status, accepted)}
     return responses.personal(list(lookup.read.values()), item, current_rule_set())
 
 
+def every_source(source: str) -> bool:
+    """For callers who are no device."""
+    return True
+
+
 def is_visible(
     caller: Principal,
-    event_id: str,
     sources: Collection[str],
     status: EventStatus | None,
     lookup: EventLookup,
@@ -89,7 +95,7 @@ def is_visible(
     if status is None:
         return False
     names = [kind for kind in status.kinds if kind in kinds()]
-    return is_own_event(caller, names, lookup.names_in(event_id, status), snapshots)
+    return is_own_event(caller, names, lookup.names_in(status), snapshots)
 
 
 def trace_of(status: EventStatus | None, accepted: AcceptedEvent | None) -> dict[str, Any]:
@@ -99,7 +105,7 @@ def trace_of(status: EventStatus | None, accepted: AcceptedEvent | None) -> dict
             "status": status.status,
             "kinds": status.kinds,
             "table": status.table,
-            "received_at": utc_text(status.received_at),
+            "received_at": utc_text(status.newest["received_at"]),
             "warnings": status.warnings,
         }
     assert accepted is not None

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lakehouse.event import DEAD_LETTERS, Event
@@ -25,11 +25,11 @@ class AcceptedEvent:
 
 
 class RememberingProducer(AcknowledgedProducer):
-    """Remembers the newest events that it has sent, by their ids."""
+    """Remembers the newest events that it has sent, by their ids and sources."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._accepted: OrderedDict[str, AcceptedEvent] = OrderedDict()
+        self._accepted: OrderedDict[str, dict[str, AcceptedEvent]] = OrderedDict()
 
     async def send(
         self, topic: str, key: str, value: bytes, headers: Sequence[Header], together: str | None = None
@@ -38,17 +38,20 @@ class RememberingProducer(AcknowledgedProducer):
         position = await super().send(topic, key, value, headers, together)
         if topic != DEAD_LETTERS:
             fields = {name: header.decode() for name, header in headers}
-            event_id = fields["event_id"]
-            before = self._accepted.pop(event_id, None)
+            by_source = self._accepted.setdefault(fields["event_id"], {})
+            self._accepted.move_to_end(fields["event_id"])
+            before = by_source.pop(fields["source"], None)
             kinds = dict.fromkeys((*(before.kinds if before else ()), fields["kind"]))
-            self._accepted[event_id] = AcceptedEvent(tuple(kinds), fields["source"], fields["received_at"])
+            event = AcceptedEvent(tuple(kinds), fields["source"], fields["received_at"])
+            by_source[event.source] = event
             if len(self._accepted) > REMEMBERED_EVENTS:
                 self._accepted.popitem(last=False)
         return position
 
-    def accepted(self, event_id: str) -> AcceptedEvent | None:
-        """The event, if this process has sent it and still remembers it."""
-        return self._accepted.get(event_id)
+    def accepted(self, event_id: str, is_searched: Callable[[str], bool]) -> AcceptedEvent | None:
+        """The newest event with this id from such a source that this process has sent and remembers."""
+        newest_last = self._accepted.get(event_id, {}).values()
+        return next((event for event in reversed(newest_last) if is_searched(event.source)), None)
 
 
 async def publish(producer: AcknowledgedProducer, events: Sequence[Event]) -> None:

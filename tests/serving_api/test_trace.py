@@ -11,6 +11,7 @@ from scripts.bench.api_lake import write
 from serving_api.reads import event_trace
 from serving_api.reads.review.reviews import ReviewReader
 from serving_api.reads.snapshots import Snapshots
+from serving_api.routes.events import every_source
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
 from tests.support.served_lake import NOW, decision, quarantined
@@ -183,11 +184,46 @@ def test_recent_event_reads_the_newest_files_and_unknown_event_no_more_than_the_
     def find(event_id: str) -> tuple[str | None, int]:
         snapshots = Snapshots()
         lookup = event_trace.EventLookup(snapshots, ReviewReader(snapshots))
-        status = lookup.find(event_id, False, lambda: None)
+        status = lookup.find(event_id, every_source, False, lambda: None)
         return status.status if status else None, lookup.searched_events
 
     assert find("e1") == ("silver", 2)
     assert find("none") == (None, 2)
+
+
+SHARED = [bronze_row("s", 1, source="mqtt:STRANGER"), bronze_row("s", 2), bronze_row("s", 3)]
+SHARED_LATER = [bronze_row("s", 4, source="mqtt:STRANGER", ago=5), bronze_row("s", 5, source="api:x", ago=4)]
+
+
+@pytest.mark.parametrize(
+    ("event_id", "searched", "expected"),
+    [
+        ("s", "", ("quarantine", [], {"api:x"}, 5)),
+        ("s", "mqtt:DEV-1", ("duplicate", ["own"], {"mqtt:DEV-1"}, 3)),
+        ("s", "mqtt:STRANGER", ("duplicate", ["first"], {"mqtt:STRANGER"}, 4)),
+        ("s@DEV-1", "", ("duplicate", ["own"], {"mqtt:DEV-1"}, 3)),
+        ("s@STRANGER", "", ("duplicate", ["first"], {"mqtt:STRANGER"}, 4)),
+        ("s@x", "", ("quarantine", [], {"api:x"}, 5)),
+        ("s@DEV-1", "mqtt:STRANGER", None),
+        ("s@", "", None),
+        ("s", "mqtt:DEV-2", None),
+    ],
+)
+def test_id_of_several_senders_has_the_status_of_one_of_them(
+    home: Path, event_id: str, searched: str, expected: tuple[Any, ...] | None
+) -> None:
+    root = settings().lake_root
+    write(root, "bronze.events", [*SHARED, *SHARED_LATER])
+    first, own = silver_row(SHARED[0], ["first"]), silver_row(SHARED[1], ["own"])
+    write(root, "silver.prices", [first, own | {"event_id": "s@DEV-1"}])
+    write(root, "silver.quarantine", [quarantine_row(SHARED_LATER[1]) | {"event_id": "s@x"}])
+    write(root, "gold.balance", [{"kind": "price", "ingested_at": NOW}])
+    snapshots = Snapshots()
+    lookup = event_trace.EventLookup(snapshots, ReviewReader(snapshots))
+    status = lookup.find(event_id, lambda source: searched in ("", source), False, lambda: None)
+    seen = status and (status.status, status.warnings, set(status.sources), status.newest["offset"])
+    assert seen == expected
+    assert status is None or lookup.names_in(status) == {}
 
 
 def test_look_up_of_an_unknown_or_old_event_is_an_expensive_request(

@@ -14,6 +14,7 @@ from deltalake.exceptions import DeltaError
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
+from lakehouse.event import id_of_sender, sender_of
 from lakehouse.io.delta import open_if_exists
 from lakehouse.ledger.chain import TABLE, Record
 from lakehouse.ledger.leaves import PLACE, bound_tables, id_print
@@ -99,7 +100,8 @@ class LedgerTables:
     def event_id_of(self, missing: bytes, time: datetime) -> str | None:
         """The event id with this fingerprint that is gone from silver; None when bronze has lost it too.
 
-        Bronze is searched for it in the batch of `time` first, then in all batches.
+        It may be that of a sender who was not the first to use an id. Bronze is searched for it in the batch
+        of `time` first, then in all batches.
         """
         bronze = open_if_exists("bronze.events", root=self.root)
         for ids in self._event_ids(bronze, pc.field(TIME) == time), self._event_ids(bronze, None):
@@ -111,5 +113,9 @@ class LedgerTables:
     @staticmethod
     def _event_ids(bronze: DeltaTable | None, condition: pc.Expression | None) -> Iterator[str]:
         if bronze is not None:
-            for batch in bronze.to_pyarrow_dataset().to_batches(columns=["event_id"], filter=condition):
-                yield from (event_id for event_id in batch["event_id"].to_pylist() if event_id is not None)
+            columns = ["event_id", "source"]
+            for batch in bronze.to_pyarrow_dataset().to_batches(columns=columns, filter=condition):
+                for event_id, source in zip(*(batch[name].to_pylist() for name in columns), strict=True):
+                    if event_id is not None:
+                        yield event_id
+                        yield id_of_sender(event_id, sender_of(source or ""))

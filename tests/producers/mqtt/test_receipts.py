@@ -33,7 +33,9 @@ def test_subscribed_device_gets_a_receipt_for_each_event_and_no_other_device_one
             price("receipt-good"),
             price("receipt-low", price=-1),
             price("receipt-foreign", market_id="PASAR-002"),
+            price("receipt-taken"),
         )
+        stream.send(price("receipt-taken"), source="mqtt:STRANGER")
         for message in messages:
             assert device.publish(PRICES.format(1), message)
         assert silent.publish(PRICES.format(2), price("receipt-unwanted", device_id="DEV-2"))
@@ -47,7 +49,14 @@ def test_subscribed_device_gets_a_receipt_for_each_event_and_no_other_device_one
         device.close()
         silent.close()
     verdicts = sorted(orjson.loads(payload)["verdict"] for _, payload in device.received)
-    assert verdicts == ["duplicate", "quarantine", "quarantine", "silver"]
+    assert verdicts == ["duplicate", "quarantine", "quarantine", "silver", "silver"]
+    assert by_id(device)["receipt-taken"] == ("silver", [])
+    assert stream.silver() == {
+        "receipt-good": 1,
+        "receipt-taken": 1,
+        "receipt-taken@DEV-1": 1,
+        "receipt-unwanted": 1,
+    }
     assert {topic for topic, _ in device.received} == {RECEIPTS.format(1)}
     assert by_id(device)["receipt-low"][1][:1] == [
         row["reasons"][0]["rule"]
