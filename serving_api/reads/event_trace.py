@@ -9,10 +9,10 @@ An id may be that of several senders. `id@sender` is the event of one of them, a
 if another one was first.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow.compute as pc
 
@@ -29,6 +29,7 @@ FIRST_EVENTS = 100_000
 GROWTH = 4
 CHEAP_STEPS = 2  # the newest 500,000 records
 STATISTICS_PRECISION = timedelta(milliseconds=1)  # file statistics cut the newest time to milliseconds
+T = TypeVar("T")
 ARRIVAL = ("event_id", "kind", *COORDINATES, "source", "received_at", "ingested_at")
 # Of an event of two kinds, the first of these is its status.
 PRECEDENCE = ("pending", "quarantine", "duplicate", "silver")
@@ -55,33 +56,47 @@ class EventStatus:
     newest: Mapping[str, Any]  # ARRIVAL of its newest one
 
 
+@dataclass(frozen=True)
+class Senders:
+    """Whose event is meant by an id that several senders have used: the caller's, else the newest one."""
+
+    is_own: Callable[[str], bool]  # whether events from this source are the caller's
+    only_own: bool  # the events of others are not searched
+
+    def are_searched(self, source: str) -> bool:
+        """Whether events from this source are searched."""
+        return self.is_own(source) or not self.only_own
+
+    def choose(self, newest_first: Sequence[T], source_of: Callable[[T], str]) -> T | None:
+        """The event that is meant; None when there is none."""
+        searched = [event for event in newest_first if self.are_searched(source_of(event))]
+        own = (event for event in searched if self.is_own(source_of(event)))
+        return next(own, searched[0] if searched else None)
+
+
 class EventLookup:
     """One look-up of an event; the snapshots that it has read are its provenance."""
 
-    def __init__(self, snapshots: Snapshots, reviews: ReviewReader) -> None:
+    def __init__(self, snapshots: Snapshots, reviews: ReviewReader, senders: Senders) -> None:
         self._snapshots = snapshots
         self._reviews = reviews
+        self._senders = senders
         self.read: dict[str, Snapshot] = {}
         self.searched_events = 0
 
-    def find(
-        self,
-        event_id: str,
-        is_searched: Callable[[str], bool],
-        is_accepted: bool,
-        before_older: Callable[[], None],
-    ) -> EventStatus | None:
-        """The status of the event of the newest arrival's sender; None when no arrival is found.
+    def find(self, event_id: str, is_accepted: bool, before_older: Callable[[], None]) -> EventStatus | None:
+        """The status of the event of one sender; None when no arrival is found.
 
-        Blocks: call it from a thread. `is_searched`: whether arrivals from a source count; `is_accepted`: the
-        event is known to be new, so that it is not searched among old ones; `before_older` is called before
-        those are read.
+        Blocks: call it from a thread. `is_accepted`: the event is known to be new, so that it is not searched
+        among old ones; `before_older` is called before those are read.
         """
         seen: list[dict[str, Any]] = []
         by_kind: dict[str, ArrivalStatus] = {}
-        for step, arrivals in enumerate(self._arrivals(event_id, is_searched), 1):
+        meant = None
+        for step, arrivals in enumerate(self._arrivals(event_id), 1):
+            meant = meant or self._senders.choose(arrivals, source_of_row)
             for arrival in arrivals:
-                if seen and sender_of(arrival["source"]) != sender_of(seen[0]["source"]):
+                if meant and sender_of(arrival["source"]) != sender_of(meant["source"]):
                     continue
                 seen.append(arrival)
                 kind = arrival["kind"]
@@ -116,13 +131,13 @@ class EventLookup:
         self.read[table] = self._snapshots.open_newest(table)
         return self.read[table]
 
-    def _arrivals(self, event_id: str, is_searched: Callable[[str], bool]) -> Iterator[list[dict[str, Any]]]:
+    def _arrivals(self, event_id: str) -> Iterator[list[dict[str, Any]]]:
         """Records of bronze with this id, newest first, one time slice at a time."""
         sent_id, _, sender = event_id.rpartition("@")
 
         def is_wanted(row: Mapping[str, Any]) -> bool:
             named = row["event_id"] == event_id or sender_of(row["source"]) == sender
-            return named and is_searched(row["source"])
+            return named and self._senders.are_searched(row["source"])
 
         bronze = self._open("bronze.events")
         if bronze.delta is None:
@@ -184,6 +199,11 @@ class EventLookup:
             return None
         warnings = list(dict.fromkeys(name for row in matches for name in row["_warnings"] or ()))
         return ArrivalStatus("silver", table, warnings)
+
+
+def source_of_row(row: Mapping[str, Any]) -> str:
+    """Door and sender of an arrival."""
+    return str(row["source"])
 
 
 def _with_id_of(arrival: Mapping[str, Any]) -> pc.Expression:

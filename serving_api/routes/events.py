@@ -23,7 +23,7 @@ from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
-from serving_api.reads.event_trace import EventLookup, EventStatus
+from serving_api.reads.event_trace import EventLookup, EventStatus, Senders
 from serving_api.reads.provenance import current_rule_set
 from serving_api.reads.review.own_regions import is_own_event
 from serving_api.reads.snapshots import Snapshots
@@ -56,17 +56,17 @@ async def trace_event(
     It is searched among the newest 10 million events (`api.trace_events`); an id that is not among them is
     404. A look-up beyond the newest 500,000 counts as an expensive request (`limits.expensive_per_minute`).
     A device sees only its own events, an operator who is limited to regions also those of these. Of an id
-    that several senders have used, the event of the newest arrival's sender; `id@sender` is that of one of
+    that several senders have used, the caller's event, else the newest one; `id@sender` is that of one of
     them. `pending`: received by this service, or its batch is in progress.
     """
-    lookup = EventLookup(snapshots, reviews)
-    is_searched = caller.sent if caller.role is Role.DEVICE else every_source
-    accepted = producer.accepted(event_id, is_searched)
+    senders = senders_for(caller)
+    lookup = EventLookup(snapshots, reviews, senders)
+    accepted = senders.choose(producer.accepted(event_id), lambda event: event.source)
 
     def before_older() -> None:
         from_thread.run_sync(count_expensive, request, limits)
 
-    status = await run_sync(lookup.find, event_id, is_searched, accepted is not None, before_older)
+    status = await run_sync(lookup.find, event_id, accepted is not None, before_older)
     sources = status.sources if status else {accepted.source} if accepted else set()
     if not sources or not await run_sync(is_visible, caller, sources, status, lookup, snapshots):
         searched = {"searched_events": lookup.searched_events}
@@ -75,9 +75,11 @@ async def trace_event(
     return responses.personal(list(lookup.read.values()), item, current_rule_set())
 
 
-def every_source(source: str) -> bool:
-    """For callers who are no device."""
-    return True
+def senders_for(caller: Principal) -> Senders:
+    """Whose events the caller may look up; `is_visible` narrows it further."""
+    if caller.role is Role.DEVICE:
+        return Senders(caller.sent, only_own=True)
+    return Senders(lambda source: source == f"api:{caller.subject}", only_own=False)
 
 
 def is_visible(

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lakehouse.event import DEAD_LETTERS, Event
@@ -48,10 +48,9 @@ class RememberingProducer(AcknowledgedProducer):
                 self._accepted.popitem(last=False)
         return position
 
-    def accepted(self, event_id: str, is_searched: Callable[[str], bool]) -> AcceptedEvent | None:
-        """The newest event with this id from such a source that this process has sent and remembers."""
-        newest_last = self._accepted.get(event_id, {}).values()
-        return next((event for event in reversed(newest_last) if is_searched(event.source)), None)
+    def accepted(self, event_id: str) -> list[AcceptedEvent]:
+        """The events with this id that this process has sent and remembers, one a source, newest first."""
+        return list(self._accepted.get(event_id, {}).values())[::-1]
 
 
 async def publish(producer: AcknowledgedProducer, events: Sequence[Event]) -> None:

@@ -11,11 +11,11 @@ from scripts.bench.api_lake import write
 from serving_api.reads import event_trace
 from serving_api.reads.review.reviews import ReviewReader
 from serving_api.reads.snapshots import Snapshots
-from serving_api.routes.events import every_source
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
 from tests.support.served_lake import NOW, decision, quarantined
 
+ANYBODY = event_trace.Senders(lambda source: False, only_own=False)
 DONE = NOW - timedelta(minutes=10)
 
 
@@ -149,6 +149,12 @@ def test_event_that_was_just_sent_is_pending(traced: Api) -> None:
     assert traced.post("/ingest", body, "device").status_code == 202
     result = traced.get("/api/v1/events/just-sent", "device").json()
     assert (result["status"], result["kinds"], result["table"]) == ("pending", ["price", "sensor"], None)
+    price_only = body.replace(b'"crowd_count":3,', b"")
+    assert traced.post("/ingest", price_only, "central").status_code == 202
+    kinds = {
+        role: traced.get("/api/v1/events/just-sent", role).json()["kinds"] for role in ("device", "central")
+    }
+    assert kinds == {"device": ["price", "sensor"], "central": ["price"]}, "each sees its own"
 
 
 def test_event_is_visible_by_role_and_source(traced: Api) -> None:
@@ -183,8 +189,8 @@ def test_recent_event_reads_the_newest_files_and_unknown_event_no_more_than_the_
 
     def find(event_id: str) -> tuple[str | None, int]:
         snapshots = Snapshots()
-        lookup = event_trace.EventLookup(snapshots, ReviewReader(snapshots))
-        status = lookup.find(event_id, every_source, False, lambda: None)
+        lookup = event_trace.EventLookup(snapshots, ReviewReader(snapshots), ANYBODY)
+        status = lookup.find(event_id, False, lambda: None)
         return status.status if status else None, lookup.searched_events
 
     assert find("e1") == ("silver", 2)
@@ -192,25 +198,31 @@ def test_recent_event_reads_the_newest_files_and_unknown_event_no_more_than_the_
 
 
 SHARED = [bronze_row("s", 1, source="mqtt:STRANGER"), bronze_row("s", 2), bronze_row("s", 3)]
+SENDERS = {
+    "operator": ANYBODY,
+    "sending operator": event_trace.Senders(lambda source: source == "mqtt:DEV-1", only_own=False),
+}
 SHARED_LATER = [bronze_row("s", 4, source="mqtt:STRANGER", ago=5), bronze_row("s", 5, source="api:x", ago=4)]
 
 
 @pytest.mark.parametrize(
-    ("event_id", "searched", "expected"),
+    ("event_id", "caller", "expected"),
     [
-        ("s", "", ("quarantine", [], {"api:x"}, 5)),
+        ("s", "operator", ("quarantine", [], {"api:x"}, 5)),
         ("s", "mqtt:DEV-1", ("duplicate", ["own"], {"mqtt:DEV-1"}, 3)),
         ("s", "mqtt:STRANGER", ("duplicate", ["first"], {"mqtt:STRANGER"}, 4)),
-        ("s@DEV-1", "", ("duplicate", ["own"], {"mqtt:DEV-1"}, 3)),
-        ("s@STRANGER", "", ("duplicate", ["first"], {"mqtt:STRANGER"}, 4)),
-        ("s@x", "", ("quarantine", [], {"api:x"}, 5)),
+        ("s@DEV-1", "operator", ("duplicate", ["own"], {"mqtt:DEV-1"}, 3)),
+        ("s@STRANGER", "operator", ("duplicate", ["first"], {"mqtt:STRANGER"}, 4)),
+        ("s@x", "operator", ("quarantine", [], {"api:x"}, 5)),
         ("s@DEV-1", "mqtt:STRANGER", None),
-        ("s@", "", None),
+        ("s", "sending operator", ("duplicate", ["own"], {"mqtt:DEV-1"}, 3)),
+        ("s@x", "sending operator", ("quarantine", [], {"api:x"}, 5)),
+        ("s@", "operator", None),
         ("s", "mqtt:DEV-2", None),
     ],
 )
 def test_id_of_several_senders_has_the_status_of_one_of_them(
-    home: Path, event_id: str, searched: str, expected: tuple[Any, ...] | None
+    home: Path, event_id: str, caller: str, expected: tuple[Any, ...] | None
 ) -> None:
     root = settings().lake_root
     write(root, "bronze.events", [*SHARED, *SHARED_LATER])
@@ -219,8 +231,9 @@ def test_id_of_several_senders_has_the_status_of_one_of_them(
     write(root, "silver.quarantine", [quarantine_row(SHARED_LATER[1]) | {"event_id": "s@x"}])
     write(root, "gold.balance", [{"kind": "price", "ingested_at": NOW}])
     snapshots = Snapshots()
-    lookup = event_trace.EventLookup(snapshots, ReviewReader(snapshots))
-    status = lookup.find(event_id, lambda source: searched in ("", source), False, lambda: None)
+    senders = SENDERS.get(caller) or event_trace.Senders(lambda source: source == caller, only_own=True)
+    lookup = event_trace.EventLookup(snapshots, ReviewReader(snapshots), senders)
+    status = lookup.find(event_id, False, lambda: None)
     seen = status and (status.status, status.warnings, set(status.sources), status.newest["offset"])
     assert seen == expected
     assert status is None or lookup.names_in(status) == {}
