@@ -65,12 +65,12 @@ def with_identity(rows: pa.Table) -> pa.Table:
     letters = pc.equal(rows["kind"], DEAD_LETTER).combine_chunks()
     if pc.any(letters).as_py():
         payloads = pc.if_else(pc.and_not(letters, listed(rows)), pa.scalar(b"{}"), payloads)
-    prefixes = each("source", lambda source: sender_of(source).encode() + b"\0", pa.binary())(rows)
+    rows = rows.append_column(SENDER, each("source", sender_of)(rows))
+    prefixes = each(SENDER, lambda sender: sender.encode() + b"\0", pa.binary())(rows)
     pairs = zip(prefixes.to_pylist(), payloads.to_pylist(), strict=True)
     # Nobody can make a payload with a given BLAKE2b hash.
     hashes = b"".join(blake2b(prefix + (value or b""), digest_size=8).digest() for prefix, value in pairs)
-    with_sender = rows.append_column(SENDER, each("source", sender_of)(rows))
-    return with_sender.append_column(PAYLOAD_HASH, pa.array(np.frombuffer(hashes, dtype=np.int64)))
+    return rows.append_column(PAYLOAD_HASH, pa.array(np.frombuffer(hashes, dtype=np.int64)))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ if another one was first.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow.compute as pc
 
@@ -29,7 +29,6 @@ FIRST_EVENTS = 100_000
 GROWTH = 4
 CHEAP_STEPS = 2  # the newest 500,000 records
 STATISTICS_PRECISION = timedelta(milliseconds=1)  # file statistics cut the newest time to milliseconds
-T = TypeVar("T")
 ARRIVAL = ("event_id", "kind", *COORDINATES, "source", "received_at", "ingested_at")
 # Of an event of two kinds, the first of these is its status.
 PRECEDENCE = ("pending", "quarantine", "duplicate", "silver")
@@ -67,11 +66,10 @@ class Senders:
         """Whether events from this source are searched."""
         return self.is_own(source) or not self.only_own
 
-    def choose(self, newest_first: Sequence[T], source_of: Callable[[T], str]) -> T | None:
-        """The event that is meant; None when there is none."""
-        searched = [event for event in newest_first if self.are_searched(source_of(event))]
-        own = (event for event in searched if self.is_own(source_of(event)))
-        return next(own, searched[0] if searched else None)
+    def choose(self, newest_first: Sequence[str]) -> str | None:
+        """The source of the event that is meant; None when no event is."""
+        searched = list(filter(self.are_searched, newest_first))
+        return next(filter(self.is_own, searched), searched[0] if searched else None)
 
 
 class EventLookup:
@@ -94,9 +92,9 @@ class EventLookup:
         by_kind: dict[str, ArrivalStatus] = {}
         meant = None
         for step, arrivals in enumerate(self._arrivals(event_id), 1):
-            meant = meant or self._senders.choose(arrivals, source_of_row)
+            meant = meant or self._senders.choose([arrival["source"] for arrival in arrivals])
             for arrival in arrivals:
-                if meant and sender_of(arrival["source"]) != sender_of(meant["source"]):
+                if meant and sender_of(arrival["source"]) != sender_of(meant):
                     continue
                 seen.append(arrival)
                 kind = arrival["kind"]
@@ -199,11 +197,6 @@ class EventLookup:
             return None
         warnings = list(dict.fromkeys(name for row in matches for name in row["_warnings"] or ()))
         return ArrivalStatus("silver", table, warnings)
-
-
-def source_of_row(row: Mapping[str, Any]) -> str:
-    """Door and sender of an arrival."""
-    return str(row["source"])
 
 
 def _with_id_of(arrival: Mapping[str, Any]) -> pc.Expression:

@@ -59,9 +59,11 @@ async def trace_event(
     that several senders have used, the caller's event, else the newest one; `id@sender` is that of one of
     them. `pending`: received by this service, or its batch is in progress.
     """
-    senders = senders_for(caller)
+    sent = producer.accepted(event_id)
+    senders = senders_for(caller, sent)
     lookup = EventLookup(snapshots, reviews, senders)
-    accepted = senders.choose(producer.accepted(event_id), lambda event: event.source)
+    source = senders.choose([*sent])
+    accepted = sent[source] if source else None
 
     def before_older() -> None:
         from_thread.run_sync(count_expensive, request, limits)
@@ -75,11 +77,16 @@ async def trace_event(
     return responses.personal(list(lookup.read.values()), item, current_rule_set())
 
 
-def senders_for(caller: Principal) -> Senders:
-    """Whose events the caller may look up; `is_visible` narrows it further."""
+def senders_for(caller: Principal, sent: Collection[str]) -> Senders:
+    """Whose events the caller may look up; `is_visible` narrows it further.
+
+    `sent`: sources of what this process has sent under the id. Who has just sent it asks about that event,
+    which the tables may not hold yet.
+    """
     if caller.role is Role.DEVICE:
         return Senders(caller.sent, only_own=True)
-    return Senders(lambda source: source == f"api:{caller.subject}", only_own=False)
+    own = f"api:{caller.subject}"
+    return Senders(lambda source: source == own, only_own=own in sent)
 
 
 def is_visible(

@@ -48,9 +48,9 @@ class RememberingProducer(AcknowledgedProducer):
                 self._accepted.popitem(last=False)
         return position
 
-    def accepted(self, event_id: str) -> list[AcceptedEvent]:
-        """The events with this id that this process has sent and remembers, one a source, newest first."""
-        return list(self._accepted.get(event_id, {}).values())[::-1]
+    def accepted(self, event_id: str) -> dict[str, AcceptedEvent]:
+        """Source -> the event with this id that this process has sent and remembers, newest first."""
+        return dict(reversed(self._accepted.get(event_id, {}).items()))
 
 
 async def publish(producer: AcknowledgedProducer, events: Sequence[Event]) -> None:

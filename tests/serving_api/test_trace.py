@@ -157,6 +157,16 @@ def test_event_that_was_just_sent_is_pending(traced: Api) -> None:
     assert kinds == {"device": ["price", "sensor"], "central": ["price"]}, "each sees its own"
 
 
+def test_who_has_just_sent_an_id_does_not_see_the_event_that_another_sender_landed_under_it(
+    traced: Api,
+) -> None:
+    body = b'{"market_id":"PASAR-001","commodity":"garam","price":11500,"event_id":"dropped"}'
+    assert traced.post("/ingest", body, "central").status_code == 202
+    roles = ("central", "device", "operator")
+    statuses = {role: traced.get("/api/v1/events/dropped", role).json()["status"] for role in roles}
+    assert statuses == {"central": "pending", "device": "quarantine", "operator": "quarantine"}
+
+
 def test_event_is_visible_by_role_and_source(traced: Api) -> None:
     statuses = {
         role: traced.get("/api/v1/events/own", role).status_code
