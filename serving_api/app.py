@@ -1,4 +1,4 @@
-"""The application: every module of serving_api/routes that has a `router`, behind the middlewares."""
+"""The application: every module of routes and listings that has a `router`, behind the middlewares."""
 
 import pkgutil
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from conf.settings import settings
-from serving_api import pages, routes
+from serving_api import listings, pages, routes
 from serving_api.http.callers import Callers
 from serving_api.http.idempotency import Idempotency
 from serving_api.http.openapi import describe
@@ -57,8 +57,12 @@ async def handle_error(request: Request, error: Exception) -> Response:
 
 
 def routers() -> list[APIRouter]:
-    """The `router` of every module of serving_api/routes that has one."""
-    names = (module.name for module in pkgutil.walk_packages(routes.__path__, f"{routes.__name__}."))
+    """The `router` of every module of routes and listings that has one."""
+    names = (
+        module.name
+        for package in (routes, listings)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    )
     modules = [import_module(name) for name in names]
     return [module.router for module in modules if hasattr(module, "router")]
 

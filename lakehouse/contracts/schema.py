@@ -15,12 +15,15 @@ class ContractModel(BaseModel):
 
 
 class Column(ContractModel):
-    """One column of a table. `type` is a Spark SQL type."""
+    """One column of a table. `type` is a Spark SQL type, `enum` the values that it may have."""
 
     name: str
     type: str
     description: str
     unit: str | None = None
+    nullable: bool = False
+    enum: tuple[str, ...] | None = None
+    example: bool | int | float | str | tuple[str, ...] | None = None
 
 
 class Field(ContractModel):

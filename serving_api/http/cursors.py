@@ -62,11 +62,11 @@ class Cursors:
 
 
 def filters_of(path: str, parameters: dict[str, Any]) -> str:
-    """Fingerprint of a list's address and filters; which page and how large is not part of it."""
+    """Fingerprint of a list's address and filters, whichever page of it, how large and in which form."""
     filters = {
         name: str(value)
         for name, value in parameters.items()
-        if name not in ("cursor", "limit") and value is not None
+        if name not in ("cursor", "limit", "format") and value is not None
     }
     return hashlib.sha256(orjson.dumps([path, filters], option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 

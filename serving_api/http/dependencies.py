@@ -60,6 +60,11 @@ async def _responses(request: Request) -> Responses:
     return Responses(request, services.lag, services.cursors)
 
 
+async def _services(request: Request) -> Services:
+    return services_of(request)
+
+
+CurrentServices = Annotated[Services, Depends(_services)]
 CurrentSnapshots = Annotated[Snapshots, _service("snapshots")]
 CurrentResponses = Annotated[Responses, Depends(_responses)]
 CurrentReviews = Annotated[ReviewReader, _service("reviews")]

@@ -13,7 +13,8 @@ from lakehouse.contracts.contract import sent_over_http
 from lakehouse.contracts.json_schema import event_name, payload_schema
 from serving_api.http.callers import REQUIREMENTS
 from serving_api.http.idempotency import NOT_KEPT
-from serving_api.schemas.envelope import example_of
+from serving_api.http.spreadsheets import MEDIA_TYPES
+from serving_api.schemas.envelope import example_of, field_types
 from serving_api.schemas.problem import PROBLEM_SCHEMA, problems
 
 UNCHANGED = {"description": "the version in If-None-Match is current"}
@@ -134,6 +135,15 @@ def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
     return application.openapi_schema
 
 
+def file_contents(page: type[BaseModel]) -> dict[str, Any]:
+    """The files that a list is also sent as."""
+    header = ",".join(field_types(page)) + "\r\n"
+    return {
+        MEDIA_TYPES["csv"]: {"schema": {"type": "string"}, "example": header},
+        MEDIA_TYPES["xlsx"]: {"schema": {"type": "string", "format": "binary"}, "example": "items.xlsx"},
+    }
+
+
 def complete(address: str, operation: dict[str, Any], model: type[BaseModel] | None) -> None:
     """Add what all operations of a kind share: errors, bearer, caching, Idempotency-Key; and the example."""
     method, path = address.split(" ")
@@ -157,4 +167,6 @@ def complete(address: str, operation: dict[str, Any], model: type[BaseModel] | N
     elif model is not None:
         media = success["content"]["application/json"]
         media["example"] = example_of(model)
+        if "next_cursor" in model.model_fields:
+            success["content"] |= file_contents(model)
     operation["responses"] = dict(sorted(responses.items()))

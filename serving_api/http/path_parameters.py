@@ -16,6 +16,7 @@ CommodityInPath = Annotated[
 RegionInPath = Annotated[
     str, Path(description="province name or two-digit code; Indonesia: the nation", examples=["Jawa Barat"])
 ]
+SymbolInPath = Annotated[str, Path(max_length=32, description="stock or coin", examples=["AAPL"])]
 EventIdInPath = Annotated[
     str, Path(min_length=1, max_length=600, description="id of the event", examples=["PASAR-001-17"])
 ]

@@ -18,15 +18,17 @@ from serving_api.http.compression import LEAST_BYTES, PACKED, accepts_gzip, with
 from serving_api.http.cursors import Cursors, Key, TimeRange, filters_of
 from serving_api.http.problems import language_of
 from serving_api.http.request_checks import require_acceptable
+from serving_api.http.spreadsheets import MEDIA_TYPES, ListFormat, csv_file, file_name, list_format, xlsx_file
 from serving_api.reads.operation.lag import KafkaLag
 from serving_api.reads.provenance import provenance
 from serving_api.reads.snapshots import Snapshot
+from serving_api.schemas.envelope import field_types
 
 JSON = "application/json; charset=utf-8"
 PUBLIC = "public, max-age=5, stale-while-revalidate=30"
 PRIVATE = "private, no-store"
-# An answer differs by these headers of the request: its coding, and the language of its texts.
-VARY = "Accept-Encoding, Accept-Language"
+# An answer differs by these headers of the request: its form, its coding, and the language of its texts.
+VARY = "Accept, Accept-Encoding, Accept-Language"
 KeyedItem = tuple[Key, dict[str, Any]]
 
 
@@ -154,12 +156,12 @@ class Responses:
         current, unless `cached` is false: then it depends on more than them. `times`: the range that the list
         covers.
         """
-        require_acceptable(self.request)
+        parameters = query.model_dump()
+        form = self._form(parameters)
         part = f"{times}|{variant}"
-        etag = etag_of(self.request, snapshots, part)
+        etag = etag_of(self.request, snapshots, f"{part}|{form}")
         if not personal and (unchanged := not_modified(self.request, etag)):
             return unchanged
-        parameters = query.model_dump()
         filters = filters_of(self.request.url.path, parameters)
         key = self.cursors.decode(parameters.get("cursor"), filters)
         limit: int = parameters["limit"]
@@ -171,7 +173,7 @@ class Responses:
             page = read(key, limit)
         headers = {"Cache-Control": PRIVATE} if personal else public_headers(etag)
         meta = self.meta(snapshots, rule_set=rule_set, demo=page.demo, model=page.model, times=times)
-        return self._encoded(page, filters, headers, meta)
+        return self._encoded(page, filters, headers, meta, form)
 
     async def stored(
         self,
@@ -183,20 +185,45 @@ class Responses:
 
         `snapshots`: tables that were read besides.
         """
-        require_acceptable(self.request)
         parameters = query.model_dump()
+        form = self._form(parameters)
         filters = filters_of(self.request.url.path, parameters)
         page = await read(self.cursors.decode(parameters["cursor"], filters), parameters["limit"])
-        return self._encoded(page, filters, {"Cache-Control": PRIVATE}, self.meta(snapshots))
+        return self._encoded(page, filters, {"Cache-Control": PRIVATE}, self.meta(snapshots), form)
+
+    def _form(self, parameters: dict[str, Any]) -> ListFormat:
+        """The form of a list. Raises Problem 406 when Accept excludes it."""
+        form = list_format(self.request, parameters["format"])
+        require_acceptable(self.request, MEDIA_TYPES[form])
+        return form
 
     def _encoded(
-        self, page: EncodedPage, filters: str, headers: dict[str, str], meta: dict[str, Any]
+        self,
+        page: EncodedPage,
+        filters: str,
+        headers: dict[str, str],
+        meta: dict[str, Any],
+        form: ListFormat,
     ) -> Response:
         cursor = self.cursors.encode(page.last, filters) if page.last else None
         if cursor:
             headers["Link"] = self.link_to(cursor)
+        if form != "json":
+            return self._file(page, headers, meta, form)
         end = orjson.dumps({"next_cursor": cursor, "meta": meta})
         return self._joined(b'{"items":[' + page.items + b"],", end[1:], headers)
+
+    def _file(
+        self, page: EncodedPage, headers: dict[str, str], meta: dict[str, Any], form: ListFormat
+    ) -> Response:
+        """The items as a file, with the fields of the schema as columns."""
+        fields = field_types(self.request.scope["route"].response_model)
+        items = orjson.loads(b"[" + page.items + b"]")
+        body = csv_file(list(fields), items) if form == "csv" else xlsx_file(fields, items, meta)
+        name = file_name(self.request, form, meta["as_of"])
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        charset = "; charset=utf-8" if form == "csv" else ""
+        return Response(body, headers=headers, media_type=MEDIA_TYPES[form] + charset)
 
     def _joined(self, head: bytes, tail: bytes, headers: dict[str, str]) -> Response:
         """The body head + tail. What has an ETag is sent compressed where the caller accepts it.

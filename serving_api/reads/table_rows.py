@@ -6,37 +6,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from serving_api.http.cursors import Key
-from serving_api.reads.keyset import Order, next_rows
-from serving_api.reads.responses import KeyedItem, to_json_value
 from serving_api.reads.snapshots import Snapshot
 
 
 def read_rows(snapshot: Snapshot, condition: pc.Expression, columns: Sequence[str]) -> pa.Table | None:
     """The columns of the rows that match; None before the table's first commit."""
     return None if snapshot.delta is None else snapshot.read(condition, columns)
-
-
-def listed_rows(
-    snapshot: Snapshot,
-    condition: pc.Expression,
-    columns: Sequence[str],
-    order: Order,
-    key: Key | None,
-    limit: int,
-) -> list[KeyedItem]:
-    """Up to limit + 1 (sort key, item with `columns`) after `key`.
-
-    `order` identifies a row; its columns need not be shown.
-    """
-    needed = dict.fromkeys([*columns, *(name for name, _ in order)])
-    rows = read_rows(snapshot, condition, list(needed))
-    if rows is None:
-        return []
-    return [
-        (sort_key, {name: to_json_value(row[name]) for name in columns})
-        for sort_key, row in next_rows(rows, order, key, limit + 1)
-    ]
 
 
 def first_row(snapshot: Snapshot, condition: pc.Expression, columns: Sequence[str]) -> dict[str, Any] | None:

@@ -1,7 +1,6 @@
 """The state of the pipeline: tables, silence, drift; and live prices that changed since a version."""
 
 import hashlib
-from dataclasses import dataclass
 from typing import Annotated
 
 import orjson
@@ -9,50 +8,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel
 
-from lakehouse.contracts.contract import kinds
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import CurrentBalance, CurrentKafkaLag, CurrentResponses, CurrentSnapshots
-from serving_api.http.problems import Problem
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
 from serving_api.reads.dashboard.pipeline import read_processes, read_silence, read_tables
 from serving_api.reads.dashboard.price_changes import changed_since
-from serving_api.reads.keyset import Order
 from serving_api.reads.live_prices import is_simulated, live_rows, of_place
 from serving_api.reads.names import commodity_ids
 from serving_api.reads.operation.balance import total_of
 from serving_api.reads.price_impacts import PriceImpacts
-from serving_api.reads.responses import EncodedPage, Responses, encode_page, rows_after
-from serving_api.reads.snapshots import Snapshots
-from serving_api.reads.table_rows import listed_rows
+from serving_api.reads.responses import EncodedPage, encode_page, rows_after
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.pipeline import (
     ChangesQuery,
-    DriftField,
     Pipeline,
-    SchemaDriftQuery,
-    SilentSeriesQuery,
-    SilentSeriesRow,
 )
 from serving_api.schemas.prices import LivePrice
 from serving_api.schemas.problem import problems
 
 router = APIRouter(prefix="/api/v1", tags=["pipeline"])
-
-
-@dataclass(frozen=True)
-class TableListing:
-    """A table, the schema whose fields are listed of it, and the order of its rows."""
-
-    table: str
-    item: type[BaseModel]
-    order: Order
-
-
-BY_SERIES = tuple((name, "ascending") for name in ("series_kind", "series_id", "clock_of"))
-SILENCE = TableListing("gold.silent_series", SilentSeriesRow, (("last_event_time", "descending"), *BY_SERIES))
-DRIFT = TableListing("gold.schema_drift", DriftField, (("kind", "ascending"), ("field", "ascending")))
 
 
 @router.get(
@@ -82,53 +57,6 @@ async def get_pipeline(
         return responses.item([counted], item, variant=state)
 
     return await run_sync(respond)
-
-
-@router.get(
-    "/silent-series",
-    response_model=Page[SilentSeriesRow],
-    responses=problems(410, 422),
-    summary="Devices and markets against their own rhythm",
-)
-async def list_silent_series(
-    query: Annotated[SilentSeriesQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
-) -> Response:
-    """Newest event first. Silent is what has been quiet for three of its own usual gaps."""
-    condition = pc.scalar(True) if query.silent is None else pc.field("silent") == query.silent
-    return await run_sync(lambda: stored_rows(SILENCE, condition, query, snapshots, responses))
-
-
-@router.get(
-    "/schema-drift",
-    response_model=Page[DriftField],
-    responses=problems(404, 410, 422),
-    summary="Fields that no contract names",
-)
-async def list_schema_drift(
-    query: Annotated[SchemaDriftQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
-) -> Response:
-    """By kind and name, with how many events had them."""
-    if query.kind is not None and query.kind not in kinds():
-        raise Problem("unknown-kind", name=query.kind)
-    condition = pc.scalar(True) if query.kind is None else pc.field("kind") == query.kind
-    return await run_sync(lambda: stored_rows(DRIFT, condition, query, snapshots, responses))
-
-
-def stored_rows(
-    listing: TableListing,
-    condition: pc.Expression,
-    query: BaseModel,
-    snapshots: Snapshots,
-    responses: Responses,
-) -> Response:
-    """A page of the rows that satisfy the condition. Blocks while a new version is opened."""
-    snapshot = snapshots.open_newest(listing.table)
-
-    def read(key: Key | None, limit: int) -> EncodedPage:
-        columns = list(listing.item.model_fields)
-        return encode_page(listed_rows(snapshot, condition, columns, listing.order, key, limit), limit)
-
-    return responses.page([snapshot], query, read)
 
 
 @router.get(

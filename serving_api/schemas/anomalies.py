@@ -1,13 +1,13 @@
 """Schemas of anomalies: of prices sent for a check, and of those detected in the tables."""
 
 import re
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import STRICT, Meta, Name, TimeRangeQuery, with_examples
+from serving_api.schemas.envelope import STRICT, Meta, Name, with_examples
 
 Method = Literal["isolation_forest", "dbscan", "residual"]
 Severity = Literal["low", "medium", "high", "critical"]
@@ -89,41 +89,3 @@ class AnomalyReport(BaseModel):
     anomalies: list[CheckedPrice]
     count: int = Field(ge=0, description="number of anomalies")
     meta: Meta
-
-
-class AnomaliesQuery(TimeRangeQuery):
-    """Parameters of the list of detected anomalies."""
-
-    commodity: Name | None = Field(
-        None, description="id or alias; a group returns its members too", examples=["cabai"]
-    )
-    severity: Severity | None = Field(None, description="only anomalies of this severity")
-
-
-class AnomalyRow(BaseModel):
-    """An anomaly detected in the accepted prices of a region."""
-
-    model_config = with_examples(
-        {
-            "region": "Jawa Barat",
-            "commodity": "bawang-merah",
-            "market_id": None,
-            "event_time": "2026-11-20T05:00:00Z",
-            "price_idr": 61000,
-            "score": 0.996,
-            "severity": "medium",
-            "kind": "temporal",
-            "label": "shock",
-        }
-    )
-    region: str
-    commodity: str
-    market_id: str | None = Field(description="null: the daily price of the province")
-    event_time: datetime
-    price_idr: float = Field(gt=0)
-    score: float = Field(ge=0, le=1)
-    severity: Severity
-    kind: Literal["temporal", "geographic"]
-    label: Literal["shock", "manipulation", "sample_noise", "unknown"] = Field(
-        description="the cause that the evidence suggests; provisional until four market days have passed"
-    )

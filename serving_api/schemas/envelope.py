@@ -6,6 +6,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from serving_api.http.messages import message
+from serving_api.http.spreadsheets import ListFormat
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)  # of request bodies
 Name = Annotated[str, Field(min_length=1, max_length=100)]
@@ -39,6 +40,11 @@ class PageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
     limit: int = Field(100, ge=1, le=1000, description="items per page")
     cursor: str | None = Field(None, max_length=1000, description="`next_cursor` of the previous page")
+    format: ListFormat | None = Field(
+        None,
+        description="csv, xlsx: a file with the same columns, which a client generated for JSON cannot read; "
+        "default: what Accept names, else json",
+    )
 
 
 class TimeRangeQuery(PageQuery):
@@ -92,6 +98,12 @@ class Page(BaseModel, Generic[Item]):
     items: list[Item]
     next_cursor: str | None
     meta: Meta
+
+
+def field_types(page: type[BaseModel]) -> dict[str, Any]:
+    """Name -> type of each field of the items of a page."""
+    fields = page.__pydantic_generic_metadata__["args"][0].model_fields
+    return {field.alias or name: field.annotation for name, field in fields.items()}
 
 
 def example_of(model: type[BaseModel]) -> dict[str, Any]:

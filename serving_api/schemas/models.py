@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from serving_api.schemas.envelope import STRICT, Name, PageQuery, Share, with_examples
+from serving_api.schemas.envelope import STRICT, Name, Share, with_examples
 
 TrainedModel = Literal["price", "sales", "signal"]
 JobStatus = Literal["queued", "running", "succeeded", "failed", "rejected"]
@@ -14,22 +14,6 @@ JobReason = Annotated[
     StringConstraints(strip_whitespace=True, min_length=3, max_length=200),
     Field(description="why the training is requested"),
 ]
-
-
-class AccuracyQuery(PageQuery):
-    """Parameters of the list of accuracies."""
-
-    commodity: Name | None = Field(
-        None, description="id or alias; a group returns its members too", examples=["cabai"]
-    )
-    region: Name | None = Field(
-        None, description="province name or two-digit code; Indonesia: all provinces together"
-    )
-    model: Name | None = Field(None, description="name of the model", examples=["ensemble"])
-    horizon_days: int | None = Field(None, ge=1, le=30, description="days ahead")
-    kind: Literal["backtest", "issued"] = Field(
-        "backtest", description="issued: forecasts that were served, measured afterwards"
-    )
 
 
 class AccuracyRow(BaseModel):
@@ -65,24 +49,6 @@ class AccuracyRow(BaseModel):
     coverage: Share | None = Field(description="share of prices inside the 80 % interval")
     origins: int = Field(ge=1, description="number of forecast origins")
     alias: str | None = Field(description="champion, or null")
-
-
-class ImportanceQuery(PageQuery):
-    """Parameters of the list of feature importances."""
-
-    model: TrainedModel = Field(description="what the model predicts")
-    commodity: Name | None = Field(
-        None, description="a commodity without a model of its own has that of all commodities"
-    )
-
-
-class ImportanceRow(BaseModel):
-    """How much a feature contributes to a model."""
-
-    model_config = with_examples({"feature": "own_r_7", "importance": 0.12, "rank": 1})
-    feature: str
-    importance: float = Field(ge=0, description="share; the features of a model sum to 1")
-    rank: int = Field(ge=1)
 
 
 class RetrainBody(BaseModel):

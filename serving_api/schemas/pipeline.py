@@ -23,66 +23,6 @@ class ChangesQuery(PageQuery):
     commodity: Name | None = Field(None, description="id or alias; a group covers its members")
 
 
-class SilentSeriesQuery(PageQuery):
-    """Parameters of the list of series against their own rhythm."""
-
-    silent: bool | None = Field(None, description="true: only what is silent; default: all")
-
-
-class SilentSeriesRow(BaseModel):
-    """A device or a market against its own rhythm."""
-
-    model_config = with_examples(
-        {
-            "series_kind": "market",
-            "series_id": "PASAR-001",
-            "replayed": False,
-            "last_event_time": "2026-11-21T01:00:00Z",
-            "cadence_seconds": 86400,
-            "silent_seconds": 302400,
-            "silent": True,
-            "since": "2026-11-24T01:00:00Z",
-        }
-    )
-    series_kind: Literal["device", "market"] = Field(description="of readings, or of prices")
-    series_id: str = Field(description="hash of the device's id, or id of the market")
-    replayed: bool = Field(description="its events come from a file")
-    last_event_time: datetime
-    cadence_seconds: float | None = Field(description="its usual gap; null for fewer than 3 events")
-    silent_seconds: float = Field(ge=0)
-    silent: bool = Field(description="silent for longer than three cadences")
-    since: datetime | None = Field(description="when three cadences were over; null unless silent")
-
-
-class SchemaDriftQuery(PageQuery):
-    """Parameters of the list of fields that no contract names."""
-
-    kind: Name | None = Field(None, description="kind of the events", examples=["price"])
-
-
-class DriftField(BaseModel):
-    """A field of events that no contract names. Its values are stored in bronze alone."""
-
-    model_config = with_examples(
-        {
-            "kind": "price",
-            "field": "vendor_note",
-            "json_types": ["string"],
-            "events": 12,
-            "quarantined": 0,
-            "first_seen_at": "2026-11-20T01:00:00Z",
-            "last_seen_at": "2026-11-21T01:00:00Z",
-        }
-    )
-    kind: str
-    field: str = Field(description="*: all beyond the first 200 of a kind")
-    json_types: list[str]
-    events: int = Field(ge=0, description="accepted events with it")
-    quarantined: int | None = Field(description="null: not counted yet")
-    first_seen_at: datetime
-    last_seen_at: datetime
-
-
 class PipelineTable(BaseModel):
     """A table of the lake."""
 

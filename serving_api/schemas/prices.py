@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import KNOWN_ON, Day, Name, PageQuery, TimeRangeQuery, with_examples
+from serving_api.schemas.envelope import KNOWN_ON, Day, Name, PageQuery, with_examples
 
 PRICE_EXAMPLE = {
     "event_id": "PASAR-001-17",
@@ -45,19 +45,6 @@ class LivePricesQuery(PageQuery):
         if self.commodity is None and self.region is None:
             raise ValueError(message("commodity_or_region"))
         return self
-
-
-class PriceHistoryQuery(TimeRangeQuery):
-    """Parameters of the price history."""
-
-    commodity: Name = Field(description=COMMODITY, examples=["cabai-rawit-merah"])
-    region: Region = None
-    market_id: Name | None = Field(None, description="prices of this market", examples=["PASAR-001"])
-    format: Literal["json", "csv"] | None = Field(
-        None,
-        description="csv: a file with the same columns, which a client generated for JSON cannot read; "
-        "default: what Accept names, else json",
-    )
 
 
 class LivePrice(BaseModel):

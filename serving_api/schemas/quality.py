@@ -1,45 +1,10 @@
 """Schemas of data quality: counts per rule, the rules, and the balance of all events."""
 
-from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Name, PageQuery, TimeRangeQuery, example_of, with_examples
-
-
-class QualityQuery(TimeRangeQuery):
-    """Parameters of the counts per rule and window."""
-
-    kind: Name | None = Field(None, description="kind of event", examples=["price"])
-    rule: Name | None = Field(None, description="name of a rule", examples=["price_positive"])
-
-
-class QualityRow(BaseModel):
-    """How often a rule was evaluated and violated in a window, zeros included."""
-
-    model_config = with_examples(
-        {
-            "table": "silver.prices",
-            "source": "mqtt",
-            "rule": "price_positive",
-            "severity": "error",
-            "evaluated": 200,
-            "violated": 2,
-            "rule_set": "3fa4b1c09d2e",
-            "window_start": "2026-11-21T00:59:58Z",
-            "window_end": "2026-11-21T00:59:59Z",
-        }
-    )
-    table: str = Field(examples=["silver.prices"])
-    source: str | None = Field(description="interface that received the events", examples=["mqtt"])
-    rule: str = Field(examples=["price_positive"])
-    severity: Literal["error", "warn"]
-    evaluated: int = Field(ge=0, description="events checked", examples=[200])
-    violated: int = Field(ge=0, description="events that violate the rule", examples=[2])
-    rule_set: str = Field(description="fingerprint of the rules that were applied")
-    window_start: datetime
-    window_end: datetime
+from serving_api.schemas.envelope import Meta, Name, PageQuery, example_of, with_examples
 
 
 class RulesQuery(PageQuery):

@@ -12,7 +12,7 @@ import yaml
 from conf.settings import REPO
 from serving_api.app import create
 from serving_api.http.problems import CATALOGUE
-from serving_api.routes import prices
+from serving_api.listings import prices
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
 from tests.support.served_lake import fill
@@ -249,7 +249,7 @@ def test_internal_error_is_a_problem_without_its_cause(
         for file in (tmp_path / "lake" / "gold" / "price_history").rglob("*.parquet"):
             file.unlink()
         problem_of(503, "table-unreadable")
-        monkeypatch.setattr(prices, "history_rows", fail)
+        monkeypatch.setattr(prices, "months_within", fail)
         problem_of(500, "internal")
         assert own.get("/livez").status_code == 200
     finally:

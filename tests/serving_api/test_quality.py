@@ -12,18 +12,28 @@ from lakehouse.contracts.contract import kinds
 from lakehouse.io.table_files import UnreadableTable
 from lakehouse.paths import table_path
 from scripts.bench.api_lake import write
-from serving_api.http.cursors import time_range
+from serving_api.http.cursors import Key, TimeRange, time_range
+from serving_api.listings import quality
+from serving_api.listings.listing import ListRequest
 from serving_api.reads.operation.balance import BalanceReader
 from serving_api.reads.provenance import current_rule_set
-from serving_api.reads.snapshots import Snapshots
-from serving_api.routes import quality
-from serving_api.schemas.quality import QualityQuery
+from serving_api.reads.responses import KeyedItem
+from serving_api.reads.snapshots import Snapshot, Snapshots
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack, pages
 from tests.support.served_lake import NOW
 
 QUALITY = "/api/v1/data-quality"
 COUNTS = ("rows_in", "silver", "quarantine", "duplicates")
+
+
+def counts(
+    snapshot: Snapshot, times: TimeRange, limit: int, key: Key | None = None, rule: str | None = None
+) -> list[KeyedItem]:
+    """Up to limit + 1 (sort key, item) after `key`."""
+    services: Any = None
+    request = ListRequest({"kind": None, "rule": rule}, snapshot, {}, services, times)
+    return quality.QUALITY.items(quality.QUALITY.keyed_rows(request, key, limit), request)
 
 
 def rule_counts(batch: int, kind: str, rule: str, violated: int = 0) -> dict[str, Any]:
@@ -105,13 +115,13 @@ def test_zeros_that_share_a_row_are_listed_per_rule(home: Path, monkeypatch: pyt
     for limit in (1, 2, 3, 5, 1000):
         listed: list[tuple[int, str, int]] = []
         key = None
-        while rows := quality.quality_rows(snapshot, QualityQuery(limit=limit), times, key)[:limit]:
+        while rows := counts(snapshot, times, limit, key)[:limit]:
             key = rows[-1][0]
             for (end, *_), item in rows:
                 age = NOW - datetime.fromtimestamp(end / 1e6, UTC)
                 listed.append((round(age / timedelta(minutes=1)), item["rule"], item["violated"]))
         assert listed == whole, limit
-    only = quality.quality_rows(snapshot, QualityQuery(limit=9, rule="c"), times, None)
+    only = counts(snapshot, times, 9, rule="c")
     assert [(item["rule"], item["severity"], item["violated"]) for _, item in only] == [("c", "warn", 0)] * 3
 
 
@@ -129,10 +139,10 @@ def test_page_of_counts_reads_the_newest_files_only(home: Path, monkeypatch: pyt
     oldest[0].unlink()
     snapshot = Snapshots().open_newest("gold.data_quality")
     times = time_range("2000-01-01", None)
-    first = quality.quality_rows(snapshot, QualityQuery(limit=50), times, None)
+    first = counts(snapshot, times, 50)
     assert [item["violated"] for _, item in first] == [batch for batch in range(17) for _ in range(3)][:51]
     with pytest.raises(UnreadableTable, match="gold.data_quality cannot be read"):
-        quality.quality_rows(snapshot, QualityQuery(limit=60), times, None)
+        counts(snapshot, times, 60)
 
 
 def test_rules_are_those_of_the_contracts(watched: Api) -> None:

@@ -8,24 +8,18 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Query, Response
 
 from lakehouse.supply.route_time import Conditions
-from serving_api.http.cursors import Key
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.problems import Problem
-from serving_api.reads.names import NATION, commodity_ids, region_code
-from serving_api.reads.responses import EncodedPage, encode_page, to_json_value
+from serving_api.reads.names import NATION
+from serving_api.reads.responses import to_json_value
 from serving_api.reads.route_conditions import conditions_now, route_report
-from serving_api.reads.table_rows import first_row, listed_rows, read_rows
-from serving_api.schemas.envelope import Page
+from serving_api.reads.table_rows import first_row, read_rows
 from serving_api.schemas.problem import problems
 from serving_api.schemas.signals.supply import (
     HeldStock,
     HolderStocks,
     RouteQuery,
     RouteReport,
-    StockRow,
-    StocksQuery,
-    Transfer,
-    TransfersQuery,
 )
 
 router = APIRouter(tags=["supply"])
@@ -61,68 +55,6 @@ async def holder_stocks(
         stocks = [{name: to_json_value(row[name]) for name in HeldStock.model_fields} for row in held]
         item = {"entity_id": entity_id, "entity_type": newest["entity_type"]}
         return responses.item([snapshot], {**item, "region": place_of(newest), "stocks": stocks})
-
-    return await run_sync(respond)
-
-
-@router.get(
-    "/api/v1/supply/stock",
-    response_model=Page[StockRow],
-    responses=problems(404, 410, 422),
-    summary="Stocks of all holders, newest report first",
-)
-async def list_stocks(
-    query: Annotated[StocksQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
-) -> Response:
-    """The newest stock of each holder and commodity."""
-
-    def respond() -> Response:
-        snapshot = snapshots.open_newest(STOCKS)
-
-        def read(key: Key | None, limit: int) -> EncodedPage:
-            condition = pc.scalar(True)
-            if query.commodity is not None:
-                condition &= pc.field("commodity").isin(sorted(commodity_ids(query.commodity)))
-            if query.region is not None:
-                condition &= pc.field("region_code") == region_code(query.region)
-            for name in ("entity_type", "cover_level"):
-                if (value := getattr(query, name)) is not None:
-                    condition &= pc.field(name) == value
-            order = (("event_time", "descending"), ("entity_id", "ascending"), ("commodity", "ascending"))
-            rows = listed_rows(snapshot, condition, list(StockRow.model_fields), order, key, limit)
-            return encode_page([(at, {**row, "region": place_of(row)}) for at, row in rows], limit)
-
-        return responses.page([snapshot], query, read)
-
-    return await run_sync(respond)
-
-
-@router.get(
-    "/api/v1/supply/transfers",
-    response_model=Page[Transfer],
-    responses=problems(404, 410, 422),
-    summary="Deficits next to surpluses, and how much could be moved",
-)
-async def list_transfers(
-    query: Annotated[TransfersQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
-) -> Response:
-    """Shortest cover first."""
-
-    def respond() -> Response:
-        snapshot = snapshots.open_newest("gold.supply_transfers")
-
-        def read(key: Key | None, limit: int) -> EncodedPage:
-            condition = pc.scalar(True)
-            if query.commodity is not None:
-                condition &= pc.field("commodity").isin(sorted(commodity_ids(query.commodity)))
-            if query.region is not None:
-                condition &= pc.field("to_region_code") == region_code(query.region)
-            names = ("to_cover_days", "commodity", "to_region_code", "from_region_code")
-            order = tuple((name, "ascending") for name in names)
-            rows = listed_rows(snapshot, condition, list(Transfer.model_fields), order, key, limit)
-            return encode_page(rows, limit)
-
-        return responses.page([snapshot], query, read)
 
     return await run_sync(respond)
 

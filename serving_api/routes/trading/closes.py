@@ -1,29 +1,25 @@
 """Forecasts of closes by symbol, and earlier ones beside what happened."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 
-from serving_api.http.cursors import Key, TimeRange, time_range
 from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, CurrentSymbols
 from serving_api.http.messages import message
+from serving_api.http.path_parameters import SymbolInPath
 from serving_api.http.problems import Problem
-from serving_api.reads.responses import EncodedPage, encode_page
-from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.reads.table_rows import listed_rows, read_rows
+from serving_api.reads.snapshots import Snapshot
+from serving_api.reads.table_rows import read_rows
 from serving_api.reads.trading.market import TABLE as LIVE
 from serving_api.reads.trading.market import from_simulator, named_bar
 from serving_api.reads.trading.symbols import known_symbol
-from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
 from serving_api.schemas.trading.closes import (
     CloseForecast,
     CloseForecastQuery,
-    CloseHistoryQuery,
-    CloseHistoryRow,
 )
 
 router = APIRouter(prefix="/api/v1/ai", tags=["trading"])
@@ -35,9 +31,6 @@ FORECAST = (
     *("currency", "issued_at", "origin_date", "target_date", "horizon_days", "model", "price"),
     *("lower_80", "upper_80", "confidence", "model_version", "run_id", "data_version", "gate_reason"),
 )
-HISTORY = ("issued_at", "target_date", "price", "model_version")
-ORDER = (("issued_at", "descending"), ("horizon_days", "ascending"))
-SymbolInPath = Annotated[str, Path(max_length=32, description="stock or coin", examples=["AAPL"])]
 
 
 @router.get(
@@ -128,77 +121,4 @@ def model_of(row: dict[str, Any]) -> dict[str, Any]:
         "run_id": row["run_id"],
         "alias": "baseline" if row["model"] == NAIVE else "champion",
         "trained_on": {} if row["data_version"] is None else {BARS: row["data_version"]},
-    }
-
-
-@router.get(
-    "/history/{symbol}",
-    response_model=Page[CloseHistoryRow],
-    responses=problems(404, 410, 422),
-    summary="Earlier forecasts of a symbol beside what happened",
-)
-async def list_close_history(
-    symbol: SymbolInPath,
-    query: Annotated[CloseHistoryQuery, Query()],
-    snapshots: CurrentSnapshots,
-    symbols: CurrentSymbols,
-    responses: CurrentResponses,
-) -> Response:
-    """The newest forecast first. Default: the 30 days that end with the newest day that was forecast."""
-
-    def respond() -> Response:
-        snapshot = snapshots.open_newest(TABLE)
-        times = time_range(query.from_, query.to, newest_target(snapshot, symbol.strip().upper()))
-
-        def read(key: Key | None, limit: int) -> EncodedPage:
-            name = known_symbol(symbols, symbol)
-            condition = (pc.field("symbol") == name) & pc.field("champion") & of_targets(times)
-            rows = listed_rows(snapshot, condition, HISTORY, ORDER, key, limit)
-            days = {date.fromisoformat(row["target_date"]) for _, row in rows}
-            closes = closes_of(snapshots, name, days)
-            return encode_page([(row_key, history_item(row, closes)) for row_key, row in rows], limit)
-
-        return responses.page([snapshot], query, read, times=times, cached=False)
-
-    return await run_sync(respond)
-
-
-def newest_target(snapshot: Snapshot, symbol: str) -> date | None:
-    """The last day that was forecast of a symbol; None without any."""
-    rows = read_rows(snapshot, pc.field("symbol") == symbol, ["target_date"])
-    newest: date | None = None if rows is None else pc.max(rows["target_date"]).as_py()
-    return newest
-
-
-def of_targets(times: TimeRange) -> pc.Expression:
-    """Forecasts for the days of the range."""
-    first = times.first_day or times.start.date()
-    condition = pc.field("target_date") >= first
-    if times.end is not None:
-        end = times.end_day or times.end.date() + timedelta(days=1)
-        condition &= pc.field("target_date") < end
-    return condition
-
-
-def closes_of(snapshots: Snapshots, symbol: str, days: set[date]) -> dict[date, float]:
-    """Day -> daily close; of a bar that was reported again, the newest."""
-    condition = (pc.field("symbol") == symbol) & (pc.field("interval") == "1d") & pc.field("final")
-    condition &= pc.field("bar_date").isin(sorted(days))
-    rows = read_rows(snapshots.open_newest(BARS), condition, ["bar_date", "close", "event_time"])
-    if rows is None:
-        return {}
-    ordered = rows.sort_by("event_time").to_pylist()
-    return {row["bar_date"]: row["close"] for row in ordered}
-
-
-def history_item(row: dict[str, Any], closes: dict[date, float]) -> dict[str, Any]:
-    """An earlier forecast with its error."""
-    actual = closes.get(date.fromisoformat(row["target_date"]))
-    return {
-        "made_at": row["issued_at"],
-        "target_date": row["target_date"],
-        "predicted": row["price"],
-        "actual": actual,
-        "error_pct": None if actual is None else 100 * (row["price"] / actual - 1),
-        "model_version": row["model_version"],
     }

@@ -2,27 +2,18 @@
 
 from typing import Annotated
 
-import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 
-from serving_api.http.cursors import Key
 from serving_api.http.dependencies import CurrentResponses, CurrentSignals, CurrentSnapshots
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
-from serving_api.reads.responses import EncodedPage, encode_page, rows_after, to_json_value
-from serving_api.reads.table_rows import listed_rows
-from serving_api.reads.trading.market import TABLE, bar_of, from_simulator, live_bars, market_price
-from serving_api.reads.trading.signals import INDICATORS, VERIFICATIONS, newest_signal, verification_of
-from serving_api.schemas.envelope import Page
+from serving_api.reads.responses import to_json_value
+from serving_api.reads.trading.market import bar_of, from_simulator
+from serving_api.reads.trading.signals import INDICATORS, newest_signal, verification_of
 from serving_api.schemas.problem import problems
 from serving_api.schemas.trading.market import (
-    MarketPrice,
-    MarketPricesQuery,
-    OracleChecks,
-    OracleVerification,
     SymbolSignal,
-    VerificationsQuery,
 )
 
 router = APIRouter(prefix="/api", tags=["trading"])
@@ -31,35 +22,6 @@ SymbolInPath = Annotated[
 ]
 SHOWN = ("symbol", "signal_id", "signal", "confidence", "risk_score", "bar_time")
 SIDES = ("buy_score", "sell_score", "buy_probability", "sell_probability")
-CHECKS = tuple(OracleChecks.model_fields)
-VERIFIED = ("verification_id", "signal_id", "symbol", "result", "hash", *CHECKS, "timestamp")
-
-
-@router.get(
-    "/market/prices",
-    response_model=Page[MarketPrice],
-    responses=problems(404, 410, 422),
-    summary="Newest prices of stocks or coins",
-)
-async def list_market_prices(
-    query: Annotated[MarketPricesQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
-) -> Response:
-    """The close of the newest bar of each symbol, in the order of the alphabet."""
-    snapshot = snapshots[TABLE]
-
-    def read(key: Key | None, limit: int) -> EncodedPage:
-        wanted = bar_of(snapshots, query.symbol)["symbol"] if query.symbol is not None else None
-        rows = [
-            ((symbol,), row)
-            for symbol, row in sorted(live_bars(snapshot).items())
-            if row["asset_class"] == query.asset_class and wanted in (None, symbol)
-        ]
-        shown = list(rows_after(rows, key)[: limit + 1])
-        simulated = {symbol for (symbol,), row in shown if from_simulator(row)}
-        items = [(at, market_price(row)) for at, row in shown]
-        return encode_page(items, limit, lambda item: item["symbol"] in simulated)
-
-    return await run_sync(lambda: responses.page([snapshot], query, read))
 
 
 @router.get(
@@ -89,38 +51,3 @@ async def symbol_signal(
         )
 
     return await run_sync(respond)
-
-
-@router.get(
-    "/oracle/verifications",
-    response_model=Page[OracleVerification],
-    responses=problems(404, 410, 422),
-    summary="What the oracle found, newest bar first",
-)
-async def list_verifications(
-    query: Annotated[VerificationsQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
-) -> Response:
-    """Each signal is computed again from the stored bars and checked in four ways."""
-
-    def respond() -> Response:
-        snapshot = snapshots.open_newest(VERIFICATIONS)
-
-        def read(key: Key | None, limit: int) -> EncodedPage:
-            condition = pc.scalar(True)
-            if query.symbol is not None:
-                condition &= pc.field("symbol") == bar_of(snapshots, query.symbol)["symbol"]
-            if query.result is not None:
-                condition &= pc.field("result") == query.result
-            order = (("bar_time", "descending"), ("verification_id", "ascending"))
-            rows = listed_rows(snapshot, condition, VERIFIED, order, key, limit)
-            return encode_page([(at, verification_item(row)) for at, row in rows], limit)
-
-        return responses.page([snapshot], query, read)
-
-    return await run_sync(respond)
-
-
-def verification_item(row: dict[str, object]) -> dict[str, object]:
-    """A row of gold.verifications as an item."""
-    item = {name: value for name, value in row.items() if name not in CHECKS}
-    return item | {"checks": {name: row[name] for name in CHECKS}}

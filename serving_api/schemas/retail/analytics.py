@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving_api.schemas.envelope import Meta, Name, PageQuery, with_examples
+from serving_api.schemas.envelope import Meta, Name, with_examples
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, description="currency of the shop")]
@@ -29,65 +29,12 @@ class CategoryQuery(ShopQuery):
     category: Name | None = Field(None, description="in upper or lower case; all categories without it")
 
 
-class CategoryPageQuery(PageQuery):
-    """Parameters of a list by category."""
-
-    category: Name | None = Field(None, description="in upper or lower case; all categories without it")
-    shop: ShopParameter = None
-
-
 class OfShop(BaseModel):
     """The shop that the figures are of."""
 
     shop: ShopName
     currency: str | None = Field(description="ISO 4217; null where conf/reference/shops.yml names none")
     meta: Meta
-
-
-class RevenueDay(BaseModel):
-    """A category at the end of a day on which one of its products changed."""
-
-    model_config = with_examples(
-        {
-            "market_date": "2026-11-21",
-            "category": "ELECTRONICS",
-            "revenue": 89200.5,
-            "units_sold": 466,
-            "revenue_new": 1840.0,
-            "units_new": 10,
-        }
-    )
-    market_date: date = Field(description="day in Jakarta")
-    category: str
-    revenue: Amount
-    units_sold: Count
-    revenue_new: Amount = Field(description="earned since the states before, where there were any")
-    units_new: Count
-
-
-class TopProduct(BaseModel):
-    """One of the products with the most revenue."""
-
-    model_config = with_examples(
-        {
-            "product_id": 17,
-            "product_name": "Headphones",
-            "category": "ELECTRONICS",
-            "revenue": 89200.5,
-            "units_sold": 466,
-            "price": 208.1,
-            "discount_pct": 8.0,
-            "rating": 4.5,
-        }
-    )
-    product_id: int
-    product_name: str
-    category: str
-    revenue: Amount
-    units_sold: Count
-    price: Amount
-    discount_pct: Percent
-    rating: Rating
 
 
 class CategoryRevenue(BaseModel):

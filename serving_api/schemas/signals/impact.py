@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Name, PageQuery, TimeRangeQuery, with_examples
+from serving_api.schemas.envelope import Meta, Name, with_examples
 
 Factor = Literal["cuaca", "hama", "distribusi", "oversupply", "musim", "permintaan_nasional"]
 Direction = Literal["up", "down"]
@@ -110,15 +110,6 @@ class ImpactReport(BaseModel):
     meta: Meta
 
 
-class ImpactWeeksQuery(PageQuery):
-    """Parameters of the list of weekly moves."""
-
-    commodity: Name = Field(
-        description="id or alias; for a group, its representative", examples=["cabai-rawit-merah"]
-    )
-    region: Name | None = Field(None, description="province name or two-digit code", examples=["Jawa Barat"])
-
-
 class ImpactWeek(BaseModel):
     """The move of a price over the seven days up to a market day, and what moved together with it."""
 
@@ -146,12 +137,6 @@ class ImpactWeek(BaseModel):
     directions: FactorDirections
     unexplained_pct: float = Field(ge=0, le=100)
     unavailable: list[Factor]
-
-
-class MacroQuery(TimeRangeQuery):
-    """Parameters of the list of macro values."""
-
-    indicator: Indicator | None = Field(None, description="only values of this indicator")
 
 
 class MacroRow(BaseModel):

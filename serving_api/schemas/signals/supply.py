@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Name, PageQuery, Share, with_examples
+from serving_api.schemas.envelope import Meta, Name, Share, with_examples
 
 HolderType = Literal["warehouse", "distributor", "farmer"]
 CoverLevel = Literal["red", "amber", "green", "oversupply"]
@@ -55,67 +55,6 @@ class HolderStocks(BaseModel):
     region: str = Field(description="province; Indonesia when no report names one")
     stocks: list[HeldStock]
     meta: Meta
-
-
-class StocksQuery(PageQuery):
-    """Parameters of the list of stocks."""
-
-    entity_type: HolderType | None = Field(None, description="only holders of this type")
-    commodity: Name | None = Field(None, description="id or alias; a group returns its members too")
-    region: Name | None = Field(None, description="province name or two-digit code")
-    cover_level: CoverLevel | None = Field(None, description="only stocks of this level")
-
-
-class StockRow(BaseModel):
-    """The newest stock of a holder and a commodity."""
-
-    model_config = with_examples(
-        {
-            "entity_id": "GUDANG-01",
-            "entity_type": "warehouse",
-            "region": "Jawa Barat",
-            "cover_level": "red",
-            **{name: value for name, value in STOCK_EXAMPLE.items() if name != "capacity_kg"},
-        }
-    )
-    entity_id: str
-    entity_type: HolderType
-    region: str = Field(description="province; Indonesia when no report names one")
-    commodity: str
-    quantity_kg: float = Field(ge=0)
-    days_of_cover: float | None = Field(ge=0)
-    cover_level: CoverLevel | None
-    event_time: datetime
-
-
-class TransfersQuery(PageQuery):
-    """Parameters of the list of transfers."""
-
-    commodity: Name | None = Field(None, description="id or alias; a group returns its members too")
-    region: Name | None = Field(None, description="province in deficit: name or two-digit code")
-
-
-class Transfer(BaseModel):
-    """A province that runs short of a commodity, and one within reach that has plenty."""
-
-    model_config = with_examples(
-        {
-            "commodity": "bawang-merah",
-            "to_region": "DKI Jakarta",
-            "to_cover_days": 1.8,
-            "from_region": "Jawa Tengah",
-            "from_cover_days": 22.5,
-            "distance_km": 383.1,
-            "quantity_kg": 5200,
-        }
-    )
-    commodity: str
-    to_region: str
-    to_cover_days: float = Field(ge=0)
-    from_region: str
-    from_cover_days: float = Field(ge=0)
-    distance_km: float = Field(gt=0, description="between the rough centres of the provinces")
-    quantity_kg: float = Field(gt=0, description="what may be moved; pairs of one giver share its surplus")
 
 
 class RouteQuery(BaseModel):

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving_api.schemas.envelope import Meta, Share, TimeRangeQuery, with_examples
+from serving_api.schemas.envelope import Meta, Share, with_examples
 
 
 class CloseForecastQuery(BaseModel):
@@ -48,10 +48,6 @@ class CloseForecast(BaseModel):
     sentiment_score: float | None = Field(ge=-1, le=1, description="of the newest day with posts")
     reason: str = Field(description="why this model serves")
     meta: Meta
-
-
-class CloseHistoryQuery(TimeRangeQuery):
-    """Parameters of the list of earlier forecasts; `from` and `to` are about the days that they are for."""
 
 
 class CloseHistoryRow(BaseModel):

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Name, PageQuery, Share, with_examples
+from serving_api.schemas.envelope import Meta, Share, with_examples
 
 AssetClass = Literal["crypto", "equity"]
 Direction = Literal["BUY", "SELL", "HOLD"]
@@ -21,13 +21,6 @@ INDICATORS_EXAMPLE = {
     "ma20": 63900.5,
     "volatility": 0.48,
 }
-
-
-class MarketPricesQuery(PageQuery):
-    """Parameters of the list of market prices."""
-
-    asset_class: AssetClass = Field("crypto", description="coins or shares")
-    symbol: Name | None = Field(None, description="only this stock or coin")
 
 
 class MarketPrice(BaseModel):
@@ -102,13 +95,6 @@ class SymbolSignal(BaseModel):
     verification: Literal["VERIFIED", "FAILED", "PENDING"]
     bar_time: datetime = Field(description="begin of the bar at whose close it was given")
     meta: Meta
-
-
-class VerificationsQuery(PageQuery):
-    """Parameters of the list of verifications."""
-
-    symbol: Name | None = Field(None, description="only this stock or coin")
-    result: Literal["VERIFIED", "FAILED"] | None = Field(None, description="only this result")
 
 
 class OracleChecks(BaseModel):

@@ -1,0 +1,324 @@
+"""A list of a table, declared: its parameters, schema, order and documentation follow from that."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from inspect import Parameter, Signature, cleandoc
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field, create_model
+
+from lakehouse.arrow import arrow_schema, column_comment
+from lakehouse.contracts.contract import Column, Contract, contracts
+from serving_api.http.cursors import Key, TimeRange, time_range
+from serving_api.http.dependencies import CurrentResponses, CurrentServices
+from serving_api.reads.keyset import Order, next_rows
+from serving_api.reads.names import timezone_of
+from serving_api.reads.provenance import current_rule_set
+from serving_api.reads.responses import EncodedPage, KeyedItem, Responses, encode_page, to_json_value
+from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
+from serving_api.schemas.envelope import Name, Page, PageQuery, TimeRangeQuery, with_examples
+from serving_api.schemas.problem import problems
+from serving_api.services import Services
+
+KEPT_ROWS = 20_000  # a table of at most so many rows is read once a version
+Row = dict[str, Any]
+JSON_TYPES: dict[str, Any] = {
+    "string": str,
+    "int": int,
+    "bigint": int,
+    "double": float,
+    "boolean": bool,
+    "timestamp": datetime,
+    "date": date,
+    "array<string>": list[str],
+}
+
+
+@dataclass(frozen=True)
+class ListRequest:
+    """What a page of a list is read for.
+
+    `values`: the parameters by name, those in the path too. `others`: the newest versions of the tables that
+    the listing reads besides its own. `times`: the range of a list that has one.
+    """
+
+    values: Mapping[str, Any]
+    snapshot: Snapshot
+    others: Mapping[str, Snapshot]
+    services: Services
+    times: TimeRange | None = None
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """All tables."""
+        return self.services.snapshots
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A parameter, and the rows that it keeps.
+
+    `annotation`: type of the value; None: of the column of the table with that name. `rows(value, request)`
+    raises Problem for an unknown name; it is not called for an absent value. `rows` None: of no rows of their
+    own, but read by other parts of the listing.
+    """
+
+    name: str
+    description: str | None = None
+    rows: Callable[[Any, ListRequest], pc.Expression] | None = None
+    annotation: Any = None
+    default: Any = None
+    required: bool = False
+    in_path: bool = False
+    examples: tuple[Any, ...] = ()
+
+
+def equal(
+    name: str, description: str | None = None, *, column: str | None = None, default: Any = None
+) -> Filter:
+    """The rows whose column has the value; type and values are those of the column's contract."""
+    return Filter(
+        name, description, lambda value, request: pc.field(column or name) == value, default=default
+    )
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list of a table at an address; types, texts and examples of its items are those of the contract.
+
+    `columns`: "column, column" of the items, in their order. `renamed`: column -> name in the items. `missing`: column -> what
+    stands for null. `order`: "column, column desc", which together identify a row. `condition`: which rows
+    are listed at all. `times`: the column that `from` and `to` are about. `newest`: where their default range
+    ends; None: with the newest value in the table. `demo`: tells whether an item is simulated. `model`:
+    `meta.model`. `others`: further tables that the list reads. `depends_on(values)`: the tables that a page
+    follows from, where these are not all.
+
+    For more than columns of rows: `item` is the schema of the items, and `present` makes them of rows.
+    `rows`: the rows that meet a condition, where they are computed. `read(request, condition, key, limit)`:
+    up to limit + 1 rows with their keys, where not all rows are read. `query`: what the schema of the
+    parameters adds to.
+    """
+
+    table: str
+    path: str
+    name: str
+    item: str | type[BaseModel]
+    summary: str
+    description: str
+    columns: str = ""
+    order: str = ""
+    filters: tuple[Filter, ...] = ()
+    tag: str | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, Any] = field(default_factory=dict)
+    query: type[PageQuery] | None = None
+    times: str | None = None
+    newest: Callable[[ListRequest], date | None] | None = None
+    condition: Callable[[ListRequest], pc.Expression] | None = None
+    rows: Callable[[ListRequest, pc.Expression], pa.Table] | None = None
+    read: Callable[[ListRequest, pc.Expression, Key | None, int], list[tuple[Key, Row]]] | None = None
+    present: Callable[[Sequence[Row], ListRequest], list[Row]] | None = None
+    demo: Callable[[ListRequest], Callable[[Row], bool]] | None = None
+    model: Callable[[ListRequest], Row | None] | None = None
+    others: tuple[str, ...] = ()
+    depends_on: Callable[[Mapping[str, Any]], Sequence[str]] | None = None
+    rule_set: bool = False
+    statuses: tuple[int, ...] = (404, 410, 422)
+
+    @property
+    def contract(self) -> Contract:
+        """Of the table."""
+        return contracts()[self.table]
+
+    @property
+    def sort_keys(self) -> Order:
+        """The order as (column, direction)."""
+        parts = [part.split() for part in self.order.split(",") if part]
+        return tuple((name, "descending" if rest else "ascending") for name, *rest in parts)
+
+    @property
+    def item_columns(self) -> list[str]:
+        """The columns of the items."""
+        return self.columns.replace(",", "").split()
+
+    @property
+    def needed(self) -> list[str]:
+        """The columns that are read: those of the items and of the order."""
+        return list(dict.fromkeys([*self.item_columns, *(name for name, _ in self.sort_keys)]))
+
+    def response_model(self) -> type[BaseModel]:
+        """The schema of the items."""
+        if not isinstance(self.item, str):
+            return self.item
+        known = {column.name: column for column in self.contract.columns}
+        listed = {self.renamed.get(name, name): known[name] for name in self.item_columns}
+        fields: dict[str, Any] = {
+            name: (self._item_type(column), Field(description=column_comment(column)))
+            for name, column in listed.items()
+        }
+        example = {name: column.example for name, column in listed.items()}
+        return create_model(
+            self.item, __doc__=self.contract.description, __config__=with_examples(example), **fields
+        )
+
+    def _item_type(self, column: Column) -> Any:
+        stored = type_of(column)
+        return stored | None if column.nullable and column.name not in self.missing else stored
+
+    def query_model(self) -> type[BaseModel]:
+        """The schema of the query parameters."""
+        fields: dict[str, Any] = {}
+        for parameter in (entry for entry in self.filters if not entry.in_path):
+            kind = self._parameter_type(parameter)
+            optional = kind if parameter.required or parameter.default is not None else kind | None
+            default = ... if parameter.required else parameter.default
+            texts: dict[str, Any] = {"description": parameter.description}
+            texts["examples"] = list(parameter.examples)
+            text = Field(default, **{name: text for name, text in texts.items() if text})
+            fields[parameter.name] = (optional, text)
+        base = self.query or (TimeRangeQuery if self.times else PageQuery)
+        return create_model(f"{self.name}_query", __base__=base, **fields)
+
+    def _parameter_type(self, parameter: Filter) -> Any:
+        if parameter.annotation is not None:
+            return parameter.annotation
+        column = next(column for column in self.contract.columns if column.name == parameter.name)
+        return Name if column.type == "string" and not column.enum else type_of(column)
+
+    def page(self, query: BaseModel, in_path: Row, services: Services, responses: Responses) -> Response:
+        """One page. Blocks while a new version of a table is opened. Raises Problem."""
+        opened = {name: open_table(services.snapshots, name) for name in (self.table, *self.others)}
+        values = query.model_dump() | in_path
+        request = ListRequest(values, opened[self.table], opened, services)
+        if self.times:
+            newest = self.newest or (lambda request: newest_of(request.snapshot, str(self.times)))
+            zone = timezone_of(values.get("market_id"), values.get("region"))
+            times = time_range(values["from_"], values["to"], newest(request), zone)
+            request = ListRequest(values, opened[self.table], opened, services, times)
+
+        def read(key: Key | None, limit: int) -> EncodedPage:
+            rows = self.keyed_rows(request, key, limit)
+            demo = self.demo(request) if self.demo else lambda item: False
+            model = self.model(request) if self.model else None
+            return encode_page(self.items(rows, request), limit, demo, model)
+
+        names = self.depends_on(values) if self.depends_on else opened
+        rule_set = current_rule_set() if self.rule_set else None
+        tables = [opened[name] for name in names]
+        return responses.page(tables, query, read, times=request.times, rule_set=rule_set)
+
+    def condition_of(self, request: ListRequest) -> pc.Expression:
+        """The rows that the parameters keep, of any time. Raises Problem for an unknown name."""
+        condition = pc.scalar(True) if self.condition is None else self.condition(request)
+        for parameter in self.filters:
+            value = request.values[parameter.name]
+            if parameter.rows is not None and value is not None:
+                condition &= parameter.rows(value, request)
+        return condition
+
+    def keyed_rows(self, request: ListRequest, key: Key | None, limit: int) -> list[tuple[Key, Row]]:
+        """Up to limit + 1 (sort key, row) after `key`. Raises Problem for an unknown name."""
+        condition = self.condition_of(request)
+        if request.times:
+            condition &= within(request.times, self.contract, str(self.times))
+        if self.read is not None:
+            return self.read(request, condition, key, limit)
+        if self.rows is not None:
+            rows = self.rows(request, condition)
+        else:
+            rows = table_rows(request.snapshot, condition, self.needed)
+        return next_rows(rows, self.sort_keys, key, limit + 1)
+
+    def items(self, rows: Sequence[tuple[Key, Row]], request: ListRequest) -> list[KeyedItem]:
+        """The rows as they are listed."""
+        if self.present is not None:
+            items = self.present([row for _, row in rows], request)
+        else:
+            items = [self.item_of(row) for _, row in rows]
+        return [(key, item) for (key, _), item in zip(rows, items, strict=True)]
+
+    def item_of(self, row: Row) -> Row:
+        """A row as an item of the columns."""
+        return {
+            self.renamed.get(name, name): to_json_value(
+                self.missing.get(name) if row[name] is None else row[name]
+            )
+            for name in self.item_columns
+        }
+
+
+def type_of(column: Column) -> Any:
+    """The type of a column's values, without null."""
+    return Literal[column.enum] if column.enum else JSON_TYPES[column.type]
+
+
+def within(times: TimeRange, contract: Contract, column: str) -> pc.Expression:
+    """The rows of the range; in a table of days, a time of a day counts as that day."""
+    if column == "market_date" and "event_time" in contract.column_names:
+        return times.of_prices()
+    if next(entry.type for entry in contract.columns if entry.name == column) != "date":
+        condition = pc.field(column) >= times.start
+        return condition if times.end is None else condition & (pc.field(column) < times.end)
+    condition = pc.field(column) >= (times.first_day or times.start.date())
+    if times.end is not None:
+        condition &= pc.field(column) < (times.end_day or times.end.date())
+    return condition
+
+
+def open_table(snapshots: Snapshots, table: str) -> Snapshot:
+    """The newest version: of a table that the API follows, or as it is at this moment."""
+    return snapshots[table] if contracts()[table].served else snapshots.open_newest(table)
+
+
+def table_rows(snapshot: Snapshot, condition: pc.Expression, columns: Sequence[str]) -> pa.Table:
+    """The columns of the rows that match; those of a small table are read once a version."""
+    if snapshot.delta is None:
+        return arrow_schema(contracts()[snapshot.table]).empty_table().select(columns)
+    if snapshot.rows is not None:
+        return snapshot.rows.filter(condition).select(columns)
+    if snapshot.count > KEPT_ROWS:
+        return snapshot.read(condition, columns)
+    whole: pa.Table = snapshot.cached("whole", lambda: snapshot.read(None))
+    return whole.filter(condition).select(columns)
+
+
+def listing_router(tag: str, *listings: Listing) -> APIRouter:
+    """The routes of lists. `tag`: of those that name none."""
+    router = APIRouter()
+    for listing in listings:
+        router.add_api_route(
+            listing.path,
+            endpoint_of(listing),
+            response_model=Page[listing.response_model()],  # type: ignore[misc]
+            responses=problems(*listing.statuses),
+            summary=listing.summary,
+            description=cleandoc(listing.description),
+            name=listing.name,
+            tags=[listing.tag or tag],
+        )
+    return router
+
+
+def endpoint_of(listing: Listing) -> Callable[..., Any]:
+    """The function that FastAPI calls; its signature names the parameters of the listing."""
+
+    async def endpoint(
+        query: BaseModel, services: Services, responses: Responses, **in_path: Any
+    ) -> Response:
+        return await run_sync(lambda: listing.page(query, in_path, services, responses))
+
+    typed = {
+        "query": Annotated[listing.query_model(), Query()],
+        "services": CurrentServices,
+        "responses": CurrentResponses,
+        **{entry.name: entry.annotation for entry in listing.filters if entry.in_path},
+    }
+    endpoint.__signature__ = Signature(  # type: ignore[attr-defined]
+        [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in typed.items()]
+    )
+    return endpoint

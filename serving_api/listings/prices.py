@@ -1,0 +1,241 @@
+"""Lists of prices and what follows from them: history, indicators, anomalies; of markets and sensors."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from serving_api.http.cursors import Key
+from serving_api.http.path_parameters import RegionInPath
+from serving_api.http.problems import Problem
+from serving_api.listings.filters import commodity, from_simulated_prices, region
+from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
+from serving_api.reads.dashboard.daily_figures import SILVER, Figures, figures_of
+from serving_api.reads.keyset import next_rows
+from serving_api.reads.names import commodity_ids, known_market, region_of, require_market_in_region
+from serving_api.reads.provenance import SIMULATED, simulated_rows
+from serving_api.reads.responses import to_json_value
+from serving_api.reads.snapshots import newest_of
+from serving_api.schemas.envelope import KNOWN_ON, Day, Name
+from serving_api.schemas.prices import COMMODITY, HistoryPrice
+
+LIVE = "gold.live_prices"
+SENSOR_SERIES = ("market_id", "device_id_hash", "metric")
+HISTORY_COLUMNS = tuple(name for name in HistoryPrice.model_fields if name != "level")
+PROVINCE_WIDE = "PROV-"
+
+
+def months_within(request: ListRequest, key: Key | None) -> list[str]:
+    """Months that can hold the range, newest first, from the cursor's month on.
+
+    The range is extended by a day on both sides: time zones differ.
+    """
+    delta, times = request.snapshot.delta, request.times
+    assert delta is not None and times is not None
+    months = request.snapshot.cached(
+        "months", lambda: sorted({part["market_month"] for part in delta.partitions()}, reverse=True)
+    )
+    first = f"{times.start - timedelta(days=1):%Y-%m}"
+    last = f"{times.end + timedelta(days=1):%Y-%m}" if times.end else "9999-12"
+    if key is not None:
+        last = min(last, f"{pa.scalar(key[0], pa.int32()).cast(pa.date32()).as_py():%Y-%m}")
+    return [month for month in months if first <= month <= last]
+
+
+def by_month(
+    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
+) -> list[tuple[Key, Row]]:
+    """Up to limit + 1 prices after `key`, newest market day first; reads the files of one month at a time."""
+    require_market_in_region(request.snapshots, request.values["market_id"], request.values["region"])
+    snapshot = request.snapshot
+    if snapshot.delta is None:
+        return []
+    # A table from before a column was added lacks it until the stream starts.
+    columns = [name for name in HISTORY_COLUMNS if name in snapshot.delta.schema().to_arrow().names]
+    page: list[tuple[Key, Row]] = []
+    for month in months_within(request, key):
+        rows = snapshot.read(condition, columns, partition=("market_month", month))
+        page += next_rows(rows, HISTORY.sort_keys, key, limit + 1 - len(page))
+        if len(page) > limit:
+            break
+    return page
+
+
+def history_items(rows: Sequence[Row], request: ListRequest) -> list[Row]:
+    """Prices as items, with the level that follows from the market id."""
+    leveled = [{"level": level_of(row)} | row for row in rows]
+    return [{name: to_json_value(row.get(name)) for name in HistoryPrice.model_fields} for row in leveled]
+
+
+def level_of(row: Row) -> str:
+    """Whether a price is of a market or of a whole province."""
+    return "province" if row["market_id"].startswith(PROVINCE_WIDE) else "market"
+
+
+def newest_price(request: ListRequest) -> date | None:
+    """The newest market day of the requested series, by the live prices; of the table when they have none."""
+    of_table = newest_of(request.snapshot, "market_date")
+    live = request.snapshots[LIVE].rows
+    assert live is not None
+    if request.values["from_"] or request.values["to"]:
+        return of_table
+    try:
+        condition = HISTORY.condition_of(request)
+    except Problem:  # an unknown name, which is reported after a faulty cursor
+        return of_table
+    of_series: date | None = pc.max(live.filter(condition)["market_date"]).as_py()
+    return of_series or of_table
+
+
+def figures(request: ListRequest) -> Figures:
+    """The retail figures of now, or as they were known at the close of a day."""
+    ids = commodity_ids(request.values["commodity"]) if request.values["date"] else None
+    return figures_of(request.snapshots, request.values["date"], ids)
+
+
+def figure_tables(values: Mapping[str, Any]) -> Sequence[str]:
+    """What the figures follow from."""
+    return (SILVER,) if values["date"] else ("gold.indicators",)
+
+
+def figure_rows(request: ListRequest, condition: pc.Expression) -> pa.Table:
+    """The rows of the figures that meet the condition."""
+    return figures(request).rows(condition, INDICATORS.needed)
+
+
+def simulated_readings(request: ListRequest) -> Callable[[Row], bool]:
+    """Whether the simulator sent a reading."""
+    simulated = simulated_rows(request.snapshot, SENSOR_SERIES)
+    return lambda item: tuple(item[name] for name in SENSOR_SERIES) in simulated
+
+
+def simulated_markets(request: ListRequest) -> Callable[[Row], bool]:
+    """Whether the simulator sent prices of a market."""
+    simulated = simulated_rows(request.snapshots[LIVE], ["market_id"])
+    return lambda item: (item["market_id"],) in simulated
+
+
+def of_market(market_id: str, request: ListRequest) -> pc.Expression:
+    """The rows of a market. Raises Problem 404 for one that is not listed and has never reported."""
+    return pc.field("market_id") == known_market(request.snapshots, market_id)
+
+
+HISTORY = Listing(
+    table="gold.price_history",
+    path="/api/public/commodity/price/history",
+    name="list_price_history",
+    item=HistoryPrice,
+    summary="Accepted prices over time",
+    description="""Accepted prices of a commodity in [from, to), newest market day first.
+
+    A date is a market day in the time zone of each market, a time the same moment everywhere. Default:
+    the 30 days that end with the newest market day of these prices; `meta.range` names them.
+    `format=csv`, or `Accept: text/csv`, returns a file.""",
+    times="market_date",
+    newest=newest_price,
+    filters=(
+        commodity(COMMODITY, required=True, examples=("cabai-rawit-merah",)),
+        region(examples=("Jawa Barat",)),
+        Filter(
+            "market_id",
+            "prices of this market",
+            lambda market_id, request: pc.field("market_id") == market_id,
+            Name,
+            examples=("PASAR-001",),
+        ),
+    ),
+    order="market_date desc, event_time desc, event_id",  # months come in this order too
+    read=by_month,
+    present=history_items,
+    demo=lambda request: lambda item: item["event_id"].startswith(SIMULATED),
+)
+INDICATORS = Listing(
+    table="gold.indicators",
+    path="/api/v1/indicators",
+    name="list_indicators",
+    tag="indicators",
+    item="IndicatorRow",
+    summary="Indicators of retail prices, newest day first",
+    description="""Default: the 30 days that end with the newest market day of the table;
+    `meta.range` names them.
+
+    `date`: as they were known at the close of that day.""",
+    columns=(
+        "commodity, region, level, market_date, change_1d_pct, change_7d_pct, change_30d_pct, "
+        "change_365d_pct, change_level, national_gap_pct, ifpa, ifpa_reason, alps, alps_class, alps_reason, "
+        "reference_price_idr, gap_pct, dispersion_pct"
+    ),
+    times="market_date",
+    newest=lambda request: figures(request).newest_day(),
+    others=(SILVER,),
+    depends_on=figure_tables,
+    filters=(
+        commodity(required=True, examples=("beras-medium",)),
+        region(examples=("Jawa Barat",)),
+        Filter("date", KNOWN_ON, annotation=Day),
+    ),
+    order="market_date desc, commodity, region_code, level",
+    rows=figure_rows,
+    demo=from_simulated_prices,
+)
+ANOMALIES = Listing(
+    table="gold.anomalies",
+    path="/api/v1/predict/anomaly/{region}",
+    name="list_anomalies",
+    tag="anomalies",
+    item="AnomalyRow",
+    summary="Anomalies detected in a region, newest first",
+    description="""Prices of a province that the anomaly job marked as unusual.
+
+    Default: the 30 days that end with the newest market day of the table; `meta.range` names them.""",
+    columns="region, commodity, market_id, event_time, price_idr, score, severity, kind, label",
+    times="market_date",
+    filters=(
+        Filter(
+            "region",
+            None,
+            lambda name, request: pc.field("region_code") == region_of(name)[0],
+            RegionInPath,
+            in_path=True,
+        ),
+        commodity(examples=("cabai",)),
+        equal("severity", "only anomalies of this severity"),
+    ),
+    order="event_time desc, commodity, region_code, market_id, channel, provider, market_date",
+    demo=from_simulated_prices,
+)
+MARKETS = Listing(
+    table="gold.markets",
+    path="/api/public/market/list",
+    name="list_markets",
+    tag="markets",
+    item="MarketRow",
+    summary="Markets and how much they report",
+    description="""Every listed market and every market that has reported, by name.
+
+    `PROV-<code>` is the price of a whole province.""",
+    columns=("market_id, name, level, region, latitude, longitude, timezone, commodities, last_event_time"),
+    filters=(region(),),
+    order="name, market_id",
+    demo=simulated_markets,
+)
+SENSORS = Listing(
+    table="gold.sensors_live",
+    path="/api/v1/sensors/live",
+    name="list_live_sensors",
+    tag="markets",
+    item="SensorReading",
+    summary="Newest sensor readings",
+    description="""The newest reading of each metric of each device, newest first. Devices are
+    identified by a hash.""",
+    columns="market_id, device_id_hash, metric, value, event_time",
+    filters=(
+        Filter("market_id", "the market of the sensor", of_market, Name, examples=("PASAR-001",)),
+        equal("metric", "what was measured"),
+    ),
+    order="event_time desc, market_id, device_id_hash, metric",
+    demo=simulated_readings,
+)
+router = listing_router("prices", HISTORY, INDICATORS, ANOMALIES, MARKETS, SENSORS)

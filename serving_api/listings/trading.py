@@ -1,0 +1,182 @@
+"""Lists of trading: prices, bars, signals, what the oracle found, and earlier forecasts of closes."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import pyarrow.compute as pc
+
+from serving_api.http.cursors import Key
+from serving_api.http.path_parameters import SymbolInPath
+from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
+from serving_api.reads.responses import rows_after, to_json_value
+from serving_api.reads.table_rows import read_rows
+from serving_api.reads.trading.market import TABLE as LIVE
+from serving_api.reads.trading.market import (
+    bar_of,
+    from_simulator,
+    live_bars,
+    market_price,
+    usual_interval,
+)
+from serving_api.reads.trading.symbols import known_symbol
+from serving_api.schemas.envelope import Name
+from serving_api.schemas.identity.personal import SymbolName
+from serving_api.schemas.trading.closes import CloseHistoryRow
+from serving_api.schemas.trading.market import AssetClass, MarketPrice, OracleChecks, OracleVerification
+from serving_api.schemas.trading.technical import Interval
+
+BARS = "silver.bars"
+CHECKS = tuple(OracleChecks.model_fields)
+ONLY_SYMBOL = "only this stock or coin"
+
+
+def of_symbol(name: str, request: ListRequest) -> pc.Expression:
+    """The rows of a stock or coin that has a price. Raises Problem 404."""
+    return pc.field("symbol") == bar_of(request.snapshots, name)["symbol"]
+
+
+def bars_of(name: str, request: ListRequest) -> pc.Expression:
+    """The bars of a symbol of the requested length, else of the usual one. Raises Problem 404."""
+    symbol = known_symbol(request.services.symbols, name)
+    interval = request.values["interval"] or usual_interval(request.others[LIVE], symbol)
+    return (pc.field("symbol") == symbol) & (pc.field("interval") == interval)
+
+
+def newest_prices(
+    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
+) -> list[tuple[Key, Row]]:
+    """The newest bar of each symbol, by name. Raises Problem 404."""
+    name = request.values["symbol"]
+    symbol = None if name is None else bar_of(request.snapshots, name)["symbol"]
+    rows = [
+        ((known,), row)
+        for known, row in sorted(live_bars(request.snapshot).items())
+        if row["asset_class"] == request.values["asset_class"] and symbol in (None, known)
+    ]
+    return list(rows_after(rows, key)[: limit + 1])
+
+
+def verification_items(rows: Sequence[Row], request: ListRequest) -> list[Row]:
+    """Verifications with their checks apart."""
+    return [
+        {name: to_json_value(value) for name, value in row.items() if name not in (*CHECKS, "bar_time")}
+        | {"checks": {name: row[name] for name in CHECKS}}
+        for row in rows
+    ]
+
+
+def with_outcomes(rows: Sequence[Row], request: ListRequest) -> list[Row]:
+    """Earlier forecasts with the closes that followed."""
+    symbol = known_symbol(request.services.symbols, request.values["symbol"])
+    condition = (pc.field("symbol") == symbol) & (pc.field("interval") == "1d") & pc.field("final")
+    condition &= pc.field("bar_date").isin(sorted({row["target_date"] for row in rows}))
+    bars = read_rows(request.others[BARS], condition, ["bar_date", "close", "event_time"])
+    reports = [] if bars is None else bars.sort_by("event_time").to_pylist()
+    closes = {bar["bar_date"]: bar["close"] for bar in reports}  # of a bar that was reported again the newest
+    return [outcome(row, closes.get(row["target_date"])) for row in rows]
+
+
+def outcome(row: Row, actual: float | None) -> Row:
+    """An earlier forecast with its error."""
+    return {
+        "made_at": to_json_value(row["issued_at"]),
+        "target_date": to_json_value(row["target_date"]),
+        "predicted": row["price"],
+        "actual": actual,
+        "error_pct": None if actual is None else 100 * (row["price"] / actual - 1),
+        "model_version": row["model_version"],
+    }
+
+
+def forecasts_of(name: str, request: ListRequest) -> pc.Expression:
+    """The forecasts that were served for a symbol. Raises Problem 404."""
+    return pc.field("symbol") == known_symbol(request.services.symbols, name)
+
+
+def newest_target(request: ListRequest) -> date | None:
+    """The last day that was forecast of the symbol; None without any."""
+    symbol = request.values["symbol"].strip().upper()
+    rows = read_rows(request.snapshot, pc.field("symbol") == symbol, ["target_date"])
+    newest: date | None = None if rows is None else pc.max(rows["target_date"]).as_py()
+    return newest
+
+
+PRICES = Listing(
+    table=LIVE,
+    path="/api/market/prices",
+    name="list_market_prices",
+    item=MarketPrice,
+    summary="Newest prices of stocks or coins",
+    description="The close of the newest bar of each symbol, in the order of the alphabet.",
+    filters=(
+        Filter("asset_class", "coins or shares", annotation=AssetClass, default="crypto"),
+        Filter("symbol", ONLY_SYMBOL, annotation=Name),
+    ),
+    read=newest_prices,
+    present=lambda rows, request: [market_price(row) for row in rows],
+    demo=lambda request: lambda item: from_simulator(live_bars(request.snapshot)[item["symbol"]]),
+)
+SIGNALS = Listing(
+    table="gold.signals",
+    path="/api/v1/ai/signals",
+    name="list_signals",
+    item="SignalRow",
+    summary="Signals, newest first",
+    description="BUY, SELL or HOLD at the close of each bar.",
+    columns="signal_id, symbol, interval, signal, confidence, risk_score, bar_time",
+    filters=(
+        equal("asset_class", "only stocks, or only coins"),
+        Filter("symbol", ONLY_SYMBOL, of_symbol, SymbolName),
+    ),
+    order="bar_time desc, signal_id",
+)
+CLOSED_BARS = Listing(
+    table=BARS,
+    path="/api/v1/bars",
+    name="list_bars",
+    item="BarRow",
+    summary="Closed bars of a symbol, newest first",
+    description="As they were accepted; a bar that was reported again is listed once for each report.",
+    columns="bar_time, open, high, low, close, volume, no_trade",
+    others=(LIVE,),
+    condition=lambda request: pc.field("final"),
+    filters=(
+        Filter("symbol", None, bars_of, SymbolName, required=True),
+        Filter(
+            "interval",
+            "length of a bar; default: daily bars where there are any, else those of the newest",
+            annotation=Interval,
+        ),
+    ),
+    order="bar_time desc, event_time desc, event_id",
+)
+VERIFICATIONS = Listing(
+    table="gold.verifications",
+    path="/api/oracle/verifications",
+    name="list_verifications",
+    item=OracleVerification,
+    summary="What the oracle found, newest bar first",
+    description="Each signal is computed again from the stored bars and checked in four ways.",
+    columns=", ".join(("verification_id, signal_id, symbol, result, hash", *CHECKS, "timestamp")),
+    filters=(Filter("symbol", ONLY_SYMBOL, of_symbol, Name), equal("result", "only this result")),
+    order="bar_time desc, verification_id",
+    present=verification_items,
+)
+EARLIER_FORECASTS = Listing(
+    table="gold.equity_forecasts",
+    path="/api/v1/ai/history/{symbol}",
+    name="list_close_history",
+    item=CloseHistoryRow,
+    summary="Earlier forecasts of a symbol beside what happened",
+    description="""The newest forecast first. Default: the 30 days that end with the newest day
+    that was forecast.""",
+    columns="issued_at, target_date, price, model_version",
+    others=(BARS,),
+    times="target_date",
+    newest=newest_target,
+    condition=lambda request: pc.field("champion"),
+    filters=(Filter("symbol", None, forecasts_of, SymbolInPath, in_path=True),),
+    order="issued_at desc, horizon_days",
+    present=with_outcomes,
+)
+router = listing_router("trading", PRICES, SIGNALS, CLOSED_BARS, VERIFICATIONS, EARLIER_FORECASTS)
