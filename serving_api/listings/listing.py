@@ -91,12 +91,12 @@ def equal(
 class Listing:
     """A list of a table at an address; types, texts and examples of its items are those of the contract.
 
-    `columns`: "column, column" of the items, in their order. `renamed`: column -> name in the items. `missing`: column -> what
-    stands for null. `order`: "column, column desc", which together identify a row. `condition`: which rows
-    are listed at all. `times`: the column that `from` and `to` are about. `newest`: where their default range
-    ends; None: with the newest value in the table. `demo`: tells whether an item is simulated. `model`:
-    `meta.model`. `others`: further tables that the list reads. `depends_on(values)`: the tables that a page
-    follows from, where these are not all.
+    `columns`: "column, column" of the items, in their order. `renamed`: column -> name in the items.
+    `missing`: column -> what stands for null. `order`: "column, column desc", which together identify a row.
+    `condition`: which rows are listed at all. `times`: the column that `from` and `to` are about. `newest`:
+    where their default range ends; None: with the newest value in the table. `demo`: tells whether an item is
+    simulated. `model`: `meta.model`. `others`: further tables that the list reads. `depends_on(values)`: the
+    tables that a page follows from, where these are not all.
 
     For more than columns of rows: `item` is the schema of the items, and `present` makes them of rows.
     `rows`: the rows that meet a condition, where they are computed. `read(request, condition, key, limit)`:

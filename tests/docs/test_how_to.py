@@ -17,7 +17,7 @@ MOST_FILES = {
     "add-a-source": 2,
     "add-a-gold-table": 5,
     "add-a-model": 2,
-    "add-an-endpoint": 3,
+    "add-an-endpoint": 2,
     "add-a-history-rule": 2,
     "add-a-row-rule": 1,
 }
