@@ -39,6 +39,7 @@ EXPOSED_HEADERS = [
 async def lifespan(application: FastAPI) -> AsyncIterator[None]:
     """Open what requests share, and close it at the end."""
     application.state.services = await open_services()
+    application.state.shared = application.state.services.by_type
     yield
     await application.state.services.close()
 

@@ -19,8 +19,9 @@ from conf.settings import REPO
 from lakehouse.io.table_files import UnreadableTable
 from lakehouse.translation import Language
 from serving_api.http.compression import accepts_gzip, compressed
-from serving_api.http.dependencies import CurrentSnapshots
+from serving_api.http.shared import Shared
 from serving_api.reads.dashboard.plain_page import plain_figures
+from serving_api.reads.snapshots import Snapshots
 
 log = logging.getLogger("lumbung.api")
 BUILT = REPO / ".venv" / "web"
@@ -149,7 +150,7 @@ async def get_page(request: Request) -> Response:
     return not_built() if shell is None else file_response(request, shell, REVALIDATED)
 
 
-async def get_page_with_figures(request: Request, snapshots: CurrentSnapshots) -> Response:
+async def get_page_with_figures(request: Request, snapshots: Shared[Snapshots]) -> Response:
     """The HTML shell with sentences and a table of the newest prices; 503 when the page was not built."""
     shell = build_files(BUILT).get("index.html")
     if shell is None:

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from typing import Any, get_type_hints
 
 from conf.knob_texts import knob_texts
 from conf.runtime.exit_codes import ExitCode
@@ -44,7 +45,7 @@ LEAST_KEY_LENGTH = 16
 
 @dataclass(frozen=True)
 class Services:
-    """One of each per application; routes get them as dependencies (http/dependencies.py)."""
+    """One of each per application; routes get them as dependencies (http/shared.py)."""
 
     database: Database
     signer: TokenSigner
@@ -72,6 +73,11 @@ class Services:
     kept_responses: KeptResponses
     kafka: KafkaProbe
     lag: KafkaLag
+
+    @property
+    def by_type(self) -> dict[Any, Any]:
+        """The objects by their type, as dependencies name them (http/shared.py)."""
+        return {kind: getattr(self, name) for name, kind in get_type_hints(Services).items()}
 
     async def close(self) -> None:
         """Finish what is in progress."""

@@ -1,7 +1,7 @@
 """A list of a table, declared: its parameters, schema, order and documentation follow from that."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from inspect import Parameter, Signature, cleandoc
 from typing import Annotated, Any, Literal
@@ -15,15 +15,22 @@ from pydantic import BaseModel, Field, create_model
 from lakehouse.arrow import arrow_schema, column_comment
 from lakehouse.contracts.contract import Column, Contract, contracts
 from serving_api.http.cursors import Key, TimeRange, time_range
-from serving_api.http.dependencies import CurrentResponses, CurrentServices
+from serving_api.http.shared import Shared
 from serving_api.reads.keyset import Order, next_rows
 from serving_api.reads.names import timezone_of
 from serving_api.reads.provenance import current_rule_set
-from serving_api.reads.responses import EncodedPage, KeyedItem, Responses, encode_page, to_json_value
+from serving_api.reads.responses import (
+    CurrentResponses,
+    EncodedPage,
+    KeyedItem,
+    Responses,
+    encode_page,
+    to_json_value,
+)
 from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
+from serving_api.reads.supported import Symbols
 from serving_api.schemas.envelope import Name, Page, PageQuery, TimeRangeQuery, with_examples
 from serving_api.schemas.problem import problems
-from serving_api.services import Services
 
 KEPT_ROWS = 20_000  # a table of at most so many rows is read once a version
 Row = dict[str, Any]
@@ -50,13 +57,9 @@ class ListRequest:
     values: Mapping[str, Any]
     snapshot: Snapshot
     others: Mapping[str, Snapshot]
-    services: Services
+    snapshots: Snapshots
+    symbols: Symbols
     times: TimeRange | None = None
-
-    @property
-    def snapshots(self) -> Snapshots:
-        """All tables."""
-        return self.services.snapshots
 
 
 @dataclass(frozen=True)
@@ -190,16 +193,18 @@ class Listing:
         column = next(column for column in self.contract.columns if column.name == parameter.name)
         return Name if column.type == "string" and not column.enum else type_of(column)
 
-    def page(self, query: BaseModel, in_path: Row, services: Services, responses: Responses) -> Response:
+    def page(
+        self, query: BaseModel, in_path: Row, snapshots: Snapshots, symbols: Symbols, responses: Responses
+    ) -> Response:
         """One page. Blocks while a new version of a table is opened. Raises Problem."""
-        opened = {name: open_table(services.snapshots, name) for name in (self.table, *self.others)}
+        opened = {name: open_table(snapshots, name) for name in (self.table, *self.others)}
         values = query.model_dump() | in_path
-        request = ListRequest(values, opened[self.table], opened, services)
+        request = ListRequest(values, opened[self.table], opened, snapshots, symbols)
         if self.times:
             newest = self.newest or (lambda request: newest_of(request.snapshot, str(self.times)))
             zone = timezone_of(values.get("market_id"), values.get("region"))
             times = time_range(values["from_"], values["to"], newest(request), zone)
-            request = ListRequest(values, opened[self.table], opened, services, times)
+            request = replace(request, times=times)
 
         def read(key: Key | None, limit: int) -> EncodedPage:
             rows = self.keyed_rows(request, key, limit)
@@ -308,13 +313,14 @@ def endpoint_of(listing: Listing) -> Callable[..., Any]:
     """The function that FastAPI calls; its signature names the parameters of the listing."""
 
     async def endpoint(
-        query: BaseModel, services: Services, responses: Responses, **in_path: Any
+        query: BaseModel, snapshots: Snapshots, symbols: Symbols, responses: Responses, **in_path: Any
     ) -> Response:
-        return await run_sync(lambda: listing.page(query, in_path, services, responses))
+        return await run_sync(lambda: listing.page(query, in_path, snapshots, symbols, responses))
 
     typed = {
         "query": Annotated[listing.query_model(), Query()],
-        "services": CurrentServices,
+        "snapshots": Shared[Snapshots],
+        "symbols": Shared[Symbols],
         "responses": CurrentResponses,
         **{entry.name: entry.annotation for entry in listing.filters if entry.in_path},
     }

@@ -43,9 +43,7 @@ def of_symbol(name: str, request: ListRequest) -> pc.Expression:
     """The rows about a stock or coin that is traded or that posts name. Raises Problem 404."""
     symbol = name.strip().upper()
     condition = (pc.field("subject_kind") == "symbol") & (pc.field("subject") == symbol)
-    if not is_traded(request.services.symbols, symbol) and not first_row(
-        request.snapshot, condition, ["subject"]
-    ):
+    if not is_traded(request.symbols, symbol) and not first_row(request.snapshot, condition, ["subject"]):
         raise Problem("unknown-symbol", name=name)
     return condition
 

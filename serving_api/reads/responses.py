@@ -5,9 +5,10 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+from fastapi import Depends
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
@@ -289,3 +290,11 @@ class Responses:
         """The response to a POST that computes a result; no cache may keep it."""
         body = {**item, "meta": self.meta(snapshots, rule_set=rule_set, demo=demo, model=model, as_of=as_of)}
         return json_response(body, cache=PRIVATE)
+
+
+async def _of_request(request: Request) -> Responses:
+    shared = request.app.state.shared
+    return Responses(request, shared[KafkaLag], shared[Cursors])
+
+
+CurrentResponses = Annotated[Responses, Depends(_of_request)]

@@ -9,26 +9,23 @@ from conf.channels import channel_modes
 from lakehouse.contracts.contract import contracts
 from lakehouse.event import Event
 from lakehouse.identity.roles import Principal
+from lakehouse.io.identity.database import Database
 from lakehouse.reference import commodity_aliases, matching_key
 from lakehouse.times import utc_text
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import (
-    CurrentAlertActs,
-    CurrentDatabase,
-    CurrentLive,
-    CurrentResponses,
-    CurrentSnapshots,
-    operator,
-)
+from serving_api.http.dependencies import operator
 from serving_api.http.messages import message
 from serving_api.http.openapi import takes_json
 from serving_api.http.path_parameters import AlertIdInPath
 from serving_api.http.problems import Problem, language_of
 from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.shared import Shared
 from serving_api.live.alert_items import matching_alerts
+from serving_api.live.service import Live
 from serving_api.reads.names import NATION, commodity_in_body, region_in_body
 from serving_api.reads.provenance import from_simulated
-from serving_api.reads.responses import EncodedPage, encode_page, json_response, rows_after
+from serving_api.reads.responses import CurrentResponses, EncodedPage, encode_page, json_response, rows_after
+from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.alerts import (
     AcknowledgeBody,
     AcknowledgeReceipt,
@@ -40,6 +37,7 @@ from serving_api.schemas.alerts import (
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
 from serving_api.writes.act_audit import Act, audit_acts
+from serving_api.writes.alerts import AlertActs
 
 router = APIRouter(tags=["alerts"])
 EMPTY_ROW = dict.fromkeys(contracts()["gold.alerts"].column_names) | {"stale": False}
@@ -53,7 +51,7 @@ SENDING = {"on": "queued", "mock": "mock", "off": "off"}
     summary="Alerts, newest first",
 )
 async def list_alerts(
-    query: Annotated[AlertsQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: Annotated[AlertsQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """Open alerts unless `state` names another one; in Indonesian when Accept-Language names `id`."""
     snapshot = snapshots["gold.alerts"]
@@ -79,10 +77,10 @@ async def list_alerts(
 )
 async def trigger_alert(
     body: Annotated[JsonBody[Principal, TriggerBody], json_body(TriggerBody, operator)],
-    snapshots: CurrentSnapshots,
-    acts: CurrentAlertActs,
-    database: CurrentDatabase,
-    live: CurrentLive,
+    snapshots: Shared[Snapshots],
+    acts: Shared[AlertActs],
+    database: Shared[Database],
+    live: Shared[Live],
 ) -> Response:
     """202 once Kafka has stored the alert, which is then active. A repeat for the same commodity and place
     updates the open one. An operator who is limited to regions raises alerts of these."""
@@ -115,8 +113,8 @@ async def trigger_alert(
 async def acknowledge_alert(
     alert_id: AlertIdInPath,
     body: Annotated[JsonBody[Principal, AcknowledgeBody], json_body(AcknowledgeBody, operator)],
-    acts: CurrentAlertActs,
-    database: CurrentDatabase,
+    acts: Shared[AlertActs],
+    database: Shared[Database],
 ) -> Response:
     """202 once Kafka has stored it. It stays open until its exit rule holds; 409 unless it is active."""
     event = await acts.acknowledge(alert_id, body.value.note, body.caller)

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Query, Response
 from lakehouse.event import Fault
 from lakehouse.identity.roles import Principal
 from serving_api.http.callers import principal_of
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.messages import message
 from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid, invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.shared import Shared
 from serving_api.reads.names import NATION, commodity_in_body, region_in_body, region_of, single_commodity
 from serving_api.reads.provenance import from_simulated
+from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.analytics import (
     CorrelationBody,
@@ -51,7 +52,7 @@ REPORTED = (
 )
 async def correlate(
     body: Annotated[JsonBody[Principal | None, CorrelationBody], json_body(CorrelationBody, principal_of)],
-    snapshots: CurrentSnapshots,
+    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """Returns the lag with the smallest p-value up to `max_lag_days`.
@@ -98,7 +99,7 @@ async def correlate(
 )
 async def correlate_sentiment(
     query: Annotated[SentimentCorrelationQuery, Query()],
-    snapshots: CurrentSnapshots,
+    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """Returns the lag with the smallest p-value up to `max_lag_days`; without a region, of the nation.

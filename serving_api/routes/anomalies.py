@@ -10,15 +10,16 @@ from lakehouse.identity.roles import Principal
 from lakehouse.validation.prices.series_check import MODEL, check_series
 from lakehouse.validation.prices.thresholds import Thresholds
 from serving_api.http.callers import principal_of
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.openapi import takes_json
 from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.shared import Shared
 from serving_api.reads.names import (
     NATION,
     commodity_in_body,
     region_in_body,
 )
 from serving_api.reads.provenance import current_rule_set, from_simulated
+from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.series_statistics import series_statistics
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.anomalies import AnomalyBody, AnomalyReport
@@ -36,7 +37,7 @@ async def check_prices(
     body: Annotated[
         JsonBody[Principal | None, AnomalyBody], json_body(AnomalyBody, principal_of, large=True)
     ],
-    snapshots: CurrentSnapshots,
+    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """An observation is compared with earlier prices only.

@@ -12,28 +12,32 @@ from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.json_schema import payload_schema
 from lakehouse.event import Fault, faults
 from lakehouse.identity.roles import Principal
+from lakehouse.signatures import SigningKeys
 from lakehouse.times import utc_text
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import (
-    CurrentIntegrityChecker,
-    CurrentProducer,
-    CurrentResponses,
-    CurrentSigningKeys,
-    CurrentSnapshots,
-    sender,
-)
+from serving_api.http.dependencies import sender
 from serving_api.http.event_bodies import SubmittedEvent, require_own
 from serving_api.http.problems import invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_document
 from serving_api.http.request_checks import require_acceptable
+from serving_api.http.shared import Shared
 from serving_api.reads.ledger.integrity import ChainVerdict
-from serving_api.reads.responses import PUBLIC, EncodedPage, json_response, not_modified, to_json_value
-from serving_api.reads.snapshots import Snapshot
+from serving_api.reads.ledger.integrity_checks import IntegrityChecker
+from serving_api.reads.responses import (
+    PUBLIC,
+    CurrentResponses,
+    EncodedPage,
+    json_response,
+    not_modified,
+    to_json_value,
+)
+from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.blockchain import Block, BlocksQuery, ChainQuery, IntegrityReport
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.ingest import Receipt
 from serving_api.schemas.problem import problems
 from serving_api.writes.intake import EventIntake
+from serving_api.writes.publish import RememberingProducer
 
 router = APIRouter(prefix="/api/blockchain", tags=["ledger"])
 KIND = "ledger"
@@ -65,9 +69,9 @@ BODY = {
 async def append_block(
     request: Request,
     body: Annotated[JsonBody[Principal, Any], json_document(sender)],
-    producer: CurrentProducer,
-    snapshots: CurrentSnapshots,
-    keys: CurrentSigningKeys,
+    producer: Shared[RememberingProducer],
+    snapshots: Shared[Snapshots],
+    keys: Shared[SigningKeys],
 ) -> Response:
     """The event becomes a block of chain `price`, listed under its event_id.
 
@@ -94,7 +98,7 @@ async def append_block(
     summary="Check the integrity of a chain",
 )
 async def check_integrity(
-    query: Annotated[ChainQuery, Query()], checker: CurrentIntegrityChecker, responses: CurrentResponses
+    query: Annotated[ChainQuery, Query()], checker: Shared[IntegrityChecker], responses: CurrentResponses
 ) -> Response:
     """Checks every link of the chain, its published head and every row that it covers.
 
@@ -144,7 +148,7 @@ def checked_tables(verdict: ChainVerdict) -> list[Snapshot]:
     "/blocks", response_model=Page[Block], responses=problems(410, 422), summary="Blocks, newest first"
 )
 async def list_blocks(
-    query: Annotated[BlocksQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: Annotated[BlocksQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """Records of a chain; with `event_id`, those about that event."""
     snapshot = snapshots["gold.ledger"]

@@ -7,17 +7,19 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
 from lakehouse.reference import provinces
-from serving_api.http.dependencies import CurrentBalance, CurrentResponses, CurrentReviews, CurrentSnapshots
 from serving_api.http.messages import message
 from serving_api.http.problems import invalid
+from serving_api.http.shared import Shared
 from serving_api.reads.dashboard.daily_figures import Figures, figures_of, series_commodity
 from serving_api.reads.dashboard.overview import read_overview, reporting_markets
 from serving_api.reads.dashboard.price_map import read_map
 from serving_api.reads.dashboard.price_series import DEFAULT_DAYS, MOST_DAYS, read_series
 from serving_api.reads.names import commodity_ids
-from serving_api.reads.operation.balance import total_of
+from serving_api.reads.operation.balance import BalanceReader, total_of
 from serving_api.reads.provenance import from_simulated
-from serving_api.reads.responses import Responses
+from serving_api.reads.responses import CurrentResponses, Responses
+from serving_api.reads.review.reviews import ReviewReader
+from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.daily import DailySeries, MapQuery, MarketDayQuery, Overview, PriceMap, SeriesQuery
 from serving_api.schemas.problem import problems
 
@@ -32,9 +34,9 @@ router = APIRouter(prefix="/api/v1", tags=["daily figures"])
 )
 async def get_overview(
     query: Annotated[MarketDayQuery, Query()],
-    snapshots: CurrentSnapshots,
-    balance: CurrentBalance,
-    reviews: CurrentReviews,
+    snapshots: Shared[Snapshots],
+    balance: Shared[BalanceReader],
+    reviews: Shared[ReviewReader],
     responses: CurrentResponses,
 ) -> Response:
     """For each commodity its national price, changes, ceiling, and the provinces above it.
@@ -74,7 +76,7 @@ async def get_overview(
     summary="Daily prices of a commodity in columns",
 )
 async def get_daily_series(
-    query: Annotated[SeriesQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: Annotated[SeriesQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """Prices of all provinces, the national price and the ceiling, a column per calendar day.
 
@@ -102,7 +104,7 @@ async def get_daily_series(
     summary="A figure of every province",
 )
 async def get_price_map(
-    query: Annotated[MapQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: Annotated[MapQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """The newest report of the week that ends with the day, of every province; null is no data.
 

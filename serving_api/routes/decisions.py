@@ -8,25 +8,20 @@ from fastapi import APIRouter, Query, Response
 
 from lakehouse.contracts.contract import kinds
 from lakehouse.identity.roles import Principal
+from lakehouse.io.identity.database import Database
 from lakehouse.times import utc_text
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import (
-    OPERATOR,
-    CurrentDatabase,
-    CurrentDecisions,
-    CurrentHolds,
-    CurrentResponses,
-    CurrentReviews,
-    CurrentSnapshots,
-    operator,
-)
+from serving_api.http.dependencies import OPERATOR, operator
 from serving_api.http.messages import message
 from serving_api.http.openapi import takes_json
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_body
-from serving_api.reads.responses import EncodedPage, encode_page, json_response, rows_after
+from serving_api.http.shared import Shared
+from serving_api.reads.responses import CurrentResponses, EncodedPage, encode_page, json_response, rows_after
 from serving_api.reads.review.decisions import decisions_on
+from serving_api.reads.review.reviews import ReviewReader
+from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.decisions import (
     BulkDecisionBody,
     BulkDecisionReceipt,
@@ -40,6 +35,7 @@ from serving_api.schemas.problem import problems
 from serving_api.schemas.quarantine import HoldBody, HoldReceipt
 from serving_api.writes.act_audit import Act, audit_acts
 from serving_api.writes.decisions import DecisionRequest, Decisions, SentDecision, correction_faults
+from serving_api.writes.holds import Holds
 
 router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
 
@@ -53,8 +49,8 @@ router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
 )
 async def decide_events(
     body: Annotated[JsonBody[Principal, BulkDecisionBody], json_body(BulkDecisionBody, operator, large=True)],
-    decisions: CurrentDecisions,
-    database: CurrentDatabase,
+    decisions: Shared[Decisions],
+    database: Shared[Database],
 ) -> Response:
     """The same decision on many events.
 
@@ -112,8 +108,8 @@ async def decide_one(
 async def decide_event(
     event_id: EventIdInPath,
     body: Annotated[JsonBody[Principal, DecisionBody], json_body(DecisionBody, operator)],
-    decisions: CurrentDecisions,
-    database: CurrentDatabase,
+    decisions: Shared[Decisions],
+    database: Shared[Database],
 ) -> Response:
     """202 once Kafka has stored the decision.
 
@@ -158,8 +154,8 @@ async def decide_event(
 async def hold_event(
     event_id: EventIdInPath,
     body: Annotated[JsonBody[Principal, HoldBody], json_body(HoldBody, operator)],
-    decisions: CurrentDecisions,
-    holds: CurrentHolds,
+    decisions: Shared[Decisions],
+    holds: Shared[Holds],
 ) -> Response:
     """For 120 s others who open the event get 409 `held`; the same caller renews it.
 
@@ -184,9 +180,9 @@ async def list_decisions(
     event_id: EventIdInPath,
     caller: Annotated[Principal, OPERATOR],
     query: Annotated[DecisionsQuery, Query()],
-    decisions: CurrentDecisions,
-    reviews: CurrentReviews,
-    snapshots: CurrentSnapshots,
+    decisions: Shared[Decisions],
+    reviews: Shared[ReviewReader],
+    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """Newest first; `pending` until the stream has processed the decision."""

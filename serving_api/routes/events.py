@@ -11,25 +11,22 @@ from lakehouse.contracts.contract import kinds
 from lakehouse.identity.roles import Principal, Role
 from lakehouse.times import utc_text
 from serving_api.http.callers import count_expensive
-from serving_api.http.dependencies import (
-    SENDER,
-    CurrentLimits,
-    CurrentProducer,
-    CurrentResponses,
-    CurrentReviews,
-    CurrentSnapshots,
-)
+from serving_api.http.dependencies import SENDER
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem
+from serving_api.http.rate_limits import RateLimits
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.shared import Shared
 from serving_api.reads.event_trace import EventLookup, EventStatus, Senders
 from serving_api.reads.provenance import current_rule_set
+from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.review.own_regions import is_own_event
+from serving_api.reads.review.reviews import ReviewReader
 from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.events import EventTrace
 from serving_api.schemas.problem import problems
-from serving_api.writes.publish import AcceptedEvent
+from serving_api.writes.publish import AcceptedEvent, RememberingProducer
 
 router = APIRouter(prefix="/api/v1", tags=["ingest"])
 
@@ -45,11 +42,11 @@ async def trace_event(
     request: Request,
     caller: Annotated[Principal, SENDER],
     event_id: EventIdInPath,
-    producer: CurrentProducer,
-    snapshots: CurrentSnapshots,
-    reviews: CurrentReviews,
+    producer: Shared[RememberingProducer],
+    snapshots: Shared[Snapshots],
+    reviews: Shared[ReviewReader],
     responses: CurrentResponses,
-    limits: CurrentLimits,
+    limits: Shared[RateLimits],
 ) -> Response:
     """The status of the newest arrival of an event.
 

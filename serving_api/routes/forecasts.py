@@ -9,16 +9,16 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.path_parameters import CommodityInPath
 from serving_api.http.request_checks import require_acceptable
+from serving_api.http.shared import Shared
 from serving_api.reads.dashboard.daily_figures import close_of, figures_now
 from serving_api.reads.dashboard.issued_forecasts import actual_prices, issued_rows
 from serving_api.reads.forecasts import served_forecasts
 from serving_api.reads.names import forecast_commodity, region_of
 from serving_api.reads.predictions import HORIZON_DAYS, LEVEL, PredictionRequest, as_of, predict
 from serving_api.reads.provenance import from_simulated
-from serving_api.reads.responses import EncodedPage, Responses, encode_page
+from serving_api.reads.responses import CurrentResponses, EncodedPage, Responses, encode_page
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.forecasts import (
@@ -44,7 +44,7 @@ MEASURED = ("coverage_80", "wape_pct", "origins")
     summary="Forecast of the next seven days",
 )
 async def get_forecast(
-    query: Annotated[ForecastQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: Annotated[ForecastQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """The champion's forecast for a province or the nation.
 
@@ -61,7 +61,7 @@ async def get_forecast(
     summary="Confidence of the forecast",
 )
 async def get_forecast_confidence(
-    query: Annotated[ForecastQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: Annotated[ForecastQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """The champion's confidence for the seventh day, with the figures of its backtest.
 
@@ -90,7 +90,7 @@ async def get_forecast_confidence(
     summary="Past forecasts with the prices that followed",
 )
 async def list_issued_forecasts(
-    query: Annotated[IssuedForecastsQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: Annotated[IssuedForecastsQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """Forecasts as they were issued, newest issue first, each with the price of its day once it is known.
 
@@ -119,7 +119,7 @@ async def list_issued_forecasts(
 async def get_commodity_forecast(
     commodity: CommodityInPath,
     query: Annotated[RegionQuery, Query()],
-    snapshots: CurrentSnapshots,
+    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """The same response as /api/public/forecast."""

@@ -8,17 +8,19 @@ from fastapi import APIRouter, Request, Response
 from conf.settings import settings
 from lakehouse.contracts.contract import sent_over_http
 from lakehouse.io.kafka import AcknowledgedProducer
-from serving_api.http.dependencies import CurrentProducer, CurrentSnapshots, sender
+from serving_api.http.dependencies import sender
 from serving_api.http.event_bodies import is_batch, media_type_of, require_sendable, split_batch
 from serving_api.http.openapi import reference
 from serving_api.http.path_parameters import KindInPath
 from serving_api.http.problems import Problem, payload_too_large
 from serving_api.http.request_bodies import read_limited
 from serving_api.http.request_checks import content_type_of, refuse_query_parameters
+from serving_api.http.shared import Shared
 from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.ingest import BatchReceipt, Receipt
 from serving_api.schemas.problem import problems
 from serving_api.writes.intake import EventIntake
+from serving_api.writes.publish import RememberingProducer
 
 router = APIRouter(tags=["ingest"])
 BODY: dict[str, Any] = {
@@ -52,7 +54,9 @@ BODY: dict[str, Any] = {
     openapi_extra=BODY,
     summary="Send events; their fields determine the kind",
 )
-async def ingest_events(request: Request, producer: CurrentProducer, snapshots: CurrentSnapshots) -> Response:
+async def ingest_events(
+    request: Request, producer: Shared[RememberingProducer], snapshots: Shared[Snapshots]
+) -> Response:
     """A payload with a price is a price event, one with a metric a sensor event, one with both is both.
 
     An operator who is limited to regions sends for markets and places of these.
@@ -69,7 +73,7 @@ async def ingest_events(request: Request, producer: CurrentProducer, snapshots: 
     summary="Send events of one kind",
 )
 async def ingest_events_of_kind(
-    request: Request, kind: KindInPath, producer: CurrentProducer, snapshots: CurrentSnapshots
+    request: Request, kind: KindInPath, producer: Shared[RememberingProducer], snapshots: Shared[Snapshots]
 ) -> Response:
     """The kind in the address takes precedence over a `kind` in the payload."""
     return await accept(request, producer, snapshots, kind)

@@ -10,15 +10,17 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import CurrentBalance, CurrentKafkaLag, CurrentResponses, CurrentSnapshots
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.shared import Shared
 from serving_api.reads.dashboard.pipeline import read_processes, read_silence, read_tables
 from serving_api.reads.dashboard.price_changes import changed_since
 from serving_api.reads.live_prices import is_simulated, live_rows, of_place
 from serving_api.reads.names import commodity_ids
-from serving_api.reads.operation.balance import total_of
+from serving_api.reads.operation.balance import BalanceReader, total_of
+from serving_api.reads.operation.lag import KafkaLag
 from serving_api.reads.price_impacts import PriceImpacts
-from serving_api.reads.responses import EncodedPage, encode_page, rows_after
+from serving_api.reads.responses import CurrentResponses, EncodedPage, encode_page, rows_after
+from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.pipeline import (
     ChangesQuery,
@@ -38,7 +40,10 @@ router = APIRouter(prefix="/api/v1", tags=["pipeline"])
     dependencies=[NO_QUERY_PARAMETERS],
 )
 async def get_pipeline(
-    snapshots: CurrentSnapshots, lag: CurrentKafkaLag, balance: CurrentBalance, responses: CurrentResponses
+    snapshots: Shared[Snapshots],
+    lag: Shared[KafkaLag],
+    balance: Shared[BalanceReader],
+    responses: CurrentResponses,
 ) -> Response:
     """Every table with its version, rows and lag against its promise, from bronze to gold."""
 
@@ -66,7 +71,7 @@ async def get_pipeline(
     summary="Live prices that changed since a version",
 )
 async def list_changes(
-    query: Annotated[ChangesQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: Annotated[ChangesQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """For callers that poll: the live prices that are newer than version `after` of gold.live_prices.
 

@@ -7,15 +7,16 @@ from fastapi import APIRouter, Response
 from lakehouse.identity.roles import Principal
 from lakehouse.translation import Language
 from serving_api.http.callers import principal_of
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.openapi import takes_json
 from serving_api.http.path_parameters import CommodityInPath
 from serving_api.http.problems import Problem, language_of, summary_of
 from serving_api.http.request_bodies import JsonBody, json_body, parse_model
+from serving_api.http.shared import Shared
 from serving_api.reads.forecasts import ServedForecasts, served_forecasts
 from serving_api.reads.names import forecast_commodity, region_in_body
 from serving_api.reads.predictions import PredictionRequest, as_of, predict
 from serving_api.reads.provenance import from_simulated
+from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.predictions import (
     BatchBody,
@@ -37,7 +38,7 @@ router = APIRouter(prefix="/api/v1/predict", tags=["predictions"])
 async def predict_price(
     commodity: CommodityInPath,
     body: Annotated[JsonBody[Principal | None, PredictionBody], json_body(PredictionBody, principal_of)],
-    snapshots: CurrentSnapshots,
+    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """Up to 30 days, if the model forecasts that many.
@@ -66,7 +67,7 @@ async def predict_price(
 )
 async def predict_batch(
     body: Annotated[JsonBody[Principal | None, BatchBody], json_body(BatchBody, principal_of, large=True)],
-    snapshots: CurrentSnapshots,
+    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """Each member has the result that it would have alone; its `problem` says why it failed.

@@ -21,21 +21,22 @@ from lakehouse.reference import (
 )
 from lakehouse.validation.prices.single_check import PriceCheck, check_price
 from serving_api.http.callers import principal_of
-from serving_api.http.dependencies import CurrentProducer, CurrentResponses, CurrentSnapshots
 from serving_api.http.event_bodies import SubmittedEvent, require_own
 from serving_api.http.openapi import request_body
 from serving_api.http.problems import Problem, invalid_fields, language_of
 from serving_api.http.request_bodies import JsonBody, json_document
 from serving_api.http.request_checks import ACCEPTS_JSON
+from serving_api.http.shared import Shared
 from serving_api.reads.names import known_market, timezone_of
 from serving_api.reads.provenance import current_rule_set
-from serving_api.reads.responses import to_json_value
+from serving_api.reads.responses import CurrentResponses, to_json_value
 from serving_api.reads.review.quarantine import reasons_in_indonesian
 from serving_api.reads.series_statistics import series_statistics
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.price_check import PriceCheckBody, PriceCheckReport
 from serving_api.schemas.problem import problems
 from serving_api.writes.intake import EventIntake
+from serving_api.writes.publish import RememberingProducer
 
 router = APIRouter(prefix="/api/validation/price", tags=["validation"])
 FIELDS = frozenset(PriceCheckBody.model_fields)
@@ -51,8 +52,8 @@ FIELDS = frozenset(PriceCheckBody.model_fields)
 )
 async def validate_price(
     body: Annotated[JsonBody[Principal | None, Any], json_document(principal_of)],
-    snapshots: CurrentSnapshots,
-    producer: CurrentProducer,
+    snapshots: Shared[Snapshots],
+    producer: Shared[RememberingProducer],
     responses: CurrentResponses,
 ) -> Response:
     """Without a token, and for a plain user, a dry run.

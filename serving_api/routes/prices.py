@@ -6,15 +6,17 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
+from serving_api.http.shared import Shared
 from serving_api.reads.live_prices import is_simulated, live_rows, live_table, of_place
 from serving_api.reads.names import commodity_ids, region_code
 from serving_api.reads.price_impacts import PriceImpacts
 from serving_api.reads.responses import (
+    CurrentResponses,
     EncodedPage,
     encode_page,
     rows_after,
 )
+from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.prices import (
     LivePrice,
@@ -33,7 +35,7 @@ router = APIRouter(prefix="/api/public/commodity/price", tags=["prices"])
     summary="Newest valid prices",
 )
 async def list_live_prices(
-    query: Annotated[LivePricesQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: Annotated[LivePricesQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """The newest valid price of each market and commodity; for a group, of its members."""
     snapshot = snapshots["gold.live_prices"]

@@ -10,15 +10,12 @@ from fastapi import APIRouter, Query, Response
 from conf.settings import settings
 from lakehouse.contracts.contract import kinds
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import (
-    CurrentBalance,
-    CurrentResponses,
-)
 from serving_api.http.problems import Problem
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
-from serving_api.reads.operation.balance import total_of
+from serving_api.http.shared import Shared
+from serving_api.reads.operation.balance import BalanceReader, total_of
 from serving_api.reads.provenance import current_rule_set
-from serving_api.reads.responses import EncodedPage, KeyedItem, encode_page, rows_after
+from serving_api.reads.responses import CurrentResponses, EncodedPage, KeyedItem, encode_page, rows_after
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
 from serving_api.schemas.quality import BalanceReport, RuleRow, RulesQuery
@@ -73,7 +70,7 @@ def rule_rows() -> list[KeyedItem]:
     summary="Events in = silver + quarantine + duplicates",
     dependencies=[NO_QUERY_PARAMETERS],
 )
-async def reconcile(balance: CurrentBalance, responses: CurrentResponses) -> Response:
+async def reconcile(balance: Shared[BalanceReader], responses: CurrentResponses) -> Response:
     """The counts of the stream while it wrote (gold.balance).
 
     `./run.sh reconcile` counts the tables themselves.

@@ -9,28 +9,25 @@ from fastapi import APIRouter, Query, Response
 
 from lakehouse.identity.roles import Principal
 from serving_api.http.cursors import Key, time_range
-from serving_api.http.dependencies import (
-    OPERATOR,
-    CurrentDecisions,
-    CurrentResponses,
-    CurrentReviews,
-    CurrentSnapshots,
-)
+from serving_api.http.dependencies import OPERATOR
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, language_of
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.shared import Shared
 from serving_api.reads.dashboard.quarantine_subjects import evidence_of, subject_of
 from serving_api.reads.dashboard.quarantine_summary import read_summary
 from serving_api.reads.provenance import current_rule_set
-from serving_api.reads.responses import EncodedPage, encode_page
+from serving_api.reads.responses import CurrentResponses, EncodedPage, encode_page
 from serving_api.reads.review.decisions import decisions_on
 from serving_api.reads.review.own_regions import own_rows
 from serving_api.reads.review.quarantine import COORDINATES, in_language, listed_item, page_rows, rows_by_id
-from serving_api.reads.snapshots import newest_of
+from serving_api.reads.review.reviews import ReviewReader
+from serving_api.reads.snapshots import Snapshots, newest_of
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
 from serving_api.schemas.quarantine import QuarantineItem, QuarantineQuery, QuarantineRow, QuarantineSummary
+from serving_api.writes.decisions import Decisions
 
 router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"], dependencies=[OPERATOR])
 LISTED_DECISIONS = 100
@@ -45,8 +42,8 @@ LISTED_DECISIONS = 100
 async def list_quarantine(
     query: Annotated[QuarantineQuery, Query()],
     caller: Annotated[Principal, OPERATOR],
-    snapshots: CurrentSnapshots,
-    reviews: CurrentReviews,
+    snapshots: Shared[Snapshots],
+    reviews: Shared[ReviewReader],
     responses: CurrentResponses,
 ) -> Response:
     """Events that violate a rule, newest first, with their current state.
@@ -88,8 +85,8 @@ async def list_quarantine(
 )
 async def get_quarantine_summary(
     caller: Annotated[Principal, OPERATOR],
-    snapshots: CurrentSnapshots,
-    reviews: CurrentReviews,
+    snapshots: Shared[Snapshots],
+    reviews: Shared[ReviewReader],
     responses: CurrentResponses,
 ) -> Response:
     """Open rows by rule and market, and what arrived and was decided on each UTC day.
@@ -118,9 +115,9 @@ async def get_quarantine_summary(
 async def get_quarantined_event(
     event_id: EventIdInPath,
     caller: Annotated[Principal, OPERATOR],
-    snapshots: CurrentSnapshots,
-    reviews: CurrentReviews,
-    decisions: CurrentDecisions,
+    snapshots: Shared[Snapshots],
+    reviews: Shared[ReviewReader],
+    decisions: Shared[Decisions],
     responses: CurrentResponses,
 ) -> Response:
     """The event as it was received: `payload` when its bytes are UTF-8, else `payload_base64`.

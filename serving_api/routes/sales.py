@@ -10,11 +10,12 @@ from lakehouse.identity.roles import Principal
 from lakehouse.sales import INPUTS, TARGETS, predict
 from serving_api.http import metrics
 from serving_api.http.callers import principal_of
-from serving_api.http.dependencies import CurrentResponses, CurrentSalesModel, CurrentSnapshots
 from serving_api.http.messages import message
 from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem
 from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.shared import Shared
+from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.retail.categories import shop_of
 from serving_api.reads.retail.sales_inputs import (
     MODEL_NAME,
@@ -22,6 +23,8 @@ from serving_api.reads.retail.sales_inputs import (
     model_provenance,
     require_within_settings,
 )
+from serving_api.reads.sales_model import SalesModels
+from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.sales import SalesBody, SalesPrediction
 
 router = APIRouter(prefix="/predict", tags=["retail"])
@@ -35,8 +38,8 @@ router = APIRouter(prefix="/predict", tags=["retail"])
 )
 async def predict_sales(
     body: Annotated[JsonBody[Principal | None, SalesBody], json_body(SalesBody, principal_of)],
-    sales_model: CurrentSalesModel,
-    snapshots: CurrentSnapshots,
+    sales_model: Shared[SalesModels],
+    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """`meta.model` names the model, which may be a plain median where no other model has passed the gate."""

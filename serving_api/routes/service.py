@@ -9,28 +9,24 @@ from fastapi.responses import PlainTextResponse
 
 from conf.settings import settings
 from lakehouse.identity.roles import Role
+from lakehouse.io.identity.database import Database
 from serving_api.http import metrics
-from serving_api.http.dependencies import (
-    CurrentBalance,
-    CurrentDatabase,
-    CurrentKafkaLag,
-    CurrentKafkaProbe,
-    CurrentResponses,
-    CurrentReviews,
-    CurrentSalesModel,
-    CurrentSnapshots,
-    CurrentSymbols,
-    at_least,
-)
+from serving_api.http.dependencies import at_least
 from serving_api.http.problems import Problem
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
 from serving_api.http.request_envelope import is_loopback
+from serving_api.http.shared import Shared
 from serving_api.reads.forecasts import BASELINE, served_forecasts
-from serving_api.reads.operation.health import models_state, pipeline_state, product_version
+from serving_api.reads.operation.balance import BalanceReader
+from serving_api.reads.operation.health import KafkaProbe, models_state, pipeline_state, product_version
+from serving_api.reads.operation.lag import KafkaLag
 from serving_api.reads.operation.prometheus import prometheus_text
-from serving_api.reads.responses import json_response
+from serving_api.reads.responses import CurrentResponses, json_response
 from serving_api.reads.retail.categories import shop_names
-from serving_api.reads.supported import supported_names
+from serving_api.reads.review.reviews import ReviewReader
+from serving_api.reads.sales_model import SalesModels
+from serving_api.reads.snapshots import Snapshots
+from serving_api.reads.supported import Symbols, supported_names
 from serving_api.schemas.problem import problems
 from serving_api.schemas.service import Health, Liveness, Readiness, Stats, Supported
 
@@ -41,7 +37,7 @@ UNCACHED = "no-store"
 
 @router.get("/health", response_model=Health, responses=problems(503), summary="State of each part")
 async def get_health(
-    snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe, database: CurrentDatabase
+    snapshots: Shared[Snapshots], kafka: Shared[KafkaProbe], database: Shared[Database]
 ) -> Response:
     """503 only when this service cannot read its tables; it then serves what it read last, and names its age.
 
@@ -77,7 +73,7 @@ async def get_liveness() -> Response:
 
 
 @router.get("/readyz", response_model=Readiness, responses=problems(503), summary="Ready for traffic")
-async def get_readiness(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -> Response:
+async def get_readiness(snapshots: Shared[Snapshots], kafka: Shared[KafkaProbe]) -> Response:
     """Tables are open, Kafka responds, the disk is not full. Otherwise 503 with what is missing."""
     free = shutil.disk_usage(settings().home).free
     kafka_ready = await kafka.reachable()
@@ -108,10 +104,10 @@ async def get_readiness(snapshots: CurrentSnapshots, kafka: CurrentKafkaProbe) -
 )
 async def get_metrics(
     request: Request,
-    snapshots: CurrentSnapshots,
-    lag: CurrentKafkaLag,
-    balance: CurrentBalance,
-    reviews: CurrentReviews,
+    snapshots: Shared[Snapshots],
+    lag: Shared[KafkaLag],
+    balance: Shared[BalanceReader],
+    reviews: Shared[ReviewReader],
 ) -> Response:
     """Counters of this service, balance and lag of the stream."""
     if not is_loopback(request.scope.get("client")):
@@ -127,7 +123,7 @@ async def get_metrics(
     summary="Counters of this process since it started",
 )
 async def get_stats(
-    snapshots: CurrentSnapshots, sales_model: CurrentSalesModel, responses: CurrentResponses
+    snapshots: Shared[Snapshots], sales_model: Shared[SalesModels], responses: CurrentResponses
 ) -> Response:
     """Every process has its own counters."""
     counts = metrics.predictions()
@@ -152,7 +148,7 @@ async def get_stats(
     summary="Names that requests may use",
 )
 async def list_supported_names(
-    snapshots: CurrentSnapshots, symbols: CurrentSymbols, responses: CurrentResponses
+    snapshots: Shared[Snapshots], symbols: Shared[Symbols], responses: CurrentResponses
 ) -> Response:
     """Commodities and provinces of the reference lists, symbols with bars, models with current forecasts."""
     bars, symbols_by_file = await run_sync(symbols.read)

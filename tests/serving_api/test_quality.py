@@ -31,8 +31,8 @@ def counts(
     snapshot: Snapshot, times: TimeRange, limit: int, key: Key | None = None, rule: str | None = None
 ) -> list[KeyedItem]:
     """Up to limit + 1 (sort key, item) after `key`."""
-    services: Any = None
-    request = ListRequest({"kind": None, "rule": rule}, snapshot, {}, services, times)
+    unused: Any = None
+    request = ListRequest({"kind": None, "rule": rule}, snapshot, {}, unused, unused, times)
     return quality.QUALITY.items(quality.QUALITY.keyed_rows(request, key, limit), request)
 
 

@@ -11,25 +11,21 @@ from lakehouse.identity.passwords import normal_email
 from lakehouse.identity.roles import Principal
 from lakehouse.io import personal_jobs
 from lakehouse.io.identity import accounts
+from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.passwords import Passwords
+from lakehouse.io.identity.sign_ins import SignIns
 from lakehouse.io.identity.tables import User
 from lakehouse.times import utc_text
 from serving_api.http.callers import count_login, password_turn
-from serving_api.http.dependencies import (
-    ACCOUNT_HOLDER,
-    CurrentDatabase,
-    CurrentLimits,
-    CurrentPasswords,
-    CurrentSignIns,
-    CurrentVerification,
-    account_holder,
-    anybody,
-)
+from serving_api.http.dependencies import ACCOUNT_HOLDER, account_holder, anybody
 from serving_api.http.messages import message
 from serving_api.http.new_passwords import require_strong
 from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid
+from serving_api.http.rate_limits import RateLimits
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
+from serving_api.http.shared import Shared
 from serving_api.reads.responses import PRIVATE, json_response
 from serving_api.schemas.identity.accounts import (
     Account,
@@ -41,7 +37,7 @@ from serving_api.schemas.identity.accounts import (
     RegistrationBody,
 )
 from serving_api.schemas.problem import problems
-from serving_api.writes.verification import TooManyMails
+from serving_api.writes.verification import TooManyMails, Verification
 
 router = APIRouter(prefix="/api/v1/users", tags=["accounts"])
 OWN = [ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS]  # 401 and 403 come first
@@ -57,9 +53,9 @@ OWN = [ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS]  # 401 and 403 come fi
 async def register(
     request: Request,
     body: Annotated[JsonBody[None, RegistrationBody], json_body(RegistrationBody, anybody)],
-    database: CurrentDatabase,
-    passwords: CurrentPasswords,
-    verification: CurrentVerification,
+    database: Shared[Database],
+    passwords: Shared[Passwords],
+    verification: Shared[Verification],
 ) -> Response:
     """The account has the role `user` and can sign in at once. A known address gets the same answer.
 
@@ -98,7 +94,7 @@ async def register(
     summary="The own account",
     dependencies=OWN,
 )
-async def get_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase) -> Response:
+async def get_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: Shared[Database]) -> Response:
     """E-mail addresses are shown to their owner and to administrators alone."""
     return account_response(await accounts.by_id(database, id_of(caller)))
 
@@ -111,7 +107,7 @@ async def get_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: Cu
 )
 async def change_account(
     body: Annotated[JsonBody[Principal, ProfileBody], json_body(ProfileBody, account_holder)],
-    database: CurrentDatabase,
+    database: Shared[Database],
 ) -> Response:
     """Fields that are not given stay. `full_name` null removes the name."""
     changes = body.value.model_dump(exclude_unset=True)
@@ -130,9 +126,9 @@ async def change_account(
 async def change_password(
     request: Request,
     body: Annotated[JsonBody[Principal, PasswordBody], json_body(PasswordBody, account_holder)],
-    database: CurrentDatabase,
-    sign_ins: CurrentSignIns,
-    limits: CurrentLimits,
+    database: Shared[Database],
+    sign_ins: Shared[SignIns],
+    limits: Shared[RateLimits],
 ) -> Response:
     """The current password confirms it; a wrong one counts like one of a login.
 
@@ -153,7 +149,9 @@ async def change_password(
     summary="Everything that is stored about the caller",
     dependencies=OWN,
 )
-async def export_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase) -> Response:
+async def export_account(
+    caller: Annotated[Principal, ACCOUNT_HOLDER], database: Shared[Database]
+) -> Response:
     """Account, sign-ins, API keys, choices, messages, jobs and entries of the audit, without secrets."""
     exported = await accounts.export_account(database, id_of(caller))
     jobs = await run_sync(personal_jobs.export, id_of(caller))
@@ -170,9 +168,9 @@ async def export_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database:
 async def delete_account(
     request: Request,
     body: Annotated[JsonBody[Principal, ConfirmationBody], json_body(ConfirmationBody, account_holder)],
-    database: CurrentDatabase,
-    sign_ins: CurrentSignIns,
-    limits: CurrentLimits,
+    database: Shared[Database],
+    sign_ins: Shared[SignIns],
+    limits: Shared[RateLimits],
 ) -> Response:
     """The account with all that belongs to it is removed; the audit keeps its id alone.
 

@@ -7,16 +7,18 @@ from fastapi import APIRouter, Path, Query, Response
 from lakehouse.identity.passwords import normal_email
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity import accounts
+from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.listings import account_item, page_of_accounts, page_of_audit
 from lakehouse.reference import DEFAULT_TIMEZONE
 from serving_api.http.cursors import Key, time_range
-from serving_api.http.dependencies import ADMIN, CurrentDatabase, CurrentResponses, CurrentVerification, admin
+from serving_api.http.dependencies import ADMIN, admin
 from serving_api.http.messages import message
 from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.shared import Shared
 from serving_api.reads.names import region_codes_in_body
-from serving_api.reads.responses import PRIVATE, EncodedPage, encode_page, json_response
+from serving_api.reads.responses import PRIVATE, CurrentResponses, EncodedPage, encode_page, json_response
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.identity.administration import (
     AuditQuery,
@@ -27,6 +29,7 @@ from serving_api.schemas.identity.administration import (
     UsersQuery,
 )
 from serving_api.schemas.problem import problems
+from serving_api.writes.verification import Verification
 
 router = APIRouter(prefix="/api/v1/admin", tags=["administration"])
 UserIdInPath = Annotated[str, Path(max_length=64, description="`user_id`", examples=["5f0c2b7e9d1a4c38"])]
@@ -40,7 +43,7 @@ UserIdInPath = Annotated[str, Path(max_length=64, description="`user_id`", examp
     dependencies=[ADMIN],
 )
 async def list_users(
-    query: Annotated[UsersQuery, Query()], database: CurrentDatabase, responses: CurrentResponses
+    query: Annotated[UsersQuery, Query()], database: Shared[Database], responses: CurrentResponses
 ) -> Response:
     """The newest account first."""
     email = None if query.email is None else normal_email(query.email) or query.email
@@ -61,8 +64,8 @@ async def list_users(
 async def change_user(
     user_id: UserIdInPath,
     body: Annotated[JsonBody[Principal, RightsBody], json_body(RightsBody, admin)],
-    database: CurrentDatabase,
-    verification: CurrentVerification,
+    database: Shared[Database],
+    verification: Shared[Verification],
 ) -> Response:
     """It has its effect after at most 5 s. A disabled person is signed out everywhere.
 
@@ -94,7 +97,7 @@ async def change_user(
     dependencies=[ADMIN],
 )
 async def list_audit(
-    query: Annotated[AuditQuery, Query()], database: CurrentDatabase, responses: CurrentResponses
+    query: Annotated[AuditQuery, Query()], database: Shared[Database], responses: CurrentResponses
 ) -> Response:
     """The newest entry first. Each hash covers the entry and the one before it."""
     given = query.from_ or query.to

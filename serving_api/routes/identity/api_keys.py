@@ -7,21 +7,19 @@ from fastapi import APIRouter, Path, Request, Response
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.accounts import by_id
 from lakehouse.io.identity.api_keys import MOST_KEYS, TooManyKeys, create_key, keys_of, revoke_key
+from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.sign_ins import SignIns
 from lakehouse.io.identity.tables import ApiKey
 from lakehouse.times import utc_text
 from serving_api.http.callers import count_login, password_turn
-from serving_api.http.dependencies import (
-    ACCOUNT_HOLDER,
-    CurrentDatabase,
-    CurrentLimits,
-    CurrentSignIns,
-    account_holder,
-)
+from serving_api.http.dependencies import ACCOUNT_HOLDER, account_holder
 from serving_api.http.messages import message
 from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid
+from serving_api.http.rate_limits import RateLimits
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
+from serving_api.http.shared import Shared
 from serving_api.reads.responses import PRIVATE, json_response
 from serving_api.schemas.identity.accounts import ApiKeyBody, ApiKeyList, CreatedApiKey
 from serving_api.schemas.problem import problems
@@ -43,7 +41,7 @@ def key_item(key: ApiKey) -> dict[str, Any]:
     summary="API keys of the caller",
     dependencies=[ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS],
 )
-async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase) -> Response:
+async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: Shared[Database]) -> Response:
     """Keys that are not revoked, newest first, without their secrets."""
     assert caller.user_id is not None
     keys = await keys_of(database, caller.user_id)
@@ -60,9 +58,9 @@ async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: 
 async def create_api_key(
     request: Request,
     body: Annotated[JsonBody[Principal, ApiKeyBody], json_body(ApiKeyBody, account_holder)],
-    database: CurrentDatabase,
-    sign_ins: CurrentSignIns,
-    limits: CurrentLimits,
+    database: Shared[Database],
+    sign_ins: Shared[SignIns],
+    limits: Shared[RateLimits],
 ) -> Response:
     """The key has the rights of its owner within its scopes. It is shown here alone: only a digest is stored.
 
@@ -91,7 +89,7 @@ async def create_api_key(
     dependencies=[ACCOUNT_HOLDER, NO_QUERY_PARAMETERS],
 )
 async def revoke_api_key(
-    key_id: KeyIdInPath, caller: Annotated[Principal, ACCOUNT_HOLDER], database: CurrentDatabase
+    key_id: KeyIdInPath, caller: Annotated[Principal, ACCOUNT_HOLDER], database: Shared[Database]
 ) -> Response:
     """It is refused after at most 5 s. A key of somebody else is 404."""
     assert caller.user_id is not None

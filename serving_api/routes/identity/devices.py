@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from lakehouse.identity.roles import Principal, Role
+from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.device_access import TOKEN_SECONDS, claim_answer, device_token
 from lakehouse.io.identity.devices import (
     ClaimInvalid,
@@ -17,27 +18,21 @@ from lakehouse.io.identity.devices import (
     IssuedClaim,
 )
 from lakehouse.io.identity.tables import Device
+from lakehouse.io.identity.tokens import TokenSigner
 from lakehouse.reference import markets
 from serving_api.http.callers import address_of, principal_of
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import (
-    OPERATOR,
-    OWNER_OR_OPERATOR,
-    CurrentDatabase,
-    CurrentResponses,
-    CurrentSigner,
-    CurrentSnapshots,
-    anybody,
-    operator,
-)
+from serving_api.http.dependencies import OPERATOR, OWNER_OR_OPERATOR, anybody, operator
 from serving_api.http.messages import message
 from serving_api.http.openapi import request_body, takes_json
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.shared import Shared
 from serving_api.reads.operation.device_health import device_health, tables_of_health
 from serving_api.reads.responses import (
     PRIVATE,
+    CurrentResponses,
     EncodedPage,
     KeyedItem,
     Responses,
@@ -80,7 +75,7 @@ DeviceIdInPath = Annotated[
 ]
 
 
-async def _devices(database: CurrentDatabase) -> Devices:
+async def _devices(database: Shared[Database]) -> Devices:
     return Devices(database)
 
 
@@ -111,7 +106,7 @@ async def register_device(
     request: Request,
     body: Annotated[JsonBody[Principal | None, DeviceRegistration], json_body(DeviceRegistration, registrar)],
     devices: CurrentDevices,
-    signer: CurrentSigner,
+    signer: Shared[TokenSigner],
 ) -> Response:
     """201 for an operator and above: the device is approved. 202 without a token: somebody must approve it.
 
@@ -151,7 +146,7 @@ async def register_device_public(
     request: Request,
     body: Annotated[JsonBody[Principal | None, DeviceRegistration], json_body(DeviceRegistration, registrar)],
     devices: CurrentDevices,
-    signer: CurrentSigner,
+    signer: Shared[TokenSigner],
 ) -> Response:
     """The same as /api/auth/device/register."""
     return await register_device(request, body, devices, signer)
@@ -166,7 +161,7 @@ async def register_device_public(
 async def claim_device(
     body: Annotated[JsonBody[None, ClaimBody], json_body(ClaimBody, anybody)],
     devices: CurrentDevices,
-    signer: CurrentSigner,
+    signer: Shared[TokenSigner],
 ) -> Response:
     """The secret is shown this once; it is the password of MQTT and gives tokens.
 
@@ -188,7 +183,7 @@ async def claim_device(
 async def issue_device_token(
     body: Annotated[JsonBody[None, DeviceTokenBody], json_body(DeviceTokenBody, anybody)],
     devices: CurrentDevices,
-    signer: CurrentSigner,
+    signer: Shared[TokenSigner],
 ) -> Response:
     """A bearer for a day, by the secret of the device."""
     device = await devices.with_secret(body.value.device_id, body.value.secret)
@@ -211,7 +206,7 @@ async def list_devices(
     principal: Annotated[Principal, OPERATOR],
     query: Annotated[DevicesQuery, Query()],
     devices: CurrentDevices,
-    snapshots: CurrentSnapshots,
+    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """Newest registration first. An operator sees the devices of its regions."""
@@ -266,7 +261,7 @@ async def get_device(
     device_id: DeviceIdInPath,
     principal: Annotated[Principal, OWNER_OR_OPERATOR],
     devices: CurrentDevices,
-    snapshots: CurrentSnapshots,
+    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """A device sees itself alone."""
@@ -289,7 +284,7 @@ class DeviceStep:
 
     device_id: DeviceIdInPath
     devices: CurrentDevices
-    snapshots: CurrentSnapshots
+    snapshots: Shared[Snapshots]
     responses: CurrentResponses
 
     async def of(

@@ -6,13 +6,15 @@ from fastapi import APIRouter, Path, Query, Response
 
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity import personal
+from lakehouse.io.identity.database import Database
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import USER, CurrentDatabase, CurrentResponses, user
+from serving_api.http.dependencies import USER, user
 from serving_api.http.messages import message
 from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem
 from serving_api.http.request_bodies import JsonBody, json_body
-from serving_api.reads.responses import EncodedPage, encode_page
+from serving_api.http.shared import Shared
+from serving_api.reads.responses import CurrentResponses, EncodedPage, encode_page
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.identity.personal import NotificationItem, NotificationsQuery, ReadBody
 from serving_api.schemas.problem import problems
@@ -33,7 +35,7 @@ IdInPath = Annotated[
 async def list_notifications(
     query: Annotated[NotificationsQuery, Query()],
     caller: Annotated[Principal, USER],
-    database: CurrentDatabase,
+    database: Shared[Database],
     responses: CurrentResponses,
 ) -> Response:
     """The newest notification first."""
@@ -55,7 +57,7 @@ async def list_notifications(
 async def read_notification(
     notification_id: IdInPath,
     body: Annotated[JsonBody[Principal, ReadBody], json_body(ReadBody, user)],
-    database: CurrentDatabase,
+    database: Shared[Database],
 ) -> Response:
     """Of somebody else: 404. A repetition changes nothing."""
     if not await personal.mark_read(database, body.caller.subject, notification_id):

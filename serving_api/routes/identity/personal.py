@@ -12,23 +12,18 @@ from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.listings import page_of_audit
 from lakehouse.io.identity.tables import PersonalSettings
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import (
-    USER,
-    CurrentDatabase,
-    CurrentResponses,
-    CurrentSignals,
-    CurrentSnapshots,
-    CurrentSymbols,
-    user,
-)
+from serving_api.http.dependencies import USER, user
 from serving_api.http.messages import message
 from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid, language_of
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
+from serving_api.http.shared import Shared
 from serving_api.reads.names import commodity_ids_in_body, region_codes_in_body
-from serving_api.reads.responses import PRIVATE, EncodedPage, encode_page, json_response
-from serving_api.reads.supported import require_symbols, required_symbol
+from serving_api.reads.responses import PRIVATE, CurrentResponses, EncodedPage, encode_page, json_response
+from serving_api.reads.snapshots import Snapshots
+from serving_api.reads.supported import Symbols, require_symbols, required_symbol
+from serving_api.reads.trading.signals import NewestSignals
 from serving_api.reads.trading.states import symbol_state
 from serving_api.schemas.envelope import Page, PageQuery
 from serving_api.schemas.identity.personal import (
@@ -76,7 +71,7 @@ async def notified(database: Database, settings: PersonalSettings) -> Response:
     summary="What the caller follows",
     dependencies=OWN,
 )
-async def get_preferences(caller: Annotated[Principal, USER], database: CurrentDatabase) -> Response:
+async def get_preferences(caller: Annotated[Principal, USER], database: Shared[Database]) -> Response:
     """The defaults until the person has chosen something."""
     return chosen(await personal.settings_of(database, caller.subject))
 
@@ -89,8 +84,8 @@ async def get_preferences(caller: Annotated[Principal, USER], database: CurrentD
 )
 async def put_preferences(
     body: Annotated[JsonBody[Principal, Preferences], json_body(Preferences, user)],
-    database: CurrentDatabase,
-    symbols: CurrentSymbols,
+    database: Shared[Database],
+    symbols: Shared[Symbols],
 ) -> Response:
     """Names are stored as the reference lists have them, each once."""
     given = body.value
@@ -112,7 +107,7 @@ async def put_preferences(
     dependencies=OWN,
 )
 async def get_notification_settings(
-    caller: Annotated[Principal, USER], database: CurrentDatabase
+    caller: Annotated[Principal, USER], database: Shared[Database]
 ) -> Response:
     """The defaults until the person has chosen something."""
     return await notified(database, await personal.settings_of(database, caller.subject))
@@ -126,7 +121,7 @@ async def get_notification_settings(
 )
 async def put_notification_settings(
     body: Annotated[JsonBody[Principal, NotificationSettings], json_body(NotificationSettings, user)],
-    database: CurrentDatabase,
+    database: Shared[Database],
 ) -> Response:
     """Every notification is in the list of GET /api/v1/notifications, whatever channels are chosen here.
 
@@ -170,7 +165,7 @@ def too_many_codes(pointer: str) -> Problem:
     summary="Where the caller wants messages over Telegram and WhatsApp",
     dependencies=OWN,
 )
-async def get_recipients(caller: Annotated[Principal, USER], database: CurrentDatabase) -> Response:
+async def get_recipients(caller: Annotated[Principal, USER], database: Shared[Database]) -> Response:
     """Null until the person has named an address."""
     return json_response(await recipients.recipients_of(database, caller.subject), cache=PRIVATE)
 
@@ -183,7 +178,7 @@ async def get_recipients(caller: Annotated[Principal, USER], database: CurrentDa
 )
 async def put_recipient(
     body: Annotated[JsonBody[Principal, RecipientBody], json_body(RecipientBody, user)],
-    database: CurrentDatabase,
+    database: Shared[Database],
 ) -> Response:
     """A code goes to a new address; with the code the address is confirmed, and messages go there.
 
@@ -217,7 +212,7 @@ async def put_recipient(
 async def list_symbol_alerts(
     query: Annotated[PageQuery, Query()],
     caller: Annotated[Principal, USER],
-    database: CurrentDatabase,
+    database: Shared[Database],
     responses: CurrentResponses,
 ) -> Response:
     """The newest alert first."""
@@ -238,10 +233,10 @@ async def list_symbol_alerts(
 async def create_symbol_alert(
     request: Request,
     body: Annotated[JsonBody[Principal, SymbolAlertBody], json_body(SymbolAlertBody, user)],
-    database: CurrentDatabase,
-    symbols: CurrentSymbols,
-    snapshots: CurrentSnapshots,
-    signals: CurrentSignals,
+    database: Shared[Database],
+    symbols: Shared[Symbols],
+    snapshots: Shared[Snapshots],
+    signals: Shared[NewestSignals],
 ) -> Response:
     """It notifies when its condition becomes true, and again only after it was false.
 
@@ -267,7 +262,7 @@ async def create_symbol_alert(
     dependencies=[USER, NO_QUERY_PARAMETERS],
 )
 async def delete_symbol_alert(
-    alert_id: AlertIdInPath, caller: Annotated[Principal, USER], database: CurrentDatabase
+    alert_id: AlertIdInPath, caller: Annotated[Principal, USER], database: Shared[Database]
 ) -> Response:
     """An alert of somebody else is 404."""
     if not await personal.delete_alert(database, caller.subject, alert_id):
@@ -285,7 +280,7 @@ async def delete_symbol_alert(
 async def list_activity(
     query: Annotated[PageQuery, Query()],
     caller: Annotated[Principal, USER],
-    database: CurrentDatabase,
+    database: Shared[Database],
     responses: CurrentResponses,
 ) -> Response:
     """The entries of the audit about the caller's own acts, the newest first."""

@@ -10,19 +10,13 @@ from starlette.requests import Request
 
 from lakehouse.identity.passwords import normal_email
 from lakehouse.identity.roles import Principal
-from lakehouse.io.identity.sign_ins import RefreshRefused, TokenPair
+from lakehouse.io.identity.sign_ins import RefreshRefused, SignIns, TokenPair
 from serving_api.http.callers import count_login, password_turn
-from serving_api.http.dependencies import (
-    USER,
-    CurrentLimits,
-    CurrentSignIns,
-    CurrentTickets,
-    account_holder,
-    anybody,
-)
+from serving_api.http.dependencies import USER, account_holder, anybody
 from serving_api.http.new_passwords import require_strong
 from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem
+from serving_api.http.rate_limits import RateLimits
 from serving_api.http.refresh_cookie import (
     cookie_token,
     delete_cookie,
@@ -31,7 +25,8 @@ from serving_api.http.refresh_cookie import (
 )
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
-from serving_api.http.tickets import SECONDS
+from serving_api.http.shared import Shared
+from serving_api.http.tickets import SECONDS, Tickets
 from serving_api.reads.responses import PRIVATE, json_response
 from serving_api.schemas.identity.accounts import (
     LinkBody,
@@ -71,8 +66,8 @@ def tokens_response(request: Request, pair: TokenPair, in_cookie: bool) -> Respo
 async def login(
     request: Request,
     body: Annotated[JsonBody[None, LoginBody], json_body(LoginBody, anybody)],
-    sign_ins: CurrentSignIns,
-    limits: CurrentLimits,
+    sign_ins: Shared[SignIns],
+    limits: Shared[RateLimits],
 ) -> Response:
     """One answer for an unknown address and a wrong password, after the same work.
 
@@ -96,7 +91,7 @@ async def login(
 async def follow_link(
     request: Request,
     body: Annotated[JsonBody[None, LinkBody], json_body(LinkBody, anybody)],
-    sign_ins: CurrentSignIns,
+    sign_ins: Shared[SignIns],
 ) -> Response:
     """A link from `./run.sh user` works once. Earlier sign-ins and API keys of the person end."""
     if body.value.cookie:
@@ -116,7 +111,7 @@ async def follow_link(
 async def refresh(
     request: Request,
     body: Annotated[JsonBody[None, RefreshBody], json_body(RefreshBody, anybody)],
-    sign_ins: CurrentSignIns,
+    sign_ins: Shared[SignIns],
 ) -> Response:
     """The refresh token is spent. One that was spent before ends the sign-in, because it was copied.
 
@@ -139,7 +134,7 @@ async def refresh(
 )
 async def logout(
     body: Annotated[JsonBody[Principal, LogoutBody], json_body(LogoutBody, account_holder)],
-    sign_ins: CurrentSignIns,
+    sign_ins: Shared[SignIns],
 ) -> Response:
     """Tokens of the sign-in are refused after at most 5 s; the cookie of a browser is removed."""
     caller = body.caller
@@ -158,6 +153,6 @@ async def logout(
     summary="A ticket for the private channels of a WebSocket",
     dependencies=[USER, NO_QUERY_PARAMETERS],
 )
-async def issue_ticket(caller: Annotated[Principal, USER], tickets: CurrentTickets) -> Response:
+async def issue_ticket(caller: Annotated[Principal, USER], tickets: Shared[Tickets]) -> Response:
     """It is valid for 30 s and used once: a WebSocket sends no headers, and addresses end up in logs."""
     return json_response({"ticket": tickets.issue(caller), "expires_in": SECONDS}, 201, cache=PRIVATE)

@@ -8,8 +8,10 @@ import pyarrow.compute as pc
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
 
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, services_of
-from serving_api.reads.responses import Responses
+from serving_api.http.cursors import Cursors
+from serving_api.http.shared import Shared
+from serving_api.reads.operation.lag import KafkaLag
+from serving_api.reads.responses import CurrentResponses, Responses
 from serving_api.reads.retail.categories import encoded_category, is_simulated, items_of, shop_of
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.problem import problems
@@ -47,13 +49,14 @@ class RepeatedAnswer(APIRoute):
         compute = super().get_route_handler()
 
         async def answer_request(request: Request) -> Response:
-            services = services_of(request)
-            snapshot = services.snapshots[TABLES[self.name]]
-            known = snapshot.cache.get(address_key(request, services.snapshots[REVENUE]))
+            shared = request.app.state.shared
+            snapshots: Snapshots = shared[Snapshots]
+            snapshot = snapshots[TABLES[self.name]]
+            known = snapshot.cache.get(address_key(request, snapshots[REVENUE]))
             if known is None:
                 return await compute(request)
             item, shop, demo = known
-            responses = Responses(request, services.lag, services.cursors)
+            responses = Responses(request, shared[KafkaLag], shared[Cursors])
             return responses.encoded([snapshot], item, demo=demo, variant=shop)
 
         return answer_request
@@ -74,7 +77,7 @@ router = APIRouter(prefix="/analytics", tags=["retail"], route_class=RepeatedAns
     summary="Revenue and units of a shop",
 )
 async def revenue(
-    query: CategoryParameter, snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: CategoryParameter, snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """By category, most revenue first. A listing gives its sales cumulatively."""
 
@@ -93,7 +96,7 @@ async def revenue(
     summary="What goes along with discounts",
 )
 async def discount(
-    query: CategoryParameter, snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: CategoryParameter, snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """Bands of discounts by category. An association, not an experiment."""
     order = [("category", "ascending"), ("average_discount_pct", "ascending")]
@@ -111,7 +114,7 @@ async def discount(
     summary="Correlation of net price and rating",
 )
 async def price_rating(
-    query: CategoryParameter, snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: CategoryParameter, snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """By category; null below 20 products."""
 
@@ -128,7 +131,7 @@ async def price_rating(
     summary="Satisfaction of customers",
 )
 async def customer_satisfaction(
-    query: CategoryParameter, snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: CategoryParameter, snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """By category, highest index first."""
     order = [("satisfaction_index", "descending"), ("category", "ascending")]

@@ -11,11 +11,12 @@ from lakehouse.identity.roles import Principal
 from lakehouse.sales import TARGETS, best_price, price_curve
 from lakehouse.translation import in_language
 from serving_api.http.callers import principal_of
-from serving_api.http.dependencies import CurrentResponses, CurrentSalesModel, CurrentSnapshots
 from serving_api.http.messages import message
 from serving_api.http.openapi import request_body
 from serving_api.http.problems import Problem, invalid_fields
 from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.shared import Shared
+from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.retail.categories import shop_of
 from serving_api.reads.retail.sales_inputs import (
     MODEL_NAME,
@@ -23,6 +24,8 @@ from serving_api.reads.retail.sales_inputs import (
     model_provenance,
     require_within_settings,
 )
+from serving_api.reads.sales_model import SalesModels
+from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.problem import problems
 from serving_api.schemas.retail.price_curve import PriceCurve, PriceCurveBody
 
@@ -43,8 +46,8 @@ NO_SIGNAL = (
 )
 async def retail_price_curve(
     body: Annotated[JsonBody[Principal | None, PriceCurveBody], json_body(PriceCurveBody, principal_of)],
-    sales_model: CurrentSalesModel,
-    snapshots: CurrentSnapshots,
+    sales_model: Shared[SalesModels],
+    snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """The best price is one that the shop has had: outside the observed prices the curve is a guess."""

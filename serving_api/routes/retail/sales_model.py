@@ -11,10 +11,10 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.sales import model_name
 from lakehouse.translation import in_language
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
-from serving_api.reads.responses import to_json_value
+from serving_api.http.shared import Shared
+from serving_api.reads.responses import CurrentResponses, to_json_value
 from serving_api.reads.retail.categories import items_of, shop_of
-from serving_api.reads.snapshots import Snapshot
+from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.problem import problems
 from serving_api.schemas.retail.analytics import ShopQuery
 from serving_api.schemas.retail.price_curve import FeatureShare, LeakRow, SalesModelReport, SplitScores
@@ -31,7 +31,7 @@ MEDIANS = ("overall_median", "category_median")
     summary="Accuracy and leakage audit of the sales model",
 )
 async def retail_sales_model(
-    query: Annotated[ShopQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: Annotated[ShopQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """Three R² of each model under three splits, and the columns that give the target away."""
 

@@ -2,9 +2,11 @@
 
 from fastapi import APIRouter, Response
 
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.shared import Shared
+from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.retail.categories import currency_of, is_simulated, shop_names
+from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.problem import problems
 from serving_api.schemas.retail.shops import ShopList
 
@@ -18,7 +20,7 @@ router = APIRouter(prefix="/api/v1/retail", tags=["retail"])
     dependencies=[NO_QUERY_PARAMETERS],
     summary="Shops that have listings",
 )
-async def list_shops(snapshots: CurrentSnapshots, responses: CurrentResponses) -> Response:
+async def list_shops(snapshots: Shared[Snapshots], responses: CurrentResponses) -> Response:
     """By name, with the currency of their prices."""
     revenue = snapshots["gold.revenue"]
     names = shop_names(revenue)

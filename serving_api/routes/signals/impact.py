@@ -11,10 +11,12 @@ from lakehouse.impact import (
     weekly_scale,
 )
 from lakehouse.reference import commodities
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
+from serving_api.http.shared import Shared
 from serving_api.reads.names import region_of_market, single_commodity
 from serving_api.reads.price_impacts import FACTORS_TABLE, MACRO_TABLE, current_macro, newest_factors
 from serving_api.reads.provenance import from_simulated
+from serving_api.reads.responses import CurrentResponses
+from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.problem import problems
 from serving_api.schemas.signals.impact import (
     ImpactQuery,
@@ -31,7 +33,7 @@ router = APIRouter(tags=["impact"])
     summary="Size of a price move, and what moved together with it",
 )
 async def impact(
-    query: Annotated[ImpactQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: Annotated[ImpactQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """The factors are those of the newest measured week of the commodity in the market's province.
 

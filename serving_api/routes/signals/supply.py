@@ -8,11 +8,12 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Query, Response
 
 from lakehouse.supply.route_time import Conditions
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots
 from serving_api.http.problems import Problem
+from serving_api.http.shared import Shared
 from serving_api.reads.names import NATION
-from serving_api.reads.responses import to_json_value
+from serving_api.reads.responses import CurrentResponses, to_json_value
 from serving_api.reads.route_conditions import conditions_now, route_report
+from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.table_rows import first_row, read_rows
 from serving_api.schemas.problem import problems
 from serving_api.schemas.signals.supply import (
@@ -40,7 +41,7 @@ ROUTE_COLUMNS = (
     summary="Stocks of one holder",
 )
 async def holder_stocks(
-    entity_id: EntityInPath, snapshots: CurrentSnapshots, responses: CurrentResponses
+    entity_id: EntityInPath, snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """The newest stock of each commodity, how long it lasts, and what its deliveries do not explain."""
 
@@ -66,7 +67,7 @@ async def holder_stocks(
     summary="Expected time on a delivery route",
 )
 async def analyze_route(
-    query: Annotated[RouteQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: Annotated[RouteQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """The time that a delivery would take if it left now.
 

@@ -11,14 +11,15 @@ from lakehouse.io.personal_jobs import PersonalJob
 from lakehouse.times import utc_text
 from lakehouse.trading.strategies import StrategyFault, variants
 from lakehouse.translation import Language, in_language
-from serving_api.http.dependencies import USER, CurrentResponses, CurrentSymbols, user
+from serving_api.http.dependencies import USER, user
 from serving_api.http.messages import message
 from serving_api.http.openapi import takes_json
 from serving_api.http.problems import invalid, language_of
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
-from serving_api.reads.responses import PRIVATE, json_response
-from serving_api.reads.supported import required_symbol
+from serving_api.http.shared import Shared
+from serving_api.reads.responses import PRIVATE, CurrentResponses, json_response
+from serving_api.reads.supported import Symbols, required_symbol
 from serving_api.reads.trading.own_jobs import one_own, page_of_own, submit_own
 from serving_api.schemas.envelope import Page, PageQuery
 from serving_api.schemas.problem import problems
@@ -83,7 +84,7 @@ async def list_backtests(
 async def create_backtest(
     request: Request,
     body: Annotated[JsonBody[Principal, BacktestBody], json_body(BacktestBody, user)],
-    symbols: CurrentSymbols,
+    symbols: Shared[Symbols],
 ) -> Response:
     """Every combination of the parameters is tried on past bars, with costs, fills at the next open.
 

@@ -7,11 +7,13 @@ import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Response
 
-from serving_api.http.dependencies import CurrentResponses, CurrentSnapshots, CurrentSymbols
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import SymbolInPath
 from serving_api.http.problems import Problem
-from serving_api.reads.snapshots import Snapshot
+from serving_api.http.shared import Shared
+from serving_api.reads.responses import CurrentResponses
+from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.reads.supported import Symbols
 from serving_api.reads.table_rows import read_rows
 from serving_api.reads.trading.market import TABLE as LIVE
 from serving_api.reads.trading.market import from_simulator, named_bar
@@ -42,8 +44,8 @@ FORECAST = (
 async def get_close_forecast(
     symbol: SymbolInPath,
     query: Annotated[CloseForecastQuery, Query()],
-    snapshots: CurrentSnapshots,
-    symbols: CurrentSymbols,
+    snapshots: Shared[Snapshots],
+    symbols: Shared[Symbols],
     responses: CurrentResponses,
 ) -> Response:
     """By the model that passed the gate. While none does, naive serves, and `reason` says so."""

@@ -12,14 +12,15 @@ from lakehouse.io.personal_jobs import PersonalJob
 from lakehouse.times import utc_text
 from lakehouse.trading.features import FEATURES
 from lakehouse.translation import Language, in_language
-from serving_api.http.dependencies import USER, CurrentResponses, CurrentSymbols, user
+from serving_api.http.dependencies import USER, user
 from serving_api.http.messages import message
 from serving_api.http.openapi import takes_json
 from serving_api.http.problems import invalid, invalid_fields, language_of
 from serving_api.http.request_bodies import JsonBody, json_body
 from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
-from serving_api.reads.responses import PRIVATE, json_response
-from serving_api.reads.supported import required_symbol
+from serving_api.http.shared import Shared
+from serving_api.reads.responses import PRIVATE, CurrentResponses, json_response
+from serving_api.reads.supported import Symbols, required_symbol
 from serving_api.reads.trading.own_jobs import one_own, page_of_own, submit_own
 from serving_api.schemas.envelope import Page, PageQuery
 from serving_api.schemas.problem import problems
@@ -69,7 +70,7 @@ async def list_experiments(
 async def create_experiment(
     request: Request,
     body: Annotated[JsonBody[Principal, ExperimentBody], json_body(ExperimentBody, user)],
-    symbols: CurrentSymbols,
+    symbols: Shared[Symbols],
 ) -> Response:
     """The model learns from the bars up to `train_to`, and is measured on the later ones.
 

@@ -5,12 +5,13 @@ from typing import Annotated
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Response
 
-from serving_api.http.dependencies import CurrentResponses, CurrentSignals, CurrentSnapshots
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
-from serving_api.reads.responses import to_json_value
+from serving_api.http.shared import Shared
+from serving_api.reads.responses import CurrentResponses, to_json_value
+from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.trading.market import bar_of, from_simulator
-from serving_api.reads.trading.signals import INDICATORS, newest_signal, verification_of
+from serving_api.reads.trading.signals import INDICATORS, NewestSignals, newest_signal, verification_of
 from serving_api.schemas.problem import problems
 from serving_api.schemas.trading.market import (
     SymbolSignal,
@@ -31,7 +32,10 @@ SIDES = ("buy_score", "sell_score", "buy_probability", "sell_probability")
     summary="Newest signal of a stock or coin",
 )
 async def symbol_signal(
-    symbol: SymbolInPath, snapshots: CurrentSnapshots, signals: CurrentSignals, responses: CurrentResponses
+    symbol: SymbolInPath,
+    snapshots: Shared[Snapshots],
+    signals: Shared[NewestSignals],
+    responses: CurrentResponses,
 ) -> Response:
     """503 while a series has fewer than 250 bars: no signal is given before."""
 

@@ -5,14 +5,15 @@ from typing import Any
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
 
-from serving_api.http.dependencies import CurrentResponses, CurrentSignals, CurrentSnapshots
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import SymbolInPath
 from serving_api.http.problems import Problem
 from serving_api.http.request_checks import NO_QUERY_PARAMETERS
-from serving_api.reads.responses import to_json_value
+from serving_api.http.shared import Shared
+from serving_api.reads.responses import CurrentResponses, to_json_value
+from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.trading.market import bar_of, from_simulator
-from serving_api.reads.trading.signals import INDICATORS, newest_signal
+from serving_api.reads.trading.signals import INDICATORS, NewestSignals, newest_signal
 from serving_api.schemas.problem import problems
 from serving_api.schemas.trading.technical import (
     TechnicalState,
@@ -29,7 +30,10 @@ router = APIRouter(prefix="/api/v1", tags=["trading"])
     dependencies=[NO_QUERY_PARAMETERS],
 )
 async def get_technical_state(
-    symbol: SymbolInPath, snapshots: CurrentSnapshots, signals: CurrentSignals, responses: CurrentResponses
+    symbol: SymbolInPath,
+    snapshots: Shared[Snapshots],
+    signals: Shared[NewestSignals],
+    responses: CurrentResponses,
 ) -> Response:
     """At the close of its newest bar. 503 while it has fewer than 250 bars."""
 

@@ -10,18 +10,15 @@ from fastapi import APIRouter, Query, Request, Response
 from lakehouse.identity.roles import Principal, Role
 from serving_api.http.callers import principal_of
 from serving_api.http.cursors import Key, TimeRange, time_range
-from serving_api.http.dependencies import (
-    CurrentLive,
-    CurrentPaperOrders,
-    CurrentResponses,
-    CurrentSnapshots,
-    user,
-)
+from serving_api.http.dependencies import user
 from serving_api.http.idempotency import identity_of
 from serving_api.http.openapi import takes_json
 from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.shared import Shared
+from serving_api.live.service import Live
 from serving_api.reads.responses import (
     PRIVATE,
+    CurrentResponses,
     EncodedPage,
     KeyedItem,
     encode_page,
@@ -44,7 +41,7 @@ from serving_api.schemas.trading.trades import (
     TradesQuery,
     TradingDashboard,
 )
-from serving_api.writes.paper_orders import RequestedOrder
+from serving_api.writes.paper_orders import PaperOrders, RequestedOrder
 
 router = APIRouter(prefix="/api", tags=["trading"])
 TRADES = "gold.trades"
@@ -72,7 +69,7 @@ def account_of(request: Request) -> str:
     summary="A paper account: positions, results, limits",
 )
 async def trading_dashboard(
-    snapshots: CurrentSnapshots, orders: CurrentPaperOrders, responses: CurrentResponses
+    snapshots: Shared[Snapshots], orders: Shared[PaperOrders], responses: CurrentResponses
 ) -> Response:
     """With a token one's own account, without one the house account, which follows every verified signal."""
     account = account_of(responses.request)
@@ -94,8 +91,8 @@ async def trading_dashboard(
 async def execute_trade(
     request: Request,
     body: Annotated[JsonBody[Principal, ExecuteBody], json_body(ExecuteBody, user)],
-    orders: CurrentPaperOrders,
-    live: CurrentLive,
+    orders: Shared[PaperOrders],
+    live: Shared[Live],
 ) -> Response:
     """Decided at once. ACCEPTED fills at the open of the next bar; a refusal is recorded too."""
     order = RequestedOrder(**body.value.model_dump())
@@ -120,8 +117,8 @@ def decision_of(row: dict[str, Any]) -> dict[str, Any]:
 )
 async def trade_history(
     query: Annotated[TradesQuery, Query()],
-    snapshots: CurrentSnapshots,
-    orders: CurrentPaperOrders,
+    snapshots: Shared[Snapshots],
+    orders: Shared[PaperOrders],
     responses: CurrentResponses,
 ) -> Response:
     """One's own orders, without a token those of the house. Default: the 30 days that end with the newest."""
@@ -202,7 +199,7 @@ def block_hashes(snapshot: Snapshot, event_ids: list[str]) -> dict[str, str]:
     summary="Blocks about paper orders, newest first",
 )
 async def list_trade_blocks(
-    query: Annotated[RecordsQuery, Query()], snapshots: CurrentSnapshots, responses: CurrentResponses
+    query: Annotated[RecordsQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """Blocks of chain `trade`. A ledger of this machine that detects alteration, not a public blockchain."""
 
