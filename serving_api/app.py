@@ -17,8 +17,7 @@ from serving_api import listings, pages, routes
 from serving_api.http.callers import Callers
 from serving_api.http.idempotency import Idempotency
 from serving_api.http.openapi import describe
-from serving_api.http.path_router import PathRouter
-from serving_api.http.problems import Problem, from_http_exception, from_query_errors, problem_response
+from serving_api.http.problems import Problem, from_http_exception, from_validation_errors, problem_response
 from serving_api.http.request_envelope import RequestEnvelope
 from serving_api.http.split_ports import SplitPorts
 from serving_api.reads.operation.health import product_version
@@ -53,7 +52,7 @@ async def handle_error(request: Request, error: Exception) -> Response:
             return page
         return problem_response(from_http_exception(error, request), request)
     if isinstance(error, RequestValidationError):
-        return problem_response(from_query_errors(error.errors()), request)
+        return problem_response(from_validation_errors(error.errors()), request)
     raise error
 
 
@@ -81,11 +80,12 @@ def create() -> FastAPI:
         description="Validated prices, sensor readings and forecasts, each with its table versions.",
         lifespan=lifespan,
         redirect_slashes=False,
+        separate_input_output_schemas=False,
         generate_unique_id_function=operation_id,
     )
     collected = routers()
     for router in (*collected, pages.router):
-        application.include_router(PathRouter(router))
+        application.include_router(router)
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, handle_error)
     application.openapi = lambda: describe(application, collected)  # type: ignore[method-assign]

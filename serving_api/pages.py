@@ -11,14 +11,16 @@ from pathlib import Path
 
 import orjson
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from conf.settings import REPO
 from lakehouse.io.table_files import UnreadableTable
 from lakehouse.translation import Language
 from serving_api.http.compression import accepts_gzip, compressed
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.dashboard.plain_page import plain_figures
 from serving_api.reads.snapshots import Snapshots
@@ -76,7 +78,7 @@ NOT_BUILT = (
     '<a href="/docs">/docs</a>.</p></html>'
 )
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False, route_class=APIRoute)
 
 
 @dataclass(frozen=True)

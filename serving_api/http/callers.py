@@ -25,7 +25,6 @@ from serving_api.http.rate_limits import (
     limits_of,
 )
 
-REQUIREMENTS: dict[Callable[..., object], str] = {}  # dependency -> name of the check that it makes
 CALLER = "caller"  # in scope["state"]: the Principal, the Problem of its token, or None
 STATES = "rate_limits"
 _TURNS: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by network address

@@ -1,16 +1,13 @@
-"""Typed dependencies of routes: the objects of the application and the caller.
+"""Who may call an endpoint: dependencies that return the caller.
 
 They are coroutines, because FastAPI runs plain functions in a thread.
 """
-
-from collections.abc import Callable
-from typing import Any
 
 from fastapi import Depends
 from starlette.requests import Request
 
 from lakehouse.identity.roles import Principal, Role
-from serving_api.http.callers import REQUIREMENTS, principal_of
+from serving_api.http.callers import principal_of
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
 
@@ -30,42 +27,38 @@ def at_least(request: Request, required: Role) -> Principal:
     return principal
 
 
-def anybody(request: Request) -> None:
-    """No caller: for signing in, where a token that has expired may still be sent."""
-
-
-def user(request: Request) -> Principal:
+async def user(request: Request) -> Principal:
     """A person: user or above. Raises Problem 401 or 403."""
     return at_least(request, Role.USER)
 
 
-def operator(request: Request) -> Principal:
+async def operator(request: Request) -> Principal:
     """The caller: operator or above. Raises Problem 401 or 403."""
     return at_least(request, Role.OPERATOR)
 
 
-def central(request: Request) -> Principal:
+async def central(request: Request) -> Principal:
     """The caller: central or above. Raises Problem 401 or 403."""
     return at_least(request, Role.CENTRAL)
 
 
-def admin(request: Request) -> Principal:
+async def admin(request: Request) -> Principal:
     """The caller: an administrator. Raises Problem 401 or 403."""
     return at_least(request, Role.ADMIN)
 
 
-def account_holder(request: Request) -> Principal:
+async def account_holder(request: Request) -> Principal:
     """A signed-in person with an account, not an API key nor a token of this machine.
 
     Raises Problem 401 or 403.
     """
-    principal = user(request)
+    principal = at_least(request, Role.USER)
     if principal.user_id is None or principal.scopes is not None:
         raise Problem("forbidden", reason=message("sign_in_required"))
     return principal
 
 
-def sender(request: Request) -> Principal:
+async def sender(request: Request) -> Principal:
     """The caller if it may send events: a device, or an operator and above, by an API key with that scope.
 
     Raises Problem 401 or 403.
@@ -80,24 +73,23 @@ def sender(request: Request) -> Principal:
     return principal
 
 
-def owner_or_operator(request: Request) -> Principal:
+async def owner_or_operator(request: Request) -> Principal:
     """The caller: a device, which sees itself alone, or an operator and above. Raises Problem 401 or 403."""
     principal = principal_of(request)
-    return principal if principal and principal.device_id else operator(request)
+    return principal if principal and principal.device_id else at_least(request, Role.OPERATOR)
 
 
-def _caller(identify: Callable[[Request], Principal]) -> Any:
-    async def caller(request: Request) -> Principal:
-        return identify(request)
-
-    REQUIREMENTS[caller] = identify.__name__
-    return Depends(caller)
+async def known_caller(request: Request) -> Principal | None:
+    """The caller, None for an anonymous one. Raises Problem 401 for an unknown token."""
+    return principal_of(request)
 
 
-USER = _caller(user)
-OPERATOR = _caller(operator)
-CENTRAL = _caller(central)
-ADMIN = _caller(admin)
-ACCOUNT_HOLDER = _caller(account_holder)
-SENDER = _caller(sender)
-OWNER_OR_OPERATOR = _caller(owner_or_operator)
+KNOWN_CALLER = Depends(known_caller)
+USER = Depends(user)
+OPERATOR = Depends(operator)
+CENTRAL = Depends(central)
+ADMIN = Depends(admin)
+ACCOUNT_HOLDER = Depends(account_holder)
+SENDER = Depends(sender)
+OWNER_OR_OPERATOR = Depends(owner_or_operator)
+CHECKS = (account_holder, user, operator, central, admin, sender, owner_or_operator)

@@ -13,8 +13,8 @@ from lakehouse.identity.roles import Principal, Role
 from serving_api.http.auth import may_send
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
-from serving_api.http.request_bodies import NOT_JSON
 from serving_api.http.request_checks import JSON_MEDIA_TYPE, content_type_of
+from serving_api.http.router import NOT_JSON
 
 NDJSON = "application/x-ndjson"
 MEDIA_TYPES = (JSON_MEDIA_TYPE, NDJSON)

@@ -1,18 +1,18 @@
 """OpenAPI 3.1 of the application: the parts that all endpoints share, and the example of each response."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from fastapi import APIRouter, FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from lakehouse.contracts.contract import sent_over_http
 from lakehouse.contracts.json_schema import event_name, payload_schema
-from serving_api.http.callers import REQUIREMENTS
+from serving_api.http.dependencies import CHECKS
 from serving_api.http.idempotency import NOT_KEPT
+from serving_api.http.router import calls
 from serving_api.http.spreadsheets import MEDIA_TYPES
 from serving_api.schemas.envelope import example_of, field_types
 from serving_api.schemas.problem import PROBLEM_SCHEMA, problems
@@ -33,7 +33,6 @@ REPLAYED = {
         "description": "the response to an earlier request, repeated",
     }
 }
-CHECKS = ("account_holder", "user", "operator", "central", "admin", "sender", "owner_or_operator")
 BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 BODY_STATUSES = (400, 413, 415, 422, 503)  # not JSON, too long, another type, not valid, no store
 
@@ -41,23 +40,6 @@ BODY_STATUSES = (400, 413, 415, 422, 503)  # not JSON, too long, another type, n
 def reference(name: str) -> dict[str, str]:
     """A reference to a component schema."""
     return {"$ref": f"#/components/schemas/{name}"}
-
-
-def request_body(model: type[BaseModel]) -> dict[str, Any]:
-    """`openapi_extra` of a route whose JSON body is read by `json_body`.
-
-    `describe` moves the schema of the model, and those that it refers to, to the components.
-    """
-    schema = model.model_json_schema(ref_template=reference("{model}")["$ref"])
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-def takes_json(model: type[BaseModel], *statuses: int) -> dict[str, Any]:
-    """`responses` and `openapi_extra` of a route whose JSON body is read by `json_body`.
-
-    `statuses`: errors beside those that every body can cause.
-    """
-    return {"responses": problems(*BODY_STATUSES, *statuses), "openapi_extra": request_body(model)}
 
 
 def event_schemas() -> dict[str, Any]:
@@ -73,13 +55,11 @@ def event_schemas() -> dict[str, Any]:
 
 
 def share_schemas(operation: dict[str, Any], components: dict[str, Any]) -> None:
-    """Move the schemas of the body to the components, in place."""
+    """Move the schema of a body that a contract gives to the components, in place."""
     for media in operation.get("requestBody", {}).get("content", {}).values():
-        schema = dict(media["schema"])
-        components |= schema.pop("$defs", {})
-        if "title" in schema and "properties" in schema:
-            components[schema["title"]] = schema
-            media["schema"] = reference(schema["title"])
+        if "title" in media["schema"]:
+            components[media["schema"]["title"]] = media["schema"]
+            media["schema"] = reference(media["schema"]["title"])
 
 
 def response_models(routers: Sequence[APIRouter]) -> dict[str, type[BaseModel]]:
@@ -92,20 +72,13 @@ def response_models(routers: Sequence[APIRouter]) -> dict[str, type[BaseModel]]:
     return models
 
 
-def calls(dependant: Dependant) -> Iterator[Any]:
-    """What the dependencies call, each before those that it depends on."""
-    for dependency in dependant.dependencies:
-        yield dependency.call
-        yield from calls(dependency)
-
-
 def requirements(routers: Sequence[APIRouter]) -> dict[str, str]:
     """`METHOD path` -> who may call it: the name of the check in dependencies.py."""
     required: dict[str, str] = {}
     for route in (route for router in routers for route in router.routes):
         if isinstance(route, APIRoute):
-            names = [REQUIREMENTS[call] for call in calls(route.dependant) if call in REQUIREMENTS]
-            name = next((name for name in names if name in CHECKS), "anybody")
+            checks = [call.__name__ for call in calls(route.dependant) if call in CHECKS]
+            name = next(iter(checks), "anybody")
             required |= {f"{method} {route.path}": name for method in route.methods or ()}
     return required
 
@@ -127,9 +100,9 @@ def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
         required = requirements(routers)
         for path, methods in schema["paths"].items():
             for method, operation in methods.items():
-                share_schemas(operation, components)
                 operation.setdefault("x-requires", required[f"{method.upper()} {path}"])
                 address = f"{method.upper()} {path}"
+                share_schemas(operation, components)
                 complete(address, operation, models.get(address))
         application.openapi_schema = schema
     return application.openapi_schema
@@ -147,7 +120,8 @@ def file_contents(page: type[BaseModel]) -> dict[str, Any]:
 def complete(address: str, operation: dict[str, Any], model: type[BaseModel] | None) -> None:
     """Add what all operations of a kind share: errors, bearer, caching, Idempotency-Key; and the example."""
     method, path = address.split(" ")
-    common = problems(422, 409) if method == "POST" else problems(422)
+    of_body = BODY_STATUSES if "requestBody" in operation else ()
+    common = problems(422, *of_body, *([409] if method == "POST" else []))
     responses: dict[str, Any] = operation["responses"]
     responses |= {str(status): documented for status, documented in common.items()}  # also FastAPI's own 422
     success = next(responses[status] for status in sorted(responses) if status < "400")

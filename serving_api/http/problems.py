@@ -51,8 +51,10 @@ CATALOGUE = TypeAdapter(dict[str, CatalogueEntry]).validate_python(
 )
 
 
-class Problem(Exception):
+class Problem(HTTPException):
     """An error response. `parameters` fill the catalogue's text; `extensions` are additional members."""
+
+    headers: dict[str, str]
 
     def __init__(
         self,
@@ -62,13 +64,12 @@ class Problem(Exception):
         extensions: Mapping[str, Any] | None = None,
         **parameters: object,
     ) -> None:
-        super().__init__(slug)
+        super().__init__(CATALOGUE[slug].status, slug, dict(headers or {}))
         self.slug = slug
         self.errors = errors
         self.parameters = parameters
         self.extensions = extensions or {}
-        self.status = CATALOGUE[slug].status
-        self.headers = dict(headers or {})
+        self.status = self.status_code
         if CATALOGUE[slug].retry_after_seconds is not None:
             self.headers.setdefault("Retry-After", str(CATALOGUE[slug].retry_after_seconds))
         if self.status == 401:
@@ -157,27 +158,24 @@ def from_exception(error: BaseException) -> Problem:
     return Problem("warming-up", reason=message("no_accounts")) if unreachable else Problem("internal")
 
 
-def from_query_errors(errors: Sequence[Mapping[str, Any]]) -> Problem:
-    """The problem for pydantic's errors in path or query."""
-    codes = {"missing": "required", "extra_forbidden": "unknown_parameter"}
-    faults = [
-        Fault(
-            _pointer(error["loc"][1:]),
-            codes.get(error["type"], error["type"]),
-            _message_of(error, error["loc"][1:], "unknown_parameter"),
-        )
-        for error in errors
-    ]
-    return Problem("validation", faults, reason=shown(faults))
+def from_validation_errors(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """The problem for pydantic's errors in path, query or body; those of a body come last.
 
-
-def from_body_errors(errors: Sequence[Mapping[str, Any]]) -> Problem:
-    """The problem for pydantic's errors in a body; codes follow the pattern of rule names."""
-    faults = [
-        Fault(_pointer(error["loc"]), _code_of(error), _message_of(error, error["loc"], "field_unknown"))
-        for error in errors
-    ]
+    Codes of a body follow the pattern of rule names.
+    """
+    outside = [error for error in errors if error["loc"][0] != "body"]
+    faults = [fault_of(error) for error in outside or errors]
     return Problem("validation", faults[:LISTED_FAULTS], reason=shown(faults))
+
+
+def fault_of(error: Mapping[str, Any]) -> Fault:
+    """One of pydantic's errors, in our words."""
+    source, *location = error["loc"]
+    if source == "body":
+        return Fault(_pointer(location), _code_of(error), _message_of(error, location, "field_unknown"))
+    codes = {"missing": "required", "extra_forbidden": "unknown_parameter"}
+    code = codes.get(error["type"], error["type"])
+    return Fault(_pointer(location), code, _message_of(error, location, "unknown_parameter"))
 
 
 def shown(faults: Sequence[Fault]) -> TranslatedText:
@@ -209,6 +207,6 @@ def _code_of(error: Mapping[str, Any]) -> str:
         "value_error": "fits",
         **dict.fromkeys(("string_too_short", "string_too_long", "too_short", "too_long"), "length"),
     }
-    field = next((part for part in reversed(error["loc"]) if isinstance(part, str)), "body")
+    field = next(part for part in reversed(error["loc"]) if isinstance(part, str))
     ending = endings.get(error["type"])
     return f"{field}_{ending}" if ending else "field_type"

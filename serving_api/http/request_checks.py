@@ -1,6 +1,5 @@
-"""Checks of a request's headers and query string, as functions and as dependencies."""
+"""Checks of a request's headers and query string."""
 
-from fastapi import Depends
 from starlette.requests import Request
 
 from serving_api.http.messages import message
@@ -40,15 +39,3 @@ def refuse_query_parameters(request: Request) -> None:
 def content_type_of(request: Request) -> str:
     """The media type without parameters; empty without a Content-Type."""
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
-
-
-async def _accepts_json(request: Request) -> None:
-    require_acceptable(request)
-
-
-async def _no_query_parameters(request: Request) -> None:
-    refuse_query_parameters(request)
-
-
-ACCEPTS_JSON = Depends(_accepts_json)
-NO_QUERY_PARAMETERS = Depends(_no_query_parameters)

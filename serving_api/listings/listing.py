@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel, Field, create_model
 
 from lakehouse.arrow import arrow_schema, column_comment
 from lakehouse.contracts.contract import Column, Contract, contracts
 from serving_api.http.cursors import Key, TimeRange, time_range
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.keyset import Order, next_rows
 from serving_api.reads.names import timezone_of
@@ -292,9 +293,9 @@ def table_rows(snapshot: Snapshot, condition: pc.Expression, columns: Sequence[s
     return whole.filter(condition).select(columns)
 
 
-def listing_router(tag: str, *listings: Listing) -> APIRouter:
+def listing_router(tag: str, *listings: Listing) -> Router:
     """The routes of lists. `tag`: of those that name none."""
-    router = APIRouter()
+    router = Router()
     for listing in listings:
         router.add_api_route(
             listing.path,

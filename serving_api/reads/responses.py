@@ -253,7 +253,6 @@ class Responses:
         as_of: datetime | None = None,
     ) -> Response:
         """A public response with one item, which depends on the snapshots (and `variant`) alone."""
-        require_acceptable(self.request)
         etag = etag_of(self.request, snapshots, variant)
         if unchanged := not_modified(self.request, etag):
             return unchanged
@@ -264,7 +263,6 @@ class Responses:
         self, snapshots: Sequence[Snapshot], item: bytes, *, demo: bool = False, variant: str | None = None
     ) -> Response:
         """The same for an item that is encoded already: a JSON object with at least one key."""
-        require_acceptable(self.request)
         etag = etag_of(self.request, snapshots, variant)
         if unchanged := not_modified(self.request, etag):
             return unchanged
@@ -273,7 +271,6 @@ class Responses:
 
     def personal(self, snapshots: Sequence[Snapshot], item: dict[str, Any], rule_set: str | None) -> Response:
         """A response with one item that no cache may keep."""
-        require_acceptable(self.request)
         body = {**item, "meta": self.meta(snapshots, rule_set=rule_set)}
         return json_response(body, cache=PRIVATE)
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from conf.channels import channel_modes
 from lakehouse.contracts.contract import contracts
@@ -13,12 +13,11 @@ from lakehouse.io.identity.database import Database
 from lakehouse.reference import commodity_aliases, matching_key
 from lakehouse.times import utc_text
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import operator
+from serving_api.http.dependencies import OPERATOR
 from serving_api.http.messages import message
-from serving_api.http.openapi import takes_json
 from serving_api.http.path_parameters import AlertIdInPath
 from serving_api.http.problems import Problem, language_of
-from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.live.alert_items import matching_alerts
 from serving_api.live.service import Live
@@ -39,7 +38,7 @@ from serving_api.schemas.problem import problems
 from serving_api.writes.act_audit import Act, audit_acts
 from serving_api.writes.alerts import AlertActs
 
-router = APIRouter(tags=["alerts"])
+router = Router(tags=["alerts"])
 EMPTY_ROW = dict.fromkeys(contracts()["gold.alerts"].column_names) | {"stale": False}
 SENDING = {"on": "queued", "mock": "mock", "off": "off"}
 
@@ -72,11 +71,12 @@ async def list_alerts(
     "/api/alerts/trigger",
     status_code=202,
     response_model=TriggerReceipt,
-    **takes_json(TriggerBody, 401, 403),
+    responses=problems(401, 403),
     summary="Raise an alert",
 )
 async def trigger_alert(
-    body: Annotated[JsonBody[Principal, TriggerBody], json_body(TriggerBody, operator)],
+    body: TriggerBody,
+    caller: Annotated[Principal, OPERATOR],
     snapshots: Shared[Snapshots],
     acts: Shared[AlertActs],
     database: Shared[Database],
@@ -84,20 +84,19 @@ async def trigger_alert(
 ) -> Response:
     """202 once Kafka has stored the alert, which is then active. A repeat for the same commodity and place
     updates the open one. An operator who is limited to regions raises alerts of these."""
-    raised = body.value
-    commodity_in_body(raised.commodity)
-    code, region = region_in_body(snapshots, raised.region, raised.market_id)
+    commodity_in_body(body.commodity)
+    code, region = region_in_body(snapshots, body.region, body.market_id)
     is_national = code == NATION[0]
-    if not body.caller.covers(None if is_national else code):
+    if not caller.covers(None if is_national else code):
         raise Problem("forbidden", reason=message("region_not_own"))
     fields = {
-        **raised.model_dump(),
-        "commodity": commodity_aliases()[matching_key(raised.commodity)],
+        **body.model_dump(),
+        "commodity": commodity_aliases()[matching_key(body.commodity)],
         "region_code": None if is_national else code,
         "region": None if is_national else region,
     }
-    event, row = await acts.raise_alert(fields, body.caller.subject)
-    await audit_acts(database, body.caller, [audited("raise", row["alert_id"], event)])
+    event, row = await acts.raise_alert(fields, caller.subject)
+    await audit_acts(database, caller, [audited("raise", row["alert_id"], event)])
     live.feed.publish_alert({**EMPTY_ROW, **row})
     sending = {name: SENDING[mode] for name, mode in channel_modes().items()} | {"websocket": "sent"}
     return json_response(receipt(event, row["alert_id"]) | {"channels": sending}, 202)
@@ -107,18 +106,19 @@ async def trigger_alert(
     "/api/v1/alerts/{alert_id}/acknowledge",
     status_code=202,
     response_model=AcknowledgeReceipt,
-    **takes_json(AcknowledgeBody, 401, 403, 404, 409),
+    responses=problems(401, 403, 404, 409),
     summary="Acknowledge an active alert",
 )
 async def acknowledge_alert(
     alert_id: AlertIdInPath,
-    body: Annotated[JsonBody[Principal, AcknowledgeBody], json_body(AcknowledgeBody, operator)],
+    body: AcknowledgeBody,
+    caller: Annotated[Principal, OPERATOR],
     acts: Shared[AlertActs],
     database: Shared[Database],
 ) -> Response:
     """202 once Kafka has stored it. It stays open until its exit rule holds; 409 unless it is active."""
-    event = await acts.acknowledge(alert_id, body.value.note, body.caller)
-    await audit_acts(database, body.caller, [audited("acknowledge", alert_id, event)])
+    event = await acts.acknowledge(alert_id, body.note, caller)
+    await audit_acts(database, caller, [audited("acknowledge", alert_id, event)])
     return json_response(receipt(event, alert_id), 202)
 
 

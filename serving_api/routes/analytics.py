@@ -4,15 +4,13 @@ from typing import Annotated, Any
 
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from lakehouse.event import Fault
-from lakehouse.identity.roles import Principal
-from serving_api.http.callers import principal_of
+from serving_api.http.dependencies import KNOWN_CALLER
 from serving_api.http.messages import message
-from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid, invalid_fields
-from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.names import NATION, commodity_in_body, region_in_body, region_of, single_commodity
 from serving_api.reads.provenance import from_simulated
@@ -26,7 +24,7 @@ from serving_api.schemas.analytics import (
 )
 from serving_api.schemas.problem import problems
 
-router = APIRouter(prefix="/api/v1", tags=["analytics"])
+router = Router(prefix="/api/v1", tags=["analytics"])
 TABLE = "gold.weather_prices"
 SENTIMENT = "sentiment"
 REPORTED = (
@@ -47,11 +45,12 @@ REPORTED = (
 @router.post(
     "/analytics/correlation",
     response_model=CorrelationReport,
-    **takes_json(CorrelationBody, 401),
+    responses=problems(401),
     summary="Correlation of weather and prices",
+    dependencies=[KNOWN_CALLER],
 )
 async def correlate(
-    body: Annotated[JsonBody[Principal | None, CorrelationBody], json_body(CorrelationBody, principal_of)],
+    body: CorrelationBody,
     snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
@@ -59,7 +58,7 @@ async def correlate(
 
     When it is not significant, `significant` is false and `text` says so.
     """
-    query = body.value
+    query = body
     code, name = region_in_body(snapshots, query.region)
     commodity = commodity_in_body(query.commodity)
     if code == NATION[0]:

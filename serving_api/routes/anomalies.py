@@ -1,17 +1,15 @@
 """Anomalies: prices that are sent for a check, and those that the anomaly job detected in the tables."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from conf.settings import settings
-from lakehouse.identity.roles import Principal
 from lakehouse.validation.prices.series_check import MODEL, check_series
 from lakehouse.validation.prices.thresholds import Thresholds
-from serving_api.http.callers import principal_of
-from serving_api.http.openapi import takes_json
-from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.dependencies import KNOWN_CALLER
+from serving_api.http.router import LARGE_BODY, Router
 from serving_api.http.shared import Shared
 from serving_api.reads.names import (
     NATION,
@@ -23,20 +21,21 @@ from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.series_statistics import series_statistics
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.anomalies import AnomalyBody, AnomalyReport
+from serving_api.schemas.problem import problems
 
-router = APIRouter(prefix="/api/v1/predict/anomaly", tags=["anomalies"])
+router = Router(prefix="/api/v1/predict/anomaly", tags=["anomalies"])
 
 
 @router.post(
     "",
     response_model=AnomalyReport,
-    **takes_json(AnomalyBody, 401),
+    responses=problems(401),
+    openapi_extra=LARGE_BODY,
     summary="Check prices for anomalies",
+    dependencies=[KNOWN_CALLER],
 )
 async def check_prices(
-    body: Annotated[
-        JsonBody[Principal | None, AnomalyBody], json_body(AnomalyBody, principal_of, large=True)
-    ],
+    body: AnomalyBody,
     snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
@@ -45,10 +44,10 @@ async def check_prices(
     When it is later than the newest day of the tables, it is compared with their statistics, else with the
     other observations. A method that lacks its input (earlier prices, other provinces) is left out.
     """
-    code, name = region_in_body(snapshots, body.value.region)
-    commodity = commodity_in_body(body.value.commodity)
+    code, name = region_in_body(snapshots, body.region)
+    commodity = commodity_in_body(body.commodity)
     region_code = None if code == NATION[0] else code
-    snapshot, entries = await run_sync(check_observations, snapshots, commodity, region_code, body.value)
+    snapshot, entries = await run_sync(check_observations, snapshots, commodity, region_code, body)
     model = {
         "name": "series-check",
         "version": f"{MODEL}+{Thresholds.of(settings().rule_values()).version}",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import orjson
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.json_schema import payload_schema
@@ -15,11 +15,10 @@ from lakehouse.identity.roles import Principal
 from lakehouse.signatures import SigningKeys
 from lakehouse.times import utc_text
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import sender
+from serving_api.http.dependencies import SENDER
 from serving_api.http.event_bodies import SubmittedEvent, require_own
 from serving_api.http.problems import invalid_fields
-from serving_api.http.request_bodies import JsonBody, json_document
-from serving_api.http.request_checks import require_acceptable
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.ledger.integrity import ChainVerdict
 from serving_api.reads.ledger.integrity_checks import IntegrityChecker
@@ -39,7 +38,7 @@ from serving_api.schemas.problem import problems
 from serving_api.writes.intake import EventIntake
 from serving_api.writes.publish import RememberingProducer
 
-router = APIRouter(prefix="/api/blockchain", tags=["ledger"])
+router = Router(prefix="/api/blockchain", tags=["ledger"])
 KIND = "ledger"
 FIELDS = ("market_id", "commodity", "price", "event_time", "event_id")
 LISTED = ("index", "hash", "previous_hash", "timestamp", "kind", "event_id", "table", "delta_version")
@@ -68,7 +67,7 @@ BODY = {
 )
 async def append_block(
     request: Request,
-    body: Annotated[JsonBody[Principal, Any], json_document(sender)],
+    caller: Annotated[Principal, SENDER],
     producer: Shared[RememberingProducer],
     snapshots: Shared[Snapshots],
     keys: Shared[SigningKeys],
@@ -78,17 +77,18 @@ async def append_block(
     With unknown names it is quarantined instead. An operator who is limited to regions appends for markets of
     these.
     """
-    require_own(body.value, body.caller)
-    intake = EventIntake(request, producer, body.caller, "application/json", snapshots, keys)
-    names = body.value if isinstance(body.value, dict) else {}
+    body = await request.json()
+    require_own(body, caller)
+    intake = EventIntake(request, producer, caller, "application/json", snapshots, keys)
+    names = body if isinstance(body, dict) else {}
     unknown = [name for name in names if name not in FIELDS]
     invalid = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in unknown]
-    invalid += [fault for fault in faults(body.value, [KIND]) if fault not in invalid]
+    invalid += [fault for fault in faults(body, [KIND]) if fault not in invalid]
     if invalid:
-        await intake.dead_letter(body.raw, KIND, invalid[0].code)
+        await intake.dead_letter(await request.body(), KIND, invalid[0].code)
         raise invalid_fields(invalid)
-    intake.require_own_region(KIND, body.value)
-    return await intake.receipt(SubmittedEvent(body.raw, body.value, [KIND], []))
+    intake.require_own_region(KIND, body)
+    return await intake.receipt(SubmittedEvent(await request.body(), body, [KIND], []))
 
 
 @router.get(
@@ -107,7 +107,6 @@ async def check_integrity(
     keep copies of the head elsewhere.
     """
     request = responses.request
-    require_acceptable(request)
     verdict = await checker.verdict(query.chain)
     report = report_of(verdict)
     identity = orjson.dumps([report, verdict.versions, request.url.path, request.url.query])

@@ -4,11 +4,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from lakehouse.reference import provinces
 from serving_api.http.messages import message
 from serving_api.http.problems import invalid
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.dashboard.daily_figures import Figures, figures_of, series_commodity
 from serving_api.reads.dashboard.overview import read_overview, reporting_markets
@@ -23,7 +24,7 @@ from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.daily import DailySeries, MapQuery, MarketDayQuery, Overview, PriceMap, SeriesQuery
 from serving_api.schemas.problem import problems
 
-router = APIRouter(prefix="/api/v1", tags=["daily figures"])
+router = Router(prefix="/api/v1", tags=["daily figures"])
 
 
 @router.get(

@@ -4,19 +4,18 @@ import asyncio
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from lakehouse.contracts.contract import kinds
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.database import Database
 from lakehouse.times import utc_text
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import OPERATOR, operator
+from serving_api.http.dependencies import OPERATOR
 from serving_api.http.messages import message
-from serving_api.http.openapi import takes_json
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, invalid_fields
-from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.router import LARGE_BODY, Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import CurrentResponses, EncodedPage, encode_page, json_response, rows_after
 from serving_api.reads.review.decisions import decisions_on
@@ -37,18 +36,20 @@ from serving_api.writes.act_audit import Act, audit_acts
 from serving_api.writes.decisions import DecisionRequest, Decisions, SentDecision, correction_faults
 from serving_api.writes.holds import Holds
 
-router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
+router = Router(prefix="/api/v1/quarantine", tags=["quarantine"])
 
 
 @router.post(
     "/decisions",
     status_code=202,
     response_model=BulkDecisionReceipt,
-    **takes_json(BulkDecisionBody, 401, 403),
+    responses=problems(401, 403),
+    openapi_extra=LARGE_BODY,
     summary="Decide many events",
 )
 async def decide_events(
-    body: Annotated[JsonBody[Principal, BulkDecisionBody], json_body(BulkDecisionBody, operator, large=True)],
+    body: BulkDecisionBody,
+    caller: Annotated[Principal, OPERATOR],
     decisions: Shared[Decisions],
     database: Shared[Database],
 ) -> Response:
@@ -58,15 +59,15 @@ async def decide_events(
     released (`not-releasable`), does not stop the others. 503 when Kafka fails for
     one of them: send the request again, accepted ones are then `already-decided`.
     """
-    event_ids = body.value.event_ids
-    request = DecisionRequest(body.value.decision, body.value.reason, body.caller.subject)
-    rows = await decisions.targets(set(event_ids), body.caller)
+    event_ids = body.event_ids
+    request = DecisionRequest(body.decision, body.reason, caller.subject)
+    rows = await decisions.targets(set(event_ids), caller)
     sent: list[SentDecision] = []
     results = await asyncio.gather(
         *(decide_one(decisions, event_id, rows.get(event_id), request, sent) for event_id in event_ids),
         return_exceptions=True,
     )
-    await audit_acts(database, body.caller, [act_of(decision) for decision in sent])
+    await audit_acts(database, caller, [act_of(decision) for decision in sent])
     for failure in (result for result in results if isinstance(result, BaseException)):
         raise failure
     return json_response({"items": results}, 202)
@@ -102,12 +103,13 @@ async def decide_one(
     "/{event_id}/decision",
     status_code=202,
     response_model=DecisionReceipt,
-    **takes_json(DecisionBody, 401, 403, 404, 409),
+    responses=problems(401, 403, 404, 409),
     summary="Release, correct or reject a quarantined event",
 )
 async def decide_event(
     event_id: EventIdInPath,
-    body: Annotated[JsonBody[Principal, DecisionBody], json_body(DecisionBody, operator)],
+    body: DecisionBody,
+    caller: Annotated[Principal, OPERATOR],
     decisions: Shared[Decisions],
     database: Shared[Database],
 ) -> Response:
@@ -120,27 +122,26 @@ async def decide_event(
     The first decision on a row wins. A second one is 409 here; between API processes, the stream quarantines
     it.
     """
-    decision = body.value
-    row = (await decisions.targets([event_id], body.caller)).get(event_id)
+    row = (await decisions.targets([event_id], caller)).get(event_id)
     if row is None:
         raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
-    if decision.correction is not None and row["kind"] in kinds():
-        faults = correction_faults(row["kind"], decision.correction)
+    if body.correction is not None and row["kind"] in kinds():
+        faults = correction_faults(row["kind"], body.correction)
         if faults:
             raise invalid_fields(faults, listed=None)
-        decisions.require_own_correction(row, decision.correction, body.caller)
+        decisions.require_own_correction(row, body.correction, caller)
     sent = await decisions.decide(
         row,
-        DecisionRequest(decision.decision, decision.reason, body.caller.subject, decision.correction),
+        DecisionRequest(body.decision, body.reason, caller.subject, body.correction),
     )
-    await audit_acts(database, body.caller, [act_of(sent)])
+    await audit_acts(database, caller, [act_of(sent)])
     receipt = {
         "event_id": sent.decision_id,
         "kinds": ["decision"],
         "status": "accepted",
         "received_at": utc_text(sent.decided_at),
         "decision_id": sent.decision_id,
-        "decision": decision.decision,
+        "decision": body.decision,
     }
     return json_response(receipt, 202)
 
@@ -148,12 +149,13 @@ async def decide_event(
 @router.post(
     "/{event_id}/hold",
     response_model=HoldReceipt,
-    **takes_json(HoldBody, 401, 403, 404, 409),
+    responses=problems(401, 403, 404, 409),
     summary="Note that you are looking at a quarantined event",
 )
 async def hold_event(
     event_id: EventIdInPath,
-    body: Annotated[JsonBody[Principal, HoldBody], json_body(HoldBody, operator)],
+    body: HoldBody,
+    caller: Annotated[Principal, OPERATOR],
     decisions: Shared[Decisions],
     holds: Shared[Holds],
 ) -> Response:
@@ -161,12 +163,12 @@ async def hold_event(
 
     It is a note, not a lock: a decision of somebody else is accepted. It is known to this API process alone.
     """
-    row = (await decisions.targets([event_id], body.caller)).get(event_id)
+    row = (await decisions.targets([event_id], caller)).get(event_id)
     if row is None:
         raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
     if row["state"] != "open":
         raise Problem("already-decided", name=event_id)
-    hold = holds.take(event_id, body.caller.subject)
+    hold = holds.take(event_id, caller.subject)
     return json_response({"held_by": hold.held_by, "until": utc_text(hold.until)})
 
 

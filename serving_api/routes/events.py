@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from anyio import from_thread
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from lakehouse.contracts.contract import kinds
 from lakehouse.identity.roles import Principal, Role
@@ -16,7 +16,7 @@ from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem
 from serving_api.http.rate_limits import RateLimits
-from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.event_trace import EventLookup, EventStatus, Senders
 from serving_api.reads.provenance import current_rule_set
@@ -28,7 +28,7 @@ from serving_api.schemas.events import EventTrace
 from serving_api.schemas.problem import problems
 from serving_api.writes.publish import AcceptedEvent, RememberingProducer
 
-router = APIRouter(prefix="/api/v1", tags=["ingest"])
+router = Router(prefix="/api/v1", tags=["ingest"])
 
 
 @router.get(
@@ -36,7 +36,7 @@ router = APIRouter(prefix="/api/v1", tags=["ingest"])
     response_model=EventTrace,
     responses=problems(401, 403, 404, 422),
     summary="Status of an event",
-    dependencies=[SENDER, NO_QUERY_PARAMETERS],
+    dependencies=[SENDER],
 )
 async def trace_event(
     request: Request,

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from serving_api.http.cursors import Key
 from serving_api.http.path_parameters import CommodityInPath
-from serving_api.http.request_checks import require_acceptable
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.dashboard.daily_figures import close_of, figures_now
 from serving_api.reads.dashboard.issued_forecasts import actual_prices, issued_rows
@@ -31,7 +31,7 @@ from serving_api.schemas.forecasts import (
 )
 from serving_api.schemas.problem import problems
 
-router = APIRouter(tags=["forecasts"])
+router = Router(tags=["forecasts"])
 FORECAST = ("commodity", "region", "provider", "unit", "origin_date", "issued_at", "horizon_days")
 LEVELS = (0.8, 0.95)
 MEASURED = ("coverage_80", "wape_pct", "origins")
@@ -67,7 +67,6 @@ async def get_forecast_confidence(
 
     Confidence is the probability that the price is within 10 % of its forecast.
     """
-    require_acceptable(responses.request)
     item, model, request = champion_forecast(snapshots, query.commodity, query.region)
     accuracy = snapshots["gold.model_accuracy"]
     measured = backtest_figures(accuracy, request, model["name"])
@@ -141,7 +140,6 @@ def forecast_response(
     responses: Responses, snapshots: Snapshots, commodity: str, region: str | None
 ) -> Response:
     """The response of both addresses. Raises Problem 404, 406 or 503."""
-    require_acceptable(responses.request)
     item, model, request = champion_forecast(snapshots, commodity, region)
     served = served_forecasts(snapshots["gold.forecasts"])
     days = [

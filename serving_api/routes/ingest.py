@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from conf.settings import settings
 from lakehouse.contracts.contract import sent_over_http
@@ -13,8 +13,8 @@ from serving_api.http.event_bodies import is_batch, media_type_of, require_senda
 from serving_api.http.openapi import reference
 from serving_api.http.path_parameters import KindInPath
 from serving_api.http.problems import Problem, payload_too_large
-from serving_api.http.request_bodies import read_limited
 from serving_api.http.request_checks import content_type_of, refuse_query_parameters
+from serving_api.http.router import Router, read_limited
 from serving_api.http.shared import Shared
 from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.ingest import BatchReceipt, Receipt
@@ -22,7 +22,7 @@ from serving_api.schemas.problem import problems
 from serving_api.writes.intake import EventIntake
 from serving_api.writes.publish import RememberingProducer
 
-router = APIRouter(tags=["ingest"])
+router = Router(tags=["ingest"])
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -89,7 +89,7 @@ async def accept(
         await keep_oversized(request, producer, snapshots, body, kind)
         raise payload_too_large()
     media_type = media_type_of(request)
-    caller = sender(request)
+    caller = await sender(request)
     if kind in sent_over_http():
         require_sendable(kind, caller)  # 403 comes before the faults of query and body
     intake = EventIntake(request, producer, caller, media_type, snapshots)
@@ -113,5 +113,5 @@ async def keep_oversized(
     The size is checked before the identity, so a caller that may not send gets 413 too.
     """
     with suppress(Problem):
-        intake = EventIntake(request, producer, sender(request), content_type_of(request), snapshots)
+        intake = EventIntake(request, producer, await sender(request), content_type_of(request), snapshots)
         await intake.dead_letter(body, kind, "payload_size")

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from lakehouse.identity.roles import Principal
 from lakehouse.io import training_jobs
@@ -12,16 +12,11 @@ from lakehouse.io.training_jobs import STATUS_TEXTS, JobRunning
 from lakehouse.reference import commodities
 from lakehouse.times import utc_text
 from lakehouse.translation import in_language
-from serving_api.http.dependencies import (
-    CENTRAL,
-    central,
-)
+from serving_api.http.dependencies import CENTRAL
 from serving_api.http.messages import message, text_in
-from serving_api.http.openapi import takes_json
 from serving_api.http.path_parameters import JobIdInPath
 from serving_api.http.problems import Problem, language_of
-from serving_api.http.request_bodies import JsonBody, json_body
-from serving_api.http.request_checks import NO_QUERY_PARAMETERS, require_acceptable
+from serving_api.http.router import Router
 from serving_api.reads.names import commodity_ids_in_body
 from serving_api.reads.responses import (
     PRIVATE,
@@ -35,27 +30,25 @@ from serving_api.schemas.models import (
 )
 from serving_api.schemas.problem import problems
 
-router = APIRouter(prefix="/api/v1/models", tags=["models"])
+router = Router(prefix="/api/v1/models", tags=["models"])
 
 
 @router.post(
     "/retrain",
     status_code=202,
     response_model=JobReceipt,
-    **takes_json(RetrainBody, 401, 403, 409),
+    responses=problems(401, 403, 409),
     summary="Start a training",
 )
-async def retrain(
-    request: Request, body: Annotated[JsonBody[Principal, RetrainBody], json_body(RetrainBody, central)]
-) -> Response:
+async def retrain(request: Request, body: RetrainBody, caller: Annotated[Principal, CENTRAL]) -> Response:
     """202 when the job is queued for the trainer.
 
     Only one job at a time: 409 while another is queued or running.
     """
-    ids = commodities_to_train(body.value.commodities)
-    requested_by = body.caller.subject
+    ids = commodities_to_train(body.commodities)
+    requested_by = caller.subject
     try:
-        job = await run_sync(training_jobs.submit, body.value.models, ids, body.value.reason, requested_by)
+        job = await run_sync(training_jobs.submit, body.models, ids, body.reason, requested_by)
     except JobRunning as running:
         raise Problem("job-running", name=running.job_id) from None
     receipt = {"job_id": job.job_id, "status": job.status, "created_at": utc_text(job.created_at)}
@@ -74,11 +67,10 @@ def commodities_to_train(names: list[str]) -> list[str]:
     response_model=JobState,
     responses=problems(401, 403, 404, 422),
     summary="State of a training job",
-    dependencies=[CENTRAL, NO_QUERY_PARAMETERS],
+    dependencies=[CENTRAL],
 )
 async def get_training_job(request: Request, job_id: JobIdInPath) -> Response:
     """Progress and outcome of the job. `status_text` and `detail` are in the language of Accept-Language."""
-    require_acceptable(request)
     job = await run_sync(training_jobs.job, job_id)
     if job is None:
         raise Problem("not-found", reason=message("no_job", name=job_id))

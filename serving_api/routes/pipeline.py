@@ -7,10 +7,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from serving_api.http.cursors import Key
-from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.dashboard.pipeline import read_processes, read_silence, read_tables
 from serving_api.reads.dashboard.price_changes import changed_since
@@ -29,7 +29,7 @@ from serving_api.schemas.pipeline import (
 from serving_api.schemas.prices import LivePrice
 from serving_api.schemas.problem import problems
 
-router = APIRouter(prefix="/api/v1", tags=["pipeline"])
+router = Router(prefix="/api/v1", tags=["pipeline"])
 
 
 @router.get(
@@ -37,7 +37,6 @@ router = APIRouter(prefix="/api/v1", tags=["pipeline"])
     response_model=Pipeline,
     responses=problems(422),
     summary="Tables, lag, processes and balance",
-    dependencies=[NO_QUERY_PARAMETERS],
 )
 async def get_pipeline(
     snapshots: Shared[Snapshots],

@@ -1,16 +1,15 @@
 """Predictions with options, one or many. They are read from materialised forecasts; no model runs here."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
+from pydantic import ValidationError
 
-from lakehouse.identity.roles import Principal
 from lakehouse.translation import Language
-from serving_api.http.callers import principal_of
-from serving_api.http.openapi import takes_json
+from serving_api.http.dependencies import KNOWN_CALLER
 from serving_api.http.path_parameters import CommodityInPath
-from serving_api.http.problems import Problem, language_of, summary_of
-from serving_api.http.request_bodies import JsonBody, json_body, parse_model
+from serving_api.http.problems import Problem, from_validation_errors, language_of, summary_of
+from serving_api.http.router import LARGE_BODY, Router
 from serving_api.http.shared import Shared
 from serving_api.reads.forecasts import ServedForecasts, served_forecasts
 from serving_api.reads.names import forecast_commodity, region_in_body
@@ -25,19 +24,21 @@ from serving_api.schemas.predictions import (
     Prediction,
     PredictionBody,
 )
+from serving_api.schemas.problem import problems
 
-router = APIRouter(prefix="/api/v1/predict", tags=["predictions"])
+router = Router(prefix="/api/v1/predict", tags=["predictions"])
 
 
 @router.post(
     "/price/{commodity}",
     response_model=Prediction,
-    **takes_json(PredictionBody, 401, 404),
+    responses=problems(401, 404),
     summary="Predicted prices of a commodity",
+    dependencies=[KNOWN_CALLER],
 )
 async def predict_price(
     commodity: CommodityInPath,
-    body: Annotated[JsonBody[Principal | None, PredictionBody], json_body(PredictionBody, principal_of)],
+    body: PredictionBody,
     snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
@@ -45,7 +46,7 @@ async def predict_price(
 
     Intervals of 80 and 95 % are measured, others interpolated.
     """
-    options = body.value
+    options = body
     code, name = region_in_body(snapshots, options.region, options.market_id)
     snapshot = snapshots["gold.forecasts"]
     served = served_forecasts(snapshot)
@@ -62,11 +63,13 @@ async def predict_price(
 @router.post(
     "/batch",
     response_model=BatchPrediction,
-    **takes_json(BatchBody, 401),
+    responses=problems(401),
+    openapi_extra=LARGE_BODY,
     summary="Many predictions at once",
+    dependencies=[KNOWN_CALLER],
 )
 async def predict_batch(
-    body: Annotated[JsonBody[Principal | None, BatchBody], json_body(BatchBody, principal_of, large=True)],
+    body: BatchBody,
     snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
@@ -80,7 +83,7 @@ async def predict_batch(
     models: dict[str, dict[str, Any]] = {}
     results = [
         {"index": index} | predict_member(snapshots, served, member, models, language)
-        for index, member in enumerate(body.value.requests)
+        for index, member in enumerate(body.requests)
     ]
     succeeded = sum(result["ok"] for result in results)
     item = {"results": results, "succeeded": succeeded, "failed": len(results) - succeeded}
@@ -89,6 +92,15 @@ async def predict_batch(
     demo = from_simulated(snapshots, (prediction["commodity"] for prediction in predictions))
     newest = max((as_of(prediction) for prediction in predictions), default=None)
     return responses.computed([snapshot], item, demo=demo, model=model, as_of=newest)
+
+
+def valid_member(given: Any) -> BatchMember:
+    """The member of a batch. Raises Problem 422 with every fault."""
+    try:
+        return BatchMember.model_validate(given)
+    except ValidationError as error:
+        faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
+        raise from_validation_errors(faults) from None
 
 
 def predict_member(
@@ -100,7 +112,7 @@ def predict_member(
 ) -> dict[str, Any]:
     """The result of one member; the model that it used is added to `models`."""
     try:
-        member = parse_model(given, BatchMember)
+        member = valid_member(given)
         code, name = region_in_body(snapshots, member.region)
         commodity = forecast_commodity(member.commodity, served, code)
         request = PredictionRequest(commodity, code, name, member.horizon_days, member.model)

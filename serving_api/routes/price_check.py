@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Response
+from fastapi import Request, Response
 
 from conf.settings import settings
 from lakehouse.event import Fault, faults, parse_time
@@ -20,12 +20,10 @@ from lakehouse.reference import (
     unit_aliases,
 )
 from lakehouse.validation.prices.single_check import PriceCheck, check_price
-from serving_api.http.callers import principal_of
+from serving_api.http.dependencies import KNOWN_CALLER
 from serving_api.http.event_bodies import SubmittedEvent, require_own
-from serving_api.http.openapi import request_body
 from serving_api.http.problems import Problem, invalid_fields, language_of
-from serving_api.http.request_bodies import JsonBody, json_document
-from serving_api.http.request_checks import ACCEPTS_JSON
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.names import known_market, timezone_of
 from serving_api.reads.provenance import current_rule_set
@@ -38,20 +36,24 @@ from serving_api.schemas.problem import problems
 from serving_api.writes.intake import EventIntake
 from serving_api.writes.publish import RememberingProducer
 
-router = APIRouter(prefix="/api/validation/price", tags=["validation"])
+router = Router(prefix="/api/validation/price", tags=["validation"])
 FIELDS = frozenset(PriceCheckBody.model_fields)
+SCHEMA = PriceCheckBody.model_json_schema()
 
 
 @router.post(
     "/check",
     response_model=PriceCheckReport,
-    responses=problems(400, 401, 403, 413, 415, 422, 503),
-    openapi_extra={**request_body(PriceCheckBody), "security": [{}, {"bearer": []}]},
+    responses=problems(401, 403),
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": SCHEMA}}},
+        "security": [{}, {"bearer": []}],
+    },
     summary="Check a price; with the token of a device or an operator, send it too",
-    dependencies=[ACCEPTS_JSON],
 )
 async def validate_price(
-    body: Annotated[JsonBody[Principal | None, Any], json_document(principal_of)],
+    request: Request,
+    caller: Annotated[Principal | None, KNOWN_CALLER],
     snapshots: Shared[Snapshots],
     producer: Shared[RememberingProducer],
     responses: CurrentResponses,
@@ -61,20 +63,21 @@ async def validate_price(
     With the token of a device or an operator the price is also sent as an event: then the verdict of the
     stream is final, and `event_id` identifies it. A series without a past has no flags.
     """
-    if body.caller is not None:
-        require_own(body.value, body.caller)
-    invalid = faults_of(body.value) or unknown_names(body.value, snapshots)
+    body = await request.json()
+    if caller is not None:
+        require_own(body, caller)
+    invalid = faults_of(body) or unknown_names(body, snapshots)
     if invalid:
         raise invalid_fields(invalid)
-    language = language_of(responses.request)
+    language = language_of(request)
     intake = None
-    if body.caller is not None and body.caller.role is not Role.USER and body.caller.may("ingest"):
-        intake = EventIntake(responses.request, producer, body.caller, "application/json", snapshots)
-        intake.require_own_region("price", body.value)
-    snapshot, report = await run_sync(check, snapshots, body.value)
+    if caller is not None and caller.role is not Role.USER and caller.may("ingest"):
+        intake = EventIntake(request, producer, caller, "application/json", snapshots)
+        intake.require_own_region("price", body)
+    snapshot, report = await run_sync(check, snapshots, body)
     event_id = None
     if intake is not None:
-        (event_id,) = await intake.send([SubmittedEvent(body.raw, body.value, ["price"], [])])
+        (event_id,) = await intake.send([SubmittedEvent(await request.body(), body, ["price"], [])])
     item = {
         "flags": report.flags,
         "quarantined": report.quarantined,

@@ -3,9 +3,10 @@
 from typing import Annotated
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from serving_api.http.cursors import Key
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.live_prices import is_simulated, live_rows, live_table, of_place
 from serving_api.reads.names import commodity_ids, region_code
@@ -24,7 +25,7 @@ from serving_api.schemas.prices import (
 )
 from serving_api.schemas.problem import problems
 
-router = APIRouter(prefix="/api/public/commodity/price", tags=["prices"])
+router = Router(prefix="/api/public/commodity/price", tags=["prices"])
 # Months come in this order too.
 
 

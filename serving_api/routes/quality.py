@@ -5,13 +5,13 @@ from string import Template
 from typing import Annotated
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from conf.settings import settings
 from lakehouse.contracts.contract import kinds
 from serving_api.http.cursors import Key
 from serving_api.http.problems import Problem
-from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.operation.balance import BalanceReader, total_of
 from serving_api.reads.provenance import current_rule_set
@@ -20,7 +20,7 @@ from serving_api.schemas.envelope import Page
 from serving_api.schemas.problem import problems
 from serving_api.schemas.quality import BalanceReport, RuleRow, RulesQuery
 
-router = APIRouter(prefix="/api/v1", tags=["quality"])
+router = Router(prefix="/api/v1", tags=["quality"])
 
 
 def known_kind(kind: str | None) -> str | None:
@@ -68,7 +68,6 @@ def rule_rows() -> list[KeyedItem]:
     response_model=BalanceReport,
     responses=problems(422),
     summary="Events in = silver + quarantine + duplicates",
-    dependencies=[NO_QUERY_PARAMETERS],
 )
 async def reconcile(balance: Shared[BalanceReader], responses: CurrentResponses) -> Response:
     """The counts of the stream while it wrote (gold.balance).

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import orjson
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from lakehouse.identity.roles import Principal
 from serving_api.http.cursors import Key, time_range
@@ -13,7 +13,7 @@ from serving_api.http.dependencies import OPERATOR
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, language_of
-from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.dashboard.quarantine_subjects import evidence_of, subject_of
 from serving_api.reads.dashboard.quarantine_summary import read_summary
@@ -29,7 +29,7 @@ from serving_api.schemas.problem import problems
 from serving_api.schemas.quarantine import QuarantineItem, QuarantineQuery, QuarantineRow, QuarantineSummary
 from serving_api.writes.decisions import Decisions
 
-router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"], dependencies=[OPERATOR])
+router = Router(prefix="/api/v1/quarantine", tags=["quarantine"], dependencies=[OPERATOR])
 LISTED_DECISIONS = 100
 
 
@@ -81,7 +81,6 @@ async def list_quarantine(
     response_model=QuarantineSummary,
     responses=problems(401, 403, 422),
     summary="The quarantine in numbers",
-    dependencies=[NO_QUERY_PARAMETERS],
 )
 async def get_quarantine_summary(
     caller: Annotated[Principal, OPERATOR],
@@ -110,7 +109,6 @@ async def get_quarantine_summary(
     response_model=QuarantineItem,
     responses=problems(401, 403, 404),
     summary="A quarantined event with its exact bytes",
-    dependencies=[NO_QUERY_PARAMETERS],
 )
 async def get_quarantined_event(
     event_id: EventIdInPath,

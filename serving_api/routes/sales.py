@@ -1,19 +1,17 @@
 """Likely sales of a product, by the champion among the sales models."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Response
+from fastapi import Response
 
-from lakehouse.identity.roles import Principal
 from lakehouse.sales import INPUTS, TARGETS, predict
 from serving_api.http import metrics
-from serving_api.http.callers import principal_of
+from serving_api.http.dependencies import KNOWN_CALLER
 from serving_api.http.messages import message
-from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem
-from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.retail.categories import shop_of
@@ -25,31 +23,33 @@ from serving_api.reads.retail.sales_inputs import (
 )
 from serving_api.reads.sales_model import SalesModels
 from serving_api.reads.snapshots import Snapshots
+from serving_api.schemas.problem import problems
 from serving_api.schemas.sales import SalesBody, SalesPrediction
 
-router = APIRouter(prefix="/predict", tags=["retail"])
+router = Router(prefix="/predict", tags=["retail"])
 
 
 @router.post(
     "/sales",
     response_model=SalesPrediction,
-    **takes_json(SalesBody, 401, 404),
+    responses=problems(401, 404),
     summary="Likely sales of a product",
+    dependencies=[KNOWN_CALLER],
 )
 async def predict_sales(
-    body: Annotated[JsonBody[Principal | None, SalesBody], json_body(SalesBody, principal_of)],
+    body: SalesBody,
     sales_model: Shared[SalesModels],
     snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """`meta.model` names the model, which may be a plain median where no other model has passed the gate."""
-    shop = shop_of(snapshots["gold.revenue"], body.value.shop)
-    require_within_settings({"price": body.value.price}, body.value.rating, shop)
+    shop = shop_of(snapshots["gold.revenue"], body.shop)
+    require_within_settings({"price": body.price}, body.rating, shop)
     model = await run_sync(sales_model.load, shop)
-    category = category_of(body.value.category, model)
+    category = category_of(body.category, model)
     if model is None:
         raise Problem("model-unavailable", name=MODEL_NAME, reason=message("sales_untrained"))
-    prediction = await run_sync(predict_product, model, body.value, category)
+    prediction = await run_sync(predict_product, model, body, category)
     metrics.PREDICTIONS.labels("false").inc()
     provenance = model_provenance(model, model["kind"], passed=bool(model["members"]))
     return responses.computed([], {**prediction, "category": category}, model=provenance)

@@ -4,7 +4,7 @@ import shutil
 from typing import Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
 
 from conf.settings import settings
@@ -13,8 +13,8 @@ from lakehouse.io.identity.database import Database
 from serving_api.http import metrics
 from serving_api.http.dependencies import at_least
 from serving_api.http.problems import Problem
-from serving_api.http.request_checks import NO_QUERY_PARAMETERS
 from serving_api.http.request_envelope import is_loopback
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.forecasts import BASELINE, served_forecasts
 from serving_api.reads.operation.balance import BalanceReader
@@ -30,7 +30,7 @@ from serving_api.reads.supported import Symbols, supported_names
 from serving_api.schemas.problem import problems
 from serving_api.schemas.service import Health, Liveness, Readiness, Stats, Supported
 
-router = APIRouter(tags=["service"], dependencies=[NO_QUERY_PARAMETERS])
+router = Router(tags=["service"])
 DISK_MIN_BYTES = 500_000_000
 UNCACHED = "no-store"
 

@@ -1,10 +1,11 @@
 """Short addresses that callers already use: 308 to the full ones, with the query."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
+from serving_api.http.router import Router
 from serving_api.schemas.problem import problems
 
-router = APIRouter(tags=["short forms"])
+router = Router(tags=["short forms"])
 SHORT_PATHS = {
     "/commodity/price/live": "GET",
     "/commodity/price/history": "GET",

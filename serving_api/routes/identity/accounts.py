@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Annotated
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from conf.settings import settings
 from lakehouse.identity.passwords import normal_email
@@ -17,14 +17,12 @@ from lakehouse.io.identity.sign_ins import SignIns
 from lakehouse.io.identity.tables import User
 from lakehouse.times import utc_text
 from serving_api.http.callers import count_login, password_turn
-from serving_api.http.dependencies import ACCOUNT_HOLDER, account_holder, anybody
+from serving_api.http.dependencies import ACCOUNT_HOLDER
 from serving_api.http.messages import message
 from serving_api.http.new_passwords import require_strong
-from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.rate_limits import RateLimits
-from serving_api.http.request_bodies import JsonBody, json_body
-from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import PRIVATE, json_response
 from serving_api.schemas.identity.accounts import (
@@ -39,20 +37,20 @@ from serving_api.schemas.identity.accounts import (
 from serving_api.schemas.problem import problems
 from serving_api.writes.verification import TooManyMails, Verification
 
-router = APIRouter(prefix="/api/v1/users", tags=["accounts"])
-OWN = [ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS]  # 401 and 403 come first
+router = Router(prefix="/api/v1/users", tags=["accounts"])
+OWN = [ACCOUNT_HOLDER]
 
 
 @router.post(
     "/register",
     status_code=202,
     response_model=Registered,
-    **takes_json(RegistrationBody),
+    responses=problems(),
     summary="Create an account",
 )
 async def register(
     request: Request,
-    body: Annotated[JsonBody[None, RegistrationBody], json_body(RegistrationBody, anybody)],
+    body: RegistrationBody,
     database: Shared[Database],
     passwords: Shared[Passwords],
     verification: Shared[Verification],
@@ -61,28 +59,27 @@ async def register(
 
     While `identity.verify_email` is set, a link that is mailed to the address sets the password instead.
     """
-    given = body.value
-    email = normal_email(given.email)
+    email = normal_email(body.email)
     if email is None:
         raise invalid("/email", "email_format", message("email_format"))
     async with password_turn(request):
-        await run_sync(require_strong, given.password, email)
+        await run_sync(require_strong, body.password, email)
     if settings().identity.verify_email:
         try:
-            await verification.register(email, given.full_name, given.locale)
+            await verification.register(email, body.full_name, body.locale)
         except TooManyMails:
             raise Problem("warming-up", reason=message("too_many_mails")) from None
         return json_response({"status": "accepted"}, 202)
     async with password_turn(request):
-        hashed = await passwords.hash(given.password)
+        hashed = await passwords.hash(body.password)
     with suppress(accounts.AccountExists):
         await accounts.create(
             database,
             email,
             actor=None,
             password_hash=hashed,
-            full_name=given.full_name,
-            locale=given.locale,
+            full_name=body.full_name,
+            locale=body.locale,
         )
     return json_response({"status": "accepted"}, 202)
 
@@ -102,30 +99,32 @@ async def get_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: Sh
 @router.patch(
     "/me",
     response_model=Account,
-    **takes_json(ProfileBody, 401, 403),
+    responses=problems(401, 403),
     summary="Change name or language",
 )
 async def change_account(
-    body: Annotated[JsonBody[Principal, ProfileBody], json_body(ProfileBody, account_holder)],
+    body: ProfileBody,
+    caller: Annotated[Principal, ACCOUNT_HOLDER],
     database: Shared[Database],
 ) -> Response:
     """Fields that are not given stay. `full_name` null removes the name."""
-    changes = body.value.model_dump(exclude_unset=True)
+    changes = body.model_dump(exclude_unset=True)
     if changes.get("locale", "id") is None:
         raise invalid("/locale", "locale_known", message("locale_known"))
-    return account_response(await accounts.change_profile(database, id_of(body.caller), changes))
+    return account_response(await accounts.change_profile(database, id_of(caller), changes))
 
 
 @router.post(
     "/me/password",
     status_code=204,
     response_class=Response,
-    **takes_json(PasswordBody, 401, 403),
+    responses=problems(401, 403),
     summary="Change the password",
 )
 async def change_password(
     request: Request,
-    body: Annotated[JsonBody[Principal, PasswordBody], json_body(PasswordBody, account_holder)],
+    body: PasswordBody,
+    caller: Annotated[Principal, ACCOUNT_HOLDER],
     database: Shared[Database],
     sign_ins: Shared[SignIns],
     limits: Shared[RateLimits],
@@ -134,11 +133,11 @@ async def change_password(
 
     All sign-ins of the person end, this one too, and its API keys.
     """
-    user = await accounts.by_id(database, id_of(body.caller))
+    user = await accounts.by_id(database, id_of(caller))
     count_login(request, limits, user.email)
     async with password_turn(request):
-        await run_sync(require_strong, body.value.new_password, user.email, "new_password")
-        await sign_ins.change_password(user, body.value.current_password, body.value.new_password)
+        await run_sync(require_strong, body.new_password, user.email, "new_password")
+        await sign_ins.change_password(user, body.current_password, body.new_password)
     return Response(status_code=204)
 
 
@@ -162,12 +161,13 @@ async def export_account(
     "/me",
     status_code=204,
     response_class=Response,
-    **takes_json(ConfirmationBody, 401, 403, 409),
+    responses=problems(401, 403, 409),
     summary="Delete the own account",
 )
 async def delete_account(
     request: Request,
-    body: Annotated[JsonBody[Principal, ConfirmationBody], json_body(ConfirmationBody, account_holder)],
+    body: ConfirmationBody,
+    caller: Annotated[Principal, ACCOUNT_HOLDER],
     database: Shared[Database],
     sign_ins: Shared[SignIns],
     limits: Shared[RateLimits],
@@ -176,10 +176,10 @@ async def delete_account(
 
     The password confirms it.
     """
-    user = await accounts.by_id(database, id_of(body.caller))
+    user = await accounts.by_id(database, id_of(caller))
     count_login(request, limits, user.email)
     async with password_turn(request):
-        await sign_ins.confirm(user, body.value.password)
+        await sign_ins.confirm(user, body.password)
     try:
         await accounts.delete_account(database, user.user_id, user.user_id)
     except accounts.LastAdmin:

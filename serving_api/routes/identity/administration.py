@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from lakehouse.identity.passwords import normal_email
 from lakehouse.identity.roles import Principal
@@ -11,11 +11,10 @@ from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.listings import account_item, page_of_accounts, page_of_audit
 from lakehouse.reference import DEFAULT_TIMEZONE
 from serving_api.http.cursors import Key, time_range
-from serving_api.http.dependencies import ADMIN, admin
+from serving_api.http.dependencies import ADMIN
 from serving_api.http.messages import message
-from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid
-from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.names import region_codes_in_body
 from serving_api.reads.responses import PRIVATE, CurrentResponses, EncodedPage, encode_page, json_response
@@ -31,7 +30,7 @@ from serving_api.schemas.identity.administration import (
 from serving_api.schemas.problem import problems
 from serving_api.writes.verification import Verification
 
-router = APIRouter(prefix="/api/v1/admin", tags=["administration"])
+router = Router(prefix="/api/v1/admin", tags=["administration"])
 UserIdInPath = Annotated[str, Path(max_length=64, description="`user_id`", examples=["5f0c2b7e9d1a4c38"])]
 
 
@@ -58,12 +57,13 @@ async def list_users(
 @router.patch(
     "/users/{user_id}",
     response_model=ChangedUser,
-    **takes_json(RightsBody, 401, 403, 404, 409),
+    responses=problems(401, 403, 404, 409),
     summary="Change role or regions of an account, or disable it",
 )
 async def change_user(
     user_id: UserIdInPath,
-    body: Annotated[JsonBody[Principal, RightsBody], json_body(RightsBody, admin)],
+    body: RightsBody,
+    caller: Annotated[Principal, ADMIN],
     database: Shared[Database],
     verification: Shared[Verification],
 ) -> Response:
@@ -72,14 +72,14 @@ async def change_user(
     Whoever registered an address may not be its owner. With a role above `user` such an account loses its
     password, sign-ins and API keys, and `link` is for the person: it sets a password, once.
     """
-    given = body.value.model_dump(exclude_none=True)
+    given = body.model_dump(exclude_none=True)
     if not given:
         raise invalid("", "field_required", message("nothing_to_change"))
     if "regions" in given:
         given["regions"] = region_codes_in_body(given["regions"])
     try:
         user, link = await accounts.change_rights(
-            database, user_id, actor=body.caller.subject, granted_by=body.caller.role, **given
+            database, user_id, actor=caller.subject, granted_by=caller.role, **given
         )
     except accounts.UnknownAccount:
         raise Problem("not-found", reason=message("no_user", name=user_id)) from None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.accounts import by_id
@@ -12,19 +12,17 @@ from lakehouse.io.identity.sign_ins import SignIns
 from lakehouse.io.identity.tables import ApiKey
 from lakehouse.times import utc_text
 from serving_api.http.callers import count_login, password_turn
-from serving_api.http.dependencies import ACCOUNT_HOLDER, account_holder
+from serving_api.http.dependencies import ACCOUNT_HOLDER
 from serving_api.http.messages import message
-from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.rate_limits import RateLimits
-from serving_api.http.request_bodies import JsonBody, json_body
-from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import PRIVATE, json_response
 from serving_api.schemas.identity.accounts import ApiKeyBody, ApiKeyList, CreatedApiKey
 from serving_api.schemas.problem import problems
 
-router = APIRouter(prefix="/api/v1/users/me/keys", tags=["accounts"])
+router = Router(prefix="/api/v1/users/me/keys", tags=["accounts"])
 KeyIdInPath = Annotated[str, Path(max_length=64, description="`key_id`", examples=["0b1c2d3e4f506172"])]
 
 
@@ -39,7 +37,7 @@ def key_item(key: ApiKey) -> dict[str, Any]:
     response_model=ApiKeyList,
     responses=problems(401, 403, 422, 503),
     summary="API keys of the caller",
-    dependencies=[ACCOUNT_HOLDER, ACCEPTS_JSON, NO_QUERY_PARAMETERS],
+    dependencies=[ACCOUNT_HOLDER],
 )
 async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: Shared[Database]) -> Response:
     """Keys that are not revoked, newest first, without their secrets."""
@@ -52,12 +50,13 @@ async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: 
     "",
     status_code=201,
     response_model=CreatedApiKey,
-    **takes_json(ApiKeyBody, 401, 403),
+    responses=problems(401, 403),
     summary="Create an API key",
 )
 async def create_api_key(
     request: Request,
-    body: Annotated[JsonBody[Principal, ApiKeyBody], json_body(ApiKeyBody, account_holder)],
+    body: ApiKeyBody,
+    caller: Annotated[Principal, ACCOUNT_HOLDER],
     database: Shared[Database],
     sign_ins: Shared[SignIns],
     limits: Shared[RateLimits],
@@ -67,14 +66,14 @@ async def create_api_key(
     It is sent like a token: `Authorization: Bearer lmb_…`. The password confirms it, because a key lasts
     longer than a sign-in; a key ends when the password is changed or reset.
     """
-    assert body.caller.user_id is not None
-    scopes = list(dict.fromkeys(body.value.scopes))
-    user = await by_id(database, body.caller.user_id)
+    assert caller.user_id is not None
+    scopes = list(dict.fromkeys(body.scopes))
+    user = await by_id(database, caller.user_id)
     count_login(request, limits, user.email)
     try:
         async with password_turn(request):
-            await sign_ins.confirm(user, body.value.password)
-            key, secret = await create_key(database, user, body.value.name, scopes)
+            await sign_ins.confirm(user, body.password)
+            key, secret = await create_key(database, user, body.name, scopes)
     except TooManyKeys:
         raise invalid("", "keys_number", message("keys_number", most=MOST_KEYS)) from None
     return json_response(key_item(key) | {"key": secret}, 201, cache=PRIVATE)
@@ -86,7 +85,7 @@ async def create_api_key(
     response_class=Response,
     responses=problems(401, 403, 404, 422, 503),
     summary="Revoke an API key",
-    dependencies=[ACCOUNT_HOLDER, NO_QUERY_PARAMETERS],
+    dependencies=[ACCOUNT_HOLDER],
 )
 async def revoke_api_key(
     key_id: KeyIdInPath, caller: Annotated[Principal, ACCOUNT_HOLDER], database: Shared[Database]

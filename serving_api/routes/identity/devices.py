@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 
 from lakehouse.identity.roles import Principal, Role
 from lakehouse.io.identity.database import Database
@@ -22,12 +22,10 @@ from lakehouse.io.identity.tokens import TokenSigner
 from lakehouse.reference import markets
 from serving_api.http.callers import address_of, principal_of
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import OPERATOR, OWNER_OR_OPERATOR, anybody, operator
+from serving_api.http.dependencies import OPERATOR, OWNER_OR_OPERATOR
 from serving_api.http.messages import message
-from serving_api.http.openapi import request_body, takes_json
 from serving_api.http.problems import Problem, invalid
-from serving_api.http.request_bodies import JsonBody, json_body
-from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.operation.device_health import device_health, tables_of_health
 from serving_api.reads.responses import (
@@ -67,7 +65,7 @@ from serving_api.writes.devices import (
     steps,
 )
 
-router = APIRouter(tags=["devices"])
+router = Router(tags=["devices"])
 T = TypeVar("T")
 FIELDS = ("device_id", "market_id", "role", "status")
 DeviceIdInPath = Annotated[
@@ -82,7 +80,7 @@ async def _devices(database: Shared[Database]) -> Devices:
 CurrentDevices = Annotated[Devices, Depends(_devices)]
 
 
-def registrar(request: Request) -> Principal | None:
+async def registrar(request: Request) -> Principal | None:
     """The operator or above who registers; None for everybody else, whose device waits for an approval.
 
     Raises Problem 401 for a bad token.
@@ -95,8 +93,8 @@ REGISTER: dict[str, Any] = {
     "status_code": 201,
     "response_model": RegisteredDevice,
     "responses": {202: {"model": RegisteredDevice, "description": "pending until somebody approves it"}}
-    | problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
-    "openapi_extra": request_body(DeviceRegistration) | {"security": [{}, {"bearer": []}]},
+    | problems(401, 403, 404, 409),
+    "openapi_extra": {"security": [{}, {"bearer": []}]},
     "summary": "Register a device",
 }
 
@@ -104,7 +102,8 @@ REGISTER: dict[str, Any] = {
 @router.post("/api/auth/device/register", **REGISTER)
 async def register_device(
     request: Request,
-    body: Annotated[JsonBody[Principal | None, DeviceRegistration], json_body(DeviceRegistration, registrar)],
+    body: DeviceRegistration,
+    principal: Annotated[Principal | None, Depends(registrar)],
     devices: CurrentDevices,
     signer: Shared[TokenSigner],
 ) -> Response:
@@ -113,24 +112,22 @@ async def register_device(
     A known id is 409, also a pending one, which is removed after seven days. An operator of its region may
     replace it.
     """
-    given = body.value
-    principal = body.caller
-    require_rank(given.role, principal)
-    market = markets().get(given.market_id)
+    require_rank(body.role, principal)
+    market = markets().get(body.market_id)
     if market is None:
-        raise invalid("/market_id", "unknown_market", message("unknown_market", name=given.market_id[:64]))
+        raise invalid("/market_id", "unknown_market", message("unknown_market", name=body.market_id[:64]))
     if principal is not None and not principal.covers(market.region_code):
-        raise Problem("unknown-market", name=given.market_id)
+        raise Problem("unknown-market", name=body.market_id)
     by = principal.subject if principal else None
 
     def may_replace(pending: Device) -> bool:
         return principal is not None and covers(principal, pending.market_id)
 
-    names = (given.device_id, given.market_id, given.role)
+    names = (body.device_id, body.market_id, body.role)
     try:
         device, claim = await devices.register(*names, by, address_of(request.scope), may_replace)
     except DeviceExists:
-        raise Problem("device-exists", name=given.device_id) from None
+        raise Problem("device-exists", name=body.device_id) from None
     answer = {
         **{name: getattr(device, name) for name in FIELDS},
         "token": device_token(signer, device) if by else None,
@@ -144,22 +141,23 @@ async def register_device(
 @router.post("/api/public/device/register", **REGISTER)
 async def register_device_public(
     request: Request,
-    body: Annotated[JsonBody[Principal | None, DeviceRegistration], json_body(DeviceRegistration, registrar)],
+    body: DeviceRegistration,
+    principal: Annotated[Principal | None, Depends(registrar)],
     devices: CurrentDevices,
     signer: Shared[TokenSigner],
 ) -> Response:
     """The same as /api/auth/device/register."""
-    return await register_device(request, body, devices, signer)
+    return await register_device(request, body, principal, devices, signer)
 
 
 @router.post(
     "/api/auth/device/claim",
     response_model=ClaimedDevice,
-    **takes_json(ClaimBody, 401),
+    responses=problems(401),
     summary="Exchange a claim code for the secret of a device",
 )
 async def claim_device(
-    body: Annotated[JsonBody[None, ClaimBody], json_body(ClaimBody, anybody)],
+    body: ClaimBody,
     devices: CurrentDevices,
     signer: Shared[TokenSigner],
 ) -> Response:
@@ -168,7 +166,7 @@ async def claim_device(
     A code that is wrong, used, expired or of a device that is not approved has the same answer.
     """
     try:
-        issued = await devices.claim(body.value.device_id, body.value.claim_code)
+        issued = await devices.claim(body.device_id, body.claim_code)
     except ClaimInvalid:
         raise Problem("claim-invalid") from None
     return json_response(claim_answer(signer, issued), cache=PRIVATE)
@@ -177,16 +175,16 @@ async def claim_device(
 @router.post(
     "/api/auth/token",
     response_model=DeviceToken,
-    **takes_json(DeviceTokenBody, 401),
+    responses=problems(401),
     summary="A token for a device",
 )
 async def issue_device_token(
-    body: Annotated[JsonBody[None, DeviceTokenBody], json_body(DeviceTokenBody, anybody)],
+    body: DeviceTokenBody,
     devices: CurrentDevices,
     signer: Shared[TokenSigner],
 ) -> Response:
     """A bearer for a day, by the secret of the device."""
-    device = await devices.with_secret(body.value.device_id, body.value.secret)
+    device = await devices.with_secret(body.device_id, body.secret)
     if device is None:
         raise Problem("bad-credentials")
     token = device_token(signer, device)
@@ -255,7 +253,7 @@ def device_items(tables: list[Snapshot], devices: Sequence[Device]) -> list[dict
     response_model=DeviceItem,
     responses=problems(401, 403, 404, 422),
     summary="A device and what it sent",
-    dependencies=[OWNER_OR_OPERATOR, NO_QUERY_PARAMETERS],
+    dependencies=[OWNER_OR_OPERATOR],
 )
 async def get_device(
     device_id: DeviceIdInPath,
@@ -283,43 +281,38 @@ class DeviceStep:
     """A request that changes the state of a device."""
 
     device_id: DeviceIdInPath
+    caller: Annotated[Principal, OPERATOR]
     devices: CurrentDevices
     snapshots: Shared[Snapshots]
     responses: CurrentResponses
 
-    async def of(
-        self, body: JsonBody[Principal, Any], change: Callable[..., Awaitable[T]], **more: str | None
-    ) -> T:
+    async def of(self, body: StepBody, change: Callable[..., Awaitable[T]], **more: str | None) -> T:
         """What `change` of Devices returns. Raises Problem 403, 404, 409 or 422."""
-        check = require_changeable(body.caller)
+        check = require_changeable(self.caller)
         with steps(self.device_id):
-            return await change(self.device_id, body.caller.subject, body.value.reason, check, **more)
+            return await change(self.device_id, self.caller.subject, body.reason, check, **more)
 
     async def response(self, device: Device, claim: IssuedClaim | None = None) -> Response:
         """The item of the device, with a claim if there is one."""
         return await device_response(device, self.snapshots, self.responses, claim)
 
 
-STEP = takes_json(StepBody, 401, 403, 404, 409)
 CurrentStep = Annotated[DeviceStep, Depends()]
-GivenStep = Annotated[JsonBody[Principal, StepBody], json_body(StepBody, operator)]
 
 
 @router.post(
     "/api/v1/devices/{device_id}/approve",
     response_model=DeviceItem,
     summary="Approve a device",
-    **takes_json(ApprovalBody, 401, 403, 404, 409),
+    responses=problems(401, 403, 404, 409),
 )
-async def approve_device(
-    step: CurrentStep, body: Annotated[JsonBody[Principal, ApprovalBody], json_body(ApprovalBody, operator)]
-) -> Response:
+async def approve_device(step: CurrentStep, body: ApprovalBody) -> Response:
     """From then on its claim is valid. A revoked device may come back; rotate then gives it a claim.
 
     Anybody can register an id. Give the code of the device in front of you as `claim_code`, also when it has
     expired, or compare `registered_at` and `registered_from`.
     """
-    code = body.value.claim_code
+    code = body.claim_code
     return await step.response(await step.of(body, step.devices.approve, claim_code=code))
 
 
@@ -327,17 +320,20 @@ async def approve_device(
     "/api/v1/devices/{device_id}/rotate",
     response_model=RotatedDevice,
     summary="Give a device a claim for a new secret",
-    **STEP,
+    responses=problems(401, 403, 404, 409),
 )
-async def rotate_device(step: CurrentStep, body: GivenStep) -> Response:
+async def rotate_device(step: CurrentStep, body: StepBody) -> Response:
     """The present secret is valid until the claim is used; revoke a device whose secret is known."""
     device, claim = await step.of(body, step.devices.rotate)
     return await step.response(device, claim)
 
 
 @router.post(
-    "/api/v1/devices/{device_id}/revoke", response_model=DeviceItem, summary="Revoke a device", **STEP
+    "/api/v1/devices/{device_id}/revoke",
+    response_model=DeviceItem,
+    summary="Revoke a device",
+    responses=problems(401, 403, 404, 409),
 )
-async def revoke_device(step: CurrentStep, body: GivenStep) -> Response:
+async def revoke_device(step: CurrentStep, body: StepBody) -> Response:
     """Its MQTT connections end within 2 s, its tokens within 5 s."""
     return await step.response(await step.of(body, step.devices.revoke))

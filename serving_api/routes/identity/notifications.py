@@ -2,24 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity import personal
 from lakehouse.io.identity.database import Database
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import USER, user
+from serving_api.http.dependencies import USER
 from serving_api.http.messages import message
-from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem
-from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import CurrentResponses, EncodedPage, encode_page
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.identity.personal import NotificationItem, NotificationsQuery, ReadBody
 from serving_api.schemas.problem import problems
 
-router = APIRouter(prefix="/api/v1/notifications", tags=["accounts"])
+router = Router(prefix="/api/v1/notifications", tags=["accounts"])
 IdInPath = Annotated[
     str, Path(max_length=64, description="`id` of the notification", examples=["5d1f0c2b7e9a"])
 ]
@@ -51,15 +50,16 @@ async def list_notifications(
     "/{notification_id}/read",
     status_code=204,
     response_class=Response,
-    **takes_json(ReadBody, 401, 403, 404),
+    responses=problems(401, 403, 404),
     summary="Mark a notification as read",
 )
 async def read_notification(
     notification_id: IdInPath,
-    body: Annotated[JsonBody[Principal, ReadBody], json_body(ReadBody, user)],
+    body: ReadBody,
+    caller: Annotated[Principal, USER],
     database: Shared[Database],
 ) -> Response:
     """Of somebody else: 404. A repetition changes nothing."""
-    if not await personal.mark_read(database, body.caller.subject, notification_id):
+    if not await personal.mark_read(database, caller.subject, notification_id):
         raise Problem("not-found", reason=message("no_notification", name=notification_id))
     return Response(status_code=204)

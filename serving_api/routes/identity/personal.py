@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from conf.channels import personal_channels
 from lakehouse.identity.roles import Principal
@@ -12,12 +12,10 @@ from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.listings import page_of_audit
 from lakehouse.io.identity.tables import PersonalSettings
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import USER, user
+from serving_api.http.dependencies import USER
 from serving_api.http.messages import message
-from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem, invalid, language_of
-from serving_api.http.request_bodies import JsonBody, json_body
-from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.names import commodity_ids_in_body, region_codes_in_body
 from serving_api.reads.responses import PRIVATE, CurrentResponses, EncodedPage, encode_page, json_response
@@ -37,8 +35,8 @@ from serving_api.schemas.identity.personal import (
 )
 from serving_api.schemas.problem import problems
 
-router = APIRouter(prefix="/api/v1/users/me", tags=["accounts"])
-OWN = [USER, ACCEPTS_JSON, NO_QUERY_PARAMETERS]  # 401 and 403 come first
+router = Router(prefix="/api/v1/users/me", tags=["accounts"])
+OWN = [USER]
 AlertIdInPath = Annotated[
     str, Path(max_length=64, description="`id` of the alert", examples=["0b1c2d3e4f50"])
 ]
@@ -79,23 +77,23 @@ async def get_preferences(caller: Annotated[Principal, USER], database: Shared[D
 @router.put(
     "/preferences",
     response_model=Preferences,
-    **takes_json(Preferences, 401, 403),
+    responses=problems(401, 403),
     summary="Choose what to follow",
 )
 async def put_preferences(
-    body: Annotated[JsonBody[Principal, Preferences], json_body(Preferences, user)],
+    body: Preferences,
+    caller: Annotated[Principal, USER],
     database: Shared[Database],
     symbols: Shared[Symbols],
 ) -> Response:
     """Names are stored as the reference lists have them, each once."""
-    given = body.value
-    await run_sync(require_symbols, symbols, {f"/watchlist/{n}": s for n, s in enumerate(given.watchlist)})
+    await run_sync(require_symbols, symbols, {f"/watchlist/{n}": s for n, s in enumerate(body.watchlist)})
     changes = {
-        "watchlist": list(dict.fromkeys(given.watchlist)),
-        "commodities": commodity_ids_in_body(given.commodities),
-        "theme": given.theme,
+        "watchlist": list(dict.fromkeys(body.watchlist)),
+        "commodities": commodity_ids_in_body(body.commodities),
+        "theme": body.theme,
     }
-    owner = body.caller.subject
+    owner = caller.subject
     return chosen(await personal.change_settings(database, owner, "preferences", changes))
 
 
@@ -116,11 +114,12 @@ async def get_notification_settings(
 @router.put(
     "/notification-settings",
     response_model=NotificationSettings,
-    **takes_json(NotificationSettings, 401, 403),
+    responses=problems(401, 403),
     summary="Choose how to be notified",
 )
 async def put_notification_settings(
-    body: Annotated[JsonBody[Principal, NotificationSettings], json_body(NotificationSettings, user)],
+    body: NotificationSettings,
+    caller: Annotated[Principal, USER],
     database: Shared[Database],
 ) -> Response:
     """Every notification is in the list of GET /api/v1/notifications, whatever channels are chosen here.
@@ -128,14 +127,13 @@ async def put_notification_settings(
     Names are stored as the reference lists have them, each once. At most 5 codes a day for a person, and to
     an address.
     """
-    given = body.value
-    owner = body.caller.subject
-    changes = {name: getattr(given, name) for name in CHOSEN} | {
-        "alert_commodities": commodity_ids_in_body(given.commodities),
-        "alert_regions": region_codes_in_body(given.regions),
+    owner = caller.subject
+    changes = {name: getattr(body, name) for name in CHOSEN} | {
+        "alert_commodities": commodity_ids_in_body(body.commodities),
+        "alert_regions": region_codes_in_body(body.regions),
     }
     known = await recipients.recipients_of(database, owner)
-    wanted = {channel: getattr(given, name) for channel, name in ADDRESSES.items()}
+    wanted = {channel: getattr(body, name) for channel, name in ADDRESSES.items()}
     new = {way: to for way, to in wanted.items() if to != (known[way] or {}).get("address")}
     for channel, address in new.items():
         if address is not None:
@@ -173,30 +171,30 @@ async def get_recipients(caller: Annotated[Principal, USER], database: Shared[Da
 @router.put(
     "/recipients",
     response_model=Recipients,
-    **takes_json(RecipientBody, 401, 403),
+    responses=problems(401, 403),
     summary="Name, confirm or remove an address for messages",
 )
 async def put_recipient(
-    body: Annotated[JsonBody[Principal, RecipientBody], json_body(RecipientBody, user)],
+    body: RecipientBody,
+    caller: Annotated[Principal, USER],
     database: Shared[Database],
 ) -> Response:
     """A code goes to a new address; with the code the address is confirmed, and messages go there.
 
     At most 5 codes a day for a person, and to an address.
     """
-    given = body.value
-    owner = body.caller.subject
-    if given.address is None:
-        await recipients.forget(database, owner, given.channel)
-    elif given.code is not None:
+    owner = caller.subject
+    if body.address is None:
+        await recipients.forget(database, owner, body.channel)
+    elif body.code is not None:
         try:
-            await recipients.confirm(database, owner, given.channel, given.address, given.code)
+            await recipients.confirm(database, owner, body.channel, body.address, body.code)
         except recipients.WrongCode:
             raise invalid("/code", "code_right", message("code_right")) from None
     else:
-        require_usable(given.channel, "/channel")
+        require_usable(body.channel, "/channel")
         try:
-            await recipients.name_address(database, owner, given.channel, given.address)
+            await recipients.name_address(database, owner, body.channel, body.address)
         except recipients.TooManyCodes:
             raise too_many_codes("/address") from None
     return json_response(await recipients.recipients_of(database, owner), cache=PRIVATE)
@@ -227,12 +225,13 @@ async def list_symbol_alerts(
     "/alerts",
     status_code=201,
     response_model=SymbolAlertItem,
-    **takes_json(SymbolAlertBody, 401, 403),
+    responses=problems(401, 403),
     summary="Create an alert on a symbol",
 )
 async def create_symbol_alert(
     request: Request,
-    body: Annotated[JsonBody[Principal, SymbolAlertBody], json_body(SymbolAlertBody, user)],
+    body: SymbolAlertBody,
+    caller: Annotated[Principal, USER],
     database: Shared[Database],
     symbols: Shared[Symbols],
     snapshots: Shared[Snapshots],
@@ -242,12 +241,11 @@ async def create_symbol_alert(
 
     One that is true already notifies at once, on the page and in the list alone.
     """
-    given = body.value
-    symbol = await run_sync(required_symbol, symbols, given.symbol)
+    symbol = await run_sync(required_symbol, symbols, body.symbol)
     state = await run_sync(symbol_state, snapshots, signals, symbol)
-    values = (symbol, given.condition, given.value, given.signal, state, language_of(request))
+    values = (symbol, body.condition, body.value, body.signal, state, language_of(request))
     try:
-        alert = await personal.add_alert(database, body.caller.subject, *values)
+        alert = await personal.add_alert(database, caller.subject, *values)
     except personal.TooManyAlerts:
         raise invalid("", "alerts_number", message("alerts_number", most=personal.MOST_ALERTS)) from None
     return json_response(personal.alert_item(alert), 201, cache=PRIVATE)
@@ -259,7 +257,7 @@ async def create_symbol_alert(
     response_class=Response,
     responses=problems(401, 403, 404, 422, 503),
     summary="Remove an alert on a symbol",
-    dependencies=[USER, NO_QUERY_PARAMETERS],
+    dependencies=[USER],
 )
 async def delete_symbol_alert(
     alert_id: AlertIdInPath, caller: Annotated[Principal, USER], database: Shared[Database]

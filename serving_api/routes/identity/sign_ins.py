@@ -4,17 +4,15 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from fastapi import Response
 from starlette.requests import Request
 
 from lakehouse.identity.passwords import normal_email
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.sign_ins import RefreshRefused, SignIns, TokenPair
 from serving_api.http.callers import count_login, password_turn
-from serving_api.http.dependencies import USER, account_holder, anybody
+from serving_api.http.dependencies import ACCOUNT_HOLDER, USER
 from serving_api.http.new_passwords import require_strong
-from serving_api.http.openapi import takes_json
 from serving_api.http.problems import Problem
 from serving_api.http.rate_limits import RateLimits
 from serving_api.http.refresh_cookie import (
@@ -23,8 +21,7 @@ from serving_api.http.refresh_cookie import (
     require_own_origin,
     set_cookie,
 )
-from serving_api.http.request_bodies import JsonBody, json_body
-from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.http.tickets import SECONDS, Tickets
 from serving_api.reads.responses import PRIVATE, json_response
@@ -38,13 +35,11 @@ from serving_api.schemas.identity.accounts import (
 )
 from serving_api.schemas.problem import problems
 
-router = APIRouter(prefix="/api/v1", tags=["accounts"])
+router = Router(prefix="/api/v1", tags=["accounts"])
 
 
-def sign_in_body(model: type[BaseModel]) -> dict[str, Any]:
-    """What `takes_json` gives: 403 is for pages of other origins, and no bearer is needed."""
-    taken = takes_json(model, 401, 403)
-    return taken | {"openapi_extra": {**taken["openapi_extra"], "security": []}}
+# 403 is for pages of other origins, and no bearer is needed.
+SIGN_IN: dict[str, Any] = {"responses": problems(401, 403), "openapi_extra": {"security": []}}
 
 
 def tokens_response(request: Request, pair: TokenPair, in_cookie: bool) -> Response:
@@ -60,12 +55,12 @@ def tokens_response(request: Request, pair: TokenPair, in_cookie: bool) -> Respo
 @router.post(
     "/auth/login",
     response_model=Tokens,
-    **sign_in_body(LoginBody),
+    **SIGN_IN,
     summary="Sign in with e-mail address and password",
 )
 async def login(
     request: Request,
-    body: Annotated[JsonBody[None, LoginBody], json_body(LoginBody, anybody)],
+    body: LoginBody,
     sign_ins: Shared[SignIns],
     limits: Shared[RateLimits],
 ) -> Response:
@@ -73,51 +68,51 @@ async def login(
 
     After five wrong passwords in a row an address must wait before the next one is checked: 429.
     """
-    if body.value.cookie:
+    if body.cookie:
         require_own_origin(request)
-    email = normal_email(body.value.email) or body.value.email
+    email = normal_email(body.email) or body.email
     count_login(request, limits, email)
     async with password_turn(request):
-        pair = await sign_ins.login(email, body.value.password)
-        return tokens_response(request, pair, body.value.cookie)
+        pair = await sign_ins.login(email, body.password)
+        return tokens_response(request, pair, body.cookie)
 
 
 @router.post(
     "/auth/link",
     response_model=Tokens,
-    **sign_in_body(LinkBody),
+    **SIGN_IN,
     summary="Sign in with a one-time link and set the password",
 )
 async def follow_link(
     request: Request,
-    body: Annotated[JsonBody[None, LinkBody], json_body(LinkBody, anybody)],
+    body: LinkBody,
     sign_ins: Shared[SignIns],
 ) -> Response:
     """A link from `./run.sh user` works once. Earlier sign-ins and API keys of the person end."""
-    if body.value.cookie:
+    if body.cookie:
         require_own_origin(request)
     async with password_turn(request):
-        await run_sync(require_strong, body.value.password)
-        pair = await sign_ins.follow_link(body.value.link, body.value.password)
-        return tokens_response(request, pair, body.value.cookie)
+        await run_sync(require_strong, body.password)
+        pair = await sign_ins.follow_link(body.link, body.password)
+        return tokens_response(request, pair, body.cookie)
 
 
 @router.post(
     "/auth/refresh",
     response_model=Tokens,
-    **sign_in_body(RefreshBody),
+    **SIGN_IN,
     summary="The next tokens of a sign-in",
 )
 async def refresh(
     request: Request,
-    body: Annotated[JsonBody[None, RefreshBody], json_body(RefreshBody, anybody)],
+    body: RefreshBody,
     sign_ins: Shared[SignIns],
 ) -> Response:
     """The refresh token is spent. One that was spent before ends the sign-in, because it was copied.
 
     A page of this address sends `{}`: its token is in the cookie, and so is the next one.
     """
-    given = body.value.refresh_token
+    given = body.refresh_token
     try:
         pair = await sign_ins.refresh(given or cookie_token(request))
         return tokens_response(request, pair, in_cookie=given is None)
@@ -129,17 +124,17 @@ async def refresh(
     "/auth/logout",
     status_code=204,
     response_class=Response,
-    **takes_json(LogoutBody, 401, 403),
+    responses=problems(401, 403),
     summary="Sign out here, or everywhere",
 )
 async def logout(
-    body: Annotated[JsonBody[Principal, LogoutBody], json_body(LogoutBody, account_holder)],
+    body: LogoutBody,
+    caller: Annotated[Principal, ACCOUNT_HOLDER],
     sign_ins: Shared[SignIns],
 ) -> Response:
     """Tokens of the sign-in are refused after at most 5 s; the cookie of a browser is removed."""
-    caller = body.caller
     assert caller.user_id is not None
-    await sign_ins.sign_out(caller.user_id, None if body.value.all else caller.sign_in)
+    await sign_ins.sign_out(caller.user_id, None if body.all else caller.sign_in)
     response = Response(status_code=204)
     delete_cookie(response)
     return response
@@ -151,7 +146,7 @@ async def logout(
     response_model=SocketTicket,
     responses=problems(401, 403, 422, 503),
     summary="A ticket for the private channels of a WebSocket",
-    dependencies=[USER, NO_QUERY_PARAMETERS],
+    dependencies=[USER],
 )
 async def issue_ticket(caller: Annotated[Principal, USER], tickets: Shared[Tickets]) -> Response:
     """It is valid for 30 s and used once: a WebSocket sends no headers, and addresses end up in logs."""

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from fastapi import APIRouter, Query, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import Query, Request, Response
 
 from serving_api.http.cursors import Cursors
+from serving_api.http.request_checks import require_acceptable
+from serving_api.http.router import Router, StrictRoute
 from serving_api.http.shared import Shared
 from serving_api.reads.operation.lag import KafkaLag
 from serving_api.reads.responses import CurrentResponses, Responses
@@ -38,7 +39,7 @@ TABLES = {
 }
 
 
-class RepeatedAnswer(APIRoute):
+class RepeatedAnswer(StrictRoute):
     """Answers an address again, while the versions that it was answered from are served.
 
     FastAPI would read the parameters first, which takes longer than the answer.
@@ -55,6 +56,7 @@ class RepeatedAnswer(APIRoute):
             known = snapshot.cache.get(address_key(request, snapshots[REVENUE]))
             if known is None:
                 return await compute(request)
+            require_acceptable(request)
             item, shop, demo = known
             responses = Responses(request, shared[KafkaLag], shared[Cursors])
             return responses.encoded([snapshot], item, demo=demo, variant=shop)
@@ -67,7 +69,7 @@ def address_key(request: Request, revenue: Snapshot) -> Hashable:
     return "address", request.scope["query_string"], revenue.identity, revenue.version
 
 
-router = APIRouter(prefix="/analytics", tags=["retail"], route_class=RepeatedAnswer)
+router = Router(prefix="/analytics", tags=["retail"], route_class=RepeatedAnswer)
 
 
 @router.get(

@@ -1,20 +1,18 @@
 """Revenue of a product as a function of its price, by the demand curves of the sales model."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from lakehouse.event import Fault
-from lakehouse.identity.roles import Principal
 from lakehouse.sales import TARGETS, best_price, price_curve
 from lakehouse.translation import in_language
-from serving_api.http.callers import principal_of
+from serving_api.http.dependencies import KNOWN_CALLER
 from serving_api.http.messages import message
-from serving_api.http.openapi import request_body
 from serving_api.http.problems import Problem, invalid_fields
-from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.retail.categories import shop_of
@@ -29,7 +27,7 @@ from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.problem import problems
 from serving_api.schemas.retail.price_curve import PriceCurve, PriceCurveBody
 
-router = APIRouter(prefix="/api/v1/retail", tags=["retail"])
+router = Router(prefix="/api/v1/retail", tags=["retail"])
 CURVE = "demand"
 SIGNAL = "prices explain sales: the curve beats the median on products not seen"
 NO_SIGNAL = (
@@ -41,29 +39,28 @@ NO_SIGNAL = (
     "/price-curve",
     response_model=PriceCurve,
     responses=problems(400, 401, 404, 413, 415, 422, 503),
-    openapi_extra=request_body(PriceCurveBody),
     summary="Units and revenue of a product by its price",
+    dependencies=[KNOWN_CALLER],
 )
 async def retail_price_curve(
-    body: Annotated[JsonBody[Principal | None, PriceCurveBody], json_body(PriceCurveBody, principal_of)],
+    body: PriceCurveBody,
     sales_model: Shared[SalesModels],
     snapshots: Shared[Snapshots],
     responses: CurrentResponses,
 ) -> Response:
     """The best price is one that the shop has had: outside the observed prices the curve is a guess."""
-    given = body.value
-    prices = {"price_min": given.price_min, "price_max": given.price_max}
-    shop = shop_of(snapshots["gold.revenue"], given.shop)
-    require_within_settings(prices, given.rating, shop)
-    if given.price_min >= given.price_max:
-        text = message("price_order", low=f"{given.price_min:g}", high=f"{given.price_max:g}")
+    prices = {"price_min": body.price_min, "price_max": body.price_max}
+    shop = shop_of(snapshots["gold.revenue"], body.shop)
+    require_within_settings(prices, body.rating, shop)
+    if body.price_min >= body.price_max:
+        text = message("price_order", low=f"{body.price_min:g}", high=f"{body.price_max:g}")
         raise invalid_fields([Fault("/price_max", "price_order", text)])
     model = await run_sync(sales_model.load, shop)
-    category = category_of(given.category, model)
+    category = category_of(body.category, model)
     if model is None or CURVE not in model:
         raise Problem("model-unavailable", name=MODEL_NAME, reason=message("sales_untrained"))
     signal = model["demand_skill_low"] > 0
-    curve = await run_sync(curve_of, model[CURVE], given, category)
+    curve = await run_sync(curve_of, model[CURVE], body, category)
     verdict = in_language(SIGNAL if signal else NO_SIGNAL, responses.language)
     target = model.get("target", TARGETS[0])
     return responses.computed(

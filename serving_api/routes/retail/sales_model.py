@@ -5,12 +5,13 @@ from typing import Annotated, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.sales import model_name
 from lakehouse.translation import in_language
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import CurrentResponses, to_json_value
 from serving_api.reads.retail.categories import items_of, shop_of
@@ -19,7 +20,7 @@ from serving_api.schemas.problem import problems
 from serving_api.schemas.retail.analytics import ShopQuery
 from serving_api.schemas.retail.price_curve import FeatureShare, LeakRow, SalesModelReport, SplitScores
 
-router = APIRouter(prefix="/api/v1/retail", tags=["retail"])
+router = Router(prefix="/api/v1/retail", tags=["retail"])
 PUBLISHED_R2 = 0.9832  # of a system for such a shop; its inputs held a column computed from the sales
 MEDIANS = ("overall_median", "category_median")
 

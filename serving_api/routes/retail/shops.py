@@ -1,8 +1,8 @@
 """Shops that have listings."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
-from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.retail.categories import currency_of, is_simulated, shop_names
@@ -10,14 +10,13 @@ from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.problem import problems
 from serving_api.schemas.retail.shops import ShopList
 
-router = APIRouter(prefix="/api/v1/retail", tags=["retail"])
+router = Router(prefix="/api/v1/retail", tags=["retail"])
 
 
 @router.get(
     "/shops",
     response_model=ShopList,
     responses=problems(422),
-    dependencies=[NO_QUERY_PARAMETERS],
     summary="Shops that have listings",
 )
 async def list_shops(snapshots: Shared[Snapshots], responses: CurrentResponses) -> Response:

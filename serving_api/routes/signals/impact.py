@@ -4,13 +4,14 @@ from datetime import UTC, datetime, time
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from lakehouse.impact import (
     impact_of,
     weekly_scale,
 )
 from lakehouse.reference import commodities
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.names import region_of_market, single_commodity
 from serving_api.reads.price_impacts import FACTORS_TABLE, MACRO_TABLE, current_macro, newest_factors
@@ -23,7 +24,7 @@ from serving_api.schemas.signals.impact import (
     ImpactReport,
 )
 
-router = APIRouter(tags=["impact"])
+router = Router(tags=["impact"])
 
 
 @router.get(

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from lakehouse.supply.route_time import Conditions
 from serving_api.http.problems import Problem
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.names import NATION
 from serving_api.reads.responses import CurrentResponses, to_json_value
@@ -23,7 +24,7 @@ from serving_api.schemas.signals.supply import (
     RouteReport,
 )
 
-router = APIRouter(tags=["supply"])
+router = Router(tags=["supply"])
 STOCKS = "gold.stocks"
 EntityInPath = Annotated[
     str, Path(min_length=1, max_length=64, description="id of the holder", examples=["GUDANG-01"])

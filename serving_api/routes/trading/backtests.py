@@ -4,19 +4,17 @@ from datetime import date
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from lakehouse.identity.roles import Principal
 from lakehouse.io.personal_jobs import PersonalJob
 from lakehouse.times import utc_text
 from lakehouse.trading.strategies import StrategyFault, variants
 from lakehouse.translation import Language, in_language
-from serving_api.http.dependencies import USER, user
+from serving_api.http.dependencies import USER
 from serving_api.http.messages import message
-from serving_api.http.openapi import takes_json
 from serving_api.http.problems import invalid, language_of
-from serving_api.http.request_bodies import JsonBody, json_body
-from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import PRIVATE, CurrentResponses, json_response
 from serving_api.reads.supported import Symbols, required_symbol
@@ -25,7 +23,7 @@ from serving_api.schemas.envelope import Page, PageQuery
 from serving_api.schemas.problem import problems
 from serving_api.schemas.trading.backtests import BacktestBody, BacktestItem
 
-router = APIRouter(prefix="/api/v1/backtests", tags=["trading"])
+router = Router(prefix="/api/v1/backtests", tags=["trading"])
 BacktestIdInPath = Annotated[
     str, Path(max_length=64, description="`id` of the backtest", examples=["0b1c2d3e4f506172"])
 ]
@@ -78,39 +76,39 @@ async def list_backtests(
     "",
     status_code=202,
     response_model=BacktestItem,
-    **takes_json(BacktestBody, 401, 403, 429),
+    responses=problems(401, 403, 429),
     summary="Order a backtest",
 )
 async def create_backtest(
     request: Request,
-    body: Annotated[JsonBody[Principal, BacktestBody], json_body(BacktestBody, user)],
+    body: BacktestBody,
+    caller: Annotated[Principal, USER],
     symbols: Shared[Symbols],
 ) -> Response:
     """Every combination of the parameters is tried on past bars, with costs, fills at the next open.
 
     At most three of a person are queued or run: 429 until one of them has ended.
     """
-    given = body.value
-    if given.from_ is not None and given.to is not None and given.from_ >= given.to:
+    if body.from_ is not None and body.to is not None and body.from_ >= body.to:
         raise invalid("/from", "range_order", "from is not before to")
-    if given.strategy == ALL and given.parameters:
+    if body.strategy == ALL and body.parameters:
         raise invalid("/parameters", "unknown_parameter", message("all_strategies"))
     try:
-        if given.strategy != ALL:
-            variants(given.strategy, given.parameters)
+        if body.strategy != ALL:
+            variants(body.strategy, body.parameters)
     except StrategyFault as fault:
         raise invalid(fault.pointer, fault.code, fault.text) from None
-    symbol = await run_sync(required_symbol, symbols, given.symbol)
+    symbol = await run_sync(required_symbol, symbols, body.symbol)
     order = {
         "symbol": symbol,
-        "strategy": given.strategy,
-        "parameters": given.parameters,
-        "from": day_text(given.from_),
-        "to": day_text(given.to),
-        "interval": given.interval,
-        "benchmark": given.benchmark,
+        "strategy": body.strategy,
+        "parameters": body.parameters,
+        "from": day_text(body.from_),
+        "to": day_text(body.to),
+        "interval": body.interval,
+        "benchmark": body.benchmark,
     }
-    job = await submit_own("backtest", body.caller.subject, order)
+    job = await submit_own("backtest", caller.subject, order)
     location = f"{router.prefix}/{job.job_id}"
     return json_response(backtest_item(job, language_of(request)), 202, cache=PRIVATE, Location=location)
 
@@ -125,7 +123,7 @@ def day_text(day: date | None) -> str | None:
     response_model=BacktestItem,
     responses=problems(401, 403, 404, 422, 503),
     summary="A backtest of the caller",
-    dependencies=[USER, ACCEPTS_JSON, NO_QUERY_PARAMETERS],
+    dependencies=[USER],
 )
 async def get_backtest(
     request: Request, backtest_id: BacktestIdInPath, caller: Annotated[Principal, USER]

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import SymbolInPath
 from serving_api.http.problems import Problem
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.snapshots import Snapshot, Snapshots
@@ -24,7 +25,7 @@ from serving_api.schemas.trading.closes import (
     CloseForecastQuery,
 )
 
-router = APIRouter(prefix="/api/v1/ai", tags=["trading"])
+router = Router(prefix="/api/v1/ai", tags=["trading"])
 TABLE = "gold.equity_forecasts"
 BARS = "silver.bars"
 NAIVE = "naive"

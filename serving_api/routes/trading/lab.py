@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from lakehouse.event import Fault
 from lakehouse.identity.roles import Principal
@@ -12,12 +12,10 @@ from lakehouse.io.personal_jobs import PersonalJob
 from lakehouse.times import utc_text
 from lakehouse.trading.features import FEATURES
 from lakehouse.translation import Language, in_language
-from serving_api.http.dependencies import USER, user
+from serving_api.http.dependencies import USER
 from serving_api.http.messages import message
-from serving_api.http.openapi import takes_json
 from serving_api.http.problems import invalid, invalid_fields, language_of
-from serving_api.http.request_bodies import JsonBody, json_body
-from serving_api.http.request_checks import ACCEPTS_JSON, NO_QUERY_PARAMETERS
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import PRIVATE, CurrentResponses, json_response
 from serving_api.reads.supported import Symbols, required_symbol
@@ -26,7 +24,7 @@ from serving_api.schemas.envelope import Page, PageQuery
 from serving_api.schemas.problem import problems
 from serving_api.schemas.trading.backtests import ExperimentBody, ExperimentItem
 
-router = APIRouter(prefix="/api/v1/lab/experiments", tags=["trading"])
+router = Router(prefix="/api/v1/lab/experiments", tags=["trading"])
 ExperimentIdInPath = Annotated[
     str, Path(max_length=64, description="`id` of the experiment", examples=["0b1c2d3e4f506172"])
 ]
@@ -64,32 +62,32 @@ async def list_experiments(
     "",
     status_code=202,
     response_model=ExperimentItem,
-    **takes_json(ExperimentBody, 401, 403, 429),
+    responses=problems(401, 403, 429),
     summary="Order an experiment",
 )
 async def create_experiment(
     request: Request,
-    body: Annotated[JsonBody[Principal, ExperimentBody], json_body(ExperimentBody, user)],
+    body: ExperimentBody,
+    caller: Annotated[Principal, USER],
     symbols: Shared[Symbols],
 ) -> Response:
     """The model learns from the bars up to `train_to`, and is measured on the later ones.
 
     At most three of a person are queued or run: 429 until one of them has ended.
     """
-    given = body.value
     unknown = [
         Fault(f"/features/{number}", "unknown_feature", message("no_feature", name=name[:60]))
-        for number, name in enumerate(given.features)
+        for number, name in enumerate(body.features)
         if name not in FEATURES
     ]
     if unknown:
         raise invalid_fields(unknown)
-    if given.train_from >= given.train_to:
+    if body.train_from >= body.train_to:
         raise invalid("/train_from", "range_order", message("train_order"))
-    symbol = await run_sync(required_symbol, symbols, given.symbol)
-    features = list(dict.fromkeys(given.features))
-    order = given.model_dump(mode="json") | {"symbol": symbol, "features": features}
-    job = await submit_own("experiment", body.caller.subject, order)
+    symbol = await run_sync(required_symbol, symbols, body.symbol)
+    features = list(dict.fromkeys(body.features))
+    order = body.model_dump(mode="json") | {"symbol": symbol, "features": features}
+    job = await submit_own("experiment", caller.subject, order)
     item = experiment_item(job, language_of(request))
     return json_response(item, 202, cache=PRIVATE, Location=f"{router.prefix}/{job.job_id}")
 
@@ -99,7 +97,7 @@ async def create_experiment(
     response_model=ExperimentItem,
     responses=problems(401, 403, 404, 422, 503),
     summary="An experiment of the caller",
-    dependencies=[USER, ACCEPTS_JSON, NO_QUERY_PARAMETERS],
+    dependencies=[USER],
 )
 async def get_experiment(
     request: Request, experiment_id: ExperimentIdInPath, caller: Annotated[Principal, USER]

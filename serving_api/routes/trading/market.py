@@ -3,10 +3,11 @@
 from typing import Annotated
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import CurrentResponses, to_json_value
 from serving_api.reads.snapshots import Snapshots
@@ -17,7 +18,7 @@ from serving_api.schemas.trading.market import (
     SymbolSignal,
 )
 
-router = APIRouter(prefix="/api", tags=["trading"])
+router = Router(prefix="/api", tags=["trading"])
 SymbolInPath = Annotated[
     str, Path(min_length=1, max_length=32, description="stock or coin", examples=["BTC"])
 ]

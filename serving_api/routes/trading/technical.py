@@ -3,12 +3,12 @@
 from typing import Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import SymbolInPath
 from serving_api.http.problems import Problem
-from serving_api.http.request_checks import NO_QUERY_PARAMETERS
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.responses import CurrentResponses, to_json_value
 from serving_api.reads.snapshots import Snapshots
@@ -19,7 +19,7 @@ from serving_api.schemas.trading.technical import (
     TechnicalState,
 )
 
-router = APIRouter(prefix="/api/v1", tags=["trading"])
+router = Router(prefix="/api/v1", tags=["trading"])
 
 
 @router.get(
@@ -27,7 +27,6 @@ router = APIRouter(prefix="/api/v1", tags=["trading"])
     response_model=TechnicalState,
     responses=problems(404, 422, 503),
     summary="Indicators of a symbol",
-    dependencies=[NO_QUERY_PARAMETERS],
 )
 async def get_technical_state(
     symbol: SymbolInPath,

@@ -5,15 +5,14 @@ from typing import Annotated, Any
 import orjson
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from lakehouse.identity.roles import Principal, Role
 from serving_api.http.callers import principal_of
 from serving_api.http.cursors import Key, TimeRange, time_range
-from serving_api.http.dependencies import user
+from serving_api.http.dependencies import USER
 from serving_api.http.idempotency import identity_of
-from serving_api.http.openapi import takes_json
-from serving_api.http.request_bodies import JsonBody, json_body
+from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.live.service import Live
 from serving_api.reads.responses import (
@@ -43,7 +42,7 @@ from serving_api.schemas.trading.trades import (
 )
 from serving_api.writes.paper_orders import PaperOrders, RequestedOrder
 
-router = APIRouter(prefix="/api", tags=["trading"])
+router = Router(prefix="/api", tags=["trading"])
 TRADES = "gold.trades"
 LEDGER = "gold.ledger"
 DECIDED = ("trade_id", "status", "symbol", "side", "confidence", "oracle", "event_id", "decided_at")
@@ -85,21 +84,22 @@ async def trading_dashboard(
     "/trades/execute",
     status_code=201,
     response_model=TradeDecision,
-    **takes_json(ExecuteBody, 401, 403),
+    responses=problems(401, 403),
     summary="Give a paper order",
 )
 async def execute_trade(
     request: Request,
-    body: Annotated[JsonBody[Principal, ExecuteBody], json_body(ExecuteBody, user)],
+    body: ExecuteBody,
+    caller: Annotated[Principal, USER],
     orders: Shared[PaperOrders],
     live: Shared[Live],
 ) -> Response:
     """Decided at once. ACCEPTED fills at the open of the next bar; a refusal is recorded too."""
-    order = RequestedOrder(**body.value.model_dump())
-    row, is_new = await orders.execute(order, body.caller, identity_of(request))
+    order = RequestedOrder(**body.model_dump())
+    row, is_new = await orders.execute(order, caller, identity_of(request))
     decision = decision_of(row)
     if is_new:
-        live.trading.publish_trade(body.caller.subject, decision)
+        live.trading.publish_trade(caller.subject, decision)
     return json_response(decision, 201, PRIVATE)
 
 
