@@ -327,11 +327,6 @@ class Settings(BaseSettings):
         """The address under which people reach the API; never that of a request, which can be forged."""
         return self.api.public_url.rstrip("/") or f"http://{self.api.host}:{self.api.port}"
 
-    @property
-    def ingest_url(self) -> str:
-        """Where events are posted by HTTP."""
-        return self.http_endpoint or f"http://127.0.0.1:{self.api.port}/ingest"
-
 
 class SettingsReader:
     """Calling it returns the settings of this process, which it reads once, whatever thread asks first."""

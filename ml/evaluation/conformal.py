@@ -120,10 +120,6 @@ class Calibration:
             return min(self._horizons, key=lambda scored: abs(scored - horizon))
         return horizon
 
-    def __setstate__(self, state: dict[str, object]) -> None:
-        """A calibration of an earlier version knows no excess by horizon: its intervals are not stretched."""
-        self.__dict__.update({"excess": {}} | state)
-
     @cached_property
     def _horizons(self) -> list[int]:
         return [int(horizon) for horizon in np.unique(self.horizon)]
