@@ -75,9 +75,6 @@ class Secrets(BaseSettings):
         description="keys that sign decisions, alerts of people and ledger entries, comma-separated, the "
         "newest first; setup writes one",
     )
-    decisions_signed_since: str = Field(
-        default="", description="set by setup in a home older than signatures: no older decision needs one"
-    )
     acts_signed_since: str = Field(
         default="",
         description="set by setup when signatures of alerts and ledger entries began: no older one needs any",

@@ -35,18 +35,14 @@ LOOK_BACK_COMMITS = 30  # a batch's own commit may lie below compactions and che
 
 
 class StoredTable(DeltaTable):
-    """A Delta table whose times are read as microseconds, and whose local files Arrow reads itself.
+    """A Delta table whose local files Arrow reads itself.
 
-    Files that Spark wrote with times as INT96 would be read as nanoseconds, which overflow outside the years
-    1678 to 2262. The file system of delta-rs calls Python: a scan that is left unfinished, as by LIMIT, goes
-    on in threads of Arrow, and a process that ends meanwhile crashes or waits for ever.
+    The file system of delta-rs calls Python: a scan that is left unfinished, as by LIMIT, goes on in threads
+    of Arrow, and a process that ends meanwhile crashes or waits for ever.
     """
 
     def to_pyarrow_dataset(self, *args: Any, **more: Any) -> ds.Dataset:
         """See DeltaTable.to_pyarrow_dataset."""
-        options = more.get("parquet_read_options") or ds.ParquetReadOptions()
-        options.coerce_int96_timestamp_unit = "us"
-        more |= {"parquet_read_options": options}
         if more.get("filesystem") is None:  # to_pyarrow_table hands on a None
             more["filesystem"] = local_files(self.table_uri)
         return super().to_pyarrow_dataset(*args, **more)

@@ -44,18 +44,12 @@ def random_secrets() -> dict[str, str]:
 
 
 def complete(file: Path) -> list[str]:
-    """Add the variables that an existing file lacks; returns their names. None is replaced.
-
-    A file without keys of decisions is older than signatures: the time is noted until which decisions need
-    none.
-    """
+    """Add the variables that an existing file lacks; returns their names. None is replaced."""
     with file.open("r+", encoding="utf-8") as out:
         fcntl.flock(out, fcntl.LOCK_EX)
         text = out.read()
         present = {line.partition("=")[0].strip() for line in text.splitlines()}
         missing = {name: value for name, value in random_secrets().items() if name not in present}
-        if "LUMBUNG_DECISION_KEYS" in missing and "LUMBUNG_DECISIONS_SIGNED_SINCE" not in present:
-            missing["LUMBUNG_DECISIONS_SIGNED_SINCE"] = datetime.now(UTC).isoformat()
         lines = "".join(f"{name}={value}\n" for name, value in missing.items())
         out.write(lines if text.endswith("\n") or not lines else f"\n{lines}")
     return list(missing)
