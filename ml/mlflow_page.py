@@ -9,7 +9,7 @@ from conf.settings import child_environment, settings
 from lakehouse.io.terminal import translated
 
 # The page only shows: no jobs, and none of their processes.
-QUIET = {
+READ_ONLY_PAGE = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -31,7 +31,7 @@ def main(port: str) -> int:
     settings().mlflow_dir.mkdir(parents=True, exist_ok=True)
     os.chdir(settings().mlflow_dir)
     command = [sys.executable, "-m", "mlflow", "ui", *arguments]
-    return subprocess.run(command, env=child_environment(**QUIET)).returncode
+    return subprocess.run(command, env=child_environment(**READ_ONLY_PAGE)).returncode
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.paths import table_path
 
 log = logging.getLogger("lumbung.delta")
-EMPTIED = {"emptied": True}
+EMPTIED_TAG = {"emptied": True}
 # Application transactions outlive the cleaning of the log; a commit's user metadata does not.
 HIGH_WATER_MARK = "lumbung/upto"  # newest batch time that the table holds, microseconds since 1970
 MADE_FROM = "lumbung/written"  # fingerprint of what the last write was computed from
@@ -219,7 +219,7 @@ def tags_of(table: str, limit: int = LOOK_BACK_COMMITS) -> list[dict[str, Any]]:
     tags: list[dict[str, Any]] = []
     for commit in open_table(table).history(limit):
         tag = tag_of_commit(commit)
-        if tag == EMPTIED:
+        if tag == EMPTIED_TAG:
             break
         if tag:
             tags.append({**tag, "version": commit["version"]})
@@ -263,7 +263,7 @@ def replace_rows(
 
 def empty_table(table: str) -> None:
     """Remove all rows in one commit; older versions stay readable until the next vacuum."""
-    replace_rows(table, arrow_schema(contracts()[table]).empty_table(), json.dumps(EMPTIED), upto=EPOCH)
+    replace_rows(table, arrow_schema(contracts()[table]).empty_table(), json.dumps(EMPTIED_TAG), upto=EPOCH)
 
 
 def append_once(table: str, rows: pa.Table, made_from: str) -> bool:

@@ -14,7 +14,7 @@ from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.windows import median_of
 from ml.anomalies.observations import Flags, Floats, Ints, Reports
 
-KEPT = ("score_r", "score_g", "unit_power", "source_gap", "last_price_idr")
+STORED_SCORES = ("score_r", "score_g", "unit_power", "source_gap", "last_price_idr")
 WEEK = 7
 
 
@@ -54,7 +54,7 @@ def score_reports(reports: Reports, thresholds: Thresholds) -> Scores:
         [panel.column(series, level) for series, level in zip(reports.series, reports.levels, strict=True)]
     )
     shape = reports.price.shape
-    names = (*KEPT, "strength", "level", "own_scale", "gap", "move_7", "closing")
+    names = (*STORED_SCORES, "strength", "level", "own_scale", "gap", "move_7", "closing")
     scores: dict[str, Floats] = {name: np.full(shape, np.nan) for name in names}
     scores["features"] = np.full((*shape, len(isolation_forest.FEATURES)), np.nan)
     for row, day in enumerate(reports.days.tolist()):
@@ -111,7 +111,7 @@ def _score_day(
         stacked = np.stack([features[name] for name in isolation_forest.FEATURES], axis=1)
         scores["features"][row, reported] = np.where(scored[:, None], stacked, np.nan)
         gap = log - own["national_level"] - own["gap_median"]
-    values = {name: columns_of_score[name] for name in KEPT} | {
+    values = {name: columns_of_score[name] for name in STORED_SCORES} | {
         "score_r": confirmed_r,
         "strength": strength,
         "level": own["level_7"],

@@ -31,7 +31,7 @@ PRIOR = (
 )
 FEWEST = 60  # observations before anything is fitted
 
-Key = tuple[str, str]  # commodity, region
+CommodityRegion = tuple[str, str]  # commodity, region
 
 
 @dataclass
@@ -46,7 +46,7 @@ class ProphetPerSeries:
 
     seed: int = 0
     quick: bool = False
-    fitted: dict[Key, str] = field(
+    fitted: dict[CommodityRegion, str] = field(
         default_factory=dict
     )  # Prophet's own JSON: no machine path, no process handle
     business: bool = False  # the source reports Monday to Friday

@@ -16,7 +16,7 @@ from ml.models.reporting_grid import SeriesHistory, histories, steps_ahead
 FEWEST = 20  # observations before anything is fitted
 LARGEST_CHANGE = 1.5  # in log price; a forecast further from the last price is a fit that diverged
 
-Key = tuple[str, str]  # commodity, region
+CommodityRegion = tuple[str, str]  # commodity, region
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Statistical:
     refit_origins: int = (
         2 * REFIT_ORIGINS
     )  # parameters of smoothing age slowly, and fitting is most of the work
-    fitted: dict[Key, Any] = field(default_factory=dict)
+    fitted: dict[CommodityRegion, Any] = field(default_factory=dict)
     since: np.datetime64 | None = None  # first day of the window at the fit: initial states belong to it
 
     def fit(self, panel: Panel) -> None:
