@@ -1,9 +1,9 @@
 """One round of price models: read, backtest, decide, register champions, issue forecasts."""
 
-import argparse
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Request:
     data: Path | None = None  # files to learn from instead of the lake
 
     @classmethod
-    def of(cls, options: argparse.Namespace) -> "Request":
+    def of(cls, options: SimpleNamespace) -> "Request":
         """The request of a command line."""
         return cls(
             options.models,

@@ -10,7 +10,7 @@ from ml.sales.load import SalesRows
 from ml.sales.splits import NAIVE, SplitPredictions, predict_split, split_scores
 from ml.sales.stack import DEMAND, Model, fit_curves, fit_medians, folds_of
 from producers.simulate.shop import SCALES
-from tests.support.listings import simulated_rows
+from tests.support.retail.listings import simulated_rows
 
 PRODUCT = {"discount_pct": 20.0, "rating": 3.5, "num_reviews": 100.0}
 

@@ -13,7 +13,7 @@ from producers.simulate.shop import SCALES
 from scripts.bench.api_lake import write
 from tests.serving_api.models.test_sales import model, write_model
 from tests.support.api import Api, new_stack
-from tests.support.listings import simulated_rows
+from tests.support.retail.listings import simulated_rows
 from tests.support.served_lake import NOW
 
 PATH = "/api/v1/retail/price-curve"
