@@ -22,9 +22,8 @@ WEEK = 7
 class Scores:
     """[days, series]; NaN without a score: too little history, or a value carried over the weekend."""
 
-    score_r: (
-        Floats  # move less the national move of the day, in usual moves; 0 for a return to the week's level
-    )
+    # move less the national move of the day, in usual moves; 0 for a return to the week's level
+    score_r: Floats
     score_g: Floats  # gap to the national level of the day less the usual gap, in usual gaps
     strength: Floats  # max(score_r / its limit, score_g / its limit): above 1 is an alarm; wider on thin days
     unit_power: Floats  # k when the price is 10^k times the last one, else 0

@@ -23,9 +23,8 @@ class Assessment:
 
     predictions: Predictions
     intervals: dict[str, Intervals]  # by model
-    calibrations: dict[
-        str, Calibration
-    ]  # by model; after the last prediction, for the intervals to be served
+    # by model; after the last prediction, for the intervals to be served
+    calibrations: dict[str, Calibration]
     decisions: dict[str, dict[str, Decision]]  # by model, then commodity
     champions: dict[str, Decision | None]  # by commodity; None = naive
 

@@ -17,9 +17,8 @@ from ml.evaluation.predictions import Ints, Predictions, Selector
 
 LEVELS = (0.8, 0.95)
 WINDOW_ORIGINS = 26
-LEAST_ORIGINS = (
-    8  # scores of one day are alike: a pool from fewer days is not used, however many scores it has
-)
+# scores of one day are alike: a pool from fewer days is not used, however many scores it has
+LEAST_ORIGINS = 8
 LEAST_SCORES = {0.8: 20, 0.95: 39}
 # An origin that misses 10 points more than the level allows widens the next intervals by e^.1: for its misses
 # over all horizons, and again for those at each. Without the second, the week ahead of Panel Harga had

@@ -64,9 +64,8 @@ def origin_test(difference: Floats, horizon: int, step: float) -> tuple[float, f
     n = len(difference)
     steps = max(1, ceil(horizon / step))
     variance = long_run_variance(difference, min(steps, n - 1))
-    if (
-        variance <= 0
-    ):  # all differences are equal: no difference when they are 0, a certain one when they are not
+    # all differences are equal: no difference when they are 0, a certain one when they are not
+    if variance <= 0:
         mean = difference.mean()
         return (0.0, 1.0) if mean == 0 else (float(np.copysign(np.inf, mean)), 0.0)
     t = difference.mean() / sqrt(variance / n) * sqrt(max(n + 1 - 2 * steps + steps * (steps - 1) / n, 0) / n)

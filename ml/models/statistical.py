@@ -28,9 +28,8 @@ class Statistical:
 
     name: str
     window_days: int = 365
-    refit_origins: int = (
-        2 * REFIT_ORIGINS
-    )  # parameters of smoothing age slowly, and fitting is most of the work
+    # parameters of smoothing age slowly, and fitting is most of the work
+    refit_origins: int = 2 * REFIT_ORIGINS
     fitted: dict[CommodityRegion, Any] = field(default_factory=dict)
     since: np.datetime64 | None = None  # first day of the window at the fit: initial states belong to it
 
@@ -83,9 +82,8 @@ def _fit(name: str, values: Floats) -> Any:  # noqa: ANN401 as above
         return None
     model = _unfitted(name)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # optimisers that stop at a bound: forecasts decide, as for all models
+        # optimisers that stop at a bound: forecasts decide, as for all models
+        warnings.simplefilter("ignore")
         try:
             return model.fit(_relative(values))
         except Exception:  # noqa: BLE001  (the library raises bare ones where it finds no model)
