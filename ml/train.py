@@ -232,7 +232,9 @@ def _train_prices(options: SimpleNamespace) -> None:
     from ml.risk import issue as risks
     from ml.weather import job as weather
 
-    trained = training_round.run(training_round.Request.of(options))
+    names = ("models", "commodities", "quick", "if_changed", "job", "data")
+    chosen = {name: getattr(options, name) for name in names}
+    trained = training_round.run(training_round.Request(issue_only=options.issue, **chosen))
     if options.data:  # the other tables follow from the lake
         return
     anomalies.refresh(settings().lake_root)

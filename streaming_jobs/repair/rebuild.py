@@ -270,7 +270,3 @@ def main(
         console.print(
             f"{unjudged} records of bronze were never judged: run ./run.sh rebuild silver too", markup=False
         )
-
-
-if __name__ == "__main__":
-    app(prog_name="./run.sh rebuild")
