@@ -55,8 +55,8 @@ def deliveries_file() -> Path:
 class Deliveries:
     """The table, written by one process. Times are seconds since 1970."""
 
-    def __init__(self, file: Path | None = None) -> None:
-        file = file or deliveries_file()
+    def __init__(self) -> None:
+        file = deliveries_file()
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
         self._db = sqlite3.connect(file, isolation_level=None)

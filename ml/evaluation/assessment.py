@@ -7,7 +7,7 @@ import numpy as np
 
 from ml.data.panel import Panel
 from ml.evaluation.conformal import Calibration, Intervals, calibrate
-from ml.evaluation.gate import Decision, GateRequirements, choose_champions, decide
+from ml.evaluation.gate import Decision, choose_champions, decide
 from ml.evaluation.leakage_checks import ModelChecks
 from ml.evaluation.predictions import NAIVE, Predictions
 from ml.evaluation.significance import SkillTest
@@ -46,7 +46,6 @@ def assess(
     predictions: Predictions,
     checks: Mapping[str, ModelChecks],
     random_walk_tests: Mapping[str, SkillTest] | None = None,
-    requirements: GateRequirements | None = None,
 ) -> Assessment:
     """Decide for every model of the predictions.
 
@@ -65,7 +64,6 @@ def assess(
             volatility,
             checks.get(model, unchecked),
             (random_walk_tests or {}).get(model),
-            requirements,
         )
         for model in predictions.models
         if model != NAIVE

@@ -21,6 +21,7 @@ MEANS = (
 )
 LIVE = "/api/public/commodity/price/live?commodity=cabai-rawit-merah"
 LIST = "/api/public/market/list"
+HISTORY_PAGES = 25
 HISTORY = (
     "/api/public/commodity/price/history"
     "?commodity=cabai-rawit-merah&limit=100&market_id=PASAR-001&from=2000-01-01"
@@ -136,10 +137,10 @@ def measure(connections: int = 32, seconds: float = 8, history_rows: int = 200_0
     return figures
 
 
-def measure_history_page(url: str, pages: int = 25) -> dict[str, float]:
+def measure_history_page(url: str) -> dict[str, float]:
     """Milliseconds of one history page. Each request has a new range, so none is cached."""
     durations = []
-    for number in range(pages):
+    for number in range(HISTORY_PAGES):
         address = f"{url}{HISTORY.replace('from=2000-01-01', f'from=2000-01-{number + 1:02d}')}"
         started = time.perf_counter()
         with urllib.request.urlopen(address, timeout=30) as response:  # noqa: S310  # our own process
