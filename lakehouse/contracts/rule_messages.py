@@ -36,14 +36,6 @@ def render_message(
     return "".join(part for pair in zip(texts, [*shown, ""], strict=True) for part in pair)
 
 
-def sql_literal(value: object) -> str:
-    """A value as a Spark SQL literal."""
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
-    return f"{value}D" if isinstance(value, float) else str(value)
-
-
 def _shown(value: object, number: Callable[[float], str]) -> str:
     if value is None:
         return "null"
