@@ -5,7 +5,6 @@ from typing import Literal
 from conf.settings import secrets, settings
 
 Mode = Literal["on", "mock", "off"]
-CHANNELS = ("telegram", "whatsapp", "email", "webhook")
 
 
 def personal_channels() -> frozenset[str]:

@@ -17,29 +17,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from conf import knobs
 from conf.knob_faults import sentences
-from conf.knobs import (
-    AlertKnobs,
-    AnomalyKnobs,
-    ApiKnobs,
-    CollectorKnobs,
-    CvKnobs,
-    ForecastKnobs,
-    IdentityKnobs,
-    IndicatorKnobs,
-    KafkaKnobs,
-    LakeKnobs,
-    LandingKnobs,
-    LimitKnobs,
-    MqttKnobs,
-    PortNumber,
-    RetailKnobs,
-    StreamKnobs,
-    SupplyKnobs,
-    TradingKnobs,
-    TrainingKnobs,
-    ValidationKnobs,
-)
 from conf.runtime.exit_codes import ExitCode
 
 REPO = Path(__file__).resolve().parent.parent
@@ -50,194 +29,130 @@ STATIC_BEARER = "a lasting bearer of this role, accepted only while identity.sta
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
+def variable(name: str, description: str, default: object = None, **options: Any) -> Any:  # noqa: ANN401
+    """A field that an environment variable of this common name gives, without LUMBUNG_."""
+    return Field(default=default, validation_alias=name, description=description, **options)
+
+
+def secret(description: str | None = None, name: str | None = None) -> Any:  # noqa: ANN401
+    """A text that is never shown, from LUMBUNG_<field> or the variable of this name; empty by default."""
+    return Field(default="", repr=False, validation_alias=name, description=description)
+
+
 class Secrets(BaseSettings):
     """Keys, written by `setup` with mode 0600. Never logged."""
 
     model_config = SettingsConfigDict(env_prefix="LUMBUNG_", extra="ignore")
-    jwt_secret: str = Field(
-        default="",
-        validation_alias="JWT_SECRET",
-        repr=False,
-        description="signs the tokens of people and devices, at least 32 bytes; setup writes one",
+    jwt_secret: str = secret(
+        "signs the tokens of people and devices, at least 32 bytes; setup writes one", "JWT_SECRET"
     )
-    jwt_algorithm: str = Field(
-        default="HS256", validation_alias="JWT_ALGORITHM", description="HS256 or EdDSA"
-    )
-    token_device: str = Field(default="", repr=False, description=STATIC_BEARER)
-    token_operator: str = Field(default="", repr=False, description=STATIC_BEARER)
-    token_central: str = Field(default="", repr=False, description=STATIC_BEARER)
-    token_admin: str = Field(default="", repr=False, description=STATIC_BEARER)
-    token_user: str = Field(default="", repr=False, description=STATIC_BEARER)
-    cursor_key: str = Field(default="", repr=False)
-    decision_keys: str = Field(
-        default="",
-        repr=False,
-        description="keys that sign decisions, alerts of people and ledger entries, comma-separated, the "
-        "newest first; setup writes one",
-    )
-    decisions_signed_since: str = Field(
-        default="", description="set by setup in a home older than signatures: no older decision needs one"
+    jwt_algorithm: str = variable("JWT_ALGORITHM", "HS256 or EdDSA", "HS256")
+    token_device: str = secret(STATIC_BEARER)
+    token_operator: str = secret(STATIC_BEARER)
+    token_central: str = secret(STATIC_BEARER)
+    token_admin: str = secret(STATIC_BEARER)
+    token_user: str = secret(STATIC_BEARER)
+    cursor_key: str = secret()
+    decision_keys: str = secret(
+        "keys that sign decisions, alerts of people and ledger entries, comma-separated, the "
+        "newest first; setup writes one"
     )
     acts_signed_since: str = Field(
         default="",
         description="set by setup when signatures of alerts and ledger entries began: no older one needs any",
     )
-
-    telegram_token: str = Field(
-        default="",
-        repr=False,
-        validation_alias="TELEGRAM_TOKEN",
-        description="token of the Telegram bot; without it alerts are logged instead",
+    telegram_token: str = secret(
+        "token of the Telegram bot; without it alerts are logged instead", "TELEGRAM_TOKEN"
     )
-    whatsapp_token: str = Field(
-        default="",
-        repr=False,
-        validation_alias="WHATSAPP_TOKEN",
-        description="token of the WhatsApp Cloud API; without it alerts are logged instead",
+    whatsapp_token: str = secret(
+        "token of the WhatsApp Cloud API; without it alerts are logged instead", "WHATSAPP_TOKEN"
     )
-    smtp_url: str = Field(
-        default="",
-        repr=False,
-        validation_alias="SMTP_URL",
-        description="smtps://user:password@host:465, or smtp://…; without it no e-mail is sent",
+    smtp_url: str = secret(
+        "smtps://user:password@host:465, or smtp://…; without it no e-mail is sent", "SMTP_URL"
     )
-    panel_harga_key: str = Field(
-        default="",
-        repr=False,
-        validation_alias="PANEL_HARGA_KEY",
-        description="key of Panel Harga's interface, sent as x-api-key to collectors.panel_harga_url",
+    panel_harga_key: str = secret(
+        "key of Panel Harga's interface, sent as x-api-key to collectors.panel_harga_url", "PANEL_HARGA_KEY"
     )
-    bps_key: str = Field(
-        default="",
-        repr=False,
-        validation_alias="BPS_KEY",
-        description="key of BPS's WebAPI, requested at collectors.bps_url",
+    bps_key: str = secret("key of BPS's WebAPI, requested at collectors.bps_url", "BPS_KEY")
+    newsapi_key: str = secret("key of NewsAPI; without it no news is searched", "NEWSAPI_KEY")
+    twitter_token: str = secret("bearer token of X; without it no post is searched", "TWITTER_TOKEN")
+    reddit_client_id: str = secret(
+        "application registered with Reddit; without it no subreddit is read", "REDDIT_CLIENT_ID"
     )
-    newsapi_key: str = Field(
-        default="",
-        repr=False,
-        validation_alias="NEWSAPI_KEY",
-        description="key of NewsAPI; without it no news is searched",
-    )
-    twitter_token: str = Field(
-        default="",
-        repr=False,
-        validation_alias="TWITTER_TOKEN",
-        description="bearer token of X; without it no post is searched",
-    )
-    reddit_client_id: str = Field(
-        default="",
-        repr=False,
-        validation_alias="REDDIT_CLIENT_ID",
-        description="application registered with Reddit; without it no subreddit is read",
-    )
-    reddit_client_secret: str = Field(
-        default="",
-        repr=False,
-        validation_alias="REDDIT_CLIENT_SECRET",
-        description="secret of that application",
-    )
+    reddit_client_secret: str = secret("secret of that application", "REDDIT_CLIENT_SECRET")
 
 
 @cache
 def knob_defaults() -> dict[str, Any]:
     """conf/lumbung.yml, read once a process. libyaml takes 2 ms for it, the parser in Python 20 to 70 ms."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    knobs: dict[str, Any] = yaml.load(KNOBS.read_text(encoding="utf-8"), loader)  # noqa: S506 (both are safe)
-    return knobs
+    values: dict[str, Any] = yaml.load(KNOBS.read_text(encoding="utf-8"), loader)  # noqa: S506 (both are safe)
+    return values
 
 
 class Settings(BaseSettings):
     """All knobs. Field meanings and units: conf/lumbung.yml."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="LUMBUNG_",
-        env_nested_delimiter="__",
-        extra="ignore",
-    )
+    model_config = SettingsConfigDict(env_prefix="LUMBUNG_", env_nested_delimiter="__", extra="ignore")
     home: Path = Field(
         default=REPO / "var",
         description="folder of everything that is not code: broker, tables, logs, secrets",
     )
     log_level: str = Field(description="DEBUG, INFO, WARNING or ERROR")
     language: Literal["en", "id"] = Field(description="language of what commands print for people: en or id")
-    kafka: KafkaKnobs
-    api: ApiKnobs
-    identity: IdentityKnobs
-    limits: LimitKnobs
-    mqtt: MqttKnobs
-    landing: LandingKnobs
-    stream: StreamKnobs
-    lake: LakeKnobs
-    validation: ValidationKnobs
-    retail: RetailKnobs
-    alerts: AlertKnobs
-    collectors: CollectorKnobs
-    supply: SupplyKnobs
-    trading: TradingKnobs
-    indicators: IndicatorKnobs
-    anomalies: AnomalyKnobs
-    forecast: ForecastKnobs
-    training: TrainingKnobs
-    cv: CvKnobs
+    kafka: knobs.KafkaKnobs
+    api: knobs.ApiKnobs
+    identity: knobs.IdentityKnobs
+    limits: knobs.LimitKnobs
+    mqtt: knobs.MqttKnobs
+    landing: knobs.LandingKnobs
+    stream: knobs.StreamKnobs
+    lake: knobs.LakeKnobs
+    validation: knobs.ValidationKnobs
+    retail: knobs.RetailKnobs
+    alerts: knobs.AlertKnobs
+    collectors: knobs.CollectorKnobs
+    supply: knobs.SupplyKnobs
+    trading: knobs.TradingKnobs
+    indicators: knobs.IndicatorKnobs
+    anomalies: knobs.AnomalyKnobs
+    forecast: knobs.ForecastKnobs
+    training: knobs.TrainingKnobs
+    cv: knobs.CvKnobs
     # Common names of variables, accepted besides their LUMBUNG_ spelling.
-    api_port_short: PortNumber | None = Field(
-        default=None, validation_alias="API_PORT", description="the same as LUMBUNG_API__PORT"
+    api_port_short: knobs.PortNumber | None = variable("API_PORT", "the same as LUMBUNG_API__PORT")
+    log_level_short: str | None = variable("LOG_LEVEL", "the same as LUMBUNG_LOG_LEVEL")
+    cors_origins_short: str | None = variable("CORS_ORIGINS", "allowed origins, comma-separated")
+    alert_threshold_short: float | None = variable(
+        "ALERT_THRESHOLD", "the same as LUMBUNG_ALERTS__THRESHOLD", ge=0, le=100
     )
-    log_level_short: str | None = Field(
-        default=None, validation_alias="LOG_LEVEL", description="the same as LUMBUNG_LOG_LEVEL"
+    http_endpoint: str | None = variable(
+        "HTTP_ENDPOINT", "URL to which events are posted instead of this machine's /ingest"
     )
-    cors_origins_short: str | None = Field(
-        default=None, validation_alias="CORS_ORIGINS", description="allowed origins, comma-separated"
+    mail_from: str = variable(
+        "MAIL_FROM", "address that alerts are mailed from; the user of SMTP_URL unless given", ""
     )
-    alert_threshold_short: float | None = Field(
-        default=None,
-        ge=0,
-        le=100,
-        validation_alias="ALERT_THRESHOLD",
-        description="the same as LUMBUNG_ALERTS__THRESHOLD",
+    mqtt_tls_cert: Path | None = variable(
+        "MQTT_TLS_CERT", "PEM certificate of the MQTT listener, which then uses TLS on port 8883"
     )
-    http_endpoint: str | None = Field(
-        default=None,
-        validation_alias="HTTP_ENDPOINT",
-        description="URL to which events are posted instead of this machine's /ingest",
+    mqtt_tls_key: Path | None = variable("MQTT_TLS_KEY", "PEM private key of that certificate")
+    mqtt_tls_ca: Path | None = variable(
+        "MQTT_TLS_CA", "PEM certificate of the authority whose client certificates are accepted as devices"
     )
-    mail_from: str = Field(
-        default="",
-        validation_alias="MAIL_FROM",
-        description="address that alerts are mailed from; the user of SMTP_URL unless given",
+    mlflow_tracking_uri: str | None = variable(
+        "MLFLOW_TRACKING_URI", "MLflow server of runs and models instead of a SQLite file below LUMBUNG_HOME"
     )
-    mqtt_tls_cert: Path | None = Field(
-        default=None,
-        validation_alias="MQTT_TLS_CERT",
-        description="PEM certificate of the MQTT listener, which then uses TLS on port 8883",
-    )
-    mqtt_tls_key: Path | None = Field(
-        default=None, validation_alias="MQTT_TLS_KEY", description="PEM private key of that certificate"
-    )
-    mqtt_tls_ca: Path | None = Field(
-        default=None,
-        validation_alias="MQTT_TLS_CA",
-        description="PEM certificate of the authority whose client certificates are accepted as devices",
-    )
-    mlflow_tracking_uri: str | None = Field(
-        default=None,
-        validation_alias="MLFLOW_TRACKING_URI",
-        description="MLflow server of runs and models instead of a SQLite file below LUMBUNG_HOME",
-    )
-    database_url: str | None = Field(
-        default=None,
-        validation_alias="DATABASE_URL",
-        repr=False,
-        description="accounts and devices in PostgreSQL, postgresql+asyncpg://…, instead of a SQLite file "
+    database_url: str | None = variable(
+        "DATABASE_URL",
+        "accounts and devices in PostgreSQL, postgresql+asyncpg://…, instead of a SQLite file "
         "below LUMBUNG_HOME",
+        repr=False,
     )
     failpoint: str | None = Field(
         default=None, description="tests only: name[:n] of a point at which the process kills itself"
     )
     clock_steps: Path | None = Field(
-        default=None,
-        description="tests only: file with the steps of the clock that dates batches",
+        default=None, description="tests only: file with the steps of the clock that dates batches"
     )
     called_from: Path = Field(
         default=Path(), description="set by run.sh: the caller's folder, in which arguments are resolved"
@@ -326,11 +241,6 @@ class Settings(BaseSettings):
     def public_url(self) -> str:
         """The address under which people reach the API; never that of a request, which can be forged."""
         return self.api.public_url.rstrip("/") or f"http://{self.api.host}:{self.api.port}"
-
-    @property
-    def ingest_url(self) -> str:
-        """Where events are posted by HTTP."""
-        return self.http_endpoint or f"http://127.0.0.1:{self.api.port}/ingest"
 
 
 class SettingsReader:

@@ -88,3 +88,18 @@ def arrow_rows(
     if rows > FEW_ROWS:
         return database.sql(sql, params=parameters).to_arrow_table()
     return database.execute(sql, parameters).to_arrow_table()
+
+
+def utf8_texts(values: pa.Array, replace: bool = False) -> pa.Array:
+    """Bytes as text; what is no UTF-8 is null, or with `replace` has replacement characters in its place."""
+    try:
+        return values.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([_decoded(value, replace) for value in values.to_pylist()], pa.string())
+
+
+def _decoded(value: bytes | None, replace: bool) -> str | None:
+    try:
+        return None if value is None else value.decode(errors="replace" if replace else "strict")
+    except UnicodeDecodeError:
+        return None

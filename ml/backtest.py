@@ -1,22 +1,23 @@
 """Backtest every model against the naive forecast from past origins; the result is a table and plots."""
 
-import argparse
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
+import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import Refused, hold
 from conf.settings import settings
-from lakehouse.io.terminal import translate_parser, translated
-from lakehouse.trading.bars import INTERVALS
+from lakehouse.io.terminal import translated
 from ml.data.panel import NothingToLearn, Panel
 from ml.models.parallel import WorkerDied, end_on_sigterm
 from ml.progress import TrainingProgress
@@ -30,63 +31,61 @@ if TYPE_CHECKING:  # evaluation is imported when a backtest runs: a refusal or a
 
 
 SIGNAL = "signal"  # not a model: strategies on past bars, with arguments of their own
+Interval = Literal["1m", "5m", "15m", "1d"]
+OfSignal = partial(typer.Option, rich_help_panel=SIGNAL)
+DAY = ["%Y-%m-%d"]
+MODELS_HELP = (
+    "default: knob training.models, and when that is empty all that are not on demand; "
+    "naive is always included; signal: strategies on past bars"
+)
+QUICK_HELP = "few origins and small models: takes a minute"
+DATA_HELP = "a file or folder of any format of conf/sources, or a long CSV (date, commodity, region, price)"
+HORIZON_HELP = "days ahead that the table covers; all of them by default"
+HOLDOUT_HELP = "open the final holdout, 13 origins, and record the reason"
+STRATEGY_HELP = "signal: the signals that are served; all: each strategy with its defaults"
+SET_HELP = "a parameter of the strategy and the values to try, such as fast=5,10"
+INTERVAL_HELP = "length of a bar; daily bars where there are any otherwise"
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    """The arguments of `backtest`."""
-    parser = argparse.ArgumentParser(prog="./run.sh backtest", description=__doc__)
-    parser.add_argument(
-        "models",
-        nargs="*",
-        help="default: knob training.models, and when that is empty all that are not on demand; "
-        "naive is always included; signal: strategies on past bars",
-    )
-    parser.add_argument("--quick", action="store_true", help="few origins and small models: takes a minute")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="a file or folder of any format of conf/sources, or a long CSV (date, commodity, region, price)",
-    )
-    parser.add_argument(
-        "--horizon",
-        type=int,
-        nargs="*",
-        default=(),
-        help="days ahead that the table covers; all of them by default",
-    )
-    parser.add_argument(
-        "--holdout",
-        metavar="REASON",
-        help="open the final holdout, 13 origins, and record the reason",
-    )
-    parser.add_argument("--json", action="store_true", help="the figures as JSON on stdout")
-    signal = parser.add_argument_group(SIGNAL)
-    signal.add_argument(
-        "--symbol", nargs="*", default=[], help="stocks or coins; all that have bars otherwise"
-    )
-    signal.add_argument(
-        "--strategy",
-        default=SIGNAL,
-        help="signal: the signals that are served; all: each strategy with its defaults",
-    )
-    signal.add_argument(
-        "--set",
-        metavar="NAME=VALUES",
-        nargs="*",
-        default=[],
-        help="a parameter of the strategy and the values to try, such as fast=5,10",
-    )
-    signal.add_argument(
-        "--interval", choices=INTERVALS, help="length of a bar; daily bars where there are any otherwise"
-    )
-    signal.add_argument("--from", dest="first", type=date.fromisoformat, help="first day, YYYY-MM-DD")
-    signal.add_argument("--to", type=date.fromisoformat, help="day after the last, YYYY-MM-DD")
-    return parser
+class SeveralValues(TyperCommand):
+    """`--horizon 1 7` means `--horizon 1 --horizon 7`, and so for the other options that take several."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  (a class inside typer)
+        """As of typer."""
+        spread: list[str] = []
+        option = ""
+        for text in args:
+            if text.startswith("--"):
+                option = text if text in ("--horizon", "--symbol", "--set") else ""
+            elif option and spread[-1] != option:
+                spread.append(option)
+            spread.append(text)
+        return super().parse_args(ctx, spread)
 
 
-def main(arguments: Sequence[str]) -> int:
+@app.command(help=__doc__, cls=SeveralValues)
+def main(
+    models: Annotated[list[str] | None, typer.Argument(help=MODELS_HELP)] = None,
+    quick: Annotated[bool, typer.Option("--quick", help=QUICK_HELP)] = False,
+    data: Annotated[Path | None, typer.Option(help=DATA_HELP)] = None,
+    horizon: Annotated[list[int] | None, typer.Option(help=HORIZON_HELP)] = None,
+    holdout: Annotated[str | None, typer.Option(metavar="REASON", help=HOLDOUT_HELP)] = None,
+    json: Annotated[bool, typer.Option("--json", help="the figures as JSON on stdout")] = False,
+    symbol: Annotated[
+        list[str] | None, OfSignal(help="stocks or coins; all that have bars otherwise")
+    ] = None,
+    strategy: Annotated[str, OfSignal(help=STRATEGY_HELP)] = SIGNAL,
+    parameters: Annotated[list[str] | None, OfSignal("--set", metavar="NAME=VALUES", help=SET_HELP)] = None,
+    interval: Annotated[Interval | None, OfSignal(help=INTERVAL_HELP)] = None,
+    first: Annotated[datetime | None, OfSignal("--from", formats=DAY, help="first day, YYYY-MM-DD")] = None,
+    to: Annotated[datetime | None, OfSignal(formats=DAY, help="day after the last, YYYY-MM-DD")] = None,
+) -> None:
+    raise typer.Exit(backtest(SimpleNamespace(**locals())))
+
+
+def backtest(options: SimpleNamespace) -> int:
     """Exit code: 0 done, 1 a champion loses to naive, 2 wrong usage, 3 no data, 5 a training round runs."""
-    options = translate_parser(argument_parser()).parse_args(arguments)
     if options.models == [SIGNAL]:
         from ml.trading import backtest_command
 
@@ -112,7 +111,7 @@ def main(arguments: Sequence[str]) -> int:
         return ExitCode.USAGE
 
 
-def _panel(options: argparse.Namespace) -> Panel:
+def _panel(options: SimpleNamespace) -> Panel:
     from ml.data.load import read_panel
     from ml.data.reporting_periods import evaluation_panel
     from ml.forecasts.issue import known_panel
@@ -127,7 +126,7 @@ def _panel(options: argparse.Namespace) -> Panel:
     return panel
 
 
-def _run(options: argparse.Namespace, progress: TrainingProgress) -> int:
+def _run(options: SimpleNamespace, progress: TrainingProgress) -> int:
     from ml.evaluation.evaluate import compare_models, evaluate_holdout
     from ml.evaluation.origins import LEAST_ORIGINS, plan_round
     from ml.evaluation.plots import save_plots
@@ -136,7 +135,7 @@ def _run(options: argparse.Namespace, progress: TrainingProgress) -> int:
     from ml.schedule import state_folder
 
     panel = _panel(options)
-    names = models_of(Request(models=tuple(options.models), quick=options.quick))
+    names = models_of(Request(models=tuple(options.models or ()), quick=options.quick))
     origins = len(plan_round(panel, options.quick).part(opened=False).origins)
     if origins < LEAST_ORIGINS:
         raise NothingToLearn(
@@ -182,7 +181,7 @@ def _show(
     predictions: "Predictions",
     intervals: "Mapping[str, Intervals]",
     champions: dict[str, str],
-    options: argparse.Namespace,
+    options: SimpleNamespace,
     title: str,
 ) -> None:
     """Print the tables, or with --json the figures."""
@@ -190,7 +189,7 @@ def _show(
     from ml.evaluation.report import half_years_table, scores_table
     from ml.evaluation.scores import scores_by_commodity
 
-    horizons = tuple(options.horizon)
+    horizons = tuple(options.horizon or ())
     figures = {name: scores_by_commodity(predictions, name, intervals[name], horizons) for name in intervals}
     half_years = {name: coverage_by_half_year(predictions, intervals[name], horizons) for name in intervals}
     days = ", ".join(map(str, horizons))
@@ -222,4 +221,4 @@ def _exit_code(assessment: "Assessment", champions: dict[str, str], progress: Tr
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    app()

@@ -15,6 +15,7 @@ from conf.runtime.status_files import read_json, write_json, write_status
 from conf.settings import settings
 from lakehouse.io.delta import inputs_fingerprint, open_if_exists
 from lakehouse.io.process_status import TRAINING_FAULTS, status_file, training_faults
+from lakehouse.times import utc_text
 
 log = logging.getLogger("lumbung.training")
 DAILY_PRICES = "gold.daily_prices"
@@ -92,7 +93,7 @@ def read_note(kind: str) -> dict[str, Any]:
 
 def write_note(kind: str, **content: Any) -> None:
     """Replace the note of a kind; `at`, the time of writing, is added."""
-    write_json(_note_file(kind), {**content, "at": datetime.now(UTC).isoformat()})
+    write_json(_note_file(kind), {**content, "at": utc_text(datetime.now(UTC))})
 
 
 def _note_file(kind: str) -> Path:
@@ -170,7 +171,7 @@ def signal_due(now: datetime) -> str | None:
     bars = daily_bars()
     if bars and bars != read_note("signal").get("bars"):
         return f"daily bars of {bars['symbols']} symbols up to {bars['last_day']}"
-    looked = {"looked_at": now.isoformat()} if table.count() else {}  # an empty table costs nothing
+    looked = {"looked_at": utc_text(now)} if table.count() else {}  # an empty table costs nothing
     write_note("bars", version=table.version(), **looked)
     return None
 

@@ -1,14 +1,15 @@
 """Train models of prices, risk, sales, sentiment or closes: one round, or one whenever it is due."""
 
-import argparse
 import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from types import SimpleNamespace
+from typing import IO, Annotated, Literal
+
+import typer
 
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
@@ -17,85 +18,83 @@ from conf.settings import settings
 from lakehouse.io import training_jobs
 from lakehouse.io.small_databases import DamagedDatabaseError, refuse_damaged_databases
 from lakehouse.io.table_files import damage_of_tables
-from lakehouse.io.terminal import translate_parser, translated
+from lakehouse.io.terminal import translated
 from ml import schedule, trainer
 from ml.data.panel import NothingToLearn
 from ml.models.parallel import WorkerDied, end_on_sigterm
 
 log = logging.getLogger("lumbung.training")
 LOCK_RETRY_SECONDS = 1.0
-KINDS = ("price", "risk", "sales", "sentiment", "signal")
+Kind = Literal["price", "risk", "sales", "sentiment", "signal"]
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    """The arguments of `train`."""
-    parser = argparse.ArgumentParser(prog="./run.sh train", description=__doc__)
-    parser.add_argument("kind", nargs="?", choices=KINDS, help="signal, sales and price unless one is named")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="few models and origins: a minute, for tests and demonstrations",
-    )
-    parser.add_argument(
-        "--if-changed", action="store_true", help="only when new prices, drift or changed knobs require it"
-    )
-    parser.add_argument(
-        "--continuous",
-        action="store_true",
-        help="keep running: take training jobs, and train when it is due",
-    )
-    parser.add_argument(
-        "--issue", action="store_true", help="issue forecasts from the newest prices without training"
-    )
-    parser.add_argument(
-        "--models", type=_listed, default=(), help="comma-separated; else knob training.models"
-    )
-    parser.add_argument("--commodities", type=_listed, default=(), help="comma-separated; else all")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="learn from a file or folder of any format of conf/sources instead of the lake, and forecast "
-        "it; for sentiment: a CSV or TSV file with a column of texts and one of labels",
-    )
-    parser.add_argument(
-        "--test", type=Path, help="for sentiment: labelled texts to test on, instead of a fifth of --data"
-    )
-    parser.add_argument("--job", help=argparse.SUPPRESS)  # the training job that this round answers
-    return parser
+@app.command(help=__doc__)
+def main(
+    kind: Annotated[Kind | None, typer.Argument(help="signal, sales and price unless one is named")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="few models and origins: a minute, for tests and demonstrations")
+    ] = False,
+    if_changed: Annotated[
+        bool,
+        typer.Option("--if-changed", help="only when new prices, drift or changed knobs require it"),
+    ] = False,
+    continuous: Annotated[
+        bool,
+        typer.Option("--continuous", help="keep running: take training jobs, and train when it is due"),
+    ] = False,
+    issue: Annotated[
+        bool, typer.Option("--issue", help="issue forecasts from the newest prices without training")
+    ] = False,
+    models: Annotated[str | None, typer.Option(help="comma-separated; else knob training.models")] = None,
+    commodities: Annotated[str | None, typer.Option(help="comma-separated; else all")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="learn from a file or folder of any format of conf/sources instead of the lake, and "
+            "forecast it; for sentiment: a CSV or TSV file with a column of texts and one of labels"
+        ),
+    ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(help="for sentiment: labelled texts to test on, instead of a fifth of --data"),
+    ] = None,
+    job: Annotated[str | None, typer.Option(hidden=True)] = None,  # that this round answers
+) -> None:
+    options = SimpleNamespace(**locals())
+    options.models, options.commodities = _names(models), _names(commodities)
+    if fault := fault_of(options):
+        print(translated(fault), file=sys.stderr)
+        raise typer.Exit(ExitCode.USAGE)
+    if data and not kind:
+        options.kind = "price"
+    raise typer.Exit(train(options))
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = translate_parser(argument_parser())
-    options = parser.parse_args(arguments)
+def fault_of(options: SimpleNamespace) -> str:
+    """Why the options do not go together; empty when they do."""
     choices = (options.quick, options.if_changed, options.issue, options.models, options.commodities)
     if options.continuous and any(choices):
-        parser.error(
-            translated("--continuous decides what is due; only price, sales or signal may be given with it")
-        )
+        return "--continuous decides what is due; only price, sales or signal may be given with it"
     if options.kind == "sentiment":
-        if not options.data or options.continuous or any(choices):
-            parser.error(translated("sentiment takes --data, a file of labelled texts, and may take --test"))
-        return options
+        is_wrong = not options.data or options.continuous or any(choices)
+        return "sentiment takes --data, a file of labelled texts, and may take --test" if is_wrong else ""
     if options.test:
-        parser.error(translated("--test is for sentiment"))
+        return "--test is for sentiment"
     if options.kind == "risk":
-        if options.continuous or any(choices):
-            parser.error(translated("risk takes --data alone; it is trained with every whole price round"))
-        return options
+        is_wrong = options.continuous or any(choices)
+        return "risk takes --data alone; it is trained with every whole price round" if is_wrong else ""
     if options.data and (options.continuous or options.if_changed or options.kind in ("sales", "signal")):
-        parser.error(translated("--data is for one round of price, risk or sentiment models"))
-    if options.data:
-        options.kind = "price"
-    return options
+        return "--data is for one round of price, risk or sentiment models"
+    return ""
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Exit code: 0 done or not due, 1 failed, 2 wrong usage, 3 no data, 5 another runs or a damaged file."""
-    options = parse(arguments)
+def train(options: SimpleNamespace) -> int:
+    """Exit code: 0 done or not due, 1 failed, 3 no data, 5 another runs or a damaged file."""
     configure_logging()
     try:
         refuse_damaged_databases()
@@ -138,7 +137,7 @@ def _acquire_lock(wait: bool) -> IO[str]:
             time.sleep(LOCK_RETRY_SECONDS)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: SimpleNamespace) -> int:
     """Run the rounds. A failure is reported to the job, changes no champion, and gives exit code 1."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes, not threads
     os.environ["KERAS_BACKEND"] = "jax"
@@ -152,7 +151,7 @@ def _run(options: argparse.Namespace) -> int:
         return ExitCode.DONE if options.if_changed else ExitCode.MISSING
 
 
-def _rounds(options: argparse.Namespace) -> int:
+def _rounds(options: SimpleNamespace) -> int:
     """Closes, sales, then prices, or the one that is named. When one fails, the others run all the same."""
     code = ExitCode.DONE
     for kind, run in (("signal", _train_signal), ("sales", _train_sales), ("price", _train_prices)):
@@ -185,7 +184,7 @@ def _rounds(options: argparse.Namespace) -> int:
     return code
 
 
-def _train_sentiment(options: argparse.Namespace) -> int:
+def _train_sentiment(options: SimpleNamespace) -> int:
     """One round on labelled texts. A model that does not beat the lexicon is a result, not a failure."""
     from ml.sentiment import training_round
 
@@ -193,7 +192,7 @@ def _train_sentiment(options: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _train_risk(options: argparse.Namespace) -> int:
+def _train_risk(options: SimpleNamespace) -> int:
     """One round of the risk model. A model that fails the gate is a result, not a failure."""
     from ml.risk import training_round
 
@@ -201,7 +200,7 @@ def _train_risk(options: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _train_signal(options: argparse.Namespace) -> None:
+def _train_signal(options: SimpleNamespace) -> None:
     """Forecast closes. Naive serves unless a model beats it, which is a result, not a failure."""
     if options.if_changed and not schedule.signal_due(datetime.now(UTC)):
         return
@@ -213,7 +212,7 @@ def _train_signal(options: argparse.Namespace) -> None:
         training_jobs.finish(options.job, status, promoted, run_id, detail[:1000])
 
 
-def _train_sales(options: argparse.Namespace) -> None:
+def _train_sales(options: SimpleNamespace) -> None:
     from ml.sales import training_round
 
     listings = schedule.listing_count()
@@ -225,7 +224,7 @@ def _train_sales(options: argparse.Namespace) -> None:
     schedule.write_note("listings", rows=listings)
 
 
-def _train_prices(options: argparse.Namespace) -> None:
+def _train_prices(options: SimpleNamespace) -> None:
     """Train or issue; then refresh the tables that depend on prices and forecasts."""
     from ml.anomalies import job as anomalies
     from ml.forecasts import issue, training_round
@@ -233,7 +232,9 @@ def _train_prices(options: argparse.Namespace) -> None:
     from ml.risk import issue as risks
     from ml.weather import job as weather
 
-    trained = training_round.run(training_round.Request.of(options))
+    names = ("models", "commodities", "quick", "if_changed", "job", "data")
+    chosen = {name: getattr(options, name) for name in names}
+    trained = training_round.run(training_round.Request(issue_only=options.issue, **chosen))
     if options.data:  # the other tables follow from the lake
         return
     anomalies.refresh(settings().lake_root)
@@ -261,4 +262,4 @@ def _fail_job(job: str | None, reason: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    app()

@@ -21,6 +21,7 @@ from lakehouse.io import training_jobs
 from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.process_status import TRAINER, status_file
 from lakehouse.io.table_files import damage_of_tables
+from lakehouse.times import utc_text
 from ml import schedule
 from ml.personal_jobs import PersonalJobRunner
 
@@ -128,7 +129,7 @@ class Trainer:
     def _round(self, arguments: list[str], reason: str) -> str | None:
         """Run one round to its end; returns why it failed, None when it did not."""
         log.info("round %s: %s", " ".join(arguments), reason)
-        started = datetime.now(UTC).isoformat()
+        started = utc_text(datetime.now(UTC))
         self.update_status(state="running", round={"arguments": arguments, "why": reason, "since": started})
         child = subprocess.Popen(
             ["nice", "-n", str(settings().training.niceness), sys.executable, "-m", "ml.train", *arguments],

@@ -1,7 +1,6 @@
 """Every verb of ./run.sh. Data goes to stdout, messages to stderr; exit codes: conf/runtime/exit_codes.py."""
 
 import importlib
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +19,7 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 class Verb:
     """A verb and the module that answers it, with its own options and its own --help.
 
-    The module's `app` runs in this process. With `own_process` it has none: then `python -m module` replaces
-    this process, so that signals reach it. `paths`: arguments that name a file in the caller's folder are
+    The module's `app` runs in this process. `paths`: arguments that name a file in the caller's folder are
     passed on as absolute paths.
     """
 
@@ -29,7 +27,6 @@ class Verb:
     module: str
     help: str
     paths: bool = False
-    own_process: bool = False
 
 
 VERBS = (
@@ -76,20 +73,8 @@ VERBS = (
     Verb(
         "ledger", "scripts.commands.ledger", "Verify, list or append to the hash chains of prices and trades."
     ),
-    Verb(
-        "train",
-        "ml.train",
-        "Train and evaluate models, promote the best, forecast.",
-        paths=True,
-        own_process=True,
-    ),
-    Verb(
-        "backtest",
-        "ml.backtest",
-        "Compare models with the naive forecast on past origins.",
-        paths=True,
-        own_process=True,
-    ),
+    Verb("train", "ml.train", "Train and evaluate models, promote the best, forecast.", paths=True),
+    Verb("backtest", "ml.backtest", "Compare models with the naive forecast on past origins.", paths=True),
     Verb("bench", "scripts.bench.__main__", "Measure the published figures."),
 )
 
@@ -126,8 +111,6 @@ def runner(verb: Verb) -> Callable[[typer.Context], None]:
 
     def run(context: typer.Context) -> None:
         arguments = [absolute(text) for text in context.args] if verb.paths else context.args
-        if verb.own_process:
-            os.execv(sys.executable, [sys.executable, "-m", verb.module, *arguments])  # noqa: S606
         run_command(importlib.import_module(verb.module).app, arguments, f"./run.sh {verb.name}")
 
     return run

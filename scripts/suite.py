@@ -102,9 +102,11 @@ def write_failures(cache: Path, names: Sequence[str]) -> None:
     file.write_text(json.dumps(dict.fromkeys(names, True)), encoding="utf-8")
 
 
-def known_flaky(file: Path = KNOWN_FLAKY) -> list[KnownFlaky]:
+def known_flaky() -> list[KnownFlaky]:
     """The entries of tests/flaky.yml."""
-    return TypeAdapter(list[KnownFlaky]).validate_python(yaml.safe_load(file.read_text(encoding="utf-8")))
+    return TypeAdapter(list[KnownFlaky]).validate_python(
+        yaml.safe_load(KNOWN_FLAKY.read_text(encoding="utf-8"))
+    )
 
 
 def overdue(entries: Sequence[KnownFlaky], today: date) -> list[str]:

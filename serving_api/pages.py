@@ -50,7 +50,6 @@ FIGURES = b"<!-- figures -->"  # where the shell takes them
 REDIRECTS = {
     "/market_realtime_dashboard/static/index.html": "/komoditas",
     "/dashboard/map": "/dashboard/map/",
-    "/sign-in": "/masuk",
 }
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "

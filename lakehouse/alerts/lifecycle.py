@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from lakehouse.gold.price_panel import Ints
 
-State = Literal["pending", "active", "acknowledged", "cleared", "self_corrected"]
+AlertState = Literal["pending", "active", "acknowledged", "cleared", "self_corrected"]
 Bools = npt.NDArray[np.bool_]
 OPEN_STATES = ("pending", "active", "acknowledged")
 CONFIRMING_DAYS = 3
@@ -46,7 +46,7 @@ class Observed:
 class Interval:
     """One alert of a series; positions in its days. `active` is None before it became active."""
 
-    state: State
+    state: AlertState
     first: int
     last: int
     active: int | None

@@ -37,7 +37,6 @@ Row = dict[str, Any]
 EPOCH = date(1970, 1, 1)
 CHANNEL = "retail"
 OUTCOME_DAYS = (3, 7)  # after the day on which an alert became active
-NATION = "Indonesia"
 # Hours after an alert became active within which it is to be answered; the others have no limit.
 RESPONSE_HOURS = {
     "price_level": 24,

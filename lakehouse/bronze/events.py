@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.arrow import arrow_schema
+from lakehouse.arrow import arrow_schema, utf8_texts
 from lakehouse.bronze.records import RECORDS, TIME
 from lakehouse.contracts.contract import contracts
 from lakehouse.event import DEAD_LETTER, EVENT_ID, TOPIC_PREFIX, kind_of_topic, lenient_payload, sender_of
@@ -37,11 +37,11 @@ def events(records: pa.Table, ingested_at: datetime) -> pa.Table:
     """
     records = records.select(RECORDS.names).cast(RECORDS).combine_chunks()
     headers = _Headers.of(records["headers"].combine_chunks())
-    given = {name: _texts(headers.values_of(name)) for name in ENVELOPE}
+    given = {name: utf8_texts(headers.values_of(name)) for name in ENVELOPE}
     columns = {
         **{name: records[name] for name in ("topic", "partition", "offset", "value")},
         "kafka_timestamp": records["timestamp"],
-        "key": _valid_texts(records["key"].combine_chunks()),
+        "key": utf8_texts(records["key"].combine_chunks(), replace=True),
         "event_id": _event_ids(records, given["event_id"]),
         "kind": each("topic", kind_of_topic)(records),
         "source": pc.coalesce(given["source"], each("topic", "kafka:{}".format)(records)),
@@ -111,7 +111,7 @@ class _Headers:
         counts = np.bincount(self.row[places], minlength=self.records)
         ends = np.concatenate([[0], counts.cumsum()]).astype(np.int32)
         keys = pa.array(self.names, pa.string()).take(pa.array(self.name[places]))
-        values = _valid_texts(self.value.take(pa.array(places)))
+        values = utf8_texts(self.value.take(pa.array(places)), replace=True)
         return pa.MapArray.from_arrays(ends, keys, values, mask=pa.array(counts == 0))
 
 
@@ -133,30 +133,6 @@ def own_id(value: bytes | None) -> str | None:
     payload = lenient_payload(value or b"")
     given = payload.get("event_id") if isinstance(payload, dict) else None
     return given if isinstance(given, str) and EVENT_ID.fullmatch(given) else None
-
-
-def _texts(values: pa.Array) -> pa.Array:
-    """As text; null where the bytes are no UTF-8: the event then has what a record without the header has."""
-    try:
-        return values.cast(pa.string())
-    except pa.ArrowInvalid:
-        return pa.array([_text(value) for value in values.to_pylist()], pa.string())
-
-
-def _text(value: bytes | None) -> str | None:
-    try:
-        return None if value is None else value.decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _valid_texts(values: pa.Array) -> pa.Array:
-    """As text, with replacement characters where the bytes are no UTF-8."""
-    try:
-        return values.cast(pa.string())
-    except pa.ArrowInvalid:
-        decoded = [None if value is None else value.decode(errors="replace") for value in values.to_pylist()]
-        return pa.array(decoded, pa.string())
 
 
 def _times(texts: pa.Array) -> pa.Array:

@@ -36,25 +36,6 @@ def render_message(
     return "".join(part for pair in zip(texts, [*shown, ""], strict=True) for part in pair)
 
 
-def message_sql(message: str) -> str:
-    """Spark SQL of the same: every {expression} is replaced by its value as a string, null by 'null'."""
-    texts, expressions = template_parts(message)
-    values = [
-        f"coalesce(substring(cast({sql} as string), 1, {LONGEST_VALUE}), 'null')" for sql in expressions
-    ]
-    pairs = zip(map(sql_literal, texts), [*values, ""], strict=True)
-    pieces = [piece for text, value in pairs for piece in (text, value) if piece not in ("''", "")]
-    return f"concat({', '.join(pieces)})"
-
-
-def sql_literal(value: object) -> str:
-    """A value as a Spark SQL literal."""
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
-    return f"{value}D" if isinstance(value, float) else str(value)
-
-
 def _shown(value: object, number: Callable[[float], str]) -> str:
     if value is None:
         return "null"

@@ -117,11 +117,6 @@ class Contract(ContractModel):
         """Names of the columns, in their order."""
         return tuple(column.name for column in self.columns)
 
-    @property
-    def ddl(self) -> str:
-        """Spark schema string, in the contract's column order."""
-        return ", ".join(f"`{column.name}` {column.type}" for column in self.columns)
-
 
 class EveryKind(ContractModel):
     """What holds for every kind.

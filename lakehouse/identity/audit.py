@@ -1,6 +1,6 @@
 """The hash chain of the audit: each entry's hash covers its fields and the hash of the entry before it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from lakehouse.ledger.canonical import canonical, digest
@@ -12,14 +12,3 @@ FIELDS = ("index", "at", "actor", "action", "object", "outcome", "detail", "prev
 def entry_hash(entry: Mapping[str, Any]) -> str:
     """SHA-256 over the canonical JSON (RFC 8785) of FIELDS, 64 hexadecimal digits."""
     return digest(canonical({name: entry[name] for name in FIELDS}))
-
-
-def first_fault(entries: Iterable[Mapping[str, Any]]) -> int | None:
-    """Index of the first entry that was altered, removed or inserted, of all entries in order; else None."""
-    previous = GENESIS
-    for expected, entry in enumerate(entries):
-        intact = entry["index"] == expected and entry["previous_hash"] == previous
-        if not intact or entry_hash(entry) != entry["hash"]:
-            return expected
-        previous = entry["hash"]
-    return None

@@ -25,9 +25,6 @@ class Role(IntEnum):
         return self.name.lower()
 
 
-PEOPLE = tuple(role.label for role in Role if role is not Role.DEVICE)
-
-
 def scopes_of(names: Iterable[str]) -> frozenset[Scope]:
     """The scopes among the names."""
     return frozenset(scope for scope in SCOPES if scope in names)

@@ -8,7 +8,6 @@ summed: the first message to its recipient is about it among others.
 
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -56,8 +55,8 @@ def deliveries_file() -> Path:
 class Deliveries:
     """The table, written by one process. Times are seconds since 1970."""
 
-    def __init__(self, file: Path | None = None) -> None:
-        file = file or deliveries_file()
+    def __init__(self) -> None:
+        file = deliveries_file()
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
         self._db = sqlite3.connect(file, isolation_level=None)
@@ -164,14 +163,3 @@ class Deliveries:
         for channel, state, number in rows:
             numbers.setdefault(channel, {})[state] = number
         return numbers
-
-
-def delivery_rows(file: Path | None = None) -> list[dict[str, object]]:
-    """Every delivery without its text, newest first, for people and tests; none before the first."""
-    file = file or deliveries_file()
-    if not file.exists():
-        return []
-    names = "alert_id, stage, channel, recipient, level, state, attempts, message_id, reason"
-    with closing(sqlite3.connect(file)) as db:
-        rows = db.execute(f"select {names} from deliveries order by created_at desc, delivery_id").fetchall()
-    return [dict(zip(names.split(", "), row, strict=True)) for row in rows]

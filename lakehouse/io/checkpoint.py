@@ -56,9 +56,9 @@ def stream_id() -> str | None:
     return str(json.loads(file.read_text())["id"]) if file.exists() else None
 
 
-def planned_batches(state_dir: Path | None = None) -> list[int]:
+def planned_batches() -> list[int]:
     """Numbers of the batches whose offsets are noted, ascending."""
-    return _batch_numbers(checkpoint_dir(state_dir) / "offsets")
+    return _batch_numbers(checkpoint_dir() / "offsets")
 
 
 def finished_batches(state_dir: Path | None = None) -> list[int]:
@@ -172,7 +172,7 @@ def _read_offsets(batch_id: int, state_dir: Path | None = None) -> tuple[Positio
 
 def _read_lines(batch_id: int, state_dir: Path | None = None) -> tuple[list[Positions], dict[str, Any]]:
     """The file of a planned batch: its version, metadata, then a line of end offsets for each source."""
-    file = checkpoint_dir(state_dir) / "offsets" / str(batch_id)
+    file = checkpoint_dir() / "offsets" / str(batch_id)
     lines = file.read_text(errors="replace").splitlines()
     try:
         return [json.loads(lines[2]), *map(json.loads, lines[3:])], json.loads(lines[1])

@@ -24,7 +24,7 @@ from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.paths import table_path
 
 log = logging.getLogger("lumbung.delta")
-EMPTIED = {"emptied": True}
+EMPTIED_TAG = {"emptied": True}
 # Application transactions outlive the cleaning of the log; a commit's user metadata does not.
 HIGH_WATER_MARK = "lumbung/upto"  # newest batch time that the table holds, microseconds since 1970
 MADE_FROM = "lumbung/written"  # fingerprint of what the last write was computed from
@@ -35,18 +35,14 @@ LOOK_BACK_COMMITS = 30  # a batch's own commit may lie below compactions and che
 
 
 class StoredTable(DeltaTable):
-    """A Delta table whose times are read as microseconds, and whose local files Arrow reads itself.
+    """A Delta table whose local files Arrow reads itself.
 
-    Files that Spark wrote with times as INT96 would be read as nanoseconds, which overflow outside the years
-    1678 to 2262. The file system of delta-rs calls Python: a scan that is left unfinished, as by LIMIT, goes
-    on in threads of Arrow, and a process that ends meanwhile crashes or waits for ever.
+    The file system of delta-rs calls Python: a scan that is left unfinished, as by LIMIT, goes on in threads
+    of Arrow, and a process that ends meanwhile crashes or waits for ever.
     """
 
     def to_pyarrow_dataset(self, *args: Any, **more: Any) -> ds.Dataset:
         """See DeltaTable.to_pyarrow_dataset."""
-        options = more.get("parquet_read_options") or ds.ParquetReadOptions()
-        options.coerce_int96_timestamp_unit = "us"
-        more |= {"parquet_read_options": options}
         if more.get("filesystem") is None:  # to_pyarrow_table hands on a None
             more["filesystem"] = local_files(self.table_uri)
         return super().to_pyarrow_dataset(*args, **more)
@@ -223,7 +219,7 @@ def tags_of(table: str, limit: int = LOOK_BACK_COMMITS) -> list[dict[str, Any]]:
     tags: list[dict[str, Any]] = []
     for commit in open_table(table).history(limit):
         tag = tag_of_commit(commit)
-        if tag == EMPTIED:
+        if tag == EMPTIED_TAG:
             break
         if tag:
             tags.append({**tag, "version": commit["version"]})
@@ -267,7 +263,7 @@ def replace_rows(
 
 def empty_table(table: str) -> None:
     """Remove all rows in one commit; older versions stay readable until the next vacuum."""
-    replace_rows(table, arrow_schema(contracts()[table]).empty_table(), json.dumps(EMPTIED), upto=EPOCH)
+    replace_rows(table, arrow_schema(contracts()[table]).empty_table(), json.dumps(EMPTIED_TAG), upto=EPOCH)
 
 
 def append_once(table: str, rows: pa.Table, made_from: str) -> bool:

@@ -20,7 +20,7 @@ from lakehouse.io.delta import open_if_exists, tags_of
 
 log = logging.getLogger("lumbung.event_verdicts")
 CLOCK_TOLERANCE = timedelta(hours=1)  # between the time of receipt and that of the batch
-PLACE = ("topic", "partition", "offset")
+KAFKA_POSITION = ("topic", "partition", "offset")
 QUARANTINE = "silver.quarantine"
 VerdictName = Literal["silver", "quarantine", "duplicate"]
 
@@ -83,5 +83,5 @@ def _rows(
     since = min(record.received_at for record in records) - CLOCK_TOLERANCE
     offsets = pa.array({record.offset for record in records})
     condition = (pc.field(time_column) >= since) & pc.field("offset").isin(offsets)
-    rows = opened.to_pyarrow_dataset().to_table(columns=[*PLACE, *more], filter=condition)
+    rows = opened.to_pyarrow_dataset().to_table(columns=[*KAFKA_POSITION, *more], filter=condition)
     return list(zip(*(column.to_pylist() for column in rows.columns), strict=True))

@@ -31,7 +31,7 @@ WITHOUT_LEADER = {
 }
 ANSWER_SECONDS = 5  # a broker that answers later counts as absent
 # The doors report an absent broker in their responses; librdkafka would log it ten times a second.
-QUIET = {"log_level": 0, "error_cb": lambda error: None}
+WITHOUT_LOG = {"log_level": 0, "error_cb": lambda error: None}
 
 
 class NotAcknowledged(RuntimeError):
@@ -59,7 +59,7 @@ def any_is_open(bootstrap: str | None = None) -> bool:
 
 def client_config(bootstrap: str | None = None) -> dict[str, Any]:
     """Settings of every Kafka client; the brokers are those of the knob `kafka.bootstrap` unless given."""
-    return {"bootstrap.servers": bootstrap or settings().kafka.bootstrap, **QUIET}
+    return {"bootstrap.servers": bootstrap or settings().kafka.bootstrap, **WITHOUT_LOG}
 
 
 def cluster_id(timeout_seconds: float = 1.0) -> str | None:

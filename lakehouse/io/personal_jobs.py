@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from conf.settings import settings
-from lakehouse.io.training_jobs import exclusive
+from lakehouse.io.training_jobs import exclusive, now_text, parsed
 
 JobKind = Literal["backtest", "experiment"]
 JobStatus = Literal["queued", "running", "succeeded", "failed"]
@@ -62,7 +62,7 @@ def submit(kind: JobKind, owner: str, request: Mapping[str, Any], most_open: int
         store.execute(
             "insert into personal_jobs (job_id, kind, owner, status, request, created_at)"
             " values (?, ?, ?, 'queued', ?, ?)",
-            (job_id, kind, owner, json.dumps(request), _now()),
+            (job_id, kind, owner, json.dumps(request), now_text()),
         )
         return _known(store, "job_id = ?", job_id)
 
@@ -159,7 +159,7 @@ def _end(job_id: str, status: JobStatus, result: str | None, run_id: str | None,
         store.execute(
             "update personal_jobs set status = ?, result = ?, run_id = ?, detail = ?, finished_at = ?"
             f" where job_id = ? and status in {OPEN}",
-            (status, result, run_id, detail, _now(), job_id),
+            (status, result, run_id, detail, now_text(), job_id),
         )
 
 
@@ -183,19 +183,7 @@ def _known(store: sqlite3.Connection, condition: str, value: str) -> PersonalJob
 
 
 def _job(row: tuple[Any, ...]) -> PersonalJob:
-    fields = dict(zip(COLUMNS.split(", "), row, strict=True))
-    finished_at = fields["finished_at"]
-    fields |= {
-        "request": json.loads(fields["request"]),
-        "result": json.loads(fields["result"]) if fields["result"] else None,
-        "created_at": datetime.fromisoformat(fields["created_at"]),
-        "finished_at": datetime.fromisoformat(finished_at) if finished_at else None,
-    }
-    return PersonalJob(**fields)
-
-
-def _now() -> str:
-    return _text(datetime.now(UTC))
+    return PersonalJob(**parsed(row, COLUMNS, ("request", "result")))
 
 
 def _text(time: datetime) -> str:

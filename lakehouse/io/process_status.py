@@ -155,14 +155,14 @@ def stream_status(state_dir: Path | None = None) -> StreamStatus | None:
     return cast(StreamStatus | None, read_json(status_file(STREAM, state_dir)))
 
 
-def stream_failure(state_dir: Path | None = None) -> StreamFailure | None:
+def stream_failure() -> StreamFailure | None:
     """The batch that the stream cannot finish; None when the newest one was finished."""
-    return cast(StreamFailure | None, read_json(status_file(STREAM_FAILURE, state_dir)))
+    return cast(StreamFailure | None, read_json(status_file(STREAM_FAILURE)))
 
 
-def background_gold_status(state_dir: Path | None = None) -> BackgroundGoldStatus | None:
+def background_gold_status() -> BackgroundGoldStatus | None:
     """The last status of the background gold process; None before its first start."""
-    return cast(BackgroundGoldStatus | None, read_json(status_file(BACKGROUND_GOLD, state_dir)))
+    return cast(BackgroundGoldStatus | None, read_json(status_file(BACKGROUND_GOLD)))
 
 
 def failed_gold_jobs(status: BackgroundGoldStatus) -> dict[str, str]:
@@ -170,27 +170,27 @@ def failed_gold_jobs(status: BackgroundGoldStatus) -> dict[str, str]:
     return {name: job["failure"] for name, job in status["jobs"].items() if job["failure"]}
 
 
-def trainer_status(state_dir: Path | None = None) -> TrainerStatus | None:
+def trainer_status() -> TrainerStatus | None:
     """The last status of the trainer; None before its first start."""
-    return cast(TrainerStatus | None, read_json(status_file(TRAINER, state_dir)))
+    return cast(TrainerStatus | None, read_json(status_file(TRAINER)))
 
 
-def alert_worker_status(state_dir: Path | None = None) -> AlertWorkerStatus | None:
+def alert_worker_status() -> AlertWorkerStatus | None:
     """The last status of the alert worker; None before its first start."""
-    return cast(AlertWorkerStatus | None, read_json(status_file(ALERT_WORKER, state_dir)))
+    return cast(AlertWorkerStatus | None, read_json(status_file(ALERT_WORKER)))
 
 
-def training_faults(state_dir: Path | None = None) -> TrainingFaults:
+def training_faults() -> TrainingFaults:
     """Faults of training so far; zeros before the first."""
-    faults = read_json(status_file(TRAINING_FAULTS, state_dir))
+    faults = read_json(status_file(TRAINING_FAULTS))
     return cast(TrainingFaults, faults or {"failed_rounds": 0, "dead_workers": 0, "open": []})
 
 
-def gateway_status(state_dir: Path | None = None) -> GatewayStatus | None:
+def gateway_status() -> GatewayStatus | None:
     """The last status of the MQTT gateway; None before its first start."""
-    return cast(GatewayStatus | None, read_json(status_file(GATEWAY, state_dir)))
+    return cast(GatewayStatus | None, read_json(status_file(GATEWAY)))
 
 
-def collectors_status(state_dir: Path | None = None) -> CollectorsStatus | None:
+def collectors_status() -> CollectorsStatus | None:
     """The last status of the collectors; None before their first start."""
-    return cast(CollectorsStatus | None, read_json(status_file(COLLECTORS, state_dir)))
+    return cast(CollectorsStatus | None, read_json(status_file(COLLECTORS)))

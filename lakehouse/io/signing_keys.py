@@ -1,7 +1,5 @@
 """The keys with which this home signs decisions, alerts of people and ledger entries."""
 
-from datetime import datetime
-
 from conf.runtime.process import Refused
 from conf.settings import secrets
 from lakehouse.contracts.history_rules import signed_kinds
@@ -23,14 +21,9 @@ def signing_keys() -> SigningKeys:
             "LUMBUNG_DECISION_KEYS, which sign decisions, are missing or shorter than "
             f"{LEAST_KEY_LENGTH} characters: ./run.sh setup writes one"
         )
-    acts_since = _time("LUMBUNG_ACTS_SIGNED_SINCE", known.acts_signed_since)
-    decisions_since = _time("LUMBUNG_DECISIONS_SIGNED_SINCE", known.decisions_signed_since)
-    since = dict.fromkeys(signed_kinds(), acts_since) | {"decision": decisions_since}
-    return SigningKeys(keys, {kind: time for kind, time in since.items() if time})
-
-
-def _time(name: str, text: str) -> datetime | None:
-    time = parse_time(text)
-    if text and time is None:
+    name, text = "LUMBUNG_ACTS_SIGNED_SINCE", known.acts_signed_since
+    since = parse_time(text)
+    if text and since is None:
         raise Refused(f"{name} is no RFC 3339 time with its offset: correct it")
-    return time
+    acts = [kind for kind in signed_kinds() if kind != "decision"]
+    return SigningKeys(keys, dict.fromkeys(acts, since) if since else {})

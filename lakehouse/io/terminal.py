@@ -1,6 +1,5 @@
 """What people read in a terminal, in the language of the knob `language`. Data is never translated."""
 
-from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,15 +23,6 @@ def translate_help(command: Any) -> None:  # noqa: ANN401  (typer has click's cl
             item.help = translated_help(text)
     for subcommand in getattr(command, "commands", {}).values():
         translate_help(subcommand)
-
-
-def translate_parser(parser: ArgumentParser) -> ArgumentParser:
-    """The parser with its help texts translated in place."""
-    parser.description = translated_help(parser.description or "")
-    for action in parser._actions:  # argparse offers no public list of its actions
-        if action.help and action.help != SUPPRESS:
-            action.help = translated_help(action.help)
-    return parser
 
 
 def translated_help(text: str) -> str:

@@ -70,7 +70,7 @@ def submit(models: Sequence[str], commodities: Sequence[str], reason: str, by: s
             "status": "queued",
             "progress_pct": 0.0,
             "promoted": 0,
-            "created_at": _now(),
+            "created_at": now_text(),
             "models": json.dumps([*models]),
             "commodities": json.dumps([*commodities]),
             "reason": reason,
@@ -83,7 +83,7 @@ def submit(models: Sequence[str], commodities: Sequence[str], reason: str, by: s
 
 def job(job_id: str) -> Job | None:
     """The job of that id; None when there is none."""
-    if not _file_exists():
+    if not _file().exists():
         return None
     with _store() as store:
         row = store.execute(f"select {COLUMNS} from jobs where job_id = ?", (job_id,)).fetchone()
@@ -119,7 +119,7 @@ def finish(job_id: str, status: Status, promoted: bool, run_id: str | None, deta
             "update jobs set status = ?, promoted = ?, run_id = ?, detail = ?, finished_at = ?,"
             " progress_pct = case when ? = 'failed' then progress_pct else 100.0 end"
             f" where job_id = ? and status in {OPEN}",
-            (status, int(promoted), run_id, detail, _now(), status, job_id),
+            (status, int(promoted), run_id, detail, now_text(), status, job_id),
         )
 
 
@@ -160,26 +160,24 @@ def _file() -> Path:
     return settings().state_dir / "training.sqlite"
 
 
-def _file_exists() -> bool:
-    return _file().exists()
-
-
 def _read(store: sqlite3.Connection, job_id: str) -> Job:
     return _job(store.execute(f"select {COLUMNS} from jobs where job_id = ?", (job_id,)).fetchone())
 
 
 def _job(row: tuple[Any, ...]) -> Job:
-    fields = dict(zip(COLUMNS.split(", "), row, strict=True))
-    finished_at = fields["finished_at"]
-    fields |= {
-        "promoted": bool(fields["promoted"]),
-        "created_at": datetime.fromisoformat(fields["created_at"]),
-        "finished_at": datetime.fromisoformat(finished_at) if finished_at else None,
-        "models": tuple(json.loads(fields["models"])),
-        "commodities": tuple(json.loads(fields["commodities"])),
-    }
-    return Job(**fields)
+    fields = parsed(row, COLUMNS, ("models", "commodities"))
+    lists = {name: tuple(fields[name]) for name in ("models", "commodities")}
+    return Job(**fields | lists | {"promoted": bool(fields["promoted"])})
 
 
-def _now() -> str:
+def parsed(row: tuple[Any, ...], columns: str, of_json: Sequence[str]) -> dict[str, Any]:
+    """Column -> value of a stored job, with its times and the columns that hold JSON read."""
+    fields = dict(zip(columns.split(", "), row, strict=True))
+    fields |= {name: json.loads(fields[name]) for name in of_json if fields[name]}
+    times = {name: fields[name] for name in ("created_at", "finished_at") if fields[name]}
+    return fields | {name: datetime.fromisoformat(text) for name, text in times.items()}
+
+
+def now_text() -> str:
+    """The time as jobs are stored with it."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

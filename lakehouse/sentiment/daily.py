@@ -24,7 +24,7 @@ class Subject(NamedTuple):
     category: str = ""
 
 
-Key = tuple[Subject, date]
+SubjectDay = tuple[Subject, date]
 
 
 def daily_rows(
@@ -38,8 +38,8 @@ def daily_rows(
     `posts`: rows of silver.posts. A post counts for every commodity that it names or declares, every symbol
     that it declares and every product that it names.
     """
-    counts: dict[Key, Counter[str]] = {}
-    newest: dict[Key, datetime] = {}
+    counts: dict[SubjectDay, Counter[str]] = {}
+    newest: dict[SubjectDay, datetime] = {}
     for row in known:
         subject = Subject(row["subject_kind"], row["subject"], row["shop"] or "", row["category"] or "")
         key = (subject, row["market_date"])
@@ -77,7 +77,7 @@ def score_of(positive: int, negative: int) -> float:
     return (positive - negative) / (positive + negative + DAMPING)
 
 
-def _row(key: Key, count: Counter[str], newest: datetime, by: PolarityClassifier) -> dict[str, Any]:
+def _row(key: SubjectDay, count: Counter[str], newest: datetime, by: PolarityClassifier) -> dict[str, Any]:
     subject, day = key
     stated = sum(count[name] for name in PRESSURES)
     balance = count["naik"] + count["langka"] - count["turun"]

@@ -7,7 +7,7 @@ from math import isfinite
 import pyarrow as pa
 
 from lakehouse.reference import category_aliases, shops
-from lakehouse.verdicts.resolve import each, listed
+from lakehouse.verdicts.resolve import each, entry_of
 
 BILLIONTHS = Decimal("1e-9")
 EXACT = Context(prec=400)
@@ -34,7 +34,7 @@ def own_bounds(shop: str) -> dict[str, float | None] | None:
 
 
 RESOLVED = {
-    "category_of_list": each("Category", listed(category_aliases())),
+    "category_of_list": each("Category", entry_of(category_aliases())),
     "category_as_written": each("Category", one_line),
     "percent": each("Discount", percent, pa.float64()),
     "bounds": each("Shop", own_bounds, pa.struct([(name, pa.float64()) for name in BOUNDS])),

@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from lakehouse.reference import DEFAULT_TIMEZONE, commodity_aliases
-from lakehouse.verdicts.resolve import each, listed
+from lakehouse.verdicts.resolve import each, entry_of
 
 TEXTS = pa.list_(pa.string())
 COMMODITIES = pa.struct({"listed": TEXTS, "unknown": TEXTS})
@@ -16,7 +16,7 @@ def symbols(given: list[str | None] | None) -> list[str | None]:
 
 def commodities(given: list[str | None] | None) -> dict[str, list[str | None]]:
     """Ids of the listed ones, each once, and the names that are not in the list."""
-    find = listed(commodity_aliases())
+    find = entry_of(commodity_aliases())
     ids = [(name, name and find(name)) for name in given or []]
     return {
         "listed": list(dict.fromkeys(known for _, known in ids if known)),

@@ -3,9 +3,9 @@
 import pyarrow as pa
 
 from lakehouse.reference import commodities, commodity_aliases, markets, unit_aliases
-from lakehouse.verdicts.resolve import PLACE, each, listed, place_entries, region
+from lakehouse.verdicts.resolve import PLACE_TYPE, each, entry_of, place_entries, region
 
-COMMODITY = pa.struct(
+COMMODITY_TYPE = pa.struct(
     {
         "id": pa.string(),
         "unit": pa.string(),
@@ -14,11 +14,11 @@ COMMODITY = pa.struct(
         "is_group": pa.bool_(),
     }
 )
-MARKET = pa.struct([("market_name", pa.string()), *PLACE])
+MARKET_TYPE = pa.struct([("market_name", pa.string()), *PLACE_TYPE])
 
 
 def _commodities() -> dict[str, dict[str, object]]:
-    """Matching key -> COMMODITY."""
+    """Matching key -> COMMODITY_TYPE."""
     entries = {
         entry.id: {
             "id": entry.id,
@@ -33,7 +33,7 @@ def _commodities() -> dict[str, dict[str, object]]:
 
 
 def _markets() -> dict[str, dict[str, str]]:
-    """Market id -> MARKET."""
+    """Market id -> MARKET_TYPE."""
     places = place_entries()
     return {
         market.market_id: {"market_name": market.name, **places[market.region_code]}
@@ -42,9 +42,9 @@ def _markets() -> dict[str, dict[str, str]]:
 
 
 RESOLVED = {
-    "listed_commodity": each("commodity", listed(_commodities()), COMMODITY),
-    "given_unit": each("unit", listed(unit_aliases())),
-    "listed": each("market_id", listed(_markets(), key=str), MARKET),
+    "listed_commodity": each("commodity", entry_of(_commodities()), COMMODITY_TYPE),
+    "given_unit": each("unit", entry_of(unit_aliases())),
+    "listed": each("market_id", entry_of(_markets(), key=str), MARKET_TYPE),
     "given": region("region"),
 }
 # A region that is given but unknown stays unknown: it is never replaced by the market's own.

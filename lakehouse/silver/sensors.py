@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from lakehouse.contracts.contract import kinds
 from lakehouse.reference import markets
-from lakehouse.verdicts.resolve import PLACE, each, listed, place_entries
+from lakehouse.verdicts.resolve import PLACE_TYPE, each, entry_of, place_entries
 
 # Columns that come from `readings`.
 READ_TOGETHER = ("metric", "value")
@@ -39,7 +39,7 @@ def rows(accepted: pa.Table) -> pa.Table:
     return repeated
 
 
-RESOLVED = {"listed": each("market_id", listed(_markets(), key=str), PLACE), "readings": readings}
+RESOLVED = {"listed": each("market_id", entry_of(_markets(), key=str), PLACE_TYPE), "readings": readings}
 MARKET_DATE = "local_day(event_time, listed.timezone)"
 COLUMNS = {
     "market_id": "p.market_id",

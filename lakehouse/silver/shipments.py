@@ -1,13 +1,13 @@
 """bronze.events -> silver.shipments"""
 
 from lakehouse.reference import place_aliases
-from lakehouse.verdicts.resolve import commodity, each, listed
+from lakehouse.verdicts.resolve import commodity, each, entry_of
 
 MICROSECONDS_PER_HOUR = 3.6e9
 RESOLVED = {
     "listed_commodity": commodity("commodity"),
-    "origin_region": each("origin", listed(place_aliases())),
-    "destination_region": each("destination", listed(place_aliases())),
+    "origin_region": each("origin", entry_of(place_aliases())),
+    "destination_region": each("destination", entry_of(place_aliases())),
 }
 COLUMNS = {
     "route_id": "p.route_id",

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 Flags = npt.NDArray[np.bool_]
 # What a validator remembers, as tables by name; their columns are known to it alone.
-State = dict[str, pa.Table]
+ValidatorState = dict[str, pa.Table]
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Validator(Protocol):
         times of its series), never on how rows are cut into calls.
         """
 
-    def state(self) -> State:
+    def state(self) -> ValidatorState:
         """All that it remembers: a new validator that restores it gives the same verdicts."""
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: ValidatorState) -> None:
         """Remember what `state` returned, instead of `load` and before the first call of `judge`."""

@@ -14,7 +14,7 @@ from lakehouse.contracts.history_rules import compile_checks, history_rules
 from lakehouse.contracts.rule_functions import row_violation
 from lakehouse.contracts.rule_messages import render_message
 from lakehouse.times import utc_text
-from lakehouse.validation import Flags, Judgement, State
+from lakehouse.validation import Flags, Judgement, ValidatorState
 
 # The order in which the stream judges; within a series that of Kafka.
 ARRIVAL = ("ingested_at", "partition", "offset")
@@ -33,7 +33,7 @@ def utc(microseconds: int | None) -> str | None:
     return None if microseconds is None else utc_text(EPOCH + timedelta(microseconds=microseconds))
 
 
-def listed(column: pa.ChunkedArray) -> list[Any]:
+def column_values(column: pa.ChunkedArray) -> list[Any]:
     """Values of a column; times as whole microseconds."""
     if pa.types.is_timestamp(column.type):
         column = pc.cast(column, pa.timestamp("us", column.type.tz)).cast(pa.int64())
@@ -90,18 +90,18 @@ class Remembering(ABC):
         """Make rows of silver, in order of arrival, part of the state."""
 
     @abstractmethod
-    def memory(self) -> State:
+    def memory(self) -> ValidatorState:
         """The state once all loaded rows are part of it."""
 
     @abstractmethod
-    def restore(self, state: State) -> None:
+    def restore(self, state: ValidatorState) -> None:
         """See `Validator.restore`."""
 
     @abstractmethod
     def judge(self, rows: pa.Table, passed: Flags, released: Flags) -> Judgement:
         """See `Validator.judge`."""
 
-    def state(self) -> State:
+    def state(self) -> ValidatorState:
         """See `Validator.state`."""
         self._remember_loaded()
         return self.memory()
@@ -158,7 +158,7 @@ class InOrder(Remembering, Generic[Row, Evidence]):
 
     def rows(self, table: pa.Table) -> Iterable[Row]:
         """The table's rows, each a tuple of `reads`."""
-        columns = (listed(table[name]) for name in self.reads)
+        columns = (column_values(table[name]) for name in self.reads)
         return zip(*columns, strict=True)  # type: ignore[return-value]  # plain tuples with the fields of Row
 
     def remember_all(self, accepted: pa.Table) -> None:
@@ -203,10 +203,10 @@ class NewestInOrder(InOrder[Row, Evidence]):
         # Series -> time and values of its newest row.
         self._newest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
-    def memory(self) -> State:
+    def memory(self) -> ValidatorState:
         rows = (series + values for series, values in self._newest.items())
         return {"newest": table_of(rows, (*self.newest_by, *self.keeps))}
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: ValidatorState) -> None:
         size = len(self.newest_by) - 1
         self._newest = {row[:size]: row[size:] for row in tuples_of(state["newest"])}

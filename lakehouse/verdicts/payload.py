@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.arrow import utf8_texts
 from lakehouse.contracts.contract import Contract
 from lakehouse.contracts.schema import Field
 from lakehouse.event import EVENT_MAX_BYTES
@@ -100,17 +101,7 @@ def _texts(values: pa.Array, sizes: pa.Array) -> pa.Array:
     """The payloads as texts, null where they are no UTF-8 or too large."""
     if (pc.max(sizes).as_py() or 0) > EVENT_MAX_BYTES:
         values = pc.if_else(pc.less_equal(sizes, EVENT_MAX_BYTES), values, None)
-    try:
-        return values.cast(pa.string())
-    except pa.ArrowInvalid:
-        return pa.array([_decoded(value) for value in values.to_pylist()], pa.string())
-
-
-def _decoded(value: bytes | None) -> str | None:
-    try:
-        return None if value is None else value.decode()
-    except UnicodeDecodeError:
-        return None
+    return utf8_texts(values)
 
 
 @cache

@@ -18,8 +18,8 @@ from lakehouse.verdicts.engine import query
 
 SUGGESTIONS = 3
 LONGEST_NAME = 64  # characters of an unknown name that are compared with the lists
-PLACE = pa.struct({"code": pa.string(), "name": pa.string(), "timezone": pa.string()})
-COMMODITY = pa.struct({"id": pa.string(), "is_group": pa.bool_()})
+PLACE_TYPE = pa.struct({"code": pa.string(), "name": pa.string(), "timezone": pa.string()})
+COMMODITY_TYPE = pa.struct({"id": pa.string(), "is_group": pa.bool_()})
 # Of a table with the payload's fields and `other_headers` -> a column.
 Resolver = Callable[[pa.Table], pa.Array]
 
@@ -42,7 +42,7 @@ def each(column: str, function: Callable[[Any], Any], arrow_type: pa.DataType | 
     return resolve
 
 
-def listed(table: Mapping[str, Any], key: Callable[[str], str] = matching_key) -> Callable[[str], Any]:
+def entry_of(table: Mapping[str, Any], key: Callable[[str], str] = matching_key) -> Callable[[str], Any]:
     """A function of a name: its entry in a list, None when it is not there."""
     return lambda name: table.get(key(name))
 
@@ -56,15 +56,17 @@ def place_entries() -> dict[str, dict[str, str]]:
 
 
 def region(column: str) -> Resolver:
-    """PLACE of the province that a column names."""
+    """PLACE_TYPE of the province that a column names."""
     places = place_entries()
-    return each(column, listed({key: places[code] for key, code in region_aliases().items()}), PLACE)
+    return each(column, entry_of({key: places[code] for key, code in region_aliases().items()}), PLACE_TYPE)
 
 
 def commodity(column: str) -> Resolver:
-    """COMMODITY that a column names."""
+    """COMMODITY_TYPE that a column names."""
     entries = {entry.id: {"id": entry.id, "is_group": entry.is_group} for entry in commodities().values()}
-    return each(column, listed({key: entries[name] for key, name in commodity_aliases().items()}), COMMODITY)
+    return each(
+        column, entry_of({key: entries[name] for key, name in commodity_aliases().items()}), COMMODITY_TYPE
+    )
 
 
 def nearest(list_name: str, names: pa.Array) -> pa.Array:

@@ -19,13 +19,21 @@ from lakehouse.arrow import arrow_type
 from lakehouse.contracts.contract import Contract, Rule, kinds, rule_set
 from lakehouse.contracts.history_rules import with_knobs
 from lakehouse.contracts.rule_masks import mask_of, names_in
-from lakehouse.contracts.rule_messages import sql_literal
 from lakehouse.verdicts.engine import duckdb_sql, query
 from lakehouse.verdicts.payload import FACTS, parse
 from lakehouse.verdicts.resolve import header
 
 # Columns of bronze.events that a verdict keeps with the silver row.
-KEPT = ("topic", "partition", "offset", "event_id", "source", "received_at", "content_type", "ingested_at")
+BRONZE_COLUMNS = (
+    "topic",
+    "partition",
+    "offset",
+    "event_id",
+    "source",
+    "received_at",
+    "content_type",
+    "ingested_at",
+)
 # Values as given, for people who look through the quarantine.
 RAW = {"raw_market": "market_id", "raw_commodity": "commodity"}
 LONGEST_RAW = 200
@@ -44,11 +52,11 @@ def transform_of(kind: str) -> ModuleType:
 
 @cache
 def row_columns(kind: str) -> tuple[str, ...]:
-    """Columns of the silver row: the contract's that are neither KEPT nor inside READINGS."""
+    """Columns of the silver row: the contract's that are neither BRONZE_COLUMNS nor inside READINGS."""
     contract = kinds()[kind]
     transform = transform_of(kind)
     inside = getattr(transform, "READ_TOGETHER", ())
-    names = [name for name in contract.column_names if name not in KEPT and name not in inside]
+    names = [name for name in contract.column_names if name not in BRONZE_COLUMNS and name not in inside]
     return (*names, *([READINGS] if inside else []))
 
 
@@ -58,7 +66,7 @@ def constants(contract: Contract) -> dict[str, str]:
     finite = (f"(p.{name} is null or abs(p.{name}) < 1.7976931348623157E308)" for name in numbers)
     return {
         "numbers_finite": " and ".join(finite) or "true",
-        "kinds": f"array({', '.join(map(sql_literal, kinds()))})",
+        "kinds": "array({})".format(", ".join(f"'{kind}'" for kind in kinds())),
         **{f"nearest_{field.name}": f"nearest_{field.name}" for field in contract.payload if field.names},
     }
 
@@ -71,8 +79,9 @@ def rules_of(kind: str, knobs: Mapping[str, object]) -> tuple[Rule, ...]:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """One row an event. `table`: KEPT, payload, mask, the columns of the silver row (`row_columns`), RAW.
+    """One row an event.
 
+    `table`: BRONZE_COLUMNS, payload, mask, the columns of the silver row (`row_columns`), RAW.
     `rows`: what rules and messages read, for the reasons of the refused.
     """
 
@@ -101,7 +110,7 @@ def row_verdicts(events: pa.Table, kind: str, knobs: Mapping[str, object]) -> Ve
         for name, field in RAW.items()
     ]
     kept = ", ".join(
-        [*(f'"{name}"' for name in (*KEPT, "payload")), *(f'"{name}"' for name in computed), *raw]
+        [*(f'"{name}"' for name in (*BRONZE_COLUMNS, "payload")), *(f'"{name}"' for name in computed), *raw]
     )
     sql = f"select {kept}, ({_mask_sql(rules)})::bigint as mask from ({transformed_sql(kind)})"
     table = query(sql, rows=rows).combine_chunks()
@@ -122,12 +131,16 @@ def _schema(kind: str, table: pa.Table) -> pa.Schema:
 
 
 def read_rows(events: pa.Table, contract: Contract) -> pa.Table:
-    """KEPT, kind, other_headers, payload, `p` (a struct of its fields), FACTS, and the kind's RESOLVED."""
+    """BRONZE_COLUMNS, kind, other_headers, payload, `p` (a struct of its fields), FACTS, RESOLVED."""
     transform = transform_of(contract.kind or "")
     payloads = getattr(transform, "payloads", None)
     values = payloads(events) if payloads else events["value"].combine_chunks()
     parsed = parse(values, contract)
-    base = events.select([*KEPT, "kind", "other_headers"]).combine_chunks().append_column("payload", values)
+    base = (
+        events.select([*BRONZE_COLUMNS, "kind", "other_headers"])
+        .combine_chunks()
+        .append_column("payload", values)
+    )
     fields = {field.name: parsed[field.name].combine_chunks() for field in contract.payload}
     if contract.over_mqtt:
         fields |= _of_topic(fields, base)
@@ -174,7 +187,7 @@ def transformed_sql(kind: str) -> str:
         "starts_with(source, 'file:') as is_replay "
         f"from (select *, time_of(p.event_time) as given_time{', ' + given if given else ''} from rows)"
     )
-    fixed = {*KEPT, "kind", "payload", "event_time", *FACTS}
+    fixed = {*BRONZE_COLUMNS, "kind", "payload", "event_time", *FACTS}
     guarded = {name: f"try({sql})" if "(" in sql else sql for name, sql in columns.items()}
     replaced = ", ".join(f'{sql} as "{name}"' for name, sql in guarded.items() if name in fixed)
     added = ", ".join(f'{sql} as "{name}"' for name, sql in guarded.items() if name not in fixed)

@@ -9,6 +9,7 @@ import numpy as np
 from lakehouse.io.query import run_sql
 from ml.anomalies.observations import Floats
 
+WINDOW_DAYS = 180  # of errors that a price is compared with under naive
 VOTE = 0.01  # p from which the forecast votes for an anomaly
 Place = tuple[str, str, date]  # commodity, region_code, target date
 # The champion's forecast for one day ahead, as it was issued last.
@@ -66,16 +67,16 @@ def day_ahead_forecasts(forecasts: object | None) -> Mapping[Place, DayAheadFore
     }
 
 
-def naive_p_values(last: Floats, price: Floats, window: int = 180) -> Floats:
+def naive_p_values(last: Floats, price: Floats) -> Floats:
     """[days, series] conformal p of each price under the naive forecast `last`.
 
-    From the errors of all series together on the `window` days before.
+    From the errors of all series together on the WINDOW_DAYS before.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         size = np.abs(np.log(price / last))
     p = np.full(size.shape, np.nan)
     for row in range(1, len(size)):
-        past = np.sort(size[max(row - window, 0) : row].ravel())
+        past = np.sort(size[max(row - WINDOW_DAYS, 0) : row].ravel())
         past = past[np.isfinite(past)]
         p[row] = (1 + len(past) - np.searchsorted(past, size[row])) / (len(past) + 1)
     return np.where(np.isfinite(size), p, np.nan)

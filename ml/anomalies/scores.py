@@ -14,7 +14,7 @@ from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.windows import median_of
 from ml.anomalies.observations import Flags, Floats, Ints, Reports
 
-KEPT = ("score_r", "score_g", "unit_power", "source_gap", "last_price_idr")
+STORED_SCORES = ("score_r", "score_g", "unit_power", "source_gap", "last_price_idr")
 WEEK = 7
 
 
@@ -22,9 +22,8 @@ WEEK = 7
 class Scores:
     """[days, series]; NaN without a score: too little history, or a value carried over the weekend."""
 
-    score_r: (
-        Floats  # move less the national move of the day, in usual moves; 0 for a return to the week's level
-    )
+    # move less the national move of the day, in usual moves; 0 for a return to the week's level
+    score_r: Floats
     score_g: Floats  # gap to the national level of the day less the usual gap, in usual gaps
     strength: Floats  # max(score_r / its limit, score_g / its limit): above 1 is an alarm; wider on thin days
     unit_power: Floats  # k when the price is 10^k times the last one, else 0
@@ -54,7 +53,7 @@ def score_reports(reports: Reports, thresholds: Thresholds) -> Scores:
         [panel.column(series, level) for series, level in zip(reports.series, reports.levels, strict=True)]
     )
     shape = reports.price.shape
-    names = (*KEPT, "strength", "level", "own_scale", "gap", "move_7", "closing")
+    names = (*STORED_SCORES, "strength", "level", "own_scale", "gap", "move_7", "closing")
     scores: dict[str, Floats] = {name: np.full(shape, np.nan) for name in names}
     scores["features"] = np.full((*shape, len(isolation_forest.FEATURES)), np.nan)
     for row, day in enumerate(reports.days.tolist()):
@@ -111,7 +110,7 @@ def _score_day(
         stacked = np.stack([features[name] for name in isolation_forest.FEATURES], axis=1)
         scores["features"][row, reported] = np.where(scored[:, None], stacked, np.nan)
         gap = log - own["national_level"] - own["gap_median"]
-    values = {name: columns_of_score[name] for name in KEPT} | {
+    values = {name: columns_of_score[name] for name in STORED_SCORES} | {
         "score_r": confirmed_r,
         "strength": strength,
         "level": own["level_7"],

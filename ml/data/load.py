@@ -29,15 +29,13 @@ def daily_prices(root: str, lag_days: int = 0) -> Panel:
     A commodity in a province is one series. It is taken from one level, markets or province
     (ml.data.levels), and from one provider (lakehouse.gold.chosen_provider); neither is ever mixed. Prices of
     another provider are an exogenous series (ml.data.sources).
-    `lag_days`: publishing lag of the source. Raises NothingToLearn while the table is missing, of an earlier
-    version, or holds no retail price.
+    `lag_days`: publishing lag of the source. Raises NothingToLearn while the table is missing or holds
+    no retail price.
     """
     table = open_if_exists("gold.daily_prices", root=root)
     if table is None:
         raise NothingToLearn(f"no table gold.daily_prices in {root}")
     retail = pc.field("channel") == "retail"
-    if "provider" not in {field.name for field in table.schema().fields}:
-        raise NothingToLearn(f"gold.daily_prices in {root} is of an earlier version; ./run.sh up renews it")
     daily = table.to_pyarrow_dataset().to_table(columns=COLUMNS, filter=retail)
     if not daily.num_rows:
         raise NothingToLearn(f"gold.daily_prices in {root} holds no retail price")

@@ -46,9 +46,8 @@ class Panel:
     days: Days  # (days,) datetime64[D], without gaps
     price: Floats  # (series, days) rupiah per unit, > 0 or NaN
     exogenous: tuple[ExogenousSeries, ...] = ()
-    source: dict[str, object] = field(
-        default_factory=dict
-    )  # origin of the prices: Delta version, fingerprint
+    # origin of the prices: Delta version, fingerprint
+    source: dict[str, object] = field(default_factory=dict)
     providers: tuple[str, ...] = ()  # (series,) who published the prices; empty where no source names one
 
     def until(self, origin: int) -> "Panel":

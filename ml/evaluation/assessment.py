@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.data.panel import Floats, Panel
+from ml.data.panel import Panel
 from ml.evaluation.conformal import Calibration, Intervals, calibrate
-from ml.evaluation.gate import Decision, GateRequirements, choose_champions, decide
+from ml.evaluation.gate import Decision, choose_champions, decide
 from ml.evaluation.leakage_checks import ModelChecks
 from ml.evaluation.predictions import NAIVE, Predictions
-from ml.evaluation.scores import ModelScores, scores_by_commodity
 from ml.evaluation.significance import SkillTest
 from ml.models.volatility import volatility_classes
 
@@ -24,9 +23,8 @@ class Assessment:
 
     predictions: Predictions
     intervals: dict[str, Intervals]  # by model
-    calibrations: dict[
-        str, Calibration
-    ]  # by model; after the last prediction, for the intervals to be served
+    # by model; after the last prediction, for the intervals to be served
+    calibrations: dict[str, Calibration]
     decisions: dict[str, dict[str, Decision]]  # by model, then commodity
     champions: dict[str, Decision | None]  # by commodity; None = naive
 
@@ -48,7 +46,6 @@ def assess(
     predictions: Predictions,
     checks: Mapping[str, ModelChecks],
     random_walk_tests: Mapping[str, SkillTest] | None = None,
-    requirements: GateRequirements | None = None,
 ) -> Assessment:
     """Decide for every model of the predictions.
 
@@ -67,7 +64,6 @@ def assess(
             volatility,
             checks.get(model, unchecked),
             (random_walk_tests or {}).get(model),
-            requirements,
         )
         for model in predictions.models
         if model != NAIVE
@@ -75,35 +71,3 @@ def assess(
     champions = dict.fromkeys(predictions.distinct_commodities) | choose_champions(decisions.values())
     calibrations = {model: calibration for model, (_, calibration) in calibrated.items()}
     return Assessment(predictions, intervals, calibrations, decisions, champions)
-
-
-def champion_forecasts(predictions: Predictions, champions: Mapping[str, Decision | None]) -> Floats:
-    """(predictions,) rupiah: the forecast of each commodity's champion, naive where there is none.
-
-    On the predictions by which champions were chosen it is a little too good; on a holdout it is what the
-    choice is worth.
-    """
-    forecasts = []
-    for commodity in predictions.distinct_commodities:
-        champion = champions.get(commodity)
-        forecasts.append(predictions.forecasts[champion.model if champion else NAIVE])
-    if not forecasts:
-        return predictions.naive
-    return np.select(
-        [predictions.commodity_index == number for number in range(len(forecasts))], forecasts, np.nan
-    )
-
-
-def holdout_scores(before: Predictions, later: Predictions) -> dict[str, dict[str, ModelScores]]:
-    """Model -> commodity -> scores on the opened holdout alone.
-
-    Its intervals continue from the earlier predictions.
-    """
-    predictions = before.append(later)
-    late = np.isin(predictions.origin, later.origin)
-    return {
-        model: scores_by_commodity(
-            predictions.select(late), model, calibrate(predictions, model)[0].select(late)
-        )
-        for model in predictions.models
-    }

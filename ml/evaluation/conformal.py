@@ -17,9 +17,8 @@ from ml.evaluation.predictions import Ints, Predictions, Selector
 
 LEVELS = (0.8, 0.95)
 WINDOW_ORIGINS = 26
-LEAST_ORIGINS = (
-    8  # scores of one day are alike: a pool from fewer days is not used, however many scores it has
-)
+# scores of one day are alike: a pool from fewer days is not used, however many scores it has
+LEAST_ORIGINS = 8
 LEAST_SCORES = {0.8: 20, 0.95: 39}
 # An origin that misses 10 points more than the level allows widens the next intervals by e^.1: for its misses
 # over all horizons, and again for those at each. Without the second, the week ahead of Panel Harga had
@@ -120,10 +119,6 @@ class Calibration:
             return min(self._horizons, key=lambda scored: abs(scored - horizon))
         return horizon
 
-    def __setstate__(self, state: dict[str, object]) -> None:
-        """A calibration of an earlier version knows no excess by horizon: its intervals are not stretched."""
-        self.__dict__.update({"excess": {}} | state)
-
     @cached_property
     def _horizons(self) -> list[int]:
         return [int(horizon) for horizon in np.unique(self.horizon)]
@@ -193,13 +188,7 @@ class Intervals:
         )
 
 
-def calibrate(
-    predictions: Predictions,
-    model: str,
-    levels: Sequence[float] = LEVELS,
-    gain: float = GAIN,
-    window: int = WINDOW_ORIGINS,
-) -> tuple[Intervals, Calibration]:
+def calibrate(predictions: Predictions, model: str, gain: float = GAIN) -> tuple[Intervals, Calibration]:
     """(intervals of each origin from the origins before it, the calibration after the last one).
 
     An origin counts once its whole horizon has passed. It then stretches the intervals of each commodity by
@@ -209,10 +198,10 @@ def calibrate(
     2023, Conformal PID control).
     """
     horizons = (ALL_HORIZONS, *np.unique(predictions.horizon).tolist())
-    excess: Excess = dict.fromkeys(product(predictions.distinct_commodities, horizons, levels), 0.0)
+    excess: Excess = dict.fromkeys(product(predictions.distinct_commodities, horizons, LEVELS), 0.0)
     ratio = np.log(predictions.actual / predictions.forecasts[model])
     score = ratio / (predictions.scale * np.sqrt(predictions.horizon))
-    intervals = _empty_intervals(len(predictions), levels)
+    intervals = _empty_intervals(len(predictions))
     origins, first = np.unique(predictions.origin, return_index=True)
     ends = np.r_[first[1:], len(predictions)][: len(first)]
     rows = [slice(begin, end) for begin, end in zip(first, ends, strict=True)]
@@ -222,11 +211,11 @@ def calibrate(
         while origins[known] + longest <= origin:
             _adapt(excess, predictions, intervals, rows[known], gain)
             known += 1
-        calibration = _calibration(predictions, score, rows[max(0, known - window) : known], excess)
+        calibration = _calibration(predictions, score, rows[max(0, known - WINDOW_ORIGINS) : known], excess)
         _fill(intervals, predictions, model, rows[number], calibration)
     for remaining in rows[known:]:
         _adapt(excess, predictions, intervals, remaining, gain)
-    return intervals, _calibration(predictions, score, rows[-window:], excess)
+    return intervals, _calibration(predictions, score, rows[-WINDOW_ORIGINS:], excess)
 
 
 def _calibration(
@@ -244,10 +233,10 @@ def _calibration(
     )
 
 
-def _empty_intervals(size: int, levels: Sequence[float]) -> Intervals:
+def _empty_intervals(size: int) -> Intervals:
     return Intervals(
-        {level: np.full(size, np.nan) for level in levels},
-        {level: np.full(size, np.nan) for level in levels},
+        {level: np.full(size, np.nan) for level in LEVELS},
+        {level: np.full(size, np.nan) for level in LEVELS},
         np.full((size, len(DECILES)), np.nan),
         np.full(size, np.nan),
         np.full(size, BASES[-1], dtype=f"U{max(map(len, BASES))}"),

@@ -26,7 +26,7 @@ class HalfYear:
 
 
 def coverage_by_half_year(
-    predictions: Predictions, intervals: Intervals, horizons: tuple[int, ...] = (), level: float = LEVEL
+    predictions: Predictions, intervals: Intervals, horizons: tuple[int, ...] = ()
 ) -> list[HalfYear]:
     """Oldest first, of all horizons or of those named.
 
@@ -35,12 +35,12 @@ def coverage_by_half_year(
     scored = intervals.calibrated
     if horizons:
         scored = scored & np.isin(predictions.horizon, horizons)
-    return list(_half_years(predictions.select(scored), intervals.select(scored), level))
+    return list(_half_years(predictions.select(scored), intervals.select(scored)))
 
 
-def _half_years(predictions: Predictions, intervals: Intervals, level: float) -> Iterator[HalfYear]:
+def _half_years(predictions: Predictions, intervals: Intervals) -> Iterator[HalfYear]:
     number = half_year_numbers(predictions.days[predictions.origin])
-    inside = (intervals.lower[level] <= predictions.actual) & (predictions.actual <= intervals.upper[level])
+    inside = (intervals.lower[LEVEL] <= predictions.actual) & (predictions.actual <= intervals.upper[LEVEL])
     for half_year in np.unique(number):
         rows = number == half_year
         by_commodity = {
@@ -48,7 +48,7 @@ def _half_years(predictions: Predictions, intervals: Intervals, level: float) ->
             for index, commodity in enumerate(predictions.distinct_commodities)
             if (rows & (predictions.commodity_index == index)).any()
         }
-        worst = max(by_commodity, key=lambda commodity: abs(by_commodity[commodity] - level))
+        worst = max(by_commodity, key=lambda commodity: abs(by_commodity[commodity] - LEVEL))
         yield HalfYear(
             half_year=f"{1970 + half_year // 2}-H{1 + half_year % 2}",
             origins=len(np.unique(predictions.origin[rows])),

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lakehouse.times import utc_text
+
 HOLDOUT = "holdout.jsonl"
 VARIANTS = "variants.jsonl"
 
@@ -37,7 +39,7 @@ def variants(state: Path) -> dict[str, int]:
 
 
 def _append(file: Path, about: Mapping[str, object]) -> None:
-    line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **about}
+    line = {"at": utc_text(datetime.now(UTC)), **about}
     with file.open("a", encoding="utf-8") as log:
         log.write(json.dumps(line, default=str) + "\n")
 

@@ -110,10 +110,6 @@ class Predictions:
         """The predictions of one commodity."""
         return self.select(self.commodity_index == self.distinct_commodities.index(commodity))
 
-    def at_horizons(self, *horizons: int) -> "Predictions":
-        """The predictions of these horizons."""
-        return self.select(np.isin(self.horizon, horizons))
-
     def with_forecasts(self, **forecasts: Floats) -> "Predictions":
         """The same rows with the forecasts of further models, such as an ensemble."""
         filled = {}

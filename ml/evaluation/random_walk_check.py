@@ -11,14 +11,15 @@ from ml.evaluation.block_cache import Factory
 from ml.evaluation.significance import SkillTest, skill_test
 from ml.models.forecaster import scale
 
+NATIONAL_SHARE = 0.3
 HALF_NORMAL = float(np.sqrt(np.pi / 2))  # standard deviation / mean absolute value of a normal variable
 
 
-def random_walk_panel(panel: Panel, seed: int, national: float = 0.3) -> Panel:
+def random_walk_panel(panel: Panel, seed: int) -> Panel:
     """Driftless random walks with the panel's names, days, gaps, levels and usual moves.
 
-    `national`: share of variance common to all provinces of a commodity. Where a price is missing, so is the
-    walk's. Exogenous series stay: they explain nothing here.
+    NATIONAL_SHARE of the variance is common to all provinces of a commodity. Where a price is missing, so is
+    the walk's. Exogenous series stay: they explain nothing here.
     """
     random = np.random.default_rng(seed)
     own = random.standard_normal(panel.price.shape)
@@ -27,7 +28,7 @@ def random_walk_panel(panel: Panel, seed: int, national: float = 0.3) -> Panel:
     }
     common = np.array([shared[commodity] for commodity in panel.commodities])
     typical = scale(panel, window=panel.price.shape[1])[:, None] * HALF_NORMAL
-    change = typical * (np.sqrt(1 - national) * own + np.sqrt(national) * common)
+    change = typical * (np.sqrt(1 - NATIONAL_SHARE) * own + np.sqrt(NATIONAL_SHARE) * common)
     seen = np.isfinite(panel.price)
     first = np.where(seen.any(axis=1), panel.price[np.arange(len(seen)), seen.argmax(axis=1)], np.nan)
     walk = first[:, None] * np.exp(change.cumsum(axis=1))

@@ -31,7 +31,7 @@ class SkillTest:
     origins: int
 
 
-def skill_test(predictions: Predictions, model: str, seed: int = 0) -> SkillTest:
+def skill_test(predictions: Predictions, model: str) -> SkillTest:
     """Test a model's relative errors against naive's over the origins of these predictions."""
     own = np.abs(predictions.actual - predictions.forecasts[model])
     other = np.abs(predictions.actual - predictions.naive)
@@ -43,7 +43,7 @@ def skill_test(predictions: Predictions, model: str, seed: int = 0) -> SkillTest
     t, p = origin_test(difference, int(predictions.horizon.max()), step)
     own_sum = np.bincount(number, own).astype(np.float64)
     other_sum = np.bincount(number, other).astype(np.float64)
-    low, high = skill_interval(own_sum, other_sum, seed=seed)
+    low, high = skill_interval(own_sum, other_sum)
     return SkillTest(
         float(_skill(own_sum.sum(), other_sum.sum())),
         t,
@@ -64,9 +64,8 @@ def origin_test(difference: Floats, horizon: int, step: float) -> tuple[float, f
     n = len(difference)
     steps = max(1, ceil(horizon / step))
     variance = long_run_variance(difference, min(steps, n - 1))
-    if (
-        variance <= 0
-    ):  # all differences are equal: no difference when they are 0, a certain one when they are not
+    # all differences are equal: no difference when they are 0, a certain one when they are not
+    if variance <= 0:
         mean = difference.mean()
         return (0.0, 1.0) if mean == 0 else (float(np.copysign(np.inf, mean)), 0.0)
     t = difference.mean() / sqrt(variance / n) * sqrt(max(n + 1 - 2 * steps + steps * (steps - 1) / n, 0) / n)
@@ -81,22 +80,15 @@ def long_run_variance(values: Floats, lags: int) -> float:
     return gamma[0] + 2 * sum((1 - k / (lags + 1)) * gamma[k] for k in range(1, lags + 1))
 
 
-def skill_interval(
-    own: Floats,
-    other: Floats,
-    level: float = 0.9,
-    block: int = BLOCK_ORIGINS,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> tuple[float, float]:
+def skill_interval(own: Floats, other: Floats, level: float = 0.9) -> tuple[float, float]:
     """Central interval of skill by a moving-block bootstrap over origins (Künsch 1989).
 
     `own`, `other`: (origins,) summed absolute errors of the model and of naive.
     """
     n = len(own)
-    block = min(block, n)
-    starts = np.random.default_rng(seed).integers(0, n - block + 1, (draws, -(-n // block)))
-    drawn = (starts[:, :, None] + np.arange(block)).reshape(draws, -1)[:, :n]
+    block = min(BLOCK_ORIGINS, n)
+    starts = np.random.default_rng(0).integers(0, n - block + 1, (DRAWS, -(-n // block)))
+    drawn = (starts[:, :, None] + np.arange(block)).reshape(DRAWS, -1)[:, :n]
     skills = _skill(own[drawn].sum(axis=1), other[drawn].sum(axis=1))
     low, high = np.quantile(skills, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

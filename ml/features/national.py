@@ -85,7 +85,7 @@ def last_year(inputs: FeatureInputs, days: int) -> Floats:
     return rolling.lagged(nation, 364 - days) / inputs.v
 
 
-PLACE: Definitions = {
+OF_PROVINCES: Definitions = {
     **{
         f"n{days}": (
             f"mean {days}-day log change of the other provinces / v",
@@ -145,4 +145,6 @@ RELATED_MOVES: Definitions = {
     "lead_gap": ("(gap to the leaders − its median of 90 days) / v", partial(unusual_gap, field="leaders")),
 }
 
-FEATURES = define_features("provinces", CUT, PLACE) + define_features("lead-lag", CHOSEN, RELATED_MOVES)
+FEATURES = define_features("provinces", CUT, OF_PROVINCES) + define_features(
+    "lead-lag", CHOSEN, RELATED_MOVES
+)

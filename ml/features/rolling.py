@@ -63,11 +63,11 @@ def smoothed(values: Floats, share: float) -> Floats:
     return level
 
 
-def days_since(happened: npt.NDArray[np.bool_], most: int = 365) -> Floats:
-    """Days since the last day on which it happened, at most `most`; `most` before the first."""
+def days_since(happened: npt.NDArray[np.bool_]) -> Floats:
+    """Days since the last day on which it happened, at most 365; 365 before the first."""
     day = np.arange(happened.shape[1], dtype=np.float64)
     last = np.maximum.accumulate(np.where(happened, day, -np.inf), axis=1)
-    return np.minimum(day - last, most)
+    return np.minimum(day - last, 365)
 
 
 def _frame(values: Floats) -> pd.DataFrame:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from ml.data.panel import Floats, Panel
 from ml.forecasts.interval_widths import Margins, reference_margins
 from ml.models.forecaster import Forecaster
-from ml.models.naive import Naive
 
 NAIVE = "naive"
 NOT_EVALUATED = "no model was evaluated yet: naive is served"
@@ -60,8 +59,3 @@ class FittedModel:
     def gate_result(self, commodity: str) -> GateResult:
         """The result for the commodity; the default one when it was not evaluated."""
         return self.gate_results.get(commodity, GateResult())
-
-
-def naive_only() -> list[FittedModel]:
-    """The models before any was trained."""
-    return [FittedModel(Naive())]

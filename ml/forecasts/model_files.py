@@ -9,6 +9,7 @@ from pathlib import Path
 
 from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
+from lakehouse.times import utc_text
 
 REGISTRY_NOTE = "registered_model_meta"  # MLflow's own note, which changes when the model is registered again
 
@@ -28,7 +29,7 @@ def digest_of(folder: Path) -> str:
 
 def note(model: str, folder: Path) -> None:
     """Note the hash of a model that was just saved."""
-    saved = {"model": model, "at": datetime.now(UTC).isoformat()}
+    saved = {"model": model, "at": utc_text(datetime.now(UTC))}
     write_json(_hashes_file(), {**_known(), digest_of(folder): saved})
 
 

@@ -1,6 +1,5 @@
 """One round of price models: read, backtest, decide, register champions, issue forecasts."""
 
-import argparse
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,19 +31,6 @@ class Request:
     if_changed: bool = False
     job: str | None = None
     data: Path | None = None  # files to learn from instead of the lake
-
-    @classmethod
-    def of(cls, options: argparse.Namespace) -> "Request":
-        """The request of a command line."""
-        return cls(
-            options.models,
-            options.commodities,
-            options.quick,
-            options.issue,
-            options.if_changed,
-            options.job,
-            options.data,
-        )
 
     @property
     def is_whole(self) -> bool:

@@ -9,9 +9,8 @@ from conf.settings import settings
 from ml.data.panel import Floats, Panel
 
 HORIZONS = tuple(range(1, 8))
-REFIT_ORIGINS = (
-    4  # in a backtest a model is fitted at the first of so many origins and forecasts from all of them
-)
+# in a backtest a model is fitted at the first of so many origins and forecasts from all of them
+REFIT_ORIGINS = 4
 
 
 class Forecaster(Protocol):

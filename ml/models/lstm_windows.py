@@ -24,9 +24,8 @@ class Windows:
     """Samples of all series together, in no order."""
 
     path: npt.NDArray[np.float32]  # (samples, days, channels)
-    change: npt.NDArray[
-        np.float32
-    ]  # (samples, knots) log change to origin + knot, over scale × √knot; NaN: not observed
+    # (samples, knots) log change to origin + knot, over scale × √knot; NaN: not observed
+    change: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]  # (samples,) the scale: the weighted error then is an error of log price
     series: Numbers  # (samples,) row numbers
 

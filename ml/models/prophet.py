@@ -26,12 +26,11 @@ AROUND = {
     "Eid al-Adha": (-3, 1),
     "Christmas Day": (-3, 1),
 }
-PRIOR = (
-    0.05  # scale of holiday effects; low, because two or three years show each feast only two or three times
-)
+# scale of holiday effects; low, because two or three years show each feast only two or three times
+PRIOR = 0.05
 FEWEST = 60  # observations before anything is fitted
 
-Key = tuple[str, str]  # commodity, region
+CommodityRegion = tuple[str, str]  # commodity, region
 
 
 @dataclass
@@ -46,9 +45,8 @@ class ProphetPerSeries:
 
     seed: int = 0
     quick: bool = False
-    fitted: dict[Key, str] = field(
-        default_factory=dict
-    )  # Prophet's own JSON: no machine path, no process handle
+    # Prophet's own JSON: no machine path, no process handle
+    fitted: dict[CommodityRegion, str] = field(default_factory=dict)
     business: bool = False  # the source reports Monday to Friday
     name: str = "prophet"
 

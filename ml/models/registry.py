@@ -17,13 +17,11 @@ class ModelSpec:
 
     name: str
     module: str
-    per_series: bool = (
-        False  # fitted one series at a time: its fits can be spread over processes or a cluster
-    )
+    # fitted one series at a time: its fits can be spread over processes or a cluster
+    per_series: bool = False
     learns: bool = True  # False: nothing is fitted, so there is nothing to check on random walks
-    shrunk: bool = (
-        False  # its forecasts are drawn towards naive by a learned factor (ml.evaluation.shrinkage)
-    )
+    # its forecasts are drawn towards naive by a learned factor (ml.evaluation.shrinkage)
+    shrunk: bool = False
     on_demand: bool = False  # tried only when requested: a fit takes longer than all others together
 
     def make(self, seed: int, quick: bool) -> Forecaster:

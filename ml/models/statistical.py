@@ -16,7 +16,7 @@ from ml.models.reporting_grid import SeriesHistory, histories, steps_ahead
 FEWEST = 20  # observations before anything is fitted
 LARGEST_CHANGE = 1.5  # in log price; a forecast further from the last price is a fit that diverged
 
-Key = tuple[str, str]  # commodity, region
+CommodityRegion = tuple[str, str]  # commodity, region
 
 
 @dataclass
@@ -28,10 +28,9 @@ class Statistical:
 
     name: str
     window_days: int = 365
-    refit_origins: int = (
-        2 * REFIT_ORIGINS
-    )  # parameters of smoothing age slowly, and fitting is most of the work
-    fitted: dict[Key, Any] = field(default_factory=dict)
+    # parameters of smoothing age slowly, and fitting is most of the work
+    refit_origins: int = 2 * REFIT_ORIGINS
+    fitted: dict[CommodityRegion, Any] = field(default_factory=dict)
     since: np.datetime64 | None = None  # first day of the window at the fit: initial states belong to it
 
     def fit(self, panel: Panel) -> None:
@@ -83,9 +82,8 @@ def _fit(name: str, values: Floats) -> Any:  # noqa: ANN401 as above
         return None
     model = _unfitted(name)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # optimisers that stop at a bound: forecasts decide, as for all models
+        # optimisers that stop at a bound: forecasts decide, as for all models
+        warnings.simplefilter("ignore")
         try:
             return model.fit(_relative(values))
         except Exception:  # noqa: BLE001  (the library raises bare ones where it finds no model)

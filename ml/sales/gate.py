@@ -4,9 +4,8 @@ from typing import Any
 
 from ml.sales.stack import BASELINES, DEMAND, MEMBERS, STACK
 
-PERMUTED_LIMIT = (
-    0.02  # R² on permuted sales above which the procedure itself leaks; 0 is expected, the rest is chance
-)
+# R² on permuted sales above which the procedure itself leaks; 0 is expected, the rest is chance
+PERMUTED_LIMIT = 0.02
 
 
 def leak_by_chance(permuted_r2: float | None) -> str | None:

@@ -1,9 +1,9 @@
 """`./run.sh backtest signal`: strategies on past bars, and whether their results could be luck."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -22,10 +22,10 @@ from ml.trading.own_job import ALL, result_of_test, run_backtest, trials_before
 OWNER = "command"  # whose trials are counted together: those of everybody who may run commands here
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: SimpleNamespace) -> int:
     """Exit code: 0 done, 2 wrong usage, 3 no bars."""
     try:
-        parameters = dict(given_values(text) for text in options.set)
+        parameters = dict(given_values(text) for text in options.parameters or ())
         if options.strategy != ALL or parameters:
             variants(options.strategy, parameters)
         symbols = options.symbol or stored_symbols()
@@ -51,16 +51,14 @@ def given_values(text: str) -> tuple[str, list[Number]]:
     return name, [float(value) for value in values.split(",")]
 
 
-def request_of(
-    symbol: str, options: argparse.Namespace, parameters: dict[str, list[Number]]
-) -> dict[str, Any]:
+def request_of(symbol: str, options: SimpleNamespace, parameters: dict[str, list[Number]]) -> dict[str, Any]:
     """The test of one symbol as a person would order it."""
     return {
         "symbol": symbol,
         "strategy": options.strategy,
         "parameters": parameters,
-        "from": options.first.isoformat() if options.first else None,
-        "to": options.to.isoformat() if options.to else None,
+        "from": f"{options.first:%Y-%m-%d}" if options.first else None,
+        "to": f"{options.to:%Y-%m-%d}" if options.to else None,
         "interval": options.interval,
         "benchmark": "buy_and_hold",
     }

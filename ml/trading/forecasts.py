@@ -38,9 +38,9 @@ LEARNING: Mapping[str, Factory] = {"momentum_ridge": momentum.make}
 CANDIDATES: Mapping[str, Factory] = {"drift": partial(Drift), **LEARNING}
 
 
-def run_round(job: str | None = None, progress: TrainingProgress | None = None) -> tuple[str, bool, str]:
+def run_round(job: str | None = None) -> tuple[str, bool, str]:
     """(id of the MLflow run, whether a model beats naive, what was found). Raises NothingToLearn."""
-    progress = progress or TrainingProgress(job)
+    progress = TrainingProgress(job)
     bars = schedule.daily_bars()  # before they are read: what arrives meanwhile starts the next round
     panel = daily_panel()
     if len(panel.days) < 2:

@@ -40,12 +40,12 @@ class LaggedCorrelation:
     placebo_p: float
 
 
-def deseasonalised(values: Floats, day: Ints, harmonics: int = 2) -> Floats:
-    """(days,) residuals of a least-squares fit of `harmonics` waves of the year; NaN stays NaN.
+def deseasonalised(values: Floats, day: Ints) -> Floats:
+    """(days,) residuals of a least-squares fit of two waves of the year; NaN stays NaN.
 
     `day`: day numbers, from any origin.
     """
-    angle = 2 * np.pi * day[:, None] / YEAR_DAYS * np.arange(1, harmonics + 1)
+    angle = 2 * np.pi * day[:, None] / YEAR_DAYS * np.array([1, 2])
     waves = np.hstack([np.ones((len(day), 1)), np.sin(angle), np.cos(angle)])
     known = np.isfinite(values)
     if known.sum() <= waves.shape[1]:
@@ -154,15 +154,14 @@ def resampled_days(days: int, seed: int, draws: int = DRAWS) -> Floats:
     return drawn
 
 
-def block_bootstrap(moments: Floats, resamples: Floats, level: float = 0.95) -> tuple[Floats, Floats]:
-    """(lags,) lower and upper percentile of r over the resamples, the same days for all lags."""
+def block_bootstrap(moments: Floats, resamples: Floats) -> tuple[Floats, Floats]:
+    """(lags,) 2.5th and 97.5th percentile of r over the resamples, the same days for all lags."""
     _, lags, days = moments.shape
     sums = (resamples @ moments.reshape(-1, days).T).reshape(len(resamples), 6, lags)
     drawn = correlation(sums.transpose(1, 0, 2))
-    tail = (1 - level) / 2
     with warnings.catch_warnings():  # a lag without any pair is NaN in every draw
         warnings.simplefilter("ignore", RuntimeWarning)
-        low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
+        low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0)
     return low, high
 
 

@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 from conf.settings import settings
 from producers.collectors.recordings import Recorder
 from producers.collectors.source import Answer, RequestRefused, TransientFailure
-from producers.collectors.state import State
+from producers.collectors.state import SourceState
 
 NOT_MODIFIED = 304
 TOO_MANY = 429
@@ -32,10 +32,10 @@ class SourceClient:
     """
 
     def __init__(
-        self, state: State, requests_per_minute: float, http: httpx2.AsyncClient, recorder: Recorder | None
+        self, state: SourceState, per_minute: float, http: httpx2.AsyncClient, recorder: Recorder | None
     ) -> None:
         self._state = state
-        self._pause = 60 / requests_per_minute
+        self._pause = 60 / per_minute
         self._http = http
         self._recorder = recorder
         self._next = 0.0  # monotonic seconds of the next request

@@ -41,7 +41,7 @@ def main(
 ) -> None:
     """Collect from one source, or list all of them with licence and terms."""
     if source is None:
-        show(listed(), as_json)
+        show(source_rows(), as_json)
         return
     if source not in collected_sources():
         fail(f"there is no source '{source}'; there are {', '.join(collected_sources())}", ExitCode.USAGE)
@@ -81,7 +81,7 @@ async def collected(name: str, recording: Path | None) -> dict[str, Any]:
         return collector.status()
 
 
-def listed() -> list[dict[str, Any]]:
+def source_rows() -> list[dict[str, Any]]:
     """Every source with its mode and what its file declares."""
     names = ("description", "kind", "homepage", "licence", "terms", "checked", "every_minutes")
     return [

@@ -29,7 +29,7 @@ from producers.collectors.source import (
     names_of_unknown,
     row_id,
 )
-from producers.collectors.state import State
+from producers.collectors.state import SourceState
 
 log = logging.getLogger("lumbung.collectors")
 DOOR = "collector"
@@ -58,7 +58,7 @@ class Collector:
 
     source: Source
     about: CollectedSource
-    state: State
+    state: SourceState
     client: SourceClient
     producer: AcknowledgedProducer
     counts: CollectorCounts = field(default_factory=CollectorCounts)

@@ -13,7 +13,7 @@ from producers.collectors.client import AGENT, SourceClient
 from producers.collectors.collector import Collector
 from producers.collectors.configured import source_of
 from producers.collectors.recordings import recorder_of
-from producers.collectors.state import State
+from producers.collectors.state import SourceState
 
 
 @asynccontextmanager
@@ -36,7 +36,7 @@ async def open_collectors(names: Iterable[str]) -> AsyncIterator[list[Collector]
 
 def _collector(name: str, http: httpx2.AsyncClient, producer: AcknowledgedProducer) -> Collector:
     about = collected_sources()[name]
-    state = State(name)
+    state = SourceState(name)
     recorder = recorder_of(name, settings().home) if settings().collectors.record else None
     pace = settings().collectors.requests_per_minute.get(name, about.requests_per_minute)
     client = SourceClient(state, pace, http, recorder)

@@ -13,7 +13,7 @@ from producers.collectors.source import Answer, Cursor
 log = logging.getLogger("lumbung.collectors")
 
 
-class State:
+class SourceState:
     """The cursor of a source, and of each answer that it gave last: its ETag and the ids of its events."""
 
     def __init__(self, name: str) -> None:

@@ -119,8 +119,3 @@ class SampleShop:
         self._stock[product] -= sold
         self._sales[product] += sold
         self._reviews[product] += int(self._random.binomial(sold, REVIEW_SHARE))
-
-
-def best_net_price(category: str) -> float:
-    """The net price at which a product of the category earns most."""
-    return SCALES[category]

@@ -99,7 +99,3 @@ def main(
     console.print(f"written to {file.name} in {file.parent}", markup=False)
     if as_json:
         print(text.decode())
-
-
-if __name__ == "__main__":
-    app(prog_name="./run.sh bench")

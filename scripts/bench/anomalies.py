@@ -1,6 +1,5 @@
 """Scores of the anomaly detectors on injected faults, and labels of synthetic cases and of real shocks."""
 
-import json
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -291,7 +290,3 @@ def real_shocks(prices: Prices, thresholds: Thresholds) -> dict[str, Any]:
         "alarms_in_them_per_1000": round(1000 * len(inside) / max(series_days, 1), 2),
         "called_in_them": dict(Counter(row["label"] for row in inside)),
     }
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))

@@ -79,13 +79,13 @@ def write_live(root: str) -> int:
     return len(prices)
 
 
-def write_history(root: str, months: int, rows_a_month: int, seed: int = 1) -> int:
+def write_history(root: str, months: int, rows_a_month: int) -> int:
     """gold.price_history: the last `months` months, one file each, sorted by commodity and time.
 
     Returns the number of rows.
     """
     products, places = commodities_and_places()
-    draw = np.random.default_rng(seed)
+    draw = np.random.default_rng(1)
     schema = arrow_schema(contracts()["gold.price_history"])
     month_start = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     for back in range(months):

@@ -1,21 +1,18 @@
 """Load on the API over keep-alive connections on raw sockets, which leave most of the CPU to the server."""
 
 import asyncio
-import json
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
 from conf.settings import REPO
 from scripts.bench.api_lake import write_history, write_live
+from scripts.bench.place import temporary_home
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -24,6 +21,7 @@ MEANS = (
 )
 LIVE = "/api/public/commodity/price/live?commodity=cabai-rawit-merah"
 LIST = "/api/public/market/list"
+HISTORY_PAGES = 25
 HISTORY = (
     "/api/public/commodity/price/history"
     "?commodity=cabai-rawit-merah&limit=100&market_id=PASAR-001&from=2000-01-01"
@@ -126,8 +124,7 @@ def measure(connections: int = 32, seconds: float = 8, history_rows: int = 200_0
     The history page is measured at `history_rows` rows and at ten times as many.
     """
     figures: dict[str, object] = {"connections": connections}
-    home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
-    try:
+    with temporary_home() as home:
         for factor in (1, 10):
             stack = Stack(home / f"x{factor}")
             write_live(stack.lake_root)
@@ -137,15 +134,13 @@ def measure(connections: int = 32, seconds: float = 8, history_rows: int = 200_0
                     figures["live"] = asyncio.run(load(url, LIVE, connections, seconds))
                     figures["markets"] = asyncio.run(load(url, LIST, connections, seconds))
                 figures[f"history_page_of_{rows}_rows"] = measure_history_page(url)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
     return figures
 
 
-def measure_history_page(url: str, pages: int = 25) -> dict[str, float]:
+def measure_history_page(url: str) -> dict[str, float]:
     """Milliseconds of one history page. Each request has a new range, so none is cached."""
     durations = []
-    for number in range(pages):
+    for number in range(HISTORY_PAGES):
         address = f"{url}{HISTORY.replace('from=2000-01-01', f'from=2000-01-{number + 1:02d}')}"
         started = time.perf_counter()
         with urllib.request.urlopen(address, timeout=30) as response:  # noqa: S310  # our own process
@@ -156,7 +151,3 @@ def measure_history_page(url: str, pages: int = 25) -> dict[str, float]:
         "p50_ms": round(durations[len(durations) // 2] * 1000, 2),
         "p95_ms": round(durations[len(durations) * 95 // 100] * 1000, 2),
     }
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))

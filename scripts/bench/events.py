@@ -14,12 +14,11 @@ from lakehouse.event import Event, rfc3339
 from lakehouse.io.kafka import create_topics, needed_topics, partition_of, producer_config
 from lakehouse.reference import commodities, markets
 
+INVALID_SHARE = 0.01
 BROKEN_RULES = ("price_positive", "commodity_known", "payload_json", "price_in_band", "event_time_format")
 
 
-def price_events(
-    count: int, seed: int = 1, invalid_pct: float = 1.0, prefix: str = "bench"
-) -> Iterator[Event]:
+def price_events(count: int, seed: int = 1) -> Iterator[Event]:
     """`count` events of about 250 bytes; the invalid ones break the rules of BROKEN_RULES in turn."""
     draw = random.Random(seed)  # noqa: S311
     products = [commodity for commodity in commodities().values() if not commodity.is_group]
@@ -30,7 +29,7 @@ def price_events(
         commodity = products[number % len(products)]
         place = places[number % len(places)]
         payload = {
-            "event_id": f"{prefix}-{seed}-{number:09d}",
+            "event_id": f"bench-{seed}-{number:09d}",
             "event_time": time_text,
             "market_id": place.market_id,
             "commodity": commodity.name,
@@ -40,7 +39,7 @@ def price_events(
             "channel": "retail",
         }
         value = orjson.dumps(payload)
-        if draw.random() * 100 < invalid_pct:
+        if draw.random() < INVALID_SHARE:
             value = broken_payload(payload, BROKEN_RULES[number % len(BROKEN_RULES)])
         yield Event(
             "price", f"{place.market_id}|{commodity.name}", value, str(payload["event_id"]), "sim:bench", now

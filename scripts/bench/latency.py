@@ -2,19 +2,16 @@
 
 import http.client
 import json
-import shutil
-import tempfile
 import threading
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 from lakehouse.event import lenient_payload
 from lakehouse.reference import commodities
 from producers.simulate.markets import SampleMarkets, device_of
 from producers.simulate.simulator import MarketClient
 from scripts.bench.figures import percentiles, sampled
-from scripts.bench.place import ENGINES
+from scripts.bench.place import ENGINES, temporary_home
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -136,8 +133,7 @@ def measure(per_second: float = 200, seconds: float = 120, warm_up_seconds: floa
 
 
 def _measure(engine: str, per_second: float, seconds: float, warm_up_seconds: float) -> dict[str, object]:
-    home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
-    try:
+    with temporary_home() as home:
         knobs = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "100", "LUMBUNG_STREAM__ENGINE": engine}
         with Stack(home / "home", **knobs) as stack:
             publish(stack, None, per_second, warm_up_seconds, "warm")
@@ -164,5 +160,3 @@ def _measure(engine: str, per_second: float, seconds: float, warm_up_seconds: fl
                 "stack_cpu_us_per_event": round(usage.cpu_seconds / sent * 1e6),
                 "stack_cpu_cores": round(usage.cpu_seconds / taken, 2),
             }
-    finally:
-        shutil.rmtree(home, ignore_errors=True)

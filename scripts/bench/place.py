@@ -1,7 +1,6 @@
 """A temporary home and broker for one bench, and a home for each engine of the stream."""
 
 import copy
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,21 +15,27 @@ ENGINES = ("spark", "embedded")
 
 
 @contextmanager
+def temporary_home() -> Iterator[Path]:
+    """A folder that is deleted afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lumbung-bench-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@contextmanager
 def broker_only() -> Iterator[Stack]:
     """Yield a stack of which only the broker runs; its folder is deleted afterwards."""
-    home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
-    stack = Stack(home)
-    command = [sys.executable, "-m", "scripts.stack.broker"]
-    broker = subprocess.Popen(
-        command, cwd=REPO, env=stack.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        run_module(stack, "scripts.stack.secrets_file")
-        yield stack
-    finally:
-        broker.terminate()
-        broker.wait(30)
-        shutil.rmtree(home, ignore_errors=True)
+    with temporary_home() as home:
+        stack = Stack(home)
+        command = [sys.executable, "-m", "scripts.stack.broker"]
+        broker = subprocess.Popen(
+            command, cwd=REPO, env=stack.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            run_module(stack, "scripts.stack.secrets_file")
+            yield stack
+        finally:
+            broker.terminate()
+            broker.wait(30)
 
 
 def with_engine(stack: Stack, engine: str) -> Stack:

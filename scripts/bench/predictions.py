@@ -2,13 +2,10 @@
 
 import asyncio
 import itertools
-import shutil
-import tempfile
 import threading
 import time
 import urllib.request
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import orjson
@@ -20,6 +17,7 @@ from lakehouse.reference import commodities, provinces
 from scripts.bench.api_lake import write
 from scripts.bench.api_load import api_only, load
 from scripts.bench.figures import percentiles
+from scripts.bench.place import temporary_home
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -98,9 +96,8 @@ def price_walk(days: int) -> list[dict[str, object]]:
 
 def measure(connections: int = 32, seconds: float = 6, issues: int = 3) -> dict[str, object]:
     """Figures of the documented endpoints, on `issues` issues of some 48,000 forecasts each."""
-    home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
-    now = datetime.now(UTC).replace(microsecond=0)
-    try:
+    with temporary_home() as home:
+        now = datetime.now(UTC).replace(microsecond=0)
         stack = Stack(home)
         rows = sum(write_issue(stack.lake_root, now - timedelta(days=back)) for back in range(issues, 0, -1))
         figures: dict[str, object] = {"connections": connections, "forecast_rows": rows}
@@ -125,10 +122,4 @@ def measure(connections: int = 32, seconds: float = 6, issues: int = 3) -> dict[
             issuing.start()
             figures["predict_while_issued"] = asyncio.run(load(url, path, connections, seconds, region))
             issuing.join()
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
     return figures
-
-
-if __name__ == "__main__":
-    print(orjson.dumps(measure(), option=orjson.OPT_INDENT_2).decode())

@@ -76,9 +76,9 @@ def panel_harga(folder: Path | None = None) -> Prices:
     return Prices(np.array(grids).transpose(1, 0, 2), days, commodities, codes)
 
 
-def jabar(folder: Path | None = None) -> Prices:
+def jabar() -> Prices:
     """PIHPS prices of Jawa Barat, one series a commodity. Raises FileNotFoundError when it is missing."""
-    folder = folder or settings().shared / "data" / "jabar_price_weather_daily"
+    folder = settings().shared / "data" / "jabar_price_weather_daily"
     rows = list(csv.DictReader((folder / "dataset_vegenation.csv").read_text(encoding="utf-8").splitlines()))
     names = [name for name in rows[0] if matching_key(name) in commodity_aliases()]
     grid = [[[float(row[name]) if row[name] else np.nan] for name in names] for row in rows]

@@ -1,14 +1,11 @@
 """Two starts of the whole stack, on a new home and on one with events, and its memory."""
 
-import shutil
-import tempfile
 import time
-from pathlib import Path
 
 import psutil
 
 from scripts.bench.figures import pss_mb, tree
-from scripts.bench.place import ENGINES, run_module
+from scripts.bench.place import ENGINES, run_module, temporary_home
 from scripts.stack.services import SERVICES
 from scripts.stack.throwaway import Stack
 
@@ -28,27 +25,26 @@ def measure(events: int = 150_000) -> dict[str, object]:
 
 def _measure(engine: str, events: int) -> dict[str, object]:
     """`first_batch_seconds`: after the second start."""
-    home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
-    stack = Stack(home / "home", LUMBUNG_STREAM__ENGINE=engine)
-    try:
-        figures: dict[str, object] = {"fresh": timed_start(stack)}
-        run_module(stack, "scripts.bench.events", str(events))
-        stack.wait_drained(STALLED_SECONDS)
-        time.sleep(SETTLED_SECONDS)
-        figures["pss_mb_after_events"] = memory(stack)
-        began = time.monotonic()
-        stack.stop()
-        figures["down_seconds"] = round(time.monotonic() - began, 1)
-        figures["again"] = timed_start(stack)
-        figures["pss_mb_after_start"] = memory(stack)
-        run_module(stack, "scripts.bench.events", "200", "one_day", "2")
-        stack.wait_drained(STALLED_SECONDS)
-        progress = stack.progress()
-        figures["first_batch_seconds"] = progress["batch_seconds"] if progress else None
-        return {"events": events, **figures}
-    finally:
-        stack.stop()
-        shutil.rmtree(home, ignore_errors=True)
+    with temporary_home() as home:
+        stack = Stack(home / "home", LUMBUNG_STREAM__ENGINE=engine)
+        try:
+            figures: dict[str, object] = {"fresh": timed_start(stack)}
+            run_module(stack, "scripts.bench.events", str(events))
+            stack.wait_drained(STALLED_SECONDS)
+            time.sleep(SETTLED_SECONDS)
+            figures["pss_mb_after_events"] = memory(stack)
+            began = time.monotonic()
+            stack.stop()
+            figures["down_seconds"] = round(time.monotonic() - began, 1)
+            figures["again"] = timed_start(stack)
+            figures["pss_mb_after_start"] = memory(stack)
+            run_module(stack, "scripts.bench.events", "200", "one_day", "2")
+            stack.wait_drained(STALLED_SECONDS)
+            progress = stack.progress()
+            figures["first_batch_seconds"] = progress["batch_seconds"] if progress else None
+            return {"events": events, **figures}
+        finally:
+            stack.stop()
 
 
 def timed_start(stack: Stack) -> dict[str, float]:

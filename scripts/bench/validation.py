@@ -1,6 +1,5 @@
 """False alarms, recall and refused levels of the validation of prices, on three panels."""
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -284,7 +283,3 @@ def spread_over_seeds(runs: list[Mapping[str, float]]) -> dict[str, str]:
         sd = statistics.stdev(values) if len(values) > 1 else 0.0
         spread[name] = f"{statistics.mean(values):.3f} ± {sd:.3f}"
     return spread
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))

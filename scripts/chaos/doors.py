@@ -19,6 +19,7 @@ from scripts.stack.patience import Patience, TimedOut
 STUCK_SECONDS = 240.0  # without one acknowledgement
 STALLED_SECONDS = 8
 BATCH = 50
+ROWS_A_FILE = 200
 CSV_COLUMNS = ("market_id", "commodity", "price", "unit", "event_time", "region", "event_id")
 OnAcknowledged = Callable[[int], None]
 
@@ -167,18 +168,14 @@ def _post(url: str, body: bytes, token: str, events: int) -> None:
 
 
 def publish_csv(
-    entries: Sequence[Entry],
-    per_second: float,
-    landing: Path,
-    on_acknowledged: OnAcknowledged,
-    rows: int = 200,
+    entries: Sequence[Entry], per_second: float, landing: Path, on_acknowledged: OnAcknowledged
 ) -> None:
     """Move complete files in the long format into the folder; acknowledged when they are in done/."""
     landing.mkdir(parents=True, exist_ok=True)
     pace = Pace(per_second)
     names: list[tuple[str, int]] = []
-    for start in range(0, len(entries), rows):
-        batch = entries[start : start + rows]
+    for start in range(0, len(entries), ROWS_A_FILE):
+        batch = entries[start : start + ROWS_A_FILE]
         pace.wait(len(batch))
         names.append((f"chaos-{start:07}.csv", len(batch)))
         draft = landing.parent / names[-1][0]

@@ -1,6 +1,5 @@
 """docs/reference/cli.md: every verb of ./run.sh, read from the commands themselves."""
 
-import argparse
 import importlib
 from collections.abc import Iterator
 from typing import Any
@@ -32,11 +31,6 @@ def cli_page() -> str:
 def _sections(verb: Verb) -> Iterator[str]:
     """Description and options of a verb, and of each of its subcommands."""
     module = importlib.import_module(verb.module)
-    if verb.own_process:
-        parser: argparse.ArgumentParser = module.argument_parser()
-        yield verb.help
-        yield from _parser_options(parser)
-        return
     command: Any = typer.main.get_command(module.app)
     yield _text(command)
     yield from _parameters(command)
@@ -53,12 +47,17 @@ def _text(command: Any) -> str:  # noqa: ANN401
 def _parameters(command: Any) -> Iterator[str]:  # noqa: ANN401
     """A table of the arguments and options of a Typer command, nothing when it has none."""
     rows = [
-        (_signature(parameter), _default(parameter), " ".join((parameter.help or "").split()))
+        (_signature(parameter), _default(parameter), _help(parameter))
         for parameter in command.params
         if parameter.name != "help" and not parameter.hidden
     ]
     if rows:
         yield table(HEADER, rows)
+
+
+def _help(parameter: Any) -> str:  # noqa: ANN401
+    choices = getattr(parameter.type, "choices", ())
+    return _text(parameter) + (f" (one of {', '.join(map(str, choices))})" if choices else "")
 
 
 def _signature(parameter: Any) -> str:  # noqa: ANN401
@@ -72,17 +71,3 @@ def _default(parameter: Any) -> str:  # noqa: ANN401
         return "required"
     default = parameter.default
     return "" if default in (None, False, ()) or callable(default) else f"`{default}`"
-
-
-def _parser_options(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """A table of the arguments and options of an argparse command."""
-    rows = []
-    for action in parser._actions:  # argparse offers no public list of its actions
-        if action.help == argparse.SUPPRESS or action.dest == "help":
-            continue
-        choices = f" (one of {', '.join(map(str, action.choices))})" if action.choices else ""
-        names = ", ".join(f"`{name}`" for name in action.option_strings) or f"`{action.dest.upper()}`"
-        default = "" if action.default in (None, False, (), []) else f"`{action.default}`"
-        rows.append((names, default, f"{action.help or ''}{choices}"))
-    if rows:
-        yield table(HEADER, rows)

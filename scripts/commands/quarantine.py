@@ -28,7 +28,7 @@ ROWS = "/api/v1/quarantine"
 PAGE_ROWS = 1000
 BULK_IDS = 500  # in one request
 COUNTED_ROWS = 10_000  # more are not counted: each page is a request
-State = Literal["open", "released", "corrected", "rejected", "all"]
+RowState = Literal["open", "released", "corrected", "rejected", "all"]
 Reason = Annotated[
     str, typer.Option("--reason", help="why, 5 to 500 characters; it is stored with the decision")
 ]
@@ -112,7 +112,7 @@ def list_rows(
     market: Market = None,
     source: Source = None,
     since: Since = None,
-    state: Annotated[State, typer.Option(help="current state of the rows")] = "open",
+    state: Annotated[RowState, typer.Option(help="current state of the rows")] = "open",
     limit: Annotated[int, typer.Option(min=1, help="rows at most")] = 50,
     as_json: AsJson = False,
 ) -> None:

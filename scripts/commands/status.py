@@ -28,6 +28,7 @@ from lakehouse.io.process_status import (
 from lakehouse.io.table_files import UnreadableTable, reading
 from lakehouse.io.terminal import translated
 from lakehouse.silence import COLUMNS, total_silence
+from lakehouse.times import utc_text
 from scripts.console import AsJson, emit, new_app, result_console
 from scripts.stack import ports, readiness, supervision
 from scripts.stack.services import service_names
@@ -175,7 +176,7 @@ def silence_now() -> dict[str, Any] | None:
     except UnreadableTable:
         return None  # the list of tables names it
     silence = total_silence(rows, datetime.now(UTC))
-    return {"since": silence.since.isoformat(), "series": silence.series} if silence else None
+    return {"since": utc_text(silence.since), "series": silence.series} if silence else None
 
 
 def with_current_state(status: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -151,12 +151,6 @@ def _start_all(steps: Steps) -> None:
     _wait([name for name in names if name != "broker"], steps)
 
 
-def _start(names: list[str], steps: Steps) -> None:
-    """Start the services in parallel and wait until all are ready."""
-    _begin(names, steps)
-    _wait(names, steps)
-
-
 def _begin(names: list[str], steps: Steps) -> None:
     for name in names:
         if supervision.processes()[name]["statename"] in ENDED:

@@ -11,6 +11,7 @@ from pathlib import Path
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import keep_files_private
 from conf.settings import settings
+from lakehouse.times import utc_text
 
 ROLES = ("DEVICE", "OPERATOR", "CENTRAL", "ADMIN", "USER")
 HOME_REMEDY = "choose another folder for LUMBUNG_HOME"
@@ -38,24 +39,18 @@ def random_secrets() -> dict[str, str]:
         "JWT_SECRET": random.token_hex(32),
         "LUMBUNG_CURSOR_KEY": random.token_hex(32),
         "LUMBUNG_DECISION_KEYS": random.token_hex(32),
-        "LUMBUNG_ACTS_SIGNED_SINCE": datetime.now(UTC).isoformat(),
+        "LUMBUNG_ACTS_SIGNED_SINCE": utc_text(datetime.now(UTC)),
         **{f"LUMBUNG_TOKEN_{role}": random.token_urlsafe(32) for role in roles},
     }
 
 
 def complete(file: Path) -> list[str]:
-    """Add the variables that an existing file lacks; returns their names. None is replaced.
-
-    A file without keys of decisions is older than signatures: the time is noted until which decisions need
-    none.
-    """
+    """Add the variables that an existing file lacks; returns their names. None is replaced."""
     with file.open("r+", encoding="utf-8") as out:
         fcntl.flock(out, fcntl.LOCK_EX)
         text = out.read()
         present = {line.partition("=")[0].strip() for line in text.splitlines()}
         missing = {name: value for name, value in random_secrets().items() if name not in present}
-        if "LUMBUNG_DECISION_KEYS" in missing and "LUMBUNG_DECISIONS_SIGNED_SINCE" not in present:
-            missing["LUMBUNG_DECISIONS_SIGNED_SINCE"] = datetime.now(UTC).isoformat()
         lines = "".join(f"{name}={value}\n" for name, value in missing.items())
         out.write(lines if text.endswith("\n") or not lines else f"\n{lines}")
     return list(missing)

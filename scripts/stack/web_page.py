@@ -33,9 +33,9 @@ def digest() -> str:
     return total.hexdigest()
 
 
-def built_digest(folder: Path = BUILT) -> str | None:
+def built_digest() -> str | None:
     """The digest of the sources that a page was built from; None without a page."""
-    file = folder / DIGEST
+    file = BUILT / DIGEST
     return file.read_text(encoding="utf-8").strip() if file.is_file() else None
 
 

@@ -1,6 +1,5 @@
 """Private channels: who may have them, when a connection loses its rights, and news of accounts."""
 
-import logging
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,6 @@ from serving_api.http.problems import Problem
 from serving_api.http.tickets import Tickets
 from serving_api.live.hub import PUBLIC_ROWS, RESUME_SECONDS, TIMED, Hub
 
-log = logging.getLogger("lumbung.api")
 PUBLIC = ("prices", "alerts", *TIMED, *PUBLIC_ROWS)
 OF_OPERATORS = ("operator_alerts", "quarantine")  # of the provinces that the account may see
 SENT = ("actor", "action", "object", "outcome")

@@ -141,9 +141,8 @@ class Decisions:
         """
         key = key_of(row)
         lock = self._locks.setdefault(key, asyncio.Lock())
-        async with (
-            lock
-        ):  # a second decision waits for the first: if that fails, the second one may be the first
+        # a second decision waits for the first: if that fails, the second one may be the first
+        async with lock:
             if row["state"] != "open" or key in self._sent or key in self._reviews.index:
                 raise Problem("already-decided", name=row["event_id"])
             if request.decision == "release" and (reason := unreadable_reason(row)):

@@ -24,7 +24,7 @@ def quality_rows(
     """
     rows: list[dict[str, Any]] = []
     for door, chosen in doors(result):
-        window = pc.min_max(result.narrow["received_at"].filter(pa.array(chosen)))
+        window = pc.min_max(result.events["received_at"].filter(pa.array(chosen)))
         masks = result.mask[chosen & (result.verdict != DUPLICATE)]
         violated = {rule.name: int(((masks >> bit) & 1).sum()) for bit, rule in enumerate(rules)}
         named = [{"rule": rule.name, "severity": rule.severity} for rule in rules]
@@ -49,7 +49,7 @@ def quality_rows(
 
 def doors(result: KindResult) -> Iterator[tuple[str, Flags]]:
     """Each door that events of this batch came through, with which rows they are."""
-    encoded = result.narrow["door"].combine_chunks().dictionary_encode()
+    encoded = result.events["door"].combine_chunks().dictionary_encode()
     numbers = encoded.indices.to_numpy()
     for number, door in enumerate(encoded.dictionary.to_pylist()):
         chosen = (numbers == number) & result.arrived

@@ -53,7 +53,7 @@ class DecisionResolver:
 
         Marks in `result` the decisions about an unknown row or about one that was decided before as refused.
         """
-        rows = result.narrow.to_pylist()
+        rows = result.events.to_pylist()
         passed = np.flatnonzero(result.accepted)
         targets = {int(row): target_of(rows[row]) for row in passed}
         quarantined = quarantined_rows(

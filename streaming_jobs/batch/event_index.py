@@ -34,7 +34,7 @@ from lakehouse.event import id_of_sender
 NEW = 0
 DUPLICATE = 1
 CONFLICT = 2
-Verdicts = npt.NDArray[np.int8]
+IdVerdicts = npt.NDArray[np.int8]
 FINGERPRINT_BYTES = 12
 SENDER_BYTES = 4
 ENTRY_BYTES = SENDER_BYTES + 8  # and the payload hash
@@ -54,7 +54,7 @@ class DamagedIndex(RuntimeError):
 class Classified(NamedTuple):
     """NEW, DUPLICATE or CONFLICT for each event; row -> id, where another sender has the id of the event."""
 
-    verdicts: Verdicts
+    verdicts: IdVerdicts
     other_ids: dict[int, str]
 
 

@@ -22,14 +22,14 @@ from lakehouse.contracts.rule_masks import bit_of, mask_of
 from lakehouse.contracts.rule_messages import render_message
 from lakehouse.io.delta import open_table
 from lakehouse.signatures import SIGNED, SigningKeys
-from lakehouse.validation import Flags, Judgement, State, Validator
+from lakehouse.validation import Flags, Judgement, Validator, ValidatorState
 from lakehouse.validation.registry import VALIDATORS
 from lakehouse.verdicts.resolve import each, header
 from lakehouse.verdicts.rows import READINGS, Verdicts, row_columns, row_verdicts, rules_of, transform_of
 from streaming_jobs.batch import row_outcomes
 from streaming_jobs.batch.event_index import CLASSIFIED, CONFLICT, NEW, EventIds
 from streaming_jobs.batch.folded_gold import FoldedGold
-from streaming_jobs.batch.kind_result import PLACE, KindResult, Resubmission
+from streaming_jobs.batch.kind_result import ARRIVAL_ORDER, KindResult, Resubmission
 
 
 class Judge:
@@ -64,11 +64,11 @@ class Judge:
             ):
                 validator.load(pa.Table.from_batches([batch]))
 
-    def memory(self) -> dict[str, State]:
+    def memory(self) -> dict[str, ValidatorState]:
         """Kind -> what its validator remembers."""
         return {kind: validator.state() for kind, validator in self._validators.items()}
 
-    def restore(self, states: Mapping[str, State]) -> None:
+    def restore(self, states: Mapping[str, ValidatorState]) -> None:
         """Let the validators remember what `memory` returned, instead of `load`."""
         for kind, validator in self._validators.items():
             validator.restore(states[kind])
@@ -78,28 +78,28 @@ class Judge:
 
         `bronze`: rows as JUDGED, of any kinds.
         """
-        events = [event for event in resubmissions if event.kind == kind]
+        decided = [event for event in resubmissions if event.kind == kind]
         records = [
             bronze.filter(pc.equal(bronze["kind"], kind)),
-            *(without_identity(event.record) for event in events),
+            *(without_identity(event.record) for event in decided),
         ]
         table = pa.concat_tables(part.select(JUDGED.names).cast(JUDGED) for part in records)
-        table = table.sort_by([(name, "ascending") for name in PLACE]).combine_chunks()
+        table = table.sort_by([(name, "ascending") for name in ARRIVAL_ORDER]).combine_chunks()
         verdicts = row_verdicts(table, kind, self._knobs)
-        narrow = self._narrow(verdicts, table)
+        events = self._events(verdicts, table)
         errors = mask_of(self.rules[kind], "error")
         empty = np.empty(0, dtype=np.int64)
-        result = KindResult(kind, verdicts, narrow, np.empty(0, dtype=np.int8), empty, empty, errors, {})
-        return self._by_history(self._by_signature(self._by_index(result, events), table))
+        result = KindResult(kind, verdicts, events, np.empty(0, dtype=np.int8), empty, empty, errors, {})
+        return self._by_history(self._by_signature(self._by_index(result, decided), table))
 
-    def _narrow(self, verdicts: Verdicts, events: pa.Table) -> pa.Table:
+    def _events(self, verdicts: Verdicts, judged: pa.Table) -> pa.Table:
         """The columns that index, validators, folded gold and counts read."""
-        names = [*PLACE, "event_id", "mask", "received_at", *self._columns(kinds()[verdicts.kind])]
-        door = each("source", lambda source: source.partition(":")[0])(events)
-        narrow = verdicts.table.select(names)
+        names = [*ARRIVAL_ORDER, "event_id", "mask", "received_at", *self._columns(kinds()[verdicts.kind])]
+        door = each("source", lambda source: source.partition(":")[0])(judged)
+        events = verdicts.table.select(names)
         for name in (SENDER, PAYLOAD_HASH):
-            narrow = narrow.append_column(name, events[name])
-        return narrow.append_column("door", door)
+            events = events.append_column(name, judged[name])
+        return events.append_column("door", door)
 
     def _columns(self, contract: Contract) -> list[str]:
         """Columns of the silver row that folded gold and the validator read; readings are exploded later."""
@@ -110,23 +110,22 @@ class Judge:
         wanted = FoldedGold.wanted_columns(contract.table) | set(validator.columns if validator else ())
         return [name for name in row_columns(kind) if name in wanted or name == READINGS]
 
-    def _by_index(self, result: KindResult, events: Sequence[Resubmission]) -> KindResult:
+    def _by_index(self, result: KindResult, resubmissions: Sequence[Resubmission]) -> KindResult:
         """The result with duplicates and conflicts, and with the own id of an event whose id is taken.
 
         A resubmitted event is in the index under the id that it has; its conflict stays one.
         """
-        narrow = result.narrow
         rules = self.rules[result.kind]
-        result.resubmitted = _row_numbers(narrow, events)
-        verdict = np.full(narrow.num_rows, NEW, dtype=np.int8)
+        result.resubmitted = _row_numbers(result.events, resubmissions)
+        verdict = np.full(result.events.num_rows, NEW, dtype=np.int8)
         if self._ids is not None:
-            arrived = narrow.filter(pa.array(result.arrived)) if events else narrow
+            arrived = result.events.filter(pa.array(result.arrived)) if resubmissions else result.events
             classified = self._ids.classify(result.kind, *(arrived[name].to_pylist() for name in CLASSIFIED))
             verdict[result.arrived] = classified.verdicts
             result = _with_ids(result, classified.other_ids)
         for row, event in result.resubmitted.items():
             verdict[row] = CONFLICT if event.conflict else NEW
-        mask = result.narrow["mask"].to_numpy()
+        mask = result.events["mask"].to_numpy()
         evidence = {"id_conflict": verdict == CONFLICT}
         for name, violated in self._identity_checks.items():
             mask = mask | np.where(violated(evidence, len(verdict)), bit_of(rules, name), 0)
@@ -157,18 +156,18 @@ class Judge:
         messages = {rule.name: rule.message for rule in rules}
 
         def message(name: str, row: int) -> str:
-            return render_message(messages[name], result.narrow.slice(row, 1).to_pylist()[0])
+            return render_message(messages[name], result.events.slice(row, 1).to_pylist()[0])
 
         return replace(result, mask=mask, judgement=Judgement(violated, message))
 
     def _by_history(self, result: KindResult) -> KindResult:
         """The result with the violations that the kind's validator finds. It keeps the accepted rows."""
         validator = self._validators.get(result.kind)
-        if validator is None or not result.narrow.num_rows:
+        if validator is None or not result.events.num_rows:
             return result
         released = np.zeros(len(result.verdict), dtype=bool)
         released[[row for row, event in result.resubmitted.items() if event.released]] = True
-        judgement = validator.judge(result.narrow, result.accepted, released & result.accepted)
+        judgement = validator.judge(result.events, result.accepted, released & result.accepted)
         mask = result.mask.copy()
         waived = result.waived.copy()
         for rule, flags in judgement.violated.items():
@@ -216,11 +215,11 @@ def accepted_tables(results: list[KindResult]) -> dict[str, pa.Table]:
     """Silver table -> accepted rows with the columns that folded gold reads."""
     tables = {}
     for result in results:
-        narrow = result.narrow
-        if "_warnings" in narrow.column_names:
-            narrow = narrow.drop_columns(["_warnings"])
-        narrow = narrow.append_column("_warnings", decision_warnings(result))
-        rows = narrow.filter(pa.array(result.accepted))
+        events = result.events
+        if "_warnings" in events.column_names:
+            events = events.drop_columns(["_warnings"])
+        events = events.append_column("_warnings", decision_warnings(result))
+        rows = events.filter(pa.array(result.accepted))
         explode = getattr(transform_of(result.kind), "rows", None)
         tables[kinds()[result.kind].table] = explode(rows) if explode else rows
     return tables
@@ -229,7 +228,7 @@ def accepted_tables(results: list[KindResult]) -> dict[str, pa.Table]:
 def decision_warnings(result: KindResult) -> pa.ListArray:
     """The warning that a decision gave to each row: `released`, `corrected` or `rechecked`; else none."""
     decided = sorted(result.resubmitted.items())
-    offsets = np.zeros(result.narrow.num_rows + 1, dtype=np.int32)
+    offsets = np.zeros(result.events.num_rows + 1, dtype=np.int32)
     offsets[[row + 1 for row, _ in decided]] = 1
     values = pa.array([event.warning for _, event in decided], pa.string())
     return pa.ListArray.from_arrays(pa.array(np.cumsum(offsets, dtype=np.int32)), values)
@@ -240,7 +239,7 @@ def _with_ids(result: KindResult, other_ids: Mapping[int, str]) -> KindResult:
     if not other_ids:
         return result
     numbers = np.flatnonzero(result.arrived)
-    ids = result.narrow["event_id"].to_pylist()
+    ids = result.events["event_id"].to_pylist()
     for number, event_id in other_ids.items():
         ids[numbers[number]] = event_id
 
@@ -249,13 +248,13 @@ def _with_ids(result: KindResult, other_ids: Mapping[int, str]) -> KindResult:
         return table.set_column(place, "event_id", pa.array(ids, pa.string()))
 
     verdicts = replace(result.verdicts, table=with_ids(result.verdicts.table))
-    return replace(result, verdicts=verdicts, narrow=with_ids(result.narrow))
+    return replace(result, verdicts=verdicts, events=with_ids(result.events))
 
 
-def _row_numbers(narrow: pa.Table, events: Sequence[Resubmission]) -> dict[int, Resubmission]:
+def _row_numbers(events: pa.Table, resubmissions: Sequence[Resubmission]) -> dict[int, Resubmission]:
     """Row number -> the resubmitted event in that row."""
-    if not events:
+    if not resubmissions:
         return {}
-    by_place = {(event.partition, event.offset): event for event in events}
-    places = zip(narrow["partition"].to_pylist(), narrow["offset"].to_pylist(), strict=True)
+    by_place = {(event.partition, event.offset): event for event in resubmissions}
+    places = zip(events["partition"].to_pylist(), events["offset"].to_pylist(), strict=True)
     return {row: by_place[place] for row, place in enumerate(places) if place in by_place}

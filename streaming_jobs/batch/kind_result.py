@@ -14,7 +14,7 @@ from streaming_jobs.batch.event_index import DUPLICATE, NEW
 
 Masks = npt.NDArray[np.int64]  # one bit per rule of the kind
 # Which record, among those of one kind; also the order of arrival.
-PLACE = ("ingested_at", "partition", "offset")
+ARRIVAL_ORDER = ("ingested_at", "partition", "offset")
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class KindResult:
 
     kind: str
     verdicts: Verdicts  # by the row rules, with the silver rows
-    # One row per event in order of arrival: PLACE, event_id, sender, payload_hash, mask, received_at, door,
-    # and the columns of the silver row that folded gold and the validator read.
-    narrow: pa.Table
+    # One row per event in order of arrival: ARRIVAL_ORDER, event_id, sender, payload_hash, mask, received_at,
+    # door, and the columns of the silver row that folded gold and the validator read.
+    events: pa.Table
     verdict: npt.NDArray[np.int8]  # NEW, DUPLICATE or CONFLICT
     mask: Masks  # violated rules, those of the validator included, without the waived ones
     waived: Masks  # violated rules that a decision waives
@@ -66,13 +66,13 @@ class KindResult:
     @property
     def arrived(self) -> Flags:
         """Which events came from Kafka in this batch."""
-        flags = np.ones(self.narrow.num_rows, dtype=bool)
+        flags = np.ones(self.events.num_rows, dtype=bool)
         flags[list(self.resubmitted)] = False
         return flags
 
     def of_batch(self, time: datetime) -> "KindResult":
         """The events of the batch of that time, of a result over several batches without decisions."""
-        chosen = pc.equal(self.narrow["ingested_at"], pa.scalar(time, self.narrow["ingested_at"].type))
+        chosen = pc.equal(self.events["ingested_at"], pa.scalar(time, self.events["ingested_at"].type))
         flags = np.asarray(chosen)
         parts = {name: getattr(self, name)[flags] for name in ("verdict", "mask", "waived")}
-        return replace(self, narrow=self.narrow.filter(chosen), **parts)
+        return replace(self, events=self.events.filter(chosen), **parts)

@@ -58,7 +58,7 @@ def quarantine_rows(result: KindResult, rules: tuple[Rule, ...], rule_set: str) 
     outcomes = _outcomes(result, rules, numbers)
     size = len(numbers)
     columns = {
-        **{name: rows[name] for name in (*row_rules.KEPT, "payload")},
+        **{name: rows[name] for name in (*row_rules.BRONZE_COLUMNS, "payload")},
         "kind": pa.repeat(result.kind, size),
         "market_id": rows["raw_market"],
         "commodity": rows["raw_commodity"],
@@ -147,7 +147,7 @@ def _reasons(result: KindResult, rules: tuple[Rule, ...], row: int) -> tuple[Rea
     identity = int(result.mask[row]) & identity_mask(rules)
     for bit, rule in enumerate(rules):
         if identity & (1 << bit):
-            message = render_message(rule.message, {"event_id": result.narrow["event_id"][row].as_py()})
+            message = render_message(rule.message, {"event_id": result.events["event_id"][row].as_py()})
             reason = {"rule": rule.name, "severity": rule.severity, "message": message}
             (errors if rule.severity == "error" else warnings).append(reason)
     judgement = result.judgement

@@ -20,7 +20,7 @@ import lakehouse.validation
 from conf.runtime.status_files import write_bytes
 from conf.settings import settings
 from lakehouse.io.delta import open_table
-from lakehouse.validation import State
+from lakehouse.validation import ValidatorState
 
 log = logging.getLogger("lumbung.validators")
 # Writing the file may take this share of the time; at a clean stop it is written in any case.
@@ -47,7 +47,7 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-def write_memory(file: Path, owner: Mapping[str, str], states: Mapping[str, State]) -> None:
+def write_memory(file: Path, owner: Mapping[str, str], states: Mapping[str, ValidatorState]) -> None:
     """Replace the file in one step. `owner`: of `belongs_to`; `states`: kind -> state of its validator."""
     tables = [(kind, name, table) for kind, state in states.items() for name, table in state.items()]
     streams = [stream_of(table) for _, _, table in tables]
@@ -57,7 +57,7 @@ def write_memory(file: Path, owner: Mapping[str, str], states: Mapping[str, Stat
     write_bytes(file, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 
 
-def read_memory(file: Path, owner: Mapping[str, str]) -> dict[str, State] | None:
+def read_memory(file: Path, owner: Mapping[str, str]) -> dict[str, ValidatorState] | None:
     """Kind -> state; None without a file of `owner`. A damaged or foreign file is named in the log."""
     if not file.exists():
         return None
@@ -71,7 +71,7 @@ def read_memory(file: Path, owner: Mapping[str, str]) -> dict[str, State] | None
         other = [name for name, value in owner.items() if noted["owner"].get(name) != value]
         log.info("%s is of another %s: the validators read silver", file.name, " and ".join(other))
         return None
-    states: dict[str, State] = {}
+    states: dict[str, ValidatorState] = {}
     start = 0
     for kind, name, length in noted["tables"]:
         stream = memoryview(streams)[start : start + length]

@@ -253,7 +253,7 @@ def judge_all(
 
 def first_receipt(result: KindResult) -> datetime:
     """Earliest `received_at` of the events that arrived."""
-    oldest: datetime = pc.min(result.narrow["received_at"].filter(pa.array(result.arrived))).as_py()
+    oldest: datetime = pc.min(result.events["received_at"].filter(pa.array(result.arrived))).as_py()
     return oldest
 
 

@@ -52,7 +52,6 @@ from streaming_jobs.repair.heal import start_over
 from streaming_jobs.repair.refill_index import bronze_without, chunks, counts_by_batch, of_batches
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-log = logging.getLogger("lumbung.rebuild")
 console = Terminal()
 REBUILT = "rebuilt"  # stream id of batches whose own is no longer known
 
@@ -271,7 +270,3 @@ def main(
         console.print(
             f"{unjudged} records of bronze were never judged: run ./run.sh rebuild silver too", markup=False
         )
-
-
-if __name__ == "__main__":
-    app(prog_name="./run.sh rebuild")

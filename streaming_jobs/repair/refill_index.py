@@ -17,7 +17,7 @@ from lakehouse.io.query import run_sql
 from streaming_jobs.batch.batch_time import batch_time, newest_other_batch
 from streaming_jobs.batch.decisions import DECISION
 from streaming_jobs.batch.event_index import EventIds, damage
-from streaming_jobs.batch.kind_result import PLACE
+from streaming_jobs.batch.kind_result import ARRIVAL_ORDER
 
 log = logging.getLogger("lumbung.rebuild")
 EVENTS_AT_ONCE = 1_000_000  # their ids and hashes take about 100 MB
@@ -79,13 +79,13 @@ def refill_ids(ids: EventIds, stream_id: str, batch_id: int) -> None:
 def hashes(bronze: ds.Dataset, most: int) -> Iterator[pa.RecordBatch]:
     """What `EventIds.refill` reads, in order of arrival, about `most` events in memory at once."""
     kept = ["kind", "event_id", SENDER, PAYLOAD_HASH]
-    read = ["kind", "event_id", "source", "value", "other_headers", *PLACE]
+    read = ["kind", "event_id", "source", "value", "other_headers", *ARRIVAL_ORDER]
     for times in chunks([(time, events, 0) for time, events, _ in counts_by_batch(bronze)], most):
         parts = [
-            with_identity(pa.Table.from_batches([rows])).select([*kept, *PLACE])
+            with_identity(pa.Table.from_batches([rows])).select([*kept, *ARRIVAL_ORDER])
             for rows in bronze.to_batches(columns=read, filter=of_batches(times))
         ]
-        arrived = pa.concat_tables(parts).sort_by([(name, "ascending") for name in PLACE])
+        arrived = pa.concat_tables(parts).sort_by([(name, "ascending") for name in ARRIVAL_ORDER])
         yield from arrived.select(kept).to_batches()
 
 

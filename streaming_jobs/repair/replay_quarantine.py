@@ -197,7 +197,3 @@ def main(
     console.print(
         f"{len(passing)} decisions published; the stream applies them with its next batches", markup=False
     )
-
-
-if __name__ == "__main__":
-    app(prog_name="./run.sh replay-quarantine")

@@ -13,7 +13,7 @@ from tests.browser.answers import english_words
 from tests.browser.test_pages import api_body
 from tests.serving_api.models.test_sales import model
 from tests.support.api import ApiProcess, Environment
-from tests.support.listings import simulated_rows
+from tests.support.retail.listings import simulated_rows
 from tests.support.retail.shop_lake import shop_listings, write_figures
 from tests.support.served_lake import NOW
 

@@ -19,8 +19,9 @@ from lakehouse.io.delta import table_exists, table_uri
 from lakehouse.io.process_status import trainer_status
 from ml import schedule
 from ml import trainer as trainer_module
-from ml.train import main
+from ml.train import app
 from ml.trainer import Trainer, rounds_of
+from tests.support.command_lines import exit_code
 from tests.support.daily_prices_lake import daily_rows, of_panel, write_daily
 from tests.support.panels import noisy
 from tests.support.waiting import eventually
@@ -183,7 +184,7 @@ def test_damaged_table_of_training_is_named_with_its_remedy(
     write_daily(daily_rows(date(2026, 3, 1), 3))
     for uri in DeltaTable(table_uri("gold.daily_prices")).file_uris():
         Path(uri).unlink()
-    assert main(["price", "--quick"]) == ExitCode.FAILED
+    assert exit_code(app, ["price", "--quick"]) == ExitCode.FAILED
     (record,) = (record for record in caplog.records if record.levelname == "ERROR")
     assert "gold.daily_prices" in record.message and "remedy: ./run.sh rebuild silver" in record.message
     assert record.exc_info is None, "no stack trace"
@@ -197,9 +198,9 @@ def test_second_round_and_second_trainer_are_refused(home: Path, capsys: pytest.
     with hold("training", "x"):
         with pytest.raises(Refused, match=str(os.getpid())):
             hold("training", "x")
-        assert main(["price", "--if-changed"]) == ExitCode.DONE
+        assert exit_code(app, ["price", "--if-changed"]) == ExitCode.DONE
         assert "nothing to do" in capsys.readouterr().err
-        assert main(["price", "--quick"]) == ExitCode.REFUSED
+        assert exit_code(app, ["price", "--quick"]) == ExitCode.REFUSED
         refusal = capsys.readouterr().err
         assert f"another training round runs (pid {os.getpid()})" in refusal
         assert "then try again" in refusal and "./run.sh status" in refusal

@@ -1,6 +1,5 @@
 """Every message of the command line has an Indonesian text with the same values; data has none."""
 
-import argparse
 import importlib
 from collections.abc import Iterator
 from typing import Any, get_args, get_type_hints
@@ -55,21 +54,12 @@ def help_texts(command: Any) -> Iterator[str]:
         yield from help_texts(subcommand)
 
 
-def parser_texts(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """Description of a parser and help of its arguments."""
-    yield parser.description or ""
-    yield from (action.help for action in parser._actions if action.help and action.help != argparse.SUPPRESS)
-
-
 def all_help_texts() -> set[str]:
     """Of every verb."""
     texts = set(help_texts(typer.main.get_command(app)))
     for verb in VERBS:
         module = importlib.import_module(verb.module)
-        if verb.own_process:
-            texts |= set(parser_texts(module.argument_parser()))
-        else:
-            texts |= set(help_texts(typer.main.get_command(module.app)))
+        texts |= set(help_texts(typer.main.get_command(module.app)))
     return texts
 
 

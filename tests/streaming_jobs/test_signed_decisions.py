@@ -78,22 +78,6 @@ def test_forged_decisions_are_quarantined_and_the_signed_one_counts(stream: Stre
     assert refused_decisions(stream) == [[RULE]] * len(FORGERIES) and balance_counts(stream) == before
 
 
-def test_unsigned_decisions_of_older_batches_stay_valid_when_silver_is_rebuilt(
-    stream: Stream, monkeypatch: pytest.MonkeyPatch
-):
-    rows = quarantined_rows(stream, price("old", ABSURD), price("new", ABSURD + 1))
-    monkeypatch.setenv("LUMBUNG_DECISIONS_SIGNED_SINCE", "2100-01-01T00:00:00Z")
-    stream.send(decide(rows["old"], "release"), kind="decision", sign=unsigned)
-    stream.run()
-    assert stream.silver() == {"old": 1}
-    monkeypatch.setenv("LUMBUNG_DECISIONS_SIGNED_SINCE", datetime.now(UTC).isoformat())
-    stream.send(decide(rows["new"], "release"), kind="decision", sign=unsigned)
-    stream.run()
-    rebuild_silver()
-    assert stream.silver() == {"old": 1} and reviews(stream) == [("old", 0, "released", "silver")]
-    assert refused_decisions(stream) == [[RULE]]
-
-
 def test_decisions_signed_with_an_older_key_stay_valid(stream: Stream, monkeypatch: pytest.MonkeyPatch):
     rows = quarantined_rows(stream, price("a", ABSURD), price("b", ABSURD + 1))
     stream.send(decide(rows["a"], "release"), kind="decision")
@@ -183,10 +167,10 @@ def test_missing_or_short_key_is_refused_with_the_remedy(keys: str, lone_home, m
 
 
 def test_time_of_the_first_signature_needs_its_offset(lone_home, monkeypatch) -> None:
-    monkeypatch.setenv("LUMBUNG_DECISIONS_SIGNED_SINCE", "2026-03-01T00:00:00")
-    with pytest.raises(Refused, match="LUMBUNG_DECISIONS_SIGNED_SINCE"):
+    monkeypatch.setenv("LUMBUNG_ACTS_SIGNED_SINCE", "2026-03-01T00:00:00")
+    with pytest.raises(Refused, match="LUMBUNG_ACTS_SIGNED_SINCE"):
         signing_keys()
-    monkeypatch.setenv("LUMBUNG_DECISIONS_SIGNED_SINCE", "")
+    monkeypatch.setenv("LUMBUNG_ACTS_SIGNED_SINCE", "")
     assert signing_keys().signed_since == {}
 
 

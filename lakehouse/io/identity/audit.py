@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from lakehouse.identity.audit import FIELDS, GENESIS, entry_hash, first_fault
+from lakehouse.identity.audit import FIELDS, GENESIS, entry_hash
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.tables import AuditEntry
 
@@ -48,12 +48,6 @@ async def record(
     )
     entry.hash = entry_hash(_fields(entry))
     session.add(entry)
-
-
-async def chain_fault(session: AsyncSession) -> int | None:
-    """Index of the first entry that was altered, removed or inserted; None when there is none."""
-    entries = await session.scalars(select(AuditEntry).order_by(AuditEntry.index))
-    return first_fault(_fields(entry) | {"hash": entry.hash} for entry in entries)
 
 
 async def newest_index(database: Database) -> int:

@@ -19,7 +19,7 @@ from lakehouse.io.identity.tables import Notification, PersonalSettings, SymbolA
 from lakehouse.reference import commodities
 from lakehouse.translation import Language
 
-KEPT = timedelta(days=90)
+NOTIFICATIONS_KEPT = timedelta(days=90)
 MOST_IDS_PER_STATEMENT = 1000  # databases limit them
 LIMITED_ROLES = tuple(role.label for role in Role if role <= Role.OPERATOR)  # to the regions of the person
 ALERT = (*GIVEN, "is_met")
@@ -203,7 +203,7 @@ async def newest_notifications(database: Database, since: datetime) -> list[tupl
 async def forget_old(database: Database, now: datetime) -> None:
     """Remove the messages of more than 90 days ago."""
     async with database.writing() as session:
-        await session.execute(delete(Notification).where(Notification.created_at < now - KEPT))
+        await session.execute(delete(Notification).where(Notification.created_at < now - NOTIFICATIONS_KEPT))
 
 
 async def _insert(

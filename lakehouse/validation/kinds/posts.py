@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from lakehouse.validation import State
+from lakehouse.validation import ValidatorState
 from lakehouse.validation.in_order import DAY, InOrder, table_of, tuples_of
 
 # A post so near to a remembered one of the same text is not remembered itself.
@@ -55,11 +55,11 @@ class Posts(InOrder[Post, PostEvidence]):
         # Ordered by newest receipt.
         self._firsts: OrderedDict[bytes, list[FirstPost]] = OrderedDict()
 
-    def memory(self) -> State:
+    def memory(self) -> ValidatorState:
         rows = ((key, *first) for key, firsts in self._firsts.items() for first in firsts)
         return {"firsts": table_of(rows, ("text", *FirstPost._fields))}
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: ValidatorState) -> None:
         for key, *first in tuples_of(state["firsts"]):
             self._firsts.setdefault(key, []).append(FirstPost(*first))
 

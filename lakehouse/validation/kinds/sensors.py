@@ -11,7 +11,7 @@ from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.history_rules import compile_checks
 from lakehouse.contracts.rule_functions import column_violation
 from lakehouse.contracts.rule_messages import render_message
-from lakehouse.validation import Flags, Judgement, State
+from lakehouse.validation import Flags, Judgement, ValidatorState
 from lakehouse.validation.in_order import SECOND, Remembering, table_of, tuples_of
 from lakehouse.validation.kinds.crowd_profile import CROWD_DAYS, CrowdDays
 from lakehouse.validation.kinds.device_peers import Buckets, MarketMetric, Peers, PeerWalk
@@ -82,7 +82,7 @@ class Sensors(Remembering):
         self._crowds: dict[str, CrowdDays] = {}
         self._buckets: dict[MarketMetric, Buckets] = {}
 
-    def memory(self) -> State:
+    def memory(self) -> ValidatorState:
         runs = ((*series, *run) for series, run in self._runs.items())
         crowds = ((device, *day) for device, crowd in self._crowds.items() for day in crowd.days())
         buckets = ((*series, *kept) for series, some in self._buckets.items() for kept in some.all_kept())
@@ -92,7 +92,7 @@ class Sensors(Remembering):
             "buckets": table_of(buckets, ("market", "metric", "device", "time", "value")),
         }
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: ValidatorState) -> None:
         self._runs = {(device, metric): FlatRun(*run) for device, metric, *run in tuples_of(state["runs"])}
         crowds = state["crowds"]
         counts = (day.values.to_numpy() for day in crowds["counts"])  # not as Python numbers: a month of them

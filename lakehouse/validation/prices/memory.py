@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.validation import State
+from lakehouse.validation import ValidatorState
 from lakehouse.validation.in_order import table_of, tuples_of
 from lakehouse.validation.prices.phases import Phase, PriceRows
 
@@ -22,7 +22,7 @@ PRICES = pa.schema(
 )
 
 
-def tables_of(phases: Mapping[tuple[str, str], Phase]) -> State:
+def tables_of(phases: Mapping[tuple[str, str], Phase]) -> ValidatorState:
     """`phases`: (commodity, channel) -> its open phase, which is settled."""
     panels = [(*key, phase.accepted) for key, phase in phases.items()]
     series = [
@@ -40,7 +40,7 @@ def tables_of(phases: Mapping[tuple[str, str], Phase]) -> State:
     }
 
 
-def resume_phases(state: State, phase_of: Callable[[tuple[str, str]], Phase]) -> None:
+def resume_phases(state: ValidatorState, phase_of: Callable[[tuple[str, str]], Phase]) -> None:
     """Fill new phases with what `tables_of` returned. `phase_of`: (commodity, channel) -> its phase."""
     for nth, (commodity, channel, accepted) in enumerate(tuples_of(state["panels"])):
         phase = phase_of((commodity, channel))

@@ -48,7 +48,6 @@ def check_price(
     price_idr: float,
     market_date: date,
     knobs: Mapping[str, Any],
-    provider: str = "market",
 ) -> PriceCheck:
     """The verdict that the stream would give on a price.
 
@@ -62,7 +61,7 @@ def check_price(
     thresholds = Thresholds.of(knobs)
     listed = commodities()[commodity]
     rules = PriceRules(thresholds)
-    own = next((row for row in rows if row["market_id"] == market_id and row["provider"] == provider), None)
+    own = next((row for row in rows if row["market_id"] == market_id and row["provider"] == "market"), None)
     of = _statistics(own, rows)
     day = _day_compared((market_date - EPOCH).days, of)
     policies: dict[str, bool] = {}

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from lakehouse.contracts.contract import contracts, rule_set
 from lakehouse.reference import commodities
-from lakehouse.validation import Flags, Judgement, State
+from lakehouse.validation import Flags, Judgement, ValidatorState
 from lakehouse.validation.in_order import ARRIVAL
 from lakehouse.validation.prices.closings import ClosingPanel
 from lakehouse.validation.prices.evidence import PriceEvidence
@@ -97,13 +97,13 @@ class PriceValidator(PriceClosings):
         for key, rows in batch.by_panel():
             self._phase(key).load(batch.prices(rows), batch.arrival[rows])
 
-    def state(self) -> State:
+    def state(self) -> ValidatorState:
         """See `Validator.state`."""
         for phase in self._phases.values():
             phase.settle()
         return tables_of(self._phases)
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: ValidatorState) -> None:
         """See `Validator.restore`."""
         resume_phases(state, self._phase)
 

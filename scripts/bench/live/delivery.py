@@ -1,15 +1,12 @@
 """Seconds from the commit of the batch that shows a price to its alert at a web hook and on a WebSocket."""
 
 import json
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +18,7 @@ from lakehouse.io.delta import tag_of_commit
 from lakehouse.paths import table_path
 from lakehouse.reference import DEFAULT_TIMEZONE, commodities, provinces
 from scripts.bench.figures import percentiles
+from scripts.bench.place import temporary_home
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -137,23 +135,19 @@ def alert_ids(lake_root: str) -> dict[Series, str]:
 
 def measure(alerts: int = 40, pause_seconds: float = 2.9) -> dict[str, object]:
     """Percentiles of both ways; the pause between two rises is no divisor of any pause of the stack."""
-    home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
-    try:
-        with web_hook() as (address, hooked):
-            hook = json.dumps([{"url": address, "secret": "of-the-bench-alone"}])
-            knobs = {
-                "LUMBUNG_ALERTS__WEBHOOKS": hook,
-                "LUMBUNG_ALERTS__MESSAGES_PER_MINUTE": "1000",
-            }
-            with Stack(home / "home", **knobs) as stack, watched_socket(stack) as pushed:
-                sent = raise_prices(stack, chosen_series(alerts), pause_seconds)
-                received = {"web_hook": hooked, "web_socket": pushed}
-                deadline = time.monotonic() + WAIT_SECONDS
-                while time.monotonic() < deadline and not are_received(stack.lake_root, sent, received):
-                    time.sleep(0.5)
-                return figures(stack.lake_root, sent, received)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with temporary_home() as home, web_hook() as (address, hooked):
+        hook = json.dumps([{"url": address, "secret": "of-the-bench-alone"}])
+        knobs = {
+            "LUMBUNG_ALERTS__WEBHOOKS": hook,
+            "LUMBUNG_ALERTS__MESSAGES_PER_MINUTE": "1000",
+        }
+        with Stack(home / "home", **knobs) as stack, watched_socket(stack) as pushed:
+            sent = raise_prices(stack, chosen_series(alerts), pause_seconds)
+            received = {"web_hook": hooked, "web_socket": pushed}
+            deadline = time.monotonic() + WAIT_SECONDS
+            while time.monotonic() < deadline and not are_received(stack.lake_root, sent, received):
+                time.sleep(0.5)
+            return figures(stack.lake_root, sent, received)
 
 
 def raise_prices(stack: Stack, series: list[Series], pause_seconds: float) -> dict[Series, str]:

@@ -1,8 +1,6 @@
 """CPU time of a stack without events and requests, per process."""
 
 import re
-import shutil
-import tempfile
 import time
 from collections import defaultdict
 from contextlib import suppress
@@ -11,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from scripts.bench.figures import tree
-from scripts.bench.place import ENGINES, run_module
+from scripts.bench.place import ENGINES, run_module, temporary_home
 from scripts.stack.throwaway import Stack
 
 MEANS = "percent of a core in the minute after a minute without events; goal: 5 in sum"
@@ -30,18 +28,14 @@ def measure(rest_seconds: float = 60, idle_seconds: float = 60) -> dict[str, obj
 
 
 def _measure(engine: str, rest_seconds: float, idle_seconds: float) -> dict[str, float]:
-    home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
-    try:
-        with Stack(home / "home", LUMBUNG_STREAM__ENGINE=engine) as stack:
-            run_module(stack, "scripts.bench.events", str(EVENTS))
-            stack.wait_drained(STALLED_SECONDS)
-            time.sleep(rest_seconds)
-            root = stack.pid("supervisord") or 0
-            before = cpu_by_process(root)
-            time.sleep(idle_seconds)
-            after = cpu_by_process(root)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with temporary_home() as home, Stack(home / "home", LUMBUNG_STREAM__ENGINE=engine) as stack:
+        run_module(stack, "scripts.bench.events", str(EVENTS))
+        stack.wait_drained(STALLED_SECONDS)
+        time.sleep(rest_seconds)
+        root = stack.pid("supervisord") or 0
+        before = cpu_by_process(root)
+        time.sleep(idle_seconds)
+        after = cpu_by_process(root)
     percent = {name: (after[name] - before.get(name, 0.0)) / idle_seconds * 100 for name in after}
     ordered = sorted(percent, key=percent.__getitem__, reverse=True)
     return {name: round(percent[name], 2) for name in ordered} | {"sum": round(sum(percent.values()), 2)}

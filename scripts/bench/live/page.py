@@ -2,12 +2,10 @@
 
 import os
 import shutil
-import tempfile
 import threading
 import time
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import orjson
@@ -24,6 +22,7 @@ from lakehouse.reference import provinces
 from scripts.bench.api_lake import write, write_live
 from scripts.bench.api_load import api_only
 from scripts.bench.figures import percentiles, sampled, tree
+from scripts.bench.place import temporary_home
 from scripts.stack.throwaway import Stack
 from scripts.stack.web_page import BUILT
 
@@ -110,13 +109,12 @@ def measure(seconds: float = 60) -> dict[str, object]:
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         return {"not_measured": f"no Chromium on the PATH ({', '.join(PROGRAMS)})"}
-    home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
-    stack = Stack(home / "home")
-    write_live(stack.lake_root)
-    write_year(stack.lake_root)
-    manifest = orjson.loads((BUILT / "manifest.json").read_bytes())
-    sizes = {name: manifest[name] for name in ("first_load_gzip_bytes", "font_bytes")}
-    try:
+    with temporary_home() as home:
+        stack = Stack(home / "home")
+        write_live(stack.lake_root)
+        write_year(stack.lake_root)
+        manifest = orjson.loads((BUILT / "manifest.json").read_bytes())
+        sizes = {name: manifest[name] for name in ("first_load_gzip_bytes", "font_bytes")}
         with api_only(stack) as url, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
             prices = PriceCommits(stack.lake_root)
@@ -126,8 +124,6 @@ def measure(seconds: float = 60) -> dict[str, object]:
                 **live_figures(browser, url, prices),
                 **costs(browser, url, prices, seconds),
             }
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def opened(browser: Browser, url: str) -> Page:

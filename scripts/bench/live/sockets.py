@@ -2,17 +2,13 @@
 
 import asyncio
 import base64
-import json
 import multiprocessing
 import os
-import shutil
 import socket
-import tempfile
 import time
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.queues import Queue
-from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -26,6 +22,7 @@ from lakehouse.paths import table_path
 from scripts.bench.api_lake import write_live
 from scripts.bench.api_load import LIVE, api_only, client
 from scripts.bench.figures import percentiles, sampled
+from scripts.bench.place import temporary_home
 from scripts.stack.ports import holders
 from scripts.stack.throwaway import Stack
 
@@ -190,18 +187,15 @@ def publish(root: str, until: float, per_second: float) -> int:
 
 def measure(clients: int = 1000, per_second: float = 5, seconds: float = 20) -> dict[str, object]:
     """Delays of `clients`, to each of which `per_second` messages are due, while requests are served too."""
-    home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
-    knobs = {
-        "LUMBUNG_API__MAX_CONNECTIONS": str(2 * clients),
-        "LUMBUNG_API__MAX_WEBSOCKETS": str(clients + 1),
-    }
-    stack = Stack(home / "home", **knobs)
-    write_live(stack.lake_root)
-    try:
+    with temporary_home() as home:
+        knobs = {
+            "LUMBUNG_API__MAX_CONNECTIONS": str(2 * clients),
+            "LUMBUNG_API__MAX_WEBSOCKETS": str(clients + 1),
+        }
+        stack = Stack(home / "home", **knobs)
+        write_live(stack.lake_root)
         with api_only(stack) as url:
             return {"clients": clients, **loaded(stack, url, clients, per_second, seconds)}
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def loaded(stack: Stack, url: str, clients: int, per_second: float, seconds: float) -> dict[str, object]:
@@ -246,7 +240,3 @@ def socket_without_reader(host: str, port: int) -> socket.socket:
 def api_pid(stack: Stack) -> int:
     """The process that listens on the API's port."""
     return next(process.pid for process in holders(stack.api_port))
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))

@@ -1,15 +1,11 @@
 """Paper trading on the whole stack: bar to signal, orders, the dashboard under load, and its sockets."""
 
 import asyncio
-import json
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import orjson
@@ -29,6 +25,7 @@ from scripts.bench.api_lake import write
 from scripts.bench.api_load import load
 from scripts.bench.figures import percentiles
 from scripts.bench.live.sockets import PING, TEXT, next_frame, open_socket
+from scripts.bench.place import temporary_home
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -185,11 +182,10 @@ async def under_load(stack: Stack, symbols: list[str], sockets: int, seconds: fl
 
 def measure(symbols: int = 500, rounds: int = 8, sockets: int = 50, seconds: float = 10) -> dict[str, object]:
     """Delays of signals over `rounds` bars of a minute, then `seconds` of orders and of dashboards."""
-    home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
-    stack = Stack(home, **KNOBS)
-    end = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
-    bars = walks(symbols, HISTORY + rounds, end)
-    try:
+    with temporary_home() as home:
+        stack = Stack(home, **KNOBS)
+        end = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
+        bars = walks(symbols, HISTORY + rounds, end)
         subprocess.run([sys.executable, "-c", CREATE_TABLES], cwd=REPO, env=stack.env, check=True)
         write_past(stack.lake_root, bars)
         with stack:
@@ -199,9 +195,3 @@ def measure(symbols: int = 500, rounds: int = 8, sockets: int = 50, seconds: flo
                 "signal_ms": percentiles([1000 * delay for delay in delays[1:]]),
             }
             return figures | asyncio.run(under_load(stack, list(bars), sockets, seconds))
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))

@@ -2,8 +2,6 @@
 
 import asyncio
 import csv
-import shutil
-import tempfile
 import time
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -16,7 +14,7 @@ import pyarrow.compute as pc
 from lakehouse.io.delta import open_if_exists
 from lakehouse.reference import category_aliases
 from scripts.bench.api_load import load
-from scripts.bench.place import run_module
+from scripts.bench.place import run_module, temporary_home
 from scripts.stack.throwaway import Stack, StackFailed
 
 MEANS = (
@@ -33,9 +31,9 @@ POLL_SECONDS = 0.5
 LONGEST_SECONDS = 600
 
 
-def catalogue_rows(products: int, seed: int = 0) -> Iterable[tuple[object, ...]]:
+def catalogue_rows(products: int) -> Iterable[tuple[object, ...]]:
     """One state of each product, as a shop would list it; nothing follows from anything."""
-    draw = np.random.default_rng(seed)
+    draw = np.random.default_rng(0)
     names = sorted(set(category_aliases().values()))
     columns = (
         np.arange(1, products + 1),
@@ -84,8 +82,7 @@ def newest_sum(rows: pa.Table, column: str) -> int:
 
 def measure(products: int = 1_000_000, connections: int = 32, seconds: float = 6) -> dict[str, object]:
     """Figures as MEANS describes them."""
-    home = Path(tempfile.mkdtemp(prefix="lumbung-bench-"))
-    try:
+    with temporary_home() as home:
         file = home / "catalogue.csv"
         write_catalogue(file, products)
         with Stack(home / "stack") as stack:
@@ -105,6 +102,4 @@ def measure(products: int = 1_000_000, connections: int = 32, seconds: float = 6
                 path: asyncio.run(load(stack.api_url, f"/analytics/{path}", connections, seconds))
                 for path in PATHS
             }
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
     return figures

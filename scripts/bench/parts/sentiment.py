@@ -74,10 +74,10 @@ def measure(tables: int = TABLES) -> dict[str, object]:
     }
 
 
-def skill_shares(link: Link | None, tables: int = SKILL_TABLES) -> dict[str, float]:
+def skill_shares(link: Link | None) -> dict[str, float]:
     """Mean skill of posts in percent, and the percentage of tables on which they help by the test."""
     results = []
-    for seed in range(tables):
+    for seed in range(SKILL_TABLES):
         panel = posts_and_prices(seed, link)
         results.append(forecast_skill(panel, panel.exogenous[0].value, [0], 365))
     helped = [result["p_value"] <= SIGNIFICANT and result["skill_pct"] > 0 for result in results]

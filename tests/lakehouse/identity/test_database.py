@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from conf.knob_texts import knob_texts
 from conf.settings import Settings
-from lakehouse.io.identity.audit import chain_fault, record
+from lakehouse.io.identity.audit import record
 from lakehouse.io.identity.database import Database, StoreUnavailable, upgrade
 from lakehouse.io.identity.knob_audit import audit_knobs
 from lakehouse.io.identity.tables import (
@@ -24,6 +24,7 @@ from lakehouse.io.identity.tables import (
     PersonalSettings,
     User,
 )
+from tests.support.identity.audit import chain_fault
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from lakehouse.io.identity.audit import chain_fault
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.devices import (
     ClaimInvalid,
@@ -17,6 +16,7 @@ from lakehouse.io.identity.devices import (
 )
 from lakehouse.io.identity.tables import AuditEntry, Device, DeviceClaim
 from tests.lakehouse.identity.test_database import on
+from tests.support.identity.audit import chain_fault
 
 MARKET = "PASAR-001"
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from lakehouse.validation import State
-from lakehouse.validation.in_order import DAY, SECOND, InOrder, listed
+from lakehouse.validation import ValidatorState
+from lakehouse.validation.in_order import DAY, SECOND, InOrder, column_values
 
 CROWD_DAYS = 28
 FEWEST_READINGS = 100
@@ -187,21 +187,24 @@ class SensorsReadingByReading(InOrder[Reading, SensorEvidence]):
         self._crowds: dict[str, CrowdDays] = {}
         self._buckets: dict[tuple[str, str], Buckets] = {}
 
-    def memory(self) -> State:
+    def memory(self) -> ValidatorState:
         raise NotImplementedError
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: ValidatorState) -> None:
         raise NotImplementedError
 
     def rows(self, table: pa.Table) -> Iterable[Reading]:
         """One row an event if there is a column `readings` (the stream), else one row a reading (silver)."""
-        market, device, time = (listed(table[name]) for name in self.reads[:3])
+        market, device, time = (column_values(table[name]) for name in self.reads[:3])
         readings: list[Readings]
         if "readings" in table.column_names:
             given = table["readings"].to_pylist()
             readings = [[(reading["metric"], reading["value"]) for reading in event or ()] for event in given]
         else:
-            readings = [[pair] for pair in zip(listed(table["metric"]), listed(table["value"]), strict=True)]
+            readings = [
+                [pair]
+                for pair in zip(column_values(table["metric"]), column_values(table["value"]), strict=True)
+            ]
         # Plain tuples with the fields of Reading.
         return zip(market, device, time, readings, strict=True)  # type: ignore[return-value]
 

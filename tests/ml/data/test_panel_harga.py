@@ -32,7 +32,7 @@ def test_naive_error_and_coverage_of_its_intervals(panel, tmp_path: Path):
     whole = plan(panel)
     predictions = run(panel, {}, whole.part(opened=False), tmp_path)
     assert len(np.unique(predictions.origin)) >= 52 and whole.holdout == 13 and len(predictions) > 100_000
-    week = predictions.at_horizons(7)
+    week = predictions.select(predictions.horizon == 7)
     chilli = week.of_commodity("cabai-rawit-merah")
     assert 9 < 100 * metrics.mape(chilli.actual, chilli.naive) < 12
     intervals, _ = calibrate(predictions, "naive")

@@ -167,14 +167,6 @@ def test_coverage_holds_at_each_horizon_when_moves_last_or_reverse():
     assert known.stretch("a", 6, 0.8) == known.stretch("a", 7, 0.8)  # the nearest one with scores
 
 
-def test_calibration_of_an_earlier_version_is_not_stretched():
-    known = calibration(np.linspace(-2, 2, 40))
-    state = {name: value for name, value in vars(known).items() if name != "excess"} | {"alpha": {}}
-    earlier = Calibration.__new__(Calibration)
-    earlier.__setstate__(state)
-    assert earlier.stretch("a", 1, 0.8) == 1 and earlier.quantile("a", 1, 0.8) == known.quantile("a", 1, 0.8)
-
-
 def test_no_cells_give_no_intervals_and_reference_quantiles():
     intervals, known = calibrate(simulated_predictions({"a": 0.0}).select(np.zeros(0, dtype=int)), "naive")
     assert not len(intervals.basis) and known.quantile("a", 1, 0.8)[1] == "reference"

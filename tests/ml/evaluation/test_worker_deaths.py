@@ -20,7 +20,6 @@ from ml.evaluation import backtest
 from ml.models.boosting import TREE_FEATURES, Boosting
 from ml.models.linear import Linear
 from ml.models.parallel import ProcessBackend, WorkerDied
-from scripts.cli import VERBS
 from tests.ml.evaluation.test_backtest import Last, small_plan
 from tests.support.panels import walks
 from tests.support.waiting import eventually
@@ -141,5 +140,3 @@ def test_sigterm_to_run_sh_backtest_ends_its_workers_and_frees_the_lock(lone_hom
         finally:
             round_.kill()
     hold("training", "the lock is still held").close()
-    ways = {verb.name: verb.own_process for verb in VERBS}
-    assert ways["train"] and ways["backtest"], "`train` replaces the shell in the same way"

@@ -15,7 +15,7 @@ from lakehouse.reference import commodities
 from ml import schedule
 from ml.data.panel import NothingToLearn, Panel
 from ml.data.reporting_periods import evaluation_panel, reporting_periods
-from ml.forecasts.fitted_model import FittedModel, GateResult, naive_only
+from ml.forecasts.fitted_model import FittedModel, GateResult
 from ml.forecasts.interval_widths import Z_80, reference_margins
 from ml.forecasts.issue import append_forecasts, known_panel
 from ml.forecasts.rows import ServedModels, forecast_rows
@@ -25,6 +25,7 @@ from tests.support.panels import make_panel, walks
 
 AT = datetime(2026, 3, 1, 8, tzinfo=UTC)
 TABLE = "gold.forecasts"
+NAIVE = FittedModel(Naive())
 
 
 def rows_of(panel: Panel, served: ServedModels, horizons: range = range(1, 8)) -> list[dict]:
@@ -37,7 +38,7 @@ def rows_of(panel: Panel, served: ServedModels, horizons: range = range(1, 8)) -
 def test_naive_forecasts_the_last_price_with_reference_intervals():
     panel = make_panel(np.full((2, 5), 20_000.0), ["bawang-merah"], ["11", "32"])
     panel.price[1, 3:] = [22_000, np.nan]
-    rows = rows_of(panel, ServedModels(naive_only()))
+    rows = rows_of(panel, ServedModels([NAIVE]))
     assert len(rows) == 3 * 7
     of_west_java = [row for row in rows if row["region_code"] == "32"]
     assert {row["price_idr"] for row in of_west_java} == {22_000}
@@ -59,7 +60,7 @@ def test_naive_forecasts_the_last_price_with_reference_intervals():
 
 def test_rows_name_the_provider_of_their_prices():
     panel = make_panel(np.full((3, 5), 20_000.0), ["bawang-merah"], ["11", "32", "51"])
-    rows = rows_of(replace(panel, providers=("pihps", "panel-harga", "pihps")), ServedModels(naive_only()))
+    rows = rows_of(replace(panel, providers=("pihps", "panel-harga", "pihps")), ServedModels([NAIVE]))
     by_region = {(row["region_code"], row["provider"]) for row in rows}
     assert by_region == {
         ("11", "pihps"),
@@ -67,11 +68,11 @@ def test_rows_name_the_provider_of_their_prices():
         ("51", "pihps"),
         ("ID", "panel-harga, pihps"),
     }
-    assert {row["provider"] for row in rows_of(panel, ServedModels(naive_only()))} == {None}
+    assert {row["provider"] for row in rows_of(panel, ServedModels([NAIVE]))} == {None}
 
 
 def test_intervals_contain_the_price_and_each_other():
-    rows = rows_of(walks(3, 200), ServedModels([*naive_only(), FittedModel(Drift())]))
+    rows = rows_of(walks(3, 200), ServedModels([NAIVE, FittedModel(Drift())]))
     for row in rows:
         assert (
             0
@@ -92,7 +93,7 @@ def test_each_series_is_forecast_from_the_end_of_its_reporting_period():
     assert [len(period) for period in reporting_periods(panel)] == [1, 2]
     origins = {
         (row["region_code"], row["horizon_days"]): row["origin_date"]
-        for row in rows_of(panel, ServedModels(naive_only()))
+        for row in rows_of(panel, ServedModels([NAIVE]))
     }
     first = panel.days[0].item()
     ends = {
@@ -103,7 +104,7 @@ def test_each_series_is_forecast_from_the_end_of_its_reporting_period():
     }
     assert origins == {(region, day): end for region, end in ends.items() for day in range(1, 8)}
     # the nation once, from the period of most of its provinces
-    assert len(rows_of(panel, ServedModels(naive_only()))) == len(origins)
+    assert len(rows_of(panel, ServedModels([NAIVE]))) == len(origins)
     assert evaluation_panel(panel).price.shape == (2, 100)
     assert reporting_periods(make_panel(np.full((1, 3), np.nan), ["teh"], ["11"])) == []
 
@@ -113,7 +114,7 @@ def test_nation_is_forecast_from_what_is_reported_now_although_an_archive_has_mo
     panel = make_panel(np.full((7, 400), 15_000.0), ["teh"], regions)
     panel.price[:4, 100:] = np.nan  # an archive
     panel.price[4:, :380] = np.nan  # three provinces of today
-    rows = rows_of(panel, ServedModels(naive_only()))
+    rows = rows_of(panel, ServedModels([NAIVE]))
     assert {row["origin_date"] for row in rows if row["region_code"] == "ID"} == {panel.days[399].item()}
 
 
@@ -135,7 +136,7 @@ def test_older_champion_serves_its_commodities_and_the_newer_fit_the_others():
     )
     new = FittedModel(Fixed(float("nan")))
     panel = walks(1, 50)
-    rows = rows_of(panel, ServedModels([*naive_only(), old, new], {"teh": "boosting"}))
+    rows = rows_of(panel, ServedModels([NAIVE, old, new], {"teh": "boosting"}))
     boosting_rows = [row for row in rows if row["model"] == "boosting"]
     assert {row["price_idr"] for row in boosting_rows if row["commodity"] == "teh"} == {1.0}
     assert {
@@ -169,14 +170,13 @@ def test_issue_is_written_once_and_again_after_a_new_price(home: Path):
     prices = schedule.price_state(now)
     assert (prices.last_day, prices.days) == (date(2026, 3, 10), 10)
     assert schedule.issue_due(prices, now) == "no forecast was issued yet"
-    assert append_forecasts(ServedModels(naive_only()), panel, prices) == 3 * 7 * 2
+    assert append_forecasts(ServedModels([NAIVE]), panel, prices) == 3 * 7 * 2
     assert schedule.issue_due(schedule.price_state(now), now) is None
-    assert append_forecasts(ServedModels(naive_only()), panel, prices) == 0
+    assert append_forecasts(ServedModels([NAIVE]), panel, prices) == 0
     later = datetime(2026, 3, 11, 8, tzinfo=UTC)
     assert "2026-03-11" in schedule.issue_due(schedule.price_state(later), later)
     assert (
-        append_forecasts(ServedModels(naive_only()), known_panel(later), schedule.price_state(later))
-        == 3 * 7 * 2
+        append_forecasts(ServedModels([NAIVE]), known_panel(later), schedule.price_state(later)) == 3 * 7 * 2
     )
     table = DeltaTable(table_uri(TABLE))
     assert (table.count(), table.protocol().min_reader_version) == (3 * 7 * 4, 1)

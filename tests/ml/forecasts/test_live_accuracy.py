@@ -16,9 +16,9 @@ from lakehouse.io.delta import append_once, table_exists, table_uri
 from ml.data.panel import Panel
 from ml.forecasts import drift, live_accuracy
 from ml.forecasts.drift import DriftCheck, psi, record_check
-from ml.forecasts.fitted_model import FittedModel, naive_only
+from ml.forecasts.fitted_model import FittedModel
 from ml.forecasts.rows import ServedModels, forecast_rows
-from ml.models.naive import Drift
+from ml.models.naive import Drift, Naive
 from tests.support.panels import walks
 
 Row = dict[str, Any]
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("home")
 def issue_from(panel: Panel, origins: list[int], twice: int) -> list[Row]:
     """Issues from each origin; from `twice` there is an earlier one that the second one replaces."""
     rows = []
-    served = ServedModels([*naive_only(), FittedModel(Drift())], {"teh": "drift"})
+    served = ServedModels([FittedModel(Naive()), FittedModel(Drift())], {"teh": "drift"})
     for number, origin in enumerate([twice, *origins]):
         known = panel.until(origin)
         if number == 0:
@@ -58,7 +58,7 @@ def test_forecast_that_was_made_after_its_target_does_not_count():
     ):
         append_once(
             "gold.forecasts",
-            forecast_rows(panel.until(90), ServedModels(naive_only()), range(1, 8), at),
+            forecast_rows(panel.until(90), ServedModels([FittedModel(Naive())]), range(1, 8), at),
             f"issue {at}",
         )
         live_accuracy.measure(panel)

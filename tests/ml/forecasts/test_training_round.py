@@ -27,7 +27,8 @@ from ml.forecasts.training_round import Request, models_of, run
 from ml.models.forecaster import training_horizons
 from ml.models.naive import Naive
 from ml.models.registry import default_models
-from ml.train import main
+from ml.train import app
+from tests.support.command_lines import exit_code
 from tests.support.daily_prices_lake import of_panel, write_daily
 from tests.support.panels import noisy, walks
 
@@ -118,7 +119,7 @@ def _check_that_a_failed_round_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
             broken.setattr(promotion, function, lambda *_: 1 / 0)
             job = training_jobs.submit(["ses"], [], "again", "central")
             training_jobs.take()
-            assert main(["price", "--models", "ses", "--job", job.job_id]) == ExitCode.FAILED
+            assert exit_code(app, ["price", "--models", "ses", "--job", job.job_id]) == ExitCode.FAILED
         ended = training_jobs.job(job.job_id)
         assert ended.status == "failed" and "ZeroDivisionError" in ended.detail
         assert (serving(), rows_of("gold.model_accuracy")) == before
@@ -126,7 +127,9 @@ def _check_that_a_failed_round_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
         assert {name: (champion.model, champion.version) for name, champion in champions.items()} == {
             "teh": ("ses", "1")
         }
-    assert main(["price", "--if-changed"]) == ExitCode.DONE  # it pauses: nothing is tried again at once
+    assert (
+        exit_code(app, ["price", "--if-changed"]) == ExitCode.DONE
+    )  # it pauses: nothing is tried again at once
     schedule.clear_failure("price")
 
 
@@ -162,12 +165,12 @@ def test_champion_that_becomes_significantly_worse_than_naive_is_replaced(home: 
 
 def test_short_history_is_served_by_naive_with_the_reason(home: Path):
     write_daily(of_panel(walks(1, 100)))
-    assert main(["price"]) == ExitCode.DONE
+    assert exit_code(app, ["price"]) == ExitCode.DONE
     assert {model for champions in serving().values() for model, _ in champions} == {"naive"}
     assert all("history is too short" in row["gate_reason"] for row in rows_of("gold.forecasts"))
     assert schedule.training_due(schedule.price_state(datetime.now(UTC))) is None
     version = DeltaTable(table_uri("gold.forecasts")).version()
-    assert main(["price", "--if-changed"]) == ExitCode.DONE
+    assert exit_code(app, ["price", "--if-changed"]) == ExitCode.DONE
     assert DeltaTable(table_uri("gold.forecasts")).version() == version
     write_daily(of_panel(walks(1, 110))[-12 * 10 :])
     assert "newly observed" in schedule.training_due(schedule.price_state(datetime.now(UTC)))
@@ -249,9 +252,7 @@ def test_ensemble_requested_alone_has_the_usual_members():
 
 
 def test_kinds_without_data_and_unknown_kinds_have_exit_codes(home: Path, capsys: pytest.CaptureFixture):
-    assert main(["signal"]) == ExitCode.MISSING
+    assert exit_code(app, ["signal"]) == ExitCode.MISSING
     assert "silver.bars is empty" in capsys.readouterr().err
-    assert main(["price"]) == ExitCode.MISSING
-    with pytest.raises(SystemExit) as refusal:
-        main(["weather"])
-    assert refusal.value.code == ExitCode.USAGE
+    assert exit_code(app, ["price"]) == ExitCode.MISSING
+    assert exit_code(app, ["weather"]) == ExitCode.USAGE

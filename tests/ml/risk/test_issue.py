@@ -17,6 +17,7 @@ from ml.risk.champion import RiskChampion, champion_file, load_champion, save_ch
 from ml.risk.evaluation import RiskRequirements
 from ml.risk.issue import TABLE, issue, risk_rows
 from ml.risk.model import HORIZON, RiskModel
+from tests.support.command_lines import exit_code
 from tests.support.daily_prices_lake import of_panel, write_daily
 from tests.support.panels import led, walks
 
@@ -75,7 +76,7 @@ def test_model_that_passes_serves_and_one_that_fails_ends_that(home: Path, lake:
     champion = load_champion()
     assert champion is not None and champion.fitted_until == passed.panel.days[-1].astype(object)
     assert open_table(TABLE).to_pyarrow_table().num_rows == 0, "no risk of a day that the fit has seen"
-    assert train.main(["risk"]) == 3 and champion_file().exists(), "a short history decides nothing"
+    assert exit_code(train.app, ["risk"]) == 3 and champion_file().exists(), "a short history decides nothing"
     failed = training_round.run(requirements=RiskRequirements(origins=4))
     assert not failed.passes and not champion_file().exists() and issue(foreseeable()) == 0
 

@@ -6,7 +6,7 @@ import pytest
 
 from ml import schedule
 from ml.trainer import Trainer
-from tests.support.listings import shop_columns, write_listings
+from tests.support.retail.listings import shop_columns, write_listings
 
 
 @pytest.mark.usefixtures("lake")

@@ -43,7 +43,7 @@ from ml.sales.stack import (
     out_of_fold,
     regressors,
 )
-from tests.support.listings import shop_columns, write_listings
+from tests.support.retail.listings import shop_columns, write_listings
 
 FOLDS = 2  # the least: what noise must not give holds for any number, and each fold fits every model
 MORE_FOLDS = 3  # where a fold's share of the rows must be enough to learn from

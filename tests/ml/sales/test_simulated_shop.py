@@ -9,8 +9,8 @@ from ml.sales.evaluate import evaluate
 from ml.sales.load import SalesRows
 from ml.sales.splits import NAIVE, SplitPredictions, predict_split, split_scores
 from ml.sales.stack import DEMAND, Model, fit_curves, fit_medians, folds_of
-from producers.simulate.shop import SCALES, best_net_price
-from tests.support.listings import simulated_rows
+from producers.simulate.shop import SCALES
+from tests.support.retail.listings import simulated_rows
 
 PRODUCT = {"discount_pct": 20.0, "rating": 3.5, "num_reviews": 100.0}
 
@@ -52,7 +52,7 @@ def test_best_price_is_near_the_true_one(shop: SalesRows) -> None:
     for category in SCALES:
         low, high = demand[category]["price_low"], demand[category]["price_high"]
         best, lower, upper = best_price(demand, PRODUCT, category, low, high)
-        assert best * 0.8 == pytest.approx(best_net_price(category), rel=0.05), category
+        assert best * 0.8 == pytest.approx(SCALES[category], rel=0.05), category
         assert low <= lower <= best <= upper <= high
         held = best_price(demand, PRODUCT, category, low, best * 0.7)[0]
         assert held == pytest.approx(best * 0.7), "the end of the range where revenue still rises"

@@ -10,7 +10,7 @@ from ml.data.panel import NothingToLearn
 from ml.forecasts import mlflow_store
 from ml.sales import training_round
 from ml.sales.publish import model_file
-from tests.support.listings import shop_columns, write_listings
+from tests.support.retail.listings import shop_columns, write_listings
 
 QUICK = {"quick": True, "if_changed": True}
 

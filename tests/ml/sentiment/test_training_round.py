@@ -13,6 +13,7 @@ from ml.data.panel import NothingToLearn
 from ml.sentiment.fit import split_rows, train_sentiment, without_repeats
 from ml.sentiment.labelled_file import LabelledTexts, read_labelled
 from ml.sentiment.training_round import run
+from tests.support.command_lines import exit_code
 from tests.support.real_sets import ABSENT, DATA
 
 NAMES = {"positif": "mawar melati kenanga", "negatif": "batu besi semen", "netral": "meja kursi lemari"}
@@ -40,7 +41,7 @@ def labelled_file(file: Path, rows: list[tuple[str, str, date]]) -> Path:
 @pytest.mark.usefixtures("home", "store")
 def test_model_that_beats_the_lexicon_serves(tmp_path: Path) -> None:
     file = labelled_file(tmp_path / "posts.csv", invented(600, seed=1))
-    assert train.main(["sentiment", "--data", str(file)]) == 0
+    assert exit_code(train.app, ["sentiment", "--data", str(file)]) == 0
     classifier = classifier_of(load_sentiment_model())
     assert classifier.name == "tfidf_svc"
     assert classifier.polarities(["mawar di pasar", "besi di pasar", "kursi"]) == [
@@ -93,9 +94,7 @@ def test_too_few_texts_are_refused() -> None:
     [["sentiment"], ["sentiment", "--data", "x.csv", "--quick"], ["price", "--test", "x.csv"]],
 )
 def test_wrong_options_are_refused(arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as refused:
-        train.parse(arguments)
-    assert refused.value.code == 2
+    assert exit_code(train.app, arguments) == 2
 
 
 @pytest.mark.slow

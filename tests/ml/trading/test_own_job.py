@@ -11,13 +11,14 @@ from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 from lakehouse.io import personal_jobs
 from lakehouse.io.personal_jobs import PersonalJob
-from ml.backtest import main as backtest
+from ml.backtest import app
 from ml.personal_jobs import PersonalJobRunner
 from ml.trading.backtest_command import OWNER
 from ml.trading.bars import bars_of
 from ml.trading.experiment import run_experiment
 from ml.trading.own_job import main, trials_before
 from tests.lakehouse.trading.made_bars import COIN, random_bars
+from tests.support.command_lines import exit_code
 from tests.support.empty_lake import copy_empty_store
 from tests.support.trading.lake_of_bars import write_bars
 from tests.support.waiting import eventually
@@ -84,7 +85,7 @@ def test_backtest_of_the_command_line_counts_the_trials_of_all_symbols(
     write_bars(settings().lake_root, replace(COIN, symbol="OTHER"), random_bars(2, 300))
     write_bars(settings().lake_root, replace(COIN, symbol="SHORT"), random_bars(3, 20))
     momentum = ["signal", "--strategy", "momentum", "--json"]
-    assert backtest([*momentum, "--set", "window=5,10"]) == ExitCode.DONE
+    assert exit_code(app, [*momentum, "--set", "window=5,10"]) == ExitCode.DONE
     results = json.loads(capsys.readouterr().out)
     assert {name: result.get("trials") for name, result in results.items()} == {
         "COIN": 4,
@@ -92,11 +93,11 @@ def test_backtest_of_the_command_line_counts_the_trials_of_all_symbols(
         "SHORT": None,
     }
     assert results["SHORT"] == {"detail": "20 bars are too few: 60 are needed"}
-    assert backtest([*momentum, "--symbol", "coin", "--set", "window=10,20"]) == ExitCode.DONE
+    assert exit_code(app, [*momentum, "--symbol", "coin", "--set", "window=10,20"]) == ExitCode.DONE
     (again,) = json.loads(capsys.readouterr().out).values()
     assert again["trials"] == 5, "those of the former call count too"
     assert len(personal_jobs.own_jobs("backtest", OWNER)) == 3
-    assert backtest(["signal", "--strategy", "momentum", "--symbol", "COIN"]) == ExitCode.DONE
+    assert exit_code(app, ["signal", "--strategy", "momentum", "--symbol", "COIN"]) == ExitCode.DONE
     table = capsys.readouterr().out
     assert table.index("DSR") < table.index("return %") and "COIN" in table
 
@@ -114,7 +115,7 @@ def test_backtest_of_the_command_line_counts_the_trials_of_all_symbols(
 def test_backtest_without_bars_or_with_a_wrong_value_ends_with_its_code(
     lone_home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: ExitCode
 ):
-    assert backtest(["signal", *arguments]) == code
+    assert exit_code(app, ["signal", *arguments]) == code
     printed = capsys.readouterr()
     assert printed.out == "" and len(printed.err.strip().splitlines()) == 1
 

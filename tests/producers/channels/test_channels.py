@@ -4,9 +4,11 @@ import asyncio
 import hmac
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from pathlib import Path
@@ -21,7 +23,7 @@ from conf.settings import REPO, child_environment, settings
 from lakehouse.alerts.notices import Notice
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.alert_deliveries import Deliveries, Delivery, delivery_rows
+from lakehouse.io.alert_deliveries import Deliveries, Delivery, deliveries_file
 from lakehouse.io.delta import replace_rows
 from producers.channels.channel import Channel, Recipient
 from producers.channels.mail import Mail
@@ -132,6 +134,12 @@ def run(
 
     asyncio.run(work())
     return delivery_rows()
+
+
+def delivery_rows() -> list[dict[str, Any]]:  # newest first
+    with closing(sqlite3.connect(deliveries_file())) as db:
+        db.row_factory = sqlite3.Row
+        return list(map(dict, db.execute("select * from deliveries order by created_at desc, delivery_id")))
 
 
 def test_telegram_message_reaches_each_chat_once(home: Path, service: HttpService):

@@ -19,7 +19,7 @@ from conf.collected_sources import collected_sources
 from conf.settings import REPO
 from producers.collectors.collect import collected
 from producers.collectors.source import ShapeChanged, TransientFailure
-from producers.collectors.state import State
+from producers.collectors.state import SourceState
 from streaming_jobs.gold.schema_drift import SchemaDrift
 from tests.producers.collectors.conftest import SetKnobs
 from tests.producers.collectors.source_server import Reply, Request, SourceServer
@@ -124,7 +124,7 @@ def test_answer_of_another_shape_is_kept_and_the_others_are_stored(landed: Strea
     assert prices(landed) == {("Jawa Barat", "cabai-rawit-merah"): 61000.5}
     (dead,) = landed.rows("silver.quarantine")
     assert dead["payload"] == b'{"hasil":[]}' and "answer_shape" in dead["reasons"][0]["message"]
-    assert State("panel_harga").cursor == {}
+    assert SourceState("panel_harga").cursor == {}
     server.answer = usual
     poll()
     landed.run()

@@ -50,7 +50,8 @@ def test_start_of_200_s_is_no_failure_while_it_makes_progress(
 ) -> None:
     monkeypatch.setattr(lifecycle, "service_signs", lambda name, pid: starting[0] // 3)
     with Steps() as steps:
-        lifecycle._start(["api"], steps)
+        lifecycle._begin(["api"], steps)
+        lifecycle._wait(["api"], steps)
 
 
 def test_start_without_progress_ends_with_the_exit_code_of_a_time_limit(
@@ -61,7 +62,8 @@ def test_start_without_progress_ends_with_the_exit_code_of_a_time_limit(
         Steps() as steps,
         pytest.raises(lifecycle.StackError, match="without progress for 40 s: api") as error,
     ):
-        lifecycle._start(["api"], steps)
+        lifecycle._begin(["api"], steps)
+        lifecycle._wait(["api"], steps)
     assert error.value.code == ExitCode.TIME_LIMIT and starting[0] < 10
 
 

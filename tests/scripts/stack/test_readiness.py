@@ -62,7 +62,8 @@ def test_up_with_a_broker_of_another_home_names_its_process(real_broker: Broker,
     supervision.start_daemon()
     try:
         with pytest.raises(lifecycle.StackError) as refused, Steps() as steps:
-            lifecycle._start(["broker"], steps)
+            lifecycle._begin(["broker"], steps)
+            lifecycle._wait(["broker"], steps)
         assert refused.value.code == ExitCode.MISSING
         assert f"held by pid {real_broker.process.pid} (java)" in str(refused.value)
         assert "LUMBUNG_KAFKA__BOOTSTRAP" in str(refused.value)

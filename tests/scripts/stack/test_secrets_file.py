@@ -40,23 +40,16 @@ def test_lasting_bearers_are_written_where_the_knob_accepts_them(monkeypatch: py
     }
 
 
-def test_file_of_an_older_home_gets_the_keys_it_lacks_and_the_time_of_the_first_signature(tmp_path: Path):
-    """Events before that time stay valid: the programs that made them could not sign."""
+def test_file_that_lacks_variables_gets_them_and_keeps_the_others(tmp_path: Path):
+    """Alerts and ledger entries before that time stay valid: the programs that made them could not sign."""
     file = tmp_path / "secrets.env"
     secrets_file.write(file)
-    older = [line for line in file.read_text().splitlines() if "DECISION" not in line]
+    older = [line for line in file.read_text().splitlines() if "DECISION" not in line and "ACTS" not in line]
     file.write_text("\n".join(older))  # the last line is not ended
     begun = datetime.now(UTC)
-    added = ["LUMBUNG_DECISION_KEYS", "LUMBUNG_DECISIONS_SIGNED_SINCE"]
-    assert secrets_file.complete(file) == added
+    assert secrets_file.complete(file) == ["LUMBUNG_DECISION_KEYS", "LUMBUNG_ACTS_SIGNED_SINCE"]
     lines = file.read_text().splitlines()
     assert lines[:-2] == older
     named = dict(line.split("=", 1) for line in lines)
-    assert begun <= datetime.fromisoformat(named[added[1]]) <= datetime.now(UTC)
+    assert begun <= datetime.fromisoformat(named["LUMBUNG_ACTS_SIGNED_SINCE"]) <= datetime.now(UTC)
     assert secrets_file.complete(file) == [] and file.read_text().splitlines() == lines
-    file.write_text("\n".join(line for line in lines if added[0] not in line) + "\n")
-    assert secrets_file.complete(file) == [added[0]], "the time is that of the first signature"
-    file.write_text("\n".join(line for line in lines if "ACTS" not in line) + "\n")
-    assert secrets_file.complete(file) == ["LUMBUNG_ACTS_SIGNED_SINCE"], (
-        "decisions were signed before the others"
-    )

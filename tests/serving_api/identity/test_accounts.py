@@ -8,12 +8,12 @@ import pytest
 
 from lakehouse.identity.roles import Role
 from lakehouse.io.identity.accounts import one_time_link
-from lakehouse.io.identity.audit import chain_fault
 from lakehouse.io.identity.database import Database
 from serving_api.http.auth import Authenticator
 from tests.conftest import Broker
 from tests.support import served_lake
 from tests.support.api import Api, new_stack
+from tests.support.identity.audit import chain_fault
 from tests.support.identity.people import PASSWORD, add_person, in_store, send, sign_in
 
 ME = "/api/v1/users/me"

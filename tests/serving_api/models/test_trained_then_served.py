@@ -9,8 +9,9 @@ import pytest
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 from lakehouse.io import training_jobs
-from ml.train import main
+from ml.train import app
 from tests.serving_api.models.conftest import start_api
+from tests.support.command_lines import exit_code
 from tests.support.daily_prices_lake import of_panel, write_daily
 from tests.support.empty_lake import copy_empty_store
 from tests.support.panels import noisy
@@ -40,7 +41,7 @@ def test_requested_training_is_run_and_its_model_served(
             ("ensemble",),
             "central",
         )
-        assert main(["price", "--models", "ses", "--job", taken.job_id]) == ExitCode.DONE
+        assert exit_code(app, ["price", "--models", "ses", "--job", taken.job_id]) == ExitCode.DONE
         job = api.get(f"/api/v1/models/jobs/{taken.job_id}", "central").json()
         assert (job["status"], job["promoted"], job["progress_pct"]) == ("succeeded", True, 100) and job[
             "finished_at"

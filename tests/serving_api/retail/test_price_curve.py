@@ -9,11 +9,11 @@ import pytest
 
 from lakehouse.sales import TARGETS
 from ml.sales.demand import fit_demand
-from producers.simulate.shop import best_net_price
+from producers.simulate.shop import SCALES
 from scripts.bench.api_lake import write
 from tests.serving_api.models.test_sales import model, write_model
 from tests.support.api import Api, new_stack
-from tests.support.listings import simulated_rows
+from tests.support.retail.listings import simulated_rows
 from tests.support.served_lake import NOW
 
 PATH = "/api/v1/retail/price-curve"
@@ -49,9 +49,7 @@ def test_best_price_is_that_of_the_known_demand(shop: Api) -> None:
         assert point["revenue"] == pytest.approx(0.9 * point["price"] * point["predicted_sales"])
         assert point["sales_low"] <= point["predicted_sales"] <= point["sales_high"]
     assert body["best_price_low"] <= body["best_price"] <= body["best_price_high"]
-    assert body["best_price"] == pytest.approx(best_net_price("ELECTRONICS") / 0.9, rel=0.15), (
-        "of few products"
-    )
+    assert body["best_price"] == pytest.approx(SCALES["ELECTRONICS"] / 0.9, rel=0.15), "of few products"
     assert body["signal"] and (body["target"], body["category"]) == ("units_a_day", "ELECTRONICS")
     assert body["meta"]["model"]["alias"] == "champion"
 
