@@ -172,7 +172,7 @@ def _read_offsets(batch_id: int, state_dir: Path | None = None) -> tuple[Positio
 
 def _read_lines(batch_id: int, state_dir: Path | None = None) -> tuple[list[Positions], dict[str, Any]]:
     """The file of a planned batch: its version, metadata, then a line of end offsets for each source."""
-    file = checkpoint_dir() / "offsets" / str(batch_id)
+    file = checkpoint_dir(state_dir) / "offsets" / str(batch_id)
     lines = file.read_text(errors="replace").splitlines()
     try:
         return [json.loads(lines[2]), *map(json.loads, lines[3:])], json.loads(lines[1])
