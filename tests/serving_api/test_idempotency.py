@@ -1,6 +1,5 @@
 """A key belongs to one request: its response is repeated, also after a restart."""
 
-import signal
 import sqlite3
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -102,16 +101,12 @@ def test_request_that_a_kill_interrupted_is_carried_out_again_with_the_same_even
     own = ApiProcess(stack)
     since = broker.ends()
     first = send(own, "before")
-    broker.process.send_signal(signal.SIGSTOP)
-    try:
-        with ThreadPoolExecutor(1) as pool:
-            cut_off = pool.submit(send, own, "cut-off")
-            eventually(lambda: is_reserved(tmp_path, "cut-off"))
-            own.process.kill()
-            own.process.wait()
-            assert cut_off.exception() is not None
-    finally:
-        broker.process.send_signal(signal.SIGCONT)
+    with broker.halted(), ThreadPoolExecutor(1) as pool:
+        cut_off = pool.submit(send, own, "cut-off")
+        eventually(lambda: is_reserved(tmp_path, "cut-off"))
+        own.process.kill()
+        own.process.wait()
+        assert cut_off.exception() is not None
     own = ApiProcess(stack)
     try:
         again = send(own, "before")
@@ -168,11 +163,8 @@ def test_key_of_a_503_may_be_used_again(broker: Broker, tmp_path: Path) -> None:
     own = Api(new_stack(tmp_path, broker, LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS="1"))
     try:
         accepted(own, "warm")
-        broker.process.send_signal(signal.SIGSTOP)
-        try:
+        with broker.halted():
             assert send(own, "k").status_code == 503
-        finally:
-            broker.process.send_signal(signal.SIGCONT)
         accepted(own, "k")
     finally:
         own.stop()
@@ -187,11 +179,8 @@ def test_events_of_a_503_keep_their_ids_when_the_request_is_repeated(
     try:
         accepted(own, "warm")
         since = broker.ends()
-        broker.process.send_signal(signal.SIGSTOP)
-        try:
+        with broker.halted():
             refused = send(own, "k", body)
-        finally:
-            broker.process.send_signal(signal.SIGCONT)
         detail = refused.json()["detail"]
         assert refused.status_code == 503 and "not known" in detail and "Idempotency-Key" in detail
         receipt = accepted(own, "k", body).json()

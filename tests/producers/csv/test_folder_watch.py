@@ -1,7 +1,6 @@
 """Odd files in the watched folder and a broker that stops: no file blocks another, no row is lost."""
 
 import os
-import signal
 import threading
 from collections import Counter
 from pathlib import Path
@@ -79,13 +78,10 @@ def test_file_stays_until_a_stopped_broker_has_acknowledged_every_row(
     log = home / "folder_watch.log"
     with log.open("wb") as written, watcher(log=written):
         eventually((landing / "refused").exists)
-        broker.process.send_signal(signal.SIGSTOP)
-        try:
+        with broker.halted():
             (landing / "patient.csv").write_bytes(LONG.encode() + b"\n" + b"PASAR-001,garam,1,,,\n" * 50)
             eventually(lambda: log.read_text().count("the file is sent again") == 2)
             assert (landing / "patient.csv").exists()
-        finally:
-            broker.process.send_signal(signal.SIGCONT)
         eventually((landing / "done" / "patient.csv").exists)
     assert (
         len({headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", 50)}) == 50

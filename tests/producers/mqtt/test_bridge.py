@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -114,12 +113,9 @@ def test_messages_that_kafka_did_not_acknowledge_are_sent_again(
     running = subprocess.Popen(command, cwd=REPO, env={**os.environ, **knobs})
     device = Device(mosquitto)
     wait_subscribed(tmp_path, 1)
-    broker.process.send_signal(signal.SIGSTOP)
-    try:
+    with broker.halted():
         assert device.publish(TOPIC, price("held")), "mosquitto acknowledges at once"
         assert running.wait(120) == 1, "it ends, and its supervisor starts it again"
-    finally:
-        broker.process.send_signal(signal.SIGCONT)
     with bridge(mosquitto):
         broker.records(since, "lumbung.price", 1)
     device.close()

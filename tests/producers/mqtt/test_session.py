@@ -117,15 +117,12 @@ def test_device_gets_no_acknowledgement_while_kafka_does_not_answer(broker: Brok
     with gateway(LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS="120") as (_, port):
         device = Device(port)
         assert device.publish(TOPIC, price("before"))
-        broker.process.send_signal(signal.SIGSTOP)
-        try:
+        with broker.halted():
             device.client.publish(TOPIC, price("held"), qos=1)
             for answers in range(1, 21):  # the gateway answers whatever does not need Kafka
                 device.client.subscribe("lumbung/v1/PASAR-001/DEV-1/receipt", 1)
                 eventually(lambda answers=answers: len(device.granted) == answers)
             assert len(device.acknowledged) == 1
-        finally:
-            broker.process.send_signal(signal.SIGCONT)
         eventually(lambda: len(device.acknowledged) == 2)
         device.close()
     assert {headers_of(record)["event_id"] for record in broker.records(since, "lumbung.price", 2)} == {

@@ -1,9 +1,12 @@
 """Kafka for tests: a mock cluster that is there at once, and a real node, which is a JVM."""
 
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -21,8 +24,13 @@ ANSWER_SECONDS = 60
 Ends = dict[tuple[str, int], int]  # (topic, partition) -> next offset
 
 
+def state_of(thread: Path) -> str:
+    """The state of a thread in /proc: T while it is stopped."""
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+
+
 class Broker:
-    """A broker as a process, which SIGSTOP and SIGCONT halt like a machine that stands still."""
+    """A broker as a process, which can be halted like a machine that stands still."""
 
     def __init__(self, process: subprocess.Popen[str], stack: Stack) -> None:
         """`stack`: the environment of programs on this broker."""
@@ -32,6 +40,17 @@ class Broker:
     def knobs(self) -> dict[str, str]:
         """What a home on this broker sets."""
         return {name: self.stack.env[name] for name in (ADDRESS, PARTITIONS) if name in self.stack.env}
+
+    @contextmanager
+    def halted(self) -> Iterator[None]:
+        """It stands still: none of its threads runs, so nothing is acknowledged."""
+        self.process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self.process.pid}/task")
+        try:
+            eventually(lambda: all(state_of(thread) == "T" for thread in threads.iterdir()))
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         self.process.terminate()
