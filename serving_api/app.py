@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from conf.settings import settings
 from serving_api import listings, pages, routes
@@ -20,9 +21,12 @@ from serving_api.http.openapi import describe
 from serving_api.http.problems import Problem, from_http_exception, from_validation_errors, problem_response
 from serving_api.http.request_envelope import RequestEnvelope
 from serving_api.http.split_ports import SplitPorts
+from serving_api.http.spreadsheets import MEDIA_TYPES
 from serving_api.reads.operation.health import product_version
 from serving_api.services import open_services
 
+COMPRESSED_BYTES = 1024  # a smaller response is sent as it is
+COMPRESSION = 5  # 0.25 MB of figures in 4 ms; level 9 takes 15 ms for 4 % less
 EXPOSED_HEADERS = [
     "ETag",
     "Idempotency-Replayed",
@@ -89,6 +93,12 @@ def create() -> FastAPI:
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, handle_error)
     application.openapi = lambda: describe(application, collected)  # type: ignore[method-assign]
+    application.add_middleware(
+        GZipMiddleware,
+        minimum_size=COMPRESSED_BYTES,
+        compresslevel=COMPRESSION,
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, MEDIA_TYPES["xlsx"]),
+    )
     application.add_middleware(
         Idempotency,
         store=lambda: application.state.services.kept_responses,

@@ -19,7 +19,6 @@ from starlette.exceptions import HTTPException
 from conf.settings import REPO
 from lakehouse.io.table_files import UnreadableTable
 from lakehouse.translation import Language
-from serving_api.http.compression import accepts_gzip, compressed
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.dashboard.plain_page import plain_figures
@@ -82,10 +81,9 @@ router = Router(include_in_schema=False, route_class=APIRoute)
 
 @dataclass(frozen=True)
 class BuiltFile:
-    """A file of the page, and its gzip form where the build made one."""
+    """A file of the page."""
 
     content: bytes
-    packed: bytes | None
     media_type: str
     etag: str
 
@@ -100,13 +98,7 @@ def read_build(folder: Path, modified_ns: int) -> dict[str, BuiltFile]:
 def read_file(path: Path) -> BuiltFile:
     """One file of the build."""
     content = path.read_bytes()
-    packed = path.with_name(path.name + ".gz")
-    return BuiltFile(
-        content,
-        packed.read_bytes() if packed.is_file() else None,
-        MEDIA_TYPES[path.suffix],
-        etag_of_content(content),
-    )
+    return BuiltFile(content, MEDIA_TYPES[path.suffix], etag_of_content(content))
 
 
 def etag_of_content(content: bytes) -> str:
@@ -124,18 +116,14 @@ def build_files(folder: Path) -> dict[str, BuiltFile]:
 
 
 def file_response(request: Request, file: BuiltFile, cache: str) -> Response:
-    """The file, compressed for callers that accept it; 304 when the caller has it."""
+    """The file; 304 when the caller has it."""
     headers = {
         "Cache-Control": cache,
         "ETag": file.etag,
-        "Vary": "Accept-Encoding",
         "Content-Security-Policy": PAGE_POLICY,
     }
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    if file.packed is not None and accepts_gzip(request.headers):
-        headers["Content-Encoding"] = "gzip"
-        return Response(file.packed, headers=headers, media_type=file.media_type)
     return Response(file.content, headers=headers, media_type=file.media_type)
 
 
@@ -165,8 +153,8 @@ async def get_page_with_figures(request: Request, snapshots: Shared[Snapshots]) 
         log.warning("the page is served without figures: %s", type(error).__name__)
         figures = ""
     content = shell.content.replace(FIGURES, figures.encode())
-    page = BuiltFile(content, None, HTML, etag_of_content(content))
-    return compressed(request, file_response(request, page, REVALIDATED))
+    page = BuiltFile(content, HTML, etag_of_content(content))
+    return file_response(request, page, REVALIDATED)
 
 
 def get_not_found(request: Request) -> Response | None:
@@ -180,7 +168,7 @@ def get_not_found(request: Request) -> Response | None:
     if not is_browser or begin in DATA or shell is None:
         return None
     headers = {"Cache-Control": "no-store", "Content-Security-Policy": PAGE_POLICY}
-    return compressed(request, Response(shell.content, 404, headers, HTML))
+    return Response(shell.content, 404, headers, HTML)
 
 
 async def get_asset(name: str, request: Request) -> Response:

@@ -3,13 +3,14 @@
 import hmac
 import time
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 
+from cachetools import TTLCache
 from sqlalchemy import select
 
 from conf.runtime.process import Refused
 from conf.settings import Secrets, secrets, settings
-from lakehouse.contracts.contract import Contract
 from lakehouse.identity.roles import Principal, Role, Scope, role_named, scopes_of
 from lakehouse.identity.tokens import api_key_prefix, digest_of
 from lakehouse.io.identity.database import Database, StoreUnavailable
@@ -21,7 +22,6 @@ from serving_api.http.problems import Problem
 
 LEAST_STATIC_LENGTH = 16
 MOST_CACHED = 20_000
-DEVICE_KINDS = ("price", "sensor", "stock", "shipment")  # of a device with the role operator
 LIVE_DEVICE = ("approved", "active")
 
 
@@ -52,9 +52,9 @@ class Authenticator:
     ) -> None:
         self._database = database
         self._signer = signer
-        self._clock = clock
         self._static = static_principals()
-        self._cached: dict[str, tuple[float, Principal | None]] = {}
+        seconds = settings().identity.rights_seconds
+        self._cached: TTLCache[str, Principal | None] = TTLCache(MOST_CACHED, seconds, clock)
 
     async def identify(self, authorization: str | None) -> Principal | None:
         """The caller by its Authorization header, None without one. Raises Problem 401 or 503."""
@@ -110,14 +110,9 @@ class Authenticator:
     async def _remembered(
         self, key: str, read: Callable[[], Awaitable[Principal | None]]
     ) -> Principal | None:
-        now = self._clock()
-        expires, principal = self._cached.get(key, (now, None))
-        if now < expires:
-            return principal
-        principal = await read()
-        if len(self._cached) >= MOST_CACHED:
-            self._cached.clear()
-        self._cached[key] = (now + settings().identity.rights_seconds, principal)
+        with suppress(KeyError):
+            return self._cached[key]
+        principal = self._cached[key] = await read()
         return principal
 
     async def _account_of(self, sign_in_id: str) -> Principal | None:
@@ -179,10 +174,3 @@ def local_principal(claims: Claims) -> Principal | None:
     if not device or claims.subject != role.label:
         return None
     return Principal(role, role.label, ends_at=claims.expires)
-
-
-def may_send(principal: Principal, contract: Contract) -> bool:
-    """Whether the caller may send events of the contract's kind: by rank, a device by its own role."""
-    if principal.kinds_of is Role.OPERATOR:
-        return contract.kind in DEVICE_KINDS
-    return (principal.kinds_of or principal.role) >= Role[(contract.over_http or "admin").upper()]

@@ -15,7 +15,6 @@ from starlette.responses import Response
 
 from lakehouse.times import utc_text
 from lakehouse.translation import Language, in_language
-from serving_api.http.compression import LEAST_BYTES, PACKED, accepts_gzip, with_tail
 from serving_api.http.cursors import Cursors, Key, TimeRange, filters_of
 from serving_api.http.problems import language_of
 from serving_api.http.request_checks import require_acceptable
@@ -28,8 +27,8 @@ from serving_api.schemas.envelope import field_types
 JSON = "application/json; charset=utf-8"
 PUBLIC = "public, max-age=5, stale-while-revalidate=30"
 PRIVATE = "private, no-store"
-# An answer differs by these headers of the request: its form, its coding, and the language of its texts.
-VARY = "Accept, Accept-Encoding, Accept-Language"
+# An answer differs by these headers of the request: its form, and the language of its texts.
+VARY = "Accept, Accept-Language"
 KeyedItem = tuple[Key, dict[str, Any]]
 
 
@@ -212,7 +211,7 @@ class Responses:
         if form != "json":
             return self._file(page, headers, meta, form)
         end = orjson.dumps({"next_cursor": cursor, "meta": meta})
-        return self._joined(b'{"items":[' + page.items + b"],", end[1:], headers)
+        return Response(b'{"items":[' + page.items + b"]," + end[1:], headers=headers, media_type=JSON)
 
     def _file(
         self, page: EncodedPage, headers: dict[str, str], meta: dict[str, Any], form: ListFormat
@@ -225,17 +224,6 @@ class Responses:
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
         charset = "; charset=utf-8" if form == "csv" else ""
         return Response(body, headers=headers, media_type=MEDIA_TYPES[form] + charset)
-
-    def _joined(self, head: bytes, tail: bytes, headers: dict[str, str]) -> Response:
-        """The body head + tail. What has an ETag is sent compressed where the caller accepts it.
-
-        The head is equal for equal ETags, and is compressed once.
-        """
-        etag = headers.get("ETag")
-        if etag and len(head) >= LEAST_BYTES and accepts_gzip(self.request.headers):
-            body = with_tail(PACKED.of(etag, head), tail)
-            return Response(body, headers=headers | {"Content-Encoding": "gzip"}, media_type=JSON)
-        return Response(head + tail, headers=headers, media_type=JSON)
 
     def link_to(self, cursor: str) -> str:
         """The Link header that names the next page, without a host: that of a request can be forged."""
@@ -253,21 +241,22 @@ class Responses:
         as_of: datetime | None = None,
     ) -> Response:
         """A public response with one item, which depends on the snapshots (and `variant`) alone."""
-        etag = etag_of(self.request, snapshots, variant)
-        if unchanged := not_modified(self.request, etag):
-            return unchanged
-        end = orjson.dumps({"meta": self.meta(snapshots, demo=demo, model=model, as_of=as_of)})
-        return self._joined(orjson.dumps(item)[:-1] + b",", end[1:], public_headers(etag))
+        return self.encoded(
+            snapshots, orjson.dumps(item), variant=variant, demo=demo, model=model, as_of=as_of
+        )
 
     def encoded(
-        self, snapshots: Sequence[Snapshot], item: bytes, *, demo: bool = False, variant: str | None = None
+        self, snapshots: Sequence[Snapshot], item: bytes, *, variant: str | None = None, **meta: Any
     ) -> Response:
-        """The same for an item that is encoded already: a JSON object with at least one key."""
+        """The same for an item that is encoded already: a JSON object with at least one key.
+
+        `meta`: of `meta`.
+        """
         etag = etag_of(self.request, snapshots, variant)
         if unchanged := not_modified(self.request, etag):
             return unchanged
-        end = orjson.dumps({"meta": self.meta(snapshots, demo=demo)})
-        return self._joined(item[:-1] + b",", end[1:], public_headers(etag))
+        end = orjson.dumps({"meta": self.meta(snapshots, **meta)})
+        return Response(item[:-1] + b"," + end[1:], headers=public_headers(etag), media_type=JSON)
 
     def personal(self, snapshots: Sequence[Snapshot], item: dict[str, Any], rule_set: str | None) -> Response:
         """A response with one item that no cache may keep."""

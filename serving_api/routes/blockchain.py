@@ -16,7 +16,6 @@ from lakehouse.signatures import SigningKeys
 from lakehouse.times import utc_text
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import SENDER
-from serving_api.http.event_bodies import SubmittedEvent, require_own
 from serving_api.http.problems import invalid_fields
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
@@ -35,7 +34,7 @@ from serving_api.schemas.blockchain import Block, BlocksQuery, ChainQuery, Integ
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.ingest import Receipt
 from serving_api.schemas.problem import problems
-from serving_api.writes.intake import EventIntake
+from serving_api.writes.intake import EventIntake, SubmittedEvent, require_own
 from serving_api.writes.publish import RememberingProducer
 
 router = Router(prefix="/api/blockchain", tags=["ledger"])
@@ -79,7 +78,7 @@ async def append_block(
     """
     body = await request.json()
     require_own(body, caller)
-    intake = EventIntake(request, producer, caller, "application/json", snapshots, keys)
+    intake = EventIntake(request, producer, caller, snapshots, keys)
     names = body if isinstance(body, dict) else {}
     unknown = [name for name in names if name not in FIELDS]
     invalid = [Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'") for name in unknown]

@@ -21,7 +21,6 @@ from lakehouse.reference import (
 )
 from lakehouse.validation.prices.single_check import PriceCheck, check_price
 from serving_api.http.dependencies import KNOWN_CALLER
-from serving_api.http.event_bodies import SubmittedEvent, require_own
 from serving_api.http.problems import Problem, invalid_fields, language_of
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
@@ -33,7 +32,7 @@ from serving_api.reads.series_statistics import series_statistics
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.price_check import PriceCheckBody, PriceCheckReport
 from serving_api.schemas.problem import problems
-from serving_api.writes.intake import EventIntake
+from serving_api.writes.intake import EventIntake, SubmittedEvent, require_own
 from serving_api.writes.publish import RememberingProducer
 
 router = Router(prefix="/api/validation/price", tags=["validation"])
@@ -72,7 +71,7 @@ async def validate_price(
     language = language_of(request)
     intake = None
     if caller is not None and caller.role is not Role.USER and caller.may("ingest"):
-        intake = EventIntake(request, producer, caller, "application/json", snapshots)
+        intake = EventIntake(request, producer, caller, snapshots)
         intake.require_own_region("price", body)
     snapshot, report = await run_sync(check, snapshots, body)
     event_id = None

@@ -1,32 +1,188 @@
 """Events received over HTTP: accepted ones go to their topic, refused ones to the dead letters."""
 
 import asyncio
+import json
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
 from conf.settings import settings
-from lakehouse.contracts.contract import sent_over_http
-from lakehouse.event import DEAD_LETTERS, Event, Fault, event_id_of, series_key
-from lakehouse.identity.roles import Principal
+from lakehouse.contracts.contract import Contract, sent_over_http
+from lakehouse.event import (
+    DEAD_LETTERS,
+    Event,
+    Fault,
+    Malformed,
+    event_id_of,
+    faults,
+    kinds_of,
+    parse_strict,
+    series_key,
+)
+from lakehouse.identity.roles import Principal, Role
 from lakehouse.io.kafka import AcknowledgedProducer, NotAcknowledged, dead_letter_headers
 from lakehouse.signatures import SigningKeys
 from lakehouse.times import utc_text
 from serving_api.http import metrics
-from serving_api.http.event_bodies import FORBIDDEN, FOREIGN, SubmittedEvent, parse_event
+from serving_api.http.dependencies import SENDER
 from serving_api.http.idempotency import identity_of
 from serving_api.http.messages import message
-from serving_api.http.problems import LISTED_FAULTS, Problem, invalid_fields
+from serving_api.http.problems import LISTED_FAULTS, Problem, invalid_fields, payload_too_large
+from serving_api.http.request_checks import JSON_MEDIA_TYPE, content_type_of
+from serving_api.http.router import NOT_JSON, read_limited
+from serving_api.http.shared import Shared
 from serving_api.reads.responses import json_response
 from serving_api.reads.review.own_regions import REGION, is_own_event
 from serving_api.reads.snapshots import Snapshots
-from serving_api.writes.publish import publish
+from serving_api.writes.publish import RememberingProducer, publish
 
 log = logging.getLogger("lumbung.api")
+NDJSON = "application/x-ndjson"
+MEDIA_TYPES = (JSON_MEDIA_TYPE, NDJSON)
+FORBIDDEN = "kind_forbidden"
+FOREIGN = "foreign_device"
+DEVICE_KINDS = ("price", "sensor", "stock", "shipment")  # of a device with the role operator
+
+
+@dataclass(frozen=True)
+class SubmittedEvent:
+    """One event of a body: its exact bytes, its kinds, its faults. `unreadable`: the bytes are not JSON.
+
+    `market_id`: of the sending device, where the payload has none.
+    """
+
+    body: bytes
+    payload: Any
+    kinds: list[str]
+    faults: list[Fault]
+    unreadable: bool = False
+    market_id: str | None = None
+
+
+def may_send(principal: Principal, contract: Contract) -> bool:
+    """Whether the caller may send events of the contract's kind: by rank, a device by its own role."""
+    if principal.kinds_of is Role.OPERATOR:
+        return contract.kind in DEVICE_KINDS
+    return (principal.kinds_of or principal.role) >= Role[(contract.over_http or "admin").upper()]
+
+
+def required_role(kind: str) -> str:
+    """Which role may send the kind, as a sentence."""
+    return message("role_for_kind", kind=kind, role=sent_over_http()[kind].over_http)
+
+
+def parse_event(body: bytes, kind: str | None, caller: Principal) -> SubmittedEvent:
+    """Parse and validate one event. `kind` is that of the address; it takes precedence over the payload."""
+    if len(body) > settings().api.event_max_bytes:
+        size = Fault("", "payload_size", f"an event has at most {settings().api.event_max_bytes} bytes")
+        return SubmittedEvent(body, None, [], [size])
+    try:
+        payload = parse_strict(body)
+    except Malformed as error:
+        malformed = Fault("", error.code, str(error))
+        return SubmittedEvent(body, None, [], [malformed], error.code in NOT_JSON)
+    kinds = [kind] if kind else kinds_of(payload) if isinstance(payload, dict) else []
+    unknown = [name for name in kinds if name not in sent_over_http()]
+    if unknown:
+        fault = Fault("/kind", "unknown_kind", f"there is no event kind '{unknown[0][:60]}'")
+        return SubmittedEvent(body, payload, [], [fault])
+    forbidden = [name for name in kinds if not may_send(caller, sent_over_http()[name])]
+    if forbidden:
+        fault = Fault("/kind", FORBIDDEN, required_role(forbidden[0]))
+        return SubmittedEvent(body, payload, [], [fault])
+    if foreign := foreign_fault(payload, caller):
+        return SubmittedEvent(body, payload, [], [foreign])
+    market_id = market_of_device(payload, caller)
+    whole = payload if market_id is None else payload | {"market_id": market_id}
+    return SubmittedEvent(body, payload, kinds, faults(whole, kinds), market_id=market_id)
+
+
+def market_of_device(payload: Any, caller: Principal) -> str | None:
+    """The market of a device that sends for one market alone, where the payload has none."""
+    own = caller.market_id if caller.kinds_of is Role.OPERATOR else None
+    return own if isinstance(payload, dict) and payload.get("market_id") is None else None
+
+
+def foreign_fault(payload: Any, caller: Principal) -> Fault | None:
+    """What names another device or market than the sending device; None for its own and for people.
+
+    A device with a role above operator may send for any market.
+    """
+    own = {"device_id": caller.device_id}
+    if caller.kinds_of is Role.OPERATOR:
+        own["market_id"] = caller.market_id
+    for name, value in own.items() if isinstance(payload, dict) else ():
+        if value is not None and payload.get(name) not in (None, value):
+            return Fault(f"/{name}", FOREIGN, message("foreign_device", field=name, value=value))
+    return None
+
+
+def require_own(payload: Any, caller: Principal) -> None:
+    """Raises Problem 403 when a device names another device or market than its own."""
+    if foreign := foreign_fault(payload, caller):
+        raise Problem("foreign-device", reason=foreign.message)
+
+
+def split_batch(body: bytes, media_type: str) -> list[bytes]:
+    """The exact bytes of each event of a batch.
+
+    Raises Problem 400 when it is malformed, 422 when too long.
+    """
+    if media_type == NDJSON:
+        events = [line for line in body.split(b"\n") if line.strip()]
+    else:
+        events = split_array(body)
+    limit = settings().api.batch_max_events
+    if not events or len(events) > limit:
+        message = f"a batch has 1 to {limit} events, this one {len(events)}"
+        raise Problem("validation", [Fault("", "batch_size", message)], reason=message)
+    return events
+
+
+def split_array(body: bytes) -> list[bytes]:
+    """The elements of a JSON array, cut out at the positions that the parser reports. Raises Problem 400."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        fault = Fault("", "payload_utf8", "the body is not UTF-8")
+        raise Problem("malformed-body", [fault], reason="it is not UTF-8") from None
+    try:
+        return _elements(text)
+    except (ValueError, IndexError, RecursionError) as error:
+        fault = Fault("", "payload_json", "not a JSON array")
+        raise Problem("malformed-body", [fault], reason=f"not a JSON array ({error})") from None
+
+
+def _elements(text: str) -> list[bytes]:
+    """Raises ValueError, IndexError or RecursionError for what is not one JSON array."""
+    decoder = json.JSONDecoder()
+    elements: list[bytes] = []
+    at = _skip_space(text, _skip_space(text, 0) + 1)
+    while text[at] != "]":
+        end = decoder.raw_decode(text, at)[1]
+        elements.append(text[at:end].encode())
+        at = _skip_space(text, end)
+        if text[at] == ",":
+            at = _skip_space(text, at + 1)
+            if text[at] == "]":
+                raise ValueError("a comma before the end")
+        elif text[at] != "]":
+            raise ValueError(f"no comma at character {at}")
+    if _skip_space(text, at + 1) != len(text):
+        raise ValueError("text after the array")
+    return elements
+
+
+def _skip_space(text: str, at: int) -> int:
+    """The next position that is not JSON white space; the length at the end."""
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
 
 
 class EventIntake:
@@ -37,19 +193,43 @@ class EventIntake:
         request: Request,
         producer: AcknowledgedProducer,
         caller: Principal,
-        content_type: str,
         snapshots: Snapshots,
         keys: SigningKeys | None = None,
     ) -> None:
         """`keys`: for a route that is the only way in of its kind, and signs for it."""
-        self._request = identity_of(request)
+        self._request = request
+        self._identity = identity_of(request)
         self._producer = producer
         self._caller = caller
-        self._content_type = content_type
+        self._content_type = content_type_of(request)
         self._snapshots = snapshots
         self._keys = keys
         self._source = f"api:{caller.subject}"
         self._received_at = datetime.now(UTC)
+
+    async def accept(self, kind: str | None) -> Response:
+        """202 with the receipt of the event of the body, or with the status of each event of a batch.
+
+        Raises Problem 400, 403, 404, 413, 415, 422 or 503.
+        """
+        if kind in sent_over_http() and not may_send(self._caller, sent_over_http()[str(kind)]):
+            raise Problem("forbidden", reason=required_role(str(kind)))
+        body = await read_limited(self._request, settings().api.batch_max_bytes)
+        is_batch = self._content_type == NDJSON or body.lstrip()[:1] == b"["
+        if not is_batch and len(body) > settings().api.event_max_bytes:
+            await self.dead_letter(body, kind, "payload_size")
+            raise payload_too_large()
+        if self._content_type not in MEDIA_TYPES:
+            raise Problem("unsupported-media-type", name=" or ".join(MEDIA_TYPES))
+        try:
+            if kind is not None and kind not in sent_over_http():
+                raise Problem("unknown-kind", name=kind)
+            events = split_batch(body, self._content_type) if is_batch else [body]
+        except Problem as problem:
+            reason = problem.errors[0].code if problem.errors else problem.slug
+            await self.dead_letter(body, kind, reason)
+            raise
+        return await self.accept_batch(events, kind) if is_batch else await self.accept_event(body, kind)
 
     async def accept_event(self, body: bytes, kind: str | None) -> Response:
         """202 with the receipt. Raises Problem 400, 403, 422 or 503."""
@@ -153,7 +333,7 @@ class EventIntake:
         return ids
 
     def _id(self, payload: Any, body: bytes, index: int) -> str:
-        request = None if self._request is None else f"{self._request} {index}"
+        request = None if self._identity is None else f"{self._identity} {index}"
         return event_id_of(payload, body, self._source, request)
 
     def _event(self, event: SubmittedEvent, kind: str, event_id: str) -> Event:
@@ -186,3 +366,15 @@ class EventIntake:
             await self._producer.send(DEAD_LETTERS, event.key, event.value, headers)
         except NotAcknowledged as error:
             log.warning("a refused body was not stored: %s", error)
+
+
+async def _of_request(
+    request: Request,
+    caller: Annotated[Principal, SENDER],
+    producer: Shared[RememberingProducer],
+    snapshots: Shared[Snapshots],
+) -> EventIntake:
+    return EventIntake(request, producer, caller, snapshots)
+
+
+CurrentIntake = Annotated[EventIntake, Depends(_of_request)]

@@ -9,16 +9,12 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.query import run_sql
 from lakehouse.reference import provinces
 from lakehouse.times import utc_text
 from scripts.bench.api_lake import write
-from serving_api.http import compression
-from serving_api.reads import responses
 from serving_api.reads.dashboard.daily_figures import close_of
 from tests.serving_api.indicator_lake import LAST, fill_prices, province_price, stored_rows
 from tests.support import forecast_lake
@@ -31,7 +27,6 @@ OVERVIEW = "/api/v1/overview"
 CHILLI = "cabai-rawit-merah"
 LATE = "telur-ayam-ras"
 LATE_DAY = date(2024, 3, 4)
-PACK = compression.pack
 HOUR_AGO = NOW - timedelta(hours=1)
 CORRECTED = 31_000.0
 MIXED = "gula-konsumsi"
@@ -350,32 +345,3 @@ def test_large_answers_are_compressed_for_those_who_accept_it(lake: tuple[Api, p
     assert len(gzip.compress(plain.content)) < 45_000
     overview = lake[0].get(OVERVIEW, headers={"Accept-Encoding": "identity"})
     assert len(gzip.compress(overview.content)) < 12_000
-
-
-def test_equal_answers_are_compressed_once_whatever_their_provenance(
-    lake: tuple[Api, pa.Table], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[int] = []
-    monkeypatch.setattr(compression, "pack", lambda head: calls.append(len(head)) or PACK(head))
-    monkeypatch.setattr(responses, "PACKED", compression.PackedHeads(100_000))
-    path = f"/api/v1/indicators?commodity={CHILLI}&limit=500"
-    for request_id in ("first", "second"):
-        packed = lake[0].get(path, headers={"Accept-Encoding": "gzip", "X-Request-Id": request_id})
-        assert packed.headers["content-encoding"] == "gzip"
-        assert packed.json()["meta"]["request_id"] == request_id
-    assert len(calls) == 1
-
-
-@given(st.lists(st.tuples(st.sampled_from("abcd"), st.binary(max_size=300)), max_size=30), st.binary())
-def test_compressed_heads_with_any_tail_are_gzip_and_bounded(
-    answers: list[tuple[str, bytes]], tail: bytes
-) -> None:
-    heads = compression.PackedHeads(500)
-    for etag, head in answers:
-        assert gzip.decompress(compression.with_tail(heads.of(etag, head), tail)) == head + tail
-        assert heads.kept <= 500
-
-
-def test_tail_longer_than_a_stored_block_is_kept_whole() -> None:
-    tail = bytes(range(256)) * 600
-    assert gzip.decompress(compression.with_tail(PACK(b"head"), tail)) == b"head" + tail

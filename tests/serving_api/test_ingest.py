@@ -1,6 +1,5 @@
 """Ingestion over HTTP: the responses, and the bytes that Kafka then holds."""
 
-import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -195,7 +194,8 @@ def test_invalid_batch_is_refused(api: Api, broker: Broker, body: bytes, status:
 def test_body_larger_than_the_limit_is_refused_while_it_is_read(broker: Broker, tmp_path: Path) -> None:
     """By Content-Length before it is read; a body without a length as soon as it is too large."""
     api = ApiProcess(new_stack(tmp_path, broker))
-    request = b"POST /ingest HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    bearer = f"Authorization: Bearer {api.stack.tokens['device']}\r\n".encode()
+    request = b"POST /ingest HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + bearer
 
     def endless() -> Iterator[bytes]:
         for _ in range(64):
@@ -206,7 +206,7 @@ def test_body_larger_than_the_limit_is_refused_while_it_is_read(broker: Broker, 
             wire.sendall(request + b"Content-Length: 99999999999\r\n\r\n{")
             assert wire.recv(100).startswith(b"HTTP/1.1 413")
         response = api.request(
-            "POST", "/ingest", content=endless(), headers={"Content-Type": "application/json"}
+            "POST", "/ingest", "device", content=endless(), headers={"Content-Type": "application/json"}
         )
         assert (response.status_code, response.json()["type"]) == (413, "/problems/payload-too-large")
     finally:
@@ -247,8 +247,7 @@ def test_503_while_kafka_is_unavailable_and_202_afterwards(broker: Broker, tmp_p
     own = Api(new_stack(tmp_path, broker, LUMBUNG_KAFKA__ACKNOWLEDGE_TIMEOUT_SECONDS="1"))
     try:
         accepted_id(own, timeless)
-        broker.process.send_signal(signal.SIGSTOP)
-        try:
+        with broker.halted():
             response = own.post("/ingest", timeless)
             assert (response.status_code, response.json()["type"]) == (503, "/problems/kafka-unavailable")
             assert int(response.headers["retry-after"]) >= 1
@@ -260,8 +259,6 @@ def test_503_while_kafka_is_unavailable_and_202_afterwards(broker: Broker, tmp_p
             assert own.post("/ingest", b"{}").status_code == 422, "an invalid event is still refused"
             assert own.get("/livez").status_code == 200
             assert own.get("/readyz").status_code == 503
-        finally:
-            broker.process.send_signal(signal.SIGCONT)
         identified = orjson.dumps(orjson.loads(timeless) | {"event_id": event_id})
         assert accepted_id(own, identified) == event_id
     finally:

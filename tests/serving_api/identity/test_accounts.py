@@ -12,7 +12,7 @@ from lakehouse.io.identity.database import Database
 from serving_api.http.auth import Authenticator
 from tests.conftest import Broker
 from tests.support import served_lake
-from tests.support.api import Api, new_stack
+from tests.support.api import Api, Environment, new_stack
 from tests.support.identity.audit import chain_fault
 from tests.support.identity.people import PASSWORD, add_person, in_store, send, sign_in
 
@@ -133,7 +133,8 @@ def test_sign_out_takes_effect_when_the_rights_that_are_remembered_end(broker: B
     api = Api(new_stack(tmp_path, broker, LUMBUNG_IDENTITY__RIGHTS_SECONDS="5"))
     now = [0.0]
     state: Any = api.http.app.state
-    known = Authenticator(state.services.database, state.services.signer, clock=lambda: now[0])
+    with Environment(api.stack).entered():
+        known = Authenticator(state.services.database, state.services.signer, clock=lambda: now[0])
     state.services = replace(state.services, authenticator=known)
     try:
         add_person(api.stack, "remembered@example.id")
