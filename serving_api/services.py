@@ -4,12 +4,11 @@ import sys
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
-from conf.knob_texts import knob_texts
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import Refused
 from conf.settings import secrets, settings
 from lakehouse.io.identity.database import Database
-from lakehouse.io.identity.knob_audit import audit_knobs
+from lakehouse.io.identity.knob_audit import audit_knobs, knob_texts
 from lakehouse.io.identity.passwords import Passwords
 from lakehouse.io.identity.sign_ins import SignIns
 from lakehouse.io.identity.tokens import TokenSigner

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import sqrt
 from typing import Any
 
@@ -15,7 +16,6 @@ from lakehouse.trading.signals import HORIZON, Series
 from lakehouse.trading.significance import deflated_sharpe, overfitting_probability, sharpe
 from lakehouse.trading.simulation import SimulatedAccount, simulate
 from lakehouse.trading.strategies import Invested, Variant
-from lakehouse.trading.walk_forward import Fold, folds
 
 FOLDS = 5
 LEAST_BARS = 60
@@ -23,6 +23,31 @@ MOST_STEPS = 3_000_000  # bars × variants: about two minutes
 MOST_POINTS = 500  # of the curve that is kept
 LEAST_DEFLATED_SHARPE = 0.95
 MOST_OVERFITTING = 0.2
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Positions of bars: train [train_start, train_end), test [test_start, test_end)."""
+
+    train_start: int
+    train_end: int
+    test_start: int
+    test_end: int
+
+
+def folds(bars: int, number: int, purge: int, embargo: int) -> list[Fold]:
+    """Up to `number` folds of equal test windows; the train window grows from the first bar.
+
+    `purge`: bars left out before a test window, because what they lead to is known within it. `embargo`: bars
+    left out at the begin of the next train part, after a test window. No fold for too few bars.
+    """
+    edges = np.linspace(bars // (number + 1), bars, number + 1, dtype=int).tolist()
+    least = purge + embargo + 2
+    return [
+        Fold(0, start - purge - embargo, start, end)
+        for start, end in pairwise(edges)
+        if start - purge - embargo >= least and end - start >= 2
+    ]
 
 
 class TooFewBars(Exception):

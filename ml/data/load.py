@@ -26,9 +26,9 @@ COLUMNS = [
 def daily_prices(root: str, lag_days: int = 0) -> Panel:
     """Panel of the retail prices of gold.daily_prices in the lake `root`, with macro and weather series.
 
-    A commodity in a province is one series. It is taken from one level, markets or province
-    (ml.data.levels), and from one provider (lakehouse.gold.chosen_provider); neither is ever mixed. Prices of
-    another provider are an exogenous series (ml.data.sources).
+    A commodity in a province is one series. It is taken from one level, markets or province, and from one
+    provider (lakehouse.gold.chosen_provider); neither is ever mixed. Prices of another provider are an
+    exogenous series (ml.data.sources).
     `lag_days`: publishing lag of the source. Raises NothingToLearn while the table is missing or holds
     no retail price.
     """

@@ -10,20 +10,36 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lakehouse.gold.chosen_provider import chosen_rows
+from lakehouse.gold.chosen_provider import CURRENT_DAYS, chosen_rows
 from ml.data.from_rows import panel_from_rows
-from ml.data.levels import SERIES, of_longer_level
 from ml.data.panel import SECOND_PRICE, ExogenousSeries, Panel
 
+SERIES = ["commodity", "region"]
+
+
 COLUMNS = {"region_code": "region", "market_date": "date", "median_price_idr": "price"}
+
+
+def of_longer_level(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one level of each commodity and region: the one with more days, of equals the markets.
+
+    A level whose last price is more than CURRENT_DAYS older than the newest of the series has ended. It is
+    taken only where no other one is reported: an archive must not replace what is reported now.
+    """
+    rows = rows.assign(date=rows["date"].astype("datetime64[ns]"))
+    levels = rows.groupby([*SERIES, "level"])["date"].agg(reported="size", last="max").reset_index()
+    age = levels.groupby(SERIES)["last"].transform("max") - levels["last"]
+    levels["has_ended"] = age > pd.Timedelta(days=CURRENT_DAYS)
+    ordered = levels.sort_values(["has_ended", "reported", "level"], ascending=[True, False, True])
+    return rows.merge(ordered.drop_duplicates(SERIES)[[*SERIES, "level"]], on=[*SERIES, "level"])
 
 
 def two_sources(daily: pa.Table, priority: Sequence[str] = ()) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(rows of the source of each commodity and region, rows of the second one where there is another).
 
     `daily`: rows of gold.daily_prices. A source is one provider at one level, markets or province: of each
-    level the chosen provider (lakehouse.gold.chosen_provider), then one level (ml.data.levels). The second is
-    chosen alike among the rows of the other providers.
+    level the chosen provider (lakehouse.gold.chosen_provider), then one level. The second is chosen
+    alike among the rows of the other providers.
     """
     first = _source(daily, priority)
     if len(daily["provider"].unique()) == 1:

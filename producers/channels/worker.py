@@ -28,12 +28,17 @@ from lakehouse.io.delta import LogStamps, open_if_exists
 from lakehouse.io.identity.database import Database
 from lakehouse.io.process_status import ALERT_WORKER, status_file
 from producers.channels.channel import Channel, Recipient
-from producers.channels.mail import Mail, PersonalMail
 from producers.channels.personal import PersonalNews
 from producers.channels.sender import Sender
-from producers.channels.telegram import PersonalTelegram, Telegram
-from producers.channels.webhook import WebHooks
-from producers.channels.whatsapp import PersonalWhatsApp, WhatsApp
+from producers.channels.services import (
+    Mail,
+    PersonalMail,
+    PersonalTelegram,
+    PersonalWhatsApp,
+    Telegram,
+    WebHooks,
+    WhatsApp,
+)
 
 log = logging.getLogger("lumbung.alerts")
 TABLE = "gold.alerts"

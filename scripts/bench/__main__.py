@@ -15,10 +15,10 @@ from conf.settings import settings
 from scripts.bench import (
     anomalies,
     api_load,
+    event_shapes,
     history,
     latency,
     predictions,
-    shapes,
     start,
     throughput,
     validation,
@@ -31,7 +31,7 @@ from scripts.bench.parts import memory, retail, sentiment
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 BENCHES: dict[str, ModuleType] = {
     "throughput": throughput,
-    "shapes": shapes,
+    "shapes": event_shapes,
     "latency": latency,
     "start": start,
     "idle": idle,

@@ -12,11 +12,24 @@ from lakehouse.event import Event
 from lakehouse.io.source_files.file_events import FileEvents
 from lakehouse.io.source_files.formats import Unmatched, format_of
 from lakehouse.reference import commodities
+from scripts.bench import throughput
 from scripts.bench.events import price_events
 from scripts.bench.price_faults import Prices, panel_harga
 
+MEANS = f"for each shape of events: {throughput.MEANS}"
+FIRST_BATCH_EVENTS = 150_000  # what the start of a process slows down
+
+
 BLOCK_EVENTS = 200  # of one file before the next one follows
 Cell = tuple[date, str, str, float]  # day, commodity, market, rupiah
+
+
+def measure(events: int = 450_000) -> dict[str, object]:
+    """Figures of `throughput.compare` per shape of `event_shapes`; steady: after the first batch.
+
+    Raises RuntimeError when a table lacks events.
+    """
+    return {shape: throughput.compare(shape, events, FIRST_BATCH_EVENTS) for shape in SHAPES}
 
 
 def many_days(count: int) -> Iterator[Event]:

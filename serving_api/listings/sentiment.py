@@ -19,7 +19,7 @@ from serving_api.reads.sentiment import TABLE, product_counts, sentiment_model
 from serving_api.reads.supported import is_traded
 from serving_api.reads.table_rows import first_row
 from serving_api.schemas.envelope import Name, TimeRangeQuery
-from serving_api.schemas.retail.product_sentiment import ProductSentiment
+from serving_api.schemas.retail.analytics import ProductSentiment
 
 
 class SubjectQuery(TimeRangeQuery):

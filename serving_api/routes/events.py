@@ -24,7 +24,7 @@ from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.review.own_regions import is_own_event
 from serving_api.reads.review.reviews import ReviewReader
 from serving_api.reads.snapshots import Snapshots
-from serving_api.schemas.events import EventTrace
+from serving_api.schemas.ingest import EventTrace
 from serving_api.schemas.problem import problems
 from serving_api.writes.publish import AcceptedEvent, RememberingProducer
 

@@ -3,9 +3,37 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import with_examples
+from serving_api.schemas.envelope import Meta, with_examples
+
+
+class EventTrace(BaseModel):
+    """The status of an event."""
+
+    model_config = with_examples(
+        {
+            "event_id": "PASAR-001-17",
+            "status": "silver",
+            "kinds": ["price"],
+            "table": "silver.prices",
+            "received_at": "2026-11-21T01:00:00.125Z",
+            "warnings": ["event_time_missing"],
+        }
+    )
+    event_id: str = Field(examples=["PASAR-001-17"])
+    status: Literal["pending", "silver", "quarantine", "duplicate"] = Field(
+        description="of the newest arrival. `pending`: in Kafka, not yet in the tables. `duplicate`: it "
+        "arrived before with the same payload; `table` and `warnings` are those of the first arrival. "
+        "For an event of two kinds, `quarantine` takes precedence over `silver`"
+    )
+    kinds: list[str] = Field(examples=[["price"]])
+    table: str | None = Field(description="table that holds the event", examples=["silver.prices"])
+    received_at: datetime | None
+    warnings: list[str] = Field(
+        description="rules with severity `warn` that it violates", examples=[["event_time_missing"]]
+    )
+    meta: Meta
 
 
 class Receipt(BaseModel):

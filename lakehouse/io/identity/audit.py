@@ -7,12 +7,21 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from lakehouse.identity.audit import FIELDS, GENESIS, entry_hash
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.tables import AuditEntry
+from lakehouse.ledger.canonical import canonical, digest
+
+GENESIS = "0" * 64  # previous_hash of entry 0
+FIELDS = ("index", "at", "actor", "action", "object", "outcome", "detail", "previous_hash")
+
 
 CHAIN_LOCK = 7_316_053  # of PostgreSQL's advisory locks: entries are appended one after the other
 COMMAND = "command"  # actor: a person who may run ./run.sh on this machine
+
+
+def entry_hash(entry: Mapping[str, Any]) -> str:
+    """SHA-256 over the canonical JSON (RFC 8785) of FIELDS, 64 hexadecimal digits."""
+    return digest(canonical({name: entry[name] for name in FIELDS}))
 
 
 async def hold_chain(session: AsyncSession) -> None:

@@ -1,15 +1,34 @@
 """Changed knobs in the audit: those of a start are compared with those of the start before."""
 
+import json
+import re
 from collections.abc import Mapping
 
+from pydantic import BaseModel
 from sqlalchemy import select
 
+from conf.settings import Settings
 from lakehouse.io.identity.audit import COMMAND, hold_chain, record
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.tables import AuditEntry
 
+SINGLE = ("log_level", "language")
+USER_IN_URL = re.compile(r"//[^@/\s\"]*@")
+
+
 FIRST = "knob.first"
 CHANGE = "knob.change"
+
+
+def knob_texts(known: Settings) -> dict[str, str]:
+    """`section.knob` -> its value as JSON; a password in it is left out."""
+    texts = {name: getattr(known, name) for name in SINGLE}
+    for section in type(known).model_fields:
+        knobs = getattr(known, section)
+        if isinstance(knobs, BaseModel):
+            values = knobs.model_dump(mode="json")
+            texts |= {f"{section}.{name}": value for name, value in values.items()}
+    return {name: USER_IN_URL.sub("//…@", json.dumps(value)) for name, value in texts.items()}
 
 
 async def audit_knobs(database: Database, knobs: Mapping[str, str]) -> list[str]:

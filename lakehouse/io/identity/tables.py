@@ -209,7 +209,7 @@ class Notification(IdentityTable):
 
 
 class AuditEntry(IdentityTable):
-    """A change of rights, devices or keys. Entries form a hash chain (lakehouse/identity/audit.py)."""
+    """A change of rights, devices or keys. Entries form a hash chain (lakehouse/io/identity/audit.py)."""
 
     __tablename__ = "audit"
     index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

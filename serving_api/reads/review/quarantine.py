@@ -1,15 +1,16 @@
 """Rows of silver.quarantine: filtered and by page, and by event id."""
 
 from collections.abc import Collection, Container, Iterable
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.rule_figures import figures_of
-from lakehouse.contracts.rule_translations import in_indonesian
 from lakehouse.reference import commodity_aliases, matching_key
-from lakehouse.translation import Language
+from lakehouse.translation import Language, filled, values_of
 from serving_api.http.cursors import Key, TimeRange
 from serving_api.reads.dashboard import quarantine_subjects
 from serving_api.reads.keyset import next_rows
@@ -36,6 +37,26 @@ LISTED = (
 COORDINATES = ("topic", "partition", "offset")
 ORDER = (("quarantined_at", "descending"), *((name, "ascending") for name in COORDINATES))
 TEXT_FILTERS = ("kind", "market_id", "source", "stage")
+
+
+def in_indonesian(kind: str, rule: str, message: str) -> str:
+    """The message of a rule of the kind in Indonesian; unchanged where the rule has no such text.
+
+    A message from an earlier text of the rule does not match the template and stays as it is.
+    """
+    english, indonesian = _templates().get((kind, rule), ("", ""))
+    values = values_of(message, english)
+    return message if values is None else filled(indonesian, values)
+
+
+@cache
+def _templates() -> dict[tuple[str, str], tuple[str, str]]:
+    return {
+        (kind, rule.name): (rule.message, rule.message_id)
+        for kind, contract in kinds().items()
+        for rule in contract.rules
+        if rule.message_id is not None
+    }
 
 
 def partitions(snapshot: Snapshot) -> list[str]:

@@ -6,6 +6,7 @@ from anyio.to_thread import run_sync
 from fastapi import Path, Query, Request, Response
 
 from conf.channels import personal_channels
+from lakehouse.alerts.personal import SymbolState
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity import personal, recipients
 from lakehouse.io.identity.database import Database
@@ -21,8 +22,8 @@ from serving_api.reads.names import commodity_ids_in_body, region_codes_in_body
 from serving_api.reads.responses import PRIVATE, CurrentResponses, EncodedPage, encode_page, json_response
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.supported import Symbols, require_symbols, required_symbol
-from serving_api.reads.trading.signals import NewestSignals
-from serving_api.reads.trading.states import symbol_state
+from serving_api.reads.trading.market import TABLE, live_bars
+from serving_api.reads.trading.signals import NewestSignals, newest_signal
 from serving_api.schemas.envelope import Page, PageQuery
 from serving_api.schemas.identity.personal import (
     ActivityItem,
@@ -43,6 +44,16 @@ AlertIdInPath = Annotated[
 PREFERENCES = tuple(Preferences.model_fields)
 CHOSEN = ("email", "telegram", "whatsapp", "websocket", "min_level", "digest")
 ADDRESSES = {"telegram": "telegram_chat", "whatsapp": "whatsapp_number"}  # channel -> its member
+
+
+def symbol_state(snapshots: Snapshots, signals: NewestSignals, symbol: str) -> SymbolState:
+    """What is known of a symbol now. Blocks while new files are read."""
+    bar = live_bars(snapshots[TABLE]).get(symbol)
+    if bar is None:
+        return SymbolState()
+    _, row = newest_signal(signals, symbol, bar["interval"])
+    known = (row["signal"], row["bar_time"]) if row else (None, None)
+    return SymbolState(bar["close"], bar["bar_time"], *known)
 
 
 def chosen(settings: PersonalSettings) -> Response:

@@ -8,7 +8,7 @@ from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.retail.categories import currency_of, is_simulated, shop_names
 from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.problem import problems
-from serving_api.schemas.retail.shops import ShopList
+from serving_api.schemas.retail.analytics import ShopList
 
 router = Router(prefix="/api/v1/retail", tags=["retail"])
 

@@ -16,6 +16,46 @@ ShopName = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
 ShopParameter = Annotated[ShopName | None, Field(description="the default shop, or the only one, without it")]
 
 
+class ShopEntry(BaseModel):
+    """A shop that has listings."""
+
+    shop: ShopName
+    currency: str | None = Field(description="ISO 4217; null where conf/reference/shops.yml names none")
+
+
+class ShopList(BaseModel):
+    """All of them, by name."""
+
+    model_config = with_examples({"items": [{"shop": "main", "currency": "USD"}]})
+    items: list[ShopEntry]
+    meta: Meta
+
+
+class ProductSentiment(BaseModel):
+    """Polarity of all posts that name a product."""
+
+    model_config = with_examples(
+        {
+            "product_name": "Galaxy S24",
+            "category": "ELECTRONICS",
+            "posts": 12,
+            "positive": 7,
+            "neutral": 3,
+            "negative": 2,
+            "score": 0.357,
+            "newest": "2026-11-21",
+        }
+    )
+    product_name: str
+    category: str
+    posts: int = Field(ge=1, description="the same text within a week counts once")
+    positive: Count
+    neutral: Count
+    negative: Count
+    score: float = Field(ge=-1, le=1, description="(positive - negative) / (positive + negative + 5)")
+    newest: date = Field(description="day of the newest post in Jakarta")
+
+
 class ShopQuery(BaseModel):
     """Which shop. Unknown parameters are refused."""
 

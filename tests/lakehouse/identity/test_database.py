@@ -11,11 +11,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from conf.knob_texts import knob_texts
 from conf.settings import Settings
 from lakehouse.io.identity.audit import record
 from lakehouse.io.identity.database import Database, StoreUnavailable, upgrade
-from lakehouse.io.identity.knob_audit import audit_knobs
+from lakehouse.io.identity.knob_audit import audit_knobs, knob_texts
 from lakehouse.io.identity.tables import (
     ApiKey,
     AuditEntry,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lakehouse.trading.walk_forward import folds
+from lakehouse.trading.evaluation import folds
 
 
 @pytest.mark.parametrize("bars", [300, 367, 502, 44_641])

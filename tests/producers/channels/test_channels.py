@@ -26,11 +26,8 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io.alert_deliveries import Deliveries, Delivery, deliveries_file
 from lakehouse.io.delta import replace_rows
 from producers.channels.channel import Channel, Recipient
-from producers.channels.mail import Mail
 from producers.channels.sender import Sender
-from producers.channels.telegram import Telegram
-from producers.channels.webhook import WebHooks
-from producers.channels.whatsapp import WhatsApp
+from producers.channels.services import Mail, Telegram, WebHooks, WhatsApp
 from scripts.stack.throwaway import free_ports
 from tests.producers.channels.http_service import HttpService
 from tests.support.waiting import eventually

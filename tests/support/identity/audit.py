@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from lakehouse.identity.audit import FIELDS, GENESIS, entry_hash
+from lakehouse.io.identity.audit import FIELDS, GENESIS, entry_hash
 from lakehouse.io.identity.tables import AuditEntry
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from lakehouse.contracts.contract import kinds
-from lakehouse.contracts.rule_translations import in_indonesian
 from lakehouse.contracts.schema import Rule
 from lakehouse.translation import placeholders
+from serving_api.reads.review.quarantine import in_indonesian
 
 RULES = [(kind, rule) for kind, contract in kinds().items() for rule in contract.rules]
 
