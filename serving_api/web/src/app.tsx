@@ -11,10 +11,9 @@ import "./styles/parts.css";
 import "./styles/queue.css";
 import { lang, setLanguage, t, type Key } from "./i18n/index.ts";
 import { Home } from "./pages/Home.tsx";
-import { useFeed } from "./data/feed.ts";
+import { address, useFeed } from "./data/feed.ts";
 import { startLive } from "./data/live.ts";
 import { resume, role, signOut } from "./data/session.ts";
-import type { Supported } from "./data/types.ts";
 import { linkTo, path, setParams, startRouter } from "./router.ts";
 import { theme, turnTheme } from "./theme.ts";
 import { BalanceBanner, LinkBanner } from "./ui/Connection.tsx";
@@ -64,7 +63,7 @@ function Icon({ path: shape }: { path: string }) {
 
 function Navigation() {
   const bar = useRef<HTMLElement>(null);
-  const known = useFeed<Supported>("/api/v1/supported", NAMES_MS).body;
+  const known = useFeed(address("/api/v1/supported"), NAMES_MS).body;
   const isOfUse = ({ needs, path: own }: Entry) => !needs || own === path.value || (known?.[needs].length ?? 0) > 0;
   useEffect(() => {
     // On a phone not all entries are in sight.

@@ -5,7 +5,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useFeed, type Feed } from "./feed.ts";
 import { request } from "./session.ts";
-import type { Page } from "./types.ts";
+import type { Address, Page } from "./types.ts";
 
 interface Shown<Item> {
   url: string;
@@ -24,8 +24,8 @@ export interface SteadyList<Item> {
 }
 
 /** The list behind an address, whose first page is read again every `everyMs`. */
-export function useSteadyList<Item>(url: string, keyOf: (item: Item) => string, everyMs?: number): SteadyList<Item> {
-  const feed = useFeed<Page<Item>>(url, everyMs);
+export function useSteadyList<Item>(url: Address<Page<Item>>, keyOf: (item: Item) => string, everyMs?: number): SteadyList<Item> {
+  const feed = useFeed(url, everyMs);
   const [shown, setShown] = useState<Shown<Item> | null>(null);
   const loads = useRef(false);
   const { body } = feed;

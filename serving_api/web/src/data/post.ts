@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { lang } from "../i18n/index.ts";
 import { NO_NETWORK, problemOf } from "./problem.ts";
-import type { Problem } from "./types.ts";
+import type { Path, Problem, ReceiptOf } from "./types.ts";
 
 export interface Sent<Body> {
   body: Body | null;
@@ -10,8 +10,8 @@ export interface Sent<Body> {
   loading: boolean;
 }
 
-export function usePost<Body>(url: string): [Sent<Body>, (request: object) => Promise<void>] {
-  const [sent, setSent] = useState<Sent<Body>>({ body: null, problem: null, loading: false });
+export function usePost<P extends Path>(url: P): [Sent<ReceiptOf<P>>, (request: object) => Promise<void>] {
+  const [sent, setSent] = useState<Sent<ReceiptOf<P>>>({ body: null, problem: null, loading: false });
   const send = async (request: object) => {
     setSent((before) => ({ ...before, loading: true }));
     const headers = { Accept: "application/json", "Accept-Language": lang.value, "Content-Type": "application/json" };

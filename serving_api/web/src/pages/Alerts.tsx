@@ -12,7 +12,7 @@ import { Panel } from "../ui/Panel.tsx";
 import { Choices, ProvinceChoice, province } from "../ui/controls.tsx";
 import { AlertDetail } from "./alerts/AlertDetail.tsx";
 import { RaiseForm } from "./alerts/RaiseForm.tsx";
-import { ALERTS_SQL, alertColumns, useNames, type Alert } from "./alerts/names.ts";
+import { ALERTS_SQL, alertColumns, useNames } from "./alerts/names.ts";
 
 const STATES = ["open", "cleared", "self_corrected"] as const;
 const SHOWN_LEVELS = ["", ...LEVELS.filter((level) => level !== "normal"), "info"];
@@ -42,7 +42,7 @@ export function Alerts() {
   const [raises, setRaises] = useState(false);
   const names = useNames();
   const url = address(PATH, { state: state() === "open" ? null : state(), level: param("tingkat"), region: province(), limit: 200 });
-  const list = useSteadyList<Alert>(url, (alert) => alert.alert_id);
+  const list = useSteadyList(url, (alert) => alert.alert_id);
   const alerts = list.items ?? [];
   const chosen = alerts.find((alert) => alert.alert_id === param("peringatan")) ?? alerts[0] ?? null;
   return (

@@ -1,6 +1,6 @@
 /** What needs attention in a commodity: its alerts that ring, and the unusual prices of the chosen province. */
 import { address, useFeed } from "../data/feed.ts";
-import type { Anomaly, Page } from "../data/types.ts";
+import type { Anomaly } from "../data/types.ts";
 import { moment, rupiah } from "../i18n/format.ts";
 import { t, textOr } from "../i18n/index.ts";
 import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
@@ -10,7 +10,7 @@ import { commodity, province, useZones } from "../ui/controls.tsx";
 import { Ringing } from "./alerts/Ringing.tsx";
 
 const SQL = (id: string, region: string) => `select event_time, market_id, price_idr, score, severity, kind from gold.anomalies where commodity = ${quoted(id)} and region = ${quoted(region)} order by event_time desc limit 100`;
-export const anomalyAddress = (id: string, region: string): string => address(`/api/v1/predict/anomaly/${encodeURIComponent(region)}`, { commodity: id });
+export const anomalyAddress = (id: string, region: string) => address("/api/v1/predict/anomaly/{region}", { region, commodity: id });
 
 const columns = (zone: string | null): Column<Anomaly>[] => [
   { name: "event_time", title: t("reported"), value: (row) => row.event_time, isText: true, show: (row) => moment(row.event_time, zone) },
@@ -20,7 +20,7 @@ const columns = (zone: string | null): Column<Anomaly>[] => [
 ];
 
 function Anomalies({ region }: { region: string }) {
-  const feed = useFeed<Page<Anomaly>>(anomalyAddress(commodity(), region));
+  const feed = useFeed(anomalyAddress(commodity(), region));
   const shown = columns(useZones()(region));
   const title = t("anomalies_of", { region });
   return (

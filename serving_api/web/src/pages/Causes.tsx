@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { address, useFeed } from "../data/feed.ts";
 import { problemOf } from "../data/problem.ts";
 import { sendJson } from "../data/session.ts";
-import type { Correlation, ImpactWeek, Page, Problem } from "../data/types.ts";
+import type { ImpactWeek, Problem, ReceiptOf } from "../data/types.ts";
 import { change, day, figure, percent, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { Panel } from "../ui/Panel.tsx";
@@ -15,7 +15,7 @@ const VARIABLES = ["rainfall_mm", "temperature_c", "humidity_pct"] as const;
 const NO_DATA = 422;
 const SQL = (id: string) => `select * from gold.impact_factors where commodity = '${id}' order by market_date desc limit 100`;
 
-export const impactAddress = (id: string, region: string | null): string => address("/api/v1/impact/weeks", { commodity: id, region, limit: MOST_ROWS });
+export const impactAddress = (id: string, region: string | null) => address("/api/v1/impact/weeks", { commodity: id, region, limit: MOST_ROWS });
 
 function Week({ week }: { week: ImpactWeek }) {
   const unexplained = (
@@ -47,7 +47,7 @@ function Week({ week }: { week: ImpactWeek }) {
   );
 }
 
-type Outcome = Correlation | Problem;
+type Outcome = ReceiptOf<"/api/v1/analytics/correlation"> | Problem;
 const isProblem = (outcome: Outcome): outcome is Problem => "title" in outcome;
 
 /** The correlation with each variable of the weather; null while it is read. */
@@ -78,7 +78,7 @@ function outcomeText(outcome: Outcome | null): string {
 
 export function Causes() {
   const region = province();
-  const feed = useFeed<Page<ImpactWeek>>(impactAddress(commodity(), region));
+  const feed = useFeed(impactAddress(commodity(), region));
   const weather = useWeather(commodity(), region);
   return (
     <Panel title={t("causes")} feed={feed} class="half" sql={SQL(commodity())}>

@@ -1,6 +1,6 @@
 /** A commodity: sentence, tiles, chart with forecast, provinces in comparison, map, table, live prices, quality. */
 import { address, useFeed } from "../data/feed.ts";
-import type { Overview, OverviewItem, Page, PriceMap, QualityRow, Series } from "../data/types.ts";
+import type { OverviewItem, QualityRow } from "../data/types.ts";
 import { change, day, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { isShown } from "../map/filter.ts";
@@ -40,8 +40,8 @@ function Tiles({ item }: { item: OverviewItem }) {
 }
 
 function MapAndTable() {
-  const map = useFeed<PriceMap>(address("/api/v1/map/prices", { commodity: commodity(), metric: "gap_national", ...dayParameters() }));
-  const series = useFeed<Series>(seriesAddress());
+  const map = useFeed(address("/api/v1/map/prices", { commodity: commodity(), metric: "gap_national", ...dayParameters() }));
+  const series = useFeed(seriesAddress());
   const chosen = province();
   return (
     <>
@@ -73,7 +73,7 @@ export function byRule(rows: QualityRow[]): QualityRow[] {
 }
 
 export function Quality() {
-  const feed = useFeed<Page<QualityRow>>(address("/api/v1/data-quality", { kind: "price", limit: 1000 }));
+  const feed = useFeed(address("/api/v1/data-quality", { kind: "price", limit: 1000 }));
   const rows = byRule(feed.body?.items ?? []);
   return (
     <Panel title={t("quality")} feed={feed} class="full" sql={QUALITY_SQL} tools={<SaveCsv file="quality" columns={QUALITY()} rows={rows} />} isEmpty={(body) => !body.items.length} empty={t("empty_quality")}>
@@ -83,7 +83,7 @@ export function Quality() {
 }
 
 export function Commodity() {
-  const feed = useFeed<Overview>(address("/api/v1/overview", dayParameters()));
+  const feed = useFeed(address("/api/v1/overview", dayParameters()));
   const item = feed.body?.items.find((candidate) => candidate.commodity === commodity());
   return (
     <>

@@ -3,7 +3,7 @@ import { useMemo } from "preact/hooks";
 import { TimeChart } from "../chart/TimeChart.tsx";
 import { lastDays, secondsOf, type Zoom } from "../chart/panel.ts";
 import { address, useFeed } from "../data/feed.ts";
-import type { Anomaly, Forecast, ImpactWeek, Page, Series } from "../data/types.ts";
+import type { Series } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
 import { param, setParams } from "../router.ts";
 import { DataTable, SaveCsv } from "../ui/DataTable.tsx";
@@ -31,11 +31,11 @@ const dayOf = (day: number): string => new Date(1000 * DAY * day).toISOString().
 const setZoom = (span: Zoom | null) => setParams({ zoom: span && `${dayOf(Math.floor(span[0] / DAY))}..${dayOf(Math.ceil(span[1] / DAY))}` }, false);
 
 export function ChartPanel() {
-  const feed = useFeed<Series>(seriesAddress());
-  const forecast = useFeed<Forecast>(marketDay() ? null : address("/api/public/forecast", { commodity: commodity(), region: province() })).body;
+  const feed = useFeed(seriesAddress());
+  const forecast = useFeed(marketDay() ? null : address("/api/public/forecast", { commodity: commodity(), region: province() })).body;
   const [chosen, others, days] = [province(), compared().join(","), Number(range())];
-  const weeks = useFeed<Page<ImpactWeek>>(chosen && !marketDay() ? impactAddress(commodity(), chosen) : null).body;
-  const anomalies = useFeed<Page<Anomaly>>(chosen && !marketDay() ? anomalyAddress(commodity(), chosen) : null).body;
+  const weeks = useFeed(chosen && !marketDay() ? impactAddress(commodity(), chosen) : null).body;
+  const anomalies = useFeed(chosen && !marketDay() ? anomalyAddress(commodity(), chosen) : null).body;
   const issued = useIssued(!marketDay());
   const panel = useMemo(() => {
     if (!feed.body) return null;

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { address, refreshShown, useFeed } from "../data/feed.ts";
 import { problemAfter } from "../data/problem.ts";
 import { mayAs, sendJson } from "../data/session.ts";
-import type { Device, IssuedClaim, Market, Page, Problem } from "../data/types.ts";
+import type { Device, IssuedClaim, Market, Problem } from "../data/types.ts";
 import { age, moment, percent, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
@@ -128,8 +128,8 @@ function AddDevice({ markets, show }: AddProps) {
 }
 
 export function Devices() {
-  const feed = useFeed<Page<Device>>(address(DEVICES, { limit: 1000 }), EVERY_MS);
-  const markets = useFeed<Page<Market>>(address("/api/public/market/list", { limit: 1000 }), REFERENCE_MS).body?.items ?? [];
+  const feed = useFeed(address(DEVICES, { limit: 1000 }), EVERY_MS);
+  const markets = useFeed(address("/api/public/market/list", { limit: 1000 }), REFERENCE_MS).body?.items ?? [];
   const zoneOf = useZones();
   const [step, setStep] = useState<{ device: Device; step: Step } | null>(null);
   const [claim, setClaim] = useState<IssuedClaim | null>(null);

@@ -3,7 +3,7 @@ import { useMemo } from "preact/hooks";
 import { TimeChart } from "../chart/TimeChart.tsx";
 import { lastDays } from "../chart/panel.ts";
 import { address, useFeed } from "../data/feed.ts";
-import type { Accuracy, Forecast, IssuedForecast, Page, Series } from "../data/types.ts";
+import type { Forecast, IssuedForecast, RowOf } from "../data/types.ts";
 import { change, day, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
@@ -15,6 +15,8 @@ import { Drivers } from "./models/Drivers.tsx";
 import { Retrain } from "./models/Retrain.tsx";
 import { seriesPanel, strokesOf } from "./seriesPanel.ts";
 
+type Accuracy = RowOf<"/api/v1/models/accuracy">;
+
 const HORIZON_DAYS = 7;
 const SHOWN_DAYS = 60;
 const NATION = "Indonesia";
@@ -23,8 +25,8 @@ const SQL = (id: string, condition: string) =>
   `select region, issued_at, target_date, model, price_idr, lower_80_idr, upper_80_idr, lower_95_idr, upper_95_idr from gold.forecasts where commodity = ${quoted(id)} and ${condition} order by issued_at desc, target_date limit 500`;
 
 function Fan() {
-  const feed = useFeed<Forecast>(address("/api/public/forecast", { commodity: commodity(), region: province() }));
-  const series = useFeed<Series>(address("/api/v1/series/daily", { commodity: commodity() })).body;
+  const feed = useFeed(address("/api/public/forecast", { commodity: commodity(), region: province() }));
+  const series = useFeed(address("/api/v1/series/daily", { commodity: commodity() })).body;
   const chosen = province();
   const issued = useIssued(true);
   const panel = useMemo(() => series && feed.body && lastDays({ ...seriesPanel(series, chosen, [], feed.body), strokes: strokesOf(issued?.items ?? [], true) }, SHOWN_DAYS), [series, feed.body, chosen, issued]);
@@ -61,7 +63,7 @@ export function heldSentence(rows: IssuedForecast[]): string {
 }
 
 function Past() {
-  const feed = useFeed<Page<IssuedForecast>>(issuedAddress());
+  const feed = useFeed(issuedAddress());
   const columns: Column<IssuedForecast>[] = [
     { name: "target_date", title: t("day"), value: (row) => row.target_date, show: (row) => day(row.target_date), isText: true },
     { name: "issued_on", title: t("issued_on"), value: (row) => row.issued_on, show: (row) => day(row.issued_on), isText: true },
@@ -84,7 +86,7 @@ function Past() {
 
 function Leaderboard() {
   const region = province() ?? NATION;
-  const feed = useFeed<Page<Accuracy>>(address("/api/v1/models/accuracy", { commodity: commodity(), region, horizon_days: HORIZON_DAYS, limit: 1000 }));
+  const feed = useFeed(address("/api/v1/models/accuracy", { commodity: commodity(), region, horizon_days: HORIZON_DAYS, limit: 1000 }));
   const columns: Column<Accuracy>[] = [
     { name: "model", title: t("model"), value: (row) => row.model, isText: true, show: (row) => `${row.model}${row.alias ? ` (${row.alias})` : ""}` },
     {

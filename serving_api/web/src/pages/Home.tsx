@@ -3,7 +3,7 @@ import { useRef, useState } from "preact/hooks";
 import { Spark } from "../chart/Spark.tsx";
 import { address, useFeed } from "../data/feed.ts";
 import { arrivals, keyOf, type Arrival } from "../data/live.ts";
-import type { Market, Overview, OverviewItem, Page, PriceMap } from "../data/types.ts";
+import type { Overview, OverviewItem } from "../data/types.ts";
 import { change, day, moment, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { ProvinceMap } from "../map/ProvinceMap.tsx";
@@ -100,7 +100,7 @@ function columns(): Column<OverviewItem>[] {
 /** The map of the chosen commodity, else of the gravest; `failed`: that one is not known. */
 function SmallMap({ items, failed }: { items: OverviewItem[]; failed: boolean }) {
   const chosen = param("komoditas") ?? items[0]?.commodity ?? (failed ? DEFAULT_COMMODITY : null);
-  const feed = useFeed<PriceMap>(chosen && address("/api/v1/map/prices", { commodity: chosen, metric: "gap_national", ...dayParameters() }));
+  const feed = useFeed(chosen && address("/api/v1/map/prices", { commodity: chosen, metric: "gap_national", ...dayParameters() }));
   const name = items.find((item) => item.commodity === chosen)?.name ?? chosen ?? "";
   return (
     <Panel title={t("map_of", { name })} feed={feed} class="half" sql={provincesSql(chosen ?? DEFAULT_COMMODITY)} isEmpty={(map) => map.date === null} empty={t("empty_map")}>
@@ -114,7 +114,7 @@ const REFERENCE_MS = 600_000;
 
 /** Prices in the order of their arrival, the newest first. */
 function Arrivals() {
-  const markets = useFeed<Page<Market>>(address("/api/public/market/list", { limit: 1000 }), REFERENCE_MS).body?.items ?? [];
+  const markets = useFeed(address("/api/public/market/list", { limit: 1000 }), REFERENCE_MS).body?.items ?? [];
   const names = new Map(useSupported().body?.commodities.map((entry) => [entry.commodity, entry.name]));
   const zoneOf = useZones();
   const marketOf = (row: Arrival) => markets.find((market) => market.market_id === row.market_id);
@@ -156,7 +156,7 @@ function Start() {
 }
 
 export function Home() {
-  const feed = useFeed<Overview>(address("/api/v1/overview", dayParameters()));
+  const feed = useFeed(address("/api/v1/overview", dayParameters()));
   const overview = feed.body;
   const items = overview ? byGravity(overview.items) : [];
   const empty = marketDay() && knownThen() ? t("empty_then", { day: day(marketDay()) }) : t("empty_overview");

@@ -3,7 +3,7 @@ import { useEffect } from "preact/hooks";
 import { LiveChart } from "../chart/LiveChart.tsx";
 import { address, refresh, useFeed } from "../data/feed.ts";
 import { arrivals, keyOf, withArrivals, type Arrival } from "../data/live.ts";
-import type { LivePrice, Page } from "../data/types.ts";
+import type { LivePrice } from "../data/types.ts";
 import { change, day, moment, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
@@ -30,7 +30,7 @@ export function LivePrices() {
   const zoneOf = useZones();
   const past = marketDay();
   const url = address("/api/public/commodity/price/live", { commodity: commodity(), sort: "name", limit: MOST_ROWS, date: past });
-  const feed = useFeed<Page<LivePrice>>(url);
+  const feed = useFeed(url);
   const came = past ? NOTHING_CAME : arrivals.value;
   const shown = new Set([commodity(), ...(feed.body?.items ?? []).map((row) => row.commodity)]);
   const newest = Math.max(0, ...[...came.values()].filter((row) => shown.has(row.commodity)).map((row) => row.arrived));

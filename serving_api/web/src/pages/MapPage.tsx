@@ -2,7 +2,7 @@
 import { Suspense, lazy } from "preact/compat";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { address, useFeed } from "../data/feed.ts";
-import type { LivePrice, MapRegion, Market, Page, PriceMap, Series } from "../data/types.ts";
+import type { MapRegion, Market, PriceMap } from "../data/types.ts";
 import { day, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { Legend } from "../map/Legend.tsx";
@@ -59,10 +59,10 @@ function DaySlider({ days, shown }: { days: string[]; shown: string | null }) {
 }
 
 export function MapPage() {
-  const feed = useFeed<PriceMap>(address("/api/v1/map/prices", { commodity: commodity(), metric: metric(), ...dayParameters() }));
-  const series = useFeed<Series>(address("/api/v1/series/daily", { commodity: commodity() })).body;
-  const markets = useFeed<Page<Market>>("/api/public/market/list?limit=1000", 600_000).body?.items ?? NO_MARKETS;
-  const live = useFeed<Page<LivePrice>>(address("/api/public/commodity/price/live", { commodity: commodity(), sort: "name", limit: MOST_ROWS, date: marketDay() })).body;
+  const feed = useFeed(address("/api/v1/map/prices", { commodity: commodity(), metric: metric(), ...dayParameters() }));
+  const series = useFeed(address("/api/v1/series/daily", { commodity: commodity() })).body;
+  const markets = useFeed(address("/api/public/market/list", { limit: 1000 }), 600_000).body?.items ?? NO_MARKETS;
+  const live = useFeed(address("/api/public/commodity/price/live", { commodity: commodity(), sort: "name", limit: MOST_ROWS, date: marketDay() })).body;
   const prices = useMemo(() => new Map(live?.items.map((row) => [row.market_id, row])), [live]);
   const national = series?.national[series.dates.indexOf(feed.body?.date ?? "")] ?? null;
   const choose = (prov: string | null) => setParams({ prov }, false);

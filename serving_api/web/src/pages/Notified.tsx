@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { NO_NETWORK, problemOf } from "../data/problem.ts";
 import { request } from "../data/session.ts";
-import type { Problem } from "../data/types.ts";
+import type { AnswerOf, Problem } from "../data/types.ts";
 import { type Key, t } from "../i18n/index.ts";
 import { useSupported } from "../ui/controls.tsx";
 import { ProblemText } from "../ui/Panel.tsx";
@@ -14,19 +14,9 @@ const WAYS = ["email", "telegram", "whatsapp", "websocket"] as const;
 const NAMED = ["telegram", "whatsapp"] as const;
 type Way = (typeof NAMED)[number];
 const DIGESTS = ["none", "daily", "weekly"] as const;
-interface Settings extends Record<(typeof WAYS)[number], boolean> {
-  min_level: (typeof LEVELS)[number];
-  commodities: string[];
-  regions: string[];
-  digest: (typeof DIGESTS)[number];
-  telegram_chat: string | null;
-  whatsapp_number: string | null;
-}
-interface Recipient {
-  address: string;
-  confirmed: boolean;
-}
-type Recipients = Record<Way, Recipient | null>;
+type Settings = AnswerOf<typeof SETTINGS>;
+type Recipients = AnswerOf<typeof RECIPIENTS>;
+type Recipient = Recipients[Way];
 
 /** What the address answers; `change`: what is sent there by PUT. */
 async function answerOf<Body>(url: string, change?: object): Promise<{ body: Body | null; problem: Problem | null }> {
@@ -59,7 +49,7 @@ function useOwn<Body>(url: string) {
   return { ...own, change };
 }
 
-function Address({ way, known, change }: { way: Way; known: Recipient | null; change: (given: object) => void }) {
+function Address({ way, known, change }: { way: Way; known: Recipient; change: (given: object) => void }) {
   const send = (event: SubmitEvent) => {
     event.preventDefault();
     const given = new FormData(event.currentTarget as HTMLFormElement);

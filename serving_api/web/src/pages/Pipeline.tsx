@@ -1,6 +1,6 @@
 /** The pipeline: does anything lag, does anything get lost? Tables by layer, balance, rules, ledger. */
 import { address, useFeed } from "../data/feed.ts";
-import type { Balance, BalanceReport, DriftField, Integrity, Page, Pipeline as PipelineState, PipelineTable, SilentSeries } from "../data/types.ts";
+import type { Balance, Pipeline as PipelineAnswer, RowOf } from "../data/types.ts";
 import { duration, moment, whole } from "../i18n/format.ts";
 import { t, textOr } from "../i18n/index.ts";
 import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
@@ -8,6 +8,9 @@ import { Panel } from "../ui/Panel.tsx";
 import { Quality } from "./Commodity.tsx";
 import { COUNT_TITLES, Flow, hourColumns, Hours } from "./pipeline/Flow.tsx";
 import { kindName } from "./quarantine/words.ts";
+
+type SilentSeries = RowOf<"/api/v1/silent-series">;
+type DriftField = RowOf<"/api/v1/schema-drift">;
 
 const EVERY_MS = 5_000;
 const MOST_ROWS = 1000;
@@ -51,7 +54,7 @@ const kindColumns = (): Column<KindRow>[] => [
 ];
 /** The balance of each kind of events that came. */
 function Kinds() {
-  const feed = useFeed<BalanceReport>("/api/v1/reconcile", EVERY_MS);
+  const feed = useFeed(address("/api/v1/reconcile"), EVERY_MS);
   const rows = Object.entries(feed.body?.per_kind ?? {}).flatMap(([kind, counts]) => (counts.rows_in ? [{ ...counts, kind }] : []));
   return (
     <Panel title={t("balance_by_kind")} feed={feed} class="full" sql={KINDS_SQL} tools={<SaveCsv file="balance" columns={kindColumns()} rows={rows} />} isEmpty={() => !rows.length} empty={t("no_rows")}>
@@ -68,8 +71,8 @@ const silenceColumns = (): Column<SilentSeries>[] => [
   { name: "replayed", title: t("from_file"), value: (row) => Number(row.replayed), show: (row) => t(row.replayed ? "yes" : "no"), isText: true },
 ];
 
-function Silence({ total }: { total?: PipelineState["silence"] }) {
-  const feed = useFeed<Page<SilentSeries>>(address("/api/v1/silent-series", { silent: "true", limit: MOST_ROWS }));
+function Silence({ total }: { total?: PipelineAnswer["silence"] }) {
+  const feed = useFeed(address("/api/v1/silent-series", { silent: "true", limit: MOST_ROWS }));
   return (
     <Panel title={t("silence")} feed={feed} class="half" sql={SILENCE_SQL} tools={<SaveCsv file="silence" columns={silenceColumns()} rows={feed.body?.items} />} isEmpty={(body) => !total && !body.items.length} empty={t("silence_none")}>
       {(body) => (
@@ -92,7 +95,7 @@ const driftColumns = (): Column<DriftField>[] => [
 ];
 
 function Drift() {
-  const feed = useFeed<Page<DriftField>>(address("/api/v1/schema-drift", { limit: MOST_ROWS }));
+  const feed = useFeed(address("/api/v1/schema-drift", { limit: MOST_ROWS }));
   return (
     <Panel title={t("drift")} feed={feed} class="half" sql={DRIFT_SQL} tools={<SaveCsv file="drift" columns={driftColumns()} rows={feed.body?.items} />} isEmpty={(body) => !body.items.length} empty={t("drift_none")}>
       {(body) => (
@@ -105,7 +108,7 @@ function Drift() {
   );
 }
 
-const tableColumns = (): Column<PipelineTable>[] => [
+const tableColumns = (): Column<PipelineAnswer["tables"][number]>[] => [
   { name: "table", title: t("table"), value: (row) => row.table, isText: true },
   { name: "delta_version", title: t("version"), value: (row) => row.delta_version, show: (row) => whole(row.delta_version) },
   { name: "rows", title: t("row_count"), value: (row) => row.rows, show: (row) => whole(row.rows) },
@@ -117,7 +120,7 @@ const tableColumns = (): Column<PipelineTable>[] => [
 const stateText = (state: string): string => textOr(`state_${state}`, state);
 
 function Ledger() {
-  const feed = useFeed<Integrity>("/api/blockchain/integrity/check", 60_000);
+  const feed = useFeed(address("/api/blockchain/integrity/check"), 60_000);
   return (
     <Panel title={t("ledger")} feed={feed} class="full" sql={LEDGER_SQL}>
       {(body) => (
@@ -130,7 +133,7 @@ function Ledger() {
 }
 
 export function Pipeline() {
-  const feed = useFeed<PipelineState>("/api/v1/pipeline", EVERY_MS);
+  const feed = useFeed(address("/api/v1/pipeline"), EVERY_MS);
   return (
     <div class="grid">
       <Panel title={t("balance_title")} feed={feed} class="full" sql={KINDS_SQL}>

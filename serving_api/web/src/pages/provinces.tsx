@@ -1,6 +1,6 @@
 /** What chart, map and table of a commodity share: the address of its series, and the columns of provinces. */
 import { address } from "../data/feed.ts";
-import type { PriceMap } from "../data/types.ts";
+import type { Address, PriceMap, Series } from "../data/types.ts";
 import { change, day, rupiah } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { classOf } from "../map/scale.ts";
@@ -18,7 +18,7 @@ function nextDay(iso: string): string {
   return new Date(Date.parse(`${iso}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10);
 }
 
-export function seriesAddress(): string {
+export function seriesAddress(): Address<Series> {
   const last = marketDay();
   const days = Number(range());
   const to = last && !knownThen() ? nextDay(last) : null;

@@ -1,7 +1,6 @@
 /** Controls that write to the address: choice of commodity, province and day. */
 import type { ComponentChildren } from "preact";
-import { useFeed } from "../data/feed.ts";
-import type { Supported } from "../data/types.ts";
+import { address, useFeed } from "../data/feed.ts";
 import { t } from "../i18n/index.ts";
 import { param, setParams } from "../router.ts";
 
@@ -14,7 +13,7 @@ export const knownThen = (): boolean => param("saat-itu") === "1";
 /** The parameter of the day: by what is known now, or as it was known at that day's close. */
 export const dayParameters = (): Record<string, string | null> => ({ [knownThen() ? "date" : "market_date"]: marketDay() });
 
-export const useSupported = () => useFeed<Supported>("/api/v1/supported", REFERENCE_MS);
+export const useSupported = () => useFeed(address("/api/v1/supported"), REFERENCE_MS);
 
 /** The time zone of a province by its name; null while it is not known. */
 export function useZones(): (region: string | null | undefined) => string | null {

@@ -1,6 +1,6 @@
 /** What the price model looks at: the share of each kind of feature, and of each feature. */
 import { address, useFeed } from "../../data/feed.ts";
-import type { Importance, Page } from "../../data/types.ts";
+import type { Importance } from "../../data/types.ts";
 import { percent, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { DataTable, SaveCsv, type Column } from "../../ui/DataTable.tsx";
@@ -17,7 +17,7 @@ const columns = (): Column<Importance>[] => [
 ];
 
 export function Drivers() {
-  const feed = useFeed<Page<Importance>>(address("/api/v1/models/importance", { model: "price", commodity: commodity(), limit: MOST_ROWS }));
+  const feed = useFeed(address("/api/v1/models/importance", { model: "price", commodity: commodity(), limit: MOST_ROWS }));
   return (
     <Panel title={t("drivers")} feed={feed} class="half" sql={SQL} tools={<SaveCsv file={`drivers-${commodity()}`} columns={columns()} rows={feed.body?.items} />} isEmpty={(body) => !body.items.length}>
       {(body) => (

@@ -1,9 +1,9 @@
 /** Start a training, and follow it; the address holds the job, so that a reload goes on with it. */
 import { useState } from "preact/hooks";
-import { refreshShown, useFeed } from "../../data/feed.ts";
+import { address, refreshShown, useFeed } from "../../data/feed.ts";
 import { NO_NETWORK, problemOf } from "../../data/problem.ts";
 import { mayAs, sendJson } from "../../data/session.ts";
-import type { Answer, JobState, Problem } from "../../data/types.ts";
+import type { Problem } from "../../data/types.ts";
 import { moment } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
@@ -17,7 +17,7 @@ const PARAMETER = "tugas";
 
 function Progress({ id }: { id: string }) {
   const [rests, setRests] = useState(false);
-  const feed = useFeed<JobState & Answer>(`/api/v1/models/jobs/${encodeURIComponent(id)}`, rests ? RESTS_MS : EVERY_MS);
+  const feed = useFeed(address("/api/v1/models/jobs/{job_id}", { job_id: id }), rests ? RESTS_MS : EVERY_MS);
   const job = feed.body;
   const isOver = job !== null && !UNDER_WAY.includes(job.status);
   if (isOver !== rests) {

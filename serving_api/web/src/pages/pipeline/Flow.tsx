@@ -1,10 +1,12 @@
 /** How events flow through the pipeline: from the doors over Kafka to the layers of tables, and hour by hour. */
 import { Bars } from "../../chart/Bars.tsx";
-import type { Pipeline, PipelineHour, PipelineTable } from "../../data/types.ts";
+import type { Pipeline } from "../../data/types.ts";
 import { duration, moment, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { ChartOrTable } from "../../ui/ChartOrTable.tsx";
 import type { Column } from "../../ui/DataTable.tsx";
+
+type PipelineHour = Pipeline["hours"][number];
 
 const LAYERS = ["bronze", "silver", "gold"] as const;
 /** By which events come in. */
@@ -12,7 +14,7 @@ const DOORS = ["door_http", "door_mqtt", "door_collectors", "door_files"] as con
 
 export const COUNT_TITLES = { rows_in: "events_in", silver: "accepted", quarantine: "quarantined", duplicates: "duplicates", difference: "difference" } as const;
 
-function Layer({ layer, tables }: { layer: (typeof LAYERS)[number]; tables: PipelineTable[] }) {
+function Layer({ layer, tables }: { layer: (typeof LAYERS)[number]; tables: Pipeline["tables"] }) {
   return (
     <section class="layer" aria-labelledby={`layer-${layer}`}>
       <h3 id={`layer-${layer}`}>

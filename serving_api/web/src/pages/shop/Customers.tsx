@@ -1,11 +1,14 @@
 /** Customers of a shop: ratings, satisfaction, engagement, and what is in stock for them. */
 import { address, useFeed } from "../../data/feed.ts";
-import type { Items, ProductSentiment, Satisfaction } from "../../data/shop.ts";
+import type { RowOf } from "../../data/types.ts";
 import { day, figure, percent, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { DataTable, SaveCsv, type Column } from "../../ui/DataTable.tsx";
 import { Panel } from "../../ui/Panel.tsx";
-import { category, CategoryChoice, figures, shop } from "./parts.tsx";
+import { chosen, CategoryChoice } from "./parts.tsx";
+
+type Satisfaction = RowOf<"/analytics/customer-satisfaction">;
+type ProductSentiment = RowOf<"/api/v1/retail/product-sentiment">;
 
 const ratings = (): Column<Satisfaction>[] => [
   { name: "category", title: t("category"), value: (row) => row.category, isText: true },
@@ -34,7 +37,7 @@ const named = (): Column<ProductSentiment>[] => [
 ];
 
 function ProductPosts() {
-  const feed = useFeed<Items<ProductSentiment>>(address("/api/v1/retail/product-sentiment", { category: category(), shop: shop() }));
+  const feed = useFeed(address("/api/v1/retail/product-sentiment", chosen()));
   const tools = <SaveCsv file="product-sentiment" columns={named()} rows={feed.body?.items} />;
   return (
     <Panel title={t("review_texts")} feed={feed} class="half" isEmpty={(body) => !body.items.length} empty={t("review_texts_none")} tools={tools} sql="select * from gold.sentiment where subject_kind = 'product'">
@@ -49,8 +52,8 @@ function ProductPosts() {
 }
 
 export function Customers() {
-  const feed = useFeed<Items<Satisfaction>>(figures("customer-satisfaction"));
-  const isEmpty = (body: Items<Satisfaction>) => !body.items.length;
+  const feed = useFeed(address("/analytics/customer-satisfaction", chosen()));
+  const isEmpty = (body: { items: Satisfaction[] }) => !body.items.length;
   const panel = (title: string, file: string, columns: Column<Satisfaction>[], note: string, size: string) => (
     <Panel title={title} feed={feed} class={size} isEmpty={isEmpty} empty={t("empty_shop")} tools={<SaveCsv file={file} columns={columns} rows={feed.body?.items} />} sql="select * from gold.customer_satisfaction">
       {(body) => (

@@ -1,18 +1,21 @@
 /** Prices of a shop: what goes along with discounts, price and rating, and the price that earns most. */
 import { Curve } from "../../chart/Curve.tsx";
-import { useFeed } from "../../data/feed.ts";
+import { address, useFeed } from "../../data/feed.ts";
 import { usePost } from "../../data/post.ts";
-import type { DiscountBand, Items, PriceCurve, PriceRating } from "../../data/shop.ts";
+import type { RowOf } from "../../data/types.ts";
 import { change, figure, percent, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { DataTable, SaveCsv, type Column } from "../../ui/DataTable.tsx";
 import { Panel } from "../../ui/Panel.tsx";
-import { CategoryChoice, ProductForm, Verdict, figures, useSalesModel, type FormField } from "./parts.tsx";
+import { CategoryChoice, chosen, ProductForm, Verdict, useSalesModel, type FormField } from "./parts.tsx";
+
+type DiscountBand = RowOf<"/analytics/discount">;
+type PriceRating = RowOf<"/analytics/price-rating">;
 
 const lift = (share: number | null) => (share === null ? "–" : change(100 * share));
 
 function Discounts() {
-  const feed = useFeed<Items<DiscountBand>>(figures("discount"));
+  const feed = useFeed(address("/analytics/discount", chosen()));
   const columns: Column<DiscountBand>[] = [
     { name: "category", title: t("category"), value: (row) => row.category, isText: true },
     { name: "discount_band", title: t("discount_band"), value: (row) => row.discount_band, isText: true, show: (row) => `${row.discount_band} %` },
@@ -37,7 +40,7 @@ function Discounts() {
 }
 
 function Ratings() {
-  const feed = useFeed<Items<PriceRating>>(figures("price-rating"));
+  const feed = useFeed(address("/analytics/price-rating", chosen()));
   const columns: Column<PriceRating>[] = [
     { name: "category", title: t("category"), value: (row) => row.category, isText: true },
     { name: "correlation", title: t("correlation"), value: (row) => row.correlation, show: (row) => figure(row.correlation) },
@@ -74,7 +77,7 @@ const FIELDS: FormField[] = [
 
 function Optimiser() {
   const feed = useSalesModel();
-  const [sent, send] = usePost<PriceCurve>("/api/v1/retail/price-curve");
+  const [sent, send] = usePost("/api/v1/retail/price-curve");
   const { body } = sent;
   return (
     <Panel title={t("optimiser")} feed={feed} class="half">

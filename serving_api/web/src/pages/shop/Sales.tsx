@@ -2,14 +2,19 @@
 import { Curve } from "../../chart/Curve.tsx";
 import { address, useFeed } from "../../data/feed.ts";
 import { usePost } from "../../data/post.ts";
-import type { CategoryRevenue, LeakRow, RevenueDay, RevenueReport, SalesPrediction, SplitScores, TopProduct } from "../../data/shop.ts";
-import type { Page } from "../../data/types.ts";
+import type { RowOf, SalesModelReport } from "../../data/types.ts";
 import { day, dayOfSeconds, figure, percent, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { secondsOf } from "../../chart/panel.ts";
 import { DataTable, SaveCsv, type Column } from "../../ui/DataTable.tsx";
 import { Panel } from "../../ui/Panel.tsx";
-import { CategoryChoice, ProductForm, Verdict, category, figures, shop, useSalesModel, type FormField } from "./parts.tsx";
+import { CategoryChoice, chosen, ProductForm, Verdict, useSalesModel, type FormField } from "./parts.tsx";
+
+type CategoryRevenue = RowOf<"/analytics/revenue">;
+type RevenueDay = RowOf<"/api/v1/retail/revenue-history">;
+type TopProduct = RowOf<"/api/v1/retail/top-products">;
+type SplitScores = SalesModelReport["scores"][number];
+type LeakRow = SalesModelReport["leaks"][number];
 
 const categoryColumns = (): Column<CategoryRevenue>[] => [
   { name: "category", title: t("category"), value: (row) => row.category, isText: true },
@@ -51,7 +56,7 @@ function Bars({ rows }: { rows: CategoryRevenue[] }) {
 }
 
 function Revenue() {
-  const feed = useFeed<RevenueReport>(figures("revenue"));
+  const feed = useFeed(address("/analytics/revenue", chosen()));
   return (
     <Panel title={t("revenue")} feed={feed} class="full" isEmpty={(body) => !body.items.length} empty={t("empty_shop")} tools={<SaveCsv file="revenue" columns={categoryColumns()} rows={feed.body?.items} />} sql="select * from gold.revenue where newest">
       {(body) => (
@@ -67,7 +72,7 @@ function Revenue() {
 }
 
 function Days() {
-  const feed = useFeed<Page<RevenueDay>>(address("/api/v1/retail/revenue-history", { category: category(), shop: shop(), limit: 1000 }));
+  const feed = useFeed(address("/api/v1/retail/revenue-history", { ...chosen(), limit: 1000 }));
   const columns: Column<RevenueDay>[] = [
     { name: "market_date", title: t("day"), value: (row) => row.market_date, show: (row) => day(row.market_date), isText: true },
     { name: "category", title: t("category"), value: (row) => row.category, isText: true },
@@ -91,7 +96,7 @@ function Days() {
 }
 
 function TopProducts() {
-  const feed = useFeed<Page<TopProduct>>(address("/api/v1/retail/top-products", { category: category(), shop: shop(), limit: 20 }));
+  const feed = useFeed(address("/api/v1/retail/top-products", { ...chosen(), limit: 20 }));
   const columns: Column<TopProduct>[] = [
     { name: "product_name", title: t("product"), value: (row) => row.product_name, isText: true },
     { name: "category", title: t("category"), value: (row) => row.category, isText: true },
@@ -115,7 +120,7 @@ const FIELDS: FormField[] = [
 
 function Prediction() {
   const feed = useSalesModel();
-  const [sent, send] = usePost<SalesPrediction>("/predict/sales");
+  const [sent, send] = usePost("/predict/sales");
   const { body } = sent;
   return (
     <Panel title={t("sales_prediction")} feed={feed} class="full">

@@ -2,24 +2,23 @@
 import type { ComponentChildren } from "preact";
 import { address, useFeed } from "../../data/feed.ts";
 import type { Sent } from "../../data/post.ts";
-import type { Items, RevenueReport, SalesModelReport, ShopEntry } from "../../data/shop.ts";
+import type { SalesModelReport } from "../../data/types.ts";
 import { written } from "../../i18n/format.ts";
 import { t, type Key } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
 
 export const category = (): string | null => param("kategori");
 export const shop = (): string | null => param("toko");
-/** The address of figures of the chosen shop and category. */
-export const figures = (path: string): string => address(`/analytics/${path}`, { category: category(), shop: shop() });
+export const chosen = () => ({ category: category(), shop: shop() });
 
 function useCategories(): string[] {
-  const items = useFeed<RevenueReport>(address("/analytics/revenue", { shop: shop() })).body?.items ?? [];
+  const items = useFeed(address("/analytics/revenue", { shop: shop() })).body?.items ?? [];
   return items.map((item) => item.category).sort();
 }
 
 /** Which shop, where there are several: each has its own currency, so their figures are never added. */
 function ShopChoice() {
-  const shops = useFeed<Items<ShopEntry>>("/api/v1/retail/shops").body?.items ?? [];
+  const shops = useFeed(address("/api/v1/retail/shops")).body?.items ?? [];
   const chosen = shop() ?? shops.find((entry) => entry.shop === "main")?.shop ?? shops[0]?.shop;
   if (shops.length < 2) return null;
   return (
@@ -113,7 +112,7 @@ export function ProductForm({ fields, action, sent, send, children }: ProductFor
   );
 }
 
-export const useSalesModel = () => useFeed<SalesModelReport>(address("/api/v1/retail/sales-model", { shop: shop() }));
+export const useSalesModel = () => useFeed(address("/api/v1/retail/sales-model", { shop: shop() }));
 
 /** Whether the model knows anything, before any of its figures. */
 export function Verdict({ report }: { report: SalesModelReport }) {

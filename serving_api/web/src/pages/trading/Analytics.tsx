@@ -1,7 +1,6 @@
 /** What the trading system did: signals, what the oracle found, blocks of the ledger, results, backtests. */
 import { address, useFeed } from "../../data/feed.ts";
-import type { Block, SignalItem, TradingDashboard, Verification } from "../../data/trading.ts";
-import type { Page } from "../../data/types.ts";
+import type { RowOf, SignalItem, TradingDashboard } from "../../data/types.ts";
 import { figure, moment, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
@@ -11,6 +10,9 @@ import { Choices } from "../../ui/controls.tsx";
 import { Backtests } from "./Backtests.tsx";
 import { CandlePanel } from "./Candles.tsx";
 import { Facts, SignalChip, Simulated, SymbolChoice, amount, tradeFacts, useDashboard, useSymbol } from "./parts.tsx";
+
+type Verification = RowOf<"/api/oracle/verifications">;
+type Block = RowOf<"/api/smartcontract/records">;
 
 const LISTED = 100;
 const CLASSES = ["all", "crypto", "equity"] as const;
@@ -25,7 +27,7 @@ const signalColumns = (): Column<SignalItem>[] => [
 
 function Signals() {
   const chosen = param("kelas") ?? "all";
-  const feed = useFeed<Page<SignalItem>>(address("/api/v1/ai/signals", { asset_class: chosen === "all" ? null : chosen, limit: LISTED }));
+  const feed = useFeed(address("/api/v1/ai/signals", { asset_class: chosen === "all" ? null : chosen, limit: LISTED }));
   const tools = <Choices label={t("asset_class")} options={CLASSES.map((name) => [name, t(`class_${name}`)])} value={chosen} choose={(name) => setParams({ kelas: name === "all" ? null : name })} />;
   return (
     <Panel title={t("signals")} feed={feed} class="half" tools={tools} isEmpty={(body) => !body.items.length} empty={t("empty_signals")} sql="select * from gold.signals order by bar_time desc limit 100">
@@ -51,7 +53,7 @@ const checkColumns = (): Column<Verification>[] => [
 ];
 
 function Oracle() {
-  const feed = useFeed<Page<Verification>>(address("/api/oracle/verifications", { limit: LISTED }));
+  const feed = useFeed(address("/api/oracle/verifications", { limit: LISTED }));
   return (
     <Panel title={t("oracle")} feed={feed} class="half" isEmpty={(body) => !body.items.length} empty={t("empty_signals")} sql="select * from gold.verifications order by timestamp desc limit 100">
       {(body) => (
@@ -74,7 +76,7 @@ const blockColumns = (): Column<Block>[] => [
 ];
 
 function Ledger() {
-  const feed = useFeed<Page<Block>>(address("/api/smartcontract/records", { limit: LISTED }));
+  const feed = useFeed(address("/api/smartcontract/records", { limit: LISTED }));
   return (
     <Panel title={t("trade_ledger")} feed={feed} class="half" isEmpty={(body) => !body.items.length} empty={t("empty_blocks")}>
       {(body) => <DataTable label={t("trade_ledger")} columns={blockColumns()} rows={body.items} keyOf={(row) => String(row.block_number)} />}

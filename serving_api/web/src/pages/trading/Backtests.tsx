@@ -4,8 +4,7 @@ import { Curve } from "../../chart/Curve.tsx";
 import { address, refreshShown, useFeed } from "../../data/feed.ts";
 import { NO_NETWORK, problemOf } from "../../data/problem.ts";
 import { mayAs, request, sendJson } from "../../data/session.ts";
-import type { Backtest } from "../../data/trading.ts";
-import type { Page, Problem } from "../../data/types.ts";
+import type { Address, Backtest, Page, Problem } from "../../data/types.ts";
 import { change, figure, moment, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { DataTable, type Column } from "../../ui/DataTable.tsx";
@@ -128,7 +127,7 @@ function Result({ backtest }: { backtest: Backtest }) {
 
 export function Backtests({ symbol }: { symbol: string | null }) {
   const signedIn = mayAs("user");
-  const feed = useFeed<Page<Backtest>>(signedIn ? address(LIST, { limit: 50 }) : null, LIST_MS);
+  const feed = useFeed(signedIn ? (address(LIST, { limit: 50 }) as Address<Page<Backtest>>) : null, LIST_MS);
   const [opened, setOpened] = useState<Backtest | null>(null);
   const open = async (row: Backtest) => {
     const response = await request(`${LIST}/${row.id}`).catch(() => null);

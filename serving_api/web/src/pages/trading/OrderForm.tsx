@@ -1,10 +1,9 @@
 /** An order on paper: the four limits as they would be after it, then the decision with every limit it breaks. */
 import { useState } from "preact/hooks";
-import { refreshShown, useFeed } from "../../data/feed.ts";
+import { address, refreshShown, useFeed, type Feed } from "../../data/feed.ts";
 import { NO_NETWORK, problemOf } from "../../data/problem.ts";
 import { role, sendJson } from "../../data/session.ts";
-import type { SignalPrediction, TradeReceipt, TradingDashboard } from "../../data/trading.ts";
-import type { Problem } from "../../data/types.ts";
+import type { Problem, SignalPrediction, TradeReceipt, TradingDashboard } from "../../data/types.ts";
 import { figure, whole } from "../../i18n/format.ts";
 import { hasText, t } from "../../i18n/index.ts";
 import { Panel, ProblemText, SignInLink } from "../../ui/Panel.tsx";
@@ -120,8 +119,8 @@ function Form({ dashboard, prediction, symbol }: FormProps) {
   );
 }
 
-export function OrderPanel({ feed, symbol }: { feed: ReturnType<typeof useFeed<TradingDashboard>>; symbol: string }) {
-  const prediction = useFeed<SignalPrediction>(`/api/predictions/${encodeURIComponent(symbol)}`).body;
+export function OrderPanel({ feed, symbol }: { feed: Feed<TradingDashboard>; symbol: string }) {
+  const prediction = useFeed(address("/api/predictions/{symbol}", { symbol })).body;
   return (
     <Panel title={t("order", { symbol })} feed={feed} class="half">
       {(dashboard) => (

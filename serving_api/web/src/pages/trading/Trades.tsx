@@ -1,8 +1,7 @@
 /** Trading on paper: the account, an order with its limits, candles with signals, and every decision so far. */
 import { Curve } from "../../chart/Curve.tsx";
 import { address, useFeed } from "../../data/feed.ts";
-import type { Position, Trade, TradingDashboard } from "../../data/trading.ts";
-import type { Page } from "../../data/types.ts";
+import type { RowOf, TradingDashboard } from "../../data/types.ts";
 import { change, day, figure, moment, percent, whole } from "../../i18n/format.ts";
 import { hasText, t } from "../../i18n/index.ts";
 import { DataTable, saveCsv, type Column } from "../../ui/DataTable.tsx";
@@ -10,6 +9,9 @@ import { Panel } from "../../ui/Panel.tsx";
 import { CandlePanel } from "./Candles.tsx";
 import { OrderPanel } from "./OrderForm.tsx";
 import { Facts, Simulated, SymbolChoice, amount, reasonsOf, useDashboard, useSymbol, wonFacts } from "./parts.tsx";
+
+type Position = TradingDashboard["positions"][number];
+type Trade = RowOf<"/api/trades/history">;
 
 const HISTORY_MS = 5_000;
 
@@ -72,7 +74,7 @@ const tradeColumns = (): Column<Trade>[] => [
 ];
 
 function History() {
-  const feed = useFeed<Page<Trade>>(address("/api/trades/history", { limit: 200 }), HISTORY_MS);
+  const feed = useFeed(address("/api/trades/history", { limit: 200 }), HISTORY_MS);
   const save = () => feed.body && saveCsv("lumbung-trades.csv", tradeColumns(), feed.body.items);
   return (
     <Panel

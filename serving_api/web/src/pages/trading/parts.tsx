@@ -1,16 +1,15 @@
 /** What the pages of trading share: the notice that all of it is simulated, the choice of a symbol, amounts. */
-import { useFeed } from "../../data/feed.ts";
-import type { Supported } from "../../data/types.ts";
+import { address, useFeed } from "../../data/feed.ts";
+import type { ClosedTrades, SignalItem, Supported, Violation } from "../../data/types.ts";
 import { figure, percent, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
 import { useSupported } from "../../ui/controls.tsx";
-import type { ClosedTrades, Prices, SignalName, TradingDashboard, Violation } from "../../data/trading.ts";
 
 /** How often figures are read while somebody looks at them. */
 export const LIVE_MS = 2_000;
-export const useDashboard = () => useFeed<TradingDashboard>("/api/dashboard", LIVE_MS);
-export const usePrices = (assetClass: "crypto" | "equity") => useFeed<Prices>(`/api/market/prices?asset_class=${assetClass}`);
+export const useDashboard = () => useFeed(address("/api/dashboard"), LIVE_MS);
+export const usePrices = (assetClass: "crypto" | "equity") => useFeed(address("/api/market/prices", { asset_class: assetClass }));
 
 /** 10.012,50 USD; a dash where there is none. */
 export const amount = (value: number | null | undefined, currency: string): string => (value == null ? "–" : `${figure(value)}\u00a0${currency}`);
@@ -51,7 +50,7 @@ export function SymbolChoice() {
 }
 
 /** BUY, SELL or HOLD in words; colour alone says nothing. */
-export function SignalChip({ signal }: { signal: SignalName }) {
+export function SignalChip({ signal }: { signal: SignalItem["signal"] }) {
   const tone = { BUY: "fine", SELL: "grave", HOLD: "dim" }[signal];
   return <span class={tone}>{t(`signal_${signal}`)}</span>;
 }
