@@ -6,6 +6,7 @@ import { sendJson } from "../data/session.ts";
 import type { ImpactWeek, Problem, ReceiptOf } from "../data/types.ts";
 import { change, day, figure, percent, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
+import { Bars } from "../ui/Figures.tsx";
 import { Panel } from "../ui/Panel.tsx";
 import { commodity, province } from "../ui/controls.tsx";
 import { direction, isMostlyUnexplained, shares } from "./impact.ts";
@@ -32,16 +33,7 @@ function Week({ week }: { week: ImpactWeek }) {
       </p>
       {comesFirst && unexplained}
       <p>{t("impact_shares")}</p>
-      <dl class="bars">
-        {shares(week).map(([factor, weight]) => (
-          <div key={factor}>
-            <dt>{t(`factor_${factor}`)}</dt>
-            <dd>
-              <meter min={0} max={100} value={weight} aria-label={t(`factor_${factor}`)} /> {percent(weight)} {t(direction(week, factor))}
-            </dd>
-          </div>
-        ))}
-      </dl>
+      <Bars bars={shares(week).map(([factor, weight]) => ({ name: t(`factor_${factor}`), value: weight, max: 100, text: `${percent(weight)} ${t(direction(week, factor))}` }))} />
       {!comesFirst && unexplained}
     </>
   );

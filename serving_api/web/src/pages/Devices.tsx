@@ -4,9 +4,9 @@ import { address, refreshShown, useFeed } from "../data/feed.ts";
 import { problemAfter } from "../data/problem.ts";
 import { mayAs, sendJson } from "../data/session.ts";
 import type { Device, IssuedClaim, Market, Problem } from "../data/types.ts";
-import { age, moment, percent, whole } from "../i18n/format.ts";
+import { age, moment, share, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
-import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { column, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { Panel, ProblemText } from "../ui/Panel.tsx";
 import { useZones } from "../ui/controls.tsx";
 import { ClaimDialog } from "./ClaimDialog.tsx";
@@ -28,13 +28,12 @@ const SIGNS: Record<Device["status"], string> = { pending: "○", approved: "◐
 function columns(markets: Market[], zoneOf: ReturnType<typeof useZones>, begin: (device: Device, step: Step) => void): Column<Device>[] {
   const market = (row: Device) => markets.find((entry) => entry.market_id === row.market_id);
   return [
-    { name: "device_id", title: t("device"), value: (row) => row.device_id, isText: true },
-    { name: "market", title: t("market"), value: (row) => market(row)?.name ?? row.market_id, isText: true },
+    column("device_id", "device"),
+    { name: "market", title: t("market"), value: (row) => market(row)?.name ?? row.market_id },
     {
       name: "status",
       title: t("state"),
       value: (row) => row.status,
-      isText: true,
       show: (row) => (
         <span class={row.status === "revoked" ? "grave" : row.silent ? "dim" : undefined}>
           <i aria-hidden="true">{SIGNS[row.status]}</i> {t(`device_${row.status}`)}
@@ -44,15 +43,14 @@ function columns(markets: Market[], zoneOf: ReturnType<typeof useZones>, begin: 
         </span>
       ),
     },
-    { name: "last_event_time", title: t("last_event"), value: (row) => row.last_event_time, isText: true, show: (row) => (row.last_event_time ? age(row.last_event_time) : t("never")) },
-    { name: "accepted_24h", title: t("accepted_24h"), value: (row) => row.accepted_24h, show: (row) => whole(row.accepted_24h) },
-    { name: "quarantined_24h", title: t("quarantined_24h"), value: (row) => row.quarantined_24h, show: (row) => <span class={row.quarantined_24h ? "grave" : undefined}>{whole(row.quarantined_24h)}</span> },
-    { name: "trust_score", title: t("trust"), value: (row) => row.trust_score, show: (row) => percent(row.trust_score === null ? null : 100 * row.trust_score) },
+    column("last_event_time", "last_event", (time) => (time ? age(time) : t("never"))),
+    column("accepted_24h", "accepted_24h", whole),
+    column("quarantined_24h", "quarantined_24h", (count) => <span class={count ? "grave" : undefined}>{whole(count)}</span>),
+    column("trust_score", "trust", share),
     {
       name: "steps",
       title: t("steps"),
       value: () => null,
-      isText: true,
       show: (row) => (
         <span class="buttons">
           {STEPS[row.status].map((step) => (

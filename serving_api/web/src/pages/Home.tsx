@@ -8,8 +8,9 @@ import { change, day, moment, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { ProvinceMap } from "../map/ProvinceMap.tsx";
 import { linkTo, param, setParams } from "../router.ts";
-import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { column, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { LinkChip } from "../ui/Connection.tsx";
+import { Facts, type Fact } from "../ui/Figures.tsx";
 import { Level } from "../ui/Level.tsx";
 import { Panel } from "../ui/Panel.tsx";
 import { DEFAULT_COMMODITY, DayChoice, dayParameters, knownThen, marketDay, useSupported, useZones } from "../ui/controls.tsx";
@@ -22,22 +23,13 @@ const SQL = "select market_date, commodity, region, level, median_price_idr, nat
 
 function Strip({ overview }: { overview: Overview }) {
   const { balance, coverage } = overview;
-  const facts: [string, string, string][] = [
-    [t("data_of"), day(overview.date), ""],
-    [t("coverage"), t("coverage_text", { provinces: whole(coverage.provinces), of: whole(coverage.of), markets: whole(coverage.markets) }), ""],
-    [t("to_review"), whole(overview.open_quarantine), ""],
+  const facts: Fact[] = [
+    [t("data_of"), day(overview.date)],
+    [t("coverage"), t("coverage_text", { provinces: whole(coverage.provinces), of: whole(coverage.of), markets: whole(coverage.markets) })],
+    [t("to_review"), whole(overview.open_quarantine)],
     [t("balance"), balance.balanced ? t("balance_even", { events: whole(balance.rows_in) }) : t("balance_odd", { difference: whole(balance.difference) }), balance.balanced ? "fine" : "grave"],
   ];
-  return (
-    <dl class="strip">
-      {facts.map(([name, text, tone]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd class={tone}>{text}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts facts={facts} />;
 }
 
 /** The gravest first when the view is opened; what is graver since then waits until the reader asks. */
@@ -81,19 +73,19 @@ function Sentences({ view, items }: { view: string; items: OverviewItem[] }) {
 
 function columns(): Column<OverviewItem>[] {
   return [
-    { name: "commodity", title: t("commodity"), value: (item) => item.name, isText: true, show: (item) => <a href={linkTo("/komoditas", { komoditas: item.commodity })}>{item.name}</a> },
-    { name: "market_date", title: t("day"), value: (item) => item.market_date, show: (item) => day(item.market_date), isText: true },
-    { name: "national_price_idr", title: t("price"), value: (item) => item.national_price_idr, show: (item) => rupiah(item.national_price_idr) },
+    { name: "commodity", title: t("commodity"), value: (item) => item.name, show: (item) => <a href={linkTo("/komoditas", { komoditas: item.commodity })}>{item.name}</a> },
+    column("market_date", "day", day),
+    column("national_price_idr", "price", rupiah),
     ...([1, 7, 30, 365] as const).map((days) => ({
       name: `change_${days}d_pct`,
       title: t("change_days", { days }),
       value: (item: OverviewItem) => item[`change_${days}d_pct`],
       show: (item: OverviewItem) => change(item[`change_${days}d_pct`]),
     })),
-    { name: "gap_pct", title: t("gap"), value: (item) => item.gap_pct, show: (item) => change(item.gap_pct) },
+    column("gap_pct", "gap", change),
     { name: "regions_above", title: t("above"), value: (item) => item.regions_above, show: (item) => (item.regions_above === null ? "–" : `${whole(item.regions_above)}/${whole(item.provinces)}`) },
-    { name: "dispersion_pct", title: t("spread"), value: (item) => item.dispersion_pct, show: (item) => percent(item.dispersion_pct) },
-    { name: "level", title: t("level"), value: (item) => item.level, show: (item) => <Level level={item.level} />, isText: true },
+    column("dispersion_pct", "spread", percent),
+    column("level", "level", (level) => <Level level={level} />),
   ];
 }
 

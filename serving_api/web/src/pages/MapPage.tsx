@@ -9,7 +9,7 @@ import { Legend } from "../map/Legend.tsx";
 import { isShown } from "../map/filter.ts";
 import { METRICS, colorClass, metricKey, provinceText, type Metric } from "../map/scale.ts";
 import { param, setParams } from "../router.ts";
-import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { column, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { Panel } from "../ui/Panel.tsx";
 import { provincesSql } from "./provinces.tsx";
 import { Choices, CommodityChoice, DayChoice, commodity, dayParameters, knownThen, marketDay, province } from "../ui/controls.tsx";
@@ -21,7 +21,7 @@ const SETTLE_MS = 150;
 const metric = (): Metric => METRICS.find((name) => name === param("metrik")) ?? "gap_national";
 
 const columns = (map: PriceMap): Column<MapRegion>[] => [
-  { name: "province", title: t("province"), value: (row) => row.name, isText: true, show: (row) => (
+  { name: "province", title: t("province"), value: (row) => row.name, show: (row) => (
     <button class="link" aria-pressed={row.name === province()} onClick={() => setParams({ prov: row.name === province() ? null : row.name }, false)}>
       {row.name}
     </button>
@@ -31,9 +31,9 @@ const columns = (map: PriceMap): Column<MapRegion>[] => [
       <i class={`swatch ${colorClass(row.value, map.metric as Metric, map.legend)}`} /> {provinceText(row.code, row.value, map.metric as Metric)}
     </>
   ) },
-  { name: "price_idr", title: t("price"), value: (row) => row.price_idr, show: (row) => rupiah(row.price_idr) },
-  { name: "markets", title: t("markets"), value: (row) => row.markets, show: (row) => whole(row.markets) },
-  { name: "age_days", title: t("age_days"), value: (row) => row.age_days, show: (row) => whole(row.age_days) },
+  column("price_idr", "price", rupiah),
+  column("markets", "markets", whole),
+  column("age_days", "age_days", whole),
 ];
 
 /** A slider over the days of the series; the address follows when the hand rests. */

@@ -1,7 +1,7 @@
 /** What every chart with a forecast says of it: model, coverage, and forecasts of the past. */
 import { address, useFeed } from "../data/feed.ts";
 import { modelOf, type Forecast } from "../data/types.ts";
-import { day, percent, whole, written } from "../i18n/format.ts";
+import { day, share, whole, written } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { commodity, province } from "../ui/controls.tsx";
 
@@ -16,7 +16,7 @@ export function ForecastNote({ forecast, strokes }: { forecast: Forecast; stroke
   return (
     <p class="note">
       {t("forecast_note", { model: model?.name ?? "–", alias: model?.alias ?? "–", day: day(forecast.origin_date) })} {model?.reason && `${written(model.reason)}. `}
-      {tested?.coverage != null && t("forecast_coverage", { level: percent(100 * tested.interval_level), coverage: percent(100 * tested.coverage), origins: whole(tested.origins) })}{" "}
+      {tested?.coverage != null && t("forecast_coverage", { level: share(tested.interval_level), coverage: share(tested.coverage), origins: whole(tested.origins) })}{" "}
       {strokes > 0 && t("strokes_note", { count: whole(strokes) })}
     </p>
   );

@@ -34,7 +34,6 @@ export const provinceColumns = (legend: PriceMap["legend"]): Column<ProvinceRow>
     name: "province",
     title: t("province"),
     value: (row) => row.name,
-    isText: true,
     show: (row) => (
       <button class="link" aria-pressed={row.name === province()} onClick={() => setParams({ prov: row.name === province() ? null : row.name }, false)}>
         {row.name}
@@ -42,7 +41,7 @@ export const provinceColumns = (legend: PriceMap["legend"]): Column<ProvinceRow>
     ),
   },
   { name: "price_idr", title: t("price"), value: (row) => row.price, show: (row) => rupiah(row.price) },
-  { name: "market_date", title: t("day"), value: (row) => row.date, show: (row) => day(row.date), isText: true },
+  { name: "market_date", title: t("day"), value: (row) => row.date, show: (row) => day(row.date) },
   { name: "change_7d_pct", title: t("change_days", { days: 7 }), value: (row) => row.change, show: (row) => change(row.change) },
   {
     name: "gap_national_pct",

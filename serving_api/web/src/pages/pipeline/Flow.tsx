@@ -4,7 +4,7 @@ import type { Pipeline } from "../../data/types.ts";
 import { duration, moment, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { ChartOrTable } from "../../ui/ChartOrTable.tsx";
-import type { Column } from "../../ui/DataTable.tsx";
+import { column, type Column } from "../../ui/DataTable.tsx";
 
 type PipelineHour = Pipeline["hours"][number];
 
@@ -64,9 +64,9 @@ export function Flow({ pipeline }: { pipeline: Pipeline }) {
   );
 }
 
-export const hourColumns = (): Column<PipelineHour>[] => [
-  { name: "hour", title: t("hour"), value: (row) => row.hour, isText: true, show: (row) => moment(row.hour) },
-  ...(["rows_in", "silver", "quarantine", "duplicates"] as const).map((name) => ({ name, title: t(COUNT_TITLES[name]), value: (row: PipelineHour) => row[name], show: (row: PipelineHour) => whole(row[name]) })),
+export const HOURS: Column<PipelineHour>[] = [
+  column("hour", "hour", moment),
+  ...(["rows_in", "silver", "quarantine", "duplicates"] as const).map((name) => column<PipelineHour, typeof name>(name, COUNT_TITLES[name], whole)),
 ];
 
 /** The last 24 hours: what was accepted, and what was not. */
@@ -77,7 +77,7 @@ export function Hours({ hours }: { hours: PipelineHour[] }) {
   return (
     <>
       <p>{sentence}</p>
-      <ChartOrTable label={t("hours")} columns={hourColumns()} rows={hours} keyOf={(row) => row.hour}>
+      <ChartOrTable label={t("hours")} columns={HOURS} rows={hours} keyOf={(row) => row.hour}>
         <Bars label={`${t("hours")}. ${sentence}`} bars={hours.map((hour) => ({ parts: [hour.silver, hour.quarantine], text: textOf(hour) }))} />
       </ChartOrTable>
     </>

@@ -5,7 +5,8 @@ import { NO_NETWORK, problemOf } from "../../data/problem.ts";
 import { role, sendJson } from "../../data/session.ts";
 import type { Problem, SignalPrediction, TradeReceipt, TradingDashboard } from "../../data/types.ts";
 import { figure, whole } from "../../i18n/format.ts";
-import { hasText, t } from "../../i18n/index.ts";
+import { t, textOr } from "../../i18n/index.ts";
+import { Bars } from "../../ui/Figures.tsx";
 import { Panel, ProblemText, SignInLink } from "../../ui/Panel.tsx";
 import { gaugesOf, type Gauge } from "./gauges.ts";
 import { SignalChip, reasonsOf } from "./parts.tsx";
@@ -20,33 +21,23 @@ const LEVELS = ["stop_price", "take_profit_price"] as const;
 const levelsOf = (given: FormData): Record<string, number> => Object.fromEntries(LEVELS.filter((name) => given.get(name)).map((name) => [name, Number(given.get(name))]));
 
 function Gauges({ gauges }: { gauges: Gauge[] }) {
-  return (
-    <dl class="bars" aria-label={t("gauges")}>
-      {gauges.map(({ name, value, limit, top, kept, least }) => {
-        const show = SHOWN[name];
-        const text = t(least ? "gauge_least" : "gauge_most", { value: show(value), limit: show(limit) });
-        return (
-          <div key={name}>
-            <dt>{t(name)}</dt>
-            <dd>
-              <meter aria-label={t(name)} min={0} max={top || 1} value={Math.min(value, top)} />
-              <span class={kept ? "fine" : "grave"}>
-                {text} {t(kept ? "gauge_kept" : "gauge_broken")}
-              </span>
-            </dd>
-          </div>
-        );
-      })}
-    </dl>
-  );
+  const bars = gauges.map(({ name, value, limit, top, kept, least }) => {
+    const show = SHOWN[name];
+    const text = (
+      <span class={kept ? "fine" : "grave"}>
+        {t(least ? "gauge_least" : "gauge_most", { value: show(value), limit: show(limit) })} {t(kept ? "gauge_kept" : "gauge_broken")}
+      </span>
+    );
+    return { name: t(name), value: Math.min(value, top), max: top || 1, text };
+  });
+  return <Bars bars={bars} label={t("gauges")} />;
 }
 
 function Decision({ receipt }: { receipt: TradeReceipt }) {
   const reasons = reasonsOf(receipt.oracle, receipt.validation.violations);
-  const status = `trade_${receipt.status}`;
   return (
     <div role="status">
-      <p class={receipt.status === "REJECTED" ? "grave" : "fine"}>{hasText(status) ? t(status) : receipt.status}</p>
+      <p class={receipt.status === "REJECTED" ? "grave" : "fine"}>{textOr(`trade_${receipt.status}`, receipt.status)}</p>
       {reasons.length > 0 && (
         <ul>
           {reasons.map((reason) => (

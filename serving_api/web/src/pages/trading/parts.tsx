@@ -1,9 +1,10 @@
 /** What the pages of trading share: the notice that all of it is simulated, the choice of a symbol, amounts. */
 import { address, useFeed } from "../../data/feed.ts";
 import type { ClosedTrades, SignalItem, Supported, Violation } from "../../data/types.ts";
-import { figure, percent, whole } from "../../i18n/format.ts";
+import { figure, share, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
+import type { Fact } from "../../ui/Figures.tsx";
 import { useSupported } from "../../ui/controls.tsx";
 
 /** How often figures are read while somebody looks at them. */
@@ -61,35 +62,19 @@ export function reasonsOf(oracle: string, violations: Violation[]): string[] {
   return oracle === "VERIFIED" ? limits : [t("rule_oracle"), ...limits];
 }
 
-const inShare = (share: number | null): string => percent(share === null ? null : 100 * share);
-
 /** How many trades won, never without how sure that is and what a trade brought. */
-export const wonFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): [string, string][] => [
+export const wonFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): Fact[] => [
   [t("trades_closed"), whole(trades)],
-  [t("win_rate"), closed.win_rate === null ? "–" : t("won_of", { share: inShare(closed.win_rate), low: inShare(closed.win_rate_low), high: inShare(closed.win_rate_high), trades: whole(trades) })],
+  [t("win_rate"), closed.win_rate === null ? "–" : t("won_of", { share: share(closed.win_rate), low: share(closed.win_rate_low), high: share(closed.win_rate_high), trades: whole(trades) })],
   [t("payoff"), figure(closed.payoff)],
   [t("expectancy"), money(closed.expectancy)],
 ];
 
 /** The trades that won and lost, and the best and worst of them. */
-export const tradeFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): [string, string][] => [
+export const tradeFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): Fact[] => [
   ...wonFacts(closed, trades, money),
   [t("average_profit"), money(closed.average_profit)],
   [t("average_loss"), money(closed.average_loss)],
   [t("best_trade"), money(closed.best_trade)],
   [t("worst_trade"), money(closed.worst_trade)],
 ];
-
-/** Named figures in a row. */
-export function Facts({ facts }: { facts: [string, string][] }) {
-  return (
-    <dl class="strip">
-      {facts.map(([name, text]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{text}</dd>
-        </div>
-      ))}
-    </dl>
-  );
-}
