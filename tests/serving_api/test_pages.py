@@ -85,8 +85,10 @@ def test_page_that_is_not_built_names_the_remedy(
     api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(pages, "BUILT", tmp_path)
-    response = api.get("/")
-    assert response.status_code == 503 and "./run.sh setup" in response.text
+    for path in ("/", "/prakiraan"):
+        response = api.get(path, headers={"Accept": "text/html"})
+        assert response.status_code == 503 and "./run.sh setup" in response.text
+    assert pages.built_pages() == pages.WITH_FIGURES
     assert api.get("/livez").status_code == 200
 
 
