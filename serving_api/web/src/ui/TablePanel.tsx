@@ -43,9 +43,11 @@ export function TablePanel<Row, Body extends Answer>(props: Props<Row, Body> & R
           {children?.(rows, body)}
           {rows.length > 0 && <DataTable {...rest} label={title} columns={columns} rows={rows} keyOf={keyOf} />}
           {loadMore && (
-            <button class="ghost" onClick={loadMore}>
-              {t("more")}
-            </button>
+            <p>
+              <button class="ghost small" onClick={loadMore}>
+                {t("more")}
+              </button>
+            </p>
           )}
           {note && <p class="note">{note}</p>}
         </>
