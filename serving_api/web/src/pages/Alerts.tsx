@@ -9,7 +9,7 @@ import { param, setParams } from "../router.ts";
 import { SaveCsv } from "../ui/DataTable.tsx";
 import { Level, LEVELS } from "../ui/Level.tsx";
 import { Panel } from "../ui/Panel.tsx";
-import { Choices, ProvinceChoice, province } from "../ui/controls.tsx";
+import { Choices, ProvinceChoice, Select, province } from "../ui/controls.tsx";
 import { AlertDetail } from "./alerts/AlertDetail.tsx";
 import { RaiseForm } from "./alerts/RaiseForm.tsx";
 import { ALERTS_SQL, alertColumns, useNames } from "./alerts/names.ts";
@@ -23,16 +23,7 @@ function Filters() {
   return (
     <div class="controls noprint">
       <Choices label={t("alert_state")} options={STATES.map((name) => [name, t(`alerts_${name}`)])} value={state()} choose={(value) => setParams({ keadaan: value === "open" ? null : value, peringatan: null })} />
-      <label class="choice small">
-        <span class="hidden">{t("level")}</span>
-        <select value={param("tingkat") ?? ""} onChange={(event) => setParams({ tingkat: event.currentTarget.value || null, peringatan: null })}>
-          {SHOWN_LEVELS.map((level) => (
-            <option key={level} value={level}>
-              {level ? textOr(`level_${level}`, level) : t("all_levels")}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Select label={t("level")} options={SHOWN_LEVELS.map((level) => [level, level ? textOr(`level_${level}`, level) : t("all_levels")])} value={param("tingkat") ?? ""} choose={(level) => setParams({ tingkat: level || null, peringatan: null })} class="choice small" />
       <ProvinceChoice all={t("all_provinces")} />
     </div>
   );

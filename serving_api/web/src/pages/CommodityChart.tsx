@@ -9,7 +9,7 @@ import { param, setParams } from "../router.ts";
 import { DataTable, SaveCsv } from "../ui/DataTable.tsx";
 import { quoted } from "../ui/Origin.tsx";
 import { Panel } from "../ui/Panel.tsx";
-import { Choices, ProvinceChoice, commodity, marketDay, province } from "../ui/controls.tsx";
+import { Choices, ProvinceChoice, Select, commodity, marketDay, province } from "../ui/controls.tsx";
 import { anomalyAddress } from "./Attention.tsx";
 import { impactAddress } from "./Causes.tsx";
 import { drawnColumns } from "./drawnColumns.ts";
@@ -89,15 +89,13 @@ function Comparison({ series }: { series: Series }) {
         </button>
       ))}
       {names.length < MOST_COMPARED && (
-        <label class="choice small">
-          <span class="hidden">{t("compare")}</span>
-          <select value="" onChange={(event) => choose([...names, event.currentTarget.value])}>
-            <option value="">{t("compare")}</option>
-            {series.regions.filter((region) => !names.includes(region.name) && region.name !== province()).map((region) => (
-              <option key={region.code}>{region.name}</option>
-            ))}
-          </select>
-        </label>
+        <Select
+          label={t("compare")}
+          options={[["", t("compare")], ...series.regions.filter((region) => !names.includes(region.name) && region.name !== province()).map((region): [string, string] => [region.name, region.name])]}
+          value=""
+          choose={(name) => choose([...names, name])}
+          class="choice small"
+        />
       )}
     </div>
   );

@@ -1,8 +1,8 @@
 /** Devices: is each alive and trusted? Add one by its QR code; approve, rotate, revoke with a reason. */
 import { useState } from "preact/hooks";
 import { address, refreshShown, useFeed } from "../data/feed.ts";
-import { problemAfter } from "../data/problem.ts";
-import { mayAs, sendJson } from "../data/session.ts";
+import { post } from "../data/post.ts";
+import { mayAs } from "../data/session.ts";
 import type { Device, IssuedClaim, Market, Problem } from "../data/types.ts";
 import { age, moment, share, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
@@ -74,14 +74,10 @@ function AddDevice({ markets, show }: AddProps) {
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
-    const body = Object.fromEntries(new FormData(form));
+    const given = Object.fromEntries(new FormData(form));
     setWaits(true);
-    let claim: IssuedClaim | null = null;
-    const call = sendJson("/api/auth/device/register", body).then(async (response) => {
-      if (response.ok) claim = await response.clone().json();
-      return response;
-    });
-    setProblem(await problemAfter(call));
+    const { body: claim, problem } = await post("/api/auth/device/register", given);
+    setProblem(problem);
     setWaits(false);
     if (!claim) return;
     form.reset();

@@ -1,8 +1,8 @@
 /** How the person wants to be notified, and where messages over Telegram and WhatsApp go. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { NO_NETWORK, problemOf } from "../data/problem.ts";
+import { outcomeOf, type Outcome } from "../data/problem.ts";
 import { request } from "../data/session.ts";
-import type { AnswerOf, Problem } from "../data/types.ts";
+import type { AnswerOf } from "../data/types.ts";
 import { type Key, t } from "../i18n/index.ts";
 import { useSupported } from "../ui/controls.tsx";
 import { ProblemText } from "../ui/Panel.tsx";
@@ -19,11 +19,9 @@ type Recipients = AnswerOf<typeof RECIPIENTS>;
 type Recipient = Recipients[Way];
 
 /** What the address answers; `change`: what is sent there by PUT. */
-async function answerOf<Body>(url: string, change?: object): Promise<{ body: Body | null; problem: Problem | null }> {
+function answerOf<Body>(url: string, change?: object): Promise<Outcome<Body>> {
   const init = change ? { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change) } : {};
-  const response = await request(url, init).catch(() => null);
-  if (response?.ok) return { body: await response.json(), problem: null };
-  return { body: null, problem: response ? await problemOf(response) : NO_NETWORK };
+  return outcomeOf(request(url, init));
 }
 
 /**
@@ -31,7 +29,7 @@ async function answerOf<Body>(url: string, change?: object): Promise<{ body: Bod
  * choice is back. Changes are sent one after the other, so that the last one holds.
  */
 function useOwn<Body>(url: string) {
-  const [own, setOwn] = useState<{ body: Body | null; problem: Problem | null }>({ body: null, problem: null });
+  const [own, setOwn] = useState<Outcome<Body>>({ body: null, problem: null });
   const stored = useRef<Body | null>(null);
   const queue = useRef({ last: Promise.resolve(), waiting: 0 });
   const take = async (change?: object) => {

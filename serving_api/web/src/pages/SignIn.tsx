@@ -1,7 +1,7 @@
 /** Sign in by e-mail address and password, or by a one-time link, which sets the password. */
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
-import { problemAfter } from "../data/problem.ts";
+import { outcomeOf } from "../data/problem.ts";
 import { followLink, role, signIn } from "../data/session.ts";
 import type { Problem } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
@@ -37,7 +37,7 @@ export function SignIn() {
     const fields = new FormData(event.currentTarget as HTMLFormElement);
     const password = String(fields.get("password"));
     setWaits(true);
-    const refused = await problemAfter(byLink ? followLink(link.value, password) : signIn(String(fields.get("email")), password));
+    const refused = (await outcomeOf(byLink ? followLink(link.value, password) : signIn(String(fields.get("email")), password))).problem;
     setWaits(false);
     setProblem(refused);
     if (refused) return;

@@ -1,6 +1,6 @@
 /** One step with a device, and the reason for it, which the audit keeps. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { problemAfter } from "../data/problem.ts";
+import { outcomeOf } from "../data/problem.ts";
 import { sendJson } from "../data/session.ts";
 import type { Device, IssuedClaim, Problem } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
@@ -26,14 +26,10 @@ export function StepDialog({ device, step, done, close }: StepProps) {
     event.preventDefault();
     const reason = String(new FormData(event.currentTarget as HTMLFormElement).get("reason"));
     setWaits(true);
-    let claim: IssuedClaim | null = null;
-    const call = sendJson(`/api/v1/devices/${encodeURIComponent(device.device_id)}/${step}`, { reason }).then(async (response) => {
-      if (response.ok && step === "rotate") claim = await response.clone().json();
-      return response;
-    });
-    const refused = await problemAfter(call);
+    const call = sendJson(`/api/v1/devices/${encodeURIComponent(device.device_id)}/${step}`, { reason });
+    const { body, problem } = await outcomeOf<IssuedClaim>(call);
     setWaits(false);
-    refused ? setProblem(refused) : done(claim);
+    problem ? setProblem(problem) : done(step === "rotate" ? body : null);
   };
   return (
     <dialog ref={dialog} aria-labelledby="step-title" onClose={close}>

@@ -21,19 +21,25 @@ export function useZones(): (region: string | null | undefined) => string | null
   return (region) => zones.get(region ?? "") ?? null;
 }
 
-export function CommodityChoice() {
-  const supported = useSupported().body;
-  const chosen = commodity();
-  const entries = supported?.commodities ?? [{ commodity: chosen, name: chosen }];
-  const known = entries.some((entry) => entry.commodity === chosen);
+interface SelectProps {
+  label: string;
+  /** Values with their texts; a value that is none of them is one too. */
+  options: [value: string, text: string][];
+  value: string;
+  choose: (value: string) => void;
+  class?: string;
+}
+/** A choice from a list; the label is for readers of a screen. */
+export function Select({ label, options, value, choose, class: name = "choice" }: SelectProps) {
+  const known = !value || options.some(([each]) => each === value);
   return (
-    <label class="choice">
-      <span class="hidden">{t("commodity")}</span>
-      <select value={chosen} onChange={(event) => setParams({ komoditas: event.currentTarget.value })}>
-        {!known && <option value={chosen}>{chosen}</option>}
-        {entries.map((entry) => (
-          <option key={entry.commodity} value={entry.commodity}>
-            {entry.name}
+    <label class={name}>
+      <span class="hidden">{label}</span>
+      <select value={value} onChange={(event) => choose(event.currentTarget.value)}>
+        {!known && <option value={value}>{value}</option>}
+        {options.map(([each, text]) => (
+          <option key={each} value={each}>
+            {text}
           </option>
         ))}
       </select>
@@ -41,21 +47,14 @@ export function CommodityChoice() {
   );
 }
 
+export function CommodityChoice() {
+  const options = (useSupported().body?.commodities ?? []).map((entry): [string, string] => [entry.commodity, entry.name]);
+  return <Select label={t("commodity")} options={options} value={commodity()} choose={(komoditas) => setParams({ komoditas })} />;
+}
+
 export function ProvinceChoice({ all }: { all: string }) {
-  const regions = useSupported().body?.regions ?? [];
-  return (
-    <label class="choice small">
-      <span class="hidden">{t("province")}</span>
-      <select value={province() ?? ""} onChange={(event) => setParams({ prov: event.currentTarget.value || null })}>
-        <option value="">{all}</option>
-        {regions.map((region) => (
-          <option key={region.code} value={region.name}>
-            {region.name}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
+  const regions = (useSupported().body?.regions ?? []).map((region): [string, string] => [region.name, region.name]);
+  return <Select label={t("province")} options={[["", all], ...regions]} value={province() ?? ""} choose={(prov) => setParams({ prov: prov || null })} class="choice small" />;
 }
 
 interface DayProps {

@@ -4,7 +4,7 @@ import { TimeChart } from "../../chart/TimeChart.tsx";
 import { lastDays } from "../../chart/panel.ts";
 import { address, useFeed, type Feed } from "../../data/feed.ts";
 import { readAlerts } from "../../data/live.ts";
-import { problemAfter } from "../../data/problem.ts";
+import { outcomeOf } from "../../data/problem.ts";
 import { mayAs, sendJson } from "../../data/session.ts";
 import type { Alert, Answer, Problem } from "../../data/types.ts";
 import { change, day, rupiah, whole } from "../../i18n/format.ts";
@@ -104,7 +104,7 @@ function Acknowledge({ alert }: { alert: Alert }) {
   const send = async (event: SubmitEvent) => {
     event.preventDefault();
     setPhase("sending");
-    const refused = await problemAfter(sendJson(`/api/v1/alerts/${encodeURIComponent(alert.alert_id)}/acknowledge`, note.trim() ? { note: note.trim() } : {}, { "Idempotency-Key": key }));
+    const { problem: refused } = await outcomeOf(sendJson(`/api/v1/alerts/${encodeURIComponent(alert.alert_id)}/acknowledge`, note.trim() ? { note: note.trim() } : {}, { "Idempotency-Key": key }));
     setProblem(refused);
     setPhase(refused ? "ready" : "sent");
     readAlerts();

@@ -1,8 +1,7 @@
 /** Raise an alert as an operator; the answer says through which channels it goes. */
 import { useState } from "preact/hooks";
 import { readAlerts } from "../../data/live.ts";
-import { NO_NETWORK, problemOf } from "../../data/problem.ts";
-import { sendJson } from "../../data/session.ts";
+import { post } from "../../data/post.ts";
 import type { Problem } from "../../data/types.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { ProblemText } from "../../ui/Panel.tsx";
@@ -21,11 +20,11 @@ export function RaiseForm() {
     const given = Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== ""));
     const body = { ...given, ...(given.risk_score ? { risk_score: Number(given.risk_score) } : {}) };
     setChannels(null);
-    const response = await sendJson("/api/alerts/trigger", body, { "Idempotency-Key": key }).catch(() => null);
-    if (!response?.ok) return setProblem(response ? await problemOf(response) : NO_NETWORK);
-    setProblem(null);
+    const { body: raised, problem } = await post("/api/alerts/trigger", body, { "Idempotency-Key": key });
+    setProblem(problem);
+    if (!raised) return;
     readAlerts();
-    setChannels(Object.entries((await response.json()).channels));
+    setChannels(Object.entries(raised.channels));
     setKey(crypto.randomUUID());
     form.reset();
   };

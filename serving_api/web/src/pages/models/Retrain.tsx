@@ -1,8 +1,8 @@
 /** Start a training, and follow it; the address holds the job, so that a reload goes on with it. */
 import { useState } from "preact/hooks";
 import { address, refreshShown, useFeed } from "../../data/feed.ts";
-import { NO_NETWORK, problemOf } from "../../data/problem.ts";
-import { mayAs, sendJson } from "../../data/session.ts";
+import { post } from "../../data/post.ts";
+import { mayAs } from "../../data/session.ts";
 import type { Problem } from "../../data/types.ts";
 import { moment } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
@@ -44,11 +44,11 @@ export function Retrain() {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
     const given = new FormData(form);
-    const body = { commodities: given.get("all") ? [] : [commodity()], reason: given.get("reason") };
-    const response = await sendJson("/api/v1/models/retrain", body).catch(() => null);
-    if (!response?.ok) return setProblem(response ? await problemOf(response) : NO_NETWORK);
-    setProblem(null);
-    setParams({ [PARAMETER]: (await response.json()).job_id }, false);
+    const order = { commodities: given.get("all") ? [] : [commodity()], reason: given.get("reason") };
+    const { body: job, problem } = await post("/api/v1/models/retrain", order);
+    setProblem(problem);
+    if (!job) return;
+    setParams({ [PARAMETER]: job.job_id }, false);
     form.reset();
   };
   return (

@@ -6,6 +6,8 @@ import type { SalesModelReport } from "../../data/types.ts";
 import { written } from "../../i18n/format.ts";
 import { t, type Key } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
+import { ProblemText } from "../../ui/Panel.tsx";
+import { Select } from "../../ui/controls.tsx";
 
 export const category = (): string | null => param("kategori");
 export const shop = (): string | null => param("toko");
@@ -19,40 +21,18 @@ function useCategories(): string[] {
 /** Which shop, where there are several: each has its own currency, so their figures are never added. */
 function ShopChoice() {
   const shops = useFeed(address("/api/v1/retail/shops")).body?.items ?? [];
-  const chosen = shop() ?? shops.find((entry) => entry.shop === "main")?.shop ?? shops[0]?.shop;
+  const shown = shop() ?? shops.find((entry) => entry.shop === "main")?.shop ?? shops[0]?.shop;
   if (shops.length < 2) return null;
-  return (
-    <label class="choice">
-      <span class="hidden">{t("shop")}</span>
-      <select value={chosen} onChange={(event) => setParams({ toko: event.currentTarget.value, kategori: null })}>
-        {shops.map((entry) => (
-          <option key={entry.shop} value={entry.shop}>
-            {entry.currency ? `${entry.shop} (${entry.currency})` : entry.shop}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
+  const options = shops.map((entry): [string, string] => [entry.shop, entry.currency ? `${entry.shop} (${entry.currency})` : entry.shop]);
+  return <Select label={t("shop")} options={options} value={shown} choose={(toko) => setParams({ toko, kategori: null })} />;
 }
 
 export function CategoryChoice() {
   const names = useCategories();
-  const chosen = category() ?? "";
   return (
     <div class="controls">
       <ShopChoice />
-      <label class="choice">
-        <span class="hidden">{t("category")}</span>
-        <select value={chosen} onChange={(event) => setParams({ kategori: event.currentTarget.value || null })}>
-          <option value="">{t("all_categories")}</option>
-          {chosen && !names.includes(chosen) && <option value={chosen}>{chosen}</option>}
-          {names.map((name) => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Select label={t("category")} options={[["", t("all_categories")], ...names.map((name): [string, string] => [name, name])]} value={category() ?? ""} choose={(kategori) => setParams({ kategori: kategori || null })} />
     </div>
   );
 }
@@ -102,11 +82,7 @@ export function ProductForm({ fields, action, sent, send, children }: ProductFor
       <button class="solid" disabled={sent.loading || !names.length}>
         {t(action)}
       </button>
-      {sent.problem && (
-        <p class="fault" role="alert">
-          {sent.problem.status === 0 ? t("error_network") : sent.problem.detail || sent.problem.title}
-        </p>
-      )}
+      {sent.problem && <ProblemText problem={sent.problem} />}
       {children}
     </form>
   );

@@ -2,8 +2,8 @@
 import { useState } from "preact/hooks";
 import { Curve } from "../../chart/Curve.tsx";
 import { address, refreshShown, useFeed } from "../../data/feed.ts";
-import { NO_NETWORK, problemOf } from "../../data/problem.ts";
-import { mayAs, request, sendJson } from "../../data/session.ts";
+import { post } from "../../data/post.ts";
+import { mayAs, request } from "../../data/session.ts";
 import type { Address, Backtest, Page, Problem } from "../../data/types.ts";
 import { change, figure, moment, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
@@ -40,8 +40,7 @@ function OrderForm({ symbol }: { symbol: string }) {
     event.preventDefault();
     const given = new FormData(event.currentTarget as HTMLFormElement);
     const parameters = Object.fromEntries(Object.keys(STRATEGIES[strategy]).map((name) => [name, numbers(String(given.get(name)))]));
-    const response = await sendJson(LIST, { symbol, strategy, parameters }).catch(() => null);
-    setProblem(response?.ok ? null : response ? await problemOf(response) : NO_NETWORK);
+    setProblem((await post(LIST, { symbol, strategy, parameters })).problem);
     refreshShown(LIST);
   };
   return (

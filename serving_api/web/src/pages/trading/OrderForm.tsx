@@ -1,9 +1,9 @@
 /** An order on paper: the four limits as they would be after it, then the decision with every limit it breaks. */
 import { useState } from "preact/hooks";
 import { address, refreshShown, useFeed, type Feed } from "../../data/feed.ts";
-import { NO_NETWORK, problemOf } from "../../data/problem.ts";
-import { role, sendJson } from "../../data/session.ts";
-import type { Problem, SignalPrediction, TradeReceipt, TradingDashboard } from "../../data/types.ts";
+import { usePost } from "../../data/post.ts";
+import { role } from "../../data/session.ts";
+import type { SignalPrediction, TradeReceipt, TradingDashboard } from "../../data/types.ts";
 import { figure, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { Bars } from "../../ui/Figures.tsx";
@@ -58,17 +58,10 @@ interface FormProps {
 function Form({ dashboard, prediction, symbol }: FormProps) {
   const [side, setSide] = useState<"BUY" | "SELL">("BUY");
   const [pct, setPct] = useState(DEFAULT_PCT);
-  const [receipt, setReceipt] = useState<TradeReceipt | null>(null);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [busy, setBusy] = useState(false);
+  const [sent, order] = usePost("/api/trades/execute");
   const send = async (event: SubmitEvent) => {
     event.preventDefault();
-    setBusy(true);
-    const body = { symbol, side, position_size_pct: pct, client_order_id: crypto.randomUUID(), ...levelsOf(new FormData(event.currentTarget as HTMLFormElement)) };
-    const response = await sendJson("/api/trades/execute", body).catch(() => null);
-    setBusy(false);
-    setReceipt(response?.ok ? await response.json() : null);
-    setProblem(response?.ok ? null : response ? await problemOf(response) : NO_NETWORK);
+    await order({ symbol, side, position_size_pct: pct, client_order_id: crypto.randomUUID(), ...levelsOf(new FormData(event.currentTarget as HTMLFormElement)) });
     refreshShown("/api/trades/history");
     refreshShown("/api/dashboard");
   };
@@ -97,15 +90,15 @@ function Form({ dashboard, prediction, symbol }: FormProps) {
       <Gauges gauges={gaugesOf(dashboard, prediction, { symbol, side, pct })} />
       <div class="buttons">
         {role.value ? (
-          <button class="solid" disabled={busy || pct <= 0}>
+          <button class="solid" disabled={sent.loading || pct <= 0}>
             {t("order_send")}
           </button>
         ) : (
           <SignInLink class="solid" />
         )}
       </div>
-      {receipt && <Decision receipt={receipt} />}
-      {problem && <ProblemText problem={problem} />}
+      {sent.body && <Decision receipt={sent.body} />}
+      {sent.problem && <ProblemText problem={sent.problem} />}
     </form>
   );
 }

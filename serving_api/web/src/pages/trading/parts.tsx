@@ -5,7 +5,7 @@ import { figure, share, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
 import type { Fact } from "../../ui/Figures.tsx";
-import { useSupported } from "../../ui/controls.tsx";
+import { Select, useSupported } from "../../ui/controls.tsx";
 
 /** How often figures are read while somebody looks at them. */
 export const LIVE_MS = 2_000;
@@ -34,18 +34,9 @@ export function useSymbol(): string | null {
 
 export function SymbolChoice() {
   const names = symbolsOf(useSupported().body);
-  const chosen = useSymbol();
   return (
     <div class="controls">
-      <label class="choice">
-        <span class="hidden">{t("symbol")}</span>
-        <select value={chosen ?? ""} disabled={!names.length} onChange={(event) => setParams({ simbol: event.currentTarget.value })}>
-          {chosen && !names.includes(chosen) && <option value={chosen}>{chosen}</option>}
-          {names.map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
-      </label>
+      <Select label={t("symbol")} options={names.map((name) => [name, name])} value={useSymbol() ?? ""} choose={(simbol) => setParams({ simbol })} />
     </div>
   );
 }
