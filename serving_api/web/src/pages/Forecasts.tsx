@@ -6,7 +6,7 @@ import { address, useFeed } from "../data/feed.ts";
 import type { Forecast, IssuedForecast, RowOf } from "../data/types.ts";
 import { change, day, percent, rupiah, share, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
-import { column, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { quoted } from "../ui/Origin.tsx";
 import { Panel } from "../ui/Panel.tsx";
 import { TablePanel } from "../ui/TablePanel.tsx";
@@ -83,17 +83,12 @@ function Leaderboard() {
   const region = province() ?? NATION;
   const list = address("/api/v1/models/accuracy", { commodity: commodity(), region, horizon_days: HORIZON_DAYS, limit: 1000 });
   const columns: Column<Accuracy>[] = [
-    { name: "model", title: t("model"), value: (row) => row.model, show: (row) => `${row.model}${row.alias ? ` (${row.alias})` : ""}` },
-    {
-      name: "skill",
-      title: t("skill"),
-      value: (row) => row.skill_vs_naive,
-      show: (row) => (
-        <span class={row.skill_vs_naive < 0 ? "grave" : undefined}>
-          {change(100 * row.skill_vs_naive)} {row.skill_vs_naive < 0 && t("loses")}
-        </span>
-      ),
-    },
+    derivedColumn("model", "model", (row) => row.model, (row) => `${row.model}${row.alias ? ` (${row.alias})` : ""}`),
+    derivedColumn("skill", "skill", (row) => row.skill_vs_naive, ({ skill_vs_naive: skill }) => (
+      <span class={skill < 0 ? "grave" : undefined}>
+        {change(100 * skill)} {skill < 0 && t("loses")}
+      </span>
+    )),
     column("wape_pct", "wape", percent),
     column("coverage", "coverage_80", share),
     column("origins", "origins", whole),

@@ -8,7 +8,7 @@ import { change, day, moment, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { ProvinceMap } from "../map/ProvinceMap.tsx";
 import { linkTo, param, setParams } from "../router.ts";
-import { column, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { LinkChip } from "../ui/Connection.tsx";
 import { Facts, type Fact } from "../ui/Figures.tsx";
 import { Level } from "../ui/Level.tsx";
@@ -73,7 +73,7 @@ function Sentences({ view, items }: { view: string; items: OverviewItem[] }) {
 
 function columns(): Column<OverviewItem>[] {
   return [
-    { name: "commodity", title: t("commodity"), value: (item) => item.name, show: (item) => <a href={linkTo("/komoditas", { komoditas: item.commodity })}>{item.name}</a> },
+    derivedColumn("commodity", "commodity", (item) => item.name, (item) => <a href={linkTo("/komoditas", { komoditas: item.commodity })}>{item.name}</a>),
     column("market_date", "day", day),
     column("national_price_idr", "price", rupiah),
     ...([1, 7, 30, 365] as const).map((days) => ({
@@ -83,7 +83,7 @@ function columns(): Column<OverviewItem>[] {
       show: (item: OverviewItem) => change(item[`change_${days}d_pct`]),
     })),
     column("gap_pct", "gap", change),
-    { name: "regions_above", title: t("above"), value: (item) => item.regions_above, show: (item) => (item.regions_above === null ? "–" : `${whole(item.regions_above)}/${whole(item.provinces)}`) },
+    derivedColumn("regions_above", "above", (item) => item.regions_above, (item) => (item.regions_above === null ? "–" : `${whole(item.regions_above)}/${whole(item.provinces)}`)),
     column("dispersion_pct", "spread", percent),
     column("level", "level", (level) => <Level level={level} />),
   ];

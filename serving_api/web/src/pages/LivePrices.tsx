@@ -6,7 +6,7 @@ import { arrivals, keyOf, withArrivals, type Arrival } from "../data/live.ts";
 import type { LivePrice } from "../data/types.ts";
 import { change, day, moment, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
-import { column, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { LinkChip } from "../ui/Connection.tsx";
 import { quoted } from "../ui/Origin.tsx";
 import { Panel } from "../ui/Panel.tsx";
@@ -20,10 +20,10 @@ const READ_AGAIN_MS = 2_000;
 const SQL = (id: string) => `select market_name, region, price_idr, unit, event_time, change_pct from gold.live_prices where commodity = ${quoted(id)} and channel = 'retail' order by market_name`;
 
 const columns = (zoneOf: (region: string) => string | null): Column<LivePrice>[] => [
-  { name: "market", title: t("market"), value: (row) => row.market_name },
+  derivedColumn("market", "market", (row) => row.market_name),
   column("price_idr", "price", rupiah),
   column("change_pct", "change_day", change),
-  { name: "event_time", title: t("reported"), value: (row) => row.event_time, show: (row) => moment(row.event_time, zoneOf(row.region)) },
+  derivedColumn("event_time", "reported", (row) => row.event_time, (row) => moment(row.event_time, zoneOf(row.region))),
 ];
 
 export function LivePrices() {

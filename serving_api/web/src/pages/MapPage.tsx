@@ -9,9 +9,9 @@ import { Legend } from "../map/Legend.tsx";
 import { isShown } from "../map/filter.ts";
 import { METRICS, colorClass, metricKey, provinceText, type Metric } from "../map/scale.ts";
 import { param, setParams } from "../router.ts";
-import { column, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { Panel } from "../ui/Panel.tsx";
-import { provincesSql } from "./provinces.tsx";
+import { provinceColumn, provincesSql } from "./provinces.tsx";
 import { Choices, CommodityChoice, DayChoice, commodity, dayParameters, knownThen, marketDay, province } from "../ui/controls.tsx";
 
 const LeafletMap = lazy(() => import("../map/LeafletMap.tsx"));
@@ -20,17 +20,13 @@ const NO_MARKETS: Market[] = [];
 const SETTLE_MS = 150;
 const metric = (): Metric => METRICS.find((name) => name === param("metrik")) ?? "gap_national";
 
-const columns = (map: PriceMap): Column<MapRegion>[] => [
-  { name: "province", title: t("province"), value: (row) => row.name, show: (row) => (
-    <button class="link" aria-pressed={row.name === province()} onClick={() => setParams({ prov: row.name === province() ? null : row.name }, false)}>
-      {row.name}
-    </button>
-  ) },
-  { name: map.metric, title: t(metricKey(map.metric as Metric)), value: (row) => row.value, show: (row) => (
+const columns = ({ metric, legend }: PriceMap): Column<MapRegion>[] => [
+  provinceColumn(),
+  derivedColumn(metric, metricKey(metric), (row) => row.value, (row) => (
     <>
-      <i class={`swatch ${colorClass(row.value, map.metric as Metric, map.legend)}`} /> {provinceText(row.code, row.value, map.metric as Metric)}
+      <i class={`swatch ${colorClass(row.value, metric, legend)}`} /> {provinceText(row.code, row.value, metric)}
     </>
-  ) },
+  )),
   column("price_idr", "price", rupiah),
   column("markets", "markets", whole),
   column("age_days", "age_days", whole),
