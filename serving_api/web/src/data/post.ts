@@ -2,10 +2,24 @@
 import { useState } from "preact/hooks";
 import { outcomeOf, type Outcome } from "./problem.ts";
 import { sendJson } from "./session.ts";
-import type { Path, ReceiptOf } from "./types.ts";
+import type { Path, Problem, ReceiptOf } from "./types.ts";
 
 export function post<P extends Path>(path: P, body: object, headers: Record<string, string> = {}): Promise<Outcome<ReceiptOf<P>>> {
   return outcomeOf(sendJson(path, body, headers));
+}
+
+/** Submits a form: `send` gets its fields, and returns what is wrong. */
+export function useForm(send: (fields: FormData, form: HTMLFormElement) => Promise<Problem | null>) {
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [waits, setWaits] = useState(false);
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    setWaits(true);
+    setProblem(await send(new FormData(form), form));
+    setWaits(false);
+  };
+  return { submit, problem, waits };
 }
 
 export interface Sent<Body> extends Outcome<Body> {

@@ -1,14 +1,14 @@
 /** Devices: is each alive and trusted? Add one by its QR code; approve, rotate, revoke with a reason. */
 import { useState } from "preact/hooks";
 import { address, refreshShown, useFeed } from "../data/feed.ts";
-import { post } from "../data/post.ts";
+import { post, useForm } from "../data/post.ts";
 import { mayAs } from "../data/session.ts";
-import type { Device, IssuedClaim, Market, Problem } from "../data/types.ts";
+import type { Device, IssuedClaim, Market } from "../data/types.ts";
 import { age, moment, share, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { column, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { Panel, ProblemText } from "../ui/Panel.tsx";
-import { useZones } from "../ui/controls.tsx";
+import { SelectField, useZones } from "../ui/controls.tsx";
 import { ClaimDialog } from "./ClaimDialog.tsx";
 import { StepDialog, type Step } from "./StepDialog.tsx";
 
@@ -69,21 +69,14 @@ interface AddProps {
   show: (claim: IssuedClaim) => void;
 }
 function AddDevice({ markets, show }: AddProps) {
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [waits, setWaits] = useState(false);
-  const submit = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
-    const given = Object.fromEntries(new FormData(form));
-    setWaits(true);
-    const { body: claim, problem } = await post("/api/auth/device/register", given);
-    setProblem(problem);
-    setWaits(false);
-    if (!claim) return;
+  const { submit, problem, waits } = useForm(async (fields, form) => {
+    const { body: claim, problem } = await post("/api/auth/device/register", Object.fromEntries(fields));
+    if (!claim) return problem;
     form.reset();
     refreshShown(DEVICES);
     show(claim);
-  };
+    return null;
+  });
   return (
     <section class="card full" aria-labelledby="add-device">
       <h2 id="add-device">{t("device_add")}</h2>
@@ -92,26 +85,8 @@ function AddDevice({ markets, show }: AddProps) {
           {t("device_id")}
           <input name="device_id" pattern="[A-Z0-9\-]{3,64}" title={t("device_id_rule")} autoComplete="off" required />
         </label>
-        <label>
-          {t("market")}
-          <select name="market_id" required>
-            {markets.map((market) => (
-              <option key={market.market_id} value={market.market_id}>
-                {market.name}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          {t("device_role")}
-          <select name="role">
-            {ROLES.filter((name) => mayAs(name)).map((name) => (
-              <option key={name} value={name}>
-                {t(`device_role_${name}`)}
-              </option>
-            ))}
-          </select>
-        </label>
+        <SelectField name="market_id" label={t("market")} options={markets.map((market) => [market.market_id, market.name])} />
+        <SelectField name="role" label={t("device_role")} options={ROLES.filter((name) => mayAs(name)).map((name) => [name, t(`device_role_${name}`)])} />
         <button class="solid" disabled={waits}>
           {t("device_add")}
         </button>

@@ -1,6 +1,7 @@
 /** Controls that write to the address: choice of commodity, province and day. */
 import type { ComponentChildren } from "preact";
 import { address, useFeed } from "../data/feed.ts";
+import type { Supported } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
 import { param, setParams } from "../router.ts";
 
@@ -47,13 +48,39 @@ export function Select({ label, options, value, choose, class: name = "choice" }
   );
 }
 
+interface FieldProps {
+  name: string;
+  label: string;
+  options: [value: string, text: string][];
+  chosen?: string | null;
+}
+/** A choice in a form, under its name there. */
+export function SelectField({ name, label, options, chosen }: FieldProps) {
+  return (
+    <label>
+      {label}
+      <select name={name} required={options.every(([value]) => value)}>
+        {options.map(([value, text]) => (
+          <option key={value} value={value} selected={value === chosen}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** Commodities and provinces as options. */
+export const commodityOptions = (supported: Supported | null) => (supported?.commodities ?? []).map((entry): [string, string] => [entry.commodity, entry.name]);
+export const provinceOptions = (supported: Supported | null) => (supported?.regions ?? []).map((region): [string, string] => [region.name, region.name]);
+
 export function CommodityChoice() {
-  const options = (useSupported().body?.commodities ?? []).map((entry): [string, string] => [entry.commodity, entry.name]);
+  const options = commodityOptions(useSupported().body);
   return <Select label={t("commodity")} options={options} value={commodity()} choose={(komoditas) => setParams({ komoditas })} />;
 }
 
 export function ProvinceChoice({ all }: { all: string }) {
-  const regions = (useSupported().body?.regions ?? []).map((region): [string, string] => [region.name, region.name]);
+  const regions = provinceOptions(useSupported().body);
   return <Select label={t("province")} options={[["", all], ...regions]} value={province() ?? ""} choose={(prov) => setParams({ prov: prov || null })} class="choice small" />;
 }
 

@@ -4,9 +4,10 @@ import { TimeChart } from "../../chart/TimeChart.tsx";
 import { lastDays } from "../../chart/panel.ts";
 import { address, useFeed, type Feed } from "../../data/feed.ts";
 import { readAlerts } from "../../data/live.ts";
+import { useForm } from "../../data/post.ts";
 import { outcomeOf } from "../../data/problem.ts";
 import { mayAs, sendJson } from "../../data/session.ts";
-import type { Alert, Answer, Problem } from "../../data/types.ts";
+import type { Alert, Answer } from "../../data/types.ts";
 import { change, day, rupiah, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { linkTo } from "../../router.ts";
@@ -95,28 +96,25 @@ function Before({ alert }: { alert: Alert }) {
 }
 
 function Acknowledge({ alert }: { alert: Alert }) {
-  const [note, setNote] = useState("");
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [phase, setPhase] = useState<"ready" | "sending" | "sent">("ready");
+  const [isSent, setSent] = useState(false);
   const [key] = useState(() => crypto.randomUUID());
+  const { submit, problem, waits } = useForm(async (fields) => {
+    const note = String(fields.get("note")).trim();
+    const { problem } = await outcomeOf(sendJson(`/api/v1/alerts/${encodeURIComponent(alert.alert_id)}/acknowledge`, note ? { note } : {}, { "Idempotency-Key": key }));
+    setSent(!problem);
+    readAlerts();
+    return problem;
+  });
   if (alert.state !== "active") return null;
   if (!mayAs("operator")) return <p class="note">{t("acknowledge_role")}</p>;
-  const send = async (event: SubmitEvent) => {
-    event.preventDefault();
-    setPhase("sending");
-    const { problem: refused } = await outcomeOf(sendJson(`/api/v1/alerts/${encodeURIComponent(alert.alert_id)}/acknowledge`, note.trim() ? { note: note.trim() } : {}, { "Idempotency-Key": key }));
-    setProblem(refused);
-    setPhase(refused ? "ready" : "sent");
-    readAlerts();
-  };
-  if (phase === "sent") return <p role="status">{t("acknowledge_sent")}</p>;
+  if (isSent) return <p role="status">{t("acknowledge_sent")}</p>;
   return (
-    <form class="acknowledge noprint" onSubmit={send}>
+    <form class="acknowledge noprint" onSubmit={submit}>
       <label>
         {t("acknowledge_note")}
-        <input value={note} maxLength={500} onInput={(event) => setNote(event.currentTarget.value)} />
+        <input name="note" maxLength={500} />
       </label>
-      <button class="solid" disabled={phase === "sending"}>
+      <button class="solid" disabled={waits}>
         {t("acknowledge")}
       </button>
       {problem && <ProblemText problem={problem} />}

@@ -7,7 +7,7 @@ import { written } from "../../i18n/format.ts";
 import { t, type Key } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
 import { ProblemText } from "../../ui/Panel.tsx";
-import { Select } from "../../ui/controls.tsx";
+import { Select, SelectField } from "../../ui/controls.tsx";
 
 export const category = (): string | null => param("kategori");
 export const shop = (): string | null => param("toko");
@@ -65,14 +65,7 @@ export function ProductForm({ fields, action, sent, send, children }: ProductFor
   };
   return (
     <form class="product" onSubmit={submit}>
-      <label>
-        {t("category")}
-        <select name="category" key={names.join()} defaultValue={category() ?? names[0]}>
-          {names.map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
-      </label>
+      <SelectField key={names.join()} name="category" label={t("category")} options={names.map((name) => [name, name])} chosen={category()} />
       {fields.map(({ name, label, value, min, max, step }) => (
         <label key={name}>
           {t(label)}

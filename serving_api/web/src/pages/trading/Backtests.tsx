@@ -2,9 +2,9 @@
 import { useState } from "preact/hooks";
 import { Curve } from "../../chart/Curve.tsx";
 import { address, refreshShown, useFeed } from "../../data/feed.ts";
-import { post } from "../../data/post.ts";
+import { post, useForm } from "../../data/post.ts";
 import { mayAs, request } from "../../data/session.ts";
-import type { Address, Backtest, Page, Problem } from "../../data/types.ts";
+import type { Address, Backtest, Page } from "../../data/types.ts";
 import { change, figure, moment, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { column, derivedColumn, DataTable, type Column } from "../../ui/DataTable.tsx";
@@ -35,16 +35,14 @@ const numbers = (text: string): number[] =>
 
 function OrderForm({ symbol }: { symbol: string }) {
   const [strategy, setStrategy] = useState<Name>("ma_cross");
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const send = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const given = new FormData(event.currentTarget as HTMLFormElement);
-    const parameters = Object.fromEntries(Object.keys(STRATEGIES[strategy]).map((name) => [name, numbers(String(given.get(name)))]));
-    setProblem((await post(LIST, { symbol, strategy, parameters })).problem);
+  const { submit, problem } = useForm(async (fields) => {
+    const parameters = Object.fromEntries(Object.keys(STRATEGIES[strategy]).map((name) => [name, numbers(String(fields.get(name)))]));
+    const { problem } = await post(LIST, { symbol, strategy, parameters });
     refreshShown(LIST);
-  };
+    return problem;
+  });
   return (
-    <form class="fields row" onSubmit={send}>
+    <form class="fields row" onSubmit={submit}>
       <label>
         {t("strategy")}
         <select value={strategy} onChange={(event) => setStrategy(event.currentTarget.value)}>
