@@ -26,23 +26,6 @@ from serving_api.reads.snapshots import Snapshots
 
 log = logging.getLogger("lumbung.api")
 BUILT = REPO / ".venv" / "web"
-PAGES = (
-    "/",
-    "/komoditas",
-    "/dashboard/map/",
-    "/peringatan",
-    "/karantina",
-    "/prakiraan",
-    "/sales",
-    "/pricing",
-    "/customers",
-    "/trades",
-    "/analytics",
-    "/pipa-data",
-    "/perangkat",
-    "/pengembang",
-    "/masuk",
-)
 DATA = ("api", "analytics", "predict", "ws", "assets")  # the addresses below them are no pages
 WITH_FIGURES = ("/", "/komoditas")
 FIGURES = b"<!-- figures -->"  # where the shell takes them
@@ -86,6 +69,13 @@ class BuiltFile:
     content: bytes
     media_type: str
     etag: str
+
+
+def built_pages() -> tuple[str, ...]:
+    """The addresses of the pages that were built; without a build those with figures."""
+    manifest = BUILT / "manifest.json"
+    content = orjson.loads(manifest.read_bytes()) if manifest.is_file() else {}
+    return tuple(content.get("pages", WITH_FIGURES))
 
 
 @lru_cache(maxsize=2)
@@ -160,13 +150,15 @@ async def get_page_with_figures(request: Request, snapshots: Shared[Snapshots]) 
 def get_not_found(request: Request) -> Response | None:
     """The shell with status 404, for a browser at an address without a page.
 
-    None for other callers, below the addresses of data, and when the page was not built.
+    503 when the page was not built. None for other callers and below the addresses of data.
     """
     begin = request.url.path.strip("/").partition("/")[0]
     is_browser = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
-    shell = build_files(BUILT).get("index.html")
-    if not is_browser or begin in DATA or shell is None:
+    if not is_browser or begin in DATA:
         return None
+    shell = build_files(BUILT).get("index.html")
+    if shell is None:
+        return not_built()
     headers = {"Cache-Control": "no-store", "Content-Security-Policy": PAGE_POLICY}
     return Response(shell.content, 404, headers, HTML)
 
@@ -186,6 +178,7 @@ async def follow(request: Request) -> RedirectResponse:
     return RedirectResponse(REDIRECTS[request.url.path] + query, 308)
 
 
+PAGES = built_pages()
 for page in PAGES:
     router.add_api_route(page, get_page_with_figures if page in WITH_FIGURES else get_page)
 for former in REDIRECTS:

@@ -1,5 +1,6 @@
 """Build the web page from serving_api/web into .venv/web with Deno; nothing is done when it is current.
 
+The page is checked against the OpenAPI document of the API in the same tree.
 Standard library only: the start script runs it before anything else is imported.
 """
 
@@ -9,17 +10,24 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 REPO = Path(__file__).resolve().parents[2]
 SOURCES = REPO / "serving_api" / "web"
 GEOMETRY = REPO / "conf" / "geo"
+API = REPO / "serving_api" / "app.py"
 VENV = REPO / ".venv"
 BUILT = VENV / "web"
+WORK = VENV / "web-build"
 CACHE = VENV / "deno"
 DIGEST = "sources.sha256"
+PRINT_OPENAPI = "import json; from serving_api.app import app; print(json.dumps(app.openapi()))"
 REMEDY = (
     "  remedy: check the network (behind a proxy: HTTPS_PROXY; another npm registry: NPM_CONFIG_REGISTRY), "
     "then run ./run.sh setup again; the API runs without the page"
+)
+MISFIT_REMEDY = (
+    "  remedy: mend what is named above in serving_api/web/src: the API answers otherwise than the page reads"
 )
 
 
@@ -39,14 +47,14 @@ def built_digest() -> str | None:
     return file.read_text(encoding="utf-8").strip() if file.is_file() else None
 
 
-def deno(*arguments: str, folder: Path) -> None:
+def deno(*arguments: str, folder: Path, output: IO[bytes] | None = None) -> None:
     """Run Deno in a folder, with a cache of its own. Raises CalledProcessError or FileNotFoundError."""
     os.environ["DENO_DIR"] = str(CACHE)
     os.environ["DENO_NO_UPDATE_CHECK"] = "1"
     os.environ["DENO_TLS_CA_STORE"] = "system"
     os.environ["NO_COLOR"] = "1"
     command = [str(VENV / "bin" / "deno"), *arguments]
-    subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr)
+    subprocess.run(command, cwd=folder, check=True, stdout=output or sys.stderr)
 
 
 def install(folder: Path) -> None:
@@ -58,32 +66,50 @@ def install(folder: Path) -> None:
     deno("install", "--frozen", "--quiet", folder=folder)
 
 
-def build(target: Path = BUILT) -> None:
-    """Build the page and put it in place of `target`. Raises CalledProcessError."""
-    work = VENV / "web-build"
-    install(work)
-    deno("run", "--allow-all", "--no-prompt", "build.mjs", folder=work)
-    (work / "dist" / DIGEST).write_text(digest() + "\n", encoding="utf-8")
-    if target.exists():
-        shutil.rmtree(target)
-    (work / "dist").rename(target)
+def bundle(folder: Path) -> None:
+    """Build the page in a folder, into its `dist`."""
+    install(folder)
+    deno("run", "--allow-all", "--no-prompt", "build.mjs", folder=folder)
+
+
+def check(folder: Path) -> None:
+    """Make the types of the API from its OpenAPI document, and check the sources against them."""
+    with (folder / "openapi.json").open("wb") as document:
+        subprocess.run([sys.executable, "-c", PRINT_OPENAPI], cwd=REPO, check=True, stdout=document)
+    with (folder / "src" / "data" / "openapi.ts").open("wb") as types:
+        generator = ("run", "--allow-all", "--no-prompt", "npm:openapi-typescript", "openapi.json")
+        deno(*generator, folder=folder, output=types)
+    deno("check", "--quiet", "src", folder=folder)
+
+
+def build() -> None:
+    """Build the page and put it in place. Raises CalledProcessError."""
+    try:
+        bundle(WORK)
+    except subprocess.CalledProcessError:  # a set-up that was killed may leave cut files in the cache
+        shutil.rmtree(CACHE, ignore_errors=True)
+        bundle(WORK)
+    if BUILT.exists():
+        shutil.rmtree(BUILT)
+    (WORK / "dist").rename(BUILT)
 
 
 def main() -> None:
     """Build what is not current. Exits 3 when that fails."""
     if built_digest() == digest():
         return
-    print("[5/5] web page: npm packages by checksum (12 MB), then its build", file=sys.stderr, flush=True)
+    print("[5/5] web page: npm packages by checksum (17 MB), then its build", file=sys.stderr, flush=True)
+    remedy = REMEDY
     try:
-        try:
-            build()
-        except subprocess.CalledProcessError:  # a set-up that was killed may leave cut files in the cache
-            shutil.rmtree(VENV / "deno", ignore_errors=True)
-            build()
+        build()
+        remedy = MISFIT_REMEDY
+        if API.is_file():  # an image sets itself up before the code is copied
+            check(WORK)
+        (BUILT / DIGEST).write_text(digest() + "\n", encoding="utf-8")
     except KeyboardInterrupt:  # run.sh says how to go on
         raise SystemExit(130) from None
     except (OSError, subprocess.CalledProcessError) as error:
-        print(f"the web page could not be built: {error}\n{REMEDY}", file=sys.stderr)
+        print(f"the web page could not be built: {error}\n{remedy}", file=sys.stderr)
         raise SystemExit(3) from None
 
 

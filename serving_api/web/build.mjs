@@ -4,6 +4,7 @@ import * as esbuild from "esbuild";
 import fs from "node:fs";
 import path from "node:path";
 import zlib from "node:zlib";
+import { PAGES } from "./src/entries.ts";
 
 const OUT = "dist";
 const FONT = /plus-jakarta-sans-latin-wght-normal/;
@@ -61,7 +62,7 @@ const licence = (name) => {
 fs.writeFileSync(`${OUT}/assets/licenses.txt`, packages.map(licence).join(`\n${"-".repeat(72)}\n\n`));
 
 const first = new Set([...firstLoad(entry), outputs[entry].cssBundle, `${OUT}/index.html`]);
-const manifest = { first_load_gzip_bytes: 0, font_bytes: fs.statSync(font).size, files: {} };
+const manifest = { pages: PAGES.map((page) => page.path), first_load_gzip_bytes: 0, font_bytes: fs.statSync(font).size, files: {} };
 for (const name of [...names, `${OUT}/index.html`, `${OUT}/assets/licenses.txt`].sort()) {
   const content = fs.readFileSync(name);
   const isText = /\.(js|css|html|geo|txt)$/.test(name);

@@ -3,7 +3,7 @@
 import csv
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.answers import altered, api_body
 
@@ -229,6 +229,26 @@ def test_hours_of_the_pipeline_are_bars_or_a_table(page: Page) -> None:
     expect(page.locator(".flow .layer h3")).to_have_text(
         [re.compile("Pintu"), "Kafka", *map(re.compile, LAYERS)]
     )
+
+
+def test_next_page_of_a_list_is_read_on_request(page: Page) -> None:
+    row = {"kind": "price", "json_types": ["string"], "events": 1, "quarantined": None}
+    row |= dict.fromkeys(("first_seen_at", "last_seen_at"), "2026-01-01T00:00:00Z")
+
+    def answer(route: Route) -> None:
+        first, _, cursor = route.request.url.partition("&cursor=")
+        rows = [row | {"field": "second" if cursor else "first"}]
+        body = route.fetch(url=first).json()
+        route.fulfill(json=body | {"items": rows, "next_cursor": None if cursor else "next"})
+
+    page.route(re.compile("/api/v1/schema-drift"), answer)
+    page.goto("/pipa-data")
+    panel = page.locator("section", has=page.get_by_role("heading", name="Bidang di luar kontrak"))
+    fields = panel.locator("tbody th")
+    expect(fields).to_have_text(["first"])
+    panel.get_by_role("button", name="Selengkapnya").click()
+    expect(fields).to_have_text(["first", "second"])
+    expect(panel.get_by_role("button", name="Selengkapnya")).to_have_count(0)
 
 
 def test_file_of_the_chart_holds_the_days_that_are_drawn(page: Page) -> None:

@@ -84,7 +84,7 @@ def read_page(path: Path) -> Page:
 
 
 def copy_repository(target: Path) -> None:
-    """The product and its tests; downloaded jars are linked.
+    """The product and its tests; what set-up has installed is linked.
 
     Compiled files come along: without them each process of the copy would compile all that it imports.
     """
@@ -94,6 +94,9 @@ def copy_repository(target: Path) -> None:
             shutil.copytree(REPO / name, target / name, ignore=ignored)
         else:
             shutil.copy(REPO / name, target / name)
+    (target / ".venv").mkdir()
+    for installed in ("bin", "deno"):
+        (target / ".venv" / installed).symlink_to(REPO / ".venv" / installed)
     for jars in (REPO / "conf" / "jars").glob("*/.jgo"):
         (target / jars.relative_to(REPO)).symlink_to(jars.resolve())
 

@@ -1,43 +1,31 @@
-"""The types of the web page name only fields that the API documents; what it shows by name has words."""
+"""The web page reads what the API documents; what it shows by name has words."""
 
 import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from conf.settings import REPO
 from lakehouse.contracts.contract import contracts
-from tests.support.openapi import SCHEMA
+from scripts.stack import web_page
 
-TYPES = REPO / "serving_api" / "web" / "src" / "data" / "types.ts"
-# Interface of the page -> schema of the API, where the names differ.
-SCHEMAS = {
-    "Series": "DailySeries",
-    "Accuracy": "AccuracyRow",
-    "Anomaly": "AnomalyRow",
-    "Importance": "ImportanceRow",
-    "Market": "MarketRow",
-    "Balance": "OverviewBalance",
-    "Device": "DeviceRow",
-    "Integrity": "IntegrityReport",
-    "Correlation": "CorrelationReport",
-    "IssuedClaim": "RotatedDevice",
-    "SilentSeries": "SilentSeriesRow",
-}
-BASE = ("Answer", "Page")  # what every answer has
+TEXTS = web_page.SOURCES / "src" / "i18n"
 
 
-def interfaces() -> dict[str, set[str]]:
-    """Interface -> its own fields, those on its first level."""
-    text = TYPES.read_text(encoding="utf-8")
-    matches = re.findall(r"export interface (\w+)(?:<\w+>)?(?: extends [^{]+)? {\n(.*?)\n}", text, re.DOTALL)
-    return {name: set(re.findall(r"^  (\w+)\??:", body, re.MULTILINE)) for name, body in matches}
-
-
-@pytest.mark.parametrize("name", sorted(interfaces().keys() - set(BASE)))
-def test_interface_names_fields_of_its_schema(name: str) -> None:
-    schema = SCHEMA["components"]["schemas"][SCHEMAS.get(name, name)]
-    assert interfaces()[name] <= set(schema["properties"])
+def test_field_that_the_api_does_not_answer_fails_the_check_of_the_page(tmp_path: Path) -> None:
+    if not web_page.CACHE.is_dir():
+        pytest.skip("the web page is not built: run ./run.sh setup")
+    folder = tmp_path / "page"
+    web_page.install(folder)
+    web_page.check(folder)
+    types = folder / "src" / "data" / "openapi.ts"
+    written = types.read_text(encoding="utf-8")
+    renamed = re.sub(r"\bdispersion_pct\b", "spread_pct", written)
+    assert renamed != written
+    types.write_text(renamed, encoding="utf-8")
+    with pytest.raises(subprocess.CalledProcessError):
+        web_page.deno("check", "--quiet", "src", folder=folder)
 
 
 @pytest.mark.parametrize("language", ["id", "en"])
@@ -45,6 +33,6 @@ def test_every_rule_of_alerts_is_named_and_explained_on_the_page(language: str) 
     (rule,) = [column for column in contracts()["gold.alerts"].columns if column.name == "rule"]
     names = set(re.findall(r"\w+", rule.description)) - {"or"}
     assert {"price_level", "manual"} <= names
-    words = json.loads((TYPES.parents[1] / "i18n" / f"{language}.json").read_text(encoding="utf-8"))
+    words = json.loads((TEXTS / f"{language}.json").read_text(encoding="utf-8"))
     wanted = {f"alert_{part}_{name}" for part in ("rule", "about") for name in names}
     assert wanted <= words.keys(), wanted - words.keys()

@@ -3,7 +3,7 @@ import { signal, type Signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { NO_NETWORK, problemOf } from "./problem.ts";
 import { request } from "./session.ts";
-import type { Answer, Problem } from "./types.ts";
+import type { Address, AnswerOf, Path, Problem, ValuesOf } from "./types.ts";
 
 export interface Feed<Body> {
   url: string;
@@ -15,7 +15,7 @@ export interface Feed<Body> {
   loading: boolean;
 }
 interface Entry {
-  feed: Signal<Feed<Answer>>;
+  feed: Signal<Feed<unknown>>;
   tag: string | null;
   flight: Promise<void> | null;
   /** Until when the API asked not to be polled, ms since 1970. */
@@ -31,7 +31,7 @@ export const calls = signal<string[]>([]);
 /** SQL that gives what an address gives, of the panels that were shown. */
 export const queries = new Map<string, string>();
 
-function empty(url: string): Feed<Answer> {
+function empty(url: string): Feed<unknown> {
   return { url, body: null, problem: null, confirmed: null, requested: null, loading: false };
 }
 
@@ -84,7 +84,7 @@ export function refreshShown(beginning = ""): void {
 const NOTHING = signal(empty(""));
 
 /** The state of an address; `url` null: nothing to read yet. */
-export function useFeed<Body extends Answer>(url: string | null, everyMs = EVERY_MS): Feed<Body> {
+export function useFeed<Body>(url: Address<Body> | null, everyMs = EVERY_MS): Feed<Body> {
   useEffect(() => {
     if (!url) return;
     const entry = entryOf(url);
@@ -111,10 +111,14 @@ export function useFeed<Body extends Answer>(url: string | null, everyMs = EVERY
   return (url ? entryOf(url).feed.value : NOTHING.value) as Feed<Body>;
 }
 
-/** An address with its parameters; empty ones are left out. */
-export function address(path: string, parameters: Record<string, string | number | null | undefined>): string {
+/** An address of the API with its values; empty ones are left out. */
+export function address<P extends Path>(path: P, values: ValuesOf<P> = {}): Address<AnswerOf<P>> {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(parameters)) if (value !== null && value !== undefined && value !== "") query.set(name, String(value));
+  let place: string = path;
+  for (const [name, value] of Object.entries<unknown>(values)) {
+    if (place.includes(`{${name}}`)) place = place.replace(`{${name}}`, encodeURIComponent(String(value)));
+    else if (value !== null && value !== undefined && value !== "") query.set(name, String(value));
+  }
   const text = query.toString();
-  return text ? `${path}?${text}` : path;
+  return text ? `${place}?${text}` : place;
 }

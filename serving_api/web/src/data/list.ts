@@ -5,7 +5,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useFeed, type Feed } from "./feed.ts";
 import { request } from "./session.ts";
-import type { Page } from "./types.ts";
+import type { Address, Page } from "./types.ts";
 
 interface Shown<Item> {
   url: string;
@@ -23,9 +23,31 @@ export interface SteadyList<Item> {
   loadMore: () => void;
 }
 
+/** The page of a list that a cursor leads to; null: it could not be read. */
+async function nextPage<Item>(url: string, cursor: string): Promise<Page<Item> | null> {
+  const response = await request(`${url}${url.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(cursor)}`).catch(() => null);
+  return response?.ok ? response.json() : null;
+}
+
+/** The rows of the pages after the first that were asked for; `loadMore` null: there are no more. */
+export function useNextPages<Item>(url: string, first: object | null): { more: Item[]; loadMore: (() => void) | null } {
+  const [read, setRead] = useState<Shown<Item> | null>(null);
+  const loads = useRef(false);
+  const current = read?.url === url ? read : null;
+  const { cursor } = current ?? { cursor: (first as Partial<Page<Item>> | null)?.next_cursor ?? null };
+  const loadMore = async () => {
+    if (cursor === null || loads.current) return;
+    loads.current = true;
+    const page = await nextPage<Item>(url, cursor);
+    loads.current = false;
+    if (page) setRead({ url, items: [...(current?.items ?? []), ...page.items], cursor: page.next_cursor });
+  };
+  return { more: current?.items ?? [], loadMore: cursor === null ? null : () => void loadMore() };
+}
+
 /** The list behind an address, whose first page is read again every `everyMs`. */
-export function useSteadyList<Item>(url: string, keyOf: (item: Item) => string, everyMs?: number): SteadyList<Item> {
-  const feed = useFeed<Page<Item>>(url, everyMs);
+export function useSteadyList<Item>(url: Address<Page<Item>>, keyOf: (item: Item) => string, everyMs?: number): SteadyList<Item> {
+  const feed = useFeed(url, everyMs);
   const [shown, setShown] = useState<Shown<Item> | null>(null);
   const loads = useRef(false);
   const { body } = feed;
@@ -44,10 +66,9 @@ export function useSteadyList<Item>(url: string, keyOf: (item: Item) => string, 
   const loadMore = async () => {
     if (!current?.cursor || loads.current) return;
     loads.current = true;
-    const response = await request(`${url}${url.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(current.cursor)}`).catch(() => null);
+    const page = await nextPage<Item>(url, current.cursor);
     loads.current = false;
-    if (!response?.ok) return;
-    const page: Page<Item> = await response.json();
+    if (!page) return;
     setShown((before) => {
       if (before?.url !== url) return before;
       const there = new Set(before.items.map(keyOf));

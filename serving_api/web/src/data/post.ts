@@ -1,27 +1,36 @@
-/** A form's request: its answer, what is wrong with it, and whether it is under way. */
+/** What forms send, as the person who is signed in. */
 import { useState } from "preact/hooks";
-import { lang } from "../i18n/index.ts";
-import { NO_NETWORK, problemOf } from "./problem.ts";
-import type { Problem } from "./types.ts";
+import { outcomeOf, type Outcome } from "./problem.ts";
+import { sendJson } from "./session.ts";
+import type { Path, Problem, ReceiptOf } from "./types.ts";
 
-export interface Sent<Body> {
-  body: Body | null;
-  problem: Problem | null;
-  loading: boolean;
+export function post<P extends Path>(path: P, body: object, headers: Record<string, string> = {}): Promise<Outcome<ReceiptOf<P>>> {
+  return outcomeOf(sendJson(path, body, headers));
 }
 
-export function usePost<Body>(url: string): [Sent<Body>, (request: object) => Promise<void>] {
-  const [sent, setSent] = useState<Sent<Body>>({ body: null, problem: null, loading: false });
-  const send = async (request: object) => {
+/** Submits a form: `send` gets its fields, and returns what is wrong. */
+export function useForm(send: (fields: FormData, form: HTMLFormElement) => Promise<Problem | null>) {
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [waits, setWaits] = useState(false);
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    setWaits(true);
+    setProblem(await send(new FormData(form), form));
+    setWaits(false);
+  };
+  return { submit, problem, waits };
+}
+
+export interface Sent<Body> extends Outcome<Body> {
+  loading: boolean;
+}
+/** The newest outcome of a form, and how to send it. */
+export function usePost<P extends Path>(path: P): [Sent<ReceiptOf<P>>, (body: object) => Promise<void>] {
+  const [sent, setSent] = useState<Sent<ReceiptOf<P>>>({ body: null, problem: null, loading: false });
+  const send = async (body: object) => {
     setSent((before) => ({ ...before, loading: true }));
-    const headers = { Accept: "application/json", "Accept-Language": lang.value, "Content-Type": "application/json" };
-    try {
-      const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(request) });
-      const problem = response.ok ? null : await problemOf(response);
-      setSent({ body: response.ok ? await response.json() : null, problem, loading: false });
-    } catch {
-      setSent({ body: null, problem: NO_NETWORK, loading: false });
-    }
+    setSent({ ...(await post(path, body)), loading: false });
   };
   return [sent, send];
 }

@@ -11,12 +11,13 @@ export async function problemOf(response: Response): Promise<Problem> {
   return { type: body.type ?? "", title: body.title ?? response.statusText, detail, status: response.status, trace_id: body.trace_id ?? null };
 }
 
-/** The problem of a call, null when it succeeded. */
-export async function problemAfter(call: Promise<Response>): Promise<Problem | null> {
-  try {
-    const response = await call;
-    return response.ok ? null : await problemOf(response);
-  } catch {
-    return NO_NETWORK;
-  }
+export interface Outcome<Body> {
+  body: Body | null;
+  problem: Problem | null;
+}
+/** The answer to a call, or its problem. */
+export async function outcomeOf<Body>(call: Promise<Response>): Promise<Outcome<Body>> {
+  const response = await call.catch(() => null);
+  if (!response?.ok) return { body: null, problem: response ? await problemOf(response) : NO_NETWORK };
+  return { body: await response.json().catch(() => null), problem: null };
 }

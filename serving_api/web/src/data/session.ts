@@ -5,6 +5,7 @@
 import { computed, signal } from "@preact/signals";
 import { lang } from "../i18n/index.ts";
 import { forget, recall, remember } from "./memory.ts";
+import type { ReceiptOf } from "./types.ts";
 
 export const ROLES = ["user", "operator", "central", "admin"] as const;
 export type Role = (typeof ROLES)[number];
@@ -14,11 +15,7 @@ interface Session {
   /** When the token is renewed, ms since 1970. */
   renewed: number;
 }
-interface Tokens {
-  access_token: string;
-  expires_in: number;
-  role: Role;
-}
+type Tokens = ReceiptOf<"/api/v1/auth/login">;
 const session = signal<Session | null>(null);
 export const role = computed(() => session.value?.role ?? null);
 /** Whether the person has this role or one above. */

@@ -35,6 +35,8 @@ export function rupiahShort(value: number): string {
 export const change = (value: Value): string => (value == null ? NONE : `${minus(numbers.value.change.format(value))}\u00a0%`);
 /** 6,1 %: a share or a size. */
 export const percent = (value: Value): string => (value == null ? NONE : `${minus(numbers.value.share.format(value))}\u00a0%`);
+/** 6,1 %: a share of 1. */
+export const share = (value: Value): string => percent(value == null ? null : 100 * value);
 /** 0,04: a ratio, a rating or a small amount. */
 export const figure = (value: Value): string => (value == null ? NONE : minus(numbers.value.figure.format(value)));
 /** A text of the API with its figures as the reader's language writes them: 0,98 for 0.98. */

@@ -9,7 +9,7 @@ import { theme } from "../theme.ts";
 import { visible } from "../ui/visible.ts";
 import { loadOutlines, outlines, type Outline, type Outlines } from "./outlines.ts";
 import { chosenClasses, isShown, pointed } from "./filter.ts";
-import { colorClass, provinceText, type Metric } from "./scale.ts";
+import { colorClass, provinceText } from "./scale.ts";
 
 const HEAT_PX = 7;
 const BOUNDS: L.LatLngBoundsExpression = [[-11.3, 94.8], [6.4, 141.2]];
@@ -77,7 +77,7 @@ export default function LeafletMap({ map, markets, prices, national, chosen, cho
     const group = layer.current;
     if (!group || !shapes) return;
     group.clearLayers();
-    const metric = map.metric as Metric;
+    const { metric } = map;
     const polygons = new Map<string, L.Polygon>();
     for (const shape of shapes.provinces) {
       const value = map.regions.find(({ code }) => code === shape.code)?.value ?? null;

@@ -2,10 +2,10 @@
 import type { PriceMap } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
 import { chosenClasses, toggleClass, UNREPORTED } from "./filter.ts";
-import { classText, colorClass, type Metric } from "./scale.ts";
+import { classText, colorClass } from "./scale.ts";
 
 export function Legend({ map }: { map: PriceMap }) {
-  const metric = map.metric as Metric;
+  const { metric } = map;
   const chosen = chosenClasses();
   const classes = map.legend.map((entry, nth) => ({ nth, name: colorClass(entry.from ?? (entry.to ?? 0) - 1, metric, map.legend), text: classText(entry, metric) }));
   return (

@@ -5,7 +5,7 @@ import { t } from "../i18n/index.ts";
 import { Legend } from "./Legend.tsx";
 import { loadOutlines, neighbour, outlines, type Outline } from "./outlines.ts";
 import { isShown, pointed } from "./filter.ts";
-import { colorClass, metricKey, provinceText, type Metric } from "./scale.ts";
+import { colorClass, metricKey, provinceText } from "./scale.ts";
 
 const FIRST = "DKI Jakarta";
 
@@ -26,7 +26,7 @@ export function ProvinceMap({ map, chosen, choose }: MapProps) {
       </div>
     );
   }
-  const metric = map.metric as Metric;
+  const { metric } = map;
   const regions = new Map<string, MapRegion>(map.regions.map((region) => [region.code, region]));
   const valueOf = ({ code }: Outline) => regions.get(code)?.value ?? null;
   const label = (shape: Outline) => `${shape.name}: ${provinceText(shape.code, valueOf(shape), metric)}`;

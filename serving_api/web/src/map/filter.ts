@@ -1,6 +1,6 @@
 /** What a map shows: the classes that the reader chose in its legend, and the province under pointer or focus. */
-import { signal } from "@preact/signals";
 import type { MapClass } from "../data/types.ts";
+import { signal } from "@preact/signals";
 import { param, setParams } from "../router.ts";
 import { classOf } from "./scale.ts";
 

@@ -1,10 +1,10 @@
 /** Classes of a map: the place of a value in the legend, and the colour class of that place. */
-import type { MapClass } from "../data/types.ts";
+import type { MapClass, PriceMap } from "../data/types.ts";
 import { change, figure, rupiah, whole } from "../i18n/format.ts";
 import { t, type Key } from "../i18n/index.ts";
 
-export const METRICS = ["gap_national", "price", "change_7d", "gap", "ifpa", "dispersion"] as const;
-export type Metric = (typeof METRICS)[number];
+export type Metric = PriceMap["metric"];
+export const METRICS: Metric[] = ["gap_national", "price", "change_7d", "gap", "ifpa", "dispersion"];
 const UNITLESS: ReadonlySet<Metric> = new Set(["ifpa", "dispersion"]);
 export const metricKey = (metric: Metric): Key => `metric_${metric}`;
 

@@ -9,10 +9,10 @@ import { param, setParams } from "../router.ts";
 import { SaveCsv } from "../ui/DataTable.tsx";
 import { Level, LEVELS } from "../ui/Level.tsx";
 import { Panel } from "../ui/Panel.tsx";
-import { Choices, ProvinceChoice, province } from "../ui/controls.tsx";
+import { Choices, ProvinceChoice, Select, province } from "../ui/controls.tsx";
 import { AlertDetail } from "./alerts/AlertDetail.tsx";
 import { RaiseForm } from "./alerts/RaiseForm.tsx";
-import { ALERTS_SQL, alertColumns, useNames, type Alert } from "./alerts/names.ts";
+import { ALERTS_SQL, alertColumns, useNames } from "./alerts/names.ts";
 
 const STATES = ["open", "cleared", "self_corrected"] as const;
 const SHOWN_LEVELS = ["", ...LEVELS.filter((level) => level !== "normal"), "info"];
@@ -23,16 +23,7 @@ function Filters() {
   return (
     <div class="controls noprint">
       <Choices label={t("alert_state")} options={STATES.map((name) => [name, t(`alerts_${name}`)])} value={state()} choose={(value) => setParams({ keadaan: value === "open" ? null : value, peringatan: null })} />
-      <label class="choice small">
-        <span class="hidden">{t("level")}</span>
-        <select value={param("tingkat") ?? ""} onChange={(event) => setParams({ tingkat: event.currentTarget.value || null, peringatan: null })}>
-          {SHOWN_LEVELS.map((level) => (
-            <option key={level} value={level}>
-              {level ? textOr(`level_${level}`, level) : t("all_levels")}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Select label={t("level")} options={SHOWN_LEVELS.map((level) => [level, level ? textOr(`level_${level}`, level) : t("all_levels")])} value={param("tingkat") ?? ""} choose={(level) => setParams({ tingkat: level || null, peringatan: null })} class="choice small" />
       <ProvinceChoice all={t("all_provinces")} />
     </div>
   );
@@ -42,7 +33,7 @@ export function Alerts() {
   const [raises, setRaises] = useState(false);
   const names = useNames();
   const url = address(PATH, { state: state() === "open" ? null : state(), level: param("tingkat"), region: province(), limit: 200 });
-  const list = useSteadyList<Alert>(url, (alert) => alert.alert_id);
+  const list = useSteadyList(url, (alert) => alert.alert_id);
   const alerts = list.items ?? [];
   const chosen = alerts.find((alert) => alert.alert_id === param("peringatan")) ?? alerts[0] ?? null;
   return (

@@ -1,11 +1,12 @@
 /** What moved together with the price of a week, and whether weather or posts go before it. Never a cause. */
 import { useEffect, useState } from "preact/hooks";
 import { address, useFeed } from "../data/feed.ts";
-import { problemOf } from "../data/problem.ts";
-import { sendJson } from "../data/session.ts";
-import type { Correlation, ImpactWeek, Page, Problem } from "../data/types.ts";
+import { post } from "../data/post.ts";
+import type { Outcome } from "../data/problem.ts";
+import type { ImpactWeek, ReceiptOf } from "../data/types.ts";
 import { change, day, figure, percent, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
+import { Bars } from "../ui/Figures.tsx";
 import { Panel } from "../ui/Panel.tsx";
 import { commodity, province } from "../ui/controls.tsx";
 import { direction, isMostlyUnexplained, shares } from "./impact.ts";
@@ -15,7 +16,7 @@ const VARIABLES = ["rainfall_mm", "temperature_c", "humidity_pct"] as const;
 const NO_DATA = 422;
 const SQL = (id: string) => `select * from gold.impact_factors where commodity = '${id}' order by market_date desc limit 100`;
 
-export const impactAddress = (id: string, region: string | null): string => address("/api/v1/impact/weeks", { commodity: id, region, limit: MOST_ROWS });
+export const impactAddress = (id: string, region: string | null) => address("/api/v1/impact/weeks", { commodity: id, region, limit: MOST_ROWS });
 
 function Week({ week }: { week: ImpactWeek }) {
   const unexplained = (
@@ -32,36 +33,23 @@ function Week({ week }: { week: ImpactWeek }) {
       </p>
       {comesFirst && unexplained}
       <p>{t("impact_shares")}</p>
-      <dl class="bars">
-        {shares(week).map(([factor, weight]) => (
-          <div key={factor}>
-            <dt>{t(`factor_${factor}`)}</dt>
-            <dd>
-              <meter min={0} max={100} value={weight} aria-label={t(`factor_${factor}`)} /> {percent(weight)} {t(direction(week, factor))}
-            </dd>
-          </div>
-        ))}
-      </dl>
+      <Bars bars={shares(week).map(([factor, weight]) => ({ name: t(`factor_${factor}`), value: weight, max: 100, text: `${percent(weight)} ${t(direction(week, factor))}` }))} />
       {!comesFirst && unexplained}
     </>
   );
 }
 
-type Outcome = Correlation | Problem;
-const isProblem = (outcome: Outcome): outcome is Problem => "title" in outcome;
+type Correlation = Outcome<ReceiptOf<"/api/v1/analytics/correlation">>;
 
-/** The correlation with each variable of the weather; null while it is read. */
-function useWeather(id: string, region: string | null): (Outcome | null)[] {
-  const [outcomes, setOutcomes] = useState<(Outcome | null)[]>([]);
+/** The correlation with each variable of the weather; none while they are read. */
+function useWeather(id: string, region: string | null): Correlation[] {
+  const [outcomes, setOutcomes] = useState<Correlation[]>([]);
   useEffect(() => {
     setOutcomes([]);
     if (!region) return;
     let stopped = false;
-    const read = async (variable: string): Promise<Outcome> => {
-      const response = await sendJson("/api/v1/analytics/correlation", { commodity: id, region, variable });
-      return response.ok ? response.json() : problemOf(response);
-    };
-    Promise.all(VARIABLES.map((variable) => read(variable).catch(() => null))).then((read) => !stopped && setOutcomes(read));
+    const read = (variable: string) => post("/api/v1/analytics/correlation", { commodity: id, region, variable });
+    void Promise.all(VARIABLES.map(read)).then((outcomes) => !stopped && setOutcomes(outcomes));
     return () => {
       stopped = true;
     };
@@ -69,16 +57,15 @@ function useWeather(id: string, region: string | null): (Outcome | null)[] {
   return outcomes;
 }
 
-function outcomeText(outcome: Outcome | null): string {
-  if (outcome === null) return t("error_network");
-  if (isProblem(outcome)) return outcome.status === NO_DATA ? t("correlation_too_few") : outcome.detail;
-  if (!outcome.significant) return t("correlation_none", { days: whole(outcome.n) });
-  return t(outcome.correlation > 0 ? "correlation_with" : "correlation_against", { r: figure(outcome.correlation), lag: whole(outcome.lag_days) });
+function outcomeText({ body, problem }: Correlation): string {
+  if (problem) return problem.status === NO_DATA ? t("correlation_too_few") : problem.status ? problem.detail : t("error_network");
+  if (!body?.significant) return t("correlation_none", { days: whole(body?.n) });
+  return t(body.correlation > 0 ? "correlation_with" : "correlation_against", { r: figure(body.correlation), lag: whole(body.lag_days) });
 }
 
 export function Causes() {
   const region = province();
-  const feed = useFeed<Page<ImpactWeek>>(impactAddress(commodity(), region));
+  const feed = useFeed(impactAddress(commodity(), region));
   const weather = useWeather(commodity(), region);
   return (
     <Panel title={t("causes")} feed={feed} class="half" sql={SQL(commodity())}>

@@ -1,7 +1,7 @@
 /** The claim of a device: QR code, code in groups, countdown, label, and the wait for its first message. */
 import { useEffect, useRef } from "preact/hooks";
-import { useFeed } from "../data/feed.ts";
-import type { Device, DeviceItem, IssuedClaim } from "../data/types.ts";
+import { address, useFeed } from "../data/feed.ts";
+import type { Device, IssuedClaim } from "../data/types.ts";
 import { age, clock } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { useNow } from "../ui/now.ts";
@@ -25,7 +25,7 @@ function printLabel(): void {
 export function ClaimDialog({ claim, close }: { claim: IssuedClaim; close: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const now = useNow(1000);
-  const device = useFeed<DeviceItem>(`/api/v1/devices/${encodeURIComponent(claim.device_id)}`, EVERY_MS).body;
+  const device = useFeed(address("/api/v1/devices/{device_id}", { device_id: claim.device_id }), EVERY_MS).body;
   useEffect(() => dialog.current?.showModal(), []);
   const left = Math.max(0, Date.parse(claim.claim_expires_at) - now);
   return (

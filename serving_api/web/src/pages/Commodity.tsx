@@ -1,14 +1,15 @@
 /** A commodity: sentence, tiles, chart with forecast, provinces in comparison, map, table, live prices, quality. */
 import { address, useFeed } from "../data/feed.ts";
-import type { Overview, OverviewItem, Page, PriceMap, QualityRow, Series } from "../data/types.ts";
+import type { OverviewItem, QualityRow } from "../data/types.ts";
 import { change, day, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { isShown } from "../map/filter.ts";
 import { ProvinceMap } from "../map/ProvinceMap.tsx";
 import { setParams } from "../router.ts";
-import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { column, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { Level } from "../ui/Level.tsx";
 import { Panel } from "../ui/Panel.tsx";
+import { TablePanel } from "../ui/TablePanel.tsx";
 import { CommodityChoice, DayChoice, commodity, dayParameters, province } from "../ui/controls.tsx";
 import { Attention } from "./Attention.tsx";
 import { Causes } from "./Causes.tsx";
@@ -40,8 +41,8 @@ function Tiles({ item }: { item: OverviewItem }) {
 }
 
 function MapAndTable() {
-  const map = useFeed<PriceMap>(address("/api/v1/map/prices", { commodity: commodity(), metric: "gap_national", ...dayParameters() }));
-  const series = useFeed<Series>(seriesAddress());
+  const map = useFeed(address("/api/v1/map/prices", { commodity: commodity(), metric: "gap_national", ...dayParameters() }));
+  const series = useFeed(seriesAddress());
   const chosen = province();
   return (
     <>
@@ -56,10 +57,10 @@ function MapAndTable() {
 }
 
 const QUALITY_SQL = "select rule, sum(evaluated) as evaluated, sum(violated) as violated from gold.quality_hourly where kind = 'price' group by rule order by violated desc";
-const QUALITY: () => Column<QualityRow>[] = () => [
-  { name: "rule", title: t("rule"), value: (row) => row.rule, show: (row) => ruleName(row.rule), isText: true },
-  { name: "evaluated", title: t("evaluated"), value: (row) => row.evaluated, show: (row) => whole(row.evaluated) },
-  { name: "violated", title: t("violated"), value: (row) => row.violated, show: (row) => whole(row.violated) },
+const QUALITY: Column<QualityRow>[] = [
+  column("rule", "rule", ruleName),
+  column("evaluated", "evaluated", whole),
+  column("violated", "violated", whole),
 ];
 
 /** Counts of the newest windows, one row a rule, those that were violated first. */
@@ -73,17 +74,12 @@ export function byRule(rows: QualityRow[]): QualityRow[] {
 }
 
 export function Quality() {
-  const feed = useFeed<Page<QualityRow>>(address("/api/v1/data-quality", { kind: "price", limit: 1000 }));
-  const rows = byRule(feed.body?.items ?? []);
-  return (
-    <Panel title={t("quality")} feed={feed} class="full" sql={QUALITY_SQL} tools={<SaveCsv file="quality" columns={QUALITY()} rows={rows} />} isEmpty={(body) => !body.items.length} empty={t("empty_quality")}>
-      {() => <DataTable label={t("quality")} columns={QUALITY()} rows={rows} keyOf={(row) => row.rule} />}
-    </Panel>
-  );
+  const list = address("/api/v1/data-quality", { kind: "price", limit: 1000 });
+  return <TablePanel title={t("quality")} list={list} rows={(body) => byRule(body.items)} columns={QUALITY} keyOf={(row) => row.rule} class="full" file="quality" sql={QUALITY_SQL} empty={t("empty_quality")} />;
 }
 
 export function Commodity() {
-  const feed = useFeed<Overview>(address("/api/v1/overview", dayParameters()));
+  const feed = useFeed(address("/api/v1/overview", dayParameters()));
   const item = feed.body?.items.find((candidate) => candidate.commodity === commodity());
   return (
     <>

@@ -3,13 +3,13 @@ import { useMemo } from "preact/hooks";
 import { TimeChart } from "../chart/TimeChart.tsx";
 import { lastDays, secondsOf, type Zoom } from "../chart/panel.ts";
 import { address, useFeed } from "../data/feed.ts";
-import type { Anomaly, Forecast, ImpactWeek, Page, Series } from "../data/types.ts";
+import type { Series } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
 import { param, setParams } from "../router.ts";
 import { DataTable, SaveCsv } from "../ui/DataTable.tsx";
 import { quoted } from "../ui/Origin.tsx";
 import { Panel } from "../ui/Panel.tsx";
-import { Choices, ProvinceChoice, commodity, marketDay, province } from "../ui/controls.tsx";
+import { Choices, ProvinceChoice, Select, commodity, marketDay, province } from "../ui/controls.tsx";
 import { anomalyAddress } from "./Attention.tsx";
 import { impactAddress } from "./Causes.tsx";
 import { drawnColumns } from "./drawnColumns.ts";
@@ -31,11 +31,11 @@ const dayOf = (day: number): string => new Date(1000 * DAY * day).toISOString().
 const setZoom = (span: Zoom | null) => setParams({ zoom: span && `${dayOf(Math.floor(span[0] / DAY))}..${dayOf(Math.ceil(span[1] / DAY))}` }, false);
 
 export function ChartPanel() {
-  const feed = useFeed<Series>(seriesAddress());
-  const forecast = useFeed<Forecast>(marketDay() ? null : address("/api/public/forecast", { commodity: commodity(), region: province() })).body;
+  const feed = useFeed(seriesAddress());
+  const forecast = useFeed(marketDay() ? null : address("/api/public/forecast", { commodity: commodity(), region: province() })).body;
   const [chosen, others, days] = [province(), compared().join(","), Number(range())];
-  const weeks = useFeed<Page<ImpactWeek>>(chosen && !marketDay() ? impactAddress(commodity(), chosen) : null).body;
-  const anomalies = useFeed<Page<Anomaly>>(chosen && !marketDay() ? anomalyAddress(commodity(), chosen) : null).body;
+  const weeks = useFeed(chosen && !marketDay() ? impactAddress(commodity(), chosen) : null).body;
+  const anomalies = useFeed(chosen && !marketDay() ? anomalyAddress(commodity(), chosen) : null).body;
   const issued = useIssued(!marketDay());
   const panel = useMemo(() => {
     if (!feed.body) return null;
@@ -89,15 +89,13 @@ function Comparison({ series }: { series: Series }) {
         </button>
       ))}
       {names.length < MOST_COMPARED && (
-        <label class="choice small">
-          <span class="hidden">{t("compare")}</span>
-          <select value="" onChange={(event) => choose([...names, event.currentTarget.value])}>
-            <option value="">{t("compare")}</option>
-            {series.regions.filter((region) => !names.includes(region.name) && region.name !== province()).map((region) => (
-              <option key={region.code}>{region.name}</option>
-            ))}
-          </select>
-        </label>
+        <Select
+          label={t("compare")}
+          options={[["", t("compare")], ...series.regions.filter((region) => !names.includes(region.name) && region.name !== province()).map((region): [string, string] => [region.name, region.name])]}
+          value=""
+          choose={(name) => choose([...names, name])}
+          class="choice small"
+        />
       )}
     </div>
   );

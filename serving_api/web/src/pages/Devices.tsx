@@ -1,14 +1,14 @@
 /** Devices: is each alive and trusted? Add one by its QR code; approve, rotate, revoke with a reason. */
 import { useState } from "preact/hooks";
 import { address, refreshShown, useFeed } from "../data/feed.ts";
-import { problemAfter } from "../data/problem.ts";
-import { mayAs, sendJson } from "../data/session.ts";
-import type { Device, IssuedClaim, Market, Page, Problem } from "../data/types.ts";
-import { age, moment, percent, whole } from "../i18n/format.ts";
+import { post, useForm } from "../data/post.ts";
+import { mayAs } from "../data/session.ts";
+import type { Device, IssuedClaim, Market } from "../data/types.ts";
+import { age, moment, share, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
-import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { column, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { Panel, ProblemText } from "../ui/Panel.tsx";
-import { useZones } from "../ui/controls.tsx";
+import { SelectField, useZones } from "../ui/controls.tsx";
 import { ClaimDialog } from "./ClaimDialog.tsx";
 import { StepDialog, type Step } from "./StepDialog.tsx";
 
@@ -28,13 +28,12 @@ const SIGNS: Record<Device["status"], string> = { pending: "○", approved: "◐
 function columns(markets: Market[], zoneOf: ReturnType<typeof useZones>, begin: (device: Device, step: Step) => void): Column<Device>[] {
   const market = (row: Device) => markets.find((entry) => entry.market_id === row.market_id);
   return [
-    { name: "device_id", title: t("device"), value: (row) => row.device_id, isText: true },
-    { name: "market", title: t("market"), value: (row) => market(row)?.name ?? row.market_id, isText: true },
+    column("device_id", "device"),
+    { name: "market", title: t("market"), value: (row) => market(row)?.name ?? row.market_id },
     {
       name: "status",
       title: t("state"),
       value: (row) => row.status,
-      isText: true,
       show: (row) => (
         <span class={row.status === "revoked" ? "grave" : row.silent ? "dim" : undefined}>
           <i aria-hidden="true">{SIGNS[row.status]}</i> {t(`device_${row.status}`)}
@@ -44,15 +43,14 @@ function columns(markets: Market[], zoneOf: ReturnType<typeof useZones>, begin: 
         </span>
       ),
     },
-    { name: "last_event_time", title: t("last_event"), value: (row) => row.last_event_time, isText: true, show: (row) => (row.last_event_time ? age(row.last_event_time) : t("never")) },
-    { name: "accepted_24h", title: t("accepted_24h"), value: (row) => row.accepted_24h, show: (row) => whole(row.accepted_24h) },
-    { name: "quarantined_24h", title: t("quarantined_24h"), value: (row) => row.quarantined_24h, show: (row) => <span class={row.quarantined_24h ? "grave" : undefined}>{whole(row.quarantined_24h)}</span> },
-    { name: "trust_score", title: t("trust"), value: (row) => row.trust_score, show: (row) => percent(row.trust_score === null ? null : 100 * row.trust_score) },
+    column("last_event_time", "last_event", (time) => (time ? age(time) : t("never"))),
+    column("accepted_24h", "accepted_24h", whole),
+    column("quarantined_24h", "quarantined_24h", (count) => <span class={count ? "grave" : undefined}>{whole(count)}</span>),
+    column("trust_score", "trust", share),
     {
       name: "steps",
       title: t("steps"),
       value: () => null,
-      isText: true,
       show: (row) => (
         <span class="buttons">
           {STEPS[row.status].map((step) => (
@@ -71,25 +69,14 @@ interface AddProps {
   show: (claim: IssuedClaim) => void;
 }
 function AddDevice({ markets, show }: AddProps) {
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [waits, setWaits] = useState(false);
-  const submit = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
-    const body = Object.fromEntries(new FormData(form));
-    setWaits(true);
-    let claim: IssuedClaim | null = null;
-    const call = sendJson("/api/auth/device/register", body).then(async (response) => {
-      if (response.ok) claim = await response.clone().json();
-      return response;
-    });
-    setProblem(await problemAfter(call));
-    setWaits(false);
-    if (!claim) return;
+  const { submit, problem, waits } = useForm(async (fields, form) => {
+    const { body: claim, problem } = await post("/api/auth/device/register", Object.fromEntries(fields));
+    if (!claim) return problem;
     form.reset();
     refreshShown(DEVICES);
     show(claim);
-  };
+    return null;
+  });
   return (
     <section class="card full" aria-labelledby="add-device">
       <h2 id="add-device">{t("device_add")}</h2>
@@ -98,26 +85,8 @@ function AddDevice({ markets, show }: AddProps) {
           {t("device_id")}
           <input name="device_id" pattern="[A-Z0-9\-]{3,64}" title={t("device_id_rule")} autoComplete="off" required />
         </label>
-        <label>
-          {t("market")}
-          <select name="market_id" required>
-            {markets.map((market) => (
-              <option key={market.market_id} value={market.market_id}>
-                {market.name}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          {t("device_role")}
-          <select name="role">
-            {ROLES.filter((name) => mayAs(name)).map((name) => (
-              <option key={name} value={name}>
-                {t(`device_role_${name}`)}
-              </option>
-            ))}
-          </select>
-        </label>
+        <SelectField name="market_id" label={t("market")} options={markets.map((market) => [market.market_id, market.name])} />
+        <SelectField name="role" label={t("device_role")} options={ROLES.filter((name) => mayAs(name)).map((name) => [name, t(`device_role_${name}`)])} />
         <button class="solid" disabled={waits}>
           {t("device_add")}
         </button>
@@ -128,8 +97,8 @@ function AddDevice({ markets, show }: AddProps) {
 }
 
 export function Devices() {
-  const feed = useFeed<Page<Device>>(address(DEVICES, { limit: 1000 }), EVERY_MS);
-  const markets = useFeed<Page<Market>>(address("/api/public/market/list", { limit: 1000 }), REFERENCE_MS).body?.items ?? [];
+  const feed = useFeed(address(DEVICES, { limit: 1000 }), EVERY_MS);
+  const markets = useFeed(address("/api/public/market/list", { limit: 1000 }), REFERENCE_MS).body?.items ?? [];
   const zoneOf = useZones();
   const [step, setStep] = useState<{ device: Device; step: Step } | null>(null);
   const [claim, setClaim] = useState<IssuedClaim | null>(null);

@@ -3,13 +3,14 @@ import { useRef, useState } from "preact/hooks";
 import { Spark } from "../chart/Spark.tsx";
 import { address, useFeed } from "../data/feed.ts";
 import { arrivals, keyOf, type Arrival } from "../data/live.ts";
-import type { Market, Overview, OverviewItem, Page, PriceMap } from "../data/types.ts";
+import type { Overview, OverviewItem } from "../data/types.ts";
 import { change, day, moment, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { ProvinceMap } from "../map/ProvinceMap.tsx";
 import { linkTo, param, setParams } from "../router.ts";
-import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { LinkChip } from "../ui/Connection.tsx";
+import { Facts, type Fact } from "../ui/Figures.tsx";
 import { Level } from "../ui/Level.tsx";
 import { Panel } from "../ui/Panel.tsx";
 import { DEFAULT_COMMODITY, DayChoice, dayParameters, knownThen, marketDay, useSupported, useZones } from "../ui/controls.tsx";
@@ -22,22 +23,13 @@ const SQL = "select market_date, commodity, region, level, median_price_idr, nat
 
 function Strip({ overview }: { overview: Overview }) {
   const { balance, coverage } = overview;
-  const facts: [string, string, string][] = [
-    [t("data_of"), day(overview.date), ""],
-    [t("coverage"), t("coverage_text", { provinces: whole(coverage.provinces), of: whole(coverage.of), markets: whole(coverage.markets) }), ""],
-    [t("to_review"), whole(overview.open_quarantine), ""],
+  const facts: Fact[] = [
+    [t("data_of"), day(overview.date)],
+    [t("coverage"), t("coverage_text", { provinces: whole(coverage.provinces), of: whole(coverage.of), markets: whole(coverage.markets) })],
+    [t("to_review"), whole(overview.open_quarantine)],
     [t("balance"), balance.balanced ? t("balance_even", { events: whole(balance.rows_in) }) : t("balance_odd", { difference: whole(balance.difference) }), balance.balanced ? "fine" : "grave"],
   ];
-  return (
-    <dl class="strip">
-      {facts.map(([name, text, tone]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd class={tone}>{text}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts facts={facts} />;
 }
 
 /** The gravest first when the view is opened; what is graver since then waits until the reader asks. */
@@ -81,26 +73,26 @@ function Sentences({ view, items }: { view: string; items: OverviewItem[] }) {
 
 function columns(): Column<OverviewItem>[] {
   return [
-    { name: "commodity", title: t("commodity"), value: (item) => item.name, isText: true, show: (item) => <a href={linkTo("/komoditas", { komoditas: item.commodity })}>{item.name}</a> },
-    { name: "market_date", title: t("day"), value: (item) => item.market_date, show: (item) => day(item.market_date), isText: true },
-    { name: "national_price_idr", title: t("price"), value: (item) => item.national_price_idr, show: (item) => rupiah(item.national_price_idr) },
+    derivedColumn("commodity", "commodity", (item) => item.name, (item) => <a href={linkTo("/komoditas", { komoditas: item.commodity })}>{item.name}</a>),
+    column("market_date", "day", day),
+    column("national_price_idr", "price", rupiah),
     ...([1, 7, 30, 365] as const).map((days) => ({
       name: `change_${days}d_pct`,
       title: t("change_days", { days }),
       value: (item: OverviewItem) => item[`change_${days}d_pct`],
       show: (item: OverviewItem) => change(item[`change_${days}d_pct`]),
     })),
-    { name: "gap_pct", title: t("gap"), value: (item) => item.gap_pct, show: (item) => change(item.gap_pct) },
-    { name: "regions_above", title: t("above"), value: (item) => item.regions_above, show: (item) => (item.regions_above === null ? "–" : `${whole(item.regions_above)}/${whole(item.provinces)}`) },
-    { name: "dispersion_pct", title: t("spread"), value: (item) => item.dispersion_pct, show: (item) => percent(item.dispersion_pct) },
-    { name: "level", title: t("level"), value: (item) => item.level, show: (item) => <Level level={item.level} />, isText: true },
+    column("gap_pct", "gap", change),
+    derivedColumn("regions_above", "above", (item) => item.regions_above, (item) => (item.regions_above === null ? "–" : `${whole(item.regions_above)}/${whole(item.provinces)}`)),
+    column("dispersion_pct", "spread", percent),
+    column("level", "level", (level) => <Level level={level} />),
   ];
 }
 
 /** The map of the chosen commodity, else of the gravest; `failed`: that one is not known. */
 function SmallMap({ items, failed }: { items: OverviewItem[]; failed: boolean }) {
   const chosen = param("komoditas") ?? items[0]?.commodity ?? (failed ? DEFAULT_COMMODITY : null);
-  const feed = useFeed<PriceMap>(chosen && address("/api/v1/map/prices", { commodity: chosen, metric: "gap_national", ...dayParameters() }));
+  const feed = useFeed(chosen && address("/api/v1/map/prices", { commodity: chosen, metric: "gap_national", ...dayParameters() }));
   const name = items.find((item) => item.commodity === chosen)?.name ?? chosen ?? "";
   return (
     <Panel title={t("map_of", { name })} feed={feed} class="half" sql={provincesSql(chosen ?? DEFAULT_COMMODITY)} isEmpty={(map) => map.date === null} empty={t("empty_map")}>
@@ -114,7 +106,7 @@ const REFERENCE_MS = 600_000;
 
 /** Prices in the order of their arrival, the newest first. */
 function Arrivals() {
-  const markets = useFeed<Page<Market>>(address("/api/public/market/list", { limit: 1000 }), REFERENCE_MS).body?.items ?? [];
+  const markets = useFeed(address("/api/public/market/list", { limit: 1000 }), REFERENCE_MS).body?.items ?? [];
   const names = new Map(useSupported().body?.commodities.map((entry) => [entry.commodity, entry.name]));
   const zoneOf = useZones();
   const marketOf = (row: Arrival) => markets.find((market) => market.market_id === row.market_id);
@@ -156,7 +148,7 @@ function Start() {
 }
 
 export function Home() {
-  const feed = useFeed<Overview>(address("/api/v1/overview", dayParameters()));
+  const feed = useFeed(address("/api/v1/overview", dayParameters()));
   const overview = feed.body;
   const items = overview ? byGravity(overview.items) : [];
   const empty = marketDay() && knownThen() ? t("empty_then", { day: day(marketDay()) }) : t("empty_overview");

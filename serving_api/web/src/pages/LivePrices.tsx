@@ -3,10 +3,10 @@ import { useEffect } from "preact/hooks";
 import { LiveChart } from "../chart/LiveChart.tsx";
 import { address, refresh, useFeed } from "../data/feed.ts";
 import { arrivals, keyOf, withArrivals, type Arrival } from "../data/live.ts";
-import type { LivePrice, Page } from "../data/types.ts";
+import type { LivePrice } from "../data/types.ts";
 import { change, day, moment, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
-import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { LinkChip } from "../ui/Connection.tsx";
 import { quoted } from "../ui/Origin.tsx";
 import { Panel } from "../ui/Panel.tsx";
@@ -20,17 +20,17 @@ const READ_AGAIN_MS = 2_000;
 const SQL = (id: string) => `select market_name, region, price_idr, unit, event_time, change_pct from gold.live_prices where commodity = ${quoted(id)} and channel = 'retail' order by market_name`;
 
 const columns = (zoneOf: (region: string) => string | null): Column<LivePrice>[] => [
-  { name: "market", title: t("market"), value: (row) => row.market_name, isText: true },
-  { name: "price_idr", title: t("price"), value: (row) => row.price_idr, show: (row) => rupiah(row.price_idr) },
-  { name: "change_pct", title: t("change_day"), value: (row) => row.change_pct, show: (row) => change(row.change_pct) },
-  { name: "event_time", title: t("reported"), value: (row) => row.event_time, show: (row) => moment(row.event_time, zoneOf(row.region)), isText: true },
+  derivedColumn("market", "market", (row) => row.market_name),
+  column("price_idr", "price", rupiah),
+  column("change_pct", "change_day", change),
+  derivedColumn("event_time", "reported", (row) => row.event_time, (row) => moment(row.event_time, zoneOf(row.region))),
 ];
 
 export function LivePrices() {
   const zoneOf = useZones();
   const past = marketDay();
   const url = address("/api/public/commodity/price/live", { commodity: commodity(), sort: "name", limit: MOST_ROWS, date: past });
-  const feed = useFeed<Page<LivePrice>>(url);
+  const feed = useFeed(url);
   const came = past ? NOTHING_CAME : arrivals.value;
   const shown = new Set([commodity(), ...(feed.body?.items ?? []).map((row) => row.commodity)]);
   const newest = Math.max(0, ...[...came.values()].filter((row) => shown.has(row.commodity)).map((row) => row.arrived));

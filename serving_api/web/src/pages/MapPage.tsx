@@ -2,16 +2,16 @@
 import { Suspense, lazy } from "preact/compat";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { address, useFeed } from "../data/feed.ts";
-import type { LivePrice, MapRegion, Market, Page, PriceMap, Series } from "../data/types.ts";
+import type { MapRegion, Market, PriceMap } from "../data/types.ts";
 import { day, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { Legend } from "../map/Legend.tsx";
 import { isShown } from "../map/filter.ts";
 import { METRICS, colorClass, metricKey, provinceText, type Metric } from "../map/scale.ts";
 import { param, setParams } from "../router.ts";
-import { DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
+import { column, derivedColumn, DataTable, SaveCsv, type Column } from "../ui/DataTable.tsx";
 import { Panel } from "../ui/Panel.tsx";
-import { provincesSql } from "./provinces.tsx";
+import { provinceColumn, provincesSql } from "./provinces.tsx";
 import { Choices, CommodityChoice, DayChoice, commodity, dayParameters, knownThen, marketDay, province } from "../ui/controls.tsx";
 
 const LeafletMap = lazy(() => import("../map/LeafletMap.tsx"));
@@ -20,20 +20,16 @@ const NO_MARKETS: Market[] = [];
 const SETTLE_MS = 150;
 const metric = (): Metric => METRICS.find((name) => name === param("metrik")) ?? "gap_national";
 
-const columns = (map: PriceMap): Column<MapRegion>[] => [
-  { name: "province", title: t("province"), value: (row) => row.name, isText: true, show: (row) => (
-    <button class="link" aria-pressed={row.name === province()} onClick={() => setParams({ prov: row.name === province() ? null : row.name }, false)}>
-      {row.name}
-    </button>
-  ) },
-  { name: map.metric, title: t(metricKey(map.metric as Metric)), value: (row) => row.value, show: (row) => (
+const columns = ({ metric, legend }: PriceMap): Column<MapRegion>[] => [
+  provinceColumn(),
+  derivedColumn(metric, metricKey(metric), (row) => row.value, (row) => (
     <>
-      <i class={`swatch ${colorClass(row.value, map.metric as Metric, map.legend)}`} /> {provinceText(row.code, row.value, map.metric as Metric)}
+      <i class={`swatch ${colorClass(row.value, metric, legend)}`} /> {provinceText(row.code, row.value, metric)}
     </>
-  ) },
-  { name: "price_idr", title: t("price"), value: (row) => row.price_idr, show: (row) => rupiah(row.price_idr) },
-  { name: "markets", title: t("markets"), value: (row) => row.markets, show: (row) => whole(row.markets) },
-  { name: "age_days", title: t("age_days"), value: (row) => row.age_days, show: (row) => whole(row.age_days) },
+  )),
+  column("price_idr", "price", rupiah),
+  column("markets", "markets", whole),
+  column("age_days", "age_days", whole),
 ];
 
 /** A slider over the days of the series; the address follows when the hand rests. */
@@ -59,10 +55,10 @@ function DaySlider({ days, shown }: { days: string[]; shown: string | null }) {
 }
 
 export function MapPage() {
-  const feed = useFeed<PriceMap>(address("/api/v1/map/prices", { commodity: commodity(), metric: metric(), ...dayParameters() }));
-  const series = useFeed<Series>(address("/api/v1/series/daily", { commodity: commodity() })).body;
-  const markets = useFeed<Page<Market>>("/api/public/market/list?limit=1000", 600_000).body?.items ?? NO_MARKETS;
-  const live = useFeed<Page<LivePrice>>(address("/api/public/commodity/price/live", { commodity: commodity(), sort: "name", limit: MOST_ROWS, date: marketDay() })).body;
+  const feed = useFeed(address("/api/v1/map/prices", { commodity: commodity(), metric: metric(), ...dayParameters() }));
+  const series = useFeed(address("/api/v1/series/daily", { commodity: commodity() })).body;
+  const markets = useFeed(address("/api/public/market/list", { limit: 1000 }), 600_000).body?.items ?? NO_MARKETS;
+  const live = useFeed(address("/api/public/commodity/price/live", { commodity: commodity(), sort: "name", limit: MOST_ROWS, date: marketDay() })).body;
   const prices = useMemo(() => new Map(live?.items.map((row) => [row.market_id, row])), [live]);
   const national = series?.national[series.dates.indexOf(feed.body?.date ?? "")] ?? null;
   const choose = (prov: string | null) => setParams({ prov }, false);

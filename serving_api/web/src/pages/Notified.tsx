@@ -1,8 +1,8 @@
 /** How the person wants to be notified, and where messages over Telegram and WhatsApp go. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { NO_NETWORK, problemOf } from "../data/problem.ts";
+import { outcomeOf, type Outcome } from "../data/problem.ts";
 import { request } from "../data/session.ts";
-import type { Problem } from "../data/types.ts";
+import type { AnswerOf } from "../data/types.ts";
 import { type Key, t } from "../i18n/index.ts";
 import { useSupported } from "../ui/controls.tsx";
 import { ProblemText } from "../ui/Panel.tsx";
@@ -14,26 +14,14 @@ const WAYS = ["email", "telegram", "whatsapp", "websocket"] as const;
 const NAMED = ["telegram", "whatsapp"] as const;
 type Way = (typeof NAMED)[number];
 const DIGESTS = ["none", "daily", "weekly"] as const;
-interface Settings extends Record<(typeof WAYS)[number], boolean> {
-  min_level: (typeof LEVELS)[number];
-  commodities: string[];
-  regions: string[];
-  digest: (typeof DIGESTS)[number];
-  telegram_chat: string | null;
-  whatsapp_number: string | null;
-}
-interface Recipient {
-  address: string;
-  confirmed: boolean;
-}
-type Recipients = Record<Way, Recipient | null>;
+type Settings = AnswerOf<typeof SETTINGS>;
+type Recipients = AnswerOf<typeof RECIPIENTS>;
+type Recipient = Recipients[Way];
 
 /** What the address answers; `change`: what is sent there by PUT. */
-async function answerOf<Body>(url: string, change?: object): Promise<{ body: Body | null; problem: Problem | null }> {
+function answerOf<Body>(url: string, change?: object): Promise<Outcome<Body>> {
   const init = change ? { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change) } : {};
-  const response = await request(url, init).catch(() => null);
-  if (response?.ok) return { body: await response.json(), problem: null };
-  return { body: null, problem: response ? await problemOf(response) : NO_NETWORK };
+  return outcomeOf(request(url, init));
 }
 
 /**
@@ -41,7 +29,7 @@ async function answerOf<Body>(url: string, change?: object): Promise<{ body: Bod
  * choice is back. Changes are sent one after the other, so that the last one holds.
  */
 function useOwn<Body>(url: string) {
-  const [own, setOwn] = useState<{ body: Body | null; problem: Problem | null }>({ body: null, problem: null });
+  const [own, setOwn] = useState<Outcome<Body>>({ body: null, problem: null });
   const stored = useRef<Body | null>(null);
   const queue = useRef({ last: Promise.resolve(), waiting: 0 });
   const take = async (change?: object) => {
@@ -59,7 +47,7 @@ function useOwn<Body>(url: string) {
   return { ...own, change };
 }
 
-function Address({ way, known, change }: { way: Way; known: Recipient | null; change: (given: object) => void }) {
+function Address({ way, known, change }: { way: Way; known: Recipient; change: (given: object) => void }) {
   const send = (event: SubmitEvent) => {
     event.preventDefault();
     const given = new FormData(event.currentTarget as HTMLFormElement);

@@ -14,18 +14,18 @@ import { RowDetail } from "./quarantine/RowDetail.tsx";
 import { RowList } from "./quarantine/RowList.tsx";
 import { away, put, undo } from "./quarantine/tray.ts";
 import { TrayView } from "./quarantine/TrayView.tsx";
-import type { Item, Row, Summary } from "./quarantine/types.ts";
+import type { Address, QuarantineItem, QuarantineRow } from "../data/types.ts";
 import { ruleName } from "./quarantine/words.ts";
 
 const PAGE_ROWS = 100;
 const ITEM_MS = 60_000;
 const FIELD = "input, select, textarea";
-const itemUrl = (id: string | null) => id && `/api/v1/quarantine/${encodeURIComponent(id)}`;
+const itemUrl = (id: string | null) => id === null ? null : (address("/api/v1/quarantine/{event_id}", { event_id: id }) as Address<QuarantineItem>);
 const listUrl = () => address("/api/v1/quarantine", { state: "open", from: "2000-01-01", rule: param("aturan"), market_id: param("pasar"), limit: PAGE_ROWS });
 
 /** Why rows wait: a rule narrows the list. */
 function Why() {
-  const feed = useFeed<Summary>("/api/v1/quarantine/summary");
+  const feed = useFeed(address("/api/v1/quarantine/summary"));
   const choice = (name: "aturan" | "pasar", value: string, text: string, open: number, more: string) => (
     <li key={value}>
       <button aria-pressed={param(name) === value} onClick={() => setParams({ [name]: param(name) === value ? null : value, pilih: null })}>
@@ -52,13 +52,13 @@ function Why() {
   );
 }
 
-function unique(rows: Row[]): Row[] {
+function unique(rows: QuarantineRow[]): QuarantineRow[] {
   const seen = new Set<string>();
   return rows.filter((row) => !away.value.has(row.event_id) && !seen.has(row.event_id) && seen.add(row.event_id));
 }
 
 export function Quarantine() {
-  const list = useSteadyList<Row>(listUrl(), (row) => `${row.event_id}|${row.generation}`);
+  const list = useSteadyList(listUrl(), (row) => `${row.event_id}|${row.generation}`);
   const rows = useMemo(() => unique(list.items ?? []), [list.items, away.value]);
   const ids = rows.map((row) => row.event_id);
   const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
@@ -69,8 +69,8 @@ export function Quarantine() {
   const at = param("pilih") ?? ids[0] ?? null;
   const draft = begun.id === at ? begun.draft : NO_DRAFT; // a decision never moves to another row
   const setDraft = (next: Draft) => setBegun({ id: at, draft: next });
-  const feed = useFeed<Item>(itemUrl(at), ITEM_MS);
-  useFeed<Item>(itemUrl(moved(ids, at, 1)), ITEM_MS); // the next row is there at once
+  const feed = useFeed(itemUrl(at), ITEM_MS);
+  useFeed(itemUrl(moved(ids, at, 1)), ITEM_MS); // the next row is there at once
   const held = useHold(feed.body?.state === "open" ? at : null);
   const chosen = marked.size ? rows.filter((row) => marked.has(row.event_id)) : rows.filter((row) => row.event_id === at);
 
@@ -93,7 +93,7 @@ export function Quarantine() {
     if (chosen.length > 1) return setDialog("bulk");
     leave(chosen, next);
   };
-  const leave = (leaving: Row[], complete: Draft) => {
+  const leave = (leaving: QuarantineRow[], complete: Draft) => {
     put(leaving, complete);
     const next = nextAfter(ids, new Set(leaving.map((row) => row.event_id)), at);
     setMarked(new Set());

@@ -1,9 +1,8 @@
 /** Sign in by e-mail address and password, or by a one-time link, which sets the password. */
 import { signal } from "@preact/signals";
-import { useState } from "preact/hooks";
-import { problemAfter } from "../data/problem.ts";
+import { useForm } from "../data/post.ts";
+import { outcomeOf } from "../data/problem.ts";
 import { followLink, role, signIn } from "../data/session.ts";
-import type { Problem } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
 import { goTo, param, path } from "../router.ts";
 import { ProblemText } from "../ui/Panel.tsx";
@@ -29,21 +28,15 @@ function origin(): string {
 }
 
 export function SignIn() {
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [waits, setWaits] = useState(false);
   const byLink = link.value !== "";
-  const submit = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const fields = new FormData(event.currentTarget as HTMLFormElement);
+  const { submit, problem, waits } = useForm(async (fields) => {
     const password = String(fields.get("password"));
-    setWaits(true);
-    const refused = await problemAfter(byLink ? followLink(link.value, password) : signIn(String(fields.get("email")), password));
-    setWaits(false);
-    setProblem(refused);
-    if (refused) return;
+    const { problem } = await outcomeOf(byLink ? followLink(link.value, password) : signIn(String(fields.get("email")), password));
+    if (problem) return problem;
     link.value = "";
     goTo(origin());
-  };
+    return null;
+  });
   return (
     <>
       <section class="card narrow" aria-labelledby="sign-in">

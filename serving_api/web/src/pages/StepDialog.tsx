@@ -1,8 +1,9 @@
 /** One step with a device, and the reason for it, which the audit keeps. */
-import { useEffect, useRef, useState } from "preact/hooks";
-import { problemAfter } from "../data/problem.ts";
+import { useEffect, useRef } from "preact/hooks";
+import { useForm } from "../data/post.ts";
+import { outcomeOf } from "../data/problem.ts";
 import { sendJson } from "../data/session.ts";
-import type { Device, IssuedClaim, Problem } from "../data/types.ts";
+import type { Device, IssuedClaim } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
 import { ProblemText } from "../ui/Panel.tsx";
 
@@ -19,22 +20,13 @@ interface StepProps {
 
 export function StepDialog({ device, step, done, close }: StepProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [waits, setWaits] = useState(false);
   useEffect(() => dialog.current?.showModal(), []);
-  const submit = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const reason = String(new FormData(event.currentTarget as HTMLFormElement).get("reason"));
-    setWaits(true);
-    let claim: IssuedClaim | null = null;
-    const call = sendJson(`/api/v1/devices/${encodeURIComponent(device.device_id)}/${step}`, { reason }).then(async (response) => {
-      if (response.ok && step === "rotate") claim = await response.clone().json();
-      return response;
-    });
-    const refused = await problemAfter(call);
-    setWaits(false);
-    refused ? setProblem(refused) : done(claim);
-  };
+  const { submit, problem, waits } = useForm(async (fields) => {
+    const call = sendJson(`/api/v1/devices/${encodeURIComponent(device.device_id)}/${step}`, { reason: fields.get("reason") });
+    const { body, problem } = await outcomeOf<IssuedClaim>(call);
+    if (!problem) done(step === "rotate" ? body : null);
+    return problem;
+  });
   return (
     <dialog ref={dialog} aria-labelledby="step-title" onClose={close}>
       <h2 id="step-title">

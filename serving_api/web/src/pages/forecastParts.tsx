@@ -1,22 +1,22 @@
 /** What every chart with a forecast says of it: model, coverage, and forecasts of the past. */
 import { address, useFeed } from "../data/feed.ts";
-import type { Confidence, Forecast, IssuedForecast, Page } from "../data/types.ts";
-import { day, percent, whole, written } from "../i18n/format.ts";
+import { modelOf, type Forecast } from "../data/types.ts";
+import { day, share, whole, written } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { commodity, province } from "../ui/controls.tsx";
 
 const MOST_ROWS = 1000;
-export const issuedAddress = (): string => address("/api/v1/forecasts/issued", { commodity: commodity(), region: province(), limit: MOST_ROWS });
+export const issuedAddress = () => address("/api/v1/forecasts/issued", { commodity: commodity(), region: province(), limit: MOST_ROWS });
 /** The forecasts that were issued for the chosen commodity and province. */
-export const useIssued = (isShown: boolean): Page<IssuedForecast> | null => useFeed<Page<IssuedForecast>>(isShown ? issuedAddress() : null).body;
+export const useIssued = (isShown: boolean) => useFeed(isShown ? issuedAddress() : null).body;
 
 export function ForecastNote({ forecast, strokes }: { forecast: Forecast; strokes: number }) {
-  const { model } = forecast.meta;
-  const tested = useFeed<Confidence>(address("/api/forecast/confidence", { commodity: commodity(), region: province() })).body;
+  const model = modelOf(forecast);
+  const tested = useFeed(address("/api/forecast/confidence", { commodity: commodity(), region: province() })).body;
   return (
     <p class="note">
       {t("forecast_note", { model: model?.name ?? "–", alias: model?.alias ?? "–", day: day(forecast.origin_date) })} {model?.reason && `${written(model.reason)}. `}
-      {tested?.coverage != null && t("forecast_coverage", { level: percent(100 * tested.interval_level), coverage: percent(100 * tested.coverage), origins: whole(tested.origins) })}{" "}
+      {tested?.coverage != null && t("forecast_coverage", { level: share(tested.interval_level), coverage: share(tested.coverage), origins: whole(tested.origins) })}{" "}
       {strokes > 0 && t("strokes_note", { count: whole(strokes) })}
     </p>
   );

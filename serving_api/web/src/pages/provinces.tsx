@@ -1,11 +1,11 @@
 /** What chart, map and table of a commodity share: the address of its series, and the columns of provinces. */
 import { address } from "../data/feed.ts";
-import type { PriceMap } from "../data/types.ts";
+import type { Address, PriceMap, Series } from "../data/types.ts";
 import { change, day, rupiah } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { classOf } from "../map/scale.ts";
 import { param, setParams } from "../router.ts";
-import type { Column } from "../ui/DataTable.tsx";
+import { derivedColumn, type Column } from "../ui/DataTable.tsx";
 import { commodity, knownThen, marketDay, province } from "../ui/controls.tsx";
 import { quoted } from "../ui/Origin.tsx";
 import type { ProvinceRow } from "./seriesPanel.ts";
@@ -18,7 +18,7 @@ function nextDay(iso: string): string {
   return new Date(Date.parse(`${iso}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10);
 }
 
-export function seriesAddress(): string {
+export function seriesAddress(): Address<Series> {
   const last = marketDay();
   const days = Number(range());
   const to = last && !knownThen() ? nextDay(last) : null;
@@ -29,31 +29,23 @@ export function seriesAddress(): string {
 
 /** The newest figures of each province of a commodity. */
 export const provincesSql = (id: string) => `select market_date, region, median_price_idr, change_7d_pct, national_gap_pct, gap_pct, dispersion_pct, ifpa from gold.indicators where commodity = ${quoted(id)} and channel = 'retail' order by market_date desc, region limit 500`;
+/** The name of a province, which chooses it on the page. */
+export const provinceColumn = <Row extends { name: string }>(): Column<Row> =>
+  derivedColumn("province", "province", (row) => row.name, ({ name }) => (
+    <button class="link" aria-pressed={name === province()} onClick={() => setParams({ prov: name === province() ? null : name }, false)}>
+      {name}
+    </button>
+  ));
 export const provinceColumns = (legend: PriceMap["legend"]): Column<ProvinceRow>[] => [
-  {
-    name: "province",
-    title: t("province"),
-    value: (row) => row.name,
-    isText: true,
-    show: (row) => (
-      <button class="link" aria-pressed={row.name === province()} onClick={() => setParams({ prov: row.name === province() ? null : row.name }, false)}>
-        {row.name}
-      </button>
-    ),
-  },
-  { name: "price_idr", title: t("price"), value: (row) => row.price, show: (row) => rupiah(row.price) },
-  { name: "market_date", title: t("day"), value: (row) => row.date, show: (row) => day(row.date), isText: true },
+  provinceColumn(),
+  derivedColumn("price_idr", "price", (row) => row.price, (row) => rupiah(row.price)),
+  derivedColumn("market_date", "day", (row) => row.date, (row) => day(row.date)),
   { name: "change_7d_pct", title: t("change_days", { days: 7 }), value: (row) => row.change, show: (row) => change(row.change) },
-  {
-    name: "gap_national_pct",
-    title: t("gap_national"),
-    value: (row) => row.gap,
-    show: (row) => (
-      <>
-        <i class={`swatch ${row.gap === null ? "none" : `b${classOf(row.gap, legend)}`}`} /> {change(row.gap)}
-      </>
-    ),
-  },
+  derivedColumn("gap_national_pct", "gap_national", (row) => row.gap, (row) => (
+    <>
+      <i class={`swatch ${row.gap === null ? "none" : `b${classOf(row.gap, legend)}`}`} /> {change(row.gap)}
+    </>
+  )),
 ];
 export const NO_LEGEND: PriceMap["legend"] = [];
 

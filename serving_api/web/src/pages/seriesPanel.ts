@@ -3,6 +3,7 @@ import { secondsOf, type Band, type Dot, type Line, type Panel, type Stroke, typ
 import type { Anomaly, Forecast, ImpactWeek, IssuedForecast, Series } from "../data/types.ts";
 import { change, percent, rupiah, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
+import { shares } from "./impact.ts";
 
 export interface ProvinceRow {
   name: string;
@@ -86,9 +87,8 @@ export function dotsOf(series: Series, chosen: string, weeks: ImpactWeek[], anom
     const value = prices[series.dates.indexOf(week.market_date)] ?? null;
     if (value === null || week.region !== chosen) return [];
     const kind = week.impact_score >= LARGE ? "large" : week.impact_score >= MEDIUM ? "medium" : "small";
-    const shares = Object.entries(week.factors_with_weights).sort(([, one], [, other]) => other - one);
-    const named = shares.slice(0, MOST_SHARES).filter(([, weight]) => weight > 0);
-    const factors = named.map(([factor, weight]) => `${t(`factor_${factor as keyof ImpactWeek["factors_with_weights"]}`)} ${percent(weight)}`);
+    const named = shares(week).slice(0, MOST_SHARES);
+    const factors = named.map(([factor, weight]) => `${t(`factor_${factor}`)} ${percent(weight)}`);
     const text = t("impact_dot", { change: change(100 * week.price_change), score: whole(week.impact_score), factors: factors.join(", ") || "–", share: percent(week.unexplained_pct) });
     return [{ seconds: secondsOf(week.market_date), value, kind, text }];
   });

@@ -1,7 +1,6 @@
 /** How fresh the page is: live, polled, or cut off with the running age of its figures; and whether events are missing. */
-import { useFeed } from "../data/feed.ts";
+import { address, useFeed } from "../data/feed.ts";
 import { link, POLL_MS, type Link } from "../data/live.ts";
-import type { BalanceReport } from "../data/types.ts";
 import { duration, whole } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { useNow } from "./now.ts";
@@ -37,7 +36,7 @@ const BALANCE_MS = 60_000;
 
 /** Shown on every page while the balance of events is odd. */
 export function BalanceBanner() {
-  const balance = useFeed<BalanceReport>("/api/v1/reconcile", BALANCE_MS).body;
+  const balance = useFeed(address("/api/v1/reconcile"), BALANCE_MS).body;
   if (!balance || balance.balanced) return null;
   return (
     <div class="banner" role="alert">

@@ -1,6 +1,6 @@
 /** "Asal angka": where the figures of a panel come from, and how to get them without the page. */
 import { useRef } from "preact/hooks";
-import type { Answer } from "../data/types.ts";
+import { modelOf, type Answer } from "../data/types.ts";
 import { duration, moment, written } from "../i18n/format.ts";
 import { t } from "../i18n/index.ts";
 import { answerRows } from "./answerRows.ts";
@@ -23,6 +23,7 @@ function saveAnswer(url: string, body: Answer): void {
 export function Origin({ title, url, body, sql }: { title: string; url: string; body: Answer; sql?: string }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const { meta } = body;
+  const model = modelOf(body);
   const tables = Object.entries(meta.delta_version);
   const queries = sql ? [sql] : tables.map(([table]) => `select * from ${table} limit 100`);
   return (
@@ -41,10 +42,10 @@ export function Origin({ title, url, body, sql }: { title: string; url: string; 
           <dd>{tables.map(([table, version]) => `${table} v${version}`).join(", ") || "–"}</dd>
           {meta.rule_set && <dt>{t("origin_rules")}</dt>}
           {meta.rule_set && <dd>{meta.rule_set}</dd>}
-          {meta.model && <dt>{t("origin_model")}</dt>}
-          {meta.model && (
+          {model && <dt>{t("origin_model")}</dt>}
+          {model && (
             <dd>
-              {meta.model.name} v{meta.model.version} ({meta.model.alias}){meta.model.reason && `: ${written(meta.model.reason)}`}
+              {model.name} v{model.version} ({model.alias}){model.reason && `: ${written(model.reason)}`}
             </dd>
           )}
           <dt>{t("origin_lag")}</dt>

@@ -12,7 +12,7 @@ import { useNow } from "./now.ts";
 
 const STALE_MS = 90_000;
 
-interface PanelProps<Body extends Answer> {
+export interface PanelProps<Body extends Answer> {
   title: string;
   feed: Feed<Body>;
   /** Whether the body holds anything to show. */

@@ -1,6 +1,6 @@
 /** Controls that write to the address: choice of commodity, province and day. */
 import type { ComponentChildren } from "preact";
-import { useFeed } from "../data/feed.ts";
+import { address, useFeed } from "../data/feed.ts";
 import type { Supported } from "../data/types.ts";
 import { t } from "../i18n/index.ts";
 import { param, setParams } from "../router.ts";
@@ -14,7 +14,7 @@ export const knownThen = (): boolean => param("saat-itu") === "1";
 /** The parameter of the day: by what is known now, or as it was known at that day's close. */
 export const dayParameters = (): Record<string, string | null> => ({ [knownThen() ? "date" : "market_date"]: marketDay() });
 
-export const useSupported = () => useFeed<Supported>("/api/v1/supported", REFERENCE_MS);
+export const useSupported = () => useFeed(address("/api/v1/supported"), REFERENCE_MS);
 
 /** The time zone of a province by its name; null while it is not known. */
 export function useZones(): (region: string | null | undefined) => string | null {
@@ -22,19 +22,25 @@ export function useZones(): (region: string | null | undefined) => string | null
   return (region) => zones.get(region ?? "") ?? null;
 }
 
-export function CommodityChoice() {
-  const supported = useSupported().body;
-  const chosen = commodity();
-  const entries = supported?.commodities ?? [{ commodity: chosen, name: chosen }];
-  const known = entries.some((entry) => entry.commodity === chosen);
+interface SelectProps {
+  label: string;
+  /** Values with their texts; a value that is none of them is one too. */
+  options: [value: string, text: string][];
+  value: string;
+  choose: (value: string) => void;
+  class?: string;
+}
+/** A choice from a list; the label is for readers of a screen. */
+export function Select({ label, options, value, choose, class: name = "choice" }: SelectProps) {
+  const known = !value || options.some(([each]) => each === value);
   return (
-    <label class="choice">
-      <span class="hidden">{t("commodity")}</span>
-      <select value={chosen} onChange={(event) => setParams({ komoditas: event.currentTarget.value })}>
-        {!known && <option value={chosen}>{chosen}</option>}
-        {entries.map((entry) => (
-          <option key={entry.commodity} value={entry.commodity}>
-            {entry.name}
+    <label class={name}>
+      <span class="hidden">{label}</span>
+      <select value={value} onChange={(event) => choose(event.currentTarget.value)}>
+        {!known && <option value={value}>{value}</option>}
+        {options.map(([each, text]) => (
+          <option key={each} value={each}>
+            {text}
           </option>
         ))}
       </select>
@@ -42,21 +48,40 @@ export function CommodityChoice() {
   );
 }
 
-export function ProvinceChoice({ all }: { all: string }) {
-  const regions = useSupported().body?.regions ?? [];
+interface FieldProps {
+  name: string;
+  label: string;
+  options: [value: string, text: string][];
+  chosen?: string | null;
+}
+/** A choice in a form, under its name there. */
+export function SelectField({ name, label, options, chosen }: FieldProps) {
   return (
-    <label class="choice small">
-      <span class="hidden">{t("province")}</span>
-      <select value={province() ?? ""} onChange={(event) => setParams({ prov: event.currentTarget.value || null })}>
-        <option value="">{all}</option>
-        {regions.map((region) => (
-          <option key={region.code} value={region.name}>
-            {region.name}
+    <label>
+      {label}
+      <select name={name} required={options.every(([value]) => value)}>
+        {options.map(([value, text]) => (
+          <option key={value} value={value} selected={value === chosen}>
+            {text}
           </option>
         ))}
       </select>
     </label>
   );
+}
+
+/** Commodities and provinces as options. */
+export const commodityOptions = (supported: Supported | null) => (supported?.commodities ?? []).map((entry): [string, string] => [entry.commodity, entry.name]);
+export const provinceOptions = (supported: Supported | null) => (supported?.regions ?? []).map((region): [string, string] => [region.name, region.name]);
+
+export function CommodityChoice() {
+  const options = commodityOptions(useSupported().body);
+  return <Select label={t("commodity")} options={options} value={commodity()} choose={(komoditas) => setParams({ komoditas })} />;
+}
+
+export function ProvinceChoice({ all }: { all: string }) {
+  const regions = provinceOptions(useSupported().body);
+  return <Select label={t("province")} options={[["", all], ...regions]} value={province() ?? ""} choose={(prov) => setParams({ prov: prov || null })} class="choice small" />;
 }
 
 interface DayProps {

@@ -4,9 +4,10 @@ import { TimeChart } from "../../chart/TimeChart.tsx";
 import { lastDays } from "../../chart/panel.ts";
 import { address, useFeed, type Feed } from "../../data/feed.ts";
 import { readAlerts } from "../../data/live.ts";
-import { problemAfter } from "../../data/problem.ts";
+import { useForm } from "../../data/post.ts";
+import { outcomeOf } from "../../data/problem.ts";
 import { mayAs, sendJson } from "../../data/session.ts";
-import type { Answer, Page, Problem, Series } from "../../data/types.ts";
+import type { Alert, Answer } from "../../data/types.ts";
 import { change, day, rupiah, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { linkTo } from "../../router.ts";
@@ -17,7 +18,7 @@ import { quoted } from "../../ui/Origin.tsx";
 import { Panel, ProblemText } from "../../ui/Panel.tsx";
 import { drawnColumns } from "../drawnColumns.ts";
 import { seriesPanel } from "../seriesPanel.ts";
-import { useNames, type Alert } from "./names.ts";
+import { useNames } from "./names.ts";
 
 const SHOWN_DAYS = 120;
 const COUNTED_DAYS = 90;
@@ -26,7 +27,7 @@ const SQL = "select alert_id, rule, level, state, value, price_idr, opened_at, a
 const PATH = "/api/public/alerts/live";
 
 function EvidenceChart({ alert }: { alert: Alert }) {
-  const feed = useFeed<Series>(alert.commodity && address("/api/v1/series/daily", { commodity: alert.commodity }));
+  const feed = useFeed(alert.commodity && address("/api/v1/series/daily", { commodity: alert.commodity }));
   const panel = useMemo(() => {
     if (!feed.body?.dates.length) return null;
     const region = feed.body.regions.findIndex(({ name }) => name === alert.region);
@@ -76,7 +77,7 @@ function History({ alert }: { alert: Alert }) {
 /** Earlier alerts of the same rule and place, and how often they rang in 90 days. */
 function Before({ alert }: { alert: Alert }) {
   const names = useNames();
-  const feed = useFeed<Page<Alert>>(address(PATH, { state: "cleared", commodity: alert.commodity, region: alert.region, limit: 200 }), 120_000);
+  const feed = useFeed(address(PATH, { state: "cleared", commodity: alert.commodity, region: alert.region, limit: 200 }), 120_000);
   const same = (feed.body?.items ?? []).filter((other) => other.rule === alert.rule && other.alert_id !== alert.alert_id && other.market_id === alert.market_id && other.region === alert.region);
   const since = Date.parse(alert.updated_at) - COUNTED_DAYS * DAY_MS;
   const count = [alert, ...same].filter((other) => other.active_at !== null && Date.parse(other.active_at) >= since).length;
@@ -95,28 +96,25 @@ function Before({ alert }: { alert: Alert }) {
 }
 
 function Acknowledge({ alert }: { alert: Alert }) {
-  const [note, setNote] = useState("");
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [phase, setPhase] = useState<"ready" | "sending" | "sent">("ready");
+  const [isSent, setSent] = useState(false);
   const [key] = useState(() => crypto.randomUUID());
+  const { submit, problem, waits } = useForm(async (fields) => {
+    const note = String(fields.get("note")).trim();
+    const { problem } = await outcomeOf(sendJson(`/api/v1/alerts/${encodeURIComponent(alert.alert_id)}/acknowledge`, note ? { note } : {}, { "Idempotency-Key": key }));
+    setSent(!problem);
+    readAlerts();
+    return problem;
+  });
   if (alert.state !== "active") return null;
   if (!mayAs("operator")) return <p class="note">{t("acknowledge_role")}</p>;
-  const send = async (event: SubmitEvent) => {
-    event.preventDefault();
-    setPhase("sending");
-    const refused = await problemAfter(sendJson(`/api/v1/alerts/${encodeURIComponent(alert.alert_id)}/acknowledge`, note.trim() ? { note: note.trim() } : {}, { "Idempotency-Key": key }));
-    setProblem(refused);
-    setPhase(refused ? "ready" : "sent");
-    readAlerts();
-  };
-  if (phase === "sent") return <p role="status">{t("acknowledge_sent")}</p>;
+  if (isSent) return <p role="status">{t("acknowledge_sent")}</p>;
   return (
-    <form class="acknowledge noprint" onSubmit={send}>
+    <form class="acknowledge noprint" onSubmit={submit}>
       <label>
         {t("acknowledge_note")}
-        <input value={note} maxLength={500} onInput={(event) => setNote(event.currentTarget.value)} />
+        <input name="note" maxLength={500} />
       </label>
-      <button class="solid" disabled={phase === "sending"}>
+      <button class="solid" disabled={waits}>
         {t("acknowledge")}
       </button>
       {problem && <ProblemText problem={problem} />}

@@ -1,13 +1,13 @@
 /** The gravest of the alerts that ring: what happened, what to do, and what was done about it. */
 import { address, useFeed } from "../../data/feed.ts";
-import type { Page } from "../../data/types.ts";
+import type { Alert } from "../../data/types.ts";
 import { whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { linkTo } from "../../router.ts";
 import { SaveCsv } from "../../ui/DataTable.tsx";
 import { Level, LEVELS } from "../../ui/Level.tsx";
 import { Panel } from "../../ui/Panel.tsx";
-import { alertColumns, ALERTS_SQL, useNames, type Alert } from "./names.ts";
+import { alertColumns, ALERTS_SQL, useNames } from "./names.ts";
 
 const SHOWN = 3;
 const MOST_ROWS = 200;
@@ -16,7 +16,7 @@ const gravity = (alert: Alert): number => (LEVELS.includes(alert.level) ? LEVELS
 /** `commodity`: only its alerts. */
 export function Ringing({ commodity }: { commodity?: string }) {
   const names = useNames();
-  const feed = useFeed<Page<Alert>>(address("/api/public/alerts/live", { commodity, limit: MOST_ROWS }));
+  const feed = useFeed(address("/api/public/alerts/live", { commodity, limit: MOST_ROWS }));
   return (
     <Panel title={t("ringing")} feed={feed} class="full" sql={ALERTS_SQL} tools={<SaveCsv file="alerts" columns={alertColumns()} rows={feed.body?.items} />} isEmpty={(body) => !body.items.length} empty={t(commodity ? "alerts_none_of" : "alerts_none")}>
       {(body) => (

@@ -1,32 +1,9 @@
-/** Alerts as the API gives them, and their names. */
+/** The names of alerts. */
+import type { Alert } from "../../data/types.ts";
 import { dayIn, moment } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import type { Column } from "../../ui/DataTable.tsx";
 import { useSupported, useZones } from "../../ui/controls.tsx";
-
-export interface Alert {
-  alert_id: string;
-  rule: string;
-  commodity: string | null;
-  market_id: string | null;
-  region: string | null;
-  level: string;
-  risk_score: number | null;
-  tier: number;
-  message: string;
-  action: string | null;
-  state: "pending" | "active" | "acknowledged" | "cleared" | "self_corrected";
-  stale: boolean;
-  value: number | null;
-  price_idr: number | null;
-  market_date: string | null;
-  opened_at: string;
-  active_at: string | null;
-  acknowledged_at: string | null;
-  closed_at: string | null;
-  updated_at: string;
-  outcome_pct: number | null;
-}
 
 const JAKARTA = "Asia/Jakarta";
 /** What rings. */

@@ -1,9 +1,8 @@
 /** Start a training, and follow it; the address holds the job, so that a reload goes on with it. */
 import { useState } from "preact/hooks";
-import { refreshShown, useFeed } from "../../data/feed.ts";
-import { NO_NETWORK, problemOf } from "../../data/problem.ts";
-import { mayAs, sendJson } from "../../data/session.ts";
-import type { Answer, JobState, Problem } from "../../data/types.ts";
+import { address, refreshShown, useFeed } from "../../data/feed.ts";
+import { post, useForm } from "../../data/post.ts";
+import { mayAs } from "../../data/session.ts";
 import { moment } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
@@ -17,7 +16,7 @@ const PARAMETER = "tugas";
 
 function Progress({ id }: { id: string }) {
   const [rests, setRests] = useState(false);
-  const feed = useFeed<JobState & Answer>(`/api/v1/models/jobs/${encodeURIComponent(id)}`, rests ? RESTS_MS : EVERY_MS);
+  const feed = useFeed(address("/api/v1/models/jobs/{job_id}", { job_id: id }), rests ? RESTS_MS : EVERY_MS);
   const job = feed.body;
   const isOver = job !== null && !UNDER_WAY.includes(job.status);
   if (isOver !== rests) {
@@ -37,25 +36,21 @@ function Progress({ id }: { id: string }) {
 
 /** For the role central; others do not see it. */
 export function Retrain() {
-  const [problem, setProblem] = useState<Problem | null>(null);
   const id = param(PARAMETER);
-  if (!mayAs("central")) return null;
-  const send = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
-    const given = new FormData(form);
-    const body = { commodities: given.get("all") ? [] : [commodity()], reason: given.get("reason") };
-    const response = await sendJson("/api/v1/models/retrain", body).catch(() => null);
-    if (!response?.ok) return setProblem(response ? await problemOf(response) : NO_NETWORK);
-    setProblem(null);
-    setParams({ [PARAMETER]: (await response.json()).job_id }, false);
+  const { submit, problem } = useForm(async (fields, form) => {
+    const order = { commodities: fields.get("all") ? [] : [commodity()], reason: fields.get("reason") };
+    const { body: job, problem } = await post("/api/v1/models/retrain", order);
+    if (!job) return problem;
+    setParams({ [PARAMETER]: job.job_id }, false);
     form.reset();
-  };
+    return null;
+  });
+  if (!mayAs("central")) return null;
   return (
     <section class="card half noprint" aria-labelledby="retrain">
       <h2 id="retrain">{t("retrain")}</h2>
       <p class="note">{t("retrain_note")}</p>
-      <form class="fields" onSubmit={send}>
+      <form class="fields" onSubmit={submit}>
         <label>
           {t("retrain_reason")}
           <input name="reason" minLength={3} maxLength={200} required autoComplete="off" />

@@ -1,10 +1,12 @@
 /** How events flow through the pipeline: from the doors over Kafka to the layers of tables, and hour by hour. */
 import { Bars } from "../../chart/Bars.tsx";
-import type { Pipeline, PipelineHour, PipelineTable } from "../../data/types.ts";
+import type { Pipeline } from "../../data/types.ts";
 import { duration, moment, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { ChartOrTable } from "../../ui/ChartOrTable.tsx";
-import type { Column } from "../../ui/DataTable.tsx";
+import { column, type Column } from "../../ui/DataTable.tsx";
+
+type PipelineHour = Pipeline["hours"][number];
 
 const LAYERS = ["bronze", "silver", "gold"] as const;
 /** By which events come in. */
@@ -12,7 +14,7 @@ const DOORS = ["door_http", "door_mqtt", "door_collectors", "door_files"] as con
 
 export const COUNT_TITLES = { rows_in: "events_in", silver: "accepted", quarantine: "quarantined", duplicates: "duplicates", difference: "difference" } as const;
 
-function Layer({ layer, tables }: { layer: (typeof LAYERS)[number]; tables: PipelineTable[] }) {
+function Layer({ layer, tables }: { layer: (typeof LAYERS)[number]; tables: Pipeline["tables"] }) {
   return (
     <section class="layer" aria-labelledby={`layer-${layer}`}>
       <h3 id={`layer-${layer}`}>
@@ -62,9 +64,9 @@ export function Flow({ pipeline }: { pipeline: Pipeline }) {
   );
 }
 
-export const hourColumns = (): Column<PipelineHour>[] => [
-  { name: "hour", title: t("hour"), value: (row) => row.hour, isText: true, show: (row) => moment(row.hour) },
-  ...(["rows_in", "silver", "quarantine", "duplicates"] as const).map((name) => ({ name, title: t(COUNT_TITLES[name]), value: (row: PipelineHour) => row[name], show: (row: PipelineHour) => whole(row[name]) })),
+export const HOURS: Column<PipelineHour>[] = [
+  column("hour", "hour", moment),
+  ...(["rows_in", "silver", "quarantine", "duplicates"] as const).map((name) => column<PipelineHour, typeof name>(name, COUNT_TITLES[name], whole)),
 ];
 
 /** The last 24 hours: what was accepted, and what was not. */
@@ -75,7 +77,7 @@ export function Hours({ hours }: { hours: PipelineHour[] }) {
   return (
     <>
       <p>{sentence}</p>
-      <ChartOrTable label={t("hours")} columns={hourColumns()} rows={hours} keyOf={(row) => row.hour}>
+      <ChartOrTable label={t("hours")} columns={HOURS} rows={hours} keyOf={(row) => row.hour}>
         <Bars label={`${t("hours")}. ${sentence}`} bars={hours.map((hour) => ({ parts: [hour.silver, hour.quarantine], text: textOf(hour) }))} />
       </ChartOrTable>
     </>

@@ -5,7 +5,7 @@ import { amountOf } from "../../i18n/amount.ts";
 import { figure, rupiah } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { isComplete, MOST_REASON, type Draft, type Verdict } from "./queue.ts";
-import type { Item } from "./types.ts";
+import type { QuarantineItem } from "../../data/types.ts";
 
 export const REASONS = ["reason_1", "reason_2", "reason_3", "reason_4", "reason_5", "reason_6", "reason_7", "reason_8", "reason_9"] as const;
 const NOT_CORRECTABLE = new Set(["event_id", "kind"]);
@@ -17,7 +17,7 @@ const CHOICES: [Verdict, string][] = [
 ];
 
 interface Props {
-  item: Item;
+  item: QuarantineItem;
   draft: Draft;
   count: number;
   /** `asks`: go to what is missing. */
@@ -26,7 +26,7 @@ interface Props {
   field: RefObject<HTMLInputElement | null>;
 }
 
-function fieldsOf(item: Item): Record<string, unknown> {
+function fieldsOf(item: QuarantineItem): Record<string, unknown> {
   try {
     const body: unknown = JSON.parse(item.payload ?? "null");
     return body !== null && typeof body === "object" && !Array.isArray(body) ? (body as Record<string, unknown>) : {};

@@ -2,7 +2,7 @@
 import { rupiah } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { axisOf } from "./axis.ts";
-import type { Evidence } from "./types.ts";
+import type { Evidence } from "../../data/types.ts";
 
 const amount = (value: unknown): number | null => (typeof value === "number" && value > 0 ? value : null);
 const at = (share: number) => `${(100 * share).toFixed(2)}%`;

@@ -1,14 +1,13 @@
 /** One row: sentence, axis of money, evidence, exact bytes, earlier decisions. */
 import type { ComponentChildren } from "preact";
 import { address, useFeed, type Feed } from "../../data/feed.ts";
-import type { Page } from "../../data/types.ts";
+import type { Evidence, QuarantineItem } from "../../data/types.ts";
 import { day, moment, figure, rupiah } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { Panel } from "../../ui/Panel.tsx";
 import { useZones } from "../../ui/controls.tsx";
 import type { Held } from "./hold.ts";
 import { MoneyAxis } from "./MoneyAxis.tsx";
-import type { Evidence, Item, Row } from "./types.ts";
 import { measuresOf, messageOf, placeOf, ruleName, sentenceOf, statisticName, titleOf, valueOf } from "./words.ts";
 
 const EARLIER = 6;
@@ -74,9 +73,9 @@ function Neighbours({ evidence }: { evidence: Evidence }) {
 }
 
 /** What was decided about earlier rows of the same market, or of the same sender. */
-function Earlier({ item }: { item: Item }) {
+function Earlier({ item }: { item: QuarantineItem }) {
   const query = item.market_id ? { market_id: item.market_id } : { source: item.source.slice(0, 100) };
-  const feed = useFeed<Page<Row>>(address("/api/v1/quarantine", { ...query, from: "2000-01-01", limit: 50 }), 120_000);
+  const feed = useFeed(address("/api/v1/quarantine", { ...query, from: "2000-01-01", limit: 50 }), 120_000);
   const zoneOf = useZones();
   const rows = (feed.body?.items ?? []).filter((row) => row.state !== "open" && row.event_id !== item.event_id).slice(0, EARLIER);
   return (
@@ -94,7 +93,7 @@ function Earlier({ item }: { item: Item }) {
   );
 }
 
-function Facts({ item, children }: { item: Item; children: ComponentChildren }) {
+function Facts({ item, children }: { item: QuarantineItem; children: ComponentChildren }) {
   const zoneOf = useZones();
   return (
     <>
@@ -126,9 +125,9 @@ function Facts({ item, children }: { item: Item; children: ComponentChildren }) 
 }
 
 interface Props {
-  feed: Feed<Item>;
+  feed: Feed<QuarantineItem>;
   held: Held | null;
-  form: (item: Item) => ComponentChildren;
+  form: (item: QuarantineItem) => ComponentChildren;
 }
 export function RowDetail({ feed, held, form }: Props) {
   const item = feed.body;

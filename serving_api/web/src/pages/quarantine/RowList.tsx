@@ -3,14 +3,14 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { windowOf } from "./queue.ts";
-import type { Row } from "./types.ts";
+import type { QuarantineRow } from "../../data/types.ts";
 import { changeOf, placeOf, ruleName, titleOf, valueOf } from "./words.ts";
 
 const ROW_PX = 64;
 const LOAD_AHEAD = 20;
 
 interface Props {
-  rows: Row[];
+  rows: QuarantineRow[];
   at: string | null;
   marked: ReadonlySet<string>;
   choose: (id: string) => void;

@@ -6,10 +6,9 @@ import { computed, signal } from "@preact/signals";
 import { refreshShown } from "../../data/feed.ts";
 import { problemOf } from "../../data/problem.ts";
 import { request, sendJson } from "../../data/session.ts";
-import type { Page } from "../../data/types.ts";
+import type { Decided, Page, QuarantineItem, QuarantineRow, ReceiptOf } from "../../data/types.ts";
 import { t } from "../../i18n/index.ts";
 import type { Draft, Verdict } from "./queue.ts";
-import type { Decided, Item, Row } from "./types.ts";
 import { titleOf } from "./words.ts";
 
 export type State = "waiting" | "sending" | "pending" | "silver" | "quarantine" | "closed" | "failed";
@@ -54,7 +53,7 @@ function change(key: string, changes: Partial<Entry>): void {
 }
 
 /** Let a complete decision on these rows wait, then send it. */
-export function put(rows: Row[], draft: Draft): void {
+export function put(rows: QuarantineRow[], draft: Draft): void {
   const key = crypto.randomUUID();
   const title = rows.length === 1 ? titleOf(rows[0]) : t("queue_rows", { count: rows.length });
   const body = { decision: draft.verdict, reason: draft.reason.trim(), ...(draft.correction ? { correction: draft.correction } : {}) };
@@ -115,7 +114,7 @@ async function refused(entry: Entry, response: Response): Promise<void> {
   change(entry.key, { state: "failed", note });
 }
 
-function receipt(key: string, items: { event_id: string; status: string; reason: string | null }[]): void {
+function receipt(key: string, items: ReceiptOf<"/api/v1/quarantine/decisions">["items"]): void {
   const accepted = items.filter((item) => item.status === "accepted").length;
   const returned = items.filter((item) => item.status === "not-releasable").map((item) => item.event_id);
   decided.value = new Set([...decided.value].filter((id) => !returned.includes(id)));
@@ -135,7 +134,7 @@ async function follow(entry: Entry, decisionId: string): Promise<void> {
     await pause(FOLLOW_MS);
     const outcome = (await decisionsOn(entry.ids[0]))?.items.find((item) => item.decision_id === decisionId)?.outcome;
     if (outcome === "quarantine") {
-      const item: Item | null = await request(pathOf(entry.ids[0])).then((response) => (response.ok ? response.json() : null), () => null);
+      const item: QuarantineItem | null = await request(pathOf(entry.ids[0])).then((response) => (response.ok ? response.json() : null), () => null);
       decided.value = new Set([...decided.value].filter((id) => !entry.ids.includes(id)));
       return change(entry.key, { state: "quarantine", note: item?.reasons[0]?.message ?? "" });
     }

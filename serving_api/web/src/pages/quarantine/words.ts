@@ -1,21 +1,21 @@
 /** Rows of the quarantine in words. */
 import { change, day, figure, rupiah, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
-import type { Evidence, Item, Reason, Row } from "./types.ts";
+import type { Evidence, QuarantineItem, QuarantineRow, Reason } from "../../data/types.ts";
 
 export const ruleName = (rule: string): string => textOr(`rule_${rule}`, rule);
 export const statisticName = (name: string): string => textOr(`statistic_${name}`, name);
 export const kindName = (kind: string): string => textOr(`kind_${kind}`, kind);
 
 /** Commodity, else the kind of the event. */
-export const titleOf = (row: Row): string => row.subject?.commodity_name ?? (row.commodity || kindName(row.kind));
-export const placeOf = (row: Row): string => row.subject?.market_name ?? row.market_id ?? row.source;
-export const valueOf = (row: Row): string => {
+export const titleOf = (row: QuarantineRow): string => row.subject?.commodity_name ?? (row.commodity || kindName(row.kind));
+export const placeOf = (row: QuarantineRow): string => row.subject?.market_name ?? row.market_id ?? row.source;
+export const valueOf = (row: QuarantineRow): string => {
   const value = row.subject?.value ?? null;
   if (value === null) return "–";
   return row.kind === "price" ? rupiah(value) : `${figure(value)}${row.subject?.unit ? `\u00a0${row.subject.unit}` : ""}`;
 };
-export const changeOf = (row: Row): string => {
+export const changeOf = (row: QuarantineRow): string => {
   const { value, last_value: last } = row.subject ?? { value: null, last_value: null };
   return value === null || last === null || last <= 0 ? "" : change(100 * (value / last - 1));
 };
@@ -32,7 +32,7 @@ export function messageOf(reason: Reason): string {
 }
 
 /** The row in one sentence or two: what is doubtful, against what. */
-export function sentenceOf(item: Item): string {
+export function sentenceOf(item: QuarantineItem): string {
   const { subject, evidence } = item;
   const place = [subject?.market_name ?? item.market_id, subject?.region].filter((name, nth, all) => name && all.indexOf(name) === nth).join(", ");
   const parts: string[] = [];

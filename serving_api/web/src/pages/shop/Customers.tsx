@@ -1,73 +1,53 @@
 /** Customers of a shop: ratings, satisfaction, engagement, and what is in stock for them. */
-import { address, useFeed } from "../../data/feed.ts";
-import type { Items, ProductSentiment, Satisfaction } from "../../data/shop.ts";
+import { address } from "../../data/feed.ts";
+import { modelOf, type RowOf } from "../../data/types.ts";
 import { day, figure, percent, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
-import { DataTable, SaveCsv, type Column } from "../../ui/DataTable.tsx";
-import { Panel } from "../../ui/Panel.tsx";
-import { category, CategoryChoice, figures, shop } from "./parts.tsx";
+import { column, type Column } from "../../ui/DataTable.tsx";
+import { TablePanel } from "../../ui/TablePanel.tsx";
+import { CategoryChoice, chosen } from "./parts.tsx";
 
-const ratings = (): Column<Satisfaction>[] => [
-  { name: "category", title: t("category"), value: (row) => row.category, isText: true },
-  { name: "satisfaction_index", title: t("satisfaction_index"), value: (row) => row.satisfaction_index, show: (row) => figure(row.satisfaction_index) },
-  { name: "bayesian_rating", title: t("bayesian_rating"), value: (row) => row.bayesian_rating, show: (row) => figure(row.bayesian_rating) },
-  { name: "average_rating", title: t("average_rating"), value: (row) => row.average_rating, show: (row) => figure(row.average_rating) },
-  { name: "high_rating_pct", title: t("high_rating"), value: (row) => row.high_rating_pct, show: (row) => percent(row.high_rating_pct) },
-  { name: "reviews", title: t("reviews"), value: (row) => row.reviews, show: (row) => whole(row.reviews) },
-  { name: "engagement", title: t("engagement"), value: (row) => row.engagement, show: (row) => figure(row.engagement) },
+type Satisfaction = RowOf<"/analytics/customer-satisfaction">;
+const RATINGS: Column<Satisfaction>[] = [
+  column("category", "category"),
+  column("satisfaction_index", "satisfaction_index", figure),
+  column("bayesian_rating", "bayesian_rating", figure),
+  column("average_rating", "average_rating", figure),
+  column("high_rating_pct", "high_rating", percent),
+  column("reviews", "reviews", whole),
+  column("engagement", "engagement", figure),
 ];
-const stock = (): Column<Satisfaction>[] => [
-  { name: "category", title: t("category"), value: (row) => row.category, isText: true },
-  { name: "stock_quantity", title: t("stock"), value: (row) => row.stock_quantity, show: (row) => whole(row.stock_quantity) },
-  { name: "sold_out", title: t("sold_out"), value: (row) => row.sold_out, show: (row) => whole(row.sold_out) },
-  { name: "days_of_cover", title: t("days_of_cover"), value: (row) => row.days_of_cover, show: (row) => figure(row.days_of_cover) },
+const STOCK: Column<Satisfaction>[] = [
+  column("category", "category"),
+  column("stock_quantity", "stock", whole),
+  column("sold_out", "sold_out", whole),
+  column("days_of_cover", "days_of_cover", figure),
 ];
-const named = (): Column<ProductSentiment>[] => [
-  { name: "product_name", title: t("product"), value: (row) => row.product_name, isText: true },
-  { name: "category", title: t("category"), value: (row) => row.category, isText: true },
-  { name: "posts", title: t("posts"), value: (row) => row.posts, show: (row) => whole(row.posts) },
-  { name: "positive", title: t("posts_positive"), value: (row) => row.positive, show: (row) => whole(row.positive) },
-  { name: "neutral", title: t("posts_neutral"), value: (row) => row.neutral, show: (row) => whole(row.neutral) },
-  { name: "negative", title: t("posts_negative"), value: (row) => row.negative, show: (row) => whole(row.negative) },
-  { name: "score", title: t("posts_score"), value: (row) => row.score, show: (row) => figure(row.score) },
-  { name: "newest", title: t("posts_newest"), value: (row) => row.newest, show: (row) => day(row.newest), isText: true },
+const TEXTS: Column<RowOf<"/api/v1/retail/product-sentiment">>[] = [
+  column("product_name", "product"),
+  column("category", "category"),
+  column("posts", "posts", whole),
+  column("positive", "posts_positive", whole),
+  column("neutral", "posts_neutral", whole),
+  column("negative", "posts_negative", whole),
+  column("score", "posts_score", figure),
+  column("newest", "posts_newest", day),
 ];
-
-function ProductPosts() {
-  const feed = useFeed<Items<ProductSentiment>>(address("/api/v1/retail/product-sentiment", { category: category(), shop: shop() }));
-  const tools = <SaveCsv file="product-sentiment" columns={named()} rows={feed.body?.items} />;
-  return (
-    <Panel title={t("review_texts")} feed={feed} class="half" isEmpty={(body) => !body.items.length} empty={t("review_texts_none")} tools={tools} sql="select * from gold.sentiment where subject_kind = 'product'">
-      {(body) => (
-        <>
-          <DataTable label={t("review_texts")} columns={named()} rows={body.items} keyOf={(row) => `${row.category}/${row.product_name}`} />
-          <p class="note">{t(body.meta.model?.name === "lexicon" ? "review_texts_words" : "review_texts_model")}</p>
-        </>
-      )}
-    </Panel>
-  );
-}
+const SQL = "select * from gold.customer_satisfaction";
+const TEXTS_SQL = "select * from gold.sentiment where subject_kind = 'product'";
 
 export function Customers() {
-  const feed = useFeed<Items<Satisfaction>>(figures("customer-satisfaction"));
-  const isEmpty = (body: Items<Satisfaction>) => !body.items.length;
-  const panel = (title: string, file: string, columns: Column<Satisfaction>[], note: string, size: string) => (
-    <Panel title={title} feed={feed} class={size} isEmpty={isEmpty} empty={t("empty_shop")} tools={<SaveCsv file={file} columns={columns} rows={feed.body?.items} />} sql="select * from gold.customer_satisfaction">
-      {(body) => (
-        <>
-          <DataTable label={title} columns={columns} rows={body.items} keyOf={(row) => row.category} />
-          <p class="note">{note}</p>
-        </>
-      )}
-    </Panel>
-  );
+  const list = address("/analytics/customer-satisfaction", chosen());
+  const texts = address("/api/v1/retail/product-sentiment", chosen());
   return (
     <>
       <CategoryChoice />
       <div class="grid">
-        {panel(t("satisfaction"), "satisfaction", ratings(), t("satisfaction_note"), "full")}
-        {panel(t("stock"), "stock", stock(), t("stock_note"), "half")}
-        <ProductPosts />
+        <TablePanel title={t("satisfaction")} list={list} columns={RATINGS} keyOf={(row) => row.category} class="full" file="satisfaction" empty={t("empty_shop")} note={t("satisfaction_note")} sql={SQL} />
+        <TablePanel title={t("stock")} list={list} columns={STOCK} keyOf={(row) => row.category} class="half" file="stock" empty={t("empty_shop")} note={t("stock_note")} sql={SQL} />
+        <TablePanel title={t("review_texts")} list={texts} columns={TEXTS} keyOf={(row) => `${row.category}/${row.product_name}`} class="half" file="product-sentiment" empty={t("review_texts_none")} sql={TEXTS_SQL}>
+          {(_, body) => <p class="note">{t(modelOf(body)?.name === "lexicon" ? "review_texts_words" : "review_texts_model")}</p>}
+        </TablePanel>
       </div>
     </>
   );

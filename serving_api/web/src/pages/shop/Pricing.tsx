@@ -1,66 +1,64 @@
 /** Prices of a shop: what goes along with discounts, price and rating, and the price that earns most. */
 import { Curve } from "../../chart/Curve.tsx";
-import { useFeed } from "../../data/feed.ts";
+import { address } from "../../data/feed.ts";
 import { usePost } from "../../data/post.ts";
-import type { DiscountBand, Items, PriceCurve, PriceRating } from "../../data/shop.ts";
+import type { RowOf } from "../../data/types.ts";
 import { change, figure, percent, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
-import { DataTable, SaveCsv, type Column } from "../../ui/DataTable.tsx";
+import { column, type Column } from "../../ui/DataTable.tsx";
 import { Panel } from "../../ui/Panel.tsx";
-import { CategoryChoice, ProductForm, Verdict, figures, useSalesModel, type FormField } from "./parts.tsx";
+import { TablePanel } from "../../ui/TablePanel.tsx";
+import { CategoryChoice, chosen, ProductForm, Verdict, useSalesModel, type FormField } from "./parts.tsx";
+
 
 const lift = (share: number | null) => (share === null ? "–" : change(100 * share));
 
+const DISCOUNTS: Column<RowOf<"/analytics/discount">>[] = [
+  column("category", "category"),
+  column("discount_band", "discount_band", (band) => `${band} %`),
+  column("products", "products", whole),
+  column("lift_units", "lift_units", lift),
+  column("break_even_lift", "break_even", lift),
+  column("lift_revenue", "lift_revenue", lift),
+  column("lift_revenue_low", "interval_low", lift),
+  column("lift_revenue_high", "interval_high", lift),
+  column("effective", "effective", (effective) => (effective === null ? "–" : t(effective ? "yes" : "not_shown"))),
+];
+
 function Discounts() {
-  const feed = useFeed<Items<DiscountBand>>(figures("discount"));
-  const columns: Column<DiscountBand>[] = [
-    { name: "category", title: t("category"), value: (row) => row.category, isText: true },
-    { name: "discount_band", title: t("discount_band"), value: (row) => row.discount_band, isText: true, show: (row) => `${row.discount_band} %` },
-    { name: "products", title: t("products"), value: (row) => row.products, show: (row) => whole(row.products) },
-    { name: "lift_units", title: t("lift_units"), value: (row) => row.lift_units, show: (row) => lift(row.lift_units) },
-    { name: "break_even_lift", title: t("break_even"), value: (row) => row.break_even_lift, show: (row) => lift(row.break_even_lift) },
-    { name: "lift_revenue", title: t("lift_revenue"), value: (row) => row.lift_revenue, show: (row) => lift(row.lift_revenue) },
-    { name: "lift_revenue_low", title: t("interval_low"), value: (row) => row.lift_revenue_low, show: (row) => lift(row.lift_revenue_low) },
-    { name: "lift_revenue_high", title: t("interval_high"), value: (row) => row.lift_revenue_high, show: (row) => lift(row.lift_revenue_high) },
-    { name: "effective", title: t("effective"), value: (row) => (row.effective === null ? null : Number(row.effective)), show: (row) => (row.effective === null ? "–" : t(row.effective ? "yes" : "not_shown")), isText: true },
-  ];
   return (
-    <Panel title={t("discounts")} feed={feed} class="full" isEmpty={(body) => !body.items.length} empty={t("empty_shop")} tools={<SaveCsv file="discounts" columns={columns} rows={feed.body?.items} />} sql="select * from gold.discount_effect">
-      {(body) => (
-        <>
-          <p>{t("discount_note")}</p>
-          <DataTable label={t("discounts")} columns={columns} rows={body.items} keyOf={(row) => `${row.category}|${row.discount_band}`} />
-        </>
-      )}
-    </Panel>
+    <TablePanel title={t("discounts")} list={address("/analytics/discount", chosen())} columns={DISCOUNTS} keyOf={(row) => `${row.category}|${row.discount_band}`} class="full" file="discounts" empty={t("empty_shop")} sql="select * from gold.discount_effect">
+      {() => <p>{t("discount_note")}</p>}
+    </TablePanel>
   );
 }
 
+const RATINGS: Column<RowOf<"/analytics/price-rating">>[] = [
+  column("category", "category"),
+  column("correlation", "correlation", figure),
+  column("ci_low", "interval_low", figure),
+  column("ci_high", "interval_high", figure),
+  column("n", "products", whole),
+  column("average_price", "average_price", figure),
+  column("average_rating", "average_rating", figure),
+];
+
 function Ratings() {
-  const feed = useFeed<Items<PriceRating>>(figures("price-rating"));
-  const columns: Column<PriceRating>[] = [
-    { name: "category", title: t("category"), value: (row) => row.category, isText: true },
-    { name: "correlation", title: t("correlation"), value: (row) => row.correlation, show: (row) => figure(row.correlation) },
-    { name: "ci_low", title: t("interval_low"), value: (row) => row.ci_low, show: (row) => figure(row.ci_low) },
-    { name: "ci_high", title: t("interval_high"), value: (row) => row.ci_high, show: (row) => figure(row.ci_high) },
-    { name: "n", title: t("products"), value: (row) => row.n, show: (row) => whole(row.n) },
-    { name: "average_price", title: t("average_price"), value: (row) => row.average_price, show: (row) => figure(row.average_price) },
-    { name: "average_rating", title: t("average_rating"), value: (row) => row.average_rating, show: (row) => figure(row.average_rating) },
-  ];
   return (
-    <Panel title={t("price_rating")} feed={feed} class="half" isEmpty={(body) => !body.items.length} empty={t("empty_shop")} tools={<SaveCsv file="price-rating" columns={columns} rows={feed.body?.items} />} sql="select * from gold.price_rating">
-      {(body) => {
-        const shown = body.items.find((row) => row.bands.length > 1);
-        const points = shown?.bands.map((band) => ({ x: (band.price_low + band.price_high) / 2, y: band.rating, low: band.rating_low, high: band.rating_high }));
+    <TablePanel title={t("price_rating")} list={address("/analytics/price-rating", chosen())} columns={RATINGS} keyOf={(row) => row.category} class="half" file="price-rating" empty={t("empty_shop")} sql="select * from gold.price_rating">
+      {(rows) => {
+        const drawn = rows.find((row) => row.bands.length > 1);
+        if (!drawn) return null;
+        const title = t("rating_by_price", { category: drawn.category });
+        const points = drawn.bands.map((band) => ({ x: (band.price_low + band.price_high) / 2, y: band.rating, low: band.rating_low, high: band.rating_high }));
         return (
           <>
-            <DataTable label={t("price_rating")} columns={columns} rows={body.items} keyOf={(row) => row.category} />
-            {shown && <h3>{t("rating_by_price", { category: shown.category })}</h3>}
-            {points && <Curve points={points} label={t("rating_by_price", { category: shown!.category })} showX={figure} showY={figure} />}
+            <h3>{title}</h3>
+            <Curve points={points} label={title} showX={figure} showY={figure} />
           </>
         );
       }}
-    </Panel>
+    </TablePanel>
   );
 }
 
@@ -74,7 +72,7 @@ const FIELDS: FormField[] = [
 
 function Optimiser() {
   const feed = useSalesModel();
-  const [sent, send] = usePost<PriceCurve>("/api/v1/retail/price-curve");
+  const [sent, send] = usePost("/api/v1/retail/price-curve");
   const { body } = sent;
   return (
     <Panel title={t("optimiser")} feed={feed} class="half">

@@ -2,58 +2,37 @@
 import type { ComponentChildren } from "preact";
 import { address, useFeed } from "../../data/feed.ts";
 import type { Sent } from "../../data/post.ts";
-import type { Items, RevenueReport, SalesModelReport, ShopEntry } from "../../data/shop.ts";
+import type { SalesModelReport } from "../../data/types.ts";
 import { written } from "../../i18n/format.ts";
 import { t, type Key } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
+import { ProblemText } from "../../ui/Panel.tsx";
+import { Select, SelectField } from "../../ui/controls.tsx";
 
 export const category = (): string | null => param("kategori");
 export const shop = (): string | null => param("toko");
-/** The address of figures of the chosen shop and category. */
-export const figures = (path: string): string => address(`/analytics/${path}`, { category: category(), shop: shop() });
+export const chosen = () => ({ category: category(), shop: shop() });
 
 function useCategories(): string[] {
-  const items = useFeed<RevenueReport>(address("/analytics/revenue", { shop: shop() })).body?.items ?? [];
+  const items = useFeed(address("/analytics/revenue", { shop: shop() })).body?.items ?? [];
   return items.map((item) => item.category).sort();
 }
 
 /** Which shop, where there are several: each has its own currency, so their figures are never added. */
 function ShopChoice() {
-  const shops = useFeed<Items<ShopEntry>>("/api/v1/retail/shops").body?.items ?? [];
-  const chosen = shop() ?? shops.find((entry) => entry.shop === "main")?.shop ?? shops[0]?.shop;
+  const shops = useFeed(address("/api/v1/retail/shops")).body?.items ?? [];
+  const shown = shop() ?? shops.find((entry) => entry.shop === "main")?.shop ?? shops[0]?.shop;
   if (shops.length < 2) return null;
-  return (
-    <label class="choice">
-      <span class="hidden">{t("shop")}</span>
-      <select value={chosen} onChange={(event) => setParams({ toko: event.currentTarget.value, kategori: null })}>
-        {shops.map((entry) => (
-          <option key={entry.shop} value={entry.shop}>
-            {entry.currency ? `${entry.shop} (${entry.currency})` : entry.shop}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
+  const options = shops.map((entry): [string, string] => [entry.shop, entry.currency ? `${entry.shop} (${entry.currency})` : entry.shop]);
+  return <Select label={t("shop")} options={options} value={shown} choose={(toko) => setParams({ toko, kategori: null })} />;
 }
 
 export function CategoryChoice() {
   const names = useCategories();
-  const chosen = category() ?? "";
   return (
     <div class="controls">
       <ShopChoice />
-      <label class="choice">
-        <span class="hidden">{t("category")}</span>
-        <select value={chosen} onChange={(event) => setParams({ kategori: event.currentTarget.value || null })}>
-          <option value="">{t("all_categories")}</option>
-          {chosen && !names.includes(chosen) && <option value={chosen}>{chosen}</option>}
-          {names.map((name) => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Select label={t("category")} options={[["", t("all_categories")], ...names.map((name): [string, string] => [name, name])]} value={category() ?? ""} choose={(kategori) => setParams({ kategori: kategori || null })} />
     </div>
   );
 }
@@ -86,14 +65,7 @@ export function ProductForm({ fields, action, sent, send, children }: ProductFor
   };
   return (
     <form class="product" onSubmit={submit}>
-      <label>
-        {t("category")}
-        <select name="category" key={names.join()} defaultValue={category() ?? names[0]}>
-          {names.map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
-      </label>
+      <SelectField key={names.join()} name="category" label={t("category")} options={names.map((name) => [name, name])} chosen={category()} />
       {fields.map(({ name, label, value, min, max, step }) => (
         <label key={name}>
           {t(label)}
@@ -103,17 +75,13 @@ export function ProductForm({ fields, action, sent, send, children }: ProductFor
       <button class="solid" disabled={sent.loading || !names.length}>
         {t(action)}
       </button>
-      {sent.problem && (
-        <p class="fault" role="alert">
-          {sent.problem.status === 0 ? t("error_network") : sent.problem.detail || sent.problem.title}
-        </p>
-      )}
+      {sent.problem && <ProblemText problem={sent.problem} />}
       {children}
     </form>
   );
 }
 
-export const useSalesModel = () => useFeed<SalesModelReport>(address("/api/v1/retail/sales-model", { shop: shop() }));
+export const useSalesModel = () => useFeed(address("/api/v1/retail/sales-model", { shop: shop() }));
 
 /** Whether the model knows anything, before any of its figures. */
 export function Verdict({ report }: { report: SalesModelReport }) {

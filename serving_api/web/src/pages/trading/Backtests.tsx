@@ -2,15 +2,15 @@
 import { useState } from "preact/hooks";
 import { Curve } from "../../chart/Curve.tsx";
 import { address, refreshShown, useFeed } from "../../data/feed.ts";
-import { NO_NETWORK, problemOf } from "../../data/problem.ts";
-import { mayAs, request, sendJson } from "../../data/session.ts";
-import type { Backtest } from "../../data/trading.ts";
-import type { Page, Problem } from "../../data/types.ts";
+import { post, useForm } from "../../data/post.ts";
+import { mayAs, request } from "../../data/session.ts";
+import type { Address, Backtest, Page } from "../../data/types.ts";
 import { change, figure, moment, whole } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
-import { DataTable, type Column } from "../../ui/DataTable.tsx";
+import { column, derivedColumn, DataTable, type Column } from "../../ui/DataTable.tsx";
+import { Facts, type Fact } from "../../ui/Figures.tsx";
 import { Panel, ProblemText, SignInLink } from "../../ui/Panel.tsx";
-import { Facts, tradeFacts } from "./parts.tsx";
+import { tradeFacts } from "./parts.tsx";
 
 const LIST = "/api/v1/backtests";
 const LIST_MS = 3_000;
@@ -35,17 +35,14 @@ const numbers = (text: string): number[] =>
 
 function OrderForm({ symbol }: { symbol: string }) {
   const [strategy, setStrategy] = useState<Name>("ma_cross");
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const send = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const given = new FormData(event.currentTarget as HTMLFormElement);
-    const parameters = Object.fromEntries(Object.keys(STRATEGIES[strategy]).map((name) => [name, numbers(String(given.get(name)))]));
-    const response = await sendJson(LIST, { symbol, strategy, parameters }).catch(() => null);
-    setProblem(response?.ok ? null : response ? await problemOf(response) : NO_NETWORK);
+  const { submit, problem } = useForm(async (fields) => {
+    const parameters = Object.fromEntries(Object.keys(STRATEGIES[strategy]).map((name) => [name, numbers(String(fields.get(name)))]));
+    const { problem } = await post(LIST, { symbol, strategy, parameters });
     refreshShown(LIST);
-  };
+    return problem;
+  });
   return (
-    <form class="fields row" onSubmit={send}>
+    <form class="fields row" onSubmit={submit}>
       <label>
         {t("strategy")}
         <select value={strategy} onChange={(event) => setStrategy(event.currentTarget.value)}>
@@ -73,21 +70,20 @@ const columns = (open: (row: Backtest) => void): Column<Backtest>[] => [
     name: "created_at",
     title: t("ordered_at"),
     value: (row) => row.created_at,
-    isText: true,
     show: (row) => (
       <button class="link" onClick={() => open(row)}>
         {moment(row.created_at)}
       </button>
     ),
   },
-  { name: "symbol", title: t("symbol"), value: (row) => row.symbol, isText: true },
-  { name: "strategy", title: t("strategy"), value: (row) => row.strategy, isText: true },
-  { name: "status", title: t("state"), value: (row) => row.status, show: (row) => t(`job_${row.status}`), isText: true },
-  { name: "trials", title: t("trials"), value: (row) => row.trials, show: (row) => whole(row.trials) },
-  { name: "deflated_sharpe", title: t("deflated_sharpe"), value: (row) => row.deflated_sharpe, show: (row) => figure(row.deflated_sharpe) },
-  { name: "pbo", title: t("pbo"), value: (row) => row.pbo, show: (row) => figure(row.pbo) },
-  { name: "return", title: t("return"), value: (row) => row.metrics?.return_pct ?? null, show: (row) => change(row.metrics?.return_pct) },
-  { name: "held", title: t("return_held"), value: (row) => row.against_buy_and_hold?.return_pct ?? null, show: (row) => change(row.against_buy_and_hold?.return_pct) },
+  column("symbol", "symbol"),
+  column("strategy", "strategy"),
+  column("status", "state", (status) => t(`job_${status}`)),
+  column("trials", "trials", whole),
+  column("deflated_sharpe", "deflated_sharpe", figure),
+  column("pbo", "pbo", figure),
+  derivedColumn("return", "return", (row) => row.metrics?.return_pct ?? null, (row) => change(row.metrics?.return_pct)),
+  derivedColumn("held", "return_held", (row) => row.against_buy_and_hold?.return_pct ?? null, (row) => change(row.against_buy_and_hold?.return_pct)),
 ];
 
 const points = (values: number[]) => values.map((y, x) => ({ x, y }));
@@ -97,7 +93,7 @@ function Result({ backtest }: { backtest: Backtest }) {
   if (backtest.status === "failed") return <p class="grave">{backtest.detail}</p>;
   if (!backtest.metrics || !backtest.equity || !held) return <p role="status">{t(`job_${backtest.status}`)}</p>;
   const metrics = backtest.metrics;
-  const facts: [string, string][] = [
+  const facts: Fact[] = [
     [t("deflated_sharpe"), figure(backtest.deflated_sharpe)],
     [t("pbo"), figure(backtest.pbo)],
     [t("random_beaten"), figure(metrics.random_entries_beaten)],
@@ -128,7 +124,7 @@ function Result({ backtest }: { backtest: Backtest }) {
 
 export function Backtests({ symbol }: { symbol: string | null }) {
   const signedIn = mayAs("user");
-  const feed = useFeed<Page<Backtest>>(signedIn ? address(LIST, { limit: 50 }) : null, LIST_MS);
+  const feed = useFeed(signedIn ? (address(LIST, { limit: 50 }) as Address<Page<Backtest>>) : null, LIST_MS);
   const [opened, setOpened] = useState<Backtest | null>(null);
   const open = async (row: Backtest) => {
     const response = await request(`${LIST}/${row.id}`).catch(() => null);

@@ -1,7 +1,6 @@
 /** Candles of a symbol with the signals at their closes, and the volume of each bar below. */
 import { address, useFeed } from "../../data/feed.ts";
-import type { Bar, SignalItem } from "../../data/trading.ts";
-import type { Page } from "../../data/types.ts";
+import type { Bar, SignalItem } from "../../data/types.ts";
 import { day, figure } from "../../i18n/format.ts";
 import { t } from "../../i18n/index.ts";
 import { Panel } from "../../ui/Panel.tsx";
@@ -69,8 +68,8 @@ function Candles({ bars, signals, label }: CandlesProps) {
 }
 
 export function CandlePanel({ symbol }: { symbol: string }) {
-  const feed = useFeed<Page<Bar>>(address("/api/v1/bars", { symbol, limit: BARS }));
-  const signals = useFeed<Page<SignalItem>>(address("/api/v1/ai/signals", { symbol, limit: LISTED })).body?.items ?? [];
+  const feed = useFeed(address("/api/v1/bars", { symbol, limit: BARS }));
+  const signals = useFeed(address("/api/v1/ai/signals", { symbol, limit: LISTED })).body?.items ?? [];
   const byTime = new Map(signals.map((item) => [item.bar_time, item]));
   const counted = (name: string) => signals.filter((item) => item.signal === name).length;
   return (

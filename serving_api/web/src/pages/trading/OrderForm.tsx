@@ -1,12 +1,12 @@
 /** An order on paper: the four limits as they would be after it, then the decision with every limit it breaks. */
 import { useState } from "preact/hooks";
-import { refreshShown, useFeed } from "../../data/feed.ts";
-import { NO_NETWORK, problemOf } from "../../data/problem.ts";
-import { role, sendJson } from "../../data/session.ts";
-import type { SignalPrediction, TradeReceipt, TradingDashboard } from "../../data/trading.ts";
-import type { Problem } from "../../data/types.ts";
+import { address, refreshShown, useFeed, type Feed } from "../../data/feed.ts";
+import { usePost } from "../../data/post.ts";
+import { role } from "../../data/session.ts";
+import type { SignalPrediction, TradeReceipt, TradingDashboard } from "../../data/types.ts";
 import { figure, whole } from "../../i18n/format.ts";
-import { hasText, t } from "../../i18n/index.ts";
+import { t, textOr } from "../../i18n/index.ts";
+import { Bars } from "../../ui/Figures.tsx";
 import { Panel, ProblemText, SignInLink } from "../../ui/Panel.tsx";
 import { gaugesOf, type Gauge } from "./gauges.ts";
 import { SignalChip, reasonsOf } from "./parts.tsx";
@@ -21,33 +21,23 @@ const LEVELS = ["stop_price", "take_profit_price"] as const;
 const levelsOf = (given: FormData): Record<string, number> => Object.fromEntries(LEVELS.filter((name) => given.get(name)).map((name) => [name, Number(given.get(name))]));
 
 function Gauges({ gauges }: { gauges: Gauge[] }) {
-  return (
-    <dl class="bars" aria-label={t("gauges")}>
-      {gauges.map(({ name, value, limit, top, kept, least }) => {
-        const show = SHOWN[name];
-        const text = t(least ? "gauge_least" : "gauge_most", { value: show(value), limit: show(limit) });
-        return (
-          <div key={name}>
-            <dt>{t(name)}</dt>
-            <dd>
-              <meter aria-label={t(name)} min={0} max={top || 1} value={Math.min(value, top)} />
-              <span class={kept ? "fine" : "grave"}>
-                {text} {t(kept ? "gauge_kept" : "gauge_broken")}
-              </span>
-            </dd>
-          </div>
-        );
-      })}
-    </dl>
-  );
+  const bars = gauges.map(({ name, value, limit, top, kept, least }) => {
+    const show = SHOWN[name];
+    const text = (
+      <span class={kept ? "fine" : "grave"}>
+        {t(least ? "gauge_least" : "gauge_most", { value: show(value), limit: show(limit) })} {t(kept ? "gauge_kept" : "gauge_broken")}
+      </span>
+    );
+    return { name: t(name), value: Math.min(value, top), max: top || 1, text };
+  });
+  return <Bars bars={bars} label={t("gauges")} />;
 }
 
 function Decision({ receipt }: { receipt: TradeReceipt }) {
   const reasons = reasonsOf(receipt.oracle, receipt.validation.violations);
-  const status = `trade_${receipt.status}`;
   return (
     <div role="status">
-      <p class={receipt.status === "REJECTED" ? "grave" : "fine"}>{hasText(status) ? t(status) : receipt.status}</p>
+      <p class={receipt.status === "REJECTED" ? "grave" : "fine"}>{textOr(`trade_${receipt.status}`, receipt.status)}</p>
       {reasons.length > 0 && (
         <ul>
           {reasons.map((reason) => (
@@ -68,17 +58,10 @@ interface FormProps {
 function Form({ dashboard, prediction, symbol }: FormProps) {
   const [side, setSide] = useState<"BUY" | "SELL">("BUY");
   const [pct, setPct] = useState(DEFAULT_PCT);
-  const [receipt, setReceipt] = useState<TradeReceipt | null>(null);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [busy, setBusy] = useState(false);
+  const [sent, order] = usePost("/api/trades/execute");
   const send = async (event: SubmitEvent) => {
     event.preventDefault();
-    setBusy(true);
-    const body = { symbol, side, position_size_pct: pct, client_order_id: crypto.randomUUID(), ...levelsOf(new FormData(event.currentTarget as HTMLFormElement)) };
-    const response = await sendJson("/api/trades/execute", body).catch(() => null);
-    setBusy(false);
-    setReceipt(response?.ok ? await response.json() : null);
-    setProblem(response?.ok ? null : response ? await problemOf(response) : NO_NETWORK);
+    await order({ symbol, side, position_size_pct: pct, client_order_id: crypto.randomUUID(), ...levelsOf(new FormData(event.currentTarget as HTMLFormElement)) });
     refreshShown("/api/trades/history");
     refreshShown("/api/dashboard");
   };
@@ -107,21 +90,21 @@ function Form({ dashboard, prediction, symbol }: FormProps) {
       <Gauges gauges={gaugesOf(dashboard, prediction, { symbol, side, pct })} />
       <div class="buttons">
         {role.value ? (
-          <button class="solid" disabled={busy || pct <= 0}>
+          <button class="solid" disabled={sent.loading || pct <= 0}>
             {t("order_send")}
           </button>
         ) : (
           <SignInLink class="solid" />
         )}
       </div>
-      {receipt && <Decision receipt={receipt} />}
-      {problem && <ProblemText problem={problem} />}
+      {sent.body && <Decision receipt={sent.body} />}
+      {sent.problem && <ProblemText problem={sent.problem} />}
     </form>
   );
 }
 
-export function OrderPanel({ feed, symbol }: { feed: ReturnType<typeof useFeed<TradingDashboard>>; symbol: string }) {
-  const prediction = useFeed<SignalPrediction>(`/api/predictions/${encodeURIComponent(symbol)}`).body;
+export function OrderPanel({ feed, symbol }: { feed: Feed<TradingDashboard>; symbol: string }) {
+  const prediction = useFeed(address("/api/predictions/{symbol}", { symbol })).body;
   return (
     <Panel title={t("order", { symbol })} feed={feed} class="half">
       {(dashboard) => (

@@ -1,5 +1,5 @@
 /** The four limits as they would stand after an order, by the rules of the contract. */
-import type { SignalPrediction, TradingDashboard } from "../../data/trading.ts";
+import type { SignalPrediction, TradingDashboard } from "../../data/types.ts";
 
 /** A limit and where the account would stand; `least`: the value must reach the limit instead of staying below. */
 export interface Gauge {

@@ -1,16 +1,16 @@
 /** What the pages of trading share: the notice that all of it is simulated, the choice of a symbol, amounts. */
-import { useFeed } from "../../data/feed.ts";
-import type { Supported } from "../../data/types.ts";
-import { figure, percent, whole } from "../../i18n/format.ts";
+import { address, useFeed } from "../../data/feed.ts";
+import type { ClosedTrades, SignalItem, Supported, Violation } from "../../data/types.ts";
+import { figure, share, whole } from "../../i18n/format.ts";
 import { t, textOr } from "../../i18n/index.ts";
 import { param, setParams } from "../../router.ts";
-import { useSupported } from "../../ui/controls.tsx";
-import type { ClosedTrades, Prices, SignalName, TradingDashboard, Violation } from "../../data/trading.ts";
+import type { Fact } from "../../ui/Figures.tsx";
+import { Select, useSupported } from "../../ui/controls.tsx";
 
 /** How often figures are read while somebody looks at them. */
 export const LIVE_MS = 2_000;
-export const useDashboard = () => useFeed<TradingDashboard>("/api/dashboard", LIVE_MS);
-export const usePrices = (assetClass: "crypto" | "equity") => useFeed<Prices>(`/api/market/prices?asset_class=${assetClass}`);
+export const useDashboard = () => useFeed(address("/api/dashboard"), LIVE_MS);
+export const usePrices = (assetClass: "crypto" | "equity") => useFeed(address("/api/market/prices", { asset_class: assetClass }));
 
 /** 10.012,50 USD; a dash where there is none. */
 export const amount = (value: number | null | undefined, currency: string): string => (value == null ? "–" : `${figure(value)}\u00a0${currency}`);
@@ -34,24 +34,15 @@ export function useSymbol(): string | null {
 
 export function SymbolChoice() {
   const names = symbolsOf(useSupported().body);
-  const chosen = useSymbol();
   return (
     <div class="controls">
-      <label class="choice">
-        <span class="hidden">{t("symbol")}</span>
-        <select value={chosen ?? ""} disabled={!names.length} onChange={(event) => setParams({ simbol: event.currentTarget.value })}>
-          {chosen && !names.includes(chosen) && <option value={chosen}>{chosen}</option>}
-          {names.map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
-      </label>
+      <Select label={t("symbol")} options={names.map((name) => [name, name])} value={useSymbol() ?? ""} choose={(simbol) => setParams({ simbol })} />
     </div>
   );
 }
 
 /** BUY, SELL or HOLD in words; colour alone says nothing. */
-export function SignalChip({ signal }: { signal: SignalName }) {
+export function SignalChip({ signal }: { signal: SignalItem["signal"] }) {
   const tone = { BUY: "fine", SELL: "grave", HOLD: "dim" }[signal];
   return <span class={tone}>{t(`signal_${signal}`)}</span>;
 }
@@ -62,35 +53,19 @@ export function reasonsOf(oracle: string, violations: Violation[]): string[] {
   return oracle === "VERIFIED" ? limits : [t("rule_oracle"), ...limits];
 }
 
-const inShare = (share: number | null): string => percent(share === null ? null : 100 * share);
-
 /** How many trades won, never without how sure that is and what a trade brought. */
-export const wonFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): [string, string][] => [
+export const wonFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): Fact[] => [
   [t("trades_closed"), whole(trades)],
-  [t("win_rate"), closed.win_rate === null ? "–" : t("won_of", { share: inShare(closed.win_rate), low: inShare(closed.win_rate_low), high: inShare(closed.win_rate_high), trades: whole(trades) })],
+  [t("win_rate"), closed.win_rate === null ? "–" : t("won_of", { share: share(closed.win_rate), low: share(closed.win_rate_low), high: share(closed.win_rate_high), trades: whole(trades) })],
   [t("payoff"), figure(closed.payoff)],
   [t("expectancy"), money(closed.expectancy)],
 ];
 
 /** The trades that won and lost, and the best and worst of them. */
-export const tradeFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): [string, string][] => [
+export const tradeFacts = (closed: ClosedTrades, trades: number | null, money: (value: number | null) => string): Fact[] => [
   ...wonFacts(closed, trades, money),
   [t("average_profit"), money(closed.average_profit)],
   [t("average_loss"), money(closed.average_loss)],
   [t("best_trade"), money(closed.best_trade)],
   [t("worst_trade"), money(closed.worst_trade)],
 ];
-
-/** Named figures in a row. */
-export function Facts({ facts }: { facts: [string, string][] }) {
-  return (
-    <dl class="strip">
-      {facts.map(([name, text]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{text}</dd>
-        </div>
-      ))}
-    </dl>
-  );
-}

@@ -1,0 +1,42 @@
+/** Named figures: in a row, or as bars. */
+import type { ComponentChildren } from "preact";
+
+/** A name, its figure, and a class for its tone. */
+export type Fact = [name: string, text: string, tone?: string];
+
+export function Facts({ facts, class: name = "strip" }: { facts: Fact[]; class?: string }) {
+  return (
+    <dl class={name}>
+      {facts.map(([title, text, tone]) => (
+        <div key={title}>
+          <dt>{title}</dt>
+          <dd class={tone}>{text}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+export interface Bar {
+  name: string;
+  value: number;
+  text: ComponentChildren;
+  /** Of a bar by itself; else the largest value is the whole. */
+  max?: number;
+}
+
+export function Bars({ bars, label }: { bars: Bar[]; label?: string }) {
+  const most = Math.max(...bars.map(({ value }) => value)) || 1;
+  return (
+    <dl class="bars" aria-label={label}>
+      {bars.map(({ name, value, text, max }) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>
+            <meter min={0} max={max ?? most} value={value} aria-label={name} /> {text}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
