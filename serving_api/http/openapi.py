@@ -1,6 +1,6 @@
 """OpenAPI 3.1 of the application: the parts that all endpoints share, and the example of each response."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from fastapi import APIRouter, FastAPI
@@ -14,7 +14,8 @@ from serving_api.http.dependencies import CHECKS
 from serving_api.http.idempotency import NOT_KEPT
 from serving_api.http.router import calls
 from serving_api.http.spreadsheets import MEDIA_TYPES
-from serving_api.schemas.envelope import example_of, field_types
+from serving_api.schemas.envelope import field_types
+from serving_api.schemas.examples import example_of
 from serving_api.schemas.problem import PROBLEM_SCHEMA, problems
 
 UNCHANGED = {"description": "the version in If-None-Match is current"}
@@ -64,23 +65,36 @@ def share_schemas(operation: dict[str, Any], components: dict[str, Any]) -> None
 
 def response_models(routers: Sequence[APIRouter]) -> dict[str, type[BaseModel]]:
     """`METHOD path` -> the model of the response; of several models, the first."""
-    models: dict[str, type[BaseModel]] = {}
-    for route in (route for router in routers for route in router.routes):
-        if isinstance(route, APIRoute) and route.response_model is not None:
-            model = next(iter(get_args(route.response_model)), route.response_model)
-            models |= {f"{method} {route.path}": model for method in route.methods or ()}
+    return {
+        address: next(iter(get_args(route.response_model)), route.response_model)
+        for address, route in routes_of(routers)
+        if route.response_model is not None
+    }
+
+
+def body_models(routers: Sequence[APIRouter]) -> dict[str, type[BaseModel]]:
+    """`METHOD path` -> the model of the body."""
+    models: dict[str, Any] = {
+        address: route.body_field.field_info.annotation
+        for address, route in routes_of(routers)
+        if route.body_field is not None
+    }
     return models
+
+
+def routes_of(routers: Sequence[APIRouter]) -> Iterator[tuple[str, APIRoute]]:
+    """(`METHOD path`, route) of every endpoint."""
+    for route in (route for router in routers for route in router.routes):
+        if isinstance(route, APIRoute):
+            yield from ((f"{method} {route.path}", route) for method in route.methods or ())
 
 
 def requirements(routers: Sequence[APIRouter]) -> dict[str, str]:
     """`METHOD path` -> who may call it: the name of the check in dependencies.py."""
-    required: dict[str, str] = {}
-    for route in (route for router in routers for route in router.routes):
-        if isinstance(route, APIRoute):
-            checks = [call.__name__ for call in calls(route.dependant) if call in CHECKS]
-            name = next(iter(checks), "anybody")
-            required |= {f"{method} {route.path}": name for method in route.methods or ()}
-    return required
+    return {
+        address: next((call.__name__ for call in calls(route.dependant) if call in CHECKS), "anybody")
+        for address, route in routes_of(routers)
+    }
 
 
 def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
@@ -97,12 +111,16 @@ def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
         components |= {"Problem": PROBLEM_SCHEMA} | event_schemas()
         schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
         models = response_models(routers)
+        bodies = body_models(routers)
         required = requirements(routers)
         for path, methods in schema["paths"].items():
             for method, operation in methods.items():
                 operation.setdefault("x-requires", required[f"{method.upper()} {path}"])
                 address = f"{method.upper()} {path}"
                 share_schemas(operation, components)
+                if address in bodies:
+                    media = operation["requestBody"]["content"]["application/json"]
+                    media["example"] = example_of(bodies[address])
                 complete(address, operation, models.get(address))
         application.openapi_schema = schema
     return application.openapi_schema

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import Query, Response
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from lakehouse.arrow import arrow_schema, column_comment
 from lakehouse.contracts.contract import Column, Contract, contracts
@@ -30,7 +30,7 @@ from serving_api.reads.responses import (
 )
 from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
 from serving_api.reads.supported import Symbols
-from serving_api.schemas.envelope import Name, Page, PageQuery, TimeRangeQuery, with_examples
+from serving_api.schemas.envelope import Name, Page, PageQuery, TimeRangeQuery
 from serving_api.schemas.problem import problems
 
 KEPT_ROWS = 20_000  # a table of at most so many rows is read once a version
@@ -165,10 +165,9 @@ class Listing:
             name: (self._item_type(column), Field(description=column_comment(column)))
             for name, column in listed.items()
         }
-        example = {name: column.example for name, column in listed.items()}
-        return create_model(
-            self.item, __doc__=self.contract.description, __config__=with_examples(example), **fields
-        )
+        example: Any = {name: column.example for name, column in listed.items()}
+        config = ConfigDict(json_schema_extra={"examples": [example]})
+        return create_model(self.item, __doc__=self.contract.description, __config__=config, **fields)
 
     def _item_type(self, column: Column) -> Any:
         stored = type_of(column)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from serving_api.schemas.envelope import STRICT, Name, PageQuery, with_examples
+from serving_api.schemas.envelope import STRICT, Name, PageQuery
 from serving_api.schemas.ingest import Receipt
 
 RaisedLevel = Literal["naik", "waspada", "siaga", "kritis"]
@@ -32,34 +32,6 @@ class AlertsQuery(PageQuery):
 class AlertItem(BaseModel):
     """An alert. At most one is open for a place, a commodity and a rule."""
 
-    model_config = with_examples(
-        {
-            "alert_id": "al-5b1f0c2d7e9a4b3c8d6e1f20",
-            "rule": "price_level",
-            "commodity": "cabai-rawit-merah",
-            "market_id": None,
-            "region": "Jawa Barat",
-            "level": "siaga",
-            "risk_score": None,
-            "risk_reason": "not_issued",
-            "tier": 1,
-            "message": "Cabai Rawit Merah in Jawa Barat costs Rp 72,250 per kg on 2026-11-21. "
-            "Since 2026-11-19 its rise over 7 days has reached 14.2 %.",
-            "action": "Check the stock of traders and warehouses, and prepare a market operation.",
-            "state": "active",
-            "stale": False,
-            "value": 14.2,
-            "price_idr": 72250.0,
-            "market_date": "2026-11-19",
-            "opened_at": "2026-11-19T04:10:00Z",
-            "active_at": "2026-11-20T17:00:00Z",
-            "respond_by": "2026-11-21T17:00:00Z",
-            "acknowledged_at": None,
-            "closed_at": None,
-            "outcome_pct": None,
-            "updated_at": "2026-11-20T17:00:00Z",
-        }
-    )
     alert_id: str
     rule: str = Field(
         description="price_level, ceiling_gap, risk, market_jump, held_price, stock_cover, "
@@ -105,14 +77,7 @@ class AlertItem(BaseModel):
 class TriggerBody(BaseModel):
     """An alert that a person raises; it is active at once."""
 
-    model_config = STRICT | with_examples(
-        {
-            "commodity": "cabai-rawit-merah",
-            "level": "siaga",
-            "message": "two wholesale markets report empty stalls",
-            "region": "Jawa Barat",
-        }
-    )
+    model_config = STRICT
     commodity: Name
     level: RaisedLevel
     message: MessageText
@@ -136,22 +101,6 @@ class SendingStates(BaseModel):
 class TriggerReceipt(Receipt):
     """Kafka has stored the alert. A repeat for the same commodity and place has the id of the open one."""
 
-    model_config = with_examples(
-        {
-            "event_id": "ae-0b1c2d",
-            "kinds": ["alert"],
-            "status": "accepted",
-            "received_at": "2026-11-21T02:00:00Z",
-            "alert_id": "al-5b1f0c2d7e9a4b3c8d6e1f20",
-            "channels": {
-                "telegram": "mock",
-                "whatsapp": "mock",
-                "email": "off",
-                "webhook": "off",
-                "websocket": "sent",
-            },
-        }
-    )
     alert_id: str
     channels: SendingStates
 
@@ -159,20 +108,11 @@ class TriggerReceipt(Receipt):
 class AcknowledgeBody(BaseModel):
     """An acknowledgement, with a remark if any."""
 
-    model_config = STRICT | with_examples({"note": "market operation tomorrow"}, {})
+    model_config = STRICT
     note: str | None = Field(None, max_length=500)
 
 
 class AcknowledgeReceipt(Receipt):
     """Kafka has stored the acknowledgement."""
 
-    model_config = with_examples(
-        {
-            "event_id": "ae-0b1c2e",
-            "kinds": ["alert"],
-            "status": "accepted",
-            "received_at": "2026-11-21T03:00:00Z",
-            "alert_id": "al-5b1f0c2d7e9a4b3c8d6e1f20",
-        }
-    )
     alert_id: str

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from serving_api.schemas.anomalies import strict_date
-from serving_api.schemas.envelope import STRICT, Meta, Name, Share, with_examples
+from serving_api.schemas.envelope import STRICT, Meta, Name, Share
 
 Variable = Literal["temperature_c", "rainfall_mm", "humidity_pct"]
 OptionalDate = Annotated[
@@ -18,11 +18,7 @@ Correlation = Annotated[float, Field(ge=-1, le=1)]
 class CorrelationBody(BaseModel):
     """`from` and `to` must enclose the whole measured period; a part of it has too few independent weeks."""
 
-    model_config = (
-        STRICT
-        | ConfigDict(populate_by_name=True)
-        | with_examples({"commodity": "bawang-merah", "region": "Jawa Barat", "variable": "rainfall_mm"})
-    )
+    model_config = STRICT | ConfigDict(populate_by_name=True)
     commodity: Name
     region: Name
     variable: Variable
@@ -35,25 +31,6 @@ class LagRow(BaseModel):
     lag_days: int = Field(ge=0)
     correlation: Correlation
     p_value: Share
-
-
-EXAMPLE = {
-    "commodity": "bawang-merah",
-    "region": "Jawa Barat",
-    "variable": "rainfall_mm",
-    "correlation": -0.08,
-    "lag_days": 21,
-    "n": 1300,
-    "n_eff": 240.5,
-    "ci_low": -0.21,
-    "ci_high": 0.05,
-    "p_value": 0.21,
-    "p_value_adjusted": 0.63,
-    "significant": False,
-    "text": "tidak ada hubungan bermakna",
-    "method": "Pearson, 7-day change of log price v 7-day mean weather",
-    "by_lag": [{"lag_days": 21, "correlation": -0.08, "p_value": 0.21}],
-}
 
 
 class MeasuredCorrelation(BaseModel):
@@ -80,7 +57,6 @@ class MeasuredCorrelation(BaseModel):
 class CorrelationReport(MeasuredCorrelation):
     """Correlation of a weather variable with prices."""
 
-    model_config = with_examples(EXAMPLE)
     variable: Variable
     meta: Meta
 
@@ -99,6 +75,5 @@ class SentimentCorrelationQuery(BaseModel):
 class SentimentCorrelation(MeasuredCorrelation):
     """Correlation of the price pressure of posts with prices."""
 
-    model_config = with_examples(EXAMPLE | {"variable": "sentiment"})
     variable: Literal["sentiment"]
     meta: Meta

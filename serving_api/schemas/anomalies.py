@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import STRICT, Meta, Name, with_examples
+from serving_api.schemas.envelope import STRICT, Meta, Name
 
 Method = Literal["isolation_forest", "dbscan", "residual"]
 Severity = Literal["low", "medium", "high", "critical"]
@@ -29,17 +29,7 @@ class Observation(BaseModel):
 class AnomalyBody(BaseModel):
     """Prices of one series, in any order. Each is compared with the prices before its date."""
 
-    model_config = STRICT | with_examples(
-        {
-            "commodity": "bawang-merah",
-            "region": "Jawa Barat",
-            "observations": [
-                {"date": "2024-01-01", "price_idr": 40000},
-                {"date": "2024-01-02", "price_idr": 40500},
-                {"date": "2024-01-03", "price_idr": 400000},
-            ],
-        }
-    )
+    model_config = STRICT
     commodity: Name
     region: Name | None = Field(
         None, description="province name or two-digit code; default: the whole country"
@@ -67,23 +57,6 @@ class CheckedPrice(BaseModel):
 class AnomalyReport(BaseModel):
     """One entry per observation, in the order of the request."""
 
-    model_config = with_examples(
-        {
-            "commodity": "bawang-merah",
-            "region": "Jawa Barat",
-            "anomalies": [
-                {
-                    "date": "2026-11-21",
-                    "price_idr": 355000,
-                    "is_anomaly": True,
-                    "score": 0.99995,
-                    "severity": "critical",
-                    "methods": ["isolation_forest", "residual"],
-                }
-            ],
-            "count": 1,
-        }
-    )
     commodity: str
     region: str
     anomalies: list[CheckedPrice]

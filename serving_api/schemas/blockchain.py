@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving_api.schemas.envelope import Meta, PageQuery, with_examples
+from serving_api.schemas.envelope import Meta, PageQuery
 
 Chain = Literal["price", "trade"]
-HASH_EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 class ChainQuery(BaseModel):
@@ -30,18 +29,6 @@ class BlocksQuery(PageQuery):
 class Block(BaseModel):
     """One record of the ledger."""
 
-    model_config = with_examples(
-        {
-            "index": 811,
-            "hash": HASH_EXAMPLE,
-            "previous_hash": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
-            "timestamp": "2026-11-21T01:00:00Z",
-            "kind": "batch",
-            "event_id": None,
-            "table": "silver.prices",
-            "delta_version": 4711,
-        }
-    )
     index: int = Field(ge=0)
     hash: str = Field(pattern="^[0-9a-f]{64}$")
     previous_hash: str = Field(pattern="^[0-9a-f]{64}$")
@@ -55,18 +42,6 @@ class Block(BaseModel):
 class IntegrityReport(BaseModel):
     """Whether a chain and the rows that it covers are still as they were recorded."""
 
-    model_config = with_examples(
-        {
-            "valid": True,
-            "chain": "price",
-            "length": 812,
-            "head_hash": HASH_EXAMPLE,
-            "first_invalid_index": None,
-            "reason": None,
-            "first_altered_event_id": None,
-            "checked_at": "2026-11-21T01:00:00Z",
-        }
-    )
     valid: bool
     chain: Chain
     length: int = Field(ge=0, description="number of records in the chain")

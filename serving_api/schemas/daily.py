@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import KNOWN_ON, Day, Meta, Name, example_of, with_examples
+from serving_api.schemas.envelope import KNOWN_ON, Day, Meta, Name
 from serving_api.schemas.quality import EventCounts
 
 COMMODITY = "id or alias; for a group without own prices, its representative"
@@ -70,37 +70,6 @@ class PlacePrice(BaseModel):
 class OverviewItem(BaseModel):
     """A commodity on its newest day."""
 
-    model_config = with_examples(
-        {
-            "commodity": "cabai-rawit-merah",
-            "name": "Cabai Rawit Merah",
-            "unit": "kg",
-            "price_level": "province",
-            "market_date": "2026-11-21",
-            "age_days": 0,
-            "national_price_idr": 55480.0,
-            "change_1d_pct": 0.4,
-            "change_7d_pct": 6.1,
-            "change_30d_pct": 12.5,
-            "change_365d_pct": -3.2,
-            "reference_kind": "HAP",
-            "reference_price_idr": 57000,
-            "gap_pct": -2.67,
-            "regions_above": 12,
-            "days_above": 9,
-            "dispersion_pct": 21.4,
-            "level": "naik",
-            "ifpa": 0.72,
-            "ifpa_class": "moderately high",
-            "ifpa_region": "Maluku",
-            "ifpa_reason": None,
-            "alps_class": "stress",
-            "provinces": 34,
-            "highest": {"region": "Papua", "price_idr": 91000},
-            "lowest": {"region": "Sulawesi Selatan", "price_idr": 31000},
-            "spark": [None] * 28 + [55200.0, 55480.0],
-        }
-    )
     commodity: str
     name: str
     unit: str
@@ -149,17 +118,6 @@ class OverviewBalance(EventCounts):
 class Overview(BaseModel):
     """All commodities on one day."""
 
-    model_config = with_examples(
-        {
-            "date": "2026-11-21",
-            "items": [example_of(OverviewItem)],
-            "coverage": {"provinces": 34, "of": 38, "markets": 16},
-            "balance": {**example_of(EventCounts), "balanced": True},
-            "open_quarantine": 12,
-            "previous_date": "2026-11-20",
-            "next_date": None,
-        }
-    )
     date: OptionalDay = Field(description="the day of the figures; null: no price yet")
     items: list[OverviewItem] = Field(description="by name")
     coverage: Coverage
@@ -180,19 +138,6 @@ class RegionName(BaseModel):
 class DailySeries(BaseModel):
     """Daily prices of a commodity in columns."""
 
-    model_config = with_examples(
-        {
-            "commodity": "cabai-rawit-merah",
-            "name": "Cabai Rawit Merah",
-            "unit": "kg",
-            "level": "province",
-            "dates": ["2026-11-20", "2026-11-21"],
-            "regions": [{"code": "32", "name": "Jawa Barat"}],
-            "price_idr": [[55200.0, None]],
-            "national": [55200.0, None],
-            "reference_idr": [57000.0, None],
-        }
-    )
     commodity: str
     name: str
     unit: str
@@ -230,26 +175,6 @@ class MapClass(BaseModel):
 class PriceMap(BaseModel):
     """A metric of every province."""
 
-    model_config = with_examples(
-        {
-            "commodity": "cabai-rawit-merah",
-            "metric": "gap_national",
-            "level": "province",
-            "date": "2026-11-21",
-            "regions": [
-                {
-                    "code": "32",
-                    "name": "Jawa Barat",
-                    "value": -4.2,
-                    "price_idr": 53100.0,
-                    "markets": 1,
-                    "age_days": 0,
-                    "provider": "panel-harga",
-                }
-            ],
-            "legend": [{"from": -5, "to": 5, "label": "-5 … 5 %"}],
-        }
-    )
     commodity: str
     metric: MapMetric
     level: PriceLevel | None

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import STRICT, PageQuery, with_examples
+from serving_api.schemas.envelope import STRICT, PageQuery
 from serving_api.schemas.ingest import Receipt
 
 DecisionReason = Annotated[
@@ -25,10 +25,7 @@ class DecisionBody(BaseModel):
     `correction` belongs to `correct` only: payload fields that replace those of the event.
     """
 
-    model_config = STRICT | with_examples(
-        {"decision": "release", "reason": "the market confirmed the price by telephone"},
-        {"decision": "correct", "reason": "typed without its last zero", "correction": {"price": 55000}},
-    )
+    model_config = STRICT
     decision: Decision
     reason: DecisionReason
     correction: dict[str, Any] | None = Field(
@@ -46,13 +43,7 @@ class DecisionBody(BaseModel):
 class BulkDecisionBody(BaseModel):
     """The same decision on many events."""
 
-    model_config = STRICT | with_examples(
-        {
-            "event_ids": ["PASAR-001-17", "PASAR-001-18"],
-            "decision": "reject",
-            "reason": "a test of the device",
-        }
-    )
+    model_config = STRICT
     event_ids: list[DecidedEventId] = Field(min_length=1, max_length=500)
     decision: Literal["release", "reject"]
     reason: DecisionReason
@@ -61,16 +52,6 @@ class BulkDecisionBody(BaseModel):
 class DecisionReceipt(Receipt):
     """Kafka has stored the decision. `event_id` is the id of the decision, equal to `decision_id`."""
 
-    model_config = with_examples(
-        {
-            "event_id": "d-0b1c2d",
-            "kinds": ["decision"],
-            "status": "accepted",
-            "received_at": "2026-11-21T02:00:00Z",
-            "decision_id": "d-0b1c2d",
-            "decision": "correct",
-        }
-    )
     decision_id: str
     decision: Decision
 
@@ -85,14 +66,6 @@ class BulkDecisionItem(BaseModel):
 class BulkDecisionReceipt(BaseModel):
     """The status of each event, in the order of the request."""
 
-    model_config = with_examples(
-        {
-            "items": [
-                {"event_id": "PASAR-001-17", "status": "accepted", "decision_id": "d-0b1c2d", "reason": None},
-                {"event_id": "PASAR-001-18", "status": "not-found", "decision_id": None, "reason": None},
-            ]
-        }
-    )
     items: list[BulkDecisionItem]
 
 
@@ -103,16 +76,6 @@ class DecisionsQuery(PageQuery):
 class DecisionRow(BaseModel):
     """A decision and the outcome of the row that it decided."""
 
-    model_config = with_examples(
-        {
-            "decision_id": "d-0b1c2d",
-            "decision": "correct",
-            "reason": "typed without its last zero",
-            "decided_by": "operator",
-            "decided_at": "2026-11-21T02:00:00Z",
-            "outcome": "silver",
-        }
-    )
     decision_id: str
     decision: Decision
     reason: str

@@ -29,11 +29,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Item = TypeVar("Item", bound=BaseModel)
 
 
-def with_examples(*examples: dict[str, Any]) -> ConfigDict:
-    """Model configuration with examples; the first one is shown as the response of an endpoint."""
-    return ConfigDict(json_schema_extra={"examples": list(examples)})
-
-
 class PageQuery(BaseModel):
     """Parameters of every list. Unknown parameters are refused."""
 
@@ -66,18 +61,6 @@ class ReadRange(BaseModel):
 class Meta(BaseModel):
     """Provenance of a response: the table versions and the model that it was made from."""
 
-    model_config = with_examples(
-        {
-            "as_of": "2026-11-21T01:00:00Z",
-            "delta_version": {"gold.live_prices": 812},
-            "rule_set": None,
-            "model": None,
-            "lag_seconds": 0.4,
-            "range": None,
-            "demo_data": False,
-            "request_id": "7f3c9a0e5b8d4f21",
-        }
-    )
     as_of: datetime | None = Field(
         description="newest event time in the tables that were read; of a forecast, the day its prices end"
     )
@@ -104,22 +87,3 @@ def field_types(page: type[BaseModel]) -> dict[str, Any]:
     """Name -> type of each field of the items of a page."""
     fields = page.__pydantic_generic_metadata__["args"][0].model_fields
     return {field.alias or name: field.annotation for name, field in fields.items()}
-
-
-def example_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The first example of a model, with `meta` where the model has one; of a page, one with a single item.
-
-    Raises KeyError for a model without an example.
-    """
-    item = model.__pydantic_generic_metadata__["args"]
-    if item:
-        example: dict[str, Any] = {"items": [example_of(item[0])], "next_cursor": None}
-    else:
-        extra = model.model_config.get("json_schema_extra")
-        if not isinstance(extra, dict) or "examples" not in extra:
-            raise KeyError(f"{model.__name__} has no example")
-        examples: Any = extra["examples"]
-        example = dict(examples[0])
-    if "meta" in model.model_fields and "meta" not in example:
-        example["meta"] = example_of(Meta)
-    return example

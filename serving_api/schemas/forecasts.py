@@ -1,11 +1,11 @@
 """Schemas of the seven-day forecast and of its confidence."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving_api.schemas.envelope import Day, Meta, Name, PageQuery, Share, with_examples
+from serving_api.schemas.envelope import Day, Meta, Name, PageQuery, Share
 
 Rupiah = Annotated[float, Field(gt=0, description="rupiah per unit")]
 OptionalRegion = Annotated[
@@ -19,25 +19,6 @@ Provider = Annotated[
         "null: the source names none"
     ),
 ]
-DAY_EXAMPLE = {"date": "2026-11-22", "price_idr": 55200, "lower_idr": 51900, "upper_idr": 58700}
-ORIGIN_EXAMPLE = {"origin_date": "2026-11-21", "issued_at": "2026-11-21T07:10:00Z"}
-FORECAST_META_EXAMPLE: dict[str, Any] = {
-    "as_of": "2026-11-21T01:00:00Z",
-    "delta_version": {"gold.forecasts": 12},
-    "rule_set": None,
-    "model": {
-        "name": "ensemble",
-        "version": "3",
-        "run_id": "0c9d8e7f6a5b4c3d",
-        "alias": "champion",
-        "trained_on": {"gold.daily_prices": 812},
-        "reason": "skill 9.1 % over naive, p 0.002, coverage 0.80",
-    },
-    "lag_seconds": 0.4,
-    "range": None,
-    "demo_data": False,
-    "request_id": "7f3c9a0e5b8d4f21",
-}
 
 
 class RegionQuery(BaseModel):
@@ -74,24 +55,6 @@ class ForecastLevel(BaseModel):
 class Forecast(BaseModel):
     """The champion's forecast of the next seven days."""
 
-    model_config = with_examples(
-        {
-            "commodity": "cabai-rawit-merah",
-            "region": "Jawa Barat",
-            "provider": "panel-harga",
-            "unit": "kg",
-            **ORIGIN_EXAMPLE,
-            "horizon_days": 7,
-            "levels": [
-                {"level": 0.8, "lower": [51900] * 7, "upper": [58700] * 7},
-                {"level": 0.95, "lower": [49800] * 7, "upper": [61100] * 7},
-            ],
-            "forecast": [DAY_EXAMPLE] * 7,
-            "interval_level": 0.8,
-            "confidence": 0.71,
-            "meta": FORECAST_META_EXAMPLE,
-        }
-    )
     commodity: str = Field(
         description="the commodity that was forecast; for a group without own series, its representative"
     )
@@ -113,19 +76,6 @@ class Forecast(BaseModel):
 class Confidence(BaseModel):
     """How accurate the champion's forecast is at a horizon of seven days."""
 
-    model_config = with_examples(
-        {
-            "commodity": "cabai-rawit-merah",
-            "region": "Jawa Barat",
-            **ORIGIN_EXAMPLE,
-            "confidence": 0.71,
-            "interval_level": 0.8,
-            "coverage": 0.79,
-            "wape_pct": 8.4,
-            "origins": 52,
-            "meta": FORECAST_META_EXAMPLE,
-        }
-    )
     commodity: str
     region: str
     origin_date: date = Field(description="last day whose prices were known")
@@ -159,21 +109,6 @@ class IssuedForecastsQuery(PageQuery):
 class IssuedForecast(BaseModel):
     """One forecast day of an issue, and the price that followed."""
 
-    model_config = with_examples(
-        {
-            "issued_at": "2026-11-14T07:10:00Z",
-            "issued_on": "2026-11-14",
-            "origin_date": "2026-11-14",
-            "target_date": "2026-11-21",
-            "horizon_days": 7,
-            "price_idr": 55200,
-            "lower_idr": 51900,
-            "upper_idr": 58700,
-            "actual_idr": 56000,
-            "inside": True,
-            "model": "ensemble",
-        }
-    )
     issued_at: datetime
     issued_on: date
     origin_date: date = Field(description="last day whose prices were known")

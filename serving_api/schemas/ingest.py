@@ -5,22 +5,12 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, with_examples
+from serving_api.schemas.envelope import Meta
 
 
 class EventTrace(BaseModel):
     """The status of an event."""
 
-    model_config = with_examples(
-        {
-            "event_id": "PASAR-001-17",
-            "status": "silver",
-            "kinds": ["price"],
-            "table": "silver.prices",
-            "received_at": "2026-11-21T01:00:00.125Z",
-            "warnings": ["event_time_missing"],
-        }
-    )
     event_id: str = Field(examples=["PASAR-001-17"])
     status: Literal["pending", "silver", "quarantine", "duplicate"] = Field(
         description="of the newest arrival. `pending`: in Kafka, not yet in the tables. `duplicate`: it "
@@ -39,14 +29,6 @@ class EventTrace(BaseModel):
 class Receipt(BaseModel):
     """Kafka has stored the event."""
 
-    model_config = with_examples(
-        {
-            "event_id": "PASAR-001-17",
-            "kinds": ["price"],
-            "status": "accepted",
-            "received_at": "2026-11-21T01:00:00.125Z",
-        }
-    )
     event_id: str
     kinds: list[str]
     status: Literal["accepted"]

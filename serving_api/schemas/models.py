@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from serving_api.schemas.envelope import STRICT, Name, Share, with_examples
+from serving_api.schemas.envelope import STRICT, Name, Share
 
 TrainedModel = Literal["price", "sales", "signal"]
 JobStatus = Literal["queued", "running", "succeeded", "failed", "rejected"]
@@ -19,23 +19,6 @@ JobReason = Annotated[
 class AccuracyRow(BaseModel):
     """How far the forecasts of a model were from the actual prices."""
 
-    model_config = with_examples(
-        {
-            "model": "ensemble",
-            "commodity": "cabai-rawit-merah",
-            "region": "Jawa Barat",
-            "horizon_days": 7,
-            "mape_pct": 9.1,
-            "wape_pct": 8.4,
-            "mae_idr": 4600,
-            "rmse_idr": 6900,
-            "accuracy_pct": 90.9,
-            "skill_vs_naive": 0.13,
-            "coverage": 0.79,
-            "origins": 52,
-            "alias": "champion",
-        }
-    )
     model: str = Field(examples=["ensemble"])
     commodity: str
     region: str = Field(description="a province, or Indonesia: all provinces together")
@@ -63,13 +46,6 @@ class RetrainBody(BaseModel):
 class JobReceipt(BaseModel):
     """The training job is queued."""
 
-    model_config = with_examples(
-        {
-            "job_id": "train-20261121T010000-0b1c2d3e",
-            "status": "queued",
-            "created_at": "2026-11-21T01:00:00Z",
-        }
-    )
     job_id: str = Field(examples=["train-20261121T010000-0b1c2d3e"])
     status: Literal["queued"]
     created_at: datetime
@@ -78,19 +54,6 @@ class JobReceipt(BaseModel):
 class JobState(BaseModel):
     """The state of a training job. `rejected`: trained, but did not pass the gate."""
 
-    model_config = with_examples(
-        {
-            "job_id": "train-20261121T010000-0b1c2d3e",
-            "status": "rejected",
-            "status_text": "done, no new model passed the gate",
-            "progress_pct": 100,
-            "run_id": "0c9d8e7f6a5b4c3d",
-            "promoted": False,
-            "detail": "no commodity passed the gate; the champions stay",
-            "created_at": "2026-11-21T01:00:00Z",
-            "finished_at": "2026-11-21T01:09:30Z",
-        }
-    )
     job_id: str
     status: JobStatus
     status_text: str = Field(

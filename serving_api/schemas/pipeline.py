@@ -6,8 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from serving_api.schemas.daily import OverviewBalance
-from serving_api.schemas.envelope import Meta, Name, PageQuery, example_of, with_examples
-from serving_api.schemas.quality import EventCounts
+from serving_api.schemas.envelope import Meta, Name, PageQuery
 
 
 class ChangesQuery(PageQuery):
@@ -65,36 +64,6 @@ class PipelineHour(BaseModel):
 class Pipeline(BaseModel):
     """Tables, processes and the balance of events."""
 
-    model_config = with_examples(
-        {
-            "tables": [
-                {
-                    "table": "silver.prices",
-                    "layer": "silver",
-                    "delta_version": 812,
-                    "rows": 69268,
-                    "written_at": "2026-11-21T01:00:00.125Z",
-                    "lag_seconds": 0.4,
-                    "freshness_seconds": 2,
-                    "late": False,
-                    "fed_by": ["bronze.events"],
-                }
-            ],
-            "kafka_lag": 0,
-            "processes": [{"name": "stream", "state": "running", "since": "2026-11-21T01:00:00.125Z"}],
-            "silence": None,
-            "balance": {**example_of(EventCounts), "balanced": True},
-            "hours": [
-                {
-                    "hour": "2026-11-21T01:00:00Z",
-                    "rows_in": 100,
-                    "silver": 98,
-                    "quarantine": 2,
-                    "duplicates": 0,
-                }
-            ],
-        }
-    )
     tables: list[PipelineTable] = Field(description="bronze first, then by name")
     kafka_lag: int | None = Field(description="events that wait in Kafka; null: not known")
     processes: list[PipelineProcess]

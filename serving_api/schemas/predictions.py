@@ -5,11 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import STRICT, Meta, Name, Share, example_of, with_examples
+from serving_api.schemas.envelope import STRICT, Meta, Name, Share
 from serving_api.schemas.forecasts import (
-    DAY_EXAMPLE,
-    FORECAST_META_EXAMPLE,
-    ORIGIN_EXAMPLE,
     ForecastDay,
     OptionalRegion,
     Provider,
@@ -21,7 +18,7 @@ PredictionModel = Literal["champion", "prophet", "lstm", "ensemble"]
 class PredictionBody(BaseModel):
     """Options of one prediction. `market_id` selects the province of the market."""
 
-    model_config = STRICT | with_examples({"region": "Jawa Barat", "horizon_days": 7})
+    model_config = STRICT
     region: OptionalRegion = None
     market_id: Name | None = Field(None, examples=["PASAR-001"])
     horizon_days: int = Field(7, ge=1, le=30)
@@ -42,9 +39,7 @@ class BatchMember(BaseModel):
 class BatchBody(BaseModel):
     """Members are checked one by one: an invalid member does not fail the others."""
 
-    model_config = STRICT | with_examples(
-        {"requests": [{"commodity": "cabai-rawit-merah"}, {"commodity": "bawang-merah"}]}
-    )
+    model_config = STRICT
     requests: list[Any] = Field(
         min_length=1, max_length=100, description="each {commodity, region?, horizon_days?, model?}"
     )
@@ -57,19 +52,6 @@ class PredictedDay(ForecastDay):
 class PredictedPrices(BaseModel):
     """A prediction read from the materialised forecasts."""
 
-    model_config = with_examples(
-        {
-            "commodity": "cabai-rawit-merah",
-            "region": "Jawa Barat",
-            "provider": "panel-harga",
-            "unit": "kg",
-            **ORIGIN_EXAMPLE,
-            "horizon_days": 1,
-            "predictions": [{**DAY_EXAMPLE, "confidence": 0.97}],
-            "confidence": 0.97,
-            "cached": False,
-        }
-    )
     commodity: str
     region: str
     provider: Provider
@@ -87,7 +69,6 @@ class PredictedPrices(BaseModel):
 class Prediction(PredictedPrices):
     """A prediction with its provenance."""
 
-    model_config = with_examples({**example_of(PredictedPrices), "meta": FORECAST_META_EXAMPLE})
     meta: Meta
 
 
@@ -108,27 +89,6 @@ class MemberResult(BaseModel):
 class BatchPrediction(BaseModel):
     """One result per member, in the order of the request."""
 
-    model_config = with_examples(
-        {
-            "results": [
-                {"index": 0, "ok": True, "prediction": example_of(PredictedPrices), "problem": None},
-                {
-                    "index": 1,
-                    "ok": False,
-                    "prediction": None,
-                    "problem": {
-                        "type": "/problems/unknown-commodity",
-                        "title": "Unknown commodity",
-                        "status": 404,
-                        "detail": "There is no commodity 'bras'; nearest: beras-medium.",
-                    },
-                },
-            ],
-            "succeeded": 1,
-            "failed": 1,
-            "meta": FORECAST_META_EXAMPLE,
-        }
-    )
     results: list[MemberResult]
     succeeded: int = Field(ge=0)
     failed: int = Field(ge=0)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, with_examples
+from serving_api.schemas.envelope import Meta
 from serving_api.schemas.quarantine import ViolatedRule
 
 
@@ -50,23 +50,6 @@ class PolicyVerdicts(BaseModel):
 class PriceCheckReport(BaseModel):
     """The verdict on a price."""
 
-    model_config = with_examples(
-        {
-            "flags": {"zscore": True, "iqr": True, "ai": False, "multi_source_ok": True},
-            "quarantined": True,
-            "sources": [{"name": "partner_feed", "price_idr": 54500, "event_time": "2026-11-20T03:00:00Z"}],
-            "reasons": [
-                {
-                    "rule": "price_unit_error",
-                    "severity": "error",
-                    "message": "price 5,500 is about a tenth of the last one",
-                }
-            ],
-            "policies": {"seed": True, "calibrated": True},
-            "dry_run": True,
-            "event_id": None,
-        }
-    )
     flags: ValidatorFlags
     quarantined: bool = Field(description="under the policy in force")
     sources: list[SourcePrice]

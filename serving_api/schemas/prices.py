@@ -6,19 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import KNOWN_ON, Day, Name, PageQuery, with_examples
-
-PRICE_EXAMPLE = {
-    "event_id": "PASAR-001-17",
-    "market_id": "PASAR-001",
-    "region": "Jawa Barat",
-    "commodity": "cabai-rawit-merah",
-    "price_idr": 55000,
-    "unit": "kg",
-    "event_time": "2026-11-21T01:00:00Z",
-    "market_date": "2026-11-21",
-}
-
+from serving_api.schemas.envelope import KNOWN_ON, Day, Name, PageQuery
 
 LiveOrder = Literal["newest", "price", "age", "change", "name"]
 COMMODITY = "id or alias; a group returns its members too"
@@ -50,19 +38,6 @@ class LivePricesQuery(PageQuery):
 class LivePrice(BaseModel):
     """The newest valid price of a commodity at a market."""
 
-    model_config = with_examples(
-        {
-            **{name: value for name, value in PRICE_EXAMPLE.items() if name != "event_id"},
-            "market_name": "Pasar Baru",
-            "level": "market",
-            "provider": "market",
-            "change_pct": 1.8,
-            "status": "validated",
-            "age_days": 0,
-            "is_current": True,
-            "impact_score": 12.4,
-        }
-    )
     market_id: str
     market_name: str
     region: str
@@ -90,9 +65,6 @@ class LivePrice(BaseModel):
 class HistoryPrice(BaseModel):
     """One accepted price."""
 
-    model_config = with_examples(
-        {**PRICE_EXAMPLE, "level": "market", "channel": "retail", "provider": "market", "warnings": []}
-    )
     event_id: str
     market_id: str
     region: str

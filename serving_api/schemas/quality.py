@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Name, PageQuery, example_of, with_examples
+from serving_api.schemas.envelope import Meta, Name, PageQuery
 
 
 class RulesQuery(PageQuery):
@@ -16,16 +16,6 @@ class RulesQuery(PageQuery):
 class RuleRow(BaseModel):
     """A rule as its contract declares it. A row violates it iff NOT coalesce(expression, false)."""
 
-    model_config = with_examples(
-        {
-            "kind": "price",
-            "rule": "price_positive",
-            "severity": "error",
-            "expression": "p.price is null or p.price > 0",
-            "message": "price {p.price} is not above zero",
-            "fingerprint": "0c9d8e7f6a5b",
-        }
-    )
     kind: str = Field(examples=["price"])
     rule: str = Field(examples=["price_positive"])
     severity: Literal["error", "warn"]
@@ -37,9 +27,6 @@ class RuleRow(BaseModel):
 class EventCounts(BaseModel):
     """Numbers of events."""
 
-    model_config = with_examples(
-        {"rows_in": 1000, "silver": 985, "quarantine": 10, "duplicates": 5, "difference": 0}
-    )
     rows_in: int = Field(ge=0, examples=[1000])
     silver: int = Field(ge=0, examples=[985])
     quarantine: int = Field(ge=0, examples=[10])
@@ -50,9 +37,6 @@ class EventCounts(BaseModel):
 class BalanceReport(EventCounts):
     """The balance of all events read from Kafka."""
 
-    model_config = with_examples(
-        {**example_of(EventCounts), "balanced": True, "per_kind": {"price": example_of(EventCounts)}}
-    )
     balanced: bool = Field(description="true when every kind has difference 0")
     per_kind: dict[str, EventCounts]
     meta: Meta

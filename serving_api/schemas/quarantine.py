@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from lakehouse.contracts.contract import kinds
 from serving_api.schemas.decisions import DecisionRow
-from serving_api.schemas.envelope import STRICT, Meta, Name, TimeRangeQuery, example_of, with_examples
+from serving_api.schemas.envelope import STRICT, Meta, Name, TimeRangeQuery
 
 if TYPE_CHECKING:
     EventKind = str
@@ -33,13 +33,6 @@ class QuarantineQuery(TimeRangeQuery):
 class ViolatedRule(BaseModel):
     """A rule that an event violates."""
 
-    model_config = with_examples(
-        {
-            "rule": "price_positive",
-            "severity": "error",
-            "message": "price -5 is not above zero",
-        }
-    )
     rule: str
     severity: Literal["error", "warn"]
     message: str
@@ -48,25 +41,12 @@ class ViolatedRule(BaseModel):
 class QuarantineReason(ViolatedRule):
     """Why an event is in quarantine."""
 
-    model_config = with_examples({**example_of(ViolatedRule), "values": {"price": -5.0, "above": 0.0}})
     values: dict[str, float] = Field(description="the figures in the message and the limits of the rule")
 
 
 class QuarantineSubject(BaseModel):
     """What a quarantined event is about, by the names of the reference lists."""
 
-    model_config = with_examples(
-        {
-            "commodity": "cabai-rawit-merah",
-            "commodity_name": "Cabai Rawit Merah",
-            "market_name": "Pasar Caringin",
-            "region": "Jawa Barat",
-            "market_date": "2026-11-21",
-            "value": -5.0,
-            "last_value": None,
-            "unit": "kg",
-        }
-    )
     commodity: str | None = Field(description="id; null: not in the reference list")
     commodity_name: str | None
     market_name: str | None = Field(description="its id when the market is not known")
@@ -80,23 +60,6 @@ class QuarantineSubject(BaseModel):
 class QuarantineRow(BaseModel):
     """A quarantined event and the rules that it violates."""
 
-    model_config = with_examples(
-        {
-            "event_id": "PASAR-001-17",
-            "kind": "price",
-            "source": "mqtt:DEV-123",
-            "market_id": "PASAR-001",
-            "commodity": "Cabai Rawit",
-            "subject": example_of(QuarantineSubject),
-            "reasons": [example_of(QuarantineReason)],
-            "stage": "stream",
-            "state": "open",
-            "generation": 0,
-            "rule_set": "3fa4b1c09d2e",
-            "received_at": "2026-11-21T01:00:00.125Z",
-            "quarantined_at": "2026-11-21T01:00:01.480Z",
-        }
-    )
     event_id: str
     kind: str
     source: str
@@ -115,18 +78,6 @@ class QuarantineRow(BaseModel):
 class QuarantineItem(QuarantineRow):
     """A quarantined event with its exact bytes, the evidence of the validators and its decisions."""
 
-    model_config = with_examples(
-        {
-            **example_of(QuarantineRow),
-            "state": "corrected",
-            "payload": '{"market_id":"PASAR-001","commodity":"Cabai Rawit","price":-5}',
-            "payload_base64": None,
-            "kafka": {"topic": "lumbung.price", "partition": 0, "offset": 4711},
-            "evidence": {"price_idr": -5, "median_idr": 55000, "n": 60},
-            "suggestion": None,
-            "decisions": [example_of(DecisionRow)],
-        }
-    )
     payload: str | None = Field(description="exact bytes, if they are UTF-8")
     payload_base64: str | None = Field(description="exact bytes, if they are not UTF-8")
     kafka: dict[str, Any] | None
@@ -165,15 +116,6 @@ class QuarantineDay(BaseModel):
 class QuarantineSummary(BaseModel):
     """The quarantine in numbers."""
 
-    model_config = with_examples(
-        {
-            "open": 12,
-            "by_rule": [{"rule": "price_positive", "open": 12, "oldest": "2026-11-20T01:00:01.480Z"}],
-            "by_market": [{"market_id": "PASAR-001", "market_name": "Pasar Caringin", "open": 12}],
-            "by_day": [{"date": "2026-11-21", "arrived": 14, "decided": 2}],
-            "median_hours": 3.5,
-        }
-    )
     open: int = Field(ge=0)
     by_rule: list[OpenByRule] = Field(
         description="most frequent first; a row counts for each rule of severity error"
@@ -187,12 +129,11 @@ class QuarantineSummary(BaseModel):
 class HoldBody(BaseModel):
     """A hold has no fields."""
 
-    model_config = STRICT | with_examples({})
+    model_config = STRICT
 
 
 class HoldReceipt(BaseModel):
     """Who is looking at the event, and until when."""
 
-    model_config = with_examples({"held_by": "operator", "until": "2026-11-21T01:02:00Z"})
     held_by: str
     until: datetime

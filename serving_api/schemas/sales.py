@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import STRICT, Meta, Name, Share, with_examples
+from serving_api.schemas.envelope import STRICT, Meta, Name, Share
 from serving_api.schemas.retail.analytics import ShopParameter
 
 Target = Literal["units_so_far", "units_a_day"]
@@ -17,15 +17,7 @@ class SalesBody(BaseModel):
     Price and rating must be within the settings `retail.*`.
     """
 
-    model_config = STRICT | with_examples(
-        {
-            "price": 299.99,
-            "discount_percentage": 15,
-            "rating": 4.5,
-            "num_reviews": 100,
-            "category": "Electronics",
-        }
-    )
+    model_config = STRICT
     price: float = Field(description="currency of the shop")
     discount_percentage: float = Field(ge=0, le=100)
     rating: float = Field(description="points")
@@ -39,17 +31,6 @@ class SalesBody(BaseModel):
 class SalesPrediction(BaseModel):
     """The prediction of the champion among the sales models."""
 
-    model_config = with_examples(
-        {
-            "predicted_sales": 512.4,
-            "lower": 120.7,
-            "upper": 960.2,
-            "interval_level": 0.9,
-            "confidence": 0.18,
-            "category": "ELECTRONICS",
-            "target": "units_so_far",
-        }
-    )
     predicted_sales: Units
     lower: Units
     upper: Units

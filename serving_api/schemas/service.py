@@ -4,27 +4,12 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Share, with_examples
+from serving_api.schemas.envelope import Meta, Share
 
 
 class Health(BaseModel):
     """The state of each part of the product."""
 
-    model_config = with_examples(
-        {
-            "status": "ok",
-            "version": "0.1.0",
-            "uptime_seconds": 93.5,
-            "services": {
-                "kafka": "ok",
-                "pipeline": "ok",
-                "tables": "ok",
-                "models": "ok",
-                "identity": "off",
-            },
-            "snapshot_age_seconds": 0.1,
-        }
-    )
     status: Literal["ok", "degraded"]
     version: str
     uptime_seconds: float = Field(ge=0)
@@ -37,7 +22,6 @@ class Health(BaseModel):
 class Liveness(BaseModel):
     """The process responds."""
 
-    model_config = with_examples({"status": "ok"})
     status: Literal["ok"]
 
 
@@ -49,16 +33,6 @@ class PartReadiness(BaseModel):
 class Readiness(BaseModel):
     """The service is ready for traffic."""
 
-    model_config = with_examples(
-        {
-            "status": "ready",
-            "parts": {
-                "tables": {"ready": True, "detail": None},
-                "kafka": {"ready": True, "detail": None},
-                "disk": {"ready": True, "detail": None},
-            },
-        }
-    )
     status: Literal["ready"]
     parts: dict[str, PartReadiness]
 
@@ -74,16 +48,6 @@ class Latency(BaseModel):
 class Stats(BaseModel):
     """Counters of this process since it started."""
 
-    model_config = with_examples(
-        {
-            "uptime_seconds": 93.5,
-            "requests_total": 4711,
-            "predictions_total": 512,
-            "cache_hit_ratio": 0.82,
-            "latency_ms": {"p50": 1.2, "p95": 4.8, "p99": 9.7},
-            "models_loaded": 8,
-        }
-    )
     uptime_seconds: float = Field(ge=0)
     requests_total: int = Field(ge=0)
     predictions_total: int = Field(ge=0)
@@ -119,23 +83,6 @@ class SupportedSymbol(BaseModel):
 class Supported(BaseModel):
     """Names that requests may use."""
 
-    model_config = with_examples(
-        {
-            "commodities": [
-                {
-                    "commodity": "cabai-rawit-merah",
-                    "name": "Cabai Rawit Merah",
-                    "unit": "kg",
-                    "aliases": ["Cabai Rawit"],
-                    "is_group": False,
-                }
-            ],
-            "regions": [{"code": "32", "name": "Jawa Barat", "timezone": "Asia/Jakarta"}],
-            "symbols": [{"symbol": "BTC", "asset_class": "crypto"}],
-            "shops": ["main"],
-            "models": ["ensemble", "naive"],
-        }
-    )
     commodities: list[SupportedCommodity]
     regions: list[SupportedRegion]
     symbols: list[SupportedSymbol] = Field(description="symbols that have bars in the tables")

@@ -1,4 +1,4 @@
-// Builds the page: bundles, content hashes, .gz files, index.html, licences and a manifest.
+// Builds the page: bundles, content hashes, index.html, licences and a manifest.
 // Runs under Deno in a folder that holds the sources, node_modules and geo/ (scripts/stack/web_page.py).
 import * as esbuild from "esbuild";
 import fs from "node:fs";
@@ -67,7 +67,7 @@ for (const name of [...names, `${OUT}/index.html`, `${OUT}/assets/licenses.txt`]
   const content = fs.readFileSync(name);
   const isText = /\.(js|css|html|geo|txt)$/.test(name);
   const packed = isText ? zlib.gzipSync(content, { level: 9 }) : null;
-  if (packed) fs.writeFileSync(`${name}.gz`, packed);
+
   if (first.has(name)) manifest.first_load_gzip_bytes += packed.length;
   manifest.files[path.relative(OUT, name)] = { bytes: content.length, gzip_bytes: packed ? packed.length : null };
 }

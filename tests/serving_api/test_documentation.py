@@ -11,7 +11,7 @@ from lakehouse.contracts.json_schema import event_name
 from serving_api.app import routers
 from serving_api.http.idempotency import NOT_KEPT
 from serving_api.http.openapi import reference, response_models
-from serving_api.schemas.envelope import example_of
+from serving_api.schemas.examples import example_of
 from tests.support.api import undeclared_fields
 from tests.support.openapi import OPERATIONS as ALL
 from tests.support.openapi import SCHEMA, dangling_references

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from lakehouse.identity.passwords import LEAST_LENGTH, MOST_LENGTH
 from lakehouse.identity.roles import Scope
-from serving_api.schemas.envelope import STRICT, with_examples
+from serving_api.schemas.envelope import STRICT
 
 Locale = Literal["id", "en"]
 PersonRole = Literal["user", "operator", "central", "admin"]
@@ -86,22 +86,12 @@ class ProfileBody(BaseModel):
 class Registered(BaseModel):
     """The same for a known and an unknown address."""
 
-    model_config = with_examples({"status": "accepted"})
     status: Literal["accepted"]
 
 
 class Tokens(BaseModel):
     """The tokens of a sign-in."""
 
-    model_config = with_examples(
-        {
-            "access_token": "eyJhbGciOiJIUzI1NiJ9…",
-            "refresh_token": "eyJhbGciOiJIUzI1NiJ9…",
-            "token_type": "bearer",
-            "expires_in": 900,
-            "role": "operator",
-        }
-    )
     access_token: str
     refresh_token: str | None = Field(
         description="gives the next pair once; used twice, it ends the sign-in; null: it is in the cookie"
@@ -114,17 +104,6 @@ class Tokens(BaseModel):
 class Account(BaseModel):
     """The own account."""
 
-    model_config = with_examples(
-        {
-            "user_id": USER_ID,
-            "email": "siti@example.id",
-            "full_name": "Siti Aminah",
-            "role": "operator",
-            "regions": ["32"],
-            "locale": "id",
-            "created_at": SINCE,
-        }
-    )
     user_id: str
     email: str
     full_name: str | None
@@ -137,19 +116,6 @@ class Account(BaseModel):
 class AccountExport(BaseModel):
     """Everything that is stored about the person, without secrets."""
 
-    model_config = with_examples(
-        {
-            "account": {"user_id": USER_ID, "email": "siti@example.id"},
-            "sign_ins": [{"created_at": SINCE}],
-            "api_keys": [],
-            "audit": [{"at": SINCE, "action": "user.create", "object": USER_ID, "outcome": "done"}],
-            "settings": {"watchlist": ["BTCUSDT"], "theme": "dark"},
-            "alerts": [],
-            "notifications": [],
-            "recipients": [],
-            "jobs": [],
-        }
-    )
     account: dict[str, Any]
     sign_ins: list[dict[str, Any]]
     api_keys: list[dict[str, Any]]
@@ -182,15 +148,6 @@ class ApiKeyBody(BaseModel):
 class ApiKeyItem(BaseModel):
     """An API key without its secret."""
 
-    model_config = with_examples(
-        {
-            "key_id": "0b1c2d3e4f5061728394a5b6c7d8e9f0",
-            "name": "nightly report",
-            "prefix": "lmb_k7q2m4x9",
-            "scopes": ["read"],
-            "created_at": SINCE,
-        }
-    )
     key_id: str
     name: str
     prefix: str = Field(description="the beginning of the key")
@@ -201,31 +158,17 @@ class ApiKeyItem(BaseModel):
 class ApiKeyList(BaseModel):
     """The keys of the caller that are not revoked."""
 
-    model_config = with_examples(
-        {"items": [ApiKeyItem.model_config["json_schema_extra"]["examples"][0]]}  # type: ignore[index]
-    )
     items: list[ApiKeyItem]
 
 
 class CreatedApiKey(ApiKeyItem):
     """An API key with its secret, which is shown only here."""
 
-    model_config = with_examples(
-        {
-            "key_id": "0b1c2d3e4f5061728394a5b6c7d8e9f0",
-            "name": "nightly report",
-            "prefix": "lmb_k7q2m4x9",
-            "scopes": ["read"],
-            "created_at": SINCE,
-            "key": "lmb_k7q2m4x9_…",
-        }
-    )
     key: str
 
 
 class SocketTicket(BaseModel):
     """A ticket for the private channels of a WebSocket."""
 
-    model_config = with_examples({"ticket": "fJ3k…", "expires_in": 30})
     ticket: str
     expires_in: int

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import STRICT, Name, PageQuery, TimeRangeQuery, with_examples
+from serving_api.schemas.envelope import STRICT, Name, PageQuery, TimeRangeQuery
 from serving_api.schemas.identity.accounts import SINCE, USER_ID, Email, PersonRole
 
 USER = {
@@ -45,7 +45,6 @@ class RightsBody(BaseModel):
 class UserRow(BaseModel):
     """An account."""
 
-    model_config = with_examples(USER)
     user_id: str
     email: str
     role: PersonRole
@@ -57,7 +56,6 @@ class UserRow(BaseModel):
 class ChangedUser(UserRow):
     """An account after a change."""
 
-    model_config = with_examples(USER | {"link": None})
     link: str | None = Field(
         description="signs its person in once and sets the password; null where the password stays"
     )
@@ -66,16 +64,6 @@ class ChangedUser(UserRow):
 class AuditRow(BaseModel):
     """A change of rights, devices, keys or knobs, a decision, or what a person did about an alert."""
 
-    model_config = with_examples(
-        {
-            "at": SINCE,
-            "actor": USER_ID,
-            "action": "user.change",
-            "object": "1d2c3b4a55f0c2b7e9d1a4c38b6e7f0a",
-            "outcome": "done",
-            "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-        }
-    )
     at: datetime
     actor: str
     action: str

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from lakehouse.identity.devices import DEVICE_ID, DeviceStatus
 from lakehouse.identity.roles import DeviceRole
-from serving_api.schemas.envelope import STRICT, Meta, Name, PageQuery, Share, with_examples
+from serving_api.schemas.envelope import STRICT, Meta, Name, PageQuery, Share
 
 DeviceId = Annotated[
     str, StringConstraints(pattern=rf"^{DEVICE_ID}$"), Field(description="3 to 64 of A-Z, 0-9 and -")
@@ -38,9 +38,7 @@ ITEM = {
 class DeviceRegistration(BaseModel):
     """A device that wants to send events. Its role says for which markets: operator for its own alone."""
 
-    model_config = STRICT | with_examples(
-        {"market_id": "PASAR-001", "device_id": "DEV-123", "role": "operator"}
-    )
+    model_config = STRICT
     market_id: Name
     device_id: DeviceId
     role: DeviceRole = "operator"
@@ -58,18 +56,6 @@ class IssuedDeviceClaim(BaseModel):
 class RegisteredDevice(IssuedDeviceClaim):
     """A registered device; its token and its claim are valid once it is approved."""
 
-    model_config = with_examples(
-        {
-            "device_id": "DEV-123",
-            "market_id": "PASAR-001",
-            "role": "operator",
-            "status": "approved",
-            "token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
-            "token_type": "bearer",
-            "expires_in": 86400,
-            **CLAIM,
-        }
-    )
     device_id: str
     market_id: str
     role: DeviceRole
@@ -82,7 +68,7 @@ class RegisteredDevice(IssuedDeviceClaim):
 class ClaimBody(BaseModel):
     """The code that the device read from the QR code."""
 
-    model_config = STRICT | with_examples({"device_id": "DEV-123", "claim_code": "q1w2e3r4t5y6u7i8o9p0aA"})
+    model_config = STRICT
     device_id: Given
     claim_code: Given
 
@@ -100,21 +86,6 @@ class MqttAccess(BaseModel):
 class ClaimedDevice(BaseModel):
     """The secret of a device: it is shown this once."""
 
-    model_config = with_examples(
-        {
-            "device_id": "DEV-123",
-            "secret": "3q2-7wAAAABmb3JfZXhhbXBsZV9vbmx5",
-            "token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
-            "expires_in": 86400,
-            "mqtt": {
-                "host": "127.0.0.1",
-                "port": 1883,
-                "tls": False,
-                "username": "DEV-123",
-                "topic_prefix": "lumbung/v1/PASAR-001/DEV-123",
-            },
-        }
-    )
     device_id: str
     secret: str
     token: str
@@ -125,9 +96,7 @@ class ClaimedDevice(BaseModel):
 class DeviceTokenBody(BaseModel):
     """A device and its secret."""
 
-    model_config = STRICT | with_examples(
-        {"device_id": "DEV-123", "secret": "3q2-7wAAAABmb3JfZXhhbXBsZV9vbmx5"}
-    )
+    model_config = STRICT
     device_id: Given
     secret: Given
 
@@ -135,14 +104,6 @@ class DeviceTokenBody(BaseModel):
 class DeviceToken(BaseModel):
     """A bearer of the device for a day."""
 
-    model_config = with_examples(
-        {
-            "token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
-            "token_type": "bearer",
-            "expires_in": 86400,
-            "role": "operator",
-        }
-    )
     token: str
     token_type: Literal["bearer"]
     expires_in: int
@@ -160,7 +121,6 @@ class DevicesQuery(PageQuery):
 class DeviceRow(BaseModel):
     """A device and what it sent."""
 
-    model_config = with_examples(ITEM)
     device_id: str
     market_id: str
     role: DeviceRole
@@ -184,25 +144,22 @@ class DeviceRow(BaseModel):
 class DeviceItem(DeviceRow):
     """A device with provenance."""
 
-    model_config = with_examples(ITEM)
     meta: Meta
 
 
 class StepBody(BaseModel):
     """Why a device is approved, rotated or revoked, for the audit."""
 
-    model_config = STRICT | with_examples({"reason": "lost at the market"})
+    model_config = STRICT
     reason: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
 class ApprovalBody(StepBody):
     """Why a device is approved, and the code that identifies it."""
 
-    model_config = STRICT | with_examples({"claim_code": CLAIM["claim_code"], "reason": "seen at the market"})
+    model_config = STRICT
     claim_code: Given | None = None
 
 
 class RotatedDevice(DeviceItem, IssuedDeviceClaim):
     """A device and the claim for its next secret; the present one is valid until then."""
-
-    model_config = with_examples(ITEM | CLAIM)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from serving_api.http.messages import message
 from serving_api.schemas.alerts import RaisedLevel
-from serving_api.schemas.envelope import STRICT, Name, PageQuery, with_examples
+from serving_api.schemas.envelope import STRICT, Name, PageQuery
 
 Theme = Literal["light", "dark", "system"]
 Condition = Literal["above", "below", "signal"]
@@ -47,7 +47,7 @@ Address = Annotated[
 class Preferences(BaseModel):
     """What the person follows, and the theme of the page."""
 
-    model_config = STRICT | with_examples(PREFERENCES)
+    model_config = STRICT
     watchlist: list[SymbolName] = Field(max_length=100, description="symbols")
     commodities: list[Name] = Field(
         max_length=100,
@@ -60,7 +60,7 @@ class Preferences(BaseModel):
 class NotificationSettings(BaseModel):
     """How the person is notified."""
 
-    model_config = STRICT | with_examples(NOTIFIED)
+    model_config = STRICT
     email: bool = Field(description="to the address of the account, while a mail server is configured")
     telegram: bool = Field(description=OVER_CHANNEL)
     whatsapp: bool = Field(description=OVER_CHANNEL)
@@ -87,7 +87,7 @@ class NotificationSettings(BaseModel):
 class RecipientBody(BaseModel):
     """An address, to which a code goes; the address with the code that arrived there; or none any more."""
 
-    model_config = STRICT | with_examples({"channel": "whatsapp", "address": "6281234567890"})
+    model_config = STRICT
     channel: Literal["telegram", "whatsapp"]
     address: Address | None = Field(description="null: no messages go there any more")
     code: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{6}$")] | None = Field(
@@ -98,7 +98,6 @@ class RecipientBody(BaseModel):
 class RecipientItem(BaseModel):
     """Where the person wants messages over a channel."""
 
-    model_config = with_examples({"address": "6281234567890", "confirmed": False})
     address: str
     confirmed: bool = Field(description="false: no message goes there before the code is entered")
 
@@ -106,9 +105,6 @@ class RecipientItem(BaseModel):
 class Recipients(BaseModel):
     """The addresses of the person; null: none was named."""
 
-    model_config = with_examples(
-        {"telegram": None, "whatsapp": {"address": "6281234567890", "confirmed": False}}
-    )
     telegram: RecipientItem | None
     whatsapp: RecipientItem | None
 
@@ -116,7 +112,7 @@ class Recipients(BaseModel):
 class SymbolAlertBody(BaseModel):
     """A condition on a symbol. It notifies when it becomes true, and again after it was false."""
 
-    model_config = STRICT | with_examples({"symbol": "BTCUSDT", "condition": "above", "value": 100000})
+    model_config = STRICT
     symbol: SymbolName
     condition: Condition = Field(description="price above or below `value`, or a signal of this kind")
     value: float | None = Field(None, gt=0, description="currency of the symbol; of above and below")
@@ -134,16 +130,6 @@ class SymbolAlertBody(BaseModel):
 class SymbolAlertItem(BaseModel):
     """An alert on a symbol."""
 
-    model_config = with_examples(
-        {
-            "id": "0b1c2d3e4f5061728394a5b6c7d8e9f0",
-            "symbol": "BTCUSDT",
-            "condition": "above",
-            "value": 100000.0,
-            "signal": None,
-            "created_at": "2026-11-21T01:00:00Z",
-        }
-    )
     id: str
     symbol: str
     condition: Condition
@@ -155,9 +141,6 @@ class SymbolAlertItem(BaseModel):
 class ActivityItem(BaseModel):
     """Something that the person did, as the audit has it."""
 
-    model_config = with_examples(
-        {"at": "2026-11-21T01:00:00Z", "action": "alert.create", "object": "0b1c2d3e4f506172"}
-    )
     at: datetime
     action: str
     object: str | None
@@ -174,16 +157,6 @@ class NotificationsQuery(PageQuery):
 class NotificationItem(BaseModel):
     """A message to the person."""
 
-    model_config = with_examples(
-        {
-            "id": "5d1f0c2b7e9a4b3c8d6e1f205b1f0c2d",
-            "kind": "price",
-            "title": "BTCUSDT above 100000",
-            "body": "BTCUSDT costs 100250.5, above 100000, at 2026-11-21T01:00:00Z.",
-            "read": False,
-            "created_at": "2026-11-21T01:00:02Z",
-        }
-    )
     id: str
     kind: Literal["price", "signal", "commodity"]
     title: str

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving_api.schemas.envelope import Meta, Name, with_examples
+from serving_api.schemas.envelope import Meta, Name
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, description="currency of the shop")]
@@ -26,7 +26,6 @@ class ShopEntry(BaseModel):
 class ShopList(BaseModel):
     """All of them, by name."""
 
-    model_config = with_examples({"items": [{"shop": "main", "currency": "USD"}]})
     items: list[ShopEntry]
     meta: Meta
 
@@ -34,18 +33,6 @@ class ShopList(BaseModel):
 class ProductSentiment(BaseModel):
     """Polarity of all posts that name a product."""
 
-    model_config = with_examples(
-        {
-            "product_name": "Galaxy S24",
-            "category": "ELECTRONICS",
-            "posts": 12,
-            "positive": 7,
-            "neutral": 3,
-            "negative": 2,
-            "score": 0.357,
-            "newest": "2026-11-21",
-        }
-    )
     product_name: str
     category: str
     posts: int = Field(ge=1, description="the same text within a week counts once")
@@ -93,25 +80,6 @@ class CategoryRevenue(BaseModel):
 class RevenueReport(OfShop):
     """Revenue by category, most first."""
 
-    model_config = with_examples(
-        {
-            "total_revenue": 89200.5,
-            "shop": "main",
-            "currency": "USD",
-            "items": [
-                {
-                    "category": "ELECTRONICS",
-                    "revenue": 89200.5,
-                    "units_sold": 466,
-                    "average_price": 208.1,
-                    "products": 2,
-                    "gross_revenue": 96978.0,
-                    "discount_cost": 7777.5,
-                    "market_date": "2026-11-21",
-                }
-            ],
-        }
-    )
     total_revenue: Amount
     items: list[CategoryRevenue]
 
@@ -136,28 +104,6 @@ class DiscountBand(BaseModel):
 class DiscountReport(OfShop):
     """What goes along with discounts. An association: the shop did not choose discounts at random."""
 
-    model_config = with_examples(
-        {
-            "shop": "main",
-            "currency": "USD",
-            "items": [
-                {
-                    "category": "ELECTRONICS",
-                    "discount_band": "5-15",
-                    "products": 40,
-                    "units_sold": 4012,
-                    "revenue": 801200.0,
-                    "average_discount_pct": 9.7,
-                    "lift_units": 0.12,
-                    "lift_revenue": 0.04,
-                    "lift_revenue_low": -0.08,
-                    "lift_revenue_high": 0.17,
-                    "break_even_lift": 0.107,
-                    "effective": False,
-                }
-            ],
-        }
-    )
     items: list[DiscountBand]
 
 
@@ -189,34 +135,6 @@ class PriceRating(BaseModel):
 class PriceRatingReport(OfShop):
     """Price and rating by category."""
 
-    model_config = with_examples(
-        {
-            "shop": "main",
-            "currency": "USD",
-            "items": [
-                {
-                    "category": "ELECTRONICS",
-                    "correlation": 0.04,
-                    "spearman": 0.03,
-                    "ci_low": -0.1,
-                    "ci_high": 0.18,
-                    "n": 204,
-                    "average_price": 251.2,
-                    "average_rating": 3.0,
-                    "bands": [
-                        {
-                            "price_low": 9.5,
-                            "price_high": 48.1,
-                            "products": 20,
-                            "rating": 3.1,
-                            "rating_low": 2.6,
-                            "rating_high": 3.6,
-                        }
-                    ],
-                }
-            ],
-        }
-    )
     items: list[PriceRating]
 
 
@@ -241,25 +159,4 @@ class CategorySatisfaction(BaseModel):
 class SatisfactionReport(OfShop):
     """Satisfaction of customers by category, highest first."""
 
-    model_config = with_examples(
-        {
-            "shop": "main",
-            "currency": "USD",
-            "items": [
-                {
-                    "category": "ELECTRONICS",
-                    "average_rating": 3.0,
-                    "reviews": 510230,
-                    "satisfaction_index": 50.4,
-                    "high_rating_pct": 26.1,
-                    "engagement": 2.4,
-                    "bayesian_rating": 3.02,
-                    "products": 204,
-                    "stock_quantity": 99120,
-                    "sold_out": 1,
-                    "days_of_cover": 41.5,
-                }
-            ],
-        }
-    )
     items: list[CategorySatisfaction]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import STRICT, Meta, Name, Share, with_examples
+from serving_api.schemas.envelope import STRICT, Meta, Name, Share
 from serving_api.schemas.retail.analytics import Amount, ShopParameter
 from serving_api.schemas.sales import Target, Units
 
@@ -16,17 +16,7 @@ class PriceCurveBody(BaseModel):
     Prices and rating must be within the settings `retail.*`.
     """
 
-    model_config = STRICT | with_examples(
-        {
-            "category": "Electronics",
-            "discount_percentage": 10,
-            "rating": 4,
-            "num_reviews": 50,
-            "price_min": 100,
-            "price_max": 300,
-            "steps": 5,
-        }
-    )
+    model_config = STRICT
     category: Name = Field(
         description="in upper or lower case; from the reference list, or known to the model"
     )
@@ -54,30 +44,6 @@ class CurvePoint(BaseModel):
 class PriceCurve(BaseModel):
     """Demand as a function of the price, and the price of the most revenue among those that were observed."""
 
-    model_config = with_examples(
-        {
-            "points": [
-                {
-                    "price": 100.0,
-                    "predicted_sales": 34.4,
-                    "sales_low": 32.0,
-                    "sales_high": 36.9,
-                    "revenue": 3096.0,
-                    "revenue_low": 2880.0,
-                    "revenue_high": 3321.0,
-                }
-            ],
-            "best_price": 198.4,
-            "best_price_low": 190.2,
-            "best_price_high": 207.7,
-            "observed_low": 72.3,
-            "observed_high": 359.9,
-            "signal": True,
-            "verdict": "prices explain sales: the curve beats the median on products not seen",
-            "target": "units_a_day",
-            "category": "ELECTRONICS",
-        }
-    )
     points: list[CurvePoint]
     best_price: Amount = Field(
         description="between the observed prices; do not follow it where `signal` is false"
@@ -135,42 +101,6 @@ class FeatureShare(BaseModel):
 class SalesModelReport(BaseModel):
     """What the last training of the sales model measured: verdict first."""
 
-    model_config = with_examples(
-        {
-            "champion": "overall_median",
-            "signal": False,
-            "verdict": "no signal: skill of forest over the overall median on products not seen is 0.1 %",
-            "measured_at": "2026-11-21T01:00:00Z",
-            "published_r2": 0.9832,
-            "scores": [
-                {
-                    "model": "stack",
-                    "split": "time",
-                    "champion": False,
-                    "r2": -0.004,
-                    "r2_within": None,
-                    "r2_log": -0.01,
-                    "wape_pct": 49.1,
-                    "rmse": 735.3,
-                    "mae": 490.2,
-                    "skill": -0.002,
-                    "skill_low": -0.01,
-                    "skill_naive": None,
-                    "coverage_90": 0.9,
-                }
-            ],
-            "leaks": [
-                {
-                    "column_name": "sales_rank",
-                    "role": "control",
-                    "r2_alone": 0.988,
-                    "r2_with_inputs": 0.988,
-                    "verdict": "gives the target away",
-                }
-            ],
-            "importance": [{"feature": "price", "importance": 0.0}],
-        }
-    )
     champion: str | None = Field(description="null before the first training, or when it was stopped")
     signal: bool = Field(description="whether a trained model serves, not a median")
     verdict: str | None

@@ -5,27 +5,11 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Name, with_examples
+from serving_api.schemas.envelope import Meta, Name
 
 Factor = Literal["cuaca", "hama", "distribusi", "oversupply", "musim", "permintaan_nasional"]
 Direction = Literal["up", "down"]
 Indicator = Literal["inflation", "fuel_coefficient", "fertilizer_trend"]
-WEIGHTS = {
-    "cuaca": 12.0,
-    "hama": 0.0,
-    "distribusi": 20.0,
-    "oversupply": 0.0,
-    "musim": 8.0,
-    "permintaan_nasional": 60.0,
-}
-DIRECTIONS = {
-    "cuaca": "up",
-    "hama": None,
-    "distribusi": "down",
-    "oversupply": None,
-    "musim": "up",
-    "permintaan_nasional": "up",
-}
 
 
 class ImpactQuery(BaseModel):
@@ -77,21 +61,6 @@ class MacroValues(BaseModel):
 class ImpactReport(BaseModel):
     """How large a price move is for its commodity, and what moved together with it."""
 
-    model_config = with_examples(
-        {
-            "commodity": "cabai-rawit-merah",
-            "market_id": "PASAR-001",
-            "price_change": 0.173,
-            "impact_score": 38.1,
-            "dominant_factor": "permintaan_nasional",
-            "factors_with_weights": WEIGHTS,
-            "directions": DIRECTIONS,
-            "unexplained_pct": 41.0,
-            "unavailable": ["hama", "oversupply"],
-            "assumptions": ["faktor dan harga bergerak bersama; ini bukan bukti sebab"],
-            "macro": {"inflation": 2.1, "fuel_coefficient": None, "fertilizer_trend": None},
-        }
-    )
     commodity: str
     market_id: str
     price_change: float = Field(description="new / prev - 1")
@@ -113,20 +82,6 @@ class ImpactReport(BaseModel):
 class ImpactWeek(BaseModel):
     """The move of a price over the seven days up to a market day, and what moved together with it."""
 
-    model_config = with_examples(
-        {
-            "commodity": "cabai-rawit-merah",
-            "region": "Jawa Barat",
-            "market_date": "2026-11-20",
-            "price_change": 0.173,
-            "impact_score": 38.1,
-            "dominant_factor": "permintaan_nasional",
-            "factors_with_weights": WEIGHTS,
-            "directions": DIRECTIONS,
-            "unexplained_pct": 41.0,
-            "unavailable": ["hama", "oversupply"],
-        }
-    )
     commodity: str
     region: str
     market_date: date
@@ -142,15 +97,6 @@ class ImpactWeek(BaseModel):
 class MacroRow(BaseModel):
     """A released value of a macro indicator."""
 
-    model_config = with_examples(
-        {
-            "indicator": "inflation",
-            "period": "2026-10",
-            "value": 2.1,
-            "unit": "percent a year",
-            "source": "BPS",
-        }
-    )
     indicator: Indicator
     period: str
     value: float

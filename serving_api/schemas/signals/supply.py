@@ -5,17 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Name, Share, with_examples
+from serving_api.schemas.envelope import Meta, Name, Share
 
 HolderType = Literal["warehouse", "distributor", "farmer"]
 CoverLevel = Literal["red", "amber", "green", "oversupply"]
-STOCK_EXAMPLE = {
-    "commodity": "bawang-merah",
-    "quantity_kg": 12000,
-    "capacity_kg": 40000,
-    "days_of_cover": 2.4,
-    "event_time": "2026-11-21T01:00:00Z",
-}
 
 
 class HeldStock(BaseModel):
@@ -40,16 +33,6 @@ class HeldStock(BaseModel):
 class HolderStocks(BaseModel):
     """The newest stocks of a warehouse, distributor or farmer."""
 
-    model_config = with_examples(
-        {
-            "entity_id": "GUDANG-01",
-            "entity_type": "warehouse",
-            "region": "Jawa Barat",
-            "stocks": [
-                {**STOCK_EXAMPLE, "cover_level": "red", "outflow_basis": "shipments", "residual_pct": -1.5}
-            ],
-        }
-    )
     entity_id: str
     entity_type: HolderType
     region: str = Field(description="province; Indonesia when no report names one")
@@ -78,19 +61,6 @@ class RouteFactors(BaseModel):
 class RouteReport(BaseModel):
     """Expected time on a route if a delivery left now."""
 
-    model_config = with_examples(
-        {
-            "route_id": "R-BREBES-JKT",
-            "distance_km": 280,
-            "base_hours": 7.0,
-            "delay_hours": 1.05,
-            "total_hours": 8.05,
-            "p90_hours": None,
-            "basis": "heuristic",
-            "factors": {"weather": 0.0, "traffic": 0.15, "disaster": 0.0},
-            "risk": "low",
-        }
-    )
     route_id: str
     distance_km: float
     base_hours: float = Field(gt=0, description="without any delay")

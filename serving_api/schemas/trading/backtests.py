@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from serving_api.schemas.analytics import OptionalDate
 from serving_api.schemas.anomalies import strict_date
-from serving_api.schemas.envelope import STRICT, Name, Share, with_examples
+from serving_api.schemas.envelope import STRICT, Name, Share
 from serving_api.schemas.identity.personal import SymbolName
 from serving_api.schemas.trading.technical import Interval
 
@@ -23,13 +23,7 @@ ORDERED_AT = "2026-11-21T01:00:00Z"
 class BacktestBody(BaseModel):
     """A strategy with its parameters, or `all` strategies with their defaults."""
 
-    model_config = (
-        STRICT
-        | ConfigDict(populate_by_name=True)
-        | with_examples(
-            {"symbol": "BTCUSDT", "strategy": "ma_cross", "parameters": {"fast": [5, 10], "slow": 20}}
-        )
-    )
+    model_config = STRICT | ConfigDict(populate_by_name=True)
     symbol: SymbolName
     strategy: Name = Field(description="its name, or all")
     parameters: dict[Name, Values] = Field(
@@ -46,30 +40,6 @@ class BacktestBody(BaseModel):
 class BacktestItem(BaseModel):
     """A backtest. Whether its figures could be luck comes before any profit."""
 
-    model_config = with_examples(
-        {
-            "id": JOB_ID,
-            "status": "succeeded",
-            "symbol": "BTCUSDT",
-            "strategy": "ma_cross",
-            "parameters": {"fast": [5, 10], "slow": 20},
-            "from": None,
-            "to": None,
-            "interval": None,
-            "trials": 2,
-            "deflated_sharpe": 0.41,
-            "pbo": 0.62,
-            "profit_claim": False,
-            "verdict": "no profit is claimed: the deflated Sharpe ratio is 0.41, above 0.95 is needed",
-            "metrics": {"return_pct": 12.4, "sharpe": 0.8, "max_drawdown_pct": 18.1, "trades": 9},
-            "equity": [10000.0, 10012.5],
-            "against_buy_and_hold": {"return_pct": 55.2, "difference_pct": -42.8},
-            "run_id": "0c9d8e7f6a5b4c3d",
-            "detail": None,
-            "created_at": ORDERED_AT,
-            "finished_at": "2026-11-21T01:00:09Z",
-        }
-    )
     id: str
     status: OrderedStatus
     symbol: str
@@ -101,16 +71,7 @@ class BacktestItem(BaseModel):
 class ExperimentBody(BaseModel):
     """A model that learns the next bars' direction from features of past ones."""
 
-    model_config = STRICT | with_examples(
-        {
-            "name": "first look",
-            "symbol": "AAPL",
-            "model": "ridge",
-            "features": ["ma5", "rsi"],
-            "train_from": "2024-01-01",
-            "train_to": "2024-12-31",
-        }
-    )
+    model_config = STRICT
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=80)]
     symbol: SymbolName
     model: LabModel
@@ -124,22 +85,6 @@ class ExperimentBody(BaseModel):
 class ExperimentItem(BaseModel):
     """An experiment."""
 
-    model_config = with_examples(
-        {
-            "id": JOB_ID,
-            "name": "first look",
-            "symbol": "AAPL",
-            "model": "ridge",
-            "features": ["ma5", "rsi"],
-            "train_from": "2024-01-01",
-            "train_to": "2024-12-31",
-            "status": "succeeded",
-            "metrics": {"rows_train": 241, "rows_test": 240, "information_coefficient": 0.01},
-            "run_id": "0c9d8e7f6a5b4c3d",
-            "detail": None,
-            "created_at": ORDERED_AT,
-        }
-    )
     id: str
     name: str
     symbol: str

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving_api.schemas.envelope import Meta, Share, with_examples
+from serving_api.schemas.envelope import Meta, Share
 
 
 class CloseForecastQuery(BaseModel):
@@ -27,18 +27,6 @@ class CloseForecastDay(BaseModel):
 class CloseForecast(BaseModel):
     """Closes ahead of a symbol. `meta.model` names the model; naive: nothing beats the last close."""
 
-    model_config = with_examples(
-        {
-            "symbol": "AAPL",
-            "currency": "USD",
-            "horizon_days": 1,
-            "predictions": [{"date": "2026-01-01", "price": 271.9, "lower": 267.4, "upper": 276.4}],
-            "direction": "flat",
-            "confidence": 0.99,
-            "sentiment_score": None,
-            "reason": "naive: no model is better",
-        }
-    )
     symbol: str
     currency: str
     horizon_days: int
@@ -53,16 +41,6 @@ class CloseForecast(BaseModel):
 class CloseHistoryRow(BaseModel):
     """An earlier forecast beside what happened."""
 
-    model_config = with_examples(
-        {
-            "made_at": "2026-01-01T03:00:00Z",
-            "target_date": "2026-01-02",
-            "predicted": 271.9,
-            "actual": 270.1,
-            "error_pct": 0.67,
-            "model_version": "2025-12-31",
-        }
-    )
     made_at: datetime
     target_date: date
     predicted: float

@@ -5,37 +5,15 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Share, with_examples
+from serving_api.schemas.envelope import Meta, Share
 
 AssetClass = Literal["crypto", "equity"]
 Direction = Literal["BUY", "SELL", "HOLD"]
-HASH_EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-INDICATORS_EXAMPLE = {
-    "rsi": 54.2,
-    "macd": 120.4,
-    "macd_signal": 98.1,
-    "bollinger_upper": 65210.0,
-    "bollinger_middle": 63900.5,
-    "bollinger_lower": 62591.0,
-    "ma5": 64320.1,
-    "ma20": 63900.5,
-    "volatility": 0.48,
-}
 
 
 class MarketPrice(BaseModel):
     """The newest close of a stock or coin."""
 
-    model_config = with_examples(
-        {
-            "symbol": "BTC",
-            "asset_class": "crypto",
-            "price": 64250.5,
-            "currency": "USD",
-            "change_24h_pct": 1.8,
-            "event_time": "2026-11-21T01:01:00Z",
-        }
-    )
     symbol: str
     asset_class: AssetClass
     price: float = Field(gt=0, description="close of the newest bar")
@@ -47,7 +25,6 @@ class MarketPrice(BaseModel):
 class SignalIndicators(BaseModel):
     """Technical indicators at the close of a bar; null where too few bars come before."""
 
-    model_config = with_examples(INDICATORS_EXAMPLE)
     rsi: float | None = Field(ge=0, le=100, description="relative strength of 14 bars")
     macd: float | None
     macd_signal: float | None
@@ -62,23 +39,6 @@ class SignalIndicators(BaseModel):
 class SymbolSignal(BaseModel):
     """The newest signal of a symbol."""
 
-    model_config = with_examples(
-        {
-            "symbol": "BTC",
-            "signal_id": "BTC-1m-20261121T0100Z",
-            "signal": "HOLD",
-            "confidence": 0.41,
-            "risk_score": 37.5,
-            "position_size": 0.0,
-            "buy_score": 22.1,
-            "sell_score": 4.0,
-            "buy_probability": 0.41,
-            "sell_probability": 0.38,
-            "indicators": INDICATORS_EXAMPLE,
-            "verification": "VERIFIED",
-            "bar_time": "2026-11-21T01:00:00Z",
-        }
-    )
     symbol: str
     signal_id: str
     signal: Direction
@@ -109,17 +69,6 @@ class OracleChecks(BaseModel):
 class OracleVerification(BaseModel):
     """What the oracle found when it computed a signal again."""
 
-    model_config = with_examples(
-        {
-            "verification_id": "v-BTC-1m-20261121T0100Z",
-            "signal_id": "BTC-1m-20261121T0100Z",
-            "symbol": "BTC",
-            "result": "VERIFIED",
-            "hash": HASH_EXAMPLE,
-            "checks": dict.fromkeys(OracleChecks.model_fields, True),
-            "timestamp": "2026-11-21T01:01:01Z",
-        }
-    )
     verification_id: str
     signal_id: str
     symbol: str

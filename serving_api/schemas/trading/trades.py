@@ -6,8 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import STRICT, Meta, Name, PageQuery, Share, TimeRangeQuery, with_examples
-from serving_api.schemas.trading.market import HASH_EXAMPLE
+from serving_api.schemas.envelope import STRICT, Meta, Name, PageQuery, Share, TimeRangeQuery
 
 Side = Literal["BUY", "SELL"]
 Status = Literal["ACCEPTED", "EXECUTED", "REJECTED"]
@@ -15,18 +14,6 @@ Oracle = Annotated[
     Literal["VERIFIED", "FAILED"],
     Field(description="FAILED, and refused: no signal of the newest bar that the oracle verified"),
 ]
-TRADE_EXAMPLE = {
-    "trade_id": "t-5b1f0c2d7e9a4b3c8d6e1f2034567890",
-    "symbol": "BTC",
-    "side": "BUY",
-    "quantity": 0.0015,
-    "price": None,
-    "pnl": None,
-    "confidence": 0.41,
-    "decided_at": "2026-11-21T01:01:02Z",
-    "executed_at": None,
-}
-VIOLATION_EXAMPLE = {"rule": "min_confidence", "limit": 0.65, "actual": 0.41}
 
 
 class ExecuteBody(BaseModel):
@@ -65,7 +52,6 @@ class ExecuteBody(BaseModel):
 class RuleViolation(BaseModel):
     """A limit that an order breaks."""
 
-    model_config = with_examples(VIOLATION_EXAMPLE)
     rule: str = Field(
         description="max_position_size_pct, max_daily_loss_pct, min_confidence, max_daily_trades; cash, "
         "holding or quantity for what the account lacks; unfilled for an order that no bar filled"
@@ -84,15 +70,6 @@ class ContractVerdict(BaseModel):
 class TradeDecision(BaseModel):
     """The decision on a paper order, which is recorded whatever it is."""
 
-    model_config = with_examples(
-        TRADE_EXAMPLE
-        | {
-            "status": "REJECTED",
-            "oracle": "VERIFIED",
-            "validation": {"result": "INVALID", "violations": [VIOLATION_EXAMPLE]},
-            "event_id": TRADE_EXAMPLE["trade_id"],
-        }
-    )
     trade_id: str
     status: Status = Field(description="ACCEPTED fills at the open of the next bar")
     symbol: str
@@ -118,12 +95,6 @@ class TradesQuery(TimeRangeQuery):
 class TradeRow(BaseModel):
     """A paper order."""
 
-    model_config = with_examples(
-        TRADE_EXAMPLE
-        | {"status": "REJECTED", "oracle": "VERIFIED"}
-        | {"violations": [VIOLATION_EXAMPLE], "block_hash": HASH_EXAMPLE}
-        | dict.fromkeys(("exit_price", "exited_at"))
-    )
     trade_id: str
     symbol: str
     side: Side
@@ -161,16 +132,6 @@ class RecordedTrade(BaseModel):
 class TradeBlock(BaseModel):
     """A block of chain `trade` about an order."""
 
-    model_config = with_examples(
-        {
-            "block_number": 12,
-            "block_hash": HASH_EXAMPLE,
-            "previous_hash": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
-            "trade": {name: TRADE_EXAMPLE[name] for name in ("trade_id", "symbol", "side")}
-            | {"status": "REJECTED"},
-            "timestamp": "2026-11-21T01:01:30Z",
-        }
-    )
     block_number: int = Field(ge=0)
     block_hash: str = Field(pattern="^[0-9a-f]{64}$")
     previous_hash: str = Field(pattern="^[0-9a-f]{64}$")
@@ -251,42 +212,6 @@ class AccountLimits(BaseModel):
 class TradingDashboard(BaseModel):
     """A paper account at the newest closes: the caller's own, without a token that of the house."""
 
-    model_config = with_examples(
-        {
-            "currency": "USD",
-            "balance": 10012.4,
-            "pnl": 12.4,
-            "buy_and_hold": {
-                "pnl": 64.3,
-                "since": "2026-11-20T00:00:00Z",
-                "symbols": [{"symbol": "BTC", "since": "2026-11-20T00:00:00Z", "change_pct": 0.64}],
-            },
-            "cash": 9012.4,
-            "positions": [
-                {
-                    "symbol": "BTC",
-                    "quantity": 0.0155,
-                    "average_price": 64100.0,
-                    "market_value": 1000.0,
-                    "unrealized_pnl": 6.45,
-                }
-            ],
-            "waiting": [{"symbol": "BTC", "side": "BUY", "quantity": 0.001, "market_value": 64.25}],
-            "equity_history": [{"date": "2026-11-20", "equity": 10000.0}],
-            "price_history": {"BTC": [64100.0, 64250.5]},
-            "trades_today": 1,
-            "daily_pnl": 12.4,
-            "performance": dict.fromkeys(AccountPerformance.model_fields)
-            | {"total_trades": 0, "total_pnl": 0.0},
-            "limits": {
-                "max_position_size_pct": 20,
-                "max_daily_loss_pct": 5,
-                "min_confidence": 0.65,
-                "max_daily_trades": 50,
-            },
-            "simulated": True,
-        }
-    )
     currency: str
     balance: float = Field(description="cash and positions at their newest close")
     pnl: float = Field(description="balance less what the account began with")
