@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from lakehouse.contracts.contract import sent_over_http
 from lakehouse.contracts.json_schema import event_name, payload_schema
-from serving_api.http.dependencies import CHECKS
+from serving_api.http.dependencies import CHECKS, known_caller
 from serving_api.http.idempotency import NOT_KEPT
 from serving_api.http.router import calls
 from serving_api.http.spreadsheets import MEDIA_TYPES
@@ -113,6 +113,7 @@ def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
         models = response_models(routers)
         bodies = body_models(routers)
         required = requirements(routers)
+        implied = implied_statuses(routers)
         for path, methods in schema["paths"].items():
             for method, operation in methods.items():
                 operation.setdefault("x-requires", required[f"{method.upper()} {path}"])
@@ -121,7 +122,7 @@ def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
                 if address in bodies:
                     media = operation["requestBody"]["content"]["application/json"]
                     media["example"] = example_of(bodies[address])
-                complete(address, operation, models.get(address))
+                complete(address, operation, models.get(address), implied[address])
         application.openapi_schema = schema
     return application.openapi_schema
 
@@ -135,13 +136,34 @@ def file_contents(page: type[BaseModel]) -> dict[str, Any]:
     }
 
 
-def complete(address: str, operation: dict[str, Any], model: type[BaseModel] | None) -> None:
+def implied_statuses(routers: Sequence[APIRouter]) -> dict[str, tuple[int, ...]]:
+    """`METHOD path` -> error statuses that follow from what an endpoint declares."""
+    implied = {}
+    for address, route in routes_of(routers):
+        called = set(calls(route.dependant))
+        statuses = [422]
+        if known_caller in called:
+            statuses.append(401)
+        if called & set(CHECKS):
+            statuses += [401, 403]
+        if "requestBody" in (route.openapi_extra or {}) or route.body_field is not None:
+            statuses += BODY_STATUSES
+        if "POST" in (route.methods or ()):
+            statuses.append(409)
+        if "next_cursor" in getattr(route.response_model, "model_fields", {}):
+            statuses.append(410)
+        implied[address] = tuple(statuses)
+    return implied
+
+
+def complete(
+    address: str, operation: dict[str, Any], model: type[BaseModel] | None, statuses: Sequence[int]
+) -> None:
     """Add what all operations of a kind share: errors, bearer, caching, Idempotency-Key; and the example."""
     method, path = address.split(" ")
-    of_body = BODY_STATUSES if "requestBody" in operation else ()
-    common = problems(422, *of_body, *([409] if method == "POST" else []))
     responses: dict[str, Any] = operation["responses"]
-    responses |= {str(status): documented for status, documented in common.items()}  # also FastAPI's own 422
+    documented = problems(*statuses).items()
+    responses |= {str(status): text for status, text in documented}  # also FastAPI's own 422
     success = next(responses[status] for status in sorted(responses) if status < "400")
     personal = "403" in responses
     if personal:

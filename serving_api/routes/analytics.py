@@ -45,7 +45,6 @@ REPORTED = (
 @router.post(
     "/analytics/correlation",
     response_model=CorrelationReport,
-    responses=problems(401),
     summary="Correlation of weather and prices",
     dependencies=[KNOWN_CALLER],
 )
@@ -93,7 +92,7 @@ async def correlate(
 @router.get(
     "/sentiment/correlation",
     response_model=SentimentCorrelation,
-    responses=problems(404, 422),
+    responses=problems(404),
     summary="Correlation of the price pressure of posts with prices",
 )
 async def correlate_sentiment(

@@ -21,7 +21,6 @@ from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.series_statistics import series_statistics
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.anomalies import AnomalyBody, AnomalyReport
-from serving_api.schemas.problem import problems
 
 router = Router(prefix="/api/v1/predict/anomaly", tags=["anomalies"])
 
@@ -29,7 +28,6 @@ router = Router(prefix="/api/v1/predict/anomaly", tags=["anomalies"])
 @router.post(
     "",
     response_model=AnomalyReport,
-    responses=problems(401),
     openapi_extra=LARGE_BODY,
     summary="Check prices for anomalies",
     dependencies=[KNOWN_CALLER],

@@ -27,12 +27,7 @@ from serving_api.schemas.problem import problems
 router = Router(prefix="/api/v1", tags=["daily figures"])
 
 
-@router.get(
-    "/overview",
-    response_model=Overview,
-    responses=problems(422),
-    summary="All commodities on one day",
-)
+@router.get("/overview", response_model=Overview, summary="All commodities on one day")
 async def get_overview(
     query: Annotated[MarketDayQuery, Query()],
     snapshots: Shared[Snapshots],
@@ -73,7 +68,7 @@ async def get_overview(
 @router.get(
     "/series/daily",
     response_model=DailySeries,
-    responses=problems(404, 422),
+    responses=problems(404),
     summary="Daily prices of a commodity in columns",
 )
 async def get_daily_series(
@@ -99,10 +94,7 @@ async def get_daily_series(
 
 
 @router.get(
-    "/map/prices",
-    response_model=PriceMap,
-    responses=problems(404, 422),
-    summary="A figure of every province",
+    "/map/prices", response_model=PriceMap, responses=problems(404), summary="A figure of every province"
 )
 async def get_price_map(
     query: Annotated[MapQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses

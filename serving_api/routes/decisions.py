@@ -43,7 +43,6 @@ router = Router(prefix="/api/v1/quarantine", tags=["quarantine"])
     "/decisions",
     status_code=202,
     response_model=BulkDecisionReceipt,
-    responses=problems(401, 403),
     openapi_extra=LARGE_BODY,
     summary="Decide many events",
 )
@@ -103,7 +102,7 @@ async def decide_one(
     "/{event_id}/decision",
     status_code=202,
     response_model=DecisionReceipt,
-    responses=problems(401, 403, 404, 409),
+    responses=problems(404),
     summary="Release, correct or reject a quarantined event",
 )
 async def decide_event(
@@ -149,7 +148,7 @@ async def decide_event(
 @router.post(
     "/{event_id}/hold",
     response_model=HoldReceipt,
-    responses=problems(401, 403, 404, 409),
+    responses=problems(404),
     summary="Note that you are looking at a quarantined event",
 )
 async def hold_event(
@@ -175,7 +174,7 @@ async def hold_event(
 @router.get(
     "/{event_id}/decisions",
     response_model=Page[DecisionRow],
-    responses=problems(401, 403, 404, 410, 422),
+    responses=problems(404),
     summary="Decisions on an event",
 )
 async def list_decisions(

@@ -34,7 +34,7 @@ router = Router(prefix="/api/v1", tags=["ingest"])
 @router.get(
     "/events/{event_id}",
     response_model=EventTrace,
-    responses=problems(401, 403, 404, 422),
+    responses=problems(404),
     summary="Status of an event",
     dependencies=[SENDER],
 )

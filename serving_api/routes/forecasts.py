@@ -40,7 +40,7 @@ MEASURED = ("coverage_80", "wape_pct", "origins")
 @router.get(
     "/api/public/forecast",
     response_model=Forecast,
-    responses=problems(404, 422, 503),
+    responses=problems(404),
     summary="Forecast of the next seven days",
 )
 async def get_forecast(
@@ -57,7 +57,7 @@ async def get_forecast(
 @router.get(
     "/api/forecast/confidence",
     response_model=Confidence,
-    responses=problems(404, 422, 503),
+    responses=problems(404),
     summary="Confidence of the forecast",
 )
 async def get_forecast_confidence(
@@ -85,7 +85,7 @@ async def get_forecast_confidence(
 @router.get(
     "/api/v1/forecasts/issued",
     response_model=Page[IssuedForecast],
-    responses=problems(404, 410, 422),
+    responses=problems(404),
     summary="Past forecasts with the prices that followed",
 )
 async def list_issued_forecasts(
@@ -112,7 +112,7 @@ async def list_issued_forecasts(
 @router.get(
     "/api/forecast/{commodity}",
     response_model=Forecast,
-    responses=problems(404, 422, 503),
+    responses=problems(404),
     summary="Forecast of the next seven days for one commodity",
 )
 async def get_commodity_forecast(

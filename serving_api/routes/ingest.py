@@ -38,7 +38,6 @@ BODY: dict[str, Any] = {
     "/ingest",
     status_code=202,
     response_model=Receipt | BatchReceipt,
-    responses=problems(400, 401, 403, 413, 415, 422, 503),
     openapi_extra=BODY,
     summary="Send events; their fields determine the kind",
 )
@@ -54,7 +53,7 @@ async def ingest_events(intake: CurrentIntake) -> Response:
     "/api/v1/ingest/{kind}",
     status_code=202,
     response_model=Receipt | BatchReceipt,
-    responses=problems(400, 401, 403, 404, 413, 415, 422, 503),
+    responses=problems(404),
     openapi_extra=BODY,
     summary="Send events of one kind",
 )

@@ -33,13 +33,7 @@ from serving_api.schemas.problem import problems
 router = Router(prefix="/api/v1/models", tags=["models"])
 
 
-@router.post(
-    "/retrain",
-    status_code=202,
-    response_model=JobReceipt,
-    responses=problems(401, 403, 409),
-    summary="Start a training",
-)
+@router.post("/retrain", status_code=202, response_model=JobReceipt, summary="Start a training")
 async def retrain(request: Request, body: RetrainBody, caller: Annotated[Principal, CENTRAL]) -> Response:
     """202 when the job is queued for the trainer.
 
@@ -65,7 +59,7 @@ def commodities_to_train(names: list[str]) -> list[str]:
 @router.get(
     "/jobs/{job_id}",
     response_model=JobState,
-    responses=problems(401, 403, 404, 422),
+    responses=problems(404),
     summary="State of a training job",
     dependencies=[CENTRAL],
 )

@@ -32,12 +32,7 @@ from serving_api.schemas.problem import problems
 router = Router(prefix="/api/v1", tags=["pipeline"])
 
 
-@router.get(
-    "/pipeline",
-    response_model=Pipeline,
-    responses=problems(422),
-    summary="Tables, lag, processes and balance",
-)
+@router.get("/pipeline", response_model=Pipeline, summary="Tables, lag, processes and balance")
 async def get_pipeline(
     snapshots: Shared[Snapshots],
     lag: Shared[KafkaLag],
@@ -66,7 +61,7 @@ async def get_pipeline(
 @router.get(
     "/changes",
     response_model=Page[LivePrice],
-    responses=problems(404, 410, 422),
+    responses=problems(404),
     summary="Live prices that changed since a version",
 )
 async def list_changes(

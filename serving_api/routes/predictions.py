@@ -32,7 +32,7 @@ router = Router(prefix="/api/v1/predict", tags=["predictions"])
 @router.post(
     "/price/{commodity}",
     response_model=Prediction,
-    responses=problems(401, 404),
+    responses=problems(404),
     summary="Predicted prices of a commodity",
     dependencies=[KNOWN_CALLER],
 )
@@ -63,7 +63,6 @@ async def predict_price(
 @router.post(
     "/batch",
     response_model=BatchPrediction,
-    responses=problems(401),
     openapi_extra=LARGE_BODY,
     summary="Many predictions at once",
     dependencies=[KNOWN_CALLER],

@@ -43,7 +43,7 @@ SCHEMA = PriceCheckBody.model_json_schema()
 @router.post(
     "/check",
     response_model=PriceCheckReport,
-    responses=problems(401, 403),
+    responses=problems(403),
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/json": {"schema": SCHEMA}}},
         "security": [{}, {"bearer": []}],

@@ -29,12 +29,7 @@ router = Router(prefix="/api/public/commodity/price", tags=["prices"])
 # Months come in this order too.
 
 
-@router.get(
-    "/live",
-    response_model=Page[LivePrice],
-    responses=problems(404, 410, 422),
-    summary="Newest valid prices",
-)
+@router.get("/live", response_model=Page[LivePrice], responses=problems(404), summary="Newest valid prices")
 async def list_live_prices(
     query: Annotated[LivePricesQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:

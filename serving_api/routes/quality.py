@@ -30,12 +30,7 @@ def known_kind(kind: str | None) -> str | None:
     return kind
 
 
-@router.get(
-    "/rules",
-    response_model=Page[RuleRow],
-    responses=problems(404, 410, 422),
-    summary="Validation rules",
-)
+@router.get("/rules", response_model=Page[RuleRow], responses=problems(404), summary="Validation rules")
 async def list_rules(query: Annotated[RulesQuery, Query()], responses: CurrentResponses) -> Response:
     """By kind, in the order of evaluation; `meta.rule_set` is the fingerprint of all rules."""
     rows = rule_rows()
@@ -64,10 +59,7 @@ def rule_rows() -> list[KeyedItem]:
 
 
 @router.get(
-    "/reconcile",
-    response_model=BalanceReport,
-    responses=problems(422),
-    summary="Events in = silver + quarantine + duplicates",
+    "/reconcile", response_model=BalanceReport, summary="Events in = silver + quarantine + duplicates"
 )
 async def reconcile(balance: Shared[BalanceReader], responses: CurrentResponses) -> Response:
     """The counts of the stream while it wrote (gold.balance).

@@ -33,12 +33,7 @@ router = Router(prefix="/api/v1/quarantine", tags=["quarantine"], dependencies=[
 LISTED_DECISIONS = 100
 
 
-@router.get(
-    "",
-    response_model=Page[QuarantineRow],
-    responses=problems(401, 403, 410, 422),
-    summary="Quarantined events and their reasons",
-)
+@router.get("", response_model=Page[QuarantineRow], summary="Quarantined events and their reasons")
 async def list_quarantine(
     query: Annotated[QuarantineQuery, Query()],
     caller: Annotated[Principal, OPERATOR],
@@ -76,12 +71,7 @@ async def list_quarantine(
     return await run_sync(respond)
 
 
-@router.get(
-    "/summary",
-    response_model=QuarantineSummary,
-    responses=problems(401, 403, 422),
-    summary="The quarantine in numbers",
-)
+@router.get("/summary", response_model=QuarantineSummary, summary="The quarantine in numbers")
 async def get_quarantine_summary(
     caller: Annotated[Principal, OPERATOR],
     snapshots: Shared[Snapshots],
@@ -107,7 +97,7 @@ async def get_quarantine_summary(
 @router.get(
     "/{event_id}",
     response_model=QuarantineItem,
-    responses=problems(401, 403, 404),
+    responses=problems(404),
     summary="A quarantined event with its exact bytes",
 )
 async def get_quarantined_event(

@@ -32,7 +32,7 @@ router = Router(prefix="/predict", tags=["retail"])
 @router.post(
     "/sales",
     response_model=SalesPrediction,
-    responses=problems(401, 404),
+    responses=problems(404),
     summary="Likely sales of a product",
     dependencies=[KNOWN_CALLER],
 )

@@ -35,7 +35,7 @@ DISK_MIN_BYTES = 500_000_000
 UNCACHED = "no-store"
 
 
-@router.get("/health", response_model=Health, responses=problems(503), summary="State of each part")
+@router.get("/health", response_model=Health, summary="State of each part")
 async def get_health(
     snapshots: Shared[Snapshots], kafka: Shared[KafkaProbe], database: Shared[Database]
 ) -> Response:
@@ -72,7 +72,7 @@ async def get_liveness() -> Response:
     return json_response({"status": "ok"}, cache=UNCACHED)
 
 
-@router.get("/readyz", response_model=Readiness, responses=problems(503), summary="Ready for traffic")
+@router.get("/readyz", response_model=Readiness, summary="Ready for traffic")
 async def get_readiness(snapshots: Shared[Snapshots], kafka: Shared[KafkaProbe]) -> Response:
     """Tables are open, Kafka responds, the disk is not full. Otherwise 503 with what is missing."""
     free = shutil.disk_usage(settings().home).free
@@ -116,12 +116,7 @@ async def get_metrics(
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@router.get(
-    "/api/v1/stats",
-    response_model=Stats,
-    responses=problems(422),
-    summary="Counters of this process since it started",
-)
+@router.get("/api/v1/stats", response_model=Stats, summary="Counters of this process since it started")
 async def get_stats(
     snapshots: Shared[Snapshots], sales_model: Shared[SalesModels], responses: CurrentResponses
 ) -> Response:
@@ -141,12 +136,7 @@ async def get_stats(
     return responses.item(tables, item, variant=str(total))
 
 
-@router.get(
-    "/api/v1/supported",
-    response_model=Supported,
-    responses=problems(422),
-    summary="Names that requests may use",
-)
+@router.get("/api/v1/supported", response_model=Supported, summary="Names that requests may use")
 async def list_supported_names(
     snapshots: Shared[Snapshots], symbols: Shared[Symbols], responses: CurrentResponses
 ) -> Response:

@@ -41,13 +41,7 @@ router = Router(prefix="/api/v1/users", tags=["accounts"])
 OWN = [ACCOUNT_HOLDER]
 
 
-@router.post(
-    "/register",
-    status_code=202,
-    response_model=Registered,
-    responses=problems(),
-    summary="Create an account",
-)
+@router.post("/register", status_code=202, response_model=Registered, summary="Create an account")
 async def register(
     request: Request,
     body: RegistrationBody,
@@ -84,24 +78,13 @@ async def register(
     return json_response({"status": "accepted"}, 202)
 
 
-@router.get(
-    "/me",
-    response_model=Account,
-    responses=problems(401, 403, 422, 503),
-    summary="The own account",
-    dependencies=OWN,
-)
+@router.get("/me", response_model=Account, summary="The own account", dependencies=OWN)
 async def get_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: Shared[Database]) -> Response:
     """E-mail addresses are shown to their owner and to administrators alone."""
     return account_response(await accounts.by_id(database, id_of(caller)))
 
 
-@router.patch(
-    "/me",
-    response_model=Account,
-    responses=problems(401, 403),
-    summary="Change name or language",
-)
+@router.patch("/me", response_model=Account, summary="Change name or language")
 async def change_account(
     body: ProfileBody,
     caller: Annotated[Principal, ACCOUNT_HOLDER],
@@ -114,13 +97,7 @@ async def change_account(
     return account_response(await accounts.change_profile(database, id_of(caller), changes))
 
 
-@router.post(
-    "/me/password",
-    status_code=204,
-    response_class=Response,
-    responses=problems(401, 403),
-    summary="Change the password",
-)
+@router.post("/me/password", status_code=204, response_class=Response, summary="Change the password")
 async def change_password(
     request: Request,
     body: PasswordBody,
@@ -144,7 +121,6 @@ async def change_password(
 @router.get(
     "/me/export",
     response_model=AccountExport,
-    responses=problems(401, 403, 422, 503),
     summary="Everything that is stored about the caller",
     dependencies=OWN,
 )
@@ -158,11 +134,7 @@ async def export_account(
 
 
 @router.delete(
-    "/me",
-    status_code=204,
-    response_class=Response,
-    responses=problems(401, 403, 409),
-    summary="Delete the own account",
+    "/me", status_code=204, response_class=Response, responses=problems(409), summary="Delete the own account"
 )
 async def delete_account(
     request: Request,

@@ -32,13 +32,7 @@ def key_item(key: ApiKey) -> dict[str, Any]:
     return item | {"created_at": utc_text(key.created_at)}
 
 
-@router.get(
-    "",
-    response_model=ApiKeyList,
-    responses=problems(401, 403, 422, 503),
-    summary="API keys of the caller",
-    dependencies=[ACCOUNT_HOLDER],
-)
+@router.get("", response_model=ApiKeyList, summary="API keys of the caller", dependencies=[ACCOUNT_HOLDER])
 async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: Shared[Database]) -> Response:
     """Keys that are not revoked, newest first, without their secrets."""
     assert caller.user_id is not None
@@ -46,13 +40,7 @@ async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: 
     return json_response({"items": [key_item(key) for key in keys]}, cache=PRIVATE)
 
 
-@router.post(
-    "",
-    status_code=201,
-    response_model=CreatedApiKey,
-    responses=problems(401, 403),
-    summary="Create an API key",
-)
+@router.post("", status_code=201, response_model=CreatedApiKey, summary="Create an API key")
 async def create_api_key(
     request: Request,
     body: ApiKeyBody,
@@ -83,7 +71,7 @@ async def create_api_key(
     "/{key_id}",
     status_code=204,
     response_class=Response,
-    responses=problems(401, 403, 404, 422, 503),
+    responses=problems(404),
     summary="Revoke an API key",
     dependencies=[ACCOUNT_HOLDER],
 )

@@ -173,10 +173,7 @@ async def claim_device(
 
 
 @router.post(
-    "/api/auth/token",
-    response_model=DeviceToken,
-    responses=problems(401),
-    summary="A token for a device",
+    "/api/auth/token", response_model=DeviceToken, responses=problems(401), summary="A token for a device"
 )
 async def issue_device_token(
     body: DeviceTokenBody,
@@ -197,7 +194,7 @@ async def issue_device_token(
 @router.get(
     "/api/v1/devices",
     response_model=Page[DeviceRow],
-    responses=problems(401, 403, 404, 410, 422),
+    responses=problems(404),
     summary="Devices and what they sent",
 )
 async def list_devices(
@@ -251,7 +248,7 @@ def device_items(tables: list[Snapshot], devices: Sequence[Device]) -> list[dict
 @router.get(
     "/api/v1/devices/{device_id}",
     response_model=DeviceItem,
-    responses=problems(401, 403, 404, 422),
+    responses=problems(404),
     summary="A device and what it sent",
     dependencies=[OWNER_OR_OPERATOR],
 )
@@ -304,7 +301,7 @@ CurrentStep = Annotated[DeviceStep, Depends()]
     "/api/v1/devices/{device_id}/approve",
     response_model=DeviceItem,
     summary="Approve a device",
-    responses=problems(401, 403, 404, 409),
+    responses=problems(404),
 )
 async def approve_device(step: CurrentStep, body: ApprovalBody) -> Response:
     """From then on its claim is valid. A revoked device may come back; rotate then gives it a claim.
@@ -320,7 +317,7 @@ async def approve_device(step: CurrentStep, body: ApprovalBody) -> Response:
     "/api/v1/devices/{device_id}/rotate",
     response_model=RotatedDevice,
     summary="Give a device a claim for a new secret",
-    responses=problems(401, 403, 404, 409),
+    responses=problems(404),
 )
 async def rotate_device(step: CurrentStep, body: StepBody) -> Response:
     """The present secret is valid until the claim is used; revoke a device whose secret is known."""
@@ -332,7 +329,7 @@ async def rotate_device(step: CurrentStep, body: StepBody) -> Response:
     "/api/v1/devices/{device_id}/revoke",
     response_model=DeviceItem,
     summary="Revoke a device",
-    responses=problems(401, 403, 404, 409),
+    responses=problems(404),
 )
 async def revoke_device(step: CurrentStep, body: StepBody) -> Response:
     """Its MQTT connections end within 2 s, its tokens within 5 s."""

@@ -25,11 +25,7 @@ IdInPath = Annotated[
 
 
 @router.get(
-    "",
-    response_model=Page[NotificationItem],
-    responses=problems(401, 403, 410, 422, 503),
-    summary="Notifications of the caller",
-    dependencies=[USER],
+    "", response_model=Page[NotificationItem], summary="Notifications of the caller", dependencies=[USER]
 )
 async def list_notifications(
     query: Annotated[NotificationsQuery, Query()],
@@ -50,7 +46,7 @@ async def list_notifications(
     "/{notification_id}/read",
     status_code=204,
     response_class=Response,
-    responses=problems(401, 403, 404),
+    responses=problems(404),
     summary="Mark a notification as read",
 )
 async def read_notification(

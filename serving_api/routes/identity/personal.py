@@ -73,24 +73,13 @@ async def notified(database: Database, settings: PersonalSettings) -> Response:
     return json_response(item, cache=PRIVATE)
 
 
-@router.get(
-    "/preferences",
-    response_model=Preferences,
-    responses=problems(401, 403, 422, 503),
-    summary="What the caller follows",
-    dependencies=OWN,
-)
+@router.get("/preferences", response_model=Preferences, summary="What the caller follows", dependencies=OWN)
 async def get_preferences(caller: Annotated[Principal, USER], database: Shared[Database]) -> Response:
     """The defaults until the person has chosen something."""
     return chosen(await personal.settings_of(database, caller.subject))
 
 
-@router.put(
-    "/preferences",
-    response_model=Preferences,
-    responses=problems(401, 403),
-    summary="Choose what to follow",
-)
+@router.put("/preferences", response_model=Preferences, summary="Choose what to follow")
 async def put_preferences(
     body: Preferences,
     caller: Annotated[Principal, USER],
@@ -111,7 +100,6 @@ async def put_preferences(
 @router.get(
     "/notification-settings",
     response_model=NotificationSettings,
-    responses=problems(401, 403, 422, 503),
     summary="How the caller is notified",
     dependencies=OWN,
 )
@@ -123,10 +111,7 @@ async def get_notification_settings(
 
 
 @router.put(
-    "/notification-settings",
-    response_model=NotificationSettings,
-    responses=problems(401, 403),
-    summary="Choose how to be notified",
+    "/notification-settings", response_model=NotificationSettings, summary="Choose how to be notified"
 )
 async def put_notification_settings(
     body: NotificationSettings,
@@ -170,7 +155,6 @@ def too_many_codes(pointer: str) -> Problem:
 @router.get(
     "/recipients",
     response_model=Recipients,
-    responses=problems(401, 403, 422, 503),
     summary="Where the caller wants messages over Telegram and WhatsApp",
     dependencies=OWN,
 )
@@ -180,10 +164,7 @@ async def get_recipients(caller: Annotated[Principal, USER], database: Shared[Da
 
 
 @router.put(
-    "/recipients",
-    response_model=Recipients,
-    responses=problems(401, 403),
-    summary="Name, confirm or remove an address for messages",
+    "/recipients", response_model=Recipients, summary="Name, confirm or remove an address for messages"
 )
 async def put_recipient(
     body: RecipientBody,
@@ -214,7 +195,6 @@ async def put_recipient(
 @router.get(
     "/alerts",
     response_model=Page[SymbolAlertItem],
-    responses=problems(401, 403, 410, 422, 503),
     summary="Alerts of the caller on symbols",
     dependencies=[USER],
 )
@@ -233,11 +213,7 @@ async def list_symbol_alerts(
 
 
 @router.post(
-    "/alerts",
-    status_code=201,
-    response_model=SymbolAlertItem,
-    responses=problems(401, 403),
-    summary="Create an alert on a symbol",
+    "/alerts", status_code=201, response_model=SymbolAlertItem, summary="Create an alert on a symbol"
 )
 async def create_symbol_alert(
     request: Request,
@@ -266,7 +242,7 @@ async def create_symbol_alert(
     "/alerts/{alert_id}",
     status_code=204,
     response_class=Response,
-    responses=problems(401, 403, 404, 422, 503),
+    responses=problems(404),
     summary="Remove an alert on a symbol",
     dependencies=[USER],
 )
@@ -280,11 +256,7 @@ async def delete_symbol_alert(
 
 
 @router.get(
-    "/activity",
-    response_model=Page[ActivityItem],
-    responses=problems(401, 403, 410, 422, 503),
-    summary="What the caller did",
-    dependencies=[USER],
+    "/activity", response_model=Page[ActivityItem], summary="What the caller did", dependencies=[USER]
 )
 async def list_activity(
     query: Annotated[PageQuery, Query()],

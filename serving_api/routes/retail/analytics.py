@@ -73,10 +73,7 @@ router = Router(prefix="/analytics", tags=["retail"], route_class=RepeatedAnswer
 
 
 @router.get(
-    "/revenue",
-    response_model=RevenueReport,
-    responses=problems(404, 422),
-    summary="Revenue and units of a shop",
+    "/revenue", response_model=RevenueReport, responses=problems(404), summary="Revenue and units of a shop"
 )
 async def revenue(
     query: CategoryParameter, snapshots: Shared[Snapshots], responses: CurrentResponses
@@ -94,7 +91,7 @@ async def revenue(
 @router.get(
     "/discount",
     response_model=DiscountReport,
-    responses=problems(404, 422),
+    responses=problems(404),
     summary="What goes along with discounts",
 )
 async def discount(
@@ -112,7 +109,7 @@ async def discount(
 @router.get(
     "/price-rating",
     response_model=PriceRatingReport,
-    responses=problems(404, 422),
+    responses=problems(404),
     summary="Correlation of net price and rating",
 )
 async def price_rating(
@@ -129,7 +126,7 @@ async def price_rating(
 @router.get(
     "/customer-satisfaction",
     response_model=SatisfactionReport,
-    responses=problems(404, 422),
+    responses=problems(404),
     summary="Satisfaction of customers",
 )
 async def customer_satisfaction(

@@ -38,7 +38,7 @@ NO_SIGNAL = (
 @router.post(
     "/price-curve",
     response_model=PriceCurve,
-    responses=problems(400, 401, 404, 413, 415, 422, 503),
+    responses=problems(404),
     summary="Units and revenue of a product by its price",
     dependencies=[KNOWN_CALLER],
 )

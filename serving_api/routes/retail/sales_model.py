@@ -28,7 +28,7 @@ MEDIANS = ("overall_median", "category_median")
 @router.get(
     "/sales-model",
     response_model=SalesModelReport,
-    responses=problems(404, 422),
+    responses=problems(404),
     summary="Accuracy and leakage audit of the sales model",
 )
 async def retail_sales_model(

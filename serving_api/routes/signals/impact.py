@@ -30,7 +30,7 @@ router = Router(tags=["impact"])
 @router.get(
     "/api/public/impact",
     response_model=ImpactReport,
-    responses=problems(404, 422),
+    responses=problems(404),
     summary="Size of a price move, and what moved together with it",
 )
 async def impact(

@@ -38,7 +38,7 @@ ROUTE_COLUMNS = (
 @router.get(
     "/api/supply/stock/{entity_id}",
     response_model=HolderStocks,
-    responses=problems(404, 422),
+    responses=problems(404),
     summary="Stocks of one holder",
 )
 async def holder_stocks(
@@ -62,10 +62,7 @@ async def holder_stocks(
 
 
 @router.get(
-    "/api/supply/route/analyze",
-    response_model=RouteReport,
-    responses=problems(422),
-    summary="Expected time on a delivery route",
+    "/api/supply/route/analyze", response_model=RouteReport, summary="Expected time on a delivery route"
 )
 async def analyze_route(
     query: Annotated[RouteQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses

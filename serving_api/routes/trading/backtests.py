@@ -51,13 +51,7 @@ def backtest_item(job: PersonalJob, language: Language) -> dict[str, Any]:
     }
 
 
-@router.get(
-    "",
-    response_model=Page[BacktestItem],
-    responses=problems(401, 403, 410, 422, 503),
-    summary="Backtests of the caller",
-    dependencies=[USER],
-)
+@router.get("", response_model=Page[BacktestItem], summary="Backtests of the caller", dependencies=[USER])
 async def list_backtests(
     query: Annotated[PageQuery, Query()], caller: Annotated[Principal, USER], responses: CurrentResponses
 ) -> Response:
@@ -72,13 +66,7 @@ async def list_backtests(
     return await page_of_own("backtest", caller.subject, query, responses, listed_item)
 
 
-@router.post(
-    "",
-    status_code=202,
-    response_model=BacktestItem,
-    responses=problems(401, 403, 429),
-    summary="Order a backtest",
-)
+@router.post("", status_code=202, response_model=BacktestItem, summary="Order a backtest")
 async def create_backtest(
     request: Request,
     body: BacktestBody,
@@ -121,7 +109,7 @@ def day_text(day: date | None) -> str | None:
 @router.get(
     "/{backtest_id}",
     response_model=BacktestItem,
-    responses=problems(401, 403, 404, 422, 503),
+    responses=problems(404),
     summary="A backtest of the caller",
     dependencies=[USER],
 )

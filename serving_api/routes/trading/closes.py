@@ -39,7 +39,7 @@ FORECAST = (
 @router.get(
     "/predictions/{symbol}",
     response_model=CloseForecast,
-    responses=problems(404, 422),
+    responses=problems(404),
     summary="Forecast of a symbol's closes",
 )
 async def get_close_forecast(

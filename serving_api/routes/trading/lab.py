@@ -43,13 +43,7 @@ def experiment_item(job: PersonalJob, language: Language) -> dict[str, Any]:
     }
 
 
-@router.get(
-    "",
-    response_model=Page[ExperimentItem],
-    responses=problems(401, 403, 410, 422, 503),
-    summary="Experiments of the caller",
-    dependencies=[USER],
-)
+@router.get("", response_model=Page[ExperimentItem], summary="Experiments of the caller", dependencies=[USER])
 async def list_experiments(
     query: Annotated[PageQuery, Query()], caller: Annotated[Principal, USER], responses: CurrentResponses
 ) -> Response:
@@ -58,13 +52,7 @@ async def list_experiments(
     return await page_of_own("experiment", caller.subject, query, responses, item)
 
 
-@router.post(
-    "",
-    status_code=202,
-    response_model=ExperimentItem,
-    responses=problems(401, 403, 429),
-    summary="Order an experiment",
-)
+@router.post("", status_code=202, response_model=ExperimentItem, summary="Order an experiment")
 async def create_experiment(
     request: Request,
     body: ExperimentBody,
@@ -95,7 +83,7 @@ async def create_experiment(
 @router.get(
     "/{experiment_id}",
     response_model=ExperimentItem,
-    responses=problems(401, 403, 404, 422, 503),
+    responses=problems(404),
     summary="An experiment of the caller",
     dependencies=[USER],
 )

@@ -29,7 +29,7 @@ SIDES = ("buy_score", "sell_score", "buy_probability", "sell_probability")
 @router.get(
     "/predictions/{symbol}",
     response_model=SymbolSignal,
-    responses=problems(404, 422, 503),
+    responses=problems(404),
     summary="Newest signal of a stock or coin",
 )
 async def symbol_signal(

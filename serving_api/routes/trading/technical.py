@@ -25,7 +25,7 @@ router = Router(prefix="/api/v1", tags=["trading"])
 @router.get(
     "/ai/technical/{symbol}",
     response_model=TechnicalState,
-    responses=problems(404, 422, 503),
+    responses=problems(404),
     summary="Indicators of a symbol",
 )
 async def get_technical_state(
