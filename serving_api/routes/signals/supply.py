@@ -1,28 +1,41 @@
 """Stocks and how long they last, transfers between provinces, and times on delivery routes."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import Path, Query, Response
+from pydantic import BaseModel, Field
 
-from lakehouse.supply.route_time import Conditions
+from conf.settings import settings
+from lakehouse.reference import DEFAULT_TIMEZONE
+from lakehouse.sentiment.daily import text_of
+from lakehouse.supply.disasters import disaster_on
+from lakehouse.supply.route_time import DISASTERS, Conditions, base_hours, traffic_share, weather_share
+from lakehouse.supply.routes import timezone_of_origin
 from serving_api.http.problems import Problem
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.names import NATION
 from serving_api.reads.responses import CurrentResponses, to_json_value
-from serving_api.reads.route_conditions import conditions_now, route_report
-from serving_api.reads.snapshots import Snapshots
+from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.reads.table_rows import first_row, read_rows
+from serving_api.schemas.envelope import Meta, Name, Share
 from serving_api.schemas.problem import problems
-from serving_api.schemas.signals.supply import (
-    HeldStock,
-    HolderStocks,
-    RouteQuery,
-    RouteReport,
-)
+
+# Delay for an hour of driving from which the risk is higher.
+MEDIUM_RISK = 0.25
+HIGH_RISK = 0.75
+Route = Mapping[str, Any]  # a row of gold.routes
+
+
+HolderType = Literal["warehouse", "distributor", "farmer"]
+CoverLevel = Literal["red", "amber", "green", "oversupply"]
+
 
 router = Router(tags=["supply"])
 STOCKS = "gold.stocks"
@@ -33,6 +46,140 @@ ROUTE_COLUMNS = (
     *("route_id", "origin_region_code", "destination_region_code", "by_sea", "basis"),
     *("p50_hours_per_km", "p90_hours_per_km"),
 )
+
+
+def conditions_now(route: Route, weather: Snapshot, posts: Snapshot, now: datetime) -> Conditions:
+    """What slows a delivery down that leaves now.
+
+    Rain and posts count for supply.news_days; what is not known adds nothing.
+    """
+    codes = [code for code in (route["origin_region_code"], route["destination_region_code"]) if code]
+    since = now - timedelta(days=settings().supply.news_days)
+    timezone = timezone_of_origin(route["origin_region_code"])
+    disaster = disaster_on(route["route_id"], codes, recent_texts(posts, since))
+    return Conditions(
+        weather=weather_share(newest_rain(weather, codes, since)),
+        traffic=traffic_share(now, timezone),
+        disaster=DISASTERS[disaster],
+        closed=disaster == "closed",
+    )
+
+
+def newest_rain(weather: Snapshot, codes: Sequence[str], since: datetime) -> float | None:
+    """The most rain, mm a day, on the newest measured day since then in the provinces; None without any."""
+    day = since.astimezone(ZoneInfo(DEFAULT_TIMEZONE)).date()
+    condition = pc.field("region_code").isin(pa.array(codes, pa.string())) & (pc.field("date") >= day)
+    rows = read_rows(weather, condition, ["date", "rainfall_mm"])
+    measured = rows.filter(pc.is_valid(rows["rainfall_mm"])) if rows is not None else None
+    if measured is None or not measured.num_rows:
+        return None
+    newest = measured.filter(pc.equal(measured["date"], pc.max(measured["date"])))
+    rain: float = pc.max(newest["rainfall_mm"]).as_py()
+    return rain
+
+
+def recent_texts(posts: Snapshot, since: datetime) -> list[str]:
+    """The texts of posts since then."""
+    rows = read_rows(posts, pc.field("event_time") >= since, ["title", "content"])
+    return [text_of(row) for row in rows.to_pylist()] if rows is not None else []
+
+
+def route_report(route: Route | None, distance_km: float, now_on_route: Conditions) -> dict[str, Any]:
+    """The fields of the answer; an unknown route is judged by its distance alone."""
+    base = base_hours(distance_km, bool(route and route["by_sea"]))
+    observed = route is not None and route["basis"] == "observed"
+    total = base * (1 + now_on_route.slowdown)
+    if route is not None and observed:
+        total = max(base, route["p50_hours_per_km"] * distance_km)
+    delay = total - base
+    return {
+        "distance_km": distance_km,
+        "base_hours": base,
+        "delay_hours": None if now_on_route.closed else delay,
+        "total_hours": None if now_on_route.closed else total,
+        "p90_hours": route["p90_hours_per_km"] * distance_km if route is not None and observed else None,
+        "basis": "observed" if observed else "heuristic",
+        "factors": {
+            "weather": now_on_route.weather,
+            "traffic": now_on_route.traffic,
+            "disaster": now_on_route.disaster,
+        },
+        "risk": risk(delay / base, now_on_route.closed),
+    }
+
+
+def risk(slowdown: float, closed: bool) -> str:
+    """low, medium or high, by the hours of delay for an hour of driving."""
+    if closed or slowdown >= HIGH_RISK:
+        return "high"
+    return "medium" if slowdown >= MEDIUM_RISK else "low"
+
+
+class HeldStock(BaseModel):
+    """What a holder has of one commodity."""
+
+    commodity: str
+    quantity_kg: float = Field(ge=0)
+    capacity_kg: float | None
+    days_of_cover: float | None = Field(
+        ge=0, description="stock divided by the mean daily outflow; null without an outflow"
+    )
+    cover_level: CoverLevel | None = Field(description="red, amber, green or oversupply")
+    outflow_basis: Literal["shipments", "depletion"] | None = Field(
+        description="what the outflow is measured by: deliveries, or the fall of the stock"
+    )
+    residual_pct: float | None = Field(
+        description="percent of the stock that its deliveries do not explain; below zero: loss"
+    )
+    event_time: datetime
+
+
+class HolderStocks(BaseModel):
+    """The newest stocks of a warehouse, distributor or farmer."""
+
+    entity_id: str
+    entity_type: HolderType
+    region: str = Field(description="province; Indonesia when no report names one")
+    stocks: list[HeldStock]
+    meta: Meta
+
+
+class RouteQuery(BaseModel):
+    """Parameters of the analysis of a route."""
+
+    model_config = {"extra": "forbid"}
+    route_id: Name = Field(description="the route, as deliveries name it", examples=["R-BREBES-JKT"])
+    distance_km: float = Field(
+        ge=0.001, le=10000, allow_inf_nan=False, description="length of the way", examples=[280]
+    )
+
+
+class RouteFactors(BaseModel):
+    """Shares of the driving time that are added."""
+
+    weather: Share = Field(description="by the class of yesterday's and today's rain on both ends")
+    traffic: Share = Field(description="by the hour at the origin, and the weeks around Idul Fitri")
+    disaster: Share = Field(description="by posts of the last days: flood, landslide, closed road")
+
+
+class RouteReport(BaseModel):
+    """Expected time on a route if a delivery left now."""
+
+    route_id: str
+    distance_km: float
+    base_hours: float = Field(gt=0, description="without any delay")
+    delay_hours: float | None = Field(ge=0, description="null: the road is closed")
+    total_hours: float | None = Field(gt=0, description="null: the road is closed")
+    p90_hours: float | None = Field(
+        gt=0, description="nine of ten observed deliveries took less; null for the heuristic"
+    )
+    basis: Literal["heuristic", "observed"] = Field(
+        description="observed: quantiles of at least 50 deliveries that beat the heuristic, "
+        "whose numbers are assumptions"
+    )
+    factors: RouteFactors
+    risk: Literal["low", "medium", "high"]
+    meta: Meta
 
 
 @router.get(
