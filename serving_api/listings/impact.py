@@ -110,6 +110,6 @@ MACRO = Listing(
     ),
     order="released_at desc, indicator, event_id",
     present=macro_items,
-    statuses=(410, 422),
+    statuses=(),
 )
 router = listing_router("impact", WEEKS, MACRO)

@@ -82,13 +82,9 @@ class Filter:
     examples: tuple[Any, ...] = ()
 
 
-def equal(
-    name: str, description: str | None = None, *, column: str | None = None, default: Any = None
-) -> Filter:
+def equal(name: str, description: str) -> Filter:
     """The rows whose column has the value; type and values are those of the column's contract."""
-    return Filter(
-        name, description, lambda value, request: pc.field(column or name) == value, default=default
-    )
+    return Filter(name, description, lambda value, request: pc.field(name) == value)
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ class Listing:
     For more than columns of rows: `item` is the schema of the items, and `present` makes them of rows.
     `rows`: the rows that meet a condition, where they are computed. `read(request, condition, key, limit)`:
     up to limit + 1 rows with their keys, where not all rows are read. `query`: what the schema of the
-    parameters adds to.
+    parameters adds to. `statuses`: errors besides those that every list has.
     """
 
     table: str
@@ -132,7 +128,7 @@ class Listing:
     others: tuple[str, ...] = ()
     depends_on: Callable[[Mapping[str, Any]], Sequence[str]] | None = None
     rule_set: bool = False
-    statuses: tuple[int, ...] = (404, 410, 422)
+    statuses: tuple[int, ...] = (404,)
 
     @property
     def contract(self) -> Contract:

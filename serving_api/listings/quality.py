@@ -119,7 +119,7 @@ SILENT_SERIES = Listing(
     ),
     filters=(equal("silent", "true: only what is silent; default: all"),),
     order="last_event_time desc, series_kind, series_id, clock_of",
-    statuses=(410, 422),
+    statuses=(),
 )
 SCHEMA_DRIFT = Listing(
     table="gold.schema_drift",

@@ -1,5 +1,6 @@
 """Every docs/how-to/add-*.md page works as written on a copy of the repository, in few files."""
 
+import ast
 import shutil
 from pathlib import Path
 
@@ -23,7 +24,10 @@ MOST_FILES = {
     "add-a-history-rule": 2,
     "add-a-row-rule": 1,
 }
-PAGES = sorted(path.stem for path in HOW_TO.glob("add-*.md"))
+FEATURE = "add-a-feature"  # is read, not executed: it names the files of a whole feature
+FEATURE_FILES = 12
+FEATURE_LINES = 650
+PAGES = sorted(path.stem for path in HOW_TO.glob("add-*.md") if path.stem != FEATURE)
 MOST_LINES = {"add-a-page": 100}
 # Half a minute each: they run files of tests in the copy.
 LONG = ("add-a-gold-table", "add-an-endpoint", "add-a-page")
@@ -69,6 +73,29 @@ def test_page_works_as_written(name: str, tmp_path: Path):
     for source in page.tests:
         done = run_test(source, tmp_path)
         assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+
+
+def lines_of_code(source: str, is_python: bool) -> int:
+    """Lines without blank lines, comments and docstrings."""
+    lines = {
+        number
+        for number, line in enumerate(source.splitlines(), 1)
+        if line.strip() and not line.lstrip().startswith("#")
+    }
+    for node in ast.walk(ast.parse(source)) if is_python else ():
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)
+
+
+def test_worked_example_of_a_feature_has_few_files_and_lines():
+    text = (HOW_TO / f"{FEATURE}.md").read_text(encoding="utf-8")
+    files = [REPO / name for name in text.partition("```text\n")[2].partition("```")[0].split()]
+    named = {file.parent for file in files}
+    left_out = [file for file in REPO.glob("lakehouse/supply/*.py") if file.name != "__init__.py"]
+    assert set(left_out) <= set(files) and REPO / "lakehouse" / "gold" in named
+    lines = sum(lines_of_code(file.read_text(encoding="utf-8"), file.suffix == ".py") for file in files)
+    assert len(files) <= FEATURE_FILES and lines <= FEATURE_LINES, (len(files), lines)
 
 
 def test_edit_whose_anchor_is_not_unique_fails(tmp_path: Path):
