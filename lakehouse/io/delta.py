@@ -259,15 +259,25 @@ def append_rows(table: str, rows: pa.Table, tag: str = "{}", upto: datetime | No
 
 
 def replace_rows(
-    table: str, rows: pa.Table, tag: str = "{}", predicate: str | None = None, upto: datetime | None = None
+    table: str,
+    rows: pa.Table,
+    tag: str = "{}",
+    predicate: str | None = None,
+    upto: datetime | None = None,
+    made_from: int | None = None,
 ) -> None:
-    """Replace all rows, or those that match the SQL `predicate`, in one commit."""
-    _write(table, rows, tag, upto, mode="overwrite", **({"predicate": predicate} if predicate else {}))
+    """Replace all rows, or those that match the SQL `predicate`, in one commit.
+
+    `made_from`: fingerprint of what they were computed from.
+    """
+    options = {"mode": "overwrite", **({"predicate": predicate} if predicate else {})}
+    _write(table, rows, tag, upto, made_from, **options)
 
 
 def empty_table(table: str) -> None:
     """Remove all rows in one commit; older versions stay readable until the next vacuum."""
-    replace_rows(table, arrow_schema(contracts()[table]).empty_table(), json.dumps(EMPTIED), upto=EPOCH)
+    rows = arrow_schema(contracts()[table]).empty_table()
+    replace_rows(table, rows, json.dumps(EMPTIED), upto=EPOCH, made_from=0)
 
 
 def append_once(table: str, rows: pa.Table, made_from: str) -> bool:
@@ -339,11 +349,13 @@ def vacuum(table: str) -> int:
     return len(removed)
 
 
-def _write(table: str, rows: pa.Table, tag: str, upto: datetime | None, **options: Any) -> None:
+def _write(
+    table: str, rows: pa.Table, tag: str, upto: datetime | None, made_from: int | None = None, **options: Any
+) -> None:
     contract = contracts()[table]
-    transactions = (
-        [Transaction(HIGH_WATER_MARK, (upto - EPOCH) // timedelta(microseconds=1))] if upto else None
-    )
+    mark = None if upto is None else (upto - EPOCH) // timedelta(microseconds=1)
+    noted = {HIGH_WATER_MARK: mark, MADE_FROM: made_from}
+    transactions = [Transaction(name, value) for name, value in noted.items() if value is not None]
     existing = cached_table(table)
     write_deltalake(
         existing,
@@ -364,21 +376,11 @@ def note_write(root: str) -> None:
 
 def _write_once(table: str, rows: pa.Table, made_from: str, **options: Any) -> bool:
     existing = ensure_table(table)
-    contract = contracts()[table]
     fingerprint = inputs_fingerprint(made_from)
     if existing.transaction_version(MADE_FROM) == fingerprint:
         return False
-    write_deltalake(
-        existing,
-        _rows_for(existing, rows, contract),
-        partition_by=list(contract.partition_by) or None,
-        commit_properties=CommitProperties(
-            custom_metadata={"lumbung": json.dumps({"made_from": made_from})},
-            app_transactions=[Transaction(MADE_FROM, fingerprint)],
-        ),
-        **options,
-    )
-    note_write(settings().lake_root)
+    tag = json.dumps({"made_from": made_from})
+    _write(table, rows, tag, None, fingerprint, **options)
     _maintain(table)
     return True
 

@@ -21,7 +21,8 @@ from lakehouse.io.delta import (
 from lakehouse.io.query import run_contract_sql
 from lakehouse.paths import view_name
 from streaming_jobs.gold import indicators
-from streaming_jobs.gold.incremental import IncrementalGold, reference_tables
+from streaming_jobs.gold.contract_sql import reference_tables
+from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.gold.indicators import Indicators
 from tests.support.price_lake import Row, Stream, batches, price_rows, sensor_rows
 from tests.support.recomputed_gold import RECOMPUTED

@@ -23,7 +23,7 @@ from scripts.commands.gold_differences import differences_now, gold_differences
 from scripts.commands.reconcile import reconcile
 from streaming_jobs.batch.folded_gold import FoldedGold, fold_again
 from streaming_jobs.flows import refreshed
-from streaming_jobs.gold import incremental
+from streaming_jobs.gold import contract_sql
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.repair import startup_checks
 from streaming_jobs.repair.heal import gold_of_the_stream, heal
@@ -285,7 +285,7 @@ def test_markets_follow_a_changed_reference_list(copied: Path, monkeypatch: pyte
     IncrementalGold(1).refresh()
     assert open_table("gold.markets").version() == version, "nothing has changed"
     listed = {**markets(), "PASAR-NEW": Market("PASAR-NEW", "Pasar Baru", "31", None, None)}
-    monkeypatch.setattr(incremental, "markets", lambda: listed)
+    monkeypatch.setattr(contract_sql, "markets", lambda: listed)
     assert [difference.table for difference in differences_now()] == ["gold.markets"]
     IncrementalGold(1).refresh()
     assert differences_now() == []
