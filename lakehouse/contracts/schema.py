@@ -105,7 +105,7 @@ class Contract(ContractModel):
     served: Literal["whole", "by_file"] | None = None
     refresh: Literal["batch", "fold", "append", "keys", "overwrite"] | None = None
     replace_by: str | None = None
-    # SQL for the values of `replace_by` that new rows touch; None: those in new rows of the first of `reads`.
+    # `keys`: SQL for the values of `replace_by` that new rows touch; None: those of the first of `reads`.
     changed: str | None = None
     # How long rows are kept, by `time_column`; None: for ever.
     kept_days: int | None = None

@@ -15,7 +15,7 @@ import pyarrow as pa
 from conf.collected_sources import collected_sources
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts, kinds
-from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_table, replace_rows
+from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_table, read_rows, replace_rows, shaped
 from lakehouse.io.query import run_contract_sql, run_sql, sql_of
 from lakehouse.paths import view_name
 from lakehouse.reference import commodities, markets, provinces
@@ -64,12 +64,13 @@ class SqlJob(BatchJob):
     def rows(self, news: News, views: dict[str, Any]) -> pa.Table:
         """The contract's `sql` over these views, the whole tables that it reads besides, and the lists."""
         clock = pa.table({"newest_batch": pa.array([news.upto], pa.timestamp("us", "UTC"))})
+        sql = sql_of(self.contract)
         others = {
             view_name(table): open_table(table).to_pyarrow_dataset()
             for table in self.contract.reads
-            if view_name(table) not in views
+            if view_name(table) in sql and view_name(table) not in views
         }
-        lists = reference_tables(sql_of(self.contract))
+        lists = reference_tables(sql)
         return run_contract_sql(self.contract, {"clock": clock, **lists, **others, **views})
 
     def _new(self, news: News) -> dict[str, Any]:
@@ -98,20 +99,27 @@ class SqlJob(BatchJob):
         return self.rows(news, views)
 
     def _folded(self, news: News) -> Change:
-        """New rows and the stored ones, of the touched keys alone where the contract names a key."""
+        """New rows and the stored ones, of the touched keys alone where the contract names a key.
+
+        `sql` takes the table's own rows as what was counted before, so it also adds up counts and counts.
+        """
         contract = self.contract
+        own = view_name(contract.table)
+        empty = arrow_schema(contract).empty_table()
         stored = open_table(contract.table).to_pyarrow_dataset()
-        predicate = None
-        if contract.replace_by:
-            keys = self._changed(news)
-            if not keys:
-                return Change(contract.table, arrow_schema(contract).empty_table(), is_added=True)
-            if len(keys) <= MOST_KEYS:
-                stored = stored.filter(of_keys(contract, contract.replace_by, keys))
-                predicate = among(contract.replace_by, keys) + self._too_old(news)
-        before = arrow_schema(contract).empty_table() if news.is_everything else stored.to_table()
-        rows = self.rows(news, {**self._new(news), view_name(contract.table): before})
-        return Change(contract.table, rows, predicate)
+        if not contract.replace_by:
+            before = empty if news.is_everything else read_rows(contract.table)
+            return Change(contract.table, self.rows(news, {**self._new(news), own: before}))
+        counted = self.rows(news, {**self._new(news), own: empty})
+        if news.is_everything or not counted.num_rows:
+            return Change(contract.table, counted, is_added=not news.is_everything)
+        keys = sorted(counted[contract.replace_by].unique().to_pylist())
+        is_whole = len(keys) > MOST_KEYS
+        touched = stored if is_whole else stored.filter(of_keys(contract, contract.replace_by, keys))
+        both = pa.concat_tables([shaped(touched.to_table(), contract), counted])
+        nothing = {name: rows.schema.empty_table() for name, rows in self._new(news).items()}
+        predicate = None if is_whole else among(contract.replace_by, keys) + self._too_old(news)
+        return Change(contract.table, self.rows(news, {**nothing, own: both}), predicate)
 
     def _too_old(self, news: News) -> str:
         if self.contract.kept_days is None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
+from importlib.util import find_spec
 from typing import IO, Any, Literal, Protocol
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ from lakehouse.io.process_status import BACKGROUND_GOLD, JobStatus, status_file
 from lakehouse.io.table_files import FileComparison
 from lakehouse.times import rfc3339
 from streaming_jobs.flows import background_jobs, refreshed
+from streaming_jobs.gold.contract_sql import sql_job
 from streaming_jobs.repair.heal import heal
 
 log = logging.getLogger("lumbung.background_gold")
@@ -52,8 +54,13 @@ class BackgroundJob(Protocol):
 
 
 def make_jobs() -> list[BackgroundJob]:
-    """One job per module of `flows.background_jobs`; each module names its class `JOB`."""
-    return [import_module(f"streaming_jobs.gold.{module}").JOB() for module in background_jobs()]
+    """The jobs of `flows.background_jobs`: the class `JOB` of a module, else the SQL of a contract."""
+    return [
+        import_module(f"streaming_jobs.gold.{name}").JOB()
+        if find_spec(f"streaming_jobs.gold.{name}")
+        else sql_job(f"gold.{name}")
+        for name in background_jobs()
+    ]
 
 
 def lock() -> IO[str]:
