@@ -15,7 +15,7 @@ import pyarrow as pa
 from conf.collected_sources import collected_sources
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts, kinds
-from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_table, read_rows, replace_rows, shaped
+from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_table, read_rows, shaped
 from lakehouse.io.query import run_contract_sql, run_sql, sql_of
 from lakehouse.paths import view_name
 from lakehouse.reference import commodities, markets, provinces
@@ -148,8 +148,7 @@ class OverwriteJob(GoldJob):
         if last_made_from(self.contract.table) != made_from:
             views = {view_name(table): opened.to_pyarrow_dataset() for table, opened in sources.items()}
             rows = run_contract_sql(self.contract, views | lists)
-            replace_rows(self.contract.table, rows, made_from=made_from)
-        return iter(())
+            yield Change(self.contract.table, rows, made_from=made_from)
 
 
 def sql_job(table: str) -> GoldJob:

@@ -43,6 +43,7 @@ class Change:
     """Rows that replace those of a table that match the SQL `predicate`; None: all of them.
 
     `upto`: the table's new high-water mark; None leaves it. `is_part`: the mark waits for a later change.
+    `made_from`: fingerprint of what else the rows were made from; None leaves it.
     """
 
     table: str
@@ -51,13 +52,16 @@ class Change:
     is_added: bool = False
     is_part: bool = False
     upto: datetime | None = None
+    made_from: int | None = None
 
     def write(self) -> None:
         """Write the rows and the mark in one commit."""
         if self.is_added:
             append_rows(self.table, self.rows, upto=self.upto)
         else:
-            replace_rows(self.table, self.rows, predicate=self.predicate, upto=self.upto)
+            replace_rows(
+                self.table, self.rows, predicate=self.predicate, upto=self.upto, made_from=self.made_from
+            )
 
 
 @dataclass(frozen=True)
@@ -155,33 +159,51 @@ class BatchJob(GoldJob):
 
     kinds: tuple[str, ...] = ()  # of the events whose batches count; (): of all
     source = BALANCE  # or the gold table whose mark is followed
+    has_memory = False  # whether what was read is kept in memory: after a start all batches are read again
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._read_upto = EPOCH
+        self._stored = EPOCH  # mark of the tables when they were written last
 
     def compute(self, news: News) -> Iterable[Change]:
         """The changes that these batches give."""
         raise NotImplementedError
 
     def reset(self) -> None:
-        """Forget what the job has in memory: it begins from the beginning."""
+        """Forget what is kept in memory: the job begins from the beginning."""
 
     def changes(self) -> Iterator[Change]:
         """What the batches after the mark give; after the sources were set back, what all of them give."""
         if (news := self.news()) is not None:
             for change in self.compute(news):
                 yield change if change.is_part else replace(change, upto=news.upto)
+            self._read_upto = news.upto
+            self._stored = self._mark()
 
     def news(self) -> News | None:
         """The batches that the tables lack."""
-        mark = min(high_water_mark(cached_table(table)) for table in self.tables)
+        stored = self._mark()
+        if stored < self._stored:  # the tables were emptied
+            self._begin_again()
+        mark = self._read_upto if self.has_memory else stored
         newest = self._newest(mark)
         if newest is None and mark > EPOCH and self._newest(mark - TICK) is None:
             log.warning("%s: its sources were set back before %s: it begins again", self.name, mark)
             for table in self.tables:
                 empty_table(table)
+            self._begin_again()
             mark = EPOCH
             newest = self._newest(EPOCH)
-        if mark == EPOCH:
-            self.reset()
         return News(mark, newest) if newest else None
+
+    def _mark(self) -> datetime:
+        return min(high_water_mark(cached_table(table)) for table in self.tables)
+
+    def _begin_again(self) -> None:
+        self._read_upto = EPOCH
+        self._stored = EPOCH
+        self.reset()
 
     def _newest(self, after: datetime) -> datetime | None:
         if self.source == BALANCE:

@@ -41,11 +41,7 @@ NICENESS = 10  # the stream's batches go first on a machine with few cores
 
 
 class BackgroundJob(Protocol):
-    """Brings the gold tables that it alone writes up to what their sources hold.
-
-    It may be killed at any point: rows and high-water mark go into one commit. When a source was emptied
-    (`./run.sh rebuild silver` empties the job's tables too) it starts from the beginning.
-    """
+    """Brings the gold tables that it alone writes up to what their sources hold: see driver.py."""
 
     name: str
 

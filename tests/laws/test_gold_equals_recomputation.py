@@ -20,7 +20,7 @@ from lakehouse.io.delta import (
 )
 from lakehouse.io.query import run_contract_sql
 from lakehouse.paths import view_name
-from streaming_jobs.gold import indicators
+from streaming_jobs.gold import driver, indicators
 from streaming_jobs.gold.contract_sql import reference_tables
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.gold.indicators import Indicators
@@ -263,7 +263,7 @@ def test_indicators_killed_between_two_commits_are_completed(lake: Path, monkeyp
     background.refresh()
     stream.write(second, [])
     incremental.refresh()
-    write, left = indicators.replace_rows, [3]
+    write, left = driver.replace_rows, [3]
 
     def killed(*arguments: Any, **more: Any) -> None:
         if not left[0]:
@@ -271,7 +271,7 @@ def test_indicators_killed_between_two_commits_are_completed(lake: Path, monkeyp
         left[0] -= 1
         write(*arguments, **more)
 
-    monkeypatch.setattr(indicators, "replace_rows", killed)
+    monkeypatch.setattr(driver, "replace_rows", killed)
     monkeypatch.setattr(indicators, "ROWS_PER_COMMIT", 100)
     with pytest.raises(KeyboardInterrupt):
         background.refresh()
