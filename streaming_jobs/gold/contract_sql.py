@@ -66,7 +66,7 @@ class SqlJob(BatchJob):
         clock = pa.table({"newest_batch": pa.array([news.upto], pa.timestamp("us", "UTC"))})
         sql = sql_of(self.contract)
         others = {
-            view_name(table): open_table(table).to_pyarrow_dataset()
+            view_name(table): news.dataset(table)
             for table in self.contract.reads
             if view_name(table) in sql and view_name(table) not in views
         }
@@ -93,9 +93,8 @@ class SqlJob(BatchJob):
         views: dict[str, Any] = {"changed": pa.table({column: keys})}
         for table in self.contract.reads:
             if column in contracts()[table].column_names and not news.is_everything:
-                views[view_name(table)] = (
-                    open_table(table).to_pyarrow_dataset().filter(of_keys(contracts()[table], column, keys))
-                )
+                touched = of_keys(contracts()[table], column, keys)
+                views[view_name(table)] = news.dataset(table).filter(touched)
         return self.rows(news, views)
 
     def _folded(self, news: News) -> Change:
@@ -105,8 +104,8 @@ class SqlJob(BatchJob):
         """
         contract = self.contract
         own = view_name(contract.table)
-        empty = arrow_schema(contract).empty_table()
-        stored = open_table(contract.table).to_pyarrow_dataset()
+        empty = empty_rows(contract.table)
+        stored = news.dataset(contract.table)
         if not contract.replace_by:
             before = empty if news.is_everything else read_rows(contract.table)
             return Change(contract.table, self.rows(news, {**self._new(news), own: before}))
@@ -117,7 +116,7 @@ class SqlJob(BatchJob):
         is_whole = len(keys) > MOST_KEYS
         touched = stored if is_whole else stored.filter(of_keys(contract, contract.replace_by, keys))
         both = pa.concat_tables([shaped(touched.to_table(), contract), counted])
-        nothing = {name: rows.schema.empty_table() for name, rows in self._new(news).items()}
+        nothing = {view_name(name): empty_rows(name) for name in contract.reads}
         predicate = None if is_whole else among(contract.replace_by, keys) + self._too_old(news)
         return Change(contract.table, self.rows(news, {**nothing, own: both}), predicate)
 
@@ -149,6 +148,11 @@ class OverwriteJob(GoldJob):
             views = {view_name(table): opened.to_pyarrow_dataset() for table, opened in sources.items()}
             rows = run_contract_sql(self.contract, views | lists)
             yield Change(self.contract.table, rows, made_from=made_from)
+
+
+def empty_rows(table: str) -> pa.Table:
+    """No rows, in the schema of a table."""
+    return arrow_schema(contracts()[table]).empty_table()
 
 
 def sql_job(table: str) -> GoldJob:
