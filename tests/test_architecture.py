@@ -3,7 +3,7 @@
 import ast
 import re
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -96,6 +96,7 @@ MAY_READ_FILES = {
 READS_HOME = "lakehouse/reference_files.py"
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "manager"}
 LONG_FILE_LINES = 400
+SHORT_FILE_LINES = 40
 MOST_MODULES_A_FOLDER = 24
 
 
@@ -240,6 +241,36 @@ def test_no_route_imports_a_route():
         if routes and file.stem != "__init__":
             faults[file.name] = routes
     assert not faults
+
+
+def test_tables_import_nothing_of_later_layers():
+    later = {"bronze": ("silver", "gold"), "silver": ("gold",)}
+    faults = {
+        str(file.relative_to(REPO)): wrong
+        for layer, after in later.items()
+        for file in modules("lakehouse")
+        if file.parent == REPO / "lakehouse" / layer
+        and (wrong := [name for name in facts_of(file).imports if name.split(".")[:2][-1] in after])
+    }
+    assert not faults
+
+
+def test_a_short_file_has_several_importers():
+    """One with a single importer in its own layer is a part of that one."""
+    importers: dict[str, set[str]] = defaultdict(set)
+    for file in modules("streaming_jobs", "lakehouse", "ml", "serving_api", "scripts"):
+        for name in facts_of(file).imports:
+            importers[name].add(str(file.relative_to(REPO)))
+    alone = {}
+    for file in modules("streaming_jobs", "lakehouse"):
+        path = str(file.relative_to(REPO))
+        lines = len(file.read_text(encoding="utf-8").splitlines())
+        if path.startswith(("streaming_jobs/", "lakehouse/gold/")) and 0 < lines < SHORT_FILE_LINES:
+            module = path.removesuffix(".py").replace("/", ".")
+            users = {user for name, of in importers.items() if name.startswith(module) for user in of}
+            if len(users) == 1 and layer_of(min(users)) == layer_of(path):
+                alone[path] = min(users)
+    assert not alone
 
 
 def test_a_class_name_means_one_class():

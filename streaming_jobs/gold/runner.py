@@ -27,7 +27,7 @@ from lakehouse.io.table_files import FileComparison
 from lakehouse.times import rfc3339
 from streaming_jobs.flows import background_jobs, refreshed
 from streaming_jobs.gold.contract_sql import sql_job
-from streaming_jobs.repair.heal import heal
+from streaming_jobs.startup.heal import heal
 
 log = logging.getLogger("lumbung.background_gold")
 State = Literal["waiting", "running", "stopped"]
