@@ -47,6 +47,10 @@ class SqlJob(BatchJob):
         batch_written = [name for name in self.contract.reads if contracts()[name].refreshed == "batch"]
         by_kind = [contracts()[name].kind for name in batch_written]
         self.kinds = () if None in by_kind else tuple(kind for kind in by_kind if kind)
+        followed = [name for name in self.contract.reads if contracts()[name].refreshed != "batch"]
+        if followed:  # its rows are read: it must not lag behind
+            self.source = followed[0]
+            self.sources = (self.source,)
         super().__init__()
 
     def compute(self, news: News) -> Iterable[Change]:
@@ -90,7 +94,8 @@ class SqlJob(BatchJob):
     def _of_keys(self, news: News, keys: list[Any]) -> pa.Table:
         """All rows of these keys; a table without the column is read whole, beside the view `changed`."""
         column = self.contract.replace_by or ""
-        views: dict[str, Any] = {"changed": pa.table({column: keys})}
+        of_type = arrow_schema(self.contract).field(column).type  # also when every event was refused
+        views: dict[str, Any] = {"changed": pa.table({column: pa.array(keys, of_type)})}
         for table in self.contract.reads:
             if column in contracts()[table].column_names and not news.is_everything:
                 touched = of_keys(contracts()[table], column, keys)

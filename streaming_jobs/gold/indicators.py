@@ -49,9 +49,11 @@ class Indicators(BatchJob):
         daily = open_table(SOURCE)
         first_days = first_changed_days(news.after, news.upto)
         names = sorted(first_days)
+        if not names:
+            return
         pending: list[Computed] = []
         shown = providers_of(open_table(BY_DAY), names)
-        for number, all_rows in enumerate(_by_commodity(daily, names) if names else (), 1):
+        for number, all_rows in enumerate(_by_commodity(daily, names), 1):
             pending.append(computed(all_rows, first_days, shown))
             is_last = number == len(names)
             if is_last or sum(part.by_day.num_rows for part in pending) > ROWS_PER_COMMIT:

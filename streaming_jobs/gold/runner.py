@@ -49,14 +49,16 @@ class BackgroundJob(Protocol):
         """Take up what finished batches have brought since the last call."""
 
 
+def make_job(name: str) -> BackgroundJob:
+    """The class `JOB` of a module of streaming_jobs/gold, else the SQL of the contract of a table."""
+    module = f"streaming_jobs.gold.{name}"
+    job: BackgroundJob = import_module(module).JOB() if find_spec(module) else sql_job(f"gold.{name}")
+    return job
+
+
 def make_jobs() -> list[BackgroundJob]:
-    """The jobs of `flows.background_jobs`: the class `JOB` of a module, else the SQL of a contract."""
-    return [
-        import_module(f"streaming_jobs.gold.{name}").JOB()
-        if find_spec(f"streaming_jobs.gold.{name}")
-        else sql_job(f"gold.{name}")
-        for name in background_jobs()
-    ]
+    """The jobs of `flows.background_jobs`."""
+    return [make_job(name) for name in background_jobs()]
 
 
 def lock() -> IO[str]:

@@ -9,7 +9,7 @@ import pytest
 from lakehouse.io.delta import empty_table, high_water_mark, open_table
 from streaming_jobs.gold.contract_sql import sql_job
 from streaming_jobs.gold.routes import Routes
-from tests.streaming_jobs.gold.supply_chain import COMMODITY, FIRST, HOLDERS, Row, simulate, stock
+from tests.support.gold.supply_chain import COMMODITY, FIRST, HOLDERS, Row, simulate, stock
 from tests.support.written_lake import finish, write
 
 BEGAN = datetime(2026, 6, 1, tzinfo=UTC)

@@ -1,0 +1,66 @@
+"""Background gold by subject: its jobs, rows of the tables that it follows from, and its recomputation.
+
+A recomputation is a second implementation in plain Python, or the job's own SQL or function over all rows at
+once: then the law is about batches, order, restarts and marks, and the figures are tested with the job.
+"""
+
+from tests.support.gold.senders import (
+    collector_freshness,
+    device_health,
+    drifting,
+    events,
+    quality_counts,
+    quality_hourly,
+    schema_drift,
+)
+from tests.support.gold.series import prices_and_readings, series_statistics, silent_series
+from tests.support.gold.shops import listings, posts, sentiment, shop_table
+from tests.support.gold.subject import Subject
+from tests.support.gold.supply import chain, routes, stock_days, stocks, supply_transfers
+from tests.support.gold.trading import bars_and_orders, bars_live, portfolio, signals, trades, verifications
+
+SHOP = ("revenue", "discount_effect", "price_rating", "customer_satisfaction", "top_products")
+SUBJECTS: dict[str, Subject] = {
+    "quality": Subject(("quality_hourly",), quality_counts, {"gold.quality_hourly": quality_hourly}),
+    "senders": Subject(
+        ("device_health", "collector_freshness"),
+        events,
+        {"gold.device_health": device_health, "gold.collector_freshness": collector_freshness},
+    ),
+    "new fields": Subject(
+        ("schema_drift",),
+        drifting,
+        {"gold.schema_drift": schema_drift},
+        not_compared=("first_event_id", "first_source", "first_seen_at"),
+    ),
+    "series": Subject(
+        ("series_stats", "silent_series"),
+        prices_and_readings,
+        {"gold.series_stats": series_statistics, "gold.silent_series": silent_series},
+    ),
+    "supply": Subject(
+        ("stock_days", "stocks", "routes", "supply_transfers"),
+        chain,
+        {
+            "gold.stock_days": stock_days,
+            "gold.stocks": stocks,
+            "gold.routes": routes,
+            "gold.supply_transfers": supply_transfers,
+        },
+    ),
+    "shops": Subject(("retail",), listings, {f"gold.{name}": shop_table(f"gold.{name}") for name in SHOP}),
+    "posts": Subject(("sentiment",), posts, {"gold.sentiment": sentiment}),
+    "trading": Subject(
+        ("signals", "trades"),
+        bars_and_orders,
+        {
+            "gold.bars_live": bars_live,
+            "gold.signals": signals,
+            "gold.verifications": verifications,
+            "gold.trades": trades,
+            "gold.portfolio": portfolio,
+        },
+        in_order=True,
+        not_compared=("timestamp",),
+    ),
+}
