@@ -5,11 +5,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -25,6 +25,7 @@ from lakehouse.paths import table_path
 
 log = logging.getLogger("lumbung.delta")
 EMPTIED = {"emptied": True}
+Rows: TypeAlias = pa.Table | Sequence[Mapping[str, Any]]
 # Application transactions outlive the cleaning of the log; a commit's user metadata does not.
 HIGH_WATER_MARK = "lumbung/upto"  # newest batch time that the table holds, microseconds since 1970
 MADE_FROM = "lumbung/written"  # fingerprint of what the last write was computed from
@@ -253,14 +254,14 @@ def high_water_mark(table: str | DeltaTable) -> datetime:
     return EPOCH + timedelta(microseconds=opened.transaction_version(HIGH_WATER_MARK) or 0)
 
 
-def append_rows(table: str, rows: pa.Table, tag: str = "{}", upto: datetime | None = None) -> None:
+def append_rows(table: str, rows: Rows, tag: str = "{}", upto: datetime | None = None) -> None:
     """Append rows in one commit. `tag`: JSON for the commit; `upto`: the table's new high-water mark."""
     _write(table, rows, tag, upto, mode="append")
 
 
 def replace_rows(
     table: str,
-    rows: pa.Table,
+    rows: Rows,
     tag: str = "{}",
     predicate: str | None = None,
     upto: datetime | None = None,
@@ -276,16 +277,15 @@ def replace_rows(
 
 def empty_table(table: str) -> None:
     """Remove all rows in one commit; older versions stay readable until the next vacuum."""
-    rows = arrow_schema(contracts()[table]).empty_table()
-    replace_rows(table, rows, json.dumps(EMPTIED), upto=EPOCH, made_from=0)
+    replace_rows(table, [], json.dumps(EMPTIED), upto=EPOCH, made_from=0)
 
 
-def append_once(table: str, rows: pa.Table, made_from: str) -> bool:
+def append_once(table: str, rows: Rows, made_from: str) -> bool:
     """Append in one commit; False, with nothing written, when the last write had the same inputs."""
     return _write_once(table, rows, made_from, mode="append")
 
 
-def replace_once(table: str, rows: pa.Table, made_from: str, predicate: str | None = None) -> bool:
+def replace_once(table: str, rows: Rows, made_from: str, predicate: str | None = None) -> bool:
     """`replace_rows` in one commit; False, with nothing written, when the last write had the same inputs."""
     return _write_once(
         table, rows, made_from, mode="overwrite", **({"predicate": predicate} if predicate else {})
@@ -304,7 +304,7 @@ def inputs_fingerprint(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 2
 
 
-def _rows_for(table: DeltaTable, rows: pa.Table, contract: Contract) -> pa.Table:
+def _rows_for(table: DeltaTable, rows: Rows, contract: Contract) -> pa.Table:
     """The rows as the stored table takes them: null in columns that the contract no longer names."""
     written = shaped(rows, contract)
     for column in pa.schema(table.schema().to_arrow()):
@@ -313,8 +313,10 @@ def _rows_for(table: DeltaTable, rows: pa.Table, contract: Contract) -> pa.Table
     return written
 
 
-def shaped(rows: pa.Table, contract: Contract) -> pa.Table:
-    """The contract's columns in its order and types. Raises KeyError when one is missing."""
+def shaped(rows: Rows, contract: Contract) -> pa.Table:
+    """The contract's columns in its order and types. Raises KeyError when a table lacks one; rows may."""
+    if not isinstance(rows, pa.Table):
+        return pa.Table.from_pylist(list(rows), schema=arrow_schema(contract))
     return rows.select(contract.column_names).cast(arrow_schema(contract))
 
 
@@ -350,7 +352,7 @@ def vacuum(table: str) -> int:
 
 
 def _write(
-    table: str, rows: pa.Table, tag: str, upto: datetime | None, made_from: int | None = None, **options: Any
+    table: str, rows: Rows, tag: str, upto: datetime | None, made_from: int | None = None, **options: Any
 ) -> None:
     contract = contracts()[table]
     mark = None if upto is None else (upto - EPOCH) // timedelta(microseconds=1)
@@ -374,7 +376,7 @@ def note_write(root: str) -> None:
             os.utime(root)
 
 
-def _write_once(table: str, rows: pa.Table, made_from: str, **options: Any) -> bool:
+def _write_once(table: str, rows: Rows, made_from: str, **options: Any) -> bool:
     existing = ensure_table(table)
     fingerprint = inputs_fingerprint(made_from)
     if existing.transaction_version(MADE_FROM) == fingerprint:

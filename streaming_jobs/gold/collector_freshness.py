@@ -7,11 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-
-from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import read_rows
+from lakehouse.io.delta import read_rows, shaped
 from streaming_jobs.gold.contract_sql import SqlJob
 from streaming_jobs.gold.driver import QUARANTINE, Change, News
 
@@ -34,7 +31,7 @@ class CollectorFreshness(SqlJob):
         """The silences that are over, then all rows."""
         before = read_rows(TABLE).to_pylist()
         for change in super().compute(news):
-            after = change.rows.to_pylist()
+            after = shaped(change.rows, self.contract).to_pylist()
             lasting = {silence_key(row) for row in after if row["silent"]}
             if any(row["silent"] and silence_key(row) not in lasting for row in before):
                 yield from new_silences(ended_silences(before, after, first_batches(news), news.upto))
@@ -82,8 +79,7 @@ def new_silences(ended: list[Row]) -> Iterator[Change]:
     written = {tuple(row[name] for name in SILENCE) for row in read_rows(ENDED).to_pylist()}
     new = [row for row in ended if tuple(row[name] for name in SILENCE) not in written]
     if new:
-        rows = pa.Table.from_pylist(new, schema=arrow_schema(contracts()[ENDED]))
-        yield Change(ENDED, rows, is_added=True, is_part=True)
+        yield Change(ENDED, new, is_added=True, is_part=True)
 
 
 JOB = CollectorFreshness

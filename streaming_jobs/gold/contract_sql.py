@@ -14,13 +14,12 @@ import pyarrow as pa
 
 from conf.collected_sources import collected_sources
 from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts, kinds
+from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_table, read_rows, shaped
 from lakehouse.io.query import run_contract_sql, run_sql, sql_of
 from lakehouse.paths import view_name
 from lakehouse.reference import commodities, markets, provinces
 from streaming_jobs.gold.driver import (
-    MOST_KEYS,
     BatchJob,
     Change,
     GoldJob,
@@ -44,13 +43,12 @@ class SqlJob(BatchJob):
         self.contract = contracts()[table]
         self.name = table.partition(".")[2]
         self.tables = (table,)
-        batch_written = [name for name in self.contract.reads if contracts()[name].refreshed == "batch"]
-        by_kind = [contracts()[name].kind for name in batch_written]
+        for table_read in self.contract.reads:
+            if contracts()[table_read].refreshed != "batch":  # it must not lag behind
+                self.source = table_read
+                self.sources = (table_read,)
+        by_kind = [contracts()[name].kind for name in self.contract.reads]
         self.kinds = () if None in by_kind else tuple(kind for kind in by_kind if kind)
-        followed = [name for name in self.contract.reads if contracts()[name].refreshed != "batch"]
-        if followed:  # its rows are read: it must not lag behind
-            self.source = followed[0]
-            self.sources = (self.source,)
         super().__init__()
 
     def compute(self, news: News) -> Iterable[Change]:
@@ -110,7 +108,6 @@ class SqlJob(BatchJob):
         contract = self.contract
         own = view_name(contract.table)
         empty = empty_rows(contract.table)
-        stored = news.dataset(contract.table)
         if not contract.replace_by:
             before = empty if news.is_everything else read_rows(contract.table)
             return Change(contract.table, self.rows(news, {**self._new(news), own: before}))
@@ -118,11 +115,10 @@ class SqlJob(BatchJob):
         if news.is_everything or not counted.num_rows:
             return Change(contract.table, counted, is_added=not news.is_everything)
         keys = sorted(counted[contract.replace_by].unique().to_pylist())
-        is_whole = len(keys) > MOST_KEYS
-        touched = stored if is_whole else stored.filter(of_keys(contract, contract.replace_by, keys))
+        touched = news.dataset(contract.table).filter(of_keys(contract, contract.replace_by, keys))
         both = pa.concat_tables([shaped(touched.to_table(), contract), counted])
         nothing = {view_name(name): empty_rows(name) for name in contract.reads}
-        predicate = None if is_whole else among(contract.replace_by, keys) + self._too_old(news)
+        predicate = among(contract.replace_by, keys) + self._too_old(news)
         return Change(contract.table, self.rows(news, {**nothing, own: both}), predicate)
 
     def _too_old(self, news: News) -> str:
@@ -163,10 +159,8 @@ def empty_rows(table: str) -> pa.Table:
 def sql_job(table: str) -> GoldJob:
     """The job of a contract with `sql`: it follows batches when it reads what they write, else versions."""
     contract = contracts()[table]
-    follows_batches = contract.refresh != "overwrite" or any(
-        name in (known.table for known in kinds().values()) for name in contract.reads
-    )
-    return SqlJob(table) if follows_batches else OverwriteJob(table)
+    is_of_gold = contract.refresh == "overwrite" and contracts()[contract.reads[0]].kind is None
+    return OverwriteJob(table) if is_of_gold else SqlJob(table)
 
 
 def reference_tables(sql: str | None = None) -> dict[str, pa.Table]:

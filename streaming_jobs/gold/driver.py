@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
-from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.delta import (
     EPOCH,
     LogStamps,
+    Rows,
     append_rows,
     cached_table,
     empty_table,
@@ -47,7 +47,7 @@ class Change:
     """
 
     table: str
-    rows: pa.Table
+    rows: Rows
     predicate: str | None = None
     is_added: bool = False
     is_part: bool = False
@@ -247,7 +247,7 @@ def versions_of(tables: dict[str, DeltaTable]) -> dict[str, tuple[str, int]]:
 
 
 def by_keys(
-    news: News, contract: Contract, keys: Sequence[Any], rows_of: Callable[[list[Any]], pa.Table]
+    news: News, contract: Contract, keys: Sequence[Any], rows_of: Callable[[list[Any]], Rows]
 ) -> Iterator[Change]:
     """Changes that replace the rows with these values of `replace_by`, some hundred a commit.
 
@@ -262,7 +262,7 @@ def by_keys(
         is_last = start + MOST_KEYS >= len(keys)
         yield Change(contract.table, rows_of(part), among(column, part), is_part=not is_last)
     if not keys:
-        yield Change(contract.table, arrow_schema(contract).empty_table(), is_added=True)
+        yield Change(contract.table, [], is_added=True)
 
 
 def of_keys(contract: Contract, column: str, keys: Sequence[Any]) -> pc.Expression:

@@ -5,14 +5,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from conf.runtime.failpoints import failpoint
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts
 from lakehouse.io import ledger_head
 from lakehouse.io.delta import EPOCH, high_water_mark, open_table, tag_of_commit
 from lakehouse.ledger.chain import CHAINS, COMPACTION, TABLE, ChainState, awaits_head, head_fault
@@ -186,8 +183,7 @@ class LedgerJob(GoldJob):
             ):  # else nothing recorded was merged
                 records.append(state.append(draft, now))
         failpoint("ledger.before_append")
-        rows = pa.Table.from_pylist(records, arrow_schema(contracts()[TABLE]))
-        yield Change(TABLE, rows, is_added=True, upto=upto)
+        yield Change(TABLE, records, is_added=True, upto=upto)
         failpoint("ledger.after_append")
         if records:
             self._publish()

@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import open_table
 from lakehouse.io.query import run_contract_sql, run_sql
@@ -52,7 +51,7 @@ class Retail(BatchJob):
         yield Change(REVENUE, run_contract_sql(contracts()[REVENUE], listings))
         latest = run_sql(LATEST_SQL, listings)
         for table, rows in category_rows(latest).items():
-            yield Change(table, pa.Table.from_pylist(rows, arrow_schema(contracts()[table])))
+            yield Change(table, rows)
         yield Change(TOP_PRODUCTS, run_contract_sql(contracts()[TOP_PRODUCTS], {LATEST: latest}))
 
 

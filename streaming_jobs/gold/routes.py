@@ -12,7 +12,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import open_table
 from lakehouse.supply.routes import route_row
@@ -39,7 +38,7 @@ class Routes(BatchJob):
         return by_keys(news, contracts()[TABLE], delivered["route_id"].unique().to_pylist(), route_rows)
 
 
-def route_rows(routes: list[str]) -> pa.Table:
+def route_rows(routes: list[str]) -> list[dict[str, Any]]:
     """The rows of these routes."""
     chosen = pc.field("route_id").isin(pa.array(routes, pa.string()))
     delivered = open_table(DELIVERED).to_pyarrow_dataset().to_table(columns=COLUMNS, filter=chosen)
@@ -47,8 +46,7 @@ def route_rows(routes: list[str]) -> pa.Table:
     for row in delivered.to_pylist():
         by_route[row["route_id"]].append(row)
     rain = rain_by_day()
-    rows = [route_row(by_route[route], rain) for route in sorted(by_route)]
-    return pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[TABLE]))
+    return [route_row(by_route[route], rain) for route in sorted(by_route)]
 
 
 def rain_by_day() -> dict[tuple[str, date], float]:

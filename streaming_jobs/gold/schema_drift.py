@@ -7,8 +7,7 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts, kinds
+from lakehouse.contracts.contract import kinds
 from lakehouse.gold.schema_drift import RULE, EventWithUnknownField, add
 from lakehouse.io.delta import open_table
 from streaming_jobs.gold.driver import QUARANTINE, BatchJob, Change, News
@@ -36,8 +35,7 @@ class SchemaDrift(BatchJob):
         }
         accepted = add(current, events_with_unknown_fields(news))
         rows = add(accepted, quarantined_with_unknown_fields(news))
-        schema = arrow_schema(contracts()[TABLE])
-        yield Change(TABLE, pa.Table.from_pylist(list(rows.values()), schema=schema))
+        yield Change(TABLE, list(rows.values()))
         for kind, field in rows.keys() - current.keys():
             log.warning(
                 "%s: unknown field %s, first in event %s",

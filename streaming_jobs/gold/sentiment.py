@@ -8,8 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import EPOCH, LogStamps, inputs_fingerprint, last_made_from, open_table
 from lakehouse.io.query import run_sql
 from lakehouse.io.sentiment_model import load_sentiment_model, sentiment_model_file
@@ -104,13 +102,13 @@ class Sentiment(BatchJob):
         if news.is_everything:
             for posts in read_posts(news):
                 rows = daily_rows(posts, self._classifier, products, rows)
-            yield Change(TABLE, as_table(rows), made_from=self._made_from)
+            yield Change(TABLE, rows, made_from=self._made_from)
             return
         new = [post for part in read_posts(news) for post in part]
         days = sorted({post["market_date"] for post in new})
         is_whole = len(days) > MOST_KEYS
         rows = daily_rows(new, self._classifier, products, rows_of(None if is_whole else days))
-        yield Change(TABLE, as_table(rows), None if is_whole else among("market_date", days))
+        yield Change(TABLE, rows, None if is_whole else among("market_date", days))
 
 
 def modified_at() -> int | None:
@@ -141,11 +139,6 @@ def rows_of(days: Collection[date] | None) -> list[dict[str, Any]]:
     condition = None if days is None else pc.field("market_date").isin(sorted(days))
     rows: list[dict[str, Any]] = open_table(TABLE).to_pyarrow_dataset().to_table(filter=condition).to_pylist()
     return rows
-
-
-def as_table(rows: list[dict[str, Any]]) -> pa.Table:
-    """The rows in the schema of the table."""
-    return pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[TABLE]))
 
 
 JOB = Sentiment

@@ -9,13 +9,13 @@ import pyarrow.compute as pc
 
 from conf.runtime.failpoints import failpoint
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import (
     EPOCH,
     cached_table,
     high_water_mark,
     read_rows,
+    shaped,
 )
 from lakehouse.io.moods import Moods
 from lakehouse.io.query import run_sql
@@ -95,7 +95,7 @@ class Signals(GoldJob):
         self.is_behind = not is_done
         if rows or (is_done and upto > self._mark):
             self._mark = upto if is_done else self._mark
-            yield Change(SIGNALS, table_of(SIGNALS, rows), is_added=True, upto=self._mark)
+            yield Change(SIGNALS, rows, is_added=True, upto=self._mark)
         failpoint("signals.after_signals")
         yield from verifications(rows, upto, moods)
         failpoint("signals.after_verifications")
@@ -158,7 +158,7 @@ class Signals(GoldJob):
         return rows, all(state.done == len(state.stored.bars) for state in self._series.values())
 
     def _live_rows(self) -> Iterator[Change]:
-        rows = table_of(LIVE, [self._live[key] for key in sorted(self._live)])
+        rows = shaped([self._live[key] for key in sorted(self._live)], contracts()[LIVE])
         if not rows.equals(read_rows(LIVE)):
             yield Change(LIVE, rows)
 
@@ -174,11 +174,6 @@ def begun(stored: StoredSeries, last: Row | None) -> SeriesState:
 def key_of(row: Row) -> Key:
     """Symbol and interval of a row."""
     return row["symbol"], row["interval"]
-
-
-def table_of(table: str, rows: Sequence[Row]) -> pa.Table:
-    """The rows in the schema of a table."""
-    return pa.Table.from_pylist(list(rows), schema=arrow_schema(contracts()[table]))
 
 
 def unverified() -> list[Row]:
@@ -203,7 +198,7 @@ def verifications(signals: Sequence[Row], upto: datetime, moods: Counts) -> Iter
     series = {key: with_moods(each, moods) for key, each in stored_series(dict(first), upto).items()}
     now = datetime.now(UTC)
     rows = [verified(row, series[key_of(row)], number, now) for number, row in repeated(stored)]
-    yield Change(VERIFICATIONS, table_of(VERIFICATIONS, rows), is_added=True)
+    yield Change(VERIFICATIONS, rows, is_added=True)
 
 
 def stored_signals(signals: Sequence[Row], ids: set[str]) -> list[Row]:

@@ -87,8 +87,7 @@ class SilentSeries(BatchJob):
         written = high_water_mark(ENDED)  # of a round that was killed after it
         silences = ended_silences(current, table.to_pylist(), reported, upto)
         if ended := [row for row in silences if row["ended_at"] > written]:
-            rows_of_ended = pa.Table.from_pylist(ended, schema=arrow_schema(contracts()[ENDED]))
-            yield Change(ENDED, rows_of_ended, is_added=True, is_part=True, upto=upto)
+            yield Change(ENDED, ended, is_added=True, is_part=True, upto=upto)
         yield Change(TABLE, table)
 
     @staticmethod

@@ -13,7 +13,6 @@ from lakehouse.trading.paper_engine import PaperBar
 from lakehouse.trading.series_bars import Key, StoredSeries, exact, paper_bar, series_of, time_of
 from streaming_jobs.gold.driver import BALANCE, BatchJob, Change, News, among
 from streaming_jobs.gold.house import HOUSE, VERIFICATIONS, House
-from streaming_jobs.gold.signals import table_of
 from streaming_jobs.gold.stored_bars import rows_of, stored_series
 
 ORDERS = "silver.orders"
@@ -102,12 +101,12 @@ class Trades(BatchJob):
         if accounts:
             rows = [row for name in accounts for row in self._books[name].trade_rows()]
             failpoint("trades.before_trades")
-            yield Change(TRADES, table_of(TRADES, rows), among("account", accounts))
+            yield Change(TRADES, rows, among("account", accounts))
             failpoint("trades.after_trades")
         accounts = sorted(valued)
         if accounts:
             rows = [self._books[name].portfolio_row() for name in accounts]
-            yield Change(PORTFOLIO, table_of(PORTFOLIO, rows), among("account", accounts))
+            yield Change(PORTFOLIO, rows, among("account", accounts))
             failpoint("trades.after_portfolio")
 
 

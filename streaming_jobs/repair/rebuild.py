@@ -44,7 +44,7 @@ from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.judge import Judge, accepted_tables
 from streaming_jobs.batch.kind_result import KindResult
 from streaming_jobs.batch.validator_memory import memory_file
-from streaming_jobs.batch.writer import judge_all, rows_of, written_versions
+from streaming_jobs.batch.writer import judge_all, written_versions
 from streaming_jobs.gold import runner
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.startup import checks
@@ -153,7 +153,7 @@ class Rebuild:
         for table, rows in counted.items():
             if rows:
                 versions = {"versions": written_versions()} if table == "gold.balance" else {}
-                append_rows(table, rows_of(table, rows), last.text(**versions))
+                append_rows(table, rows, last.text(**versions))
 
 
 def _parts_of_batch(results: list[KindResult], time: datetime) -> list[KindResult]:
