@@ -41,11 +41,9 @@ LAW_OF_ITS_OWN = {
     "gold.model_accuracy": "tests/ml/forecasts/test_live_accuracy.py",
     "gold.equity_forecasts": "tests/ml/trading/test_forecasts.py",
     "gold.feature_importance": "tests/ml/forecasts/test_training_round.py",
-    "gold.weather_prices": "tests/ml/weather/test_job.py",
     "gold.sales_model": "tests/ml/sales/test_sales_model.py",
     "gold.sales_leaks": "tests/ml/sales/test_sales_model.py",
     "gold.anomalies": "tests/ml/anomalies/test_job.py",
-    "gold.impact_factors": "tests/ml/impact/test_job.py",
     "gold.risk_scores": "tests/ml/risk/test_issue.py",
 }
 SILVER = ("silver.prices", "silver.sensors")

@@ -16,7 +16,10 @@ BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Subject:
-    """Background jobs in their order, rows by table, what gold is. `in_order`: rows arrive by their time."""
+    """Jobs in their order, rows by table, what gold is. `in_order`: rows arrive by their time.
+
+    A job is one of the background, or a module of ml with `refresh`.
+    """
 
     jobs: tuple[str, ...]
     rows: Callable[[random.Random], dict[str, list[Row]]]

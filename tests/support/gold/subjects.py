@@ -4,6 +4,7 @@ A recomputation is a second implementation in plain Python, or the job's own SQL
 once: then the law is about batches, order, restarts and marks, and the figures are tested with the job.
 """
 
+from tests.support.gold.learned import impact_factors, prices_and_rain, weather_prices
 from tests.support.gold.senders import (
     collector_freshness,
     device_health,
@@ -20,7 +21,14 @@ from tests.support.gold.supply import chain, routes, stock_days, stocks, supply_
 from tests.support.gold.trading import bars_and_orders, bars_live, portfolio, signals, trades, verifications
 
 SHOP = ("revenue", "discount_effect", "price_rating", "customer_satisfaction", "top_products")
+WRITTEN_AT = ("measured_at", "from_date", "to_date", "prices_version", "weather_version", "sentiment_version")
 SUBJECTS: dict[str, Subject] = {
+    "links and causes": Subject(
+        ("ml.weather.job", "ml.impact.job"),
+        prices_and_rain,
+        {"gold.weather_prices": weather_prices, "gold.impact_factors": impact_factors},
+        not_compared=WRITTEN_AT,
+    ),
     "quality": Subject(("quality_hourly",), quality_counts, {"gold.quality_hourly": quality_hourly}),
     "senders": Subject(
         ("device_health", "collector_freshness"),
