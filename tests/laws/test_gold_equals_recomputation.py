@@ -36,14 +36,12 @@ WRITTEN_WITH_VERDICTS = {"gold.balance", "gold.data_quality", "gold.reviews"}
 LAW_OF_ITS_OWN = {
     "gold.ledger": "tests/streaming_jobs/test_ledger_job.py",
     "gold.silences": "tests/streaming_jobs/test_silent_series.py",
-    "gold.alerts": "tests/streaming_jobs/gold/test_alerts_job.py",
     "gold.forecasts": "tests/ml/forecasts/test_issue.py",
     "gold.model_accuracy": "tests/ml/forecasts/test_live_accuracy.py",
     "gold.equity_forecasts": "tests/ml/trading/test_forecasts.py",
     "gold.feature_importance": "tests/ml/forecasts/test_training_round.py",
     "gold.sales_model": "tests/ml/sales/test_sales_model.py",
     "gold.sales_leaks": "tests/ml/sales/test_sales_model.py",
-    "gold.anomalies": "tests/ml/anomalies/test_job.py",
     "gold.risk_scores": "tests/ml/risk/test_issue.py",
 }
 SILVER = ("silver.prices", "silver.sensors")

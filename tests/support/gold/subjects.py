@@ -4,7 +4,7 @@ A recomputation is a second implementation in plain Python, or the job's own SQL
 once: then the law is about batches, order, restarts and marks, and the figures are tested with the job.
 """
 
-from tests.support.gold.learned import impact_factors, prices_and_rain, weather_prices
+from tests.support.gold.learned import anomalies, impact_factors, prices_and_rain, verdicts, weather_prices
 from tests.support.gold.senders import (
     collector_freshness,
     device_health,
@@ -14,7 +14,7 @@ from tests.support.gold.senders import (
     quality_hourly,
     schema_drift,
 )
-from tests.support.gold.series import prices_and_readings, series_statistics, silent_series
+from tests.support.gold.series import alerts, prices_and_readings, series_statistics, silent_series
 from tests.support.gold.shops import listings, posts, sentiment, shop_table
 from tests.support.gold.subject import Subject
 from tests.support.gold.supply import chain, routes, stock_days, stocks, supply_transfers
@@ -28,6 +28,15 @@ SUBJECTS: dict[str, Subject] = {
         prices_and_rain,
         {"gold.weather_prices": weather_prices, "gold.impact_factors": impact_factors},
         not_compared=WRITTEN_AT,
+    ),
+    "alerts": Subject(
+        ("daily_prices", "alerts"),
+        lambda rng: {"silver.prices": prices_and_readings(rng)["silver.prices"]},
+        {"gold.alerts": alerts},
+        not_compared=("opened_at",),  # of which batch an alert is
+    ),
+    "anomalies": Subject(
+        ("ml.anomalies.job",), verdicts, {"gold.anomalies": anomalies}, not_compared=("measured_at",)
     ),
     "quality": Subject(("quality_hourly",), quality_counts, {"gold.quality_hourly": quality_hourly}),
     "senders": Subject(
