@@ -77,6 +77,7 @@ class Sentiment(BatchJob):
         stamps = self._listings.take() if began >= self._names_due else None
         self._listings_changed = stamps is not None
         yield from super().changes()
+        self.is_behind = began < self._names_due
         if stamps is not None:
             self._listings.keep(stamps)
             self._names_due = time.monotonic() + self._pause_share * (time.monotonic() - began)
