@@ -119,6 +119,7 @@ class BackgroundJobs:
                 self._look()
             except Exception as failure:  # noqa: BLE001  (raised below, after the others)
                 failures.append(failure)
+            self.report(self._state)
         if failures:
             raise ExceptionGroup(f"{len(failures)} of {len(self._jobs)} jobs failed", failures)
         self.maintain()
@@ -142,8 +143,7 @@ class BackgroundJobs:
                 return
             try:
                 self._look()
-            except Exception as failure:
-                log.exception("a prompt job failed")
+            except Exception as failure:  # noqa: BLE001  (the process ends with it)
                 raise ExceptionGroup("a prompt job failed", [failure]) from None
 
     def _look(self) -> None:
@@ -152,22 +152,12 @@ class BackgroundJobs:
         if began < self._look_at:
             return
         for job in self._prompt:
-            self._look_of(job)
+            self._run(job)
         now = time.monotonic()
         if now >= self._report_at:
             self._report_at = now + REPORT_SECONDS
             self.report(self._state)
         self._look_at = now + max(PROMPT_SECONDS, IDLE_SHARE * (now - began))
-
-    def _look_of(self, job: BackgroundJob) -> None:
-        began = time.monotonic()
-        job.refresh()
-        seconds = round(time.monotonic() - began, 3)
-        self._job_status[job.name] = {
-            "seconds": seconds,
-            "failure": None,
-            "done_at": rfc3339(datetime.now(UTC)),
-        }
 
     def _run(self, job: BackgroundJob) -> None:
         began = time.monotonic()
@@ -183,7 +173,6 @@ class BackgroundJobs:
             last = self._job_status.get(job.name)
             done_at = rfc3339(datetime.now(UTC)) if failure is None else last["done_at"] if last else None
             self._job_status[job.name] = {"seconds": seconds, "failure": failure, "done_at": done_at}
-            self.report(self._state)
             if seconds > LOGGED_SECONDS:
                 log.info("%s: %.2f s", job.name, seconds)
 
