@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from lakehouse.contracts.contract import contracts
+from lakehouse.identity.devices import DEVICE_ID
 from lakehouse.io.delta import high_water_mark, open_table
 from streaming_jobs.gold.contract_sql import sql_job
 from tests.support.written_lake import finish, write
@@ -101,3 +103,7 @@ def test_batches_without_devices_only_move_the_mark_and_old_hours_are_dropped():
     write_batch(2, [event | {"event_id": "new", "received_at": START}])
     sql_job("gold.device_health").refresh()
     assert health_rows() == {("DEV-1", START): (1, 0, START)}
+
+
+def test_the_sql_knows_a_device_by_the_form_of_its_id():
+    assert f"'^(?:mqtt|api):{DEVICE_ID}$'" in (contracts()["gold.device_health"].sql or "")
