@@ -37,7 +37,8 @@ def refreshed(when: Refreshed) -> tuple[str, ...]:
 
 
 def background_jobs() -> tuple[str, ...]:
-    """Modules of streaming_jobs/gold that the background process runs; one may write several tables."""
+    """What the background process runs: a module of streaming_jobs/gold, which may write several tables, or
+    the SQL of a contract."""
     jobs = (contracts()[table].job or table.partition(".")[2] for table in refreshed("background"))
     return tuple(dict.fromkeys((*jobs, *JOBS_WITHOUT_TABLE)))
 

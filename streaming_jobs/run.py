@@ -25,9 +25,9 @@ from streaming_jobs.batch.folded_gold import fold_again
 from streaming_jobs.engine import Engine
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.progress import StreamProgress
-from streaming_jobs.repair import startup_checks
-from streaming_jobs.repair.heal import gold_of_the_stream, heal
-from streaming_jobs.repair.refill_index import drop_damaged_ids
+from streaming_jobs.startup import checks
+from streaming_jobs.startup.heal import gold_of_the_stream, heal
+from streaming_jobs.startup.refill_index import drop_damaged_ids
 
 log = logging.getLogger("lumbung.stream")
 
@@ -95,7 +95,7 @@ def prepare_lake() -> None:
     wait_for_kafka()
     take_back_torn_commits()
     heal(gold_of_the_stream())
-    startup_checks.refuse_on_disagreement()
+    checks.refuse_on_disagreement()
     signing_keys()
     create_tables()
     drop_damaged_ids()
@@ -125,7 +125,7 @@ def main(once: bool = False) -> int:
     configure_logging()
     stopping = stopped_by_signals(log)
     try:
-        lock = startup_checks.lock()
+        lock = checks.lock()
         check_contracts()
         # The checks wait for Kafka and for the disk, Spark for the processor: both at once.
         with ThreadPoolExecutor(1, "engine") as pool:
@@ -152,7 +152,7 @@ def main(once: bool = False) -> int:
 
 def exit_code_of(refusal: ContractError | Refused) -> ExitCode:
     """NOT_RUNNING, with which supervisord starts the stream again, or REFUSED, with which it does not."""
-    return ExitCode.NOT_RUNNING if isinstance(refusal, startup_checks.KafkaUnavailable) else ExitCode.REFUSED
+    return ExitCode.NOT_RUNNING if isinstance(refusal, checks.KafkaUnavailable) else ExitCode.REFUSED
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ MAY_READ_FILES = {
 READS_HOME = "lakehouse/reference_files.py"
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "manager"}
 LONG_FILE_LINES = 400
-SMALL_FILE_LINES = 40
+SHORT_FILE_LINES = 40
 MOST_MODULES_A_FOLDER = 24
 
 
@@ -238,7 +238,7 @@ def test_small_file_belongs_to_its_importer():
         for file in product
         if file.stem not in ("__init__", "__main__")
         and "migrations" not in file.parts
-        and len(file.read_text(encoding="utf-8").splitlines()) < SMALL_FILE_LINES
+        and len(file.read_text(encoding="utf-8").splitlines()) < SHORT_FILE_LINES
         and importers[".".join(file.relative_to(REPO).with_suffix("").parts)] == 1
     ]
     assert not small
@@ -257,6 +257,18 @@ def test_no_route_imports_a_route():
         routes = [name for name in facts_of(file).imports if name.startswith("serving_api.routes")]
         if routes and file.stem != "__init__":
             faults[file.name] = routes
+    assert not faults
+
+
+def test_tables_import_nothing_of_later_layers():
+    later = {"bronze": ("silver", "gold"), "silver": ("gold",)}
+    faults = {
+        str(file.relative_to(REPO)): wrong
+        for layer, after in later.items()
+        for file in modules("lakehouse")
+        if file.parent == REPO / "lakehouse" / layer
+        and (wrong := [name for name in facts_of(file).imports if name.split(".")[:2][-1] in after])
+    }
     assert not faults
 
 

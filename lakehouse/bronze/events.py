@@ -13,9 +13,8 @@ from lakehouse.arrow import arrow_schema, utf8_texts
 from lakehouse.bronze.records import RECORDS, TIME
 from lakehouse.contracts.contract import contracts
 from lakehouse.event import DEAD_LETTER, EVENT_ID, TOPIC_PREFIX, kind_of_topic, lenient_payload, sender_of
-from lakehouse.silver.dead_letters import listed
 from lakehouse.times import parse_time
-from lakehouse.verdicts.resolve import each
+from lakehouse.verdicts.resolve import each, needs_decision
 
 # With the columns of bronze.events, for the index of event ids.
 SENDER = "sender"
@@ -64,7 +63,7 @@ def with_identity(rows: pa.Table) -> pa.Table:
     payloads = rows["value"].combine_chunks()
     letters = pc.equal(rows["kind"], DEAD_LETTER).combine_chunks()
     if pc.any(letters).as_py():
-        payloads = pc.if_else(pc.and_not(letters, listed(rows)), pa.scalar(b"{}"), payloads)
+        payloads = pc.if_else(pc.and_not(letters, needs_decision(rows)), pa.scalar(b"{}"), payloads)
     rows = rows.append_column(SENDER, each("source", sender_of)(rows))
     prefixes = each(SENDER, lambda sender: sender.encode() + b"\0", pa.binary())(rows)
     pairs = zip(prefixes.to_pylist(), payloads.to_pylist(), strict=True)

@@ -108,6 +108,10 @@ class Contract(ContractModel):
     served: Literal["whole", "by_file"] | None = None
     refresh: Literal["batch", "fold", "append", "keys", "overwrite"] | None = None
     replace_by: str | None = None
+    # `keys`: SQL for the values of `replace_by` that new rows touch; None: those of the first of `reads`.
+    changed: str | None = None
+    # How long rows are kept, by `time_column`; None: for ever.
+    kept_days: int | None = None
     sort_by: tuple[str, ...] = ()
     sql: str | None = None
     carry: str | None = None

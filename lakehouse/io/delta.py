@@ -5,11 +5,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -25,6 +25,7 @@ from lakehouse.paths import table_path
 
 log = logging.getLogger("lumbung.delta")
 EMPTIED_TAG = {"emptied": True}
+Rows: TypeAlias = pa.Table | Sequence[Mapping[str, Any]]
 # Application transactions outlive the cleaning of the log; a commit's user metadata does not.
 HIGH_WATER_MARK = "lumbung/upto"  # newest batch time that the table holds, microseconds since 1970
 MADE_FROM = "lumbung/written"  # fingerprint of what the last write was computed from
@@ -249,29 +250,38 @@ def high_water_mark(table: str | DeltaTable) -> datetime:
     return EPOCH + timedelta(microseconds=opened.transaction_version(HIGH_WATER_MARK) or 0)
 
 
-def append_rows(table: str, rows: pa.Table, tag: str = "{}", upto: datetime | None = None) -> None:
+def append_rows(table: str, rows: Rows, tag: str = "{}", upto: datetime | None = None) -> None:
     """Append rows in one commit. `tag`: JSON for the commit; `upto`: the table's new high-water mark."""
     _write(table, rows, tag, upto, mode="append")
 
 
 def replace_rows(
-    table: str, rows: pa.Table, tag: str = "{}", predicate: str | None = None, upto: datetime | None = None
+    table: str,
+    rows: Rows,
+    tag: str = "{}",
+    predicate: str | None = None,
+    upto: datetime | None = None,
+    made_from: int | None = None,
 ) -> None:
-    """Replace all rows, or those that match the SQL `predicate`, in one commit."""
-    _write(table, rows, tag, upto, mode="overwrite", **({"predicate": predicate} if predicate else {}))
+    """Replace all rows, or those that match the SQL `predicate`, in one commit.
+
+    `made_from`: fingerprint of what they were computed from.
+    """
+    options = {"mode": "overwrite", **({"predicate": predicate} if predicate else {})}
+    _write(table, rows, tag, upto, made_from, **options)
 
 
 def empty_table(table: str) -> None:
     """Remove all rows in one commit; older versions stay readable until the next vacuum."""
-    replace_rows(table, arrow_schema(contracts()[table]).empty_table(), json.dumps(EMPTIED_TAG), upto=EPOCH)
+    replace_rows(table, [], json.dumps(EMPTIED_TAG), upto=EPOCH, made_from=0)
 
 
-def append_once(table: str, rows: pa.Table, made_from: str) -> bool:
+def append_once(table: str, rows: Rows, made_from: str) -> bool:
     """Append in one commit; False, with nothing written, when the last write had the same inputs."""
     return _write_once(table, rows, made_from, mode="append")
 
 
-def replace_once(table: str, rows: pa.Table, made_from: str, predicate: str | None = None) -> bool:
+def replace_once(table: str, rows: Rows, made_from: str, predicate: str | None = None) -> bool:
     """`replace_rows` in one commit; False, with nothing written, when the last write had the same inputs."""
     return _write_once(
         table, rows, made_from, mode="overwrite", **({"predicate": predicate} if predicate else {})
@@ -290,7 +300,7 @@ def inputs_fingerprint(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 2
 
 
-def _rows_for(table: DeltaTable, rows: pa.Table, contract: Contract) -> pa.Table:
+def _rows_for(table: DeltaTable, rows: Rows, contract: Contract) -> pa.Table:
     """The rows as the stored table takes them: null in columns that the contract no longer names."""
     written = shaped(rows, contract)
     for column in pa.schema(table.schema().to_arrow()):
@@ -299,8 +309,10 @@ def _rows_for(table: DeltaTable, rows: pa.Table, contract: Contract) -> pa.Table
     return written
 
 
-def shaped(rows: pa.Table, contract: Contract) -> pa.Table:
-    """The contract's columns in its order and types. Raises KeyError when one is missing."""
+def shaped(rows: Rows, contract: Contract) -> pa.Table:
+    """The contract's columns in its order and types. Raises KeyError when a table lacks one; rows may."""
+    if not isinstance(rows, pa.Table):
+        return pa.Table.from_pylist(list(rows), schema=arrow_schema(contract))
     return rows.select(contract.column_names).cast(arrow_schema(contract))
 
 
@@ -335,11 +347,13 @@ def vacuum(table: str) -> int:
     return len(removed)
 
 
-def _write(table: str, rows: pa.Table, tag: str, upto: datetime | None, **options: Any) -> None:
+def _write(
+    table: str, rows: Rows, tag: str, upto: datetime | None, made_from: int | None = None, **options: Any
+) -> None:
     contract = contracts()[table]
-    transactions = (
-        [Transaction(HIGH_WATER_MARK, (upto - EPOCH) // timedelta(microseconds=1))] if upto else None
-    )
+    mark = None if upto is None else (upto - EPOCH) // timedelta(microseconds=1)
+    noted = {HIGH_WATER_MARK: mark, MADE_FROM: made_from}
+    transactions = [Transaction(name, value) for name, value in noted.items() if value is not None]
     existing = cached_table(table)
     write_deltalake(
         existing,
@@ -358,23 +372,13 @@ def note_write(root: str) -> None:
             os.utime(root)
 
 
-def _write_once(table: str, rows: pa.Table, made_from: str, **options: Any) -> bool:
+def _write_once(table: str, rows: Rows, made_from: str, **options: Any) -> bool:
     existing = ensure_table(table)
-    contract = contracts()[table]
     fingerprint = inputs_fingerprint(made_from)
     if existing.transaction_version(MADE_FROM) == fingerprint:
         return False
-    write_deltalake(
-        existing,
-        _rows_for(existing, rows, contract),
-        partition_by=list(contract.partition_by) or None,
-        commit_properties=CommitProperties(
-            custom_metadata={"lumbung": json.dumps({"made_from": made_from})},
-            app_transactions=[Transaction(MADE_FROM, fingerprint)],
-        ),
-        **options,
-    )
-    note_write(settings().lake_root)
+    tag = json.dumps({"made_from": made_from})
+    _write(table, rows, tag, None, fingerprint, **options)
     _maintain(table)
     return True
 

@@ -17,7 +17,11 @@ class Maintenance:
     """For the tables of one writer, which calls it between two writes: concurrent commits would conflict."""
 
     def __init__(self, tables: Sequence[str]) -> None:
-        growing = [name for name in tables if contracts()[name].refresh not in ("fold", "overwrite")]
+        growing = [
+            name
+            for name in tables
+            if contracts()[name].replace_by or contracts()[name].refresh not in ("fold", "overwrite")
+        ]
         self._compact_next = itertools.cycle(growing)
         self._vacuum_next = itertools.cycle(tables)
         self._compacted_at = {name: cached_table(name).version() for name in tables}

@@ -3,13 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.verdicts.resolve import header
-
-
-def listed(rows: pa.Table) -> pa.Array:
-    """Whether a refused message needs a decision."""
-    answered = pc.equal(pc.fill_null(header(rows, "door"), ""), "http")
-    return pc.and_not(pc.invert(answered), pc.equal(pc.fill_null(header(rows, "listed"), ""), "no"))
+from lakehouse.verdicts.resolve import header, needs_decision
 
 
 def payloads(events: pa.Table) -> pa.Array:
@@ -17,11 +11,11 @@ def payloads(events: pa.Table) -> pa.Array:
 
     Nothing in it may send it to the quarantine.
     """
-    return pc.if_else(listed(events), events["value"].combine_chunks(), pa.scalar(b"{}"))
+    return pc.if_else(needs_decision(events), events["value"].combine_chunks(), pa.scalar(b"{}"))
 
 
 RESOLVED = {
-    "listed": listed,
+    "listed": needs_decision,
     "refusal_header": lambda rows: header(rows, "reason"),
     "topic_header": lambda rows: header(rows, "original_topic"),
 }

@@ -94,3 +94,9 @@ def header(rows: pa.Table, name: str) -> pa.Array:
     if headers.null_count == len(headers):
         return pa.nulls(len(headers), pa.string())
     return pc.map_lookup(headers, pa.scalar(name), "last")
+
+
+def needs_decision(rows: pa.Table) -> pa.Array:
+    """Whether a message that an intake refused is to be decided on, by its headers."""
+    answered = pc.equal(pc.fill_null(header(rows, "door"), ""), "http")
+    return pc.and_not(pc.invert(answered), pc.equal(pc.fill_null(header(rows, "listed"), ""), "no"))

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.settings import settings
@@ -93,10 +92,7 @@ def refresh(lake: str | None = None) -> None:
             if row["market_date"] >= since[_series_of(row)]
         ),
     ]
-    schema = arrow_schema(contracts()[TABLE])
-    delta.replace_once(
-        TABLE, delta.shaped(pa.Table.from_pylist(rows, schema=schema), contracts()[TABLE]), made_from
-    )
+    delta.replace_once(TABLE, rows, made_from)
     open_labels = sum(not row["final"] for row in rows)
     log.info("%d anomalies, judged since %s, %d of them not yet final", len(rows), first, open_labels)
 

@@ -4,10 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-
-from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import open_if_exists, replace_once
 from ml.evaluation.assessment import Assessment
 from ml.evaluation.predictions import NAIVE
@@ -34,8 +30,7 @@ def write_accuracy(assessment: Assessment, champions: Mapping[str, str], run_id:
     for row in _rows_of_others(set(predictions.models), set(predictions.distinct_commodities)):
         is_champion = champions.get(str(row["commodity"]), NAIVE) == row["model"]
         rows.append(row | {"alias": "champion" if is_champion else None})
-    table = pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[ACCURACY]))
-    replace_once(ACCURACY, table, f"backtest {run_id}", "kind = 'backtest'")
+    replace_once(ACCURACY, rows, f"backtest {run_id}", "kind = 'backtest'")
     return len(rows)
 
 
@@ -73,6 +68,5 @@ def write_importance(models: Mapping[str, FittedModel], run_id: str) -> int:
         }
         for rank, (name, share) in enumerate(ordered, 1)
     ]
-    table = pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[IMPORTANCE]))
-    replace_once(IMPORTANCE, table, f"importance {run_id}", "model = 'price'")
+    replace_once(IMPORTANCE, rows, f"importance {run_id}", "model = 'price'")
     return len(rows)

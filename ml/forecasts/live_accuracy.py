@@ -11,8 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import open_if_exists, open_table, replace_once
 from lakehouse.io.query import run_sql
 from ml.data.exogenous import JAKARTA_HOURS
@@ -90,10 +88,9 @@ def measure(panel: Panel) -> int:
     if forecasts is None:
         return 0
     rows = run_sql(ACCURACY, _inputs(panel), {"now": datetime.now(UTC), "cut": _cut_seconds()})
-    schema = arrow_schema(contracts()[TABLE])
     made_from = f"issued before the target {forecasts.version()} {panel.source.get('fingerprint')}"
     if rows.num_rows or open_if_exists(TABLE) is not None:
-        replace_once(TABLE, rows.select(schema.names).cast(schema), made_from, "kind = 'issued'")
+        replace_once(TABLE, rows, made_from, "kind = 'issued'")
     return int(rows.num_rows)
 
 

@@ -4,9 +4,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.impact import FACTORS, UNEXPLAINED, attribution
 from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_if_exists, replace_once
@@ -35,7 +33,7 @@ def refresh(root: str) -> bool:
         return False
     inputs = {"prices_version": versions["gold.daily_prices"], "measured_at": datetime.now(UTC)}
     rows = [row | inputs for row in impact_rows(attributions)]
-    return replace_once(TABLE, pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[TABLE])), made_from)
+    return replace_once(TABLE, rows, made_from)
 
 
 def _version(table: str, root: str) -> int | None:

@@ -8,8 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import append_once, open_if_exists
 from lakehouse.reference import provinces
 from ml.data.panel import Panel
@@ -33,8 +31,7 @@ def issue(panel: Panel) -> int:
     if not rows:
         return 0
     made_from = json.dumps([data_fingerprint(panel), champion.run_id])
-    table = pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[TABLE]))
-    return len(rows) if append_once(TABLE, table, made_from) else 0
+    return len(rows) if append_once(TABLE, rows, made_from) else 0
 
 
 def risk_rows(

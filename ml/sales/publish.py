@@ -4,12 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import skops.io
 
 from conf.runtime.status_files import write_bytes
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import replace_once
 from lakehouse.reference import DEFAULT_SHOP
@@ -56,6 +54,4 @@ def publish(outcome: SalesRound, run_id: str) -> None:
 def _replace_rows(table: str, rows: list[dict[str, Any]], run_id: str, predicate: str) -> None:
     contract = contracts()[table]
     columns = [{name: row[name] for name in contract.column_names} for row in rows]
-    replace_once(
-        table, pa.Table.from_pylist(columns, schema=arrow_schema(contract)), f"sales {run_id}", predicate
-    )
+    replace_once(table, columns, f"sales {run_id}", predicate)

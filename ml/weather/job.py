@@ -5,10 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_if_exists, replace_once
 from lakehouse.reference import provinces
 from ml.data.load import daily_prices
@@ -220,4 +217,4 @@ def refresh(root: str) -> bool:
         "measured_at": datetime.now(UTC),
     }
     rows = [row | inputs for row in correlation_rows(correlate(panel))]
-    return replace_once(TABLE, pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[TABLE])), made_from)
+    return replace_once(TABLE, rows, made_from)

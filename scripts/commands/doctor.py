@@ -34,8 +34,8 @@ from lakehouse.reference_files import own_folder as own_lists
 from scripts.console import AsJson, emit, new_app
 from scripts.stack import jars, lifecycle, ports, readiness, secrets_file, supervision, web_page
 from scripts.stack.services import service_names
-from streaming_jobs.repair import startup_checks
-from streaming_jobs.repair.startup_checks import Finding
+from streaming_jobs.startup import checks as startup_checks
+from streaming_jobs.startup.checks import Finding
 
 app = new_app(None)
 MEMORY_MIN_GB = 4.0  # the stack stays below 3 GB RSS

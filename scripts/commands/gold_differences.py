@@ -12,7 +12,7 @@ from lakehouse.io.process_status import is_alive, stream_status, was_killed
 from lakehouse.io.query import lake_database, sql_of
 from lakehouse.paths import view_name
 from streaming_jobs.flows import folded, refreshed
-from streaming_jobs.gold.incremental import reference_tables
+from streaming_jobs.gold.contract_sql import reference_tables
 
 # Beside the key; what is summed up from many rows may differ in its last digit.
 COMPARED = ("event_id", "event_time", "price_idr", "value", "observations", "last_event_time", "commodities")

@@ -22,7 +22,7 @@ from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import translated
 from scripts.commands.gold_differences import gold_differences
 from scripts.console import AsJson, console, emit, fail, new_app
-from streaming_jobs.repair import startup_checks
+from streaming_jobs.startup import checks as startup_checks
 
 app = new_app(None)
 Counts = dict[str, int]  # kind -> events

@@ -11,7 +11,6 @@ from pathlib import Path
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import keep_files_private
 from conf.settings import settings
-from lakehouse.times import utc_text
 
 ROLES = ("DEVICE", "OPERATOR", "CENTRAL", "ADMIN", "USER")
 HOME_REMEDY = "choose another folder for LUMBUNG_HOME"
@@ -39,7 +38,7 @@ def random_secrets() -> dict[str, str]:
         "JWT_SECRET": random.token_hex(32),
         "LUMBUNG_CURSOR_KEY": random.token_hex(32),
         "LUMBUNG_DECISION_KEYS": random.token_hex(32),
-        "LUMBUNG_ACTS_SIGNED_SINCE": utc_text(datetime.now(UTC)),
+        "LUMBUNG_ACTS_SIGNED_SINCE": datetime.now(UTC).isoformat(),
         **{f"LUMBUNG_TOKEN_{role}": random.token_urlsafe(32) for role in roles},
     }
 

@@ -14,7 +14,7 @@ from streaming_jobs.batch.event_index import EventIds
 from streaming_jobs.batch.writer import BatchWriter
 from streaming_jobs.flows import appended, refreshed
 from streaming_jobs.progress import StreamProgress, note_failure
-from streaming_jobs.repair.refill_index import refill_ids
+from streaming_jobs.startup.refill_index import refill_ids
 
 SMALL_BATCH_EVENTS = 2000  # it leaves little memory to give back, which takes milliseconds
 

@@ -14,9 +14,8 @@ import pyarrow.compute as pc
 
 from conf.runtime.failpoints import failpoint
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
 from lakehouse.bronze.events import events
-from lakehouse.contracts.contract import contracts, kinds
+from lakehouse.contracts.contract import kinds
 from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.delta import BatchTag, append_rows, tags_of, written_version
 from lakehouse.io.disk import flush_to_disk
@@ -203,7 +202,7 @@ class BatchWriter:
         for table, rows in counted.items():
             if rows and not self._written(table, tag):
                 versions = {"versions": written_versions()} if table == "gold.balance" else {}
-                append_rows(table, rows_of(table, rows), tag.text(**versions))
+                append_rows(table, rows, tag.text(**versions))
             failpoint(f"stream.after_{table}")
 
     def _report(self, results: list[KindResult], tag: BatchTag, seconds: float) -> None:
@@ -255,11 +254,6 @@ def first_receipt(result: KindResult) -> datetime:
     """Earliest `received_at` of the events that arrived."""
     oldest: datetime = pc.min(result.events["received_at"].filter(pa.array(result.arrived))).as_py()
     return oldest
-
-
-def rows_of(table: str, rows: list[dict[str, object]]) -> pa.Table:
-    """Python rows with the types of the table: a column of nulls has none of its own."""
-    return pa.Table.from_pylist(rows, schema=arrow_schema(contracts()[table]))
 
 
 def written_versions() -> dict[str, int]:

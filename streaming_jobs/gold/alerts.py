@@ -6,7 +6,7 @@ everything is silent shows only against the clock of the machine. The rows of a 
 again when it has new prices or risks; the table is written when one of them changed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -42,15 +42,13 @@ from lakehouse.contracts.contract import contracts, every_kind, kinds
 from lakehouse.gold.chosen_provider import chosen_rows
 from lakehouse.io.delta import (
     EPOCH,
-    LogStamps,
-    cached_table,
     high_water_mark,
     open_table,
     read_rows,
-    replace_rows,
 )
 from lakehouse.io.query import run_sql
 from lakehouse.silence import TotalSilence, next_total_silence
+from streaming_jobs.gold.driver import QUARANTINE, Change, VersionJob
 from streaming_jobs.gold.indicators import COLUMNS, first_changed_days
 
 TABLE = "gold.alerts"
@@ -62,7 +60,6 @@ ENDED_SILENCE = "gold.silences"
 COLLECTED = "gold.collector_freshness"
 ACTS = "silver.alert_events"
 LIVE = "gold.live_prices"
-QUARANTINE = "silver.quarantine"
 REVIEWS = "gold.reviews"
 SOURCES = (PRICES, RISKS, STOCKS, SILENCE, ENDED_SILENCE, COLLECTED, ACTS, LIVE, QUARANTINE, REVIEWS)
 # Undecided prices that were refused for what they are compared with, by market, commodity and day of arrival.
@@ -91,19 +88,20 @@ class OfCommodity(NamedTuple):
     open: list[Row]
 
 
-class Alerts:
-    """Follows the tables that it reads; a refresh without a change of theirs takes three system calls."""
+class Alerts(VersionJob):
+    """Follows the tables that it reads."""
 
     name = "alerts"
+    tables = (TABLE,)
+    sources = SOURCES
 
     def __init__(self, clock: Callable[[], datetime] = partial(datetime.now, UTC)) -> None:
+        super().__init__()
         self._clock = clock
         self._began_at = clock()
         self._next_silence: TotalSilence | None = None  # it is reached unless something arrives before
         self._is_silent = False
         self._devices: dict[str, tuple[str | None, str | None]] = {}
-        self._stamps = LogStamps(SOURCES)
-        self._versions: dict[str, tuple[str, int]] = {}
         self._mark = EPOCH
         self._of_commodity: dict[str, OfCommodity] = {}
         self._risks: dict[str, Issued] = {}
@@ -111,23 +109,13 @@ class Alerts:
         self._held: list[Row] = []
         self._written: pa.Table | None = None
 
-    def refresh(self) -> None:
-        """Bring the table to the newest version of its sources."""
-        stamps = self._stamps.take()
+    def is_due(self) -> bool:
+        """Whether the silence of everything begins."""
         silence = self._next_silence
-        begins_silence = silence is not None and not self._is_silent and self._clock() > silence.reached_at
-        if stamps is None and not begins_silence:
-            return
-        sources = {table: cached_table(table) for table in SOURCES}
-        versions = {table: (str(opened.metadata().id), opened.version()) for table, opened in sources.items()}
-        if versions != self._versions or begins_silence:
-            self._take_up(sources, {name for name in SOURCES if versions[name] != self._versions.get(name)})
-            self._versions = versions
-        if stamps is not None:
-            self._stamps.keep(stamps)
+        return silence is not None and not self._is_silent and self._clock() > silence.reached_at
 
-    def _take_up(self, sources: dict[str, DeltaTable], changed: set[str]) -> None:
-        """Compute the rows of the sources' newest versions, and write them when one differs."""
+    def compute(self, sources: dict[str, DeltaTable], changed: set[str]) -> Iterator[Change]:
+        """All rows, when one of them differs from what is written."""
         risks = issued_risks(sources[RISKS]) if RISKS in changed else self._risks
         if STOCKS in changed:
             self._of_stocks = of_stocks(sources[STOCKS].to_pyarrow_table())
@@ -146,7 +134,7 @@ class Alerts:
         rows = self._rows([*silence, *markets], clock, acts_of(sources[ACTS]))
         rows = kept_openings(rows, self._written, newest_batch)
         if not rows.equals(self._written):
-            replace_rows(TABLE, rows)
+            yield Change(TABLE, rows)
             self._written = rows
 
     def _silences(self, silent: list[Row], over: list[Row], newest_batch: datetime) -> list[Row]:

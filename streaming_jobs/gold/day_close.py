@@ -3,15 +3,15 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
+from deltalake import DeltaTable
 
 from conf.settings import settings
 from lakehouse.event import Event
-from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.query import run_sql
 from lakehouse.io.signing_keys import signing_keys
@@ -25,9 +25,11 @@ from lakehouse.validation.prices.day_close import (
     releases,
 )
 from lakehouse.validation.prices.thresholds import Thresholds
+from streaming_jobs.gold.driver import QUARANTINE, Change, VersionJob
 
 log = logging.getLogger("lumbung.day_close")
-TABLES = ("silver.quarantine", "silver.price_verdicts", "gold.reviews")
+VERDICTS = "silver.price_verdicts"
+REVIEWS = "gold.reviews"
 # Days that are read in one query.
 SPAN_DAYS = 90
 # Undecided prices refused as outliers, with their market day. A day is closed once a price of the commodity
@@ -71,38 +73,38 @@ REPORTED_SQL = """
 """
 
 
-class DayClose:
+class DayClose(VersionJob):
     """Checks each refused price once its day is closed, and when a later day is that can matter for it.
 
-    A decision's id follows from its target: it counts once.
+    It publishes releases and writes no table. A decision's id follows from its target: it counts once.
     """
 
     name = "day_close"
+    tables = ()
+    sources = (QUARANTINE, VERDICTS, REVIEWS)
 
     def __init__(self) -> None:
+        super().__init__()
         self._keys = signing_keys()
         self._thresholds = Thresholds.of(settings().rule_values())
         self._checked: set[tuple[Any, ...]] = set()
-        self._versions: tuple[int, ...] = ()
 
-    def refresh(self) -> None:
+    def compute(self, sources: dict[str, DeltaTable], changed: set[str]) -> Iterable[Change]:
         """Release prices that follow a common shock, of a thin sample, or at a level that lasts.
 
         When Kafka does not acknowledge, the next round tries again.
         """
-        opened = [open_table(table) for table in TABLES]
-        versions = tuple(table.version() for table in opened)
-        if versions == self._versions:
-            return
-        names = ("quarantine", "verdicts", "reviews")
-        tables = {name: table.to_pyarrow_dataset() for name, table in zip(names, opened, strict=True)}
+        names = {"quarantine": QUARANTINE, "verdicts": VERDICTS, "reviews": REVIEWS}
+        tables = {name: sources[table].to_pyarrow_dataset() for name, table in names.items()}
         days = {"lateness": self._thresholds.allowed_lateness_days, "follow": FOLLOW_DAYS}
         rows = run_sql(OPEN_SQL, tables, days).to_pylist()
         unchecked = [row for row in rows if _state(row) not in self._checked]
         decisions = self._decisions(tables["verdicts"], unchecked)
-        if not decisions or acknowledged(decisions):
+        if decisions and not acknowledged(decisions):
+            self.is_behind = True
+        else:
             self._checked |= {_state(row) for row in unchecked}
-            self._versions = versions
+        return ()
 
     def _decisions(self, verdicts: Any, rows: Sequence[Mapping[str, Any]]) -> list[Event]:
         by_event = {row["event_id"]: row for row in rows}

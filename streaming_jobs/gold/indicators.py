@@ -1,6 +1,5 @@
 """gold.daily_prices -> gold.indicators and gold.monthly_indicators, for what changed."""
 
-import logging
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import NamedTuple
@@ -14,9 +13,9 @@ from conf.settings import settings
 from lakehouse.contracts.contract import contracts
 from lakehouse.gold.chosen_provider import SERIES, chosen_rows
 from lakehouse.gold.indicator_rows import indicator_rows
-from lakehouse.io.delta import EPOCH, empty_table, high_water_mark, open_table, replace_rows
+from lakehouse.io.delta import EPOCH, open_table
+from streaming_jobs.gold.driver import BatchJob, Change, News, among, within
 
-log = logging.getLogger("lumbung.indicators")
 BY_DAY = "gold.indicators"
 BY_MONTH = "gold.monthly_indicators"
 SOURCE = "gold.daily_prices"
@@ -37,60 +36,57 @@ class Computed(NamedTuple):
     by_month: pa.Table
 
 
-class Indicators:
+class Indicators(BatchJob):
     """Follows gold.daily_prices, which another process writes, up to its high-water mark."""
 
     name = "indicators"
+    source = SOURCE
+    sources = (SOURCE,)
+    tables = (BY_MONTH, BY_DAY)
 
-    def refresh(self) -> None:
-        """Bring both tables to the newest version of the daily prices.
-
-        Only the last commit carries the mark.
-        """
+    def compute(self, news: News) -> Iterator[Change]:
+        """The rows of the commodities with new prices, of so many at once that memory is bounded."""
         daily = open_table(SOURCE)
-        upto = high_water_mark(daily)
-        mark = high_water_mark(BY_DAY)
-        if upto == mark:
+        first_days = first_changed_days(news.after, news.upto)
+        names = sorted(first_days)
+        if not names:
             return
-        if upto < mark:
-            log.info("the daily prices were set back from %s to %s: starting from the beginning", mark, upto)
-            for table in (BY_MONTH, BY_DAY):
-                empty_table(table)
-            mark = EPOCH
-        first_days = first_changed_days(mark, upto)
-        if first_days:
-            self._write(daily, first_days, upto)
+        pending: list[Computed] = []
+        shown = providers_of(open_table(BY_DAY), names)
+        for number, all_rows in enumerate(_by_commodity(daily, names), 1):
+            pending.append(computed(all_rows, first_days, shown))
+            is_last = number == len(names)
+            if is_last or sum(part.by_day.num_rows for part in pending) > ROWS_PER_COMMIT:
+                yield from changes_of(pending, first_days, is_part=not is_last)
+                pending.clear()
         pa.default_memory_pool().release_unused()
 
-    def _write(self, daily: DeltaTable, first_days: dict[str, date], upto: datetime) -> None:
-        rises = settings().alerts.levels
-        pending: list[Computed] = []
-        shown = providers_of(open_table(BY_DAY), sorted(first_days))
-        for number, all_rows in enumerate(_by_commodity(daily, sorted(first_days)), 1):
-            rows = chosen_rows(all_rows, settings().lake.providers)
-            commodity = rows["commodity"][0].as_py()
-            chosen = providers_in(rows)
-            if any(shown.get(series, provider) != provider for series, provider in chosen.items()):
-                first_days[commodity] = EPOCH.date()  # another provider: every day of the series changes
-            since = (first_days[commodity] - EPOCH.date()).days
-            by_day, by_month = indicator_rows(rows, since, rises, contracts()[BY_DAY], contracts()[BY_MONTH])
-            pending.append(Computed(commodity, by_day, by_month))
-            last = number == len(first_days)
-            if last or sum(computed.by_day.num_rows for computed in pending) > ROWS_PER_COMMIT:
-                self._commit(pending, first_days, upto if last else None)
-                pending.clear()
 
-    @staticmethod
-    def _commit(pending: list[Computed], first_days: dict[str, date], upto: datetime | None) -> None:
-        names = ", ".join(f"'{computed.commodity}'" for computed in pending)
-        of_month = pa.concat_tables([computed.by_month for computed in pending])
-        replace_rows(BY_MONTH, of_month, predicate=f"commodity in ({names})")
-        of_day = pa.concat_tables([computed.by_day for computed in pending])
-        changed = " or ".join(
-            f"(commodity = '{computed.commodity}' and market_date >= '{first_days[computed.commodity]}')"
-            for computed in pending
-        )
-        replace_rows(BY_DAY, of_day, predicate=changed, upto=upto)
+def computed(rows: pa.Table, first_days: dict[str, date], shown: dict[Series, str]) -> Computed:
+    """The rows of a commodity from its first changed day on; of every day when it gets another provider."""
+    chosen = chosen_rows(rows, settings().lake.providers)
+    commodity = chosen["commodity"][0].as_py()
+    providers = providers_in(chosen)
+    if any(shown.get(series, provider) != provider for series, provider in providers.items()):
+        first_days[commodity] = EPOCH.date()
+    since = (first_days[commodity] - EPOCH.date()).days
+    rises = settings().alerts.levels
+    return Computed(
+        commodity, *indicator_rows(chosen, since, rises, contracts()[BY_DAY], contracts()[BY_MONTH])
+    )
+
+
+def changes_of(pending: list[Computed], first_days: dict[str, date], is_part: bool) -> Iterator[Change]:
+    """The commits of these commodities, the months first."""
+    of_month = pa.concat_tables([part.by_month for part in pending])
+    names = among("commodity", [part.commodity for part in pending])
+    yield Change(BY_MONTH, of_month, names, is_part=is_part)
+    of_day = pa.concat_tables([part.by_day for part in pending])
+    changed = " or ".join(
+        f"(commodity = '{part.commodity}' and market_date >= '{first_days[part.commodity]}')"
+        for part in pending
+    )
+    yield Change(BY_DAY, of_day, changed, is_part=is_part)
 
 
 def providers_of(table: DeltaTable, commodities: list[str]) -> dict[Series, str]:
@@ -118,7 +114,7 @@ def first_changed_days(after: datetime, upto: datetime) -> dict[str, date]:
     What depends on a price lies on its own day (other provinces, by the national price) or later.
     """
     silver = open_table("silver.prices").to_pyarrow_dataset()
-    window = (pc.field("ingested_at") > after) & (pc.field("ingested_at") <= upto)
+    window = within("ingested_at", after, upto)
     first: dict[str, date] = {}
     for batch in silver.to_batches(columns=["commodity", "market_date"], filter=window):
         rows = pa.table(batch).group_by("commodity").aggregate([("market_date", "min")])

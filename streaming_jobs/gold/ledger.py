@@ -5,19 +5,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from conf.runtime.failpoints import failpoint
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts
 from lakehouse.io import ledger_head
-from lakehouse.io.delta import EPOCH, append_rows, high_water_mark, open_table, tag_of_commit
+from lakehouse.io.delta import EPOCH, high_water_mark, open_table, tag_of_commit
 from lakehouse.ledger.chain import CHAINS, COMPACTION, TABLE, ChainState, awaits_head, head_fault
 from lakehouse.ledger.drafts import Draft, FinishedBatch, batch_drafts, chunks, compaction_draft
 from lakehouse.ledger.leaves import PLACE, BoundTable, batches_of, bound_tables, in_order, leaves
+from streaming_jobs.gold.driver import BALANCE, Change, GoldJob
 
 log = logging.getLogger("lumbung.ledger")
 # A clock may be set back between two batches: batches this much before the high-water mark are looked at
@@ -41,24 +39,28 @@ STATE_COLUMNS = (
 Dated = tuple[datetime, Draft]  # a draft with the time of its batch or merge
 
 
-class LedgerJob:
+class LedgerJob(GoldJob):
     """The only writer of gold.ledger.
 
     It appends nothing to a chain other than the one whose head was published.
     """
 
     name = "ledger"
+    tables = (TABLE,)
+    sources = (BALANCE, *(bound.table for bound in bound_tables()))
 
     def __init__(self) -> None:
+        super().__init__()
         self._chains: dict[str, ChainState] = {}
         self._version: int | None = None  # of the table that the states describe
 
-    def refresh(self) -> None:
-        """Record what was finished since the last round.
+    def changes(self) -> Iterator[Change]:
+        """Records of what was finished since the last round.
 
         Killed anywhere, the next round continues where it stopped.
         """
         if self._version != open_table(TABLE).version() and not self._load():
+            self.is_behind = True
             return
         # The versions are read before the batches: a merge that they contain came after batches that are
         # finished then.
@@ -69,10 +71,10 @@ class LedgerJob:
                 upto = group[-1].time
                 due = [merge for merge in merges if merge[0] <= upto]
                 merges = merges[len(due) :]
-                self._write([*self._drafts(group), *due], upto)
+                yield from self._records([*self._drafts(group), *due], upto)
             if len(finished) < MOST_BATCHES:
                 break
-        self._write(merges, high_water_mark(TABLE))
+        yield from self._records(merges, high_water_mark(TABLE))
 
     def _load(self) -> bool:
         """Read the chains.
@@ -114,7 +116,7 @@ class LedgerJob:
         """Batches that are done in every table and not recorded, oldest first, at most MOST_BATCHES."""
         since = max(high_water_mark(TABLE) - LOOK_BACK, EPOCH)
         key = ["ingested_at", "stream_id", "batch_id"]
-        balance = open_table("gold.balance").to_pyarrow_dataset()
+        balance = open_table(BALANCE).to_pyarrow_dataset()
         counts = balance.to_table(columns=[*key, "rows_in"], filter=pc.field("ingested_at") > since)
         ledger = open_table(TABLE).to_pyarrow_dataset()
         recorded = ledger.to_table(columns=["batch_time"], filter=pc.field("batch_time") > since)
@@ -164,7 +166,7 @@ class LedgerJob:
                 for draft in batch_drafts(bound, part, row_leaves[start:end], version):
                     yield time, draft
 
-    def _write(self, drafts: list[Dated], upto: datetime) -> None:
+    def _records(self, drafts: list[Dated], upto: datetime) -> Iterator[Change]:
         """One commit with the records and the mark, then the heads; nothing when there is no news."""
         now = datetime.now(UTC)
         mark = high_water_mark(TABLE)
@@ -181,7 +183,7 @@ class LedgerJob:
             ):  # else nothing recorded was merged
                 records.append(state.append(draft, now))
         failpoint("ledger.before_append")
-        append_rows(TABLE, pa.Table.from_pylist(records, arrow_schema(contracts()[TABLE])), upto=upto)
+        yield Change(TABLE, records, is_added=True, upto=upto)
         failpoint("ledger.after_append")
         if records:
             self._publish()

@@ -3,7 +3,8 @@
 All tables are small and follow from one pass over the listings, so each is written whole.
 """
 
-from datetime import UTC, date, datetime
+from collections.abc import Iterator
+from datetime import UTC, date
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import LogStamps, high_water_mark, open_table, replace_rows
+from lakehouse.io.delta import open_table
 from lakehouse.io.query import run_contract_sql, run_sql
 from lakehouse.shop import Products, bounds_of, discount_rows, price_rating_row, satisfaction_row
-from streaming_jobs.gold.finished_batches import newest_finished
+from streaming_jobs.gold.driver import BatchJob, Change, News
 
 LISTINGS = "silver.listings"
 REVENUE = "gold.revenue"
@@ -38,35 +38,21 @@ LATEST_SQL = f"""
 """
 
 
-class Retail:
+class Retail(BatchJob):
     """Computes the tables again when a batch has brought listings."""
 
     name = "retail"
+    tables = (REVENUE, *COMPUTED, TOP_PRODUCTS)
+    kinds = ("listing",)
 
-    def __init__(self) -> None:
-        self._stamps = LogStamps((LISTINGS, "gold.balance"))
-
-    def refresh(self) -> None:
-        """Take up the listings of batches that have finished since the last commit."""
-        stamps = self._stamps.take()
-        if stamps is None:
-            return
-        # The mark of the table that is written last: after a crash in between, all are written again.
-        upto = newest_finished(high_water_mark(TOP_PRODUCTS), kind="listing")
-        if upto is not None:
-            write_tables(upto)
-        self._stamps.keep(stamps)
-
-
-def write_tables(upto: datetime) -> None:
-    """Write all tables from the present listings; `upto`: their new high-water mark."""
-    listings = {"silver_listings": open_table(LISTINGS).to_pyarrow_dataset()}
-    replace_rows(REVENUE, run_contract_sql(contracts()[REVENUE], listings), upto=upto)
-    latest = run_sql(LATEST_SQL, listings)
-    for table, rows in category_rows(latest).items():
-        replace_rows(table, pa.Table.from_pylist(rows, arrow_schema(contracts()[table])), upto=upto)
-    top = run_contract_sql(contracts()[TOP_PRODUCTS], {LATEST: latest})
-    replace_rows(TOP_PRODUCTS, top, upto=upto)
+    def compute(self, news: News) -> Iterator[Change]:
+        """All rows of the tables, from the present listings."""
+        listings = {"silver_listings": open_table(LISTINGS).to_pyarrow_dataset()}
+        yield Change(REVENUE, run_contract_sql(contracts()[REVENUE], listings))
+        latest = run_sql(LATEST_SQL, listings)
+        for table, rows in category_rows(latest).items():
+            yield Change(table, rows)
+        yield Change(TOP_PRODUCTS, run_contract_sql(contracts()[TOP_PRODUCTS], {LATEST: latest}))
 
 
 def category_rows(latest: pa.Table) -> dict[str, list[dict[str, Any]]]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
+from importlib.util import find_spec
 from typing import IO, Any, Literal, Protocol
 
 import pyarrow as pa
@@ -25,7 +26,8 @@ from lakehouse.io.process_status import BACKGROUND_GOLD, JobStatus, status_file
 from lakehouse.io.table_files import FileComparison
 from lakehouse.times import rfc3339
 from streaming_jobs.flows import background_jobs, refreshed
-from streaming_jobs.repair.heal import heal
+from streaming_jobs.gold.contract_sql import sql_job
+from streaming_jobs.startup.heal import heal
 
 log = logging.getLogger("lumbung.background_gold")
 State = Literal["waiting", "running", "stopped"]
@@ -39,11 +41,7 @@ NICENESS = 10  # the stream's batches go first on a machine with few cores
 
 
 class BackgroundJob(Protocol):
-    """Brings the gold tables that it alone writes up to what their sources hold.
-
-    It may be killed at any point: rows and high-water mark go into one commit. When a source was emptied
-    (`./run.sh rebuild silver` empties the job's tables too) it starts from the beginning.
-    """
+    """Brings the gold tables that it alone writes up to what their sources hold: see driver.py."""
 
     name: str
 
@@ -51,9 +49,16 @@ class BackgroundJob(Protocol):
         """Take up what finished batches have brought since the last call."""
 
 
+def make_job(name: str) -> BackgroundJob:
+    """The class `JOB` of a module of streaming_jobs/gold, else the SQL of the contract of a table."""
+    module = f"streaming_jobs.gold.{name}"
+    job: BackgroundJob = import_module(module).JOB() if find_spec(module) else sql_job(f"gold.{name}")
+    return job
+
+
 def make_jobs() -> list[BackgroundJob]:
-    """One job per module of `flows.background_jobs`; each module names its class `JOB`."""
-    return [import_module(f"streaming_jobs.gold.{module}").JOB() for module in background_jobs()]
+    """The jobs of `flows.background_jobs`."""
+    return [make_job(name) for name in background_jobs()]
 
 
 def lock() -> IO[str]:
@@ -114,6 +119,7 @@ class BackgroundJobs:
                 self._look()
             except Exception as failure:  # noqa: BLE001  (raised below, after the others)
                 failures.append(failure)
+            self.report(self._state)
         if failures:
             raise ExceptionGroup(f"{len(failures)} of {len(self._jobs)} jobs failed", failures)
         self.maintain()
@@ -137,8 +143,7 @@ class BackgroundJobs:
                 return
             try:
                 self._look()
-            except Exception as failure:
-                log.exception("a prompt job failed")
+            except Exception as failure:  # noqa: BLE001  (the process ends with it)
                 raise ExceptionGroup("a prompt job failed", [failure]) from None
 
     def _look(self) -> None:
@@ -147,22 +152,12 @@ class BackgroundJobs:
         if began < self._look_at:
             return
         for job in self._prompt:
-            self._look_of(job)
+            self._run(job)
         now = time.monotonic()
         if now >= self._report_at:
             self._report_at = now + REPORT_SECONDS
             self.report(self._state)
         self._look_at = now + max(PROMPT_SECONDS, IDLE_SHARE * (now - began))
-
-    def _look_of(self, job: BackgroundJob) -> None:
-        began = time.monotonic()
-        job.refresh()
-        seconds = round(time.monotonic() - began, 3)
-        self._job_status[job.name] = {
-            "seconds": seconds,
-            "failure": None,
-            "done_at": rfc3339(datetime.now(UTC)),
-        }
 
     def _run(self, job: BackgroundJob) -> None:
         began = time.monotonic()
@@ -178,7 +173,6 @@ class BackgroundJobs:
             last = self._job_status.get(job.name)
             done_at = rfc3339(datetime.now(UTC)) if failure is None else last["done_at"] if last else None
             self._job_status[job.name] = {"seconds": seconds, "failure": failure, "done_at": done_at}
-            self.report(self._state)
             if seconds > LOGGED_SECONDS:
                 log.info("%s: %.2f s", job.name, seconds)
 

@@ -7,38 +7,35 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts, kinds
+from lakehouse.contracts.contract import kinds
 from lakehouse.gold.schema_drift import RULE, EventWithUnknownField, add
-from lakehouse.io.delta import high_water_mark, open_table, replace_rows
-from streaming_jobs.gold.finished_batches import newest_finished
+from lakehouse.io.delta import open_table
+from streaming_jobs.gold.driver import QUARANTINE, BatchJob, Change, News
 
 log = logging.getLogger("lumbung.schema_drift")
 TABLE = "gold.schema_drift"
-QUARANTINE = "silver.quarantine"
 PLACE = ["topic", "partition", "offset"]
 EVENT = [*PLACE, "event_id", "source", "received_at", "ingested_at"]
 EVENTS_AT_ONCE = 20_000  # bounds memory: their payloads are read together
 
 
-class SchemaDrift:
-    """Reads silver rows that carry the warning, and the payloads of their events in bronze."""
+class SchemaDrift(BatchJob):
+    """Reads silver rows that carry the warning, and the payloads of their events in bronze.
+
+    Not in SQL: the first fields of a kind get rows of their own, event by event in order of arrival.
+    """
 
     name = "schema_drift"
+    tables = (TABLE,)
 
-    def refresh(self) -> None:
-        """Count what finished batches brought. Rows and high-water mark are one commit."""
-        mark = high_water_mark(TABLE)
-        upto = newest_finished(mark)
-        if upto is None:
-            return
+    def compute(self, news: News) -> Iterator[Change]:
+        """All rows with what the batches brought added."""
         current = {
             (row["kind"], row["field"]): row for row in open_table(TABLE).to_pyarrow_table().to_pylist()
         }
-        accepted = add(current, events_with_unknown_fields(mark, upto))
-        rows = add(accepted, quarantined_with_unknown_fields(mark, upto))
-        schema = arrow_schema(contracts()[TABLE])
-        replace_rows(TABLE, pa.Table.from_pylist(list(rows.values()), schema=schema), upto=upto)
+        accepted = add(current, events_with_unknown_fields(news))
+        rows = add(accepted, quarantined_with_unknown_fields(news))
+        yield Change(TABLE, list(rows.values()))
         for kind, field in rows.keys() - current.keys():
             log.warning(
                 "%s: unknown field %s, first in event %s",
@@ -48,17 +45,12 @@ class SchemaDrift:
             )
 
 
-def events_with_unknown_fields(after: datetime, upto: datetime) -> Iterator[EventWithUnknownField]:
-    """Events with the warning from batches after `after`, up to `upto`.
-
-    Within a kind they are in order of arrival.
-    """
-    window = (pc.field("ingested_at") > after) & (pc.field("ingested_at") <= upto)
+def events_with_unknown_fields(news: News) -> Iterator[EventWithUnknownField]:
+    """Events with the warning; within a kind they are in order of arrival."""
     for kind, contract in kinds().items():
-        dataset = open_table(contract.table).to_pyarrow_dataset()
         warned = [
             pa.table(batch.drop_columns(["_warnings"]).filter(has_warning(batch["_warnings"])))
-            for batch in dataset.to_batches(columns=[*EVENT, "_warnings"], filter=window)
+            for batch in news.of(contract.table).to_batches(columns=[*EVENT, "_warnings"])
         ]
         if not any(part.num_rows for part in warned):
             continue
@@ -68,12 +60,10 @@ def events_with_unknown_fields(after: datetime, upto: datetime) -> Iterator[Even
             yield from _with_payloads(kind, rows.slice(first, EVENTS_AT_ONCE))
 
 
-def quarantined_with_unknown_fields(after: datetime, upto: datetime) -> Iterator[EventWithUnknownField]:
+def quarantined_with_unknown_fields(news: News) -> Iterator[EventWithUnknownField]:
     """Quarantined events that also carry the warning, of the same batches, in order of arrival."""
-    window = (pc.field("quarantined_at") > after) & (pc.field("quarantined_at") <= upto)
     columns = ["kind", "event_id", "source", "quarantined_at", "payload", "reasons", *PLACE]
-    batches = open_table(QUARANTINE).to_pyarrow_dataset().to_batches(columns=columns, filter=window)
-    for batch in batches:
+    for batch in news.of(QUARANTINE).to_batches(columns=columns):
         reasons = pa.table(batch)["reasons"].combine_chunks()
         rules = pa.ListArray.from_arrays(reasons.offsets, reasons.values.field("rule"))
         rows = pa.table(batch).drop_columns(["reasons"]).filter(has_warning(rules))

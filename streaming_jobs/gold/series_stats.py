@@ -1,5 +1,6 @@
 """silver.prices and silver.price_verdicts -> gold.series_stats, computed by the validator's own code."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -7,37 +8,33 @@ import pyarrow.compute as pc
 
 from conf.settings import settings
 from lakehouse.gold.series_stats import CANDIDATE_WINDOW_DAYS, CANDIDATES, TABLE, Series, series_stats
-from lakehouse.io.delta import EPOCH, high_water_mark, open_table, replace_rows
+from lakehouse.io.delta import open_table
 from lakehouse.io.query import run_sql
 from lakehouse.validation.prices.validator import PriceClosings
-from streaming_jobs.gold.finished_batches import newest_finished
+from streaming_jobs.gold.driver import BatchJob, Change, News
 
 
-class SeriesStats:
-    """Keeps the closings that the stream's validator keeps, and follows the finished batches."""
+class SeriesStats(BatchJob):
+    """Keeps the closings that the stream's validator keeps."""
 
     name = "series_stats"
+    tables = (TABLE,)
+    kinds = ("price",)
+    has_memory = True
 
     def __init__(self) -> None:
-        self._reset()
+        super().__init__()
+        self.reset()
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
+        """Forget the closings."""
         self._closings = PriceClosings(settings().rule_values())
-        self._loaded_until = EPOCH
 
-    def refresh(self) -> None:
-        """Load the rows of newly finished batches, and write the statistics if there were any."""
-        upto = newest_finished(EPOCH, kind="price") or EPOCH
-        if upto < self._loaded_until:  # silver was emptied
-            self._reset()
-        if upto in (self._loaded_until, EPOCH) and high_water_mark(TABLE) == upto:
-            return
-        prices = open_table("silver.prices").to_pyarrow_dataset()
-        window = (pc.field("ingested_at") > self._loaded_until) & (pc.field("ingested_at") <= upto)
-        for batch in prices.to_batches(columns=list(self._closings.columns), filter=window):
+    def compute(self, news: News) -> Iterator[Change]:
+        """The statistics of all series after the new rows."""
+        for batch in news.of("silver.prices").to_batches(columns=list(self._closings.columns)):
             self._closings.load(pa.Table.from_batches([batch]))
-        self._loaded_until = upto
-        replace_rows(TABLE, series_stats(self._closings, candidates(upto)), upto=upto)
+        yield Change(TABLE, series_stats(self._closings, candidates(news.upto)))
 
 
 def candidates(upto: datetime) -> set[Series]:

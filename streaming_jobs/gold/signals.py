@@ -1,6 +1,6 @@
 """silver.bars -> gold.bars_live, gold.signals, gold.verifications: each closed bar once, in order of time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,16 +9,13 @@ import pyarrow.compute as pc
 
 from conf.runtime.failpoints import failpoint
 from conf.settings import settings
-from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import (
     EPOCH,
-    LogStamps,
-    append_rows,
     cached_table,
     high_water_mark,
     read_rows,
-    replace_rows,
+    shaped,
 )
 from lakehouse.io.moods import Moods
 from lakehouse.io.query import run_sql
@@ -28,9 +25,9 @@ from lakehouse.trading.oracle import verify
 from lakehouse.trading.series_bars import Key, StoredSeries, series_of, time_of
 from lakehouse.trading.signal_rows import Row, live_row, signal_rows, verification_row
 from lakehouse.trading.signals import signal_at
-from streaming_jobs.gold.finished_batches import newest_finished
+from streaming_jobs.gold.driver import Change, GoldJob, News, newest_finished
 from streaming_jobs.gold.stored_bars import TABLE as BARS
-from streaming_jobs.gold.stored_bars import rows_after, stored_series
+from streaming_jobs.gold.stored_bars import rows_of, stored_series
 
 SIGNALS = "gold.signals"
 VERIFICATIONS = "gold.verifications"
@@ -68,49 +65,46 @@ class SeriesState:
         return max(0, len(self.stored.bars) - self.next_signal)
 
 
-class Signals:
+class Signals(GoldJob):
     """The only writer of its tables. Killed anywhere, it goes on from the signals that are stored."""
 
     name = "signals"
+    tables = (SIGNALS,)
 
     def __init__(self) -> None:
-        self._stamps = LogStamps((BARS, "gold.balance"))
+        super().__init__()
         self._mark = EPOCH
         self._read_upto: datetime | None = None
         self._series: dict[Key, SeriesState] = {}
         self._moods = Moods()
         self._live: dict[Key, Row] = {}
 
-    def refresh(self) -> None:
-        """Take up the bars of batches that have finished since the last call, of histories a part."""
-        stamps = self._stamps.take()
-        if stamps is None:
-            return
+    def changes(self) -> Iterator[Change]:
+        """What the bars of new batches give; of histories a part, in several turns."""
         if self._read_upto is None or high_water_mark(cached_table(SIGNALS)) < self._mark:
-            self._start()
+            yield from self._start()
         assert self._read_upto is not None
-        upto = newest_finished(self._read_upto, kind="bar") or self._read_upto
+        upto = newest_finished(self._read_upto, ("bar",)) or self._read_upto
         if upto > self._read_upto:
-            self._take(rows_after(self._read_upto, upto), upto)
+            self._take(rows_of(News(self._read_upto, upto)), upto)
             self._read_upto = upto
-            self._write_live()
+            yield from self._live_rows()
         failpoint("signals.after_live")
         moods = self._moods.read()
         rows, is_done = self._next_rows(moods)
+        self.is_behind = not is_done
         if rows or (is_done and upto > self._mark):
             self._mark = upto if is_done else self._mark
-            append_rows(SIGNALS, table_of(SIGNALS, rows), upto=self._mark)
+            yield Change(SIGNALS, rows, is_added=True, upto=self._mark)
         failpoint("signals.after_signals")
-        verify_signals(rows, upto, moods)
+        yield from verifications(rows, upto, moods)
         failpoint("signals.after_verifications")
-        if is_done:
-            self._stamps.keep(stamps)
 
-    def _start(self) -> None:
+    def _start(self) -> Iterator[Change]:
         """Begin where the stored signals end."""
         self._series.clear()
         self._mark = high_water_mark(cached_table(SIGNALS))
-        upto = newest_finished(EPOCH, kind="bar") or EPOCH
+        upto = newest_finished(EPOCH, ("bar",)) or EPOCH
         signals = cached_table(SIGNALS).to_pyarrow_dataset()
         done = {key_of(row): row for row in run_sql(DONE_SQL, {"signals": signals}).to_pylist()}
         bars = cached_table(BARS).to_pyarrow_dataset()
@@ -125,8 +119,8 @@ class Signals:
             self._series[key] = begun(stored, done.get(key))
             self._live[key] = live_row(stored)
         self._read_upto = upto
-        self._write_live()
-        verify_signals(unverified(), upto, self._moods.read())
+        yield from self._live_rows()
+        yield from verifications(unverified(), upto, self._moods.read())
 
     def _take(self, rows: pa.Table, upto: datetime) -> None:
         """Add new bars to their series; a series that is not in memory is read with its past."""
@@ -163,10 +157,10 @@ class Signals:
                 state.done = end
         return rows, all(state.done == len(state.stored.bars) for state in self._series.values())
 
-    def _write_live(self) -> None:
-        rows = table_of(LIVE, [self._live[key] for key in sorted(self._live)])
+    def _live_rows(self) -> Iterator[Change]:
+        rows = shaped([self._live[key] for key in sorted(self._live)], contracts()[LIVE])
         if not rows.equals(read_rows(LIVE)):
-            replace_rows(LIVE, rows)
+            yield Change(LIVE, rows)
 
 
 def begun(stored: StoredSeries, last: Row | None) -> SeriesState:
@@ -182,11 +176,6 @@ def key_of(row: Row) -> Key:
     return row["symbol"], row["interval"]
 
 
-def table_of(table: str, rows: Sequence[Row]) -> pa.Table:
-    """The rows in the schema of a table."""
-    return pa.Table.from_pylist(list(rows), schema=arrow_schema(contracts()[table]))
-
-
 def unverified() -> list[Row]:
     """Stored signals without a verification: a crash came between the two."""
     tables = {
@@ -197,8 +186,8 @@ def unverified() -> list[Row]:
     return rows
 
 
-def verify_signals(signals: Sequence[Row], upto: datetime, moods: Counts) -> None:
-    """Verify these signals (`signal_id`) as they are stored, from the stored bars and the sentiment."""
+def verifications(signals: Sequence[Row], upto: datetime, moods: Counts) -> Iterator[Change]:
+    """Of these signals (`signal_id`) as they are stored, from the stored bars and the sentiment."""
     if not signals:
         return
     ids = {row["signal_id"] for row in signals}
@@ -209,7 +198,7 @@ def verify_signals(signals: Sequence[Row], upto: datetime, moods: Counts) -> Non
     series = {key: with_moods(each, moods) for key, each in stored_series(dict(first), upto).items()}
     now = datetime.now(UTC)
     rows = [verified(row, series[key_of(row)], number, now) for number, row in repeated(stored)]
-    append_rows(VERIFICATIONS, table_of(VERIFICATIONS, rows))
+    yield Change(VERIFICATIONS, rows, is_added=True)
 
 
 def stored_signals(signals: Sequence[Row], ids: set[str]) -> list[Row]:

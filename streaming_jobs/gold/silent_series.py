@@ -7,6 +7,7 @@ silent, which `status` shows, and no device is blamed; and the same lake gives t
 that a file replays are compared with the end of the same file.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,10 +17,10 @@ import pyarrow.compute as pc
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import append_rows, high_water_mark, open_table, replace_rows
+from lakehouse.io.delta import high_water_mark, open_table
 from lakehouse.io.query import run_contract_sql, run_sql
 from lakehouse.paths import view_name
-from streaming_jobs.gold.finished_batches import newest_finished
+from streaming_jobs.gold.driver import BatchJob, Change, News
 
 TABLE = "gold.silent_series"
 ENDED = "gold.silences"
@@ -59,34 +60,35 @@ NEWS_SQL = """
 """
 
 
-class SilentSeries:
+class SilentSeries(BatchJob):
     """Reads new rows in each round, and the 28 days before only of series whose rhythm they can change.
 
     That is about once a day for each series.
     """
 
     name = "silent_series"
+    tables = (TABLE,)
 
-    def refresh(self) -> None:
-        """Bring the table to the newest finished batch."""
-        mark = high_water_mark(TABLE)
-        upto = newest_finished(mark)
-        if upto is None:
-            return
+    def compute(self, news: News) -> Iterator[Change]:
+        """All rows, and the silences that the batches ended."""
+        upto = news.upto
         current = open_table(TABLE).to_pyarrow_table().to_pylist()
         rows: list[Row] = []
         reported: dict[tuple[str, str], datetime] = {}
         for source in SOURCES:
-            news = _news(source, mark, upto)
-            rows += self._refreshed(source, current, news, upto)
+            by_series = news_by_series(source, news)
+            rows += self._refreshed(source, current, by_series, upto)
             reported |= {
                 (source.series_kind, row["series_id"]): row["reported_at"]
-                for row in news
+                for row in by_series
                 if not row["replayed"]
             }
         table = with_clocks({}, rows, upto)
-        keep_ended(ended_silences(current, table.to_pylist(), reported, upto), upto)
-        replace_rows(TABLE, table, upto=upto)
+        written = high_water_mark(ENDED)  # of a round that was killed after it
+        silences = ended_silences(current, table.to_pylist(), reported, upto)
+        if ended := [row for row in silences if row["ended_at"] > written]:
+            yield Change(ENDED, ended, is_added=True, is_part=True, upto=upto)
+        yield Change(TABLE, table)
 
     @staticmethod
     def _refreshed(source: SeriesTable, current: list[Row], news: list[Row], upto: datetime) -> list[Row]:
@@ -138,15 +140,6 @@ def silence_key(row: Row) -> tuple[Any, ...]:
     return row["series_kind"], row["series_id"], row["replayed"], row["last_event_time"]
 
 
-def keep_ended(ended: list[Row], upto: datetime) -> None:
-    """Append the silences; those that a round wrote before it was killed are there already."""
-    written = high_water_mark(ENDED)
-    schema = arrow_schema(contracts()[ENDED])
-    rows = pa.Table.from_pylist([row for row in ended if row["ended_at"] > written], schema=schema)
-    if rows.num_rows:
-        append_rows(ENDED, rows, upto=upto)
-
-
 def groups(changed: dict[Key, datetime], events: dict[Key, int]) -> list[dict[Key, datetime]]:
     """The series in groups with about EVENTS_AT_ONCE events each."""
     grouped: list[dict[Key, datetime]] = []
@@ -160,13 +153,10 @@ def groups(changed: dict[Key, datetime], events: dict[Key, int]) -> list[dict[Ke
     return grouped
 
 
-def _news(source: SeriesTable, after: datetime, upto: datetime) -> list[Row]:
-    """Events, their first times and newest event of each series in batches after `after`, up to `upto`."""
-    window = (pc.field("ingested_at") > after) & (pc.field("ingested_at") <= upto)
-    columns = [*source.columns, "ingested_at"]
-    scanner = open_table(source.table).to_pyarrow_dataset().scanner(columns=columns, filter=window)
+def news_by_series(source: SeriesTable, news: News) -> list[Row]:
+    """Events, their first times and newest event of each series in the batches."""
     sql = NEWS_SQL.format(series_id=source.series_id)
-    rows: list[Row] = run_sql(sql, {"new_rows": scanner.to_reader()}).to_pylist()
+    rows: list[Row] = run_sql(sql, {"new_rows": news.of(source.table)}).to_pylist()
     return rows
 
 

@@ -10,6 +10,7 @@ from conf.settings import settings
 from lakehouse.io.delta import open_table
 from lakehouse.trading.indicators import WINDOW
 from lakehouse.trading.series_bars import COLUMNS, Key, StoredSeries, series_of, time_of
+from streaming_jobs.gold.driver import News
 
 TABLE = "silver.bars"
 # Time that holds WINDOW bars of a series that is traded as usual; others are read whole.
@@ -22,10 +23,9 @@ LOOK_BACK = {
 FIRST_TIME = datetime.min.replace(tzinfo=UTC)
 
 
-def rows_after(after: datetime, upto: datetime) -> pa.Table:
-    """Bars of the batches after `after`, up to `upto`."""
-    window = (pc.field("ingested_at") > after) & (pc.field("ingested_at") <= upto)
-    return read(window)
+def rows_of(news: News) -> pa.Table:
+    """Bars of the batches."""
+    return news.of(TABLE).to_table(columns=list(COLUMNS))
 
 
 def read(condition: pc.Expression) -> pa.Table:

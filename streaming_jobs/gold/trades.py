@@ -3,67 +3,56 @@
 After a restart the books are computed again from the log.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-
-import pyarrow.compute as pc
 
 from conf.runtime.failpoints import failpoint
 from conf.settings import settings
-from lakehouse.io.delta import EPOCH, LogStamps, cached_table, high_water_mark, replace_rows
 from lakehouse.trading.books import COLUMNS, AccountTerms, Book, Row
 from lakehouse.trading.paper_engine import PaperBar
 from lakehouse.trading.series_bars import Key, StoredSeries, exact, paper_bar, series_of, time_of
-from streaming_jobs.gold.finished_batches import newest_finished
+from streaming_jobs.gold.driver import BALANCE, BatchJob, Change, News, among
 from streaming_jobs.gold.house import HOUSE, VERIFICATIONS, House
-from streaming_jobs.gold.signals import table_of
-from streaming_jobs.gold.stored_bars import TABLE as BARS
-from streaming_jobs.gold.stored_bars import rows_after, stored_series
+from streaming_jobs.gold.stored_bars import rows_of, stored_series
 
 ORDERS = "silver.orders"
 TRADES = "gold.trades"
 PORTFOLIO = "gold.portfolio"
 
 
-class Trades:
-    """The only writer of its tables."""
+class Trades(BatchJob):
+    """Keeps the books of all accounts."""
 
     name = "trades"
+    tables = (TRADES, PORTFOLIO)
+    sources = (BALANCE, VERIFICATIONS)
+    kinds = ("order", "bar")
+    has_memory = True
 
     def __init__(self) -> None:
-        self._stamps = LogStamps((ORDERS, BARS, "gold.balance", VERIFICATIONS))
+        super().__init__()
         self._house = House()
-        self._mark = EPOCH
-        self._read_upto = EPOCH
         self._books: dict[str, Book] = {}
         self._bars: dict[Key, StoredSeries] = {}  # newest bars of the series that are traded
 
-    def refresh(self) -> None:
-        """Take up the orders and bars of batches that have finished since the last call."""
-        stamps = self._stamps.take()
-        if stamps is None:
-            return
-        if high_water_mark(cached_table(PORTFOLIO)) < self._mark:  # the table was emptied
-            self._books.clear()
-            self._read_upto = EPOCH
-        newest = (newest_finished(self._read_upto, kind=kind) for kind in ("order", "bar"))
-        if upto := max((time for time in newest if time), default=None):
-            self._take(self._read_upto, upto)
-            self._read_upto = upto
-            self._mark = high_water_mark(cached_table(PORTFOLIO))
+    def reset(self) -> None:
+        """Forget the books."""
+        self._books.clear()
+
+    def changes(self) -> Iterator[Change]:
+        """What new orders and bars give; then the house follows the signals."""
+        yield from super().changes()
         self._house.follow(self._book(HOUSE))
-        self._stamps.keep(stamps)
 
     def _book(self, account: str) -> Book:
         """The book of an account, begun where it has none."""
         return self._books.setdefault(account, Book(account, account_terms()))
 
-    def _take(self, after: datetime, upto: datetime) -> None:
-        """Bring the books to `upto`, and write those that changed."""
-        is_first = after == EPOCH
-        orders = orders_between(after, upto)
+    def compute(self, news: News) -> Iterator[Change]:
+        """The rows of the accounts whose books changed."""
+        orders = orders_of(news)
         traded = {book.name for book in self._books.values()}
-        bars = {} if is_first else self._new_bars(after, upto)
+        bars = {} if news.is_everything else self._new_bars(news)
         changed: set[str] = set()
         valued: set[str] = set()
         for book in self._books.values():
@@ -77,16 +66,16 @@ class Trades:
             changed.add(book.name)
         for book in self._books.values():
             if book.name not in traded or not book.is_current:
-                book.replay(self._all_bars(book, upto))
+                book.replay(self._all_bars(book, news.upto))
                 changed.add(book.name)
-        self._write(changed, changed | valued, upto)
+        yield from self._rows(changed, changed | valued)
 
-    def _new_bars(self, after: datetime, upto: datetime) -> dict[Key, StoredSeries]:
+    def _new_bars(self, news: News) -> dict[Key, StoredSeries]:
         """New bars of the traded series."""
         wanted = {key for book in self._books.values() for key in book.series}
         if not wanted:
             return {}
-        new = series_of(rows_after(after, upto), settings().indicators.ma)
+        new = series_of(rows_of(news), settings().indicators.ma)
         joined = {}
         for key in wanted & new.keys():
             before = self._bars.get(key)
@@ -106,18 +95,18 @@ class Trades:
             bars[key] = part(stored, since)
         return in_time(bars, first)
 
-    def _write(self, changed: Iterable[str], valued: Iterable[str], upto: datetime) -> None:
-        """Write the rows of these accounts; the portfolio comes last, with the mark."""
+    def _rows(self, changed: Iterable[str], valued: Iterable[str]) -> Iterator[Change]:
+        """The rows of these accounts; the portfolio comes last."""
         accounts = sorted(changed)
         if accounts:
             rows = [row for name in accounts for row in self._books[name].trade_rows()]
             failpoint("trades.before_trades")
-            replace_rows(TRADES, table_of(TRADES, rows), predicate=named(accounts))
+            yield Change(TRADES, rows, among("account", accounts))
             failpoint("trades.after_trades")
         accounts = sorted(valued)
         if accounts:
             rows = [self._books[name].portfolio_row() for name in accounts]
-            replace_rows(PORTFOLIO, table_of(PORTFOLIO, rows), predicate=named(accounts), upto=upto)
+            yield Change(PORTFOLIO, rows, among("account", accounts))
             failpoint("trades.after_portfolio")
 
 
@@ -127,11 +116,9 @@ def account_terms() -> AccountTerms:
     return AccountTerms(exact(knobs.initial_balance), knobs.day_hours)
 
 
-def orders_between(after: datetime, upto: datetime) -> list[Row]:
-    """Logged orders of the batches after `after`, up to `upto`, in the order of Kafka."""
-    window = (pc.field("ingested_at") > after) & (pc.field("ingested_at") <= upto)
-    columns = [*COLUMNS, "ingested_at", "partition", "offset"]
-    rows = cached_table(ORDERS).to_pyarrow_dataset().to_table(columns=columns, filter=window)
+def orders_of(news: News) -> list[Row]:
+    """Logged orders of the batches in the order of Kafka."""
+    rows = news.of(ORDERS).to_table(columns=[*COLUMNS, "ingested_at", "partition", "offset"])
     order = [(name, "ascending") for name in ("ingested_at", "partition", "offset")]
     listed: list[Row] = rows.sort_by(order).select(list(COLUMNS)).to_pylist()
     return listed
@@ -149,11 +136,6 @@ def in_time(series: Mapping[Key, StoredSeries], wanted: Iterable[Key]) -> list[P
         paper_bar(series[key], at) for key in wanted if key in series for at in range(len(series[key].bars))
     ]
     return sorted(bars, key=lambda bar: (bar.closed_at, bar.time, bar.symbol))
-
-
-def named(accounts: Iterable[str]) -> str:
-    """The SQL predicate for the rows of these accounts, whose names hold no quotes."""
-    return f"account in ({', '.join(repr(name) for name in accounts)})"
 
 
 JOB = Trades

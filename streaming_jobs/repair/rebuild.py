@@ -44,12 +44,12 @@ from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.judge import Judge, accepted_tables
 from streaming_jobs.batch.kind_result import KindResult
 from streaming_jobs.batch.validator_memory import memory_file
-from streaming_jobs.batch.writer import judge_all, rows_of, written_versions
+from streaming_jobs.batch.writer import judge_all, written_versions
 from streaming_jobs.gold import runner
 from streaming_jobs.gold.incremental import IncrementalGold
-from streaming_jobs.repair import startup_checks
-from streaming_jobs.repair.heal import start_over
-from streaming_jobs.repair.refill_index import bronze_without, chunks, counts_by_batch, of_batches
+from streaming_jobs.startup import checks
+from streaming_jobs.startup.heal import start_over
+from streaming_jobs.startup.refill_index import bronze_without, chunks, counts_by_batch, of_batches
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()
@@ -76,7 +76,7 @@ def last_batch(batches: dict[str, list[Any]]) -> tuple[datetime | None, str, int
 
 def known_batches() -> dict[str, list[Any]]:
     """Batch time -> [stream id, batch number], from the balance, or as an unfinished rebuild noted it."""
-    file = startup_checks.rebuilding_file()
+    file = checks.rebuilding_file()
     noted: dict[str, list[Any]] | None = read_json(file)
     if noted is not None:
         return noted
@@ -152,7 +152,7 @@ class Rebuild:
         for table, rows in counted.items():
             if rows:
                 versions = {"versions": written_versions()} if table == "gold.balance" else {}
-                append_rows(table, rows_of(table, rows), last.text(**versions))
+                append_rows(table, rows, last.text(**versions))
 
 
 def _parts_of_batch(results: list[KindResult], time: datetime) -> list[KindResult]:
@@ -188,7 +188,7 @@ def rebuild_silver() -> int:
     runner.BackgroundJobs(runner.make_jobs(), threading.Event()).round()
     ids.commit(stream_id, batch_id)
     ids.close()
-    startup_checks.rebuilding_file().unlink()
+    checks.rebuilding_file().unlink()
     return events
 
 
@@ -209,7 +209,7 @@ def rebuild_checkpoint() -> Positions:
     answer.
     """
     bronze = bronze_positions()
-    bounds = startup_checks.kafka_bounds()
+    bounds = checks.kafka_bounds()
     changed = kafka_source.changed_ids(broker_ids(list(bounds)))
     positions: Positions = {}
     for topic, parts in bounds.items():
@@ -253,7 +253,7 @@ def main(
         raise typer.Exit(ExitCode.USAGE)
     try:
         with ExitStack() as locks:
-            locks.enter_context(startup_checks.lock())
+            locks.enter_context(checks.lock())
             if what == "silver":
                 locks.enter_context(runner.lock())
                 start_over_damaged()
@@ -266,7 +266,7 @@ def main(
     except Refused as refusal:
         console.print(str(refusal), markup=False)
         raise typer.Exit(ExitCode.REFUSED) from None
-    if what == "checkpoint" and (unjudged := startup_checks.count_unjudged()):
+    if what == "checkpoint" and (unjudged := checks.count_unjudged()):
         console.print(
             f"{unjudged} records of bronze were never judged: run ./run.sh rebuild silver too", markup=False
         )

@@ -127,7 +127,7 @@ def test_every_key_of_a_source_format_is_explained(model: type[BaseModel]):
     assert not [key for key in keys if not re.search(rf"^(\| )?`{key}`", page, re.MULTILINE)]
 
 
-@pytest.mark.parametrize("module", ["scripts/commands/doctor.py", "streaming_jobs/repair/startup_checks.py"])
+@pytest.mark.parametrize("module", ["scripts/commands/doctor.py", "streaming_jobs/startup/checks.py"])
 def test_every_finding_has_its_remedy(module: str):
     page = doc_pages.text_of(HOW_TO / "recover.md")
     names = finding_names(REPO / module)

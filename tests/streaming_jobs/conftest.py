@@ -22,8 +22,8 @@ from streaming_jobs.batch import kafka_source, writer
 from streaming_jobs.embedded import feed
 from streaming_jobs.embedded.engine import EmbeddedEngine
 from streaming_jobs.engine import Engine
-from streaming_jobs.repair import startup_checks
 from streaming_jobs.spark_engine import SparkEngine
+from streaming_jobs.startup import checks
 from tests.conftest import Broker
 from tests.support import forked_readers
 from tests.support.empty_lake import copy_empty_tables
@@ -155,8 +155,8 @@ class Stream:
     def refusal(self) -> str:
         """The message with which the stream refuses to start; empty when it would start."""
         try:
-            startup_checks.refuse_on_disagreement()
-        except startup_checks.Refused as refusal:
+            checks.refuse_on_disagreement()
+        except checks.Refused as refusal:
             return str(refusal)
         return ""
 

@@ -9,7 +9,7 @@ from conf.runtime.process import Refused
 from conf.settings import REPO, settings
 from scripts.stack.throwaway import free_ports
 from streaming_jobs import run as running
-from streaming_jobs.repair import startup_checks
+from streaming_jobs.startup import checks
 from tests.streaming_jobs.conftest import Stream, price
 
 
@@ -25,8 +25,8 @@ def test_stream_is_started_again_when_kafka_does_not_answer(stream: Stream, monk
     stream.run()
     monkeypatch.setenv("LUMBUNG_KAFKA__BOOTSTRAP", f"127.0.0.1:{free_ports(1)[0]}")
     settings.cache_clear()
-    with pytest.raises(startup_checks.KafkaUnavailable, match="no answer from Kafka") as absence:
-        startup_checks.refuse_on_disagreement()
+    with pytest.raises(checks.KafkaUnavailable, match="no answer from Kafka") as absence:
+        checks.refuse_on_disagreement()
     assert restarted_after(running.exit_code_of(absence.value))
     with pytest.raises(TimeoutError, match="no broker"):
         running.wait_for_kafka(seconds=0)
@@ -39,9 +39,9 @@ def test_stream_is_not_started_again_after_a_disagreement():
 def test_disagreement_wins_over_an_absent_kafka(stream: Stream, monkeypatch: pytest.MonkeyPatch):
     stream.send(price("a"))
     stream.run()
-    startup_checks.rebuilding_file().write_text("{}")
+    checks.rebuilding_file().write_text("{}")
     monkeypatch.setenv("LUMBUNG_KAFKA__BOOTSTRAP", f"127.0.0.1:{free_ports(1)[0]}")
     settings.cache_clear()
     with pytest.raises(Refused, match="a rebuild was not finished") as refusal:
-        startup_checks.refuse_on_disagreement()
-    assert not isinstance(refusal.value, startup_checks.KafkaUnavailable)
+        checks.refuse_on_disagreement()
+    assert not isinstance(refusal.value, checks.KafkaUnavailable)

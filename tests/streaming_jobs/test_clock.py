@@ -8,7 +8,7 @@ import pytest
 from lakehouse.io import checkpoint
 from lakehouse.times import rfc3339
 from streaming_jobs.batch.batch_time import STEP, batch_time
-from streaming_jobs.gold.quality_hourly import QualityHourly
+from streaming_jobs.gold.contract_sql import sql_job
 from streaming_jobs.gold.silent_series import SilentSeries
 from tests.streaming_jobs.conftest import NOW, Stream, price, reading
 
@@ -44,7 +44,7 @@ def run_with_clock_set_back(stream: Stream) -> None:
 
 def refresh_background_gold() -> None:
     SilentSeries().refresh()
-    QualityHourly().refresh()
+    sql_job("gold.quality_hourly").refresh()
 
 
 def test_batches_after_a_step_back_of_the_clock_reach_every_table(stream: Stream):

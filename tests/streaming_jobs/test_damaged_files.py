@@ -23,10 +23,10 @@ from scripts.commands.gold_differences import differences_now, gold_differences
 from scripts.commands.reconcile import reconcile
 from streaming_jobs.batch.folded_gold import FoldedGold, fold_again
 from streaming_jobs.flows import refreshed
-from streaming_jobs.gold import incremental
+from streaming_jobs.gold import contract_sql
 from streaming_jobs.gold.incremental import IncrementalGold
-from streaming_jobs.repair import startup_checks
-from streaming_jobs.repair.heal import gold_of_the_stream, heal
+from streaming_jobs.startup import checks
+from streaming_jobs.startup.heal import gold_of_the_stream, heal
 from tests.support.empty_lake import copy_empty_tables
 from tests.support.written_lake import finish, write
 
@@ -137,7 +137,7 @@ def test_damage_is_named_with_its_remedy_by_doctor(copied: Path, tables: list[st
 
 
 def test_undamaged_tables_pass_and_nothing_is_healed(copied: Path):
-    startup_checks.refuse_on_disagreement()
+    checks.refuse_on_disagreement()
     assert heal(gold_of_the_stream()) == fold_again() == []
     assert all(finding.ok for finding in doctor.table_findings(deep=True))
 
@@ -147,7 +147,7 @@ def test_undamaged_tables_pass_and_nothing_is_healed(copied: Path):
 def test_damage_to_a_table_of_the_batch_refuses_the_start(copied: Path, table: str, damage: str):
     DAMAGES[damage](table)
     with pytest.raises(Refused, match=table) as refusal:
-        startup_checks.refuse_on_disagreement()
+        checks.refuse_on_disagreement()
     assert "Remedy: " in str(refusal.value)
 
 
@@ -171,7 +171,7 @@ def test_damaged_table_of_another_process_does_not_keep_the_stream_from_starting
 ):
     cut(newest_commit(table))
     heal(gold_of_the_stream())
-    startup_checks.refuse_on_disagreement()
+    checks.refuse_on_disagreement()
     create_tables()
     assert f"{table} cannot be opened" in caplog.text
     if table in refreshed("background"):
@@ -190,7 +190,7 @@ def test_table_behind_the_last_batch_has_the_remedy_that_brings_its_rows_back(
     tag = BatchTag(STREAM, 3).text(versions={table: 99})
     append_rows("gold.balance", open_table("gold.balance").to_pyarrow_table().slice(0, 0), tag)
     with pytest.raises(Refused, match=f"behind the last batch: {table}.*{remedy}"):
-        startup_checks.refuse_on_disagreement()
+        checks.refuse_on_disagreement()
 
 
 def test_live_prices_that_lack_the_last_batch_are_folded_again(copied: Path):
@@ -216,7 +216,7 @@ def test_start_and_reconcile_name_the_check_that_finds_an_undecodable_file(
     assert exit_.value.exit_code == 1 and "./run.sh doctor --deep" in capsys.readouterr().err
     if table == "gold.balance":
         with pytest.raises(Refused, match="doctor --deep"):
-            startup_checks.refuse_on_disagreement()
+            checks.refuse_on_disagreement()
 
 
 def test_flipped_bit_in_a_file_that_was_not_noted_is_named_when_it_cannot_be_decoded(copied: Path):
@@ -285,7 +285,7 @@ def test_markets_follow_a_changed_reference_list(copied: Path, monkeypatch: pyte
     IncrementalGold(1).refresh()
     assert open_table("gold.markets").version() == version, "nothing has changed"
     listed = {**markets(), "PASAR-NEW": Market("PASAR-NEW", "Pasar Baru", "31", None, None)}
-    monkeypatch.setattr(incremental, "markets", lambda: listed)
+    monkeypatch.setattr(contract_sql, "markets", lambda: listed)
     assert [difference.table for difference in differences_now()] == ["gold.markets"]
     IncrementalGold(1).refresh()
     assert differences_now() == []

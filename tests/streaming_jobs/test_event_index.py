@@ -19,8 +19,8 @@ from streaming_jobs.batch.event_index import (
     damage,
     rocksdb_options,
 )
-from streaming_jobs.repair import refill_index
-from streaming_jobs.repair.refill_index import drop_damaged_ids
+from streaming_jobs.startup import refill_index
+from streaming_jobs.startup.refill_index import drop_damaged_ids
 from tests.streaming_jobs.conftest import Stream, price
 from tests.streaming_jobs.test_batches import MIXED
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lakehouse.io.delta import open_table
-from streaming_jobs.gold.quality_hourly import QualityHourly
+from streaming_jobs.gold.contract_sql import sql_job
 from tests.support.written_lake import finish, write
 
 START = datetime(2026, 3, 1, 5, tzinfo=UTC)
@@ -53,7 +53,7 @@ def test_counts_of_an_hour_add_up():
     write_counts(1, 59.9, 5, 0)
     write_counts(2, 60, 7, 7)
     write_counts(3, 30, 3, 1, source="file")
-    QualityHourly().refresh()
+    sql_job("gold.quality_hourly").refresh()
     hour = timedelta(hours=1)
     first = {
         (START, "api", "x", 15, 1, 2),
@@ -62,12 +62,12 @@ def test_counts_of_an_hour_add_up():
     }
     assert hourly_rows() == Counter(first)
     write_counts(4, 10, 1, 1)  # received an hour before the last, taken up after it
-    QualityHourly().refresh()
+    sql_job("gold.quality_hourly").refresh()
     assert hourly_rows() == Counter(
         {(START, "api", "x", 16, 2, 3), (START, "file", "x", 3, 1, 1), (START + hour, "api", "x", 7, 7, 1)}
     )
     version = open_table("gold.quality_hourly").version()
-    QualityHourly().refresh()
+    sql_job("gold.quality_hourly").refresh()
     assert open_table("gold.quality_hourly").version() == version
 
 
@@ -75,7 +75,7 @@ def test_zeros_that_share_a_row_are_counted_per_rule():
     write_counts(0, 0, 10, 1)
     zeros = [{"rule": name, "severity": "error"} for name in ("price_positive", "unit_known")]
     write_counts(1, 1, 5, 0, rule=None, severity=None, unviolated=zeros)
-    QualityHourly().refresh()
+    sql_job("gold.quality_hourly").refresh()
     rows = open_table("gold.quality_hourly").to_pyarrow_table().to_pylist()
     assert {(r["rule"], r["evaluated"], r["violated"], r["batches"]) for r in rows} == {
         ("price_positive", 15, 1, 2),
@@ -93,6 +93,6 @@ def test_any_rounds_equal_a_recomputation(seed: int):
         write_counts(number, minutes, number, 1, rng.choice(["s", "t"]), source=source, rule_set=rules)
         sums[START + timedelta(hours=minutes // 60), source, rules] += number
         if rng.random() < 0.3:
-            QualityHourly().refresh()
-    QualityHourly().refresh()
+            sql_job("gold.quality_hourly").refresh()
+    sql_job("gold.quality_hourly").refresh()
     assert {key[:3]: key[3] for key in hourly_rows()} == dict(sums)

@@ -16,8 +16,9 @@ from lakehouse.event import rfc3339
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import open_table, table_uri
 from streaming_jobs.gold import runner
-from streaming_jobs.repair import rebuild, startup_checks
+from streaming_jobs.repair import rebuild
 from streaming_jobs.repair.rebuild import rebuild_checkpoint, rebuild_silver, start_over_damaged
+from streaming_jobs.startup import checks
 from tests.streaming_jobs.conftest import EARLIER, Crash, Stream, price, reading
 from tests.streaming_jobs.test_batches import ACCEPTED, MIXED, assert_as_planned
 
@@ -209,8 +210,8 @@ def test_missing_index_of_event_ids_is_refilled_from_bronze(stream: Stream):
 
 
 def test_second_writer_is_refused_with_the_pid_of_the_first(home: Path):
-    held = startup_checks.lock()
-    with pytest.raises(startup_checks.Refused, match=r"pid \d+"):
-        startup_checks.lock()
+    held = checks.lock()
+    with pytest.raises(checks.Refused, match=r"pid \d+"):
+        checks.lock()
     held.close()
-    startup_checks.lock().close()
+    checks.lock().close()

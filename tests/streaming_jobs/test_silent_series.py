@@ -9,7 +9,7 @@ import pytest
 
 from lakehouse.io.delta import open_table, read_rows
 from lakehouse.silence import TotalSilence, total_silence
-from streaming_jobs.gold import silent_series
+from streaming_jobs.gold import driver, silent_series
 from streaming_jobs.gold.silent_series import SilentSeries
 from tests.support.written_lake import finish, write
 
@@ -150,7 +150,7 @@ def test_silence_that_was_stated_is_kept_when_the_source_reports_again(monkeypat
     batch(NOW + MINUTE, [event("other", NOW)])
     batch(NOW + 2 * MINUTE, [event("back", NOW + MINUTE), *regular("backlog", NOW + MINUTE, MINUTE, 60)])
     with monkeypatch.context() as patched:
-        patched.setattr(silent_series, "replace_rows", fail)
+        patched.setattr(driver, "replace_rows", fail)
         with pytest.raises(OSError):
             SilentSeries().refresh()
     batch(NOW + 3 * MINUTE, [event("back", NOW + 2 * MINUTE)])

@@ -13,7 +13,7 @@ from ml.data.load import daily_prices
 from ml.impact.context import with_context
 from ml.impact.factors import ARRIVALS, COVER, DELAY, DELIVERIES, PEST, STOCK
 from ml.impact.job import TABLE, refresh
-from tests.streaming_jobs.gold.supply_chain import delivery
+from tests.support.gold.supply_chain import delivery
 from tests.support.written_lake import write
 
 DAYS = 420

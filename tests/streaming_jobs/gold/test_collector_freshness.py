@@ -9,7 +9,7 @@ import pytest
 
 from conf.collected_sources import collected_sources
 from lakehouse.io.delta import empty_table, read_rows
-from streaming_jobs.gold import collector_freshness
+from streaming_jobs.gold import driver
 from streaming_jobs.gold.alerts import Alerts
 from streaming_jobs.gold.collector_freshness import CollectorFreshness
 from tests.support.written_lake import finish, write
@@ -58,7 +58,7 @@ def test_silent_source_raises_an_alert_that_is_cleared_once_it_is_fresh_again():
     ended = later + timedelta(seconds=1)
     batch(ended, ("silver.posts", "e", "collector:rss"))
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Crash):
-        patch.setattr(collector_freshness, "replace_rows", killed)
+        patch.setattr(driver, "replace_rows", killed)
         job.refresh()
     batch(ended + timedelta(seconds=1), ("silver.prices", "f", "api:operator"))
     CollectorFreshness().refresh()

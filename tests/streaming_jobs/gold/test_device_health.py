@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from lakehouse.contracts.contract import contracts
+from lakehouse.identity.devices import DEVICE_ID
 from lakehouse.io.delta import high_water_mark, open_table
-from streaming_jobs.gold.device_health import DeviceHealth
+from streaming_jobs.gold.contract_sql import sql_job
 from tests.support.written_lake import finish, write
 
 START = datetime(2026, 3, 1, 5, tzinfo=UTC)
@@ -82,22 +84,26 @@ def test_every_event_of_a_device_counts_once_in_its_hour(seed: int):
     for number in range(6):
         write_batch(number, events[number * 10 : number * 10 + 10])
         if dice.random() < 0.5:
-            DeviceHealth().refresh()
-    DeviceHealth().refresh()
+            sql_job("gold.device_health").refresh()
+    sql_job("gold.device_health").refresh()
     assert health_rows() == expected(events)
     version = open_table("gold.device_health").version()
-    DeviceHealth().refresh()
+    sql_job("gold.device_health").refresh()
     assert open_table("gold.device_health").version() == version, "nothing new, nothing written"
 
 
 def test_batches_without_devices_only_move_the_mark_and_old_hours_are_dropped():
     event = {"table": "silver.prices", "source": "mqtt:DEV-1", "event_time": START}
     write_batch(0, [event | {"event_id": "old", "received_at": START - timedelta(days=95)}])
-    DeviceHealth().refresh()
+    sql_job("gold.device_health").refresh()
     assert len(health_rows()) == 1
     write_batch(1, [event | {"event_id": "file", "source": "file:a.csv#1", "received_at": START}])
-    DeviceHealth().refresh()
+    sql_job("gold.device_health").refresh()
     assert high_water_mark("gold.device_health") == START + timedelta(days=1, seconds=1)
     write_batch(2, [event | {"event_id": "new", "received_at": START}])
-    DeviceHealth().refresh()
+    sql_job("gold.device_health").refresh()
     assert health_rows() == {("DEV-1", START): (1, 0, START)}
+
+
+def test_the_sql_knows_a_device_by_the_form_of_its_id():
+    assert f"'^(?:mqtt|api):{DEVICE_ID}$'" in (contracts()["gold.device_health"].sql or "")

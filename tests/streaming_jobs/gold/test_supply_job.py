@@ -7,14 +7,27 @@ from typing import Any
 import pytest
 
 from lakehouse.io.delta import empty_table, high_water_mark, open_table
-from streaming_jobs.gold.supply import Supply
-from tests.streaming_jobs.gold.supply_chain import COMMODITY, FIRST, HOLDERS, Row, simulate, stock
+from streaming_jobs.gold.contract_sql import sql_job
+from streaming_jobs.gold.routes import Routes
+from tests.support.gold.supply_chain import COMMODITY, FIRST, HOLDERS, Row, simulate, stock
 from tests.support.written_lake import finish, write
 
 BEGAN = datetime(2026, 6, 1, tzinfo=UTC)
 DAYS = 40
 
 pytestmark = pytest.mark.usefixtures("lake")
+
+
+class Supply:
+    """The jobs about stocks and deliveries, in the order of a round."""
+
+    def __init__(self) -> None:
+        stocks = [sql_job(f"gold.{table}") for table in ("stock_days", "stocks", "supply_transfers")]
+        self._jobs = [*stocks, Routes()]
+
+    def refresh(self) -> None:
+        for job in self._jobs:
+            job.refresh()
 
 
 def batch(number: int, stocks: list[Row], shipments: list[Row]) -> None:

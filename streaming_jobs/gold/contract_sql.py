@@ -1,0 +1,186 @@
+"""Gold that the SQL of its contract computes, as the contract's `refresh` says.
+
+append     what new rows give
+keys       all rows of the values of `replace_by` that new rows touch
+fold       new rows and the stored ones: of the touched values of `replace_by`, or all
+overwrite  the whole table
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from conf.collected_sources import collected_sources
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_table, read_rows, shaped
+from lakehouse.io.query import run_contract_sql, run_sql, sql_of
+from lakehouse.paths import view_name
+from lakehouse.reference import commodities, markets, provinces
+from streaming_jobs.gold.driver import (
+    BatchJob,
+    Change,
+    GoldJob,
+    News,
+    among,
+    by_keys,
+    literal,
+    of_keys,
+    versions_of,
+)
+
+MARKET_COLUMNS = ("market_id", "name", "region_code", "latitude", "longitude", "level")
+PROVINCE_COLUMNS = ("code", "name", "timezone", "latitude", "longitude")
+PERISHABLE = ("chilli", "allium", "protein", "fish")  # groups of commodities
+
+
+class SqlJob(BatchJob):
+    """A contract's `sql` over what is new in the tables that it reads, as its `refresh` says."""
+
+    def __init__(self, table: str) -> None:
+        self.contract = contracts()[table]
+        self.name = table.partition(".")[2]
+        self.tables = (table,)
+        for table_read in self.contract.reads:
+            if contracts()[table_read].refreshed != "batch":  # it must not lag behind
+                self.source = table_read
+                self.sources = (table_read,)
+        by_kind = [contracts()[name].kind for name in self.contract.reads]
+        self.kinds = () if None in by_kind else tuple(kind for kind in by_kind if kind)
+        super().__init__()
+
+    def compute(self, news: News) -> Iterable[Change]:
+        """The rows that the contract's `refresh` computes again."""
+        match self.contract.refresh:
+            case "append":
+                return [Change(self.contract.table, self.rows(news, self._new(news)), is_added=True)]
+            case "keys":
+                keys = self._changed(news)
+                return by_keys(news, self.contract, keys, lambda part: self._of_keys(news, part))
+            case "fold":
+                return [self._folded(news)]
+        return [Change(self.contract.table, self.rows(news, {}))]
+
+    def rows(self, news: News, views: dict[str, Any]) -> pa.Table:
+        """The contract's `sql` over these views, the whole tables that it reads besides, and the lists."""
+        clock = pa.table({"newest_batch": pa.array([news.upto], pa.timestamp("us", "UTC"))})
+        sql = sql_of(self.contract)
+        others = {
+            view_name(table): news.dataset(table)
+            for table in self.contract.reads
+            if view_name(table) in sql and view_name(table) not in views
+        }
+        lists = reference_tables(sql)
+        return run_contract_sql(self.contract, {"clock": clock, **lists, **others, **views})
+
+    def _new(self, news: News) -> dict[str, Any]:
+        return {
+            view_name(table): news.of(table)
+            for table in self.contract.reads
+            if contracts()[table].refreshed == "batch"
+        }
+
+    def _changed(self, news: News) -> list[Any]:
+        """The values of `replace_by` that the new rows touch, as `changed` gives them."""
+        first = view_name(self.contract.reads[0])
+        sql = self.contract.changed or f"select distinct {self.contract.replace_by} from {first}"
+        keys: list[Any] = run_sql(sql, self._new(news)).column(0).drop_null().unique().to_pylist()
+        return sorted(keys)
+
+    def _of_keys(self, news: News, keys: list[Any]) -> pa.Table:
+        """All rows of these keys; a table without the column is read whole, beside the view `changed`."""
+        column = self.contract.replace_by or ""
+        of_type = arrow_schema(self.contract).field(column).type  # also when every event was refused
+        views: dict[str, Any] = {"changed": pa.table({column: pa.array(keys, of_type)})}
+        for table in self.contract.reads:
+            if column in contracts()[table].column_names and not news.is_everything:
+                touched = of_keys(contracts()[table], column, keys)
+                views[view_name(table)] = news.dataset(table).filter(touched)
+        return self.rows(news, views)
+
+    def _folded(self, news: News) -> Change:
+        """New rows and the stored ones, of the touched keys alone where the contract names a key.
+
+        `sql` takes the table's own rows as what was counted before, so it also adds up counts and counts.
+        """
+        contract = self.contract
+        own = view_name(contract.table)
+        empty = empty_rows(contract.table)
+        if not contract.replace_by:
+            before = empty if news.is_everything else read_rows(contract.table)
+            return Change(contract.table, self.rows(news, {**self._new(news), own: before}))
+        counted = self.rows(news, {**self._new(news), own: empty})
+        if news.is_everything or not counted.num_rows:
+            return Change(contract.table, counted, is_added=not news.is_everything)
+        keys = sorted(counted[contract.replace_by].unique().to_pylist())
+        touched = news.dataset(contract.table).filter(of_keys(contract, contract.replace_by, keys))
+        both = pa.concat_tables([shaped(touched.to_table(), contract), counted])
+        nothing = {view_name(name): empty_rows(name) for name in contract.reads}
+        predicate = among(contract.replace_by, keys) + self._too_old(news)
+        return Change(contract.table, self.rows(news, {**nothing, own: both}), predicate)
+
+    def _too_old(self, news: News) -> str:
+        if self.contract.kept_days is None:
+            return ""
+        first = news.upto - timedelta(days=self.contract.kept_days)
+        return f" or {self.contract.time_column} < {literal(first)}"
+
+
+class OverwriteJob(GoldJob):
+    """A contract's `sql` over other gold: computed again when one of its tables, a list or a knob changes."""
+
+    def __init__(self, table: str) -> None:
+        self.contract = contracts()[table]
+        self.name = table.partition(".")[2]
+        self.tables = (table,)
+        self.sources = self.contract.reads
+        super().__init__()
+
+    def changes(self) -> Iterator[Change]:
+        """The whole table, unless it was made from the same inputs."""
+        sources = {table: open_table(table) for table in self.sources}
+        sql = sql_of(self.contract)
+        lists = reference_tables(sql)
+        listed = {name: rows.to_pylist() for name, rows in lists.items()}
+        made_from = inputs_fingerprint(repr((versions_of(sources), sql, listed)))
+        if last_made_from(self.contract.table) != made_from:
+            views = {view_name(table): opened.to_pyarrow_dataset() for table, opened in sources.items()}
+            rows = run_contract_sql(self.contract, views | lists)
+            yield Change(self.contract.table, rows, made_from=made_from)
+
+
+def empty_rows(table: str) -> pa.Table:
+    """No rows, in the schema of a table."""
+    return arrow_schema(contracts()[table]).empty_table()
+
+
+def sql_job(table: str) -> GoldJob:
+    """The job of a contract with `sql`: it follows batches when it reads what they write, else versions."""
+    contract = contracts()[table]
+    is_of_gold = contract.refresh == "overwrite" and contracts()[contract.reads[0]].kind is None
+    return OverwriteJob(table) if is_of_gold else SqlJob(table)
+
+
+def reference_tables(sql: str | None = None) -> dict[str, pa.Table]:
+    """The reference lists as tables for SQL; with `sql` those that it names."""
+    return {
+        name: pa.Table.from_pylist(listed()) for name, listed in LISTS.items() if sql is None or name in sql
+    }
+
+
+def _attributes(entries: Mapping[str, object], names: Sequence[str]) -> list[dict[str, Any]]:
+    return [{name: getattr(entry, name) for name in names} for entry in entries.values()]
+
+
+LISTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "reference_markets": lambda: _attributes(markets(), MARKET_COLUMNS),
+    "reference_provinces": lambda: _attributes(provinces(), PROVINCE_COLUMNS),
+    "reference_commodities": lambda: [
+        {"id": entry.id, "perishable": entry.group in PERISHABLE} for entry in commodities().values()
+    ],
+    "reference_sources": lambda: [
+        {"collector": name, "fresh_hours": about.fresh_hours} for name, about in collected_sources().items()
+    ],
+}

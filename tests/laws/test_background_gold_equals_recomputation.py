@@ -1,0 +1,146 @@
+"""Background gold equals its recomputation from all rows, for any cut into batches, restart and set back."""
+
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from conf.settings import settings
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
+from lakehouse.io.delta import append_rows, empty_table, open_table
+from streaming_jobs.gold.runner import BackgroundJob, make_job
+from tests.support.gold.rows import differences, rows_of
+from tests.support.gold.subject import BEGAN, Row, Subject
+from tests.support.gold.subjects import SUBJECTS
+
+
+class Batches:
+    """Writes finished batches as the stream does, with rows of any tables."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    @property
+    def newest(self) -> datetime:
+        return BEGAN + timedelta(seconds=self.number)
+
+    def write(self, rows: dict[str, list[Row]]) -> None:
+        self.number += 1
+        batch = {"stream_id": "law", "batch_id": self.number, "ingested_at": self.newest}
+        batch |= {"quarantined_at": self.newest, "ingest_date": self.newest.date()}
+        for table, of in rows.items():
+            append(table, [row | batch for row in of])
+        for kind in {contracts()[table].kind or "price" for table in rows}:
+            append("gold.balance", [batch | {"kind": kind}])
+
+
+def append(table: str, rows: Sequence[Row]) -> None:
+    """Append rows; a month follows from its day, other columns not given are null."""
+    contract = contracts()[table]
+    months = {"market_month": "market_date", "event_month": "event_time"}
+    filled = [
+        {month: f"{row[day]:%Y-%m}" for month, day in months.items() if row.get(day)} | row for row in rows
+    ]
+    append_rows(table, pa.Table.from_pylist(filled, schema=arrow_schema(contract)))
+
+
+def cut(rows: dict[str, list[Row]], count: int, rng: random.Random, subject: Subject) -> list[dict]:
+    """The rows of all tables in `count` batches, cut at random places; an event lies in one batch."""
+    events: dict[object, list[tuple[str, Row]]] = {}
+    for table, of in rows.items():
+        for row in of:
+            events.setdefault(row.get("event_id", id(row)), []).append((table, row))
+    every = list(events.values())
+    if subject.in_order:
+        every.sort(key=lambda event: (event[0][1]["event_time"], event[0][0]))
+    else:
+        rng.shuffle(every)
+    places = [0, *sorted(rng.sample(range(1, len(every)), count - 1)), len(every)]
+    batches = []
+    for start, end in zip(places, places[1:], strict=False):
+        batch: dict[str, list[Row]] = {}
+        for table, row in (entry for event in every[start:end] for entry in event):
+            batch.setdefault(table, []).append(row)
+        batches.append(batch)
+    return batches
+
+
+class TrainersJob:
+    """A module of ml whose table follows from others alone."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def refresh(self) -> None:
+        import_module(self.name).refresh(settings().lake_root)
+
+
+def jobs_of(subject: Subject) -> list[BackgroundJob]:
+    return [TrainersJob(name) if name.startswith("ml.") else make_job(name) for name in subject.jobs]
+
+
+def assert_equals_recomputation(subject: Subject, tables: Sequence[str], newest: datetime) -> None:
+    silver = {table: open_table(table).to_pyarrow_table() for table in tables}
+    for table, recompute in subject.recomputed.items():
+        contract = contracts()[table]
+        compared = [name for name in contract.column_names if name not in subject.not_compared]
+        wanted = [{name: row.get(name) for name in compared} for row in recompute(silver, newest)]
+        written = [{name: row[name] for name in compared} for row in rows_of(table)]
+        assert wanted, f"{table}: nothing is compared"
+        wrong = differences(contract, written, wanted, compared)
+        assert not wrong, f"{table}: {len(wrong)} differences, such as {wrong[:3]}"
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize(("seed", "count"), [(1, 1), (2, 7)], ids=["in one go", "in batches"])
+def test_gold_equals_its_recomputation(lake: Path, name: str, seed: int, count: int) -> None:
+    subject = SUBJECTS[name]
+    rng = random.Random(seed)
+    rows = subject.rows(rng)
+    batches = Batches()
+    jobs = jobs_of(subject)
+    refused: dict[str, list[Row]] = {table: [] for table in rows}  # a batch whose events were all refused
+    for batch in (refused, *cut(rows, count, rng, subject), refused):
+        batches.write(batch)
+        if batch is refused:
+            for job in jobs:
+                job.refresh()
+        if rng.random() < 0.3:
+            jobs = jobs_of(subject)  # a restart
+        for job in jobs:
+            if rng.random() < 0.6:
+                job.refresh()
+    for job in jobs:
+        job.refresh()
+    assert_equals_recomputation(subject, list(rows), batches.newest)
+    versions = {table: open_table(table).version() for table in subject.recomputed}
+    for job in jobs:
+        job.refresh()
+    after = {table: open_table(table).version() for table in subject.recomputed}
+    assert after == versions, "nothing new, nothing written"
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_gold_begins_again_after_its_sources_were_set_back(lake: Path, name: str) -> None:
+    subject = SUBJECTS[name]
+    rng = random.Random(3)
+    rows = subject.rows(rng)
+    jobs = jobs_of(subject)
+    parts = cut(rows, 3, rng, subject)
+    batches = Batches()
+    for batch in parts:
+        batches.write(batch)
+    for job in jobs:
+        job.refresh()
+    for table in (*rows, "gold.balance"):
+        empty_table(table)
+    batches.number = 0
+    batches.write({table: [row for batch in parts for row in batch.get(table, [])] for table in rows})
+    for job in jobs:
+        job.refresh()
+    assert_equals_recomputation(subject, list(rows), batches.newest)
