@@ -1,6 +1,9 @@
 """One micro-batch: judge, append bronze, silver and quarantine, fold gold, count, write the status."""
 
+import ctypes
 import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +21,6 @@ from lakehouse.bronze.events import events
 from lakehouse.contracts.contract import kinds
 from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.delta import BatchTag, append_rows, tags_of, written_version
-from lakehouse.io.disk import flush_to_disk
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.times import rfc3339
 from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, stepped_clock
@@ -38,7 +40,29 @@ from streaming_jobs.batch.validator_memory import (
 from streaming_jobs.flows import appended
 from streaming_jobs.progress import StreamProgress
 
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
 log = logging.getLogger("lumbung.batch")
+
+
+def flush_to_disk(folder: str) -> None:
+    """Return when everything that was written to the folder's file system is on the disk.
+
+    Does nothing for a URL: an object store acknowledges what it has stored. Raises OSError.
+    """
+    if "://" in folder:
+        return
+    if not sys.platform.startswith("linux"):
+        os.sync()
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _LIBC.syncfs(descriptor):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), folder)
+    finally:
+        os.close(descriptor)
 
 
 class BatchWriter:

@@ -17,7 +17,7 @@ MOST_FILES = {
     "add-a-file-format": 1,
     "add-a-shop-catalogue": 1,
     "add-a-source": 2,
-    "add-a-gold-table": 5,
+    "add-a-gold-table": 4,
     "add-a-model": 2,
     "add-an-endpoint": 2,
     "add-a-page": 4,
