@@ -11,7 +11,7 @@ import orjson
 from lakehouse.contracts.contract import kinds
 
 Row = dict[str, Any]
-Key = tuple[str, str]  # kind, field
+FieldId = tuple[str, str]  # kind, field
 RULE = "field_unknown"
 NAME_LENGTH = 100
 FIELDS_PER_KIND = 200  # senders choose the names: they must not fill the table
@@ -50,7 +50,7 @@ def unknown_fields(kind: str, payload: bytes) -> dict[str, str]:
     return {name[:NAME_LENGTH]: TYPES[type(value)] for name, value in pairs if name not in known}
 
 
-def add(current: Mapping[Key, Row], events: Iterable[EventWithUnknownField]) -> dict[Key, Row]:
+def add(current: Mapping[FieldId, Row], events: Iterable[EventWithUnknownField]) -> dict[FieldId, Row]:
     """The rows with the events counted. `events`: in order of arrival, none of them counted before."""
     rows = dict(current)
     field_counts = Counter(kind for kind, _ in rows)
@@ -70,7 +70,7 @@ def add(current: Mapping[Key, Row], events: Iterable[EventWithUnknownField]) -> 
 
 
 def _counted_names(
-    kind: str, fields: Mapping[str, str], rows: Mapping[Key, Row], field_count: int
+    kind: str, fields: Mapping[str, str], rows: Mapping[FieldId, Row], field_count: int
 ) -> dict[str, set[str]]:
     """Name under which each field is counted -> its types.
 

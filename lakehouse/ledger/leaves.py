@@ -17,7 +17,7 @@ from lakehouse.ledger.canonical import LARGEST_INTEGER, decimal_text, plain, utf
 from lakehouse.ledger.merkle import leaf_hash
 
 # Order of the leaves: by event_id; the rest decides only where a row was doubled.
-PLACE = ("event_id", "topic", "partition", "offset")
+LEAF_COLUMNS = ("event_id", "topic", "partition", "offset")
 # How a row was judged, and when: another rule set gives other values for the same row, so no leaf covers
 # them.
 VERDICT_COLUMNS = ("rule_set", "_warnings", "ingested_at")
@@ -57,7 +57,7 @@ ORDER = (
     *("oracle", "confidence", "decided_at"),
 )
 BOUND_TABLES = (
-    BoundTable("silver.prices", "price", "price_batch", columns=(*PLACE, *PRICE)),
+    BoundTable("silver.prices", "price", "price_batch", columns=(*LEAF_COLUMNS, *PRICE)),
     BoundTable("silver.decisions", "price", "decision", per_event=True, actor="decided_by"),
     BoundTable(
         "silver.ledger_entries", "price", "price", per_event=True, actor="actor", chain_column="chain"
@@ -66,7 +66,7 @@ BOUND_TABLES = (
         "silver.ledger_entries", "trade", "trade", per_event=True, actor="actor", chain_column="chain"
     ),
     BoundTable(
-        "silver.orders", "trade", "trade", columns=(*PLACE, *ORDER), per_event=True, actor="principal"
+        "silver.orders", "trade", "trade", columns=(*LEAF_COLUMNS, *ORDER), per_event=True, actor="principal"
     ),
 )
 
@@ -118,7 +118,7 @@ def leaves(rows: pa.Table, columns: Sequence[str]) -> list[bytes]:
 
 def in_order(rows: pa.Table) -> pa.Table:
     """The rows batch by batch, within a batch in the order of its leaves."""
-    return rows.sort_by([("ingested_at", "ascending"), *((name, "ascending") for name in PLACE)])
+    return rows.sort_by([("ingested_at", "ascending"), *((name, "ascending") for name in LEAF_COLUMNS)])
 
 
 def fingerprints(ids: Sequence[str | None], row_leaves: Sequence[bytes]) -> bytes:

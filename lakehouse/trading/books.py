@@ -15,7 +15,7 @@ from lakehouse.times import utc_text
 from lakehouse.trading.bars import INTERVALS
 from lakehouse.trading.market_terms import CENT, market_terms
 from lakehouse.trading.paper_engine import ExitLevels, Fill, PaperAccount, PaperBar, PaperOrder
-from lakehouse.trading.series_bars import Key, exact
+from lakehouse.trading.series_bars import SymbolInterval, exact
 
 Row = dict[str, Any]
 EventKey = tuple[datetime, int, datetime, str]
@@ -93,9 +93,9 @@ class Book:
         self.is_current = True
 
     @property
-    def series(self) -> dict[Key, datetime]:
+    def series(self) -> dict[SymbolInterval, datetime]:
         """Series of the accepted orders -> bar of the first one."""
-        first: dict[Key, datetime] = {}
+        first: dict[SymbolInterval, datetime] = {}
         for order in self.orders.values():
             if is_accepted(order):
                 key = (order["symbol"], order["interval"])

@@ -16,7 +16,7 @@ from lakehouse.trading.paper_engine import PaperBar
 from lakehouse.trading.signals import Series
 from lakehouse.validation.kinds.bars import STEP, follows_gap
 
-Key = tuple[str, str]  # symbol, interval
+SymbolInterval = tuple[str, str]  # symbol, interval
 COLUMNS = (
     *("symbol", "asset_class", "interval", "currency", "bar_time", "open", "high", "low", "close", "volume"),
     *("previous_close", "no_trade", "final", "event_time", "source"),
@@ -42,7 +42,7 @@ class StoredSeries:
     previous_close: float = float("nan")
 
     @property
-    def key(self) -> Key:
+    def key(self) -> SymbolInterval:
         """Symbol and interval."""
         return self.series.symbol, self.series.interval
 
@@ -61,7 +61,7 @@ class StoredSeries:
         return StoredSeries(later.series, Bars(**joined), reported, later.feed)
 
 
-def series_of(rows: pa.Table, averages: tuple[int, int]) -> dict[Key, StoredSeries]:
+def series_of(rows: pa.Table, averages: tuple[int, int]) -> dict[SymbolInterval, StoredSeries]:
     """The closed bars of each series in rows of silver.bars (COLUMNS); of a bar the one reported last."""
     closed = rows.filter(rows["final"]).sort_by(
         [(name, "ascending") for name in ("symbol", "interval", "bar_time", "event_time")]

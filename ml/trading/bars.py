@@ -10,14 +10,14 @@ from lakehouse.io.delta import open_if_exists
 from lakehouse.io.moods import Moods
 from lakehouse.trading.bars import INTERVALS
 from lakehouse.trading.moods import with_moods
-from lakehouse.trading.series_bars import COLUMNS, Key, StoredSeries, series_of
+from lakehouse.trading.series_bars import COLUMNS, StoredSeries, SymbolInterval, series_of
 from ml.data.panel import NothingToLearn, Panel
 
 TABLE = "silver.bars"
 DAY = "1d"
 
 
-def stored_bars(condition: pc.Expression) -> dict[Key, StoredSeries]:
+def stored_bars(condition: pc.Expression) -> dict[SymbolInterval, StoredSeries]:
     """The closed bars of each series among the rows that match. Raises NothingToLearn without the table."""
     table = open_if_exists(TABLE)
     if table is None:

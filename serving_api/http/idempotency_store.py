@@ -76,8 +76,6 @@ class KeptResponses:
         self._untidied_bytes = 0
         self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=5)
         self._db.executescript(f"pragma journal_mode=wal; pragma synchronous=normal; {SCHEMA}")
-        if not any(column[1] == "pid" for column in self._db.execute("pragma table_info(answers)")):
-            self._db.execute("alter table answers add column pid integer")  # a file of an earlier version
         self._tidy()
 
     def reserve(self, caller: str, key: str, request: bytes) -> KeptResponse | None:

@@ -14,7 +14,7 @@ from serving_api.reads.dashboard import quarantine_subjects
 from serving_api.reads.review.own_regions import region_of
 from serving_api.reads.review.quarantine import (
     COORDINATES,
-    LISTED,
+    ITEM_COLUMNS,
     in_language,
     listed_item,
     partitions,
@@ -25,7 +25,7 @@ from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
 
 TABLE = "silver.quarantine"
 CHANNEL = "quarantine"
-COLUMNS = dict.fromkeys((*LISTED, *COORDINATES, *quarantine_subjects.NEEDED))
+COLUMNS = dict.fromkeys((*ITEM_COLUMNS, *COORDINATES, *quarantine_subjects.NEEDED))
 LANGUAGES: tuple[Language, ...] = ("en", "id")
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 

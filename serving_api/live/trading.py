@@ -9,7 +9,7 @@ import orjson
 from anyio.to_thread import run_sync
 
 from conf.settings import settings
-from lakehouse.trading.series_bars import Key
+from lakehouse.trading.series_bars import SymbolInterval
 from serving_api.live.hub import Hub
 from serving_api.reads.responses import to_json_value
 from serving_api.reads.snapshots import Snapshots
@@ -36,7 +36,7 @@ class TradingFeed:
         self._snapshots = snapshots
         self._signals = signals
         self._pause_seconds = settings().trading.ws_interval_seconds
-        self._sent_signals: dict[Key, str] | None = None
+        self._sent_signals: dict[SymbolInterval, str] | None = None
         self._sent_trades: dict[str, str] = {}  # trade_id -> status
         self._trades_version: tuple[object, int] | None = None
 
@@ -66,7 +66,7 @@ class TradingFeed:
     def _new_signals(self) -> list[bytes]:
         """Signals that came since the last call; those of the first one are no news."""
         _, by_file = self._signals.read()
-        newest: dict[Key, dict[str, Any]] = {}
+        newest: dict[SymbolInterval, dict[str, Any]] = {}
         for rows in by_file.values():
             for key, row in rows.items():
                 if key not in newest or row["bar_time"] > newest[key]["bar_time"]:

@@ -39,7 +39,7 @@ from serving_api.writes.publish import RememberingProducer
 router = Router(prefix="/api/blockchain", tags=["ledger"])
 KIND = "ledger"
 FIELDS = ("market_id", "commodity", "price", "event_time", "event_id")
-LISTED = ("index", "hash", "previous_hash", "timestamp", "kind", "event_id", "table", "delta_version")
+BLOCK_COLUMNS = ("index", "hash", "previous_hash", "timestamp", "kind", "event_id", "table", "delta_version")
 BODY = {
     "requestBody": {
         "required": True,
@@ -162,7 +162,7 @@ def block_page(snapshot: Snapshot, query: BlocksQuery, key: Key | None, limit: i
         condition &= pc.field("index") >= below - limit
     else:
         condition &= pc.field("event_id") == query.event_id
-    table = snapshot.read(condition, LISTED)
+    table = snapshot.read(condition, BLOCK_COLUMNS)
     rows = table.sort_by([("index", "descending")])
     shown: list[dict[str, Any]] = rows.slice(0, limit).to_pylist()
     last = below - limit

@@ -15,7 +15,7 @@ else:
     EventKind = Literal[tuple(kinds())]
 UtcDay = date  # a field of the name `date` hides the type
 Stage = Literal["stream", "door"]
-State = Literal["open", "released", "corrected", "rejected"]
+ReviewState = Literal["open", "released", "corrected", "rejected"]
 
 
 class QuarantineQuery(TimeRangeQuery):
@@ -27,7 +27,7 @@ class QuarantineQuery(TimeRangeQuery):
     source: Name | None = Field(None, description="door and sender, such as mqtt:DEV-123")
     commodity: Name | None = Field(None, description="as given in the event, or a name of the reference list")
     stage: Stage | None = Field(None, description="where it was refused: by the stream or at a door")
-    state: State | None = Field(None, description="current state; open: not decided yet")
+    state: ReviewState | None = Field(None, description="current state; open: not decided yet")
 
 
 class ViolatedRule(BaseModel):
@@ -68,7 +68,7 @@ class QuarantineRow(BaseModel):
     subject: QuarantineSubject | None = Field(description="null: the payload is no JSON object")
     reasons: list[QuarantineReason] = Field(min_length=1)
     stage: Stage
-    state: State
+    state: ReviewState
     generation: int
     rule_set: str
     received_at: datetime

@@ -14,7 +14,7 @@ from lakehouse.io import ledger_head
 from lakehouse.io.delta import EPOCH, high_water_mark, open_table, tag_of_commit
 from lakehouse.ledger.chain import CHAINS, COMPACTION, TABLE, ChainState, awaits_head, head_fault
 from lakehouse.ledger.drafts import Draft, FinishedBatch, batch_drafts, chunks, compaction_draft
-from lakehouse.ledger.leaves import PLACE, BoundTable, batches_of, bound_tables, in_order, leaves
+from lakehouse.ledger.leaves import LEAF_COLUMNS, BoundTable, batches_of, bound_tables, in_order, leaves
 from streaming_jobs.gold.driver import BALANCE, Change, GoldJob
 
 log = logging.getLogger("lumbung.ledger")
@@ -151,7 +151,7 @@ class LedgerJob(GoldJob):
         window = (at >= times[0]) & (at <= times[-1]) & at.isin(times)
         for bound in bound_tables():
             table = open_table(bound.table)
-            columns = {*PLACE, *bound.leaf_columns, "ingested_at", "rule_set"}
+            columns = {*LEAF_COLUMNS, *bound.leaf_columns, "ingested_at", "rule_set"}
             columns |= {bound.actor} if bound.actor else set()
             dataset = table.to_pyarrow_dataset()
             rows = in_order(dataset.to_table(columns=list(columns), filter=bound.among(window)))

@@ -30,7 +30,7 @@ from streaming_jobs.gold.contract_sql import sql_job
 from streaming_jobs.startup.heal import heal
 
 log = logging.getLogger("lumbung.background_gold")
-State = Literal["waiting", "running", "stopped"]
+JobState = Literal["waiting", "running", "stopped"]
 LOGGED_SECONDS = 1.0  # a job that takes longer is logged
 # Pause between two turns of the jobs whose tables are to be fresher than a round. Without news a turn takes a
 # look at the logs of their tables.
@@ -81,10 +81,10 @@ class BackgroundJobs:
         self._rounds = 0
         self._round_seconds: float | None = None
         self._job_status: dict[str, JobStatus] = {}
-        self._state: State = "waiting"
+        self._state: JobState = "waiting"
         self.report(self._state)
 
-    def report(self, state: State) -> None:
+    def report(self, state: JobState) -> None:
         """Write the status file."""
         self._state = state
         status: dict[str, Any] = {

@@ -14,8 +14,8 @@ from streaming_jobs.gold.driver import QUARANTINE, BatchJob, Change, News
 
 log = logging.getLogger("lumbung.schema_drift")
 TABLE = "gold.schema_drift"
-PLACE = ["topic", "partition", "offset"]
-EVENT = [*PLACE, "event_id", "source", "received_at", "ingested_at"]
+COORDINATES = ["topic", "partition", "offset"]
+EVENT = [*COORDINATES, "event_id", "source", "received_at", "ingested_at"]
 EVENTS_AT_ONCE = 20_000  # bounds memory: their payloads are read together
 
 
@@ -55,19 +55,21 @@ def events_with_unknown_fields(news: News) -> Iterator[EventWithUnknownField]:
         if not any(part.num_rows for part in warned):
             continue
         rows = pa.concat_tables(warned).group_by(EVENT).aggregate([])  # several rows may be one event
-        rows = rows.sort_by([(name, "ascending") for name in ("ingested_at", *PLACE)])
+        rows = rows.sort_by([(name, "ascending") for name in ("ingested_at", *COORDINATES)])
         for first in range(0, rows.num_rows, EVENTS_AT_ONCE):
             yield from _with_payloads(kind, rows.slice(first, EVENTS_AT_ONCE))
 
 
 def quarantined_with_unknown_fields(news: News) -> Iterator[EventWithUnknownField]:
     """Quarantined events that also carry the warning, of the same batches, in order of arrival."""
-    columns = ["kind", "event_id", "source", "quarantined_at", "payload", "reasons", *PLACE]
+    columns = ["kind", "event_id", "source", "quarantined_at", "payload", "reasons", *COORDINATES]
     for batch in news.of(QUARANTINE).to_batches(columns=columns):
         reasons = pa.table(batch)["reasons"].combine_chunks()
         rules = pa.ListArray.from_arrays(reasons.offsets, reasons.values.field("rule"))
         rows = pa.table(batch).drop_columns(["reasons"]).filter(has_warning(rules))
-        for row in rows.sort_by([(name, "ascending") for name in ("quarantined_at", *PLACE)]).to_pylist():
+        for row in rows.sort_by(
+            [(name, "ascending") for name in ("quarantined_at", *COORDINATES)]
+        ).to_pylist():
             if row["kind"] in kinds():
                 yield EventWithUnknownField(
                     row["kind"],
@@ -97,10 +99,10 @@ def _with_payloads(kind: str, rows: pa.Table) -> Iterator[EventWithUnknownField]
     records = (
         open_table("bronze.events")
         .to_pyarrow_dataset()
-        .to_table(columns=[*PLACE, "value"], filter=pc.field("ingest_date").isin(days) & near)
+        .to_table(columns=[*COORDINATES, "value"], filter=pc.field("ingest_date").isin(days) & near)
     )
-    joined = rows.join(records, PLACE, join_type="left outer").sort_by(
-        [(name, "ascending") for name in ("ingested_at", *PLACE)]
+    joined = rows.join(records, COORDINATES, join_type="left outer").sort_by(
+        [(name, "ascending") for name in ("ingested_at", *COORDINATES)]
     )
     for row in joined.select(["event_id", "source", "ingested_at", "value"]).to_pylist():
         yield EventWithUnknownField(

@@ -22,7 +22,7 @@ from lakehouse.io.query import run_sql
 from lakehouse.trading.indicators import WARM_UP
 from lakehouse.trading.moods import Counts, with_moods
 from lakehouse.trading.oracle import verify
-from lakehouse.trading.series_bars import Key, StoredSeries, series_of, time_of
+from lakehouse.trading.series_bars import StoredSeries, SymbolInterval, series_of, time_of
 from lakehouse.trading.signal_rows import Row, live_row, signal_rows, verification_row
 from lakehouse.trading.signals import signal_at
 from streaming_jobs.gold.driver import Change, GoldJob, News, newest_finished
@@ -75,9 +75,9 @@ class Signals(GoldJob):
         super().__init__()
         self._mark = EPOCH
         self._read_upto: datetime | None = None
-        self._series: dict[Key, SeriesState] = {}
+        self._series: dict[SymbolInterval, SeriesState] = {}
         self._moods = Moods()
-        self._live: dict[Key, Row] = {}
+        self._live: dict[SymbolInterval, Row] = {}
 
     def changes(self) -> Iterator[Change]:
         """What the bars of new batches give; of histories a part, in several turns."""
@@ -171,7 +171,7 @@ def begun(stored: StoredSeries, last: Row | None) -> SeriesState:
     return SeriesState(stored, done, last["obv"])
 
 
-def key_of(row: Row) -> Key:
+def key_of(row: Row) -> SymbolInterval:
     """Symbol and interval of a row."""
     return row["symbol"], row["interval"]
 
@@ -192,7 +192,7 @@ def verifications(signals: Sequence[Row], upto: datetime, moods: Counts) -> Iter
         return
     ids = {row["signal_id"] for row in signals}
     stored = stored_signals(signals, ids)
-    first: dict[Key, datetime] = {}
+    first: dict[SymbolInterval, datetime] = {}
     for row in stored:
         first[key_of(row)] = min(row["bar_time"], first.get(key_of(row), row["bar_time"]))
     series = {key: with_moods(each, moods) for key, each in stored_series(dict(first), upto).items()}

@@ -26,7 +26,7 @@ TABLE = "gold.silent_series"
 ENDED = "gold.silences"
 WINDOW = timedelta(days=28)
 EVENTS_AT_ONCE = 500_000  # rows that rhythms are learned from together, about: bounds memory
-Key = tuple[str, bool]  # series id, replayed
+SeriesId = tuple[str, bool]  # series id, replayed
 Row = dict[str, Any]
 
 
@@ -140,9 +140,9 @@ def silence_key(row: Row) -> tuple[Any, ...]:
     return row["series_kind"], row["series_id"], row["replayed"], row["last_event_time"]
 
 
-def groups(changed: dict[Key, datetime], events: dict[Key, int]) -> list[dict[Key, datetime]]:
+def groups(changed: dict[SeriesId, datetime], events: dict[SeriesId, int]) -> list[dict[SeriesId, datetime]]:
     """The series in groups with about EVENTS_AT_ONCE events each."""
-    grouped: list[dict[Key, datetime]] = []
+    grouped: list[dict[SeriesId, datetime]] = []
     available = 0
     for key, last in changed.items():
         if available <= 0:
@@ -160,7 +160,7 @@ def news_by_series(source: SeriesTable, news: News) -> list[Row]:
     return rows
 
 
-def _advance(current: dict[Key, Row], news: list[Row]) -> dict[Key, datetime]:
+def _advance(current: dict[SeriesId, Row], news: list[Row]) -> dict[SeriesId, datetime]:
     """Series to learn again -> their last event time; the last event of the others is moved on in `current`.
 
     A rhythm holds while its closed days do: until an event of another day arrives, or a late one of an
@@ -188,7 +188,7 @@ def order(last: Row) -> tuple[Any, ...]:
     return last["last_event_time"], last["clock_of"], last["region_code"] is None, last["region_code"] or ""
 
 
-def _history(source: SeriesTable, changed: dict[Key, datetime], upto: datetime) -> pa.Table:
+def _history(source: SeriesTable, changed: dict[SeriesId, datetime], upto: datetime) -> pa.Table:
     """Rows of the changed series, in their 28 days and on the day of the last event."""
     dataset = open_table(source.table).to_pyarrow_dataset()
     ids = sorted({series_id for series_id, _ in changed})

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from conf.settings import settings
 from lakehouse.io.delta import open_table
 from lakehouse.trading.indicators import WINDOW
-from lakehouse.trading.series_bars import COLUMNS, Key, StoredSeries, series_of, time_of
+from lakehouse.trading.series_bars import COLUMNS, StoredSeries, SymbolInterval, series_of, time_of
 from streaming_jobs.gold.driver import News
 
 TABLE = "silver.bars"
@@ -33,13 +33,15 @@ def read(condition: pc.Expression) -> pa.Table:
     return open_table(TABLE).to_pyarrow_dataset().to_table(columns=list(COLUMNS), filter=condition)
 
 
-def stored_series(wanted: Mapping[Key, datetime | None], upto: datetime) -> dict[Key, StoredSeries]:
+def stored_series(
+    wanted: Mapping[SymbolInterval, datetime | None], upto: datetime
+) -> dict[SymbolInterval, StoredSeries]:
     """The bars of each wanted series from batches up to `upto`.
 
     `wanted`: the time of a bar that needs WINDOW bars up to it, where there are so many; None: all bars.
     """
     recent = {key: time for key, time in wanted.items() if time is not None}
-    series: dict[Key, StoredSeries] = {}
+    series: dict[SymbolInterval, StoredSeries] = {}
     for interval, look_back in LOOK_BACK.items():
         times = [time for key, time in recent.items() if key[1] == interval]
         if times:

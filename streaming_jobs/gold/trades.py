@@ -10,7 +10,7 @@ from conf.runtime.failpoints import failpoint
 from conf.settings import settings
 from lakehouse.trading.books import COLUMNS, AccountTerms, Book, Row
 from lakehouse.trading.paper_engine import PaperBar
-from lakehouse.trading.series_bars import Key, StoredSeries, exact, paper_bar, series_of, time_of
+from lakehouse.trading.series_bars import StoredSeries, SymbolInterval, exact, paper_bar, series_of, time_of
 from streaming_jobs.gold.driver import BALANCE, BatchJob, Change, News, among
 from streaming_jobs.gold.house import HOUSE, VERIFICATIONS, House
 from streaming_jobs.gold.stored_bars import rows_of, stored_series
@@ -33,7 +33,7 @@ class Trades(BatchJob):
         super().__init__()
         self._house = House()
         self._books: dict[str, Book] = {}
-        self._bars: dict[Key, StoredSeries] = {}  # newest bars of the series that are traded
+        self._bars: dict[SymbolInterval, StoredSeries] = {}  # newest bars of the series that are traded
 
     def reset(self) -> None:
         """Forget the books."""
@@ -70,7 +70,7 @@ class Trades(BatchJob):
                 changed.add(book.name)
         yield from self._rows(changed, changed | valued)
 
-    def _new_bars(self, news: News) -> dict[Key, StoredSeries]:
+    def _new_bars(self, news: News) -> dict[SymbolInterval, StoredSeries]:
         """New bars of the traded series."""
         wanted = {key for book in self._books.values() for key in book.series}
         if not wanted:
@@ -130,7 +130,9 @@ def part(stored: StoredSeries, start: int) -> StoredSeries:
     return StoredSeries(stored.series, bars, stored.reported[start:], stored.feed)
 
 
-def in_time(series: Mapping[Key, StoredSeries], wanted: Iterable[Key]) -> list[PaperBar]:
+def in_time(
+    series: Mapping[SymbolInterval, StoredSeries], wanted: Iterable[SymbolInterval]
+) -> list[PaperBar]:
     """The bars of the wanted series in the order in which they close."""
     bars = [
         paper_bar(series[key], at) for key in wanted if key in series for at in range(len(series[key].bars))

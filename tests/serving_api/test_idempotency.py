@@ -136,17 +136,6 @@ def test_key_of_a_running_process_is_not_taken_over(home: Path) -> None:
         assert store.reserve("a", "k", b"1") == (b"1", None), "it belongs to this process now"
 
 
-def test_file_of_an_earlier_version_is_read(home: Path) -> None:
-    with closing(KeptResponses()) as store:
-        assert store.reserve("a", "answered", b"1") is None
-        assert store.reserve("a", "interrupted", b"1") is None
-        store.keep("a", "answered", 202, [], b"hi")
-        store._db.execute("alter table answers drop column pid")
-    with closing(KeptResponses()) as store:
-        assert store.reserve("a", "answered", b"1") == (b"1", (202, [], b"hi"))
-        assert store.reserve("a", "interrupted", b"1") is None
-
-
 def test_key_of_a_request_that_failed_within_the_service_may_be_used_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

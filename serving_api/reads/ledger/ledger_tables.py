@@ -17,7 +17,7 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.event import id_of_sender, sender_of
 from lakehouse.io.delta import open_if_exists
 from lakehouse.ledger.chain import TABLE, Record
-from lakehouse.ledger.leaves import PLACE, bound_tables, id_print
+from lakehouse.ledger.leaves import LEAF_COLUMNS, bound_tables, id_print
 from lakehouse.ledger.verify import covered_columns_of
 from lakehouse.paths import table_path
 
@@ -79,9 +79,9 @@ class LedgerTables:
         """
         delta = self.tables[table]
         if delta is None:
-            return pa.table({name: pa.array([], pa.string()) for name in (*PLACE, TIME)})
+            return pa.table({name: pa.array([], pa.string()) for name in (*LEAF_COLUMNS, TIME)})
         dataset = dataset_of(self.root, table, delta)
-        needed = {*PLACE, TIME, *covered_columns_of(records)}
+        needed = {*LEAF_COLUMNS, TIME, *covered_columns_of(records)}
         within = pc.field(TIME) <= upto
         within = within | pc.field(TIME).is_null() if after is None else within & (pc.field(TIME) > after)
         return dataset.to_table(

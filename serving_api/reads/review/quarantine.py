@@ -20,7 +20,7 @@ from serving_api.reads.review.reviews import ReviewIndex, RowKey, key_of, state_
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.schemas.quarantine import QuarantineQuery
 
-LISTED = (
+ITEM_COLUMNS = (
     "event_id",
     "kind",
     "source",
@@ -145,7 +145,7 @@ def page_rows(
     `is_own`: which rows the caller may see; None: all.
     """
     snapshot = snapshots["silver.quarantine"]
-    columns = (*LISTED, *COORDINATES, *(("payload",) if is_own else ()))
+    columns = (*ITEM_COLUMNS, *COORDINATES, *(("payload",) if is_own else ()))
     page: list[tuple[Key, dict[str, Any]]] = []
     for day in days_within(snapshot, times, key):
         rows = read_day(snapshot, day, condition_of(query, times), columns)
@@ -186,7 +186,7 @@ def listed_item(row: dict[str, Any], reviews: ReviewIndex) -> dict[str, Any]:
         reason | {"values": figures_of(row["kind"], reason["rule"], reason["message"])}
         for reason in row["reasons"]
     ]
-    item = {name: to_json_value(row[name]) for name in LISTED}
+    item = {name: to_json_value(row[name]) for name in ITEM_COLUMNS}
     return item | {"reasons": reasons, "state": state_of(row, reviews)}
 
 

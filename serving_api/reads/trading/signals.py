@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.trading.series_bars import Key
+from lakehouse.trading.series_bars import SymbolInterval
 from serving_api.reads.file_aggregates import FileAggregates
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.reads.table_rows import first_row
@@ -13,7 +13,7 @@ from serving_api.reads.table_rows import first_row
 SIGNALS = "gold.signals"
 VERIFICATIONS = "gold.verifications"
 Row = dict[str, Any]
-NewestSignals = FileAggregates[dict[Key, Row]]
+NewestSignals = FileAggregates[dict[SymbolInterval, Row]]
 # Columns of a signal that requests read.
 COLUMNS = [
     *("signal_id", "symbol", "asset_class", "interval", "bar_time", "signal", "confidence", "risk_score"),
@@ -32,7 +32,7 @@ def newest_signals(snapshots: Snapshots) -> NewestSignals:
     return FileAggregates(snapshots, SIGNALS, COLUMNS, newest_of_file)
 
 
-def newest_of_file(rows: pa.Table) -> dict[Key, Row]:
+def newest_of_file(rows: pa.Table) -> dict[SymbolInterval, Row]:
     """The newest row of each series."""
     newest = rows.group_by(["symbol", "interval"]).aggregate([("bar_time", "max")])
     times = {(row["symbol"], row["interval"]): row["bar_time_max"] for row in newest.to_pylist()}
@@ -41,7 +41,7 @@ def newest_of_file(rows: pa.Table) -> dict[Key, Row]:
     return {key: row for key, row in listed if times[key] == row["bar_time"]}
 
 
-def key_of(row: Row) -> Key:
+def key_of(row: Row) -> SymbolInterval:
     """Symbol and interval of a row."""
     return row["symbol"], row["interval"]
 

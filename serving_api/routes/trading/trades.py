@@ -46,7 +46,7 @@ router = Router(prefix="/api", tags=["trading"])
 TRADES = "gold.trades"
 LEDGER = "gold.ledger"
 DECIDED = ("trade_id", "status", "symbol", "side", "confidence", "oracle", "event_id", "decided_at")
-LISTED = tuple(name for name in TradeRow.model_fields if name != "block_hash")
+ORDER_COLUMNS = tuple(name for name in TradeRow.model_fields if name != "block_hash")
 UNSOLD = dict.fromkeys(("exit_price", "exited_at"))
 UNFILLED = dict.fromkeys(("price", "pnl", "executed_at"))
 
@@ -173,7 +173,7 @@ def matching(
 
 def history_item(row: dict[str, Any], hashes: dict[str, str]) -> dict[str, Any]:
     """An order as an item."""
-    item = {name: to_json_value(row[name]) for name in LISTED}
+    item = {name: to_json_value(row[name]) for name in ORDER_COLUMNS}
     return item | {"block_hash": hashes.get(row["event_id"])}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from conf.settings import settings
 from lakehouse.trading.books import COLUMNS, Book
 from lakehouse.trading.oracle import Checks
-from lakehouse.trading.series_bars import Key, StoredSeries, series_of, time_of
+from lakehouse.trading.series_bars import StoredSeries, SymbolInterval, series_of, time_of
 from lakehouse.trading.signal_rows import live_row, signal_rows, verification_row
 from streaming_jobs.gold.trades import account_terms, in_time, part
 from tests.lakehouse.trading.made_bars import random_bars
@@ -28,7 +28,7 @@ def bars_and_orders(rng: random.Random) -> dict[str, list[Row]]:
     return {"silver.bars": [*bars["COIN"], *bars["OTHER"]], "silver.orders": orders}
 
 
-def _series(tables: Tables) -> dict[Key, StoredSeries]:
+def _series(tables: Tables) -> dict[SymbolInterval, StoredSeries]:
     return series_of(tables["silver.bars"], settings().indicators.ma)
 
 
