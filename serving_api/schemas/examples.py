@@ -80,7 +80,7 @@ def fits(value: Any, field: FieldInfo) -> bool:
     limited: Any = Annotated[annotation, *field.metadata] if field.metadata else annotation
     adapter: TypeAdapter[Any] = TypeAdapter(limited)
     try:
-        adapter.validate_json(orjson.dumps(value))
+        adapter.validate_json(orjson.dumps(value), strict=True)
     except ValidationError:
         return False
     return True
