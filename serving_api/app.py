@@ -94,14 +94,14 @@ def create() -> FastAPI:
         application.add_exception_handler(error, handle_error)
     application.openapi = lambda: describe(application, collected)  # type: ignore[method-assign]
     application.add_middleware(
+        Idempotency,
+        store=lambda: application.state.services.kept_responses,
+    )
+    application.add_middleware(  # a kept response is sent again to a caller that may accept another coding
         GZipMiddleware,
         minimum_size=COMPRESSED_BYTES,
         compresslevel=COMPRESSION,
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, MEDIA_TYPES["xlsx"]),
-    )
-    application.add_middleware(
-        Idempotency,
-        store=lambda: application.state.services.kept_responses,
     )
     application.add_middleware(
         Callers,

@@ -136,6 +136,19 @@ def test_key_of_a_running_process_is_not_taken_over(home: Path) -> None:
         assert store.reserve("a", "k", b"1") == (b"1", None), "it belongs to this process now"
 
 
+def test_kept_response_is_sent_in_the_coding_of_each_caller(api: Api) -> None:
+    many = b"[%s]" % b",".join([BODY] * 50)
+
+    def sent(coding: str) -> Any:
+        headers = {"Content-Type": JSON, "Idempotency-Key": "k-coding", "Accept-Encoding": coding}
+        return answered(lambda: api.request("POST", "/ingest", "operator", content=many, headers=headers))
+
+    first = sent("gzip")
+    again = sent("identity")
+    assert first.headers["content-encoding"] == "gzip" and "content-encoding" not in again.headers
+    assert again.headers["idempotency-replayed"] == "true" and again.json() == first.json()
+
+
 def test_key_of_a_request_that_failed_within_the_service_may_be_used_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
