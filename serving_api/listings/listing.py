@@ -96,7 +96,7 @@ class Listing:
     `condition`: which rows are listed at all. `times`: the column that `from` and `to` are about. `newest`:
     where their default range ends; None: with the newest value in the table. `demo`: tells whether an item is
     simulated. `model`: `meta.model`. `others`: further tables that the list reads. `depends_on(values)`: the
-    tables that a page follows from, where these are not all.
+    tables that a page follows from, where these are not all. `variant`: what else it follows from.
 
     For more than columns of rows: `item` is the schema of the items, and `present` makes them of rows.
     `rows`: the rows that meet a condition, where they are computed. `read(request, condition, key, limit)`:
@@ -127,6 +127,7 @@ class Listing:
     model: Callable[[ListRequest], Row | None] | None = None
     others: tuple[str, ...] = ()
     depends_on: Callable[[Mapping[str, Any]], Sequence[str]] | None = None
+    variant: Callable[[ListRequest], str] | None = None
     rule_set: bool = False
     statuses: tuple[int, ...] = (404,)
 
@@ -211,7 +212,8 @@ class Listing:
         names = self.depends_on(values) if self.depends_on else opened
         rule_set = current_rule_set() if self.rule_set else None
         tables = [opened[name] for name in names]
-        return responses.page(tables, query, read, times=request.times, rule_set=rule_set)
+        variant = self.variant(request) if self.variant else None
+        return responses.page(tables, query, read, times=request.times, variant=variant, rule_set=rule_set)
 
     def condition_of(self, request: ListRequest) -> pc.Expression:
         """The rows that the parameters keep, of any time. Raises Problem for an unknown name."""

@@ -1,6 +1,7 @@
 """Lists of what is known of models: accuracy of forecasts, importance of features."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Annotated, Literal, get_args
 
 import pyarrow.compute as pc
@@ -10,11 +11,14 @@ from serving_api.http.cursors import Key
 from serving_api.http.problems import Problem
 from serving_api.listings.filters import commodity, from_simulated_prices
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, listing_router
+from serving_api.reads.dashboard.daily_figures import close_of, figures_now
+from serving_api.reads.dashboard.issued_forecasts import actual_prices, issued_rows
 from serving_api.reads.forecasts import BASELINE, served_forecasts
-from serving_api.reads.names import region_of, single_commodity
+from serving_api.reads.names import forecast_commodity, region_of, single_commodity
 from serving_api.reads.provenance import simulated_rows
 from serving_api.reads.responses import rows_after
 from serving_api.schemas.envelope import Name
+from serving_api.schemas.forecasts import IssuedForecast, IssuedForecastsQuery
 from serving_api.schemas.models import AccuracyRow, TrainedModel
 from serving_api.schemas.predictions import PredictionModel
 
@@ -91,6 +95,34 @@ def any_simulated(request: ListRequest) -> Callable[[Row], bool]:
     return lambda item: simulated
 
 
+def issued(
+    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
+) -> list[tuple[Key, Row]]:
+    """Up to limit + 1 forecasts after `key`, each with the price that followed. Raises Problem 404."""
+    forecasts, values = request.snapshot, request.values
+    code, _ = region_of(values["region"])
+    commodity = forecast_commodity(values["commodity"], served_forecasts(forecasts), code)
+    actuals = actual_prices(figures_now(request.snapshots), commodity, code)
+    first = close_of(values["from_"] - timedelta(days=1)) if values["from_"] else None
+    return issued_rows(forecasts, commodity, code, values["model"], first, actuals, key, limit + 1)
+
+
+ISSUED = Listing(
+    table=FORECASTS,
+    path="/api/v1/forecasts/issued",
+    name="list_issued_forecasts",
+    tag="forecasts",
+    item=IssuedForecast,
+    summary="Past forecasts with the prices that followed",
+    description="""Forecasts as they were issued, newest issue first, each with the price of its day once it
+    is known.
+
+    Default: the champion of that time, and the 90 days that end with the newest issue.""",
+    query=IssuedForecastsQuery,
+    others=("gold.indicators",),
+    read=issued,
+    present=lambda rows, request: list(rows),
+)
 ACCURACY = Listing(
     table="gold.model_accuracy",
     path="/api/v1/models/accuracy",
@@ -150,4 +182,4 @@ IMPORTANCE = Listing(
     demo=any_simulated,
     model=run_of,
 )
-router = listing_router("models", ACCURACY, IMPORTANCE)
+router = listing_router("models", ISSUED, ACCURACY, IMPORTANCE)

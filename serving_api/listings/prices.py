@@ -13,13 +13,23 @@ from serving_api.http.problems import Problem
 from serving_api.listings.filters import commodity, from_simulated_prices, region
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
 from serving_api.reads.dashboard.daily_figures import SILVER, Figures, figures_of
+from serving_api.reads.dashboard.price_changes import changed_since
 from serving_api.reads.keyset import next_rows
-from serving_api.reads.names import commodity_ids, known_market, region_of, require_market_in_region
+from serving_api.reads.live_prices import is_simulated, live_rows, live_table, of_place
+from serving_api.reads.names import (
+    commodity_ids,
+    known_market,
+    region_code,
+    region_of,
+    require_market_in_region,
+)
+from serving_api.reads.price_impacts import PriceImpacts
 from serving_api.reads.provenance import SIMULATED, simulated_rows
-from serving_api.reads.responses import to_json_value
+from serving_api.reads.responses import rows_after, to_json_value
 from serving_api.reads.snapshots import newest_of
 from serving_api.schemas.envelope import KNOWN_ON, Day, Name
-from serving_api.schemas.prices import COMMODITY, HistoryPrice
+from serving_api.schemas.pipeline import ChangesQuery
+from serving_api.schemas.prices import COMMODITY, HistoryPrice, LivePrice, LivePricesQuery
 
 LIVE = "gold.live_prices"
 SENSOR_SERIES = ("market_id", "device_id_hash", "metric")
@@ -122,6 +132,76 @@ def of_market(market_id: str, request: ListRequest) -> pc.Expression:
     return pc.field("market_id") == known_market(request.snapshots, market_id)
 
 
+def live_page(
+    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
+) -> list[tuple[Key, Row]]:
+    """The live prices after `key` in the requested order. Raises Problem 404."""
+    values, snapshots = request.values, request.snapshots
+    day, order = values["known_on"], values["sort"]
+    ids = commodity_ids(values["commodity"]) if values["commodity"] else None
+    code = region_code(values["region"])
+    impacts = PriceImpacts(snapshots) if day is None else None
+    rows = request.snapshot.cached(
+        ("rows", order, day, impacts and impacts.version, ids, code),
+        lambda: live_rows(live_table(snapshots, day), order, impacts, of_place(ids, code)),
+    )
+    return list(rows_after(rows, key)[: limit + 1])
+
+
+def changed_page(
+    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
+) -> list[tuple[Key, Row]]:
+    """The live prices after `key` that are newer than a version. Raises Problem 404 or 410."""
+    ids = commodity_ids(request.values["commodity"]) if request.values["commodity"] else None
+    after = request.values["after"]
+    changed = frozenset() if after is None else changed_since(request.snapshot, after)
+    places = pc.field("market_id").isin(pa.array({market for market, _ in changed}, pa.string()))
+    impacts = PriceImpacts(request.snapshots)
+    rows = live_rows(request.snapshot.rows, "newest", impacts, of_place(ids, None) & places)
+    matches = [row for row in rows if (row[1]["market_id"], row[1]["commodity"]) in changed]
+    return list(rows_after(matches, key)[: limit + 1])
+
+
+def as_they_are(rows: Sequence[Row], request: ListRequest) -> list[Row]:
+    """Rows that are items already."""
+    return list(rows)
+
+
+def impacts_version(request: ListRequest) -> str:
+    """What the impacts of live prices follow from; those of an earlier day have none."""
+    return PriceImpacts(request.snapshots).version if request.values.get("known_on") is None else ""
+
+
+LIVE_PRICES = Listing(
+    table=LIVE,
+    path="/api/public/commodity/price/live",
+    name="list_live_prices",
+    item=LivePrice,
+    summary="Newest valid prices",
+    description="The newest valid price of each market and commodity; for a group, of its members.",
+    query=LivePricesQuery,
+    read=live_page,
+    present=as_they_are,
+    variant=impacts_version,
+    demo=lambda request: is_simulated(request.snapshot),
+)
+CHANGES = Listing(
+    table=LIVE,
+    path="/api/v1/changes",
+    name="list_changes",
+    tag="pipeline",
+    item=LivePrice,
+    summary="Live prices that changed since a version",
+    description="""For callers that poll: the live prices that are newer than version `after` of
+    gold.live_prices.
+
+    410 when that version is no longer kept: then read the live prices again.""",
+    query=ChangesQuery,
+    read=changed_page,
+    present=as_they_are,
+    variant=impacts_version,
+    demo=lambda request: is_simulated(request.snapshot),
+)
 HISTORY = Listing(
     table="gold.price_history",
     path="/api/public/commodity/price/history",
@@ -238,4 +318,4 @@ SENSORS = Listing(
     order="event_time desc, market_id, device_id_hash, metric",
     demo=simulated_readings,
 )
-router = listing_router("prices", HISTORY, INDICATORS, ANOMALIES, MARKETS, SENSORS)
+router = listing_router("prices", LIVE_PRICES, CHANGES, HISTORY, INDICATORS, ANOMALIES, MARKETS, SENSORS)

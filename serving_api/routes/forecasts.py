@@ -1,32 +1,24 @@
 """The champion's forecast of the next seven days, and its confidence."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
-from anyio.to_thread import run_sync
 from fastapi import Query, Response
 
-from serving_api.http.cursors import Key
 from serving_api.http.path_parameters import CommodityInPath
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
-from serving_api.reads.dashboard.daily_figures import close_of, figures_now
-from serving_api.reads.dashboard.issued_forecasts import actual_prices, issued_rows
 from serving_api.reads.forecasts import served_forecasts
 from serving_api.reads.names import forecast_commodity, region_of
 from serving_api.reads.predictions import HORIZON_DAYS, LEVEL, PredictionRequest, as_of, predict
 from serving_api.reads.provenance import from_simulated
-from serving_api.reads.responses import CurrentResponses, EncodedPage, Responses, encode_page
+from serving_api.reads.responses import CurrentResponses, Responses
 from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.schemas.envelope import Page
 from serving_api.schemas.forecasts import (
     Confidence,
     Forecast,
     ForecastQuery,
-    IssuedForecast,
-    IssuedForecastsQuery,
     RegionQuery,
 )
 from serving_api.schemas.problem import problems
@@ -80,33 +72,6 @@ async def get_forecast_confidence(
     demo = from_simulated(snapshots, [item["commodity"]])
     tables = [snapshots["gold.forecasts"], accuracy]
     return responses.item(tables, body, demo=demo, model=model, as_of=as_of(item))
-
-
-@router.get(
-    "/api/v1/forecasts/issued",
-    response_model=Page[IssuedForecast],
-    responses=problems(404),
-    summary="Past forecasts with the prices that followed",
-)
-async def list_issued_forecasts(
-    query: Annotated[IssuedForecastsQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
-    """Forecasts as they were issued, newest issue first, each with the price of its day once it is known.
-
-    Default: the champion of that time, and the 90 days that end with the newest issue.
-    """
-    forecasts = snapshots["gold.forecasts"]
-    figures = figures_now(snapshots)
-
-    def read(key: Key | None, limit: int) -> EncodedPage:
-        code, _ = region_of(query.region)
-        commodity = forecast_commodity(query.commodity, served_forecasts(forecasts), code)
-        actuals = actual_prices(figures, commodity, code)
-        first = close_of(query.from_ - timedelta(days=1)) if query.from_ else None
-        rows = issued_rows(forecasts, commodity, code, query.model, first, actuals, key, limit + 1)
-        return encode_page(rows, limit)
-
-    return await run_sync(lambda: responses.page([forecasts, *figures.snapshots], query, read))
 
 
 @router.get(
