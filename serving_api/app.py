@@ -64,7 +64,7 @@ def routers() -> list[APIRouter]:
     """The `router` of every module of routes and listings that has one."""
     names = (
         module.name
-        for package in (routes, listings)
+        for package in (listings, routes)  # the most requested ones first: paths are compared in order
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     )
     modules = [import_module(name) for name in names]

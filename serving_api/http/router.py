@@ -101,12 +101,14 @@ class StrictRoute(APIRoute):
         async def answer_strictly(request: Request) -> Response:
             for check in checks:  # FastAPI would read the body of a stranger first
                 await check(request)
-            strict = StrictRequest(request.scope, request.receive)
-            strict.is_large = is_large
             if sends_json:
                 require_acceptable(request)
             if not has_parameters and self.status_code != 308:
                 refuse_query_parameters(request)
+            if request.method in ("GET", "HEAD"):
+                return await answer(request)
+            strict = StrictRequest(request.scope, request.receive)
+            strict.is_large = is_large
             return await answer(strict)
 
         return answer_strictly

@@ -16,7 +16,6 @@ from lakehouse.arrow import arrow_schema, column_comment
 from lakehouse.contracts.contract import Column, Contract, contracts
 from serving_api.http.cursors import Key, TimeRange, time_range
 from serving_api.http.router import Router
-from serving_api.http.shared import Shared
 from serving_api.reads.keyset import Order, next_rows
 from serving_api.reads.names import timezone_of
 from serving_api.reads.provenance import current_rule_set
@@ -190,13 +189,14 @@ class Listing:
         column = next(column for column in self.contract.columns if column.name == parameter.name)
         return Name if column.type == "string" and not column.enum else type_of(column)
 
-    def page(
-        self, query: BaseModel, in_path: Row, snapshots: Snapshots, symbols: Symbols, responses: Responses
-    ) -> Response:
+    def page(self, query: BaseModel, in_path: Row, responses: Responses) -> Response:
         """One page. Blocks while a new version of a table is opened. Raises Problem."""
+        shared = responses.request.app.state.shared
+        snapshots: Snapshots = shared[Snapshots]
         opened = {name: open_table(snapshots, name) for name in (self.table, *self.others)}
-        values = query.model_dump() | in_path
-        request = ListRequest(values, opened[self.table], opened, snapshots, symbols)
+        parameters = query.model_dump()
+        values = parameters | in_path
+        request = ListRequest(values, opened[self.table], opened, snapshots, shared[Symbols])
         if self.times:
             newest = self.newest or (lambda request: newest_of(request.snapshot, str(self.times)))
             zone = timezone_of(values.get("market_id"), values.get("region"))
@@ -213,7 +213,9 @@ class Listing:
         rule_set = current_rule_set() if self.rule_set else None
         tables = [opened[name] for name in names]
         variant = self.variant(request) if self.variant else None
-        return responses.page(tables, query, read, times=request.times, variant=variant, rule_set=rule_set)
+        return responses.page(
+            tables, parameters, read, times=request.times, variant=variant, rule_set=rule_set
+        )
 
     def condition_of(self, request: ListRequest) -> pc.Expression:
         """The rows that the parameters keep, of any time. Raises Problem for an unknown name."""
@@ -308,17 +310,20 @@ def listing_router(tag: str, *listings: Listing) -> Router:
 
 
 def endpoint_of(listing: Listing) -> Callable[..., Any]:
-    """The function that FastAPI calls; its signature names the parameters of the listing."""
+    """The function that FastAPI calls; its signature names the parameters of the listing.
 
-    async def endpoint(
-        query: BaseModel, snapshots: Snapshots, symbols: Symbols, responses: Responses, **in_path: Any
-    ) -> Response:
-        return await run_sync(lambda: listing.page(query, in_path, snapshots, symbols, responses))
+    A page of tables in memory is read in less time than a thread takes to begin.
+    """
+    tables = (listing.table, *listing.others)
+    in_memory = listing.read is None and all(contracts()[table].served == "whole" for table in tables)
+
+    async def endpoint(query: BaseModel, responses: Responses, **in_path: Any) -> Response:
+        if in_memory:
+            return listing.page(query, in_path, responses)
+        return await run_sync(lambda: listing.page(query, in_path, responses))
 
     typed = {
         "query": Annotated[listing.query_model(), Query()],
-        "snapshots": Shared[Snapshots],
-        "symbols": Shared[Symbols],
         "responses": CurrentResponses,
         **{entry.name: entry.annotation for entry in listing.filters if entry.in_path},
     }

@@ -140,7 +140,7 @@ class Responses:
     def page(
         self,
         snapshots: Sequence[Snapshot],
-        query: BaseModel,
+        query: BaseModel | dict[str, Any],
         read: Callable[[Key | None, int], EncodedPage],
         *,
         times: TimeRange | None = None,
@@ -156,7 +156,7 @@ class Responses:
         current, unless `cached` is false: then it depends on more than them. `times`: the range that the list
         covers.
         """
-        parameters = query.model_dump()
+        parameters = query if isinstance(query, dict) else query.model_dump()
         form = self._form(parameters)
         part = f"{times}|{variant}"
         etag = etag_of(self.request, snapshots, f"{part}|{form}")
