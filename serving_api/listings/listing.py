@@ -93,14 +93,15 @@ class Listing:
     `columns`: "column, column" of the items, in their order. `renamed`: column -> name in the items.
     `missing`: column -> what stands for null. `order`: "column, column desc", which together identify a row.
     `condition`: which rows are listed at all. `times`: the column that `from` and `to` are about. `newest`:
-    where their default range ends; None: with the newest value in the table. `demo`: tells whether an item is
+    where their default range ends; None: with the newest value in the table. `demo`: whether an item is
     simulated. `model`: `meta.model`. `others`: further tables that the list reads. `depends_on(values)`: the
     tables that a page follows from, where these are not all. `variant`: what else it follows from.
 
     For more than columns of rows: `item` is the schema of the items, and `present` makes them of rows.
     `rows`: the rows that meet a condition, where they are computed. `read(request, condition, key, limit)`:
-    up to limit + 1 rows with their keys, where not all rows are read. `query`: what the schema of the
-    parameters adds to. `statuses`: errors besides those that every list has.
+    up to limit + 1 rows with their keys, where not all rows are read. Without `columns` and `present` the
+    rows are the items. `query`: what the schema of the parameters adds to. `statuses`: errors besides those
+    that every list has.
     """
 
     table: str
@@ -193,10 +194,12 @@ class Listing:
         """One page. Blocks while a new version of a table is opened. Raises Problem."""
         shared = responses.request.app.state.shared
         snapshots: Snapshots = shared[Snapshots]
-        opened = {name: open_table(snapshots, name) for name in (self.table, *self.others)}
         parameters = query.model_dump()
         values = parameters | in_path
-        request = ListRequest(values, opened[self.table], opened, snapshots, shared[Symbols])
+        names = self.depends_on(values) if self.depends_on else (self.table, *self.others)
+        opened = {name: open_table(snapshots, name) for name in names}
+        tables = list(opened.values())
+        request = ListRequest(values, tables[0], opened, snapshots, shared[Symbols])
         if self.times:
             newest = self.newest or (lambda request: newest_of(request.snapshot, str(self.times)))
             zone = timezone_of(values.get("market_id"), values.get("region"))
@@ -209,9 +212,7 @@ class Listing:
             model = self.model(request) if self.model else None
             return encode_page(self.items(rows, request), limit, demo, model)
 
-        names = self.depends_on(values) if self.depends_on else opened
         rule_set = current_rule_set() if self.rule_set else None
-        tables = [opened[name] for name in names]
         variant = self.variant(request) if self.variant else None
         return responses.page(
             tables, parameters, read, times=request.times, variant=variant, rule_set=rule_set
@@ -243,6 +244,8 @@ class Listing:
         """The rows as they are listed."""
         if self.present is not None:
             items = self.present([row for _, row in rows], request)
+        elif not self.columns:
+            items = [row for _, row in rows]
         else:
             items = [self.item_of(row) for _, row in rows]
         return [(key, item) for (key, _), item in zip(rows, items, strict=True)]

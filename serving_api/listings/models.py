@@ -121,7 +121,6 @@ ISSUED = Listing(
     query=IssuedForecastsQuery,
     others=("gold.indicators",),
     read=issued,
-    present=lambda rows, request: list(rows),
 )
 ACCURACY = Listing(
     table="gold.model_accuracy",

@@ -162,11 +162,6 @@ def changed_page(
     return list(rows_after(matches, key)[: limit + 1])
 
 
-def as_they_are(rows: Sequence[Row], request: ListRequest) -> list[Row]:
-    """Rows that are items already."""
-    return list(rows)
-
-
 def impacts_version(request: ListRequest) -> str:
     """What the impacts of live prices follow from; those of an earlier day have none."""
     return PriceImpacts(request.snapshots).version if request.values.get("known_on") is None else ""
@@ -181,7 +176,6 @@ LIVE_PRICES = Listing(
     description="The newest valid price of each market and commodity; for a group, of its members.",
     query=LivePricesQuery,
     read=live_page,
-    present=as_they_are,
     variant=impacts_version,
     demo=lambda request: is_simulated(request.snapshot),
 )
@@ -198,7 +192,6 @@ CHANGES = Listing(
     410 when that version is no longer kept: then read the live prices again.""",
     query=ChangesQuery,
     read=changed_page,
-    present=as_they_are,
     variant=impacts_version,
     demo=lambda request: is_simulated(request.snapshot),
 )

@@ -90,7 +90,7 @@ class SqlJob(BatchJob):
         return sorted(keys)
 
     def _of_keys(self, news: News, keys: list[Any]) -> pa.Table:
-        """All rows of these keys; a table without the column is read whole, beside the view `changed`."""
+        """All rows of these keys, which are the view `changed`; a table without the column is read whole."""
         column = self.contract.replace_by or ""
         of_type = arrow_schema(self.contract).field(column).type  # also when every event was refused
         views: dict[str, Any] = {"changed": pa.table({column: pa.array(keys, of_type)})}
