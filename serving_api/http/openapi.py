@@ -142,6 +142,8 @@ def implied_statuses(routers: Sequence[APIRouter]) -> dict[str, tuple[int, ...]]
     for address, route in routes_of(routers):
         called = set(calls(route.dependant))
         statuses = [422]
+        if route.param_convertors:
+            statuses.append(404)
         if known_caller in called:
             statuses.append(401)
         if called & set(CHECKS):

@@ -100,7 +100,6 @@ async def trigger_alert(
     "/api/v1/alerts/{alert_id}/acknowledge",
     status_code=202,
     response_model=AcknowledgeReceipt,
-    responses=problems(404),
     summary="Acknowledge an active alert",
 )
 async def acknowledge_alert(

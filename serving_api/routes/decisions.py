@@ -30,7 +30,6 @@ from serving_api.schemas.decisions import (
     DecisionsQuery,
 )
 from serving_api.schemas.envelope import Page
-from serving_api.schemas.problem import problems
 from serving_api.schemas.quarantine import HoldBody, HoldReceipt
 from serving_api.writes.act_audit import Act, audit_acts
 from serving_api.writes.decisions import DecisionRequest, Decisions, SentDecision, correction_faults
@@ -102,7 +101,6 @@ async def decide_one(
     "/{event_id}/decision",
     status_code=202,
     response_model=DecisionReceipt,
-    responses=problems(404),
     summary="Release, correct or reject a quarantined event",
 )
 async def decide_event(
@@ -148,7 +146,6 @@ async def decide_event(
 @router.post(
     "/{event_id}/hold",
     response_model=HoldReceipt,
-    responses=problems(404),
     summary="Note that you are looking at a quarantined event",
 )
 async def hold_event(
@@ -174,7 +171,6 @@ async def hold_event(
 @router.get(
     "/{event_id}/decisions",
     response_model=Page[DecisionRow],
-    responses=problems(404),
     summary="Decisions on an event",
 )
 async def list_decisions(

@@ -25,7 +25,6 @@ from serving_api.reads.review.own_regions import is_own_event
 from serving_api.reads.review.reviews import ReviewReader
 from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.ingest import EventTrace
-from serving_api.schemas.problem import problems
 from serving_api.writes.publish import AcceptedEvent, RememberingProducer
 
 router = Router(prefix="/api/v1", tags=["ingest"])
@@ -34,9 +33,7 @@ router = Router(prefix="/api/v1", tags=["ingest"])
 @router.get(
     "/events/{event_id}",
     response_model=EventTrace,
-    responses=problems(404),
     summary="Status of an event",
-    dependencies=[SENDER],
 )
 async def trace_event(
     request: Request,

@@ -77,7 +77,6 @@ async def get_forecast_confidence(
 @router.get(
     "/api/forecast/{commodity}",
     response_model=Forecast,
-    responses=problems(404),
     summary="Forecast of the next seven days for one commodity",
 )
 async def get_commodity_forecast(

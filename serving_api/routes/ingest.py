@@ -8,7 +8,6 @@ from serving_api.http.openapi import reference
 from serving_api.http.path_parameters import KindInPath
 from serving_api.http.router import Router
 from serving_api.schemas.ingest import BatchReceipt, Receipt
-from serving_api.schemas.problem import problems
 from serving_api.writes.intake import CurrentIntake
 
 router = Router(tags=["ingest"])
@@ -53,7 +52,6 @@ async def ingest_events(intake: CurrentIntake) -> Response:
     "/api/v1/ingest/{kind}",
     status_code=202,
     response_model=Receipt | BatchReceipt,
-    responses=problems(404),
     openapi_extra=BODY,
     summary="Send events of one kind",
 )

@@ -28,7 +28,6 @@ from serving_api.schemas.models import (
     JobState,
     RetrainBody,
 )
-from serving_api.schemas.problem import problems
 
 router = Router(prefix="/api/v1/models", tags=["models"])
 
@@ -59,7 +58,6 @@ def commodities_to_train(names: list[str]) -> list[str]:
 @router.get(
     "/jobs/{job_id}",
     response_model=JobState,
-    responses=problems(404),
     summary="State of a training job",
     dependencies=[CENTRAL],
 )

@@ -24,7 +24,6 @@ from serving_api.schemas.predictions import (
     Prediction,
     PredictionBody,
 )
-from serving_api.schemas.problem import problems
 
 router = Router(prefix="/api/v1/predict", tags=["predictions"])
 
@@ -32,7 +31,6 @@ router = Router(prefix="/api/v1/predict", tags=["predictions"])
 @router.post(
     "/price/{commodity}",
     response_model=Prediction,
-    responses=problems(404),
     summary="Predicted prices of a commodity",
     dependencies=[KNOWN_CALLER],
 )

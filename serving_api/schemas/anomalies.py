@@ -10,7 +10,6 @@ from serving_api.http.messages import message
 from serving_api.schemas.envelope import STRICT, Meta, Name
 
 Method = Literal["isolation_forest", "dbscan", "residual"]
-Severity = Literal["low", "medium", "high", "critical"]
 
 
 def strict_date(given: Any) -> date:

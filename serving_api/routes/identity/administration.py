@@ -51,7 +51,7 @@ async def list_users(
 @router.patch(
     "/users/{user_id}",
     response_model=ChangedUser,
-    responses=problems(404, 409),
+    responses=problems(409),
     summary="Change role or regions of an account, or disable it",
 )
 async def change_user(

@@ -16,7 +16,6 @@ from serving_api.http.shared import Shared
 from serving_api.reads.responses import CurrentResponses, EncodedPage, encode_page
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.identity.personal import NotificationItem, NotificationsQuery, ReadBody
-from serving_api.schemas.problem import problems
 
 router = Router(prefix="/api/v1/notifications", tags=["accounts"])
 IdInPath = Annotated[
@@ -24,9 +23,7 @@ IdInPath = Annotated[
 ]
 
 
-@router.get(
-    "", response_model=Page[NotificationItem], summary="Notifications of the caller", dependencies=[USER]
-)
+@router.get("", response_model=Page[NotificationItem], summary="Notifications of the caller")
 async def list_notifications(
     query: Annotated[NotificationsQuery, Query()],
     caller: Annotated[Principal, USER],
@@ -46,7 +43,6 @@ async def list_notifications(
     "/{notification_id}/read",
     status_code=204,
     response_class=Response,
-    responses=problems(404),
     summary="Mark a notification as read",
 )
 async def read_notification(

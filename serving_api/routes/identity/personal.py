@@ -34,10 +34,8 @@ from serving_api.schemas.identity.personal import (
     SymbolAlertBody,
     SymbolAlertItem,
 )
-from serving_api.schemas.problem import problems
 
 router = Router(prefix="/api/v1/users/me", tags=["accounts"])
-OWN = [USER]
 AlertIdInPath = Annotated[
     str, Path(max_length=64, description="`id` of the alert", examples=["0b1c2d3e4f50"])
 ]
@@ -73,7 +71,7 @@ async def notified(database: Database, settings: PersonalSettings) -> Response:
     return json_response(item, cache=PRIVATE)
 
 
-@router.get("/preferences", response_model=Preferences, summary="What the caller follows", dependencies=OWN)
+@router.get("/preferences", response_model=Preferences, summary="What the caller follows")
 async def get_preferences(caller: Annotated[Principal, USER], database: Shared[Database]) -> Response:
     """The defaults until the person has chosen something."""
     return chosen(await personal.settings_of(database, caller.subject))
@@ -101,7 +99,6 @@ async def put_preferences(
     "/notification-settings",
     response_model=NotificationSettings,
     summary="How the caller is notified",
-    dependencies=OWN,
 )
 async def get_notification_settings(
     caller: Annotated[Principal, USER], database: Shared[Database]
@@ -156,7 +153,6 @@ def too_many_codes(pointer: str) -> Problem:
     "/recipients",
     response_model=Recipients,
     summary="Where the caller wants messages over Telegram and WhatsApp",
-    dependencies=OWN,
 )
 async def get_recipients(caller: Annotated[Principal, USER], database: Shared[Database]) -> Response:
     """Null until the person has named an address."""
@@ -196,7 +192,6 @@ async def put_recipient(
     "/alerts",
     response_model=Page[SymbolAlertItem],
     summary="Alerts of the caller on symbols",
-    dependencies=[USER],
 )
 async def list_symbol_alerts(
     query: Annotated[PageQuery, Query()],
@@ -242,9 +237,7 @@ async def create_symbol_alert(
     "/alerts/{alert_id}",
     status_code=204,
     response_class=Response,
-    responses=problems(404),
     summary="Remove an alert on a symbol",
-    dependencies=[USER],
 )
 async def delete_symbol_alert(
     alert_id: AlertIdInPath, caller: Annotated[Principal, USER], database: Shared[Database]
@@ -255,9 +248,7 @@ async def delete_symbol_alert(
     return Response(status_code=204)
 
 
-@router.get(
-    "/activity", response_model=Page[ActivityItem], summary="What the caller did", dependencies=[USER]
-)
+@router.get("/activity", response_model=Page[ActivityItem], summary="What the caller did")
 async def list_activity(
     query: Annotated[PageQuery, Query()],
     caller: Annotated[Principal, USER],

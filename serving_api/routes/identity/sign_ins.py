@@ -131,7 +131,6 @@ async def logout(
     status_code=201,
     response_model=SocketTicket,
     summary="A ticket for the private channels of a WebSocket",
-    dependencies=[USER],
 )
 async def issue_ticket(caller: Annotated[Principal, USER], tickets: Shared[Tickets]) -> Response:
     """It is valid for 30 s and used once: a WebSocket sends no headers, and addresses end up in logs."""

@@ -25,7 +25,6 @@ from serving_api.reads.responses import CurrentResponses, to_json_value
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.reads.table_rows import first_row, read_rows
 from serving_api.schemas.envelope import Meta, Name, Share
-from serving_api.schemas.problem import problems
 
 # Delay for an hour of driving from which the risk is higher.
 MEDIUM_RISK = 0.25
@@ -185,7 +184,6 @@ class RouteReport(BaseModel):
 @router.get(
     "/api/supply/stock/{entity_id}",
     response_model=HolderStocks,
-    responses=problems(404),
     summary="Stocks of one holder",
 )
 async def holder_stocks(

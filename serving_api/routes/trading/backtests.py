@@ -20,7 +20,6 @@ from serving_api.reads.responses import PRIVATE, CurrentResponses, json_response
 from serving_api.reads.supported import Symbols, required_symbol
 from serving_api.reads.trading.own_jobs import one_own, page_of_own, submit_own
 from serving_api.schemas.envelope import Page, PageQuery
-from serving_api.schemas.problem import problems
 from serving_api.schemas.trading.backtests import BacktestBody, BacktestItem
 
 router = Router(prefix="/api/v1/backtests", tags=["trading"])
@@ -51,7 +50,7 @@ def backtest_item(job: PersonalJob, language: Language) -> dict[str, Any]:
     }
 
 
-@router.get("", response_model=Page[BacktestItem], summary="Backtests of the caller", dependencies=[USER])
+@router.get("", response_model=Page[BacktestItem], summary="Backtests of the caller")
 async def list_backtests(
     query: Annotated[PageQuery, Query()], caller: Annotated[Principal, USER], responses: CurrentResponses
 ) -> Response:
@@ -109,9 +108,7 @@ def day_text(day: date | None) -> str | None:
 @router.get(
     "/{backtest_id}",
     response_model=BacktestItem,
-    responses=problems(404),
     summary="A backtest of the caller",
-    dependencies=[USER],
 )
 async def get_backtest(
     request: Request, backtest_id: BacktestIdInPath, caller: Annotated[Principal, USER]

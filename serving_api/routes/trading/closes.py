@@ -19,7 +19,6 @@ from serving_api.reads.table_rows import read_rows
 from serving_api.reads.trading.market import TABLE as LIVE
 from serving_api.reads.trading.market import from_simulator, named_bar
 from serving_api.reads.trading.symbols import known_symbol
-from serving_api.schemas.problem import problems
 from serving_api.schemas.trading.closes import (
     CloseForecast,
     CloseForecastQuery,
@@ -39,7 +38,6 @@ FORECAST = (
 @router.get(
     "/predictions/{symbol}",
     response_model=CloseForecast,
-    responses=problems(404),
     summary="Forecast of a symbol's closes",
 )
 async def get_close_forecast(

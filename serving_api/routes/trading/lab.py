@@ -21,7 +21,6 @@ from serving_api.reads.responses import PRIVATE, CurrentResponses, json_response
 from serving_api.reads.supported import Symbols, required_symbol
 from serving_api.reads.trading.own_jobs import one_own, page_of_own, submit_own
 from serving_api.schemas.envelope import Page, PageQuery
-from serving_api.schemas.problem import problems
 from serving_api.schemas.trading.backtests import ExperimentBody, ExperimentItem
 
 router = Router(prefix="/api/v1/lab/experiments", tags=["trading"])
@@ -43,7 +42,7 @@ def experiment_item(job: PersonalJob, language: Language) -> dict[str, Any]:
     }
 
 
-@router.get("", response_model=Page[ExperimentItem], summary="Experiments of the caller", dependencies=[USER])
+@router.get("", response_model=Page[ExperimentItem], summary="Experiments of the caller")
 async def list_experiments(
     query: Annotated[PageQuery, Query()], caller: Annotated[Principal, USER], responses: CurrentResponses
 ) -> Response:
@@ -83,9 +82,7 @@ async def create_experiment(
 @router.get(
     "/{experiment_id}",
     response_model=ExperimentItem,
-    responses=problems(404),
     summary="An experiment of the caller",
-    dependencies=[USER],
 )
 async def get_experiment(
     request: Request, experiment_id: ExperimentIdInPath, caller: Annotated[Principal, USER]

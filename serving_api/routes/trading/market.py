@@ -13,7 +13,6 @@ from serving_api.reads.responses import CurrentResponses, to_json_value
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.trading.market import bar_of, from_simulator
 from serving_api.reads.trading.signals import INDICATORS, NewestSignals, newest_signal, verification_of
-from serving_api.schemas.problem import problems
 from serving_api.schemas.trading.market import (
     SymbolSignal,
 )
@@ -29,7 +28,6 @@ SIDES = ("buy_score", "sell_score", "buy_probability", "sell_probability")
 @router.get(
     "/predictions/{symbol}",
     response_model=SymbolSignal,
-    responses=problems(404),
     summary="Newest signal of a stock or coin",
 )
 async def symbol_signal(

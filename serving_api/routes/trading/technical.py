@@ -14,7 +14,6 @@ from serving_api.reads.responses import CurrentResponses, to_json_value
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.trading.market import bar_of, from_simulator
 from serving_api.reads.trading.signals import INDICATORS, NewestSignals, newest_signal
-from serving_api.schemas.problem import problems
 from serving_api.schemas.trading.technical import (
     TechnicalState,
 )
@@ -25,7 +24,6 @@ router = Router(prefix="/api/v1", tags=["trading"])
 @router.get(
     "/ai/technical/{symbol}",
     response_model=TechnicalState,
-    responses=problems(404),
     summary="Indicators of a symbol",
 )
 async def get_technical_state(

@@ -21,8 +21,6 @@ NewPassword = Annotated[
 InCookie = Annotated[
     bool, Field(description="for web pages: the refresh token goes to an HttpOnly cookie, not to the answer")
 ]
-USER_ID = "5f0c2b7e9d1a4c38b6e7f0a1d2c3b4a5"
-SINCE = "2026-11-21T01:00:00Z"
 
 
 class RegistrationBody(BaseModel):

@@ -5,16 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from serving_api.schemas.envelope import STRICT, Name, PageQuery, TimeRangeQuery
-from serving_api.schemas.identity.accounts import SINCE, USER_ID, Email, PersonRole
-
-USER = {
-    "user_id": USER_ID,
-    "email": "siti@example.id",
-    "role": "operator",
-    "regions": ["32"],
-    "disabled": False,
-    "last_seen": SINCE,
-}
+from serving_api.schemas.identity.accounts import Email, PersonRole
 
 
 class UsersQuery(PageQuery):

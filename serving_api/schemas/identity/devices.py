@@ -13,26 +13,6 @@ DeviceId = Annotated[
     str, StringConstraints(pattern=rf"^{DEVICE_ID}$"), Field(description="3 to 64 of A-Z, 0-9 and -")
 ]
 Given = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-CLAIM = {
-    "qr_data_url": "data:image/png;base64,iVBORw0KGgo=",
-    "qr_svg_data_url": "data:image/svg+xml;charset=utf-8,%3Csvg/%3E",
-    "claim_code": "q1w2e3r4t5y6u7i8o9p0aA",
-    "claim_expires_at": "2026-11-21T01:10:00Z",
-}
-ITEM = {
-    "device_id": "DEV-123",
-    "market_id": "PASAR-001",
-    "role": "operator",
-    "status": "active",
-    "last_event_time": "2026-11-21T01:00:00Z",
-    "silent": False,
-    "accepted_24h": 96,
-    "quarantined_24h": 2,
-    "trust_score": 0.97,
-    "registered_at": "2026-11-20T02:00:00Z",
-    "registered_from": "203.0.113.7",
-    "revoked_at": None,
-}
 
 
 class DeviceRegistration(BaseModel):

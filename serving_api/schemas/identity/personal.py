@@ -17,19 +17,6 @@ SymbolName = Annotated[
     StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z0-9._:=^-]{1,32}$"),
     Field(description="stock or coin; GET /api/v1/supported lists them", examples=["BTCUSDT"]),
 ]
-PREFERENCES = {"watchlist": ["BTCUSDT"], "commodities": ["cabai-rawit-merah"], "theme": "dark"}
-NOTIFIED = {
-    "email": True,
-    "telegram": False,
-    "whatsapp": False,
-    "websocket": True,
-    "min_level": "waspada",
-    "commodities": ["cabai-rawit-merah"],
-    "regions": ["32"],
-    "digest": "daily",
-    "telegram_chat": None,
-    "whatsapp_number": None,
-}
 OVER_CHANNEL = "to the address that the person has named and confirmed: /api/v1/users/me/recipients"
 ADDRESS = (
     "; null: none. A new one gets a code, and messages only after PUT /api/v1/users/me/recipients with it"

@@ -16,8 +16,6 @@ Benchmark = Literal["buy_and_hold", "cash", "random"]
 LabModel = Literal["ridge", "random_forest", "xgboost"]
 Number = int | float
 Values = Number | Annotated[list[Number], Field(min_length=1, max_length=20)]
-JOB_ID = "0b1c2d3e4f5061728394a5b6c7d8e9f0"
-ORDERED_AT = "2026-11-21T01:00:00Z"
 
 
 class BacktestBody(BaseModel):
