@@ -7,7 +7,6 @@ from importlib import import_module
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -20,6 +19,7 @@ from serving_api.http.idempotency import Idempotency
 from serving_api.http.openapi import describe
 from serving_api.http.problems import Problem, from_http_exception, from_validation_errors, problem_response
 from serving_api.http.request_envelope import RequestEnvelope
+from serving_api.http.router import RouteTable
 from serving_api.http.split_ports import SplitPorts
 from serving_api.http.spreadsheets import MEDIA_TYPES
 from serving_api.reads.operation.health import product_version
@@ -64,16 +64,11 @@ def routers() -> list[APIRouter]:
     """The `router` of every module of routes and listings that has one."""
     names = (
         module.name
-        for package in (listings, routes)  # the most requested ones first: paths are compared in order
+        for package in (listings, routes)
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     )
     modules = [import_module(name) for name in names]
     return [module.router for module in modules if hasattr(module, "router")]
-
-
-def operation_id(route: APIRoute) -> str:
-    """The name of the function behind a route, by which generated clients call it."""
-    return route.name
 
 
 def create() -> FastAPI:
@@ -85,11 +80,9 @@ def create() -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         separate_input_output_schemas=False,
-        generate_unique_id_function=operation_id,
     )
     collected = routers()
-    for router in (*collected, pages.router):
-        application.include_router(router)
+    application.router.routes.insert(0, RouteTable((*collected, pages.router)))
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, handle_error)
     application.openapi = lambda: describe(application, collected)  # type: ignore[method-assign]

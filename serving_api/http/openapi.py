@@ -105,7 +105,7 @@ def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
             version=application.version,
             openapi_version="3.1.0",
             description=application.description,
-            routes=application.routes,
+            routes=[route for router in routers for route in router.routes],
         )
         components: dict[str, Any] = schema["components"]["schemas"]
         components |= {"Problem": PROBLEM_SCHEMA} | event_schemas()

@@ -1,7 +1,8 @@
 """Routes as all endpoints have them: bounded bodies, strict JSON, no unknown query parameter."""
 
-from collections.abc import Callable, Coroutine, Iterator
-from functools import cached_property
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,8 +10,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
-from starlette.types import Scope
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
 
 from conf.settings import settings
 from lakehouse.event import Fault, Malformed, parse_strict
@@ -24,6 +25,7 @@ from serving_api.http.request_checks import (
 )
 
 NOT_JSON = ("payload_json", "payload_utf8")  # such bytes are not JSON: 400; other faults are 422
+CHOSEN = "lumbung.route"  # in the scope
 LARGE_BODY = {"x-large-body": True}  # `openapi_extra` of a route whose body is as large as a batch
 
 
@@ -115,26 +117,49 @@ class StrictRoute(APIRoute):
 
 
 class Router(APIRouter):
-    """Routes that are compared only with paths that begin as one of theirs.
-
-    FastAPI compares a path with every route of every included router until one matches: with 150 routes that
-    was half of the CPU time of a request.
-    """
+    """Routes that are strict unless they say otherwise. Generated clients call them by their names."""
 
     def __init__(self, *, route_class: type[APIRoute] = StrictRoute, **options: Any) -> None:
-        super().__init__(route_class=route_class, **options)
+        name = attrgetter("name")
+        super().__init__(route_class=route_class, generate_unique_id_function=name, **options)
 
-    @cached_property
-    def _beginnings(self) -> tuple[str, ...]:
-        return tuple({route.path.partition("{")[0] for route in self.routes if isinstance(route, Route)})
 
-    @cached_property
-    def _compares_all(self) -> bool:
-        """Whether a WebSocket or a mounted application is among the routes."""
-        return not all(isinstance(route, Route) for route in self.routes)
+class RouteTable(BaseRoute):
+    """The routes of several routers: one with a fixed path is found by it, others are compared in order.
+
+    FastAPI compares a path with every route of every included router until one matches, twice: with 150
+    routes that was half of the CPU time of a request.
+    """
+
+    def __init__(self, routers: Iterable[APIRouter]) -> None:
+        self._all = [route for router in routers for route in router.routes]
+        self._fixed: dict[str, list[BaseRoute]] = {}
+        self._others: list[tuple[str, BaseRoute]] = []
+        for route in self._all:
+            beginning, parameter, _ = getattr(route, "path", "").partition("{")
+            if isinstance(route, Route) and not parameter:
+                self._fixed.setdefault(beginning, []).append(route)
+            else:
+                self._others.append((beginning, route))
+
+    def _candidates(self, scope: Scope) -> Iterator[BaseRoute]:
+        if scope.get("root_path"):  # a proxy may send it as a part of the path
+            return iter(self._all)
+        path: str = scope["path"]
+        others = (route for beginning, route in self._others if path.startswith(beginning))
+        return chain(self._fixed.get(path, ()), others)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """As FastAPI matches; no route without a comparison where the path begins otherwise."""
-        if not (self._compares_all or scope.get("root_path") or scope["path"].startswith(self._beginnings)):
-            return Match.NONE, {}
-        return super().matches(scope)
+        """As Starlette matches: the first route for the path and the method, else the first for the path."""
+        partial: tuple[Match, Scope] = Match.NONE, {}
+        for route in self._candidates(scope):
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                return match, {**found, CHOSEN: route}
+            if match is Match.PARTIAL and partial[0] is Match.NONE:
+                partial = match, {**found, CHOSEN: route}
+        return partial
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the route that matched."""
+        await scope.pop(CHOSEN).handle(scope, receive, send)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from lakehouse.arrow import arrow_schema, column_comment
 from lakehouse.contracts.contract import Column, Contract, contracts
+from lakehouse.translation import Language
 from serving_api.http.cursors import Key, TimeRange, time_range
 from serving_api.http.router import Router
 from serving_api.reads.keyset import Order, next_rows
@@ -28,7 +29,6 @@ from serving_api.reads.responses import (
     to_json_value,
 )
 from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
-from serving_api.reads.supported import Symbols
 from serving_api.schemas.envelope import Name, Page, PageQuery, TimeRangeQuery
 from serving_api.schemas.problem import problems
 
@@ -51,14 +51,17 @@ class ListRequest:
     """What a page of a list is read for.
 
     `values`: the parameters by name, those in the path too. `others`: the newest versions of the tables that
-    the listing reads besides its own. `times`: the range of a list that has one.
+    the listing reads besides its own. `shared`: the objects of the application by type. `context`: what the
+    listing's own dependency returned. `times`: the range of a list that has one.
     """
 
     values: Mapping[str, Any]
     snapshot: Snapshot
     others: Mapping[str, Snapshot]
     snapshots: Snapshots
-    symbols: Symbols
+    shared: Mapping[Any, Any]
+    language: Language
+    context: Any = None
     times: TimeRange | None = None
 
 
@@ -81,9 +84,9 @@ class Filter:
     examples: tuple[Any, ...] = ()
 
 
-def equal(name: str, description: str) -> Filter:
-    """The rows whose column has the value; type and values are those of the column's contract."""
-    return Filter(name, description, lambda value, request: pc.field(name) == value)
+def equal(name: str, description: str, annotation: Any = None, **more: Any) -> Filter:
+    """The rows whose column has the value; without `annotation` the type is that of the column."""
+    return Filter(name, description, lambda value, request: pc.field(name) == value, annotation, **more)
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,9 @@ class Listing:
     up to limit + 1 rows with their keys, where not all rows are read. Without `columns` and `present` the
     rows are the items. `query`: what the schema of the parameters adds to. `statuses`: errors besides those
     that every list has.
+
+    `context`: a dependency, such as who may read; no cache keeps such a list, unless `personal` is false of
+    the request. `cached`: false for pages that follow from more than tables.
     """
 
     table: str
@@ -129,6 +135,9 @@ class Listing:
     depends_on: Callable[[Mapping[str, Any]], Sequence[str]] | None = None
     variant: Callable[[ListRequest], str] | None = None
     rule_set: bool = False
+    context: Any = None
+    personal: Callable[[ListRequest], bool] = lambda request: request.context is not None
+    cached: bool = True
     statuses: tuple[int, ...] = (404,)
 
     @property
@@ -163,7 +172,7 @@ class Listing:
             for name, column in listed.items()
         }
         example: Any = {name: column.example for name, column in listed.items()}
-        config = ConfigDict(json_schema_extra={"examples": [example]})
+        config = ConfigDict(json_schema_extra={"examples": [example]} if any(example.values()) else None)
         return create_model(self.item, __doc__=self.contract.description, __config__=config, **fields)
 
     def _item_type(self, column: Column) -> Any:
@@ -190,7 +199,7 @@ class Listing:
         column = next(column for column in self.contract.columns if column.name == parameter.name)
         return Name if column.type == "string" and not column.enum else type_of(column)
 
-    def page(self, query: BaseModel, in_path: Row, responses: Responses) -> Response:
+    def page(self, query: BaseModel, in_path: Row, responses: Responses, context: Any = None) -> Response:
         """One page. Blocks while a new version of a table is opened. Raises Problem."""
         shared = responses.request.app.state.shared
         snapshots: Snapshots = shared[Snapshots]
@@ -199,7 +208,8 @@ class Listing:
         names = self.depends_on(values) if self.depends_on else (self.table, *self.others)
         opened = {name: open_table(snapshots, name) for name in names}
         tables = list(opened.values())
-        request = ListRequest(values, tables[0], opened, snapshots, shared[Symbols])
+        language = responses.language
+        request = ListRequest(values, tables[0], opened, snapshots, shared, language, context)
         if self.times:
             newest = self.newest or (lambda request: newest_of(request.snapshot, str(self.times)))
             zone = timezone_of(values.get("market_id"), values.get("region"))
@@ -215,7 +225,14 @@ class Listing:
         rule_set = current_rule_set() if self.rule_set else None
         variant = self.variant(request) if self.variant else None
         return responses.page(
-            tables, parameters, read, times=request.times, variant=variant, rule_set=rule_set
+            tables,
+            parameters,
+            read,
+            times=request.times,
+            variant=variant,
+            rule_set=rule_set,
+            personal=self.personal(request),
+            cached=self.cached,
         )
 
     def condition_of(self, request: ListRequest) -> pc.Expression:
@@ -320,14 +337,17 @@ def endpoint_of(listing: Listing) -> Callable[..., Any]:
     tables = (listing.table, *listing.others)
     in_memory = listing.read is None and all(contracts()[table].served == "whole" for table in tables)
 
-    async def endpoint(query: BaseModel, responses: Responses, **in_path: Any) -> Response:
+    async def endpoint(
+        query: BaseModel, responses: Responses, context: Any = None, **in_path: Any
+    ) -> Response:
         if in_memory:
-            return listing.page(query, in_path, responses)
-        return await run_sync(lambda: listing.page(query, in_path, responses))
+            return listing.page(query, in_path, responses, context)
+        return await run_sync(lambda: listing.page(query, in_path, responses, context))
 
     typed = {
         "query": Annotated[listing.query_model(), Query()],
         "responses": CurrentResponses,
+        **({"context": Annotated[Any, listing.context]} if listing.context else {}),
         **{entry.name: entry.annotation for entry in listing.filters if entry.in_path},
     }
     endpoint.__signature__ = Signature(  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from serving_api.listings.retail import CATEGORY_COLUMN, REVENUE, SHOP
 from serving_api.reads.names import commodity_ids
 from serving_api.reads.retail.categories import listed_category, shop_of
 from serving_api.reads.sentiment import TABLE, product_counts, sentiment_model
-from serving_api.reads.supported import is_traded
+from serving_api.reads.supported import Symbols, is_traded
 from serving_api.reads.table_rows import first_row
 from serving_api.schemas.envelope import Name, TimeRangeQuery
 from serving_api.schemas.retail.analytics import ProductSentiment
@@ -43,7 +43,9 @@ def of_symbol(name: str, request: ListRequest) -> pc.Expression:
     """The rows about a stock or coin that is traded or that posts name. Raises Problem 404."""
     symbol = name.strip().upper()
     condition = (pc.field("subject_kind") == "symbol") & (pc.field("subject") == symbol)
-    if not is_traded(request.symbols, symbol) and not first_row(request.snapshot, condition, ["subject"]):
+    if not is_traded(request.shared[Symbols], symbol) and not first_row(
+        request.snapshot, condition, ["subject"]
+    ):
         raise Problem("unknown-symbol", name=name)
     return condition
 

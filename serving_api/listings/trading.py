@@ -9,6 +9,7 @@ from serving_api.http.cursors import Key
 from serving_api.http.path_parameters import SymbolInPath
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
 from serving_api.reads.responses import rows_after, to_json_value
+from serving_api.reads.supported import Symbols
 from serving_api.reads.table_rows import read_rows
 from serving_api.reads.trading.market import TABLE as LIVE
 from serving_api.reads.trading.market import (
@@ -37,7 +38,7 @@ def of_symbol(name: str, request: ListRequest) -> pc.Expression:
 
 def bars_of(name: str, request: ListRequest) -> pc.Expression:
     """The bars of a symbol of the requested length, else of the usual one. Raises Problem 404."""
-    symbol = known_symbol(request.symbols, name)
+    symbol = known_symbol(request.shared[Symbols], name)
     interval = request.values["interval"] or usual_interval(request.others[LIVE], symbol)
     return (pc.field("symbol") == symbol) & (pc.field("interval") == interval)
 
@@ -67,7 +68,7 @@ def verification_items(rows: Sequence[Row], request: ListRequest) -> list[Row]:
 
 def with_outcomes(rows: Sequence[Row], request: ListRequest) -> list[Row]:
     """Earlier forecasts with the closes that followed."""
-    symbol = known_symbol(request.symbols, request.values["symbol"])
+    symbol = known_symbol(request.shared[Symbols], request.values["symbol"])
     condition = (pc.field("symbol") == symbol) & (pc.field("interval") == "1d") & pc.field("final")
     condition &= pc.field("bar_date").isin(sorted({row["target_date"] for row in rows}))
     bars = read_rows(request.others[BARS], condition, ["bar_date", "close", "event_time"])
@@ -90,7 +91,7 @@ def outcome(row: Row, actual: float | None) -> Row:
 
 def forecasts_of(name: str, request: ListRequest) -> pc.Expression:
     """The forecasts that were served for a symbol. Raises Problem 404."""
-    return pc.field("symbol") == known_symbol(request.symbols, name)
+    return pc.field("symbol") == known_symbol(request.shared[Symbols], name)
 
 
 def newest_target(request: ListRequest) -> date | None:

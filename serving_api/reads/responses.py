@@ -178,17 +178,19 @@ class Responses:
     async def stored(
         self,
         query: BaseModel,
-        read: Callable[[Key | None, int], Awaitable[EncodedPage]],
+        read: Callable[[Key | None, int], Awaitable[Sequence[KeyedItem]]],
         snapshots: Sequence[Snapshot] = (),
     ) -> Response:
-        """One page of a list from the identity store; no cache may keep it. `read`: as for `page`.
+        """One page of a list from the identity store; no cache may keep it.
 
-        `snapshots`: tables that were read besides.
+        `read(after key, number)` returns up to so many items. `snapshots`: tables that were read besides.
         """
         parameters = query.model_dump()
         form = self._form(parameters)
         filters = filters_of(self.request.url.path, parameters)
-        page = await read(self.cursors.decode(parameters["cursor"], filters), parameters["limit"])
+        limit = parameters["limit"]
+        rows = await read(self.cursors.decode(parameters["cursor"], filters), limit + 1)
+        page = encode_page(rows, limit)
         return self._encoded(page, filters, {"Cache-Control": PRIVATE}, self.meta(snapshots), form)
 
     def _form(self, parameters: dict[str, Any]) -> ListFormat:

@@ -2,8 +2,7 @@
 
 from typing import Annotated, Any
 
-from anyio.to_thread import run_sync
-from fastapi import Query, Response
+from fastapi import Response
 
 from conf.channels import channel_modes
 from lakehouse.contracts.contract import contracts
@@ -12,59 +11,28 @@ from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.database import Database
 from lakehouse.reference import commodity_aliases, matching_key
 from lakehouse.times import utc_text
-from serving_api.http.cursors import Key
 from serving_api.http.dependencies import OPERATOR
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import AlertIdInPath
-from serving_api.http.problems import Problem, language_of
+from serving_api.http.problems import Problem
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
-from serving_api.live.alert_items import matching_alerts
 from serving_api.live.service import Live
 from serving_api.reads.names import NATION, commodity_in_body, region_in_body
-from serving_api.reads.provenance import from_simulated
-from serving_api.reads.responses import CurrentResponses, EncodedPage, encode_page, json_response, rows_after
+from serving_api.reads.responses import json_response
 from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.alerts import (
     AcknowledgeBody,
     AcknowledgeReceipt,
-    AlertItem,
-    AlertsQuery,
     TriggerBody,
     TriggerReceipt,
 )
-from serving_api.schemas.envelope import Page
-from serving_api.schemas.problem import problems
 from serving_api.writes.act_audit import Act, audit_acts
 from serving_api.writes.alerts import AlertActs
 
 router = Router(tags=["alerts"])
 EMPTY_ROW = dict.fromkeys(contracts()["gold.alerts"].column_names) | {"stale": False}
 SENDING = {"on": "queued", "mock": "mock", "off": "off"}
-
-
-@router.get(
-    "/api/public/alerts/live",
-    response_model=Page[AlertItem],
-    responses=problems(404),
-    summary="Alerts, newest first",
-)
-async def list_alerts(
-    query: Annotated[AlertsQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
-    """Open alerts unless `state` names another one; in Indonesian when Accept-Language names `id`."""
-    snapshot = snapshots["gold.alerts"]
-    language = language_of(responses.request)
-
-    def read(key: Key | None, limit: int) -> EncodedPage:
-        rows = rows_after(matching_alerts(snapshot, query, language), key)[: limit + 1]
-
-        def is_simulated(item: dict[str, Any]) -> bool:
-            return item["commodity"] is not None and from_simulated(snapshots, [item["commodity"]])
-
-        return encode_page(rows, limit, is_simulated)
-
-    return await run_sync(lambda: responses.page([snapshot], query, read, variant=language))
 
 
 @router.post("/api/alerts/trigger", status_code=202, response_model=TriggerReceipt, summary="Raise an alert")

@@ -4,8 +4,6 @@ import hashlib
 from typing import Annotated, Any
 
 import orjson
-import pyarrow.compute as pc
-from anyio.to_thread import run_sync
 from fastapi import Query, Request, Response
 
 from lakehouse.contracts.contract import kinds
@@ -14,7 +12,6 @@ from lakehouse.event import Fault, faults
 from lakehouse.identity.roles import Principal
 from lakehouse.signatures import SigningKeys
 from lakehouse.times import utc_text
-from serving_api.http.cursors import Key
 from serving_api.http.dependencies import SENDER
 from serving_api.http.problems import invalid_fields
 from serving_api.http.router import Router
@@ -24,14 +21,11 @@ from serving_api.reads.ledger.integrity_checks import IntegrityChecker
 from serving_api.reads.responses import (
     PUBLIC,
     CurrentResponses,
-    EncodedPage,
     json_response,
     not_modified,
-    to_json_value,
 )
 from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.schemas.blockchain import Block, BlocksQuery, ChainQuery, IntegrityReport
-from serving_api.schemas.envelope import Page
+from serving_api.schemas.blockchain import ChainQuery, IntegrityReport
 from serving_api.schemas.ingest import Receipt
 from serving_api.writes.intake import EventIntake, SubmittedEvent, require_own
 from serving_api.writes.publish import RememberingProducer
@@ -39,7 +33,6 @@ from serving_api.writes.publish import RememberingProducer
 router = Router(prefix="/api/blockchain", tags=["ledger"])
 KIND = "ledger"
 FIELDS = ("market_id", "commodity", "price", "event_time", "event_id")
-BLOCK_COLUMNS = ("index", "hash", "previous_hash", "timestamp", "kind", "event_id", "table", "delta_version")
 BODY = {
     "requestBody": {
         "required": True,
@@ -133,49 +126,3 @@ def checked_tables(verdict: ChainVerdict) -> list[Snapshot]:
         Snapshot(table, version, None, None, verdict.newest if table == "gold.ledger" else None, 0)
         for table, version in verdict.versions.items()
     ]
-
-
-@router.get("/blocks", response_model=Page[Block], summary="Blocks, newest first")
-async def list_blocks(
-    query: Annotated[BlocksQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
-) -> Response:
-    """Records of a chain; with `event_id`, those about that event."""
-    snapshot = snapshots["gold.ledger"]
-
-    def read(key: Key | None, limit: int) -> EncodedPage:
-        return block_page(snapshot, query, key, limit)
-
-    return await run_sync(lambda: responses.page([snapshot], query, read))
-
-
-def block_page(snapshot: Snapshot, query: BlocksQuery, key: Key | None, limit: int) -> EncodedPage:
-    """One page.
-
-    Without an event id it is a range of indexes, so that a chain with gaps is listed to its end too.
-    """
-    if snapshot.delta is None:
-        return EncodedPage(b"", None)
-    chain = query.chain
-    below = key[0] if key else 1 + snapshot.cached(("top", chain), lambda: newest_index(snapshot, chain))
-    condition = (pc.field("chain") == chain) & (pc.field("index") < below)
-    if query.event_id is None:
-        condition &= pc.field("index") >= below - limit
-    else:
-        condition &= pc.field("event_id") == query.event_id
-    table = snapshot.read(condition, BLOCK_COLUMNS)
-    rows = table.sort_by([("index", "descending")])
-    shown: list[dict[str, Any]] = rows.slice(0, limit).to_pylist()
-    last = below - limit
-    if query.event_id is not None:
-        last = shown[-1]["index"] if rows.num_rows > limit else 0
-    items = b",".join(
-        orjson.dumps({name: to_json_value(value) for name, value in row.items()}) for row in shown
-    )
-    return EncodedPage(items, (last,) if last > 0 else None)
-
-
-def newest_index(snapshot: Snapshot, chain: str) -> int:
-    """Index of the newest record; -1 when there is none."""
-    rows = snapshot.read(pc.field("chain") == chain, ["index"])
-    newest: int | None = pc.max(rows["index"]).as_py()
-    return -1 if newest is None else newest

@@ -3,33 +3,25 @@
 import asyncio
 from typing import Annotated, Any
 
-from anyio.to_thread import run_sync
-from fastapi import Query, Response
+from fastapi import Response
 
 from lakehouse.contracts.contract import kinds
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.database import Database
 from lakehouse.times import utc_text
-from serving_api.http.cursors import Key
 from serving_api.http.dependencies import OPERATOR
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, invalid_fields
 from serving_api.http.router import LARGE_BODY, Router
 from serving_api.http.shared import Shared
-from serving_api.reads.responses import CurrentResponses, EncodedPage, encode_page, json_response, rows_after
-from serving_api.reads.review.decisions import decisions_on
-from serving_api.reads.review.reviews import ReviewReader
-from serving_api.reads.snapshots import Snapshots
+from serving_api.reads.responses import json_response
 from serving_api.schemas.decisions import (
     BulkDecisionBody,
     BulkDecisionReceipt,
     DecisionBody,
     DecisionReceipt,
-    DecisionRow,
-    DecisionsQuery,
 )
-from serving_api.schemas.envelope import Page
 from serving_api.schemas.quarantine import HoldBody, HoldReceipt
 from serving_api.writes.act_audit import Act, audit_acts
 from serving_api.writes.decisions import DecisionRequest, Decisions, SentDecision, correction_faults
@@ -166,33 +158,3 @@ async def hold_event(
         raise Problem("already-decided", name=event_id)
     hold = holds.take(event_id, caller.subject)
     return json_response({"held_by": hold.held_by, "until": utc_text(hold.until)})
-
-
-@router.get(
-    "/{event_id}/decisions",
-    response_model=Page[DecisionRow],
-    summary="Decisions on an event",
-)
-async def list_decisions(
-    event_id: EventIdInPath,
-    caller: Annotated[Principal, OPERATOR],
-    query: Annotated[DecisionsQuery, Query()],
-    decisions: Shared[Decisions],
-    reviews: Shared[ReviewReader],
-    snapshots: Shared[Snapshots],
-    responses: CurrentResponses,
-) -> Response:
-    """Newest first; `pending` until the stream has processed the decision."""
-    if not await decisions.targets([event_id], caller):
-        raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
-
-    def respond() -> Response:
-        reviewed, index = reviews.read()
-        rows, stored = decisions_on(event_id, snapshots, index, decisions.pending(event_id))
-
-        def read(key: Key | None, limit: int) -> EncodedPage:
-            return encode_page(rows_after(rows, key)[: limit + 1], limit)
-
-        return responses.page([stored, reviewed], query, read, personal=True, cached=False)
-
-    return await run_sync(respond)

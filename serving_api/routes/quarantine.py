@@ -5,10 +5,9 @@ from typing import Annotated, Any
 
 import orjson
 from anyio.to_thread import run_sync
-from fastapi import Query, Response
+from fastapi import Response
 
 from lakehouse.identity.roles import Principal
-from serving_api.http.cursors import Key, time_range
 from serving_api.http.dependencies import OPERATOR
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
@@ -18,56 +17,17 @@ from serving_api.http.shared import Shared
 from serving_api.reads.dashboard.quarantine_subjects import evidence_of, subject_of
 from serving_api.reads.dashboard.quarantine_summary import read_summary
 from serving_api.reads.provenance import current_rule_set
-from serving_api.reads.responses import CurrentResponses, EncodedPage, encode_page
+from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.review.decisions import decisions_on
 from serving_api.reads.review.own_regions import own_rows
-from serving_api.reads.review.quarantine import COORDINATES, in_language, listed_item, page_rows, rows_by_id
+from serving_api.reads.review.quarantine import COORDINATES, in_language, listed_item, rows_by_id
 from serving_api.reads.review.reviews import ReviewReader
-from serving_api.reads.snapshots import Snapshots, newest_of
-from serving_api.schemas.envelope import Page
-from serving_api.schemas.quarantine import QuarantineItem, QuarantineQuery, QuarantineRow, QuarantineSummary
+from serving_api.reads.snapshots import Snapshots
+from serving_api.schemas.quarantine import QuarantineItem, QuarantineSummary
 from serving_api.writes.decisions import Decisions
 
 router = Router(prefix="/api/v1/quarantine", tags=["quarantine"])
 LISTED_DECISIONS = 100
-
-
-@router.get("", response_model=Page[QuarantineRow], summary="Quarantined events and their reasons")
-async def list_quarantine(
-    query: Annotated[QuarantineQuery, Query()],
-    caller: Annotated[Principal, OPERATOR],
-    snapshots: Shared[Snapshots],
-    reviews: Shared[ReviewReader],
-    responses: CurrentResponses,
-) -> Response:
-    """Events that violate a rule, newest first, with their current state.
-
-    `from` and `to` are times of quarantine; default: the 30 days that end with the newest of them. Messages
-    are in Indonesian when Accept-Language names `id`. An operator who is limited to regions sees their rows.
-    """
-    is_own = own_rows(caller, snapshots)
-
-    def respond() -> Response:
-        language = language_of(responses.request)
-        snapshot = snapshots["silver.quarantine"]
-        times = time_range(query.from_, query.to, newest_of(snapshot, "quarantined_at"))
-        reviewed, index = reviews.read()
-
-        def read(key: Key | None, limit: int) -> EncodedPage:
-            rows = page_rows(snapshots, index, query, times, key, is_own)
-            return encode_page([(sort_key, in_language(item, language)) for sort_key, item in rows], limit)
-
-        return responses.page(
-            [snapshot, reviewed],
-            query,
-            read,
-            times=times,
-            variant=f"{language} {','.join(caller.regions) if is_own else ''}",
-            rule_set=current_rule_set(),
-            personal=True,
-        )
-
-    return await run_sync(respond)
 
 
 @router.get("/summary", response_model=QuarantineSummary, summary="The quarantine in numbers")

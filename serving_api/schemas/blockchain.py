@@ -1,11 +1,11 @@
 """Schemas of the ledger: its blocks and the report of an integrity check."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving_api.schemas.envelope import Meta, PageQuery
+from serving_api.schemas.envelope import Meta
 
 Chain = Literal["price", "trade"]
 
@@ -15,28 +15,6 @@ class ChainQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     chain: Chain = Field("price", description="which of the two hash chains")
-
-
-class BlocksQuery(PageQuery):
-    """Parameters of the list of blocks."""
-
-    chain: Chain = Field("price", description="which of the two hash chains")
-    event_id: Annotated[str, Field(min_length=1, max_length=600)] | None = Field(
-        None, description="blocks about this event"
-    )
-
-
-class Block(BaseModel):
-    """One record of the ledger."""
-
-    index: int = Field(ge=0)
-    hash: str = Field(pattern="^[0-9a-f]{64}$")
-    previous_hash: str = Field(pattern="^[0-9a-f]{64}$")
-    timestamp: datetime
-    kind: str
-    event_id: str | None = Field(description="null for a batch of prices and for a compaction")
-    table: str | None
-    delta_version: int | None
 
 
 class IntegrityReport(BaseModel):

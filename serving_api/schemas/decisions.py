@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import STRICT, PageQuery
+from serving_api.schemas.envelope import STRICT
 from serving_api.schemas.ingest import Receipt
 
 DecisionReason = Annotated[
@@ -67,10 +67,6 @@ class BulkDecisionReceipt(BaseModel):
     """The status of each event, in the order of the request."""
 
     items: list[BulkDecisionItem]
-
-
-class DecisionsQuery(PageQuery):
-    """Parameters of the list of decisions on one event."""
 
 
 class DecisionRow(BaseModel):

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from lakehouse.contracts.contract import kinds
 from serving_api.schemas.decisions import DecisionRow
-from serving_api.schemas.envelope import STRICT, Meta, Name, TimeRangeQuery
+from serving_api.schemas.envelope import STRICT, Meta
 
 if TYPE_CHECKING:
     EventKind = str
@@ -16,18 +16,6 @@ else:
 UtcDay = date  # a field of the name `date` hides the type
 Stage = Literal["stream", "door"]
 ReviewState = Literal["open", "released", "corrected", "rejected"]
-
-
-class QuarantineQuery(TimeRangeQuery):
-    """Parameters of the quarantine list."""
-
-    kind: EventKind | None = Field(None, description="kind of the event")
-    rule: Name | None = Field(None, description="rows that violate this rule")
-    market_id: Name | None = Field(None, description="as given in the event")
-    source: Name | None = Field(None, description="door and sender, such as mqtt:DEV-123")
-    commodity: Name | None = Field(None, description="as given in the event, or a name of the reference list")
-    stage: Stage | None = Field(None, description="where it was refused: by the stream or at a door")
-    state: ReviewState | None = Field(None, description="current state; open: not decided yet")
 
 
 class ViolatedRule(BaseModel):

@@ -97,15 +97,15 @@ def assert_equals_recomputation(subject: Subject, tables: Sequence[str], newest:
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
-@pytest.mark.parametrize(("seed", "count"), [(1, 1), (2, 7)], ids=["in one go", "in batches"])
-def test_gold_equals_its_recomputation(lake: Path, name: str, seed: int, count: int) -> None:
+def test_gold_equals_its_recomputation(lake: Path, name: str) -> None:
+    """In batches; in one go it is computed after the sources were set back."""
     subject = SUBJECTS[name]
-    rng = random.Random(seed)
+    rng = random.Random(2)
     rows = subject.rows(rng)
     batches = Batches()
     jobs = jobs_of(subject)
     refused: dict[str, list[Row]] = {table: [] for table in rows}  # a batch whose events were all refused
-    for batch in (refused, *cut(rows, count, rng, subject), refused):
+    for batch in (refused, *cut(rows, 7, rng, subject), refused):
         batches.write(batch)
         if batch is refused:
             for job in jobs:

@@ -32,7 +32,7 @@ def counts(
 ) -> list[KeyedItem]:
     """Up to limit + 1 (sort key, item) after `key`."""
     unused: Any = None
-    request = ListRequest({"kind": None, "rule": rule}, snapshot, {}, unused, unused, times)
+    request = ListRequest({"kind": None, "rule": rule}, snapshot, {}, unused, unused, "en", None, times)
     return quality.QUALITY.items(quality.QUALITY.keyed_rows(request, key, limit), request)
 
 

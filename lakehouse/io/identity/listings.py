@@ -20,7 +20,12 @@ def account_item(user: User) -> dict[str, Any]:
 
 
 async def page_of_accounts(
-    database: Database, *, role: str | None, email: str | None, after: tuple[Any, ...] | None, limit: int
+    database: Database,
+    after: tuple[Any, ...] | None,
+    limit: int,
+    *,
+    role: str | None = None,
+    email: str | None = None,
 ) -> list[Keyed]:
     """Up to `limit` (sort key, item) after a key, the newest account first."""
     query = select(User).order_by(User.created_at.desc(), User.user_id.desc()).limit(limit)
@@ -38,13 +43,13 @@ async def page_of_accounts(
 
 async def page_of_audit(
     database: Database,
-    *,
-    actor: str | None,
-    action: str | None,
-    start: datetime | None,
-    end: datetime | None,
     after: tuple[Any, ...] | None,
     limit: int,
+    *,
+    actor: str | None = None,
+    action: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
 ) -> list[Keyed]:
     """Up to `limit` (sort key, item) after a key, the newest entry first."""
     query = select(AuditEntry).order_by(AuditEntry.index.desc()).limit(limit)

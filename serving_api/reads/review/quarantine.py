@@ -1,6 +1,6 @@
 """Rows of silver.quarantine: filtered and by page, and by event id."""
 
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Collection, Container, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -18,7 +18,6 @@ from serving_api.reads.responses import to_json_value
 from serving_api.reads.review.own_regions import NEEDED, IsOwn
 from serving_api.reads.review.reviews import ReviewIndex, RowKey, key_of, state_of
 from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.schemas.quarantine import QuarantineQuery
 
 ITEM_COLUMNS = (
     "event_id",
@@ -36,7 +35,6 @@ ITEM_COLUMNS = (
 )
 COORDINATES = ("topic", "partition", "offset")
 ORDER = (("quarantined_at", "descending"), *((name, "ascending") for name in COORDINATES))
-TEXT_FILTERS = ("kind", "market_id", "source", "stage")
 
 
 def in_indonesian(kind: str, rule: str, message: str) -> str:
@@ -86,17 +84,6 @@ def read_day(
     return snapshot.read(condition, columns, partition=("ingest_date", day))
 
 
-def condition_of(query: QuarantineQuery, times: TimeRange) -> pc.Expression:
-    """The filters that let a scan skip files, as an expression; the others are applied to what was read."""
-    condition = pc.field("quarantined_at") >= times.start
-    if times.end is not None:
-        condition &= pc.field("quarantined_at") < times.end
-    for name in TEXT_FILTERS:
-        if (value := getattr(query, name)) is not None:
-            condition &= pc.field(name) == value
-    return condition
-
-
 def with_commodity(rows: pa.Table, name: str | None) -> pa.Table:
     """The rows whose commodity, as given in the event, is the one that the caller names."""
     if name is None:
@@ -135,32 +122,35 @@ def is_same_commodity(given: str, name: str) -> bool:
 def page_rows(
     snapshots: Snapshots,
     reviews: ReviewIndex,
-    query: QuarantineQuery,
-    times: TimeRange,
+    values: Mapping[str, Any],
+    condition: pc.Expression,
+    days: Iterable[str],
     key: Key | None,
+    count: int,
     is_own: IsOwn | None = None,
 ) -> list[tuple[Key, dict[str, Any]]]:
-    """Up to limit + 1 (sort key, item) after `key`, newest first; the files of one day are read at a time.
+    """Up to `count` (sort key, item) after `key`, newest first; the files of one day are read at a time.
 
-    `is_own`: which rows the caller may see; None: all.
+    `values`: commodity, rule and state, which are not part of the condition. `is_own`: which rows the caller
+    may see; None: all.
     """
     snapshot = snapshots["silver.quarantine"]
     columns = (*ITEM_COLUMNS, *COORDINATES, *(("payload",) if is_own else ()))
     page: list[tuple[Key, dict[str, Any]]] = []
-    for day in days_within(snapshot, times, key):
-        rows = read_day(snapshot, day, condition_of(query, times), columns)
-        rows = with_rule(with_commodity(rows, query.commodity), query.rule)
-        rows = with_state(rows, query.state, reviews)
+    for day in days:
+        rows = read_day(snapshot, day, condition, columns)
+        rows = with_rule(with_commodity(rows, values["commodity"]), values["rule"])
+        rows = with_state(rows, values["state"], reviews)
         if is_own is not None:
             mask = [is_own(row) for row in rows.select(NEEDED).to_pylist()]
             rows = rows.filter(pa.array(mask, pa.bool_()))
-        chosen = next_rows(rows, ORDER, key, query.limit + 1 - len(page))
+        chosen = next_rows(rows, ORDER, key, count - len(page))
         subjects = subjects_of([row for _, row in chosen], day, snapshots)
         page += [
             (sort_key, listed_item(row, reviews) | {"subject": subjects[key_of(row)]})
             for sort_key, row in chosen
         ]
-        if len(page) > query.limit:
+        if len(page) == count:
             break
     return page
 

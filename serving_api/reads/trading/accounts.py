@@ -6,23 +6,37 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
+from starlette.requests import Request
 
 from conf.settings import settings
+from lakehouse.identity.roles import Role
 from lakehouse.trading.books import CURRENCY, NEWEST_ACCEPTED
 from lakehouse.trading.limits import AccountState, Limits, OpenOrder
 from lakehouse.trading.market_terms import cents
 from lakehouse.trading.paper_engine import trading_day
 from lakehouse.trading.performance import as_number, held_instead, performance
 from lakehouse.trading.series_bars import exact
+from serving_api.http.callers import principal_of
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.reads.trading.market import TABLE as BARS
 from serving_api.reads.trading.market import live_bars
 
 PORTFOLIO = "gold.portfolio"
+UNFILLED = dict.fromkeys(("price", "pnl", "executed_at"))
 HOUSE = "house"
 LISTS = ("positions", "waiting", "closed_trades", "accepted", "bought", "days")  # JSON in PORTFOLIO
 MOST_SYMBOLS = 20  # with price history on the dashboard
 Row = dict[str, Any]
+
+
+def account_of(request: Request) -> str:
+    """The account of a person, or of a key that may read; for others that of the house, which is public.
+
+    Raises Problem 401 for an unknown token.
+    """
+    caller = principal_of(request)
+    is_own = caller is not None and caller.role >= Role.USER and caller.may("read")
+    return caller.subject if caller is not None and is_own else HOUSE
 
 
 def limits_in_force() -> Limits:

@@ -12,7 +12,7 @@ from lakehouse.io.personal_jobs import JobKind, PersonalJob, TooManyJobs
 from serving_api.http.cursors import Key
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
-from serving_api.reads.responses import EncodedPage, Responses, encode_page
+from serving_api.reads.responses import KeyedItem, Responses
 
 MOST_OPEN = 3  # jobs of one person and kind that are queued or run
 RETRY_SECONDS = 30
@@ -24,11 +24,10 @@ async def page_of_own(
 ) -> Response:
     """One page of the caller's jobs, the newest first."""
 
-    async def read(key: Key | None, limit: int) -> EncodedPage:
+    async def read(key: Key | None, number: int) -> list[KeyedItem]:
         after = None if key is None else (str(key[0]), str(key[1]))
-        jobs = await run_sync(personal_jobs.own_jobs, kind, owner, after, limit + 1)
-        rows = [((job.created_at.isoformat(timespec="microseconds"), job.job_id), item(job)) for job in jobs]
-        return encode_page(rows, limit)
+        jobs = await run_sync(personal_jobs.own_jobs, kind, owner, after, number)
+        return [((job.created_at.isoformat(timespec="microseconds"), job.job_id), item(job)) for job in jobs]
 
     return await responses.stored(query, read)
 

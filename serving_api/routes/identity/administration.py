@@ -1,6 +1,7 @@
 """Accounts and the audit, for administrators."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import Path, Query, Response
 
@@ -10,14 +11,14 @@ from lakehouse.io.identity import accounts
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.listings import account_item, page_of_accounts, page_of_audit
 from lakehouse.reference import DEFAULT_TIMEZONE
-from serving_api.http.cursors import Key, time_range
+from serving_api.http.cursors import time_range
 from serving_api.http.dependencies import ADMIN
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.names import region_codes_in_body
-from serving_api.reads.responses import PRIVATE, CurrentResponses, EncodedPage, encode_page, json_response
+from serving_api.reads.responses import PRIVATE, CurrentResponses, json_response
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.identity.administration import (
     AuditQuery,
@@ -40,12 +41,7 @@ async def list_users(
 ) -> Response:
     """The newest account first."""
     email = None if query.email is None else normal_email(query.email) or query.email
-
-    async def read(key: Key | None, limit: int) -> EncodedPage:
-        rows = await page_of_accounts(database, role=query.role, email=email, after=key, limit=limit + 1)
-        return encode_page(rows, limit)
-
-    return await responses.stored(query, read)
+    return await responses.stored(query, partial(page_of_accounts, database, role=query.role, email=email))
 
 
 @router.patch(
@@ -96,16 +92,6 @@ async def list_audit(
     given = query.from_ or query.to
     times = time_range(query.from_, query.to, zone=DEFAULT_TIMEZONE) if given else None
 
-    async def read(key: Key | None, limit: int) -> EncodedPage:
-        rows = await page_of_audit(
-            database,
-            actor=query.actor,
-            action=query.action,
-            start=times.start if times else None,
-            end=times.end if times else None,
-            after=key,
-            limit=limit + 1,
-        )
-        return encode_page(rows, limit)
-
-    return await responses.stored(query, read)
+    start, end = (times.start, times.end) if times else (None, None)
+    chosen: dict[str, Any] = {"actor": query.actor, "action": query.action, "start": start, "end": end}
+    return await responses.stored(query, partial(page_of_audit, database, **chosen))

@@ -31,10 +31,8 @@ from serving_api.reads.operation.device_health import device_health, tables_of_h
 from serving_api.reads.responses import (
     PRIVATE,
     CurrentResponses,
-    EncodedPage,
     KeyedItem,
     Responses,
-    encode_page,
     json_response,
     to_json_value,
 )
@@ -207,22 +205,22 @@ async def list_devices(
     """Newest registration first. An operator sees the devices of its regions."""
     tables = tables_of_health(snapshots)
 
-    async def read(key: Key | None, limit: int) -> EncodedPage:
+    async def read(key: Key | None, number: int) -> list[KeyedItem]:
         market_ids = markets_to_list(principal, query.market_id)
         rows: list[KeyedItem] = []
-        while len(rows) <= limit:
+        while len(rows) < number:
             after = key_of(key) if key else None
-            listed = await devices.listed(limit + 1, after, market_ids, query.status)
+            listed = await devices.listed(number, after, market_ids, query.status)
             items = await run_sync(device_items, tables, listed)
             rows += [
                 ((device.created_at.isoformat(), device.device_id), item)
                 for device, item in zip(listed, items, strict=True)
                 if query.silent in (None, item["silent"])
             ]
-            if len(listed) <= limit:
+            if len(listed) < number:
                 break
             key = (listed[-1].created_at.isoformat(), listed[-1].device_id)
-        return encode_page(rows, limit)
+        return rows
 
     return await responses.stored(query, read, tables)
 

@@ -1,5 +1,6 @@
 """Messages to the caller: alerts on symbols that came true, and alerts about the caller's commodities."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import Path, Query, Response
@@ -7,13 +8,12 @@ from fastapi import Path, Query, Response
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity import personal
 from lakehouse.io.identity.database import Database
-from serving_api.http.cursors import Key
 from serving_api.http.dependencies import USER
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
-from serving_api.reads.responses import CurrentResponses, EncodedPage, encode_page
+from serving_api.reads.responses import CurrentResponses
 from serving_api.schemas.envelope import Page
 from serving_api.schemas.identity.personal import NotificationItem, NotificationsQuery, ReadBody
 
@@ -31,11 +31,7 @@ async def list_notifications(
     responses: CurrentResponses,
 ) -> Response:
     """The newest notification first."""
-
-    async def read(key: Key | None, limit: int) -> EncodedPage:
-        rows = await personal.page_of_notifications(database, caller.subject, query.unread, key, limit + 1)
-        return encode_page(rows, limit)
-
+    read = partial(personal.page_of_notifications, database, caller.subject, query.unread)
     return await responses.stored(query, read)
 
 

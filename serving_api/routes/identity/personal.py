@@ -1,6 +1,7 @@
 """What people choose for themselves: preferences, notification settings, alerts on symbols, activity."""
 
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 from anyio.to_thread import run_sync
 from fastapi import Path, Query, Request, Response
@@ -19,7 +20,7 @@ from serving_api.http.problems import Problem, invalid, language_of
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.names import commodity_ids_in_body, region_codes_in_body
-from serving_api.reads.responses import PRIVATE, CurrentResponses, EncodedPage, encode_page, json_response
+from serving_api.reads.responses import PRIVATE, CurrentResponses, KeyedItem, json_response
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.supported import Symbols, require_symbols, required_symbol
 from serving_api.reads.trading.market import TABLE, live_bars
@@ -200,11 +201,7 @@ async def list_symbol_alerts(
     responses: CurrentResponses,
 ) -> Response:
     """The newest alert first."""
-
-    async def read(key: Key | None, limit: int) -> EncodedPage:
-        return encode_page(await personal.page_of_alerts(database, caller.subject, key, limit + 1), limit)
-
-    return await responses.stored(query, read)
+    return await responses.stored(query, partial(personal.page_of_alerts, database, caller.subject))
 
 
 @router.post(
@@ -257,15 +254,8 @@ async def list_activity(
 ) -> Response:
     """The entries of the audit about the caller's own acts, the newest first."""
 
-    async def read(key: Key | None, limit: int) -> EncodedPage:
-        rows = await page_of_audit(
-            database, actor=caller.subject, action=None, start=None, end=None, after=key, limit=limit + 1
-        )
-        return encode_page([(row_key, shown(item)) for row_key, item in rows], limit)
+    async def read(key: Key | None, number: int) -> list[KeyedItem]:
+        rows = await page_of_audit(database, key, number, actor=caller.subject)
+        return [(at, {name: entry[name] for name in ActivityItem.model_fields}) for at, entry in rows]
 
     return await responses.stored(query, read)
-
-
-def shown(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry of the audit as the person sees it."""
-    return {name: entry[name] for name in ActivityItem.model_fields}

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import STRICT, Meta, Name, PageQuery, Share, TimeRangeQuery
+from serving_api.schemas.envelope import STRICT, Meta, Name, Share
 
 Side = Literal["BUY", "SELL"]
 Status = Literal["ACCEPTED", "EXECUTED", "REJECTED"]
@@ -85,13 +85,6 @@ class TradeDecision(BaseModel):
     executed_at: datetime | None
 
 
-class TradesQuery(TimeRangeQuery):
-    """Parameters of the history of orders."""
-
-    symbol: Name | None = Field(None, description="only this stock or coin")
-    status: Status | None = Field(None, description="only orders of this status")
-
-
 class TradeRow(BaseModel):
     """A paper order."""
 
@@ -112,12 +105,6 @@ class TradeRow(BaseModel):
     block_hash: str | None = Field(
         description="hash of its block in chain `trade`; null until it is recorded"
     )
-
-
-class RecordsQuery(PageQuery):
-    """Parameters of the list of blocks about orders."""
-
-    symbol: Name | None = Field(None, description="only this stock or coin")
 
 
 class RecordedTrade(BaseModel):
