@@ -153,11 +153,11 @@ class RouteTable(BaseRoute):
         """As Starlette matches: the first route for the path and the method, else the first for the path."""
         partial: tuple[Match, Scope] = Match.NONE, {}
         for route in self._candidates(scope):
-            match, found = route.matches(scope)
+            match, inner = route.matches(scope)
             if match is Match.FULL:
-                return match, {**found, CHOSEN: route}
+                return match, {**inner, CHOSEN: route}
             if match is Match.PARTIAL and partial[0] is Match.NONE:
-                partial = match, {**found, CHOSEN: route}
+                partial = match, {**inner, CHOSEN: route}
         return partial
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,16 +1,21 @@
-"""Lists of trading: prices, bars, signals, what the oracle found, and earlier forecasts of closes."""
+"""Lists of trading: prices, bars, signals, what the oracle found, forecasts of closes, paper orders."""
 
 from collections.abc import Sequence
 from datetime import date
 
+import orjson
+import pyarrow as pa
 import pyarrow.compute as pc
+from fastapi import Depends, Request
 
 from serving_api.http.cursors import Key
 from serving_api.http.path_parameters import SymbolInPath
+from serving_api.http.shared import Shared
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
 from serving_api.reads.responses import rows_after, to_json_value
 from serving_api.reads.supported import Symbols
 from serving_api.reads.table_rows import read_rows
+from serving_api.reads.trading.accounts import HOUSE, account_of
 from serving_api.reads.trading.market import TABLE as LIVE
 from serving_api.reads.trading.market import (
     bar_of,
@@ -25,8 +30,11 @@ from serving_api.schemas.identity.personal import SymbolName
 from serving_api.schemas.trading.closes import CloseHistoryRow
 from serving_api.schemas.trading.market import AssetClass, MarketPrice, OracleChecks, OracleVerification
 from serving_api.schemas.trading.technical import Interval
+from serving_api.schemas.trading.trades import Status, TradeRow
+from serving_api.writes.paper_orders import PaperOrders
 
 BARS = "silver.bars"
+LEDGER = "gold.ledger"
 CHECKS = tuple(OracleChecks.model_fields)
 ONLY_SYMBOL = "only this stock or coin"
 
@@ -98,8 +106,48 @@ def newest_target(request: ListRequest) -> date | None:
     """The last day that was forecast of the symbol; None without any."""
     symbol = request.values["symbol"].strip().upper()
     rows = read_rows(request.snapshot, pc.field("symbol") == symbol, ["target_date"])
-    newest: date | None = None if rows is None else pc.max(rows["target_date"]).as_py()
+    return None if rows is None else newest_in(rows["target_date"])
+
+
+def newest_in(values: pa.ChunkedArray) -> date | None:
+    """The newest of days or times; None without any."""
+    newest: date | None = pc.max(values).as_py()
     return newest
+
+
+async def orders_of_reader(request: Request, orders: Shared[PaperOrders]) -> tuple[str, list[Row]]:
+    """The account of the caller, and its orders that this process remembers."""
+    account = account_of(request)
+    return account, orders.of_account(account)
+
+
+def all_orders(request: ListRequest) -> pa.Table:
+    """The orders of the account: rows of gold.trades, and those that it does not show yet."""
+    account, remembered = request.context
+    assert request.snapshot.rows is not None
+    stored = request.snapshot.rows.filter(pc.field("account") == account)
+    known = set(stored["trade_id"].to_pylist())
+    new = [as_stored(row) for row in remembered if row["trade_id"] not in known]
+    return pa.concat_tables([stored, pa.Table.from_pylist(new, stored.schema)])
+
+
+def as_stored(order: Row) -> Row:
+    """An order that the tables do not show yet, as they will."""
+    violations = orjson.dumps(order["validation"]["violations"]).decode()
+    return order | {"quantity": order["decided_quantity"], "violations": violations}
+
+
+def with_blocks(rows: Sequence[Row], request: ListRequest) -> list[Row]:
+    """Orders as items, with the hashes of their blocks in chain `trade`."""
+    events = [row["event_id"] for row in rows]
+    condition = (pc.field("chain") == "trade") & pc.field("event_id").isin(events)
+    blocks = read_rows(request.others[LEDGER], condition, ["event_id", "hash"]) if events else None
+    hashes = {} if blocks is None else {row["event_id"]: row["hash"] for row in blocks.to_pylist()}
+    return [
+        {name: to_json_value(row[name]) for name in ORDERS.item_columns}
+        | {"violations": orjson.loads(row["violations"]), "block_hash": hashes.get(row["event_id"])}
+        for row in rows
+    ]
 
 
 PRICES = Listing(
@@ -180,4 +228,28 @@ EARLIER_FORECASTS = Listing(
     order="issued_at desc, horizon_days",
     present=with_outcomes,
 )
-router = listing_router("trading", PRICES, SIGNALS, CLOSED_BARS, VERIFICATIONS, EARLIER_FORECASTS)
+ORDERS = Listing(
+    table="gold.trades",
+    path="/api/trades/history",
+    name="trade_history",
+    item=TradeRow,
+    summary="Paper orders, newest first",
+    description="One's own orders, without a token those of the house. Default: the 30 days that end with "
+    "the newest.",
+    columns=", ".join(name for name in TradeRow.model_fields if name not in ("violations", "block_hash")),
+    times="decided_at",
+    newest=lambda request: newest_in(all_orders(request)["decided_at"]),
+    others=(LEDGER,),
+    filters=(
+        Filter("symbol", ONLY_SYMBOL, of_symbol, Name),
+        equal("status", "only orders of this status", Status),
+    ),
+    order="decided_at desc, trade_id",
+    rows=lambda request, condition: all_orders(request).filter(condition),
+    present=with_blocks,
+    context=Depends(orders_of_reader),
+    personal=lambda request: request.context[0] != HOUSE,
+    cached=False,
+    statuses=(401, 404),
+)
+router = listing_router("trading", PRICES, SIGNALS, CLOSED_BARS, VERIFICATIONS, EARLIER_FORECASTS, ORDERS)

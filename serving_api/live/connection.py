@@ -229,16 +229,14 @@ class Connection:
             if not await self._send_prices(known, self._hub.prices_since(known.version, known.chosen)):
                 return False
         elif channel in TIMED:
-            await self._send_rows(
-                channel, channel, known, self._hub.newest_since(channel, known.version).rows
-            )
+            await self._send_rows(channel, channel, known, self._hub.newest_since(channel, known.version))
         elif channel in MESSAGE_TYPES:
             owner = self.caller.subject if self.caller and channel in OWN_ROWS else None
-            rows = self._hub.rows_since(channel, known.version, owner).rows
+            rows = self._hub.rows_since(channel, known.version, owner)
             await self._send_rows(MESSAGE_TYPES[channel], channel, known, rows)
         else:
             kind = "quarantine" if channel == "quarantine" else "alert"
-            await self._send_rows(kind, channel, known, self._alerts_since(channel, known).rows)
+            await self._send_rows(kind, channel, known, self._alerts_since(channel, known))
         known.version = newest
         return True
 
@@ -250,14 +248,14 @@ class Connection:
     async def _send_prices(self, known: Subscription, changes: Changes) -> bool:
         """Whether all of them were sent."""
         if known.batch:
-            rows = changes.rows[:ROWS_PER_FRAME]
+            rows = changes[:ROWS_PER_FRAME]
             if rows:
                 body = b"[" + b",".join(row for _, row in rows) + b"]"
                 await self._send("price_updates", "prices", known.advance(rows[-1][0]), body)
-            return len(rows) == len(changes.rows)
-        rows = changes.rows[: self._wheel.frames_a_turn()]
+            return len(rows) == len(changes)
+        rows = changes[: self._wheel.frames_a_turn()]
         await self._send_rows("price_update", "prices", known, rows)
-        return len(rows) == len(changes.rows)
+        return len(rows) == len(changes)
 
     async def _send_rows(
         self, kind: str, channel: str, known: Subscription, rows: Iterable[tuple[int, bytes]]

@@ -9,7 +9,6 @@ ms: no burst holds the loop. Alerts are never replaced: a log keeps them while a
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
@@ -31,6 +30,7 @@ TRADING = (*TIMED, *PUBLIC_ROWS, "trades")  # channels that are fed from the tab
 LOGGED = ("alerts", "operator_alerts", "quarantine", *PUBLIC_ROWS, *OWN_ROWS)
 Filter = tuple[frozenset[str] | None, str | None]  # commodities, region code; None: all
 NO_FILTER: Filter = (None, None)
+Changes = list[tuple[int, bytes]]  # encoded rows with their versions, oldest first
 
 
 class PriceRow(NamedTuple):
@@ -40,13 +40,6 @@ class PriceRow(NamedTuple):
     commodity: str
     region_code: str
     encoded: bytes
-
-
-@dataclass(frozen=True)
-class Changes:
-    """Encoded rows with their versions, oldest first."""
-
-    rows: list[tuple[int, bytes]]
 
 
 def matches(chosen: Filter, commodity: str | None, region_code: str | None) -> bool:
@@ -120,12 +113,12 @@ class Hub:
     def newest_since(self, channel: str, version: int) -> Changes:
         """The newest message of a timed channel, if it is newer than a version."""
         newest = self._newest.get(channel)
-        return Changes([newest] if newest and newest[0] > version else [])
+        return [newest] if newest and newest[0] > version else []
 
     def rows_since(self, channel: str, version: int, owner: str | None = None) -> Changes:
         """Messages of a channel after a version that belong to nobody or to this owner."""
         entries = self._logs[channel].since(version)
-        return Changes([(e.version, e.encoded["en"]) for e in entries if e.owner in (None, owner)])
+        return [(e.version, e.encoded["en"]) for e in entries if e.owner in (None, owner)]
 
     def prices_since(self, version: int, chosen: Filter) -> Changes:
         """Prices newer than a version. Clients with the same version and filter share them."""
@@ -140,7 +133,7 @@ class Hub:
                     break
                 if matches(chosen, row.commodity, row.region_code):
                     rows.append((row.version, row.encoded))
-            known = self._cache[version, chosen] = Changes(rows[::-1])
+            known = self._cache[version, chosen] = rows[::-1]
         return known
 
     def alerts_since(
@@ -156,14 +149,12 @@ class Hub:
         `may_see`: whether the client has a right to a region; None: to all.
         """
         entries = self._logs[channel].since(version)
-        return Changes(
-            [
-                (entry.version, entry.encoded[language])
-                for entry in entries
-                if matches(chosen, entry.commodity, entry.region_code)
-                and (may_see is None or may_see(entry.region_code))
-            ]
-        )
+        return [
+            (entry.version, entry.encoded[language])
+            for entry in entries
+            if matches(chosen, entry.commodity, entry.region_code)
+            and (may_see is None or may_see(entry.region_code))
+        ]
 
     def keeps_since(self, version: int, channel: str) -> bool:
         """Whether no change of a channel after the version was dropped; newer prices replace older ones."""

@@ -22,7 +22,6 @@ from serving_api.reads.trading.market import TABLE as BARS
 from serving_api.reads.trading.market import live_bars
 
 PORTFOLIO = "gold.portfolio"
-UNFILLED = dict.fromkeys(("price", "pnl", "executed_at"))
 HOUSE = "house"
 LISTS = ("positions", "waiting", "closed_trades", "accepted", "bought", "days")  # JSON in PORTFOLIO
 MOST_SYMBOLS = 20  # with price history on the dashboard

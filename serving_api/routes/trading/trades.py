@@ -17,7 +17,7 @@ from serving_api.reads.responses import (
     to_json_value,
 )
 from serving_api.reads.snapshots import Snapshots
-from serving_api.reads.trading.accounts import HOUSE, PORTFOLIO, UNFILLED, account_of, dashboard_of
+from serving_api.reads.trading.accounts import HOUSE, PORTFOLIO, account_of, dashboard_of
 from serving_api.reads.trading.market import TABLE as BARS
 from serving_api.schemas.problem import problems
 from serving_api.schemas.trading.trades import (
@@ -29,6 +29,7 @@ from serving_api.writes.paper_orders import PaperOrders, RequestedOrder
 
 router = Router(prefix="/api", tags=["trading"])
 DECIDED = ("trade_id", "status", "symbol", "side", "confidence", "oracle", "event_id", "decided_at")
+UNFILLED = dict.fromkeys(("price", "pnl", "executed_at"))
 
 
 @router.get(

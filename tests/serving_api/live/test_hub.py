@@ -25,7 +25,7 @@ def publish(hub: Hub, market: str, price: int, commodity: str = "garam", region:
 
 
 def prices(hub: Hub, version: int, chosen: Any = NO_FILTER) -> list[Any]:
-    return [orjson.loads(row) for _, row in hub.prices_since(version, chosen).rows]
+    return [orjson.loads(row) for _, row in hub.prices_since(version, chosen)]
 
 
 def test_newest_price_of_a_market_replaces_older_ones():
@@ -57,7 +57,7 @@ def test_client_that_reads_at_any_pace_ends_with_the_newest_prices(steps: list[A
     version = hub.version
     for step in [*steps, None]:
         if step is None:
-            for at, row in hub.prices_since(version, NO_FILTER).rows:
+            for at, row in hub.prices_since(version, NO_FILTER):
                 market, _, price = orjson.loads(row)
                 seen[market] = price
                 assert at > version
@@ -74,7 +74,7 @@ def item(alert_id: str, state: str = "active", **more: Any) -> dict[str, Any]:
 
 
 def alerts(hub: Hub, version: int) -> list[Any]:
-    return [orjson.loads(row) for _, row in hub.alerts_since(version, NO_FILTER, "en").rows]
+    return [orjson.loads(row) for _, row in hub.alerts_since(version, NO_FILTER, "en")]
 
 
 def test_every_change_of_an_alert_is_kept_and_an_equal_one_is_none():
@@ -87,7 +87,7 @@ def test_every_change_of_an_alert_is_kept_and_an_equal_one_is_none():
         ("active", "n"),
         ("cleared", "m"),
     ]
-    assert orjson.loads(hub.alerts_since(start, NO_FILTER, "id").rows[0][1])["message"] == "id"
+    assert orjson.loads(hub.alerts_since(start, NO_FILTER, "id")[0][1])["message"] == "id"
 
 
 def test_client_that_has_nothing_gets_the_open_alerts():
