@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from deltalake import write_deltalake
+import pyarrow.compute as pc
+from deltalake import DeltaTable, write_deltalake
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
@@ -77,6 +78,33 @@ def write_live(root: str) -> int:
     ]
     write(root, "gold.markets", listed)
     return len(prices)
+
+
+class PriceCommits:
+    """Commits of gold.live_prices, each with newer prices of the first markets of a commodity."""
+
+    def __init__(self, root: str, commodity: str) -> None:
+        self._root = root
+        self._path = table_path(root, "gold.live_prices")
+        rows = DeltaTable(self._path).to_pyarrow_table()
+        is_watched = pc.equal(rows["commodity"], commodity)
+        self._rows = pa.concat_tables([rows.filter(is_watched), rows.filter(pc.invert(is_watched))])
+        self.number = 0
+
+    def commit(self, count: int) -> str:
+        """Change so many prices; returns the first one as the English page shows it."""
+        self.number += 1
+        price = 50_000 + self.number
+        changed = [
+            row
+            | {"event_id": f"p-{self.number}-{position}", "event_time": datetime.now(UTC), "price_idr": price}
+            for position, row in enumerate(self._rows.slice(0, count).to_pylist())
+        ]
+        newer = pa.Table.from_pylist(changed, schema=self._rows.schema)
+        self._rows = pa.concat_tables([newer, self._rows.slice(count)])
+        write_deltalake(self._path, self._rows, mode="overwrite")
+        note_write(self._root)
+        return f"{price:,}"
 
 
 def write_history(root: str, months: int, rows_a_month: int) -> int:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
+import numpy as np
 import psutil
 from rich.table import Table
 
@@ -12,14 +13,17 @@ EVERY_SECONDS = 1.0  # between two samples of the processes
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
     """p50, p95, p99 and the maximum; empty without values."""
-    ordered = sorted(values)
-    if not ordered:
+    if not values:
         return {}
-    figures = {
-        f"p{part}": ordered[min(len(ordered) - 1, len(ordered) * part // 100)] for part in (50, 95, 99)
+    reached = np.percentile(values, (50, 95, 99, 100), method="higher").round(3).tolist()
+    return dict(zip(("p50", "p95", "p99", "max"), reached, strict=True))
+
+
+def in_milliseconds(seconds: Sequence[float], *parts: int) -> dict[str, float]:
+    """Percentiles of durations: p50_ms and so on."""
+    return {
+        f"p{part}_ms": round(1000 * float(np.percentile(seconds, part, method="higher")), 2) for part in parts
     }
-    figures["max"] = ordered[-1]
-    return {name: round(value, 3) for name, value in figures.items()}
 
 
 def flat(figures: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:

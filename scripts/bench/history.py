@@ -1,10 +1,7 @@
 """Cost of a batch after little history and after ten times as much, and of the index of event ids."""
 
 import json
-import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,8 +12,7 @@ import numpy as np
 import psutil
 from rocksdict import IngestExternalFileOptions, Rdict, SstFileWriter
 
-from conf.settings import REPO
-from scripts.bench.place import broker_only, run_module
+from scripts.bench.place import broker_only, run_module, running
 from scripts.stack.throwaway import Stack
 from streaming_jobs.batch.event_index import (
     DUPLICATE,
@@ -148,19 +144,13 @@ def measure(
     """Medians at `events` and at ten times as many, and their ratio; the index at each number of `ids`."""
     with broker_only() as stack:
         run_module(stack, "scripts.bench.events", "1")
-        stream = subprocess.Popen(
-            [sys.executable, "-m", "streaming_jobs.run"], cwd=REPO, env=stack.env, stdout=sys.stderr
-        )
-        try:
+        with running(stack, "streaming_jobs.run"):
             send_burst(stack, events, 100)
             batch_durations(stack, rounds, 1000)  # warm-up
             little = batch_durations(stack, rounds, 2000)
             send_burst(stack, 9 * events, 200)
             batch_durations(stack, 5, 3000)
             much = batch_durations(stack, rounds, 4000)
-        finally:
-            os.kill(stream.pid, signal.SIGTERM)
-            stream.wait(60)
     median_little = statistics.median(little)
     median_much = statistics.median(much)
     return {

@@ -11,7 +11,7 @@ from lakehouse.reference import commodities
 from producers.simulate.markets import SampleMarkets, device_of
 from producers.simulate.simulator import MarketClient
 from scripts.bench.figures import percentiles, sampled
-from scripts.bench.place import ENGINES, temporary_home
+from scripts.bench.place import ENGINES, temporary_stack
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -133,30 +133,29 @@ def measure(per_second: float = 200, seconds: float = 120, warm_up_seconds: floa
 
 
 def _measure(engine: str, per_second: float, seconds: float, warm_up_seconds: float) -> dict[str, object]:
-    with temporary_home() as home:
-        knobs = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "100", "LUMBUNG_STREAM__ENGINE": engine}
-        with Stack(home / "home", **knobs) as stack:
-            publish(stack, None, per_second, warm_up_seconds, "warm")
-            watch = Watch(stack)
-            watching = threading.Thread(target=watch.run, daemon=True)
-            watching.start()
-            began = time.monotonic()
-            with sampled(stack.pid("supervisord") or 0) as usage:
-                sent = publish(stack, watch, per_second, seconds, "timed")
-            taken = time.monotonic() - began
-            deadline = time.monotonic() + 30
-            while watch.waiting and time.monotonic() < deadline:
-                time.sleep(0.1)
-            watch.stopping.set()
-            watching.join(10)
-            return {
-                "events": sent,
-                "events_per_second": per_second,
-                "samples": len(watch.durations),
-                "never_seen": watch.waiting,
-                "seconds": percentiles(watch.durations),
-                "batch_seconds": percentiles(list(watch.batch_seconds.values())),
-                "stack_pss_mb_max": round(usage.pss_mb_max),
-                "stack_cpu_us_per_event": round(usage.cpu_seconds / sent * 1e6),
-                "stack_cpu_cores": round(usage.cpu_seconds / taken, 2),
-            }
+    knobs = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "100", "LUMBUNG_STREAM__ENGINE": engine}
+    with temporary_stack(**knobs) as stack, stack:
+        publish(stack, None, per_second, warm_up_seconds, "warm")
+        watch = Watch(stack)
+        watching = threading.Thread(target=watch.run, daemon=True)
+        watching.start()
+        began = time.monotonic()
+        with sampled(stack.pid("supervisord") or 0) as usage:
+            sent = publish(stack, watch, per_second, seconds, "timed")
+        taken = time.monotonic() - began
+        deadline = time.monotonic() + 30
+        while watch.waiting and time.monotonic() < deadline:
+            time.sleep(0.1)
+        watch.stopping.set()
+        watching.join(10)
+        return {
+            "events": sent,
+            "events_per_second": per_second,
+            "samples": len(watch.durations),
+            "never_seen": watch.waiting,
+            "seconds": percentiles(watch.durations),
+            "batch_seconds": percentiles(list(watch.batch_seconds.values())),
+            "stack_pss_mb_max": round(usage.pss_mb_max),
+            "stack_cpu_us_per_event": round(usage.cpu_seconds / sent * 1e6),
+            "stack_cpu_cores": round(usage.cpu_seconds / taken, 2),
+        }

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from conf.settings import REPO
 from scripts.stack.throwaway import Stack
@@ -22,20 +23,32 @@ def temporary_home() -> Iterator[Path]:
 
 
 @contextmanager
+def temporary_stack(**knobs: str) -> Iterator[Stack]:
+    """A stack that does not run yet, whose home is deleted afterwards."""
+    with temporary_home() as home:
+        yield Stack(home / "home", **knobs)
+
+
+@contextmanager
+def running(
+    stack: Stack, module: str, output: IO[str] | int = sys.stderr
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Set up the home of a stack, and run a module of the product against it while the block runs."""
+    run_module(stack, "scripts.stack.secrets_file")
+    command = [sys.executable, "-m", module]
+    process = subprocess.Popen(command, cwd=REPO, env=stack.env, stdout=output, stderr=output)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@contextmanager
 def broker_only() -> Iterator[Stack]:
     """Yield a stack of which only the broker runs; its folder is deleted afterwards."""
-    with temporary_home() as home:
-        stack = Stack(home)
-        command = [sys.executable, "-m", "scripts.stack.broker"]
-        broker = subprocess.Popen(
-            command, cwd=REPO, env=stack.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            run_module(stack, "scripts.stack.secrets_file")
-            yield stack
-        finally:
-            broker.terminate()
-            broker.wait(30)
+    with temporary_stack() as stack, running(stack, "scripts.stack.broker", subprocess.DEVNULL):
+        yield stack
 
 
 def with_engine(stack: Stack, engine: str) -> Stack:

@@ -5,7 +5,7 @@ import time
 import psutil
 
 from scripts.bench.figures import pss_mb, tree
-from scripts.bench.place import ENGINES, run_module, temporary_home
+from scripts.bench.place import ENGINES, run_module, temporary_stack
 from scripts.stack.services import SERVICES
 from scripts.stack.throwaway import Stack
 
@@ -25,8 +25,7 @@ def measure(events: int = 150_000) -> dict[str, object]:
 
 def _measure(engine: str, events: int) -> dict[str, object]:
     """`first_batch_seconds`: after the second start."""
-    with temporary_home() as home:
-        stack = Stack(home / "home", LUMBUNG_STREAM__ENGINE=engine)
+    with temporary_stack(LUMBUNG_STREAM__ENGINE=engine) as stack:
         try:
             figures: dict[str, object] = {"fresh": timed_start(stack)}
             run_module(stack, "scripts.bench.events", str(events))

@@ -9,8 +9,7 @@ from pathlib import Path
 import psutil
 
 from scripts.bench.figures import tree
-from scripts.bench.place import ENGINES, run_module, temporary_home
-from scripts.stack.throwaway import Stack
+from scripts.bench.place import ENGINES, run_module, temporary_stack
 
 MEANS = "percent of a core in the minute after a minute without events; goal: 5 in sum"
 GOAL_PERCENT = 5.0
@@ -28,7 +27,7 @@ def measure(rest_seconds: float = 60, idle_seconds: float = 60) -> dict[str, obj
 
 
 def _measure(engine: str, rest_seconds: float, idle_seconds: float) -> dict[str, float]:
-    with temporary_home() as home, Stack(home / "home", LUMBUNG_STREAM__ENGINE=engine) as stack:
+    with temporary_stack(LUMBUNG_STREAM__ENGINE=engine) as stack, stack:
         run_module(stack, "scripts.bench.events", str(EVENTS))
         stack.wait_drained(STALLED_SECONDS)
         time.sleep(rest_seconds)

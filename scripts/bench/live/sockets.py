@@ -6,23 +6,18 @@ import multiprocessing
 import os
 import socket
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from multiprocessing.queues import Queue
 from typing import cast
 from urllib.parse import urlsplit
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import uvloop
-from deltalake import DeltaTable, write_deltalake
 
-from lakehouse.io.delta import note_write
-from lakehouse.paths import table_path
-from scripts.bench.api_lake import write_live
+from scripts.bench.api_lake import PriceCommits, write_live
 from scripts.bench.api_load import LIVE, api_only, client
 from scripts.bench.figures import percentiles, sampled
-from scripts.bench.place import temporary_home
+from scripts.bench.place import temporary_stack
 from scripts.stack.ports import holders
 from scripts.stack.throwaway import Stack
 
@@ -39,11 +34,11 @@ PING = 0x89
 PONG = b"\x8a\x80\x00\x00\x00\x00"
 
 
-def handshake(host: str, port: int, path: str = PATH) -> bytes:
+def handshake(host: str, port: int) -> bytes:
     """The request that opens a WebSocket."""
     key = base64.b64encode(os.urandom(16)).decode()
     lines = (
-        f"GET {path} HTTP/1.1",
+        f"GET {PATH} HTTP/1.1",
         f"Host: {host}:{port}",
         "Upgrade: websocket",
         "Connection: Upgrade",
@@ -51,26 +46,6 @@ def handshake(host: str, port: int, path: str = PATH) -> bytes:
         "Sec-WebSocket-Version: 13",
     )
     return "\r\n".join((*lines, "", "")).encode()
-
-
-async def open_socket(
-    host: str, port: int, path: str = PATH
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A WebSocket after its handshake. Raises RuntimeError when it is refused."""
-    reader, writer = await asyncio.open_connection(host, port)
-    writer.write(handshake(host, port, path))
-    head = await reader.readuntil(b"\r\n\r\n")
-    if b" 101 " not in head.split(b"\r\n")[0]:
-        raise RuntimeError(f"the handshake was refused: {head[:60]!r}")
-    return reader, writer
-
-
-async def next_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """First byte and body of the next frame."""
-    first, length = await reader.readexactly(2)
-    if length >= 126:
-        length = int.from_bytes(await reader.readexactly(2 if length == 126 else 8))
-    return first, await reader.readexactly(length)
 
 
 def seconds_of(text: bytes, name: bytes) -> float:
@@ -166,33 +141,21 @@ def request(host: str, port: int, until: float, results: "Queue[list[float]]") -
 
 def publish(root: str, until: float, per_second: float) -> int:
     """Commit a new price of one market so often; returns the number of commits."""
-    path = table_path(root, "gold.live_prices")
-    rows = DeltaTable(path).to_pyarrow_table()
-    is_watched = pc.and_(
-        pc.equal(rows["commodity"], COMMODITY), pc.equal(rows["market_id"], rows["market_id"][0])
-    )
-    others = rows.filter(pc.invert(is_watched))
-    (watched,) = rows.filter(is_watched).to_pylist()
-    commits = 0
+    prices = PriceCommits(root, COMMODITY)
     due = time.time()
     while (due := due + 1 / per_second) < until:
         time.sleep(max(0.0, due - time.time()))
-        news = {**watched, "event_time": datetime.now(UTC), "event_id": f"push-{commits}"}
-        changed = pa.Table.from_pylist([news], schema=rows.schema)
-        write_deltalake(path, pa.concat_tables([others, changed]), mode="overwrite")
-        note_write(root)
-        commits += 1
-    return commits
+        prices.commit(1)
+    return prices.number
 
 
 def measure(clients: int = 1000, per_second: float = 5, seconds: float = 20) -> dict[str, object]:
     """Delays of `clients`, to each of which `per_second` messages are due, while requests are served too."""
-    with temporary_home() as home:
-        knobs = {
-            "LUMBUNG_API__MAX_CONNECTIONS": str(2 * clients),
-            "LUMBUNG_API__MAX_WEBSOCKETS": str(clients + 1),
-        }
-        stack = Stack(home / "home", **knobs)
+    knobs = {
+        "LUMBUNG_API__MAX_CONNECTIONS": str(2 * clients),
+        "LUMBUNG_API__MAX_WEBSOCKETS": str(clients + 1),
+    }
+    with temporary_stack(**knobs) as stack:
         write_live(stack.lake_root)
         with api_only(stack) as url:
             return {"clients": clients, **loaded(stack, url, clients, per_second, seconds)}
