@@ -104,11 +104,7 @@ def publish_under_faults(
     begun = time.monotonic()
     pending = list(planned)
     threads = publish(stack, entries, window, tally)
-    total = (
-        len(entries)
-        + sum(entry.again for entry in entries)
-        + sum(entry.decision is not None for entry in entries)
-    )
+    total = sum(1 + entry.again + (entry.decision is not None) for entry in entries)
     while any(thread.is_alive() for thread in threads) or pending:
         if pending and time.monotonic() - begun >= pending[0].second:
             done = pending.pop(0).apply(stack, clock_file(stack.home))

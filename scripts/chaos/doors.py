@@ -1,15 +1,14 @@
 """Publish planned entries by MQTT, HTTP or CSV at a steady pace, again and again until acknowledged."""
 
 import csv
-import json
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import httpx2
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -139,12 +138,8 @@ def publish_http(
     for start in range(0, len(entries), BATCH):
         batch = entries[start : start + BATCH]
         pace.wait(len(batch))
-        _post(
-            f"{url}/ingest",
-            ("[" + ",".join(entry.payload for entry in batch) + "]").encode(),
-            token,
-            len(batch),
-        )
+        body = f"[{','.join(entry.payload for entry in batch)}]".encode()
+        _post(f"{url}/ingest", body, token, len(batch))
         on_acknowledged(len(batch))
 
 
@@ -152,17 +147,17 @@ def _post(url: str, body: bytes, token: str, events: int) -> None:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
     patience = Patience(STUCK_SECONDS)
     while not patience.spent(None):
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as response:  # noqa: S310
-                receipt = json.loads(response.read())
-            if receipt["accepted"] != events:
-                raise DoorRefused(f"HTTP accepted {receipt['accepted']} of {events}: {str(receipt)[:500]}")
-            return
-        except urllib.error.HTTPError as error:
-            if error.code != 503:
-                raise DoorRefused(f"HTTP {error.code}: {error.read()[:500]!r}") from None
-        except OSError:
-            pass  # the API is killed or restarting
+        with suppress(httpx2.TransportError):  # the API is killed or restarting
+            response = httpx2.post(url, content=body, headers=headers, timeout=30)
+            if response.is_success:
+                receipt = response.json()
+                if receipt["accepted"] != events:
+                    raise DoorRefused(
+                        f"HTTP accepted {receipt['accepted']} of {events}: {str(receipt)[:500]}"
+                    )
+                return
+            if response.status_code != 503:
+                raise DoorRefused(f"HTTP {response.status_code}: {response.content[:500]!r}")
         time.sleep(0.3)
     raise TimedOut(f"HTTP: a batch of {events} not acknowledged")
 

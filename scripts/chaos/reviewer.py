@@ -1,11 +1,10 @@
 """The operator of the chaos run: reads open events of the quarantine and decides them as planned."""
 
-import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from typing import Any
+
+import httpx2
 
 from scripts.chaos.doors import STUCK_SECONDS, DoorRefused, OnAcknowledged
 from scripts.chaos.plan import Entry
@@ -18,8 +17,8 @@ class Reviewer:
     """One operator with a bearer; requests without an answer are repeated."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._url = url
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {token}"}
+        self._http = httpx2.Client(base_url=url, headers=headers, timeout=30)
 
     def decide(self, entries: Sequence[Entry], seconds: float, on_acknowledged: OnAcknowledged) -> None:
         """Decide until every planned decision is acknowledged. Raises TimedOut and DoorRefused."""
@@ -63,12 +62,8 @@ class Reviewer:
 
     def _request(self, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         """(status, response); status 0 while the API does not answer."""
-        data = json.dumps(body).encode() if body else None
         try:
-            request = urllib.request.Request(self._url + path, data, self._headers)  # noqa: S310
-            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
-                return response.status, json.loads(response.read())
-        except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read() or b"{}")
-        except OSError:
+            response = self._http.request("POST" if body else "GET", path, json=body)
+        except httpx2.TransportError:
             return 0, {}
+        return response.status_code, response.json() if response.content else {}
