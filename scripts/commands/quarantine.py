@@ -81,15 +81,12 @@ class Api:
     def decide_many(self, ids: list[str], decision: str, reason: str) -> list[dict[str, Any]]:
         """The outcome of each id. An id that is given twice names two rows, decided in two requests."""
         outcomes: list[dict[str, Any]] = []
-        rounds: dict[int, list[str]] = {}
-        for event_id, times in Counter(ids).items():
-            for nth in range(times):
-                rounds.setdefault(nth, []).append(event_id)
-        for unique_ids in rounds.values():
-            for start in range(0, len(unique_ids), BULK_IDS):
-                batch = unique_ids[start : start + BULK_IDS]
-                body = {"event_ids": batch, "decision": decision, "reason": reason}
-                outcomes += self.request("POST", f"{ROWS}/decisions", json=body)["items"]
+        waiting = Counter(ids)
+        while waiting:
+            batch = list(islice(waiting, BULK_IDS))
+            body = {"event_ids": batch, "decision": decision, "reason": reason}
+            outcomes += self.request("POST", f"{ROWS}/decisions", json=body)["items"]
+            waiting -= Counter(batch)
         return outcomes
 
 
@@ -117,7 +114,7 @@ def list_rows(
     as_json: AsJson = False,
 ) -> None:
     """List quarantined events, newest first."""
-    filters = filters_of(rule, kind, commodity, market, source, since)
+    filters = filters_of(rule, since, kind=kind, commodity=commodity, market_id=market, source=source)
     filters["state"] = None if state == "all" else state
     api = Api()
     rows = list(api.rows(filters, limit))
@@ -133,20 +130,12 @@ def list_rows(
         console.print(f"{len(rows)} of {number} rows; --limit shows more", markup=False)
 
 
-def filters_of(
-    rule: str | None,
-    kind: str | None,
-    commodity: str | None,
-    market: str | None,
-    source: str | None,
-    since: str | None,
-) -> dict[str, str | None]:
+def filters_of(rule: str | None, since: str | None, **others: str | None) -> dict[str, str | None]:
     """Filters by their names in the API. Exits 2 when no rule has the name."""
     rules = {rule.name for contract in kinds().values() for rule in contract.rules}
     if rule is not None and rule not in rules:
         fail(f"no rule is called '{rule}'; nearest: {nearest(rule, rules)}", ExitCode.USAGE)
-    place = {"commodity": commodity, "market_id": market, "source": source}
-    return {"rule": rule, "kind": kind, **place, "from": since}
+    return {"rule": rule, "from": since, **others}
 
 
 def refuse_unknown_market(market: str | None) -> None:
@@ -238,7 +227,7 @@ def add_decision(decision: str, summary: str) -> None:
         yes: Yes = False,
         as_json: AsJson = False,
     ) -> None:
-        filters = filters_of(rule, kind, commodity, market, source, since)
+        filters = filters_of(rule, since, kind=kind, commodity=commodity, market_id=market, source=source)
         decide(decision, ids, filters, reason, yes, as_json)
 
 

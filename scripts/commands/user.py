@@ -51,6 +51,18 @@ def in_store(work: Callable[[Database], Awaitable[Result]]) -> Result:
         fail(f"the store of accounts does not answer: {error}", ExitCode.NOT_RUNNING)
 
 
+def with_account(address: str, work: Callable[[Database], Awaitable[Result]]) -> Result:
+    """`in_store` for one account. Exits 1 when it is unknown, exists already or is the last administrator."""
+    try:
+        return in_store(work)
+    except accounts.UnknownAccount:
+        fail(f"there is no account '{address}'", ExitCode.FAILED)
+    except accounts.AccountExists:
+        fail(f"there is an account '{address}' already", ExitCode.FAILED)
+    except accounts.LastAdmin:
+        fail(f"'{address}' is the last active administrator; appoint another one first", ExitCode.FAILED)
+
+
 def known_email(email: str) -> str:
     """The address as it is stored. Exits 2 for what is no address."""
     address = normal_email(email)
@@ -94,12 +106,7 @@ def change(email: str, **changes: object) -> None:
         )
         return link
 
-    try:
-        link = in_store(work)
-    except accounts.UnknownAccount:
-        fail(f"there is no account '{address}'", ExitCode.FAILED)
-    except accounts.LastAdmin:
-        fail(f"'{address}' is the last active administrator; appoint another one first", ExitCode.FAILED)
+    link = with_account(address, work)
     if link is not None:
         console.print(
             "a stranger may have registered this address: its password, sign-ins and API keys have ended",
@@ -124,13 +131,7 @@ def create(
             database, address, actor=COMMAND, role=role_named(role), full_name=name, regions=regions
         )
 
-    try:
-        link = in_store(work)
-    except accounts.AccountExists:
-        fail(f"there is an account '{address}' already", ExitCode.FAILED)
-    except accounts.LastAdmin:
-        fail(f"'{address}' is the last active administrator; appoint another one first", ExitCode.FAILED)
-    show_link(link_address(link))
+    show_link(link_address(with_account(address, work)))
 
 
 @app.command()
@@ -164,11 +165,7 @@ def reset(email: Email) -> None:
         user = await accounts.by_email(database, address)
         return await link_of(database, user.user_id)
 
-    try:
-        link = in_store(work)
-    except accounts.UnknownAccount:
-        fail(f"there is no account '{address}'", ExitCode.FAILED)
-    show_link(link)
+    show_link(with_account(address, work))
 
 
 @app.command()
