@@ -1,15 +1,14 @@
 """`up` and `down`: start the whole stack of one LUMBUNG_HOME in order, and stop it completely."""
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO
 
 import psutil
 
 from conf.runtime.exit_codes import ExitCode
+from conf.runtime.process import is_locked
 from conf.settings import settings
 from lakehouse.io.kafka import broker_answers, create_topics, needed_topics
 from lakehouse.io.small_databases import DamagedDatabaseError, refuse_damaged_databases
@@ -45,7 +44,7 @@ def _holding(name: str, while_waiting: Callable[[], None] = lambda: None) -> Ite
     settings().run_dir.mkdir(parents=True, exist_ok=True)
     with (settings().run_dir / f"{name}.lock").open("a+") as lock:
         holder = None
-        while not _is_ours(lock):
+        while not is_locked(lock):
             lock.seek(0)
             text = lock.read()
             if text != holder:
@@ -61,18 +60,10 @@ def _holding(name: str, while_waiting: Callable[[], None] = lambda: None) -> Ite
         yield
 
 
-def _is_ours(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _end_for_down() -> None:
     """Raises StackError while a `down` waits: it ends an `up` that is under way."""
     with (settings().run_dir / "down.lock").open("a+") as lock:
-        if not _is_ours(lock):
+        if not is_locked(lock):
             raise StackError("ended, because ./run.sh down stops the stack", ExitCode.NOT_RUNNING)
 
 
