@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 from lakehouse.io.kafka import is_open
 from scripts.bench.api_lake import write_history, write_live
 from scripts.bench.figures import in_milliseconds
-from scripts.bench.place import running, temporary_stack
+from scripts.bench.place import comes_true, running, temporary_stack
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -89,11 +89,9 @@ def api_only(stack: Stack) -> Iterator[str]:
     Raises RuntimeError when the API ends or does not respond within 60 seconds.
     """
     with running(stack, "serving_api") as process:
-        deadline = time.monotonic() + 60
-        while not is_open("127.0.0.1", stack.api_port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the API does not respond; its output is above")
-            time.sleep(0.1)
+        comes_true(lambda: process.poll() is not None or is_open("127.0.0.1", stack.api_port), 60)
+        if not is_open("127.0.0.1", stack.api_port):
+            raise RuntimeError("the API does not respond; its output is above")
         yield stack.api_url
 
 

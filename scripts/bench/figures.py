@@ -8,6 +8,8 @@ import numpy as np
 import psutil
 from rich.table import Table
 
+from scripts.stack.patience import process_tree
+
 EVERY_SECONDS = 1.0  # between two samples of the processes
 
 
@@ -47,14 +49,6 @@ def table(name: str, means: str, figures: Mapping[str, object]) -> Table:
     return view
 
 
-def tree(root: int) -> list[psutil.Process]:
-    """The process and its descendants; empty when it has ended."""
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(root)
-        return [process, *process.children(recursive=True)]
-    return []
-
-
 def pss_mb(process: psutil.Process) -> float:
     """Memory with each shared page divided among its users, in MB; 0 for a process that has ended.
 
@@ -73,7 +67,7 @@ class Usage(threading.Thread):
     What a process uses between its last sample and its end is not seen: a second at most.
     """
 
-    def __init__(self, root: int, without_root: bool = False) -> None:
+    def __init__(self, root: int | None, without_root: bool = False) -> None:
         super().__init__(name="usage", daemon=True)
         self._root, self._without_root = root, without_root
         self._stopping = threading.Event()
@@ -99,7 +93,7 @@ class Usage(threading.Thread):
         self._sample()
 
     def _sample(self) -> None:
-        processes = tree(self._root)[self._without_root :]
+        processes = process_tree(self._root)[self._without_root :]
         for process in processes:
             with suppress(psutil.Error):
                 self._used[process] = sum(process.cpu_times()[:2])
@@ -107,7 +101,7 @@ class Usage(threading.Thread):
 
 
 @contextmanager
-def sampled(root: int, without_root: bool = False) -> Iterator[Usage]:
+def sampled(root: int | None, without_root: bool = False) -> Iterator[Usage]:
     """The usage of a process tree while the block runs; without the root itself if so requested."""
     usage = Usage(root, without_root)
     usage.start()

@@ -4,7 +4,8 @@ import copy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -16,17 +17,10 @@ ENGINES = ("spark", "embedded")
 
 
 @contextmanager
-def temporary_home() -> Iterator[Path]:
-    """A folder that is deleted afterwards."""
-    with tempfile.TemporaryDirectory(prefix="lumbung-bench-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-
-
-@contextmanager
 def temporary_stack(**knobs: str) -> Iterator[Stack]:
-    """A stack that does not run yet, whose home is deleted afterwards."""
-    with temporary_home() as home:
-        yield Stack(home / "home", **knobs)
+    """A stack that does not run yet, whose home and the folder around it are deleted afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lumbung-bench-", ignore_cleanup_errors=True) as folder:
+        yield Stack(Path(folder, "home"), **knobs)
 
 
 @contextmanager
@@ -67,3 +61,13 @@ def run_module(stack: Stack, module: str, *arguments: str, timeout: float = 900)
     """
     command = [sys.executable, "-m", module, *arguments]
     subprocess.run(command, cwd=REPO, env=stack.env, stdout=sys.stderr, check=True, timeout=timeout)
+
+
+def comes_true(condition: Callable[[], bool], within_seconds: float, pause_seconds: float = 0.1) -> bool:
+    """Wait until the condition holds; False when it does not in time."""
+    deadline = time.monotonic() + within_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause_seconds)
+    return True

@@ -4,8 +4,9 @@ import time
 
 import psutil
 
-from scripts.bench.figures import pss_mb, tree
+from scripts.bench.figures import pss_mb
 from scripts.bench.place import ENGINES, run_module, temporary_stack
+from scripts.stack.patience import process_tree
 from scripts.stack.services import SERVICES
 from scripts.stack.throwaway import Stack
 
@@ -51,7 +52,7 @@ def timed_start(stack: Stack) -> dict[str, float]:
     began = time.monotonic()
     stack.start()
     seconds = time.monotonic() - began
-    cpu = sum(sum(process.cpu_times()[:2]) for process in tree(stack.pid("supervisord") or 0))
+    cpu = sum(sum(process.cpu_times()[:2]) for process in process_tree(stack.pid("supervisord")))
     return {"seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1)}
 
 

@@ -19,7 +19,14 @@ from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.identity.devices import ProvidedDevice, provide_devices
 from lakehouse.io.identity.tokens import TokenSigner
 from lakehouse.io.process_status import StreamStatus, stream_status
-from scripts.stack.patience import LONGEST_SECONDS, Patience, TimedOut, cpu_seconds, stream_signs
+from scripts.stack.patience import (
+    LONGEST_SECONDS,
+    Patience,
+    TimedOut,
+    cpu_seconds,
+    process_tree,
+    stream_signs,
+)
 from scripts.stack.services import modules
 
 CLI = (sys.executable, "-m", "scripts.cli")
@@ -159,16 +166,13 @@ class Stack:
         if supervisor is None or name == "supervisord":
             return supervisor
         if name == "reader":
-            stream = self.pid("stream")
-            children = psutil.Process(stream).children(recursive=True) if stream else []
+            children = process_tree(self.pid("stream"))[1:]
             return next((child.pid for child in children if _reads_kafka(child)), None)
         argument = "kafka.Kafka" if name == "broker" else modules()[name]  # the broker becomes a Java process
         for child in psutil.Process(supervisor).children():
-            try:
+            with contextlib.suppress(psutil.Error):  # it has just ended
                 if argument in child.cmdline():
                     return child.pid
-            except psutil.Error:
-                continue  # it has just ended
         return None
 
     def _supervisor(self) -> int | None:
@@ -183,7 +187,7 @@ class Stack:
     def signal(self, name: str, number: signal.Signals, stalled_seconds: float = 40) -> int:
         """Send a signal as soon as the process runs; returns its pid. Raises TimedOut."""
         patience = Patience(stalled_seconds)
-        while not patience.spent(cpu_seconds(self.pid("supervisord") or 0)):
+        while not patience.spent(cpu_seconds(self.pid("supervisord"))):
             try:
                 pid = self.pid(name)
                 if pid is not None:

@@ -15,8 +15,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from lakehouse.reference import provinces
 from scripts.bench.api_lake import Columns, PriceCommits, write, write_live
 from scripts.bench.api_load import api_only
-from scripts.bench.figures import percentiles, sampled, tree
+from scripts.bench.figures import percentiles, sampled
 from scripts.bench.place import temporary_stack
+from scripts.stack.patience import process_tree
 from scripts.stack.web_page import BUILT
 
 MEANS = (
@@ -180,7 +181,7 @@ def heap_mb(page: Page) -> float:
 
 def browser_pid() -> int:
     """The browser that this process started."""
-    for process in tree(os.getpid()):
+    for process in process_tree(os.getpid()):
         with suppress(psutil.Error):
             if process.name().startswith("chrom"):
                 return process.pid

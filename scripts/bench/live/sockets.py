@@ -2,13 +2,12 @@
 
 import asyncio
 import base64
-import multiprocessing
 import os
 import socket
 import time
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
 from functools import partial
-from multiprocessing.queues import Queue
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -124,19 +123,17 @@ async def watch_all(host: str, port: int, clients: int, until: float) -> list[tu
     return [(now - seconds_of(body, b"ts"), now - seconds_of(body, b"event_time")) for now, body in arrivals]
 
 
-def generate(
-    host: str, port: int, clients: int, until: float, results: "Queue[list[tuple[float, float]]]"
-) -> None:
-    """The process of the clients."""
-    results.put(uvloop.run(watch_all(host, port, clients, until)))
+def generate(host: str, port: int, clients: int, until: float) -> list[tuple[float, float]]:
+    """What the process of the clients does."""
+    return uvloop.run(watch_all(host, port, clients, until))
 
 
-def request(host: str, port: int, until: float, results: "Queue[list[float]]") -> None:
-    """The process that sends requests, one after the other; it puts the seconds of each."""
+def request(host: str, port: int, until: float) -> list[float]:
+    """Send requests, one after the other; the seconds of each."""
     durations: list[float] = []
     end = time.perf_counter() + until - time.time()
     asyncio.run(client((host, port), LIVE, end, durations))
-    results.put(durations)
+    return durations
 
 
 def publish(root: str, until: float, per_second: float) -> int:
@@ -165,20 +162,14 @@ def loaded(stack: Stack, url: str, clients: int, per_second: float, seconds: flo
     """The figures of an API that runs."""
     host = urlsplit(url).hostname or "127.0.0.1"
     until = time.time() + SETTLING_SECONDS + seconds
-    results: Queue[list[tuple[float, float]]] = multiprocessing.Queue()
-    requests: Queue[list[float]] = multiprocessing.Queue()
-    generator = multiprocessing.Process(target=generate, args=(host, stack.api_port, clients, until, results))
-    generator.start()
-    with socket_without_reader(host, stack.api_port):
+    with ProcessPoolExecutor(2) as pool, socket_without_reader(host, stack.api_port):
+        watching = pool.submit(generate, host, stack.api_port, clients, until)
         time.sleep(SETTLING_SECONDS)
-        asking = multiprocessing.Process(target=request, args=(host, stack.api_port, until - 1, requests))
         with sampled(api_pid(stack)) as usage:
-            asking.start()
+            requesting = pool.submit(request, host, stack.api_port, until - 1)
             commits = publish(stack.lake_root, until - 1, per_second)
-            durations = requests.get(timeout=60)
-        delays = results.get(timeout=60)
-        generator.join()
-        asking.join()
+            durations = requesting.result(60)
+        delays = watching.result(60)
     return {
         "commits": commits,
         "messages": len(delays),

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from lakehouse.io.delta import open_if_exists
 from lakehouse.reference import category_aliases
 from scripts.bench.api_load import load
-from scripts.bench.place import run_module, temporary_home
+from scripts.bench.place import run_module, temporary_stack
 from scripts.stack.throwaway import Stack, StackFailed
 
 MEANS = (
@@ -82,10 +82,10 @@ def newest_sum(rows: pa.Table, column: str) -> int:
 
 def measure(products: int = 1_000_000, connections: int = 32, seconds: float = 6) -> dict[str, object]:
     """Figures as MEANS describes them."""
-    with temporary_home() as home:
-        file = home / "catalogue.csv"
+    with temporary_stack() as stack:
+        file = stack.home.parent / "catalogue.csv"
         write_catalogue(file, products)
-        with Stack(home / "stack") as stack:
+        with stack:
             began = time.monotonic()
             run_module(stack, "producers.csv.replay", str(file))
             sent = time.monotonic()
