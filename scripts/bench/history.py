@@ -5,6 +5,7 @@ import statistics
 import sys
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -70,11 +71,9 @@ def fill(folder: Path, count: int, draw: np.random.Generator) -> int:
     files = []
     parts = -(-count // IDS_PER_FILE)
     bounds = [part * 2**64 // parts for part in range(parts + 1)]
-    begin = 0
+    heads_landed = [int.from_bytes(key[:8]) for key, _ in landed]
     for part in range(parts):
-        end = begin
-        while end < real and int.from_bytes(landed[end][0][:8]) < bounds[part + 1]:
-            end += 1
+        begin, end = (bisect_left(heads_landed, bound) for bound in bounds[part : part + 2])
         drawn = np.empty(((count - real) // parts, 3), dtype=">u8")
         heads = draw.integers(bounds[part], bounds[part + 1] - 1, size=len(drawn), dtype=np.uint64)
         drawn[:, 0] = np.sort(heads)
@@ -84,8 +83,7 @@ def fill(folder: Path, count: int, draw: np.random.Generator) -> int:
             (packed[start : start + FINGERPRINT_BYTES], packed[start + FINGERPRINT_BYTES : start + 24])
             for start in range(0, len(packed), 24)
         ]
-        pairs += landed[begin:end]
-        pairs.sort()
+        pairs = sorted(pairs + landed[begin:end])
         file = str(folder.parent / f"{part}.sst")
         table = SstFileWriter(rocksdb_options())
         table.open(file)
@@ -93,7 +91,6 @@ def fill(folder: Path, count: int, draw: np.random.Generator) -> int:
             table[key] = value
         table.finish()
         files.append(file)
-        begin = end
     index = Rdict(str(folder), rocksdb_options())
     moving = IngestExternalFileOptions()
     moving.set_move_files(True)

@@ -1,6 +1,6 @@
 """False and true positives of the weather–price test, on independent and on linked series."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,10 +38,18 @@ class Link:
     r: float
 
 
+def panel_of(daily: Floats, season: Floats | float, exogenous: Mapping[str, tuple[str, Floats]]) -> Panel:
+    """Prices that follow from daily steps and a season; name -> unit and values of the exogenous series."""
+    days = daily.shape[1]
+    day = np.arange("2019-12-30", np.datetime64("2019-12-30") + days, dtype="datetime64[D]")
+    price = np.exp(10 + np.cumsum(daily, axis=1) + season)
+    series = tuple(ExogenousSeries(name, unit, values) for name, (unit, values) in exogenous.items())
+    return Panel(COMMODITIES, ("32",) * len(COMMODITIES), ("kg",) * len(COMMODITIES), day, price, series)
+
+
 def synthetic_panel(seed: int, days: int, link: Link | None = None) -> Panel:
     """Random walks of prices and persistent weather with a season; independent except for `link`."""
     rng = np.random.default_rng(seed)
-    day = np.arange("2019-12-30", np.datetime64("2019-12-30") + days, dtype="datetime64[D]")
     daily = rng.standard_normal((len(COMMODITIES), days)) * 0.02
     season = np.sin(2 * np.pi * np.arange(days) / 365.2425)
     weather = {name: autoregressive_series(rng, phi, days) for name, phi in PERSISTENCE.items()}
@@ -51,17 +59,11 @@ def synthetic_panel(seed: int, days: int, link: Link | None = None) -> Panel:
             [autoregressive_series(rng, PERSISTENCE[link.variable], link.lag), driver[: days - link.lag]]
         )
         daily[link.row] = add_link(daily[link.row], moved, link.r)
-    log_price = 10 + np.cumsum(daily, axis=1) + 0.1 * season
     published = {
         name: np.concatenate([[np.nan], (values + 2 * season)[:-1]]) for name, values in weather.items()
     }
-    exogenous = tuple(
-        ExogenousSeries(name, "", np.tile(values, (len(COMMODITIES), 1)))
-        for name, values in published.items()
-    )
-    return Panel(
-        COMMODITIES, ("32",) * len(COMMODITIES), ("kg",) * len(COMMODITIES), day, np.exp(log_price), exogenous
-    )
+    tiled = {name: ("", np.tile(values, (len(COMMODITIES), 1))) for name, values in published.items()}
+    return panel_of(daily, 0.1 * season, tiled)
 
 
 def autoregressive_series(rng: np.random.Generator, phi: float, days: int) -> Floats:
