@@ -105,13 +105,9 @@ class MqttDoor:
 
     def _pump(self, client: mqtt.Client, waiting: deque[Entry], pace: Pace) -> None:
         """Send until all is acknowledged, or the connection is lost or silent."""
-        progress = time.monotonic()
-        before = -1
+        patience = Patience(STALLED_SECONDS)
         while client.is_connected() and (waiting or self._in_flight):
-            if len(self._in_flight) != before:
-                progress = time.monotonic()
-                before = len(self._in_flight)
-            if time.monotonic() - progress > STALLED_SECONDS:
+            if patience.spent(len(self._in_flight)):
                 return
             if not waiting or len(self._in_flight) >= self.WINDOW:
                 time.sleep(0.01)
