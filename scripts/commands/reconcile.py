@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import duckdb
@@ -27,7 +27,7 @@ from streaming_jobs.gold.contract_sql import reference_tables
 from streaming_jobs.startup import checks as startup_checks
 
 app = new_app(None)
-Counts = dict[str, int]  # kind -> events
+Counts = Counter[str]  # kind -> events
 SETTLE_SECONDS = 20.0  # a batch takes less, also after a burst
 PAUSE_SECONDS = 0.5
 # Kind -> offsets between the first and the last stored one of a partition that bronze lacks.
@@ -179,38 +179,30 @@ def kind_balances(versions: dict[str, int] | None = None) -> list[KindBalance]:
     tables = {kind: contract.table for kind, contract in kinds().items()}
     names = ["bronze.events", "silver.quarantine", "gold.reviews", "gold.balance", *tables.values()]
     lake = lake_database(names, versions)
-    rows_in = Counter(_counts(lake, "select kind, count(*) from bronze.events group by kind"))
-    rows_in.update(_counts(lake, SKIPPED, [f"{TOPIC_PREFIX}%"]))
+    rows_in = _counts(lake, "select kind, count(*) from bronze.events group by kind")
+    rows_in += _counts(lake, SKIPPED, [f"{TOPIC_PREFIX}%"])
+    silver: Counts = Counter()
+    for kind, table in tables.items():
+        silver += _counts(lake, f"select '{kind}', count(distinct event_id) from {table}")
     # An event that was evaluated again has one more row per round (generation 1, 2, …).
-    quarantined = _counts(
+    quarantine = _counts(
         lake, "select kind, count(*) from silver.quarantine where generation = 0 group by kind"
     )
     # A quarantined event that was let through since is counted in silver.
-    released = _counts(lake, "select kind, count(*) from gold.reviews where outcome = 'silver' group by kind")
+    quarantine.subtract(
+        _counts(lake, "select kind, count(*) from gold.reviews where outcome = 'silver' group by kind")
+    )
     duplicates = _counts(lake, "select kind, sum(duplicates) from gold.balance group by kind")
-    silver = {
-        kind: _counts(lake, f"select '{kind}', count(distinct event_id) from {table}")[kind]
-        for kind, table in tables.items()
-    }
-    return [
-        _balance(
-            kind,
-            rows_in.get(kind, 0),
-            silver.get(kind, 0),
-            quarantined.get(kind, 0) - released.get(kind, 0),
-            duplicates.get(kind, 0),
-        )
-        for kind in sorted(rows_in.keys() | quarantined.keys() | duplicates.keys() | silver.keys())
-    ]
-
-
-def _balance(kind: str, rows_in: int, silver: int, quarantine: int, duplicates: int) -> KindBalance:
-    lost = rows_in - silver - quarantine - duplicates
-    return KindBalance(kind, rows_in, silver, quarantine, duplicates, lost)
+    balances = []
+    for kind in sorted({*rows_in, *tables, *quarantine, *duplicates}):
+        landed = {"silver": silver[kind], "quarantine": quarantine[kind], "duplicates": duplicates[kind]}
+        lost = rows_in[kind] - sum(landed.values())
+        balances.append(KindBalance(kind, rows_in[kind], **landed, lost=lost))
+    return balances
 
 
 def _counts(lake: duckdb.DuckDBPyConnection, sql: str, values: Sequence[str] = ()) -> Counts:
-    return {kind: int(count) for kind, count in lake.execute(sql, values).fetchall()}
+    return Counter({kind: int(count) for kind, count in lake.execute(sql, values).fetchall()})
 
 
 def last_counted_batch() -> dict[str, Any] | None:
@@ -227,10 +219,8 @@ def last_counted_batch() -> dict[str, Any] | None:
 
 def total(balances: list[KindBalance]) -> KindBalance:
     """The sum over all kinds."""
-    counts = [field.name for field in fields(KindBalance) if field.name != "kind"]
-    return KindBalance(
-        "total", **{name: sum(getattr(balance, name) for balance in balances) for name in counts}
-    )
+    columns = zip(*(astuple(balance)[1:] for balance in balances), strict=True)
+    return KindBalance("total", *map(sum, columns))
 
 
 def summary_line(whole: KindBalance) -> str:
