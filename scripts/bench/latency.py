@@ -13,7 +13,8 @@ from lakehouse.reference import commodities
 from producers.simulate.markets import SampleMarkets, device_of
 from producers.simulate.simulator import MarketClient
 from scripts.bench.figures import percentiles, sampled
-from scripts.bench.place import ENGINES, comes_true, temporary_stack
+from scripts.bench.place import ENGINES, temporary_stack
+from scripts.stack.patience import comes_true
 from scripts.stack.throwaway import Stack
 
 MEANS = (

@@ -4,8 +4,7 @@ import copy
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -61,13 +60,3 @@ def run_module(stack: Stack, module: str, *arguments: str, timeout: float = 900)
     """
     command = [sys.executable, "-m", module, *arguments]
     subprocess.run(command, cwd=REPO, env=stack.env, stdout=sys.stderr, check=True, timeout=timeout)
-
-
-def comes_true(condition: Callable[[], bool], within_seconds: float, pause_seconds: float = 0.1) -> bool:
-    """Wait until the condition holds; False when it does not in time."""
-    deadline = time.monotonic() + within_seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(pause_seconds)
-    return True

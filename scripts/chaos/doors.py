@@ -13,7 +13,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from scripts.chaos.plan import Entry
-from scripts.stack.patience import Patience, TimedOut
+from scripts.stack.patience import Patience, TimedOut, comes_true
 
 STUCK_SECONDS = 240.0  # without one acknowledgement
 STALLED_SECONDS = 8
@@ -90,9 +90,7 @@ class MqttDoor:
         except OSError:
             return None
         client.loop_start()
-        end = time.monotonic() + 5
-        while not client.is_connected() and time.monotonic() < end:
-            time.sleep(0.02)
+        comes_true(client.is_connected, 5, 0.02)
         return client
 
     def _acknowledged(self, mid: int) -> None:

@@ -14,7 +14,7 @@ from lakehouse.io.kafka import broker_answers, create_topics, needed_topics
 from lakehouse.io.small_databases import DamagedDatabaseError, refuse_damaged_databases
 from scripts.console import Steps, console
 from scripts.stack import ports, readiness, secrets_file, supervision
-from scripts.stack.patience import Patience, service_signs
+from scripts.stack.patience import Patience, comes_true, service_signs
 from scripts.stack.services import BY_NAME, service_names
 
 DISK_MIN_GB = 2.0
@@ -226,14 +226,8 @@ def _stop_everything() -> list[int]:
         if settings().kafka.embedded:
             supervision.stop(("broker",), 3)
         control.shutdown()
-        _wait_for_shutdown(2)
+        comes_true(lambda: not supervision.members(), 2, 0.05)
         killed = supervision.kill_members(1)
     supervision.forget_socket()
     ports.forget()
     return killed
-
-
-def _wait_for_shutdown(seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and supervision.members():
-        time.sleep(0.05)

@@ -38,6 +38,16 @@ class Patience:
         return now - self._moved > self._stalled_seconds or now - self._began > self._longest
 
 
+def comes_true(condition: Callable[[], bool], within_seconds: float, pause_seconds: float = 0.1) -> bool:
+    """Wait until the condition holds; False when it does not in time."""
+    deadline = time.monotonic() + within_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause_seconds)
+    return True
+
+
 def process_tree(pid: int | None) -> list[psutil.Process]:
     """The process and its descendants; empty when it has ended."""
     with suppress(psutil.NoSuchProcess):

@@ -117,28 +117,24 @@ class Stack:
             self._tokens = {role.label: signer.sign_local(role, TOKEN_SECONDS) for role in Role}
         return self._tokens
 
-    def run(self, *verb: str, timeout: float = 240, quiet: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run one verb of run.sh on this stack; stderr is captured when `quiet`."""
+    def run(self, *verb: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        """Run one verb of run.sh on this stack; its output is captured."""
         return subprocess.run(
             [*CLI, *verb],
             cwd=REPO,
             env=self.env,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if quiet else None,
+            capture_output=True,
             text=True,
             timeout=timeout,
         )
 
-    def start(self, wait: bool = True, quiet: bool = True) -> None:
-        """Start and return when everything is ready; without `wait` return at once.
+    def start(self) -> None:
+        """Start and return when everything is ready.
 
         Raises TimedOut when it made no progress, StackFailed when it failed.
         """
-        if not wait:
-            subprocess.Popen([*CLI, "up"], cwd=REPO, env=self.env)
-            return
-        done = self.run("up", timeout=LONGEST_SECONDS, quiet=quiet)
+        done = self.run("up", timeout=LONGEST_SECONDS)
         if done.returncode == ExitCode.TIME_LIMIT:
             raise TimedOut(f"up: {done.stderr}")
         if done.returncode:
