@@ -114,6 +114,10 @@ def write_history(root: str, months: int, rows_a_month: int) -> int:
     """
     products, places = commodities_and_places()
     draw = np.random.default_rng(1)
+
+    def drawn(names: list[str], index: np.ndarray) -> pa.Array:
+        return pa.array(names).take(pa.array(index))
+
     schema = arrow_schema(contracts()["gold.price_history"])
     month_start = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     for back in range(months):
@@ -125,16 +129,14 @@ def write_history(root: str, months: int, rows_a_month: int) -> int:
         event_times = pa.array(microseconds, pa.timestamp("us", "UTC"))
         columns = {
             "event_id": pa.array([f"bench-{back}-{number}" for number in range(rows_a_month)]),
-            "market_id": pa.array(np.array([place.market_id for place in places])[place_index]),
-            "region_code": pa.array(np.array([place.region_code for place in places])[place_index]),
-            "region": pa.array(
-                np.array([provinces()[place.region_code].name for place in places])[place_index]
-            ),
-            "commodity": pa.array(np.array([commodity.id for commodity in products])[commodity_index]),
+            "market_id": drawn([place.market_id for place in places], place_index),
+            "region_code": drawn([place.region_code for place in places], place_index),
+            "region": drawn([provinces()[place.region_code].name for place in places], place_index),
+            "commodity": drawn([commodity.id for commodity in products], commodity_index),
             "channel": pa.repeat("retail", rows_a_month),
             "provider": pa.repeat("market", rows_a_month),
             "price_idr": pa.array(draw.uniform(10_000, 60_000, rows_a_month).round()),
-            "unit": pa.array(np.array([commodity.unit for commodity in products])[commodity_index]),
+            "unit": drawn([commodity.unit for commodity in products], commodity_index),
             "event_time": event_times,
             "market_date": event_times.cast(pa.date32()),
             "market_month": pa.repeat(f"{month_start:%Y-%m}", rows_a_month),

@@ -80,12 +80,6 @@ class Trial:
         """Outcome of the test days of a panel, from a copy of the validator: it serves many panels."""
         return replay(copy.deepcopy(self.validator), self.prices, idr, self.first, self.stop)
 
-    def inject_faults(
-        self, rate: float, seed: int, kinds: tuple[str, ...]
-    ) -> tuple[np.ndarray, list[PriceFault]]:
-        """(the panel with faults in the test days, the faults)."""
-        return inject(self.prices, rate, kinds, self.first, self.stop, seed)
-
 
 def measure(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
     """Figures of each panel. A missing data set is reported as `not_measured`."""
@@ -101,7 +95,11 @@ def measure(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
         except FileNotFoundError as missing:
             figures[name] = {"not_measured": str(missing)}
             continue
-        figures[name] = _panel_figures(trial) | {
+        judged = np.isfinite(trial.prices.idr[trial.first :])
+        figures[name] = {
+            "days": f"{trial.prices.days[trial.first]} to {trial.prices.days[-1]}",
+            "series_days": int(judged.sum()),
+            "series_days_on_thin_days": int(judged[trial.thin[trial.first :]].sum()),
             "as_published": measure_published(trial),
             **_run_seeds(measure_faults, trial, seeds, rate, kinds),
             **_run_seeds(measure_lasting, trial, seeds[:2]),
@@ -117,18 +115,9 @@ def measure(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
     return figures
 
 
-def _panel_figures(trial: Trial) -> dict[str, Any]:
-    judged = np.isfinite(trial.prices.idr[trial.first :])
-    return {
-        "days": f"{trial.prices.days[trial.first]} to {trial.prices.days[-1]}",
-        "series_days": int(judged.sum()),
-        "series_days_on_thin_days": int(judged[trial.thin[trial.first :]].sum()),
-    }
-
-
 def measure_faults(trial: Trial, seed: int, rate: float, kinds: tuple[str, ...]) -> Figures:
     """Figures of one seed on arrival of the prices (`on_arrival`) and after the close of their day."""
-    idr, faults = trial.inject_faults(rate, seed, kinds)
+    idr, faults = inject(trial.prices, rate, kinds, trial.first, trial.stop, seed)
     started = time.process_time()
     outcome = trial.replay(idr)
     seconds = time.process_time() - started
@@ -183,7 +172,7 @@ def measure_lasting(trial: Trial, seed: int) -> Figures:
     """Steps of 15 to 50 % that last 30 days: the longest run of refused reports."""
     levels = max(LEVELS_PER_SERIES * trial.prices.idr[0].size, 2)
     rate = levels / trial.prices.idr[trial.first : trial.stop].size
-    idr, steps = trial.inject_faults(rate, seed, ("lasting",))
+    idr, steps = inject(trial.prices, rate, ("lasting",), trial.first, trial.stop, seed)
     outcome = trial.replay(idr)
     runs = []
     left = 0
@@ -204,7 +193,7 @@ def measure_frozen(trial: Trial, seed: int) -> Figures:
 
     A repeated price shows no fault, so none should be refused; `stale_price` needs 60 days.
     """
-    idr, faults = trial.inject_faults(HEADLINE_RATE, seed, ("frozen",))
+    idr, faults = inject(trial.prices, HEADLINE_RATE, ("frozen",), trial.first, trial.stop, seed)
     return {"refused": score(alarms(trial.replay(idr).closed), faults).recall}
 
 

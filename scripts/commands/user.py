@@ -84,9 +84,10 @@ def link_address(secret: str) -> str:
     return f"{api_url()}/masuk#{secret}"
 
 
-async def link_of(database: Database, user_id: str) -> str:
+async def link_of(database: Database, email: str) -> str:
     """The address of a new one-time link of an account."""
-    return link_address(await accounts.one_time_link(database, user_id, COMMAND))
+    user = await accounts.by_email(database, email)
+    return link_address(await accounts.one_time_link(database, user.user_id, COMMAND))
 
 
 def show_link(link: str) -> None:
@@ -160,12 +161,7 @@ def disable(
 def reset(email: Email) -> None:
     """Print a one-time link to set another password; earlier sign-ins and API keys end with it."""
     address = known_email(email)
-
-    async def work(database: Database) -> str:
-        user = await accounts.by_email(database, address)
-        return await link_of(database, user.user_id)
-
-    show_link(with_account(address, work))
+    show_link(with_account(address, lambda database: link_of(database, address)))
 
 
 @app.command()
@@ -186,7 +182,6 @@ def demo_link() -> str:
         try:
             return link_address(await accounts.invite(database, DEMO_ADMIN, actor=COMMAND, role=Role.ADMIN))
         except accounts.AccountExists:
-            user = await accounts.by_email(database, DEMO_ADMIN)
-            return await link_of(database, user.user_id)
+            return await link_of(database, DEMO_ADMIN)
 
     return in_store(work)
