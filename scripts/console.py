@@ -99,9 +99,6 @@ class Steps:
             self.update(name, text)
             self._progress.update(self._tasks[name], completed=1)
         else:
-            console.print(f"  {name:<17}{text} ({self.seconds(name):.1f} s)", markup=False)
-
-    def seconds(self, name: str) -> float:
-        """Seconds since the step began, 0 before it has."""
-        now = time.monotonic()
-        return now - self._started.get(name, now)
+            now = time.monotonic()
+            seconds = now - self._started.get(name, now)
+            console.print(f"  {name:<17}{text} ({seconds:.1f} s)", markup=False)

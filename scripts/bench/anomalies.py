@@ -48,6 +48,7 @@ WARM_DAYS = 220  # of history before the first judged day
 SEEDS = tuple(range(5))  # the limits were chosen with seed 100
 CASE_SEEDS = tuple(range(4))  # the label tests were written with seeds 100 to 102
 ANOMALY_LABELS = ("shock", "manipulation", "sample_noise", "unknown")
+NO_CAUSE = dict.fromkeys(("stock_cover_days", "rainfall_mm", "scarcity_posts", "arrivals_stopped"))
 RARE = 0.001  # largest p at which the naive forecast alone would flag a price
 GOALS = {"macro_f1": 0.75, "residual.precision": 0.92, "residual.recall": 0.85}
 
@@ -157,7 +158,8 @@ def label_cases(panels: list[SyntheticPrices], thresholds: Thresholds) -> list[L
                 rows = np.flatnonzero(detection.alarms[case.first : case.last + 3, series])
                 if len(rows):
                     row = case.first + int(rows[0])
-                    context = _context(panel, series, row)
+                    is_known = (panel.codes[series], panel.days[row]) in panel.causes
+                    context = NO_CAUSE | ({"stock_cover_days": 1.5} if is_known else {})
                     early = {
                         name: (reports.until(row + 1), scores) for name, (reports, scores) in final.items()
                     }
@@ -170,16 +172,6 @@ def label_cases(panels: list[SyntheticPrices], thresholds: Thresholds) -> list[L
             most = [Counter(column).most_common(1)[0][0] for column in zip(*labels, strict=True)]
             labelled_cases.append(LabelledCase(case.kind, *most))
     return labelled_cases
-
-
-def _context(panel: SyntheticPrices, series: int, row: int) -> dict[str, Any]:
-    known = (panel.codes[series], panel.days[row]) in panel.causes
-    return {
-        "stock_cover_days": 1.5 if known else None,
-        "rainfall_mm": None,
-        "scarcity_posts": None,
-        "arrivals_stopped": None,
-    }
 
 
 def confusion(labelled_cases: list[LabelledCase]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Figures of benches: percentiles, CPU time and memory of processes, flat rows and a table."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -64,6 +64,7 @@ def pss_mb(process: psutil.Process) -> float:
 class Usage(threading.Thread):
     """CPU seconds used since the start of sampling, and the largest memory of all processes at one time.
 
+    Of a process tree while the block runs; without the root itself if so requested.
     What a process uses between its last sample and its end is not seen: a second at most.
     """
 
@@ -82,11 +83,15 @@ class Usage(threading.Thread):
         return sum(self._used.values()) - sum(self._before.values())
 
     def run(self) -> None:
-        """Sample until `stop`."""
+        """Sample until the block ends."""
         while not self._stopping.wait(EVERY_SECONDS):
             self._sample()
 
-    def stop(self) -> None:
+    def __enter__(self) -> "Usage":
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
         """Sample once more and end."""
         self._stopping.set()
         self.join()
@@ -98,14 +103,3 @@ class Usage(threading.Thread):
             with suppress(psutil.Error):
                 self._used[process] = sum(process.cpu_times()[:2])
         self.pss_mb_max = max(self.pss_mb_max, sum(map(pss_mb, processes)))
-
-
-@contextmanager
-def sampled(root: int | None, without_root: bool = False) -> Iterator[Usage]:
-    """The usage of a process tree while the block runs; without the root itself if so requested."""
-    usage = Usage(root, without_root)
-    usage.start()
-    try:
-        yield usage
-    finally:
-        usage.stop()

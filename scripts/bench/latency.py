@@ -12,7 +12,7 @@ from lakehouse.event import lenient_payload
 from lakehouse.reference import commodities
 from producers.simulate.markets import SampleMarkets, device_of
 from producers.simulate.simulator import MarketClient
-from scripts.bench.figures import percentiles, sampled
+from scripts.bench.figures import Usage, percentiles
 from scripts.bench.place import ENGINES, temporary_stack
 from scripts.stack.patience import comes_true
 from scripts.stack.throwaway import Stack
@@ -131,7 +131,7 @@ def _measure(engine: str, per_second: float, seconds: float, warm_up_seconds: fl
         watching = threading.Thread(target=watch.run, daemon=True)
         watching.start()
         began = time.monotonic()
-        with sampled(stack.pid("supervisord")) as usage:
+        with Usage(stack.pid("supervisord")) as usage:
             sent = publish(stack, watch, per_second, seconds, "timed")
         taken = time.monotonic() - began
         comes_true(lambda: not watch.waiting, 30)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lakehouse.io.delta import open_table
-from scripts.bench.figures import Usage, sampled
+from scripts.bench.figures import Usage
 from scripts.bench.place import ENGINES, broker_only, run_module, with_engine
 from scripts.stack.throwaway import Stack
 
@@ -96,7 +96,7 @@ def figures(runs: Mapping[str, Run], events: int) -> dict[str, object]:
 def timed(stack: Stack, module: str, argument: str, table: str, warm_up_events: int) -> Run:
     """Run the module; its rate is that of the commits of `table`, see `steady_rate`."""
     started = time.monotonic()
-    with sampled(os.getpid(), without_root=True) as usage:
+    with Usage(os.getpid(), without_root=True) as usage:
         run_module(stack, module, argument)
         seconds = time.monotonic() - started
     return Run(steady_rate(table, warm_up_events), seconds, usage)

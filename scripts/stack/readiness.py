@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from conf.settings import settings
-from lakehouse.io.kafka import cluster_id, is_open
+from lakehouse.io.kafka import cluster_id
 from lakehouse.io.process_status import (
     alert_worker_status,
     background_gold_status,
@@ -34,8 +34,6 @@ def api_url() -> str:
 
 def api_ready() -> bool:
     """Whether the API answers `GET /livez`."""
-    if not is_open("127.0.0.1", settings().api.port):
-        return False
     try:
         with urllib.request.urlopen(f"{api_url()}/livez", timeout=2) as response:  # noqa: S310
             return bool(response.status == 200)

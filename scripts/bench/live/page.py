@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from lakehouse.reference import provinces
 from scripts.bench.api_lake import Columns, PriceCommits, write, write_live
 from scripts.bench.api_load import api_only
-from scripts.bench.figures import percentiles, sampled
+from scripts.bench.figures import Usage, percentiles
 from scripts.bench.place import temporary_stack
 from scripts.stack.patience import process_tree
 from scripts.stack.web_page import BUILT
@@ -153,7 +153,7 @@ def costs(browser: Browser, url: str, prices: PriceCommits, seconds: float) -> d
 
     publisher = threading.Thread(target=publish)
     publisher.start()
-    with sampled(browser_pid()) as usage:
+    with Usage(browser_pid()) as usage:
         page.wait_for_timeout(1000 * seconds)
     stopping.set()
     publisher.join()

@@ -15,7 +15,7 @@ import uvloop
 
 from scripts.bench.api_lake import PriceCommits, write_live
 from scripts.bench.api_load import LIVE, api_only, client
-from scripts.bench.figures import percentiles, sampled
+from scripts.bench.figures import Usage, percentiles
 from scripts.bench.place import temporary_stack
 from scripts.stack.ports import holders
 from scripts.stack.throwaway import Stack
@@ -165,7 +165,7 @@ def loaded(stack: Stack, url: str, clients: int, per_second: float, seconds: flo
     with ProcessPoolExecutor(2) as pool, socket_without_reader(host, stack.api_port):
         watching = pool.submit(generate, host, stack.api_port, clients, until)
         time.sleep(SETTLING_SECONDS)
-        with sampled(api_pid(stack)) as usage:
+        with Usage(api_pid(stack)) as usage:
             requesting = pool.submit(request, host, stack.api_port, until - 1)
             commits = publish(stack.lake_root, until - 1, per_second)
             durations = requesting.result(60)

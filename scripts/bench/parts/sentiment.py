@@ -22,7 +22,7 @@ from scripts.bench.weather_prices import (
     add_link,
     autoregressive_series,
     detection_shares,
-    panel_of,
+    panel_of_walks,
 )
 
 TABLES = 120
@@ -138,7 +138,7 @@ def posts_and_prices(seed: int, link: Link | None) -> Panel:
         daily[link.row] = add_link(daily[link.row], pressure[link.row, begin : begin + DAYS], link.r)
     known_on = np.full(pressure[:, LONGEST_LAG:].shape, np.nan)  # on the day after, as in daily_pressure.py
     known_on[:, 1:] = pressure[:, LONGEST_LAG:-1]
-    return panel_of(daily, 0.0, {SENTIMENT: ("share, -1 to 1", known_on)})
+    return panel_of_walks(daily, 0.0, {SENTIMENT: ("share, -1 to 1", known_on)})
 
 
 def daily_pressure(rng: np.random.Generator, days: int) -> Floats:
