@@ -2,7 +2,6 @@
 
 import sys
 import time
-from types import TracebackType
 from typing import IO, Annotated, NoReturn
 
 import orjson
@@ -71,9 +70,7 @@ class Steps:
             self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live:
             self._progress.stop()
 

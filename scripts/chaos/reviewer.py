@@ -41,15 +41,12 @@ class Reviewer:
     def _open(self) -> set[str]:
         """Ids of open events in quarantine."""
         open_ids: set[str] = set()
-        cursor = ""
-        while True:
-            status, response = self._request(f"/api/v1/quarantine?state=open&limit=1000{cursor}")
-            if status != 200:
-                return open_ids
-            open_ids |= {item["event_id"] for item in response["items"]}
-            if not response["next_cursor"]:
-                return open_ids
-            cursor = f"&cursor={response['next_cursor']}"
+        cursor: str | None = ""
+        while cursor is not None:
+            _, page = self._request(f"/api/v1/quarantine?state=open&limit=1000{cursor}")
+            open_ids |= {item["event_id"] for item in page.get("items", ())}
+            cursor = f"&cursor={page['next_cursor']}" if page.get("next_cursor") else None
+        return open_ids
 
     def _post(self, entry: Entry) -> bool:
         """Whether the decision is acknowledged: now, or earlier with a lost response (409)."""

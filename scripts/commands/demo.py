@@ -10,7 +10,6 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import orjson
@@ -62,7 +61,7 @@ def demo(
     source = settings().called_from / replay if replay else None
     if source and not source.exists():
         fail(f"{source} does not exist", ExitCode.USAGE)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(source, speed, detach, started)
     except StackError as error:
@@ -281,10 +280,6 @@ def wait_until_stopped() -> None:
             time.sleep(1)
     except KeyboardInterrupt:
         stop_stack()
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def stop_stack() -> None:

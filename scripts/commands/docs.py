@@ -84,15 +84,13 @@ def write_pages(folder: Path | None = None) -> list[str]:
 
 def stale_pages(folder: Path | None = None) -> list[str]:
     """Names of pages that are missing or differ from what their source renders to."""
-    return [name for name, text in pages().items() if _content(_file(name, folder)) != text]
+    files = {name: _file(name, folder) for name in pages()}
+    current = {name: file.read_text(encoding="utf-8") for name, file in files.items() if file.is_file()}
+    return [name for name, text in pages().items() if current.get(name) != text]
 
 
 def _file(name: str, folder: Path | None) -> Path:
     return (folder or (REPO if name == ENV_EXAMPLE else REFERENCE)) / name
-
-
-def _content(file: Path) -> str | None:
-    return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 # ---------------------------------------------------------------------------------------------- command line

@@ -65,18 +65,16 @@ class Api:
             fail(f"{problem['title']}: {problem['detail']}", code)
         return response.json()
 
-    def rows(self, filters: dict[str, Any], limit: int | None = None) -> Iterator[dict[str, Any]]:
-        """Quarantined rows, newest first, page by page; at most `limit`."""
+    def rows(self, filters: dict[str, Any], page_rows: int = PAGE_ROWS) -> Iterator[dict[str, Any]]:
+        """Quarantined rows, newest first, page by page."""
         parameters = {name: value for name, value in filters.items() if value is not None}
-        parameters["limit"] = min(limit or PAGE_ROWS, PAGE_ROWS)
-        seen = 0
-        while limit is None or seen < limit:
+        parameters["limit"] = min(page_rows, PAGE_ROWS)
+        is_last = False
+        while not is_last:
             page = self.request("GET", ROWS, params=parameters)
-            yield from page["items"][: None if limit is None else limit - seen]
-            seen += len(page["items"])
+            yield from page["items"]
             parameters["cursor"] = page["next_cursor"]
-            if page["next_cursor"] is None:
-                return
+            is_last = page["next_cursor"] is None
 
     def decide_many(self, ids: list[str], decision: str, reason: str) -> list[dict[str, Any]]:
         """The outcome of each id. An id that is given twice names two rows, decided in two requests."""
@@ -117,7 +115,7 @@ def list_rows(
     filters = filters_of(rule, since, kind=kind, commodity=commodity, market_id=market, source=source)
     filters["state"] = None if state == "all" else state
     api = Api()
-    rows = list(api.rows(filters, limit))
+    rows = list(islice(api.rows(filters, limit), limit))
     if not rows:
         refuse_unknown_market(market)
     if as_json:

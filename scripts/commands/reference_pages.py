@@ -174,9 +174,8 @@ def _without_bounds(kind: Any) -> Any:
 def _type(knob: FieldInfo) -> str:
     """Type and bounds in words: `int, at least 1`."""
     kind = _without_bounds(knob.annotation)
-    name = re.sub(r"\b\w+\.", "", getattr(kind, "__name__", "") or str(kind))
-    if "[" in str(kind):
-        name = re.sub(r"\b(?:\w+\.)+", "", str(kind))
+    text = str(kind) if "[" in str(kind) else getattr(kind, "__name__", str(kind))
+    name = re.sub(r"\b(?:\w+\.)+", "", text)
     words = {
         "ge": "at least",
         "gt": "above",

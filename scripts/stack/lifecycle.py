@@ -34,9 +34,6 @@ class StackError(RuntimeError):
 class PortHeld(StackError):
     """A process of another stack or program has a port of a service."""
 
-    def __init__(self, port: ports.Port) -> None:
-        super().__init__(ports.fault_of(port), ExitCode.MISSING)
-
 
 @contextmanager
 def _holding(name: str, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
@@ -181,7 +178,7 @@ def _check_ports(name: str, pid: int) -> None:
     for port in ports.wanted():
         if port.service == name and ports.is_foreign(port, pid):
             supervision.stop((name,), 2)
-            raise PortHeld(port)
+            raise PortHeld(ports.fault_of(port), ExitCode.MISSING)
 
 
 def _give_up(name: str) -> None:
