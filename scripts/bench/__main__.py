@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from conf.settings import settings
-from scripts.bench.figures import table
+from scripts.bench.harness import table
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 BENCHES = {  # name -> module below scripts.bench

@@ -9,8 +9,7 @@ from urllib.request import Request, urlopen
 
 from lakehouse.io.kafka import is_open
 from scripts.bench.api_lake import write_history, write_live
-from scripts.bench.figures import in_milliseconds
-from scripts.bench.place import running, temporary_stack
+from scripts.bench.harness import in_milliseconds, running, temporary_stack
 from scripts.stack.patience import comes_true
 from scripts.stack.throwaway import Stack
 

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 from rocksdict import IngestExternalFileOptions, Rdict, SstFileWriter
 
-from scripts.bench.place import broker_only, run_module, running
+from scripts.bench.harness import broker_only, run_module, running
 from scripts.stack.throwaway import Stack
 from streaming_jobs.batch.event_index import (
     DUPLICATE,

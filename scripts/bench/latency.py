@@ -12,8 +12,7 @@ from lakehouse.event import lenient_payload
 from lakehouse.reference import commodities
 from producers.simulate.markets import SampleMarkets, device_of
 from producers.simulate.simulator import MarketClient
-from scripts.bench.figures import Usage, percentiles
-from scripts.bench.place import ENGINES, temporary_stack
+from scripts.bench.harness import ENGINES, Usage, percentiles, temporary_stack
 from scripts.stack.patience import comes_true
 from scripts.stack.throwaway import Stack
 

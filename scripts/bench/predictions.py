@@ -14,8 +14,7 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.reference import commodities, provinces
 from scripts.bench.api_lake import write
 from scripts.bench.api_load import api_only, durations_of, load
-from scripts.bench.figures import percentiles
-from scripts.bench.place import temporary_stack
+from scripts.bench.harness import percentiles, temporary_stack
 
 MEANS = (
     "one worker, load generator on the same machine, a lake for this bench only; "

@@ -4,8 +4,7 @@ import time
 
 import psutil
 
-from scripts.bench.figures import pss_mb
-from scripts.bench.place import ENGINES, run_module, temporary_stack
+from scripts.bench.harness import ENGINES, pss_mb, run_module, temporary_stack
 from scripts.stack.patience import process_tree
 from scripts.stack.services import SERVICES
 from scripts.stack.throwaway import Stack

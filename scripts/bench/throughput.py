@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lakehouse.io.delta import open_table
-from scripts.bench.figures import Usage
-from scripts.bench.place import ENGINES, broker_only, run_module, with_engine
+from scripts.bench.harness import ENGINES, Usage, broker_only, run_module, with_engine
 from scripts.stack.throwaway import Stack
 
 MEANS = (

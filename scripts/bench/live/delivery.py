@@ -17,8 +17,7 @@ from websockets.sync.client import connect
 from lakehouse.io.delta import tag_of_commit
 from lakehouse.paths import table_path
 from lakehouse.reference import DEFAULT_TIMEZONE, commodities, provinces
-from scripts.bench.figures import percentiles
-from scripts.bench.place import temporary_stack
+from scripts.bench.harness import percentiles, temporary_stack
 from scripts.stack.patience import comes_true
 from scripts.stack.throwaway import Stack
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from scripts.bench.place import ENGINES, run_module, temporary_stack
+from scripts.bench.harness import ENGINES, run_module, temporary_stack
 from scripts.stack.patience import process_tree
 
 MEANS = "percent of a core in the minute after a minute without events; goal: 5 in sum"

@@ -15,8 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from lakehouse.reference import provinces
 from scripts.bench.api_lake import Columns, PriceCommits, write, write_live
 from scripts.bench.api_load import api_only
-from scripts.bench.figures import Usage, percentiles
-from scripts.bench.place import temporary_stack
+from scripts.bench.harness import Usage, percentiles, temporary_stack
 from scripts.stack.patience import process_tree
 from scripts.stack.web_page import BUILT
 

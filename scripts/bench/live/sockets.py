@@ -15,8 +15,7 @@ import uvloop
 
 from scripts.bench.api_lake import PriceCommits, write_live
 from scripts.bench.api_load import LIVE, api_only, client
-from scripts.bench.figures import Usage, percentiles
-from scripts.bench.place import temporary_stack
+from scripts.bench.harness import Usage, percentiles, temporary_stack
 from scripts.stack.ports import holders
 from scripts.stack.throwaway import Stack
 

@@ -25,8 +25,7 @@ from lakehouse.trading.signal_rows import signal_rows
 from lakehouse.trading.signals import Series
 from scripts.bench.api_lake import write
 from scripts.bench.api_load import load
-from scripts.bench.figures import percentiles
-from scripts.bench.place import temporary_stack
+from scripts.bench.harness import percentiles, temporary_stack
 from scripts.stack.throwaway import Stack
 
 MEANS = (

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from lakehouse.io.delta import open_if_exists
 from lakehouse.reference import category_aliases
 from scripts.bench.api_load import load
-from scripts.bench.place import run_module, temporary_stack
+from scripts.bench.harness import run_module, temporary_stack
 from scripts.stack.throwaway import Stack, StackFailed
 
 MEANS = (

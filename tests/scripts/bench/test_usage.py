@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from scripts.bench.figures import Usage
+from scripts.bench.harness import Usage
 from scripts.bench.live.idle import program
 
 BUSY = """
