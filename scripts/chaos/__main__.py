@@ -18,10 +18,9 @@ import typer
 
 from conf.runtime.exit_codes import ExitCode
 from scripts.chaos import doors
-from scripts.chaos.doors import DoorRefused
+from scripts.chaos.doors import DoorRefused, Reviewer
 from scripts.chaos.faults import PAUSE_SECONDS, SECONDS_PER_KILL, PlannedFault, faults
 from scripts.chaos.plan import Entry, plan, write
-from scripts.chaos.reviewer import Reviewer
 from scripts.chaos.verify import differences
 from scripts.console import Steps, console
 from scripts.stack.patience import Patience, TimedOut
