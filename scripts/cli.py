@@ -24,58 +24,59 @@ class Verb:
     """
 
     name: str
-    module: str
     help: str
+    elsewhere: str = ""  # a module outside of scripts/commands
     paths: bool = False
+
+    @property
+    def module(self) -> str:
+        """Dotted name of the module."""
+        return self.elsewhere or f"scripts.commands.{self.name}"
 
 
 VERBS = (
-    Verb("up", "scripts.commands.up", "Start everything and wait until it is ready. Can be repeated."),
-    Verb("down", "scripts.commands.down", "Stop everything: no process and no port stays behind."),
-    Verb(
-        "demo", "scripts.commands.demo", "From nothing to a live price: start, feed sample data, reconcile."
-    ),
-    Verb("status", "scripts.commands.status", "Processes, lag, rows and freshness of every table."),
-    Verb("query", "scripts.commands.query", "Run one read-only SELECT over silver and gold."),
-    Verb("reconcile", "scripts.commands.reconcile", "Check: events in = silver + quarantine + duplicates."),
-    Verb("doctor", "scripts.commands.doctor", "Check machine, ports, jars and tables; name remedies."),
-    Verb("logs", "scripts.commands.logs", "Print the last lines of a service's log."),
-    Verb("test", "scripts.commands.test", "Run style checks, type checks and all tests."),
-    Verb("docs", "scripts.commands.docs", "Write docs/reference and .env.example from their sources."),
-    Verb("lock", "scripts.commands.lock", "Update the lock files of Python packages and jars."),
-    Verb("certs", "scripts.commands.certs", "Make TLS certificates for a laboratory."),
-    Verb("mlflow", "scripts.commands.mlflow", "Open MLflow's page of runs and models on loopback."),
-    Verb("replay", "producers.csv.replay", "Replay published files through the CSV reader.", paths=True),
+    Verb("up", "Start everything and wait until it is ready. Can be repeated."),
+    Verb("down", "Stop everything: no process and no port stays behind."),
+    Verb("demo", "From nothing to a live price: start, feed sample data, reconcile."),
+    Verb("status", "Processes, lag, rows and freshness of every table."),
+    Verb("query", "Run one read-only SELECT over silver and gold."),
+    Verb("reconcile", "Check: events in = silver + quarantine + duplicates."),
+    Verb("doctor", "Check machine, ports, jars and tables; name remedies."),
+    Verb("logs", "Print the last lines of a service's log."),
+    Verb("test", "Run style checks, type checks and all tests."),
+    Verb("docs", "Write docs/reference and .env.example from their sources."),
+    Verb("lock", "Update the lock files of Python packages and jars."),
+    Verb("certs", "Make TLS certificates for a laboratory."),
+    Verb("mlflow", "Open MLflow's page of runs and models on loopback."),
+    Verb("replay", "Replay published files through the CSV reader.", "producers.csv.replay", paths=True),
     Verb(
         "collect",
-        "producers.collectors.collect",
         "Collect from a source of prices, news, weather or figures; list all of them.",
+        "producers.collectors.collect",
         paths=True,
     ),
-    Verb("simulate", "producers.simulate.simulator", "Publish events of simulated markets and a shop."),
+    Verb("simulate", "Publish events of simulated markets and a shop.", "producers.simulate.simulator"),
     Verb(
         "rebuild",
-        "streaming_jobs.repair.rebuild",
         "Rebuild silver or the checkpoint. The stream must not run.",
+        "streaming_jobs.repair.rebuild",
     ),
-    Verb("user", "scripts.commands.user", "Create accounts, change roles, sign tokens of this machine."),
-    Verb("quarantine", "scripts.commands.quarantine", "List, release, reject or correct quarantined events."),
+    Verb("user", "Create accounts, change roles, sign tokens of this machine."),
+    Verb("quarantine", "List, release, reject or correct quarantined events."),
     Verb(
         "replay-quarantine",
-        "streaming_jobs.repair.replay_quarantine",
         "Evaluate the current rules on quarantined events again.",
+        "streaming_jobs.repair.replay_quarantine",
     ),
     Verb(
         "chaos",
-        "scripts.chaos.__main__",
         "Kill parts with SIGKILL under load; check that nothing is lost or doubled.",
+        "scripts.chaos.__main__",
     ),
-    Verb(
-        "ledger", "scripts.commands.ledger", "Verify, list or append to the hash chains of prices and trades."
-    ),
-    Verb("train", "ml.train", "Train and evaluate models, promote the best, forecast.", paths=True),
-    Verb("backtest", "ml.backtest", "Compare models with the naive forecast on past origins.", paths=True),
-    Verb("bench", "scripts.bench.__main__", "Measure the published figures."),
+    Verb("ledger", "Verify, list or append to the hash chains of prices and trades."),
+    Verb("train", "Train and evaluate models, promote the best, forecast.", "ml.train", paths=True),
+    Verb("backtest", "Compare models with the naive forecast on past origins.", "ml.backtest", paths=True),
+    Verb("bench", "Measure the published figures.", "scripts.bench.__main__"),
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from types import TracebackType
 from typing import IO, Annotated, NoReturn
 
 import orjson
@@ -71,9 +70,7 @@ class Steps:
             self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live:
             self._progress.stop()
 
@@ -99,9 +96,6 @@ class Steps:
             self.update(name, text)
             self._progress.update(self._tasks[name], completed=1)
         else:
-            console.print(f"  {name:<17}{text} ({self.seconds(name):.1f} s)", markup=False)
-
-    def seconds(self, name: str) -> float:
-        """Seconds since the step began, 0 before it has."""
-        now = time.monotonic()
-        return now - self._started.get(name, now)
+            now = time.monotonic()
+            seconds = now - self._started.get(name, now)
+            console.print(f"  {name:<17}{text} ({seconds:.1f} s)", markup=False)

@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from conf.settings import REPO
 from lakehouse.reference import matching_key as key_of
 from lakehouse.reference import provinces, region_aliases
@@ -20,49 +23,41 @@ WEST, EAST = 94.8, 141.2
 NORTH, SOUTH = 6.4, -11.3
 SCALE = WIDTH / (EAST - WEST)
 LEAST_STEP = 0.7  # units of the drawing, about 3.6 km: shorter steps are left out
+Points = npt.NDArray[np.float64]  # (points, 2)
 Point = tuple[float, float]
 
 
-def arcs_of(topology: dict[str, Any]) -> list[list[Point]]:
+def arcs_of(topology: dict[str, Any]) -> list[Points]:
     """The arcs as (longitude, latitude); they are stored as scaled differences."""
-    (scale_x, scale_y), (shift_x, shift_y) = (topology["transform"][name] for name in ("scale", "translate"))
-    arcs = []
-    for steps in topology["arcs"]:
-        x = y = 0
-        points = []
-        for step_x, step_y in steps:
-            x += step_x
-            y += step_y
-            points.append((x * scale_x + shift_x, y * scale_y + shift_y))
-        arcs.append(points)
-    return arcs
+    scale, shift = (np.array(topology["transform"][name]) for name in ("scale", "translate"))
+    return [np.cumsum(steps, axis=0) * scale + shift for steps in topology["arcs"]]
 
 
-def drawn_ring(numbers: list[int], arcs: list[list[Point]]) -> list[Point]:
+def drawn_ring(numbers: list[int], arcs: list[Points]) -> Points:
     """The points of a ring in units of the drawing; a negative number is an arc in reverse."""
-    points: list[Point] = []
-    for number in numbers:
-        arc = arcs[number] if number >= 0 else arcs[~number][::-1]
-        points += arc if not points else arc[1:]
-    return [((x - WEST) * SCALE, (NORTH - y) * SCALE) for x, y in points]
+    parts = [arcs[number] if number >= 0 else arcs[~number][::-1] for number in numbers]
+    ring = np.concatenate([parts[0], *(part[1:] for part in parts[1:])])
+    drawn: Points = (ring - (WEST, NORTH)) * (SCALE, -SCALE)
+    return drawn
 
 
-def area(points: list[Point]) -> float:
+def area(points: Points) -> float:
     """The area inside a ring (shoelace formula)."""
-    pairs = zip(points, [points[-1], *points[:-1]], strict=True)
-    return abs(sum(x * before_y - before_x * y for (x, y), (before_x, before_y) in pairs)) / 2
+    before = np.roll(points, 1, axis=0)
+    return abs(float((points[:, 0] * before[:, 1] - before[:, 0] * points[:, 1]).sum())) / 2
 
 
-def simplified(points: list[Point]) -> list[Point]:
+def simplified(points: Points) -> list[Point]:
     """The points at least LEAST_STEP apart; a small island keeps four."""
-    kept = points[:1]
-    for x, y in points[1:]:
+    listed: list[Point] = points.tolist()
+    kept = listed[:1]
+    for x, y in listed[1:]:
         if abs(x - kept[-1][0]) + abs(y - kept[-1][1]) >= LEAST_STEP:
             kept.append((x, y))
-    return kept if len(kept) > 2 else points[:4]
+    return kept if len(kept) > 2 else listed[:4]
 
 
-def outline(geometry: dict[str, Any], arcs: list[list[Point]]) -> dict[str, Any]:
+def outline(geometry: dict[str, Any], arcs: list[Points]) -> dict[str, Any]:
     """Code, name, path and centre of the largest island. Raises KeyError for an unknown name."""
     code = region_aliases()[key_of(geometry["properties"]["PROVINSI"])]
     polygons = geometry["arcs"] if geometry["type"] == "MultiPolygon" else [geometry["arcs"]]
@@ -72,7 +67,7 @@ def outline(geometry: dict[str, Any], arcs: list[list[Point]]) -> dict[str, Any]
         "M" + "L".join(f"{round(x, 1):g} {round(y, 1):g}" for x, y in simplified(ring)) + "Z"
         for ring in rings
     )
-    x, y = (round(sum(point[axis] for point in largest) / len(largest), 1) for axis in (0, 1))
+    x, y = largest.mean(axis=0).round(1).tolist()
     return {"code": code, "name": provinces()[code].name, "d": path, "x": x, "y": y}
 
 

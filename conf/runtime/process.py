@@ -20,6 +20,15 @@ def keep_files_private() -> None:
     os.umask(0o077)
 
 
+def is_locked(file: IO[str]) -> bool:
+    """Lock an open file for this process; False when another one has the lock."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def hold(name: str, message: str) -> IO[str]:
     """Hold state/`name`.lock of this home as long as the file stays open.
 
@@ -28,13 +37,11 @@ def hold(name: str, message: str) -> IO[str]:
     file = settings().state_dir / f"{name}.lock"
     file.parent.mkdir(parents=True, exist_ok=True)
     handle = file.open("a+")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not is_locked(handle):
         handle.seek(0)
         holder = handle.read().strip() or "unknown"
         handle.close()
-        raise Refused(f"{message} (pid {holder})") from None
+        raise Refused(f"{message} (pid {holder})")
     handle.truncate(0)
     handle.write(str(os.getpid()))
     handle.flush()

@@ -2,8 +2,8 @@
 
 import signal
 from datetime import UTC, datetime
+from importlib import import_module
 from inspect import signature
-from types import ModuleType
 from typing import Annotated
 
 import orjson
@@ -12,43 +12,29 @@ import typer
 from rich.console import Console
 
 from conf.settings import settings
-from scripts.bench import (
-    anomalies,
-    api_load,
-    event_shapes,
-    history,
-    latency,
-    predictions,
-    start,
-    throughput,
-    validation,
-    weather_prices,
-)
-from scripts.bench.figures import table
-from scripts.bench.live import alerts, delivery, idle, page, sockets, trading
-from scripts.bench.parts import memory, retail, sentiment
+from scripts.bench.harness import table
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-BENCHES: dict[str, ModuleType] = {
-    "throughput": throughput,
-    "shapes": event_shapes,
-    "latency": latency,
-    "start": start,
-    "idle": idle,
-    "api": api_load,
-    "sockets": sockets,
-    "page": page,
-    "alerts": alerts,
-    "delivery": delivery,
-    "history": history,
-    "memory": memory,
-    "validation": validation,
-    "predictions": predictions,
-    "weather": weather_prices,
-    "sentiment": sentiment,
-    "anomalies": anomalies,
-    "retail": retail,
-    "trading": trading,
+BENCHES = {  # name -> module below scripts.bench
+    "throughput": "throughput",
+    "shapes": "event_shapes",
+    "latency": "latency",
+    "start": "start",
+    "idle": "live.idle",
+    "api": "api_load",
+    "sockets": "live.sockets",
+    "page": "live.page",
+    "alerts": "live.alerts",
+    "delivery": "live.delivery",
+    "history": "history",
+    "memory": "parts.memory",
+    "validation": "validation",
+    "predictions": "predictions",
+    "weather": "weather_prices",
+    "sentiment": "parts.sentiment",
+    "anomalies": "anomalies",
+    "retail": "parts.retail",
+    "trading": "live.trading",
 }
 console = Console(stderr=True)
 
@@ -83,7 +69,7 @@ def main(
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
     }
     for name in selected:
-        bench = BENCHES[name]
+        bench = import_module(f"scripts.bench.{BENCHES[name]}")
         console.print(f"{name}: {bench.__doc__}", markup=False)
         takes = signature(bench.measure).parameters
         given = {"seeds": seeds and tuple(range(seeds)), "events": events}

@@ -4,11 +4,13 @@ from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import psutil
+from sklearn.metrics import f1_score
 
 from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.windows import median
@@ -46,6 +48,7 @@ WARM_DAYS = 220  # of history before the first judged day
 SEEDS = tuple(range(5))  # the limits were chosen with seed 100
 CASE_SEEDS = tuple(range(4))  # the label tests were written with seeds 100 to 102
 ANOMALY_LABELS = ("shock", "manipulation", "sample_noise", "unknown")
+NO_CAUSE = dict.fromkeys(("stock_cover_days", "rainfall_mm", "scarcity_posts", "arrivals_stopped"))
 RARE = 0.001  # largest p at which the naive forecast alone would flag a price
 GOALS = {"macro_f1": 0.75, "residual.precision": 0.92, "residual.recall": 0.85}
 
@@ -60,21 +63,17 @@ def measure(seeds: tuple[int, ...] = SEEDS, case_seeds: tuple[int, ...] = CASE_S
     first = round(stop * (1 - TEST_SHARE))
     thresholds = thresholds_of_day()
     with ProcessPoolExecutor(min(psutil.cpu_count() or 1, 2), mp_context=get_context("fork")) as pool:
-        runs = pool.map(_detect_seed, *_repeated(seeds, prices, thresholds, first, stop))
-        cases = pool.map(_label_seed, *_repeated(case_seeds, prices, thresholds, first))
+        runs = list(pool.map(partial(_detect_seed, prices, thresholds, first, stop), seeds))
+        cases = pool.map(partial(_label_seed, prices, thresholds, first), case_seeds)
         figures: dict[str, Any] = {
             "days": f"{prices.days[first]} to {prices.days[-1]}",
             "seeds": len(seeds),
             "goals": GOALS,
-            "detectors": _spread_by_detector(list(runs)),
+            "detectors": {name: spread_over_seeds([run[name] for run in runs]) for name in runs[0]},
             "labels": confusion([case for of_seed in cases for case in of_seed]),
         }
     figures["real_shocks"] = real_shocks(prices, thresholds)
     return figures
-
-
-def _repeated(seeds: tuple[int, ...], *arguments: object) -> list[list[object]]:
-    return [list(seeds), *([argument] * len(seeds) for argument in arguments)]
 
 
 def panel_reports(prices: Prices, idr: np.ndarray, since: int, stop: int) -> list[Reports]:
@@ -88,7 +87,7 @@ def panel_reports(prices: Prices, idr: np.ndarray, since: int, stop: int) -> lis
 
 
 def _detect_seed(
-    seed: int, prices: Prices, thresholds: Thresholds, first: int, stop: int
+    prices: Prices, thresholds: Thresholds, first: int, stop: int, seed: int
 ) -> dict[str, Figures]:
     idr, faults = inject(prices, HEADLINE_RATE, DETECTABLE_KINDS, first, stop, seed)
     return detectors(prices, idr, faults, thresholds, first, stop)
@@ -121,9 +120,6 @@ def detectors(
     for name, flag in flags.items():
         flag[:first] = False
         event_score = score(alarms(flag), faults)
-        delays = {
-            f"delay_days.{kind}": float(np.median(days)) for kind, days in event_score.delays.items() if days
-        }
         figures[name] = {
             "precision": event_score.precision,
             "recall": event_score.recall,
@@ -131,13 +127,8 @@ def detectors(
             "false_alarms_per_1000": 1000 * len(event_score.false_alarms) / judged_rows,
         }
         if name == "residual":
-            figures[name] |= {f"found.{kind}": share for kind, share in event_score.recall_by_kind.items()}
-            figures[name] |= delays
+            figures[name] |= event_score.by_kind
     return figures
-
-
-def _spread_by_detector(runs: list[dict[str, Figures]]) -> dict[str, dict[str, str]]:
-    return {name: spread_over_seeds([run[name] for run in runs]) for name in runs[0]}
 
 
 @dataclass(frozen=True)
@@ -145,11 +136,11 @@ class LabelledCase:
     """Label of one case on its day and four market days later; None without an alarm."""
 
     kind: str
-    on_the_day: str | None
-    final: str | None
+    on_the_day: str | None = None
+    final: str | None = None
 
 
-def _label_seed(seed: int, prices: Prices, thresholds: Thresholds, first: int) -> list[LabelledCase]:
+def _label_seed(prices: Prices, thresholds: Thresholds, first: int, seed: int) -> list[LabelledCase]:
     since = max(first - WARM_DAYS, 0)
     return label_cases(synthetic_prices(prices, since, first, thresholds, seed), thresholds)
 
@@ -165,34 +156,22 @@ def label_cases(panels: list[SyntheticPrices], thresholds: Thresholds) -> list[L
             labels = []
             for series in case.series:
                 rows = np.flatnonzero(detection.alarms[case.first : case.last + 3, series])
-                if not len(rows):
-                    continue
-                row = case.first + int(rows[0])
-                context = _context(panel, series, row)
-                early = {name: (reports.until(row + 1), scores) for name, (reports, scores) in final.items()}
-                labels.append(
-                    [
-                        label_of(known, case.commodity, series, row, thresholds, context).label
-                        for known in (early, final)
-                    ]
-                )
-            most = (
-                [Counter(column).most_common(1)[0][0] for column in zip(*labels, strict=True)]
-                if labels
-                else [None, None]
-            )
+                if len(rows):
+                    row = case.first + int(rows[0])
+                    is_known = (panel.codes[series], panel.days[row]) in panel.causes
+                    context = NO_CAUSE | ({"stock_cover_days": 1.5} if is_known else {})
+                    early = {
+                        name: (reports.until(row + 1), scores) for name, (reports, scores) in final.items()
+                    }
+                    labels.append(
+                        [
+                            label_of(known, case.commodity, series, row, thresholds, context).label
+                            for known in (early, final)
+                        ]
+                    )
+            most = [Counter(column).most_common(1)[0][0] for column in zip(*labels, strict=True)]
             labelled_cases.append(LabelledCase(case.kind, *most))
     return labelled_cases
-
-
-def _context(panel: SyntheticPrices, series: int, row: int) -> dict[str, Any]:
-    known = (panel.codes[series], panel.days[row]) in panel.causes
-    return {
-        "stock_cover_days": 1.5 if known else None,
-        "rainfall_mm": None,
-        "scarcity_posts": None,
-        "arrivals_stopped": None,
-    }
 
 
 def confusion(labelled_cases: list[LabelledCase]) -> dict[str, Any]:
@@ -201,20 +180,10 @@ def confusion(labelled_cases: list[LabelledCase]) -> dict[str, Any]:
     Cases without an alarm are counted as `no_alarm`. National and regional shocks are no anomalies by
     construction, so few of them raise an alarm.
     """
-    kinds = list(dict.fromkeys(case.kind for case in labelled_cases))
-    matrix = {
-        label: " ".join(f"{name} {count}" for name, count in _count_labels(labelled_cases, label).items())
-        for label in ANOMALY_LABELS
-    }
-    by_kind = {
-        kind: " ".join(
-            f"{name or 'no_alarm'} {count}"
-            for name, count in Counter(
-                case.final for case in labelled_cases if case.kind == kind
-            ).most_common()
-        )
-        for kind in kinds
-    }
+    assigned: dict[str, Counter[str]] = defaultdict(Counter)  # by kind and by true label
+    for case in labelled_cases:
+        for group in (case.kind, LABEL_OF_KIND[case.kind]):
+            assigned[group][case.final or "no_alarm"] += 1
     final_pairs = [(LABEL_OF_KIND[case.kind], case.final) for case in labelled_cases if case.final]
     day_pairs = [(LABEL_OF_KIND[case.kind], case.on_the_day) for case in labelled_cases if case.on_the_day]
     wide = [case for case in labelled_cases if case.kind in WIDE_SHOCKS]
@@ -224,16 +193,15 @@ def confusion(labelled_cases: list[LabelledCase]) -> dict[str, Any]:
         "macro_f1_on_the_day": round(macro_f1(day_pairs), 3),
         "shocks_called_manipulation": final_pairs.count(("shock", "manipulation")),
         "spread_shocks_that_raise_an_alarm": f"{sum(case.final is not None for case in wide)} of {len(wide)}",
-        "put_in": matrix,
-        "by_kind": by_kind,
+        "put_in": {
+            label: " ".join(f"{name} {assigned[label][name]}" for name in (*ANOMALY_LABELS, "no_alarm"))
+            for label in ANOMALY_LABELS
+        },
+        "by_kind": {
+            kind: " ".join(f"{name} {count}" for name, count in assigned[kind].most_common())
+            for kind in dict.fromkeys(case.kind for case in labelled_cases)
+        },
     }
-
-
-def _count_labels(labelled_cases: list[LabelledCase], true_label: str) -> dict[str, int]:
-    counts = Counter(
-        case.final or "no_alarm" for case in labelled_cases if LABEL_OF_KIND[case.kind] == true_label
-    )
-    return {name: counts[name] for name in (*ANOMALY_LABELS, "no_alarm")}
 
 
 def macro_f1(pairs: list[tuple[str, str]]) -> float:
@@ -241,13 +209,7 @@ def macro_f1(pairs: list[tuple[str, str]]) -> float:
 
     A label that is neither true nor assigned in any pair is left out.
     """
-    f1_scores = []
-    for label in ANOMALY_LABELS:
-        hits = pairs.count((label, label))
-        total = sum((true == label) + (assigned == label) for true, assigned in pairs)
-        if total:
-            f1_scores.append(2 * hits / total)
-    return float(np.mean(f1_scores)) if f1_scores else 0.0
+    return float(f1_score(*zip(*pairs, strict=True), average="macro", zero_division=0)) if pairs else 0.0
 
 
 def real_shocks(prices: Prices, thresholds: Thresholds) -> dict[str, Any]:

@@ -224,32 +224,24 @@ def _apply_case(
         noise = np.exp(0.03 * random.standard_normal(price.shape)) if kind in WIDE_SHOCKS else 1.0
         price = price * factor * noise
     panel.first[rows, columns] = price
-    _write_evidence(panel, kind, columns, begin, days, factor, random)
-    panel.cases.append(Case(kind, panel.commodity, series, begin, begin + days - 1))
+    case = Case(kind, panel.commodity, series, begin, begin + days - 1)
+    _write_evidence(panel, case, factor, random)
+    panel.cases.append(case)
 
 
-def _write_evidence(
-    panel: SyntheticPrices,
-    kind: str,
-    columns: list[int],
-    begin: int,
-    days: int,
-    factor: float,
-    random: np.random.Generator,
-) -> None:
+def _write_evidence(panel: SyntheticPrices, case: Case, factor: float, random: np.random.Generator) -> None:
     """Write the evidence of a case: second source, reporters, devices, known causes.
 
     No evidence is certain, and some appears by chance.
     """
-    real = LABEL_OF_KIND[kind] == "shock"
-    manipulated = LABEL_OF_KIND[kind] == "manipulation"
+    real = LABEL_OF_KIND[case.kind] == "shock"
+    begin, columns = case.first, list(case.series)
     for column in columns:
         if real and random.random() < SECOND_FOLLOWS:
             delay_days = int(random.integers(0, 3))
-            panel.second[begin + delay_days : begin + days + delay_days, column] *= factor ** random.uniform(
-                0.7, 1.0
-            )
-        if kind == "unexplained":
+            followed = slice(begin + delay_days, case.last + 1 + delay_days)
+            panel.second[followed, column] *= factor ** random.uniform(0.7, 1.0)
+        if case.kind == "unexplained":
             panel.second[:, column] = np.nan  # another source would be evidence
     known = random.random() < (CAUSE_KNOWN if real else CAUSE_BY_CHANCE)
     panel.causes |= {
@@ -258,12 +250,11 @@ def _write_evidence(
         for offset in range(5)
         if known
     }
-    if kind == "noise":
+    if case.kind == "noise":
         usual = np.median(panel.reporters[max(begin - 28, 0) : begin, columns[0]])
         panel.newcomer[begin, columns[0]] |= random.random() < 0.25
         panel.reporters[begin, columns[0]] = max(1.0, np.floor(usual * random.uniform(0.05, 0.75)))
-    if manipulated:
+    if LABEL_OF_KIND[case.kind] == "manipulation":
         has_devices = np.isfinite(panel.trust[begin, columns])
-        panel.trust[begin : begin + days, columns] = np.where(
-            has_devices, random.beta(6, 4, len(columns)), np.nan
-        )
+        trust = np.where(has_devices, random.beta(6, 4, len(columns)), np.nan)
+        panel.trust[begin : case.last + 1, columns] = trust

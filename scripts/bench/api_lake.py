@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from deltalake import write_deltalake
+import pyarrow.compute as pc
+from deltalake import DeltaTable, write_deltalake
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
@@ -79,6 +80,33 @@ def write_live(root: str) -> int:
     return len(prices)
 
 
+class PriceCommits:
+    """Commits of gold.live_prices, each with newer prices of the first markets of a commodity."""
+
+    def __init__(self, root: str, commodity: str) -> None:
+        self._root = root
+        self._path = table_path(root, "gold.live_prices")
+        rows = DeltaTable(self._path).to_pyarrow_table()
+        is_watched = pc.equal(rows["commodity"], commodity)
+        self._rows = pa.concat_tables([rows.filter(is_watched), rows.filter(pc.invert(is_watched))])
+        self.number = 0
+
+    def commit(self, count: int) -> str:
+        """Change so many prices; returns the first one as the English page shows it."""
+        self.number += 1
+        price = 50_000 + self.number
+        changed = [
+            row
+            | {"event_id": f"p-{self.number}-{position}", "event_time": datetime.now(UTC), "price_idr": price}
+            for position, row in enumerate(self._rows.slice(0, count).to_pylist())
+        ]
+        newer = pa.Table.from_pylist(changed, schema=self._rows.schema)
+        self._rows = pa.concat_tables([newer, self._rows.slice(count)])
+        write_deltalake(self._path, self._rows, mode="overwrite")
+        note_write(self._root)
+        return f"{price:,}"
+
+
 def write_history(root: str, months: int, rows_a_month: int) -> int:
     """gold.price_history: the last `months` months, one file each, sorted by commodity and time.
 
@@ -86,6 +114,10 @@ def write_history(root: str, months: int, rows_a_month: int) -> int:
     """
     products, places = commodities_and_places()
     draw = np.random.default_rng(1)
+
+    def drawn(names: list[str], index: np.ndarray) -> pa.Array:
+        return pa.array(names).take(pa.array(index))
+
     schema = arrow_schema(contracts()["gold.price_history"])
     month_start = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     for back in range(months):
@@ -97,16 +129,14 @@ def write_history(root: str, months: int, rows_a_month: int) -> int:
         event_times = pa.array(microseconds, pa.timestamp("us", "UTC"))
         columns = {
             "event_id": pa.array([f"bench-{back}-{number}" for number in range(rows_a_month)]),
-            "market_id": pa.array(np.array([place.market_id for place in places])[place_index]),
-            "region_code": pa.array(np.array([place.region_code for place in places])[place_index]),
-            "region": pa.array(
-                np.array([provinces()[place.region_code].name for place in places])[place_index]
-            ),
-            "commodity": pa.array(np.array([commodity.id for commodity in products])[commodity_index]),
+            "market_id": drawn([place.market_id for place in places], place_index),
+            "region_code": drawn([place.region_code for place in places], place_index),
+            "region": drawn([provinces()[place.region_code].name for place in places], place_index),
+            "commodity": drawn([commodity.id for commodity in products], commodity_index),
             "channel": pa.repeat("retail", rows_a_month),
             "provider": pa.repeat("market", rows_a_month),
             "price_idr": pa.array(draw.uniform(10_000, 60_000, rows_a_month).round()),
-            "unit": pa.array(np.array([commodity.unit for commodity in products])[commodity_index]),
+            "unit": drawn([commodity.unit for commodity in products], commodity_index),
             "event_time": event_times,
             "market_date": event_times.cast(pa.date32()),
             "market_month": pa.repeat(f"{month_start:%Y-%m}", rows_a_month),

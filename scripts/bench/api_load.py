@@ -1,18 +1,16 @@
 """Load on the API over keep-alive connections on raw sockets, which leave most of the CPU to the server."""
 
 import asyncio
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from urllib.error import URLError
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
-from conf.settings import REPO
+from lakehouse.io.kafka import is_open
 from scripts.bench.api_lake import write_history, write_live
-from scripts.bench.place import temporary_home
+from scripts.bench.harness import in_milliseconds, running, temporary_stack
+from scripts.stack.patience import comes_true
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -22,10 +20,7 @@ MEANS = (
 LIVE = "/api/public/commodity/price/live?commodity=cabai-rawit-merah"
 LIST = "/api/public/market/list"
 HISTORY_PAGES = 25
-HISTORY = (
-    "/api/public/commodity/price/history"
-    "?commodity=cabai-rawit-merah&limit=100&market_id=PASAR-001&from=2000-01-01"
-)
+HISTORY = "/api/public/commodity/price/history?commodity=cabai-rawit-merah&limit=100&market_id=PASAR-001"
 
 
 class UnexpectedResponse(RuntimeError):
@@ -46,15 +41,16 @@ async def client(
     for a status other than 200 and 201.
     """
     reader, writer = await asyncio.open_connection(*address)
-    body_headers = (
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body is not None else ""
-    )
-    request_head = (
-        f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\n"
-    )
+    lines = [
+        f"{'GET' if body is None else 'POST'} {path} HTTP/1.1",
+        f"Host: {address[0]}:{address[1]}",
+        "Accept: application/json",
+    ]
+    if body is not None:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     if token:
-        body_headers += f"Authorization: Bearer {token}\r\n"
-    request = f"{request_head}Accept: application/json\r\n{body_headers}\r\n".encode() + (body or b"")
+        lines.append(f"Authorization: Bearer {token}")
+    request = "\r\n".join([*lines, "", ""]).encode() + (body or b"")
     try:
         while (started := time.perf_counter()) < until:
             writer.write(request)
@@ -80,12 +76,10 @@ async def load(
         *(client(address, path, started + seconds, durations, body, token) for _ in range(connections))
     )
     elapsed = time.perf_counter() - started
-    durations.sort()
-    figures = {
-        f"p{part}_ms": round(durations[min(len(durations) - 1, len(durations) * part // 100)] * 1000, 2)
-        for part in (50, 95, 99)
+    return {
+        "requests_per_second": round(len(durations) / elapsed),
+        **in_milliseconds(durations, 50, 95, 99),
     }
-    return {"requests_per_second": round(len(durations) / elapsed), **figures}
 
 
 @contextmanager
@@ -94,28 +88,11 @@ def api_only(stack: Stack) -> Iterator[str]:
 
     Raises RuntimeError when the API ends or does not respond within 60 seconds.
     """
-    subprocess.run(
-        [sys.executable, "-m", "scripts.stack.secrets_file"],
-        cwd=REPO,
-        env=stack.env,
-        check=True,
-        capture_output=True,
-    )
-    api_process = subprocess.Popen([sys.executable, "-m", "serving_api"], cwd=REPO, env=stack.env)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{stack.api_url}/livez", timeout=2)  # noqa: S310  # our own process
-                break
-            except (URLError, ConnectionError) as error:
-                if api_process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError("the API does not respond; its output is above") from error
-                time.sleep(0.1)
+    with running(stack, "serving_api") as process:
+        comes_true(lambda: process.poll() is not None or is_open("127.0.0.1", stack.api_port), 60)
+        if not is_open("127.0.0.1", stack.api_port):
+            raise RuntimeError("the API does not respond; its output is above")
         yield stack.api_url
-    finally:
-        api_process.terminate()
-        api_process.wait(20)
 
 
 def measure(connections: int = 32, seconds: float = 8, history_rows: int = 200_000) -> dict[str, object]:
@@ -124,9 +101,8 @@ def measure(connections: int = 32, seconds: float = 8, history_rows: int = 200_0
     The history page is measured at `history_rows` rows and at ten times as many.
     """
     figures: dict[str, object] = {"connections": connections}
-    with temporary_home() as home:
-        for factor in (1, 10):
-            stack = Stack(home / f"x{factor}")
+    for factor in (1, 10):
+        with temporary_stack() as stack:
             write_live(stack.lake_root)
             rows = write_history(stack.lake_root, 6 * factor, history_rows // 6)
             with api_only(stack) as url:
@@ -139,15 +115,17 @@ def measure(connections: int = 32, seconds: float = 8, history_rows: int = 200_0
 
 def measure_history_page(url: str) -> dict[str, float]:
     """Milliseconds of one history page. Each request has a new range, so none is cached."""
+    pages = [(f"{url}{HISTORY}&from=2000-01-{number + 1:02}", None) for number in range(HISTORY_PAGES)]
+    return in_milliseconds(durations_of(pages), 50, 95)
+
+
+def durations_of(requests: Iterable[tuple[str, bytes | None]]) -> list[float]:
+    """Seconds of requests sent one after the other: GET, or POST with a JSON body."""
     durations = []
-    for number in range(HISTORY_PAGES):
-        address = f"{url}{HISTORY.replace('from=2000-01-01', f'from=2000-01-{number + 1:02d}')}"
+    for address, body in requests:
+        request = Request(address, body, {"Content-Type": "application/json"})  # noqa: S310  # our own process
         started = time.perf_counter()
-        with urllib.request.urlopen(address, timeout=30) as response:  # noqa: S310  # our own process
+        with urlopen(request, timeout=30) as response:  # noqa: S310
             response.read()
         durations.append(time.perf_counter() - started)
-    durations.sort()
-    return {
-        "p50_ms": round(durations[len(durations) // 2] * 1000, 2),
-        "p95_ms": round(durations[len(durations) * 95 // 100] * 1000, 2),
-    }
+    return durations

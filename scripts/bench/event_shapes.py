@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from itertools import chain, islice, zip_longest
-from pathlib import Path
 
 import orjson
 
@@ -87,14 +86,11 @@ def _price(cell: Cell) -> Event:
     )
 
 
-def _published_files() -> list[Path]:
+def _published_files() -> list[FileEvents]:
     """Files of the published sets that some format reads. Raises FileNotFoundError when there is none."""
     folder = settings().shared / "data"
-    files = [
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and not isinstance(format_of(file), Unmatched)
-    ]
+    formats = {file: format_of(file) for file in sorted(folder.rglob("*")) if file.is_file()}
+    files = [FileEvents(file, known) for file, known in formats.items() if not isinstance(known, Unmatched)]
     if not files:
         raise FileNotFoundError(
             f"no published sets in {folder}; LUMBUNG_SHARED names the folder of the published data sets"
@@ -102,11 +98,7 @@ def _published_files() -> list[Path]:
     return files
 
 
-def _events(path: Path) -> Iterator[Event]:
-    known = format_of(path)
-    if isinstance(known, Unmatched):
-        raise ValueError(known.reason)
-    file = FileEvents(path, known)
+def _events(file: FileEvents) -> Iterator[Event]:
     return (file.event(row) for row in file.ordered() if row.payload is not None)
 
 

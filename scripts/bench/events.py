@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import orjson
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from lakehouse.event import Event, rfc3339
-from lakehouse.io.kafka import create_topics, needed_topics, partition_of, producer_config
+from lakehouse.io.kafka import create_topics, needed_topics
 from lakehouse.reference import commodities, markets
+from producers.publish import KafkaSink
 
 INVALID_SHARE = 0.01
 BROKEN_RULES = ("price_positive", "commodity_known", "payload_json", "price_in_band", "event_time_format")
@@ -68,44 +69,6 @@ def broken_payload(payload: dict[str, object], rule: str) -> bytes:
     return orjson.dumps(payload | changes[rule])
 
 
-def produce(events: Iterator[Event], per_second: float | None = None) -> tuple[int, float]:
-    """Send all events to Kafka, paced when `per_second` is given; returns (acknowledged records, seconds).
-
-    Raises RuntimeError when Kafka refused a record.
-    """
-    producer = Producer(
-        producer_config()
-        | {"linger.ms": 20, "queue.buffering.max.messages": 500_000, "message.timeout.ms": 120_000}
-    )
-    failures: list[str] = []
-    started = time.monotonic()
-    count = 0
-
-    def delivered(error: object, message: object) -> None:
-        if error is not None:
-            failures.append(str(error))
-
-    for event in events:
-        while True:
-            try:
-                partition = partition_of(event.together)
-                producer.produce(
-                    event.topic, event.value, event.key, partition, delivered, headers=event.headers
-                )
-                break
-            except BufferError:
-                producer.poll(0.1)
-        count += 1
-        if count % 1000 == 0 or per_second:
-            producer.poll(0)
-        if per_second:
-            time.sleep(max(0.0, started + count / per_second - time.monotonic()))
-    producer.flush(120)
-    if failures:
-        raise RuntimeError(f"{len(failures)} records were refused: {failures[0]}")
-    return count, time.monotonic() - started
-
-
 def main(count: str, shape: str = "one_day", seed: str = "1") -> None:
     """Wait for the broker, create the topics and send `count` events of one of `event_shapes.SHAPES`.
 
@@ -119,8 +82,12 @@ def main(count: str, shape: str = "one_day", seed: str = "1") -> None:
     from scripts.bench.event_shapes import SHAPES  # which reads this module
 
     events = price_events(int(count), int(seed)) if shape == "one_day" else SHAPES[shape](int(count))
-    sent, seconds = produce(events)
-    print(f"{sent} events acknowledged by Kafka in {seconds:.1f} s", file=sys.stderr)
+    sink = KafkaSink()
+    began = time.monotonic()
+    for event in events:
+        sink.send(event)
+    sink.flush()
+    print(f"{sink.sent} events acknowledged by Kafka in {time.monotonic() - began:.1f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
 """Cost of a batch after little history and after ten times as much, and of the index of event ids."""
 
 import json
-import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,8 +13,7 @@ import numpy as np
 import psutil
 from rocksdict import IngestExternalFileOptions, Rdict, SstFileWriter
 
-from conf.settings import REPO
-from scripts.bench.place import broker_only, run_module
+from scripts.bench.harness import broker_only, run_module, running
 from scripts.stack.throwaway import Stack
 from streaming_jobs.batch.event_index import (
     DUPLICATE,
@@ -74,11 +71,9 @@ def fill(folder: Path, count: int, draw: np.random.Generator) -> int:
     files = []
     parts = -(-count // IDS_PER_FILE)
     bounds = [part * 2**64 // parts for part in range(parts + 1)]
-    begin = 0
+    heads_landed = [int.from_bytes(key[:8]) for key, _ in landed]
     for part in range(parts):
-        end = begin
-        while end < real and int.from_bytes(landed[end][0][:8]) < bounds[part + 1]:
-            end += 1
+        begin, end = (bisect_left(heads_landed, bound) for bound in bounds[part : part + 2])
         drawn = np.empty(((count - real) // parts, 3), dtype=">u8")
         heads = draw.integers(bounds[part], bounds[part + 1] - 1, size=len(drawn), dtype=np.uint64)
         drawn[:, 0] = np.sort(heads)
@@ -88,8 +83,7 @@ def fill(folder: Path, count: int, draw: np.random.Generator) -> int:
             (packed[start : start + FINGERPRINT_BYTES], packed[start + FINGERPRINT_BYTES : start + 24])
             for start in range(0, len(packed), 24)
         ]
-        pairs += landed[begin:end]
-        pairs.sort()
+        pairs = sorted(pairs + landed[begin:end])
         file = str(folder.parent / f"{part}.sst")
         table = SstFileWriter(rocksdb_options())
         table.open(file)
@@ -97,7 +91,6 @@ def fill(folder: Path, count: int, draw: np.random.Generator) -> int:
             table[key] = value
         table.finish()
         files.append(file)
-        begin = end
     index = Rdict(str(folder), rocksdb_options())
     moving = IngestExternalFileOptions()
     moving.set_move_files(True)
@@ -148,19 +141,13 @@ def measure(
     """Medians at `events` and at ten times as many, and their ratio; the index at each number of `ids`."""
     with broker_only() as stack:
         run_module(stack, "scripts.bench.events", "1")
-        stream = subprocess.Popen(
-            [sys.executable, "-m", "streaming_jobs.run"], cwd=REPO, env=stack.env, stdout=sys.stderr
-        )
-        try:
+        with running(stack, "streaming_jobs.run"):
             send_burst(stack, events, 100)
             batch_durations(stack, rounds, 1000)  # warm-up
             little = batch_durations(stack, rounds, 2000)
             send_burst(stack, 9 * events, 200)
             batch_durations(stack, 5, 3000)
             much = batch_durations(stack, rounds, 4000)
-        finally:
-            os.kill(stream.pid, signal.SIGTERM)
-            stream.wait(60)
     median_little = statistics.median(little)
     median_much = statistics.median(much)
     return {

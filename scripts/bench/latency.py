@@ -5,13 +5,15 @@ import json
 import threading
 import time
 from datetime import UTC, datetime
+from itertools import islice
+from math import ceil
 
 from lakehouse.event import lenient_payload
 from lakehouse.reference import commodities
 from producers.simulate.markets import SampleMarkets, device_of
 from producers.simulate.simulator import MarketClient
-from scripts.bench.figures import percentiles, sampled
-from scripts.bench.place import ENGINES, temporary_home
+from scripts.bench.harness import ENGINES, Usage, percentiles, temporary_stack
+from scripts.stack.patience import comes_true
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -65,13 +67,11 @@ class Watch:
         now = time.monotonic()
         with self._lock:
             for market_id, event_time in shown.items():
-                still_waiting = []
-                for awaited_time, published_at in self._waiting.get(market_id, ()):
-                    if awaited_time <= event_time:
-                        self.durations.append(now - published_at)
-                    else:
-                        still_waiting.append((awaited_time, published_at))
-                self._waiting[market_id] = still_waiting
+                awaited = self._waiting.get(market_id, [])
+                self.durations += [
+                    now - published_at for time_text, published_at in awaited if time_text <= event_time
+                ]
+                self._waiting[market_id] = [event for event in awaited if event[0] > event_time]
 
 
 def publish(stack: Stack, watch: Watch | None, per_second: float, seconds: float, run: str) -> int:
@@ -80,31 +80,21 @@ def publish(stack: Stack, watch: Watch | None, per_second: float, seconds: float
     Raises RuntimeError when some are not acknowledged within 30 seconds.
     """
     sample = SampleMarkets(1, run, 12, 0.01)
-    secrets = {
-        place.market_id: stack.devices(device_of(place.market_id), market_id=place.market_id)
-        for place in sample.places
-    }
-    clients = {
-        market_id: MarketClient(device_of(market_id), known[device_of(market_id)])
-        for market_id, known in secrets.items()
-    }
-    for client in clients.values():
-        client.connect("127.0.0.1", stack.mqtt_port)
+    clients = {}
+    for market_id in (place.market_id for place in sample.places):
+        device = device_of(market_id)
+        clients[market_id] = MarketClient(device, stack.devices(device, market_id=market_id)[device])
+        clients[market_id].connect("127.0.0.1", stack.mqtt_port)
     started = time.monotonic()
     sent = 0
-    for message in sample.messages():
-        if sent >= per_second * seconds:
-            break
+    for message in islice(sample.messages(), ceil(per_second * seconds)):
         if watch and (event_time := expected_event_time(message.payload)):
             watch.published(message.market_id, event_time)
         clients[message.market_id].publish(message.topic, message.payload)
         sent += 1
         time.sleep(max(0.0, started + sent / per_second - time.monotonic()))
-    deadline = time.monotonic() + 30
-    while sum(client.acknowledged for client in clients.values()) < sent:
-        if time.monotonic() > deadline:
-            raise RuntimeError("the gateway has not acknowledged every event")
-        time.sleep(0.05)
+    if not comes_true(lambda: sum(client.acknowledged for client in clients.values()) >= sent, 30, 0.05):
+        raise RuntimeError("the gateway has not acknowledged every event")
     for client in clients.values():
         client.close()
     return sent
@@ -133,30 +123,27 @@ def measure(per_second: float = 200, seconds: float = 120, warm_up_seconds: floa
 
 
 def _measure(engine: str, per_second: float, seconds: float, warm_up_seconds: float) -> dict[str, object]:
-    with temporary_home() as home:
-        knobs = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "100", "LUMBUNG_STREAM__ENGINE": engine}
-        with Stack(home / "home", **knobs) as stack:
-            publish(stack, None, per_second, warm_up_seconds, "warm")
-            watch = Watch(stack)
-            watching = threading.Thread(target=watch.run, daemon=True)
-            watching.start()
-            began = time.monotonic()
-            with sampled(stack.pid("supervisord") or 0) as usage:
-                sent = publish(stack, watch, per_second, seconds, "timed")
-            taken = time.monotonic() - began
-            deadline = time.monotonic() + 30
-            while watch.waiting and time.monotonic() < deadline:
-                time.sleep(0.1)
-            watch.stopping.set()
-            watching.join(10)
-            return {
-                "events": sent,
-                "events_per_second": per_second,
-                "samples": len(watch.durations),
-                "never_seen": watch.waiting,
-                "seconds": percentiles(watch.durations),
-                "batch_seconds": percentiles(list(watch.batch_seconds.values())),
-                "stack_pss_mb_max": round(usage.pss_mb_max),
-                "stack_cpu_us_per_event": round(usage.cpu_seconds / sent * 1e6),
-                "stack_cpu_cores": round(usage.cpu_seconds / taken, 2),
-            }
+    knobs = {"LUMBUNG_MQTT__MESSAGES_PER_SECOND": "100", "LUMBUNG_STREAM__ENGINE": engine}
+    with temporary_stack(**knobs) as stack, stack:
+        publish(stack, None, per_second, warm_up_seconds, "warm")
+        watch = Watch(stack)
+        watching = threading.Thread(target=watch.run, daemon=True)
+        watching.start()
+        began = time.monotonic()
+        with Usage(stack.pid("supervisord")) as usage:
+            sent = publish(stack, watch, per_second, seconds, "timed")
+        taken = time.monotonic() - began
+        comes_true(lambda: not watch.waiting, 30)
+        watch.stopping.set()
+        watching.join(10)
+        return {
+            "events": sent,
+            "events_per_second": per_second,
+            "samples": len(watch.durations),
+            "never_seen": watch.waiting,
+            "seconds": percentiles(watch.durations),
+            "batch_seconds": percentiles(list(watch.batch_seconds.values())),
+            "stack_pss_mb_max": round(usage.pss_mb_max),
+            "stack_cpu_us_per_event": round(usage.cpu_seconds / sent * 1e6),
+            "stack_cpu_cores": round(usage.cpu_seconds / taken, 2),
+        }

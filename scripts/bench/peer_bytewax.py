@@ -12,32 +12,23 @@ from bytewax.testing import run_main
 from deltalake import write_deltalake
 
 from conf.settings import settings
-from lakehouse.event import topics
-from lakehouse.io.kafka import partition_bounds
-from scripts.bench.peer_delta_rs import rows
+from scripts.bench.peer_delta_rs import filled_partitions, rows
 
 Record = tuple[str, int, int, bytes]  # topic, partition, offset, value
 
 
-class DeltaPartition(StatelessSinkPartition[list[Record]]):
-    """Appends each collected batch in one commit."""
+class DeltaSink(DynamicSink[list[Record]], StatelessSinkPartition[list[Record]]):
+    """One Delta table at `target`; the only worker appends each collected batch in one commit."""
 
     def __init__(self, target: str) -> None:
         self._target = target
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> "DeltaSink":
+        return self
 
     def write_batch(self, items: list[list[Record]]) -> None:
         for records in items:
             write_deltalake(self._target, rows(records), mode="append")
-
-
-class DeltaSink(DynamicSink[list[Record]]):
-    """One Delta table at `target`."""
-
-    def __init__(self, target: str) -> None:
-        self._target = target
-
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> DeltaPartition:
-        return DeltaPartition(self._target)
 
 
 def record_of(message: Any) -> Record:
@@ -47,11 +38,7 @@ def record_of(message: Any) -> Record:
 
 def main(target: str) -> None:
     """Append every record in Kafka to the Delta table at `target`, then stop."""
-    filled = [
-        topic
-        for topic, partitions in partition_bounds(topics()).items()
-        if any(first < last for first, last in partitions.values())
-    ]
+    filled = list(dict.fromkeys(topic for topic, _ in filled_partitions()))
     flow = Dataflow("peer")
     source = KafkaSource([settings().kafka.bootstrap], filled, tail=False, batch_size=10_000)
     records = op.map("record", op.input("read", flow, source), record_of)

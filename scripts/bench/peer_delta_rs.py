@@ -49,15 +49,19 @@ def rows(records: Sequence[tuple[str, int, int, bytes]]) -> pa.Table:
     return pa.table(place | columns)
 
 
-def main(target: str) -> None:
-    """Append every record in Kafka to the Delta table at `target`, then stop."""
-    bounds = partition_bounds(topics())
-    places = {
+def filled_partitions() -> dict[tuple[str, int], tuple[int, int]]:
+    """(topic, partition) -> first and next offset, of those that hold a record."""
+    return {
         (topic, int(number)): bound
-        for topic, partitions in bounds.items()
+        for topic, partitions in partition_bounds(topics()).items()
         for number, bound in partitions.items()
         if bound[0] < bound[1]
     }
+
+
+def main(target: str) -> None:
+    """Append every record in Kafka to the Delta table at `target`, then stop."""
+    places = filled_partitions()
     consumer = Consumer(
         {
             **client_config(),

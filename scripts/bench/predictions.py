@@ -3,8 +3,6 @@
 import asyncio
 import itertools
 import threading
-import time
-import urllib.request
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -15,10 +13,8 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.reference import commodities, provinces
 from scripts.bench.api_lake import write
-from scripts.bench.api_load import api_only, load
-from scripts.bench.figures import percentiles
-from scripts.bench.place import temporary_home
-from scripts.stack.throwaway import Stack
+from scripts.bench.api_load import api_only, durations_of, load
+from scripts.bench.harness import percentiles, temporary_stack
 
 MEANS = (
     "one worker, load generator on the same machine, a lake for this bench only; "
@@ -75,14 +71,9 @@ def write_issue(root: str, issued_at: datetime) -> int:
 
 def time_requests(url: str, path: str, bodies: list[bytes]) -> dict[str, float]:
     """Percentiles, in milliseconds, of requests sent one after the other."""
-    durations = []
-    for body in bodies:
-        request = urllib.request.Request(f"{url}{path}", body, {"Content-Type": "application/json"})  # noqa: S310  # our own process
-        started = time.perf_counter()
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
-            response.read()
-        durations.append((time.perf_counter() - started) * 1000)
-    return percentiles(durations)
+    return percentiles(
+        [1000 * seconds for seconds in durations_of((f"{url}{path}", body) for body in bodies)]
+    )
 
 
 def price_walk(days: int) -> list[dict[str, object]]:
@@ -96,9 +87,8 @@ def price_walk(days: int) -> list[dict[str, object]]:
 
 def measure(connections: int = 32, seconds: float = 6, issues: int = 3) -> dict[str, object]:
     """Figures of the documented endpoints, on `issues` issues of some 48,000 forecasts each."""
-    with temporary_home() as home:
+    with temporary_stack() as stack:
         now = datetime.now(UTC).replace(microsecond=0)
-        stack = Stack(home)
         rows = sum(write_issue(stack.lake_root, now - timedelta(days=back)) for back in range(issues, 0, -1))
         figures: dict[str, object] = {"connections": connections, "forecast_rows": rows}
         region = orjson.dumps({"region": "Jawa Barat"})

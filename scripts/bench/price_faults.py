@@ -1,13 +1,13 @@
 """Injection of faults into a published price panel, and the score of alarms against them as events."""
 
-import csv
+import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from conf.settings import settings
 from lakehouse.reference import commodity_aliases, matching_key, region_aliases
@@ -55,35 +55,28 @@ class PriceFault:
     last: int
 
 
-def panel_harga(folder: Path | None = None) -> Prices:
+def panel_harga() -> Prices:
     """Badan Pangan's daily consumer prices. Raises FileNotFoundError when the data set is missing."""
-    folder = folder or settings().shared / "data" / "panelharga_prov_daily" / "Harga_Bahan_Pangan" / "train"
+    folder = settings().shared / "data" / "panelharga_prov_daily" / "Harga_Bahan_Pangan" / "train"
     files = sorted(folder.glob("*.csv"))
     if not files:
         raise FileNotFoundError(
             f"no price panel in {folder}; LUMBUNG_SHARED names the folder of the published data sets"
         )
-    commodities = []
-    grids = []
-    codes: list[str] = []
-    days: list[date] = []
-    for file in files:
-        header, *rows = list(csv.reader(file.read_text(encoding="utf-8").splitlines()))
-        codes = [region_aliases()[matching_key(name)] for name in header[1:]]
-        grids.append([[float(cell) if cell else np.nan for cell in row[1:]] for row in rows])
-        commodities.append(commodity_aliases()[matching_key(file.stem)])
-        days = [date.fromisoformat(row[0]) for row in rows]
-    return Prices(np.array(grids).transpose(1, 0, 2), days, commodities, codes)
+    tables = [pd.read_csv(file, index_col=0) for file in files]
+    idr = np.stack([table.to_numpy(float) for table in tables], axis=1)
+    days = [date.fromisoformat(day) for day in tables[0].index]
+    names = [commodity_aliases()[matching_key(file.stem)] for file in files]
+    return Prices(idr, days, names, [region_aliases()[matching_key(name)] for name in tables[0].columns])
 
 
 def jabar() -> Prices:
     """PIHPS prices of Jawa Barat, one series a commodity. Raises FileNotFoundError when it is missing."""
-    folder = settings().shared / "data" / "jabar_price_weather_daily"
-    rows = list(csv.DictReader((folder / "dataset_vegenation.csv").read_text(encoding="utf-8").splitlines()))
-    names = [name for name in rows[0] if matching_key(name) in commodity_aliases()]
-    grid = [[[float(row[name]) if row[name] else np.nan] for name in names] for row in rows]
-    days = [date.fromisoformat(row["Date"]) for row in rows]
-    return Prices(np.array(grid), days, [commodity_aliases()[matching_key(name)] for name in names], ["32"])
+    table = pd.read_csv(settings().shared / "data" / "jabar_price_weather_daily" / "dataset_vegenation.csv")
+    names = {name: commodity_aliases().get(matching_key(name)) for name in table.columns}
+    known = {name: commodity for name, commodity in names.items() if commodity}
+    idr = table[list(known)].to_numpy(float)[:, :, None]
+    return Prices(idr, [date.fromisoformat(day) for day in table["Date"]], list(known.values()), ["32"])
 
 
 def thin_days(prices: Prices) -> np.ndarray:
@@ -96,11 +89,11 @@ def thin_days(prices: Prices) -> np.ndarray:
     reports = np.isfinite(prices.idr).sum(axis=(1, 2))
     round_prices = (prices.idr % 500 == 0).sum(axis=(1, 2))
     share = round_prices / np.maximum(reports, 1)
-    thin = np.zeros(len(reports), dtype=bool)
-    for day in range(28, len(reports)):
-        usual, usual_share = (np.median(values[day - 28 : day]) for values in (reports, share))
-        heaped = round_prices[day] >= LEAST_SAMPLE and share[day] > 3 * usual_share
-        thin[day] = usual >= LEAST_SAMPLE and (reports[day] < 0.9 * usual or heaped)
+    usual, usual_share = (
+        pd.Series(values).rolling(28).median().shift(1).to_numpy() for values in (reports, share)
+    )
+    heaped = (round_prices >= LEAST_SAMPLE) & (share > 3 * usual_share)
+    thin: np.ndarray = (usual >= LEAST_SAMPLE) & ((reports < 0.9 * usual) | heaped)
     return thin
 
 
@@ -212,15 +205,14 @@ def alarms(flags: np.ndarray) -> list[PriceFault]:
 class Score:
     """Scores of alarms against faults as events.
 
-    `delays`: by kind, days from the first day of each detected fault to its first alarm.
+    `by_kind`: `found.<kind>`, the share of its faults that raised an alarm, and `delay_days.<kind>`, the
+    median of the days from the first day of each of these to its first alarm.
     """
 
     precision: float
     recall: float
-    alarms: int
     false_alarms: list[PriceFault]
-    recall_by_kind: dict[str, float]
-    delays: dict[str, list[int]]
+    by_kind: dict[str, float]
 
     @property
     def f1(self) -> float:
@@ -229,12 +221,8 @@ class Score:
         return 2 * self.precision * self.recall / total if total else 0.0
 
 
-def score(raised: list[PriceFault], faults: list[PriceFault], known: list[PriceFault] | None = None) -> Score:
-    """Score alarms: a hit overlaps [first, last + 2 days] of a fault in one of its series.
-
-    `known`: alarms of the panel without faults. An alarm that overlaps one of them is left out and does not
-    count as false.
-    """
+def score(raised: list[PriceFault], faults: list[PriceFault]) -> Score:
+    """Score alarms: a hit overlaps [first, last + 2 days] of a fault in one of its series."""
     near: dict[tuple[int, int], list[int]] = defaultdict(list)
     for nth, fault in enumerate(faults):
         for province in fault.provinces:
@@ -242,47 +230,26 @@ def score(raised: list[PriceFault], faults: list[PriceFault], known: list[PriceF
     first_alarm: dict[int, int] = {}
     false = []
     for alarm in raised:
-        hits = [
-            nth
-            for nth in near[alarm.commodity, alarm.provinces[0]]
-            if _overlap(alarm, faults[nth], GRACE_DAYS)
-        ]
+        hits = [nth for nth in near[alarm.commodity, alarm.provinces[0]] if _overlap(alarm, faults[nth])]
         for nth in hits:
             first_alarm[nth] = min(first_alarm.get(nth, alarm.first), alarm.first)
         if not hits:
             false.append(alarm)
-    if known is not None:
-        false = [
-            alarm
-            for alarm in false
-            if not any(_same_series(alarm, old) and _overlap(alarm, old, GRACE_DAYS) for old in known)
-        ]
-    matched = sum(
-        1
-        for alarm in raised
-        if any(_overlap(alarm, faults[nth], GRACE_DAYS) for nth in near[alarm.commodity, alarm.provinces[0]])
-    )
-    kinds = sorted({fault.kind for fault in faults})
-    of_kind = {kind: [nth for nth, fault in enumerate(faults) if fault.kind == kind] for kind in kinds}
+    shares: dict[str, float] = {}
+    delays: dict[str, float] = {}
+    for kind in sorted({fault.kind for fault in faults}):
+        numbers = [nth for nth, fault in enumerate(faults) if fault.kind == kind]
+        days = [max(first_alarm[nth] - faults[nth].first, 0) for nth in numbers if nth in first_alarm]
+        shares[f"found.{kind}"] = len(days) / len(numbers)
+        if days:
+            delays[f"delay_days.{kind}"] = statistics.median(days)
     return Score(
-        precision=matched / max(matched + len(false), 1),
+        precision=(len(raised) - len(false)) / max(len(raised), 1),
         recall=len(first_alarm) / max(len(faults), 1),
-        alarms=len(raised),
         false_alarms=false,
-        recall_by_kind={
-            kind: sum(nth in first_alarm for nth in numbers) / len(numbers)
-            for kind, numbers in of_kind.items()
-        },
-        delays={
-            kind: [max(first_alarm[nth] - faults[nth].first, 0) for nth in numbers if nth in first_alarm]
-            for kind, numbers in of_kind.items()
-        },
+        by_kind=shares | delays,
     )
 
 
-def _overlap(alarm: PriceFault, fault: PriceFault, grace: int) -> bool:
-    return alarm.first <= fault.last + grace and alarm.last >= fault.first
-
-
-def _same_series(alarm: PriceFault, other: PriceFault) -> bool:
-    return (alarm.commodity, alarm.provinces) == (other.commodity, other.provinces)
+def _overlap(alarm: PriceFault, fault: PriceFault) -> bool:
+    return alarm.first <= fault.last + GRACE_DAYS and alarm.last >= fault.first

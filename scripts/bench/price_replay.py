@@ -1,6 +1,5 @@
 """Replay of a price panel through the price validator, day by day, with the day close after each day."""
 
-import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
@@ -51,13 +50,6 @@ def day_rows(prices: Prices, idr: np.ndarray, day: int) -> tuple[pa.Table, tuple
         "ingested_at": pa.repeat(pa.scalar(when, pa.timestamp("us", "UTC")), size),
     }
     return pa.table(columns), (commodity_index, series_index)
-
-
-def warmed_validator(prices: Prices, knobs: dict[str, object], until: int) -> PriceValidator:
-    """A validator that has judged the published panel up to day `until`, including the day closes."""
-    validator = PriceValidator(knobs)
-    replay(validator, prices, prices.idr, 0, until)
-    return validator
 
 
 def replay(validator: PriceValidator, prices: Prices, idr: np.ndarray, first: int, stop: int) -> Outcome:
@@ -122,10 +114,3 @@ def _release(
             waiting[nth] = held.filter(pc.invert(released))
     places = (release.event_id.split("-") for release in chosen)
     return [(int(day), int(commodity), int(series)) for day, commodity, series in places]
-
-
-def replay_on_copy(
-    validator: PriceValidator, prices: Prices, idr: np.ndarray, first: int, stop: int
-) -> Outcome:
-    """`replay` on a copy of the validator, so that one warmed validator serves many panels."""
-    return replay(copy.deepcopy(validator), prices, idr, first, stop)

@@ -4,8 +4,8 @@ import time
 
 import psutil
 
-from scripts.bench.figures import pss_mb, tree
-from scripts.bench.place import ENGINES, run_module, temporary_home
+from scripts.bench.harness import ENGINES, pss_mb, run_module, temporary_stack
+from scripts.stack.patience import process_tree
 from scripts.stack.services import SERVICES
 from scripts.stack.throwaway import Stack
 
@@ -25,8 +25,7 @@ def measure(events: int = 150_000) -> dict[str, object]:
 
 def _measure(engine: str, events: int) -> dict[str, object]:
     """`first_batch_seconds`: after the second start."""
-    with temporary_home() as home:
-        stack = Stack(home / "home", LUMBUNG_STREAM__ENGINE=engine)
+    with temporary_stack(LUMBUNG_STREAM__ENGINE=engine) as stack:
         try:
             figures: dict[str, object] = {"fresh": timed_start(stack)}
             run_module(stack, "scripts.bench.events", str(events))
@@ -52,7 +51,7 @@ def timed_start(stack: Stack) -> dict[str, float]:
     began = time.monotonic()
     stack.start()
     seconds = time.monotonic() - began
-    cpu = sum(sum(process.cpu_times()[:2]) for process in tree(stack.pid("supervisord") or 0))
+    cpu = sum(sum(process.cpu_times()[:2]) for process in process_tree(stack.pid("supervisord")))
     return {"seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1)}
 
 

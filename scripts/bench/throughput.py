@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lakehouse.io.delta import open_table
-from scripts.bench.figures import Usage, sampled
-from scripts.bench.place import ENGINES, broker_only, run_module, with_engine
+from scripts.bench.harness import ENGINES, Usage, broker_only, run_module, with_engine
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -95,8 +94,10 @@ def figures(runs: Mapping[str, Run], events: int) -> dict[str, object]:
 
 def timed(stack: Stack, module: str, argument: str, table: str, warm_up_events: int) -> Run:
     """Run the module; its rate is that of the commits of `table`, see `steady_rate`."""
-    with sampled(os.getpid(), without_root=True) as usage:
-        seconds = run_seconds(stack, module, argument)
+    started = time.monotonic()
+    with Usage(os.getpid(), without_root=True) as usage:
+        run_module(stack, module, argument)
+        seconds = time.monotonic() - started
     return Run(steady_rate(table, warm_up_events), seconds, usage)
 
 
@@ -113,13 +114,6 @@ def checked_outcomes(stack: Stack, sent: int) -> dict[str, int]:
 def installed_peers() -> dict[str, str]:
     """Peer -> its module in this folder. Bytewax has no package for every version of Python."""
     return {name: module for name, module in PEERS.items() if name != "bytewax" or find_spec("bytewax")}
-
-
-def run_seconds(stack: Stack, module: str, *arguments: str) -> float:
-    """Seconds that the module ran, including the start of its process."""
-    started = time.monotonic()
-    run_module(stack, module, *arguments)
-    return time.monotonic() - started
 
 
 def steady_rate(table: str, warm_up_events: int) -> float:

@@ -1,10 +1,12 @@
 """False alarms, recall and refused levels of the validation of prices, on three panels."""
 
+import copy
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from multiprocessing import get_context
 from typing import Any
 
@@ -28,7 +30,7 @@ from scripts.bench.price_faults import (
     score,
     thin_days,
 )
-from scripts.bench.price_replay import Outcome, replay_on_copy, warmed_validator
+from scripts.bench.price_replay import Outcome, replay
 
 MEANS = (
     "Three panels, last 20 % of the days, mean ± sd over seeds. panel_harga: published prices of provinces; "
@@ -66,21 +68,17 @@ class Trial:
     thin: np.ndarray
 
     @classmethod
-    def of(cls, prices: Prices, knobs: Mapping[str, object], share: float = TEST_SHARE) -> "Trial":
-        """Judge the days before the last `share` of the panel."""
+    def of(cls, prices: Prices, knobs: Mapping[str, object]) -> "Trial":
+        """Judge the days before the test days, with their day closes."""
         stop = len(prices.days)
-        first = round(stop * (1 - share))
-        return cls(prices, warmed_validator(prices, dict(knobs), first), first, stop, thin_days(prices))
+        first = round(stop * (1 - TEST_SHARE))
+        validator = PriceValidator(dict(knobs))
+        replay(validator, prices, prices.idr, 0, first)
+        return cls(prices, validator, first, stop, thin_days(prices))
 
     def replay(self, idr: np.ndarray) -> Outcome:
-        """Outcome of the test days of a panel."""
-        return replay_on_copy(self.validator, self.prices, idr, self.first, self.stop)
-
-    def inject_faults(
-        self, rate: float, seed: int, kinds: tuple[str, ...]
-    ) -> tuple[np.ndarray, list[PriceFault]]:
-        """(the panel with faults in the test days, the faults)."""
-        return inject(self.prices, rate, kinds, self.first, self.stop, seed)
+        """Outcome of the test days of a panel, from a copy of the validator: it serves many panels."""
+        return replay(copy.deepcopy(self.validator), self.prices, idr, self.first, self.stop)
 
 
 def measure(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
@@ -97,7 +95,11 @@ def measure(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
         except FileNotFoundError as missing:
             figures[name] = {"not_measured": str(missing)}
             continue
-        figures[name] = _panel_figures(trial) | {
+        judged = np.isfinite(trial.prices.idr[trial.first :])
+        figures[name] = {
+            "days": f"{trial.prices.days[trial.first]} to {trial.prices.days[-1]}",
+            "series_days": int(judged.sum()),
+            "series_days_on_thin_days": int(judged[trial.thin[trial.first :]].sum()),
             "as_published": measure_published(trial),
             **_run_seeds(measure_faults, trial, seeds, rate, kinds),
             **_run_seeds(measure_lasting, trial, seeds[:2]),
@@ -113,18 +115,9 @@ def measure(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
     return figures
 
 
-def _panel_figures(trial: Trial) -> dict[str, Any]:
-    judged = np.isfinite(trial.prices.idr[trial.first :])
-    return {
-        "days": f"{trial.prices.days[trial.first]} to {trial.prices.days[-1]}",
-        "series_days": int(judged.sum()),
-        "series_days_on_thin_days": int(judged[trial.thin[trial.first :]].sum()),
-    }
-
-
 def measure_faults(trial: Trial, seed: int, rate: float, kinds: tuple[str, ...]) -> Figures:
     """Figures of one seed on arrival of the prices (`on_arrival`) and after the close of their day."""
-    idr, faults = trial.inject_faults(rate, seed, kinds)
+    idr, faults = inject(trial.prices, rate, kinds, trial.first, trial.stop, seed)
     started = time.process_time()
     outcome = trial.replay(idr)
     seconds = time.process_time() - started
@@ -135,8 +128,7 @@ def measure_faults(trial: Trial, seed: int, rate: float, kinds: tuple[str, ...])
         **_false_alarms(trial, closed),
         "precision": closed.precision,
         "recall": closed.recall,
-        **{f"found.{kind}": share for kind, share in closed.recall_by_kind.items()},
-        **{f"delay_days.{kind}": statistics.median(days) for kind, days in closed.delays.items() if days},
+        **closed.by_kind,
         "unit_errors_named": _share_named(outcome.unit_error, faults),
         **{f"on_arrival.{name}": value for name, value in _false_alarms(trial, on_arrival).items()},
         "on_arrival.recall": on_arrival.recall,
@@ -180,7 +172,7 @@ def measure_lasting(trial: Trial, seed: int) -> Figures:
     """Steps of 15 to 50 % that last 30 days: the longest run of refused reports."""
     levels = max(LEVELS_PER_SERIES * trial.prices.idr[0].size, 2)
     rate = levels / trial.prices.idr[trial.first : trial.stop].size
-    idr, steps = trial.inject_faults(rate, seed, ("lasting",))
+    idr, steps = inject(trial.prices, rate, ("lasting",), trial.first, trial.stop, seed)
     outcome = trial.replay(idr)
     runs = []
     left = 0
@@ -201,7 +193,7 @@ def measure_frozen(trial: Trial, seed: int) -> Figures:
 
     A repeated price shows no fault, so none should be refused; `stale_price` needs 60 days.
     """
-    idr, faults = trial.inject_faults(HEADLINE_RATE, seed, ("frozen",))
+    idr, faults = inject(trial.prices, HEADLINE_RATE, ("frozen",), trial.first, trial.stop, seed)
     return {"refused": score(alarms(trial.replay(idr).closed), faults).recall}
 
 
@@ -240,11 +232,7 @@ def _measure_markets(seed: int, knobs: Mapping[str, object]) -> Figures:
 
 def longest_run(flags: np.ndarray) -> int:
     """The largest number of true flags in a row."""
-    longest = run = 0
-    for flag in flags.tolist():
-        run = run + 1 if flag else 0
-        longest = max(longest, run)
-    return longest
+    return max((sum(run) for _, run in groupby(flags.tolist())), default=0)
 
 
 def _share_named(unit_error: np.ndarray, faults: list[PriceFault]) -> float:

@@ -1,7 +1,8 @@
 """False and true positives of the weather–price test, on independent and on linked series."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,20 @@ class Link:
     r: float
 
 
-def synthetic_panel(seed: int, days: int, link: Link | None = None) -> Panel:
+def panel_of_walks(
+    daily: Floats, season: Floats | float, exogenous: Mapping[str, tuple[str, Floats]]
+) -> Panel:
+    """Prices that follow from daily steps and a season; name -> unit and values of the exogenous series."""
+    days = daily.shape[1]
+    day = np.arange("2019-12-30", np.datetime64("2019-12-30") + days, dtype="datetime64[D]")
+    price = np.exp(10 + np.cumsum(daily, axis=1) + season)
+    series = tuple(ExogenousSeries(name, unit, values) for name, (unit, values) in exogenous.items())
+    return Panel(COMMODITIES, ("32",) * len(COMMODITIES), ("kg",) * len(COMMODITIES), day, price, series)
+
+
+def synthetic_panel(days: int, seed: int, link: Link | None = None) -> Panel:
     """Random walks of prices and persistent weather with a season; independent except for `link`."""
     rng = np.random.default_rng(seed)
-    day = np.arange("2019-12-30", np.datetime64("2019-12-30") + days, dtype="datetime64[D]")
     daily = rng.standard_normal((len(COMMODITIES), days)) * 0.02
     season = np.sin(2 * np.pi * np.arange(days) / 365.2425)
     weather = {name: autoregressive_series(rng, phi, days) for name, phi in PERSISTENCE.items()}
@@ -51,17 +62,11 @@ def synthetic_panel(seed: int, days: int, link: Link | None = None) -> Panel:
             [autoregressive_series(rng, PERSISTENCE[link.variable], link.lag), driver[: days - link.lag]]
         )
         daily[link.row] = add_link(daily[link.row], moved, link.r)
-    log_price = 10 + np.cumsum(daily, axis=1) + 0.1 * season
     published = {
         name: np.concatenate([[np.nan], (values + 2 * season)[:-1]]) for name, values in weather.items()
     }
-    exogenous = tuple(
-        ExogenousSeries(name, "", np.tile(values, (len(COMMODITIES), 1)))
-        for name, values in published.items()
-    )
-    return Panel(
-        COMMODITIES, ("32",) * len(COMMODITIES), ("kg",) * len(COMMODITIES), day, np.exp(log_price), exogenous
-    )
+    tiled = {name: ("", np.tile(values, (len(COMMODITIES), 1))) for name, values in published.items()}
+    return panel_of_walks(daily, 0.1 * season, tiled)
 
 
 def autoregressive_series(rng: np.random.Generator, phi: float, days: int) -> Floats:
@@ -128,9 +133,5 @@ def detection_shares(
 
 def measure(tables: int = TABLES, days: int = DAYS) -> dict[str, object]:
     """Percentages over `tables` tables, each with its own seed."""
-
-    def panel_of(seed: int, link: Link | None) -> Panel:
-        return synthetic_panel(seed, days, link)
-
-    shares = detection_shares(panel_of, list(PERSISTENCE), 60, tables)
+    shares = detection_shares(partial(synthetic_panel, days), list(PERSISTENCE), 60, tables)
     return {**shares, "tables": tables, "days": days, "goals": GOALS}

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +18,9 @@ import typer
 
 from conf.runtime.exit_codes import ExitCode
 from scripts.chaos import doors
-from scripts.chaos.doors import DoorRefused
+from scripts.chaos.doors import DoorRefused, Reviewer
 from scripts.chaos.faults import PAUSE_SECONDS, SECONDS_PER_KILL, PlannedFault, faults
 from scripts.chaos.plan import Entry, plan, write
-from scripts.chaos.reviewer import Reviewer
 from scripts.chaos.verify import differences
 from scripts.console import Steps, console
 from scripts.stack.patience import Patience, TimedOut
@@ -48,44 +48,37 @@ class Tally:
         with self._lock:
             self.acknowledged += events
 
+    def watch(self, work: Callable[[], None]) -> None:
+        """Do the work; the main thread reports what it could not do, and fails."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001
+            self.failures.append(error)
+
 
 def publish(stack: Stack, entries: list[Entry], window: float, tally: Tally) -> list[threading.Thread]:
     """Start a thread per client and one for the reviewer; each sends its share in time, duplicates last."""
     tokens = stack.tokens
     mqtt, http, csv = ([entry for entry in entries if entry.door == door] for door in ("mqtt", "http", "csv"))
 
-    def start(work: Callable[[], None]) -> threading.Thread:
-        def run() -> None:
-            try:
-                work()
-            except Exception as error:  # noqa: BLE001  (the main thread reports it and fails)
-                tally.failures.append(error)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        return thread
-
     def rate(share: list[Entry]) -> float:
         return max(len(share) / window, 0.1)
 
-    def mqtt_client(device_id: str, secret: str, share: list[Entry]) -> Callable[[], None]:
-        door = doors.MqttDoor(stack.mqtt_port, device_id, secret, tally.add)
-        return lambda: door.publish(share, rate(share))
-
-    reviewer = Reviewer(stack.api_url, tokens["operator"])
-    return [
-        *(
-            start(mqtt_client(device_id, secret, with_repeated(mqtt[n :: len(MQTT_DEVICES)])))
-            for n, (device_id, secret) in enumerate(stack.devices(*MQTT_DEVICES).items())
+    works: list[Callable[[], None]] = [
+        partial(
+            doors.publish_http, with_repeated(http), rate(http), stack.api_url, tokens["central"], tally.add
         ),
-        start(
-            lambda: doors.publish_http(
-                with_repeated(http), rate(http), stack.api_url, tokens["central"], tally.add
-            )
-        ),
-        start(lambda: doors.publish_csv(csv, rate(csv), stack.landing, tally.add)),
-        start(lambda: reviewer.decide(entries, window, tally.add)),
+        partial(doors.publish_csv, csv, rate(csv), stack.landing, tally.add),
+        partial(Reviewer(stack.api_url, tokens["operator"]).decide, entries, window, tally.add),
     ]
+    for number, (device_id, secret) in enumerate(stack.devices(*MQTT_DEVICES).items()):
+        share = with_repeated(mqtt[number :: len(MQTT_DEVICES)])
+        door = doors.MqttDoor(stack.mqtt_port, device_id, secret, tally.add)
+        works.append(partial(door.publish, share, rate(share)))
+    threads = [threading.Thread(target=tally.watch, args=(work,), daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    return threads
 
 
 def with_repeated(share: list[Entry]) -> list[Entry]:
@@ -104,11 +97,7 @@ def publish_under_faults(
     begun = time.monotonic()
     pending = list(planned)
     threads = publish(stack, entries, window, tally)
-    total = (
-        len(entries)
-        + sum(entry.again for entry in entries)
-        + sum(entry.decision is not None for entry in entries)
-    )
+    total = sum(1 + entry.again + (entry.decision is not None) for entry in entries)
     while any(thread.is_alive() for thread in threads) or pending:
         if pending and time.monotonic() - begun >= pending[0].second:
             done = pending.pop(0).apply(stack, clock_file(stack.home))

@@ -1,25 +1,26 @@
-"""Publish planned entries by MQTT, HTTP or CSV at a steady pace, again and again until acknowledged."""
+"""Publish and decide planned entries by MQTT, HTTP or CSV at a pace, again and again until acknowledged."""
 
 import csv
-import json
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from scripts.chaos.plan import Entry
-from scripts.stack.patience import Patience, TimedOut
+from scripts.stack.patience import Patience, TimedOut, comes_true
 
 STUCK_SECONDS = 240.0  # without one acknowledgement
 STALLED_SECONDS = 8
 BATCH = 50
 ROWS_A_FILE = 200
+DECISION_SECONDS = 0.5  # between two rounds of the operator
 CSV_COLUMNS = ("market_id", "commodity", "price", "unit", "event_time", "region", "event_id")
 OnAcknowledged = Callable[[int], None]
 
@@ -91,9 +92,7 @@ class MqttDoor:
         except OSError:
             return None
         client.loop_start()
-        end = time.monotonic() + 5
-        while not client.is_connected() and time.monotonic() < end:
-            time.sleep(0.02)
+        comes_true(client.is_connected, 5, 0.02)
         return client
 
     def _acknowledged(self, mid: int) -> None:
@@ -106,13 +105,9 @@ class MqttDoor:
 
     def _pump(self, client: mqtt.Client, waiting: deque[Entry], pace: Pace) -> None:
         """Send until all is acknowledged, or the connection is lost or silent."""
-        progress = time.monotonic()
-        before = -1
+        patience = Patience(STALLED_SECONDS)
         while client.is_connected() and (waiting or self._in_flight):
-            if len(self._in_flight) != before:
-                progress = time.monotonic()
-                before = len(self._in_flight)
-            if time.monotonic() - progress > STALLED_SECONDS:
+            if patience.spent(len(self._in_flight)):
                 return
             if not waiting or len(self._in_flight) >= self.WINDOW:
                 time.sleep(0.01)
@@ -139,12 +134,8 @@ def publish_http(
     for start in range(0, len(entries), BATCH):
         batch = entries[start : start + BATCH]
         pace.wait(len(batch))
-        _post(
-            f"{url}/ingest",
-            ("[" + ",".join(entry.payload for entry in batch) + "]").encode(),
-            token,
-            len(batch),
-        )
+        body = f"[{','.join(entry.payload for entry in batch)}]".encode()
+        _post(f"{url}/ingest", body, token, len(batch))
         on_acknowledged(len(batch))
 
 
@@ -152,17 +143,17 @@ def _post(url: str, body: bytes, token: str, events: int) -> None:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
     patience = Patience(STUCK_SECONDS)
     while not patience.spent(None):
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as response:  # noqa: S310
-                receipt = json.loads(response.read())
-            if receipt["accepted"] != events:
-                raise DoorRefused(f"HTTP accepted {receipt['accepted']} of {events}: {str(receipt)[:500]}")
-            return
-        except urllib.error.HTTPError as error:
-            if error.code != 503:
-                raise DoorRefused(f"HTTP {error.code}: {error.read()[:500]!r}") from None
-        except OSError:
-            pass  # the API is killed or restarting
+        with suppress(httpx2.TransportError):  # the API is killed or restarting
+            response = httpx2.post(url, content=body, headers=headers, timeout=30)
+            if response.is_success:
+                receipt = response.json()
+                if receipt["accepted"] != events:
+                    raise DoorRefused(
+                        f"HTTP accepted {receipt['accepted']} of {events}: {str(receipt)[:500]}"
+                    )
+                return
+            if response.status_code != 503:
+                raise DoorRefused(f"HTTP {response.status_code}: {response.content[:500]!r}")
         time.sleep(0.3)
     raise TimedOut(f"HTTP: a batch of {events} not acknowledged")
 
@@ -193,3 +184,56 @@ def publish_csv(
             names.remove((name, count))
             on_acknowledged(count)
         time.sleep(0.2)
+
+
+class Reviewer:
+    """An operator who decides open events of the quarantine as planned, and repeats what got no answer."""
+
+    def __init__(self, url: str, token: str) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        self._http = httpx2.Client(base_url=url, headers=headers, timeout=30)
+
+    def decide(self, entries: Sequence[Entry], seconds: float, on_acknowledged: OnAcknowledged) -> None:
+        """Decide until every planned decision is acknowledged. Raises TimedOut and DoorRefused."""
+        waiting = {entry.event_id: entry for entry in entries if entry.decision}
+        unanswered: set[str] = set()  # sent without a response: it may count, and the event be open no more
+        patience = Patience(seconds + STUCK_SECONDS)
+        while waiting:
+            if patience.spent(len(waiting)):
+                raise TimedOut(
+                    f"decisions: {next(iter(waiting))} and {len(waiting) - 1} more not acknowledged"
+                )
+            for event_id in (self._open() | unanswered) & waiting.keys():
+                if self._post(waiting[event_id]):
+                    del waiting[event_id]
+                    on_acknowledged(1)
+                else:
+                    unanswered.add(event_id)
+            time.sleep(DECISION_SECONDS)
+
+    def _open(self) -> set[str]:
+        """Ids of open events in quarantine."""
+        open_ids: set[str] = set()
+        cursor: str | None = ""
+        while cursor is not None:
+            _, page = self._request(f"/api/v1/quarantine?state=open&limit=1000{cursor}")
+            open_ids |= {item["event_id"] for item in page.get("items", ())}
+            cursor = f"&cursor={page['next_cursor']}" if page.get("next_cursor") else None
+        return open_ids
+
+    def _post(self, entry: Entry) -> bool:
+        """Whether the decision is acknowledged: now, or earlier with a lost response (409)."""
+        body: dict[str, Any] = {"decision": entry.decision, "reason": f"planned: {entry.reason}"}
+        body |= {"correction": entry.correction} if entry.correction else {}
+        status, response = self._request(f"/api/v1/quarantine/{entry.event_id}/decision", body)
+        if status not in (202, 409, 0, 500, 503):
+            raise DoorRefused(f"decision on {entry.event_id}: HTTP {status} {str(response)[:300]}")
+        return status in (202, 409)
+
+    def _request(self, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        """(status, response); status 0 while the API does not answer."""
+        try:
+            response = self._http.request("POST" if body else "GET", path, json=body)
+        except httpx2.TransportError:
+            return 0, {}
+        return response.status_code, response.json() if response.content else {}

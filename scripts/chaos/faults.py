@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,10 +40,8 @@ class PlannedFault:
 
 def resume(pid: int) -> None:
     """Continue a paused process, unless it was killed meanwhile."""
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
-    except ProcessLookupError:
-        return
 
 
 def faults(kills: int, pauses: int, clock_steps: int, seed: int, window: float) -> list[PlannedFault]:

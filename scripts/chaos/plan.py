@@ -91,7 +91,7 @@ def _entry(
     place = dice.choice(places)
     if door != "csv" and dice.random() < OTHER_SHARE:
         kind = dice.choice(KINDS_OF_DOOR[door])
-        fields |= PAYLOADS[kind](dice, number, commodity, place, time)
+        fields |= _payload(dice, kind, number, commodity, place, time)
         if door == "mqtt":
             fields.pop("device_id", None)  # it is that of the connection
         return Entry(event_id, kind, door, json.dumps({"kind": kind, **fields}), "silver", None, again)
@@ -109,133 +109,94 @@ def _entry(
     return Entry(event_id, "price", door, payload, verdict, reason, again, decision, correction)
 
 
-def _sensor(
-    dice: random.Random, number: int, commodity: Commodity, place: str, time: datetime
+def _payload(
+    dice: random.Random, kind: str, number: int, commodity: Commodity, place: str, time: datetime
 ) -> dict[str, Any]:
-    fields = {
-        "market_id": place,
-        "device_id": f"DEV-{number % 20:03}",
-        "temperature_c": round(dice.uniform(27.5, 29), 2),
-    }
-    return fields | ({"humidity_pct": round(dice.uniform(71, 78), 1)} if dice.random() < 0.5 else {})
-
-
-def _stock(
-    dice: random.Random, number: int, commodity: Commodity, place: str, time: datetime
-) -> dict[str, Any]:
-    return {
-        "entity_id": f"GUDANG-{number % 9}",
-        "entity_type": "warehouse",
-        "commodity": commodity.id,
-        "quantity_kg": dice.randrange(900, 1100),
-    }
-
-
-def _shipment(
-    dice: random.Random, number: int, commodity: Commodity, place: str, time: datetime
-) -> dict[str, Any]:
-    return {
-        "route_id": f"R-{number % 7}",
-        "origin": "GUDANG-1",
-        "destination": place,
-        "commodity": commodity.id,
-        "quantity_kg": dice.randrange(1, 900),
-        "departed_at": _local(time),
-    }
-
-
-def _listing(
-    dice: random.Random, number: int, commodity: Commodity, place: str, time: datetime
-) -> dict[str, Any]:
-    return {
-        "ProductID": 1 + number,
-        "ProductName": f"Product {number}",
-        "Category": dice.choice(("Electronics", "Toys")),
-        "Price": round(dice.uniform(1, 499), 2),
-        "Rating": round(dice.uniform(1, 5), 1),
-        "NumReviews": dice.randrange(5000),
-        "StockQuantity": dice.randrange(1000),
-        "Discount": round(dice.uniform(0, 0.5), 2),
-        "Sales": dice.randrange(2000),
-        "DateAdded": f"{time:%Y-%m-%d}",
-    }
-
-
-def _post(
-    dice: random.Random, number: int, commodity: Commodity, place: str, time: datetime
-) -> dict[str, Any]:
-    text = f"Harga {commodity.name} hari ini, laporan {number}"
-    return {"post_id": f"P-{number}", "source": "news", "text": text, "commodities": [commodity.id]}
-
-
-def _weather(
-    dice: random.Random, number: int, commodity: Commodity, place: str, time: datetime
-) -> dict[str, Any]:
-    return {
-        "station_id": f"ST-{number % 30}",
-        "region": "Jawa Barat",
-        "date": f"{time:%Y-%m-%d}",
-        "temperature_c": round(dice.uniform(22, 30), 1),
-        "rainfall_mm": round(dice.uniform(0, 60), 1),
-    }
-
-
-def _macro(
-    dice: random.Random, number: int, commodity: Commodity, place: str, time: datetime
-) -> dict[str, Any]:
-    value = round(dice.uniform(0.9, 1.1), 3)
-    return {
-        "indicator": f"index-{number}",
-        "period": "2026-01",
-        "value": value,
-        "unit": "ratio",
-        "released_at": _local(time),
-    }
-
-
-def _bar(
-    dice: random.Random, number: int, commodity: Commodity, place: str, time: datetime
-) -> dict[str, Any]:
-    low = round(dice.uniform(1, 99), 2)
-    return {
-        "symbol": f"CH{number}",
-        "asset_class": "crypto",
-        "interval": "1d",
-        "bar_time": "2026-01-05T00:00:00Z",
-        "open": low,
-        "high": low + 1,
-        "low": low,
-        "close": low + 0.5,
-        "volume": dice.randrange(1, 999),
-        "currency": "USD",
-    }
-
-
-PAYLOADS = {
-    "sensor": _sensor,
-    "stock": _stock,
-    "shipment": _shipment,
-    "listing": _listing,
-    "post": _post,
-    "weather": _weather,
-    "macro": _macro,
-    "bar": _bar,
-}
+    """The fields of an event of another kind than price."""
+    match kind:
+        case "sensor":
+            fields = {
+                "market_id": place,
+                "device_id": f"DEV-{number % 20:03}",
+                "temperature_c": round(dice.uniform(27.5, 29), 2),
+            }
+            return fields | ({"humidity_pct": round(dice.uniform(71, 78), 1)} if dice.random() < 0.5 else {})
+        case "stock":
+            return {
+                "entity_id": f"GUDANG-{number % 9}",
+                "entity_type": "warehouse",
+                "commodity": commodity.id,
+                "quantity_kg": dice.randrange(900, 1100),
+            }
+        case "shipment":
+            return {
+                "route_id": f"R-{number % 7}",
+                "origin": "GUDANG-1",
+                "destination": place,
+                "commodity": commodity.id,
+                "quantity_kg": dice.randrange(1, 900),
+                "departed_at": _local(time),
+            }
+        case "listing":
+            return {
+                "ProductID": 1 + number,
+                "ProductName": f"Product {number}",
+                "Category": dice.choice(("Electronics", "Toys")),
+                "Price": round(dice.uniform(1, 499), 2),
+                "Rating": round(dice.uniform(1, 5), 1),
+                "NumReviews": dice.randrange(5000),
+                "StockQuantity": dice.randrange(1000),
+                "Discount": round(dice.uniform(0, 0.5), 2),
+                "Sales": dice.randrange(2000),
+                "DateAdded": f"{time:%Y-%m-%d}",
+            }
+        case "post":
+            text = f"Harga {commodity.name} hari ini, laporan {number}"
+            return {"post_id": f"P-{number}", "source": "news", "text": text, "commodities": [commodity.id]}
+        case "weather":
+            return {
+                "station_id": f"ST-{number % 30}",
+                "region": "Jawa Barat",
+                "date": f"{time:%Y-%m-%d}",
+                "temperature_c": round(dice.uniform(22, 30), 1),
+                "rainfall_mm": round(dice.uniform(0, 60), 1),
+            }
+        case "macro":
+            return {
+                "indicator": f"index-{number}",
+                "period": "2026-01",
+                "value": round(dice.uniform(0.9, 1.1), 3),
+                "unit": "ratio",
+                "released_at": _local(time),
+            }
+        case "bar":
+            low = round(dice.uniform(1, 99), 2)
+            return {
+                "symbol": f"CH{number}",
+                "asset_class": "crypto",
+                "interval": "1d",
+                "bar_time": "2026-01-05T00:00:00Z",
+                "open": low,
+                "high": low + 1,
+                "low": low,
+                "close": low + 0.5,
+                "volume": dice.randrange(1, 999),
+                "currency": "USD",
+            }
+    raise ValueError(f"no event of kind {kind} is planned")
 
 
 def _add_fault(dice: random.Random, fields: dict[str, Any], now: datetime) -> str:
     """Give the event one fault that reaches the stream by every door; returns the rule that it violates."""
-    reason = dice.choice(("commodity_known", "price_in_band", "unit_fits", "unit_known", "event_time_future"))
-    if reason == "commodity_known":
-        fields |= {"commodity": "batu-kali"}
-    elif reason == "price_in_band":
-        fields |= {"price": 9_900_000}
-    elif reason == "unit_fits":
-        fields |= {"unit": "kg" if fields["unit"] == "liter" else "liter"}
-    elif reason == "unit_known":
-        fields |= {"unit": "gerobak"}
-    else:
-        fields |= {"event_time": _local(now + timedelta(days=2))}
+    changes: dict[str, dict[str, Any]] = {
+        "commodity_known": {"commodity": "batu-kali"},
+        "price_in_band": {"price": 9_900_000},
+        "unit_fits": {"unit": "kg" if fields["unit"] == "liter" else "liter"},
+        "unit_known": {"unit": "gerobak"},
+        "event_time_future": {"event_time": _local(now + timedelta(days=2))},
+    }
+    reason = dice.choice(tuple(changes))
+    fields |= changes[reason]
     return reason
 
 

@@ -9,39 +9,23 @@ from typing import Any
 
 from lakehouse.contracts.contract import kinds
 from lakehouse.io.query import lake_database
-from scripts.chaos.plan import Entry
+from scripts.chaos.plan import KINDS_OF_DOOR, Entry
 
+OTHER_KINDS = sorted({*KINDS_OF_DOOR["http"]} - {"sensor"})  # of which only the ids are compared
 TABLES = (
     "bronze.events",
-    "silver.prices",
-    "silver.sensors",
     "silver.quarantine",
-    "silver.stocks",
-    "silver.shipments",
-    "silver.listings",
-    "silver.posts",
-    "silver.weather",
-    "silver.macro",
-    "silver.bars",
-    "silver.decisions",
+    *(kinds()[kind].table for kind in ("price", "sensor", *OTHER_KINDS)),
     "gold.reviews",
     "gold.live_prices",
     "gold.daily_prices",
     "gold.price_history",
 )
+LIVE_KEY = ("market_id", "commodity", "channel", "provider")
+DAILY_KEY = ("commodity", "region_code", "channel", "level", "provider", "market_date")
 METRICS = ("temperature_c", "humidity_pct", "crowd_count")
 NAMED = 5  # ids named per difference
-LIVE_COLUMNS = (
-    "market_id",
-    "commodity",
-    "channel",
-    "provider",
-    "price_idr",
-    "unit",
-    "event_time",
-    "market_date",
-    "event_id",
-)
+LIVE_COLUMNS = (*LIVE_KEY, "price_idr", "unit", "event_time", "market_date", "event_id")
 PREVIOUS_COLUMNS = ("price_idr", "event_id", "market_date")
 Row = dict[str, Any]
 
@@ -55,8 +39,6 @@ def differences(entries: list[Entry], root: str) -> list[str]:
         return [dict(zip(relation.columns, values, strict=True)) for values in relation.fetchall()]
 
     prices = rows("select * from silver.prices")
-    live_key = ("market_id", "commodity", "channel", "provider")
-    daily_key = ("commodity", "region_code", "channel", "level", "provider", "market_date")
     return [
         *_landed(entries, prices, rows("select event_id, metric, value from silver.sensors")),
         *_other_kinds(entries, rows),
@@ -64,9 +46,9 @@ def differences(entries: list[Entry], root: str) -> list[str]:
         *_decided(entries, rows("select event_id, state, outcome from gold.reviews")),
         *_bytes(entries, rows("select event_id, value from bronze.events where kind <> 'decision'")),
         *_same("gold.price_history", _ids(prices), _ids(rows("select event_id from gold.price_history"))),
-        *_equal("gold.live_prices", live_prices(prices), rows("select * from gold.live_prices"), live_key),
+        *_equal("gold.live_prices", live_prices(prices), rows("select * from gold.live_prices"), LIVE_KEY),
         *_equal(
-            "gold.daily_prices", daily_prices(prices), rows("select * from gold.daily_prices"), daily_key
+            "gold.daily_prices", daily_prices(prices), rows("select * from gold.daily_prices"), DAILY_KEY
         ),
     ]
 
@@ -104,10 +86,10 @@ def _landed(entries: list[Entry], prices: list[Row], readings: list[Row]) -> lis
 
 def _other_kinds(entries: list[Entry], rows: Callable[[str], list[Row]]) -> list[str]:
     differing = []
-    for kind, contract in kinds().items():
-        if kind not in ("price", "sensor") and contract.table in TABLES and kind != "decision":
-            planned = Counter(entry.event_id for entry in entries if entry.kind == kind)
-            differing += _same(contract.table, planned, _ids(rows(f"select event_id from {contract.table}")))
+    for kind in OTHER_KINDS:
+        table = kinds()[kind].table
+        planned = Counter(entry.event_id for entry in entries if entry.kind == kind)
+        differing += _same(table, planned, _ids(rows(f"select event_id from {table}")))
     return differing
 
 
@@ -166,8 +148,7 @@ def live_prices(prices: list[Row]) -> list[Row]:
     series: dict[tuple[str, ...], dict[Any, Row]] = defaultdict(dict)
     for row in sorted(prices, key=lambda row: (row["event_time"], row["event_id"])):
         # The last price of each day remains.
-        key = (row["market_id"], row["commodity"], row["channel"], row["provider"])
-        series[key][row["market_date"]] = row
+        series[_key(row, LIVE_KEY)][row["market_date"]] = row
     return [_live_price(days) for days in series.values()]
 
 
@@ -185,10 +166,13 @@ def _live_price(days: Mapping[Any, Row]) -> Row:
 def daily_prices(prices: list[Row]) -> list[Row]:
     """min, median, mean, max, count and markets per commodity, province, channel, level, provider and day."""
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    key = ("commodity", "region_code", "channel", "level", "provider", "market_date")
     for row in prices:
-        groups[tuple(row[name] for name in key)].append(row)
-    return [dict(zip(key, values, strict=True)) | _statistics(rows) for values, rows in groups.items()]
+        groups[_key(row, DAILY_KEY)].append(row)
+    return [dict(zip(DAILY_KEY, values, strict=True)) | _statistics(rows) for values, rows in groups.items()]
+
+
+def _key(row: Row, names: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in names)
 
 
 def _statistics(rows: list[Row]) -> Row:
@@ -205,8 +189,8 @@ def _statistics(rows: list[Row]) -> Row:
 
 def _equal(table: str, recomputed: list[Row], rows: list[Row], key: tuple[str, ...]) -> list[str]:
     """Same keys, and on each key the same values in the columns that were recomputed."""
-    expected = {tuple(row[name] for name in key): row for row in recomputed}
-    actual = [(tuple(row[name] for name in key), row) for row in rows]
+    expected = {_key(row, key): row for row in recomputed}
+    actual = [(_key(row, key), row) for row in rows]
     differing = _same(table, Counter(expected.keys()), Counter(values for values, _ in actual))
     wrong = [
         str(values) for values, row in actual if values in expected and not _agree(expected[values], row)
@@ -217,10 +201,9 @@ def _equal(table: str, recomputed: list[Row], rows: list[Row], key: tuple[str, .
 
 
 def _agree(expected: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    for name, value in expected.items():
-        if isinstance(value, float) and row[name] is not None:
-            if not math.isclose(value, row[name], rel_tol=1e-9, abs_tol=1e-9):
-                return False
-        elif row[name] != value:
-            return False
-    return True
+    return all(
+        math.isclose(value, row[name], rel_tol=1e-9, abs_tol=1e-9)
+        if isinstance(value, float) and row[name] is not None
+        else row[name] == value
+        for name, value in expected.items()
+    )

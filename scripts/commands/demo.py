@@ -6,11 +6,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import orjson
@@ -30,7 +29,8 @@ from scripts.stack.lifecycle import StackError
 from scripts.stack.patience import Patience, cpu_seconds, stream_signs
 
 app = new_app(None)
-SAMPLE = ("1", "--seconds", "20", "--rate", "100", "--seed", "1", "--bad-pct", "1")
+SIMULATOR = "producers.simulate.simulator"
+SAMPLE = (SIMULATOR, "1", "--seconds", "20", "--rate", "100", "--seed", "1", "--bad-pct", "1")
 FIRST_PRICE_SECONDS = 120
 DRAIN_SECONDS = 120
 POLL_SECONDS = 0.3
@@ -40,10 +40,11 @@ TRAINING_STAGE = re.compile(r"^(\w.*) …$")
 TRAINING_LINES = 20  # of the trainer's log
 STALLED_SECONDS = 60.0  # of a trainer
 TRAINING_SECONDS = 300.0
-SIMULATED_SHOP = ("producers.simulate.simulator", "2", "--seconds", "20", "--rate", "1000", "--seed", "1")
-PUBLISHED_SHOP = Path("data") / "ecommerce_kaggle" / "ecommerce_product_dataset.csv"
-PUBLISHED_BARS = (Path("data/systb_trading/crypto_daily"), Path("data/systb_trading/us_daily"))
-PUBLISHED = Path("data") / "jabar_price_weather_daily" / "dataset_vegenation.csv"
+SIMULATED_SHOP = (SIMULATOR, "2", "--seconds", "20", "--rate", "1000", "--seed", "1")
+# Six years of weather and prices of Jawa Barat, daily bars of coins and shares, the catalogue of a shop.
+PUBLISHED_PRICES = ("jabar_price_weather_daily/dataset_vegenation.csv",)
+PUBLISHED_BARS = ("systb_trading/crypto_daily", "systb_trading/us_daily")
+PUBLISHED_SHOP = ("ecommerce_kaggle/ecommerce_product_dataset.csv",)
 
 
 @app.command()
@@ -60,7 +61,7 @@ def demo(
     source = settings().called_from / replay if replay else None
     if source and not source.exists():
         fail(f"{source} does not exist", ExitCode.USAGE)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(source, speed, detach, started)
     except StackError as error:
@@ -77,9 +78,10 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
     """
     lifecycle.up()
     if replay is None:
-        feed_published()  # older prices first: a late price costs the validators more
+        feed(PUBLISHED_PRICES)  # older ones first: a late price costs the validators more
         feed_history()
-    producer = start_producer(replay, speed)
+    replaying = ("producers.csv.replay", str(replay), "--speed", speed)
+    producer = start_module(*(replaying if replay else SAMPLE))
     with ending(producer):
         with Steps() as steps:
             price = first_price(steps, producer, FIRST_PRICE_SECONDS)
@@ -90,8 +92,8 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
         if finish(producer):
             raise producer_failure(producer)
     if replay is None:
-        feed_bars()
-        feed_shop()
+        feed(PUBLISHED_BARS, "producers.simulate.bars")
+        feed(PUBLISHED_SHOP, *SIMULATED_SHOP)
     with Steps() as steps:
         wait_drained(steps, DRAIN_SECONDS)
     balance = balance_report()
@@ -104,13 +106,6 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
     show_next(detach)
     if not detach:
         wait_until_stopped()
-
-
-def start_producer(replay: Path | None, speed: str) -> subprocess.Popen[bytes]:
-    """Start a replay of published files, or the seeded simulator over MQTT."""
-    replaying = ["producers.csv.replay", str(replay), "--speed", speed]
-    arguments = replaying if replay else ["producers.simulate.simulator", *SAMPLE]
-    return start_module(*arguments)
 
 
 def start_module(*arguments: str) -> subprocess.Popen[bytes]:
@@ -158,30 +153,14 @@ def feed_history() -> None:
     run_module("producers.csv.replay", file)
 
 
-def feed_published() -> None:
-    """Send six years of weather and prices of Jawa Barat where the published set is; nothing without it."""
-    file = settings().shared / PUBLISHED
-    if file.exists():
-        run_module("producers.csv.replay", file)
-
-
-def feed_bars() -> None:
-    """Send published daily bars of coins and shares where the set is, else simulated ones."""
-    folders = [settings().shared / folder for folder in PUBLISHED_BARS]
-    if all(folder.exists() for folder in folders):
-        for folder in folders:
-            run_module("producers.csv.replay", folder)
-    else:
-        run_module("producers.simulate.bars")
-
-
-def feed_shop() -> None:
-    """Send the published catalogue of a shop where the set is, else half a year of a simulated shop."""
-    file = settings().shared / PUBLISHED_SHOP
-    if file.exists():
-        run_module("producers.csv.replay", file)
-    else:
-        run_module(*SIMULATED_SHOP)
+def feed(published: Sequence[str], *otherwise: str) -> None:
+    """Send published sets where all of them are, else what the module `otherwise` simulates, if any."""
+    files = [settings().shared / "data" / name for name in published]
+    if all(file.exists() for file in files):
+        for file in files:
+            run_module("producers.csv.replay", file)
+    elif otherwise:
+        run_module(*otherwise)
 
 
 def run_module(module: str, *arguments: Path | str) -> None:
@@ -301,10 +280,6 @@ def wait_until_stopped() -> None:
             time.sleep(1)
     except KeyboardInterrupt:
         stop_stack()
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def stop_stack() -> None:

@@ -5,9 +5,10 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import psutil
@@ -65,7 +66,7 @@ def doctor(
 
 def findings(deep: bool = False) -> list[Finding]:
     """All checks, in the order in which a new machine meets them. None stops the others."""
-    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+    checks: tuple[Callable[[], Iterable[Finding]], ...] = (
         _python,
         _java,
         _memory,
@@ -82,8 +83,8 @@ def findings(deep: bool = False) -> list[Finding]:
         _stream,
         _background_gold,
         _collectors,
-        _table_files if deep else _tables,
-        _checkpoint,
+        partial(table_findings, deep),
+        startup_checks.findings,
     )
     return [finding for check in checks for finding in check()]
 
@@ -198,7 +199,8 @@ def _services() -> Iterator[Finding]:
     """Every service of a running stack; for a stopped one its orphans and its ports."""
     processes = supervision.processes()
     if not any(info["pid"] for info in processes.values()):
-        yield from _orphans()
+        if pids := [process.pid for process in supervision.members()]:
+            yield Finding("orphans", False, f"processes of a killed stack: {pids}", "./run.sh down")
         yield from _ports()
         return
     for name in service_names():
@@ -214,11 +216,6 @@ def _services() -> Iterator[Finding]:
         if (pid := processes[port.service]["pid"]) and ports.is_foreign(port, pid):
             detail = f"{port.use}: held by {ports.holder(port.number)}, which is of no service of this home"
             yield Finding(f"port {port.number}", False, detail, f"stop it, or {port.remedy}")
-
-
-def _orphans() -> Iterator[Finding]:
-    if pids := [process.pid for process in supervision.members()]:
-        yield Finding("orphans", False, f"processes of a killed stack: {pids}", "./run.sh down")
 
 
 def _ports() -> Iterator[Finding]:
@@ -267,14 +264,6 @@ def _collectors() -> Iterator[Finding]:
         yield Finding(f"collector {name}", is_usual, detail, remedy)
 
 
-def _tables() -> Iterator[Finding]:
-    yield from table_findings(deep=False)
-
-
-def _table_files() -> Iterator[Finding]:
-    yield from table_findings(deep=True)
-
-
 def table_findings(deep: bool) -> Iterator[Finding]:
     """Each table that exists. `deep`: every data file is read."""
     remedy = "a newer reader version was switched on by hand; ./run.sh rebuild silver writes the table again"
@@ -293,7 +282,3 @@ def table_findings(deep: bool) -> Iterator[Finding]:
             reader = table.protocol().min_reader_version
             detail = f"version {table.version()}, reader version {reader}"
             yield Finding(f"table {name}", reader == 1, detail, remedy)
-
-
-def _checkpoint() -> Iterator[Finding]:
-    yield from startup_checks.findings()

@@ -65,31 +65,26 @@ class Api:
             fail(f"{problem['title']}: {problem['detail']}", code)
         return response.json()
 
-    def rows(self, filters: dict[str, Any], limit: int | None = None) -> Iterator[dict[str, Any]]:
-        """Quarantined rows, newest first, page by page; at most `limit`."""
+    def rows(self, filters: dict[str, Any], page_rows: int = PAGE_ROWS) -> Iterator[dict[str, Any]]:
+        """Quarantined rows, newest first, page by page."""
         parameters = {name: value for name, value in filters.items() if value is not None}
-        parameters["limit"] = min(limit or PAGE_ROWS, PAGE_ROWS)
-        seen = 0
-        while limit is None or seen < limit:
+        parameters["limit"] = min(page_rows, PAGE_ROWS)
+        is_last = False
+        while not is_last:
             page = self.request("GET", ROWS, params=parameters)
-            yield from page["items"][: None if limit is None else limit - seen]
-            seen += len(page["items"])
+            yield from page["items"]
             parameters["cursor"] = page["next_cursor"]
-            if page["next_cursor"] is None:
-                return
+            is_last = page["next_cursor"] is None
 
     def decide_many(self, ids: list[str], decision: str, reason: str) -> list[dict[str, Any]]:
         """The outcome of each id. An id that is given twice names two rows, decided in two requests."""
         outcomes: list[dict[str, Any]] = []
-        rounds: dict[int, list[str]] = {}
-        for event_id, times in Counter(ids).items():
-            for nth in range(times):
-                rounds.setdefault(nth, []).append(event_id)
-        for unique_ids in rounds.values():
-            for start in range(0, len(unique_ids), BULK_IDS):
-                batch = unique_ids[start : start + BULK_IDS]
-                body = {"event_ids": batch, "decision": decision, "reason": reason}
-                outcomes += self.request("POST", f"{ROWS}/decisions", json=body)["items"]
+        waiting = Counter(ids)
+        while waiting:
+            batch = list(islice(waiting, BULK_IDS))
+            body = {"event_ids": batch, "decision": decision, "reason": reason}
+            outcomes += self.request("POST", f"{ROWS}/decisions", json=body)["items"]
+            waiting -= Counter(batch)
         return outcomes
 
 
@@ -117,10 +112,10 @@ def list_rows(
     as_json: AsJson = False,
 ) -> None:
     """List quarantined events, newest first."""
-    filters = filters_of(rule, kind, commodity, market, source, since)
+    filters = filters_of(rule, since, kind=kind, commodity=commodity, market_id=market, source=source)
     filters["state"] = None if state == "all" else state
     api = Api()
-    rows = list(api.rows(filters, limit))
+    rows = list(islice(api.rows(filters, limit), limit))
     if not rows:
         refuse_unknown_market(market)
     if as_json:
@@ -133,20 +128,12 @@ def list_rows(
         console.print(f"{len(rows)} of {number} rows; --limit shows more", markup=False)
 
 
-def filters_of(
-    rule: str | None,
-    kind: str | None,
-    commodity: str | None,
-    market: str | None,
-    source: str | None,
-    since: str | None,
-) -> dict[str, str | None]:
+def filters_of(rule: str | None, since: str | None, **others: str | None) -> dict[str, str | None]:
     """Filters by their names in the API. Exits 2 when no rule has the name."""
     rules = {rule.name for contract in kinds().values() for rule in contract.rules}
     if rule is not None and rule not in rules:
         fail(f"no rule is called '{rule}'; nearest: {nearest(rule, rules)}", ExitCode.USAGE)
-    place = {"commodity": commodity, "market_id": market, "source": source}
-    return {"rule": rule, "kind": kind, **place, "from": since}
+    return {"rule": rule, "from": since, **others}
 
 
 def refuse_unknown_market(market: str | None) -> None:
@@ -238,7 +225,7 @@ def add_decision(decision: str, summary: str) -> None:
         yes: Yes = False,
         as_json: AsJson = False,
     ) -> None:
-        filters = filters_of(rule, kind, commodity, market, source, since)
+        filters = filters_of(rule, since, kind=kind, commodity=commodity, market_id=market, source=source)
         decide(decision, ids, filters, reason, yes, as_json)
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 import threading
+from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -139,7 +140,7 @@ def write(rows: pa.Table, form: Format, output: Path | None) -> None:
             raise QueryRefused("--format parquet needs --output FILE")
         pq.write_table(rows, output)
         return
-    with output.open("w", encoding="utf-8", newline="") if output else _Stdout() as out:
+    with output.open("w", encoding="utf-8", newline="") if output else nullcontext(sys.stdout) as out:
         if form == Format.CSV:
             writer = csv.writer(out, lineterminator="\n")
             text_of = visible if out.isatty() else str
@@ -152,16 +153,6 @@ def write(rows: pa.Table, form: Format, output: Path | None) -> None:
             out.write(f"{escaped_json(document)}\n")
         else:
             _print_table(rows, result_console(out))
-
-
-class _Stdout:
-    """stdout that a `with` does not close."""
-
-    def __enter__(self) -> Any:
-        return sys.stdout
-
-    def __exit__(self, *error: object) -> None:
-        sys.stdout.flush()
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import duckdb
@@ -12,20 +12,22 @@ from rich.table import Table
 
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
-from lakehouse.contracts.contract import contracts, kinds
+from lakehouse.contracts.contract import Contract, contracts, kinds
 from lakehouse.event import TOPIC_PREFIX
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import open_if_exists, tags_of
 from lakehouse.io.process_status import is_alive, stream_status, was_killed
-from lakehouse.io.query import lake_database
+from lakehouse.io.query import lake_database, sql_of
 from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import translated
-from scripts.commands.gold_differences import gold_differences
+from lakehouse.paths import view_name
 from scripts.console import AsJson, console, emit, fail, new_app
+from streaming_jobs.flows import folded, refreshed
+from streaming_jobs.gold.contract_sql import reference_tables
 from streaming_jobs.startup import checks as startup_checks
 
 app = new_app(None)
-Counts = dict[str, int]  # kind -> events
+Counts = Counter[str]  # kind -> events
 SETTLE_SECONDS = 20.0  # a batch takes less, also after a burst
 PAUSE_SECONDS = 0.5
 # Kind -> offsets between the first and the last stored one of a partition that bronze lacks.
@@ -37,6 +39,10 @@ from (
 )
 where topic like ? and skipped > 0 group by all
 """
+# Of gold, besides the key; what is summed up from many rows may differ in its last digit.
+COMPARED = ("event_id", "event_time", "price_idr", "value", "observations", "last_event_time", "commodities")
+REVIEWS_SQL = "select event_id as decision_id from silver_decisions"
+LOOKS = 10
 
 
 @dataclass(frozen=True)
@@ -173,38 +179,30 @@ def kind_balances(versions: dict[str, int] | None = None) -> list[KindBalance]:
     tables = {kind: contract.table for kind, contract in kinds().items()}
     names = ["bronze.events", "silver.quarantine", "gold.reviews", "gold.balance", *tables.values()]
     lake = lake_database(names, versions)
-    rows_in = Counter(_counts(lake, "select kind, count(*) from bronze.events group by kind"))
-    rows_in.update(_counts(lake, SKIPPED, [f"{TOPIC_PREFIX}%"]))
+    rows_in = _counts(lake, "select kind, count(*) from bronze.events group by kind")
+    rows_in += _counts(lake, SKIPPED, [f"{TOPIC_PREFIX}%"])
+    silver: Counts = Counter()
+    for kind, table in tables.items():
+        silver += _counts(lake, f"select '{kind}', count(distinct event_id) from {table}")
     # An event that was evaluated again has one more row per round (generation 1, 2, …).
-    quarantined = _counts(
+    quarantine = _counts(
         lake, "select kind, count(*) from silver.quarantine where generation = 0 group by kind"
     )
     # A quarantined event that was let through since is counted in silver.
-    released = _counts(lake, "select kind, count(*) from gold.reviews where outcome = 'silver' group by kind")
+    quarantine.subtract(
+        _counts(lake, "select kind, count(*) from gold.reviews where outcome = 'silver' group by kind")
+    )
     duplicates = _counts(lake, "select kind, sum(duplicates) from gold.balance group by kind")
-    silver = {
-        kind: _counts(lake, f"select '{kind}', count(distinct event_id) from {table}")[kind]
-        for kind, table in tables.items()
-    }
-    return [
-        _balance(
-            kind,
-            rows_in.get(kind, 0),
-            silver.get(kind, 0),
-            quarantined.get(kind, 0) - released.get(kind, 0),
-            duplicates.get(kind, 0),
-        )
-        for kind in sorted(rows_in.keys() | quarantined.keys() | duplicates.keys() | silver.keys())
-    ]
-
-
-def _balance(kind: str, rows_in: int, silver: int, quarantine: int, duplicates: int) -> KindBalance:
-    lost = rows_in - silver - quarantine - duplicates
-    return KindBalance(kind, rows_in, silver, quarantine, duplicates, lost)
+    balances = []
+    for kind in sorted({*rows_in, *tables, *quarantine, *duplicates}):
+        landed = {"silver": silver[kind], "quarantine": quarantine[kind], "duplicates": duplicates[kind]}
+        lost = rows_in[kind] - sum(landed.values())
+        balances.append(KindBalance(kind, rows_in[kind], **landed, lost=lost))
+    return balances
 
 
 def _counts(lake: duckdb.DuckDBPyConnection, sql: str, values: Sequence[str] = ()) -> Counts:
-    return {kind: int(count) for kind, count in lake.execute(sql, values).fetchall()}
+    return Counter({kind: int(count) for kind, count in lake.execute(sql, values).fetchall()})
 
 
 def last_counted_batch() -> dict[str, Any] | None:
@@ -221,10 +219,8 @@ def last_counted_batch() -> dict[str, Any] | None:
 
 def total(balances: list[KindBalance]) -> KindBalance:
     """The sum over all kinds."""
-    counts = [field.name for field in fields(KindBalance) if field.name != "kind"]
-    return KindBalance(
-        "total", **{name: sum(getattr(balance, name) for balance in balances) for name in counts}
-    )
+    columns = zip(*(astuple(balance)[1:] for balance in balances), strict=True)
+    return KindBalance("total", *map(sum, columns))
 
 
 def summary_line(whole: KindBalance) -> str:
@@ -233,3 +229,74 @@ def summary_line(whole: KindBalance) -> str:
         f"IN={whole.rows_in} SILVER={whole.silver} QUARANTINE={whole.quarantine} "
         f"DUP={whole.duplicates} LOST={whole.lost}"
     )
+
+
+# ----------------------------------------------------------------------------------- gold against silver
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Rows of a gold table: it lacks the `missing` ones; the `surplus` ones follow from nothing."""
+
+    table: str
+    missing: int
+    surplus: int
+
+
+def gold_differences() -> list[dict[str, Any]] | None:
+    """Tables that differ from silver; None when the stream writes all the time, or was killed.
+
+    While the stream runs, a difference counts when nothing was written between two looks.
+    """
+    if was_killed(stream_status()):
+        return None  # its next start brings gold up to silver
+    for _ in range(LOOKS):
+        before = _versions()
+        differences = differences_now()
+        if not is_alive(stream_status()) or not differences:
+            return [asdict(difference) for difference in differences]
+        time.sleep(settings().stream.incremental_gold_seconds + 1)  # gold has followed by then
+        if _versions() == before and not checkpoint.batch_under_way():
+            return [asdict(difference) for difference in differences]
+    return None
+
+
+def differences_now() -> list[Difference]:
+    """As the tables are now. Tables without a commit are left out."""
+    plans = [(contract, sql_of(contract), _columns(contract)) for contract in _compared_contracts()]
+    plans.append((contracts()["gold.reviews"], REVIEWS_SQL, ["decision_id"]))
+    outcomes = [_difference(*plan) for plan in plans if open_if_exists(plan[0].table) is not None]
+    return [outcome for outcome in outcomes if outcome.missing or outcome.surplus]
+
+
+def _compared_contracts() -> list[Contract]:
+    """Gold that one statement computes from silver, from other gold and from the reference lists."""
+    return [*folded(), *(contracts()[table] for table in refreshed("seconds"))]
+
+
+def _columns(contract: Contract) -> list[str]:
+    return [
+        *contract.key,
+        *(name for name in COMPARED if name in set(contract.column_names) - set(contract.key)),
+    ]
+
+
+def _difference(contract: Contract, sql: str, columns: list[str]) -> Difference:
+    reads = ["silver.decisions"] if contract.table == "gold.reviews" else list(contract.reads)
+    lake = lake_database([contract.table, *reads])
+    for name, rows in reference_tables().items():
+        lake.register(name, rows)
+    listed = ", ".join(columns)
+    expected = f"select {listed} from ({sql}) as computed"
+    actual = f"select {listed} from {view_name(contract.table)}"
+    missing, surplus = (
+        lake.execute(f"select count(*) from ({first} except all {second})").fetchall()[0][0]
+        for first, second in ((expected, actual), (actual, expected))
+    )
+    return Difference(contract.table, missing, surplus)
+
+
+def _versions() -> dict[str, int]:
+    tables = {table for contract in _compared_contracts() for table in (contract.table, *contract.reads)}
+    opened = {table: open_if_exists(table) for table in sorted(tables)}
+    return {name: table.version() for name, table in opened.items() if table}

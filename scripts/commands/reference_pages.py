@@ -1,17 +1,16 @@
 """Reference pages other than the command line: tables, rules, knobs, exit codes, HTTP interface."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from conf.knob_faults import variable_of
 from conf.runtime.exit_codes import MEANINGS
-from conf.settings import REPO, Settings
+from conf.settings import KNOBS, Settings, knob_defaults
 from lakehouse.contracts.contract import Column, Contract, Rule, contracts, every_kind, kinds
-from scripts.commands.markdown import code, table
 
 KNOB_LINE = re.compile(r"^(?P<indent> *)(?P<name>\w+):(?P<value>[^#]*?)\s*(?:#\s*(?P<comment>.*))?$")
 COMMENT_LINE = re.compile(r"^\s*#\s*(?P<comment>.*)$")
@@ -21,6 +20,23 @@ REFRESHED = {
     "background": "in background, by a process of its own",
     "training": "by training",
 }
+
+
+def cell(text: object) -> str:
+    """Text as it may stand in a table's cell: on one line, `|` escaped."""
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def code(text: object) -> str:
+    """Inline code; empty text stays empty."""
+    return f"`{text}`" if str(text) else ""
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
+    lines += [f"| {' | '.join(cell(value) for value in row)} |" for row in rows]
+    return "\n".join(lines)
 
 
 # ---------------------------------------------------------------------------------------------------- tables
@@ -122,23 +138,20 @@ def knobs_page() -> str:
         "overrides the file: `kafka.bootstrap` is `LUMBUNG_KAFKA__BOOTSTRAP`. Lists and maps are written\n"
         "as JSON.",
     ]
-    comments = knob_comments((REPO / "conf" / "lumbung.yml").read_text(encoding="utf-8"))
-    defaults = yaml.safe_load((REPO / "conf" / "lumbung.yml").read_text(encoding="utf-8"))
+    comments = knob_comments()
     for section, field in Settings.model_fields.items():
-        model = field.annotation
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            continue
-        rows = [
-            (
-                code(f"{section}.{name}"),
-                code(_value(defaults[section][name])),
-                _type(knob),
-                code(f"LUMBUNG_{section.upper()}__{name.upper()}"),
-                comments.get((section, name), ""),
-            )
-            for name, knob in model.model_fields.items()
-        ]
-        sections += [f"## {section}", table(("knob", "default", "type", "environment", "meaning"), rows)]
+        if is_section(field):
+            rows = [
+                (
+                    code(f"{section}.{name}"),
+                    code(_value(knob_defaults()[section][name])),
+                    _type(knob),
+                    code(variable_of(f"{section}.{name}")),
+                    comments.get((section, name), ""),
+                )
+                for name, knob in field.annotation.model_fields.items()  # type: ignore[union-attr]
+            ]
+            sections += [f"## {section}", table(("knob", "default", "type", "environment", "meaning"), rows)]
     sections += ["## Other environment variables", table(("variable", "type", "meaning"), list(_variables()))]
     return "\n\n".join(sections)
 
@@ -161,9 +174,8 @@ def _without_bounds(kind: Any) -> Any:
 def _type(knob: FieldInfo) -> str:
     """Type and bounds in words: `int, at least 1`."""
     kind = _without_bounds(knob.annotation)
-    name = re.sub(r"\b\w+\.", "", getattr(kind, "__name__", "") or str(kind))
-    if "[" in str(kind):
-        name = re.sub(r"\b(?:\w+\.)+", "", str(kind))
+    text = str(kind) if "[" in str(kind) else getattr(kind, "__name__", str(kind))
+    name = re.sub(r"\b(?:\w+\.)+", "", text)
     words = {
         "ge": "at least",
         "gt": "above",
@@ -180,13 +192,13 @@ def _type(knob: FieldInfo) -> str:
     return ", ".join([name, *bounds])
 
 
-def knob_comments(text: str) -> dict[tuple[str, str], str]:
-    """(section, knob) -> its comment in the file; lines of comment that follow a knob belong to it."""
+def knob_comments() -> dict[tuple[str, str], str]:
+    """(section, knob) -> its comment in conf/lumbung.yml; lines of comment after a knob belong to it."""
     comments: dict[tuple[str, str], str] = {}
     section = ""
     last: tuple[str, str] | None = None
     before: list[str] = []  # comment lines inside a section that stand above their knob
-    for line in text.splitlines():
+    for line in KNOBS.read_text(encoding="utf-8").splitlines():
         if note := COMMENT_LINE.match(line):
             indent = len(line) - len(line.lstrip())
             if indent > 2 and last:
@@ -221,7 +233,7 @@ def is_section(field: FieldInfo) -> bool:
 def variable_name(name: str, field: FieldInfo) -> str:
     """The environment variable of a field of Settings that is no section."""
     alias = field.validation_alias
-    return alias if isinstance(alias, str) else f"LUMBUNG_{name.upper()}"
+    return alias if isinstance(alias, str) else variable_of(name)
 
 
 # -------------------------------------------------------------------------------- exit codes, HTTP interface

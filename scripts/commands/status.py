@@ -1,5 +1,6 @@
 """`status`: processes, lag, rows and freshness per table."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from lakehouse.silence import COLUMNS, total_silence
 from lakehouse.times import utc_text
 from scripts.console import AsJson, emit, new_app, result_console
 from scripts.stack import ports, readiness, supervision
+from scripts.stack.patience import process_tree
 from scripts.stack.services import service_names
 
 app = new_app(None)
@@ -55,11 +57,11 @@ class TableStatus:
     """One table of the contracts."""
 
     table: str
-    version: int | None  # None: no row yet
-    rows: int
-    files: int
-    newest: str | None  # newest event or batch time, UTC
-    age_seconds: float | None  # since the last commit
+    version: int | None = None  # None: no row yet
+    rows: int = 0
+    files: int = 0
+    newest: str | None = None  # newest event or batch time, UTC
+    age_seconds: float | None = None  # since the last commit
     fault: str | None = None  # why it cannot be read
 
 
@@ -83,8 +85,7 @@ def _service(name: str, info: dict[str, Any] | None) -> ServiceStatus:
 
 def _rss_mb(pid: int) -> float | None:
     try:
-        parent = psutil.Process(pid)
-        return round(sum(p.memory_info().rss for p in (parent, *parent.children(recursive=True))) / 2**20, 1)
+        return round(sum(process.memory_info().rss for process in process_tree(pid)) / 2**20, 1) or None
     except psutil.NoSuchProcess:
         return None
 
@@ -97,22 +98,15 @@ def tables() -> list[TableStatus]:
 def _table(name: str, time_column: str) -> TableStatus:
     try:
         with reading(name):
-            return _opened(name, time_column)
+            table = open_if_exists(name)
+            if table is None:
+                return TableStatus(name)
+            files = table.get_add_actions(flatten=True)
+            rows = sum(value or 0 for value in files["num_records"].to_pylist())
+            age = round(time.time() - table.history(1)[0]["timestamp"] / 1000, 1)
+            return TableStatus(name, table.version(), rows, files.num_rows, _newest(files, time_column), age)
     except UnreadableTable as error:
-        return TableStatus(name, None, 0, 0, None, None, str(error))
-
-
-def _opened(name: str, time_column: str) -> TableStatus:
-    table = open_if_exists(name)
-    if table is None:
-        return TableStatus(name, None, 0, 0, None, None)
-    files = table.get_add_actions(flatten=True)
-    rows = sum(value or 0 for value in files["num_records"].to_pylist())
-    commit = datetime.fromtimestamp(table.history(1)[0]["timestamp"] / 1000, UTC)
-    age = (datetime.now(UTC) - commit).total_seconds()
-    return TableStatus(
-        name, table.version(), rows, files.num_rows, _newest(files, time_column), round(age, 1)
-    )
+        return TableStatus(name, fault=str(error))
 
 
 def _newest(files: Any, time_column: str) -> str | None:

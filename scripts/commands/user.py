@@ -51,6 +51,18 @@ def in_store(work: Callable[[Database], Awaitable[Result]]) -> Result:
         fail(f"the store of accounts does not answer: {error}", ExitCode.NOT_RUNNING)
 
 
+def with_account(address: str, work: Callable[[Database], Awaitable[Result]]) -> Result:
+    """`in_store` for one account. Exits 1 when it is unknown, exists already or is the last administrator."""
+    try:
+        return in_store(work)
+    except accounts.UnknownAccount:
+        fail(f"there is no account '{address}'", ExitCode.FAILED)
+    except accounts.AccountExists:
+        fail(f"there is an account '{address}' already", ExitCode.FAILED)
+    except accounts.LastAdmin:
+        fail(f"'{address}' is the last active administrator; appoint another one first", ExitCode.FAILED)
+
+
 def known_email(email: str) -> str:
     """The address as it is stored. Exits 2 for what is no address."""
     address = normal_email(email)
@@ -72,9 +84,10 @@ def link_address(secret: str) -> str:
     return f"{api_url()}/masuk#{secret}"
 
 
-async def link_of(database: Database, user_id: str) -> str:
+async def link_of(database: Database, email: str) -> str:
     """The address of a new one-time link of an account."""
-    return link_address(await accounts.one_time_link(database, user_id, COMMAND))
+    user = await accounts.by_email(database, email)
+    return link_address(await accounts.one_time_link(database, user.user_id, COMMAND))
 
 
 def show_link(link: str) -> None:
@@ -94,12 +107,7 @@ def change(email: str, **changes: object) -> None:
         )
         return link
 
-    try:
-        link = in_store(work)
-    except accounts.UnknownAccount:
-        fail(f"there is no account '{address}'", ExitCode.FAILED)
-    except accounts.LastAdmin:
-        fail(f"'{address}' is the last active administrator; appoint another one first", ExitCode.FAILED)
+    link = with_account(address, work)
     if link is not None:
         console.print(
             "a stranger may have registered this address: its password, sign-ins and API keys have ended",
@@ -124,13 +132,7 @@ def create(
             database, address, actor=COMMAND, role=role_named(role), full_name=name, regions=regions
         )
 
-    try:
-        link = in_store(work)
-    except accounts.AccountExists:
-        fail(f"there is an account '{address}' already", ExitCode.FAILED)
-    except accounts.LastAdmin:
-        fail(f"'{address}' is the last active administrator; appoint another one first", ExitCode.FAILED)
-    show_link(link_address(link))
+    show_link(link_address(with_account(address, work)))
 
 
 @app.command()
@@ -159,16 +161,7 @@ def disable(
 def reset(email: Email) -> None:
     """Print a one-time link to set another password; earlier sign-ins and API keys end with it."""
     address = known_email(email)
-
-    async def work(database: Database) -> str:
-        user = await accounts.by_email(database, address)
-        return await link_of(database, user.user_id)
-
-    try:
-        link = in_store(work)
-    except accounts.UnknownAccount:
-        fail(f"there is no account '{address}'", ExitCode.FAILED)
-    show_link(link)
+    show_link(with_account(address, lambda database: link_of(database, address)))
 
 
 @app.command()
@@ -189,7 +182,6 @@ def demo_link() -> str:
         try:
             return link_address(await accounts.invite(database, DEMO_ADMIN, actor=COMMAND, role=Role.ADMIN))
         except accounts.AccountExists:
-            user = await accounts.by_email(database, DEMO_ADMIN)
-            return await link_of(database, user.user_id)
+            return await link_of(database, DEMO_ADMIN)
 
     return in_store(work)

@@ -1,21 +1,20 @@
 """`up` and `down`: start the whole stack of one LUMBUNG_HOME in order, and stop it completely."""
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO
 
 import psutil
 
 from conf.runtime.exit_codes import ExitCode
+from conf.runtime.process import is_locked
 from conf.settings import settings
 from lakehouse.io.kafka import broker_answers, create_topics, needed_topics
 from lakehouse.io.small_databases import DamagedDatabaseError, refuse_damaged_databases
 from scripts.console import Steps, console
 from scripts.stack import ports, readiness, secrets_file, supervision
-from scripts.stack.patience import Patience, service_signs
+from scripts.stack.patience import Patience, comes_true, service_signs
 from scripts.stack.services import BY_NAME, service_names
 
 DISK_MIN_GB = 2.0
@@ -35,9 +34,6 @@ class StackError(RuntimeError):
 class PortHeld(StackError):
     """A process of another stack or program has a port of a service."""
 
-    def __init__(self, port: ports.Port) -> None:
-        super().__init__(ports.fault_of(port), ExitCode.MISSING)
-
 
 @contextmanager
 def _holding(name: str, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
@@ -45,7 +41,7 @@ def _holding(name: str, while_waiting: Callable[[], None] = lambda: None) -> Ite
     settings().run_dir.mkdir(parents=True, exist_ok=True)
     with (settings().run_dir / f"{name}.lock").open("a+") as lock:
         holder = None
-        while not _is_ours(lock):
+        while not is_locked(lock):
             lock.seek(0)
             text = lock.read()
             if text != holder:
@@ -61,18 +57,10 @@ def _holding(name: str, while_waiting: Callable[[], None] = lambda: None) -> Ite
         yield
 
 
-def _is_ours(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _end_for_down() -> None:
     """Raises StackError while a `down` waits: it ends an `up` that is under way."""
     with (settings().run_dir / "down.lock").open("a+") as lock:
-        if not _is_ours(lock):
+        if not is_locked(lock):
             raise StackError("ended, because ./run.sh down stops the stack", ExitCode.NOT_RUNNING)
 
 
@@ -190,7 +178,7 @@ def _check_ports(name: str, pid: int) -> None:
     for port in ports.wanted():
         if port.service == name and ports.is_foreign(port, pid):
             supervision.stop((name,), 2)
-            raise PortHeld(port)
+            raise PortHeld(ports.fault_of(port), ExitCode.MISSING)
 
 
 def _give_up(name: str) -> None:
@@ -235,14 +223,8 @@ def _stop_everything() -> list[int]:
         if settings().kafka.embedded:
             supervision.stop(("broker",), 3)
         control.shutdown()
-        _wait_for_shutdown(2)
+        comes_true(lambda: not supervision.members(), 2, 0.05)
         killed = supervision.kill_members(1)
     supervision.forget_socket()
     ports.forget()
     return killed
-
-
-def _wait_for_shutdown(seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and supervision.members():
-        time.sleep(0.05)

@@ -38,14 +38,31 @@ class Patience:
         return now - self._moved > self._stalled_seconds or now - self._began > self._longest
 
 
-def cpu_seconds(pid: int) -> int:
+def comes_true(condition: Callable[[], bool], within_seconds: float, pause_seconds: float = 0.1) -> bool:
+    """Wait until the condition holds; False when it does not in time."""
+    deadline = time.monotonic() + within_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause_seconds)
+    return True
+
+
+def process_tree(pid: int | None) -> list[psutil.Process]:
+    """The process and its descendants; empty when it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        if pid:
+            process = psutil.Process(pid)
+            return [process, *process.children(recursive=True)]
+    return []
+
+
+def cpu_seconds(pid: int | None) -> int:
     """Whole seconds of CPU time of a process and its descendants; a process that only polls uses few."""
     total = 0.0
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for each in (process, *process.children(recursive=True)):
-            with suppress(psutil.Error):
-                total += sum(each.cpu_times()[:2])
+    for process in process_tree(pid):
+        with suppress(psutil.Error):
+            total += sum(process.cpu_times()[:2])
     return int(total)
 
 
@@ -54,7 +71,7 @@ def stream_signs(waiting: int | None, pid: int | None) -> Hashable:
 
     An idle stream uses these in minutes.
     """
-    return waiting, cpu_seconds(pid) // 10 if pid else 0
+    return waiting, cpu_seconds(pid) // 10
 
 
 def service_signs(name: str, pid: int) -> Hashable:

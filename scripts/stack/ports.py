@@ -13,6 +13,7 @@ from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
 from lakehouse.io.kafka import is_open
 from scripts.stack import supervision
+from scripts.stack.patience import process_tree
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,10 @@ def holder(port: int) -> str:
 
 def listens(pid: int, port: int) -> bool:
     """Whether the process or one of its descendants listens on the port."""
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for each in (process, *process.children(recursive=True)):
-            with suppress(psutil.Error):
-                if any(_is_listener(connection, port) for connection in each.net_connections("tcp")):
-                    return True
+    for process in process_tree(pid):
+        with suppress(psutil.Error):
+            if any(_is_listener(connection, port) for connection in process.net_connections("tcp")):
+                return True
     return False
 
 

@@ -1,11 +1,11 @@
 """Whether each service of the stack does its work yet, checked the way its users would."""
 
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from conf.settings import settings
-from lakehouse.io.kafka import cluster_id, is_open
+from lakehouse.io.kafka import cluster_id
 from lakehouse.io.process_status import (
     alert_worker_status,
     background_gold_status,
@@ -16,18 +16,15 @@ from lakehouse.io.process_status import (
 from scripts.stack import ports
 from scripts.stack.broker import own_cluster_id
 
+# Service without a port -> its status, and the states in which it holds its lock and works, or waits for it.
+READY_STATES: dict[str, tuple[Callable[[], Mapping[str, Any] | None], tuple[str, ...]]] = {
+    "stream": (stream_status, ("running",)),
+    "background_gold": (background_gold_status, ("waiting", "running")),
+    "collectors": (collectors_status, ("running",)),
+    "alert_worker": (alert_worker_status, ("running",)),
+    "trainer": (trainer_status, ("waiting", "running")),
+}
 STAYS_UP_SECONDS = 1  # a service that opens no port: to stay up this long is all that it can show
-
-
-def _is_in(status: Mapping[str, Any] | None, pid: int, *states: str) -> bool:
-    """Whether the process `pid` wrote the status and is in one of the states."""
-    return status is not None and status["pid"] == pid and status["state"] in states
-
-
-def _listens(service: str, pid: int) -> bool:
-    """Whether every port of the service is open, and by its own process: not by one of another stack."""
-    own = (port.number for port in ports.wanted() if port.service == service)
-    return all(ports.listens(pid, number) for number in own)
 
 
 def api_url() -> str:
@@ -37,8 +34,6 @@ def api_url() -> str:
 
 def api_ready() -> bool:
     """Whether the API answers `GET /livez`."""
-    if not is_open("127.0.0.1", settings().api.port):
-        return False
     try:
         with urllib.request.urlopen(f"{api_url()}/livez", timeout=2) as response:  # noqa: S310
             return bool(response.status == 200)
@@ -54,23 +49,20 @@ def ready(name: str, info: Mapping[str, Any]) -> bool:
     if info["statename"] not in ("RUNNING", "STARTING") or not info["pid"]:
         return False
     pid: int = info["pid"]
+    if name in ("folder_watch", "bridge"):
+        return bool(info["now"] - info["start"] >= STAYS_UP_SECONDS)
+    if name in READY_STATES:
+        read, states = READY_STATES[name]
+        status = read()
+        return status is not None and status["pid"] == pid and status["state"] in states
+    # Every port of the service is open, and by its own process: not by one of another stack.
+    own = (port.number for port in ports.wanted() if port.service == name)
+    is_listening = all(ports.listens(pid, number) for number in own)
     match name:
         case "broker":
-            return _listens("broker", pid) and cluster_id() == own_cluster_id()
-        case "stream":
-            return _is_in(stream_status(), pid, "running")
-        case "background_gold":  # it holds its lock, and works or waits for the stream's tables
-            return _is_in(background_gold_status(), pid, "waiting", "running")
+            return is_listening and cluster_id() == own_cluster_id()
         case "gateway":
-            return _listens("gateway", pid)
-        case "folder_watch" | "bridge":
-            return bool(info["now"] - info["start"] >= STAYS_UP_SECONDS)
-        case "collectors":
-            return _is_in(collectors_status(), pid, "running")
-        case "alert_worker":
-            return _is_in(alert_worker_status(), pid, "running")
-        case "trainer":  # it holds its lock, and trains or waits for something to do
-            return _is_in(trainer_status(), pid, "waiting", "running")
+            return is_listening
         case "api":
-            return _listens("api", pid) and api_ready()
+            return is_listening and api_ready()
     raise ValueError(f"no service is named {name}")

@@ -52,7 +52,5 @@ def service_names() -> tuple[str, ...]:
 @cache
 def modules() -> dict[str, str]:
     """Service -> Python module that supervisord.conf starts it with."""
-    programs = re.findall(
-        r"^\[program:(\w+)\]\ncommand=.* -m (\S+)$", SUPERVISOR_FILE.read_text(encoding="utf-8"), re.MULTILINE
-    )
-    return dict(programs)
+    pattern = re.compile(r"^\[program:(\w+)\]\ncommand=.* -m (\S+)$", re.MULTILINE)
+    return dict(pattern.findall(SUPERVISOR_FILE.read_text(encoding="utf-8")))

@@ -19,6 +19,7 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from conf.settings import REPO, child_environment, settings
+from scripts.stack.patience import comes_true
 from scripts.stack.services import SUPERVISOR_FILE, service_names
 
 HOME_VARIABLE = "STACK_HOME"  # holds the home in the environment of every process of a stack, JVMs included
@@ -114,9 +115,7 @@ def stop(names: tuple[str, ...], within_seconds: float) -> None:
     for name in names:
         with suppress(Fault):  # NOT_RUNNING
             control.stopProcess(name, False)
-    end = time.monotonic() + within_seconds
-    while time.monotonic() < end and any(processes()[name]["pid"] for name in names):
-        time.sleep(0.1)
+    comes_true(lambda: not any(processes()[name]["pid"] for name in names), within_seconds)
 
 
 def _log() -> str:

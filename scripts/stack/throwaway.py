@@ -19,7 +19,14 @@ from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.identity.devices import ProvidedDevice, provide_devices
 from lakehouse.io.identity.tokens import TokenSigner
 from lakehouse.io.process_status import StreamStatus, stream_status
-from scripts.stack.patience import LONGEST_SECONDS, Patience, TimedOut, cpu_seconds, stream_signs
+from scripts.stack.patience import (
+    LONGEST_SECONDS,
+    Patience,
+    TimedOut,
+    cpu_seconds,
+    process_tree,
+    stream_signs,
+)
 from scripts.stack.services import modules
 
 CLI = (sys.executable, "-m", "scripts.cli")
@@ -110,28 +117,24 @@ class Stack:
             self._tokens = {role.label: signer.sign_local(role, TOKEN_SECONDS) for role in Role}
         return self._tokens
 
-    def run(self, *verb: str, timeout: float = 240, quiet: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run one verb of run.sh on this stack; stderr is captured when `quiet`."""
+    def run(self, *verb: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        """Run one verb of run.sh on this stack; its output is captured."""
         return subprocess.run(
             [*CLI, *verb],
             cwd=REPO,
             env=self.env,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if quiet else None,
+            capture_output=True,
             text=True,
             timeout=timeout,
         )
 
-    def start(self, wait: bool = True, quiet: bool = True) -> None:
-        """Start and return when everything is ready; without `wait` return at once.
+    def start(self) -> None:
+        """Start and return when everything is ready.
 
         Raises TimedOut when it made no progress, StackFailed when it failed.
         """
-        if not wait:
-            subprocess.Popen([*CLI, "up"], cwd=REPO, env=self.env)
-            return
-        done = self.run("up", timeout=LONGEST_SECONDS, quiet=quiet)
+        done = self.run("up", timeout=LONGEST_SECONDS)
         if done.returncode == ExitCode.TIME_LIMIT:
             raise TimedOut(f"up: {done.stderr}")
         if done.returncode:
@@ -159,16 +162,13 @@ class Stack:
         if supervisor is None or name == "supervisord":
             return supervisor
         if name == "reader":
-            stream = self.pid("stream")
-            children = psutil.Process(stream).children(recursive=True) if stream else []
+            children = process_tree(self.pid("stream"))[1:]
             return next((child.pid for child in children if _reads_kafka(child)), None)
         argument = "kafka.Kafka" if name == "broker" else modules()[name]  # the broker becomes a Java process
         for child in psutil.Process(supervisor).children():
-            try:
+            with contextlib.suppress(psutil.Error):  # it has just ended
                 if argument in child.cmdline():
                     return child.pid
-            except psutil.Error:
-                continue  # it has just ended
         return None
 
     def _supervisor(self) -> int | None:
@@ -183,7 +183,7 @@ class Stack:
     def signal(self, name: str, number: signal.Signals, stalled_seconds: float = 40) -> int:
         """Send a signal as soon as the process runs; returns its pid. Raises TimedOut."""
         patience = Patience(stalled_seconds)
-        while not patience.spent(cpu_seconds(self.pid("supervisord") or 0)):
+        while not patience.spent(cpu_seconds(self.pid("supervisord"))):
             try:
                 pid = self.pid(name)
                 if pid is not None:

@@ -11,7 +11,7 @@ import pytest
 
 from conf.settings import REPO, child_environment
 from scripts.chaos.faults import VICTIMS, faults
-from scripts.chaos.plan import PAYLOADS, Entry, plan
+from scripts.chaos.plan import KINDS_OF_DOOR, Entry, plan
 from tests.support.waiting import eventually
 
 
@@ -23,7 +23,10 @@ def test_plan_is_seeded_and_covers_every_door_and_verdict():
     assert {(e.door, e.verdict) for e in entries} == {
         (d, v) for d in ("mqtt", "http", "csv") for v in ("silver", "quarantine")
     }
-    assert any(entry.again for entry in entries) and {entry.kind for entry in entries} == {"price", *PAYLOADS}
+    assert any(entry.again for entry in entries) and {entry.kind for entry in entries} == {
+        "price",
+        *KINDS_OF_DOOR["http"],
+    }
     assert {entry.decision for entry in entries} == {"release", "correct", "reject", None}
     newest = max(market_day(entry) for entry in entries if entry.reason != "event_time_future")
     far = [entry for entry in entries if entry.reason == "price_in_band" and entry.decision == "release"]

@@ -18,7 +18,6 @@ ENGLISH_ONLY = (
     "scripts/commands/test.py",
     "scripts/commands/docs.py",
     "scripts/suite.py",
-    "scripts/commands/cli_page.py",
     "scripts/stack/compose_setup.py",
     "streaming_jobs/run.py",
     "streaming_jobs/session.py",

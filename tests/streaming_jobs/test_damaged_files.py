@@ -19,8 +19,7 @@ from lakehouse.io.delta import BatchTag, append_rows, clear_cache, create_tables
 from lakehouse.io.table_files import FileComparison, Notebook, altered_files, faults
 from lakehouse.reference import Market, markets
 from scripts.commands import doctor
-from scripts.commands.gold_differences import differences_now, gold_differences
-from scripts.commands.reconcile import reconcile
+from scripts.commands.reconcile import differences_now, gold_differences, reconcile
 from streaming_jobs.batch.folded_gold import FoldedGold, fold_again
 from streaming_jobs.flows import refreshed
 from streaming_jobs.gold import contract_sql

@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from lakehouse.io.process_status import STREAM, status_file
-from scripts.commands.gold_differences import gold_differences
-from scripts.commands.reconcile import balance_report
+from scripts.commands.reconcile import balance_report, gold_differences
 from tests.streaming_jobs.conftest import Stream, price
 
 

@@ -7,7 +7,7 @@ from deltalake import write_deltalake
 
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import clear_cache, create_tables, high_water_mark, open_table, read_rows, table_uri
-from scripts.commands.gold_differences import differences_now
+from scripts.commands.reconcile import differences_now
 from streaming_jobs.batch.folded_gold import fold_again
 from streaming_jobs.gold.runner import make_jobs
 from tests.streaming_jobs.conftest import Stream, price, reading

@@ -17,8 +17,8 @@ from websockets.sync.client import connect
 from lakehouse.io.delta import tag_of_commit
 from lakehouse.paths import table_path
 from lakehouse.reference import DEFAULT_TIMEZONE, commodities, provinces
-from scripts.bench.figures import percentiles
-from scripts.bench.place import temporary_home
+from scripts.bench.harness import percentiles, temporary_stack
+from scripts.stack.patience import comes_true
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -33,27 +33,18 @@ GOAL_SECONDS = 5.0
 WAIT_SECONDS = 30.0
 Payload = dict[str, Any]
 Series = tuple[str, str]  # commodity, province code
-
-
-class Received:
-    """When each alert was received first, in seconds since 1970."""
-
-    def __init__(self) -> None:
-        self.times: dict[str, float] = {}
-
-    def note(self, alert_id: str) -> None:
-        """The alert is here now."""
-        self.times.setdefault(alert_id, time.time())
+Arrivals = dict[str, float]  # alert id -> when it was received first, in seconds since 1970
 
 
 @contextmanager
-def web_hook() -> Iterator[tuple[str, Received]]:
+def web_hook() -> Iterator[tuple[str, Arrivals]]:
     """(address, what was received) of a server that accepts every delivery."""
-    received = Received()
+    received: Arrivals = {}
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            received.note(json.loads(self.rfile.read(int(self.headers["content-length"])))["alert_id"])
+            alert = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            received.setdefault(alert["alert_id"], time.time())
             self.send_response(204)
             self.end_headers()
 
@@ -70,16 +61,16 @@ def web_hook() -> Iterator[tuple[str, Received]]:
 
 
 @contextmanager
-def watched_socket(stack: Stack) -> Iterator[Received]:
+def watched_socket(stack: Stack) -> Iterator[Arrivals]:
     """What arrives on the WebSocket of alerts while the block runs."""
-    received = Received()
+    received: Arrivals = {}
     with connect(f"ws://127.0.0.1:{stack.api_port}/api/alerts/ws") as socket:
 
         def read() -> None:
             for text in socket:
                 message = json.loads(text)
                 if message["type"] == "alert":
-                    received.note(message["data"]["alert_id"])
+                    received.setdefault(message["data"]["alert_id"], time.time())
 
         reading = threading.Thread(target=read, daemon=True)
         reading.start()
@@ -135,18 +126,16 @@ def alert_ids(lake_root: str) -> dict[Series, str]:
 
 def measure(alerts: int = 40, pause_seconds: float = 2.9) -> dict[str, object]:
     """Percentiles of both ways; the pause between two rises is no divisor of any pause of the stack."""
-    with temporary_home() as home, web_hook() as (address, hooked):
+    with web_hook() as (address, hooked):
         hook = json.dumps([{"url": address, "secret": "of-the-bench-alone"}])
         knobs = {
             "LUMBUNG_ALERTS__WEBHOOKS": hook,
             "LUMBUNG_ALERTS__MESSAGES_PER_MINUTE": "1000",
         }
-        with Stack(home / "home", **knobs) as stack, watched_socket(stack) as pushed:
+        with temporary_stack(**knobs) as stack, stack, watched_socket(stack) as pushed:
             sent = raise_prices(stack, chosen_series(alerts), pause_seconds)
             received = {"web_hook": hooked, "web_socket": pushed}
-            deadline = time.monotonic() + WAIT_SECONDS
-            while time.monotonic() < deadline and not are_received(stack.lake_root, sent, received):
-                time.sleep(0.5)
+            comes_true(lambda: are_received(stack.lake_root, sent, received), WAIT_SECONDS, 0.5)
             return figures(stack.lake_root, sent, received)
 
 
@@ -168,22 +157,22 @@ def raise_prices(stack: Stack, series: list[Series], pause_seconds: float) -> di
     return sent
 
 
-def are_received(lake_root: str, series: Iterable[Series], received: dict[str, Received]) -> bool:
+def are_received(lake_root: str, series: Iterable[Series], received: dict[str, Arrivals]) -> bool:
     """Whether the alert of each series has arrived on every way."""
     ids = alert_ids(lake_root)
-    return all(ids.get(each) in arrivals.times for each in series for arrivals in received.values())
+    return all(ids.get(each) in arrivals for each in series for arrivals in received.values())
 
 
-def figures(lake_root: str, sent: dict[Series, str], received: dict[str, Received]) -> dict[str, object]:
+def figures(lake_root: str, sent: dict[Series, str], received: dict[str, Arrivals]) -> dict[str, object]:
     """Percentiles of the seconds of each way, and how many alerts did not arrive."""
     ids = alert_ids(lake_root)
     committed = commit_times(lake_root)
     result: dict[str, object] = {"alerts": len(sent)}
     for way, arrivals in received.items():
         seconds = [
-            arrivals.times[ids[series]] - committed[event_id]
+            arrivals[ids[series]] - committed[event_id]
             for series, event_id in sent.items()
-            if ids.get(series) in arrivals.times and event_id in committed
+            if ids.get(series) in arrivals and event_id in committed
         ]
         result[way] = {"seconds": percentiles(seconds), "not_received": len(sent) - len(seconds)}
     return result | {"goal_seconds": GOAL_SECONDS}

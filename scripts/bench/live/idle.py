@@ -8,9 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from scripts.bench.figures import tree
-from scripts.bench.place import ENGINES, run_module, temporary_home
-from scripts.stack.throwaway import Stack
+from scripts.bench.harness import ENGINES, run_module, temporary_stack
+from scripts.stack.patience import process_tree
 
 MEANS = "percent of a core in the minute after a minute without events; goal: 5 in sum"
 GOAL_PERCENT = 5.0
@@ -28,11 +27,11 @@ def measure(rest_seconds: float = 60, idle_seconds: float = 60) -> dict[str, obj
 
 
 def _measure(engine: str, rest_seconds: float, idle_seconds: float) -> dict[str, float]:
-    with temporary_home() as home, Stack(home / "home", LUMBUNG_STREAM__ENGINE=engine) as stack:
+    with temporary_stack(LUMBUNG_STREAM__ENGINE=engine) as stack, stack:
         run_module(stack, "scripts.bench.events", str(EVENTS))
         stack.wait_drained(STALLED_SECONDS)
         time.sleep(rest_seconds)
-        root = stack.pid("supervisord") or 0
+        root = stack.pid("supervisord")
         before = cpu_by_process(root)
         time.sleep(idle_seconds)
         after = cpu_by_process(root)
@@ -41,10 +40,10 @@ def _measure(engine: str, rest_seconds: float, idle_seconds: float) -> dict[str,
     return {name: round(percent[name], 2) for name in ordered} | {"sum": round(sum(percent.values()), 2)}
 
 
-def cpu_by_process(root: int) -> dict[str, float]:
+def cpu_by_process(root: int | None) -> dict[str, float]:
     """Module or Java class of each process below `root` -> CPU seconds since its start."""
     used: defaultdict[str, float] = defaultdict(float)
-    for process in tree(root):
+    for process in process_tree(root):
         with suppress(psutil.Error):
             used[program(process.cmdline())] += sum(process.cpu_times()[:2])
     return dict(used)

@@ -5,25 +5,18 @@ import shutil
 import threading
 import time
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import orjson
 import psutil
-import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import note_write
-from lakehouse.paths import table_path
 from lakehouse.reference import provinces
-from scripts.bench.api_lake import write, write_live
+from scripts.bench.api_lake import Columns, PriceCommits, write, write_live
 from scripts.bench.api_load import api_only
-from scripts.bench.figures import percentiles, sampled, tree
-from scripts.bench.place import temporary_home
-from scripts.stack.throwaway import Stack
+from scripts.bench.harness import Usage, percentiles, temporary_stack
+from scripts.stack.patience import process_tree
 from scripts.stack.web_page import BUILT
 
 MEANS = (
@@ -53,9 +46,8 @@ PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 def write_year(root: str) -> None:
     """A year of gold.indicators of one commodity in every province."""
-    schema = arrow_schema(contracts()["gold.indicators"])
     draw = np.random.default_rng(1)
-    rows = []
+    rows: list[Columns] = []
     for region in provinces().values():
         prices = 40_000 * np.exp(np.cumsum(draw.normal(0, 0.01, DAYS)))
         for back, price in enumerate(prices):
@@ -75,33 +67,7 @@ def write_year(root: str) -> None:
                     "markets": 1,
                 }
             )
-    known = set(schema.names)
-    shown = [{name: value for name, value in row.items() if name in known} for row in rows]
-    write(root, "gold.indicators", pa.Table.from_pylist(shown, schema=schema))
-
-
-class PriceCommits:
-    """Commits of gold.live_prices, each with other prices of the first markets of a commodity."""
-
-    def __init__(self, root: str) -> None:
-        self._root = root
-        self._path = table_path(root, "gold.live_prices")
-        rows = DeltaTable(self._path).to_pyarrow_table().to_pylist()
-        self._schema = DeltaTable(self._path).to_pyarrow_table().schema
-        self._rows = sorted(rows, key=lambda row: row["commodity"] != COMMODITY)
-        self._number = 0
-
-    def commit(self, count: int) -> str:
-        """Change so many prices; returns the first one as the English page shows it."""
-        self._number += 1
-        for position in range(count):
-            changed = {"event_id": f"p-{self._number}-{position}", "event_time": datetime.now(UTC)}
-            changed["price_idr"] = 50_000.0 + self._number
-            self._rows[position] |= changed
-        table = pa.Table.from_pylist(self._rows, schema=self._schema)
-        write_deltalake(self._path, table, mode="overwrite")
-        note_write(self._root)
-        return f"{50_000 + self._number:,}"
+    write(root, "gold.indicators", rows)
 
 
 def measure(seconds: float = 60) -> dict[str, object]:
@@ -109,15 +75,14 @@ def measure(seconds: float = 60) -> dict[str, object]:
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         return {"not_measured": f"no Chromium on the PATH ({', '.join(PROGRAMS)})"}
-    with temporary_home() as home:
-        stack = Stack(home / "home")
+    with temporary_stack() as stack:
         write_live(stack.lake_root)
         write_year(stack.lake_root)
         manifest = orjson.loads((BUILT / "manifest.json").read_bytes())
         sizes = {name: manifest[name] for name in ("first_load_gzip_bytes", "font_bytes")}
         with api_only(stack) as url, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            prices = PriceCommits(stack.lake_root)
+            prices = PriceCommits(stack.lake_root, COMMODITY)
             return {
                 **sizes,
                 **first_picture(browser, url),
@@ -187,7 +152,7 @@ def costs(browser: Browser, url: str, prices: PriceCommits, seconds: float) -> d
 
     publisher = threading.Thread(target=publish)
     publisher.start()
-    with sampled(browser_pid()) as usage:
+    with Usage(browser_pid()) as usage:
         page.wait_for_timeout(1000 * seconds)
     stopping.set()
     publisher.join()
@@ -215,7 +180,7 @@ def heap_mb(page: Page) -> float:
 
 def browser_pid() -> int:
     """The browser that this process started."""
-    for process in tree(os.getpid()):
+    for process in process_tree(os.getpid()):
         with suppress(psutil.Error):
             if process.name().startswith("chrom"):
                 return process.pid

@@ -2,27 +2,20 @@
 
 import asyncio
 import base64
-import multiprocessing
 import os
 import socket
 import time
-from datetime import UTC, datetime
+from concurrent.futures import ProcessPoolExecutor
+from datetime import datetime
 from functools import partial
-from multiprocessing.queues import Queue
 from typing import cast
 from urllib.parse import urlsplit
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import uvloop
-from deltalake import DeltaTable, write_deltalake
 
-from lakehouse.io.delta import note_write
-from lakehouse.paths import table_path
-from scripts.bench.api_lake import write_live
+from scripts.bench.api_lake import PriceCommits, write_live
 from scripts.bench.api_load import LIVE, api_only, client
-from scripts.bench.figures import percentiles, sampled
-from scripts.bench.place import temporary_home
+from scripts.bench.harness import Usage, percentiles, temporary_stack
 from scripts.stack.ports import holders
 from scripts.stack.throwaway import Stack
 
@@ -39,11 +32,11 @@ PING = 0x89
 PONG = b"\x8a\x80\x00\x00\x00\x00"
 
 
-def handshake(host: str, port: int, path: str = PATH) -> bytes:
+def handshake(host: str, port: int) -> bytes:
     """The request that opens a WebSocket."""
     key = base64.b64encode(os.urandom(16)).decode()
     lines = (
-        f"GET {path} HTTP/1.1",
+        f"GET {PATH} HTTP/1.1",
         f"Host: {host}:{port}",
         "Upgrade: websocket",
         "Connection: Upgrade",
@@ -51,26 +44,6 @@ def handshake(host: str, port: int, path: str = PATH) -> bytes:
         "Sec-WebSocket-Version: 13",
     )
     return "\r\n".join((*lines, "", "")).encode()
-
-
-async def open_socket(
-    host: str, port: int, path: str = PATH
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A WebSocket after its handshake. Raises RuntimeError when it is refused."""
-    reader, writer = await asyncio.open_connection(host, port)
-    writer.write(handshake(host, port, path))
-    head = await reader.readuntil(b"\r\n\r\n")
-    if b" 101 " not in head.split(b"\r\n")[0]:
-        raise RuntimeError(f"the handshake was refused: {head[:60]!r}")
-    return reader, writer
-
-
-async def next_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """First byte and body of the next frame."""
-    first, length = await reader.readexactly(2)
-    if length >= 126:
-        length = int.from_bytes(await reader.readexactly(2 if length == 126 else 8))
-    return first, await reader.readexactly(length)
 
 
 def seconds_of(text: bytes, name: bytes) -> float:
@@ -149,50 +122,36 @@ async def watch_all(host: str, port: int, clients: int, until: float) -> list[tu
     return [(now - seconds_of(body, b"ts"), now - seconds_of(body, b"event_time")) for now, body in arrivals]
 
 
-def generate(
-    host: str, port: int, clients: int, until: float, results: "Queue[list[tuple[float, float]]]"
-) -> None:
-    """The process of the clients."""
-    results.put(uvloop.run(watch_all(host, port, clients, until)))
+def generate(host: str, port: int, clients: int, until: float) -> list[tuple[float, float]]:
+    """What the process of the clients does."""
+    return uvloop.run(watch_all(host, port, clients, until))
 
 
-def request(host: str, port: int, until: float, results: "Queue[list[float]]") -> None:
-    """The process that sends requests, one after the other; it puts the seconds of each."""
+def request(host: str, port: int, until: float) -> list[float]:
+    """Send requests, one after the other; the seconds of each."""
     durations: list[float] = []
     end = time.perf_counter() + until - time.time()
     asyncio.run(client((host, port), LIVE, end, durations))
-    results.put(durations)
+    return durations
 
 
 def publish(root: str, until: float, per_second: float) -> int:
     """Commit a new price of one market so often; returns the number of commits."""
-    path = table_path(root, "gold.live_prices")
-    rows = DeltaTable(path).to_pyarrow_table()
-    is_watched = pc.and_(
-        pc.equal(rows["commodity"], COMMODITY), pc.equal(rows["market_id"], rows["market_id"][0])
-    )
-    others = rows.filter(pc.invert(is_watched))
-    (watched,) = rows.filter(is_watched).to_pylist()
-    commits = 0
+    prices = PriceCommits(root, COMMODITY)
     due = time.time()
     while (due := due + 1 / per_second) < until:
         time.sleep(max(0.0, due - time.time()))
-        news = {**watched, "event_time": datetime.now(UTC), "event_id": f"push-{commits}"}
-        changed = pa.Table.from_pylist([news], schema=rows.schema)
-        write_deltalake(path, pa.concat_tables([others, changed]), mode="overwrite")
-        note_write(root)
-        commits += 1
-    return commits
+        prices.commit(1)
+    return prices.number
 
 
 def measure(clients: int = 1000, per_second: float = 5, seconds: float = 20) -> dict[str, object]:
     """Delays of `clients`, to each of which `per_second` messages are due, while requests are served too."""
-    with temporary_home() as home:
-        knobs = {
-            "LUMBUNG_API__MAX_CONNECTIONS": str(2 * clients),
-            "LUMBUNG_API__MAX_WEBSOCKETS": str(clients + 1),
-        }
-        stack = Stack(home / "home", **knobs)
+    knobs = {
+        "LUMBUNG_API__MAX_CONNECTIONS": str(2 * clients),
+        "LUMBUNG_API__MAX_WEBSOCKETS": str(clients + 1),
+    }
+    with temporary_stack(**knobs) as stack:
         write_live(stack.lake_root)
         with api_only(stack) as url:
             return {"clients": clients, **loaded(stack, url, clients, per_second, seconds)}
@@ -202,20 +161,14 @@ def loaded(stack: Stack, url: str, clients: int, per_second: float, seconds: flo
     """The figures of an API that runs."""
     host = urlsplit(url).hostname or "127.0.0.1"
     until = time.time() + SETTLING_SECONDS + seconds
-    results: Queue[list[tuple[float, float]]] = multiprocessing.Queue()
-    requests: Queue[list[float]] = multiprocessing.Queue()
-    generator = multiprocessing.Process(target=generate, args=(host, stack.api_port, clients, until, results))
-    generator.start()
-    with socket_without_reader(host, stack.api_port):
+    with ProcessPoolExecutor(2) as pool, socket_without_reader(host, stack.api_port):
+        watching = pool.submit(generate, host, stack.api_port, clients, until)
         time.sleep(SETTLING_SECONDS)
-        asking = multiprocessing.Process(target=request, args=(host, stack.api_port, until - 1, requests))
-        with sampled(api_pid(stack)) as usage:
-            asking.start()
+        with Usage(api_pid(stack)) as usage:
+            requesting = pool.submit(request, host, stack.api_port, until - 1)
             commits = publish(stack.lake_root, until - 1, per_second)
-            durations = requests.get(timeout=60)
-        delays = results.get(timeout=60)
-        generator.join()
-        asking.join()
+            durations = requesting.result(60)
+        delays = watching.result(60)
     return {
         "commits": commits,
         "messages": len(delays),

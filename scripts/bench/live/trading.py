@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -12,6 +13,7 @@ import orjson
 import pyarrow.compute as pc
 from confluent_kafka import Producer
 from deltalake import DeltaTable
+from websockets.asyncio.client import connect
 
 from conf.settings import REPO
 from lakehouse.event import Event, rfc3339
@@ -23,9 +25,7 @@ from lakehouse.trading.signal_rows import signal_rows
 from lakehouse.trading.signals import Series
 from scripts.bench.api_lake import write
 from scripts.bench.api_load import load
-from scripts.bench.figures import percentiles
-from scripts.bench.live.sockets import PING, TEXT, next_frame, open_socket
-from scripts.bench.place import temporary_home
+from scripts.bench.harness import percentiles, temporary_stack
 from scripts.stack.throwaway import Stack
 
 MEANS = (
@@ -140,31 +140,26 @@ def signal_seconds(stack: Stack, bars: dict[str, Bars], rounds: int) -> list[flo
     return seconds
 
 
-async def dashboards(port: int, until: float, gaps: list[float]) -> None:
+async def dashboards(url: str, until: float, gaps: list[float]) -> None:
     """Read one socket; adds the seconds between two dashboards."""
-    reader, writer = await open_socket("127.0.0.1", port, "/ws")
     last: float | None = None
-    try:
-        while (left := until - time.perf_counter()) > 0:
-            first, body = await asyncio.wait_for(next_frame(reader), left)
-            now = time.perf_counter()
-            if first == PING:
-                writer.write(b"\x8a\x80\x00\x00\x00\x00")
-            elif first == TEXT and b'"type":"dashboard"' in body:
-                if last is not None:
-                    gaps.append(now - last)
-                last = now
-    except TimeoutError:
-        return
-    finally:
-        writer.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(until - time.perf_counter()), connect(url, compression=None) as socket:
+            async for text in socket:
+                if '"type":"dashboard"' in str(text):
+                    now = time.perf_counter()
+                    gaps += [now - last] if last is not None else []
+                    last = now
 
 
 async def under_load(stack: Stack, symbols: list[str], sockets: int, seconds: float) -> dict[str, object]:
     """Orders, then dashboards, while the sockets are open."""
     gaps: list[float] = []
     until = time.perf_counter() + 2 * seconds + 4
-    watching = [asyncio.create_task(dashboards(stack.api_port, until, gaps)) for _ in range(sockets)]
+    watching = [
+        asyncio.create_task(dashboards(f"ws://127.0.0.1:{stack.api_port}/ws", until, gaps))
+        for _ in range(sockets)
+    ]
     await asyncio.sleep(2)
     token = stack.tokens["user"]
     order = orjson.dumps({"symbol": symbols[0], "side": "BUY", "position_size_pct": 0.001})
@@ -182,8 +177,7 @@ async def under_load(stack: Stack, symbols: list[str], sockets: int, seconds: fl
 
 def measure(symbols: int = 500, rounds: int = 8, sockets: int = 50, seconds: float = 10) -> dict[str, object]:
     """Delays of signals over `rounds` bars of a minute, then `seconds` of orders and of dashboards."""
-    with temporary_home() as home:
-        stack = Stack(home, **KNOBS)
+    with temporary_stack(**KNOBS) as stack:
         end = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
         bars = walks(symbols, HISTORY + rounds, end)
         subprocess.run([sys.executable, "-c", CREATE_TABLES], cwd=REPO, env=stack.env, check=True)

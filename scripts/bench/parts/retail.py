@@ -1,61 +1,50 @@
 """A shop: a catalogue of many products into the tables, and its figures under load."""
 
 import asyncio
-import csv
 import time
-from collections.abc import Iterable
-from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.io.delta import open_if_exists
 from lakehouse.reference import category_aliases
 from scripts.bench.api_load import load
-from scripts.bench.place import run_module, temporary_home
+from scripts.bench.harness import run_module, temporary_stack
 from scripts.stack.throwaway import Stack, StackFailed
 
 MEANS = (
     "seconds from the last acknowledged row of a catalogue to its last listing in silver, and to its revenue "
     "in gold, whole stack; then milliseconds from request to last byte at 32 connections, over those figures"
 )
-HEADER = (
-    "ProductID", "ProductName", "Category", "Price", "Rating", "NumReviews", "StockQuantity", "Discount",
-    "Sales", "DateAdded",
-)  # fmt: skip
 PATHS = ("revenue", "discount", "price-rating", "customer-satisfaction")
-BEGAN = date(2025, 1, 1)
+BEGAN = np.datetime64("2025-01-01")
 POLL_SECONDS = 0.5
 LONGEST_SECONDS = 600
 
 
-def catalogue_rows(products: int) -> Iterable[tuple[object, ...]]:
-    """One state of each product, as a shop would list it; nothing follows from anything."""
+def write_catalogue(file: Path, products: int) -> None:
+    """One state of each product, as a shop would list it; nothing follows from anything.
+
+    The header is that of conf/sources/shop_catalogue.yml.
+    """
     draw = np.random.default_rng(0)
     names = sorted(set(category_aliases().values()))
-    columns = (
-        np.arange(1, products + 1),
-        [f"product {number}" for number in range(products)],
-        np.array(names)[draw.integers(0, len(names), products)],
-        draw.uniform(1, 500, products).round(2),
-        draw.uniform(1, 5, products).round(1),
-        draw.integers(0, 5000, products),
-        draw.integers(0, 900, products),
-        draw.integers(0, 50, products) / 100,
-        draw.integers(0, 2000, products),
-        [BEGAN + timedelta(days=int(day)) for day in draw.integers(0, 300, products)],
-    )
-    return zip(*columns, strict=True)
-
-
-def write_catalogue(file: Path, products: int) -> None:
-    """Write the catalogue as CSV, with the header of conf/sources/shop_catalogue.yml."""
-    with file.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out)
-        writer.writerow(HEADER)
-        writer.writerows(catalogue_rows(products))
+    columns = {
+        "ProductID": np.arange(1, products + 1),
+        "ProductName": [f"product {number}" for number in range(products)],
+        "Category": np.array(names)[draw.integers(0, len(names), products)],
+        "Price": draw.uniform(1, 500, products).round(2),
+        "Rating": draw.uniform(1, 5, products).round(1),
+        "NumReviews": draw.integers(0, 5000, products),
+        "StockQuantity": draw.integers(0, 900, products),
+        "Discount": draw.integers(0, 50, products) / 100,
+        "Sales": draw.integers(0, 2000, products),
+        "DateAdded": BEGAN + draw.integers(0, 300, products).astype("timedelta64[D]"),
+    }
+    pd.DataFrame(columns).to_csv(file, index=False)
 
 
 def seconds_until(stack: Stack, table: str, column: str | None, wanted: int) -> float:
@@ -82,10 +71,10 @@ def newest_sum(rows: pa.Table, column: str) -> int:
 
 def measure(products: int = 1_000_000, connections: int = 32, seconds: float = 6) -> dict[str, object]:
     """Figures as MEANS describes them."""
-    with temporary_home() as home:
-        file = home / "catalogue.csv"
+    with temporary_stack() as stack:
+        file = stack.home.parent / "catalogue.csv"
         write_catalogue(file, products)
-        with Stack(home / "stack") as stack:
+        with stack:
             began = time.monotonic()
             run_module(stack, "producers.csv.replay", str(file))
             sent = time.monotonic()

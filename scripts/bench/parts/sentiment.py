@@ -9,7 +9,7 @@ from lakehouse.impact import WEEK_DAYS
 from lakehouse.sentiment.classifier import LexiconClassifier, PolarityClassifier, TfidfClassifier
 from lakehouse.sentiment.lexicon import POLARITIES
 from ml.data.files import read_files
-from ml.data.panel import ExogenousSeries, Floats, Panel
+from ml.data.panel import Floats, Panel
 from ml.sentiment.daily_pressure import SENTIMENT
 from ml.sentiment.fit import train_sentiment
 from ml.sentiment.labelled_file import LabelledTexts
@@ -22,6 +22,7 @@ from scripts.bench.weather_prices import (
     add_link,
     autoregressive_series,
     detection_shares,
+    panel_of_walks,
 )
 
 TABLES = 120
@@ -112,25 +113,24 @@ def invented_texts(rng: np.random.Generator) -> LabelledTexts:
 def text_times(classifier: PolarityClassifier, texts: list[str]) -> dict[str, float]:
     """Percentiles of the milliseconds of one text, each given alone."""
     classifier.polarities(texts[:5])
-    elapsed = []
-    computed = []
+    clocks = []
     for text in texts:
-        began = time.perf_counter()
-        began_computing = time.thread_time()
+        before = (time.perf_counter(), time.thread_time())
         classifier.polarities([text])
-        computed.append(1000 * (time.thread_time() - began_computing))
-        elapsed.append(1000 * (time.perf_counter() - began))
-    return {
-        "p50_ms": round(float(np.median(elapsed)), 3),
-        "p95_ms": round(float(np.quantile(elapsed, 0.95)), 3),
-        "cpu_p50_ms": round(float(np.median(computed)), 3),
+        after = (time.perf_counter(), time.thread_time())
+        clocks.append(np.subtract(after, before))
+    elapsed, computed = 1000 * np.transpose(clocks)
+    figures = {
+        "p50_ms": np.median(elapsed),
+        "p95_ms": np.quantile(elapsed, 0.95),
+        "cpu_p50_ms": np.median(computed),
     }
+    return {name: round(float(value), 3) for name, value in figures.items()}
 
 
 def posts_and_prices(seed: int, link: Link | None) -> Panel:
     """Random walks of prices, and the daily pressure of posts about each commodity, linked by `link`."""
     rng = np.random.default_rng(seed)
-    day = np.arange("2019-12-30", np.datetime64("2019-12-30") + DAYS, dtype="datetime64[D]")
     pressure = np.stack([daily_pressure(rng, DAYS + LONGEST_LAG) for _ in COMMODITIES])
     daily = rng.standard_normal((len(COMMODITIES), DAYS)) * 0.02
     if link:
@@ -138,10 +138,7 @@ def posts_and_prices(seed: int, link: Link | None) -> Panel:
         daily[link.row] = add_link(daily[link.row], pressure[link.row, begin : begin + DAYS], link.r)
     known_on = np.full(pressure[:, LONGEST_LAG:].shape, np.nan)  # on the day after, as in daily_pressure.py
     known_on[:, 1:] = pressure[:, LONGEST_LAG:-1]
-    posts = ExogenousSeries(SENTIMENT, "share, -1 to 1", known_on)
-    regions = ("32",) * len(COMMODITIES)
-    units = ("kg",) * len(COMMODITIES)
-    return Panel(COMMODITIES, regions, units, day, np.exp(10 + np.cumsum(daily, axis=1)), (posts,))
+    return panel_of_walks(daily, 0.0, {SENTIMENT: ("share, -1 to 1", known_on)})
 
 
 def daily_pressure(rng: np.random.Generator, days: int) -> Floats:

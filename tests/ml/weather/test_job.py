@@ -157,7 +157,7 @@ def test_weather_counts_on_its_own_day(lake: str):
 
 
 def test_planted_link_is_found_at_its_lag():
-    rows, significant = correlate_pairs(synthetic_panel(5, 1919, Link(1, "rainfall_mm", 21, -0.35)))
+    rows, significant = correlate_pairs(synthetic_panel(1919, 5, Link(1, "rainfall_mm", 21, -0.35)))
     assert ("bawang-putih", "rainfall_mm") in significant
     assert len(significant) <= 2  # one discovery in ten may be false: that is the rate
     best = next(
@@ -178,7 +178,7 @@ def test_independent_series_are_rarely_significant():
 
 
 def test_same_panel_gives_the_same_rows_and_is_unchanged():
-    panel = synthetic_panel(9, 800)
+    panel = synthetic_panel(800, 9)
     before = panel.price.copy(), panel.exogenous[0].value.copy()
     first, again = correlation_rows(correlate(panel)), correlation_rows(correlate(panel))
     assert first == again

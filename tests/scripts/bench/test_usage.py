@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from scripts.bench.figures import sampled
+from scripts.bench.harness import Usage
 from scripts.bench.live.idle import program
 
 BUSY = """
@@ -19,16 +19,11 @@ sys.stdin.read()
 
 
 def test_usage_counts_a_child_that_starts_meanwhile():
-    with (
-        sampled(os.getpid(), without_root=True) as usage,
-        subprocess.Popen(
-            [sys.executable, "-c", BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as child,
-    ):
+    with Usage(os.getpid(), without_root=True) as usage:
+        child = subprocess.Popen([sys.executable, "-c", BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert child.stdout is not None and child.stdout.readline() == b"done\n"
-        usage.stop()
-        with sampled(child.pid) as idle:
-            pass
+    with child, Usage(child.pid) as idle:
+        pass
     assert usage.cpu_seconds >= 0.4 and usage.pss_mb_max > 50
     assert idle.cpu_seconds < 0.4 and idle.pss_mb_max > 50
 

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from scripts.chaos.doors import Reviewer
 from scripts.chaos.plan import Entry
-from scripts.chaos.reviewer import Reviewer
 
 DECIDED = Entry("e-1", "price", "mqtt", "{}", "silver", "price_in_band", again=False, decision="release")
 
@@ -50,7 +50,7 @@ def url() -> Iterator[str]:
 def test_decision_without_a_response_is_sent_again_although_its_event_is_decided(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.chaos.reviewer.STUCK_SECONDS", 60.0)
+    monkeypatch.setattr("scripts.chaos.doors.STUCK_SECONDS", 60.0)
     acknowledged: list[int] = []
     Reviewer(url, "token").decide([DECIDED], 0, acknowledged.append)
     assert acknowledged == [1]

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from conf.settings import Settings
-from scripts.commands.env_example import env_example
+from scripts.commands.docs import env_example
 
 ENTRY = re.compile(r"^# (?P<meaning>.+)\n#(?P<name>[A-Z_]+)=(?P<value>.*)$", re.MULTILINE)
 
