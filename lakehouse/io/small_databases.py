@@ -17,10 +17,12 @@ LOST = {  # file in state/ that can be made again -> what it held
     "personal_jobs.sqlite": "jobs of persons that waited are lost",
 }
 FROM_BACKUP = "./run.sh down, put back {file} from a backup, ./run.sh up"
-IDENTITY = (
+IDENTITY = "identity.sqlite"
+WITHOUT_BACKUP = (
     "; without a backup delete it: all accounts, devices and their audit are lost, "
     "and ./run.sh user create begins again"
 )
+MIGRATIONS = Path(__file__).parent / "identity" / "migrations" / "versions"  # v<version>_<name>.py
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class DamagedDatabaseError(Exception):
 
 def database_files() -> list[Path]:
     """The SQLite files that exist; accounts or runs may be on a server instead."""
-    files = [*(settings().state_dir / name for name in (*LOST, "identity.sqlite"))]
+    files = [*(settings().state_dir / name for name in (*LOST, IDENTITY))]
     return [file for file in (*files, settings().mlflow_dir / "mlflow.db") if file.is_file()]
 
 
@@ -54,16 +56,28 @@ def fault_of(file: Path) -> str | None:
     try:
         with closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as database:
             result: str = database.execute("pragma quick_check(1)").fetchone()[0]
+            if result == "ok" and file.name == IDENTITY:
+                result = _version_fault(database) or result
     except sqlite3.DatabaseError as error:
         return None if error.sqlite_errorcode == sqlite3.SQLITE_BUSY else str(error)
     return None if result == "ok" else " ".join(result.split())
+
+
+def _version_fault(database: sqlite3.Connection) -> str | None:
+    """What is wrong with the version of the tables of accounts; None for one that a migration knows."""
+    if not database.execute("select 1 from sqlite_master where name = 'alembic_version'").fetchone():
+        return None  # empty, or a start was killed before it had created them
+    for (version,) in database.execute("select version_num from alembic_version"):
+        if not any(MIGRATIONS.glob(f"v{version}_*.py")):
+            return f"another version of Lumbung wrote it: {version}"
+    return None
 
 
 def remedy_of(file: Path) -> str:
     """What to do when the file is damaged."""
     if file.name in LOST:
         return DELETE.format(file=file, lost=LOST[file.name])
-    return FROM_BACKUP.format(file=file) + (IDENTITY if file.name == "identity.sqlite" else "")
+    return FROM_BACKUP.format(file=file) + (WITHOUT_BACKUP if file.name == IDENTITY else "")
 
 
 def refuse_damaged_databases() -> None:

@@ -1,12 +1,15 @@
 """The time of a batch, `ingested_at` of its rows: later than that of every batch before it."""
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import pyarrow.compute as pc
 
 from conf.settings import settings
 from lakehouse.io.delta import open_table
 
+Batch = TypeVar("Batch")
 STEP = timedelta(milliseconds=1)  # Spark's statistics of a file have this precision
 
 
@@ -40,3 +43,24 @@ def newest_other_batch(stream_id: str, batch_id: int) -> datetime | None:
     others = open_table("gold.balance").to_pyarrow_dataset().to_table(columns=["ingested_at"], filter=~this)
     newest: datetime | None = pc.max(others["ingested_at"]).as_py()
     return newest
+
+
+def chunks(counts: Iterable[tuple[Batch, int, int]], most: int) -> Iterator[list[Batch]]:
+    """Batches in groups of about `most` events; a batch is never cut.
+
+    `counts`: (batch or its time, events, decisions), oldest first. A batch with decisions is a group of its
+    own: they are about what was in quarantine before it.
+    """
+    group: list[Batch] = []
+    size = 0
+    for batch, count, decisions in counts:
+        if group and (decisions or size + count > most):
+            yield group
+            group = []
+            size = 0
+        group.append(batch)
+        size += count
+        if decisions:
+            size = most  # the next batch begins a group
+    if group:
+        yield group

@@ -4,25 +4,71 @@ import logging
 import threading
 import time
 from contextlib import closing
+from functools import reduce
+from operator import or_
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from confluent_kafka import KafkaException
 
 from conf.runtime.status_files import read_json
 from conf.settings import settings
+from lakehouse.bronze.records import RECORDS
 from lakehouse.io import checkpoint, checkpoint_writer
 from lakehouse.io.checkpoint import Positions
 from lakehouse.io.kafka import partition_bounds
 from streaming_jobs.batch import kafka_source
-from streaming_jobs.embedded.feed import RecordFeed
-from streaming_jobs.embedded.older_topics import OlderTopics
-from streaming_jobs.embedded.reader import CHUNK_RECORDS, Assignment
-from streaming_jobs.embedded.repeated import read_range
+from streaming_jobs.embedded.feed import RecordFeed, after
+from streaming_jobs.embedded.reader import (
+    CHUNK_RECORDS,
+    Assignment,
+    chunks,
+    consumer,
+    ends_of,
+    record_batch,
+)
 from streaming_jobs.engine import ProcessBatch
 
 log = logging.getLogger("lumbung.stream")
 WAIT_SECONDS = 0.5  # how often it is checked whether to stop, while no records arrive
 PARTITIONS_SECONDS = 60.0  # how often topics are searched for new partitions
+
+
+class OlderTopics:
+    """Reads the topics of older systems (knob `kafka.legacy_topics`), of which a batch takes few records.
+
+    In this process: so few records take no time that a batch would miss.
+    """
+
+    def __init__(self, positions: Positions | None = None) -> None:
+        """`positions`: the next offsets; without topics `take` returns nothing."""
+        knobs = settings()
+        self._most = min(knobs.kafka.batch_size, knobs.stream.max_events_per_batch)
+        self._reached = dict(positions or {})
+        self._reader = consumer(Assignment(positions, knobs.kafka.bootstrap)) if positions else None
+
+    def take(self) -> tuple[pa.Table, Positions] | None:
+        """At most `kafka.batch_size` records that have arrived, and the positions after them.
+
+        None when there is nothing new. Raises KafkaException.
+        """
+        if self._reader is None:
+            return None
+        messages = self._reader.consume(self._most, 0)
+        ends = ends_of(messages)
+        records = record_batch([message for message in messages if message.error() is None])
+        reached = dict(self._reached)
+        for topic, numbers in (*after(records).items(), *ends.items()):
+            reached[topic] = reached[topic] | numbers
+        if reached == self._reached:
+            return None
+        self._reached = reached
+        return pa.Table.from_batches([records], RECORDS), reached
+
+    def close(self) -> None:
+        """Leave the broker."""
+        if self._reader:
+            self._reader.close()
 
 
 class EmbeddedEngine:
@@ -175,3 +221,54 @@ def with_new_partitions(positions: Positions) -> Positions:
     return positions | {
         topic: dict.fromkeys(parts, 0) | positions.get(topic, {}) for topic, parts in bounds.items()
     }
+
+
+def read_range(start: Positions, end: Positions, stopping: threading.Event) -> pa.Table | None:
+    """Records from `start` to before `end`; None when it is stopped while Kafka does not answer.
+
+    Raises RuntimeError when Kafka no longer has them all.
+    """
+    reached = {
+        topic: {
+            number: first
+            for number in numbers
+            if (first := start.get(topic, {}).get(number, 0)) < numbers[number]
+        }
+        for topic, numbers in end.items()
+    }
+    reader = consumer(Assignment(reached, settings().kafka.bootstrap))
+    try:
+        parts: list[pa.RecordBatch] = []
+        arriving = chunks(reader, CHUNK_RECORDS)
+        while _missing(reached, end):
+            if stopping.is_set():
+                return None
+            records, ends = next(arriving)
+            parts.append(records)
+            for topic, numbers in (*after(records).items(), *ends.items()):
+                reached[topic].update(numbers)
+            for topic, number in _missing(ends, end):
+                held = f"{topic}/{number} ends at {ends[topic][number]}"
+                raise RuntimeError(f"the batch was planned up to {end[topic][number]}, but {held}")
+    finally:
+        reader.close()
+    return pa.Table.from_batches(parts, RECORDS).filter(_before(end))
+
+
+def _missing(reached: Positions, end: Positions) -> list[tuple[str, str]]:
+    """Topic and partition of the positions that lie before `end`."""
+    return [
+        (topic, number)
+        for topic, numbers in reached.items()
+        for number, offset in numbers.items()
+        if offset < end[topic][number]
+    ]
+
+
+def _before(end: Positions) -> pc.Expression:
+    places = (
+        (pc.field("topic") == topic) & (pc.field("partition") == int(number)) & (pc.field("offset") < last)
+        for topic, numbers in end.items()
+        for number, last in numbers.items()
+    )
+    return reduce(or_, places)

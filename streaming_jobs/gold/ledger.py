@@ -1,10 +1,12 @@
 """Finished batches of the bound silver tables -> gold.ledger: a record per batch, event or merge of files."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
@@ -12,9 +14,20 @@ from conf.runtime.failpoints import failpoint
 from conf.settings import settings
 from lakehouse.io import ledger_head
 from lakehouse.io.delta import EPOCH, high_water_mark, open_table, tag_of_commit
+from lakehouse.ledger.canonical import canonical
 from lakehouse.ledger.chain import CHAINS, COMPACTION, TABLE, ChainState, awaits_head, head_fault
-from lakehouse.ledger.drafts import Draft, FinishedBatch, batch_drafts, chunks, compaction_draft
-from lakehouse.ledger.leaves import LEAF_COLUMNS, BoundTable, batches_of, bound_tables, in_order, leaves
+from lakehouse.ledger.leaves import (
+    LEAF_COLUMNS,
+    BoundTable,
+    batches_of,
+    bound_tables,
+    canonical_rows,
+    fingerprints,
+    in_order,
+    leaves,
+)
+from lakehouse.ledger.merkle import merkle_root
+from streaming_jobs.batch.batch_time import chunks
 from streaming_jobs.gold.driver import BALANCE, Change, GoldJob
 
 log = logging.getLogger("lumbung.ledger")
@@ -36,7 +49,18 @@ STATE_COLUMNS = (
     "merkle_root",
     "hash",
 )
+Draft = dict[str, Any]  # the columns of gold.ledger that `ChainState.append` expects
 Dated = tuple[datetime, Draft]  # a draft with the time of its batch or merge
+
+
+@dataclass(frozen=True)
+class FinishedBatch:
+    """A finished batch: its time, its writer, its number, and how many events it brought."""
+
+    time: datetime
+    stream_id: str
+    batch_id: int
+    events: int
 
 
 class LedgerJob(GoldJob):
@@ -67,7 +91,8 @@ class LedgerJob(GoldJob):
         versions = {bound.table: open_table(bound.table).version() for bound in bound_tables()}
         merges = [merge for bound in bound_tables() for merge in self._merges(bound, versions[bound.table])]
         while finished := self._finished():
-            for group in chunks(finished, settings().stream.max_events_per_batch):
+            counts = [(batch, batch.events, 0) for batch in finished]
+            for group in chunks(counts, settings().stream.max_events_per_batch):
                 upto = group[-1].time
                 due = [merge for merge in merges if merge[0] <= upto]
                 merges = merges[len(due) :]
@@ -215,6 +240,52 @@ def commits_of_batches(table: DeltaTable, after: int) -> dict[tuple[str, int], i
         if tag and "batch" in tag:
             versions[tag["stream"], tag["batch"]] = commit["version"]
     return versions
+
+
+def batch_drafts(
+    bound: BoundTable, rows: pa.Table, row_leaves: Sequence[bytes], version: int
+) -> Iterator[Draft]:
+    """Drafts of one batch: one, or one per event. `row_leaves`: of the rows; both sorted by `in_order`."""
+    ids = rows["event_id"].to_pylist()
+    payloads = canonical_rows(rows, bound.leaf_columns) if bound.per_event else []
+    rule_sets = rows["rule_set"].to_pylist()
+    actors = rows[bound.actor].to_pylist() if bound.actor else []
+    time = rows["ingested_at"][0].as_py()
+    groups = [(at, at + 1) for at in range(len(ids))] if bound.per_event else [(0, len(ids))]
+    for start, end in groups:
+        covered = canonical({"columns": list(bound.leaf_columns), "first": ids[start], "last": ids[end - 1]})
+        yield {
+            "chain": bound.chain,
+            "kind": bound.kind,
+            "event_id": ids[start] if bound.per_event else None,
+            "payload": (payloads[start] if bound.per_event else covered).decode(),
+            "actor": actors[start] if bound.actor else "stream",
+            "table": bound.table,
+            "delta_version": version,
+            "rows": end - start,
+            "merkle_root": merkle_root(row_leaves[start:end]).hex(),
+            "rule_set_fingerprint": max(filter(None, rule_sets[start:end]), default=None),
+            "batch_time": time,
+            "fingerprints": fingerprints(ids[start:end], row_leaves[start:end]),
+        }
+
+
+def compaction_draft(bound: BoundTable, version: int) -> Draft:
+    """Draft of a commit that merged files; the chain fills in its own number of rows and root."""
+    return {
+        "chain": bound.chain,
+        "kind": COMPACTION,
+        "event_id": None,
+        "payload": canonical({"operation": "OPTIMIZE"}).decode(),
+        "actor": "maintenance",
+        "table": bound.table,
+        "delta_version": version,
+        "rows": None,
+        "merkle_root": None,
+        "rule_set_fingerprint": None,
+        "batch_time": None,
+        "fingerprints": None,
+    }
 
 
 JOB = LedgerJob

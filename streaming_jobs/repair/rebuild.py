@@ -36,7 +36,7 @@ from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import Terminal, translated
 from lakehouse.signatures import SigningKeys
 from streaming_jobs.batch import kafka_source
-from streaming_jobs.batch.batch_time import batch_time
+from streaming_jobs.batch.batch_time import batch_time, chunks
 from streaming_jobs.batch.counts import balance_row, quality_rows
 from streaming_jobs.batch.decisions import AppliedDecision, DecisionResolver, review_rows
 from streaming_jobs.batch.event_index import EventIds
@@ -49,7 +49,7 @@ from streaming_jobs.gold import runner
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.startup import checks
 from streaming_jobs.startup.heal import start_over
-from streaming_jobs.startup.refill_index import bronze_without, chunks, counts_by_batch, of_batches
+from streaming_jobs.startup.refill_index import bronze_without, counts_by_batch, of_batches
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()

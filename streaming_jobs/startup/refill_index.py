@@ -14,7 +14,7 @@ from lakehouse.bronze.events import PAYLOAD_HASH, SENDER, with_identity
 from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.delta import open_table
 from lakehouse.io.query import run_sql
-from streaming_jobs.batch.batch_time import batch_time, newest_other_batch
+from streaming_jobs.batch.batch_time import batch_time, chunks, newest_other_batch
 from streaming_jobs.batch.decisions import DECISION
 from streaming_jobs.batch.event_index import EventIds, damage
 from streaming_jobs.batch.kind_result import ARRIVAL_ORDER
@@ -87,24 +87,3 @@ def hashes(bronze: ds.Dataset, most: int) -> Iterator[pa.RecordBatch]:
         ]
         arrived = pa.concat_tables(parts).sort_by([(name, "ascending") for name in ARRIVAL_ORDER])
         yield from arrived.select(kept).to_batches()
-
-
-def chunks(counts: list[tuple[datetime, int, int]], most: int) -> Iterator[list[datetime]]:
-    """Batch times in groups of about `most` events; a batch is never cut.
-
-    `counts`: (batch time, events, decisions), oldest first. A batch with decisions is a group of its own:
-    they are about what was in quarantine before it.
-    """
-    group: list[datetime] = []
-    size = 0
-    for time, count, decisions in counts:
-        if group and (decisions or size + count > most):
-            yield group
-            group = []
-            size = 0
-        group.append(time)
-        size += count
-        if decisions:
-            size = most  # the next batch begins a group
-    if group:
-        yield group

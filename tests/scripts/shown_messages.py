@@ -21,7 +21,6 @@ ENGLISH_ONLY = (
     "scripts/stack/compose_setup.py",
     "streaming_jobs/run.py",
     "streaming_jobs/session.py",
-    "streaming_jobs/batch/batches.py",
     "streaming_jobs/embedded/",
     "streaming_jobs/gold/runner.py",
     "producers/mqtt/",

@@ -10,9 +10,9 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import open_table, table_uri
 from lakehouse.io.kafka import client_config
-from lakehouse.io.torn_commits import take_back_torn_commits
 from scripts.commands.reconcile import balance_report
 from streaming_jobs.batch import writer
+from streaming_jobs.startup.heal import take_back_torn_commits
 from tests.conftest import Broker
 from tests.streaming_jobs.conftest import Stream, price
 

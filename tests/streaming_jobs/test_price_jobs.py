@@ -12,13 +12,12 @@ import pytest
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.event import Event, faults
-from lakehouse.gold.series_stats import series_stats
 from lakehouse.io.delta import append_rows, empty_table, high_water_mark, open_table
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.validation.prices.validator import PriceValidator
 from streaming_jobs.gold import day_close
 from streaming_jobs.gold.day_close import DayClose
-from streaming_jobs.gold.series_stats import SeriesStats
+from streaming_jobs.gold.series_stats import SeriesStats, series_stats
 from tests.support.price_rows import CODES, knobs, row, table
 
 DAYS = 45

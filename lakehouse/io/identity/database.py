@@ -11,13 +11,13 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from conf.settings import settings
-from lakehouse.io.identity.tables import IdentityTable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 10  # a writer of SQLite waits so long for another one; then the caller may try again
@@ -26,7 +26,7 @@ MIGRATION_LOCK = 7_316_052  # of PostgreSQL's advisory locks: one process migrat
 
 
 class StoreUnavailable(Exception):
-    """The database cannot be reached, is busy for too long, is damaged, or has ended the connection."""
+    """The database cannot be reached, is busy for too long, is damaged, of another version, or has gone."""
 
 
 def _identity(file: Path) -> tuple[int, int] | None:
@@ -73,7 +73,10 @@ class Database:
             _configure_sqlite(self._engine)
 
     async def migrate(self) -> None:
-        """Bring the tables to the current version. Can be repeated, also by several processes at once."""
+        """Bring the tables to the current version. Can be repeated, also by several processes at once.
+
+        Raises StoreUnavailable, also for tables of a version that this one does not know.
+        """
         with _connected():
             async with self._engine.begin() as connection:
                 await connection.run_sync(upgrade)
@@ -146,8 +149,8 @@ def _use_write_ahead_log(cursor: Any) -> None:
     cursor.execute("pragma journal_mode=wal")
 
 
-def upgrade(connection: Connection, version: str = "head") -> None:
-    """Run the migrations up to `version` that the database lacks, inside the connection's transaction."""
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that the database lacks, inside the connection's transaction."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
     config = Config()
@@ -156,8 +159,14 @@ def upgrade(connection: Connection, version: str = "head") -> None:
     script = ScriptDirectory.from_config(config)
 
     def steps(revision: Any, context: MigrationContext) -> Any:
-        return script._upgrade_revs(version, revision)
+        return script._upgrade_revs("head", revision)
 
-    with EnvironmentContext(config, script, fn=steps, destination_rev=version) as environment:
-        environment.configure(connection=connection, target_metadata=IdentityTable.metadata)
-        environment.run_migrations()
+    with EnvironmentContext(config, script, fn=steps) as environment:
+        environment.configure(connection=connection)
+        try:
+            environment.run_migrations()
+        except CommandError as error:
+            raise StoreUnavailable(
+                f"another version of Lumbung wrote {connection.engine.url!r} ({error}): start that version, "
+                "or move the store away and begin with a new one"
+            ) from None

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lakehouse.event import parse_time
-from lakehouse.io.source_files.date_names import with_short_names
 from lakehouse.reference import (
     DEFAULT_TIMEZONE,
     market_id_of,
@@ -36,6 +35,45 @@ ISO_PATTERNS = {  # read by fromisoformat, in a tenth of strptime's time
     "%Y-%m-%d %H:%M:%S": re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII),
 }
 KEPT_CHARACTERS = {"month": 7, "date": 10, "time": None}  # of an RFC 3339 time; None: all
+
+
+# The first of each is what strptime reads for %b or %a; the others are spellings of it.
+MONTHS = (
+    "Jan Januari January",
+    "Feb Februari Pebruari February",
+    "Mar Maret March",
+    "Apr April",
+    "May Mei",
+    "Jun Juni June",
+    "Jul Juli July",
+    "Aug Agustus Agu Ags Agt August",
+    "Sep September Sept",
+    "Oct Oktober Okt October",
+    "Nov November Nopember Nop",
+    "Dec Desember Des December",
+)
+DAYS = (
+    "Mon Senin Sen Monday",
+    "Tue Selasa Sel Tuesday",
+    "Wed Rabu Rab Wednesday",
+    "Thu Kamis Kam Thursday",
+    "Fri Jumat Jum Friday",
+    "Sat Sabtu Sab Saturday",
+    "Sun Minggu Min Ahad Sunday",
+)
+SHORT = {name.lower(): spellings.split()[0] for spellings in (*MONTHS, *DAYS) for name in spellings.split()}
+SHORT_DIRECTIVES = {"%B": "%b", "%A": "%a"}
+DIRECTIVE = re.compile("%.")
+WORD = re.compile(r"[^\W\d_]+(?:['’`][^\W\d_]+)?")
+
+
+def with_short_names(text: str, pattern: str) -> tuple[str, str]:
+    """(text, pattern) with short English names where the pattern has %b, %B, %a or %A, else unchanged."""
+    directives = DIRECTIVE.findall(pattern)
+    if not {"%b", "%B", "%a", "%A"} & set(directives):
+        return text, pattern
+    short = DIRECTIVE.sub(lambda match: SHORT_DIRECTIVES.get(match[0], match[0]), pattern)
+    return WORD.sub(lambda match: SHORT.get(re.sub("['’`]", "", match[0]).lower(), match[0]), text), short
 
 
 @lru_cache(maxsize=4096)

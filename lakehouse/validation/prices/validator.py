@@ -1,6 +1,6 @@
 """Statistical validation of prices by earlier prices of their series, of the country and of other sources."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,9 @@ import pyarrow.compute as pc
 from lakehouse.contracts.contract import contracts, rule_set
 from lakehouse.reference import commodities
 from lakehouse.validation import Flags, Judgement, ValidatorState
-from lakehouse.validation.in_order import ARRIVAL
+from lakehouse.validation.in_order import ARRIVAL, table_of, tuples_of
 from lakehouse.validation.prices.closings import ClosingPanel
 from lakehouse.validation.prices.evidence import PriceEvidence
-from lakehouse.validation.prices.memory import resume_phases, tables_of
 from lakehouse.validation.prices.phases import Phase, PriceRows
 from lakehouse.validation.prices.rules import PriceRules
 from lakehouse.validation.prices.thresholds import Thresholds
@@ -37,6 +36,16 @@ NEEDED = (
 )
 DEFAULT_PROVIDER = "market"
 IDENTITY = ("commodity", "channel", "provider", "market_id", "region_code", "level")
+PRICES = pa.schema(
+    [
+        ("panel", pa.int64()),
+        ("days", pa.int64()),
+        ("columns", pa.int64()),
+        ("prices", pa.float64()),
+        ("times", pa.int64()),
+        ("ids", pa.string()),
+    ]
+)
 
 
 class PriceClosings:
@@ -235,3 +244,48 @@ def _integers(column: pa.ChunkedArray, narrow: pa.DataType) -> npt.NDArray[np.in
         column = column.cast(pa.timestamp("us", column.type.tz))
     numbers = column.cast(narrow).cast(pa.int64())
     return np.asarray(pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def tables_of(phases: Mapping[tuple[str, str], Phase]) -> ValidatorState:
+    """`phases`: (commodity, channel) -> its open phase, which is settled."""
+    panels = [(*key, phase.accepted) for key, phase in phases.items()]
+    series = [
+        (nth, *place, phase.panel.level[column])
+        for nth, phase in enumerate(phases.values())
+        for place, column in phase.panel.series.items()
+    ]
+    closings = ((nth, PriceRows(*phase.panel.closings())) for nth, phase in enumerate(phases.values()))
+    late = ((nth, rows) for nth, phase in enumerate(phases.values()) for rows in phase.late)
+    return {
+        "panels": table_of(panels, ("commodity", "channel", "accepted")),
+        "series": table_of(series, ("panel", "provider", "market_id", "region_code", "level")),
+        "closings": _prices_table(closings),
+        "late": _prices_table(late),
+    }
+
+
+def resume_phases(state: ValidatorState, phase_of: Callable[[tuple[str, str]], Phase]) -> None:
+    """Fill new phases with what `tables_of` returned. `phase_of`: (commodity, channel) -> its phase."""
+    for nth, (commodity, channel, accepted) in enumerate(tuples_of(state["panels"])):
+        phase = phase_of((commodity, channel))
+        for _, *place, level in tuples_of(_of_panel(state["series"], nth)):
+            phase.panel.column((place[0], place[1], place[2]), level)
+        closings, late = (_prices(_of_panel(state[name], nth)) for name in ("closings", "late"))
+        phase.resume(closings, late, accepted)
+
+
+def _of_panel(table: pa.Table, nth: int) -> pa.Table:
+    return table.filter(pc.field("panel") == nth)
+
+
+def _prices_table(parts: Iterable[tuple[int, PriceRows]]) -> pa.Table:
+    tables = [
+        pa.table({"panel": np.full(len(rows.days), nth), **rows._asdict()}, schema=PRICES)
+        for nth, rows in parts
+    ]
+    return pa.concat_tables(tables) if tables else PRICES.empty_table()
+
+
+def _prices(table: pa.Table) -> PriceRows:
+    days, columns, prices, times = (table[name].to_numpy() for name in PRICES.names[1:-1])
+    return PriceRows(days, columns, prices, times, np.array(table["ids"].to_pylist(), dtype=object))

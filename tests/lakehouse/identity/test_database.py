@@ -13,16 +13,9 @@ from sqlalchemy.exc import IntegrityError
 
 from conf.settings import Settings
 from lakehouse.io.identity.audit import record
-from lakehouse.io.identity.database import Database, StoreUnavailable, upgrade
+from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.knob_audit import audit_knobs, knob_texts
-from lakehouse.io.identity.tables import (
-    ApiKey,
-    AuditEntry,
-    IdentityTable,
-    Notification,
-    PersonalSettings,
-    User,
-)
+from lakehouse.io.identity.tables import ApiKey, AuditEntry, IdentityTable, User
 from tests.support.identity.audit import chain_fault
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
@@ -72,31 +65,30 @@ def test_migrations_give_the_tables_that_the_code_declares(database_url: str):
     assert on(database_url, differences) == []
 
 
-def test_choices_of_an_older_store_keep_their_meaning_after_the_migration(database_url: str):
-    choices = "'[]', '[\"garam\"]', 'dark', true, false, false, true, 'siaga'"
-    rows = [
-        "insert into personal_settings (owner, watchlist, commodities, theme, email, telegram, whatsapp,"
-        f" websocket, min_level) values ('p1', {choices})",
-        "insert into notifications (notification_id, owner, kind, title, body, is_read, created_at)"
-        " values ('n1', 'p1', 'commodity', 't', 'b', false, '2026-11-22 12:00:00+00:00')",
-    ]
-
-    async def migrated() -> tuple[Any, Any]:
+@pytest.mark.parametrize("version", ["0003", "9999"])
+def test_store_of_another_version_is_refused_with_its_remedy_and_left_as_it_is(
+    database_url: str, version: str
+):
+    async def refused() -> tuple[str, Any]:
         database = Database(database_url)
+        await database.migrate()
+        async with database._engine.begin() as connection:
+            await connection.exec_driver_sql(f"update alembic_version set version_num = '{version}'")
         try:
-            async with database._engine.begin() as connection:
-                await connection.run_sync(upgrade, "0005")
-                for row in rows:
-                    await connection.exec_driver_sql(row)
-            await database.migrate()
+            with pytest.raises(StoreUnavailable) as refusal:
+                await database.migrate()
             async with database.reading() as session:
-                return await session.get(PersonalSettings, "p1"), await session.get(Notification, "n1")
+                return str(refusal.value), await session.scalar(
+                    text("select version_num from alembic_version")
+                )
         finally:
             await database.close()
 
-    chosen, message = asyncio.run(migrated())
-    assert (chosen.commodities, chosen.alert_commodities, chosen.alert_regions) == (["garam"], None, [])
-    assert (chosen.digest, chosen.min_level, message.awaits_digest) == ("none", "siaga", False)
+    message, kept = asyncio.run(refused())
+    assert (
+        "another version of Lumbung wrote" in message and version in message and "move the store" in message
+    )
+    assert kept == version
 
 
 def test_processes_that_start_at_once_migrate_once(database_url: str):

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from lakehouse.sentiment.classifier import CLASSIFIERS, classifier_of
-from lakehouse.sentiment.daily import daily_rows
+from lakehouse.sentiment.daily import daily_rows, pressures
 from lakehouse.sentiment.lexicon import Polarity, lexicon, lexicon_polarity, mentions, words_of
-from lakehouse.sentiment.pressure import pressures
 from lakehouse.sentiment.products import ProductNames
 
 

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from lakehouse.trading.bars import Bars
-from lakehouse.trading.benchmarks import drawdown, random_share
-from lakehouse.trading.evaluation import TooFewBars, TooManySteps, figures, run_test, thinned
+from lakehouse.trading.evaluation import (
+    TooFewBars,
+    TooManySteps,
+    drawdown,
+    figures,
+    random_share,
+    run_test,
+    thinned,
+)
 from lakehouse.trading.market_terms import CRYPTO
 from lakehouse.trading.signals import Series
 from lakehouse.trading.simulation import simulate

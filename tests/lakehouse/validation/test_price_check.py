@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from lakehouse.contracts.contract import contracts
-from lakehouse.gold.series_stats import series_stats
 from lakehouse.validation.prices.single_check import check_price
 from lakehouse.validation.prices.validator import PriceValidator
+from streaming_jobs.gold.series_stats import series_stats
 from tests.support.price_rows import CODES, START, judge, knobs, numbered, row, table, walk
 
 DAYS = 90

@@ -89,6 +89,20 @@ def test_damaged_database_is_named_with_its_remedy_before_anything_starts(home: 
     assert "is damaged" in capsys.readouterr().err
 
 
+def test_store_of_accounts_of_another_version_is_named_with_its_remedy(home: Path, capsys: Capture):
+    in_store(no_work)
+    with closing(sqlite3.connect(home / "state" / "identity.sqlite", isolation_level=None)) as store:
+        store.execute("update alembic_version set version_num = '0003'")
+    with pytest.raises(
+        lifecycle.StackError, match=r"another version of Lumbung wrote it: 0003\).* delete it"
+    ):
+        lifecycle.up()
+    with pytest.raises(typer.Exit) as ended:
+        in_store(no_work)
+    assert ended.value.exit_code == ExitCode.REFUSED
+    assert "another version" in capsys.readouterr().err
+
+
 async def no_work(database: Database) -> None:
     """Nothing: opening the database is what is tested."""
 

@@ -18,9 +18,9 @@ from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.kafka import client_config, partition_bounds, producer_config
 from scripts.commands.reconcile import balance_report
 from streaming_jobs.embedded import engine
+from streaming_jobs.embedded.engine import read_range
 from streaming_jobs.embedded.feed import ReaderEnded, RecordFeed
 from streaming_jobs.embedded.reader import Assignment
-from streaming_jobs.embedded.repeated import read_range
 from tests.streaming_jobs.conftest import EARLIER, Stream, price
 from tests.streaming_jobs.test_batches import MIXED, assert_as_planned
 from tests.support.waiting import eventually

@@ -13,8 +13,8 @@ import skops.io
 
 from lakehouse.io.delta import empty_table, high_water_mark, open_table
 from lakehouse.io.sentiment_model import sentiment_model_file
+from lakehouse.sentiment.daily import pressures
 from lakehouse.sentiment.lexicon import lexicon_polarity
-from lakehouse.sentiment.pressure import pressures
 from ml.sentiment.fit import pipeline
 from streaming_jobs.gold.sentiment import TABLE, Sentiment
 from tests.support.written_lake import finish, write

@@ -7,11 +7,10 @@ import pyarrow.compute as pc
 
 from lakehouse.alerts.rows import with_staleness
 from lakehouse.contracts.contract import contracts
-from lakehouse.gold.series_stats import series_stats
 from lakehouse.io.query import run_contract_sql
 from lakehouse.validation.prices.validator import PriceClosings
 from streaming_jobs.gold.alerts import as_table, of_commodity
-from streaming_jobs.gold.series_stats import candidates
+from streaming_jobs.gold.series_stats import candidates, series_stats
 from streaming_jobs.gold.silent_series import with_clocks
 from tests.support.gold.subject import Row, Tables
 from tests.support.price_lake import price_rows, sensor_rows
