@@ -27,18 +27,10 @@ from lakehouse.io.alert_deliveries import Deliveries
 from lakehouse.io.delta import LogStamps, open_if_exists
 from lakehouse.io.identity.database import Database
 from lakehouse.io.process_status import ALERT_WORKER, status_file
-from producers.channels.channel import Channel, Recipient
+from producers.channels.channel import PERSONAL, Channel, Recipient
 from producers.channels.personal import PersonalNews
 from producers.channels.sender import Sender
-from producers.channels.services import (
-    Mail,
-    PersonalMail,
-    PersonalTelegram,
-    PersonalWhatsApp,
-    Telegram,
-    WebHooks,
-    WhatsApp,
-)
+from producers.channels.services import Mail, Telegram, WebHooks, WhatsApp
 
 log = logging.getLogger("lumbung.alerts")
 TABLE = "gold.alerts"
@@ -48,26 +40,24 @@ HEARTBEAT_SECONDS = 60.0
 TIDY_SECONDS = 3600.0
 
 
+def _channel(way: str, client: httpx2.AsyncClient, recipients: list[str]) -> Channel:
+    """The channel to these recipients. Raises ValueError for a mail server or sender that is not usable."""
+    knobs = settings().alerts
+    known = secrets()
+    if way == "telegram":
+        return Telegram(client, knobs.telegram_url, known.telegram_token, recipients)
+    if way == "whatsapp":
+        token, sender = known.whatsapp_token, knobs.whatsapp_sender
+        return WhatsApp(client, knobs.whatsapp_url, token, sender, recipients)
+    return Mail(known.smtp_url, settings().mail_from, recipients, knobs.send_seconds)
+
+
 def open_channels(client: httpx2.AsyncClient) -> list[Channel]:
     """The channels that are on. Raises ValueError for a mail server or sender that is not usable."""
     knobs = settings().alerts
-    known = secrets()
     modes = channel_modes()
-    channels: list[Channel] = []
-    if modes["telegram"] == "on":
-        channels.append(Telegram(client, knobs.telegram_url, known.telegram_token, knobs.telegram_chats))
-    if modes["whatsapp"] == "on":
-        channels.append(
-            WhatsApp(
-                client,
-                knobs.whatsapp_url,
-                known.whatsapp_token,
-                knobs.whatsapp_sender,
-                knobs.whatsapp_recipients,
-            )
-        )
-    if modes["email"] == "on":
-        channels.append(Mail(known.smtp_url, settings().mail_from, knobs.mail_to, knobs.send_seconds))
+    own = {"telegram": knobs.telegram_chats, "whatsapp": knobs.whatsapp_recipients, "email": knobs.mail_to}
+    channels = [_channel(way, client, recipients) for way, recipients in own.items() if modes[way] == "on"]
     if modes["webhook"] == "on":
         hooks = [Recipient(str(hook.url), hook.secret.get_secret_value()) for hook in knobs.webhooks]
         channels.append(WebHooks(client, hooks))
@@ -79,17 +69,10 @@ def open_personal_channels(client: httpx2.AsyncClient) -> dict[str, Channel]:
 
     Raises ValueError for a mail server or sender that is not usable.
     """
-    knobs = settings().alerts
-    known = secrets()
     usable = personal_channels()
-    channels: dict[str, Channel] = {}
-    if "email" in usable:
-        channels["email"] = PersonalMail(known.smtp_url, settings().mail_from, [], knobs.send_seconds)
-    if "telegram" in usable:
-        channels["telegram"] = PersonalTelegram(client, knobs.telegram_url, known.telegram_token, [])
-    if "whatsapp" in usable:
-        token, sender = known.whatsapp_token, knobs.whatsapp_sender
-        channels["whatsapp"] = PersonalWhatsApp(client, knobs.whatsapp_url, token, sender, [])
+    channels = {way: _channel(way, client, []) for way in PERSONAL if way in usable}
+    for way, channel in channels.items():
+        channel.name = PERSONAL[way]
     return channels
 
 

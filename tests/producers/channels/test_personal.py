@@ -18,9 +18,10 @@ from lakehouse.io.alert_deliveries import Deliveries
 from lakehouse.io.delta import replace_rows
 from lakehouse.io.identity import accounts, personal, recipients
 from lakehouse.io.identity.database import Database, StoreUnavailable
+from producers.channels.channel import PERSONAL
 from producers.channels.personal import NEW_SECONDS, PersonalNews
 from producers.channels.sender import Sender
-from producers.channels.services import PersonalMail, PersonalTelegram
+from producers.channels.services import Mail, Telegram
 
 AT = datetime(2026, 11, 21, 1, tzinfo=UTC)
 NOW = datetime.now(UTC).timestamp()
@@ -74,9 +75,10 @@ def run(lake: Path) -> Callable[[Callable[[Database, PersonalNews, Deliveries], 
             database = Database()
             await database.migrate()
             deliveries = Deliveries()
-            mail = PersonalMail("smtp://127.0.0.1:9", "lumbung@example.id", [], 1.0)
+            mail = Mail("smtp://127.0.0.1:9", "lumbung@example.id", [], 1.0)
             client = httpx2.AsyncClient()
-            bot = PersonalTelegram(client, "http://127.0.0.1:9", "token", [])
+            bot = Telegram(client, "http://127.0.0.1:9", "token", [])
+            mail.name, bot.name = PERSONAL["email"], PERSONAL["telegram"]
             sender = Sender(deliveries, [mail, bot], [], settings().alerts, site="https://lumbung.example.id")
             channels = {"email": mail, "telegram": bot}
             try:
