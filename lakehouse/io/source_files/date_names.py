@@ -2,7 +2,7 @@
 
 import re
 
-# The first of each is what strptime reads for %b or %a; the others are spellings of it.
+# The first of each is what strptime reads for %b or %a; the others are spellings of it, Indonesian first.
 MONTHS = (
     "Jan Januari January",
     "Feb Februari Pebruari February",
