@@ -13,7 +13,7 @@ from ml.evaluation.block_cache import Factory, Task, compute_blocks, load_block,
 from ml.evaluation.fingerprint import data_fingerprint, model_fingerprint, short
 from ml.evaluation.holdout_log import record_opening, record_variants
 from ml.evaluation.metrics import usual_step
-from ml.evaluation.predictions import NAIVE, Ints, Predictions
+from ml.evaluation.predictions import COLUMNS, NAIVE, Predictions
 from ml.models.forecaster import HORIZONS, REFIT_ORIGINS, scale
 
 Report = Callable[[int, int, str], None]  # steps done, steps in all, name of the newest step
@@ -163,8 +163,7 @@ def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -
     for task in tasks:
         stored[task.model].update(zip(task.block, load_block(task, state), strict=True))
     weekday = (panel.days.astype(np.int64) + 3) % 7
-    columns: dict[str, list[Floats]] = {name: [] for name in ("actual", "scale", "step", NAIVE)}
-    keys: dict[str, list[Ints]] = {name: [] for name in ("series", "origin", "horizon")}
+    columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in (*COLUMNS, NAIVE)}
     forecasts: dict[str, list[Floats]] = {model: [] for model in stored}
     for origin in plan.origins:
         known = panel.until(origin)
@@ -175,23 +174,20 @@ def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -
             actual = panel.price[:, origin + horizon]
             counts = np.isfinite(actual) & np.isfinite(last) & (weekday[origin + horizon] < SATURDAY)
             rows = np.flatnonzero(counts)
-            keys["series"].append(rows)
-            keys["origin"].append(np.full(rows.size, origin))
-            keys["horizon"].append(np.full(rows.size, horizon))
-            columns["actual"].append(actual[rows])
-            columns["scale"].append(scales[rows])
-            columns["step"].append(steps[rows])
-            columns[NAIVE].append(last[rows])
+            ints = (rows, np.full(rows.size, origin), np.full(rows.size, horizon))
+            floats = (values[rows] for values in (actual, scales, steps, last))
+            for column, values in zip(columns.values(), (*ints, *floats), strict=True):
+                column.append(values)
             for model, by_origin in stored.items():
                 forecasts[model].append(by_origin[origin][rows, number])
+    whole: dict[str, Any] = {
+        name: np.concatenate(parts) if parts else np.empty(0) for name, parts in columns.items()
+    }
+    naive = whole.pop(NAIVE)
+    whole |= {name: whole[name].astype(np.int64) for name in ("series", "origin", "horizon")}
     predictions = Predictions(
-        series=_joined(keys["series"]).astype(np.int64),
-        origin=_joined(keys["origin"]).astype(np.int64),
-        horizon=_joined(keys["horizon"]).astype(np.int64),
-        actual=_joined(columns["actual"]),
-        scale=_joined(columns["scale"]),
-        step=_joined(columns["step"]),
-        forecasts={NAIVE: _joined(columns[NAIVE])},
+        **whole,
+        forecasts={NAIVE: naive},
         commodities=panel.commodities,
         regions=panel.regions,
         days=panel.days,
@@ -199,7 +195,3 @@ def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -
     return predictions.with_forecasts(
         **{model: np.concatenate(parts) for model, parts in forecasts.items() if parts}
     )
-
-
-def _joined(parts: Sequence[Floats | Ints]) -> npt.NDArray[Any]:
-    return np.concatenate(parts) if parts else np.empty(0)
