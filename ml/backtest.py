@@ -112,15 +112,10 @@ def backtest(options: SimpleNamespace) -> int:
 
 
 def _panel(options: SimpleNamespace) -> Panel:
-    from ml.data.load import read_panel
     from ml.data.reporting_periods import evaluation_panel
     from ml.forecasts.issue import known_panel
 
-    if options.data:
-        whole = read_panel(options.data, settings().forecast.publishing_lag_days)
-    else:
-        whole = known_panel(datetime.now(UTC))
-    panel = evaluation_panel(whole)
+    panel = evaluation_panel(known_panel(datetime.now(UTC), options.data))
     if panel is None:
         raise NothingToLearn("there is no price")
     return panel

@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
 from conf.settings import settings
 from lakehouse.io.delta import append_once
 from ml import schedule
-from ml.data.load import daily_prices
+from ml.data.load import daily_prices, read_panel
 from ml.data.panel import NothingToLearn, Panel
 from ml.evaluation.fingerprint import data_fingerprint
 from ml.forecasts import drift, live_accuracy
@@ -25,12 +26,15 @@ from ml.progress import TrainingProgress
 log = logging.getLogger("lumbung.training")
 
 
-def known_panel(now: datetime) -> Panel:
-    """Prices of the lake up to the last day that counts as known.
+def known_panel(now: datetime, files: Path | None = None) -> Panel:
+    """Prices of the lake up to the last day that counts as known, or all of a file or folder.
 
     Raises NothingToLearn while there is none.
     """
-    panel = daily_prices(settings().lake_root, settings().forecast.publishing_lag_days)
+    lag_days = settings().forecast.publishing_lag_days
+    if files:
+        return read_panel(files, lag_days)
+    panel = daily_prices(settings().lake_root, lag_days)
     known = np.flatnonzero(panel.days <= np.datetime64(schedule.last_known_day(now)))
     if not len(known):
         raise NothingToLearn("gold.daily_prices holds no price of a day that counts as known")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -84,8 +83,8 @@ def promote(
     passed = {
         commodity: decision for commodity, decision in assessment.champions.items() if decision is not None
     }
-    run_name = f"prices {datetime.now(UTC):%Y-%m-%d %H:%M}"
-    with mlflow_store.start_run(run_name, _parameters(comparison, names), {"why": why}) as run_id:
+    parameters = _parameters(comparison, names)
+    with mlflow_store.start_run(mlflow_store.EXPERIMENT, parameters, {"why": why}) as run_id:
         calibrations = dict(assessment.calibrations)
         if passed and comparison.plan.holdout:
             candidates = sorted({decision.model for decision in passed.values()})

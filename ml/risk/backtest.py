@@ -5,7 +5,9 @@ import numpy as np
 from ml.data.panel import Panel
 from ml.evaluation.backtest import SATURDAY, Plan, Report
 from ml.evaluation.predictions import Ints
-from ml.features import FeatureInputs, feature_matrix, find_related_series
+from ml.features import feature_matrix
+from ml.features.inputs import FeatureInputs
+from ml.features.related_series import find_related_series
 from ml.models.training_rows import features_by_name, features_with_data
 from ml.risk.evaluation import RiskCases
 from ml.risk.model import HORIZON, RISE, RiskModel

@@ -173,11 +173,9 @@ def _record(panel: Panel, assessment: Assessment | None, promoted: bool, detail:
     """Log the round as one MLflow run; returns the run's id."""
     from ml.forecasts import mlflow_store
 
-    mlflow_store.connect(EXPERIMENT)
     parameters = {"symbols": len(panel.series), "days": len(panel.days), "models": ",".join(CANDIDATES)}
     tags = {"promoted": str(promoted), "summary": detail}
-    name = f"signal {datetime.now(UTC):%Y-%m-%d %H:%M}"
-    with mlflow_store.start_run(name, parameters, tags) as run_id:
+    with mlflow_store.start_run(EXPERIMENT, parameters, tags) as run_id:
         if assessment is not None:
             for model, by_symbol in assessment.decisions.items():
                 pooled = [decision.scores.skill for decision in by_symbol.values()]
