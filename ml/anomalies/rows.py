@@ -13,11 +13,18 @@ from lakehouse.reference import provinces
 from lakehouse.validation.prices import isolation_forest
 from lakehouse.validation.prices.thresholds import Thresholds
 from ml.anomalies.context import Place
-from ml.anomalies.detection import AnomalyEvent, Detection, detect, group_alarms
+from ml.anomalies.detection import (
+    AnomalyEvent,
+    Detection,
+    Rarity,
+    StrengthHistory,
+    detect,
+    group_alarms,
+    measure_rarity,
+)
 from ml.anomalies.forecast_vote import VOTE, DayAheadForecast
 from ml.anomalies.labels import ByCommodity, label_of
 from ml.anomalies.observations import Reports
-from ml.anomalies.severity import Rarity, StrengthHistory, measure_rarity
 
 FORMULAS = "anomalies-1"  # changes with any formula of ml/anomalies
 EPOCH = date(1970, 1, 1)

@@ -1,17 +1,21 @@
 """Rolling-origin backtest: every model forecasts from the same origins and sees nothing later."""
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from conf.settings import settings
+from lakehouse.times import utc_text
 from ml.data.panel import Floats, Panel
 from ml.evaluation.block_cache import Factory, Task, compute_blocks, load_block, read_by, remove_unused
 from ml.evaluation.fingerprint import data_fingerprint, model_fingerprint, short
-from ml.evaluation.holdout_log import record_opening, record_variants
 from ml.evaluation.metrics import usual_step
 from ml.evaluation.predictions import COLUMNS, NAIVE, Predictions
 from ml.models.forecaster import HORIZONS, REFIT_ORIGINS, scale
@@ -22,6 +26,11 @@ TURN_DAYS = 42
 TURN = (0, 8, 16, 24, 32)  # days from a Monday on
 FIRST_DAYS = 365  # history before the first origin
 SATURDAY = 5
+HOLDOUT_LOG = "holdout.jsonl"
+VARIANTS_LOG = "variants.jsonl"
+LEAST_ORIGINS = 12  # with fewer no model is evaluated
+QUICK_ORIGINS = 12
+HOLDOUT = 13
 
 
 @dataclass(frozen=True)
@@ -194,4 +203,55 @@ def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -
     )
     return predictions.with_forecasts(
         **{model: np.concatenate(parts) for model, parts in forecasts.items() if parts}
+    )
+
+
+def record_opening(state: Path, **about: object) -> None:
+    """Put an opening of the final holdout on record, before anything is computed on it."""
+    _append(state / HOLDOUT_LOG, about)
+
+
+def openings(state: Path) -> list[dict[str, object]]:
+    """All openings so far, oldest first."""
+    return _lines(state / HOLDOUT_LOG)
+
+
+def record_variants(state: Path, fingerprints: Mapping[str, str], config: Mapping[str, object]) -> None:
+    """Put each (model, fingerprint, config) on record that was not tried before.
+
+    The more variants are tried, the less a good score means.
+    """
+    known = {(line["model"], line["variant"]) for line in _lines(state / VARIANTS_LOG)}
+    for model, variant in fingerprints.items():
+        if (model, variant) not in known:
+            _append(state / VARIANTS_LOG, {"model": model, "variant": variant, "config": config})
+
+
+def variants(state: Path) -> dict[str, int]:
+    """Model -> number of variants of it that were tried."""
+    return dict(Counter(str(line["model"]) for line in _lines(state / VARIANTS_LOG)))
+
+
+def _append(file: Path, about: Mapping[str, object]) -> None:
+    line = {"at": utc_text(datetime.now(UTC)), **about}
+    with file.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(line, default=str) + "\n")
+
+
+def _lines(file: Path) -> list[dict[str, object]]:
+    return (
+        [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    )
+
+
+def plan_round(panel: Panel, quick: bool) -> Plan:
+    """The plan of a round. A quick round has fewer origins before a holdout of the same length.
+
+    The gate requires a year of origins, so a quick round, which covers a season, promotes no model.
+    """
+    horizons = tuple(range(1, settings().forecast.horizon_days + 1))
+    return (
+        plan(panel, QUICK_ORIGINS + HOLDOUT, HOLDOUT, horizons=horizons)
+        if quick
+        else plan(panel, horizons=horizons)
     )

@@ -14,9 +14,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from ml.evaluation.half_years import HalfYear
 from ml.evaluation.predictions import NAIVE
-from ml.evaluation.scores import ModelScores
+from ml.evaluation.scores import HalfYear, ModelScores
 
 ALL_COMMODITIES = "all together"
 SIGNIFICANT = 0.01

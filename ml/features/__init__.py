@@ -7,8 +7,7 @@ import numpy.typing as npt
 
 from ml.data.panel import Panel
 from ml.features import calendar, commodities, exogenous, national, own, second_source
-from ml.features.feature import Feature
-from ml.features.inputs import FeatureInputs
+from ml.features.inputs import Feature, FeatureInputs
 from ml.features.related_series import RelatedSeries, Rows
 
 FEATURES: tuple[Feature, ...] = (

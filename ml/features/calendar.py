@@ -4,7 +4,7 @@ import numpy as np
 
 from ml.data import holidays as cal
 from ml.data.panel import Floats
-from ml.features.feature import AHEAD, CUT, Definitions, define_features
+from ml.features.inputs import AHEAD, CUT, Definitions, define_features
 from ml.features.related_series import island
 
 

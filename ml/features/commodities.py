@@ -11,8 +11,15 @@ import numpy as np
 from lakehouse.reference import ceilings_of, commodities, provinces
 from ml.data.panel import Floats, Panel
 from ml.features import rolling
-from ml.features.feature import CHOSEN, CUT, ENACTED, Definitions, define_features
-from ml.features.inputs import FeatureInputs, mean_without_own
+from ml.features.inputs import (
+    CHOSEN,
+    CUT,
+    ENACTED,
+    Definitions,
+    FeatureInputs,
+    define_features,
+    mean_without_own,
+)
 
 LONG_AGO = 365.0
 LARGEST_MOVE = 30  # in v

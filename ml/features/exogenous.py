@@ -10,8 +10,7 @@ import numpy as np
 from ml.data import holidays
 from ml.data.panel import SECOND_PRICE, Floats
 from ml.features import rolling
-from ml.features.feature import RELEASE, Definitions, define_features
-from ml.features.inputs import FeatureInputs
+from ml.features.inputs import RELEASE, Definitions, FeatureInputs, define_features
 
 WORLD = {
     "dollar": ("fx-usd-idr", "rupiah per US dollar"),

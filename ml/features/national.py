@@ -7,8 +7,7 @@ import pandas as pd
 
 from ml.data.panel import Floats
 from ml.features import rolling
-from ml.features.feature import CHOSEN, CUT, Definitions, define_features
-from ml.features.inputs import FeatureInputs
+from ml.features.inputs import CHOSEN, CUT, Definitions, FeatureInputs, define_features
 
 NATIONAL_DAYS = (1, 3, 7, 14, 28, 90)
 # Prefix of a feature -> (field of RelatedSeries, its meaning).

@@ -8,8 +8,7 @@ import numpy as np
 
 from ml.data.panel import SECOND_PRICE, Floats
 from ml.features import rolling
-from ml.features.feature import CUT, Definitions, define_features
-from ml.features.inputs import FeatureInputs
+from ml.features.inputs import CUT, Definitions, FeatureInputs, define_features
 
 CURRENT_DAYS = 14  # an older price of the second source says nothing about today
 

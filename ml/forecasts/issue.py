@@ -16,7 +16,7 @@ from ml import schedule
 from ml.data.load import daily_prices, read_panel
 from ml.data.panel import NothingToLearn, Panel
 from ml.evaluation.fingerprint import data_fingerprint
-from ml.forecasts import drift, live_accuracy
+from ml.forecasts import live_accuracy
 from ml.forecasts.fitted_model import NAIVE, NOT_EVALUATED, Champion, FittedModel, GateResult
 from ml.forecasts.model_files import UnknownFiles
 from ml.forecasts.rows import TABLE, ServedModels, forecast_rows
@@ -59,7 +59,7 @@ def issue(
         rows = append_forecasts(served_models(panel, reason), panel, prices)
         report(1, 2, "issued")
         measured = live_accuracy.measure(panel) if prices else 0
-        if prices and drift.record_check(drift.check_drift(panel), str(panel.days[-1])):
+        if prices and live_accuracy.record_check(live_accuracy.check_drift(panel), str(panel.days[-1])):
             log.warning("prices fall into their intervals less often than they should: training is due")
         report(2, 2, "measured")
     progress.print(f"{rows} forecasts issued" if rows else "forecasts are up to date")

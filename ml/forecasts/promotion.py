@@ -9,6 +9,7 @@ import numpy as np
 
 from conf.settings import settings
 from lakehouse.io.training_jobs import Status
+from ml.evaluation.backtest import openings, variants
 from ml.evaluation.conformal import Calibration
 from ml.evaluation.evaluate import (
     ENSEMBLE,
@@ -20,7 +21,6 @@ from ml.evaluation.evaluate import (
 )
 from ml.evaluation.fingerprint import data_fingerprint
 from ml.evaluation.gate import Decision, GateRequirements, decision_rows
-from ml.evaluation.holdout_log import openings, variants
 from ml.evaluation.metrics import skill
 from ml.evaluation.plots import save_plots
 from ml.evaluation.predictions import NAIVE, Predictions

@@ -10,7 +10,7 @@ from conf.settings import settings
 from ml import schedule
 from ml.data.panel import NothingToLearn, Panel
 from ml.data.reporting_periods import evaluation_panel
-from ml.evaluation.origins import LEAST_ORIGINS, plan_round
+from ml.evaluation.backtest import LEAST_ORIGINS, plan_round
 from ml.forecasts import issue
 from ml.models.registry import ON_DEMAND, default_models
 from ml.progress import TrainingProgress, end_job

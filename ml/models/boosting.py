@@ -13,8 +13,7 @@ import xgboost as xgb
 
 from ml.data.panel import Floats, Panel
 from ml.features import FEATURES, feature_matrix, latest_features
-from ml.features.feature import Feature
-from ml.features.inputs import FeatureInputs
+from ml.features.inputs import Feature, FeatureInputs
 from ml.features.related_series import Rows, find_related_series
 from ml.models.forecaster import HORIZONS, Forecaster, training_horizons
 from ml.models.linear import Linear

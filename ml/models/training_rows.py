@@ -10,8 +10,7 @@ import numpy as np
 from ml.data.panel import Floats, Panel
 from ml.features import FEATURES
 from ml.features.exogenous import READ
-from ml.features.feature import Feature
-from ml.features.inputs import FeatureInputs
+from ml.features.inputs import Feature, FeatureInputs
 from ml.features.related_series import Rows
 
 WARM_UP_DAYS = 90  # of a series before it is learned from

@@ -9,16 +9,14 @@ from conf.settings import settings
 from ml import schedule
 from ml.data.panel import NothingToLearn, Panel
 from ml.data.reporting_periods import evaluation_panel
-from ml.evaluation.backtest import Plan, plan
+from ml.evaluation.backtest import Plan, plan, record_opening
 from ml.evaluation.candidates import sample_panel
-from ml.evaluation.holdout_log import record_opening
 from ml.evaluation.leakage_checks import check_model
 from ml.forecasts import mlflow_store
 from ml.forecasts.issue import known_panel
 from ml.progress import TrainingProgress
-from ml.risk.backtest import LONGEST_DAYS, risk_cases
 from ml.risk.champion import RiskChampion, remove_champion, save_champion
-from ml.risk.evaluation import RiskFigures, RiskRequirements, figures, gate_faults
+from ml.risk.evaluation import LONGEST_DAYS, RiskFigures, RiskRequirements, figures, gate_faults, risk_cases
 from ml.risk.issue import issue
 from ml.risk.model import HORIZON, RiskModel
 

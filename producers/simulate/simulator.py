@@ -23,7 +23,7 @@ from lakehouse.io.kafka import NotAcknowledged, broker_answers
 from lakehouse.io.terminal import Terminal, translated
 from producers.simulate.bars import BarFeed
 from producers.simulate.markets import SampleMarkets, device_of
-from producers.simulate.shop_feed import ShopFeed
+from producers.simulate.shop import ShopFeed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()
