@@ -25,8 +25,8 @@ from ml.progress import TrainingProgress
 if TYPE_CHECKING:  # evaluation is imported when a backtest runs: a refusal or a usage error answers at once
     from collections.abc import Mapping
 
-    from ml.evaluation.assessment import Assessment
     from ml.evaluation.conformal import Intervals
+    from ml.evaluation.gate import Assessment
     from ml.evaluation.predictions import Predictions
 
 
@@ -112,23 +112,18 @@ def backtest(options: SimpleNamespace) -> int:
 
 
 def _panel(options: SimpleNamespace) -> Panel:
-    from ml.data.load import read_panel
     from ml.data.reporting_periods import evaluation_panel
     from ml.forecasts.issue import known_panel
 
-    if options.data:
-        whole = read_panel(options.data, settings().forecast.publishing_lag_days)
-    else:
-        whole = known_panel(datetime.now(UTC))
-    panel = evaluation_panel(whole)
+    panel = evaluation_panel(known_panel(datetime.now(UTC), options.data))
     if panel is None:
         raise NothingToLearn("there is no price")
     return panel
 
 
 def _run(options: SimpleNamespace, progress: TrainingProgress) -> int:
+    from ml.evaluation.backtest import LEAST_ORIGINS, plan_round
     from ml.evaluation.evaluate import compare_models, evaluate_holdout
-    from ml.evaluation.origins import LEAST_ORIGINS, plan_round
     from ml.evaluation.plots import save_plots
     from ml.forecasts.accuracy_table import write_accuracy
     from ml.forecasts.training_round import BACKTEST_FOLDER, Request, models_of
@@ -185,9 +180,8 @@ def _show(
     title: str,
 ) -> None:
     """Print the tables, or with --json the figures."""
-    from ml.evaluation.half_years import coverage_by_half_year
     from ml.evaluation.report import half_years_table, scores_table
-    from ml.evaluation.scores import scores_by_commodity
+    from ml.evaluation.scores import coverage_by_half_year, scores_by_commodity
 
     horizons = tuple(options.horizon or ())
     figures = {name: scores_by_commodity(predictions, name, intervals[name], horizons) for name in intervals}

@@ -21,6 +21,13 @@ STAGES = {
 ReportStep = Callable[[int, int, str], None]  # steps done, steps in all, name of the newest step
 
 
+def end_job(job: str | None, promoted: bool, run_id: str | None, detail: str) -> None:
+    """Finish the training job that a round answers, if any: as rejected where no model passed the gate."""
+    if job:
+        status: training_jobs.Status = "succeeded" if promoted else "rejected"
+        training_jobs.finish(job, status, promoted, run_id, detail[:1000])
+
+
 class TrainingProgress:
     """Reports to people and, when the round answers a training job, to the job."""
 

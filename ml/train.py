@@ -22,6 +22,7 @@ from lakehouse.io.terminal import translated
 from ml import schedule, trainer
 from ml.data.panel import NothingToLearn
 from ml.models.parallel import WorkerDied, end_on_sigterm
+from ml.progress import end_job
 
 log = logging.getLogger("lumbung.training")
 LOCK_RETRY_SECONDS = 1.0
@@ -207,9 +208,7 @@ def _train_signal(options: SimpleNamespace) -> None:
     from ml.trading import forecasts
 
     run_id, promoted, detail = forecasts.run_round(options.job)
-    if options.job:
-        status: training_jobs.Status = "succeeded" if promoted else "rejected"
-        training_jobs.finish(options.job, status, promoted, run_id, detail[:1000])
+    end_job(options.job, promoted, run_id, detail)
 
 
 def _train_sales(options: SimpleNamespace) -> None:
@@ -240,20 +239,15 @@ def _train_prices(options: SimpleNamespace) -> None:
     anomalies.refresh(settings().lake_root)
     risks.issue(issue.known_panel(datetime.now(UTC)))
     if trained and not options.quick:
-        _train_risk_with_prices()
+        from ml.risk import training_round as risk_round
+
+        try:
+            risk_round.run()
+        except NothingToLearn as nothing:  # the history is short
+            print(translated(f"risk: {nothing}"), file=sys.stderr)
     if trained:
         weather.refresh(settings().lake_root)
         impact.refresh(settings().lake_root)
-
-
-def _train_risk_with_prices() -> None:
-    """The risk round of a price round; on a short history there is none."""
-    from ml.risk import training_round
-
-    try:
-        training_round.run()
-    except NothingToLearn as nothing:
-        print(translated(f"risk: {nothing}"), file=sys.stderr)
 
 
 def _fail_job(job: str | None, reason: str) -> None:

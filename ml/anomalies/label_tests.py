@@ -9,8 +9,9 @@ import numpy as np
 
 from lakehouse.reference import ceiling_on
 from lakehouse.validation.prices.thresholds import Thresholds
+from lakehouse.validation.windows import median_of
 from ml.anomalies.moves import FINAL_DAYS, Move
-from ml.anomalies.observations import Floats, Reports
+from ml.anomalies.observations import Reports
 from ml.anomalies.scores import Scores
 
 REPORTERS_DAYS = 28
@@ -116,15 +117,15 @@ def sources(
             for number, (name, _, code) in enumerate(reports.series)
             if (name, code, reports.levels[number]) == (other, region, level)
         ]
-        distance = own - _row_median(np.log(scores.closing[start:row][:, columns]))
+        distance = own - median_of(np.log(scores.closing[start:row][:, columns]), 1)
         distance = distance[np.isfinite(distance)]
         if len(distance) < thresholds.source_pairs:
             continue
         pairs = max(pairs, len(distance))
-        other_price = _row_median(np.log(move.prices[:, columns]))
+        other_price = median_of(np.log(move.prices[:, columns]), 1)
         gap = np.log(move.prices[:, series]) - other_price - np.median(distance)
         direction = np.sign(move.size)
-        both = np.fmin(_row_median(move.moves[:, columns]) * direction, move.moves[:, series] * direction)
+        both = np.fmin(median_of(move.moves[:, columns], 1) * direction, move.moves[:, series] * direction)
         if np.isfinite(gap[0]):
             gaps[other] = float(gap[0])
         if ((np.abs(gap) <= tolerance) & (both >= half)).any():
@@ -223,10 +224,3 @@ def entry_error(
         "price_of": swapped,
         "passed": bool(power or beyond or swapped),
     }
-
-
-def _row_median(values: Floats) -> Floats:
-    """(days,) median over columns; NaN for a day without values."""
-    return np.array(
-        [np.median(day[np.isfinite(day)]) if np.isfinite(day).any() else np.nan for day in values]
-    )

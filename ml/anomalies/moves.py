@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lakehouse.validation.prices.evidence import nearest
+from lakehouse.validation.windows import median_of
 from ml.anomalies.observations import Floats, Reports
 from ml.anomalies.scores import Scores
 
@@ -88,7 +89,7 @@ def measure_move(reports: Reports, scores: Scores, series: int, row: int) -> Mov
     if not np.isfinite(size):
         size = float(np.log(reports.price[row, series] / scores.last_price_idr[row, series]))
     others = np.delete(moves, series, axis=1)
-    country = np.array([_median(day) for day in others])
+    country = np.nan_to_num(median_of(others, 1))
     excess = moves[:, series] - country
     remaining = excess[1:] / (excess[0] if excess[0] else np.nan)
     away = float(excess[0]) if np.isfinite(excess[0]) else size
@@ -97,16 +98,4 @@ def measure_move(reports: Reports, scores: Scores, series: int, row: int) -> Mov
         if np.isfinite(other):
             of_region.setdefault(code, []).append(other)
     medians = {code: float(np.median(every)) for code, every in of_region.items()}
-    return Move(
-        size=size,
-        excess=away,
-        moves=moves,
-        regions=medians,
-        remaining=remaining,
-        prices=prices,
-    )
-
-
-def _median(values: Floats) -> float:
-    finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if len(finite) else 0.0
+    return Move(size, away, moves, medians, remaining, prices)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,16 +87,10 @@ class Reports:
 
     def until(self, rows: int) -> "Reports":
         """The first `rows` days: what was known at the close of the last of them."""
-        return replace(
-            self,
-            days=self.days[:rows],
-            price=self.price[:rows],
-            time=self.time[:rows],
-            accepted=None if self.accepted is None else self.accepted[:rows],
-            reporters=self.reporters[:rows],
-            newcomer=self.newcomer[:rows],
-            trust=self.trust[:rows],
-        )
+        names = ("days", "price", "time", "accepted", "reporters", "newcomer", "trust")
+        arrays = {name: getattr(self, name) for name in names}
+        cut: dict[str, Any] = {name: None if each is None else each[:rows] for name, each in arrays.items()}
+        return replace(self, **cut)
 
 
 def reports_of_panel(

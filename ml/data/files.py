@@ -1,22 +1,43 @@
 """Panels from files: of any format of conf/sources, of wide tables, or of one plain long table."""
 
 import logging
+from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import lru_cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pandas as pd
+import pyarrow as pa
 
+from conf.settings import settings
+from lakehouse.io.source_files.file_events import FileEvents
+from lakehouse.io.source_files.file_rows import region_code_of, zone_of
 from lakehouse.io.source_files.formats import format_of
 from lakehouse.io.source_files.source_format import SourceFormat
 from lakehouse.io.source_files.unknown_names import UnknownNames
-from lakehouse.reference import commodities, commodity_aliases, matching_key, region_aliases, slug
+from lakehouse.reference import (
+    commodities,
+    commodity_aliases,
+    markets,
+    matching_key,
+    region_aliases,
+    slug,
+    unit_aliases,
+)
+from lakehouse.times import parse_time
 from ml.data.exogenous import read_folder
 from ml.data.panel import NothingToLearn, Panel
-from ml.data.price_events import rows_of_events
-from ml.data.sources import panel_of_sources
+from ml.data.sources import panel_of_sources, two_sources
 
 log = logging.getLogger("lumbung.files")
 LONG_COLUMNS = ("date", "commodity", "region", "price")
 BY_COLUMNS = "panelharga_wide"  # read by columns, in a tenth of the time of its events
+TEXTS = ("commodity", "region_code", "channel", "level", "provider", "unit")
+SCHEMA = pa.schema(
+    dict.fromkeys(TEXTS, pa.string()) | {"market_date": pa.date32(), "median_price_idr": pa.float64()}
+)
+DAY = [name for name in SCHEMA.names if name not in ("unit", "median_price_idr")]
 
 
 def read_files(place: Path, lag_days: int = 0) -> Panel:
@@ -66,9 +87,9 @@ def _plain_table(file: Path) -> pd.DataFrame | None:
     header = [name.strip().lower() for name in columns]
     if set(LONG_COLUMNS) <= set(header):
         return _long_table(file)
-    if matching_key(header[0]) == "date" and not is_quote_file(header):
-        return _wide_table(file)
-    return None
+    # A file of quotes has the price or close of one instrument, not a price a region.
+    is_wide = matching_key(header[0]) == "date" and not {"price", "close"} & set(header)
+    return _wide_table(file) if is_wide else None
 
 
 def _wide_table(file: Path) -> pd.DataFrame:
@@ -83,30 +104,77 @@ def _long_table(file: Path) -> pd.DataFrame:
     return _with_ids(rows.dropna(subset=["commodity", "region"]))
 
 
-def is_quote_file(header: list[str]) -> bool:
-    """Whether a file holds quotes (price or close of one instrument), not one price a region."""
-    return bool({"price", "close"} & set(header))
-
-
 def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with ids for names of the reference lists; other names become a slug."""
-    known_commodities = commodity_aliases()
     known_regions = region_aliases()
-    ids = {
-        name: known_commodities.get(matching_key(name)) or slug(name) for name in rows["commodity"].unique()
-    }
     codes = {name: known_regions.get(matching_key(name)) or slug(name) for name in rows["region"].unique()}
-    commodity = rows["commodity"].map(ids)
+    commodity = rows["commodity"].map({name: _commodity(name) for name in rows["commodity"].unique()})
     usual = commodity.map({name: entry.unit for name, entry in commodities().items()}).fillna("unit")
     unit = rows["unit"].fillna(usual) if "unit" in rows else usual
     price = pd.to_numeric(rows["price"], errors="coerce").astype("float64")
     date = pd.to_datetime(rows["date"], errors="coerce", format="ISO8601").dt.tz_localize(None).dt.normalize()
+    region = rows["region"].map(codes)
     return pd.DataFrame(
-        {
-            "commodity": commodity,
-            "region": rows["region"].map(codes),
-            "unit": unit,
-            "date": date,
-            "price": price,
-        }
+        {"commodity": commodity, "region": region, "unit": unit, "date": date, "price": price}
     )
+
+
+def rows_of_events(
+    files: list[tuple[Path, SourceFormat]], names: UnknownNames
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The retail prices of the files, one row a day: of the source of each series, and of the second one.
+
+    As gold.daily_prices has them, the median of a day; see `two_sources`. Names that no list has are noted in
+    `names`; their commodity and region are a slug.
+    """
+    prices = pd.DataFrame(
+        [row for path, known in files for row in _rows(FileEvents(path, known), names)], columns=SCHEMA.names
+    )
+    of_day = {"median_price_idr": ("median_price_idr", "median"), "unit": ("unit", "first")}
+    days = prices.groupby(DAY, sort=False).agg(**of_day)
+    table = pa.Table.from_pandas(days.reset_index()[SCHEMA.names], SCHEMA, preserve_index=False)
+    return two_sources(table, settings().lake.providers)
+
+
+def _rows(file: FileEvents, names: UnknownNames) -> Iterator[dict[str, object]]:
+    for row in file.rows():
+        payload = row.payload
+        if row.kind != "price" or payload is None:
+            continue
+        names.note(row.kind, payload)
+        price = payload.get("price")
+        day = _local_day(str(payload.get("event_time")), zone_of(payload))
+        if payload.get("channel", "retail") != "retail" or not isinstance(price, int | float) or day is None:
+            continue
+        commodity = _commodity(str(payload.get("commodity")))
+        market = str(payload.get("market_id"))
+        listed = commodities().get(commodity)
+        usual = listed.unit if listed else "unit"
+        unit = payload.get("unit")
+        yield {
+            "commodity": commodity,
+            "region_code": _region(payload, market),
+            "channel": "retail",
+            "level": "province" if market.startswith("PROV-") else "market",
+            "provider": payload.get("provider", "market"),
+            "unit": (isinstance(unit, str) and unit_aliases().get(matching_key(unit))) or usual,
+            "market_date": day,
+            "median_price_idr": float(price),
+        }
+
+
+def _region(payload: Mapping[str, object], market: str) -> str:
+    listed = markets().get(market)
+    code = region_code_of(payload.get("region")) or (listed.region_code if listed else None)
+    return code or slug(str(payload.get("region") or market))
+
+
+@lru_cache(maxsize=4096)
+def _commodity(name: str) -> str:
+    return commodity_aliases().get(matching_key(name)) or slug(name)
+
+
+@lru_cache(maxsize=65536)
+def _local_day(text: str, zone: str) -> date | None:
+    moment = parse_time(text)
+    return moment.astimezone(ZoneInfo(zone)).date() if moment else None

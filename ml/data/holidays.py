@@ -3,8 +3,6 @@
 Per calendar day, the distance to the nearest one.
 """
 
-from functools import cache
-
 import numpy as np
 import numpy.typing as npt
 
@@ -16,12 +14,6 @@ FEASTS = {"fitri": "Eid al-Fitr", "adha": "Eid al-Adha", "natal": "Christmas Day
 RAMADAN_DAYS = 30  # before Idul Fitri
 PAY_DAYS = (25, 1, 2)  # of the month: wages are paid between the 25th and the 1st
 FAR_DAYS = 45  # longer distances are clipped to it
-
-
-@cache
-def _holidays_of(year: int) -> dict[np.datetime64, str]:
-    """Day -> English name or names, joined by "; "."""
-    return {np.datetime64(day): name for day, name in holidays_of(year).items()}
 
 
 def _years(days: Days) -> range:
@@ -53,7 +45,7 @@ def ramadan(days: Days) -> Flags:
 
 def is_holiday(days: Days) -> Flags:
     """(days,) public holidays and joint leave."""
-    listed = {day for year in _years(days) for day in _holidays_of(year)}
+    listed = {day for year in _years(days) for day in holidays_of(year)}
     return np.isin(days, np.array(sorted(listed), dtype="datetime64[D]"))
 
 

@@ -52,14 +52,15 @@ class Panel:
 
     def until(self, origin: int) -> "Panel":
         """What is known at the cut of day number `origin`, that day included; later columns are removed."""
-        stop = origin + 1
-        exogenous = tuple(replace(series, value=series.value[..., :stop]) for series in self.exogenous)
-        return replace(self, days=self.days[:stop], price=self.price[:, :stop], exogenous=exogenous)
+        return self._on_days(slice(origin + 1))
 
     def since(self, first: int) -> "Panel":
         """The same without the days before column `first`."""
-        exogenous = tuple(replace(series, value=series.value[..., first:]) for series in self.exogenous)
-        return replace(self, days=self.days[first:], price=self.price[:, first:], exogenous=exogenous)
+        return self._on_days(slice(first, None))
+
+    def _on_days(self, kept: slice) -> "Panel":
+        exogenous = tuple(replace(series, value=series.value[..., kept]) for series in self.exogenous)
+        return replace(self, days=self.days[kept], price=self.price[:, kept], exogenous=exogenous)
 
     def reindex(self, series: Sequence[tuple[str, str]]) -> "Panel":
         """Exactly these (commodity, region) in this order.
@@ -68,37 +69,28 @@ class Panel:
         """
         row_of = {key: row for row, key in enumerate(self.series)}
         rows = np.array([row_of.get(key, -1) for key in series], dtype=np.int64)
-        missing = (rows < 0)[:, None]
-
-        def reordered(values: Floats) -> Floats:
-            return np.where(missing, np.nan, np.vstack([values, np.full(values.shape[1], np.nan)])[rows])
-
-        return replace(
-            self,
-            commodities=tuple(commodity for commodity, _ in series),
-            regions=tuple(region for _, region in series),
-            units=tuple(self.units[row] if row >= 0 else "" for row in rows),
-            providers=tuple(self.providers[row] if row >= 0 else "" for row in rows)
-            if self.providers
-            else (),
-            price=reordered(self.price),
-            exogenous=tuple(
-                replace(external, value=reordered(external.value)) if external.value.ndim == 2 else external
-                for external in self.exogenous
-            ),
-        )
+        commodities, regions = (tuple(names) for names in zip(*series, strict=True))
+        return replace(self.select(rows), commodities=commodities, regions=regions)
 
     def select(self, rows: npt.NDArray[np.integer]) -> "Panel":
-        """The series with these row numbers, in this order."""
+        """The series with these row numbers, in this order; -1: one without name, unit and prices."""
+
+        def taken(values: Floats) -> Floats:
+            picked: Floats = np.vstack([values, np.full(values.shape[1], np.nan)])[rows]
+            return picked
+
+        def named(names: Sequence[str]) -> tuple[str, ...]:
+            return tuple((*names, "")[row] for row in rows)
+
         return replace(
             self,
-            commodities=tuple(self.commodities[row] for row in rows),
-            regions=tuple(self.regions[row] for row in rows),
-            units=tuple(self.units[row] for row in rows),
-            providers=tuple(self.providers[row] for row in rows) if self.providers else (),
-            price=self.price[rows],
+            commodities=named(self.commodities),
+            regions=named(self.regions),
+            units=named(self.units),
+            providers=named(self.providers) if self.providers else (),
+            price=taken(self.price),
             exogenous=tuple(
-                replace(external, value=external.value[rows]) if external.value.ndim == 2 else external
+                replace(external, value=taken(external.value)) if external.value.ndim == 2 else external
                 for external in self.exogenous
             ),
         )

@@ -1,19 +1,23 @@
 """Rolling-origin backtest: every model forecasts from the same origins and sees nothing later."""
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from conf.settings import settings
+from lakehouse.times import utc_text
 from ml.data.panel import Floats, Panel
 from ml.evaluation.block_cache import Factory, Task, compute_blocks, load_block, read_by, remove_unused
 from ml.evaluation.fingerprint import data_fingerprint, model_fingerprint, short
-from ml.evaluation.holdout_log import record_opening, record_variants
 from ml.evaluation.metrics import usual_step
-from ml.evaluation.predictions import NAIVE, Ints, Predictions
+from ml.evaluation.predictions import COLUMNS, NAIVE, Predictions
 from ml.models.forecaster import HORIZONS, REFIT_ORIGINS, scale
 
 Report = Callable[[int, int, str], None]  # steps done, steps in all, name of the newest step
@@ -22,6 +26,11 @@ TURN_DAYS = 42
 TURN = (0, 8, 16, 24, 32)  # days from a Monday on
 FIRST_DAYS = 365  # history before the first origin
 SATURDAY = 5
+HOLDOUT_LOG = "holdout.jsonl"
+VARIANTS_LOG = "variants.jsonl"
+LEAST_ORIGINS = 12  # with fewer no model is evaluated
+QUICK_ORIGINS = 12
+HOLDOUT = 13
 
 
 @dataclass(frozen=True)
@@ -163,8 +172,7 @@ def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -
     for task in tasks:
         stored[task.model].update(zip(task.block, load_block(task, state), strict=True))
     weekday = (panel.days.astype(np.int64) + 3) % 7
-    columns: dict[str, list[Floats]] = {name: [] for name in ("actual", "scale", "step", NAIVE)}
-    keys: dict[str, list[Ints]] = {name: [] for name in ("series", "origin", "horizon")}
+    columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in (*COLUMNS, NAIVE)}
     forecasts: dict[str, list[Floats]] = {model: [] for model in stored}
     for origin in plan.origins:
         known = panel.until(origin)
@@ -175,23 +183,20 @@ def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -
             actual = panel.price[:, origin + horizon]
             counts = np.isfinite(actual) & np.isfinite(last) & (weekday[origin + horizon] < SATURDAY)
             rows = np.flatnonzero(counts)
-            keys["series"].append(rows)
-            keys["origin"].append(np.full(rows.size, origin))
-            keys["horizon"].append(np.full(rows.size, horizon))
-            columns["actual"].append(actual[rows])
-            columns["scale"].append(scales[rows])
-            columns["step"].append(steps[rows])
-            columns[NAIVE].append(last[rows])
+            ints = (rows, np.full(rows.size, origin), np.full(rows.size, horizon))
+            floats = (values[rows] for values in (actual, scales, steps, last))
+            for column, values in zip(columns.values(), (*ints, *floats), strict=True):
+                column.append(values)
             for model, by_origin in stored.items():
                 forecasts[model].append(by_origin[origin][rows, number])
+    whole: dict[str, Any] = {
+        name: np.concatenate(parts) if parts else np.empty(0) for name, parts in columns.items()
+    }
+    naive = whole.pop(NAIVE)
+    whole |= {name: whole[name].astype(np.int64) for name in ("series", "origin", "horizon")}
     predictions = Predictions(
-        series=_joined(keys["series"]).astype(np.int64),
-        origin=_joined(keys["origin"]).astype(np.int64),
-        horizon=_joined(keys["horizon"]).astype(np.int64),
-        actual=_joined(columns["actual"]),
-        scale=_joined(columns["scale"]),
-        step=_joined(columns["step"]),
-        forecasts={NAIVE: _joined(columns[NAIVE])},
+        **whole,
+        forecasts={NAIVE: naive},
         commodities=panel.commodities,
         regions=panel.regions,
         days=panel.days,
@@ -201,5 +206,52 @@ def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -
     )
 
 
-def _joined(parts: Sequence[Floats | Ints]) -> npt.NDArray[Any]:
-    return np.concatenate(parts) if parts else np.empty(0)
+def record_opening(state: Path, **about: object) -> None:
+    """Put an opening of the final holdout on record, before anything is computed on it."""
+    _append(state / HOLDOUT_LOG, about)
+
+
+def openings(state: Path) -> list[dict[str, object]]:
+    """All openings so far, oldest first."""
+    return _lines(state / HOLDOUT_LOG)
+
+
+def record_variants(state: Path, fingerprints: Mapping[str, str], config: Mapping[str, object]) -> None:
+    """Put each (model, fingerprint, config) on record that was not tried before.
+
+    The more variants are tried, the less a good score means.
+    """
+    known = {(line["model"], line["variant"]) for line in _lines(state / VARIANTS_LOG)}
+    for model, variant in fingerprints.items():
+        if (model, variant) not in known:
+            _append(state / VARIANTS_LOG, {"model": model, "variant": variant, "config": config})
+
+
+def variants(state: Path) -> dict[str, int]:
+    """Model -> number of variants of it that were tried."""
+    return dict(Counter(str(line["model"]) for line in _lines(state / VARIANTS_LOG)))
+
+
+def _append(file: Path, about: Mapping[str, object]) -> None:
+    line = {"at": utc_text(datetime.now(UTC)), **about}
+    with file.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(line, default=str) + "\n")
+
+
+def _lines(file: Path) -> list[dict[str, object]]:
+    return (
+        [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    )
+
+
+def plan_round(panel: Panel, quick: bool) -> Plan:
+    """The plan of a round. A quick round has fewer origins before a holdout of the same length.
+
+    The gate requires a year of origins, so a quick round, which covers a season, promotes no model.
+    """
+    horizons = tuple(range(1, settings().forecast.horizon_days + 1))
+    return (
+        plan(panel, QUICK_ORIGINS + HOLDOUT, HOLDOUT, horizons=horizons)
+        if quick
+        else plan(panel, horizons=horizons)
+    )

@@ -66,7 +66,8 @@ class Calibration:
 
     def stretch(self, commodity: str, horizon: int, level: float) -> float:
         """Factor on the half-width of log price: above 1 where intervals have missed too often."""
-        return stretch(self.excess, commodity, self._scored(horizon), level)
+        ahead = (ALL_HORIZONS, self._scored(horizon))
+        return exp(bounded(sum(self.excess.get((commodity, each, level), 0.0) for each in ahead)))
 
     def quantile(self, commodity: str, horizon: int, level: float) -> tuple[float, str]:
         """(the ⌈(n + 1)·level⌉-th smallest |s|, or the largest when n is less; basis)."""
@@ -148,12 +149,6 @@ class Calibration:
             origins = len(np.unique(self.origin[rows]))
             self._pools[index, horizon] = (np.sort(score), np.sort(np.abs(score)), origins)
         return self._pools[index, horizon]
-
-
-def stretch(excess: Excess, commodity: str, horizon: int, level: float) -> float:
-    """Factor on the half-width of log price, within LARGEST_STRETCH."""
-    total = sum(excess.get((commodity, ahead, level), 0.0) for ahead in (ALL_HORIZONS, horizon))
-    return exp(bounded(total))
 
 
 def bounded(excess: float) -> float:
@@ -260,14 +255,9 @@ def _fill(
             intervals.upper[level][numbers] = upper
             intervals.basis[numbers] = basis  # of the last, highest level, which needs most scores
         # basis and stretch differ by level, so the wider interval could lie within the narrower one
-        inner = min(intervals.lower)
-        outer = max(intervals.lower)
-        intervals.lower[outer][numbers] = np.minimum(
-            intervals.lower[outer][numbers], intervals.lower[inner][numbers]
-        )
-        intervals.upper[outer][numbers] = np.maximum(
-            intervals.upper[outer][numbers], intervals.upper[inner][numbers]
-        )
+        inner, outer = min(LEVELS), max(LEVELS)
+        for bounds, wider in ((intervals.lower, np.minimum), (intervals.upper, np.maximum)):
+            bounds[outer][numbers] = wider(bounds[outer][numbers], bounds[inner][numbers])
         intervals.quantiles[numbers] = calibration.quantiles(commodity, horizon, forecast, scale)
         intervals.confidence[numbers] = calibration.confidence(commodity, horizon, scale)
 

@@ -11,19 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from conf.settings import settings
-from ml.data.panel import Floats, Panel
+from ml.data.panel import Panel
 from ml.evaluation import candidates
-from ml.evaluation.assessment import Assessment, assess
-from ml.evaluation.backtest import Plan, open_holdout, run
+from ml.evaluation.backtest import Plan, open_holdout, plan_round, run
 from ml.evaluation.block_cache import Factory
 from ml.evaluation.conformal import Calibration, Intervals, calibrate
-from ml.evaluation.ensemble import Ensemble, Weights, fit_weights, walk_forward
+from ml.evaluation.ensemble import Ensemble, Factors, Shrunk, Weights, fit_weights, shrink, walk_forward
+from ml.evaluation.gate import Assessment, assess
 from ml.evaluation.leakage_checks import ModelChecks
-from ml.evaluation.origins import plan_round
 from ml.evaluation.predictions import NAIVE, Predictions
-from ml.evaluation.shrinkage import Factors, Shrunk, shrink
 from ml.evaluation.significance import SkillTest
-from ml.models.forecaster import HORIZONS, Forecaster
+from ml.models.forecaster import Forecaster
 from ml.models.parallel import ProcessBackend, cluster_backend, parallel_backend
 from ml.models.registry import ON_DEMAND, PER_SERIES, SHRUNK
 from ml.models.volatility import volatility_classes
@@ -178,11 +176,8 @@ def parallel_for(names: Iterable[str]) -> Iterator[None]:
 
 def fitted_ensemble(comparison: Comparison, models: Mapping[str, Forecaster]) -> Ensemble:
     """The ensemble over members that are fitted already, not yet shrunk."""
-    ensemble = Ensemble(
-        {name: AlreadyFitted(models[name]) for name in comparison.members}, comparison.weights
-    )
-    ensemble.fit(comparison.panel)
-    return ensemble
+    members = {name: models[name] for name in comparison.members}
+    return Ensemble(members, comparison.weights, class_of=volatility_classes(comparison.panel))
 
 
 def shrunk_models(comparison: Comparison, models: Mapping[str, Forecaster]) -> dict[str, Forecaster]:
@@ -191,22 +186,3 @@ def shrunk_models(comparison: Comparison, models: Mapping[str, Forecaster]) -> d
     return {
         name: Shrunk(model, factors[name]) if name in factors else model for name, model in models.items()
     }
-
-
-@dataclass(frozen=True)
-class AlreadyFitted:
-    """Forecaster around a fitted one, which it does not fit again."""
-
-    inner: Forecaster
-
-    @property
-    def name(self) -> str:
-        """The inner model's name."""
-        return self.inner.name
-
-    def fit(self, panel: Panel) -> None:
-        """Nothing: the inner model is fitted."""
-
-    def predict(self, panel: Panel, horizons: Sequence[int] = HORIZONS) -> Floats:
-        """(series, horizons) rupiah of the inner model."""
-        return self.inner.predict(panel, horizons)

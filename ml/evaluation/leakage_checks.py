@@ -12,7 +12,9 @@ import numpy as np
 
 from ml.data.panel import ExogenousSeries, Floats, Panel
 from ml.evaluation.block_cache import Factory
-from ml.features import FeatureInputs, feature_matrix, find_related_series
+from ml.features import feature_matrix
+from ml.features.inputs import FeatureInputs
+from ml.features.related_series import find_related_series
 from ml.models.forecaster import HORIZONS, Forecaster
 from ml.models.training_rows import features_by_name
 

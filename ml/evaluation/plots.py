@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ml.data.panel import Floats
-from ml.evaluation.assessment import Assessment
 from ml.evaluation.conformal import WITHIN, Intervals
+from ml.evaluation.gate import Assessment
 from ml.evaluation.metrics import wape
 from ml.evaluation.predictions import NAIVE, Predictions
 

@@ -6,6 +6,7 @@ A row per series × origin × horizon with an observed target, and every model's
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from ml.data.panel import Days, Floats
 Ints = npt.NDArray[np.int64]
 Selector = npt.NDArray[np.bool_] | Ints  # rows by mask or by number
 NAIVE = "naive"
+COLUMNS = ("series", "origin", "horizon", "actual", "scale", "step")  # of Predictions, besides forecasts
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,9 @@ class Predictions:
 
     def select(self, rows: Selector) -> "Predictions":
         """Some of the predictions, by mask or by number. `replaced` stays that of all."""
-        return replace(
-            self,
-            series=self.series[rows],
-            origin=self.origin[rows],
-            horizon=self.horizon[rows],
-            actual=self.actual[rows],
-            scale=self.scale[rows],
-            step=self.step[rows],
-            forecasts={model: forecast[rows] for model, forecast in self.forecasts.items()},
-        )
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        forecasts = {model: forecast[rows] for model, forecast in self.forecasts.items()}
+        return replace(self, **columns, forecasts=forecasts)
 
     def append(self, later: "Predictions") -> "Predictions":
         """These predictions and those of later origins of the same panel and models.
@@ -93,18 +88,13 @@ class Predictions:
 
         `replaced` stays that of these predictions.
         """
-        return replace(
-            self,
-            series=np.concatenate([self.series, other.series]),
-            origin=np.concatenate([self.origin, other.origin]),
-            horizon=np.concatenate([self.horizon, other.horizon]),
-            actual=np.concatenate([self.actual, other.actual]),
-            scale=np.concatenate([self.scale, other.scale]),
-            step=np.concatenate([self.step, other.step]),
-            forecasts={
-                model: np.concatenate([self.forecasts[model], other.forecasts[model]]) for model in models
-            },
-        )
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(each, name) for each in (self, other)]) for name in COLUMNS
+        }
+        forecasts = {
+            model: np.concatenate([each.forecasts[model] for each in (self, other)]) for model in models
+        }
+        return replace(self, **columns, forecasts=forecasts)
 
     def of_commodity(self, commodity: str) -> "Predictions":
         """The predictions of one commodity."""

@@ -6,16 +6,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.data.panel import Panel
-from ml.features import calendar, commodities, exogenous, national, own, second_source
-from ml.features.feature import Feature
-from ml.features.inputs import FeatureInputs
-from ml.features.related_series import RelatedSeries, Rows, find_related_series
+from ml.features import calendar, commodities, exogenous, national, own
+from ml.features.inputs import Feature, FeatureInputs
+from ml.features.related_series import RelatedSeries, Rows
 
 FEATURES: tuple[Feature, ...] = (
     own.FEATURES
     + national.FEATURES
     + commodities.FEATURES
-    + second_source.FEATURES
+    + exogenous.SECOND_FEATURES
     + calendar.FEATURES
     + exogenous.FEATURES
 )
@@ -48,15 +47,3 @@ def latest_features(
     inputs = FeatureInputs(panel if weather else panel.since(max(len(panel.days) - REACH_DAYS, 0)), related)
     rows = np.arange(len(panel.commodities))
     return inputs, feature_matrix(inputs, features, rows, np.full(len(rows), inputs.y.shape[1] - 1))
-
-
-__all__ = [
-    "FEATURES",
-    "Feature",
-    "FeatureInputs",
-    "Panel",
-    "RelatedSeries",
-    "feature_matrix",
-    "find_related_series",
-    "latest_features",
-]

@@ -1,6 +1,7 @@
 """Matrices that features are computed from: log prices, their changes, national and neighbouring ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +14,15 @@ from ml.features.related_series import RelatedSeries, Rows
 LEAST_MOVE = 1e-4  # added to v, so that a price that never moves has a scale
 LARGEST_MOVE = 0.5  # log changes beyond count as this much in national means
 LEAST_PROVINCES = 3  # behind a national level
+# Earliest time at which a feature is known.
+CUT = "columns up to the origin: prices known at its cut"
+AHEAD = "known years ahead"
+RELEASE = "released before the cut of the origin"
+CHOSEN = "as prices; which series are meant is chosen on days before the fit"
+ENACTED = "valid on the origin's day"
+
+Compute = Callable[["FeatureInputs"], Floats]
+Definitions = Mapping[str, tuple[str, Compute]]  # name -> (definition, values)
 
 
 class FeatureInputs:
@@ -142,3 +152,25 @@ def mean_without_own(values: Floats) -> Floats:
     count = present.sum(axis=0) - present
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(count > 0, (total.sum(axis=0) - total) / count, np.nan)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A named column.
+
+    `compute` returns values that broadcast to (series, days); column t is what is known at day t's cut.
+    """
+
+    name: str
+    group: str
+    definition: str
+    available: str
+    compute: Compute
+
+
+def define_features(group: str, available: str, definitions: Definitions) -> tuple[Feature, ...]:
+    """Features of one group and one availability."""
+    return tuple(
+        Feature(name, group, definition, available, compute)
+        for name, (definition, compute) in definitions.items()
+    )

@@ -7,8 +7,7 @@ import numpy.typing as npt
 
 from ml.data.panel import Floats
 from ml.features import rolling
-from ml.features.feature import CUT, Definitions, define_features
-from ml.features.inputs import FeatureInputs
+from ml.features.inputs import CUT, Definitions, FeatureInputs, define_features
 
 CHANGE_DAYS = (1, 2, 3, 5, 7, 14, 28, 90)
 MEAN_DAYS = (3, 7, 14, 28, 90)

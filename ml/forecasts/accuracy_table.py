@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lakehouse.io.delta import open_if_exists, replace_once
-from ml.evaluation.assessment import Assessment
+from ml.evaluation.gate import Assessment
 from ml.evaluation.predictions import NAIVE
 from ml.evaluation.scores import accuracy_rows
 from ml.forecasts.fitted_model import FittedModel

@@ -6,16 +6,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
 from conf.settings import settings
 from lakehouse.io.delta import append_once
 from ml import schedule
-from ml.data.load import daily_prices
+from ml.data.load import daily_prices, read_panel
 from ml.data.panel import NothingToLearn, Panel
 from ml.evaluation.fingerprint import data_fingerprint
-from ml.forecasts import drift, live_accuracy
+from ml.forecasts import live_accuracy
 from ml.forecasts.fitted_model import NAIVE, NOT_EVALUATED, Champion, FittedModel, GateResult
 from ml.forecasts.model_files import UnknownFiles
 from ml.forecasts.rows import TABLE, ServedModels, forecast_rows
@@ -25,12 +26,15 @@ from ml.progress import TrainingProgress
 log = logging.getLogger("lumbung.training")
 
 
-def known_panel(now: datetime) -> Panel:
-    """Prices of the lake up to the last day that counts as known.
+def known_panel(now: datetime, files: Path | None = None) -> Panel:
+    """Prices of the lake up to the last day that counts as known, or all of a file or folder.
 
     Raises NothingToLearn while there is none.
     """
-    panel = daily_prices(settings().lake_root, settings().forecast.publishing_lag_days)
+    lag_days = settings().forecast.publishing_lag_days
+    if files:
+        return read_panel(files, lag_days)
+    panel = daily_prices(settings().lake_root, lag_days)
     known = np.flatnonzero(panel.days <= np.datetime64(schedule.last_known_day(now)))
     if not len(known):
         raise NothingToLearn("gold.daily_prices holds no price of a day that counts as known")
@@ -55,7 +59,7 @@ def issue(
         rows = append_forecasts(served_models(panel, reason), panel, prices)
         report(1, 2, "issued")
         measured = live_accuracy.measure(panel) if prices else 0
-        if prices and drift.record_check(drift.check_drift(panel), str(panel.days[-1])):
+        if prices and live_accuracy.record_check(live_accuracy.check_drift(panel), str(panel.days[-1])):
             log.warning("prices fall into their intervals less often than they should: training is due")
         report(2, 2, "measured")
     progress.print(f"{rows} forecasts issued" if rows else "forecasts are up to date")

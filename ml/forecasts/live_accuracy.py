@@ -1,9 +1,11 @@
 """gold.forecasts and the prices that followed -> gold.model_accuracy, kind issued.
 
-Shares of prices in their intervals.
+Shares of prices in their intervals, and drift: whether prices still fall into them as often as they should.
 """
 
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ import pyarrow.compute as pc
 from conf.settings import settings
 from lakehouse.io.delta import open_if_exists, open_table, replace_once
 from lakehouse.io.query import run_sql
+from ml import schedule
 from ml.data.exogenous import JAKARTA_HOURS
 from ml.data.panel import Floats, Panel
 from ml.evaluation.metrics import usual_step
@@ -71,6 +74,10 @@ INTERVAL_SHARES = f"""
         avg((actual > upper_80_idr and actual <= upper_95_idr)::int) as upper,
         avg((actual > upper_95_idr)::int) as above
     from ({CELLS}) where champion and target_date > $since"""
+WINDOW_DAYS = 28  # of target days
+LEAST_CELLS = 100
+NOMINAL = (0.025, 0.075, 0.8, 0.075, 0.025)  # below, lower, inside 80 %, upper, above
+FLOOR = 1e-3  # of a share, so that an empty part has a finite index
 
 
 def _cut_seconds() -> float:
@@ -144,3 +151,54 @@ def _table(
             },
         }
     )
+
+
+@dataclass(frozen=True)
+class DriftCheck:
+    """Coverage and population stability index of the champions' intervals over the last weeks."""
+
+    cells: int
+    coverage_80: float
+    psi: float
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the coverage is outside its band, or the index above its limit."""
+        low, high = settings().training.drift_coverage
+        return not low <= self.coverage_80 <= high or self.psi > settings().training.drift_psi
+
+
+def psi(shares: Sequence[float], nominal: Sequence[float] = NOMINAL) -> float:
+    """Population stability index, Σ(a − e)·ln(a/e); 0.1 is a small shift, above 0.2 a real one."""
+    actual = np.maximum(shares, FLOOR)
+    expected = np.maximum(nominal, FLOOR)
+    return float(((actual - expected) * np.log(actual / expected)).sum())
+
+
+def check_drift(panel: Panel) -> DriftCheck | None:
+    """The check of the last WINDOW_DAYS; None with fewer than LEAST_CELLS cells."""
+    cells, shares = interval_shares(panel, panel.days[-1].item() - timedelta(WINDOW_DAYS))
+    return DriftCheck(cells, shares[2], psi(shares)) if cells >= LEAST_CELLS else None
+
+
+def record_check(check: DriftCheck | None, day: str) -> bool:
+    """Count checks that agree, one a market day; True when drift has just been established.
+
+    Hysteresis: drift begins after drift_looks drifted checks in a row, and ends after as many others.
+    """
+    last = schedule.read_note("drift")
+    if check is None or last.get("day") == day:
+        return False
+    was_drifting = bool(last.get("drifting"))
+    against = last.get("against", 0) + 1 if check.drifted != was_drifting else 0
+    turned = against >= settings().training.drift_looks
+    schedule.write_note(
+        "drift",
+        day=day,
+        drifting=was_drifting != turned,
+        against=0 if turned else against,
+        coverage_80=round(check.coverage_80, 4),
+        psi=round(check.psi, 4),
+        cells=check.cells,
+    )
+    return turned and not was_drifting

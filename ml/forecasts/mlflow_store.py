@@ -8,8 +8,10 @@ import platform
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from conf.settings import REPO, settings
@@ -74,8 +76,15 @@ def connect(experiment: str = EXPERIMENT) -> None:
 
 
 @contextmanager
-def start_run(name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> Iterator[str]:
-    """One run; yields its id. An exception inside ends it as failed, with the reason as the tag `failure`."""
+def start_run(
+    experiment: str, params: Mapping[str, Any], tags: Mapping[str, str], subject: str = ""
+) -> Iterator[str]:
+    """One run, named by experiment, subject and time; yields its id.
+
+    An exception inside ends it as failed, with the reason as the tag `failure`.
+    """
+    connect(experiment)
+    name = " ".join(filter(None, (experiment, subject, f"{datetime.now(UTC):%Y-%m-%d %H:%M}")))
     with mlflow.start_run(run_name=name, tags=dict(tags)) as active:
         mlflow.log_params({key: str(value)[:6000] for key, value in params.items()})
         mlflow.log_dict(environment(), "environment.json")
@@ -130,6 +139,14 @@ def log_table(name: str, rows: list[dict[str, Any]]) -> None:
 def log_files(folder: Path, artifact_path: str) -> None:
     """Every file of a folder."""
     mlflow.log_artifacts(str(folder), artifact_path)
+
+
+def log_model_file(name: str, content: bytes) -> None:
+    """A file of this content in the folder `model` of the active run."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / name
+        file.write_bytes(content)
+        mlflow.log_artifact(str(file), "model")
 
 
 def save_model(fitted: FittedModel) -> tuple[str, str]:

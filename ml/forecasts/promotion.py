@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from conf.settings import settings
 from lakehouse.io.training_jobs import Status
+from ml.evaluation.backtest import openings, variants
 from ml.evaluation.conformal import Calibration
 from ml.evaluation.evaluate import (
     ENSEMBLE,
@@ -21,7 +21,6 @@ from ml.evaluation.evaluate import (
 )
 from ml.evaluation.fingerprint import data_fingerprint
 from ml.evaluation.gate import Decision, GateRequirements, decision_rows
-from ml.evaluation.holdout_log import openings, variants
 from ml.evaluation.metrics import skill
 from ml.evaluation.plots import save_plots
 from ml.evaluation.predictions import NAIVE, Predictions
@@ -84,8 +83,8 @@ def promote(
     passed = {
         commodity: decision for commodity, decision in assessment.champions.items() if decision is not None
     }
-    run_name = f"prices {datetime.now(UTC):%Y-%m-%d %H:%M}"
-    with mlflow_store.start_run(run_name, _parameters(comparison, names), {"why": why}) as run_id:
+    parameters = _parameters(comparison, names)
+    with mlflow_store.start_run(mlflow_store.EXPERIMENT, parameters, {"why": why}) as run_id:
         calibrations = dict(assessment.calibrations)
         if passed and comparison.plan.holdout:
             candidates = sorted({decision.model for decision in passed.values()})

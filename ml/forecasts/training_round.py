@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from conf.settings import settings
-from lakehouse.io import training_jobs
 from ml import schedule
-from ml.data.load import read_panel
 from ml.data.panel import NothingToLearn, Panel
 from ml.data.reporting_periods import evaluation_panel
-from ml.evaluation.origins import LEAST_ORIGINS, plan_round
+from ml.evaluation.backtest import LEAST_ORIGINS, plan_round
 from ml.forecasts import issue
 from ml.models.registry import ON_DEMAND, default_models
-from ml.progress import TrainingProgress
+from ml.progress import TrainingProgress, end_job
 
 BACKTEST_FOLDER = "backtest"  # forecasts of models from past origins, below schedule.state_folder()
 
@@ -49,7 +47,7 @@ def run(request: Request) -> bool:
     now = datetime.now(UTC)
     # Read first: prices that arrive during the round then count as new. Files change nothing in the lake.
     prices = None if request.data else schedule.price_state(now)
-    panel = panel_of_files(request.data) if request.data else issue.known_panel(now)
+    panel = issue.known_panel(now, request.data)
     why = schedule.training_due(prices) if prices and request.if_changed else "requested"
     if request.issue_only or why is None:
         progress.print("training is not due" if why is None else "forecasts are issued without training")
@@ -65,7 +63,7 @@ def run(request: Request) -> bool:
         )
         progress.print(reason)
         issue.issue(panel, prices, progress, reason)
-        _end(request, prices, "rejected", None, False, reason)
+        _end(request, prices, None, False, reason)
         return True
     _train(request, panel, evaluated, prices, why, progress)
     return True
@@ -97,9 +95,9 @@ def _train(
         issue.issue(panel, prices, progress)
     except Exception:
         detail = f"{outcome.summary}; forecasts could not be issued, see the trainer's log"
-        _end(request, prices, outcome.status, outcome.run_id, promoted, detail)
+        _end(request, prices, outcome.run_id, promoted, detail)
         raise
-    _end(request, prices, outcome.status, outcome.run_id, promoted, outcome.summary)
+    _end(request, prices, outcome.run_id, promoted, outcome.summary)
 
 
 def models_of(request: Request) -> tuple[str, ...]:
@@ -114,11 +112,6 @@ def models_of(request: Request) -> tuple[str, ...]:
     if "ensemble" in request.models and not set(request.models) - {"ensemble"} - ON_DEMAND:
         return tuple(dict.fromkeys((*usual, *request.models)))
     return request.models or usual
-
-
-def panel_of_files(place: Path) -> Panel:
-    """The prices of a file or folder. Raises NothingToLearn without any."""
-    return read_panel(place, settings().forecast.publishing_lag_days)
 
 
 def panel_to_evaluate(panel: Panel, request: Request) -> Panel:
@@ -143,7 +136,6 @@ def panel_to_evaluate(panel: Panel, request: Request) -> Panel:
 def _end(
     request: Request,
     prices: schedule.PriceState | None,
-    status: training_jobs.Status,
     run_id: str | None,
     promoted: bool,
     detail: str,
@@ -156,8 +148,7 @@ def _end(
             days=prices.days,
             last_day=str(prices.last_day),
             run_id=run_id,
-            status=status,
+            status="succeeded" if promoted else "rejected",
         )
         schedule.reset_drift()
-    if request.job:
-        training_jobs.finish(request.job, status, promoted, run_id, detail[:1000])
+    end_job(request.job, promoted, run_id, detail)

@@ -12,21 +12,14 @@ import numpy.typing as npt
 import xgboost as xgb
 
 from ml.data.panel import Floats, Panel
-from ml.features import (
-    FEATURES,
-    Feature,
-    FeatureInputs,
-    feature_matrix,
-    find_related_series,
-    latest_features,
-)
-from ml.features.related_series import Rows
+from ml.features import FEATURES, feature_matrix, latest_features
+from ml.features.inputs import Feature, FeatureInputs
+from ml.features.related_series import Rows, find_related_series
 from ml.models.forecaster import HORIZONS, Forecaster, training_horizons
 from ml.models.linear import Linear
 from ml.models.training_rows import (
     LEAST_ROWS,
-    exogenous_read,
-    features_by_name,
+    FeatureModel,
     features_with_data,
     labels,
     predict_known_series,
@@ -58,7 +51,7 @@ class TreeOptions:
 
 
 @dataclass
-class Boosting:
+class Boosting(FeatureModel):
     """Forecaster.
 
     Target (y[t+h] − y[t]) / v; loss L1 with weight v, which is the absolute error of log prices.
@@ -73,39 +66,36 @@ class Boosting:
     features: Sequence[str] = TREE_FEATURES
     threads: int = 1  # forecasts do not depend on it; more threads than free cores make it slower by far
     name: str = "boosting"
-    _used: tuple[str, ...] = field(default=(), init=False)  # of `features`, those that had data at the fit
+    used: tuple[str, ...] = field(default=(), init=False)  # of `features`, those that had data at the fit
 
     def __post_init__(self) -> None:
         self._models: dict[int, xgb.Booster] = {}
         self._linear = Linear(self.horizons)
 
     @property
-    def _tree_features(self) -> list[Feature]:
-        return features_by_name(self._used or self.features)
-
-    @property
     def _all_features(self) -> list[Feature]:
-        return sorted({*self._tree_features, *self._linear.own_features}, key=FEATURES.index)
+        return sorted({*self.own_features, *self._linear.own_features}, key=FEATURES.index)
 
     @property
     def exogenous(self) -> tuple[str, ...]:
         """Names of the exogenous series that its features read."""
-        return exogenous_read(features_by_name({*self.features, *self._linear.features}))
+        return tuple(sorted({*super().exogenous, *self._linear.exogenous}))
 
-    def _tree_columns(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(samples, tree features) out of all features."""
-        own = {feature.name for feature in self._tree_features}
-        return matrix[:, [feature.name in own for feature in self._all_features]]
+    def _columns_of(
+        self, features: Sequence[Feature], matrix: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """(samples, these features) out of all features."""
+        names = {feature.name for feature in features}
+        return matrix[:, [feature.name in names for feature in self._all_features]]
 
     def _linear_moves(self, matrix: npt.NDArray[np.float32], series: Rows) -> dict[int, Floats]:
         """Horizon -> (samples,) moves that the linear model predicts, in v. `matrix` holds all features."""
-        own = {feature.name for feature in self._linear.own_features}
-        return self._linear.moves(matrix[:, [feature.name in own for feature in self._all_features]], series)
+        return self._linear.moves(self._columns_of(self._linear.own_features, matrix), series)
 
     def fit(self, panel: Panel) -> None:
         """Learn from every sample whose target day is not after the panel's end."""
         self._models = {}
-        self._used = features_with_data(self.features, panel)
+        self.used = features_with_data(self.features, panel)
         inputs = FeatureInputs(panel, find_related_series(panel))
         self._linear.fit_inputs(inputs)
         series, days = training_samples(inputs, self.options.rows)
@@ -113,7 +103,9 @@ class Boosting:
             return
         samples = feature_matrix(inputs, self._all_features, series, days)
         linear_moves = self._linear_moves(samples, series)
-        matrix = xgb.QuantileDMatrix(self._tree_columns(samples), max_bin=BINS, nthread=self.threads)
+        matrix = xgb.QuantileDMatrix(
+            self._columns_of(self.own_features, samples), max_bin=BINS, nthread=self.threads
+        )
         for horizon in linear_moves:
             move, weight = labels(inputs, series, days, horizon)
             matrix.set_label(move)
@@ -147,7 +139,7 @@ class Boosting:
         rows = np.arange(len(panel.commodities))
         inputs, samples = latest_features(panel, self._linear.related, self._all_features)
         linear_moves = self._linear_moves(samples, rows)
-        columns = self._tree_columns(samples)
+        columns = self._columns_of(self.own_features, samples)
         moves = []
         for horizon, model in self._models.items():
             matrix = xgb.DMatrix(columns, base_margin=linear_moves[horizon], nthread=self.threads)
@@ -158,7 +150,7 @@ class Boosting:
         """Feature -> mean share of the gain over the horizons; the sum is 1. Empty before a fit."""
         if not self._models:
             return {}
-        features = self._tree_features
+        features = self.own_features
         shares = np.zeros(len(features))
         for model in self._models.values():
             by_column = model.get_score(importance_type="total_gain")

@@ -11,21 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.data.panel import Floats, Panel
-from ml.features import (
-    FEATURES,
-    Feature,
-    FeatureInputs,
-    RelatedSeries,
-    feature_matrix,
-    find_related_series,
-    latest_features,
-)
-from ml.features.related_series import Rows
+from ml.features import FEATURES, feature_matrix, latest_features
+from ml.features.inputs import FeatureInputs
+from ml.features.related_series import RelatedSeries, Rows, find_related_series
 from ml.models.forecaster import HORIZONS, Forecaster, training_horizons
 from ml.models.training_rows import (
     LEAST_ROWS,
-    exogenous_read,
-    features_by_name,
+    FeatureModel,
     features_with_data,
     labels,
     predict_known_series,
@@ -61,7 +53,7 @@ PASSES = 3  # of reweighting towards the absolute error
 
 
 @dataclass
-class Linear:
+class Linear(FeatureModel):
     """Forecaster with the target and features of Boosting.
 
     A missing feature counts as 0, which means nothing unusual.
@@ -77,16 +69,6 @@ class Linear:
     series: tuple[tuple[str, str], ...] = field(default=(), init=False)  # of the fit, in its order
     used: tuple[str, ...] = field(default=(), init=False)  # of `features`, those that had data at the fit
     related: RelatedSeries = field(init=False, repr=False)
-
-    @property
-    def own_features(self) -> list[Feature]:
-        """The features that `moves` is given the values of."""
-        return features_by_name(self.used or self.features)
-
-    @property
-    def exogenous(self) -> tuple[str, ...]:
-        """Names of the exogenous series that its features read."""
-        return exogenous_read(features_by_name(self.features))
 
     def fit(self, panel: Panel) -> None:
         """Learn from samples whose target day is not after the panel's end."""

@@ -20,7 +20,7 @@ class ModelSpec:
     # fitted one series at a time: its fits can be spread over processes or a cluster
     per_series: bool = False
     learns: bool = True  # False: nothing is fitted, so there is nothing to check on random walks
-    # its forecasts are drawn towards naive by a learned factor (ml.evaluation.shrinkage)
+    # its forecasts are drawn towards naive by a learned factor (ml.evaluation.ensemble)
     shrunk: bool = False
     on_demand: bool = False  # tried only when requested: a fit takes longer than all others together
 

@@ -8,14 +8,33 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from ml.data.panel import Floats, Panel
-from ml.features import FEATURES, Feature, FeatureInputs
+from ml.features import FEATURES
 from ml.features.exogenous import READ
+from ml.features.inputs import Feature, FeatureInputs
 from ml.features.related_series import Rows
 
 WARM_UP_DAYS = 90  # of a series before it is learned from
 STALE_DAYS = 7  # a day whose last price is older than this is not learned from
 LEAST_ROWS = 500  # with fewer samples nothing is fitted: the forecasts are NaN, and naive takes their place
 LARGEST_MOVE = 30.0  # in usual daily moves × √days; a larger label is an error of the source, not a price
+
+
+class FeatureModel:
+    """What models on features have in common. Raises ValueError for an unknown feature."""
+
+    features: Sequence[str]
+    used: tuple[str, ...]  # of `features`, those that had data at the fit
+
+    @property
+    def own_features(self) -> list[Feature]:
+        """The features of the fit."""
+        return features_by_name(self.used or self.features)
+
+    @property
+    def exogenous(self) -> tuple[str, ...]:
+        """Names of the exogenous series that its features read."""
+        groups = sorted({feature.group for feature in features_by_name(self.features)})
+        return tuple(name for group in groups for name in READ.get(group, ()))
 
 
 def features_by_name(names: Iterable[str]) -> list[Feature]:
@@ -37,12 +56,6 @@ def features_with_data(names: Iterable[str], panel: Panel) -> tuple[str, ...]:
         for feature in features_by_name(names)
         if feature.group not in READ or present & set(READ[feature.group])
     )
-
-
-def exogenous_read(features: Iterable[Feature]) -> tuple[str, ...]:
-    """Names of the exogenous series that these features are computed from."""
-    groups = sorted({feature.group for feature in features})
-    return tuple(name for group in groups for name in READ.get(group, ()))
 
 
 def training_samples(inputs: FeatureInputs, most: int) -> tuple[Rows, Rows]:

@@ -1,20 +1,27 @@
 """How good probabilities of a rise are, and the gate that a risk model has to pass."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isnan
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score
 
-from ml.data.panel import Floats
+from ml.data.panel import Floats, Panel
+from ml.evaluation.backtest import SATURDAY, Plan, Report
 from ml.evaluation.leakage_checks import ModelChecks
 from ml.evaluation.predictions import Ints
+from ml.features import feature_matrix
+from ml.features.inputs import FeatureInputs
+from ml.features.related_series import find_related_series
+from ml.models.training_rows import features_by_name, features_with_data
+from ml.risk.model import HORIZON, RISE, RiskModel
 
 BINS = 10  # of equal width
 LEAST_CASES = 100  # in a bin whose reliability counts
 BUDGET_SHARE = 0.05  # of series-days that may alert
 VOLATILE = ("cabai", "bawang-merah")  # begin of the ids of chillies and shallots
+LONGEST_DAYS = 1200  # of a panel: a year before the first of 78 origins, and what features look back on
 
 
 @dataclass(frozen=True)
@@ -129,31 +136,57 @@ def gate_faults(
     measured: RiskFigures, checks: ModelChecks, requirements: RiskRequirements
 ) -> tuple[str, ...]:
     """What the model fails; empty when it passes."""
-    required: Mapping[str, tuple[bool, str]] = {
-        "origins": (measured.origins >= requirements.origins, f"{requirements.origins} needed"),
-        "average_precision": (
-            measured.average_precision >= requirements.average_precision,
-            f"{requirements.average_precision:.2f} needed",
-        ),
-        "brier_skill": (
-            measured.brier_skill >= requirements.brier_skill,
-            f"{requirements.brier_skill:.2f} needed",
-        ),
-        "reliability_gap": (
-            measured.reliability_gap <= requirements.reliability_gap,
-            f"{requirements.reliability_gap:.2f} allowed",
-        ),
-        "volatile_ratio": (
-            not measured.volatile_ratio < requirements.volatile_ratio,
-            f"{requirements.volatile_ratio:.2f} needed",
-        ),
-    }
     values = asdict(measured)
-    faults = [
-        f"{name.replace('_', ' ')} {values[name]:.3g}, {limit}"
-        for name, (reached, limit) in required.items()
-        if not reached
-    ]
+    faults = []
+    for name, limit in asdict(requirements).items():
+        value = values[name]
+        is_most = name == "reliability_gap"
+        # what is not a number is no ratio to reach, and else a fault
+        reached = value <= limit if is_most else value >= limit or (name == "volatile_ratio" and isnan(value))
+        if not reached:
+            text = str(limit) if name == "origins" else f"{limit:.2f}"
+            required = f"{text} {'allowed' if is_most else 'needed'}"
+            faults.append(f"{name.replace('_', ' ')} {value:.3g}, {required}")
     if measured.average_precision <= measured.volatility_precision:
         faults.append("volatility alone ranks as well")
     return (*faults, *(f"check {name} failed" for name in checks.faults))
+
+
+def risk_cases(panel: Panel, plan: Plan, model: RiskModel, report: Report) -> RiskCases:
+    """Risks at the origins of the plan, by a fit at the first origin of each block.
+
+    Features are computed once for all days: none of them depends on a later day, which the gate checks
+    (ml.evaluation.leakage_checks). Related series are chosen before the first origin. A fit learns from
+    targets that are not after its origin.
+    """
+    related = find_related_series(panel.until(plan.origins[0]))
+    features = features_by_name(features_with_data(model.features, panel))
+    model.features = [feature.name for feature in features]
+    inputs = FeatureInputs(panel, related)
+    days = np.arange(plan.origins[-1] + 1)
+    every = np.meshgrid(np.arange(len(panel.series)), days, indexing="ij")
+    values = feature_matrix(inputs, features, every[0].ravel(), every[1].ravel())
+    values = values.reshape(len(panel.series), len(days), len(features))
+    blocks = plan.blocks()
+    parts = []
+    for number, block in enumerate(blocks, 1):
+        known = FeatureInputs(panel.until(block[0]), related)
+        model.fit_inputs(known, lambda series, day: values[series, day])
+        for origin in block:
+            risk = model.predict_features(panel.until(origin), values[:, origin])
+            parts.append(_cases(inputs, origin, risk))
+        report(number, len(blocks), f"risk {panel.days[block[0]]}")
+    return RiskCases(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _cases(inputs: FeatureInputs, origin: int, risk: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The columns of RiskCases of one origin."""
+    panel = inputs.panel
+    target = origin + HORIZON
+    is_weekday = (int(panel.days[target].astype(np.int64)) + 3) % 7 < SATURDAY
+    rows: Ints = np.flatnonzero(np.isfinite(risk) & np.isfinite(panel.price[:, target]) & is_weekday)
+    rises = inputs.y[rows, target] - inputs.y[rows, origin] >= RISE
+    names = np.array(panel.commodities)[rows]
+    is_higher = inputs.y[rows, origin + 1 : target + 1] - inputs.y[rows, origin, None] >= RISE
+    lead_days = np.where(rises, 1 + is_higher.argmax(axis=1), 0)
+    return names, np.full(len(rows), origin), risk[rows], rises, inputs.v[rows, origin], lead_days

@@ -13,14 +13,14 @@ import orjson
 import xgboost as xgb
 
 from ml.data.panel import Floats, Panel
-from ml.features import Feature, FeatureInputs, feature_matrix, find_related_series, latest_features
-from ml.features.related_series import Rows
+from ml.features import feature_matrix, latest_features
+from ml.features.inputs import FeatureInputs
+from ml.features.related_series import Rows, find_related_series
 from ml.models.boosting import BINS, TREE_FEATURES
 from ml.models.training_rows import (
     LEAST_ROWS,
     STALE_DAYS,
-    exogenous_read,
-    features_by_name,
+    FeatureModel,
     features_with_data,
     training_samples,
 )
@@ -45,7 +45,7 @@ PARAMETERS = {
 
 
 @dataclass
-class RiskModel:
+class RiskModel(FeatureModel):
     """A forecaster whose `predict` gives probabilities instead of prices, for a horizon of 7 days only.
 
     A fit needs LEAST_ROWS samples and a rise among them; without, every probability is NaN.
@@ -57,19 +57,9 @@ class RiskModel:
     features: Sequence[str] = RISK_FEATURES
     threads: int = 1
     name: str = "risk"
-    _used: tuple[str, ...] = field(default=(), init=False)  # of `features`, those that had data at the fit
+    used: tuple[str, ...] = field(default=(), init=False)  # of `features`, those that had data at the fit
     _climatology: dict[str, float] = field(default_factory=dict, init=False)
     _trees: xgb.Booster | None = field(default=None, init=False)
-
-    @property
-    def exogenous(self) -> tuple[str, ...]:
-        """Names of the exogenous series that its features read."""
-        return exogenous_read(features_by_name(self.features))
-
-    @property
-    def own_features(self) -> list[Feature]:
-        """The features of the fit."""
-        return features_by_name(self._used or self.features)
 
     def fit(self, panel: Panel) -> None:
         """Learn from every sample whose target day is not after the panel's end."""
@@ -80,7 +70,7 @@ class RiskModel:
         """`fit` on the inputs of a panel, whose features of samples `features_at` gives."""
         panel = inputs.panel
         self._trees = None
-        self._used = features_with_data(self.features, panel)
+        self.used = features_with_data(self.features, panel)
         series, days = training_samples(inputs, self.rows)
         rises, usable = rises_after(inputs, series, days)
         series = series[usable]
@@ -147,13 +137,13 @@ class RiskModel:
         if self._trees is None:
             raise ValueError("a model that was not fitted cannot be saved")
         trees = orjson.loads(self._trees.save_raw("json"))
-        return {"features": self._used, "climatology": self._climatology, "trees": trees}
+        return {"features": self.used, "climatology": self._climatology, "trees": trees}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "RiskModel":
         """The model that `to_json` gave. Raises KeyError or XGBoostError for anything else."""
         model = cls(features=tuple(saved["features"]))
-        model._used = tuple(saved["features"])
+        model.used = tuple(saved["features"])
         model._climatology = dict(saved["climatology"])
         model._trees = xgb.Booster({"nthread": 1})
         model._trees.load_model(bytearray(orjson.dumps(saved["trees"])))

@@ -5,22 +5,18 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from conf.runtime.status_files import write_bytes
 from conf.settings import settings
 from ml import schedule
-from ml.data.load import read_panel
 from ml.data.panel import NothingToLearn, Panel
 from ml.data.reporting_periods import evaluation_panel
-from ml.evaluation.backtest import Plan, plan
+from ml.evaluation.backtest import Plan, plan, record_opening
 from ml.evaluation.candidates import sample_panel
-from ml.evaluation.holdout_log import record_opening
 from ml.evaluation.leakage_checks import check_model
 from ml.forecasts import mlflow_store
 from ml.forecasts.issue import known_panel
 from ml.progress import TrainingProgress
-from ml.risk.backtest import LONGEST_DAYS, risk_cases
 from ml.risk.champion import RiskChampion, remove_champion, save_champion
-from ml.risk.evaluation import RiskFigures, RiskRequirements, figures, gate_faults
+from ml.risk.evaluation import LONGEST_DAYS, RiskFigures, RiskRequirements, figures, gate_faults, risk_cases
 from ml.risk.issue import issue
 from ml.risk.model import HORIZON, RiskModel
 
@@ -49,13 +45,12 @@ def run(data: Path | None = None, requirements: RiskRequirements | None = None) 
     Raises NothingToLearn without prices, with too few origins, or without any rise.
     """
     progress = TrainingProgress()
-    panel = read_panel(data, settings().forecast.publishing_lag_days) if data else None
-    known = known_panel(datetime.now(UTC)) if panel is None else panel
+    known = known_panel(datetime.now(UTC), data)
     evaluated = evaluate(known, progress, requirements or RiskRequirements())
     _decide(evaluated, known)
     for line in summary(evaluated):
         progress.print(line)
-    if panel is None:
+    if data is None:
         progress.print(f"{issue(known)} risks issued")
     return evaluated
 
@@ -89,11 +84,9 @@ def factory() -> partial[RiskModel]:
 
 def _decide(evaluated: RiskEvaluation, known: Panel) -> None:
     """Record the round as one run. The model serves if it passed; else none does."""
-    mlflow_store.connect(EXPERIMENT)
     tags = {"promoted": str(evaluated.passes), "faults": "; ".join(evaluated.faults)}
     parameters = {**known.source, "origins": len(evaluated.plan.origins), "seed": settings().training.seed}
-    name = f"risk {datetime.now(UTC):%Y-%m-%d %H:%M}"
-    with mlflow_store.start_run(name, parameters, tags) as run_id:
+    with mlflow_store.start_run(EXPERIMENT, parameters, tags) as run_id:
         mlflow_store.log_metrics(_numbers(evaluated.figures))
         if not evaluated.passes:
             remove_champion()
@@ -105,10 +98,7 @@ def _decide(evaluated: RiskEvaluation, known: Panel) -> None:
         model.fit(known.only_exogenous(model.exogenous))
         day = known.days[-1].astype(object)
         champion = RiskChampion(model, str(run_id), day, evaluated.figures.budget_level)
-        folder = settings().state_dir / "risk_candidate"
-        folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(folder / "risk.json", champion.to_bytes())
-        mlflow_store.log_files(folder, "model")
+        mlflow_store.log_model_file("risk.json", champion.to_bytes())
         save_champion(champion)
 
 

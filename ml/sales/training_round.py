@@ -4,19 +4,17 @@ It is skipped when the last round was trained on the same listings.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from conf.settings import settings
-from lakehouse.io import training_jobs
 from lakehouse.io.delta import open_if_exists
 from lakehouse.reference import DEFAULT_SHOP
 from ml import schedule
 from ml.data.panel import NothingToLearn
 from ml.forecasts import mlflow_store
-from ml.progress import TrainingProgress
+from ml.progress import TrainingProgress, end_job
 from ml.sales.evaluate import SalesRound, train_sales
 from ml.sales.leak_audit import LEAKS
 from ml.sales.load import LISTINGS, shops_of
@@ -52,9 +50,7 @@ def run(quick: bool = False, if_changed: bool = False, job: str | None = None) -
         outcome = SalesOutcome(last["promoted"], last["run_id"], detail)
     else:
         outcome = _train(quick, made_from, TrainingProgress(job))
-    if job:
-        status: training_jobs.Status = "succeeded" if outcome.promoted else "rejected"
-        training_jobs.finish(job, status, outcome.promoted, outcome.run_id, outcome.detail[:1000])
+    end_job(job, outcome.promoted, outcome.run_id, outcome.detail)
     return outcome
 
 
@@ -109,15 +105,13 @@ def listings_version() -> int | None:
 
 def _record(trained: SalesRound) -> str:
     """Log the round as one MLflow run; returns the run's id."""
-    mlflow_store.connect(EXPERIMENT)
     tags = {
         "data_version": str(trained.data_version),
         "champion": trained.champion or "none",
         "shop": trained.shop,
         "reason": trained.reason,
     }
-    name = f"sales {datetime.now(UTC):%Y-%m-%d %H:%M}"
-    with mlflow_store.start_run(name, trained.parameters, tags) as run_id:
+    with mlflow_store.start_run(EXPERIMENT, trained.parameters, tags) as run_id:
         mlflow_store.log_metrics(trained.metrics)
         mlflow_store.log_table("splits", trained.scores)
         mlflow_store.log_table("leaks", trained.leaks)

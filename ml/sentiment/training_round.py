@@ -1,6 +1,5 @@
 """One sentiment round: read labelled texts, train, record, and serve the model if it beats the lexicon."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,12 @@ from ml.sentiment.labelled_file import read_labelled
 EXPERIMENT = "sentiment"
 
 
-@dataclass(frozen=True)
-class SentimentOutcome:
-    """Result of a round. `promoted`: the trained model serves now."""
+def run(data: Path, test: Path | None = None) -> SentimentRound:
+    """Run one round; a model that passes serves.
 
-    promoted: bool
-    run_id: str
-    trained: SentimentRound
-
-
-def run(data: Path, test: Path | None = None) -> SentimentOutcome:
-    """Run one round. Raises NothingToLearn when a file cannot be used or has too few labelled texts."""
-    progress = TrainingProgress(None)
+    Raises NothingToLearn when a file cannot be used or has too few labelled texts.
+    """
+    progress = TrainingProgress()
     rows = read_labelled(data)
     progress.print(f"{len(rows.texts)} labelled texts in {data.name}")
     tested = read_labelled(test) if test else None
@@ -40,7 +33,7 @@ def run(data: Path, test: Path | None = None) -> SentimentOutcome:
         publish(trained, run_id)
     for line in summary(trained):
         progress.print(line)
-    return SentimentOutcome(trained.passes, run_id, trained)
+    return trained
 
 
 def publish(trained: SentimentRound, run_id: str) -> None:
@@ -59,22 +52,13 @@ def file_of(model: dict[str, Any]) -> bytes:
 
 def _record(trained: SentimentRound, data: Path) -> str:
     """Log the round as one MLflow run; returns the run's id."""
-    mlflow_store.connect(EXPERIMENT)
-    parameters = {
-        "data": data.name,
-        "split": trained.split,
-        "texts": trained.rows[0],
-        "tests": trained.rows[1],
-    }
-    name = f"sentiment {datetime.now(UTC):%Y-%m-%d %H:%M}"
-    with mlflow_store.start_run(name, parameters, {"promoted": str(trained.passes)}) as run_id:
+    texts, tests = trained.rows
+    parameters = {"data": data.name, "split": trained.split, "texts": texts, "tests": tests}
+    with mlflow_store.start_run(EXPERIMENT, parameters, {"promoted": str(trained.passes)}) as run_id:
         metrics = {f"macro_f1_{each.name}": each.macro_f1 for each in trained.evaluations}
         mlflow_store.log_metrics(metrics | {"advantage_low": trained.advantage_low})
         mlflow_store.log_table("evaluations", [vars(each) for each in trained.evaluations])
-        folder = settings().state_dir / "sentiment_candidate"
-        folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(folder / "sentiment.skops", file_of(trained.model))
-        mlflow_store.log_files(folder, "model")
+        mlflow_store.log_model_file("sentiment.skops", file_of(trained.model))
     return str(run_id)
 
 

@@ -1,11 +1,11 @@
 """One round of forecasts of daily closes: backtest against naive, gate, issue. Naive serves unless beaten."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from conf.settings import settings
@@ -14,19 +14,17 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import append_once
 from ml import schedule
 from ml.data.panel import Floats, NothingToLearn, Panel
-from ml.evaluation.assessment import Assessment, assess
-from ml.evaluation.backtest import plan, run
+from ml.evaluation.backtest import LEAST_ORIGINS, plan, run
 from ml.evaluation.block_cache import Factory
-from ml.evaluation.candidates import check_candidates
+from ml.evaluation.candidates import check_candidates, random_walk_test
 from ml.evaluation.fingerprint import data_fingerprint
-from ml.evaluation.origins import LEAST_ORIGINS
+from ml.evaluation.gate import Assessment, assess
 from ml.evaluation.predictions import NAIVE
-from ml.evaluation.random_walk_check import random_walk_test
 from ml.forecasts.fitted_model import GateResult
 from ml.forecasts.interval_widths import CalibratedMargins, Margins, reference_margins
+from ml.models.forecaster import HORIZONS, scale
 from ml.models.naive import Drift, Naive
 from ml.progress import TrainingProgress
-from ml.trading import momentum
 from ml.trading.bars import daily_panel
 
 TABLE = "gold.equity_forecasts"
@@ -34,8 +32,69 @@ EXPERIMENT = "signal"
 LONGEST = 30  # days ahead
 FIRST_DAYS = 150  # history before the first origin
 HOLDOUT = 8
-LEARNING: Mapping[str, Factory] = {"momentum_ridge": momentum.make}
-CANDIDATES: Mapping[str, Factory] = {"drift": partial(Drift), **LEARNING}
+FITTED_HORIZONS = (1, 2, 3, 5, 7, 10, 14, 21, 30)
+SPANS = (1, 5, 20, 60)  # days over which returns are features
+STEP_DAYS = 3  # between two training days of a series: nearer ones are nearly the same
+LEAST_ROWS = 200
+PENALTY = 100.0  # of standardised features: returns hold little to learn
+
+
+class MomentumRidge:
+    """Direct regressions for each horizon; forecasts between two of them are interpolated in log price."""
+
+    name = "momentum_ridge"
+
+    def __init__(self) -> None:
+        self._weights: dict[int, Floats] = {}
+
+    def fit(self, panel: Panel) -> None:
+        """Learn from every STEP_DAYS-th day; without enough of them nothing is forecast."""
+        logs = np.log(panel.filled)
+        scales = scale(panel)[:, None]
+        self._weights = {}
+        for horizon in FITTED_HORIZONS:
+            days = np.arange(max(SPANS), logs.shape[1] - horizon, STEP_DAYS)
+            inputs = features(logs, scales, days).reshape(-1, len(SPANS) + 1)
+            change = (logs[:, days + horizon] - logs[:, days]) / (scales * np.sqrt(horizon))
+            target = change.reshape(-1)
+            seen = np.isfinite(target) & np.isfinite(inputs).all(axis=1)
+            if seen.sum() < LEAST_ROWS:
+                continue
+            inputs, target = inputs[seen], np.clip(target[seen], -5, 5)
+            penalty = PENALTY * np.eye(inputs.shape[1])
+            self._weights[horizon] = np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ target)
+
+    def predict(self, panel: Panel, horizons: Sequence[int] = HORIZONS) -> Floats:
+        """(series, horizons) in the currency of each symbol; NaN where nothing was learned."""
+        last = panel.price.shape[1] - 1
+        if last < max(SPANS) or not self._weights:
+            return np.full((len(panel.price), len(horizons)), np.nan)
+        logs = np.log(panel.filled)
+        scales = scale(panel)[:, None]
+        inputs = features(logs, scales, np.array([last]))[:, 0]
+        fitted = sorted(self._weights)
+        change = np.stack([inputs @ self._weights[horizon] for horizon in fitted], axis=1)
+        change *= scales * np.sqrt(np.array(fitted))[None, :]
+        wanted = np.asarray(horizons, dtype=np.float64)
+        between = np.stack([np.interp(wanted, [0, *fitted], [0.0, *row]) for row in change])
+        forecast: Floats = np.exp(logs[:, -1:] + between)
+        return forecast
+
+
+def features(logs: Floats, scales: Floats, days: npt.NDArray[np.int64]) -> Floats:
+    """(series, days, features) returns over each span and the distance from the mean of 20 days.
+
+    All in units of the series' usual move.
+    """
+    columns = [(logs[:, days] - logs[:, days - span]) / (scales * np.sqrt(span)) for span in SPANS]
+    mean = np.mean([logs[:, days - back] for back in range(20)], axis=0)
+    columns.append((logs[:, days] - mean) / (scales * np.sqrt(20)))
+    clipped: Floats = np.clip(np.stack(columns, axis=2), -5, 5)
+    return clipped
+
+
+LEARNING: Mapping[str, Factory] = {"momentum_ridge": MomentumRidge}
+CANDIDATES: Mapping[str, Factory] = {"drift": Drift, **LEARNING}
 
 
 def run_round(job: str | None = None) -> tuple[str, bool, str]:
@@ -58,7 +117,7 @@ def run_round(job: str | None = None) -> tuple[str, bool, str]:
 
 def compare(panel: Panel, progress: TrainingProgress) -> Assessment | None:
     """The models against naive on past origins, the last ones held out; None for too short a history."""
-    chosen = plan(panel, holdout=HOLDOUT, first_days=FIRST_DAYS, horizons=momentum.FITTED_HORIZONS)
+    chosen = plan(panel, holdout=HOLDOUT, first_days=FIRST_DAYS, horizons=FITTED_HORIZONS)
     before = chosen.part(opened=False)
     if len(before.origins) < LEAST_ORIGINS:
         return None
@@ -173,11 +232,9 @@ def _record(panel: Panel, assessment: Assessment | None, promoted: bool, detail:
     """Log the round as one MLflow run; returns the run's id."""
     from ml.forecasts import mlflow_store
 
-    mlflow_store.connect(EXPERIMENT)
     parameters = {"symbols": len(panel.series), "days": len(panel.days), "models": ",".join(CANDIDATES)}
     tags = {"promoted": str(promoted), "summary": detail}
-    name = f"signal {datetime.now(UTC):%Y-%m-%d %H:%M}"
-    with mlflow_store.start_run(name, parameters, tags) as run_id:
+    with mlflow_store.start_run(EXPERIMENT, parameters, tags) as run_id:
         if assessment is not None:
             for model, by_symbol in assessment.decisions.items():
                 pooled = [decision.scores.skill for decision in by_symbol.values()]

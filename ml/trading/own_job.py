@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from conf.runtime.exit_codes import ExitCode
@@ -64,11 +64,10 @@ def record(job: PersonalJob, result: Mapping[str, Any]) -> str:
     """Log the job as one MLflow run; returns the run's id."""
     from ml.forecasts import mlflow_store
 
-    mlflow_store.connect(job.kind)
     numbers = {**result, **result.get("metrics", {})}
     metrics = {name: value for name, value in numbers.items() if isinstance(value, int | float)}
-    name = f"{job.kind} {job.request['symbol']} {datetime.now(UTC):%Y-%m-%d %H:%M}"
-    with mlflow_store.start_run(name, job.request, {"job": job.job_id, "owner": job.owner}) as run_id:
+    tags = {"job": job.job_id, "owner": job.owner}
+    with mlflow_store.start_run(job.kind, job.request, tags, job.request["symbol"]) as run_id:
         mlflow_store.log_metrics({key: float(value) for key, value in metrics.items()})
     return str(run_id)
 

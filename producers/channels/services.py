@@ -18,7 +18,7 @@ import orjson
 
 from lakehouse.io.alert_deliveries import Delivery
 from lakehouse.io.smtp import MailNotSent, MailServer
-from producers.channels.channel import PERSONAL, PermanentFailure, Recipient, TemporaryFailure, answered, post
+from producers.channels.channel import PermanentFailure, Recipient, TemporaryFailure, answered, post
 
 LONGEST_TEXT = 4096  # of Telegram and WhatsApp
 
@@ -41,12 +41,6 @@ class Mail:
         except MailNotSent as failure:
             kind = PermanentFailure if failure.is_permanent else TemporaryFailure
             raise kind(str(failure)) from None
-
-
-class PersonalMail(Mail):
-    """Messages to people who want mails; who they are is read from their accounts."""
-
-    name = PERSONAL["email"]
 
 
 class WhatsApp:
@@ -76,12 +70,6 @@ class WhatsApp:
         return str(answered(answer, "messages", 0, "id"))
 
 
-class PersonalWhatsApp(WhatsApp):
-    """Messages to people who want them on their telephone; its number is read from the store."""
-
-    name = PERSONAL["whatsapp"]
-
-
 class Telegram:
     """Messages of a bot to chats."""
 
@@ -100,12 +88,6 @@ class Telegram:
         if answered(answer, "ok") is not True:
             raise PermanentFailure("the bot service refused it")
         return str(answered(answer, "result", "message_id"))
-
-
-class PersonalTelegram(Telegram):
-    """Messages to people who want them in a chat; which one is read from the store."""
-
-    name = PERSONAL["telegram"]
 
 
 def signature(secret: str, body: bytes) -> str:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,18 +28,10 @@ from lakehouse.io.alert_deliveries import Deliveries
 from lakehouse.io.delta import LogStamps, open_if_exists
 from lakehouse.io.identity.database import Database
 from lakehouse.io.process_status import ALERT_WORKER, status_file
-from producers.channels.channel import Channel, Recipient
+from producers.channels.channel import PERSONAL, Channel, Recipient
 from producers.channels.personal import PersonalNews
 from producers.channels.sender import Sender
-from producers.channels.services import (
-    Mail,
-    PersonalMail,
-    PersonalTelegram,
-    PersonalWhatsApp,
-    Telegram,
-    WebHooks,
-    WhatsApp,
-)
+from producers.channels.services import Mail, Telegram, WebHooks, WhatsApp
 
 log = logging.getLogger("lumbung.alerts")
 TABLE = "gold.alerts"
@@ -48,26 +41,24 @@ HEARTBEAT_SECONDS = 60.0
 TIDY_SECONDS = 3600.0
 
 
+def _channel(way: str, client: httpx2.AsyncClient, recipients: list[str]) -> Channel:
+    """The channel to these recipients. Raises ValueError for a mail server or sender that is not usable."""
+    knobs = settings().alerts
+    known = secrets()
+    if way == "telegram":
+        return Telegram(client, knobs.telegram_url, known.telegram_token, recipients)
+    if way == "whatsapp":
+        token, sender = known.whatsapp_token, knobs.whatsapp_sender
+        return WhatsApp(client, knobs.whatsapp_url, token, sender, recipients)
+    return Mail(known.smtp_url, settings().mail_from, recipients, knobs.send_seconds)
+
+
 def open_channels(client: httpx2.AsyncClient) -> list[Channel]:
     """The channels that are on. Raises ValueError for a mail server or sender that is not usable."""
     knobs = settings().alerts
-    known = secrets()
     modes = channel_modes()
-    channels: list[Channel] = []
-    if modes["telegram"] == "on":
-        channels.append(Telegram(client, knobs.telegram_url, known.telegram_token, knobs.telegram_chats))
-    if modes["whatsapp"] == "on":
-        channels.append(
-            WhatsApp(
-                client,
-                knobs.whatsapp_url,
-                known.whatsapp_token,
-                knobs.whatsapp_sender,
-                knobs.whatsapp_recipients,
-            )
-        )
-    if modes["email"] == "on":
-        channels.append(Mail(known.smtp_url, settings().mail_from, knobs.mail_to, knobs.send_seconds))
+    own = {"telegram": knobs.telegram_chats, "whatsapp": knobs.whatsapp_recipients, "email": knobs.mail_to}
+    channels = [_channel(way, client, recipients) for way, recipients in own.items() if modes[way] == "on"]
     if modes["webhook"] == "on":
         hooks = [Recipient(str(hook.url), hook.secret.get_secret_value()) for hook in knobs.webhooks]
         channels.append(WebHooks(client, hooks))
@@ -79,17 +70,10 @@ def open_personal_channels(client: httpx2.AsyncClient) -> dict[str, Channel]:
 
     Raises ValueError for a mail server or sender that is not usable.
     """
-    knobs = settings().alerts
-    known = secrets()
     usable = personal_channels()
-    channels: dict[str, Channel] = {}
-    if "email" in usable:
-        channels["email"] = PersonalMail(known.smtp_url, settings().mail_from, [], knobs.send_seconds)
-    if "telegram" in usable:
-        channels["telegram"] = PersonalTelegram(client, knobs.telegram_url, known.telegram_token, [])
-    if "whatsapp" in usable:
-        token, sender = known.whatsapp_token, knobs.whatsapp_sender
-        channels["whatsapp"] = PersonalWhatsApp(client, knobs.whatsapp_url, token, sender, [])
+    channels = {way: _channel(way, client, []) for way in PERSONAL if way in usable}
+    for way, channel in channels.items():
+        channel.name = PERSONAL[way]
     return channels
 
 
@@ -118,18 +102,16 @@ class AlertTable:
         return list(rows.filter(pc.field("updated_at") >= since).to_pylist())
 
 
+@dataclass(eq=False, repr=False)
 class AlertWorker:
     """Looks for changes, queues and sends them until it is stopped."""
 
-    def __init__(
-        self, sender: Sender, deliveries: Deliveries, client: httpx2.AsyncClient, personal: PersonalNews
-    ) -> None:
-        self._sender = sender
-        self._personal = personal
-        self._deliveries = deliveries
-        self._client = client
-        self._alerts = AlertTable()
-        self._due: dict[str, float] = {}
+    sender: Sender
+    deliveries: Deliveries
+    client: httpx2.AsyncClient
+    personal: PersonalNews
+    _alerts: AlertTable = field(default_factory=AlertTable)
+    _due: dict[str, float] = field(default_factory=dict)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set, then finish what is being sent."""
@@ -138,23 +120,23 @@ class AlertWorker:
             knobs = settings().alerts
             since = datetime.fromtimestamp(now, UTC) - timedelta(hours=knobs.newest_hours)
             changed = self._alerts.changed(since)
-            if self._sender.queue(notices(changed, since, knobs.language), now):
+            if self.sender.queue(notices(changed, since, knobs.language), now):
                 log.info("new messages are queued")
-            self._personal.take(changed, since)
-            await self._personal.look(now)
-            self._sender.start(now, self._personal.held)
+            self.personal.take(changed, since)
+            await self.personal.look(now)
+            self.sender.start(now, self.personal.held)
             if self._is_time("report", REPORT_SECONDS):
                 self.report("running")
             if self._is_time("tidy", TIDY_SECONDS):
-                self._deliveries.forget_old(now)
-                await self._personal.forget_old(now)
+                self.deliveries.forget_old(now)
+                await self.personal.forget_old(now)
             if knobs.heartbeat_url and self._is_time("heartbeat", HEARTBEAT_SECONDS):
                 await self._heartbeat(knobs.heartbeat_url)
             try:
                 await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
             except TimeoutError:
                 continue
-        await self._sender.finish()
+        await self.sender.finish()
         self.report("stopped")
 
     def report(self, state: str) -> None:
@@ -163,7 +145,7 @@ class AlertWorker:
             "pid": os.getpid(),
             "state": state,
             "channels": channel_modes(),
-            "deliveries": self._deliveries.counts(),
+            "deliveries": self.deliveries.counts(),
         }
         write_status(status_file(ALERT_WORKER), status)
 
@@ -177,7 +159,7 @@ class AlertWorker:
 
     async def _heartbeat(self, url: str) -> None:
         try:
-            async with self._client.stream("GET", url):  # whatever it answers is not read
+            async with self.client.stream("GET", url):  # whatever it answers is not read
                 pass
         except httpx2.HTTPError as error:
             log.warning("the heartbeat address does not answer: %s", type(error).__name__)

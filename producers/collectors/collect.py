@@ -20,11 +20,16 @@ from conf.settings import settings
 from lakehouse.event import topics
 from lakehouse.io.kafka import NotAcknowledged, create_topics
 from lakehouse.io.terminal import Terminal, translated
-from producers.collectors.configured import source_modes, source_of
-from producers.collectors.opened import open_collectors
+from producers.collectors.collector import open_collectors
 from producers.collectors.recordings import BadRecording
 from producers.collectors.service import collect as collect_until_stopped
-from producers.collectors.source import RequestRefused, ShapeChanged, TransientFailure
+from producers.collectors.source import (
+    RequestRefused,
+    ShapeChanged,
+    TransientFailure,
+    missing,
+    source_modes,
+)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()
@@ -45,7 +50,7 @@ def main(
         return
     if source not in collected_sources():
         fail(f"there is no source '{source}'; there are {', '.join(collected_sources())}", ExitCode.USAGE)
-    lacks = source_of(source).missing()
+    lacks = missing(source)
     if replay is None and lacks:
         fail(f"{source} is off: {lacks} is empty; see docs/how-to/collect-from-a-source.md", ExitCode.MISSING)
     configure_logging("WARNING")
@@ -88,7 +93,7 @@ def source_rows() -> list[dict[str, Any]]:
         {
             "source": name,
             "mode": mode,
-            "missing": source_of(name).missing(),
+            "missing": missing(name),
             **{key: getattr(collected_sources()[name], key) for key in names},
         }
         for name, mode in source_modes().items()

@@ -3,31 +3,36 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from conf.collected_sources import CollectedSource
+import httpx2
+
+from conf.collected_sources import CollectedSource, collected_sources
 from conf.runtime.failpoints import failpoint
+from conf.runtime.process import hold
 from conf.settings import settings
 from lakehouse.event import DEAD_LETTERS, Event
 from lakehouse.io.kafka import AcknowledgedProducer, dead_letter_headers
 from lakehouse.times import rfc3339
-from producers.collectors.client import SourceClient
-from producers.collectors.recordings import BadRecording, recorded_answers
+from producers.collectors.client import AGENT, SourceClient
+from producers.collectors.recordings import BadRecording, Recorder, recorded_answers
 from producers.collectors.source import (
     Answer,
     Item,
     LiveSource,
+    Pages,
     ShapeChanged,
     Source,
     SourcePage,
     event_of,
     names_of_unknown,
     row_id,
+    source_of,
 )
 from producers.collectors.state import SourceState
 
@@ -82,7 +87,7 @@ class Collector:
         self.counts.failure = None
         self.counts.last_success_at = self.counts.last_poll_at
 
-    async def take(self, pages: AsyncGenerator[SourcePage, None]) -> None:
+    async def take(self, pages: Pages) -> None:
         """Send the pages; store the cursor of each that has one, after Kafka has acknowledged all before it.
 
         An answer of another shape goes to the dead letters, the others are stored, the cursor stays, and
@@ -129,7 +134,7 @@ class Collector:
         items = self.source.items(answer)
         self._compare_fields(items)
         for item in items:
-            event = event_of(self.about.kind, item, self.source.name, received_at, sender)
+            event = event_of(self.about.kind, item, self.about.name, received_at, sender)
             events.setdefault(event.event_id, event)
         return events
 
@@ -151,7 +156,7 @@ class Collector:
     async def _refuse_answer(self, answer: Answer) -> None:
         """Keep an answer of which no row can be read. The same answer again has the same id."""
         item = Item(row_id(answer.name, hashlib.sha256(answer.body).hexdigest()), {})
-        event = event_of(self.about.kind, item, self.source.name, answer.received_at)
+        event = event_of(self.about.kind, item, self.about.name, answer.received_at)
         await self._refuse(replace(event, value=answer.body), "answer_shape")
 
     async def _refuse(self, event: Event, reason: str) -> None:
@@ -172,16 +177,16 @@ class Collector:
                 events = self._events(answer, datetime.now(UTC), f"file:{file.name}#{number}")
             except (ValueError, IndexError):  # its name is not that of a request of this source
                 raise BadRecording(
-                    f"{file.name}, line {number}: not an answer of {self.source.name}"
+                    f"{file.name}, line {number}: not an answer of {self.about.name}"
                 ) from None
             await self._send(events.values())
         return self.counts.events - before
 
     def _compare_fields(self, items: list[Item]) -> None:
         """Report fields that the source's file does not name; an answer without rows says nothing."""
-        unknown = names_of_unknown(self.source.name, items)
+        unknown = names_of_unknown(self.about.name, items)
         if set(unknown) - set(self.counts.unknown_fields):
-            log.warning("%s: unknown fields: %s", self.source.name, ", ".join(unknown))
+            log.warning("%s: unknown fields: %s", self.about.name, ", ".join(unknown))
         if items:
             self.counts.unknown_fields = unknown
 
@@ -190,7 +195,7 @@ class Collector:
             return
         skew = (answer.server_time - answer.received_at).total_seconds()
         if abs(skew) > CLOCK_SECONDS and self.counts.clock_skew_seconds is None:
-            log.warning("%s: its clock is %.0f s ahead of ours", self.source.name, skew)
+            log.warning("%s: its clock is %.0f s ahead of ours", self.about.name, skew)
         self.counts.clock_skew_seconds = skew if abs(skew) > CLOCK_SECONDS else None
 
     def status(self) -> dict[str, Any]:
@@ -198,5 +203,32 @@ class Collector:
         return {"kind": self.about.kind, **asdict(self.counts)}
 
 
-async def _only(page: SourcePage) -> AsyncGenerator[SourcePage, None]:
+async def _only(page: SourcePage) -> Pages:
     yield page
+
+
+@asynccontextmanager
+async def open_collectors(names: Iterable[str]) -> AsyncIterator[list[Collector]]:
+    """One collector a source. Raises Refused when another process collects one of them.
+
+    Redirects are not followed: the address that an operator set is the one that is requested.
+    """
+    locks = [hold(f"collector_{name}", f"another process collects {name}") for name in names]
+    producer = AcknowledgedProducer()
+    try:
+        seconds = settings().collectors.request_seconds
+        async with httpx2.AsyncClient(headers={"User-Agent": AGENT}, timeout=seconds) as http:
+            yield [_collector(name, http, producer) for name in names]
+    finally:
+        await producer.close()
+        for lock in locks:
+            lock.close()
+
+
+def _collector(name: str, http: httpx2.AsyncClient, producer: AcknowledgedProducer) -> Collector:
+    about = collected_sources()[name]
+    state = SourceState(name)
+    recorder = Recorder(name, settings().home) if settings().collectors.record else None
+    pace = settings().collectors.requests_per_minute.get(name, about.requests_per_minute)
+    client = SourceClient(state, pace, http, recorder)
+    return Collector(source_of(name), about, state, client, producer)

@@ -26,11 +26,18 @@ from lakehouse.event import topics
 from lakehouse.io.kafka import NotAcknowledged, broker_answers, create_topics
 from lakehouse.io.process_status import COLLECTORS, status_file
 from lakehouse.io.source_files.file_events import digest_of
-from producers.collectors.collector import Collector
-from producers.collectors.configured import Mode, active_sources, source_modes, source_of
-from producers.collectors.opened import open_collectors
+from producers.collectors.collector import Collector, open_collectors
 from producers.collectors.recordings import BadRecording
-from producers.collectors.source import LiveSource, RequestRefused, ShapeChanged, TransientFailure
+from producers.collectors.source import (
+    LiveSource,
+    Mode,
+    RequestRefused,
+    ShapeChanged,
+    TransientFailure,
+    active_sources,
+    missing,
+    source_modes,
+)
 
 log = logging.getLogger("lumbung.collectors")
 AFTER_FAILURE_SECONDS = 30.0  # doubled with each failed poll in a row, up to the usual pause
@@ -66,7 +73,7 @@ class CollectorService:
     def report(self, state: Literal["running", "stopped"]) -> None:
         """Write the status file."""
         self._reported = {
-            collector.source.name: {"mode": self._modes[collector.source.name], **collector.status()}
+            collector.about.name: {"mode": self._modes[collector.about.name], **collector.status()}
             for collector in self._collectors
         }
         status = {"pid": os.getpid(), "state": state, "sources": self._reported}
@@ -77,12 +84,12 @@ class CollectorService:
         while True:
             await asyncio.sleep(REPORT_SECONDS)
             events = {name: source["events"] for name, source in self._reported.items()}
-            if events != {each.source.name: each.counts.events for each in self._collectors}:
+            if events != {each.about.name: each.counts.events for each in self._collectors}:
                 self.report("running")
 
     async def _follow(self, collector: Collector) -> None:
         """Collect one source for ever."""
-        if self._modes[collector.source.name] == "recording":
+        if self._modes[collector.about.name] == "recording":
             await self._replay(collector)
             await asyncio.Event().wait()  # there is nothing more to do until the next start
         live_url = collector.source.stream_url() if isinstance(collector.source, LiveSource) else None
@@ -110,12 +117,12 @@ class CollectorService:
             try:
                 await collector.poll()
             except NotAcknowledged as error:
-                log.warning("%s: Kafka has not acknowledged: %s", collector.source.name, error)
+                log.warning("%s: Kafka has not acknowledged: %s", collector.about.name, error)
                 self.report("running")
                 await asyncio.sleep(AFTER_KAFKA_SECONDS)
                 continue
             except POLL_FAILURES as error:
-                log.warning("%s: %s", collector.source.name, error)
+                log.warning("%s: %s", collector.about.name, error)
                 return getattr(error, "retry_after", 0.0)
             else:
                 return None
@@ -133,13 +140,13 @@ class CollectorService:
         try:
             await collector.follow(collector.source, url)
         except (WebSocketException, OSError, NotAcknowledged, *POLL_FAILURES) as error:
-            log.warning("%s: the connection ended: %s", collector.source.name, type(error).__name__)
+            log.warning("%s: the connection ended: %s", collector.about.name, type(error).__name__)
         self.report("running")
         return RECONNECT_SECONDS if time.monotonic() - began > every else every
 
     async def _replay(self, collector: Collector) -> None:
         """Send the configured recording once, again only when its content has changed."""
-        name = collector.source.name
+        name = collector.about.name
         file = settings().collectors.recordings[name]
         try:
             sha256 = await asyncio.to_thread(digest_of, file)
@@ -154,7 +161,7 @@ class CollectorService:
 
 def pause_of(collector: Collector) -> float:
     """Seconds between two polls: of the knob, else of the source's file."""
-    minutes = settings().collectors.every_minutes.get(collector.source.name, collector.about.every_minutes)
+    minutes = settings().collectors.every_minutes.get(collector.about.name, collector.about.every_minutes)
     return minutes * 60
 
 
@@ -186,7 +193,7 @@ def report_off() -> None:
     """Log once which sources are off, and what each lacks."""
     for name, mode in source_modes().items():
         if mode != "on":
-            log.info("%s: %s, because %s is empty", name, mode, source_of(name).missing())
+            log.info("%s: %s, because %s is empty", name, mode, missing(name))
 
 
 def main() -> ExitCode:

@@ -4,16 +4,19 @@ import hashlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol, runtime_checkable
+from importlib import import_module
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import orjson
 
 from conf.collected_sources import collected_sources
+from conf.settings import secrets, settings
 from lakehouse.event import Event, series_key
 from lakehouse.io.source_files.field_map import number
 
 Payload = dict[str, Any]
 Cursor = dict[str, Any]  # JSON: what a source needs to go on
+Mode = Literal["on", "recording", "off"]
 UNKNOWN_FIELDS = 20  # of a row that are passed on: a source must not fill the tables with names
 TEXT_CHARACTERS = 200  # of the value of such a field
 
@@ -77,6 +80,9 @@ class SourcePage:
     cursor: Cursor | None
 
 
+Pages = AsyncGenerator[SourcePage, None]
+
+
 class Fetch(Protocol):
     """Requests at the source's pace, repeated while their failure may pass."""
 
@@ -94,14 +100,14 @@ class Fetch(Protocol):
 
 
 class Source(Protocol):
-    """One source. `name` is that of its YAML file in conf/collectors."""
+    """One source: a module of producers/collectors/sources with the name of its file in conf/collectors.
 
-    name: str
+    `NEEDS`: knobs and variables without which there is nothing to request.
+    """
 
-    def missing(self) -> str | None:
-        """The knob or variable without which there is nothing to request; None when all are set."""
+    NEEDS: tuple[str, ...]
 
-    def poll(self, fetch: Fetch, cursor: Cursor) -> AsyncGenerator[SourcePage, None]:
+    def poll(self, fetch: Fetch, cursor: Cursor) -> Pages:
         """Pages that are new after the cursor, in the order in which they are to be stored."""
 
     def items(self, answer: Answer) -> list[Item]:
@@ -117,6 +123,36 @@ class LiveSource(Source, Protocol):
 
     def follow(self, url: str, cursor: Callable[[], Cursor]) -> AsyncGenerator[SourcePage | None, None]:
         """Pages as they come; None when a poll must come first. `cursor`: after what was stored last."""
+
+
+def source_of(name: str) -> Source:
+    """The source. Raises KeyError for an unknown name."""
+    return cast(Source, import_module(f"producers.collectors.sources.{collected_sources()[name].name}"))
+
+
+def missing(name: str) -> str | None:
+    """The knob or variable that the source needs and that is empty; None when all are set."""
+    for need in source_of(name).NEEDS:
+        value: Any = settings() if "." in need else secrets()
+        for part in need.lower().split("."):
+            value = value.get(part) if isinstance(value, dict) else getattr(value, part)
+        if not value:
+            return need
+    return None
+
+
+def source_modes() -> dict[str, Mode]:
+    """Source -> on, recording (no address or key, but recorded answers to replay) or off."""
+    recorded = settings().collectors.recordings
+    return {
+        name: "on" if missing(name) is None else "recording" if name in recorded else "off"
+        for name in collected_sources()
+    }
+
+
+def active_sources() -> dict[str, Mode]:
+    """The sources that are not off."""
+    return {name: mode for name, mode in source_modes().items() if mode != "off"}
 
 
 def rows_at(content: Any, *path: str) -> list[Payload]:
@@ -164,6 +200,11 @@ def number_of(value: Any) -> Any:
 def without_missing(payload: Payload) -> Payload:
     """The payload without fields that the source left empty."""
     return {name: value for name, value in payload.items() if value is not None}
+
+
+def item_of(source: str, row: Payload, payload: Payload, *identity: Any) -> Item:
+    """A row as an item: its payload and its unknown fields. `identity`: parts of its id at the source."""
+    return Item(row_id(*identity), without_missing(payload) | unknown_fields(source, row))
 
 
 def event_of(kind: str, item: Item, name: str, received_at: datetime, sender: str | None = None) -> Event:

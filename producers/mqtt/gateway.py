@@ -23,10 +23,9 @@ from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.tokens import TokenSigner
 from lakehouse.io.kafka import AcknowledgedProducer
 from lakehouse.io.process_status import GATEWAY, status_file
-from producers.mqtt.admission import Admission
+from producers.mqtt.admission import Admission, ClaimDesk
 from producers.mqtt.events import Published, event_of, record_of
 from producers.mqtt.limits import ByteBudget, ListedRefusals, TokenBucket
-from producers.mqtt.provisioning import ClaimDesk
 from producers.mqtt.receipts import Receipts
 from producers.mqtt.rights import TOPIC, Client
 from producers.mqtt.session import ConnectionEnded, Credentials, MqttSession, NotAdmitted

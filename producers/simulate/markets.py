@@ -6,11 +6,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from zoneinfo import ZoneInfo
 
-import holidays
-
+from lakehouse.feasts import EID, feast_days_of
 from lakehouse.reference import Commodity, Market, commodities, markets, provinces
 
 # Amplitude of the yearly wave and height of the holiday peak, as shares of the price. From published prices.
@@ -44,17 +42,10 @@ def device_of(market_id: str) -> str:
     return f"SIM-{market_id}"
 
 
-@cache
-def idul_fitri(year: int) -> date | None:
-    """First day of Idul Fitri in a year, by the national calendar."""
-    days = holidays.country_holidays("ID", years=year, language="en_US")
-    return min((day for day, name in days.items() if "Eid al-Fitr" in name), default=None)
-
-
 def holiday_share(group: str, day: date) -> float:
     """Share added to the price: rises in the two weeks before Idul Fitri, falls in the week after it."""
     peak = HOLIDAY_PEAK.get(group, 0.0)
-    feast = idul_fitri(day.year)
+    feast = next(iter(feast_days_of(day.year, EID)), None)
     if not peak or feast is None:
         return 0.0
     days_ahead = (feast - day).days

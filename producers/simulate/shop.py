@@ -5,12 +5,19 @@ Units wanted of a product on a day follow a Poisson law with the mean
 So the net price that earns most is the scale of the category, whatever the other factors are.
 """
 
+import json
 import math
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import numpy as np
+
+from lakehouse.event import Event, series_key
+from lakehouse.io.kafka import publish
 
 SCALES = {"BOOKS": 60.0, "ELECTRONICS": 180.0, "SOCKS": 25.0, "WINE": 90.0}  # price of most revenue, net
 SIZE = 60.0  # units a day at the price of zero
@@ -26,6 +33,10 @@ COVER_DAYS = 9  # of a delivery, which comes every two weeks: stock runs out now
 DELIVERY_DAYS = 14
 REVIEW_SHARE = 0.1  # of the units sold
 FAULTS = ({"Price": -1.0}, {"Rating": 7.0}, {"Discount": 8}, {"Category": None}, {"DateAdded": "soon"})
+SHOP = "simulated"  # its product numbers are its own: as another shop they would replace real products
+PRODUCTS = 60
+DAYS = 180
+MOST_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -119,3 +130,41 @@ class SampleShop:
         self._stock[product] -= sold
         self._sales[product] += sold
         self._reviews[product] += int(self._random.binomial(sold, REVIEW_SHARE))
+
+
+@dataclass(eq=False)
+class ShopFeed:
+    """Publishes half a year of the shop, at a rate; `acknowledged` counts what Kafka has confirmed."""
+
+    seed: int
+    run: str
+    rate: float
+    seconds: float | None
+    bad_share: float
+    stopping: threading.Event
+    acknowledged: int = 0
+
+    def publish(self) -> None:
+        """Publish until the last day, the time is over, or `stopping` is set. Raises NotAcknowledged."""
+        began = time.monotonic()
+        most = None if self.seconds is None else max(1, round(self.rate * self.seconds))
+        at_once = max(1, min(MOST_AT_ONCE, round(self.rate)))
+        shop = SampleShop(self.seed, PRODUCTS, DAYS, datetime.now(UTC), self.run)
+        listings = islice(shop.listings(self.bad_share), most)
+        while part := list(islice(listings, at_once)):
+            publish([self._event(listing) for listing in part])
+            self.acknowledged += len(part)
+            if self.stopping.wait(max(0.0, began + self.acknowledged / self.rate - time.monotonic())):
+                return
+
+    def _event(self, listing: ShopListing) -> Event:
+        payload = {"Shop": SHOP, **listing.payload}
+        event_id = str(payload["event_id"])
+        return Event(
+            kind="listing",
+            key=series_key("listing", payload, event_id),
+            value=json.dumps(payload).encode(),
+            event_id=event_id,
+            source=f"sim:{self.run}",
+            received_at=datetime.now(UTC),
+        )

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from conf.settings import settings
-from producers.collectors.configured import active_sources
+from producers.collectors.source import active_sources
 
 SUPERVISOR_FILE = Path(__file__).with_name("supervisord.conf")
 

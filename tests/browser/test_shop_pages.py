@@ -7,7 +7,7 @@ import skops.io
 from playwright.sync_api import Page, expect
 
 from lakehouse.sales import TARGETS, model_name
-from ml.sales.demand import fit_demand
+from ml.sales.stack import fit_demand
 from scripts.bench.api_lake import write
 from tests.browser.answers import english_words
 from tests.browser.test_pages import api_body

@@ -37,7 +37,7 @@ ISO_PATTERNS = {  # read by fromisoformat, in a tenth of strptime's time
 KEPT_CHARACTERS = {"month": 7, "date": 10, "time": None}  # of an RFC 3339 time; None: all
 
 
-# The first of each is what strptime reads for %b or %a; the others are spellings of it.
+# The first of each is what strptime reads for %b or %a; the others are spellings of it, Indonesian first.
 MONTHS = (
     "Jan Januari January",
     "Feb Februari Pebruari February",

@@ -1,6 +1,8 @@
-"""BMKG: the daily climate report of stations, in the columns of Data Online, as a JSON list below `data`."""
+"""BMKG: the daily climate report of stations, in the columns of Data Online, as a JSON list below `data`.
 
-from collections.abc import AsyncGenerator
+One request for the whole report; its rows are recognised by station, day and values.
+"""
+
 from typing import Any
 
 from conf.settings import settings
@@ -10,13 +12,12 @@ from producers.collectors.source import (
     Cursor,
     Fetch,
     Item,
+    Pages,
     Payload,
     SourcePage,
+    item_of,
     number_of,
-    row_id,
     rows_at,
-    unknown_fields,
-    without_missing,
 )
 from producers.collectors.times import end_of, iso_day
 
@@ -27,25 +28,19 @@ MEASURES = {  # payload field -> column of the report; 8888 and 9999 mean "not m
     "humidity_pct": "RH_AVG",
     "rainfall_mm": "RR",
 }
+NEEDS = ("collectors.bmkg_url",)
 
 
-class Bmkg:
-    """One request for the whole report; its rows are recognised by station, day and values."""
+async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
+    """A report that was corrected brings the corrected days as further events."""
+    answer = await fetch.get("report", settings().collectors.bmkg_url)
+    if answer:
+        yield SourcePage(answer, cursor)
 
-    name = "bmkg"
 
-    def missing(self) -> str | None:
-        return None if settings().collectors.bmkg_url else "collectors.bmkg_url"
-
-    async def poll(self, fetch: Fetch, cursor: Cursor) -> AsyncGenerator[SourcePage, None]:
-        """A report that was corrected brings the corrected days as further events."""
-        answer = await fetch.get("report", settings().collectors.bmkg_url)
-        if answer:
-            yield SourcePage(answer, cursor)
-
-    def items(self, answer: Answer) -> list[Item]:
-        """A row is one station's day."""
-        return [day_item(row) for row in rows_at(answer.json(), "data")]
+def items(answer: Answer) -> list[Item]:
+    """A row is one station's day."""
+    return [day_item(row) for row in rows_at(answer.json(), "data")]
 
 
 def day_item(row: Payload) -> Item:
@@ -61,13 +56,9 @@ def day_item(row: Payload) -> Item:
         "event_time": end_of(day, zone_of({"region": region})),
         **measured,
     }
-    identity = row_id(station, day, *measured.values())
-    return Item(identity, without_missing(payload) | unknown_fields("bmkg", row))
+    return item_of("bmkg", row, payload, station, day, *measured.values())
 
 
 def _given(value: Any) -> Any:
     """The value; None for what the report leaves empty."""
     return None if isinstance(value, str) and value.strip() in ("", "-") else value
-
-
-SOURCE = Bmkg()

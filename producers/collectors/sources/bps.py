@@ -1,18 +1,23 @@
-"""BPS WebAPI: figures of dynamic tables. A key of `datacontent` joins ids of place, variable and period."""
+"""BPS WebAPI: figures of dynamic tables. A key of `datacontent` joins ids of place, variable and period.
 
-from collections.abc import AsyncGenerator, Iterator
+One request a variable and year: the year before and this one, for figures are revised.
+"""
+
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from conf.settings import secrets, settings
+from lakehouse.io.source_files.field_map import MONTHS as SPELLINGS
 from lakehouse.reference import DEFAULT_TIMEZONE
 from producers.collectors.source import (
     Answer,
     Cursor,
     Fetch,
     Item,
+    Pages,
     Payload,
     ShapeChanged,
     SourcePage,
@@ -27,70 +32,48 @@ from producers.collectors.times import jakarta_time
 FIRST_YEAR = 1900  # years are counted from it
 NATION = "9999"  # id of the whole country among the places
 WITHOUT_PARTS = "0"  # id of a table that is not divided further
-MONTHS = (
-    "januari",
-    "februari",
-    "maret",
-    "april",
-    "mei",
-    "juni",
-    "juli",
-    "agustus",
-    "september",
-    "oktober",
-    "november",
-    "desember",
-)
+MONTHS = tuple(spellings.split()[1].lower() for spellings in SPELLINGS)
 QUARTERS = ("triwulan i", "triwulan ii", "triwulan iii", "triwulan iv")
 WHOLE_YEARS = ("tahun", "tahunan")
+NEEDS = ("collectors.bps_url", "collectors.bps_variables")
 
 
-class Bps:
-    """One request a variable and year: the year before and this one, for figures are revised."""
+async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
+    """The key is part of the address, which is why no address is ever logged."""
+    base = f"{settings().collectors.bps_url.rstrip('/')}/list/model/data/lang/ind/domain/0000"
+    this_year = datetime.now(ZoneInfo(DEFAULT_TIMEZONE)).year
+    key = f"/key/{secrets().bps_key}" if secrets().bps_key else ""
+    for variable in settings().collectors.bps_variables:
+        for year in (this_year - 1, this_year):
+            url = f"{base}/var/{variable}/th/{year - FIRST_YEAR}{key}"
+            answer = await fetch.get(f"variable {variable} of {year}", url)
+            if answer:
+                yield SourcePage(answer, cursor)
 
-    name = "bps"
 
-    def missing(self) -> str | None:
-        knobs = settings().collectors
-        if not knobs.bps_url:
-            return "collectors.bps_url"
-        return None if knobs.bps_variables else "collectors.bps_variables"
-
-    async def poll(self, fetch: Fetch, cursor: Cursor) -> AsyncGenerator[SourcePage, None]:
-        """The key is part of the address, which is why no address is ever logged."""
-        base = f"{settings().collectors.bps_url.rstrip('/')}/list/model/data/lang/ind/domain/0000"
-        this_year = datetime.now(ZoneInfo(DEFAULT_TIMEZONE)).year
-        key = f"/key/{secrets().bps_key}" if secrets().bps_key else ""
-        for variable in settings().collectors.bps_variables:
-            for year in (this_year - 1, this_year):
-                url = f"{base}/var/{variable}/th/{year - FIRST_YEAR}{key}"
-                answer = await fetch.get(f"variable {variable} of {year}", url)
-                if answer:
-                    yield SourcePage(answer, cursor)
-
-    def items(self, answer: Answer) -> list[Item]:
-        """One item a figure; a revised figure is another event."""
-        variable = answer.name.split()[1]
-        indicator = settings().collectors.bps_variables.get(variable, f"bps-{variable}")
-        table = answer.json()
-        if not isinstance(table, dict):
-            raise ShapeChanged("the answer is not an object")
-        if table.get("data-availability") in ("list-not-available", "unavailable"):
-            return []
-        new = unknown_fields(self.name, table)
-        shared = without_missing(
-            {
-                "unit": rows_at(table, "var")[0].get("unit") or None,
-                "released_at": jakarta_time(table.get("last_update"), "%Y-%m-%d %H:%M:%S"),
-                "source": "bps",
-            }
-        )
-        shared["event_time"] = shared.get("released_at")
-        return [
-            Item(row_id(name, period, value), without_missing(named | shared) | new)
-            for name, period, value in figures(table, indicator)
-            for named in ({"indicator": name, "period": period, "value": value},)
-        ]
+def items(answer: Answer) -> list[Item]:
+    """One item a figure; a revised figure is another event."""
+    variable = answer.name.split()[1]
+    indicator = settings().collectors.bps_variables.get(variable, f"bps-{variable}")
+    table = answer.json()
+    if not isinstance(table, dict):
+        raise ShapeChanged("the answer is not an object")
+    if table.get("data-availability") in ("list-not-available", "unavailable"):
+        return []
+    new = unknown_fields("bps", table)
+    shared = without_missing(
+        {
+            "unit": rows_at(table, "var")[0].get("unit") or None,
+            "released_at": jakarta_time(table.get("last_update"), "%Y-%m-%d %H:%M:%S"),
+            "source": "bps",
+        }
+    )
+    shared["event_time"] = shared.get("released_at")
+    return [
+        Item(row_id(name, period, value), without_missing(named | shared) | new)
+        for name, period, value in figures(table, indicator)
+        for named in ({"indicator": name, "period": period, "value": value},)
+    ]
 
 
 def figures(table: Payload, indicator: str) -> Iterator[tuple[str, str, Any]]:
@@ -129,6 +112,3 @@ def period_of(year: Any, label: Any) -> str:
     if text in QUARTERS:
         return f"{year}-Q{QUARTERS.index(text) + 1}"
     return str(year) if text in WHOLE_YEARS else f"{year} {label}"
-
-
-SOURCE = Bps()

@@ -2,6 +2,8 @@
 
 The stream takes a bar that is older than the newest one of its series for a fault. So a bar of the WebSocket
 is sent only when it follows the newest bar that was sent; after a gap REST fills it first.
+
+The cursor holds the begin of the newest bar of each symbol, in epoch milliseconds.
 """
 
 import asyncio
@@ -20,6 +22,7 @@ from producers.collectors.source import (
     Cursor,
     Fetch,
     Item,
+    Pages,
     Payload,
     ShapeChanged,
     SourcePage,
@@ -42,64 +45,60 @@ BURST_SECONDS = 0.2  # bars of many symbols close together: they are stored toge
 SILENT_SECONDS = 60.0  # without a message: a poll shows whether bars were missed
 MOST_MESSAGES = 1000
 LARGEST_MESSAGE = 1 << 20
+NEEDS = ("collectors.market_url",)
 
 
-class MarketBars:
-    """The cursor holds the begin of the newest bar of each symbol, in epoch milliseconds."""
+async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
+    """The bars of each symbol after its newest one, oldest first."""
+    knobs = settings().collectors
+    url = f"{knobs.market_url.rstrip('/')}/api/v3/klines"
+    after = dict(cursor)
+    for symbol in knobs.market_symbols:
+        while True:
+            start = {"startTime": str(after[symbol] + 1)} if symbol in after else {}
+            limit = PAGE_ROWS if start else FIRST_BARS
+            params = {"symbol": symbol, "interval": knobs.market_interval, "limit": str(limit), **start}
+            answer = await fetch.get(f"{symbol} {knobs.market_interval}", url, params)
+            if answer is None:
+                break
+            yield SourcePage(answer, None)
+            times = [bar_begin(row) for row in closed_rows(answer)]
+            after = after | ({symbol: max(times)} if times else {})
+            yield SourcePage(None, after)
+            if len(times) < PAGE_ROWS:
+                break
 
-    name = "market"
 
-    def missing(self) -> str | None:
-        return None if settings().collectors.market_url else "collectors.market_url"
+def items(answer: Answer) -> list[Item]:
+    """The closed bars of an answer."""
+    symbol, interval = answer.name.split()
+    return [bar_item(symbol, interval, row) for row in closed_rows(answer)]
 
-    async def poll(self, fetch: Fetch, cursor: Cursor) -> AsyncGenerator[SourcePage, None]:
-        """The bars of each symbol after its newest one, oldest first."""
-        knobs = settings().collectors
-        url = f"{knobs.market_url.rstrip('/')}/api/v3/klines"
-        after = dict(cursor)
-        for symbol in knobs.market_symbols:
-            while True:
-                start = {"startTime": str(after[symbol] + 1)} if symbol in after else {}
-                limit = PAGE_ROWS if start else FIRST_BARS
-                params = {"symbol": symbol, "interval": knobs.market_interval, "limit": str(limit), **start}
-                answer = await fetch.get(f"{symbol} {knobs.market_interval}", url, params)
-                if answer is None:
-                    break
-                yield SourcePage(answer, None)
-                times = [bar_begin(row) for row in closed_rows(answer)]
-                after = after | ({symbol: max(times)} if times else {})
-                yield SourcePage(None, after)
-                if len(times) < PAGE_ROWS:
-                    break
 
-    def items(self, answer: Answer) -> list[Item]:
-        """The closed bars of an answer."""
-        symbol, interval = answer.name.split()
-        return [bar_item(symbol, interval, row) for row in closed_rows(answer)]
+def stream_url() -> str | None:
+    """The address of the WebSocket with the bars of all symbols; None without one."""
+    knobs = settings().collectors
+    names = "/".join(f"{symbol.lower()}@kline_{knobs.market_interval}" for symbol in knobs.market_symbols)
+    base = knobs.market_stream_url.rstrip("/")
+    return f"{base}/stream?streams={names}" if base else None
 
-    def stream_url(self) -> str | None:
-        """The address of the WebSocket with the bars of all symbols; None without one."""
-        knobs = settings().collectors
-        names = "/".join(f"{symbol.lower()}@kline_{knobs.market_interval}" for symbol in knobs.market_symbols)
-        base = knobs.market_stream_url.rstrip("/")
-        return f"{base}/stream?streams={names}" if base else None
 
-    async def follow(self, url: str, cursor: Callable[[], Cursor]) -> AsyncGenerator[SourcePage | None, None]:
-        """Bars as they close; None when others may be missing before them: a poll must come first.
+async def follow(url: str, cursor: Callable[[], Cursor]) -> AsyncGenerator[SourcePage | None, None]:
+    """Bars as they close; None when others may be missing before them: a poll must come first.
 
-        Raises WebSocketException, OSError and TimeoutError when the connection fails.
-        """
-        from websockets.asyncio.client import connect  # only when it is used: commands list the sources
+    Raises WebSocketException, OSError and TimeoutError when the connection fails.
+    """
+    from websockets.asyncio.client import connect  # only when it is used: commands list the sources
 
-        seconds = settings().collectors.request_seconds
-        async with connect(url, max_size=LARGEST_MESSAGE, open_timeout=seconds) as socket:
-            while True:
-                messages = await burst(socket)
-                bars = closed_bars(messages)
-                if not messages or gaps(bars, cursor()):
-                    yield None
-                for page in pages_of(bars, cursor()):
-                    yield page
+    seconds = settings().collectors.request_seconds
+    async with connect(url, max_size=LARGEST_MESSAGE, open_timeout=seconds) as socket:
+        while True:
+            messages = await burst(socket)
+            bars = closed_bars(messages)
+            if not messages or gaps(bars, cursor()):
+                yield None
+            for page in pages_of(bars, cursor()):
+                yield page
 
 
 async def burst(socket: "ClientConnection") -> list[str | bytes]:
@@ -199,6 +198,3 @@ def bar_item(symbol: str, interval: str, row: list[Any]) -> Item:
         **numbers,
     }
     return Item(row_id(symbol, interval, begin), without_missing(payload))
-
-
-SOURCE = MarketBars()

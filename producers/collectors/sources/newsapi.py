@@ -1,7 +1,9 @@
-"""NewsAPI: articles that match a query, newest first."""
+"""NewsAPI: articles that match a query, newest first.
+
+Asks for what was published since the newest article, less an hour.
+"""
 
 import logging
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 
 from conf.settings import secrets, settings
@@ -12,6 +14,7 @@ from producers.collectors.source import (
     Cursor,
     Fetch,
     Item,
+    Pages,
     Payload,
     RequestRefused,
     SourcePage,
@@ -23,52 +26,42 @@ log = logging.getLogger("lumbung.collectors")
 PAGE_ROWS = 100
 MOST_PAGES = 5  # of a poll: the free plan gives 100 requests a day
 OVERLAP = timedelta(hours=1)  # articles are indexed late; those that were sent are recognised
+NEEDS = ("collectors.news_query", "NEWSAPI_KEY")
 
 
-class NewsApi:
-    """Asks for what was published since the newest article, less an hour."""
-
-    name = "newsapi"
-
-    def missing(self) -> str | None:
-        if not settings().collectors.news_query:
-            return "collectors.news_query"
-        return None if secrets().newsapi_key else "NEWSAPI_KEY"
-
-    async def poll(self, fetch: Fetch, cursor: Cursor) -> AsyncGenerator[SourcePage, None]:
-        """The cursor moves after the last page: newer pages come first."""
-        knobs = settings().collectors
-        since = {"from": cursor["from"]} if "from" in cursor else {}
-        params = {"q": knobs.news_query, "sortBy": "publishedAt", "pageSize": str(PAGE_ROWS), **since}
-        url = f"{knobs.newsapi_url.rstrip('/')}/v2/everything"
-        headers = {"X-Api-Key": secrets().newsapi_key}
-        after = cursor
-        for number in range(1, MOST_PAGES + 1):
-            paged = params | {"page": str(number)}
-            try:
-                answer = await fetch.get(f"page {number}", url, paged, headers)
-            except RequestRefused as error:
-                if number == 1:
-                    raise
-                log.warning("%s: page %d: %s; the plan gives no older articles", self.name, number, error)
-                break
-            if answer is None:
-                break
-            yield SourcePage(answer, None)
-            rows = rows_at(answer.json(), "articles")
+async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
+    """The cursor moves after the last page: newer pages come first."""
+    knobs = settings().collectors
+    since = {"from": cursor["from"]} if "from" in cursor else {}
+    params = {"q": knobs.news_query, "sortBy": "publishedAt", "pageSize": str(PAGE_ROWS), **since}
+    url = f"{knobs.newsapi_url.rstrip('/')}/v2/everything"
+    headers = {"X-Api-Key": secrets().newsapi_key}
+    after = cursor
+    for number in range(1, MOST_PAGES + 1):
+        paged = params | {"page": str(number)}
+        try:
+            answer = await fetch.get(f"page {number}", url, paged, headers)
+        except RequestRefused as error:
             if number == 1:
-                after = cursor_of(rows, answer) or cursor
-            if len(rows) < PAGE_ROWS:
-                break
-        else:
-            log.warning(
-                "%s: more than %d new articles; older ones are left out", self.name, MOST_PAGES * PAGE_ROWS
-            )
-        yield SourcePage(None, after)
+                raise
+            log.warning("newsapi: page %d: %s; the plan gives no older articles", number, error)
+            break
+        if answer is None:
+            break
+        yield SourcePage(answer, None)
+        rows = rows_at(answer.json(), "articles")
+        if number == 1:
+            after = cursor_of(rows, answer) or cursor
+        if len(rows) < PAGE_ROWS:
+            break
+    else:
+        log.warning("newsapi: more than %d new articles; older ones are left out", MOST_PAGES * PAGE_ROWS)
+    yield SourcePage(None, after)
 
-    def items(self, answer: Answer) -> list[Item]:
-        """The articles of a page; their address identifies them."""
-        return [article_item(row) for row in rows_at(answer.json(), "articles")]
+
+def items(answer: Answer) -> list[Item]:
+    """The articles of a page; their address identifies them."""
+    return [article_item(row) for row in rows_at(answer.json(), "articles")]
 
 
 def cursor_of(rows: list[Payload], answer: Answer) -> Cursor | None:
@@ -90,6 +83,3 @@ def article_item(row: Payload) -> Item:
         "event_time": row.get("publishedAt"),
     }
     return post_item("newsapi", row, post)
-
-
-SOURCE = NewsApi()

@@ -1,6 +1,8 @@
-"""Panel Harga Pangan of Badan Pangan Nasional: mean consumer prices of provinces, by commodity and day."""
+"""Panel Harga Pangan of Badan Pangan Nasional: mean consumer prices of provinces, by commodity and day.
 
-from collections.abc import AsyncGenerator
+One request a commodity and day: from the day that the last poll ended with to today (WIB).
+"""
+
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,13 +16,12 @@ from producers.collectors.source import (
     Cursor,
     Fetch,
     Item,
+    Pages,
     Payload,
     SourcePage,
+    item_of,
     number_of,
-    row_id,
     rows_at,
-    unknown_fields,
-    without_missing,
 )
 from producers.collectors.times import begin_of
 
@@ -28,42 +29,36 @@ CONSUMER = "3"  # price level: 1 producer, 2 wholesale, 3 consumer
 MOST_DAYS = 60  # that are caught up after an interruption; older ones are published as files
 PRICE = "rata_rata_geometrik"  # geometric mean of the province's markets
 NOT_REPORTED = (None, "", "-", 0, "0")
+NEEDS = ("collectors.panel_harga_url",)
 
 
-class PanelHarga:
-    """One request a commodity and day: from the day that the last poll ended with to today (WIB)."""
+async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
+    """A day's prices are corrected during the day, so the newest day is requested again."""
+    key = secrets().panel_harga_key
+    headers = {"x-api-key": key} if key else {}
+    url = f"{settings().collectors.panel_harga_url.rstrip('/')}/front/harga-peta-provinsi"
+    after = cursor
+    for day in days_from(cursor.get("day"), datetime.now(ZoneInfo(DEFAULT_TIMEZONE)).date()):
+        text = f"{day:%d/%m/%Y}"
+        for commodity in collected_sources()["panel_harga"].requested:
+            params = {
+                "level_harga_id": CONSUMER,
+                "komoditas_id": commodity,
+                "period_date": f"{text} - {text}",
+            }
+            answer = await fetch.get(f"commodity {commodity} on {day}", url, params, headers)
+            if answer:
+                yield SourcePage(answer, after)
+        after = {"day": day.isoformat()}
+        yield SourcePage(None, after)
 
-    name = "panel_harga"
 
-    def missing(self) -> str | None:
-        return None if settings().collectors.panel_harga_url else "collectors.panel_harga_url"
-
-    async def poll(self, fetch: Fetch, cursor: Cursor) -> AsyncGenerator[SourcePage, None]:
-        """A day's prices are corrected during the day, so the newest day is requested again."""
-        key = secrets().panel_harga_key
-        headers = {"x-api-key": key} if key else {}
-        url = f"{settings().collectors.panel_harga_url.rstrip('/')}/front/harga-peta-provinsi"
-        after = cursor
-        for day in days_from(cursor.get("day"), datetime.now(ZoneInfo(DEFAULT_TIMEZONE)).date()):
-            text = f"{day:%d/%m/%Y}"
-            for commodity in collected_sources()[self.name].requested:
-                params = {
-                    "level_harga_id": CONSUMER,
-                    "komoditas_id": commodity,
-                    "period_date": f"{text} - {text}",
-                }
-                answer = await fetch.get(f"commodity {commodity} on {day}", url, params, headers)
-                if answer:
-                    yield SourcePage(answer, after)
-            after = {"day": day.isoformat()}
-            yield SourcePage(None, after)
-
-    def items(self, answer: Answer) -> list[Item]:
-        """A price is an item by its value too: a corrected price is another event."""
-        _, number_at_source, _, day = answer.name.split()
-        commodity = collected_sources()[self.name].requested.get(number_at_source, number_at_source)
-        rows = rows_at(answer.json(), "data")
-        return [item_of(row, commodity, day) for row in rows if is_reported(row)]
+def items(answer: Answer) -> list[Item]:
+    """A price is an item by its value too: a corrected price is another event."""
+    _, number_at_source, _, day = answer.name.split()
+    commodity = collected_sources()["panel_harga"].requested.get(number_at_source, number_at_source)
+    rows = rows_at(answer.json(), "data")
+    return [price_item(row, commodity, day) for row in rows if is_reported(row)]
 
 
 def days_from(newest: str | None, last: date) -> list[date]:
@@ -78,7 +73,7 @@ def is_reported(row: Payload) -> bool:
     return PRICE not in row or row[PRICE] not in NOT_REPORTED
 
 
-def item_of(row: Payload, commodity: str, day: str) -> Item:
+def price_item(row: Payload, commodity: str, day: str) -> Item:
     """A row as a price event. `day`: the requested one, for a row without a date."""
     name = row.get("province_name")
     price = number_of(row.get(PRICE))
@@ -90,8 +85,4 @@ def item_of(row: Payload, commodity: str, day: str) -> Item:
         "provider": "panel-harga",
         "event_time": begin_of(row.get("date") or day, zone_of({"market_id": market})),
     }
-    identity = row_id(payload["event_time"], market, commodity, price)
-    return Item(identity, without_missing(payload) | unknown_fields("panel_harga", row))
-
-
-SOURCE = PanelHarga()
+    return item_of("panel_harga", row, payload, payload["event_time"], market, commodity, price)

@@ -1,7 +1,9 @@
-"""Reddit: new posts of subreddits, newest first. Ids grow with time, so the newest one is the cursor."""
+"""Reddit: new posts of subreddits, newest first. Ids grow with time, so the newest one is the cursor.
+
+Signs in for each poll, then reads each subreddit down to the newest post of the last poll.
+"""
 
 import logging
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +15,7 @@ from producers.collectors.source import (
     Cursor,
     Fetch,
     Item,
+    Pages,
     Payload,
     ShapeChanged,
     SourcePage,
@@ -23,55 +26,42 @@ log = logging.getLogger("lumbung.collectors")
 PAGE_ROWS = 100
 MOST_PAGES = 10  # Reddit lists the newest 1,000 posts at most
 BASE = 36  # of an id's digits
+NEEDS = ("collectors.subreddits", "REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET")
 
 
-class Reddit:
-    """Signs in for each poll, then reads each subreddit down to the newest post of the last poll."""
+async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
+    """The cursor of a subreddit moves after its last page; its first poll takes a single page."""
+    knobs = settings().collectors
+    known = secrets()
+    sign_in_url = f"{knobs.reddit_sign_in_url.rstrip('/')}/api/v1/access_token"
+    token = await fetch.sign_in(sign_in_url, known.reddit_client_id, known.reddit_client_secret)
+    headers = {"Authorization": f"Bearer {token}"}
+    after = dict(cursor)
+    for subreddit in knobs.subreddits:
+        url = f"{knobs.reddit_url.rstrip('/')}/r/{subreddit}/new"
+        newest = before = after.get(subreddit, 0)
+        params = {"limit": str(PAGE_ROWS), "raw_json": "1"}
+        for number in range(1, (MOST_PAGES if before else 1) + 1):
+            answer = await fetch.get(f"{subreddit} page {number}", url, params, headers)
+            if answer is None:
+                break
+            yield SourcePage(answer, None)
+            numbers = [post_number(row) for row in posts_of(answer)]
+            newest = max(newest, *numbers, 0)
+            following = next_page(answer)
+            if not numbers or min(numbers) <= before or following is None:
+                break
+            params["after"] = following
+        else:
+            if before:
+                log.warning("reddit: more new posts in %s than Reddit lists", subreddit)
+        after = after | {subreddit: newest}
+        yield SourcePage(None, after)
 
-    name = "reddit"
 
-    def missing(self) -> str | None:
-        if not settings().collectors.subreddits:
-            return "collectors.subreddits"
-        known = secrets()
-        pairs = {
-            "REDDIT_CLIENT_ID": known.reddit_client_id,
-            "REDDIT_CLIENT_SECRET": known.reddit_client_secret,
-        }
-        return next((name for name, value in pairs.items() if not value), None)
-
-    async def poll(self, fetch: Fetch, cursor: Cursor) -> AsyncGenerator[SourcePage, None]:
-        """The cursor of a subreddit moves after its last page; its first poll takes a single page."""
-        knobs = settings().collectors
-        known = secrets()
-        sign_in_url = f"{knobs.reddit_sign_in_url.rstrip('/')}/api/v1/access_token"
-        token = await fetch.sign_in(sign_in_url, known.reddit_client_id, known.reddit_client_secret)
-        headers = {"Authorization": f"Bearer {token}"}
-        after = dict(cursor)
-        for subreddit in knobs.subreddits:
-            url = f"{knobs.reddit_url.rstrip('/')}/r/{subreddit}/new"
-            newest = before = after.get(subreddit, 0)
-            params = {"limit": str(PAGE_ROWS), "raw_json": "1"}
-            for number in range(1, (MOST_PAGES if before else 1) + 1):
-                answer = await fetch.get(f"{subreddit} page {number}", url, params, headers)
-                if answer is None:
-                    break
-                yield SourcePage(answer, None)
-                numbers = [post_number(row) for row in posts_of(answer)]
-                newest = max(newest, *numbers, 0)
-                following = next_page(answer)
-                if not numbers or min(numbers) <= before or following is None:
-                    break
-                params["after"] = following
-            else:
-                if before:
-                    log.warning("%s: more new posts in %s than Reddit lists", self.name, subreddit)
-            after = after | {subreddit: newest}
-            yield SourcePage(None, after)
-
-    def items(self, answer: Answer) -> list[Item]:
-        """The posts of a page."""
-        return [reddit_item(row) for row in posts_of(answer)]
+def items(answer: Answer) -> list[Item]:
+    """The posts of a page."""
+    return [reddit_item(row) for row in posts_of(answer)]
 
 
 def posts_of(answer: Answer) -> list[Payload]:
@@ -119,6 +109,3 @@ def created(seconds: Any) -> Any:
         return utc_text(datetime.fromtimestamp(seconds, UTC))
     except (OverflowError, ValueError, OSError):
         return seconds
-
-
-SOURCE = Reddit()

@@ -1,7 +1,9 @@
-"""X (Twitter) recent search: posts that match a query, newest first."""
+"""X (Twitter) recent search: posts that match a query, newest first.
+
+Asks for what is newer than the newest post of the last poll.
+"""
 
 import logging
-from collections.abc import AsyncGenerator
 
 from conf.settings import secrets, settings
 from producers.collectors.posts import post_item
@@ -10,6 +12,7 @@ from producers.collectors.source import (
     Cursor,
     Fetch,
     Item,
+    Pages,
     Payload,
     ShapeChanged,
     SourcePage,
@@ -19,54 +22,44 @@ from producers.collectors.source import (
 log = logging.getLogger("lumbung.collectors")
 PAGE_ROWS = 100
 MOST_PAGES = 10  # of a poll; the first one takes a single page
+NEEDS = ("collectors.social_query", "TWITTER_TOKEN")
 
 
-class X:
-    """Asks for what is newer than the newest post of the last poll."""
+async def poll(fetch: Fetch, cursor: Cursor) -> Pages:
+    """The cursor moves after the last page: newer pages come first."""
+    knobs = settings().collectors
+    url = f"{knobs.x_url.rstrip('/')}/2/tweets/search/recent"
+    since = {"since_id": cursor["since_id"]} if "since_id" in cursor else {}
+    params = {
+        "query": knobs.social_query,
+        "max_results": str(PAGE_ROWS),
+        "tweet.fields": "created_at,lang",
+    }
+    headers = {"Authorization": f"Bearer {secrets().twitter_token}"}
+    after = cursor
+    following: dict[str, str] = {}
+    for number in range(1, (MOST_PAGES if since else 1) + 1):
+        answer = await fetch.get(f"page {number}", url, params | since | following, headers)
+        if answer is None:
+            break
+        yield SourcePage(answer, None)
+        meta = meta_of(answer)
+        if number == 1 and "newest_id" in meta:
+            after = {"since_id": str(meta["newest_id"])}
+        if "next_token" not in meta:
+            break
+        following = {"next_token": str(meta["next_token"])}
+    else:
+        if since:
+            log.warning("x: more than %d new posts; older ones are left out", MOST_PAGES * PAGE_ROWS)
+    yield SourcePage(None, after)
 
-    name = "x"
 
-    def missing(self) -> str | None:
-        if not settings().collectors.social_query:
-            return "collectors.social_query"
-        return None if secrets().twitter_token else "TWITTER_TOKEN"
-
-    async def poll(self, fetch: Fetch, cursor: Cursor) -> AsyncGenerator[SourcePage, None]:
-        """The cursor moves after the last page: newer pages come first."""
-        knobs = settings().collectors
-        url = f"{knobs.x_url.rstrip('/')}/2/tweets/search/recent"
-        since = {"since_id": cursor["since_id"]} if "since_id" in cursor else {}
-        params = {
-            "query": knobs.social_query,
-            "max_results": str(PAGE_ROWS),
-            "tweet.fields": "created_at,lang",
-        }
-        headers = {"Authorization": f"Bearer {secrets().twitter_token}"}
-        after = cursor
-        following: dict[str, str] = {}
-        for number in range(1, (MOST_PAGES if since else 1) + 1):
-            answer = await fetch.get(f"page {number}", url, params | since | following, headers)
-            if answer is None:
-                break
-            yield SourcePage(answer, None)
-            meta = meta_of(answer)
-            if number == 1 and "newest_id" in meta:
-                after = {"since_id": str(meta["newest_id"])}
-            if "next_token" not in meta:
-                break
-            following = {"next_token": str(meta["next_token"])}
-        else:
-            if since:
-                log.warning(
-                    "%s: more than %d new posts; older ones are left out", self.name, MOST_PAGES * PAGE_ROWS
-                )
-        yield SourcePage(None, after)
-
-    def items(self, answer: Answer) -> list[Item]:
-        """The posts of a page; an answer without any has no list."""
-        if meta_of(answer).get("result_count") == 0:
-            return []
-        return [tweet_item(row) for row in rows_at(answer.json(), "data")]
+def items(answer: Answer) -> list[Item]:
+    """The posts of a page; an answer without any has no list."""
+    if meta_of(answer).get("result_count") == 0:
+        return []
+    return [tweet_item(row) for row in rows_at(answer.json(), "data")]
 
 
 def meta_of(answer: Answer) -> Payload:
@@ -88,6 +81,3 @@ def tweet_item(row: Payload) -> Item:
         "event_time": row.get("created_at"),
     }
     return post_item("x", row, post)
-
-
-SOURCE = X()

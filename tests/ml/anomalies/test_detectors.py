@@ -7,12 +7,10 @@ import pytest
 from sklearn.cluster import DBSCAN
 
 from lakehouse.validation.dbscan import noise
-from ml.anomalies.dbscan import outliers
-from ml.anomalies.detection import group_alarms
+from ml.anomalies.detection import StrengthHistory, group_alarms, measure_rarity, outliers
 from ml.anomalies.forecast_vote import DayAheadForecast, naive_p_values
 from ml.anomalies.observations import reports_of_panel
 from ml.anomalies.scores import forest_scores, score_reports
-from ml.anomalies.severity import StrengthHistory, measure_rarity
 from tests.support.anomaly_panels import CODES, DAYS, limits, make_reports
 
 

@@ -10,7 +10,7 @@ import pytest
 from deltalake import write_deltalake
 
 from conf.settings import settings
-from ml.data.cleaning import carried_weekends, days_after_outage
+from ml.data.from_rows import carried_weekends, days_after_outage
 from ml.data.load import daily_prices, read_panel
 from ml.data.panel import SECOND_PRICE, NothingToLearn
 

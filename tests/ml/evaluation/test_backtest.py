@@ -10,7 +10,7 @@ import pytest
 
 from ml.data.panel import Panel
 from ml.evaluation import backtest
-from ml.evaluation.holdout_log import openings, variants
+from ml.evaluation.backtest import openings, variants
 from tests.support.panels import degenerate, gappy, walks, weekdays
 
 

@@ -6,10 +6,10 @@ from functools import partial
 import numpy as np
 
 from ml.evaluation.backtest import plan
+from ml.evaluation.candidates import random_walk_panel, random_walk_test
 from ml.evaluation.leakage_checks import check_model, leaking_features
-from ml.evaluation.random_walk_check import random_walk_panel, random_walk_test
 from ml.features import FEATURES
-from ml.features.feature import Feature
+from ml.features.inputs import Feature
 from ml.models.linear import LINEAR_FEATURES, Linear
 from ml.models.volatility import volatility_classes
 from tests.ml.evaluation.test_significance import Smoothed

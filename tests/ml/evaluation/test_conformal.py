@@ -7,7 +7,7 @@ import pytest
 
 from ml.evaluation import metrics
 from ml.evaluation.conformal import LARGEST_STRETCH, Calibration, calibrate
-from ml.evaluation.half_years import coverage_by_half_year
+from ml.evaluation.scores import coverage_by_half_year
 from tests.support.predictions import simulated_predictions
 
 

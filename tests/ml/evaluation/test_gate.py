@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml.evaluation.assessment import assess
 from ml.evaluation.conformal import calibrate
-from ml.evaluation.gate import GateRequirements, choose_champions, decide, decision_rows
+from ml.evaluation.gate import GateRequirements, assess, choose_champions, decide, decision_rows
 from ml.evaluation.leakage_checks import ModelChecks
 from ml.evaluation.significance import SkillTest
 from tests.support.panels import walks

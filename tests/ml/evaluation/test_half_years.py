@@ -6,8 +6,8 @@ import numpy as np
 from rich.console import Console
 
 from ml.evaluation.conformal import calibrate
-from ml.evaluation.half_years import coverage_by_half_year, half_year_numbers
 from ml.evaluation.report import half_years_table
+from ml.evaluation.scores import coverage_by_half_year, half_year_numbers
 from tests.support.predictions import simulated_predictions
 
 

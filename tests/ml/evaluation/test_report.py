@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from ml.evaluation.assessment import assess
+from ml.evaluation.gate import assess
 from ml.evaluation.leakage_checks import ModelChecks
 from ml.evaluation.plots import _skill_by_commodity, reliability, save_plots
 from ml.evaluation.report import progress_bar, scores_table

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ml.evaluation.ensemble import START, Shrunk, shrink
 from ml.evaluation.metrics import skill
-from ml.evaluation.shrinkage import START, Shrunk, shrink
 from ml.models.naive import Drift
 from tests.support.panels import walks
 from tests.support.predictions import simulated_predictions

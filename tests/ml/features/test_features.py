@@ -9,13 +9,9 @@ import pytest
 
 from ml.data import holidays
 from ml.data.panel import SECOND_PRICE, ExogenousSeries, Panel
-from ml.features import (
-    FEATURES,
-    FeatureInputs,
-    feature_matrix,
-    find_related_series,
-    latest_features,
-)
+from ml.features import FEATURES, feature_matrix, latest_features
+from ml.features.inputs import FeatureInputs
+from ml.features.related_series import find_related_series
 from ml.models.forecaster import scale
 from tests.support.panels import gappy, walks
 

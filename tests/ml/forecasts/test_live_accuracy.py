@@ -14,9 +14,9 @@ from deltalake import DeltaTable
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import append_once, table_exists, table_uri
 from ml.data.panel import Panel
-from ml.forecasts import drift, live_accuracy
-from ml.forecasts.drift import DriftCheck, psi, record_check
+from ml.forecasts import live_accuracy
 from ml.forecasts.fitted_model import FittedModel
+from ml.forecasts.live_accuracy import DriftCheck, psi, record_check
 from ml.forecasts.rows import ServedModels, forecast_rows
 from ml.models.naive import Drift, Naive
 from tests.support.panels import walks
@@ -152,7 +152,7 @@ def test_issued_accuracy_equals_its_recomputation():
 
 def test_nothing_is_measured_before_a_price_is_known():
     panel = walks(5, 60)
-    assert live_accuracy.measure(panel) == 0 and drift.check_drift(panel) is None
+    assert live_accuracy.measure(panel) == 0 and live_accuracy.check_drift(panel) is None
     issue_from(panel, [59], twice=59)
     assert live_accuracy.measure(panel) == 0
 
@@ -162,10 +162,10 @@ def test_calm_prices_are_no_drift_and_a_jump_is_drift():
         2, 220, commodities=["bawang-merah"], regions=[f"{n}" for n in range(11, 31)], volatility=0.03
     )
     issue_from(panel, list(range(190, 213, 3)), twice=190)
-    calm = drift.check_drift(panel)
+    calm = live_accuracy.check_drift(panel)
     assert not calm.drifted and calm.coverage_80 == pytest.approx(0.8, abs=0.06)
     panel.price[:, 200:] *= 1.5
-    assert drift.check_drift(panel).drifted
+    assert live_accuracy.check_drift(panel).drifted
 
 
 def test_drift_begins_and_ends_after_several_checks_in_a_row():

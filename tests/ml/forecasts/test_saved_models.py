@@ -28,8 +28,7 @@ def saved_by_earlier_version(store: None, monkeypatch: pytest.MonkeyPatch) -> No
     module.Renamed = Renamed
     monkeypatch.setattr(Renamed, "__module__", MODULE)
     monkeypatch.setitem(sys.modules, MODULE, module)
-    mlflow_store.connect()
-    with mlflow_store.start_run("an earlier version", {}, {}) as run_id:
+    with mlflow_store.start_run(mlflow_store.EXPERIMENT, {}, {}) as run_id:
         uri, version = mlflow_store.save_model(FittedModel(Renamed(), run_id=run_id))
     mlflow_store.set_newest({"renamed": version}, replaces=True)
     mlflow_store.promote("teh", "renamed", uri, run_id, "it was better", 0.1)
@@ -63,8 +62,7 @@ class Payload:
 def test_changed_model_file_is_refused_unloaded_and_naive_serves(
     lake: str, home: Path, known: bool, caplog: pytest.LogCaptureFixture
 ):
-    mlflow_store.connect()
-    with mlflow_store.start_run("a run", {}, {}) as run_id:
+    with mlflow_store.start_run(mlflow_store.EXPERIMENT, {}, {}) as run_id:
         uri, version = mlflow_store.save_model(FittedModel(Drift(), run_id=run_id))
     mlflow_store.set_newest({"drift": version}, replaces=True)
     mlflow_store.promote("teh", "drift", uri, run_id, "it was better", 0.1)

@@ -8,7 +8,7 @@ import pytest
 from ml.data.panel import Panel
 from ml.models import reporting_grid
 from ml.models.forecaster import scale
-from ml.models.lstm_windows import build_windows, scales, window_ends
+from ml.models.lstm import build_windows, scales, window_ends
 from ml.models.national import national_panel
 from ml.models.prophet import _feasts
 from ml.models.registry import MODELS

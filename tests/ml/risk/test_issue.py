@@ -12,9 +12,8 @@ from ml.evaluation.backtest import plan
 from ml.evaluation.leakage_checks import check_model, other_future
 from ml.progress import TrainingProgress
 from ml.risk import training_round
-from ml.risk.backtest import risk_cases
 from ml.risk.champion import RiskChampion, champion_file, load_champion, save_champion
-from ml.risk.evaluation import RiskRequirements
+from ml.risk.evaluation import RiskRequirements, risk_cases
 from ml.risk.issue import TABLE, issue, risk_rows
 from ml.risk.model import HORIZON, RiskModel
 from tests.support.command_lines import exit_code

@@ -18,8 +18,7 @@ from conf.settings import REPO, child_environment, settings
 from lakehouse.io.delta import open_table
 from lakehouse.sales import INPUTS, TRUSTED, conformal_interval, design, predict
 from ml.data.panel import NothingToLearn
-from ml.sales.evaluate import SalesRound, evaluate, train_sales
-from ml.sales.gate import choose_champion
+from ml.sales.evaluate import SalesRound, choose_champion, evaluate, train_sales
 from ml.sales.leak_audit import audit, leak_found
 from ml.sales.load import SalesRows, connected_groups, read_listings, sales_rows
 from ml.sales.publish import model_file, publish

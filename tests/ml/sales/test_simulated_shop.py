@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from lakehouse.sales import best_price, demand_units, price_curve
-from ml.sales.demand import drawn_rows, fit_demand
 from ml.sales.evaluate import evaluate
 from ml.sales.load import SalesRows
 from ml.sales.splits import NAIVE, SplitPredictions, predict_split, split_scores
-from ml.sales.stack import DEMAND, Model, fit_curves, fit_medians, folds_of
+from ml.sales.stack import DEMAND, Model, drawn_rows, fit_curves, fit_demand, fit_medians, folds_of
 from producers.simulate.shop import SCALES
 from tests.support.retail.listings import simulated_rows
 

@@ -57,8 +57,8 @@ def test_model_of_noise_does_not_serve(tmp_path: Path) -> None:
     """The word list calls these texts neutral; a model of noise is no better, so nothing is published."""
     file = labelled_file(tmp_path / "noise.csv", invented(300, 2, informative=False))
     outcome = run(file, labelled_file(tmp_path / "test.csv", neutral(invented(100, 3))))
-    assert not outcome.promoted and not sentiment_model_file().exists()
-    assert outcome.trained.split == "by file"
+    assert not outcome.passes and not sentiment_model_file().exists()
+    assert outcome.split == "by file"
 
 
 def neutral(rows: list[tuple[str, str, date]]) -> list[tuple[str, str, date]]:

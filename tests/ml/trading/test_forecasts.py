@@ -15,7 +15,7 @@ from ml.data.panel import NothingToLearn, Panel
 from ml.progress import TrainingProgress
 from ml.trading import forecasts
 from ml.trading.bars import bars_of, daily_panel
-from ml.trading.momentum import MomentumRidge
+from ml.trading.forecasts import MomentumRidge
 from scripts.bench.api_lake import write
 from tests.lakehouse.trading.made_bars import random_bars
 from tests.support.trading.lake_of_bars import rows_of, write_bars

@@ -7,8 +7,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import WebSocketException
 
-from producers.collectors.opened import open_collectors
-from producers.collectors.sources.market import SOURCE
+from producers.collectors.collector import open_collectors
+from producers.collectors.sources import market
 from tests.producers.collectors.conftest import SetKnobs
 from tests.producers.collectors.sample_sources import bar
 from tests.producers.collectors.source_server import Reply, Request, SourceServer
@@ -44,12 +44,12 @@ async def scenario(rest: SourceServer, published: list[int], knobs: SetKnobs) ->
     async with serve(accept, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         knobs(market_stream_url=f"ws://127.0.0.1:{port}")
-        url = SOURCE.stream_url()
+        url = market.stream_url()
         assert url is not None and url.endswith("/stream?streams=btcusdt@kline_1m")
         async with open_collectors(["market"]) as (collector,):
             await collector.poll()
             assert collector.counts.events == 11
-            following = asyncio.create_task(collector.follow(SOURCE, url))
+            following = asyncio.create_task(collector.follow(market, url))
             await eventually_async(lambda: bool(connections))
             requests = len(rest.requests)
             await connections[0].send(message(19))

@@ -13,8 +13,7 @@ import pytest
 
 from conf.settings import settings
 from producers.collectors.collect import collected
-from producers.collectors.configured import source_modes
-from producers.collectors.source import RequestRefused, ShapeChanged
+from producers.collectors.source import RequestRefused, ShapeChanged, source_modes
 from streaming_jobs.gold.schema_drift import SchemaDrift
 from tests.producers.collectors import sample_sources
 from tests.producers.collectors.conftest import SetKnobs

@@ -16,9 +16,10 @@ from rich.progress import Progress
 
 from conf.settings import REPO, settings
 from lakehouse.event import DEAD_LETTERS, faults, lenient_payload
+from lakehouse.feasts import EID, feast_days_of
 from lakehouse.reference import commodities, commodity_aliases, matching_key
 from producers.simulate import simulator as simulate_module
-from producers.simulate.markets import HOLIDAY_PEAK, Message, SampleMarkets, holiday_share, idul_fitri
+from producers.simulate.markets import HOLIDAY_PEAK, Message, SampleMarkets, holiday_share
 from producers.simulate.simulator import Simulation, device_secrets
 from scripts.stack.throwaway import free_ports
 from tests.conftest import Broker, headers_of
@@ -74,7 +75,7 @@ def test_prices_stay_near_their_published_level_and_within_bounds():
 
 
 def test_prices_peak_at_idul_fitri_and_fall_back():
-    feast = idul_fitri(2024)
+    feast = feast_days_of(2024, EID)[0]
     assert feast == date(2024, 4, 10)
     for group, peak in HOLIDAY_PEAK.items():
         path = [

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from lakehouse.sales import TARGETS
-from ml.sales.demand import fit_demand
+from ml.sales.stack import fit_demand
 from producers.simulate.shop import SCALES
 from scripts.bench.api_lake import write
 from tests.serving_api.models.test_sales import model, write_model
