@@ -16,6 +16,7 @@ from serving_api.live import hub as hub_module
 from serving_api.live import service
 from serving_api.live.connection import RIGHTS_ENDED
 from serving_api.live.hub import NO_FILTER, SLOTS, Hub, Wheel
+from serving_api.live.private import PrivateChannels
 from serving_api.live.sessions import SEQS_KEPT, Sessions, Subscription
 from tests.support.waiting import eventually_async
 
@@ -176,6 +177,11 @@ def test_rights_are_watched_after_an_unexpected_failure(lone_home: Path, monkeyp
             if failures:
                 raise failures.pop()
             return callers
+
+    async def nothing(self: PrivateChannels, is_wanted: bool) -> None:
+        """No account is read: a read that the end of the test interrupts would end after its event loop."""
+
+    monkeypatch.setattr(PrivateChannels, "read_accounts", nothing)
 
     async def watch() -> None:
         live = service.Live(FailingTwice(), Tickets(), Database(), RateLimits())  # type: ignore[arg-type]
