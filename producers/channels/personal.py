@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,6 +48,7 @@ NEW_SECONDS = 5.0  # between two looks for new alerts while the tables do not ch
 PEOPLE_SECONDS = 60.0  # between two reads of who wants to be notified, and how
 
 
+@dataclass(eq=False, repr=False)
 class PersonalNews:
     """Looks at symbols for people, stores their messages, and queues them for those who want them sent.
 
@@ -54,17 +56,12 @@ class PersonalNews:
     after a crash adds nothing.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        sender: Sender,
-        channels: Mapping[str, Channel],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._database = database
-        self._clock = clock
-        self._sender = sender
-        self._channels = channels
+    database: Database
+    sender: Sender
+    channels: Mapping[str, Channel]
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
         self._people: dict[str, Reader] | None = None
         self._waiting: list[tuple[PersonalRecipient, Language]] = []
         self._stamps = LogStamps([BARS, SIGNALS])
@@ -84,7 +81,7 @@ class PersonalNews:
     async def look(self, now: float) -> None:
         """Notify whom the newest bars, signals and alerts concern; without the store, at the next look."""
         stamps = self._stamps.take()
-        current = self._clock()
+        current = self.clock()
         if stamps is None and not self._changed and current < self._new_at:
             return
         self._new_at = current + NEW_SECONDS
@@ -103,7 +100,7 @@ class PersonalNews:
     async def forget_old(self, now: float) -> None:
         """Remove old messages."""
         try:
-            await forget_old(self._database, datetime.fromtimestamp(now, UTC))
+            await forget_old(self.database, datetime.fromtimestamp(now, UTC))
         except StoreUnavailable as failure:
             log.warning("old messages are kept for now: %s", failure)
 
@@ -111,22 +108,22 @@ class PersonalNews:
         if self._people is not None and current < self._people_at and not self._changed:
             return
         if self._people is None:
-            await self._database.migrate()
-        self._people = {reader.owner: reader for reader in await readers(self._database)}
+            await self.database.migrate()
+        self._people = {reader.owner: reader for reader in await readers(self.database)}
         self._people_at = current + PEOPLE_SECONDS
         self._address()
 
     def _address(self) -> None:
         """Tell each channel whom it may send to: who wants it there, and whose address waits for its code."""
         assert self._people is not None
-        for way, channel in self._channels.items():
+        for way, channel in self.channels.items():
             wanted = [each.addresses[way] for each in self._people.values() if way in each.addresses]
             wanted += [row.address for row, _ in self._waiting if row.channel == way]
             channel.recipients = [Recipient(address) for address in wanted]
 
     async def _send_codes(self, now: float) -> None:
         """Send the codes that confirm addresses; each has an id of its own, so that it is sent once."""
-        self._waiting = await waiting_codes(self._database)
+        self._waiting = await waiting_codes(self.database)
         self._address()
         minutes = CODE_VALID // timedelta(minutes=1)
         addressed = [
@@ -136,13 +133,13 @@ class PersonalNews:
                 Recipient(row.address),
             )
             for row, language in self._waiting
-            if row.channel in self._channels
+            if row.channel in self.channels
         ]
-        self._sender.queue_personal(addressed, now)
+        self.sender.queue_personal(addressed, now)
 
     async def _about_symbols(self, only_new: bool, now: float) -> None:
         """Compare the alerts with the newest bars and signals; all of them, or only new ones."""
-        alerts = await symbol_alerts(self._database, only_new)
+        alerts = await symbol_alerts(self.database, only_new)
         if not alerts:
             return
         states = symbol_states({alert["symbol"] for alert in alerts})
@@ -158,9 +155,9 @@ class PersonalNews:
                 messages.append(symbol_message(alert, state, alert["language"]))
         if met:
             await self._refresh_people(messages)
-            messages = await new_messages(self._database, messages)
+            messages = await new_messages(self.database, messages)
             collected = self._queue(messages, now)
-            await settle_alerts(self._database, met, messages, datetime.fromtimestamp(now, UTC), collected)
+            await settle_alerts(self.database, met, messages, datetime.fromtimestamp(now, UTC), collected)
 
     async def _about_commodities(self, now: float) -> None:
         """Store what changed alerts mean for people who want those of their commodity and region."""
@@ -172,9 +169,9 @@ class PersonalNews:
             if wants(reader, alert)
             for notice in notices([alert], since, reader.language)
         ]
-        messages = await new_messages(self._database, messages)
+        messages = await new_messages(self.database, messages)
         collected = self._queue(messages, now)
-        await add_messages(self._database, messages, datetime.fromtimestamp(now, UTC), collected)
+        await add_messages(self.database, messages, datetime.fromtimestamp(now, UTC), collected)
         self._changed = []
 
     async def _send_digests(self, now: float) -> None:
@@ -182,23 +179,23 @@ class PersonalNews:
 
         The repetition has the same messages and so the same ids.
         """
-        due = await due_for_digest(self._database, digest_ends(datetime.fromtimestamp(now, UTC)))
+        due = await due_for_digest(self.database, digest_ends(datetime.fromtimestamp(now, UTC)))
         if not due:
             return
         self._people_at = 0.0
-        await self._read_people(self._clock())
+        await self._read_people(self.clock())
         assert self._people is not None
         for owner, messages in due.items():
             if (reader := self._people.get(owner)) is not None:
                 summary = personal_digest(owner, reader.digest, messages, reader.language)
                 self._address_to(reader, [summary], now)
-        await leave_digest(self._database, [each.message_id for own in due.values() for each in own])
+        await leave_digest(self.database, [each.message_id for own in due.values() for each in own])
 
     async def _refresh_people(self, messages: Sequence[PersonalMessage]) -> None:
         """Read again how people want to be notified, before somebody is."""
         if messages:
             self._people_at = 0.0
-            await self._read_people(self._clock())
+            await self._read_people(self.clock())
 
     def _queue(self, messages: Sequence[PersonalMessage], now: float) -> set[str]:
         """Queue the messages that go out at once; returns the ids of those that wait for a digest."""
@@ -223,9 +220,9 @@ class PersonalNews:
             (message, PERSONAL[way], Recipient(address))
             for message in messages
             for way, address in reader.addresses.items()
-            if way in self._channels
+            if way in self.channels
         ]
-        self._sender.queue_personal(addressed, now)
+        self.sender.queue_personal(addressed, now)
 
 
 def wants(reader: Reader, alert: Mapping[str, Any]) -> bool:

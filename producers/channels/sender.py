@@ -5,6 +5,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from limits import RateLimitItemPerMinute
@@ -30,26 +31,23 @@ def delivery_id(notice: Notice, channel: str, recipient: str) -> str:
     return "dl-" + hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+@dataclass(eq=False, repr=False)
 class Sender:
-    """The channels that are on, and those that are only mocked."""
+    """The channels that are on, and those that are only mocked.
 
-    def __init__(
-        self,
-        deliveries: Deliveries,
-        channels: Sequence[Channel],
-        mocks: Iterable[str],
-        knobs: AlertKnobs,
-        clock: Callable[[], float] = time.time,
-        site: str = "",
-    ) -> None:
-        """`site`: address of the web pages, which messages link to."""
-        self._site = site
-        self._deliveries = deliveries
-        self._clock = clock
-        self._channels = {channel.name: channel for channel in channels}
-        self._mocks = tuple(mocks)
-        self._knobs = knobs
-        self._limit = RateLimitItemPerMinute(knobs.messages_per_minute)
+    `site`: address of the web pages, which messages link to.
+    """
+
+    deliveries: Deliveries
+    channels: Sequence[Channel]
+    mocks: Collection[str]
+    knobs: AlertKnobs
+    clock: Callable[[], float] = time.time
+    site: str = ""
+
+    def __post_init__(self) -> None:
+        self._by_name = {channel.name: channel for channel in self.channels}
+        self._limit = RateLimitItemPerMinute(self.knobs.messages_per_minute)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._sending: dict[str, asyncio.Task[None]] = {}
 
@@ -73,18 +71,18 @@ class Sender:
         summed: list[Delivery] = []
         for (channel, recipient), notices in by_recipient.items():
             singly = [self._delivery(notice, channel, recipient) for notice in notices]
-            is_first = channel != "webhook" and not self._deliveries.is_known(channel, recipient)
+            is_first = channel != "webhook" and not self.deliveries.is_known(channel, recipient)
             if is_first and len(singly) > 1:
                 summed += singly
                 singly = [self._delivery(digest(notices), channel, recipient)]
             queued += singly
-        added = self._deliveries.add(queued, now, summed)
+        added = self.deliveries.add(queued, now, summed)
         if added:
             failpoint("alert_queued")
         return added
 
     def _delivery(self, notice: Notice, channel: str, recipient: str) -> Delivery:
-        page = f"{self._site}{notice.page}" if notice.page else ""
+        page = f"{self.site}{notice.page}" if notice.page else ""
         return Delivery(
             delivery_id(notice, channel, recipient),
             notice.alert_id,
@@ -99,9 +97,9 @@ class Sender:
 
     def _addresses(self) -> list[tuple[str, str]]:
         """(channel, fingerprint of a recipient) of all who get every alert."""
-        return [(name, MOCK_RECIPIENT) for name in self._mocks] + [
+        return [(name, MOCK_RECIPIENT) for name in self.mocks] + [
             (channel.name, recipient.fingerprint)
-            for channel in self._channels.values()
+            for channel in self._by_name.values()
             if channel.name not in PERSONAL.values()
             for recipient in channel.recipients
         ]
@@ -112,7 +110,7 @@ class Sender:
         `held`: channels whose recipients are not known yet, so that their messages wait.
         """
         by_recipient: dict[str, list[Delivery]] = {}
-        for delivery in self._deliveries.due(now):
+        for delivery in self.deliveries.due(now):
             if delivery.channel in held:
                 continue
             by_recipient.setdefault(f"{delivery.channel} {delivery.recipient}", []).append(delivery)
@@ -133,46 +131,46 @@ class Sender:
 
     async def _send(self, delivery: Delivery) -> bool:
         """False when the recipient has to wait."""
-        now = self._clock()
+        now = self.clock()
         if delivery.recipient == MOCK_RECIPIENT:
             log.info("mock %s, no token: %s", delivery.channel, delivery.subject)
-            self._deliveries.settle(delivery, "mock", now, reason="no token")
+            self.deliveries.settle(delivery, "mock", now, reason="no token")
             return True
         recipient = self._recipient(delivery)
-        if recipient is None or self._deliveries.is_set_aside(delivery.recipient):
+        if recipient is None or self.deliveries.is_set_aside(delivery.recipient):
             reason = "the recipient is no longer configured" if recipient is None else "set aside"
-            self._deliveries.settle(delivery, "set_aside", now, reason=reason)
+            self.deliveries.settle(delivery, "set_aside", now, reason=reason)
             return True
         if (due_at := self._waits_until(delivery, now)) is not None:
-            self._deliveries.put_off(delivery, due_at, "quiet hours or rate limit")
+            self.deliveries.put_off(delivery, due_at, "quiet hours or rate limit")
             return True
-        self._deliveries.begin(delivery, now + LOST_AFTER_LIMITS * self._knobs.send_seconds)
+        self.deliveries.begin(delivery, now + LOST_AFTER_LIMITS * self.knobs.send_seconds)
         failpoint("alert_sending")
-        channel = self._channels[delivery.channel]
+        channel = self._by_name[delivery.channel]
         try:
-            async with asyncio.timeout(self._knobs.send_seconds):
+            async with asyncio.timeout(self.knobs.send_seconds):
                 message_id = await channel.send(recipient, delivery)
         except (TemporaryFailure, PermanentFailure) as failure:
             return self._fail(delivery, failure, str(failure))
         except TimeoutError as failure:
-            return self._fail(delivery, failure, f"no answer in {self._knobs.send_seconds:g} s")
+            return self._fail(delivery, failure, f"no answer in {self.knobs.send_seconds:g} s")
         except Exception as failure:
             # Whatever a channel answers must not end this task. The message may hold an address or a token.
             log.exception("%s failed in a way that nobody expected", delivery.channel)
             return self._fail(delivery, failure, type(failure).__name__)
         failpoint("alert_sent")
-        self._deliveries.settle(delivery, "sent", self._clock(), message_id)
+        self.deliveries.settle(delivery, "sent", self.clock(), message_id)
         failpoint("alert_settled")
         return True
 
     def _recipient(self, delivery: Delivery) -> Recipient | None:
-        channel = self._channels.get(delivery.channel)
+        channel = self._by_name.get(delivery.channel)
         known = channel.recipients if channel else []
         return next((each for each in known if each.fingerprint == delivery.recipient), None)
 
     def _waits_until(self, delivery: Delivery, now: float) -> float | None:
         """When it may be sent, if not now: after quiet hours unless it is urgent, or within the rate."""
-        quiet = end_of_quiet(datetime.fromtimestamp(now, UTC), self._knobs.quiet_hours)
+        quiet = end_of_quiet(datetime.fromtimestamp(now, UTC), self.knobs.quiet_hours)
         if quiet is not None and not delivery.is_urgent:
             return quiet.timestamp()
         name = (delivery.channel, delivery.recipient)
@@ -182,22 +180,22 @@ class Sender:
 
     def _fail(self, delivery: Delivery, failure: Exception, reason: str) -> bool:
         """Queue it again after a failure that may pass, else settle it; a web hook may be set aside."""
-        now = self._clock()
+        now = self.clock()
         log.warning("%s to %s failed: %s", delivery.channel, delivery.recipient, reason)
         attempts = delivery.attempts + 1
         is_final = isinstance(failure, PermanentFailure) or attempts >= MOST_ATTEMPTS
         if is_final:
-            self._deliveries.settle(delivery, "failed", now, reason=reason)
+            self.deliveries.settle(delivery, "failed", now, reason=reason)
         else:
             requested = getattr(failure, "retry_after", None) or 0.0
-            pause = max(self._knobs.retry_seconds * 2 ** (attempts - 1), requested)
-            self._deliveries.put_off(delivery, now + min(pause, LONGEST_PAUSE_SECONDS), reason)
+            pause = max(self.knobs.retry_seconds * 2 ** (attempts - 1), requested)
+            self.deliveries.put_off(delivery, now + min(pause, LONGEST_PAUSE_SECONDS), reason)
         if delivery.channel == "webhook" and self._is_dead(delivery.recipient, failure):
             log.error("web hook %s is set aside: %s", delivery.recipient, reason)
-            self._deliveries.set_aside(delivery.recipient, now, reason)
+            self.deliveries.set_aside(delivery.recipient, now, reason)
         return is_final
 
     def _is_dead(self, recipient: str, failure: Exception) -> bool:
         """Whether a web hook answered that it is gone, or failed too often in a row."""
         gone = getattr(failure, "gone", False)
-        return gone or self._deliveries.failures_in_a_row(recipient) >= self._knobs.webhook_failures
+        return gone or self.deliveries.failures_in_a_row(recipient) >= self.knobs.webhook_failures

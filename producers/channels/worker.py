@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -101,18 +102,16 @@ class AlertTable:
         return list(rows.filter(pc.field("updated_at") >= since).to_pylist())
 
 
+@dataclass(eq=False, repr=False)
 class AlertWorker:
     """Looks for changes, queues and sends them until it is stopped."""
 
-    def __init__(
-        self, sender: Sender, deliveries: Deliveries, client: httpx2.AsyncClient, personal: PersonalNews
-    ) -> None:
-        self._sender = sender
-        self._personal = personal
-        self._deliveries = deliveries
-        self._client = client
-        self._alerts = AlertTable()
-        self._due: dict[str, float] = {}
+    sender: Sender
+    deliveries: Deliveries
+    client: httpx2.AsyncClient
+    personal: PersonalNews
+    _alerts: AlertTable = field(default_factory=AlertTable)
+    _due: dict[str, float] = field(default_factory=dict)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set, then finish what is being sent."""
@@ -121,23 +120,23 @@ class AlertWorker:
             knobs = settings().alerts
             since = datetime.fromtimestamp(now, UTC) - timedelta(hours=knobs.newest_hours)
             changed = self._alerts.changed(since)
-            if self._sender.queue(notices(changed, since, knobs.language), now):
+            if self.sender.queue(notices(changed, since, knobs.language), now):
                 log.info("new messages are queued")
-            self._personal.take(changed, since)
-            await self._personal.look(now)
-            self._sender.start(now, self._personal.held)
+            self.personal.take(changed, since)
+            await self.personal.look(now)
+            self.sender.start(now, self.personal.held)
             if self._is_time("report", REPORT_SECONDS):
                 self.report("running")
             if self._is_time("tidy", TIDY_SECONDS):
-                self._deliveries.forget_old(now)
-                await self._personal.forget_old(now)
+                self.deliveries.forget_old(now)
+                await self.personal.forget_old(now)
             if knobs.heartbeat_url and self._is_time("heartbeat", HEARTBEAT_SECONDS):
                 await self._heartbeat(knobs.heartbeat_url)
             try:
                 await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
             except TimeoutError:
                 continue
-        await self._sender.finish()
+        await self.sender.finish()
         self.report("stopped")
 
     def report(self, state: str) -> None:
@@ -146,7 +145,7 @@ class AlertWorker:
             "pid": os.getpid(),
             "state": state,
             "channels": channel_modes(),
-            "deliveries": self._deliveries.counts(),
+            "deliveries": self.deliveries.counts(),
         }
         write_status(status_file(ALERT_WORKER), status)
 
@@ -160,7 +159,7 @@ class AlertWorker:
 
     async def _heartbeat(self, url: str) -> None:
         try:
-            async with self._client.stream("GET", url):  # whatever it answers is not read
+            async with self.client.stream("GET", url):  # whatever it answers is not read
                 pass
         except httpx2.HTTPError as error:
             log.warning("the heartbeat address does not answer: %s", type(error).__name__)

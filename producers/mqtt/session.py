@@ -97,6 +97,7 @@ class ConnectionEnded(Exception):
     """The connection ends; the message is the reason."""
 
 
+@dataclass(eq=False, repr=False)
 class MqttSession:
     """A connection. `admit` returns the client, or raises NotAdmitted.
 
@@ -105,29 +106,20 @@ class MqttSession:
     and until then the socket is not read. What a client only announces takes nothing from the others.
     """
 
-    def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        admit: Callable[[Credentials], Awaitable[Client]],
-        accept: Callable[["MqttSession", Published], Awaitable[None]],
-        rate_of: Callable[[Client], TokenBucket],
-        memory: ByteBudget,
-        payload_max_bytes: int,
-        idle_seconds: float,
-    ) -> None:
-        self._raw_reader = reader
-        self._raw_writer = writer
-        self._reader = StreamReaderAdapter(reader)
-        self._writer = StreamWriterAdapter(writer)
-        self._admit = admit
-        self._accept = accept
-        self._rate_of = rate_of
-        self._memory = memory
-        self._payload_max_bytes = payload_max_bytes
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    admit: Callable[[Credentials], Awaitable[Client]]
+    accept: Callable[["MqttSession", Published], Awaitable[None]]
+    rate_of: Callable[[Client], TokenBucket]
+    memory: ByteBudget
+    payload_max_bytes: int
+    idle_seconds: float
+
+    def __post_init__(self) -> None:
+        self._reader = StreamReaderAdapter(self.reader)
+        self._writer = StreamWriterAdapter(self.writer)
         self._in_flight = asyncio.Semaphore(IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._idle_seconds = idle_seconds
         self._packet_id = 0
         self._subscribed: set[str] = set()
         self.client: Client | None = None  # until it is admitted
@@ -158,18 +150,18 @@ class MqttSession:
         if not packet.clean_session_flag and given.client_id_is_random:
             await self._send(ConnackPacket.build(0, IDENTIFIER_REJECTED))
             raise ConnectionEnded("a persistent session needs a client id")
-        certificate = common_name(self._raw_writer.get_extra_info("ssl_object"))
+        certificate = common_name(self.writer.get_extra_info("ssl_object"))
         credentials = Credentials(packet.client_id, given.username, given.password, certificate)
         try:
-            client = await self._admit(credentials)
+            client = await self.admit(credentials)
         except NotAdmitted as refusal:
             code = SERVER_UNAVAILABLE if refusal.is_temporary else BAD_USERNAME_PASSWORD
             await self._send(ConnackPacket.build(0, code))
             raise ConnectionEnded(f"not admitted: {refusal}") from None
         self.client = client
-        self._rate = self._rate_of(client)
+        self._rate = self.rate_of(client)
         if packet.keep_alive:
-            self._idle_seconds = min(self._idle_seconds, packet.keep_alive * 1.5)
+            self.idle_seconds = min(self.idle_seconds, packet.keep_alive * 1.5)
         await self._send(ConnackPacket.build(0, CONNECTION_ACCEPTED))
         return client
 
@@ -180,9 +172,9 @@ class MqttSession:
             raise ConnectionEnded("the first packet is no CONNECT")
         if header.remaining_length > OTHER_PACKET_MAX_BYTES:
             raise ConnectionEnded(f"a CONNECT of {header.remaining_length} bytes")
-        content = await self._raw_reader.readexactly(header.remaining_length)
+        content = await self.reader.readexactly(header.remaining_length)
         if content.startswith(MQTT_5):
-            self._raw_writer.write(CONNACK_5_UNSUPPORTED)
+            self.writer.write(CONNACK_5_UNSUPPORTED)
             raise ConnectionEnded("MQTT 5 is not supported: connect with MQTT 3.1.1")
         if not content.startswith(MQTT_3_1_1):
             await self._send(ConnackPacket.build(0, UNACCEPTABLE_PROTOCOL_VERSION))
@@ -195,7 +187,7 @@ class MqttSession:
             while True:
                 try:
                     header = await asyncio.wait_for(
-                        MQTTFixedHeader.from_stream(self._reader), self._idle_seconds
+                        MQTTFixedHeader.from_stream(self._reader), self.idle_seconds
                     )
                 except TimeoutError:
                     raise ConnectionEnded("no packet within its keep-alive time") from None
@@ -214,11 +206,11 @@ class MqttSession:
             await asyncio.wait(self._tasks, timeout=1)
         for task in self._tasks:
             task.cancel()
-        self._raw_writer.close()
+        self.writer.close()
 
     def abort(self) -> None:
         """End the connection now: the device is revoked or connected again, or Kafka does not answer."""
-        self._raw_writer.transport.abort()
+        self.writer.transport.abort()
 
     def is_subscribed(self, topic: str) -> bool:
         """Whether the client was granted a subscription to the topic."""
@@ -231,7 +223,7 @@ class MqttSession:
 
     def offer(self, topic: str, payload: bytes) -> None:
         """Send a message with QoS 0; it is dropped while the client takes no more."""
-        transport = self._raw_writer.transport
+        transport = self.writer.transport
         if not transport.is_closing() and transport.get_write_buffer_size() < OFFERED_BYTES:
             transport.write(PublishPacket.build(topic, payload, None, False, 0, False).to_bytes())
 
@@ -275,7 +267,7 @@ class MqttSession:
         await self._rate.acquire()
         await self._in_flight.acquire()
         packet, size = await self._in_time(self._read_publish(header))
-        reserved = await self._memory.acquire(self._kept_bytes(header))
+        reserved = await self.memory.acquire(self._kept_bytes(header))
         published = Published(packet.topic_name or "", bytes(packet.data or b""), size)
         task = asyncio.create_task(self._forward(published, packet.qos or 0, packet.packet_id))
         self._tasks.add(task)
@@ -284,7 +276,7 @@ class MqttSession:
     def _kept_bytes(self, header: MQTTFixedHeader) -> int:
         """How much of a publish is kept: topic and packet id come before the payload."""
         length: int = header.remaining_length
-        return min(length, self._payload_max_bytes + 65_600)
+        return min(length, self.payload_max_bytes + 65_600)
 
     async def _in_time(self, reading: Awaitable[T]) -> T:
         try:
@@ -297,17 +289,17 @@ class MqttSession:
         if header.remaining_length > PACKET_MAX_BYTES:
             raise ConnectionEnded(f"a publish of {header.remaining_length} bytes")
         head_length = self._kept_bytes(header)
-        head = await self._raw_reader.readexactly(head_length)
+        head = await self.reader.readexactly(head_length)
         unread = header.remaining_length - head_length
         while unread:
-            unread -= len(await self._raw_reader.readexactly(min(unread, 65_536)))
+            unread -= len(await self.reader.readexactly(min(unread, 65_536)))
         cut = MQTTFixedHeader(header.packet_type, header.flags, head_length)
         packet = await PublishPacket.from_stream(BufferReader(head), fixed_header=cut)
         return packet, len(packet.data or b"") + header.remaining_length - head_length
 
     def _done(self, reserved: int, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._memory.release(reserved)
+        self.memory.release(reserved)
         self._in_flight.release()
         if not task.cancelled() and (error := task.exception()):
             log.error("client %s: %s: %s", self.name, type(error).__name__, error)
@@ -316,7 +308,7 @@ class MqttSession:
     async def _forward(self, published: Published, qos: int, packet_id: int | None) -> None:
         """Acknowledge after Kafka has, else end the connection: clients resend only when they reconnect."""
         try:
-            await self._accept(self, published)
+            await self.accept(self, published)
         except NotAcknowledged as error:
             log.warning("client %s: not acknowledged, connection closed: %s", self.name, error)
             self.abort()

@@ -106,29 +106,29 @@ def event(payload: dict[str, Any], seed: int) -> Event:
     return Event("bar", key, orjson.dumps(payload), payload["event_id"], source, datetime.now(UTC))
 
 
+@dataclass(eq=False)
 class BarFeed:
     """Publishes past bars, then each bar as it closes; `acknowledged` counts what Kafka has confirmed."""
 
-    def __init__(self, seed: int, seconds: float | None, stopping: threading.Event) -> None:
-        self._seed = seed
-        self._seconds = seconds
-        self._stopping = stopping
-        self.acknowledged = 0
+    seed: int
+    seconds: float | None
+    stopping: threading.Event
+    acknowledged: int = 0
 
     def publish(self) -> None:
         """Publish until the time is over or `stopping` is set. Raises NotAcknowledged."""
-        end = None if self._seconds is None else time.monotonic() + self._seconds
+        end = None if self.seconds is None else time.monotonic() + self.seconds
         now = datetime.now(UTC)
         sent_upto = now.replace(second=0, microsecond=0) - PAST_BARS * MINUTE
         while True:
             closed = now.replace(second=0, microsecond=0)
-            bars = [bar for walk in COINS for bar in payloads(walk, sent_upto, closed, self._seed)]
-            publish([event(bar, self._seed) for bar in bars])
+            bars = [bar for walk in COINS for bar in payloads(walk, sent_upto, closed, self.seed)]
+            publish([event(bar, self.seed) for bar in bars])
             self.acknowledged += len(bars)
             sent_upto = closed
             wait = (closed + MINUTE - datetime.now(UTC)).total_seconds() + DELAY_SECONDS
             left = wait if end is None else min(wait, end - time.monotonic())
-            if self._stopping.wait(max(0.0, left)) or (end is not None and time.monotonic() >= end):
+            if self.stopping.wait(max(0.0, left)) or (end is not None and time.monotonic() >= end):
                 return
             now = datetime.now(UTC)
 

@@ -132,36 +132,29 @@ class SampleShop:
         self._reviews[product] += int(self._random.binomial(sold, REVIEW_SHARE))
 
 
+@dataclass(eq=False)
 class ShopFeed:
     """Publishes half a year of the shop, at a rate; `acknowledged` counts what Kafka has confirmed."""
 
-    def __init__(
-        self,
-        seed: int,
-        run: str,
-        rate: float,
-        seconds: float | None,
-        bad_share: float,
-        stopping: threading.Event,
-    ) -> None:
-        self._run = run
-        self._rate = rate
-        self._seconds = seconds
-        self._bad_share = bad_share
-        self._stopping = stopping
-        self._shop = SampleShop(seed, PRODUCTS, DAYS, datetime.now(UTC), run)
-        self.acknowledged = 0
+    seed: int
+    run: str
+    rate: float
+    seconds: float | None
+    bad_share: float
+    stopping: threading.Event
+    acknowledged: int = 0
 
     def publish(self) -> None:
         """Publish until the last day, the time is over, or `stopping` is set. Raises NotAcknowledged."""
         began = time.monotonic()
-        most = None if self._seconds is None else max(1, round(self._rate * self._seconds))
-        at_once = max(1, min(MOST_AT_ONCE, round(self._rate)))
-        listings = islice(self._shop.listings(self._bad_share), most)
+        most = None if self.seconds is None else max(1, round(self.rate * self.seconds))
+        at_once = max(1, min(MOST_AT_ONCE, round(self.rate)))
+        shop = SampleShop(self.seed, PRODUCTS, DAYS, datetime.now(UTC), self.run)
+        listings = islice(shop.listings(self.bad_share), most)
         while part := list(islice(listings, at_once)):
             publish([self._event(listing) for listing in part])
             self.acknowledged += len(part)
-            if self._stopping.wait(max(0.0, began + self.acknowledged / self._rate - time.monotonic())):
+            if self.stopping.wait(max(0.0, began + self.acknowledged / self.rate - time.monotonic())):
                 return
 
     def _event(self, listing: ShopListing) -> Event:
@@ -172,6 +165,6 @@ class ShopFeed:
             key=series_key("listing", payload, event_id),
             value=json.dumps(payload).encode(),
             event_id=event_id,
-            source=f"sim:{self._run}",
+            source=f"sim:{self.run}",
             received_at=datetime.now(UTC),
         )

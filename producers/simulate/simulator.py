@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -67,24 +68,20 @@ class MarketClient:
         self._client.loop_stop()
 
 
+@dataclass(eq=False, repr=False)
 class Simulation:
     """`run` publishes until the time is over or `stopping` is set."""
 
-    def __init__(
-        self,
-        sample: SampleMarkets,
-        secrets: Mapping[str, str],
-        rate: float,
-        seconds: float | None,
-        stopping: threading.Event,
-    ) -> None:
-        self._sample = sample
-        self._rate = rate
-        self._seconds = seconds
-        self._stopping = stopping
+    sample: SampleMarkets
+    secrets: Mapping[str, str]
+    rate: float
+    seconds: float | None
+    stopping: threading.Event
+
+    def __post_init__(self) -> None:
         self._clients = {
-            place.market_id: MarketClient(device, secrets[device])
-            for place in sample.places
+            place.market_id: MarketClient(device, self.secrets[device])
+            for place in self.sample.places
             for device in (device_of(place.market_id),)
         }
 
@@ -107,18 +104,18 @@ class Simulation:
         """Publish. Raises OSError when there is no gateway at the start."""
         for client in self._clients.values():
             client.connect(settings().mqtt.host, settings().mqtt.port)
-        total = None if self._seconds is None else max(1, round(self._rate * self._seconds))
+        total = None if self.seconds is None else max(1, round(self.rate * self.seconds))
         task = bar.add_task("", total=total, acknowledged=0)
         began = time.monotonic()
         stopped = False
-        for number, message in enumerate(self._sample.messages()):
+        for number, message in enumerate(self.sample.messages()):
             if number == total or stopped:
                 break
             client = self._clients[message.market_id]
-            while client.sent - client.acknowledged >= UNACKNOWLEDGED and not self._stopping.wait(0.05):
+            while client.sent - client.acknowledged >= UNACKNOWLEDGED and not self.stopping.wait(0.05):
                 bar.update(task, acknowledged=self.acknowledged)
             client.publish(message.topic, message.payload)
-            stopped = self._stopping.wait(max(0.0, began + (number + 1) / self._rate - time.monotonic()))
+            stopped = self.stopping.wait(max(0.0, began + (number + 1) / self.rate - time.monotonic()))
             if number % 20 == 0:
                 bar.update(task, completed=number + 1, acknowledged=self.acknowledged)
         end = time.monotonic() + LAST_ACKNOWLEDGEMENTS_SECONDS

@@ -167,12 +167,12 @@ def test_new_alert_that_holds_already_notifies_without_a_new_bar_and_a_crash_rep
 
     async def work(database: Database, news: PersonalNews, deliveries: Deliveries) -> list[int]:
         now = 0.0
-        news = PersonalNews(database, news._sender, news._channels, lambda: now)
+        news = PersonalNews(database, news.sender, news.channels, lambda: now)
         await news.look(NOW)
         await personal.add_alert(database, "p1", "BTC", "above", 100.0, None)
         now = NEW_SECONDS
         await news.look(NOW)
-        again = PersonalNews(database, news._sender, news._channels)  # the worker was killed and starts again
+        again = PersonalNews(database, news.sender, news.channels)  # the worker was killed and starts again
         await again.look(NOW)
         return [len(await titles(database, "p1")), len(await titles(database, "p2"))]
 
@@ -222,7 +222,7 @@ def test_code_goes_to_a_named_address_and_messages_only_after_it_was_entered(run
         await recipients.name_address(database, person, "telegram", "700100200")
         await personal.add_alert(database, person, "BTC", "below", 50.0, None)
         seen.append(await sent())
-        assert [each.address for each in news._channels["telegram"].recipients] == ["700100200"]
+        assert [each.address for each in news.channels["telegram"].recipients] == ["700100200"]
         (row, language), *_ = await recipients.waiting_codes(database)
         assert language == "en" and seen[0] == [f"Lumbung: {row.code}"], "the alert came before the code"
         await recipients.confirm(database, person, "telegram", "700100200", str(row.code))
@@ -303,8 +303,8 @@ class Morning:
         """(channel, subject) of what is queued newly in a look at that time, with an alert of each level."""
         known = {row.delivery_id for row in self._deliveries.due(at.timestamp())}
         if restarts:
-            self._news = PersonalNews(self._database, self._news._sender, self._news._channels)
-        self._news._clock = lambda: self._looks * 2 * NEW_SECONDS
+            self._news = PersonalNews(self._database, self._news.sender, self._news.channels)
+        self._news.clock = lambda: self._looks * 2 * NEW_SECONDS
         self._looks += 1
         rows = [alert_row(level, alert_id=f"al-{level}-{at:%d%H}", now=at) for level in levels]
         self._news.take(rows, at - timedelta(hours=1))
