@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from conf.runtime.status_files import read_json, write_json, write_status
 from conf.settings import settings
-from lakehouse.io.delta import inputs_fingerprint, open_if_exists
+from lakehouse.io.delta import inputs_fingerprint, open_if_exists, read_columns
 from lakehouse.io.process_status import TRAINING_FAULTS, status_file, training_faults
 from lakehouse.times import utc_text
 
@@ -178,12 +178,8 @@ def signal_due(now: datetime) -> str | None:
 
 def daily_bars() -> dict[str, Any] | None:
     """Of daily bars the newest day (`last_day`, ISO 8601) and the number of `symbols`; None without any."""
-    table = open_if_exists(BARS)
-    if table is None:
-        return None
-    daily = pc.field("interval") == "1d"
-    rows = table.to_pyarrow_dataset().to_table(columns=["bar_date", "symbol"], filter=daily)
-    if not rows.num_rows:
+    rows = read_columns(BARS, ["bar_date", "symbol"], pc.field("interval") == "1d")
+    if not rows:
         return None
     last_day = pc.max(rows["bar_date"]).as_py()
     return {"last_day": last_day.isoformat(), "symbols": pc.count_distinct(rows["symbol"]).as_py()}

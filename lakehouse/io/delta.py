@@ -329,6 +329,14 @@ def read_rows(table: str) -> pa.Table:
     return pa.concat_tables([schema.empty_table(), rows], promote_options="permissive").cast(schema)
 
 
+def read_columns(
+    table: str, columns: list[str], condition: ds.Expression | None = None, root: str | None = None
+) -> pa.Table | None:
+    """Those columns of the rows that match; None before the table's first commit."""
+    opened = open_if_exists(table, root=root)
+    return None if opened is None else opened.to_pyarrow_dataset().to_table(columns=columns, filter=condition)
+
+
 def compact(table: str) -> dict[str, Any]:
     """Merge small files up to the knob `lake.compact_target_bytes`. Only the table's writer may call it."""
     metrics: dict[str, Any] = open_table(table).optimize.compact(

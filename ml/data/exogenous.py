@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from conf.settings import settings
-from lakehouse.io.delta import open_if_exists
+from lakehouse.io.delta import read_columns
 from lakehouse.io.source_files.formats import formats
 from lakehouse.io.source_files.source_format import SourceFormat
 from ml.data.panel import Days, ExogenousSeries, Floats
@@ -51,10 +51,10 @@ def read_lake(root: str, days: Days, regions: Iterable[str]) -> tuple[ExogenousS
 
 
 def _macro(root: str, days: Days) -> list[ExogenousSeries]:
-    rows = _rows(root, "silver.macro", ["indicator", "value", "unit", "released_at"])
-    if rows is None:
+    table = read_columns("silver.macro", ["indicator", "value", "unit", "released_at"], root=root)
+    if table is None:
         return []
-    rows = rows.dropna(subset=["value"]).sort_values(["indicator", "released_at"])
+    rows = table.to_pandas().dropna(subset=["value"]).sort_values(["indicator", "released_at"])
     known = _known_on(rows["released_at"].dt.tz_convert("UTC").dt.tz_localize(None))
     return [
         ExogenousSeries(
@@ -65,9 +65,10 @@ def _macro(root: str, days: Days) -> list[ExogenousSeries]:
 
 
 def _weather(root: str, days: Days, regions: tuple[str, ...]) -> list[ExogenousSeries]:
-    rows = _rows(root, "silver.weather", ["region_code", "date", *WEATHER_UNITS])
-    if rows is None or rows.empty:
+    table = read_columns("silver.weather", ["region_code", "date", *WEATHER_UNITS], root=root)
+    if not table:
         return []
+    rows = table.to_pandas()
     known = pd.to_datetime(rows["date"]) + pd.Timedelta(days=1)
     means = rows.assign(known=known).groupby(["region_code", "known"])[list(WEATHER_UNITS)].mean()
     series = []
@@ -78,12 +79,6 @@ def _weather(root: str, days: Days, regions: tuple[str, ...]) -> list[ExogenousS
             value[in_region] = _on_days(part.index.get_level_values("known").to_series(), part, days)
         series.append(ExogenousSeries(measure, unit, value))
     return series
-
-
-def _rows(root: str, table: str, columns: list[str]) -> pd.DataFrame | None:
-    """Those columns of a table of the lake `root`; None before its first commit."""
-    opened = open_if_exists(table, root=root)
-    return None if opened is None else opened.to_pyarrow_dataset().to_table(columns=columns).to_pandas()
 
 
 def _known_on(moment: pd.Series) -> pd.Series:

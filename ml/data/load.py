@@ -7,20 +7,9 @@ import pyarrow.compute as pc
 from conf.settings import settings
 from lakehouse.io.delta import open_if_exists
 from ml.data.exogenous import read_lake
-from ml.data.files import read_files
+from ml.data.files import SCHEMA, read_files
 from ml.data.panel import NothingToLearn, Panel
 from ml.data.sources import panel_of_sources, two_sources
-
-COLUMNS = [
-    "commodity",
-    "region_code",
-    "unit",
-    "market_date",
-    "median_price_idr",
-    "channel",
-    "level",
-    "provider",
-]
 
 
 def daily_prices(root: str, lag_days: int = 0) -> Panel:
@@ -36,7 +25,7 @@ def daily_prices(root: str, lag_days: int = 0) -> Panel:
     if table is None:
         raise NothingToLearn(f"no table gold.daily_prices in {root}")
     retail = pc.field("channel") == "retail"
-    daily = table.to_pyarrow_dataset().to_table(columns=COLUMNS, filter=retail)
+    daily = table.to_pyarrow_dataset().to_table(columns=SCHEMA.names, filter=retail)
     if not daily.num_rows:
         raise NothingToLearn(f"gold.daily_prices in {root} holds no retail price")
     rows, second = two_sources(daily, settings().lake.providers)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.data.panel import Panel
-from ml.features import calendar, commodities, exogenous, national, own, second_source
+from ml.features import calendar, commodities, exogenous, national, own
 from ml.features.inputs import Feature, FeatureInputs
 from ml.features.related_series import RelatedSeries, Rows
 
@@ -14,7 +14,7 @@ FEATURES: tuple[Feature, ...] = (
     own.FEATURES
     + national.FEATURES
     + commodities.FEATURES
-    + second_source.FEATURES
+    + exogenous.SECOND_FEATURES
     + calendar.FEATURES
     + exogenous.FEATURES
 )

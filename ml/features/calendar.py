@@ -1,16 +1,23 @@
 """Features that are known years ahead: the calendar, and codes of commodity, province and island."""
 
+from functools import partial
+
 import numpy as np
 
 from ml.data import holidays as cal
 from ml.data.panel import Floats
-from ml.features.inputs import AHEAD, CUT, Definitions, define_features
+from ml.features.inputs import AHEAD, CUT, Definitions, FeatureInputs, define_features
 from ml.features.related_series import island
 
 
 def _coded(names: tuple[str, ...]) -> Floats:
     """(series, 1) position of each name in the sorted list of distinct names."""
     return np.unique(np.array(names), return_inverse=True)[1].astype(float)[:, None]
+
+
+def since_feast(inputs: FeatureInputs, feast: str) -> Floats:
+    """Days since the nearest such feast."""
+    return cal.distance(inputs.panel.days, feast)
 
 
 CALENDAR: Definitions = {
@@ -26,18 +33,10 @@ CALENDAR: Definitions = {
         "cosine of the day of the year",
         lambda b: np.cos(2 * np.pi * cal.day_of_year(b.panel.days) / 365.25),
     ),
-    "fitri": (
-        "days since Idul Fitri, negative before, ± 45 at most",
-        lambda b: cal.distance(b.panel.days, "fitri"),
-    ),
-    "adha": (
-        "days since Idul Adha, negative before, ± 45 at most",
-        lambda b: cal.distance(b.panel.days, "adha"),
-    ),
-    "natal": (
-        "days since Christmas, negative before, ± 45 at most",
-        lambda b: cal.distance(b.panel.days, "natal"),
-    ),
+    **{
+        feast: (f"days since {name}, negative before, ± 45 at most", partial(since_feast, feast=feast))
+        for feast, name in (("fitri", "Idul Fitri"), ("adha", "Idul Adha"), ("natal", "Christmas"))
+    },
     "ramadan": ("1 in the fasting month", lambda b: cal.ramadan(b.panel.days).astype(float)),
     "holidays3": ("holidays among the next 3 days", lambda b: cal.holidays_within(b.panel.days, 3)),
     "holidays7": ("holidays among the next 7 days", lambda b: cal.holidays_within(b.panel.days, 7)),

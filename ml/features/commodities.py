@@ -20,6 +20,7 @@ from ml.features.inputs import (
     define_features,
     mean_without_own,
 )
+from ml.features.related_series import mean_of_rows
 
 LONG_AGO = 365.0
 LARGEST_MOVE = 30  # in v
@@ -72,9 +73,7 @@ def group_move(inputs: FeatureInputs) -> Floats:
     """Mean r7 of the commodities of the same group in the same province, the series itself included."""
     means = np.full(inputs.y.shape, np.nan)
     for rows in groups_of(inputs.panel):
-        present = np.isfinite(inputs.r(7)[rows])
-        total = np.where(present, inputs.r(7)[rows], 0.0).sum(axis=0)
-        means[rows] = np.where(present.any(axis=0), total / np.maximum(present.sum(axis=0), 1), np.nan)
+        means[rows] = mean_of_rows(inputs.r(7)[rows])
     return means
 
 

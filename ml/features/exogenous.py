@@ -1,6 +1,8 @@
-"""Features of exogenous series: world prices, exchange rate, inflation, weather.
+"""Features of exogenous series: world prices, exchange rate, inflation, weather, a second source of prices.
 
-NaN where a panel lacks them.
+NaN where a panel lacks them. The second source is another provider's price of the same commodity and
+province. Two surveyors of one market err apart: what one reports and the other does not yet is news, and a
+gap wider than usual closes.
 """
 
 from functools import partial
@@ -10,8 +12,9 @@ import numpy as np
 from ml.data import holidays
 from ml.data.panel import SECOND_PRICE, Floats
 from ml.features import rolling
-from ml.features.inputs import RELEASE, Definitions, FeatureInputs, define_features
+from ml.features.inputs import CUT, RELEASE, Definitions, FeatureInputs, define_features
 
+CURRENT_DAYS = 14  # an older price of the second source says nothing about today
 WORLD = {
     "dollar": ("fx-usd-idr", "rupiah per US dollar"),
     "palm_oil": ("futures-palm-oil", "palm oil"),
@@ -48,6 +51,40 @@ def seasonal_score(inputs: FeatureInputs, name: str, window: int) -> Floats:
     return score
 
 
+def second(inputs: FeatureInputs) -> Floats:
+    """z: natural logarithm of the last price that the second source reported in CURRENT_DAYS."""
+
+    def compute() -> Floats:
+        reported = [series.value for series in inputs.panel.exogenous if series.name == SECOND_PRICE]
+        if not reported:
+            return np.full(inputs.y.shape, np.nan)
+        age = rolling.days_since(np.isfinite(reported[0]))
+        return np.where(age < CURRENT_DAYS, np.log(inputs.exogenous(SECOND_PRICE)), np.nan)
+
+    return inputs.cached("second", compute)
+
+
+def move(inputs: FeatureInputs, days: int) -> Floats:
+    """Change of z over so many days."""
+    return inputs.cached(f"second{days}", lambda: second(inputs) - rolling.lagged(second(inputs), days))
+
+
+def unusual_gap(inputs: FeatureInputs) -> Floats:
+    """z − y − its median of 90 days: providers differ by a share that lasts."""
+
+    def compute() -> Floats:
+        gap = second(inputs) - inputs.y
+        return gap - rolling.median(gap, 90)
+
+    return inputs.cached("second_gap", compute)
+
+
+def gap_to_mean(inputs: FeatureInputs, days: int) -> Floats:
+    """z − y − its mean over so many days."""
+    gap = second(inputs) - inputs.y
+    return gap - rolling.mean(gap, days)
+
+
 MACRO: Definitions = {
     **{
         f"{short}28": (f"28-day log change of {meaning}", partial(change, name=indicator, days=28))
@@ -76,10 +113,30 @@ WEATHER: Definitions = {
         lambda b: seasonal_score(b, "humidity_pct", 7),
     ),
 }
+SECOND: Definitions = {
+    "second_gap": (
+        "(log price of the second source − y − its median of 90 days) / v",
+        lambda b: unusual_gap(b) / b.v,
+    ),
+    "second_gap7": ("(the same gap − its mean of 7 days) / v", lambda b: gap_to_mean(b, 7) / b.v),
+    "second_gap28": ("(the same gap − its mean of 28 days) / v", lambda b: gap_to_mean(b, 28) / b.v),
+    "second1": ("1-day log change of the second source / v", lambda b: move(b, 1) / b.v),
+    "second3": ("3-day log change of the second source / v", lambda b: move(b, 3) / b.v),
+    "second7": ("7-day log change of the second source / v", lambda b: move(b, 7) / b.v),
+    "second_n_gap": (
+        "mean of that gap over the other provinces / v",
+        lambda b: b.mean_of_others(unusual_gap(b)) / b.v,
+    ),
+    "second_n7": (
+        "mean 7-day log change of the second source in the other provinces / v",
+        lambda b: b.mean_of_others(move(b, 7)) / b.v,
+    ),
+}
 READ: dict[str, tuple[str, ...]] = {  # group of features -> exogenous series that they read
     "world": (*(indicator for indicator, _ in WORLD.values()), "inflation"),
     "weather": ("rainfall_mm", "temperature_c", "humidity_pct"),
     "second source": (SECOND_PRICE,),
 }
 
+SECOND_FEATURES = define_features("second source", CUT, SECOND)
 FEATURES = define_features("world", RELEASE, MACRO) + define_features("weather", RELEASE, WEATHER)

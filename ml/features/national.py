@@ -133,15 +133,13 @@ RELATED_MOVES: Definitions = {
         for prefix, (field, meaning) in RELATED.items()
         for days in (1, 3, 7)
     },
-    "near_gap": (
-        "(gap to the neighbours − its median of 90 days) / v",
-        partial(unusual_gap, field="neighbours"),
-    ),
-    "cheap_gap": (
-        "(gap to the cheapest − its median of 90 days) / v",
-        partial(unusual_gap, field="cheapest"),
-    ),
-    "lead_gap": ("(gap to the leaders − its median of 90 days) / v", partial(unusual_gap, field="leaders")),
+    **{
+        f"{prefix}_gap": (
+            f"(gap to the {field} − its median of 90 days) / v",
+            partial(unusual_gap, field=field),
+        )
+        for prefix, field in (("near", "neighbours"), ("cheap", "cheapest"), ("lead", "leaders"))
+    },
 }
 
 FEATURES = define_features("provinces", CUT, OF_PROVINCES) + define_features(

@@ -69,7 +69,7 @@ def _siblings(panel: Panel, week: Floats) -> Rows:
     """
     siblings = np.full((len(panel.commodities), 1), -1)
     commodities = panel.distinct_commodities
-    moves = np.array([_mean(week[panel.rows_of(commodity)]) for commodity in commodities])
+    moves = np.array([mean_of_rows(week[panel.rows_of(commodity)]) for commodity in commodities])
     alike = _correlations(moves, moves)
     row_of = {key: row for row, key in enumerate(panel.series)}
     for place, commodity in enumerate(commodities):
@@ -88,7 +88,7 @@ def island(region: str) -> str:
     return {"2": "1"}.get(region[0], region[0]) if len(region) == 2 and region.isdigit() else ""
 
 
-def _mean(values: Floats) -> Floats:
+def mean_of_rows(values: Floats) -> Floats:
     """(days,) mean over rows; NaN on days without a value."""
     present = np.isfinite(values)
     total = np.where(present, values, 0.0).sum(axis=0)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.io.delta import open_if_exists
+from lakehouse.io.delta import read_columns
 from lakehouse.reference import provinces, region_aliases
 from lakehouse.sentiment.lexicon import mentions, named_in, words_of
 from lakehouse.supply.route_time import base_hours
@@ -42,7 +42,7 @@ def on_panel(panel: Panel, cells: Cells, empty: float) -> Floats:
 
 def _pests(panel: Panel, root: str) -> list[ExogenousSeries]:
     """Posts a day that mention a pest and a commodity, in the provinces that they name or in all."""
-    posts = _rows(root, "silver.posts", ["title", "content", "commodities", "market_date"])
+    posts = read_columns("silver.posts", ["title", "content", "commodities", "market_date"], root=root)
     if posts is None or not posts.num_rows:
         return []
     text = pc.binary_join_element_wise(pc.fill_null(posts["title"], ""), posts["content"], " ")
@@ -75,7 +75,7 @@ def _deliveries(panel: Panel, root: str) -> list[ExogenousSeries]:
         "distance_km",
         "quantity_kg",
     ]
-    rows = _rows(root, "silver.shipments", columns)
+    rows = read_columns("silver.shipments", columns, root=root)
     if rows is None:
         return []
     count: Cells = defaultdict(float)
@@ -103,7 +103,7 @@ def _deliveries(panel: Panel, root: str) -> list[ExogenousSeries]:
 def _stocks(panel: Panel, root: str) -> list[ExogenousSeries]:
     """Stock of a province a day, and the days that it lasts at the outflow of those who report one."""
     columns = ["commodity", "region_code", "market_date", "quantity_kg", "outflow_kg"]
-    rows = _rows(root, "gold.stock_days", columns)
+    rows = read_columns("gold.stock_days", columns, root=root)
     if rows is None or not rows.num_rows:
         return []
     stock: Cells = defaultdict(float)
@@ -120,9 +120,3 @@ def _stocks(panel: Panel, root: str) -> list[ExogenousSeries]:
         ExogenousSeries(STOCK, "kg", on_panel(panel, stock, np.nan)),
         ExogenousSeries(COVER, "days", on_panel(panel, cover, np.nan)),
     ]
-
-
-def _rows(root: str, table: str, columns: list[str]) -> pa.Table | None:
-    """Those columns of a table of the lake `root`; None before its first commit."""
-    opened = open_if_exists(table, root=root)
-    return None if opened is None else opened.to_pyarrow_dataset().to_table(columns=columns)

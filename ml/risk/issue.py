@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.io.delta import append_once, open_if_exists
+from lakehouse.io.delta import append_once, read_columns
 from lakehouse.reference import provinces
 from ml.data.panel import Panel
 from ml.evaluation.fingerprint import data_fingerprint
@@ -81,10 +81,7 @@ def _rows_of_day(panel: Panel, champion: RiskChampion) -> list[dict[str, Any]]:
 
 def _issued(panel: Panel) -> set[tuple[str, str, Any]]:
     """Keys of the rows of the panel's newest days."""
-    table = open_if_exists(TABLE)
-    if table is None:
-        return set()
     newest = pc.field("market_date") >= pa.scalar(panel.days[-MOST_DAYS:][0].astype(object))
     keys = ["commodity", "region_code", "market_date"]
-    rows = table.to_pyarrow_dataset().to_table(columns=keys, filter=newest).to_pylist()
-    return {(row["commodity"], row["region_code"], row["market_date"]) for row in rows}
+    rows = read_columns(TABLE, keys, newest)
+    return {tuple(row.values()) for row in rows.to_pylist()} if rows else set()

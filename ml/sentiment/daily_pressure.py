@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pyarrow.compute as pc
 
-from lakehouse.io.delta import open_if_exists
+from lakehouse.io.delta import read_columns
 from ml.data.panel import ExogenousSeries, Panel
 
 SENTIMENT = "sentiment"
@@ -16,13 +16,10 @@ def read_pressure(panel: Panel, root: str) -> ExogenousSeries | None:
 
     A day without a statement is 0 between the first and the last day with posts, and NaN outside.
     """
-    table = open_if_exists("gold.sentiment", root=root)
-    if table is None:
-        return None
     columns = ["subject", "market_date", "pressure"]
     of_commodities = pc.field("subject_kind") == "commodity"
-    rows = table.to_pyarrow_dataset().to_table(columns=columns, filter=of_commodities)
-    if not rows.num_rows:
+    rows = read_columns("gold.sentiment", columns, of_commodities, root)
+    if not rows:
         return None
     first: date = panel.days[0].astype(date)
     known_on = [(day - first).days + 1 for day in rows["market_date"].to_pylist()]

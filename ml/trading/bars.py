@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from conf.settings import settings
-from lakehouse.io.delta import open_if_exists
+from lakehouse.io.delta import open_if_exists, read_columns
 from lakehouse.io.moods import Moods
 from lakehouse.trading.bars import INTERVALS
 from lakehouse.trading.moods import with_moods
@@ -19,10 +19,9 @@ DAY = "1d"
 
 def stored_bars(condition: pc.Expression) -> dict[SymbolInterval, StoredSeries]:
     """The closed bars of each series among the rows that match. Raises NothingToLearn without the table."""
-    table = open_if_exists(TABLE)
-    if table is None:
+    rows = read_columns(TABLE, list(COLUMNS), condition)
+    if rows is None:
         raise NothingToLearn("silver.bars is empty: load bars first")
-    rows = table.to_pyarrow_dataset().to_table(columns=list(COLUMNS), filter=condition)
     return series_of(rows, settings().indicators.ma)
 
 
@@ -49,9 +48,8 @@ def bars_of(
 
 def stored_symbols() -> list[str]:
     """Every symbol with bars, sorted. Raises NothingToLearn without any."""
-    table = open_if_exists(TABLE)
-    rows = None if table is None else table.to_pyarrow_dataset().to_table(columns=["symbol"])
-    if rows is None or not rows.num_rows:
+    rows = read_columns(TABLE, ["symbol"])
+    if not rows:
         raise NothingToLearn("silver.bars is empty: load bars first")
     return sorted(rows["symbol"].unique().to_pylist())
 

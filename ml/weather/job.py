@@ -10,6 +10,7 @@ from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_if_exist
 from lakehouse.reference import provinces
 from ml.data.load import daily_prices
 from ml.data.panel import NothingToLearn, Panel
+from ml.features.related_series import mean_of_rows
 from ml.sentiment.daily_pressure import SENTIMENT, read_pressure
 from ml.weather.lagged_correlation import (
     Floats,
@@ -84,17 +85,9 @@ def correlate(panel: Panel, lags: Ints = LAGS, seed: int = SEED) -> list[Pair]:
     if SENTIMENT in weather:
         for commodity in panel.distinct_commodities:
             rows = panel.rows_of(commodity)
-            add(commodity, NATION[0], SENTIMENT, weather[SENTIMENT][rows[0]], mean_change(changes, rows))
+            mean_change = mean_of_rows(np.stack([changes[row] for row in rows]))
+            add(commodity, NATION[0], SENTIMENT, weather[SENTIMENT][rows[0]], mean_change)
     return pairs
-
-
-def mean_change(changes: list[Floats], rows: Ints) -> Floats:
-    """(days,) mean weekly change over the series that have one."""
-    of_series = np.stack([changes[row] for row in rows])
-    count = np.isfinite(of_series).sum(axis=0)
-    mean = np.full(of_series.shape[1], np.nan)
-    np.divide(np.nansum(of_series, axis=0), count, out=mean, where=count > 0)
-    return mean
 
 
 def weather_of_own_day(known: Floats) -> Floats:

@@ -22,7 +22,7 @@ from lakehouse.alerts.personal import (
     reaches,
     symbol_message,
 )
-from lakehouse.io.delta import LogStamps, open_if_exists
+from lakehouse.io.delta import LogStamps, read_columns
 from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.personal_messages import (
     Reader,
@@ -239,15 +239,12 @@ def wants(reader: Reader, alert: Mapping[str, Any]) -> bool:
 
 def symbol_states(symbols: Collection[str]) -> dict[str, SymbolState]:
     """Symbol -> its newest bar of any interval, and the signal of its newest bar that has one."""
-    table = open_if_exists(BARS)
-    if table is None:
-        return {}
     of_symbols = pc.field("symbol").isin(sorted(symbols))
     columns = ["symbol", "interval", "bar_time", "close"]
-    bars = table.to_pyarrow_dataset().to_table(columns=columns, filter=of_symbols)
-    rows = sorted(bars.to_pylist(), key=lambda row: row["bar_time"])
-    if not rows:
+    bars = read_columns(BARS, columns, of_symbols)
+    if not bars:
         return {}
+    rows = sorted(bars.to_pylist(), key=lambda row: row["bar_time"])
     signals = newest_signals(of_symbols & (pc.field("bar_time") >= rows[0]["bar_time"]))
     return {
         row["symbol"]: SymbolState(row["close"], row["bar_time"], *signals.get(row["symbol"], (None, None)))
@@ -257,10 +254,6 @@ def symbol_states(symbols: Collection[str]) -> dict[str, SymbolState]:
 
 def newest_signals(condition: pc.Expression) -> dict[str, tuple[str, datetime]]:
     """Symbol -> (signal, begin of its bar), the newest of the rows of gold.signals."""
-    table = open_if_exists(SIGNALS)
-    if table is None:
-        return {}
-    columns = ["symbol", "bar_time", "signal"]
-    rows = table.to_pyarrow_dataset().to_table(columns=columns, filter=condition)
-    ordered = sorted(rows.to_pylist(), key=lambda row: row["bar_time"])
+    rows = read_columns(SIGNALS, ["symbol", "bar_time", "signal"], condition)
+    ordered = sorted(rows.to_pylist() if rows else [], key=lambda row: row["bar_time"])
     return {row["symbol"]: (row["signal"], row["bar_time"]) for row in ordered}
