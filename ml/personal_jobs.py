@@ -12,7 +12,12 @@ log = logging.getLogger("lumbung.trainer")
 LOOK_SECONDS = 1.0
 LONGEST_SECONDS = 900.0  # of one job
 STOP_SECONDS = 4.0
-MODULE = "ml.trading.own_job"
+
+
+def start_child(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """A module as a process of its own with its workers: a signal to the trainer is not one to them."""
+    command = ["nice", "-n", str(settings().training.niceness), sys.executable, "-m", module, *arguments]
+    return subprocess.Popen(command, cwd=REPO, env=child_environment(), start_new_session=True)
 
 
 class PersonalJobRunner(threading.Thread):
@@ -37,12 +42,7 @@ class PersonalJobRunner(threading.Thread):
         if job is None:
             return False
         log.info("%s %s", job.kind, job.job_id)
-        child = subprocess.Popen(
-            ["nice", "-n", str(settings().training.niceness), sys.executable, "-m", MODULE, job.job_id],
-            cwd=REPO,
-            env=child_environment(),
-            start_new_session=True,  # a signal to the trainer is not one to the job
-        )
+        child = start_child("ml.trading.own_job", job.job_id)
         waited = 0.0
         while child.poll() is None and waited < LONGEST_SECONDS and not self._stopping.wait(0.2):
             waited += 0.2

@@ -16,14 +16,14 @@ from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused, hold, stopped_by_signals
 from conf.runtime.status_files import write_status
-from conf.settings import REPO, child_environment, settings
+from conf.settings import settings
 from lakehouse.io import training_jobs
 from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.process_status import TRAINER, status_file
 from lakehouse.io.table_files import damage_of_tables
 from lakehouse.times import utc_text
 from ml import schedule
-from ml.personal_jobs import PersonalJobRunner
+from ml.personal_jobs import PersonalJobRunner, start_child
 
 log = logging.getLogger("lumbung.trainer")
 # Then a round is killed: what it has computed is kept, and the next round goes on from there.
@@ -131,12 +131,7 @@ class Trainer:
         log.info("round %s: %s", " ".join(arguments), reason)
         started = utc_text(datetime.now(UTC))
         self.update_status(state="running", round={"arguments": arguments, "why": reason, "since": started})
-        child = subprocess.Popen(
-            ["nice", "-n", str(settings().training.niceness), sys.executable, "-m", "ml.train", *arguments],
-            cwd=REPO,
-            env=child_environment(),
-            start_new_session=True,  # with its workers it is one process group, and is stopped as one
-        )
+        child = start_child("ml.train", *arguments)
         while child.poll() is None and not self._stopping.wait(0.2):
             pass
         if child.poll() is None:

@@ -28,6 +28,7 @@ from ml.anomalies.observations import Reports
 
 FORMULAS = "anomalies-1"  # changes with any formula of ml/anomalies
 EPOCH = date(1970, 1, 1)
+ORDER = ("market_date", "commodity", "region_code", "market_id", "provider")  # of the rows
 Contexts = Callable[[Sequence[Place]], Mapping[Place, Mapping[str, Any]]]
 Row = dict[str, Any]
 
@@ -63,16 +64,9 @@ def anomaly_rows(
             places = {_place(detection.reports, event) for event in events}
             known = contexts(sorted(places)) if places else {}
             rows += [_row(detection, event, described, known) for event in events]
-    return sorted((row for row in rows if row["severity"] != "none"), key=_order)
-
-
-def _order(row: Row) -> tuple[Any, ...]:
-    return (
-        row["market_date"],
-        row["commodity"],
-        row["region_code"],
-        row["market_id"] or "",
-        row["provider"],
+    return sorted(
+        (row for row in rows if row["severity"] != "none"),
+        key=lambda row: [row[name] or "" for name in ORDER],
     )
 
 

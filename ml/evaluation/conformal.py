@@ -255,14 +255,9 @@ def _fill(
             intervals.upper[level][numbers] = upper
             intervals.basis[numbers] = basis  # of the last, highest level, which needs most scores
         # basis and stretch differ by level, so the wider interval could lie within the narrower one
-        inner = min(intervals.lower)
-        outer = max(intervals.lower)
-        intervals.lower[outer][numbers] = np.minimum(
-            intervals.lower[outer][numbers], intervals.lower[inner][numbers]
-        )
-        intervals.upper[outer][numbers] = np.maximum(
-            intervals.upper[outer][numbers], intervals.upper[inner][numbers]
-        )
+        inner, outer = min(LEVELS), max(LEVELS)
+        for bounds, wider in ((intervals.lower, np.minimum), (intervals.upper, np.maximum)):
+            bounds[outer][numbers] = wider(bounds[outer][numbers], bounds[inner][numbers])
         intervals.quantiles[numbers] = calibration.quantiles(commodity, horizon, forecast, scale)
         intervals.confidence[numbers] = calibration.confidence(commodity, horizon, scale)
 

@@ -81,10 +81,15 @@ def pinball(actual: Floats, quantile: Floats, probability: float) -> float:
     return _mean(np.maximum(probability * error, (probability - 1) * error))
 
 
+def mean_pinball(actual: Floats, quantiles: Floats, probabilities: Sequence[float] = DECILES) -> float:
+    """Mean quantile loss over (predictions, |Q|) quantiles; rupiah."""
+    return float(np.mean([pinball(actual, quantiles[:, nth], q) for nth, q in enumerate(probabilities)]))
+
+
 def wql(actual: Floats, quantiles: Floats, probabilities: Sequence[float] = DECILES) -> float:
     """Weighted quantile loss, 2·Σ_q Σρ_q / (|Q|·Σ|y|), of (predictions, |Q|) quantiles."""
-    losses = [pinball(actual, quantiles[:, number], q) for number, q in enumerate(probabilities)]
-    return _ratio(2 * float(np.mean(losses)) * actual.size, np.abs(actual).sum())
+    loss = mean_pinball(actual, quantiles, probabilities)
+    return _ratio(2 * loss * actual.size, np.abs(actual).sum())
 
 
 def coverage(actual: Floats, lower: Floats, upper: Floats) -> float:

@@ -19,20 +19,22 @@ from ml.evaluation.scores import HalfYear, ModelScores
 
 ALL_COMMODITIES = "all together"
 SIGNIFICANT = 0.01
-HEADINGS = (
-    "WAPE %",
-    "MAPE %",
-    "MASE",
-    "pinball Rp",
-    "WQL %",
-    "cover 80",
-    "cover 95",
-    "skill %",
-    "90 % interval",
-    "t",
-    "p",
-    "origins won",
-)
+COLUMNS: Mapping[str, Callable[[ModelScores], str]] = {
+    "WAPE %": lambda scores: f"{scores.wape_pct:.2f}",
+    "MAPE %": lambda scores: f"{scores.mape_pct:.2f}",
+    "MASE": lambda scores: f"{scores.mase:.3f}",
+    "pinball Rp": lambda scores: f"{scores.pinball_idr:,.0f}",
+    "WQL %": lambda scores: f"{100 * scores.wql:.2f}",
+    "cover 80": lambda scores: f"{100 * scores.coverage_80:.1f}",
+    "cover 95": lambda scores: f"{100 * scores.coverage_95:.1f}",
+}
+COMPARISON: Mapping[str, Callable[[ModelScores], str]] = {  # with naive: empty for naive itself
+    "skill %": lambda scores: f"{100 * scores.skill:+.2f}",
+    "90 % interval": lambda scores: f"{100 * scores.skill_low:+.1f} … {100 * scores.skill_high:+.1f}",
+    "t": lambda scores: f"{scores.t:+.2f}",
+    "p": lambda scores: f"{scores.p:.2g}",
+    "origins won": lambda scores: f"{100 * scores.better:.0f} %",
+}
 
 
 @contextmanager
@@ -60,17 +62,19 @@ def scores_table(
     table = Table(title=title, title_justify="left")
     table.add_column("commodity")
     table.add_column("model")
-    for heading in HEADINGS:
+    for heading in (*COLUMNS, *COMPARISON):
         table.add_column(heading, justify="right")
     for commodity in sorted({commodity for by_commodity in scores.values() for commodity in by_commodity}):
         for model, by_commodity in scores.items():
             if commodity in by_commodity:
                 serves = (champions or {}).get(commodity) == model
+                own = by_commodity[commodity]
+                compared = {} if model == NAIVE else COMPARISON
                 table.add_row(
                     commodity or ALL_COMMODITIES,
                     f"{model} ◄" if serves else model,
-                    *_texts(by_commodity[commodity], model),
-                    style=_style(by_commodity[commodity]),
+                    *(text(own) for text in (*COLUMNS.values(), *compared.values())),
+                    style=_style(own),
                 )
         table.add_section()
     return table
@@ -79,12 +83,8 @@ def scores_table(
 def half_years_table(coverage: Mapping[str, Sequence[HalfYear]], title: str) -> Table:
     """A row for each half-year and model. `coverage`: model -> its half-years."""
     table = Table(title=title, title_justify="left")
-    for heading in ("half-year", "model"):
-        table.add_column(heading)
-    for heading in ("origins", "cover 80"):
-        table.add_column(heading, justify="right")
-    table.add_column("furthest from 80 %")
-    table.add_column("cover 80", justify="right")
+    for heading in ("half-year", "model", "origins", "cover 80", "furthest from 80 %", "cover 80"):
+        table.add_column(heading, justify="right" if heading in ("origins", "cover 80") else "left")
     for half_year in sorted({entry.half_year for entries in coverage.values() for entry in entries}):
         for model, entries in coverage.items():
             for entry in entries:
@@ -99,29 +99,6 @@ def half_years_table(coverage: Mapping[str, Sequence[HalfYear]], title: str) -> 
                     )
         table.add_section()
     return table
-
-
-def _texts(scores: ModelScores, model: str) -> list[str]:
-    """The columns of HEADINGS; those of a comparison with naive are empty for naive itself."""
-    own = [
-        f"{scores.wape_pct:.2f}",
-        f"{scores.mape_pct:.2f}",
-        f"{scores.mase:.3f}",
-        f"{scores.pinball_idr:,.0f}",
-        f"{100 * scores.wql:.2f}",
-        f"{100 * scores.coverage_80:.1f}",
-        f"{100 * scores.coverage_95:.1f}",
-    ]
-    if model == NAIVE:
-        return [*own, "", "", "", "", ""]
-    return [
-        *own,
-        f"{100 * scores.skill:+.2f}",
-        f"{100 * scores.skill_low:+.1f} … {100 * scores.skill_high:+.1f}",
-        f"{scores.t:+.2f}",
-        f"{scores.p:.2g}",
-        f"{100 * scores.better:.0f} %",
-    ]
 
 
 def _style(scores: ModelScores) -> str:

@@ -66,7 +66,7 @@ def score_model(predictions: Predictions, model: str, intervals: Intervals) -> M
     test = skill_test(predictions, model)
     return ModelScores(
         **point_errors(actual, forecast, predictions.step),
-        pinball_idr=_pinball(actual[scored], intervals.quantiles[scored]),
+        pinball_idr=metrics.mean_pinball(actual[scored], intervals.quantiles[scored]),
         wql=metrics.wql(actual[scored], intervals.quantiles[scored]),
         coverage_80=metrics.coverage(actual[scored], *bounds[0.8]),
         coverage_95=metrics.coverage(actual[scored], *bounds[0.95]),
@@ -175,7 +175,7 @@ def _of_region(
     return {
         **point_errors(actual, forecast, predictions.step[numbers]),
         **coverage,
-        "pinball": _pinball(predictions.actual[scored], intervals.quantiles[scored]),
+        "pinball": metrics.mean_pinball(predictions.actual[scored], intervals.quantiles[scored]),
         "skill_vs_naive": metrics.skill(actual, forecast, predictions.naive[numbers]),
         "p_value": nan,
         "origins": len(np.unique(predictions.origin[numbers])),
@@ -220,12 +220,6 @@ def _row(
         "to_date": target.max().item(),
         "alias": "champion" if champions.get(commodity, NAIVE) == run["model"] else None,
     }
-
-
-def _pinball(actual: Floats, quantiles: Floats) -> float:
-    """Mean over the deciles, rupiah."""
-    losses = [metrics.pinball(actual, quantiles[:, number], q) for number, q in enumerate(metrics.DECILES)]
-    return float(np.mean(losses))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from ml.models.volatility import volatility_classes
 
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+Columns = dict[str, Ints]  # factor -> positions of its inputs
+SEASON = "musim"
+NATIONAL = "permintaan_nasional"
 SHOWN_DAYS = 28  # newest days that are attributed; the fit ends before their first week
 LEAST_CHANGES = 200  # weekly changes of a class behind a fit
 FOLDS = 4  # later and later parts of the fitted days, on which the penalty is chosen
@@ -36,28 +39,11 @@ class ClassFit:
     r2: float
     penalty: float
 
-    def contributions(self, inputs: Floats, columns: "Columns") -> Floats:
+    def contributions(self, inputs: Floats, columns: Columns) -> Floats:
         """(…, inputs) share of each input in a change, in scales; 0 where an input is not known."""
         separate = without_season(inputs, columns, self.seasonal)
         shares: Floats = np.nan_to_num(self.coefficients * (separate - self.mean) / self.sd)
         return shares
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Positions of the inputs of each factor."""
-
-    of_factor: dict[str, Ints]
-
-    @property
-    def season(self) -> Ints:
-        """Those of the season."""
-        return self.of_factor["musim"]
-
-    @property
-    def national(self) -> Ints:
-        """Those of the national move."""
-        return self.of_factor["permintaan_nasional"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +71,7 @@ def attribute(panel: Panel) -> Attributions:
     scale = commodity_scale(panel)
     by_factor = factor_inputs(panel, scale)
     factor_of = np.array([factor for factor, inputs in by_factor.items() for _ in inputs])
-    columns = Columns({factor: np.flatnonzero(factor_of == factor) for factor in FACTORS})
+    columns = {factor: np.flatnonzero(factor_of == factor) for factor in FACTORS}
     inputs = np.stack([values for inputs in by_factor.values() for values in inputs.values()], axis=2)
     change = observed_change(panel)
     first = max(panel.price.shape[1] - SHOWN_DAYS, 0)
@@ -100,7 +86,7 @@ def attribute(panel: Panel) -> Attributions:
             shares[rows] = fit.contributions(inputs[rows, first:], columns) * scale[rows, first:, None]
     if not fits:
         raise NothingToLearn(f"no class of commodities has {LEAST_CHANGES} weekly price changes")
-    contributions = {factor: shares[:, :, own].sum(axis=2) for factor, own in columns.of_factor.items()}
+    contributions = {factor: shares[:, :, own].sum(axis=2) for factor, own in columns.items()}
     contributions[UNEXPLAINED] = change[:, first:] - sum(contributions[factor] for factor in FACTORS)
     return Attributions(
         panel=panel,
@@ -108,15 +94,13 @@ def attribute(panel: Panel) -> Attributions:
         change=change[:, first:],
         scale=scale[:, first:],
         contributions=contributions,
-        available={factor: any_known(inputs[:, first:, own]) for factor, own in columns.of_factor.items()},
+        available={
+            factor: np.asarray(np.isfinite(inputs[:, first:, own]).any(axis=2))
+            for factor, own in columns.items()
+        },
         classes=classes,
         fits=fits,
     )
-
-
-def any_known(inputs: Floats) -> Flags:
-    """(series, days) whether any of the inputs is known."""
-    return np.asarray(np.isfinite(inputs).any(axis=2))
 
 
 def observed_change(panel: Panel) -> Floats:
@@ -153,10 +137,10 @@ def season_of_national(inputs: Floats, day: Ints, columns: Columns) -> Floats:
 
     Penalised like the fit: two years hold so few feasts that a plain regression would call any drift season.
     """
-    season = inputs[:, columns.season]
+    season = inputs[:, columns[SEASON]]
     scaler = StandardScaler().fit(season)
-    weights = np.zeros((season.shape[1] + 1, len(columns.national)))
-    for number, column in enumerate(columns.national):
+    weights = np.zeros((season.shape[1] + 1, len(columns[NATIONAL])))
+    for number, column in enumerate(columns[NATIONAL]):
         known = np.isfinite(inputs[:, column])
         if not known.any():
             continue
@@ -172,7 +156,7 @@ def season_of_national(inputs: Floats, day: Ints, columns: Columns) -> Floats:
 def without_season(inputs: Floats, columns: Columns, seasonal: Floats) -> Floats:
     """The inputs with the national move less what the season explains of it."""
     separate = inputs.copy()
-    separate[..., columns.national] -= with_constant(inputs[..., columns.season]) @ seasonal
+    separate[..., columns[NATIONAL]] -= with_constant(inputs[..., columns[SEASON]]) @ seasonal
     return separate
 
 

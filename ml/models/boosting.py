@@ -81,15 +81,16 @@ class Boosting(FeatureModel):
         """Names of the exogenous series that its features read."""
         return tuple(sorted({*super().exogenous, *self._linear.exogenous}))
 
-    def _tree_columns(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(samples, tree features) out of all features."""
-        own = {feature.name for feature in self.own_features}
-        return matrix[:, [feature.name in own for feature in self._all_features]]
+    def _columns_of(
+        self, features: Sequence[Feature], matrix: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """(samples, these features) out of all features."""
+        names = {feature.name for feature in features}
+        return matrix[:, [feature.name in names for feature in self._all_features]]
 
     def _linear_moves(self, matrix: npt.NDArray[np.float32], series: Rows) -> dict[int, Floats]:
         """Horizon -> (samples,) moves that the linear model predicts, in v. `matrix` holds all features."""
-        own = {feature.name for feature in self._linear.own_features}
-        return self._linear.moves(matrix[:, [feature.name in own for feature in self._all_features]], series)
+        return self._linear.moves(self._columns_of(self._linear.own_features, matrix), series)
 
     def fit(self, panel: Panel) -> None:
         """Learn from every sample whose target day is not after the panel's end."""
@@ -102,7 +103,9 @@ class Boosting(FeatureModel):
             return
         samples = feature_matrix(inputs, self._all_features, series, days)
         linear_moves = self._linear_moves(samples, series)
-        matrix = xgb.QuantileDMatrix(self._tree_columns(samples), max_bin=BINS, nthread=self.threads)
+        matrix = xgb.QuantileDMatrix(
+            self._columns_of(self.own_features, samples), max_bin=BINS, nthread=self.threads
+        )
         for horizon in linear_moves:
             move, weight = labels(inputs, series, days, horizon)
             matrix.set_label(move)
@@ -136,7 +139,7 @@ class Boosting(FeatureModel):
         rows = np.arange(len(panel.commodities))
         inputs, samples = latest_features(panel, self._linear.related, self._all_features)
         linear_moves = self._linear_moves(samples, rows)
-        columns = self._tree_columns(samples)
+        columns = self._columns_of(self.own_features, samples)
         moves = []
         for horizon, model in self._models.items():
             matrix = xgb.DMatrix(columns, base_margin=linear_moves[horizon], nthread=self.threads)

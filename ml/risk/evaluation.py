@@ -1,7 +1,7 @@
 """How good probabilities of a rise are, and the gate that a risk model has to pass."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isnan
 
 import numpy as np
 import numpy.typing as npt
@@ -136,31 +136,17 @@ def gate_faults(
     measured: RiskFigures, checks: ModelChecks, requirements: RiskRequirements
 ) -> tuple[str, ...]:
     """What the model fails; empty when it passes."""
-    required: Mapping[str, tuple[bool, str]] = {
-        "origins": (measured.origins >= requirements.origins, f"{requirements.origins} needed"),
-        "average_precision": (
-            measured.average_precision >= requirements.average_precision,
-            f"{requirements.average_precision:.2f} needed",
-        ),
-        "brier_skill": (
-            measured.brier_skill >= requirements.brier_skill,
-            f"{requirements.brier_skill:.2f} needed",
-        ),
-        "reliability_gap": (
-            measured.reliability_gap <= requirements.reliability_gap,
-            f"{requirements.reliability_gap:.2f} allowed",
-        ),
-        "volatile_ratio": (
-            not measured.volatile_ratio < requirements.volatile_ratio,
-            f"{requirements.volatile_ratio:.2f} needed",
-        ),
-    }
     values = asdict(measured)
-    faults = [
-        f"{name.replace('_', ' ')} {values[name]:.3g}, {limit}"
-        for name, (reached, limit) in required.items()
-        if not reached
-    ]
+    faults = []
+    for name, limit in asdict(requirements).items():
+        value = values[name]
+        is_most = name == "reliability_gap"
+        # what is not a number is no ratio to reach, and else a fault
+        reached = value <= limit if is_most else value >= limit or (name == "volatile_ratio" and isnan(value))
+        if not reached:
+            text = str(limit) if name == "origins" else f"{limit:.2f}"
+            required = f"{text} {'allowed' if is_most else 'needed'}"
+            faults.append(f"{name.replace('_', ' ')} {value:.3g}, {required}")
     if measured.average_precision <= measured.volatility_precision:
         faults.append("volatility alone ranks as well")
     return (*faults, *(f"check {name} failed" for name in checks.faults))

@@ -6,7 +6,8 @@ sales are the units so far.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -74,16 +75,12 @@ class SalesRows:
 
     def at(self, rows: Ints) -> "SalesRows":
         """These rows only."""
-        return SalesRows(
-            inputs={name: values[rows] for name, values in self.inputs.items()},
-            category=self.category[rows],
-            sales=self.sales[rows],
-            day=self.day[rows],
-            product=self.product[rows],
-            group=self.group[rows],
-            others={name: values[rows] for name, values in self.others.items()},
-            series=self.series,
+        names = ("category", "sales", "day", "product", "group")
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in names}
+        inputs, others = (
+            {name: values[rows] for name, values in each.items()} for each in (self.inputs, self.others)
         )
+        return replace(self, inputs=inputs, others=others, **columns)
 
 
 def shops_of(root: str) -> list[str]:
