@@ -20,7 +20,7 @@ from lakehouse.event import DEAD_LETTERS, Event
 from lakehouse.io.kafka import AcknowledgedProducer, dead_letter_headers
 from lakehouse.times import rfc3339
 from producers.collectors.client import AGENT, SourceClient
-from producers.collectors.recordings import BadRecording, recorded_answers, recorder_of
+from producers.collectors.recordings import BadRecording, Recorder, recorded_answers
 from producers.collectors.source import (
     Answer,
     Item,
@@ -228,7 +228,7 @@ async def open_collectors(names: Iterable[str]) -> AsyncIterator[list[Collector]
 def _collector(name: str, http: httpx2.AsyncClient, producer: AcknowledgedProducer) -> Collector:
     about = collected_sources()[name]
     state = SourceState(name)
-    recorder = recorder_of(name, settings().home) if settings().collectors.record else None
+    recorder = Recorder(name, settings().home) if settings().collectors.record else None
     pace = settings().collectors.requests_per_minute.get(name, about.requests_per_minute)
     client = SourceClient(state, pace, http, recorder)
     return Collector(source_of(name), about, state, client, producer)

@@ -21,11 +21,11 @@ class BadRecording(ValueError):
 
 
 class Recorder:
-    """Appends answers to a file. `folder`: of all recordings."""
+    """Appends the answers of a source to LUMBUNG_HOME/recordings/<source>/<UTC day>.jsonl."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        file.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, source: str, home: Path) -> None:
+        self.file = home / "recordings" / source / f"{datetime.now(UTC):%Y-%m-%d}.jsonl"
+        self.file.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, answer: Answer) -> None:
         """Append the answer. A body that is not UTF-8 is kept as base64."""
@@ -37,11 +37,6 @@ class Recorder:
         line = {"name": answer.name, **{name: rfc3339(time) for name, time in times.items() if time}, **body}
         with self.file.open("ab") as out:
             out.write(orjson.dumps(line) + b"\n")
-
-
-def recorder_of(name: str, home: Path) -> Recorder:
-    """The recorder of a source: LUMBUNG_HOME/recordings/<source>/<UTC day>.jsonl."""
-    return Recorder(home / "recordings" / name / f"{datetime.now(UTC):%Y-%m-%d}.jsonl")
 
 
 def recorded_answers(file: Path) -> Iterator[Answer]:

@@ -171,12 +171,7 @@ class Replay:
         self.no_event = 0
         self.done = 0  # rows acknowledged, those of earlier runs included
         self.unknown_names = UnknownNames()
-        self._sink = KafkaSink()
-
-    @property
-    def dead_letters(self) -> int:
-        """Rows that were too large for an event."""
-        return self._sink.dead_letters
+        self.sink = KafkaSink()
 
     def run(self, start: int, total: int, bar: Progress) -> bool:
         """Send the rows from number `start`; False when interrupted. Raises NotAcknowledged."""
@@ -195,7 +190,7 @@ class Replay:
             if row.payload is None:
                 self.no_event += 1
             else:
-                self._sink.send(file.event(row))
+                self.sink.send(file.event(row))
                 self.unknown_names.note(row.kind, row.payload)
                 self.events += 1
             if self.rows % 200 == 0 and time.monotonic() - saved > SAVE_SECONDS:
@@ -209,7 +204,7 @@ class Replay:
         return self.done == total
 
     def _save(self, start: int, total: int) -> None:
-        self._sink.flush()
+        self.sink.flush()
         self.done = start + self.rows
         self.position.save(self.done, total)
 
@@ -218,11 +213,6 @@ class Replay:
         if self._speed is None:
             return True
         return not self._stopping.wait(max(0.0, event_seconds / self._speed - (time.monotonic() - began)))
-
-
-def total_rows(files: list[FileEvents]) -> int:
-    """Rows and cells of all files."""
-    return sum(file.count() for file in files)
 
 
 @app.command()
@@ -277,7 +267,7 @@ def replay(
     try:
         create_topics(topics())
         with Progress(*columns, console=console, refresh_per_second=4) as bar:
-            complete = work.run(position["rows"], position["of"] or total_rows(files), bar)
+            complete = work.run(position["rows"], position["of"] or sum(file.count() for file in files), bar)
     except Unreadable as error:
         console.print(f"{error}\n  remedy: repair or remove the file, then run this again", markup=False)
         return ExitCode.FAILED
@@ -291,7 +281,7 @@ def replay(
         "rows": work.rows,
         "events": work.events,
         "no_event": work.no_event,
-        "dead_letters": work.dead_letters,
+        "dead_letters": work.sink.dead_letters,
         "position": work.done,
         "seconds": round(seconds, 2),
         "finished_at": rfc3339(datetime.now(UTC)),

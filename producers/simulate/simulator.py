@@ -173,13 +173,6 @@ def run_markets(
     return simulation
 
 
-def send_bars(feed: BarFeed, as_json: bool) -> None:
-    """Publish bars, and print how many; exits 4 without Kafka, 1 when Kafka did not acknowledge."""
-    run_feed(feed)
-    line = f"{feed.acknowledged} bars acknowledged"
-    print(orjson.dumps({"bars": feed.acknowledged}).decode() if as_json else translated(line), flush=True)
-
-
 def run_feed(feed: ShopFeed | BarFeed) -> None:
     """Publish listings or bars; exits 4 without Kafka, 1 when Kafka did not acknowledge."""
     if not broker_answers():
@@ -220,7 +213,10 @@ def main(
         raise typer.Exit(ExitCode.USAGE)
     stopping = stopped_by_signals(log)
     if what == "bars":
-        send_bars(BarFeed(seed, seconds, stopping), as_json)
+        bars = BarFeed(seed, seconds, stopping)
+        run_feed(bars)
+        line = f"{bars.acknowledged} bars acknowledged"
+        print(orjson.dumps({"bars": bars.acknowledged}).decode() if as_json else translated(line), flush=True)
         raise typer.Exit(ExitCode.INTERRUPTED if stopping.is_set() else ExitCode.DONE)
     run = f"{seed}-{datetime.now(UTC):%Y%m%d%H%M%S}"
     began = time.monotonic()
