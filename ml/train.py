@@ -143,9 +143,18 @@ def _run(options: SimpleNamespace) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes, not threads
     os.environ["KERAS_BACKEND"] = "jax"
     try:
+        # A model of sentiment or risk that does not pass is a result, not a failure.
         if options.kind == "sentiment":
-            return _train_sentiment(options)
-        return _train_risk(options) if options.kind == "risk" else _rounds(options)
+            from ml.sentiment import training_round as sentiment_round
+
+            sentiment_round.run(options.data, options.test)
+        elif options.kind == "risk":
+            from ml.risk import training_round as risk_round
+
+            risk_round.run(options.data)
+        else:
+            return _rounds(options)
+        return ExitCode.DONE
     except NothingToLearn as nothing:
         print(translated(f"nothing to learn from yet: {nothing}"), file=sys.stderr)
         _fail_job(options.job, f"nothing to learn from yet: {nothing}")
@@ -183,22 +192,6 @@ def _rounds(options: SimpleNamespace) -> int:
         else:
             schedule.clear_failure(kind)
     return code
-
-
-def _train_sentiment(options: SimpleNamespace) -> int:
-    """One round on labelled texts. A model that does not beat the lexicon is a result, not a failure."""
-    from ml.sentiment import training_round
-
-    training_round.run(options.data, options.test)
-    return ExitCode.DONE
-
-
-def _train_risk(options: SimpleNamespace) -> int:
-    """One round of the risk model. A model that fails the gate is a result, not a failure."""
-    from ml.risk import training_round
-
-    training_round.run(options.data)
-    return ExitCode.DONE
 
 
 def _train_signal(options: SimpleNamespace) -> None:

@@ -41,17 +41,12 @@ def reporting_periods(panel: Panel) -> list[ReportingPeriod]:
     ]
 
 
-def main_period(panel: Panel) -> ReportingPeriod | None:
-    """The period with the most prices, on which models are evaluated. None when there is no price."""
-    return max(reporting_periods(panel), key=lambda period: period.prices, default=None)
-
-
 def evaluation_panel(panel: Panel) -> Panel | None:
     """The panel up to the end of its main period, with the series that have a price by then.
 
-    None without a price.
+    That is the period with the most prices, on which models are evaluated. None without a price.
     """
-    period = main_period(panel)
+    period = max(reporting_periods(panel), key=lambda period: period.prices, default=None)
     if period is None:
         return None
     cut = panel.until(period.end)

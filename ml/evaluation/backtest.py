@@ -91,7 +91,6 @@ def run(
     models: Mapping[str, Factory],
     plan: Plan,
     state: Path,
-    config: Mapping[str, object] | None = None,
     workers: int = 1,
     progress: Report = lambda done, total, step: None,
     report_death: Callable[[], None] = lambda: None,
@@ -100,17 +99,14 @@ def run(
 
     Forecasts of each block of origins are stored in the folder `state`; a stored block is read, so that an
     interrupted run resumes. `models`: factories without arguments (`partial(make, seed=1)`) of picklable
-    models. `config`: what the forecasts depend on besides a new model, its code and the panel. With `workers`
-    > 1 blocks run in processes of their own, and the factories must be picklable too; `report_death` is
-    called when one of these dies.
+    models. With `workers` > 1 blocks run in processes of their own, and the factories must be picklable too;
+    `report_death` is called when one of these dies.
     """
     state.mkdir(parents=True, exist_ok=True)
-    config = config or {}
     # naive is not a model to fit: its forecasts are the baseline and made below
     fingerprints = {name: model_fingerprint(factory) for name, factory in models.items() if name != NAIVE}
-    variants = {name: short({"made": key, "config": config}) for name, key in fingerprints.items()}
-    record_variants(state, variants, config)
-    tasks = list(_tasks(panel, models, fingerprints, plan, config))
+    record_variants(state, fingerprints)
+    tasks = list(_tasks(panel, models, fingerprints, plan))
     missing = [task for task in tasks if not task.path(state).exists()]
     stored = len(tasks) - len(missing)
     progress(stored, len(tasks), "stored before")
@@ -121,11 +117,7 @@ def run(
 
 
 def _tasks(
-    panel: Panel,
-    models: Mapping[str, Factory],
-    fingerprints: Mapping[str, str],
-    plan: Plan,
-    config: Mapping[str, object],
+    panel: Panel, models: Mapping[str, Factory], fingerprints: Mapping[str, str], plan: Plan
 ) -> Iterator[Task]:
     """Blocks from the oldest on, models in turn. Days after a block's last origin are no part of its key."""
     blocks = [
@@ -139,7 +131,6 @@ def _tasks(
             "data": data_fingerprint(read.until(block[-1])),
             "origins": [str(panel.days[origin]) for origin in block],
             "horizons": plan.horizons,
-            "config": config,
             "model": fingerprints[name],
         }
         yield Task(name, models[name], block, plan.horizons, short(parts))
@@ -160,7 +151,7 @@ def open_holdout(
     state.mkdir(parents=True, exist_ok=True)
     days = [str(panel.days[origin]) for origin in holdout.origins]
     record_opening(state, reason=reason, models=list(models), origins=days, source=panel.source)
-    return run(panel, models, holdout, state, None, workers, progress, report_death)
+    return run(panel, models, holdout, state, workers, progress, report_death)
 
 
 def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -> Predictions:
@@ -216,15 +207,15 @@ def openings(state: Path) -> list[dict[str, object]]:
     return _lines(state / HOLDOUT_LOG)
 
 
-def record_variants(state: Path, fingerprints: Mapping[str, str], config: Mapping[str, object]) -> None:
-    """Put each (model, fingerprint, config) on record that was not tried before.
+def record_variants(state: Path, fingerprints: Mapping[str, str]) -> None:
+    """Put each (model, fingerprint) on record that was not tried before.
 
     The more variants are tried, the less a good score means.
     """
     known = {(line["model"], line["variant"]) for line in _lines(state / VARIANTS_LOG)}
     for model, variant in fingerprints.items():
         if (model, variant) not in known:
-            _append(state / VARIANTS_LOG, {"model": model, "variant": variant, "config": config})
+            _append(state / VARIANTS_LOG, {"model": model, "variant": variant})
 
 
 def variants(state: Path) -> dict[str, int]:

@@ -18,7 +18,7 @@ from ml.evaluation.block_cache import Factory
 from ml.evaluation.conformal import Calibration, Intervals, calibrate
 from ml.evaluation.ensemble import Ensemble, Factors, Shrunk, Weights, fit_weights, shrink, walk_forward
 from ml.evaluation.gate import Assessment, assess
-from ml.evaluation.leakage_checks import ModelChecks
+from ml.evaluation.leakage_checks import CHECKS, ModelChecks
 from ml.evaluation.predictions import NAIVE, Predictions
 from ml.evaluation.significance import SkillTest
 from ml.models.forecaster import Forecaster
@@ -120,13 +120,8 @@ def shrunk_and_blended(
 
 def _weakest(checks: Sequence[ModelChecks]) -> ModelChecks:
     """The checks of a blend: it passes what all its members pass."""
-    return ModelChecks(
-        truncation=all(check.truncation for check in checks),
-        rerun=all(check.rerun for check in checks),
-        unchanged=all(check.unchanged for check in checks),
-        leakage=all(check.leakage for check in checks),
-        seconds=sum(check.seconds for check in checks),
-    )
+    passed = {name: all(getattr(check, name) for check in checks) for name in CHECKS}
+    return ModelChecks(**passed, seconds=sum(check.seconds for check in checks))
 
 
 def evaluate_holdout(

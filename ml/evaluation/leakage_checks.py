@@ -18,6 +18,8 @@ from ml.features.related_series import find_related_series
 from ml.models.forecaster import HORIZONS, Forecaster
 from ml.models.training_rows import features_by_name
 
+CHECKS = ("truncation", "rerun", "unchanged", "leakage")  # fields of ModelChecks
+
 
 @dataclass(frozen=True)
 class ModelChecks:
@@ -32,9 +34,7 @@ class ModelChecks:
     @property
     def faults(self) -> tuple[str, ...]:
         """Names of the checks that failed."""
-        return tuple(
-            name for name in ("truncation", "rerun", "unchanged", "leakage") if not getattr(self, name)
-        )
+        return tuple(name for name in CHECKS if not getattr(self, name))
 
 
 def check_model(

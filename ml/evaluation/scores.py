@@ -17,7 +17,7 @@ ALL_REGIONS = "ID"
 ALL_REGIONS_NAME = "Indonesia"
 WEEK = 7
 Rows = list[dict[str, object]]
-LEVEL = 0.8
+LEVEL = 0.8  # of the intervals whose coverage is measured by half-year
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Matrices that features are computed from: log prices, their changes, national and neighbouring ones."""
+"""What a feature is, and what all of them are computed from: log prices, their changes, national levels."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -20,12 +20,12 @@ KNOTS = (*range(1, 8), 10, 14, 21, 30)
 BATCH = 256
 FEWEST = 4 * BATCH  # samples before anything is learned
 
-os.environ.setdefault("KERAS_BACKEND", "jax")  # read when keras is first imported
-Numbers = npt.NDArray[np.int64]
-
-CHANNELS = 5
+CHANNELS = 5  # of a window
 SCALE_DAYS = 180
 CLIP = 30.0  # usual daily changes; an error of unit must not outweigh all else
+Numbers = npt.NDArray[np.int64]
+
+os.environ.setdefault("KERAS_BACKEND", "jax")  # read when keras is first imported
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,6 @@ ReportProgress = Callable[[float, str], None]  # percent done, and the step that
 PERMUTED_LIMIT = 0.02
 
 
-def _report_nothing(percent: float, step: str) -> None:
-    """The default of those who do not follow the progress."""
-
-
 @dataclass(frozen=True)
 class SalesRound:
     """One round of training.
@@ -68,7 +64,7 @@ def train_sales(
     seed: int,
     folds: int,
     quick: bool = False,
-    report: ReportProgress = _report_nothing,
+    report: ReportProgress = lambda percent, step: None,
     shop: str = DEFAULT_SHOP,
     processes: int = 1,
 ) -> SalesRound:
@@ -93,7 +89,7 @@ def evaluate(
     seed: int,
     folds: int,
     quick: bool,
-    report: ReportProgress = _report_nothing,
+    report: ReportProgress = lambda percent, step: None,
     processes: int = 1,
 ) -> SalesRound:
     """`train_sales` on given rows; `version`: of silver.listings."""

@@ -40,7 +40,10 @@ PENALTY = 100.0  # of standardised features: returns hold little to learn
 
 
 class MomentumRidge:
-    """Direct regressions for each horizon; forecasts between two of them are interpolated in log price."""
+    """A small model: a pooled ridge regression on past returns for each horizon.
+
+    Forecasts between two of them are interpolated in log price.
+    """
 
     name = "momentum_ridge"
 

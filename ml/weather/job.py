@@ -181,12 +181,10 @@ def refresh(root: str) -> bool:
     False, and nothing computed, when its inputs have not changed, or there are no prices, or neither weather
     nor posts.
     """
-    weather = open_if_exists("silver.weather", root=root)
-    sentiment = open_if_exists("gold.sentiment", root=root)
-    if weather is None and sentiment is None:
+    tables = (open_if_exists(name, root=root) for name in ("silver.weather", "gold.sentiment"))
+    weather_version, sentiment_version = (table.version() if table else None for table in tables)
+    if weather_version is None and sentiment_version is None:
         return False
-    weather_version = weather.version() if weather else None
-    sentiment_version = sentiment.version() if sentiment else None
     try:
         panel = daily_prices(root)
     except NothingToLearn:

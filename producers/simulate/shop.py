@@ -34,9 +34,9 @@ DELIVERY_DAYS = 14
 REVIEW_SHARE = 0.1  # of the units sold
 FAULTS = ({"Price": -1.0}, {"Rating": 7.0}, {"Discount": 8}, {"Category": None}, {"DateAdded": "soon"})
 SHOP = "simulated"  # its product numbers are its own: as another shop they would replace real products
-PRODUCTS = 60
+PRODUCTS = 60  # of the feed
 DAYS = 180
-MOST_AT_ONCE = 100
+MOST_AT_ONCE = 100  # listings that are published together
 
 
 @dataclass(frozen=True)

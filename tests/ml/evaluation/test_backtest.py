@@ -157,8 +157,6 @@ def test_interrupted_run_resumes_and_later_days_recompute_no_block(tmp_path):
     changed[:, 10] *= 3
     backtest.run(replace(panel, price=changed), models, small_plan(panel), tmp_path)
     assert len(log.read_text().split()) == 3 * blocks - 1
-    backtest.run(panel, models, small_plan(panel), tmp_path, config={"other": 1})
-    assert len(log.read_text().split()) == 4 * blocks - 1
 
 
 def test_processes_give_the_forecasts_of_a_single_one(tmp_path):

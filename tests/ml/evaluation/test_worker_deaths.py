@@ -96,7 +96,7 @@ def test_series_that_the_model_does_not_read_and_empty_ones_recompute_no_block(t
     assert len(log.read_text().split()) == blocks
     reader = partial(Linear, (1,), features=("rain7",))
     keys = [
-        {task.key for task in backtest._tasks(given, {"m": reader}, {"m": "1"}, small_plan(panel), {})}
+        {task.key for task in backtest._tasks(given, {"m": reader}, {"m": "1"}, small_plan(panel))}
         for given in (
             panel,
             replace(panel, exogenous=(replace(station, value=station.value * np.nan),)),

@@ -304,7 +304,7 @@ class Morning:
         known = {row.delivery_id for row in self._deliveries.due(at.timestamp())}
         if restarts:
             self._news = PersonalNews(self._database, self._news.sender, self._news.channels)
-        self._news._clock = lambda: self._looks * 2 * NEW_SECONDS
+        self._news.clock = lambda: self._looks * 2 * NEW_SECONDS
         self._looks += 1
         rows = [alert_row(level, alert_id=f"al-{level}-{at:%d%H}", now=at) for level in levels]
         self._news.take(rows, at - timedelta(hours=1))
