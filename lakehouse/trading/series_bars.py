@@ -149,12 +149,8 @@ def paper_bar(stored: StoredSeries, at: int) -> PaperBar:
         interval=stored.series.interval,
         time=time_of(int(bars.time[at])),
         open=None if np.isnan(opening) else exact(opening),
-        close=exact(float(bars.close[at])),
-        volume=exact(float(bars.volume[at])),
         is_regular=bool(bars.regular[at]),
-        split=exact(float(bars.split[at])),
-        high=exact(float(bars.high[at])),
-        low=exact(float(bars.low[at])),
+        **{name: exact(float(vars(bars)[name][at])) for name in ("close", "volume", "split", "high", "low")},
     )
 
 

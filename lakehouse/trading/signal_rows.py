@@ -15,6 +15,10 @@ from lakehouse.trading.signals import Signal, signal_at
 
 Row = dict[str, Any]
 CLOSES = 100  # of gold.bars_live
+COPIED = (
+    *("confidence", "buy_probability", "sell_probability", "risk_score", "position_size_pct"),
+    *("buy_score", "sell_score", "sentiment", "model_run", "data_version"),
+)
 DAY = timedelta(days=1) // timedelta(microseconds=1)
 
 
@@ -56,13 +60,8 @@ def signal_row(stored: StoredSeries, at: int, signal: Signal, obv: float) -> Row
         "signal": signal.direction,
         "obv": obv,
     }
-    for name in ("confidence", "buy_probability", "sell_probability", "risk_score", "position_size_pct"):
-        row[name] = getattr(signal, name)
-    for name in ("buy_score", "sell_score", "sentiment", "model_run", "data_version"):
-        row[name] = getattr(signal, name)
-    for name in NAMES:
-        value = signal.indicators[name]
-        row[name] = value if isfinite(value) else None
+    row |= {name: getattr(signal, name) for name in COPIED}
+    row |= {name: value if isfinite(value := signal.indicators[name]) else None for name in NAMES}
     return row | {"hash": signal_hash(row)}
 
 
@@ -95,10 +94,7 @@ def live_row(stored: StoredSeries) -> Row:
         "bar_time": time_of(int(bars.time[newest])),
         "event_time": time_of(int(stored.reported[newest])),
         "open": None if np.isnan(opening) else opening,
-        "high": float(bars.high[newest]),
-        "low": float(bars.low[newest]),
-        "close": float(bars.close[newest]),
-        "volume": float(bars.volume[newest]),
+        **{name: float(vars(bars)[name][newest]) for name in ("high", "low", "close", "volume")},
         "is_regular": bool(bars.regular[newest]),
         "change_24h_pct": change_of_a_day(adjusted),
         "closes": adjusted.close[-CLOSES:].tolist(),
