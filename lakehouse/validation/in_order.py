@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -202,6 +203,18 @@ class NewestInOrder(InOrder[Row, Evidence]):
         super().__init__(knobs)
         # Series -> time and values of its newest row.
         self._newest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        self._kept = itemgetter(*map(self.reads.index, (*self.newest_by, *self.keeps)))
+
+    def remember(self, row: Row) -> None:
+        kept: tuple[Any, ...] = self._kept(row)
+        size = len(self.newest_by) - 1
+        series, values = kept[:size], kept[size:]
+        if None in kept:
+            return
+        previous = self._newest.get(series)
+        # A released older row changes nothing for later ones.
+        if previous is None or values[0] >= previous[0]:
+            self._newest[series] = values
 
     def memory(self) -> ValidatorState:
         rows = (series + values for series, values in self._newest.items())
