@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import orjson
 import pyarrow.compute as pc
 import typer
 from rich.table import Table
@@ -18,15 +17,15 @@ from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused
 from lakehouse.contracts.contract import kinds
-from lakehouse.event import Event, series_key
+from lakehouse.event import Event
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.io.terminal import Terminal, translated
-from lakehouse.times import rfc3339
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision
 from streaming_jobs.batch.judge import Judge, no_records
 from streaming_jobs.batch.kind_result import KindResult, Resubmission
+from streaming_jobs.gold.day_close import record_of, release_of
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()
@@ -66,11 +65,6 @@ def open_rows(rule: str | None, kind: str | None) -> list[Row]:
     ]
 
 
-def record_of(row: Row) -> str:
-    """topic:partition:offset of a quarantined row."""
-    return f"{row['topic']}:{row['partition']}:{row['offset']}"
-
-
 def resubmission_of(row: Row, now: datetime) -> Resubmission:
     """The row as a decision would resubmit it with no rule waived."""
     decision = {"decision": "release", "recheck": True, "ingested_at": now, "correction": None}
@@ -104,30 +98,11 @@ def violated_errors(judge: Judge, result: KindResult, number: int) -> Iterator[s
 
 def decision_on(row: Row, rule: str | None, rule_set: str, now: datetime) -> Event:
     """The event that resubmits a row. Its id depends on row and rules only: sent twice, it counts once."""
-    record = record_of(row)
-    identity = hashlib.sha256(f"{record}#{row['generation']}@{rule_set}".encode()).hexdigest()[:24]
-    payload = {
-        "event_id": f"d-replay-{identity}",
-        "event_time": rfc3339(now),
-        "target_event_id": row["event_id"],
-        "target_kind": row["kind"],
-        "target_record": record,
-        "generation": row["generation"],
-        "decision": "release",
-        "recheck": True,
-        "reason": f"judged again by rule set {rule_set}, before by {row['rule_set']}"
-        + (f": {rule}" if rule else ""),
-        "decided_by": ACTOR,
-        "quarantined_at": rfc3339(row["quarantined_at"]),
-    }
-    return Event(
-        kind=DECISION,
-        key=series_key(DECISION, payload, record),
-        value=orjson.dumps(payload),
-        event_id=str(payload["event_id"]),
-        source=ACTOR,
-        received_at=now,
+    identity = hashlib.sha256(f"{record_of(row)}#{row['generation']}@{rule_set}".encode()).hexdigest()[:24]
+    reason = f"judged again by rule set {rule_set}, before by {row['rule_set']}" + (
+        f": {rule}" if rule else ""
     )
+    return release_of(row, f"d-replay-{identity}", now, ACTOR, reason, recheck=True)
 
 
 def summary_table(replayed: Sequence[ReplayedRow]) -> Table:
