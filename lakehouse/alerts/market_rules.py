@@ -123,10 +123,7 @@ def _market_alert(
     return {
         "rule": rule,
         "tier": 1,
-        "commodity": row["commodity"],
-        "market_id": row["market_id"],
-        "region_code": row["region_code"],
-        "region": row["region"],
+        **{name: row[name] for name in ("commodity", "market_id", "region_code", "region")},
         "level": level_of(rise, levels),
         "value": rise,
         "price_idr": price,

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lakehouse.arrow import ordered
 from lakehouse.trading.bars import Bars, Floats
 from lakehouse.trading.paper_engine import PaperBar
 from lakehouse.trading.signals import Series
@@ -63,9 +64,7 @@ class StoredSeries:
 
 def series_of(rows: pa.Table, averages: tuple[int, int]) -> dict[SymbolInterval, StoredSeries]:
     """The closed bars of each series in rows of silver.bars (COLUMNS); of a bar the one reported last."""
-    closed = rows.filter(rows["final"]).sort_by(
-        [(name, "ascending") for name in ("symbol", "interval", "bar_time", "event_time")]
-    )
+    closed = ordered(rows.filter(rows["final"]), "symbol", "interval", "bar_time", "event_time")
     if not closed.num_rows:
         return {}
     times = microseconds(closed["bar_time"])

@@ -14,6 +14,7 @@ from lakehouse.trading.series_bars import StoredSeries, time_of
 from lakehouse.trading.signals import Signal, signal_at
 
 Row = dict[str, Any]
+OF_SERIES = ("symbol", "asset_class", "interval", "currency")
 CLOSES = 100  # of gold.bars_live
 COPIED = (
     *("confidence", "buy_probability", "sell_probability", "risk_score", "position_size_pct"),
@@ -49,10 +50,7 @@ def signal_row(stored: StoredSeries, at: int, signal: Signal, obv: float) -> Row
     time = time_of(signal.time)
     row: Row = {
         "signal_id": signal_id(series.symbol, series.interval, time),
-        "symbol": series.symbol,
-        "asset_class": series.asset_class,
-        "interval": series.interval,
-        "currency": series.currency,
+        **{name: getattr(series, name) for name in OF_SERIES},
         "bar_time": time,
         "reported_at": time_of(int(stored.reported[at])),
         "bar_closed": True,
@@ -80,16 +78,12 @@ def verification_row(row: Mapping[str, Any], checks: Checks, at: datetime) -> Ro
 
 def live_row(stored: StoredSeries) -> Row:
     """The newest bar of a series as a row of gold.bars_live."""
-    series = stored.series
     bars = stored.bars
     newest = len(bars) - 1
     opening = float(bars.open[newest])
     adjusted = bars.adjusted()
     return {
-        "symbol": series.symbol,
-        "asset_class": series.asset_class,
-        "interval": series.interval,
-        "currency": series.currency,
+        **{name: getattr(stored.series, name) for name in OF_SERIES},
         "feed": stored.feed,
         "bar_time": time_of(int(bars.time[newest])),
         "event_time": time_of(int(stored.reported[newest])),

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.arrow import ordered
 from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.history_rules import compile_checks, history_rules
 from lakehouse.contracts.rule_functions import row_violation
@@ -47,9 +48,9 @@ def newest(table: pa.Table, by: tuple[str, ...]) -> pa.Table:
 
     `by`: the columns of the series, then the one of the time.
     """
-    ordered = table.sort_by([(name, "ascending") for name in (*by, *ARRIVAL)])
-    numbered = ordered.append_column("nth", pa.array(np.arange(ordered.num_rows)))
-    return ordered.take(numbered.group_by(list(by[:-1])).aggregate([("nth", "max")])["nth_max"])
+    rows = ordered(table, *by, *ARRIVAL)
+    numbered = rows.append_column("nth", pa.array(np.arange(rows.num_rows)))
+    return rows.take(numbered.group_by(list(by[:-1])).aggregate([("nth", "max")])["nth_max"])
 
 
 def table_of(rows: Iterable[tuple[Any, ...]], names: Sequence[str]) -> pa.Table:
@@ -124,7 +125,7 @@ class Remembering(ABC):
 
     def _remember_loaded(self) -> None:
         if self._loaded:
-            loaded = pa.concat_tables(self._loaded).sort_by([(name, "ascending") for name in ARRIVAL])
+            loaded = ordered(pa.concat_tables(self._loaded), *ARRIVAL)
             self._loaded = []
             self.remember_all(loaded)
 

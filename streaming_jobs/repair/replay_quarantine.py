@@ -16,6 +16,7 @@ from rich.table import Table
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused
+from lakehouse.bronze.events import JUDGED
 from lakehouse.contracts.contract import kinds
 from lakehouse.event import Event
 from lakehouse.io.delta import open_table
@@ -23,7 +24,7 @@ from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.io.terminal import Terminal, translated
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision
-from streaming_jobs.batch.judge import Judge, no_records
+from streaming_jobs.batch.judge import Judge
 from streaming_jobs.batch.kind_result import KindResult, Resubmission
 from streaming_jobs.gold.day_close import record_of, release_of
 
@@ -78,7 +79,7 @@ def replay(judge: Judge, rows: Sequence[Row], now: datetime) -> Iterator[Replaye
     for kind in sorted({row["kind"] for row in rows}):
         by_key = {row_key(row): row for row in rows if row["kind"] == kind}
         events = [resubmission_of(row, now) for row in by_key.values()]
-        result = judge.judge(no_records(), kind, events)
+        result = judge.judge(JUDGED.empty_table(), kind, events)
         for number, event in result.resubmitted.items():
             row = by_key[event.partition, event.offset, event.generation]
             yield ReplayedRow(row, tuple(violated_errors(judge, result, number)))
@@ -99,9 +100,8 @@ def violated_errors(judge: Judge, result: KindResult, number: int) -> Iterator[s
 def decision_on(row: Row, rule: str | None, rule_set: str, now: datetime) -> Event:
     """The event that resubmits a row. Its id depends on row and rules only: sent twice, it counts once."""
     identity = hashlib.sha256(f"{record_of(row)}#{row['generation']}@{rule_set}".encode()).hexdigest()[:24]
-    reason = f"judged again by rule set {rule_set}, before by {row['rule_set']}" + (
-        f": {rule}" if rule else ""
-    )
+    suffix = f": {rule}" if rule else ""
+    reason = f"judged again by rule set {rule_set}, before by {row['rule_set']}{suffix}"
     return release_of(row, f"d-replay-{identity}", now, ACTOR, reason, recheck=True)
 
 
