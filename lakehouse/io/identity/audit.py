@@ -47,7 +47,7 @@ async def record(
         detail=dict(detail or {}),
         previous_hash=last.hash if last else GENESIS,
     )
-    entry.hash = entry_hash(_fields(entry))
+    entry.hash = entry_hash({name: getattr(entry, name) for name in FIELDS})
     session.add(entry)
 
 
@@ -63,7 +63,3 @@ async def entries_after(database: Database, index: int) -> list[AuditEntry]:
     newer = select(AuditEntry).where(AuditEntry.index > index).order_by(AuditEntry.index)
     async with database.reading() as session:
         return list(await session.scalars(newer))
-
-
-def _fields(entry: AuditEntry) -> dict[str, Any]:
-    return {name: getattr(entry, name) for name in FIELDS}

@@ -156,18 +156,15 @@ def row_of(message: PersonalMessage, now: datetime, awaits_digest: bool = False)
 
 def alert_item(alert: SymbolAlert) -> dict[str, Any]:
     """The alert as its owner sees it."""
-    fields = ("symbol", "condition", "value", "signal")
-    item = {"id": alert.alert_id} | {name: getattr(alert, name) for name in fields}
-    return item | {"created_at": utc_text(alert.created_at)}
+    given = {name: getattr(alert, name) for name in ("symbol", "condition", "value", "signal")}
+    return {"id": alert.alert_id, **given, "created_at": utc_text(alert.created_at)}
 
 
 def notification_item(notification: Notification) -> dict[str, Any]:
     """The notification as its owner sees it."""
     return {
         "id": notification.notification_id,
-        "kind": notification.kind,
-        "title": notification.title,
-        "body": notification.body,
+        **{name: getattr(notification, name) for name in ("kind", "title", "body")},
         "read": notification.is_read,
         "created_at": utc_text(notification.created_at),
     }
