@@ -77,6 +77,11 @@ def arrow_schema(contract: Contract) -> pa.Schema:
     return pa.schema([(column.name, arrow_type(column.type)) for column in contract.columns])
 
 
+def ordered(rows: pa.Table, *columns: str) -> pa.Table:
+    """The rows in ascending order of the columns, the first one first."""
+    return rows.sort_by([(name, "ascending") for name in columns])
+
+
 def arrow_rows(
     database: "duckdb.DuckDBPyConnection", sql: str, rows: int, parameters: dict[str, object] | None = None
 ) -> pa.Table:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import cache
 from typing import Any, TypeVar
@@ -230,18 +230,19 @@ def region_aliases() -> dict[str, str]:
 @cache
 def unit_aliases() -> dict[str, str]:
     """matching key -> unit."""
-    return {
-        matching_key(name): unit
-        for unit, names in merged("commodities.yml", "units").items()
-        for name in (unit, *names)
-    }
+    return _spelled("commodities.yml", "units")
 
 
 @cache
 def category_aliases() -> dict[str, str]:
     """matching key -> category of products in a shop, upper case."""
-    listed = merged("categories.yml", "categories")
-    return {matching_key(name): shown for shown, names in listed.items() for name in (shown, *names)}
+    return _spelled("categories.yml", "categories")
+
+
+def _spelled(file: str, section: str) -> dict[str, str]:
+    """matching key -> key, of a mapping of a key to its other spellings."""
+    listed = merged(file, section)
+    return {matching_key(name): key for key, names in listed.items() for name in (key, *names)}
 
 
 @cache
@@ -253,24 +254,21 @@ def shops() -> dict[str, Shop]:
 @cache
 def place_aliases() -> dict[str, str]:
     """matching key -> two-digit province code of a place: a province, or a listed market by id or name."""
-    listed = [place for place in markets().values() if place.level == "market"]
-    named = {
-        matching_key(name): place.region_code
-        for place in listed
-        for name in (place.market_id, place.name, *place.aliases)
-    }
-    return named | region_aliases()
+    return {key: market.region_code for key, market in _listed_names()} | region_aliases()
 
 
 @cache
 def _market_names() -> dict[tuple[str, str], str]:
     """(matching key, province code) -> market id of the listed markets."""
-    return {
-        (matching_key(name), market.region_code): market.market_id
-        for market in markets().values()
-        if market.level == "market"
-        for name in (market.market_id, market.name, *market.aliases)
-    }
+    return {(key, market.region_code): market.market_id for key, market in _listed_names()}
+
+
+def _listed_names() -> Iterator[tuple[str, Market]]:
+    """Matching key of each name of each listed market."""
+    for market in markets().values():
+        if market.level == "market":
+            for name in (market.market_id, market.name, *market.aliases):
+                yield matching_key(name), market
 
 
 @cache

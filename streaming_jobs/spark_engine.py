@@ -14,8 +14,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf.runtime.status_files import read_json
 from conf.settings import settings
 from lakehouse.bronze.records import RECORDS
-from lakehouse.io import checkpoint_writer
-from lakehouse.io.checkpoint import Positions, checkpoint_dir
+from lakehouse.io.checkpoint import Positions, checkpoint_dir, divide_by_source
 from lakehouse.io.kafka import partition_bounds
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.engine import ProcessBatch
@@ -99,7 +98,7 @@ class SparkEngine:
 
     def start(self, process: ProcessBatch, once: bool) -> None:
         """Start the query."""
-        checkpoint_writer.divide_by_source()
+        divide_by_source()
         pause = f"{settings().stream.trigger_milliseconds} milliseconds"
         self._query = (
             records(self._spark)

@@ -9,7 +9,7 @@ from typing import Any
 
 from lakehouse.alerts.messages import UNKNOWN_PLACE, texts_of
 from lakehouse.alerts.price_rules import level_of, rule_version
-from lakehouse.alerts.rows import RESPONSE_HOURS, Row, alert_id, day_begin
+from lakehouse.alerts.rows import RESPONSE_HOURS, Row, active_since, alert_id, day_begin
 from lakehouse.event import lenient_payload
 from lakehouse.reference import commodities, commodity_aliases, markets, matching_key
 
@@ -99,8 +99,7 @@ def held_alerts(
 
 
 def _times(rule: str, begin: datetime) -> Row:
-    respond_by = begin + timedelta(hours=RESPONSE_HOURS[rule])
-    return {"opened_at": begin, "active_at": begin, "updated_at": begin, "respond_by": respond_by}
+    return active_since(begin) | {"respond_by": begin + timedelta(hours=RESPONSE_HOURS[rule])}
 
 
 def _market_alert(
@@ -123,12 +122,8 @@ def _market_alert(
     }
     return {
         "rule": rule,
-        "state": "active",
         "tier": 1,
-        "commodity": row["commodity"],
-        "market_id": row["market_id"],
-        "region_code": row["region_code"],
-        "region": row["region"],
+        **{name: row[name] for name in ("commodity", "market_id", "region_code", "region")},
         "level": level_of(rise, levels),
         "value": rise,
         "price_idr": price,

@@ -262,17 +262,18 @@ def _raised(act: Mapping[str, Any]) -> Row:
     }
 
 
+def active_since(at: datetime) -> Row:
+    """The columns of an alert that was active at once."""
+    return {"state": "active", "opened_at": at, "active_at": at, "updated_at": at}
+
+
 def _opened(act: Mapping[str, Any]) -> Row:
-    at = act["event_time"]
     return {
         "alert_id": act["alert_id"],
         "rule": "manual",
         "rule_version": rule_version("manual", {}),
         **{name: act[name] for name in ("commodity", "market_id", "region_code", "region")},
-        "state": "active",
-        "opened_at": at,
-        "active_at": at,
-        "updated_at": at,
+        **active_since(act["event_time"]),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from lakehouse.alerts.lifecycle import tier
 from lakehouse.alerts.messages import UNKNOWN_PLACE, texts_of
 from lakehouse.alerts.price_rules import rule_version
-from lakehouse.alerts.rows import Row, alert_id
+from lakehouse.alerts.rows import Row, active_since, alert_id
 from lakehouse.reference import markets, provinces
 from lakehouse.silence import TotalSilence, patience_of
 
@@ -72,12 +72,9 @@ def total_silence_alert(silence: TotalSilence) -> Row:
         "rule": ALL,
         "rule_version": rule_version(ALL, {}),
         "level": "kritis",
-        "state": "active",
         "tier": 1,
         **texts_of(ALL, texts),
-        "opened_at": silence.reached_at,
-        "active_at": silence.reached_at,
-        "updated_at": silence.reached_at,
+        **active_since(silence.reached_at),
     }
 
 
@@ -118,7 +115,6 @@ def _silence_alert(series: Mapping[str, Any], devices: Devices) -> Row:
         "region_code": code,
         "region": place,
         "level": "info",
-        "state": "active",
         **texts_of(
             rule,
             {
@@ -127,9 +123,7 @@ def _silence_alert(series: Mapping[str, Any], devices: Devices) -> Row:
                 "since": _minute(last),
             },
         ),
-        "opened_at": series["since"],
-        "active_at": series["since"],
-        "updated_at": series["since"],
+        **active_since(series["since"]),
     }
 
 

@@ -11,6 +11,7 @@ from lakehouse.alerts.lifecycle import Interval, Observed, intervals
 from lakehouse.alerts.messages import UNKNOWN_PLACE, texts_of
 from lakehouse.alerts.price_rules import rule_version
 from lakehouse.alerts.rows import EPOCH, Row, interval_columns
+from lakehouse.arrow import ordered
 from lakehouse.reference import commodities
 
 # Rule -> (column of the stock's level, which one opens an alert, which end it, value, level of the alert).
@@ -35,15 +36,14 @@ def stock_alerts(days: pa.Table, red_days: float) -> list[Row]:
 
 def _series(days: pa.Table) -> Iterator[pa.Table]:
     """The days of each holder and commodity, in order."""
-    keys = ["entity_id", "commodity", "market_date"]
-    ordered = days.sort_by([(name, "ascending") for name in keys])
-    names = zip(ordered["entity_id"].to_pylist(), ordered["commodity"].to_pylist(), strict=True)
+    rows = ordered(days, "entity_id", "commodity", "market_date")
+    names = zip(rows["entity_id"].to_pylist(), rows["commodity"].to_pylist(), strict=True)
     first: dict[tuple[str, str], int] = {}
     for number, series in enumerate(names):
         first.setdefault(series, number)
-    bounds = [*first.values(), ordered.num_rows]
+    bounds = [*first.values(), rows.num_rows]
     for begin, end in zip(bounds, bounds[1:], strict=False):
-        yield ordered.slice(begin, end - begin)
+        yield rows.slice(begin, end - begin)
 
 
 def _rule_alerts(rule: str, series: pa.Table, red_days: float) -> list[Row]:
@@ -64,7 +64,7 @@ def _rule_alerts(rule: str, series: pa.Table, red_days: float) -> list[Row]:
 def _stock_alert(rule: str, known: pa.Table, observed: Observed, interval: Interval, red_days: float) -> Row:
     *_, value, level = RULES[rule]
     last: dict[str, Any] = known.slice(interval.last, 1).to_pylist()[0]
-    code = last["region_code"]
+    series = (last["entity_id"], last["commodity"])
     texts = {
         "commodity": commodities()[last["commodity"]].name,
         "source": last["entity_id"],
@@ -78,12 +78,10 @@ def _stock_alert(rule: str, known: pa.Table, observed: Observed, interval: Inter
     }
     written = {name: each for name, each in texts.items() if each is not None}
     return {
-        **interval_columns(rule, (last["entity_id"], last["commodity"]), observed, interval, code),
+        **interval_columns(rule, series, observed, interval, last["region_code"]),
         "rule_version": rule_version(rule, {"red_days": red_days}),
-        "commodity": last["commodity"],
+        **{name: last[name] for name in ("commodity", "region_code", "region")},
         "source_id": last["entity_id"],
-        "region_code": code,
-        "region": last["region"],
         "level": level,
         "value": last[value],
         **texts_of(rule, written),

@@ -41,38 +41,25 @@ def evidence_faults(rule: Rule) -> list[str]:
 
 @dataclass(frozen=True)
 class Notation:
-    """How Python writes what rows and columns do differently; the texts are templates of str.format."""
+    """How Python writes what rows (the defaults) and columns do differently; templates of str.format."""
 
-    both: str
-    either: str
-    column: str
-    null: str
+    both: str = " and "
+    either: str = " or "
+    column: str = "row[{position}]"
+    null: str = "None"
     # Whether arithmetic on a null gives null by itself.
-    null_propagates: bool
-    is_null: str
-    negated: str
-    choice: str
-    is_true: str
-    is_false: str
-    compared: str
+    null_propagates: bool = False
+    is_null: str = "({value} is None)"
+    negated: str = "(not {condition})"
+    choice: str = "({value} if {condition} else {other})"
+    is_true: str = "(not {null} and {value})"
+    is_false: str = "(not {null} and not {value})"
+    compared: str = "(not {null} and {left} {sign} {right})"
     # `!=` is true of NaN, so columns ask for nulls; all other comparisons are false of it.
-    unequal: str
+    unequal: str = compared
 
 
-ROW = Notation(
-    both=" and ",
-    either=" or ",
-    column="row[{position}]",
-    null="None",
-    null_propagates=False,
-    is_null="({value} is None)",
-    negated="(not {condition})",
-    choice="({value} if {condition} else {other})",
-    is_true="(not {null} and {value})",
-    is_false="(not {null} and not {value})",
-    compared="(not {null} and {left} {sign} {right})",
-    unequal="(not {null} and {left} {sign} {right})",
-)
+ROW = Notation()
 COLUMNS = Notation(
     both=" & ",
     either=" | ",

@@ -1,6 +1,7 @@
 """Table contracts: one YAML per table, read once into frozen pydantic models, without Spark."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -45,27 +46,18 @@ def _named_parts(
     model: type[Model], raw: Mapping[str, Any], what: str, place: str, faults: list[str]
 ) -> tuple[Model, ...]:
     """{name: {…}} -> models with their name. An entry at fault is noted and left out."""
-    parts = []
-    for name, entry in raw.items():
-        named = {"name": name, **entry} if isinstance(entry, dict) else entry
-        part = _validated(model, named, f"{place}, {what} '{name}'", faults)
-        if part is not None:
-            parts.append(part)
-    return tuple(parts)
+    named = {
+        name: {"name": name, **entry} if isinstance(entry, dict) else entry for name, entry in raw.items()
+    }
+    parts = (_validated(model, entry, f"{place}, {what} '{name}'", faults) for name, entry in named.items())
+    return tuple(part for part in parts if part is not None)
 
 
 def _rules(raw: list[dict[str, Any]], place: str, faults: list[str]) -> tuple[Rule, ...]:
-    rules = []
-    names: set[str] = set()
-    for entry in raw:
-        name = str(entry.get("name"))
-        if name in names:
-            faults.append(f"{place}: two rules of one name: '{name}'")
-        names.add(name)
-        rule = _validated(Rule, entry, f"{place}, rule '{name}'", faults)
-        if rule is not None:
-            rules.append(rule)
-    return tuple(rules)
+    names = Counter(str(entry.get("name")) for entry in raw)
+    faults += [f"{place}: two rules of one name: '{name}'" for name, count in names.items() if count > 1]
+    rules = (_validated(Rule, entry, f"{place}, rule '{entry.get('name')}'", faults) for entry in raw)
+    return tuple(rule for rule in rules if rule is not None)
 
 
 def _sql_faults(rules: tuple[Rule, ...], names: Names, place: str) -> list[str]:

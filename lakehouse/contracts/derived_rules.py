@@ -58,38 +58,27 @@ def field_rules(payload: tuple[Field, ...], guarded: tuple[Field, ...] = ()) -> 
     for group in dict.fromkeys(field.one_of for field in payload if field.one_of):
         members = [field.name for field in payload if field.one_of == group]
         given = " or ".join(f"p.{name} is not null" for name in members)
-        rules.append(
-            Rule(
-                name=f"{group}_required",
-                severity="error",
-                check=given,
-                message=f"none of {', '.join(members)} is given",
-                message_id=f"tidak ada satu pun dari {', '.join(members)}",
-            )
-        )
+        listed = ", ".join(members)
+        texts = f"none of {listed} is given", f"tidak ada satu pun dari {listed}"
+        rules.append(_error(f"{group}_required", given, *texts))
     return tuple(rules)
 
 
+def _error(name: str, check: str, message: str, message_id: str) -> Rule:
+    return Rule(name=name, severity="error", check=check, message=message, message_id=message_id)
+
+
 def _required(field: Field) -> Rule:
-    blank = f" and trim(p.{field.name}) <> ''" if field.type in ("string", "timestamp", "date") else ""
-    return Rule(
-        name=required_rule(field.name),
-        severity="error",
-        check=f"p.{field.name} is not null{blank}",
-        message=f"{field.name} is missing",
-        message_id=f"{field.name} tidak ada",
-    )
+    name = field.name
+    blank = f" and trim(p.{name}) <> ''" if field.type in ("string", "timestamp", "date") else ""
+    texts = f"{name} is missing", f"{name} tidak ada"
+    return _error(required_rule(name), f"p.{name} is not null{blank}", *texts)
 
 
 def _value_rules(field: Field) -> Iterator[Rule]:
     def rule(name: str, check: str, message: str, message_id: str) -> Rule:
-        return Rule(
-            name=name,
-            severity="error",
-            check=f"p.{field.name} is null or {check}",
-            message=f"{field.name} {message}",
-            message_id=f"{field.name} {message_id}",
-        )
+        texts = f"{field.name} {message}", f"{field.name} {message_id}"
+        return _error(name, f"p.{field.name} is null or {check}", *texts)
 
     value = f"p.{field.name}"
     shown = f"{{p.{field.name}}}"
@@ -138,9 +127,8 @@ def _value_rules(field: Field) -> Iterator[Rule]:
             f"{shown} bukan bilangan bulat",
         )
     if field.above is not None:
-        name = measure_rule(field.name, "positive")
         yield rule(
-            name,
+            measure_rule(field.name, "positive"),
             f"{value} > {field.above}",
             f"{shown} is not above {field.above:g}",
             f"{shown} tidak di atas {field.above:g}",

@@ -5,11 +5,21 @@ Each fault has the name of the rule by which the stream would refuse it.
 
 import re
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any
 
 from lakehouse.contracts.contract import Contract, Field, kinds
 from lakehouse.contracts.derived_rules import bounds, measure_rule, required_rule, value_rule
 from lakehouse.times import parse_day, parse_time
+
+# Type of a field -> the types of Python that its values have, and what a message calls them; else a string.
+JSON_TYPES: dict[str, tuple[type | UnionType, str]] = {
+    "boolean": (bool, "true or false"),
+    "object": (dict, "an object"),
+    "strings": (list, "an array of strings"),
+    "number": (int | float, "a number"),
+    "integer": (int | float, "a number"),
+}
 
 
 @dataclass(frozen=True)
@@ -75,21 +85,11 @@ def _field_fault(field: Field, value: Any) -> tuple[str, str] | None:
 
 def _type_fault(field: Field, value: Any) -> str | None:
     """What the value should have been, None when it has the right type."""
-    match field.type:
-        case "boolean":
-            return None if isinstance(value, bool) else "true or false"
-        case "object":
-            return None if isinstance(value, dict) else "an object"
-        case "strings":
-            return (
-                None
-                if isinstance(value, list) and all(isinstance(item, str) for item in value)
-                else "an array of strings"
-            )
-        case "number" | "integer":
-            return None if isinstance(value, int | float) and not isinstance(value, bool) else "a number"
-        case _:
-            return None if isinstance(value, str) else "a string"
+    types, name = JSON_TYPES.get(field.type, (str, "a string"))
+    fits = isinstance(value, types) and (types is bool or not isinstance(value, bool))
+    if fits and field.type == "strings":
+        fits = all(isinstance(item, str) for item in value)
+    return None if fits else name
 
 
 def _text_fault(field: Field, value: str) -> tuple[str, str] | None:

@@ -9,11 +9,9 @@ UNVIOLATED = "unviolated"
 def counts_by_rule(stored: pa.Table) -> pa.Table:
     """The rows of each rule, zeros included, in the columns of `stored` but `unviolated`.
 
-    `stored`: rows of gold.data_quality with any of its columns, `rule`, `severity` and `violated` among them.
-    Rows of an earlier version, which had no `unviolated`, are one a rule already.
+    `stored`: rows of gold.data_quality with any of its columns, `rule`, `severity`, `violated` and
+    `unviolated` among them.
     """
-    if UNVIOLATED not in stored.column_names:
-        return stored
     is_one_rule = pc.is_valid(stored["rule"])
     rules = stored.filter(is_one_rule).drop_columns([UNVIOLATED])
     packed = stored.filter(pc.invert(is_one_rule))

@@ -1,6 +1,12 @@
-"""The stream's checkpoint, in Spark's format: planned and finished batches, and the offsets of each."""
+"""The stream's checkpoint, in Spark's format: planned and finished batches, and the offsets of each.
+
+It is written as Spark writes it, so that Spark can go on from it and back. Each file is on the disk before
+the next step begins: offsets of a batch before its tables, its commit after them.
+"""
 
 import json
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,12 +14,15 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 
+from conf.runtime.status_files import write_bytes
 from conf.settings import settings
 from lakehouse.contracts.contract import kinds
 from lakehouse.event import TOPIC_PREFIX
 from lakehouse.io.kafka import any_is_open, partition_bounds
 
 Positions = dict[str, dict[str, int]]  # topic -> partition -> next offset
+VERSION = "v1"
+KEPT_BATCHES = 100  # as many as Spark keeps
 
 
 class DamagedCheckpoint(ValueError):
@@ -111,16 +120,6 @@ def batch_offsets(batch_id: int) -> BatchOffsets:
     return BatchOffsets(start, end, int(metadata["batchTimestampMs"]))
 
 
-def ends_by_source(batch_id: int) -> list[Positions]:
-    """The end offsets of a batch, as each source noted them. Raises as `batch_offsets`."""
-    return _read_lines(batch_id)[0]
-
-
-def batch_metadata(batch_id: int) -> dict[str, Any]:
-    """What the checkpoint notes of a batch besides its offsets. Raises as `batch_offsets`."""
-    return _read_offsets(batch_id)[1]
-
-
 def count_waiting(
     bootstrap: str | None = None,
     state_dir: Path | None = None,
@@ -161,6 +160,57 @@ def kafka_ends(bootstrap: str | None = None) -> Positions | None:
     }
 
 
+def begin(start: Positions) -> None:
+    """Create what is missing of the checkpoint: its id, and `start`, the offsets at which its sources begin.
+
+    Those of an earlier begin stay as they are.
+    """
+    metadata = checkpoint_dir() / "metadata"
+    if not metadata.exists():
+        _write(metadata, json.dumps({"id": str(uuid.uuid4())}))
+    for number, positions in enumerate(by_source(start)):
+        if not source_file(number).exists():
+            _write_source(number, positions)
+
+
+def divide_by_source() -> None:
+    """Divide what is noted by the sources that the query has now, which Spark compares.
+
+    The knob `kafka.legacy_topics` may have changed.
+    """
+    if source_file(0).exists():
+        divided = by_source(first_offsets())
+        if any(divided[1:]) and begun_at(0) != divided[0]:
+            _write_source(1, divided[1])
+            _write_source(0, divided[0])  # second: a kill in between loses nothing
+    for batch_id in planned_batches()[-2:]:  # as many as Spark reads
+        noted, metadata = _read_lines(batch_id)
+        divided = by_source({topic: parts for ends in noted for topic, parts in ends.items()})
+        if noted != divided:
+            _write_offsets(batch_id, divided, metadata)
+
+
+def plan(batch_id: int, end: Positions, timestamp_ms: int) -> None:
+    """Note where the batch ends, before it runs; a restart runs it again with the same records and time."""
+    metadata = {
+        "batchWatermarkMs": 0,
+        "batchTimestampMs": timestamp_ms,
+        # What Spark noted with the batch before and compares at its next start.
+        "conf": _read_lines(batch_id - 1)[1].get("conf", {}) if batch_id else {},
+    }
+    _write_offsets(batch_id, by_source(end), metadata)
+
+
+def finish(batch_id: int) -> None:
+    """Note that every table holds the batch, and forget the batch KEPT_BATCHES before it."""
+    folder = checkpoint_dir()
+    _write(folder / "commits" / str(batch_id), f'{VERSION}\n{{"nextBatchWatermarkMs":0}}')
+    forgotten = str(batch_id - KEPT_BATCHES)
+    for log in ("offsets", "commits"):
+        (folder / log / forgotten).unlink(missing_ok=True)
+        (folder / log / f".{forgotten}.crc").unlink(missing_ok=True)
+
+
 def _read_offsets(batch_id: int, state_dir: Path | None = None) -> tuple[Positions, dict[str, Any]]:
     """(end offsets, metadata) of a planned batch."""
     sources, metadata = _read_lines(batch_id, state_dir)
@@ -182,3 +232,18 @@ def _read_lines(batch_id: int, state_dir: Path | None = None) -> tuple[list[Posi
 
 def _batch_numbers(log: Path) -> list[int]:
     return sorted(int(file.name) for file in log.glob("[0-9]*") if file.name.isdigit())
+
+
+def _write_source(number: int, positions: Positions) -> None:
+    # Spark skips the first byte, which its version 2.1 read as another version of the file.
+    _write(source_file(number), f"\0{VERSION}\n{json.dumps(positions)}")
+
+
+def _write_offsets(batch_id: int, ends: Sequence[Positions], metadata: dict[str, Any]) -> None:
+    lines = (VERSION, json.dumps(metadata), *map(json.dumps, ends))
+    _write(checkpoint_dir() / "offsets" / str(batch_id), "\n".join(lines))
+
+
+def _write(file: Path, text: str) -> None:
+    file.with_name(f".{file.name}.crc").unlink(missing_ok=True)  # Spark's checksum of other content
+    write_bytes(file, text.encode("utf-8"), is_durable=True)

@@ -267,8 +267,7 @@ def replace_rows(
 
     `made_from`: fingerprint of what they were computed from.
     """
-    options = {"mode": "overwrite", **({"predicate": predicate} if predicate else {})}
-    _write(table, rows, tag, upto, made_from, **options)
+    _write(table, rows, tag, upto, made_from, mode="overwrite", predicate=predicate)
 
 
 def empty_table(table: str) -> None:
@@ -283,9 +282,7 @@ def append_once(table: str, rows: Rows, made_from: str) -> bool:
 
 def replace_once(table: str, rows: Rows, made_from: str, predicate: str | None = None) -> bool:
     """`replace_rows` in one commit; False, with nothing written, when the last write had the same inputs."""
-    return _write_once(
-        table, rows, made_from, mode="overwrite", **({"predicate": predicate} if predicate else {})
-    )
+    return _write_once(table, rows, made_from, mode="overwrite", predicate=predicate)
 
 
 def last_made_from(table: str) -> int | None:

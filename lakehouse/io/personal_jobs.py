@@ -58,13 +58,12 @@ def submit(kind: JobKind, owner: str, request: Mapping[str, Any], most_open: int
         counted = f"select count(*) from personal_jobs where owner = ? and kind = ? and status in {OPEN}"
         if store.execute(counted, (owner, kind)).fetchone()[0] >= most_open:
             raise TooManyJobs
-        job_id = secrets.token_hex(16)
-        store.execute(
+        row = store.execute(
             "insert into personal_jobs (job_id, kind, owner, status, request, created_at)"
-            " values (?, ?, ?, 'queued', ?, ?)",
-            (job_id, kind, owner, json.dumps(request), now_text()),
-        )
-        return _known(store, "job_id = ?", job_id)
+            f" values (?, ?, ?, 'queued', ?, ?) returning {COLUMNS}",
+            (secrets.token_hex(16), kind, owner, json.dumps(request), now_text()),
+        ).fetchone()
+    return _job(row)
 
 
 def job(job_id: str) -> PersonalJob | None:
@@ -93,12 +92,10 @@ def take() -> PersonalJob | None:
     """Start the oldest queued job and return it; None when there is none. Only the lock holder calls it."""
     with _store() as store:
         row = store.execute(
-            "select job_id from personal_jobs where status = 'queued' order by created_at, rowid limit 1"
+            "update personal_jobs set status = 'running' where job_id = (select job_id from personal_jobs"
+            f" where status = 'queued' order by created_at, rowid limit 1) returning {COLUMNS}"
         ).fetchone()
-        if row is None:
-            return None
-        store.execute("update personal_jobs set status = 'running' where job_id = ?", row)
-        return _known(store, "job_id = ?", row[0])
+    return _job(row) if row else None
 
 
 def succeed(job_id: str, result: Mapping[str, Any], run_id: str | None) -> None:
@@ -174,12 +171,6 @@ def _file() -> Path:
 def _first(store: sqlite3.Connection, condition: str, *values: str) -> PersonalJob | None:
     row = store.execute(f"select {COLUMNS} from personal_jobs where {condition}", values).fetchone()
     return _job(row) if row else None
-
-
-def _known(store: sqlite3.Connection, condition: str, value: str) -> PersonalJob:
-    known = _first(store, condition, value)
-    assert known is not None
-    return known
 
 
 def _job(row: tuple[Any, ...]) -> PersonalJob:

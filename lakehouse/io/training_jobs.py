@@ -64,9 +64,8 @@ def submit(models: Sequence[str], commodities: Sequence[str], reason: str, by: s
         waiting = store.execute(f"select job_id from jobs where status in {OPEN}").fetchone()
         if waiting:
             raise JobRunning(waiting[0])
-        job_id = f"train-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         row = {
-            "job_id": job_id,
+            "job_id": f"train-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
             "status": "queued",
             "progress_pct": 0.0,
             "promoted": 0,
@@ -76,9 +75,10 @@ def submit(models: Sequence[str], commodities: Sequence[str], reason: str, by: s
             "reason": reason,
             "by": by,
         }
-        names = ", ".join(row)
-        store.execute(f"insert into jobs ({names}) values ({', '.join('?' * len(row))})", tuple(row.values()))
-        return _read(store, job_id)
+        insert = (
+            f"insert into jobs ({', '.join(row)}) values ({', '.join('?' * len(row))}) returning {COLUMNS}"
+        )
+        return _job(store.execute(insert, tuple(row.values())).fetchone())
 
 
 def job(job_id: str) -> Job | None:
@@ -98,8 +98,8 @@ def take() -> Job | None:
         ).fetchone()
         if row is None or row[1] == "running":
             return None
-        store.execute("update jobs set status = 'running' where job_id = ?", (row[0],))
-        return _read(store, row[0])
+        started = f"update jobs set status = 'running' where job_id = ? returning {COLUMNS}"
+        return _job(store.execute(started, row[:1]).fetchone())
 
 
 def progress(job_id: str, pct: float) -> None:
@@ -158,10 +158,6 @@ def _store() -> AbstractContextManager[sqlite3.Connection]:
 
 def _file() -> Path:
     return settings().state_dir / "training.sqlite"
-
-
-def _read(store: sqlite3.Connection, job_id: str) -> Job:
-    return _job(store.execute(f"select {COLUMNS} from jobs where job_id = ?", (job_id,)).fetchone())
 
 
 def _job(row: tuple[Any, ...]) -> Job:

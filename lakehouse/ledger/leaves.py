@@ -12,6 +12,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.arrow import ordered
 from lakehouse.contracts.contract import contracts
 from lakehouse.ledger.canonical import LARGEST_INTEGER, decimal_text, plain, utf16
 from lakehouse.ledger.merkle import leaf_hash
@@ -59,11 +60,9 @@ ORDER = (
 BOUND_TABLES = (
     BoundTable("silver.prices", "price", "price_batch", columns=(*LEAF_COLUMNS, *PRICE)),
     BoundTable("silver.decisions", "price", "decision", per_event=True, actor="decided_by"),
-    BoundTable(
-        "silver.ledger_entries", "price", "price", per_event=True, actor="actor", chain_column="chain"
-    ),
-    BoundTable(
-        "silver.ledger_entries", "trade", "trade", per_event=True, actor="actor", chain_column="chain"
+    *(
+        BoundTable("silver.ledger_entries", chain, chain, per_event=True, actor="actor", chain_column="chain")
+        for chain in ("price", "trade")
     ),
     BoundTable(
         "silver.orders", "trade", "trade", columns=(*LEAF_COLUMNS, *ORDER), per_event=True, actor="principal"
@@ -118,7 +117,7 @@ def leaves(rows: pa.Table, columns: Sequence[str]) -> list[bytes]:
 
 def in_order(rows: pa.Table) -> pa.Table:
     """The rows batch by batch, within a batch in the order of its leaves."""
-    return rows.sort_by([("ingested_at", "ascending"), *((name, "ascending") for name in LEAF_COLUMNS)])
+    return ordered(rows, "ingested_at", *LEAF_COLUMNS)
 
 
 def fingerprints(ids: Sequence[str | None], row_leaves: Sequence[bytes]) -> bytes:

@@ -39,8 +39,7 @@ class Checks:
     @property
     def result(self) -> str:
         """VERIFIED when all checks hold, else FAILED."""
-        passed = self.confidence_reasonable and self.risk_consistent
-        return "VERIFIED" if passed and self.data_integrity and self.anomaly_free else "FAILED"
+        return "VERIFIED" if all(vars(self).values()) else "FAILED"
 
 
 def signal_hash(row: Row) -> str:

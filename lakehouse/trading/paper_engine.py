@@ -153,7 +153,6 @@ class PaperAccount:
     fees: Decimal = NOTHING
     realised: Decimal = NOTHING
     closed_trades: list[Decimal] = field(default_factory=list)
-    cancelled: dict[str, Decimal] = field(default_factory=dict)
     bought: dict[str, FirstPurchase] = field(default_factory=dict)
     opened: dict[date, Decimal] = field(default_factory=dict)  # trading day -> equity at its begin
     trading_day: date | None = None
@@ -247,8 +246,6 @@ class PaperAccount:
         waiting.bars += 1
         if waiting.left <= 0 or waiting.bars >= BARS_OPEN:
             self.waiting.remove(waiting)
-            if waiting.left > 0:
-                self.cancelled[order.trade_id] = waiting.left
         if quantity <= 0:
             return None
         return self._trade(order, quantity, price, bar, waiting.is_late)

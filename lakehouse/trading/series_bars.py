@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lakehouse.arrow import ordered
 from lakehouse.trading.bars import Bars, Floats
 from lakehouse.trading.paper_engine import PaperBar
 from lakehouse.trading.signals import Series
@@ -63,9 +64,7 @@ class StoredSeries:
 
 def series_of(rows: pa.Table, averages: tuple[int, int]) -> dict[SymbolInterval, StoredSeries]:
     """The closed bars of each series in rows of silver.bars (COLUMNS); of a bar the one reported last."""
-    closed = rows.filter(rows["final"]).sort_by(
-        [(name, "ascending") for name in ("symbol", "interval", "bar_time", "event_time")]
-    )
+    closed = ordered(rows.filter(rows["final"]), "symbol", "interval", "bar_time", "event_time")
     if not closed.num_rows:
         return {}
     times = microseconds(closed["bar_time"])
@@ -149,12 +148,8 @@ def paper_bar(stored: StoredSeries, at: int) -> PaperBar:
         interval=stored.series.interval,
         time=time_of(int(bars.time[at])),
         open=None if np.isnan(opening) else exact(opening),
-        close=exact(float(bars.close[at])),
-        volume=exact(float(bars.volume[at])),
         is_regular=bool(bars.regular[at]),
-        split=exact(float(bars.split[at])),
-        high=exact(float(bars.high[at])),
-        low=exact(float(bars.low[at])),
+        **{name: exact(float(vars(bars)[name][at])) for name in ("close", "volume", "split", "high", "low")},
     )
 
 

@@ -14,7 +14,12 @@ from lakehouse.trading.series_bars import StoredSeries, time_of
 from lakehouse.trading.signals import Signal, signal_at
 
 Row = dict[str, Any]
+OF_SERIES = ("symbol", "asset_class", "interval", "currency")
 CLOSES = 100  # of gold.bars_live
+COPIED = (
+    *("confidence", "buy_probability", "sell_probability", "risk_score", "position_size_pct"),
+    *("buy_score", "sell_score", "sentiment", "model_run", "data_version"),
+)
 DAY = timedelta(days=1) // timedelta(microseconds=1)
 
 
@@ -45,10 +50,7 @@ def signal_row(stored: StoredSeries, at: int, signal: Signal, obv: float) -> Row
     time = time_of(signal.time)
     row: Row = {
         "signal_id": signal_id(series.symbol, series.interval, time),
-        "symbol": series.symbol,
-        "asset_class": series.asset_class,
-        "interval": series.interval,
-        "currency": series.currency,
+        **{name: getattr(series, name) for name in OF_SERIES},
         "bar_time": time,
         "reported_at": time_of(int(stored.reported[at])),
         "bar_closed": True,
@@ -56,13 +58,8 @@ def signal_row(stored: StoredSeries, at: int, signal: Signal, obv: float) -> Row
         "signal": signal.direction,
         "obv": obv,
     }
-    for name in ("confidence", "buy_probability", "sell_probability", "risk_score", "position_size_pct"):
-        row[name] = getattr(signal, name)
-    for name in ("buy_score", "sell_score", "sentiment", "model_run", "data_version"):
-        row[name] = getattr(signal, name)
-    for name in NAMES:
-        value = signal.indicators[name]
-        row[name] = value if isfinite(value) else None
+    row |= {name: getattr(signal, name) for name in COPIED}
+    row |= {name: value if isfinite(value := signal.indicators[name]) else None for name in NAMES}
     return row | {"hash": signal_hash(row)}
 
 
@@ -81,24 +78,17 @@ def verification_row(row: Mapping[str, Any], checks: Checks, at: datetime) -> Ro
 
 def live_row(stored: StoredSeries) -> Row:
     """The newest bar of a series as a row of gold.bars_live."""
-    series = stored.series
     bars = stored.bars
     newest = len(bars) - 1
     opening = float(bars.open[newest])
     adjusted = bars.adjusted()
     return {
-        "symbol": series.symbol,
-        "asset_class": series.asset_class,
-        "interval": series.interval,
-        "currency": series.currency,
+        **{name: getattr(stored.series, name) for name in OF_SERIES},
         "feed": stored.feed,
         "bar_time": time_of(int(bars.time[newest])),
         "event_time": time_of(int(stored.reported[newest])),
         "open": None if np.isnan(opening) else opening,
-        "high": float(bars.high[newest]),
-        "low": float(bars.low[newest]),
-        "close": float(bars.close[newest]),
-        "volume": float(bars.volume[newest]),
+        **{name: float(vars(bars)[name][newest]) for name in ("high", "low", "close", "volume")},
         "is_regular": bool(bars.regular[newest]),
         "change_24h_pct": change_of_a_day(adjusted),
         "closes": adjusted.close[-CLOSES:].tolist(),

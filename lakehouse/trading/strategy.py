@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
 
 from lakehouse.trading.limits import Limits, ProposedOrder, Violation, violations
 from lakehouse.trading.market_terms import MarketTerms
@@ -11,28 +10,20 @@ from lakehouse.trading.paper_engine import PaperAccount, PaperBar, PaperOrder
 PERCENT = Decimal(100)
 
 
-class SignalValues(Protocol):
-    """What a decision takes from a signal."""
+@dataclass(frozen=True)
+class FollowedSignal:
+    """What a decision takes from a signal: BUY, SELL or HOLD, how likely it pays, and percent of equity."""
 
-    @property
-    def direction(self) -> str:
-        """BUY, SELL or HOLD."""
-
-    @property
-    def confidence(self) -> float:
-        """Probability that the direction pays."""
-
-    @property
-    def position_size_pct(self) -> float:
-        """Percent of equity."""
+    direction: str
+    confidence: float
+    position_size_pct: float
 
 
 @dataclass(frozen=True)
 class FollowedOrder:
-    """An order that a signal led to at a mark, and the limits that it breaks; none: it was accepted."""
+    """An order that a signal led to, and the limits that it breaks; none: it was accepted."""
 
     order: PaperOrder
-    mark: Decimal
     violations: tuple[Violation, ...]
 
 
@@ -42,7 +33,7 @@ def share_quantity(equity: Decimal, percent: Decimal, mark: Decimal, terms: Mark
 
 
 def follow(
-    account: PaperAccount, signal: SignalValues, bar: PaperBar, limits: Limits, terms: MarketTerms
+    account: PaperAccount, signal: FollowedSignal, bar: PaperBar, limits: Limits, terms: MarketTerms
 ) -> FollowedOrder | None:
     """Decide the order that the signal of this bar leads to, and take it when it is valid; None without one.
 
@@ -72,4 +63,4 @@ def follow(
     broken = tuple(violations(proposed, account.state(), limits, terms))
     if not broken:
         account.accept(order)
-    return FollowedOrder(order, bar.close, broken)
+    return FollowedOrder(order, broken)

@@ -3,12 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.arrow import ordered
 from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.history_rules import compile_checks, history_rules
 from lakehouse.contracts.rule_functions import row_violation
@@ -46,9 +48,9 @@ def newest(table: pa.Table, by: tuple[str, ...]) -> pa.Table:
 
     `by`: the columns of the series, then the one of the time.
     """
-    ordered = table.sort_by([(name, "ascending") for name in (*by, *ARRIVAL)])
-    numbered = ordered.append_column("nth", pa.array(np.arange(ordered.num_rows)))
-    return ordered.take(numbered.group_by(list(by[:-1])).aggregate([("nth", "max")])["nth_max"])
+    rows = ordered(table, *by, *ARRIVAL)
+    numbered = rows.append_column("nth", pa.array(np.arange(rows.num_rows)))
+    return rows.take(numbered.group_by(list(by[:-1])).aggregate([("nth", "max")])["nth_max"])
 
 
 def table_of(rows: Iterable[tuple[Any, ...]], names: Sequence[str]) -> pa.Table:
@@ -123,7 +125,7 @@ class Remembering(ABC):
 
     def _remember_loaded(self) -> None:
         if self._loaded:
-            loaded = pa.concat_tables(self._loaded).sort_by([(name, "ascending") for name in ARRIVAL])
+            loaded = ordered(pa.concat_tables(self._loaded), *ARRIVAL)
             self._loaded = []
             self.remember_all(loaded)
 
@@ -202,6 +204,18 @@ class NewestInOrder(InOrder[Row, Evidence]):
         super().__init__(knobs)
         # Series -> time and values of its newest row.
         self._newest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        self._kept = itemgetter(*map(self.reads.index, (*self.newest_by, *self.keeps)))
+
+    def remember(self, row: Row) -> None:
+        kept: tuple[Any, ...] = self._kept(row)
+        size = len(self.newest_by) - 1
+        series, values = kept[:size], kept[size:]
+        if None in kept:
+            return
+        previous = self._newest.get(series)
+        # A released older row changes nothing for later ones.
+        if previous is None or values[0] >= previous[0]:
+            self._newest[series] = values
 
     def memory(self) -> ValidatorState:
         rows = (series + values for series, values in self._newest.items())

@@ -42,14 +42,6 @@ class Listings(NewestInOrder[ListingState, ListingEvidence]):
             return ListingEvidence(reviews, None, rating, None)
         return ListingEvidence(reviews, previous[2], rating, previous[1])
 
-    def remember(self, row: ListingState) -> None:
-        shop, product, time, rating, reviews = row
-        if shop is None or product is None or time is None or rating is None or reviews is None:
-            return
-        previous = self._newest.get((shop, product))
-        if previous is None or time >= previous[0]:
-            self._newest[shop, product] = (time, rating, reviews)
-
 
 class Stock(NamedTuple):
     entity_id: str | None
@@ -87,14 +79,6 @@ class Stocks(NewestInOrder[Stock, StockEvidence]):
             return StockEvidence(quantity, None, None, None)
         days = max(1.0, (time - previous[0]) / DAY)
         return StockEvidence(quantity, previous[1], utc(previous[0]), days)
-
-    def remember(self, row: Stock) -> None:
-        entity, commodity, time, quantity = row
-        if entity is None or commodity is None or time is None or quantity is None:
-            return
-        previous = self._newest.get((entity, commodity))
-        if previous is None or time >= previous[0]:
-            self._newest[entity, commodity] = (time, quantity)
 
 
 VALIDATORS: dict[str, Callable[[Mapping[str, object]], Validator]] = {

@@ -11,7 +11,6 @@ import pyarrow as pa
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract, ContractError, contracts, kinds
 from lakehouse.contracts.rule_messages import template_parts
-from lakehouse.contracts.schema import Field
 from lakehouse.verdicts.engine import duckdb_sql, query
 from lakehouse.verdicts.rows import read_rows, row_verdicts, rules_of, transformed_sql
 
@@ -85,7 +84,7 @@ def _rows(events: pa.Table, contract: Contract) -> pa.Table:
 
 def _events(contract: Contract) -> pa.Table:
     """An event with every field of the kind, and one without any."""
-    filled = {field.name: _sample(field) for field in contract.payload}
+    filled = {field.name: SAMPLES.get(field.type, "x") for field in contract.payload}
     usual = {
         "topic": "",
         "partition": 0,
@@ -100,10 +99,6 @@ def _events(contract: Contract) -> pa.Table:
         for offset, payload in enumerate((filled, {}))
     ]
     return pa.Table.from_pylist(events, schema=arrow_schema(contracts()["bronze.events"]))
-
-
-def _sample(field: Field) -> Any:
-    return SAMPLES.get(field.type, "x")
 
 
 def _first_line(error: Exception) -> str:

@@ -19,6 +19,7 @@ STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 DEEPEST = 500  # levels of brackets; Python's parser fails at a depth that depends on its caller
 LONGEST_NUMBER = 1000  # characters
 INSIDE_A_LIST = "inside a list"
+JSON_TYPES = {"number": float, "integer": float, "boolean": bool, "strings": list, "object": dict}
 TYPED = {"number", "integer", "boolean", "strings"}  # the others take any value as a text
 
 
@@ -111,17 +112,7 @@ def _as_text(value: Any, written: str) -> str | None:
 
 def _fits(field_type: str, value: Any) -> bool:
     """Whether a value that is not null has the JSON type of the field; items of an array apart."""
-    match field_type:
-        case "number" | "integer":
-            return isinstance(value, float)
-        case "boolean":
-            return isinstance(value, bool)
-        case "strings":
-            return isinstance(value, list)
-        case "object":
-            return isinstance(value, dict)
-        case _:
-            return isinstance(value, str)
+    return isinstance(value, JSON_TYPES.get(field_type, str))
 
 
 def _too_deep(text: str) -> bool:

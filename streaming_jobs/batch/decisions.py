@@ -28,6 +28,7 @@ RECORD = re.compile(r"([\w.-]{1,200}):(\d{1,9}):(\d{1,18})")
 # Names that the checks of the decision kind's history rules read.
 EVIDENCE = ("target_found", "decided_before")
 COPIED = ("topic", "partition", "offset", "event_id", "kind", "source", "received_at", "content_type")
+TAKEN = ("target_record", "decision", "reason", "decided_by", "ingested_at")  # by a row of gold.reviews
 Target = tuple[str, int, int, int]  # topic, partition, offset, generation of the quarantined row
 
 
@@ -127,10 +128,7 @@ class AppliedDecision:
         refused_by = {reason["rule"] for reason in self.about["reasons"]}
         recheck = bool(self.decision["recheck"]) and verdict == "release"
         return Resubmission(
-            kind=self.about["kind"],
-            partition=self.about["partition"],
-            offset=self.about["offset"],
-            generation=self.about["generation"],
+            **{name: self.about[name] for name in ("kind", "partition", "offset", "generation")},
             warning="rechecked" if recheck else STATES[verdict],
             released=verdict == "release" and not recheck,
             conflict="id_conflict" in refused_by,
@@ -176,18 +174,12 @@ def review_rows(applied: Iterable[AppliedDecision], results: Sequence[KindResult
         in_silver = landed.get((about["kind"], about["partition"], about["offset"]))
         rows.append(
             {
-                "event_id": about["event_id"],
-                "kind": about["kind"],
-                "target_record": decision["target_record"],
-                "generation": about["generation"],
+                **{name: about[name] for name in ("event_id", "kind", "generation")},
+                **{name: decision[name] for name in TAKEN},
                 "decision_id": decision["event_id"],
-                "decision": decision["decision"],
-                "reason": decision["reason"],
-                "decided_by": decision["decided_by"],
                 "decided_at": decision["event_time"],
                 "state": STATES[decision["decision"]],
                 "outcome": "closed" if in_silver is None else "silver" if in_silver else "quarantine",
-                "ingested_at": decision["ingested_at"],
             }
         )
     return rows

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.settings import settings
+from lakehouse.arrow import ordered
 from lakehouse.bronze.events import JUDGED, PAYLOAD_HASH, SENDER
 from lakehouse.contracts.contract import Contract, kinds, rule_set
 from lakehouse.contracts.history_rules import (
@@ -84,7 +85,7 @@ class Judge:
             *(without_identity(event.record) for event in decided),
         ]
         table = pa.concat_tables(part.select(JUDGED.names).cast(JUDGED) for part in records)
-        table = table.sort_by([(name, "ascending") for name in ARRIVAL_ORDER]).combine_chunks()
+        table = ordered(table, *ARRIVAL_ORDER).combine_chunks()
         verdicts = row_verdicts(table, kind, self._knobs)
         events = self._events(verdicts, table)
         errors = mask_of(self.rules[kind], "error")
@@ -204,11 +205,6 @@ def without_identity(record: pa.Table) -> pa.Table:
     for field in (JUDGED.field(name) for name in (SENDER, PAYLOAD_HASH)):
         record = record.append_column(field, pa.nulls(record.num_rows, field.type))
     return record
-
-
-def no_records() -> pa.Table:
-    """What `Judge.judge` reads, without a row."""
-    return JUDGED.empty_table()
 
 
 def accepted_tables(results: list[KindResult]) -> dict[str, pa.Table]:

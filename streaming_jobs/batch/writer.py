@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -111,7 +111,7 @@ class BatchWriter:
         results, applied = judge_all(
             self._judge, self._decisions, bronze, present, time_of_batch, self._pool.map
         )
-        appends += self._append_verdicts(results, tag)
+        appends += [self._append(make, table, tag) for table, make in rows_of(self._judge, results)]
         gold = self._gold.folded(accepted_tables(results))  # while silver is written
         for append in appends:
             if append:
@@ -130,19 +130,6 @@ class BatchWriter:
         if self._memory.is_due:
             self._save_validators()
         self._report(results, tag, time.monotonic() - began)
-
-    def _append_verdicts(self, results: list[KindResult], tag: BatchTag) -> list[Future[None] | None]:
-        appends = []
-        for result in results:
-            if result.accepted.any():
-                silver = partial(self._judge.silver, result)
-                appends.append(self._append(silver, kinds()[result.kind].table, tag))
-            if result.judgement and result.judgement.verdicts is not None:
-                verdicts = partial(getattr, result.judgement, "verdicts")
-                appends.append(self._append(verdicts, "silver.price_verdicts", tag))
-        if any(result.refused.any() for result in results):
-            appends.append(self._append(partial(self._judge.quarantine, results), "silver.quarantine", tag))
-        return appends
 
     def _flush(self) -> None:
         if settings().lake.flush_batches:
@@ -223,11 +210,7 @@ class BatchWriter:
             "gold.reviews": review_rows(applied, results),
             "gold.balance": [balance_row(result, tag, time_of_batch) for result in results],
         }
-        for table, rows in counted.items():
-            if rows and not self._written(table, tag):
-                versions = {"versions": written_versions()} if table == "gold.balance" else {}
-                append_rows(table, rows, tag.text(**versions))
-            failpoint(f"stream.after_{table}")
+        append_counts(counted, tag, self._written)
 
     def _report(self, results: list[KindResult], tag: BatchTag, seconds: float) -> None:
         counts = {
@@ -272,6 +255,28 @@ def judge_all(
     others = sorted({*present, *(event.kind for event in resubmissions)} - {DECISION})
     results += apply(lambda kind: judge.judge(bronze, kind, resubmissions), others)
     return results, applied
+
+
+def rows_of(judge: Judge, results: list[KindResult]) -> Iterator[tuple[str, Callable[[], pa.Table]]]:
+    """Silver tables to which the results add, each with a function that makes its rows."""
+    for result in results:
+        if result.accepted.any():
+            yield kinds()[result.kind].table, partial(judge.silver, result)
+        if result.judgement and result.judgement.verdicts is not None:
+            yield "silver.price_verdicts", partial(getattr, result.judgement, "verdicts")
+    if any(result.refused.any() for result in results):
+        yield "silver.quarantine", partial(judge.quarantine, results)
+
+
+def append_counts(
+    counted: Mapping[str, list[dict[str, Any]]], tag: BatchTag, is_written: Callable[[str, BatchTag], bool]
+) -> None:
+    """Append rows by table, the balance last: its tag names the versions of what was written before it."""
+    for table, rows in counted.items():
+        if rows and not is_written(table, tag):
+            versions = {"versions": written_versions()} if table == "gold.balance" else {}
+            append_rows(table, rows, tag.text(**versions))
+        failpoint(f"stream.after_{table}")
 
 
 def first_receipt(result: KindResult) -> datetime:

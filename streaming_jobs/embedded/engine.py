@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 from conf.runtime.status_files import read_json
 from conf.settings import settings
 from lakehouse.bronze.records import RECORDS
-from lakehouse.io import checkpoint, checkpoint_writer
+from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import Positions
 from lakehouse.io.kafka import partition_bounds
 from streaming_jobs.batch import kafka_source
@@ -158,9 +158,9 @@ class _Batches:
     def _next(self, records: pa.Table, reached: Positions) -> None:
         end = {topic: {**parts, **reached.get(topic, {})} for topic, parts in self._positions.items()}
         batch_id = (checkpoint.planned_batches() or [-1])[-1] + 1
-        checkpoint_writer.plan(batch_id, end, time.time_ns() // 1_000_000)
+        checkpoint.plan(batch_id, end, time.time_ns() // 1_000_000)
         self._process(records, batch_id)
-        checkpoint_writer.finish(batch_id)
+        checkpoint.finish(batch_id)
         self._positions = end
 
     def _repeat(self, batch_id: int) -> None:
@@ -169,7 +169,7 @@ class _Batches:
         records = read_range(offsets.start, offsets.end, self._stopping)
         if records is not None:
             self._process(records, batch_id)
-            checkpoint_writer.finish(batch_id)
+            checkpoint.finish(batch_id)
 
 
 def take(feed: RecordFeed, older_topics: OlderTopics) -> tuple[pa.Table, Positions] | None:
@@ -183,11 +183,11 @@ def take(feed: RecordFeed, older_topics: OlderTopics) -> tuple[pa.Table, Positio
 
 def begin() -> Positions:
     """Where the stream goes on: after the last planned batch, else as a repair noted, else at the start."""
-    checkpoint_writer.divide_by_source()
+    checkpoint.divide_by_source()
     if not checkpoint.source_has_begun():
         noted = read_json(kafka_source.starting_offsets_file()) or {}
         bounds = partition_bounds(kafka_source.subscribed())
-        checkpoint_writer.begin(
+        checkpoint.begin(
             {
                 topic: {number: noted.get(topic, {}).get(number, low) for number, (low, _) in parts.items()}
                 for topic, parts in bounds.items()

@@ -102,9 +102,9 @@ class RecordFeed:
             self._process.stdout.close()
 
 
-def after(records: pa.RecordBatch) -> Positions:
+def after(records: pa.RecordBatch | pa.Table) -> Positions:
     """The next offset of each partition that has records here."""
-    newest = pa.Table.from_batches([records]).group_by(["topic", "partition"]).aggregate([("offset", "max")])
+    newest = pa.table(records).group_by(["topic", "partition"]).aggregate([("offset", "max")])
     positions: Positions = {}
     for row in newest.to_pylist():
         positions.setdefault(row["topic"], {})[str(row["partition"])] = row["offset_max"] + 1

@@ -1,12 +1,12 @@
 """Closed market days: refused prices that the day as a whole, or a lasting level, explains -> releases."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+import orjson
 import pyarrow as pa
 from deltalake import DeltaTable
 
@@ -143,28 +143,34 @@ def decision(row: Mapping[str, Any], release: Release) -> Event:
 
     Its id and time follow from the quarantined row: a second one is a duplicate.
     """
-    record = f"{row['topic']}:{row['partition']}:{row['offset']}"
-    identity = hashlib.sha256(f"{record}|{row['generation']}|{DECIDED_BY}".encode()).hexdigest()[:32]
+    identity = hashlib.sha256(f"{record_of(row)}|{row['generation']}|{DECIDED_BY}".encode()).hexdigest()[:32]
+    at = row["quarantined_at"]
+    return release_of({**row, "kind": "price"}, f"d-{identity}", at, DECIDED_BY, release.reason)
+
+
+def record_of(row: Mapping[str, Any]) -> str:
+    """topic:partition:offset of a quarantined row."""
+    return f"{row['topic']}:{row['partition']}:{row['offset']}"
+
+
+def release_of(
+    row: Mapping[str, Any], event_id: str, at: datetime, by: str, reason: str, **more: object
+) -> Event:
+    """The decision that releases a row of silver.quarantine. `more`: further fields of its payload."""
     payload = {
-        "event_id": f"d-{identity}",
-        "event_time": rfc3339(row["quarantined_at"]),
+        "event_id": event_id,
+        "event_time": rfc3339(at),
         "target_event_id": row["event_id"],
-        "target_kind": "price",
-        "target_record": record,
+        "target_kind": row["kind"],
+        "target_record": record_of(row),
         "generation": row["generation"],
         "decision": "release",
-        "reason": release.reason,
-        "decided_by": DECIDED_BY,
+        "reason": reason,
+        "decided_by": by,
         "quarantined_at": rfc3339(row["quarantined_at"]),
+        **more,
     }
-    return Event(
-        "decision",
-        row["event_id"],
-        json.dumps(payload).encode(),
-        f"d-{identity}",
-        DECIDED_BY,
-        row["quarantined_at"],
-    )
+    return Event("decision", row["event_id"], orjson.dumps(payload), event_id, by, at)
 
 
 def acknowledged(decisions: Sequence[Event]) -> bool:

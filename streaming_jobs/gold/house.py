@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,7 +23,7 @@ from lakehouse.trading.limits import Limits, verdict_of
 from lakehouse.trading.market_terms import DOLLARS, market_terms
 from lakehouse.trading.paper_engine import PaperAccount, PaperBar
 from lakehouse.trading.series_bars import exact
-from lakehouse.trading.strategy import FollowedOrder, follow
+from lakehouse.trading.strategy import FollowedOrder, FollowedSignal, follow
 
 log = logging.getLogger("lumbung.house")
 HOUSE = "house"
@@ -35,15 +34,6 @@ COLUMNS = [
     *("signal_id", "symbol", "asset_class", "interval", "currency", "bar_time", "close", "signal"),
     *("confidence", "position_size_pct"),
 ]
-
-
-@dataclass(frozen=True)
-class FollowedSignal:
-    """What a decision takes from a row of gold.signals."""
-
-    direction: str
-    confidence: float
-    position_size_pct: float
 
 
 class House:
@@ -145,16 +135,13 @@ def order_event(row: Row, decision: FollowedOrder, event_id: str) -> Event:
         "symbol": order.symbol,
         "side": order.side,
         "decided_quantity": float(order.quantity),
-        "asset_class": row["asset_class"],
-        "currency": row["currency"],
+        **{name: row[name] for name in ("asset_class", "currency", "signal_id", "confidence")},
         "interval": order.interval,
         "bar_time": rfc3339(order.bar_time),
         "mark": row["close"],
-        "signal_id": row["signal_id"],
         "trade_id": event_id,
         "status": "REJECTED" if decision.violations else "ACCEPTED",
         "oracle": "VERIFIED",
-        "confidence": row["confidence"],
         "decided_at": rfc3339(order.decided_at),
         "validation": verdict,
     }

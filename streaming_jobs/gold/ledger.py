@@ -275,15 +275,11 @@ def compaction_draft(bound: BoundTable, version: int) -> Draft:
     return {
         "chain": bound.chain,
         "kind": COMPACTION,
-        "event_id": None,
         "payload": canonical({"operation": "OPTIMIZE"}).decode(),
         "actor": "maintenance",
         "table": bound.table,
         "delta_version": version,
-        "rows": None,
-        "merkle_root": None,
-        "rule_set_fingerprint": None,
-        "batch_time": None,
+        **dict.fromkeys(("event_id", "rows", "merkle_root", "rule_set_fingerprint", "batch_time")),
         "fingerprints": None,
     }
 

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.arrow import ordered
 from lakehouse.contracts.contract import kinds
 from lakehouse.gold.schema_drift import RULE, EventWithUnknownField, add
 from lakehouse.io.delta import open_table
@@ -55,7 +56,7 @@ def events_with_unknown_fields(news: News) -> Iterator[EventWithUnknownField]:
         if not any(part.num_rows for part in warned):
             continue
         rows = pa.concat_tables(warned).group_by(EVENT).aggregate([])  # several rows may be one event
-        rows = rows.sort_by([(name, "ascending") for name in ("ingested_at", *COORDINATES)])
+        rows = ordered(rows, "ingested_at", *COORDINATES)
         for first in range(0, rows.num_rows, EVENTS_AT_ONCE):
             yield from _with_payloads(kind, rows.slice(first, EVENTS_AT_ONCE))
 
@@ -67,9 +68,7 @@ def quarantined_with_unknown_fields(news: News) -> Iterator[EventWithUnknownFiel
         reasons = pa.table(batch)["reasons"].combine_chunks()
         rules = pa.ListArray.from_arrays(reasons.offsets, reasons.values.field("rule"))
         rows = pa.table(batch).drop_columns(["reasons"]).filter(has_warning(rules))
-        for row in rows.sort_by(
-            [(name, "ascending") for name in ("quarantined_at", *COORDINATES)]
-        ).to_pylist():
+        for row in ordered(rows, "quarantined_at", *COORDINATES).to_pylist():
             if row["kind"] in kinds():
                 yield EventWithUnknownField(
                     row["kind"],
@@ -101,9 +100,7 @@ def _with_payloads(kind: str, rows: pa.Table) -> Iterator[EventWithUnknownField]
         .to_pyarrow_dataset()
         .to_table(columns=[*COORDINATES, "value"], filter=pc.field("ingest_date").isin(days) & near)
     )
-    joined = rows.join(records, COORDINATES, join_type="left outer").sort_by(
-        [(name, "ascending") for name in ("ingested_at", *COORDINATES)]
-    )
+    joined = ordered(rows.join(records, COORDINATES, join_type="left outer"), "ingested_at", *COORDINATES)
     for row in joined.select(["event_id", "source", "ingested_at", "value"]).to_pylist():
         yield EventWithUnknownField(
             kind, row["event_id"], row["source"], row["ingested_at"], row["value"] or b""

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from conf.runtime.failpoints import failpoint
 from conf.settings import settings
+from lakehouse.arrow import ordered
 from lakehouse.trading.books import COLUMNS, AccountTerms, Book, Row
 from lakehouse.trading.paper_engine import PaperBar
 from lakehouse.trading.series_bars import StoredSeries, SymbolInterval, exact, paper_bar, series_of, time_of
@@ -119,8 +120,7 @@ def account_terms() -> AccountTerms:
 def orders_of(news: News) -> list[Row]:
     """Logged orders of the batches in the order of Kafka."""
     rows = news.of(ORDERS).to_table(columns=[*COLUMNS, "ingested_at", "partition", "offset"])
-    order = [(name, "ascending") for name in ("ingested_at", "partition", "offset")]
-    listed: list[Row] = rows.sort_by(order).select(list(COLUMNS)).to_pylist()
+    listed: list[Row] = ordered(rows, "ingested_at", "partition", "offset").select(list(COLUMNS)).to_pylist()
     return listed
 
 

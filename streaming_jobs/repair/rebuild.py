@@ -44,7 +44,8 @@ from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.judge import Judge, accepted_tables
 from streaming_jobs.batch.kind_result import KindResult
 from streaming_jobs.batch.validator_memory import memory_file
-from streaming_jobs.batch.writer import judge_all, written_versions
+from streaming_jobs.batch.writer import append_counts, judge_all, rows_of
+from streaming_jobs.embedded.feed import after
 from streaming_jobs.gold import runner
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.startup import checks
@@ -120,13 +121,8 @@ class Rebuild:
         present = [kind for kind in pc.unique(rows["kind"]).to_pylist() if kind in kinds()]
         last = self._tag(times[-1])
         results, applied = judge_all(self._judge, self._decisions, rows, present, times[-1])
-        for result in results:
-            if result.accepted.any():
-                append_rows(kinds()[result.kind].table, self._judge.silver(result), last.text())
-            if result.judgement and result.judgement.verdicts is not None:
-                append_rows("silver.price_verdicts", result.judgement.verdicts, last.text())
-        if any(result.refused.any() for result in results):
-            append_rows("silver.quarantine", self._judge.quarantine(results), last.text())
+        for table, make in rows_of(self._judge, results):
+            append_rows(table, make(), last.text())
         self._gold.update(accepted_tables(results), last)
         self._count(results, applied, times)
         return sum(int(result.arrived.sum()) for result in results)
@@ -149,10 +145,7 @@ class Rebuild:
             "gold.reviews": review_rows(applied, results),
             "gold.balance": balance,
         }
-        for table, rows in counted.items():
-            if rows:
-                versions = {"versions": written_versions()} if table == "gold.balance" else {}
-                append_rows(table, rows, last.text(**versions))
+        append_counts(counted, last, lambda table, tag: False)
 
 
 def _parts_of_batch(results: list[KindResult], time: datetime) -> list[KindResult]:
@@ -194,12 +187,7 @@ def rebuild_silver() -> int:
 
 def bronze_positions() -> Positions:
     """Next offset per topic and partition after the last record in bronze; those without any are left out."""
-    rows = open_table("bronze.events").to_pyarrow_table(columns=["topic", "partition", "offset"])
-    newest = rows.group_by(["topic", "partition"]).aggregate([("offset", "max")]).to_pylist()
-    positions: Positions = {}
-    for row in newest:
-        positions.setdefault(row["topic"], {})[str(row["partition"])] = row["offset_max"] + 1
-    return positions
+    return after(open_table("bronze.events").to_pyarrow_table(columns=["topic", "partition", "offset"]))
 
 
 def rebuild_checkpoint() -> Positions:

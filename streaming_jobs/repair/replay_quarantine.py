@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import orjson
 import pyarrow.compute as pc
 import typer
 from rich.table import Table
@@ -17,16 +16,17 @@ from rich.table import Table
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused
+from lakehouse.bronze.events import JUDGED
 from lakehouse.contracts.contract import kinds
-from lakehouse.event import Event, series_key
+from lakehouse.event import Event
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.io.terminal import Terminal, translated
-from lakehouse.times import rfc3339
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision
-from streaming_jobs.batch.judge import Judge, no_records
+from streaming_jobs.batch.judge import Judge
 from streaming_jobs.batch.kind_result import KindResult, Resubmission
+from streaming_jobs.gold.day_close import record_of, release_of
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()
@@ -66,11 +66,6 @@ def open_rows(rule: str | None, kind: str | None) -> list[Row]:
     ]
 
 
-def record_of(row: Row) -> str:
-    """topic:partition:offset of a quarantined row."""
-    return f"{row['topic']}:{row['partition']}:{row['offset']}"
-
-
 def resubmission_of(row: Row, now: datetime) -> Resubmission:
     """The row as a decision would resubmit it with no rule waived."""
     decision = {"decision": "release", "recheck": True, "ingested_at": now, "correction": None}
@@ -84,7 +79,7 @@ def replay(judge: Judge, rows: Sequence[Row], now: datetime) -> Iterator[Replaye
     for kind in sorted({row["kind"] for row in rows}):
         by_key = {row_key(row): row for row in rows if row["kind"] == kind}
         events = [resubmission_of(row, now) for row in by_key.values()]
-        result = judge.judge(no_records(), kind, events)
+        result = judge.judge(JUDGED.empty_table(), kind, events)
         for number, event in result.resubmitted.items():
             row = by_key[event.partition, event.offset, event.generation]
             yield ReplayedRow(row, tuple(violated_errors(judge, result, number)))
@@ -104,30 +99,10 @@ def violated_errors(judge: Judge, result: KindResult, number: int) -> Iterator[s
 
 def decision_on(row: Row, rule: str | None, rule_set: str, now: datetime) -> Event:
     """The event that resubmits a row. Its id depends on row and rules only: sent twice, it counts once."""
-    record = record_of(row)
-    identity = hashlib.sha256(f"{record}#{row['generation']}@{rule_set}".encode()).hexdigest()[:24]
-    payload = {
-        "event_id": f"d-replay-{identity}",
-        "event_time": rfc3339(now),
-        "target_event_id": row["event_id"],
-        "target_kind": row["kind"],
-        "target_record": record,
-        "generation": row["generation"],
-        "decision": "release",
-        "recheck": True,
-        "reason": f"judged again by rule set {rule_set}, before by {row['rule_set']}"
-        + (f": {rule}" if rule else ""),
-        "decided_by": ACTOR,
-        "quarantined_at": rfc3339(row["quarantined_at"]),
-    }
-    return Event(
-        kind=DECISION,
-        key=series_key(DECISION, payload, record),
-        value=orjson.dumps(payload),
-        event_id=str(payload["event_id"]),
-        source=ACTOR,
-        received_at=now,
-    )
+    identity = hashlib.sha256(f"{record_of(row)}#{row['generation']}@{rule_set}".encode()).hexdigest()[:24]
+    suffix = f": {rule}" if rule else ""
+    reason = f"judged again by rule set {rule_set}, before by {row['rule_set']}{suffix}"
+    return release_of(row, f"d-replay-{identity}", now, ACTOR, reason, recheck=True)
 
 
 def summary_table(replayed: Sequence[ReplayedRow]) -> Table:

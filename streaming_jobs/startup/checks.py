@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -96,48 +97,37 @@ def _check_files() -> Finding:
 
 def _check_checkpoint() -> Finding:
     """The checkpoint exists, is complete, and is the one that wrote the tables."""
+    passed, failed = partial(Finding, "checkpoint", True), partial(Finding, "checkpoint", False)
     remedy = "./run.sh rebuild checkpoint (continues after the last record in bronze)"
-    name = "checkpoint"
     last = _last_bronze_tag()
     try:
         stream = checkpoint.stream_id()
     except ValueError:
-        return Finding(name, False, "its metadata file cannot be read", remedy)
+        return failed("its metadata file cannot be read", remedy)
     planned = checkpoint.planned_batches()
     finished = checkpoint.finished_batches()
     if stream is None:
         if continues_bronze() and not planned:
-            return Finding(name, True, "new, continues after the last record in bronze")
+            return passed("new, continues after the last record in bronze")
         if last or planned:
-            return Finding(
-                name, False, "it is missing or lost its metadata, but the tables hold rows", remedy
-            )
-        return Finding(name, True, "none yet, and no rows")
+            return failed("it is missing or lost its metadata, but the tables hold rows", remedy)
+        return passed("none yet, and no rows")
     if last and last["stream"] != stream and not (continues_bronze() and not finished):
-        return Finding(
-            name, False, f"its id is {stream}, the tables were written by {last['stream']}", remedy
-        )
+        return failed(f"its id is {stream}, the tables were written by {last['stream']}", remedy)
     if last and last["stream"] == stream and (not planned or int(str(last["batch"])) > planned[-1]):
-        return Finding(
-            name,
-            False,
-            f"bronze holds batch {last['batch']}, the checkpoint plans none after {planned[-1:]}",
-            remedy,
+        return failed(
+            f"bronze holds batch {last['batch']}, the checkpoint plans none after {planned[-1:]}", remedy
         )
     if planned and (
         finished and finished[-1] > planned[-1] or planned[-1] - (finished[-1] if finished else -1) > 1
     ):
-        return Finding(
-            name, False, f"batches planned up to {planned[-1]}, done up to {finished[-1:]}", remedy
-        )
+        return failed(f"batches planned up to {planned[-1]}, done up to {finished[-1:]}", remedy)
     try:
         if planned:
             checkpoint.batch_offsets(planned[-1])
     except (OSError, ValueError, IndexError, KeyError) as error:
-        return Finding(
-            name, False, f"the offsets of batch {planned[-1]} cannot be read ({type(error).__name__})", remedy
-        )
-    return Finding(name, True, f"{stream}, batch {planned[-1] if planned else 'none'}")
+        return failed(f"the offsets of batch {planned[-1]} cannot be read ({type(error).__name__})", remedy)
+    return passed(f"{stream}, batch {planned[-1] if planned else 'none'}")
 
 
 def continues_bronze() -> bool:
@@ -180,15 +170,15 @@ def check_presence() -> Finding:
 
 def _check_tables() -> Finding:
     """No table is behind the last batch, and bronze holds every batch that the checkpoint calls done."""
-    name = "tables"
+    passed, failed = partial(Finding, "tables", True), partial(Finding, "tables", False)
     if rebuilding_file().exists():
-        return Finding(name, False, "a rebuild was not finished", "./run.sh rebuild silver")
+        return failed("a rebuild was not finished", "./run.sh rebuild silver")
     missing = [table for table in contracts() if not table_exists(table)]
     if len(missing) == len(contracts()):
         presence = check_presence()
-        return Finding(name, True, "none yet") if presence.ok else presence
+        return passed("none yet") if presence.ok else presence
     if "gold.balance" in missing or "bronze.events" in missing:
-        return Finding(name, False, f"missing: {', '.join(missing)}", "./run.sh rebuild silver")
+        return failed(f"missing: {', '.join(missing)}", "./run.sh rebuild silver")
     tags = tags_of("gold.balance")
     versions = tags[0].get("versions", {}) if tags else {}
     behind = [
@@ -198,16 +188,12 @@ def _check_tables() -> Finding:
     ]
     if behind:
         remedy = remedy_of("bronze.events" if behind[0].startswith("bronze.events") else "silver.quarantine")
-        return Finding(name, False, f"behind the last batch: {', '.join(behind)}", remedy)
+        return failed(f"behind the last batch: {', '.join(behind)}", remedy)
     if _finished_records() and _last_bronze_tag() is None:
-        return Finding(
-            name, False, "bronze holds no batch, the checkpoint does", "./run.sh rebuild checkpoint"
-        )
+        return failed("bronze holds no batch, the checkpoint does", "./run.sh rebuild checkpoint")
     if unjudged := count_unjudged():
-        return Finding(
-            name, False, f"{unjudged} records in bronze are not in the balance", "./run.sh rebuild silver"
-        )
-    return Finding(name, True, f"{len(contracts()) - len(missing)} tables agree with the last batch")
+        return failed(f"{unjudged} records in bronze are not in the balance", "./run.sh rebuild silver")
+    return passed(f"{len(contracts()) - len(missing)} tables agree with the last batch")
 
 
 def _finished_records() -> bool:

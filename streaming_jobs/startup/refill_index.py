@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from conf.settings import settings
+from lakehouse.arrow import ordered
 from lakehouse.bronze.events import PAYLOAD_HASH, SENDER, with_identity
 from lakehouse.io.checkpoint import batch_offsets
 from lakehouse.io.delta import open_table
@@ -85,5 +86,5 @@ def hashes(bronze: ds.Dataset, most: int) -> Iterator[pa.RecordBatch]:
             with_identity(pa.Table.from_batches([rows])).select([*kept, *ARRIVAL_ORDER])
             for rows in bronze.to_batches(columns=read, filter=of_batches(times))
         ]
-        arrived = pa.concat_tables(parts).sort_by([(name, "ascending") for name in ARRIVAL_ORDER])
+        arrived = ordered(pa.concat_tables(parts), *ARRIVAL_ORDER)
         yield from arrived.select(kept).to_batches()

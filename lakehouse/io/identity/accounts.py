@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,12 +16,12 @@ from lakehouse.identity.tokens import digest_of
 from lakehouse.io import personal_jobs
 from lakehouse.io.identity import personal
 from lakehouse.io.identity.audit import record
-from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.database import Database, hold
 from lakehouse.io.identity.tables import ApiKey, AuditEntry, OneTimeLink, SignIn, User
 from lakehouse.times import rfc3339
 
 PROFILE = ("user_id", "email", "full_name", "locale", "role", "regions", "created_at", "last_seen")
-ADMIN_LOCK = 7_316_054  # of PostgreSQL's advisory locks: administrators are counted by one writer at a time
+ADMIN_LOCK = 7_316_054  # administrators are counted by one writer at a time
 
 
 class UnknownAccount(Exception):
@@ -103,19 +103,13 @@ async def invite(
 async def by_email(database: Database, email: str) -> User:
     """The account of an address. Raises UnknownAccount."""
     async with database.reading() as session:
-        user = await session.scalar(select(User).where(User.email == email))
-    if user is None:
-        raise UnknownAccount
-    return user
+        return _existing(await session.scalar(select(User).where(User.email == email)))
 
 
 async def by_id(database: Database, user_id: str) -> User:
     """The account with this id. Raises UnknownAccount."""
     async with database.reading() as session:
-        user = await session.get(User, user_id)
-    if user is None:
-        raise UnknownAccount
-    return user
+        return _existing(await session.get(User, user_id))
 
 
 async def change_rights(
@@ -128,10 +122,8 @@ async def change_rights(
     UnknownAccount, RoleTooHigh or LastAdmin.
     """
     async with database.writing() as session:
-        await _hold_admins(session)
-        user = await session.get(User, user_id, with_for_update=True)
-        if user is None:
-            raise UnknownAccount
+        await hold(session, ADMIN_LOCK)
+        user = _existing(await session.get(User, user_id, with_for_update=True))
         highest = max(role_named(user.role), role_named(changes.get("role", user.role)))
         if highest > granted_by:
             raise RoleTooHigh
@@ -159,9 +151,7 @@ async def change_rights(
 async def change_profile(database: Database, user_id: str, changes: dict[str, Any]) -> User:
     """The account with another name or language. Raises UnknownAccount."""
     async with database.writing() as session:
-        user = await session.get(User, user_id)
-        if user is None:
-            raise UnknownAccount
+        user = _existing(await session.get(User, user_id))
         for name, value in changes.items():
             setattr(user, name, value)
         return user
@@ -173,10 +163,8 @@ async def delete_account(database: Database, user_id: str, actor: str) -> None:
     The audit keeps its id, which no longer leads to a person. Raises UnknownAccount or LastAdmin.
     """
     async with database.writing() as session:
-        await _hold_admins(session)
-        user = await session.get(User, user_id)
-        if user is None:
-            raise UnknownAccount
+        await hold(session, ADMIN_LOCK)
+        user = _existing(await session.get(User, user_id))
         was_admin = is_active_admin(user)
         await session.execute(delete(User).where(User.user_id == user_id))
         await personal.remove_all(session, user_id)
@@ -275,10 +263,11 @@ def plain(row: Any, *names: str) -> dict[str, Any]:
     return {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
-async def _hold_admins(session: AsyncSession) -> None:
-    """Other changes of administrators wait until this one is stored."""
-    if session.get_bind().dialect.name == "postgresql":
-        await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": ADMIN_LOCK})
+def _existing(user: User | None) -> User:
+    """The account. Raises UnknownAccount without one."""
+    if user is None:
+        raise UnknownAccount
+    return user
 
 
 async def _keep_an_admin(session: AsyncSession) -> None:

@@ -4,30 +4,22 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.database import Database, hold
 from lakehouse.io.identity.tables import AuditEntry
 from lakehouse.ledger.canonical import canonical, digest
 
 GENESIS = "0" * 64  # previous_hash of entry 0
 FIELDS = ("index", "at", "actor", "action", "object", "outcome", "detail", "previous_hash")
-
-
-CHAIN_LOCK = 7_316_053  # of PostgreSQL's advisory locks: entries are appended one after the other
+CHAIN_LOCK = 7_316_053  # entries are appended one after the other
 COMMAND = "command"  # actor: a person who may run ./run.sh on this machine
 
 
 def entry_hash(entry: Mapping[str, Any]) -> str:
     """SHA-256 over the canonical JSON (RFC 8785) of FIELDS, 64 hexadecimal digits."""
     return digest(canonical({name: entry[name] for name in FIELDS}))
-
-
-async def hold_chain(session: AsyncSession) -> None:
-    """Other writers append after the commit of this session."""
-    if session.get_bind().dialect.name == "postgresql":
-        await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": CHAIN_LOCK})
 
 
 async def record(
@@ -42,7 +34,7 @@ async def record(
 
     `detail`: what changed, as values of JSON without floats, and without secrets.
     """
-    await hold_chain(session)
+    await hold(session, CHAIN_LOCK)
     await session.flush()
     last = await session.scalar(select(AuditEntry).order_by(AuditEntry.index.desc()).limit(1))
     entry = AuditEntry(
@@ -55,7 +47,7 @@ async def record(
         detail=dict(detail or {}),
         previous_hash=last.hash if last else GENESIS,
     )
-    entry.hash = entry_hash(_fields(entry))
+    entry.hash = entry_hash({name: getattr(entry, name) for name in FIELDS})
     session.add(entry)
 
 
@@ -71,7 +63,3 @@ async def entries_after(database: Database, index: int) -> list[AuditEntry]:
     newer = select(AuditEntry).where(AuditEntry.index > index).order_by(AuditEntry.index)
     async with database.reading() as session:
         return list(await session.scalars(newer))
-
-
-def _fields(entry: AuditEntry) -> dict[str, Any]:
-    return {name: getattr(entry, name) for name in FIELDS}

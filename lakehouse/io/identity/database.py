@@ -22,7 +22,8 @@ from conf.settings import settings
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 10  # a writer of SQLite waits so long for another one; then the caller may try again
 LOCK_RETRY_SECONDS = 0.02
-MIGRATION_LOCK = 7_316_052  # of PostgreSQL's advisory locks: one process migrates at a time
+MIGRATION_LOCK = 7_316_052  # one process migrates at a time
+ADVISORY_LOCK = text("select pg_advisory_xact_lock(:key)")
 
 
 class StoreUnavailable(Exception):
@@ -118,6 +119,12 @@ class Database:
         await self._engine.dispose()
 
 
+async def hold(session: AsyncSession, key: int) -> None:
+    """Other writers that hold the key go on after this session's commit; SQLite has one writer anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(ADVISORY_LOCK, {"key": key})
+
+
 def _configure_sqlite(engine: AsyncEngine) -> None:
     """Write-ahead log, foreign keys, and transactions that SQLAlchemy begins itself."""
 
@@ -152,7 +159,7 @@ def _use_write_ahead_log(cursor: Any) -> None:
 def upgrade(connection: Connection) -> None:
     """Run the migrations that the database lacks, inside the connection's transaction."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        connection.execute(ADVISORY_LOCK, {"key": MIGRATION_LOCK})
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")

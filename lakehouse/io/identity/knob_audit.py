@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from conf.settings import Settings
-from lakehouse.io.identity.audit import COMMAND, hold_chain, record
-from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.audit import CHAIN_LOCK, COMMAND, record
+from lakehouse.io.identity.database import Database, hold
 from lakehouse.io.identity.tables import AuditEntry
 
 SINGLE = ("log_level", "language")
@@ -38,7 +38,7 @@ async def audit_knobs(database: Database, knobs: Mapping[str, str]) -> list[str]
     """
     query = select(AuditEntry.action, AuditEntry.object, AuditEntry.detail).order_by(AuditEntry.index)
     async with database.writing() as session:
-        await hold_chain(session)
+        await hold(session, CHAIN_LOCK)
         known: dict[str, str] = {}
         for action, name, detail in await session.execute(
             query.where(AuditEntry.action.in_((FIRST, CHANGE)))

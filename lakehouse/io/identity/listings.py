@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
 
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.tables import AuditEntry, User
@@ -19,6 +20,20 @@ def account_item(user: User) -> dict[str, Any]:
     return {name: getattr(user, name) for name in fields} | {"last_seen": last_seen}
 
 
+async def newest_rows(
+    database: Database,
+    query: Any,
+    order: tuple[InstrumentedAttribute[datetime], InstrumentedAttribute[str]],
+    after: tuple[Any, ...] | None,
+    limit: int,
+) -> list[Any]:
+    """Up to `limit` rows after a key (time, id), the newest first."""
+    if after is not None:
+        query = query.where(tuple_(*order) < (datetime.fromisoformat(after[0]), after[1]))
+    async with database.reading() as session:
+        return list(await session.scalars(query.order_by(*(column.desc() for column in order)).limit(limit)))
+
+
 async def page_of_accounts(
     database: Database,
     after: tuple[Any, ...] | None,
@@ -28,16 +43,12 @@ async def page_of_accounts(
     email: str | None = None,
 ) -> list[Keyed]:
     """Up to `limit` (sort key, item) after a key, the newest account first."""
-    query = select(User).order_by(User.created_at.desc(), User.user_id.desc()).limit(limit)
+    query = select(User)
     if role is not None:
         query = query.where(User.role == role)
     if email is not None:
         query = query.where(User.email == email)
-    if after is not None:
-        key = (datetime.fromisoformat(after[0]), after[1])
-        query = query.where(tuple_(User.created_at, User.user_id) < key)
-    async with database.reading() as session:
-        users = list(await session.scalars(query))
+    users = await newest_rows(database, query, (User.created_at, User.user_id), after, limit)
     return [((rfc3339(user.created_at), user.user_id), account_item(user)) for user in users]
 
 

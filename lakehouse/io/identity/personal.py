@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
 
 from lakehouse.alerts.personal import PersonalMessage, SymbolState, is_met, symbol_message
 from lakehouse.io.identity import recipients
 from lakehouse.io.identity.audit import record
 from lakehouse.io.identity.database import Database
-from lakehouse.io.identity.listings import Keyed
+from lakehouse.io.identity.listings import Keyed, newest_rows
 from lakehouse.io.identity.tables import Notification, PersonalRecipient, PersonalSettings, SymbolAlert
 from lakehouse.times import rfc3339, utc_text
 from lakehouse.translation import Language
@@ -157,18 +156,15 @@ def row_of(message: PersonalMessage, now: datetime, awaits_digest: bool = False)
 
 def alert_item(alert: SymbolAlert) -> dict[str, Any]:
     """The alert as its owner sees it."""
-    fields = ("symbol", "condition", "value", "signal")
-    item = {"id": alert.alert_id} | {name: getattr(alert, name) for name in fields}
-    return item | {"created_at": utc_text(alert.created_at)}
+    given = {name: getattr(alert, name) for name in ("symbol", "condition", "value", "signal")}
+    return {"id": alert.alert_id, **given, "created_at": utc_text(alert.created_at)}
 
 
 def notification_item(notification: Notification) -> dict[str, Any]:
     """The notification as its owner sees it."""
     return {
         "id": notification.notification_id,
-        "kind": notification.kind,
-        "title": notification.title,
-        "body": notification.body,
+        **{name: getattr(notification, name) for name in ("kind", "title", "body")},
         "read": notification.is_read,
         "created_at": utc_text(notification.created_at),
     }
@@ -179,7 +175,7 @@ async def page_of_alerts(
 ) -> list[Keyed]:
     """Up to `limit` (sort key, item) after a key, the newest alert first."""
     query = select(SymbolAlert).where(SymbolAlert.owner == owner)
-    rows = await _newest(database, query, (SymbolAlert.created_at, SymbolAlert.alert_id), after, limit)
+    rows = await newest_rows(database, query, (SymbolAlert.created_at, SymbolAlert.alert_id), after, limit)
     return [((rfc3339(row.created_at), row.alert_id), alert_item(row)) for row in rows]
 
 
@@ -191,22 +187,8 @@ async def page_of_notifications(
     if unread is not None:
         query = query.where(Notification.is_read.is_(not unread))
     order = (Notification.created_at, Notification.notification_id)
-    rows = await _newest(database, query, order, after, limit)
+    rows = await newest_rows(database, query, order, after, limit)
     return [((rfc3339(row.created_at), row.notification_id), notification_item(row)) for row in rows]
-
-
-async def _newest(
-    database: Database,
-    query: Any,
-    order: tuple[InstrumentedAttribute[datetime], InstrumentedAttribute[str]],
-    after: tuple[Any, ...] | None,
-    limit: int,
-) -> list[Any]:
-    """Up to `limit` rows after a key (time, id), the newest first."""
-    if after is not None:
-        query = query.where(tuple_(*order) < (datetime.fromisoformat(after[0]), after[1]))
-    async with database.reading() as session:
-        return list(await session.scalars(query.order_by(*(column.desc() for column in order)).limit(limit)))
 
 
 async def export(session: AsyncSession, owner: str) -> dict[str, Any]:

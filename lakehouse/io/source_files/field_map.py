@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lakehouse.event import parse_time
 from lakehouse.reference import (
@@ -154,6 +154,18 @@ def checked_zone(name: str) -> str:
     return name
 
 
+def zone_or_region(name: str) -> str:
+    """The same, or `region`: the zone of the row's region."""
+    return name if name == "region" else checked_zone(name)
+
+
+def not_negative(seconds: int) -> int:
+    """The same. Raises ValueError for a lag below 0."""
+    if seconds < 0:
+        raise ValueError("a row cannot be known before its time: give 0 or more")
+    return seconds
+
+
 def names_of(column: Column | None) -> tuple[str, ...]:
     """The names of a column, or of several that are read as one."""
     return (column,) if isinstance(column, str) and column else tuple(column or ())
@@ -167,13 +179,21 @@ def cell_reader(header: list[str], column: Column) -> Callable[[list[str]], str]
     return lambda cells: " ".join(cells[position].strip() for position in (first, *others)).strip()
 
 
-class FieldMap(BaseModel):
+Pattern = Annotated[str, AfterValidator(checked_pattern)]
+
+
+class SourceModel(BaseModel):
+    """A part of a format as its YAML has it: no unknown keys, and numbers where texts are needed."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+
+class FieldMap(SourceModel):
     """Where a payload field comes from and how its text becomes a value.
 
     Exactly one of column, constant, origin and digest is given.
     """
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
     column: Column | None = None  # several are read as one text, with a space between
     constant: str | float | None = None
     # file_stem, event_time, cell, column, province_market, or a named group of the format's file_name
@@ -184,20 +204,10 @@ class FieldMap(BaseModel):
     thousands: str = ""
     decimal: str = "."
     factor: float = 1.0  # by which a number is multiplied: 0.01 for percent that are wanted as a fraction
-    format: str | None = None  # strptime pattern of a date or time
-    zone: str = DEFAULT_TIMEZONE  # of a time
+    format: Pattern | None = None  # strptime pattern of a date or time
+    zone: Annotated[str, AfterValidator(checked_zone)] = DEFAULT_TIMEZONE  # of a time
     missing: tuple[str, ...] = ()  # texts that mean "not measured": the field is left out
     values: dict[str, str | float] = {}  # text in the file -> value; a group of a file name must be listed
-
-    @field_validator("format")
-    @classmethod
-    def format_is_readable(cls, pattern: str | None) -> str | None:
-        return None if pattern is None else checked_pattern(pattern)
-
-    @field_validator("zone")
-    @classmethod
-    def zone_exists(cls, name: str) -> str:
-        return checked_zone(name)
 
     @model_validator(mode="after")
     def one_source(self) -> "FieldMap":
@@ -272,35 +282,17 @@ def _digest(texts: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogateescape")).hexdigest()[:DIGEST_DIGITS]
 
 
-class TimeMap(BaseModel):
+class TimeMap(SourceModel):
     """The column of the event time, or several such as date and hour.
 
     `format`: rfc3339 (passed on) or a strptime pattern, read in `zone`.
     Without a column the times are the names of columns: a wide file across dates.
     """
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
     column: Column = ""
-    format: str
-    zone: str = "region"
-    lag_seconds: int = 0  # the row is known this long after the time in its column
-
-    @field_validator("format")
-    @classmethod
-    def format_is_readable(cls, pattern: str) -> str:
-        return pattern if pattern == "rfc3339" else checked_pattern(pattern)
-
-    @field_validator("zone")
-    @classmethod
-    def zone_exists(cls, name: str) -> str:
-        return name if name == "region" else checked_zone(name)
-
-    @field_validator("lag_seconds")
-    @classmethod
-    def lag_is_not_negative(cls, seconds: int) -> int:
-        if seconds < 0:
-            raise ValueError("a row cannot be known before its time: give 0 or more")
-        return seconds
+    format: Pattern
+    zone: Annotated[str, AfterValidator(zone_or_region)] = "region"
+    lag_seconds: Annotated[int, AfterValidator(not_negative)] = 0  # known this long after its time
 
     def read(self, text: str, before: float, zone: str = DEFAULT_TIMEZONE) -> tuple[str, float]:
         """(event_time of the payload, epoch seconds). `zone`: time zone of the region.

@@ -3,22 +3,21 @@
 import codecs
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import AfterValidator, model_validator
 
 from lakehouse.contracts.contract import kinds
-from lakehouse.io.source_files.field_map import FieldMap, TimeMap, moment_of, names_of
+from lakehouse.io.source_files.field_map import FieldMap, SourceModel, TimeMap, moment_of, names_of
 from lakehouse.reference import DEFAULT_TIMEZONE, matching_key, region_aliases
 
 FILE_ORIGINS = {"file_stem", "event_time"}
 CELL_ORIGINS = {"cell", "column", "province_market"}
 
 
-class EventMap(BaseModel):
+class EventMap(SourceModel):
     """One event of a row. `no_event`: field -> texts that mean "not reported"; then there is no event."""
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
     kind: str
     time: TimeMap
     no_event: dict[str, tuple[str, ...]] = {}
@@ -35,7 +34,23 @@ class EventMap(BaseModel):
         return self
 
 
-class SourceFormat(BaseModel):
+def known_encoding(name: str) -> str:
+    """The same. Raises ValueError for a name that Python does not know."""
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise ValueError(f"there is no encoding '{name}'; common ones: utf-8-sig, cp1252") from None
+    return name
+
+
+def one_character(text: str) -> str:
+    """The same. Raises ValueError for more or fewer characters."""
+    if len(text) != 1:
+        raise ValueError('one character is needed, such as ";" or "\\t"')
+    return text
+
+
+class SourceFormat(SourceModel):
     """One published format.
 
     `header`: the exact columns (long), or the leading ones (wide; all others are what `across` says, except
@@ -45,7 +60,6 @@ class SourceFormat(BaseModel):
     A row is one event (kind, time and fields at the top level) or several (`events`).
     """
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
     name: str
     description: str
     layout: Literal["long", "wide"]
@@ -54,8 +68,8 @@ class SourceFormat(BaseModel):
     across: Literal["region", "market", "date"] | None = None
     index_column: bool = False
     newest_first: bool = False  # the watched folder also sends such a file by event time
-    delimiter: str = ","
-    encoding: str = "utf-8-sig"
+    delimiter: Annotated[str, AfterValidator(one_character)] = ","
+    encoding: Annotated[str, AfterValidator(known_encoding)] = "utf-8-sig"
     folder: str | None = None
     file_name: re.Pattern[str] | None = None
     events: tuple[EventMap, ...]
@@ -76,22 +90,6 @@ class SourceFormat(BaseModel):
         return {key: raw[key] for key in raw if key != "time"} | {
             "events": tuple(shared | event for event in events)
         }
-
-    @field_validator("encoding")
-    @classmethod
-    def encoding_exists(cls, name: str) -> str:
-        try:
-            codecs.lookup(name)
-        except LookupError:
-            raise ValueError(f"there is no encoding '{name}'; common ones: utf-8-sig, cp1252") from None
-        return name
-
-    @field_validator("delimiter")
-    @classmethod
-    def delimiter_is_one_character(cls, text: str) -> str:
-        if len(text) != 1:
-            raise ValueError('one character is needed, such as ";" or "\\t"')
-        return text
 
     @model_validator(mode="after")
     def agrees_with_itself(self) -> "SourceFormat":

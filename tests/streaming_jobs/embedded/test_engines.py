@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from conf.settings import settings
 from lakehouse.event import rfc3339
-from lakehouse.io import checkpoint, checkpoint_writer
+from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.kafka import client_config, partition_bounds, producer_config
 from scripts.commands.reconcile import balance_report
@@ -59,7 +59,7 @@ def test_lake_changes_its_engine_between_starts_both_ways(either: Stream, spark:
     for part in (MIXED[:3], MIXED[3:6], MIXED[6:]):
         either.send(*part)
         either.run()
-        assert len(checkpoint.ends_by_source(checkpoint.finished_batches()[-1])) == 2
+        assert len(checkpoint._read_lines(checkpoint.finished_batches()[-1])[0]) == 2
         note_as_one_source()
         change_engine(either, spark)
     assert_as_planned(either)
@@ -171,17 +171,17 @@ def test_batches_are_cut_at_the_limit_and_hold_what_was_read(
 
 def test_checkpoint_forgets_batches_as_spark_does(embedded: Stream):
     start = {"lumbung.price": {"0": 0}}
-    checkpoint_writer.begin(start)
+    checkpoint.begin(start)
     written = (checkpoint.checkpoint_dir() / "sources" / "0" / "0").read_bytes()
     assert written == b"\0v1\n" + json.dumps(start).encode()
     first_id = checkpoint.stream_id()
-    checkpoint_writer.begin({})
+    checkpoint.begin({})
     assert (checkpoint.stream_id(), checkpoint.first_offsets()) == (first_id, start)
-    for batch in range(checkpoint_writer.KEPT_BATCHES + 3):
-        checkpoint_writer.plan(batch, {"lumbung.price": {"0": batch}}, batch)
-        checkpoint_writer.finish(batch)
+    for batch in range(checkpoint.KEPT_BATCHES + 3):
+        checkpoint.plan(batch, {"lumbung.price": {"0": batch}}, batch)
+        checkpoint.finish(batch)
     assert checkpoint.planned_batches() == checkpoint.finished_batches()
-    assert len(checkpoint.planned_batches()) == checkpoint_writer.KEPT_BATCHES
+    assert len(checkpoint.planned_batches()) == checkpoint.KEPT_BATCHES
     assert checkpoint.batch_offsets(50).timestamp_ms == 50
 
 
