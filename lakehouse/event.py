@@ -17,7 +17,7 @@ from lakehouse.contracts.payload_check import faults as faults
 from lakehouse.reference import commodity_aliases, matching_key
 from lakehouse.times import RFC3339 as RFC3339
 from lakehouse.times import parse_time as parse_time
-from lakehouse.times import rfc3339 as rfc3339
+from lakehouse.times import rfc3339
 
 TOPIC_PREFIX = "lumbung."
 DEAD_LETTER = "dlq"  # kind of what an intake refused

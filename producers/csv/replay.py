@@ -22,7 +22,7 @@ from conf.runtime.process import stopped_by_signals
 from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
 from lakehouse.contracts.payload_check import faults
-from lakehouse.event import rfc3339, topics
+from lakehouse.event import topics
 from lakehouse.gold import schema_drift
 from lakehouse.io.kafka import NotAcknowledged, create_topics
 from lakehouse.io.source_files.file_events import FileEvents, Unreadable
@@ -31,6 +31,7 @@ from lakehouse.io.source_files.formats import FormatError, format_of, source_for
 from lakehouse.io.source_files.source_format import SourceFormat
 from lakehouse.io.source_files.unknown_names import UnknownNames
 from lakehouse.io.terminal import Terminal, translated
+from lakehouse.times import rfc3339
 from producers.publish import KafkaSink
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -10,9 +10,10 @@ import orjson
 from confluent_kafka import KafkaException
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from lakehouse.event import Event, rfc3339
+from lakehouse.event import Event
 from lakehouse.io.kafka import create_topics, needed_topics
 from lakehouse.reference import commodities, markets
+from lakehouse.times import rfc3339
 from producers.publish import KafkaSink
 
 INVALID_SHARE = 0.01

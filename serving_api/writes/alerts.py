@@ -15,10 +15,11 @@ from typing import Any
 import orjson
 
 from lakehouse.alerts.rows import manual_alerts
-from lakehouse.event import Event, rfc3339
+from lakehouse.event import Event
 from lakehouse.identity.roles import Principal
 from lakehouse.io.kafka import AcknowledgedProducer
 from lakehouse.signatures import SigningKeys
+from lakehouse.times import rfc3339
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
 from serving_api.live.alert_items import rows_by_alert_id

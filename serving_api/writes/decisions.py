@@ -19,10 +19,11 @@ from anyio.to_thread import run_sync
 
 from conf.settings import settings
 from lakehouse.contracts.contract import kinds
-from lakehouse.event import Event, Fault, faults, rfc3339
+from lakehouse.event import Event, Fault, faults
 from lakehouse.identity.roles import Principal
 from lakehouse.io.kafka import AcknowledgedProducer
 from lakehouse.signatures import SigningKeys
+from lakehouse.times import rfc3339
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, payload_too_large
 from serving_api.reads.review.own_regions import NEEDED, REGION, is_own_event, own_rows, payload_of

@@ -19,10 +19,11 @@ from anyio.to_thread import run_sync
 from confluent_kafka import KafkaException
 
 from conf.runtime.failpoints import failpoint
-from lakehouse.event import Event, rfc3339
+from lakehouse.event import Event
 from lakehouse.identity.roles import Principal
 from lakehouse.io.kafka import AcknowledgedProducer
 from lakehouse.io.paper_order_log import KIND, newest_orders, with_times
+from lakehouse.times import rfc3339
 from lakehouse.trading.limits import ProposedOrder, verdict_of, violations
 from lakehouse.trading.market_terms import DOLLARS, MarketTerms, market_terms
 from lakehouse.trading.series_bars import exact

@@ -13,10 +13,11 @@ from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 
 from lakehouse.contracts.history_rules import signed_kinds
-from lakehouse.event import TOPIC_PREFIX, Event, event_id_of, lenient_payload, rfc3339
+from lakehouse.event import TOPIC_PREFIX, Event, event_id_of, lenient_payload
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import partition_of, producer_config
 from lakehouse.io.signing_keys import signing_keys
+from lakehouse.times import rfc3339
 from streaming_jobs import run as running
 from streaming_jobs.batch import kafka_source, writer
 from streaming_jobs.embedded import feed

@@ -13,12 +13,12 @@ from deltalake import DeltaTable
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.event import rfc3339
 from lakehouse.gold.data_quality import counts_by_rule
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import create_tables, open_table, table_uri
 from lakehouse.io.kafka import producer_config
 from lakehouse.io.process_status import stream_failure
+from lakehouse.times import rfc3339
 from scripts.commands import doctor
 from tests.streaming_jobs.conftest import EARLIER, Stream, price, reading
 from tests.streaming_jobs.test_reviews import decide

@@ -12,9 +12,9 @@ import typer
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from lakehouse.event import rfc3339
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import open_table, table_uri
+from lakehouse.times import rfc3339
 from streaming_jobs.gold import runner
 from streaming_jobs.repair import rebuild
 from streaming_jobs.repair.rebuild import rebuild_checkpoint, rebuild_silver, start_over_damaged

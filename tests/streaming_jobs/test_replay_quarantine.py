@@ -11,7 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from conf.settings import REPO, settings
-from lakehouse.event import rfc3339
+from lakehouse.times import rfc3339
 from streaming_jobs.repair import replay_quarantine
 from tests.streaming_jobs.conftest import NOW, Stream, price
 from tests.streaming_jobs.test_reviews import ABSURD, balance_counts, quarantined_rows, reviews

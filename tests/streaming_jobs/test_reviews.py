@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from lakehouse.event import rfc3339
+from lakehouse.times import rfc3339
 from streaming_jobs.repair.rebuild import rebuild_silver
 from tests.streaming_jobs.conftest import NOW, Stream, price
 

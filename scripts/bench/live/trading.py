@@ -16,9 +16,10 @@ from deltalake import DeltaTable
 from websockets.asyncio.client import connect
 
 from conf.settings import REPO
-from lakehouse.event import Event, rfc3339
+from lakehouse.event import Event
 from lakehouse.io.kafka import client_config
 from lakehouse.paths import table_path
+from lakehouse.times import rfc3339
 from lakehouse.trading.bars import Bars
 from lakehouse.trading.series_bars import StoredSeries, time_of
 from lakehouse.trading.signal_rows import signal_rows

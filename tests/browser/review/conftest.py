@@ -10,10 +10,10 @@ import orjson
 import pytest
 from playwright.sync_api import Browser
 
-from lakehouse.event import rfc3339
 from lakehouse.identity.roles import Role
 from lakehouse.io.delta import open_table
 from lakehouse.reference import provinces
+from lakehouse.times import rfc3339
 from streaming_jobs.gold.alerts import Alerts
 from streaming_jobs.gold.indicators import Indicators
 from tests.conftest import Broker

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from conf.settings import settings
-from lakehouse.event import rfc3339
+from lakehouse.times import rfc3339
 from streaming_jobs.batch import validator_memory
 from streaming_jobs.batch.judge import Judge
 from streaming_jobs.batch.validator_memory import memory_file, read_memory, write_memory

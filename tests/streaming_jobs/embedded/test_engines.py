@@ -12,10 +12,10 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from pyspark.sql import SparkSession
 
 from conf.settings import settings
-from lakehouse.event import rfc3339
 from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.kafka import client_config, partition_bounds, producer_config
+from lakehouse.times import rfc3339
 from scripts.commands.reconcile import balance_report
 from streaming_jobs.embedded import engine
 from streaming_jobs.embedded.engine import read_range
