@@ -24,12 +24,14 @@ from conf.settings import settings
 from lakehouse.event import Event, topics
 
 Header = tuple[str, bytes]
+Bounds = dict[str, dict[str, tuple[int, int]]]  # topic -> partition -> first and next offset
 WITHOUT_LEADER = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
 ANSWER_SECONDS = 5  # a broker that answers later counts as absent
+POLL_SECONDS = 0.1  # a process that ends waits so long for the thread that polls
 # The doors report an absent broker in their responses; librdkafka would log it ten times a second.
 WITHOUT_LOG = {"log_level": 0, "error_cb": lambda error: None}
 
@@ -152,20 +154,22 @@ def _is_passing(error: BaseException) -> bool:
     return isinstance(error, KafkaException) and error.args[0].code() in WITHOUT_LEADER
 
 
+def partition_bounds(topics: Sequence[str], bootstrap: str | None = None) -> Bounds:
+    """First and next offset that Kafka holds, per topic and partition. Topics that do not exist are left out.
+
+    Raises KafkaException when the brokers do not answer within 5 s.
+    """
+    return bounds_by(AdminClient(client_config(bootstrap)), topics)
+
+
 @retry(
     retry=retry_if_exception(_is_passing),
     stop=stop_after_delay(ANSWER_SECONDS),
     wait=wait_fixed(0.1),
     reraise=True,
 )
-def partition_bounds(
-    topics: Sequence[str], bootstrap: str | None = None
-) -> dict[str, dict[str, tuple[int, int]]]:
-    """First and next offset that Kafka holds, per topic and partition. Topics that do not exist are left out.
-
-    Raises KafkaException when the brokers do not answer within 5 s.
-    """
-    admin = AdminClient(client_config(bootstrap))
+def bounds_by(admin: AdminClient, topics: Sequence[str]) -> Bounds:
+    """`partition_bounds` by a client that is kept: to connect takes ten times as long as to ask."""
     existing = admin.list_topics(timeout=ANSWER_SECONDS).topics
     partitions = [
         TopicPartition(topic, number)
@@ -176,7 +180,7 @@ def partition_bounds(
     first, following = (
         _offsets(admin, partitions, spec) for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
     )
-    bounds: dict[str, dict[str, tuple[int, int]]] = {}
+    bounds: Bounds = {}
     for known in partitions:
         bounds.setdefault(known.topic, {})[str(known.partition)] = (first[known], following[known])
     return bounds
@@ -278,7 +282,7 @@ class AcknowledgedProducer:
         while not self._stopping.is_set():
             with survived("kafka_poll"):  # without this thread nothing would be acknowledged any more
                 while not self._stopping.is_set():
-                    self._producer.poll(0.5)  # an acknowledgement ends the wait
+                    self._producer.poll(POLL_SECONDS)  # an acknowledgement ends the wait
             self._stopping.wait(PAUSE_SECONDS)
 
     async def send(

@@ -105,7 +105,7 @@ def test_gold_equals_its_recomputation(lake: Path, name: str) -> None:
     batches = Batches()
     jobs = jobs_of(subject)
     refused: dict[str, list[Row]] = {table: [] for table in rows}  # a batch whose events were all refused
-    for batch in (refused, *cut(rows, 7, rng, subject), refused):
+    for batch in (refused, *cut(rows, 4, rng, subject), refused):
         batches.write(batch)
         if batch is refused:
             for job in jobs:
@@ -131,7 +131,7 @@ def test_gold_begins_again_after_its_sources_were_set_back(lake: Path, name: str
     rng = random.Random(3)
     rows = subject.rows(rng)
     jobs = jobs_of(subject)
-    parts = cut(rows, 3, rng, subject)
+    parts = cut(rows, 2, rng, subject)
     batches = Batches()
     for batch in parts:
         batches.write(batch)

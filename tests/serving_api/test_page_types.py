@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from lakehouse.contracts.contract import contracts
 from scripts.stack import web_page
+from serving_api.app import create
 
 TEXTS = web_page.SOURCES / "src" / "i18n"
 
@@ -18,8 +20,13 @@ def test_field_that_the_api_does_not_answer_fails_the_check_of_the_page(tmp_path
         pytest.skip("the web page is not built: run ./run.sh setup")
     folder = tmp_path / "page"
     web_page.install(folder)
-    web_page.check(folder)
     types = folder / "src" / "data" / "openapi.ts"
+    document = web_page.WORK / "openapi.json"
+    is_checked = document.exists() and json.loads(document.read_bytes()) == create().openapi()
+    if is_checked and web_page.built_digest() == web_page.digest():  # by the set-up
+        shutil.copy(web_page.WORK / "src" / "data" / "openapi.ts", types)
+    else:
+        web_page.check(folder)
     written = types.read_text(encoding="utf-8")
     renamed = re.sub(r"\bdispersion_pct\b", "spread_pct", written)
     assert renamed != written

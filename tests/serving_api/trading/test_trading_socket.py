@@ -17,6 +17,7 @@ from tests.support.empty_lake import copy_empty_tables
 from tests.support.trading.bars_lake import bar_rows, land_batch, order_row
 
 BARS = random_bars(71, 252)
+PERSON = "operator"  # the log of orders is shared with tests whose account is `user`
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_socket_sends_dashboard_prices_signals_and_ones_own_orders(running: ApiP
         assert (signal["channel"], signal["data"]["symbol"]) == ("signals", "COIN")
         follow_trades(running, client)
         body = orjson.dumps({"symbol": "COIN", "side": "BUY", "quantity": 1000})
-        decision = running.post("/api/trades/execute", body, "user").json()
+        decision = running.post("/api/trades/execute", body, PERSON).json()
         trade = received(client, "trade")
         assert (trade["channel"], trade["data"]["trade_id"]) == ("trades", decision["trade_id"])
         assert "trade" not in types_of_news(stranger)
@@ -54,10 +55,10 @@ def test_fill_reaches_a_person_who_follows_nothing_but_trades(running: ApiProces
     with opened(running, "/ws/prices") as client:
         follow_trades(running, client)
         body = orjson.dumps({"symbol": "COIN", "side": "BUY", "position_size_pct": 1})
-        order = running.post("/api/trades/execute", body, "user").json()
+        order = running.post("/api/trades/execute", body, PERSON).json()
         assert received(client, "trade")["data"]["status"] == "ACCEPTED"
         (bar,) = bar_rows(BARS, 250, 251)
-        row = order_row(order["trade_id"], "BUY", order["quantity"], bar, account="user")
+        row = order_row(order["trade_id"], "BUY", order["quantity"], bar, account=PERSON)
         with Environment(running.stack).entered():
             land_batch(2, "order", "silver.orders", [row])
             land_batch(3, "bar", "silver.bars", bar_rows(BARS, 251, 252))
@@ -67,8 +68,8 @@ def test_fill_reaches_a_person_who_follows_nothing_but_trades(running: ApiProces
 
 
 def follow_trades(running: ApiProcess, client: ClientConnection) -> None:
-    """Subscribe to the orders of the person with the token `user`."""
-    ticket = running.post("/api/v1/ws/ticket", b"", "user").json()["ticket"]
+    """Subscribe to the orders of PERSON."""
+    ticket = running.post("/api/v1/ws/ticket", b"", PERSON).json()["ticket"]
     send(client, type="auth", ticket=ticket)
     received(client, "authenticated")
     send(client, type="subscribe", channel="trades")

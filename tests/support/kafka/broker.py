@@ -7,13 +7,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from conf.settings import REPO
-from lakehouse.io.kafka import client_config, needed_topics, partition_bounds
+from lakehouse.io.kafka import bounds_by, client_config, needed_topics
 from scripts.stack.throwaway import Stack
 from tests.support.waiting import eventually
 
@@ -35,6 +36,10 @@ class Broker:
     def __init__(self, process: subprocess.Popen[str], stack: Stack) -> None:
         """`stack`: the environment of programs on this broker."""
         self.process, self.stack = process, stack
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return AdminClient(client_config(self.stack.bootstrap))
 
     @property
     def knobs(self) -> dict[str, str]:
@@ -59,7 +64,7 @@ class Broker:
 
     def ends(self, *topics: str) -> Ends:
         """Next offset of every partition of the topics; of all our topics without any."""
-        bounds = partition_bounds(topics or needed_topics(), self.stack.bootstrap)
+        bounds = bounds_by(self._admin, topics or needed_topics())
         return {
             (topic, int(part)): following
             for topic, parts in bounds.items()
