@@ -94,9 +94,10 @@ def run(replay: Path | None, speed: str, detach: bool, started: float) -> None:
     if replay is None:
         feed(PUBLISHED_BARS, "producers.simulate.bars")
         feed(PUBLISHED_SHOP, *SIMULATED_SHOP)
+    ends = checkpoint.kafka_ends()  # jobs in background may decide on some of it while it is counted
     with Steps() as steps:
-        wait_drained(steps, DRAIN_SECONDS)
-    balance = balance_report()
+        wait_drained(steps, ends)
+    balance = balance_report(ends)
     print(balance["line"], flush=True)
     if not balance["balanced"]:
         text = "events are missing in the balance; ./run.sh reconcile shows of which kind"
@@ -243,13 +244,13 @@ def _any_commodity() -> str | None:
     return row[0] if row else None
 
 
-def wait_drained(steps: Steps, stalled_seconds: float) -> None:
-    """Wait until the stream has finished every record in Kafka. Raises StackError when nothing moves."""
-    patience = Patience(stalled_seconds)
-    while (waiting := checkpoint.count_waiting()) != 0:
+def wait_drained(steps: Steps, ends: checkpoint.Positions | None) -> None:
+    """Wait until the stream has finished every record before `ends`. Raises StackError when nothing moves."""
+    patience = Patience(DRAIN_SECONDS)
+    while (waiting := checkpoint.count_waiting(ends=ends)) != 0:
         check_running()
         if patience.spent(_stream_signs(waiting)):
-            text = f"{waiting} events wait for the stream, unchanged for {stalled_seconds:.0f} s"
+            text = f"{waiting} events wait for the stream, unchanged for {DRAIN_SECONDS} s"
             raise StackError(f"{text}; see ./run.sh logs stream", ExitCode.TIME_LIMIT)
         steps.update("stream", _waiting_events(waiting))
         time.sleep(POLL_SECONDS)

@@ -53,7 +53,7 @@ def test_every_wait_ends_when_the_stack_is_stopped(lone_home: Path, producer: "s
     with Steps() as steps:
         for wait in (
             lambda: demo.first_price(steps, producer, 600),
-            lambda: demo.wait_drained(steps, 600),
+            lambda: demo.wait_drained(steps, None),
             lambda: demo.wait_for_figures(steps),
             lambda: demo.finish(producer),
         ):
