@@ -1,7 +1,7 @@
-"""How long a delivery takes: a heuristic by distance, rain, traffic and disasters, and observed quantiles.
+"""How long a delivery takes: a heuristic by distance, rain, traffic and disasters.
 
-All numbers of the heuristic are assumptions. It serves a route until LEAST_OBSERVED deliveries of it have
-arrived and their quantiles were nearer to the newest of them.
+All numbers of it are assumptions. It serves a route until the quantiles of its deliveries are nearer: see
+gold.routes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,10 @@ from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import numpy.typing as npt
-
 from lakehouse.feasts import is_near_eid
+from lakehouse.reference import DEFAULT_TIMEZONE, provinces
 
 Disaster = Literal["none", "flood", "landslide", "closed"]
-Floats = npt.NDArray[np.float64]
 TRUCK_KM_PER_HOUR = 40.0
 FERRY_KM_PER_HOUR = 18.0
 FERRY_PORT_HOURS = 6.0
@@ -28,9 +25,6 @@ PEAK_TRAFFIC = 0.35
 DAY_TRAFFIC = 0.15
 EID_TRAFFIC = 0.30
 DISASTERS: Mapping[Disaster, float] = {"none": 0.0, "flood": 0.5, "landslide": 1.0, "closed": 1.0}
-LEAST_OBSERVED = 50  # arrived deliveries
-MOST_OBSERVED = 500  # newest ones
-TEST_SHARE = 0.2  # newest deliveries that quantiles and heuristic are compared on
 
 
 @dataclass(frozen=True)
@@ -46,37 +40,6 @@ class Conditions:
     def slowdown(self) -> float:
         """Hours of delay per hour of driving."""
         return (1 + self.weather) * (1 + self.traffic) * (1 + self.disaster) - 1
-
-
-@dataclass(frozen=True)
-class Journey:
-    """An arrived delivery: hours on the way, distance, and the conditions at its departure."""
-
-    hours: float
-    distance_km: float
-    conditions: Conditions
-    by_sea: bool = False
-
-
-@dataclass(frozen=True)
-class ObservedTimes:
-    """Quantiles of the hours per km of a route, and the errors (hours) on its newest deliveries.
-
-    `baseline_mae`: of the median hours of the route. `p90_coverage`: share of the newest within the 90th
-    percentile.
-    """
-
-    p50_hours_per_km: float
-    p90_hours_per_km: float
-    mae: float
-    heuristic_mae: float
-    baseline_mae: float
-    p90_coverage: float
-
-    @property
-    def serves(self) -> bool:
-        """Whether the quantiles are at least as near as the heuristic."""
-        return self.mae <= self.heuristic_mae
 
 
 def base_hours(distance_km: float, by_sea: bool = False) -> float:
@@ -97,43 +60,22 @@ def traffic_share(moment: datetime, timezone: str) -> float:
     return share + (EID_TRAFFIC if is_near_eid(local.date()) else 0.0)
 
 
-def heuristic_hours(journey: Journey) -> float:
-    """Hours that the heuristic gives for a delivery."""
-    return base_hours(journey.distance_km, journey.by_sea) * (1 + journey.conditions.slowdown)
-
-
-def observed_times(journeys: Sequence[Journey]) -> ObservedTimes | None:
-    """What the deliveries of a route, oldest first, took; None while fewer than LEAST_OBSERVED arrived.
-
-    The errors are those of quantiles of the older ones on the newest fifth; the quantiles are of all.
-    """
-    newest = journeys[-MOST_OBSERVED:]
-    if len(newest) < LEAST_OBSERVED:
-        return None
-    cut = len(newest) - int(np.ceil(TEST_SHARE * len(newest)))
-    older, later = newest[:cut], newest[cut:]
-    pace = np.array([journey.hours / journey.distance_km for journey in newest])
-    hours = np.array([journey.hours for journey in later])
-    km = np.array([journey.distance_km for journey in later])
-    p50, p90 = np.quantile(pace[:cut], [0.5, 0.9])
-    heuristic = np.array([heuristic_hours(journey) for journey in later])
-    median = float(np.median([journey.hours for journey in older]))
-    all_p50, all_p90 = np.quantile(pace, [0.5, 0.9])
-    return ObservedTimes(
-        p50_hours_per_km=float(all_p50),
-        p90_hours_per_km=float(all_p90),
-        mae=mean_error(hours, p50 * km),
-        heuristic_mae=mean_error(hours, heuristic),
-        baseline_mae=mean_error(hours, np.full(len(hours), median)),
-        p90_coverage=float(np.mean(hours <= p90 * km)),
-    )
-
-
-def mean_error(hours: Floats, expected: Floats) -> float:
-    """Mean absolute error, hours."""
-    return float(np.mean(np.abs(hours - expected)))
+def heuristic_hours(distance_km: float, conditions: Conditions, by_sea: bool = False) -> float:
+    """Hours that the heuristic gives for a delivery under the conditions of its departure."""
+    return base_hours(distance_km, by_sea) * (1 + conditions.slowdown)
 
 
 def largest_rain(rain: Mapping[tuple[str, date], float], codes: Sequence[str | None], day: date) -> float:
     """The most rain of a day, mm, in the provinces; 0 where none was measured."""
     return max((rain.get((code, day), 0.0) for code in codes if code is not None), default=0.0)
+
+
+def timezone_of_origin(code: str | None) -> str:
+    """The time zone of a province, Jakarta's for a place that is not listed."""
+    province = provinces().get(code or "")
+    return province.timezone if province else DEFAULT_TIMEZONE
+
+
+def crosses_sea(origin: str | None, destination: str | None) -> bool:
+    """Whether the provinces lie on different island groups, which the first digit of their code names."""
+    return origin is not None and destination is not None and origin[0] != destination[0]

@@ -4,6 +4,8 @@ append     what new rows give
 keys       all rows of the values of `replace_by` that new rows touch
 fold       new rows and the stored ones: of the touched values of `replace_by`, or all
 overwrite  the whole table
+
+What SQL cannot compute, such as the words of a text, a job prepares as a view for it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,15 +13,17 @@ from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from conf.collected_sources import collected_sources
 from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts
+from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_table, read_rows, shaped
 from lakehouse.io.query import run_contract_sql, run_sql, sql_of
 from lakehouse.paths import view_name
 from lakehouse.reference import commodities, markets, provinces
 from streaming_jobs.gold.driver import (
+    MOST_KEYS,
     BatchJob,
     Change,
     GoldJob,
@@ -31,6 +35,7 @@ from streaming_jobs.gold.driver import (
     versions_of,
 )
 
+Views = dict[str, Any]  # name in SQL -> Arrow table, dataset or reader
 MARKET_COLUMNS = ("market_id", "name", "region_code", "latitude", "longitude", "level")
 PROVINCE_COLUMNS = ("code", "name", "timezone", "latitude", "longitude")
 PERISHABLE = ("chilli", "allium", "protein", "fish")  # groups of commodities
@@ -63,7 +68,11 @@ class SqlJob(BatchJob):
                 return [self._folded(news)]
         return [Change(self.contract.table, self.rows(news, {}))]
 
-    def rows(self, news: News, views: dict[str, Any]) -> pa.Table:
+    def prepared(self, rows_of: Callable[[str], ds.Dataset]) -> Views:
+        """Views that the `sql` reads and no table holds, made of rows of tables: what SQL cannot compute."""
+        return {}
+
+    def rows(self, news: News, views: Views) -> pa.Table:
         """The contract's `sql` over these views, the whole tables that it reads besides, and the lists."""
         clock = pa.table({"newest_batch": pa.array([news.upto], pa.timestamp("us", "UTC"))})
         sql = sql_of(self.contract)
@@ -75,30 +84,29 @@ class SqlJob(BatchJob):
         lists = reference_tables(sql)
         return run_contract_sql(self.contract, {"clock": clock, **lists, **others, **views})
 
-    def _new(self, news: News) -> dict[str, Any]:
-        return {
-            view_name(table): news.of(table)
-            for table in self.contract.reads
-            if contracts()[table].refreshed == "batch"
-        }
+    def _new(self, news: News) -> Views:
+        """The new rows of the tables that the `sql` names, and what is prepared from new rows."""
+        return new_rows(news, self.contract, sql_of(self.contract)) | self.prepared(news.of)
 
     def _changed(self, news: News) -> list[Any]:
         """The values of `replace_by` that the new rows touch, as `changed` gives them."""
         first = view_name(self.contract.reads[0])
         sql = self.contract.changed or f"select distinct {self.contract.replace_by} from {first}"
-        keys: list[Any] = run_sql(sql, self._new(news)).column(0).drop_null().unique().to_pylist()
+        touched = run_sql(sql, new_rows(news, self.contract, sql))
+        keys: list[Any] = touched.column(0).drop_null().unique().to_pylist()
         return sorted(keys)
 
     def _of_keys(self, news: News, keys: list[Any]) -> pa.Table:
         """All rows of these keys, which are the view `changed`; a table without the column is read whole."""
         column = self.contract.replace_by or ""
         of_type = arrow_schema(self.contract).field(column).type  # also when every event was refused
-        views: dict[str, Any] = {"changed": pa.table({column: pa.array(keys, of_type)})}
+        views: Views = {"changed": pa.table({column: pa.array(keys, of_type)})}
         for table in self.contract.reads:
             if column in contracts()[table].column_names and not news.is_everything:
                 touched = of_keys(contracts()[table], column, keys)
                 views[view_name(table)] = news.dataset(table).filter(touched)
-        return self.rows(news, views)
+        prepared = self.prepared(lambda table: views.get(view_name(table), news.dataset(table)))
+        return self.rows(news, views | prepared)
 
     def _folded(self, news: News) -> Change:
         """New rows and the stored ones, of the touched keys alone where the contract names a key.
@@ -108,17 +116,21 @@ class SqlJob(BatchJob):
         contract = self.contract
         own = view_name(contract.table)
         empty = empty_rows(contract.table)
+        new = self._new(news)
         if not contract.replace_by:
             before = empty if news.is_everything else read_rows(contract.table)
-            return Change(contract.table, self.rows(news, {**self._new(news), own: before}))
-        counted = self.rows(news, {**self._new(news), own: empty})
+            return Change(contract.table, self.rows(news, {**new, own: before}))
+        counted = self.rows(news, {**new, own: empty})
         if news.is_everything or not counted.num_rows:
             return Change(contract.table, counted, is_added=not news.is_everything)
         keys = sorted(counted[contract.replace_by].unique().to_pylist())
-        touched = news.dataset(contract.table).filter(of_keys(contract, contract.replace_by, keys))
-        both = pa.concat_tables([shaped(touched.to_table(), contract), counted])
-        nothing = {view_name(name): empty_rows(name) for name in contract.reads}
-        predicate = among(contract.replace_by, keys) + self._too_old(news)
+        touched = of_keys(contract, contract.replace_by, keys)
+        predicate: str | None = among(contract.replace_by, keys) + self._too_old(news)
+        if len(keys) > MOST_KEYS:
+            touched, predicate = None, None
+        before = shaped(news.dataset(contract.table).to_table(filter=touched), contract)
+        both = pa.concat_tables([before, counted])
+        nothing = {name: view.schema.empty_table() for name, view in new.items()}
         return Change(contract.table, self.rows(news, {**nothing, own: both}), predicate)
 
     def _too_old(self, news: News) -> str:
@@ -149,6 +161,15 @@ class OverwriteJob(GoldJob):
             views = {view_name(table): opened.to_pyarrow_dataset() for table, opened in sources.items()}
             rows = run_contract_sql(self.contract, views | lists)
             yield Change(self.contract.table, rows, made_from=made_from)
+
+
+def new_rows(news: News, contract: Contract, sql: str) -> Views:
+    """View name -> the rows that the batches wrote, of the tables that the SQL names."""
+    return {
+        view_name(table): news.of(table)
+        for table in contract.reads
+        if contracts()[table].refreshed == "batch" and view_name(table) in sql
+    }
 
 
 def empty_rows(table: str) -> pa.Table:

@@ -1,58 +1,64 @@
-"""silver.shipments, silver.weather -> gold.routes: the routes with new deliveries are computed again.
+"""silver.shipments, silver.weather -> gold.routes: the routes with new deliveries are computed again."""
 
-Not in SQL: the heuristic that observed times are compared with is the one by which the API answers
-(lakehouse.supply.route_time), and it stays one.
-"""
-
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
-from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import open_table
-from lakehouse.supply.routes import route_row
-from streaming_jobs.gold.driver import BatchJob, Change, News, by_keys
+from lakehouse.supply.route_time import (
+    Conditions,
+    crosses_sea,
+    heuristic_hours,
+    largest_rain,
+    timezone_of_origin,
+    traffic_share,
+    weather_share,
+)
+from streaming_jobs.gold.contract_sql import SqlJob, Views
 
 TABLE = "gold.routes"
 DELIVERED = "silver.shipments"
-COLUMNS = [
-    *("event_id", "route_id", "origin", "origin_region_code", "destination", "destination_region_code"),
-    *("commodity", "quantity_kg", "distance_km", "departed_at", "arrived_at", "travel_hours", "event_time"),
-]
+COLUMNS = ["event_id", "origin_region_code", "destination_region_code", "distance_km", "departed_at"]
+HEURISTIC = pa.schema({"event_id": pa.string(), "by_sea": pa.bool_(), "heuristic_hours": pa.float64()})
+Rain = Mapping[tuple[str, date], float]  # (province code, local day) -> mm
 
 
-class Routes(BatchJob):
-    """Follows the batches with deliveries."""
+class Routes(SqlJob):
+    """The contract's SQL over deliveries, and the hours that the API's heuristic would have given them."""
 
-    name = "routes"
-    tables = (TABLE,)
-    kinds = ("shipment",)
+    def __init__(self) -> None:
+        super().__init__(TABLE)
+        self.kinds = ("shipment",)
 
-    def compute(self, news: News) -> Iterable[Change]:
-        """The rows of the routes with new deliveries."""
-        delivered = news.of(DELIVERED).to_table(columns=["route_id"])
-        return by_keys(news, contracts()[TABLE], delivered["route_id"].unique().to_pylist(), route_rows)
-
-
-def route_rows(routes: list[str]) -> list[dict[str, Any]]:
-    """The rows of these routes."""
-    chosen = pc.field("route_id").isin(pa.array(routes, pa.string()))
-    delivered = open_table(DELIVERED).to_pyarrow_dataset().to_table(columns=COLUMNS, filter=chosen)
-    by_route: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in delivered.to_pylist():
-        by_route[row["route_id"]].append(row)
-    rain = rain_by_day()
-    return [route_row(by_route[route], rain) for route in sorted(by_route)]
+    def prepared(self, rows_of: Callable[[str], ds.Dataset]) -> Views:
+        """The view `heuristic`, by event id of the deliveries; no hours where departure or distance lack."""
+        rain = rain_by_day(rows_of("silver.weather"))
+        rows = rows_of(DELIVERED).to_table(columns=COLUMNS).to_pylist()
+        return {"heuristic": pa.Table.from_pylist([heuristic_row(row, rain) for row in rows], HEURISTIC)}
 
 
-def rain_by_day() -> dict[tuple[str, date], float]:
+def heuristic_row(delivery: Mapping[str, Any], rain: Rain) -> dict[str, Any]:
+    """What the heuristic gives with the rain and traffic of the departure."""
+    codes = (delivery["origin_region_code"], delivery["destination_region_code"])
+    by_sea = crosses_sea(*codes)
+    departed = delivery["departed_at"]
+    hours = None
+    if departed and delivery["distance_km"]:
+        timezone = timezone_of_origin(codes[0])
+        day = departed.astimezone(ZoneInfo(timezone)).date()
+        conditions = Conditions(
+            weather=weather_share(largest_rain(rain, codes, day)), traffic=traffic_share(departed, timezone)
+        )
+        hours = heuristic_hours(delivery["distance_km"], conditions, by_sea)
+    return {"event_id": delivery["event_id"], "by_sea": by_sea, "heuristic_hours": hours}
+
+
+def rain_by_day(weather: ds.Dataset) -> dict[tuple[str, date], float]:
     """(province code, local day) -> most rain of its stations, mm."""
-    columns = ["region_code", "date", "rainfall_mm"]
-    rows = open_table("silver.weather").to_pyarrow_dataset().to_table(columns=columns)
+    rows = weather.to_table(columns=["region_code", "date", "rainfall_mm"])
     daily = rows.group_by(["region_code", "date"]).aggregate([("rainfall_mm", "max")])
     return {
         (row["region_code"], row["date"]): row["rainfall_mm_max"]

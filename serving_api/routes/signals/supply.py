@@ -15,8 +15,14 @@ from conf.settings import settings
 from lakehouse.reference import DEFAULT_TIMEZONE
 from lakehouse.sentiment.daily import text_of
 from lakehouse.supply.disasters import disaster_on
-from lakehouse.supply.route_time import DISASTERS, Conditions, base_hours, traffic_share, weather_share
-from lakehouse.supply.routes import timezone_of_origin
+from lakehouse.supply.route_time import (
+    DISASTERS,
+    Conditions,
+    base_hours,
+    timezone_of_origin,
+    traffic_share,
+    weather_share,
+)
 from serving_api.http.problems import Problem
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared

@@ -1,5 +1,6 @@
 """gold.stocks, gold.routes and gold.supply_transfers equal their recomputation, for any cut into batches."""
 
+import random
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import pytest
 
 from lakehouse.io.delta import empty_table, high_water_mark, open_table
+from lakehouse.supply.route_time import Conditions, heuristic_hours, traffic_share
 from streaming_jobs.gold.contract_sql import sql_job
 from streaming_jobs.gold.routes import Routes
-from tests.support.gold.supply_chain import COMMODITY, FIRST, HOLDERS, Row, simulate, stock
+from tests.support.gold.supply_chain import COMMODITY, FIRST, HOLDERS, Row, delivery, simulate, stock
 from tests.support.written_lake import finish, write
 
 BEGAN = datetime(2026, 6, 1, tzinfo=UTC)
@@ -160,6 +162,59 @@ def test_routes_count_a_delivery_once_and_observe_after_fifty() -> None:
     assert route["arrived"] == sum(1 for row in sent if row["arrived_at"]) >= 50
     assert route["median_hours"] in (24, 36, 48, 60, 72)
     assert route["basis"] == "observed" and route["observed_mae_hours"] < route["heuristic_mae_hours"]
+
+
+Journey = tuple[datetime, float, float]  # departure, hours, km
+
+
+def route_of(journeys: list[Journey]) -> Row:
+    """The row of a route with these deliveries, one a day."""
+    shipments = [
+        delivery(number, number, "A", "B", 100.0, number, number + 1)[0]
+        | {"departed_at": departed, "arrived_at": departed + timedelta(hours=hours)}
+        | {"travel_hours": hours, "distance_km": km}
+        for number, (departed, hours, km) in enumerate(journeys)
+    ]
+    batch(0, [], shipments)
+    Routes().refresh()
+    return rows_of("gold.routes", "route_id")[("A-B",)]
+
+
+def paced(count: int, seed: int) -> list[Journey]:
+    """Deliveries over varying distances whose pace varies around 0.06 hours a km by a tenth."""
+    rng = random.Random(seed)
+    distances = [rng.uniform(100, 400) for _ in range(count)]
+    return [
+        (FIRST + timedelta(days=number), km * 0.06 * rng.gauss(1, 0.1), km)
+        for number, km in enumerate(distances)
+    ]
+
+
+def test_observed_times_serve_a_route_from_fifty_arrivals_on() -> None:
+    route = route_of(paced(49, 1))
+    assert (route["basis"], route["arrived"], route["p50_hours_per_km"]) == ("heuristic", 49, None)
+
+
+def test_observed_times_serve_where_they_are_nearer() -> None:
+    route = route_of(paced(200, 2))
+    assert route["basis"] == "observed"
+    assert route["p50_hours_per_km"] == pytest.approx(0.06, rel=0.03)
+    assert route["observed_mae_hours"] < min(route["heuristic_mae_hours"], route["baseline_mae_hours"])
+    assert 0.75 <= route["p90_coverage"] <= 1
+
+
+def test_heuristic_serves_where_it_is_nearer() -> None:
+    """Deliveries follow the heuristic exactly, with delays that quantiles of the pace cannot foresee."""
+    rng = random.Random(3)
+    journeys: list[Journey] = []
+    for number in range(100):
+        departed = FIRST + timedelta(days=number, hours=rng.randrange(24))
+        conditions = Conditions(traffic=traffic_share(departed, "Asia/Jakarta"))
+        km = rng.uniform(100, 400)
+        journeys.append((departed, heuristic_hours(km, conditions), km))
+    route = route_of(journeys)
+    assert route["basis"] == "heuristic" and route["observed_mae_hours"] > 0.1
+    assert route["heuristic_mae_hours"] == pytest.approx(0, abs=1e-9)
 
 
 def holder_of(number: int, name: str, region: tuple[str, str], levels: list[float], **more: Any) -> list[Row]:

@@ -1,17 +1,30 @@
 """Stocks and deliveries, days of cover, routes and transfers."""
 
+import math
 import random
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from statistics import fmean, median
+from typing import Any
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.query import run_contract_sql
 from lakehouse.paths import view_name
-from lakehouse.supply.routes import route_row
+from lakehouse.supply.route_time import (
+    Conditions,
+    crosses_sea,
+    heuristic_hours,
+    timezone_of_origin,
+    traffic_share,
+    weather_share,
+)
 from streaming_jobs.gold.contract_sql import reference_tables
 from tests.support.gold.subject import Row, Tables
-from tests.support.gold.supply_chain import simulate
+from tests.support.gold.supply_chain import FIRST, simulate
 from tests.support.recomputed_gold import grouped
 
 
@@ -28,6 +41,12 @@ def chain(rng: random.Random) -> dict[str, list[Row]]:
         for row in simulated.shipments:
             ends = {end: f"{name}-{row[end]}" for end in ("origin", "destination", "route_id", "event_id")}
             rows["silver.shipments"].append(row | ends)
+    rows["silver.weather"] = [
+        {"event_id": f"w{day}-{station}", "region_code": "32", "date": (FIRST + timedelta(days=day)).date()}
+        | {"rainfall_mm": rng.choice((0.0, 30.0, 120.0)), "event_time": FIRST + timedelta(days=day)}
+        for day in range(66)
+        for station in range(2)
+    ]
     return rows
 
 
@@ -61,6 +80,67 @@ def _days(tables: Tables) -> pa.Table:
 
 
 def routes(tables: Tables, newest: datetime) -> list[Row]:
-    """By the function of a route over all of its deliveries."""
+    """Each route from its deliveries one by one."""
+    rain: dict[tuple[str, date], float] = {}
+    for row in tables["silver.weather"].to_pylist():
+        place = (row["region_code"], row["date"])
+        rain[place] = max(rain.get(place, 0.0), row["rainfall_mm"])
     groups = grouped(tables["silver.shipments"].to_pylist(), "route_id").values()
-    return [route_row(rows, {}) for rows in groups]
+    return [_route(rows, rain) for rows in groups]
+
+
+def _route(reports: list[Row], rain: Mapping[tuple[str, date], float]) -> Row:
+    deliveries: dict[tuple[Any, ...], Row] = {}
+    for row in sorted(
+        reports, key=lambda row: (row["arrived_at"] is not None, row["event_time"], row["event_id"])
+    ):
+        identity = row["departed_at"] or row["event_id"]
+        deliveries[row["origin"], row["destination"], row["commodity"], identity] = row
+    single = sorted(deliveries.values(), key=lambda row: (row["event_time"], row["event_id"]))
+    arrived = [row for row in single if (row["travel_hours"] or 0) > 0 and row["distance_km"]]
+    copied = ("route_id", "origin", "origin_region_code", "destination", "destination_region_code")
+    distances = [row["distance_km"] for row in single if row["distance_km"]]
+    return {
+        **{name: single[-1][name] for name in copied},
+        "by_sea": crosses_sea(single[-1]["origin_region_code"], single[-1]["destination_region_code"]),
+        "deliveries": len(single),
+        "arrived": len(arrived),
+        "distance_km": median(distances) if distances else None,
+        "median_hours": median(row["travel_hours"] for row in arrived) if arrived else None,
+        "event_time": max(row["event_time"] for row in reports),
+        **observed_times([_with_heuristic(row, rain) for row in arrived]),
+    }
+
+
+def _with_heuristic(row: Row, rain: Mapping[tuple[str, date], float]) -> Row:
+    codes = (row["origin_region_code"], row["destination_region_code"])
+    timezone = timezone_of_origin(codes[0])
+    fallen = max(
+        (rain.get((code, row["departed_at"].astimezone(ZoneInfo(timezone)).date()), 0.0) for code in codes),
+        default=0.0,
+    )
+    conditions = Conditions(weather_share(fallen), traffic_share(row["departed_at"], timezone))
+    return row | {"heuristic": heuristic_hours(row["distance_km"], conditions, crosses_sea(*codes))}
+
+
+def observed_times(arrived: list[Row]) -> Row:
+    """Quantiles of the newest 500 arrivals, oldest first, and the errors on their newest fifth."""
+    newest = arrived[-500:]
+    if len(newest) < 50:
+        return {"basis": "heuristic"}
+    cut = len(newest) - math.ceil(len(newest) / 5)
+    later = newest[cut:]
+    pace = [row["travel_hours"] / row["distance_km"] for row in newest]
+    p50, p90 = np.quantile(pace[:cut], [0.5, 0.9])
+    usual = median(row["travel_hours"] for row in newest[:cut])
+    observed = fmean(abs(row["travel_hours"] - p50 * row["distance_km"]) for row in later)
+    heuristic = fmean(abs(row["travel_hours"] - row["heuristic"]) for row in later)
+    return {
+        "p50_hours_per_km": float(np.quantile(pace, 0.5)),
+        "p90_hours_per_km": float(np.quantile(pace, 0.9)),
+        "observed_mae_hours": observed,
+        "heuristic_mae_hours": heuristic,
+        "baseline_mae_hours": fmean(abs(row["travel_hours"] - usual) for row in later),
+        "p90_coverage": fmean(row["travel_hours"] <= p90 * row["distance_km"] for row in later),
+        "basis": "observed" if observed <= heuristic else "heuristic",
+    }
