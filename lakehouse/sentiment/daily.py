@@ -1,20 +1,27 @@
-"""Posts -> counts of polarity and price pressure per subject and day, and the indices made of them."""
+"""Posts -> what they name, with polarity and price pressure; gold.sentiment counts it by subject and day."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import pyarrow as pa
 
 from lakehouse.sentiment.classifier import PolarityClassifier
 from lakehouse.sentiment.lexicon import Mention, is_negated, lexicon, mentions, words_of
 from lakehouse.sentiment.products import ProductNames
 
 REPEATED = "text_repeated"  # warning of silver.posts: the same news within a week counts once
-DAMPING = 5  # added to the number of posts: a day with few of them stays near zero
+DAMPING = 5  # added to the number of posts, as in gold.sentiment: few of them stay near zero
 ENGLISH = {"positif": "positive", "netral": "neutral", "negatif": "negative"}
 Pressure = Literal["naik", "turun", "stabil", "langka"]
 PRESSURES: tuple[Pressure, ...] = ("naik", "turun", "stabil", "langka")
-COUNTS = ("posts", *ENGLISH.values(), *PRESSURES)
+MENTIONS = pa.schema(
+    {
+        **dict.fromkeys(("subject_kind", "subject", "shop", "category", "polarity", "pressure"), pa.string()),
+        **dict.fromkeys(("classifier", "classifier_version"), pa.string()),
+        "market_date": pa.date32(),
+        "event_time": pa.timestamp("us", "UTC"),
+    }
+)
 
 
 def pressures(text: str, declared: Iterable[str] = ()) -> dict[str, Pressure | None]:
@@ -64,54 +71,39 @@ def _nearest(mention: Mention, stated: Sequence[tuple[int, Pressure]]) -> Pressu
     return nearest[2] if nearest and nearest[0] <= reach else None
 
 
-class Subject(NamedTuple):
-    """What posts are about; shop and category are of a product alone."""
+def mentions_of(
+    posts: Sequence[Mapping[str, Any]], classifier: PolarityClassifier, products: ProductNames
+) -> pa.Table:
+    """What each post names, in the columns of MENTIONS. `posts`: rows of silver.posts.
 
-    kind: str
-    name: str
-    shop: str = ""
-    category: str = ""
-
-
-SubjectDay = tuple[Subject, date]
-
-
-def daily_rows(
-    posts: Sequence[Mapping[str, Any]],
-    classifier: PolarityClassifier,
-    products: ProductNames,
-    known: Iterable[Mapping[str, Any]] = (),
-) -> list[dict[str, Any]]:
-    """Rows of gold.sentiment: those of `known` with the counts of `posts` added.
-
-    `posts`: rows of silver.posts. A post counts for every commodity that it names or declares, every symbol
-    that it declares and every product that it names.
+    A post counts for every commodity that it names or declares, every symbol that it declares and every
+    product that it names; one that repeats an earlier text for none.
     """
-    counts: dict[SubjectDay, Counter[str]] = {}
-    newest: dict[SubjectDay, datetime] = {}
-    for row in known:
-        subject = Subject(row["subject_kind"], row["subject"], row["shop"] or "", row["category"] or "")
-        key = (subject, row["market_date"])
-        counts[key] = Counter({name: row[name] for name in COUNTS})
-        newest[key] = row["event_time"]
     counted = [post for post in posts if REPEATED not in (post["_warnings"] or ())]
     texts = [text_of(post) for post in counted]
-    for post, text, polarity in zip(counted, texts, classifier.polarities(texts), strict=True):
-        for subject, pressure in _subjects(post, text, products).items():
-            key = (subject, post["market_date"])
-            entries = ["posts", ENGLISH[polarity], *([pressure] if pressure else [])]
-            counts.setdefault(key, Counter()).update(entries)
-            newest[key] = max(newest.get(key, post["event_time"]), post["event_time"])
-    return [_row(key, counts[key], newest[key], classifier) for key in sorted(counts)]
+    rows = [
+        {
+            **subject,
+            "market_date": post["market_date"],
+            "event_time": post["event_time"],
+            "polarity": ENGLISH[polarity],
+            "classifier": classifier.name,
+            "classifier_version": classifier.version,
+        }
+        for post, text, polarity in zip(counted, texts, classifier.polarities(texts), strict=True)
+        for subject in _subjects(post, text, products)
+    ]
+    return pa.Table.from_pylist(rows, MENTIONS)
 
 
-def _subjects(post: Mapping[str, Any], text: str, products: ProductNames) -> dict[Subject, Pressure | None]:
-    """What the post counts for, with the price pressure that it states."""
-    stated = pressures(text, post["commodities"] or ())
-    subjects = {Subject("commodity", name): pressure for name, pressure in stated.items()}
-    subjects |= dict.fromkeys((Subject("symbol", name) for name in post["symbols"] or ()), None)
-    named = (Subject("product", name, shop, category) for shop, category, name in products.named_in(text))
-    return subjects | dict.fromkeys(named, None)
+def _subjects(post: Mapping[str, Any], text: str, products: ProductNames) -> Iterator[dict[str, str | None]]:
+    """What the post counts for, each once, with the price pressure that it states about a commodity."""
+    for name, pressure in pressures(text, post["commodities"] or ()).items():
+        yield {"subject_kind": "commodity", "subject": name, "pressure": pressure}
+    for symbol in dict.fromkeys(post["symbols"] or ()):
+        yield {"subject_kind": "symbol", "subject": symbol}
+    for shop, category, name in products.named_in(text):
+        yield {"subject_kind": "product", "subject": name, "shop": shop, "category": category}
 
 
 def text_of(post: Mapping[str, Any]) -> str:
@@ -124,23 +116,3 @@ def text_of(post: Mapping[str, Any]) -> str:
 def score_of(positive: int, negative: int) -> float:
     """The balance of polarities, -1 to 1; few posts stay near zero."""
     return (positive - negative) / (positive + negative + DAMPING)
-
-
-def _row(key: SubjectDay, count: Counter[str], newest: datetime, by: PolarityClassifier) -> dict[str, Any]:
-    subject, day = key
-    stated = sum(count[name] for name in PRESSURES)
-    balance = count["naik"] + count["langka"] - count["turun"]
-    return {
-        "subject_kind": subject.kind,
-        "subject": subject.name,
-        "shop": subject.shop or None,
-        "category": subject.category or None,
-        "market_date": day,
-        "market_month": f"{day:%Y-%m}",
-        **{name: count[name] for name in COUNTS},
-        "score": score_of(count["positive"], count["negative"]),
-        "pressure": balance / (stated + DAMPING) if stated else None,
-        "classifier": by.name,
-        "classifier_version": by.version,
-        "event_time": newest,
-    }

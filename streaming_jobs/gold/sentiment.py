@@ -1,28 +1,20 @@
 """silver.posts -> gold.sentiment: counts per day grow by the posts of finished batches."""
 
 import time
-from collections.abc import Collection, Iterator
-from datetime import date
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from lakehouse.io.delta import EPOCH, LogStamps, inputs_fingerprint, last_made_from, open_table
 from lakehouse.io.query import run_sql
 from lakehouse.io.sentiment_model import load_sentiment_model, sentiment_model_file
 from lakehouse.sentiment.classifier import PolarityClassifier, classifier_of
-from lakehouse.sentiment.daily import daily_rows
+from lakehouse.sentiment.daily import MENTIONS, mentions_of
 from lakehouse.sentiment.products import Product, ProductNames
-from streaming_jobs.gold.driver import (
-    BALANCE,
-    MOST_KEYS,
-    BatchJob,
-    Change,
-    News,
-    among,
-    newest_finished,
-)
+from streaming_jobs.gold.contract_sql import SqlJob, Views
+from streaming_jobs.gold.driver import BALANCE, Change, News, newest_finished
 
 TABLE = "gold.sentiment"
 POSTS = "silver.posts"
@@ -39,20 +31,18 @@ NAMES_SQL = """
 """
 
 
-class Sentiment(BatchJob):
-    """Adds the posts of finished batches to their days.
+class Sentiment(SqlJob):
+    """The contract's SQL over what the posts of finished batches name.
 
     All posts are read again when training replaces the champion, and when products have come, gone or been
-    renamed. Not in SQL: what a text states and names is read by the functions that training and the API use.
+    renamed.
     """
 
-    name = "sentiment"
-    tables = (TABLE,)
     sources = (BALANCE, LISTINGS)
-    kinds = ("post",)
 
     def __init__(self, pause_share: float = PAUSE_SHARE) -> None:
-        super().__init__()
+        super().__init__(TABLE)
+        self.kinds = ("post",)
         self._loaded: int | None = None
         self._classifier: PolarityClassifier = classifier_of(None)
         self._listings = LogStamps((LISTINGS,))
@@ -97,19 +87,20 @@ class Sentiment(BatchJob):
 
     def compute(self, news: News) -> Iterator[Change]:
         """The rows of the days with new posts, or all rows."""
+        for change in super().compute(news):
+            yield replace(change, made_from=self._made_from) if news.is_everything else change
+
+    def prepared(self, rows_of: Callable[[str], ds.Dataset]) -> Views:
+        """The view `mentions`, read some thousand posts at a time."""
         columns = (self._products[name].to_pylist() for name in Product._fields)
         products = ProductNames(map(Product, *columns))
-        rows: list[dict[str, Any]] = []
-        if news.is_everything:
-            for posts in read_posts(news):
-                rows = daily_rows(posts, self._classifier, products, rows)
-            yield Change(TABLE, rows, made_from=self._made_from)
-            return
-        new = [post for part in read_posts(news) for post in part]
-        days = sorted({post["market_date"] for post in new})
-        is_whole = len(days) > MOST_KEYS
-        rows = daily_rows(new, self._classifier, products, rows_of(None if is_whole else days))
-        yield Change(TABLE, rows, None if is_whole else among("market_date", days))
+        parts = rows_of(POSTS).to_batches(columns=COLUMNS, batch_size=POSTS_AT_ONCE)
+        mentions = (
+            batch
+            for part in parts
+            for batch in mentions_of(part.to_pylist(), self._classifier, products).to_batches()
+        )
+        return {"mentions": pa.RecordBatchReader.from_batches(MENTIONS, mentions)}
 
 
 def modified_at() -> int | None:
@@ -127,19 +118,6 @@ def fingerprint(catalogue: pa.Table) -> str:
     """Text that changes with the names, in whatever order they come."""
     sql = "select count(*) || ' ' || coalesce(bit_xor(hash(shop, category, name)), 0) from catalogue"
     return str(run_sql(sql, {"catalogue": catalogue}).column(0)[0].as_py())
-
-
-def read_posts(news: News) -> Iterator[list[dict[str, Any]]]:
-    """Posts of the batches, some thousands at a time."""
-    for part in news.of(POSTS).to_batches(columns=COLUMNS, batch_size=POSTS_AT_ONCE):
-        yield part.to_pylist()
-
-
-def rows_of(days: Collection[date] | None) -> list[dict[str, Any]]:
-    """Rows of the table: all, or those of some days."""
-    condition = None if days is None else pc.field("market_date").isin(sorted(days))
-    rows: list[dict[str, Any]] = open_table(TABLE).to_pyarrow_dataset().to_table(filter=condition).to_pylist()
-    return rows
 
 
 JOB = Sentiment

@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from lakehouse.arrow import arrow_schema
+from lakehouse.contracts.contract import contracts
 from lakehouse.impact import WEEK_DAYS
+from lakehouse.io.query import run_contract_sql
 from lakehouse.sentiment.classifier import LexiconClassifier
-from lakehouse.sentiment.daily import daily_rows
+from lakehouse.sentiment.daily import mentions_of
 from lakehouse.sentiment.products import ProductNames
 from ml.data import holidays
 from ml.data.panel import Floats, Panel
@@ -120,7 +123,11 @@ def headline_pressure(panel: Panel, file: Path) -> Floats:
     first: date = panel.days[0].astype(date)
     days = [(post["market_date"] - first).days + 1 for post in posts]
     value[:, max(min(days), 0) : max(days) + 1] = 0.0
-    for row in daily_rows(posts, LexiconClassifier(), ProductNames([])):
+    mentions = mentions_of(posts, LexiconClassifier(), ProductNames([]))
+    sentiment = contracts()["gold.sentiment"]
+    before = arrow_schema(sentiment).empty_table()
+    daily = run_contract_sql(sentiment, {"mentions": mentions, "gold_sentiment": before})
+    for row in daily.to_pylist():
         column = (row["market_date"] - first).days + 1
         if 0 <= column < len(panel.days):
             value[panel.rows_of(row["subject"]), column] = row["pressure"] or 0.0

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from lakehouse.sentiment.classifier import CLASSIFIERS, classifier_of
-from lakehouse.sentiment.daily import daily_rows, pressures
+from lakehouse.sentiment.daily import pressures
 from lakehouse.sentiment.lexicon import Polarity, lexicon, lexicon_polarity, mentions, words_of
 from lakehouse.sentiment.products import ProductNames
+from tests.support.retail.shop_lake import sentiment_of
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,6 @@ def test_classifier_of_another_kind_is_served_under_its_name(monkeypatch: pytest
     time = datetime(2024, 3, 1, tzinfo=UTC)
     post = {"title": None, "content": "Harga garam melonjak", "commodities": [], "symbols": []}
     read = {**post, "market_date": time.date(), "event_time": time, "_warnings": []}
-    (row,) = daily_rows([read], classifier_of({"kind": "transformer", "version": "7"}), ProductNames([]))
+    (row,) = sentiment_of([read], classifier_of({"kind": "transformer", "version": "7"}), ProductNames([]))
     assert (row["classifier"], row["classifier_version"]) == ("transformer", "7")
     assert (row["subject"], row["positive"], row["naik"]) == ("garam", 1, 1)

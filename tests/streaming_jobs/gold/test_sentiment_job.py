@@ -16,6 +16,7 @@ from lakehouse.io.sentiment_model import sentiment_model_file
 from lakehouse.sentiment.daily import pressures
 from lakehouse.sentiment.lexicon import lexicon_polarity
 from ml.sentiment.fit import pipeline
+from streaming_jobs.gold import contract_sql
 from streaming_jobs.gold.sentiment import TABLE, Sentiment
 from tests.support.written_lake import finish, write
 
@@ -141,6 +142,16 @@ def test_sentiment_equals_its_recomputation(seed: int, cuts: int) -> None:
     version = open_table(TABLE).version()
     job.refresh()
     assert open_table(TABLE).version() == version, "nothing new, nothing written"
+
+
+def test_posts_of_many_days_are_added_to_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contract_sql, "MOST_KEYS", 3)
+    rows = posts(80, 7)
+    job = Sentiment()
+    for number, part in enumerate((rows[:40], rows[40:])):
+        batch(number, part)
+        job.refresh()
+    assert_equals(rows)
 
 
 def test_a_batch_of_repeated_posts_alone_changes_no_row() -> None:

@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.query import run_contract_sql, run_sql
 from lakehouse.sentiment.classifier import classifier_of
-from lakehouse.sentiment.daily import daily_rows
 from lakehouse.sentiment.products import ProductNames
 from streaming_jobs.gold.retail import LATEST, LATEST_SQL, category_rows
 from tests.support.gold.subject import BEGAN, Recomputation, Row, Tables
-from tests.support.retail.shop_lake import shop_listings
+from tests.support.retail.shop_lake import sentiment_of, shop_listings
 
 
 def listings(rng: random.Random) -> dict[str, list[Row]]:
@@ -53,5 +52,5 @@ def posts(rng: random.Random) -> dict[str, list[Row]]:
 
 
 def sentiment(tables: Tables, newest: datetime) -> list[Row]:
-    """By the function of a day over all posts at once."""
-    return daily_rows(tables["silver.posts"].to_pylist(), classifier_of(None), ProductNames([]))
+    """By the contract's SQL over all posts at once."""
+    return sentiment_of(tables["silver.posts"].to_pylist(), classifier_of(None), ProductNames([]))

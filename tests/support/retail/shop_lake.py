@@ -9,8 +9,8 @@ import pyarrow as pa
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.query import run_contract_sql, run_sql
-from lakehouse.sentiment.classifier import classifier_of
-from lakehouse.sentiment.daily import daily_rows
+from lakehouse.sentiment.classifier import PolarityClassifier, classifier_of
+from lakehouse.sentiment.daily import mentions_of
 from lakehouse.sentiment.products import Product, ProductNames
 from scripts.bench.api_lake import write
 from streaming_jobs.gold.retail import LATEST, LATEST_SQL, REVENUE, TOP_PRODUCTS, category_rows
@@ -65,7 +65,20 @@ def product_days(listings: list[dict[str, Any]]) -> list[dict[str, Any]]:
         | {"event_time": BEGAN + timedelta(days=number), "market_date": BEGAN.date() + timedelta(days=number)}
         for number, text in enumerate(POSTS)
     ]
-    return daily_rows(posts, classifier_of(None), names)
+    return sentiment_of(posts, classifier_of(None), names)
+
+
+def sentiment_of(
+    posts: list[dict[str, Any]], classifier: PolarityClassifier, names: ProductNames
+) -> list[dict[str, Any]]:
+    """Rows of gold.sentiment, by the contract's SQL over all posts at once."""
+    sentiment = contracts()["gold.sentiment"]
+    views = {
+        "mentions": mentions_of(posts, classifier, names),
+        "gold_sentiment": arrow_schema(sentiment).empty_table(),
+    }
+    rows: list[dict[str, Any]] = run_contract_sql(sentiment, views).to_pylist()
+    return rows
 
 
 def fill_shop(root: str) -> list[dict[str, Any]]:
