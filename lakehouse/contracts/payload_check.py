@@ -12,6 +12,7 @@ from lakehouse.contracts.contract import Contract, Field, kinds
 from lakehouse.contracts.derived_rules import bounds, measure_rule, required_rule, value_rule
 from lakehouse.times import parse_day, parse_time
 
+UNKNOWN_FIELD = "field_unknown"  # a strict door refuses it, the stream only warns
 # Type of a field -> the types of Python that its values have, and what a message calls them; else a string.
 JSON_TYPES: dict[str, tuple[type | UnionType, str]] = {
     "boolean": (bool, "true or false"),
@@ -39,7 +40,7 @@ def faults(payload: Any, wanted: list[str]) -> list[Fault]:
         return [Fault("", "kind_required", "neither a price nor a metric is given")]
     known = {field.name for kind in wanted for field in kinds()[kind].payload}
     payload_faults = [
-        Fault(f"/{name}", "field_unknown", f"unknown field '{name[:60]}'")
+        Fault(f"/{name}", UNKNOWN_FIELD, f"unknown field '{name[:60]}'")
         for name in payload
         if name not in known
     ]

@@ -21,9 +21,8 @@ from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import stopped_by_signals
 from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
-from lakehouse.contracts.payload_check import faults
+from lakehouse.contracts.payload_check import UNKNOWN_FIELD, faults
 from lakehouse.event import topics
-from lakehouse.gold import schema_drift
 from lakehouse.io.kafka import NotAcknowledged, create_topics
 from lakehouse.io.source_files.file_events import FileEvents, Unreadable
 from lakehouse.io.source_files.file_rows import Row
@@ -125,7 +124,7 @@ def _report(file: FileEvents, names: UnknownNames) -> dict[str, Any]:
         sample = sample or row.payload
         names.note(row.kind, row.payload)
         for fault in faults(row.payload, [row.kind]):
-            if fault.code == schema_drift.RULE:  # the stream only warns
+            if fault.code == UNKNOWN_FIELD:  # the stream only warns
                 continue
             first = {"rule": fault.code, "events": 0, "row": row.position, "message": fault.message}
             refused.setdefault(fault.code, first)["events"] += 1

@@ -1,92 +1,141 @@
 """Events with unknown fields, accepted or quarantined -> gold.schema_drift; a new field is logged once."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
+from itertools import chain
+from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from lakehouse.arrow import ordered
 from lakehouse.contracts.contract import kinds
-from lakehouse.gold.schema_drift import RULE, EventWithUnknownField, add
-from lakehouse.io.delta import open_table
-from streaming_jobs.gold.driver import QUARANTINE, BatchJob, Change, News
+from lakehouse.contracts.payload_check import UNKNOWN_FIELD
+from lakehouse.io.delta import open_table, read_rows, shaped
+from streaming_jobs.gold.contract_sql import SqlJob, Views
+from streaming_jobs.gold.driver import QUARANTINE, Change, News
 
 log = logging.getLogger("lumbung.schema_drift")
 TABLE = "gold.schema_drift"
 COORDINATES = ["topic", "partition", "offset"]
 EVENT = [*COORDINATES, "event_id", "source", "received_at", "ingested_at"]
+FIELDS = pa.schema(
+    {
+        **dict.fromkeys(("kind", "field", "json_type", "event_id", "source"), pa.string()),
+        "seen_at": pa.timestamp("us", "UTC"),
+        "accepted": pa.bool_(),
+        **dict.fromkeys(("event", "number"), pa.int64()),
+    }
+)
+NAME_LENGTH = 100
+TYPES = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    dict: "object",
+    list: "array",
+    type(None): "null",
+}
+Row = dict[str, Any]
 EVENTS_AT_ONCE = 20_000  # bounds memory: their payloads are read together
 
 
-class SchemaDrift(BatchJob):
-    """Reads silver rows that carry the warning, and the payloads of their events in bronze.
+class SchemaDrift(SqlJob):
+    """The contract's SQL over the unknown fields of events that carry the warning.
 
-    Not in SQL: the first fields of a kind get rows of their own, event by event in order of arrival.
+    Those of quarantined events follow those of accepted ones, kind by kind in order of arrival.
     """
 
-    name = "schema_drift"
-    tables = (TABLE,)
+    def __init__(self) -> None:
+        super().__init__(TABLE)
 
     def compute(self, news: News) -> Iterator[Change]:
-        """All rows with what the batches brought added."""
-        current = {
-            (row["kind"], row["field"]): row for row in open_table(TABLE).to_pyarrow_table().to_pylist()
-        }
-        accepted = add(current, events_with_unknown_fields(news))
-        rows = add(accepted, quarantined_with_unknown_fields(news))
-        yield Change(TABLE, list(rows.values()))
-        for kind, field in rows.keys() - current.keys():
-            log.warning(
-                "%s: unknown field %s, first in event %s",
-                kind,
-                ascii(field),  # a name may hold line breaks
-                rows[kind, field]["first_event_id"],
-            )
+        """All rows with what the batches brought added; a field that has none yet is logged."""
+        known = {(row["kind"], row["field"]) for row in read_rows(TABLE).to_pylist()}
+        for change in super().compute(news):
+            yield change
+            for row in shaped(change.rows, self.contract).to_pylist():
+                if (row["kind"], row["field"]) not in known:
+                    field = ascii(row["field"])  # a name may hold line breaks
+                    first = row["first_event_id"]
+                    log.warning("%s: unknown field %s, first in event %s", row["kind"], field, first)
+
+    def prepared(self, rows_of: Callable[[str], ds.Dataset]) -> Views:
+        """The view `unknown_fields`; some thousand payloads are in memory together."""
+        parts = chain(accepted(rows_of), quarantined(rows_of(QUARANTINE)))
+        return {"unknown_fields": pa.RecordBatchReader.from_batches(FIELDS, numbered(parts))}
 
 
-def events_with_unknown_fields(news: News) -> Iterator[EventWithUnknownField]:
-    """Events with the warning; within a kind they are in order of arrival."""
+def numbered(parts: Iterable[list[Row]]) -> Iterator[pa.RecordBatch]:
+    """Rows of the view from events with their payloads."""
+    events = fields = 0
+    for part in parts:
+        rows = []
+        for event in part:
+            events += 1
+            payload = event.pop("payload") or b""
+            for field, json_type in unknown_fields(event["kind"], payload).items():
+                fields += 1
+                rows.append(
+                    event | {"field": field, "json_type": json_type, "event": events, "number": fields}
+                )
+        yield from pa.Table.from_pylist(rows, FIELDS).to_batches()
+
+
+def unknown_fields(kind: str, payload: bytes) -> dict[str, str]:
+    """Name -> JSON type of the fields that the contract does not name; empty unless it is one JSON object."""
+    try:
+        fields = orjson.loads(payload)
+    except orjson.JSONDecodeError:  # what Spark reads and orjson does not, such as numbers beyond 1e308
+        return {}
+    known = {field.name for field in kinds()[kind].payload}
+    pairs = fields.items() if isinstance(fields, dict) else ()
+    return {name[:NAME_LENGTH]: TYPES[type(value)] for name, value in pairs if name not in known}
+
+
+def accepted(rows_of: Callable[[str], ds.Dataset]) -> Iterator[list[Row]]:
+    """Accepted events with the warning, and their payloads."""
     for kind, contract in kinds().items():
         warned = [
             pa.table(batch.drop_columns(["_warnings"]).filter(has_warning(batch["_warnings"])))
-            for batch in news.of(contract.table).to_batches(columns=[*EVENT, "_warnings"])
+            for batch in rows_of(contract.table).to_batches(columns=[*EVENT, "_warnings"])
         ]
         if not any(part.num_rows for part in warned):
             continue
         rows = pa.concat_tables(warned).group_by(EVENT).aggregate([])  # several rows may be one event
         rows = ordered(rows, "ingested_at", *COORDINATES)
         for first in range(0, rows.num_rows, EVENTS_AT_ONCE):
-            yield from _with_payloads(kind, rows.slice(first, EVENTS_AT_ONCE))
+            part = with_payloads(rows.slice(first, EVENTS_AT_ONCE))
+            names = ["event_id", "source", "seen_at", *COORDINATES, "payload"]
+            yield [row | {"kind": kind, "accepted": True} for row in part.rename_columns(names).to_pylist()]
 
 
-def quarantined_with_unknown_fields(news: News) -> Iterator[EventWithUnknownField]:
-    """Quarantined events that also carry the warning, of the same batches, in order of arrival."""
+def quarantined(refused: ds.Dataset) -> Iterator[list[Row]]:
+    """Quarantined events that also carry the warning, with their payloads."""
     columns = ["kind", "event_id", "source", "quarantined_at", "payload", "reasons", *COORDINATES]
-    for batch in news.of(QUARANTINE).to_batches(columns=columns):
+    for batch in refused.to_batches(columns=columns):
         reasons = pa.table(batch)["reasons"].combine_chunks()
         rules = pa.ListArray.from_arrays(reasons.offsets, reasons.values.field("rule"))
         rows = pa.table(batch).drop_columns(["reasons"]).filter(has_warning(rules))
-        for row in ordered(rows, "quarantined_at", *COORDINATES).to_pylist():
-            if row["kind"] in kinds():
-                yield EventWithUnknownField(
-                    row["kind"],
-                    row["event_id"],
-                    row["source"],
-                    row["quarantined_at"],
-                    row["payload"] or b"",
-                    "quarantined",
-                )
+        in_order = ordered(rows, "quarantined_at", *COORDINATES).to_pylist()
+        yield [
+            row | {"seen_at": row["quarantined_at"], "accepted": False}
+            for row in in_order
+            if row["kind"] in kinds()
+        ]
 
 
 def has_warning(warnings: pa.Array) -> pa.Array:
     """Which rows carry the warning."""
-    named = pc.equal(pc.list_flatten(warnings), RULE)
+    named = pc.equal(pc.list_flatten(warnings), UNKNOWN_FIELD)
     return pc.is_in(pa.array(range(len(warnings))), pc.list_parent_indices(warnings).filter(named))
 
 
-def _with_payloads(kind: str, rows: pa.Table) -> Iterator[EventWithUnknownField]:
+def with_payloads(rows: pa.Table) -> pa.Table:
     """The events with the payloads of their records, from the days of bronze between receipt and landing."""
     days = days_of(rows["received_at"].to_pylist(), rows["ingested_at"].to_pylist())
     first, last = pc.min_max(rows["offset"]).as_py().values()
@@ -100,11 +149,10 @@ def _with_payloads(kind: str, rows: pa.Table) -> Iterator[EventWithUnknownField]
         .to_pyarrow_dataset()
         .to_table(columns=[*COORDINATES, "value"], filter=pc.field("ingest_date").isin(days) & near)
     )
-    joined = ordered(rows.join(records, COORDINATES, join_type="left outer"), "ingested_at", *COORDINATES)
-    for row in joined.select(["event_id", "source", "ingested_at", "value"]).to_pylist():
-        yield EventWithUnknownField(
-            kind, row["event_id"], row["source"], row["ingested_at"], row["value"] or b""
-        )
+    joined = rows.join(records, COORDINATES, join_type="left outer")
+    return ordered(joined, "ingested_at", *COORDINATES).select(
+        ["event_id", "source", "ingested_at", *COORDINATES, "value"]
+    )
 
 
 def days_of(received: list[datetime], ingested: list[datetime]) -> list[date]:

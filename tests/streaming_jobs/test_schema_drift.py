@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from lakehouse.gold.schema_drift import FIELDS_PER_KIND, unknown_fields
 from lakehouse.io.delta import open_table
-from streaming_jobs.gold.schema_drift import SchemaDrift
+from streaming_jobs.gold.schema_drift import SchemaDrift, unknown_fields
 from tests.support.written_lake import finish, write
 
+FIELDS_PER_KIND = 200
 START = datetime(2026, 3, 1, 23, 59, tzinfo=UTC)
 SILVER = {"price": "silver.prices", "sensor": "silver.sensors"}
 
@@ -131,6 +131,12 @@ def test_fields_beyond_the_limit_are_counted_together():
         once["price", "*"] == (["number", "string"], 2, f"e{FIELDS_PER_KIND - 1}")
         and once["price", "f0"][1] == 2
     )
+    kafka.batch({"price": 1, "four": 1, "five": 1}, {"price": 1, "f0": 1})
+    SchemaDrift().refresh()
+    assert drift_rows() == once | {
+        ("price", "*"): (["number", "string"], 3, f"e{FIELDS_PER_KIND - 1}"),
+        ("price", "f0"): (["number"], 3, "e0"),
+    }
 
 
 @pytest.mark.parametrize("seed", range(3))

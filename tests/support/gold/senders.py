@@ -7,7 +7,7 @@ from typing import Any
 
 from conf.collected_sources import collected_sources
 from lakehouse.contracts.contract import contracts
-from lakehouse.gold.schema_drift import unknown_fields
+from streaming_jobs.gold.schema_drift import unknown_fields
 from tests.support.gold.subject import BEGAN, Row, Tables
 from tests.support.recomputed_gold import grouped
 
