@@ -1,7 +1,8 @@
 """Background gold equals its recomputation from all rows, for any cut into batches, restart and set back."""
 
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -13,9 +14,9 @@ from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import append_rows, empty_table, open_table
-from streaming_jobs.gold.runner import BackgroundJob, make_job
+from streaming_jobs.gold.runner import make_job
 from tests.support.gold.rows import differences, rows_of
-from tests.support.gold.subject import BEGAN, Row, Subject
+from tests.support.gold.subject import BEGAN, Refreshing, Row, Subject
 from tests.support.gold.subjects import SUBJECTS
 
 
@@ -35,8 +36,10 @@ class Batches:
         batch |= {"quarantined_at": self.newest, "ingest_date": self.newest.date()}
         for table, of in rows.items():
             append(table, [row | batch for row in of])
-        for kind in {contracts()[table].kind or "price" for table in rows}:
-            append("gold.balance", [batch | {"kind": kind}])
+        counts = Counter[str]()
+        for table, of in rows.items():
+            counts[contracts()[table].kind or "price"] += len(of)
+        append("gold.balance", [batch | {"kind": kind, "rows_in": count} for kind, count in counts.items()])
 
 
 def append(table: str, rows: Sequence[Row]) -> None:
@@ -80,8 +83,14 @@ class TrainersJob:
         import_module(self.name).refresh(settings().lake_root)
 
 
-def jobs_of(subject: Subject) -> list[BackgroundJob]:
-    return [TrainersJob(name) if name.startswith("ml.") else make_job(name) for name in subject.jobs]
+def job_of(job: str | Callable[[], Refreshing]) -> Refreshing:
+    if not isinstance(job, str):
+        return job()
+    return TrainersJob(job) if job.startswith("ml.") else make_job(job)
+
+
+def jobs_of(subject: Subject) -> list[Refreshing]:
+    return [job_of(job) for job in subject.jobs]
 
 
 def assert_equals_recomputation(subject: Subject, tables: Sequence[str], newest: datetime) -> None:
@@ -125,7 +134,7 @@ def test_gold_equals_its_recomputation(lake: Path, name: str) -> None:
     assert after == versions, "nothing new, nothing written"
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize("name", [name for name in SUBJECTS if not SUBJECTS[name].keeps_records])
 def test_gold_begins_again_after_its_sources_were_set_back(lake: Path, name: str) -> None:
     subject = SUBJECTS[name]
     rng = random.Random(3)

@@ -1,11 +1,7 @@
 """gold.model_accuracy of issued forecasts equals its recomputation in plain Python; drift is detected."""
 
 import math
-from collections import defaultdict
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from statistics import fmean
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +14,12 @@ from ml.forecasts import live_accuracy
 from ml.forecasts.fitted_model import FittedModel
 from ml.forecasts.live_accuracy import DriftCheck, psi, record_check
 from ml.forecasts.rows import ServedModels, forecast_rows
-from ml.models.naive import Drift, Naive
+from ml.models.naive import Naive
+from tests.support.daily_prices_lake import of_panel
+from tests.support.gold.issued import accuracy_of, forecasts_of
+from tests.support.gold.rows import Row, differences, rows_of
 from tests.support.panels import walks
 
-Row = dict[str, Any]
 TABLE = "gold.model_accuracy"
 
 
@@ -29,23 +27,10 @@ pytestmark = pytest.mark.usefixtures("home")
 
 
 def issue_from(panel: Panel, origins: list[int], twice: int) -> list[Row]:
-    """Issues from each origin; from `twice` there is an earlier one that the second one replaces."""
-    rows = []
-    served = ServedModels([FittedModel(Naive()), FittedModel(Drift())], {"teh": "drift"})
-    for number, origin in enumerate([twice, *origins]):
-        known = panel.until(origin)
-        if number == 0:
-            known = replace(known, price=3 * known.price)
-        issued = forecast_rows(known, served, range(1, 8), issued_at(known, number))
-        append_once("gold.forecasts", issued, f"issue {number}")
-        if number:
-            rows += issued.to_pylist()
+    """Write an issue from each origin; that from `twice` replaces an earlier one."""
+    rows = forecasts_of(panel, origins, twice)
+    append_once("gold.forecasts", rows, f"issues from {origins}")
     return rows
-
-
-def issued_at(known: Panel, number: int) -> datetime:
-    """At the cut of the panel's last day."""
-    return datetime.combine(known.days[-1].item(), time(7, number), tzinfo=UTC)
 
 
 def test_forecast_that_was_made_after_its_target_does_not_count():
@@ -70,82 +55,16 @@ def test_forecast_that_was_made_after_its_target_does_not_count():
             }
 
 
-def recomputed(panel: Panel, forecasts: list[Row]) -> dict[tuple, Row]:
-    """The table by key, cell by cell."""
-    actual = {}
-    step = {}
-    for nth, (commodity, region) in enumerate(zip(panel.commodities, panel.regions, strict=True)):
-        series = panel.price[nth]
-        for day in range(len(series)):
-            if math.isfinite(series[day]):
-                actual[commodity, region, panel.days[day].item()] = series[day]
-        for origin in {row["origin_date"] for row in forecasts}:
-            known = series[: (origin - panel.days[0].item()).days + 1]
-            moves = [
-                abs(b - a)
-                for a, b in zip(known, known[1:], strict=False)
-                if math.isfinite(a) and math.isfinite(b)
-            ]
-            step[commodity, region, origin] = max(
-                fmean(moves), 0.001 * fmean(p for p in known if math.isfinite(p))
-            )
-    naive = {_cell_of(row): row["price_idr"] for row in forecasts if row["model"] == "naive"}
-    groups: dict[tuple, list[Row]] = defaultdict(list)
-    for row in forecasts:
-        price = actual.get((row["commodity"], row["region_code"], row["target_date"]))
-        if price is None or row["target_date"].weekday() > 4 or row["region_code"] == "ID":
-            continue
-        cell = row | {"actual": price, "naive": naive[_cell_of(row)], "step": step[_cell_of(row)[:3]]}
-        for region in (row["region_code"], "ID"):
-            groups[row["model"], row["commodity"], region, row["horizon_days"], "issued"].append(cell)
-    return {key: _figures(cells) for key, cells in groups.items()}
-
-
-def _cell_of(row: Row) -> tuple:
-    return row["commodity"], row["region_code"], row["origin_date"], row["horizon_days"]
-
-
-def _figures(cells: list[Row]) -> Row:
-    error = [abs(c["actual"] - c["price_idr"]) for c in cells]
-    other = [abs(c["actual"] - c["naive"]) for c in cells]
-    low = [
-        max(0.1 * (c["actual"] - c["lower_80_idr"]), -0.9 * (c["actual"] - c["lower_80_idr"])) for c in cells
-    ]
-    high = [
-        max(0.9 * (c["actual"] - c["upper_80_idr"]), -0.1 * (c["actual"] - c["upper_80_idr"])) for c in cells
-    ]
-    return {
-        "mape_pct": 100 * fmean(e / c["actual"] for e, c in zip(error, cells, strict=True)),
-        "wape_pct": 100 * sum(error) / sum(c["actual"] for c in cells),
-        "mae_idr": fmean(error),
-        "rmse_idr": math.sqrt(fmean(e * e for e in error)),
-        "mase": fmean(e / c["step"] for e, c in zip(error, cells, strict=True)),
-        "pinball": (fmean(low) + fmean(high)) / 2,
-        "skill_vs_naive": 1 - sum(error) / sum(other),
-        "coverage_80": fmean(c["lower_80_idr"] <= c["actual"] <= c["upper_80_idr"] for c in cells),
-        "coverage_95": fmean(c["lower_95_idr"] <= c["actual"] <= c["upper_95_idr"] for c in cells),
-        "origins": len({c["origin_date"] for c in cells}),
-        "cells": len(cells),
-        "from_date": min(c["target_date"] for c in cells),
-        "to_date": max(c["target_date"] for c in cells),
-    }
-
-
 def test_issued_accuracy_equals_its_recomputation():
     panel = walks(5, 120)
     panel.price[np.random.default_rng(1).random(panel.price.shape) < 0.1] = np.nan
     forecasts = issue_from(panel, [90, 97, 98, 110], twice=98)
     assert live_accuracy.measure(panel) > 2 * 3 * (4 + 1) * 6
-    rows = DeltaTable(table_uri(TABLE)).to_pyarrow_table().to_pylist()
-    expected = recomputed(panel, forecasts)
-    key = contracts()[TABLE].key
-    assert {tuple(row[name] for name in key) for row in rows} == set(expected) and len(rows) == len(expected)
-    for row in rows:
-        for name, value in expected[tuple(row[name] for name in key)].items():
-            assert row[name] == (pytest.approx(value, rel=1e-9) if isinstance(value, float) else value), name
-        assert row["alias"] == (
-            "champion" if row["model"] == ("drift" if row["commodity"] == "teh" else "naive") else None
-        )
+    rows = rows_of(TABLE)
+    expected = accuracy_of(of_panel(panel), forecasts)
+    assert not differences(contracts()[TABLE], rows, expected, list(expected[0]))
+    champions = {row["commodity"]: row["model"] for row in rows if row["alias"] == "champion"}
+    assert champions == {"kentang": "naive", "teh": "drift", "kol": "naive"}
     live_accuracy.measure(panel)
     assert DeltaTable(table_uri(TABLE)).version() == 1  # created, then written once
 

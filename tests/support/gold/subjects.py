@@ -4,7 +4,9 @@ A recomputation is a second implementation in plain Python, or the job's own SQL
 once: then the law is about batches, order, restarts and marks, and the figures are tested with the job.
 """
 
+from tests.support.gold.issued import AccuracyJob, forecasts_and_prices, model_accuracy
 from tests.support.gold.learned import anomalies, impact_factors, prices_and_rain, verdicts, weather_prices
+from tests.support.gold.records import bound_rows, records
 from tests.support.gold.senders import (
     collector_freshness,
     device_health,
@@ -37,6 +39,19 @@ SUBJECTS: dict[str, Subject] = {
     ),
     "anomalies": Subject(
         ("ml.anomalies.job",), verdicts, {"gold.anomalies": anomalies}, not_compared=("measured_at",)
+    ),
+    "issued forecasts": Subject(
+        (AccuracyJob,),
+        forecasts_and_prices,
+        {"gold.model_accuracy": model_accuracy},
+        not_compared=("measured_at",),
+    ),
+    "ledger": Subject(
+        ("ledger",),
+        bound_rows,
+        {"gold.ledger": records},
+        not_compared=("timestamp", "hash", "previous_hash", "delta_version"),
+        keeps_records=True,
     ),
     "quality": Subject(("quality_hourly",), quality_counts, {"gold.quality_hourly": quality_hourly}),
     "senders": Subject(
