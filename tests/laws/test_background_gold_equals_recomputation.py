@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -52,25 +52,35 @@ def append(table: str, rows: Sequence[Row]) -> None:
     append_rows(table, pa.Table.from_pylist(filled, schema=arrow_schema(contract)))
 
 
-def cut(rows: dict[str, list[Row]], count: int, rng: random.Random, subject: Subject) -> list[dict]:
-    """The rows of all tables in `count` batches, cut at random places; an event lies in one batch."""
-    events: dict[object, list[tuple[str, Row]]] = {}
+Event = list[tuple[str, Row]]  # its rows, each with its table
+
+
+def events_of(rows: dict[str, list[Row]]) -> list[Event]:
+    """A row without event_id is an event of its own."""
+    events: dict[object, Event] = {}
     for table, of in rows.items():
         for row in of:
             events.setdefault(row.get("event_id", id(row)), []).append((table, row))
-    every = list(events.values())
+    return list(events.values())
+
+
+def by_table(events: Iterable[Event]) -> dict[str, list[Row]]:
+    """The rows of the events."""
+    rows: dict[str, list[Row]] = {}
+    for table, row in (entry for event in events for entry in event):
+        rows.setdefault(table, []).append(row)
+    return rows
+
+
+def cut(rows: dict[str, list[Row]], count: int, rng: random.Random, subject: Subject) -> list[dict]:
+    """The rows of all tables in `count` batches, cut at random places; an event lies in one batch."""
+    every = events_of(rows)
     if subject.in_order:
         every.sort(key=lambda event: (event[0][1]["event_time"], event[0][0]))
     else:
         rng.shuffle(every)
     places = [0, *sorted(rng.sample(range(1, len(every)), count - 1)), len(every)]
-    batches = []
-    for start, end in zip(places, places[1:], strict=False):
-        batch: dict[str, list[Row]] = {}
-        for table, row in (entry for event in every[start:end] for entry in event):
-            batch.setdefault(table, []).append(row)
-        batches.append(batch)
-    return batches
+    return [by_table(every[start:end]) for start, end in zip(places, places[1:], strict=False)]
 
 
 class TrainersJob:
@@ -114,12 +124,13 @@ def test_gold_equals_its_recomputation(lake: Path, name: str) -> None:
     batches = Batches()
     jobs = jobs_of(subject)
     refused: dict[str, list[Row]] = {table: [] for table in rows}  # a batch whose events were all refused
-    for batch in (refused, *cut(rows, 4, rng, subject), refused):
+    for number, batch in enumerate((refused, *cut(rows, 4, rng, subject), refused)):
         batches.write(batch)
-        if batch is refused:
+        is_half = number == 2
+        if batch is refused or is_half:
             for job in jobs:
                 job.refresh()
-        if rng.random() < 0.3:
+        if is_half or rng.random() < 0.3:
             jobs = jobs_of(subject)  # a restart
         for job in jobs:
             if rng.random() < 0.6:
@@ -153,3 +164,28 @@ def test_gold_begins_again_after_its_sources_were_set_back(lake: Path, name: str
     for job in jobs:
         job.refresh()
     assert_equals_recomputation(subject, list(rows), batches.newest)
+
+
+@pytest.mark.parametrize("name", [name for name in SUBJECTS if not SUBJECTS[name].in_order])
+def test_news_of_a_single_source_is_taken_up(lake: Path, name: str) -> None:
+    """Most events at once, then the rest of one table after the other."""
+    subject = SUBJECTS[name]
+    rng = random.Random(4)
+    rows = subject.rows(rng)
+    jobs = jobs_of(subject)
+    events = events_of(rows)
+    rng.shuffle(events)
+    most = 9 * len(events) // 10
+    rest: dict[str, list[Event]] = {}
+    for event in events[most:]:
+        table = event[0][0]
+        rest.setdefault(subject.taken_up_with.get(table, table), []).append(event)
+    batches = Batches()
+    batches.write(by_table(events[:most]))
+    for job in jobs:
+        job.refresh()
+    for news in rest.values():
+        batches.write(by_table(news))
+        for job in jobs:
+            job.refresh()
+        assert_equals_recomputation(subject, list(rows), batches.newest)
