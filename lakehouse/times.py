@@ -12,7 +12,7 @@ DAY = YEAR + r"-\d\d-\d\d"
 
 
 def rfc3339(time: datetime) -> str:
-    """UTC with microseconds and Z."""
+    """UTC with microseconds and Z: texts of it sort by time."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
