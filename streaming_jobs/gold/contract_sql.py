@@ -89,10 +89,16 @@ class SqlJob(BatchJob):
         return new_rows(news, self.contract, sql_of(self.contract)) | self.prepared(news.of)
 
     def _changed(self, news: News) -> list[Any]:
-        """The values of `replace_by` that the new rows touch, as `changed` gives them."""
+        """The values of `replace_by` that the new rows touch, as `changed` gives them.
+
+        It may look them up in the table's own rows.
+        """
         first = view_name(self.contract.reads[0])
         sql = self.contract.changed or f"select distinct {self.contract.replace_by} from {first}"
-        touched = run_sql(sql, new_rows(news, self.contract, sql))
+        views = new_rows(news, self.contract, sql)
+        if view_name(self.contract.table) in sql:
+            views[view_name(self.contract.table)] = news.dataset(self.contract.table)
+        touched = run_sql(sql, views)
         keys: list[Any] = touched.column(0).drop_null().unique().to_pylist()
         return sorted(keys)
 

@@ -1,4 +1,4 @@
-"""silver.shipments, silver.weather -> gold.routes: the routes with new deliveries are computed again."""
+"""silver.shipments, silver.weather -> gold.routes: routes with new deliveries or rain are computed again."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -31,7 +31,6 @@ class Routes(SqlJob):
 
     def __init__(self) -> None:
         super().__init__(TABLE)
-        self.kinds = ("shipment",)
 
     def prepared(self, rows_of: Callable[[str], ds.Dataset]) -> Views:
         """The view `heuristic`, by event id of the deliveries; no hours where departure or distance lack."""

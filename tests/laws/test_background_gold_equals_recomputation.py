@@ -178,8 +178,7 @@ def test_news_of_a_single_source_is_taken_up(lake: Path, name: str) -> None:
     most = 9 * len(events) // 10
     rest: dict[str, list[Event]] = {}
     for event in events[most:]:
-        table = event[0][0]
-        rest.setdefault(subject.taken_up_with.get(table, table), []).append(event)
+        rest.setdefault(event[0][0], []).append(event)
     batches = Batches()
     batches.write(by_table(events[:most]))
     for job in jobs:

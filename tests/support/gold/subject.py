@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -27,8 +27,7 @@ class Subject:
 
     A job is one of the background, a module of ml with `refresh`, or what makes an object with it.
     `keeps_records`: what was stated or sealed once stays after the sources were set back, so that no test
-    sets them back. `taken_up_with`: a table whose news alone changes nothing -> the table
-    with whose news it is taken up.
+    sets them back.
     """
 
     jobs: tuple[str | Callable[[], Refreshing], ...]
@@ -37,4 +36,3 @@ class Subject:
     in_order: bool = False
     not_compared: tuple[str, ...] = ()
     keeps_records: bool = False
-    taken_up_with: Mapping[str, str] = field(default_factory=dict)

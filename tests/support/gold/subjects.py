@@ -79,7 +79,6 @@ SUBJECTS: dict[str, Subject] = {
             "gold.routes": routes,
             "gold.supply_transfers": supply_transfers,
         },
-        taken_up_with={"silver.weather": "silver.shipments"},
     ),
     "shops": Subject(("retail",), listings, {f"gold.{name}": shop_table(f"gold.{name}") for name in SHOP}),
     "posts": Subject(("sentiment",), posts, {"gold.sentiment": sentiment}),
