@@ -313,6 +313,7 @@ def test_silent_series_and_unknown_fields_are_listed(lake: tuple[Api, pa.Table])
         "first_seen_at": NOW,
         "last_seen_at": NOW,
         "events": 2,
+        "quarantined": 0,
     }
     root = api.stack.lake_root
     write(root, "gold.silent_series", silent)
