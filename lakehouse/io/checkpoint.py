@@ -16,8 +16,7 @@ from confluent_kafka import KafkaException
 
 from conf.runtime.status_files import write_bytes
 from conf.settings import settings
-from lakehouse.contracts.contract import kinds
-from lakehouse.event import TOPIC_PREFIX
+from lakehouse.event import topics
 from lakehouse.io.kafka import any_is_open, partition_bounds
 
 Positions = dict[str, dict[str, int]]  # topic -> partition -> next offset
@@ -125,17 +124,19 @@ def count_waiting(
     state_dir: Path | None = None,
     positions: Positions | None = None,
     ends: Positions | None = None,
+    of_topics: Sequence[str] | None = None,
 ) -> int | None:
     """Records in Kafka that no finished batch has covered; None when Kafka does not answer.
 
     Unlike the stream's own status it is right after the stream was killed. `positions`: count from there;
-    `ends`: up to there instead of what Kafka holds now. Raises DamagedCheckpoint.
+    `ends`: up to there instead of what Kafka holds now. `of_topics`: see `kafka_ends`. Raises
+    DamagedCheckpoint.
     """
     if positions is None:  # read first: records that arrive meanwhile then count as waiting
         finished = finished_batches(state_dir)
         positions = _read_offsets(finished[-1], state_dir)[0] if finished else {}
     if ends is None:
-        ends = kafka_ends(bootstrap)
+        ends = kafka_ends(bootstrap, of_topics)
     if ends is None:
         return None
     return sum(
@@ -145,13 +146,20 @@ def count_waiting(
     )
 
 
-def kafka_ends(bootstrap: str | None = None) -> Positions | None:
-    """The next offset of every partition that the stream reads; None when Kafka does not answer."""
+def topics_read() -> list[str]:
+    """The topics that the stream reads."""
+    return [*topics(), *settings().kafka.legacy_topics]
+
+
+def kafka_ends(bootstrap: str | None = None, of_topics: Sequence[str] | None = None) -> Positions | None:
+    """The next offset of every partition that the stream reads; None when Kafka does not answer.
+
+    `of_topics`: those of `topics_read`, of a caller that must not read the settings any more.
+    """
     if not any_is_open(bootstrap):
         return None  # librdkafka would wait for its time limit
-    topics = [*(TOPIC_PREFIX + kind for kind in kinds()), *settings().kafka.legacy_topics]
     try:
-        bounds = partition_bounds(topics, bootstrap)
+        bounds = partition_bounds(topics_read() if of_topics is None else of_topics, bootstrap)
     except KafkaException:
         return None
     return {

@@ -4,9 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from conf.runtime.status_files import write_status
+from conf.settings import settings
 from lakehouse.io.checkpoint import checkpoint_dir
 from lakehouse.io.process_status import STREAM, status_file
+from serving_api.reads.operation.lag import KafkaLag
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
 from tests.support.waiting import eventually
@@ -66,3 +70,17 @@ def test_lag_grows_while_a_batch_runs(broker: Broker, tmp_path: Path) -> None:
         eventually(lambda: waiting() == 0 and lag_seconds() == 0)
     finally:
         own.stop()
+
+
+def test_thread_reads_no_settings(broker: Broker, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs for as long as the API, whatever the settings are by then."""
+    monkeypatch.setenv("LUMBUNG_KAFKA__BOOTSTRAP", broker.stack.bootstrap)
+    settings.cache_clear()
+    lag = KafkaLag()
+    monkeypatch.setenv("LUMBUNG_API__PORT", "x")
+    settings.cache_clear()
+    lag.start()
+    try:
+        eventually(lambda: lag.events is not None)
+    finally:
+        lag.stop()

@@ -6,19 +6,23 @@ import time
 from collections.abc import Callable
 
 from conf.settings import settings
-from lakehouse.io.checkpoint import count_waiting
+from lakehouse.io.checkpoint import count_waiting, topics_read
 
 log = logging.getLogger("lumbung.api")
 PAUSE_SECONDS = 2.0  # a count takes 0.1 s, 7 ms of it CPU time
 
 
 class KafkaLag:
-    """`events`: how many wait in Kafka; None while unknown. A thread counts them from `start` to `stop`."""
+    """`events`: how many wait in Kafka; None while unknown. A thread counts them from `start` to `stop`.
+
+    It reads no settings: what it needs of them is read when it is made.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._bootstrap = settings().kafka.bootstrap
         self._state_dir = settings().state_dir
+        self._topics = topics_read()
         self.events: int | None = None
         self._caught_up_at: float | None = None
         self._stopping = threading.Event()
@@ -44,7 +48,7 @@ class KafkaLag:
         while not self._stopping.is_set():
             began_at = self.clock()
             try:
-                self.events = count_waiting(self._bootstrap, self._state_dir)
+                self.events = count_waiting(self._bootstrap, self._state_dir, of_topics=self._topics)
             except Exception:  # a checkpoint that is being replaced, for example; this thread must not end
                 self.events = None
                 log.exception("the events that wait in Kafka were not counted")
