@@ -57,9 +57,15 @@ def creation(contract: Contract) -> dict[str, Any]:
             "delta.logRetentionDuration": "interval 1 hours",
             "delta.deletedFileRetentionDuration": f"interval {contract.retention_hours} hours",
             "delta.minReaderVersion": "1",
-            "delta.dataSkippingStatsColumns": ",".join(contract.skip_by),
+            "delta.dataSkippingStatsColumns": ",".join(columns_with_statistics(contract)),
         },
     }
+
+
+def columns_with_statistics(contract: Contract) -> list[str]:
+    """Columns whose least and greatest values each file notes: `skip_by`, and the time of a row."""
+    times = [contract.time_column] if contract.time_column in contract.column_names else []
+    return list(dict.fromkeys([*contract.skip_by, *times]))
 
 
 def column_comment(column: Column) -> str:

@@ -146,9 +146,6 @@ def snapshot_of(table: str, delta: DeltaTable, path: str) -> Snapshot:
     actions = pa.table(delta.get_add_actions(flatten=True))
     newest = newest_in_files(actions, contract.time_column)
     count = pc.sum(actions["num_records"]).as_py() or 0
-    if contract.served and newest is None and count:  # its files have no statistics of that column
-        times = delta.to_pyarrow_dataset().to_table(columns=[contract.time_column])
-        newest = pc.max(times[contract.time_column]).as_py()
     return Snapshot(table, delta.version(), delta, None, as_time(newest), count, identity)
 
 

@@ -159,13 +159,21 @@ def test_as_of_never_lies_ahead_of_now(lake: Path) -> None:
     assert before <= as_of <= utc_text(datetime.now(UTC))
 
 
-def test_newest_time_is_known_where_the_files_hold_no_statistics_of_it(lake: Path) -> None:
-    """`meta.as_of` of anomalies was null: statistics are kept of `skip_by` alone."""
-    write_rows("gold.anomalies", [{"event_time": NOON}, {"event_time": NOON - timedelta(days=1)}])
+def test_newest_time_is_known_of_every_table_with_times(lake: Path) -> None:
+    """`meta.as_of` was null for tables whose `skip_by` does not name their time: files noted none of it."""
+    times = {
+        table: contract.time_column
+        for table, contract in contracts().items()
+        for column in contract.columns
+        if (column.name, column.type) == (contract.time_column, "timestamp") and table != "bronze.events"
+    }
+    assert len(times) > 50
+    for table, column in times.items():
+        write_rows(table, [{column: NOON}, {column: NOON - timedelta(days=1)}])
     snapshots = Snapshots()
-    snapshots.refresh()
-    assert (snapshots["gold.anomalies"].newest, snapshots["gold.anomalies"].count) == (NOON, 2)
-    assert snapshots["gold.forecasts"].newest is None, "an empty table has none"
+    opened = [snapshots.open_newest(table) for table in times]
+    assert {at.table: (at.newest, at.count) for at in opened} == dict.fromkeys(times, (NOON, 2))
+    assert snapshots.open_newest("gold.indicators").newest is None, "an empty table has none"
 
 
 def test_no_table_is_opened_without_a_new_commit(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
