@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 from lakehouse.arrow import ordered
 from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.payload_check import UNKNOWN_FIELD
-from lakehouse.io.delta import open_table, read_rows, shaped
+from lakehouse.io.delta import open_table, shaped
 from streaming_jobs.gold.contract_sql import SqlJob, Views
 from streaming_jobs.gold.driver import QUARANTINE, Change, News
 
@@ -54,15 +54,15 @@ class SchemaDrift(SqlJob):
         super().__init__(TABLE)
 
     def compute(self, news: News) -> Iterator[Change]:
-        """All rows with what the batches brought added; a field that has none yet is logged."""
-        known = {(row["kind"], row["field"]) for row in read_rows(TABLE).to_pylist()}
+        """All rows with what the batches brought added; a field that they brought first is logged."""
         for change in super().compute(news):
             yield change
-            for row in shaped(change.rows, self.contract).to_pylist():
-                if (row["kind"], row["field"]) not in known:
-                    field = ascii(row["field"])  # a name may hold line breaks
-                    first = row["first_event_id"]
-                    log.warning("%s: unknown field %s, first in event %s", row["kind"], field, first)
+            rows = shaped(change.rows, self.contract)
+            for row in rows.filter(pc.field("first_seen_at") > news.after).to_pylist():
+                field = ascii(row["field"])  # a name may hold line breaks
+                log.warning(
+                    "%s: unknown field %s, first in event %s", row["kind"], field, row["first_event_id"]
+                )
 
     def prepared(self, rows_of: Callable[[str], ds.Dataset]) -> Views:
         """The view `unknown_fields`; some thousand payloads are in memory together."""
