@@ -224,11 +224,11 @@ def _floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
     return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def _integers(column: pa.ChunkedArray, narrow: pa.DataType) -> npt.NDArray[np.int64]:
+def _integers(column: pa.ChunkedArray, unit: pa.DataType) -> npt.NDArray[np.int64]:
     """A time or day as a number; 0 where it is null (such rows are not usable)."""
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", column.type.tz))
-    numbers = column.cast(narrow).cast(pa.int64())
+    numbers = column.cast(unit).cast(pa.int64())
     return np.asarray(pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 

@@ -179,8 +179,8 @@ def check_links(lake: LedgerTables, books: ChainState, index: Any) -> ChainFault
     if index.null_count:
         return ChainFault(len(index) - index.null_count, "gap", "a record has lost its index")
     try:
-        narrow = lake.records(pc.field("index") >= books.length, ["index", "rows"])
-        for first, last in windows(zip(narrow["index"].to_pylist(), narrow["rows"].to_pylist(), strict=True)):
+        counts = lake.records(pc.field("index") >= books.length, ["index", "rows"])
+        for first, last in windows(zip(counts["index"].to_pylist(), counts["rows"].to_pylist(), strict=True)):
             within = (pc.field("index") >= first) & (pc.field("index") <= last)
             for record in lake.records(within).to_pylist():
                 if fault := fault_of(record, books):
@@ -201,8 +201,8 @@ def check_rows(
     """
     within_chain = (pc.field("index") >= first) & (pc.field("index") < end)
     of_table = (pc.field("table") == table) & (pc.field("kind") != COMPACTION) & within_chain
-    narrow = lake.records(of_table, ["batch_time", "rows"]).sort_by("batch_time")
-    weights = zip(narrow["batch_time"].to_pylist(), narrow["rows"].to_pylist(), strict=True)
+    counts = lake.records(of_table, ["batch_time", "rows"]).sort_by("batch_time")
+    weights = zip(counts["batch_time"].to_pylist(), counts["rows"].to_pylist(), strict=True)
     for begin, last in windows(weights):
         within = (pc.field("batch_time") >= begin) & (pc.field("batch_time") <= last)
         order = [("batch_time", "ascending"), ("index", "ascending")]
