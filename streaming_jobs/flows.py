@@ -1,4 +1,4 @@
-"""The whole pipeline on one screen: which topics, which tables, how often. The facts stand in the contracts.
+"""The whole pipeline on one screen: which tables, and how often. The facts stand in the contracts.
 
 Kafka -> bronze.events -> silver.<kind> or silver.quarantine -> gold. A gold contract's `refreshed` says who
 writes it:
@@ -12,16 +12,10 @@ training    the trainer, after training and with new prices (ml/trainer.py)
 from graphlib import TopologicalSorter
 from typing import Literal
 
-from lakehouse.contracts.contract import Contract, contracts, kinds
-from lakehouse.event import TOPIC_PREFIX
+from lakehouse.contracts.contract import Contract, contracts
 
 Refreshed = Literal["batch", "seconds", "background", "training"]
 JOBS_WITHOUT_TABLE = ("day_close", "table_files")  # publishes decisions; notes checksums
-
-
-def stream_topics() -> tuple[str, ...]:
-    """Topics that the query reads: one per kind of event."""
-    return tuple(TOPIC_PREFIX + kind for kind in kinds())
 
 
 def appended() -> tuple[str, ...]:

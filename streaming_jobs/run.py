@@ -15,7 +15,7 @@ from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused, stopped_by_signals
 from conf.settings import settings
 from lakehouse.contracts.contract import ContractError, check_contracts
-from lakehouse.io.checkpoint import stream_id
+from lakehouse.io.checkpoint import stream_id, subscribed
 from lakehouse.io.delta import create_tables
 from lakehouse.io.kafka import create_topics, needed_topics, partition_bounds
 from lakehouse.io.maintenance import Maintenance
@@ -44,7 +44,7 @@ def wait_for_kafka(seconds: float = 60) -> None:
     while True:
         try:
             create_topics(needed_topics())
-            partition_bounds(kafka_source.subscribed())  # a broker that has just started lists topics earlier
+            partition_bounds(subscribed())  # a broker that has just started lists topics earlier
             return
         except KafkaException as error:
             if time.monotonic() > deadline:
@@ -202,7 +202,7 @@ def main(once: bool = False) -> int:
     except (ContractError, Refused) as refusal:
         print(f"the stream does not start:\n{refusal}", file=sys.stderr)
         return exit_code_of(refusal)
-    log.info("reading %s", ", ".join(kafka_source.subscribed()))
+    log.info("reading %s", ", ".join(subscribed()))
     stream = Stream(engine, once)
     try:
         supervise(stream, stopping)

@@ -14,11 +14,11 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf.runtime.status_files import read_json
 from conf.settings import settings
 from lakehouse.bronze.records import RECORDS
+from lakehouse.event import topics
 from lakehouse.io.checkpoint import Positions, checkpoint_dir, divide_by_source
 from lakehouse.io.kafka import partition_bounds
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.engine import ProcessBatch
-from streaming_jobs.flows import stream_topics
 from streaming_jobs.session import session
 
 log = logging.getLogger("lumbung.stream")
@@ -40,19 +40,19 @@ def start_spark() -> SparkSession:
 def records(spark: SparkSession) -> DataFrame:
     """Records of all topics as a stream, with the columns of RECORDS."""
     knobs = settings()
-    own = _source(spark, stream_topics(), knobs.stream.max_events_per_batch)
+    own = _source(spark, topics(), knobs.stream.max_events_per_batch)
     older = knobs.kafka.legacy_topics
     return own.unionAll(_source(spark, older, knobs.kafka.batch_size)) if older else own
 
 
-def _source(spark: SparkSession, topics: Sequence[str], most: int) -> DataFrame:
+def _source(spark: SparkSession, of_topics: Sequence[str], most: int) -> DataFrame:
     """Records of these topics, at most so many in a batch."""
     noted = read_json(kafka_source.starting_offsets_file())
-    begin = json.dumps(with_all_partitions(topics, noted)) if noted else "earliest"
+    begin = json.dumps(with_all_partitions(of_topics, noted)) if noted else "earliest"
     return (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings().kafka.bootstrap)
-        .option("subscribe", ",".join(topics))
+        .option("subscribe", ",".join(of_topics))
         .option("startingOffsets", begin)
         .option("failOnDataLoss", "true")
         .option("includeHeaders", "true")

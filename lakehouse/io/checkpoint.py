@@ -146,20 +146,20 @@ def count_waiting(
     )
 
 
-def topics_read() -> list[str]:
-    """The topics that the stream reads."""
+def subscribed() -> list[str]:
+    """Topics that the stream reads: one a kind, and those of older systems."""
     return [*topics(), *settings().kafka.legacy_topics]
 
 
 def kafka_ends(bootstrap: str | None = None, of_topics: Sequence[str] | None = None) -> Positions | None:
     """The next offset of every partition that the stream reads; None when Kafka does not answer.
 
-    `of_topics`: those of `topics_read`, of a caller that must not read the settings any more.
+    `of_topics`: those of `subscribed`, of a caller that must not read the settings any more.
     """
     if not any_is_open(bootstrap):
         return None  # librdkafka would wait for its time limit
     try:
-        bounds = partition_bounds(topics_read() if of_topics is None else of_topics, bootstrap)
+        bounds = partition_bounds(subscribed() if of_topics is None else of_topics, bootstrap)
     except KafkaException:
         return None
     return {

@@ -5,13 +5,8 @@ from pathlib import Path
 from conf.runtime.process import Refused
 from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
+from lakehouse.io.checkpoint import subscribed
 from lakehouse.io.kafka import broker_ids
-from streaming_jobs.flows import stream_topics
-
-
-def subscribed() -> list[str]:
-    """Topics that the stream reads: one a kind, and those of older systems."""
-    return [*stream_topics(), *settings().kafka.legacy_topics]
 
 
 def starting_offsets_file() -> Path:

@@ -129,7 +129,7 @@ class _Batches:
         while not self._stopping.is_set() and not (last and is_reached(last, self._positions)):
             self._positions = with_new_partitions(self._positions)
             own, *older = checkpoint.by_source(
-                {topic: self._positions[topic] for topic in kafka_source.subscribed()}
+                {topic: self._positions[topic] for topic in checkpoint.subscribed()}
             )
             with (
                 closing(RecordFeed(self._assignment(own))) as feed,
@@ -186,7 +186,7 @@ def begin() -> Positions:
     checkpoint.divide_by_source()
     if not checkpoint.source_has_begun():
         noted = read_json(kafka_source.starting_offsets_file()) or {}
-        bounds = partition_bounds(kafka_source.subscribed())
+        bounds = partition_bounds(checkpoint.subscribed())
         checkpoint.begin(
             {
                 topic: {number: noted.get(topic, {}).get(number, low) for number, (low, _) in parts.items()}
@@ -199,7 +199,7 @@ def begin() -> Positions:
 
 def newest_offsets() -> Positions:
     """The next offset of each partition that Kafka will give."""
-    bounds = partition_bounds(kafka_source.subscribed())
+    bounds = partition_bounds(checkpoint.subscribed())
     return {topic: {number: high for number, (_, high) in parts.items()} for topic, parts in bounds.items()}
 
 
@@ -215,7 +215,7 @@ def is_reached(last: Positions, positions: Positions) -> bool:
 def with_new_partitions(positions: Positions) -> Positions:
     """The positions, and 0 for partitions that are not among them. While Kafka does not answer: as given."""
     try:
-        bounds = partition_bounds(kafka_source.subscribed())
+        bounds = partition_bounds(checkpoint.subscribed())
     except KafkaException:
         return positions
     return positions | {

@@ -210,7 +210,7 @@ def kafka_bounds() -> dict[str, dict[str, tuple[int, int]]]:
 def _answer(question: Callable[[Sequence[str]], Answer]) -> Answer:
     """Kafka's answer about the subscribed topics. Raises KafkaUnavailable."""
     try:
-        return question(kafka_source.subscribed())
+        return question(checkpoint.subscribed())
     except KafkaException as error:
         raise KafkaUnavailable(
             f"no answer from Kafka at {settings().kafka.bootstrap} ({error.args[0].str()}): "

@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from lakehouse.contracts.history_rules import signed_kinds
 from lakehouse.event import TOPIC_PREFIX, Event, event_id_of, lenient_payload
+from lakehouse.io.checkpoint import subscribed
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import partition_of, producer_config
 from lakehouse.io.signing_keys import signing_keys
@@ -61,7 +62,7 @@ class Stream:
         self.spark, self.broker = spark, broker
         self.sent = 0
         copy_empty_tables()
-        start_at: dict[str, dict[str, int]] = {topic: {} for topic in kafka_source.subscribed()}
+        start_at: dict[str, dict[str, int]] = {topic: {} for topic in subscribed()}
         for (topic, partition), offset in broker.ends().items():
             if topic in start_at:
                 start_at[topic][str(partition)] = offset
@@ -97,7 +98,7 @@ class Stream:
         producer, refused = Producer(producer_config()), 0
         for (topic, partition), end in self.broker.ends().items():
             kind = topic.removeprefix(TOPIC_PREFIX)
-            if topic not in kafka_source.subscribed() or not (end or kind in ("price", "sensor")):
+            if topic not in subscribed() or not (end or kind in ("price", "sensor")):
                 continue
             name = f"fill-{partition}"
             accepted = {"price": price(name), "sensor": reading(name, crowd_count=1)}

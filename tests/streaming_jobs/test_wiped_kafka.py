@@ -64,7 +64,7 @@ def test_ids_of_kafka_are_adopted_when_none_are_noted(stream: Stream):
     stream.send(price("a"))
     stream.run()
     noted = kafka_source.noted_ids_file()
-    assert json.loads(noted.read_text())["ids"] == broker_ids(kafka_source.subscribed())
+    assert json.loads(noted.read_text())["ids"] == broker_ids(checkpoint.subscribed())
     noted.unlink()
     assert stream.refusal() == ""
     kafka_source.note_ids(checkpoint.stream_id() or "")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from conf.settings import settings
-from lakehouse.io.checkpoint import count_waiting, topics_read
+from lakehouse.io.checkpoint import count_waiting, subscribed
 
 log = logging.getLogger("lumbung.api")
 PAUSE_SECONDS = 2.0  # a count takes 0.1 s, 7 ms of it CPU time
@@ -22,7 +22,7 @@ class KafkaLag:
         self.clock = clock
         self._bootstrap = settings().kafka.bootstrap
         self._state_dir = settings().state_dir
-        self._topics = topics_read()
+        self._topics = subscribed()
         self.events: int | None = None
         self._caught_up_at: float | None = None
         self._stopping = threading.Event()
