@@ -29,6 +29,8 @@ WITHOUT_LEADER = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,  # the broker names the leader before it has taken the partition up
 }
 ANSWER_SECONDS = 5  # a broker that answers later counts as absent
 POLL_SECONDS = 0.1  # a process that ends waits so long for the thread that polls
