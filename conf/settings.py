@@ -282,6 +282,16 @@ def secrets() -> Secrets:
     return Secrets(_env_file=settings().secrets_file)  # type: ignore[call-arg]
 
 
+def knob_variables() -> dict[str, str]:
+    """The variables of the environment that change knobs, without secrets: what another process needs."""
+    secret_names = {f"LUMBUNG_{name.upper()}" for name in Secrets.model_fields}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("LUMBUNG_") and name not in secret_names
+    }
+
+
 def child_environment(**extra: str) -> dict[str, str]:
     """The environment for a child process: this one's, with `extra` on top."""
     return {**os.environ, **extra}

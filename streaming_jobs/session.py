@@ -29,6 +29,8 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
     knobs = settings().stream
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    # Python workers import the product, wherever the process that starts them was started.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(REPO), os.environ.get("PYTHONPATH"))))
     scratch = settings().home / "spark"
     scratch.mkdir(parents=True, exist_ok=True)
     options = {
@@ -42,6 +44,8 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseParallelGC -XX:TieredStopAtLevel=1"
         " -XX:-UsePerfData -XX:MaxMetaspaceSize=400m -XX:ReservedCodeCacheSize=160m"
         f' -Djava.io.tmpdir="{scratch}" -Dderby.system.home="{scratch}"',
+        "spark.python.daemon.module": "streaming_jobs.spark.daemon",
+        "spark.executorEnv.PYTHONPATH": str(REPO),
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

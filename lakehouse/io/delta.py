@@ -211,6 +211,20 @@ class BatchTag:
         """JSON for the commit's user metadata, with `more` added."""
         return json.dumps({"stream": self.stream_id, "batch": self.batch_id, "offsets": self.offsets, **more})
 
+    @property
+    def application(self) -> str:
+        """Name of the stream's application transaction, whose version is the number of the newest batch."""
+        return f"lumbung/stream/{self.stream_id}"
+
+
+def is_written(table: str, tag: BatchTag) -> bool:
+    """Whether the table holds this batch or a later one of its stream.
+
+    delta-rs writes the same version again without an error, so it is compared before each commit.
+    """
+    newest = cached_table(table).transaction_version(tag.application)
+    return newest is not None and newest >= tag.batch_id
+
 
 def tags_of(table: str, limit: int = LOOK_BACK_COMMITS) -> list[dict[str, Any]]:
     """Batch tags of the table's newest commits, newest first, each with its `version`.
@@ -255,6 +269,17 @@ def append_rows(table: str, rows: Rows, tag: str = "{}", upto: datetime | None =
     _write(table, rows, tag, upto, mode="append")
 
 
+def append_batch(table: str, rows: Rows, tag: BatchTag, **more: Any) -> bool:
+    """Append rows of a batch in one commit; False, with nothing written, when the table holds the batch.
+
+    `more`: what the commit notes besides the tag.
+    """
+    if is_written(table, tag):
+        return False
+    _write(table, rows, tag.text(**more), None, batch=tag, mode="append")
+    return True
+
+
 def replace_rows(
     table: str,
     rows: Rows,
@@ -262,17 +287,21 @@ def replace_rows(
     predicate: str | None = None,
     upto: datetime | None = None,
     made_from: int | None = None,
+    batch: BatchTag | None = None,
 ) -> None:
     """Replace all rows, or those that match the SQL `predicate`, in one commit.
 
-    `made_from`: fingerprint of what they were computed from.
+    `made_from`: fingerprint of what they were computed from; `batch`: the newest that the table now holds.
     """
-    _write(table, rows, tag, upto, made_from, mode="overwrite", predicate=predicate)
+    _write(table, rows, tag, upto, made_from, batch, mode="overwrite", predicate=predicate)
 
 
-def empty_table(table: str) -> None:
-    """Remove all rows in one commit; older versions stay readable until the next vacuum."""
-    replace_rows(table, [], json.dumps(EMPTIED_TAG), upto=EPOCH, made_from=0)
+def empty_table(table: str, batch: BatchTag | None = None) -> None:
+    """Remove all rows in one commit; older versions stay readable until the next vacuum.
+
+    `batch`: batches of its stream after this one may be written again.
+    """
+    replace_rows(table, [], json.dumps(EMPTIED_TAG), upto=EPOCH, made_from=0, batch=batch)
 
 
 def append_once(table: str, rows: Rows, made_from: str) -> bool:
@@ -346,18 +375,27 @@ def vacuum(table: str) -> int:
     """Remove files that no version within the retention needs, and old log entries; returns their number."""
     opened = open_table(table)
     hours = contracts()[table].retention_hours
-    removed = opened.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False)
+    # `full` also lists the folder: files of a task or stream that ended before their commit stand in no log.
+    removed = opened.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=True)
     opened.create_checkpoint()
     opened.cleanup_metadata()
     return len(removed)
 
 
 def _write(
-    table: str, rows: Rows, tag: str, upto: datetime | None, made_from: int | None = None, **options: Any
+    table: str,
+    rows: Rows,
+    tag: str,
+    upto: datetime | None,
+    made_from: int | None = None,
+    batch: BatchTag | None = None,
+    **options: Any,
 ) -> None:
     contract = contracts()[table]
     mark = None if upto is None else (upto - EPOCH) // timedelta(microseconds=1)
     noted = {HIGH_WATER_MARK: mark, MADE_FROM: made_from}
+    if batch:
+        noted[batch.application] = batch.batch_id
     transactions = [Transaction(name, value) for name, value in noted.items() if value is not None]
     existing = cached_table(table)
     write_deltalake(

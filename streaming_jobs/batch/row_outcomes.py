@@ -15,7 +15,7 @@ from lakehouse.contracts.rule_messages import render_message
 from lakehouse.event import DEAD_LETTER
 from lakehouse.verdicts import rows as row_rules
 from lakehouse.verdicts.reasons import reasons
-from streaming_jobs.batch.event_index import CONFLICT
+from streaming_jobs.batch.event_ids import CONFLICT
 from streaming_jobs.batch.kind_result import KindResult, Masks
 
 Reasons = list[dict[str, str]]

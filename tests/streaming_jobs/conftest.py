@@ -20,11 +20,11 @@ from lakehouse.io.kafka import partition_of, producer_config
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.times import rfc3339
 from streaming_jobs import run as running
-from streaming_jobs.batch import kafka_source, writer
+from streaming_jobs.batch import driver, kafka_source
 from streaming_jobs.embedded import feed
 from streaming_jobs.embedded.engine import EmbeddedEngine
 from streaming_jobs.engine import Engine
-from streaming_jobs.spark_engine import SparkEngine
+from streaming_jobs.spark.stream import SparkEngine
 from streaming_jobs.startup import checks
 from tests.conftest import Broker
 from tests.support import forked_readers
@@ -136,7 +136,7 @@ class Stream:
                 raise Crash(name)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(writer, "failpoint", failpoint)
+            patch.setattr(driver, "failpoint", failpoint)
             with pytest.raises(Exception, match=point):
                 self.run()
 
