@@ -14,7 +14,7 @@ from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused, stopped_by_signals
 from conf.settings import settings
 from lakehouse.contracts.contract import ContractError, check_contracts
-from lakehouse.io.checkpoint import stream_id, subscribed
+from lakehouse.io.checkpoint import batch_offsets, stream_id, subscribed
 from lakehouse.io.delta import create_tables
 from lakehouse.io.kafka import create_topics, needed_topics, partition_bounds
 from lakehouse.io.maintenance import Maintenance
@@ -70,7 +70,7 @@ class Batches:
 
         Raises what keeps it from being finished.
         """
-        driver = self._driver or self._make_driver()
+        driver = self._driver or self._make_driver(batch_id)
         try:
             driver(records, batch_id)
         except Exception as error:
@@ -82,12 +82,12 @@ class Batches:
             file.unlink(missing_ok=True)  # from now on the checkpoint holds the position
         self._maintenance.take_turn()
 
-    def _make_driver(self) -> BatchDriver:
+    def _make_driver(self, batch_id: int) -> BatchDriver:
         """Called in the first batch: only now has Spark written a checkpoint with an id."""
         checkpoint_id = stream_id()
         if checkpoint_id is None:
             raise RuntimeError("a batch without a checkpoint")
-        kafka_source.note_ids(checkpoint_id)
+        kafka_source.note_ids(checkpoint_id, batch_offsets(batch_id).partitions)
         self._driver = BatchDriver(checkpoint_id, self._progress)
         self._progress.update(stream_id=checkpoint_id)
         return self._driver

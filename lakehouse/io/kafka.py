@@ -96,9 +96,29 @@ def producer_config(linger_ms: int = 5) -> dict[str, Any]:
     }
 
 
-def partition_of(together: str | None) -> int:
-    """Partition of all records with this text, the same in every process; -1 (by key) without one."""
-    return zlib.crc32(together.encode("utf-8", "replace")) % settings().kafka.partitions if together else -1
+def partition_of(topic: str, together: str | None) -> int:
+    """Partition of all records with this text, the same in every process; -1 (by key) without one.
+
+    Raises KafkaException when the partitions of the topic are not known yet and the brokers do not answer.
+    """
+    return zlib.crc32(together.encode("utf-8", "replace")) % partition_count(topic) if together else -1
+
+
+def partition_count(topic: str) -> int:
+    """How many partitions the topic has; as many as it will be created with while it does not exist.
+
+    The number is read from the broker once: it is fixed for the life of a topic. Raises KafkaException.
+    """
+    bootstrap = settings().kafka.bootstrap
+    if (bootstrap, topic) not in _partition_counts:
+        listed = AdminClient(client_config()).list_topics(timeout=ANSWER_SECONDS).topics
+        _partition_counts.update(
+            {(bootstrap, name): len(known.partitions) for name, known in listed.items() if known.partitions}
+        )
+    return _partition_counts.get((bootstrap, topic), settings().kafka.partitions)
+
+
+_partition_counts: dict[tuple[str, str], int] = {}  # by brokers and topic
 
 
 def dead_letter_headers(door: str, reason: str, topic: str, listed: bool = True) -> list[Header]:
@@ -305,9 +325,10 @@ class AcknowledgedProducer:
             self._loop.call_soon_threadsafe(settle, error, message.partition(), message.offset())
 
         try:
-            self._producer.produce(
-                topic, value, key, partition_of(together), delivered, headers=list(headers)
-            )
+            if together and (settings().kafka.bootstrap, topic) not in _partition_counts:
+                await self._loop.run_in_executor(None, partition_count, topic)  # it waits for the broker
+            partition = partition_of(topic, together)
+            self._producer.produce(topic, value, key, partition, delivered, headers=list(headers))
         except BufferError:
             raise NotAcknowledged("too many records wait for the broker") from None
         except KafkaException as error:

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 
 from conf.runtime.failpoints import failpoint
+from conf.runtime.process import Refused
 from conf.settings import knob_variables, settings
 from lakehouse.contracts.contract import rule_set
 from lakehouse.contracts.history_rules import signed_kinds
@@ -26,6 +27,7 @@ from lakehouse.io.delta_files import WrittenFile, commit_files
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.times import rfc3339
 from lakehouse.verdicts.rows import rules_of
+from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, stepped_clock
 from streaming_jobs.batch.counts import KindCounts, balance_row, by_kind, quality_rows
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
@@ -120,6 +122,8 @@ class BatchDriver:
     def _write(self, records: BatchRecords, batch_id: int) -> BatchTask | None:
         began = time.monotonic()
         offsets = batch_offsets(batch_id)
+        if message := kafka_source.other_partitions(self._stream_id, offsets.partitions):
+            raise Refused(message)
         task = self._task_of(offsets, batch_id)
         written, applied = self._judged(records, task, offsets)
         if not written:

@@ -24,6 +24,12 @@ from streaming_jobs.flows import appended, refreshed
 Answer = TypeVar("Answer")
 
 
+NEW_PARTITIONS = (
+    "create the topic again with as many as before, or ./run.sh rebuild checkpoint to go on with the new "
+    "number: a series whose partition is another one is then compared with its later events only"
+)
+
+
 class KafkaUnavailable(Refused):
     """Kafka does not answer now, which is no disagreement: the same check may pass a moment later."""
 
@@ -228,6 +234,9 @@ def _check_kafka() -> Finding:
     bounds = kafka_bounds()
     if message := kafka_source.replaced(checkpoint.stream_id() or "", _answer(broker_ids)):
         return Finding(name, False, message, remedy)
+    counts = {topic: len(partitions) for topic, partitions in bounds.items()}
+    if message := kafka_source.other_partitions(checkpoint.stream_id() or "", counts):
+        return Finding(name, False, message, NEW_PARTITIONS)
     for topic, partitions in checkpoint.batch_offsets(planned[-1]).end.items():
         for partition, position in partitions.items():
             low, high = bounds.get(topic, {}).get(partition, (0, 0))

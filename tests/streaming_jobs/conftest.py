@@ -83,9 +83,8 @@ class Stream:
             event = Event(kind, "one-series", payload, event_id, source, datetime.now(UTC))
             if kind in signed_kinds():
                 event = (sign or signing_keys().sign)(event)
-            producer.produce(
-                event.topic, event.value, event.key, partition_of(event.together), headers=event.headers
-            )
+            partition = partition_of(event.topic, event.together)
+            producer.produce(event.topic, event.value, event.key, partition, headers=event.headers)
         assert producer.flush(60) == 0
         self.sent += len(payloads)
 
