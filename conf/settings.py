@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -290,6 +291,16 @@ def knob_variables() -> dict[str, str]:
         for name, value in os.environ.items()
         if name.startswith("LUMBUNG_") and name not in secret_names
     }
+
+
+def take_knobs(variables: Mapping[str, str]) -> None:
+    """Give this process, a worker of another one, the `knob_variables` of that one."""
+    own = knob_variables()
+    if own != variables:
+        for name in own:
+            del os.environ[name]
+        os.environ.update(variables)
+        settings.cache_clear()
 
 
 def child_environment(**extra: str) -> dict[str, str]:

@@ -30,7 +30,7 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     # Python workers import the product, wherever the process that starts them was started.
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(REPO), os.environ.get("PYTHONPATH"))))
+    os.environ["PYTHONPATH"] = str(REPO)
     scratch = settings().home / "spark"
     scratch.mkdir(parents=True, exist_ok=True)
     options = {

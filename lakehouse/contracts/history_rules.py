@@ -54,7 +54,7 @@ def signed_kinds() -> tuple[str, ...]:
 
 
 def identity_rules() -> tuple[Rule, ...]:
-    """The rules of every kind that read the stream: those that the index of event ids judges."""
+    """The rules of every kind that read the stream: those about its identity."""
     return tuple(rule for rule in every_kind().rules if rule.reads == "stream")
 
 

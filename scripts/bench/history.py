@@ -1,4 +1,4 @@
-"""Cost of a batch after little history and after ten times as much, and of the index of event ids."""
+"""Cost of a batch after little history and after ten times as much, and of the ids of a place."""
 
 import hashlib
 import json

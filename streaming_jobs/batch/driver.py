@@ -184,7 +184,7 @@ class BatchDriver:
             written += records.judged(task, own)
         done = [place.place for place in written]
         if len(set(done)) < len(done):
-            raise RuntimeError(f"records of a partition came in several tasks: {sorted(done)}")
+            raise AssertionError(f"records of a partition came in several tasks: {sorted(done)}")
         written += [judge_place(task, place, NO_RECORDS) for place in resubmissions if place not in done]
         return written, applied
 

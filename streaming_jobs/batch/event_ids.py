@@ -141,7 +141,11 @@ class _Walk:
     def __init__(
         self, known: EventIds, kind: str, ids: Sequence[str], senders: Sequence[str], given: Run
     ) -> None:
-        self._known, self._kind, self._ids, self._senders, self._given = known, kind, ids, senders, given
+        self._known = known
+        self._kind = kind
+        self._ids = ids
+        self._senders = senders
+        self._given = given
         self._added: dict[tuple[int, int], np.void] = {}
         self.verdicts = np.full(len(ids), NEW, dtype=np.int8)
         self.other_ids: dict[int, str] = {}

@@ -113,7 +113,7 @@ def _warning(name: str) -> dict[str, str]:
 
 
 def identity_mask(rules: tuple[Rule, ...]) -> int:
-    """Bits of the rules that the index of event ids judges."""
+    """Bits of the rules about the identity of an event."""
     return sum(bit_of(rules, rule.name) for rule in identity_rules())
 
 

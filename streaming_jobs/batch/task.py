@@ -4,14 +4,12 @@ It runs in a Python worker of a Spark executor, or in the process of the embedde
 what it returns.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
 
-from conf.settings import knob_variables, settings
 from lakehouse.bronze.events import events
 from lakehouse.bronze.records import RECORDS
 from lakehouse.contracts.contract import kinds
@@ -68,16 +66,6 @@ def memories(task: BatchTask, keys: SigningKeys = NO_KEYS) -> Memories:
         _memories.clear()
         _memories[task.run] = Memories(dict(task.owner), keys)
     return _memories[task.run]
-
-
-def take_knobs(task: BatchTask) -> None:
-    """Give a worker, which may be older than the stream or on another machine, the knobs of the driver."""
-    own = knob_variables()
-    if own != task.environment:
-        for name in own:
-            del os.environ[name]
-        os.environ.update(task.environment)
-        settings.cache_clear()
 
 
 def judge_records(task: BatchTask, records: pa.Table) -> list[Written]:

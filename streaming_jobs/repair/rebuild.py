@@ -129,7 +129,7 @@ def start_over_damaged() -> None:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JudgedPlace:
     """What was judged of a place."""
 
     judge: Judge
@@ -170,15 +170,19 @@ class Rebuild:
         self._count(outcomes, applied, times)
         return sum(int(outcome.result.arrived.sum()) for outcome in outcomes)
 
-    def _judge(self, place: Place, bronze: pa.Table, resubmissions: Resubmissions, settle: Settle) -> Outcome:
+    def _judge(
+        self, place: Place, bronze: pa.Table, resubmissions: Resubmissions, settle: Settle
+    ) -> JudgedPlace:
         if place not in self._judges:
             self._judges[place] = Judge(kind_of_place(place), EventIds(), self._keys)
         judge = self._judges[place]
         result = judge.judge(bronze, resubmissions.get(place, ()))
         settle(result, judge)
-        return Outcome(judge, result)
+        return JudgedPlace(judge, result)
 
-    def _count(self, outcomes: list[Outcome], applied: list[AppliedDecision], times: list[datetime]) -> None:
+    def _count(
+        self, outcomes: list[JudgedPlace], applied: list[AppliedDecision], times: list[datetime]
+    ) -> None:
         """Counts per batch, as the stream writes them."""
         rules = {outcome.judge.kind: outcome.judge.rules for outcome in outcomes}
         fingerprint = rule_set(settings().rule_values())

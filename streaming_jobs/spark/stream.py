@@ -18,13 +18,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.runtime.status_files import read_json
-from conf.settings import settings
+from conf.settings import settings, take_knobs
 from lakehouse.bronze.records import RECORDS
 from lakehouse.event import topics
 from lakehouse.io.checkpoint import Positions, batch_offsets, checkpoint_dir, divide_by_source
 from lakehouse.io.kafka import partition_bounds
 from streaming_jobs.batch import kafka_source
-from streaming_jobs.batch.task import BatchTask, Written, judge_records, take_knobs
+from streaming_jobs.batch.task import BatchTask, Written, judge_records
 from streaming_jobs.embedded.engine import read_range
 from streaming_jobs.engine import ProcessBatch
 from streaming_jobs.session import session
@@ -96,8 +96,7 @@ class FrameRecords:
             for positions in (self._offsets.start, self._offsets.end)
         )
         records = read_range(start, end, threading.Event())
-        if records is None:
-            raise RuntimeError("reading was stopped")
+        assert records is not None  # nobody stops it  # noqa: S101
         return records
 
     def judged(self, task: BatchTask, without: Sequence[str]) -> list[Written]:
@@ -116,7 +115,7 @@ def run_task(task: BatchTask, records: Iterator[pa.RecordBatch]) -> Iterator[pa.
     """In a worker: one row, what `judge_records` returns, pickled."""
     batches = [batch for batch in records if batch.num_rows]
     if batches:
-        take_knobs(task)
+        take_knobs(task.environment)
         written = judge_records(task, pa.Table.from_batches(batches).cast(RECORDS))
         yield pa.RecordBatch.from_pydict({"written": pa.array([pickle.dumps(written)], pa.binary())})
 
