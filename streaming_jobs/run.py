@@ -174,6 +174,7 @@ def main(once: bool = False) -> int:
     stopping = stopped_by_signals(log)
     try:
         lock = checks.lock()
+        checks.refuse_unshared_lake()
         check_contracts()
         # The checks wait for Kafka and for the disk, Spark for the processor: both at once.
         with ThreadPoolExecutor(1, "engine") as pool:

@@ -46,6 +46,8 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         f' -Djava.io.tmpdir="{scratch}" -Dderby.system.home="{scratch}"',
         "spark.python.daemon.module": "streaming_jobs.spark.daemon",
         "spark.executorEnv.PYTHONPATH": str(REPO),
+        # Then an executor has one Python worker, which keeps what its partitions remember from batch to batch.
+        "spark.executor.cores": "1",
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -86,6 +88,6 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         # needed.
         options["spark.delta.logStore.file.impl"] = "io.delta.storage.LocalLogStore"
     builder = SparkSession.builder.appName(app_name).master(master or knobs.master)
-    for key, value in options.items():
+    for key, value in (options | knobs.spark).items():
         builder = builder.config(key, value)
     return builder.getOrCreate()

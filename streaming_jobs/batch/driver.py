@@ -154,7 +154,6 @@ class BatchDriver:
             log.warning("the clock went back to %s: batch %d gets %s", offsets.time, batch_id, now)
         if self._first:
             self._decisions.load(now)
-        is_durable = not settings().stream.master.startswith("local")
         return BatchTask(
             self._run,
             self._owner,
@@ -162,7 +161,7 @@ class BatchDriver:
             self._last_time,
             self._newest,
             environment=knob_variables(),
-            is_durable=is_durable,
+            is_durable=settings().stream.on_cluster,
         )
 
     def _judged(

@@ -51,8 +51,13 @@ SHARE_OF_TIME = 0.01
 
 
 def memory_folder() -> Path:
-    """The files of all places of a home."""
-    return settings().state_dir / "places"
+    """The files of all places: beside the checkpoint, or in the lake where executors share that alone.
+
+    With a lake on an object store each machine has its own: what it lacks is read from the tables.
+    """
+    lake = settings().lake_root
+    shared = settings().stream.on_cluster and "://" not in lake
+    return Path(lake, "_places") if shared else settings().state_dir / "places"
 
 
 def folder_of(place: Place) -> Path:

@@ -50,6 +50,17 @@ def lock() -> IO[str]:
     return hold("stream", "another stream writes these tables; stop it with ./run.sh down")
 
 
+def refuse_unshared_lake() -> None:
+    """Raises Refused when executors would write files where no other machine reads them."""
+    knobs = settings()
+    if knobs.stream.on_cluster and "://" not in knobs.lake_root and not knobs.lake.shared_path:
+        raise Refused(
+            f"stream.master is {knobs.stream.master}, but the lake {knobs.lake_root} is a folder of this machine: "
+            "set lake.root to an object store, or to a folder that all executors have at the same path, "
+            "with lake.shared_path: true"
+        )
+
+
 def rebuilding_file() -> Path:
     """Exists while a rebuild is under way: tables are incomplete."""
     return settings().state_dir / "rebuilding.json"

@@ -1,0 +1,97 @@
+"""A Spark master and workers of one core each, from the pyspark wheel: the wheel has no start scripts."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pyspark
+
+from scripts.stack.throwaway import free_ports
+from tests.support.waiting import eventually
+
+SPARK_HOME = Path(pyspark.__file__).parent
+MASTER = "org.apache.spark.deploy.master.Master"
+WORKER = "org.apache.spark.deploy.worker.Worker"
+
+
+class SparkCluster:
+    """`url`: what `stream.master` is set to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        port, self._web_port = free_ports(2)
+        self.url = f"spark://127.0.0.1:{port}"
+        address = ("--host", "127.0.0.1", "--port", str(port), "--webui-port", str(self._web_port))
+        self._processes = [self._start("master", MASTER, *address)]
+        eventually(lambda: "New state: ALIVE" in self.log("master"), seconds=60)
+
+    def add_worker(self, name: str) -> None:
+        """One core, for one executor."""
+        (port,) = free_ports(1)
+        shape = ("--host", "127.0.0.1", "--cores", "1", "--memory", "1g", "--webui-port", str(port))
+        self._processes.append(self._start(name, WORKER, self.url, *shape))
+        eventually(lambda: "Successfully registered" in self.log(name), seconds=60)
+
+    def _start(self, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
+        folder = self._folder / name
+        folder.mkdir(parents=True)
+        own = {
+            "SPARK_HOME": str(SPARK_HOME),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_WORKER_DIR": str(folder),
+            "PYSPARK_PYTHON": sys.executable,
+            "SPARK_DAEMON_MEMORY": "256m",
+        }
+        with self._log_file(name).open("wb") as log:
+            return subprocess.Popen(
+                [SPARK_HOME / "bin" / "spark-class", *arguments],
+                env=os.environ | own,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _log_file(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+    def log(self, name: str) -> str:
+        return self._log_file(name).read_text(errors="replace")
+
+    def executors(self) -> list[psutil.Process]:
+        """The processes in which tasks run."""
+        children = (
+            child
+            for process in self._processes
+            if psutil.pid_exists(process.pid)
+            for child in psutil.Process(process.pid).children(recursive=True)
+        )
+        return [child for child in children if _is_executor(child)]
+
+    def stop(self) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _is_executor(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):  # it has just ended
+        return any("CoarseGrainedExecutorBackend" in argument for argument in process.cmdline())
+    return False
+
+
+@contextmanager
+def cluster(folder: Path, workers: int) -> Iterator[SparkCluster]:
+    """A master and so many workers."""
+    running = SparkCluster(folder)
+    try:
+        for number in range(workers):
+            running.add_worker(f"worker-{number}")
+        yield running
+    finally:
+        running.stop()
