@@ -22,11 +22,11 @@ from lakehouse.io.kafka import partition_of, producer_config
 from lakehouse.io.process_status import stream_status
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.times import rfc3339
+from scripts.stack.spark_cluster import SparkCluster, cluster
 from streaming_jobs.flows import appended, folded
 from tests.conftest import Broker
 from tests.streaming_jobs.conftest import NOW, Stream
 from tests.streaming_jobs.test_reviews import decide
-from tests.support.spark_cluster import SparkCluster, cluster
 from tests.support.waiting import eventually
 
 # What a run alone decides.

@@ -11,11 +11,13 @@ from pathlib import Path
 import psutil
 import pyspark
 
+from conf.settings import child_environment
+from scripts.stack.patience import TimedOut, comes_true
 from scripts.stack.throwaway import free_ports
-from tests.support.waiting import eventually
 
 SPARK_HOME = Path(pyspark.__file__).parent
 MASTER = "org.apache.spark.deploy.master.Master"
+START_SECONDS = 120.0
 WORKER = "org.apache.spark.deploy.worker.Worker"
 
 
@@ -28,14 +30,14 @@ class SparkCluster:
         self.url = f"spark://127.0.0.1:{port}"
         address = ("--host", "127.0.0.1", "--port", str(port), "--webui-port", str(self._web_port))
         self._processes = [self._start("master", MASTER, *address)]
-        eventually(lambda: "New state: ALIVE" in self.log("master"), seconds=60)
+        self._wait_for("master", "New state: ALIVE")
 
     def add_worker(self, name: str) -> None:
         """One core, for one executor."""
         (port,) = free_ports(1)
         shape = ("--host", "127.0.0.1", "--cores", "1", "--memory", "1g", "--webui-port", str(port))
         self._processes.append(self._start(name, WORKER, self.url, *shape))
-        eventually(lambda: "Successfully registered" in self.log(name), seconds=60)
+        self._wait_for(name, "Successfully registered")
 
     def _start(self, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
         folder = self._folder / name
@@ -50,7 +52,7 @@ class SparkCluster:
         with self._log_file(name).open("wb") as log:
             return subprocess.Popen(
                 [SPARK_HOME / "bin" / "spark-class", *arguments],
-                env=os.environ | own,
+                env=child_environment(**own),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -59,8 +61,11 @@ class SparkCluster:
     def _log_file(self, name: str) -> Path:
         return self._folder / f"{name}.log"
 
-    def log(self, name: str) -> str:
-        return self._log_file(name).read_text(errors="replace")
+    def _wait_for(self, name: str, text: str) -> None:
+        """Return when the log of a process holds the text. Raises TimedOut."""
+        log = self._log_file(name)
+        if not comes_true(lambda: text in log.read_text(errors="replace"), START_SECONDS):
+            raise TimedOut(f"{name} has not started within {START_SECONDS:.0f} s, see {log}")
 
     def executors(self) -> list[psutil.Process]:
         """The processes in which tasks run."""
@@ -73,6 +78,7 @@ class SparkCluster:
         return [child for child in children if _is_executor(child)]
 
     def stop(self) -> None:
+        """End all processes."""
         for process in self._processes:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
