@@ -46,7 +46,7 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         f' -Djava.io.tmpdir="{scratch}" -Dderby.system.home="{scratch}"',
         "spark.python.daemon.module": "streaming_jobs.spark.daemon",
         "spark.executorEnv.PYTHONPATH": str(REPO),
-        # Then an executor has one Python worker, which keeps what its partitions remember from batch to batch.
+        # An executor then has one Python worker, which keeps what its partitions remember between batches.
         "spark.executor.cores": "1",
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
