@@ -56,8 +56,8 @@ def refuse_unshared_lake() -> None:
     if knobs.stream.on_cluster and "://" not in knobs.lake_root and not knobs.lake.shared_path:
         raise Refused(
             f"stream.master is {knobs.stream.master}, but the lake {knobs.lake_root} is a folder of this "
-            "machine: set lake.root to an object store, or to a folder that all executors have at the same path, "
-            "with lake.shared_path: true"
+            "machine: set lake.root to an object store, or to a folder that all executors have at the same "
+            "path, with lake.shared_path: true"
         )
 
 
