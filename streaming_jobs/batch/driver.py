@@ -120,7 +120,7 @@ class BatchDriver:
             self._task = self._write(records, batch_id)
 
     def _write(self, records: BatchRecords, batch_id: int) -> BatchTask | None:
-        began = time.monotonic()
+        stages = Stages()
         offsets = batch_offsets(batch_id)
         if message := kafka_source.other_partitions(self._stream_id, offsets.partitions):
             raise Refused(message)
@@ -128,22 +128,26 @@ class BatchDriver:
         written, applied = self._judged(records, task, offsets)
         if not written:
             return None  # its offsets are those of transactions
+        stages.end("tasks")
         tag = BatchTag(self._stream_id, batch_id, offsets.end)
         failpoint("stream.before_bronze")
         self._commit(written, tag)
+        stages.end("commit")
         failpoint("stream.after_silver")
         self._gold.update([place.partials for place in written], tag)
+        stages.end("gold")
         failpoint("stream.after_gold")
         self._flush()  # what the balance counts is on the disk before it
         landed = {event: lands for place in written for event, lands in place.landed.items()}
         counts = by_kind(place.counts for place in written)
         self._count(counts, review_rows(applied, landed), tag, task.time)
         self._flush()
+        stages.end("counts")
         failpoint("stream.after_counts")
         self._first = False
         self._last_time = task.time
         self._newest |= dict.fromkeys([place.place for place in written], task.time)
-        self._report(counts, tag, time.monotonic() - began)
+        self._report(counts, tag, stages)
         return task
 
     def _task_of(self, offsets: BatchOffsets, batch_id: int) -> BatchTask:
@@ -231,7 +235,7 @@ class BatchDriver:
                 self._running.release()
         self._pool.shutdown()
 
-    def _report(self, counts: Sequence[KindCounts], tag: BatchTag, seconds: float) -> None:
+    def _report(self, counts: Sequence[KindCounts], tag: BatchTag, stages: "Stages") -> None:
         sums = {
             "in": sum(kind.rows_in for kind in counts),
             "silver": sum(kind.silver for kind in counts),
@@ -242,12 +246,35 @@ class BatchDriver:
             sums,
             state="running",
             batch_id=tag.batch_id,
-            batch_seconds=round(seconds, 3),
+            batch_seconds=round(stages.total, 3),
             batch_rows=sums["in"],
             positions=tag.offsets,
             oldest_received_at=rfc3339(min(door.first for kind in counts for door in kind.doors)),
         )
-        log.info("batch %d: %s in %.2f s", tag.batch_id, sums, seconds)
+        log.info("batch %d: %s in %s", tag.batch_id, sums, stages)
+
+
+class Stages:
+    """Seconds of the stages of a batch, one after the other."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._began = self._last = time.monotonic()
+
+    def end(self, stage: str) -> None:
+        """The stage ends now, and the next one begins."""
+        now = time.monotonic()
+        self._seconds[stage] = now - self._last
+        self._last = now
+
+    @property
+    def total(self) -> float:
+        """Seconds from the begin to the end of the last stage."""
+        return self._last - self._began
+
+    def __str__(self) -> str:
+        stages = ", ".join(f"{stage} {seconds:.3f}" for stage, seconds in self._seconds.items())
+        return f"{self.total:.2f} s ({stages})"
 
 
 def judge_in_turn(
