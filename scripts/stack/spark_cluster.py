@@ -5,10 +5,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pyspark
 
 from conf.settings import child_environment
@@ -67,28 +66,12 @@ class SparkCluster:
         if not comes_true(lambda: text in log.read_text(errors="replace"), START_SECONDS):
             raise TimedOut(f"{name} has not started within {START_SECONDS:.0f} s, see {log}")
 
-    def executors(self) -> list[psutil.Process]:
-        """The processes in which tasks run."""
-        children = (
-            child
-            for process in self._processes
-            if psutil.pid_exists(process.pid)
-            for child in psutil.Process(process.pid).children(recursive=True)
-        )
-        return [child for child in children if _is_executor(child)]
-
     def stop(self) -> None:
         """End all processes."""
         for process in self._processes:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def _is_executor(process: psutil.Process) -> bool:
-    with suppress(psutil.Error):  # it has just ended
-        return any("CoarseGrainedExecutorBackend" in argument for argument in process.cmdline())
-    return False
 
 
 @contextmanager

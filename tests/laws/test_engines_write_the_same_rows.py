@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -22,7 +23,8 @@ from lakehouse.io.kafka import partition_of, producer_config
 from lakehouse.io.process_status import stream_status
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.times import rfc3339
-from scripts.stack.spark_cluster import SparkCluster, cluster
+from scripts.stack.patience import executor_in
+from scripts.stack.spark_cluster import cluster
 from streaming_jobs.flows import appended, folded
 from tests.conftest import Broker
 from tests.streaming_jobs.conftest import NOW, Stream
@@ -205,11 +207,11 @@ def without_run(row: dict[str, Any]) -> Row:
     return tuple((name, repr(row[name])) for name in sorted(row) if name not in OF_THE_RUN)
 
 
-def run_and_kill_an_executor(home: Home, of: SparkCluster) -> None:
-    """Kill the first executor of the cluster once a batch is done."""
+def run_and_kill_an_executor(home: Home, folder: Path) -> None:
+    """Kill an executor of the cluster in that folder once a batch is done."""
     process = home.start()
     eventually(lambda: home.batch() >= 0, seconds=120)
-    of.executors()[0].kill()
+    os.kill(eventually(lambda: executor_in(folder)), signal.SIGKILL)
     assert process.wait(300) == 0
     assert home.batch() >= 2
 
@@ -231,7 +233,7 @@ def test_engines_write_the_same_rows(real_broker: Broker, home: Path, request: p
         topics.send(events)
         for name, each in homes.items():
             if name == "two workers":
-                run_and_kill_an_executor(each, spark)
+                run_and_kill_an_executor(each, home / "cluster")
             else:
                 each.run()
         topics.send(decisions(homes["embedded"], topics) + list(prices(draw, 300)))
