@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from lakehouse.contracts.schema import Field, Rule
 
+# 2^63: no larger number is counted.
+LARGEST_WHOLE = 9223372036854775808
 UNITS = ("_c", "_pct", "_mm", "_m", "_kg", "_km", "_count")
 
 
@@ -70,7 +72,9 @@ def _error(name: str, check: str, message: str, message_id: str) -> Rule:
 
 def _required(field: Field) -> Rule:
     name = field.name
-    blank = f" and trim(p.{name}) <> ''" if field.type in ("string", "timestamp", "date") else ""
+    blank = (
+        f" and trim(both ' ' from p.{name}) <> ''" if field.type in ("string", "timestamp", "date") else ""
+    )
     texts = f"{name} is missing", f"{name} tidak ada"
     return _error(required_rule(name), f"p.{name} is not null{blank}", *texts)
 
@@ -93,11 +97,10 @@ def _value_rules(field: Field) -> Iterator[Rule]:
             f"'{shown}' bukan {form_id}",
         )
     if field.pattern:
-        text = field.pattern.removeprefix("^").removesuffix("$").replace("\\", "\\\\").replace("'", "\\'")
-        whole = rf"'\\A(?:{text})\\z'"  # $ would let a line end pass
+        text = field.pattern.removeprefix("^").removesuffix("$").replace("'", "''")
         yield rule(
             value_rule(field.name, "format"),
-            f"{value} rlike {whole}",
+            f"regexp_like({value}, '^(?:{text})$')",
             f"'{shown}' has not the form of one ({field.description})",
             f"'{shown}' tidak sesuai dengan bentuknya ({field.description})",
         )
@@ -122,7 +125,7 @@ def _value_rules(field: Field) -> Iterator[Rule]:
     if field.type == "integer":
         yield rule(
             measure_rule(field.name, "whole"),
-            f"{value} = floor({value})",
+            f"{value} = floor({value}) and abs({value}) <= {LARGEST_WHOLE}",
             f"{shown} is not a whole number",
             f"{shown} bukan bilangan bulat",
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from sqlglot import exp
-from sqlglot.dialects.spark import Spark
+from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
@@ -14,12 +14,12 @@ from lakehouse.contracts.schema import Rule
 
 PLACEHOLDER = re.compile(r"\$\{\w+\}")
 EXPRESSION = re.compile(r"\{([^{}]+)\}")
-DIALECT = Spark()
+DIALECT = DuckDB()
 
 
 @cache
 def parse_sql(sql: str) -> exp.Expr:
-    """The syntax tree of one Spark SQL expression. Raises ValueError with the reason when it is none."""
+    """The syntax tree of one SQL expression of DuckDB. Raises ValueError with the reason when it is none."""
     try:
         tokens = DIALECT.tokenize(sql)
     except TokenError:

@@ -8,7 +8,7 @@ from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.rule_masks import REASONS_TYPE
 from lakehouse.contracts.rule_messages import LONGEST_VALUE, template_parts
 from lakehouse.contracts.schema import Field, Rule
-from lakehouse.verdicts.engine import duckdb_sql, query
+from lakehouse.verdicts.engine import query
 from lakehouse.verdicts.resolve import nearest
 from lakehouse.verdicts.rows import Verdicts, transformed_sql
 from lakehouse.verdicts.texts import value_text
@@ -61,7 +61,7 @@ def message_values(verdicts: Verdicts, numbers: np.ndarray, rules: list[Rule]) -
             named = query(f"select {_name(field)} as name from ({transformed}) order by nth", rows=rows)
             names = nearest(field.names, named["name"].combine_chunks())
             rows = rows.append_column(f"nearest_{field.name}", names)
-    selected = ", ".join(f"try({duckdb_sql(sql)}) as v{nth}" for nth, sql in enumerate(wanted))
+    selected = ", ".join(f"try({sql}) as v{nth}" for nth, sql in enumerate(wanted))
     texts = query(f"select {selected} from ({transformed}) order by nth", rows=rows)
     return {sql: _shown(texts[f"v{nth}"]) for nth, sql in enumerate(wanted)}
 
