@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from lakehouse.contracts.rule_messages import number_text
 from lakehouse.contracts.schema import Field, Rule
 
 # 2^63: no larger number is counted.
@@ -37,12 +38,12 @@ def value_rule(name: str, what: str) -> str:
 
 def bounds(field: Field) -> tuple[str, str]:
     """The range of a number in words, in English and Indonesian."""
-    if field.min is None:
-        return f"above {field.max:.15g}", f"di atas {field.max:.15g}"
-    if field.max is None:
-        return f"below {field.min:.15g}", f"di bawah {field.min:.15g}"
-    ends = f"{field.min:.15g}", f"{field.max:.15g}"
-    return f"outside {' to '.join(ends)}", f"di luar {' sampai '.join(ends)}"
+    low, high = (None if limit is None else number_text(limit) for limit in (field.min, field.max))
+    if low is None:
+        return f"above {high}", f"di atas {high}"
+    if high is None:
+        return f"below {low}", f"di bawah {low}"
+    return f"outside {low} to {high}", f"di luar {low} sampai {high}"
 
 
 def field_rules(payload: tuple[Field, ...], guarded: tuple[Field, ...] = ()) -> tuple[Rule, ...]:
@@ -133,8 +134,8 @@ def _value_rules(field: Field) -> Iterator[Rule]:
         yield rule(
             measure_rule(field.name, "positive"),
             f"{value} > {field.above}",
-            f"{shown} is not above {field.above:g}",
-            f"{shown} tidak di atas {field.above:g}",
+            f"{shown} is not above {number_text(field.above)}",
+            f"{shown} tidak di atas {number_text(field.above)}",
         )
     if field.min is not None or field.max is not None:
         ends = ((">=", field.min), ("<=", field.max))
