@@ -12,8 +12,9 @@ from sqlglot.executor.env import ENV
 from sqlglot.executor.python import Python
 from sqlglot.optimizer.simplify import simplify
 
+from lakehouse.contracts.rule_messages import KNOB
 from lakehouse.contracts.schema import Rule, UnsupportedSqlError
-from lakehouse.contracts.sql_names import PLACEHOLDER, column_names, parse_sql
+from lakehouse.contracts.sql_names import column_names, parse_sql
 
 LOGIC = (exp.And, exp.Or, exp.Not, exp.Between, exp.If, exp.Paren)
 COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
@@ -27,7 +28,7 @@ def evidence_faults(rule: Rule) -> list[str]:
     if rule.reads != "stream":
         return []
     try:
-        _supported(parse_sql(PLACEHOLDER.sub("0", rule.check)))
+        _supported(parse_sql(KNOB.sub("0", rule.check)))
     except UnsupportedSqlError as error:
         return [str(error)]
     return []

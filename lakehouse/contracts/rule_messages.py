@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from math import floor, isfinite, log10
 
+KNOB = re.compile(r"\$\{(\w+)\}")
 EXPRESSION = re.compile(r"\{([^{}]+)\}")
 LONGEST_VALUE = 120  # characters; longer values are cut
 DIGITS = 6
