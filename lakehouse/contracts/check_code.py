@@ -61,8 +61,8 @@ def python_of(
 
     # `not` ends up at columns only: the opposite of a comparison is unknown, too, where it is unknown.
     code = simplify(tree.copy()).transform(for_python).sql(Python)
-    made: Callable[[Any], Any] = eval(f"lambda evidence: {code}", {**ENV, **functions})  # noqa: S307 (of parsed SQL)
-    return made
+    function: Callable[[Any], Any] = eval(f"lambda evidence: {code}", {**ENV, **functions})  # noqa: S307 (of parsed SQL)
+    return function
 
 
 def _supported(tree: exp.Expr) -> exp.Expr:
