@@ -110,7 +110,7 @@ class Phase:
         self._recent: tuple[PriceRows, Ints] | None = None
 
     def load(self, rows: PriceRows, arrival: Ints) -> None:
-        """Remember accepted prices, before the first call of any other method.
+        """Remember accepted prices that arrived after all that the phase has settled or accepted.
 
         `arrival`: [rows, 3], the order of arrival; calls may come in any order.
         """
@@ -126,8 +126,12 @@ class Phase:
         """Find the open phase among the loaded prices."""
         if self._recent is None:
             return
-        rows, self._recent = self._recent[0], None
-        first = len(rows.days) - self.accepted % PHASE_ROWS
+        loaded, self._recent = self._recent[0], None
+        rows = joined([*self._late, loaded])
+        open_rows = self.accepted % PHASE_ROWS
+        # The phase that was open goes on if none ended with one of the loaded prices.
+        first = len(rows.days) - open_rows if len(loaded.days) >= open_rows else 0
+        self._late, self._oldest = [], {}
         self._add(rows.take(slice(0, first)))
         late: list[int] = []
         for nth, (day, column) in enumerate(zip(rows.days.tolist(), rows.columns.tolist(), strict=True)):

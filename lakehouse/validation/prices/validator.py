@@ -87,7 +87,7 @@ class PriceValidator(PriceClosings):
         return self._panels
 
     def load(self, accepted: pa.Table) -> None:
-        """Remember rows of silver.prices, given in any order, before the first call of `judge`."""
+        """See `Validator.load`."""
         batch = _Batch(accepted, self)
         for key, rows in batch.by_panel():
             self._phase(key).load(batch.prices(rows), batch.arrival[rows])

@@ -168,6 +168,37 @@ def test_cuts_and_restarts_change_no_verdict_of_interleaved_days(
     assert verdicts_by_id == expected
 
 
+@pytest.mark.parametrize("order", ORDERS)
+@given(
+    seed=st.integers(0, 50),
+    cuts=st.sets(st.integers(0, 210), min_size=2, max_size=30),
+    loads=st.sets(st.integers(0, 30), min_size=1),
+    restored=st.sets(st.integers(0, 30), max_size=8),
+)
+@examples(12, phases=WITHOUT_SHRINKING)
+def test_rows_of_silver_loaded_between_calls_replace_their_judgement(
+    order: Callable[..., list[dict]], seed: int, cuts: set[int], loads: set[int], restored: set[int]
+):
+    """Each part of the rows is judged, or its silver is loaded; before it, a state may be restored."""
+    rows = numbered(order(walk(DAYS, seed, CODES[:5]), np.random.default_rng(seed)))
+    expected = verdicts(judge(PriceValidator(knobs()), rows)[0].verdicts)
+    validator = PriceValidator(knobs())
+    edges = sorted({0, *cuts, len(rows)})
+    for nth, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+        if nth in restored:
+            state = validator.state()
+            validator = PriceValidator(knobs())
+            validator.restore(state)
+        part = rows[low:high]
+        if nth in loads:
+            landed = [price for price in part if expected[price["event_id"]]["outcome"] == "silver"]
+            for piece in np.array_split(np.random.default_rng(seed).permutation(len(landed)), 2):
+                validator.load(table([landed[at] for at in piece]))
+        else:
+            judged = verdicts(judge(validator, part)[0].verdicts)
+            assert judged == {price["event_id"]: expected[price["event_id"]] for price in part}
+
+
 def test_the_next_price_of_its_series_reads_a_late_price():
     validator = PriceValidator(knobs())
     judge(validator, walk(40, 2, CODES[:3]))
