@@ -53,7 +53,7 @@ class Validator(Protocol):
         `passed`: the event is new and violates no other error rule; only these can land. `released`: an
         operator released the row, so it lands whatever this validator finds (its violations are reported all
         the same). The verdict of a row depends only on the accepted rows of earlier market days (or earlier
-        times of its series), never on how rows are cut into calls.
+        times of its series) that arrived before it, never on how rows are cut into calls.
         """
 
     def state(self) -> ValidatorState:
