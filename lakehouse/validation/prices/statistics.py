@@ -171,15 +171,15 @@ def _own(window: Window) -> Statistics:
     prices = window.of("price", WINDOW_DAYS)
     ascending, n = ordered(prices), count(prices)
     centre = mean(prices)
-    middle = quantile(ascending, n, 0.5)
+    lower, middle, upper = quantile(ascending, n, np.array([0.25, 0.5, 0.75])[:, None, None])
     friday = friday_before(window.days)
     lateness = window.panel.lateness_days
     return {
         "n": n.astype(np.float64),
         "mean_idr": centre,
         "sd_idr": deviation(prices, centre),
-        "q1_idr": quantile(ascending, n, 0.25),
-        "q3_idr": quantile(ascending, n, 0.75),
+        "q1_idr": lower,
+        "q3_idr": upper,
         "median_idr": middle,
         "mad_idr": median(np.abs(prices - middle[:, None])),
         "last_log": window.last("last_log"),
@@ -193,33 +193,39 @@ def _own(window: Window) -> Statistics:
 
 
 def _scales(window: Window, share: float) -> Statistics:
+    """Mean sizes down each column; for moves at least `share` of the usual size where the price changed.
+
+    A price that stands still for weeks averages zeros, so that every step would be an outlier.
+    """
     gap = window.of("gap", SCALE_DAYS)
-    own = np.abs(window.of("own_move", SCALE_DAYS))
-    residual = np.abs(window.of("residual", SCALE_DAYS))
-    steps = own > 0
     usual = median(window.of("gap", GEOGRAPHIC_DAYS))
+    sizes = np.empty((3, *gap.shape))
+    np.abs(window.of("own_move", SCALE_DAYS), out=sizes[0])
+    np.abs(window.of("residual", SCALE_DAYS), out=sizes[1])
+    np.abs(gap - usual[:, None], out=sizes[2])
+    means = mean(sizes)
+    scales = np.fmax(means[:2], share * _usual_steps(sizes[:2], sizes[0] > 0, window.panel))
     return {
-        "own_scale": _scale(own, steps, window.panel, share),
-        "residual_scale": ROBUST * _scale(residual, steps, window.panel, share),
+        "own_scale": scales[0],
+        "residual_scale": ROBUST * scales[1],
         "gap_median": usual,
-        "gap_scale": ROBUST * mean(np.abs(gap - usual[:, None])),
+        "gap_scale": ROBUST * means[2],
     }
 
 
-def _scale(sizes: Floats, steps: Flags, panel: ClosingPanel, share: float) -> Floats:
-    """Mean size down each column; at least `share` of the usual size where the price changed (`steps`).
+def _usual_steps(sizes: Floats, steps: Flags, panel: ClosingPanel) -> Floats:
+    """Usual size of each column where the price changed (`steps`).
 
-    A price that stands still for weeks averages zeros, so that every step would be an outlier. The usual size
-    of a column is a mean over its steps and PRIOR_STEPS of its level: the median column's mean.
+    It is a mean over its steps and PRIOR_STEPS of its level: the median column's mean.
     """
     number = steps.sum(axis=-2)
     total = np.where(steps, sizes, 0.0).sum(axis=-2)
     own = np.where(number > 0, total / np.maximum(number, 1), np.nan)
     prior = np.full(own.shape, np.nan)
     for same in panel.columns_of.values():
-        prior[:, same] = median_of(own[:, same], 1)[:, None]
-    usual = (total + prior * PRIOR_STEPS) / (number + PRIOR_STEPS)
-    return np.asarray(np.fmax(mean(sizes), share * usual))
+        level = own[..., same]
+        prior[..., same] = median_of(level.reshape(-1, len(same)), 1).reshape(*level.shape[:-1], 1)
+    return np.asarray((total + prior * PRIOR_STEPS) / (number + PRIOR_STEPS))
 
 
 def _peers(window: Window, thresholds: Thresholds) -> Statistics:
