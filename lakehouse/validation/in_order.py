@@ -85,7 +85,7 @@ class Remembering(ABC):
         self.columns = (*self.reads, *ARRIVAL)
         self.rules = {rule.name: rule for rule in history_rules(self.kind, knobs)}
         self._errors = frozenset(name for name, rule in self.rules.items() if rule.severity == "error")
-        # Waits for the first call of `judge`, when all of it has come.
+        # Waits for the next call of `judge` or `state`, when all of it has come.
         self._loaded: list[pa.Table] = []
 
     @abstractmethod
@@ -110,7 +110,7 @@ class Remembering(ABC):
         return self.memory()
 
     def load(self, accepted: pa.Table) -> None:
-        """Remember rows of the silver table, given in any order, before the first call of `judge`."""
+        """See `Validator.load`."""
         self._loaded.append(self.remembered(accepted.select(self.columns)))
         if len(self._loaded) > FEW_PIECES:
             self._loaded = [self.remembered(pa.concat_tables(self._loaded))]
