@@ -111,6 +111,8 @@ def partition_count(topic: str) -> int:
     """
     bootstrap = settings().kafka.bootstrap
     if (bootstrap, topic) not in _partition_counts:
+        if not any_is_open():  # librdkafka would wait for its time limit
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))  # noqa: SLF001
         listed = AdminClient(client_config()).list_topics(timeout=ANSWER_SECONDS).topics
         _partition_counts.update(
             {(bootstrap, name): len(known.partitions) for name, known in listed.items() if known.partitions}
@@ -296,6 +298,7 @@ class AcknowledgedProducer:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._producer = Producer(producer_config())
+        self._in_order = asyncio.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="kafka-poll", daemon=True)
         self._thread.start()
@@ -325,10 +328,11 @@ class AcknowledgedProducer:
             self._loop.call_soon_threadsafe(settle, error, message.partition(), message.offset())
 
         try:
-            if together and (settings().kafka.bootstrap, topic) not in _partition_counts:
-                await self._loop.run_in_executor(None, partition_count, topic)  # it waits for the broker
-            partition = partition_of(topic, together)
-            self._producer.produce(topic, value, key, partition, delivered, headers=list(headers))
+            async with self._in_order:  # records that wait for the broker stay before those that do not
+                if together and (settings().kafka.bootstrap, topic) not in _partition_counts:
+                    await self._loop.run_in_executor(None, partition_count, topic)
+                partition = partition_of(topic, together)
+                self._producer.produce(topic, value, key, partition, delivered, headers=list(headers))
         except BufferError:
             raise NotAcknowledged("too many records wait for the broker") from None
         except KafkaException as error:

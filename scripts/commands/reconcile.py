@@ -183,7 +183,7 @@ def kind_balances(versions: dict[str, int] | None = None) -> list[KindBalance]:
     rows_in += _counts(lake, SKIPPED, [f"{TOPIC_PREFIX}%"])
     silver: Counts = Counter()
     for kind, table in tables.items():
-        place = 'distinct (topic, "partition", "offset")'  # one event may be several rows
+        place = 'distinct (topic, "partition", "offset", event_id)'  # one event may be several rows
         silver += _counts(lake, f"select '{kind}', count({place}) from {table}")
     # An event that was evaluated again has one more row per round (generation 1, 2, …).
     quarantine = _counts(

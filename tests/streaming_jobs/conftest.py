@@ -74,13 +74,14 @@ class Stream:
         *payloads: bytes,
         kind: str = "price",
         source: str = "test:1",
+        key: str = "one-series",
         sign: Callable[[Event], Event] | None = None,
     ) -> None:
         """Events of signed kinds are signed by `sign`, or with the key of the home."""
         producer = Producer(producer_config())
         for payload in payloads:
             event_id = event_id_of(lenient_payload(payload), payload, source)
-            event = Event(kind, "one-series", payload, event_id, source, datetime.now(UTC))
+            event = Event(kind, key, payload, event_id, source, datetime.now(UTC))
             if kind in signed_kinds():
                 event = (sign or signing_keys().sign)(event)
             partition = partition_of(event.topic, event.together)

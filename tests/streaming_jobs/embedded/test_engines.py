@@ -108,8 +108,8 @@ def test_topic_with_a_new_partition_is_refused_until_the_checkpoint_is_new(eithe
     rebuild_checkpoint()
     assert either.refusal() == ""
     either.run()
-    assert [row["partition"] for row in either.rows("bronze.events") if row["topic"] == topic] == [count]
-    assert either.balance()["rows_in"] == 2 and count_waiting() == 0
+    places = [(row["topic"], row["partition"]) for row in either.rows("bronze.events")]
+    assert places.count((topic, count)) == 1 and count_waiting() == 0
 
 
 @pytest.mark.parametrize("value", [b"", None])
