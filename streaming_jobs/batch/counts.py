@@ -73,7 +73,7 @@ def counts_of(result: KindResult, rules: Sequence[Rule]) -> KindCounts:
     )
 
 
-def by_kind(counts: Iterable[KindCounts]) -> list[KindCounts]:
+def counts_by_kind(counts: Iterable[KindCounts]) -> list[KindCounts]:
     """Counts of several places, added up by kind."""
     sums: dict[str, KindCounts] = {}
     for part in counts:

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -29,20 +29,20 @@ from lakehouse.times import rfc3339
 from lakehouse.verdicts.rows import rules_of
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, stepped_clock
-from streaming_jobs.batch.counts import KindCounts, balance_row, by_kind, quality_rows
+from streaming_jobs.batch.counts import KindCounts, balance_row, counts_by_kind, quality_rows
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
 from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.judge import Judge
 from streaming_jobs.batch.kind_result import KindResult, Resubmission
-from streaming_jobs.batch.place import Place, by_place, kind_of_place, place_of
+from streaming_jobs.batch.place import Place, by_kind, kind_of_place, places_of
 from streaming_jobs.batch.task import (
     NO_RECORDS,
     BatchTask,
     Settle,
     Written,
     as_they_are,
-    judge_place,
-    memories,
+    judge_kind,
+    state_of,
 )
 from streaming_jobs.flows import appended
 from streaming_jobs.progress import StreamProgress
@@ -55,7 +55,7 @@ log = logging.getLogger("lumbung.batch")
 
 Outcome = TypeVar("Outcome")
 Resubmissions = Mapping[Place, Sequence[Resubmission]]
-JudgeOfPlace = Callable[[Place, pa.Table, Resubmissions, Settle], Outcome]
+JudgeOfKind = Callable[[str, pa.Table, Resubmissions, Settle], Outcome]
 
 
 class BatchRecords(Protocol):
@@ -134,19 +134,19 @@ class BatchDriver:
         self._commit(written, tag)
         stages.end("commit")
         failpoint("stream.after_silver")
-        self._gold.update([place.partials for place in written], tag)
+        self._gold.update([part.partials for part in written], tag)
         stages.end("gold")
         failpoint("stream.after_gold")
         self._flush()  # what the balance counts is on the disk before it
-        landed = {event: lands for place in written for event, lands in place.landed.items()}
-        counts = by_kind(place.counts for place in written)
+        landed = {event: lands for part in written for event, lands in part.landed.items()}
+        counts = counts_by_kind(part.counts for part in written)
         self._count(counts, review_rows(applied, landed), tag, task.time)
         self._flush()
         stages.end("counts")
         failpoint("stream.after_counts")
         self._first = False
         self._last_time = task.time
-        self._newest |= dict.fromkeys([place.place for place in written], task.time)
+        self._newest |= dict.fromkeys([place for part in written for place in part.places], task.time)
         self._report(counts, tag, stages)
         return task
 
@@ -172,30 +172,32 @@ class BatchDriver:
         self, records: BatchRecords, task: BatchTask, offsets: BatchOffsets
     ) -> tuple[list[Written], list[AppliedDecision]]:
         """What was written of every place, and the decisions that count."""
-        memories(task, self._keys)
+        state_of(task, self._keys)
         own = topics_of_the_driver()
         arrived = [topic for topic in own if topic in offsets.rows]
-        parts = dict(by_place(records.read(arrived) if arrived else NO_RECORDS))
+        parts = by_kind(records.read(arrived)) if arrived else {}
 
-        def judge(place: Place, part: pa.Table, resubmissions: Resubmissions, settle: Settle) -> Written:
-            return judge_place(replace(task, resubmissions=resubmissions), place, part, settle)
+        def judge(kind: str, part: pa.Table, resubmissions: Resubmissions, settle: Settle) -> Written:
+            with_resubmissions = replace(task, resubmissions=resubmissions)
+            return judge_kind(with_resubmissions, kind, part, places_of(part), settle)
 
         written, applied = judge_in_turn(parts, self._decisions, task.time, judge)
         resubmissions = by_their_place(applied)
         task = replace(task, resubmissions=resubmissions)
         if set(offsets.rows) - set(own):
             written += records.judged(task, own)
-        done = [place.place for place in written]
+        done = [place for part in written for place in part.places]
         if len(set(done)) < len(done):
             raise AssertionError(f"records of a partition came in several tasks: {sorted(done)}")
-        written += [judge_place(task, place, NO_RECORDS) for place in resubmissions if place not in done]
+        for kind, places in without_records(resubmissions, done).items():
+            written.append(judge_kind(task, kind, NO_RECORDS, places))
         return written, applied
 
     def _commit(self, written: Sequence[Written], tag: BatchTag) -> None:
         """One transaction a table; a table that holds the batch is left as it is."""
         files: dict[str, list[WrittenFile]] = {}
-        for place in written:
-            for table, of_table in place.files.items():
+        for part in written:
+            for table, of_table in part.files.items():
                 files.setdefault(table, []).extend(of_table)
 
         def commit(table: str) -> None:
@@ -230,7 +232,7 @@ class BatchDriver:
         if self._running.acquire(blocking=False):
             try:
                 if self._task:
-                    memories(self._task).save_all()
+                    state_of(self._task).memories.save_all()
             finally:
                 self._running.release()
         self._pool.shutdown()
@@ -278,9 +280,9 @@ class Stages:
 
 
 def judge_in_turn(
-    parts: dict[Place, pa.Table], resolver: DecisionResolver, time: datetime, judge: JudgeOfPlace[Outcome]
+    parts: Mapping[str, pa.Table], resolver: DecisionResolver, time: datetime, judge: JudgeOfKind[Outcome]
 ) -> tuple[list[Outcome], list[AppliedDecision]]:
-    """Outcomes of the places in `parts`, and the decisions that count.
+    """Outcomes of the events of each kind, and the decisions that count.
 
     Decisions come first: what they resubmit is judged with the place that it came from.
     """
@@ -289,12 +291,20 @@ def judge_in_turn(
     def settle(result: KindResult, of_kind: Judge) -> None:
         applied.extend(resolver.resolve(result, of_kind.rules, time))
 
-    decisions = [place for place in parts if kind_of_place(place) == DECISION]
-    outcomes = [judge(place, parts[place], {}, settle) for place in decisions]
+    outcomes = [judge(DECISION, parts[DECISION], {}, settle)] if DECISION in parts else []
     resubmissions = by_their_place(applied)
-    others = [place for place in parts if place not in decisions]
-    outcomes += [judge(place, parts[place], resubmissions, as_they_are) for place in others]
+    others = {kind: part for kind, part in parts.items() if kind != DECISION}
+    outcomes += [judge(kind, part, resubmissions, as_they_are) for kind, part in others.items()]
     return outcomes, applied
+
+
+def without_records(resubmissions: Resubmissions, done: Collection[Place]) -> dict[str, list[Place]]:
+    """Kind -> places of resubmitted events that are not among those that are done."""
+    kinds: dict[str, list[Place]] = {}
+    for place in resubmissions:
+        if place not in done:
+            kinds.setdefault(kind_of_place(place), []).append(place)
+    return kinds
 
 
 def by_their_place(applied: Iterable[AppliedDecision]) -> dict[Place, list[Resubmission]]:
@@ -303,7 +313,7 @@ def by_their_place(applied: Iterable[AppliedDecision]) -> dict[Place, list[Resub
     for decision in applied:
         event = decision.resubmission
         if event and event.kind != DECISION:
-            places.setdefault(place_of(event.topic, event.partition), []).append(event)
+            places.setdefault(event.place, []).append(event)
     return places
 
 

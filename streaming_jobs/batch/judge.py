@@ -1,7 +1,8 @@
 """Verdicts on events: row rules, duplicates by the ids that have landed, history by a validator."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pyarrow as pa
 from conf.settings import settings
 from lakehouse.arrow import ordered
 from lakehouse.bronze.events import JUDGED, PAYLOAD_HASH, SENDER
-from lakehouse.contracts.contract import Contract, kinds, rule_set
+from lakehouse.contracts.contract import kinds, rule_set
 from lakehouse.contracts.history_rules import (
     compile_checks,
     identity_rules,
@@ -19,22 +20,36 @@ from lakehouse.contracts.rule_functions import column_violation
 from lakehouse.contracts.rule_masks import bit_of, mask_of
 from lakehouse.contracts.rule_messages import render_message
 from lakehouse.signatures import SIGNED, SigningKeys
-from lakehouse.validation import Flags, Judgement, Validator, ValidatorState
+from lakehouse.validation import Flags, Judgement, Validator
 from lakehouse.validation.registry import VALIDATORS
 from lakehouse.verdicts.resolve import each, header
 from lakehouse.verdicts.rows import READINGS, Verdicts, row_columns, row_verdicts, rules_of, transform_of
-from streaming_jobs.batch.event_ids import CLASSIFIED, CONFLICT, NEW, EventIds, Run
+from streaming_jobs.batch.event_ids import CLASSIFIED, CONFLICT, NEW, EventIds
 from streaming_jobs.batch.folded_gold import wanted_columns
 from streaming_jobs.batch.kind_result import ARRIVAL_ORDER, KindResult, Resubmission
+from streaming_jobs.batch.place import Numbers, Place, RowsByPlace, rows_by_place
+
+
+@dataclass
+class Known:
+    """What the events of a place are compared with. `ids` None: only resubmitted events will be judged."""
+
+    ids: EventIds | None
+    validator: Validator | None
+
+    @staticmethod
+    def nothing(kind: str) -> "Known":
+        """Of a place whose first events are judged."""
+        make = VALIDATORS.get(kind)
+        return Known(EventIds(), make(settings().rule_values()) if make else None)
 
 
 class Judge:
-    """Judges the events of one kind in a place; its index and validator hold what has landed there."""
+    """Judges events of one kind, each compared with what is known at its place."""
 
-    def __init__(self, kind: str, ids: EventIds | None, keys: SigningKeys) -> None:
-        """`ids` None: only resubmitted events will be judged. `keys`: of a signed kind."""
+    def __init__(self, kind: str, keys: SigningKeys) -> None:
+        """`keys`: of a signed kind."""
         self.kind = kind
-        self.ids = ids
         self._keys = keys
         self._knobs = settings().rule_values()
         self.rules = rules_of(kind, self._knobs)
@@ -45,26 +60,15 @@ class Judge:
         self._signature_checks = compile_checks(
             kinds()[kind].table, signature_rules(kind), column_violation, ("signature_valid",)
         )
-        make = VALIDATORS.get(kind)
-        self.validator: Validator | None = make(self._knobs) if make else None
+        self._read = self._columns()
 
-    def remember_ids(self, rows: pa.Table) -> None:
-        """Add the ids of events that have landed, in order of arrival. `rows`: CLASSIFIED."""
-        if self.ids is not None:
-            self.ids.classify(self.kind, *(rows[name].to_pylist() for name in CLASSIFIED))
+    def judge(
+        self, bronze: pa.Table, known: Mapping[Place, Known], resubmissions: Sequence[Resubmission] = ()
+    ) -> KindResult:
+        """Verdicts on events. `bronze`: those that arrived, as JUDGED, of this kind.
 
-    def state(self) -> ValidatorState:
-        """What the validator remembers; empty without one."""
-        return self.validator.state() if self.validator else {}
-
-    def restore(self, state: ValidatorState, runs: Sequence[Run]) -> None:
-        """Remember the ids of these runs, and what `state` returned."""
-        self.ids = EventIds(runs)
-        if self.validator:
-            self.validator.restore(state)
-
-    def judge(self, bronze: pa.Table, resubmissions: Sequence[Resubmission] = ()) -> KindResult:
-        """Verdicts on events. `bronze`: those that arrived, as JUDGED, of this kind."""
+        `known`: of every place of these and of `resubmissions`. What lands is known afterwards.
+        """
         records = [bronze, *(without_identity(event.record) for event in resubmissions)]
         table = pa.concat_tables(part.select(JUDGED.names).cast(JUDGED) for part in records)
         table = ordered(table, *ARRIVAL_ORDER).combine_chunks()
@@ -73,37 +77,52 @@ class Judge:
         errors = mask_of(self.rules, "error")
         empty = np.empty(0, dtype=np.int64)
         result = KindResult(self.kind, verdicts, events, np.empty(0, dtype=np.int8), empty, empty, errors, {})
-        return self._by_history(self._by_signature(self._by_index(result, resubmissions), table))
+        rows = rows_by_place(table)
+        result = self._by_signature(self._by_ids(result, resubmissions, rows, known), table)
+        return self._by_history(result, rows, known)
 
     def _events(self, verdicts: Verdicts, judged: pa.Table) -> pa.Table:
         """The columns that index, validators, folded gold and counts read."""
-        names = [*ARRIVAL_ORDER, "event_id", "mask", "received_at", *self._columns(kinds()[self.kind])]
+        names = [*ARRIVAL_ORDER, "event_id", "mask", "received_at", *self._read]
         door = each("source", lambda source: source.partition(":")[0])(judged)
         events = verdicts.table.select(names)
         for name in (SENDER, PAYLOAD_HASH):
             events = events.append_column(name, judged[name])
         return events.append_column("door", door)
 
-    def _columns(self, contract: Contract) -> list[str]:
+    def _columns(self) -> list[str]:
         """Columns of the silver row that folded gold and the validator read; readings are exploded later."""
         if self._signature_checks:  # messages and decisions read any of them; there are few rows
             return list(row_columns(self.kind))
-        wanted = wanted_columns(contract.table) | set(self.validator.columns if self.validator else ())
+        validator = Known.nothing(self.kind).validator
+        wanted = wanted_columns(kinds()[self.kind].table) | set(validator.columns if validator else ())
         return [name for name in row_columns(self.kind) if name in wanted or name == READINGS]
 
-    def _by_index(self, result: KindResult, resubmissions: Sequence[Resubmission]) -> KindResult:
+    def _by_ids(
+        self,
+        result: KindResult,
+        resubmissions: Sequence[Resubmission],
+        rows: RowsByPlace,
+        known: Mapping[Place, Known],
+    ) -> KindResult:
         """The result with duplicates and conflicts, and with the own id of an event whose id is taken.
 
-        A resubmitted event is in the index under the id that it has; its conflict stays one.
+        A resubmitted event is known under the id that it has; its conflict stays one.
         """
         rules = self.rules
         result.resubmitted = _row_numbers(result.events, resubmissions)
         verdict = np.full(result.events.num_rows, NEW, dtype=np.int8)
-        if self.ids is not None:
-            arrived = result.events.filter(pa.array(result.arrived)) if resubmissions else result.events
-            classified = self.ids.classify(self.kind, *(arrived[name].to_pylist() for name in CLASSIFIED))
-            verdict[result.arrived] = classified.verdicts
-            result = _with_ids(result, classified.other_ids)
+        arrived = result.arrived
+        other_ids: dict[int, str] = {}
+        for place, numbers in rows.items():
+            if (ids := known[place].ids) is None:
+                continue
+            numbers = numbers[arrived[numbers]]
+            identity = result.events.select(CLASSIFIED).take(pa.array(numbers))
+            classified = ids.classify(self.kind, *(identity[name].to_pylist() for name in CLASSIFIED))
+            verdict[numbers] = classified.verdicts
+            other_ids |= {int(numbers[row]): name for row, name in classified.other_ids.items()}
+        result = _with_ids(result, other_ids)
         for row, event in result.resubmitted.items():
             verdict[row] = CONFLICT if event.conflict else NEW
         mask = result.events["mask"].to_numpy()
@@ -141,13 +160,21 @@ class Judge:
 
         return replace(result, mask=mask, judgement=Judgement(violated, message))
 
-    def _by_history(self, result: KindResult) -> KindResult:
-        """The result with the violations that the kind's validator finds. It keeps the accepted rows."""
-        if self.validator is None or not result.events.num_rows:
-            return result
+    def _by_history(self, result: KindResult, rows: RowsByPlace, known: Mapping[Place, Known]) -> KindResult:
+        """The result with the violations that validators find. They keep the accepted rows."""
         released = np.zeros(len(result.verdict), dtype=bool)
         released[[row for row, event in result.resubmitted.items() if event.released]] = True
-        judgement = self.validator.judge(result.events, result.accepted, released & result.accepted)
+        accepted = result.accepted
+        parts = []
+        for place, numbers in rows.items():
+            if (validator := known[place].validator) is None:
+                return result
+            events = result.events if len(rows) == 1 else result.events.take(pa.array(numbers))
+            landing = accepted[numbers]
+            parts.append((numbers, validator.judge(events, landing, released[numbers] & landing)))
+        if not parts:
+            return result
+        judgement = joined(parts, len(result.verdict))
         mask = result.mask.copy()
         waived = result.waived.copy()
         for rule, flags in judgement.violated.items():
@@ -156,6 +183,40 @@ class Judge:
             mask |= np.where(flags & ~waive, bit, 0)
             waived |= np.where(waive, bit, 0)
         return replace(result, mask=mask, waived=waived, judgement=judgement)
+
+
+def joined(parts: Sequence[tuple[Numbers, Judgement]], size: int) -> Judgement:
+    """The judgement on all of `size` rows, of those on some: numbers of the rows, and their judgement."""
+    if len(parts) == 1:
+        return parts[0][1]
+    part_of = np.empty(size, dtype=np.int64)
+    row_of = np.empty(size, dtype=np.int64)
+    violated: dict[str, Flags] = {}
+    for nth, (numbers, judgement) in enumerate(parts):
+        part_of[numbers] = nth
+        row_of[numbers] = np.arange(len(numbers))
+        for rule, flags in judgement.violated.items():
+            violated.setdefault(rule, np.zeros(size, dtype=np.bool_))[numbers] = flags
+    verdicts = [judgement.verdicts for _, judgement in parts if judgement.verdicts is not None]
+
+    def of(row: int) -> tuple[Judgement, int]:
+        return parts[part_of[row]][1], int(row_of[row])
+
+    def message(rule: str, row: int) -> str:
+        judgement, number = of(row)
+        return judgement.message(rule, number)
+
+    def evidence(row: int) -> dict[str, Any] | None:
+        judgement, number = of(row)
+        return judgement.evidence(number)
+
+    def suggestion(row: int) -> dict[str, Any] | None:
+        judgement, number = of(row)
+        return judgement.suggestion(number)
+
+    return Judgement(
+        violated, message, evidence, suggestion, pa.concat_tables(verdicts) if verdicts else None
+    )
 
 
 def signed_events(events: pa.Table, keys: SigningKeys) -> Flags:
@@ -195,13 +256,12 @@ def decision_warnings(result: KindResult) -> pa.ListArray:
 
 
 def _with_ids(result: KindResult, other_ids: Mapping[int, str]) -> KindResult:
-    """The result with other ids. `other_ids`: number among the rows that arrived -> id."""
+    """The result with other ids. `other_ids`: row number -> id."""
     if not other_ids:
         return result
-    numbers = np.flatnonzero(result.arrived)
     ids = result.events["event_id"].to_pylist()
-    for number, event_id in other_ids.items():
-        ids[numbers[number]] = event_id
+    for row, event_id in other_ids.items():
+        ids[row] = event_id
 
     def with_ids(table: pa.Table) -> pa.Table:
         place = table.schema.get_field_index("event_id")

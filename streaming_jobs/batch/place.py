@@ -1,7 +1,10 @@
 """Where an event comes from in Kafka: the unit whose events are judged together, in order, by one task."""
 
-from collections.abc import Iterator
+from functools import reduce
+from operator import or_
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -9,6 +12,8 @@ from conf.settings import settings
 from lakehouse.event import LEGACY_KIND, kind_of_topic
 
 Place = tuple[str, int]  # topic, partition
+Numbers = npt.NDArray[np.int64]  # of rows
+RowsByPlace = dict[Place, Numbers]
 # Topics of older systems have no keys that keep a product in one partition: all of them are one place.
 OLDER_TOPICS: Place = ("", -1)
 
@@ -31,9 +36,28 @@ def rows_at(place: Place) -> pc.Expression:
     return (pc.field("topic") == topic) & (pc.field("partition") == partition)
 
 
-def by_place(records: pa.Table) -> Iterator[tuple[Place, pa.Table]]:
-    """The records of each place, in the order in which they are given."""
+def places_of(records: pa.Table) -> list[Place]:
+    """The places that have records, in order."""
     pairs = records.select(["topic", "partition"]).group_by(["topic", "partition"]).aggregate([]).to_pylist()
-    places = {place_of(pair["topic"], pair["partition"]) for pair in pairs}
-    for place in sorted(places):
-        yield place, records if len(places) == 1 else records.filter(rows_at(place))
+    return sorted({place_of(pair["topic"], pair["partition"]) for pair in pairs})
+
+
+def by_kind(records: pa.Table) -> dict[str, pa.Table]:
+    """The records of each kind, in the order in which they are given."""
+    places = places_of(records)
+    kinds = sorted({kind_of_place(place) for place in places})
+    if len(kinds) == 1:
+        return {kinds[0]: records}
+    conditions: dict[str, list[pc.Expression]] = {kind: [] for kind in kinds}
+    for place in places:
+        conditions[kind_of_place(place)].append(rows_at(place))
+    return {kind: records.filter(reduce(or_, of_kind)) for kind, of_kind in conditions.items()}
+
+
+def rows_by_place(table: pa.Table) -> RowsByPlace:
+    """Numbers of the rows of each place that has any."""
+    present = places_of(table)
+    if len(present) == 1:
+        return {present[0]: np.arange(table.num_rows)}
+    numbered = table.select(["topic", "partition"]).append_column("nth", pa.array(np.arange(table.num_rows)))
+    return {place: numbered.filter(rows_at(place))["nth"].to_numpy() for place in present}

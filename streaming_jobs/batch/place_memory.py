@@ -35,11 +35,10 @@ from lakehouse.bronze.events import with_identity
 from lakehouse.contracts.contract import kinds
 from lakehouse.io.delta import open_table
 from lakehouse.io.query import run_sql
-from lakehouse.signatures import SigningKeys
-from lakehouse.validation import ValidatorState
+from lakehouse.validation import Validator, ValidatorState
 from streaming_jobs.batch.batch_time import chunks
 from streaming_jobs.batch.event_ids import CLASSIFIED, EventIds
-from streaming_jobs.batch.judge import Judge
+from streaming_jobs.batch.judge import Known
 from streaming_jobs.batch.kind_result import ARRIVAL_ORDER
 from streaming_jobs.batch.place import Place, kind_of_place, rows_at
 
@@ -85,7 +84,7 @@ class PlaceMemory:
     """`upto`: time of the newest batch that it holds; None while it holds none."""
 
     place: Place
-    judge: Judge
+    known: Known
     upto: datetime | None = None
     saved: datetime | None = None  # `upto` of its newest file
     due: float = 0.0  # monotonic time from which on it is saved again
@@ -96,19 +95,20 @@ class PlaceMemory:
         if self.upto:
             condition &= pc.field("ingested_at") > self.upto
         bronze = open_table("bronze.events").to_pyarrow_dataset().filter(condition)
+        kind = kind_of_place(self.place)
         for rows in landed_ids(bronze):
-            self.judge.remember_ids(rows)
-        remember_silver(self.judge, condition)
+            if self.known.ids is not None:
+                self.known.ids.classify(kind, *(rows[name].to_pylist() for name in CLASSIFIED))
+        if self.known.validator is not None:
+            remember_silver(self.known.validator, kind, condition)
 
 
-def remember_silver(judge: Judge, condition: pc.Expression) -> None:
-    """Let the validator remember those rows of its silver table."""
-    if judge.validator is None:
-        return
-    silver = open_table(kinds()[judge.kind].table).to_pyarrow_dataset()
-    for batch in silver.to_batches(columns=list(judge.validator.columns), filter=condition):
+def remember_silver(validator: Validator, kind: str, condition: pc.Expression) -> None:
+    """Let the validator of a kind remember those rows of its silver table."""
+    silver = open_table(kinds()[kind].table).to_pyarrow_dataset()
+    for batch in silver.to_batches(columns=list(validator.columns), filter=condition):
         if batch.num_rows:
-            judge.validator.load(pa.Table.from_batches([batch]))
+            validator.load(pa.Table.from_batches([batch]))
 
 
 def landed_ids(bronze: ds.Dataset) -> Iterator[pa.Table]:
@@ -129,10 +129,9 @@ def landed_ids(bronze: ds.Dataset) -> Iterator[pa.Table]:
 class Memories:
     """The memories of a process for one run of the stream."""
 
-    def __init__(self, owner: dict[str, str], keys: SigningKeys) -> None:
-        """`owner`: what saved files must belong to; `keys`: of signed kinds, where these are judged here."""
+    def __init__(self, owner: dict[str, str]) -> None:
+        """`owner`: what saved files must belong to."""
         self._owner = owner | {"code": code_version()}
-        self._keys = keys
         self._held: dict[Place, PlaceMemory] = {}
         self._reading = threading.Lock()
 
@@ -181,8 +180,7 @@ class Memories:
 
     def _restored(self, place: Place, last: datetime | None) -> PlaceMemory:
         """The memory of the newest file; an empty one without a file that can be used."""
-        judge = Judge(kind_of_place(place), EventIds(), self._keys)
-        memory = PlaceMemory(place, judge)
+        memory = PlaceMemory(place, Known.nothing(kind_of_place(place)))
         file = max(folder_of(place).glob("*.memory"), default=None)
         if file is None or last is None:
             return memory
@@ -191,16 +189,18 @@ class Memories:
         if refusal:
             log.warning("%s/%s %s: bronze and silver are read", file.parent.name, file.name, refusal)
             file.unlink(missing_ok=True)
-            return PlaceMemory(place, Judge(kind_of_place(place), EventIds(), self._keys))
+            return PlaceMemory(place, Known.nothing(kind_of_place(place)))
         return memory
 
 
 def write_memory(folder: Path, owner: dict[str, str], memory: PlaceMemory) -> None:
     """Write a new file, and delete the older ones with the ids that only they name."""
-    assert memory.upto is not None and memory.judge.ids is not None  # noqa: S101
-    state = memory.judge.state()
+    ids = memory.known.ids
+    validator = memory.known.validator
+    assert memory.upto is not None and ids is not None  # noqa: S101
+    state = validator.state() if validator else {}
     streams = [stream_of(table) for table in state.values()]
-    runs = [stored_run(folder, memory.judge.ids, nth) for nth in range(len(memory.judge.ids.runs))]
+    runs = [stored_run(folder, ids, nth) for nth in range(len(ids.runs))]
     header = {
         "owner": owner,
         "upto": memory.upto.isoformat(),
@@ -265,7 +265,9 @@ def read_memory(file: Path, owner: dict[str, str], last: datetime, memory: Place
     for name, length in noted["tables"]:
         state[name] = pa.ipc.open_stream(memoryview(streams)[start : start + length]).read_all()
         start += length
-    memory.judge.restore(state, runs)
+    memory.known.ids = EventIds(runs)
+    if memory.known.validator:
+        memory.known.validator.restore(state)
     memory.upto = memory.saved = upto
     return ""
 

@@ -1,4 +1,4 @@
-"""What a task does with the records of a batch: it judges them place by place, and writes their files.
+"""What a task does with records of a batch: it judges them with the memory of their places, and writes files.
 
 It runs in a Python worker of a Spark executor, or in the process of the embedded engine. The driver commits
 what it returns.
@@ -20,7 +20,7 @@ from streaming_jobs.batch.counts import KindCounts, counts_of
 from streaming_jobs.batch.folded_gold import fold_rows
 from streaming_jobs.batch.judge import Judge, accepted_rows
 from streaming_jobs.batch.kind_result import KindResult, Resubmission
-from streaming_jobs.batch.place import Place, by_place
+from streaming_jobs.batch.place import Place, by_kind, places_of
 from streaming_jobs.batch.place_memory import Memories
 from streaming_jobs.batch.row_outcomes import quarantine_rows, silver_rows
 
@@ -47,9 +47,9 @@ class BatchTask:
 
 @dataclass(frozen=True)
 class Written:
-    """What a batch wrote of one place, for the driver."""
+    """What a task wrote of the events of one kind, for the driver."""
 
-    place: Place
+    places: tuple[Place, ...]
     files: Mapping[str, Sequence[WrittenFile]]  # by table, committed by the driver
     partials: Mapping[str, pa.Table]  # by table, accepted rows folded on their own
     counts: KindCounts
@@ -57,20 +57,36 @@ class Written:
     landed: Mapping[tuple[str, int, int], bool]
 
 
-_memories: dict[str, Memories] = {}  # of the newest run in this process
+class RunState:
+    """What this process keeps from batch to batch of a run of the stream."""
+
+    def __init__(self, owner: Mapping[str, str], keys: SigningKeys) -> None:
+        """`owner`: see `Memories`; `keys`: of signed kinds, where these are judged here."""
+        self.memories = Memories(dict(owner))
+        self._keys = keys
+        self._judges: dict[str, Judge] = {}
+
+    def judge(self, kind: str) -> Judge:
+        """The judge of a kind."""
+        if kind not in self._judges:
+            self._judges[kind] = Judge(kind, self._keys)
+        return self._judges[kind]
 
 
-def memories(task: BatchTask, keys: SigningKeys = NO_KEYS) -> Memories:
-    """The memories of this process for the run of the task; those of an earlier run are forgotten."""
-    if task.run not in _memories:
-        _memories.clear()
-        _memories[task.run] = Memories(dict(task.owner), keys)
-    return _memories[task.run]
+_runs: dict[str, RunState] = {}  # of the newest run in this process
+
+
+def state_of(task: BatchTask, keys: SigningKeys = NO_KEYS) -> RunState:
+    """The state of this process for the run of the task; that of an earlier run is forgotten."""
+    if task.run not in _runs:
+        _runs.clear()
+        _runs[task.run] = RunState(task.owner, keys)
+    return _runs[task.run]
 
 
 def judge_records(task: BatchTask, records: pa.Table) -> list[Written]:
     """Judge and write the records of some places, of all events of these in the batch."""
-    written = [judge_place(task, place, part) for place, part in by_place(records)]
+    written = [judge_kind(task, kind, part, places_of(part)) for kind, part in by_kind(records).items()]
     if records.num_rows > MANY_EVENTS:
         release_memory()
     return written
@@ -80,25 +96,33 @@ def as_they_are(result: KindResult, judge: Judge) -> None:
     """Change no verdict."""
 
 
-def judge_place(
+def judge_kind(
     task: BatchTask,
-    place: Place,
+    kind: str,
     records: pa.Table,
+    places: Sequence[Place],
     settle: Settle = as_they_are,
 ) -> Written:
-    """Judge and write the records of one place, and what decisions resubmit there."""
-    held = memories(task)
-    memory = held.take(place, task.last, task.newest.get(place, task.last), task.time)
+    """Judge and write the records of one kind, and what decisions resubmit at these places."""
+    state = state_of(task)
+    judge = state.judge(kind)
+    held = {
+        place: state.memories.take(place, task.last, task.newest.get(place, task.last), task.time)
+        for place in places
+    }
     bronze = events(records, task.time)
-    result = memory.judge.judge(bronze, task.resubmissions.get(place, ()))
-    settle(result, memory.judge)
-    written = write_outcomes(task, place, bronze, memory.judge, result)
-    held.keep(memory, task.time)
+    known = {place: memory.known for place, memory in held.items()}
+    resubmissions = [event for place in places for event in task.resubmissions.get(place, ())]
+    result = judge.judge(bronze, known, resubmissions)
+    settle(result, judge)
+    written = write_outcomes(task, tuple(places), bronze, judge, result)
+    for memory in held.values():
+        state.memories.keep(memory, task.time)
     return written
 
 
 def write_outcomes(
-    task: BatchTask, place: Place, bronze: pa.Table, judge: Judge, result: KindResult
+    task: BatchTask, places: tuple[Place, ...], bronze: pa.Table, judge: Judge, result: KindResult
 ) -> Written:
     """Write the files of a result. `bronze`: the events that arrived."""
     rows = {"bronze.events": bronze, **outcome_rows(judge, result)}
@@ -108,7 +132,7 @@ def write_outcomes(
         if of_table.num_rows
     }
     return Written(
-        place,
+        places,
         files,
         fold_rows(kinds()[judge.kind].table, accepted_rows(result)),
         counts_of(result, judge.rules),

@@ -39,14 +39,18 @@ from lakehouse.io.terminal import Terminal, translated
 from lakehouse.signatures import SigningKeys
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.batch_time import batch_time, chunks
-from streaming_jobs.batch.counts import balance_row, by_kind, counts_of, quality_rows
+from streaming_jobs.batch.counts import balance_row, counts_by_kind, counts_of, quality_rows
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
-from streaming_jobs.batch.driver import Resubmissions, by_their_place, judge_in_turn, written_versions
-from streaming_jobs.batch.event_ids import EventIds
+from streaming_jobs.batch.driver import (
+    Resubmissions,
+    by_their_place,
+    judge_in_turn,
+    written_versions,
+)
 from streaming_jobs.batch.folded_gold import FoldedGold, fold_rows
-from streaming_jobs.batch.judge import Judge, accepted_rows
+from streaming_jobs.batch.judge import Judge, Known, accepted_rows
 from streaming_jobs.batch.kind_result import KindResult
-from streaming_jobs.batch.place import Place, by_place, kind_of_place
+from streaming_jobs.batch.place import Place, by_kind, kind_of_place, places_of
 from streaming_jobs.batch.place_memory import forget_saved
 from streaming_jobs.batch.task import Settle, as_they_are, landed_of, outcome_rows
 from streaming_jobs.embedded.feed import after
@@ -129,8 +133,8 @@ def start_over_damaged() -> None:
 
 
 @dataclass(frozen=True)
-class JudgedPlace:
-    """What was judged of a place."""
+class JudgedKind:
+    """What was judged of a kind."""
 
     judge: Judge
     result: KindResult
@@ -141,7 +145,8 @@ class Rebuild:
 
     def __init__(self, batches: dict[str, list[Any]], keys: SigningKeys) -> None:
         self._keys = keys
-        self._judges: dict[Place, Judge] = {}
+        self._judges: dict[str, Judge] = {}
+        self._known: dict[Place, Known] = {}
         self._decisions = DecisionResolver()
         self._gold = FoldedGold()
         self._batches = batches
@@ -153,10 +158,13 @@ class Rebuild:
     def chunk(self, bronze: ds.Dataset, times: list[datetime]) -> int:
         """Judge and write the batches of these times; returns the number of events."""
         rows = with_identity(bronze.to_table(filter=of_batches(times)))
-        parts = {place: part for place, part in by_place(rows) if kind_of_place(place) in kinds()}
+        parts = {kind: part for kind, part in by_kind(rows).items() if kind in kinds()}
         outcomes, applied = judge_in_turn(parts, self._decisions, times[-1], self._judge)
-        left = {place: events for place, events in by_their_place(applied).items() if place not in parts}
-        outcomes += [self._judge(place, JUDGED.empty_table(), left, as_they_are) for place in left]
+        resubmissions = by_their_place(applied)
+        left = {kind_of_place(place) for place in resubmissions} - parts.keys()
+        outcomes += [
+            self._judge(kind, JUDGED.empty_table(), resubmissions, as_they_are) for kind in sorted(left)
+        ]
         last = self._tag(times[-1])
         written: dict[str, list[pa.Table]] = {}
         for outcome in outcomes:
@@ -170,18 +178,17 @@ class Rebuild:
         self._count(outcomes, applied, times)
         return sum(int(outcome.result.arrived.sum()) for outcome in outcomes)
 
-    def _judge(
-        self, place: Place, bronze: pa.Table, resubmissions: Resubmissions, settle: Settle
-    ) -> JudgedPlace:
-        if place not in self._judges:
-            self._judges[place] = Judge(kind_of_place(place), EventIds(), self._keys)
-        judge = self._judges[place]
-        result = judge.judge(bronze, resubmissions.get(place, ()))
+    def _judge(self, kind: str, bronze: pa.Table, resubmissions: Resubmissions, settle: Settle) -> JudgedKind:
+        own = {place: events for place, events in resubmissions.items() if kind_of_place(place) == kind}
+        judge = self._judges.setdefault(kind, Judge(kind, self._keys))
+        for place in {*places_of(bronze), *own} - self._known.keys():
+            self._known[place] = Known.nothing(kind)
+        result = judge.judge(bronze, self._known, [event for events in own.values() for event in events])
         settle(result, judge)
-        return JudgedPlace(judge, result)
+        return JudgedKind(judge, result)
 
     def _count(
-        self, outcomes: list[JudgedPlace], applied: list[AppliedDecision], times: list[datetime]
+        self, outcomes: list[JudgedKind], applied: list[AppliedDecision], times: list[datetime]
     ) -> None:
         """Counts per batch, as the stream writes them."""
         rules = {outcome.judge.kind: outcome.judge.rules for outcome in outcomes}
@@ -194,7 +201,7 @@ class Rebuild:
                 counts_of(each.result if len(times) == 1 else each.result.of_batch(time), each.judge.rules)
                 for each in outcomes
             )
-            for counts in by_kind(part for part in parts if len(times) == 1 or part.rows_in):
+            for counts in counts_by_kind(part for part in parts if len(times) == 1 or part.rows_in):
                 quality += quality_rows(counts, rules[counts.kind], fingerprint, tag)
                 balance.append(balance_row(counts, tag, time))
         landed = {place: lands for each in outcomes for place, lands in landed_of(each.result).items()}

@@ -26,7 +26,7 @@ from lakehouse.io.signing_keys import signing_keys
 from lakehouse.io.terminal import Terminal, translated
 from lakehouse.signatures import SigningKeys
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision
-from streaming_jobs.batch.judge import Judge
+from streaming_jobs.batch.judge import Judge, Known
 from streaming_jobs.batch.kind_result import KindResult, Resubmission
 from streaming_jobs.batch.place_memory import remember_silver
 from streaming_jobs.gold.day_close import record_of, release_of
@@ -80,11 +80,13 @@ def resubmission_of(row: Row, now: datetime) -> Resubmission:
 def replay(keys: SigningKeys, rows: Sequence[Row], now: datetime) -> Iterator[ReplayedRow]:
     """Today's verdict on each row."""
     for kind in sorted({row["kind"] for row in rows}):
-        judge = Judge(kind, None, keys)
-        remember_silver(judge, pc.field("ingested_at") < now)
+        judge = Judge(kind, keys)
+        known = Known(None, Known.nothing(kind).validator)
+        if known.validator:
+            remember_silver(known.validator, kind, pc.field("ingested_at") < now)
         by_key = {row_key(row): row for row in rows if row["kind"] == kind}
         events = [resubmission_of(row, now) for row in by_key.values()]
-        result = judge.judge(JUDGED.empty_table(), events)
+        result = judge.judge(JUDGED.empty_table(), {event.place: known for event in events}, events)
         for number, event in result.resubmitted.items():
             row = by_key[event.partition, event.offset, event.generation]
             yield ReplayedRow(row, tuple(violated_errors(judge, result, number)))

@@ -15,11 +15,12 @@ from lakehouse.signatures import SigningKeys, signature_of
 from streaming_jobs.batch import decisions, judge
 from streaming_jobs.batch.decisions import DecisionResolver
 from streaming_jobs.batch.event_ids import CONFLICT, NEW, Classified
-from streaming_jobs.batch.judge import Judge
+from streaming_jobs.batch.judge import Judge, Known
 from streaming_jobs.batch.kind_result import KindResult
 
 KEY = "k" * 32
 TIME = datetime(2026, 3, 1, tzinfo=UTC)
+PLACE = ("lumbung.price", 0)
 QUARANTINED = ("lumbung.price", 0, 17, 0)
 
 
@@ -55,10 +56,17 @@ def violated(result: KindResult, stream: Judge) -> list[set[str]]:
 
 
 def identity_verdicts() -> list[set[str]]:
-    stream = Judge("price", TwoPayloads(), SigningKeys((KEY,)))
+    stream = Judge("price", SigningKeys((KEY,)))
     senders = {"sender": ["s", "s"], "payload_hash": [1, 2]}
     narrow = pa.table({"event_id": ["a", "a"], **senders, "mask": pa.array([0, 0], pa.int64())})
-    return violated(stream._by_index(result_of("price", narrow, stream), []), stream)
+    return violated(
+    known = {PLACE: Known(TwoPayloads(), None)}
+    result = stream._by_ids(result_of("price", narrow, stream), [], {PLACE: np.arange(2)}, known)
+    return violated(result, stream)
+            result_of("price", narrow, stream), [], {PLACE: np.arange(2)}, {PLACE: Known(TwoPayloads(), None)}
+        ),
+        stream,
+    )
 
 
 def test_id_with_another_payload_violates_id_conflict():
@@ -90,7 +98,7 @@ def decision_on(offset: int, signature: str | None = None) -> dict[str, Any]:
 def decision_verdicts(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """A forged decision on a quarantined event, a signed one, a second one on it, one without a target."""
     monkeypatch.setattr(decisions, "quarantined_rows", lambda *_: {QUARANTINED: {"event_id": "e"}})
-    stream = Judge("decision", TwoPayloads(), SigningKeys((KEY,)))
+    stream = Judge("decision", SigningKeys((KEY,)))
     rows = [decision_on(17, signature="0" * 64), decision_on(17), decision_on(17), decision_on(18)]
     schema = pa.Table.from_pylist([{**row, "other_headers": None} for row in rows]).schema
     headers = schema.get_field_index("other_headers")

@@ -13,10 +13,8 @@ import pyarrow.compute as pc
 
 from conf.settings import settings
 from lakehouse.validation.registry import VALIDATORS
-from streaming_jobs.batch.event_ids import EventIds
-from streaming_jobs.batch.judge import Judge
+from streaming_jobs.batch.judge import Known
 from streaming_jobs.batch.place_memory import PlaceMemory, read_memory, write_memory
-from streaming_jobs.batch.task import NO_KEYS
 
 MEANS = (
     "sensors: events judged a CPU second, three readings each, in calls of so many events from so many "
@@ -119,7 +117,7 @@ def starts(kind: str, silver: pa.Table) -> dict[str, float]:
     loaded.upto = last
 
     def load() -> None:
-        validator = loaded.judge.validator
+        validator = loaded.known.validator
         assert validator is not None  # noqa: S101
         validator.load(silver.select(validator.columns))
         validator.state()  # what was loaded becomes part of the state with the first use
@@ -142,7 +140,7 @@ def starts(kind: str, silver: pa.Table) -> dict[str, float]:
 
 
 def empty_memory(kind: str) -> PlaceMemory:
-    return PlaceMemory((f"lumbung.{kind}", 0), Judge(kind, EventIds(), NO_KEYS))
+    return PlaceMemory((f"lumbung.{kind}", 0), Known.nothing(kind))
 
 
 def cpu(work: Callable[[], object]) -> float:
