@@ -25,7 +25,7 @@ from lakehouse.io.memory import release_memory
 from lakehouse.io.process_status import BACKGROUND_GOLD, JobStatus, status_file
 from lakehouse.io.table_files import FileComparison
 from lakehouse.times import rfc3339
-from streaming_jobs.flows import background_jobs, refreshed
+from streaming_jobs.flows import background_jobs, job_of, refreshed
 from streaming_jobs.gold.contract_sql import sql_job
 from streaming_jobs.startup.heal import heal
 
@@ -181,7 +181,7 @@ def is_prompt(job: BackgroundJob) -> bool:
     """Whether a table of the job is to be fresher than the pause between two rounds."""
     pause = settings().stream.background_gold_seconds
     return any(
-        (contract.job or table.partition(".")[2]) == job.name and contract.freshness_seconds < pause
+        job_of(table) == job.name and contract.freshness_seconds < pause
         for table, contract in contracts().items()
         if contract.refreshed == "background"
     )
