@@ -284,5 +284,5 @@ def usage_fault(what: str, table: str | None, engine: GoldEngine | None) -> str 
     if not table or table in gold_tables(engine or GoldEngine.duckdb):
         return None
     if table in gold_tables():
-        return f"{table} is not computed by SQL alone: leave out --engine spark"
-    return f"{table} is no gold table that can be computed again: {', '.join(gold_tables())}"
+        return f"{table} is not computed by SQL: leave out --engine spark"
+    return f"{table} cannot be computed again; what can: {', '.join(gold_tables())}"

@@ -4,6 +4,7 @@ A table is written in one commit with the mark of the batches that its rows foll
 refreshes it goes on from there.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -77,6 +78,7 @@ def rebuild(spark: SparkSession, table: str) -> None:
         empty_table(table)
         return
     _write(computed(spark, contract, inputs), contract, inputs)
+    spark.catalog.clearCache()
     if inputs.made_from is not None:  # killed before this, the writer computes the table once more
         replace_rows(table, [], predicate="false", made_from=inputs.made_from)
 
@@ -101,26 +103,29 @@ def computed(spark: SparkSession, contract: Contract, inputs: Inputs) -> DataFra
     for name, definition in FUNCTIONS.items():
         if not spark.catalog.functionExists(name):
             spark.sql(f"create temporary function {name}{definition}")
-    query = _in_spark(sql_of(contract))
     own = {view_name(contract.table): arrow_schema(contract).empty_table()}
     for name, view in (own | inputs.views).items():
         _frame(spark, view).createOrReplaceTempView(name)
     for table in contract.reads:
         _source(spark, contracts()[table], inputs.upto).createOrReplaceTempView(view_name(table))
     if contract.changed:
-        spark.sql(_in_spark(contract.changed)).createOrReplaceTempView("changed")
-    answer = spark.sql(query)
+        _answer(spark, contract.changed).createOrReplaceTempView("changed")
+    answer = _answer(spark, sql_of(contract))
     columns = (answer[column.name].cast(column.type).alias(column.name) for column in contract.columns)
     rows = answer.select(*columns)
     return rows.sortWithinPartitions(*contract.sort_by) if contract.sort_by else rows
 
 
-def _in_spark(sql: str) -> str:
-    """The SQL of a contract as Spark reads it."""
+def _answer(spark: SparkSession, sql: str) -> DataFrame:
+    """Rows of the SQL of a contract. Spark would compute a view of its WITH again for each use."""
     tree = sqlglot.parse_one(sql, dialect="duckdb")
-    for view in tree.find_all(exp.CTE):
-        view.set("materialized", None)  # a hint of DuckDB
-    return tree.sql("spark")
+    uses = Counter(table.name for table in tree.find_all(exp.Table))
+    if views := tree.find(exp.With):
+        views.pop()
+        for view in views.expressions:
+            rows = spark.sql(view.this.sql("spark"))
+            (rows.persist() if uses[view.alias] > 1 else rows).createOrReplaceTempView(view.alias)
+    return spark.sql(tree.sql("spark"))
 
 
 def _frame(spark: SparkSession, view: pa.Table | pa.RecordBatchReader) -> DataFrame:
