@@ -42,7 +42,12 @@ FUNCTIONS = {
     "to_microseconds": "(n bigint) returns interval day to second return make_dt_interval(0, 0, 0, n / 1e6)",
 }
 # The stream plans its small batches once and in few parts.
-BATCH_OPTIONS = {"adaptive.enabled": "true", "shuffle.partitions": "64", "codegen.wholeStage": "true"}
+BATCH_OPTIONS = {
+    "adaptive.enabled": "true",
+    "shuffle.partitions": "64",
+    "codegen.wholeStage": "true",
+    "maxConcurrentOutputFileWriters": "0",  # one file at a time: each takes memory
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ def batch_session() -> SparkSession:
     spark = session("rebuild gold")
     for name, value in BATCH_OPTIONS.items():
         spark.conf.set(f"spark.sql.{name}", value)
+    spark.sparkContext.setLogLevel("ERROR")  # warnings of plans, which a person at a terminal cannot act on
     return spark
 
 
@@ -113,7 +119,10 @@ def computed(spark: SparkSession, contract: Contract, inputs: Inputs) -> DataFra
     answer = _answer(spark, sql_of(contract))
     columns = (answer[column.name].cast(column.type).alias(column.name) for column in contract.columns)
     rows = answer.select(*columns)
-    return rows.sortWithinPartitions(*contract.sort_by) if contract.sort_by else rows
+    if contract.partition_by:
+        rows = rows.repartition(*contract.partition_by)
+    order = (*contract.partition_by, *contract.sort_by)
+    return rows.sortWithinPartitions(*order) if order else rows
 
 
 def _answer(spark: SparkSession, sql: str) -> DataFrame:
