@@ -27,6 +27,7 @@ from lakehouse.io.table_files import FileComparison
 from lakehouse.times import rfc3339
 from streaming_jobs.flows import background_jobs, job_of, refreshed
 from streaming_jobs.gold.contract_sql import sql_job
+from streaming_jobs.gold.driver import GoldJob
 from streaming_jobs.startup.heal import heal
 
 log = logging.getLogger("lumbung.background_gold")
@@ -49,10 +50,10 @@ class BackgroundJob(Protocol):
         """Take up what finished batches have brought since the last call."""
 
 
-def make_job(name: str) -> BackgroundJob:
+def make_job(name: str) -> GoldJob:
     """The class `JOB` of a module of streaming_jobs/gold, else the SQL of the contract of a table."""
     module = f"streaming_jobs.gold.{name}"
-    job: BackgroundJob = import_module(module).JOB() if find_spec(module) else sql_job(f"gold.{name}")
+    job: GoldJob = import_module(module).JOB() if find_spec(module) else sql_job(f"gold.{name}")
     return job
 
 

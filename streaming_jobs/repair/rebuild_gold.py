@@ -69,13 +69,16 @@ def writer_of(table: str) -> str:
 
 
 def compute_again(tables: list[str]) -> None:
-    """Set back what writes these tables, and run it once."""
+    """Set back what writes these tables, and run it until nothing is left to do."""
     for table in tables:
         empty_table(table)
-    if writer := writer_of(tables[0]):
-        make_job(writer).refresh()
-    else:
+    if not (writer := writer_of(tables[0])):
         fold_again()
+        return
+    job = make_job(writer)
+    job.refresh()
+    while job.is_behind:
+        job.refresh()
 
 
 def print_computed(tables: list[str], began: float) -> None:
