@@ -1,5 +1,6 @@
 """`rebuild gold` computes tables again from all of their sources, while nothing else writes them."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -11,12 +12,14 @@ from conf.runtime.exit_codes import ExitCode
 from conf.runtime.status_files import write_json
 from lakehouse.io.delta import open_table, replace_rows
 from streaming_jobs.batch.folded_gold import fold_again
-from streaming_jobs.gold import runner
+from streaming_jobs.gold import runner, signals
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.repair import rebuild
 from streaming_jobs.repair.rebuild_gold import GoldEngine
 from streaming_jobs.startup import checks
+from tests.support.gold.batches import Batches
 from tests.support.gold.rows import rows_of
+from tests.support.gold.subjects import SUBJECTS
 from tests.support.price_lake import Stream, price_rows, sensor_rows
 
 TABLES = ("gold.live_prices", "gold.sensors_live", "gold.daily_prices", "gold.markets", "gold.indicators")
@@ -45,6 +48,15 @@ def test_rows_that_were_lost_are_computed_again(
     shown = capsys.readouterr().out.splitlines()
     assert shown[2].startswith("gold.daily_prices: computed again in ")
     assert shown[0].startswith("gold.live_prices, gold.sensors_live: computed again in ")
+
+
+def test_job_that_works_in_turns_is_run_to_its_end(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Batches().write(SUBJECTS["trading"].rows(random.Random(3)))
+    rebuild.main("gold", "gold.signals")
+    wanted = open_table("gold.signals").count()
+    monkeypatch.setattr(signals, "PAST_BARS_A_REFRESH", wanted // 3)
+    rebuild.main("gold", "gold.signals")
+    assert open_table("gold.signals").count() == wanted > 3
 
 
 def test_what_refreshes_gold_goes_on_after_all_tables_were_computed_again(
