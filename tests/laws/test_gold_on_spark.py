@@ -1,7 +1,7 @@
 """Gold has the same rows from Spark as from DuckDB, and what refreshes it goes on from what Spark wrote."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,14 @@ BY_SUBJECT = {
     for name, subject in SUBJECTS.items()
     if (tables := [table for table in gold_tables(GoldEngine.spark) if table in subject.recomputed])
 }
+
+
+@pytest.fixture(autouse=True)
+def interpreted(spark: SparkSession) -> Iterator[None]:
+    """To compile the expressions of a plan takes longer than to run it on few rows."""
+    spark.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+    yield
+    spark.conf.unset("spark.sql.codegen.factoryMode")
 
 
 def assert_same_rows(spark: SparkSession, table: str) -> None:
