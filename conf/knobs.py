@@ -113,12 +113,19 @@ class StreamKnobs(BaseModel):
     max_events_per_batch: int
     driver_memory_mb: int
     master: str
+    spark: dict[str, str]
     incremental_gold_seconds: float
     background_gold_seconds: float = Field(gt=0)
+
+    @property
+    def on_cluster(self) -> bool:
+        """Whether tasks run on other machines than this one."""
+        return self.engine == "spark" and not self.master.startswith("local")
 
 
 class LakeKnobs(BaseModel):
     root: str
+    shared_path: bool
     providers: list[str]
     flush_batches: bool
     live_readings_per_market: int = Field(ge=1)

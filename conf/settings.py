@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -280,6 +281,26 @@ settings = SettingsReader()
 def secrets() -> Secrets:
     """Tokens from the environment, else from the secrets file; empty strings when neither has one."""
     return Secrets(_env_file=settings().secrets_file)  # type: ignore[call-arg]
+
+
+def knob_variables() -> dict[str, str]:
+    """The variables of the environment that change knobs, without secrets: what another process needs."""
+    secret_names = {f"LUMBUNG_{name.upper()}" for name in Secrets.model_fields}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("LUMBUNG_") and name not in secret_names
+    }
+
+
+def take_knobs(variables: Mapping[str, str]) -> None:
+    """Give this process, a worker of another one, the `knob_variables` of that one."""
+    own = knob_variables()
+    if own != variables:
+        for name in own:
+            del os.environ[name]
+        os.environ.update(variables)
+        settings.cache_clear()
 
 
 def child_environment(**extra: str) -> dict[str, str]:

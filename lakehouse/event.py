@@ -62,14 +62,23 @@ class Event:
     def together(self) -> str | None:
         """Events with this text share a Kafka partition; None: those with the same key.
 
-        A price's commodity, in any spelling; the market of a sensor; all posts. Events that a validator
-        compares are then in order, so verdicts are deterministic.
+        A price's commodity and what a holder has of a commodity, in any spelling; the symbol of a bar, in
+        upper case; the market of a sensor; all posts. Events that a validator compares are then in order, so
+        verdicts are deterministic.
         """
-        if self.kind == "price":
-            return _commodity_of(self.key)
-        if self.kind == "sensor":
-            return self.key.partition("|")[0] or None
-        return self.kind if self.kind == "post" else None
+        first, _, rest = self.key.partition("|")
+        match self.kind:
+            case "price":
+                return _commodity_of(self.key)
+            case "stock":
+                return f"{first}|{_commodity_of(self.key)}" if first else None
+            case "bar":
+                return f"{first.upper()}|{rest}" if first else None
+            case "sensor":
+                return first or None
+            case "post":
+                return self.kind
+        return None
 
     @property
     def headers(self) -> list[tuple[str, bytes]]:

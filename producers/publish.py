@@ -45,7 +45,7 @@ class KafkaSink:
         while True:
             try:
                 self._producer.produce(
-                    topic, value, key, partition_of(together), self._delivered, headers=headers
+                    topic, value, key, partition_of(topic, together), self._delivered, headers=headers
                 )
                 return
             except BufferError:

@@ -7,9 +7,9 @@ starts.
 from collections.abc import Callable
 from typing import Protocol
 
-import pyarrow as pa
+from streaming_jobs.batch.driver import BatchRecords
 
-ProcessBatch = Callable[[pa.Table, int], None]  # records of a batch, its number
+ProcessBatch = Callable[[BatchRecords, int], None]  # records of a batch, its number
 
 
 class Engine(Protocol):

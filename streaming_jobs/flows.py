@@ -3,7 +3,7 @@
 Kafka -> bronze.events -> silver.<kind> or silver.quarantine -> gold. A gold contract's `refreshed` says who
 writes it:
 
-batch       the stream, in every micro-batch (streaming_jobs/batch/writer.py)
+batch       the stream, in every micro-batch (streaming_jobs/batch/driver.py)
 seconds     a thread of the stream, after batches (streaming_jobs/gold/incremental.py)
 background  a process of its own, every stream.background_gold_seconds (streaming_jobs/gold/runner.py)
 training    the trainer, after training and with new prices (ml/trainer.py)

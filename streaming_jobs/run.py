@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import pyarrow as pa
 from confluent_kafka import KafkaException
 
 from conf.runtime.exit_codes import ExitCode
@@ -15,25 +14,22 @@ from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused, stopped_by_signals
 from conf.settings import settings
 from lakehouse.contracts.contract import ContractError, check_contracts
-from lakehouse.io.checkpoint import stream_id, subscribed
+from lakehouse.io.checkpoint import batch_offsets, stream_id, subscribed
 from lakehouse.io.delta import create_tables
 from lakehouse.io.kafka import create_topics, needed_topics, partition_bounds
 from lakehouse.io.maintenance import Maintenance
-from lakehouse.io.memory import release_memory
 from lakehouse.io.process_status import STREAM_FAILURE, status_file
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.verdicts.check import check_rules
 from streaming_jobs.batch import kafka_source
-from streaming_jobs.batch.event_index import EventIds
+from streaming_jobs.batch.driver import BatchDriver, BatchRecords
 from streaming_jobs.batch.folded_gold import fold_again
-from streaming_jobs.batch.writer import BatchWriter
 from streaming_jobs.engine import Engine
 from streaming_jobs.flows import appended, refreshed
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.progress import StreamProgress, note_failure
 from streaming_jobs.startup import checks
 from streaming_jobs.startup.heal import gold_of_the_stream, heal, take_back_torn_commits
-from streaming_jobs.startup.refill_index import drop_damaged_ids, refill_ids
 
 log = logging.getLogger("lumbung.stream")
 
@@ -55,9 +51,6 @@ def wait_for_kafka(seconds: float = 60) -> None:
             time.sleep(1)
 
 
-SMALL_BATCH_EVENTS = 2000  # it leaves little memory to give back, which takes milliseconds
-
-
 class Batches:
     """Every batch of a stream, in order, in one thread, from its start to `close`.
 
@@ -67,20 +60,19 @@ class Batches:
     def __init__(self, progress: StreamProgress, finished: Callable[[], None]) -> None:
         self._progress = progress
         self._finished = finished
-        self._ids: EventIds | None = None
-        self._writer: BatchWriter | None = None
+        self._driver: BatchDriver | None = None
         # The balance is written last in a batch and has its turn last.
         gold = sorted(refreshed("batch"), key=lambda table: table == "gold.balance")
         self._maintenance = Maintenance((*appended(), *gold))
 
-    def __call__(self, records: pa.Table, batch_id: int) -> None:
-        """Judge and write the batch, which the checkpoint has planned. `records`: as RECORDS.
+    def __call__(self, records: BatchRecords, batch_id: int) -> None:
+        """Judge and write the batch, which the checkpoint has planned.
 
         Raises what keeps it from being finished.
         """
-        writer = self._writer or self._open_writer(batch_id)
+        driver = self._driver or self._make_driver(batch_id)
         try:
-            writer(records, batch_id)
+            driver(records, batch_id)
         except Exception as error:
             note_failure(batch_id, error)
             raise
@@ -89,27 +81,21 @@ class Batches:
         for file in (kafka_source.starting_offsets_file(), kafka_source.starting_after_file()):
             file.unlink(missing_ok=True)  # from now on the checkpoint holds the position
         self._maintenance.take_turn()
-        if records.num_rows > SMALL_BATCH_EVENTS:
-            release_memory()
 
-    def _open_writer(self, batch_id: int) -> BatchWriter:
+    def _make_driver(self, batch_id: int) -> BatchDriver:
         """Called in the first batch: only now has Spark written a checkpoint with an id."""
         checkpoint_id = stream_id()
         if checkpoint_id is None:
             raise RuntimeError("a batch without a checkpoint")
-        kafka_source.note_ids(checkpoint_id)
-        self._ids = EventIds(settings().state_dir / "event_ids")
-        refill_ids(self._ids, checkpoint_id, batch_id)
-        self._writer = BatchWriter(checkpoint_id, self._ids, self._progress)
+        kafka_source.note_ids(checkpoint_id, batch_offsets(batch_id).partitions)
+        self._driver = BatchDriver(checkpoint_id, self._progress)
         self._progress.update(stream_id=checkpoint_id)
-        return self._writer
+        return self._driver
 
     def close(self) -> None:
-        """Wait for appends that a failed batch has left under way, and release the index."""
-        if self._writer:
-            self._writer.close()
-        if self._ids:
-            self._ids.close()
+        """Save what this process remembers, and wait for commits that a failed batch has left under way."""
+        if self._driver:
+            self._driver.close()
 
 
 class Stream:
@@ -143,7 +129,7 @@ def load_engine() -> Engine:
         from streaming_jobs.embedded.engine import EmbeddedEngine
 
         return EmbeddedEngine()
-    from streaming_jobs.spark_engine import SparkEngine, start_spark
+    from streaming_jobs.spark.stream import SparkEngine, start_spark
 
     return SparkEngine(start_spark())
 
@@ -161,7 +147,6 @@ def prepare_lake() -> None:
     checks.refuse_on_disagreement()
     signing_keys()
     create_tables()
-    drop_damaged_ids()
     for table in fold_again():
         log.warning("%s lacked the last batch or a column: folded again from silver", table)
 
@@ -189,6 +174,7 @@ def main(once: bool = False) -> int:
     stopping = stopped_by_signals(log)
     try:
         lock = checks.lock()
+        checks.refuse_unshared_lake()
         check_contracts()
         # The checks wait for Kafka and for the disk, Spark for the processor: both at once.
         with ThreadPoolExecutor(1, "engine") as pool:

@@ -29,6 +29,8 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
     knobs = settings().stream
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    # Python workers import the product, wherever the process that starts them was started.
+    os.environ["PYTHONPATH"] = str(REPO)
     scratch = settings().home / "spark"
     scratch.mkdir(parents=True, exist_ok=True)
     options = {
@@ -42,6 +44,10 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         "spark.driver.extraJavaOptions": "-Xss8m -XX:+UseParallelGC -XX:TieredStopAtLevel=1"
         " -XX:-UsePerfData -XX:MaxMetaspaceSize=400m -XX:ReservedCodeCacheSize=160m"
         f' -Djava.io.tmpdir="{scratch}" -Dderby.system.home="{scratch}"',
+        "spark.python.daemon.module": "streaming_jobs.spark.daemon",
+        "spark.executorEnv.PYTHONPATH": str(REPO),
+        # An executor then has one Python worker, which keeps what its partitions remember between batches.
+        "spark.executor.cores": "1",
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -82,6 +88,6 @@ def session(app_name: str = "lumbung", master: str | None = None, cores_shuffle:
         # needed.
         options["spark.delta.logStore.file.impl"] = "io.delta.storage.LocalLogStore"
     builder = SparkSession.builder.appName(app_name).master(master or knobs.master)
-    for key, value in options.items():
+    for key, value in (options | knobs.spark).items():
         builder = builder.config(key, value)
     return builder.getOrCreate()

@@ -16,7 +16,7 @@ from lakehouse.event import DEAD_LETTER, EVENT_ID, TOPIC_PREFIX, kind_of_topic, 
 from lakehouse.times import parse_time
 from lakehouse.verdicts.resolve import each, needs_decision
 
-# With the columns of bronze.events, for the index of event ids.
+# With the columns of bronze.events, for the ids that have landed.
 SENDER = "sender"
 PAYLOAD_HASH = "payload_hash"
 ENVELOPE = ("event_id", "kind", "source", "received_at", "content_type")

@@ -62,7 +62,7 @@ def _rules(raw: list[dict[str, Any]], place: str, faults: list[str]) -> tuple[Ru
 
 def _sql_faults(rules: tuple[Rule, ...], names: Names, place: str) -> list[str]:
     # Only a process that checks rules or runs them loads the parser of SQL: 35 MB and 0.35 s of CPU.
-    from lakehouse.contracts.check_source import evidence_faults
+    from lakehouse.contracts.check_code import evidence_faults
     from lakehouse.contracts.sql_names import rule_faults
 
     return [

@@ -3,8 +3,11 @@
 import re
 from collections.abc import Iterator
 
+from lakehouse.contracts.rule_messages import number_text
 from lakehouse.contracts.schema import Field, Rule
 
+# 2^63: no larger number is counted.
+LARGEST_WHOLE = 9223372036854775808
 UNITS = ("_c", "_pct", "_mm", "_m", "_kg", "_km", "_count")
 
 
@@ -35,12 +38,12 @@ def value_rule(name: str, what: str) -> str:
 
 def bounds(field: Field) -> tuple[str, str]:
     """The range of a number in words, in English and Indonesian."""
-    if field.min is None:
-        return f"above {field.max:.15g}", f"di atas {field.max:.15g}"
-    if field.max is None:
-        return f"below {field.min:.15g}", f"di bawah {field.min:.15g}"
-    ends = f"{field.min:.15g}", f"{field.max:.15g}"
-    return f"outside {' to '.join(ends)}", f"di luar {' sampai '.join(ends)}"
+    low, high = (None if limit is None else number_text(limit) for limit in (field.min, field.max))
+    if low is None:
+        return f"above {high}", f"di atas {high}"
+    if high is None:
+        return f"below {low}", f"di bawah {low}"
+    return f"outside {low} to {high}", f"di luar {low} sampai {high}"
 
 
 def field_rules(payload: tuple[Field, ...], guarded: tuple[Field, ...] = ()) -> tuple[Rule, ...]:
@@ -70,7 +73,9 @@ def _error(name: str, check: str, message: str, message_id: str) -> Rule:
 
 def _required(field: Field) -> Rule:
     name = field.name
-    blank = f" and trim(p.{name}) <> ''" if field.type in ("string", "timestamp", "date") else ""
+    blank = (
+        f" and trim(both ' ' from p.{name}) <> ''" if field.type in ("string", "timestamp", "date") else ""
+    )
     texts = f"{name} is missing", f"{name} tidak ada"
     return _error(required_rule(name), f"p.{name} is not null{blank}", *texts)
 
@@ -93,11 +98,10 @@ def _value_rules(field: Field) -> Iterator[Rule]:
             f"'{shown}' bukan {form_id}",
         )
     if field.pattern:
-        text = field.pattern.removeprefix("^").removesuffix("$").replace("\\", "\\\\").replace("'", "\\'")
-        whole = rf"'\\A(?:{text})\\z'"  # $ would let a line end pass
+        text = field.pattern.removeprefix("^").removesuffix("$").replace("'", "''")
         yield rule(
             value_rule(field.name, "format"),
-            f"{value} rlike {whole}",
+            f"regexp_like({value}, '^(?:{text})$')",
             f"'{shown}' has not the form of one ({field.description})",
             f"'{shown}' tidak sesuai dengan bentuknya ({field.description})",
         )
@@ -122,7 +126,7 @@ def _value_rules(field: Field) -> Iterator[Rule]:
     if field.type == "integer":
         yield rule(
             measure_rule(field.name, "whole"),
-            f"{value} = floor({value})",
+            f"{value} = floor({value}) and abs({value}) <= {LARGEST_WHOLE}",
             f"{shown} is not a whole number",
             f"{shown} bukan bilangan bulat",
         )
@@ -130,8 +134,8 @@ def _value_rules(field: Field) -> Iterator[Rule]:
         yield rule(
             measure_rule(field.name, "positive"),
             f"{value} > {field.above}",
-            f"{shown} is not above {field.above:g}",
-            f"{shown} tidak di atas {field.above:g}",
+            f"{shown} is not above {number_text(field.above)}",
+            f"{shown} tidak di atas {number_text(field.above)}",
         )
     if field.min is not None or field.max is not None:
         ends = ((">=", field.min), ("<=", field.max))

@@ -1,15 +1,14 @@
 """Rules of a kind with the values of their knobs, and those among them that look at earlier events."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeVar
 
 from lakehouse.contracts.contract import ContractError, every_kind, kinds
+from lakehouse.contracts.rule_messages import KNOB
 from lakehouse.contracts.schema import Rule, UnsupportedSqlError
 
 Check = TypeVar("Check")
-KNOB = re.compile(r"\$\{(\w+)\}")
 
 
 def with_knobs(table: str, rules: Iterable[Rule], knobs: Mapping[str, object]) -> tuple[Rule, ...]:
@@ -54,7 +53,7 @@ def signed_kinds() -> tuple[str, ...]:
 
 
 def identity_rules() -> tuple[Rule, ...]:
-    """The rules of every kind that read the stream: those that the index of event ids judges."""
+    """The rules of every kind that read the stream: those about its identity."""
     return tuple(rule for rule in every_kind().rules if rule.reads == "stream")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from lakehouse.contracts.contract import Contract, Field, kinds
 from lakehouse.contracts.derived_rules import bounds, measure_rule, required_rule, value_rule
+from lakehouse.contracts.rule_messages import number_text
 from lakehouse.times import parse_day, parse_time
 
 UNKNOWN_FIELD = "field_unknown"  # a strict door refuses it, the stream only warns
@@ -114,7 +115,7 @@ def _number_fault(field: Field, value: float) -> tuple[str, str] | None:
     if field.type == "integer" and value != int(value):
         return measure_rule(field.name, "whole"), f"{field.name} is not a whole number"
     if field.above is not None and value <= field.above:
-        return measure_rule(field.name, "positive"), f"{field.name} is not above {field.above:g}"
+        return measure_rule(field.name, "positive"), f"{field.name} is not above {number_text(field.above)}"
     if (field.min is not None and value < field.min) or (field.max is not None and value > field.max):
         return measure_rule(field.name, "range"), f"{field.name} lies {bounds(field)[0]}"
     return None

@@ -11,7 +11,7 @@ from lakehouse.translation import values_of
 NAME = re.compile(r"\$?\{(?:p\.)?(\w+)\}")  # {column}, {p.field} or ${knob}
 LENGTH = re.compile(r"\{char_length\(p\.(\w+)\)\}")
 FIRST_KNOWN = re.compile(r"\{coalesce\((\w+), \$\{\w+\}\)\}")  # a limit of its own, else a knob
-NUMBER = re.compile(r"-?\d[\d,]*(\.\d+)?([eE][-+]?\d+)?")
+NUMBER = re.compile(r"-?\d+(\.\d+)?(e[-+]\d+)?")
 LIMITS = ("min", "max", "above")
 
 
@@ -27,9 +27,7 @@ def figures_of(kind: str, rule: str, message: str) -> dict[str, float]:
     figures = _limits(kind).get(rule, {})
     shown = values_of(message, known.message) or {}
     named = {_name(place): text for place, text in shown.items()}
-    return figures | {
-        name: float(text.replace(",", "")) for name, text in named.items() if name and NUMBER.fullmatch(text)
-    }
+    return figures | {name: float(text) for name, text in named.items() if name and NUMBER.fullmatch(text)}
 
 
 def _name(place: str) -> str | None:

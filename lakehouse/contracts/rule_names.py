@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 # What the rules of every kind may read besides columns, payload fields and offers
-# (lakehouse/verdicts/payload.py and verdicts.py make them).
+# (lakehouse/verdicts/payload.py and rows.py make them).
 KAFKA_COLUMNS = {"topic", "partition", "offset", "event_id", "source", "received_at", "content_type"}
 PAYLOAD_COLUMNS = {
     "payload_bytes",

@@ -1,33 +1,24 @@
 """Names that the SQL of a rule reads, so that a misspelt column is reported when contracts are checked."""
 
-import re
 from collections.abc import Iterator
 from functools import cache
 
+import sqlglot
 from sqlglot import exp
-from sqlglot.dialects.spark import Spark
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokenizer_core import Token, TokenType
 
+from lakehouse.contracts.rule_messages import EXPRESSION, KNOB
 from lakehouse.contracts.rule_names import ALWAYS, Names
 from lakehouse.contracts.schema import Rule
-
-PLACEHOLDER = re.compile(r"\$\{\w+\}")
-EXPRESSION = re.compile(r"\{([^{}]+)\}")
-DIALECT = Spark()
 
 
 @cache
 def parse_sql(sql: str) -> exp.Expr:
-    """The syntax tree of one Spark SQL expression. Raises ValueError with the reason when it is none."""
+    """The syntax tree of one SQL expression of DuckDB. Raises ValueError with the reason when it is none."""
     try:
-        tokens = DIALECT.tokenize(sql)
+        trees = sqlglot.parse(sql, dialect="duckdb")
     except TokenError:
         raise ValueError(f"a quote is not closed in: {sql}") from None
-    if not _brackets_match(tokens):
-        raise ValueError(f"the brackets do not match in: {sql}")
-    try:
-        trees = DIALECT.parser().parse(tokens, sql)
     except ParseError as error:
         reason = error.errors[0]["description"] if error.errors else str(error)
         raise ValueError(f"no SQL expression ({reason}): {sql}") from None
@@ -44,7 +35,7 @@ def rule_faults(rule: Rule, names: Names) -> list[str]:
     """
     any_name = rule.reads == "stream"
     faults = list(_sql_faults(rule.check, names, any_name))
-    message = PLACEHOLDER.sub("0", rule.message)
+    message = KNOB.sub("0", rule.message)
     words = EXPRESSION.sub("", message)
     if "{" in words or "}" in words:
         faults.append(f"the braces do not match in: {rule.message}")
@@ -55,7 +46,7 @@ def rule_faults(rule: Rule, names: Names) -> list[str]:
 
 def _sql_faults(sql: str, names: Names, any_name: bool) -> Iterator[str]:
     try:
-        tree = parse_sql(PLACEHOLDER.sub("0", sql))
+        tree = parse_sql(KNOB.sub("0", sql))
     except ValueError as error:
         yield str(error)
         return
@@ -74,12 +65,3 @@ def _is_known(name: str, names: Names) -> bool:
     if head == "p":
         return bool(rest) and rest[0] in names.fields
     return head in names.columns or head in ALWAYS
-
-
-def _brackets_match(tokens: list[Token]) -> bool:
-    depth = 0
-    for token in tokens:
-        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
-        if depth < 0:
-            return False
-    return depth == 0

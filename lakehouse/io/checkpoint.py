@@ -42,6 +42,11 @@ class BatchOffsets:
         return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
 
     @property
+    def partitions(self) -> dict[str, int]:
+        """Partitions per topic."""
+        return {topic: len(partitions) for topic, partitions in self.end.items()}
+
+    @property
     def rows(self) -> dict[str, int]:
         """Records per topic; topics without any are left out. A partition that is new begins at 0."""
         counts = {

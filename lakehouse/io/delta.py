@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,8 +30,6 @@ Rows: TypeAlias = pa.Table | Sequence[Mapping[str, Any]]
 HIGH_WATER_MARK = "lumbung/upto"  # newest batch time that the table holds, microseconds since 1970
 MADE_FROM = "lumbung/written"  # fingerprint of what the last write was computed from
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-NO_LOG = 0  # log_stamp of a table without a first commit
-SETTLED_SECONDS = 2.0  # file systems note times in steps of up to 2 s: an older time has no further commit
 LOOK_BACK_COMMITS = 30  # a batch's own commit may lie below compactions and checkpoints that followed it
 
 
@@ -78,52 +76,6 @@ def open_if_exists(table: str, version: int | None = None, root: str | None = No
         return open_table(table, version, root)
     except TableNotFoundError:
         return None
-
-
-def log_stamp(table: str, root: str | None = None) -> int | None:
-    """A number that changes with every commit, at the cost of one system call; opening a table costs 10 ms.
-
-    None when it cannot say: the lake is an object store, or the newest commit is younger than 2 s.
-    Take it before the table is read, and keep it once that has succeeded.
-    """
-    return _settled_time(f"{table_path(root or settings().lake_root, table)}/_delta_log")
-
-
-def lake_stamp(root: str) -> int | None:
-    """A number that changes with every write of rows to any table, for one system call; None as `log_stamp`.
-
-    A writer that is killed right after its commit has not changed it: look at each table now and then.
-    """
-    return _settled_time(root)
-
-
-def _settled_time(folder: str) -> int | None:
-    if "://" in folder:
-        return None
-    try:  # ten times a second: pathlib would take three times as long
-        changed = os.stat(folder).st_mtime_ns  # noqa: PTH116
-    except FileNotFoundError:
-        return NO_LOG
-    except OSError:  # the reader of the table will raise it
-        return None
-    return changed if changed < time.time_ns() - SETTLED_SECONDS * 1e9 else None
-
-
-class LogStamps:
-    """Whether tables have changed since they were read."""
-
-    def __init__(self, tables: Iterable[str]) -> None:
-        self._tables = tuple(tables)
-        self._kept: list[int | None] = []
-
-    def take(self) -> list[int | None] | None:
-        """The stamps to `keep` when what follows has succeeded; None when no table has changed."""
-        stamps = [log_stamp(table) for table in self._tables]
-        return None if None not in stamps and stamps == self._kept else stamps
-
-    def keep(self, stamps: list[int | None]) -> None:
-        """What the tables held at these stamps has been read."""
-        self._kept = stamps
 
 
 def cached_table(table: str) -> DeltaTable:
@@ -211,6 +163,20 @@ class BatchTag:
         """JSON for the commit's user metadata, with `more` added."""
         return json.dumps({"stream": self.stream_id, "batch": self.batch_id, "offsets": self.offsets, **more})
 
+    @property
+    def application(self) -> str:
+        """Name of the stream's application transaction, whose version is the number of the newest batch."""
+        return f"lumbung/stream/{self.stream_id}"
+
+
+def is_written(table: str, tag: BatchTag) -> bool:
+    """Whether the table holds this batch or a later one of its stream.
+
+    delta-rs writes the same version again without an error, so it is compared before each commit.
+    """
+    newest = cached_table(table).transaction_version(tag.application)
+    return newest is not None and newest >= tag.batch_id
+
 
 def tags_of(table: str, limit: int = LOOK_BACK_COMMITS) -> list[dict[str, Any]]:
     """Batch tags of the table's newest commits, newest first, each with its `version`.
@@ -255,6 +221,17 @@ def append_rows(table: str, rows: Rows, tag: str = "{}", upto: datetime | None =
     _write(table, rows, tag, upto, mode="append")
 
 
+def append_batch(table: str, rows: Rows, tag: BatchTag, **more: Any) -> bool:
+    """Append rows of a batch in one commit; False, with nothing written, when the table holds the batch.
+
+    `more`: what the commit notes besides the tag.
+    """
+    if is_written(table, tag):
+        return False
+    _write(table, rows, tag.text(**more), None, batch=tag, mode="append")
+    return True
+
+
 def replace_rows(
     table: str,
     rows: Rows,
@@ -262,17 +239,21 @@ def replace_rows(
     predicate: str | None = None,
     upto: datetime | None = None,
     made_from: int | None = None,
+    batch: BatchTag | None = None,
 ) -> None:
     """Replace all rows, or those that match the SQL `predicate`, in one commit.
 
-    `made_from`: fingerprint of what they were computed from.
+    `made_from`: fingerprint of what they were computed from; `batch`: the newest that the table now holds.
     """
-    _write(table, rows, tag, upto, made_from, mode="overwrite", predicate=predicate)
+    _write(table, rows, tag, upto, made_from, batch, mode="overwrite", predicate=predicate)
 
 
-def empty_table(table: str) -> None:
-    """Remove all rows in one commit; older versions stay readable until the next vacuum."""
-    replace_rows(table, [], json.dumps(EMPTIED_TAG), upto=EPOCH, made_from=0)
+def empty_table(table: str, batch: BatchTag | None = None) -> None:
+    """Remove all rows in one commit; older versions stay readable until the next vacuum.
+
+    `batch`: batches of its stream after this one may be written again.
+    """
+    replace_rows(table, [], json.dumps(EMPTIED_TAG), upto=EPOCH, made_from=0, batch=batch)
 
 
 def append_once(table: str, rows: Rows, made_from: str) -> bool:
@@ -346,18 +327,27 @@ def vacuum(table: str) -> int:
     """Remove files that no version within the retention needs, and old log entries; returns their number."""
     opened = open_table(table)
     hours = contracts()[table].retention_hours
-    removed = opened.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False)
+    # `full` also lists the folder: files of a task or stream that ended before their commit stand in no log.
+    removed = opened.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=True)
     opened.create_checkpoint()
     opened.cleanup_metadata()
     return len(removed)
 
 
 def _write(
-    table: str, rows: Rows, tag: str, upto: datetime | None, made_from: int | None = None, **options: Any
+    table: str,
+    rows: Rows,
+    tag: str,
+    upto: datetime | None,
+    made_from: int | None = None,
+    batch: BatchTag | None = None,
+    **options: Any,
 ) -> None:
     contract = contracts()[table]
     mark = None if upto is None else (upto - EPOCH) // timedelta(microseconds=1)
     noted = {HIGH_WATER_MARK: mark, MADE_FROM: made_from}
+    if batch:
+        noted[batch.application] = batch.batch_id
     transactions = [Transaction(name, value) for name, value in noted.items() if value is not None]
     existing = cached_table(table)
     write_deltalake(

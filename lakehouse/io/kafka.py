@@ -96,9 +96,31 @@ def producer_config(linger_ms: int = 5) -> dict[str, Any]:
     }
 
 
-def partition_of(together: str | None) -> int:
-    """Partition of all records with this text, the same in every process; -1 (by key) without one."""
-    return zlib.crc32(together.encode("utf-8", "replace")) % settings().kafka.partitions if together else -1
+def partition_of(topic: str, together: str | None) -> int:
+    """Partition of all records with this text, the same in every process; -1 (by key) without one.
+
+    Raises KafkaException when the partitions of the topic are not known yet and the brokers do not answer.
+    """
+    return zlib.crc32(together.encode("utf-8", "replace")) % partition_count(topic) if together else -1
+
+
+def partition_count(topic: str) -> int:
+    """How many partitions the topic has; as many as it will be created with while it does not exist.
+
+    The number is read from the broker once: it is fixed for the life of a topic. Raises KafkaException.
+    """
+    bootstrap = settings().kafka.bootstrap
+    if (bootstrap, topic) not in _partition_counts:
+        if not any_is_open():  # librdkafka would wait for its time limit
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))  # noqa: SLF001
+        listed = AdminClient(client_config()).list_topics(timeout=ANSWER_SECONDS).topics
+        _partition_counts.update(
+            {(bootstrap, name): len(known.partitions) for name, known in listed.items() if known.partitions}
+        )
+    return _partition_counts.get((bootstrap, topic), settings().kafka.partitions)
+
+
+_partition_counts: dict[tuple[str, str], int] = {}  # by brokers and topic
 
 
 def dead_letter_headers(door: str, reason: str, topic: str, listed: bool = True) -> list[Header]:
@@ -276,6 +298,7 @@ class AcknowledgedProducer:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._producer = Producer(producer_config())
+        self._in_order = asyncio.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="kafka-poll", daemon=True)
         self._thread.start()
@@ -305,9 +328,11 @@ class AcknowledgedProducer:
             self._loop.call_soon_threadsafe(settle, error, message.partition(), message.offset())
 
         try:
-            self._producer.produce(
-                topic, value, key, partition_of(together), delivered, headers=list(headers)
-            )
+            async with self._in_order:  # records that wait for the broker stay before those that do not
+                if together and (settings().kafka.bootstrap, topic) not in _partition_counts:
+                    await self._loop.run_in_executor(None, partition_count, topic)
+                partition = partition_of(topic, together)
+                self._producer.produce(topic, value, key, partition, delivered, headers=list(headers))
         except BufferError:
             raise NotAcknowledged("too many records wait for the broker") from None
         except KafkaException as error:

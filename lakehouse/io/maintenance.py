@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import cached_table, compact, log_stamp, vacuum
+from lakehouse.io.delta import cached_table, compact, vacuum
+from lakehouse.io.log_stamps import log_stamp
 
 log = logging.getLogger("lumbung.maintenance")
 TABLES_A_TURN = 4  # looked at, so that the wait of a table does not grow with the number of kinds

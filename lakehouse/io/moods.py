@@ -2,7 +2,8 @@
 
 import pyarrow.compute as pc
 
-from lakehouse.io.delta import LogStamps, open_if_exists
+from lakehouse.io.delta import open_if_exists
+from lakehouse.io.log_stamps import LogStamps
 from lakehouse.trading.moods import Counts, counts_of
 
 TABLE = "gold.sentiment"

@@ -41,7 +41,11 @@ class Validator(Protocol):
     columns: tuple[str, ...]
 
     def load(self, accepted: pa.Table) -> None:
-        """Remember rows of the silver table, given in any order."""
+        """Remember rows of the silver table, given in any order, before, between or after calls of `judge`.
+
+        Rows that are loaded later arrived after all that are remembered already, in later batches. The state
+        is then the same as if the validator had judged them itself.
+        """
 
     def judge(self, rows: pa.Table, passed: Flags, released: Flags) -> Judgement:
         """Judge the rows, which are in order of arrival, and remember those that land in silver.
@@ -49,11 +53,11 @@ class Validator(Protocol):
         `passed`: the event is new and violates no other error rule; only these can land. `released`: an
         operator released the row, so it lands whatever this validator finds (its violations are reported all
         the same). The verdict of a row depends only on the accepted rows of earlier market days (or earlier
-        times of its series), never on how rows are cut into calls.
+        times of its series) that arrived before it, never on how rows are cut into calls.
         """
 
     def state(self) -> ValidatorState:
         """All that it remembers: a new validator that restores it gives the same verdicts."""
 
     def restore(self, state: ValidatorState) -> None:
-        """Remember what `state` returned, instead of `load` and before the first call of `judge`."""
+        """Remember what `state` returned, before the first call of another method."""

@@ -20,10 +20,13 @@ def ordered(window: Floats) -> Floats:
     return np.sort(window, axis=-2)
 
 
-def quantile(ascending: Floats, counts: Ints, share: float) -> Floats:
-    """Type 7 (linear interpolation) quantile of columns that `ordered` made; NaN where a column is empty."""
+def quantile(ascending: Floats, counts: Ints, share: float | Floats) -> Floats:
+    """Type 7 (linear interpolation) quantile of columns that `ordered` made; NaN where a column is empty.
+
+    `share`: one, or an array with one more axis than `counts`, for several at once.
+    """
     if not ascending.shape[-2]:
-        return np.full(counts.shape, np.nan)
+        return np.full(np.broadcast_shapes(counts.shape, np.shape(share)), np.nan)
     place = np.maximum(counts - 1, 0) * share
     below = np.floor(place).astype(np.int64)
     low, high = _at(ascending, below), _at(ascending, np.ceil(place).astype(np.int64))
@@ -68,7 +71,7 @@ def median_of(values: Floats, at_least: int) -> Floats:
 
 def _at(ascending: Floats, rows: Ints) -> Floats:
     """The value of each column in its row."""
-    *lead, column = (np.arange(size) for size in rows.shape)
-    if not lead:
-        return ascending[rows, column]
-    return ascending[lead[0][:, None], rows, column]
+    *windows, _, width = ascending.shape
+    lead = [np.arange(size)[:, None] for size in windows]
+    values: Floats = ascending[(*lead, rows, np.arange(width))]
+    return values

@@ -11,7 +11,7 @@ import pyarrow as pa
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract, ContractError, contracts, kinds
 from lakehouse.contracts.rule_messages import template_parts
-from lakehouse.verdicts.engine import duckdb_sql, query
+from lakehouse.verdicts.engine import query
 from lakehouse.verdicts.rows import read_rows, row_verdicts, rules_of, transformed_sql
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,7 +60,7 @@ def _faults(kind: str, knobs: Mapping[str, object]) -> Iterator[str]:
 
 
 def _evaluate(expressions: list[str], kind: str, rows: pa.Table) -> None:
-    selected = ", ".join(f"({duckdb_sql(sql)}) as e{number}" for number, sql in enumerate(expressions))
+    selected = ", ".join(f"({sql}) as e{number}" for number, sql in enumerate(expressions))
     query(f"select {selected} from ({transformed_sql(kind)})", rows=rows)
 
 

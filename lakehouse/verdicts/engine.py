@@ -5,10 +5,8 @@ from functools import cache
 
 import duckdb
 import pyarrow as pa
-from sqlglot import exp
 
 from lakehouse.arrow import arrow_rows
-from lakehouse.contracts.sql_names import parse_sql
 from lakehouse.reference import DEFAULT_TIMEZONE, provinces
 from lakehouse.times import YEARS_LEFT_OUT
 
@@ -16,13 +14,9 @@ CLOCK = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?"
 ZONE = r"([Zz]|[+-]((0\d|1[0-7]):[0-5]\d|18:00))"
 DATE = r"\d{4}-\d\d-\d\d"
 LEFT_OUT = ", ".join(f"'{year}'" for year in YEARS_LEFT_OUT)
-# What COLUMNS of the kinds may use, and functions of the rules that DuckDB lacks.
+# What COLUMNS of the kinds may use, and the one function of the rules that Spark has under another name.
 MACROS = rf"""
-create macro make_dt_interval(days) as to_days(days),
-  (days, hours) as to_days(days) + to_hours(hours),
-  (days, hours, minutes) as to_days(days) + to_hours(hours) + to_minutes(minutes),
-  (days, hours, minutes, seconds) as to_days(days) + to_hours(hours) + to_minutes(minutes)
-    + to_seconds(seconds);
+create macro regexp_like(t, pattern) as regexp_matches(t, pattern);
 create macro time_of(t) as case when regexp_full_match(t, '{DATE}[Tt ]{CLOCK}{ZONE}')
   and t[:4] not in ({LEFT_OUT}) then try_cast(upper(t) as timestamptz) end;
 create macro day_of(t) as case when regexp_full_match(t, '{DATE}')
@@ -62,22 +56,3 @@ def query(sql: str, **tables: pa.Table) -> pa.Table:
         for name, table in tables.items():
             cursor.register(name, table)
         return arrow_rows(cursor, sql, sum(table.num_rows for table in tables.values()))
-
-
-@cache
-def duckdb_sql(sql: str) -> str:
-    """One expression of the contracts, which are written in Spark's SQL, in DuckDB's.
-
-    Raises ValueError when it cannot be read.
-    """
-    tree = parse_sql(sql).transform(_as_in_spark)
-    return tree.sql("duckdb")
-
-
-def _as_in_spark(node: exp.Expr) -> exp.Expr:
-    """`trim` removes spaces and no other blanks; `floor` gives a bigint, so a number beyond is not whole."""
-    if isinstance(node, exp.Trim) and node.expression is None:
-        node.set("expression", exp.Literal.string(" "))
-    if isinstance(node, exp.Floor):
-        return exp.func("whole", exp.func("floor", node.this))
-    return node

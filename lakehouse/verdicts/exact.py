@@ -1,30 +1,40 @@
-"""What one payload holds, read byte by byte in Python: the definition that `payload.parse` follows."""
+"""What one payload holds, read by Python's JSON decoder: the definition that `payload.parse` follows."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as attribute
-from json.decoder import scanstring  # type: ignore[attr-defined]
+from math import isfinite
 from typing import Any
 
 from lakehouse.contracts.contract import Contract
 from lakehouse.event import BAD_ESCAPE
-from lakehouse.verdicts.texts import compact_json
 
-BLANKS = re.compile(r"[ \t\n\r]*")
+BLANKS = " \t\n\r"
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 BROKEN_TEXT = re.compile(BAD_ESCAPE)
 STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 DEEPEST = 500  # levels of brackets; Python's parser fails at a depth that depends on its caller
 LONGEST_NUMBER = 1000  # characters
 INSIDE_A_LIST = "inside a list"
-JSON_TYPES = {"number": float, "integer": float, "boolean": bool, "strings": list, "object": dict}
 TYPED = {"number", "integer", "boolean", "strings"}  # the others take any value as a text
 
 
-class NotJson(ValueError):
-    """Text that is not JSON."""
+class TooLarge(str):
+    """A number beyond the largest double: infinite as a number, quoted inside an object."""
+
+
+class Members(dict[str, Any]):
+    """An object; `members` are all of them as they are given, repeated ones among them."""
+
+    def __init__(self, members: Iterable[tuple[str, Any]]) -> None:
+        self.members = list(members)
+        super().__init__(self.members)
+
+    def items(self) -> Any:
+        """What the encoder writes."""
+        return self.members
 
 
 @dataclass
@@ -41,78 +51,48 @@ class Payload:
     unknown_fields: str | None = None
 
 
-def _number(text: str) -> float:
+def _number(text: str) -> float | TooLarge:
     if len(text) > LONGEST_NUMBER:
-        raise NotJson("a number is too long")
-    return float(text)
+        raise ValueError("a number is too long")
+    value = float(text)
+    return value if isfinite(value) else TooLarge("-Infinity" if value < 0 else "Infinity")
 
 
-def _whole(text: str) -> float:
-    return _number(text) + 0.0  # -0 is 0
+def _whole(text: str) -> int:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError("a number is too long")
+    return int(text)
 
 
 def _no_number(text: str) -> float:
-    raise NotJson(f"{text} is no JSON")
+    raise ValueError(f"{text} is no JSON")
 
 
-DECODER = json.JSONDecoder(parse_float=_number, parse_int=_whole, parse_constant=_no_number)
+DECODER = json.JSONDecoder(
+    parse_float=_number, parse_int=_whole, parse_constant=_no_number, object_pairs_hook=Members
+)
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "number": (float, int, TooLarge),
+    "integer": (float, int, TooLarge),
+    "boolean": (bool,),
+    "strings": (list,),
+    "object": (Members,),
+}
 
 
-def _after_blanks(text: str, at: int) -> int:
-    return BLANKS.match(text, at).end()  # type: ignore[union-attr]
-
-
-def _value(text: str, at: int) -> tuple[Any, int]:
-    return DECODER.raw_decode(text, at)
-
-
-def _members(text: str, at: int) -> Iterator[tuple[str, Any, int, int]]:
-    """Name, value, begin and end of the value of each member of the object at `at`, then of its end."""
-    at = _after_blanks(text, at + 1)
-    if text[at : at + 1] == "}":
-        yield "", None, at + 1, -1
-        return
-    while True:
-        if text[at : at + 1] != '"':
-            raise NotJson("a name is missing")
-        name, at = scanstring(text, at + 1, True)
-        at = _after_blanks(text, at)
-        if text[at : at + 1] != ":":
-            raise NotJson("a colon is missing")
-        begin = _after_blanks(text, at + 1)
-        value, end = _value(text, begin)
-        yield name, value, begin, end
-        at = _after_blanks(text, end)
-        if text[at : at + 1] == "}":
-            yield "", None, at + 1, -1
-            return
-        if text[at : at + 1] != ",":
-            raise NotJson("a comma is missing")
-        at = _after_blanks(text, at + 1)
-
-
-def _items(text: str, at: int) -> list[str | None]:
-    """The items of the valid array at `at` as texts."""
-    items: list[str | None] = []
-    at = _after_blanks(text, at + 1)
-    while text[at] != "]":
-        value, end = _value(text, at)
-        items.append(_as_text(value, text[at:end]))
-        at = _after_blanks(text, end)
-        at = _after_blanks(text, at + 1) if text[at] == "," else at
-    return items
-
-
-def _as_text(value: Any, written: str) -> str | None:
+def _as_text(value: Any) -> str | None:
     """A text without its quotes; anything else as JSON without blanks."""
     if value is None:
         return None
-    return HALF_CHARACTER.sub("?", value if isinstance(value, str) else compact_json(written))
+    if isinstance(value, float):
+        return repr(value).replace("+", "")  # 1e22 is an id without other signs
+    return HALF_CHARACTER.sub("?", value if type(value) is str else ENCODER.encode(value))
 
 
 def _fits(field_type: str, value: Any) -> bool:
-    """Whether a value that is not null has the JSON type of the field; items of an array apart."""
-    return isinstance(value, JSON_TYPES.get(field_type, str))
+    """Whether a value has the JSON type of the field, or is null; items of an array apart."""
+    return value is None or type(value) in JSON_TYPES.get(field_type, (str,))
 
 
 def _too_deep(text: str) -> bool:
@@ -137,69 +117,72 @@ def read(value: bytes, contract: Contract) -> Payload:
         text = value.decode(errors="replace")
         payload.is_utf8 = False
     payload.broken_text = "\\u" in text and BROKEN_TEXT.search(text) is not None
-    types = {field.name: field.type for field in contract.payload}
-    names: list[str] = []
-    wrong: list[str] = []
-    unfit = False
-    begin = _after_blanks(text, 0)
+    text = text.lstrip(BLANKS)
     try:
-        if text[begin : begin + 1] != "{" or _too_deep(text):
-            raise NotJson("no object")
-        for name, item, start, end in _members(text, begin):
-            if end < 0:
-                payload.malformed = text[start:].strip(" ") != ""
-                break
-            name = HALF_CHARACTER.sub("?", name)
-            names.append(name)
-            if name in types:
-                fits = item is None or _fits(types[name], item)
-                if fits or types[name] not in TYPED:
-                    payload.fields[name] = _field(types[name], item, text, start, end)
-                if not fits:
-                    wrong.append(name)
-                    unfit |= types[name] in TYPED
-                elif types[name] == "strings" and not all(isinstance(part, str) for part in item or ()):
-                    wrong.append(INSIDE_A_LIST)
-    except (NotJson, ValueError):
+        if text[:1] != "{" or _too_deep(text):
+            raise ValueError("no object")
+        given, end = DECODER.raw_decode(text)
+    except ValueError:
         payload.malformed = True
-        payload.fields = {}
         return payload
+    payload.malformed = text[end:].strip(" ") != ""
+    members = [(HALF_CHARACTER.sub("?", name), item) for name, item in given.members]
+    types = {field.name: field.type for field in contract.payload}
+    payload.fields = {
+        name: _field(types[name], item)
+        for name, item in members
+        if name in types and (types[name] not in TYPED or _fits(types[name], item))
+    }
     if payload.malformed:
         return payload
-    unknown = [name for name in dict.fromkeys(names) if name not in types]
+    names = [name for name, _ in members]
     payload.repeated = len(set(names)) < len(names)
+    unknown = dict.fromkeys(name for name in names if name not in types)
     payload.unknown_fields = ", ".join(unknown) if unknown else None
-    # The oldest kinds take a number or an object for a text, unless another field is no number.
-    if wrong and (contract.rules_from_fields or unfit):
-        payload.wrong_type = next((name for name in wrong if name != INSIDE_A_LIST), INSIDE_A_LIST)
+    payload.wrong_type = _wrong_type(members, types, contract.rules_from_fields)
     return payload
 
 
-def _field(field_type: str, value: Any, text: str, start: int, end: int) -> Any:
+def _field(field_type: str, value: Any) -> Any:
     """The value of a field that holds its type, or that takes any type as a text."""
-    if value is None or field_type in ("number", "integer", "boolean"):
+    if value is None or field_type == "boolean":
         return value
-    return _items(text, start) if field_type == "strings" else _as_text(value, text[start:end])
+    if field_type in ("number", "integer"):
+        return float(str(value))  # infinite for a whole number beyond the largest double
+    return [_as_text(item) for item in value] if field_type == "strings" else _as_text(value)
+
+
+def _wrong_type(members: list[tuple[str, Any]], types: Mapping[str, str], is_strict: bool) -> str | None:
+    """The first field of another type, or INSIDE_A_LIST; None without one.
+
+    The oldest kinds, not strict, take a number or an object for a text, unless another field is no number.
+    """
+    known = [(name, types[name], value) for name, value in members if name in types]
+    wrong = [(name, field_type) for name, field_type, value in known if not _fits(field_type, value)]
+    if not is_strict and not any(field_type in TYPED for _, field_type in wrong):
+        return None
+    if wrong:
+        return wrong[0][0]
+    lists = (value for _, field_type, value in known if field_type == "strings" and value)
+    return INSIDE_A_LIST if any(type(item) is not str for items in lists for item in items) else None
 
 
 def names_of(text: str | None) -> list[str] | None:
     """Names of the members of a JSON object, in order; None when the text is none."""
-    try:
-        if text is None or text[:1] != "{":
-            return None
-        return [name for name, _, _, end in _members(text, 0) if end >= 0]
-    except ValueError:
-        return None
+    members = _members(text)
+    return None if members is None else [name for name, _ in members]
 
 
 def text_of_field(text: str | None, wanted: str) -> str | None:
     """The last member of that name of a JSON object as a text; None without one."""
-    last = None
+    return _as_text(dict(_members(text) or ()).get(wanted))
+
+
+def _members(text: str | None) -> list[tuple[str, Any]] | None:
+    if text is None or text[:1] != "{":
+        return None
     try:
-        if text is not None and text[:1] == "{":
-            for name, value, begin, end in _members(text, 0):
-                if end >= 0 and name == wanted:
-                    last = _as_text(value, text[begin:end])
+        members: list[tuple[str, Any]] = DECODER.raw_decode(text)[0].members
     except ValueError:
         return None
-    return last
+    return members

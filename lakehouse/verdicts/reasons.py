@@ -6,12 +6,11 @@ import pyarrow as pa
 from lakehouse.arrow import arrow_type
 from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.rule_masks import REASONS_TYPE
-from lakehouse.contracts.rule_messages import LONGEST_VALUE, template_parts
+from lakehouse.contracts.rule_messages import joined, template_parts, value_text
 from lakehouse.contracts.schema import Field, Rule
-from lakehouse.verdicts.engine import duckdb_sql, query
+from lakehouse.verdicts.engine import query
 from lakehouse.verdicts.resolve import nearest
 from lakehouse.verdicts.rows import Verdicts, transformed_sql
-from lakehouse.verdicts.texts import value_text
 
 REASONS = arrow_type(REASONS_TYPE)
 Reason = dict[str, str]
@@ -35,17 +34,13 @@ def reasons(verdicts: Verdicts, numbers: np.ndarray) -> pa.Array:
                 {
                     "rule": rule.name,
                     "severity": rule.severity,
-                    "message": _message(texts, [values[sql][row] for sql in expressions]),
+                    "message": joined(texts, [values[sql][row] for sql in expressions]),
                 }
                 for bit, rule, texts, expressions in templates
                 if bits & bit
             ]
         )
     return pa.array(rows, REASONS)
-
-
-def _message(texts: list[str], values: list[str]) -> str:
-    return "".join(part for pair in zip(texts, [*values, ""], strict=True) for part in pair)
 
 
 def message_values(verdicts: Verdicts, numbers: np.ndarray, rules: list[Rule]) -> dict[str, list[str]]:
@@ -61,16 +56,11 @@ def message_values(verdicts: Verdicts, numbers: np.ndarray, rules: list[Rule]) -
             named = query(f"select {_name(field)} as name from ({transformed}) order by nth", rows=rows)
             names = nearest(field.names, named["name"].combine_chunks())
             rows = rows.append_column(f"nearest_{field.name}", names)
-    selected = ", ".join(f"try({duckdb_sql(sql)}) as v{nth}" for nth, sql in enumerate(wanted))
+    selected = ", ".join(f"try({sql}) as v{nth}" for nth, sql in enumerate(wanted))
     texts = query(f"select {selected} from ({transformed}) order by nth", rows=rows)
-    return {sql: _shown(texts[f"v{nth}"]) for nth, sql in enumerate(wanted)}
+    return {sql: list(map(value_text, texts[f"v{nth}"].to_pylist())) for nth, sql in enumerate(wanted)}
 
 
 def _name(field: Field) -> str:
     """SQL of the name in a field; of several names the first unknown one."""
     return f"unknown_{field.name}[1]" if field.type == "strings" else f"p.{field.name}"
-
-
-def _shown(column: pa.ChunkedArray) -> list[str]:
-    """Values as Spark writes them, cut; null as `null`."""
-    return [value_text(value)[:LONGEST_VALUE] for value in column.to_pylist()]

@@ -19,7 +19,7 @@ from lakehouse.arrow import arrow_type
 from lakehouse.contracts.contract import Contract, Rule, kinds, rule_set
 from lakehouse.contracts.history_rules import with_knobs
 from lakehouse.contracts.rule_masks import mask_of, names_in
-from lakehouse.verdicts.engine import duckdb_sql, query
+from lakehouse.verdicts.engine import query
 from lakehouse.verdicts.payload import FACTS, parse
 from lakehouse.verdicts.resolve import header
 
@@ -66,7 +66,7 @@ def constants(contract: Contract) -> dict[str, str]:
     finite = (f"(p.{name} is null or abs(p.{name}) < 1.7976931348623157E308)" for name in numbers)
     return {
         "numbers_finite": " and ".join(finite) or "true",
-        "kinds": "array({})".format(", ".join(f"'{kind}'" for kind in kinds())),
+        "kinds": ", ".join(f"'{kind}'" for kind in kinds()),
         **{f"nearest_{field.name}": f"nearest_{field.name}" for field in contract.payload if field.names},
     }
 
@@ -204,7 +204,7 @@ def _mask_sql(rules: tuple[Rule, ...]) -> str:
 
     def bits(reads: str) -> str:
         parts = [
-            f"if(coalesce(try({duckdb_sql(rule.check)}), false), 0, {1 << bit})"
+            f"if(coalesce(try({rule.check}), false), 0, {1 << bit})"
             for bit, rule in enumerate(rules)
             if rule.reads == reads
         ]

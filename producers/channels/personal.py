@@ -22,7 +22,7 @@ from lakehouse.alerts.personal import (
     reaches,
     symbol_message,
 )
-from lakehouse.io.delta import LogStamps, read_columns
+from lakehouse.io.delta import read_columns
 from lakehouse.io.identity.database import Database, StoreUnavailable
 from lakehouse.io.identity.personal_messages import (
     Reader,
@@ -37,6 +37,7 @@ from lakehouse.io.identity.personal_messages import (
 )
 from lakehouse.io.identity.recipients import CODE_VALID, waiting_codes
 from lakehouse.io.identity.tables import PersonalRecipient
+from lakehouse.io.log_stamps import LogStamps
 from lakehouse.translation import Language
 from producers.channels.channel import PERSONAL, Channel, Recipient
 from producers.channels.sender import Sender

@@ -25,8 +25,9 @@ from conf.runtime.status_files import write_status
 from conf.settings import secrets, settings
 from lakehouse.alerts.notices import notices
 from lakehouse.io.alert_deliveries import Deliveries
-from lakehouse.io.delta import LogStamps, open_if_exists
+from lakehouse.io.delta import open_if_exists
 from lakehouse.io.identity.database import Database
+from lakehouse.io.log_stamps import LogStamps
 from lakehouse.io.process_status import ALERT_WORKER, status_file
 from producers.channels.channel import PERSONAL, Channel, Recipient
 from producers.channels.personal import PersonalNews

@@ -100,9 +100,9 @@ class Bridge:
     def _forward(self, record: Record, mid: int, qos: int) -> None:
         """Send to Kafka; waits while too many records are under way."""
         delivered = partial(self._delivered, mid, qos)
-        partition = partition_of(record.together)
         while self.failure is None:
             try:
+                partition = partition_of(record.topic, record.together)
                 self._producer.produce(
                     record.topic, record.value, record.key, partition, delivered, headers=record.headers
                 )

@@ -1,39 +1,31 @@
-"""Cost of a batch after little history and after ten times as much, and of the index of event ids."""
+"""Cost of a batch after little history and after ten times as much, and of the ids of a place."""
 
+import hashlib
 import json
 import statistics
 import sys
 import tempfile
 import time
-from bisect import bisect_left
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import psutil
-from rocksdict import IngestExternalFileOptions, Rdict, SstFileWriter
 
 from scripts.bench.harness import broker_only, run_module, running
 from scripts.stack.throwaway import Stack
-from streaming_jobs.batch.event_index import (
-    DUPLICATE,
-    FINGERPRINT_BYTES,
-    EventIds,
-    entries,
-    fingerprints,
-    rocksdb_options,
-)
+from streaming_jobs.batch.event_ids import DUPLICATE, ENTRY, EventIds, Run, entries
+from streaming_jobs.batch.place_memory import mapped_run
 
 MEANS = (
     "seconds of a batch of 500 events, median of 15, one stream process, after the named number of events; "
-    "index after the named number of ids: bytes on disk an id, CPU microseconds an id (all threads and "
-    "compaction) of 20 batches of 100,000 events, 1 % of which had landed before, and seconds to open"
+    "ids of a place after the named number: bytes an id, CPU microseconds an id of 20 batches of 100,000 "
+    "events, 1 % of which had landed before, seconds until the file is mapped and checked, and memory"
 )
 BATCHES = 20
 BATCH = 100_000
 REPEATED = BATCH // 100
 SENDER = "PASAR-001"
-IDS_PER_FILE = 1_000_000
 
 
 def send_burst(stack: Stack, count: int, seed: int) -> None:
@@ -59,44 +51,13 @@ def names(numbers: Iterable[int]) -> list[str]:
     return [f"PASAR-{number % 400:03d}-device-{number:019d}" for number in numbers]
 
 
-def fill(folder: Path, count: int, draw: np.random.Generator) -> int:
-    """Write an index of `count` ids as it is when compacted; returns how many of them are those of `names`.
-
-    The others are random fingerprints, sorted as they are made: that takes a fraction of the time.
-    """
+def landed(count: int, draw: np.random.Generator) -> tuple[Run, int]:
+    """A run of `count` ids, and how many of them are those of `names`; the others are random."""
     real = count // 100
-    numbers = np.arange(real, dtype=">i8")
-    values = entries([SENDER] * real, numbers.tolist())
-    landed = sorted(zip(fingerprints("price", names(range(real))), values, strict=True))
-    files = []
-    parts = -(-count // IDS_PER_FILE)
-    bounds = [part * 2**64 // parts for part in range(parts + 1)]
-    heads_landed = [int.from_bytes(key[:8]) for key, _ in landed]
-    for part in range(parts):
-        begin, end = (bisect_left(heads_landed, bound) for bound in bounds[part : part + 2])
-        drawn = np.empty(((count - real) // parts, 3), dtype=">u8")
-        heads = draw.integers(bounds[part], bounds[part + 1] - 1, size=len(drawn), dtype=np.uint64)
-        drawn[:, 0] = np.sort(heads)
-        drawn[:, 1:] = draw.integers(2**63, size=(len(drawn), 2))
-        packed = drawn.tobytes()
-        pairs = [
-            (packed[start : start + FINGERPRINT_BYTES], packed[start + FINGERPRINT_BYTES : start + 24])
-            for start in range(0, len(packed), 24)
-        ]
-        pairs = sorted(pairs + landed[begin:end])
-        file = str(folder.parent / f"{part}.sst")
-        table = SstFileWriter(rocksdb_options())
-        table.open(file)
-        for key, value in pairs:
-            table[key] = value
-        table.finish()
-        files.append(file)
-    index = Rdict(str(folder), rocksdb_options())
-    moving = IngestExternalFileOptions()
-    moving.set_move_files(True)
-    index.ingest_external_file(files, moving)
-    index.close()
-    return real
+    run = np.empty(count, dtype=ENTRY)
+    run["head"] = draw.integers(2**64, size=count, dtype=np.uint64)
+    run[:real] = entries("price", names(range(real)), [SENDER] * real, range(real))
+    return run[np.argsort(run["head"], kind="stable")], real
 
 
 def add_batch(ids: EventIds, batch: int, real: int, draw: np.random.Generator) -> float:
@@ -107,38 +68,41 @@ def add_batch(ids: EventIds, batch: int, real: int, draw: np.random.Generator) -
     arrived = names(numbers)
     began = time.process_time()
     verdicts = ids.classify("price", arrived, [SENDER] * len(arrived), numbers).verdicts
-    ids.commit("bench", batch)
     seconds = time.process_time() - began
     if not (verdicts[:REPEATED] == DUPLICATE).all() or (verdicts[REPEATED:] == DUPLICATE).any():
         raise RuntimeError(f"batch {batch}: verdicts are wrong")
     return seconds
 
 
-def index_at(count: int) -> dict[str, float]:
-    """Figures of an index of `count` ids; it needs 40 bytes of disk an id, and room for one file more."""
+def ids_at(count: int) -> dict[str, float]:
+    """Figures of `count` ids of a place, mapped from a file; it needs 24 bytes of disk an id."""
     draw = np.random.default_rng(1)
     with tempfile.TemporaryDirectory(prefix="lumbung-bench-") as name:
-        folder = Path(name) / "index"
-        real = fill(folder, count, draw)
+        file = Path(name) / "ids.npy"
+        run, real = landed(count, draw)
+        digest = hashlib.sha256(run.tobytes()).hexdigest()
+        np.save(file, run)
+        del run
         began = time.monotonic()
-        ids = EventIds(folder)
+        mapped = mapped_run(file, digest)
+        is_intact = hashlib.sha256(mapped.tobytes()).hexdigest() == digest
         opening = time.monotonic() - began
-        before = psutil.Process().memory_info().rss
+        ids = EventIds([mapped])
         seconds = sum(add_batch(ids, batch, real, draw) for batch in range(BATCHES))
-        ids.close()
-        on_disk = sum(file.stat().st_blocks * 512 for file in folder.iterdir())
+        if not is_intact:
+            raise RuntimeError("the file is damaged")
         return {
-            "bytes_per_id": round(on_disk / (count + BATCHES * (BATCH - REPEATED)), 1),
+            "bytes_per_id": round(sum(run.nbytes for run in ids.runs) / len(ids), 1),
             "cpu_microseconds_per_id": round(seconds / BATCHES / BATCH * 1e6, 2),
             "seconds_to_open": round(opening, 2),
-            "process_memory_mb": round(before / 1e6),
+            "process_memory_mb": round(psutil.Process().memory_info().rss / 1e6),
         }
 
 
 def measure(
     events: int = 100_000, rounds: int = 15, ids: tuple[int, ...] = (1_000_000, 10_000_000)
 ) -> dict[str, object]:
-    """Medians at `events` and at ten times as many, and their ratio; the index at each number of `ids`."""
+    """Medians at `events` and at ten times as many, and their ratio; a place at each number of `ids`."""
     with broker_only() as stack:
         run_module(stack, "scripts.bench.events", "1")
         with running(stack, "streaming_jobs.run"):
@@ -155,10 +119,10 @@ def measure(
         f"batch_seconds_at_{10 * events}": round(median_much, 3),
         "ratio": round(median_much / median_little, 2),
         "batches": [len(little), len(much)],
-        "index": {f"at_{count}": index_at(count) for count in ids},
+        "index": {f"at_{count}": ids_at(count) for count in ids},
     }
 
 
-if __name__ == "__main__":  # a number: only the index, at that many ids
-    figures = index_at(int(sys.argv[1])) if len(sys.argv) > 1 else measure()
+if __name__ == "__main__":  # a number: only the ids of a place, at that many ids
+    figures = ids_at(int(sys.argv[1])) if len(sys.argv) > 1 else measure()
     print(json.dumps(figures, indent=2))

@@ -1,11 +1,13 @@
 """Events of one market day, 1 % of them invalid, through the stream and its peers, from the same topic."""
 
+import json
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import accumulate
+from pathlib import Path
 
 import pyarrow.compute as pc
 from deltalake import DeltaTable
@@ -29,8 +31,6 @@ PROMISES = {
     "bytewax": "bytewax + delta-rs: parse, append; at least once",
 }
 PEERS = {"naive": "naive", "delta_rs": "peer_delta_rs", "bytewax": "peer_bytewax"}
-# What delta-rs and Spark call the rows of a commit.
-ROWS_OF_COMMIT = ("num_added_rows", "numOutputRows")
 
 
 @dataclass(frozen=True)
@@ -118,11 +118,16 @@ def installed_peers() -> dict[str, str]:
 
 def steady_rate(table: str, warm_up_events: int) -> float:
     """Rows per second of the commits after the one that holds the last row of the warm-up."""
-    commits = [
-        (commit["timestamp"] / 1000, int(next(metrics[name] for name in ROWS_OF_COMMIT if name in metrics)))
-        for commit in reversed(DeltaTable(table).history())
-        if commit["operation"] in ("WRITE", "STREAMING UPDATE") and (metrics := commit["operationMetrics"])
-    ]
+    files = sorted(Path(table, "_delta_log").glob("*[0-9].json"))
+    commits = [commit for file in files if (commit := time_and_rows(file))[1]]
     rows = list(accumulate(count for _, count in commits))
     begin = next(nth for nth, count in enumerate(rows) if count >= warm_up_events)
     return (rows[-1] - rows[begin]) / float(commits[-1][0] - commits[begin][0])
+
+
+def time_and_rows(commit: Path) -> tuple[float, int]:
+    """When the commit was made, seconds since 1970, and the number of rows that it adds."""
+    actions = [json.loads(line) for line in commit.read_text().splitlines()]
+    added = [action["add"] for action in actions if action.get("add", {}).get("dataChange")]
+    (info,) = (action["commitInfo"] for action in actions if "commitInfo" in action)
+    return info["timestamp"] / 1000, sum(json.loads(file["stats"])["numRecords"] for file in added)

@@ -6,7 +6,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,12 +20,20 @@ import typer
 from conf.runtime.exit_codes import ExitCode
 from scripts.chaos import doors
 from scripts.chaos.doors import DoorRefused, Reviewer
-from scripts.chaos.faults import PAUSE_SECONDS, SECONDS_PER_KILL, PlannedFault, faults
+from scripts.chaos.faults import (
+    ON_CLUSTER,
+    PAUSE_SECONDS,
+    SECONDS_PER_KILL,
+    VICTIMS,
+    PlannedFault,
+    faults,
+)
 from scripts.chaos.plan import Entry, plan, write
 from scripts.chaos.verify import differences
 from scripts.console import Steps, console
 from scripts.stack.patience import Patience, TimedOut
-from scripts.stack.throwaway import Stack, StackFailed
+from scripts.stack.spark_cluster import cluster
+from scripts.stack.throwaway import Stack, StackFailed, cluster_folder
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 MQTT_DEVICES = ("CHAOS-1", "CHAOS-2", "CHAOS-3")
@@ -134,6 +143,7 @@ class Counts:
     kills: int
     pauses: int
     clock_steps: int
+    workers: int = 0  # of a Spark cluster
 
     @property
     def window_seconds(self) -> float:
@@ -148,11 +158,12 @@ def run(counts: Counts, seed: int, home: Path) -> list[str]:
     entries = plan(events, seed, datetime.now(UTC))
     write(entries, home.parent / "plan.jsonl")
     window = counts.window_seconds
-    planned = faults(counts.kills, counts.pauses, counts.clock_steps, seed, window)
+    victims = ON_CLUSTER if counts.workers else VICTIMS
+    planned = faults(counts.kills, counts.pauses, counts.clock_steps, seed, window, victims)
     listed = ", ".join(f"{fault.action} {fault.part} at {fault.second:.0f} s" for fault in planned)
     console.print(f"{events} events over {window:.0f} s, faults: {listed}", markup=False)
-    stack = Stack(home, **KNOBS, LUMBUNG_CLOCK_STEPS=str(clock_file(home)))
-    with Steps() as steps:
+    with Steps() as steps, spark_knobs(home, counts.workers) as knobs:
+        stack = Stack(home, **KNOBS, **knobs, LUMBUNG_CLOCK_STEPS=str(clock_file(home)))
         steps.update("stack", f"starting in {home}")
         try:
             stack.start()
@@ -171,6 +182,20 @@ def run(counts: Counts, seed: int, home: Path) -> list[str]:
         finally:
             stack.stop()
     return remaining
+
+
+@contextmanager
+def spark_knobs(home: Path, workers: int) -> Iterator[dict[str, str]]:
+    """Knobs with which the stream runs on a cluster of so many workers; none without workers."""
+    if not workers:
+        yield {}
+        return
+    with cluster(cluster_folder(home), workers) as spark:
+        yield {
+            "LUMBUNG_STREAM__ENGINE": "spark",
+            "LUMBUNG_STREAM__MASTER": spark.url,
+            "LUMBUNG_LAKE__SHARED_PATH": "true",
+        }
 
 
 def verdict(prove: Callable[[], list[str]]) -> tuple[str, list[str], ExitCode]:
@@ -199,6 +224,9 @@ def main(
         int,
         typer.Option(min=0, help="steps of the clock that dates batches: 6 min back, 4 min forward"),
     ] = 0,
+    workers: Annotated[
+        int, typer.Option(min=0, help="run the stream on a Spark cluster of so many workers of one core")
+    ] = 0,
     rounds: Annotated[int, typer.Option(min=1, help="how many runs, each with the next seed")] = 1,
     seed: Annotated[int, typer.Option(help="of events and faults")] = 1,
     keep: Annotated[bool, typer.Option(help="keep tables and logs, also after success")] = False,
@@ -209,7 +237,7 @@ def main(
     ends the run.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends as with Ctrl-C: the stack is stopped
-    counts = Counts(events, kill_count, pauses, clock_steps)
+    counts = Counts(events, kill_count, pauses, clock_steps, workers)
     for number in range(seed, seed + rounds):
         code = one_round(counts, number, keep)
         if code:

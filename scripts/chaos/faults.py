@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from scripts.stack.throwaway import Stack
 
 VICTIMS = ("gateway", "broker", "reader", "stream", "api", "folder_watch")
+ON_CLUSTER = ("executor", *VICTIMS, "executor")
 SECONDS_PER_KILL = 9.0  # time for the part to restart, so that the next kill meets a working stack
 PAUSE_SECONDS = 30.0
 CLOCK_STEP_SECONDS = (-360, 240)  # back beyond the tolerance of 5 min for times in the future, then forward
@@ -44,10 +46,17 @@ def resume(pid: int) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
-def faults(kills: int, pauses: int, clock_steps: int, seed: int, window: float) -> list[PlannedFault]:
+def faults(
+    kills: int,
+    pauses: int,
+    clock_steps: int,
+    seed: int,
+    window: float,
+    victims: Sequence[str] = VICTIMS,
+) -> list[PlannedFault]:
     """By time, spread over `window` seconds. Parts take seeded turns, the reader before the stream."""
     dice = random.Random(seed)  # noqa: S311
-    order = list(VICTIMS)
+    order = list(victims)
     dice.shuffle(order)
     reader, stream = sorted((order.index("reader"), order.index("stream")))
     order[reader], order[stream] = "reader", "stream"

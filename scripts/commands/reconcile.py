@@ -183,7 +183,8 @@ def kind_balances(versions: dict[str, int] | None = None) -> list[KindBalance]:
     rows_in += _counts(lake, SKIPPED, [f"{TOPIC_PREFIX}%"])
     silver: Counts = Counter()
     for kind, table in tables.items():
-        silver += _counts(lake, f"select '{kind}', count(distinct event_id) from {table}")
+        place = 'distinct (topic, "partition", "offset", event_id)'  # one event may be several rows
+        silver += _counts(lake, f"select '{kind}', count({place}) from {table}")
     # An event that was evaluated again has one more row per round (generation 1, 2, …).
     quarantine = _counts(
         lake, "select kind, count(*) from silver.quarantine where generation = 0 group by kind"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -55,6 +56,16 @@ def process_tree(pid: int | None) -> list[psutil.Process]:
             process = psutil.Process(pid)
             return [process, *process.children(recursive=True)]
     return []
+
+
+def executor_in(folder: Path) -> int | None:
+    """Process id of a Spark executor whose worker has its files in the folder; None without one."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it has just ended
+            is_executor = any("CoarseGrainedExecutorBackend" in argument for argument in process.cmdline())
+            if is_executor and Path(process.cwd()).is_relative_to(folder):
+                return process.pid
+    return None
 
 
 def cpu_seconds(pid: int | None) -> int:

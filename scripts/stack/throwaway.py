@@ -24,6 +24,7 @@ from scripts.stack.patience import (
     Patience,
     TimedOut,
     cpu_seconds,
+    executor_in,
     process_tree,
     stream_signs,
 )
@@ -54,6 +55,11 @@ def free_ports(count: int) -> list[int]:
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             ports.append(port)
     return ports
+
+
+def cluster_folder(home: Path) -> Path:
+    """Where the Spark cluster of a stack has its files."""
+    return home.parent / "cluster"
 
 
 class Stack:
@@ -154,9 +160,10 @@ class Stack:
         self.stop()
 
     def pid(self, name: str) -> int | None:
-        """Process id of a service, of "reader" or "supervisord"; None if not running.
+        """Process id of a service, of "reader", "executor" or "supervisord"; None if not running.
 
-        The reader is what reads Kafka for the stream: Spark's JVM, or the process of the embedded engine.
+        The reader is what reads Kafka for the stream: Spark's JVM, or the process of the embedded engine. An
+        executor is one of a Spark cluster in `cluster_folder`.
         """
         supervisor = self._supervisor()
         if supervisor is None or name == "supervisord":
@@ -164,6 +171,8 @@ class Stack:
         if name == "reader":
             children = process_tree(self.pid("stream"))[1:]
             return next((child.pid for child in children if _reads_kafka(child)), None)
+        if name == "executor":
+            return executor_in(cluster_folder(self.home))
         argument = "kafka.Kafka" if name == "broker" else modules()[name]  # the broker becomes a Java process
         for child in psutil.Process(supervisor).children():
             with contextlib.suppress(psutil.Error):  # it has just ended

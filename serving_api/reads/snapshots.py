@@ -19,7 +19,8 @@ from deltalake import DeltaTable
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import lake_stamp, log_stamp, open_if_exists
+from lakehouse.io.delta import open_if_exists
+from lakehouse.io.log_stamps import lake_stamp, log_stamp
 from lakehouse.io.process_status import STREAM, StreamStatus, status_file, stream_status
 from lakehouse.io.table_files import UnreadableTable, check_values, reading
 from lakehouse.paths import table_path

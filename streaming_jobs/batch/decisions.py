@@ -1,7 +1,7 @@
 """Decisions about quarantined events: which count, what they resubmit, and the rows of gold.reviews."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -128,7 +128,7 @@ class AppliedDecision:
         refused_by = {reason["rule"] for reason in self.about["reasons"]}
         recheck = bool(self.decision["recheck"]) and verdict == "release"
         return Resubmission(
-            **{name: self.about[name] for name in ("kind", "partition", "offset", "generation")},
+            **{name: self.about[name] for name in ("kind", "topic", "partition", "offset", "generation")},
             warning="rechecked" if recheck else STATES[verdict],
             released=verdict == "release" and not recheck,
             conflict="id_conflict" in refused_by,
@@ -160,13 +160,13 @@ class AppliedDecision:
         )
 
 
-def review_rows(applied: Iterable[AppliedDecision], results: Sequence[KindResult]) -> list[dict[str, Any]]:
-    """Rows of gold.reviews: what was decided, and where the event landed."""
-    landed = {
-        (result.kind, event.partition, event.offset): bool(result.accepted[row])
-        for result in results
-        for row, event in result.resubmitted.items()
-    }
+def review_rows(
+    applied: Iterable[AppliedDecision], landed: Mapping[tuple[str, int, int], bool]
+) -> list[dict[str, Any]]:
+    """Rows of gold.reviews: what was decided, and where the event landed.
+
+    `landed`: (kind, partition, offset) of a resubmitted event -> whether in silver.
+    """
     rows = []
     for review in applied:
         decision = review.decision

@@ -1,6 +1,6 @@
 """Accepted rows of a batch -> gold tables that are small: folded in memory and written whole."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -11,6 +11,29 @@ from lakehouse.io.delta import BatchTag, has_new_columns, open_table, read_rows,
 from lakehouse.io.query import run_sql, sql_of
 from lakehouse.paths import view_name
 from streaming_jobs.flows import folded
+
+
+def wanted_columns(silver: str) -> set[str]:
+    """Columns of a silver table that its folded gold tables read."""
+    return {name for contract in folded() if contract.reads[0] == silver for name in contract.column_names}
+
+
+def fold_rows(silver: str, rows: pa.Table) -> dict[str, pa.Table]:
+    """Gold tables with these rows of a silver table alone; empty without rows."""
+    if not rows.num_rows:
+        return {}
+    return {
+        contract.table: fold(contract, arrow_schema(contract).empty_table(), rows)
+        for contract in folded()
+        if contract.reads[0] == silver
+    }
+
+
+def merge(contract: Contract, parts: Sequence[pa.Table]) -> pa.Table:
+    """The table of all rows from which the parts were folded."""
+    source = view_name(contract.reads[0])
+    sql = f"with {source} as ({contract.carry}) select * from ({sql_of(contract)}) as answer"
+    return shaped(run_sql(sql, {view_name(contract.table): pa.concat_tables(parts)}), contract)
 
 
 def fold(contract: Contract, current: pa.Table, rows: pa.Table) -> pa.Table:
@@ -43,7 +66,7 @@ def fold_again() -> list[str]:
         own = [(tag.get("stream"), tag.get("batch")) for tag in tags_of(contract.table)]
         if newest and ((newest.stream_id, newest.batch_id) not in own or has_new_columns(contract.table)):
             opened = open_table(source)
-            wanted = FoldedGold.wanted_columns(source) | {"_warnings"}
+            wanted = wanted_columns(source) | {"_warnings"}
             columns = [field.name for field in opened.schema().fields if field.name in wanted]
             rows = opened.to_pyarrow_dataset().to_table(columns=columns)
             updated = fold(contract, arrow_schema(contract).empty_table(), rows)
@@ -59,27 +82,24 @@ class FoldedGold:
         self._contracts = folded()
         self._current = {contract.table: read_rows(contract.table) for contract in self._contracts}
 
-    @staticmethod
-    def wanted_columns(silver: str) -> set[str]:
-        """Columns of a silver table that its folded gold tables read."""
-        return {
-            name for contract in folded() if contract.reads[0] == silver for name in contract.column_names
-        }
+    def update(self, partials: Iterable[Mapping[str, pa.Table]], tag: BatchTag) -> None:
+        """Merge what `fold_rows` returned for several parts into the tables, and write those."""
+        self.write(self.merged(partials), tag)
 
-    def update(self, accepted: Mapping[str, pa.Table], tag: BatchTag) -> None:
-        """Fold the accepted rows, by silver table, into the gold tables that read them, and write those."""
-        self.write(self.folded(accepted), tag)
-
-    def folded(self, accepted: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
-        """The gold tables that read accepted rows, given by silver table, with those rows folded in."""
+    def merged(self, partials: Iterable[Mapping[str, pa.Table]]) -> dict[str, pa.Table]:
+        """The tables to which the parts add, with them."""
+        parts: dict[str, list[pa.Table]] = {}
+        for partial in partials:
+            for table, rows in partial.items():
+                parts.setdefault(table, [self._current[table]]).append(rows)
         return {
-            contract.table: fold(contract, self._current[contract.table], rows)
+            contract.table: merge(contract, parts[contract.table])
             for contract in self._contracts
-            if (rows := accepted.get(contract.reads[0])) is not None and rows.num_rows
+            if contract.table in parts
         }
 
     def write(self, updated: Mapping[str, pa.Table], tag: BatchTag) -> None:
-        """Write what `folded` returned, once silver holds the rows that it was folded from."""
+        """Write what `merged` returned, once silver holds the rows that it was folded from."""
         for table, rows in updated.items():
             replace_rows(table, rows, tag.text())
             self._current[table] = rows

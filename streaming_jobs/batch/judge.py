@@ -1,12 +1,10 @@
-"""Verdicts on the events of a batch: row rules, duplicates by the index, history by validators."""
+"""Verdicts on events: row rules, duplicates by the ids that have landed, history by a validator."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from conf.settings import settings
 from lakehouse.arrow import ordered
@@ -16,86 +14,70 @@ from lakehouse.contracts.history_rules import (
     compile_checks,
     identity_rules,
     signature_rules,
-    signed_kinds,
 )
 from lakehouse.contracts.rule_functions import column_violation
 from lakehouse.contracts.rule_masks import bit_of, mask_of
 from lakehouse.contracts.rule_messages import render_message
-from lakehouse.io.delta import open_table
 from lakehouse.signatures import SIGNED, SigningKeys
 from lakehouse.validation import Flags, Judgement, Validator, ValidatorState
 from lakehouse.validation.registry import VALIDATORS
 from lakehouse.verdicts.resolve import each, header
 from lakehouse.verdicts.rows import READINGS, Verdicts, row_columns, row_verdicts, rules_of, transform_of
-from streaming_jobs.batch import row_outcomes
-from streaming_jobs.batch.event_index import CLASSIFIED, CONFLICT, NEW, EventIds
-from streaming_jobs.batch.folded_gold import FoldedGold
+from streaming_jobs.batch.event_ids import CLASSIFIED, CONFLICT, NEW, EventIds, Run
+from streaming_jobs.batch.folded_gold import wanted_columns
 from streaming_jobs.batch.kind_result import ARRIVAL_ORDER, KindResult, Resubmission
 
 
 class Judge:
-    """Judges bronze rows, kind by kind; its index and validators hold what has landed."""
+    """Judges the events of one kind in a place; its index and validator hold what has landed there."""
 
-    def __init__(self, ids: EventIds | None, keys: SigningKeys) -> None:
-        """`ids` None: only resubmitted events will be judged."""
-        self._ids = ids
+    def __init__(self, kind: str, ids: EventIds | None, keys: SigningKeys) -> None:
+        """`ids` None: only resubmitted events will be judged. `keys`: of a signed kind."""
+        self.kind = kind
+        self.ids = ids
         self._keys = keys
         self._knobs = settings().rule_values()
-        self.rules = {kind: rules_of(kind, self._knobs) for kind in kinds()}
+        self.rules = rules_of(kind, self._knobs)
         self.rule_set = rule_set(self._knobs)
         self._identity_checks = compile_checks(
             "silver/every_kind.yml", identity_rules(), column_violation, ("id_conflict",)
         )
-        self._signature_checks = {
-            kind: compile_checks(
-                kinds()[kind].table, signature_rules(kind), column_violation, ("signature_valid",)
-            )
-            for kind in signed_kinds()
-        }
-        self._validators: dict[str, Validator] = {
-            kind: make(self._knobs) for kind, make in VALIDATORS.items()
-        }
+        self._signature_checks = compile_checks(
+            kinds()[kind].table, signature_rules(kind), column_violation, ("signature_valid",)
+        )
+        make = VALIDATORS.get(kind)
+        self.validator: Validator | None = make(self._knobs) if make else None
 
-    def load(self, before: datetime) -> None:
-        """Let the validators read what landed in batches before that time."""
-        for kind, validator in self._validators.items():
-            dataset = open_table(kinds()[kind].table).to_pyarrow_dataset()
-            for batch in dataset.to_batches(
-                columns=list(validator.columns), filter=pc.field("ingested_at") < before
-            ):
-                validator.load(pa.Table.from_batches([batch]))
+    def remember_ids(self, rows: pa.Table) -> None:
+        """Add the ids of events that have landed, in order of arrival. `rows`: CLASSIFIED."""
+        if self.ids is not None:
+            self.ids.classify(self.kind, *(rows[name].to_pylist() for name in CLASSIFIED))
 
-    def memory(self) -> dict[str, ValidatorState]:
-        """Kind -> what its validator remembers."""
-        return {kind: validator.state() for kind, validator in self._validators.items()}
+    def state(self) -> ValidatorState:
+        """What the validator remembers; empty without one."""
+        return self.validator.state() if self.validator else {}
 
-    def restore(self, states: Mapping[str, ValidatorState]) -> None:
-        """Let the validators remember what `memory` returned, instead of `load`."""
-        for kind, validator in self._validators.items():
-            validator.restore(states[kind])
+    def restore(self, state: ValidatorState, runs: Sequence[Run]) -> None:
+        """Remember the ids of these runs, and what `state` returned."""
+        self.ids = EventIds(runs)
+        if self.validator:
+            self.validator.restore(state)
 
-    def judge(self, bronze: pa.Table, kind: str, resubmissions: Sequence[Resubmission] = ()) -> KindResult:
-        """Verdicts on the events of one kind, of those in `bronze` and of `resubmissions`.
-
-        `bronze`: rows as JUDGED, of any kinds.
-        """
-        decided = [event for event in resubmissions if event.kind == kind]
-        records = [
-            bronze.filter(pc.equal(bronze["kind"], kind)),
-            *(without_identity(event.record) for event in decided),
-        ]
+    def judge(self, bronze: pa.Table, resubmissions: Sequence[Resubmission] = ()) -> KindResult:
+        """Verdicts on events. `bronze`: those that arrived, as JUDGED, of this kind."""
+        records = [bronze, *(without_identity(event.record) for event in resubmissions)]
         table = pa.concat_tables(part.select(JUDGED.names).cast(JUDGED) for part in records)
         table = ordered(table, *ARRIVAL_ORDER).combine_chunks()
-        verdicts = row_verdicts(table, kind, self._knobs)
+        verdicts = row_verdicts(table, self.kind, self._knobs)
         events = self._events(verdicts, table)
-        errors = mask_of(self.rules[kind], "error")
+        errors = mask_of(self.rules, "error")
         empty = np.empty(0, dtype=np.int64)
-        result = KindResult(kind, verdicts, events, np.empty(0, dtype=np.int8), empty, empty, errors, {})
-        return self._by_history(self._by_signature(self._by_index(result, decided), table))
+        result = KindResult(self.kind, verdicts, events, np.empty(0, dtype=np.int8), empty, empty, errors, {})
+        return self._by_history(self._by_signature(self._by_index(result, resubmissions), table))
 
     def _events(self, verdicts: Verdicts, judged: pa.Table) -> pa.Table:
         """The columns that index, validators, folded gold and counts read."""
-        names = [*ARRIVAL_ORDER, "event_id", "mask", "received_at", *self._columns(kinds()[verdicts.kind])]
+        names = [*ARRIVAL_ORDER, "event_id", "mask", "received_at", *self._columns(kinds()[self.kind])]
         door = each("source", lambda source: source.partition(":")[0])(judged)
         events = verdicts.table.select(names)
         for name in (SENDER, PAYLOAD_HASH):
@@ -104,24 +86,22 @@ class Judge:
 
     def _columns(self, contract: Contract) -> list[str]:
         """Columns of the silver row that folded gold and the validator read; readings are exploded later."""
-        kind = contract.kind or ""
-        if kind in self._signature_checks:  # messages and decisions read any of them; there are few rows
-            return list(row_columns(kind))
-        validator = self._validators.get(kind)
-        wanted = FoldedGold.wanted_columns(contract.table) | set(validator.columns if validator else ())
-        return [name for name in row_columns(kind) if name in wanted or name == READINGS]
+        if self._signature_checks:  # messages and decisions read any of them; there are few rows
+            return list(row_columns(self.kind))
+        wanted = wanted_columns(contract.table) | set(self.validator.columns if self.validator else ())
+        return [name for name in row_columns(self.kind) if name in wanted or name == READINGS]
 
     def _by_index(self, result: KindResult, resubmissions: Sequence[Resubmission]) -> KindResult:
         """The result with duplicates and conflicts, and with the own id of an event whose id is taken.
 
         A resubmitted event is in the index under the id that it has; its conflict stays one.
         """
-        rules = self.rules[result.kind]
+        rules = self.rules
         result.resubmitted = _row_numbers(result.events, resubmissions)
         verdict = np.full(result.events.num_rows, NEW, dtype=np.int8)
-        if self._ids is not None:
+        if self.ids is not None:
             arrived = result.events.filter(pa.array(result.arrived)) if resubmissions else result.events
-            classified = self._ids.classify(result.kind, *(arrived[name].to_pylist() for name in CLASSIFIED))
+            classified = self.ids.classify(self.kind, *(arrived[name].to_pylist() for name in CLASSIFIED))
             verdict[result.arrived] = classified.verdicts
             result = _with_ids(result, classified.other_ids)
         for row, event in result.resubmitted.items():
@@ -143,15 +123,15 @@ class Judge:
 
         What a decision resubmits has its signature: that it came with one was found before.
         """
-        if result.kind not in self._signature_checks:
+        if not self._signature_checks:
             return result
         valid = signed_events(events, self._keys)
         for row, event in result.resubmitted.items():
             valid[row] = not event.forged
-        rules = self.rules[result.kind]
+        rules = self.rules
         mask = result.mask
         violated = {}
-        for name, is_violated in self._signature_checks[result.kind].items():
+        for name, is_violated in self._signature_checks.items():
             violated[name] = is_violated({"signature_valid": valid}, len(valid))
             mask = mask | np.where(violated[name], bit_of(rules, name), 0)
         messages = {rule.name: rule.message for rule in rules}
@@ -163,31 +143,19 @@ class Judge:
 
     def _by_history(self, result: KindResult) -> KindResult:
         """The result with the violations that the kind's validator finds. It keeps the accepted rows."""
-        validator = self._validators.get(result.kind)
-        if validator is None or not result.events.num_rows:
+        if self.validator is None or not result.events.num_rows:
             return result
         released = np.zeros(len(result.verdict), dtype=bool)
         released[[row for row, event in result.resubmitted.items() if event.released]] = True
-        judgement = validator.judge(result.events, result.accepted, released & result.accepted)
+        judgement = self.validator.judge(result.events, result.accepted, released & result.accepted)
         mask = result.mask.copy()
         waived = result.waived.copy()
         for rule, flags in judgement.violated.items():
-            bit = bit_of(self.rules[result.kind], rule)
+            bit = bit_of(self.rules, rule)
             waive = released & flags & bool(bit & result.errors)
             mask |= np.where(flags & ~waive, bit, 0)
             waived |= np.where(waive, bit, 0)
         return replace(result, mask=mask, waived=waived, judgement=judgement)
-
-    def silver(self, result: KindResult) -> pa.Table:
-        """Accepted rows in the columns of the kind's table."""
-        return row_outcomes.silver_rows(result, self.rules[result.kind])
-
-    def quarantine(self, results: list[KindResult]) -> pa.Table:
-        """Refused rows of all kinds in the columns of silver.quarantine."""
-        parts = [
-            row_outcomes.quarantine_rows(result, self.rules[result.kind], self.rule_set) for result in results
-        ]
-        return pa.concat_tables(parts)
 
 
 def signed_events(events: pa.Table, keys: SigningKeys) -> Flags:
@@ -207,18 +175,14 @@ def without_identity(record: pa.Table) -> pa.Table:
     return record
 
 
-def accepted_tables(results: list[KindResult]) -> dict[str, pa.Table]:
-    """Silver table -> accepted rows with the columns that folded gold reads."""
-    tables = {}
-    for result in results:
-        events = result.events
-        if "_warnings" in events.column_names:
-            events = events.drop_columns(["_warnings"])
-        events = events.append_column("_warnings", decision_warnings(result))
-        rows = events.filter(pa.array(result.accepted))
-        explode = getattr(transform_of(result.kind), "rows", None)
-        tables[kinds()[result.kind].table] = explode(rows) if explode else rows
-    return tables
+def accepted_rows(result: KindResult) -> pa.Table:
+    """Accepted rows with the columns that folded gold reads."""
+    events = result.events
+    if "_warnings" in events.column_names:
+        events = events.drop_columns(["_warnings"])
+    rows = events.append_column("_warnings", decision_warnings(result)).filter(pa.array(result.accepted))
+    explode = getattr(transform_of(result.kind), "rows", None)
+    return explode(rows) if explode else rows
 
 
 def decision_warnings(result: KindResult) -> pa.ListArray:

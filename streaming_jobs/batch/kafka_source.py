@@ -1,10 +1,12 @@
 """The topics that the stream reads, and whether Kafka is still the one that its positions belong to."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from conf.runtime.process import Refused
 from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
+from lakehouse.event import topics
 from lakehouse.io.checkpoint import subscribed
 from lakehouse.io.kafka import broker_ids
 
@@ -30,6 +32,21 @@ def changed_ids(ids: dict[str, str]) -> dict[str, str]:
     return {name: known for name, known in ids.items() if noted.get(name, known) != known}
 
 
+def other_partitions(stream_id: str, counts: Mapping[str, int]) -> str:
+    """How topics have another number of partitions than the stream began with; empty when they have not.
+
+    `counts`: of our topics; those of older systems are one place, whatever their number.
+    """
+    noted = read_json(noted_ids_file()) or {}
+    began = noted.get("partitions", {}) if noted.get("stream") == stream_id else {}
+    changed = [
+        f"{topic} has {count} partitions, {began[topic]} when the stream began"
+        for topic, count in counts.items()
+        if topic in topics() and began.get(topic, count) != count
+    ]
+    return f"{', '.join(changed)}: events that are compared would be in two of them" if changed else ""
+
+
 def replaced(stream_id: str, ids: dict[str, str]) -> str:
     """How Kafka is another one than the checkpoint was read from; empty when it is the same."""
     noted = read_json(noted_ids_file())
@@ -40,9 +57,12 @@ def replaced(stream_id: str, ids: dict[str, str]) -> str:
     return f"Kafka was wiped or replaced, positions of the checkpoint mean other records (ids: {listed})"
 
 
-def note_ids(stream_id: str) -> None:
-    """Note which Kafka the checkpoint reads. Raises Refused when another one was noted for it."""
+def note_ids(stream_id: str, partitions: Mapping[str, int]) -> None:
+    """Note which Kafka the checkpoint reads. Raises Refused when another one was noted for it.
+
+    `partitions`: how many each topic has.
+    """
     ids = broker_ids(subscribed())
-    if message := replaced(stream_id, ids):
+    if message := replaced(stream_id, ids) or other_partitions(stream_id, partitions):
         raise Refused(message)
-    write_json(noted_ids_file(), {"stream": stream_id, "ids": ids})
+    write_json(noted_ids_file(), {"stream": stream_id, "ids": ids, "partitions": dict(partitions)})

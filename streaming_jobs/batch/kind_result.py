@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from lakehouse.validation import Flags, Judgement
 from lakehouse.verdicts.rows import Verdicts
-from streaming_jobs.batch.event_index import DUPLICATE, NEW
+from streaming_jobs.batch.event_ids import DUPLICATE, NEW
 
 Masks = npt.NDArray[np.int64]  # one bit per rule of the kind
 # Which record, among those of one kind; also the order of arrival.
@@ -25,6 +25,7 @@ class Resubmission:
     """
 
     kind: str
+    topic: str
     partition: int
     offset: int
     generation: int  # of the quarantined row

@@ -15,7 +15,7 @@ from lakehouse.contracts.rule_messages import render_message
 from lakehouse.event import DEAD_LETTER
 from lakehouse.verdicts import rows as row_rules
 from lakehouse.verdicts.reasons import reasons
-from streaming_jobs.batch.event_index import CONFLICT
+from streaming_jobs.batch.event_ids import CONFLICT
 from streaming_jobs.batch.kind_result import KindResult, Masks
 
 Reasons = list[dict[str, str]]
@@ -113,7 +113,7 @@ def _warning(name: str) -> dict[str, str]:
 
 
 def identity_mask(rules: tuple[Rule, ...]) -> int:
-    """Bits of the rules that the index of event ids judges."""
+    """Bits of the rules about the identity of an event."""
     return sum(bit_of(rules, rule.name) for rule in identity_rules())
 
 

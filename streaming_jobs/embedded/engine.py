@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from functools import reduce
 from operator import or_
@@ -18,6 +19,7 @@ from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import Positions
 from lakehouse.io.kafka import partition_bounds
 from streaming_jobs.batch import kafka_source
+from streaming_jobs.batch.task import BatchTask, Written, judge_records
 from streaming_jobs.embedded.feed import RecordFeed, after
 from streaming_jobs.embedded.reader import (
     CHUNK_RECORDS,
@@ -69,6 +71,21 @@ class OlderTopics:
         """Leave the broker."""
         if self._reader:
             self._reader.close()
+
+
+class TableRecords:
+    """The records of a batch in this process; see `BatchRecords`."""
+
+    def __init__(self, records: pa.Table) -> None:
+        self._records = records
+
+    def read(self, topics: Sequence[str]) -> pa.Table:
+        """Those of some topics."""
+        return self._records.filter(pc.field("topic").isin(list(topics)))
+
+    def judged(self, task: BatchTask, without: Sequence[str]) -> list[Written]:
+        """Judge and write those of the other topics."""
+        return judge_records(task, self._records.filter(~pc.field("topic").isin(list(without))))
 
 
 class EmbeddedEngine:
@@ -159,7 +176,7 @@ class _Batches:
         end = {topic: {**parts, **reached.get(topic, {})} for topic, parts in self._positions.items()}
         batch_id = (checkpoint.planned_batches() or [-1])[-1] + 1
         checkpoint.plan(batch_id, end, time.time_ns() // 1_000_000)
-        self._process(records, batch_id)
+        self._process(TableRecords(records), batch_id)
         checkpoint.finish(batch_id)
         self._positions = end
 
@@ -168,7 +185,7 @@ class _Batches:
         offsets = checkpoint.batch_offsets(batch_id)
         records = read_range(offsets.start, offsets.end, self._stopping)
         if records is not None:
-            self._process(records, batch_id)
+            self._process(TableRecords(records), batch_id)
             checkpoint.finish(batch_id)
 
 

@@ -21,7 +21,6 @@ from deltalake import DeltaTable
 from lakehouse.contracts.contract import Contract, contracts
 from lakehouse.io.delta import (
     EPOCH,
-    LogStamps,
     Rows,
     append_rows,
     cached_table,
@@ -30,6 +29,7 @@ from lakehouse.io.delta import (
     open_table,
     replace_rows,
 )
+from lakehouse.io.log_stamps import LogStamps
 
 log = logging.getLogger("lumbung.gold")
 Views = dict[str, Any]  # name in SQL -> Arrow table, dataset or reader

@@ -19,7 +19,8 @@ from conf.runtime.process import Refused, hold, stopped_by_signals
 from conf.runtime.status_files import write_status
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import LogStamps, table_exists
+from lakehouse.io.delta import table_exists
+from lakehouse.io.log_stamps import LogStamps
 from lakehouse.io.maintenance import Maintenance
 from lakehouse.io.memory import release_memory
 from lakehouse.io.process_status import BACKGROUND_GOLD, JobStatus, status_file

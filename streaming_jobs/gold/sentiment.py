@@ -7,7 +7,8 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from lakehouse.io.delta import LogStamps, inputs_fingerprint, last_made_from, open_table
+from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_table
+from lakehouse.io.log_stamps import LogStamps
 from lakehouse.io.query import run_sql
 from lakehouse.io.sentiment_model import load_sentiment_model, sentiment_model_file
 from lakehouse.sentiment.classifier import PolarityClassifier, classifier_of

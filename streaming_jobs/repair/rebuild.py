@@ -2,12 +2,13 @@
 
 import json
 import logging
-import shutil
 import threading
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import typer
@@ -18,8 +19,8 @@ from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused
 from conf.runtime.status_files import read_json, write_json, write_text
 from conf.settings import settings
-from lakehouse.bronze.events import with_identity
-from lakehouse.contracts.contract import contracts, kinds
+from lakehouse.bronze.events import JUDGED, with_identity
+from lakehouse.contracts.contract import contracts, kinds, rule_set
 from lakehouse.io import checkpoint
 from lakehouse.io.checkpoint import Positions
 from lakehouse.io.delta import (
@@ -31,27 +32,29 @@ from lakehouse.io.delta import (
     table_exists,
 )
 from lakehouse.io.kafka import broker_ids
+from lakehouse.io.query import run_sql
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import Terminal, translated
 from lakehouse.signatures import SigningKeys
 from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.batch_time import batch_time, chunks
-from streaming_jobs.batch.counts import balance_row, quality_rows
-from streaming_jobs.batch.decisions import AppliedDecision, DecisionResolver, review_rows
-from streaming_jobs.batch.event_index import EventIds
-from streaming_jobs.batch.folded_gold import FoldedGold
-from streaming_jobs.batch.judge import Judge, accepted_tables
+from streaming_jobs.batch.counts import balance_row, by_kind, counts_of, quality_rows
+from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
+from streaming_jobs.batch.driver import Resubmissions, by_their_place, judge_in_turn, written_versions
+from streaming_jobs.batch.event_ids import EventIds
+from streaming_jobs.batch.folded_gold import FoldedGold, fold_rows
+from streaming_jobs.batch.judge import Judge, accepted_rows
 from streaming_jobs.batch.kind_result import KindResult
-from streaming_jobs.batch.validator_memory import memory_file
-from streaming_jobs.batch.writer import append_counts, judge_all, rows_of
+from streaming_jobs.batch.place import Place, by_place, kind_of_place
+from streaming_jobs.batch.place_memory import forget_saved
+from streaming_jobs.batch.task import Settle, as_they_are, landed_of, outcome_rows
 from streaming_jobs.embedded.feed import after
 from streaming_jobs.gold import runner
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.repair.rebuild_gold import GoldEngine, gold_tables, rebuild_gold
 from streaming_jobs.startup import checks
 from streaming_jobs.startup.heal import start_over
-from streaming_jobs.startup.refill_index import bronze_without, counts_by_batch, of_batches
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()
@@ -59,22 +62,45 @@ REBUILT = "rebuilt"  # stream id of batches whose own is no longer known
 WHAT = ("silver", "gold", "checkpoint")
 
 
-def last_batch(batches: dict[str, list[Any]]) -> tuple[datetime | None, str, int]:
-    """Time of the unfinished batch, which will run again (None without one); stream id and number of the last
-    finished one.
+def unfinished_batch(batches: dict[str, list[Any]]) -> datetime | None:
+    """Time of the batch that was not finished and will run again; None without one.
 
     `batches`: of `known_batches`.
     """
+    if not checkpoint.batch_under_way():
+        return None
     stream = checkpoint.stream_id()
-    planned = checkpoint.planned_batches()
-    finished = checkpoint.finished_batches()
-    if stream is None or not planned:
-        return None, REBUILT, -1
-    if finished and planned[-1] <= finished[-1]:
-        return None, stream, planned[-1]
-    others = [datetime.fromisoformat(time) for time, of in batches.items() if of != [stream, planned[-1]]]
-    time = batch_time(checkpoint.batch_offsets(planned[-1]).time, max(others, default=None))
-    return time, stream, planned[-1] - 1
+    planned = checkpoint.planned_batches()[-1]
+    others = [datetime.fromisoformat(time) for time, of in batches.items() if of != [stream, planned]]
+    return batch_time(checkpoint.batch_offsets(planned).time, max(others, default=None))
+
+
+def last_finished() -> BatchTag | None:
+    """The newest batch that the checkpoint calls done; None without a checkpoint."""
+    stream = checkpoint.stream_id()
+    return BatchTag(stream, (checkpoint.finished_batches() or [-1])[-1]) if stream else None
+
+
+def bronze_without(time: datetime | None) -> ds.Dataset:
+    """Rows of bronze.events but those of the batch of that time, which will run again; all when None.
+
+    Not by Kafka's positions: records of a broker that was wiped since have any.
+    """
+    rows = open_table("bronze.events").to_pyarrow_dataset()
+    return rows if time is None else rows.filter(pc.field("ingested_at") != time)
+
+
+def of_batches(times: list[datetime]) -> pc.Expression:
+    """Which rows belong to the batches of these times, ascending and without a gap."""
+    return (pc.field("ingested_at") >= times[0]) & (pc.field("ingested_at") <= times[-1])
+
+
+def counts_by_batch(bronze: ds.Dataset) -> list[tuple[datetime, int, int]]:
+    """Batch time, events and decisions of each batch, oldest first."""
+    sql = f"""select ingested_at, count(*) as events, count(*) filter (kind = '{DECISION}') as decisions
+              from bronze group by ingested_at order by ingested_at"""
+    rows = run_sql(sql, {"bronze": bronze}).to_pylist()
+    return [(row["ingested_at"], row["events"], row["decisions"]) for row in rows]
 
 
 def known_batches() -> dict[str, list[Any]]:
@@ -104,11 +130,20 @@ def start_over_damaged() -> None:
             start_over(contract.table)
 
 
+@dataclass(frozen=True)
+class JudgedPlace:
+    """What was judged of a place."""
+
+    judge: Judge
+    result: KindResult
+
+
 class Rebuild:
     """Silver, quarantine and gold from bronze: the rows that the stream wrote, judged by today's rules."""
 
-    def __init__(self, ids: EventIds, batches: dict[str, list[Any]], keys: SigningKeys) -> None:
-        self._judge = Judge(ids, keys)
+    def __init__(self, batches: dict[str, list[Any]], keys: SigningKeys) -> None:
+        self._keys = keys
+        self._judges: dict[Place, Judge] = {}
         self._decisions = DecisionResolver()
         self._gold = FoldedGold()
         self._batches = batches
@@ -120,39 +155,59 @@ class Rebuild:
     def chunk(self, bronze: ds.Dataset, times: list[datetime]) -> int:
         """Judge and write the batches of these times; returns the number of events."""
         rows = with_identity(bronze.to_table(filter=of_batches(times)))
-        present = [kind for kind in pc.unique(rows["kind"]).to_pylist() if kind in kinds()]
+        parts = {place: part for place, part in by_place(rows) if kind_of_place(place) in kinds()}
+        outcomes, applied = judge_in_turn(parts, self._decisions, times[-1], self._judge)
+        left = {place: events for place, events in by_their_place(applied).items() if place not in parts}
+        outcomes += [self._judge(place, JUDGED.empty_table(), left, as_they_are) for place in left]
         last = self._tag(times[-1])
-        results, applied = judge_all(self._judge, self._decisions, rows, present, times[-1])
-        for table, make in rows_of(self._judge, results):
-            append_rows(table, make(), last.text())
-        self._gold.update(accepted_tables(results), last)
-        self._count(results, applied, times)
-        return sum(int(result.arrived.sum()) for result in results)
+        written: dict[str, list[pa.Table]] = {}
+        for outcome in outcomes:
+            for table, of_table in outcome_rows(outcome.judge, outcome.result).items():
+                written.setdefault(table, []).append(of_table)
+        for table, parts_of_table in written.items():
+            append_rows(table, pa.concat_tables(parts_of_table), last.text())
+        self._gold.update(
+            [fold_rows(kinds()[each.judge.kind].table, accepted_rows(each.result)) for each in outcomes], last
+        )
+        self._count(outcomes, applied, times)
+        return sum(int(outcome.result.arrived.sum()) for outcome in outcomes)
+
+    def _judge(
+        self, place: Place, bronze: pa.Table, resubmissions: Resubmissions, settle: Settle
+    ) -> JudgedPlace:
+        if place not in self._judges:
+            self._judges[place] = Judge(kind_of_place(place), EventIds(), self._keys)
+        judge = self._judges[place]
+        result = judge.judge(bronze, resubmissions.get(place, ()))
+        settle(result, judge)
+        return JudgedPlace(judge, result)
 
     def _count(
-        self, results: list[KindResult], applied: list[AppliedDecision], times: list[datetime]
+        self, outcomes: list[JudgedPlace], applied: list[AppliedDecision], times: list[datetime]
     ) -> None:
         """Counts per batch, as the stream writes them."""
-        judge = self._judge
-        last = self._tag(times[-1])
+        rules = {outcome.judge.kind: outcome.judge.rules for outcome in outcomes}
+        fingerprint = rule_set(settings().rule_values())
         quality: list[dict[str, Any]] = []
         balance: list[dict[str, Any]] = []
         for time in times:
             tag = self._tag(time)
-            for part in results if len(times) == 1 else _parts_of_batch(results, time):
-                quality += quality_rows(part, judge.rules[part.kind], judge.rule_set, tag)
-                balance.append(balance_row(part, tag, time))
-        counted = {
-            "gold.data_quality": quality,
-            "gold.reviews": review_rows(applied, results),
-            "gold.balance": balance,
-        }
-        append_counts(counted, last, lambda table, tag: False)
-
-
-def _parts_of_batch(results: list[KindResult], time: datetime) -> list[KindResult]:
-    parts = (result.of_batch(time) for result in results)
-    return [part for part in parts if len(part.verdict)]
+            parts = (
+                counts_of(each.result if len(times) == 1 else each.result.of_batch(time), each.judge.rules)
+                for each in outcomes
+            )
+            for counts in by_kind(part for part in parts if len(times) == 1 or part.rows_in):
+                quality += quality_rows(counts, rules[counts.kind], fingerprint, tag)
+                balance.append(balance_row(counts, tag, time))
+        landed = {place: lands for each in outcomes for place, lands in landed_of(each.result).items()}
+        for table, rows in (
+            ("gold.data_quality", quality),
+            ("gold.reviews", review_rows(applied, landed)),
+        ):
+            if rows:
+                append_rows(table, rows, self._tag(times[-1]).text())
+        last = self._tag(times[-1])
+        append_rows("gold.balance", balance, last.text(versions=written_versions()))
 
 
 def rebuild_silver() -> int:
@@ -163,26 +218,21 @@ def rebuild_silver() -> int:
     """
     keys = signing_keys()
     batches = known_batches()
-    unfinished, stream_id, batch_id = last_batch(batches)
+    unfinished = unfinished_batch(batches)
+    last = last_finished()
     bronze = bronze_without(unfinished)
     counts = counts_by_batch(bronze)
     for contract in contracts().values():
         if not contract.kept_by_rebuild:
-            empty_table(contract.table)
-    memory_file().unlink(missing_ok=True)  # it is about the rows before
-    folder = settings().state_dir / "event_ids"
-    shutil.rmtree(folder, ignore_errors=True)
-    ids = EventIds(folder)
+            empty_table(contract.table, last)
+    forget_saved()  # it is about the rows before
     events = 0
-    rebuild = Rebuild(ids, batches, keys)
+    rebuild = Rebuild(batches, keys)
     groups = list(chunks(counts, settings().stream.max_events_per_batch))
     for times in track(groups, "rebuild silver", console=console, disable=not groups):
         events += rebuild.chunk(bronze, times)
-        ids.commit(REBUILT, -1)
     IncrementalGold(1).refresh()
     runner.BackgroundJobs(runner.make_jobs(), threading.Event()).round()
-    ids.commit(stream_id, batch_id)
-    ids.close()
     checks.rebuilding_file().unlink()
     return events
 

@@ -16,16 +16,19 @@ from rich.table import Table
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused
+from conf.settings import settings
 from lakehouse.bronze.events import JUDGED
-from lakehouse.contracts.contract import kinds
+from lakehouse.contracts.contract import kinds, rule_set
 from lakehouse.event import Event
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import NotAcknowledged, publish
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.io.terminal import Terminal, translated
+from lakehouse.signatures import SigningKeys
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision
 from streaming_jobs.batch.judge import Judge
 from streaming_jobs.batch.kind_result import KindResult, Resubmission
+from streaming_jobs.batch.place_memory import remember_silver
 from streaming_jobs.gold.day_close import record_of, release_of
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -74,12 +77,14 @@ def resubmission_of(row: Row, now: datetime) -> Resubmission:
     return resubmission
 
 
-def replay(judge: Judge, rows: Sequence[Row], now: datetime) -> Iterator[ReplayedRow]:
+def replay(keys: SigningKeys, rows: Sequence[Row], now: datetime) -> Iterator[ReplayedRow]:
     """Today's verdict on each row."""
     for kind in sorted({row["kind"] for row in rows}):
+        judge = Judge(kind, None, keys)
+        remember_silver(judge, pc.field("ingested_at") < now)
         by_key = {row_key(row): row for row in rows if row["kind"] == kind}
         events = [resubmission_of(row, now) for row in by_key.values()]
-        result = judge.judge(JUDGED.empty_table(), kind, events)
+        result = judge.judge(JUDGED.empty_table(), events)
         for number, event in result.resubmitted.items():
             row = by_key[event.partition, event.offset, event.generation]
             yield ReplayedRow(row, tuple(violated_errors(judge, result, number)))
@@ -92,16 +97,16 @@ def row_key(row: Row) -> RowKey:
 
 def violated_errors(judge: Judge, result: KindResult, number: int) -> Iterator[str]:
     """Names of the error rules that a row violates."""
-    for bit, rule in enumerate(judge.rules[result.kind]):
+    for bit, rule in enumerate(judge.rules):
         if int(result.mask[number]) & result.errors & (1 << bit):
             yield rule.name
 
 
-def decision_on(row: Row, rule: str | None, rule_set: str, now: datetime) -> Event:
+def decision_on(row: Row, rule: str | None, rules: str, now: datetime) -> Event:
     """The event that resubmits a row. Its id depends on row and rules only: sent twice, it counts once."""
-    identity = hashlib.sha256(f"{record_of(row)}#{row['generation']}@{rule_set}".encode()).hexdigest()[:24]
+    identity = hashlib.sha256(f"{record_of(row)}#{row['generation']}@{rules}".encode()).hexdigest()[:24]
     suffix = f": {rule}" if rule else ""
-    reason = f"judged again by rule set {rule_set}, before by {row['rule_set']}{suffix}"
+    reason = f"judged again by rule set {rules}, before by {row['rule_set']}{suffix}"
     return release_of(row, f"d-replay-{identity}", now, ACTOR, reason, recheck=True)
 
 
@@ -142,13 +147,8 @@ def main(
     rows = open_rows(rule, kind)
     now = datetime.now(UTC)
     console.print(f"{len(rows)} open rows to judge again", markup=False)
-    replayed: list[ReplayedRow] = []
-    rule_set = ""
-    if rows:
-        judge = Judge(None, keys)
-        judge.load(now)
-        replayed = list(replay(judge, rows, now))
-        rule_set = judge.rule_set
+    replayed = list(replay(keys, rows, now))
+    rules = rule_set(settings().rule_values())
     passing = [row.row for row in replayed if not row.violated]
     if as_json:
         report = {
@@ -163,7 +163,7 @@ def main(
     if dry_run or not passing:
         return
     try:
-        publish([keys.sign(decision_on(row, rule, rule_set, now)) for row in passing])
+        publish([keys.sign(decision_on(row, rule, rules, now)) for row in passing])
     except NotAcknowledged as error:
         console.print(
             f"not all decisions were acknowledged ({error}): ./run.sh up, then run this again", markup=False

@@ -24,6 +24,12 @@ from streaming_jobs.flows import appended, refreshed
 Answer = TypeVar("Answer")
 
 
+NEW_PARTITIONS = (
+    "create the topic again with as many as before, or ./run.sh rebuild checkpoint to go on with the new "
+    "number: a series whose partition is another one is then compared with its later events only"
+)
+
+
 class KafkaUnavailable(Refused):
     """Kafka does not answer now, which is no disagreement: the same check may pass a moment later."""
 
@@ -42,6 +48,17 @@ class Finding:
 def lock() -> IO[str]:
     """Hold the lock of the one stream until the process ends. Raises Refused with the holder's pid."""
     return hold("stream", "another stream writes these tables; stop it with ./run.sh down")
+
+
+def refuse_unshared_lake() -> None:
+    """Raises Refused when executors would write files where no other machine reads them."""
+    knobs = settings()
+    if knobs.stream.on_cluster and "://" not in knobs.lake_root and not knobs.lake.shared_path:
+        raise Refused(
+            f"stream.master is {knobs.stream.master}, but the lake {knobs.lake_root} is a folder of this "
+            "machine: set lake.root to an object store, or to a folder that all executors have at the same "
+            "path, with lake.shared_path: true"
+        )
 
 
 def rebuilding_file() -> Path:
@@ -228,6 +245,9 @@ def _check_kafka() -> Finding:
     bounds = kafka_bounds()
     if message := kafka_source.replaced(checkpoint.stream_id() or "", _answer(broker_ids)):
         return Finding(name, False, message, remedy)
+    counts = {topic: len(partitions) for topic, partitions in bounds.items()}
+    if message := kafka_source.other_partitions(checkpoint.stream_id() or "", counts):
+        return Finding(name, False, message, NEW_PARTITIONS)
     for topic, partitions in checkpoint.batch_offsets(planned[-1]).end.items():
         for partition, position in partitions.items():
             low, high = bounds.get(topic, {}).get(partition, (0, 0))

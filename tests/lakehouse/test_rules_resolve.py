@@ -9,7 +9,6 @@ from lakehouse.contracts.rule_messages import template_parts
 from lakehouse.validation.registry import VALIDATORS
 from lakehouse.verdicts import check, rows
 from lakehouse.verdicts.check import check_rules
-from lakehouse.verdicts.engine import duckdb_sql
 from lakehouse.verdicts.reasons import message_values
 from lakehouse.verdicts.rows import row_columns, rules_of, transform_of
 from tests.lakehouse.conftest import bronze, verdicts_of
@@ -22,7 +21,6 @@ def test_every_rule_and_its_message_resolve(kind: str):
     rules = [rule for rule in verdicts.rules if rule.reads != "stream"]
     values = message_values(verdicts, np.array([0]), rules)
     assert set(values) == {sql for rule in rules for sql in template_parts(rule.message)[1]}
-    assert all(duckdb_sql(rule.check) for rule in rules)
 
 
 @pytest.mark.parametrize("kind", sorted(kinds()))

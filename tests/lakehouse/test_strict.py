@@ -114,7 +114,9 @@ def test_series_key_follows_from_kind_and_payload(kind: str, payload: object, ke
         ("price", "N|cabai-rawit-merah", "cabai-rawit-merah"),
         ("price", "M|unobtainium", "unobtainium"),
         ("price", "M|", None),
-        ("stock", "G|Garam", None),
+        ("stock", "G|Cabe RAWIT", "G|cabai-rawit-merah"),
+        ("bar", "btcusdt|1m", "BTCUSDT|1m"),
+        ("listing", "12", None),
     ],
 )
 def test_all_spellings_of_a_commodity_share_a_partition(kind: str, key: str, together: str | None):

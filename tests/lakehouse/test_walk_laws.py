@@ -108,6 +108,28 @@ def test_cuts_and_reloads_change_no_verdict(kind: str, data: st.DataObject):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@examples(30, phases=WITHOUT_SHRINKING)
+@given(data=st.data())
+def test_rows_of_silver_loaded_between_calls_replace_their_judgement(kind: str, data: st.DataObject):
+    """Each part of the rows is judged, or its silver is loaded; before it, a state may be restored."""
+    rows = data.draw(streams(kind))
+    whole = judged(kind, rows)
+    at_rows = sorted(data.draw(st.sets(st.integers(0, len(rows)), max_size=6)) | {0, len(rows)})
+    by = validator(kind)
+    for first, last in zip(at_rows, at_rows[1:], strict=False):
+        if data.draw(st.booleans()):
+            state = by.state()
+            by = validator(kind)
+            by.restore(state)
+        if data.draw(st.booleans()):
+            silver = landed(kind, rows[first:last], whole[first:last])
+            by.load(silver.slice(2))
+            by.load(silver.slice(0, 2))
+        else:
+            assert judged(kind, rows[first:last], by) == whole[first:last]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @examples(15, phases=WITHOUT_SHRINKING)
 @given(data=st.data())
 def test_later_rows_change_no_verdict(kind: str, data: st.DataObject):

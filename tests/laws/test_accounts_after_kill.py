@@ -41,8 +41,7 @@ STREAM_POINTS = (
     "stream.after_silver",
     "stream.after_gold",
     "stream.after_gold.balance",
-    "stream.before_state",
-    "stream.after_state",
+    "stream.after_counts",
 )
 JOBS: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
     (signals, ("signals.after_live", "signals.after_signals", "signals.after_verifications")),

@@ -20,11 +20,11 @@ from lakehouse.io.kafka import partition_of, producer_config
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.times import rfc3339
 from streaming_jobs import run as running
-from streaming_jobs.batch import kafka_source, writer
+from streaming_jobs.batch import driver, kafka_source
 from streaming_jobs.embedded import feed
 from streaming_jobs.embedded.engine import EmbeddedEngine
 from streaming_jobs.engine import Engine
-from streaming_jobs.spark_engine import SparkEngine
+from streaming_jobs.spark.stream import SparkEngine
 from streaming_jobs.startup import checks
 from tests.conftest import Broker
 from tests.support import forked_readers
@@ -74,18 +74,18 @@ class Stream:
         *payloads: bytes,
         kind: str = "price",
         source: str = "test:1",
+        key: str = "one-series",
         sign: Callable[[Event], Event] | None = None,
     ) -> None:
         """Events of signed kinds are signed by `sign`, or with the key of the home."""
         producer = Producer(producer_config())
         for payload in payloads:
             event_id = event_id_of(lenient_payload(payload), payload, source)
-            event = Event(kind, "one-series", payload, event_id, source, datetime.now(UTC))
+            event = Event(kind, key, payload, event_id, source, datetime.now(UTC))
             if kind in signed_kinds():
                 event = (sign or signing_keys().sign)(event)
-            producer.produce(
-                event.topic, event.value, event.key, partition_of(event.together), headers=event.headers
-            )
+            partition = partition_of(event.topic, event.together)
+            producer.produce(event.topic, event.value, event.key, partition, headers=event.headers)
         assert producer.flush(60) == 0
         self.sent += len(payloads)
 
@@ -136,7 +136,7 @@ class Stream:
                 raise Crash(name)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(writer, "failpoint", failpoint)
+            patch.setattr(driver, "failpoint", failpoint)
             with pytest.raises(Exception, match=point):
                 self.run()
 

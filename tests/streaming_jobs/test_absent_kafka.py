@@ -1,6 +1,7 @@
 """Kafka does not answer while the stream starts: supervisord starts it again; after a refusal it does not."""
 
 import configparser
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,17 @@ def test_disagreement_wins_over_an_absent_kafka(stream: Stream, monkeypatch: pyt
     with pytest.raises(Refused, match="a rebuild was not finished") as refusal:
         checks.refuse_on_disagreement()
     assert not isinstance(refusal.value, checks.KafkaUnavailable)
+
+
+def test_cluster_without_a_shared_lake_is_refused(lone_home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LUMBUNG_STREAM__MASTER", "spark://127.0.0.1:7077")
+    settings.cache_clear()
+    with pytest.raises(Refused, match=r"is a folder of this machine: .*lake\.shared_path: true") as refusal:
+        checks.refuse_unshared_lake()
+    assert not restarted_after(running.exit_code_of(refusal.value))
+    for name, value in (("LAKE__ROOT", "s3://bucket/lake"), ("LAKE__SHARED_PATH", "true")):
+        with monkeypatch.context() as patch:
+            patch.setenv(f"LUMBUNG_{name}", value)
+            settings.cache_clear()
+            checks.refuse_unshared_lake()
+    settings.cache_clear()

@@ -36,10 +36,7 @@ POINTS = (
     "stream.after_silver.quarantine",
     "stream.after_silver",
     "stream.after_gold",
-    "stream.before_state",
-    "stream.after_state",
-    "stream.before_validators",
-    "stream.after_validators",
+    "stream.after_counts",
 )
 MIXED = (
     price("a"),

@@ -14,7 +14,7 @@ from lakehouse.contracts.rule_masks import mask_of, names_in
 from lakehouse.signatures import SigningKeys, signature_of
 from streaming_jobs.batch import decisions, judge
 from streaming_jobs.batch.decisions import DecisionResolver
-from streaming_jobs.batch.event_index import CONFLICT, NEW, Classified
+from streaming_jobs.batch.event_ids import CONFLICT, NEW, Classified
 from streaming_jobs.batch.judge import Judge
 from streaming_jobs.batch.kind_result import KindResult
 
@@ -33,7 +33,7 @@ class TwoPayloads:
 def result_of(kind: str, narrow: pa.Table, stream: Judge) -> KindResult:
     empty = np.zeros(narrow.num_rows, dtype=np.int64)
     new = np.full(narrow.num_rows, NEW, dtype=np.int8)
-    errors = mask_of(stream.rules[kind], "error")
+    errors = mask_of(stream.rules, "error")
     return KindResult(kind, None, narrow, new, empty, empty, errors, {})
 
 
@@ -51,11 +51,11 @@ def replace_check(monkeypatch: pytest.MonkeyPatch, kind: str, rule_name: str, ch
 
 
 def violated(result: KindResult, stream: Judge) -> list[set[str]]:
-    return [set(names_in(int(mask), stream.rules[result.kind])) for mask in result.mask]
+    return [set(names_in(int(mask), stream.rules)) for mask in result.mask]
 
 
 def identity_verdicts() -> list[set[str]]:
-    stream = Judge(TwoPayloads(), SigningKeys((KEY,)))
+    stream = Judge("price", TwoPayloads(), SigningKeys((KEY,)))
     senders = {"sender": ["s", "s"], "payload_hash": [1, 2]}
     narrow = pa.table({"event_id": ["a", "a"], **senders, "mask": pa.array([0, 0], pa.int64())})
     return violated(stream._by_index(result_of("price", narrow, stream), []), stream)
@@ -90,14 +90,14 @@ def decision_on(offset: int, signature: str | None = None) -> dict[str, Any]:
 def decision_verdicts(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """A forged decision on a quarantined event, a signed one, a second one on it, one without a target."""
     monkeypatch.setattr(decisions, "quarantined_rows", lambda *_: {QUARANTINED: {"event_id": "e"}})
-    stream = Judge(TwoPayloads(), SigningKeys((KEY,)))
+    stream = Judge("decision", TwoPayloads(), SigningKeys((KEY,)))
     rows = [decision_on(17, signature="0" * 64), decision_on(17), decision_on(17), decision_on(18)]
     schema = pa.Table.from_pylist([{**row, "other_headers": None} for row in rows]).schema
     headers = schema.get_field_index("other_headers")
     schema = schema.set(headers, arrow_schema(contracts()["bronze.events"]).field("other_headers"))
     table = pa.Table.from_pylist(rows, schema)
     result = stream._by_signature(result_of("decision", table, stream), table)
-    counted = DecisionResolver().resolve(result, stream.rules["decision"], TIME)
+    counted = DecisionResolver().resolve(result, stream.rules, TIME)
     assert len(counted) >= 1
     return violated(result, stream)
 

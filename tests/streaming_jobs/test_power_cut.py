@@ -11,7 +11,7 @@ from lakehouse.io import checkpoint
 from lakehouse.io.delta import open_table, table_uri
 from lakehouse.io.kafka import client_config
 from scripts.commands.reconcile import balance_report
-from streaming_jobs.batch import writer
+from streaming_jobs.batch import driver
 from streaming_jobs.startup.heal import take_back_torn_commits
 from tests.conftest import Broker
 from tests.streaming_jobs.conftest import Stream, price
@@ -32,7 +32,7 @@ def test_tables_of_a_batch_are_on_the_disk_before_it_is_finished(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ):
     seen: list[tuple[int, int, list[int]]] = []
-    flush = writer.flush_to_disk
+    flush = driver.flush_to_disk
 
     def noted(folder: str) -> None:
         flush(folder)
@@ -41,7 +41,7 @@ def test_tables_of_a_batch_are_on_the_disk_before_it_is_finished(
     def finished() -> list[int]:
         return checkpoint.finished_batches()
 
-    monkeypatch.setattr(writer, "flush_to_disk", noted)
+    monkeypatch.setattr(driver, "flush_to_disk", noted)
     stream.send(price("a"), price("b"))
     stream.run()
     assert seen == [(2, 0, []), (2, 2, [])] and finished() == [0]

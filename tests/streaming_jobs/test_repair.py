@@ -15,6 +15,7 @@ from lakehouse.contracts.contract import contracts
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import open_table, table_uri
 from lakehouse.times import rfc3339
+from streaming_jobs.batch.place_memory import forget_saved
 from streaming_jobs.gold import runner
 from streaming_jobs.repair import rebuild
 from streaming_jobs.repair.rebuild import rebuild_checkpoint, rebuild_silver, start_over_damaged
@@ -200,10 +201,10 @@ def test_checkpoint_lost_between_bronze_and_silver_is_reported_and_repaired(eith
     }
 
 
-def test_missing_index_of_event_ids_is_refilled_from_bronze(stream: Stream):
+def test_missing_memory_of_a_place_is_read_from_bronze(stream: Stream):
     stream.send(*MIXED)
     stream.run()
-    shutil.rmtree(settings().state_dir / "event_ids")
+    forget_saved()
     stream.send(price("a"), price("b", 12500), price("b", 13000))
     stream.run()
     assert stream.balance() == {"rows_in": 12, "silver": 3, "quarantine": 5, "duplicates": 4}

@@ -178,8 +178,7 @@ def test_release_of_an_event_whose_id_is_in_silver_is_quarantined_again(stream: 
         "stream.after_silver.prices",
         "stream.after_gold",
         "stream.after_gold.reviews",
-        "stream.before_state",
-        "stream.after_state",
+        "stream.after_counts",
     ],
 )
 def test_decision_is_applied_once_after_a_crash_at_any_point(either: Stream, point: str):

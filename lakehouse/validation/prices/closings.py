@@ -44,8 +44,10 @@ class ClosingPanel:
         self.level: list[str] = []
         # Rows in use.
         self.size = 0
-        # (days, their statistics) computed last, until something that they read changes.
-        self.memo: tuple[Ints, Any] | None = None
+        # Day -> its statistics, until something that they read changes.
+        self.memo: dict[int, Any] = {}
+        # Numbers of the columns of each level.
+        self.columns_of: dict[str, list[int]] = {}
         self._derived_rows = 0
         self._day = np.zeros(64, dtype=np.int64)
         self._ids = np.full((64, 8), "", dtype=object)
@@ -61,7 +63,8 @@ class ClosingPanel:
                 self._grow(0, max(8, self.width // 4))
             self.series[series] = len(self.series)
             self.level.append(level)
-            self.memo = None
+            self.columns_of.setdefault(level, []).append(self.series[series])
+            self.memo = {}
         return self.series[series]
 
     def add(self, days: Ints, columns: Ints, prices: Floats, times: Ints, ids: Objects) -> Replaced:
@@ -111,8 +114,8 @@ class ClosingPanel:
             return
         first = int(rows.min())
         self._derived_rows = min(self._derived_rows, first)
-        if self.memo is not None and self._day[first] < self.memo[0].max() - self.lateness_days:
-            self.memo = None
+        last_unchanged = self._day[first] + self.lateness_days
+        self.memo = {day: known for day, known in self.memo.items() if day <= last_unchanged}
 
     def closings(self) -> tuple[Ints, Ints, Floats, Ints, Objects]:
         """All closings as `add` takes them."""
@@ -248,6 +251,8 @@ class ClosingPanel:
 
 def latest(cells: Ints, times: Ints, ids: Objects) -> npt.NDArray[np.int64]:
     """For each cell the number of the row with the largest (time, id)."""
+    if len(cells) == 1:
+        return np.zeros(1, dtype=np.int64)
     order = np.lexsort((times, cells))
     cells, times = cells[order], times[order]
     is_new_cell = np.diff(cells) != 0

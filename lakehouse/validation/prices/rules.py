@@ -9,7 +9,7 @@ import numpy.typing as npt
 from lakehouse.contracts.contract import contracts
 from lakehouse.contracts.history_rules import compile_checks, history_rules
 from lakehouse.contracts.rule_functions import column_violation
-from lakehouse.contracts.rule_messages import price_number, render_message
+from lakehouse.contracts.rule_messages import render_message
 from lakehouse.validation.prices.scores import Flags
 from lakehouse.validation.prices.thresholds import Thresholds
 
@@ -44,4 +44,4 @@ class PriceRules:
 
     def message(self, name: str, values: Mapping[str, object]) -> str:
         """The rule's message for a row; besides its `values` it may name a threshold."""
-        return render_message(self.by_name[name].message, {**values, **self._thresholds}, price_number)
+        return render_message(self.by_name[name].message, {**values, **self._thresholds})

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lakehouse.contracts.contract import kinds
-from lakehouse.contracts.rule_messages import price_number, render_message
+from lakehouse.contracts.rule_messages import render_message
 from lakehouse.reference import Commodity, commodities
 from lakehouse.validation.prices.rules import PriceRules
 from lakehouse.validation.prices.scores import Scores, score
@@ -144,6 +144,6 @@ def _reasons(
         band = next(rule for rule in kinds()["price"].rules if rule.name == "price_in_band")
         low, high = commodity.band_idr
         values = {"band_low_idr": float(low), "band_high_idr": float(high), "commodity": commodity.id}
-        text = render_message(band.message, {"p.price": shown["price_idr"], **values}, price_number)
+        text = render_message(band.message, {"p.price": shown["price_idr"], **values})
         reasons.append({"rule": band.name, "severity": band.severity, "message": text})
     return sorted(reasons, key=lambda reason: reason["severity"] != "error")

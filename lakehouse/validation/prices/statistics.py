@@ -1,6 +1,6 @@
 """Statistics of every series of a panel as a verdict on one market day may read them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -57,6 +57,7 @@ NUMBERS = (
     "source_log",
     "source_pairs",
 )
+PLACE = {name: nth for nth, name in enumerate(NUMBERS)}
 Day = TypeVar("Day", int, Ints)
 # Name -> one value a series, [width], or one a day and series, [days, width].
 Statistics = dict[str, Floats]
@@ -74,19 +75,27 @@ class Window:
         self.rows = rows
         self._last = int(rows.max())
         self._known_days = panel.days(0, self._last)
+        self._known_places: dict[int, tuple[Ints, Flags]] = {}
 
     def of(self, name: str, calendar_days: int) -> Floats:
         """[days, rows, width]: the last calendar days of each day, their rows at the end; NaN before them."""
         grid = self.panel.grid(name, 0, self._last)
-        starts = np.minimum(np.searchsorted(self._known_days, self.days - calendar_days), self.rows)
-        if len(starts) == 1:
-            newest: Floats = grid[None, starts[0] :]
+        if len(self.rows) == 1:
+            start = min(int(np.searchsorted(self._known_days, self.days[0] - calendar_days)), self._last)
+            newest: Floats = grid[None, start:]
             return newest
-        size = int((self.rows - starts).max())
-        rows = self.rows[:, None] + np.arange(-size, 0)
+        rows, is_before = self._places(calendar_days)
         values: Floats = grid[rows]
-        values[rows < starts[:, None]] = np.nan
+        values[is_before] = np.nan
         return values
+
+    def _places(self, calendar_days: int) -> tuple[Ints, Flags]:
+        """[days, rows]: rows of the panel that `of` reads, and which of them are before the first day."""
+        if calendar_days not in self._known_places:
+            starts = np.minimum(np.searchsorted(self._known_days, self.days - calendar_days), self.rows)
+            rows = self.rows[:, None] + np.arange(-int((self.rows - starts).max()), 0)
+            self._known_places[calendar_days] = rows, rows < starts[:, None]
+        return self._known_places[calendar_days]
 
     def last(self, name: str) -> Floats:
         """[days, width]: the last row that each day may read."""
@@ -120,38 +129,41 @@ def statistics(panel: ClosingPanel, day: int, thresholds: Thresholds) -> tuple[S
     Only closings before `day` less the allowed lateness are read. Windows are calendar days: 60 for the
     price's own distribution, 90 for the usual gap to the national level, 180 for scales.
     """
-    values, sources = statistics_of_days(panel, np.array([day]), thresholds)
-    return {name: value[0] for name, value in values.items()}, sources[0]
+    known, sources = statistics_of_days(panel, np.array([day]), thresholds)
+    return dict(zip(NUMBERS, known[0], strict=True)), sources[0]
 
 
-def statistics_of_days(
-    panel: ClosingPanel, days: Ints, thresholds: Thresholds
-) -> tuple[Statistics, list[Votes]]:
-    """`statistics` of several days at once, each [days, width], and the votes of each day."""
-    if panel.memo is None or not np.array_equal(panel.memo[0], days):
-        rows = np.searchsorted(panel.days(0, panel.size), days - panel.lateness_days)
-        values = _of_known_days(panel, days, rows, thresholds)
-        sources = votes(panel, days, thresholds.source_pairs, thresholds.source_age_days)
-        values["source_log"] = np.array([source.expected_log for source in sources])
-        values["source_pairs"] = np.array([source.pairs for source in sources])
-        panel.memo = days, (values, sources)
-    cached: tuple[Statistics, list[Votes]] = panel.memo[1]
-    return cached
+def statistics_of_days(panel: ClosingPanel, days: Ints, thresholds: Thresholds) -> tuple[Floats, list[Votes]]:
+    """`statistics` of several days at once, [days, NUMBERS, width], and the votes of each day."""
+    missing = [day for day in days.tolist() if day not in panel.memo]
+    if missing:
+        computed = _computed(panel, np.array(missing), thresholds)
+        panel.memo = {day: panel.memo[day] for day in days.tolist() if day in panel.memo}
+        panel.memo |= dict(zip(missing, computed, strict=True))
+    values, sources = zip(*(panel.memo[day] for day in days.tolist()), strict=True)
+    return values[0][None] if len(values) == 1 else np.stack(values), list(sources)
 
 
-def _of_known_days(panel: ClosingPanel, days: Ints, rows: Ints, thresholds: Thresholds) -> Statistics:
+def _computed(panel: ClosingPanel, days: Ints, thresholds: Thresholds) -> Iterator[tuple[Floats, Votes]]:
+    rows = np.searchsorted(panel.days(0, panel.size), days - panel.lateness_days)
+    known = _of_known_days(panel, days, rows, thresholds)
+    sources = votes(panel, days, thresholds.source_pairs, thresholds.source_age_days)
+    known[:, PLACE["source_log"]] = [source.expected_log for source in sources]
+    known[:, PLACE["source_pairs"]] = [source.pairs for source in sources]
+    return zip(known, sources, strict=True)
+
+
+def _of_known_days(panel: ClosingPanel, days: Ints, rows: Ints, thresholds: Thresholds) -> Floats:
     """Statistics by the first `rows` of the panel for each day; NaN where there are none."""
-    shape = (len(days), panel.width)
-    has_past = rows > 0
-    read: Statistics = {}
-    if has_past.any():
-        window = Window(panel, days[has_past], rows[has_past])
+    # Days ascend.
+    past = slice(int(np.searchsorted(rows, 0, side="right")), None)
+    values = np.full((len(days), len(NUMBERS), panel.width), np.nan)
+    values[:, [PLACE["n"], PLACE["peers"]]] = 0.0
+    if len(rows[past]):
+        window = Window(panel, days[past], rows[past])
         read = _own(window) | _scales(window, thresholds.step_share) | _peers(window, thresholds)
-    if has_past.all():
-        return {name: np.broadcast_to(known, shape) for name, known in read.items()}
-    values = {name: np.full(shape, 0.0 if name in ("n", "peers") else np.nan) for name in NUMBERS}
-    for name, known in read.items():
-        values[name][has_past] = known
+        for name, known in read.items():
+            values[past, PLACE[name]] = known
     return values
 
 
@@ -159,15 +171,15 @@ def _own(window: Window) -> Statistics:
     prices = window.of("price", WINDOW_DAYS)
     ascending, n = ordered(prices), count(prices)
     centre = mean(prices)
-    middle = quantile(ascending, n, 0.5)
+    lower, middle, upper = quantile(ascending, n, np.array([0.25, 0.5, 0.75])[:, None, None])
     friday = friday_before(window.days)
     lateness = window.panel.lateness_days
     return {
         "n": n.astype(np.float64),
         "mean_idr": centre,
         "sd_idr": deviation(prices, centre),
-        "q1_idr": quantile(ascending, n, 0.25),
-        "q3_idr": quantile(ascending, n, 0.75),
+        "q1_idr": lower,
+        "q3_idr": upper,
         "median_idr": middle,
         "mad_idr": median(np.abs(prices - middle[:, None])),
         "last_log": window.last("last_log"),
@@ -181,35 +193,39 @@ def _own(window: Window) -> Statistics:
 
 
 def _scales(window: Window, share: float) -> Statistics:
+    """Mean sizes down each column; for moves at least `share` of the usual size where the price changed.
+
+    A price that stands still for weeks averages zeros, so that every step would be an outlier.
+    """
     gap = window.of("gap", SCALE_DAYS)
-    own = np.abs(window.of("own_move", SCALE_DAYS))
-    residual = np.abs(window.of("residual", SCALE_DAYS))
-    steps = own > 0
     usual = median(window.of("gap", GEOGRAPHIC_DAYS))
+    sizes = np.empty((3, *gap.shape))
+    np.abs(window.of("own_move", SCALE_DAYS), out=sizes[0])
+    np.abs(window.of("residual", SCALE_DAYS), out=sizes[1])
+    np.abs(gap - usual[:, None], out=sizes[2])
+    means = mean(sizes)
+    scales = np.fmax(means[:2], share * _usual_steps(sizes[:2], sizes[0] > 0, window.panel))
     return {
-        "own_scale": _scale(own, steps, window.panel.level, share),
-        "residual_scale": ROBUST * _scale(residual, steps, window.panel.level, share),
+        "own_scale": scales[0],
+        "residual_scale": ROBUST * scales[1],
         "gap_median": usual,
-        "gap_scale": ROBUST * mean(np.abs(gap - usual[:, None])),
+        "gap_scale": ROBUST * means[2],
     }
 
 
-def _scale(sizes: Floats, steps: Flags, level: Sequence[str], share: float) -> Floats:
-    """Mean size down each column; at least `share` of the usual size where the price changed (`steps`).
+def _usual_steps(sizes: Floats, steps: Flags, panel: ClosingPanel) -> Floats:
+    """Usual size of each column where the price changed (`steps`).
 
-    A price that stands still for weeks averages zeros, so that every step would be an outlier. The usual size
-    of a column is a mean over its steps and PRIOR_STEPS of its level: the median column's mean.
+    It is a mean over its steps and PRIOR_STEPS of its level: the median column's mean.
     """
     number = steps.sum(axis=-2)
     total = np.where(steps, sizes, 0.0).sum(axis=-2)
     own = np.where(number > 0, total / np.maximum(number, 1), np.nan)
     prior = np.full(own.shape, np.nan)
-    levels = np.array(level)
-    for name in sorted(set(level)):
-        same = np.flatnonzero(levels == name)
-        prior[:, same] = median_of(own[:, same], 1)[:, None]
-    usual = (total + prior * PRIOR_STEPS) / (number + PRIOR_STEPS)
-    return np.asarray(np.fmax(mean(sizes), share * usual))
+    for same in panel.columns_of.values():
+        level = own[..., same]
+        prior[..., same] = median_of(level.reshape(-1, len(same)), 1).reshape(*level.shape[:-1], 1)
+    return np.asarray((total + prior * PRIOR_STEPS) / (number + PRIOR_STEPS))
 
 
 def _peers(window: Window, thresholds: Thresholds) -> Statistics:

@@ -1,6 +1,6 @@
 """Statistical validation of prices by earlier prices of their series, of the country and of other sources."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,18 +11,17 @@ import pyarrow.compute as pc
 from lakehouse.contracts.contract import contracts, rule_set
 from lakehouse.reference import commodities
 from lakehouse.validation import Flags, Judgement, ValidatorState
-from lakehouse.validation.in_order import ARRIVAL, table_of, tuples_of
+from lakehouse.validation.in_order import table_of, tuples_of
 from lakehouse.validation.prices.closings import ClosingPanel
 from lakehouse.validation.prices.evidence import PriceEvidence
-from lakehouse.validation.prices.phases import Phase, PriceRows
 from lakehouse.validation.prices.rules import PriceRules
 from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.prices.verdict_rows import COPIED_COLUMNS, Gathered, readable, verdict_rows
-from lakehouse.validation.prices.walk import PanelWalk
+from lakehouse.validation.prices.walk import PanelWalk, PriceRows
 
 DEFAULT_PROVIDER = "market"
 IDENTITY = ("commodity", "channel", "provider", "market_id", "region_code", "level")
-PRICES = pa.schema(
+CLOSINGS = pa.schema(
     [
         ("panel", pa.int64()),
         ("days", pa.int64()),
@@ -37,9 +36,8 @@ PRICES = pa.schema(
 class PriceClosings:
     """The closings of every series-day in silver.prices, by commodity and channel."""
 
-    columns: tuple[str, ...] = (
-        *(name for name in COPIED_COLUMNS if name in contracts()["silver.prices"].column_names),
-        *ARRIVAL[1:],
+    columns: tuple[str, ...] = tuple(
+        name for name in COPIED_COLUMNS if name in contracts()["silver.prices"].column_names
     )
 
     def __init__(self, knobs: Mapping[str, object]) -> None:
@@ -59,48 +57,48 @@ class PriceClosings:
         return self._panels[key]
 
     def load(self, accepted: pa.Table) -> None:
-        """Remember rows of silver.prices, given in any order."""
+        """See `Validator.load`."""
         batch = _Batch(accepted, self)
         for key, rows in batch.by_panel():
             self.panel(*key).add(*batch.prices(rows))
 
 
 class PriceValidator(PriceClosings):
-    """Remembers the closing of every series-day and judges prices by the closings of earlier market days.
-
-    The rows of a commodity and channel are judged in order of arrival, many at once: rows of a phase (see
-    `Phase`) do not depend on each other. Rows of ascending days are judged on the assumption that all pass;
-    from the first day with a refused row on they are judged again.
-    """
+    """Remembers the closing of every series-day and judges prices by the closings of earlier market days."""
 
     def __init__(self, knobs: Mapping[str, object]) -> None:
         super().__init__(knobs)
         self._rule_set = rule_set(knobs)
         self.rules = PriceRules(self.thresholds)
-        self._phases: dict[tuple[str, str], Phase] = {}
-
-    @property
-    def panels(self) -> Mapping[tuple[str, str], ClosingPanel]:
-        """(commodity, channel) -> the closings that verdicts read."""
-        for phase in self._phases.values():
-            phase.settle()
-        return self._panels
-
-    def load(self, accepted: pa.Table) -> None:
-        """Remember rows of silver.prices, given in any order, before the first call of `judge`."""
-        batch = _Batch(accepted, self)
-        for key, rows in batch.by_panel():
-            self._phase(key).load(batch.prices(rows), batch.arrival[rows])
 
     def state(self) -> ValidatorState:
         """See `Validator.state`."""
-        for phase in self._phases.values():
-            phase.settle()
-        return tables_of(self._phases)
+        panels = self._panels.values()
+        series = [
+            (nth, *place, panel.level[column])
+            for nth, panel in enumerate(panels)
+            for place, column in panel.series.items()
+        ]
+        closings = [
+            pa.table([np.full(len(days), nth), days, *rest], schema=CLOSINGS)
+            for nth, (days, *rest) in enumerate(panel.closings() for panel in panels)
+        ]
+        return {
+            "panels": table_of(self._panels, ("commodity", "channel")),
+            "series": table_of(series, ("panel", "provider", "market_id", "region_code", "level")),
+            "closings": pa.concat_tables([CLOSINGS.empty_table(), *closings]),
+        }
 
     def restore(self, state: ValidatorState) -> None:
         """See `Validator.restore`."""
-        resume_phases(state, self._phase)
+        panels = [self.panel(*key) for key in tuples_of(state["panels"])]
+        for nth, provider, market, region, level in tuples_of(state["series"]):
+            panels[nth].column((provider, market, region), level)
+        closings = state["closings"]
+        for nth, panel in enumerate(panels):
+            rows = closings.filter(pc.field("panel") == nth)
+            days, columns, prices, times = (rows[name].to_numpy() for name in CLOSINGS.names[1:-1])
+            panel.add(days, columns, prices, times, np.array(rows["ids"].to_pylist(), dtype=object))
 
     def judge(self, rows: pa.Table, passed: Flags, released: Flags) -> Judgement:
         """See `Validator.judge`. Rows without a usable price, place, commodity or day have no verdict."""
@@ -109,10 +107,8 @@ class PriceValidator(PriceClosings):
         evidence: dict[int, PriceEvidence] = {}
         landing = passed | released
         for key, numbers in batch.by_panel():
-            phase = self._phase(key)
-            phase.settle()
             walk = PanelWalk(
-                phase,
+                self.panel(*key),
                 commodities()[key[0]],
                 self.thresholds,
                 self.rules,
@@ -125,11 +121,6 @@ class PriceValidator(PriceClosings):
                 evidence |= {int(numbers[nth]): shown for nth, shown in step.evidence.items()}
         place, columns = gathered.whole(rows.num_rows)
         return self._judgement(batch.table, place, columns, landing, evidence)
-
-    def _phase(self, key: tuple[str, str]) -> Phase:
-        if key not in self._phases:
-            self._phases[key] = Phase(self.panel(*key))
-        return self._phases[key]
 
     def _judgement(
         self,
@@ -212,13 +203,6 @@ class _Batch:
             self._day[rows], self._column[rows], self._price[rows], self._time[rows], self._ids[rows]
         )
 
-    @property
-    def arrival(self) -> npt.NDArray[np.int64]:
-        """[rows, 3]: what `ARRIVAL` orders by."""
-        time = _integers(self.table[ARRIVAL[0]], pa.int64())
-        place = [_integers(self.table[name], pa.int64()) for name in ARRIVAL[1:]]
-        return np.stack([time, *place], axis=1)
-
 
 def _floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
     return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
@@ -230,48 +214,3 @@ def _integers(column: pa.ChunkedArray, unit: pa.DataType) -> npt.NDArray[np.int6
         column = column.cast(pa.timestamp("us", column.type.tz))
     numbers = column.cast(unit).cast(pa.int64())
     return np.asarray(pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False), dtype=np.int64)
-
-
-def tables_of(phases: Mapping[tuple[str, str], Phase]) -> ValidatorState:
-    """`phases`: (commodity, channel) -> its open phase, which is settled."""
-    panels = [(*key, phase.accepted) for key, phase in phases.items()]
-    series = [
-        (nth, *place, phase.panel.level[column])
-        for nth, phase in enumerate(phases.values())
-        for place, column in phase.panel.series.items()
-    ]
-    closings = ((nth, PriceRows(*phase.panel.closings())) for nth, phase in enumerate(phases.values()))
-    late = ((nth, rows) for nth, phase in enumerate(phases.values()) for rows in phase.late)
-    return {
-        "panels": table_of(panels, ("commodity", "channel", "accepted")),
-        "series": table_of(series, ("panel", "provider", "market_id", "region_code", "level")),
-        "closings": _prices_table(closings),
-        "late": _prices_table(late),
-    }
-
-
-def resume_phases(state: ValidatorState, phase_of: Callable[[tuple[str, str]], Phase]) -> None:
-    """Fill new phases with what `tables_of` returned. `phase_of`: (commodity, channel) -> its phase."""
-    for nth, (commodity, channel, accepted) in enumerate(tuples_of(state["panels"])):
-        phase = phase_of((commodity, channel))
-        for _, *place, level in tuples_of(_of_panel(state["series"], nth)):
-            phase.panel.column((place[0], place[1], place[2]), level)
-        closings, late = (_prices(_of_panel(state[name], nth)) for name in ("closings", "late"))
-        phase.resume(closings, late, accepted)
-
-
-def _of_panel(table: pa.Table, nth: int) -> pa.Table:
-    return table.filter(pc.field("panel") == nth)
-
-
-def _prices_table(parts: Iterable[tuple[int, PriceRows]]) -> pa.Table:
-    tables = [
-        pa.table({"panel": np.full(len(rows.days), nth), **rows._asdict()}, schema=PRICES)
-        for nth, rows in parts
-    ]
-    return pa.concat_tables(tables) if tables else PRICES.empty_table()
-
-
-def _prices(table: pa.Table) -> PriceRows:
-    days, columns, prices, times = (table[name].to_numpy() for name in PRICES.names[1:-1])
-    return PriceRows(days, columns, prices, times, np.array(table["ids"].to_pylist(), dtype=object))

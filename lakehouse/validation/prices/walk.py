@@ -2,35 +2,53 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lakehouse.reference import Commodity
 from lakehouse.validation import Flags
+from lakehouse.validation.prices.closings import ClosingPanel, Objects, Replaced
 from lakehouse.validation.prices.evidence import PriceEvidence, price_evidence
-from lakehouse.validation.prices.phases import Arrived, Phase, PriceRows, Shown
 from lakehouse.validation.prices.rules import PriceRules
 from lakehouse.validation.prices.scores import score
 from lakehouse.validation.prices.source_votes import Votes
-from lakehouse.validation.prices.statistics import Statistics, statistics_of_days
+from lakehouse.validation.prices.statistics import NUMBERS, statistics_of_days
 from lakehouse.validation.prices.thresholds import Thresholds
-from lakehouse.validation.windows import Ints
+from lakehouse.validation.windows import Floats, Ints
+
+# Market days that are judged at once.
+MOST_DAYS = 32
+
+
+class PriceRows(NamedTuple):
+    """Prices of one panel: epoch days, columns, rupiah, event times (µs) and event ids."""
+
+    days: Ints
+    columns: Ints
+    prices: Floats
+    times: Ints
+    ids: Objects
+
+    def take(self, rows: Ints | Flags | slice) -> "PriceRows":
+        return PriceRows(
+            self.days[rows], self.columns[rows], self.prices[rows], self.times[rows], self.ids[rows]
+        )
 
 
 @dataclass(frozen=True)
-class Scored:
-    """Prices that were judged at once. `stopped`: they violate a rule of severity error.
+class Part:
+    """What prices are compared with: from the row `start` on, their days ascend, and then do not ascend.
 
-    `days`, `statistics`, `votes`: what was read, by day.
+    `days`, `statistics` [days, NUMBERS, width], `votes`: by day. `of_row` [NUMBERS, rows]: of each price.
     """
 
-    columns: dict[str, npt.NDArray[Any]]
-    stopped: Flags
+    start: int
     days: Ints
-    statistics: Statistics
+    statistics: Floats
     votes: list[Votes]
+    of_row: Floats
 
 
 @dataclass(frozen=True)
@@ -48,12 +66,15 @@ class Step:
 class PanelWalk:
     """Judges prices of one panel in order of arrival, and remembers those that are accepted.
 
+    A price is compared with the accepted prices of earlier market days that arrived before it. To judge many
+    at once, all prices are assumed to pass; those that were compared with a refused price are judged again.
+
     `landing`: may be accepted. `released`: is accepted whatever rules it violates.
     """
 
     def __init__(
         self,
-        phase: Phase,
+        panel: ClosingPanel,
         commodity: Commodity,
         thresholds: Thresholds,
         rules: PriceRules,
@@ -61,117 +82,91 @@ class PanelWalk:
         landing: Flags,
         released: Flags,
     ) -> None:
-        self._phase, self._panel = phase, phase.panel
+        self._panel = panel
         self._commodity = commodity
         self._thresholds = thresholds
         self._rules = rules
         self._prices = prices
         self._landing = landing
         self._released = released
-        self._arrived = Arrived(prices.days, prices.columns, landing)
+        steps = np.diff(prices.days)
+        self._new_days = _starts(steps != 0)
+        self._ascents = _starts(steps > 0)
+        self._descents = _starts(steps < 0)
+        self._days_at_once = MOST_DAYS
 
     def steps(self) -> Iterator[Step]:
         """Verdicts on all prices."""
         start = 0
         while start < len(self._landing):
-            is_new_day = self._prices.days[start] > self._phase.newest
-            step = self._ascending(start) if is_new_day else self._within_phase(start)
+            step = self._step(start)
             yield step
             start = step.rows.stop
 
-    def _ascending(self, start: int) -> Step:
-        """Verdicts on the prices of ascending days, up to the first day with a refused price.
+    def _step(self, start: int) -> Step:
+        """Verdicts on the prices of as many days as are judged at once.
 
-        A verdict reads only earlier days. So all prices are added, and judged; what was added after the first
-        day with a refused price is taken out again. The rest of the phase of the last day is judged with it.
+        The prices in the rows `start` to `assumed` are compared with others of the step, so they are added
+        before.
         """
-        phase = self._phase
-        days, landing = self._prices.days, self._landing
-        shown = phase.show() if phase.has_late else None
-        end = self._arrived.ascending(start, phase.days_at_once)
-        newest = days[end - 1]
-        stop = end if end == len(days) or days[end] > newest else phase.stop(self._arrived, end, since=start)
-        before = start + np.flatnonzero(landing[start:end] & (days[start:end] < newest))
-        assumed = self._panel.add(*self._prices.take(before))
-        scored = self._scored(slice(start, stop))
-        accepted = self._accepted(slice(start, stop), scored.stopped)
-        rows = start + np.flatnonzero(accepted[: end - start])
-        refused = before[~accepted[before - start]]
-        phase.expect(len(refused) == 0)
-        if len(refused):
-            end = start + int(np.searchsorted(days[start:end], days[refused[0]], side="right"))
-            self._panel.restore(assumed)
-            rows = rows[rows < end]
-            phase.advance(self._prices.take(rows), 0)
+        days = self._prices.days
+        parts: list[Part] = []
+        replaced: list[Replaced] = []
+        assumed = stop = start
+        days_left = self._days_at_once
+        while days_left > 0 and stop < len(days):
+            replaced.append(self._add(assumed, self._landing[assumed:stop]))
+            peak = self._ascending(stop, days_left)
+            assumed = stop + int(np.searchsorted(days[stop:peak], days[peak - 1]))
+            replaced.append(self._add(stop, self._landing[stop:assumed]))
+            end = _next(self._ascents, peak, len(days))
+            parts.append(self._part(stop, end))
+            days_left -= len(parts[-1].days)
             stop = end
-        else:
-            phase.advance(self._prices.take(rows), len(before))
-            stop = self._end_phase(end, accepted[end - start :]) if phase.newest == newest else end
-        if shown and not len(rows):
-            phase.hide(shown)
-        return self._step(start, stop, scored)
+        of_row = np.concatenate([part.of_row for part in parts], axis=1)
+        columns, stopped = self._scored(slice(start, stop), of_row)
+        landing = self._landing[start:stop]
+        accepted = landing & (~stopped | self._released[start:stop])
+        refused = landing & ~accepted
+        all_passed = not refused[: assumed - start].any()
+        self._expect(all_passed)
+        if not all_passed:
+            for before in reversed(replaced):
+                self._panel.restore(before)
+            assumed, stop = start, start + _first_compared(days[start:stop], refused)
+        self._add(assumed, accepted[assumed - start : stop - start])
+        columns = {name: values[: stop - start] for name, values in columns.items()}
+        return Step(slice(start, stop), columns, self._evidence(start, stopped[: stop - start], parts))
 
-    def _within_phase(self, start: int) -> Step:
-        """Verdicts on prices that read the same closings, none of them newer than the newest day."""
-        phase = self._phase
-        day, column = int(self._prices.days[start]), int(self._prices.columns[start])
-        shown = phase.show() if phase.sees_late(day, column) else None
-        end = self._arrived.one_series(start, phase.newest, phase.days_at_once)
-        if end > start + 1 and not phase.has_late:
-            return self._one_series(start, end, shown)
-        rows = slice(start, phase.stop(self._arrived, start))
-        scored = self._scored(rows)
-        accepted = self._accepted(rows, scored.stopped)
-        if shown and not accepted[0]:
-            phase.hide(shown)
-            return self._step(start, start + 1, scored)
-        return self._step(start, self._end_phase(start, accepted), scored)
+    def _add(self, start: int, accepted: Flags) -> Replaced:
+        return self._panel.add(*self._prices.take(start + np.flatnonzero(accepted)))
 
-    def _one_series(self, start: int, end: int, shown: Shown | None) -> Step:
-        """Verdicts on late prices of one series whose days ascend, up to the first refused price.
+    def _ascending(self, start: int, most_days: int) -> int:
+        """Up to which row days do not descend, at most so many days."""
+        nth = int(np.searchsorted(self._new_days, start, side="right")) + most_days - 1
+        end = int(self._new_days[nth]) if nth < len(self._new_days) else len(self._landing)
+        return min(end, _next(self._descents, start + 1, len(self._landing)))
 
-        Each ends the phase of the one before, as in a file that is sorted by series.
-        """
-        phase = self._phase
-        landing = start + np.flatnonzero(self._landing[start:end])
-        assumed = self._panel.add(*self._prices.take(landing[landing < end - 1]))
-        scored = self._scored(slice(start, end))
-        accepted = self._accepted(slice(start, end), scored.stopped)
-        refused = landing[~accepted[landing - start]]
-        phase.expect(len(refused) == 0)
-        stop = int(refused[0]) + 1 if len(refused) else end
-        rows = start + np.flatnonzero(accepted[: stop - start])
-        self._panel.restore(assumed)
-        phase.follow(self._prices.take(rows))
-        if shown and not len(rows):
-            phase.hide(shown)
-        return self._step(start, stop, scored)
+    def _expect(self, all_passed: bool) -> None:
+        """Judge more days at once after days without a refused price, else fewer."""
+        days = 2 * self._days_at_once if all_passed else max(self._days_at_once // 2, 1)
+        self._days_at_once = min(days, MOST_DAYS)
 
-    def _end_phase(self, start: int, accepted: Flags) -> int:
-        """Remember accepted prices from the row `start` on; up to which row they belong to the phase."""
-        days = self._prices.days[start : start + len(accepted)]
-        size = self._phase.ended(days, accepted)
-        accepted = accepted[:size]
-        self._phase.accept(self._prices.take(start + np.flatnonzero(accepted)))
-        if size is not None:
-            self._phase.show()
-        return start + len(accepted)
+    def _part(self, start: int, stop: int) -> Part:
+        day_of_row = self._prices.days[start:stop]
+        days = day_of_row[:1] if (day_of_row == day_of_row[0]).all() else np.unique(day_of_row)
+        known, votes = statistics_of_days(self._panel, days, self._thresholds)
+        columns = self._prices.columns[start:stop]
+        nth = np.searchsorted(days, day_of_row)
+        of_row = known[0][:, columns] if len(days) == 1 else known[nth, :, columns].T
+        return Part(start, days, known, votes, of_row)
 
-    def _scored(self, rows: slice) -> Scored:
-        day_of_row = self._prices.days[rows]
-        is_one_day = (day_of_row == day_of_row[0]).all()
-        days = day_of_row[:1] if is_one_day else np.unique(day_of_row)
-        statistics, votes = statistics_of_days(self._panel, days, self._thresholds)
-        columns = self._prices.columns[rows]
-        nth = None if is_one_day else np.searchsorted(days, day_of_row)
-        of = {
-            name: values[0][columns] if nth is None else values[nth, columns]
-            for name, values in statistics.items()
-        }
+    def _scored(self, rows: slice, of_row: Floats) -> tuple[dict[str, npt.NDArray[Any]], Flags]:
+        """Columns of silver.price_verdicts and flags of rules; which prices violate an error rule."""
         scores = score(
             self._prices.prices[rows],
-            day_of_row,
-            of,
+            self._prices.days[rows],
+            dict(zip(NUMBERS, of_row, strict=True)),
             self._thresholds,
             self._commodity,
             self._thresholds.tolerance_of(self._commodity.id),
@@ -181,27 +176,38 @@ class PanelWalk:
         released = self._released[rows]
         scores["outcome"] = np.where(stopped & ~released, "quarantine", "silver")
         scores["released"] = released
-        return Scored(scores | flags, stopped, days, statistics, votes)
+        return scores | flags, stopped
 
-    def _accepted(self, rows: slice, stopped: Flags) -> Flags:
-        return self._landing[rows] & (~stopped | self._released[rows])
-
-    def _step(self, start: int, stop: int, scored: Scored) -> Step:
-        size = stop - start
+    def _evidence(self, start: int, stopped: Flags, parts: list[Part]) -> dict[int, PriceEvidence]:
+        rows = start + np.flatnonzero(stopped & self._landing[start : start + len(stopped)])
+        of_part = np.searchsorted([part.start for part in parts], rows, side="right") - 1
         evidence = {}
-        for nth in np.flatnonzero(scored.stopped[:size] & self._landing[start:stop]).tolist():
-            evidence[start + nth] = self._evidence(start + nth, scored)
-        columns = {name: values[:size] for name, values in scored.columns.items()}
-        return Step(slice(start, stop), columns, evidence)
+        for row, part in zip(rows.tolist(), (parts[nth] for nth in of_part.tolist()), strict=True):
+            day = int(self._prices.days[row])
+            nth = int(np.searchsorted(part.days, day))
+            evidence[row] = price_evidence(
+                self._panel,
+                int(self._prices.columns[row]),
+                day,
+                float(self._prices.prices[row]),
+                dict(zip(NUMBERS, part.statistics[nth], strict=True)),
+                part.votes[nth],
+            )
+        return evidence
 
-    def _evidence(self, row: int, scored: Scored) -> PriceEvidence:
-        day = int(self._prices.days[row])
-        nth = int(np.searchsorted(scored.days, day))
-        return price_evidence(
-            self._panel,
-            int(self._prices.columns[row]),
-            day,
-            float(self._prices.prices[row]),
-            {name: values[nth] for name, values in scored.statistics.items()},
-            scored.votes[nth],
-        )
+
+def _starts(is_step: Flags) -> Ints:
+    """Rows that differ from the row before in that way."""
+    return np.flatnonzero(is_step) + 1
+
+
+def _next(starts: Ints, row: int, size: int) -> int:
+    """The first of `starts` from a row on, else the number of rows."""
+    nth = int(np.searchsorted(starts, row))
+    return int(starts[nth]) if nth < len(starts) else size
+
+
+def _first_compared(days: Ints, refused: Flags) -> int:
+    """The first row that was compared with a refused price, else the number of rows."""
+    lowest = np.minimum.accumulate(np.where(refused, days, np.iinfo(np.int64).max))
+    return _next(np.flatnonzero(days > lowest), 0, len(days))

@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.settings import settings
-from lakehouse.validation import Validator
 from lakehouse.validation.registry import VALIDATORS
-from streaming_jobs.batch.validator_memory import read_memory, write_memory
+from streaming_jobs.batch.event_ids import EventIds
+from streaming_jobs.batch.judge import Judge
+from streaming_jobs.batch.place_memory import PlaceMemory, read_memory, write_memory
+from streaming_jobs.batch.task import NO_KEYS
 
 MEANS = (
     "sensors: events judged a CPU second, three readings each, in calls of so many events from so many "
@@ -110,29 +112,37 @@ def silver_sensors(events: int, markets: int, devices: int) -> pa.Table:
     return rows
 
 
-def starts(kind: str, silver: pa.Table, file: Path) -> dict[str, float]:
+def starts(kind: str, silver: pa.Table) -> dict[str, float]:
     """CPU seconds of a start from silver and from the file, and its megabytes."""
-    loaded = new_validator(kind)
+    loaded = empty_memory(kind)
+    last: datetime = arrival(1)["ingested_at"][0].as_py()
+    loaded.upto = last
 
     def load() -> None:
-        loaded.load(silver.select(loaded.columns))
-        loaded.state()  # what was loaded becomes part of the state with the first use
+        validator = loaded.judge.validator
+        assert validator is not None  # noqa: S101
+        validator.load(silver.select(validator.columns))
+        validator.state()  # what was loaded becomes part of the state with the first use
 
     from_silver = cpu(load)
-    written = cpu(lambda: write_memory(file, OWNER, {kind: loaded.state()}))
-    restored = new_validator(kind)
-    from_file = cpu(lambda: restored.restore((read_memory(file, OWNER) or {})[kind]))
+    with tempfile.TemporaryDirectory(prefix="lumbung-bench-") as name:
+        folder = Path(name)
+        written = cpu(lambda: write_memory(folder, OWNER, loaded))
+        (file,) = folder.glob("*.memory")
+        restored = empty_memory(kind)
+        from_file = cpu(lambda: read_memory(file, OWNER, last, restored))
+        megabytes = file.stat().st_size / 1e6
     return {
         "rows": silver.num_rows,
         "from_silver": round(from_silver, 3),
         "from_file": round(from_file, 3),
         "writing": round(written, 3),
-        "file_mb": round(file.stat().st_size / 1e6, 2),
+        "file_mb": round(megabytes, 2),
     }
 
 
-def new_validator(kind: str) -> Validator:
-    return VALIDATORS[kind](settings().rule_values())
+def empty_memory(kind: str) -> PlaceMemory:
+    return PlaceMemory((f"lumbung.{kind}", 0), Judge(kind, EventIds(), NO_KEYS))
 
 
 def cpu(work: Callable[[], object]) -> float:
@@ -144,13 +154,11 @@ def cpu(work: Callable[[], object]) -> float:
 
 def measure() -> dict[str, object]:
     """Figures as MEANS describes them."""
-    with tempfile.TemporaryDirectory(prefix="lumbung-bench-") as folder:
-        file = Path(folder) / "validators.bin"
-        return {
-            "sensors": {
-                f"{events}, {devices} in {markets}": judged_per_cpu_second(events, markets, devices)
-                for events, markets, devices in SHAPES
-            },
-            "start_prices": starts("price", silver_prices(days=400, series=50, a_day=20), file),
-            "start_sensors": starts("sensor", silver_sensors(150_000, 400, 5), file),
-        }
+    return {
+        "sensors": {
+            f"{events}, {devices} in {markets}": judged_per_cpu_second(events, markets, devices)
+            for events, markets, devices in SHAPES
+        },
+        "start_prices": starts("price", silver_prices(days=400, series=50, a_day=20)),
+        "start_sensors": starts("sensor", silver_sensors(150_000, 400, 5)),
+    }

@@ -11,17 +11,9 @@ from deltalake import DeltaTable, write_deltalake
 from conf.settings import settings
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
-from lakehouse.io import delta
-from lakehouse.io.delta import (
-    NO_LOG,
-    LogStamps,
-    append_once,
-    append_rows,
-    lake_stamp,
-    log_stamp,
-    replace_once,
-    replace_rows,
-)
+from lakehouse.io import delta, log_stamps
+from lakehouse.io.delta import append_once, append_rows, replace_once, replace_rows
+from lakehouse.io.log_stamps import NO_LOG, LogStamps, lake_stamp, log_stamp
 
 TABLE = "gold.balance"
 
@@ -35,7 +27,7 @@ def table(lone_home: Path) -> Path:
 @pytest.fixture
 def just_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test writes stays young as long as it runs, also with a clock that is years ahead."""
-    monkeypatch.setattr(delta, "SETTLED_SECONDS", 10**9)
+    monkeypatch.setattr(log_stamps, "SETTLED_SECONDS", 10**9)
 
 
 def commit(table: Path, age_seconds: float = 60) -> None:

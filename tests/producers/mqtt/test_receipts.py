@@ -35,7 +35,7 @@ def test_subscribed_device_gets_a_receipt_for_each_event_and_no_other_device_one
             price("receipt-foreign", market_id="PASAR-002"),
             price("receipt-taken"),
         )
-        stream.send(price("receipt-taken"), source="mqtt:STRANGER")
+        stream.send(price("receipt-taken"), source="mqtt:STRANGER", key="PASAR-001|garam")
         for message in messages:
             assert device.publish(PRICES.format(1), message)
         assert silent.publish(PRICES.format(2), price("receipt-unwanted", device_id="DEV-2"))

@@ -13,7 +13,7 @@ from tests.support.api import Api, new_stack
 from tests.support.served_lake import quarantined
 
 PATH = "/api/v1/quarantine"
-RESIDUAL = "price 4,500 moved 31.2 times as far as usual from 45,000, the national move taken out (limit 8)"
+RESIDUAL = "price 4500 moved 31.2 times as far as usual from 45000, the national move taken out (limit 8)"
 EVIDENCE = {
     "price_idr": 4500.0,
     "market_date": "2026-11-20",
@@ -44,7 +44,7 @@ ROWS = [
             {
                 "rule": "temperature_range",
                 "severity": "error",
-                "message": "temperature 75.0 °C lies outside -20 to 60",
+                "message": "temperature 75 °C lies outside -20 to 60",
             }
         ],
         payload=orjson.dumps(READING),

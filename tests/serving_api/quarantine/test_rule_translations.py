@@ -18,8 +18,8 @@ def test_every_rule_has_an_indonesian_message_with_the_same_values(kind: str, ru
 
 
 def test_values_of_the_stored_message_are_kept():
-    english = "price 9900000.0 lies outside 2000.0 to 150000.0 rupiah, the bounds of 'garam'"
-    indonesian = "harga 9900000.0 di luar 2000.0 sampai 150000.0 rupiah, batas untuk 'garam'"
+    english = "price 9900000 lies outside 2000 to 150000 rupiah, the bounds of 'garam'"
+    indonesian = "harga 9900000 di luar 2000 sampai 150000 rupiah, batas untuk 'garam'"
     assert in_indonesian("price", "price_in_band", english) == indonesian
 
 

@@ -1,30 +1,39 @@
-"""Spark Structured Streaming reads Kafka and keeps the checkpoint; batches leave it as Arrow tables."""
+"""Spark Structured Streaming reads Kafka, keeps the checkpoint and runs the tasks of a batch on executors.
+
+A task has the records of whole places: `judge_records` judges them, writes their files, and returns some kB
+for the driver.
+"""
 
 import json
 import logging
+import pickle
 import shutil
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pyarrow as pa
-from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.runtime.status_files import read_json
-from conf.settings import settings
+from conf.settings import settings, take_knobs
 from lakehouse.bronze.records import RECORDS
 from lakehouse.event import topics
-from lakehouse.io.checkpoint import Positions, checkpoint_dir, divide_by_source
+from lakehouse.io.checkpoint import Positions, batch_offsets, checkpoint_dir, divide_by_source
 from lakehouse.io.kafka import partition_bounds
 from streaming_jobs.batch import kafka_source
+from streaming_jobs.batch.task import BatchTask, Written, judge_records
+from streaming_jobs.embedded.engine import read_range
 from streaming_jobs.engine import ProcessBatch
 from streaming_jobs.session import session
 
 log = logging.getLogger("lumbung.stream")
 EARLIEST = -2  # as Spark writes it
-TOO_LARGE = "spark.driver.maxResultSize"  # in Spark's message
-MORE_PARTS = 4
+# A batch has a task for so many events, and at most one a partition: starting a task costs as much as judging
+# some thousand of them.
+EVENTS_OF_A_TASK = 4000
 
 
 def start_spark() -> SparkSession:
@@ -42,7 +51,8 @@ def records(spark: SparkSession) -> DataFrame:
     knobs = settings()
     own = _source(spark, topics(), knobs.stream.max_events_per_batch)
     older = knobs.kafka.legacy_topics
-    return own.unionAll(_source(spark, older, knobs.kafka.batch_size)) if older else own
+    # The topics of older systems are one place, so one task has them.
+    return own.unionAll(_source(spark, older, knobs.kafka.batch_size).coalesce(1)) if older else own
 
 
 def _source(spark: SparkSession, of_topics: Sequence[str], most: int) -> DataFrame:
@@ -63,23 +73,6 @@ def _source(spark: SparkSession, of_topics: Sequence[str], most: int) -> DataFra
     )
 
 
-def arrow_rows(frame: DataFrame, parts: int = 1) -> pa.Table:
-    """All rows of a frame of records, in any order.
-
-    They pass through the heap of the driver. Large events may not fit into it at once: Spark then refuses
-    (`spark.driver.maxResultSize`), and they are read in more parts, by offset.
-    """
-    try:
-        if parts == 1:
-            return frame.toArrow()
-        chosen = (frame.filter(F.col("offset") % parts == part) for part in range(parts))
-        return pa.concat_tables([rows.toArrow() for rows in chosen])
-    except Py4JJavaError as error:
-        if TOO_LARGE not in str(error):
-            raise
-    return arrow_rows(frame, parts * MORE_PARTS)
-
-
 def with_all_partitions(topics: Sequence[str], noted: Positions) -> dict[str, dict[str, int]]:
     """The noted offsets of every partition of the topics, which Spark requires; of others the first one.
 
@@ -87,6 +80,44 @@ def with_all_partitions(topics: Sequence[str], noted: Positions) -> dict[str, di
     """
     bounds = partition_bounds(topics)
     return {topic: dict.fromkeys(bounds.get(topic, ()), EARLIEST) | noted.get(topic, {}) for topic in topics}
+
+
+class FrameRecords:
+    """The records of a batch as Spark has planned them; see `BatchRecords`."""
+
+    def __init__(self, frame: DataFrame, batch_id: int) -> None:
+        self._frame = frame
+        self._offsets = batch_offsets(batch_id)
+
+    def read(self, topics: Sequence[str]) -> pa.Table:
+        """Read them again, by librdkafka: they are few, and Spark would read all topics for them."""
+        start, end = (
+            {topic: parts for topic, parts in positions.items() if topic in topics}
+            for positions in (self._offsets.start, self._offsets.end)
+        )
+        records = read_range(start, end, threading.Event())
+        assert records is not None  # nobody stops it  # noqa: S101
+        return records
+
+    def judged(self, task: BatchTask, without: Sequence[str]) -> list[Written]:
+        """Run the tasks."""
+        tasks = max(1, sum(self._offsets.rows.values()) // EVENTS_OF_A_TASK)
+        rows = (
+            self._frame.filter(~F.col("topic").isin(list(without)))
+            .coalesce(tasks)
+            .mapInArrow(partial(run_task, task), "written binary")
+            .toArrow()
+        )
+        return [place for part in rows["written"].to_pylist() for place in pickle.loads(part)]  # noqa: S301
+
+
+def run_task(task: BatchTask, records: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """In a worker: one row, what `judge_records` returns, pickled."""
+    batches = [batch for batch in records if batch.num_rows]
+    if batches:
+        take_knobs(task.environment)
+        written = judge_records(task, pa.Table.from_batches(batches).cast(RECORDS))
+        yield pa.RecordBatch.from_pydict({"written": pa.array([pickle.dumps(written)], pa.binary())})
 
 
 class SparkEngine:
@@ -102,7 +133,9 @@ class SparkEngine:
         pause = f"{settings().stream.trigger_milliseconds} milliseconds"
         self._query = (
             records(self._spark)
-            .writeStream.foreachBatch(lambda frame, batch_id: process(arrow_rows(frame), batch_id))
+            .writeStream.foreachBatch(
+                lambda frame, batch_id: process(FrameRecords(frame, batch_id), batch_id)
+            )
             .option("checkpointLocation", str(checkpoint_dir()))
             .queryName("lumbung")
             .trigger(**({"availableNow": True} if once else {"processingTime": pause}))

@@ -1,0 +1,137 @@
+"""What a task does with the records of a batch: it judges them place by place, and writes their files.
+
+It runs in a Python worker of a Spark executor, or in the process of the embedded engine. The driver commits
+what it returns.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pyarrow as pa
+
+from lakehouse.bronze.events import events
+from lakehouse.bronze.records import RECORDS
+from lakehouse.contracts.contract import kinds
+from lakehouse.io.delta_files import WrittenFile, write_files
+from lakehouse.io.memory import release_memory
+from lakehouse.signatures import SigningKeys
+from streaming_jobs.batch.counts import KindCounts, counts_of
+from streaming_jobs.batch.folded_gold import fold_rows
+from streaming_jobs.batch.judge import Judge, accepted_rows
+from streaming_jobs.batch.kind_result import KindResult, Resubmission
+from streaming_jobs.batch.place import Place, by_place
+from streaming_jobs.batch.place_memory import Memories
+from streaming_jobs.batch.row_outcomes import quarantine_rows, silver_rows
+
+# May change the verdicts of a result before they are written.
+Settle = Callable[[KindResult, Judge], None]
+MANY_EVENTS = 2000  # fewer leave little memory to give back, which takes milliseconds
+NO_RECORDS = RECORDS.empty_table()
+NO_KEYS = SigningKeys(())
+
+
+@dataclass(frozen=True)
+class BatchTask:
+    """What tasks know of a batch; small, as it goes to each of them."""
+
+    run: str  # of the stream, from its start to its end
+    owner: Mapping[str, str]  # see `Memories`
+    time: datetime  # of the batch, by the checkpoint: never by the clock of an executor
+    last: datetime | None  # of the batch before
+    newest: Mapping[Place, datetime]  # of the newest batch with events of a place, where that is known
+    resubmissions: Mapping[Place, Sequence[Resubmission]] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)  # knobs of the driver
+    is_durable: bool = False  # files are on the disk when a task returns
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a batch wrote of one place, for the driver."""
+
+    place: Place
+    files: Mapping[str, Sequence[WrittenFile]]  # by table, committed by the driver
+    partials: Mapping[str, pa.Table]  # by table, accepted rows folded on their own
+    counts: KindCounts
+    # (kind, partition, offset) of a resubmitted event -> whether it landed in silver.
+    landed: Mapping[tuple[str, int, int], bool]
+
+
+_memories: dict[str, Memories] = {}  # of the newest run in this process
+
+
+def memories(task: BatchTask, keys: SigningKeys = NO_KEYS) -> Memories:
+    """The memories of this process for the run of the task; those of an earlier run are forgotten."""
+    if task.run not in _memories:
+        _memories.clear()
+        _memories[task.run] = Memories(dict(task.owner), keys)
+    return _memories[task.run]
+
+
+def judge_records(task: BatchTask, records: pa.Table) -> list[Written]:
+    """Judge and write the records of some places, of all events of these in the batch."""
+    written = [judge_place(task, place, part) for place, part in by_place(records)]
+    if records.num_rows > MANY_EVENTS:
+        release_memory()
+    return written
+
+
+def as_they_are(result: KindResult, judge: Judge) -> None:
+    """Change no verdict."""
+
+
+def judge_place(
+    task: BatchTask,
+    place: Place,
+    records: pa.Table,
+    settle: Settle = as_they_are,
+) -> Written:
+    """Judge and write the records of one place, and what decisions resubmit there."""
+    held = memories(task)
+    memory = held.take(place, task.last, task.newest.get(place, task.last), task.time)
+    bronze = events(records, task.time)
+    result = memory.judge.judge(bronze, task.resubmissions.get(place, ()))
+    settle(result, memory.judge)
+    written = write_outcomes(task, place, bronze, memory.judge, result)
+    held.keep(memory, task.time)
+    return written
+
+
+def write_outcomes(
+    task: BatchTask, place: Place, bronze: pa.Table, judge: Judge, result: KindResult
+) -> Written:
+    """Write the files of a result. `bronze`: the events that arrived."""
+    rows = {"bronze.events": bronze, **outcome_rows(judge, result)}
+    files = {
+        table: write_files(table, of_table, task.is_durable)
+        for table, of_table in rows.items()
+        if of_table.num_rows
+    }
+    return Written(
+        place,
+        files,
+        fold_rows(kinds()[judge.kind].table, accepted_rows(result)),
+        counts_of(result, judge.rules),
+        landed_of(result),
+    )
+
+
+def landed_of(result: KindResult) -> dict[tuple[str, int, int], bool]:
+    """(kind, partition, offset) of each resubmitted event -> whether it lands in silver."""
+    accepted = result.accepted
+    return {
+        (result.kind, event.partition, event.offset): bool(accepted[row])
+        for row, event in result.resubmitted.items()
+    }
+
+
+def outcome_rows(judge: Judge, result: KindResult) -> dict[str, pa.Table]:
+    """Rows of silver and quarantine, by table; without tables to which the result adds none."""
+    rows = {}
+    if result.accepted.any():
+        rows[kinds()[judge.kind].table] = silver_rows(result, judge.rules)
+    if result.judgement and result.judgement.verdicts is not None:
+        rows["silver.price_verdicts"] = result.judgement.verdicts
+    if result.refused.any():
+        rows["silver.quarantine"] = quarantine_rows(result, judge.rules, judge.rule_set)
+    return rows

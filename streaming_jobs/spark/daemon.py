@@ -1,0 +1,11 @@
+"""The process from which Spark forks Python workers: it imports what a task needs once, for all of them.
+
+Import alone: no thread survives a fork, so nothing that starts one may be used here.
+"""
+
+from pyspark import daemon
+
+import streaming_jobs.batch.task  # noqa: F401
+
+if __name__ == "__main__":
+    daemon.manager()
