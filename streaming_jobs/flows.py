@@ -33,8 +33,12 @@ def refreshed(when: Refreshed) -> tuple[str, ...]:
 def background_jobs() -> tuple[str, ...]:
     """What the background process runs: a module of streaming_jobs/gold, which may write several tables, or
     the SQL of a contract."""
-    jobs = (contracts()[table].job or table.partition(".")[2] for table in refreshed("background"))
-    return tuple(dict.fromkeys((*jobs, *JOBS_WITHOUT_TABLE)))
+    return tuple(dict.fromkeys((*map(job_of, refreshed("background")), *JOBS_WITHOUT_TABLE)))
+
+
+def job_of(table: str) -> str:
+    """Name of the job that refreshes a gold table within seconds or in background."""
+    return contracts()[table].job or table.partition(".")[2]
 
 
 def folded() -> list[Contract]:

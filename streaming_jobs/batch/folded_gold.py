@@ -47,25 +47,30 @@ def fold(contract: Contract, current: pa.Table, rows: pa.Table) -> pa.Table:
     return shaped(run_sql(sql, {view_name(contract.table): current, "new_rows": rows}), contract)
 
 
+def newest_finished_batch(source: str) -> BatchTag | None:
+    """The newest finished batch among the newest commits of a table of the stream; None without one."""
+    under_way = checkpoint.planned_batches()[-1:] if checkpoint.batch_under_way() else []
+    batches = [BatchTag(tag["stream"], tag["batch"]) for tag in tags_of(source) if "stream" in tag]
+    return next((batch for batch in batches if [batch.batch_id] != under_way), None)  # the other runs again
+
+
 def fold_again() -> list[str]:
     """Fold tables without the newest finished batch of silver again from all of it; returns their names.
 
     Also those that have gained a column since.
     """
-    under_way = checkpoint.planned_batches()[-1:] if checkpoint.batch_under_way() else []
     again = []
     for contract in folded():
         source = contract.reads[0]
-        batches = [(tag["stream"], tag["batch"]) for tag in tags_of(source) if "stream" in tag]
-        finished = [batch for batch in batches if [batch[1]] != under_way]  # the other will run again
+        newest = newest_finished_batch(source)
         own = [(tag.get("stream"), tag.get("batch")) for tag in tags_of(contract.table)]
-        if finished and (finished[0] not in own or has_new_columns(contract.table)):
+        if newest and ((newest.stream_id, newest.batch_id) not in own or has_new_columns(contract.table)):
             opened = open_table(source)
             wanted = wanted_columns(source) | {"_warnings"}
             columns = [field.name for field in opened.schema().fields if field.name in wanted]
             rows = opened.to_pyarrow_dataset().to_table(columns=columns)
             updated = fold(contract, arrow_schema(contract).empty_table(), rows)
-            replace_rows(contract.table, updated, BatchTag(*finished[0]).text())
+            replace_rows(contract.table, updated, newest.text())
             again.append(contract.table)
     return again
 

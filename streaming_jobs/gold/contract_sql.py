@@ -9,11 +9,11 @@ What SQL cannot compute, such as the words of a text, a job prepares as a view f
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
+from deltalake import DeltaTable
 
 from conf.collected_sources import collected_sources
 from lakehouse.arrow import arrow_schema
@@ -28,6 +28,7 @@ from streaming_jobs.gold.driver import (
     Change,
     GoldJob,
     News,
+    Views,
     among,
     by_keys,
     literal,
@@ -35,7 +36,6 @@ from streaming_jobs.gold.driver import (
     versions_of,
 )
 
-Views = dict[str, Any]  # name in SQL -> Arrow table, dataset or reader
 MARKET_COLUMNS = ("market_id", "name", "region_code", "latitude", "longitude", "level")
 PROVINCE_COLUMNS = ("code", "name", "timezone", "latitude", "longitude")
 PERISHABLE = ("chilli", "allium", "protein", "fish")  # groups of commodities
@@ -68,21 +68,15 @@ class SqlJob(BatchJob):
                 return [self._folded(news)]
         return [Change(self.contract.table, self.rows(news, {}))]
 
-    def prepared(self, rows_of: Callable[[str], ds.Dataset]) -> Views:
-        """Views that the `sql` reads and no table holds, made of rows of tables: what SQL cannot compute."""
-        return {}
-
     def rows(self, news: News, views: Views) -> pa.Table:
         """The contract's `sql` over these views, the whole tables that it reads besides, and the lists."""
-        clock = pa.table({"newest_batch": pa.array([news.upto], pa.timestamp("us", "UTC"))})
         sql = sql_of(self.contract)
         others = {
             view_name(table): news.dataset(table)
             for table in self.contract.reads
             if view_name(table) in sql and view_name(table) not in views
         }
-        lists = reference_tables(sql)
-        return run_contract_sql(self.contract, {"clock": clock, **lists, **others, **views})
+        return run_contract_sql(self.contract, {**given_views(sql, news.upto), **others, **views})
 
     def _new(self, news: News) -> Views:
         """The new rows of the tables that the `sql` names, and what is prepared from new rows."""
@@ -159,14 +153,17 @@ class OverwriteJob(GoldJob):
     def changes(self) -> Iterator[Change]:
         """The whole table, unless it was made from the same inputs."""
         sources = {table: open_table(table) for table in self.sources}
-        sql = sql_of(self.contract)
-        lists = reference_tables(sql)
-        listed = {name: rows.to_pylist() for name, rows in lists.items()}
-        made_from = inputs_fingerprint(repr((versions_of(sources), sql, listed)))
+        made_from = self.fingerprint(sources)
         if last_made_from(self.contract.table) != made_from:
             views = {view_name(table): opened.to_pyarrow_dataset() for table, opened in sources.items()}
-            rows = run_contract_sql(self.contract, views | lists)
+            rows = run_contract_sql(self.contract, views | reference_tables(sql_of(self.contract)))
             yield Change(self.contract.table, rows, made_from=made_from)
+
+    def fingerprint(self, sources: dict[str, DeltaTable]) -> int:
+        """Of the tables' versions, the SQL and the lists that it names."""
+        sql = sql_of(self.contract)
+        listed = {name: rows.to_pylist() for name, rows in reference_tables(sql).items()}
+        return inputs_fingerprint(repr((versions_of(sources), sql, listed)))
 
 
 def new_rows(news: News, contract: Contract, sql: str) -> Views:
@@ -176,6 +173,12 @@ def new_rows(news: News, contract: Contract, sql: str) -> Views:
         for table in contract.reads
         if contracts()[table].refreshed == "batch" and view_name(table) in sql
     }
+
+
+def given_views(sql: str, upto: datetime) -> Views:
+    """What the SQL names and no table holds: the reference lists, and the time of the newest batch."""
+    clock = pa.table({"newest_batch": pa.array([upto], pa.timestamp("us", "UTC"))})
+    return {"clock": clock, **reference_tables(sql)}
 
 
 def empty_rows(table: str) -> pa.Table:

@@ -32,6 +32,7 @@ from lakehouse.io.delta import (
 from lakehouse.io.log_stamps import LogStamps
 
 log = logging.getLogger("lumbung.gold")
+Views = dict[str, Any]  # name in SQL -> Arrow table, dataset or reader
 BALANCE = "gold.balance"  # written last: a batch that it holds is in every table
 QUARANTINE = "silver.quarantine"
 MOST_KEYS = 500  # named in one predicate
@@ -167,6 +168,7 @@ class BatchJob(GoldJob):
     kinds: tuple[str, ...] = ()  # of the events whose batches count; (): of all
     source = BALANCE  # or the gold table whose mark is followed
     has_memory = False  # whether what was read is kept in memory: after a start all batches are read again
+    made_from: int | None = None  # fingerprint of what else all rows are made from
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,6 +178,15 @@ class BatchJob(GoldJob):
     def compute(self, news: News) -> Iterable[Change]:
         """The changes that these batches give."""
         raise NotImplementedError
+
+    def prepared(self, rows_of: Callable[[str], ds.Dataset]) -> Views:
+        """Views that the `sql` reads and no table holds, made of rows of tables: what SQL cannot compute."""
+        return {}
+
+    def everything(self) -> News | None:
+        """All finished batches; None before the first."""
+        newest = self._newest(EPOCH)
+        return News(EPOCH, newest) if newest else None
 
     def reset(self) -> None:
         """Forget what is kept in memory: the job begins from the beginning."""

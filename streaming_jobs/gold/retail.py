@@ -3,20 +3,20 @@
 All tables are small and follow from one pass over the listings, so each is written whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import open_table
 from lakehouse.io.query import run_contract_sql, run_sql
 from lakehouse.shop import Products, bounds_of, discount_rows, price_rating_row, satisfaction_row
-from streaming_jobs.gold.driver import BatchJob, Change, News
+from streaming_jobs.gold.driver import BatchJob, Change, News, Views
 
 LISTINGS = "silver.listings"
 REVENUE = "gold.revenue"
@@ -47,12 +47,16 @@ class Retail(BatchJob):
 
     def compute(self, news: News) -> Iterator[Change]:
         """All rows of the tables, from the present listings."""
-        listings = {"silver_listings": open_table(LISTINGS).to_pyarrow_dataset()}
+        listings = {"silver_listings": news.dataset(LISTINGS)}
         yield Change(REVENUE, run_contract_sql(contracts()[REVENUE], listings))
-        latest = run_sql(LATEST_SQL, listings)
+        latest = self.prepared(news.dataset)[LATEST]
         for table, rows in category_rows(latest).items():
             yield Change(table, rows)
         yield Change(TOP_PRODUCTS, run_contract_sql(contracts()[TOP_PRODUCTS], {LATEST: latest}))
+
+    def prepared(self, rows_of: Callable[[str], ds.Dataset]) -> Views:
+        """The view `latest_listings`: the newest state of each product."""
+        return {LATEST: run_sql(LATEST_SQL, {"silver_listings": rows_of(LISTINGS)})}
 
 
 def category_rows(latest: pa.Table) -> dict[str, list[dict[str, Any]]]:

@@ -17,7 +17,8 @@ from lakehouse.supply.route_time import (
     traffic_share,
     weather_share,
 )
-from streaming_jobs.gold.contract_sql import SqlJob, Views
+from streaming_jobs.gold.contract_sql import SqlJob
+from streaming_jobs.gold.driver import Views
 
 TABLE = "gold.routes"
 DELIVERED = "silver.shipments"

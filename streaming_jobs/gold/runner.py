@@ -26,8 +26,9 @@ from lakehouse.io.memory import release_memory
 from lakehouse.io.process_status import BACKGROUND_GOLD, JobStatus, status_file
 from lakehouse.io.table_files import FileComparison
 from lakehouse.times import rfc3339
-from streaming_jobs.flows import background_jobs, refreshed
+from streaming_jobs.flows import background_jobs, job_of, refreshed
 from streaming_jobs.gold.contract_sql import sql_job
+from streaming_jobs.gold.driver import GoldJob
 from streaming_jobs.startup.heal import heal
 
 log = logging.getLogger("lumbung.background_gold")
@@ -50,10 +51,10 @@ class BackgroundJob(Protocol):
         """Take up what finished batches have brought since the last call."""
 
 
-def make_job(name: str) -> BackgroundJob:
+def make_job(name: str) -> GoldJob:
     """The class `JOB` of a module of streaming_jobs/gold, else the SQL of the contract of a table."""
     module = f"streaming_jobs.gold.{name}"
-    job: BackgroundJob = import_module(module).JOB() if find_spec(module) else sql_job(f"gold.{name}")
+    job: GoldJob = import_module(module).JOB() if find_spec(module) else sql_job(f"gold.{name}")
     return job
 
 
@@ -182,7 +183,7 @@ def is_prompt(job: BackgroundJob) -> bool:
     """Whether a table of the job is to be fresher than the pause between two rounds."""
     pause = settings().stream.background_gold_seconds
     return any(
-        (contract.job or table.partition(".")[2]) == job.name and contract.freshness_seconds < pause
+        job_of(table) == job.name and contract.freshness_seconds < pause
         for table, contract in contracts().items()
         if contract.refreshed == "background"
     )

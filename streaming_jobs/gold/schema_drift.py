@@ -15,8 +15,8 @@ from lakehouse.arrow import ordered
 from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.payload_check import UNKNOWN_FIELD
 from lakehouse.io.delta import open_table, shaped
-from streaming_jobs.gold.contract_sql import SqlJob, Views
-from streaming_jobs.gold.driver import QUARANTINE, Change, News
+from streaming_jobs.gold.contract_sql import SqlJob
+from streaming_jobs.gold.driver import QUARANTINE, Change, News, Views
 
 log = logging.getLogger("lumbung.schema_drift")
 TABLE = "gold.schema_drift"

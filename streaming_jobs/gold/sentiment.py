@@ -7,15 +7,15 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from lakehouse.io.delta import EPOCH, inputs_fingerprint, last_made_from, open_table
+from lakehouse.io.delta import inputs_fingerprint, last_made_from, open_table
 from lakehouse.io.log_stamps import LogStamps
 from lakehouse.io.query import run_sql
 from lakehouse.io.sentiment_model import load_sentiment_model, sentiment_model_file
 from lakehouse.sentiment.classifier import PolarityClassifier, classifier_of
 from lakehouse.sentiment.daily import MENTIONS, mentions_of
 from lakehouse.sentiment.products import Product, ProductNames
-from streaming_jobs.gold.contract_sql import SqlJob, Views
-from streaming_jobs.gold.driver import BALANCE, Change, News, newest_finished
+from streaming_jobs.gold.contract_sql import SqlJob
+from streaming_jobs.gold.driver import BALANCE, Change, News, Views
 
 TABLE = "gold.sentiment"
 POSTS = "silver.posts"
@@ -51,7 +51,6 @@ class Sentiment(SqlJob):
         self._pause_share = pause_share
         self._names_due = 0.0
         self._products = pa.table({})
-        self._made_from = 0
 
     def is_due(self) -> bool:
         """Whether training has replaced the champion."""
@@ -60,8 +59,7 @@ class Sentiment(SqlJob):
     def changes(self) -> Iterator[Change]:
         """The days of new posts, or all of them; then other names wait for a while."""
         if self.is_due():
-            self._loaded = modified_at()
-            self._classifier = classifier_of(load_sentiment_model())
+            self._load_champion()
             self._listings = LogStamps((LISTINGS,))
             self._names_due = 0.0
         began = time.monotonic()
@@ -78,18 +76,30 @@ class Sentiment(SqlJob):
         news = super().news()
         if news is None and not self._listings_changed:
             return None
+        self._load_names()
+        if self._listings_changed and last_made_from(TABLE) != self.made_from:
+            return super().everything()
+        return news
+
+    def everything(self) -> News | None:
+        """All posts, to be read by the champion and with the names that there are now."""
+        self._load_champion()
+        self._load_names()
+        return super().everything()
+
+    def _load_champion(self) -> None:
+        self._loaded = modified_at()
+        self._classifier = classifier_of(load_sentiment_model())
+
+    def _load_names(self) -> None:
         self._products = listed_names()
         champion = f"{self._classifier.name} {self._classifier.version}"
-        self._made_from = inputs_fingerprint(f"{champion} {fingerprint(self._products)}")
-        if self._listings_changed and last_made_from(TABLE) != self._made_from:
-            newest = newest_finished(EPOCH, self.kinds)
-            return News(EPOCH, newest) if newest else None
-        return news
+        self.made_from = inputs_fingerprint(f"{champion} {fingerprint(self._products)}")
 
     def compute(self, news: News) -> Iterator[Change]:
         """The rows of the days with new posts, or all rows."""
         for change in super().compute(news):
-            yield replace(change, made_from=self._made_from) if news.is_everything else change
+            yield replace(change, made_from=self.made_from) if news.is_everything else change
 
     def prepared(self, rows_of: Callable[[str], ds.Dataset]) -> Views:
         """The view `mentions`, read some thousand posts at a time."""

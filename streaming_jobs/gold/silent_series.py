@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import high_water_mark, open_table
-from lakehouse.io.query import run_contract_sql, run_sql
+from lakehouse.io.query import run_contract_sql, run_sql, sql_of
 from lakehouse.paths import view_name
+from streaming_jobs.gold.contract_sql import given_views
 from streaming_jobs.gold.driver import BatchJob, Change, News
 
 TABLE = "gold.silent_series"
@@ -112,7 +113,7 @@ class SilentSeries(BatchJob):
 def with_clocks(history: dict[str, pa.Table], current: list[Row], upto: datetime) -> pa.Table:
     """The contract's SQL: rhythms learned from the history, and the current ones, all against the clocks."""
     contract = contracts()[TABLE]
-    views: dict[str, Any] = {"clock": pa.table({"newest_batch": pa.array([upto], pa.timestamp("us", "UTC"))})}
+    views = given_views(sql_of(contract), upto)
     for source in SOURCES:
         empty = arrow_schema(contracts()[source.table]).empty_table()
         views[view_name(source.table)] = history.get(source.table, empty)

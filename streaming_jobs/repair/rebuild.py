@@ -1,4 +1,4 @@
-"""Rebuild after damage: silver, quarantine and gold from bronze, or a new checkpoint."""
+"""Rebuild: silver, quarantine and gold from bronze, gold alone from its sources, or a new checkpoint."""
 
 import json
 import logging
@@ -56,12 +56,14 @@ from streaming_jobs.batch.task import Settle, as_they_are, landed_of, outcome_ro
 from streaming_jobs.embedded.feed import after
 from streaming_jobs.gold import runner
 from streaming_jobs.gold.incremental import IncrementalGold
+from streaming_jobs.repair.rebuild_gold import GoldEngine, gold_tables, rebuild_gold
 from streaming_jobs.startup import checks
 from streaming_jobs.startup.heal import start_over
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()
 REBUILT = "rebuilt"  # stream id of batches whose own is no longer known
+WHAT = ("silver", "gold", "checkpoint")
 
 
 def unfinished_batch(batches: dict[str, list[Any]]) -> datetime | None:
@@ -284,30 +286,43 @@ def rebuild_checkpoint() -> Positions:
 @app.command()
 def main(
     what: Annotated[
-        str, typer.Argument(help="silver: tables from bronze; checkpoint: where the stream continues")
+        str,
+        typer.Argument(
+            help="silver: tables from bronze; gold: tables from those that they follow; "
+            "checkpoint: where the stream continues"
+        ),
     ],
+    table: Annotated[str | None, typer.Option(help="gold: this table alone")] = None,
+    engine: Annotated[
+        GoldEngine | None,
+        typer.Option(help="gold: what computes it; Spark only tables whose contract is SQL"),
+    ] = None,
 ) -> None:
-    """Repair what keeps the stream from starting.
+    """Compute tables again, or repair what keeps the stream from starting.
 
-    For silver the stack must be down. For checkpoint the broker must run and the stream must not: so it is
-    after an `up` that the stream refused.
+    For silver and gold the stack must be down. For checkpoint the broker must run and the stream must not: so
+    it is after an `up` that the stream refused.
     """
     configure_logging(logging.WARNING)
-    if what not in ("silver", "checkpoint"):
-        console.print(f"'{what}' cannot be rebuilt: give silver or checkpoint", markup=False)
+    if fault := usage_fault(what, table, engine):
+        console.print(fault, markup=False)
         raise typer.Exit(ExitCode.USAGE)
     try:
         with ExitStack() as locks:
             locks.enter_context(checks.lock())
-            if what == "silver":
+            if what != "checkpoint":
                 locks.enter_context(runner.lock())
+            if what == "silver":
                 start_over_damaged()
             create_tables()
             if what == "checkpoint":
                 print(json.dumps(rebuild_checkpoint()))
-            else:
+            elif what == "silver":
                 events = rebuild_silver()
                 print(translated(f"{events} events judged again"))
+            else:
+                by = engine or GoldEngine.duckdb
+                rebuild_gold([table] if table else gold_tables(by), by)
     except Refused as refusal:
         console.print(str(refusal), markup=False)
         raise typer.Exit(ExitCode.REFUSED) from None
@@ -315,3 +330,16 @@ def main(
         console.print(
             f"{unjudged} records of bronze were never judged: run ./run.sh rebuild silver too", markup=False
         )
+
+
+def usage_fault(what: str, table: str | None, engine: GoldEngine | None) -> str | None:
+    """What is wrong with the arguments; None when they can be used."""
+    if what not in WHAT:
+        return f"'{what}' cannot be rebuilt: give silver, gold or checkpoint"
+    if what != "gold":
+        return "--table and --engine are options of rebuild gold" if table or engine else None
+    if not table or table in gold_tables(engine or GoldEngine.duckdb):
+        return None
+    if table in gold_tables():
+        return f"{table} is not computed by SQL: leave out --engine spark"
+    return f"{table} cannot be computed again; what can: {', '.join(gold_tables())}"

@@ -68,6 +68,7 @@ WRITERS = {
     "sales_due",
     "summary",
     "training_due",
+    "usage_fault",
     "_commodity_faults",
     "_fault_of_file",
     "_faults_of_log",
