@@ -59,14 +59,9 @@ def identity_verdicts() -> list[set[str]]:
     stream = Judge("price", SigningKeys((KEY,)))
     senders = {"sender": ["s", "s"], "payload_hash": [1, 2]}
     narrow = pa.table({"event_id": ["a", "a"], **senders, "mask": pa.array([0, 0], pa.int64())})
-    return violated(
     known = {PLACE: Known(TwoPayloads(), None)}
     result = stream._by_ids(result_of("price", narrow, stream), [], {PLACE: np.arange(2)}, known)
     return violated(result, stream)
-            result_of("price", narrow, stream), [], {PLACE: np.arange(2)}, {PLACE: Known(TwoPayloads(), None)}
-        ),
-        stream,
-    )
 
 
 def test_id_with_another_payload_violates_id_conflict():
