@@ -221,17 +221,6 @@ def append_rows(table: str, rows: Rows, tag: str = "{}", upto: datetime | None =
     _write(table, rows, tag, upto, mode="append")
 
 
-def append_batch(table: str, rows: Rows, tag: BatchTag, **more: Any) -> bool:
-    """Append rows of a batch in one commit; False, with nothing written, when the table holds the batch.
-
-    `more`: what the commit notes besides the tag.
-    """
-    if is_written(table, tag):
-        return False
-    _write(table, rows, tag.text(**more), None, batch=tag, mode="append")
-    return True
-
-
 def replace_rows(
     table: str,
     rows: Rows,

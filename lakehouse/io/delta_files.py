@@ -25,7 +25,7 @@ from deltalake.transaction import AddAction
 from conf.settings import settings
 from lakehouse.arrow import columns_with_statistics
 from lakehouse.contracts.contract import Contract, contracts
-from lakehouse.io.delta import BatchTag, cached_table, is_written, note_write, shaped, table_uri
+from lakehouse.io.delta import BatchTag, Rows, cached_table, is_written, note_write, shaped, table_uri
 
 LONGEST_BOUND = 32  # characters of a text among the statistics
 NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
@@ -48,10 +48,10 @@ class WrittenFile:
         )
 
 
-def write_files(table: str, rows: pa.Table, is_durable: bool = False) -> list[WrittenFile]:
+def write_files(table: str, rows: Rows, is_durable: bool = False) -> list[WrittenFile]:
     """Write the rows, one file for each value of the table's partition columns.
 
-    `rows`: with the contract's columns. `is_durable`: return when the files are on the disk.
+    `rows`: in the contract's columns, or as dictionaries. `is_durable`: return when they are on the disk.
     """
     contract = contracts()[table]
     return [
@@ -60,24 +60,40 @@ def write_files(table: str, rows: pa.Table, is_durable: bool = False) -> list[Wr
     ]
 
 
-def commit_files(table: str, files: Sequence[WrittenFile], tag: BatchTag) -> bool:
-    """Add the files in one commit; False, with nothing committed, when it holds this batch or a later one."""
+def commit_files(table: str, files: Sequence[WrittenFile], tag: BatchTag, **more: Any) -> bool:
+    """Add the files in one commit; False, with nothing committed, when it holds this batch or a later one.
+
+    `more`: what the commit notes besides the tag.
+    """
     if is_written(table, tag):
         return False
+    _commit(table, files, tag.text(**more), "append", [Transaction(tag.application, tag.batch_id)])
+    return True
+
+
+def append_batch(table: str, rows: Rows, tag: BatchTag, **more: Any) -> bool:
+    """`commit_files` of these rows."""
+    return commit_files(table, write_files(table, rows), tag, **more)
+
+
+def replace_all(table: str, rows: Rows, tag: BatchTag) -> None:
+    """Replace all rows of a table without partition columns in one commit."""
+    _commit(table, write_files(table, rows), tag.text(), "overwrite", [])
+
+
+def _commit(
+    table: str, files: Sequence[WrittenFile], tag: str, mode: str, transactions: list[Transaction]
+) -> None:
     opened = cached_table(table)
     opened.create_write_transaction(
         [file.action for file in files],
-        "append",
+        mode,
         opened.schema(),
         list(contracts()[table].partition_by) or None,
-        commit_properties=CommitProperties(
-            custom_metadata={"lumbung": tag.text()},
-            app_transactions=[Transaction(tag.application, tag.batch_id)],
-        ),
+        commit_properties=CommitProperties(custom_metadata={"lumbung": tag}, app_transactions=transactions),
     )
     opened.update_incremental()  # to the version that it has made
     note_write(settings().lake_root)
-    return True
 
 
 def _by_partition(rows: pa.Table, by: list[str]) -> Iterator[tuple[dict[str, Any], pa.Table]]:

@@ -22,8 +22,8 @@ from lakehouse.contracts.contract import rule_set
 from lakehouse.contracts.history_rules import signed_kinds
 from lakehouse.event import TOPIC_PREFIX
 from lakehouse.io.checkpoint import BatchOffsets, batch_offsets
-from lakehouse.io.delta import BatchTag, append_batch, open_table, written_version
-from lakehouse.io.delta_files import WrittenFile, commit_files
+from lakehouse.io.delta import BatchTag, open_table, written_version
+from lakehouse.io.delta_files import WrittenFile, append_batch, commit_files
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.times import rfc3339
 from lakehouse.verdicts.rows import rules_of
@@ -134,7 +134,7 @@ class BatchDriver:
         self._commit(written, tag)
         stages.end("commit")
         failpoint("stream.after_silver")
-        self._gold.update([part.partials for part in written], tag)
+        self._gold.update([part.to_fold for part in written], tag)
         stages.end("gold")
         failpoint("stream.after_gold")
         self._flush()  # what the balance counts is on the disk before it

@@ -1,6 +1,6 @@
 """Accepted rows of a batch -> gold tables that are small: folded in memory and written whole."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
@@ -8,9 +8,12 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import BatchTag, has_new_columns, open_table, read_rows, replace_rows, shaped, tags_of
+from lakehouse.io.delta_files import replace_all
 from lakehouse.io.query import run_sql, sql_of
 from lakehouse.paths import view_name
 from streaming_jobs.flows import folded
+
+FEW_ROWS = 2000
 
 
 def wanted_columns(silver: str) -> set[str]:
@@ -18,22 +21,25 @@ def wanted_columns(silver: str) -> set[str]:
     return {name for contract in folded() if contract.reads[0] == silver for name in contract.column_names}
 
 
-def fold_rows(silver: str, rows: pa.Table) -> dict[str, pa.Table]:
-    """Gold tables with these rows of a silver table alone; empty without rows."""
+def rows_to_fold(silver: str, rows: pa.Table) -> dict[str, pa.Table]:
+    """Gold table -> rows that change it as these accepted rows do, in columns of silver; empty without rows.
+
+    Of many rows it is those that are left when they are folded on their own: a task returns no more.
+    """
     if not rows.num_rows:
         return {}
+    needed = wanted_columns(silver) | {"_warnings"}
+    rows = rows.select([name for name in rows.column_names if name in needed])
     return {
-        contract.table: fold(contract, arrow_schema(contract).empty_table(), rows)
+        contract.table: rows if rows.num_rows <= FEW_ROWS else _folded_alone(contract, rows)
         for contract in folded()
         if contract.reads[0] == silver
     }
 
 
-def merge(contract: Contract, parts: Sequence[pa.Table]) -> pa.Table:
-    """The table of all rows from which the parts were folded."""
-    source = view_name(contract.reads[0])
-    sql = f"with {source} as ({contract.carry}) select * from ({sql_of(contract)}) as answer"
-    return shaped(run_sql(sql, {view_name(contract.table): pa.concat_tables(parts)}), contract)
+def _folded_alone(contract: Contract, rows: pa.Table) -> pa.Table:
+    alone = fold(contract, arrow_schema(contract).empty_table(), rows)
+    return run_sql(contract.carry or "", {view_name(contract.table): alone})
 
 
 def fold(contract: Contract, current: pa.Table, rows: pa.Table) -> pa.Table:
@@ -82,24 +88,15 @@ class FoldedGold:
         self._contracts = folded()
         self._current = {contract.table: read_rows(contract.table) for contract in self._contracts}
 
-    def update(self, partials: Iterable[Mapping[str, pa.Table]], tag: BatchTag) -> None:
-        """Merge what `fold_rows` returned for several parts into the tables, and write those."""
-        self.write(self.merged(partials), tag)
-
-    def merged(self, partials: Iterable[Mapping[str, pa.Table]]) -> dict[str, pa.Table]:
-        """The tables to which the parts add, with them."""
-        parts: dict[str, list[pa.Table]] = {}
-        for partial in partials:
-            for table, rows in partial.items():
-                parts.setdefault(table, [self._current[table]]).append(rows)
-        return {
-            contract.table: merge(contract, parts[contract.table])
-            for contract in self._contracts
-            if contract.table in parts
-        }
-
-    def write(self, updated: Mapping[str, pa.Table], tag: BatchTag) -> None:
-        """Write what `merged` returned, once silver holds the rows that it was folded from."""
-        for table, rows in updated.items():
-            replace_rows(table, rows, tag.text())
-            self._current[table] = rows
+    def update(self, parts: Iterable[Mapping[str, pa.Table]], tag: BatchTag) -> None:
+        """Fold in what `rows_to_fold` returned for several parts, once silver holds their rows."""
+        new: dict[str, list[pa.Table]] = {}
+        for part in parts:
+            for table, rows in part.items():
+                new.setdefault(table, []).append(rows)
+        for contract in self._contracts:
+            if contract.table in new:
+                rows = pa.concat_tables(new[contract.table], promote_options="permissive")
+                updated = fold(contract, self._current[contract.table], rows)
+                replace_all(contract.table, updated, tag)
+                self._current[contract.table] = updated

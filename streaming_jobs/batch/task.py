@@ -17,7 +17,7 @@ from lakehouse.io.delta_files import WrittenFile, write_files
 from lakehouse.io.memory import release_memory
 from lakehouse.signatures import SigningKeys
 from streaming_jobs.batch.counts import KindCounts, counts_of
-from streaming_jobs.batch.folded_gold import fold_rows
+from streaming_jobs.batch.folded_gold import rows_to_fold
 from streaming_jobs.batch.judge import Judge, accepted_rows
 from streaming_jobs.batch.kind_result import KindResult, Resubmission
 from streaming_jobs.batch.place import Place, by_kind, places_of
@@ -51,7 +51,7 @@ class Written:
 
     places: tuple[Place, ...]
     files: Mapping[str, Sequence[WrittenFile]]  # by table, committed by the driver
-    partials: Mapping[str, pa.Table]  # by table, accepted rows folded on their own
+    to_fold: Mapping[str, pa.Table]  # see `rows_to_fold`
     counts: KindCounts
     # (kind, partition, offset) of a resubmitted event -> whether it landed in silver.
     landed: Mapping[tuple[str, int, int], bool]
@@ -134,7 +134,7 @@ def write_outcomes(
     return Written(
         places,
         files,
-        fold_rows(kinds()[judge.kind].table, accepted_rows(result)),
+        rows_to_fold(kinds()[judge.kind].table, accepted_rows(result)),
         counts_of(result, judge.rules),
         landed_of(result),
     )

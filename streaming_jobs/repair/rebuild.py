@@ -47,7 +47,7 @@ from streaming_jobs.batch.driver import (
     judge_in_turn,
     written_versions,
 )
-from streaming_jobs.batch.folded_gold import FoldedGold, fold_rows
+from streaming_jobs.batch.folded_gold import FoldedGold, rows_to_fold
 from streaming_jobs.batch.judge import Judge, Known, accepted_rows
 from streaming_jobs.batch.kind_result import KindResult
 from streaming_jobs.batch.place import Place, by_kind, kind_of_place, places_of
@@ -174,9 +174,10 @@ class Rebuild:
                 written.setdefault(table, []).append(of_table)
         for table, parts_of_table in written.items():
             append_rows(table, pa.concat_tables(parts_of_table), last.text())
-        self._gold.update(
-            [fold_rows(kinds()[each.judge.kind].table, accepted_rows(each.result)) for each in outcomes], last
-        )
+        to_fold = [
+            rows_to_fold(kinds()[each.judge.kind].table, accepted_rows(each.result)) for each in outcomes
+        ]
+        self._gold.update(to_fold, last)
         self._count(outcomes, applied, times)
         return sum(int(outcome.result.arrived.sum()) for outcome in outcomes)
 

@@ -20,7 +20,7 @@ from lakehouse.io.table_files import FileComparison, Notebook, altered_files, fa
 from lakehouse.reference import Market, markets
 from scripts.commands import doctor
 from scripts.commands.reconcile import differences_now, gold_differences, reconcile
-from streaming_jobs.batch.folded_gold import FoldedGold, fold_again, fold_rows
+from streaming_jobs.batch.folded_gold import FoldedGold, fold_again, rows_to_fold
 from streaming_jobs.flows import refreshed
 from streaming_jobs.gold import contract_sql
 from streaming_jobs.gold.incremental import IncrementalGold
@@ -62,7 +62,7 @@ def write_batch(number: int) -> None:
     write("silver.prices", rows)
     prices = open_table("silver.prices").to_pyarrow_table()
     new = prices.filter([at == time for at in prices["ingested_at"].to_pylist()])
-    FoldedGold().update([fold_rows("silver.prices", new)], tag)
+    FoldedGold().update([rows_to_fold("silver.prices", new)], tag)
     append_rows("silver.prices", new.slice(0, 0), tag.text())  # the tag of the batch
     finish(time, rows_in=20, silver=20, stream_id=STREAM, batch_id=number)
 

@@ -11,7 +11,7 @@ from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.delta import BatchTag, append_rows
 from lakehouse.reference import commodities, provinces
-from streaming_jobs.batch.folded_gold import FoldedGold, fold_rows
+from streaming_jobs.batch.folded_gold import FoldedGold, rows_to_fold
 
 Row = dict[str, Any]
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -153,7 +153,7 @@ class Stream:
             whole = [row | {"received_at": at, "ingested_at": at} for row in rows]
             accepted[table] = pa.Table.from_pylist(whole, schema=arrow_schema(contract))
             append_rows(contract.table, accepted[table], tag.text())
-        self.gold.update([fold_rows(table, rows) for table, rows in accepted.items()], tag)
+        self.gold.update([rows_to_fold(table, rows) for table, rows in accepted.items()], tag)
         counts = [
             {
                 "stream_id": "law",
