@@ -33,7 +33,7 @@ from tests.support.waiting import eventually
 
 # What a run alone decides.
 OF_THE_RUN = {"ingested_at", "ingest_date", "quarantined_at", "judged_at", "stream_id", "batch_id"}
-BATCH_EVENTS = 500
+BATCH_EVENTS = 400
 COMMODITIES = ("garam", "Cabe Rawit", "cabai-rawit-merah", "beras-medium", "bawang-merah", "unobtainium")
 Row = tuple[tuple[str, str], ...]
 
@@ -229,7 +229,7 @@ def test_engines_write_the_same_rows(real_broker: Broker, home: Path, request: p
             for cores in (1, 2):
                 master = f"local[{cores}]"
                 homes[master] = Home(home / f"local-{cores}", real_broker, LUMBUNG_STREAM__MASTER=master)
-        events = [*prices(draw, 1500), *others(draw, 150)]
+        events = [*prices(draw, 900), *others(draw, 100)]
         topics.send(events)
         for name, each in homes.items():
             if name == "two workers":

@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 
 from lakehouse.contracts.history_rules import signed_kinds
-from lakehouse.event import TOPIC_PREFIX, Event, event_id_of, lenient_payload
+from lakehouse.event import Event, event_id_of, kind_of_topic, lenient_payload
 from lakehouse.io.checkpoint import subscribed
 from lakehouse.io.delta import open_table
 from lakehouse.io.kafka import partition_of, producer_config
@@ -97,14 +97,14 @@ class Stream:
         """
         producer, refused = Producer(producer_config()), 0
         for (topic, partition), end in self.broker.ends().items():
-            kind = topic.removeprefix(TOPIC_PREFIX)
+            kind = kind_of_topic(topic)
             if topic not in subscribed() or not (end or kind in ("price", "sensor")):
                 continue
             name = f"fill-{partition}"
             accepted = {"price": price(name), "sensor": reading(name, crowd_count=1)}
-            named = name if kind in accepted else f"{kind}-{name}"
+            named = name if kind in accepted else f"{topic}-{name}"
             event = Event(kind, "", accepted.get(kind, b"{}"), named, "test:1", datetime.now(UTC))
-            producer.produce(event.topic, event.value, partition=partition, headers=event.headers)
+            producer.produce(topic, event.value, partition=partition, headers=event.headers)
             refused += kind not in accepted
         assert producer.flush(60) == 0
         return refused
