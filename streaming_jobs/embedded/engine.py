@@ -160,7 +160,7 @@ class _Batches:
 
     def _follow(self, feed: RecordFeed, older_topics: OlderTopics, last: Positions | None) -> None:
         """Batch after batch until a stop, until `last` is reached, or until a topic has a new partition."""
-        pause = settings().stream.trigger_milliseconds / 1000
+        pause = 0 if last else settings().stream.trigger_milliseconds / 1000
         checked = time.monotonic()
         while not self._stopping.is_set() and not (last and is_reached(last, self._positions)):
             began = time.monotonic()
