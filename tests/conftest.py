@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from conf.settings import settings
 from lakehouse.io.kafka import create_topics, needed_topics
 from scripts.stack.throwaway import Stack
-from streaming_jobs.session import session
+from streaming_jobs.spark.session import session
 from tests.support import forked_readers
 from tests.support.empty_lake import copy_empty_tables
 from tests.support.kafka.broker import Broker, start_mock, start_real

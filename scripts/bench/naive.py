@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from conf.settings import settings
 from lakehouse.event import TOPIC_PREFIX
-from streaming_jobs.session import jars
+from streaming_jobs.spark.session import jars
 
 SCHEMA = (
     "event_id string, event_time string, market_id string, commodity string, price double, unit string, "

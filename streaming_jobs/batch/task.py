@@ -10,6 +10,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from conf.runtime.failpoints import failpoint
 from lakehouse.bronze.events import events
 from lakehouse.bronze.records import RECORDS
 from lakehouse.contracts.contract import kinds
@@ -116,6 +117,7 @@ def judge_kind(
     result = judge.judge(bronze, known, resubmissions)
     settle(result, judge)
     written = write_outcomes(task, tuple(places), bronze, judge, result)
+    failpoint("task.after_write")
     for memory in held.values():
         state.memories.keep(memory, task.time)
     return written

@@ -33,7 +33,7 @@ from streaming_jobs.flows import job_of
 from streaming_jobs.gold.contract_sql import OverwriteJob, given_views, reference_tables
 from streaming_jobs.gold.driver import BALANCE, QUARANTINE, BatchJob, Views, literal
 from streaming_jobs.gold.runner import make_job
-from streaming_jobs.session import session
+from streaming_jobs.spark.session import session
 
 # Functions of DuckDB that sqlglot does not know: as functions of the session.
 FUNCTIONS = {

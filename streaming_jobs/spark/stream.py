@@ -27,7 +27,7 @@ from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.task import BatchTask, Written, judge_records
 from streaming_jobs.embedded.engine import read_range
 from streaming_jobs.engine import ProcessBatch
-from streaming_jobs.session import session
+from streaming_jobs.spark.session import session
 
 log = logging.getLogger("lumbung.stream")
 EARLIEST = -2  # as Spark writes it

@@ -154,10 +154,9 @@ class Home:
     def settings(self) -> "HomeSettings":
         return HomeSettings(self._knobs)
 
-    def start(self) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "streaming_jobs.run", "--once"], cwd=REPO, env=os.environ | self._knobs
-        )
+    def start(self, **more: str) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "streaming_jobs.run", "--once"]
+        return subprocess.Popen(command, cwd=REPO, env=os.environ | self._knobs | more)
 
     def run(self) -> None:
         assert self.start().wait(300) == 0
@@ -207,9 +206,12 @@ def without_run(row: dict[str, Any]) -> Row:
     return tuple((name, repr(row[name])) for name in sorted(row) if name not in OF_THE_RUN)
 
 
-def run_and_kill_an_executor(home: Home, folder: Path) -> None:
-    """Kill an executor of the cluster in that folder once a batch is done."""
-    process = home.start()
+def run_under_faults(home: Home, folder: Path) -> None:
+    """Kill an executor of the cluster in that folder once a batch is done.
+
+    Python workers kill themselves after they have written the files of their eighth kind.
+    """
+    process = home.start(LUMBUNG_FAILPOINT="task.after_write:8")
     eventually(lambda: home.batch() >= 0, seconds=120)
     os.kill(eventually(lambda: executor_in(folder)), signal.SIGKILL)
     assert process.wait(300) == 0
@@ -233,7 +235,7 @@ def test_engines_write_the_same_rows(real_broker: Broker, home: Path, request: p
         topics.send(events)
         for name, each in homes.items():
             if name == "two workers":
-                run_and_kill_an_executor(each, home / "cluster")
+                run_under_faults(each, home / "cluster")
             else:
                 each.run()
         topics.send(decisions(homes["embedded"], topics) + list(prices(draw, 300)))

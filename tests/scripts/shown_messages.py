@@ -20,7 +20,7 @@ ENGLISH_ONLY = (
     "scripts/suite.py",
     "scripts/stack/compose_setup.py",
     "streaming_jobs/run.py",
-    "streaming_jobs/session.py",
+    "streaming_jobs/spark/session.py",
     "streaming_jobs/embedded/",
     "streaming_jobs/gold/runner.py",
     "producers/mqtt/",
