@@ -217,9 +217,12 @@ def write_memory(folder: Path, owner: dict[str, str], memory: PlaceMemory) -> No
 
 
 def stored_run(folder: Path, ids: EventIds, nth: int) -> dict[str, str]:
-    """Name and SHA-256 of the file of a run of ids, which is written once and then mapped."""
+    """Name and SHA-256 of the file of a run of ids, which is written once and then mapped.
+
+    Another process that has judged the place since may have deleted it.
+    """
     run = ids.runs[nth]
-    if not isinstance(run, StoredRun):
+    if not isinstance(run, StoredRun) or not (folder / run.name).exists():
         file = folder / f"{uuid.uuid4().hex}.npy"
         np.save(file, run)
         ids.runs[nth] = run = mapped_run(file, hashlib.sha256(run.tobytes()).hexdigest())

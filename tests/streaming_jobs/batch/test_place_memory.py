@@ -12,11 +12,20 @@ import pytest
 from conf.settings import settings
 from lakehouse.times import rfc3339
 from streaming_jobs.batch import place_memory
-from streaming_jobs.batch.place_memory import PlaceMemory, forget_saved, memory_folder
+from streaming_jobs.batch.judge import Known
+from streaming_jobs.batch.place_memory import (
+    PlaceMemory,
+    forget_saved,
+    memory_folder,
+    read_memory,
+    write_memory,
+)
 from tests.streaming_jobs.conftest import NOW, Stream, price
 from tests.streaming_jobs.test_batches import MIXED
 
 AGAIN = (price("a"), price("b", 12500), price("b", 13000))
+PLACE = ("lumbung.price", 0)
+OWNER = {"lake": "l"}
 BALANCE_AGAIN = {"rows_in": 12, "silver": 3, "quarantine": 5, "duplicates": 4}
 Change = Callable[[Path], None]
 
@@ -146,6 +155,20 @@ def test_memory_is_not_saved_when_the_disk_is_full(
     embedded.send(*AGAIN)
     embedded.run()
     assert embedded.balance() == BALANCE_AGAIN
+
+
+def test_ids_whose_file_another_process_has_deleted_are_written_again(tmp_path: Path):
+    memories = [PlaceMemory(PLACE, Known.nothing("price")) for _ in range(2)]
+    for number, memory in enumerate((*memories, memories[0])):
+        assert memory.known.ids is not None
+        names = [f"{number}-{nth}" for nth in range(100)]
+        memory.known.ids.classify("price", names, ["DEV-1"] * 100, list(range(100)))
+        memory.upto = NOW + timedelta(seconds=number)
+        write_memory(tmp_path, OWNER, memory)
+    (file,) = tmp_path.glob("*.memory")
+    restored = PlaceMemory(PLACE, Known.nothing("price"))
+    assert read_memory(file, OWNER, NOW + timedelta(seconds=9), restored) == ""
+    assert restored.known.ids is not None and len(restored.known.ids) == 200
 
 
 @pytest.mark.parametrize("times", [1, 2])
