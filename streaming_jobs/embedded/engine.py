@@ -177,10 +177,10 @@ class _Batches:
                     return
 
     def _next(self, records: pa.Table, reached: Positions) -> None:
-        offsets = self._before.offsets
-        end = {topic: parts | reached.get(topic, {}) for topic, parts in offsets.items()}
-        if end != offsets:
-            self._run(TableRecords(records), next_batch(self._before, end))
+        end = {topic: parts | reached.get(topic, {}) for topic, parts in self._before.offsets.items()}
+        batch = next_batch(self._before, end)
+        if batch.rows:  # the ends of partitions may be known already
+            self._run(TableRecords(records), batch)
 
     def _repeat(self, batch: Batch) -> None:
         """Run an interrupted batch again, with the same records."""

@@ -151,16 +151,17 @@ class SparkEngine:
         pause = f"{settings().stream.trigger_milliseconds} milliseconds"
         self._query = (
             records(self._spark, self._before.offsets)
-            .writeStream.foreachBatch(
-                lambda frame, number: self._run(
-                    process, frame, next_batch(self._before, planned_offsets(number))
-                )
-            )
+            .writeStream.foreachBatch(lambda frame, number: self._next(process, frame, number))
             .option("checkpointLocation", str(checkpoint_dir()))
             .queryName("lumbung")
             .trigger(**({"availableNow": True} if once else {"processingTime": pause}))
             .start()
         )
+
+    def _next(self, process: ProcessBatch, frame: DataFrame, number: int) -> None:
+        batch = next_batch(self._before, planned_offsets(number))
+        if batch.rows:  # `availableNow` also runs a batch of nothing
+            self._run(process, frame, batch)
 
     def _run(self, process: ProcessBatch, frame: DataFrame, batch: Batch) -> None:
         process(FrameRecords(frame, batch), batch)

@@ -7,7 +7,7 @@ import pytest
 
 from conf.runtime.status_files import write_status
 from conf.settings import settings
-from lakehouse.io.delta import BatchTag, append_rows
+from lakehouse.io.delta import BatchTag, append_rows, ensure_table
 from lakehouse.io.process_status import STREAM, status_file
 from serving_api.reads.operation.lag import KafkaLag
 from tests.conftest import Broker
@@ -31,8 +31,13 @@ def offsets_of(broker: Broker) -> dict[str, dict[str, int]]:
     return offsets
 
 
-def test_lag_grows_while_a_batch_runs(broker: Broker, tmp_path: Path) -> None:
+def test_lag_grows_while_a_batch_runs(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stack = new_stack(tmp_path, broker)
+    monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
+    settings.cache_clear()
+    ensure_table("gold.balance")
     own = Api(stack)
     services: Any = own.http.app.state.services  # type: ignore[attr-defined]
     now = [0.0]
