@@ -46,7 +46,7 @@ def finished_batch(root: str | None = None) -> BatchTag | None:
     lake = root or settings().lake_root
     if stamp is not None and _cached.get(lake, (None, None))[0] == stamp:
         return _cached[lake][1]
-    batch = _newest_tag(BALANCE, root)
+    batch = newest_tag(BALANCE, root)
     _cached[lake] = (stamp, batch)
     return batch
 
@@ -63,7 +63,7 @@ def batch_under_way() -> BatchTag | None:
     for table, contract in contracts().items():
         if table.startswith("gold.") and contract.refreshed != "batch":
             continue
-        tag = _newest_tag(table)
+        tag = newest_tag(table)
         if tag and tag.stream_id == finished.stream_id and tag.batch_id > finished.batch_id:
             return tag
     return None
@@ -72,13 +72,13 @@ def batch_under_way() -> BatchTag | None:
 def newest_batch() -> BatchTag | None:
     """The newest batch of bronze, finished or not; that of the balance where bronze notes no newer one."""
     finished = finished_batch()
-    bronze = _newest_tag("bronze.events")
+    bronze = newest_tag("bronze.events")
     if bronze and finished and bronze.stream_id == finished.stream_id:
         return max(bronze, finished, key=lambda tag: tag.batch_id)
     return bronze or finished
 
 
-def _newest_tag(table: str, root: str | None = None) -> BatchTag | None:
+def newest_tag(table: str, root: str | None = None) -> BatchTag | None:
     """The newest tag with offsets; those of a rebuild have none."""
     return next((BatchTag.of(tag) for tag in tags_of(table, root=root) if tag.get("offsets")), None)
 

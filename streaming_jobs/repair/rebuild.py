@@ -90,16 +90,17 @@ def noted_state() -> dict[str, Any]:
     noted: dict[str, Any] | None = read_json(file)
     if noted is not None:
         return noted
-    newest = checkpoint.newest_batch()
+    readable = table_exists("gold.balance") and not faults("gold.balance", deep=True)
+    newest = checkpoint.newest_batch() if readable else checkpoint.newest_tag("bronze.events")
     batches: dict[str, list[Any]] = {}
-    if table_exists("gold.balance") and not faults("gold.balance", deep=True):
+    if readable:
         balance = open_table("gold.balance").to_pyarrow_table(
             columns=["ingested_at", "stream_id", "batch_id"]
         )
         rows = balance.to_pylist()
         batches = {row["ingested_at"].isoformat(): [row["stream_id"], row["batch_id"]] for row in rows}
     if newest and newest.time:  # it may be under way, and is judged here with the others
-        batches[newest.time.isoformat()] = [newest.stream_id, newest.batch_id]
+        batches.setdefault(newest.time.isoformat(), [newest.stream_id, newest.batch_id])
     state = {"batches": batches, "newest": json.loads(newest.text()) if newest else None}
     write_json(file, state)
     return state

@@ -118,7 +118,8 @@ def _check_checkpoint() -> Finding:
     """The newest commits note up to where Kafka has been read."""
     name = "checkpoint"
     if finished := checkpoint.finished_batch():
-        return Finding(name, True, f"{finished.stream_id}, batch {finished.batch_id}")
+        number = finished.batch_id if finished.batch_id >= 0 else "none"
+        return Finding(name, True, f"{finished.stream_id}, batch {number}")
     if table_exists("bronze.events") and open_table("bronze.events").count():
         detail = "no commit of gold.balance notes an offset, but bronze holds records"
         remedy = "./run.sh rebuild checkpoint (continues after the last record in bronze)"

@@ -168,12 +168,16 @@ def test_table_behind_the_last_batch_is_refused_and_rebuilt(stream: Stream, tabl
     assert stream.refusal() == ""
 
 
-def test_tables_with_damaged_files_are_refused_and_rebuilt(stream: Stream):
+@pytest.mark.parametrize("balance", ["data file lost", "commit cut"])
+def test_tables_with_damaged_files_are_refused_and_rebuilt(stream: Stream, balance: str):
     stream.send(*MIXED)
     stream.run()
     newest_commit("silver.prices").write_text('{"add":')
     newest_commit("silver.quarantine").write_text("")
-    Path(open_table("gold.balance").file_uris()[0]).unlink()
+    if balance == "data file lost":
+        Path(open_table("gold.balance").file_uris()[0]).unlink()
+    else:
+        newest_commit("gold.balance").write_text('{"add":')
     refusal = stream.refusal()
     assert "silver.prices: its log cannot be read" in refusal and "./run.sh rebuild silver" in refusal
     start_over_damaged()
