@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import reduce
 from operator import or_
 
@@ -153,7 +152,6 @@ class _Batches:
             )
             with closing(RecordFeed(self._assignment(own))) as feed, closing(OlderTopics(older)) as more:
                 self._follow(feed, more, last)
-            self._before = replace(self._before, offsets=with_new_partitions(self._before.offsets))
 
     def _assignment(self, positions: Positions) -> Assignment:
         most = settings().stream.max_events_per_batch
@@ -174,6 +172,7 @@ class _Batches:
             if time.monotonic() - checked > PARTITIONS_SECONDS:
                 checked = time.monotonic()
                 if with_new_partitions(self._before.offsets) != self._before.offsets:
+                    self._before = kafka_source.begin()  # refuses them of our topics
                     return
 
     def _next(self, records: pa.Table, reached: Positions) -> None:

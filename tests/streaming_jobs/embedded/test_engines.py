@@ -10,6 +10,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 from pyspark.sql import SparkSession
 
+from conf.runtime.process import Refused
 from conf.settings import settings
 from lakehouse.io.checkpoint import batch_under_way, count_waiting
 from lakehouse.io.kafka import client_config, partition_bounds, producer_config
@@ -76,15 +77,29 @@ def test_batch_that_one_engine_began_is_finished_by_the_other(
     assert either.refusal() == ""
 
 
-def test_topic_with_a_new_partition_is_refused_until_the_checkpoint_is_new(either: Stream):
-    topic = "lumbung.macro"
-    either.send(price("a"))
-    either.run()
+def add_partition(topic: str) -> int:
+    """Returns how many the topic had before."""
     admin = AdminClient(client_config())
     count = len(partition_bounds([topic])[topic])
     for change in admin.create_partitions([NewPartitions(topic, count + 1)]).values():
         change.result(60)
     eventually(lambda: len(partition_bounds([topic])[topic]) == count + 1)
+    return count
+
+
+def test_new_partition_ends_a_stream_that_runs(embedded: Stream, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(engine, "PARTITIONS_SECONDS", 0)
+    batches = engine._Batches(lambda *ignored: None, threading.Event())
+    count = add_partition("lumbung.macro")
+    with pytest.raises(Refused, match=f"lumbung.macro has {count + 1} partitions, {count} when"):
+        batches.run(once=False)
+
+
+def test_topic_with_a_new_partition_is_refused_until_the_checkpoint_is_new(either: Stream):
+    topic = "lumbung.macro"
+    either.send(price("a"))
+    either.run()
+    count = add_partition(topic)
     producer = Producer(producer_config())
     producer.produce(topic, b"{}", partition=count)
     assert producer.flush(60) == 0
