@@ -55,6 +55,8 @@ def creation(contract: Contract) -> dict[str, Any]:
         "configuration": {
             "delta.checkpointInterval": "50",
             "delta.logRetentionDuration": "interval 1 hours",
+            # Only `vacuum` cleans the log: it follows a batch, whose commit notes the offsets.
+            "delta.enableExpiredLogCleanup": "false",
             "delta.deletedFileRetentionDuration": f"interval {contract.retention_hours} hours",
             "delta.minReaderVersion": "1",
             "delta.dataSkippingStatsColumns": ",".join(columns_with_statistics(contract)),

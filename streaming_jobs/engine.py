@@ -1,15 +1,16 @@
-"""What reads Kafka and keeps offsets and batch numbers: one of two engines, by the knob `stream.engine`.
+"""What reads Kafka and cuts it into batches: one of two engines, by the knob `stream.engine`.
 
-Both note the same checkpoint and call the same `Batches`, so that a lake can change its engine between two
-starts.
+Both begin at the offsets that stand in the commits of the tables and call the same `Batches`, so that a lake
+can change its engine between two starts.
 """
 
 from collections.abc import Callable
 from typing import Protocol
 
+from lakehouse.io.checkpoint import Batch
 from streaming_jobs.batch.driver import BatchRecords
 
-ProcessBatch = Callable[[BatchRecords, int], None]  # records of a batch, its number
+ProcessBatch = Callable[[BatchRecords, Batch], None]
 
 
 class Engine(Protocol):

@@ -14,14 +14,13 @@ from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused, stopped_by_signals
 from conf.settings import settings
 from lakehouse.contracts.contract import ContractError, check_contracts
-from lakehouse.io.checkpoint import batch_offsets, stream_id, subscribed
+from lakehouse.io.checkpoint import Batch, finished_batch, subscribed
 from lakehouse.io.delta import create_tables
 from lakehouse.io.kafka import create_topics, needed_topics, partition_bounds
 from lakehouse.io.maintenance import Maintenance
 from lakehouse.io.process_status import STREAM_FAILURE, status_file
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.verdicts.check import check_rules
-from streaming_jobs.batch import kafka_source
 from streaming_jobs.batch.driver import BatchDriver, BatchRecords
 from streaming_jobs.batch.folded_gold import fold_again
 from streaming_jobs.engine import Engine
@@ -65,31 +64,22 @@ class Batches:
         gold = sorted(refreshed("batch"), key=lambda table: table == "gold.balance")
         self._maintenance = Maintenance((*appended(), *gold))
 
-    def __call__(self, records: BatchRecords, batch_id: int) -> None:
-        """Judge and write the batch, which the checkpoint has planned.
-
-        Raises what keeps it from being finished.
-        """
-        driver = self._driver or self._make_driver(batch_id)
+    def __call__(self, records: BatchRecords, batch: Batch) -> None:
+        """Judge and write the batch. Raises what keeps it from being finished."""
+        driver = self._driver or self._make_driver(batch.tag.stream_id)
         try:
-            driver(records, batch_id)
+            driver(records, batch)
         except Exception as error:
-            note_failure(batch_id, error)
+            note_failure(batch.tag.batch_id, error)
             raise
         self._finished()
         status_file(STREAM_FAILURE).unlink(missing_ok=True)
-        for file in (kafka_source.starting_offsets_file(), kafka_source.starting_after_file()):
-            file.unlink(missing_ok=True)  # from now on the checkpoint holds the position
         self._maintenance.take_turn()
 
-    def _make_driver(self, batch_id: int) -> BatchDriver:
-        """Called in the first batch: only now has Spark written a checkpoint with an id."""
-        checkpoint_id = stream_id()
-        if checkpoint_id is None:
-            raise RuntimeError("a batch without a checkpoint")
-        kafka_source.note_ids(checkpoint_id, batch_offsets(batch_id).partitions)
-        self._driver = BatchDriver(checkpoint_id, self._progress)
-        self._progress.update(stream_id=checkpoint_id)
+    def _make_driver(self, stream_id: str) -> BatchDriver:
+        """Called in the first batch: a new stream has no id before it begins."""
+        self._driver = BatchDriver(stream_id, self._progress)
+        self._progress.update(stream_id=stream_id)
         return self._driver
 
     def close(self) -> None:
@@ -104,7 +94,8 @@ class Stream:
     def __init__(self, engine: Engine, once: bool = False) -> None:
         """`once`: process what Kafka holds, then end."""
         self.engine = engine
-        self.progress = StreamProgress(stream_id() or "new")
+        finished = finished_batch()
+        self.progress = StreamProgress(finished.stream_id if finished else "new")
         self.incremental = IncrementalGold(settings().stream.incremental_gold_seconds)
         self._batches = Batches(self.progress, self.incremental.notify)
         engine.start(self._batches, once)
@@ -137,8 +128,7 @@ def load_engine() -> Engine:
 def prepare_lake() -> None:
     """Check the rules, wait for Kafka, repair what a killed stream left, and create what is missing.
 
-    Raises ContractError when a rule cannot be evaluated, Refused when checkpoint, tables and Kafka do not
-    agree.
+    Raises ContractError when a rule cannot be evaluated, Refused when tables and Kafka do not agree.
     """
     check_rules(settings().rule_values())
     wait_for_kafka()

@@ -26,6 +26,7 @@ from lakehouse.paths import table_path
 log = logging.getLogger("lumbung.delta")
 EMPTIED_TAG = {"emptied": True}
 Rows: TypeAlias = pa.Table | Sequence[Mapping[str, Any]]
+Positions: TypeAlias = dict[str, dict[str, int]]  # topic -> partition -> next offset
 # Application transactions outlive the cleaning of the log; a commit's user metadata does not.
 HIGH_WATER_MARK = "lumbung/upto"  # newest batch time that the table holds, microseconds since 1970
 MADE_FROM = "lumbung/written"  # fingerprint of what the last write was computed from
@@ -153,15 +154,23 @@ def is_computed_again(contract: Contract) -> bool:
 
 @dataclass(frozen=True)
 class BatchTag:
-    """Which micro-batch a commit belongs to; `offsets`: topic -> partition -> next offset."""
+    """Which micro-batch a commit belongs to; next offsets after it; its time, `ingested_at` of its rows."""
 
     stream_id: str
     batch_id: int
-    offsets: dict[str, dict[str, int]] = field(default_factory=dict)
+    offsets: Positions = field(default_factory=dict)
+    time: datetime | None = None
+
+    @classmethod
+    def of(cls, tag: Mapping[str, Any]) -> "BatchTag":
+        """The tag that `text` wrote."""
+        time = tag.get("time")
+        return cls(tag["stream"], tag["batch"], tag["offsets"], time and datetime.fromisoformat(time))
 
     def text(self, **more: Any) -> str:
         """JSON for the commit's user metadata, with `more` added."""
-        return json.dumps({"stream": self.stream_id, "batch": self.batch_id, "offsets": self.offsets, **more})
+        own = {"stream": self.stream_id, "batch": self.batch_id, "offsets": self.offsets}
+        return json.dumps(own | ({"time": self.time.isoformat()} if self.time else {}) | more)
 
     @property
     def application(self) -> str:
@@ -178,13 +187,14 @@ def is_written(table: str, tag: BatchTag) -> bool:
     return newest is not None and newest >= tag.batch_id
 
 
-def tags_of(table: str, limit: int = LOOK_BACK_COMMITS) -> list[dict[str, Any]]:
-    """Batch tags of the table's newest commits, newest first, each with its `version`.
+def tags_of(table: str, limit: int = LOOK_BACK_COMMITS, root: str | None = None) -> list[dict[str, Any]]:
+    """Batch tags of the table's newest commits, newest first, each with its `version`; none without a table.
 
     Maintenance commits carry none. Commits before an `empty_table` are left out: their rows are gone.
     """
     tags: list[dict[str, Any]] = []
-    for commit in open_table(table).history(limit):
+    opened = open_if_exists(table, root=root)
+    for commit in opened.history(limit) if opened else ():
         tag = tag_of_commit(commit)
         if tag == EMPTIED_TAG:
             break

@@ -16,7 +16,8 @@ from deltalake.exceptions import DeltaError
 
 from lakehouse.contracts.contract import kinds
 from lakehouse.event import StoredRecord
-from lakehouse.io.delta import open_if_exists, tags_of
+from lakehouse.io.checkpoint import finished_batch
+from lakehouse.io.delta import open_if_exists
 
 log = logging.getLogger("lumbung.event_verdicts")
 CLOCK_TOLERANCE = timedelta(hours=1)  # between the time of receipt and that of the batch
@@ -46,8 +47,8 @@ def verdicts(records: Collection[StoredRecord]) -> dict[StoredRecord, Verdict]:
 
 
 def _read_verdicts(records: Collection[StoredRecord]) -> dict[StoredRecord, Verdict]:
-    tags = tags_of("gold.balance") if open_if_exists("gold.balance") else []
-    ends = tags[0]["offsets"] if tags else {}
+    finished = finished_batch()
+    ends = finished.offsets if finished else {}
     complete = [r for r in records if r.offset < ends.get(r.topic, {}).get(str(r.partition), 0)]
     if not complete:
         return {}

@@ -18,7 +18,7 @@ import typer
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import REPO, child_environment, settings
 from lakehouse.io import checkpoint
-from lakehouse.io.delta import open_if_exists
+from lakehouse.io.delta import Positions, open_if_exists
 from lakehouse.io.process_status import stream_status, trainer_status
 from lakehouse.io.query import lake_database
 from scripts.commands.reconcile import balance_report
@@ -244,7 +244,7 @@ def _any_commodity() -> str | None:
     return row[0] if row else None
 
 
-def wait_drained(steps: Steps, ends: checkpoint.Positions | None) -> None:
+def wait_drained(steps: Steps, ends: Positions | None) -> None:
     """Wait until the stream has finished every record before `ends`. Raises StackError when nothing moves."""
     patience = Patience(DRAIN_SECONDS)
     while (waiting := checkpoint.count_waiting(ends=ends)) != 0:

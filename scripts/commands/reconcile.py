@@ -15,7 +15,7 @@ from conf.settings import settings
 from lakehouse.contracts.contract import Contract, contracts, kinds
 from lakehouse.event import TOPIC_PREFIX
 from lakehouse.io import checkpoint
-from lakehouse.io.delta import open_if_exists, tags_of
+from lakehouse.io.delta import Positions, open_if_exists, tags_of
 from lakehouse.io.process_status import is_alive, stream_status, was_killed
 from lakehouse.io.query import lake_database, sql_of
 from lakehouse.io.table_files import faults, remedy_of
@@ -75,8 +75,6 @@ def reconcile(as_json: AsJson = False) -> None:
         wait_for_stream(ends)
         differences = gold_differences()
         report = balance_report(ends) | {"gold_differences": differences}
-    except checkpoint.DamagedCheckpoint as error:
-        fail(f"nothing can be counted: {error}", ExitCode.FAILED)
     except (duckdb.Error, OSError, ValueError) as error:
         message = str(error).partition("\n")[0]
         console.print(
@@ -98,7 +96,7 @@ def refuse_missing_tables() -> None:
         fail(f"{finding.detail} in {settings().home}; remedy: {finding.remedy}", ExitCode.REFUSED)
 
 
-def wait_for_stream(ends: checkpoint.Positions | None) -> None:
+def wait_for_stream(ends: Positions | None) -> None:
     """Return when no event before `ends` waits, or no stream would take it up, or after SETTLE_SECONDS."""
     end = time.monotonic() + SETTLE_SECONDS
     while checkpoint.count_waiting(ends=ends) and is_alive(stream_status()) and time.monotonic() < end:
@@ -148,16 +146,16 @@ def show(report: dict[str, Any]) -> None:
         console.print("a batch was interrupted and is not counted yet: ./run.sh up finishes it")
 
 
-def balance_report(ends: checkpoint.Positions | None = None) -> dict[str, Any]:
+def balance_report(ends: Positions | None = None) -> dict[str, Any]:
     """The balance of every kind and of all together, as one JSON-able object.
 
     `ends`: events of Kafka before these offsets must be in it; None: all that Kafka holds now.
     """
-    planned = checkpoint.planned_batches()[-1:]
-    under_way = checkpoint.batch_under_way()
+    newest = checkpoint.newest_batch()
+    under_way = checkpoint.batch_under_way() is not None
     counted = last_counted_batch() if under_way else None
     balances = kind_balances(counted["versions"] if counted else None)
-    if checkpoint.planned_batches()[-1:] != planned and not counted:
+    if checkpoint.newest_batch() != newest and not counted:
         # A batch has begun while the tables were opened: their newest versions do not agree.
         counted = last_counted_batch()
         balances = kind_balances(counted["versions"] if counted else None)
@@ -211,9 +209,6 @@ def last_counted_batch() -> dict[str, Any] | None:
 
     Between the commits of a batch the newest versions do not agree, whether the stream runs or was killed.
     """
-    balance = open_if_exists("gold.balance")
-    if balance is None:
-        return None
     tag = next((tag for tag in tags_of("gold.balance", 100) if tag.get("versions")), None)
     return tag and tag | {"versions": {**tag["versions"], "gold.balance": tag["version"]}}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 import typer
+from deltalake.exceptions import DeltaError
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
@@ -15,7 +16,7 @@ from rich.table import Column, Table
 from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.checkpoint import DamagedCheckpoint, count_waiting
+from lakehouse.io.checkpoint import count_waiting
 from lakehouse.io.delta import open_if_exists
 from lakehouse.io.kafka import is_open
 from lakehouse.io.process_status import (
@@ -143,11 +144,11 @@ def read_status() -> dict[str, Any]:
 
 
 def lag_now() -> int | None:
-    """Events in Kafka that wait for the stream; None when Kafka or the checkpoint cannot be read."""
+    """Events in Kafka that wait for the stream; None when Kafka or gold.balance cannot be read."""
     try:
         return count_waiting()
-    except DamagedCheckpoint:
-        return None  # doctor names it
+    except DeltaError:
+        return None  # the list of tables names it
 
 
 def refused_files() -> dict[str, Any] | None:

@@ -214,7 +214,7 @@ class Stack:
         """
         started = time.monotonic()
         patience = Patience(stalled_seconds)
-        while (events := count_waiting(self.bootstrap, self.home / "state")) != 0:
+        while (events := count_waiting(self.bootstrap, self.lake_root)) != 0:
             if patience.spent(stream_signs(events, self.pid("stream"))):
                 raise TimedOut(
                     f"not drained: {events} events wait, unchanged for {stalled_seconds:.0f} s; "

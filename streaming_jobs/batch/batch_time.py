@@ -1,20 +1,32 @@
 """The time of a batch, `ingested_at` of its rows: later than that of every batch before it."""
 
+import logging
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-import pyarrow.compute as pc
-
 from conf.settings import settings
-from lakehouse.io.delta import open_table
+from lakehouse.io.checkpoint import Batch
+from lakehouse.io.delta import BatchTag, Positions
 
-Batch = TypeVar("Batch")
+log = logging.getLogger("lumbung.batch")
+Group = TypeVar("Group")
 STEP = timedelta(milliseconds=1)  # Spark's statistics of a file have this precision
 
 
+def next_batch(before: BatchTag, end: Positions) -> Batch:
+    """The batch of the records from the batch before to `end`, at the time of now."""
+    clock = datetime.now(UTC)
+    clock = stepped_clock(clock.replace(microsecond=clock.microsecond // 1000 * 1000))
+    time = batch_time(clock, before.time)
+    number = before.batch_id + 1
+    if time != clock:
+        log.warning("the clock went back to %s: batch %d gets %s", clock, number, time)
+    return Batch(before, BatchTag(before.stream_id, number, before.offsets | end, time))
+
+
 def batch_time(clock: datetime, last: datetime | None) -> datetime:
-    """`clock`, the time that the checkpoint notes; after a step back of the clock just later than `last`.
+    """`clock`; after a step back of the clock just later than `last`, the time of the batch before.
 
     Gold is brought up to date, and bronze judged again, by the order of these times.
     """
@@ -22,10 +34,7 @@ def batch_time(clock: datetime, last: datetime | None) -> datetime:
 
 
 def stepped_clock(time: datetime) -> datetime:
-    """The time of the checkpoint by a clock with the steps of a test (LUMBUNG_CLOCK_STEPS).
-
-    A function of that time alone, so that a retried batch gets the same.
-    """
+    """The time by a clock with the steps of a test (LUMBUNG_CLOCK_STEPS)."""
     file = settings().clock_steps
     if file is None or not file.exists():
         return time
@@ -34,24 +43,13 @@ def stepped_clock(time: datetime) -> datetime:
     return time + timedelta(seconds=seconds)
 
 
-def newest_other_batch(stream_id: str, batch_id: int) -> datetime | None:
-    """Time of the newest batch in gold.balance apart from this one; None without one.
-
-    The balance is written last in a batch: a batch that is retried finds the same time again.
-    """
-    this = (pc.field("stream_id") == stream_id) & (pc.field("batch_id") == batch_id)
-    others = open_table("gold.balance").to_pyarrow_dataset().to_table(columns=["ingested_at"], filter=~this)
-    newest: datetime | None = pc.max(others["ingested_at"]).as_py()
-    return newest
-
-
-def chunks(counts: Iterable[tuple[Batch, int, int]], most: int) -> Iterator[list[Batch]]:
+def chunks(counts: Iterable[tuple[Group, int, int]], most: int) -> Iterator[list[Group]]:
     """Batches in groups of about `most` events; a batch is never cut.
 
     `counts`: (batch or its time, events, decisions), oldest first. A batch with decisions is a group of its
     own: they are about what was in quarantine before it.
     """
-    group: list[Batch] = []
+    group: list[Group] = []
     size = 0
     for batch, count, decisions in counts:
         if group and (decisions or size + count > most):

@@ -21,14 +21,13 @@ from conf.settings import knob_variables, settings
 from lakehouse.contracts.contract import rule_set
 from lakehouse.contracts.history_rules import signed_kinds
 from lakehouse.event import TOPIC_PREFIX
-from lakehouse.io.checkpoint import BatchOffsets, batch_offsets
+from lakehouse.io.checkpoint import Batch, note_position
 from lakehouse.io.delta import BatchTag, open_table, written_version
 from lakehouse.io.delta_files import WrittenFile, append_batch, commit_files
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.times import rfc3339
 from lakehouse.verdicts.rows import rules_of
 from streaming_jobs.batch import kafka_source
-from streaming_jobs.batch.batch_time import batch_time, newest_other_batch, stepped_clock
 from streaming_jobs.batch.counts import KindCounts, balance_row, counts_by_kind, quality_rows
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
 from streaming_jobs.batch.folded_gold import FoldedGold
@@ -96,7 +95,6 @@ class BatchDriver:
     """Called for each batch, in order, in one thread. An exception ends the stream; a restart retries it."""
 
     def __init__(self, stream_id: str, progress: StreamProgress) -> None:
-        self._stream_id = stream_id
         self._progress = progress
         self._keys = signing_keys()
         self._knobs = settings().rule_values()
@@ -108,28 +106,27 @@ class BatchDriver:
         self._gold = FoldedGold()
         self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="commit")
         self._first = True
-        self._last_time: datetime | None = None
         self._newest: dict[Place, datetime] = {}
         self._running = threading.Lock()  # held during a batch
         self._task: BatchTask | None = None  # of the last batch that was finished
 
-    def __call__(self, records: BatchRecords, batch_id: int) -> None:
-        """One batch, whose offsets the checkpoint holds."""
+    def __call__(self, records: BatchRecords, batch: Batch) -> None:
+        """One batch; one that was interrupted has the tag of its commits."""
         with self._running:
             self._task = None
-            self._task = self._write(records, batch_id)
+            self._task = self._write(records, batch)
 
-    def _write(self, records: BatchRecords, batch_id: int) -> BatchTask | None:
+    def _write(self, records: BatchRecords, batch: Batch) -> BatchTask | None:
         stages = Stages()
-        offsets = batch_offsets(batch_id)
-        if message := kafka_source.other_partitions(self._stream_id, offsets.partitions):
+        tag = batch.tag
+        if message := kafka_source.other_partitions(batch.before.offsets, tag.offsets):
             raise Refused(message)
-        task = self._task_of(offsets, batch_id)
-        written, applied = self._judged(records, task, offsets)
-        if not written:
-            return None  # its offsets are those of transactions
+        task = self._task_of(batch)
+        written, applied = self._judged(records, task, batch)
+        if not written:  # its offsets are those of transactions
+            note_position(tag, written_versions())
+            return None
         stages.end("tasks")
-        tag = BatchTag(self._stream_id, batch_id, offsets.end)
         failpoint("stream.before_bronze")
         self._commit(written, tag)
         stages.end("commit")
@@ -145,36 +142,33 @@ class BatchDriver:
         stages.end("counts")
         failpoint("stream.after_counts")
         self._first = False
-        self._last_time = task.time
         self._newest |= dict.fromkeys([place for part in written for place in part.places], task.time)
         self._report(counts, tag, stages)
         return task
 
-    def _task_of(self, offsets: BatchOffsets, batch_id: int) -> BatchTask:
+    def _task_of(self, batch: Batch) -> BatchTask:
+        time = batch.tag.time
+        if time is None:
+            raise ValueError(f"batch {batch.tag.batch_id} has no time")
         if self._first:
-            self._last_time = newest_other_batch(self._stream_id, batch_id)
-        now = batch_time(stepped_clock(offsets.time), self._last_time)
-        if now != offsets.time:
-            log.warning("the clock went back to %s: batch %d gets %s", offsets.time, batch_id, now)
-        if self._first:
-            self._decisions.load(now)
+            self._decisions.load(time)
         return BatchTask(
             self._run,
             self._owner,
-            now,
-            self._last_time,
+            time,
+            batch.before.time,
             self._newest,
             environment=knob_variables(),
             is_durable=settings().stream.on_cluster,
         )
 
     def _judged(
-        self, records: BatchRecords, task: BatchTask, offsets: BatchOffsets
+        self, records: BatchRecords, task: BatchTask, batch: Batch
     ) -> tuple[list[Written], list[AppliedDecision]]:
         """What was written of every place, and the decisions that count."""
         state_of(task, self._keys)
         own = topics_of_the_driver()
-        arrived = [topic for topic in own if topic in offsets.rows]
+        arrived = [topic for topic in own if topic in batch.rows]
         parts = by_kind(records.read(arrived)) if arrived else {}
 
         def judge(kind: str, part: pa.Table, resubmissions: Resubmissions, settle: Settle) -> Written:
@@ -184,7 +178,7 @@ class BatchDriver:
         written, applied = judge_in_turn(parts, self._decisions, task.time, judge)
         resubmissions = by_their_place(applied)
         task = replace(task, resubmissions=resubmissions)
-        if set(offsets.rows) - set(own):
+        if set(batch.rows) - set(own):
             written += records.judged(task, own)
         done = [place for part in written for place in part.places]
         if len(set(done)) < len(done):
@@ -194,7 +188,7 @@ class BatchDriver:
         return written, applied
 
     def _commit(self, written: Sequence[Written], tag: BatchTag) -> None:
-        """One transaction a table; a table that holds the batch is left as it is."""
+        """One transaction a table, bronze first; a table that holds the batch is left as it is."""
         files: dict[str, list[WrittenFile]] = {}
         for part in written:
             for table, of_table in part.files.items():
@@ -205,7 +199,9 @@ class BatchDriver:
                 log.info("batch %d: %s was already written", tag.batch_id, table)
             failpoint(f"stream.after_{table}")
 
-        for commit_of_table in [self._pool.submit(commit, table) for table in files]:
+        commit("bronze.events")
+        others = files.keys() - {"bronze.events"}
+        for commit_of_table in [self._pool.submit(commit, table) for table in others]:
             commit_of_table.result()
 
     def _count(

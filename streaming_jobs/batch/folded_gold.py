@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import Contract
-from lakehouse.io import checkpoint
+from lakehouse.io.checkpoint import batch_under_way
 from lakehouse.io.delta import BatchTag, has_new_columns, open_table, read_rows, replace_rows, shaped, tags_of
 from lakehouse.io.delta_files import replace_all
 from lakehouse.io.query import run_sql, sql_of
@@ -55,9 +55,9 @@ def fold(contract: Contract, current: pa.Table, rows: pa.Table) -> pa.Table:
 
 def newest_finished_batch(source: str) -> BatchTag | None:
     """The newest finished batch among the newest commits of a table of the stream; None without one."""
-    under_way = checkpoint.planned_batches()[-1:] if checkpoint.batch_under_way() else []
+    under_way = batch_under_way()  # runs again
     batches = [BatchTag(tag["stream"], tag["batch"]) for tag in tags_of(source) if "stream" in tag]
-    return next((batch for batch in batches if [batch.batch_id] != under_way), None)  # the other runs again
+    return next((batch for batch in batches if not under_way or batch.batch_id != under_way.batch_id), None)
 
 
 def fold_again() -> list[str]:

@@ -1,28 +1,52 @@
-"""The topics that the stream reads, and whether Kafka is still the one that its positions belong to."""
+"""Where the stream begins in Kafka, and whether Kafka is still the one that its positions belong to."""
 
+import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from conf.runtime.process import Refused
 from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
 from lakehouse.event import topics
-from lakehouse.io.checkpoint import subscribed
-from lakehouse.io.kafka import broker_ids
+from lakehouse.io.checkpoint import finished_batch, note_position, subscribed
+from lakehouse.io.delta import BatchTag, Positions
+from lakehouse.io.kafka import broker_ids, partition_bounds
+
+BEFORE_THE_FIRST = -1  # number of the batch that notes where a stream begins
 
 
-def starting_offsets_file() -> Path:
-    """Offsets at which a repaired stream begins; written by `rebuild checkpoint`."""
-    return settings().state_dir / "starting_offsets.json"
+def begin() -> BatchTag:
+    """The newest finished batch, with an offset for every partition; a new lake's notes where it begins.
+
+    Raises Refused when Kafka is another one or has other partitions, KafkaException when it does not answer.
+    """
+    bounds = partition_bounds(subscribed())
+    finished = finished_batch()
+    if finished is None:
+        finished = BatchTag(uuid.uuid4().hex, BEFORE_THE_FIRST, first_offsets(bounds))
+        note_position(finished, {})
+    note_ids(finished.stream_id)
+    if message := other_partitions(finished.offsets, bounds):
+        raise Refused(message)
+    return replace(finished, offsets=with_new_partitions(finished.offsets, bounds))
 
 
-def starting_after_file() -> Path:
-    """The version of bronze.events after which those offsets follow."""
-    return settings().state_dir / "starting_after.txt"
+def first_offsets(bounds: Mapping[str, Mapping[str, tuple[int, int]]]) -> Positions:
+    """The first offset that Kafka holds, of every partition."""
+    return {topic: {number: low for number, (low, _) in parts.items()} for topic, parts in bounds.items()}
+
+
+def with_new_partitions(
+    positions: Positions, bounds: Mapping[str, Mapping[str, tuple[int, int]]]
+) -> Positions:
+    """The positions, and the first offset of partitions that are not among them."""
+    first = first_offsets(bounds)
+    return positions | {topic: parts | positions.get(topic, {}) for topic, parts in first.items()}
 
 
 def noted_ids_file() -> Path:
-    """Ids of cluster and topics that the checkpoint's positions belong to, with the id of the checkpoint."""
+    """Ids of cluster and topics that the positions belong to, with the id of the stream."""
     return settings().state_dir / "kafka_ids.json"
 
 
@@ -32,23 +56,21 @@ def changed_ids(ids: dict[str, str]) -> dict[str, str]:
     return {name: known for name, known in ids.items() if noted.get(name, known) != known}
 
 
-def other_partitions(stream_id: str, counts: Mapping[str, int]) -> str:
+def other_partitions(began: Positions, now: Mapping[str, Mapping[str, object]]) -> str:
     """How topics have another number of partitions than the stream began with; empty when they have not.
 
-    `counts`: of our topics; those of older systems are one place, whatever their number.
+    Only of our topics: those of older systems are one place, whatever their number.
     """
-    noted = read_json(noted_ids_file()) or {}
-    began = noted.get("partitions", {}) if noted.get("stream") == stream_id else {}
     changed = [
-        f"{topic} has {count} partitions, {began[topic]} when the stream began"
-        for topic, count in counts.items()
-        if topic in topics() and began.get(topic, count) != count
+        f"{topic} has {len(now[topic])} partitions, {len(began[topic])} when the stream began"
+        for topic in topics()
+        if began.get(topic) and topic in now and len(now[topic]) != len(began[topic])
     ]
     return f"{', '.join(changed)}: events that are compared would be in two of them" if changed else ""
 
 
 def replaced(stream_id: str, ids: dict[str, str]) -> str:
-    """How Kafka is another one than the checkpoint was read from; empty when it is the same."""
+    """How Kafka is another one than the stream has read; empty when it is the same."""
     noted = read_json(noted_ids_file())
     changed = changed_ids(ids)
     if not changed or noted["stream"] != stream_id:
@@ -57,12 +79,9 @@ def replaced(stream_id: str, ids: dict[str, str]) -> str:
     return f"Kafka was wiped or replaced, positions of the checkpoint mean other records (ids: {listed})"
 
 
-def note_ids(stream_id: str, partitions: Mapping[str, int]) -> None:
-    """Note which Kafka the checkpoint reads. Raises Refused when another one was noted for it.
-
-    `partitions`: how many each topic has.
-    """
+def note_ids(stream_id: str) -> None:
+    """Note which Kafka the stream reads. Raises Refused when another one was noted for it."""
     ids = broker_ids(subscribed())
-    if message := replaced(stream_id, ids) or other_partitions(stream_id, partitions):
+    if message := replaced(stream_id, ids):
         raise Refused(message)
-    write_json(noted_ids_file(), {"stream": stream_id, "ids": ids, "partitions": dict(partitions)})
+    write_json(noted_ids_file(), {"stream": stream_id, "ids": ids})

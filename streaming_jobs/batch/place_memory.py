@@ -50,7 +50,7 @@ SHARE_OF_TIME = 0.01
 
 
 def memory_folder() -> Path:
-    """The files of all places: beside the checkpoint, or in the lake where executors share that alone.
+    """The files of all places: in `state`, or in the lake where executors share that alone.
 
     With a lake on an object store each machine has its own: what it lacks is read from the tables.
     """

@@ -38,7 +38,7 @@ class BatchTask:
 
     run: str  # of the stream, from its start to its end
     owner: Mapping[str, str]  # see `Memories`
-    time: datetime  # of the batch, by the checkpoint: never by the clock of an executor
+    time: datetime  # of the batch, by the driver: never by the clock of an executor
     last: datetime | None  # of the batch before
     newest: Mapping[Place, datetime]  # of the newest batch with events of a place, where that is known
     resubmissions: Mapping[Place, Sequence[Resubmission]] = field(default_factory=dict)

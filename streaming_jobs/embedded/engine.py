@@ -1,4 +1,4 @@
-"""The stream without a JVM: librdkafka reads, offsets and batch numbers are noted as Spark notes them."""
+"""The stream without a JVM: librdkafka reads, in a process of its own, and this one judges and writes."""
 
 import logging
 import threading
@@ -12,13 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from confluent_kafka import KafkaException
 
-from conf.runtime.status_files import read_json
 from conf.settings import settings
 from lakehouse.bronze.records import RECORDS
+from lakehouse.event import topics
 from lakehouse.io import checkpoint
-from lakehouse.io.checkpoint import Positions
+from lakehouse.io.checkpoint import Batch
+from lakehouse.io.delta import Positions
 from lakehouse.io.kafka import partition_bounds
 from streaming_jobs.batch import kafka_source
+from streaming_jobs.batch.batch_time import next_batch
 from streaming_jobs.batch.task import BatchTask, Written, judge_records
 from streaming_jobs.embedded.feed import RecordFeed, after
 from streaming_jobs.embedded.reader import (
@@ -131,62 +133,63 @@ class EmbeddedEngine:
 
 
 class _Batches:
-    """Plans a batch, has it processed and notes that it is finished, one after the other."""
+    """Runs batch after batch, from the end of the newest finished one on."""
 
     def __init__(self, process: ProcessBatch, stopping: threading.Event) -> None:
         self._process = process
         self._stopping = stopping
-        self._positions = begin()
+        self._before = kafka_source.begin()  # the newest finished batch
 
     def run(self, once: bool) -> None:
         """Until a stop; `once`: until every record that Kafka holds now is processed."""
-        if checkpoint.batch_under_way():
-            self._repeat(checkpoint.planned_batches()[-1])
+        if tag := checkpoint.batch_under_way():
+            self._repeat(Batch(self._before, tag))
         last = newest_offsets() if once else None
-        while not self._stopping.is_set() and not (last and is_reached(last, self._positions)):
-            self._positions = with_new_partitions(self._positions)
-            own, *older = checkpoint.by_source(
-                {topic: self._positions[topic] for topic in checkpoint.subscribed()}
+        while not self._stopping.is_set() and not self._is_done(last):
+            own, older = (
+                {topic: self._before.offsets[topic] for topic in of_topics}
+                for of_topics in (topics(), settings().kafka.legacy_topics)
             )
-            with (
-                closing(RecordFeed(self._assignment(own))) as feed,
-                closing(OlderTopics(*older)) as older_topics,
-            ):
-                self._follow(feed, older_topics, last)
+            with closing(RecordFeed(self._assignment(own))) as feed, closing(OlderTopics(older)) as more:
+                self._follow(feed, more, last)
 
     def _assignment(self, positions: Positions) -> Assignment:
         most = settings().stream.max_events_per_batch
         return Assignment(positions, settings().kafka.bootstrap, min(CHUNK_RECORDS, most))
 
+    def _is_done(self, last: Positions | None) -> bool:
+        return last is not None and is_reached(last, self._before.offsets)
+
     def _follow(self, feed: RecordFeed, older_topics: OlderTopics, last: Positions | None) -> None:
         """Batch after batch until a stop, until `last` is reached, or until a topic has a new partition."""
         pause = 0 if last else settings().stream.trigger_milliseconds / 1000
         checked = time.monotonic()
-        while not self._stopping.is_set() and not (last and is_reached(last, self._positions)):
+        while not self._stopping.is_set() and not self._is_done(last):
             began = time.monotonic()
             if taken := take(feed, older_topics):
                 self._next(*taken)
                 self._stopping.wait(began + pause - time.monotonic())
             if time.monotonic() - checked > PARTITIONS_SECONDS:
                 checked = time.monotonic()
-                if with_new_partitions(self._positions) != self._positions:
+                if with_new_partitions(self._before.offsets) != self._before.offsets:
+                    self._before = kafka_source.begin()  # refuses them of our topics
                     return
 
     def _next(self, records: pa.Table, reached: Positions) -> None:
-        end = {topic: {**parts, **reached.get(topic, {})} for topic, parts in self._positions.items()}
-        batch_id = (checkpoint.planned_batches() or [-1])[-1] + 1
-        checkpoint.plan(batch_id, end, time.time_ns() // 1_000_000)
-        self._process(TableRecords(records), batch_id)
-        checkpoint.finish(batch_id)
-        self._positions = end
+        end = {topic: parts | reached.get(topic, {}) for topic, parts in self._before.offsets.items()}
+        batch = next_batch(self._before, end)
+        if batch.rows:  # the ends of partitions may be known already
+            self._run(TableRecords(records), batch)
 
-    def _repeat(self, batch_id: int) -> None:
-        """Run a planned batch again, with the same records."""
-        offsets = checkpoint.batch_offsets(batch_id)
-        records = read_range(offsets.start, offsets.end, self._stopping)
+    def _repeat(self, batch: Batch) -> None:
+        """Run an interrupted batch again, with the same records."""
+        records = read_range(batch.before.offsets, batch.tag.offsets, self._stopping)
         if records is not None:
-            self._process(TableRecords(records), batch_id)
-            checkpoint.finish(batch_id)
+            self._run(TableRecords(records), batch)
+
+    def _run(self, records: TableRecords, batch: Batch) -> None:
+        self._process(records, batch)
+        self._before = batch.tag
 
 
 def take(feed: RecordFeed, older_topics: OlderTopics) -> tuple[pa.Table, Positions] | None:
@@ -196,22 +199,6 @@ def take(feed: RecordFeed, older_topics: OlderTopics) -> tuple[pa.Table, Positio
     if few and many:
         return pa.concat_tables([many[0], few[0]]), many[1] | few[1]
     return few or many
-
-
-def begin() -> Positions:
-    """Where the stream goes on: after the last planned batch, else as a repair noted, else at the start."""
-    checkpoint.divide_by_source()
-    if not checkpoint.source_has_begun():
-        noted = read_json(kafka_source.starting_offsets_file()) or {}
-        bounds = partition_bounds(checkpoint.subscribed())
-        checkpoint.begin(
-            {
-                topic: {number: noted.get(topic, {}).get(number, low) for number, (low, _) in parts.items()}
-                for topic, parts in bounds.items()
-            }
-        )
-    planned = checkpoint.planned_batches()
-    return checkpoint.batch_offsets(planned[-1]).end if planned else checkpoint.first_offsets()
 
 
 def newest_offsets() -> Positions:
@@ -230,14 +217,11 @@ def is_reached(last: Positions, positions: Positions) -> bool:
 
 
 def with_new_partitions(positions: Positions) -> Positions:
-    """The positions, and 0 for partitions that are not among them. While Kafka does not answer: as given."""
+    """See `kafka_source.with_new_partitions`. While Kafka does not answer: the positions as given."""
     try:
-        bounds = partition_bounds(checkpoint.subscribed())
+        return kafka_source.with_new_partitions(positions, partition_bounds(checkpoint.subscribed()))
     except KafkaException:
         return positions
-    return positions | {
-        topic: dict.fromkeys(parts, 0) | positions.get(topic, {}) for topic, parts in bounds.items()
-    }
 
 
 def read_range(start: Positions, end: Positions, stopping: threading.Event) -> pa.Table | None:
@@ -266,7 +250,7 @@ def read_range(start: Positions, end: Positions, stopping: threading.Event) -> p
                 reached[topic].update(numbers)
             for topic, number in _missing(ends, end):
                 held = f"{topic}/{number} ends at {ends[topic][number]}"
-                raise RuntimeError(f"the batch was planned up to {end[topic][number]}, but {held}")
+                raise RuntimeError(f"the batch reached {end[topic][number]}, but {held}")
     finally:
         reader.close()
     return pa.Table.from_batches(parts, RECORDS).filter(_before(end))

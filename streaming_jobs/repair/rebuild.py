@@ -3,9 +3,10 @@
 import json
 import logging
 import threading
+import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -17,14 +18,15 @@ from rich.progress import track
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
 from conf.runtime.process import Refused
-from conf.runtime.status_files import read_json, write_json, write_text
+from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
 from lakehouse.bronze.events import JUDGED, with_identity
 from lakehouse.contracts.contract import contracts, kinds, rule_set
 from lakehouse.io import checkpoint
-from lakehouse.io.checkpoint import Positions
+from lakehouse.io.checkpoint import note_position
 from lakehouse.io.delta import (
     BatchTag,
+    Positions,
     append_rows,
     create_tables,
     empty_table,
@@ -38,7 +40,7 @@ from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import Terminal, translated
 from lakehouse.signatures import SigningKeys
 from streaming_jobs.batch import kafka_source
-from streaming_jobs.batch.batch_time import batch_time, chunks
+from streaming_jobs.batch.batch_time import chunks
 from streaming_jobs.batch.counts import balance_row, counts_by_kind, counts_of, quality_rows
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
 from streaming_jobs.batch.driver import (
@@ -66,34 +68,6 @@ REBUILT = "rebuilt"  # stream id of batches whose own is no longer known
 WHAT = ("silver", "gold", "checkpoint")
 
 
-def unfinished_batch(batches: dict[str, list[Any]]) -> datetime | None:
-    """Time of the batch that was not finished and will run again; None without one.
-
-    `batches`: of `known_batches`.
-    """
-    if not checkpoint.batch_under_way():
-        return None
-    stream = checkpoint.stream_id()
-    planned = checkpoint.planned_batches()[-1]
-    others = [datetime.fromisoformat(time) for time, of in batches.items() if of != [stream, planned]]
-    return batch_time(checkpoint.batch_offsets(planned).time, max(others, default=None))
-
-
-def last_finished() -> BatchTag | None:
-    """The newest batch that the checkpoint calls done; None without a checkpoint."""
-    stream = checkpoint.stream_id()
-    return BatchTag(stream, (checkpoint.finished_batches() or [-1])[-1]) if stream else None
-
-
-def bronze_without(time: datetime | None) -> ds.Dataset:
-    """Rows of bronze.events but those of the batch of that time, which will run again; all when None.
-
-    Not by Kafka's positions: records of a broker that was wiped since have any.
-    """
-    rows = open_table("bronze.events").to_pyarrow_dataset()
-    return rows if time is None else rows.filter(pc.field("ingested_at") != time)
-
-
 def of_batches(times: list[datetime]) -> pc.Expression:
     """Which rows belong to the batches of these times, ascending and without a gap."""
     return (pc.field("ingested_at") >= times[0]) & (pc.field("ingested_at") <= times[-1])
@@ -107,28 +81,36 @@ def counts_by_batch(bronze: ds.Dataset) -> list[tuple[datetime, int, int]]:
     return [(row["ingested_at"], row["events"], row["decisions"]) for row in rows]
 
 
-def known_batches() -> dict[str, list[Any]]:
-    """Batch time -> [stream id, batch number], from the balance, or as an unfinished rebuild noted it."""
+def noted_state() -> dict[str, Any]:
+    """What the tables know before they are emptied, or as an unfinished rebuild noted it.
+
+    `batches`: batch time -> [stream id, batch number], from the balance. `newest`: tag of the newest batch.
+    """
     file = checks.rebuilding_file()
-    noted: dict[str, list[Any]] | None = read_json(file)
+    noted: dict[str, Any] | None = read_json(file)
     if noted is not None:
         return noted
+    readable = table_exists("gold.balance") and not faults("gold.balance", deep=True)
+    newest = checkpoint.newest_batch() if readable else checkpoint.newest_tag("bronze.events")
     batches: dict[str, list[Any]] = {}
-    if table_exists("gold.balance") and not faults("gold.balance", deep=True):
+    if readable:
         balance = open_table("gold.balance").to_pyarrow_table(
             columns=["ingested_at", "stream_id", "batch_id"]
         )
         rows = balance.to_pylist()
         batches = {row["ingested_at"].isoformat(): [row["stream_id"], row["batch_id"]] for row in rows}
-    write_json(file, batches)
-    return batches
+    if newest and newest.time:  # it may be under way, and is judged here with the others
+        batches.setdefault(newest.time.isoformat(), [newest.stream_id, newest.batch_id])
+    state = {"batches": batches, "newest": json.loads(newest.text()) if newest else None}
+    write_json(file, state)
+    return state
 
 
 def start_over_damaged() -> None:
     """Make every table that is rebuilt writable again. Raises Refused when bronze is damaged."""
     if problems := faults("bronze.events"):
         raise Refused(f"bronze.events: {'; '.join(problems[:3])}. Remedy: {remedy_of('bronze.events')}")
-    known_batches()  # noted now: the balance may be one of them
+    noted_state()  # now: the balance may be one of them
     for contract in contracts().values():
         if not contract.kept_by_rebuild and faults(contract.table):
             start_over(contract.table)
@@ -219,26 +201,27 @@ class Rebuild:
 
 
 def rebuild_silver() -> int:
-    """Returns the number of events judged.
+    """Returns the number of events judged, also those of a batch that was interrupted.
 
     When it is killed, the stream does not start until it has run again. Raises Refused when signatures
     cannot be verified.
     """
     keys = signing_keys()
-    batches = known_batches()
-    unfinished = unfinished_batch(batches)
-    last = last_finished()
-    bronze = bronze_without(unfinished)
+    state = noted_state()
+    newest = BatchTag.of(state["newest"]) if state["newest"] else None
+    bronze = open_table("bronze.events").to_pyarrow_dataset()
     counts = counts_by_batch(bronze)
     for contract in contracts().values():
         if not contract.kept_by_rebuild:
-            empty_table(contract.table, last)
+            empty_table(contract.table, newest)
     forget_saved()  # it is about the rows before
     events = 0
-    rebuild = Rebuild(batches, keys)
+    rebuild = Rebuild(state["batches"], keys)
     groups = list(chunks(counts, settings().stream.max_events_per_batch))
     for times in track(groups, "rebuild silver", console=console, disable=not groups):
         events += rebuild.chunk(bronze, times)
+    if newest:
+        append_rows("gold.balance", [], newest.text(versions=written_versions()))
     IncrementalGold(1).refresh()
     runner.BackgroundJobs(runner.make_jobs(), threading.Event()).round()
     checks.rebuilding_file().unlink()
@@ -251,7 +234,7 @@ def bronze_positions() -> Positions:
 
 
 def rebuild_checkpoint() -> Positions:
-    """Move the checkpoint away and note where the next one begins.
+    """Note that the stream continues after the last record in bronze.
 
     A topic that was created again since then begins at its first record. Raises Refused when Kafka does not
     answer.
@@ -274,14 +257,22 @@ def rebuild_checkpoint() -> Positions:
                     markup=False,
                 )
             positions[topic][partition] = after if low <= after <= high else low
-    folder = checkpoint.checkpoint_dir()
-    if folder.exists():
-        kept = folder.with_name(f"checkpoint.before-{datetime.now(UTC):%Y%m%dT%H%M%S}")
-        folder.rename(kept)
-        console.print(f"the old checkpoint is kept in {kept.name}", markup=False)
-    write_text(kafka_source.starting_after_file(), str(open_table("bronze.events").version()))
-    write_json(kafka_source.starting_offsets_file(), positions)
+    tag = position_tag(positions)
+    note_position(tag, written_versions())
+    kafka_source.noted_ids_file().unlink(missing_ok=True)
+    kafka_source.note_ids(tag.stream_id)
     return positions
+
+
+def position_tag(positions: Positions) -> BatchTag:
+    """The batch without records that moves the stream to the positions."""
+    newest = checkpoint.newest_batch()
+    if newest:
+        return BatchTag(newest.stream_id, newest.batch_id + 1, positions, newest.time)
+    rows = open_table("bronze.events").to_pyarrow_table(columns=["ingested_at"])
+    return BatchTag(
+        uuid.uuid4().hex, kafka_source.BEFORE_THE_FIRST, positions, pc.max(rows["ingested_at"]).as_py()
+    )
 
 
 @app.command()

@@ -1,6 +1,5 @@
-"""Checks before the stream starts: one writer, and a checkpoint that agrees with tables and Kafka."""
+"""Checks before the stream starts: one writer, and tables that agree with each other and with Kafka."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -67,12 +66,12 @@ def rebuilding_file() -> Path:
 
 
 def findings() -> list[Finding]:
-    """Files of the tables, then checkpoint against tables against Kafka, up to the first check that fails.
+    """Files of the tables, then tables against each other and Kafka, up to the first check that fails.
 
     An empty lake passes.
     """
     outcomes: list[Finding] = []
-    for check in (_check_files, _check_checkpoint, _check_tables, _check_kafka):
+    for check in (_check_files, _check_tables, _check_checkpoint, _check_kafka):
         try:
             outcomes.append(check())
         except KafkaUnavailable as absence:
@@ -97,88 +96,53 @@ def refuse_on_disagreement() -> None:
         )
 
 
-def _last_bronze_tag() -> dict[str, object] | None:
-    tags = tags_of("bronze.events") if table_exists("bronze.events") else []
-    return tags[0] if tags else None
-
-
 def _check_files() -> Finding:
     """The log of every table that a batch writes can be read, and no data file is missing or cut."""
     name = "files"
-    finished = not checkpoint.batch_under_way()  # else a power cut may have taken its commits: it runs again
+    lag = not _may_be_under_way()  # else a power cut may have taken its commits: it runs again
     for table in (*appended(), *refreshed("batch")):
-        if problems := faults(table, lag=finished):
+        if problems := faults(table, lag=lag):
             return Finding(name, False, f"{table}: {'; '.join(problems[:3])}", remedy_of(table))
     return Finding(name, True, "complete")
 
 
+def _may_be_under_way() -> bool:
+    """Whether a batch is under way; also when the log that would show it cannot be read."""
+    try:
+        return checkpoint.batch_under_way() is not None
+    except (DeltaError, OSError, ValueError):
+        return True
+
+
 def _check_checkpoint() -> Finding:
-    """The checkpoint exists, is complete, and is the one that wrote the tables."""
-    passed, failed = partial(Finding, "checkpoint", True), partial(Finding, "checkpoint", False)
-    remedy = "./run.sh rebuild checkpoint (continues after the last record in bronze)"
-    last = _last_bronze_tag()
-    try:
-        stream = checkpoint.stream_id()
-    except ValueError:
-        return failed("its metadata file cannot be read", remedy)
-    planned = checkpoint.planned_batches()
-    finished = checkpoint.finished_batches()
-    if stream is None:
-        if continues_bronze() and not planned:
-            return passed("new, continues after the last record in bronze")
-        if last or planned:
-            return failed("it is missing or lost its metadata, but the tables hold rows", remedy)
-        return passed("none yet, and no rows")
-    if last and last["stream"] != stream and not (continues_bronze() and not finished):
-        return failed(f"its id is {stream}, the tables were written by {last['stream']}", remedy)
-    if last and last["stream"] == stream and (not planned or int(str(last["batch"])) > planned[-1]):
-        return failed(
-            f"bronze holds batch {last['batch']}, the checkpoint plans none after {planned[-1:]}", remedy
-        )
-    if planned and (
-        finished and finished[-1] > planned[-1] or planned[-1] - (finished[-1] if finished else -1) > 1
-    ):
-        return failed(f"batches planned up to {planned[-1]}, done up to {finished[-1:]}", remedy)
-    try:
-        if planned:
-            checkpoint.batch_offsets(planned[-1])
-    except (OSError, ValueError, IndexError, KeyError) as error:
-        return failed(f"the offsets of batch {planned[-1]} cannot be read ({type(error).__name__})", remedy)
-    return passed(f"{stream}, batch {planned[-1] if planned else 'none'}")
-
-
-def continues_bronze() -> bool:
-    """Whether `rebuild checkpoint` noted where the new checkpoint begins: right after the current bronze.
-
-    Once the source has begun: whether it began there.
-    """
-    start = kafka_source.starting_offsets_file()
-    after = kafka_source.starting_after_file()
-    if not start.exists() or not after.exists():
-        return False
-    if checkpoint.source_has_begun():
-        return bool(checkpoint.first_offsets() == json.loads(start.read_text()))
-    return int(after.read_text()) == open_table("bronze.events").version()
+    """The newest commits note up to where Kafka has been read."""
+    name = "checkpoint"
+    if finished := checkpoint.finished_batch():
+        number = finished.batch_id if finished.batch_id >= 0 else "none"
+        return Finding(name, True, f"{finished.stream_id}, batch {number}")
+    if table_exists("bronze.events") and open_table("bronze.events").count():
+        detail = "no commit of gold.balance notes an offset, but bronze holds records"
+        remedy = "./run.sh rebuild checkpoint (continues after the last record in bronze)"
+        return Finding(name, False, detail, remedy)
+    return Finding(name, True, "none yet, and no rows")
 
 
 def count_unjudged() -> int:
     """Records in bronze that no finished batch has counted, when no batch is under way."""
-    planned = checkpoint.planned_batches()
-    finished = checkpoint.finished_batches()
-    if planned and (not finished or planned[-1] > finished[-1]):
-        return 0  # the batch is run again and counts them
+    if checkpoint.batch_under_way():
+        return 0  # it is run again and counts them
     counted = pc.sum(open_table("gold.balance").to_pyarrow_table(columns=["rows_in"])["rows_in"]).as_py() or 0
     return int(open_table("bronze.events").count()) - counted
 
 
 def check_presence() -> Finding:
-    """Tables exist when the checkpoint has finished a batch."""
+    """Tables exist when the stream has begun: then the ids of Kafka are noted outside of the lake."""
     missing = [table for table in contracts() if not table_exists(table)]
-    if len(missing) == len(contracts()) and checkpoint.finished_batches():
+    if len(missing) == len(contracts()) and kafka_source.noted_ids_file().exists():
         return Finding(
             "tables",
             False,
-            f"all tables are gone, the checkpoint is not: no table in {settings().lake_root}",
+            f"all tables are gone: no table in {settings().lake_root}, where the stream has written before",
             "restore the lake from a backup, or set lake.root to its folder; "
             "./run.sh rebuild checkpoint begins again with what Kafka holds",
         )
@@ -186,7 +150,7 @@ def check_presence() -> Finding:
 
 
 def _check_tables() -> Finding:
-    """No table is behind the last batch, and bronze holds every batch that the checkpoint calls done."""
+    """No table is behind the last batch, and the balance counts every record of bronze."""
     passed, failed = partial(Finding, "tables", True), partial(Finding, "tables", False)
     if rebuilding_file().exists():
         return failed("a rebuild was not finished", "./run.sh rebuild silver")
@@ -206,17 +170,9 @@ def _check_tables() -> Finding:
     if behind:
         remedy = remedy_of("bronze.events" if behind[0].startswith("bronze.events") else "silver.quarantine")
         return failed(f"behind the last batch: {', '.join(behind)}", remedy)
-    if _finished_records() and _last_bronze_tag() is None:
-        return failed("bronze holds no batch, the checkpoint does", "./run.sh rebuild checkpoint")
     if unjudged := count_unjudged():
         return failed(f"{unjudged} records in bronze are not in the balance", "./run.sh rebuild silver")
     return passed(f"{len(contracts()) - len(missing)} tables agree with the last batch")
-
-
-def _finished_records() -> bool:
-    """Whether a finished batch has read any record."""
-    finished = checkpoint.finished_batches()
-    return bool(finished) and checkpoint.batch_offsets(finished[-1]).end != checkpoint.first_offsets()
 
 
 def kafka_bounds() -> dict[str, dict[str, tuple[int, int]]]:
@@ -236,21 +192,20 @@ def _answer(question: Callable[[Sequence[str]], Answer]) -> Answer:
 
 
 def _check_kafka() -> Finding:
-    """Kafka is the one that was read, and still holds the records that the checkpoint continues with."""
+    """Kafka is the one that was read, and still holds the records that the stream continues with."""
     name = "kafka"
-    planned = checkpoint.planned_batches()
-    if not planned:
+    finished = checkpoint.finished_batch()
+    if finished is None:
         return Finding(name, True, "nothing read yet")
     remedy = "if the broker was wiped on purpose: ./run.sh rebuild checkpoint; else restore the broker's data"
     bounds = kafka_bounds()
-    if message := kafka_source.replaced(checkpoint.stream_id() or "", _answer(broker_ids)):
+    if message := kafka_source.replaced(finished.stream_id, _answer(broker_ids)):
         return Finding(name, False, message, remedy)
-    counts = {topic: len(partitions) for topic, partitions in bounds.items()}
-    if message := kafka_source.other_partitions(checkpoint.stream_id() or "", counts):
+    if message := kafka_source.other_partitions(finished.offsets, bounds):
         return Finding(name, False, message, NEW_PARTITIONS)
-    for topic, partitions in checkpoint.batch_offsets(planned[-1]).end.items():
-        for partition, position in partitions.items():
-            low, high = bounds.get(topic, {}).get(partition, (0, 0))
+    for topic in bounds.keys() & finished.offsets.keys():
+        for partition, position in finished.offsets[topic].items():
+            low, high = bounds[topic].get(partition, (0, 0))
             if not low <= position <= high:
                 held = f"{topic}/{partition} holds {low} to {high}"
                 return Finding(name, False, f"the checkpoint is at {position}, {held}", remedy)

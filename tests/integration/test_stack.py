@@ -100,7 +100,7 @@ def test_every_service_is_ready(stack: Stack):
 def test_files_of_the_home_are_readable_by_their_user_only(stack: Stack):
     copied = stack.home / "spark"  # jars, which are public
     files = [path for path in stack.home.rglob("*") if copied not in path.parents and not path.is_symlink()]
-    assert {path.name for path in files} >= {"lake", "state", "log", "broker.log", "_delta_log", "checkpoint"}
+    assert {path.name for path in files} >= {"lake", "state", "log", "broker.log", "_delta_log"}
     assert [str(path) for path in files if path.lstat().st_mode & 0o077 and not path.is_socket()] == []
 
 

@@ -1,6 +1,5 @@
 """The lag counts the events that no finished batch covers, also while a batch runs."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 
 from conf.runtime.status_files import write_status
 from conf.settings import settings
-from lakehouse.io.checkpoint import checkpoint_dir
+from lakehouse.io.delta import BatchTag, append_rows, ensure_table
 from lakehouse.io.process_status import STREAM, status_file
 from serving_api.reads.operation.lag import KafkaLag
 from tests.conftest import Broker
@@ -19,27 +18,26 @@ EVENT = b'{"market_id": "PASAR-001", "commodity": "garam", "price": 11500}'
 LIVE = "/api/public/commodity/price/live?commodity=garam"
 
 
-def batch(state_dir: Path, number: int, offsets: dict[str, dict[str, int]], is_finished: bool) -> None:
-    """What Spark's checkpoint notes of a batch before it runs and after it."""
-    checkpoint = checkpoint_dir(state_dir)
-    for folder in ("offsets", "commits"):
-        (checkpoint / folder).mkdir(parents=True, exist_ok=True)
-    lines = ["v1", json.dumps({"batchTimestampMs": 0}), json.dumps(offsets)]
-    (checkpoint / "offsets" / str(number)).write_text("\n".join(lines))
-    if is_finished:
-        (checkpoint / "commits" / str(number)).write_text("v1\n{}")
+def finish(number: int, offsets: dict[str, dict[str, int]]) -> None:
+    """The commit that finishes a batch."""
+    append_rows("gold.balance", [], BatchTag("stream", number, offsets).text())
 
 
 def offsets_of(broker: Broker) -> dict[str, dict[str, int]]:
-    """The next offset of every partition, as Spark notes them."""
+    """The next offset of every partition."""
     offsets: dict[str, dict[str, int]] = {}
     for (topic, partition), end in broker.ends().items():
         offsets.setdefault(topic, {})[str(partition)] = end
     return offsets
 
 
-def test_lag_grows_while_a_batch_runs(broker: Broker, tmp_path: Path) -> None:
+def test_lag_grows_while_a_batch_runs(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stack = new_stack(tmp_path, broker)
+    monkeypatch.setenv("LUMBUNG_HOME", str(tmp_path))
+    settings.cache_clear()
+    ensure_table("gold.balance")
     own = Api(stack)
     services: Any = own.http.app.state.services  # type: ignore[attr-defined]
     now = [0.0]
@@ -54,19 +52,17 @@ def test_lag_grows_while_a_batch_runs(broker: Broker, tmp_path: Path) -> None:
         return lag
 
     try:
-        state_dir = tmp_path / "state"
-        batch(state_dir, 0, offsets_of(broker), is_finished=True)
+        finish(0, offsets_of(broker))
         eventually(lambda: waiting() == 0 and lag_seconds() == 0)
         for _ in range(3):
             assert own.post("/ingest", EVENT).status_code == 202
-        batch(state_dir, 1, offsets_of(broker), is_finished=False)
         eventually(lambda: waiting() == 3)
         status = {"lag_events": 0, "state": "running", "batch_id": 0}
-        write_status(status_file(STREAM, state_dir), status)
+        write_status(status_file(STREAM, tmp_path / "state"), status)
         eventually(lambda: services.snapshots.stream)
         now[0] = 3.5
         assert lag_seconds() == 3.5, "the batch runs, whatever the stream reports"
-        batch(state_dir, 1, offsets_of(broker), is_finished=True)
+        finish(1, offsets_of(broker))
         eventually(lambda: waiting() == 0 and lag_seconds() == 0)
     finally:
         own.stop()

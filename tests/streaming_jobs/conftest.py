@@ -1,6 +1,6 @@
 """The stream in this process: a real Spark, a real broker, a fresh lake per test."""
 
-import json
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,8 +14,8 @@ from pyspark.sql import SparkSession
 
 from lakehouse.contracts.history_rules import signed_kinds
 from lakehouse.event import Event, event_id_of, kind_of_topic, lenient_payload
-from lakehouse.io.checkpoint import subscribed
-from lakehouse.io.delta import open_table
+from lakehouse.io.checkpoint import Batch, finished_batch, note_position, subscribed
+from lakehouse.io.delta import BatchTag, open_table
 from lakehouse.io.kafka import partition_of, producer_config
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.times import rfc3339
@@ -66,8 +66,7 @@ class Stream:
         for (topic, partition), offset in broker.ends().items():
             if topic in start_at:
                 start_at[topic][str(partition)] = offset
-        kafka_source.starting_offsets_file().parent.mkdir(parents=True, exist_ok=True)
-        kafka_source.starting_offsets_file().write_text(json.dumps(start_at))
+        note_position(BatchTag(uuid.uuid4().hex, kafka_source.BEFORE_THE_FIRST, start_at), {})
 
     def send(
         self,
@@ -128,6 +127,20 @@ class Stream:
             vars(engine).clear()
         assert failure is None
 
+    def run_and_list(self) -> list[dict[str, int]]:
+        """`run`; returns the number of records of each topic in each batch."""
+        rows: list[dict[str, int]] = []
+        process = running.Batches.__call__
+
+        def listed(batches: running.Batches, records: driver.BatchRecords, batch: Batch) -> None:
+            rows.append(batch.rows)
+            process(batches, records, batch)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(running.Batches, "__call__", listed)
+            self.run()
+        return rows
+
     def crash(self, point: str) -> None:
         """Run until the fail point and crash there."""
 
@@ -139,6 +152,12 @@ class Stream:
             patch.setattr(driver, "failpoint", failpoint)
             with pytest.raises(Exception, match=point):
                 self.run()
+
+    def finished(self) -> BatchTag:
+        """The newest finished batch."""
+        batch = finished_batch()
+        assert batch
+        return batch
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         return open_table(table).to_pyarrow_table().to_pylist()

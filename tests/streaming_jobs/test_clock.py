@@ -1,11 +1,10 @@
 """The clock goes back between two batches: every batch still reaches every table."""
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lakehouse.io import checkpoint
+from conf.settings import settings
 from lakehouse.times import rfc3339
 from streaming_jobs.batch.batch_time import STEP, batch_time
 from streaming_jobs.gold.contract_sql import sql_job
@@ -29,15 +28,12 @@ def test_batch_time_follows_the_clock_forward_and_never_goes_back():
     assert batch_time(NOON, NOON) == NOON + STEP
 
 
-def run_with_clock_set_back(stream: Stream) -> None:
-    """Plan the next batch by a clock 6 minutes behind, crash after its first table, and run it again."""
-    stream.crash("stream.before_bronze")  # now the batch is planned, with its time in the checkpoint
-    file = checkpoint.checkpoint_dir() / "offsets" / str(checkpoint.planned_batches()[-1])
-    version, metadata_line, *sources = file.read_text().splitlines()
-    metadata = json.loads(metadata_line)
-    metadata["batchTimestampMs"] -= BACK // timedelta(milliseconds=1)
-    file.write_text("\n".join([version, json.dumps(metadata), *sources]))
-    (file.parent / f".{file.name}.crc").unlink(missing_ok=True)
+def run_with_clock_set_back(stream: Stream, patch: pytest.MonkeyPatch) -> None:
+    """Run the next batch by a clock 6 minutes behind, crash after its first table, and run it again."""
+    steps = settings().home / "clock_steps"
+    steps.write_text(f"0 {-BACK.total_seconds()}\n")
+    patch.setenv("LUMBUNG_CLOCK_STEPS", str(steps))
+    settings.cache_clear()
     stream.crash("stream.after_bronze.events")
     stream.run()
 
@@ -47,7 +43,9 @@ def refresh_background_gold() -> None:
     sql_job("gold.quality_hourly").refresh()
 
 
-def test_batches_after_a_step_back_of_the_clock_reach_every_table(stream: Stream):
+def test_batches_after_a_step_back_of_the_clock_reach_every_table(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+):
     stream.send(price("a"), price("a2", 11600))
     stream.send(reading("s1", crowd_count=1), kind="sensor")
     stream.run()
@@ -55,7 +53,7 @@ def test_batches_after_a_step_back_of_the_clock_reach_every_table(stream: Stream
     stream.send(price("b", 11700), price("c", -1))
     later = NOW + timedelta(seconds=30)
     stream.send(reading("s2", crowd_count=2, event_time=rfc3339(later)), kind="sensor")
-    run_with_clock_set_back(stream)
+    run_with_clock_set_back(stream, monkeypatch)
     refresh_background_gold()
 
     balance = sorted(stream.rows("gold.balance"), key=lambda row: row["batch_id"])

@@ -65,6 +65,7 @@ def write_batch(number: int) -> None:
     FoldedGold().update([rows_to_fold("silver.prices", new)], tag)
     append_rows("silver.prices", new.slice(0, 0), tag.text())  # the tag of the batch
     finish(time, rows_in=20, silver=20, stream_id=STREAM, batch_id=number)
+    append_rows("gold.balance", [], BatchTag(STREAM, number, {"lumbung.price": {"0": 20 * number}}).text())
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +136,13 @@ def test_damage_is_named_with_its_remedy_by_doctor(copied: Path, tables: list[st
     assert all("rebuild silver" in f.remedy or "from a backup" in f.remedy for f in named)
 
 
+def refusals() -> list[checks.Finding]:
+    """Failed checks of the start but that of Kafka, which these homes do not have."""
+    return [finding for finding in checks.findings() if not finding.ok and finding.name != "kafka"]
+
+
 def test_undamaged_tables_pass_and_nothing_is_healed(copied: Path):
-    checks.refuse_on_disagreement()
+    assert refusals() == []
     assert heal(gold_of_the_stream()) == fold_again() == []
     assert all(finding.ok for finding in doctor.table_findings(deep=True))
 
@@ -170,7 +176,8 @@ def test_damaged_table_of_another_process_does_not_keep_the_stream_from_starting
 ):
     cut(newest_commit(table))
     heal(gold_of_the_stream())
-    checks.refuse_on_disagreement()
+    clear_cache()
+    assert refusals() == []
     create_tables()
     assert f"{table} cannot be opened" in caplog.text
     if table in refreshed("background"):

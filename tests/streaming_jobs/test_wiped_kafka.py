@@ -42,7 +42,7 @@ def test_wiped_kafka_is_refused_and_the_repair_reads_every_new_record(stream: St
     refusal = stream.refusal()
     assert "wiped or replaced" in refusal and TOPIC in refusal and "rebuild checkpoint" in refusal
     with pytest.raises(Refused, match="wiped or replaced"):
-        kafka_source.note_ids(checkpoint.stream_id() or "", {})
+        kafka_source.note_ids(stream.finished().stream_id)
     assert set(rebuild_checkpoint()[TOPIC].values()) == {0}
     assert stream.refusal() == ""
     replace_topic()  # with fewer records now: positions of old records lie beyond the new ones
@@ -67,7 +67,9 @@ def test_ids_of_kafka_are_adopted_when_none_are_noted(stream: Stream):
     assert json.loads(noted.read_text())["ids"] == broker_ids(checkpoint.subscribed())
     noted.unlink()
     assert stream.refusal() == ""
-    kafka_source.note_ids(checkpoint.stream_id() or "", {})
+    kafka_source.note_ids(stream.finished().stream_id)
     ids = json.loads(noted.read_text())["ids"]
-    noted.write_text(json.dumps({"stream": checkpoint.stream_id(), "ids": {**ids, "cluster": "another"}}))
+    noted.write_text(
+        json.dumps({"stream": stream.finished().stream_id, "ids": {**ids, "cluster": "another"}})
+    )
     assert "cluster another" in stream.refusal()

@@ -67,13 +67,13 @@ def test_empty_lake_is_balanced(tmp_path: Path):
 
 def test_tables_that_are_gone_are_no_balance(tmp_path: Path):
     lake = Lake(tmp_path)
-    for log in ("offsets", "commits"):
-        (tmp_path / "state" / "checkpoint" / log).mkdir(parents=True)
-        (tmp_path / "state" / "checkpoint" / log / "0").write_text("v1\n{}\n{}")
+    noted = tmp_path / "state" / "kafka_ids.json"
+    noted.parent.mkdir(parents=True)
+    noted.write_text('{"stream": "a", "ids": {}}')
     done = lake.run("reconcile")
     assert done.returncode == 5 and done.stdout == ""
     message = " ".join(done.stderr.split())
-    assert "all tables are gone, the checkpoint is not" in message and "remedy: restore the lake" in message
+    assert "all tables are gone" in message and "remedy: restore the lake" in message
 
 
 def test_home_is_named(tmp_path: Path):
@@ -118,14 +118,3 @@ def test_losses_of_two_kinds_do_not_cancel_out(tmp_path: Path):
     lake.write("silver.sensors", [{"event_id": "from nowhere", "metric": "temperature_c"}])
     code, report = verdict(lake)
     assert (code, report["total"]["lost"]) == (1, 0)
-
-
-def test_empty_file_of_the_checkpoint_is_named_with_its_remedy(tmp_path: Path, broker: Broker):
-    lake = balanced(tmp_path)
-    lake.env |= broker.knobs
-    for log in ("offsets", "commits"):
-        (tmp_path / "state" / "checkpoint" / log).mkdir(parents=True)
-        (tmp_path / "state" / "checkpoint" / log / "7").touch()
-    done = lake.run("reconcile")
-    assert done.returncode == 1 and "offsets/7 cannot be read; remedy: ./run.sh rebuild" in done.stderr
-    assert json.loads(lake.run("status", "--json").stdout)["lag_events"] is None

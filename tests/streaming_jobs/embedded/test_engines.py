@@ -1,6 +1,5 @@
-"""Both engines keep one checkpoint: a lake changes its engine between two starts, also in mid-batch."""
+"""A lake changes its engine between two starts, also within a batch: both go on from the commits."""
 
-import json
 import threading
 from collections import Counter
 from datetime import timedelta
@@ -11,12 +10,13 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 from pyspark.sql import SparkSession
 
+from conf.runtime.process import Refused
 from conf.settings import settings
-from lakehouse.io import checkpoint
-from lakehouse.io.checkpoint import count_waiting
+from lakehouse.io.checkpoint import batch_under_way, count_waiting
 from lakehouse.io.kafka import client_config, partition_bounds, producer_config
 from lakehouse.times import rfc3339
 from scripts.commands.reconcile import balance_report
+from streaming_jobs.batch import kafka_source
 from streaming_jobs.embedded import engine
 from streaming_jobs.embedded.engine import read_range
 from streaming_jobs.embedded.feed import ReaderEnded, RecordFeed
@@ -29,19 +29,6 @@ from tests.support.waiting import eventually
 
 def change_engine(stream: Stream, spark: SparkSession) -> None:
     stream.spark = None if stream.spark else spark
-
-
-def note_as_one_source() -> None:
-    """The checkpoint as an older version wrote it, whose query had one source for all topics."""
-    begun = {number: checkpoint.source_file(number) for number in (0, 1)}
-    begun[0].write_text(f"\0v1\n{json.dumps(checkpoint.first_offsets())}")
-    begun[1].unlink()
-    for batch in checkpoint.planned_batches():
-        file = checkpoint.checkpoint_dir() / "offsets" / str(batch)
-        lines = [*file.read_text().splitlines()[:2], json.dumps(checkpoint.batch_offsets(batch).end)]
-        file.write_text("\n".join(lines))
-    for checksum in checkpoint.checkpoint_dir().rglob(".*.crc"):
-        checksum.unlink()
 
 
 def contents(stream: Stream) -> dict[str, Counter[str]]:
@@ -60,11 +47,9 @@ def test_lake_changes_its_engine_between_starts_both_ways(either: Stream, spark:
     for part in (MIXED[:3], MIXED[3:6], MIXED[6:]):
         either.send(*part)
         either.run()
-        assert len(checkpoint._read_lines(checkpoint.finished_batches()[-1])[0]) == 2
-        note_as_one_source()
         change_engine(either, spark)
     assert_as_planned(either)
-    assert checkpoint.finished_batches() == [0, 1, 2]
+    assert either.finished().batch_id == 2
     assert len({row["stream_id"] for row in either.rows("gold.balance")}) == 1
     assert either.refusal() == "" and balance_report()["balanced"]
 
@@ -72,32 +57,49 @@ def test_lake_changes_its_engine_between_starts_both_ways(either: Stream, spark:
 @pytest.mark.parametrize(
     "point", [pytest.param("stream.before_bronze", marks=pytest.mark.slow), "stream.after_silver"]
 )
-def test_batch_that_one_engine_planned_is_finished_by_the_other(
+def test_batch_that_one_engine_began_is_finished_by_the_other(
     either: Stream, spark: SparkSession, point: str
 ):
     either.send(*MIXED)
     either.crash(point)
-    planned = checkpoint.batch_offsets(0)
+    begun = batch_under_way()
+    assert (begun is None) == (point == "stream.before_bronze")
     before = contents(either)
     of_the_next_batch = price("later", 11900, event_time=rfc3339(EARLIER - timedelta(days=1)))
     either.send(of_the_next_batch)
     change_engine(either, spark)
     either.run()
-    assert checkpoint.batch_offsets(0) == planned and checkpoint.finished_batches() == [0, 1]
+    assert either.finished().batch_id == (1 if begun else 0)
+    times = {row["ingested_at"] for row in either.rows("bronze.events") if row["event_id"] != "later"}
+    assert times == {begun.time} if begun else len(times) == 1
     assert all(rows <= contents(either)[table] for table, rows in before.items())
     assert either.balance() == {"rows_in": 10, "silver": 4, "quarantine": 4, "duplicates": 2}
     assert either.refusal() == ""
+
+
+def add_partition(topic: str) -> int:
+    """Returns how many the topic had before."""
+    admin = AdminClient(client_config())
+    count = len(partition_bounds([topic])[topic])
+    for change in admin.create_partitions([NewPartitions(topic, count + 1)]).values():
+        change.result(60)
+    eventually(lambda: len(partition_bounds([topic])[topic]) == count + 1)
+    return count
+
+
+def test_new_partition_ends_a_stream_that_runs(embedded: Stream, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(engine, "PARTITIONS_SECONDS", 0)
+    batches = engine._Batches(lambda *ignored: None, threading.Event())
+    count = add_partition("lumbung.macro")
+    with pytest.raises(Refused, match=f"lumbung.macro has {count + 1} partitions, {count} when"):
+        batches.run(once=False)
 
 
 def test_topic_with_a_new_partition_is_refused_until_the_checkpoint_is_new(either: Stream):
     topic = "lumbung.macro"
     either.send(price("a"))
     either.run()
-    admin = AdminClient(client_config())
-    count = len(partition_bounds([topic])[topic])
-    for change in admin.create_partitions([NewPartitions(topic, count + 1)]).values():
-        change.result(60)
-    eventually(lambda: len(partition_bounds([topic])[topic]) == count + 1)
+    count = add_partition(topic)
     producer = Producer(producer_config())
     producer.produce(topic, b"{}", partition=count)
     assert producer.flush(60) == 0
@@ -141,19 +143,17 @@ def test_positions_pass_the_ends_of_transactions(either: Stream):
 
 def test_batch_whose_records_kafka_no_longer_holds_is_not_finished(embedded: Stream):
     embedded.send(*MIXED)
-    embedded.crash("stream.before_bronze")
-    offsets = checkpoint.batch_offsets(0)
+    begin = kafka_source.begin().offsets
     beyond = {
-        topic: {number: last + 5 for number, last in numbers.items()}
-        for topic, numbers in offsets.end.items()
+        topic: {number: last + 50 for number, last in numbers.items()} for topic, numbers in begin.items()
     }
-    with pytest.raises(RuntimeError, match=r"planned up to \d+, but lumbung\..* ends at"):
-        read_range(offsets.start, beyond, threading.Event())
+    with pytest.raises(RuntimeError, match=r"the batch reached \d+, but lumbung\..* ends at"):
+        read_range(begin, beyond, threading.Event())
 
 
 def test_stream_fails_when_its_reader_is_killed(embedded: Stream):
     embedded.send(price("a"))
-    feed = RecordFeed(Assignment(engine.begin(), settings().kafka.bootstrap))
+    feed = RecordFeed(Assignment(kafka_source.begin().offsets, settings().kafka.bootstrap))
     records = partial(feed.take, 10, 120)  # or ends of partitions that hold none
     eventually(lambda: (taken := records()) and taken[0].num_rows == 1)
     feed._process.kill()
@@ -170,23 +170,6 @@ def test_batches_are_cut_at_the_limit_and_hold_what_was_read(
     monkeypatch.setenv("LUMBUNG_STREAM__MAX_EVENTS_PER_BATCH", "7")
     settings.cache_clear()
     embedded.send(*(price(f"n{number}", 11000 + number) for number in range(20)))
-    embedded.run()
-    rows = [sum(checkpoint.batch_offsets(batch).rows.values()) for batch in checkpoint.finished_batches()]
+    rows = [sum(batch.values()) for batch in embedded.run_and_list()]
     assert sum(rows) == 20 and max(rows) <= 7
     assert len(embedded.silver()) == 20
-
-
-def test_checkpoint_forgets_batches_as_spark_does(embedded: Stream):
-    start = {"lumbung.price": {"0": 0}}
-    checkpoint.begin(start)
-    written = (checkpoint.checkpoint_dir() / "sources" / "0" / "0").read_bytes()
-    assert written == b"\0v1\n" + json.dumps(start).encode()
-    first_id = checkpoint.stream_id()
-    checkpoint.begin({})
-    assert (checkpoint.stream_id(), checkpoint.first_offsets()) == (first_id, start)
-    for batch in range(checkpoint.KEPT_BATCHES + 3):
-        checkpoint.plan(batch, {"lumbung.price": {"0": batch}}, batch)
-        checkpoint.finish(batch)
-    assert checkpoint.planned_batches() == checkpoint.finished_batches()
-    assert len(checkpoint.planned_batches()) == checkpoint.KEPT_BATCHES
-    assert checkpoint.batch_offsets(50).timestamp_ms == 50

@@ -7,7 +7,6 @@ import pytest
 from confluent_kafka import Producer
 
 from conf.settings import settings
-from lakehouse.io import checkpoint
 from lakehouse.io.kafka import create_topics, producer_config
 from streaming_jobs.gold.retail import REVENUE, Retail
 from tests.streaming_jobs.conftest import Stream, price
@@ -40,8 +39,7 @@ def test_raw_records_of_an_older_topic_reach_gold_few_in_a_batch(
         producer.produce(topic, payload, partition=0)
     assert producer.flush(60) == 0
     either.send(*(price(f"n{number}") for number in range(4)))
-    either.run()
-    batches = [checkpoint.batch_offsets(batch).rows for batch in checkpoint.finished_batches()]
+    batches = either.run_and_list()
     assert sum(rows.get(topic, 0) for rows in batches) == 5
     assert max(rows.get(topic, 0) for rows in batches) == 2
     assert max(rows.get("lumbung.price", 0) for rows in batches) > 2, "other topics have no such limit"
