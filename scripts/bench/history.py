@@ -1,6 +1,5 @@
 """Cost of a batch after little history and after ten times as much, and of the ids of a place."""
 
-import hashlib
 import json
 import statistics
 import sys
@@ -15,7 +14,7 @@ import psutil
 from scripts.bench.harness import broker_only, run_module, running
 from scripts.stack.throwaway import Stack
 from streaming_jobs.batch.event_ids import DUPLICATE, ENTRY, EventIds, Run, entries
-from streaming_jobs.batch.place_memory import mapped_run
+from streaming_jobs.batch.place_memory import digest_of, mapped_run
 
 MEANS = (
     "seconds of a batch of 500 events, median of 15, one stream process, after the named number of events; "
@@ -80,12 +79,12 @@ def ids_at(count: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="lumbung-bench-") as name:
         file = Path(name) / "ids.npy"
         run, real = landed(count, draw)
-        digest = hashlib.sha256(run.tobytes()).hexdigest()
+        digest = digest_of(run)
         np.save(file, run)
         del run
         began = time.monotonic()
         mapped = mapped_run(file, digest)
-        is_intact = hashlib.sha256(mapped.tobytes()).hexdigest() == digest
+        is_intact = digest_of(mapped) == digest
         opening = time.monotonic() - began
         ids = EventIds([mapped])
         seconds = sum(add_batch(ids, batch, real, draw) for batch in range(BATCHES))

@@ -3,14 +3,17 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+
+import pyarrow.compute as pc
 
 from conf.runtime.process import Refused
 from conf.runtime.status_files import read_json, write_json
 from conf.settings import settings
 from lakehouse.event import topics
 from lakehouse.io.checkpoint import finished_batch, note_position, subscribed
-from lakehouse.io.delta import BatchTag, Positions
+from lakehouse.io.delta import BatchTag, Positions, read_columns
 from lakehouse.io.kafka import broker_ids, partition_bounds
 
 BEFORE_THE_FIRST = -1  # number of the batch that notes where a stream begins
@@ -26,10 +29,19 @@ def begin() -> BatchTag:
     if finished is None:
         finished = BatchTag(uuid.uuid4().hex, BEFORE_THE_FIRST, first_offsets(bounds))
         note_position(finished, {})
+    if finished.time is None:  # earlier versions noted none; without it nothing would be known to have landed
+        finished = replace(finished, time=newest_batch_time())
     note_ids(finished.stream_id)
     if message := other_partitions(finished.offsets, bounds):
         raise Refused(message)
     return replace(finished, offsets=with_new_partitions(finished.offsets, bounds))
+
+
+def newest_batch_time() -> datetime | None:
+    """Time of the newest batch that the balance counts; None before the first."""
+    times = read_columns("gold.balance", ["ingested_at"])
+    newest: datetime | None = pc.max(times["ingested_at"]).as_py() if times else None
+    return newest
 
 
 def first_offsets(bounds: Mapping[str, Mapping[str, tuple[int, int]]]) -> Positions:

@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 import shutil
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -37,7 +36,7 @@ from lakehouse.io.delta import open_table
 from lakehouse.io.query import run_sql
 from lakehouse.validation import Validator, ValidatorState
 from streaming_jobs.batch.batch_time import chunks
-from streaming_jobs.batch.event_ids import CLASSIFIED, EventIds
+from streaming_jobs.batch.event_ids import CLASSIFIED, EventIds, Run
 from streaming_jobs.batch.judge import Known
 from streaming_jobs.batch.kind_result import ARRIVAL_ORDER
 from streaming_jobs.batch.place import Place, kind_of_place, rows_at
@@ -133,7 +132,6 @@ class Memories:
         """`owner`: what saved files must belong to."""
         self._owner = owner | {"code": code_version()}
         self._held: dict[Place, PlaceMemory] = {}
-        self._reading = threading.Lock()
 
     def take(
         self, place: Place, last: datetime | None, newest: datetime | None, now: datetime
@@ -147,8 +145,7 @@ class Memories:
         if memory is None or (memory.upto and memory.upto >= now):  # an attempt that was not finished
             memory = self._restored(place, last)
         if newest and (memory.upto is None or memory.upto < newest):
-            with self._reading:
-                memory.catch_up(now)
+            memory.catch_up(now)
             memory.upto = last
         if memory.upto and memory.upto != memory.saved and time.monotonic() >= memory.due:
             self.save(memory)
@@ -184,8 +181,7 @@ class Memories:
         file = max(folder_of(place).glob("*.memory"), default=None)
         if file is None or last is None:
             return memory
-        with self._reading:
-            refusal = read_memory(file, self._owner, last, memory)
+        refusal = read_memory(file, self._owner, last, memory)
         if refusal:
             log.warning("%s/%s %s: bronze and silver are read", file.parent.name, file.name, refusal)
             file.unlink(missing_ok=True)
@@ -225,8 +221,13 @@ def stored_run(folder: Path, ids: EventIds, nth: int) -> dict[str, str]:
     if not isinstance(run, StoredRun) or not (folder / run.name).exists():
         file = folder / f"{uuid.uuid4().hex}.npy"
         np.save(file, run)
-        ids.runs[nth] = run = mapped_run(file, hashlib.sha256(run.tobytes()).hexdigest())
+        ids.runs[nth] = run = mapped_run(file, digest_of(run))
     return {"file": run.name, "sha256": run.digest}
+
+
+def digest_of(run: Run) -> str:
+    """SHA-256 of a run, which is not copied for it."""
+    return hashlib.sha256(run.view(np.uint8).data).hexdigest()
 
 
 class StoredRun(np.memmap):
@@ -261,7 +262,7 @@ def read_memory(file: Path, owner: dict[str, str], last: datetime, memory: Place
         runs = [mapped_run(file.parent / run["file"], run["sha256"]) for run in noted["runs"]]
     except (OSError, ValueError) as error:
         return f"lacks ids ({error})"
-    if any(hashlib.sha256(run.tobytes()).hexdigest() != run.digest for run in runs):
+    if any(digest_of(run) != run.digest for run in runs):
         return "has damaged ids (checksum)"
     state: ValidatorState = {}
     start = 0

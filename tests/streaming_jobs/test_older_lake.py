@@ -1,14 +1,25 @@
 """A lake that an earlier version wrote: other columns, in another order. It is read and written by name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pyarrow as pa
+import pytest
 from deltalake import write_deltalake
 
 from lakehouse.contracts.contract import contracts
-from lakehouse.io.delta import clear_cache, create_tables, high_water_mark, open_table, read_rows, table_uri
+from lakehouse.io.delta import (
+    BatchTag,
+    clear_cache,
+    create_tables,
+    high_water_mark,
+    open_table,
+    read_rows,
+    table_uri,
+)
 from scripts.commands.reconcile import differences_now
 from streaming_jobs.batch.folded_gold import fold_again
+from streaming_jobs.batch.place_memory import forget_saved
 from streaming_jobs.gold.runner import make_jobs
 from tests.streaming_jobs.conftest import Stream, price, reading
 from tests.streaming_jobs.test_reviews import ABSURD, balance_counts, decide, quarantined_rows
@@ -77,3 +88,21 @@ def test_rows_have_the_contracts_columns_whatever_is_stored(stream: Stream):
     assert tuple(rows.column_names) == contracts()["gold.live_prices"].column_names
     assert rows["status"].to_pylist() == [None]
     assert rows.drop(["status"]).equals(before.drop(["status"]))
+
+
+def test_events_before_an_upgrade_are_known_although_their_commits_note_no_time(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(BatchTag, "text", without_time(BatchTag.text))
+        stream.send(price("first"))
+        stream.run()
+    forget_saved()
+    stream.send(price("first"), price("first", 12345))
+    stream.run()
+    assert stream.balance() == {"rows_in": 3, "silver": 1, "quarantine": 1, "duplicates": 1}
+
+
+def without_time(text: Callable[..., str]) -> Callable[..., str]:
+    """The tag as earlier versions wrote it."""
+    return lambda tag, **more: text(replace(tag, time=None), **more)
