@@ -58,7 +58,7 @@ VERBS = (
     Verb("simulate", "Publish events of simulated markets and a shop.", "producers.simulate.simulator"),
     Verb(
         "rebuild",
-        "Rebuild silver, gold or the checkpoint. The stream must not run.",
+        "Rebuild silver, gold or the checkpoint from what the lake holds.",
         "streaming_jobs.repair.rebuild",
     ),
     Verb("user", "Create accounts, change roles, sign tokens of this machine."),

@@ -5,6 +5,8 @@ import threading
 from typing import Any
 
 from conf.runtime.status_files import write_status
+from conf.settings import settings
+from lakehouse.contracts.contract import rule_set
 from lakehouse.io.process_status import STREAM, STREAM_FAILURE, status_file, stream_failure
 
 REASON_LENGTH = 300  # characters
@@ -32,6 +34,7 @@ class StreamProgress:
         self._state: dict[str, Any] = {
             "pid": os.getpid(),
             "stream_id": stream_id,
+            "rule_set": rule_set(settings().rule_values()),
             "batch_id": None,
             "state": "starting",
             "batch_seconds": None,

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException
 
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.logs import configure_logging
-from conf.runtime.process import Refused, stopped_by_signals
+from conf.runtime.process import Refused, stopped_by_signals, turn
 from conf.settings import settings
 from lakehouse.contracts.contract import ContractError, check_contracts
 from lakehouse.io.checkpoint import Batch, finished_batch, subscribed
@@ -21,7 +21,7 @@ from lakehouse.io.maintenance import Maintenance
 from lakehouse.io.process_status import STREAM_FAILURE, status_file
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.verdicts.check import check_rules
-from streaming_jobs.batch.driver import BatchDriver, BatchRecords
+from streaming_jobs.batch.driver import BATCH_TURN, BatchDriver, BatchRecords
 from streaming_jobs.batch.folded_gold import fold_again
 from streaming_jobs.engine import Engine
 from streaming_jobs.flows import appended, refreshed
@@ -66,15 +66,16 @@ class Batches:
 
     def __call__(self, records: BatchRecords, batch: Batch) -> None:
         """Judge and write the batch. Raises what keeps it from being finished."""
-        driver = self._driver or self._make_driver(batch.tag.stream_id)
-        try:
-            driver(records, batch)
-        except Exception as error:
-            note_failure(batch.tag.batch_id, error)
-            raise
-        self._finished()
-        status_file(STREAM_FAILURE).unlink(missing_ok=True)
-        self._maintenance.take_turn()
+        with turn(BATCH_TURN):
+            driver = self._driver or self._make_driver(batch.tag.stream_id)
+            try:
+                driver(records, batch)
+            except Exception as error:
+                note_failure(batch.tag.batch_id, error)
+                raise
+            self._finished()
+            status_file(STREAM_FAILURE).unlink(missing_ok=True)
+            self._maintenance.take_turn()
 
     def _make_driver(self, stream_id: str) -> BatchDriver:
         """Called in the first batch: a new stream has no id before it begins."""
@@ -170,7 +171,8 @@ def main(once: bool = False) -> int:
         with ThreadPoolExecutor(1, "engine") as pool:
             loading = pool.submit(load_engine)
             try:
-                prepare_lake()
+                with turn(BATCH_TURN):
+                    prepare_lake()
             except (ContractError, Refused):
                 loading.result().close()
                 raise

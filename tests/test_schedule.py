@@ -52,7 +52,7 @@ def item_of(path: str, *fixtures: str, name: str = "test_x", **options: bool) ->
         ("producers/csv/test_replay.py", "stream"),
         ("scripts/stack/test_readiness.py", "stream"),
         ("browser/review/test_alerts.py", "browser"),
-        ("streaming_jobs/test_repair.py", "repairs"),
+        ("streaming_jobs/repair/test_repair.py", "repairs"),
     ],
 )
 def test_real_broker_is_that_of_the_stream_for_files_without_one(path: str, group: str) -> None:

@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import IO
 
@@ -46,6 +48,16 @@ def hold(name: str, message: str) -> IO[str]:
     handle.write(str(os.getpid()))
     handle.flush()
     return handle
+
+
+@contextmanager
+def turn(name: str) -> Iterator[None]:
+    """Wait for state/`name`.lock of this home, and hold it in the block."""
+    file = settings().state_dir / f"{name}.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def stopped_by_signals(log: logging.Logger) -> threading.Event:

@@ -30,6 +30,7 @@ Positions: TypeAlias = dict[str, dict[str, int]]  # topic -> partition -> next o
 # Application transactions outlive the cleaning of the log; a commit's user metadata does not.
 HIGH_WATER_MARK = "lumbung/upto"  # newest batch time that the table holds, microseconds since 1970
 MADE_FROM = "lumbung/written"  # fingerprint of what the last write was computed from
+REBUILT = "lumbung/rebuilt"  # microseconds since 1970: when a rebuild last exchanged rows
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LOOK_BACK_COMMITS = 30  # a batch's own commit may lie below compactions and checkpoints that followed it
 
@@ -239,20 +240,27 @@ def replace_rows(
     upto: datetime | None = None,
     made_from: int | None = None,
     batch: BatchTag | None = None,
+    rebuilt: int | None = None,
 ) -> None:
     """Replace all rows, or those that match the SQL `predicate`, in one commit.
 
-    `made_from`: fingerprint of what they were computed from; `batch`: the newest that the table now holds.
+    `made_from`: fingerprint of what they were computed from; `batch`: the newest that the table now holds;
+    `rebuilt`: see `rebuilt_at`.
     """
-    _write(table, rows, tag, upto, made_from, batch, mode="overwrite", predicate=predicate)
+    _write(table, rows, tag, upto, made_from, batch, rebuilt, mode="overwrite", predicate=predicate)
 
 
-def empty_table(table: str, batch: BatchTag | None = None) -> None:
-    """Remove all rows in one commit; older versions stay readable until the next vacuum.
+def empty_table(table: str, rebuilt: int | None = None) -> None:
+    """Remove all rows in one commit; older versions stay readable until the next vacuum."""
+    replace_rows(table, [], json.dumps(EMPTIED_TAG), upto=EPOCH, made_from=0, rebuilt=rebuilt)
 
-    `batch`: batches of its stream after this one may be written again.
+
+def rebuilt_at(table: str) -> int:
+    """When a rebuild last exchanged rows of the table, or of what all its rows were computed from since.
+
+    Microseconds since 1970; 0: never.
     """
-    replace_rows(table, [], json.dumps(EMPTIED_TAG), upto=EPOCH, made_from=0, batch=batch)
+    return cached_table(table).transaction_version(REBUILT) or 0
 
 
 def append_once(table: str, rows: Rows, made_from: str) -> bool:
@@ -340,11 +348,12 @@ def _write(
     upto: datetime | None,
     made_from: int | None = None,
     batch: BatchTag | None = None,
+    rebuilt: int | None = None,
     **options: Any,
 ) -> None:
     contract = contracts()[table]
     mark = None if upto is None else (upto - EPOCH) // timedelta(microseconds=1)
-    noted = {HIGH_WATER_MARK: mark, MADE_FROM: made_from}
+    noted = {HIGH_WATER_MARK: mark, MADE_FROM: made_from, REBUILT: rebuilt}
     if batch:
         noted[batch.application] = batch.batch_id
     transactions = [Transaction(name, value) for name, value in noted.items() if value is not None]

@@ -25,6 +25,7 @@ class StreamStatus(TypedDict):
 
     pid: int
     stream_id: str
+    rule_set: NotRequired[str]  # fingerprint of the rules by which it judges
     batch_id: int | None
     state: Literal["starting", "running", "stopped"]
     batch_seconds: float | None

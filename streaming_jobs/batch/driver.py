@@ -22,7 +22,7 @@ from lakehouse.contracts.contract import rule_set
 from lakehouse.contracts.history_rules import signed_kinds
 from lakehouse.event import TOPIC_PREFIX
 from lakehouse.io.checkpoint import Batch, note_position
-from lakehouse.io.delta import BatchTag, open_table, written_version
+from lakehouse.io.delta import BatchTag, open_table, rebuilt_at, written_version
 from lakehouse.io.delta_files import WrittenFile, append_batch, commit_files
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.times import rfc3339
@@ -50,6 +50,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 log = logging.getLogger("lumbung.batch")
+BATCH_TURN = "batch"  # the lock of who writes the tables of the stream: a batch, or a rebuild between two
 
 
 Outcome = TypeVar("Outcome")
@@ -101,12 +102,8 @@ class BatchDriver:
         self._rule_set = rule_set(self._knobs)
         lake = str(open_table("bronze.events").metadata().id)
         self._owner = {"stream": stream_id, "lake": lake, "rules": self._rule_set}
-        self._run = uuid.uuid4().hex
-        self._decisions = DecisionResolver()
-        self._gold = FoldedGold()
         self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="commit")
-        self._first = True
-        self._newest: dict[Place, datetime] = {}
+        self._remember_nothing(rebuilt_at("gold.balance"))
         self._running = threading.Lock()  # held during a batch
         self._task: BatchTask | None = None  # of the last batch that was finished
 
@@ -116,8 +113,21 @@ class BatchDriver:
             self._task = None
             self._task = self._write(records, batch)
 
+    def _remember_nothing(self, rebuilt: int) -> None:
+        """Begin as after a start: at first, and when a rebuild has exchanged rows."""
+        self._rebuilt = rebuilt
+        self._owner = {**self._owner, "rebuilt": str(rebuilt)}
+        self._run = uuid.uuid4().hex
+        self._decisions = DecisionResolver()
+        self._gold = FoldedGold()
+        self._first = True
+        self._newest: dict[Place, datetime] = {}
+
     def _write(self, records: BatchRecords, batch: Batch) -> BatchTask | None:
         stages = Stages()
+        if (rebuilt := rebuilt_at("gold.balance")) != self._rebuilt:
+            log.info("silver was rebuilt: what is remembered is read again")
+            self._remember_nothing(rebuilt)
         tag = batch.tag
         if message := kafka_source.other_partitions(batch.before.offsets, tag.offsets):
             raise Refused(message)

@@ -1,6 +1,6 @@
 """Accepted rows of a batch -> gold tables that are small: folded in memory and written whole."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import pyarrow as pa
 
@@ -60,17 +60,18 @@ def newest_finished_batch(source: str) -> BatchTag | None:
     return next((batch for batch in batches if not under_way or batch.batch_id != under_way.batch_id), None)
 
 
-def fold_again() -> list[str]:
+def fold_again(changed: Collection[str] = ()) -> list[str]:
     """Fold tables without the newest finished batch of silver again from all of it; returns their names.
 
-    Also those that have gained a column since.
+    Also those that have gained a column since, and those of `changed` silver tables: earlier rows are others.
     """
     again = []
     for contract in folded():
         source = contract.reads[0]
         newest = newest_finished_batch(source)
         own = [(tag.get("stream"), tag.get("batch")) for tag in tags_of(contract.table)]
-        if newest and ((newest.stream_id, newest.batch_id) not in own or has_new_columns(contract.table)):
+        is_behind = newest and (newest.stream_id, newest.batch_id) not in own
+        if newest and (is_behind or source in changed or has_new_columns(contract.table)):
             opened = open_table(source)
             wanted = wanted_columns(source) | {"_warnings"}
             columns = [field.name for field in opened.schema().fields if field.name in wanted]

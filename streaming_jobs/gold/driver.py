@@ -27,9 +27,10 @@ from lakehouse.io.delta import (
     empty_table,
     high_water_mark,
     open_table,
+    rebuilt_at,
     replace_rows,
 )
-from lakehouse.io.log_stamps import LogStamps
+from lakehouse.io.log_stamps import LogStamps, log_stamp
 
 log = logging.getLogger("lumbung.gold")
 Views = dict[str, Any]  # name in SQL -> Arrow table, dataset or reader
@@ -129,6 +130,42 @@ def newest_finished(after: datetime, of_kinds: Sequence[str] = ()) -> datetime |
     times = balance.to_table(columns=["ingested_at"], filter=wanted)["ingested_at"]
     newest: datetime | None = pc.max(times).as_py()
     return newest
+
+
+class RebuildWatch:
+    """Notices that a rebuild has exchanged rows which were read before: a job then begins again."""
+
+    def __init__(self) -> None:
+        self._stamp: int | None = None
+        self._rebuilt = 0
+        self._begun: set[str] = set()  # jobs that have begun since
+
+    def begun_again(self, job: "GoldJob", make: "Callable[[str], GoldJob]") -> "GoldJob":
+        """The job, or a new one that `make` gives for its name, with its tables emptied."""
+        stamp = log_stamp(BALANCE)
+        if stamp is None or stamp != self._stamp:
+            self._stamp = stamp
+            if (rebuilt := rebuilt_at(BALANCE)) != self._rebuilt:
+                self._rebuilt = rebuilt
+                self._begun.clear()
+        if not self._rebuilt or job.name in self._begun:
+            return job
+        self._begun.add(job.name)
+        computed = [table for table in job.tables if not contracts()[table].kept_by_rebuild]
+        newest = max((rebuilt_at(table) for table in sources_of(computed)), default=0)
+        if all(rebuilt_at(table) >= newest for table in computed):
+            return job
+        log.info("%s: silver was rebuilt, it begins again", job.name)
+        for table in computed:
+            empty_table(table, newest)
+        return make(job.name)
+
+
+def sources_of(tables: Iterable[str]) -> set[str]:
+    """All tables that these follow from, directly or by other tables; those of batches alone."""
+    reads = {source for table in tables for source in contracts()[table].reads}
+    earlier = sources_of(reads) if reads else set()
+    return {table for table in reads | earlier if contracts()[table].refreshed == "batch"}
 
 
 class GoldJob:

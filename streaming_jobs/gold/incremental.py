@@ -6,6 +6,7 @@ import threading
 from lakehouse.io.maintenance import Maintenance
 from streaming_jobs.flows import refreshed
 from streaming_jobs.gold.contract_sql import sql_job
+from streaming_jobs.gold.driver import RebuildWatch
 
 log = logging.getLogger("lumbung.incremental_gold")
 
@@ -20,6 +21,7 @@ class IncrementalGold(threading.Thread):
         self._news = threading.Event()
         self.failure: BaseException | None = None
         self._jobs = [sql_job(table) for table in refreshed("seconds")]
+        self._watch = RebuildWatch()
         self._maintenance = Maintenance(refreshed("seconds"))
 
     def notify(self) -> None:
@@ -47,6 +49,7 @@ class IncrementalGold(threading.Thread):
 
     def refresh(self) -> None:
         """Bring every table up to date."""
-        for job in self._jobs:
-            job.refresh()
+        for nth, job in enumerate(self._jobs):
+            self._jobs[nth] = self._watch.begun_again(job, lambda name: sql_job(f"gold.{name}"))
+            self._jobs[nth].refresh()
         self._maintenance.take_turn()

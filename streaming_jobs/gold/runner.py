@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Literal
 
 import pyarrow as pa
 
@@ -28,7 +28,7 @@ from lakehouse.io.table_files import FileComparison
 from lakehouse.times import rfc3339
 from streaming_jobs.flows import background_jobs, job_of, refreshed
 from streaming_jobs.gold.contract_sql import sql_job
-from streaming_jobs.gold.driver import GoldJob
+from streaming_jobs.gold.driver import GoldJob, RebuildWatch
 from streaming_jobs.startup.heal import heal
 
 log = logging.getLogger("lumbung.background_gold")
@@ -42,15 +42,6 @@ IDLE_SHARE = 4  # after a prompt job a pause of so many times as long: it takes 
 NICENESS = 10  # the stream's batches go first on a machine with few cores
 
 
-class BackgroundJob(Protocol):
-    """Brings the gold tables that it alone writes up to what their sources hold: see driver.py."""
-
-    name: str
-
-    def refresh(self) -> None:
-        """Take up what finished batches have brought since the last call."""
-
-
 def make_job(name: str) -> GoldJob:
     """The class `JOB` of a module of streaming_jobs/gold, else the SQL of the contract of a table."""
     module = f"streaming_jobs.gold.{name}"
@@ -58,7 +49,7 @@ def make_job(name: str) -> GoldJob:
     return job
 
 
-def make_jobs() -> list[BackgroundJob]:
+def make_jobs() -> list[GoldJob]:
     """The jobs of `flows.background_jobs`."""
     return [make_job(name) for name in background_jobs()]
 
@@ -71,9 +62,10 @@ def lock() -> IO[str]:
 class BackgroundJobs:
     """Runs the jobs and writes their status."""
 
-    def __init__(self, jobs: Sequence[BackgroundJob], stopping: threading.Event) -> None:
-        self._jobs = jobs
-        self._prompt = [job for job in jobs if is_prompt(job)]
+    def __init__(self, jobs: Sequence[GoldJob], stopping: threading.Event) -> None:
+        self._jobs = {job.name: job for job in jobs}
+        self._prompt = [job.name for job in jobs if is_prompt(job)]
+        self._watch = RebuildWatch()
         self._look_at = 0.0  # monotonic seconds of the next turn of the prompt jobs
         self._report_at = 0.0  # of the next status that a turn writes
         self._stopping = stopping
@@ -113,11 +105,11 @@ class BackgroundJobs:
         """
         began = time.monotonic()
         failures: list[Exception] = []
-        for job in self._jobs:
+        for name in self._jobs:
             if self._stopping.is_set():
                 return
             try:
-                self._run(job)
+                self._run(name)
                 self._look()
             except Exception as failure:  # noqa: BLE001  (raised below, after the others)
                 failures.append(failure)
@@ -153,33 +145,34 @@ class BackgroundJobs:
         began = time.monotonic()
         if began < self._look_at:
             return
-        for job in self._prompt:
-            self._run(job)
+        for name in self._prompt:
+            self._run(name)
         now = time.monotonic()
         if now >= self._report_at:
             self._report_at = now + REPORT_SECONDS
             self.report(self._state)
         self._look_at = now + max(PROMPT_SECONDS, IDLE_SHARE * (now - began))
 
-    def _run(self, job: BackgroundJob) -> None:
+    def _run(self, name: str) -> None:
         began = time.monotonic()
         failure: str | None = None
         try:
+            job = self._jobs[name] = self._watch.begun_again(self._jobs[name], make_job)
             job.refresh()
         except Exception as error:
             failure = f"{type(error).__name__}: {error}"
-            log.exception("%s failed", job.name)
+            log.exception("%s failed", name)
             raise
         finally:
             seconds = round(time.monotonic() - began, 3)
-            last = self._job_status.get(job.name)
+            last = self._job_status.get(name)
             done_at = rfc3339(datetime.now(UTC)) if failure is None else last["done_at"] if last else None
-            self._job_status[job.name] = {"seconds": seconds, "failure": failure, "done_at": done_at}
+            self._job_status[name] = {"seconds": seconds, "failure": failure, "done_at": done_at}
             if seconds > LOGGED_SECONDS:
-                log.info("%s: %.2f s", job.name, seconds)
+                log.info("%s: %.2f s", name, seconds)
 
 
-def is_prompt(job: BackgroundJob) -> bool:
+def is_prompt(job: GoldJob) -> bool:
     """Whether a table of the job is to be fresher than the pause between two rounds."""
     pause = settings().stream.background_gold_seconds
     return any(
@@ -189,7 +182,7 @@ def is_prompt(job: BackgroundJob) -> bool:
     )
 
 
-def run(jobs: Callable[[], Sequence[BackgroundJob]], once: bool, stopping: threading.Event) -> None:
+def run(jobs: Callable[[], Sequence[GoldJob]], once: bool, stopping: threading.Event) -> None:
     """Run rounds until `stopping` is set. Raises Refused when another process holds the lock.
 
     Raises ExceptionGroup when a job failed. `jobs` is called once the lock is held.

@@ -24,6 +24,8 @@ from streaming_jobs.batch import driver, kafka_source
 from streaming_jobs.embedded import feed
 from streaming_jobs.embedded.engine import EmbeddedEngine
 from streaming_jobs.engine import Engine
+from streaming_jobs.repair.exchange import Scope
+from streaming_jobs.repair.rebuild_silver import rebuild_silver_now
 from streaming_jobs.spark.stream import SparkEngine
 from streaming_jobs.startup import checks
 from tests.conftest import Broker
@@ -205,3 +207,8 @@ def embedded(real_broker: Broker, home: Path) -> Stream:
 def either(request: pytest.FixtureRequest, real_broker: Broker, home: Path) -> Stream:
     """The stream of each engine in turn; of Spark in a run with `--slow`."""
     return Stream(request.getfixturevalue("spark") if request.param == "spark" else None, real_broker)
+
+
+def rebuild_everything() -> int:
+    """`./run.sh rebuild silver` while nothing else runs; returns the number of events."""
+    return rebuild_silver_now(Scope.of(), dry_run=False).events

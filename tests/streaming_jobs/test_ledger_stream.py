@@ -6,8 +6,7 @@ from conf.settings import settings
 from lakehouse.io.delta import open_table
 from serving_api.reads.ledger.integrity import Verifier
 from streaming_jobs.gold.ledger import LedgerJob
-from streaming_jobs.repair.rebuild import rebuild_silver
-from tests.streaming_jobs.conftest import Stream, price
+from tests.streaming_jobs.conftest import Stream, price, rebuild_everything
 
 
 def check() -> tuple[bool, int, int, object]:
@@ -37,7 +36,7 @@ def test_it_fits_before_and_after_a_rebuild(stream: Stream):
     ]
     assert records[1]["delta_version"] < records[2]["delta_version"] <= open_table("silver.prices").version()
     assert check() == (True, 3, 4, None)
-    assert rebuild_silver() == 5
+    assert rebuild_everything() == 5
     assert check() == (True, 3, 4, None), "the same rows, so the same roots"
     stream.send(price("e", 14_000))
     stream.run()

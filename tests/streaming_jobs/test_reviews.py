@@ -7,8 +7,7 @@ import orjson
 import pytest
 
 from lakehouse.times import rfc3339
-from streaming_jobs.repair.rebuild import rebuild_silver
-from tests.streaming_jobs.conftest import NOW, Stream, price
+from tests.streaming_jobs.conftest import NOW, Stream, price, rebuild_everything
 
 ABSURD = 99_000_000  # garam outside its band: quarantined, may be released
 Row = dict[str, Any]
@@ -202,7 +201,7 @@ def test_event_with_its_sender_s_own_id_is_decided_and_rebuilt_under_it(stream: 
         assert stream.silver() == {"a": 1, "a@DEV-1": 1}
         assert reviews(stream) == [("a@DEV-1", 0, "released", "silver")]
         assert balance_counts(stream) == {"price": (2, 2, 0, 0), "decision": (1, 1, 0, 0)}
-        rebuild_silver()
+        rebuild_everything()
     stream.send(price("a", ABSURD), source="mqtt:DEV-1")
     stream.run()
     assert stream.silver() == {"a": 1, "a@DEV-1": 1}, "the rebuilt index knows the event"
@@ -226,6 +225,6 @@ def test_rebuild_applies_the_same_decisions(stream: Stream):
         for table in ("silver.prices", "silver.quarantine", "gold.reviews")
     }
     counts = balance_counts(stream)
-    rebuild_silver()
+    rebuild_everything()
     assert {table: sorted(map(str, stream.rows(table))) for table in before} == before
     assert balance_counts(stream) == counts

@@ -20,9 +20,8 @@ from conf.settings import REPO
 from lakehouse.event import Event
 from lakehouse.io.signing_keys import signing_keys
 from lakehouse.signatures import SigningKeys
-from streaming_jobs.repair.rebuild import rebuild_silver
 from tests.conftest import DECISION_KEY
-from tests.streaming_jobs.conftest import Stream, price
+from tests.streaming_jobs.conftest import Stream, price, rebuild_everything
 from tests.streaming_jobs.test_reviews import ABSURD, balance_counts, decide, quarantined_rows, reviews
 
 OTHER_KEY = "f" * 64
@@ -73,7 +72,7 @@ def test_forged_decisions_are_quarantined_and_the_signed_one_counts(stream: Stre
     stream.run()
     assert reviews(stream) == [("high", 0, "rejected", "closed")]
     before = balance_counts(stream)
-    rebuild_silver()
+    rebuild_everything()
     assert reviews(stream) == [("high", 0, "rejected", "closed")] and not stream.silver()
     assert refused_decisions(stream) == [[RULE]] * len(FORGERIES) and balance_counts(stream) == before
 
@@ -87,7 +86,7 @@ def test_decisions_signed_with_an_older_key_stay_valid(stream: Stream, monkeypat
     stream.send(decide(rows["b"], "release"), kind="decision")
     stream.run()
     assert stream.silver() == {"a": 1, "b": 1}
-    rebuild_silver()
+    rebuild_everything()
     assert stream.silver() == {"a": 1, "b": 1}
 
 
@@ -118,7 +117,7 @@ def test_forged_alerts_and_ledger_entries_are_quarantined_and_the_signed_ones_co
     assert landed(stream) == {"a-own", "l-own"} and set(stream.quarantine()) == forged
     messages = {row["reasons"][0]["message"] for row in stream.rows("silver.quarantine")}
     assert any(text.startswith("the act on alert 'al-0' has no valid signature") for text in messages)
-    rebuild_silver()
+    rebuild_everything()
     assert landed(stream) == {"a-own", "l-own"} and set(stream.quarantine()) == forged
 
 
@@ -154,7 +153,7 @@ def test_unsigned_alerts_and_entries_of_an_older_home_stay_valid_when_silver_is_
     send_acts(stream, "new", unsigned)
     stream.run()
     assert landed(stream) == {"a-old", "l-old"}
-    rebuild_silver()
+    rebuild_everything()
     assert landed(stream) == {"a-old", "l-old"}
     assert set(stream.quarantine()) == {(f"{letter}-new", rule) for letter, rule in LETTERS.items()}
 

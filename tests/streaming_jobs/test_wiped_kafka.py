@@ -9,8 +9,8 @@ from conf.runtime.process import Refused
 from lakehouse.io import checkpoint
 from lakehouse.io.kafka import broker_ids, client_config, create_topics, partition_bounds
 from streaming_jobs.batch import kafka_source
-from streaming_jobs.repair.rebuild import rebuild_checkpoint, rebuild_silver
-from tests.streaming_jobs.conftest import Stream, price
+from streaming_jobs.repair.rebuild import rebuild_checkpoint
+from tests.streaming_jobs.conftest import Stream, price, rebuild_everything
 from tests.support.waiting import eventually
 
 
@@ -51,7 +51,7 @@ def test_wiped_kafka_is_refused_and_the_repair_reads_every_new_record(stream: St
     stream.run()
     assert stream.refusal() == ""
     filled = 4  # accepted events of `fill`
-    assert rebuild_silver() == 4 + filled + others
+    assert rebuild_everything() == 4 + filled + others
     assert stream.balance() == {
         "rows_in": 4 + filled + others,
         "silver": 1 + filled,

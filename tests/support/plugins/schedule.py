@@ -40,7 +40,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "api": ("serving_api",),
     "chaos": ("integration/test_chaos",),
     "doors": ("producers",),
-    "repairs": ("streaming_jobs/test_repair", "streaming_jobs/test_reviews", "streaming_jobs/test_signed"),
+    "repairs": ("streaming_jobs/repair", "streaming_jobs/test_reviews", "streaming_jobs/test_signed"),
     "stream": ("streaming_jobs",),
     "browser": ("browser",),
     "training": ("ml/test_trainer", "ml/forecasts/test_training_round", "ml/sales"),

@@ -13,14 +13,14 @@ from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 from lakehouse.contracts.contract import contracts
 from lakehouse.io.checkpoint import batch_under_way
-from lakehouse.io.delta import clear_cache, open_table, table_uri
+from lakehouse.io.delta import clear_cache, empty_table, open_table, table_uri
 from lakehouse.times import rfc3339
 from streaming_jobs.batch.place_memory import forget_saved
 from streaming_jobs.gold import runner
 from streaming_jobs.repair import rebuild
-from streaming_jobs.repair.rebuild import rebuild_checkpoint, rebuild_silver, start_over_damaged
+from streaming_jobs.repair.rebuild import rebuild_checkpoint
 from streaming_jobs.startup import checks
-from tests.streaming_jobs.conftest import EARLIER, Crash, Stream, price, reading
+from tests.streaming_jobs.conftest import EARLIER, Crash, Stream, price, reading, rebuild_everything
 from tests.streaming_jobs.test_batches import ACCEPTED, MIXED, assert_as_planned
 
 
@@ -45,7 +45,7 @@ def test_silver_rebuilt_from_bronze_has_the_same_rows(stream: Stream, monkeypatc
     before = digests(stream)
     monkeypatch.setenv("LUMBUNG_STREAM__MAX_EVENTS_PER_BATCH", "3")  # in several parts
     settings.cache_clear()
-    assert rebuild_silver() == 14
+    assert rebuild_everything() == 14
     assert digests(stream) == before
     assert stream.refusal() == ""
     stream.send(price("f"), price("a"), price("b", 12500))
@@ -59,7 +59,7 @@ def test_rebuild_after_a_crash_finishes_the_interrupted_batch(either: Stream):
     either.run()
     either.send(*MIXED[:-1])
     either.crash("stream.after_silver")
-    assert rebuild_silver() == 9
+    assert rebuild_everything() == 9
     assert batch_under_way() is None
     either.run()
     assert dict(either.silver()) == {"first": 1, "a": 1, "b": 1}
@@ -70,14 +70,15 @@ def test_killed_rebuild_is_requested_again(stream: Stream, monkeypatch: pytest.M
     stream.send(*MIXED)
     stream.run()
     before = digests(stream)
+    empty_table("silver.prices")
     with monkeypatch.context() as patch:
         patch.setattr(
-            "streaming_jobs.repair.rebuild.Rebuild.chunk", lambda *ignored: (_ for _ in ()).throw(Crash())
+            "streaming_jobs.repair.rebuild_silver.exchange", lambda *ignored: (_ for _ in ()).throw(Crash())
         )
         with pytest.raises(Crash):
-            rebuild_silver()
+            rebuild_everything()
     assert stream.rows("silver.prices") == [] and "./run.sh rebuild silver" in stream.refusal()
-    rebuild_silver()
+    rebuild_everything()
     assert digests(stream) == before and stream.refusal() == ""
 
 
@@ -87,7 +88,7 @@ def test_checkpoint_is_rebuilt_while_all_but_the_stream_runs(stream: Stream):
     stream.run()
     with runner.lock():
         with pytest.raises(typer.Exit) as refused:
-            rebuild.main("silver")
+            rebuild.main("gold")
         assert refused.value.exit_code == ExitCode.REFUSED
         rebuild.main("checkpoint")
     assert stream.refusal() == ""
@@ -163,7 +164,7 @@ def test_table_behind_the_last_batch_is_refused_and_rebuilt(stream: Stream, tabl
     lost.with_name(f".{lost.name}.crc").unlink(missing_ok=True)
     refusal = stream.refusal()
     assert table in refusal and "./run.sh rebuild silver" in refusal
-    rebuild_silver()
+    rebuild_everything()
     assert_as_planned(stream)
     assert stream.refusal() == ""
 
@@ -180,8 +181,7 @@ def test_tables_with_damaged_files_are_refused_and_rebuilt(stream: Stream, balan
         newest_commit("gold.balance").write_text('{"add":')
     refusal = stream.refusal()
     assert "silver.prices: its log cannot be read" in refusal and "./run.sh rebuild silver" in refusal
-    start_over_damaged()
-    rebuild_silver()
+    rebuild_everything()
     assert_as_planned(stream)
     assert stream.refusal() == ""
     stream.send(price("e", 11900), price("a"))
@@ -195,7 +195,7 @@ def test_batch_that_kafka_no_longer_holds_between_bronze_and_silver_is_repaired(
     either.crash("stream.after_bronze.events")
     rebuild_checkpoint()  # the operator goes on behind bronze
     assert f"{13 + others} records in bronze" in either.refusal() and "rebuild silver" in either.refusal()
-    rebuild_silver()
+    rebuild_everything()
     assert either.refusal() == ""
     assert either.balance() == {
         "rows_in": 13 + others,

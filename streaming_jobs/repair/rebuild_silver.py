@@ -1,0 +1,393 @@
+"""Silver again from bronze, by today's rules: what differs is exchanged, while the stream runs.
+
+All events are judged again into a lake of its own, below the root of the lake. Then the stream waits between
+two batches, until the rows that have arrived meanwhile are judged too, and what differs is exchanged.
+"""
+
+import json
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake._internal import DeltaFileSystemHandler
+from rich.progress import track
+
+from conf.runtime.failpoints import failpoint
+from conf.runtime.process import Refused, turn
+from conf.runtime.status_files import read_json, write_json
+from conf.settings import knob_variables, settings, take_knobs
+from lakehouse.bronze.events import JUDGED, with_identity
+from lakehouse.contracts.contract import contracts, rule_set
+from lakehouse.io import checkpoint
+from lakehouse.io.delta import (
+    EPOCH,
+    BatchTag,
+    append_rows,
+    clear_cache,
+    create_tables,
+    empty_table,
+    ensure_table,
+    open_table,
+    replace_rows,
+    table_exists,
+)
+from lakehouse.io.process_status import stream_status
+from lakehouse.io.query import run_sql
+from lakehouse.io.signing_keys import signing_keys
+from lakehouse.io.table_files import faults, remedy_of
+from lakehouse.io.terminal import Terminal
+from lakehouse.paths import REBUILD
+from lakehouse.signatures import SigningKeys
+from streaming_jobs.batch.batch_time import chunks
+from streaming_jobs.batch.counts import balance_row, counts_by_kind, counts_of, quality_rows
+from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
+from streaming_jobs.batch.driver import (
+    BATCH_TURN,
+    Resubmissions,
+    by_their_place,
+    judge_in_turn,
+    written_versions,
+)
+from streaming_jobs.batch.folded_gold import fold_again
+from streaming_jobs.batch.judge import Judge, Known
+from streaming_jobs.batch.kind_result import KindResult
+from streaming_jobs.batch.place import Place, by_kind, kind_of_place, places_of
+from streaming_jobs.batch.place_memory import PlaceMemory, forget_saved
+from streaming_jobs.batch.task import Settle, as_they_are, landed_of, outcome_rows
+from streaming_jobs.gold import runner
+from streaming_jobs.gold.driver import BALANCE, QUARANTINE
+from streaming_jobs.gold.incremental import IncrementalGold
+from streaming_jobs.repair.exchange import COUNTS, ChangedPart, Scope, differences, exchange, joined
+from streaming_jobs.startup import checks
+from streaming_jobs.startup.heal import start_over
+
+log = logging.getLogger("lumbung.rebuild")
+console = Terminal()
+REBUILT_STREAM = "rebuilt"  # stream id of batches whose own is no longer known
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What a rebuild has judged, and what it has exchanged or would exchange."""
+
+    events: int
+    differences: list[ChangedPart]
+
+
+@contextmanager
+def written_again() -> Iterator[None]:
+    """In the block the lake of this process is the one whose silver is written again."""
+    knobs = knob_variables()
+    take_knobs(knobs | {"LUMBUNG_LAKE__ROOT": settings().lake_root + REBUILD})
+    try:
+        yield
+    finally:
+        take_knobs(knobs)
+
+
+def remove_written_again() -> None:
+    """Delete that lake."""
+    clear_cache()
+    root = settings().lake_root + REBUILD
+    if "://" in root:
+        DeltaFileSystemHandler(root).delete_dir_contents("", accept_root_dir=True, missing_dir_ok=True)
+    else:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def noted_state() -> dict[str, Any]:
+    """What the tables know of batches, or as an unfinished rebuild of damaged tables has noted it.
+
+    `batches`: batch time -> [stream id, batch number], from the balance. `newest`: tag of the newest batch.
+    """
+    if noted := read_json(checks.rebuilding_file()):
+        state: dict[str, Any] = noted
+        return state
+    readable = table_exists(BALANCE) and not faults(BALANCE, deep=True)
+    newest = checkpoint.newest_batch() if readable else checkpoint.newest_tag("bronze.events")
+    batches: dict[str, list[Any]] = {}
+    if readable:
+        balance = open_table(BALANCE).to_pyarrow_table(columns=["ingested_at", "stream_id", "batch_id"])
+        rows = balance.to_pylist()
+        batches = {row["ingested_at"].isoformat(): [row["stream_id"], row["batch_id"]] for row in rows}
+    if newest and newest.time:  # it may be under way, and is judged here with the others
+        batches.setdefault(newest.time.isoformat(), [newest.stream_id, newest.batch_id])
+    return {"batches": batches, "newest": json.loads(newest.text()) if newest else None}
+
+
+def start_over_damaged() -> None:
+    """Make every table that is rebuilt writable again. Raises Refused when bronze is damaged."""
+    if problems := faults("bronze.events"):
+        raise Refused(f"bronze.events: {'; '.join(problems[:3])}. Remedy: {remedy_of('bronze.events')}")
+    rebuilt = [contract.table for contract in contracts().values() if not contract.kept_by_rebuild]
+    damaged = [table for table in rebuilt if faults(table)]
+    if damaged:
+        write_json(checks.rebuilding_file(), noted_state())  # the balance may be one of them
+    for table in damaged:
+        start_over(table)
+    if BALANCE in damaged and COUNTS not in damaged:  # its rows name batches of the balance
+        start_over(COUNTS)
+
+
+@dataclass(frozen=True)
+class JudgedKind:
+    """What was judged of a kind."""
+
+    judge: Judge
+    result: KindResult
+
+
+class Rebuild:
+    """Judges events of bronze again, and writes their rows into the lake written again."""
+
+    def __init__(self, scope: Scope, keys: SigningKeys) -> None:
+        """Prepare that lake, and read what is known before the first of the events."""
+        self.scope = scope
+        self._keys = keys
+        self._judges: dict[str, Judge] = {}
+        self._known: dict[Place, Known] = {}
+        self._decisions = DecisionResolver()
+        self._batches: dict[str, list[Any]] = {}
+        remove_written_again()
+        with written_again():
+            for table in scope.tables:
+                ensure_table(table)
+        if scope.since > EPOCH:
+            self._decisions.load(scope.since)
+            for place in self._places():
+                memory = PlaceMemory(place, Known.nothing(kind_of_place(place)))
+                memory.catch_up(scope.since)
+                self._known[place] = memory.known
+            self._copy_quarantined(pc.field("quarantined_at") < scope.since)
+
+    def judge_new(self, upto: datetime | None) -> int:
+        """Judge the batches since the last call up to that time; returns the number of events."""
+        self._batches = noted_state()["batches"]
+        bronze = open_table("bronze.events").to_pyarrow_dataset().filter(self._new(upto))
+        counts = counts_by_batch(bronze)
+        if not counts:
+            return 0
+        last = counts[-1][0]
+        others = ~pc.field("kind").isin(self.scope.kinds)
+        time = pc.field("quarantined_at")
+        self._copy_quarantined(others & (time >= counts[0][0]) & (time <= last))
+        groups = list(chunks(counts, settings().stream.max_events_per_batch))
+        with written_again():
+            for times in track(groups, "rebuild silver", console=console):
+                self._chunk(bronze, times)
+        self.scope = replace(self.scope, upto=last)
+        return sum(events for _, events, _ in counts)
+
+    def _new(self, upto: datetime | None) -> pc.Expression:
+        time = pc.field("ingested_at")
+        new = (time >= self.scope.since) & (time > self.scope.upto) & pc.field("kind").isin(self.scope.kinds)
+        return new if upto is None else new & (time <= upto)
+
+    def _places(self) -> list[Place]:
+        bronze = open_table("bronze.events").to_pyarrow_dataset()
+        of_kinds = bronze.filter(pc.field("kind").isin(self.scope.kinds))
+        return places_of(run_sql("select distinct topic, partition from bronze", {"bronze": of_kinds}))
+
+    def _copy_quarantined(self, rows: pc.Expression) -> None:
+        """Copy rows of the quarantine that are not written again: decisions may be about them."""
+        copied = open_table(QUARANTINE).to_pyarrow_dataset().to_table(filter=rows)
+        if copied.num_rows:
+            with written_again():
+                append_rows(QUARANTINE, copied)
+
+    def _tag(self, time: datetime) -> BatchTag:
+        stream, number = self._batches.get(time.isoformat(), [REBUILT_STREAM, -1])
+        return BatchTag(stream, number)
+
+    def _chunk(self, bronze: ds.Dataset, times: list[datetime]) -> None:
+        """Judge and write the batches of these times."""
+        rows = with_identity(bronze.to_table(filter=of_batches(times)))
+        parts = {kind: part for kind, part in by_kind(rows).items() if kind in self.scope.kinds}
+        outcomes, applied = judge_in_turn(parts, self._decisions, times[-1], self._judge)
+        applied = [decision for decision in applied if decision.about["kind"] in self.scope.kinds]
+        resubmissions = by_their_place(applied)
+        left = {kind_of_place(place) for place in resubmissions} - parts.keys()
+        outcomes += [
+            self._judge(kind, JUDGED.empty_table(), resubmissions, as_they_are) for kind in sorted(left)
+        ]
+        written: dict[str, list[pa.Table]] = {}
+        for outcome in outcomes:
+            for table, of_table in outcome_rows(outcome.judge, outcome.result).items():
+                written.setdefault(table, []).append(of_table)
+        for table, parts_of_table in written.items():
+            append_rows(table, pa.concat_tables(parts_of_table))
+        self._count(outcomes, applied, times)
+
+    def _judge(self, kind: str, bronze: pa.Table, resubmissions: Resubmissions, settle: Settle) -> JudgedKind:
+        own = {place: events for place, events in resubmissions.items() if kind_of_place(place) == kind}
+        judge = self._judges.setdefault(kind, Judge(kind, self._keys))
+        for place in {*places_of(bronze), *own} - self._known.keys():
+            self._known[place] = Known.nothing(kind)
+        result = judge.judge(bronze, self._known, [event for events in own.values() for event in events])
+        settle(result, judge)
+        return JudgedKind(judge, result)
+
+    def _count(
+        self, outcomes: list[JudgedKind], applied: list[AppliedDecision], times: list[datetime]
+    ) -> None:
+        """Counts per batch, as the stream writes them."""
+        rules = {outcome.judge.kind: outcome.judge.rules for outcome in outcomes}
+        fingerprint = rule_set(settings().rule_values())
+        quality: list[dict[str, Any]] = []
+        balance: list[dict[str, Any]] = []
+        for time in times:
+            tag = self._tag(time)
+            parts = (
+                counts_of(each.result if len(times) == 1 else each.result.of_batch(time), each.judge.rules)
+                for each in outcomes
+            )
+            for counts in counts_by_kind(part for part in parts if len(times) == 1 or part.rows_in):
+                quality += quality_rows(counts, rules[counts.kind], fingerprint, tag)
+                balance.append(balance_row(counts, tag, time))
+        landed = {place: lands for each in outcomes for place, lands in landed_of(each.result).items()}
+        for table, rows in (
+            (COUNTS, quality),
+            ("gold.reviews", review_rows(applied, landed)),
+            (BALANCE, balance),
+        ):
+            if rows:
+                append_rows(table, rows)
+
+
+def of_batches(times: list[datetime]) -> pc.Expression:
+    """Which rows belong to the batches of these times, ascending and without a gap."""
+    return (pc.field("ingested_at") >= times[0]) & (pc.field("ingested_at") <= times[-1])
+
+
+def counts_by_batch(bronze: ds.Dataset) -> list[tuple[datetime, int, int]]:
+    """Batch time, events and decisions of each batch, oldest first."""
+    sql = f"""select ingested_at, count(*) as events, count(*) filter (kind = '{DECISION}') as decisions
+              from bronze group by ingested_at order by ingested_at"""
+    rows = run_sql(sql, {"bronze": bronze}).to_pylist()
+    return [(row["ingested_at"], row["events"], row["decisions"]) for row in rows]
+
+
+def rebuild_silver_now(scope: Scope, dry_run: bool) -> Rebuilt:
+    """`rebuild_silver`, with or without a stream that runs. Raises Refused when it cannot be done now.
+
+    Without it, damaged tables are written again. Without a process that refreshes gold, this one does.
+    """
+    with ExitStack() as locks:
+        stream_runs = not _held(locks, checks.lock)
+        if stream_runs:
+            refuse_other_rules()
+        if stream_runs or dry_run:
+            refuse_damaged(scope)
+        else:
+            start_over_damaged()
+        if checks.rebuilding_file().exists() and not scope.is_everything:
+            raise Refused("tables are incomplete: run ./run.sh rebuild silver without --kind and --from")
+        create_tables()
+        rebuilt = rebuild_silver(scope, dry_run, stream_runs)
+        if not dry_run and _held(locks, runner.lock):
+            refresh_gold()
+    return rebuilt
+
+
+def _held(locks: ExitStack, lock: Callable[[], IO[str]]) -> bool:
+    """Whether no other process has the lock; it is then held until `locks` ends."""
+    try:
+        locks.enter_context(lock())
+    except Refused:
+        return False
+    return True
+
+
+def refuse_other_rules() -> None:
+    """Raises Refused when the stream that runs has begun with other rules: it would go on with them."""
+    status = stream_status()
+    if not status or status.get("rule_set") != rule_set(settings().rule_values()):
+        raise Refused("the stream runs with other rules: ./run.sh down, ./run.sh up, then run this again")
+
+
+def refuse_damaged(scope: Scope) -> None:
+    """Raises Refused when a table cannot be compared."""
+    if damaged := [table for table in scope.tables if faults(table)]:
+        raise Refused(f"damaged: {', '.join(damaged)}. Remedy: ./run.sh down, then ./run.sh rebuild silver")
+
+
+def rebuild_silver(scope: Scope, dry_run: bool = False, stream_runs: bool = False) -> Rebuilt:
+    """Judge events again and exchange what differs. `stream_runs`: a stream runs.
+
+    Killed before the exchange it has changed nothing. Killed in it, the stream does not start until it has
+    run again. Raises Refused when signatures cannot be verified, or when a batch was interrupted.
+    """
+    try:
+        rebuild = Rebuild(scope, signing_keys())
+        events = 0
+        changed: list[ChangedPart] = []
+        if stream_runs:
+            most = settings().stream.max_events_per_batch
+            while True:
+                finished = checkpoint.finished_batch()
+                events += (new := rebuild.judge_new(finished.time if finished else EPOCH))
+                if new < most:
+                    break
+            changed = differences(rebuild.scope)
+            if dry_run:
+                return Rebuilt(events, changed)
+        failpoint("rebuild.before_turn")
+        with turn(BATCH_TURN):
+            if stream_runs and checkpoint.batch_under_way():
+                raise Refused("a batch was interrupted: run this again when the stream has finished it")
+            since = max(scope.since, rebuild.scope.upto + timedelta(microseconds=1))
+            events += rebuild.judge_new(None)
+            changed = joined([*changed, *differences(replace(rebuild.scope, since=since))])
+            if not dry_run:
+                exchange_all(changed, rebuild.scope, stream_runs)
+        return Rebuilt(events, changed)
+    finally:
+        remove_written_again()
+
+
+def exchange_all(changed: list[ChangedPart], scope: Scope, stream_runs: bool) -> None:
+    """Exchange the parts that differ, and compute gold that the stream folds in again, the balance last.
+
+    Without another process that refreshes gold, gold is brought up to date too; all of it is computed again
+    after a rebuild of everything.
+    """
+    state = noted_state()
+    newest = BatchTag.of(state["newest"]) if state["newest"] else None
+    is_repair = scope.is_everything and not stream_runs
+    if not changed and not is_repair and not checkpoint.batch_under_way():
+        return
+    if not read_json(checks.rebuilding_file()):
+        write_json(checks.rebuilding_file(), {})
+    rebuilt = (datetime.now(UTC) - EPOCH) // timedelta(microseconds=1)
+    tag = replace(newest, offsets={}).text() if newest else "{}"
+    for difference in changed:
+        if difference.table != BALANCE:
+            exchange(difference, scope, newest, rebuilt, tag)
+            failpoint("rebuild.after_exchange")
+    if is_repair:
+        for contract in contracts().values():
+            if contract.refreshed in ("seconds", "background") and not contract.kept_by_rebuild:
+                empty_table(contract.table)
+    fold_again(scope.tables if is_repair else {difference.table for difference in changed})
+    if newest:
+        tag = newest.text(versions=written_versions())
+        for difference in changed:
+            if difference.table == BALANCE:
+                exchange(difference, scope, newest, rebuilt, tag)
+        replace_rows(BALANCE, [], tag, "false", batch=newest, rebuilt=rebuilt)  # also when it does not differ
+    forget_saved()
+    checks.rebuilding_file().unlink()
+
+
+def refresh_gold() -> None:
+    """Bring gold of seconds and of background up to date, in this process."""
+    IncrementalGold(1).refresh()
+    runner.BackgroundJobs(runner.make_jobs(), threading.Event()).round()
