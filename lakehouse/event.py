@@ -60,25 +60,8 @@ class Event:
 
     @property
     def together(self) -> str | None:
-        """Events with this text share a Kafka partition; None: those with the same key.
-
-        A price's commodity and what a holder has of a commodity, in any spelling; the symbol of a bar, in
-        upper case; the market of a sensor; all posts. Events that a validator compares are then in order, so
-        verdicts are deterministic.
-        """
-        first, _, rest = self.key.partition("|")
-        match self.kind:
-            case "price":
-                return _commodity_of(self.key)
-            case "stock":
-                return f"{first}|{_commodity_of(self.key)}" if first else None
-            case "bar":
-                return f"{first.upper()}|{rest}" if first else None
-            case "sensor":
-                return first or None
-            case "post":
-                return self.kind
-        return None
+        """See `together_of`."""
+        return together_of(self.kind, self.key)
 
     @property
     def headers(self) -> list[tuple[str, bytes]]:
@@ -92,6 +75,28 @@ class Event:
         ]
         others = {"market_id": self.market_id, "signature": self.signature}
         return envelope + [(name, value.encode()) for name, value in others.items() if value]
+
+
+def together_of(kind: str, key: str) -> str | None:
+    """Events with this text share a Kafka partition; None: those with the same key.
+
+    A price's commodity and what a holder has of a commodity, in any spelling; the symbol of a bar, in upper
+    case; the market of a sensor; all posts. Events that a validator compares are then in order, so verdicts
+    are deterministic.
+    """
+    first, _, rest = key.partition("|")
+    match kind:
+        case "price":
+            return _commodity_of(key)
+        case "stock":
+            return f"{first}|{_commodity_of(key)}" if first else None
+        case "bar":
+            return f"{first.upper()}|{rest}" if first else None
+        case "sensor":
+            return first or None
+        case "post":
+            return kind
+    return None
 
 
 def sender_of(source: str) -> str:

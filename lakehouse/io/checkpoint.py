@@ -83,6 +83,12 @@ def newest_tag(table: str, root: str | None = None) -> BatchTag | None:
     return next((BatchTag.of(tag) for tag in tags_of(table, root=root) if tag.get("offsets")), None)
 
 
+def partition_counts() -> dict[str, int]:
+    """How many partitions each topic has, as the newest batch of bronze notes it; empty before the first."""
+    tag = newest_tag("bronze.events")
+    return {topic: len(partitions) for topic, partitions in tag.offsets.items()} if tag else {}
+
+
 def note_position(tag: BatchTag, versions: Mapping[str, int]) -> None:
     """Commit the tag without rows: the stream goes on at its offsets. `versions`: see `append_counts`."""
     append_rows(BALANCE, [], tag.text(versions=versions))

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import threading
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from tenacity import retry, retry_if_exception, retry_if_exception_type, stop_af
 from conf.runtime.endless import PAUSE_SECONDS, survived
 from conf.settings import settings
 from lakehouse.event import Event, topics
+from lakehouse.partitions import partition_together
 
 Header = tuple[str, bytes]
 Bounds = dict[str, dict[str, tuple[int, int]]]  # topic -> partition -> first and next offset
@@ -101,7 +101,7 @@ def partition_of(topic: str, together: str | None) -> int:
 
     Raises KafkaException when the partitions of the topic are not known yet and the brokers do not answer.
     """
-    return zlib.crc32(together.encode("utf-8", "replace")) % partition_count(topic) if together else -1
+    return partition_together(together, partition_count(topic)) if together else -1
 
 
 def partition_count(topic: str) -> int:

@@ -18,9 +18,11 @@ from lakehouse.contracts.rule_functions import row_violation
 from lakehouse.contracts.rule_masks import bit_of
 from lakehouse.contracts.rule_messages import render_message
 from lakehouse.event import lenient_payload
+from lakehouse.io.checkpoint import partition_counts
 from lakehouse.io.delta import open_table
 from lakehouse.validation import Judgement
 from streaming_jobs.batch.kind_result import KindResult, Resubmission
+from streaming_jobs.batch.place import Place, place_of, place_of_series
 
 DECISION = "decision"
 STATES = {"release": "released", "correct": "corrected", "reject": "rejected"}
@@ -134,7 +136,19 @@ class AppliedDecision:
             conflict="id_conflict" in refused_by,
             forged=f"{self.about['kind']}_signed" in refused_by,
             record=self._record(),
+            place=self._place(),
         )
+
+    def _place(self) -> Place:
+        """That of the record; of a payload that was corrected, now or before, that of its series."""
+        about = self.about
+        place = place_of(about["topic"], about["partition"])
+        if self.decision["decision"] != "correct" and not about["generation"]:
+            return place
+        fields = lenient_payload(self._payload())
+        if isinstance(fields, dict) and fields.get("market_id") is None:
+            fields["market_id"] = about["market_id"]
+        return place_of_series(place, fields, partition_counts())
 
     def _record(self) -> pa.Table:
         """The event as a row of bronze.events in the decision's batch, corrected if decided so."""

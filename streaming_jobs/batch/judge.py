@@ -27,7 +27,7 @@ from lakehouse.verdicts.rows import READINGS, Verdicts, row_columns, row_verdict
 from streaming_jobs.batch.event_ids import CLASSIFIED, CONFLICT, NEW, EventIds
 from streaming_jobs.batch.folded_gold import wanted_columns
 from streaming_jobs.batch.kind_result import ARRIVAL_ORDER, KindResult, Resubmission
-from streaming_jobs.batch.place import Numbers, Place, RowsByPlace, rows_by_place
+from streaming_jobs.batch.place import OLDER_TOPICS, Numbers, Place, RowsByPlace, rows_by_place
 
 
 @dataclass
@@ -77,8 +77,9 @@ class Judge:
         errors = mask_of(self.rules, "error")
         empty = np.empty(0, dtype=np.int64)
         result = KindResult(self.kind, verdicts, events, np.empty(0, dtype=np.int8), empty, empty, errors, {})
-        rows = rows_by_place(table)
-        result = self._by_signature(self._by_ids(result, resubmissions, rows, known), table)
+        result.resubmitted = _row_numbers(events, resubmissions)
+        rows = rows_by_place(_where_judged(table, result.resubmitted))
+        result = self._by_signature(self._by_ids(result, rows, known), table)
         return self._by_history(result, rows, known)
 
     def _events(self, verdicts: Verdicts, judged: pa.Table) -> pa.Table:
@@ -98,19 +99,12 @@ class Judge:
         wanted = wanted_columns(kinds()[self.kind].table) | set(validator.columns if validator else ())
         return [name for name in row_columns(self.kind) if name in wanted or name == READINGS]
 
-    def _by_ids(
-        self,
-        result: KindResult,
-        resubmissions: Sequence[Resubmission],
-        rows: RowsByPlace,
-        known: Mapping[Place, Known],
-    ) -> KindResult:
+    def _by_ids(self, result: KindResult, rows: RowsByPlace, known: Mapping[Place, Known]) -> KindResult:
         """The result with duplicates and conflicts, and with the own id of an event whose id is taken.
 
         A resubmitted event is known under the id that it has; its conflict stays one.
         """
         rules = self.rules
-        result.resubmitted = _row_numbers(result.events, resubmissions)
         verdict = np.full(result.events.num_rows, NEW, dtype=np.int8)
         arrived = result.arrived
         other_ids: dict[int, str] = {}
@@ -278,3 +272,16 @@ def _row_numbers(events: pa.Table, resubmissions: Sequence[Resubmission]) -> dic
     by_place = {(event.partition, event.offset): event for event in resubmissions}
     places = zip(events["partition"].to_pylist(), events["offset"].to_pylist(), strict=True)
     return {row: by_place[place] for row, place in enumerate(places) if place in by_place}
+
+
+def _where_judged(table: pa.Table, resubmitted: Mapping[int, Resubmission]) -> pa.Table:
+    """The rows with the partition of the place that each is judged at."""
+    if not resubmitted:
+        return table
+    partitions = table["partition"].to_pylist()
+    for row, event in resubmitted.items():
+        if event.place != OLDER_TOPICS:
+            partitions[row] = event.place[1]
+    column = table.schema.get_field_index("partition")
+    field = table.schema.field(column)
+    return table.set_column(column, field, pa.array(partitions, field.type))

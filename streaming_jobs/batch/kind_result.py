@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from lakehouse.validation import Flags, Judgement
 from lakehouse.verdicts.rows import Verdicts
 from streaming_jobs.batch.event_ids import DUPLICATE, NEW
-from streaming_jobs.batch.place import Place, place_of
+from streaming_jobs.batch.place import Place
 
 Masks = npt.NDArray[np.int64]  # one bit per rule of the kind
 # Which record, among those of one kind; also the order of arrival.
@@ -35,11 +35,7 @@ class Resubmission:
     conflict: bool  # its event_id belongs to another payload, whatever is decided
     forged: bool  # it came without a valid signature that its kind needs, whatever is decided
     record: pa.Table
-
-    @property
-    def place(self) -> Place:
-        """Where the event comes from."""
-        return place_of(self.topic, self.partition)
+    place: Place  # whose memory it is compared with; of a corrected event that of its new series
 
 
 @dataclass

@@ -1,7 +1,9 @@
 """Where an event comes from in Kafka: the unit whose events are judged together, in order, by one task."""
 
+from collections.abc import Mapping
 from functools import reduce
 from operator import or_
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.settings import settings
-from lakehouse.event import LEGACY_KIND, kind_of_topic
+from lakehouse.event import LEGACY_KIND, kind_of_topic, series_key
+from lakehouse.partitions import partition_for
 
 Place = tuple[str, int]  # topic, partition
 Numbers = npt.NDArray[np.int64]  # of rows
@@ -26,6 +29,19 @@ def place_of(topic: str, partition: int) -> Place:
 def kind_of_place(place: Place) -> str:
     """The one kind of its events."""
     return LEGACY_KIND if place == OLDER_TOPICS else kind_of_topic(place[0])
+
+
+def place_of_series(place: Place, fields: Any, partitions: Mapping[str, int]) -> Place:
+    """Where producers put events with these payload fields; `place` where they name no series.
+
+    `partitions`: how many each topic has. Topics of older systems stay one place.
+    """
+    kind = kind_of_place(place)
+    key = series_key(kind, fields, "")
+    if place == OLDER_TOPICS or not key:
+        return place
+    topic = place[0]
+    return topic, partition_for(kind, key, partitions.get(topic, settings().kafka.partitions))
 
 
 def rows_at(place: Place) -> pc.Expression:

@@ -36,6 +36,7 @@ from lakehouse.io.delta import open_table
 from lakehouse.io.query import run_sql
 from lakehouse.validation import Validator, ValidatorState
 from streaming_jobs.batch.batch_time import chunks
+from streaming_jobs.batch.corrected_events import judged_at
 from streaming_jobs.batch.event_ids import CLASSIFIED, EventIds, Run
 from streaming_jobs.batch.judge import Known
 from streaming_jobs.batch.kind_result import ARRIVAL_ORDER
@@ -73,8 +74,9 @@ def forget_saved() -> None:
 def code_version() -> str:
     """Fingerprint of the code that remembers and judges."""
     digest = hashlib.sha256()
-    for file in sorted(Path(lakehouse.validation.__file__).parent.rglob("*.py")):
-        digest.update(file.read_bytes())
+    for folder in (Path(lakehouse.validation.__file__).parent, Path(__file__).parent):
+        for file in sorted(folder.rglob("*.py")):
+            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
@@ -90,16 +92,16 @@ class PlaceMemory:
 
     def catch_up(self, before: datetime) -> None:
         """Read what landed after `upto` in batches before that time."""
-        condition = rows_at(self.place) & (pc.field("ingested_at") < before)
+        times = pc.field("ingested_at") < before
         if self.upto:
-            condition &= pc.field("ingested_at") > self.upto
-        bronze = open_table("bronze.events").to_pyarrow_dataset().filter(condition)
+            times &= pc.field("ingested_at") > self.upto
+        bronze = open_table("bronze.events").to_pyarrow_dataset().filter(rows_at(self.place) & times)
         kind = kind_of_place(self.place)
         for rows in landed_ids(bronze):
             if self.known.ids is not None:
                 self.known.ids.classify(kind, *(rows[name].to_pylist() for name in CLASSIFIED))
         if self.known.validator is not None:
-            remember_silver(self.known.validator, kind, condition)
+            remember_silver(self.known.validator, kind, judged_at(self.place, times))
 
 
 def remember_silver(validator: Validator, kind: str, condition: pc.Expression) -> None:
