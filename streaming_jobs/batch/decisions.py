@@ -1,7 +1,7 @@
 """Decisions about quarantined events: which count, what they resubmit, and the rows of gold.reviews."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import Rule, contracts
+from lakehouse.contracts.contract import Rule, contracts, kinds
 from lakehouse.contracts.history_rules import compile_checks, history_rules
 from lakehouse.contracts.rule_functions import row_violation
 from lakehouse.contracts.rule_masks import bit_of
@@ -40,7 +40,9 @@ class DecisionResolver:
     Its state is a function of gold.reviews.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Collection[str] = tuple(kinds())) -> None:
+        """`kinds`: of the events that are judged; decisions about others change nothing."""
+        self._kinds = kinds
         self._decided: set[Target] = set()
 
     def load(self, before: datetime) -> None:
@@ -77,7 +79,8 @@ class DecisionResolver:
                 refused[name][row] = True
             if target and about and not any(checks[name].severity == "error" for name in violated):
                 self._decided.add(target)
-                applied.append(AppliedDecision(rows[row], about))
+                if about["kind"] in self._kinds:
+                    applied.append(AppliedDecision(rows[row], about))
         for name, flags in refused.items():
             result.mask = result.mask | np.where(flags, bit_of(tuple(rules), name), 0)
         messages = {rule.name: rule.message for rule in rules}

@@ -7,11 +7,11 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -25,6 +25,7 @@ from lakehouse.io.checkpoint import Batch, note_position
 from lakehouse.io.delta import BatchTag, open_table, rebuilt_at, written_version
 from lakehouse.io.delta_files import WrittenFile, append_batch, commit_files
 from lakehouse.io.signing_keys import signing_keys
+from lakehouse.signatures import SigningKeys
 from lakehouse.times import rfc3339
 from lakehouse.verdicts.rows import rules_of
 from streaming_jobs.batch import kafka_source
@@ -34,15 +35,7 @@ from streaming_jobs.batch.folded_gold import FoldedGold
 from streaming_jobs.batch.judge import Judge
 from streaming_jobs.batch.kind_result import KindResult, Resubmission
 from streaming_jobs.batch.place import Place, by_kind, kind_of_place, places_of
-from streaming_jobs.batch.task import (
-    NO_RECORDS,
-    BatchTask,
-    Settle,
-    Written,
-    as_they_are,
-    judge_kind,
-    state_of,
-)
+from streaming_jobs.batch.task import NO_RECORDS, BatchTask, Written, judge_kind, state_of
 from streaming_jobs.flows import appended
 from streaming_jobs.progress import StreamProgress
 
@@ -53,13 +46,8 @@ log = logging.getLogger("lumbung.batch")
 BATCH_TURN = "batch"  # the lock of who writes the tables of the stream: a batch, or a rebuild between two
 
 
-Outcome = TypeVar("Outcome")
-Resubmissions = Mapping[Place, Sequence[Resubmission]]
-JudgeOfKind = Callable[[str, pa.Table, Resubmissions, Settle], Outcome]
-
-
 class BatchRecords(Protocol):
-    """The records of one batch, as an engine has them."""
+    """The records of a batch, as an engine has them; or of several in bronze."""
 
     def read(self, topics: Sequence[str]) -> pa.Table:
         """Those of some topics, as RECORDS, in this process."""
@@ -132,7 +120,7 @@ class BatchDriver:
         if message := kafka_source.other_partitions(batch.before.offsets, tag.offsets):
             raise Refused(message)
         task = self._task_of(batch)
-        written, applied = self._judged(records, task, batch)
+        written, applied = judge_batch(records, task, batch.rows, self._decisions, self._keys)
         if not written:  # its offsets are those of transactions
             note_position(tag, written_versions())
             return None
@@ -146,7 +134,7 @@ class BatchDriver:
         failpoint("stream.after_gold")
         self._flush()  # what the balance counts is on the disk before it
         landed = {event: lands for part in written for event, lands in part.landed.items()}
-        counts = counts_by_kind(part.counts for part in written)
+        counts = counts_by_kind(part.counts[task.time] for part in written)
         self._count(counts, review_rows(applied, landed), tag, task.time)
         self._flush()
         stages.end("counts")
@@ -165,44 +153,16 @@ class BatchDriver:
         return BatchTask(
             self._run,
             self._owner,
-            time,
+            (time,),
             batch.before.time,
             self._newest,
             environment=knob_variables(),
             is_durable=settings().stream.on_cluster,
         )
 
-    def _judged(
-        self, records: BatchRecords, task: BatchTask, batch: Batch
-    ) -> tuple[list[Written], list[AppliedDecision]]:
-        """What was written of every place, and the decisions that count."""
-        state_of(task, self._keys)
-        own = topics_of_the_driver()
-        arrived = [topic for topic in own if topic in batch.rows]
-        parts = by_kind(records.read(arrived)) if arrived else {}
-
-        def judge(kind: str, part: pa.Table, resubmissions: Resubmissions, settle: Settle) -> Written:
-            with_resubmissions = replace(task, resubmissions=resubmissions)
-            return judge_kind(with_resubmissions, kind, part, places_of(part), settle)
-
-        written, applied = judge_in_turn(parts, self._decisions, task.time, judge)
-        resubmissions = by_their_place(applied)
-        task = replace(task, resubmissions=resubmissions)
-        if set(batch.rows) - set(own):
-            written += records.judged(task, own)
-        done = [place for part in written for place in part.places]
-        if len(set(done)) < len(done):
-            raise AssertionError(f"records of a partition came in several tasks: {sorted(done)}")
-        for kind, places in without_records(resubmissions, done).items():
-            written.append(judge_kind(task, kind, NO_RECORDS, places))
-        return written, applied
-
     def _commit(self, written: Sequence[Written], tag: BatchTag) -> None:
         """One transaction a table, bronze first; a table that holds the batch is left as it is."""
-        files: dict[str, list[WrittenFile]] = {}
-        for part in written:
-            for table, of_table in part.files.items():
-                files.setdefault(table, []).extend(of_table)
+        files = files_by_table(written)
 
         def commit(table: str) -> None:
             if not commit_files(table, files[table], tag):
@@ -285,26 +245,52 @@ class Stages:
         return f"{self.total:.2f} s ({stages})"
 
 
-def judge_in_turn(
-    parts: Mapping[str, pa.Table], resolver: DecisionResolver, time: datetime, judge: JudgeOfKind[Outcome]
-) -> tuple[list[Outcome], list[AppliedDecision]]:
-    """Outcomes of the events of each kind, and the decisions that count.
+def judge_batch(
+    records: BatchRecords,
+    task: BatchTask,
+    topics: Collection[str],
+    resolver: DecisionResolver,
+    keys: SigningKeys,
+) -> tuple[list[Written], list[AppliedDecision]]:
+    """What was written of every place, and the decisions that count. `topics`: those that have records.
 
     Decisions come first: what they resubmit is judged with the place that it came from.
     """
+    state_of(task, keys)
+    own = topics_of_the_driver()
+    arrived = [topic for topic in own if topic in topics]
+    parts = by_kind(records.read(arrived)) if arrived else {}
     applied: list[AppliedDecision] = []
+    written: list[Written] = []
 
     def settle(result: KindResult, of_kind: Judge) -> None:
-        applied.extend(resolver.resolve(result, of_kind.rules, time))
+        applied.extend(resolver.resolve(result, of_kind.rules, task.time))
 
-    outcomes = [judge(DECISION, parts[DECISION], {}, settle)] if DECISION in parts else []
+    if (part := parts.pop(DECISION, None)) is not None:
+        written.append(judge_kind(task, DECISION, part, places_of(part), settle))
     resubmissions = by_their_place(applied)
-    others = {kind: part for kind, part in parts.items() if kind != DECISION}
-    outcomes += [judge(kind, part, resubmissions, as_they_are) for kind, part in others.items()]
-    return outcomes, applied
+    task = replace(task, resubmissions=resubmissions)
+    written += [judge_kind(task, kind, part, places_of(part)) for kind, part in parts.items()]
+    if set(topics) - set(own):
+        written += records.judged(task, own)
+    done = [place for part in written for place in part.places]
+    if len(set(done)) < len(done):
+        raise AssertionError(f"records of a partition came in several tasks: {sorted(done)}")
+    for kind, places in without_records(resubmissions, done).items():
+        written.append(judge_kind(task, kind, NO_RECORDS, places))
+    return written, applied
 
 
-def without_records(resubmissions: Resubmissions, done: Collection[Place]) -> dict[str, list[Place]]:
+def files_by_table(written: Iterable[Written]) -> dict[str, list[WrittenFile]]:
+    """Files of all tasks."""
+    files: dict[str, list[WrittenFile]] = {}
+    for part in written:
+        for table, of_table in part.files.items():
+            files.setdefault(table, []).extend(of_table)
+    return files
+
+
+def without_records(resubmissions: Iterable[Place], done: Collection[Place]) -> dict[str, list[Place]]:
     """Kind -> places of resubmitted events that are not among those that are done."""
     kinds: dict[str, list[Place]] = {}
     for place in resubmissions:

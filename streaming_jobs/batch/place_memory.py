@@ -34,6 +34,7 @@ from lakehouse.bronze.events import with_identity
 from lakehouse.contracts.contract import kinds
 from lakehouse.io.delta import open_table
 from lakehouse.io.query import run_sql
+from lakehouse.paths import REBUILD
 from lakehouse.validation import Validator, ValidatorState
 from streaming_jobs.batch.batch_time import chunks
 from streaming_jobs.batch.corrected_events import judged_at
@@ -52,11 +53,13 @@ SHARE_OF_TIME = 0.01
 def memory_folder() -> Path:
     """The files of all places: in `state`, or in the lake where executors share that alone.
 
-    With a lake on an object store each machine has its own: what it lacks is read from the tables.
+    With a lake on an object store each machine has its own: what it lacks is read from the tables. A lake
+    that is written again has others than the stream.
     """
     lake = settings().lake_root
     shared = settings().stream.on_cluster and "://" not in lake
-    return Path(lake, "_places") if shared else settings().state_dir / "places"
+    name = "places_again" if lake.endswith(REBUILD) else "places"
+    return Path(lake, f"_{name}") if shared else settings().state_dir / name
 
 
 def folder_of(place: Place) -> Path:

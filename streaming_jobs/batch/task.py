@@ -4,14 +4,14 @@ It runs in a Python worker of a Spark executor, or in the process of the embedde
 what it returns.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
 
 from conf.runtime.failpoints import failpoint
-from lakehouse.bronze.events import events
+from lakehouse.bronze.events import JUDGED, events, with_identity
 from lakehouse.bronze.records import RECORDS
 from lakehouse.contracts.contract import kinds
 from lakehouse.io.delta_files import WrittenFile, write_files
@@ -38,12 +38,26 @@ class BatchTask:
 
     run: str  # of the stream, from its start to its end
     owner: Mapping[str, str]  # see `Memories`
-    time: datetime  # of the batch, by the driver: never by the clock of an executor
+    # Of the batch, by the driver: never by the clock of an executor. Of several that are judged again in one
+    # task none has decisions.
+    times: tuple[datetime, ...]
     last: datetime | None  # of the batch before
     newest: Mapping[Place, datetime]  # of the newest batch with events of a place, where that is known
     resubmissions: Mapping[Place, Sequence[Resubmission]] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)  # knobs of the driver
     is_durable: bool = False  # files are on the disk when a task returns
+    is_again: bool = False  # records are rows of bronze
+
+    @property
+    def time(self) -> datetime:
+        """Of the newest batch."""
+        return self.times[-1]
+
+    def arrived(self, records: pa.Table) -> pa.Table:
+        """The records as JUDGED."""
+        if not self.is_again:
+            return events(records, self.time)
+        return with_identity(records) if records.num_rows else JUDGED.empty_table()
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,7 @@ class Written:
     places: tuple[Place, ...]
     files: Mapping[str, Sequence[WrittenFile]]  # by table, committed by the driver
     to_fold: Mapping[str, pa.Table]  # see `rows_to_fold`
-    counts: KindCounts
+    counts: Mapping[datetime, KindCounts]  # by batch
     # (kind, partition, offset) of a resubmitted event -> whether it landed in silver.
     landed: Mapping[tuple[str, int, int], bool]
 
@@ -108,10 +122,10 @@ def judge_kind(
     state = state_of(task)
     judge = state.judge(kind)
     held = {
-        place: state.memories.take(place, task.last, task.newest.get(place, task.last), task.time)
+        place: state.memories.take(place, task.last, task.newest.get(place, task.last), task.times[0])
         for place in places
     }
-    bronze = events(records, task.time)
+    bronze = task.arrived(records)
     known = {place: memory.known for place, memory in held.items()}
     resubmissions = [event for place in places for event in task.resubmissions.get(place, ())]
     result = judge.judge(bronze, known, resubmissions)
@@ -127,7 +141,9 @@ def write_outcomes(
     task: BatchTask, places: tuple[Place, ...], bronze: pa.Table, judge: Judge, result: KindResult
 ) -> Written:
     """Write the files of a result. `bronze`: the events that arrived."""
-    rows = {"bronze.events": bronze, **outcome_rows(judge, result)}
+    rows = outcome_rows(judge, result)
+    if not task.is_again:
+        rows["bronze.events"] = bronze
     files = {
         table: write_files(table, of_table, task.is_durable)
         for table, of_table in rows.items()
@@ -136,10 +152,23 @@ def write_outcomes(
     return Written(
         places,
         files,
-        rows_to_fold(kinds()[judge.kind].table, accepted_rows(result)),
-        counts_of(result, judge.rules),
+        {} if task.is_again else rows_to_fold(kinds()[judge.kind].table, accepted_rows(result)),
+        dict(counts_by_batch(task, judge, result)),
         landed_of(result),
     )
+
+
+def counts_by_batch(
+    task: BatchTask, judge: Judge, result: KindResult
+) -> Iterator[tuple[datetime, KindCounts]]:
+    """Counts of each batch that has any of the events."""
+    if len(task.times) == 1:
+        yield task.time, counts_of(result, judge.rules)
+        return
+    for time in task.times:
+        counts = counts_of(result.of_batch(time), judge.rules)
+        if counts.rows_in:
+            yield time, counts
 
 
 def landed_of(result: KindResult) -> dict[tuple[str, int, int], bool]:

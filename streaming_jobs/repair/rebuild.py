@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import pyarrow.compute as pc
@@ -25,7 +26,7 @@ from streaming_jobs.batch.driver import written_versions
 from streaming_jobs.embedded.feed import after
 from streaming_jobs.gold import runner
 from streaming_jobs.repair.exchange import Scope
-from streaming_jobs.repair.rebuild_gold import GoldEngine, gold_tables, rebuild_gold
+from streaming_jobs.repair.rebuild_gold import BatchEngine, gold_tables, rebuild_gold
 from streaming_jobs.repair.rebuild_silver import Rebuilt, rebuild_silver_now
 from streaming_jobs.startup import checks
 
@@ -92,8 +93,10 @@ def main(
     ],
     table: Annotated[str | None, typer.Option(help="gold: this table alone")] = None,
     engine: Annotated[
-        GoldEngine | None,
-        typer.Option(help="gold: what computes it; Spark only tables whose contract is SQL"),
+        BatchEngine | None,
+        typer.Option(
+            help="what computes it: Spark, of gold only tables whose contract is SQL, or this process"
+        ),
     ] = None,
     kind: Annotated[str | None, typer.Option(help="silver: events of this kind alone")] = None,
     since: Annotated[
@@ -119,7 +122,8 @@ def main(
     try:
         if what == "silver":
             scope = Scope.of(kind, since.replace(tzinfo=UTC) if since else EPOCH)
-            for line in silver_lines(rebuild_silver_now(scope, dry_run), dry_run):
+            rebuild = on_spark if engine is BatchEngine.spark else rebuild_silver_now
+            for line in silver_lines(rebuild(scope, dry_run), dry_run):
                 print(line)
             return
         with ExitStack() as locks:
@@ -130,7 +134,7 @@ def main(
             if what == "checkpoint":
                 print(json.dumps(rebuild_checkpoint()))
             else:
-                by = engine or GoldEngine.duckdb
+                by = engine or BatchEngine.duckdb
                 rebuild_gold([table] if table else gold_tables(by), by)
     except Refused as refusal:
         console.print(str(refusal), markup=False)
@@ -139,6 +143,15 @@ def main(
         console.print(
             f"{unjudged} records of bronze were never judged: run ./run.sh rebuild silver too", markup=False
         )
+
+
+def on_spark(scope: Scope, dry_run: bool) -> Rebuilt:
+    """`rebuild_silver_now`, judged by executors."""
+    checks.refuse_unshared_lake()
+    from streaming_jobs.spark import jobs  # seconds to import
+
+    with jobs.batch_session() as spark:
+        return rebuild_silver_now(scope, dry_run, partial(jobs.judge_again, spark))
 
 
 def silver_lines(rebuilt: Rebuilt, dry_run: bool) -> Iterator[str]:
@@ -153,7 +166,7 @@ def silver_lines(rebuilt: Rebuilt, dry_run: bool) -> Iterator[str]:
 
 
 def usage_fault(
-    what: str, table: str | None, engine: GoldEngine | None, kind: str | None, of_silver: bool
+    what: str, table: str | None, engine: BatchEngine | None, kind: str | None, of_silver: bool
 ) -> str | None:
     """What is wrong with the arguments; None when they can be used."""
     if what not in WHAT:
@@ -162,9 +175,11 @@ def usage_fault(
         return "--kind, --from and --dry-run are options of rebuild silver"
     if kind and kind not in kinds():
         return f"there is no kind '{kind}'; choose {', '.join(kinds())}"
+    if engine and what == "checkpoint":
+        return "--engine is an option of rebuild silver and rebuild gold"
     if what != "gold":
-        return "--table and --engine are options of rebuild gold" if table or engine else None
-    if not table or table in gold_tables(engine or GoldEngine.duckdb):
+        return "--table is an option of rebuild gold" if table else None
+    if not table or table in gold_tables(engine or BatchEngine.duckdb):
         return None
     if table in gold_tables():
         return f"{table} is not computed by SQL: leave out --engine spark"

@@ -14,24 +14,24 @@ from streaming_jobs.startup.checks import rebuilding_file
 from streaming_jobs.startup.heal import heal
 
 
-class GoldEngine(StrEnum):
+class BatchEngine(StrEnum):
     """DuckDB in this process, or Spark where the lake outgrows one machine."""
 
     duckdb = "duckdb"
     spark = "spark"
 
 
-def gold_tables(engine: GoldEngine = GoldEngine.duckdb) -> list[str]:
+def gold_tables(engine: BatchEngine = BatchEngine.duckdb) -> list[str]:
     """Gold that the engine computes again, each table after those that it reads.
 
     It follows from other tables, and no rebuild keeps it. For Spark its contract is SQL.
     """
     tables = [*(contract.table for contract in folded()), *refreshed("seconds"), *refreshed("background")]
     computed = [table for table in tables if not contracts()[table].kept_by_rebuild]
-    return [table for table in computed if engine is GoldEngine.duckdb or contracts()[table].sql]
+    return [table for table in computed if engine is BatchEngine.duckdb or contracts()[table].sql]
 
 
-def rebuild_gold(tables: list[str], engine: GoldEngine) -> None:
+def rebuild_gold(tables: list[str], engine: BatchEngine) -> None:
     """Compute these tables again and print how long each took.
 
     Killed in the middle, what refreshes them goes on from what is committed. Raises Refused when silver is
@@ -40,7 +40,7 @@ def rebuild_gold(tables: list[str], engine: GoldEngine) -> None:
     if rebuilding_file().exists():
         raise Refused("silver is incomplete: run ./run.sh rebuild silver first")
     heal(tables)
-    if engine is GoldEngine.duckdb:
+    if engine is BatchEngine.duckdb:
         for group in written_together(tables):
             began = monotonic()
             compute_again(group)

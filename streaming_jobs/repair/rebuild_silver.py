@@ -8,7 +8,8 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,6 @@ from conf.runtime.failpoints import failpoint
 from conf.runtime.process import Refused, turn
 from conf.runtime.status_files import read_json, write_json
 from conf.settings import knob_variables, settings, take_knobs
-from lakehouse.bronze.events import JUDGED, with_identity
 from lakehouse.contracts.contract import contracts, rule_set
 from lakehouse.io import checkpoint
 from lakehouse.io.delta import (
@@ -39,6 +39,7 @@ from lakehouse.io.delta import (
     replace_rows,
     table_exists,
 )
+from lakehouse.io.delta_files import commit_files
 from lakehouse.io.process_status import stream_status
 from lakehouse.io.query import run_sql
 from lakehouse.io.signing_keys import signing_keys
@@ -46,24 +47,18 @@ from lakehouse.io.table_files import faults, remedy_of
 from lakehouse.io.terminal import Terminal
 from lakehouse.paths import REBUILD
 from lakehouse.signatures import SigningKeys
+from lakehouse.verdicts.rows import rules_of
 from streaming_jobs.batch.batch_time import chunks
-from streaming_jobs.batch.counts import balance_row, counts_by_kind, counts_of, quality_rows
+from streaming_jobs.batch.counts import balance_row, counts_by_kind, quality_rows
 from streaming_jobs.batch.decisions import DECISION, AppliedDecision, DecisionResolver, review_rows
-from streaming_jobs.batch.driver import (
-    BATCH_TURN,
-    Resubmissions,
-    by_their_place,
-    judge_in_turn,
-    written_versions,
-)
+from streaming_jobs.batch.driver import BATCH_TURN, files_by_table, judge_batch, written_versions
 from streaming_jobs.batch.folded_gold import fold_again
-from streaming_jobs.batch.judge import Judge, Known
-from streaming_jobs.batch.kind_result import KindResult
-from streaming_jobs.batch.place import Place, by_kind, kind_of_place, places_of
-from streaming_jobs.batch.place_memory import PlaceMemory, forget_saved
-from streaming_jobs.batch.task import Settle, as_they_are, landed_of, outcome_rows
+from streaming_jobs.batch.judge import Known
+from streaming_jobs.batch.place import Place, kind_of_place, places_of
+from streaming_jobs.batch.place_memory import Memories, PlaceMemory, forget_saved
+from streaming_jobs.batch.task import BatchTask, Written, judge_records
 from streaming_jobs.gold import runner
-from streaming_jobs.gold.driver import BALANCE, QUARANTINE
+from streaming_jobs.gold.driver import BALANCE, QUARANTINE, TICK
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.repair.exchange import COUNTS, ChangedPart, Scope, differences, exchange, joined
 from streaming_jobs.startup import checks
@@ -71,6 +66,8 @@ from streaming_jobs.startup.heal import start_over
 
 log = logging.getLogger("lumbung.rebuild")
 console = Terminal()
+# Judges the rows of these topics, of the batches of a task, on executors.
+Tasks = Callable[[BatchTask, Sequence[str]], list[Written]]
 REBUILT_STREAM = "rebuilt"  # stream id of batches whose own is no longer known
 
 
@@ -96,6 +93,8 @@ def written_again() -> Iterator[None]:
 def remove_written_again() -> None:
     """Delete that lake."""
     clear_cache()
+    with written_again():
+        forget_saved()
     root = settings().lake_root + REBUILD
     if "://" in root:
         DeltaFileSystemHandler(root).delete_dir_contents("", accept_root_dir=True, missing_dir_ok=True)
@@ -137,35 +136,52 @@ def start_over_damaged() -> None:
         start_over(COUNTS)
 
 
-@dataclass(frozen=True)
-class JudgedKind:
-    """What was judged of a kind."""
+class BronzeRecords:
+    """The rows of some batches in bronze; see `BatchRecords`."""
 
-    judge: Judge
-    result: KindResult
+    def __init__(self, bronze: ds.Dataset, times: list[datetime], tasks: Tasks | None) -> None:
+        """`tasks`: what judges those of unsigned kinds; None: this process."""
+        self._times = times
+        self._tasks = tasks
+        self._rows = bronze.filter(of_batches(times))
+        listed = run_sql("select distinct topic from rows", {"rows": self._rows})
+        self.topics: list[str] = listed["topic"].to_pylist()
+
+    def read(self, topics: Sequence[str]) -> pa.Table:
+        """Those of some topics, as in bronze.events."""
+        return self._rows.to_table(filter=pc.field("topic").isin(topics))
+
+    def judged(self, task: BatchTask, without: Sequence[str]) -> list[Written]:
+        """What was written of those of all other topics."""
+        if self._tasks:
+            return self._tasks(task, [topic for topic in self.topics if topic not in without])
+        return judge_records(task, self._rows.to_table(filter=~pc.field("topic").isin(without)))
 
 
 class Rebuild:
     """Judges events of bronze again, and writes their rows into the lake written again."""
 
-    def __init__(self, scope: Scope, keys: SigningKeys) -> None:
-        """Prepare that lake, and read what is known before the first of the events."""
+    def __init__(self, scope: Scope, keys: SigningKeys, tasks: Tasks | None) -> None:
+        """Prepare that lake, and save what is known before the first of the events. `tasks`: of Spark."""
         self.scope = scope
         self._keys = keys
-        self._judges: dict[str, Judge] = {}
-        self._known: dict[Place, Known] = {}
-        self._decisions = DecisionResolver()
+        self._tasks = tasks
+        self._run = uuid.uuid4().hex
+        self._decisions = DecisionResolver(scope.kinds)
         self._batches: dict[str, list[Any]] = {}
+        self._last = scope.since - TICK if scope.since > EPOCH else None
+        self._newest: dict[Place, datetime] = {}
+        self._parts = 0
+        known = list(self._known())
         remove_written_again()
         with written_again():
             for table in scope.tables:
                 ensure_table(table)
+            memories = Memories({"rebuild": self._run})
+            for memory in known:
+                memories.save(memory)
         if scope.since > EPOCH:
             self._decisions.load(scope.since)
-            for place in self._places():
-                memory = PlaceMemory(place, Known.nothing(kind_of_place(place)))
-                memory.catch_up(scope.since)
-                self._known[place] = memory.known
             self._copy_quarantined(pc.field("quarantined_at") < scope.since)
 
     def judge_new(self, upto: datetime | None) -> int:
@@ -182,7 +198,7 @@ class Rebuild:
         groups = list(chunks(counts, settings().stream.max_events_per_batch))
         with written_again():
             for times in track(groups, "rebuild silver", console=console):
-                self._chunk(bronze, times)
+                self._judge(BronzeRecords(bronze, times, self._tasks), tuple(times))
         self.scope = replace(self.scope, upto=last)
         return sum(events for _, events, _ in counts)
 
@@ -191,10 +207,17 @@ class Rebuild:
         new = (time >= self.scope.since) & (time > self.scope.upto) & pc.field("kind").isin(self.scope.kinds)
         return new if upto is None else new & (time <= upto)
 
-    def _places(self) -> list[Place]:
+    def _known(self) -> Iterator[PlaceMemory]:
+        """What each place knows before the first of the events."""
+        if self._last is None:
+            return
         bronze = open_table("bronze.events").to_pyarrow_dataset()
         of_kinds = bronze.filter(pc.field("kind").isin(self.scope.kinds))
-        return places_of(run_sql("select distinct topic, partition from bronze", {"bronze": of_kinds}))
+        for place in places_of(run_sql("select distinct topic, partition from rows", {"rows": of_kinds})):
+            memory = PlaceMemory(place, Known.nothing(kind_of_place(place)))
+            memory.catch_up(self.scope.since)
+            memory.upto = self._last
+            yield memory
 
     def _copy_quarantined(self, rows: pc.Expression) -> None:
         """Copy rows of the quarantine that are not written again: decisions may be about them."""
@@ -207,57 +230,41 @@ class Rebuild:
         stream, number = self._batches.get(time.isoformat(), [REBUILT_STREAM, -1])
         return BatchTag(stream, number)
 
-    def _chunk(self, bronze: ds.Dataset, times: list[datetime]) -> None:
+    def _judge(self, records: BronzeRecords, times: tuple[datetime, ...]) -> None:
         """Judge and write the batches of these times."""
-        rows = with_identity(bronze.to_table(filter=of_batches(times)))
-        parts = {kind: part for kind, part in by_kind(rows).items() if kind in self.scope.kinds}
-        outcomes, applied = judge_in_turn(parts, self._decisions, times[-1], self._judge)
-        applied = [decision for decision in applied if decision.about["kind"] in self.scope.kinds]
-        resubmissions = by_their_place(applied)
-        left = {kind_of_place(place) for place in resubmissions} - parts.keys()
-        outcomes += [
-            self._judge(kind, JUDGED.empty_table(), resubmissions, as_they_are) for kind in sorted(left)
-        ]
-        written: dict[str, list[pa.Table]] = {}
-        for outcome in outcomes:
-            for table, of_table in outcome_rows(outcome.judge, outcome.result).items():
-                written.setdefault(table, []).append(of_table)
-        for table, parts_of_table in written.items():
-            append_rows(table, pa.concat_tables(parts_of_table))
-        self._count(outcomes, applied, times)
-
-    def _judge(self, kind: str, bronze: pa.Table, resubmissions: Resubmissions, settle: Settle) -> JudgedKind:
-        own = {place: events for place, events in resubmissions.items() if kind_of_place(place) == kind}
-        judge = self._judges.setdefault(kind, Judge(kind, self._keys))
-        for place in {*places_of(bronze), *own} - self._known.keys():
-            self._known[place] = Known.nothing(kind)
-        result = judge.judge(bronze, self._known, [event for events in own.values() for event in events])
-        settle(result, judge)
-        return JudgedKind(judge, result)
+        task = BatchTask(
+            self._run,
+            {"rebuild": self._run},
+            times,
+            self._last,
+            self._newest,
+            environment=knob_variables(),
+            is_durable=settings().stream.on_cluster,
+            is_again=True,
+        )
+        written, applied = judge_batch(records, task, records.topics, self._decisions, self._keys)
+        self._parts += 1
+        for table, files in files_by_table(written).items():
+            commit_files(table, files, BatchTag(self._run, self._parts))
+        self._count(written, applied, times)
+        self._last = times[-1]
+        self._newest |= dict.fromkeys([place for part in written for place in part.places], times[-1])
 
     def _count(
-        self, outcomes: list[JudgedKind], applied: list[AppliedDecision], times: list[datetime]
+        self, written: Sequence[Written], applied: list[AppliedDecision], times: tuple[datetime, ...]
     ) -> None:
         """Counts per batch, as the stream writes them."""
-        rules = {outcome.judge.kind: outcome.judge.rules for outcome in outcomes}
-        fingerprint = rule_set(settings().rule_values())
+        knobs = settings().rule_values()
         quality: list[dict[str, Any]] = []
         balance: list[dict[str, Any]] = []
         for time in times:
             tag = self._tag(time)
-            parts = (
-                counts_of(each.result if len(times) == 1 else each.result.of_batch(time), each.judge.rules)
-                for each in outcomes
-            )
-            for counts in counts_by_kind(part for part in parts if len(times) == 1 or part.rows_in):
-                quality += quality_rows(counts, rules[counts.kind], fingerprint, tag)
+            for counts in counts_by_kind(part.counts[time] for part in written if time in part.counts):
+                quality += quality_rows(counts, rules_of(counts.kind, knobs), rule_set(knobs), tag)
                 balance.append(balance_row(counts, tag, time))
-        landed = {place: lands for each in outcomes for place, lands in landed_of(each.result).items()}
-        for table, rows in (
-            (COUNTS, quality),
-            ("gold.reviews", review_rows(applied, landed)),
-            (BALANCE, balance),
-        ):
+        landed = {event: lands for part in written for event, lands in part.landed.items()}
+        reviews = review_rows(applied, landed)
+        for table, rows in ((COUNTS, quality), ("gold.reviews", reviews), (BALANCE, balance)):
             if rows:
                 append_rows(table, rows)
 
@@ -275,7 +282,7 @@ def counts_by_batch(bronze: ds.Dataset) -> list[tuple[datetime, int, int]]:
     return [(row["ingested_at"], row["events"], row["decisions"]) for row in rows]
 
 
-def rebuild_silver_now(scope: Scope, dry_run: bool) -> Rebuilt:
+def rebuild_silver_now(scope: Scope, dry_run: bool, tasks: Tasks | None = None) -> Rebuilt:
     """`rebuild_silver`, with or without a stream that runs. Raises Refused when it cannot be done now.
 
     Without it, damaged tables are written again. Without a process that refreshes gold, this one does.
@@ -291,7 +298,7 @@ def rebuild_silver_now(scope: Scope, dry_run: bool) -> Rebuilt:
         if checks.rebuilding_file().exists() and not scope.is_everything:
             raise Refused("tables are incomplete: run ./run.sh rebuild silver without --kind and --from")
         create_tables()
-        rebuilt = rebuild_silver(scope, dry_run, stream_runs)
+        rebuilt = rebuild_silver(scope, dry_run, stream_runs, tasks)
         if not dry_run and _held(locks, runner.lock):
             refresh_gold()
     return rebuilt
@@ -319,14 +326,14 @@ def refuse_damaged(scope: Scope) -> None:
         raise Refused(f"damaged: {', '.join(damaged)}. Remedy: ./run.sh down, then ./run.sh rebuild silver")
 
 
-def rebuild_silver(scope: Scope, dry_run: bool = False, stream_runs: bool = False) -> Rebuilt:
-    """Judge events again and exchange what differs. `stream_runs`: a stream runs.
+def rebuild_silver(scope: Scope, dry_run: bool, stream_runs: bool, tasks: Tasks | None) -> Rebuilt:
+    """Judge events again, on executors if `tasks` are given, and exchange what differs.
 
     Killed before the exchange it has changed nothing. Killed in it, the stream does not start until it has
     run again. Raises Refused when signatures cannot be verified, or when a batch was interrupted.
     """
     try:
-        rebuild = Rebuild(scope, signing_keys())
+        rebuild = Rebuild(scope, signing_keys(), tasks)
         events = 0
         changed: list[ChangedPart] = []
         if stream_runs:

@@ -1,16 +1,19 @@
-"""Gold on Spark: the SQL of a contract over whole Delta tables, for a lake that outgrows one machine.
+"""Whole Delta tables on Spark, for a lake that outgrows one machine: gold by its SQL, bronze judged again.
 
-A table is written in one commit with the mark of the batches that its rows follow from, so the process that
+A gold table is written in one commit with the mark of the batches that its rows follow from. The process that
 refreshes it goes on from there.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import pyarrow as pa
 import sqlglot
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from sqlglot import exp
 
 from conf.settings import settings
@@ -29,11 +32,13 @@ from lakehouse.io.delta import (
 from lakehouse.io.query import sql_of
 from lakehouse.paths import view_name
 from streaming_jobs.batch.folded_gold import newest_finished_batch
+from streaming_jobs.batch.task import BatchTask, Written
 from streaming_jobs.flows import job_of
 from streaming_jobs.gold.contract_sql import OverwriteJob, given_views, reference_tables
 from streaming_jobs.gold.driver import BALANCE, QUARANTINE, BatchJob, Views, literal
 from streaming_jobs.gold.runner import make_job
 from streaming_jobs.spark.session import session
+from streaming_jobs.spark.stream import run_task, written_of
 
 # Functions of DuckDB that sqlglot does not know: as functions of the session.
 FUNCTIONS = {
@@ -66,11 +71,27 @@ class Inputs:
 
 def batch_session() -> SparkSession:
     """A session for jobs over whole tables: plans adapt to their size."""
-    spark = session("rebuild gold")
+    spark = session("rebuild")
     for name, value in BATCH_OPTIONS.items():
         spark.conf.set(f"spark.sql.{name}", value)
     spark.sparkContext.setLogLevel("ERROR")  # warnings of plans, which a person at a terminal cannot act on
     return spark
+
+
+def judge_again(spark: SparkSession, task: BatchTask, topics: Sequence[str]) -> list[Written]:
+    """Judge rows of these topics in bronze, of the batches of the task. A place has one task of Spark."""
+    older = F.col("topic").isin(settings().kafka.legacy_topics)  # all of them are one place
+    rows = (
+        spark.read.format("delta")
+        .load(table_uri("bronze.events"))
+        .filter(f"ingested_at >= timestamp {literal(task.times[0])}")
+        .filter(f"ingested_at <= timestamp {literal(task.time)}")
+        .filter(F.col("topic").isin(list(topics)))
+        .repartition(F.when(older, "").otherwise(F.col("topic")), F.when(~older, F.col("partition")))
+        .mapInArrow(partial(run_task, task), "written binary")
+        .toArrow()
+    )
+    return written_of(rows)
 
 
 def rebuild(spark: SparkSession, table: str) -> None:

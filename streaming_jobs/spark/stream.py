@@ -20,7 +20,9 @@ from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamReader
 
 from conf.settings import settings, take_knobs
+from lakehouse.arrow import arrow_schema
 from lakehouse.bronze.records import RECORDS
+from lakehouse.contracts.contract import contracts
 from lakehouse.event import topics
 from lakehouse.io.checkpoint import Batch, batch_under_way
 from lakehouse.io.delta import BatchTag, Positions
@@ -126,7 +128,12 @@ class FrameRecords:
             .mapInArrow(partial(run_task, task), "written binary")
             .toArrow()
         )
-        return [place for part in rows["written"].to_pylist() for place in pickle.loads(part)]  # noqa: S301
+        return written_of(rows)
+
+
+def written_of(rows: pa.Table) -> list[Written]:
+    """What the tasks of `run_task` returned."""
+    return [written for part in rows["written"].to_pylist() for written in pickle.loads(part)]  # noqa: S301
 
 
 def run_task(task: BatchTask, records: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -134,7 +141,8 @@ def run_task(task: BatchTask, records: Iterator[pa.RecordBatch]) -> Iterator[pa.
     batches = [batch for batch in records if batch.num_rows]
     if batches:
         take_knobs(task.environment)
-        written = judge_records(task, pa.Table.from_batches(batches).cast(RECORDS))
+        schema = arrow_schema(contracts()["bronze.events"]) if task.is_again else RECORDS
+        written = judge_records(task, pa.Table.from_batches(batches).cast(schema))
         yield pa.RecordBatch.from_pydict({"written": pa.array([pickle.dumps(written)], pa.binary())})
 
 

@@ -13,7 +13,7 @@ from lakehouse.io.delta import empty_table, high_water_mark, open_table
 from streaming_jobs.batch.folded_gold import FoldedGold, fold_again
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.gold.runner import make_job
-from streaming_jobs.repair.rebuild_gold import GoldEngine, gold_tables
+from streaming_jobs.repair.rebuild_gold import BatchEngine, gold_tables
 from streaming_jobs.spark.jobs import rebuild
 from tests.support.gold.batches import Batches, assert_equals_recomputation, cut, jobs_of
 from tests.support.gold.rows import differences, rows_of
@@ -26,7 +26,7 @@ PRICES = ("gold.live_prices", "gold.sensors_live", "gold.price_history", "gold.d
 BY_SUBJECT = {
     name: tables
     for name, subject in SUBJECTS.items()
-    if (tables := [table for table in gold_tables(GoldEngine.spark) if table in subject.recomputed])
+    if (tables := [table for table in gold_tables(BatchEngine.spark) if table in subject.recomputed])
 }
 
 

@@ -15,8 +15,7 @@ from lakehouse.times import rfc3339
 from streaming_jobs.batch.corrected_events import moved_records
 from streaming_jobs.batch.place import place_of_series
 from streaming_jobs.batch.place_memory import PlaceMemory, forget_saved
-from streaming_jobs.repair.rebuild import rebuild_silver
-from tests.streaming_jobs.conftest import NOW, Stream
+from tests.streaming_jobs.conftest import NOW, Stream, rebuild_everything
 from tests.streaming_jobs.test_reviews import decide
 
 MARKET = "PASAR-001"
@@ -118,7 +117,7 @@ def test_corrected_reading_is_compared_in_its_market_before_and_after_a_start(
         embedded.run()
     assert "temperature_jump" in warnings_of(embedded, "after")
     before = sorted(map(str, embedded.rows("silver.sensors")))
-    rebuild_silver()
+    rebuild_everything()
     assert sorted(map(str, embedded.rows("silver.sensors"))) == before
 
 

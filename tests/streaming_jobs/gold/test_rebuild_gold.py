@@ -15,7 +15,7 @@ from streaming_jobs.batch.folded_gold import fold_again
 from streaming_jobs.gold import runner, signals
 from streaming_jobs.gold.incremental import IncrementalGold
 from streaming_jobs.repair import rebuild
-from streaming_jobs.repair.rebuild_gold import GoldEngine
+from streaming_jobs.repair.rebuild_gold import BatchEngine
 from streaming_jobs.startup import checks
 from tests.support.gold.batches import Batches
 from tests.support.gold.rows import rows_of
@@ -76,13 +76,13 @@ def test_what_refreshes_gold_goes_on_after_all_tables_were_computed_again(
     [
         ("bronze", None, None),
         ("silver", "gold.markets", None),
-        ("checkpoint", None, GoldEngine.spark),
+        ("checkpoint", None, BatchEngine.spark),
         ("gold", "silver.prices", None),
         ("gold", "gold.forecasts", None),
-        ("gold", "gold.indicators", GoldEngine.spark),
+        ("gold", "gold.indicators", BatchEngine.spark),
     ],
 )
-def test_wrong_use_is_refused(what: str, table: str | None, engine: GoldEngine | None) -> None:
+def test_wrong_use_is_refused(what: str, table: str | None, engine: BatchEngine | None) -> None:
     with pytest.raises(typer.Exit) as exit:
         rebuild.main(what, table, engine)
     assert exit.value.exit_code == ExitCode.USAGE

@@ -3,8 +3,10 @@
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
+from pyspark.sql import SparkSession
 
 from conf.settings import child_environment, settings
 from lakehouse.contracts.contract import contracts
@@ -16,6 +18,7 @@ from streaming_jobs.embedded.engine import EmbeddedEngine
 from streaming_jobs.repair import rebuild_silver
 from streaming_jobs.repair.exchange import ChangedPart, Scope
 from streaming_jobs.repair.rebuild_silver import rebuild_silver_now
+from streaming_jobs.spark.jobs import judge_again
 from streaming_jobs.startup import checks
 from tests.streaming_jobs.conftest import EARLIER, Crash, Stream, price, reading
 from tests.streaming_jobs.test_batches import MIXED
@@ -95,6 +98,21 @@ def test_one_kind_is_judged_again_and_no_other_table_is_written(judged_by_other_
     after = versions()
     assert rebuild_silver_now(Scope.of("price"), dry_run=False).differences == []
     assert versions()["silver.prices"] == after["silver.prices"], "nothing differs, so nothing is written"
+
+
+def test_executors_judge_the_same(judged_by_other_rules: Stream, spark: SparkSession):
+    stream = judged_by_other_rules
+    (refused,) = [row for row in stream.rows("silver.quarantine") if row["event_id"] == "s2"]
+    stream.send(decide(refused, "release"), kind="decision")
+    stream.send(price("e", 11900), price("a"))
+    stream.run()
+    tasks = partial(judge_again, spark)
+    rebuilt = rebuild_silver_now(Scope.of(), dry_run=True, tasks=tasks)
+    assert rebuilt == rebuild_silver_now(Scope.of(), dry_run=True)
+    assert counts(rebuilt.differences)["silver.prices"] == (1, 0)
+    rebuild_silver_now(Scope.of("price"), dry_run=False, tasks=tasks)
+    assert stream.silver() == {"a": 1, "b": 1, "d": 1, "e": 1}
+    assert rebuild_silver_now(Scope.of(), dry_run=True).differences == []
 
 
 def test_events_before_a_day_keep_their_verdicts_and_are_known(judged_by_other_rules: Stream):
