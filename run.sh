@@ -113,7 +113,7 @@ case "$verb" in
         [ -x "$venv/bin/python" ] || { say "usage: ./run.sh setup | demo | test | up | down | …   (./run.sh setup first, then --help lists all)"; exit 0; }
         set -- --help
         ;;
-    "" | up | demo | test | replay | replay-quarantine | simulate | rebuild | chaos | bench | lock)
+    "" | up | demo | test | replay | replay-quarantine | simulate | rebuild | compact | chaos | bench | lock)
         need_java
         set_up
         [ -n "$verb" ] || set -- up

@@ -61,6 +61,7 @@ VERBS = (
         "Rebuild silver, gold or the checkpoint from what the lake holds.",
         "streaming_jobs.repair.rebuild",
     ),
+    Verb("compact", "Merge small files of tables and remove old ones.", "streaming_jobs.repair.compact"),
     Verb("user", "Create accounts, change roles, sign tokens of this machine."),
     Verb("quarantine", "List, release, reject or correct quarantined events."),
     Verb(

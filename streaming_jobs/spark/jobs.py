@@ -94,6 +94,15 @@ def judge_again(spark: SparkSession, task: BatchTask, topics: Sequence[str]) -> 
     return written_of(rows)
 
 
+def compact(spark: SparkSession, table: str) -> tuple[int, int]:
+    """Merge small files and remove old ones; returns how many were merged, and those that they became."""
+    spark.conf.set("spark.databricks.delta.optimize.maxFileSize", str(settings().lake.compact_target_bytes))
+    spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")  # a week at least
+    metrics = spark.sql(f"optimize delta.`{table_uri(table)}`").collect()[0]["metrics"]
+    spark.sql(f"vacuum delta.`{table_uri(table)}` retain {contracts()[table].retention_hours} hours")
+    return metrics["numFilesRemoved"], metrics["numFilesAdded"]
+
+
 def rebuild(spark: SparkSession, table: str) -> None:
     """Compute all rows of a gold table whose contract has SQL and write them in one commit.
 
