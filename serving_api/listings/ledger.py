@@ -11,7 +11,6 @@ from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equa
 from serving_api.reads.keyset import next_rows
 from serving_api.reads.responses import KeyedItem, rows_after, to_json_value
 from serving_api.reads.snapshots import Snapshot
-from serving_api.reads.table_rows import read_rows
 from serving_api.reads.trading.market import bar_of
 from serving_api.schemas.blockchain import Chain
 from serving_api.schemas.envelope import Name
@@ -27,8 +26,6 @@ def newest_blocks(
 ) -> list[tuple[Key, Row]]:
     """The blocks below an index. Of a whole chain a range of indexes is read; where it has gaps, the rest."""
     snapshot, chain = request.snapshot, request.values["chain"]
-    if snapshot.delta is None:
-        return []
     below = key[0] if key else 1 + snapshot.cached(("top", chain), lambda: newest_index(snapshot, chain))
     condition &= pc.field("index") < below
     lowest = 0 if request.values["event_id"] else max(0, below - limit - 1)
@@ -58,8 +55,8 @@ def newest_trade_blocks(
 def trade_blocks(snapshot: Snapshot) -> list[KeyedItem]:
     """The blocks of chain `trade` that are about orders, newest first."""
     condition = (pc.field("chain") == "trade") & (pc.field("table") == "silver.orders")
-    rows = read_rows(snapshot, condition & (pc.field("kind") == "trade"), TRADE_COLUMNS)
-    records = [] if rows is None else rows.sort_by([("index", "descending")]).to_pylist()
+    rows = snapshot.read(condition & (pc.field("kind") == "trade"), TRADE_COLUMNS)
+    records = rows.sort_by([("index", "descending")]).to_pylist()
     return [((-row["index"],), block_item(row)) for row in records]
 
 

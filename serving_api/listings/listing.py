@@ -12,7 +12,7 @@ from anyio.to_thread import run_sync
 from fastapi import Query, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from lakehouse.arrow import arrow_schema, column_comment
+from lakehouse.arrow import column_comment
 from lakehouse.contracts.contract import Column, Contract, contracts
 from lakehouse.translation import Language
 from serving_api.http.cursors import Key, TimeRange, time_range
@@ -302,8 +302,6 @@ def open_table(snapshots: Snapshots, table: str) -> Snapshot:
 
 def table_rows(snapshot: Snapshot, condition: pc.Expression, columns: Sequence[str]) -> pa.Table:
     """The columns of the rows that match; those of a small table are read once a version."""
-    if snapshot.delta is None:
-        return arrow_schema(contracts()[snapshot.table]).empty_table().select(columns)
     if snapshot.rows is not None:
         return snapshot.rows.filter(condition).select(columns)
     if snapshot.count > KEPT_ROWS:

@@ -31,9 +31,8 @@ FIGURES = (
 
 def of_model(name: str, request: ListRequest) -> pc.Expression:
     """The rows of a model. Raises Problem 404 for one that is not known and has no figures."""
-    rows = request.snapshot.rows
-    assert rows is not None
-    measured = request.snapshot.cached("models", lambda: frozenset(rows["model"].to_pylist()))
+    snapshot = request.snapshot
+    measured = snapshot.cached("models", lambda: snapshot.rows["model"].unique().to_pylist())
     if name not in (BASELINE, *get_args(PredictionModel), *measured):
         raise Problem("no-model", name=name)
     return pc.field("model") == name
@@ -50,11 +49,9 @@ def accuracy_items(rows: Sequence[Row], request: ListRequest) -> list[Row]:
 
 def newest_run(request: ListRequest) -> list[Row]:
     """The importances of the run that the model was trained in last. Raises Problem 404 without any."""
-    rows = request.snapshot.rows
-    assert rows is not None
     name = request.values["commodity"]
     commodity = None if name is None else single_commodity(name)
-    of_model = rows.filter(pc.field("model") == request.values["model"]).to_pylist()
+    of_model = request.snapshot.rows.filter(pc.field("model") == request.values["model"]).to_pylist()
     of_commodity = [row for row in of_model if row["commodity"] == commodity]
     candidates = of_commodity or [row for row in of_model if row["commodity"] is None]
     if not candidates:

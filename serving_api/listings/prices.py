@@ -87,15 +87,13 @@ def level_of(row: Row) -> str:
 def newest_price(request: ListRequest) -> date | None:
     """The newest market day of the requested series, by the live prices; of the table when they have none."""
     of_table = newest_of(request.snapshot, "market_date")
-    live = request.snapshots[LIVE].rows
-    assert live is not None
     if request.values["from_"] or request.values["to"]:
         return of_table
     try:
         condition = HISTORY.condition_of(request)
     except Problem:  # an unknown name, which is reported after a faulty cursor
         return of_table
-    of_series: date | None = pc.max(live.filter(condition)["market_date"]).as_py()
+    of_series: date | None = pc.max(request.snapshots[LIVE].rows.filter(condition)["market_date"]).as_py()
     return of_series or of_table
 
 

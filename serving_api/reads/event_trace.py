@@ -175,8 +175,6 @@ class EventLookup:
 
     def _is_quarantined(self, arrival: dict[str, Any]) -> bool:
         quarantine = self._open("silver.quarantine")
-        if quarantine.delta is None:
-            return False
         ingested_at = arrival["ingested_at"]
         condition = _with_id_of(arrival) & (pc.field("quarantined_at") == ingested_at)
         rows = read_day(quarantine, f"{ingested_at:%Y-%m-%d}", condition, COORDINATES).to_pylist()
@@ -187,11 +185,8 @@ class EventLookup:
         if arrival["kind"] not in kinds():
             return None
         table = kinds()[arrival["kind"]].table
-        silver = self._open(table)
-        if silver.delta is None:
-            return None
         condition = _with_id_of(arrival) & (pc.field("ingested_at") == ingested_at)
-        rows = silver.read(condition, [*COORDINATES, "_warnings"]).to_pylist()
+        rows = self._open(table).read(condition, [*COORDINATES, "_warnings"]).to_pylist()
         matches = [row for row in rows if record_of(row) == record_of(arrival)]
         if not matches:
             return None

@@ -55,7 +55,6 @@ def simulated_rows(snapshot: Snapshot, columns: Sequence[str]) -> frozenset[tupl
     """`columns` of the rows that the simulator reported, of a table held in memory."""
 
     def search() -> frozenset[tuple[str, ...]]:
-        assert snapshot.rows is not None
         rows = snapshot.rows.filter(pc.starts_with(snapshot.rows["event_id"], SIMULATED))
         return frozenset(zip(*(rows[name].to_pylist() for name in columns), strict=True))
 

@@ -139,8 +139,6 @@ def read_lags(
 ) -> tuple[Snapshot, list[dict[str, Any]]]:
     """The rows of a commodity, a province and a variable, by lag."""
     snapshot = snapshots.open_newest(TABLE)
-    if snapshot.delta is None:
-        return snapshot, []
 
     def read() -> list[dict[str, Any]]:
         condition = (pc.field("commodity") == commodity) & (pc.field("region_code") == region_code)

@@ -182,13 +182,7 @@ class PaperOrders:
 
     def _stored(self, trade_id: str) -> Row | None:
         """An order that the tables show."""
-        snapshot = self._snapshots["gold.trades"]
-
-        def read() -> dict[str, Row]:
-            assert snapshot.rows is not None
-            return {row["trade_id"]: row for row in snapshot.rows.to_pylist()}
-
-        row = snapshot.cached("trades by id", read).get(trade_id)
+        row = self._snapshots["gold.trades"].rows_by("trade_id").get(trade_id)
         if row is None:
             return None
         broken = orjson.loads(row["violations"])

@@ -84,8 +84,6 @@ def table_item(
 def read_silence(snapshots: Snapshots) -> dict[str, Any] | None:
     """Since when nothing reports, of how many series that used to; None while one of them does."""
     snapshot = snapshots.open_newest(SILENT)
-    if snapshot.delta is None:
-        return None
     series = snapshot.cached("rhythms", lambda: snapshot.read(None, COLUMNS).to_pylist())
     silence = total_silence(series, datetime.now(UTC))
     return {"since": utc_text(silence.since), "series": silence.series} if silence else None

@@ -31,7 +31,6 @@ def changed_since(snapshot: Snapshot, after: int) -> frozenset[tuple[str, str]]:
         raise Problem("cursor-expired")
 
     def compare() -> frozenset[tuple[str, str]]:
-        assert snapshot.rows is not None
         new = seen_in(snapshot.rows) - seen_in(rows_of_version(after))
         return frozenset((market, commodity) for market, commodity, _ in new)
 

@@ -7,8 +7,6 @@ import pyarrow.compute as pc
 from anyio.to_thread import run_sync
 from fastapi import Query, Response
 
-from lakehouse.arrow import arrow_schema
-from lakehouse.contracts.contract import contracts
 from lakehouse.sales import model_name
 from lakehouse.translation import in_language
 from serving_api.http.router import Router
@@ -55,7 +53,6 @@ def report_of(scores: Snapshot, leaks: Snapshot, importance: Snapshot, shop: str
     measured = model_rows(scores, shop).sort_by([("split", "ascending"), ("mae", "ascending")])
     champions = measured.filter(pc.field("champion")).slice(0, 1).to_pylist() if measured.num_rows else []
     first: dict[str, Any] = champions[0] if champions else {}
-    assert importance.rows is not None
     shares = importance.rows.filter(pc.field("model") == model_name(shop)).sort_by("rank")
     champion = first.get("model")
     return {
@@ -74,6 +71,4 @@ def report_of(scores: Snapshot, leaks: Snapshot, importance: Snapshot, shop: str
 
 def model_rows(snapshot: Snapshot, shop: str) -> pa.Table:
     """The rows of a shop; none before the first commit."""
-    if snapshot.delta is None:
-        return arrow_schema(contracts()[snapshot.table]).empty_table()
     return snapshot.read(pc.field("shop") == shop)

@@ -15,7 +15,6 @@ from serving_api.http.shared import Shared
 from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.reads.supported import Symbols
-from serving_api.reads.table_rows import read_rows
 from serving_api.reads.trading.market import TABLE as LIVE
 from serving_api.reads.trading.market import from_simulator, named_bar
 from serving_api.reads.trading.symbols import known_symbol
@@ -66,8 +65,8 @@ async def get_close_forecast(
 def newest_issue(snapshot: Snapshot, symbol: str) -> list[dict[str, Any]]:
     """The served rows of the newest issue, nearest day first. Raises Problem 404 without one."""
     condition = (pc.field("symbol") == symbol) & pc.field("champion")
-    rows = read_rows(snapshot, condition, FORECAST)
-    if rows is None or not rows.num_rows:
+    rows = snapshot.read(condition, FORECAST)
+    if not rows.num_rows:
         reason = message("no_closes_forecast")
         raise Problem("no-forecast", commodity=symbol, region=message("next_days"), reason=reason)
     newest = rows.filter(pc.field("issued_at") == pc.max(rows["issued_at"]))
@@ -102,11 +101,9 @@ def forecast_item(symbol: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 def newest_score(snapshot: Snapshot, symbol: str) -> float | None:
     """Sentiment of the newest day with posts about the symbol; None without any."""
     condition = (pc.field("subject_kind") == "symbol") & (pc.field("subject") == symbol)
-    rows = read_rows(snapshot, condition, ["market_date", "score"])
-    if rows is None or not rows.num_rows:
-        return None
-    score: float = rows.sort_by([("market_date", "descending")])["score"][0].as_py()
-    return score
+    rows = snapshot.read(condition, ["market_date", "score"])
+    newest = rows.sort_by([("market_date", "descending")])["score"].slice(0, 1).to_pylist()
+    return newest[0] if newest else None
 
 
 def as_of(row: dict[str, Any]) -> datetime:
