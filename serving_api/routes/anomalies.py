@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from anyio.to_thread import run_sync
 from fastapi import Response
 
 from conf.settings import settings
@@ -32,7 +31,7 @@ router = Router(prefix="/api/v1/predict/anomaly", tags=["anomalies"])
     summary="Check prices for anomalies",
     dependencies=[KNOWN_CALLER],
 )
-async def check_prices(
+def check_prices(
     body: AnomalyBody,
     snapshots: Shared[Snapshots],
     responses: CurrentResponses,
@@ -45,7 +44,7 @@ async def check_prices(
     code, name = region_in_body(snapshots, body.region)
     commodity = commodity_in_body(body.commodity)
     region_code = None if code == NATION[0] else code
-    snapshot, entries = await run_sync(check_observations, snapshots, commodity, region_code, body)
+    snapshot, entries = check_observations(snapshots, commodity, region_code, body)
     model = {
         "name": "series-check",
         "version": f"{MODEL}+{Thresholds.of(settings().rule_values()).version}",

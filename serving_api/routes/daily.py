@@ -3,7 +3,6 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
-from anyio.to_thread import run_sync
 from fastapi import Query, Response
 
 from lakehouse.reference import provinces
@@ -28,7 +27,7 @@ router = Router(prefix="/api/v1", tags=["daily figures"])
 
 
 @router.get("/overview", response_model=Overview, summary="All commodities on one day")
-async def get_overview(
+def get_overview(
     query: Annotated[MarketDayQuery, Query()],
     snapshots: Shared[Snapshots],
     balance: Shared[BalanceReader],
@@ -39,30 +38,26 @@ async def get_overview(
 
     `market_date`: another day by what is known now; `date`: that day as it was known at its close.
     """
-
-    def respond() -> Response:
-        figures = figures_of(snapshots, query.known_on)
-        key = ("overview", query.day)
-        read = figures.snapshots[0].cached(key, lambda: read_overview(figures, query.day))
-        counted, per_kind = balance.read()
-        totals = total_of(per_kind)
-        reviewed, index = reviews.read()
-        quarantine, markets = snapshots["silver.quarantine"], snapshots["gold.markets"]
-        item = {
-            **{name: value for name, value in read.items() if name != "provinces"},
-            "coverage": {
-                "provinces": read["provinces"],
-                "of": len(provinces()),
-                "markets": reporting_markets(markets),
-            },
-            "balance": {**totals, "balanced": all(row["difference"] == 0 for row in per_kind.values())},
-            "open_quarantine": max(0, quarantine.count - len(index)),
-        }
-        demo = from_simulated(snapshots, [row["commodity"] for row in read["items"]])
-        tables = [*figures.snapshots, counted, quarantine, reviewed, markets]
-        return answer(responses, figures, item, read["date"], tables=tables, demo=demo)
-
-    return await run_sync(respond)
+    figures = figures_of(snapshots, query.known_on)
+    key = ("overview", query.day)
+    read = figures.snapshots[0].cached(key, lambda: read_overview(figures, query.day))
+    counted, per_kind = balance.read()
+    totals = total_of(per_kind)
+    reviewed, index = reviews.read()
+    quarantine, markets = snapshots["silver.quarantine"], snapshots["gold.markets"]
+    item = {
+        **{name: value for name, value in read.items() if name != "provinces"},
+        "coverage": {
+            "provinces": read["provinces"],
+            "of": len(provinces()),
+            "markets": reporting_markets(markets),
+        },
+        "balance": {**totals, "balanced": all(row["difference"] == 0 for row in per_kind.values())},
+        "open_quarantine": max(0, quarantine.count - len(index)),
+    }
+    demo = from_simulated(snapshots, [row["commodity"] for row in read["items"]])
+    tables = [*figures.snapshots, counted, quarantine, reviewed, markets]
+    return answer(responses, figures, item, read["date"], tables=tables, demo=demo)
 
 
 @router.get(
@@ -71,46 +66,38 @@ async def get_overview(
     responses=problems(404),
     summary="Daily prices of a commodity in columns",
 )
-async def get_daily_series(
+def get_daily_series(
     query: Annotated[SeriesQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """Prices of all provinces, the national price and the ceiling, a column per calendar day.
 
     At most 2,000 days. Default: the 365 days that end with the newest.
     """
-
-    def respond() -> Response:
-        figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
-        commodity = series_commodity(query.commodity, figures)
-        first, last = requested_days(query, figures.newest_day([commodity]))
-        key = ("series", commodity, first, last)
-        item = figures.snapshots[0].cached(
-            (*key, query.known_on), lambda: read_series(figures, commodity, first, last)
-        )
-        newest = item["dates"][-1] if item["dates"] else None
-        return answer(responses, figures, item, newest, demo=from_simulated(snapshots, [commodity]))
-
-    return await run_sync(respond)
+    figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
+    commodity = series_commodity(query.commodity, figures)
+    first, last = requested_days(query, figures.newest_day([commodity]))
+    key = ("series", commodity, first, last)
+    item = figures.snapshots[0].cached(
+        (*key, query.known_on), lambda: read_series(figures, commodity, first, last)
+    )
+    newest = item["dates"][-1] if item["dates"] else None
+    return answer(responses, figures, item, newest, demo=from_simulated(snapshots, [commodity]))
 
 
 @router.get(
     "/map/prices", response_model=PriceMap, responses=problems(404), summary="A figure of every province"
 )
-async def get_price_map(
+def get_price_map(
     query: Annotated[MapQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """The newest report of the week that ends with the day, of every province; null is no data.
 
     `market_date`: another day by what is known now; `date`: that day as it was known at its close.
     """
-
-    def respond() -> Response:
-        figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
-        commodity = series_commodity(query.commodity, figures)
-        item = read_map(figures, commodity, query.metric, query.day)
-        return answer(responses, figures, item, item["date"], demo=from_simulated(snapshots, [commodity]))
-
-    return await run_sync(respond)
+    figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
+    commodity = series_commodity(query.commodity, figures)
+    item = read_map(figures, commodity, query.metric, query.day)
+    return answer(responses, figures, item, item["date"], demo=from_simulated(snapshots, [commodity]))
 
 
 def answer(

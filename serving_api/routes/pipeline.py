@@ -3,7 +3,6 @@
 import hashlib
 
 import orjson
-from anyio.to_thread import run_sync
 from fastapi import Response
 
 from serving_api.http.router import Router
@@ -21,26 +20,22 @@ router = Router(prefix="/api/v1", tags=["pipeline"])
 
 
 @router.get("/pipeline", response_model=Pipeline, summary="Tables, lag, processes and balance")
-async def get_pipeline(
+def get_pipeline(
     snapshots: Shared[Snapshots],
     lag: Shared[KafkaLag],
     balance: Shared[BalanceReader],
     responses: CurrentResponses,
 ) -> Response:
     """Every table with its version, rows and lag against its promise, from bronze to gold."""
-
-    def respond() -> Response:
-        counted, per_kind = balance.read()
-        balanced = all(counts["difference"] == 0 for counts in per_kind.values())
-        item = {
-            "tables": read_tables(snapshots),
-            "kafka_lag": lag.events,
-            "processes": read_processes(),
-            "silence": read_silence(snapshots),
-            "balance": {**total_of(per_kind), "balanced": balanced},
-            "hours": balance.last_hours(),
-        }
-        state = hashlib.sha256(orjson.dumps(item)).hexdigest()
-        return responses.item([counted], item, variant=state)
-
-    return await run_sync(respond)
+    counted, per_kind = balance.read()
+    balanced = all(counts["difference"] == 0 for counts in per_kind.values())
+    item = {
+        "tables": read_tables(snapshots),
+        "kafka_lag": lag.events,
+        "processes": read_processes(),
+        "silence": read_silence(snapshots),
+        "balance": {**total_of(per_kind), "balanced": balanced},
+        "hours": balance.last_hours(),
+    }
+    state = hashlib.sha256(orjson.dumps(item)).hexdigest()
+    return responses.item([counted], item, variant=state)

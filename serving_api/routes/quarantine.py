@@ -4,7 +4,6 @@ import base64
 from typing import Annotated, Any
 
 import orjson
-from anyio.to_thread import run_sync
 from fastapi import Response
 
 from lakehouse.identity.roles import Principal
@@ -31,7 +30,7 @@ LISTED_DECISIONS = 100
 
 
 @router.get("/summary", response_model=QuarantineSummary, summary="The quarantine in numbers")
-async def get_quarantine_summary(
+def get_quarantine_summary(
     caller: Annotated[Principal, OPERATOR],
     snapshots: Shared[Snapshots],
     reviews: Shared[ReviewReader],
@@ -42,15 +41,11 @@ async def get_quarantine_summary(
     An operator who is limited to regions gets the numbers of their rows.
     """
     is_own = own_rows(caller, snapshots)
-
-    def respond() -> Response:
-        reviewed, index = reviews.read()
-        snapshot = snapshots["silver.quarantine"]
-        key = ("summary", reviewed.version, caller.regions if is_own else ())
-        item = snapshot.cached(key, lambda: read_summary(snapshots, index, is_own))
-        return responses.personal([snapshot, reviewed], item, current_rule_set())
-
-    return await run_sync(respond)
+    reviewed, index = reviews.read()
+    snapshot = snapshots["silver.quarantine"]
+    key = ("summary", reviewed.version, caller.regions if is_own else ())
+    item = snapshot.cached(key, lambda: read_summary(snapshots, index, is_own))
+    return responses.personal([snapshot, reviewed], item, current_rule_set())
 
 
 @router.get(
@@ -58,7 +53,7 @@ async def get_quarantine_summary(
     response_model=QuarantineItem,
     summary="A quarantined event with its exact bytes",
 )
-async def get_quarantined_event(
+def get_quarantined_event(
     event_id: EventIdInPath,
     caller: Annotated[Principal, OPERATOR],
     snapshots: Shared[Snapshots],
@@ -70,27 +65,22 @@ async def get_quarantined_event(
 
     Of an id that was quarantined more than once, the newest open row.
     """
-
     is_own = own_rows(caller, snapshots)
-
-    def respond() -> Response:
-        reviewed, index = reviews.read()
-        snapshot = snapshots.open_newest("silver.quarantine")
-        row = rows_by_id(snapshot, index, [event_id]).get(event_id)
-        if row is None or (is_own is not None and not is_own(row)):
-            raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
-        decided, stored = decisions_on(event_id, snapshots, index, decisions.pending(event_id))
-        item = in_language(listed_item(row, index), language_of(responses.request)) | {
-            **as_text(row["payload"] or b""),
-            "kafka": {name: row[name] for name in COORDINATES},
-            "subject": subject_of(row, snapshots),
-            "evidence": evidence_of(row, snapshots),
-            "suggestion": orjson.loads(row["suggestion"]) if row["suggestion"] else None,
-            "decisions": [entry for _, entry in decided[:LISTED_DECISIONS]],
-        }
-        return responses.personal([snapshot, reviewed, stored], item, row["rule_set"])
-
-    return await run_sync(respond)
+    reviewed, index = reviews.read()
+    snapshot = snapshots.open_newest("silver.quarantine")
+    row = rows_by_id(snapshot, index, [event_id]).get(event_id)
+    if row is None or (is_own is not None and not is_own(row)):
+        raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
+    decided, stored = decisions_on(event_id, snapshots, index, decisions.pending(event_id))
+    item = in_language(listed_item(row, index), language_of(responses.request)) | {
+        **as_text(row["payload"] or b""),
+        "kafka": {name: row[name] for name in COORDINATES},
+        "subject": subject_of(row, snapshots),
+        "evidence": evidence_of(row, snapshots),
+        "suggestion": orjson.loads(row["suggestion"]) if row["suggestion"] else None,
+        "decisions": [entry for _, entry in decided[:LISTED_DECISIONS]],
+    }
+    return responses.personal([snapshot, reviewed, stored], item, row["rule_set"])
 
 
 def as_text(body: bytes) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from anyio.to_thread import run_sync
 from fastapi import Response
 
 from lakehouse.sales import INPUTS, TARGETS, predict
@@ -36,7 +35,7 @@ router = Router(prefix="/predict", tags=["retail"])
     summary="Likely sales of a product",
     dependencies=[KNOWN_CALLER],
 )
-async def predict_sales(
+def predict_sales(
     body: SalesBody,
     sales_model: Shared[SalesModels],
     snapshots: Shared[Snapshots],
@@ -45,11 +44,11 @@ async def predict_sales(
     """`meta.model` names the model, which may be a plain median where no other model has passed the gate."""
     shop = shop_of(snapshots["gold.revenue"], body.shop)
     require_within_settings({"price": body.price}, body.rating, shop)
-    model = await run_sync(sales_model.load, shop)
+    model = sales_model.load(shop)
     category = category_of(body.category, model)
     if model is None:
         raise Problem("model-unavailable", name=MODEL_NAME, reason=message("sales_untrained"))
-    prediction = await run_sync(predict_product, model, body, category)
+    prediction = predict_product(model, body, category)
     metrics.PREDICTIONS.labels("false").inc()
     provenance = model_provenance(model, model["kind"], passed=bool(model["members"]))
     return responses.computed([], {**prediction, "category": category}, model=provenance)

@@ -3,7 +3,6 @@
 import shutil
 from typing import Any
 
-from anyio.to_thread import run_sync
 from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
 
@@ -102,7 +101,7 @@ async def get_readiness(snapshots: Shared[Snapshots], kafka: Shared[KafkaProbe])
     },
     openapi_extra={"security": [{}, {"bearer": []}]},
 )
-async def get_metrics(
+def get_metrics(
     request: Request,
     snapshots: Shared[Snapshots],
     lag: Shared[KafkaLag],
@@ -112,7 +111,7 @@ async def get_metrics(
     """Counters of this service, balance and lag of the stream."""
     if not is_loopback(request.scope.get("client")):
         at_least(request, Role.ADMIN)
-    body = await run_sync(prometheus_text, snapshots, lag, balance, reviews)
+    body = prometheus_text(snapshots, lag, balance, reviews)
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -137,11 +136,11 @@ async def get_stats(
 
 
 @router.get("/api/v1/supported", response_model=Supported, summary="Names that requests may use")
-async def list_supported_names(
+def list_supported_names(
     snapshots: Shared[Snapshots], symbols: Shared[Symbols], responses: CurrentResponses
 ) -> Response:
     """Commodities and provinces of the reference lists, symbols with bars, models with current forecasts."""
-    bars, symbols_by_file = await run_sync(symbols.read)
+    bars, symbols_by_file = symbols.read()
     forecasts = snapshots["gold.forecasts"]
     models = sorted({BASELINE, *served_forecasts(forecasts).models()})
     revenue = snapshots["gold.revenue"]

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from anyio.to_thread import run_sync
 from fastapi import Response
 
 from lakehouse.event import Fault
@@ -42,7 +41,7 @@ NO_SIGNAL = (
     summary="Units and revenue of a product by its price",
     dependencies=[KNOWN_CALLER],
 )
-async def retail_price_curve(
+def retail_price_curve(
     body: PriceCurveBody,
     sales_model: Shared[SalesModels],
     snapshots: Shared[Snapshots],
@@ -55,12 +54,12 @@ async def retail_price_curve(
     if body.price_min >= body.price_max:
         text = message("price_order", low=f"{body.price_min:g}", high=f"{body.price_max:g}")
         raise invalid_fields([Fault("/price_max", "price_order", text)])
-    model = await run_sync(sales_model.load, shop)
+    model = sales_model.load(shop)
     category = category_of(body.category, model)
     if model is None or CURVE not in model:
         raise Problem("model-unavailable", name=MODEL_NAME, reason=message("sales_untrained"))
     signal = model["demand_skill_low"] > 0
-    curve = await run_sync(curve_of, model[CURVE], body, category)
+    curve = curve_of(model[CURVE], body, category)
     verdict = in_language(SIGNAL if signal else NO_SIGNAL, responses.language)
     target = model.get("target", TARGETS[0])
     return responses.computed(

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from anyio.to_thread import run_sync
 from fastapi import Query, Response
 
 from lakehouse.sales import model_name
@@ -29,23 +28,19 @@ MEDIANS = ("overall_median", "category_median")
     responses=problems(404),
     summary="Accuracy and leakage audit of the sales model",
 )
-async def retail_sales_model(
+def retail_sales_model(
     query: Annotated[ShopQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """Three R² of each model under three splits, and the columns that give the target away."""
-
-    def respond() -> Response:
-        scores = snapshots.open_newest("gold.sales_model")
-        leaks = snapshots.open_newest("gold.sales_leaks")
-        importance = snapshots["gold.feature_importance"]
-        shop = shop_of(snapshots["gold.revenue"], query.shop)
-        key = (shop, leaks.identity, leaks.version, importance.version)
-        report = scores.cached(key, lambda: report_of(scores, leaks, importance, shop))
-        if report["verdict"]:
-            report = report | {"verdict": in_language(report["verdict"], responses.language)}
-        return responses.item([scores, leaks, importance], report, variant=shop)
-
-    return await run_sync(respond)
+    scores = snapshots.open_newest("gold.sales_model")
+    leaks = snapshots.open_newest("gold.sales_leaks")
+    importance = snapshots["gold.feature_importance"]
+    shop = shop_of(snapshots["gold.revenue"], query.shop)
+    key = (shop, leaks.identity, leaks.version, importance.version)
+    report = scores.cached(key, lambda: report_of(scores, leaks, importance, shop))
+    if report["verdict"]:
+        report = report | {"verdict": in_language(report["verdict"], responses.language)}
+    return responses.item([scores, leaks, importance], report, variant=shop)
 
 
 def report_of(scores: Snapshot, leaks: Snapshot, importance: Snapshot, shop: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from anyio.to_thread import run_sync
 from fastapi import Path, Query, Response
 from pydantic import BaseModel, Field
 
@@ -189,46 +188,38 @@ class RouteReport(BaseModel):
     response_model=HolderStocks,
     summary="Stocks of one holder",
 )
-async def holder_stocks(
+def holder_stocks(
     entity_id: EntityInPath, snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """The newest stock of each commodity, how long it lasts, and what its deliveries do not explain."""
-
-    def respond() -> Response:
-        snapshot = snapshots.open_newest(STOCKS)
-        columns = ["entity_type", "region", *HeldStock.model_fields]
-        rows = snapshot.read(pc.field("entity_id") == entity_id, columns)
-        held = rows.sort_by("commodity").to_pylist()
-        if not held:
-            raise Problem("unknown-entity", name=entity_id)
-        newest = max(held, key=lambda row: row["event_time"])
-        stocks = [{name: to_json_value(row[name]) for name in HeldStock.model_fields} for row in held]
-        item = {"entity_id": entity_id, "entity_type": newest["entity_type"]}
-        return responses.item([snapshot], {**item, "region": place_of(newest), "stocks": stocks})
-
-    return await run_sync(respond)
+    snapshot = snapshots.open_newest(STOCKS)
+    columns = ["entity_type", "region", *HeldStock.model_fields]
+    rows = snapshot.read(pc.field("entity_id") == entity_id, columns)
+    held = rows.sort_by("commodity").to_pylist()
+    if not held:
+        raise Problem("unknown-entity", name=entity_id)
+    newest = max(held, key=lambda row: row["event_time"])
+    stocks = [{name: to_json_value(row[name]) for name in HeldStock.model_fields} for row in held]
+    item = {"entity_id": entity_id, "entity_type": newest["entity_type"]}
+    return responses.item([snapshot], {**item, "region": place_of(newest), "stocks": stocks})
 
 
 @router.get(
     "/api/supply/route/analyze", response_model=RouteReport, summary="Expected time on a delivery route"
 )
-async def analyze_route(
+def analyze_route(
     query: Annotated[RouteQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """The time that a delivery would take if it left now.
 
     A route without deliveries is judged by its distance alone.
     """
-
-    def respond() -> Response:
-        opened = [snapshots.open_newest(table) for table in ("gold.routes", "silver.weather", "silver.posts")]
-        routes, weather, posts = opened
-        route = routes.first_row(pc.field("route_id") == query.route_id, ROUTE_COLUMNS)
-        now = conditions_now(route, weather, posts, datetime.now(UTC)) if route else Conditions()
-        item = {"route_id": query.route_id, **route_report(route, query.distance_km, now)}
-        return responses.item(opened if route else [routes], item, variant=str(now))
-
-    return await run_sync(respond)
+    opened = [snapshots.open_newest(table) for table in ("gold.routes", "silver.weather", "silver.posts")]
+    routes, weather, posts = opened
+    route = routes.first_row(pc.field("route_id") == query.route_id, ROUTE_COLUMNS)
+    now = conditions_now(route, weather, posts, datetime.now(UTC)) if route else Conditions()
+    item = {"route_id": query.route_id, **route_report(route, query.distance_km, now)}
+    return responses.item(opened if route else [routes], item, variant=str(now))
 
 
 def place_of(row: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
-from anyio.to_thread import run_sync
 from fastapi import Query, Response
 
 from serving_api.http.messages import message
@@ -39,7 +38,7 @@ FORECAST = (
     response_model=CloseForecast,
     summary="Forecast of a symbol's closes",
 )
-async def get_close_forecast(
+def get_close_forecast(
     symbol: SymbolInPath,
     query: Annotated[CloseForecastQuery, Query()],
     snapshots: Shared[Snapshots],
@@ -47,19 +46,15 @@ async def get_close_forecast(
     responses: CurrentResponses,
 ) -> Response:
     """By the model that passed the gate. While none does, naive serves, and `reason` says so."""
-
-    def respond() -> Response:
-        name = known_symbol(symbols, symbol)
-        snapshot = snapshots.open_newest(TABLE)
-        rows = newest_issue(snapshot, name)[: query.horizon_days]
-        sentiment = snapshots.open_newest("gold.sentiment")
-        item = forecast_item(name, rows) | {"sentiment_score": newest_score(sentiment, name)}
-        bar = named_bar(snapshots[LIVE], name)
-        demo = bar is not None and from_simulator(bar)
-        model = model_of(rows[-1])
-        return responses.item([snapshot, sentiment], item, demo=demo, model=model, as_of=as_of(rows[-1]))
-
-    return await run_sync(respond)
+    name = known_symbol(symbols, symbol)
+    snapshot = snapshots.open_newest(TABLE)
+    rows = newest_issue(snapshot, name)[: query.horizon_days]
+    sentiment = snapshots.open_newest("gold.sentiment")
+    item = forecast_item(name, rows) | {"sentiment_score": newest_score(sentiment, name)}
+    bar = named_bar(snapshots[LIVE], name)
+    demo = bar is not None and from_simulator(bar)
+    model = model_of(rows[-1])
+    return responses.item([snapshot, sentiment], item, demo=demo, model=model, as_of=as_of(rows[-1]))
 
 
 def newest_issue(snapshot: Snapshot, symbol: str) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from anyio.to_thread import run_sync
 from fastapi import Path, Response
 
 from serving_api.http.messages import message
@@ -30,27 +29,21 @@ SIDES = ("buy_score", "sell_score", "buy_probability", "sell_probability")
     response_model=SymbolSignal,
     summary="Newest signal of a stock or coin",
 )
-async def symbol_signal(
+def symbol_signal(
     symbol: SymbolInPath,
     snapshots: Shared[Snapshots],
     signals: Shared[NewestSignals],
     responses: CurrentResponses,
 ) -> Response:
     """503 while a series has fewer than 250 bars: no signal is given before."""
-
-    def respond() -> Response:
-        bar = bar_of(snapshots, symbol)
-        snapshot, row = newest_signal(signals, bar["symbol"], bar["interval"])
-        if row is None:
-            raise Problem("warming-up", reason=message("few_bars", symbol=bar["symbol"]))
-        verifications, result = verification_of(snapshots, row)
-        item = {name: to_json_value(row[name]) for name in (*SHOWN, *SIDES)} | {
-            "position_size": row["position_size_pct"],
-            "indicators": {name: row[name] for name in INDICATORS},
-            "verification": result,
-        }
-        return responses.item(
-            [snapshot, verifications], item, demo=from_simulator(bar), as_of=row["bar_time"]
-        )
-
-    return await run_sync(respond)
+    bar = bar_of(snapshots, symbol)
+    snapshot, row = newest_signal(signals, bar["symbol"], bar["interval"])
+    if row is None:
+        raise Problem("warming-up", reason=message("few_bars", symbol=bar["symbol"]))
+    verifications, result = verification_of(snapshots, row)
+    item = {name: to_json_value(row[name]) for name in (*SHOWN, *SIDES)} | {
+        "position_size": row["position_size_pct"],
+        "indicators": {name: row[name] for name in INDICATORS},
+        "verification": result,
+    }
+    return responses.item([snapshot, verifications], item, demo=from_simulator(bar), as_of=row["bar_time"])

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from anyio.to_thread import run_sync
 from fastapi import Response
 
 from serving_api.http.messages import message
@@ -26,23 +25,19 @@ router = Router(prefix="/api/v1", tags=["trading"])
     response_model=TechnicalState,
     summary="Indicators of a symbol",
 )
-async def get_technical_state(
+def get_technical_state(
     symbol: SymbolInPath,
     snapshots: Shared[Snapshots],
     signals: Shared[NewestSignals],
     responses: CurrentResponses,
 ) -> Response:
     """At the close of its newest bar. 503 while it has fewer than 250 bars."""
-
-    def respond() -> Response:
-        bar = bar_of(snapshots, symbol)
-        snapshot, row = newest_signal(signals, bar["symbol"], bar["interval"])
-        if row is None:
-            raise Problem("warming-up", reason=message("few_bars", symbol=bar["symbol"]))
-        demo = from_simulator(bar)
-        return responses.item([snapshot], technical_item(row), demo=demo, as_of=row["bar_time"])
-
-    return await run_sync(respond)
+    bar = bar_of(snapshots, symbol)
+    snapshot, row = newest_signal(signals, bar["symbol"], bar["interval"])
+    if row is None:
+        raise Problem("warming-up", reason=message("few_bars", symbol=bar["symbol"]))
+    demo = from_simulator(bar)
+    return responses.item([snapshot], technical_item(row), demo=demo, as_of=row["bar_time"])
 
 
 def technical_item(row: dict[str, Any]) -> dict[str, Any]:
