@@ -15,7 +15,7 @@ from serving_api.reads.dashboard.daily_figures import close_of, figures_now
 from serving_api.reads.dashboard.issued_forecasts import actual_prices, issued_rows
 from serving_api.reads.forecasts import BASELINE, served_forecasts
 from serving_api.reads.names import forecast_commodity, region_of, single_commodity
-from serving_api.reads.provenance import simulated_rows
+from serving_api.reads.provenance import model_meta, simulated_rows
 from serving_api.reads.responses import rows_after
 from serving_api.schemas.envelope import Name
 from serving_api.schemas.forecasts import IssuedForecast, IssuedForecastsQuery
@@ -76,14 +76,9 @@ def run_of(request: ListRequest) -> Row:
     if served.issues and row["run_id"]:
         forecasts = served.rows.filter(pc.field("run_id") == row["run_id"]).slice(0, 1).to_pylist()
     forecast = forecasts[0] if forecasts else {}
-    version = forecast.get("data_version")
-    return {
-        "name": request.values["model"],
-        "version": forecast.get("model_version") or "0",
-        "run_id": row["run_id"] or "none",
-        "alias": "latest",
-        "trained_on": {} if version is None else {"gold.daily_prices": version},
-    }
+    data, version = forecast.get("data_version"), forecast.get("model_version") or "0"
+    trained_on = {} if data is None else {"gold.daily_prices": data}
+    return model_meta(request.values["model"], version, "latest", trained_on, row["run_id"] or "none")
 
 
 def any_simulated(request: ListRequest) -> Callable[[Row], bool]:

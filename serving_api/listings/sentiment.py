@@ -14,6 +14,7 @@ from serving_api.listings.filters import MEMBERS
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, listing_router
 from serving_api.listings.retail import CATEGORY_COLUMN, REVENUE, SHOP
 from serving_api.reads.names import commodity_ids
+from serving_api.reads.provenance import model_meta
 from serving_api.reads.retail.categories import listed_category, shop_of
 from serving_api.reads.snapshots import Snapshot
 from serving_api.reads.supported import Symbols, is_traded
@@ -76,14 +77,8 @@ def sentiment_model(request: ListRequest) -> Row | None:
     row = request.snapshot.first_row(pc.scalar(True), ["classifier", "classifier_version"])
     if row is None:
         return None
-    is_words = row["classifier"] == "lexicon"
-    return {
-        "name": row["classifier"],
-        "version": row["classifier_version"],
-        "run_id": "none",
-        "alias": "baseline" if is_words else "champion",
-        "trained_on": {},
-    }
+    alias = "baseline" if row["classifier"] == "lexicon" else "champion"
+    return model_meta(row["classifier"], row["classifier_version"], alias)
 
 
 def with_scores(rows: Sequence[Row], request: ListRequest) -> list[Row]:

@@ -85,7 +85,7 @@ def correlate(
     ]
     if faults:
         raise invalid_fields(faults)
-    return responses.computed([snapshot], report, demo=from_simulated(snapshots, [commodity]))
+    return responses.personal([snapshot], report, demo=from_simulated(snapshots, [commodity]))
 
 
 @router.get(

@@ -15,7 +15,7 @@ from serving_api.reads.names import (
     commodity_in_body,
     region_in_body,
 )
-from serving_api.reads.provenance import current_rule_set, from_simulated
+from serving_api.reads.provenance import current_rule_set, from_simulated, model_meta
 from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.series_statistics import series_statistics
 from serving_api.reads.snapshots import Snapshot, Snapshots
@@ -45,13 +45,8 @@ def check_prices(
     commodity = commodity_in_body(body.commodity)
     region_code = None if code == NATION[0] else code
     snapshot, entries = check_observations(snapshots, commodity, region_code, body)
-    model = {
-        "name": "series-check",
-        "version": f"{MODEL}+{Thresholds.of(settings().rule_values()).version}",
-        "run_id": "none",
-        "alias": "champion",
-        "trained_on": {snapshot.table: snapshot.version},
-    }
+    version = f"{MODEL}+{Thresholds.of(settings().rule_values()).version}"
+    model = model_meta("series-check", version, "champion", {snapshot.table: snapshot.version})
     item = {
         "commodity": commodity,
         "region": name,
@@ -59,7 +54,7 @@ def check_prices(
         "count": sum(entry["is_anomaly"] for entry in entries),
     }
     demo = from_simulated(snapshots, [commodity])
-    return responses.computed([snapshot], item, rule_set=current_rule_set(), demo=demo, model=model)
+    return responses.personal([snapshot], item, rule_set=current_rule_set(), demo=demo, model=model)
 
 
 def check_observations(

@@ -68,7 +68,7 @@ async def trace_event(
         searched = {"searched_events": lookup.searched_events}
         raise Problem("not-found", extensions=searched, reason=message("no_event", name=event_id))
     item = {"event_id": event_id, **trace_of(status, accepted)}
-    return responses.personal(list(lookup.read.values()), item, current_rule_set())
+    return responses.personal(list(lookup.read.values()), item, rule_set=current_rule_set())
 
 
 def senders_for(caller: Principal, sent: Collection[str]) -> Senders:

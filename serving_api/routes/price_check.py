@@ -88,7 +88,7 @@ async def validate_price(
         "dry_run": event_id is None,
         "event_id": event_id,
     }
-    return responses.computed([snapshot], item, rule_set=current_rule_set())
+    return responses.personal([snapshot], item, rule_set=current_rule_set())
 
 
 def faults_of(payload: Any) -> list[Fault]:

@@ -40,7 +40,7 @@ async def list_rules(query: Annotated[RulesQuery, Query()], responses: CurrentRe
         matches = [(sort_key, item) for sort_key, item in rows if kind in (None, item["kind"])]
         return encode_page(rows_after(matches, key)[: limit + 1], limit)
 
-    return responses.page([], query, read, variant=fingerprint, rule_set=current_rule_set())
+    return responses.page([], query.model_dump(), read, variant=fingerprint, rule_set=current_rule_set())
 
 
 def rule_rows() -> list[KeyedItem]:

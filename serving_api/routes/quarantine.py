@@ -45,7 +45,7 @@ def get_quarantine_summary(
     snapshot = snapshots["silver.quarantine"]
     key = ("summary", reviewed.version, caller.regions if is_own else ())
     item = snapshot.cached(key, lambda: read_summary(snapshots, index, is_own))
-    return responses.personal([snapshot, reviewed], item, current_rule_set())
+    return responses.personal([snapshot, reviewed], item, rule_set=current_rule_set())
 
 
 @router.get(
@@ -80,7 +80,7 @@ def get_quarantined_event(
         "suggestion": orjson.loads(row["suggestion"]) if row["suggestion"] else None,
         "decisions": [entry for _, entry in decided[:LISTED_DECISIONS]],
     }
-    return responses.personal([snapshot, reviewed, stored], item, row["rule_set"])
+    return responses.personal([snapshot, reviewed, stored], item, rule_set=row["rule_set"])
 
 
 def as_text(body: bytes) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from lakehouse.event import Fault
 from lakehouse.reference import category_aliases, matching_key
 from lakehouse.shop import bounds_of
 from serving_api.http.problems import invalid, invalid_fields
+from serving_api.reads.provenance import model_meta
 
 MODEL_NAME = "sales"
 
@@ -40,11 +41,7 @@ def category_of(given: str, model: dict[str, Any] | None) -> str:
 
 def model_provenance(model: dict[str, Any], name: str, passed: bool) -> dict[str, Any]:
     """`meta.model` of an answer by the model file. `passed`: whether it beats the medians."""
-    return {
-        "name": name,
-        "version": model.get("trained_at", "0"),
-        "run_id": model.get("run_id", "none"),
-        "alias": "champion" if passed else "baseline",
-        "trained_on": {"silver.listings": model["data_version"]} if "data_version" in model else {},
-        "reason": model.get("reason"),
-    }
+    version, run_id = model.get("trained_at", "0"), model.get("run_id", "none")
+    alias = "champion" if passed else "baseline"
+    trained_on = {"silver.listings": model["data_version"]} if "data_version" in model else {}
+    return model_meta(name, version, alias, trained_on, run_id, reason=model.get("reason"))

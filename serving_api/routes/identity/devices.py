@@ -266,7 +266,7 @@ async def device_response(
     """The item, with a claim if there is one."""
     tables = tables_of_health(snapshots)
     (item,) = await run_sync(device_items, tables, [device])
-    return responses.personal(tables, item | (claim_fields(claim) if claim else {}), None)
+    return responses.personal(tables, item | (claim_fields(claim) if claim else {}))
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def retail_price_curve(
     curve = curve_of(model[CURVE], body, category)
     verdict = in_language(SIGNAL if signal else NO_SIGNAL, responses.language)
     target = model.get("target", TARGETS[0])
-    return responses.computed(
+    return responses.personal(
         [],
         {**curve, "signal": signal, "verdict": verdict, "target": target, "category": category},
         model=model_provenance(model, CURVE, signal),

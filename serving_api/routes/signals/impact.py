@@ -14,7 +14,7 @@ from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.names import region_of_market, single_commodity
 from serving_api.reads.price_impacts import FACTORS_TABLE, MACRO_TABLE, current_macro, newest_factors
-from serving_api.reads.provenance import from_simulated
+from serving_api.reads.provenance import from_simulated, model_meta
 from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.snapshots import Snapshots
 from serving_api.schemas.problem import problems
@@ -60,10 +60,5 @@ def model_of(row: dict[str, Any] | None) -> dict[str, Any] | None:
     """`meta.model` of a measured row."""
     if row is None:
         return None
-    return {
-        "name": "impact-ridge",
-        "version": row["measured_at"].isoformat(),
-        "run_id": "none",
-        "alias": "champion",
-        "trained_on": {"gold.daily_prices": row["prices_version"]},
-    }
+    trained_on = {"gold.daily_prices": row["prices_version"]}
+    return model_meta("impact-ridge", row["measured_at"].isoformat(), "champion", trained_on)

@@ -11,6 +11,7 @@ from serving_api.http.path_parameters import SymbolInPath
 from serving_api.http.problems import Problem
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
+from serving_api.reads.provenance import model_meta
 from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.snapshots import Snapshot, Snapshots
 from serving_api.reads.supported import Symbols
@@ -108,10 +109,6 @@ def as_of(row: dict[str, Any]) -> datetime:
 
 def model_of(row: dict[str, Any]) -> dict[str, Any]:
     """The `meta.model` of a served row."""
-    return {
-        "name": row["model"],
-        "version": row["model_version"],
-        "run_id": row["run_id"],
-        "alias": "baseline" if row["model"] == NAIVE else "champion",
-        "trained_on": {} if row["data_version"] is None else {BARS: row["data_version"]},
-    }
+    alias = "baseline" if row["model"] == NAIVE else "champion"
+    trained_on = {} if row["data_version"] is None else {BARS: row["data_version"]}
+    return model_meta(row["model"], row["model_version"], alias, trained_on, row["run_id"])

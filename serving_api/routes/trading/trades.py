@@ -48,7 +48,7 @@ async def trading_dashboard(
     item = dashboard_of(snapshots, account, under_way)
     if account == HOUSE:
         return responses.item(read, item)
-    return responses.personal(read, item, None)
+    return responses.personal(read, item)
 
 
 @router.post("/trades/execute", status_code=201, response_model=TradeDecision, summary="Give a paper order")
