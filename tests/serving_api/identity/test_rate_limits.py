@@ -4,9 +4,7 @@ import asyncio
 import ipaddress
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import time_machine
@@ -33,8 +31,7 @@ def limited(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "LUMBUNG_LIMITS__MANUAL_ALERTS_PER_HOUR": "2",
     }
     running = Api(new_stack(tmp_path_factory.mktemp("limits"), broker, **knobs))
-    state: Any = running.http.app.state  # type: ignore[attr-defined]
-    state.services = replace(state.services, limits=RateLimits(clock=lambda: 1_000_000.0))
+    running.http.app.state.shared[RateLimits] = RateLimits(clock=lambda: 1_000_000.0)  # type: ignore[attr-defined]
     yield running
     running.stop()
 
