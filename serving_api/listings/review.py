@@ -1,13 +1,11 @@
 """Lists for operators: quarantined events, and the decisions on one of them."""
 
-from typing import Annotated
-
 import pyarrow.compute as pc
 from fastapi import Depends
 
 from lakehouse.identity.roles import Principal
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import OPERATOR
+from serving_api.http.dependencies import OPERATOR, CurrentOperator
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem
@@ -25,7 +23,7 @@ from serving_api.writes.decisions import Decisions, SentDecision
 
 
 async def pending_decisions(
-    event_id: EventIdInPath, caller: Annotated[Principal, OPERATOR], decisions: Shared[Decisions]
+    event_id: EventIdInPath, caller: CurrentOperator, decisions: Shared[Decisions]
 ) -> list[SentDecision]:
     """The decisions on an event that the tables do not show yet. Raises Problem 404 for an unknown event."""
     if not await decisions.targets([event_id], caller):

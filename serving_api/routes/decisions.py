@@ -1,15 +1,14 @@
 """Decisions on quarantined events, one or many; each decision is an event of its own."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Response
 
 from lakehouse.contracts.contract import kinds
-from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.database import Database
 from lakehouse.times import utc_text
-from serving_api.http.dependencies import OPERATOR
+from serving_api.http.dependencies import CurrentOperator
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, invalid_fields
@@ -39,7 +38,7 @@ router = Router(prefix="/api/v1/quarantine", tags=["quarantine"])
 )
 async def decide_events(
     body: BulkDecisionBody,
-    caller: Annotated[Principal, OPERATOR],
+    caller: CurrentOperator,
     decisions: Shared[Decisions],
     database: Shared[Database],
 ) -> Response:
@@ -98,7 +97,7 @@ async def decide_one(
 async def decide_event(
     event_id: EventIdInPath,
     body: DecisionBody,
-    caller: Annotated[Principal, OPERATOR],
+    caller: CurrentOperator,
     decisions: Shared[Decisions],
     database: Shared[Database],
 ) -> Response:
@@ -143,7 +142,7 @@ async def decide_event(
 async def hold_event(
     event_id: EventIdInPath,
     body: HoldBody,
-    caller: Annotated[Principal, OPERATOR],
+    caller: CurrentOperator,
     decisions: Shared[Decisions],
     holds: Shared[Holds],
 ) -> Response:

@@ -1,7 +1,7 @@
 """The trace of an event, for its sender."""
 
 from collections.abc import Collection
-from typing import Annotated, Any
+from typing import Any
 
 from anyio import from_thread
 from anyio.to_thread import run_sync
@@ -11,7 +11,7 @@ from lakehouse.contracts.contract import kinds
 from lakehouse.identity.roles import Principal, Role
 from lakehouse.times import utc_text
 from serving_api.http.callers import count_expensive
-from serving_api.http.dependencies import SENDER
+from serving_api.http.dependencies import CurrentSender
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem
@@ -37,7 +37,7 @@ router = Router(prefix="/api/v1", tags=["ingest"])
 )
 async def trace_event(
     request: Request,
-    caller: Annotated[Principal, SENDER],
+    caller: CurrentSender,
     event_id: EventIdInPath,
     producer: Shared[RememberingProducer],
     snapshots: Shared[Snapshots],

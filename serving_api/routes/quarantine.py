@@ -1,13 +1,12 @@
 """Quarantined events with their reasons, for operators."""
 
 import base64
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
 from fastapi import Response
 
-from lakehouse.identity.roles import Principal
-from serving_api.http.dependencies import OPERATOR
+from serving_api.http.dependencies import CurrentOperator
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, language_of
@@ -31,7 +30,7 @@ LISTED_DECISIONS = 100
 
 @router.get("/summary", response_model=QuarantineSummary, summary="The quarantine in numbers")
 def get_quarantine_summary(
-    caller: Annotated[Principal, OPERATOR],
+    caller: CurrentOperator,
     snapshots: Shared[Snapshots],
     reviews: Shared[ReviewReader],
     responses: CurrentResponses,
@@ -55,7 +54,7 @@ def get_quarantine_summary(
 )
 def get_quarantined_event(
     event_id: EventIdInPath,
-    caller: Annotated[Principal, OPERATOR],
+    caller: CurrentOperator,
     snapshots: Shared[Snapshots],
     reviews: Shared[ReviewReader],
     decisions: Shared[Decisions],

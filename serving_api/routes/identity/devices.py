@@ -22,7 +22,7 @@ from lakehouse.io.identity.tokens import TokenSigner
 from lakehouse.reference import markets
 from serving_api.http.callers import address_of, principal_of
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import OPERATOR, OWNER_OR_OPERATOR
+from serving_api.http.dependencies import OWNER_OR_OPERATOR, CurrentOperator
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.router import Router
@@ -196,7 +196,7 @@ async def issue_device_token(
     summary="Devices and what they sent",
 )
 async def list_devices(
-    principal: Annotated[Principal, OPERATOR],
+    principal: CurrentOperator,
     query: Annotated[DevicesQuery, Query()],
     devices: CurrentDevices,
     snapshots: Shared[Snapshots],
@@ -274,7 +274,7 @@ class DeviceStep:
     """A request that changes the state of a device."""
 
     device_id: DeviceIdInPath
-    caller: Annotated[Principal, OPERATOR]
+    caller: CurrentOperator
     devices: CurrentDevices
     snapshots: Shared[Snapshots]
     responses: CurrentResponses

@@ -5,10 +5,9 @@ from typing import Annotated
 
 from fastapi import Path, Query, Response
 
-from lakehouse.identity.roles import Principal
 from lakehouse.io.identity import personal
 from lakehouse.io.identity.database import Database
-from serving_api.http.dependencies import USER
+from serving_api.http.dependencies import CurrentUser
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
 from serving_api.http.router import Router
@@ -26,7 +25,7 @@ IdInPath = Annotated[
 @router.get("", response_model=Page[NotificationItem], summary="Notifications of the caller")
 async def list_notifications(
     query: Annotated[NotificationsQuery, Query()],
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
     responses: CurrentResponses,
 ) -> Response:
@@ -44,7 +43,7 @@ async def list_notifications(
 async def read_notification(
     notification_id: IdInPath,
     body: ReadBody,
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
 ) -> Response:
     """Of somebody else: 404. A repetition changes nothing."""

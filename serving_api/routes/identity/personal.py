@@ -8,13 +8,12 @@ from fastapi import Path, Query, Request, Response
 
 from conf.channels import personal_channels
 from lakehouse.alerts.personal import SymbolState
-from lakehouse.identity.roles import Principal
 from lakehouse.io.identity import personal, recipients
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.listings import page_of_audit
 from lakehouse.io.identity.tables import PersonalSettings
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import USER
+from serving_api.http.dependencies import CurrentUser
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, invalid, language_of
 from serving_api.http.router import Router
@@ -73,7 +72,7 @@ async def notified(database: Database, settings: PersonalSettings) -> Response:
 
 
 @router.get("/preferences", response_model=Preferences, summary="What the caller follows")
-async def get_preferences(caller: Annotated[Principal, USER], database: Shared[Database]) -> Response:
+async def get_preferences(caller: CurrentUser, database: Shared[Database]) -> Response:
     """The defaults until the person has chosen something."""
     return chosen(await personal.settings_of(database, caller.subject))
 
@@ -81,7 +80,7 @@ async def get_preferences(caller: Annotated[Principal, USER], database: Shared[D
 @router.put("/preferences", response_model=Preferences, summary="Choose what to follow")
 async def put_preferences(
     body: Preferences,
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
     symbols: Shared[Symbols],
 ) -> Response:
@@ -101,9 +100,7 @@ async def put_preferences(
     response_model=NotificationSettings,
     summary="How the caller is notified",
 )
-async def get_notification_settings(
-    caller: Annotated[Principal, USER], database: Shared[Database]
-) -> Response:
+async def get_notification_settings(caller: CurrentUser, database: Shared[Database]) -> Response:
     """The defaults until the person has chosen something."""
     return await notified(database, await personal.settings_of(database, caller.subject))
 
@@ -113,7 +110,7 @@ async def get_notification_settings(
 )
 async def put_notification_settings(
     body: NotificationSettings,
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
 ) -> Response:
     """Every notification is in the list of GET /api/v1/notifications, whatever channels are chosen here.
@@ -155,7 +152,7 @@ def too_many_codes(pointer: str) -> Problem:
     response_model=Recipients,
     summary="Where the caller wants messages over Telegram and WhatsApp",
 )
-async def get_recipients(caller: Annotated[Principal, USER], database: Shared[Database]) -> Response:
+async def get_recipients(caller: CurrentUser, database: Shared[Database]) -> Response:
     """Null until the person has named an address."""
     return json_response(await recipients.recipients_of(database, caller.subject), cache=PRIVATE)
 
@@ -165,7 +162,7 @@ async def get_recipients(caller: Annotated[Principal, USER], database: Shared[Da
 )
 async def put_recipient(
     body: RecipientBody,
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
 ) -> Response:
     """A code goes to a new address; with the code the address is confirmed, and messages go there.
@@ -196,7 +193,7 @@ async def put_recipient(
 )
 async def list_symbol_alerts(
     query: Annotated[PageQuery, Query()],
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
     responses: CurrentResponses,
 ) -> Response:
@@ -210,7 +207,7 @@ async def list_symbol_alerts(
 async def create_symbol_alert(
     request: Request,
     body: SymbolAlertBody,
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
     symbols: Shared[Symbols],
     snapshots: Shared[Snapshots],
@@ -237,7 +234,7 @@ async def create_symbol_alert(
     summary="Remove an alert on a symbol",
 )
 async def delete_symbol_alert(
-    alert_id: AlertIdInPath, caller: Annotated[Principal, USER], database: Shared[Database]
+    alert_id: AlertIdInPath, caller: CurrentUser, database: Shared[Database]
 ) -> Response:
     """An alert of somebody else is 404."""
     if not await personal.delete_alert(database, caller.subject, alert_id):
@@ -248,7 +245,7 @@ async def delete_symbol_alert(
 @router.get("/activity", response_model=Page[ActivityItem], summary="What the caller did")
 async def list_activity(
     query: Annotated[PageQuery, Query()],
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
     responses: CurrentResponses,
 ) -> Response:

@@ -1,11 +1,10 @@
 """Paper trading: the dashboard of an account, orders, their history and their blocks."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Request, Response
 
-from lakehouse.identity.roles import Principal
-from serving_api.http.dependencies import USER
+from serving_api.http.dependencies import CurrentUser
 from serving_api.http.idempotency import identity_of
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
@@ -55,7 +54,7 @@ async def trading_dashboard(
 async def execute_trade(
     request: Request,
     body: ExecuteBody,
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     orders: Shared[PaperOrders],
     live: Shared[Live],
 ) -> Response:
