@@ -4,20 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import STRICT, Meta, Name, Share
+from serving_api.schemas.envelope import Meta, Name, RequestBody, Share
 from serving_api.schemas.retail.analytics import ShopParameter
 
 Target = Literal["units_so_far", "units_a_day"]
 Units = Annotated[float, Field(ge=0, description="units")]
 
 
-class SalesBody(BaseModel):
+class SalesBody(RequestBody):
     """A product, with its price in the currency of the shop.
 
     Price and rating must be within the settings `retail.*`.
     """
 
-    model_config = STRICT
     price: float = Field(description="currency of the shop")
     discount_percentage: float = Field(ge=0, le=100)
     rating: float = Field(description="points")

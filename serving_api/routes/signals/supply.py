@@ -28,7 +28,7 @@ from serving_api.http.shared import Shared
 from serving_api.reads.names import NATION
 from serving_api.reads.responses import CurrentResponses, to_json_value
 from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.schemas.envelope import Meta, Name, Share
+from serving_api.schemas.envelope import Meta, Name, QueryParameters, Share
 
 # Delay for an hour of driving from which the risk is higher.
 MEDIUM_RISK = 0.25
@@ -145,10 +145,9 @@ class HolderStocks(BaseModel):
     meta: Meta
 
 
-class RouteQuery(BaseModel):
+class RouteQuery(QueryParameters):
     """Parameters of the analysis of a route."""
 
-    model_config = {"extra": "forbid"}
     route_id: Name = Field(description="the route, as deliveries name it", examples=["R-BREBES-JKT"])
     distance_km: float = Field(
         ge=0.001, le=10000, allow_inf_nan=False, description="length of the way", examples=[280]

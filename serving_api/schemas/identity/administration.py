@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import STRICT, Name, PageQuery, TimeRangeQuery
+from serving_api.schemas.envelope import Name, PageQuery, RequestBody, TimeRangeQuery
 from serving_api.schemas.identity.accounts import Email, PersonRole
 
 
@@ -22,10 +22,9 @@ class AuditQuery(TimeRangeQuery):
     action: Name | None = Field(None, description="such as user.change")
 
 
-class RightsBody(BaseModel):
+class RightsBody(RequestBody):
     """Changes of an account; what is absent stays."""
 
-    model_config = STRICT
     role: PersonRole | None = None
     regions: list[Name] | None = Field(
         None, max_length=50, description="names or codes of provinces that limit an operator; empty: all"

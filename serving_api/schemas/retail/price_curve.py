@@ -5,18 +5,17 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import STRICT, Meta, Name, Share
+from serving_api.schemas.envelope import Meta, Name, RequestBody, Share
 from serving_api.schemas.retail.analytics import Amount, ShopParameter
 from serving_api.schemas.sales import Target, Units
 
 
-class PriceCurveBody(BaseModel):
+class PriceCurveBody(RequestBody):
     """A product, and the list prices from which one is sought.
 
     Prices and rating must be within the settings `retail.*`.
     """
 
-    model_config = STRICT
     category: Name = Field(
         description="in upper or lower case; from the reference list, or known to the model"
     )
