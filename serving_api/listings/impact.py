@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from lakehouse.impact import ELASTICITIES, FACTORS, attribution, impact_score
 from serving_api.listings.filters import from_simulated_prices, region
-from serving_api.listings.listing import Filter, Listing, ListRequest, Row, listing_router
+from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
 from serving_api.reads.names import single_commodity
 from serving_api.reads.price_impacts import FACTORS_TABLE, MACRO_TABLE
 from serving_api.reads.responses import to_json_value
@@ -99,14 +99,7 @@ MACRO = Listing(
     times="released_at",
     newest=newest_release,
     condition=measured,
-    filters=(
-        Filter(
-            "indicator",
-            "only values of this indicator",
-            lambda name, request: pc.field("indicator") == name,
-            Indicator,
-        ),
-    ),
+    filters=(equal("indicator", "only values of this indicator", Indicator),),
     order="released_at desc, indicator, event_id",
     present=macro_items,
     statuses=(),

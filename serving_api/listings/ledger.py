@@ -9,7 +9,7 @@ from pydantic import Field
 from serving_api.http.cursors import Key
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
 from serving_api.reads.keyset import next_rows
-from serving_api.reads.responses import KeyedItem, rows_after, to_json_value
+from serving_api.reads.responses import KeyedItem, to_json_value
 from serving_api.reads.snapshots import Snapshot
 from serving_api.reads.trading.market import bar_of
 from serving_api.schemas.blockchain import Chain
@@ -23,7 +23,7 @@ TRADE_COLUMNS = ("index", "hash", "previous_hash", "timestamp", "payload")
 
 def newest_blocks(
     request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
+) -> list[KeyedItem]:
     """The blocks below an index. Of a whole chain a range of indexes is read; where it has gaps, the rest."""
     snapshot, chain = request.snapshot, request.values["chain"]
     below = key[0] if key else 1 + snapshot.cached(("top", chain), lambda: newest_index(snapshot, chain))
@@ -41,15 +41,12 @@ def newest_index(snapshot: Snapshot, chain: str) -> int:
     return -1 if newest is None else newest
 
 
-def newest_trade_blocks(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
-    """The blocks about orders after `key`. Raises Problem 404 for an unknown symbol."""
+def newest_trade_blocks(request: ListRequest) -> list[KeyedItem]:
+    """The blocks about orders, newest first. Raises Problem 404 for an unknown symbol."""
     name = request.values["symbol"]
     symbol = None if name is None else bar_of(request.snapshots, name)["symbol"]
     blocks = request.snapshot.cached("trade blocks", lambda: trade_blocks(request.snapshot))
-    rows = [block for block in blocks if symbol in (None, block[1]["trade"]["symbol"])]
-    return list(rows_after(rows, key)[: limit + 1])
+    return [block for block in blocks if symbol in (None, block[1]["trade"]["symbol"])]
 
 
 def trade_blocks(snapshot: Snapshot) -> list[KeyedItem]:
@@ -98,6 +95,6 @@ TRADE_BLOCKS = Listing(
     description="Blocks of chain `trade`. A ledger of this machine that detects alteration, not a public "
     "blockchain.",
     filters=(Filter("symbol", "only this stock or coin", annotation=Name),),
-    read=newest_trade_blocks,
+    keyed=newest_trade_blocks,
 )
 router = listing_router("ledger", BLOCKS, TRADE_BLOCKS)

@@ -25,7 +25,7 @@ from serving_api.reads.names import (
 )
 from serving_api.reads.price_impacts import PriceImpacts
 from serving_api.reads.provenance import SIMULATED, simulated_rows
-from serving_api.reads.responses import rows_after, to_json_value
+from serving_api.reads.responses import KeyedItem, to_json_value
 from serving_api.reads.snapshots import newest_of
 from serving_api.schemas.envelope import KNOWN_ON, Day, Name
 from serving_api.schemas.pipeline import ChangesQuery
@@ -54,9 +54,7 @@ def months_within(request: ListRequest, key: Key | None) -> list[str]:
     return [month for month in months if first <= month <= last]
 
 
-def by_month(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
+def by_month(request: ListRequest, condition: pc.Expression, key: Key | None, limit: int) -> list[KeyedItem]:
     """Up to limit + 1 prices after `key`, newest market day first; reads the files of one month at a time."""
     require_market_in_region(request.snapshots, request.values["market_id"], request.values["region"])
     snapshot = request.snapshot
@@ -64,7 +62,7 @@ def by_month(
         return []
     # A table from before a column was added lacks it until the stream starts.
     columns = [name for name in HISTORY_COLUMNS if name in snapshot.delta.schema().to_arrow().names]
-    page: list[tuple[Key, Row]] = []
+    page: list[KeyedItem] = []
     for month in months_within(request, key):
         rows = snapshot.read(condition, columns, partition=("market_month", month))
         page += next_rows(rows, HISTORY.sort_keys, key, limit + 1 - len(page))
@@ -130,34 +128,28 @@ def of_market(market_id: str, request: ListRequest) -> pc.Expression:
     return pc.field("market_id") == known_market(request.snapshots, market_id)
 
 
-def live_page(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
-    """The live prices after `key` in the requested order. Raises Problem 404."""
+def live_page(request: ListRequest) -> list[KeyedItem]:
+    """The live prices in the requested order. Raises Problem 404."""
     values, snapshots = request.values, request.snapshots
     day, order = values["known_on"], values["sort"]
     ids = commodity_ids(values["commodity"]) if values["commodity"] else None
     code = region_code(values["region"])
     impacts = PriceImpacts(snapshots) if day is None else None
-    rows = request.snapshot.cached(
+    return request.snapshot.cached(
         ("rows", order, day, impacts and impacts.version, ids, code),
         lambda: live_rows(live_table(snapshots, day), order, impacts, of_place(ids, code)),
     )
-    return list(rows_after(rows, key)[: limit + 1])
 
 
-def changed_page(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
-    """The live prices after `key` that are newer than a version. Raises Problem 404 or 410."""
+def changed_page(request: ListRequest) -> list[KeyedItem]:
+    """The live prices that are newer than a version. Raises Problem 404 or 410."""
     ids = commodity_ids(request.values["commodity"]) if request.values["commodity"] else None
     after = request.values["after"]
     changed = frozenset() if after is None else changed_since(request.snapshot, after)
     places = pc.field("market_id").isin(pa.array({market for market, _ in changed}, pa.string()))
     impacts = PriceImpacts(request.snapshots)
     rows = live_rows(request.snapshot.rows, "newest", impacts, of_place(ids, None) & places)
-    matches = [row for row in rows if (row[1]["market_id"], row[1]["commodity"]) in changed]
-    return list(rows_after(matches, key)[: limit + 1])
+    return [row for row in rows if (row[1]["market_id"], row[1]["commodity"]) in changed]
 
 
 def impacts_version(request: ListRequest) -> str:
@@ -173,7 +165,7 @@ LIVE_PRICES = Listing(
     summary="Newest valid prices",
     description="The newest valid price of each market and commodity; for a group, of its members.",
     query=LivePricesQuery,
-    read=live_page,
+    keyed=live_page,
     variant=impacts_version,
     demo=lambda request: is_simulated(request.snapshot),
 )
@@ -189,7 +181,7 @@ CHANGES = Listing(
 
     410 when that version is no longer kept: then read the live prices again.""",
     query=ChangesQuery,
-    read=changed_page,
+    keyed=changed_page,
     variant=impacts_version,
     demo=lambda request: is_simulated(request.snapshot),
 )
@@ -209,13 +201,7 @@ HISTORY = Listing(
     filters=(
         commodity(COMMODITY, required=True, examples=("cabai-rawit-merah",)),
         region(examples=("Jawa Barat",)),
-        Filter(
-            "market_id",
-            "prices of this market",
-            lambda market_id, request: pc.field("market_id") == market_id,
-            Name,
-            examples=("PASAR-001",),
-        ),
+        equal("market_id", "prices of this market", Name, examples=("PASAR-001",)),
     ),
     order="market_date desc, event_time desc, event_id",  # months come in this order too
     read=by_month,

@@ -10,8 +10,8 @@ from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem
 from serving_api.http.shared import Shared
-from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
-from serving_api.reads.responses import rows_after
+from serving_api.listings.listing import Filter, Listing, ListRequest, equal, listing_router
+from serving_api.reads.responses import KeyedItem
 from serving_api.reads.review.decisions import decisions_on
 from serving_api.reads.review.own_regions import own_rows
 from serving_api.reads.review.quarantine import days_within, in_language, page_rows
@@ -33,7 +33,7 @@ async def pending_decisions(
 
 def quarantined(
     request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
+) -> list[KeyedItem]:
     """The rows after `key` with their current state, their messages in the language of the request."""
     assert request.times is not None
     days = days_within(request.snapshot, request.times, key)
@@ -49,13 +49,10 @@ def seen_by(request: ListRequest) -> str:
     return f"{request.language} {'' if caller.unlimited else ','.join(caller.regions)}"
 
 
-def decisions(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
-    """The decisions on the event after `key`."""
+def decisions(request: ListRequest) -> list[KeyedItem]:
+    """The decisions on the event."""
     _, reviews = request.shared[ReviewReader].read()
-    rows = decisions_on(request.values["event_id"], request.snapshots, reviews, request.context)[0]
-    return list(rows_after(rows, key)[: limit + 1])
+    return decisions_on(request.values["event_id"], request.snapshots, reviews, request.context)[0]
 
 
 QUARANTINE = Listing(
@@ -95,7 +92,7 @@ DECISIONS = Listing(
     description="Newest first; `pending` until the stream has processed the decision.",
     others=("gold.reviews",),
     filters=(Filter("event_id", None, annotation=EventIdInPath, in_path=True),),
-    read=decisions,
+    keyed=decisions,
     context=Depends(pending_decisions),
     cached=False,
 )

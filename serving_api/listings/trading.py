@@ -8,11 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import Depends, Request
 
-from serving_api.http.cursors import Key
 from serving_api.http.path_parameters import SymbolInPath
 from serving_api.http.shared import Shared
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
-from serving_api.reads.responses import rows_after, to_json_value
+from serving_api.reads.responses import KeyedItem, to_json_value
 from serving_api.reads.supported import Symbols
 from serving_api.reads.trading.accounts import HOUSE, account_of
 from serving_api.reads.trading.market import TABLE as LIVE
@@ -50,18 +49,15 @@ def bars_of(name: str, request: ListRequest) -> pc.Expression:
     return (pc.field("symbol") == symbol) & (pc.field("interval") == interval)
 
 
-def newest_prices(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
+def newest_prices(request: ListRequest) -> list[KeyedItem]:
     """The newest bar of each symbol, by name. Raises Problem 404."""
     name = request.values["symbol"]
     symbol = None if name is None else bar_of(request.snapshots, name)["symbol"]
-    rows = [
+    return [
         ((known,), row)
         for known, row in sorted(live_bars(request.snapshot).items())
         if row["asset_class"] == request.values["asset_class"] and symbol in (None, known)
     ]
-    return list(rows_after(rows, key)[: limit + 1])
 
 
 def verification_items(rows: Sequence[Row], request: ListRequest) -> list[Row]:
@@ -158,7 +154,7 @@ PRICES = Listing(
         Filter("asset_class", "coins or shares", annotation=AssetClass, default="crypto"),
         Filter("symbol", ONLY_SYMBOL, annotation=Name),
     ),
-    read=newest_prices,
+    keyed=newest_prices,
     present=lambda rows, request: [market_price(row) for row in rows],
     demo=lambda request: lambda item: from_simulator(live_bars(request.snapshot)[item["symbol"]]),
 )
