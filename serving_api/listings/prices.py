@@ -6,14 +6,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake.exceptions import DeltaError
 
+from lakehouse.io.delta import open_table
+from lakehouse.io.table_files import reading
 from serving_api.http.cursors import Key
 from serving_api.http.path_parameters import RegionInPath
 from serving_api.http.problems import Problem
 from serving_api.listings.filters import commodity, from_simulated_prices, region
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
 from serving_api.reads.dashboard.daily_figures import SILVER, Figures, figures_of
-from serving_api.reads.dashboard.price_changes import changed_since
 from serving_api.reads.keyset import next_rows
 from serving_api.reads.live_prices import is_simulated, live_rows, live_table, of_place
 from serving_api.reads.names import (
@@ -26,7 +28,7 @@ from serving_api.reads.names import (
 from serving_api.reads.price_impacts import PriceImpacts
 from serving_api.reads.provenance import SIMULATED, simulated_rows
 from serving_api.reads.responses import KeyedItem, to_json_value
-from serving_api.reads.snapshots import newest_of
+from serving_api.reads.snapshots import Snapshot, newest_of
 from serving_api.schemas.envelope import KNOWN_ON, Day, Name
 from serving_api.schemas.pipeline import ChangesQuery
 from serving_api.schemas.prices import COMMODITY, HistoryPrice, LivePrice, LivePricesQuery
@@ -35,6 +37,41 @@ LIVE = "gold.live_prices"
 SENSOR_SERIES = ("market_id", "device_id_hash", "metric")
 HISTORY_COLUMNS = tuple(name for name in HistoryPrice.model_fields if name != "level")
 PROVINCE_WIDE = "PROV-"
+Seen = frozenset[tuple[str, str, str]]  # (market, commodity, event) of the live prices of a version
+
+
+def seen_in(rows: pa.Table) -> Seen:
+    """The events behind the retail prices of a version."""
+    retail = rows.filter(pc.field("channel") == "retail")
+    columns = (retail[name].to_pylist() for name in ("market_id", "commodity", "event_id"))
+    return frozenset(zip(*columns, strict=True))
+
+
+def changed_since(snapshot: Snapshot, after: int) -> frozenset[tuple[str, str]]:
+    """(market, commodity) of the prices that `snapshot` has and version `after` had not.
+
+    Raises Problem 410 for a version that is not kept any more or is not there yet.
+    """
+    if snapshot.delta is None or after == snapshot.version:
+        return frozenset()
+    if after > snapshot.version:
+        raise Problem("cursor-expired")
+
+    def compare() -> frozenset[tuple[str, str]]:
+        new = seen_in(snapshot.rows) - seen_in(rows_of_version(after))
+        return frozenset((market, commodity) for market, commodity, _ in new)
+
+    return snapshot.cached(("changed since", after), compare)
+
+
+def rows_of_version(version: int) -> pa.Table:
+    """The live prices of an earlier version. Raises Problem 410 when its files are gone."""
+    columns = ["market_id", "commodity", "channel", "event_id"]
+    with reading(LIVE):
+        try:
+            return open_table(LIVE, version).to_pyarrow_dataset().to_table(columns=columns)
+        except (DeltaError, FileNotFoundError):
+            raise Problem("cursor-expired") from None
 
 
 def months_within(request: ListRequest, key: Key | None) -> list[str]:

@@ -12,7 +12,7 @@ from serving_api.http.path_parameters import SymbolInPath
 from serving_api.http.shared import Shared
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
 from serving_api.reads.responses import KeyedItem, to_json_value
-from serving_api.reads.supported import Symbols
+from serving_api.reads.supported import Symbols, known_symbol
 from serving_api.reads.trading.accounts import HOUSE, account_of
 from serving_api.reads.trading.market import TABLE as LIVE
 from serving_api.reads.trading.market import (
@@ -22,7 +22,6 @@ from serving_api.reads.trading.market import (
     market_price,
     usual_interval,
 )
-from serving_api.reads.trading.symbols import known_symbol
 from serving_api.schemas.envelope import Name
 from serving_api.schemas.identity.personal import SymbolName
 from serving_api.schemas.trading.closes import CloseHistoryRow

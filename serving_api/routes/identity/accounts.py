@@ -15,10 +15,9 @@ from lakehouse.io.identity.passwords import Passwords
 from lakehouse.io.identity.sign_ins import SignIns
 from lakehouse.io.identity.tables import User
 from lakehouse.times import utc_text
-from serving_api.http.callers import count_login, password_turn
+from serving_api.http.callers import count_login, password_turn, require_strong
 from serving_api.http.dependencies import AccountHolder
 from serving_api.http.messages import message
-from serving_api.http.new_passwords import require_strong
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.rate_limits import RateLimits
 from serving_api.http.router import Router

@@ -9,9 +9,8 @@ from starlette.requests import Request
 
 from lakehouse.identity.passwords import normal_email
 from lakehouse.io.identity.sign_ins import RefreshRefused, SignIns, TokenPair
-from serving_api.http.callers import count_login, password_turn
+from serving_api.http.callers import count_login, password_turn, require_strong
 from serving_api.http.dependencies import AccountHolder, CurrentUser
-from serving_api.http.new_passwords import require_strong
 from serving_api.http.problems import Problem
 from serving_api.http.rate_limits import RateLimits
 from serving_api.http.refresh_cookie import (

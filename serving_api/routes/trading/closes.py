@@ -14,10 +14,9 @@ from serving_api.http.shared import Shared
 from serving_api.reads.provenance import model_meta
 from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.reads.supported import Symbols
+from serving_api.reads.supported import Symbols, known_symbol
 from serving_api.reads.trading.market import TABLE as LIVE
 from serving_api.reads.trading.market import from_simulator, named_bar
-from serving_api.reads.trading.symbols import known_symbol
 from serving_api.schemas.trading.closes import (
     CloseForecast,
     CloseForecastQuery,
