@@ -25,8 +25,13 @@ from serving_api.reads.trading.market import (
 from serving_api.schemas.envelope import Name
 from serving_api.schemas.identity.personal import SymbolName
 from serving_api.schemas.trading.closes import CloseHistoryRow
-from serving_api.schemas.trading.market import AssetClass, MarketPrice, OracleChecks, OracleVerification
-from serving_api.schemas.trading.technical import Interval
+from serving_api.schemas.trading.market import (
+    AssetClass,
+    Interval,
+    MarketPrice,
+    OracleChecks,
+    OracleVerification,
+)
 from serving_api.schemas.trading.trades import Status, TradeRow
 from serving_api.writes.paper_orders import PaperOrders
 

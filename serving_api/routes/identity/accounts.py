@@ -102,7 +102,7 @@ async def change_password(
     database: Shared[Database],
     sign_ins: Shared[SignIns],
     limits: Shared[RateLimits],
-) -> Response:
+) -> None:
     """The current password confirms it; a wrong one counts like one of a login.
 
     All sign-ins of the person end, this one too, and its API keys.
@@ -112,7 +112,6 @@ async def change_password(
     async with password_turn(request):
         await run_sync(require_strong, body.new_password, user.email, "new_password")
         await sign_ins.change_password(user, body.current_password, body.new_password)
-    return Response(status_code=204)
 
 
 @router.get(
@@ -137,7 +136,7 @@ async def delete_account(
     database: Shared[Database],
     sign_ins: Shared[SignIns],
     limits: Shared[RateLimits],
-) -> Response:
+) -> None:
     """The account with all that belongs to it is removed; the audit keeps its id alone.
 
     The password confirms it.
@@ -151,7 +150,6 @@ async def delete_account(
     except accounts.LastAdmin:
         raise Problem("last-admin") from None
     await run_sync(personal_jobs.remove_all, user.user_id)
-    return Response(status_code=204)
 
 
 def id_of(caller: Principal) -> str:

@@ -71,9 +71,8 @@ async def create_api_key(
     response_class=Response,
     summary="Revoke an API key",
 )
-async def revoke_api_key(key_id: KeyIdInPath, caller: AccountHolder, database: Shared[Database]) -> Response:
+async def revoke_api_key(key_id: KeyIdInPath, caller: AccountHolder, database: Shared[Database]) -> None:
     """It is refused after at most 5 s. A key of somebody else is 404."""
     assert caller.user_id is not None
     if not await revoke_key(database, caller.user_id, key_id):
         raise Problem("not-found", reason=message("no_key", name=key_id))
-    return Response(status_code=204)

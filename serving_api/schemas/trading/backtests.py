@@ -9,7 +9,7 @@ from serving_api.schemas.analytics import OptionalDate
 from serving_api.schemas.anomalies import strict_date
 from serving_api.schemas.envelope import Name, RequestBody, Share
 from serving_api.schemas.identity.personal import SymbolName
-from serving_api.schemas.trading.technical import Interval
+from serving_api.schemas.trading.market import Interval
 
 OrderedStatus = Literal["queued", "running", "succeeded", "failed"]
 Benchmark = Literal["buy_and_hold", "cash", "random"]
