@@ -6,9 +6,7 @@ from fastapi import Depends
 from lakehouse.identity.roles import Principal
 from serving_api.http.cursors import Key
 from serving_api.http.dependencies import OPERATOR, CurrentOperator
-from serving_api.http.messages import message
 from serving_api.http.path_parameters import EventIdInPath
-from serving_api.http.problems import Problem
 from serving_api.http.shared import Shared
 from serving_api.listings.listing import Filter, Listing, ListRequest, equal, listing_router
 from serving_api.reads.responses import KeyedItem
@@ -26,8 +24,7 @@ async def pending_decisions(
     event_id: EventIdInPath, caller: CurrentOperator, decisions: Shared[Decisions]
 ) -> list[SentDecision]:
     """The decisions on an event that the tables do not show yet. Raises Problem 404 for an unknown event."""
-    if not await decisions.targets([event_id], caller):
-        raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
+    await decisions.target(event_id, caller)
     return decisions.pending(event_id)
 
 

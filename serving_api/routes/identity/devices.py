@@ -160,6 +160,12 @@ REGISTER: dict[str, Any] = {
 }
 
 
+@router.post(
+    "/api/public/device/register",
+    **REGISTER,
+    name="register_device_public",
+    description="The same as /api/auth/device/register.",
+)
 @router.post("/api/auth/device/register", **REGISTER)
 async def register_device(
     request: Request,
@@ -197,18 +203,6 @@ async def register_device(
         **claim_fields(claim),
     }
     return json_response(answer, 201 if by else 202, PRIVATE)
-
-
-@router.post("/api/public/device/register", **REGISTER)
-async def register_device_public(
-    request: Request,
-    body: DeviceRegistration,
-    principal: Annotated[Principal | None, Depends(registrar)],
-    devices: CurrentDevices,
-    signer: Shared[TokenSigner],
-) -> Response:
-    """The same as /api/auth/device/register."""
-    return await register_device(request, body, principal, devices, signer)
 
 
 @router.post(
