@@ -24,7 +24,7 @@ from serving_api.schemas.trading.trades import (
     TradeDecision,
     TradingDashboard,
 )
-from serving_api.writes.paper_orders import PaperOrders, RequestedOrder
+from serving_api.writes.paper_orders import PaperOrders
 
 router = Router(prefix="/api", tags=["trading"])
 DECIDED = ("trade_id", "status", "symbol", "side", "confidence", "oracle", "event_id", "decided_at")
@@ -59,8 +59,7 @@ async def execute_trade(
     live: Shared[Live],
 ) -> Response:
     """Decided at once. ACCEPTED fills at the open of the next bar; a refusal is recorded too."""
-    order = RequestedOrder(**body.model_dump())
-    row, is_new = await orders.execute(order, caller, identity_of(request))
+    row, is_new = await orders.execute(body, caller, identity_of(request))
     decision = decision_of(row)
     if is_new:
         live.trading.publish_trade(caller.subject, decision)
