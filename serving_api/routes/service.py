@@ -1,10 +1,11 @@
 """Health, readiness, metrics and statistics of this service, and the names that requests may use."""
 
 import shutil
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, Field
 
 from conf.settings import settings
 from lakehouse.identity.roles import Role
@@ -26,12 +27,96 @@ from serving_api.reads.review.reviews import ReviewReader
 from serving_api.reads.sales_model import SalesModels
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.supported import Symbols, supported_names
+from serving_api.schemas.envelope import Meta, Share
 from serving_api.schemas.problem import problems
-from serving_api.schemas.service import Health, Liveness, Readiness, Stats, Supported
 
 router = Router(tags=["service"])
 DISK_MIN_BYTES = 500_000_000
 UNCACHED = "no-store"
+
+
+class Health(BaseModel):
+    """The state of each part of the product."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    uptime_seconds: float = Field(ge=0)
+    services: dict[str, Literal["ok", "degraded", "down", "off"]]
+    snapshot_age_seconds: float = Field(
+        ge=0, description="since all served tables were last read without an error"
+    )
+
+
+class Liveness(BaseModel):
+    """The process responds."""
+
+    status: Literal["ok"]
+
+
+class PartReadiness(BaseModel):
+    ready: bool
+    detail: str | None
+
+
+class Readiness(BaseModel):
+    """The service is ready for traffic."""
+
+    status: Literal["ready"]
+    parts: dict[str, PartReadiness]
+
+
+class Latency(BaseModel):
+    """Percentiles, milliseconds."""
+
+    p50: float = Field(ge=0)
+    p95: float = Field(ge=0)
+    p99: float = Field(ge=0)
+
+
+class Stats(BaseModel):
+    """Counters of this process since it started."""
+
+    uptime_seconds: float = Field(ge=0)
+    requests_total: int = Field(ge=0)
+    predictions_total: int = Field(ge=0)
+    cache_hit_ratio: Share = Field(
+        description="share of the predictions that came from the cache; 0 before the first"
+    )
+    latency_ms: Latency = Field(description="of the newest 5,000 requests")
+    models_loaded: int = Field(
+        ge=0, description="models whose forecasts are served, plus the sales model once it is loaded"
+    )
+    meta: Meta
+
+
+class SupportedCommodity(BaseModel):
+    commodity: str
+    name: str
+    unit: str
+    aliases: list[str]
+    is_group: bool
+
+
+class SupportedRegion(BaseModel):
+    code: str = Field(examples=["32"])
+    name: str
+    timezone: Literal["Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura"]
+
+
+class SupportedSymbol(BaseModel):
+    symbol: str = Field(examples=["BTC"])
+    asset_class: Literal["crypto", "equity"]
+
+
+class Supported(BaseModel):
+    """Names that requests may use."""
+
+    commodities: list[SupportedCommodity]
+    regions: list[SupportedRegion]
+    symbols: list[SupportedSymbol] = Field(description="symbols that have bars in the tables")
+    shops: list[str] = Field(description="shops that have listings")
+    models: list[str] = Field(description="models with current forecasts; naive is always supported")
+    meta: Meta
 
 
 @router.get("/health", response_model=Health, summary="State of each part")

@@ -22,9 +22,9 @@ from lakehouse.io.table_files import UnreadableTable, check_values, reading
 from lakehouse.times import utc_text
 from lakehouse.validation.prices import isolation_forest
 from scripts.bench.api_lake import write
-from serving_api.reads.dashboard.pipeline import last_looks, table_item
 from serving_api.reads.provenance import provenance
 from serving_api.reads.snapshots import EVERY_TABLE_SECONDS, Snapshots, empty_snapshot
+from serving_api.routes.pipeline import last_looks, table_item
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
 from tests.support.served_lake import fill, price
