@@ -41,10 +41,8 @@ EXPOSED_HEADERS = [
 @asynccontextmanager
 async def lifespan(application: FastAPI) -> AsyncIterator[None]:
     """Open what requests share, and close it at the end."""
-    application.state.services = await open_services()
-    application.state.shared = application.state.services.by_type
-    yield
-    await application.state.services.close()
+    async with open_services() as application.state.shared:
+        yield
 
 
 async def handle_error(request: Request, error: Exception) -> Response:
@@ -86,21 +84,14 @@ def create() -> FastAPI:
     for error in (Problem, HTTPException, RequestValidationError):
         application.add_exception_handler(error, handle_error)
     application.openapi = lambda: describe(application, collected)  # type: ignore[method-assign]
-    application.add_middleware(
-        Idempotency,
-        store=lambda: application.state.services.kept_responses,
-    )
+    application.add_middleware(Idempotency)
     application.add_middleware(  # a kept response is sent again to a caller that may accept another coding
         GZipMiddleware,
         minimum_size=COMPRESSED_BYTES,
         compresslevel=COMPRESSION,
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, MEDIA_TYPES["xlsx"]),
     )
-    application.add_middleware(
-        Callers,
-        authenticator=lambda: application.state.services.authenticator,
-        limits=lambda: application.state.services.limits,
-    )
+    application.add_middleware(Callers)
     if origins := settings().api.cors_origins:
         application.add_middleware(
             CORSMiddleware,

@@ -1,8 +1,9 @@
 """The objects that the application opens at its start and that requests share."""
 
 import sys
-from dataclasses import dataclass
-from typing import Any, get_type_hints
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 from conf.runtime.exit_codes import ExitCode
 from conf.runtime.process import Refused
@@ -42,71 +43,17 @@ from serving_api.writes.verification import Verification, mail_server
 LEAST_KEY_LENGTH = 16
 
 
-@dataclass(frozen=True)
-class Services:
-    """One of each per application; routes get them as dependencies (http/shared.py)."""
+def open_keys() -> tuple[TokenSigner, SigningKeys, bytes]:
+    """The keys for tokens, events and cursors.
 
-    database: Database
-    signer: TokenSigner
-    authenticator: Authenticator
-    limits: RateLimits
-    passwords: Passwords
-    sign_ins: SignIns
-    verification: Verification
-    tickets: Tickets
-    cursors: Cursors
-    snapshots: Snapshots
-    integrity: IntegrityChecker
-    reviews: ReviewReader
-    balance: BalanceReader
-    symbols: Symbols
-    sales_model: SalesModels
-    producer: RememberingProducer
-    decisions: Decisions
-    holds: Holds
-    alert_acts: AlertActs
-    signing_keys: SigningKeys
-    signals: NewestSignals
-    paper_orders: PaperOrders
-    live: Live
-    kept_responses: KeptResponses
-    kafka: KafkaProbe
-    lag: KafkaLag
-
-    @property
-    def by_type(self) -> dict[Any, Any]:
-        """The objects by their type, as dependencies name them (http/shared.py)."""
-        return {kind: getattr(self, name) for name, kind in get_type_hints(Services).items()}
-
-    async def close(self) -> None:
-        """Finish what is in progress."""
-        await self.live.close()
-        await self.verification.close()
-        self.integrity.stop()
-        self.snapshots.stop()
-        self.lag.stop()
-        await self.producer.close()
-        self.kept_responses.close()
-        await self.database.close()
-
-
-@dataclass(frozen=True)
-class Keys:
-    """The keys of this service."""
-
-    signer: TokenSigner
-    events: SigningKeys
-    cursors: bytes
-
-
-def open_keys() -> Keys:
-    """The keys of this home. Exits 5 when one is missing or too weak: a known key would admit everybody."""
+    Exits 5 when one is missing or too weak: a known key would admit everybody.
+    """
     try:
         cursor_key = secrets().cursor_key
         if len(cursor_key) < LEAST_KEY_LENGTH:
             raise Refused("no secret for cursors: run ./run.sh setup")
         static_principals()
-        return Keys(TokenSigner(), signing_keys(), cursor_key.encode())
+        return TokenSigner(), signing_keys(), cursor_key.encode()
     except Refused as refusal:
         print(str(refusal), file=sys.stderr)
         raise SystemExit(ExitCode.REFUSED) from None
@@ -123,15 +70,18 @@ def open_mail() -> MailServer | None:
         raise SystemExit(ExitCode.USAGE) from None
 
 
-async def open_services() -> Services:
-    """Open the tables and the producer; call it in the event loop that serves the requests."""
-    keys = open_keys()
+@asynccontextmanager
+async def open_services() -> AsyncIterator[dict[Any, Any]]:
+    """The objects by their type, as dependencies name them (http/shared.py); what they have begun is finished
+    at the end. Enter it in the event loop that serves the requests.
+    """
+    signer, event_keys, cursor_key = open_keys()
     mail = open_mail()
     database = Database()
     await database.migrate()
     await audit_knobs(database, knob_texts(settings()))
     passwords = Passwords()
-    authenticator = Authenticator(database, keys.signer)
+    authenticator = Authenticator(database, signer)
     tickets = Tickets()
     limits = RateLimits()
     live = Live(authenticator, tickets, database, limits)
@@ -145,31 +95,42 @@ async def open_services() -> Services:
     producer = RememberingProducer()
     signals = newest_signals(snapshots)
     live.follow_trading(snapshots, signals)
-    return Services(
-        database=database,
-        signer=keys.signer,
-        authenticator=authenticator,
-        limits=limits,
-        passwords=passwords,
-        sign_ins=SignIns(database, keys.signer, passwords),
-        verification=Verification(database, mail),
-        tickets=tickets,
-        cursors=Cursors(keys.cursors),
-        snapshots=snapshots,
-        integrity=IntegrityChecker(),
-        reviews=reviews,
-        balance=BalanceReader(snapshots),
-        symbols=traded_symbols(snapshots),
-        sales_model=SalesModels(),
-        producer=producer,
-        signing_keys=keys.events,
-        decisions=Decisions(snapshots, reviews, producer, keys.events),
-        holds=Holds(),
-        alert_acts=AlertActs(snapshots, producer, keys.events),
-        signals=signals,
-        paper_orders=PaperOrders(snapshots, signals, producer),
-        live=live,
-        kept_responses=KeptResponses(),
-        kafka=KafkaProbe(producer),
-        lag=lag,
-    )
+    verification = Verification(database, mail)
+    integrity = IntegrityChecker()
+    kept_responses = KeptResponses()
+    yield {
+        Database: database,
+        TokenSigner: signer,
+        Authenticator: authenticator,
+        RateLimits: limits,
+        Passwords: passwords,
+        SignIns: SignIns(database, signer, passwords),
+        Verification: verification,
+        Tickets: tickets,
+        Cursors: Cursors(cursor_key),
+        Snapshots: snapshots,
+        IntegrityChecker: integrity,
+        ReviewReader: reviews,
+        BalanceReader: BalanceReader(snapshots),
+        Symbols: traded_symbols(snapshots),
+        SalesModels: SalesModels(),
+        RememberingProducer: producer,
+        SigningKeys: event_keys,
+        Decisions: Decisions(snapshots, reviews, producer, event_keys),
+        Holds: Holds(),
+        AlertActs: AlertActs(snapshots, producer, event_keys),
+        NewestSignals: signals,
+        PaperOrders: PaperOrders(snapshots, signals, producer),
+        Live: live,
+        KeptResponses: kept_responses,
+        KafkaProbe: KafkaProbe(producer),
+        KafkaLag: lag,
+    }
+    await live.close()
+    await verification.close()
+    integrity.stop()
+    snapshots.stop()
+    lag.stop()
+    await producer.close()
+    kept_responses.close()
+    await database.close()

@@ -1,7 +1,7 @@
 """Middleware that identifies the caller of each request and counts it against the rate limits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
@@ -9,9 +9,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lakehouse.event import Fault
+from lakehouse.identity.passwords import password_fault
 from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.sign_ins import BadCredentials, Blocked
 from serving_api.http.auth import Authenticator
+from serving_api.http.messages import message
 from serving_api.http.problems import Problem, problem_response
 from serving_api.http.rate_limits import (
     Limit,
@@ -88,17 +91,10 @@ def refuse_excess(states: list[LimitState]) -> None:
 
 
 class Callers:
-    """ASGI middleware inside RequestEnvelope. Both functions are called once the application has started."""
+    """ASGI middleware inside RequestEnvelope."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        authenticator: Callable[[], Authenticator],
-        limits: Callable[[], RateLimits],
-    ) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._authenticator = authenticator
-        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -108,7 +104,8 @@ class Callers:
         state[CALLER] = await self._identify(scope)
         known = state[CALLER] if isinstance(state[CALLER], Principal) else None
         applied = limits_of(scope["path"], scope["method"], known, address_of(scope))
-        state[STATES] = self._limits().count(applied)
+        limits: RateLimits = scope["app"].state.shared[RateLimits]
+        state[STATES] = limits.count(applied)
 
         async def send_with_limits(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -125,6 +122,15 @@ class Callers:
 
     async def _identify(self, scope: Scope) -> Principal | Problem | None:
         try:
-            return await self._authenticator().identify(Headers(scope=scope).get("authorization"))
+            authenticator: Authenticator = scope["app"].state.shared[Authenticator]
+            return await authenticator.identify(Headers(scope=scope).get("authorization"))
         except Problem as problem:
             return problem
+
+
+def require_strong(password: str, email: str = "", field: str = "password") -> None:
+    """Raises Problem 422 with the rule that the password breaks. Call it in a thread: up to 0.3 s."""
+    rule = password_fault(password, email)
+    if rule is not None:
+        text = message(rule)
+        raise Problem("weak-password", [Fault(f"/{field}", rule, text)], reason=text)

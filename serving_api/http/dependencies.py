@@ -3,6 +3,8 @@
 They are coroutines, because FastAPI runs plain functions in a thread.
 """
 
+from typing import Annotated
+
 from fastapi import Depends
 from starlette.requests import Request
 
@@ -92,4 +94,8 @@ ADMIN = Depends(admin)
 ACCOUNT_HOLDER = Depends(account_holder)
 SENDER = Depends(sender)
 OWNER_OR_OPERATOR = Depends(owner_or_operator)
+CurrentUser = Annotated[Principal, USER]
+CurrentOperator = Annotated[Principal, OPERATOR]
+CurrentSender = Annotated[Principal, SENDER]
+AccountHolder = Annotated[Principal, ACCOUNT_HOLDER]
 CHECKS = (account_holder, user, operator, central, admin, sender, owner_or_operator)

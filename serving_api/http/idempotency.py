@@ -6,7 +6,6 @@ import logging
 import re
 import sqlite3
 from collections import deque
-from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 from starlette.datastructures import Headers
@@ -84,18 +83,12 @@ class Idempotency:
     """ASGI middleware inside RequestEnvelope.
 
     Requests with the same key wait for each other within this process; between processes the later one gets
-    409. A request that was interrupted is carried out again when it is repeated. `store`: returns where
-    responses are kept, once the application has started. Anonymous callers have no keys: callers behind one
-    address would share them.
+    409. A request that was interrupted is carried out again when it is repeated. Anonymous callers have no
+    keys: callers behind one address would share them.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        store: Callable[[], KeptResponses],
-    ) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._store = store
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,7 +121,7 @@ class Idempotency:
     async def _once(
         self, scope: Scope, receive: Receive, send: Send, reservation: tuple[str, str], digest: bytes
     ) -> None:
-        store = self._store()
+        store: KeptResponses = scope["app"].state.shared[KeptResponses]
         kept = store.reserve(*reservation, digest)
         if kept is not None:
             await repeated(kept, digest, scope)(scope, receive, send)

@@ -64,22 +64,15 @@ def share_schemas(operation: dict[str, Any], components: dict[str, Any]) -> None
 
 
 def response_models(routers: Sequence[APIRouter]) -> dict[str, type[BaseModel]]:
-    """`METHOD path` -> the model of the response; of several models, the first."""
-    return {
-        address: next(iter(get_args(route.response_model)), route.response_model)
-        for address, route in routes_of(routers)
-        if route.response_model is not None
-    }
+    """`METHOD path` -> the model of the response, of those that have one."""
+    models = {address: model_of(route) for address, route in routes_of(routers)}
+    return {address: model for address, model in models.items() if model is not None}
 
 
-def body_models(routers: Sequence[APIRouter]) -> dict[str, type[BaseModel]]:
-    """`METHOD path` -> the model of the body."""
-    models: dict[str, Any] = {
-        address: route.body_field.field_info.annotation
-        for address, route in routes_of(routers)
-        if route.body_field is not None
-    }
-    return models
+def model_of(route: APIRoute) -> type[BaseModel] | None:
+    """The model of the response; of several models, the first."""
+    model: type[BaseModel] | None = next(iter(get_args(route.response_model)), route.response_model)
+    return model
 
 
 def routes_of(routers: Sequence[APIRouter]) -> Iterator[tuple[str, APIRoute]]:
@@ -87,14 +80,6 @@ def routes_of(routers: Sequence[APIRouter]) -> Iterator[tuple[str, APIRoute]]:
     for route in (route for router in routers for route in router.routes):
         if isinstance(route, APIRoute):
             yield from ((f"{method} {route.path}", route) for method in route.methods or ())
-
-
-def requirements(routers: Sequence[APIRouter]) -> dict[str, str]:
-    """`METHOD path` -> who may call it: the name of the check in dependencies.py."""
-    return {
-        address: next((call.__name__ for call in calls(route.dependant) if call in CHECKS), "anybody")
-        for address, route in routes_of(routers)
-    }
 
 
 def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
@@ -110,19 +95,15 @@ def describe(application: FastAPI, routers: Sequence[APIRouter]) -> dict[str, An
         components: dict[str, Any] = schema["components"]["schemas"]
         components |= {"Problem": PROBLEM_SCHEMA} | event_schemas()
         schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-        models = response_models(routers)
-        bodies = body_models(routers)
-        required = requirements(routers)
-        implied = implied_statuses(routers)
-        for path, methods in schema["paths"].items():
-            for method, operation in methods.items():
-                operation.setdefault("x-requires", required[f"{method.upper()} {path}"])
-                address = f"{method.upper()} {path}"
-                share_schemas(operation, components)
-                if address in bodies:
-                    media = operation["requestBody"]["content"]["application/json"]
-                    media["example"] = example_of(bodies[address])
-                complete(address, operation, models.get(address), implied[address])
+        for address, route in routes_of(routers):
+            operation = schema["paths"][route.path][address.split()[0].lower()]
+            checks = (call.__name__ for call in calls(route.dependant) if call in CHECKS)
+            operation.setdefault("x-requires", next(checks, "anybody"))
+            share_schemas(operation, components)
+            if route.body_field is not None:
+                body: Any = route.body_field.field_info.annotation
+                operation["requestBody"]["content"]["application/json"]["example"] = example_of(body)
+            complete(address, operation, model_of(route), implied_statuses(route))
         application.openapi_schema = schema
     return application.openapi_schema
 
@@ -136,26 +117,23 @@ def file_contents(page: type[BaseModel]) -> dict[str, Any]:
     }
 
 
-def implied_statuses(routers: Sequence[APIRouter]) -> dict[str, tuple[int, ...]]:
-    """`METHOD path` -> error statuses that follow from what an endpoint declares."""
-    implied = {}
-    for address, route in routes_of(routers):
-        called = set(calls(route.dependant))
-        statuses = [422]
-        if route.param_convertors:
-            statuses.append(404)
-        if known_caller in called:
-            statuses.append(401)
-        if called & set(CHECKS):
-            statuses += [401, 403]
-        if "requestBody" in (route.openapi_extra or {}) or route.body_field is not None:
-            statuses += BODY_STATUSES
-        if "POST" in (route.methods or ()):
-            statuses.append(409)
-        if "next_cursor" in getattr(route.response_model, "model_fields", {}):
-            statuses.append(410)
-        implied[address] = tuple(statuses)
-    return implied
+def implied_statuses(route: APIRoute) -> list[int]:
+    """Error statuses that follow from what an endpoint declares."""
+    called = set(calls(route.dependant))
+    statuses = [422]
+    if route.param_convertors:
+        statuses.append(404)
+    if known_caller in called:
+        statuses.append(401)
+    if called & set(CHECKS):
+        statuses += [401, 403]
+    if "requestBody" in (route.openapi_extra or {}) or route.body_field is not None:
+        statuses += BODY_STATUSES
+    if "POST" in (route.methods or ()):
+        statuses.append(409)
+    if "next_cursor" in getattr(route.response_model, "model_fields", {}):
+        statuses.append(410)
+    return statuses
 
 
 def complete(

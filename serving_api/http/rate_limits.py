@@ -7,14 +7,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute, RateLimitItemPerSecond
-from limits.storage import Storage
-from limits.storage.base import MovingWindowSupport
-from limits.strategies import MovingWindowRateLimiter
-
 from conf.settings import settings
 from lakehouse.identity.roles import Principal, Role
 
+MINUTE = 60
+HOUR = 3600
 EXPENSIVE = (
     "/api/v1/analytics/correlation",
     "/api/v1/predict/anomaly",
@@ -33,82 +30,45 @@ REGISTRATION = (REGISTER, "/api/auth/device/register", "/api/public/device/regis
 MANUAL_ALERT = "/api/alerts/trigger"  # messages go to many people
 
 
-class BoundedWindows(Storage, MovingWindowSupport):
+class BoundedWindows:
     """Times of requests by caller, for at most `most` callers; one event loop uses it.
 
-    The storage of the library keeps an entry for every caller that it ever saw. Here the caller whose last
-    counted request is the oldest makes room: many strange addresses must not stop those who come later.
+    The storages of the `limits` library keep an entry for every caller that they ever saw. Here the caller
+    whose last counted request is the oldest makes room: many strange addresses must not stop those who come
+    later.
     """
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
         self._most = most
         self._clock = clock
-        self._windows: OrderedDict[str, tuple[float, deque[float]]] = OrderedDict()  # expires, times
+        self._windows: OrderedDict[str, deque[float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._windows)
 
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        """Errors of the storage: it has none."""
-        return ValueError
-
-    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Whether `amount` more requests fit into the window; if so, they are counted."""
+    def hit(self, key: str, requests: int, seconds: int) -> tuple[bool, int, float]:
+        """(whether one more request fits and is counted, how many are left, when the oldest one expires)."""
         now = self._clock()
-        times = self._windows[key][1] if key in self._windows else deque()
-        while times and times[0] <= now - expiry:
+        times = self._windows.get(key, deque[float]())
+        while times and times[0] <= now - seconds:
             times.popleft()
-        if len(times) + amount > limit:
-            return False
-        times.extend([now] * amount)
-        self._windows[key] = (now + expiry, times)
-        self._windows.move_to_end(key)
-        if len(self._windows) > self._most:
-            self._windows.popitem(last=False)
-        return True
-
-    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        """(time of the oldest request in the window, number of requests)."""
-        now = self._clock()
-        times = self._windows.get(key, (0.0, deque[float]()))[1]
-        current = [at for at in times if at > now - expiry] if times and times[0] <= now - expiry else times
-        return (current[0], len(current)) if current else (now, 0)
-
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Fixed windows are not supported. Raises NotImplementedError."""
-        raise NotImplementedError
-
-    def get(self, key: str) -> int:
-        """The number of requests that are kept for the caller."""
-        return len(self._windows[key][1]) if key in self._windows else 0
-
-    def get_expiry(self, key: str) -> float:
-        """When the newest request of the caller leaves its window."""
-        return self._windows[key][0] if key in self._windows else self._clock()
-
-    def check(self) -> bool:
-        """The storage is always available."""
-        return True
-
-    def reset(self) -> int:
-        """Forget all callers; returns their number."""
-        number = len(self._windows)
-        self._windows.clear()
-        return number
-
-    def clear(self, key: str) -> None:
-        """Forget one caller."""
-        self._windows.pop(key, None)
+        fits = len(times) < requests
+        if fits:
+            times.append(now)
+            self._windows[key] = times
+            self._windows.move_to_end(key)
+            if len(self._windows) > self._most:
+                self._windows.popitem(last=False)
+        return fits, requests - len(times), (times[0] if times else now) + seconds
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit by its name in the headers, and whose requests it counts."""
+    """So many requests in so many seconds, by its name in the headers, and whose requests it counts."""
 
     name: str
-    item: RateLimitItem
+    requests: int
+    seconds: int
     caller: str
 
 
@@ -127,14 +87,14 @@ class RateLimits:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._limiter = MovingWindowRateLimiter(BoundedWindows(settings().limits.callers, clock))
+        self._windows = BoundedWindows(settings().limits.callers, clock)
 
     def count(self, limits: Sequence[Limit]) -> list[LimitState]:
         """The state of each limit with this request, up to the first one that refuses it."""
         states: list[LimitState] = []
         for limit in limits:
-            allowed = self._limiter.hit(limit.item, limit.name, limit.caller)
-            reset, remaining = self._limiter.get_window_stats(limit.item, limit.name, limit.caller)
+            key = f"{limit.name} {limit.caller}"
+            allowed, remaining, reset = self._windows.hit(key, limit.requests, limit.seconds)
             seconds = max(math.ceil(reset - self._clock()), 1 if not allowed else 0)
             states.append(
                 LimitState(limit, allowed or not settings().limits.enforced, max(remaining, 0), seconds)
@@ -180,12 +140,12 @@ def limits_of(path: str, method: str, principal: Principal | None, address: str)
     caller = caller_name(principal, address)
     limits: list[Limit] = []
     if (method, path) in HASHING:
-        limits.append(Limit("sign-in", RateLimitItemPerMinute(knobs.sign_in_per_address), address))
+        limits.append(Limit("sign-in", knobs.sign_in_per_address, MINUTE, address))
     registers_devices = principal is not None and principal.role >= Role.OPERATOR and path != REGISTER
     if method == "POST" and path in REGISTRATION and not registers_devices:
-        limits.append(Limit("registration", RateLimitItemPerHour(knobs.registrations_per_hour), address))
+        limits.append(Limit("registration", knobs.registrations_per_hour, HOUR, address))
     if method == "POST" and path == MANUAL_ALERT:
-        limits.append(Limit("alerts", RateLimitItemPerHour(knobs.manual_alerts_per_hour), caller))
+        limits.append(Limit("alerts", knobs.manual_alerts_per_hour, HOUR, caller))
     if path.startswith(EXPENSIVE):
         limits.append(expensive_limit(caller))
     return [*limits, general_limit(principal, caller)]
@@ -198,30 +158,29 @@ def caller_name(principal: Principal | None, address: str) -> str:
 
 def expensive_limit(caller: str) -> Limit:
     """The limit of requests that read or compute much. `caller`: of `caller_name`."""
-    return Limit("expensive", RateLimitItemPerMinute(settings().limits.expensive_per_minute), caller)
+    return Limit("expensive", settings().limits.expensive_per_minute, MINUTE, caller)
 
 
 def general_limit(principal: Principal | None, caller: str) -> Limit:
     """The limit of every request: by address, by person, or by device."""
     knobs = settings().limits
     if principal is None:
-        return Limit("anonymous", RateLimitItemPerMinute(knobs.anonymous_per_minute), caller)
+        return Limit("anonymous", knobs.anonymous_per_minute, MINUTE, caller)
     if principal.role is Role.DEVICE:
         seconds = max(knobs.device_burst // knobs.device_per_second, 1)
-        return Limit("device", RateLimitItemPerSecond(knobs.device_per_second * seconds, seconds), caller)
-    return Limit("signed-in", RateLimitItemPerMinute(knobs.signed_in_per_minute), caller)
+        return Limit("device", knobs.device_per_second * seconds, seconds, caller)
+    return Limit("signed-in", knobs.signed_in_per_minute, MINUTE, caller)
 
 
 def account_limit(account: str) -> Limit:
     """The limit of logins for one e-mail address, known or not."""
-    return Limit("account", RateLimitItemPerMinute(settings().limits.sign_in_per_account), account)
+    return Limit("account", settings().limits.sign_in_per_account, MINUTE, account)
 
 
 def header_values(states: Sequence[LimitState]) -> tuple[str, str]:
     """Values of RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-10)."""
     policy = ", ".join(
-        f'"{state.limit.name}";q={state.limit.item.amount};w={state.limit.item.get_expiry()}'
-        for state in states
+        f'"{state.limit.name}";q={state.limit.requests};w={state.limit.seconds}' for state in states
     )
     state = ", ".join(f'"{state.limit.name}";r={state.remaining};t={state.reset_seconds}' for state in states)
     return policy, state

@@ -4,7 +4,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import Depends
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 Object = TypeVar("Object")
 
@@ -23,7 +23,7 @@ else:
 def object_of(kind: Any) -> Any:
     """A dependency that returns the object of a type; a coroutine, as FastAPI runs functions in a thread."""
 
-    async def shared(request: Request) -> Any:
-        return request.app.state.shared[kind]
+    async def shared(connection: HTTPConnection) -> Any:
+        return connection.app.state.shared[kind]
 
     return shared

@@ -2,19 +2,12 @@
 
 from collections.abc import Callable
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.alerts.lifecycle import OPEN_STATES
 from serving_api.listings.filters import commodity, from_simulated_prices, region
 from serving_api.listings.listing import Listing, ListRequest, Row, equal, listing_router
 from serving_api.live.alert_items import COLUMNS, alert_item
-
-
-def all_columns(request: ListRequest, condition: pc.Expression) -> pa.Table:
-    """The alerts with their texts in both languages."""
-    assert request.snapshot.rows is not None
-    return request.snapshot.rows.filter(condition)
 
 
 def open_ones(request: ListRequest) -> pc.Expression:
@@ -45,7 +38,7 @@ ALERTS = Listing(
         equal("level", "only alerts of this level"),
         equal("state", "only alerts in this state; default: pending, active and acknowledged ones"),
     ),
-    rows=all_columns,
+    rows=lambda request, condition: request.snapshot.rows.filter(condition),  # texts in both languages
     order="opened_at desc, alert_id",
     present=lambda rows, request: [alert_item(row, request.language) for row in rows],
     demo=about_simulated_prices,

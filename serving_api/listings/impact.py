@@ -8,11 +8,10 @@ import pyarrow.compute as pc
 
 from lakehouse.impact import ELASTICITIES, FACTORS, attribution, impact_score
 from serving_api.listings.filters import from_simulated_prices, region
-from serving_api.listings.listing import Filter, Listing, ListRequest, Row, listing_router
+from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
 from serving_api.reads.names import single_commodity
 from serving_api.reads.price_impacts import FACTORS_TABLE, MACRO_TABLE
 from serving_api.reads.responses import to_json_value
-from serving_api.reads.table_rows import read_rows
 from serving_api.schemas.envelope import Name
 from serving_api.schemas.signals.impact import ImpactWeek, Indicator, MacroRow
 
@@ -49,8 +48,8 @@ def newest_release(request: ListRequest) -> datetime | None:
 
     def read() -> tuple[datetime | None]:
         condition = pc.field("indicator").isin(list(ELASTICITIES))
-        rows = read_rows(request.snapshot, condition, ["released_at"])
-        return (None if rows is None else pc.max(rows["released_at"]).as_py(),)
+        rows = request.snapshot.read(condition, ["released_at"])
+        return (pc.max(rows["released_at"]).as_py(),)
 
     return request.snapshot.cached("newest release", read)[0]
 
@@ -100,14 +99,7 @@ MACRO = Listing(
     times="released_at",
     newest=newest_release,
     condition=measured,
-    filters=(
-        Filter(
-            "indicator",
-            "only values of this indicator",
-            lambda name, request: pc.field("indicator") == name,
-            Indicator,
-        ),
-    ),
+    filters=(equal("indicator", "only values of this indicator", Indicator),),
     order="released_at desc, indicator, event_id",
     present=macro_items,
     statuses=(),

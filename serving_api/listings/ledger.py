@@ -9,9 +9,8 @@ from pydantic import Field
 from serving_api.http.cursors import Key
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
 from serving_api.reads.keyset import next_rows
-from serving_api.reads.responses import KeyedItem, rows_after, to_json_value
+from serving_api.reads.responses import KeyedItem, to_json_value
 from serving_api.reads.snapshots import Snapshot
-from serving_api.reads.table_rows import read_rows
 from serving_api.reads.trading.market import bar_of
 from serving_api.schemas.blockchain import Chain
 from serving_api.schemas.envelope import Name
@@ -24,11 +23,9 @@ TRADE_COLUMNS = ("index", "hash", "previous_hash", "timestamp", "payload")
 
 def newest_blocks(
     request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
+) -> list[KeyedItem]:
     """The blocks below an index. Of a whole chain a range of indexes is read; where it has gaps, the rest."""
     snapshot, chain = request.snapshot, request.values["chain"]
-    if snapshot.delta is None:
-        return []
     below = key[0] if key else 1 + snapshot.cached(("top", chain), lambda: newest_index(snapshot, chain))
     condition &= pc.field("index") < below
     lowest = 0 if request.values["event_id"] else max(0, below - limit - 1)
@@ -44,22 +41,19 @@ def newest_index(snapshot: Snapshot, chain: str) -> int:
     return -1 if newest is None else newest
 
 
-def newest_trade_blocks(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
-    """The blocks about orders after `key`. Raises Problem 404 for an unknown symbol."""
+def newest_trade_blocks(request: ListRequest) -> list[KeyedItem]:
+    """The blocks about orders, newest first. Raises Problem 404 for an unknown symbol."""
     name = request.values["symbol"]
     symbol = None if name is None else bar_of(request.snapshots, name)["symbol"]
     blocks = request.snapshot.cached("trade blocks", lambda: trade_blocks(request.snapshot))
-    rows = [block for block in blocks if symbol in (None, block[1]["trade"]["symbol"])]
-    return list(rows_after(rows, key)[: limit + 1])
+    return [block for block in blocks if symbol in (None, block[1]["trade"]["symbol"])]
 
 
 def trade_blocks(snapshot: Snapshot) -> list[KeyedItem]:
     """The blocks of chain `trade` that are about orders, newest first."""
     condition = (pc.field("chain") == "trade") & (pc.field("table") == "silver.orders")
-    rows = read_rows(snapshot, condition & (pc.field("kind") == "trade"), TRADE_COLUMNS)
-    records = [] if rows is None else rows.sort_by([("index", "descending")]).to_pylist()
+    rows = snapshot.read(condition & (pc.field("kind") == "trade"), TRADE_COLUMNS)
+    records = rows.sort_by([("index", "descending")]).to_pylist()
     return [((-row["index"],), block_item(row)) for row in records]
 
 
@@ -101,6 +95,6 @@ TRADE_BLOCKS = Listing(
     description="Blocks of chain `trade`. A ledger of this machine that detects alteration, not a public "
     "blockchain.",
     filters=(Filter("symbol", "only this stock or coin", annotation=Name),),
-    read=newest_trade_blocks,
+    keyed=newest_trade_blocks,
 )
 router = listing_router("ledger", BLOCKS, TRADE_BLOCKS)

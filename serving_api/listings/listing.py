@@ -12,7 +12,7 @@ from anyio.to_thread import run_sync
 from fastapi import Query, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from lakehouse.arrow import arrow_schema, column_comment
+from lakehouse.arrow import column_comment
 from lakehouse.contracts.contract import Column, Contract, contracts
 from lakehouse.translation import Language
 from serving_api.http.cursors import Key, TimeRange, time_range
@@ -26,6 +26,7 @@ from serving_api.reads.responses import (
     KeyedItem,
     Responses,
     encode_page,
+    rows_after,
     to_json_value,
 )
 from serving_api.reads.snapshots import Snapshot, Snapshots, newest_of
@@ -101,10 +102,10 @@ class Listing:
     tables that a page follows from, where these are not all. `variant`: what else it follows from.
 
     For more than columns of rows: `item` is the schema of the items, and `present` makes them of rows.
-    `rows`: the rows that meet a condition, where they are computed. `read(request, condition, key, limit)`:
-    up to limit + 1 rows with their keys, where not all rows are read. Without `columns` and `present` the
-    rows are the items. `query`: what the schema of the parameters adds to. `statuses`: errors besides those
-    that every list has.
+    `rows`: the rows that meet a condition, where they are computed. `keyed`: all rows with their keys, sorted
+    by them. `read(request, condition, key, limit)`: up to limit + 1 rows with their keys, where not all rows
+    are read. Without `columns` and `present` the rows are the items. `query`: what the schema of the
+    parameters adds to. `statuses`: errors besides those that every list has.
 
     `context`: a dependency, such as who may read; no cache keeps such a list, unless `personal` is false of
     the request. `cached`: false for pages that follow from more than tables.
@@ -127,7 +128,8 @@ class Listing:
     newest: Callable[[ListRequest], date | None] | None = None
     condition: Callable[[ListRequest], pc.Expression] | None = None
     rows: Callable[[ListRequest, pc.Expression], pa.Table] | None = None
-    read: Callable[[ListRequest, pc.Expression, Key | None, int], list[tuple[Key, Row]]] | None = None
+    keyed: Callable[[ListRequest], Sequence[KeyedItem]] | None = None
+    read: Callable[[ListRequest, pc.Expression, Key | None, int], list[KeyedItem]] | None = None
     present: Callable[[Sequence[Row], ListRequest], list[Row]] | None = None
     demo: Callable[[ListRequest], Callable[[Row], bool]] | None = None
     model: Callable[[ListRequest], Row | None] | None = None
@@ -244,8 +246,10 @@ class Listing:
                 condition &= parameter.rows(value, request)
         return condition
 
-    def keyed_rows(self, request: ListRequest, key: Key | None, limit: int) -> list[tuple[Key, Row]]:
+    def keyed_rows(self, request: ListRequest, key: Key | None, limit: int) -> Sequence[KeyedItem]:
         """Up to limit + 1 (sort key, row) after `key`. Raises Problem for an unknown name."""
+        if self.keyed is not None:
+            return rows_after(self.keyed(request), key)[: limit + 1]
         condition = self.condition_of(request)
         if request.times:
             condition &= within(request.times, self.contract, str(self.times))
@@ -257,7 +261,7 @@ class Listing:
             rows = table_rows(request.snapshot, condition, self.needed)
         return next_rows(rows, self.sort_keys, key, limit + 1)
 
-    def items(self, rows: Sequence[tuple[Key, Row]], request: ListRequest) -> list[KeyedItem]:
+    def items(self, rows: Sequence[KeyedItem], request: ListRequest) -> list[KeyedItem]:
         """The rows as they are listed."""
         if self.present is not None:
             items = self.present([row for _, row in rows], request)
@@ -302,8 +306,6 @@ def open_table(snapshots: Snapshots, table: str) -> Snapshot:
 
 def table_rows(snapshot: Snapshot, condition: pc.Expression, columns: Sequence[str]) -> pa.Table:
     """The columns of the rows that match; those of a small table are read once a version."""
-    if snapshot.delta is None:
-        return arrow_schema(contracts()[snapshot.table]).empty_table().select(columns)
     if snapshot.rows is not None:
         return snapshot.rows.filter(condition).select(columns)
     if snapshot.count > KEPT_ROWS:
@@ -335,7 +337,9 @@ def endpoint_of(listing: Listing) -> Callable[..., Any]:
     A page of tables in memory is read in less time than a thread takes to begin.
     """
     tables = (listing.table, *listing.others)
-    in_memory = listing.read is None and all(contracts()[table].served == "whole" for table in tables)
+    in_memory = not (listing.read or listing.keyed) and all(
+        contracts()[table].served == "whole" for table in tables
+    )
 
     async def endpoint(
         query: BaseModel, responses: Responses, context: Any = None, **in_path: Any

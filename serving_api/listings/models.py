@@ -1,28 +1,28 @@
 """Lists of what is known of models: accuracy of forecasts, importance of features."""
 
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from statistics import median
 from typing import Annotated, Literal, get_args
 
 import pyarrow.compute as pc
 from pydantic import Field
 
-from serving_api.http.cursors import Key
 from serving_api.http.problems import Problem
 from serving_api.listings.filters import commodity, from_simulated_prices
-from serving_api.listings.listing import Filter, Listing, ListRequest, Row, listing_router
-from serving_api.reads.dashboard.daily_figures import close_of, figures_now
-from serving_api.reads.dashboard.issued_forecasts import actual_prices, issued_rows
+from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
+from serving_api.reads.dashboard.daily_figures import Figures, chosen_level, close_of, figures_now
 from serving_api.reads.forecasts import BASELINE, served_forecasts
-from serving_api.reads.names import forecast_commodity, region_of, single_commodity
-from serving_api.reads.provenance import simulated_rows
-from serving_api.reads.responses import rows_after
+from serving_api.reads.names import NATION, forecast_commodity, region_of, single_commodity
+from serving_api.reads.provenance import model_meta, simulated_rows
+from serving_api.reads.responses import KeyedItem, to_json_value
 from serving_api.schemas.envelope import Name
 from serving_api.schemas.forecasts import IssuedForecast, IssuedForecastsQuery
 from serving_api.schemas.models import AccuracyRow, TrainedModel
 from serving_api.schemas.predictions import PredictionModel
 
 FORECASTS = "gold.forecasts"
+ISSUED_DAYS = 90
 FIGURES = (
     *("model", "commodity", "region", "horizon_days", "mape_pct", "wape_pct", "mae_idr", "rmse_idr"),
     *("skill_vs_naive", "origins", "alias"),
@@ -31,9 +31,8 @@ FIGURES = (
 
 def of_model(name: str, request: ListRequest) -> pc.Expression:
     """The rows of a model. Raises Problem 404 for one that is not known and has no figures."""
-    rows = request.snapshot.rows
-    assert rows is not None
-    measured = request.snapshot.cached("models", lambda: frozenset(rows["model"].to_pylist()))
+    snapshot = request.snapshot
+    measured = snapshot.cached("models", lambda: snapshot.rows["model"].unique().to_pylist())
     if name not in (BASELINE, *get_args(PredictionModel), *measured):
         raise Problem("no-model", name=name)
     return pc.field("model") == name
@@ -50,11 +49,9 @@ def accuracy_items(rows: Sequence[Row], request: ListRequest) -> list[Row]:
 
 def newest_run(request: ListRequest) -> list[Row]:
     """The importances of the run that the model was trained in last. Raises Problem 404 without any."""
-    rows = request.snapshot.rows
-    assert rows is not None
     name = request.values["commodity"]
     commodity = None if name is None else single_commodity(name)
-    of_model = rows.filter(pc.field("model") == request.values["model"]).to_pylist()
+    of_model = request.snapshot.rows.filter(pc.field("model") == request.values["model"]).to_pylist()
     of_commodity = [row for row in of_model if row["commodity"] == commodity]
     candidates = of_commodity or [row for row in of_model if row["commodity"] is None]
     if not candidates:
@@ -63,12 +60,10 @@ def newest_run(request: ListRequest) -> list[Row]:
     return [row for row in candidates if row["run_id"] == newest["run_id"]]
 
 
-def ranked_features(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
-    """Up to limit + 1 features after `key`, by rank."""
+def ranked_features(request: ListRequest) -> list[KeyedItem]:
+    """The features by rank."""
     keyed = [((row["rank"], row["feature"]), row) for row in newest_run(request)]
-    return list(rows_after(sorted(keyed, key=lambda pair: pair[0]), key)[: limit + 1])
+    return sorted(keyed, key=lambda pair: pair[0])
 
 
 def run_of(request: ListRequest) -> Row:
@@ -79,14 +74,9 @@ def run_of(request: ListRequest) -> Row:
     if served.issues and row["run_id"]:
         forecasts = served.rows.filter(pc.field("run_id") == row["run_id"]).slice(0, 1).to_pylist()
     forecast = forecasts[0] if forecasts else {}
-    version = forecast.get("data_version")
-    return {
-        "name": request.values["model"],
-        "version": forecast.get("model_version") or "0",
-        "run_id": row["run_id"] or "none",
-        "alias": "latest",
-        "trained_on": {} if version is None else {"gold.daily_prices": version},
-    }
+    data, version = forecast.get("data_version"), forecast.get("model_version") or "0"
+    trained_on = {} if data is None else {"gold.daily_prices": data}
+    return model_meta(request.values["model"], version, "latest", trained_on, row["run_id"] or "none")
 
 
 def any_simulated(request: ListRequest) -> Callable[[Row], bool]:
@@ -95,16 +85,65 @@ def any_simulated(request: ListRequest) -> Callable[[Row], bool]:
     return lambda item: simulated
 
 
-def issued(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
-    """Up to limit + 1 forecasts after `key`, each with the price that followed. Raises Problem 404."""
-    forecasts, values = request.snapshot, request.values
-    code, _ = region_of(values["region"])
-    commodity = forecast_commodity(values["commodity"], served_forecasts(forecasts), code)
-    actuals = actual_prices(figures_now(request.snapshots), commodity, code)
-    first = close_of(values["from_"] - timedelta(days=1)) if values["from_"] else None
-    return issued_rows(forecasts, commodity, code, values["model"], first, actuals, key, limit + 1)
+def issued_series(request: ListRequest) -> tuple[str, str]:
+    """(commodity, code of the province or nation) whose forecasts are listed. Raises Problem 404."""
+    code, _ = region_of(request.values["region"])
+    served = served_forecasts(request.snapshot)
+    return forecast_commodity(request.values["commodity"], served, code), code
+
+
+def issued(request: ListRequest) -> pc.Expression:
+    """The forecasts of the series, of the requested model or of the champion then. Raises Problem 404."""
+    commodity, code = issued_series(request)
+    model, first = request.values["model"], request.values["from_"]
+    newest = request.snapshot.newest or datetime.max.replace(tzinfo=UTC)
+    since = close_of(first - timedelta(days=1)) if first else newest - timedelta(days=ISSUED_DAYS)
+    return (
+        (pc.field("commodity") == commodity)
+        & (pc.field("region_code") == code)
+        & (pc.field("issued_at") >= since)
+        & (pc.field("champion") if model is None else pc.field("model") == model)
+    )
+
+
+def with_actual_prices(rows: Sequence[Row], request: ListRequest) -> list[Row]:
+    """The forecasts, each with the price that followed."""
+    actuals = actual_prices(figures_now(request.snapshots), *issued_series(request))
+    return [issued_item(row, actuals) for row in rows]
+
+
+def issued_item(row: Row, actuals: Mapping[date, float]) -> Row:
+    """A forecast with the price of its day and whether the interval of 80 % held it."""
+    actual = actuals.get(row["target_date"])
+    lower, upper = row["lower_80_idr"], row["upper_80_idr"]
+    return {
+        "issued_at": to_json_value(row["issued_at"]),
+        "issued_on": row["issued_at"].date().isoformat(),
+        "origin_date": row["origin_date"].isoformat(),
+        "target_date": row["target_date"].isoformat(),
+        "horizon_days": row["horizon_days"],
+        "price_idr": round(row["price_idr"], 2),
+        "lower_idr": round(lower, 2),
+        "upper_idr": round(upper, 2),
+        "actual_idr": actual,
+        "inside": None if actual is None else lower <= actual <= upper,
+        "model": row["model"],
+    }
+
+
+def actual_prices(figures: Figures, commodity: str, region_code: str) -> dict[date, float]:
+    """Market day -> price of the province; of the nation the median over the provinces, as it is forecast."""
+    condition = pc.scalar(True) if region_code == NATION[0] else pc.field("region_code") == region_code
+    rows = figures.rows(condition, ("level", "market_date", "median_price_idr"), [commodity])
+    if not rows.num_rows:
+        return {}
+    prices: dict[date, list[float]] = {}
+    of_level = rows.filter(pc.field("level") == chosen_level(rows))
+    for day, price in zip(
+        of_level["market_date"].to_pylist(), of_level["median_price_idr"].to_pylist(), strict=True
+    ):
+        prices.setdefault(day, []).append(price)
+    return {day: median(values) for day, values in prices.items()}
 
 
 ISSUED = Listing(
@@ -118,9 +157,14 @@ ISSUED = Listing(
     is known.
 
     Default: the champion of that time, and the 90 days that end with the newest issue.""",
+    columns=(
+        "issued_at, origin_date, target_date, horizon_days, model, price_idr, lower_80_idr, upper_80_idr"
+    ),
     query=IssuedForecastsQuery,
     others=("gold.indicators",),
-    read=issued,
+    condition=issued,
+    order="issued_at desc, model, horizon_days",
+    present=with_actual_prices,
 )
 ACCURACY = Listing(
     table="gold.model_accuracy",
@@ -142,16 +186,10 @@ ACCURACY = Listing(
             Name,
         ),
         Filter("model", "name of the model", of_model, Name, examples=("ensemble",)),
-        Filter(
-            "horizon_days",
-            "days ahead",
-            lambda days, request: pc.field("horizon_days") == days,
-            Annotated[int, Field(ge=1, le=30)],
-        ),
-        Filter(
+        equal("horizon_days", "days ahead", Annotated[int, Field(ge=1, le=30)]),
+        equal(
             "kind",
             "issued: forecasts that were served, measured afterwards",
-            lambda kind, request: pc.field("kind") == kind,
             Literal["backtest", "issued"],
             default="backtest",
         ),
@@ -177,7 +215,7 @@ IMPORTANCE = Listing(
             annotation=Name,
         ),
     ),
-    read=ranked_features,
+    keyed=ranked_features,
     demo=any_simulated,
     model=run_of,
 )

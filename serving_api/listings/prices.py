@@ -6,14 +6,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake.exceptions import DeltaError
 
+from lakehouse.io.delta import open_table
+from lakehouse.io.table_files import reading
 from serving_api.http.cursors import Key
 from serving_api.http.path_parameters import RegionInPath
 from serving_api.http.problems import Problem
 from serving_api.listings.filters import commodity, from_simulated_prices, region
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
 from serving_api.reads.dashboard.daily_figures import SILVER, Figures, figures_of
-from serving_api.reads.dashboard.price_changes import changed_since
 from serving_api.reads.keyset import next_rows
 from serving_api.reads.live_prices import is_simulated, live_rows, live_table, of_place
 from serving_api.reads.names import (
@@ -25,8 +27,8 @@ from serving_api.reads.names import (
 )
 from serving_api.reads.price_impacts import PriceImpacts
 from serving_api.reads.provenance import SIMULATED, simulated_rows
-from serving_api.reads.responses import rows_after, to_json_value
-from serving_api.reads.snapshots import newest_of
+from serving_api.reads.responses import KeyedItem, to_json_value
+from serving_api.reads.snapshots import Snapshot, newest_of
 from serving_api.schemas.envelope import KNOWN_ON, Day, Name
 from serving_api.schemas.pipeline import ChangesQuery
 from serving_api.schemas.prices import COMMODITY, HistoryPrice, LivePrice, LivePricesQuery
@@ -35,6 +37,41 @@ LIVE = "gold.live_prices"
 SENSOR_SERIES = ("market_id", "device_id_hash", "metric")
 HISTORY_COLUMNS = tuple(name for name in HistoryPrice.model_fields if name != "level")
 PROVINCE_WIDE = "PROV-"
+Seen = frozenset[tuple[str, str, str]]  # (market, commodity, event) of the live prices of a version
+
+
+def seen_in(rows: pa.Table) -> Seen:
+    """The events behind the retail prices of a version."""
+    retail = rows.filter(pc.field("channel") == "retail")
+    columns = (retail[name].to_pylist() for name in ("market_id", "commodity", "event_id"))
+    return frozenset(zip(*columns, strict=True))
+
+
+def changed_since(snapshot: Snapshot, after: int) -> frozenset[tuple[str, str]]:
+    """(market, commodity) of the prices that `snapshot` has and version `after` had not.
+
+    Raises Problem 410 for a version that is not kept any more or is not there yet.
+    """
+    if snapshot.delta is None or after == snapshot.version:
+        return frozenset()
+    if after > snapshot.version:
+        raise Problem("cursor-expired")
+
+    def compare() -> frozenset[tuple[str, str]]:
+        new = seen_in(snapshot.rows) - seen_in(rows_of_version(after))
+        return frozenset((market, commodity) for market, commodity, _ in new)
+
+    return snapshot.cached(("changed since", after), compare)
+
+
+def rows_of_version(version: int) -> pa.Table:
+    """The live prices of an earlier version. Raises Problem 410 when its files are gone."""
+    columns = ["market_id", "commodity", "channel", "event_id"]
+    with reading(LIVE):
+        try:
+            return open_table(LIVE, version).to_pyarrow_dataset().to_table(columns=columns)
+        except (DeltaError, FileNotFoundError):
+            raise Problem("cursor-expired") from None
 
 
 def months_within(request: ListRequest, key: Key | None) -> list[str]:
@@ -54,9 +91,7 @@ def months_within(request: ListRequest, key: Key | None) -> list[str]:
     return [month for month in months if first <= month <= last]
 
 
-def by_month(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
+def by_month(request: ListRequest, condition: pc.Expression, key: Key | None, limit: int) -> list[KeyedItem]:
     """Up to limit + 1 prices after `key`, newest market day first; reads the files of one month at a time."""
     require_market_in_region(request.snapshots, request.values["market_id"], request.values["region"])
     snapshot = request.snapshot
@@ -64,7 +99,7 @@ def by_month(
         return []
     # A table from before a column was added lacks it until the stream starts.
     columns = [name for name in HISTORY_COLUMNS if name in snapshot.delta.schema().to_arrow().names]
-    page: list[tuple[Key, Row]] = []
+    page: list[KeyedItem] = []
     for month in months_within(request, key):
         rows = snapshot.read(condition, columns, partition=("market_month", month))
         page += next_rows(rows, HISTORY.sort_keys, key, limit + 1 - len(page))
@@ -87,15 +122,13 @@ def level_of(row: Row) -> str:
 def newest_price(request: ListRequest) -> date | None:
     """The newest market day of the requested series, by the live prices; of the table when they have none."""
     of_table = newest_of(request.snapshot, "market_date")
-    live = request.snapshots[LIVE].rows
-    assert live is not None
     if request.values["from_"] or request.values["to"]:
         return of_table
     try:
         condition = HISTORY.condition_of(request)
     except Problem:  # an unknown name, which is reported after a faulty cursor
         return of_table
-    of_series: date | None = pc.max(live.filter(condition)["market_date"]).as_py()
+    of_series: date | None = pc.max(request.snapshots[LIVE].rows.filter(condition)["market_date"]).as_py()
     return of_series or of_table
 
 
@@ -132,34 +165,28 @@ def of_market(market_id: str, request: ListRequest) -> pc.Expression:
     return pc.field("market_id") == known_market(request.snapshots, market_id)
 
 
-def live_page(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
-    """The live prices after `key` in the requested order. Raises Problem 404."""
+def live_page(request: ListRequest) -> list[KeyedItem]:
+    """The live prices in the requested order. Raises Problem 404."""
     values, snapshots = request.values, request.snapshots
     day, order = values["known_on"], values["sort"]
     ids = commodity_ids(values["commodity"]) if values["commodity"] else None
     code = region_code(values["region"])
     impacts = PriceImpacts(snapshots) if day is None else None
-    rows = request.snapshot.cached(
+    return request.snapshot.cached(
         ("rows", order, day, impacts and impacts.version, ids, code),
         lambda: live_rows(live_table(snapshots, day), order, impacts, of_place(ids, code)),
     )
-    return list(rows_after(rows, key)[: limit + 1])
 
 
-def changed_page(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
-    """The live prices after `key` that are newer than a version. Raises Problem 404 or 410."""
+def changed_page(request: ListRequest) -> list[KeyedItem]:
+    """The live prices that are newer than a version. Raises Problem 404 or 410."""
     ids = commodity_ids(request.values["commodity"]) if request.values["commodity"] else None
     after = request.values["after"]
     changed = frozenset() if after is None else changed_since(request.snapshot, after)
     places = pc.field("market_id").isin(pa.array({market for market, _ in changed}, pa.string()))
     impacts = PriceImpacts(request.snapshots)
     rows = live_rows(request.snapshot.rows, "newest", impacts, of_place(ids, None) & places)
-    matches = [row for row in rows if (row[1]["market_id"], row[1]["commodity"]) in changed]
-    return list(rows_after(matches, key)[: limit + 1])
+    return [row for row in rows if (row[1]["market_id"], row[1]["commodity"]) in changed]
 
 
 def impacts_version(request: ListRequest) -> str:
@@ -175,7 +202,7 @@ LIVE_PRICES = Listing(
     summary="Newest valid prices",
     description="The newest valid price of each market and commodity; for a group, of its members.",
     query=LivePricesQuery,
-    read=live_page,
+    keyed=live_page,
     variant=impacts_version,
     demo=lambda request: is_simulated(request.snapshot),
 )
@@ -191,7 +218,7 @@ CHANGES = Listing(
 
     410 when that version is no longer kept: then read the live prices again.""",
     query=ChangesQuery,
-    read=changed_page,
+    keyed=changed_page,
     variant=impacts_version,
     demo=lambda request: is_simulated(request.snapshot),
 )
@@ -211,13 +238,7 @@ HISTORY = Listing(
     filters=(
         commodity(COMMODITY, required=True, examples=("cabai-rawit-merah",)),
         region(examples=("Jawa Barat",)),
-        Filter(
-            "market_id",
-            "prices of this market",
-            lambda market_id, request: pc.field("market_id") == market_id,
-            Name,
-            examples=("PASAR-001",),
-        ),
+        equal("market_id", "prices of this market", Name, examples=("PASAR-001",)),
     ),
     order="market_date desc, event_time desc, event_id",  # months come in this order too
     read=by_month,

@@ -1,19 +1,15 @@
 """Lists for operators: quarantined events, and the decisions on one of them."""
 
-from typing import Annotated
-
 import pyarrow.compute as pc
 from fastapi import Depends
 
 from lakehouse.identity.roles import Principal
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import OPERATOR
-from serving_api.http.messages import message
+from serving_api.http.dependencies import OPERATOR, CurrentOperator
 from serving_api.http.path_parameters import EventIdInPath
-from serving_api.http.problems import Problem
 from serving_api.http.shared import Shared
-from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
-from serving_api.reads.responses import rows_after
+from serving_api.listings.listing import Filter, Listing, ListRequest, equal, listing_router
+from serving_api.reads.responses import KeyedItem
 from serving_api.reads.review.decisions import decisions_on
 from serving_api.reads.review.own_regions import own_rows
 from serving_api.reads.review.quarantine import days_within, in_language, page_rows
@@ -25,17 +21,16 @@ from serving_api.writes.decisions import Decisions, SentDecision
 
 
 async def pending_decisions(
-    event_id: EventIdInPath, caller: Annotated[Principal, OPERATOR], decisions: Shared[Decisions]
+    event_id: EventIdInPath, caller: CurrentOperator, decisions: Shared[Decisions]
 ) -> list[SentDecision]:
     """The decisions on an event that the tables do not show yet. Raises Problem 404 for an unknown event."""
-    if not await decisions.targets([event_id], caller):
-        raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
+    await decisions.target(event_id, caller)
     return decisions.pending(event_id)
 
 
 def quarantined(
     request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
+) -> list[KeyedItem]:
     """The rows after `key` with their current state, their messages in the language of the request."""
     assert request.times is not None
     days = days_within(request.snapshot, request.times, key)
@@ -51,13 +46,10 @@ def seen_by(request: ListRequest) -> str:
     return f"{request.language} {'' if caller.unlimited else ','.join(caller.regions)}"
 
 
-def decisions(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
-    """The decisions on the event after `key`."""
+def decisions(request: ListRequest) -> list[KeyedItem]:
+    """The decisions on the event."""
     _, reviews = request.shared[ReviewReader].read()
-    rows = decisions_on(request.values["event_id"], request.snapshots, reviews, request.context)[0]
-    return list(rows_after(rows, key)[: limit + 1])
+    return decisions_on(request.values["event_id"], request.snapshots, reviews, request.context)[0]
 
 
 QUARANTINE = Listing(
@@ -97,7 +89,7 @@ DECISIONS = Listing(
     description="Newest first; `pending` until the stream has processed the decision.",
     others=("gold.reviews",),
     filters=(Filter("event_id", None, annotation=EventIdInPath, in_path=True),),
-    read=decisions,
+    keyed=decisions,
     context=Depends(pending_decisions),
     cached=False,
 )

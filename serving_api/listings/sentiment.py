@@ -14,12 +14,15 @@ from serving_api.listings.filters import MEMBERS
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, listing_router
 from serving_api.listings.retail import CATEGORY_COLUMN, REVENUE, SHOP
 from serving_api.reads.names import commodity_ids
+from serving_api.reads.provenance import model_meta
 from serving_api.reads.retail.categories import listed_category, shop_of
-from serving_api.reads.sentiment import TABLE, product_counts, sentiment_model
+from serving_api.reads.snapshots import Snapshot
 from serving_api.reads.supported import Symbols, is_traded
-from serving_api.reads.table_rows import first_row
 from serving_api.schemas.envelope import Name, TimeRangeQuery
 from serving_api.schemas.retail.analytics import ProductSentiment
+
+TABLE = "gold.sentiment"
+COUNTS = ("posts", "positive", "neutral", "negative")
 
 
 class SubjectQuery(TimeRangeQuery):
@@ -43,8 +46,8 @@ def of_symbol(name: str, request: ListRequest) -> pc.Expression:
     """The rows about a stock or coin that is traded or that posts name. Raises Problem 404."""
     symbol = name.strip().upper()
     condition = (pc.field("subject_kind") == "symbol") & (pc.field("subject") == symbol)
-    if not is_traded(request.shared[Symbols], symbol) and not first_row(
-        request.snapshot, condition, ["subject"]
+    if not is_traded(request.shared[Symbols], symbol) and not request.snapshot.first_row(
+        condition, ["subject"]
     ):
         raise Problem("unknown-symbol", name=name)
     return condition
@@ -55,6 +58,27 @@ def named_products(request: ListRequest, condition: pc.Expression) -> pa.Table:
     shop = shop_of(request.others[REVENUE], request.values["shop"])
     rows = request.snapshot.cached(("products", shop), lambda: product_counts(request.snapshot, shop))
     return rows.filter(condition)
+
+
+def product_counts(snapshot: Snapshot, shop: str) -> pa.Table:
+    """Columns `product_name`, `category`, COUNTS and `newest`: all days of each product of the shop."""
+    condition = (pc.field("subject_kind") == "product") & (pc.field("shop") == shop)
+    days = snapshot.read(condition, ["subject", "category", "market_date", *COUNTS])
+    sums = [(name, "sum") for name in COUNTS]
+    totals = days.group_by(["subject", "category"]).aggregate([*sums, ("market_date", "max")])
+    names = {"subject": "product_name", "market_date_max": "newest"} | {
+        f"{name}_sum": name for name in COUNTS
+    }
+    return totals.rename_columns([names.get(name, name) for name in totals.column_names])
+
+
+def sentiment_model(request: ListRequest) -> Row | None:
+    """The `meta.model` of the table; None while it is empty. All of its rows are of one classifier."""
+    row = request.snapshot.first_row(pc.scalar(True), ["classifier", "classifier_version"])
+    if row is None:
+        return None
+    alias = "baseline" if row["classifier"] == "lexicon" else "champion"
+    return model_meta(row["classifier"], row["classifier_version"], alias)
 
 
 def with_scores(rows: Sequence[Row], request: ListRequest) -> list[Row]:
@@ -85,7 +109,7 @@ DAYS = Listing(
         Filter("symbol", "a stock or coin that posts name or that has bars", of_symbol, Name),
     ),
     order="market_date desc, subject",
-    model=lambda request: sentiment_model(request.snapshot),
+    model=sentiment_model,
 )
 PRODUCTS = Listing(
     table=TABLE,
@@ -112,6 +136,6 @@ PRODUCTS = Listing(
     ),
     order="posts desc, product_name, category",
     present=with_scores,
-    model=lambda request: sentiment_model(request.snapshot),
+    model=sentiment_model,
 )
 router = listing_router("sentiment", DAYS, PRODUCTS)

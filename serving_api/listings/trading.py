@@ -8,13 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import Depends, Request
 
-from serving_api.http.cursors import Key
 from serving_api.http.path_parameters import SymbolInPath
 from serving_api.http.shared import Shared
 from serving_api.listings.listing import Filter, Listing, ListRequest, Row, equal, listing_router
-from serving_api.reads.responses import rows_after, to_json_value
-from serving_api.reads.supported import Symbols
-from serving_api.reads.table_rows import read_rows
+from serving_api.reads.responses import KeyedItem, to_json_value
+from serving_api.reads.supported import Symbols, known_symbol
 from serving_api.reads.trading.accounts import HOUSE, account_of
 from serving_api.reads.trading.market import TABLE as LIVE
 from serving_api.reads.trading.market import (
@@ -24,12 +22,16 @@ from serving_api.reads.trading.market import (
     market_price,
     usual_interval,
 )
-from serving_api.reads.trading.symbols import known_symbol
 from serving_api.schemas.envelope import Name
 from serving_api.schemas.identity.personal import SymbolName
 from serving_api.schemas.trading.closes import CloseHistoryRow
-from serving_api.schemas.trading.market import AssetClass, MarketPrice, OracleChecks, OracleVerification
-from serving_api.schemas.trading.technical import Interval
+from serving_api.schemas.trading.market import (
+    AssetClass,
+    Interval,
+    MarketPrice,
+    OracleChecks,
+    OracleVerification,
+)
 from serving_api.schemas.trading.trades import Status, TradeRow
 from serving_api.writes.paper_orders import PaperOrders
 
@@ -51,18 +53,15 @@ def bars_of(name: str, request: ListRequest) -> pc.Expression:
     return (pc.field("symbol") == symbol) & (pc.field("interval") == interval)
 
 
-def newest_prices(
-    request: ListRequest, condition: pc.Expression, key: Key | None, limit: int
-) -> list[tuple[Key, Row]]:
+def newest_prices(request: ListRequest) -> list[KeyedItem]:
     """The newest bar of each symbol, by name. Raises Problem 404."""
     name = request.values["symbol"]
     symbol = None if name is None else bar_of(request.snapshots, name)["symbol"]
-    rows = [
+    return [
         ((known,), row)
         for known, row in sorted(live_bars(request.snapshot).items())
         if row["asset_class"] == request.values["asset_class"] and symbol in (None, known)
     ]
-    return list(rows_after(rows, key)[: limit + 1])
 
 
 def verification_items(rows: Sequence[Row], request: ListRequest) -> list[Row]:
@@ -79,8 +78,8 @@ def with_outcomes(rows: Sequence[Row], request: ListRequest) -> list[Row]:
     symbol = known_symbol(request.shared[Symbols], request.values["symbol"])
     condition = (pc.field("symbol") == symbol) & (pc.field("interval") == "1d") & pc.field("final")
     condition &= pc.field("bar_date").isin(sorted({row["target_date"] for row in rows}))
-    bars = read_rows(request.others[BARS], condition, ["bar_date", "close", "event_time"])
-    reports = [] if bars is None else bars.sort_by("event_time").to_pylist()
+    bars = request.others[BARS].read(condition, ["bar_date", "close", "event_time"])
+    reports = bars.sort_by("event_time").to_pylist()
     closes = {bar["bar_date"]: bar["close"] for bar in reports}  # of a bar that was reported again the newest
     return [outcome(row, closes.get(row["target_date"])) for row in rows]
 
@@ -105,8 +104,7 @@ def forecasts_of(name: str, request: ListRequest) -> pc.Expression:
 def newest_target(request: ListRequest) -> date | None:
     """The last day that was forecast of the symbol; None without any."""
     symbol = request.values["symbol"].strip().upper()
-    rows = read_rows(request.snapshot, pc.field("symbol") == symbol, ["target_date"])
-    return None if rows is None else newest_in(rows["target_date"])
+    return newest_in(request.snapshot.read(pc.field("symbol") == symbol, ["target_date"])["target_date"])
 
 
 def newest_in(values: pa.ChunkedArray) -> date | None:
@@ -124,7 +122,6 @@ async def orders_of_reader(request: Request, orders: Shared[PaperOrders]) -> tup
 def all_orders(request: ListRequest) -> pa.Table:
     """The orders of the account: rows of gold.trades, and those that it does not show yet."""
     account, remembered = request.context
-    assert request.snapshot.rows is not None
     stored = request.snapshot.rows.filter(pc.field("account") == account)
     known = set(stored["trade_id"].to_pylist())
     new = [as_stored(row) for row in remembered if row["trade_id"] not in known]
@@ -141,8 +138,8 @@ def with_blocks(rows: Sequence[Row], request: ListRequest) -> list[Row]:
     """Orders as items, with the hashes of their blocks in chain `trade`."""
     events = [row["event_id"] for row in rows]
     condition = (pc.field("chain") == "trade") & pc.field("event_id").isin(events)
-    blocks = read_rows(request.others[LEDGER], condition, ["event_id", "hash"]) if events else None
-    hashes = {} if blocks is None else {row["event_id"]: row["hash"] for row in blocks.to_pylist()}
+    blocks = request.others[LEDGER].read(condition, ["event_id", "hash"]).to_pylist() if events else []
+    hashes = {row["event_id"]: row["hash"] for row in blocks}
     return [
         {name: to_json_value(row[name]) for name in ORDERS.item_columns}
         | {"violations": orjson.loads(row["violations"]), "block_hash": hashes.get(row["event_id"])}
@@ -161,7 +158,7 @@ PRICES = Listing(
         Filter("asset_class", "coins or shares", annotation=AssetClass, default="crypto"),
         Filter("symbol", ONLY_SYMBOL, annotation=Name),
     ),
-    read=newest_prices,
+    keyed=newest_prices,
     present=lambda rows, request: [market_price(row) for row in rows],
     demo=lambda request: lambda item: from_simulator(live_bars(request.snapshot)[item["symbol"]]),
 )

@@ -5,7 +5,6 @@ from typing import Any
 
 from lakehouse.translation import Language
 from serving_api.reads.responses import to_json_value
-from serving_api.reads.snapshots import Snapshot
 
 COLUMNS = (
     "alert_id, rule, commodity, market_id, region, level, risk_score, risk_reason, tier, message, action, "
@@ -27,10 +26,3 @@ def alert_item(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
 def operator_alert_item(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
     """The item with what people did about the alert, for those who may act on it."""
     return alert_item(row, language) | {name: to_json_value(row[name]) for name in OF_PEOPLE}
-
-
-def rows_by_alert_id(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
-    """Alert id -> row."""
-    assert snapshot.rows is not None
-    rows = snapshot.rows
-    return snapshot.cached("alerts by id", lambda: {row["alert_id"]: row for row in rows.to_pylist()})

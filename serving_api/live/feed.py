@@ -43,7 +43,6 @@ class Feed:
 
     def take_prices(self, snapshot: Snapshot) -> None:
         """Publish the retail prices that are new in this version; those of the first one are no news."""
-        assert snapshot.rows is not None
         rows = snapshot.rows.filter(pc.field("channel") == RETAIL)
         known = self._known_prices
         self._known_prices = rows["event_id"].combine_chunks()
@@ -60,7 +59,6 @@ class Feed:
 
     def take_alerts(self, snapshot: Snapshot) -> None:
         """Publish the alerts that changed; of the first version the open ones. Operators get all states."""
-        assert snapshot.rows is not None
         for channel, changes in self._alerts.items():
             changed, gone = changes.of(snapshot.rows)
             self._in_loop(self._publish_alerts, channel, changed, gone)

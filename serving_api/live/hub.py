@@ -8,6 +8,7 @@ ms: no burst holds the loop. Alerts are never replaced: a log keeps them while a
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -15,7 +16,6 @@ import orjson
 
 from lakehouse.alerts.lifecycle import OPEN_STATES
 from lakehouse.translation import Language
-from serving_api.live.change_log import ChangeLog, LogEntry
 
 SLOTS = 20
 PACE_SECONDS = 0.1  # a client is woken ten times a second at most
@@ -31,6 +31,58 @@ LOGGED = ("alerts", "operator_alerts", "quarantine", *PUBLIC_ROWS, *OWN_ROWS)
 Filter = tuple[frozenset[str] | None, str | None]  # commodities, region code; None: all
 NO_FILTER: Filter = (None, None)
 Changes = list[tuple[int, bytes]]  # encoded rows with their versions, oldest first
+ENTRIES_KEPT = 10_000
+
+
+class LogEntry(NamedTuple):
+    """One change, encoded in each language. `owner`: id of the only person who gets it; None: no such one."""
+
+    version: int
+    logged_at: float
+    encoded: Mapping[Language, bytes]
+    commodity: str | None = None
+    region_code: str | None = None
+    owner: str | None = None
+
+
+class ChangeLog:
+    """Changes of one channel, and those of them that describe what is open now."""
+
+    def __init__(self) -> None:
+        self._entries: deque[LogEntry] = deque()
+        self._dropped_version = 0
+        self._open: dict[str, LogEntry] = {}  # as last published
+
+    def open_entry(self, key: str) -> LogEntry | None:
+        """The last change of something that is open."""
+        return self._open.get(key)
+
+    def append(self, entry: LogEntry, key: str | None = None, is_open: bool = False) -> None:
+        """Keep a change. `key`: what has changed; `is_open`: whether a new client gets it too."""
+        self._entries.append(entry)
+        if key is not None:
+            self._open.pop(key, None)
+            if is_open:
+                self._open[key] = entry
+
+    def since(self, version: int) -> list[LogEntry]:
+        """Changes newer than a version, oldest first; of version 0: what is open."""
+        newer = []
+        for entry in reversed(self._entries if version else self._open.values()):
+            if entry.version <= version:
+                break
+            newer.append(entry)
+        return newer[::-1]
+
+    def keeps_since(self, version: int) -> bool:
+        """Whether no change after the version was dropped."""
+        return version >= self._dropped_version
+
+    def drop_old(self, seconds: float) -> None:
+        """Drop changes that are older, and what exceeds ENTRIES_KEPT."""
+        oldest = time.monotonic() - seconds
+        while self._entries and (self._entries[0].logged_at < oldest or len(self._entries) > ENTRIES_KEPT):
+            self._dropped_version = self._entries.popleft().version
 
 
 class PriceRow(NamedTuple):
@@ -78,9 +130,8 @@ class Hub:
         known = self._logs[channel].open_entry(key)
         if known is not None and known.encoded == texts:
             return
-        self.version += 1
-        entry = LogEntry(self.version, time.monotonic(), texts, item["commodity"], region_code)
-        self._logs[channel].append(entry, key, item["state"] in OPEN_STATES)
+        is_open = item["state"] in OPEN_STATES
+        self.publish_texts(channel, texts, item["commodity"], region_code, key=key, is_open=is_open)
 
     def end_alert(self, alert_id: str, channel: str = "alerts") -> None:
         """An open alert that is no longer listed, because its prices were corrected: published as cleared."""
@@ -93,17 +144,24 @@ class Hub:
 
     def publish_row(self, channel: str, encoded: bytes, owner: str | None = None) -> None:
         """A message of a channel; the owner alone gets it, without one everybody."""
-        self.version += 1
-        texts: dict[Language, bytes] = {"en": encoded, "id": encoded}
-        self._logs[channel].append(LogEntry(self.version, time.monotonic(), texts, owner=owner))
+        self.publish_texts(channel, {"en": encoded, "id": encoded}, owner=owner)
 
     def publish_texts(
-        self, channel: str, texts: Mapping[Language, bytes], commodity: str | None, region_code: str | None
+        self,
+        channel: str,
+        texts: Mapping[Language, bytes],
+        commodity: str | None = None,
+        region_code: str | None = None,
+        owner: str | None = None,
+        **change: Any,
     ) -> None:
-        """A message of a channel about a commodity and a province, in each language."""
+        """A message of a channel in each language, if any about a commodity and a province.
+
+        `change`: `key` and `is_open` of `ChangeLog.append`.
+        """
         self.version += 1
-        entry = LogEntry(self.version, time.monotonic(), texts, commodity, region_code)
-        self._logs[channel].append(entry)
+        entry = LogEntry(self.version, time.monotonic(), texts, commodity, region_code, owner)
+        self._logs[channel].append(entry, **change)
 
     def publish_newest(self, channel: str, encoded: bytes) -> None:
         """The newest message of a timed channel."""

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from lakehouse.times import rfc3339
-from serving_api.schemas.envelope import STRICT, Name
+from serving_api.schemas.envelope import Name, RequestBody
 
 ChannelName = Literal[
     "prices",
@@ -25,46 +25,41 @@ ChannelName = Literal[
 SYSTEM = "system"
 
 
-class FilterBody(BaseModel):
+class FilterBody(RequestBody):
     """Which rows of a channel are sent."""
 
-    model_config = STRICT
     commodity: Name | None = None
     region: Name | None = None
 
 
-class Subscribe(BaseModel):
+class Subscribe(RequestBody):
     """Send a channel. `batch`: prices come as `price_updates`, up to 200 rows in a message."""
 
-    model_config = STRICT
     type: Literal["subscribe"]
     channel: ChannelName
     filter: FilterBody = FilterBody()
     batch: bool = False
 
 
-class Unsubscribe(BaseModel):
+class Unsubscribe(RequestBody):
     """Send a channel no longer."""
 
-    model_config = STRICT
     type: Literal["unsubscribe"]
     channel: ChannelName
 
 
-class Resume(BaseModel):
+class Resume(RequestBody):
     """Go on after the message `last_seq` of the connection `session`, whose hello named it."""
 
-    model_config = STRICT
     type: Literal["resume"]
     channel: ChannelName
     last_seq: int = Field(ge=0)
     session: str | None = Field(None, max_length=64)
 
 
-class Authenticate(BaseModel):
+class Authenticate(RequestBody):
     """Who the client is, by a ticket of POST /api/v1/ws/ticket: opens the private channels of that person."""
 
-    model_config = STRICT
     type: Literal["auth"]
     ticket: str = Field(min_length=1, max_length=200)
 

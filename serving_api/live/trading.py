@@ -81,7 +81,6 @@ class TradingFeed:
     def _publish_changed_trades(self) -> None:
         """Publish the orders whose status changed in the table; of the first version those sent before."""
         snapshot = self._snapshots[TRADES]
-        assert snapshot.rows is not None
         version = (snapshot.identity, snapshot.version)
         if version == self._trades_version:
             return

@@ -95,8 +95,6 @@ def served_forecasts(snapshot: Snapshot) -> ServedForecasts:
 
 def read_forecasts(snapshot: Snapshot) -> ServedForecasts:
     """Reads the names and times of recent issues first, then the rows of the newest issue of each series."""
-    if snapshot.delta is None:
-        return ServedForecasts(pa.table({name: [] for name in COLUMNS}), {})
     recent = None if snapshot.newest is None else pc.field("issued_at") >= snapshot.newest - RECENT
     names = snapshot.read(recent, [*SERIES, "issued_at"])
     newest = names.group_by(list(SERIES)).aggregate([("issued_at", "max")])

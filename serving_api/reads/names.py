@@ -16,7 +16,7 @@ from lakehouse.reference import (
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, invalid, invalid_fields
 from serving_api.reads.forecasts import ServedForecasts
-from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.reads.snapshots import Snapshots
 
 NATION = ("ID", "Indonesia")  # code and name of the national series
 SPELLINGS = 10  # compared spellings; several may mean the same name
@@ -95,19 +95,10 @@ def known_market(snapshots: Snapshots, market_id: str | None) -> str | None:
     """The id, if the market is listed or has ever reported. Raises Problem 404."""
     if market_id is None or market_id in markets():
         return market_id
-    if any(market_id in market_ids(snapshots[table]) for table in ("gold.markets", "gold.sensors_live")):
+    reported = (snapshots[table].rows_by("market_id") for table in ("gold.markets", "gold.sensors_live"))
+    if any(market_id in known for known in reported):
         return market_id
     raise Problem("unknown-market", name=market_id)
-
-
-def market_ids(snapshot: Snapshot) -> frozenset[str]:
-    """The markets in a table held in memory."""
-
-    def read() -> frozenset[str]:
-        assert snapshot.rows is not None
-        return frozenset(snapshot.rows["market_id"].to_pylist())
-
-    return snapshot.cached("ids", read)
 
 
 def timezone_of(market_id: str | None, region: str | None) -> str:
@@ -176,31 +167,26 @@ def require_market_in_region(snapshots: Snapshots, market_id: str | None, region
     code = region_code(region)
     if market_id is None or region is None:
         return
-    own = markets()[market_id].region_code if market_id in markets() else _reported(snapshots).get(market_id)
-    if own not in (None, code):
+    if region_code_of_market(snapshots, market_id) not in (None, code):
         raise region_disagrees(region, market_id)
 
 
 def region_of_market(snapshots: Snapshots, market_id: str) -> str:
     """The province code of a market that is listed or has reported a price. Raises Problem 404."""
-    code = markets()[market_id].region_code if market_id in markets() else _reported(snapshots).get(market_id)
+    code = region_code_of_market(snapshots, market_id)
     if code is None:
         raise Problem("unknown-market", name=market_id)
     return code
 
 
-def _reported(snapshots: Snapshots) -> dict[str, str]:
-    """Market id -> region code of every market that has reported a price."""
-    rows = snapshots["gold.markets"].rows
-    assert rows is not None
-    return dict(zip(rows["market_id"].to_pylist(), rows["region_code"].to_pylist(), strict=True))
-
-
 def region_code_of_market(snapshots: Snapshots, market_id: str | None) -> str | None:
     """Code of the province of a market that is listed or has reported a price; None for any other."""
+    if market_id is None:
+        return None
     if market_id in markets():
         return markets()[market_id].region_code
-    return None if market_id is None else _reported(snapshots).get(market_id)
+    reported = snapshots["gold.markets"].rows_by("market_id").get(market_id)
+    return reported["region_code"] if reported else None
 
 
 def _region_code_of_market(snapshots: Snapshots, market_id: str) -> str:
@@ -210,9 +196,7 @@ def _region_code_of_market(snapshots: Snapshots, market_id: str) -> str:
     except Problem:
         text = f"there is no market with the id '{market_id[:64]}'"
         raise invalid("/market_id", "unknown_market", text) from None
-    if market_id in markets():
-        return markets()[market_id].region_code
-    codes = _reported(snapshots)
-    if market_id not in codes:
+    code = region_code_of_market(snapshots, market_id)
+    if code is None:
         raise invalid("/market_id", "unknown_market", f"market '{market_id[:64]}' has reported no price")
-    return codes[market_id]
+    return code

@@ -13,6 +13,7 @@ from serving_api.http.messages import TranslatedText, message
 from serving_api.http.problems import Problem
 from serving_api.reads.forecasts import ForecastIssue, ServedForecasts
 from serving_api.reads.names import NATION
+from serving_api.reads.provenance import model_meta
 
 HORIZON_DAYS = 7  # of the plain forecast
 LEVEL = 0.8
@@ -139,11 +140,6 @@ def alias_of(issue: ForecastIssue, row: Mapping[str, Any]) -> str:
 def model_of(issue: ForecastIssue, row: Mapping[str, Any]) -> dict[str, Any]:
     """The model as provenance; `reason`: why it is the champion or is not."""
     trained_on = {} if row["data_version"] is None else {"gold.daily_prices": cast(int, row["data_version"])}
-    return {
-        "name": issue.model,
-        "version": row["model_version"] or UNREGISTERED,
-        "run_id": row["run_id"] or "none",
-        "alias": alias_of(issue, row),
-        "trained_on": trained_on,
-        "reason": row["gate_reason"],
-    }
+    version, run_id = row["model_version"] or UNREGISTERED, row["run_id"] or "none"
+    alias, reason = alias_of(issue, row), row["gate_reason"]
+    return model_meta(issue.model, version, alias, trained_on, run_id, reason=reason)

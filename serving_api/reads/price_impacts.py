@@ -6,7 +6,6 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.impact import (
@@ -70,29 +69,26 @@ class PriceImpacts:
 
 def newest_factors(snapshot: Snapshot) -> dict[tuple[str, str], dict[str, Any]]:
     """(commodity, province code) -> the newest row of gold.impact_factors."""
-
-    def read() -> dict[tuple[str, str], dict[str, Any]]:
-        assert snapshot.rows is not None
-        rows = snapshot.rows.sort_by("market_date").to_pylist()
-        return {(row["commodity"], row["region_code"]): row for row in rows}
-
-    return snapshot.cached("newest of each series", read)
+    return snapshot.cached(
+        "newest of each series",
+        lambda: {
+            (row["commodity"], row["region_code"]): row
+            for row in snapshot.rows.sort_by("market_date").to_pylist()
+        },
+    )
 
 
 def current_macro(snapshot: Snapshot) -> MacroState:
     """Values and changes of the macro indicators at their newest release."""
 
     def read() -> MacroState:
-        assert snapshot.rows is not None
         rows = snapshot.rows.filter(
             pc.field("indicator").isin(list(ELASTICITIES)) & pc.field("value").is_valid()
         )
         if not rows.num_rows:
             return macro_state({})
         since = pc.max(rows["released_at"]).as_py() - timedelta(days=MEAN_DAYS)
-        recent = rows.filter(
-            pc.greater_equal(rows["released_at"], pa.scalar(since, rows["released_at"].type))
-        )
+        recent = rows.filter(pc.field("released_at") >= since)
         released: dict[str, list[tuple[Any, float]]] = {}
         for row in recent.sort_by("released_at").select(["indicator", "released_at", "value"]).to_pylist():
             released.setdefault(row["indicator"], []).append((row["released_at"], row["value"]))

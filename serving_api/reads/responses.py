@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 import orjson
 from fastapi import Depends
@@ -20,7 +20,7 @@ from serving_api.http.problems import language_of
 from serving_api.http.request_checks import require_acceptable
 from serving_api.http.spreadsheets import MEDIA_TYPES, ListFormat, csv_file, file_name, list_format, xlsx_file
 from serving_api.reads.operation.lag import KafkaLag
-from serving_api.reads.provenance import provenance
+from serving_api.reads.provenance import About, provenance
 from serving_api.reads.snapshots import Snapshot
 from serving_api.schemas.envelope import field_types
 
@@ -113,34 +113,18 @@ class Responses:
         """That the caller reads."""
         return language_of(self.request)
 
-    def meta(
-        self,
-        snapshots: Sequence[Snapshot],
-        *,
-        rule_set: str | None = None,
-        demo: bool = False,
-        model: dict[str, Any] | None = None,
-        times: TimeRange | None = None,
-        as_of: datetime | None = None,
-    ) -> dict[str, Any]:
+    def meta(self, snapshots: Sequence[Snapshot], **about: Unpack[About]) -> dict[str, Any]:
         """The provenance block of a response, the reason of the model in the caller's language."""
+        model = about.get("model")
         if model and model.get("reason"):
-            model = model | {"reason": in_language(model["reason"], self.language)}
-        return provenance(
-            snapshots,
-            lag_seconds=self._lag.seconds,
-            request_id=self.request.scope["state"]["request_id"],
-            rule_set=rule_set,
-            demo=demo,
-            model=model,
-            times=times,
-            as_of=as_of,
-        )
+            about["model"] = model | {"reason": in_language(model["reason"], self.language)}
+        request_id = self.request.scope["state"]["request_id"]
+        return provenance(snapshots, lag_seconds=self._lag.seconds, request_id=request_id, **about)
 
     def page(
         self,
         snapshots: Sequence[Snapshot],
-        query: BaseModel | dict[str, Any],
+        parameters: dict[str, Any],
         read: Callable[[Key | None, int], EncodedPage],
         *,
         times: TimeRange | None = None,
@@ -156,7 +140,6 @@ class Responses:
         current, unless `cached` is false: then it depends on more than them. `times`: the range that the list
         covers.
         """
-        parameters = query if isinstance(query, dict) else query.model_dump()
         form = self._form(parameters)
         part = f"{times}|{variant}"
         etag = etag_of(self.request, snapshots, f"{part}|{form}")
@@ -235,49 +218,27 @@ class Responses:
     def item(
         self,
         snapshots: Sequence[Snapshot],
-        item: dict[str, Any],
+        item: dict[str, Any] | bytes,
         *,
         variant: str | None = None,
-        demo: bool = False,
-        model: dict[str, Any] | None = None,
-        as_of: datetime | None = None,
+        **about: Unpack[About],
     ) -> Response:
-        """A public response with one item, which depends on the snapshots (and `variant`) alone."""
-        return self.encoded(
-            snapshots, orjson.dumps(item), variant=variant, demo=demo, model=model, as_of=as_of
-        )
+        """A public response with one item, which depends on the snapshots (and `variant`) alone.
 
-    def encoded(
-        self, snapshots: Sequence[Snapshot], item: bytes, *, variant: str | None = None, **meta: Any
-    ) -> Response:
-        """The same for an item that is encoded already: a JSON object with at least one key.
-
-        `meta`: of `meta`.
+        `item`: a JSON object with at least one key, as bytes where it is encoded already.
         """
         etag = etag_of(self.request, snapshots, variant)
         if unchanged := not_modified(self.request, etag):
             return unchanged
-        end = orjson.dumps({"meta": self.meta(snapshots, **meta)})
-        return Response(item[:-1] + b"," + end[1:], headers=public_headers(etag), media_type=JSON)
+        encoded = item if isinstance(item, bytes) else orjson.dumps(item)
+        end = orjson.dumps({"meta": self.meta(snapshots, **about)})
+        return Response(encoded[:-1] + b"," + end[1:], headers=public_headers(etag), media_type=JSON)
 
-    def personal(self, snapshots: Sequence[Snapshot], item: dict[str, Any], rule_set: str | None) -> Response:
-        """A response with one item that no cache may keep."""
-        body = {**item, "meta": self.meta(snapshots, rule_set=rule_set)}
-        return json_response(body, cache=PRIVATE)
-
-    def computed(
-        self,
-        snapshots: Sequence[Snapshot],
-        item: dict[str, Any],
-        *,
-        rule_set: str | None = None,
-        demo: bool = False,
-        model: dict[str, Any] | None = None,
-        as_of: datetime | None = None,
+    def personal(
+        self, snapshots: Sequence[Snapshot], item: dict[str, Any], **about: Unpack[About]
     ) -> Response:
-        """The response to a POST that computes a result; no cache may keep it."""
-        body = {**item, "meta": self.meta(snapshots, rule_set=rule_set, demo=demo, model=model, as_of=as_of)}
-        return json_response(body, cache=PRIVATE)
+        """A response with one item that no cache may keep: of a person, or computed for a POST."""
+        return json_response({**item, "meta": self.meta(snapshots, **about)}, cache=PRIVATE)
 
 
 async def _of_request(request: Request) -> Responses:

@@ -7,9 +7,9 @@ from typing import Any
 
 from conf.settings import settings
 from lakehouse.sales import TRUSTED, model_name
+from serving_api.reads.snapshots import file_identity
 
 log = logging.getLogger("lumbung.api")
-FileVersion = tuple[int, int, int]  # inode, modification time, size
 
 
 class SalesModel:
@@ -17,7 +17,7 @@ class SalesModel:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._version: FileVersion | None = None
+        self._version: tuple[int, int] | None = None
         self._model: dict[str, Any] | None = None
         self._lock = threading.Lock()
 
@@ -28,7 +28,7 @@ class SalesModel:
         cannot be read, the previous model stays.
         """
         with self._lock:
-            version = self._file_version()
+            version = file_identity(self._file)
             if version != self._version:
                 self._model = None if version is None else self._read()
                 self._version = version
@@ -38,13 +38,6 @@ class SalesModel:
     def loaded(self) -> bool:
         """Whether a model is in memory."""
         return self._model is not None
-
-    def _file_version(self) -> FileVersion | None:
-        try:
-            stat = self._file.stat()
-        except FileNotFoundError:
-            return None
-        return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
     def _read(self) -> dict[str, Any] | None:
         import skops.io  # takes a second, which a service without a sales model need not spend

@@ -22,8 +22,6 @@ def series_statistics(snapshots: Snapshots, commodity: str) -> tuple[Snapshot, l
 
 def read_series(snapshot: Snapshot, commodity: str) -> list[dict[str, Any]]:
     """The rows of every retail series of a commodity."""
-    if snapshot.delta is None:
-        return []
     condition = (pc.field("commodity") == commodity) & (pc.field("channel") == "retail")
     rows: list[dict[str, Any]] = snapshot.read(condition).to_pylist()
     return rows

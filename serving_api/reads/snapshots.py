@@ -46,7 +46,7 @@ class Snapshot:
     table: str
     version: int
     delta: DeltaTable | None
-    rows: pa.Table | None
+    rows: pa.Table
     newest: datetime | None
     count: int
     identity: Identity = ("", None)
@@ -61,13 +61,18 @@ class Snapshot:
             value = self.cache[key] = compute()
         return cast(Value, value)
 
+    def rows_by(self, column: str) -> dict[str, dict[str, Any]]:
+        """Value of a column -> row, of a table held in memory."""
+        return self.cached(("by", column), lambda: {row[column]: row for row in self.rows.to_pylist()})
+
     def dataset(self, partition: tuple[str, str] | None = None) -> ds.Dataset:
         """The files of the version, or those of one value of a partition column; found once per version.
 
-        Raises UnreadableTable.
+        No rows before the first commit. Raises UnreadableTable.
         """
         delta = self.delta
-        assert delta is not None
+        if delta is None:
+            return ds.dataset(arrow_schema(contracts()[self.table]).empty_table())
         pruning = [(partition[0], "=", partition[1])] if partition else None
         with reading(self.table):
             return self.cached(
@@ -80,13 +85,18 @@ class Snapshot:
         columns: Iterable[str] | None = None,
         partition: tuple[str, str] | None = None,
     ) -> pa.Table:
-        """The rows that satisfy the condition, of a table with a first commit. Raises UnreadableTable."""
+        """The rows that satisfy the condition. Raises UnreadableTable."""
         names = None if columns is None else list(columns)
         dataset = self.dataset(partition)
         with reading(self.table):
             rows: pa.Table = dataset.to_table(columns=names, filter=condition)
             check_values(rows)
         return rows
+
+    def first_row(self, condition: pc.Expression, columns: Iterable[str]) -> dict[str, Any] | None:
+        """The first row that satisfies the condition; None without one."""
+        listed: list[dict[str, Any]] = self.read(condition, columns).slice(0, 1).to_pylist()
+        return listed[0] if listed else None
 
 
 def empty_snapshot(table: str) -> Snapshot:

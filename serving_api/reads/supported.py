@@ -8,7 +8,7 @@ from lakehouse.event import Fault
 from lakehouse.reference import commodities, provinces
 from lakehouse.trading.market_terms import QUOTES
 from serving_api.http.messages import message
-from serving_api.http.problems import invalid_fields
+from serving_api.http.problems import Problem, invalid_fields
 from serving_api.reads.file_aggregates import FileAggregates
 from serving_api.reads.snapshots import Snapshots
 
@@ -88,3 +88,11 @@ def supported_names(
         "shops": shops,
         "models": models,
     }
+
+
+def known_symbol(symbols: Symbols, symbol: str) -> str:
+    """The symbol as bars name it. Raises Problem 404. Blocks while new files are read."""
+    name = meant_symbol(symbols_with_bars(symbols), symbol)
+    if name is None:
+        raise Problem("unknown-symbol", name=symbol)
+    return name

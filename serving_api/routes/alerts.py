@@ -1,17 +1,16 @@
 """Alerts: the public list, and what operators do about them."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Response
 
 from conf.channels import channel_modes
 from lakehouse.contracts.contract import contracts
 from lakehouse.event import Event
-from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.database import Database
 from lakehouse.reference import commodity_aliases, matching_key
 from lakehouse.times import utc_text
-from serving_api.http.dependencies import OPERATOR
+from serving_api.http.dependencies import CurrentOperator
 from serving_api.http.messages import message
 from serving_api.http.path_parameters import AlertIdInPath
 from serving_api.http.problems import Problem
@@ -38,7 +37,7 @@ SENDING = {"on": "queued", "mock": "mock", "off": "off"}
 @router.post("/api/alerts/trigger", status_code=202, response_model=TriggerReceipt, summary="Raise an alert")
 async def trigger_alert(
     body: TriggerBody,
-    caller: Annotated[Principal, OPERATOR],
+    caller: CurrentOperator,
     snapshots: Shared[Snapshots],
     acts: Shared[AlertActs],
     database: Shared[Database],
@@ -73,7 +72,7 @@ async def trigger_alert(
 async def acknowledge_alert(
     alert_id: AlertIdInPath,
     body: AcknowledgeBody,
-    caller: Annotated[Principal, OPERATOR],
+    caller: CurrentOperator,
     acts: Shared[AlertActs],
     database: Shared[Database],
 ) -> Response:

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
-from anyio.to_thread import run_sync
 from fastapi import Query, Response
 
 from lakehouse.event import Fault
@@ -48,7 +47,7 @@ REPORTED = (
     summary="Correlation of weather and prices",
     dependencies=[KNOWN_CALLER],
 )
-async def correlate(
+def correlate(
     body: CorrelationBody,
     snapshots: Shared[Snapshots],
     responses: CurrentResponses,
@@ -62,7 +61,7 @@ async def correlate(
     commodity = commodity_in_body(query.commodity)
     if code == NATION[0]:
         raise invalid("/region", "unknown_region", "weather is measured per province")
-    snapshot, rows = await run_sync(read_lags, snapshots, commodity, code, query.variable)
+    snapshot, rows = read_lags(snapshots, commodity, code, query.variable)
     rows = [row for row in rows if row["lag_days"] <= query.max_lag_days]
     if not rows:
         reason = f"prices of '{commodity}' and weather in {name} have too few days in common"
@@ -86,7 +85,7 @@ async def correlate(
     ]
     if faults:
         raise invalid_fields(faults)
-    return responses.computed([snapshot], report, demo=from_simulated(snapshots, [commodity]))
+    return responses.personal([snapshot], report, demo=from_simulated(snapshots, [commodity]))
 
 
 @router.get(
@@ -95,7 +94,7 @@ async def correlate(
     responses=problems(404),
     summary="Correlation of the price pressure of posts with prices",
 )
-async def correlate_sentiment(
+def correlate_sentiment(
     query: Annotated[SentimentCorrelationQuery, Query()],
     snapshots: Shared[Snapshots],
     responses: CurrentResponses,
@@ -106,7 +105,7 @@ async def correlate_sentiment(
     """
     commodity = single_commodity(query.commodity)
     code, name = region_of(query.region)
-    snapshot, rows = await run_sync(read_lags, snapshots, commodity, code, SENTIMENT)
+    snapshot, rows = read_lags(snapshots, commodity, code, SENTIMENT)
     rows = [row for row in rows if row["lag_days"] <= query.max_lag_days]
     if not rows:
         reason = f"prices of '{commodity}' and posts about it have too few days in common in {name}"
@@ -139,8 +138,6 @@ def read_lags(
 ) -> tuple[Snapshot, list[dict[str, Any]]]:
     """The rows of a commodity, a province and a variable, by lag."""
     snapshot = snapshots.open_newest(TABLE)
-    if snapshot.delta is None:
-        return snapshot, []
 
     def read() -> list[dict[str, Any]]:
         condition = (pc.field("commodity") == commodity) & (pc.field("region_code") == region_code)

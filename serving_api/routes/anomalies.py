@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from anyio.to_thread import run_sync
 from fastapi import Response
 
 from conf.settings import settings
@@ -16,7 +15,7 @@ from serving_api.reads.names import (
     commodity_in_body,
     region_in_body,
 )
-from serving_api.reads.provenance import current_rule_set, from_simulated
+from serving_api.reads.provenance import current_rule_set, from_simulated, model_meta
 from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.series_statistics import series_statistics
 from serving_api.reads.snapshots import Snapshot, Snapshots
@@ -32,7 +31,7 @@ router = Router(prefix="/api/v1/predict/anomaly", tags=["anomalies"])
     summary="Check prices for anomalies",
     dependencies=[KNOWN_CALLER],
 )
-async def check_prices(
+def check_prices(
     body: AnomalyBody,
     snapshots: Shared[Snapshots],
     responses: CurrentResponses,
@@ -45,14 +44,9 @@ async def check_prices(
     code, name = region_in_body(snapshots, body.region)
     commodity = commodity_in_body(body.commodity)
     region_code = None if code == NATION[0] else code
-    snapshot, entries = await run_sync(check_observations, snapshots, commodity, region_code, body)
-    model = {
-        "name": "series-check",
-        "version": f"{MODEL}+{Thresholds.of(settings().rule_values()).version}",
-        "run_id": "none",
-        "alias": "champion",
-        "trained_on": {snapshot.table: snapshot.version},
-    }
+    snapshot, entries = check_observations(snapshots, commodity, region_code, body)
+    version = f"{MODEL}+{Thresholds.of(settings().rule_values()).version}"
+    model = model_meta("series-check", version, "champion", {snapshot.table: snapshot.version})
     item = {
         "commodity": commodity,
         "region": name,
@@ -60,7 +54,7 @@ async def check_prices(
         "count": sum(entry["is_anomaly"] for entry in entries),
     }
     demo = from_simulated(snapshots, [commodity])
-    return responses.computed([snapshot], item, rule_set=current_rule_set(), demo=demo, model=model)
+    return responses.personal([snapshot], item, rule_set=current_rule_set(), demo=demo, model=model)
 
 
 def check_observations(

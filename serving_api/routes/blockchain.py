@@ -9,10 +9,9 @@ from fastapi import Query, Request, Response
 from lakehouse.contracts.contract import kinds
 from lakehouse.contracts.json_schema import payload_schema
 from lakehouse.event import Fault, faults
-from lakehouse.identity.roles import Principal
 from lakehouse.signatures import SigningKeys
 from lakehouse.times import utc_text
-from serving_api.http.dependencies import SENDER
+from serving_api.http.dependencies import CurrentSender
 from serving_api.http.problems import invalid_fields
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
@@ -57,7 +56,7 @@ BODY = {
 )
 async def append_block(
     request: Request,
-    caller: Annotated[Principal, SENDER],
+    caller: CurrentSender,
     producer: Shared[RememberingProducer],
     snapshots: Shared[Snapshots],
     keys: Shared[SigningKeys],

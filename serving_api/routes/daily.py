@@ -3,18 +3,26 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
-from anyio.to_thread import run_sync
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from fastapi import Query, Response
 
-from lakehouse.reference import provinces
+from lakehouse.reference import commodities, provinces
 from serving_api.http.messages import message
 from serving_api.http.problems import invalid
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
-from serving_api.reads.dashboard.daily_figures import Figures, figures_of, series_commodity
+from serving_api.reads.dashboard.daily_figures import (
+    LEVEL_DAYS,
+    Figures,
+    chosen_level,
+    figures_of,
+    series_commodity,
+)
 from serving_api.reads.dashboard.overview import read_overview, reporting_markets
 from serving_api.reads.dashboard.price_map import read_map
-from serving_api.reads.dashboard.price_series import DEFAULT_DAYS, MOST_DAYS, read_series
 from serving_api.reads.names import commodity_ids
 from serving_api.reads.operation.balance import BalanceReader, total_of
 from serving_api.reads.provenance import from_simulated
@@ -25,10 +33,81 @@ from serving_api.schemas.daily import DailySeries, MapQuery, MarketDayQuery, Ove
 from serving_api.schemas.problem import problems
 
 router = Router(prefix="/api/v1", tags=["daily figures"])
+DEFAULT_DAYS = 365
+MOST_DAYS = 2000
+COLUMNS = (
+    "level",
+    "region_code",
+    "region",
+    "market_date",
+    "median_price_idr",
+    "national_price_idr",
+    "reference_price_idr",
+)
+Floats = npt.NDArray[np.float64]
+
+
+def read_series(figures: Figures, commodity: str, first: date, last: date) -> dict[str, Any]:
+    """The columns of the days from `first` to `last`; a day without a report is null."""
+    day = pc.field("market_date")
+    with_week = figures.rows((day > first - timedelta(days=LEVEL_DAYS)) & (day <= last), COLUMNS, [commodity])
+    rows = with_week.filter(day >= first)
+    item: dict[str, Any] = {
+        "commodity": commodity,
+        "name": commodities()[commodity].name,
+        "unit": commodities()[commodity].unit,
+        "level": None,
+        "dates": [],
+        "regions": [],
+        "price_idr": [],
+        "national": [],
+        "reference_idr": [],
+    }
+    if rows.num_rows:
+        level = chosen_level(with_week)
+        shown = rows.filter(pc.field("level") == level)
+        item |= {"level": level, **columns_of(shown)} if shown.num_rows else {}
+    return item
+
+
+def columns_of(rows: pa.Table) -> dict[str, Any]:
+    """Dates, provinces and matrices from the first to the last day with a price."""
+    day = rows["market_date"].cast(pa.int32()).to_numpy()
+    first = int(day.min())
+    count = int(day.max()) - first + 1
+    codes, row_of = np.unique(rows["region_code"].to_numpy(zero_copy_only=False), return_inverse=True)
+    names = dict(zip(rows["region_code"].to_pylist(), rows["region"].to_pylist(), strict=True))
+    price = np.full((len(codes), count), np.nan)
+    price[row_of, day - first] = rows["median_price_idr"].to_numpy(zero_copy_only=False)
+    national = np.full(count, np.nan)
+    national[day - first] = rows["national_price_idr"].to_numpy(zero_copy_only=False)
+    start = date(1970, 1, 1) + timedelta(days=first)
+    return {
+        "dates": [(start + timedelta(days=step)).isoformat() for step in range(count)],
+        "regions": [{"code": code, "name": names[code]} for code in codes.tolist()],
+        "price_idr": [without_nan(series) for series in price],
+        "national": without_nan(national),
+        "reference_idr": without_nan(reference_by_day(rows, day - first, count)),
+    }
+
+
+def reference_by_day(rows: pa.Table, offset: npt.NDArray[np.integer], count: int) -> Floats:
+    """The median over the provinces of their reference price on each day; NaN where none has one."""
+    reference = rows["reference_price_idr"].to_numpy(zero_copy_only=False).astype(np.float64)
+    medians = np.full(count, np.nan)
+    known = np.isfinite(reference)
+    for day in np.unique(offset[known]):
+        medians[day] = np.median(reference[known & (offset == day)])
+    return medians
+
+
+def without_nan(values: Floats) -> list[float | None]:
+    """The values as JSON holds them, to a tenth of a rupiah."""
+    return [None if np.isnan(value) else round(float(value), 1) for value in values]
 
 
 @router.get("/overview", response_model=Overview, summary="All commodities on one day")
-async def get_overview(
+def get_overview(
     query: Annotated[MarketDayQuery, Query()],
     snapshots: Shared[Snapshots],
     balance: Shared[BalanceReader],
@@ -39,30 +118,26 @@ async def get_overview(
 
     `market_date`: another day by what is known now; `date`: that day as it was known at its close.
     """
-
-    def respond() -> Response:
-        figures = figures_of(snapshots, query.known_on)
-        key = ("overview", query.day)
-        read = figures.snapshots[0].cached(key, lambda: read_overview(figures, query.day))
-        counted, per_kind = balance.read()
-        totals = total_of(per_kind)
-        reviewed, index = reviews.read()
-        quarantine, markets = snapshots["silver.quarantine"], snapshots["gold.markets"]
-        item = {
-            **{name: value for name, value in read.items() if name != "provinces"},
-            "coverage": {
-                "provinces": read["provinces"],
-                "of": len(provinces()),
-                "markets": reporting_markets(markets),
-            },
-            "balance": {**totals, "balanced": all(row["difference"] == 0 for row in per_kind.values())},
-            "open_quarantine": max(0, quarantine.count - len(index)),
-        }
-        demo = from_simulated(snapshots, [row["commodity"] for row in read["items"]])
-        tables = [*figures.snapshots, counted, quarantine, reviewed, markets]
-        return answer(responses, figures, item, read["date"], tables=tables, demo=demo)
-
-    return await run_sync(respond)
+    figures = figures_of(snapshots, query.known_on)
+    key = ("overview", query.day)
+    read = figures.snapshots[0].cached(key, lambda: read_overview(figures, query.day))
+    counted, per_kind = balance.read()
+    totals = total_of(per_kind)
+    reviewed, index = reviews.read()
+    quarantine, markets = snapshots["silver.quarantine"], snapshots["gold.markets"]
+    item = {
+        **{name: value for name, value in read.items() if name != "provinces"},
+        "coverage": {
+            "provinces": read["provinces"],
+            "of": len(provinces()),
+            "markets": reporting_markets(markets),
+        },
+        "balance": {**totals, "balanced": all(row["difference"] == 0 for row in per_kind.values())},
+        "open_quarantine": max(0, quarantine.count - len(index)),
+    }
+    demo = from_simulated(snapshots, [row["commodity"] for row in read["items"]])
+    tables = [*figures.snapshots, counted, quarantine, reviewed, markets]
+    return answer(responses, figures, item, read["date"], tables=tables, demo=demo)
 
 
 @router.get(
@@ -71,46 +146,38 @@ async def get_overview(
     responses=problems(404),
     summary="Daily prices of a commodity in columns",
 )
-async def get_daily_series(
+def get_daily_series(
     query: Annotated[SeriesQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """Prices of all provinces, the national price and the ceiling, a column per calendar day.
 
     At most 2,000 days. Default: the 365 days that end with the newest.
     """
-
-    def respond() -> Response:
-        figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
-        commodity = series_commodity(query.commodity, figures)
-        first, last = requested_days(query, figures.newest_day([commodity]))
-        key = ("series", commodity, first, last)
-        item = figures.snapshots[0].cached(
-            (*key, query.known_on), lambda: read_series(figures, commodity, first, last)
-        )
-        newest = item["dates"][-1] if item["dates"] else None
-        return answer(responses, figures, item, newest, demo=from_simulated(snapshots, [commodity]))
-
-    return await run_sync(respond)
+    figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
+    commodity = series_commodity(query.commodity, figures)
+    first, last = requested_days(query, figures.newest_day([commodity]))
+    key = ("series", commodity, first, last)
+    item = figures.snapshots[0].cached(
+        (*key, query.known_on), lambda: read_series(figures, commodity, first, last)
+    )
+    newest = item["dates"][-1] if item["dates"] else None
+    return answer(responses, figures, item, newest, demo=from_simulated(snapshots, [commodity]))
 
 
 @router.get(
     "/map/prices", response_model=PriceMap, responses=problems(404), summary="A figure of every province"
 )
-async def get_price_map(
+def get_price_map(
     query: Annotated[MapQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """The newest report of the week that ends with the day, of every province; null is no data.
 
     `market_date`: another day by what is known now; `date`: that day as it was known at its close.
     """
-
-    def respond() -> Response:
-        figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
-        commodity = series_commodity(query.commodity, figures)
-        item = read_map(figures, commodity, query.metric, query.day)
-        return answer(responses, figures, item, item["date"], demo=from_simulated(snapshots, [commodity]))
-
-    return await run_sync(respond)
+    figures = figures_of(snapshots, query.known_on, commodity_ids(query.commodity))
+    commodity = series_commodity(query.commodity, figures)
+    item = read_map(figures, commodity, query.metric, query.day)
+    return answer(responses, figures, item, item["date"], demo=from_simulated(snapshots, [commodity]))
 
 
 def answer(

@@ -1,16 +1,14 @@
 """Decisions on quarantined events, one or many; each decision is an event of its own."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Response
 
 from lakehouse.contracts.contract import kinds
-from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.database import Database
 from lakehouse.times import utc_text
-from serving_api.http.dependencies import OPERATOR
-from serving_api.http.messages import message
+from serving_api.http.dependencies import CurrentOperator
 from serving_api.http.path_parameters import EventIdInPath
 from serving_api.http.problems import Problem, invalid_fields
 from serving_api.http.router import LARGE_BODY, Router
@@ -39,7 +37,7 @@ router = Router(prefix="/api/v1/quarantine", tags=["quarantine"])
 )
 async def decide_events(
     body: BulkDecisionBody,
-    caller: Annotated[Principal, OPERATOR],
+    caller: CurrentOperator,
     decisions: Shared[Decisions],
     database: Shared[Database],
 ) -> Response:
@@ -98,7 +96,7 @@ async def decide_one(
 async def decide_event(
     event_id: EventIdInPath,
     body: DecisionBody,
-    caller: Annotated[Principal, OPERATOR],
+    caller: CurrentOperator,
     decisions: Shared[Decisions],
     database: Shared[Database],
 ) -> Response:
@@ -111,9 +109,7 @@ async def decide_event(
     The first decision on a row wins. A second one is 409 here; between API processes, the stream quarantines
     it.
     """
-    row = (await decisions.targets([event_id], caller)).get(event_id)
-    if row is None:
-        raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
+    row = await decisions.target(event_id, caller)
     if body.correction is not None and row["kind"] in kinds():
         faults = correction_faults(row["kind"], body.correction)
         if faults:
@@ -143,7 +139,7 @@ async def decide_event(
 async def hold_event(
     event_id: EventIdInPath,
     body: HoldBody,
-    caller: Annotated[Principal, OPERATOR],
+    caller: CurrentOperator,
     decisions: Shared[Decisions],
     holds: Shared[Holds],
 ) -> Response:
@@ -151,9 +147,7 @@ async def hold_event(
 
     It is a note, not a lock: a decision of somebody else is accepted. It is known to this API process alone.
     """
-    row = (await decisions.targets([event_id], caller)).get(event_id)
-    if row is None:
-        raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
+    row = await decisions.target(event_id, caller)
     if row["state"] != "open":
         raise Problem("already-decided", name=event_id)
     hold = holds.take(event_id, caller.subject)

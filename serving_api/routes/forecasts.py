@@ -128,18 +128,15 @@ def level_of(item: dict[str, Any], level: float) -> dict[str, Any]:
 
 def backtest_figures(snapshot: Snapshot, request: PredictionRequest, model: str) -> dict[str, Any]:
     """The figures of a model at a horizon of seven days; nulls before it is measured."""
-    assert snapshot.rows is not None
-    table = snapshot.rows
-
-    def read() -> dict[str, Any]:
-        condition = (
-            (pc.field("commodity") == request.commodity)
-            & (pc.field("region_code") == request.region_code)
-            & (pc.field("model") == model)
-            & (pc.field("horizon_days") == HORIZON_DAYS)
-            & (pc.field("kind") == "backtest")
-        )
-        rows: list[dict[str, Any]] = table.filter(condition).select(list(MEASURED)).to_pylist()
-        return rows[0] if rows else dict.fromkeys(MEASURED)
-
-    return snapshot.cached(("measured", request, model), read)
+    condition = (
+        (pc.field("commodity") == request.commodity)
+        & (pc.field("region_code") == request.region_code)
+        & (pc.field("model") == model)
+        & (pc.field("horizon_days") == HORIZON_DAYS)
+        & (pc.field("kind") == "backtest")
+    )
+    rows = snapshot.cached(
+        ("measured", request, model),
+        lambda: snapshot.rows.filter(condition).select(list(MEASURED)).to_pylist(),
+    )
+    return rows[0] if rows else dict.fromkeys(MEASURED)

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from anyio.to_thread import run_sync
 from fastapi import Request, Response
 
 from lakehouse.identity.roles import Principal
@@ -33,7 +32,7 @@ router = Router(prefix="/api/v1/models", tags=["models"])
 
 
 @router.post("/retrain", status_code=202, response_model=JobReceipt, summary="Start a training")
-async def retrain(request: Request, body: RetrainBody, caller: Annotated[Principal, CENTRAL]) -> Response:
+def retrain(request: Request, body: RetrainBody, caller: Annotated[Principal, CENTRAL]) -> Response:
     """202 when the job is queued for the trainer.
 
     Only one job at a time: 409 while another is queued or running.
@@ -41,7 +40,7 @@ async def retrain(request: Request, body: RetrainBody, caller: Annotated[Princip
     ids = commodities_to_train(body.commodities)
     requested_by = caller.subject
     try:
-        job = await run_sync(training_jobs.submit, body.models, ids, body.reason, requested_by)
+        job = training_jobs.submit(body.models, ids, body.reason, requested_by)
     except JobRunning as running:
         raise Problem("job-running", name=running.job_id) from None
     receipt = {"job_id": job.job_id, "status": job.status, "created_at": utc_text(job.created_at)}
@@ -61,9 +60,9 @@ def commodities_to_train(names: list[str]) -> list[str]:
     summary="State of a training job",
     dependencies=[CENTRAL],
 )
-async def get_training_job(request: Request, job_id: JobIdInPath) -> Response:
+def get_training_job(request: Request, job_id: JobIdInPath) -> Response:
     """Progress and outcome of the job. `status_text` and `detail` are in the language of Accept-Language."""
-    job = await run_sync(training_jobs.job, job_id)
+    job = training_jobs.job(job_id)
     if job is None:
         raise Problem("not-found", reason=message("no_job", name=job_id))
     language = language_of(request)

@@ -55,7 +55,7 @@ async def predict_price(
     item, model, cached = predict(served, request)
     demo = from_simulated(snapshots, [item["commodity"]])
     prediction = {**item, "cached": cached}
-    return responses.computed([snapshot], prediction, demo=demo, model=model, as_of=as_of(item))
+    return responses.personal([snapshot], prediction, demo=demo, model=model, as_of=as_of(item))
 
 
 @router.post(
@@ -88,7 +88,7 @@ async def predict_batch(
     predictions = [result["prediction"] for result in results if result["ok"]]
     demo = from_simulated(snapshots, (prediction["commodity"] for prediction in predictions))
     newest = max((as_of(prediction) for prediction in predictions), default=None)
-    return responses.computed([snapshot], item, demo=demo, model=model, as_of=newest)
+    return responses.personal([snapshot], item, demo=demo, model=model, as_of=newest)
 
 
 def valid_member(given: Any) -> BatchMember:

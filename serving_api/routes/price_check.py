@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from anyio.to_thread import run_sync
 from fastapi import Request, Response
+from pydantic import BaseModel, Field
 
 from conf.settings import settings
 from lakehouse.event import Fault, faults, parse_time
@@ -30,12 +31,67 @@ from serving_api.reads.responses import CurrentResponses, to_json_value
 from serving_api.reads.review.quarantine import reasons_in_indonesian
 from serving_api.reads.series_statistics import series_statistics
 from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.schemas.price_check import PriceCheckBody, PriceCheckReport
+from serving_api.schemas.envelope import Meta
 from serving_api.schemas.problem import problems
+from serving_api.schemas.quarantine import ViolatedRule
 from serving_api.writes.intake import EventIntake, SubmittedEvent, require_own
 from serving_api.writes.publish import RememberingProducer
 
 router = Router(prefix="/api/validation/price", tags=["validation"])
+
+
+class PriceCheckBody(BaseModel):
+    """A price as a market would report it."""
+
+    market_id: str = Field(examples=["PASAR-001"])
+    commodity: str = Field(examples=["cabai-rawit-merah"])
+    price: float = Field(gt=0, description="rupiah per unit", examples=[55000])
+    region: str | None = Field(None, examples=["Jawa Barat"])
+    unit: str | None = Field(None, examples=["kg"])
+    event_time: datetime | None = Field(None, description="default: now")
+    event_id: str | None = None
+
+
+class ValidatorFlags(BaseModel):
+    """The result of each validator.
+
+    A validator that abstains is false; `multi_source_ok` is true when there is no other source.
+    """
+
+    zscore: bool
+    iqr: bool
+    ai: bool
+    multi_source_ok: bool
+
+
+class SourcePrice(BaseModel):
+    """The newest price of another source."""
+
+    name: str = Field(examples=["partner_feed"])
+    price_idr: float | None
+    event_time: datetime | None
+
+
+class PolicyVerdicts(BaseModel):
+    """Whether each policy would quarantine the price."""
+
+    seed: bool
+    calibrated: bool
+
+
+class PriceCheckReport(BaseModel):
+    """The verdict on a price."""
+
+    flags: ValidatorFlags
+    quarantined: bool = Field(description="under the policy in force")
+    sources: list[SourcePrice]
+    reasons: list[ViolatedRule]
+    policies: PolicyVerdicts
+    dry_run: bool = Field(description="true when nothing was sent")
+    event_id: str | None = Field(description="of the event that was sent")
+    meta: Meta
+
+
 FIELDS = frozenset(PriceCheckBody.model_fields)
 SCHEMA = PriceCheckBody.model_json_schema()
 
@@ -88,7 +144,7 @@ async def validate_price(
         "dry_run": event_id is None,
         "event_id": event_id,
     }
-    return responses.computed([snapshot], item, rule_set=current_rule_set())
+    return responses.personal([snapshot], item, rule_set=current_rule_set())
 
 
 def faults_of(payload: Any) -> list[Fault]:

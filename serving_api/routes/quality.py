@@ -4,7 +4,6 @@ import hashlib
 from string import Template
 from typing import Annotated
 
-from anyio.to_thread import run_sync
 from fastapi import Query, Response
 
 from conf.settings import settings
@@ -41,7 +40,7 @@ async def list_rules(query: Annotated[RulesQuery, Query()], responses: CurrentRe
         matches = [(sort_key, item) for sort_key, item in rows if kind in (None, item["kind"])]
         return encode_page(rows_after(matches, key)[: limit + 1], limit)
 
-    return responses.page([], query, read, variant=fingerprint, rule_set=current_rule_set())
+    return responses.page([], query.model_dump(), read, variant=fingerprint, rule_set=current_rule_set())
 
 
 def rule_rows() -> list[KeyedItem]:
@@ -61,12 +60,12 @@ def rule_rows() -> list[KeyedItem]:
 @router.get(
     "/reconcile", response_model=BalanceReport, summary="Events in = silver + quarantine + duplicates"
 )
-async def reconcile(balance: Shared[BalanceReader], responses: CurrentResponses) -> Response:
+def reconcile(balance: Shared[BalanceReader], responses: CurrentResponses) -> Response:
     """The counts of the stream while it wrote (gold.balance).
 
     `./run.sh reconcile` counts the tables themselves.
     """
-    snapshot, per_kind = await run_sync(balance.read)
+    snapshot, per_kind = balance.read()
     balanced = all(counts["difference"] == 0 for counts in per_kind.values())
     item = {**total_of(per_kind), "balanced": balanced, "per_kind": per_kind}
     return responses.item([snapshot], item)

@@ -1,11 +1,11 @@
 """Health, readiness, metrics and statistics of this service, and the names that requests may use."""
 
 import shutil
-from typing import Any
+from typing import Any, Literal
 
-from anyio.to_thread import run_sync
 from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, Field
 
 from conf.settings import settings
 from lakehouse.identity.roles import Role
@@ -27,12 +27,96 @@ from serving_api.reads.review.reviews import ReviewReader
 from serving_api.reads.sales_model import SalesModels
 from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.supported import Symbols, supported_names
+from serving_api.schemas.envelope import Meta, Share
 from serving_api.schemas.problem import problems
-from serving_api.schemas.service import Health, Liveness, Readiness, Stats, Supported
 
 router = Router(tags=["service"])
 DISK_MIN_BYTES = 500_000_000
 UNCACHED = "no-store"
+
+
+class Health(BaseModel):
+    """The state of each part of the product."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    uptime_seconds: float = Field(ge=0)
+    services: dict[str, Literal["ok", "degraded", "down", "off"]]
+    snapshot_age_seconds: float = Field(
+        ge=0, description="since all served tables were last read without an error"
+    )
+
+
+class Liveness(BaseModel):
+    """The process responds."""
+
+    status: Literal["ok"]
+
+
+class PartReadiness(BaseModel):
+    ready: bool
+    detail: str | None
+
+
+class Readiness(BaseModel):
+    """The service is ready for traffic."""
+
+    status: Literal["ready"]
+    parts: dict[str, PartReadiness]
+
+
+class Latency(BaseModel):
+    """Percentiles, milliseconds."""
+
+    p50: float = Field(ge=0)
+    p95: float = Field(ge=0)
+    p99: float = Field(ge=0)
+
+
+class Stats(BaseModel):
+    """Counters of this process since it started."""
+
+    uptime_seconds: float = Field(ge=0)
+    requests_total: int = Field(ge=0)
+    predictions_total: int = Field(ge=0)
+    cache_hit_ratio: Share = Field(
+        description="share of the predictions that came from the cache; 0 before the first"
+    )
+    latency_ms: Latency = Field(description="of the newest 5,000 requests")
+    models_loaded: int = Field(
+        ge=0, description="models whose forecasts are served, plus the sales model once it is loaded"
+    )
+    meta: Meta
+
+
+class SupportedCommodity(BaseModel):
+    commodity: str
+    name: str
+    unit: str
+    aliases: list[str]
+    is_group: bool
+
+
+class SupportedRegion(BaseModel):
+    code: str = Field(examples=["32"])
+    name: str
+    timezone: Literal["Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura"]
+
+
+class SupportedSymbol(BaseModel):
+    symbol: str = Field(examples=["BTC"])
+    asset_class: Literal["crypto", "equity"]
+
+
+class Supported(BaseModel):
+    """Names that requests may use."""
+
+    commodities: list[SupportedCommodity]
+    regions: list[SupportedRegion]
+    symbols: list[SupportedSymbol] = Field(description="symbols that have bars in the tables")
+    shops: list[str] = Field(description="shops that have listings")
+    models: list[str] = Field(description="models with current forecasts; naive is always supported")
+    meta: Meta
 
 
 @router.get("/health", response_model=Health, summary="State of each part")
@@ -102,7 +186,7 @@ async def get_readiness(snapshots: Shared[Snapshots], kafka: Shared[KafkaProbe])
     },
     openapi_extra={"security": [{}, {"bearer": []}]},
 )
-async def get_metrics(
+def get_metrics(
     request: Request,
     snapshots: Shared[Snapshots],
     lag: Shared[KafkaLag],
@@ -112,7 +196,7 @@ async def get_metrics(
     """Counters of this service, balance and lag of the stream."""
     if not is_loopback(request.scope.get("client")):
         at_least(request, Role.ADMIN)
-    body = await run_sync(prometheus_text, snapshots, lag, balance, reviews)
+    body = prometheus_text(snapshots, lag, balance, reviews)
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -137,11 +221,11 @@ async def get_stats(
 
 
 @router.get("/api/v1/supported", response_model=Supported, summary="Names that requests may use")
-async def list_supported_names(
+def list_supported_names(
     snapshots: Shared[Snapshots], symbols: Shared[Symbols], responses: CurrentResponses
 ) -> Response:
     """Commodities and provinces of the reference lists, symbols with bars, models with current forecasts."""
-    bars, symbols_by_file = await run_sync(symbols.read)
+    bars, symbols_by_file = symbols.read()
     forecasts = snapshots["gold.forecasts"]
     models = sorted({BASELINE, *served_forecasts(forecasts).models()})
     revenue = snapshots["gold.revenue"]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from serving_api.schemas.envelope import STRICT, Name
+from serving_api.schemas.envelope import Name, RequestBody
 from serving_api.schemas.ingest import Receipt
 
 RaisedLevel = Literal["naik", "waspada", "siaga", "kritis"]
@@ -13,10 +13,9 @@ MarketId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 MessageText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
 
 
-class TriggerBody(BaseModel):
+class TriggerBody(RequestBody):
     """An alert that a person raises; it is active at once."""
 
-    model_config = STRICT
     commodity: Name
     level: RaisedLevel
     message: MessageText
@@ -37,17 +36,9 @@ class SendingStates(BaseModel):
     websocket: Literal["sent"]
 
 
-class TriggerReceipt(Receipt):
-    """Kafka has stored the alert. A repeat for the same commodity and place has the id of the open one."""
-
-    alert_id: str
-    channels: SendingStates
-
-
-class AcknowledgeBody(BaseModel):
+class AcknowledgeBody(RequestBody):
     """An acknowledgement, with a remark if any."""
 
-    model_config = STRICT
     note: str | None = Field(None, max_length=500)
 
 
@@ -55,3 +46,9 @@ class AcknowledgeReceipt(Receipt):
     """Kafka has stored the acknowledgement."""
 
     alert_id: str
+
+
+class TriggerReceipt(AcknowledgeReceipt):
+    """Kafka has stored the alert. A repeat for the same commodity and place has the id of the open one."""
+
+    channels: SendingStates

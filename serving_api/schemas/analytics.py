@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from serving_api.schemas.anomalies import strict_date
-from serving_api.schemas.envelope import STRICT, Meta, Name, Share
+from serving_api.schemas.envelope import Meta, Name, QueryParameters, RequestBody, Share
 
 Variable = Literal["temperature_c", "rainfall_mm", "humidity_pct"]
 OptionalDate = Annotated[
@@ -15,10 +15,10 @@ OptionalDate = Annotated[
 Correlation = Annotated[float, Field(ge=-1, le=1)]
 
 
-class CorrelationBody(BaseModel):
+class CorrelationBody(RequestBody):
     """`from` and `to` must enclose the whole measured period; a part of it has too few independent weeks."""
 
-    model_config = STRICT | ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
     commodity: Name
     region: Name
     variable: Variable
@@ -61,10 +61,9 @@ class CorrelationReport(MeasuredCorrelation):
     meta: Meta
 
 
-class SentimentCorrelationQuery(BaseModel):
+class SentimentCorrelationQuery(QueryParameters):
     """Parameters of the correlation of posts with prices."""
 
-    model_config = {"extra": "forbid"}
     commodity: Name = Field(
         description="id or alias; for a group, its representative", examples=["bawang-merah"]
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import STRICT, Meta, Name
+from serving_api.schemas.envelope import Meta, Name, RequestBody
 
 Method = Literal["isolation_forest", "dbscan", "residual"]
 
@@ -19,16 +19,14 @@ def strict_date(given: Any) -> date:
     return date.fromisoformat(given)
 
 
-class Observation(BaseModel):
-    model_config = STRICT
+class Observation(RequestBody):
     date: Annotated[date, BeforeValidator(strict_date)]
     price_idr: float = Field(gt=0, le=1e12, description="rupiah per unit of the commodity")
 
 
-class AnomalyBody(BaseModel):
+class AnomalyBody(RequestBody):
     """Prices of one series, in any order. Each is compared with the prices before its date."""
 
-    model_config = STRICT
     commodity: Name
     region: Name | None = Field(
         None, description="province name or two-digit code; default: the whole country"

@@ -3,17 +3,16 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta
+from serving_api.schemas.envelope import Meta, QueryParameters
 
 Chain = Literal["price", "trade"]
 
 
-class ChainQuery(BaseModel):
+class ChainQuery(QueryParameters):
     """Parameters of the integrity check."""
 
-    model_config = ConfigDict(extra="forbid")
     chain: Chain = Field("price", description="which of the two hash chains")
 
 

@@ -3,10 +3,10 @@
 from datetime import date
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import KNOWN_ON, Day, Meta, Name
+from serving_api.schemas.envelope import KNOWN_ON, Day, Meta, Name, QueryParameters
 from serving_api.schemas.quality import EventCounts
 
 COMMODITY = "id or alias; for a group without own prices, its representative"
@@ -16,10 +16,9 @@ PriceLevel = Literal["market", "province"]
 OptionalDay = date | None  # a field of the name `date` hides the type
 
 
-class DailyQuery(BaseModel):
+class DailyQuery(QueryParameters):
     """Parameters of daily figures. Unknown parameters are refused."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
     known_on: Day | None = Field(None, alias="date", description=KNOWN_ON)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import STRICT
+from serving_api.schemas.envelope import RequestBody
 from serving_api.schemas.ingest import Receipt
 
 DecisionReason = Annotated[
@@ -19,13 +19,12 @@ Decision = Literal["release", "correct", "reject"]
 Outcome = Literal["pending", "silver", "quarantine", "closed"]
 
 
-class DecisionBody(BaseModel):
+class DecisionBody(RequestBody):
     """One decision.
 
     `correction` belongs to `correct` only: payload fields that replace those of the event.
     """
 
-    model_config = STRICT
     decision: Decision
     reason: DecisionReason
     correction: dict[str, Any] | None = Field(
@@ -40,10 +39,9 @@ class DecisionBody(BaseModel):
         return self
 
 
-class BulkDecisionBody(BaseModel):
+class BulkDecisionBody(RequestBody):
     """The same decision on many events."""
 
-    model_config = STRICT
     event_ids: list[DecidedEventId] = Field(min_length=1, max_length=500)
     decision: Literal["release", "reject"]
     reason: DecisionReason

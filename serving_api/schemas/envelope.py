@@ -8,7 +8,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from serving_api.http.messages import message
 from serving_api.http.spreadsheets import ListFormat
 
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)  # of request bodies
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 TIME_FORMS = "RFC 3339 time with offset, or YYYY-MM-DD for midnight in the time zone of each market"
 Time = Annotated[str, Field(max_length=40)]
@@ -29,10 +28,21 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Item = TypeVar("Item", bound=BaseModel)
 
 
-class PageQuery(BaseModel):
-    """Parameters of every list. Unknown parameters are refused."""
+class RequestBody(BaseModel):
+    """A body as it is sent: its types as they are, no unknown field."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class QueryParameters(BaseModel):
+    """Parameters in the address. Unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class PageQuery(QueryParameters):
+    """Parameters of every list. Unknown parameters are refused."""
+
     limit: int = Field(100, ge=1, le=1000, description="items per page")
     cursor: str | None = Field(None, max_length=1000, description="`next_cursor` of the previous page")
     format: ListFormat | None = Field(

@@ -3,9 +3,9 @@
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Day, Meta, Name, PageQuery, Share
+from serving_api.schemas.envelope import Day, Meta, Name, PageQuery, QueryParameters, Share
 
 Rupiah = Annotated[float, Field(gt=0, description="rupiah per unit")]
 OptionalRegion = Annotated[
@@ -21,10 +21,9 @@ Provider = Annotated[
 ]
 
 
-class RegionQuery(BaseModel):
+class RegionQuery(QueryParameters):
     """Parameters of a forecast whose commodity is in the path."""
 
-    model_config = ConfigDict(extra="forbid")
     region: OptionalRegion = None
 
 

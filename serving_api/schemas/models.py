@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from serving_api.schemas.envelope import STRICT, Name, Share
+from serving_api.schemas.envelope import Name, RequestBody, Share
 
 TrainedModel = Literal["price", "sales", "signal"]
 JobStatus = Literal["queued", "running", "succeeded", "failed", "rejected"]
@@ -34,10 +34,9 @@ class AccuracyRow(BaseModel):
     alias: str | None = Field(description="champion, or null")
 
 
-class RetrainBody(BaseModel):
+class RetrainBody(RequestBody):
     """What to train. An empty or absent list means everything."""
 
-    model_config = STRICT
     models: list[Literal["prophet", "lstm", "ensemble", "sales", "signal"]] = Field([], max_length=5)
     commodities: list[Name] = Field([], max_length=100)
     reason: JobReason = Field(examples=["two weeks of prices were corrected"])

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import STRICT, Meta, Name, Share
+from serving_api.schemas.envelope import Meta, Name, RequestBody, Share
 from serving_api.schemas.forecasts import (
     ForecastDay,
     OptionalRegion,
@@ -15,10 +15,9 @@ from serving_api.schemas.forecasts import (
 PredictionModel = Literal["champion", "prophet", "lstm", "ensemble"]
 
 
-class PredictionBody(BaseModel):
+class PredictionBody(RequestBody):
     """Options of one prediction. `market_id` selects the province of the market."""
 
-    model_config = STRICT
     region: OptionalRegion = None
     market_id: Name | None = Field(None, examples=["PASAR-001"])
     horizon_days: int = Field(7, ge=1, le=30)
@@ -26,20 +25,18 @@ class PredictionBody(BaseModel):
     interval_level: float = Field(0.8, ge=0.5, le=0.99)
 
 
-class BatchMember(BaseModel):
+class BatchMember(RequestBody):
     """One prediction of a batch."""
 
-    model_config = STRICT
     commodity: Name
     region: OptionalRegion = None
     horizon_days: int = Field(7, ge=1, le=30)
     model: PredictionModel = "champion"
 
 
-class BatchBody(BaseModel):
+class BatchBody(RequestBody):
     """Members are checked one by one: an invalid member does not fail the others."""
 
-    model_config = STRICT
     requests: list[Any] = Field(
         min_length=1, max_length=100, description="each {commodity, region?, horizon_days?, model?}"
     )

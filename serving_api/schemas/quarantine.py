@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from lakehouse.contracts.contract import kinds
 from serving_api.schemas.decisions import DecisionRow
-from serving_api.schemas.envelope import STRICT, Meta
+from serving_api.schemas.envelope import Meta, RequestBody
 
 if TYPE_CHECKING:
     EventKind = str
@@ -114,10 +114,8 @@ class QuarantineSummary(BaseModel):
     meta: Meta
 
 
-class HoldBody(BaseModel):
+class HoldBody(RequestBody):
     """A hold has no fields."""
-
-    model_config = STRICT
 
 
 class HoldReceipt(BaseModel):

@@ -22,7 +22,6 @@ from lakehouse.signatures import SigningKeys
 from lakehouse.times import rfc3339
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem
-from serving_api.live.alert_items import rows_by_alert_id
 from serving_api.reads.snapshots import Snapshots
 from serving_api.writes.publish import publish
 
@@ -89,7 +88,7 @@ class AlertActs:
 
     def _open_alert(self, raised: Mapping[str, Any]) -> dict[str, Any] | None:
         """The open alert of a person for the same commodity and place."""
-        stored = rows_by_alert_id(self._snapshots["gold.alerts"])
+        stored = self._snapshots["gold.alerts"].rows_by("alert_id")
         rows = stored | {alert_id: act.row for alert_id, act in self._remembered.items()}
         series = ("commodity", "market_id", "region_code")
         for row in rows.values():
@@ -101,11 +100,11 @@ class AlertActs:
     def _row(self, alert_id: str) -> dict[str, Any] | None:
         """The alert as the newest act or gold.alerts has it."""
         act = self._remembered.get(alert_id)
-        return act.row if act else rows_by_alert_id(self._snapshots["gold.alerts"]).get(alert_id)
+        return act.row if act else self._snapshots["gold.alerts"].rows_by("alert_id").get(alert_id)
 
     def _remember(self, row: dict[str, Any]) -> None:
         """Remember the alert's row, and forget those that gold.alerts shows in the same state."""
-        stored = rows_by_alert_id(self._snapshots["gold.alerts"])
+        stored = self._snapshots["gold.alerts"].rows_by("alert_id")
         oldest = time.monotonic() - REMEMBERED_SECONDS
         for alert_id, act in list(self._remembered.items()):
             known = stored.get(alert_id)

@@ -115,6 +115,13 @@ class Decisions:
         is_own = own_rows(caller, self._snapshots)
         return {event_id: row for event_id, row in rows.items() if is_own is None or is_own(row)}
 
+    async def target(self, event_id: str, caller: Principal) -> dict[str, Any]:
+        """The row that a decision on an event applies to. Raises Problem 404 without one of the caller's."""
+        row = (await self.targets([event_id], caller)).get(event_id)
+        if row is None:
+            raise Problem("not-found", reason=message("no_quarantined_event", name=event_id))
+        return row
+
     def require_own_correction(
         self, row: Mapping[str, Any], correction: Mapping[str, Any], caller: Principal
     ) -> None:

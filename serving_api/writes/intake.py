@@ -29,7 +29,7 @@ from lakehouse.io.kafka import AcknowledgedProducer, NotAcknowledged, dead_lette
 from lakehouse.signatures import SigningKeys
 from lakehouse.times import utc_text
 from serving_api.http import metrics
-from serving_api.http.dependencies import SENDER
+from serving_api.http.dependencies import CurrentSender
 from serving_api.http.idempotency import identity_of
 from serving_api.http.messages import message
 from serving_api.http.problems import LISTED_FAULTS, Problem, invalid_fields, payload_too_large
@@ -370,7 +370,7 @@ class EventIntake:
 
 async def _of_request(
     request: Request,
-    caller: Annotated[Principal, SENDER],
+    caller: CurrentSender,
     producer: Shared[RememberingProducer],
     snapshots: Shared[Snapshots],
 ) -> EventIntake:

@@ -35,25 +35,12 @@ from serving_api.reads.trading.accounts import account_state, limits_in_force
 from serving_api.reads.trading.market import TABLE as BARS
 from serving_api.reads.trading.market import is_stale, named_bar
 from serving_api.reads.trading.signals import NewestSignals, newest_signal, signal_named, verification_of
+from serving_api.schemas.trading.trades import ExecuteBody
 from serving_api.writes.publish import publish
 
 log = logging.getLogger("lumbung.api")
 REMEMBERED = 20_000
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class RequestedOrder:
-    """What a person asks for. One of `quantity` and `position_size_pct`, or neither: the signal's size."""
-
-    symbol: str
-    side: str
-    quantity: float | None
-    position_size_pct: float | None
-    signal_id: str | None
-    client_order_id: str | None
-    stop_price: float | None = None
-    take_profit_price: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +68,7 @@ class PaperOrders:
         self._is_read_back = False
 
     async def execute(
-        self, order: RequestedOrder, caller: Principal, request: str | None = None
+        self, order: ExecuteBody, caller: Principal, request: str | None = None
     ) -> tuple[Row, bool]:
         """(the decided order once Kafka has it, whether it is new). Repeats of a client_order_id are not.
 
@@ -113,9 +100,7 @@ class PaperOrders:
         rows = (row for row in self._orders.values() if row["account"] == account)
         return [row for row in rows if row["trade_id"] not in self._unconfirmed]
 
-    def _decide(
-        self, order: RequestedOrder, caller: Principal, trade_id: str, under_way: Sequence[Row]
-    ) -> Row:
+    def _decide(self, order: ExecuteBody, caller: Principal, trade_id: str, under_way: Sequence[Row]) -> Row:
         """The order with its verdict. `under_way`: accepted orders of the account."""
         now = datetime.now(UTC)
         bar = self._bar(order, now)
@@ -149,7 +134,7 @@ class PaperOrders:
             **given(order, signal),
         }
 
-    def _bar(self, order: RequestedOrder, now: datetime) -> Row:
+    def _bar(self, order: ExecuteBody, now: datetime) -> Row:
         """The newest bar of the symbol. Raises Problem 422 for one that cannot be traded, 503 when stale."""
         snapshot = self._snapshots[BARS]
         bar = named_bar(snapshot, order.symbol)
@@ -162,7 +147,7 @@ class PaperOrders:
             raise Problem("stale-market", name=bar["symbol"])
         return bar
 
-    def _signal(self, order: RequestedOrder, bar: Mapping[str, Any]) -> SignalInForce:
+    def _signal(self, order: ExecuteBody, bar: Mapping[str, Any]) -> SignalInForce:
         """The signal that the order names, else the newest one; without one nothing is verified."""
         if order.signal_id is not None:
             row = signal_named(self._signals, order.signal_id)
@@ -182,13 +167,7 @@ class PaperOrders:
 
     def _stored(self, trade_id: str) -> Row | None:
         """An order that the tables show."""
-        snapshot = self._snapshots["gold.trades"]
-
-        def read() -> dict[str, Row]:
-            assert snapshot.rows is not None
-            return {row["trade_id"]: row for row in snapshot.rows.to_pylist()}
-
-        row = snapshot.cached("trades by id", read).get(trade_id)
+        row = self._snapshots["gold.trades"].rows_by("trade_id").get(trade_id)
         if row is None:
             return None
         broken = orjson.loads(row["violations"])
@@ -225,7 +204,7 @@ def trade_id_of(account: str, name: str | None) -> str:
 
 
 def quantity_of(
-    order: RequestedOrder,
+    order: ExecuteBody,
     signal: SignalInForce,
     account: tuple[Decimal, Decimal],
     mark: Decimal,
@@ -244,7 +223,7 @@ def quantity_of(
     return share_quantity(equity, exact(percent), mark, terms)
 
 
-def check_levels(order: RequestedOrder, price: float) -> None:
+def check_levels(order: ExecuteBody, price: float) -> None:
     """Raises Problem 422 for levels of a sale, a stop not below the price, and a take-profit not above."""
     is_sale = order.side == "SELL"
     for name, level, is_beyond in (
@@ -255,14 +234,7 @@ def check_levels(order: RequestedOrder, price: float) -> None:
             raise invalid(f"/{name}", "exit_level", message("exit_level", price=f"{price:g}"))
 
 
-def given(order: RequestedOrder, signal: SignalInForce) -> Row:
-    """What the request gave itself, without what it left out."""
-    values = {
-        "quantity": order.quantity,
-        "position_size_pct": order.position_size_pct,
-        "signal_id": signal.signal_id,
-        "client_order_id": order.client_order_id,
-        "stop_price": order.stop_price,
-        "take_profit_price": order.take_profit_price,
-    }
-    return {name: value for name, value in values.items() if value is not None}
+def given(order: ExecuteBody, signal: SignalInForce) -> Row:
+    """What the request gave itself, without what it left out; the signal that it follows."""
+    values = order.model_dump(exclude={"symbol", "side", "signal_id"}, exclude_none=True)
+    return values if signal.signal_id is None else values | {"signal_id": signal.signal_id}

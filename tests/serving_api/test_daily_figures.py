@@ -16,6 +16,7 @@ from lakehouse.reference import provinces
 from lakehouse.times import utc_text
 from scripts.bench.api_lake import write
 from serving_api.reads.dashboard.daily_figures import close_of
+from serving_api.reads.snapshots import Snapshots
 from tests.serving_api.indicator_lake import LAST, fill_prices, province_price, stored_rows
 from tests.support import forecast_lake
 from tests.support.api import Api, Environment, new_stack, pages
@@ -234,7 +235,7 @@ def test_changes_are_the_prices_after_a_version(tmp_path: Any) -> None:
         newer = province_price("garam", "32", LATE_DAY, 12_000.0, close_of(LATE_DAY))
         write(stack.lake_root, "gold.live_prices", [newer | {"status": "validated"}])
         with Environment(stack).entered():
-            api.http.app.state.services.snapshots.refresh()  # type: ignore[attr-defined]
+            api.shared(Snapshots).refresh()
         changed = body_of(api, f"/api/v1/changes?after={version}")
         assert [(item["commodity"], item["price_idr"]) for item in changed["items"]] == [("garam", 12_000.0)]
         assert body_of(api, f"/api/v1/changes?after={version}&commodity={LATE}")["items"] == []

@@ -256,7 +256,7 @@ def test_kept_responses_of_all_callers_are_bounded_by_bytes(
 
 
 def kept(api: Api) -> int:
-    store = api.http.app.state.services.kept_responses  # type: ignore[attr-defined]
+    store = api.shared(KeptResponses)
     return int(store._db.execute("select count(*) from answers").fetchone()[0])
 
 
@@ -277,7 +277,7 @@ def test_full_disk_is_503_storage_full(broker: Broker, tmp_path: Path) -> None:
     """SQLite reports a full disk when its file may not grow."""
     own = Api(new_stack(tmp_path, broker))
     try:
-        store = own.http.app.state.services.kept_responses  # type: ignore[attr-defined]
+        store = own.shared(KeptResponses)
         pages = store._db.execute("pragma page_count").fetchone()[0]
         store._db.execute(f"pragma max_page_count = {pages}")
         for number in range(200):

@@ -1,7 +1,6 @@
 """The lag counts the events that no finished batch covers, also while a batch runs."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,6 +9,7 @@ from conf.settings import settings
 from lakehouse.io.delta import BatchTag, append_rows, ensure_table
 from lakehouse.io.process_status import STREAM, status_file
 from serving_api.reads.operation.lag import KafkaLag
+from serving_api.reads.snapshots import Snapshots
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
 from tests.support.waiting import eventually
@@ -39,9 +39,8 @@ def test_lag_grows_while_a_batch_runs(
     settings.cache_clear()
     ensure_table("gold.balance")
     own = Api(stack)
-    services: Any = own.http.app.state.services  # type: ignore[attr-defined]
     now = [0.0]
-    services.lag.clock = lambda: now[0]
+    own.shared(KafkaLag).clock = lambda: now[0]
 
     def waiting() -> float:
         lines = own.get("/metrics").text.splitlines()
@@ -59,7 +58,7 @@ def test_lag_grows_while_a_batch_runs(
         eventually(lambda: waiting() == 3)
         status = {"lag_events": 0, "state": "running", "batch_id": 0}
         write_status(status_file(STREAM, tmp_path / "state"), status)
-        eventually(lambda: services.snapshots.stream)
+        eventually(lambda: own.shared(Snapshots).stream)
         now[0] = 3.5
         assert lag_seconds() == 3.5, "the batch runs, whatever the stream reports"
         finish(1, offsets_of(broker))

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -23,9 +22,9 @@ from lakehouse.io.table_files import UnreadableTable, check_values, reading
 from lakehouse.times import utc_text
 from lakehouse.validation.prices import isolation_forest
 from scripts.bench.api_lake import write
-from serving_api.reads.dashboard.pipeline import last_looks, table_item
 from serving_api.reads.provenance import provenance
 from serving_api.reads.snapshots import EVERY_TABLE_SECONDS, Snapshots, empty_snapshot
+from serving_api.routes.pipeline import last_looks, table_item
 from tests.conftest import Broker
 from tests.support.api import Api, new_stack
 from tests.support.served_lake import fill, price
@@ -66,7 +65,7 @@ def test_refreshes_go_on_after_emfile_and_health_reports_the_age(broker: Broker,
     fill(stack.lake_root)
     isolation_forest.trees()  # else a thread of the application imports modules while no file can be opened
     own = Api(stack)
-    snapshots: Any = own.http.app.state.services.snapshots  # type: ignore[attr-defined]
+    snapshots = own.shared(Snapshots)
     now = [snapshots.clock() + EVERY_TABLE_SECONDS]
     snapshots.clock = lambda: now[0]
     try:

@@ -86,6 +86,10 @@ class Api:
             )
             self.http = client.__enter__()
 
+    def shared(self, kind: Any) -> Any:
+        """The object of a type that requests share."""
+        return self.http.app.state.shared[kind]  # type: ignore[attr-defined]
+
     def request(self, method: str, path: str, role: str | None = None, **more: Any) -> httpx2.Response:
         headers = dict(more.pop("headers", {}))
         if role:

@@ -46,8 +46,6 @@ class Figures:
             condition &= pc.field("commodity").isin(sorted(ids))
         if self._known is not None:
             return self._known.filter(condition).select(list(columns))
-        if self.snapshots[0].delta is None:
-            return arrow_schema(contracts()[TABLE]).empty_table().select(list(columns))
         return self.snapshots[0].read(condition, columns)
 
     def newest_day(self, ids: Collection[str] | None = None) -> date | None:
@@ -79,13 +77,10 @@ def close_of(day: date) -> datetime:
 
 def prices_known_on(snapshots: Snapshots, day: date, ids: Iterable[str] | None = None) -> pa.Table:
     """The rows of silver.prices that had been stored by the close of a day, of market days up to it."""
-    snapshot = snapshots.open_newest(SILVER)
-    if snapshot.delta is None:
-        return arrow_schema(contracts()[SILVER]).empty_table()
     condition = (pc.field("ingested_at") < close_of(day)) & (pc.field("market_date") <= day)
     if ids is not None:
         condition &= pc.field("commodity").isin(sorted(ids))
-    return snapshot.read(condition)
+    return snapshots.open_newest(SILVER).read(condition)
 
 
 def figures_known_on(snapshots: Snapshots, day: date, ids: Collection[str] | None = None) -> Figures:

@@ -177,6 +177,5 @@ def rounded(value: float | None) -> float | None:
 
 def reporting_markets(markets: Snapshot) -> int:
     """Markets that have ever reported a price."""
-    assert markets.rows is not None
     is_market = pc.field("level") == "market"
     return int(markets.rows.filter(is_market & pc.field("last_event_time").is_valid()).num_rows)

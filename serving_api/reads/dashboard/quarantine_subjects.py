@@ -71,14 +71,8 @@ def market_name(market_id: str | None, snapshots: Snapshots) -> str | None:
     """Name of a market that is listed or has reported; else its id."""
     if market_id is None or market_id in markets():
         return markets()[market_id].name if market_id else None
-    snapshot = snapshots["gold.markets"]
-    assert snapshot.rows is not None
-    rows = snapshot.rows
-
-    def read() -> dict[str, str]:
-        return dict(zip(rows["market_id"].to_pylist(), rows["name"].to_pylist(), strict=True))
-
-    return snapshot.cached("names", read).get(market_id, market_id)
+    reported = snapshots["gold.markets"].rows_by("market_id").get(market_id)
+    return reported["name"] if reported else market_id
 
 
 def market_day(row: Mapping[str, Any], payload: Mapping[str, Any]) -> str | None:

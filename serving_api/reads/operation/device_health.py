@@ -48,8 +48,6 @@ def device_health(
 
 def _hours(table: Snapshot, device_ids: Collection[str], now: datetime) -> dict[str, list[dict[str, Any]]]:
     """Device id -> its rows of 90 days."""
-    if table.delta is None:
-        return {}
     wanted = pc.field("device_id").isin(sorted(device_ids)) & (pc.field("hour") > now - TRUST_WINDOW)
     hours: dict[str, list[dict[str, Any]]] = {}
     for row in table.read(wanted).to_pylist():
@@ -60,8 +58,6 @@ def _hours(table: Snapshot, device_ids: Collection[str], now: datetime) -> dict[
 def _silent(table: Snapshot, markets_of: dict[str, str]) -> dict[str, bool]:
     """Device id -> whether it is silent against its own cadence, of devices that have one."""
     hashes = {_hash(market_id, device_id): device_id for device_id, market_id in markets_of.items()}
-    if table.delta is None:
-        return {}
     wanted = pc.field("series_id").isin(sorted(hashes)) & ~pc.field("replayed")
     columns = ["series_id", "silent", "cadence_seconds"]
     rows = table.read(wanted, columns).to_pylist()

@@ -1,1 +1,1 @@
-"""What several routes of a shop read: the bounds of its knobs, its categories, its sales model."""
+"""What several routes of a shop read: its categories and its names."""

@@ -18,7 +18,7 @@ Item = dict[str, Any]
 
 def shop_names(revenue: Snapshot) -> list[str]:
     """Shops that have listings, by name."""
-    return revenue.cached("shops", lambda: sorted(_rows(revenue)["shop"].unique().to_pylist()))
+    return revenue.cached("shops", lambda: sorted(revenue.rows["shop"].unique().to_pylist()))
 
 
 def shop_of(revenue: Snapshot, given: str | None) -> str:
@@ -62,7 +62,7 @@ def currency_of(shop: str) -> str | None:
 
 def rows_of(snapshot: Snapshot, shop: str, category: str | None = None) -> pa.Table:
     """The rows of a category of a shop, or all of the shop."""
-    rows = _rows(snapshot).filter(pc.field("shop") == shop)
+    rows = snapshot.rows.filter(pc.field("shop") == shop)
     return rows if category is None else rows.filter(pc.field("category") == category)
 
 
@@ -70,17 +70,12 @@ def listed_category(snapshot: Snapshot, given: str) -> str:
     """The category's name in the reference list, else in the table. Raises Problem 404."""
     in_table = snapshot.cached(
         "categories",
-        lambda: {matching_key(name): name for name in _rows(snapshot)["category"].unique().to_pylist()},
+        lambda: {matching_key(name): name for name in snapshot.rows["category"].unique().to_pylist()},
     )
     name = category_aliases().get(matching_key(given)) or in_table.get(matching_key(given))
     if name is None:
         raise Problem("unknown-category", name=given[:60])
     return name
-
-
-def _rows(snapshot: Snapshot) -> pa.Table:
-    assert snapshot.rows is not None
-    return snapshot.rows
 
 
 def items_of(rows: pa.Table, model: type[BaseModel]) -> list[Item]:

@@ -17,7 +17,7 @@ from lakehouse.trading.paper_engine import trading_day
 from lakehouse.trading.performance import as_number, held_instead, performance
 from lakehouse.trading.series_bars import exact
 from serving_api.http.callers import principal_of
-from serving_api.reads.snapshots import Snapshot, Snapshots
+from serving_api.reads.snapshots import Snapshots
 from serving_api.reads.trading.market import TABLE as BARS
 from serving_api.reads.trading.market import live_bars
 
@@ -43,27 +43,16 @@ def limits_in_force() -> Limits:
     return Limits.of(settings().trading.model_dump())
 
 
-def accounts_of(snapshot: Snapshot) -> dict[str, Row]:
-    """Account -> its row, with positions and lists as values."""
-
-    def read() -> dict[str, Row]:
-        assert snapshot.rows is not None
-        return {
-            row["account"]: row | {name: orjson.loads(row[name] or "[]") for name in LISTS}
-            for row in snapshot.rows.to_pylist()
-        }
-
-    return snapshot.cached("accounts", read)
-
-
 def account_row(snapshots: Snapshots, account: str) -> Row:
-    """The row of an account; of one that never traded, what it begins with."""
+    """The row of an account, positions and lists as values; of one that never traded, what it begins with."""
+    row = snapshots[PORTFOLIO].rows_by("account").get(account)
+    if row is not None:
+        return row | {name: orjson.loads(row[name] or "[]") for name in LISTS}
     start = settings().trading.initial_balance
     amounts = {"cash": start, "equity": start, "day_open_equity": start}
     zero = dict.fromkeys(("realised_pnl", "unrealised_pnl", "fees"), 0.0)
-    empty: Row = {name: [] for name in LISTS}
     begun = {"account": account, "currency": CURRENCY, "trading_day": None, "accepted_today": 0}
-    return accounts_of(snapshots[PORTFOLIO]).get(account) or {**begun, **amounts, **zero, **empty}
+    return {**begun, **amounts, **zero, **{name: [] for name in LISTS}}
 
 
 def today(now: datetime | None = None) -> date:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import pyarrow.compute as pc
+
 from lakehouse.trading.bars import INTERVALS
 from serving_api.http.problems import Problem
 from serving_api.reads.responses import to_json_value
@@ -29,7 +31,6 @@ def live_bars(snapshot: Snapshot) -> dict[str, Row]:
     """Symbol -> its newest bar, of the interval whose bar closed last; of equals the shortest."""
 
     def read() -> dict[str, Row]:
-        assert snapshot.rows is not None
         rows = sorted(snapshot.rows.to_pylist(), key=lambda row: (closed_at(row), row["bar_time"]))
         return {row["symbol"]: row for row in rows}
 
@@ -38,8 +39,7 @@ def live_bars(snapshot: Snapshot) -> dict[str, Row]:
 
 def usual_interval(snapshot: Snapshot, symbol: str) -> str:
     """Length of the bars shown of a symbol: a day where it has daily bars, else that of its newest bar."""
-    assert snapshot.rows is not None
-    intervals = {row["interval"] for row in snapshot.rows.to_pylist() if row["symbol"] == symbol}
+    intervals = snapshot.rows.filter(pc.field("symbol") == symbol)["interval"].to_pylist()
     newest = live_bars(snapshot).get(symbol)
     return DAILY if DAILY in intervals or newest is None else str(newest["interval"])
 

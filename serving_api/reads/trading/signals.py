@@ -8,7 +8,6 @@ import pyarrow.compute as pc
 from lakehouse.trading.series_bars import SymbolInterval
 from serving_api.reads.file_aggregates import FileAggregates
 from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.reads.table_rows import first_row
 
 SIGNALS = "gold.signals"
 VERIFICATIONS = "gold.verifications"
@@ -57,7 +56,7 @@ def newest_signal(signals: NewestSignals, symbol: str, interval: str) -> tuple[S
 def signal_named(signals: NewestSignals, signal_id: str) -> Row | None:
     """The signal with this id."""
     snapshot, _ = signals.read()
-    return first_row(snapshot, pc.field("signal_id") == signal_id, COLUMNS)
+    return snapshot.first_row(pc.field("signal_id") == signal_id, COLUMNS)
 
 
 def verification_of(snapshots: Snapshots, signal: Row) -> tuple[Snapshot, str]:
@@ -67,7 +66,7 @@ def verification_of(snapshots: Snapshots, signal: Row) -> tuple[Snapshot, str]:
     def read() -> str:
         condition = pc.field("signal_id") == signal["signal_id"]
         condition &= pc.field("bar_time") == signal["bar_time"]
-        failed = first_row(snapshot, condition & (pc.field("result") == "FAILED"), ["result"])
-        return str((failed or first_row(snapshot, condition, ["result"]) or {"result": "PENDING"})["result"])
+        failed = snapshot.first_row(condition & (pc.field("result") == "FAILED"), ["result"])
+        return str((failed or snapshot.first_row(condition, ["result"]) or {"result": "PENDING"})["result"])
 
     return snapshot, snapshot.cached(("verification", signal["signal_id"]), read)

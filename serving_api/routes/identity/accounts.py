@@ -1,7 +1,6 @@
 """Accounts of people: register, and read, change, export or delete the own one."""
 
 from contextlib import suppress
-from typing import Annotated
 
 from anyio.to_thread import run_sync
 from fastapi import Request, Response
@@ -16,10 +15,9 @@ from lakehouse.io.identity.passwords import Passwords
 from lakehouse.io.identity.sign_ins import SignIns
 from lakehouse.io.identity.tables import User
 from lakehouse.times import utc_text
-from serving_api.http.callers import count_login, password_turn
-from serving_api.http.dependencies import ACCOUNT_HOLDER
+from serving_api.http.callers import count_login, password_turn, require_strong
+from serving_api.http.dependencies import AccountHolder
 from serving_api.http.messages import message
-from serving_api.http.new_passwords import require_strong
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.rate_limits import RateLimits
 from serving_api.http.router import Router
@@ -78,7 +76,7 @@ async def register(
 
 
 @router.get("/me", response_model=Account, summary="The own account")
-async def get_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: Shared[Database]) -> Response:
+async def get_account(caller: AccountHolder, database: Shared[Database]) -> Response:
     """E-mail addresses are shown to their owner and to administrators alone."""
     return account_response(await accounts.by_id(database, id_of(caller)))
 
@@ -86,7 +84,7 @@ async def get_account(caller: Annotated[Principal, ACCOUNT_HOLDER], database: Sh
 @router.patch("/me", response_model=Account, summary="Change name or language")
 async def change_account(
     body: ProfileBody,
-    caller: Annotated[Principal, ACCOUNT_HOLDER],
+    caller: AccountHolder,
     database: Shared[Database],
 ) -> Response:
     """Fields that are not given stay. `full_name` null removes the name."""
@@ -100,11 +98,11 @@ async def change_account(
 async def change_password(
     request: Request,
     body: PasswordBody,
-    caller: Annotated[Principal, ACCOUNT_HOLDER],
+    caller: AccountHolder,
     database: Shared[Database],
     sign_ins: Shared[SignIns],
     limits: Shared[RateLimits],
-) -> Response:
+) -> None:
     """The current password confirms it; a wrong one counts like one of a login.
 
     All sign-ins of the person end, this one too, and its API keys.
@@ -114,7 +112,6 @@ async def change_password(
     async with password_turn(request):
         await run_sync(require_strong, body.new_password, user.email, "new_password")
         await sign_ins.change_password(user, body.current_password, body.new_password)
-    return Response(status_code=204)
 
 
 @router.get(
@@ -122,9 +119,7 @@ async def change_password(
     response_model=AccountExport,
     summary="Everything that is stored about the caller",
 )
-async def export_account(
-    caller: Annotated[Principal, ACCOUNT_HOLDER], database: Shared[Database]
-) -> Response:
+async def export_account(caller: AccountHolder, database: Shared[Database]) -> Response:
     """Account, sign-ins, API keys, choices, messages, jobs and entries of the audit, without secrets."""
     exported = await accounts.export_account(database, id_of(caller))
     jobs = await run_sync(personal_jobs.export, id_of(caller))
@@ -137,11 +132,11 @@ async def export_account(
 async def delete_account(
     request: Request,
     body: ConfirmationBody,
-    caller: Annotated[Principal, ACCOUNT_HOLDER],
+    caller: AccountHolder,
     database: Shared[Database],
     sign_ins: Shared[SignIns],
     limits: Shared[RateLimits],
-) -> Response:
+) -> None:
     """The account with all that belongs to it is removed; the audit keeps its id alone.
 
     The password confirms it.
@@ -155,7 +150,6 @@ async def delete_account(
     except accounts.LastAdmin:
         raise Problem("last-admin") from None
     await run_sync(personal_jobs.remove_all, user.user_id)
-    return Response(status_code=204)
 
 
 def id_of(caller: Principal) -> str:

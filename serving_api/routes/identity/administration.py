@@ -1,9 +1,11 @@
 """Accounts and the audit, for administrators."""
 
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Path, Query, Response
+from pydantic import BaseModel, Field
 
 from lakehouse.identity.passwords import normal_email
 from lakehouse.identity.roles import Principal
@@ -19,20 +21,67 @@ from serving_api.http.router import Router
 from serving_api.http.shared import Shared
 from serving_api.reads.names import region_codes_in_body
 from serving_api.reads.responses import PRIVATE, CurrentResponses, json_response
-from serving_api.schemas.envelope import Page
-from serving_api.schemas.identity.administration import (
-    AuditQuery,
-    AuditRow,
-    ChangedUser,
-    RightsBody,
-    UserRow,
-    UsersQuery,
-)
+from serving_api.schemas.envelope import Name, Page, PageQuery, RequestBody, TimeRangeQuery
+from serving_api.schemas.identity.accounts import Email, PersonRole
 from serving_api.schemas.problem import problems
 from serving_api.writes.verification import Verification
 
 router = Router(prefix="/api/v1/admin", tags=["administration"])
 UserIdInPath = Annotated[str, Path(max_length=64, description="`user_id`", examples=["5f0c2b7e9d1a4c38"])]
+
+
+class UsersQuery(PageQuery):
+    """Parameters of the list of accounts."""
+
+    role: PersonRole | None = Field(None, description="accounts of this role")
+    email: Email | None = Field(None, description="the account of this address")
+
+
+class AuditQuery(TimeRangeQuery):
+    """Parameters of the audit. Without `from` and `to` it covers all times."""
+
+    actor: Name | None = Field(None, description="user id, role of a local token, or `command`")
+    action: Name | None = Field(None, description="such as user.change")
+
+
+class RightsBody(RequestBody):
+    """Changes of an account; what is absent stays."""
+
+    role: PersonRole | None = None
+    regions: list[Name] | None = Field(
+        None, max_length=50, description="names or codes of provinces that limit an operator; empty: all"
+    )
+    disabled: bool | None = None
+
+
+class UserRow(BaseModel):
+    """An account."""
+
+    user_id: str
+    email: str
+    role: PersonRole
+    regions: list[str]
+    disabled: bool
+    last_seen: datetime | None = Field(description="of the last login or refresh")
+
+
+class ChangedUser(UserRow):
+    """An account after a change."""
+
+    link: str | None = Field(
+        description="signs its person in once and sets the password; null where the password stays"
+    )
+
+
+class AuditRow(BaseModel):
+    """A change of rights, devices, keys or knobs, a decision, or what a person did about an alert."""
+
+    at: datetime
+    actor: str
+    action: str
+    object: str | None
+    outcome: str
+    hash: str = Field(description="covers this entry and the one before it")
 
 
 @router.get("/users", response_model=Page[UserRow], summary="Accounts", dependencies=[ADMIN])

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from fastapi import Path, Request, Response
 
-from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.accounts import by_id
 from lakehouse.io.identity.api_keys import MOST_KEYS, TooManyKeys, create_key, keys_of, revoke_key
 from lakehouse.io.identity.database import Database
@@ -12,7 +11,7 @@ from lakehouse.io.identity.sign_ins import SignIns
 from lakehouse.io.identity.tables import ApiKey
 from lakehouse.times import utc_text
 from serving_api.http.callers import count_login, password_turn
-from serving_api.http.dependencies import ACCOUNT_HOLDER
+from serving_api.http.dependencies import AccountHolder
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.rate_limits import RateLimits
@@ -32,7 +31,7 @@ def key_item(key: ApiKey) -> dict[str, Any]:
 
 
 @router.get("", response_model=ApiKeyList, summary="API keys of the caller")
-async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: Shared[Database]) -> Response:
+async def list_api_keys(caller: AccountHolder, database: Shared[Database]) -> Response:
     """Keys that are not revoked, newest first, without their secrets."""
     assert caller.user_id is not None
     keys = await keys_of(database, caller.user_id)
@@ -43,7 +42,7 @@ async def list_api_keys(caller: Annotated[Principal, ACCOUNT_HOLDER], database: 
 async def create_api_key(
     request: Request,
     body: ApiKeyBody,
-    caller: Annotated[Principal, ACCOUNT_HOLDER],
+    caller: AccountHolder,
     database: Shared[Database],
     sign_ins: Shared[SignIns],
     limits: Shared[RateLimits],
@@ -72,11 +71,8 @@ async def create_api_key(
     response_class=Response,
     summary="Revoke an API key",
 )
-async def revoke_api_key(
-    key_id: KeyIdInPath, caller: Annotated[Principal, ACCOUNT_HOLDER], database: Shared[Database]
-) -> Response:
+async def revoke_api_key(key_id: KeyIdInPath, caller: AccountHolder, database: Shared[Database]) -> None:
     """It is refused after at most 5 s. A key of somebody else is 404."""
     assert caller.user_id is not None
     if not await revoke_key(database, caller.user_id, key_id):
         raise Problem("not-found", reason=message("no_key", name=key_id))
-    return Response(status_code=204)

@@ -1,28 +1,33 @@
 """Devices: register, claim, and what people do with them afterwards."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
+import segno
 from anyio.to_thread import run_sync
 from fastapi import Depends, Path, Query, Request, Response
 
-from lakehouse.identity.roles import Principal, Role
+from lakehouse.identity.roles import Principal, Role, role_named
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.device_access import TOKEN_SECONDS, claim_answer, device_token
 from lakehouse.io.identity.devices import (
+    Check,
     ClaimInvalid,
     DeviceExists,
     Devices,
     IssuedClaim,
+    UnknownDevice,
+    WrongState,
 )
 from lakehouse.io.identity.tables import Device
 from lakehouse.io.identity.tokens import TokenSigner
 from lakehouse.reference import markets
 from serving_api.http.callers import address_of, principal_of
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import OPERATOR, OWNER_OR_OPERATOR
+from serving_api.http.dependencies import OWNER_OR_OPERATOR, CurrentOperator
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, invalid
 from serving_api.http.router import Router
@@ -53,15 +58,6 @@ from serving_api.schemas.identity.devices import (
     StepBody,
 )
 from serving_api.schemas.problem import problems
-from serving_api.writes.devices import (
-    claim_fields,
-    covers,
-    known_device,
-    markets_to_list,
-    require_changeable,
-    require_rank,
-    steps,
-)
 
 router = Router(tags=["devices"])
 T = TypeVar("T")
@@ -69,6 +65,73 @@ FIELDS = ("device_id", "market_id", "role", "status")
 DeviceIdInPath = Annotated[
     str, Path(min_length=1, max_length=64, description="id of the device", examples=["DEV-123"])
 ]
+
+
+def require_rank(role: str, principal: Principal | None) -> None:
+    """Raises Problem 403 when a device's role is above that of who registers it or changes it."""
+    if role_named(role) > (principal.role if principal else Role.OPERATOR):
+        raise Problem("role-too-high", name=role)
+
+
+def covers(principal: Principal, market_id: str) -> bool:
+    """Whether the market lies in a region of the caller."""
+    market = markets().get(market_id)
+    return principal.covers(market.region_code if market else None)
+
+
+async def known_device(devices: Devices, device_id: str, principal: Principal) -> Device:
+    """The device, if the caller may see it. Raises Problem 404."""
+    device = await devices.get(device_id)
+    own = principal.device_id in (None, device_id)
+    if device is None or not own or not (principal.device_id or covers(principal, device.market_id)):
+        raise Problem("not-found", reason=message("no_device", name=device_id))
+    return device
+
+
+def require_changeable(principal: Principal) -> Check:
+    """A check that raises Problem 404 for a device of a foreign region, 403 for a role above the caller's."""
+
+    def check(device: Device) -> None:
+        if not covers(principal, device.market_id):
+            raise Problem("not-found", reason=message("no_device", name=device.device_id))
+        require_rank(device.role, principal)
+
+    return check
+
+
+def markets_to_list(principal: Principal, market_id: str | None) -> list[str] | None:
+    """Markets whose devices the caller may see; None: all. Raises Problem 404 for another one."""
+    if market_id is not None:
+        if market_id not in markets() or not covers(principal, market_id):
+            raise Problem("unknown-market", name=market_id)
+        return [market_id]
+    if principal.covers(None):
+        return None
+    return [known for known in markets() if covers(principal, known)]
+
+
+def claim_fields(claim: IssuedClaim) -> dict[str, Any]:
+    """The claim as text and as a QR code: a PNG, and an SVG for screens and labels of any size."""
+    code = segno.make(claim.code, error="m")
+    return {
+        "qr_data_url": code.png_data_uri(scale=6),
+        "qr_svg_data_url": code.svg_data_uri(light="#fff"),
+        "claim_code": claim.code,
+        "claim_expires_at": to_json_value(claim.expires_at),
+    }
+
+
+@contextmanager
+def steps(device_id: str) -> Iterator[None]:
+    """Errors of a step as problems: 404, 409, and 422 for a claim code."""
+    try:
+        yield
+    except UnknownDevice:
+        raise Problem("not-found", reason=message("no_device", name=device_id)) from None
+    except WrongState as error:
+        raise Problem("wrong-state", name=device_id, state=str(error)) from None
+    except ClaimInvalid:
+        raise invalid("/claim_code", "claim_code_right", message("claim_code_right")) from None
 
 
 async def _devices(database: Shared[Database]) -> Devices:
@@ -97,6 +160,12 @@ REGISTER: dict[str, Any] = {
 }
 
 
+@router.post(
+    "/api/public/device/register",
+    **REGISTER,
+    name="register_device_public",
+    description="The same as /api/auth/device/register.",
+)
 @router.post("/api/auth/device/register", **REGISTER)
 async def register_device(
     request: Request,
@@ -134,18 +203,6 @@ async def register_device(
         **claim_fields(claim),
     }
     return json_response(answer, 201 if by else 202, PRIVATE)
-
-
-@router.post("/api/public/device/register", **REGISTER)
-async def register_device_public(
-    request: Request,
-    body: DeviceRegistration,
-    principal: Annotated[Principal | None, Depends(registrar)],
-    devices: CurrentDevices,
-    signer: Shared[TokenSigner],
-) -> Response:
-    """The same as /api/auth/device/register."""
-    return await register_device(request, body, principal, devices, signer)
 
 
 @router.post(
@@ -196,7 +253,7 @@ async def issue_device_token(
     summary="Devices and what they sent",
 )
 async def list_devices(
-    principal: Annotated[Principal, OPERATOR],
+    principal: CurrentOperator,
     query: Annotated[DevicesQuery, Query()],
     devices: CurrentDevices,
     snapshots: Shared[Snapshots],
@@ -266,7 +323,7 @@ async def device_response(
     """The item, with a claim if there is one."""
     tables = tables_of_health(snapshots)
     (item,) = await run_sync(device_items, tables, [device])
-    return responses.personal(tables, item | (claim_fields(claim) if claim else {}), None)
+    return responses.personal(tables, item | (claim_fields(claim) if claim else {}))
 
 
 @dataclass(frozen=True)
@@ -274,7 +331,7 @@ class DeviceStep:
     """A request that changes the state of a device."""
 
     device_id: DeviceIdInPath
-    caller: Annotated[Principal, OPERATOR]
+    caller: CurrentOperator
     devices: CurrentDevices
     snapshots: Shared[Snapshots]
     responses: CurrentResponses

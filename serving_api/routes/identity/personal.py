@@ -1,4 +1,4 @@
-"""What people choose for themselves: preferences, notification settings, alerts on symbols, activity."""
+"""What people choose for themselves: preferences, notifications, alerts on symbols; and their activity."""
 
 from functools import partial
 from typing import Annotated
@@ -8,13 +8,12 @@ from fastapi import Path, Query, Request, Response
 
 from conf.channels import personal_channels
 from lakehouse.alerts.personal import SymbolState
-from lakehouse.identity.roles import Principal
 from lakehouse.io.identity import personal, recipients
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.listings import page_of_audit
 from lakehouse.io.identity.tables import PersonalSettings
 from serving_api.http.cursors import Key
-from serving_api.http.dependencies import USER
+from serving_api.http.dependencies import CurrentUser
 from serving_api.http.messages import message
 from serving_api.http.problems import Problem, invalid, language_of
 from serving_api.http.router import Router
@@ -28,21 +27,56 @@ from serving_api.reads.trading.signals import NewestSignals, newest_signal
 from serving_api.schemas.envelope import Page, PageQuery
 from serving_api.schemas.identity.personal import (
     ActivityItem,
+    NotificationItem,
     NotificationSettings,
+    NotificationsQuery,
     Preferences,
+    ReadBody,
     RecipientBody,
     Recipients,
     SymbolAlertBody,
     SymbolAlertItem,
 )
 
-router = Router(prefix="/api/v1/users/me", tags=["accounts"])
+router = Router(prefix="/api/v1", tags=["accounts"])
 AlertIdInPath = Annotated[
     str, Path(max_length=64, description="`id` of the alert", examples=["0b1c2d3e4f50"])
+]
+NotificationIdInPath = Annotated[
+    str, Path(max_length=64, description="`id` of the notification", examples=["5d1f0c2b7e9a"])
 ]
 PREFERENCES = tuple(Preferences.model_fields)
 CHOSEN = ("email", "telegram", "whatsapp", "websocket", "min_level", "digest")
 ADDRESSES = {"telegram": "telegram_chat", "whatsapp": "whatsapp_number"}  # channel -> its member
+
+
+@router.get("/notifications", response_model=Page[NotificationItem], summary="Notifications of the caller")
+async def list_notifications(
+    query: Annotated[NotificationsQuery, Query()],
+    caller: CurrentUser,
+    database: Shared[Database],
+    responses: CurrentResponses,
+) -> Response:
+    """The newest notification first."""
+    read = partial(personal.page_of_notifications, database, caller.subject, query.unread)
+    return await responses.stored(query, read)
+
+
+@router.post(
+    "/notifications/{notification_id}/read",
+    status_code=204,
+    response_class=Response,
+    summary="Mark a notification as read",
+)
+async def read_notification(
+    notification_id: NotificationIdInPath,
+    body: ReadBody,
+    caller: CurrentUser,
+    database: Shared[Database],
+) -> None:
+    """Of somebody else: 404. A repetition changes nothing."""
+    if not await personal.mark_read(database, caller.subject, notification_id):
+        raise Problem("not-found", reason=message("no_notification", name=notification_id))
 
 
 def symbol_state(snapshots: Snapshots, signals: NewestSignals, symbol: str) -> SymbolState:
@@ -72,16 +106,16 @@ async def notified(database: Database, settings: PersonalSettings) -> Response:
     return json_response(item, cache=PRIVATE)
 
 
-@router.get("/preferences", response_model=Preferences, summary="What the caller follows")
-async def get_preferences(caller: Annotated[Principal, USER], database: Shared[Database]) -> Response:
+@router.get("/users/me/preferences", response_model=Preferences, summary="What the caller follows")
+async def get_preferences(caller: CurrentUser, database: Shared[Database]) -> Response:
     """The defaults until the person has chosen something."""
     return chosen(await personal.settings_of(database, caller.subject))
 
 
-@router.put("/preferences", response_model=Preferences, summary="Choose what to follow")
+@router.put("/users/me/preferences", response_model=Preferences, summary="Choose what to follow")
 async def put_preferences(
     body: Preferences,
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
     symbols: Shared[Symbols],
 ) -> Response:
@@ -97,23 +131,23 @@ async def put_preferences(
 
 
 @router.get(
-    "/notification-settings",
+    "/users/me/notification-settings",
     response_model=NotificationSettings,
     summary="How the caller is notified",
 )
-async def get_notification_settings(
-    caller: Annotated[Principal, USER], database: Shared[Database]
-) -> Response:
+async def get_notification_settings(caller: CurrentUser, database: Shared[Database]) -> Response:
     """The defaults until the person has chosen something."""
     return await notified(database, await personal.settings_of(database, caller.subject))
 
 
 @router.put(
-    "/notification-settings", response_model=NotificationSettings, summary="Choose how to be notified"
+    "/users/me/notification-settings",
+    response_model=NotificationSettings,
+    summary="Choose how to be notified",
 )
 async def put_notification_settings(
     body: NotificationSettings,
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
 ) -> Response:
     """Every notification is in the list of GET /api/v1/notifications, whatever channels are chosen here.
@@ -151,21 +185,23 @@ def too_many_codes(pointer: str) -> Problem:
 
 
 @router.get(
-    "/recipients",
+    "/users/me/recipients",
     response_model=Recipients,
     summary="Where the caller wants messages over Telegram and WhatsApp",
 )
-async def get_recipients(caller: Annotated[Principal, USER], database: Shared[Database]) -> Response:
+async def get_recipients(caller: CurrentUser, database: Shared[Database]) -> Response:
     """Null until the person has named an address."""
     return json_response(await recipients.recipients_of(database, caller.subject), cache=PRIVATE)
 
 
 @router.put(
-    "/recipients", response_model=Recipients, summary="Name, confirm or remove an address for messages"
+    "/users/me/recipients",
+    response_model=Recipients,
+    summary="Name, confirm or remove an address for messages",
 )
 async def put_recipient(
     body: RecipientBody,
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
 ) -> Response:
     """A code goes to a new address; with the code the address is confirmed, and messages go there.
@@ -190,13 +226,13 @@ async def put_recipient(
 
 
 @router.get(
-    "/alerts",
+    "/users/me/alerts",
     response_model=Page[SymbolAlertItem],
     summary="Alerts of the caller on symbols",
 )
 async def list_symbol_alerts(
     query: Annotated[PageQuery, Query()],
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
     responses: CurrentResponses,
 ) -> Response:
@@ -205,12 +241,12 @@ async def list_symbol_alerts(
 
 
 @router.post(
-    "/alerts", status_code=201, response_model=SymbolAlertItem, summary="Create an alert on a symbol"
+    "/users/me/alerts", status_code=201, response_model=SymbolAlertItem, summary="Create an alert on a symbol"
 )
 async def create_symbol_alert(
     request: Request,
     body: SymbolAlertBody,
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
     symbols: Shared[Symbols],
     snapshots: Shared[Snapshots],
@@ -231,24 +267,23 @@ async def create_symbol_alert(
 
 
 @router.delete(
-    "/alerts/{alert_id}",
+    "/users/me/alerts/{alert_id}",
     status_code=204,
     response_class=Response,
     summary="Remove an alert on a symbol",
 )
 async def delete_symbol_alert(
-    alert_id: AlertIdInPath, caller: Annotated[Principal, USER], database: Shared[Database]
-) -> Response:
+    alert_id: AlertIdInPath, caller: CurrentUser, database: Shared[Database]
+) -> None:
     """An alert of somebody else is 404."""
     if not await personal.delete_alert(database, caller.subject, alert_id):
         raise Problem("not-found", reason=message("no_alert", name=alert_id))
-    return Response(status_code=204)
 
 
-@router.get("/activity", response_model=Page[ActivityItem], summary="What the caller did")
+@router.get("/users/me/activity", response_model=Page[ActivityItem], summary="What the caller did")
 async def list_activity(
     query: Annotated[PageQuery, Query()],
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     database: Shared[Database],
     responses: CurrentResponses,
 ) -> Response:

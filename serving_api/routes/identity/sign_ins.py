@@ -1,18 +1,16 @@
 """Sign in, refresh, sign out, and tickets for WebSockets."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
 from anyio.to_thread import run_sync
 from fastapi import Response
 from starlette.requests import Request
 
 from lakehouse.identity.passwords import normal_email
-from lakehouse.identity.roles import Principal
 from lakehouse.io.identity.sign_ins import RefreshRefused, SignIns, TokenPair
-from serving_api.http.callers import count_login, password_turn
-from serving_api.http.dependencies import ACCOUNT_HOLDER, USER
-from serving_api.http.new_passwords import require_strong
+from serving_api.http.callers import count_login, password_turn, require_strong
+from serving_api.http.dependencies import AccountHolder, CurrentUser
 from serving_api.http.problems import Problem
 from serving_api.http.rate_limits import RateLimits
 from serving_api.http.refresh_cookie import (
@@ -115,7 +113,7 @@ async def refresh(
 @router.post("/auth/logout", status_code=204, response_class=Response, summary="Sign out here, or everywhere")
 async def logout(
     body: LogoutBody,
-    caller: Annotated[Principal, ACCOUNT_HOLDER],
+    caller: AccountHolder,
     sign_ins: Shared[SignIns],
 ) -> Response:
     """Tokens of the sign-in are refused after at most 5 s; the cookie of a browser is removed."""
@@ -132,6 +130,6 @@ async def logout(
     response_model=SocketTicket,
     summary="A ticket for the private channels of a WebSocket",
 )
-async def issue_ticket(caller: Annotated[Principal, USER], tickets: Shared[Tickets]) -> Response:
+async def issue_ticket(caller: CurrentUser, tickets: Shared[Tickets]) -> Response:
     """It is valid for 30 s and used once: a WebSocket sends no headers, and addresses end up in logs."""
     return json_response({"ticket": tickets.issue(caller), "expires_in": SECONDS}, 201, cache=PRIVATE)

@@ -59,7 +59,7 @@ class RepeatedAnswer(StrictRoute):
             require_acceptable(request)
             item, shop, demo = known
             responses = Responses(request, shared[KafkaLag], shared[Cursors])
-            return responses.encoded([snapshot], item, demo=demo, variant=shop)
+            return responses.item([snapshot], item, demo=demo, variant=shop)
 
         return answer_request
 
@@ -155,4 +155,4 @@ def answer(
     item = encoded_category(snapshot, shop, query.category, read)
     known = (item, shop, is_simulated(revenue, shop))
     snapshot.cached(address_key(responses.request, revenue), lambda: known)
-    return responses.encoded([snapshot], item, demo=known[2], variant=shop)
+    return responses.item([snapshot], item, demo=known[2], variant=shop)

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from anyio.to_thread import run_sync
 from fastapi import Path, Query, Response
 from pydantic import BaseModel, Field
 
@@ -29,8 +28,7 @@ from serving_api.http.shared import Shared
 from serving_api.reads.names import NATION
 from serving_api.reads.responses import CurrentResponses, to_json_value
 from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.reads.table_rows import first_row, read_rows
-from serving_api.schemas.envelope import Meta, Name, Share
+from serving_api.schemas.envelope import Meta, Name, QueryParameters, Share
 
 # Delay for an hour of driving from which the risk is higher.
 MEDIUM_RISK = 0.25
@@ -74,19 +72,17 @@ def newest_rain(weather: Snapshot, codes: Sequence[str], since: datetime) -> flo
     """The most rain, mm a day, on the newest measured day since then in the provinces; None without any."""
     day = since.astimezone(ZoneInfo(DEFAULT_TIMEZONE)).date()
     condition = pc.field("region_code").isin(pa.array(codes, pa.string())) & (pc.field("date") >= day)
-    rows = read_rows(weather, condition, ["date", "rainfall_mm"])
-    measured = rows.filter(pc.is_valid(rows["rainfall_mm"])) if rows is not None else None
-    if measured is None or not measured.num_rows:
-        return None
+    measured = weather.read(condition & pc.field("rainfall_mm").is_valid(), ["date", "rainfall_mm"])
     newest = measured.filter(pc.equal(measured["date"], pc.max(measured["date"])))
-    rain: float = pc.max(newest["rainfall_mm"]).as_py()
+    rain: float | None = pc.max(newest["rainfall_mm"]).as_py()
     return rain
 
 
 def recent_texts(posts: Snapshot, since: datetime) -> list[str]:
     """The texts of posts since then."""
-    rows = read_rows(posts, pc.field("event_time") >= since, ["title", "content"])
-    return [text_of(row) for row in rows.to_pylist()] if rows is not None else []
+    return [
+        text_of(row) for row in posts.read(pc.field("event_time") >= since, ["title", "content"]).to_pylist()
+    ]
 
 
 def route_report(route: Route | None, distance_km: float, now_on_route: Conditions) -> dict[str, Any]:
@@ -149,10 +145,9 @@ class HolderStocks(BaseModel):
     meta: Meta
 
 
-class RouteQuery(BaseModel):
+class RouteQuery(QueryParameters):
     """Parameters of the analysis of a route."""
 
-    model_config = {"extra": "forbid"}
     route_id: Name = Field(description="the route, as deliveries name it", examples=["R-BREBES-JKT"])
     distance_km: float = Field(
         ge=0.001, le=10000, allow_inf_nan=False, description="length of the way", examples=[280]
@@ -192,46 +187,38 @@ class RouteReport(BaseModel):
     response_model=HolderStocks,
     summary="Stocks of one holder",
 )
-async def holder_stocks(
+def holder_stocks(
     entity_id: EntityInPath, snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """The newest stock of each commodity, how long it lasts, and what its deliveries do not explain."""
-
-    def respond() -> Response:
-        snapshot = snapshots.open_newest(STOCKS)
-        columns = ["entity_type", "region", *HeldStock.model_fields]
-        rows = read_rows(snapshot, pc.field("entity_id") == entity_id, columns)
-        held = rows.sort_by("commodity").to_pylist() if rows is not None else []
-        if not held:
-            raise Problem("unknown-entity", name=entity_id)
-        newest = max(held, key=lambda row: row["event_time"])
-        stocks = [{name: to_json_value(row[name]) for name in HeldStock.model_fields} for row in held]
-        item = {"entity_id": entity_id, "entity_type": newest["entity_type"]}
-        return responses.item([snapshot], {**item, "region": place_of(newest), "stocks": stocks})
-
-    return await run_sync(respond)
+    snapshot = snapshots.open_newest(STOCKS)
+    columns = ["entity_type", "region", *HeldStock.model_fields]
+    rows = snapshot.read(pc.field("entity_id") == entity_id, columns)
+    held = rows.sort_by("commodity").to_pylist()
+    if not held:
+        raise Problem("unknown-entity", name=entity_id)
+    newest = max(held, key=lambda row: row["event_time"])
+    stocks = [{name: to_json_value(row[name]) for name in HeldStock.model_fields} for row in held]
+    item = {"entity_id": entity_id, "entity_type": newest["entity_type"]}
+    return responses.item([snapshot], {**item, "region": place_of(newest), "stocks": stocks})
 
 
 @router.get(
     "/api/supply/route/analyze", response_model=RouteReport, summary="Expected time on a delivery route"
 )
-async def analyze_route(
+def analyze_route(
     query: Annotated[RouteQuery, Query()], snapshots: Shared[Snapshots], responses: CurrentResponses
 ) -> Response:
     """The time that a delivery would take if it left now.
 
     A route without deliveries is judged by its distance alone.
     """
-
-    def respond() -> Response:
-        opened = [snapshots.open_newest(table) for table in ("gold.routes", "silver.weather", "silver.posts")]
-        routes, weather, posts = opened
-        route = first_row(routes, pc.field("route_id") == query.route_id, ROUTE_COLUMNS)
-        now = conditions_now(route, weather, posts, datetime.now(UTC)) if route else Conditions()
-        item = {"route_id": query.route_id, **route_report(route, query.distance_km, now)}
-        return responses.item(opened if route else [routes], item, variant=str(now))
-
-    return await run_sync(respond)
+    opened = [snapshots.open_newest(table) for table in ("gold.routes", "silver.weather", "silver.posts")]
+    routes, weather, posts = opened
+    route = routes.first_row(pc.field("route_id") == query.route_id, ROUTE_COLUMNS)
+    now = conditions_now(route, weather, posts, datetime.now(UTC)) if route else Conditions()
+    item = {"route_id": query.route_id, **route_report(route, query.distance_km, now)}
+    return responses.item(opened if route else [routes], item, variant=str(now))
 
 
 def place_of(row: dict[str, Any]) -> str:

@@ -6,12 +6,11 @@ from typing import Annotated, Any
 from anyio.to_thread import run_sync
 from fastapi import Path, Query, Request, Response
 
-from lakehouse.identity.roles import Principal
 from lakehouse.io.personal_jobs import PersonalJob
 from lakehouse.times import utc_text
 from lakehouse.trading.strategies import StrategyFault, variants
 from lakehouse.translation import Language, in_language
-from serving_api.http.dependencies import USER
+from serving_api.http.dependencies import CurrentUser
 from serving_api.http.messages import message
 from serving_api.http.problems import invalid, language_of
 from serving_api.http.router import Router
@@ -52,7 +51,7 @@ def backtest_item(job: PersonalJob, language: Language) -> dict[str, Any]:
 
 @router.get("", response_model=Page[BacktestItem], summary="Backtests of the caller")
 async def list_backtests(
-    query: Annotated[PageQuery, Query()], caller: Annotated[Principal, USER], responses: CurrentResponses
+    query: Annotated[PageQuery, Query()], caller: CurrentUser, responses: CurrentResponses
 ) -> Response:
     """The newest first, without their curves."""
     language = language_of(responses.request)
@@ -69,7 +68,7 @@ async def list_backtests(
 async def create_backtest(
     request: Request,
     body: BacktestBody,
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     symbols: Shared[Symbols],
 ) -> Response:
     """Every combination of the parameters is tried on past bars, with costs, fills at the next open.
@@ -110,9 +109,7 @@ def day_text(day: date | None) -> str | None:
     response_model=BacktestItem,
     summary="A backtest of the caller",
 )
-async def get_backtest(
-    request: Request, backtest_id: BacktestIdInPath, caller: Annotated[Principal, USER]
-) -> Response:
+async def get_backtest(request: Request, backtest_id: BacktestIdInPath, caller: CurrentUser) -> Response:
     """A backtest of somebody else is 404."""
     job = await one_own("backtest", caller.subject, backtest_id)
     return json_response(backtest_item(job, language_of(request)), cache=PRIVATE)

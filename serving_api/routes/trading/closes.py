@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
-from anyio.to_thread import run_sync
 from fastapi import Query, Response
 
 from serving_api.http.messages import message
@@ -12,13 +11,12 @@ from serving_api.http.path_parameters import SymbolInPath
 from serving_api.http.problems import Problem
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
+from serving_api.reads.provenance import model_meta
 from serving_api.reads.responses import CurrentResponses
 from serving_api.reads.snapshots import Snapshot, Snapshots
-from serving_api.reads.supported import Symbols
-from serving_api.reads.table_rows import read_rows
+from serving_api.reads.supported import Symbols, known_symbol
 from serving_api.reads.trading.market import TABLE as LIVE
 from serving_api.reads.trading.market import from_simulator, named_bar
-from serving_api.reads.trading.symbols import known_symbol
 from serving_api.schemas.trading.closes import (
     CloseForecast,
     CloseForecastQuery,
@@ -40,7 +38,7 @@ FORECAST = (
     response_model=CloseForecast,
     summary="Forecast of a symbol's closes",
 )
-async def get_close_forecast(
+def get_close_forecast(
     symbol: SymbolInPath,
     query: Annotated[CloseForecastQuery, Query()],
     snapshots: Shared[Snapshots],
@@ -48,26 +46,22 @@ async def get_close_forecast(
     responses: CurrentResponses,
 ) -> Response:
     """By the model that passed the gate. While none does, naive serves, and `reason` says so."""
-
-    def respond() -> Response:
-        name = known_symbol(symbols, symbol)
-        snapshot = snapshots.open_newest(TABLE)
-        rows = newest_issue(snapshot, name)[: query.horizon_days]
-        sentiment = snapshots.open_newest("gold.sentiment")
-        item = forecast_item(name, rows) | {"sentiment_score": newest_score(sentiment, name)}
-        bar = named_bar(snapshots[LIVE], name)
-        demo = bar is not None and from_simulator(bar)
-        model = model_of(rows[-1])
-        return responses.item([snapshot, sentiment], item, demo=demo, model=model, as_of=as_of(rows[-1]))
-
-    return await run_sync(respond)
+    name = known_symbol(symbols, symbol)
+    snapshot = snapshots.open_newest(TABLE)
+    rows = newest_issue(snapshot, name)[: query.horizon_days]
+    sentiment = snapshots.open_newest("gold.sentiment")
+    item = forecast_item(name, rows) | {"sentiment_score": newest_score(sentiment, name)}
+    bar = named_bar(snapshots[LIVE], name)
+    demo = bar is not None and from_simulator(bar)
+    model = model_of(rows[-1])
+    return responses.item([snapshot, sentiment], item, demo=demo, model=model, as_of=as_of(rows[-1]))
 
 
 def newest_issue(snapshot: Snapshot, symbol: str) -> list[dict[str, Any]]:
     """The served rows of the newest issue, nearest day first. Raises Problem 404 without one."""
     condition = (pc.field("symbol") == symbol) & pc.field("champion")
-    rows = read_rows(snapshot, condition, FORECAST)
-    if rows is None or not rows.num_rows:
+    rows = snapshot.read(condition, FORECAST)
+    if not rows.num_rows:
         reason = message("no_closes_forecast")
         raise Problem("no-forecast", commodity=symbol, region=message("next_days"), reason=reason)
     newest = rows.filter(pc.field("issued_at") == pc.max(rows["issued_at"]))
@@ -102,11 +96,9 @@ def forecast_item(symbol: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 def newest_score(snapshot: Snapshot, symbol: str) -> float | None:
     """Sentiment of the newest day with posts about the symbol; None without any."""
     condition = (pc.field("subject_kind") == "symbol") & (pc.field("subject") == symbol)
-    rows = read_rows(snapshot, condition, ["market_date", "score"])
-    if rows is None or not rows.num_rows:
-        return None
-    score: float = rows.sort_by([("market_date", "descending")])["score"][0].as_py()
-    return score
+    rows = snapshot.read(condition, ["market_date", "score"])
+    newest = rows.sort_by([("market_date", "descending")])["score"].slice(0, 1).to_pylist()
+    return newest[0] if newest else None
 
 
 def as_of(row: dict[str, Any]) -> datetime:
@@ -116,10 +108,6 @@ def as_of(row: dict[str, Any]) -> datetime:
 
 def model_of(row: dict[str, Any]) -> dict[str, Any]:
     """The `meta.model` of a served row."""
-    return {
-        "name": row["model"],
-        "version": row["model_version"],
-        "run_id": row["run_id"],
-        "alias": "baseline" if row["model"] == NAIVE else "champion",
-        "trained_on": {} if row["data_version"] is None else {BARS: row["data_version"]},
-    }
+    alias = "baseline" if row["model"] == NAIVE else "champion"
+    trained_on = {} if row["data_version"] is None else {BARS: row["data_version"]}
+    return model_meta(row["model"], row["model_version"], alias, trained_on, row["run_id"])

@@ -7,12 +7,11 @@ from anyio.to_thread import run_sync
 from fastapi import Path, Query, Request, Response
 
 from lakehouse.event import Fault
-from lakehouse.identity.roles import Principal
 from lakehouse.io.personal_jobs import PersonalJob
 from lakehouse.times import utc_text
 from lakehouse.trading.features import FEATURES
 from lakehouse.translation import Language, in_language
-from serving_api.http.dependencies import USER
+from serving_api.http.dependencies import CurrentUser
 from serving_api.http.messages import message
 from serving_api.http.problems import invalid, invalid_fields, language_of
 from serving_api.http.router import Router
@@ -44,7 +43,7 @@ def experiment_item(job: PersonalJob, language: Language) -> dict[str, Any]:
 
 @router.get("", response_model=Page[ExperimentItem], summary="Experiments of the caller")
 async def list_experiments(
-    query: Annotated[PageQuery, Query()], caller: Annotated[Principal, USER], responses: CurrentResponses
+    query: Annotated[PageQuery, Query()], caller: CurrentUser, responses: CurrentResponses
 ) -> Response:
     """The newest first."""
     item = partial(experiment_item, language=language_of(responses.request))
@@ -55,7 +54,7 @@ async def list_experiments(
 async def create_experiment(
     request: Request,
     body: ExperimentBody,
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     symbols: Shared[Symbols],
 ) -> Response:
     """The model learns from the bars up to `train_to`, and is measured on the later ones.
@@ -85,7 +84,7 @@ async def create_experiment(
     summary="An experiment of the caller",
 )
 async def get_experiment(
-    request: Request, experiment_id: ExperimentIdInPath, caller: Annotated[Principal, USER]
+    request: Request, experiment_id: ExperimentIdInPath, caller: CurrentUser
 ) -> Response:
     """An experiment of somebody else is 404."""
     job = await one_own("experiment", caller.subject, experiment_id)

@@ -1,11 +1,10 @@
 """Paper trading: the dashboard of an account, orders, their history and their blocks."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Request, Response
 
-from lakehouse.identity.roles import Principal
-from serving_api.http.dependencies import USER
+from serving_api.http.dependencies import CurrentUser
 from serving_api.http.idempotency import identity_of
 from serving_api.http.router import Router
 from serving_api.http.shared import Shared
@@ -25,7 +24,7 @@ from serving_api.schemas.trading.trades import (
     TradeDecision,
     TradingDashboard,
 )
-from serving_api.writes.paper_orders import PaperOrders, RequestedOrder
+from serving_api.writes.paper_orders import PaperOrders
 
 router = Router(prefix="/api", tags=["trading"])
 DECIDED = ("trade_id", "status", "symbol", "side", "confidence", "oracle", "event_id", "decided_at")
@@ -48,20 +47,19 @@ async def trading_dashboard(
     item = dashboard_of(snapshots, account, under_way)
     if account == HOUSE:
         return responses.item(read, item)
-    return responses.personal(read, item, None)
+    return responses.personal(read, item)
 
 
 @router.post("/trades/execute", status_code=201, response_model=TradeDecision, summary="Give a paper order")
 async def execute_trade(
     request: Request,
     body: ExecuteBody,
-    caller: Annotated[Principal, USER],
+    caller: CurrentUser,
     orders: Shared[PaperOrders],
     live: Shared[Live],
 ) -> Response:
     """Decided at once. ACCEPTED fills at the open of the next bar; a refusal is recorded too."""
-    order = RequestedOrder(**body.model_dump())
-    row, is_new = await orders.execute(order, caller, identity_of(request))
+    row, is_new = await orders.execute(body, caller, identity_of(request))
     decision = decision_of(row)
     if is_new:
         live.trading.publish_trade(caller.subject, decision)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from lakehouse.identity.passwords import LEAST_LENGTH, MOST_LENGTH
 from lakehouse.identity.roles import Scope
-from serving_api.schemas.envelope import STRICT
+from serving_api.schemas.envelope import RequestBody
 
 Locale = Literal["id", "en"]
 PersonRole = Literal["user", "operator", "central", "admin"]
@@ -23,60 +23,53 @@ InCookie = Annotated[
 ]
 
 
-class RegistrationBody(BaseModel):
+class RegistrationBody(RequestBody):
     """A new account."""
 
-    model_config = STRICT
     email: Email
     password: NewPassword
     full_name: FullName | None = None
     locale: Locale = "id"
 
 
-class LoginBody(BaseModel):
+class LoginBody(RequestBody):
     """Credentials of a person."""
 
-    model_config = STRICT
     email: Email
     password: GivenPassword
     cookie: InCookie = False
 
 
-class LinkBody(BaseModel):
+class LinkBody(RequestBody):
     """A one-time link, and the password that the person sets with it."""
 
-    model_config = STRICT
     link: Secret = Field(description="what follows the # of the address that ./run.sh user printed")
     password: NewPassword
     cookie: InCookie = False
 
 
-class RefreshBody(BaseModel):
+class RefreshBody(RequestBody):
     """A refresh token, which is spent by it; absent: that of the cookie."""
 
-    model_config = STRICT
     refresh_token: Secret | None = None
 
 
-class LogoutBody(BaseModel):
+class LogoutBody(RequestBody):
     """What ends: this sign-in, or all of the person."""
 
-    model_config = STRICT
     all: bool = False
 
 
-class PasswordBody(BaseModel):
+class PasswordBody(RequestBody):
     """A new password, confirmed by the current one."""
 
-    model_config = STRICT
     current_password: GivenPassword
     new_password: NewPassword
 
 
-class ProfileBody(BaseModel):
+class ProfileBody(RequestBody):
     """Changes of the own account; what is absent stays."""
 
-    model_config = STRICT
     full_name: FullName | None = None
     locale: Locale | None = None
 
@@ -125,18 +118,15 @@ class AccountExport(BaseModel):
     jobs: list[dict[str, Any]]
 
 
-class ConfirmationBody(BaseModel):
+class ConfirmationBody(RequestBody):
     """The password of the caller."""
 
-    model_config = STRICT
     password: GivenPassword
 
 
-class ApiKeyBody(BaseModel):
+class ApiKeyBody(ConfirmationBody):
     """A new API key, and the password of its owner."""
 
-    model_config = STRICT
-    password: GivenPassword
     name: str = Field(min_length=1, max_length=100)
     scopes: list[Scope] = Field(
         min_length=1, max_length=2, description="read: what its owner may read; ingest: send events"

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from lakehouse.identity.devices import DEVICE_ID, DeviceStatus
 from lakehouse.identity.roles import DeviceRole
-from serving_api.schemas.envelope import STRICT, Meta, Name, PageQuery, Share
+from serving_api.schemas.envelope import Meta, Name, PageQuery, RequestBody, Share
 
 DeviceId = Annotated[
     str, StringConstraints(pattern=rf"^{DEVICE_ID}$"), Field(description="3 to 64 of A-Z, 0-9 and -")
@@ -15,10 +15,9 @@ DeviceId = Annotated[
 Given = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-class DeviceRegistration(BaseModel):
+class DeviceRegistration(RequestBody):
     """A device that wants to send events. Its role says for which markets: operator for its own alone."""
 
-    model_config = STRICT
     market_id: Name
     device_id: DeviceId
     role: DeviceRole = "operator"
@@ -45,10 +44,9 @@ class RegisteredDevice(IssuedDeviceClaim):
     expires_in: int
 
 
-class ClaimBody(BaseModel):
+class ClaimBody(RequestBody):
     """The code that the device read from the QR code."""
 
-    model_config = STRICT
     device_id: Given
     claim_code: Given
 
@@ -73,10 +71,9 @@ class ClaimedDevice(BaseModel):
     mqtt: MqttAccess
 
 
-class DeviceTokenBody(BaseModel):
+class DeviceTokenBody(RequestBody):
     """A device and its secret."""
 
-    model_config = STRICT
     device_id: Given
     secret: Given
 
@@ -127,17 +124,15 @@ class DeviceItem(DeviceRow):
     meta: Meta
 
 
-class StepBody(BaseModel):
+class StepBody(RequestBody):
     """Why a device is approved, rotated or revoked, for the audit."""
 
-    model_config = STRICT
     reason: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
 class ApprovalBody(StepBody):
     """Why a device is approved, and the code that identifies it."""
 
-    model_config = STRICT
     claim_code: Given | None = None
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from serving_api.http.messages import message
 from serving_api.schemas.alerts import RaisedLevel
-from serving_api.schemas.envelope import STRICT, Name, PageQuery
+from serving_api.schemas.envelope import Name, PageQuery, RequestBody
 
 Theme = Literal["light", "dark", "system"]
 Condition = Literal["above", "below", "signal"]
@@ -31,10 +31,9 @@ Address = Annotated[
 ]
 
 
-class Preferences(BaseModel):
+class Preferences(RequestBody):
     """What the person follows, and the theme of the page."""
 
-    model_config = STRICT
     watchlist: list[SymbolName] = Field(max_length=100, description="symbols")
     commodities: list[Name] = Field(
         max_length=100,
@@ -44,10 +43,9 @@ class Preferences(BaseModel):
     theme: Theme
 
 
-class NotificationSettings(BaseModel):
+class NotificationSettings(RequestBody):
     """How the person is notified."""
 
-    model_config = STRICT
     email: bool = Field(description="to the address of the account, while a mail server is configured")
     telegram: bool = Field(description=OVER_CHANNEL)
     whatsapp: bool = Field(description=OVER_CHANNEL)
@@ -71,10 +69,9 @@ class NotificationSettings(BaseModel):
     whatsapp_number: Address | None = Field(description=f"number with country code{ADDRESS}")
 
 
-class RecipientBody(BaseModel):
+class RecipientBody(RequestBody):
     """An address, to which a code goes; the address with the code that arrived there; or none any more."""
 
-    model_config = STRICT
     channel: Literal["telegram", "whatsapp"]
     address: Address | None = Field(description="null: no messages go there any more")
     code: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{6}$")] | None = Field(
@@ -96,10 +93,9 @@ class Recipients(BaseModel):
     whatsapp: RecipientItem | None
 
 
-class SymbolAlertBody(BaseModel):
+class SymbolAlertBody(RequestBody):
     """A condition on a symbol. It notifies when it becomes true, and again after it was false."""
 
-    model_config = STRICT
     symbol: SymbolName
     condition: Condition = Field(description="price above or below `value`, or a signal of this kind")
     value: float | None = Field(None, gt=0, description="currency of the symbol; of above and below")
@@ -152,7 +148,5 @@ class NotificationItem(BaseModel):
     created_at: datetime
 
 
-class ReadBody(BaseModel):
+class ReadBody(RequestBody):
     """Nothing: the address says it all."""
-
-    model_config = STRICT

@@ -3,9 +3,9 @@
 from datetime import date
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Name
+from serving_api.schemas.envelope import Meta, Name, QueryParameters
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, description="currency of the shop")]
@@ -43,10 +43,9 @@ class ProductSentiment(BaseModel):
     newest: date = Field(description="day of the newest post in Jakarta")
 
 
-class ShopQuery(BaseModel):
+class ShopQuery(QueryParameters):
     """Which shop. Unknown parameters are refused."""
 
-    model_config = ConfigDict(extra="forbid")
     shop: ShopParameter = None
 
 
@@ -56,11 +55,9 @@ class CategoryQuery(ShopQuery):
     category: Name | None = Field(None, description="in upper or lower case; all categories without it")
 
 
-class OfShop(BaseModel):
+class OfShop(ShopEntry):
     """The shop that the figures are of."""
 
-    shop: ShopName
-    currency: str | None = Field(description="ISO 4217; null where conf/reference/shops.yml names none")
     meta: Meta
 
 

@@ -5,17 +5,16 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Name
+from serving_api.schemas.envelope import Meta, Name, QueryParameters
 
 Factor = Literal["cuaca", "hama", "distribusi", "oversupply", "musim", "permintaan_nasional"]
 Direction = Literal["up", "down"]
 Indicator = Literal["inflation", "fuel_coefficient", "fertilizer_trend"]
 
 
-class ImpactQuery(BaseModel):
+class ImpactQuery(QueryParameters):
     """Parameters of the impact of a price move."""
 
-    model_config = {"extra": "forbid"}
     commodity: Name = Field(
         description="id or alias; for a group, its representative", examples=["cabai-rawit-merah"]
     )

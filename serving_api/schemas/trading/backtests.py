@@ -7,9 +7,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from serving_api.schemas.analytics import OptionalDate
 from serving_api.schemas.anomalies import strict_date
-from serving_api.schemas.envelope import STRICT, Name, Share
+from serving_api.schemas.envelope import Name, RequestBody, Share
 from serving_api.schemas.identity.personal import SymbolName
-from serving_api.schemas.trading.technical import Interval
+from serving_api.schemas.trading.market import Interval
 
 OrderedStatus = Literal["queued", "running", "succeeded", "failed"]
 Benchmark = Literal["buy_and_hold", "cash", "random"]
@@ -18,10 +18,10 @@ Number = int | float
 Values = Number | Annotated[list[Number], Field(min_length=1, max_length=20)]
 
 
-class BacktestBody(BaseModel):
+class BacktestBody(RequestBody):
     """A strategy with its parameters, or `all` strategies with their defaults."""
 
-    model_config = STRICT | ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
     symbol: SymbolName
     strategy: Name = Field(description="its name, or all")
     parameters: dict[Name, Values] = Field(
@@ -66,10 +66,9 @@ class BacktestItem(BaseModel):
     finished_at: datetime | None
 
 
-class ExperimentBody(BaseModel):
+class ExperimentBody(RequestBody):
     """A model that learns the next bars' direction from features of past ones."""
 
-    model_config = STRICT
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=80)]
     symbol: SymbolName
     model: LabModel

@@ -3,15 +3,14 @@
 from datetime import date, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from serving_api.schemas.envelope import Meta, Share
+from serving_api.schemas.envelope import Meta, QueryParameters, Share
 
 
-class CloseForecastQuery(BaseModel):
+class CloseForecastQuery(QueryParameters):
     """Parameters of a forecast."""
 
-    model_config = ConfigDict(extra="forbid")
     horizon_days: int = Field(5, ge=1, le=30, description="calendar days ahead")
 
 

@@ -1,4 +1,4 @@
-"""Schemas of market prices, signals and the oracle."""
+"""Schemas of market prices, signals with the indicators behind them, bars, and the oracle."""
 
 from datetime import datetime
 from typing import Literal
@@ -76,3 +76,16 @@ class OracleVerification(BaseModel):
     hash: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the stored signal as canonical JSON")
     checks: OracleChecks
     timestamp: datetime
+
+
+Interval = Literal["1m", "5m", "15m", "1d"]
+
+
+class TechnicalState(BaseModel):
+    """Indicators at the close of the newest bar."""
+
+    symbol: str
+    bar_time: datetime
+    indicators: SignalIndicators
+    trend: Literal["up", "down", "flat"] = Field(description="ma5 against ma20")
+    meta: Meta

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from serving_api.http.messages import message
-from serving_api.schemas.envelope import STRICT, Meta, Name, Share
+from serving_api.schemas.envelope import Meta, Name, RequestBody, Share
 
 Side = Literal["BUY", "SELL"]
 Status = Literal["ACCEPTED", "EXECUTED", "REJECTED"]
@@ -16,11 +16,11 @@ Oracle = Annotated[
 ]
 
 
-class ExecuteBody(BaseModel):
+class ExecuteBody(RequestBody):
     """A paper order: a quantity, a share of the account, or neither for the size of the signal."""
 
     model_config = ConfigDict(
-        **STRICT, json_schema_extra={"examples": [{"symbol": "BTC", "side": "BUY", "position_size_pct": 1}]}
+        json_schema_extra={"examples": [{"symbol": "BTC", "side": "BUY", "position_size_pct": 1}]}
     )
     symbol: Name = Field(description="stock or coin")
     side: Side

@@ -1,7 +1,6 @@
 """Accounts: register, sign in, refresh, sign out, change, export and delete; keys; administration."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +8,9 @@ import pytest
 from lakehouse.identity.roles import Role
 from lakehouse.io.identity.accounts import one_time_link
 from lakehouse.io.identity.database import Database
+from lakehouse.io.identity.tokens import TokenSigner
 from serving_api.http.auth import Authenticator
+from serving_api.http.tickets import Tickets
 from tests.conftest import Broker
 from tests.support import served_lake
 from tests.support.api import Api, Environment, new_stack
@@ -132,10 +133,9 @@ def test_sign_out_ends_one_sign_in_or_all(own: Api):
 def test_sign_out_takes_effect_when_the_rights_that_are_remembered_end(broker: Broker, tmp_path):
     api = Api(new_stack(tmp_path, broker, LUMBUNG_IDENTITY__RIGHTS_SECONDS="5"))
     now = [0.0]
-    state: Any = api.http.app.state
     with Environment(api.stack).entered():
-        known = Authenticator(state.services.database, state.services.signer, clock=lambda: now[0])
-    state.services = replace(state.services, authenticator=known)
+        known = Authenticator(api.shared(Database), api.shared(TokenSigner), clock=lambda: now[0])
+    api.http.app.state.shared[Authenticator] = known
     try:
         add_person(api.stack, "remembered@example.id")
         here, there = (sign_in(api, "remembered@example.id")["access_token"] for _ in range(2))
@@ -320,6 +320,6 @@ def test_ticket_is_redeemed_once(own: Api):
     token = sign_in(own, "socket@example.id")["access_token"]
     issued = send(own, "POST", "/api/v1/ws/ticket", token=token)
     assert issued.status_code == 201 and issued.json()["expires_in"] == 30
-    tickets = own.http.app.state.services.tickets
+    tickets = own.shared(Tickets)
     assert tickets.redeem(issued.json()["ticket"]).role is Role.USER
     assert tickets.redeem(issued.json()["ticket"]) is None

@@ -8,6 +8,7 @@ import pytest
 
 from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.tables import Device
+from lakehouse.io.identity.tokens import TokenSigner
 from tests.conftest import Broker, headers_of
 from tests.support.api import Api, new_stack
 from tests.support.identity.people import in_store, send
@@ -41,7 +42,7 @@ def token_of(api: Api, device_id: str, role: str = "operator", generation: str =
             await session.merge(device)
 
     in_store(api.stack, register)
-    token: str = api.http.app.state.services.signer.sign(device_id, role, "device", 3600, generation)
+    token: str = api.shared(TokenSigner).sign(device_id, role, "device", 3600, generation)
     return token
 
 

@@ -13,6 +13,7 @@ from lakehouse.io.identity.database import Database
 from lakehouse.io.identity.devices import Devices
 from lakehouse.io.identity.personal_messages import add_messages
 from lakehouse.io.identity.tables import Device
+from lakehouse.io.identity.tokens import TokenSigner
 from scripts.bench.api_lake import write
 from tests.conftest import Broker
 from tests.lakehouse.trading.made_bars import COIN
@@ -129,7 +130,7 @@ def sent_event(desk: Api) -> Owned:
                 session.add(Device(**row, secret_generation=0, created_at=datetime.now(UTC)))
 
     in_store(desk.stack, register)
-    signer = desk.http.app.state.services.signer
+    signer = desk.shared(TokenSigner)
     own, other = (signer.sign(name, "operator", "device", 600, "0") for name in ("NEAR-1", "NEAR-2"))
     event = {"event_id": "own-event", "commodity": "garam", "price": 11500}
     assert send(desk, "POST", "/ingest", event, own).status_code == 202

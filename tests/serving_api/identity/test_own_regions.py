@@ -9,6 +9,7 @@ import pytest
 
 from lakehouse.identity.roles import Role
 from scripts.bench.api_lake import write
+from serving_api.reads.snapshots import Snapshots
 from tests.conftest import Broker
 from tests.serving_api.test_trace import bronze_row
 from tests.support.api import Api, new_stack
@@ -80,7 +81,7 @@ def test_alerts_are_raised_and_acknowledged_in_own_regions_alone(desk: tuple[Api
     api, token = desk
     for alert_id, code in (("al-own", "32"), ("al-foreign", "35")):
         write(api.stack.lake_root, "gold.alerts", [alert(alert_id, timedelta(), region_code=code)])
-    api.http.app.state.services.snapshots.refresh()
+    api.shared(Snapshots).refresh()
     statuses = [
         send(api, "POST", f"/api/v1/alerts/{alert_id}/acknowledge", {}, token).status_code
         for alert_id in ("al-own", "al-foreign")
@@ -165,7 +166,7 @@ def test_status_of_a_foreign_event_is_404(desk: tuple[Api, str]):
         for number, (event_id, body) in enumerate(rows)
     ]
     write(api.stack.lake_root, "bronze.events", events)
-    api.http.app.state.services.snapshots.refresh()
+    api.shared(Snapshots).refresh()
     statuses = [send(api, "GET", f"/api/v1/events/{name}", token=token).status_code for name, _ in rows]
     assert statuses == [200, 404]
     send(api, "POST", "/ingest", FAR | {"event_id": "e-pending"}, api.stack.tokens["operator"])

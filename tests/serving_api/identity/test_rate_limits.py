@@ -4,13 +4,10 @@ import asyncio
 import ipaddress
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import time_machine
-from limits import RateLimitItemPerMinute
 from starlette.requests import Request
 
 from conf.settings import settings
@@ -33,8 +30,7 @@ def limited(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "LUMBUNG_LIMITS__MANUAL_ALERTS_PER_HOUR": "2",
     }
     running = Api(new_stack(tmp_path_factory.mktemp("limits"), broker, **knobs))
-    state: Any = running.http.app.state  # type: ignore[attr-defined]
-    state.services = replace(state.services, limits=RateLimits(clock=lambda: 1_000_000.0))
+    running.http.app.state.shared[RateLimits] = RateLimits(clock=lambda: 1_000_000.0)  # type: ignore[attr-defined]
     yield running
     running.stop()
 
@@ -130,10 +126,10 @@ def test_limits_that_are_not_enforced_are_still_shown(api: Api):
 def test_random_callers_do_not_grow_the_memory():
     windows = BoundedWindows(1000, clock=lambda: 1_000_000.0)
     for number in range(1000):
-        assert windows.acquire_entry(f"first {number}", 600, 60)
+        assert windows.hit(f"first {number}", 600, 60)[0]
     tracemalloc.start()
     for number in range(50_000):
-        windows.acquire_entry(f"random {number}", 600, 60)
+        windows.hit(f"random {number}", 600, 60)
     here_and_there = tracemalloc.Filter(True, "*rate_limits.py")  # not what other threads do meanwhile
     kept = tracemalloc.take_snapshot().filter_traces([here_and_there]).statistics("filename")
     tracemalloc.stop()
@@ -143,37 +139,37 @@ def test_random_callers_do_not_grow_the_memory():
 def test_honest_newcomer_is_answered_while_strange_addresses_fill_the_table():
     windows = BoundedWindows(1000, clock=lambda: 1_000_000.0)
     for number in range(21_000):
-        windows.acquire_entry(f"invented {number}", 600, 60)
-        assert windows.acquire_entry("busy caller", 30_000, 60), "who comes back keeps the own count"
-    assert windows.acquire_entry("newcomer", 600, 60)
-    assert windows.get("busy caller") == 21_000
+        windows.hit(f"invented {number}", 600, 60)
+        assert windows.hit("busy caller", 30_000, 60)[0], "who comes back keeps the own count"
+    assert windows.hit("newcomer", 600, 60)[0]
+    assert windows.hit("busy caller", 30_000, 60) == (True, 30_000 - 21_001, 1_000_060.0)
 
 
 def test_window_moves():
     now = 1_000_000.0
     windows = BoundedWindows(1000, clock=lambda: now)
-    assert [windows.acquire_entry("c", 2, 60) for _ in range(3)] == [True, True, False]
+    assert [windows.hit("c", 2, 60)[0] for _ in range(3)] == [True, True, False]
     now += 59
-    assert not windows.acquire_entry("c", 2, 60)
+    assert not windows.hit("c", 2, 60)[0]
     now += 2
-    assert windows.acquire_entry("c", 2, 60) and windows.get_moving_window("c", 2, 60) == (now, 1)
+    assert windows.hit("c", 2, 60) == (True, 1, now + 60)
     now += 61
-    assert windows.acquire_entry("d", 2, 60)
+    assert windows.hit("d", 2, 60)[0]
 
 
 def test_window_does_not_move_with_the_clock_of_the_machine():
     with time_machine.travel("2026-11-25T00:00:00Z") as travel:
         windows = BoundedWindows(1000)
-        assert windows.acquire_entry("c", 1, 60)
+        assert windows.hit("c", 1, 60)[0]
         travel.shift(86_400)
-        assert not windows.acquire_entry("c", 1, 60)
+        assert not windows.hit("c", 1, 60)[0]
 
 
 def test_refused_request_names_the_limit_that_refused_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(settings().limits, "enforced", True)
     limits = RateLimits(clock=lambda: 1_000_000.0)
-    strict = Limit("strict", RateLimitItemPerMinute(1), "c")
-    general = Limit("general", RateLimitItemPerMinute(9), "c")
+    strict = Limit("strict", 1, 60, "c")
+    general = Limit("general", 9, 60, "c")
     assert [usage.allowed for usage in limits.count([strict, general])] == [True, True]
     usages = limits.count([strict, general])
     assert [(usage.limit.name, usage.allowed) for usage in usages] == [("strict", False)]
@@ -204,7 +200,7 @@ def test_each_request_counts_in_the_limits_of_its_kind():
 
     def described(path: str, method: str, principal: Principal | None) -> list[tuple[str, int, int]]:
         limits = limits_of(path, method, principal, "198.51.100.7")
-        return [(limit.name, limit.item.amount, limit.item.get_expiry()) for limit in limits]
+        return [(limit.name, limit.requests, limit.seconds) for limit in limits]
 
     raised = [("alerts", 60, 3600), ("signed-in", 1200, 60)]
     assert described("/api/alerts/trigger", "POST", Principal(Role.OPERATOR, "o")) == raised

@@ -11,6 +11,7 @@ from aiosmtpd.controller import Controller
 
 from scripts.stack.throwaway import free_ports
 from serving_api.services import open_mail
+from serving_api.writes.verification import Verification
 from tests.conftest import Broker
 from tests.support.api import Api, Environment, new_stack
 from tests.support.identity.people import PASSWORD, add_person, send
@@ -65,7 +66,7 @@ def register(api: Api, address: str) -> None:
 
 def finish(api: Api) -> None:
     """Wait until nothing is under way of the registrations so far: that is after their answers."""
-    verification: Any = api.http.app.state.services.verification  # type: ignore[attr-defined]
+    verification = api.shared(Verification)
     eventually(lambda: not verification._under_way)
 
 

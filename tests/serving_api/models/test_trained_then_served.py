@@ -1,7 +1,6 @@
 """A training that is requested over HTTP, run by the job, and served from the tables."""
 
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
@@ -10,6 +9,7 @@ from conf.runtime.exit_codes import ExitCode
 from conf.settings import settings
 from lakehouse.io import training_jobs
 from ml.train import app
+from serving_api.reads.snapshots import Snapshots
 from tests.serving_api.models.conftest import start_api
 from tests.support.command_lines import exit_code
 from tests.support.daily_prices_lake import of_panel, write_daily
@@ -46,8 +46,7 @@ def test_requested_training_is_run_and_its_model_served(
         assert (job["status"], job["promoted"], job["progress_pct"]) == ("succeeded", True, 100) and job[
             "finished_at"
         ]
-        services: Any = api.http.app.state.services  # type: ignore[attr-defined]
-        services.snapshots.refresh()
+        api.shared(Snapshots).refresh()
         predicted = api.post("/api/v1/predict/price/bawang-merah", b'{"region": "Jawa Barat"}', None).json()
         assert (predicted["meta"]["model"]["name"], predicted["meta"]["model"]["run_id"]) == (
             "ses",

@@ -10,6 +10,7 @@ import pytest
 
 from lakehouse.event import faults
 from scripts.bench.api_lake import write
+from serving_api.reads.snapshots import Snapshots
 from tests.conftest import Broker, headers_of
 from tests.support.api import Api, is_signed, new_stack, pages
 from tests.support.served_lake import alert, fill
@@ -158,5 +159,5 @@ def test_raised_alert_can_be_acknowledged_before_the_tables_show_it(own_api: Api
 def test_alert_of_the_tables_is_the_open_one(own_api: Api):
     stored = alert("al-own", timedelta(hours=2), rule="manual", raised_by="operator")
     write(own_api.stack.lake_root, "gold.alerts", [stored])
-    own_api.http.app.state.services.snapshots.refresh()
+    own_api.shared(Snapshots).refresh()
     assert own_api.post(TRIGGER, orjson.dumps(RAISED)).json()["alert_id"] == "al-own"

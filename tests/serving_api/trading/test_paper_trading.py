@@ -21,6 +21,7 @@ from lakehouse.io.delta import read_rows
 from lakehouse.times import parse_time
 from lakehouse.trading.bars import INTERVALS, Bars
 from lakehouse.trading.books import NEWEST_ACCEPTED, AccountTerms, Book
+from serving_api.http.idempotency_store import KeptResponses
 from serving_api.reads.snapshots import Snapshots, empty_snapshot
 from serving_api.reads.trading.accounts import PORTFOLIO, account_state, not_in_table
 from serving_api.reads.trading.market import TABLE as BARS_LIVE
@@ -86,7 +87,7 @@ class Market:
     def refresh(self) -> None:
         """Serve the newest tables, without waiting for the thread that follows them."""
         with Environment(self.api.stack).entered():
-            self.api.http.app.state.services.snapshots.refresh()  # type: ignore[attr-defined]
+            self.api.shared(Snapshots).refresh()
 
 
 def silver_row(payload: dict[str, Any]) -> dict[str, Any]:
@@ -129,8 +130,9 @@ def test_order_that_is_carried_out_again_under_its_key_is_the_same_order(market:
         return str(response.json()["trade_id"])
 
     first = trade_id("order")
-    services = market.api.http.app.state.services  # type: ignore[attr-defined]
-    services.kept_responses._db.execute("delete from answers")  # as if its process had died within it
+    market.api.shared(KeptResponses)._db.execute(
+        "delete from answers"
+    )  # as if its process had died within it
     assert trade_id("order") == first != trade_id("another")
     assert len(market.take_log(2)) == 2
 
