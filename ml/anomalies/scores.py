@@ -8,7 +8,7 @@ from lakehouse.reference import commodities
 from lakehouse.validation.prices import isolation_forest
 from lakehouse.validation.prices.closings import FRESH_DAYS, ClosingPanel
 from lakehouse.validation.prices.day_close import FOLLOW_DAYS, LEVEL_FLOOR
-from lakehouse.validation.prices.scores import FLOOR_PACE, score
+from lakehouse.validation.prices.scores import forest_features, score
 from lakehouse.validation.prices.statistics import Statistics, statistics
 from lakehouse.validation.prices.thresholds import Thresholds
 from lakehouse.validation.windows import median_of
@@ -98,17 +98,9 @@ def _score_day(
         log = np.log(prices)
         strength = np.fmax(confirmed_r / thresholds.residual, score_g / thresholds.geographic)
         strength /= widening(reports, row, reported, strength, thresholds)
-        pace = own["own_scale"] + FLOOR_PACE
-        features = {
-            "score_r": score_r,
-            "score_g": score_g,
-            "pace": np.abs(columns_of_score["move"]) / pace,
-            "drift": np.abs(log - own["average_28"]) / (pace * np.sqrt(28)),
-            "days_since_change": day - own["change_day"],
-        }
         scored = np.isfinite(score_r) & (own["own_scale"] > 0)
-        stacked = np.stack([features[name] for name in isolation_forest.FEATURES], axis=1)
-        scores["features"][row, reported] = np.where(scored[:, None], stacked, np.nan)
+        features = forest_features(columns_of_score, log, day, own)
+        scores["features"][row, reported] = np.where(scored[:, None], features, np.nan)
         gap = log - own["national_level"] - own["gap_median"]
     values = {name: columns_of_score[name] for name in STORED_SCORES} | {
         "score_r": confirmed_r,

@@ -30,14 +30,9 @@ AVERAGE_DAYS = 28
 PRIOR_STEPS = 3
 # Mean |x| to standard deviation under normality, 1.2533.
 ROBUST = 1.25
+OF_WINDOW = ("n", "mean_idr", "sd_idr", "q1_idr", "q3_idr", "median_idr", "mad_idr")
 NUMBERS = (
-    "n",
-    "mean_idr",
-    "sd_idr",
-    "q1_idr",
-    "q3_idr",
-    "median_idr",
-    "mad_idr",
+    *OF_WINDOW,
     "last_log",
     "last_day",
     "change_day",

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from lakehouse.arrow import arrow_schema
 from lakehouse.contracts.contract import contracts
 from lakehouse.validation.prices.scores import Scores
+from lakehouse.validation.prices.statistics import OF_WINDOW
 from lakehouse.validation.prices.thresholds import Thresholds
 
 TABLE = "silver.price_verdicts"
@@ -29,13 +30,7 @@ COPIED_COLUMNS = (
     "ingested_at",
 )
 SHOWN_COLUMNS = (
-    "n",
-    "mean_idr",
-    "sd_idr",
-    "q1_idr",
-    "q3_idr",
-    "median_idr",
-    "mad_idr",
+    *OF_WINDOW,
     "last_price_idr",
     "days_since_last",
     "move",
