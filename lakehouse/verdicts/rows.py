@@ -93,8 +93,7 @@ class Verdicts:
     @property
     def mask(self) -> npt.NDArray[np.int64]:
         """Violated rules of each event, one bit a rule."""
-        mask: npt.NDArray[np.int64] = self.table["mask"].to_numpy()
-        return mask
+        return np.asarray(self.table["mask"].to_numpy())
 
 
 def row_verdicts(events: pa.Table, kind: str, knobs: Mapping[str, object]) -> Verdicts:

@@ -39,8 +39,7 @@ class Scores:
     @property
     def hard(self) -> Flags:
         """Unit errors: always an alarm."""
-        flags: Flags = np.nan_to_num(self.unit_power) != 0
-        return flags
+        return np.asarray(np.nan_to_num(self.unit_power) != 0)
 
 
 def score_reports(reports: Reports, thresholds: Thresholds) -> Scores:
@@ -156,8 +155,7 @@ def _log_of_week_before(panel: ClosingPanel, day: int) -> Floats:
     if not rows:
         return np.full(panel.width, np.nan)
     closings: Floats = panel.grid("last_log", 0, rows)
-    closing: Floats = closings[max(panel.closed(day - WEEK + 1) - 1, 0)]
-    return closing
+    return np.asarray(closings[max(panel.closed(day - WEEK + 1) - 1, 0)])
 
 
 def cross_section(now: Floats, known: Statistics, day: int, thresholds: Thresholds) -> dict[str, float]:

@@ -76,8 +76,7 @@ class Panel:
         """The series with these row numbers, in this order; -1: one without name, unit and prices."""
 
         def taken(values: Floats) -> Floats:
-            picked: Floats = np.vstack([values, np.full(values.shape[1], np.nan)])[rows]
-            return picked
+            return np.asarray(np.vstack([values, np.full(values.shape[1], np.nan)])[rows])
 
         def named(names: Sequence[str]) -> tuple[str, ...]:
             return tuple((*names, "")[row] for row in rows)

@@ -41,14 +41,12 @@ def deviation(values: Floats, window: int) -> Floats:
 
 def highest(values: Floats, window: int) -> Floats:
     """Largest value of the last `window` days."""
-    largest: Floats = _frame(values).rolling(window, min_periods=1).max().to_numpy().T
-    return largest
+    return np.asarray(_frame(values).rolling(window, min_periods=1).max().to_numpy().T)
 
 
 def median(values: Floats, window: int) -> Floats:
     """Median of the last `window` days; NaN with fewer values than a third of the days."""
-    medians: Floats = _frame(values).rolling(window, min_periods=max(window // 3, 1)).median().to_numpy().T
-    return medians
+    return np.asarray(_frame(values).rolling(window, min_periods=max(window // 3, 1)).median().to_numpy().T)
 
 
 def smoothed(values: Floats, share: float) -> Floats:

@@ -49,8 +49,7 @@ def scales(panel: Panel) -> Floats:
     count_before = count[:, :-SCALE_DAYS].copy()
     total[:, SCALE_DAYS:] -= total_before
     count[:, SCALE_DAYS:] -= count_before
-    scale: Floats = np.maximum(total, 0.0) / np.maximum(count, 1) + 1e-4
-    return scale
+    return np.asarray(np.maximum(total, 0.0) / np.maximum(count, 1) + 1e-4)
 
 
 def _national_log_price(panel: Panel) -> Floats:

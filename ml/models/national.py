@@ -75,5 +75,4 @@ class NationalForecaster:
         growth = self.inner.predict(nation, horizons) / last_price(nation)[:, None]
         row_of = {commodity: row for row, commodity in enumerate(nation.commodities)}
         rows = np.array([row_of[commodity] for commodity in panel.commodities], dtype=int)
-        forecast: Floats = last_price(panel)[:, None] * growth[rows]
-        return forecast
+        return np.asarray(last_price(panel)[:, None] * growth[rows])

@@ -129,8 +129,7 @@ class RiskModel(FeatureModel):
     def _margins(self, panel: Panel) -> Floats:
         """(series,) log odds of the climatology."""
         share = np.array([self.climatology_of(commodity) for commodity in panel.commodities])
-        margins: Floats = np.log(share / (1 - share))
-        return margins
+        return np.asarray(np.log(share / (1 - share)))
 
     def to_json(self) -> dict[str, Any]:
         """The fit in values of JSON; loading it runs no code."""

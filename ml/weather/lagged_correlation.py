@@ -139,8 +139,7 @@ def p_value(r: Floats, n_eff: Floats) -> Floats:
     """Two-sided, t = r·sqrt((n_eff − 2)/(1 − r²)) with n_eff − 2 degrees of freedom."""
     with np.errstate(divide="ignore"):
         t = np.abs(r) * np.sqrt((n_eff - 2) / np.maximum(1 - r * r, 0.0))
-    p: Floats = 2 * student.sf(t, n_eff - 2)
-    return p
+    return np.asarray(2 * student.sf(t, n_eff - 2))
 
 
 def resampled_days(days: int, seed: int, draws: int = DRAWS) -> Floats:
@@ -150,8 +149,7 @@ def resampled_days(days: int, seed: int, draws: int = DRAWS) -> Floats:
     starts = np.random.default_rng(seed).integers(0, days, (draws, blocks))
     np.add.at(begun, (np.arange(draws)[:, None], starts), 1.0)
     running = np.cumsum(np.hstack([begun[:, -BLOCK_DAYS:], begun]), axis=1)
-    drawn: Floats = running[:, BLOCK_DAYS:] - running[:, :days]
-    return drawn
+    return np.asarray(running[:, BLOCK_DAYS:] - running[:, :days])
 
 
 def block_bootstrap(moments: Floats, resamples: Floats) -> tuple[Floats, Floats]:

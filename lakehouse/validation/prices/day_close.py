@@ -163,8 +163,7 @@ class Reported:
     def moves(self, day: int, base: int) -> Floats:
         """Log move of each series since its last report up to day `base`, at most LOOK_BACK_DAYS ago."""
         start, stop = np.searchsorted(self.days, [day - LOOK_BACK_DAYS, base + 1])
-        moves: Floats = self.log[self.row(day)] - _newest(self.log[start:stop])
-        return moves
+        return np.asarray(self.log[self.row(day)] - _newest(self.log[start:stop]))
 
     def by_region(self, values: Floats) -> Floats:
         """Median of the values of each province."""

@@ -77,8 +77,7 @@ class Window:
         grid = self.panel.grid(name, 0, self._last)
         if len(self.rows) == 1:
             start = min(int(np.searchsorted(self._known_days, self.days[0] - calendar_days)), self._last)
-            newest: Floats = grid[None, start:]
-            return newest
+            return grid[None, start:]
         rows, is_before = self._places(calendar_days)
         values: Floats = grid[rows]
         values[is_before] = np.nan
