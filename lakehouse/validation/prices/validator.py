@@ -42,19 +42,15 @@ class PriceClosings:
 
     def __init__(self, knobs: Mapping[str, object]) -> None:
         self.thresholds = Thresholds.of(knobs)
-        self._panels: dict[tuple[str, str], ClosingPanel] = {}
-
-    @property
-    def panels(self) -> Mapping[tuple[str, str], ClosingPanel]:
-        """(commodity, channel) -> its closings."""
-        return self._panels
+        # by (commodity, channel)
+        self.panels: dict[tuple[str, str], ClosingPanel] = {}
 
     def panel(self, commodity: str, channel: str) -> ClosingPanel:
         """The closings of a commodity in a channel."""
         key = (commodity, channel)
-        if key not in self._panels:
-            self._panels[key] = ClosingPanel(self.thresholds.allowed_lateness_days, self.thresholds.min_peers)
-        return self._panels[key]
+        if key not in self.panels:
+            self.panels[key] = ClosingPanel(self.thresholds.allowed_lateness_days, self.thresholds.min_peers)
+        return self.panels[key]
 
     def load(self, accepted: pa.Table) -> None:
         """See `Validator.load`."""
@@ -73,7 +69,7 @@ class PriceValidator(PriceClosings):
 
     def state(self) -> ValidatorState:
         """See `Validator.state`."""
-        panels = self._panels.values()
+        panels = self.panels.values()
         series = [
             (nth, *place, panel.level[column])
             for nth, panel in enumerate(panels)
@@ -84,7 +80,7 @@ class PriceValidator(PriceClosings):
             for nth, (days, *rest) in enumerate(panel.closings() for panel in panels)
         ]
         return {
-            "panels": table_of(self._panels, ("commodity", "channel")),
+            "panels": table_of(self.panels, ("commodity", "channel")),
             "series": table_of(series, ("panel", "provider", "market_id", "region_code", "level")),
             "closings": pa.concat_tables([CLOSINGS.empty_table(), *closings]),
         }
