@@ -88,7 +88,7 @@ def _score_day(
     now[own_columns] = np.log(prices)
     for name, value in cross_section(now, known, day, thresholds).items():
         own[name] = np.full(len(reported), value)
-    columns_of_score = score(prices, day, own, thresholds, commodity, thresholds.tolerance_of(commodity.id))
+    columns_of_score = score(prices, day, own, thresholds, commodity)
     score_r = columns_of_score["score_r"]
     score_g = columns_of_score["score_g"]
     unconfirmed = np.where(np.isfinite(score_r), 0.0, np.nan)

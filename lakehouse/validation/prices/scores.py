@@ -48,14 +48,13 @@ def score(
     of: Mapping[str, Floats],
     thresholds: Thresholds,
     commodity: Commodity,
-    tolerance: float,
     ai: bool = False,
 ) -> Scores:
     """Columns of silver.price_verdicts that follow from the price, one entry a row.
 
     `prices`: rupiah, finite and above 0. `day`: epoch day of all rows, or of each. `of`: statistics of each
     row's series (`statistics.NUMBERS`). `commodity`: its daily volatility is used until a series has its own.
-    `tolerance`: between two sources, as a log ratio. `ai`: evaluate the isolation forest for all rows, not
+    `ai`: evaluate the isolation forest for all rows, not
     only where its vote decides.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -78,7 +77,7 @@ def score(
         scores |= _votes(given)
         scores |= _calibrated(given, warm & ~carried)
         scores |= _unit_error(given, commodity.daily_volatility)
-        scores |= _sources(given, tolerance)
+        scores |= _sources(given, thresholds.tolerance_of(commodity.id))
         scores |= _plausibility(given)
         scores |= _forest(given, scores, ai)
         scores["outside_band"] = (prices < commodity.band_idr[0]) | (prices > commodity.band_idr[1])

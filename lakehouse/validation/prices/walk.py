@@ -162,7 +162,6 @@ class PanelWalk:
             dict(zip(NUMBERS, of_row, strict=True)),
             self.thresholds,
             self.commodity,
-            self.thresholds.tolerance_of(self.commodity.id),
         )
         flags = self.rules.violated(scores)
         stopped = self.rules.refused(flags)
