@@ -141,7 +141,8 @@ def open_holdout(panel: Panel, models: Sequence[str], plan: Plan, state: Path, r
     holdout = plan.part(opened=True)
     state.mkdir(parents=True, exist_ok=True)
     days = [str(panel.days[origin]) for origin in holdout.origins]
-    record_opening(state, reason=reason, models=models, origins=days, source=panel.source)
+    opening = {"reason": reason, "models": models, "origins": days, "source": panel.source}
+    _append(state / HOLDOUT_LOG, opening)
     return holdout
 
 
@@ -186,11 +187,6 @@ def _predictions(panel: Panel, plan: Plan, tasks: Sequence[Task], state: Path) -
     return predictions.with_forecasts(
         **{model: np.concatenate(parts) for model, parts in forecasts.items() if parts}
     )
-
-
-def record_opening(state: Path, **about: object) -> None:
-    """Put an opening of the final holdout on record, before anything is computed on it."""
-    _append(state / HOLDOUT_LOG, about)
 
 
 def openings(state: Path) -> list[dict[str, object]]:
