@@ -80,10 +80,10 @@ def _deliveries(panel: Panel, root: str) -> list[ExogenousSeries]:
     if rows is None:
         return []
     arrived = rows.filter(pc.is_valid(rows["arrived_at"])).to_pandas()
+    arrived = arrived.assign(day=(arrived["arrived_at"] + pd.Timedelta(hours=7)).dt.date)
     arrived = arrived[arrived["destination_region_code"].isin([*provinces()])]
     if arrived.empty:
         return []
-    arrived["day"] = (arrived["arrived_at"] + pd.Timedelta(hours=7)).dt.date
     timed = arrived[(arrived["distance_km"] > 0) & (arrived["travel_hours"] > 0)]
     delay = timed["travel_hours"] / timed["distance_km"].map(base_hours)
     cell = ["commodity", "destination_region_code", "day"]
@@ -104,7 +104,7 @@ def _stocks(panel: Panel, root: str) -> list[ExogenousSeries]:
     rows = read_columns("gold.stock_days", columns, root=root)
     if rows is None or not rows.num_rows:
         return []
-    known = rows.to_pandas().dropna(subset=["region_code"])
+    known = rows.to_pandas()
     known["lasting"] = known["quantity_kg"].where(known["outflow_kg"] > 0)  # of those who report an outflow
     days = known.groupby(["commodity", "region_code", "market_date"]).sum()
     cover = (days["lasting"] / days["outflow_kg"])[days["outflow_kg"] > 0]
