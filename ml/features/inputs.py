@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from ml.data.panel import Floats, Panel
 from ml.features import rolling
@@ -137,10 +138,7 @@ class FeatureInputs:
         """(series, days) last known value of an exogenous series; NaN where the panel does not have it."""
         for series in self.panel.exogenous:
             if series.name == name:
-                value = np.atleast_2d(series.value)
-                column = np.where(np.isfinite(value), np.arange(value.shape[1]), -1)
-                last = np.maximum.accumulate(column, axis=1)
-                carried = np.where(last >= 0, np.take_along_axis(value, np.maximum(last, 0), axis=1), np.nan)
+                carried = pd.DataFrame(np.atleast_2d(series.value)).ffill(axis=1).to_numpy()
                 return np.broadcast_to(carried, self.y.shape)
         return np.full(self.y.shape, np.nan)
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.data.panel import Floats, Panel
+from ml.features import rolling
 from ml.models.forecaster import HORIZONS, Forecaster
 from ml.models.naive import last_price
 
@@ -37,9 +38,7 @@ def _provinces(panel: Panel, commodity: str) -> list[int]:
 
 def _median(filled: Floats, seen: npt.NDArray[np.bool_]) -> Floats:
     """(days,) median over provinces; NaN on days that fewer than QUORUM of them reported."""
-    day = np.arange(seen.shape[1])
-    age = day - np.maximum.accumulate(np.where(seen, day, -CARRY_DAYS - 1), axis=1) if seen.size else seen
-    fresh = np.isfinite(filled) & (age <= CARRY_DAYS)
+    fresh = np.isfinite(filled) & (rolling.days_since(seen) <= CARRY_DAYS)
     observed = seen.sum(axis=0) >= np.maximum(QUORUM * fresh.sum(axis=0), 1)
     median = np.full(seen.shape[1], np.nan)
     median[observed] = np.nanmedian(np.where(fresh, filled, np.nan)[:, observed], axis=0)
